@@ -1,0 +1,309 @@
+//! The command line: one field a flag. What the values mean is decided in `config`.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Serve a WASI HTTP component from several worker processes behind one shared listener.
+#[derive(Debug, Parser)]
+#[command(
+    name = "wasmserve",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_help = "Durations are written 300ms, 5s, 2m (a bare number is seconds), sizes 64MiB or 64MB \
+                  (a bare number is bytes)."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    #[command(flatten)]
+    pub serve: Serve,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Compile a component to native code, to be served with --allow-precompiled
+    Compile(Compile),
+    /// Say what a component is, what it imports, and whether it can be served
+    Inspect(Inspect),
+}
+
+#[derive(Debug, Args)]
+pub struct Compile {
+    /// The component, in binary or text form
+    #[arg(value_name = "COMPONENT")]
+    pub component: PathBuf,
+
+    /// Where to write the native code
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// The component, in binary or text form
+    #[arg(value_name = "COMPONENT")]
+    pub component: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The component to serve, in binary or text form
+    #[arg(value_name = "COMPONENT", required = true, env = "WASMSERVE_COMPONENT")]
+    pub component: Option<PathBuf>,
+
+    /// Bind to this address
+    #[arg(
+        long,
+        default_value = "127.0.0.1",
+        env = "WASMSERVE_HOST",
+        help_heading = "Addresses"
+    )]
+    pub host: String,
+
+    /// Bind to this port; 0 picks a free one [default: $PORT or 8000]
+    #[arg(long, env = "WASMSERVE_PORT", help_heading = "Addresses")]
+    pub port: Option<String>,
+
+    /// Connections that may wait to be accepted
+    #[arg(
+        long,
+        default_value = "2048",
+        env = "WASMSERVE_BACKLOG",
+        help_heading = "Addresses"
+    )]
+    pub backlog: String,
+
+    /// Worker processes, or `auto`: one for each processor this process may use
+    /// [default: $WEB_CONCURRENCY or 1]
+    #[arg(short, long, env = "WASMSERVE_WORKERS", help_heading = "Processes")]
+    pub workers: Option<String>,
+
+    /// Reload when the component's file changes
+    #[arg(long, env = "WASMSERVE_RELOAD", help_heading = "Processes")]
+    pub reload: bool,
+
+    /// Time that requests in flight get to finish when a worker is stopped
+    #[arg(
+        long,
+        default_value = "30s",
+        value_name = "DURATION",
+        env = "WASMSERVE_TIMEOUT_GRACEFUL_SHUTDOWN",
+        help_heading = "Processes"
+    )]
+    pub timeout_graceful_shutdown: String,
+
+    /// Time to go on serving after a stop was asked for, so that load balancers notice
+    #[arg(
+        long,
+        default_value = "0s",
+        value_name = "DURATION",
+        env = "WASMSERVE_SHUTDOWN_DELAY",
+        help_heading = "Processes"
+    )]
+    pub shutdown_delay: String,
+
+    /// Silence after which a worker is replaced
+    #[arg(
+        long,
+        default_value = "5s",
+        value_name = "DURATION",
+        env = "WASMSERVE_TIMEOUT_WORKER_HEALTHCHECK",
+        help_heading = "Processes"
+    )]
+    pub timeout_worker_healthcheck: String,
+
+    /// Time a worker may take to get ready
+    #[arg(
+        long,
+        default_value = "60s",
+        value_name = "DURATION",
+        env = "WASMSERVE_TIMEOUT_WORKER_STARTUP",
+        help_heading = "Processes"
+    )]
+    pub timeout_worker_startup: String,
+
+    /// Replace a worker after this many requests
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "WASMSERVE_LIMIT_MAX_REQUESTS",
+        help_heading = "Processes"
+    )]
+    pub limit_max_requests: Option<String>,
+
+    /// Add up to this many requests, at random, to each worker's limit
+    #[arg(
+        long,
+        default_value = "0",
+        value_name = "COUNT",
+        env = "WASMSERVE_LIMIT_MAX_REQUESTS_JITTER",
+        help_heading = "Processes"
+    )]
+    pub limit_max_requests_jitter: String,
+
+    /// Replace a worker whose resident memory exceeds this
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "WASMSERVE_MAX_WORKER_RSS",
+        help_heading = "Processes"
+    )]
+    pub max_worker_rss: Option<String>,
+
+    /// Replace a worker that has served this long
+    #[arg(
+        long,
+        value_name = "DURATION",
+        env = "WASMSERVE_MAX_WORKER_LIFETIME",
+        help_heading = "Processes"
+    )]
+    pub max_worker_lifetime: Option<String>,
+
+    /// Requests that one worker answers at a time; each has an instance
+    #[arg(
+        long,
+        default_value = "1000",
+        value_name = "COUNT",
+        env = "WASMSERVE_LIMIT_CONCURRENCY",
+        help_heading = "Requests"
+    )]
+    pub limit_concurrency: String,
+
+    /// Requests that may wait for their turn in one worker; more are answered 503
+    #[arg(
+        long,
+        default_value = "1000",
+        value_name = "COUNT",
+        env = "WASMSERVE_LIMIT_QUEUE",
+        help_heading = "Requests"
+    )]
+    pub limit_queue: String,
+
+    /// Time a request may wait for its turn; then it is answered 503
+    #[arg(
+        long,
+        default_value = "5s",
+        value_name = "DURATION",
+        env = "WASMSERVE_TIMEOUT_QUEUE",
+        help_heading = "Requests"
+    )]
+    pub timeout_queue: String,
+
+    /// Time the guest may take until it gives the head of its response; then 504
+    #[arg(
+        long,
+        default_value = "30s",
+        value_name = "DURATION",
+        env = "WASMSERVE_TIMEOUT_REQUEST",
+        help_heading = "Requests"
+    )]
+    pub timeout_request: String,
+
+    /// Time a response body may pause; then the connection is reset
+    #[arg(
+        long,
+        default_value = "60s",
+        value_name = "DURATION",
+        env = "WASMSERVE_TIMEOUT_IDLE_BODY",
+        help_heading = "Requests"
+    )]
+    pub timeout_idle_body: String,
+
+    /// Time a connection may stay open between two requests
+    #[arg(
+        long,
+        default_value = "75s",
+        value_name = "DURATION",
+        env = "WASMSERVE_TIMEOUT_KEEP_ALIVE",
+        help_heading = "Requests"
+    )]
+    pub timeout_keep_alive: String,
+
+    /// Time a client may take to send the head of a request
+    #[arg(
+        long,
+        default_value = "30s",
+        value_name = "DURATION",
+        env = "WASMSERVE_TIMEOUT_HEADER",
+        help_heading = "Requests"
+    )]
+    pub timeout_header: String,
+
+    /// Linear memory of one instance, all its memories together
+    #[arg(
+        long,
+        default_value = "512MiB",
+        value_name = "SIZE",
+        env = "WASMSERVE_MAX_MEMORY",
+        help_heading = "Guest"
+    )]
+    pub max_memory: String,
+
+    /// Set an environment variable for the guest, or pass ours on
+    #[arg(long, value_name = "NAME[=VALUE]", env = "WASMSERVE_ENV", value_delimiter = None, help_heading = "Guest")]
+    pub env: Vec<String>,
+
+    /// Give the guest a command line argument
+    #[arg(
+        long,
+        value_name = "ARGUMENT",
+        env = "WASMSERVE_ARG",
+        allow_hyphen_values = true,
+        help_heading = "Guest"
+    )]
+    pub arg: Vec<String>,
+
+    /// Keep compiled code in this directory [default: $XDG_CACHE_HOME/wasmserve]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "WASMSERVE_CACHE_DIR",
+        help_heading = "Guest"
+    )]
+    pub cache_dir: Option<PathBuf>,
+
+    /// Serve native code made by `wasmserve compile`, which is not checked again
+    #[arg(long, env = "WASMSERVE_ALLOW_PRECOMPILED", help_heading = "Guest")]
+    pub allow_precompiled: bool,
+
+    /// critical, error, warning, info, debug or trace
+    #[arg(
+        long,
+        default_value = "info",
+        value_name = "LEVEL",
+        env = "WASMSERVE_LOG_LEVEL",
+        help_heading = "Log"
+    )]
+    pub log_level: String,
+
+    /// text, or json: one object a line
+    #[arg(
+        long,
+        default_value = "text",
+        value_name = "FORMAT",
+        env = "WASMSERVE_LOG_FORMAT",
+        help_heading = "Log"
+    )]
+    pub log_format: String,
+
+    /// Colour the log [default: on a terminal]
+    #[arg(
+        long,
+        env = "WASMSERVE_USE_COLORS",
+        overrides_with = "no_use_colors",
+        help_heading = "Log"
+    )]
+    pub use_colors: bool,
+
+    /// Do not colour the log
+    #[arg(long, env = "WASMSERVE_NO_USE_COLORS", help_heading = "Log")]
+    pub no_use_colors: bool,
+
+    /// Do not log each request
+    #[arg(long, env = "WASMSERVE_NO_ACCESS_LOG", help_heading = "Log")]
+    pub no_access_log: bool,
+}

@@ -1,0 +1,292 @@
+//! Everything that was asked for, resolved, checked and defaulted once: below this there are no
+//! strings to parse and no options that may be missing. Each mistake names its option.
+
+mod units;
+
+use crate::cli::Serve;
+use crate::guest::{self, Capabilities, Limits, Order};
+use crate::sys::cpus;
+use crate::{connection, log, request, supervisor, worker};
+use anyhow::{Context, Result, bail};
+use std::io::IsTerminal;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What `wasmserve` was asked to do.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub bind: Vec<SocketAddr>,
+    /// Connections that the kernel holds until they are accepted.
+    pub backlog: i32,
+    pub order: Order,
+    pub supervisor: supervisor::Settings,
+    pub worker: worker::Settings,
+    pub log: log::Settings,
+}
+
+impl Config {
+    /// Resolves what the command line and the environment say.
+    pub fn resolve(serve: &Serve) -> Result<Config> {
+        let Some(component) = &serve.component else {
+            bail!("no component was named; give the path of a .wasm file");
+        };
+        let limits = Limits {
+            instances: option(
+                "--limit-concurrency",
+                &serve.limit_concurrency,
+                units::positive,
+            )?,
+            memory: option("--max-memory", &serve.max_memory, units::size)?,
+        };
+        Ok(Config {
+            bind: vec![address(serve)?],
+            backlog: option("--backlog", &serve.backlog, backlog)?,
+            order: Order {
+                path: component.clone(),
+                cache: serve.cache_dir.clone().or_else(guest::default_directory),
+                allow_precompiled: serve.allow_precompiled,
+                limits,
+                capabilities: Arc::new(capabilities(serve)?),
+            },
+            supervisor: supervision(serve)?,
+            worker: worker_settings(serve, limits)?,
+            log: log_settings(serve)?,
+        })
+    }
+
+    /// The files whose change `--reload` looks out for.
+    pub fn watched(&self) -> Vec<PathBuf> {
+        vec![self.order.path.clone()]
+    }
+}
+
+/// Parses one option, and names it where that fails.
+fn option<T>(name: &str, text: &str, parse: impl Fn(&str) -> Result<T>) -> Result<T> {
+    parse(text).with_context(|| format!("option {name}"))
+}
+
+/// The same for an option that may be left out.
+fn maybe<T>(
+    name: &str,
+    text: Option<&String>,
+    parse: impl Fn(&str) -> Result<T>,
+) -> Result<Option<T>> {
+    text.map(|text| option(name, text, parse)).transpose()
+}
+
+fn address(serve: &Serve) -> Result<SocketAddr> {
+    let port = match &serve.port {
+        Some(port) => option("--port", port, port_number)?,
+        None => maybe("PORT", variable("PORT").as_ref(), port_number)?.unwrap_or(8000),
+    };
+    Ok(SocketAddr::new(option("--host", &serve.host, host)?, port))
+}
+
+fn host(text: &str) -> Result<IpAddr> {
+    match text {
+        "localhost" => Ok(IpAddr::from([127, 0, 0, 1])),
+        _ => text.trim_matches(['[', ']']).parse().with_context(|| {
+            format!("`{text}` is not an IP address; write it like 127.0.0.1, 0.0.0.0 or ::")
+        }),
+    }
+}
+
+fn port_number(text: &str) -> Result<u16> {
+    text.parse()
+        .with_context(|| format!("`{text}` is not a port; it is a number from 0 to 65535"))
+}
+
+fn backlog(text: &str) -> Result<i32> {
+    let number = units::positive(text)?;
+    i32::try_from(number).with_context(|| format!("`{text}` is too large"))
+}
+
+fn workers(serve: &Serve) -> Result<NonZeroUsize> {
+    match (&serve.workers, variable("WEB_CONCURRENCY")) {
+        (Some(text), _) => option("--workers", text, worker_count),
+        (None, Some(text)) => option("WEB_CONCURRENCY", &text, worker_count),
+        (None, None) => Ok(NonZeroUsize::MIN),
+    }
+}
+
+/// More processes than this on one machine are a slip of the finger.
+const MOST_WORKERS: usize = 512;
+
+fn worker_count(text: &str) -> Result<NonZeroUsize> {
+    let count = match text {
+        "auto" => cpus::available(),
+        _ => units::positive(text)? as usize,
+    };
+    match NonZeroUsize::new(count) {
+        Some(count) if count.get() <= MOST_WORKERS => Ok(count),
+        _ => bail!("it is {count}; it must be at least 1 and at most {MOST_WORKERS}"),
+    }
+}
+
+fn supervision(serve: &Serve) -> Result<supervisor::Settings> {
+    let number = |text: &str| {
+        text.parse::<u64>()
+            .with_context(|| format!("`{text}` is not a whole number"))
+    };
+    let positive = |text: &str| units::positive(text).map(u64::from);
+    Ok(supervisor::Settings {
+        workers: workers(serve)?,
+        graceful_shutdown: option(
+            "--timeout-graceful-shutdown",
+            &serve.timeout_graceful_shutdown,
+            units::duration,
+        )?,
+        shutdown_delay: option("--shutdown-delay", &serve.shutdown_delay, units::duration)?,
+        healthcheck: option(
+            "--timeout-worker-healthcheck",
+            &serve.timeout_worker_healthcheck,
+            units::duration,
+        )?,
+        startup: option(
+            "--timeout-worker-startup",
+            &serve.timeout_worker_startup,
+            units::duration,
+        )?,
+        limit_max_requests: maybe(
+            "--limit-max-requests",
+            serve.limit_max_requests.as_ref(),
+            positive,
+        )?,
+        limit_max_requests_jitter: option(
+            "--limit-max-requests-jitter",
+            &serve.limit_max_requests_jitter,
+            number,
+        )?,
+        max_worker_rss: maybe(
+            "--max-worker-rss",
+            serve.max_worker_rss.as_ref(),
+            units::size,
+        )?,
+        max_worker_lifetime: maybe(
+            "--max-worker-lifetime",
+            serve.max_worker_lifetime.as_ref(),
+            units::duration,
+        )?,
+        reload: serve.reload,
+    })
+}
+
+fn worker_settings(serve: &Serve, limits: Limits) -> Result<worker::Settings> {
+    Ok(worker::Settings {
+        graceful_shutdown: option(
+            "--timeout-graceful-shutdown",
+            &serve.timeout_graceful_shutdown,
+            units::duration,
+        )?,
+        connection: connection::Settings {
+            keep_alive: option(
+                "--timeout-keep-alive",
+                &serve.timeout_keep_alive,
+                units::duration,
+            )?,
+            header: option("--timeout-header", &serve.timeout_header, units::duration)?,
+        },
+        request: request::Settings {
+            concurrency: limits.instances as usize,
+            queue: option("--limit-queue", &serve.limit_queue, |text| {
+                text.parse::<usize>()
+                    .with_context(|| format!("`{text}` is not a whole number"))
+            })?,
+            queue_wait: option("--timeout-queue", &serve.timeout_queue, units::duration)?,
+            head: option("--timeout-request", &serve.timeout_request, units::duration)?,
+            idle_body: option(
+                "--timeout-idle-body",
+                &serve.timeout_idle_body,
+                units::duration,
+            )?,
+            access_log: !serve.no_access_log,
+        },
+    })
+}
+
+fn capabilities(serve: &Serve) -> Result<Capabilities> {
+    let environment = serve
+        .env
+        .iter()
+        .map(|text| option("--env", text, environment_variable));
+    Ok(Capabilities {
+        environment: environment.collect::<Result<_>>()?,
+        arguments: serve.arg.clone(),
+    })
+}
+
+fn environment_variable(text: &str) -> Result<(String, String)> {
+    match text.split_once('=') {
+        Some(("", _)) => bail!("`{text}` has no name before the `=`"),
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => match std::env::var(text) {
+            Ok(value) => Ok((text.to_owned(), value)),
+            Err(_) => bail!("`{text}` is not set in the environment; write {text}=VALUE"),
+        },
+    }
+}
+
+fn log_settings(serve: &Serve) -> Result<log::Settings> {
+    Ok(log::Settings {
+        level: option("--log-level", &serve.log_level, |text| {
+            log::Level::parse(text).with_context(|| {
+                format!(
+                    "`{text}` is not a level; use critical, error, warning, info, debug or trace"
+                )
+            })
+        })?,
+        format: option("--log-format", &serve.log_format, |text| match text {
+            "text" => Ok(log::Format::Text),
+            "json" => Ok(log::Format::Json),
+            _ => bail!("`{text}` is not a format; use text or json"),
+        })?,
+        colors: serve.use_colors || (!serve.no_use_colors && std::io::stderr().is_terminal()),
+    })
+}
+
+/// An environment variable that other servers honour too; an empty one counts as not set.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Cli;
+    use clap::Parser;
+
+    fn resolve(arguments: &[&str]) -> Result<Config> {
+        let arguments = ["wasmserve", "app.wasm"].iter().chain(arguments);
+        Config::resolve(&Cli::parse_from(arguments).serve)
+    }
+
+    fn mistake(arguments: &[&str]) -> String {
+        format!("{:#}", resolve(arguments).unwrap_err())
+    }
+
+    #[test]
+    fn options_are_resolved() {
+        let config = resolve(&["--host", "::1", "--port", "0", "--workers", "4"]).unwrap();
+        assert_eq!(config.bind, ["[::1]:0".parse().unwrap()]);
+        assert_eq!(config.supervisor.workers.get(), 4);
+        assert!(
+            resolve(&["--workers", "auto"])
+                .unwrap()
+                .supervisor
+                .workers
+                .get()
+                >= 1
+        );
+    }
+
+    #[test]
+    fn a_mistake_names_its_option() {
+        assert!(mistake(&["--workers", "0"]).starts_with("option --workers: "));
+        assert!(mistake(&["--port", "70000"]).starts_with("option --port: "));
+        assert!(mistake(&["--host", "example.com"]).starts_with("option --host: "));
+        assert!(mistake(&["--max-memory", "lots"]).starts_with("option --max-memory: "));
+        assert!(mistake(&["--env", "NOT_SET_ANYWHERE"]).contains("is not set"));
+    }
+}

@@ -1,0 +1,33 @@
+//! That the worker is leaving: since when, and how long it waits for idle connections to speak up.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// Set once, seen by every connection.
+#[derive(Default)]
+pub struct Departure {
+    begun: Cell<Option<(Instant, Duration)>>,
+    announced: Notify,
+}
+
+impl Departure {
+    /// Connections are closed once they have been idle for `moment`; each answer until then says that
+    /// it is the last.
+    pub fn begin(&self, moment: Duration) {
+        self.begun.set(Some((Instant::now(), moment)));
+        self.announced.notify_waiters();
+    }
+
+    pub fn begun(&self) -> Option<(Instant, Duration)> {
+        self.begun.get()
+    }
+
+    /// Resolves when it begins.
+    pub async fn wait(&self) {
+        let announced = self.announced.notified();
+        if self.begun.get().is_none() {
+            announced.await;
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! One client's connection: HTTP/1.1, its time-outs, and its end when the worker leaves. Knows requests
+//! only as something to be answered.
+
+mod activity;
+mod departure;
+mod stream;
+
+pub use activity::Settings;
+pub use departure::Departure;
+
+use crate::request::{Body, Origin, Requests};
+use activity::{Activity, Verdict, judge};
+use http::{HeaderValue, Request, Response, Version, header, uri::Scheme};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Instant;
+use stream::Stream;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time::sleep_until;
+
+/// What all connections of one worker share.
+pub struct Connections {
+    pub requests: Rc<Requests>,
+    pub settings: Settings,
+    pub departure: Departure,
+}
+
+/// The whole answer to a head that did not arrive in time.
+const HEADER_TIMEOUT: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+impl Connections {
+    /// Serves one connection to its end.
+    pub async fn serve(self: Rc<Self>, socket: TcpStream, client: SocketAddr) {
+        let Ok(server) = socket.local_addr() else {
+            return;
+        };
+        // Answers leave at once; a response is written whole.
+        let _ = socket.set_nodelay(true);
+        let activity = Rc::new(Activity::new(Instant::now()));
+        let origin = Origin {
+            client,
+            server,
+            scheme: Scheme::HTTP,
+        };
+        let service = service_fn(|request| self.answer(&activity, &origin, request));
+        let stream = Stream::new(socket, activity.clone());
+        let mut builder = http1::Builder::new();
+        builder.half_close(false).pipeline_flush(true);
+        let mut connection = builder.serve_connection(stream, service);
+        let timed_out = self.watch(Pin::new(&mut connection), &activity).await;
+        if timed_out {
+            let mut socket = connection.into_parts().io.into_socket();
+            let _ = socket.write_all(HEADER_TIMEOUT).await;
+            let _ = socket.shutdown().await;
+        }
+    }
+
+    /// Runs the connection until it ends; true where it is to be ended with a 408.
+    async fn watch<S>(
+        &self,
+        mut connection: Pin<&mut http1::Connection<Stream, S>>,
+        activity: &Activity,
+    ) -> bool
+    where
+        S: hyper::service::HttpService<Incoming, ResBody = Body>,
+        S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let mut leaving = self.departure.begun();
+        loop {
+            let now = Instant::now();
+            let until = match judge(activity.phase(), &self.settings, leaving, now) {
+                Verdict::Wait { until } => until,
+                Verdict::HeaderTimeout => return true,
+                Verdict::Close => {
+                    connection.as_mut().graceful_shutdown();
+                    let _ = connection.as_mut().await;
+                    return false;
+                }
+            };
+            tokio::select! {
+                biased;
+                _ = connection.as_mut() => return false,
+                () = sleep_until(until.into()) => {}
+                () = self.departure.wait(), if leaving.is_none() => {
+                    leaving = self.departure.begun();
+                }
+            }
+        }
+    }
+
+    async fn answer(
+        &self,
+        activity: &Rc<Activity>,
+        origin: &Origin,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, Infallible> {
+        let busy = Busy::begin(activity);
+        let version = request.version();
+        let mut response = self.requests.answer(origin, request).await;
+        response.body_mut().attach(Box::new(busy));
+        if version <= Version::HTTP_11 && self.departure.begun().is_some() {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
+        Ok(response)
+    }
+}
+
+/// Marks the connection busy until the response, or its lack, is over.
+struct Busy(Rc<Activity>);
+
+impl Busy {
+    fn begin(activity: &Rc<Activity>) -> Busy {
+        activity.request_began();
+        Busy(activity.clone())
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.request_ended();
+    }
+}

@@ -1,0 +1,192 @@
+//! What a component is, read from its bytes without compiling it: exports, imports, and the world it
+//! is to be served as. Knows nothing of what the host offers.
+
+use anyhow::{Context, Result, bail};
+use wasmparser::{Chunk, Encoding, Parser, Payload};
+
+/// The generation of WASI HTTP that a component exports a handler for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum World {
+    /// `wasi:http/incoming-handler@0.2.x`, the `proxy` world.
+    P2,
+    /// `wasi:http/handler@0.3.x`, the `service` world.
+    P3,
+}
+
+impl World {
+    /// The world's name as a toolchain's documentation gives it.
+    pub fn name(self) -> &'static str {
+        match self {
+            World::P2 => "wasi:http/proxy@0.2",
+            World::P3 => "wasi:http/service@0.3",
+        }
+    }
+
+    /// The world whose handler this export is, if it is one.
+    pub fn of_export(name: &str) -> Option<World> {
+        if name.starts_with("wasi:http/incoming-handler@0.2.") {
+            Some(World::P2)
+        } else if name.starts_with("wasi:http/handler@0.3.") && !name.contains("-rc") {
+            Some(World::P3)
+        } else {
+            None
+        }
+    }
+}
+
+/// The outside of a component.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Anatomy {
+    pub imports: Vec<String>,
+    pub exports: Vec<String>,
+}
+
+impl Anatomy {
+    /// Reads the outermost component of `binary`.
+    pub fn of(binary: &[u8]) -> Result<Anatomy> {
+        if binary.is_empty() {
+            bail!("the file is empty; give a WebAssembly component");
+        }
+        if !Parser::is_component(binary) && Parser::is_core_wasm(binary) {
+            bail!(
+                "it is a core module, not a component; make a component of it with \
+                 `wasm-tools component new`, or build for the target wasm32-wasip2"
+            );
+        }
+        let mut anatomy = Anatomy::default();
+        anatomy
+            .read(binary)
+            .context("it is not a whole WebAssembly component; build or copy it again")?;
+        Ok(anatomy)
+    }
+
+    /// Walks the top level only: nested modules and components are stepped over unread.
+    fn read(&mut self, binary: &[u8]) -> Result<()> {
+        let mut parser = Parser::new(0);
+        let mut rest = binary;
+        loop {
+            let (payload, consumed) = match parser.parse(rest, true)? {
+                Chunk::Parsed { payload, consumed } => (payload, consumed),
+                Chunk::NeedMoreData(_) => bail!("it ends too early"),
+            };
+            rest = &rest[consumed..];
+            match payload {
+                Payload::Version { encoding, .. } if encoding != Encoding::Component => {
+                    bail!("it is not a component");
+                }
+                Payload::ComponentImportSection(section) => {
+                    for import in section {
+                        self.imports.push(import?.name.name.to_owned());
+                    }
+                }
+                Payload::ComponentExportSection(section) => {
+                    for export in section {
+                        self.exports.push(export?.name.name.to_owned());
+                    }
+                }
+                Payload::ModuleSection {
+                    unchecked_range, ..
+                }
+                | Payload::ComponentSection {
+                    unchecked_range, ..
+                } => {
+                    let length = unchecked_range.len();
+                    if length > rest.len() {
+                        bail!("it ends too early");
+                    }
+                    rest = &rest[length..];
+                }
+                Payload::End(_) => return Ok(()),
+                _ => {}
+            }
+        }
+    }
+
+    /// The world to serve it as; 0.3 where it exports both handlers.
+    pub fn world(&self) -> Result<World> {
+        let mut worlds: Vec<World> = self
+            .exports
+            .iter()
+            .filter_map(|e| World::of_export(e))
+            .collect();
+        worlds.sort_by_key(|world| *world == World::P2);
+        match worlds.first() {
+            Some(world) => Ok(*world),
+            None => bail!(
+                "it exports no wasi:http handler (it exports {}); build it for the `wasi:http/proxy` \
+                 world (0.2) or the `wasi:http/service` world (0.3)",
+                listed(&self.exports)
+            ),
+        }
+    }
+
+    /// Whether any of it needs the component model's async support in the engine: a synchronous 0.2
+    /// component is served faster without.
+    pub fn concurrent(&self) -> bool {
+        let mut names = self.imports.iter().chain(&self.exports);
+        names.any(|name| {
+            name.split_once('@')
+                .is_some_and(|(_, version)| version.starts_with("0.3."))
+        })
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => "nothing".to_owned(),
+        names => names
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn anatomy(text: &str) -> Result<Anatomy> {
+        Anatomy::of(&wat::parse_str(text).unwrap())
+    }
+
+    #[test]
+    fn a_component_that_exports_the_handler_is_served_in_its_world() {
+        let p2 = anatomy(
+            r#"(component (instance $i) (export "wasi:http/incoming-handler@0.2.6" (instance $i)))"#,
+        );
+        assert_eq!(p2.unwrap().world().unwrap(), World::P2);
+        let p3 = anatomy(
+            r#"(component (instance $i) (export "wasi:http/handler@0.3.0" (instance $i)))"#,
+        )
+        .unwrap();
+        assert_eq!(p3.world().unwrap(), World::P3);
+        assert!(p3.concurrent());
+    }
+
+    #[test]
+    fn a_component_without_a_handler_is_refused_by_what_it_exports() {
+        let other =
+            anatomy(r#"(component (instance $i) (export "wasi:cli/run@0.2.0" (instance $i)))"#);
+        let error = other.unwrap().world().unwrap_err().to_string();
+        assert!(error.contains("`wasi:cli/run@0.2.0`"), "{error}");
+    }
+
+    #[test]
+    fn a_core_module_is_told_how_to_become_a_component() {
+        let error = anatomy("(module)").unwrap_err().to_string();
+        assert!(error.contains("wasm-tools component new"), "{error}");
+    }
+
+    #[test]
+    fn a_truncated_component_is_not_a_component() {
+        let whole = wat::parse_str("(component (core module (func)))").unwrap();
+        for length in 9..whole.len() {
+            assert!(
+                Anatomy::of(&whole[..length]).is_err(),
+                "{length} of {}",
+                whole.len()
+            );
+        }
+    }
+}

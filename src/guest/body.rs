@@ -1,0 +1,173 @@
+//! The body of a guest's response: the guest runs while the client is being written to, in the same
+//! task, so that a client that goes away takes its instance with it and a slow one slows it down.
+
+use super::call::Running;
+use super::failure::Failure;
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use wasmtime_wasi_http::WasiBody;
+
+/// How much of a body is waited for, while the guest goes on writing without a pause, before the
+/// head is sent: a body that ends within it goes out in one piece, with its length.
+const COLLECT: usize = 64 << 10;
+
+/// A response body, complete or still being written.
+pub struct GuestBody {
+    /// Written by the guest, not yet handed on.
+    ready: VecDeque<Frame<Bytes>>,
+    /// The stream that the guest writes to, until it has ended.
+    stream: Option<WasiBody>,
+    guest: Guest,
+}
+
+/// The guest behind a body.
+enum Guest {
+    Running(Running),
+    Finished,
+}
+
+impl GuestBody {
+    /// Takes over a guest that has given its head.
+    pub fn new(stream: WasiBody, running: Option<Running>) -> GuestBody {
+        GuestBody {
+            ready: VecDeque::new(),
+            stream: Some(stream),
+            guest: running.map_or(Guest::Finished, Guest::Running),
+        }
+    }
+
+    /// Lets the guest write on until it pauses, has ended, or has written enough for a first write.
+    pub fn poll_collect(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
+        let mut collected = 0;
+        while collected < COLLECT {
+            match self.poll_stream(cx) {
+                Poll::Ready(Some(frame)) => {
+                    let frame = frame?;
+                    collected += frame.data_ref().map_or(0, Bytes::len);
+                    self.ready.push_back(frame);
+                }
+                Poll::Ready(None) => {
+                    self.join();
+                    return Ok(());
+                }
+                Poll::Pending => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the guest has returned and everything that it wrote was handed on.
+    pub fn is_over(&self) -> bool {
+        self.stream.is_none() && self.ready.is_empty() && matches!(self.guest, Guest::Finished)
+    }
+
+    /// Lets a guest that goes on after its response is complete come to its end.
+    pub async fn leftover(&mut self) -> Result<(), Failure> {
+        match std::mem::replace(&mut self.guest, Guest::Finished) {
+            Guest::Running(running) => running.await,
+            Guest::Finished => Ok(()),
+        }
+    }
+
+    /// Trailers that were collected with the body, so that the head can announce them.
+    pub fn trailers(&self) -> Option<&HeaderMap> {
+        self.ready.iter().find_map(Frame::trailers_ref)
+    }
+
+    /// One piece instead of several, once all of it is here.
+    fn join(&mut self) {
+        if self.ready.len() < 2 || self.ready.iter().any(|frame| !frame.is_data()) {
+            return;
+        }
+        let mut whole = BytesMut::new();
+        for frame in self.ready.drain(..) {
+            if let Ok(data) = frame.into_data() {
+                whole.extend_from_slice(&data);
+            }
+        }
+        self.ready.push_back(Frame::data(whole.freeze()));
+    }
+
+    /// What the guest has written next. Runs the guest where nothing is there yet.
+    fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        loop {
+            let Some(stream) = &mut self.stream else {
+                return Poll::Ready(None);
+            };
+            let polled = Pin::new(stream).poll_frame(cx);
+            match polled {
+                Poll::Ready(Some(Ok(frame))) => return Poll::Ready(Some(Ok(frame))),
+                Poll::Ready(Some(Err(error))) => {
+                    self.end();
+                    let why = error.to_string();
+                    return Poll::Ready(Some(Err(Failure::Unfinished(why))));
+                }
+                Poll::Ready(None) | Poll::Pending => {}
+            }
+            match self.poll_guest(cx) {
+                Poll::Ready(Err(failure)) => {
+                    self.end();
+                    return Poll::Ready(Some(Err(failure)));
+                }
+                // It may have written before it returned.
+                Poll::Ready(Ok(true)) if polled.is_pending() => {}
+                _ if polled.is_pending() => return Poll::Pending,
+                _ => {
+                    self.stream = None;
+                    return Poll::Ready(None);
+                }
+            }
+        }
+    }
+
+    /// Runs the guest; whether it returned just now.
+    fn poll_guest(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Failure>> {
+        let Guest::Running(running) = &mut self.guest else {
+            return Poll::Ready(Ok(false));
+        };
+        match Pin::new(running).poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(result) => {
+                self.guest = Guest::Finished;
+                Poll::Ready(result.map(|()| true))
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        self.stream = None;
+        self.guest = Guest::Finished;
+    }
+}
+
+impl Body for GuestBody {
+    type Data = Bytes;
+    type Error = Failure;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        match self.ready.pop_front() {
+            Some(frame) => Poll::Ready(Some(Ok(frame))),
+            None => self.poll_stream(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.stream.is_none() && self.ready.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        // Trailers need chunked framing, so a body that has them does not tell its length.
+        if self.stream.is_some() || self.ready.iter().any(Frame::is_trailers) {
+            return SizeHint::default();
+        }
+        let pieces = self.ready.iter().filter_map(Frame::data_ref);
+        SizeHint::with_exact(pieces.map(|data| data.len() as u64).sum())
+    }
+}

@@ -1,0 +1,204 @@
+//! From the operator's file to checked native code behind a descriptor. Runs in the compiler process
+//! alone: compiling starts threads.
+
+use super::anatomy::Anatomy;
+use super::cache::{self, Cache};
+use super::code;
+use super::engine::{self, Limits, Plan, Target};
+use super::linker;
+use super::source::Source;
+use super::state::{Capabilities, State};
+use crate::sys::memory;
+use crate::{debug, warning};
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use wasmtime::component::Component;
+use wasmtime::{Engine, Store};
+
+/// What to compile, and what it will be served with.
+#[derive(Clone, Debug)]
+pub struct Order {
+    pub path: PathBuf,
+    /// Where code is kept between starts; none keeps it in memory.
+    pub cache: Option<PathBuf>,
+    pub allow_precompiled: bool,
+    pub limits: Limits,
+    pub capabilities: Arc<Capabilities>,
+}
+
+/// Checked native code, ready to be mapped.
+pub struct Compiled {
+    pub code: OwnedFd,
+    pub plan: Plan,
+}
+
+impl Order {
+    /// Makes the code, or says what about the component is wrong.
+    pub fn compile(&self) -> Result<Compiled> {
+        let source = Source::read(&self.path)?;
+        self.compile_source(source)
+            .with_context(|| format!("component `{}`", self.path.display()))
+    }
+
+    fn compile_source(&self, source: Source) -> Result<Compiled> {
+        match source {
+            Source::Precompiled(code) if self.allow_precompiled => self.adopt(&code),
+            Source::Precompiled(_) => bail!(
+                "it is native code, which runs unchecked; serve the .wasm it was made from, or give \
+                 --allow-precompiled if you made it yourself"
+            ),
+            Source::Component { binary, anatomy } => {
+                let target = target_of(&anatomy)?;
+                let engine = engine::compiling(target)?;
+                check_imports(&engine, target, &anatomy)?;
+                let (code, component) = self.code(&engine, &binary)?;
+                self.checked(code, Plan::of(target, &component))
+            }
+        }
+    }
+
+    /// Takes code that the operator vouches for. Which target it was made for is known by the engine
+    /// that accepts it.
+    fn adopt(&self, bytes: &[u8]) -> Result<Compiled> {
+        let code = OwnedFd::from(memory::sealed_file("wasmserve code", bytes)?);
+        let mut refusals = Vec::new();
+        for target in Target::ALL {
+            match code::component(&engine::compiling(target)?, &code) {
+                Ok(component) if code::exports_handler_of(&component, target.world) => {
+                    return self.checked(code, Plan::of(target, &component));
+                }
+                Ok(_) => {}
+                Err(error) => refusals.push(format!("{error:#}")),
+            }
+        }
+        bail!(
+            "this wasmserve cannot run it; compile it again with `wasmserve compile` ({})",
+            refusals
+                .first()
+                .map_or("it exports no wasi:http handler", String::as_str)
+        )
+    }
+
+    /// Code from the cache, or compiled now and kept.
+    fn code(&self, engine: &Engine, binary: &[u8]) -> Result<(OwnedFd, Component)> {
+        let name = name_of(engine, binary);
+        let cache = self.cache.as_deref().and_then(opened);
+        if let Some(found) = cache
+            .as_ref()
+            .and_then(|cache| cached(cache, &name, engine))
+        {
+            return Ok(found);
+        }
+        debug!("compiling {} bytes", binary.len());
+        let code = engine.precompile_component(binary).map_err(readable)?;
+        let kept = cache.and_then(|cache| match cache.store(&name, &code) {
+            Ok(file) => Some(OwnedFd::from(file)),
+            Err(error) => {
+                warning!("the compiled code is not kept for the next start: {error:#}");
+                None
+            }
+        });
+        let code = match kept {
+            Some(kept) => kept,
+            None => OwnedFd::from(memory::sealed_file("wasmserve code", &code)?),
+        };
+        let component = code::component(engine, &code)?;
+        Ok((code, component))
+    }
+
+    /// Serves nothing, but makes an instance exactly as a worker will.
+    fn checked(&self, code: OwnedFd, plan: Plan) -> Result<Compiled> {
+        let limits = Limits {
+            instances: 1,
+            ..self.limits
+        };
+        let engine = engine::serving(plan, limits)?;
+        let component = code::component(&engine, &code)?;
+        let pre = linker::linker(&engine, plan.target)?.instantiate_pre(&component)?;
+        let mut store = Store::new(&engine, State::new(&self.capabilities, self.limits));
+        store.limiter(State::memory_limit);
+        store.set_epoch_deadline(u64::MAX >> 1);
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?
+            .block_on(pre.instantiate_async(&mut store))
+            .map_err(anyhow::Error::from)
+            .context("no instance can be made of it")?;
+        Ok(Compiled { code, plan })
+    }
+}
+
+/// `wasmserve compile`: the native code itself, which is as portable as the machine it was made on.
+pub fn precompile(path: &Path) -> Result<Vec<u8>> {
+    let about = || format!("component `{}`", path.display());
+    let Source::Component { binary, anatomy } = Source::read(path)? else {
+        bail!("{} is compiled already", about());
+    };
+    let target = target_of(&anatomy).with_context(about)?;
+    let engine = engine::compiling(target)?;
+    check_imports(&engine, target, &anatomy).with_context(about)?;
+    engine
+        .precompile_component(&binary)
+        .map_err(readable)
+        .with_context(about)
+}
+
+fn target_of(anatomy: &Anatomy) -> Result<Target> {
+    Ok(Target {
+        world: anatomy.world()?,
+        concurrent: anatomy.concurrent(),
+    })
+}
+
+/// Before the minute that compiling may take, not after it.
+fn check_imports(engine: &Engine, target: Target, anatomy: &Anatomy) -> Result<()> {
+    let linker = linker::linker(engine, target)?;
+    linker::check(&linker, &anatomy.imports)
+}
+
+/// The digest of the component and the engine's compatibility hash.
+fn name_of(engine: &Engine, binary: &[u8]) -> String {
+    let digest = Sha256::digest(binary);
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    format!("{digest:x}-{:016x}.cwasm", hasher.finish())
+}
+
+fn opened(path: &Path) -> Option<Cache> {
+    match Cache::open(path) {
+        Ok(cache) => Some(cache),
+        Err(error) => {
+            if cache::is_absence(&error) {
+                debug!("no cache: {error:#}");
+            } else {
+                warning!("the cache is not used: {error:#}");
+            }
+            None
+        }
+    }
+}
+
+/// Code that is found but cannot be used is removed, and made again.
+fn cached(cache: &Cache, name: &str, engine: &Engine) -> Option<(OwnedFd, Component)> {
+    let found = cache.lookup(name).and_then(|file: Option<File>| {
+        let Some(file) = file else { return Ok(None) };
+        let code = OwnedFd::from(file);
+        let component = code::component(engine, &code)?;
+        Ok(Some((code, component)))
+    });
+    found.unwrap_or_else(|error| {
+        warning!("compiled code in the cache is not used, and made again: {error:#}");
+        let _ = cache.remove(name);
+        None
+    })
+}
+
+/// The engine's own words, with what a person can do about them.
+fn readable(error: wasmtime::Error) -> anyhow::Error {
+    anyhow::Error::from(error).context("it cannot be compiled; check it with `wasm-tools validate`")
+}

@@ -1,0 +1,242 @@
+//! How the engine is set up: what is compiled into the code, and the pool that instances come from.
+//! Decides sizes; knows nothing of requests.
+
+use super::anatomy::World;
+use anyhow::{Context, Result, bail};
+use std::fmt;
+use std::str::FromStr;
+use wasmtime::component::Component;
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+/// What the generated code depends on. Code compiled for one target is refused by another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub world: World,
+    /// Support for the component model's async in the engine.
+    pub concurrent: bool,
+}
+
+impl Target {
+    /// Every target there is, in the order in which code of unknown target is tried.
+    pub const ALL: [Target; 3] = [
+        Target {
+            world: World::P3,
+            concurrent: true,
+        },
+        Target {
+            world: World::P2,
+            concurrent: true,
+        },
+        Target {
+            world: World::P2,
+            concurrent: false,
+        },
+    ];
+}
+
+/// What a worker has to know of the code before it can map it: found once, by the compiler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    pub target: Target,
+    needs: Needs,
+}
+
+/// What instances may take, for each of them and together.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Instances alive at a time in one worker.
+    pub instances: u32,
+    /// Bytes of linear memory of one instance, all its memories together.
+    pub memory: u64,
+}
+
+/// What one instance of a component needs from the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Needs {
+    memories: u32,
+    /// Bytes that the largest memory starts with.
+    initial_memory: u64,
+    tables: u32,
+    table_elements: u64,
+}
+
+/// Native stack of one guest task, of which Wasm may use [`WASM_STACK`].
+const ASYNC_STACK: usize = 2 << 20;
+const WASM_STACK: usize = 1 << 20;
+
+/// Bytes of each memory, table and stack that stay mapped between two instances: resetting them by
+/// hand is cheaper than giving the pages back and faulting them in again.
+const KEEP_RESIDENT: usize = 1 << 20;
+const STACK_KEEP_RESIDENT: usize = 64 << 10;
+
+const WASM_PAGE: u64 = 64 << 10;
+
+/// Tables may grow to this many elements at least (dynamic linking inside a guest does).
+const TABLE_ELEMENTS: u64 = 10_000;
+
+/// Guest tasks that a 0.3 instance may run side by side, each on a stack of its own.
+const STACKS_PER_INSTANCE: u32 = 4;
+
+/// Everything that changes the generated code is set here, and nowhere else.
+fn base(target: Target) -> Config {
+    let mut config = Config::new();
+    config
+        .concurrency_support(target.concurrent)
+        .epoch_interruption(true)
+        .async_stack_size(ASYNC_STACK)
+        .max_wasm_stack(WASM_STACK)
+        .wasm_backtrace_max_frames(std::num::NonZero::new(32));
+    config
+}
+
+/// An engine that compiles, and that instantiates only to check.
+pub fn compiling(target: Target) -> Result<Engine> {
+    let mut config = base(target);
+    config.parallel_compilation(true);
+    Ok(Engine::new(&config)?)
+}
+
+/// An engine that serves: instances come from a pool sized for the component that was planned for.
+pub fn serving(plan: Plan, limits: Limits) -> Result<Engine> {
+    let needs = plan.needs;
+    if needs.initial_memory > limits.memory {
+        bail!(
+            "an instance starts with {} bytes of memory and may have {}; raise --max-memory",
+            needs.initial_memory,
+            limits.memory
+        );
+    }
+    let mut config = base(plan.target);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(needs, limits)?));
+    Engine::new(&config)
+        .map_err(anyhow::Error::from)
+        .with_context(|| {
+            format!(
+                "cannot reserve address space for {} instances; lower --limit-concurrency or raise \
+             `ulimit -v`",
+                limits.instances
+            )
+        })
+}
+
+fn pool(needs: Needs, limits: Limits) -> Result<PoolingAllocationConfig> {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(limits.instances)
+        .total_core_instances(u32::MAX)
+        .max_core_instances_per_component(u32::MAX)
+        .max_component_instance_size(usize::MAX >> 1)
+        .max_core_instance_size(usize::MAX >> 1)
+        .max_memories_per_component(needs.memories)
+        .max_memories_per_module(needs.memories)
+        .max_tables_per_component(needs.tables)
+        .max_tables_per_module(needs.tables)
+        .total_memories(limits.instances.saturating_mul(needs.memories))
+        .total_tables(limits.instances.saturating_mul(needs.tables))
+        .total_stacks(limits.instances.saturating_mul(STACKS_PER_INSTANCE))
+        .total_gc_heaps(limits.instances)
+        .table_elements(usize::try_from(needs.table_elements)?)
+        .max_memory_size(usize::try_from(limits.memory.min(1 << 32))?)
+        .linear_memory_keep_resident(KEEP_RESIDENT)
+        .table_keep_resident(KEEP_RESIDENT)
+        .async_stack_keep_resident(STACK_KEEP_RESIDENT)
+        .pagemap_scan(Enabled::Auto);
+    Ok(pool)
+}
+
+impl Plan {
+    /// Plans for `component`, whatever engine it was made for.
+    pub fn of(target: Target, component: &Component) -> Plan {
+        let required = component.resources_required();
+        let required = required.as_ref();
+        let pages = required
+            .and_then(|r| r.max_initial_memory_size)
+            .unwrap_or(0);
+        let elements = required.and_then(|r| r.max_initial_table_size).unwrap_or(0);
+        Plan {
+            target,
+            needs: Needs {
+                memories: required.map_or(1, |r| r.num_memories).max(1),
+                initial_memory: pages.saturating_mul(WASM_PAGE),
+                tables: required.map_or(1, |r| r.num_tables).max(1),
+                table_elements: elements.saturating_mul(2).max(TABLE_ELEMENTS),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Plan { target, needs } = self;
+        let generation = match target.world {
+            World::P2 => 2,
+            World::P3 => 3,
+        };
+        write!(
+            f,
+            "{generation} {} {} {} {} {}",
+            u8::from(target.concurrent),
+            needs.memories,
+            needs.initial_memory,
+            needs.tables,
+            needs.table_elements
+        )
+    }
+}
+
+impl FromStr for Plan {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Plan> {
+        let numbers: Vec<u64> = text.split(' ').map(str::parse).collect::<Result<_, _>>()?;
+        let [
+            generation,
+            concurrent,
+            memories,
+            initial_memory,
+            tables,
+            table_elements,
+        ] = numbers[..]
+        else {
+            bail!("not a plan: `{text}`");
+        };
+        Ok(Plan {
+            target: Target {
+                world: if generation == 3 {
+                    World::P3
+                } else {
+                    World::P2
+                },
+                concurrent: concurrent == 1,
+            },
+            needs: Needs {
+                memories: u32::try_from(memories)?,
+                initial_memory,
+                tables: u32::try_from(tables)?,
+                table_elements,
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_survives_the_way_through_the_supervisor() {
+        let plan = Plan {
+            target: Target {
+                world: World::P3,
+                concurrent: true,
+            },
+            needs: Needs {
+                memories: 2,
+                initial_memory: 1 << 17,
+                tables: 3,
+                table_elements: 20_000,
+            },
+        };
+        assert_eq!(plan.to_string().parse::<Plan>().unwrap(), plan);
+        assert!("2 0 1".parse::<Plan>().is_err());
+    }
+}

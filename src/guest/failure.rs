@@ -1,0 +1,55 @@
+//! The ways in which a guest fails a request, and how they read in the log.
+
+use std::fmt;
+use wasmtime::{Trap, WasmBacktrace};
+
+/// Why a request did not get, or did not finish, its response.
+#[derive(Debug)]
+pub enum Failure {
+    /// The guest trapped, or the host could not go on with it.
+    Trapped {
+        error: wasmtime::Error,
+        /// The instance had been refused memory before.
+        refused_memory: bool,
+    },
+    /// The guest returned without a response.
+    NoResponse,
+    /// The guest answered with a `wasi:http/types.error-code` of this name.
+    ErrorCode(String),
+    /// The guest gave up a body that it had begun.
+    Unfinished(String),
+    /// The guest ran past its time.
+    TimedOut,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Trapped {
+                error,
+                refused_memory,
+            } => {
+                write!(f, "the guest trapped: {}", cause(error))?;
+                if *refused_memory {
+                    write!(f, "; it had reached its memory limit (--max-memory)")?;
+                }
+                match error.downcast_ref::<WasmBacktrace>() {
+                    Some(backtrace) => write!(f, "\n{backtrace}"),
+                    None => Ok(()),
+                }
+            }
+            Failure::NoResponse => write!(f, "the guest returned without a response"),
+            Failure::ErrorCode(code) => write!(f, "the guest answered with the error {code}"),
+            Failure::Unfinished(why) => write!(f, "the guest did not finish the body: {why}"),
+            Failure::TimedOut => write!(f, "the guest ran past its time"),
+        }
+    }
+}
+
+/// The innermost reason: what is around it says only that Wasm was running.
+fn cause(error: &wasmtime::Error) -> String {
+    match error.downcast_ref::<Trap>() {
+        Some(trap) => trap.to_string(),
+        None => error.root_cause().to_string(),
+    }
+}

@@ -1,0 +1,76 @@
+//! `wasmserve inspect`: says what a component is, and whether it could be served here.
+
+use super::anatomy::{Anatomy, World};
+use super::engine::{self, Target};
+use super::linker::{self, Offer};
+use super::source::Source;
+use anyhow::{Context, Result};
+use std::fmt::Write;
+use std::path::Path;
+
+/// What was found, to be read by a person.
+pub struct Report {
+    pub text: String,
+    /// Whether wasmserve would serve it.
+    pub servable: bool,
+}
+
+/// Looks at the file without compiling it.
+pub fn inspect(path: &Path) -> Result<Report> {
+    let mut text = format!("{}\n", path.display());
+    let servable = match Source::read(path)? {
+        Source::Precompiled(code) => {
+            writeln!(
+                text,
+                "  native code of {} bytes, made by `wasmserve compile`",
+                code.len()
+            )?;
+            writeln!(text, "  served only with --allow-precompiled")?;
+            true
+        }
+        Source::Component { binary, anatomy } => {
+            writeln!(text, "  component of {} bytes", binary.len())?;
+            describe(&mut text, &anatomy)
+                .with_context(|| format!("component `{}`", path.display()))?
+        }
+    };
+    Ok(Report { text, servable })
+}
+
+fn describe(text: &mut String, anatomy: &Anatomy) -> Result<bool> {
+    let world = anatomy.world();
+    match &world {
+        Ok(world) => writeln!(
+            text,
+            "  targets {}, served as WASI {}",
+            world.name(),
+            generation(*world)
+        )?,
+        Err(error) => writeln!(text, "  cannot be served: {error:#}")?,
+    }
+    writeln!(text, "exports")?;
+    for export in &anatomy.exports {
+        writeln!(text, "  {export}")?;
+    }
+    writeln!(text, "imports")?;
+    let target = Target {
+        world: *world.as_ref().unwrap_or(&World::P2),
+        concurrent: anatomy.concurrent(),
+    };
+    let linker = linker::linker(&engine::compiling(target)?, target)?;
+    let mut all_offered = true;
+    let width = anatomy.imports.iter().map(String::len).max().unwrap_or(0);
+    for import in &anatomy.imports {
+        let offer = Offer::of(&linker, import);
+        all_offered &= matches!(offer, Offer::Yes);
+        writeln!(text, "  {import:width$}  {offer}")?;
+    }
+    Ok(world.is_ok() && all_offered)
+}
+
+fn generation(world: World) -> &'static str {
+    match world {
+        World::P2 => "0.2",
+        World::P3 => "0.3",
+    }
+}

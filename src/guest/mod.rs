@@ -1,0 +1,136 @@
+//! The component and its instances: the only users of the engine. Knows requests and responses as
+//! values, and nothing of connections, processes and their supervision.
+
+mod anatomy;
+mod body;
+mod cache;
+mod call;
+mod code;
+mod compile;
+mod engine;
+mod failure;
+mod inspect;
+mod limits;
+mod linker;
+mod output;
+mod source;
+mod state;
+mod ticker;
+
+pub use body::GuestBody;
+pub use cache::default_directory;
+pub use call::Request;
+pub use compile::{Compiled, Order, precompile};
+pub use engine::{Limits, Plan};
+pub use failure::Failure;
+pub use inspect::inspect;
+pub use state::Capabilities;
+
+use anatomy::World;
+use anyhow::Result;
+use call::{HeadSlot, Running};
+use state::State;
+use std::future::poll_fn;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use ticker::Ticker;
+use wasmtime::{Engine, Store};
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
+use wasmtime_wasi_http::p3::bindings::ServicePre;
+
+/// The head of a guest's response, and its body.
+pub type Response = http::Response<GuestBody>;
+
+/// A component that is ready to be called: mapped, linked, its pool reserved.
+pub struct Guest {
+    engine: Engine,
+    handler: Handler,
+    limits: Limits,
+    capabilities: Arc<Capabilities>,
+    ticker: Arc<Ticker>,
+}
+
+enum Handler {
+    P2(ProxyPre<State>),
+    P3(ServicePre<State>),
+}
+
+impl Guest {
+    /// Maps code that the compiler has checked.
+    pub fn load(
+        code: &OwnedFd,
+        plan: Plan,
+        limits: Limits,
+        capabilities: Arc<Capabilities>,
+    ) -> Result<Guest> {
+        let engine = engine::serving(plan, limits)?;
+        let component = code::component(&engine, code)?;
+        let pre = linker::linker(&engine, plan.target)?.instantiate_pre(&component)?;
+        let handler = match plan.target.world {
+            World::P2 => Handler::P2(ProxyPre::new(pre)?),
+            World::P3 => Handler::P3(ServicePre::new(pre)?),
+        };
+        let ticker = Arc::new(Ticker::start(&engine)?);
+        Ok(Guest {
+            engine,
+            handler,
+            limits,
+            capabilities,
+            ticker,
+        })
+    }
+
+    /// Has a fresh instance answer `request`; resolves when it has given the head of its response.
+    pub async fn answer(&self, request: Request) -> Result<Response, Failure> {
+        let head = HeadSlot::default();
+        let mut running = self.start(request, head.clone());
+        poll_fn(|cx| poll_head(&mut running, &head, cx)).await
+    }
+
+    fn start(&self, request: Request, head: HeadSlot) -> Option<Running> {
+        let store = self.store();
+        let ticker = self.ticker.clone();
+        Some(match &self.handler {
+            Handler::P2(pre) => Running::new(call::p2(pre.clone(), store, request, head), ticker),
+            Handler::P3(pre) => Running::new(call::p3(pre.clone(), store, request, head), ticker),
+        })
+    }
+
+    fn store(&self) -> Store<State> {
+        let mut store = Store::new(&self.engine, State::new(&self.capabilities, self.limits));
+        store.limiter(State::memory_limit);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
+        store
+    }
+}
+
+/// Runs the guest until its head is there, and as far into its body as it gets without a pause.
+fn poll_head(
+    running: &mut Option<Running>,
+    head: &HeadSlot,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Response, Failure>> {
+    let Some(guest) = running else {
+        return Poll::Pending;
+    };
+    let returned = match std::pin::Pin::new(guest).poll(cx) {
+        Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
+        Poll::Ready(Ok(())) => true,
+        Poll::Pending => false,
+    };
+    let response = match head.take() {
+        Some(Ok(response)) => response,
+        Some(Err(code)) => return Poll::Ready(Err(Failure::ErrorCode(code))),
+        None if returned => return Poll::Ready(Err(Failure::NoResponse)),
+        None => return Poll::Pending,
+    };
+    let guest = running.take().filter(|_| !returned);
+    let (parts, stream) = response.into_parts();
+    let mut body = GuestBody::new(stream, guest);
+    Poll::Ready(
+        body.poll_collect(cx)
+            .map(|()| http::Response::from_parts(parts, body)),
+    )
+}

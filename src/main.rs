@@ -1,0 +1,241 @@
+//! `wasmserve`: parses, resolves, binds, supervises. The only file that names both the supervisor and
+//! its workers, and the only one that ends the process.
+
+mod channel;
+mod cli;
+mod config;
+mod connection;
+mod exit;
+mod guest;
+mod log;
+mod request;
+mod scoreboard;
+mod supervisor;
+mod sys;
+mod worker;
+
+use anyhow::{Context, Result};
+use channel::Reporter;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches};
+use cli::{Cli, Command, Serve};
+use config::Config;
+use exit::{Exit, Status};
+use guest::{Compiled, Guest, Plan};
+use scoreboard::Scoreboard;
+use std::cell::RefCell;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::path::PathBuf;
+use std::rc::Rc;
+use supervisor::{Roles, Seat};
+use worker::Worker;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {
+    let status = match run() {
+        Ok(status) => status,
+        Err(error) => {
+            log::last_words(&format!("wasmserve: {error:#}"));
+            exit::status_of(&error)
+        }
+    };
+    std::process::exit(status.code());
+}
+
+fn run() -> Result<Status> {
+    sys::signals::ignore_broken_pipes();
+    let cli = match parse() {
+        Ok(cli) => cli,
+        Err(status) => return Ok(status),
+    };
+    match &cli.command {
+        None => serve(&cli.serve),
+        Some(Command::Compile(compile)) => {
+            let code = guest::precompile(&compile.component).exits(Status::Application)?;
+            write_whole(&compile.output, &code).exits(Status::Usage)?;
+            Ok(Status::Stopped)
+        }
+        Some(Command::Inspect(inspect)) => {
+            let report = guest::inspect(&inspect.component).exits(Status::Application)?;
+            print!("{}", report.text);
+            Ok(if report.servable {
+                Status::Stopped
+            } else {
+                Status::Application
+            })
+        }
+    }
+}
+
+/// The command line, or the status to end with: help and version are answers, the rest are mistakes,
+/// told in one line.
+fn parse() -> Result<Cli, Status> {
+    let parsed = Cli::command()
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    parsed.map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let _ = error.print();
+            Status::Stopped
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            Status::Usage
+        }
+        _ => {
+            let text = error.to_string();
+            let lines = text
+                .lines()
+                .map(str::trim)
+                .take_while(|line| !line.starts_with("Usage:"));
+            let said: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+            let said = said.join("; ");
+            let said = said.trim_start_matches("error: ");
+            log::last_words(&format!("wasmserve: {said} (see `wasmserve --help`)"));
+            Status::Usage
+        }
+    })
+}
+
+/// Writes the whole file, or leaves what was there.
+fn write_whole(path: &std::path::Path, bytes: &[u8]) -> Result<()> {
+    let mut name = path
+        .file_name()
+        .context("the output has no file name")?
+        .to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let unfinished = path.with_file_name(name);
+    let written =
+        std::fs::write(&unfinished, bytes).and_then(|()| std::fs::rename(&unfinished, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&unfinished);
+    }
+    written.with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+fn serve(serve: &Serve) -> Result<Status> {
+    let config = Config::resolve(serve).exits(Status::Usage)?;
+    log::init(config.log.clone());
+    sys::signals::block_for_supervision()?;
+    let scoreboard = Scoreboard::new(supervisor::slots(&config.supervisor))
+        .context("cannot make the scoreboard")?;
+    let server = Server {
+        listeners: Rc::new(RefCell::new(bind(&config).exits(Status::Address)?)),
+        config,
+    };
+    supervisor::run(server, scoreboard)?;
+    Ok(Status::Stopped)
+}
+
+fn bind(config: &Config) -> Result<Vec<TcpListener>> {
+    let bind = |address| {
+        sys::socket::listen_tcp(address, config.backlog)
+            .map(TcpListener::from)
+            .with_context(|| format!("cannot bind http://{address}"))
+    };
+    config.bind.iter().copied().map(bind).collect()
+}
+
+/// What the supervisor's children do.
+struct Server {
+    config: Config,
+    /// Shared by the versions of the configuration: sockets stay open from the first to the last.
+    listeners: Rc<RefCell<Vec<TcpListener>>>,
+}
+
+impl Roles for Server {
+    fn compile(&self, reporter: &Reporter) -> Status {
+        match self.config.order.compile() {
+            Ok(Compiled { code, plan }) => {
+                reporter.compiled(code.as_fd(), &plan.to_string());
+                Status::Stopped
+            }
+            Err(error) => {
+                reporter.failed(Status::Application, &format!("{error:#}"));
+                Status::Application
+            }
+        }
+    }
+
+    fn serve(&self, seat: Seat) -> Status {
+        let reporter = seat.reporter.clone();
+        info!("Started server process [{}]", std::process::id());
+        info!("Waiting for application startup.");
+        let worker = self.worker(seat);
+        match worker.and_then(Worker::run) {
+            Ok(()) => Status::Stopped,
+            Err(error) => {
+                reporter.failed(Status::Application, &format!("{error:#}"));
+                Status::Application
+            }
+        }
+    }
+
+    fn reload(&self) -> Result<Server> {
+        // What was given on the command line stays; what it refers to is read again.
+        let Ok(cli) = parse() else {
+            anyhow::bail!("the environment contradicts the command line");
+        };
+        let mut config = Config::resolve(&cli.serve).exits(Status::Usage)?;
+        config.bind.clone_from(&self.config.bind);
+        Ok(Server {
+            config,
+            listeners: self.listeners.clone(),
+        })
+    }
+
+    fn settings(&self) -> &supervisor::Settings {
+        &self.config.supervisor
+    }
+
+    fn watched(&self) -> Vec<PathBuf> {
+        self.config.watched()
+    }
+
+    fn addresses(&self) -> Vec<String> {
+        let listeners = self.listeners.borrow();
+        let bound = listeners
+            .iter()
+            .filter_map(|listener| listener.local_addr().ok());
+        bound.map(|address| format!("http://{address}")).collect()
+    }
+
+    fn descriptors(&self) -> Vec<RawFd> {
+        self.listeners
+            .borrow()
+            .iter()
+            .map(AsRawFd::as_raw_fd)
+            .collect()
+    }
+
+    fn close(&self) {
+        self.listeners.borrow_mut().clear();
+    }
+}
+
+impl Server {
+    fn worker(&self, seat: Seat) -> Result<Worker> {
+        let plan: Plan = seat.note.parse()?;
+        let order = &self.config.order;
+        let guest = Guest::load(&seat.code, plan, order.limits, order.capabilities.clone())?;
+        let (reporter, limit) = (seat.reporter.clone(), seat.reporter);
+        Ok(Worker {
+            guest,
+            settings: self.config.worker.clone(),
+            listeners: self.listeners.take(),
+            scoreboard: seat.scoreboard,
+            slot: seat.slot,
+            lifeline: seat.lifeline,
+            ready: Box::new(move || {
+                info!("Application startup complete.");
+                reporter.ready();
+            }),
+            spent: seat.max_requests.map(|count| -> (u64, Box<dyn FnOnce()>) {
+                (count, Box::new(move || limit.spent()))
+            }),
+        })
+    }
+}

@@ -1,0 +1,195 @@
+//! The body of a response on its way to the client: watched for pauses, counted, and seen to its end
+//! even where the client does not need the end.
+
+use super::admission::Seat;
+use super::exchange::Exchange;
+use crate::guest::{Failure, GuestBody};
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::{Sleep, sleep};
+
+/// A response body: our own text, or what a guest writes.
+pub struct Body {
+    kind: Kind,
+    /// Dropped when the connection is done with this body.
+    attached: Option<Box<dyn std::any::Any>>,
+}
+
+enum Kind {
+    Text(Option<Bytes>),
+    Guest(Box<Written>),
+}
+
+/// A guest's body, with what it holds until it is over.
+struct Written {
+    body: Option<GuestBody>,
+    /// The length that the guest's head promises.
+    declared: Option<u64>,
+    sent: u64,
+    /// The client gets no body, but the guest may finish writing it.
+    headless: bool,
+    idle: Duration,
+    pause: Option<Pin<Box<Sleep>>>,
+    held: Option<(Seat, Exchange)>,
+}
+
+/// The body could not be finished: the connection must not look as if it had been.
+#[derive(Debug)]
+pub struct Aborted;
+
+impl fmt::Display for Aborted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the guest did not finish the response")
+    }
+}
+
+impl std::error::Error for Aborted {}
+
+impl Body {
+    fn of(kind: Kind) -> Body {
+        Body {
+            kind,
+            attached: None,
+        }
+    }
+
+    /// Keeps `guard` until the connection is done with this body.
+    pub fn attach(&mut self, guard: Box<dyn std::any::Any>) {
+        self.attached = Some(guard);
+    }
+
+    pub fn text(text: Bytes) -> Body {
+        Body::of(Kind::Text(Some(text)))
+    }
+
+    pub fn guest(body: GuestBody, declared: Option<u64>, headless: bool) -> Body {
+        Body::of(Kind::Guest(Box::new(Written {
+            body: Some(body),
+            declared,
+            sent: 0,
+            headless,
+            idle: Duration::MAX,
+            pause: None,
+            held: None,
+        })))
+    }
+
+    /// Keeps the request's seat and record until the guest has ended.
+    pub fn occupy(&mut self, seat: Seat, exchange: Exchange, idle: Duration) {
+        if let Kind::Guest(written) = &mut self.kind {
+            written.held = Some((seat, exchange));
+            written.idle = idle;
+        }
+    }
+}
+
+impl Written {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(None);
+        };
+        match Pin::new(body).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.pause = None;
+                let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+                self.sent += length;
+                if let Some((_, exchange)) = &self.held {
+                    exchange.sent(length);
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(failure))) => Poll::Ready(Some(Err(self.abort(&failure)))),
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => {
+                let idle = self.idle;
+                let pause = self.pause.get_or_insert_with(|| Box::pin(sleep(idle)));
+                match pause.as_mut().poll(cx) {
+                    Poll::Ready(()) => Poll::Ready(Some(Err(self.abort(&Failure::TimedOut)))),
+                    Poll::Pending => Poll::Pending,
+                }
+            }
+        }
+    }
+
+    fn abort(&mut self, failure: &Failure) -> Aborted {
+        if let Some((_, exchange)) = &self.held {
+            exchange.failed(failure);
+        }
+        self.body = None;
+        Aborted
+    }
+
+    /// Whether the client has all that it was promised, so that the guest may end in peace.
+    fn delivered(&self, body: &GuestBody) -> bool {
+        self.headless
+            || body.is_end_stream()
+            || self.declared.is_some_and(|length| self.sent >= length)
+    }
+}
+
+impl Drop for Written {
+    /// Lets a guest that is not done go on where its client was served: what it does after its
+    /// response is complete is its own, and so is writing a body that the client does not get.
+    fn drop(&mut self) {
+        let (Some(mut body), Some(held)) = (self.body.take(), self.held.take()) else {
+            return;
+        };
+        if !self.delivered(&body)
+            || body.is_over()
+            || tokio::runtime::Handle::try_current().is_err()
+        {
+            return;
+        }
+        let idle = self.idle;
+        tokio::task::spawn_local(async move {
+            let outlived = async {
+                while let Some(frame) = body.frame().await {
+                    frame?;
+                }
+                body.leftover().await
+            };
+            let result = tokio::time::timeout(idle, outlived).await;
+            if let Ok(Err(failure)) = result {
+                held.1.failed(&failure);
+            }
+            drop(held);
+        });
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Aborted;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        match &mut self.kind {
+            Kind::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Kind::Guest(written) => written.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Text(text) => text.is_none(),
+            Kind::Guest(written) => written.body.as_ref().is_none_or(GuestBody::is_end_stream),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
+            Kind::Guest(written) => written
+                .body
+                .as_ref()
+                .map_or_else(SizeHint::default, GuestBody::size_hint),
+        }
+    }
+}

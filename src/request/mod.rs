@@ -1,0 +1,167 @@
+//! One exchange: from the head of a request to the last byte of its response. Decides who is
+//! answered, what a failure looks like to the client, and what is recorded of it. Knows nothing of
+//! sockets.
+
+mod admission;
+mod body;
+mod exchange;
+mod reply;
+
+pub use body::Body;
+
+use crate::guest::{self, Failure, Guest};
+use crate::scoreboard::SlotRef;
+use admission::Admission;
+use exchange::Exchange;
+use http::uri::{Authority, PathAndQuery, Scheme, Uri};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Limits of one exchange, and whether it is recorded.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Requests answered at a time.
+    pub concurrency: usize,
+    /// Requests that may wait for their turn.
+    pub queue: usize,
+    /// How long they may wait.
+    pub queue_wait: Duration,
+    /// How long the guest may take until the head of its response.
+    pub head: Duration,
+    /// How long a response body may pause.
+    pub idle_body: Duration,
+    pub access_log: bool,
+}
+
+/// What is known of a request before its head is read.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    pub client: SocketAddr,
+    pub server: SocketAddr,
+    pub scheme: Scheme,
+}
+
+/// Answers the requests of one worker.
+pub struct Requests {
+    guest: Guest,
+    admission: Admission,
+    settings: Settings,
+    slot: SlotRef,
+}
+
+impl Requests {
+    pub fn new(guest: Guest, settings: Settings, slot: SlotRef) -> Requests {
+        Requests {
+            guest,
+            admission: Admission::new(settings.concurrency, settings.queue, settings.queue_wait),
+            settings,
+            slot,
+        }
+    }
+
+    /// Resolves when no request is being answered, not even after its response was complete.
+    pub async fn idle(&self) {
+        self.admission.idle(self.settings.concurrency).await;
+    }
+
+    /// Answers one request. There is always a response; what goes wrong after its head is an error of
+    /// its body.
+    pub async fn answer(
+        self: &Rc<Self>,
+        origin: &Origin,
+        request: Request<Incoming>,
+    ) -> Response<Body> {
+        let exchange = Exchange::begin(origin, &request, &self.slot, self.settings.access_log);
+        match self.try_answer(origin, request, &exchange).await {
+            Ok((response, seat)) => {
+                let mut response = reply::finish(response, &exchange);
+                response
+                    .body_mut()
+                    .occupy(seat, exchange, self.settings.idle_body);
+                response
+            }
+            Err(refusal) => refusal.reply(exchange),
+        }
+    }
+
+    async fn try_answer(
+        &self,
+        origin: &Origin,
+        request: Request<Incoming>,
+        exchange: &Exchange,
+    ) -> Result<(guest::Response, admission::Seat), Refusal> {
+        let request = absolute(request, origin).ok_or(Refusal::BadRequest)?;
+        let seat = self.admission.enter().await.map_err(|_| Refusal::Full)?;
+        exchange.enter_guest();
+        let answer = self.guest.answer(request);
+        match tokio::time::timeout(self.settings.head, answer).await {
+            Ok(Ok(response)) => Ok((response, seat)),
+            Ok(Err(failure)) => Err(Refusal::Failed(failure)),
+            Err(_) => Err(Refusal::Failed(Failure::TimedOut)),
+        }
+    }
+}
+
+/// Why a request gets an answer from us and not from the guest.
+pub(crate) enum Refusal {
+    BadRequest,
+    Full,
+    Failed(Failure),
+}
+
+impl Refusal {
+    fn status(&self) -> StatusCode {
+        match self {
+            Refusal::BadRequest => StatusCode::BAD_REQUEST,
+            Refusal::Full => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::Failed(Failure::TimedOut) => StatusCode::GATEWAY_TIMEOUT,
+            Refusal::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn reply(self, exchange: Exchange) -> Response<Body> {
+        let response = reply::plain(self.status(), matches!(self, Refusal::Full));
+        if let Refusal::Failed(failure) = self {
+            exchange.failed(&failure);
+        }
+        exchange.head(response.status());
+        response
+    }
+}
+
+/// The request as guests get it: with the scheme and the authority that the client meant.
+/// None where RFC 9112 section 3.2 wants a 400: no Host, or several, or one that is no authority.
+fn absolute(request: Request<Incoming>, origin: &Origin) -> Option<guest::Request> {
+    let (mut parts, body) = request.into_parts();
+    let authority = match parts.uri.authority() {
+        Some(authority) => authority.clone(),
+        None => authority(&parts.headers, parts.version, origin)?,
+    };
+    let path = match parts.uri.path_and_query() {
+        Some(path) => path.clone(),
+        None if parts.method == Method::OPTIONS => PathAndQuery::from_static("*"),
+        None => PathAndQuery::from_static("/"),
+    };
+    let mut uri = http::uri::Parts::default();
+    uri.scheme = Some(origin.scheme.clone());
+    uri.authority = Some(authority);
+    uri.path_and_query = Some(path);
+    parts.uri = Uri::from_parts(uri).ok()?;
+    let body = body.map_err(wasmtime_wasi_http::Error::from).boxed_unsync();
+    Some(Request::from_parts(parts, body))
+}
+
+fn authority(headers: &HeaderMap, version: Version, origin: &Origin) -> Option<Authority> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => Authority::try_from(host.as_bytes()).ok(),
+        (None, _) if version <= Version::HTTP_10 => {
+            Authority::try_from(origin.server.to_string()).ok()
+        }
+        _ => None,
+    }
+}

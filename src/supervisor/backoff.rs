@@ -1,0 +1,76 @@
+//! How long to wait before a worker that keeps dying is replaced.
+
+use std::time::{Duration, Instant};
+
+/// The first replacement is made at once, the second after this, and each further one after twice
+/// the time.
+const FIRST: Duration = Duration::from_millis(250);
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// A worker that lived this long did not die of its start.
+const STABLE: Duration = Duration::from_secs(20);
+
+/// The deaths at one seat.
+#[derive(Clone, Debug, Default)]
+pub struct Backoff {
+    deaths: u32,
+    until: Option<Instant>,
+}
+
+impl Backoff {
+    /// A worker died after having lived for `lived`. `random` spreads what would coincide.
+    pub fn died(&mut self, lived: Duration, now: Instant, random: u64) {
+        self.deaths = if lived >= STABLE { 0 } else { self.deaths + 1 };
+        self.until = match self.deaths {
+            0 | 1 => None,
+            deaths => {
+                let doubled = FIRST.saturating_mul(1 << (deaths - 2).min(16)).min(LONGEST);
+                // Between three and five quarters of it.
+                let jitter = 750 + u32::try_from(random % 501).unwrap_or(0);
+                Some(now + doubled * jitter / 1000)
+            }
+        };
+    }
+
+    /// When the next attempt may be made, where that is not now.
+    pub fn waits_until(&self, now: Instant) -> Option<Instant> {
+        self.until.filter(|until| *until > now)
+    }
+
+    pub fn deaths(&self) -> u32 {
+        self.deaths
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_replacement_is_made_at_once_and_later_ones_wait_longer_and_longer() {
+        let now = Instant::now();
+        let mut backoff = Backoff::default();
+        let mut last = Duration::ZERO;
+        for death in 0..20 {
+            backoff.died(Duration::ZERO, now, 250);
+            let wait = backoff
+                .waits_until(now)
+                .map_or(Duration::ZERO, |until| until - now);
+            assert_eq!(wait.is_zero(), death == 0);
+            assert!(wait >= last && wait <= LONGEST * 5 / 4);
+            last = wait;
+        }
+        assert!(last >= LONGEST * 3 / 4);
+    }
+
+    #[test]
+    fn a_worker_that_lived_long_is_replaced_at_once() {
+        let now = Instant::now();
+        let mut backoff = Backoff::default();
+        backoff.died(Duration::ZERO, now, 0);
+        backoff.died(Duration::ZERO, now, 0);
+        assert!(backoff.waits_until(now).is_some());
+        backoff.died(STABLE, now, 0);
+        assert_eq!(backoff.waits_until(now), None);
+    }
+}

@@ -1,0 +1,62 @@
+//! Keeps the workers: forks them, replaces them, ends them. One thread, no runtime, no HTTP, no
+//! engine; what its children do is unknown to it.
+
+mod backoff;
+mod children;
+mod policy;
+mod run;
+mod settings;
+
+pub use run::run;
+pub use settings::Settings;
+
+use crate::channel::Reporter;
+use crate::exit::Status;
+use crate::scoreboard::Scoreboard;
+use std::os::fd::{OwnedFd, RawFd};
+use std::path::PathBuf;
+use std::rc::Rc;
+
+/// What the children do, and what is known of the application.
+pub trait Roles: Sized {
+    /// Compiles, in a process of its own.
+    fn compile(&self, reporter: &Reporter) -> Status;
+    /// Serves, in a process of its own.
+    fn serve(&self, seat: Seat) -> Status;
+    /// Reads the configuration again.
+    fn reload(&self) -> anyhow::Result<Self>;
+    fn settings(&self) -> &Settings;
+    /// The files whose change causes a reload, where that is wanted.
+    fn watched(&self) -> Vec<PathBuf>;
+    /// Where it listens, one URL an address.
+    fn addresses(&self) -> Vec<String>;
+    /// The descriptors that children need.
+    fn descriptors(&self) -> Vec<RawFd>;
+    /// Takes no more connections.
+    fn close(&self);
+}
+
+/// Everything that a worker is given.
+pub struct Seat {
+    /// Index of its slot of the scoreboard.
+    pub slot: usize,
+    /// Native code, and what its compiler noted about it.
+    pub code: OwnedFd,
+    pub note: String,
+    pub reporter: Rc<Reporter>,
+    /// Comes to its end when the supervisor does.
+    pub lifeline: OwnedFd,
+    pub scoreboard: Rc<Scoreboard>,
+    /// Requests after which the worker reports that it is spent.
+    pub max_requests: Option<u64>,
+}
+
+/// Slots that the scoreboard needs: workers that leave keep theirs while their replacements serve.
+pub fn slots(settings: &Settings) -> usize {
+    2 * most_workers(settings)
+}
+
+/// How many workers may be asked for by signal.
+fn most_workers(settings: &Settings) -> usize {
+    (2 * settings.workers.get()).max(32)
+}

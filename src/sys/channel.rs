@@ -1,0 +1,64 @@
+//! Messages between processes, with a descriptor where one is wanted.
+
+use nix::cmsg_space;
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
+    sendmsg, socketpair,
+};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// Two ends of a channel that keeps the bounds of messages (unix(7), SOCK_SEQPACKET).
+pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let ends = socketpair(
+        AddressFamily::Unix,
+        SockType::SeqPacket,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )?;
+    Ok(ends)
+}
+
+/// A pipe (pipe(2)): the reading end, and the writing end that keeps it open.
+pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?)
+}
+
+/// Sends one message; blocks while there is no room for it.
+pub fn send(fd: &OwnedFd, bytes: &[u8], carried: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    let raw = carried.map(|fd| [fd.as_raw_fd()]);
+    let control: Vec<ControlMessage<'_>> = raw
+        .iter()
+        .map(|fds| ControlMessage::ScmRights(fds))
+        .collect();
+    let text = [IoSlice::new(bytes)];
+    sendmsg::<()>(
+        fd.as_raw_fd(),
+        &text,
+        &control,
+        MsgFlags::MSG_NOSIGNAL,
+        None,
+    )?;
+    Ok(())
+}
+
+/// One message, if there is one: its length in `buffer`, zero at the end, and what it carried.
+pub fn receive(fd: &OwnedFd, buffer: &mut [u8]) -> io::Result<Option<(usize, Option<OwnedFd>)>> {
+    let mut space = cmsg_space!([RawFd; 1]);
+    let mut text = [IoSliceMut::new(buffer)];
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = match recvmsg::<()>(fd.as_raw_fd(), &mut text, Some(&mut space), flags) {
+        Ok(message) => message,
+        Err(nix::Error::EAGAIN | nix::Error::EINTR) => return Ok(None),
+        Err(nix::Error::ECONNRESET) => return Ok(Some((0, None))),
+        Err(error) => return Err(error.into()),
+    };
+    let mut carried = None;
+    for control in message.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(fds) = control {
+            // SAFETY: the kernel just installed these descriptors for us, and nobody else has them.
+            carried = fds.first().map(|fd| unsafe { OwnedFd::from_raw_fd(*fd) });
+        }
+    }
+    Ok(Some((message.bytes, carried)))
+}

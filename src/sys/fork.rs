@@ -1,0 +1,57 @@
+//! Forking, and what a child does first.
+
+use nix::unistd::{ForkResult, Pid};
+use std::io;
+use std::os::fd::RawFd;
+
+/// Forks; the child runs `child` and ends with the status that it returns, by `_exit`: neither
+/// destructors nor exit handlers of the parent run in it.
+///
+/// # Safety
+///
+/// The calling process has one thread. In the child of a process with several, every lock that
+/// another thread held would stay locked.
+pub unsafe fn fork(child: impl FnOnce() -> i32) -> io::Result<Pid> {
+    // SAFETY: as this function demands.
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Parent { child } => Ok(child),
+        ForkResult::Child => {
+            let run = std::panic::AssertUnwindSafe(child);
+            let status = std::panic::catch_unwind(run).unwrap_or(1);
+            // SAFETY: _exit(2) has no preconditions.
+            unsafe { libc::_exit(status) }
+        }
+    }
+}
+
+/// Closes every descriptor above standard error but these (close_range(2)).
+///
+/// # Safety
+///
+/// Nothing that owns another descriptor is used, or dropped, afterwards.
+pub unsafe fn close_all_but(kept: &[RawFd]) {
+    let mut kept: Vec<u32> = kept
+        .iter()
+        .filter_map(|fd| u32::try_from(*fd).ok())
+        .collect();
+    kept.sort_unstable();
+    let mut first = 3;
+    for fd in kept.into_iter().filter(|fd| *fd >= 3) {
+        if first < fd {
+            // SAFETY: as this function demands.
+            unsafe { libc::syscall(libc::SYS_close_range, first, fd - 1, 0) };
+        }
+        first = fd + 1;
+    }
+    // SAFETY: as this function demands.
+    unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
+}
+
+/// How many threads this process has (`Threads` of proc_pid_status(5)).
+pub fn thread_count() -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Threads:"))?;
+    line.trim().parse().ok()
+}

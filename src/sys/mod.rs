@@ -1,0 +1,12 @@
+//! System calls, and nothing but system calls: no policy, no state, the only home of `unsafe`.
+
+pub mod channel;
+pub mod clock;
+pub mod cpus;
+pub mod file;
+pub mod fork;
+pub mod memory;
+pub mod process;
+pub mod signals;
+pub mod socket;
+pub mod watch;

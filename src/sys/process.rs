@@ -1,0 +1,79 @@
+//! Children: their ends and their sizes.
+
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use std::fmt;
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Exited(i32),
+    Killed(Signal),
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            End::Exited(status) => write!(f, "it exited with status {status}"),
+            End::Killed(signal) => write!(f, "killed by {signal}"),
+        }
+    }
+}
+
+/// The next child that has ended, ours or one that was left to us; none where all live on.
+pub fn reap() -> Option<(Pid, End)> {
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(pid, code)) => return Some((pid, End::Exited(code))),
+            Ok(WaitStatus::Signaled(pid, signal, _)) => return Some((pid, End::Killed(signal))),
+            Err(nix::Error::EINTR) => {}
+            Ok(WaitStatus::StillAlive) | Err(_) => return None,
+            Ok(_) => {}
+        }
+    }
+}
+
+/// Sends a signal. A process that is gone already is no error.
+pub fn signal(pid: Pid, signal: Signal) {
+    let _ = kill(pid, signal);
+}
+
+/// Has the orphans of our descendants become our children (PR_SET_CHILD_SUBREAPER(2const)), as they
+/// do where this is process 1.
+pub fn adopt_orphans() {
+    let _ = nix::sys::prctl::set_child_subreaper(true);
+}
+
+/// Resident memory in bytes (`/proc/<pid>/statm`, proc_pid_statm(5)).
+pub fn resident(pid: Pid) -> Option<u64> {
+    let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
+    // SAFETY: sysconf(3) has no preconditions.
+    let page = u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok()?;
+    Some(pages * page)
+}
+
+/// How often the kernel killed a process of this control group for want of memory (`memory.events`,
+/// cgroup v2).
+pub fn memory_kills() -> u64 {
+    let read = || {
+        let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+        let group = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+        let path = format!("/sys/fs/cgroup/{group}/memory.events");
+        let events = std::fs::read_to_string(path).ok()?;
+        let kills = events
+            .lines()
+            .find_map(|line| line.strip_prefix("oom_kill "))?;
+        kills.parse().ok()
+    };
+    read().unwrap_or(0)
+}
+
+/// A random number, for jitter.
+pub fn random() -> u64 {
+    let mut bytes = [0_u8; 8];
+    // SAFETY: the buffer has the length that is given.
+    unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    u64::from_ne_bytes(bytes)
+}

@@ -1,0 +1,66 @@
+//! Signals: blocked before the first fork, read from a descriptor by the supervisor, handled by the
+//! workers' own loop.
+
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use std::io;
+
+/// What the supervisor acts on.
+const OF_THE_SUPERVISOR: [Signal; 9] = [
+    Signal::SIGTERM,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGHUP,
+    Signal::SIGTTIN,
+    Signal::SIGTTOU,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGCHLD,
+];
+
+/// What a worker acts on. An interrupt from the terminal reaches every process of the group; what
+/// workers do about it is the supervisor's decision.
+const OF_A_WORKER: [Signal; 4] = [
+    Signal::SIGTERM,
+    Signal::SIGQUIT,
+    Signal::SIGHUP,
+    Signal::SIGUSR1,
+];
+
+fn set(signals: &[Signal]) -> SigSet {
+    signals.iter().copied().collect()
+}
+
+/// Writing to a reader that is gone is an error of that write, not the end of the process.
+pub fn ignore_broken_pipes() {
+    // SAFETY: ignoring a signal installs no handler.
+    let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) };
+}
+
+/// Blocks everything that is read from a descriptor, here and in every child.
+pub fn block_for_supervision() -> io::Result<()> {
+    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set(&OF_THE_SUPERVISOR)), None)?;
+    Ok(())
+}
+
+/// The supervisor's signals, as they arrive.
+pub fn descriptor() -> io::Result<SignalFd> {
+    let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+    Ok(SignalFd::with_flags(&set(&OF_THE_SUPERVISOR), flags)?)
+}
+
+/// Lets a worker receive its signals, once it has handlers for them.
+pub fn unblock_for_worker() -> io::Result<()> {
+    sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&set(&OF_A_WORKER)), None)?;
+    Ok(())
+}
+
+/// Signals do what they do to any program: for a child that has no handlers.
+pub fn unblock_all() -> io::Result<()> {
+    sigprocmask(
+        SigmaskHow::SIG_UNBLOCK,
+        Some(&set(&OF_THE_SUPERVISOR)),
+        None,
+    )?;
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! When a worker leaves: on a signal, or when the supervisor is gone.
+
+use crate::sys::signals;
+use anyhow::{Context, Result};
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+use tokio::net::unix::pipe;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// How to leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// Without finishing anything.
+    AtOnce,
+    /// When what is in flight is done. Connections are closed after being idle for so long.
+    After { idle: Duration },
+}
+
+/// Where this worker leaves while others go on, idle clients get this long to use their connection
+/// once more and be told that it is the last time.
+const RETIRING: Duration = Duration::from_secs(1);
+
+/// The reasons to leave, as they arrive.
+pub struct Reasons {
+    terminate: Signal,
+    retire: Signal,
+    quit: Signal,
+    lifeline: pipe::Receiver,
+}
+
+impl Reasons {
+    /// From here on signals are received; those that came earlier were kept.
+    pub fn new(lifeline: OwnedFd) -> Result<Reasons> {
+        let reasons = Reasons {
+            terminate: signal(SignalKind::terminate())?,
+            retire: signal(SignalKind::hangup())?,
+            quit: signal(SignalKind::quit())?,
+            lifeline: pipe::Receiver::from_owned_fd(lifeline)?,
+        };
+        signals::unblock_for_worker().context("cannot receive signals")?;
+        Ok(reasons)
+    }
+
+    /// Resolves with the next reason.
+    pub async fn next(&mut self) -> Leave {
+        tokio::select! {
+            biased;
+            _ = self.quit.recv() => Leave::AtOnce,
+            _ = self.terminate.recv() => Leave::After { idle: Duration::ZERO },
+            _ = self.retire.recv() => Leave::After { idle: RETIRING },
+            _ = self.lifeline.readable() => Leave::After { idle: Duration::ZERO },
+        }
+    }
+
+    /// Resolves when there is no more time.
+    pub async fn at_once(&mut self) {
+        self.quit.recv().await;
+    }
+}

@@ -1,0 +1,180 @@
+//! One worker process: it accepts, serves, says that it is alive, and leaves when told. Knows nothing
+//! of its siblings but their slots of the scoreboard.
+
+mod accept;
+mod balance;
+mod leave;
+
+use crate::connection::{self, Connections, Departure};
+use crate::guest::Guest;
+use crate::request::{self, Requests};
+use crate::scoreboard::{Scoreboard, SlotRef};
+use crate::sys::clock;
+use accept::Acceptor;
+use anyhow::{Context, Result};
+use leave::{Leave, Reasons};
+use std::cell::Cell;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::task::spawn_local;
+use tokio::time::{Instant, interval, timeout_at};
+
+/// How a worker serves.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How long requests in flight may go on when the worker is to leave.
+    pub graceful_shutdown: Duration,
+    pub connection: connection::Settings,
+    pub request: request::Settings,
+}
+
+/// Everything that a worker is given.
+pub struct Worker {
+    pub guest: Guest,
+    pub settings: Settings,
+    pub listeners: Vec<TcpListener>,
+    pub scoreboard: Rc<Scoreboard>,
+    /// Index of this worker's slot of the scoreboard.
+    pub slot: usize,
+    /// Readable at its end, which is when the supervisor is gone.
+    pub lifeline: OwnedFd,
+    /// Called once, when this worker can serve.
+    pub ready: Box<dyn FnOnce()>,
+    /// Called once, after this many requests.
+    pub spent: Option<(u64, Box<dyn FnOnce()>)>,
+}
+
+/// How often the serving loop says that it is alive.
+const HEARTBEAT: Duration = Duration::from_millis(500);
+
+impl Worker {
+    /// Serves until it is told to leave.
+    pub fn run(self) -> Result<()> {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build_local(LocalOptions::default())
+            .context("cannot start the serving loop")?;
+        runtime.block_on(self.serve())
+    }
+
+    async fn serve(self) -> Result<()> {
+        let mut reasons = Reasons::new(self.lifeline)?;
+        let slot = SlotRef::new(self.scoreboard.clone(), self.slot);
+        let requests = Rc::new(Requests::new(
+            self.guest,
+            self.settings.request,
+            slot.clone(),
+        ));
+        let connections = Rc::new(Connections {
+            requests: requests.clone(),
+            settings: self.settings.connection,
+            departure: Departure::default(),
+        });
+        let open = Rc::new(Open::new(slot.clone()));
+        let mut acceptors = Vec::new();
+        for listener in self.listeners {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            let acceptor = Acceptor::new(listener, self.scoreboard.clone(), self.slot);
+            acceptors.push(spawn_local(accept(
+                acceptor,
+                connections.clone(),
+                open.clone(),
+            )));
+        }
+        spawn_local(beat(slot.clone()));
+        if let Some((limit, spent)) = self.spent {
+            spawn_local(watch_limit(slot.clone(), limit, spent));
+        }
+        (self.ready)();
+        let leave = reasons.next().await;
+        for acceptor in acceptors {
+            acceptor.abort();
+        }
+        if let Leave::After { idle } = leave {
+            connections.departure.begin(idle);
+            let deadline = Instant::now() + self.settings.graceful_shutdown;
+            let done = async {
+                open.none().await;
+                requests.idle().await;
+            };
+            tokio::select! {
+                _ = timeout_at(deadline, done) => {}
+                () = reasons.at_once() => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn accept(mut acceptor: Acceptor, connections: Rc<Connections>, open: Rc<Open>) {
+    loop {
+        let (socket, client) = acceptor.next().await;
+        let guard = open.enter();
+        let connections = connections.clone();
+        spawn_local(async move {
+            connections.serve(socket, client).await;
+            drop(guard);
+        });
+    }
+}
+
+async fn beat(slot: SlotRef) {
+    let mut ticks = interval(HEARTBEAT);
+    loop {
+        ticks.tick().await;
+        slot.beat(clock::now_ms());
+    }
+}
+
+/// Says once that the limit of requests is reached; who replaces this worker is not decided here.
+async fn watch_limit(slot: SlotRef, limit: u64, spent: Box<dyn FnOnce()>) {
+    let before = slot.requests();
+    let mut ticks = interval(Duration::from_millis(50));
+    while slot.requests() - before < limit {
+        ticks.tick().await;
+    }
+    spent();
+}
+
+/// The connections that are open now, for the drain and for the scoreboard.
+struct Open {
+    count: Cell<u32>,
+    closed: tokio::sync::Notify,
+    slot: SlotRef,
+}
+
+impl Open {
+    fn new(slot: SlotRef) -> Open {
+        Open {
+            count: Cell::new(0),
+            closed: tokio::sync::Notify::new(),
+            slot,
+        }
+    }
+
+    fn enter(self: &Rc<Self>) -> Entered {
+        self.count.set(self.count.get() + 1);
+        self.slot.connection_opened();
+        Entered(self.clone())
+    }
+
+    async fn none(&self) {
+        while self.count.get() > 0 {
+            self.closed.notified().await;
+        }
+    }
+}
+
+struct Entered(Rc<Open>);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let open = &self.0;
+        open.count.set(open.count.get() - 1);
+        open.slot.connection_closed();
+        open.closed.notify_one();
+    }
+}

@@ -1,0 +1,154 @@
+//! A small HTTP/1.1 client that hides nothing: what came, and whether it came whole.
+
+use super::PATIENCE;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+/// An open connection.
+pub struct Connection {
+    reader: BufReader<TcpStream>,
+}
+
+/// A response that came whole.
+#[derive(Clone, Debug, Default)]
+pub struct Response {
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    pub trailers: Vec<(String, String)>,
+}
+
+impl Response {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        headers.find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+impl Connection {
+    pub fn open(address: SocketAddr) -> Connection {
+        Connection::try_open(address).expect("the server accepts")
+    }
+
+    pub fn try_open(address: SocketAddr) -> io::Result<Connection> {
+        let socket = TcpStream::connect_timeout(&address, PATIENCE)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_nodelay(true)?;
+        Ok(Connection {
+            reader: BufReader::new(socket),
+        })
+    }
+
+    pub fn write(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.reader.get_mut().write_all(bytes.as_ref())
+    }
+
+    /// A GET on this connection, which stays open.
+    pub fn get(&mut self, path: &str) -> io::Result<Response> {
+        self.write(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"))?;
+        self.response()
+    }
+
+    /// The next response to a request that was not HEAD. An error where it does not come whole.
+    pub fn response(&mut self) -> io::Result<Response> {
+        let mut response = self.head()?;
+        while (100..200).contains(&response.status) {
+            response = self.head()?;
+        }
+        self.body(&mut response)?;
+        Ok(response)
+    }
+
+    /// The next head alone.
+    pub fn head(&mut self) -> io::Result<Response> {
+        let line = self.line()?;
+        let status = line.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)?.parse().ok());
+        Ok(Response {
+            status: status.ok_or_else(|| broken(&format!("not a status line: {line:?}")))?,
+            headers: self.fields()?,
+            ..Response::default()
+        })
+    }
+
+    /// Reads the body that a head announced.
+    pub fn body(&mut self, response: &mut Response) -> io::Result<()> {
+        if matches!(response.status, 204 | 304) {
+            return Ok(());
+        }
+        if response.header("transfer-encoding") == Some("chunked") {
+            while let Some(chunk) = self.chunk()? {
+                response.body.extend(chunk);
+            }
+            response.trailers = self.fields()?;
+        } else if let Some(length) = response.header("content-length") {
+            response.body = vec![0; length.parse().map_err(|_| broken("a wrong length"))?];
+            self.reader.read_exact(&mut response.body)?;
+        } else {
+            self.reader.read_to_end(&mut response.body)?;
+        }
+        Ok(())
+    }
+
+    /// The next chunk of a chunked body; none at its end.
+    pub fn chunk(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let line = self.line()?;
+        let length = usize::from_str_radix(&line, 16).map_err(|_| broken(&format!("not a chunk: {line:?}")))?;
+        if length == 0 {
+            return Ok(None);
+        }
+        let mut chunk = vec![0; length];
+        self.reader.read_exact(&mut chunk)?;
+        self.line()?;
+        Ok(Some(chunk))
+    }
+
+    /// Everything until the server closes.
+    pub fn rest(&mut self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.reader.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn fields(&mut self) -> io::Result<Vec<(String, String)>> {
+        let mut fields = Vec::new();
+        loop {
+            let line = self.line()?;
+            match line.split_once(':') {
+                Some((name, value)) => fields.push((name.to_lowercase(), value.trim().to_owned())),
+                None if line.is_empty() => return Ok(fields),
+                None => return Err(broken(&format!("not a field: {line:?}"))),
+            }
+        }
+    }
+
+    fn line(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        self.reader.read_line(&mut line)?;
+        match line.strip_suffix("\r\n") {
+            Some(line) => Ok(line.to_owned()),
+            None => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+        }
+    }
+}
+
+fn broken(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+/// A GET on a connection of its own.
+pub fn get(address: SocketAddr, path: &str) -> Response {
+    let mut connection = Connection::open(address);
+    connection.get(path).unwrap_or_else(|error| panic!("GET {path}: {error}"))
+}
+
+/// Sends these bytes, and gives everything that comes until the server closes.
+pub fn send(address: SocketAddr, bytes: impl AsRef<[u8]>) -> String {
+    let mut connection = Connection::open(address);
+    connection.write(bytes).unwrap();
+    String::from_utf8_lossy(&connection.rest().unwrap_or_default()).into_owned()
+}

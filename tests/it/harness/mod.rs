@@ -1,0 +1,34 @@
+//! What the tests share: a running server, a client that sees every byte, and the guests.
+
+mod client;
+mod server;
+
+pub use client::{Connection, Response, get, send};
+pub use server::{Server, finished, wasmserve};
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// How long anything is waited for.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A guest that `guests/build` made.
+pub fn guest(name: &str) -> String {
+    let path = root().join(format!("target/guests/{name}.wasm"));
+    assert!(path.exists(), "{} is missing; run guests/build", path.display());
+    path.display().to_string()
+}
+
+/// The repository.
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Waits until `condition` holds.
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

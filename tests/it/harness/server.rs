@@ -1,0 +1,143 @@
+//! A wasmserve that is running: started on a free port, its output read, its processes killed at the
+//! end.
+
+use super::{PATIENCE, eventually};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Instant;
+
+/// The executable under test, with a cache of its own.
+pub fn wasmserve() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wasmserve"));
+    let cache = concat!(env!("CARGO_TARGET_TMPDIR"), "/cache");
+    command.env("XDG_CACHE_HOME", cache).env_remove("CACHE_DIRECTORY");
+    for name in ["WEB_CONCURRENCY", "PORT", "WASMSERVE_WORKERS", "WASMSERVE_PORT"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+pub struct Server {
+    child: Child,
+    output: Arc<Lines>,
+    pub address: SocketAddr,
+}
+
+/// Everything that was printed, line by line.
+#[derive(Default)]
+struct Lines {
+    lines: Mutex<Vec<String>>,
+    grown: Condvar,
+}
+
+impl Server {
+    /// Starts a server with these arguments on a free port, and waits until it runs.
+    pub fn start(arguments: &[&str]) -> Server {
+        let mut command = wasmserve();
+        command.args(arguments).args(["--port", "0"]);
+        Server::start_command(command)
+    }
+
+    /// The same for a command that was made ready.
+    pub fn start_command(mut command: Command) -> Server {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .expect("the executable can be started");
+        let output = Arc::new(Lines::default());
+        drain(child.stdout.take().unwrap(), output.clone());
+        drain(child.stderr.take().unwrap(), output.clone());
+        let mut server = Server {
+            child,
+            output,
+            address: SocketAddr::from(([0; 4], 0)),
+        };
+        let line = server.wait_for("wasmserve running on http://");
+        let address = line.split("http://").nth(1).and_then(|rest| rest.split(' ').next());
+        server.address = address.unwrap().parse().expect("the line names the address");
+        server
+    }
+
+    /// Waits for a line that contains `text`; it may have been printed before.
+    pub fn wait_for(&self, text: &str) -> String {
+        self.wait_for_count(text, 1)
+    }
+
+    /// Waits until `count` lines contain `text`, and gives the last of them.
+    pub fn wait_for_count(&self, text: &str, count: usize) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        let mut lines = self.output.lines.lock().unwrap();
+        loop {
+            if let Some(line) = lines.iter().filter(|line| line.contains(text)).nth(count - 1) {
+                return line.clone();
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "no line with `{text}` in:\n{}", lines.join("\n"));
+            lines = self.output.grown.wait_timeout(lines, left).unwrap().0;
+        }
+    }
+
+    /// Everything printed so far.
+    pub fn printed(&self) -> String {
+        self.output.lines.lock().unwrap().join("\n")
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.child.id().cast_signed()
+    }
+
+    /// The worker processes, in the order in which they were forked.
+    pub fn workers(&self) -> Vec<i32> {
+        let pid = self.pid();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let children = children.unwrap_or_default();
+        children.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid()), signal).expect("the server is there");
+    }
+
+    /// Waits for the end of the supervisor.
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut status = None;
+        eventually("the server ends", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = killpg(Pid::from_raw(self.pid()), Signal::SIGKILL);
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("the server printed:\n{}", self.printed());
+        }
+    }
+}
+
+fn drain(pipe: impl Read + Send + 'static, output: Arc<Lines>) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines() {
+            let Ok(line) = line else { return };
+            output.lines.lock().unwrap().push(line);
+            output.grown.notify_all();
+        }
+    });
+}
+
+/// Runs a command that is expected to end by itself.
+pub fn finished(mut command: Command) -> Output {
+    command.stdin(Stdio::null()).output().expect("the executable can be started")
+}

@@ -1,0 +1,135 @@
+//! The house keeps its order: imports run forward only, and each process contains only what it needs.
+
+use crate::harness::root;
+use std::path::{Path, PathBuf};
+
+/// Every room, with the rooms it may import besides the plain-data modules. `config` reads the
+/// command line and fills in the settings of every room behind it.
+const ROOMS: [(&str, &[&str]); 11] = [
+    ("cli", &[]),
+    ("config", &["cli", "supervisor", "worker", "connection", "request", "guest", "sys"]),
+    ("supervisor", &["sys"]),
+    ("worker", &["connection", "request", "guest", "sys"]),
+    ("connection", &["request", "sys"]),
+    ("request", &["guest", "sys"]),
+    ("guest", &["sys"]),
+    ("sys", &[]),
+    ("log", &["sys"]),
+    ("scoreboard", &["sys"]),
+    ("channel", &["sys"]),
+];
+
+/// Plain data that any room may use, and the macros of `log`.
+const PLAIN: [&str; 8] = ["channel", "error", "exit", "info", "log", "scoreboard", "warning", "debug"];
+
+/// What must not be named under a room.
+const BANNED: [(&str, &[&str]); 4] = [
+    ("supervisor", &["tokio", "hyper", "wasmtime"]),
+    ("sys", &["tokio", "hyper", "wasmtime"]),
+    ("worker", &["wasmtime", "fork", "waitpid", "waitid", "kill"]),
+    ("connection", &["wasmtime"]),
+];
+
+fn sources(room: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    collect(&root().join("src").join(room), &mut found);
+    collect(&root().join("src").join(format!("{room}.rs")), &mut found);
+    assert!(!found.is_empty(), "there is no room {room}");
+    found
+}
+
+fn collect(path: &Path, found: &mut Vec<(PathBuf, String)>) {
+    if path.is_dir() {
+        for entry in std::fs::read_dir(path).unwrap() {
+            collect(&entry.unwrap().path(), found);
+        }
+    } else if path.extension().is_some_and(|extension| extension == "rs") {
+        let text = std::fs::read_to_string(path).unwrap();
+        let code: Vec<&str> = text.lines().map(|line| line.split("//").next().unwrap()).collect();
+        found.push((path.to_owned(), code.join("\n")));
+    }
+}
+
+/// The identifiers that follow `crate::`, also inside a group.
+fn imported(code: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for rest in code.split("crate::").skip(1) {
+        match rest.strip_prefix('{') {
+            Some(group) => {
+                let group = group.split(';').next().unwrap();
+                let mut depth = 0;
+                for part in group.split_inclusive([',', '{', '}']) {
+                    if depth == 0 {
+                        names.push(identifier(part.trim()));
+                    }
+                    depth += part.matches('{').count() as i32 - part.matches('}').count() as i32;
+                }
+            }
+            None => names.push(identifier(rest)),
+        }
+    }
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+fn identifier(text: &str) -> String {
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+#[test]
+fn imports_run_forward() {
+    for (room, allowed) in ROOMS {
+        for (path, code) in sources(room) {
+            for name in imported(&code) {
+                let known = name == room || allowed.contains(&name.as_str()) || PLAIN.contains(&name.as_str());
+                assert!(known, "{} imports `{name}`", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn each_process_contains_only_what_it_needs() {
+    for (room, banned) in BANNED {
+        for (path, code) in sources(room) {
+            let words: Vec<&str> = code.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+            for word in banned {
+                assert!(!words.contains(word), "{} names `{word}`", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn wasmtime_stays_in_the_guest_room() {
+    for room in ["cli", "config", "supervisor", "worker", "connection", "sys", "log", "scoreboard"] {
+        for (path, code) in sources(room) {
+            assert!(!code.contains("wasmtime"), "{} names wasmtime", path.display());
+        }
+    }
+}
+
+#[test]
+fn unsafe_code_stays_in_sys_and_where_code_is_mapped() {
+    let mut all = Vec::new();
+    collect(&root().join("src"), &mut all);
+    for (path, code) in all {
+        let name = path.strip_prefix(root().join("src")).unwrap();
+        let may = name.starts_with("sys") || name == Path::new("guest/code.rs") || name == Path::new("scoreboard.rs");
+        let calls_fork = name.starts_with("supervisor");
+        assert!(may || calls_fork || !code.contains("unsafe"), "{} has unsafe code", path.display());
+    }
+}
+
+#[test]
+fn every_file_opens_with_what_it_decides() {
+    let mut all = Vec::new();
+    collect(&root().join("src"), &mut all);
+    collect(&root().join("tests"), &mut all);
+    for (path, _) in all {
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("//! "), "{} does not open with `//!`", path.display());
+        let lines = text.lines().count();
+        assert!(lines <= 400, "{} has {lines} lines", path.display());
+    }
+}

@@ -1,0 +1,12 @@
+//! Drives the real executable: real processes, real signals, real sockets, real components.
+
+mod harness;
+
+mod bad_input;
+mod failing_guests;
+mod http;
+mod inspect;
+mod layering;
+mod processes;
+mod readme;
+mod worlds;
