@@ -134,9 +134,24 @@ fn bind(config: &Config) -> Result<Vec<TcpListener>> {
     let bind = |address| {
         sys::socket::listen_tcp(address, config.backlog)
             .map(TcpListener::from)
-            .with_context(|| format!("cannot bind http://{address}"))
+            .map_err(|error| {
+                let remedy = remedy(&error);
+                anyhow::Error::from(error)
+                    .context(format!("cannot bind http://{address}; {remedy}"))
+            })
     };
     config.bind.iter().copied().map(bind).collect()
+}
+
+fn remedy(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => "stop what listens there, or choose another with --port",
+        std::io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need CAP_NET_BIND_SERVICE, or choose another with --port"
+        }
+        std::io::ErrorKind::AddrNotAvailable => "give an address of this machine with --host",
+        _ => "choose another with --host and --port",
+    }
 }
 
 /// What the supervisor's children do.

@@ -166,10 +166,6 @@ impl Scoreboard {
     pub fn slot(&self, index: usize) -> &Slot {
         &self.slots()[index]
     }
-
-    pub fn len(&self) -> usize {
-        self.length
-    }
 }
 
 /// One worker's own slot.

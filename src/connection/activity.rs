@@ -1,5 +1,6 @@
 //! What a connection is doing, as far as its time-outs are concerned.
 
+use http::Version;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
@@ -23,27 +24,42 @@ pub enum Phase {
 }
 
 /// Shared by the socket, which sees bytes arrive, and the service, which sees requests begin and end.
-pub struct Activity(Cell<Phase>);
+pub struct Activity {
+    phase: Cell<Phase>,
+    http_1_0: Cell<bool>,
+}
 
 impl Activity {
     pub fn new(now: Instant) -> Activity {
-        Activity(Cell::new(Phase::Idle { since: now }))
+        Activity {
+            phase: Cell::new(Phase::Idle { since: now }),
+            http_1_0: Cell::new(false),
+        }
     }
 
     pub fn phase(&self) -> Phase {
-        self.0.get()
+        self.phase.get()
+    }
+
+    /// The client's last request was of this version.
+    pub fn speaks(&self, version: Version) {
+        self.http_1_0.set(version <= Version::HTTP_10);
+    }
+
+    pub fn is_http_1_0(&self) -> bool {
+        self.http_1_0.get()
     }
 
     pub fn received(&self) {
-        if let Phase::Idle { .. } = self.0.get() {
-            self.0.set(Phase::Head {
+        if let Phase::Idle { .. } = self.phase.get() {
+            self.phase.set(Phase::Head {
                 since: Instant::now(),
             });
         }
     }
 
     pub fn request_began(&self) {
-        self.0.set(match self.0.get() {
+        self.phase.set(match self.phase.get() {
             Phase::Busy { requests } => Phase::Busy {
                 requests: requests + 1,
             },
@@ -52,7 +68,7 @@ impl Activity {
     }
 
     pub fn request_ended(&self) {
-        self.0.set(match self.0.get() {
+        self.phase.set(match self.phase.get() {
             Phase::Busy { requests } if requests > 1 => Phase::Busy {
                 requests: requests - 1,
             },

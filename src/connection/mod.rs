@@ -54,20 +54,27 @@ impl Connections {
         let mut builder = http1::Builder::new();
         builder.half_close(false).pipeline_flush(true);
         let mut connection = builder.serve_connection(stream, service);
-        let timed_out = self.watch(Pin::new(&mut connection), &activity).await;
-        if timed_out {
-            let mut socket = connection.into_parts().io.into_socket();
-            let _ = socket.write_all(HEADER_TIMEOUT).await;
-            let _ = socket.shutdown().await;
+        match self.watch(Pin::new(&mut connection), &activity).await {
+            Ended::Properly => {}
+            Ended::HeaderTimeout => {
+                let mut socket = connection.into_parts().io.into_socket();
+                let _ = socket.write_all(HEADER_TIMEOUT).await;
+                let _ = socket.shutdown().await;
+            }
+            Ended::InABody if activity.is_http_1_0() => {
+                // Its body ends where the connection does, unless that is reset (RFC 9112 section 8).
+                let _ = connection.into_parts().io.into_socket().set_zero_linger();
+            }
+            Ended::InABody => {}
         }
     }
 
-    /// Runs the connection until it ends; true where it is to be ended with a 408.
+    /// Runs the connection until it ends, or is to be ended.
     async fn watch<S>(
         &self,
         mut connection: Pin<&mut http1::Connection<Stream, S>>,
         activity: &Activity,
-    ) -> bool
+    ) -> Ended
     where
         S: hyper::service::HttpService<Incoming, ResBody = Body>,
         S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -77,16 +84,19 @@ impl Connections {
             let now = Instant::now();
             let until = match judge(activity.phase(), &self.settings, leaving, now) {
                 Verdict::Wait { until } => until,
-                Verdict::HeaderTimeout => return true,
+                Verdict::HeaderTimeout => return Ended::HeaderTimeout,
                 Verdict::Close => {
                     connection.as_mut().graceful_shutdown();
                     let _ = connection.as_mut().await;
-                    return false;
+                    return Ended::Properly;
                 }
             };
             tokio::select! {
                 biased;
-                _ = connection.as_mut() => return false,
+                result = connection.as_mut() => {
+                    let in_a_body = result.is_err_and(|error| error.is_user());
+                    return if in_a_body { Ended::InABody } else { Ended::Properly };
+                }
                 () = sleep_until(until.into()) => {}
                 () = self.departure.wait(), if leaving.is_none() => {
                     leaving = self.departure.begun();
@@ -103,6 +113,7 @@ impl Connections {
     ) -> Result<Response<Body>, Infallible> {
         let busy = Busy::begin(activity);
         let version = request.version();
+        activity.speaks(version);
         let mut response = self.requests.answer(origin, request).await;
         response.body_mut().attach(Box::new(busy));
         if version <= Version::HTTP_11 && self.departure.begun().is_some() {
@@ -111,6 +122,15 @@ impl Connections {
         }
         Ok(response)
     }
+}
+
+/// How a connection came to its end.
+enum Ended {
+    Properly,
+    /// A head did not arrive in time, and its sender is still to be told.
+    HeaderTimeout,
+    /// A response body could not be finished.
+    InABody,
 }
 
 /// Marks the connection busy until the response, or its lack, is over.

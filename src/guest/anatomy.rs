@@ -39,6 +39,8 @@ impl World {
 pub struct Anatomy {
     pub imports: Vec<String>,
     pub exports: Vec<String>,
+    /// A component that imports what this one imports, and does nothing with it.
+    pub importer: Vec<u8>,
 }
 
 impl Anatomy {
@@ -64,12 +66,23 @@ impl Anatomy {
     fn read(&mut self, binary: &[u8]) -> Result<()> {
         let mut parser = Parser::new(0);
         let mut rest = binary;
+        let mut before_code = true;
         loop {
             let (payload, consumed) = match parser.parse(rest, true)? {
                 Chunk::Parsed { payload, consumed } => (payload, consumed),
                 Chunk::NeedMoreData(_) => bail!("it ends too early"),
             };
             rest = &rest[consumed..];
+            before_code &= !is_code(&payload);
+            match (before_code, payload.as_section(), &payload) {
+                (true, Some((id, range)), _) if id != CUSTOM_SECTION => {
+                    copy_section(&mut self.importer, id, &binary[range]);
+                }
+                (_, _, Payload::Version { range, .. }) => {
+                    self.importer.extend_from_slice(&binary[range.clone()]);
+                }
+                _ => {}
+            }
             match payload {
                 Payload::Version { encoding, .. } if encoding != Encoding::Component => {
                     bail!("it is not a component");
@@ -129,6 +142,33 @@ impl Anatomy {
                 .is_some_and(|(_, version)| version.starts_with("0.3."))
         })
     }
+}
+
+const CUSTOM_SECTION: u8 = 0;
+
+/// Where the imports end and what is done with them begins.
+fn is_code(payload: &Payload<'_>) -> bool {
+    matches!(
+        payload,
+        Payload::ModuleSection { .. }
+            | Payload::ComponentSection { .. }
+            | Payload::InstanceSection(_)
+            | Payload::ComponentInstanceSection(_)
+            | Payload::ComponentCanonicalSection(_)
+            | Payload::ComponentExportSection(_)
+    )
+}
+
+/// Identifier, length in LEB128, content (WebAssembly core specification, section 5.5.2).
+fn copy_section(to: &mut Vec<u8>, id: u8, content: &[u8]) {
+    to.push(id);
+    let mut length = content.len();
+    while length >= 0x80 {
+        to.push((length & 0x7f) as u8 | 0x80);
+        length >>= 7;
+    }
+    to.push(length as u8);
+    to.extend_from_slice(content);
 }
 
 fn listed(names: &[String]) -> String {

@@ -55,7 +55,7 @@ impl Order {
             Source::Component { binary, anatomy } => {
                 let target = target_of(&anatomy)?;
                 let engine = engine::compiling(target)?;
-                check_imports(&engine, target, &anatomy)?;
+                linker::check(&engine, target, &anatomy)?;
                 let (code, component) = self.code(&engine, &binary)?;
                 self.checked(code, Plan::of(target, &component))
             }
@@ -141,7 +141,7 @@ pub fn precompile(path: &Path) -> Result<Vec<u8>> {
     };
     let target = target_of(&anatomy).with_context(about)?;
     let engine = engine::compiling(target)?;
-    check_imports(&engine, target, &anatomy).with_context(about)?;
+    linker::check(&engine, target, &anatomy).with_context(about)?;
     engine
         .precompile_component(&binary)
         .map_err(readable)
@@ -153,12 +153,6 @@ fn target_of(anatomy: &Anatomy) -> Result<Target> {
         world: anatomy.world()?,
         concurrent: anatomy.concurrent(),
     })
-}
-
-/// Before the minute that compiling may take, not after it.
-fn check_imports(engine: &Engine, target: Target, anatomy: &Anatomy) -> Result<()> {
-    let linker = linker::linker(engine, target)?;
-    linker::check(&linker, &anatomy.imports)
 }
 
 /// The digest of the component and the engine's compatibility hash.

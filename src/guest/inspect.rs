@@ -2,7 +2,7 @@
 
 use super::anatomy::{Anatomy, World};
 use super::engine::{self, Target};
-use super::linker::{self, Offer};
+use super::linker;
 use super::source::Source;
 use anyhow::{Context, Result};
 use std::fmt::Write;
@@ -57,15 +57,15 @@ fn describe(text: &mut String, anatomy: &Anatomy) -> Result<bool> {
         world: *world.as_ref().unwrap_or(&World::P2),
         concurrent: anatomy.concurrent(),
     };
-    let linker = linker::linker(&engine::compiling(target)?, target)?;
-    let mut all_offered = true;
+    let missing = linker::missing(&engine::compiling(target)?, target, anatomy)?;
     let width = anatomy.imports.iter().map(String::len).max().unwrap_or(0);
     for import in &anatomy.imports {
-        let offer = Offer::of(&linker, import);
-        all_offered &= matches!(offer, Offer::Yes);
-        writeln!(text, "  {import:width$}  {offer}")?;
+        match missing.iter().find(|missing| missing.name == *import) {
+            Some(missing) => writeln!(text, "  {import:width$}  {missing}")?,
+            None => writeln!(text, "  {import:width$}  offered")?,
+        }
     }
-    Ok(world.is_ok() && all_offered)
+    Ok(world.is_ok() && missing.is_empty())
 }
 
 fn generation(world: World) -> &'static str {

@@ -1,12 +1,14 @@
 //! What the host offers to guests: the imports of the WASI command and HTTP worlds. What an instance
 //! may do with them is decided by its capabilities, not here.
 
+use super::anatomy::Anatomy;
 use super::engine::Target;
 use super::state::State;
 use anyhow::{Result, bail};
 use std::fmt;
 use wasmtime::Engine;
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType};
 
 /// A linker with everything that a component of this target can be offered.
 pub fn linker(engine: &Engine, target: Target) -> Result<Linker<State>> {
@@ -20,62 +22,32 @@ pub fn linker(engine: &Engine, target: Target) -> Result<Linker<State>> {
     Ok(linker)
 }
 
-/// Says which of `imports` are not offered, if any.
-pub fn check(linker: &Linker<State>, imports: &[String]) -> Result<()> {
-    let missing: Vec<String> = imports
-        .iter()
-        .map(|name| (name, Offer::of(linker, name)))
-        .filter(|(_, offer)| !matches!(offer, Offer::Yes))
-        .map(|(name, offer)| format!("`{name}` ({offer})"))
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    bail!(
-        "it imports what is not offered here: {}",
-        missing.join(", ")
-    );
-}
+/// The packages that are offered, and in which versions: semantic versioning has `0.2.0` satisfied by
+/// a later `0.2.x`.
+const PACKAGES: [(&str, &str); 7] = [
+    ("wasi:cli", "0.2.x and 0.3.0"),
+    ("wasi:clocks", "0.2.x and 0.3.0"),
+    ("wasi:filesystem", "0.2.x and 0.3.0"),
+    ("wasi:http", "0.2.x and 0.3.0"),
+    ("wasi:io", "0.2.x"),
+    ("wasi:random", "0.2.x and 0.3.0"),
+    ("wasi:sockets", "0.2.x and 0.3.0"),
+];
 
-/// Whether an import can be satisfied.
+/// An import that cannot be satisfied.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Offer {
-    Yes,
-    /// The interface is offered in this version.
-    OtherVersion(String),
-    No,
+pub struct Missing {
+    pub name: String,
+    /// The versions of its package that are offered, where any is.
+    versions: Option<&'static str>,
 }
 
-/// Versions of the WASI interfaces that are tried when an import's own version is not offered.
-const VERSIONS: [&str; 2] = ["0.3.0", "0.2.0"];
-
-impl Offer {
-    pub fn of(linker: &Linker<State>, name: &str) -> Offer {
-        if offers(linker, name) {
-            return Offer::Yes;
-        }
-        let Some((interface, _)) = name.split_once('@') else {
-            return Offer::No;
-        };
-        VERSIONS
-            .iter()
-            .map(|version| format!("{interface}@{version}"))
-            .find(|candidate| offers(linker, candidate))
-            .map_or(Offer::No, Offer::OtherVersion)
-    }
-}
-
-impl fmt::Display for Offer {
+impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Offer::Yes => write!(f, "offered"),
-            Offer::OtherVersion(near) => {
-                write!(
-                    f,
-                    "not offered; `{near}` is: build the component against that version"
-                )
-            }
-            Offer::No => write!(
+        let package = self.name.split('/').next().unwrap_or_default();
+        match self.versions {
+            Some(versions) => write!(f, "not offered; of `{package}` there are versions {versions}"),
+            None => write!(
                 f,
                 "not offered; build the component without it, or compose it with one that exports it"
             ),
@@ -83,49 +55,140 @@ impl fmt::Display for Offer {
     }
 }
 
-/// The linker itself is asked, by linking a component that imports nothing but an empty instance of
-/// that name: no list that could grow out of step with it.
-fn offers(linker: &Linker<State>, name: &str) -> bool {
-    let text = format!(r#"(component (import "{name}" (instance)))"#);
-    Component::new(linker.engine(), text).is_ok_and(|probe| linker.instantiate_pre(&probe).is_ok())
+/// Says which imports of a component are not offered, if any, before it is compiled.
+pub fn check(engine: &Engine, target: Target, anatomy: &Anatomy) -> Result<()> {
+    let missing = missing(engine, target, anatomy)?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let named: Vec<String> = missing.iter().map(|missing| format!("`{}` ({missing})", missing.name)).collect();
+    bail!("it imports what is not offered here: {}", named.join(", "));
+}
+
+/// The imports that are not offered. The linker itself is asked, with a component that has the same
+/// imports and nothing else; what it misses is given to it, until it misses nothing.
+pub fn missing(engine: &Engine, target: Target, anatomy: &Anatomy) -> Result<Vec<Missing>> {
+    let mut missing = Vec::new();
+    let Ok(importer) = Component::from_binary(engine, &anatomy.importer) else {
+        // Its imports are among its code: compiling it will tell.
+        return Ok(missing);
+    };
+    let mut linker = linker(engine, target)?;
+    linker.allow_shadowing(true);
+    while let Err(error) = linker.instantiate_pre(&importer) {
+        let text = error.to_string();
+        let blamed = anatomy.imports.iter().find(|name| {
+            text.contains(&format!("`{name}`")) && !missing.iter().any(|known: &Missing| known.name == **name)
+        });
+        let Some(name) = blamed else {
+            bail!("{error:?}");
+        };
+        missing.push(missing_import(name));
+        define(&mut linker, &importer, name)?;
+    }
+    for name in &anatomy.imports {
+        if is_empty(&importer, name) && versions(name).is_none_or(|_| !is_offered_version(name)) {
+            missing.push(missing_import(name));
+        }
+    }
+    missing.sort_by_key(|missing| anatomy.imports.iter().position(|name| *name == missing.name));
+    Ok(missing)
+}
+
+fn missing_import(name: &str) -> Missing {
+    Missing {
+        name: name.to_owned(),
+        versions: versions(name),
+    }
+}
+
+fn versions(name: &str) -> Option<&'static str> {
+    let package = name.split('/').next()?;
+    PACKAGES.iter().find(|(offered, _)| *offered == package).map(|(_, versions)| *versions)
+}
+
+/// Whether the version of a name of an offered package is one of those that are offered.
+fn is_offered_version(name: &str) -> bool {
+    let version = name.split_once('@').map_or("", |(_, version)| version);
+    version.starts_with("0.2.") || version == "0.3.0"
+}
+
+/// The linker has nothing to say about an import of nothing.
+fn is_empty(importer: &Component, name: &str) -> bool {
+    let ty = importer.component_type();
+    match ty.get_import(importer.engine(), name).map(|import| import.ty) {
+        Some(ComponentItem::ComponentInstance(instance)) => instance.exports(importer.engine()).next().is_none(),
+        _ => false,
+    }
+}
+
+/// Gives the linker something in the place of an import, so that it goes on to the next.
+fn define(linker: &mut Linker<State>, importer: &Component, name: &str) -> Result<()> {
+    let ty = importer.component_type();
+    let engine = importer.engine();
+    let Some(import) = ty.get_import(engine, name) else {
+        return Ok(());
+    };
+    match import.ty {
+        ComponentItem::ComponentInstance(instance) => {
+            let mut defined = linker.instance(name)?;
+            for (name, export) in instance.exports(engine) {
+                stand_in(&mut defined, name, &export.ty)?;
+            }
+            Ok(())
+        }
+        item => stand_in(&mut linker.root(), name, &item),
+    }
+}
+
+fn stand_in(linker: &mut LinkerInstance<'_, State>, name: &str, item: &ComponentItem) -> Result<()> {
+    match item {
+        ComponentItem::ComponentFunc(_) => {
+            linker.func_new(name, |_, _, _, _| wasmtime::bail!("a stand-in is never called"))?;
+        }
+        ComponentItem::Resource(_) => {
+            linker.resource(name, ResourceType::host::<()>(), |_, _| Ok(()))?;
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guest::anatomy::World;
     use crate::guest::engine;
 
-    fn full() -> Linker<State> {
-        let target = Target {
-            world: World::P3,
-            concurrent: true,
-        };
-        linker(&engine::compiling(target).unwrap(), target).unwrap()
+    fn missing_of(imports: &str) -> Vec<String> {
+        let [target, ..] = Target::ALL;
+        let engine = engine::compiling(target).unwrap();
+        let binary = wat::parse_str(format!("(component {imports} (core module))")).unwrap();
+        let missing = missing(&engine, target, &Anatomy::of(&binary).unwrap()).unwrap();
+        missing.into_iter().map(|missing| format!("{} {missing}", missing.name)).collect()
     }
 
     #[test]
     fn both_generations_of_wasi_are_offered() {
-        let linker = full();
-        for name in [
-            "wasi:cli/environment@0.2.6",
-            "wasi:filesystem/types@0.2.0",
-            "wasi:http/outgoing-handler@0.2.4",
-            "wasi:sockets/tcp@0.2.3",
-            "wasi:http/client@0.3.0",
-            "wasi:clocks/monotonic-clock@0.3.0",
-        ] {
-            assert_eq!(Offer::of(&linker, name), Offer::Yes, "{name}");
-        }
+        let function = |name: &str, function: &str| {
+            format!(r#"(import "{name}" (instance (export "{function}" (func (result u64)))))"#)
+        };
+        let clocks = function("wasi:clocks/monotonic-clock@0.2.0", "now");
+        let random = function("wasi:random/random@0.2.6", "get-random-u64");
+        let newer = function("wasi:random/random@0.3.0", "get-random-u64");
+        assert_eq!(missing_of(&format!("{clocks}{random}{newer}")), [] as [String; 0]);
     }
 
     #[test]
-    fn a_near_version_is_named() {
-        let near = Offer::of(&full(), "wasi:http/types@0.9.0");
-        assert_eq!(
-            near,
-            Offer::OtherVersion("wasi:http/types@0.3.0".to_owned())
+    fn everything_that_is_missing_is_named_with_the_versions_that_there_are() {
+        let missing = missing_of(
+            r#"(import "acme:widgets/gadget@1.2.0" (instance (export "spin" (func))))
+               (import "wasi:random/random@0.9.0" (instance (export "get-random-u64" (func (result u64)))))
+               (import "wasi:clocks/wall-clock@0.2.0" (instance))
+               (import "acme:nothing/at-all" (instance))"#,
         );
-        assert_eq!(Offer::of(&full(), "acme:widgets/gadget@1.0.0"), Offer::No);
+        assert_eq!(missing.len(), 3, "{missing:?}");
+        assert!(missing[0].starts_with("acme:widgets/gadget@1.2.0 not offered; build"));
+        assert!(missing[1].ends_with("of `wasi:random` there are versions 0.2.x and 0.3.0"));
+        assert!(missing[2].starts_with("acme:nothing/at-all"));
     }
 }

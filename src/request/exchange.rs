@@ -48,10 +48,6 @@ impl Exchange {
         &self.method
     }
 
-    pub fn version(&self) -> Version {
-        self.version
-    }
-
     /// The guest is about to run: should it hang, this is what its worker was answering.
     pub fn enter_guest(&self) {
         self.slot

@@ -7,7 +7,18 @@ use std::path::{Path, PathBuf};
 /// command line and fills in the settings of every room behind it.
 const ROOMS: [(&str, &[&str]); 11] = [
     ("cli", &[]),
-    ("config", &["cli", "supervisor", "worker", "connection", "request", "guest", "sys"]),
+    (
+        "config",
+        &[
+            "cli",
+            "supervisor",
+            "worker",
+            "connection",
+            "request",
+            "guest",
+            "sys",
+        ],
+    ),
     ("supervisor", &["sys"]),
     ("worker", &["connection", "request", "guest", "sys"]),
     ("connection", &["request", "sys"]),
@@ -20,7 +31,16 @@ const ROOMS: [(&str, &[&str]); 11] = [
 ];
 
 /// Plain data that any room may use, and the macros of `log`.
-const PLAIN: [&str; 8] = ["channel", "error", "exit", "info", "log", "scoreboard", "warning", "debug"];
+const PLAIN: [&str; 8] = [
+    "channel",
+    "error",
+    "exit",
+    "info",
+    "log",
+    "scoreboard",
+    "warning",
+    "debug",
+];
 
 /// What must not be named under a room.
 const BANNED: [(&str, &[&str]); 4] = [
@@ -45,7 +65,10 @@ fn collect(path: &Path, found: &mut Vec<(PathBuf, String)>) {
         }
     } else if path.extension().is_some_and(|extension| extension == "rs") {
         let text = std::fs::read_to_string(path).unwrap();
-        let code: Vec<&str> = text.lines().map(|line| line.split("//").next().unwrap()).collect();
+        let code: Vec<&str> = text
+            .lines()
+            .map(|line| line.split("//").next().unwrap())
+            .collect();
         found.push((path.to_owned(), code.join("\n")));
     }
 }
@@ -73,7 +96,9 @@ fn imported(code: &str) -> Vec<String> {
 }
 
 fn identifier(text: &str) -> String {
-    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    text.chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect()
 }
 
 #[test]
@@ -81,7 +106,9 @@ fn imports_run_forward() {
     for (room, allowed) in ROOMS {
         for (path, code) in sources(room) {
             for name in imported(&code) {
-                let known = name == room || allowed.contains(&name.as_str()) || PLAIN.contains(&name.as_str());
+                let known = name == room
+                    || allowed.contains(&name.as_str())
+                    || PLAIN.contains(&name.as_str());
                 assert!(known, "{} imports `{name}`", path.display());
             }
         }
@@ -92,7 +119,9 @@ fn imports_run_forward() {
 fn each_process_contains_only_what_it_needs() {
     for (room, banned) in BANNED {
         for (path, code) in sources(room) {
-            let words: Vec<&str> = code.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+            let words: Vec<&str> = code
+                .split(|c: char| !c.is_alphanumeric() && c != '_')
+                .collect();
             for word in banned {
                 assert!(!words.contains(word), "{} names `{word}`", path.display());
             }
@@ -102,9 +131,22 @@ fn each_process_contains_only_what_it_needs() {
 
 #[test]
 fn wasmtime_stays_in_the_guest_room() {
-    for room in ["cli", "config", "supervisor", "worker", "connection", "sys", "log", "scoreboard"] {
+    for room in [
+        "cli",
+        "config",
+        "supervisor",
+        "worker",
+        "connection",
+        "sys",
+        "log",
+        "scoreboard",
+    ] {
         for (path, code) in sources(room) {
-            assert!(!code.contains("wasmtime"), "{} names wasmtime", path.display());
+            assert!(
+                !code.contains("wasmtime"),
+                "{} names wasmtime",
+                path.display()
+            );
         }
     }
 }
@@ -115,9 +157,15 @@ fn unsafe_code_stays_in_sys_and_where_code_is_mapped() {
     collect(&root().join("src"), &mut all);
     for (path, code) in all {
         let name = path.strip_prefix(root().join("src")).unwrap();
-        let may = name.starts_with("sys") || name == Path::new("guest/code.rs") || name == Path::new("scoreboard.rs");
+        let may = name.starts_with("sys")
+            || name == Path::new("guest/code.rs")
+            || name == Path::new("scoreboard.rs");
         let calls_fork = name.starts_with("supervisor");
-        assert!(may || calls_fork || !code.contains("unsafe"), "{} has unsafe code", path.display());
+        assert!(
+            may || calls_fork || !code.contains("unsafe"),
+            "{} has unsafe code",
+            path.display()
+        );
     }
 }
 
@@ -128,7 +176,11 @@ fn every_file_opens_with_what_it_decides() {
     collect(&root().join("tests"), &mut all);
     for (path, _) in all {
         let text = std::fs::read_to_string(&path).unwrap();
-        assert!(text.starts_with("//! "), "{} does not open with `//!`", path.display());
+        assert!(
+            text.starts_with("//! "),
+            "{} does not open with `//!`",
+            path.display()
+        );
         let lines = text.lines().count();
         assert!(lines <= 400, "{} has {lines} lines", path.display());
     }

@@ -22,7 +22,9 @@ pub struct Response {
 impl Response {
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
-        headers.find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        headers
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     pub fn text(&self) -> String {
@@ -48,6 +50,11 @@ impl Connection {
         self.reader.get_mut().write_all(bytes.as_ref())
     }
 
+    /// Another handle on the same socket, to write from another thread.
+    pub fn second(&self) -> TcpStream {
+        self.reader.get_ref().try_clone().unwrap()
+    }
+
     /// A GET on this connection, which stays open.
     pub fn get(&mut self, path: &str) -> io::Result<Response> {
         self.write(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"))?;
@@ -67,7 +74,9 @@ impl Connection {
     /// The next head alone.
     pub fn head(&mut self) -> io::Result<Response> {
         let line = self.line()?;
-        let status = line.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)?.parse().ok());
+        let status = line
+            .strip_prefix("HTTP/1.")
+            .and_then(|rest| rest.get(2..5)?.parse().ok());
         Ok(Response {
             status: status.ok_or_else(|| broken(&format!("not a status line: {line:?}")))?,
             headers: self.fields()?,
@@ -97,7 +106,8 @@ impl Connection {
     /// The next chunk of a chunked body; none at its end.
     pub fn chunk(&mut self) -> io::Result<Option<Vec<u8>>> {
         let line = self.line()?;
-        let length = usize::from_str_radix(&line, 16).map_err(|_| broken(&format!("not a chunk: {line:?}")))?;
+        let length = usize::from_str_radix(&line, 16)
+            .map_err(|_| broken(&format!("not a chunk: {line:?}")))?;
         if length == 0 {
             return Ok(None);
         }
@@ -143,7 +153,9 @@ fn broken(what: &str) -> io::Error {
 /// A GET on a connection of its own.
 pub fn get(address: SocketAddr, path: &str) -> Response {
     let mut connection = Connection::open(address);
-    connection.get(path).unwrap_or_else(|error| panic!("GET {path}: {error}"))
+    connection
+        .get(path)
+        .unwrap_or_else(|error| panic!("GET {path}: {error}"))
 }
 
 /// Sends these bytes, and gives everything that comes until the server closes.

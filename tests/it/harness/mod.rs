@@ -3,7 +3,7 @@
 mod client;
 mod server;
 
-pub use client::{Connection, Response, get, send};
+pub use client::{Connection, get, send};
 pub use server::{Server, finished, wasmserve};
 
 use std::path::PathBuf;
@@ -15,7 +15,11 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// A guest that `guests/build` made.
 pub fn guest(name: &str) -> String {
     let path = root().join(format!("target/guests/{name}.wasm"));
-    assert!(path.exists(), "{} is missing; run guests/build", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing; run guests/build",
+        path.display()
+    );
     path.display().to_string()
 }
 

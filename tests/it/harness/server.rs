@@ -15,8 +15,15 @@ use std::time::Instant;
 pub fn wasmserve() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wasmserve"));
     let cache = concat!(env!("CARGO_TARGET_TMPDIR"), "/cache");
-    command.env("XDG_CACHE_HOME", cache).env_remove("CACHE_DIRECTORY");
-    for name in ["WEB_CONCURRENCY", "PORT", "WASMSERVE_WORKERS", "WASMSERVE_PORT"] {
+    command
+        .env("XDG_CACHE_HOME", cache)
+        .env_remove("CACHE_DIRECTORY");
+    for name in [
+        "WEB_CONCURRENCY",
+        "PORT",
+        "WASMSERVE_WORKERS",
+        "WASMSERVE_PORT",
+    ] {
         command.env_remove(name);
     }
     command
@@ -61,8 +68,14 @@ impl Server {
             address: SocketAddr::from(([0; 4], 0)),
         };
         let line = server.wait_for("wasmserve running on http://");
-        let address = line.split("http://").nth(1).and_then(|rest| rest.split(' ').next());
-        server.address = address.unwrap().parse().expect("the line names the address");
+        let address = line
+            .split("http://")
+            .nth(1)
+            .and_then(|rest| rest.split(' ').next());
+        server.address = address
+            .unwrap()
+            .parse()
+            .expect("the line names the address");
         server
     }
 
@@ -76,11 +89,19 @@ impl Server {
         let deadline = Instant::now() + PATIENCE;
         let mut lines = self.output.lines.lock().unwrap();
         loop {
-            if let Some(line) = lines.iter().filter(|line| line.contains(text)).nth(count - 1) {
+            if let Some(line) = lines
+                .iter()
+                .filter(|line| line.contains(text))
+                .nth(count - 1)
+            {
                 return line.clone();
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "no line with `{text}` in:\n{}", lines.join("\n"));
+            assert!(
+                !left.is_zero(),
+                "no line with `{text}` in:\n{}",
+                lines.join("\n")
+            );
             lines = self.output.grown.wait_timeout(lines, left).unwrap().0;
         }
     }
@@ -99,7 +120,10 @@ impl Server {
         let pid = self.pid();
         let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
         let children = children.unwrap_or_default();
-        children.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+        children
+            .split_whitespace()
+            .map(|pid| pid.parse().unwrap())
+            .collect()
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -139,5 +163,8 @@ fn drain(pipe: impl Read + Send + 'static, output: Arc<Lines>) {
 
 /// Runs a command that is expected to end by itself.
 pub fn finished(mut command: Command) -> Output {
-    command.stdin(Stdio::null()).output().expect("the executable can be started")
+    command
+        .stdin(Stdio::null())
+        .output()
+        .expect("the executable can be started")
 }

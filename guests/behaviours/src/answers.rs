@@ -1,0 +1,162 @@
+//! Guests that answer.
+
+use crate::query::Query;
+use crate::reply::{self, head, sleep};
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use wasip2::http::outgoing_handler;
+use wasip2::http::types::{
+    Fields, IncomingBody, IncomingRequest, OutgoingRequest, ResponseOutparam, Scheme,
+};
+
+/// `n` chunks, `ms` apart.
+pub fn slow_stream(out: ResponseOutparam, query: &Query) {
+    let pause = Duration::from_millis(query.number("ms", 100));
+    let body = head(out, 200, &[]);
+    for chunk in 0..query.number("n", 10) {
+        if chunk > 0 {
+            sleep(pause);
+        }
+        body.write(format!("chunk {chunk}\n"));
+    }
+    body.finish(None);
+}
+
+/// Answers after `ms`.
+pub fn late(out: ResponseOutparam, query: &Query) {
+    sleep(Duration::from_millis(query.number("ms", 500)));
+    reply::text(out, "slept\n");
+}
+
+pub fn stdio(out: ResponseOutparam, query: &Query) {
+    let text = query.text("text").unwrap_or("nothing");
+    println!("out: {text}");
+    eprintln!("err: {text}");
+    print!("one\ntwo\nunfinished");
+    reply::text(out, "printed\n");
+}
+
+pub fn environment(out: ResponseOutparam) {
+    let mut text = String::new();
+    for (name, value) in std::env::vars() {
+        writeln!(text, "{name}={value}").unwrap();
+    }
+    for argument in std::env::args() {
+        writeln!(text, "argument {argument}").unwrap();
+    }
+    reply::text(out, &text);
+}
+
+/// What the guest sees of a request, a line each.
+pub fn describe(request: IncomingRequest, out: ResponseOutparam) {
+    let mut text = String::new();
+    writeln!(text, "method {:?}", request.method()).unwrap();
+    writeln!(text, "scheme {:?}", request.scheme()).unwrap();
+    writeln!(
+        text,
+        "authority {}",
+        request.authority().unwrap_or_default()
+    )
+    .unwrap();
+    writeln!(
+        text,
+        "path {}",
+        request.path_with_query().unwrap_or_default()
+    )
+    .unwrap();
+    for (name, value) in request.headers().entries() {
+        writeln!(text, "header {name}: {}", String::from_utf8_lossy(&value)).unwrap();
+    }
+    let body = request.consume().expect("the only body");
+    let mut length = 0;
+    {
+        let stream = body.stream().expect("the only stream");
+        while let Ok(bytes) = stream.blocking_read(65536) {
+            length += bytes.len();
+        }
+    }
+    writeln!(text, "body {length}").unwrap();
+    let trailers = IncomingBody::finish(body);
+    trailers.subscribe().block();
+    if let Some(Ok(Ok(Some(trailers)))) = trailers.get() {
+        for (name, value) in trailers.entries() {
+            writeln!(text, "trailer {name}: {}", String::from_utf8_lossy(&value)).unwrap();
+        }
+    }
+    reply::text(out, &text);
+}
+
+/// `status`, `header=NAME:VALUE` again and again, `body`, `trailer=NAME:VALUE`.
+pub fn respond(out: ResponseOutparam, query: &Query) {
+    let fields = |name: &str| -> Vec<(String, Vec<u8>)> {
+        let pairs = query.all(name).filter_map(|text| text.split_once(':'));
+        pairs
+            .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
+            .collect()
+    };
+    let status = u16::try_from(query.number("status", 200)).expect("a status");
+    let body = head(out, status, &fields("header"));
+    body.write(query.text("body").unwrap_or_default());
+    let trailers = fields("trailer");
+    let trailers =
+        (!trailers.is_empty()).then(|| Fields::from_list(&trailers).expect("legal trailers"));
+    body.finish(trailers);
+}
+
+/// `bytes` bytes, of no announced length.
+pub fn big(out: ResponseOutparam, query: &Query) {
+    let body = head(out, 200, &[]);
+    let mut left = query.number("bytes", 1 << 20);
+    let piece = [b'x'; 4096];
+    while left > 0 {
+        let length = left.min(piece.len() as u64);
+        body.write(&piece[..length as usize]);
+        left -= length;
+    }
+    body.finish(None);
+}
+
+/// How many requests this instance has seen.
+pub fn counter(out: ResponseOutparam) {
+    static SEEN: AtomicU64 = AtomicU64::new(0);
+    let seen = SEEN.fetch_add(1, Ordering::Relaxed) + 1;
+    reply::text(out, &format!("{seen}\n"));
+}
+
+/// Looks for what an earlier request left in memory, then leaves something itself.
+pub fn scan(out: ResponseOutparam) {
+    const PAGES: usize = 32;
+    const PAGE: usize = 65536;
+    let before = core::arch::wasm32::memory_grow::<0>(PAGES);
+    assert_ne!(before, usize::MAX, "there is room");
+    // SAFETY: these pages were just made, and nobody else knows of them.
+    let memory =
+        unsafe { std::slice::from_raw_parts_mut((before * PAGE) as *mut u8, PAGES * PAGE) };
+    let dirty = memory.iter().filter(|byte| **byte != 0).count();
+    memory.fill(0xa5);
+    reply::text(out, &format!("{dirty}\n"));
+}
+
+/// Goes on working for `ms` after the response is complete.
+pub fn afterwork(out: ResponseOutparam, query: &Query) {
+    reply::text(out, "answered\n");
+    sleep(Duration::from_millis(query.number("ms", 200)));
+    println!("afterwork done");
+}
+
+/// Asks `authority` for `/`, and says what came of it.
+pub fn outbound(out: ResponseOutparam, query: &Query) {
+    let request = OutgoingRequest::new(Fields::new());
+    request.set_scheme(Some(&Scheme::Http)).unwrap();
+    request.set_authority(query.text("authority")).unwrap();
+    request.set_path_with_query(Some("/")).unwrap();
+    let result = outgoing_handler::handle(request, None).and_then(|response| {
+        response.subscribe().block();
+        response.get().expect("it is ready").expect("taken once")
+    });
+    match result {
+        Ok(response) => reply::text(out, &format!("status {}\n", response.status())),
+        Err(error) => reply::text(out, &format!("error {error:?}\n")),
+    }
+}

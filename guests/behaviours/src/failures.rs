@@ -1,0 +1,76 @@
+//! Guests that fail.
+
+use crate::reply::{self, head, sleep};
+use std::hint::black_box;
+use std::time::Duration;
+use wasip2::http::types::{ErrorCode, ResponseOutparam};
+
+/// Long enough for what was written to be sent.
+const SENT: Duration = Duration::from_millis(50);
+
+pub fn trap_after_head(out: ResponseOutparam) {
+    let body = head(out, 200, &[]);
+    body.write("partial\n");
+    sleep(SENT);
+    panic!("trapped after the head");
+}
+
+pub fn error_code(out: ResponseOutparam) {
+    ResponseOutparam::set(
+        out,
+        Err(ErrorCode::InternalError(Some("as asked".to_owned()))),
+    );
+}
+
+pub fn spin() {
+    let mut turns = 0_u64;
+    loop {
+        turns = black_box(turns.wrapping_add(1));
+    }
+}
+
+pub fn spin_after_head(out: ResponseOutparam) {
+    let body = head(out, 200, &[]);
+    body.write("partial\n");
+    sleep(SENT);
+    spin();
+}
+
+/// Takes memory until there is none.
+pub fn hog(out: ResponseOutparam) {
+    let mut taken = Vec::new();
+    loop {
+        taken.push(black_box(vec![1_u8; 1 << 20]));
+        if taken.len() > 4096 {
+            return reply::text(out, "there is no limit\n");
+        }
+    }
+}
+
+pub fn recurse(out: ResponseOutparam) {
+    fn deeper(depth: u64) -> u64 {
+        let frame = black_box([depth; 64]);
+        if frame[0] == u64::MAX {
+            0
+        } else {
+            deeper(depth + 1) + frame[0]
+        }
+    }
+    let depth = deeper(0);
+    reply::text(out, &format!("{depth}\n"));
+}
+
+/// Gives up a body in the middle.
+pub fn unfinished(out: ResponseOutparam) {
+    let body = head(out, 200, &[]);
+    body.write("partial\n");
+    sleep(SENT);
+    drop(body);
+}
+
+/// Writes less than its Content-Length says.
+pub fn short(out: ResponseOutparam) {
+    let body = head(out, 200, &[("content-length".to_owned(), b"100".to_vec())]);
+    body.write("partial\n");
+    body.finish(None);
+}

@@ -1,0 +1,51 @@
+//! What guests do, good and bad, for the tests: one behaviour a path, told apart by the first segment
+//! of the path and steered by the query.
+
+mod answers;
+mod failures;
+mod query;
+mod reply;
+
+use query::Query;
+use wasip2::http::types::{IncomingRequest, ResponseOutparam};
+
+wasip2::http::proxy::export!(Behaviours);
+
+struct Behaviours;
+
+impl wasip2::exports::http::incoming_handler::Guest for Behaviours {
+    fn handle(request: IncomingRequest, out: ResponseOutparam) {
+        let target = request.path_with_query().unwrap_or_default();
+        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+        let query = Query(query);
+        match path
+            .trim_start_matches('/')
+            .split('/')
+            .next()
+            .unwrap_or_default()
+        {
+            "trap-before-head" => panic!("trapped before the head"),
+            "trap-after-head" => failures::trap_after_head(out),
+            "no-response" => {}
+            "error-code" => failures::error_code(out),
+            "spin" => failures::spin(),
+            "spin-after-head" => failures::spin_after_head(out),
+            "hog" => failures::hog(out),
+            "recurse" => failures::recurse(out),
+            "unfinished" => failures::unfinished(out),
+            "short" => failures::short(out),
+            "slow-stream" => answers::slow_stream(out, &query),
+            "sleep" => answers::late(out, &query),
+            "stdio" => answers::stdio(out, &query),
+            "environment" => answers::environment(out),
+            "request" => answers::describe(request, out),
+            "respond" => answers::respond(out, &query),
+            "big" => answers::big(out, &query),
+            "counter" => answers::counter(out),
+            "scan" => answers::scan(out),
+            "afterwork" => answers::afterwork(out, &query),
+            "outbound" => answers::outbound(out, &query),
+            _ => reply::text(out, "ok\n"),
+        }
+    }
+}

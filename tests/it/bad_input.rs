@@ -1,0 +1,262 @@
+//! Mistakes: each ends at once, with one line that names the thing and the remedy, and leaves nothing
+//! behind.
+
+use crate::harness::{finished, root, wasmserve};
+use std::fs::{self, Permissions};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// A file with this content, in a folder of the test's own.
+fn file(name: &str, content: impl AsRef<[u8]>) -> String {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bad-input");
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(name);
+    fs::write(&path, content).unwrap();
+    path.display().to_string()
+}
+
+/// Runs wasmserve, which is expected to end at once with this status and one line with these words.
+fn refused(arguments: &[&str], status: i32, words: &[&str]) {
+    refused_with(&[], arguments, status, words);
+}
+
+fn refused_with(environment: &[(&str, &str)], arguments: &[&str], status: i32, words: &[&str]) {
+    let mut command = wasmserve();
+    command.args(arguments).envs(environment.iter().copied());
+    let start = Instant::now();
+    let output = finished(command);
+    assert!(
+        start.elapsed() < Duration::from_secs(1),
+        "{arguments:?} took {:?}",
+        start.elapsed()
+    );
+    let text = String::from_utf8(output.stderr).unwrap();
+    let mut lines = text.lines().filter(|line| !line.starts_with("INFO:"));
+    let line = lines.next().unwrap_or_default();
+    assert_eq!(lines.next(), None, "more than one line: {text}");
+    assert_eq!(output.status.code(), Some(status), "{arguments:?}: {line}");
+    assert!(line.starts_with("wasmserve: "), "{line}");
+    for word in words {
+        assert!(line.contains(word), "no `{word}` in: {line}");
+    }
+}
+
+fn hello() -> String {
+    root().join("guests/hello/hello.wat").display().to_string()
+}
+
+fn serving(component: &str) -> [&str; 3] {
+    [component, "--port", "0"]
+}
+
+#[test]
+fn a_missing_file() {
+    refused(
+        &serving("no/such.wasm"),
+        3,
+        &["`no/such.wasm`", "No such file"],
+    );
+}
+
+#[test]
+fn a_directory() {
+    refused(
+        &serving("/tmp"),
+        3,
+        &["`/tmp`", "directory", "name the .wasm file"],
+    );
+}
+
+#[test]
+fn an_unreadable_file() {
+    if nix::unistd::geteuid().is_root() {
+        // Root reads everything; a socket nobody can.
+        let path = file("gone", "");
+        fs::remove_file(&path).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        refused(&serving(&path), 3, &[&path, "not a file"]);
+        fs::remove_file(&path).unwrap();
+        return;
+    }
+    let path = file("unreadable.wasm", "x");
+    fs::set_permissions(&path, Permissions::from_mode(0)).unwrap();
+    refused(&serving(&path), 3, &[&path, "Permission denied"]);
+}
+
+#[test]
+fn an_empty_file() {
+    let path = file("empty.wasm", "");
+    refused(&serving(&path), 3, &[&path, "empty"]);
+}
+
+#[test]
+fn random_bytes() {
+    let path = file("random.wasm", [0x8f, 3, 9, 200, 7, 1, 0, 255, 13, 10]);
+    refused(
+        &serving(&path),
+        3,
+        &[&path, "not a whole WebAssembly component"],
+    );
+}
+
+#[test]
+fn a_truncated_component() {
+    let whole = fs::read(crate::harness::guest("hello")).unwrap();
+    let path = file("truncated.wasm", &whole[..whole.len() / 2]);
+    refused(
+        &serving(&path),
+        3,
+        &[&path, "not a whole WebAssembly component"],
+    );
+}
+
+#[test]
+fn text_that_is_none() {
+    let path = file("broken.wat", "(component (oops))");
+    refused(&serving(&path), 3, &[&path, "not valid WebAssembly text"]);
+}
+
+#[test]
+fn a_core_module() {
+    let path = file("module.wat", "(module (func (export \"f\")))");
+    refused(
+        &serving(&path),
+        3,
+        &[&path, "core module", "wasm-tools component new"],
+    );
+}
+
+#[test]
+fn a_component_without_a_handler() {
+    let text = r#"(component (instance $i) (export "wasi:cli/run@0.2.0" (instance $i)))"#;
+    let path = file("command.wat", text);
+    refused(
+        &serving(&path),
+        3,
+        &[
+            &path,
+            "no wasi:http handler",
+            "`wasi:cli/run@0.2.0`",
+            "wasi:http/proxy",
+        ],
+    );
+}
+
+#[test]
+fn an_import_that_is_not_offered() {
+    let text = r#"(component
+        (import "acme:widgets/gadget@1.2.0" (instance))
+        (import "wasi:http/types@0.9.0" (instance))
+        (instance $i) (export "wasi:http/incoming-handler@0.2.0" (instance $i)))"#;
+    let path = file("imports.wat", text);
+    refused(
+        &serving(&path),
+        3,
+        &[
+            &path,
+            "`acme:widgets/gadget@1.2.0`",
+            "`wasi:http/types@0.9.0`",
+            "of `wasi:http` there are versions 0.2.x and 0.3.0",
+        ],
+    );
+}
+
+#[test]
+fn a_handler_that_is_none() {
+    let text =
+        r#"(component (instance $i) (export "wasi:http/incoming-handler@0.2.0" (instance $i)))"#;
+    let path = file("hollow.wat", text);
+    refused(&serving(&path), 3, &[&path, "handle"]);
+}
+
+#[test]
+fn wrong_options() {
+    let hello = hello();
+    refused(&[&hello, "--workers", "0"], 2, &["--workers", "at least 1"]);
+    refused(&[&hello, "--workers", "many"], 2, &["--workers", "many"]);
+    refused(&[&hello, "--wrokers", "4"], 2, &["--wrokers", "--workers"]);
+    refused(&[&hello, "--host", "nowhere"], 2, &["--host", "nowhere"]);
+    refused(
+        &[&hello, "--timeout-request", "soon"],
+        2,
+        &["--timeout-request", "soon"],
+    );
+    refused(
+        &[&hello, "--max-memory", "lots"],
+        2,
+        &["--max-memory", "lots"],
+    );
+    refused_with(
+        &[("WEB_CONCURRENCY", "none")],
+        &[&hello],
+        2,
+        &["WEB_CONCURRENCY", "none"],
+    );
+    refused_with(&[("PORT", "http")], &[&hello], 2, &["PORT", "http"]);
+    refused_with(
+        &[("WASMSERVE_PORT", "http")],
+        &[&hello],
+        2,
+        &["--port", "http"],
+    );
+}
+
+#[test]
+fn too_little_memory_to_begin_with() {
+    let hello = hello();
+    refused(
+        &[&hello, "--port", "0", "--max-memory", "1KiB"],
+        3,
+        &["--max-memory", "65536 bytes"],
+    );
+}
+
+#[test]
+fn a_port_in_use() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    refused(
+        &[&hello(), "--port", &port],
+        4,
+        &[&format!("http://127.0.0.1:{port}"), "in use", "--port"],
+    );
+}
+
+#[test]
+fn an_address_that_is_not_ours() {
+    refused(
+        &[&hello(), "--host", "192.0.2.1", "--port", "0"],
+        4,
+        &["192.0.2.1", "--host"],
+    );
+}
+
+#[test]
+fn a_port_without_permission() {
+    // Root may bind every port unless the kernel says otherwise for this namespace.
+    if nix::unistd::geteuid().is_root() {
+        return;
+    }
+    refused(
+        &[&hello(), "--port", "80"],
+        4,
+        &["http://127.0.0.1:80", "--port"],
+    );
+}
+
+#[test]
+fn precompiled_code_that_nobody_vouched_for() {
+    let output = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("hello.cwasm");
+    let mut command = wasmserve();
+    command.args(["compile", &hello(), "-o"]).arg(&output);
+    assert!(finished(command).status.success());
+    let path = output.display().to_string();
+    refused(&serving(&path), 3, &[&path, "--allow-precompiled"]);
+    let server = crate::harness::Server::start(&[&path, "--allow-precompiled"]);
+    assert_eq!(
+        crate::harness::get(server.address, "/").text(),
+        "Hello, world!\n"
+    );
+}

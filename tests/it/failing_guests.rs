@@ -1,0 +1,125 @@
+//! A guest that fails: what its client sees, what the log says, and that the worker goes on.
+
+use crate::harness::{Connection, Server, get, guest};
+use std::time::{Duration, Instant};
+
+fn behaviours(arguments: &[&str]) -> Server {
+    let guest = guest("behaviours");
+    let all: Vec<&str> = [guest.as_str()].iter().chain(arguments).copied().collect();
+    Server::start(&all)
+}
+
+fn goes_on(server: &Server) {
+    assert_eq!(get(server.address, "/ok").text(), "ok\n");
+    assert!(!server.printed().contains("died"), "{}", server.printed());
+}
+
+#[test]
+fn a_trap_before_the_head_is_a_500_with_its_cause_and_backtrace_in_the_log() {
+    let server = behaviours(&[]);
+    assert_eq!(get(server.address, "/trap-before-head").status, 500);
+    let line = server.wait_for("\"GET /trap-before-head\": the guest trapped: ");
+    assert!(line.contains("unreachable"), "{line}");
+    server.wait_for("error while executing at wasm backtrace:");
+    server.wait_for("\"GET /trap-before-head HTTP/1.1\" 500 Internal Server Error");
+    goes_on(&server);
+}
+
+#[test]
+fn a_guest_that_answers_nothing_or_an_error_is_a_500() {
+    let server = behaviours(&[]);
+    assert_eq!(get(server.address, "/no-response").status, 500);
+    server.wait_for("\"GET /no-response\": the guest returned without a response");
+    assert_eq!(get(server.address, "/error-code").status, 500);
+    server.wait_for("as asked");
+    goes_on(&server);
+}
+
+#[test]
+fn a_failure_after_the_head_never_looks_like_an_end() {
+    let server = behaviours(&["--timeout-idle-body", "300ms"]);
+    for path in [
+        "/trap-after-head",
+        "/unfinished",
+        "/spin-after-head",
+        "/short",
+    ] {
+        let mut connection = Connection::open(server.address);
+        connection
+            .write(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"))
+            .unwrap();
+        let mut response = connection.head().unwrap();
+        if path == "/short" && response.status == 500 {
+            continue;
+        }
+        assert_eq!(response.status, 200, "{path}");
+        assert!(
+            connection.body(&mut response).is_err(),
+            "{path} looks whole: {}",
+            response.text()
+        );
+    }
+    goes_on(&server);
+}
+
+#[test]
+fn a_body_that_ends_with_the_connection_is_reset_when_it_is_not_whole() {
+    let server = behaviours(&[]);
+    let mut connection = Connection::open(server.address);
+    connection
+        .write("GET /trap-after-head HTTP/1.0\r\n\r\n")
+        .unwrap();
+    connection.head().unwrap();
+    let error = connection.rest().expect_err("the connection is reset");
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn a_guest_that_runs_past_its_time_is_a_504_soon_after() {
+    let server = behaviours(&["--timeout-request", "300ms"]);
+    for path in ["/spin", "/sleep?ms=5000"] {
+        let start = Instant::now();
+        assert_eq!(get(server.address, path).status, 504, "{path}");
+        let took = start.elapsed();
+        assert!(
+            took >= Duration::from_millis(300) && took < Duration::from_secs(2),
+            "{took:?}"
+        );
+    }
+    server.wait_for("the guest ran past its time");
+    goes_on(&server);
+}
+
+#[test]
+fn others_are_answered_while_a_guest_spins() {
+    let server = behaviours(&["--timeout-request", "2s"]);
+    let mut spinning = Connection::open(server.address);
+    spinning
+        .write("GET /spin HTTP/1.1\r\nHost: test\r\n\r\n")
+        .unwrap();
+    let start = Instant::now();
+    for _ in 0..5 {
+        assert_eq!(get(server.address, "/ok").status, 200);
+    }
+    assert!(
+        start.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        start.elapsed()
+    );
+    assert_eq!(spinning.response().unwrap().status, 504);
+}
+
+#[test]
+fn a_guest_that_takes_too_much_memory_is_told_so_and_said_so() {
+    let server = behaviours(&["--max-memory", "32MiB"]);
+    assert_eq!(get(server.address, "/hog").status, 500);
+    server.wait_for("it had reached its memory limit (--max-memory)");
+    goes_on(&server);
+}
+
+#[test]
+fn endless_recursion_is_a_trap() {
+    let server = behaviours(&[]);
+    assert_eq!(get(server.address, "/recurse").status, 500);
+    goes_on(&server);
+}

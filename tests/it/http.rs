@@ -1,0 +1,302 @@
+//! HTTP/1.1 as clients use it.
+
+use crate::harness::{Connection, Server, get, guest, send};
+use std::time::{Duration, Instant};
+
+fn behaviours() -> Server {
+    Server::start(&[&guest("behaviours")])
+}
+
+#[test]
+fn a_component_answers() {
+    let server = Server::start(&["guests/hello/hello.wat", "--workers", "2"]);
+    let response = get(server.address, "/");
+    assert_eq!(
+        (response.status, response.text().as_str()),
+        (200, "Hello, world!\n")
+    );
+    assert_eq!(response.header("content-length"), Some("14"));
+    server.wait_for("\"GET / HTTP/1.1\" 200 OK");
+}
+
+#[test]
+fn a_connection_serves_many_requests() {
+    let server = behaviours();
+    let mut connection = Connection::open(server.address);
+    for _ in 0..20 {
+        assert_eq!(connection.get("/").unwrap().text(), "ok\n");
+    }
+}
+
+#[test]
+fn every_request_has_an_instance_of_its_own() {
+    let server = behaviours();
+    let mut connection = Connection::open(server.address);
+    for _ in 0..5 {
+        assert_eq!(connection.get("/counter").unwrap().text(), "1\n");
+        assert_eq!(connection.get("/scan").unwrap().text(), "0\n");
+    }
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_order() {
+    let server = behaviours();
+    let mut connection = Connection::open(server.address);
+    let request = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n");
+    connection
+        .write(request("/sleep?ms=100") + &request("/") + &request("/counter"))
+        .unwrap();
+    let texts = [(); 3].map(|()| connection.response().unwrap().text());
+    assert_eq!(texts, ["slept\n", "ok\n", "1\n"]);
+}
+
+#[test]
+fn a_response_is_streamed_as_the_guest_writes_it() {
+    let server = behaviours();
+    let mut connection = Connection::open(server.address);
+    let start = Instant::now();
+    connection
+        .write("GET /slow-stream?n=4&ms=150 HTTP/1.1\r\nHost: test\r\n\r\n")
+        .unwrap();
+    let head = connection.head().unwrap();
+    assert_eq!(head.header("transfer-encoding"), Some("chunked"));
+    let mut times = Vec::new();
+    while let Some(chunk) = connection.chunk().unwrap() {
+        assert_eq!(
+            String::from_utf8(chunk).unwrap(),
+            format!("chunk {}\n", times.len())
+        );
+        times.push(start.elapsed());
+    }
+    assert_eq!(times.len(), 4);
+    let spread = times[3] - times[0];
+    assert!(
+        spread >= Duration::from_millis(400),
+        "the chunks came together, within {spread:?}"
+    );
+}
+
+#[test]
+fn a_request_body_is_streamed_while_the_response_is() {
+    let server = Server::start(&[&guest("echo")]);
+    let mut connection = Connection::open(server.address);
+    connection
+        .write("POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .unwrap();
+    connection.write("6\r\nfirst\n\r\n").unwrap();
+    connection.head().unwrap();
+    assert_eq!(connection.chunk().unwrap().unwrap(), b"first\n");
+    connection.write("7\r\nsecond\n\r\n0\r\n\r\n").unwrap();
+    assert_eq!(connection.chunk().unwrap().unwrap(), b"second\n");
+    assert_eq!(connection.chunk().unwrap(), None);
+}
+
+#[test]
+fn a_large_body_comes_back_whole() {
+    let server = Server::start(&[&guest("echo")]);
+    let body: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
+    let mut connection = Connection::open(server.address);
+    connection
+        .write(format!(
+            "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        ))
+        .unwrap();
+    let mut writer = connection.second();
+    let sent = body.clone();
+    let writing =
+        std::thread::spawn(move || std::io::Write::write_all(&mut writer, &sent).unwrap());
+    let response = connection.response().unwrap();
+    writing.join().unwrap();
+    assert!(
+        response.body == body,
+        "{} of {} bytes",
+        response.body.len(),
+        body.len()
+    );
+}
+
+#[test]
+fn trailers_go_both_ways() {
+    let server = behaviours();
+    let mut connection = Connection::open(server.address);
+    connection
+        .write("POST /request HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\nTrailer: sum\r\n\r\n")
+        .unwrap();
+    connection
+        .write("3\r\nabc\r\n0\r\nsum: 42\r\n\r\n")
+        .unwrap();
+    let seen = connection.response().unwrap().text();
+    assert!(seen.contains("trailer sum: 42"), "{seen}");
+
+    connection
+        .write("GET /respond?body=x&trailer=sum:43 HTTP/1.1\r\nHost: test\r\nTE: trailers\r\n\r\n")
+        .unwrap();
+    let response = connection.response().unwrap();
+    assert_eq!(response.trailers, [("sum".to_owned(), "43".to_owned())]);
+}
+
+#[test]
+fn a_client_that_expects_100_continue_gets_it_when_the_guest_reads() {
+    let server = behaviours();
+    let mut connection = Connection::open(server.address);
+    connection
+        .write("POST /request HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+        .unwrap();
+    assert_eq!(connection.head().unwrap().status, 100);
+    connection.write("abc").unwrap();
+    assert!(connection.response().unwrap().text().contains("body 3"));
+}
+
+#[test]
+fn head_has_the_head_of_get_and_no_body() {
+    let server = behaviours();
+    let mut connection = Connection::open(server.address);
+    connection
+        .write("HEAD / HTTP/1.1\r\nHost: test\r\n\r\n")
+        .unwrap();
+    let head = connection.head().unwrap();
+    assert_eq!(
+        (head.status, head.header("content-length")),
+        (200, Some("3"))
+    );
+    connection
+        .write("HEAD /slow-stream?n=2&ms=10 HTTP/1.1\r\nHost: test\r\n\r\n")
+        .unwrap();
+    assert_eq!(connection.head().unwrap().status, 200);
+    assert_eq!(connection.get("/").unwrap().text(), "ok\n");
+}
+
+#[test]
+fn the_guest_sees_the_request_as_the_client_made_it() {
+    let server = behaviours();
+    let seen = get(server.address, "/request/a%20b?c=d").text();
+    for line in [
+        "method Method::Get",
+        "scheme Some(Scheme::Http)",
+        "authority test",
+        "path /request/a%20b?c=d",
+        "body 0",
+    ] {
+        assert!(seen.contains(line), "no `{line}` in:\n{seen}");
+    }
+}
+
+#[test]
+fn http_1_0_is_served() {
+    let server = behaviours();
+    let answer = send(server.address, "GET /request HTTP/1.0\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.0 200 OK\r\n"), "{answer}");
+    assert!(
+        answer.contains(&format!("authority {}", server.address)),
+        "{answer}"
+    );
+}
+
+#[test]
+fn a_request_without_one_host_is_refused() {
+    let server = behaviours();
+    for hosts in ["", "Host: a\r\nHost: b\r\n", "Host: a b\r\n"] {
+        let answer = send(
+            server.address,
+            format!("GET / HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n"),
+        );
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{hosts:?}: {answer}");
+    }
+}
+
+#[test]
+fn what_a_guest_does_after_its_response_is_finished() {
+    let server = behaviours();
+    assert_eq!(
+        get(server.address, "/afterwork?ms=200").text(),
+        "answered\n"
+    );
+    server.wait_for("guest stdout: afterwork done");
+}
+
+#[test]
+fn a_client_that_leaves_takes_its_instance_with_it() {
+    let server = Server::start(&[
+        &guest("behaviours"),
+        "--limit-concurrency",
+        "1",
+        "--limit-queue",
+        "1",
+    ]);
+    let mut connection = Connection::open(server.address);
+    connection
+        .write("GET /sleep?ms=20000 HTTP/1.1\r\nHost: test\r\n\r\n")
+        .unwrap();
+    let mut second = Connection::open(server.address);
+    second
+        .write("GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    drop(connection);
+    assert_eq!(second.response().unwrap().text(), "ok\n");
+}
+
+#[test]
+fn what_finds_no_room_is_told_when_to_come_again() {
+    let server = Server::start(&[
+        &guest("behaviours"),
+        "--limit-concurrency",
+        "1",
+        "--limit-queue",
+        "0",
+    ]);
+    let mut busy = Connection::open(server.address);
+    busy.write("GET /slow-stream?n=3&ms=200 HTTP/1.1\r\nHost: test\r\n\r\n")
+        .unwrap();
+    busy.head().unwrap();
+    let refused = get(server.address, "/");
+    assert_eq!(
+        (refused.status, refused.header("retry-after")),
+        (503, Some("1"))
+    );
+    while busy.chunk().unwrap().is_some() {}
+    assert_eq!(get(server.address, "/").status, 200);
+}
+
+#[test]
+fn what_a_guest_prints_is_logged_line_by_line() {
+    let server = behaviours();
+    get(server.address, "/stdio?text=hello");
+    for line in [
+        "guest stdout: out: hello",
+        "guest stderr: err: hello",
+        "guest stdout: one",
+        "guest stdout: two",
+        "guest stdout: unfinished",
+    ] {
+        server.wait_for(line);
+    }
+}
+
+#[test]
+fn the_environment_of_the_guest_is_what_was_given() {
+    let server = Server::start(&[
+        &guest("behaviours"),
+        "--env",
+        "NAME=value",
+        "--arg",
+        "--verbose",
+    ]);
+    assert_eq!(
+        get(server.address, "/environment").text(),
+        "NAME=value\nargument --verbose\n"
+    );
+}
+
+#[test]
+fn outbound_requests_are_denied() {
+    let server = behaviours();
+    let answer = get(
+        server.address,
+        &format!("/outbound?authority={}", server.address),
+    )
+    .text();
+    assert_eq!(answer, "error ErrorCode::HttpRequestDenied\n");
+    server.wait_for("denied an outbound request");
+}

@@ -1,0 +1,203 @@
+//! The processes: who there is, what each may cost, and what happens when one is gone.
+
+use crate::harness::{Connection, Server, eventually, get, guest};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs;
+use std::net::TcpStream;
+use std::path::PathBuf;
+
+const HELLO: &str = "guests/hello/hello.wat";
+
+/// A number of `/proc/<pid>/<file>`, in its own unit.
+fn number(pid: i32, file: &str, name: &str) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let line = line.unwrap_or_else(|| panic!("no {name} in {text}"));
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+fn strike(pid: i32, signal: Signal) {
+    kill(Pid::from_raw(pid), signal).unwrap();
+}
+
+fn lives(pid: i32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+#[test]
+fn there_are_as_many_workers_as_were_asked_for() {
+    let server = Server::start(&[HELLO, "--workers", "3"]);
+    assert_eq!(server.workers().len(), 3);
+    assert_eq!(
+        server.printed().matches("Started server process").count(),
+        3
+    );
+    assert_eq!(server.printed().matches("wasmserve running on").count(), 1);
+}
+
+#[test]
+fn the_environment_other_servers_honour_is_honoured() {
+    let mut command = crate::harness::wasmserve();
+    command
+        .args([HELLO])
+        .env("WEB_CONCURRENCY", "2")
+        .env("PORT", "0");
+    let server = Server::start_command(command);
+    assert_eq!(server.workers().len(), 2);
+}
+
+#[test]
+fn the_supervisor_has_one_thread_and_is_small() {
+    let server = Server::start(&[HELLO, "--workers", "2"]);
+    get(server.address, "/");
+    assert_eq!(number(server.pid(), "status", "Threads:"), 1);
+    let kilobytes = number(server.pid(), "smaps_rollup", "Pss:");
+    assert!(kilobytes < 6 << 10, "the supervisor takes {kilobytes} kB");
+}
+
+#[test]
+fn all_workers_map_the_same_code() {
+    let server = Server::start(&[HELLO, "--workers", "3"]);
+    let mapped = |pid: i32| -> Vec<(PathBuf, u64)> {
+        let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+        let mut found: Vec<(PathBuf, u64)> = maps
+            .lines()
+            .filter(|line| line.contains(".cwasm"))
+            .map(|line| {
+                let fields: Vec<&str> = line.split_whitespace().collect();
+                (PathBuf::from(fields[5]), fields[4].parse().unwrap())
+            })
+            .collect();
+        found.dedup();
+        found
+    };
+    let workers = server.workers();
+    let first = mapped(workers[0]);
+    assert_eq!(first.len(), 1, "{first:?}");
+    assert!(workers.iter().all(|worker| mapped(*worker) == first));
+    assert_eq!(mapped(server.pid()), [], "the supervisor maps no code");
+}
+
+#[test]
+fn without_a_place_to_write_the_code_is_kept_in_memory() {
+    let mut command = crate::harness::wasmserve();
+    command.args([HELLO, "--port", "0", "--workers", "2"]);
+    command.env("XDG_CACHE_HOME", "/proc/nowhere");
+    let server = Server::start_command(command);
+    assert_eq!(get(server.address, "/").status, 200);
+    for worker in server.workers() {
+        let maps = fs::read_to_string(format!("/proc/{worker}/maps")).unwrap();
+        assert!(maps.contains("memfd:wasmserve code"), "{maps}");
+    }
+}
+
+#[test]
+fn a_killed_worker_is_replaced_and_the_others_answer_meanwhile() {
+    let server = Server::start(&[HELLO, "--workers", "2"]);
+    for round in 1..=3 {
+        let victim = server.workers()[0];
+        strike(victim, Signal::SIGKILL);
+        for _ in 0..20 {
+            assert_eq!(get(server.address, "/").status, 200);
+        }
+        server.wait_for(&format!("Child process [{victim}] died: killed by SIGKILL"));
+        server.wait_for_count("Application startup complete.", 2 + round);
+        assert_eq!(server.workers().len(), 2);
+    }
+}
+
+#[test]
+fn a_killed_worker_loses_no_queued_connection() {
+    let server = Server::start(&[HELLO, "--workers", "1"]);
+    let worker = server.workers()[0];
+    strike(worker, Signal::SIGSTOP);
+    let mut queued: Vec<Connection> = (0..20).map(|_| Connection::open(server.address)).collect();
+    for connection in &mut queued {
+        connection
+            .write("GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+            .unwrap();
+    }
+    strike(worker, Signal::SIGKILL);
+    for connection in &mut queued {
+        assert_eq!(connection.response().unwrap().status, 200);
+    }
+}
+
+#[test]
+fn a_stop_finishes_what_is_in_flight_and_closes_to_others_at_once() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let mut server = Server::start(&[&guest("behaviours"), "--workers", "2"]);
+        let _idle = Connection::open(server.address);
+        let mut half_sent = Connection::open(server.address);
+        half_sent.write("GET / HT").unwrap();
+        let mut busy = Connection::open(server.address);
+        busy.write("GET /slow-stream?n=4&ms=150 HTTP/1.1\r\nHost: test\r\n\r\n")
+            .unwrap();
+        busy.head().unwrap();
+        server.signal(signal);
+        server.wait_for("Shutting down");
+        eventually("the port is closed", || {
+            TcpStream::connect(server.address).is_err()
+        });
+        let mut chunks = 0;
+        while busy.chunk().unwrap().is_some() {
+            chunks += 1;
+        }
+        assert_eq!(chunks, 4);
+        assert_eq!(server.wait().code(), Some(0));
+        assert!(!server.printed().contains("died"), "{}", server.printed());
+    }
+}
+
+#[test]
+fn what_does_not_finish_in_time_is_killed() {
+    let mut server = Server::start(&[&guest("behaviours"), "--timeout-graceful-shutdown", "300ms"]);
+    let mut busy = Connection::open(server.address);
+    busy.write("GET /sleep?ms=20000 HTTP/1.1\r\nHost: test\r\n\r\n")
+        .unwrap();
+    eventually("it is being answered", || {
+        get(server.address, "/").status == 200
+    });
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(busy.response().is_err());
+}
+
+#[test]
+fn quit_and_a_second_interrupt_do_not_wait() {
+    for signals in [&[Signal::SIGQUIT][..], &[Signal::SIGINT, Signal::SIGINT]] {
+        let mut server = Server::start(&[&guest("behaviours")]);
+        let mut busy = Connection::open(server.address);
+        busy.write("GET /slow-stream?n=100&ms=300 HTTP/1.1\r\nHost: test\r\n\r\n")
+            .unwrap();
+        busy.head().unwrap();
+        for signal in signals {
+            server.signal(*signal);
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        assert_eq!(server.wait().code(), Some(0));
+    }
+}
+
+#[test]
+fn workers_leave_when_the_supervisor_is_killed() {
+    let mut server = Server::start(&[HELLO, "--workers", "2"]);
+    let workers = server.workers();
+    server.signal(Signal::SIGKILL);
+    server.wait();
+    eventually("the workers are gone", || {
+        !workers.iter().any(|worker| lives(*worker))
+    });
+    assert!(TcpStream::connect(server.address).is_err());
+}
+
+#[test]
+fn orphans_of_the_guest_processes_are_reaped() {
+    let server = Server::start(&[HELLO, "--workers", "2"]);
+    strike(server.workers()[0], Signal::SIGKILL);
+    server.wait_for("died");
+    eventually("no child is a zombie", || {
+        server.workers().into_iter().all(lives)
+    });
+}
