@@ -46,7 +46,10 @@ impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let package = self.name.split('/').next().unwrap_or_default();
         match self.versions {
-            Some(versions) => write!(f, "not offered; of `{package}` there are versions {versions}"),
+            Some(versions) => write!(
+                f,
+                "not offered; of `{package}` there are versions {versions}"
+            ),
             None => write!(
                 f,
                 "not offered; build the component without it, or compose it with one that exports it"
@@ -61,7 +64,10 @@ pub fn check(engine: &Engine, target: Target, anatomy: &Anatomy) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let named: Vec<String> = missing.iter().map(|missing| format!("`{}` ({missing})", missing.name)).collect();
+    let named: Vec<String> = missing
+        .iter()
+        .map(|missing| format!("`{}` ({missing})", missing.name))
+        .collect();
     bail!("it imports what is not offered here: {}", named.join(", "));
 }
 
@@ -78,7 +84,8 @@ pub fn missing(engine: &Engine, target: Target, anatomy: &Anatomy) -> Result<Vec
     while let Err(error) = linker.instantiate_pre(&importer) {
         let text = error.to_string();
         let blamed = anatomy.imports.iter().find(|name| {
-            text.contains(&format!("`{name}`")) && !missing.iter().any(|known: &Missing| known.name == **name)
+            text.contains(&format!("`{name}`"))
+                && !missing.iter().any(|known: &Missing| known.name == **name)
         });
         let Some(name) = blamed else {
             bail!("{error:?}");
@@ -91,7 +98,12 @@ pub fn missing(engine: &Engine, target: Target, anatomy: &Anatomy) -> Result<Vec
             missing.push(missing_import(name));
         }
     }
-    missing.sort_by_key(|missing| anatomy.imports.iter().position(|name| *name == missing.name));
+    missing.sort_by_key(|missing| {
+        anatomy
+            .imports
+            .iter()
+            .position(|name| *name == missing.name)
+    });
     Ok(missing)
 }
 
@@ -104,7 +116,10 @@ fn missing_import(name: &str) -> Missing {
 
 fn versions(name: &str) -> Option<&'static str> {
     let package = name.split('/').next()?;
-    PACKAGES.iter().find(|(offered, _)| *offered == package).map(|(_, versions)| *versions)
+    PACKAGES
+        .iter()
+        .find(|(offered, _)| *offered == package)
+        .map(|(_, versions)| *versions)
 }
 
 /// Whether the version of a name of an offered package is one of those that are offered.
@@ -116,8 +131,13 @@ fn is_offered_version(name: &str) -> bool {
 /// The linker has nothing to say about an import of nothing.
 fn is_empty(importer: &Component, name: &str) -> bool {
     let ty = importer.component_type();
-    match ty.get_import(importer.engine(), name).map(|import| import.ty) {
-        Some(ComponentItem::ComponentInstance(instance)) => instance.exports(importer.engine()).next().is_none(),
+    match ty
+        .get_import(importer.engine(), name)
+        .map(|import| import.ty)
+    {
+        Some(ComponentItem::ComponentInstance(instance)) => {
+            instance.exports(importer.engine()).next().is_none()
+        }
         _ => false,
     }
 }
@@ -141,10 +161,16 @@ fn define(linker: &mut Linker<State>, importer: &Component, name: &str) -> Resul
     }
 }
 
-fn stand_in(linker: &mut LinkerInstance<'_, State>, name: &str, item: &ComponentItem) -> Result<()> {
+fn stand_in(
+    linker: &mut LinkerInstance<'_, State>,
+    name: &str,
+    item: &ComponentItem,
+) -> Result<()> {
     match item {
         ComponentItem::ComponentFunc(_) => {
-            linker.func_new(name, |_, _, _, _| wasmtime::bail!("a stand-in is never called"))?;
+            linker.func_new(name, |_, _, _, _| {
+                wasmtime::bail!("a stand-in is never called")
+            })?;
         }
         ComponentItem::Resource(_) => {
             linker.resource(name, ResourceType::host::<()>(), |_, _| Ok(()))?;
@@ -164,7 +190,10 @@ mod tests {
         let engine = engine::compiling(target).unwrap();
         let binary = wat::parse_str(format!("(component {imports} (core module))")).unwrap();
         let missing = missing(&engine, target, &Anatomy::of(&binary).unwrap()).unwrap();
-        missing.into_iter().map(|missing| format!("{} {missing}", missing.name)).collect()
+        missing
+            .into_iter()
+            .map(|missing| format!("{} {missing}", missing.name))
+            .collect()
     }
 
     #[test]
@@ -175,7 +204,10 @@ mod tests {
         let clocks = function("wasi:clocks/monotonic-clock@0.2.0", "now");
         let random = function("wasi:random/random@0.2.6", "get-random-u64");
         let newer = function("wasi:random/random@0.3.0", "get-random-u64");
-        assert_eq!(missing_of(&format!("{clocks}{random}{newer}")), [] as [String; 0]);
+        assert_eq!(
+            missing_of(&format!("{clocks}{random}{newer}")),
+            [] as [String; 0]
+        );
     }
 
     #[test]

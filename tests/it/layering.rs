@@ -63,8 +63,9 @@ fn collect(path: &Path, found: &mut Vec<(PathBuf, String)>) {
         for entry in std::fs::read_dir(path).unwrap() {
             collect(&entry.unwrap().path(), found);
         }
-    } else if path.extension().is_some_and(|extension| extension == "rs") {
-        let text = std::fs::read_to_string(path).unwrap();
+    } else if path.extension().is_some_and(|extension| extension == "rs")
+        && let Ok(text) = std::fs::read_to_string(path)
+    {
         let code: Vec<&str> = text
             .lines()
             .map(|line| line.split("//").next().unwrap())

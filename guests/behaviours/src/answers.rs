@@ -2,7 +2,8 @@
 
 use crate::query::Query;
 use crate::reply::{self, head, sleep};
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use wasip2::http::outgoing_handler;
@@ -34,6 +35,7 @@ pub fn stdio(out: ResponseOutparam, query: &Query) {
     println!("out: {text}");
     eprintln!("err: {text}");
     print!("one\ntwo\nunfinished");
+    std::io::stdout().flush().unwrap();
     reply::text(out, "printed\n");
 }
 

@@ -21,6 +21,8 @@ pub enum Mode {
     Killing {
         failure: Option<(Status, String)>,
     },
+    /// There is nothing left.
+    Over,
 }
 
 impl Mode {
@@ -57,12 +59,12 @@ impl Policy {
                 );
                 self.quit();
             }
-            Mode::Killing { .. } => {}
+            Mode::Killing { .. } | Mode::Over => {}
         }
     }
 
     pub(super) fn quit(&mut self) {
-        if !matches!(self.mode, Mode::Killing { .. }) {
+        if !matches!(self.mode, Mode::Killing { .. } | Mode::Over) {
             self.mode = Mode::Killing { failure: None };
             self.actions.push(Action::CloseListeners);
         }
@@ -137,11 +139,10 @@ impl Policy {
         for id in late {
             self.kill(id, Reason::Drain);
         }
-        let over =
-            !self.mode.is_serving() && self.workers.is_empty() && !self.reload.is_compiling();
-        if over {
-            let failure = match &mut self.mode {
-                Mode::Killing { failure } => failure.take(),
+        let stopping = matches!(self.mode, Mode::Draining | Mode::Killing { .. });
+        if stopping && self.workers.is_empty() && !self.reload.is_compiling() {
+            let failure = match std::mem::replace(&mut self.mode, Mode::Over) {
+                Mode::Killing { failure } => failure,
                 _ => None,
             };
             self.actions.push(Action::Exit { failure });

@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
 /// The executable under test, with a cache of its own.
@@ -87,7 +87,11 @@ impl Server {
     /// Waits until `count` lines contain `text`, and gives the last of them.
     pub fn wait_for_count(&self, text: &str, count: usize) -> String {
         let deadline = Instant::now() + PATIENCE;
-        let mut lines = self.output.lines.lock().unwrap();
+        let mut lines = self
+            .output
+            .lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(line) = lines
                 .iter()
@@ -108,7 +112,11 @@ impl Server {
 
     /// Everything printed so far.
     pub fn printed(&self) -> String {
-        self.output.lines.lock().unwrap().join("\n")
+        self.output
+            .lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .join("\n")
     }
 
     pub fn pid(&self) -> i32 {
@@ -155,7 +163,11 @@ fn drain(pipe: impl Read + Send + 'static, output: Arc<Lines>) {
     std::thread::spawn(move || {
         for line in BufReader::new(pipe).lines() {
             let Ok(line) = line else { return };
-            output.lines.lock().unwrap().push(line);
+            output
+                .lines
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(line);
             output.grown.notify_all();
         }
     });
