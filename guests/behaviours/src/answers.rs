@@ -1,7 +1,7 @@
 //! Guests that answer.
 
-use crate::query::Query;
 use crate::reply::{self, head, sleep};
+use query::Query;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,8 +30,8 @@ pub fn late(out: ResponseOutparam, query: &Query) {
     reply::text(out, "slept\n");
 }
 
-pub fn stdio(out: ResponseOutparam, query: &Query) {
-    let text = query.text("text").unwrap_or("nothing");
+/// A line on each stream, and on standard output lines of which the last has no end.
+pub fn stdio(out: ResponseOutparam, text: &str) {
     println!("out: {text}");
     eprintln!("err: {text}");
     print!("one\ntwo\nunfinished");
@@ -39,6 +39,7 @@ pub fn stdio(out: ResponseOutparam, query: &Query) {
     reply::text(out, "printed\n");
 }
 
+/// Environment variables and arguments, a line each.
 pub fn environment(out: ResponseOutparam) {
     let mut text = String::new();
     for (name, value) in std::env::vars() {
@@ -71,14 +72,7 @@ pub fn describe(request: IncomingRequest, out: ResponseOutparam) {
         writeln!(text, "header {name}: {}", String::from_utf8_lossy(&value)).unwrap();
     }
     let body = request.consume().expect("the only body");
-    let mut length = 0;
-    {
-        let stream = body.stream().expect("the only stream");
-        while let Ok(bytes) = stream.blocking_read(65536) {
-            length += bytes.len();
-        }
-    }
-    writeln!(text, "body {length}").unwrap();
+    writeln!(text, "body {}", length(&body)).unwrap();
     let trailers = IncomingBody::finish(body);
     trailers.subscribe().block();
     if let Some(Ok(Ok(Some(trailers)))) = trailers.get() {
@@ -87,6 +81,14 @@ pub fn describe(request: IncomingRequest, out: ResponseOutparam) {
         }
     }
     reply::text(out, &text);
+}
+
+/// Reads a body to its end.
+fn length(body: &IncomingBody) -> usize {
+    let stream = body.stream().expect("the only stream");
+    std::iter::from_fn(|| stream.blocking_read(65536).ok())
+        .map(|bytes| bytes.len())
+        .sum()
 }
 
 /// `status`, `header=NAME:VALUE` again and again, `body`, `trailer=NAME:VALUE`.
@@ -110,7 +112,7 @@ pub fn respond(out: ResponseOutparam, query: &Query) {
 pub fn big(out: ResponseOutparam, query: &Query) {
     let body = head(out, 200, &[]);
     let mut left = query.number("bytes", 1 << 20);
-    let piece = [b'x'; 4096];
+    let piece = [b'x'; 65536];
     while left > 0 {
         let length = left.min(piece.len() as u64);
         body.write(&piece[..length as usize]);
@@ -126,8 +128,20 @@ pub fn counter(out: ResponseOutparam) {
     reply::text(out, &format!("{seen}\n"));
 }
 
-/// Looks for what an earlier request left in memory, then leaves something itself.
+/// Looks for what an earlier request left in memory, in memory that was there from the start and in
+/// memory that it asks for, then leaves something in both itself.
 pub fn scan(out: ResponseOutparam) {
+    let dirty = stain_static() + stain_grown();
+    reply::text(out, &format!("{dirty}\n"));
+}
+
+fn stain_static() -> usize {
+    static ZEROS: [AtomicU64; 1 << 17] = [const { AtomicU64::new(0) }; 1 << 17];
+    let stained = ZEROS.iter().map(|word| word.swap(!0, Ordering::Relaxed));
+    stained.filter(|before| *before != 0).count()
+}
+
+fn stain_grown() -> usize {
     const PAGES: usize = 32;
     const PAGE: usize = 65536;
     let before = core::arch::wasm32::memory_grow::<0>(PAGES);
@@ -137,7 +151,7 @@ pub fn scan(out: ResponseOutparam) {
         unsafe { std::slice::from_raw_parts_mut((before * PAGE) as *mut u8, PAGES * PAGE) };
     let dirty = memory.iter().filter(|byte| **byte != 0).count();
     memory.fill(0xa5);
-    reply::text(out, &format!("{dirty}\n"));
+    dirty
 }
 
 /// Goes on working for `ms` after the response is complete.
@@ -145,6 +159,15 @@ pub fn afterwork(out: ResponseOutparam, query: &Query) {
     reply::text(out, "answered\n");
     sleep(Duration::from_millis(query.number("ms", 200)));
     println!("afterwork done");
+}
+
+/// Answers first, then reads the body of the request, and goes on working for `ms`.
+pub fn early_response(request: IncomingRequest, out: ResponseOutparam, query: &Query) {
+    let body = request.consume().expect("the only body");
+    reply::text(out, "answered\n");
+    let read = length(&body);
+    sleep(Duration::from_millis(query.number("ms", 300)));
+    eprintln!("afterwork done, {read} bytes read");
 }
 
 /// Asks `authority` for `/`, and says what came of it.

@@ -1,6 +1,7 @@
 //! Guests that fail.
 
 use crate::reply::{self, head, sleep};
+use query::Query;
 use std::hint::black_box;
 use std::time::Duration;
 use wasip2::http::types::{ErrorCode, ResponseOutparam};
@@ -72,5 +73,15 @@ pub fn unfinished(out: ResponseOutparam) {
 pub fn short(out: ResponseOutparam) {
     let body = head(out, 200, &[("content-length".to_owned(), b"100".to_vec())]);
     body.write("partial\n");
+    body.finish(None);
+}
+
+/// Writes `actual` bytes where its Content-Length says `declared`.
+pub fn content_length(out: ResponseOutparam, query: &Query) {
+    let declared = query.number("declared", 10).to_string();
+    let actual = usize::try_from(query.number("actual", 5)).expect("a short body");
+    let headers = [("content-length".to_owned(), declared.into_bytes())];
+    let body = head(out, 200, &headers);
+    body.write("x".repeat(actual));
     body.finish(None);
 }

@@ -3,10 +3,8 @@
 
 mod answers;
 mod failures;
-mod query;
 mod reply;
 
-use query::Query;
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
 wasip2::http::proxy::export!(Behaviours);
@@ -16,14 +14,8 @@ struct Behaviours;
 impl wasip2::exports::http::incoming_handler::Guest for Behaviours {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
         let target = request.path_with_query().unwrap_or_default();
-        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-        let query = Query(query);
-        match path
-            .trim_start_matches('/')
-            .split('/')
-            .next()
-            .unwrap_or_default()
-        {
+        let (behaviour, query) = query::parse(&target);
+        match behaviour {
             "trap-before-head" => panic!("trapped before the head"),
             "trap-after-head" => failures::trap_after_head(out),
             "no-response" => {}
@@ -34,9 +26,10 @@ impl wasip2::exports::http::incoming_handler::Guest for Behaviours {
             "recurse" => failures::recurse(out),
             "unfinished" => failures::unfinished(out),
             "short" => failures::short(out),
+            "content-length" => failures::content_length(out, &query),
             "slow-stream" => answers::slow_stream(out, &query),
             "sleep" => answers::late(out, &query),
-            "stdio" => answers::stdio(out, &query),
+            "stdio" => answers::stdio(out, query.text("text").unwrap_or(&target)),
             "environment" => answers::environment(out),
             "request" => answers::describe(request, out),
             "respond" => answers::respond(out, &query),
@@ -44,6 +37,8 @@ impl wasip2::exports::http::incoming_handler::Guest for Behaviours {
             "counter" => answers::counter(out),
             "scan" => answers::scan(out),
             "afterwork" => answers::afterwork(out, &query),
+            "early-response" => answers::early_response(request, out, &query),
+            "ignore-body" => reply::text(out, "ignored\n"),
             "outbound" => answers::outbound(out, &query),
             _ => reply::text(out, "ok\n"),
         }

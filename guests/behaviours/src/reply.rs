@@ -7,8 +7,9 @@ use wasip2::io::streams::OutputStream;
 
 /// A body that is being written.
 pub struct Body {
-    body: OutgoingBody,
+    // Dropped in this order: a body that still has its stream cannot be dropped.
     stream: OutputStream,
+    body: OutgoingBody,
 }
 
 /// Gives the head, and goes on with the body.
@@ -18,16 +19,25 @@ pub fn head(out: ResponseOutparam, status: u16, headers: &[(String, Vec<u8>)]) -
     let body = response.body().expect("the only body");
     ResponseOutparam::set(out, Ok(response));
     let stream = body.write().expect("the only stream");
-    Body { body, stream }
+    Body { stream, body }
 }
 
 impl Body {
+    /// Writes all of it, as much at a time as there is room for, and sends it.
     pub fn write(&self, bytes: impl AsRef<[u8]>) {
-        for piece in bytes.as_ref().chunks(4096) {
-            self.stream
-                .blocking_write_and_flush(piece)
-                .expect("the client reads");
+        let mut left = bytes.as_ref();
+        while !left.is_empty() {
+            let room = self.stream.check_write().expect("the client reads");
+            if room == 0 {
+                self.stream.subscribe().block();
+                continue;
+            }
+            let room = usize::try_from(room).unwrap_or(usize::MAX);
+            let (now, later) = left.split_at(room.min(left.len()));
+            self.stream.write(now).expect("the host takes it");
+            left = later;
         }
+        self.stream.blocking_flush().expect("the client reads");
     }
 
     pub fn finish(self, trailers: Option<Fields>) {

@@ -1,6 +1,15 @@
-//! The query of a target: `name=value` pairs, unescaped.
+//! What a request asks of a behaviour: the first segment of its path says which, the query how.
 
-pub struct Query<'a>(pub &'a str);
+/// `name=value` pairs, unescaped.
+pub struct Query<'a>(&'a str);
+
+/// Tells `/behaviour/…?query` apart.
+pub fn parse(target: &str) -> (&str, Query<'_>) {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let path = path.strip_prefix('/').unwrap_or(path);
+    let behaviour = path.split('/').next().unwrap_or_default();
+    (behaviour, Query(query))
+}
 
 impl<'a> Query<'a> {
     pub fn all(&self, name: &str) -> impl Iterator<Item = &'a str> {

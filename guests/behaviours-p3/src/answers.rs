@@ -1,0 +1,76 @@
+//! Guests that answer.
+
+use crate::reply::{self, sleep, streamed};
+use query::Query;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use wasip3::http::types::{Fields, Request, Response};
+use wasip3::wit_future;
+
+/// `n` chunks, `ms` apart.
+pub fn slow_stream(query: &Query) -> Response {
+    let pause = Duration::from_millis(query.number("ms", 100));
+    let count = query.number("n", 5);
+    streamed(move |mut body| async move {
+        for chunk in 0..count {
+            if chunk > 0 {
+                sleep(pause).await;
+            }
+            body.write_all(format!("chunk {chunk}\n").into_bytes())
+                .await;
+        }
+    })
+}
+
+/// Answers after `ms`.
+pub async fn late(query: &Query<'_>) -> Response {
+    sleep(Duration::from_millis(query.number("ms", 300))).await;
+    reply::text("slept\n")
+}
+
+pub fn stdio(query: &Query) -> Response {
+    let text = query.text("text").unwrap_or("three");
+    println!("out: {text}");
+    eprintln!("err: {text}");
+    reply::text("printed\n")
+}
+
+/// What the guest sees of a request, a line each.
+pub async fn describe(request: Request) -> Response {
+    let mut text = String::new();
+    writeln!(text, "method {:?}", request.get_method()).unwrap();
+    writeln!(text, "scheme {:?}", request.get_scheme()).unwrap();
+    let authority = request.get_authority().unwrap_or_default();
+    writeln!(text, "authority {authority}").unwrap();
+    let path = request.get_path_with_query().unwrap_or_default();
+    writeln!(text, "path {path}").unwrap();
+    text += &lines("header", &request.get_headers());
+    let (_, received) = wit_future::new(|| Ok(()));
+    let (body, trailers) = Request::consume_body(request, received);
+    writeln!(text, "body {}", body.collect().await.len()).unwrap();
+    if let Ok(Some(trailers)) = trailers.await {
+        text += &lines("trailer", &trailers);
+    }
+    reply::text(text)
+}
+
+fn lines(kind: &str, fields: &Fields) -> String {
+    let entries = fields.copy_all().into_iter();
+    entries
+        .map(|(name, value)| format!("{kind} {name}: {}\n", String::from_utf8_lossy(&value)))
+        .collect()
+}
+
+/// How many requests this instance has seen.
+pub fn counter() -> Response {
+    static SEEN: AtomicU64 = AtomicU64::new(0);
+    let seen = SEEN.fetch_add(1, Ordering::Relaxed) + 1;
+    reply::text(format!("{seen}\n"))
+}
+
+pub fn echo(request: Request) -> Response {
+    let (_, received) = wit_future::new(|| Ok(()));
+    let (body, trailers) = Request::consume_body(request, received);
+    Response::new(Fields::new(), Some(body), trailers).0
+}

@@ -1,0 +1,3 @@
+;; A core module: what compilers made before there were components. It must be refused.
+(module
+  (func (export "handle")))
