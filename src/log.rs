@@ -1,10 +1,17 @@
 //! Log lines as uvicorn writes them, or as JSON objects. Each leaves in one write, and a reader that
-//! has gone away does not end the server. The access log goes to standard output, the rest to
-//! standard error.
+//! has gone away, or that reads no more, neither ends nor stops the server. The access log goes to
+//! standard output, the rest to standard error.
+
+mod text;
+
+pub use text::escape;
 
 use std::fmt::{self, Write as _};
 use std::sync::OnceLock;
-use std::time::SystemTime;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, SystemTime};
+use text::{Json, Timestamp};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -136,8 +143,37 @@ fn line(settings: &Settings, level: Level, now: SystemTime, message: fmt::Argume
     line
 }
 
-/// One write, so that lines of several processes do not mix. Nobody can be told of a failure.
+/// How long a line waits for a reader that is behind. Longer than any reader that works needs, and
+/// short against the silence for which a worker is taken to hang.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Lines that were lost because nobody read, since the last that was written; to standard output, and
+/// to standard error.
+static LOST: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
+
+/// Writes a line where somebody reads, and otherwise loses it: a server does not stand still for its
+/// log. After the first line lost, there is no waiting until the reader goes on.
 fn emit(fd: i32, line: &str) {
+    let counter = &LOST[usize::from(fd == 2)];
+    let lost = counter.load(Relaxed);
+    let patience = if lost == 0 { PATIENCE } else { Duration::ZERO };
+    if !crate::sys::file::takes_writes(fd, patience) {
+        counter.fetch_add(1, Relaxed);
+        return;
+    }
+    if lost > 0 {
+        counter.store(0, Relaxed);
+        let message = format_args!("{lost} log lines were lost: nobody read them");
+        put(
+            fd,
+            &self::line(settings(), Level::Warning, SystemTime::now(), message),
+        );
+    }
+    put(fd, line);
+}
+
+/// One write, so that lines of several processes do not mix. Nobody can be told of a failure.
+fn put(fd: i32, line: &str) {
     let mut rest = line.as_bytes();
     while !rest.is_empty() {
         match crate::sys::file::write(fd, rest) {
@@ -147,82 +183,6 @@ fn emit(fd: i32, line: &str) {
             Err(_) => return,
         }
     }
-}
-
-/// Text from outside, without the power to begin a new line or to talk to the terminal.
-pub fn escape(text: &str) -> impl fmt::Display + '_ {
-    Escaped(text)
-}
-
-struct Escaped<'a>(&'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            if c.is_control() && c != '\t' {
-                write!(f, "{}", c.escape_default())?;
-            } else {
-                f.write_char(c)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The inside of a JSON string (RFC 8259 section 7).
-struct Json<'a>(&'a str);
-
-impl fmt::Display for Json<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                '"' => f.write_str("\\\"")?,
-                '\\' => f.write_str("\\\\")?,
-                '\n' => f.write_str("\\n")?,
-                c if c.is_control() => write!(f, "\\u{:04x}", c as u32)?,
-                c => f.write_char(c)?,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// RFC 3339, UTC, milliseconds.
-struct Timestamp(SystemTime);
-
-impl fmt::Display for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let since = self
-            .0
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-        let (year, month, day) = civil(days);
-        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        let millis = since.subsec_millis();
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z"
-        )
-    }
-}
-
-/// Year, month and day of a number of days since 1970-01-01 (Hinnant, "chrono-compatible low-level
-/// date algorithms", days_from_civil inverted).
-fn civil(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
 #[macro_export]
