@@ -1,9 +1,10 @@
 //! What a child tells the supervisor: that it is ready, what it made, or why it cannot go on.
 
 use crate::exit::Status;
-use crate::sys::channel;
+use crate::sys::channel::{self, Received};
+use std::cell::Cell;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// One message of a child.
 #[derive(Debug)]
@@ -25,14 +26,24 @@ const LONGEST: usize = 16 << 10;
 #[derive(Debug)]
 pub struct Reporter(OwnedFd);
 
+impl From<OwnedFd> for Reporter {
+    fn from(fd: OwnedFd) -> Reporter {
+        Reporter(fd)
+    }
+}
+
 /// The supervisor's end.
 #[derive(Debug)]
-pub struct Receiver(OwnedFd);
+pub struct Receiver {
+    fd: OwnedFd,
+    /// The child closed its end: a descriptor at its end would wake the supervisor for ever.
+    closed: Cell<bool>,
+}
 
 /// A channel from a child to the supervisor.
 pub fn channel() -> io::Result<(Receiver, Reporter)> {
     let (receiver, reporter) = channel::pair()?;
-    Ok((Receiver(receiver), Reporter(reporter)))
+    Ok((Receiver::from(receiver), Reporter(reporter)))
 }
 
 impl Reporter {
@@ -63,30 +74,58 @@ impl Reporter {
     }
 }
 
+impl From<OwnedFd> for Receiver {
+    fn from(fd: OwnedFd) -> Receiver {
+        let closed = Cell::new(false);
+        Receiver { fd, closed }
+    }
+}
+
 impl Receiver {
     /// The next message, if one is there. Nothing that cannot be understood is passed on.
     pub fn receive(&self) -> Option<Message> {
         let mut buffer = vec![0; LONGEST];
-        let (length, carried) = channel::receive(&self.0, &mut buffer).ok()??;
-        let text = String::from_utf8_lossy(&buffer[..length]);
-        let mut chars = text.chars();
-        match (chars.next(), carried) {
-            (Some('r'), None) => Some(Message::Ready),
-            (Some('s'), None) => Some(Message::Spent),
-            (Some('c'), Some(code)) => Some(Message::Compiled {
-                code,
-                note: chars.collect(),
-            }),
-            (Some('f'), None) => Some(Message::Failed {
-                status: Status::of_code(chars.next()?.to_digit(10)?.cast_signed()),
-                text: chars.collect(),
-            }),
-            _ => None,
+        loop {
+            match channel::receive(&self.fd, &mut buffer) {
+                Ok(Received::Message(length, carried)) => {
+                    if let Some(message) = understood(&buffer[..length], carried) {
+                        return Some(message);
+                    }
+                }
+                Ok(Received::Nothing) => return None,
+                Ok(Received::Closed) | Err(_) => {
+                    self.closed.set(true);
+                    return None;
+                }
+            }
         }
     }
 
+    /// What to wait for, until the child has closed its end.
+    pub fn open_descriptor(&self) -> Option<BorrowedFd<'_>> {
+        (!self.closed.get()).then(|| self.fd.as_fd())
+    }
+
     pub fn descriptor(&self) -> BorrowedFd<'_> {
-        std::os::fd::AsFd::as_fd(&self.0)
+        self.fd.as_fd()
+    }
+}
+
+fn understood(bytes: &[u8], carried: Option<OwnedFd>) -> Option<Message> {
+    let text = String::from_utf8_lossy(bytes);
+    let mut chars = text.chars();
+    match (chars.next()?, carried) {
+        ('r', None) => Some(Message::Ready),
+        ('s', None) => Some(Message::Spent),
+        ('c', Some(code)) => Some(Message::Compiled {
+            code,
+            note: chars.collect(),
+        }),
+        ('f', None) => Some(Message::Failed {
+            status: Status::of_code(chars.next()?.to_digit(10)?.cast_signed()),
+            text: chars.collect(),
+        }),
+        _ => None,
     }
 }
 
@@ -94,7 +133,6 @@ impl Receiver {
 mod tests {
     use super::*;
     use std::io::Read;
-    use std::os::fd::AsFd;
 
     #[test]
     fn a_child_is_understood() {
@@ -112,8 +150,10 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
+        assert!(receiver.open_descriptor().is_some());
         drop(reporter);
         assert!(receiver.receive().is_none());
+        assert!(receiver.open_descriptor().is_none());
     }
 
     #[test]

@@ -1,170 +1,126 @@
 //! What the processes know of each other: one slot of atomics a worker, in memory that all of them
 //! share. Each worker writes its own slot, everyone reads. Totals survive the worker that made them.
 
+mod slot;
+
+pub use slot::{Phase, Slot};
+
 use crate::sys::memory;
 use std::io;
 use std::num::NonZeroUsize;
 use std::ops::Deref;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 
-/// Where a worker is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Phase {
-    /// The slot has no worker.
-    Free = 0,
-    Starting = 1,
-    Ready = 2,
-    /// It takes no more connections.
-    Draining = 3,
-}
-
-/// Buckets of the latency histogram: bucket `n` counts requests of less than 2^n microseconds.
-pub const BUCKETS: usize = 32;
-
-const ANSWERING: usize = 112;
-
-/// One worker's slot.
+/// What comes before the slots: enough to refuse memory that another executable laid out otherwise.
 #[derive(Debug)]
 #[repr(C, align(128))]
-pub struct Slot {
-    phase: AtomicU8,
-    heartbeat_ms: AtomicU64,
-    connections: AtomicU32,
-    in_flight: AtomicU32,
-    connections_total: AtomicU64,
-    requests: AtomicU64,
-    statuses: [AtomicU64; 5],
-    guest_failures: AtomicU64,
-    bytes_out: AtomicU64,
-    latency: [AtomicU64; BUCKETS],
-    /// The request line that was handed to a guest last. A reader may see half of two: it is for
-    /// people's eyes.
-    answering: [AtomicU8; ANSWERING],
+struct Header {
+    layout: AtomicU32,
+    slot_size: AtomicU32,
+    slots: AtomicU32,
+    /// Whether the server is about to stop taking connections.
+    withdrawn: AtomicBool,
 }
 
-impl Slot {
-    pub fn phase(&self) -> Phase {
-        match self.phase.load(Relaxed) {
-            1 => Phase::Starting,
-            2 => Phase::Ready,
-            3 => Phase::Draining,
-            _ => Phase::Free,
-        }
-    }
+/// The number of the layout of `Header` and `Slot`; to be raised whenever either changes.
+const LAYOUT: u32 = 1;
 
-    pub fn enter(&self, phase: Phase) {
-        self.phase.store(phase as u8, Relaxed);
-    }
-
-    /// Makes the slot a new worker's: what counted the present is set back, totals go on.
-    pub fn begin(&self, now_ms: u64) {
-        self.enter(Phase::Starting);
-        self.beat(now_ms);
-        self.connections.store(0, Relaxed);
-        self.in_flight.store(0, Relaxed);
-        self.answering[0].store(0, Relaxed);
-    }
-
-    /// The serving loop is alive.
-    pub fn beat(&self, now_ms: u64) {
-        self.heartbeat_ms.store(now_ms, Relaxed);
-    }
-
-    pub fn heartbeat_ms(&self) -> u64 {
-        self.heartbeat_ms.load(Relaxed)
-    }
-
-    pub fn connection_opened(&self) {
-        self.connections.fetch_add(1, Relaxed);
-        self.connections_total.fetch_add(1, Relaxed);
-    }
-
-    pub fn connection_closed(&self) {
-        self.connections.fetch_sub(1, Relaxed);
-    }
-
-    pub fn connections(&self) -> u32 {
-        self.connections.load(Relaxed)
-    }
-
-    pub fn request_began(&self) {
-        self.in_flight.fetch_add(1, Relaxed);
-    }
-
-    /// `status` is none where the client left before there was one, `sent` the bytes of the body.
-    pub fn request_ended(&self, status: Option<u16>, sent: u64, took: Duration) {
-        self.in_flight.fetch_sub(1, Relaxed);
-        self.requests.fetch_add(1, Relaxed);
-        self.bytes_out.fetch_add(sent, Relaxed);
-        if let Some(class) = status.and_then(|status| usize::from(status / 100).checked_sub(1))
-            && let Some(count) = self.statuses.get(class)
-        {
-            count.fetch_add(1, Relaxed);
-        }
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let bucket = (u64::BITS - micros.leading_zeros()) as usize;
-        self.latency[bucket.min(BUCKETS - 1)].fetch_add(1, Relaxed);
-    }
-
-    pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Relaxed)
-    }
-
-    /// Requests that have ended, of all workers that had this slot.
-    pub fn requests(&self) -> u64 {
-        self.requests.load(Relaxed)
-    }
-
-    pub fn guest_failed(&self) {
-        self.guest_failures.fetch_add(1, Relaxed);
-    }
-
-    /// Notes what a guest is about to be asked.
-    pub fn answering(&self, method: &str, path: &str) {
-        let text = [method.as_bytes(), b" ", path.as_bytes()].concat();
-        let length = text.len().min(ANSWERING - 1);
-        for (cell, byte) in self.answering.iter().zip(&text[..length]) {
-            cell.store(*byte, Relaxed);
-        }
-        self.answering[length].store(0, Relaxed);
-    }
-
-    /// What a guest was asked last.
-    pub fn answered_last(&self) -> String {
-        let bytes = self.answering.iter().map(|cell| cell.load(Relaxed));
-        let text: Vec<u8> = bytes.take_while(|byte| *byte != 0).collect();
-        String::from_utf8_lossy(&text).into_owned()
-    }
-}
-
-/// All slots, mapped once before the first fork.
+/// The header and all slots, mapped once before the first fork.
 #[derive(Debug)]
 pub struct Scoreboard {
-    memory: NonNull<u8>,
+    memory: NonNull<Header>,
     length: usize,
+    descriptor: OwnedFd,
 }
 
 impl Scoreboard {
     /// A scoreboard of `length` free slots.
     pub fn new(length: usize) -> io::Result<Scoreboard> {
-        let bytes = NonZeroUsize::new(length * size_of::<Slot>()).unwrap_or(NonZeroUsize::MIN);
-        let (memory, _descriptor) = memory::shared("wasmserve scoreboard", bytes)?;
-        Ok(Scoreboard { memory, length })
+        let (memory, descriptor) = memory::shared("wasmserve scoreboard", Self::bytes(length))?;
+        let memory = memory.cast();
+        let scoreboard = Scoreboard {
+            memory,
+            length,
+            descriptor,
+        };
+        let (layout, size, slots) = Self::shape(length);
+        let header = scoreboard.header();
+        header.layout.store(layout, Relaxed);
+        header.slot_size.store(size, Relaxed);
+        header.slots.store(slots, Relaxed);
+        Ok(scoreboard)
+    }
+
+    /// The scoreboard behind `descriptor`, as another executable made it. An error where that one had
+    /// another idea of it.
+    pub fn adopt(descriptor: OwnedFd, length: usize) -> io::Result<Scoreboard> {
+        let bytes = Self::bytes(length);
+        let size = std::fs::metadata(format!("/proc/self/fd/{}", descriptor.as_raw_fd()))?.len();
+        if size < bytes.get() as u64 {
+            return Err(io::Error::other("the scoreboard is too short"));
+        }
+        let memory = memory::map_shared(&descriptor, bytes)?.cast();
+        let scoreboard = Scoreboard {
+            memory,
+            length,
+            descriptor,
+        };
+        let header = scoreboard.header();
+        let (layout, size, slots) = (&header.layout, &header.slot_size, &header.slots);
+        let found = (
+            layout.load(Relaxed),
+            size.load(Relaxed),
+            slots.load(Relaxed),
+        );
+        if found != Self::shape(length) {
+            return Err(io::Error::other("the scoreboard has another layout"));
+        }
+        Ok(scoreboard)
+    }
+
+    fn shape(length: usize) -> (u32, u32, u32) {
+        (LAYOUT, size_of::<Slot>() as u32, length as u32)
+    }
+
+    fn bytes(length: usize) -> NonZeroUsize {
+        let bytes = size_of::<Header>() + length * size_of::<Slot>();
+        NonZeroUsize::new(bytes).unwrap_or(NonZeroUsize::MIN)
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY: the mapping begins with a header, is aligned to a page, is never unmapped, and was
+        // zeroed at first; a header is all atomics, so others may write it.
+        unsafe { self.memory.as_ref() }
     }
 
     pub fn slots(&self) -> &[Slot] {
-        // SAFETY: the mapping has room for `length` slots, is aligned to a page, is never unmapped,
-        // and began zeroed, which is a free slot; a slot is all atomics, so others may write it.
-        unsafe { std::slice::from_raw_parts(self.memory.as_ptr().cast(), self.length) }
+        // SAFETY: after the header the mapping has room for `length` slots, both aligned alike, is
+        // never unmapped, and began zeroed, which is a free slot; a slot is all atomics, so others
+        // may write it.
+        unsafe { std::slice::from_raw_parts(self.memory.add(1).as_ptr().cast(), self.length) }
     }
 
     pub fn slot(&self, index: usize) -> &Slot {
         &self.slots()[index]
+    }
+
+    /// The server is about to stop: nobody should send it more connections.
+    pub fn withdraw(&self) {
+        self.header().withdrawn.store(true, Relaxed);
+    }
+
+    /// Whether load balancers should look elsewhere.
+    #[allow(dead_code, reason = "the admin role tells readiness from this")]
+    pub fn is_withdrawn(&self) -> bool {
+        self.header().withdrawn.load(Relaxed)
+    }
+
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
     }
 }
 
@@ -194,30 +150,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn totals_survive_the_worker_that_made_them() {
-        let scoreboard = Scoreboard::new(2).unwrap();
-        let slot = scoreboard.slot(1);
-        slot.begin(5);
-        slot.connection_opened();
-        slot.request_began();
-        slot.request_ended(Some(200), 10, Duration::from_micros(3));
-        slot.begin(9);
-        assert_eq!(
-            (slot.connections(), slot.in_flight(), slot.requests()),
-            (0, 0, 1)
-        );
-        assert_eq!((slot.phase(), slot.heartbeat_ms()), (Phase::Starting, 9));
-        assert_eq!(slot.latency[2].load(Relaxed), 1);
-        assert_eq!(scoreboard.slot(0).phase(), Phase::Free);
-    }
-
-    #[test]
-    fn a_long_request_line_is_cut() {
-        let scoreboard = Scoreboard::new(1).unwrap();
-        let slot = scoreboard.slot(0);
-        slot.answering("GET", &"/x".repeat(200));
-        assert_eq!(slot.answered_last().len(), ANSWERING - 1);
-        slot.answering("GET", "/");
-        assert_eq!(slot.answered_last(), "GET /");
+    fn another_executable_finds_the_scoreboard_as_it_was_left() {
+        let scoreboard = Scoreboard::new(3).unwrap();
+        scoreboard.slot(2).connection_opened();
+        scoreboard.withdraw();
+        let descriptor = || scoreboard.descriptor().try_clone_to_owned().unwrap();
+        let adopted = Scoreboard::adopt(descriptor(), 3).unwrap();
+        assert_eq!(adopted.slot(2).connections(), 1);
+        assert!(adopted.is_withdrawn());
+        assert!(Scoreboard::adopt(descriptor(), 2).is_err());
+        assert!(Scoreboard::adopt(descriptor(), 4000).is_err());
     }
 }

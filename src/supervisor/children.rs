@@ -6,10 +6,10 @@ use crate::channel::{Message, Receiver, channel};
 use crate::exit::Status;
 use crate::scoreboard::{Phase, Scoreboard};
 use crate::sys::channel::pipe;
-use crate::sys::{clock, fork, signals};
+use crate::sys::{clock, fork, process, signals};
 use nix::unistd::Pid;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
 
 /// A version of the application: what to do, and the code to do it with.
@@ -24,7 +24,6 @@ pub struct Generation<R> {
 pub struct Child {
     pub id: Id,
     pub pid: Pid,
-    pub generation: u32,
     pub slot: usize,
     pub receiver: Receiver,
 }
@@ -40,22 +39,43 @@ pub struct Compiler<R> {
     pub failed: Option<(Status, String)>,
 }
 
+impl<R> Compiler<R> {
+    /// Takes note of what it said.
+    pub fn listen(&mut self) {
+        for message in messages(&self.receiver) {
+            match message {
+                Message::Compiled { code, note } => self.made = Some((code, note)),
+                Message::Failed { status, text } => self.failed = Some((status, text)),
+                Message::Ready | Message::Spent => {}
+            }
+        }
+    }
+}
+
 /// What every fork needs.
 pub struct Nursery {
     pub scoreboard: Rc<Scoreboard>,
     /// The end that workers watch, and the one that only the supervisor holds.
     watched: OwnedFd,
-    _held: OwnedFd,
+    held: OwnedFd,
 }
 
 impl Nursery {
     pub fn new(scoreboard: Scoreboard) -> io::Result<Nursery> {
-        let (watched, held) = pipe()?;
-        Ok(Nursery {
+        Ok(Nursery::inherit(scoreboard, pipe()?))
+    }
+
+    /// With the ends of the lifeline that there are workers on already.
+    pub fn inherit(scoreboard: Scoreboard, (watched, held): (OwnedFd, OwnedFd)) -> Nursery {
+        Nursery {
             scoreboard: Rc::new(scoreboard),
             watched,
-            _held: held,
-        })
+            held,
+        }
+    }
+
+    pub fn lifeline(&self) -> (BorrowedFd<'_>, BorrowedFd<'_>) {
+        (self.watched.as_fd(), self.held.as_fd())
     }
 
     /// Forks the compiler.
@@ -63,8 +83,9 @@ impl Nursery {
         let (receiver, reporter) = channel()?;
         let kept = [reporter.descriptor()];
         let pid = fork_child(&kept, || {
+            process::die_with_parent();
             // It has no handlers: a signal ends it, as it should.
-            let _ = signals::unblock_all();
+            let _ = signals::unblock_for_compiler();
             roles.compile(&reporter)
         })?;
         Ok(Compiler {
@@ -87,7 +108,6 @@ impl Nursery {
         let slots = self.scoreboard.slots();
         let free = slots.iter().position(|slot| slot.phase() == Phase::Free);
         let slot = free.ok_or_else(|| io::Error::other("every slot of the scoreboard is taken"))?;
-        slots[slot].begin(clock::now_ms());
         let (receiver, reporter) = channel()?;
         let seat = Seat {
             slot,
@@ -104,14 +124,18 @@ impl Nursery {
             seat.reporter.descriptor(),
             seat.lifeline.as_raw_fd(),
         ]);
-        let forked = fork_child(&kept, || generation.roles.serve(seat));
-        if forked.is_err() {
-            slots[slot].enter(Phase::Free);
+        slots[slot].begin(generation.number, clock::now_ms());
+        let forked = fork_child(&kept, || {
+            signals::ignore_reopening();
+            generation.roles.serve(seat)
+        });
+        match &forked {
+            Ok(pid) => slots[slot].belongs_to(pid.as_raw()),
+            Err(_) => slots[slot].enter(Phase::Free),
         }
         Ok(Child {
             id,
             pid: forked?,
-            generation: generation.number,
             slot,
             receiver,
         })
@@ -120,7 +144,7 @@ impl Nursery {
 
 /// Forks a child that keeps these descriptors and no others: above all not the one whose end tells
 /// workers that the supervisor is gone.
-fn fork_child(kept: &[RawFd], child: impl FnOnce() -> Status) -> io::Result<Pid> {
+pub fn fork_child(kept: &[RawFd], child: impl FnOnce() -> Status) -> io::Result<Pid> {
     debug_assert_eq!(fork::thread_count(), Some(1));
     // SAFETY: the supervisor never starts a thread.
     unsafe {
@@ -132,7 +156,11 @@ fn fork_child(kept: &[RawFd], child: impl FnOnce() -> Status) -> io::Result<Pid>
     }
 }
 
+/// More messages than any child of ours sends at a time: one that sends without end does not keep
+/// the supervisor from its work.
+const MESSAGES: usize = 16;
+
 /// The messages that are there.
 pub fn messages(receiver: &Receiver) -> impl Iterator<Item = Message> + '_ {
-    std::iter::from_fn(|| receiver.receive())
+    std::iter::from_fn(|| receiver.receive()).take(MESSAGES)
 }

@@ -1,14 +1,28 @@
 //! Keeps the workers: forks them, replaces them, ends them. One thread, no runtime, no HTTP, no
 //! engine; what its children do is unknown to it.
 
+mod awake;
 mod backoff;
+mod changes;
 mod children;
+mod handover;
+mod listen;
+mod perform;
 mod policy;
 mod run;
 mod settings;
+mod successor;
 
 pub use run::run;
 pub use settings::Settings;
+#[allow(
+    unused_imports,
+    reason = "main.rs is to take over from another executable with these"
+)]
+pub use {
+    run::resume,
+    successor::{Adopted, adopted},
+};
 
 use crate::channel::Reporter;
 use crate::exit::Status;

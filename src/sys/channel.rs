@@ -42,23 +42,37 @@ pub fn send(fd: &OwnedFd, bytes: &[u8], carried: Option<BorrowedFd<'_>>) -> io::
     Ok(())
 }
 
-/// One message, if there is one: its length in `buffer`, zero at the end, and what it carried.
-pub fn receive(fd: &OwnedFd, buffer: &mut [u8]) -> io::Result<Option<(usize, Option<OwnedFd>)>> {
+/// What a channel has to offer.
+#[derive(Debug)]
+pub enum Received {
+    /// One message: its length in the buffer, and what it carried.
+    Message(usize, Option<OwnedFd>),
+    Nothing,
+    /// Nobody can send any more.
+    Closed,
+}
+
+/// One message, if there is one. Descriptors beyond the first are closed.
+pub fn receive(fd: &OwnedFd, buffer: &mut [u8]) -> io::Result<Received> {
     let mut space = cmsg_space!([RawFd; 1]);
     let mut text = [IoSliceMut::new(buffer)];
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
     let message = match recvmsg::<()>(fd.as_raw_fd(), &mut text, Some(&mut space), flags) {
         Ok(message) => message,
-        Err(nix::Error::EAGAIN | nix::Error::EINTR) => return Ok(None),
-        Err(nix::Error::ECONNRESET) => return Ok(Some((0, None))),
+        Err(nix::Error::EAGAIN | nix::Error::EINTR) => return Ok(Received::Nothing),
+        Err(nix::Error::ECONNRESET) => return Ok(Received::Closed),
         Err(error) => return Err(error.into()),
     };
-    let mut carried = None;
+    let mut carried = Vec::new();
     for control in message.cmsgs()? {
         if let ControlMessageOwned::ScmRights(fds) = control {
             // SAFETY: the kernel just installed these descriptors for us, and nobody else has them.
-            carried = fds.first().map(|fd| unsafe { OwnedFd::from_raw_fd(*fd) });
+            carried.extend(fds.iter().map(|fd| unsafe { OwnedFd::from_raw_fd(*fd) }));
         }
     }
-    Ok(Some((message.bytes, carried)))
+    // Nobody here sends an empty message: it is how the kernel tells the end (recv(2)).
+    Ok(match message.bytes {
+        0 => Received::Closed,
+        length => Received::Message(length, carried.into_iter().next()),
+    })
 }

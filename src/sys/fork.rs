@@ -24,7 +24,7 @@ pub unsafe fn fork(child: impl FnOnce() -> i32) -> io::Result<Pid> {
     }
 }
 
-/// Closes every descriptor above standard error but these (close_range(2)).
+/// Closes every descriptor above standard error but these.
 ///
 /// # Safety
 ///
@@ -33,18 +33,40 @@ pub unsafe fn close_all_but(kept: &[RawFd]) {
     let mut kept: Vec<u32> = kept
         .iter()
         .filter_map(|fd| u32::try_from(*fd).ok())
+        .filter(|fd| *fd >= 3)
         .collect();
     kept.sort_unstable();
+    kept.push(u32::MAX);
     let mut first = 3;
-    for fd in kept.into_iter().filter(|fd| *fd >= 3) {
+    for fd in kept {
         if first < fd {
             // SAFETY: as this function demands.
-            unsafe { libc::syscall(libc::SYS_close_range, first, fd - 1, 0) };
+            unsafe { close_range(first, fd - 1) };
         }
-        first = fd + 1;
+        first = fd.saturating_add(1);
     }
+}
+
+/// close_range(2), or one by one where the kernel does not have it (before 5.9) or a filter of
+/// system calls does not know it.
+///
+/// # Safety
+///
+/// As for [`close_all_but`].
+unsafe fn close_range(first: u32, last: u32) {
     // SAFETY: as this function demands.
-    unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
+    if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } == 0 {
+        return;
+    }
+    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else {
+        return;
+    };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let open: Vec<u32> = names.filter_map(|name| name.parse().ok()).collect();
+    for fd in open.into_iter().filter(|fd| (first..=last).contains(fd)) {
+        // SAFETY: as this function demands.
+        unsafe { libc::close(fd.cast_signed()) };
+    }
 }
 
 /// How many threads this process has (`Threads` of proc_pid_status(5)).

@@ -3,6 +3,7 @@
 pub mod channel;
 pub mod clock;
 pub mod cpus;
+pub mod exec;
 pub mod file;
 pub mod fork;
 pub mod memory;

@@ -54,20 +54,37 @@ pub fn resident(pid: Pid) -> Option<u64> {
     Some(pages * page)
 }
 
-/// How often the kernel killed a process of this control group for want of memory (`memory.events`,
-/// cgroup v2).
+/// Has this process killed when its parent dies (PR_SET_PDEATHSIG(2const)): for a child whose work
+/// nobody else would want. The parent has one thread, so that its end is the thread's.
+pub fn die_with_parent() {
+    let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
+}
+
+/// How often the kernel killed a process of this control group for want of memory: `memory.events`
+/// (cgroup v2) or `memory.oom_control` (v1), or of the whole machine where neither can be read.
 pub fn memory_kills() -> u64 {
-    let read = || {
-        let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-        let group = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
-        let path = format!("/sys/fs/cgroup/{group}/memory.events");
-        let events = std::fs::read_to_string(path).ok()?;
-        let kills = events
-            .lines()
-            .find_map(|line| line.strip_prefix("oom_kill "))?;
-        kills.parse().ok()
-    };
-    read().unwrap_or(0)
+    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let of_group = groups.lines().find_map(|line| {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (fields.next()?, fields.next()?);
+        let file = if controllers.is_empty() {
+            format!("/sys/fs/cgroup{path}/memory.events")
+        } else if controllers.split(',').any(|name| name == "memory") {
+            format!("/sys/fs/cgroup/memory{path}/memory.oom_control")
+        } else {
+            return None;
+        };
+        counted(&file)
+    });
+    of_group.or_else(|| counted("/proc/vmstat")).unwrap_or(0)
+}
+
+/// The value of `oom_kill` in a file of names and values.
+fn counted(file: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let mut lines = text.lines();
+    let kills = lines.find_map(|line| line.strip_prefix("oom_kill "))?;
+    kills.trim().parse().ok()
 }
 
 /// A random number, for jitter.

@@ -55,12 +55,17 @@ pub fn unblock_for_worker() -> io::Result<()> {
     Ok(())
 }
 
-/// Signals do what they do to any program: for a child that has no handlers.
-pub fn unblock_all() -> io::Result<()> {
-    sigprocmask(
-        SigmaskHow::SIG_UNBLOCK,
-        Some(&set(&OF_THE_SUPERVISOR)),
-        None,
-    )?;
+/// A request to reopen log files ends no process that has none: every worker is sent it, and one that
+/// has no handler for it would die of it (signal(7)).
+pub fn ignore_reopening() {
+    // SAFETY: ignoring a signal installs no handler.
+    let _ = unsafe { signal(Signal::SIGUSR1, SigHandler::SigIgn) };
+}
+
+/// For a child that has no handlers: what stops the server stops it too, save an interrupt from the
+/// terminal, of which the supervisor makes what it wants.
+pub fn unblock_for_compiler() -> io::Result<()> {
+    let signals = set(&[Signal::SIGTERM, Signal::SIGQUIT]);
+    sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&signals), None)?;
     Ok(())
 }

@@ -1,96 +1,118 @@
-//! What the end of a worker means.
+//! What the end of a worker means. Each is one record of the log, with its true reason.
 
-use super::{Id, Mode, Policy, State, Worker};
+use super::{Id, Policy, Reason, State, Worker};
 use crate::exit::Status;
 use crate::log::Level;
 use crate::sys::process::End;
 use std::time::{Duration, Instant};
 
+/// How a process ended, and whether the kernel took it for want of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Death {
+    pub end: End,
+    pub memory: bool,
+}
+
+impl std::fmt::Display for Death {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.memory {
+            true => write!(f, "out of memory, {}", self.end),
+            false => write!(f, "{}", self.end),
+        }
+    }
+}
+
 impl Policy {
     /// A worker is gone and reaped.
-    pub(super) fn ended(&mut self, id: Id, end: End, memory: bool, now: Instant) {
+    pub(super) fn ended(&mut self, id: Id, death: Death, now: Instant) {
         let Some(worker) = self.workers.remove(&id) else {
             return;
         };
         match &worker.state {
-            State::Leaving { reason, .. } | State::Killed { reason } => {
+            State::Leaving { reason, .. } => self.left(&worker, reason, death),
+            State::Killed { reason, .. } => {
                 let text = format!("Child process [{}] ended: {reason}", worker.pid);
-                self.log(Level::Info, text);
+                self.log(reason.level(), text);
             }
-            State::Starting { .. } => self.ended_while_starting(&worker, end, memory, now),
-            State::Ready { since } | State::Stale { since, .. } => {
+            State::Starting { .. } => self.ended_while_starting(&worker, death, now),
+            State::Ready { since } => {
                 let lived = now.saturating_duration_since(*since);
-                self.died(&worker, &described(end, memory), lived, now);
+                self.died(&worker, &how(&worker, death), lived, now);
+            }
+            State::Stale { since, reason } => {
+                let lived = now.saturating_duration_since(*since);
+                let how = format!("{}; it was being replaced: {reason}", how(&worker, death));
+                self.died(&worker, &how, lived, now);
             }
         }
     }
 
-    fn ended_while_starting(&mut self, worker: &Worker, end: End, memory: bool, now: Instant) {
+    /// A worker that was told to leave did so, or died of it.
+    fn left(&mut self, worker: &Worker, reason: &Reason, death: Death) {
+        let pid = worker.pid;
+        if death.end == End::Exited(0) {
+            self.log(
+                reason.level(),
+                format!("Child process [{pid}] ended: {reason}"),
+            );
+        } else {
+            let how = how(worker, death);
+            let text =
+                format!("Child process [{pid}] ended: {reason}; but it drained badly: {how}");
+            self.log(Level::Error, text);
+        }
+    }
+
+    fn ended_while_starting(&mut self, worker: &Worker, death: Death, now: Instant) {
         let (status, why) = match &worker.last_words {
             Some((status, text)) => (*status, text.clone()),
             None => {
-                let why = described(end, memory);
-                (
-                    Status::Application,
-                    format!("a worker died while it started: {why}"),
-                )
+                let why = format!("a worker died while it started: {death}");
+                (Status::Application, why)
             }
         };
-        if !self.mode.is_serving() {
-            let text = format!(
-                "Child process [{}] ended while it started: {why}",
-                worker.pid
-            );
+        let pid = worker.pid;
+        if !self.mode.serves() {
+            let text = format!("Child process [{pid}] ended while it started: {why}");
             self.log(Level::Info, text);
         } else if !self.served {
-            self.fail(status, why);
+            self.fail(status, why, now);
         } else if self.reload.tries(worker.generation) {
-            self.trial_failed(&why);
+            let text = format!("Child process [{pid}] ended: it could not start");
+            self.log(Level::Error, text);
+            self.trial_failed(&why, now);
         } else {
-            self.died(
-                worker,
-                &format!("it could not start: {why}"),
-                Duration::ZERO,
-                now,
-            );
+            let how = format!("it could not start: {why}");
+            self.died(worker, &how, Duration::ZERO, now);
         }
     }
 
     /// A worker that nobody told to leave is gone.
     fn died(&mut self, worker: &Worker, how: &str, lived: Duration, now: Instant) {
-        if !self.mode.is_serving() {
-            let text = format!("Child process [{}] ended: {how}", worker.pid);
-            self.log(Level::Info, text);
-            return;
-        }
         let mut text = format!("Child process [{}] died: {how}", worker.pid);
         let random = (self.random)();
-        if let Some(seat) = self.seats.get_mut(worker.seat) {
+        let seat = self
+            .seats
+            .get_mut(worker.seat)
+            .filter(|_| self.mode.serves());
+        if let Some(seat) = seat {
             seat.died(lived, now, random);
             if let Some(until) = seat.waits_until(now) {
                 let wait = (until - now).as_secs_f64();
+                let deaths = seat.deaths();
                 text.push_str(&format!(
-                    "; replaced in {wait:.1} s, it is death {} in a row",
-                    seat.deaths()
+                    "; replaced in {wait:.1} s, after {deaths} deaths in a row"
                 ));
             }
         }
         self.log(Level::Error, text);
     }
-
-    /// The application cannot start: everything ends, with this status and for this reason.
-    pub(super) fn fail(&mut self, status: Status, why: String) {
-        self.mode = Mode::Killing {
-            failure: Some((status, why)),
-        };
-        self.kill_all();
-    }
 }
 
-fn described(end: End, memory: bool) -> String {
-    if memory {
-        format!("out of memory, {end}")
-    } else {
-        end.to_string()
+/// What is known of how a worker ended.
+fn how(worker: &Worker, death: Death) -> String {
+    match &worker.last_words {
+        Some((_, text)) => format!("{text} ({death})"),
+        None => death.to_string(),
     }
 }

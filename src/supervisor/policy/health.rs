@@ -7,47 +7,58 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Debug)]
 pub struct Vital {
     pub id: Id,
-    /// How long its serving loop has given no sign of life.
-    pub silent: Duration,
+    /// What its serving loop wrote as its last sign of life.
+    pub beat: u64,
     /// Resident memory in bytes; zero where it is not watched.
     pub resident: u64,
     /// What it was answering last.
     pub answering: String,
 }
 
+/// A serving loop that is well stamps twice a second: no less counts as silence, whatever was asked
+/// for.
+const LEAST_SILENCE: Duration = Duration::from_millis(1500);
+
 impl Policy {
-    /// Judges every worker. Silence is only counted while the supervisor itself was awake: a machine
-    /// that was suspended or starved has no hung workers.
-    pub(super) fn beat(&mut self, vitals: &[Vital], now: Instant) {
-        let gap = now.saturating_duration_since(self.last_beat);
-        self.last_beat = now;
-        if gap > self.beat_period() * 3 {
-            self.lenient_until = now + self.settings.healthcheck;
-        }
+    /// How often health is to be checked: five times within what counts as silence.
+    pub fn beat_period(&self) -> Duration {
+        (self.settings.healthcheck / 5).clamp(Duration::from_millis(50), Duration::from_secs(1))
+    }
+
+    /// Judges every worker. Time is the supervisor's own (see `awake`), so that a machine that was
+    /// suspended or starved has no hung workers.
+    pub(super) fn beat(&mut self, vitals: Vec<Vital>, now: Instant) {
         for vital in vitals {
-            if let Some(reason) = self.complaint(vital, now) {
-                self.due(vital.id, reason);
+            let id = vital.id;
+            match self.complaint(vital, now) {
+                Some(reason) if self.is_beyond_waiting(id, &reason) => self.kill(id, reason, now),
+                Some(reason) => self.due(id, reason),
+                None => {}
             }
         }
         self.kill_late_starters(now);
     }
 
-    fn complaint(&self, vital: &Vital, now: Instant) -> Option<Reason> {
-        let worker = self.workers.get(&vital.id)?;
-        let (State::Ready { since } | State::Stale { since, .. }) = worker.state else {
-            return None;
-        };
+    fn complaint(&mut self, vital: Vital, now: Instant) -> Option<Reason> {
         let settings = &self.settings;
-        if vital.silent > settings.healthcheck && now >= self.lenient_until {
-            return Some(Reason::Hung(vital.silent, vital.answering.clone()));
+        let worker = self.workers.get_mut(&vital.id)?;
+        let silent = worker.pulse.felt(vital.beat, now);
+        let since = match worker.state {
+            State::Ready { since } | State::Stale { since, .. } => Some(since),
+            State::Leaving { .. } => None,
+            State::Starting { .. } | State::Killed { .. } => return None,
+        };
+        if silent > settings.healthcheck.max(LEAST_SILENCE) {
+            let answering = vital.answering;
+            return Some(Reason::Hung { silent, answering });
         }
+        let age = now.saturating_duration_since(since?);
         if settings
             .max_worker_rss
             .is_some_and(|limit| vital.resident > limit)
         {
             return Some(Reason::Memory(vital.resident));
         }
-        let age = now.saturating_duration_since(since);
         if settings
             .max_worker_lifetime
             .is_some_and(|limit| age > limit)
@@ -57,40 +68,50 @@ impl Policy {
         None
     }
 
+    /// A worker that hangs is killed at once where it has nothing to do but to finish: it will not.
+    /// Where it serves, its replacement comes first; but one that does not come is not waited for
+    /// longer than a start may take, for clients hang with the worker.
+    fn is_beyond_waiting(&self, id: Id, reason: &Reason) -> bool {
+        let Reason::Hung { silent, .. } = reason else {
+            return false;
+        };
+        let limit = self.settings.healthcheck + self.settings.startup;
+        self.workers
+            .get(&id)
+            .is_some_and(|worker| match &worker.state {
+                State::Leaving { .. } => true,
+                _ => *silent > limit,
+            })
+    }
+
     /// Notes that a worker should be replaced when its turn comes. One that hangs while it waits to
     /// be replaced is known to hang.
     pub(super) fn due(&mut self, id: Id, reason: Reason) {
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
+        let hung = matches!(reason, Reason::Hung { .. });
         match &mut worker.state {
-            State::Stale { reason: known, .. } if matches!(reason, Reason::Hung(..)) => {
-                *known = reason
-            }
-            State::Ready { .. } => worker.due = Some(reason),
+            State::Stale { reason: known, .. } if hung => *known = reason,
+            State::Ready { .. } if hung || worker.due.is_none() => worker.due = Some(reason),
             _ => {}
         }
     }
 
     fn kill_late_starters(&mut self, now: Instant) {
         let limit = self.settings.startup;
-        let late: Vec<Id> = self
-            .workers
-            .iter()
-            .filter(|(_, worker)| match worker.state {
-                State::Starting { since } => now.saturating_duration_since(since) > limit,
-                _ => false,
-            })
-            .map(|(id, _)| *id)
-            .collect();
+        let late: Vec<Id> = self.ids(|worker| match worker.state {
+            State::Starting { since } => now.saturating_duration_since(since) > limit,
+            _ => false,
+        });
         for id in late {
-            if let Some(worker) = self.workers.get_mut(&id) {
-                // It ends as one that could not start: its end is counted, and said.
-                let why = Reason::Startup(limit).to_string();
-                worker
-                    .last_words
-                    .get_or_insert((crate::exit::Status::Application, why));
-            }
+            let Some(worker) = self.workers.get_mut(&id) else {
+                continue;
+            };
+            // It ends as one that could not start: its end is counted, and said.
+            let why = Reason::Startup(limit).to_string();
+            let status = crate::exit::Status::Application;
+            worker.last_words.get_or_insert((status, why));
             self.actions.push(super::Action::Kill { id });
         }
     }

@@ -2,104 +2,42 @@
 //! It forks nothing, kills nothing and writes nothing; it says what is to be done.
 
 mod ends;
+mod events;
+mod handover;
 mod health;
 mod plan;
+mod reason;
 mod reload;
 mod stop;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 mod worker;
 
+pub use ends::Death;
+pub use events::{Action, Event};
+pub use handover::{Inherited, Standing};
 pub use health::Vital;
-pub use worker::{Id, Reason};
+pub use worker::Id;
 
 use super::backoff::Backoff;
 use super::settings::Settings;
-use crate::exit::Status;
 use crate::log::Level;
-use crate::sys::process::End;
+use reason::Reason;
 use reload::Reload;
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use stop::Mode;
+use upgrade::Upgrade;
 use worker::{State, Worker};
 
-/// Something happened.
-#[derive(Debug)]
-pub enum Event {
-    /// The compiler made the code of the generation that was asked for last.
-    Compiled,
-    /// It did not; the status and the reason.
-    CompileFailed {
-        status: Status,
-        reason: String,
-    },
-    /// A worker can serve.
-    Ready(Id),
-    /// A worker reached its limit of requests.
-    Spent(Id),
-    /// A worker's last words.
-    LastWords {
-        id: Id,
-        status: Status,
-        text: String,
-    },
-    /// A worker is gone. `memory` tells that the kernel took it for want of memory.
-    Ended {
-        id: Id,
-        end: End,
-        memory: bool,
-    },
-    /// The operator asks to stop (TERM or INT).
-    Stop,
-    /// The operator asks to stop at once (QUIT).
-    Quit,
-    /// The operator asks for a reload (HUP).
-    Reload,
-    /// A watched file changed.
-    Changed,
-    /// One worker more, one fewer (TTIN, TTOU).
-    More,
-    Fewer,
-    /// The readings of a health check.
-    Beat(Vec<Vital>),
-    /// Nothing but time has passed.
-    Time,
-}
-
-/// Something is to be done.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Compile the next generation; `number` is its name.
-    Compile {
-        number: u32,
-    },
-    KillCompiler,
-    /// Fork a worker of this generation.
-    Fork {
-        id: Id,
-        generation: u32,
-    },
-    /// Have a worker leave when it is done. `retiring` where others go on serving.
-    Drain {
-        id: Id,
-        retiring: bool,
-    },
-    Kill {
-        id: Id,
-    },
-    /// Every worker is ready for the first time.
-    Announce,
-    /// No more connections are to be taken.
-    CloseListeners,
-    Log {
-        level: Level,
-        text: String,
-    },
-    /// Everything has ended; the reason, where it was not the operator's wish.
-    Exit {
-        failure: Option<(Status, String)>,
-    },
+/// What there is room for.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Workers that may be asked for.
+    pub most: usize,
+    /// Worker processes that there may be, those that are leaving included.
+    pub slots: usize,
 }
 
 /// The supervisor's state.
@@ -109,41 +47,38 @@ pub struct Policy {
     /// How many workers there should be.
     wanted: usize,
     most: usize,
+    slots: usize,
     workers: BTreeMap<Id, Worker>,
     /// The deaths at each seat: a seat is one of the workers that there should be.
     seats: Vec<Backoff>,
     next_id: u64,
     reload: Reload,
+    upgrade: Upgrade,
     /// Whether any worker was ever ready.
     served: bool,
-    last_beat: Instant,
-    /// Nobody is called silent before this: the machine itself was away.
-    lenient_until: Instant,
     random: Box<dyn FnMut() -> u64>,
     actions: Vec<Action>,
 }
 
 impl Policy {
-    /// The state before anything was compiled, and the first thing to do. There are never more than
-    /// `most` workers wanted.
+    /// The state before anything was compiled, and the first thing to do.
     pub fn new(
         settings: Settings,
-        most: usize,
-        now: Instant,
+        room: Room,
         random: Box<dyn FnMut() -> u64>,
     ) -> (Policy, Vec<Action>) {
         let mut policy = Policy {
-            wanted: settings.workers.get(),
-            most,
+            wanted: settings.workers.get().min(room.most),
+            most: room.most,
+            slots: room.slots,
             settings,
             mode: Mode::Booting,
             workers: BTreeMap::new(),
             seats: Vec::new(),
             next_id: 0,
             reload: Reload::default(),
+            upgrade: Upgrade::None,
             served: false,
-            last_beat: now,
-            lenient_until: now,
             random,
             actions: Vec::new(),
         };
@@ -155,8 +90,8 @@ impl Policy {
     /// What is to be done about `event`.
     pub fn on(&mut self, event: Event, now: Instant) -> Vec<Action> {
         match event {
-            Event::Compiled => self.compiled(),
-            Event::CompileFailed { status, reason } => self.compile_failed(status, reason),
+            Event::Compiled { settings } => self.compiled(settings, now),
+            Event::CompileFailed { status, reason } => self.compile_failed(status, reason, now),
             Event::Ready(id) => self.ready(id, now),
             Event::Spent(id) => self.due(id, Reason::Requests),
             Event::LastWords { id, status, text } => {
@@ -164,25 +99,21 @@ impl Policy {
                     worker.last_words = Some((status, text));
                 }
             }
-            Event::Ended { id, end, memory } => self.ended(id, end, memory, now),
+            Event::Ended { id, death } => self.ended(id, death, now),
             Event::Stop => self.stop(now),
-            Event::Quit => self.quit(),
+            Event::Quit => self.quit(now),
             Event::Reload => self.reload("asked to"),
             Event::Changed => self.reload("a file changed"),
             Event::More => self.scale(self.wanted + 1),
             Event::Fewer => self.scale(self.wanted - 1),
-            Event::Beat(vitals) => self.beat(&vitals, now),
+            Event::Upgrade => self.upgrade(now),
+            Event::Answered(answer) => self.answered(answer),
+            Event::Beat(vitals) => self.beat(vitals, now),
             Event::Time => {}
         }
         self.plan(now);
         self.advance(now);
         std::mem::take(&mut self.actions)
-    }
-
-    /// The settings of a reloaded configuration. Scaling by signal ends with it.
-    pub fn reconfigure(&mut self, settings: Settings) {
-        self.wanted = settings.workers.get().min(self.most);
-        self.settings = settings;
     }
 
     /// The worker that was asked for by `Fork` is this process.
@@ -192,45 +123,27 @@ impl Policy {
         }
     }
 
-    /// How often health is to be checked: five times within what counts as silence.
-    pub fn beat_period(&self) -> Duration {
-        (self.settings.healthcheck / 5).clamp(Duration::from_millis(50), Duration::from_secs(1))
-    }
-
-    /// When the policy wants to be asked again, whatever happens.
-    pub fn wakes_at(&self, now: Instant) -> Instant {
-        let deadlines = self
-            .workers
-            .values()
-            .filter_map(|worker| match worker.state {
-                State::Leaving { deadline, .. } => Some(deadline),
-                _ => None,
-            });
+    /// When the policy wants to be asked again, whatever happens; none where only events matter.
+    pub fn wakes_at(&self, now: Instant) -> Option<Instant> {
+        let deadlines = self.workers.values().filter_map(|worker| {
+            let State::Leaving { deadline, .. } = worker.state else {
+                return None;
+            };
+            Some(deadline)
+        });
         let retries = self.seats.iter().filter_map(|seat| seat.waits_until(now));
-        let beat = self.last_beat + self.beat_period();
-        deadlines
-            .chain(retries)
-            .chain(self.mode.until())
-            .fold(beat, Instant::min)
+        let once = self.mode.until().into_iter().chain(self.upgrade.until());
+        deadlines.chain(retries).chain(once).min()
     }
 
-    /// The version that workers should have.
-    pub fn wanted_generation(&self) -> u32 {
-        self.reload.wanted_generation()
+    /// Whether a worker of this version may still be forked.
+    pub fn needs(&self, generation: u32) -> bool {
+        self.reload.needs(generation)
     }
 
-    fn scale(&mut self, wanted: usize) {
-        let wanted = wanted.clamp(1, self.most);
-        if wanted != self.wanted && self.mode.is_serving() {
-            self.log(
-                Level::Info,
-                format!(
-                    "Changing the number of workers from {} to {wanted}",
-                    self.wanted
-                ),
-            );
-            self.wanted = wanted;
-        }
+    fn ids(&self, which: impl Fn(&Worker) -> bool) -> Vec<Id> {
+        let found = self.workers.iter().filter(|(_, worker)| which(worker));
+        found.map(|(id, _)| *id).collect()
     }
 
     fn log(&mut self, level: Level, text: String) {

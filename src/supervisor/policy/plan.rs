@@ -1,23 +1,29 @@
 //! Who is forked and who has to leave, so that there are as many workers as there should be, of the
 //! version that there should be, and never fewer than before by our own doing.
 
-use super::{Action, Id, Policy, Reason, State, Worker};
+use super::{Action, Id, Mode, Policy, Reason, State, Worker};
 use crate::log::Level;
 use std::time::{Duration, Instant};
 
+/// A worker counts its own time to drain too, and ends by itself first.
 const DRAIN_SLACK: Duration = Duration::from_millis(250);
 
 impl Policy {
     /// Brings the workers one step closer to what is wanted.
     pub(super) fn plan(&mut self, now: Instant) {
-        if !self.mode.is_serving() || self.reload.has_no_code() {
+        if !self.mode.serves() || self.reload.has_no_code() {
             return;
         }
-        self.seats
-            .resize_with(self.wanted.max(self.seats.len()), Default::default);
+        let seats = self.wanted.max(self.seats.len());
+        self.seats.resize_with(seats, Default::default);
         self.promote_due();
         self.fork_missing(now);
         self.dismiss_replaced(now);
+        let ready = self.workers.values().filter(|worker| worker.is_ready());
+        if self.mode == Mode::Booting && ready.count() >= self.wanted {
+            self.mode = Mode::Serving;
+            self.actions.push(Action::Announce);
+        }
     }
 
     /// How many workers are replaced at a time: one, unless there are more than eight.
@@ -25,103 +31,118 @@ impl Policy {
         (self.wanted / 8).max(1)
     }
 
-    /// A worker may be replaced because it is due only while few others are.
+    fn starting(&self) -> usize {
+        let workers = self.workers.values();
+        workers.filter(|worker| worker.is_starting()).count()
+    }
+
+    /// A worker may be replaced because it is due only while few others are; one that hangs is
+    /// replaced whatever else is going on.
     fn promote_due(&mut self) {
-        let stale = |worker: &&Worker| matches!(worker.state, State::Stale { .. });
-        let mut room = self
-            .surge()
-            .saturating_sub(self.workers.values().filter(stale).count());
-        if self.workers.values().any(Worker::is_starting) {
+        let leaving = self.workers.values().filter(|w| w.is_being_recycled());
+        let mut room = self.surge().saturating_sub(leaving.count());
+        if self.starting() > 0 {
             room = 0;
         }
-        let mut texts = Vec::new();
-        for worker in self.workers.values_mut().filter(|worker| worker.is_ready()) {
-            let urgent = matches!(worker.due, Some(Reason::Hung(..)));
-            if room == 0 && !urgent {
+        for worker in self.workers.values_mut() {
+            let State::Ready { since } = worker.state else {
+                continue;
+            };
+            let hangs = worker.hangs();
+            if room == 0 && !hangs {
                 continue;
             }
-            if let (Some(reason), State::Ready { since }) = (worker.due.take(), &worker.state) {
-                texts.push(format!(
-                    "Replacing child process [{}]: {reason}",
-                    worker.pid
-                ));
-                worker.state = State::Stale {
-                    since: *since,
-                    reason,
-                };
-                room = room.saturating_sub(1);
+            if let Some(reason) = worker.due.take() {
+                let text = format!("Replacing child process [{}]: {reason}", worker.pid);
+                let level = reason.level();
+                self.actions.push(Action::Log { level, text });
+                worker.state = State::Stale { since, reason };
+                if !hangs {
+                    room -= 1;
+                }
             }
-        }
-        for text in texts {
-            self.log(Level::Info, text);
         }
     }
 
-    /// The worker that holds a seat, or is about to.
-    fn holder(&self, seat: usize) -> Option<&Worker> {
+    /// Whether the seat is held by a worker that stays: ready, and of the version that is wanted.
+    fn is_held(&self, seat: usize) -> bool {
         let generation = self.reload.wanted_generation();
-        self.workers.values().find(|worker| {
-            worker.seat == seat
-                && worker.generation == generation
-                && (worker.is_ready() || worker.is_starting())
-        })
+        self.at(seat)
+            .any(|worker| worker.is_ready() && worker.generation == generation)
+    }
+
+    fn at(&self, seat: usize) -> impl Iterator<Item = &Worker> {
+        let workers = self.workers.values();
+        workers.filter(move |worker| worker.seat == seat)
     }
 
     fn fork_missing(&mut self, now: Instant) {
         for seat in 0..self.wanted {
-            if self.holder(seat).is_some() || self.seats[seat].waits_until(now).is_some() {
+            let starts = self.at(seat).any(Worker::is_starting);
+            if starts || self.is_held(seat) || self.seats[seat].waits_until(now).is_some() {
                 continue;
             }
+            let serves = self.at(seat).any(Worker::serves);
             // Where another still serves at this seat there is no hurry.
-            let replaces = self
-                .workers
-                .values()
-                .any(|worker| worker.seat == seat && worker.serves());
-            let starting = self
-                .workers
-                .values()
-                .filter(|worker| worker.is_starting())
-                .count();
-            if replaces && starting >= self.surge() {
+            if serves && self.starting() >= self.surge() {
                 continue;
             }
-            self.fork(seat, now);
+            if self.workers.len() >= self.slots {
+                self.make_room(serves, now);
+                continue;
+            }
+            self.fork(seat, self.version_for(serves), now);
         }
     }
 
-    fn fork(&mut self, seat: usize, now: Instant) {
+    /// A version that is not proven yet is tried where another goes on serving; a seat that nobody
+    /// serves gets what is known to work, once somebody else is trying.
+    fn version_for(&self, serves: bool) -> u32 {
+        let wanted = self.reload.wanted_generation();
+        let mut starting = self.workers.values().filter(|worker| worker.is_starting());
+        match self.reload.proven() {
+            Some(proven) if !serves && starting.any(|worker| worker.generation == wanted) => proven,
+            _ => wanted,
+        }
+    }
+
+    /// Every slot is taken, by workers that take their time to leave. They are only cut short where
+    /// nobody serves.
+    fn make_room(&mut self, serves: bool, now: Instant) {
+        let in_time = !serves && !self.workers.values().any(Worker::is_killed);
+        let leaving = self.workers.iter().find_map(|(id, worker)| {
+            let State::Leaving { reason, .. } = &worker.state else {
+                return None;
+            };
+            Some((*id, reason.clone()))
+        });
+        if let Some((id, reason)) = leaving.filter(|_| in_time) {
+            self.kill(id, Reason::Room(Box::new(reason)), now);
+        }
+    }
+
+    fn fork(&mut self, seat: usize, generation: u32, now: Instant) {
         let id = Id(self.next_id);
         self.next_id += 1;
-        let generation = self.reload.wanted_generation();
-        self.workers.insert(
-            id,
-            Worker {
-                pid: 0,
-                seat,
-                generation,
-                state: State::Starting { since: now },
-                due: None,
-                last_words: None,
-            },
-        );
+        let worker = Worker::new(seat, generation, now);
+        self.workers.insert(id, worker);
         self.actions.push(Action::Fork { id, generation });
     }
 
     /// Workers whose seat is held by a ready one of the wanted version, or is wanted no more.
     fn dismiss_replaced(&mut self, now: Instant) {
-        let held: Vec<bool> = (0..self.seats.len())
-            .map(|seat| self.holder(seat).is_some_and(Worker::is_ready))
-            .collect();
         let generation = self.reload.wanted_generation();
         let leaving: Vec<(Id, Reason)> = self
             .workers
             .iter()
             .filter_map(|(id, worker)| {
                 let unwanted = worker.seat >= self.wanted;
+                let held = || self.is_held(worker.seat);
+                let outdated = worker.generation != generation;
                 let reason = match &worker.state {
-                    State::Stale { reason, .. } if unwanted || held[worker.seat] => reason.clone(),
+                    State::Stale { reason, .. } if unwanted || held() => reason.clone(),
                     State::Ready { .. } | State::Starting { .. } if unwanted => Reason::ScaleDown,
-                    State::Ready { .. } if worker.generation != generation && held[worker.seat] => {
+                    State::Ready { .. } | State::Starting { .. } if outdated && held() => {
                         Reason::Reload
                     }
                     _ => return None,
@@ -136,18 +157,51 @@ impl Policy {
 
     /// Has a worker leave: when it is done, or at once where it would not listen.
     pub(super) fn dismiss(&mut self, id: Id, reason: Reason, retiring: bool, now: Instant) {
-        // The worker counts its own time too, and ends by itself first.
         let deadline = now + self.settings.graceful_shutdown + DRAIN_SLACK;
         let Some(worker) = self.workers.get_mut(&id) else {
             return;
         };
-        let deaf = worker.is_starting() || matches!(reason, Reason::Hung(..));
-        if deaf {
-            worker.state = State::Killed { reason };
-            self.actions.push(Action::Kill { id });
+        if worker.is_starting() || worker.hangs() {
+            self.kill(id, reason, now);
         } else {
             worker.state = State::Leaving { deadline, reason };
             self.actions.push(Action::Drain { id, retiring });
+        }
+    }
+
+    pub(super) fn kill(&mut self, id: Id, reason: Reason, now: Instant) {
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.state = State::Killed { since: now, reason };
+            self.actions.push(Action::Kill { id });
+        }
+    }
+
+    /// Changes how many workers there should be. Where there will be fewer, those that serve take
+    /// the seats that stay.
+    pub(super) fn scale(&mut self, wanted: usize) {
+        let wanted = wanted.clamp(1, self.most);
+        if wanted == self.wanted || !self.mode.changes() {
+            return;
+        }
+        let (before, level) = (self.wanted, Level::Info);
+        let text = format!("Changing the number of workers from {before} to {wanted}");
+        self.actions.push(Action::Log { level, text });
+        self.wanted = wanted;
+        for seat in wanted..before {
+            let empty = (0..wanted).find(|seat| !self.at(*seat).any(Worker::serves));
+            if let Some(empty) = empty.filter(|_| self.at(seat).any(Worker::serves)) {
+                self.swap(seat, empty);
+            }
+        }
+    }
+
+    fn swap(&mut self, one: usize, other: usize) {
+        for worker in self.workers.values_mut() {
+            if worker.seat == one {
+                worker.seat = other;
+            } else if worker.seat == other {
+                worker.seat = one;
+            }
         }
     }
 }

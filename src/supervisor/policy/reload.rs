@@ -1,8 +1,9 @@
 //! Versions of the application: which one is served, and which one is being tried.
 
-use super::{Action, Id, Mode, Policy, Reason, State};
+use super::{Action, Id, Policy, Reason, State, Worker};
 use crate::exit::Status;
 use crate::log::Level;
+use crate::supervisor::settings::Settings;
 use std::time::Instant;
 
 /// The versions that there are.
@@ -14,20 +15,38 @@ pub struct Reload {
     compiling: bool,
     /// Another reload was asked for meanwhile.
     again: bool,
-    /// The version that is served; none before the first was compiled.
+    /// The version that is served; none before the first was ready.
     served: Option<u32>,
-    /// A version that is compiled, and of which no worker has been ready yet.
-    trying: Option<u32>,
+    /// A version that is compiled, with its settings, and of which no worker has been ready yet.
+    trying: Option<(u32, Box<Settings>)>,
 }
 
 impl Reload {
+    /// A version is served already.
+    pub fn serving(generation: u32) -> Reload {
+        Reload {
+            last: generation,
+            served: Some(generation),
+            ..Reload::default()
+        }
+    }
+
+    fn tried(&self) -> Option<u32> {
+        self.trying.as_ref().map(|(generation, _)| *generation)
+    }
+
     /// The version that workers should have.
     pub fn wanted_generation(&self) -> u32 {
-        self.trying.or(self.served).unwrap_or(0)
+        self.tried().or(self.served).unwrap_or(0)
+    }
+
+    /// The version that is known to work while another is being tried.
+    pub fn proven(&self) -> Option<u32> {
+        self.trying.as_ref().and(self.served)
     }
 
     pub fn has_no_code(&self) -> bool {
-        self.trying.or(self.served).is_none()
+        self.tried().or(self.served).is_none()
     }
 
     pub fn is_compiling(&self) -> bool {
@@ -36,7 +55,21 @@ impl Reload {
 
     /// Whether a worker of this version is the first that would prove it.
     pub fn tries(&self, generation: u32) -> bool {
-        self.trying == Some(generation) && self.served.is_some()
+        self.tried() == Some(generation) && self.served.is_some()
+    }
+
+    /// Whether a worker of this version may still be forked.
+    pub fn needs(&self, generation: u32) -> bool {
+        self.tried() == Some(generation) || self.served == Some(generation)
+    }
+
+    /// Keeps a request for later, and takes it back.
+    pub fn ask_again(&mut self) {
+        self.again = true;
+    }
+
+    pub fn take_again(&mut self) -> bool {
+        std::mem::take(&mut self.again)
     }
 }
 
@@ -46,26 +79,25 @@ impl Policy {
         self.reload.last += 1;
         self.reload.compiling = true;
         self.reload.again = false;
-        self.actions.push(Action::Compile {
-            number: self.reload.last,
-        });
+        let number = self.reload.last;
+        self.actions.push(Action::Compile { number });
     }
 
     pub(super) fn reload(&mut self, why: &str) {
-        if !self.mode.is_serving() {
-            return;
-        }
-        if self.reload.compiling {
-            self.reload.again = true;
+        if !self.mode.changes() {
             return;
         }
         self.log(Level::Info, format!("Reloading: {why}"));
-        self.compile();
+        if self.reload.compiling || self.upgrade.is_under_way() {
+            self.reload.ask_again();
+        } else {
+            self.compile();
+        }
     }
 
-    pub(super) fn compiled(&mut self) {
+    pub(super) fn compiled(&mut self, settings: Box<Settings>, now: Instant) {
         self.reload.compiling = false;
-        if !self.mode.is_serving() {
+        if !self.mode.changes() {
             return;
         }
         if self.reload.again {
@@ -73,76 +105,78 @@ impl Policy {
             self.compile();
             return;
         }
-        self.abandon_trial();
-        self.reload.trying = Some(self.reload.last);
+        self.abandon_trial(now);
+        self.reload.trying = Some((self.reload.last, settings));
         // A new version has a clean slate.
         self.seats.clear();
+        self.begin_upgrade_that_waited(now);
     }
 
-    pub(super) fn compile_failed(&mut self, status: Status, reason: String) {
+    pub(super) fn compile_failed(&mut self, status: Status, reason: String, now: Instant) {
         self.reload.compiling = false;
-        if !self.mode.is_serving() {
+        if !self.mode.changes() {
             return;
         }
-        if self.reload.has_no_code() {
-            self.fail(status, reason);
-            return;
-        }
-        self.log(
-            Level::Error,
-            format!("The reload failed, and the old version goes on serving: {reason}"),
-        );
-        if self.reload.again {
+        if self.reload.take_again() {
+            if !self.reload.has_no_code() {
+                self.reload_failed(&reason);
+            }
             self.compile();
+        } else if self.reload.has_no_code() {
+            self.fail(status, reason, now);
+        } else {
+            self.reload_failed(&reason);
+            self.begin_upgrade_that_waited(now);
         }
     }
 
-    /// A worker of the version that is being tried is ready: from here on it is the one.
+    fn reload_failed(&mut self, why: &str) {
+        let text = format!("The reload failed, and the old version goes on serving: {why}");
+        self.log(Level::Error, text);
+    }
+
+    /// A worker can serve.
     pub(super) fn ready(&mut self, id: Id, now: Instant) {
-        let Some(worker) = self.workers.get_mut(&id) else {
+        let Some(worker) = self.workers.get_mut(&id).filter(|w| w.is_starting()) else {
             return;
         };
-        if !worker.is_starting() {
-            return;
-        }
         worker.state = State::Ready { since: now };
+        worker.pulse = super::worker::Pulse::new(now);
         let generation = worker.generation;
         self.served = true;
-        if self.reload.trying == Some(generation) {
-            self.reload.served = self.reload.trying.take();
+        if self.reload.tried() == Some(generation) {
+            self.adopt(generation);
         }
-        let ready = self
-            .workers
-            .values()
-            .filter(|worker| worker.is_ready())
-            .count();
-        if self.mode == Mode::Booting && ready >= self.wanted {
-            self.mode = Mode::Serving;
-            self.actions.push(Action::Announce);
+    }
+
+    /// A worker of the version that is being tried is ready: from here on it is the one. How many
+    /// workers were asked for by signal goes on to count, unless the new settings want another number.
+    fn adopt(&mut self, generation: u32) {
+        let Some((_, settings)) = self.reload.trying.take() else {
+            return;
+        };
+        self.reload.served = Some(generation);
+        let before = std::mem::replace(&mut self.settings, *settings);
+        if self.settings.workers != before.workers {
+            self.scale(self.settings.workers.get());
         }
+        self.actions.push(Action::Adopt { generation });
     }
 
     /// The version that is being tried does not start: what served before goes on.
-    pub(super) fn trial_failed(&mut self, why: &str) {
-        self.log(
-            Level::Error,
-            format!("The reload failed, and the old version goes on serving: {why}"),
-        );
-        self.abandon_trial();
+    pub(super) fn trial_failed(&mut self, why: &str, now: Instant) {
+        self.reload_failed(why);
+        self.abandon_trial(now);
     }
 
-    fn abandon_trial(&mut self) {
-        let Some(tried) = self.reload.trying.take() else {
+    pub(super) fn abandon_trial(&mut self, now: Instant) {
+        let Some((tried, _)) = self.reload.trying.take() else {
             return;
         };
-        let starting = self.workers.iter_mut();
-        for (id, worker) in
-            starting.filter(|(_, worker)| worker.generation == tried && worker.is_starting())
-        {
-            worker.state = State::Killed {
-                reason: Reason::Reload,
-            };
-            self.actions.push(Action::Kill { id: *id });
+        let starting =
+            self.ids(|worker: &Worker| worker.generation == tried && worker.is_starting());
+        for id in starting {
+            self.kill(id, Reason::Reload, now);
         }
     }
 }

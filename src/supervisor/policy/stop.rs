@@ -1,9 +1,9 @@
 //! How everything ends.
 
-use super::{Action, Id, Policy, Reason, State};
+use super::{Action, Id, Policy, Reason, State, Worker};
 use crate::exit::Status;
 use crate::log::Level;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What the whole server is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,10 +25,19 @@ pub enum Mode {
     Over,
 }
 
+/// How long the kernel may take to end what was killed. A process that waits for a device that does
+/// not answer cannot be ended at all, and does not keep everything else from ending.
+const UNKILLABLE: Duration = Duration::from_secs(10);
+
 impl Mode {
     /// Whether workers that die are to be replaced.
-    pub fn is_serving(&self) -> bool {
-        matches!(self, Mode::Booting | Mode::Serving | Mode::Delaying { .. })
+    pub fn serves(&self) -> bool {
+        self.changes() || matches!(self, Mode::Delaying { .. })
+    }
+
+    /// Whether reloads and the like still make sense.
+    pub fn changes(&self) -> bool {
+        matches!(self, Mode::Booting | Mode::Serving)
     }
 
     pub fn until(&self) -> Option<Instant> {
@@ -44,84 +53,66 @@ impl Policy {
         match self.mode {
             Mode::Serving if !self.settings.shutdown_delay.is_zero() => {
                 let delay = self.settings.shutdown_delay;
-                self.log(
-                    Level::Info,
-                    format!("Shutting down in {} s", delay.as_secs_f64()),
-                );
+                let text = format!("Shutting down in {} s", delay.as_secs_f64());
+                self.log(Level::Info, text);
                 self.mode = Mode::Delaying { until: now + delay };
+                self.actions.push(Action::Withdraw);
+                self.abandon_changes(now);
             }
-            Mode::Serving => self.drain(now),
-            Mode::Booting => self.quit(),
+            Mode::Booting | Mode::Serving => self.drain(now),
             Mode::Delaying { .. } | Mode::Draining => {
-                self.log(
-                    Level::Warning,
-                    "Asked to stop again: not waiting for requests".to_owned(),
-                );
-                self.quit();
+                let text = "Asked to stop again: not waiting for requests";
+                self.log(Level::Warning, text.to_owned());
+                self.quit(now);
             }
             Mode::Killing { .. } | Mode::Over => {}
         }
     }
 
-    pub(super) fn quit(&mut self) {
+    pub(super) fn quit(&mut self, now: Instant) {
         if !matches!(self.mode, Mode::Killing { .. } | Mode::Over) {
             self.mode = Mode::Killing { failure: None };
             self.actions.push(Action::CloseListeners);
         }
-        self.kill_all();
+        self.kill_all(now);
     }
 
-    pub(super) fn kill_all(&mut self) {
+    /// The application cannot start: everything ends, with this status and for this reason.
+    pub(super) fn fail(&mut self, status: Status, why: String, now: Instant) {
+        if !self.mode.serves() {
+            return;
+        }
+        let failure = Some((status, why));
+        self.mode = Mode::Killing { failure };
+        self.kill_all(now);
+    }
+
+    fn kill_all(&mut self, now: Instant) {
+        self.abandon_changes(now);
+        for id in self.ids(|worker| !worker.is_killed()) {
+            self.kill(id, Reason::Shutdown, now);
+        }
+    }
+
+    /// Nothing new is begun any more.
+    fn abandon_changes(&mut self, now: Instant) {
         if self.reload.is_compiling() {
             self.actions.push(Action::KillCompiler);
         }
-        for (id, worker) in &mut self.workers {
-            if !matches!(worker.state, State::Killed { .. }) {
-                worker.state = State::Killed {
-                    reason: Reason::Shutdown,
-                };
-                self.actions.push(Action::Kill { id: *id });
-            }
+        if self.upgrade.has_process() {
+            self.actions.push(Action::KillSuccessor);
         }
+        self.abandon_trial(now);
     }
 
     fn drain(&mut self, now: Instant) {
         self.log(Level::Info, "Shutting down".to_owned());
         self.mode = Mode::Draining;
+        self.actions.push(Action::Withdraw);
         self.actions.push(Action::CloseListeners);
-        if self.reload.is_compiling() {
-            self.actions.push(Action::KillCompiler);
-        }
-        let all: Vec<(Id, bool)> = self
-            .workers
-            .iter()
-            .filter(|(_, worker)| !matches!(worker.state, State::Killed { .. }))
-            .map(|(id, worker)| {
-                (
-                    *id,
-                    matches!(
-                        worker.state,
-                        State::Stale {
-                            reason: Reason::Hung(..),
-                            ..
-                        }
-                    ),
-                )
-            })
-            .collect();
-        for (id, hung) in all {
-            if hung {
-                self.kill(id, Reason::Shutdown);
-            } else {
-                self.dismiss(id, Reason::Shutdown, false, now);
-            }
-        }
-    }
-
-    fn kill(&mut self, id: Id, reason: Reason) {
-        if let Some(worker) = self.workers.get_mut(&id) {
-            worker.state = State::Killed { reason };
-            self.actions.push(Action::Kill { id });
+        self.abandon_changes(now);
+        for id in self.ids(|worker| !worker.is_killed()) {
+            self.dismiss(id, Reason::Shutdown, false, now);
         }
     }
 
@@ -130,22 +121,43 @@ impl Policy {
         if self.mode.until().is_some_and(|until| until <= now) {
             self.drain(now);
         }
-        let late: Vec<Id> = self
-            .workers
-            .iter()
-            .filter(|(_, worker)| matches!(worker.state, State::Leaving { deadline, .. } if deadline <= now))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in late {
-            self.kill(id, Reason::Drain);
+        self.give_up_asking(now);
+        self.kill_late_leavers(now);
+        if matches!(self.mode, Mode::Draining | Mode::Killing { .. }) {
+            self.exit_when_over(now);
         }
-        let stopping = matches!(self.mode, Mode::Draining | Mode::Killing { .. });
-        if stopping && self.workers.is_empty() && !self.reload.is_compiling() {
-            let failure = match std::mem::replace(&mut self.mode, Mode::Over) {
-                Mode::Killing { failure } => failure,
-                _ => None,
+    }
+
+    fn kill_late_leavers(&mut self, now: Instant) {
+        let late = self.workers.iter().filter_map(|(id, worker)| {
+            let State::Leaving { deadline, reason } = &worker.state else {
+                return None;
             };
-            self.actions.push(Action::Exit { failure });
+            (*deadline <= now).then(|| (*id, reason.clone()))
+        });
+        let late: Vec<(Id, Reason)> = late.collect();
+        for (id, reason) in late {
+            self.kill(id, Reason::Drain(Box::new(reason)), now);
         }
+    }
+
+    fn exit_when_over(&mut self, now: Instant) {
+        let dead = |worker: &Worker| match worker.state {
+            State::Killed { since, .. } => now.saturating_duration_since(since) > UNKILLABLE,
+            _ => false,
+        };
+        let helps = self.reload.is_compiling() || self.upgrade.has_process();
+        if helps || !self.workers.values().all(dead) {
+            return;
+        }
+        for worker in std::mem::take(&mut self.workers).into_values() {
+            let text = format!("Child process [{}] cannot be killed: left", worker.pid);
+            self.log(Level::Error, text);
+        }
+        let failure = match std::mem::replace(&mut self.mode, Mode::Over) {
+            Mode::Killing { failure } => failure,
+            _ => None,
+        };
+        self.actions.push(Action::Exit { failure });
     }
 }

@@ -1,69 +1,12 @@
 //! One worker, as the policy sees it.
 
+use super::Reason;
 use crate::exit::Status;
-use std::fmt;
 use std::time::{Duration, Instant};
 
 /// A worker's name, never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(pub u64);
-
-/// Why a worker is replaced or ended by us.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// It reached its limit of requests.
-    Requests,
-    /// It reached its limit of memory, in bytes.
-    Memory(u64),
-    /// It reached its age.
-    Age,
-    /// It was silent for so long, and what it was answering.
-    Hung(Duration, String),
-    Reload,
-    ScaleDown,
-    Shutdown,
-    /// It did not get ready in time.
-    Startup(Duration),
-    /// It was still busy when its time to drain was over.
-    Drain,
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Reason::Requests => write!(f, "recycled after its requests (--limit-max-requests)"),
-            Reason::Memory(bytes) => {
-                write!(
-                    f,
-                    "recycled for its memory of {} MiB (--max-worker-rss)",
-                    bytes >> 20
-                )
-            }
-            Reason::Age => write!(f, "recycled for its age (--max-worker-lifetime)"),
-            Reason::Hung(silent, request) if request.is_empty() => {
-                write!(f, "hung, silent for {:.1} s", silent.as_secs_f64())
-            }
-            Reason::Hung(silent, request) => {
-                write!(
-                    f,
-                    "hung, silent for {:.1} s, answering {request:?}",
-                    silent.as_secs_f64()
-                )
-            }
-            Reason::Reload => write!(f, "replaced by a reload"),
-            Reason::ScaleDown => write!(f, "one worker fewer was asked for"),
-            Reason::Shutdown => write!(f, "shutdown"),
-            Reason::Startup(limit) => {
-                write!(
-                    f,
-                    "not ready within {} s (--timeout-worker-startup)",
-                    limit.as_secs_f64()
-                )
-            }
-            Reason::Drain => write!(f, "still busy after --timeout-graceful-shutdown"),
-        }
-    }
-}
 
 /// Where a worker is in its life.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,8 +30,32 @@ pub enum State {
     },
     /// It was killed, and is not reaped yet.
     Killed {
+        since: Instant,
         reason: Reason,
     },
+}
+
+/// The last sign of life of a serving loop.
+#[derive(Clone, Copy, Debug)]
+pub struct Pulse {
+    /// What it wrote, whatever that means.
+    beat: u64,
+    /// When that was first seen here.
+    seen: Instant,
+}
+
+impl Pulse {
+    pub fn new(now: Instant) -> Pulse {
+        Pulse { beat: 0, seen: now }
+    }
+
+    /// How long it has been silent.
+    pub fn felt(&mut self, beat: u64, now: Instant) -> Duration {
+        if beat != self.beat {
+            *self = Pulse { beat, seen: now };
+        }
+        now.saturating_duration_since(self.seen)
+    }
 }
 
 #[derive(Debug)]
@@ -99,12 +66,26 @@ pub struct Worker {
     pub seat: usize,
     pub generation: u32,
     pub state: State,
+    pub pulse: Pulse,
     /// It should be replaced when its turn comes.
     pub due: Option<Reason>,
     pub last_words: Option<(Status, String)>,
 }
 
 impl Worker {
+    /// A worker that is to be forked.
+    pub fn new(seat: usize, generation: u32, now: Instant) -> Worker {
+        Worker {
+            pid: 0,
+            seat,
+            generation,
+            state: State::Starting { since: now },
+            pulse: Pulse::new(now),
+            due: None,
+            last_words: None,
+        }
+    }
+
     pub fn is_starting(&self) -> bool {
         matches!(self.state, State::Starting { .. })
     }
@@ -113,8 +94,32 @@ impl Worker {
         matches!(self.state, State::Ready { .. })
     }
 
-    /// Whether it takes connections.
+    pub fn is_stale(&self) -> bool {
+        matches!(self.state, State::Stale { .. })
+    }
+
+    pub fn is_killed(&self) -> bool {
+        matches!(self.state, State::Killed { .. })
+    }
+
+    /// Whether it takes connections, and answers them.
     pub fn serves(&self) -> bool {
-        matches!(self.state, State::Ready { .. } | State::Stale { .. })
+        (self.is_ready() || self.is_stale()) && !self.hangs()
+    }
+
+    pub fn hangs(&self) -> bool {
+        let reason = match &self.state {
+            State::Stale { reason, .. } => Some(reason),
+            _ => self.due.as_ref(),
+        };
+        matches!(reason, Some(Reason::Hung { .. }))
+    }
+
+    /// Whether it is on its way out because its turn to be replaced has come.
+    pub fn is_being_recycled(&self) -> bool {
+        match &self.state {
+            State::Stale { reason, .. } | State::Leaving { reason, .. } => reason.is_recycling(),
+            _ => false,
+        }
     }
 }

@@ -1,0 +1,118 @@
+//! Whether a watched file has changed, and whether whoever changes it has finished.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long a changed file must be left alone before it counts as written.
+const SETTLED: Duration = Duration::from_millis(150);
+
+/// What tells two states of a file apart: its device and inode, its length and when it was written.
+/// None where it is missing, which it is for a moment when build tools replace it.
+pub type Signature = Option<(u64, u64, u64, SystemTime)>;
+
+/// The files that a reload would read.
+pub struct Changes {
+    files: Vec<PathBuf>,
+    /// As they were when they were acted upon last.
+    known: Vec<Signature>,
+    /// As they were seen last, and since when, while that is something new.
+    fresh: Option<(Vec<Signature>, Instant)>,
+}
+
+impl Changes {
+    pub fn new(files: Vec<PathBuf>, known: Vec<Signature>) -> Changes {
+        Changes {
+            files,
+            known,
+            fresh: None,
+        }
+    }
+
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// Takes note of how the files are now. Tells once of each change, when it has settled: nobody
+    /// writes any more, and no file is missing or empty.
+    pub fn seen(&mut self, signatures: Vec<Signature>, now: Instant) -> bool {
+        if signatures == self.known {
+            self.fresh = None;
+            return false;
+        }
+        let since = match &self.fresh {
+            Some((seen, since)) if *seen == signatures => *since,
+            _ => now,
+        };
+        let whole = |signature: &Signature| signature.is_some_and(|(_, _, length, _)| length > 0);
+        let settled = now.saturating_duration_since(since) >= SETTLED;
+        if settled && signatures.iter().all(whole) {
+            self.known = signatures;
+            self.fresh = None;
+            return true;
+        }
+        self.fresh = Some((signatures, since));
+        false
+    }
+
+    /// When to look again, where something is going on.
+    pub fn wakes_at(&self, now: Instant) -> Option<Instant> {
+        let (_, since) = self.fresh.as_ref()?;
+        // A file that stays empty or away is looked at with every beat.
+        Some(*since + SETTLED).filter(|settled| *settled > now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TICK: Duration = Duration::from_millis(50);
+
+    fn file(inode: u64, length: u64) -> Vec<Signature> {
+        vec![Some((1, inode, length, SystemTime::UNIX_EPOCH))]
+    }
+
+    /// Which of these observations, one a tick, told of a change.
+    fn told(observations: &[Vec<Signature>]) -> Vec<usize> {
+        let mut changes = Changes::new(vec![PathBuf::from("app.wasm")], file(1, 10));
+        let start = Instant::now();
+        let mut told = Vec::new();
+        for (tick, observed) in observations.iter().enumerate() {
+            if changes.seen(
+                observed.clone(),
+                start + TICK * u32::try_from(tick).unwrap(),
+            ) {
+                told.push(tick);
+            }
+        }
+        told
+    }
+
+    #[test]
+    fn a_file_replaced_by_rename_is_told_of_once() {
+        let mut observed = vec![file(1, 10)];
+        observed.extend(std::iter::repeat_n(file(2, 11), 20));
+        assert_eq!(told(&observed), [4]);
+    }
+
+    #[test]
+    fn a_file_is_not_told_of_while_it_is_written() {
+        let mut observed: Vec<_> = (1..10).map(|length| file(1, 10 + length)).collect();
+        observed.extend(std::iter::repeat_n(file(1, 30), 5));
+        assert_eq!(told(&observed), [12]);
+    }
+
+    #[test]
+    fn a_file_that_is_away_or_empty_is_waited_for() {
+        let mut observed = vec![vec![None]; 10];
+        observed.extend(std::iter::repeat_n(file(3, 0), 10));
+        observed.extend(std::iter::repeat_n(file(3, 10), 5));
+        assert_eq!(told(&observed), [23]);
+    }
+
+    #[test]
+    fn a_file_that_was_put_back_has_not_changed() {
+        let observed = [file(1, 10), file(2, 5), file(1, 10), file(1, 10)];
+        assert_eq!(told(&observed), [] as [usize; 0]);
+    }
+}

@@ -1,0 +1,180 @@
+//! What the policy says is done here, and nothing is decided.
+
+use super::Roles;
+use super::children::Child;
+use super::handover::{Bequest, Will};
+use super::policy::{Action, Death, Event, Id};
+use super::run::Supervisor;
+use super::successor;
+use crate::exit::{Status, status_of};
+use crate::scoreboard::Phase;
+use crate::sys::process::{self, End};
+use crate::{info, log};
+use anyhow::{Context, Result};
+use nix::sys::signal::Signal;
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
+
+impl<R: Roles> Supervisor<R> {
+    pub(super) fn perform(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Compile { number } => self.compile(number),
+                Action::KillCompiler => kill(self.compiler.as_ref().map(|c| c.pid)),
+                Action::Fork { id, generation } => self.fork(id, generation),
+                Action::Adopt { generation } => self.adopt(generation),
+                Action::Drain { id, retiring } => self.drain(id, retiring),
+                Action::Kill { id } => kill(self.child(id).map(|child| child.pid)),
+                Action::Announce => {
+                    for address in self.roles.addresses() {
+                        info!("wasmserve running on {address} (Press CTRL+C to quit)");
+                    }
+                }
+                Action::Withdraw => self.nursery.scoreboard.withdraw(),
+                Action::CloseListeners => self.roles.close(),
+                Action::AskSuccessor => self.ask(),
+                Action::KillSuccessor => kill(self.successor.as_ref().map(|s| s.pid)),
+                Action::Execute => self.executes = true,
+                Action::Log { level, text } => log::write(level, format_args!("{text}")),
+                Action::Exit { failure } => self.exit = Some(failure),
+            }
+        }
+    }
+
+    fn compile(&mut self, number: u32) {
+        let roles = match number {
+            1 => Ok(self.roles.clone()),
+            _ => self.roles.reload().map(Rc::new),
+        };
+        let compiler = roles.and_then(|roles| {
+            let compiler = self.nursery.compiler(roles, number);
+            compiler.context("cannot start the compiler")
+        });
+        match compiler {
+            Ok(compiler) => self.compiler = Some(compiler),
+            Err(error) => self.events.push_back(Event::CompileFailed {
+                status: status_of(&error),
+                reason: format!("{error:#}"),
+            }),
+        }
+    }
+
+    fn fork(&mut self, id: Id, number: u32) {
+        let mut generations = self.generations.iter();
+        let generation = generations.find(|generation| generation.number == number);
+        let forked = generation
+            .context("its version is gone")
+            .and_then(|generation| {
+                let settings = generation.roles.settings();
+                let jitter =
+                    process::random() % settings.limit_max_requests_jitter.saturating_add(1);
+                let limit = settings.limit_max_requests;
+                let limit = limit.map(|limit| limit.saturating_add(jitter));
+                Ok(self.nursery.worker(id, generation, limit)?)
+            });
+        match forked {
+            Ok(child) => {
+                self.policy.forked(id, child.pid.as_raw());
+                self.children.push(child);
+            }
+            Err(error) => self.fork_failed(id, &error),
+        }
+    }
+
+    /// To the policy this is a worker that ended at once.
+    fn fork_failed(&mut self, id: Id, error: &anyhow::Error) {
+        self.events.push_back(Event::LastWords {
+            id,
+            status: Status::Internal,
+            text: format!("cannot start a worker: {error:#}"),
+        });
+        let (end, memory) = (End::Exited(1), false);
+        let death = Death { end, memory };
+        self.events.push_back(Event::Ended { id, death });
+    }
+
+    /// The version that reloads begin with from here on.
+    fn adopt(&mut self, number: u32) {
+        let mut generations = self.generations.iter();
+        if let Some(generation) = generations.find(|generation| generation.number == number) {
+            self.roles = generation.roles.clone();
+            self.watch();
+        }
+    }
+
+    fn drain(&self, id: Id, retiring: bool) {
+        let Some(child) = self.child(id) else { return };
+        // Its siblings are to see it before it does.
+        let slot = self.nursery.scoreboard.slot(child.slot);
+        slot.enter(Phase::Draining);
+        let signal = match retiring {
+            true => Signal::SIGHUP,
+            false => Signal::SIGTERM,
+        };
+        process::signal(child.pid, signal);
+    }
+
+    fn child(&self, id: Id) -> Option<&Child> {
+        self.children.iter().find(|child| child.id == id)
+    }
+
+    fn ask(&mut self) {
+        let asked = self.will().and_then(|will| {
+            let roles = self.roles.clone();
+            Ok(successor::ask(&self.executable, &will, roles)?)
+        });
+        match asked {
+            Ok(successor) => self.successor = Some(successor),
+            Err(error) => self.stays(&error),
+        }
+    }
+
+    /// Becomes the new executable. Coming back from this is the failure of it.
+    pub(super) fn execute(&mut self) {
+        let error = match self.will() {
+            Ok(will) => successor::become_it(&self.executable, &will).into(),
+            Err(error) => error,
+        };
+        self.stays(&error);
+    }
+
+    fn stays(&mut self, error: &anyhow::Error) {
+        let why = format!("`{}`: {error:#}", self.executable.display());
+        self.events.push_back(Event::Answered(Err(why)));
+    }
+
+    /// What the new executable is left.
+    fn will(&mut self) -> Result<Will> {
+        let now = self.now();
+        let (served, wanted, workers) = self.policy.bequeath(now);
+        let mut generations = self.generations.iter();
+        let generation = generations.find(|generation| generation.number == served);
+        let generation = generation.context("the version that is served is gone")?;
+        let workers = workers.into_iter().filter_map(|worker| {
+            let child = self.child(worker.id)?;
+            Some(Bequest {
+                slot: child.slot,
+                receiver: child.receiver.descriptor().as_raw_fd(),
+                worker,
+            })
+        });
+        let (watched, held) = self.nursery.lifeline();
+        Ok(Will {
+            scoreboard: self.nursery.scoreboard.descriptor().as_raw_fd(),
+            slots: self.nursery.scoreboard.slots().len(),
+            lifeline: (watched.as_raw_fd(), held.as_raw_fd()),
+            listeners: self.roles.descriptors(),
+            served,
+            code: generation.code.as_raw_fd(),
+            note: generation.note.clone(),
+            wanted,
+            workers: workers.collect(),
+        })
+    }
+}
+
+fn kill(pid: Option<nix::unistd::Pid>) {
+    if let Some(pid) = pid {
+        process::signal(pid, Signal::SIGKILL);
+    }
+}

@@ -1,0 +1,100 @@
+//! What can happen, and what can be done about it.
+
+use super::{Death, Id, Vital};
+use crate::exit::Status;
+use crate::log::Level;
+use crate::supervisor::settings::Settings;
+
+/// Something happened.
+#[derive(Debug)]
+pub enum Event {
+    /// The compiler made the code of the version that was asked for last; its settings.
+    Compiled {
+        settings: Box<Settings>,
+    },
+    /// It did not; the status and the reason.
+    CompileFailed {
+        status: Status,
+        reason: String,
+    },
+    /// A worker can serve.
+    Ready(Id),
+    /// A worker reached its limit of requests.
+    Spent(Id),
+    /// A worker's last words.
+    LastWords {
+        id: Id,
+        status: Status,
+        text: String,
+    },
+    /// A worker is gone.
+    Ended {
+        id: Id,
+        death: Death,
+    },
+    /// The operator asks to stop (TERM or INT).
+    Stop,
+    /// The operator asks to stop at once (QUIT).
+    Quit,
+    /// The operator asks for a reload (HUP).
+    Reload,
+    /// A watched file changed.
+    Changed,
+    /// One worker more, one fewer (TTIN, TTOU).
+    More,
+    Fewer,
+    /// The operator asks for the executable to be replaced (USR2).
+    Upgrade,
+    /// The new executable can take over, or the reason why it cannot.
+    Answered(Result<(), String>),
+    /// The readings of a health check.
+    Beat(Vec<Vital>),
+    /// Nothing but time has passed.
+    Time,
+}
+
+/// Something is to be done.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Compile the next version; `number` is its name.
+    Compile {
+        number: u32,
+    },
+    KillCompiler,
+    /// Fork a worker of this version.
+    Fork {
+        id: Id,
+        generation: u32,
+    },
+    /// This version is the one that is served from here on.
+    Adopt {
+        generation: u32,
+    },
+    /// Have a worker leave when it is done. `retiring` where others go on serving.
+    Drain {
+        id: Id,
+        retiring: bool,
+    },
+    Kill {
+        id: Id,
+    },
+    /// Every worker is ready for the first time.
+    Announce,
+    /// Say to whoever asks that no more connections should be sent here.
+    Withdraw,
+    /// No more connections are to be taken.
+    CloseListeners,
+    /// Ask the new executable whether it can take over.
+    AskSuccessor,
+    KillSuccessor,
+    /// Become the new executable.
+    Execute,
+    Log {
+        level: Level,
+        text: String,
+    },
+    /// Everything has ended; the reason, where it was not the operator's wish.
+    Exit {
+        failure: Option<(Status, String)>,
+    },
+}

@@ -1,0 +1,129 @@
+//! What of the state goes over to the executable that replaces this one.
+
+use super::upgrade::Upgrade;
+use super::worker::Pulse;
+use super::{Id, Mode, Policy, Reason, Reload, Room, State, Worker};
+use crate::log::Level;
+use crate::supervisor::policy::Action;
+use crate::supervisor::settings::Settings;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Where an inherited worker stands, in times that mean the same in another process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Starting {
+        age: Duration,
+    },
+    /// It serves.
+    Ready {
+        age: Duration,
+    },
+    /// It has been told to leave, and has so much time left.
+    Leaving {
+        left: Duration,
+    },
+}
+
+/// A worker that the executable before this one forked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inherited {
+    pub id: Id,
+    pub pid: i32,
+    pub seat: usize,
+    pub generation: u32,
+    pub standing: Standing,
+}
+
+impl Policy {
+    /// The version that is served, how many workers there should be, and all that there are.
+    pub fn bequeath(&self, now: Instant) -> (u32, usize, Vec<Inherited>) {
+        let workers = self.workers.iter().map(|(id, worker)| Inherited {
+            id: *id,
+            pid: worker.pid,
+            seat: worker.seat,
+            generation: worker.generation,
+            standing: worker.standing(now),
+        });
+        let served = self.reload.proven();
+        let served = served.unwrap_or(self.reload.wanted_generation());
+        (served, self.wanted, workers.collect())
+    }
+
+    /// The state of an executable that takes over, and the first thing to do: a new version of
+    /// everything is made ready, as for a reload.
+    pub fn inherit(
+        settings: Settings,
+        room: Room,
+        (served, wanted, workers): (u32, usize, Vec<Inherited>),
+        now: Instant,
+        random: Box<dyn FnMut() -> u64>,
+    ) -> (Policy, Vec<Action>) {
+        let next_id = workers.iter().map(|worker| worker.id.0 + 1).max();
+        let workers: BTreeMap<Id, Worker> = workers
+            .iter()
+            .map(|worker| (worker.id, worker.arrive(now)))
+            .collect();
+        let mut policy = Policy {
+            settings,
+            mode: Mode::Serving,
+            wanted: wanted.clamp(1, room.most),
+            most: room.most,
+            slots: room.slots,
+            workers,
+            seats: Vec::new(),
+            next_id: next_id.unwrap_or(0),
+            reload: Reload::serving(served),
+            upgrade: Upgrade::None,
+            served: true,
+            random,
+            actions: Vec::new(),
+        };
+        let text = "The executable was replaced: replacing the workers";
+        policy.log(Level::Info, text.to_owned());
+        policy.compile();
+        let actions = std::mem::take(&mut policy.actions);
+        (policy, actions)
+    }
+}
+
+impl Worker {
+    fn standing(&self, now: Instant) -> Standing {
+        let age = |since: &Instant| now.saturating_duration_since(*since);
+        match &self.state {
+            State::Starting { since } => Standing::Starting { age: age(since) },
+            State::Ready { since } | State::Stale { since, .. } => {
+                Standing::Ready { age: age(since) }
+            }
+            State::Leaving { deadline, .. } => Standing::Leaving {
+                left: deadline.saturating_duration_since(now),
+            },
+            State::Killed { .. } => Standing::Leaving {
+                left: Duration::ZERO,
+            },
+        }
+    }
+}
+
+impl Inherited {
+    fn arrive(&self, now: Instant) -> Worker {
+        let since = |age: Duration| now.checked_sub(age).unwrap_or(now);
+        let state = match self.standing {
+            Standing::Starting { age } => State::Starting { since: since(age) },
+            Standing::Ready { age } => State::Ready { since: since(age) },
+            Standing::Leaving { left } => State::Leaving {
+                deadline: now + left,
+                reason: Reason::Reload,
+            },
+        };
+        Worker {
+            pid: self.pid,
+            seat: self.seat,
+            generation: self.generation,
+            state,
+            pulse: Pulse::new(now),
+            due: None,
+            last_words: None,
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Why a worker is ended by us, and how the log says so.
+
+use crate::log::Level;
+use std::fmt;
+use std::time::Duration;
+
+/// Why a worker is replaced or ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It reached its limit of requests.
+    Requests,
+    /// It reached its limit of memory, in bytes.
+    Memory(u64),
+    /// It reached its age.
+    Age,
+    /// Its serving loop was silent for so long; what it was answering.
+    Hung {
+        silent: Duration,
+        answering: String,
+    },
+    Reload,
+    ScaleDown,
+    Shutdown,
+    /// It did not get ready in time.
+    Startup(Duration),
+    /// It was still busy when its time to drain was over; why it had to leave.
+    Drain(Box<Reason>),
+    /// Room was needed for one that serves; why it had to leave.
+    Room(Box<Reason>),
+}
+
+impl Reason {
+    /// Whether this is wear, which is dealt with one worker after the other.
+    pub fn is_recycling(&self) -> bool {
+        matches!(self, Reason::Requests | Reason::Memory(_) | Reason::Age)
+    }
+
+    /// How serious the end of a worker for this reason is.
+    pub fn level(&self) -> Level {
+        match self {
+            Reason::Hung { .. } | Reason::Startup(_) => Level::Error,
+            Reason::Drain(_) | Reason::Room(_) => Level::Warning,
+            _ => Level::Info,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Requests => write!(f, "recycled after its requests (--limit-max-requests)"),
+            Reason::Memory(bytes) => {
+                let mebibytes = bytes >> 20;
+                write!(
+                    f,
+                    "recycled for its memory of {mebibytes} MiB (--max-worker-rss)"
+                )
+            }
+            Reason::Age => write!(f, "recycled for its age (--max-worker-lifetime)"),
+            Reason::Hung { silent, answering } => {
+                write!(f, "hung, silent for {:.1} s", silent.as_secs_f64())?;
+                match answering.as_str() {
+                    "" => write!(f, " (--timeout-worker-healthcheck)"),
+                    request => write!(f, ", answering {request:?} (--timeout-worker-healthcheck)"),
+                }
+            }
+            Reason::Reload => write!(f, "replaced by a reload"),
+            Reason::ScaleDown => write!(f, "one worker fewer was asked for"),
+            Reason::Shutdown => write!(f, "shutdown"),
+            Reason::Startup(limit) => {
+                let limit = limit.as_secs_f64();
+                write!(f, "not ready within {limit} s (--timeout-worker-startup)")
+            }
+            Reason::Drain(reason) => write!(
+                f,
+                "{reason}; killed, still busy after --timeout-graceful-shutdown"
+            ),
+            Reason::Room(reason) => write!(
+                f,
+                "{reason}; killed while it drained, too many workers are leaving"
+            ),
+        }
+    }
+}

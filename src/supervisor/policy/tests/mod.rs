@@ -1,0 +1,288 @@
+//! A worker's life in microseconds: the policy plays against processes that exist only here.
+
+mod boot;
+mod health;
+mod model;
+mod reload;
+mod replace;
+mod stop;
+mod upgrade;
+
+use super::{Action, Death, Event, Id, Policy, Room, State, Vital};
+use crate::exit::Status;
+use crate::log::Level;
+use crate::supervisor::settings::Settings;
+use crate::sys::process::End;
+use nix::sys::signal::Signal;
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+pub fn settings(workers: usize) -> Settings {
+    Settings {
+        workers: NonZeroUsize::new(workers).unwrap(),
+        graceful_shutdown: 30 * SECOND,
+        shutdown_delay: Duration::ZERO,
+        healthcheck: 5 * SECOND,
+        startup: 60 * SECOND,
+        limit_max_requests: None,
+        limit_max_requests_jitter: 0,
+        max_worker_rss: None,
+        max_worker_lifetime: None,
+        reload: false,
+    }
+}
+
+/// What a process does that the policy asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doing {
+    Starting,
+    Serving,
+    Draining,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Process {
+    pub generation: u32,
+    pub doing: Doing,
+    /// It was killed, and is not reaped yet.
+    pub killed: bool,
+    pub hangs: bool,
+}
+
+/// The policy, and the processes that it thinks there are.
+pub struct World {
+    pub policy: Policy,
+    pub now: Instant,
+    pub processes: BTreeMap<Id, Process>,
+    /// The version that is being compiled.
+    pub compiling: Option<u32>,
+    pub asking: bool,
+    pub settings: Settings,
+    pub logged: Vec<(Level, String)>,
+    pub announced: u32,
+    pub closed: bool,
+    pub withdrawn: bool,
+    pub executed: u32,
+    pub ended: Option<Option<(Status, String)>>,
+    beats: u64,
+}
+
+impl World {
+    pub fn new(settings: Settings) -> World {
+        let room = Room {
+            most: 32,
+            slots: 64,
+        };
+        World::with_room(settings, room)
+    }
+
+    pub fn with_room(settings: Settings, room: Room) -> World {
+        let (policy, actions) = Policy::new(settings.clone(), room, Box::new(|| 250));
+        let mut world = World {
+            policy,
+            now: Instant::now(),
+            processes: BTreeMap::new(),
+            compiling: None,
+            asking: false,
+            settings,
+            logged: Vec::new(),
+            announced: 0,
+            closed: false,
+            withdrawn: false,
+            executed: 0,
+            ended: None,
+            beats: 0,
+        };
+        world.perform(actions);
+        world
+    }
+
+    /// A world in which everybody serves.
+    pub fn serving(settings: Settings) -> World {
+        let mut world = World::new(settings);
+        world.compiled();
+        world.settle();
+        assert_eq!(world.announced, 1);
+        world.logged.clear();
+        world
+    }
+
+    pub fn on(&mut self, event: Event) {
+        let actions = self.policy.on(event, self.now);
+        self.perform(actions);
+    }
+
+    fn perform(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Compile { number } => {
+                    assert_eq!(
+                        self.compiling.replace(number),
+                        None,
+                        "one compiler at a time"
+                    );
+                }
+                Action::Fork { id, generation } => {
+                    let process = Process {
+                        generation,
+                        doing: Doing::Starting,
+                        killed: false,
+                        hangs: false,
+                    };
+                    assert!(
+                        self.processes.insert(id, process).is_none(),
+                        "a name used twice"
+                    );
+                    self.policy.forked(id, 1000 + i32::try_from(id.0).unwrap());
+                }
+                Action::Drain { id, .. } => self.process(id).doing = Doing::Draining,
+                Action::Kill { id } => self.process(id).killed = true,
+                Action::Announce => self.announced += 1,
+                Action::Withdraw => self.withdrawn = true,
+                Action::CloseListeners => self.closed = true,
+                Action::AskSuccessor => {
+                    assert!(!std::mem::replace(&mut self.asking, true), "one at a time");
+                }
+                Action::KillCompiler => assert!(self.compiling.is_some()),
+                Action::KillSuccessor => assert!(self.asking),
+                Action::Execute => self.executed += 1,
+                Action::Adopt { .. } => {}
+                Action::Log { level, text } => self.logged.push((level, text)),
+                Action::Exit { failure } => {
+                    assert_eq!(self.ended.replace(failure), None, "it ends once");
+                }
+            }
+        }
+    }
+
+    fn process(&mut self, id: Id) -> &mut Process {
+        self.processes
+            .get_mut(&id)
+            .expect("a process that was forked and is not reaped")
+    }
+
+    /// The processes that do this, oldest first.
+    pub fn doing(&self, doing: Doing) -> Vec<Id> {
+        let is = |process: &Process| process.doing == doing && !process.killed;
+        let found = self.processes.iter().filter(|(_, process)| is(process));
+        found.map(|(id, _)| *id).collect()
+    }
+
+    pub fn serving_now(&self) -> usize {
+        self.doing(Doing::Serving).len()
+    }
+
+    pub fn generations(&self) -> Vec<u32> {
+        let mut found: Vec<u32> = self.processes.values().map(|p| p.generation).collect();
+        found.dedup();
+        found
+    }
+
+    pub fn compiled(&mut self) {
+        self.compiling.take().expect("a compiler at work");
+        let settings = Box::new(self.settings.clone());
+        self.on(Event::Compiled { settings });
+    }
+
+    pub fn compile_failed(&mut self, reason: &str) {
+        self.compiling.take().expect("a compiler at work");
+        let (status, reason) = (Status::Application, reason.to_owned());
+        self.on(Event::CompileFailed { status, reason });
+    }
+
+    pub fn answered(&mut self, answer: Result<(), String>) {
+        assert!(std::mem::take(&mut self.asking));
+        self.on(Event::Answered(answer));
+    }
+
+    pub fn ready(&mut self, id: Id) {
+        self.process(id).doing = Doing::Serving;
+        self.on(Event::Ready(id));
+    }
+
+    /// The first that is starting gets ready.
+    pub fn one_ready(&mut self) {
+        let id = self.doing(Doing::Starting)[0];
+        self.ready(id);
+    }
+
+    /// A process is gone, and reaped.
+    pub fn ends(&mut self, id: Id, end: End) {
+        self.processes.remove(&id).expect("a process");
+        let death = Death { end, memory: false };
+        self.on(Event::Ended { id, death });
+    }
+
+    pub fn crashes(&mut self, id: Id) {
+        self.ends(id, End::Killed(Signal::SIGSEGV));
+    }
+
+    /// Processes that were killed or drain are gone.
+    pub fn reap(&mut self) {
+        let leaving = self.processes.iter().filter_map(|(id, process)| {
+            let drained = process.doing == Doing::Draining && !process.hangs;
+            match (process.killed, drained) {
+                (true, _) => Some((*id, End::Killed(Signal::SIGKILL))),
+                (false, true) => Some((*id, End::Exited(0))),
+                (false, false) => None,
+            }
+        });
+        for (id, end) in leaving.collect::<Vec<_>>() {
+            if self.ended.is_none() {
+                self.ends(id, end);
+            }
+        }
+    }
+
+    /// Everything that would happen by itself happens.
+    pub fn settle(&mut self) {
+        for _ in 0..1000 {
+            let starting = self.doing(Doing::Starting);
+            if let Some(id) = starting.first() {
+                self.ready(*id);
+            }
+            let before = self.processes.len();
+            self.reap();
+            if self.ended.is_some() || starting.is_empty() && before == self.processes.len() {
+                return;
+            }
+        }
+        panic!("it does not come to rest");
+    }
+
+    /// Time passes, beat by beat; processes that do not hang show that they live.
+    pub fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end && self.ended.is_none() {
+            self.now = end.min(self.now + self.policy.beat_period());
+            self.beats += 1;
+            let beat = |(id, process): (&Id, &Process)| Vital {
+                id: *id,
+                beat: if process.hangs { 1 } else { self.beats + 1 },
+                resident: 0,
+                answering: "GET /slow".to_owned(),
+            };
+            let vitals = self.processes.iter().map(beat).collect();
+            self.on(Event::Beat(vitals));
+        }
+    }
+
+    pub fn hang(&mut self, id: Id) {
+        self.process(id).hangs = true;
+    }
+
+    /// The lines of this level and worse.
+    pub fn said(&self, level: Level) -> Vec<&str> {
+        let lines = self.logged.iter().filter(|(of, _)| *of <= level);
+        lines.map(|(_, text)| text.as_str()).collect()
+    }
+
+    pub fn has_said(&self, text: &str) -> bool {
+        self.said(Level::Info)
+            .iter()
+            .any(|line| line.contains(text))
+    }
+}

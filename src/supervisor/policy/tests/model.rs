@@ -1,0 +1,270 @@
+//! Thousands of random orders of events, and what must hold in all of them.
+
+use super::*;
+use std::collections::BTreeSet;
+
+/// A generator of numbers that always come in the same order (xorshift, Marsaglia 2003).
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % sides as u64).unwrap()
+    }
+
+    fn pick(&mut self, ids: &[Id]) -> Option<Id> {
+        (!ids.is_empty()).then(|| ids[self.roll(ids.len())])
+    }
+}
+
+struct Game {
+    world: World,
+    dice: Dice,
+    /// How many workers the operator wants.
+    wanted: usize,
+    /// Whether workers that served die, and hang.
+    crashes: bool,
+    /// What was done, for the message of a failure.
+    moves: Vec<usize>,
+}
+
+/// Puts moves into words only where somebody reads them.
+struct Story<'a>(&'a [usize]);
+
+impl std::fmt::Display for Story<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "after the moves {:?}", self.0)
+    }
+}
+
+impl Game {
+    fn new(seed: u64, crashes: bool) -> Game {
+        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let workers = 1 + dice.roll(12);
+        let mut chosen = settings(workers);
+        if dice.roll(2) == 0 {
+            chosen.max_worker_lifetime = Some(20 * SECOND);
+        }
+        if dice.roll(3) == 0 {
+            chosen.shutdown_delay = 3 * SECOND;
+        }
+        let mut world = World::new(chosen);
+        world.compiled();
+        world.settle();
+        Game {
+            world,
+            dice,
+            wanted: workers,
+            crashes,
+            moves: Vec::new(),
+        }
+    }
+
+    /// One thing happens that can happen.
+    fn play(&mut self) {
+        let kind = self.dice.roll(if self.crashes { 19 } else { 16 });
+        self.moves.push(kind);
+        let before = self.seats_served();
+        match kind {
+            0..=3 => self.one_gets_ready(),
+            4..=6 => self.one_leaves(),
+            7 => self.world.on(Event::Reload),
+            8 => self.ends_the_compiler(),
+            9 => self.spends(),
+            10 => self.scale(),
+            11 | 12 => {
+                let millis = self.dice.roll(3000);
+                self.world.pass(Duration::from_millis(millis as u64));
+            }
+            13 => self.hangs(),
+            14 => self.upgrade(),
+            15 => self.fails_to_start(),
+            16 | 17 => self.crashes(),
+            _ => self.world.pass(45 * SECOND),
+        }
+        self.check(&before);
+    }
+
+    fn one_gets_ready(&mut self) {
+        let starting = self.world.doing(Doing::Starting);
+        if let Some(id) = self.dice.pick(&starting) {
+            self.world.ready(id);
+        }
+    }
+
+    fn one_leaves(&mut self) {
+        let leaving = |process: &&Process| process.killed || process.doing == Doing::Draining;
+        let processes = self.world.processes.iter();
+        let ids: Vec<Id> = processes
+            .filter(|(_, p)| leaving(p))
+            .map(|(id, _)| *id)
+            .collect();
+        if let Some(id) = self.dice.pick(&ids) {
+            let end = match self.world.processes[&id].killed {
+                true => End::Killed(Signal::SIGKILL),
+                false => End::Exited(0),
+            };
+            self.world.ends(id, end);
+        }
+    }
+
+    fn ends_the_compiler(&mut self) {
+        if self.world.compiling.is_some() {
+            match self.dice.roll(3) {
+                0 => self.world.compile_failed("broken"),
+                _ => self.world.compiled(),
+            }
+        }
+    }
+
+    fn spends(&mut self) {
+        let serving = self.world.doing(Doing::Serving);
+        if let Some(id) = self.dice.pick(&serving) {
+            self.world.on(Event::Spent(id));
+        }
+    }
+
+    fn scale(&mut self) {
+        if self.dice.roll(2) == 0 {
+            self.wanted = (self.wanted + 1).min(32);
+            self.world.on(Event::More);
+        } else {
+            self.wanted = (self.wanted - 1).max(1);
+            self.world.on(Event::Fewer);
+        }
+    }
+
+    fn hangs(&mut self) {
+        let serving = self.world.doing(Doing::Serving);
+        if let Some(id) = self.dice.pick(&serving).filter(|_| self.crashes) {
+            self.world.hang(id);
+        }
+    }
+
+    fn upgrade(&mut self) {
+        if self.world.asking {
+            self.world.answered(Err("no".to_owned()));
+        } else {
+            self.world.on(Event::Upgrade);
+        }
+    }
+
+    /// A new version is broken: its workers die while the old ones serve.
+    fn fails_to_start(&mut self) {
+        let starting = self.world.doing(Doing::Starting);
+        if let Some(id) = self.dice.pick(&starting) {
+            self.world.crashes(id);
+        }
+    }
+
+    fn crashes(&mut self) {
+        let all: Vec<Id> = self.world.processes.keys().copied().collect();
+        if let Some(id) = self.dice.pick(&all) {
+            self.world.crashes(id);
+        }
+    }
+
+    /// Who serves, and at which seat.
+    fn seats_served(&self) -> Vec<(Id, usize)> {
+        let serving = self.world.doing(Doing::Serving).into_iter();
+        let seat = |id: Id| (id, self.world.policy.workers[&id].seat);
+        serving.map(seat).collect()
+    }
+
+    /// What holds after every move; these served before it.
+    fn check(&self, before: &[(Id, usize)]) {
+        let (world, story) = (&self.world, Story(&self.moves));
+        assert_eq!(world.ended, None, "{story}");
+        assert!(world.processes.len() <= 64, "{story}");
+        assert_eq!(world.processes.len(), world.policy.workers.len(), "{story}");
+        if world.processes.values().any(|process| process.hangs) {
+            // Nobody knows yet that it does not serve.
+            return;
+        }
+        // Who is not there any more died; what else is missing is our own doing.
+        let left = before
+            .iter()
+            .filter(|(id, _)| world.processes.contains_key(id));
+        let seats: BTreeSet<usize> = left.map(|(_, seat)| *seat).collect();
+        let least = seats.len().min(self.wanted);
+        assert!(
+            world.serving_now() >= least,
+            "fewer than {least} serve: {story}"
+        );
+    }
+
+    /// Nothing more happens from outside. Everything must come to rest as it should be.
+    fn rest(&mut self) {
+        for _ in 0..60 {
+            if self.world.compiling.is_some() {
+                self.world.compiled();
+            }
+            if self.world.asking {
+                self.world.answered(Err("no".to_owned()));
+            }
+            self.world.settle();
+            self.world.pass(2 * SECOND);
+        }
+        self.world.settle();
+        let world = &self.world;
+        let story = Story(&self.moves);
+        assert_eq!(world.policy.wanted, self.wanted, "{story}");
+        let serving = world.serving_now();
+        assert!(serving == self.wanted, "{serving} {story}");
+        let generation = world.policy.reload.wanted_generation();
+        assert_eq!(world.generations(), [generation], "{story}");
+    }
+
+    fn end(&mut self) {
+        self.world.reap();
+        self.world.on(Event::Stop);
+        self.world.on(Event::Reload);
+        for round in 0..100 {
+            if self.world.compiling.is_some() {
+                self.world.compile_failed("killed");
+            }
+            if self.world.ended.is_none() && self.world.asking {
+                self.world.answered(Err("killed".to_owned()));
+            }
+            if self.world.ended.is_none() {
+                self.world.pass(SECOND);
+            }
+            // Nothing is unkillable here: what was killed is reaped before long.
+            let reaps = round % 5 == 0 || self.dice.roll(2) == 0;
+            if self.world.ended.is_none() && reaps {
+                self.world.reap();
+            }
+        }
+        let story = Story(&self.moves);
+        assert_eq!(self.world.ended, Some(None), "{story}");
+        assert_eq!(
+            self.world.processes.len(),
+            0,
+            "everybody is reaped: {story}"
+        );
+    }
+}
+
+#[test]
+fn whatever_happens_it_comes_to_rest_with_all_workers_of_one_version() {
+    for seed in 1..=2000 {
+        let mut game = Game::new(seed, seed % 2 == 0);
+        for _ in 0..60 {
+            game.play();
+        }
+        game.rest();
+    }
+}
+
+#[test]
+fn whenever_it_is_told_to_stop_it_ends_with_everybody_reaped() {
+    for seed in 1..=2000 {
+        let mut game = Game::new(seed, seed % 2 == 0);
+        for _ in 0..game.dice.roll(60) {
+            game.play();
+        }
+        game.end();
+    }
+}

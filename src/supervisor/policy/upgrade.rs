@@ -1,0 +1,107 @@
+//! Another executable in place of this one: it is asked first whether it can, and only then takes
+//! over.
+
+use super::{Action, Policy};
+use crate::log::Level;
+use std::time::{Duration, Instant};
+
+/// How long the new executable may take to answer: longer than the compiler needs for the largest
+/// component that was seen (40 MB, 15 s on two processors).
+const PATIENCE: Duration = Duration::from_secs(120);
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Upgrade {
+    #[default]
+    None,
+    /// To be begun when the compiler has ended.
+    Asked,
+    /// The new executable is being asked.
+    Asking { deadline: Instant },
+    /// It did not answer, and was killed.
+    GivenUp,
+    /// It is to take over.
+    Executing,
+}
+
+impl Upgrade {
+    /// Whether the new executable is being asked or takes over.
+    pub fn is_under_way(self) -> bool {
+        !matches!(self, Upgrade::None | Upgrade::Asked)
+    }
+
+    /// Whether there is a process that is being asked.
+    pub fn has_process(self) -> bool {
+        matches!(self, Upgrade::Asking { .. } | Upgrade::GivenUp)
+    }
+
+    pub fn until(self) -> Option<Instant> {
+        match self {
+            Upgrade::Asking { deadline } => Some(deadline),
+            _ => None,
+        }
+    }
+}
+
+impl Policy {
+    pub(super) fn upgrade(&mut self, now: Instant) {
+        if self.mode != super::Mode::Serving || self.upgrade != Upgrade::None {
+            let text = "Not replacing the executable: it can be done one at a time, while serving";
+            self.log(Level::Warning, text.to_owned());
+        } else if self.reload.is_compiling() {
+            self.upgrade = Upgrade::Asked;
+        } else {
+            self.ask(now);
+        }
+    }
+
+    /// The compiler has ended: nothing is in the way of what was asked for meanwhile.
+    pub(super) fn begin_upgrade_that_waited(&mut self, now: Instant) {
+        if self.upgrade == Upgrade::Asked {
+            self.ask(now);
+        }
+    }
+
+    fn ask(&mut self, now: Instant) {
+        let text = "Replacing the executable: asking the new one whether it can";
+        self.log(Level::Info, text.to_owned());
+        let deadline = now + PATIENCE;
+        self.upgrade = Upgrade::Asking { deadline };
+        self.actions.push(Action::AskSuccessor);
+    }
+
+    /// The new executable answered, or could not.
+    pub(super) fn answered(&mut self, answer: Result<(), String>) {
+        match answer {
+            Ok(()) if self.mode == super::Mode::Serving => {
+                self.upgrade = Upgrade::Executing;
+                self.actions.push(Action::Execute);
+            }
+            Ok(()) => self.upgrade = Upgrade::None,
+            Err(why) => {
+                let given_up = self.upgrade == Upgrade::GivenUp;
+                self.upgrade = Upgrade::None;
+                if !self.mode.changes() {
+                    return;
+                }
+                let why = if given_up {
+                    format!("it gave no answer within {} s", PATIENCE.as_secs())
+                } else {
+                    why
+                };
+                let text =
+                    format!("The executable is not replaced, and this one goes on serving: {why}");
+                self.log(Level::Error, text);
+                if self.reload.take_again() {
+                    self.compile();
+                }
+            }
+        }
+    }
+
+    pub(super) fn give_up_asking(&mut self, now: Instant) {
+        if self.upgrade.until().is_some_and(|until| until <= now) {
+            self.upgrade = Upgrade::GivenUp;
+            self.actions.push(Action::KillSuccessor);
+        }
+    }
+}
