@@ -10,6 +10,9 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// A worker that lived this long did not die of its start.
 const STABLE: Duration = Duration::from_secs(20);
 
+/// A worker that lived this long has served: its seat is not left empty for longer than that.
+const SERVED: Duration = Duration::from_secs(1);
+
 /// The deaths at one seat.
 #[derive(Clone, Debug, Default)]
 pub struct Backoff {
@@ -24,10 +27,12 @@ impl Backoff {
         self.until = match self.deaths {
             0 | 1 => None,
             deaths => {
-                let doubled = FIRST.saturating_mul(1 << (deaths - 2).min(16)).min(LONGEST);
+                let longest = if lived >= SERVED { lived } else { LONGEST };
+                let doubled = FIRST.saturating_mul(1 << (deaths - 2).min(16));
                 // Between three and five quarters of it.
                 let jitter = 750 + u32::try_from(random % 501).unwrap_or(0);
-                Some(now + doubled * jitter / 1000)
+                let wait = doubled.min(longest).min(LONGEST) * jitter / 1000;
+                Some(now + wait)
             }
         };
     }
@@ -72,5 +77,17 @@ mod tests {
         assert!(backoff.waits_until(now).is_some());
         backoff.died(STABLE, now, 0);
         assert_eq!(backoff.waits_until(now), None);
+    }
+
+    #[test]
+    fn a_seat_whose_worker_served_is_not_empty_for_longer_than_that() {
+        let now = Instant::now();
+        let mut backoff = Backoff::default();
+        let lived = Duration::from_secs(2);
+        for _ in 0..20 {
+            backoff.died(lived, now, 500);
+            let until = backoff.waits_until(now).unwrap_or(now);
+            assert!(until - now <= lived * 5 / 4);
+        }
     }
 }

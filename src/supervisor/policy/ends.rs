@@ -91,6 +91,7 @@ impl Policy {
     fn died(&mut self, worker: &Worker, how: &str, lived: Duration, now: Instant) {
         let mut text = format!("Child process [{}] died: {how}", worker.pid);
         let random = (self.random)();
+        self.last_death = Some(now);
         let seat = self
             .seats
             .get_mut(worker.seat)

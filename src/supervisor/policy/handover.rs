@@ -72,6 +72,7 @@ impl Policy {
             slots: room.slots,
             workers,
             seats: Vec::new(),
+            last_death: None,
             next_id: next_id.unwrap_or(0),
             reload: Reload::serving(served),
             upgrade: Upgrade::None,

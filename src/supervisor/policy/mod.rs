@@ -51,6 +51,7 @@ pub struct Policy {
     workers: BTreeMap<Id, Worker>,
     /// The deaths at each seat: a seat is one of the workers that there should be.
     seats: Vec<Backoff>,
+    last_death: Option<Instant>,
     next_id: u64,
     reload: Reload,
     upgrade: Upgrade,
@@ -75,6 +76,7 @@ impl Policy {
             mode: Mode::Booting,
             workers: BTreeMap::new(),
             seats: Vec::new(),
+            last_death: None,
             next_id: 0,
             reload: Reload::default(),
             upgrade: Upgrade::None,
@@ -131,7 +133,8 @@ impl Policy {
             };
             Some(deadline)
         });
-        let retries = self.seats.iter().filter_map(|seat| seat.waits_until(now));
+        let seats = 0..self.seats.len();
+        let retries = seats.filter_map(|seat| self.waits_until(seat, now));
         let once = self.mode.until().into_iter().chain(self.upgrade.until());
         deadlines.chain(retries).chain(once).min()
     }

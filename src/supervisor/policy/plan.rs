@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 /// A worker counts its own time to drain too, and ends by itself first.
 const DRAIN_SLACK: Duration = Duration::from_millis(250);
 
+/// Where nobody serves at all, somebody tries this long after the last death.
+const DESERTED: Duration = Duration::from_secs(1);
+
 impl Policy {
     /// Brings the workers one step closer to what is wanted.
     pub(super) fn plan(&mut self, now: Instant) {
@@ -79,7 +82,8 @@ impl Policy {
     fn fork_missing(&mut self, now: Instant) {
         for seat in 0..self.wanted {
             let starts = self.at(seat).any(Worker::is_starting);
-            if starts || self.is_held(seat) || self.seats[seat].waits_until(now).is_some() {
+            let waits = self.waits_until(seat, now);
+            if starts || self.is_held(seat) || waits.is_some() {
                 continue;
             }
             let serves = self.at(seat).any(Worker::serves);
@@ -93,6 +97,19 @@ impl Policy {
             }
             self.fork(seat, self.version_for(serves), now);
         }
+    }
+
+    /// When somebody may be forked for a seat, where that is not now: where nobody serves or is about
+    /// to, one is not left to wait for long.
+    pub(super) fn waits_until(&self, seat: usize, now: Instant) -> Option<Instant> {
+        let until = self.seats[seat].waits_until(now)?;
+        let mut workers = self.workers.values();
+        let deserted = !workers.any(|worker| worker.serves() || worker.is_starting());
+        let until = match self.last_death {
+            Some(death) if deserted => until.min(death + DESERTED),
+            _ => until,
+        };
+        (until > now).then_some(until)
     }
 
     /// A version that is not proven yet is tried where another goes on serving; a seat that nobody

@@ -39,6 +39,20 @@ fn one_that_keeps_dying_is_replaced_later_and_later_and_the_others_are_let_be() 
 }
 
 #[test]
+fn where_all_keep_dying_one_tries_every_second() {
+    let mut world = World::serving(settings(4));
+    let mut forks = 0;
+    for tick in 0..1200 {
+        for id in world.processes.keys().copied().collect::<Vec<_>>() {
+            forks += usize::from(tick >= 600);
+            world.crashes(id);
+        }
+        world.pass(Duration::from_millis(100));
+    }
+    assert!((30..80).contains(&forks), "{forks} forks in a minute");
+}
+
+#[test]
 fn a_worker_that_leaves_uncalled_is_replaced() {
     let mut world = World::serving(settings(1));
     let id = world.doing(Doing::Serving)[0];
