@@ -38,7 +38,10 @@ fn main() {
     let status = match run() {
         Ok(status) => status,
         Err(error) => {
-            log::last_words(&format!("wasmserve: {error:#}"));
+            let text = format!("{error:#}");
+            // One line, whatever its parts were written for.
+            let words: Vec<&str> = text.split_whitespace().collect();
+            log::last_words(&format!("wasmserve: {}", words.join(" ")));
             exit::status_of(&error)
         }
     };

@@ -27,6 +27,7 @@ pub enum Phase {
 pub struct Activity {
     phase: Cell<Phase>,
     http_1_0: Cell<bool>,
+    answered: Cell<bool>,
 }
 
 impl Activity {
@@ -34,6 +35,7 @@ impl Activity {
         Activity {
             phase: Cell::new(Phase::Idle { since: now }),
             http_1_0: Cell::new(false),
+            answered: Cell::new(false),
         }
     }
 
@@ -48,6 +50,12 @@ impl Activity {
 
     pub fn is_http_1_0(&self) -> bool {
         self.http_1_0.get()
+    }
+
+    /// Whether there was an answer since the last sign of the client, so that some of it may still be
+    /// on its way.
+    pub fn has_answered(&self) -> bool {
+        self.answered.get() && matches!(self.phase.get(), Phase::Idle { .. })
     }
 
     pub fn received(&self) {
@@ -68,6 +76,7 @@ impl Activity {
     }
 
     pub fn request_ended(&self) {
+        self.answered.set(true);
         self.phase.set(match self.phase.get() {
             Phase::Busy { requests } if requests > 1 => Phase::Busy {
                 requests: requests - 1,
@@ -103,6 +112,10 @@ pub fn judge(
             return Verdict::Wait {
                 until: now + settings.keep_alive,
             };
+        }
+        // Where everybody leaves, nobody waits for the rest of a head.
+        Phase::Head { .. } if leaving.is_some_and(|(_, moment)| moment.is_zero()) => {
+            return Verdict::Close;
         }
         Phase::Head { since } => (since + settings.header, Verdict::HeaderTimeout),
         Phase::Idle { since } => {

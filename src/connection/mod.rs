@@ -18,11 +18,14 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use stream::Stream;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::time::sleep_until;
+use tokio::time::{sleep_until, timeout};
+
+/// How long the last answer may take to leave when its connection is closed.
+const LAST_BYTES: Duration = Duration::from_secs(5);
 
 /// What all connections of one worker share.
 pub struct Connections {
@@ -86,8 +89,10 @@ impl Connections {
                 Verdict::Wait { until } => until,
                 Verdict::HeaderTimeout => return Ended::HeaderTimeout,
                 Verdict::Close => {
-                    connection.as_mut().graceful_shutdown();
-                    let _ = connection.as_mut().await;
+                    if activity.has_answered() {
+                        connection.as_mut().graceful_shutdown();
+                        let _ = timeout(LAST_BYTES, connection.as_mut()).await;
+                    }
                     return Ended::Properly;
                 }
             };

@@ -49,6 +49,9 @@ impl Anatomy {
         if binary.is_empty() {
             bail!("the file is empty; give a WebAssembly component");
         }
+        if !binary.starts_with(b"\0asm") {
+            bail!("it is no WebAssembly, neither binary nor text; name the component's .wasm file");
+        }
         if !Parser::is_component(binary) && Parser::is_core_wasm(binary) {
             bail!(
                 "it is a core module, not a component; make a component of it with \

@@ -5,6 +5,7 @@ use super::anatomy::Anatomy;
 use super::cache::{self, Cache};
 use super::code;
 use super::engine::{self, Limits, Plan, Target};
+use super::handler::Handler;
 use super::linker;
 use super::source::Source;
 use super::state::{Capabilities, State};
@@ -119,15 +120,14 @@ impl Order {
         };
         let engine = engine::serving(plan, limits)?;
         let component = code::component(&engine, &code)?;
-        let pre = linker::linker(&engine, plan.target)?.instantiate_pre(&component)?;
+        let handler = Handler::link(plan.target, &component)?;
         let mut store = Store::new(&engine, State::new(&self.capabilities, self.limits));
         store.limiter(State::memory_limit);
         store.set_epoch_deadline(u64::MAX >> 1);
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?
-            .block_on(pre.instantiate_async(&mut store))
-            .map_err(anyhow::Error::from)
+            .block_on(handler.try_instance(store))
             .context("no instance can be made of it")?;
         Ok(Compiled { code, plan })
     }

@@ -9,6 +9,7 @@ mod code;
 mod compile;
 mod engine;
 mod failure;
+mod handler;
 mod inspect;
 mod limits;
 mod linker;
@@ -26,18 +27,16 @@ pub use failure::Failure;
 pub use inspect::inspect;
 pub use state::Capabilities;
 
-use anatomy::World;
 use anyhow::Result;
 use call::{HeadSlot, Running};
+use handler::Handler;
 use state::State;
 use std::future::poll_fn;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use ticker::Ticker;
-use wasmtime::{Engine, Store};
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
-use wasmtime_wasi_http::p3::bindings::ServicePre;
+use wasmtime::{Engine, Store, UpdateDeadline};
 
 /// The head of a guest's response, and its body.
 pub type Response = http::Response<GuestBody>;
@@ -51,11 +50,6 @@ pub struct Guest {
     ticker: Arc<Ticker>,
 }
 
-enum Handler {
-    P2(ProxyPre<State>),
-    P3(ServicePre<State>),
-}
-
 impl Guest {
     /// Maps code that the compiler has checked.
     pub fn load(
@@ -66,11 +60,7 @@ impl Guest {
     ) -> Result<Guest> {
         let engine = engine::serving(plan, limits)?;
         let component = code::component(&engine, code)?;
-        let pre = linker::linker(&engine, plan.target)?.instantiate_pre(&component)?;
-        let handler = match plan.target.world {
-            World::P2 => Handler::P2(ProxyPre::new(pre)?),
-            World::P3 => Handler::P3(ServicePre::new(pre)?),
-        };
+        let handler = Handler::link(plan.target, &component)?;
         let ticker = Arc::new(Ticker::start(&engine)?);
         Ok(Guest {
             engine,
@@ -101,7 +91,12 @@ impl Guest {
         let mut store = Store::new(&self.engine, State::new(&self.capabilities, self.limits));
         store.limiter(State::memory_limit);
         store.set_epoch_deadline(1);
-        store.epoch_deadline_async_yield_and_update(1);
+        // The runtime's own way to yield lets it look after sockets and timers before it goes on with
+        // this guest; a bare wake-up would not.
+        store.epoch_deadline_callback(|_| {
+            let others_first = Box::pin(tokio::task::yield_now());
+            Ok(UpdateDeadline::YieldCustom(1, others_first))
+        });
         store
     }
 }

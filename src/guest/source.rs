@@ -2,7 +2,7 @@
 //! found here, before anything is compiled.
 
 use super::anatomy::Anatomy;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use std::path::Path;
 use wasmtime::{Engine, Precompiled};
 
@@ -28,7 +28,7 @@ impl Source {
         }
         let binary = if is_text(&bytes) {
             wat::parse_bytes(&bytes)
-                .context("it is not valid WebAssembly text")?
+                .map_err(|error| invalid_text(&error))?
                 .into_owned()
         } else {
             bytes
@@ -47,6 +47,17 @@ fn bytes_of(path: &Path) -> Result<Vec<u8>> {
         bail!("it is not a file");
     }
     std::fs::read(path).context("cannot be read")
+}
+
+/// What is wrong and where, without the excerpt that takes several lines.
+fn invalid_text(error: &wat::Error) -> anyhow::Error {
+    let text = error.to_string();
+    let mut lines = text.lines().map(str::trim);
+    let what = lines.next().unwrap_or_default();
+    let place = lines
+        .find_map(|line| line.strip_prefix("--> <anon>:"))
+        .unwrap_or("?");
+    anyhow!("it is not valid WebAssembly text: {what} (line:column {place})")
 }
 
 /// WebAssembly text begins with a parenthesis or a comment, a binary with a zero byte.

@@ -19,7 +19,7 @@ fn a_component_is_described() {
     for line in [
         "targets wasi:http/proxy@0.2, served as WASI 0.2",
         "  wasi:http/incoming-handler@0.2.0",
-        "wasi:http/types@0.2.0    offered",
+        "wasi:http/types@0.2.0  offered",
     ] {
         assert!(text.contains(line), "no `{line}` in:\n{text}");
     }
