@@ -3,6 +3,7 @@
 use http::Version;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 
 /// How long a connection may stay in a phase.
 #[derive(Clone, Debug)]
@@ -28,6 +29,7 @@ pub struct Activity {
     phase: Cell<Phase>,
     http_1_0: Cell<bool>,
     answered: Cell<bool>,
+    rested: Notify,
 }
 
 impl Activity {
@@ -36,6 +38,7 @@ impl Activity {
             phase: Cell::new(Phase::Idle { since: now }),
             http_1_0: Cell::new(false),
             answered: Cell::new(false),
+            rested: Notify::new(),
         }
     }
 
@@ -58,6 +61,11 @@ impl Activity {
         self.answered.get() && matches!(self.phase.get(), Phase::Idle { .. })
     }
 
+    /// Resolves when an answer has ended since this was asked last.
+    pub async fn rests(&self) {
+        self.rested.notified().await;
+    }
+
     pub fn received(&self) {
         if let Phase::Idle { .. } = self.phase.get() {
             self.phase.set(Phase::Head {
@@ -77,6 +85,7 @@ impl Activity {
 
     pub fn request_ended(&self) {
         self.answered.set(true);
+        self.rested.notify_one();
         self.phase.set(match self.phase.get() {
             Phase::Busy { requests } if requests > 1 => Phase::Busy {
                 requests: requests - 1,

@@ -103,6 +103,7 @@ impl Connections {
                     return if in_a_body { Ended::InABody } else { Ended::Properly };
                 }
                 () = sleep_until(until.into()) => {}
+                () = activity.rests(), if leaving.is_some() => {}
                 () = self.departure.wait(), if leaving.is_none() => {
                     leaving = self.departure.begun();
                 }
