@@ -97,6 +97,11 @@ impl Slot {
         self.connections.load(Relaxed)
     }
 
+    /// Connections that were ever open, of all workers that had this slot.
+    pub fn connections_total(&self) -> u64 {
+        self.connections_total.load(Relaxed)
+    }
+
     pub fn request_began(&self) {
         self.in_flight.fetch_add(1, Relaxed);
     }

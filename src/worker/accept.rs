@@ -2,22 +2,25 @@
 //! there are no descriptors for them.
 
 use super::balance::{self, Load};
-use crate::scoreboard::{Phase, Scoreboard};
+use crate::scoreboard::{Phase, Scoreboard, Slot};
 use crate::sys::clock;
 use crate::warning;
+use anyhow::Result;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 /// How long a connection is left to siblings, one timer tick at a time, before it is taken anyway.
 const COURTESY: Duration = Duration::from_millis(1);
-const MOST_COURTESIES: u32 = 4;
+const MOST_COURTESIES: u32 = 20;
 
-/// After a courtesy in vain, siblings are not waited for during this time: one of them may hang.
-const NO_COURTESY: Duration = Duration::from_millis(200);
+/// A sibling that was left a connection in vain is not counted on during this time.
+const DISTRUST_MS: u64 = 250;
 
 /// A sibling that has been silent for this long is not expected to take anything.
 const SILENT_MS: u64 = 2500;
@@ -28,76 +31,95 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// One listener, as this worker sees it.
 pub struct Acceptor {
     listener: TcpListener,
+    /// Tells when a connection waits, which a listener of the runtime tells only by taking it.
+    arrivals: TcpStream,
     scoreboard: Rc<Scoreboard>,
     slot: usize,
-    no_courtesy_until_ms: u64,
+    /// Until when each sibling is not counted on, by slot.
+    distrusted_until_ms: Vec<u64>,
     paused: bool,
 }
 
 impl Acceptor {
-    pub fn new(listener: TcpListener, scoreboard: Rc<Scoreboard>, slot: usize) -> Acceptor {
-        Acceptor {
+    pub fn new(listener: TcpListener, scoreboard: Rc<Scoreboard>, slot: usize) -> Result<Acceptor> {
+        let descriptor = OwnedFd::from(listener.try_clone()?);
+        Ok(Acceptor {
             listener,
+            arrivals: TcpStream::from_std(descriptor.into())?,
+            distrusted_until_ms: vec![0; scoreboard.slots().len()],
             scoreboard,
             slot,
-            no_courtesy_until_ms: 0,
             paused: false,
-        }
+        })
     }
 
     /// The next connection that is this worker's to serve.
     pub async fn next(&mut self) -> (TcpStream, SocketAddr) {
         loop {
-            self.give_way().await;
-            match self.listener.accept().await {
+            match self.try_next().await {
                 Ok(accepted) => {
                     self.paused = false;
                     return accepted;
                 }
-                Err(error) if is_about_the_client(&error) => {}
+                // A sibling took it, or the client gave up before it was accepted (accept(2)).
+                Err(error) if is_passing(&error) => {}
                 Err(error) => self.pause(&error).await,
             }
         }
     }
 
-    /// Waits while a sibling should take what is in the backlog, but not for long.
+    async fn try_next(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        self.arrivals.readable().await?;
+        self.give_way().await;
+        let accept = || self.listener.accept();
+        let (socket, client) = self.arrivals.try_io(Interest::READABLE, accept)?;
+        socket.set_nonblocking(true)?;
+        Ok((TcpStream::from_std(socket)?, client))
+    }
+
+    /// Waits while a sibling should take what is in the backlog, but not for long. A machine that is
+    /// short of processors makes the ticks longer, and so the wait.
     async fn give_way(&mut self) {
-        if clock::now_ms() < self.no_courtesy_until_ms {
-            return;
-        }
-        for _ in 0..MOST_COURTESIES {
-            if self.is_ours() {
+        let mut taken = self.taken();
+        let mut courtesies = 0;
+        while courtesies < MOST_COURTESIES {
+            if self.preferred().is_empty() {
                 return;
             }
             sleep(COURTESY).await;
+            courtesies += 1;
+            if self.taken() != taken {
+                taken = self.taken();
+                courtesies = 0;
+            }
         }
-        if !self.is_ours() {
-            self.no_courtesy_until_ms = clock::now_ms() + NO_COURTESY.as_millis() as u64;
+        let until = clock::now_ms() + DISTRUST_MS;
+        for index in self.preferred() {
+            self.distrusted_until_ms[index] = until;
         }
     }
 
-    fn is_ours(&self) -> bool {
+    /// The siblings that should take the next connection rather than this worker.
+    fn preferred(&self) -> Vec<usize> {
         let now = clock::now_ms();
-        let siblings = self
-            .scoreboard
-            .slots()
-            .iter()
-            .enumerate()
+        let mine = load(self.scoreboard.slot(self.slot));
+        let siblings = self.scoreboard.slots().iter().enumerate();
+        siblings
             .filter(|(index, slot)| {
                 *index != self.slot
                     && slot.phase() == Phase::Ready
+                    && now >= self.distrusted_until_ms[*index]
                     && now.saturating_sub(slot.heartbeat_ms()) < SILENT_MS
+                    && balance::leaves(mine, load(slot))
             })
-            .map(|(_, slot)| Load {
-                connections: slot.connections(),
-                in_flight: slot.in_flight(),
-            });
-        let mine = self.scoreboard.slot(self.slot);
-        let mine = Load {
-            connections: mine.connections(),
-            in_flight: mine.in_flight(),
-        };
-        balance::takes(mine, siblings)
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// How many connections all siblings have taken so far.
+    fn taken(&self) -> u64 {
+        let slots = self.scoreboard.slots().iter();
+        slots.fold(0, |sum, slot| sum.wrapping_add(slot.connections_total()))
     }
 
     /// Descriptors or memory ran out (EMFILE, ENFILE, ENOBUFS, ENOMEM): what is open goes on, and
@@ -111,11 +133,18 @@ impl Acceptor {
     }
 }
 
-/// The client gave up before it was accepted: nothing that a pause would mend (accept(2)).
-fn is_about_the_client(error: &io::Error) -> bool {
+fn load(slot: &Slot) -> Load {
+    Load {
+        connections: slot.connections(),
+        in_flight: slot.in_flight(),
+    }
+}
+
+fn is_passing(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::ConnectionAborted
+        io::ErrorKind::WouldBlock
+            | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionRefused
             | io::ErrorKind::Interrupted

@@ -76,8 +76,7 @@ impl Worker {
         let open = Rc::new(Open::new(slot.clone()));
         let mut acceptors = Vec::new();
         for listener in self.listeners {
-            let listener = tokio::net::TcpListener::from_std(listener)?;
-            let acceptor = Acceptor::new(listener, self.scoreboard.clone(), self.slot);
+            let acceptor = Acceptor::new(listener, self.scoreboard.clone(), self.slot)?;
             acceptors.push(spawn_local(accept(
                 acceptor,
                 connections.clone(),

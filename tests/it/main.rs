@@ -3,6 +3,8 @@
 mod harness;
 
 mod bad_input;
+mod balance;
+mod chaos;
 mod failing_guests;
 mod http;
 mod inspect;

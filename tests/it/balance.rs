@@ -1,0 +1,94 @@
+//! Connections are spread over the workers, and never refused for want of descriptors.
+
+use crate::harness::{Connection, Server, eventually, get, guest, wasmserve};
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+/// Sockets that a process has open.
+fn sockets(pid: i32) -> usize {
+    let links = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    let targets = links.filter_map(|link| fs::read_link(link.unwrap().path()).ok());
+    targets
+        .filter(|target| target.to_string_lossy().starts_with("socket:"))
+        .count()
+}
+
+#[test]
+fn a_burst_of_connections_is_spread_over_the_workers() {
+    let server = Server::start(&[
+        "guests/hello/hello.wat",
+        "--workers",
+        "4",
+        "--no-access-log",
+    ]);
+    let workers = server.workers();
+    let before: Vec<usize> = workers.iter().map(|worker| sockets(*worker)).collect();
+    let connections: Vec<Connection> = (0..200).map(|_| Connection::open(server.address)).collect();
+    let counts = || -> Vec<usize> {
+        let now = workers.iter().map(|worker| sockets(*worker));
+        now.zip(&before).map(|(now, before)| now - before).collect()
+    };
+    eventually("all are accepted", || {
+        counts().iter().sum::<usize>() == connections.len()
+    });
+    let counts = counts();
+    let (least, most) = (*counts.iter().min().unwrap(), *counts.iter().max().unwrap());
+    assert!(most * 4 <= least * 5, "{counts:?}");
+}
+
+#[test]
+fn a_worker_that_is_busy_leaves_connections_to_one_that_is_not() {
+    let server = Server::start(&[&guest("behaviours"), "--workers", "2"]);
+    let mut busy: Vec<Connection> = (0..4).map(|_| Connection::open(server.address)).collect();
+    for connection in &mut busy {
+        connection
+            .write("GET /sleep?ms=1000 HTTP/1.1\r\nHost: test\r\n\r\n")
+            .unwrap();
+    }
+    let first = server.workers()[0];
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(first),
+        nix::sys::signal::Signal::SIGSTOP,
+    )
+    .unwrap();
+    for _ in 0..20 {
+        assert_eq!(
+            get(server.address, "/").text(),
+            "ok\n",
+            "a hung worker holds nothing back"
+        );
+    }
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(first),
+        nix::sys::signal::Signal::SIGCONT,
+    )
+    .unwrap();
+}
+
+#[test]
+fn accepting_pauses_while_there_are_no_descriptors_and_goes_on_when_there_are() {
+    let executable = wasmserve().get_program().to_owned();
+    let mut command = Command::new("sh");
+    command
+        .arg("-c")
+        .arg("ulimit -n 40; exec \"$0\" \"$@\"")
+        .arg(executable);
+    command.args(["guests/hello/hello.wat", "--port", "0", "--no-access-log"]);
+    let server = Server::start_command(command);
+    let worker = server.workers()[0];
+    let held: Vec<Connection> = (0..60).map(|_| Connection::open(server.address)).collect();
+    server.wait_for("accepting pauses");
+    let ticks = |pid: i32| -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    };
+    let before = ticks(worker);
+    std::thread::sleep(Duration::from_millis(600));
+    let spent = ticks(worker) - before;
+    assert!(spent < 20, "it spins: {spent} of 60 ticks");
+    drop(held);
+    assert_eq!(get(server.address, "/").text(), "Hello, world!\n");
+    assert_eq!(server.workers(), [worker]);
+}

@@ -1,0 +1,151 @@
+//! Disturbances under load, and what they cost: nothing for what the operator asks for, and for a
+//! killed worker what that worker was itself answering.
+//!
+//! Each disturbance lasts some seconds here; WASMSERVE_CHAOS_SECONDS sets how many.
+
+use crate::harness::{Connection, Server};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{scope, sleep};
+use std::time::{Duration, Instant};
+
+const CLIENTS: u64 = 16;
+const WORKERS: usize = 4;
+
+/// What became of the requests.
+#[derive(Default)]
+struct Toll {
+    answered: AtomicU64,
+    lost: AtomicU64,
+}
+
+/// Asks again and again until told to stop; every second client wants a connection a request.
+fn client(address: SocketAddr, number: u64, toll: &Toll, stop: &AtomicBool) {
+    let mut kept: Option<Connection> = None;
+    while !stop.load(Ordering::Relaxed) {
+        match ask(address, number % 2 == 0, &mut kept) {
+            Ok(()) => toll.answered.fetch_add(1, Ordering::Relaxed),
+            Err(error) => {
+                eprintln!("client {number} lost a request: {error}");
+                kept = None;
+                toll.lost.fetch_add(1, Ordering::Relaxed)
+            }
+        };
+    }
+}
+
+fn ask(address: SocketAddr, keep: bool, kept: &mut Option<Connection>) -> io::Result<()> {
+    let mut connection = match kept.take() {
+        Some(connection) => connection,
+        None => Connection::try_open(address)?,
+    };
+    let close = if keep { "" } else { "Connection: close\r\n" };
+    connection.write(format!("GET / HTTP/1.1\r\nHost: test\r\n{close}\r\n"))?;
+    let response = connection.response()?;
+    assert_eq!(response.status, 200, "{}", response.text());
+    if keep && response.header("connection") != Some("close") {
+        *kept = Some(connection);
+    }
+    Ok(())
+}
+
+/// Runs the clients while `disturb` is called again and again; gives what was answered and lost.
+fn under_load(server: &Server, mut disturb: impl FnMut()) -> (u64, u64) {
+    let seconds = std::env::var("WASMSERVE_CHAOS_SECONDS").map_or(4, |text| text.parse().unwrap());
+    let toll = Toll::default();
+    let stop = AtomicBool::new(false);
+    scope(|threads| {
+        for number in 0..CLIENTS {
+            let (toll, stop, address) = (&toll, &stop, server.address);
+            threads.spawn(move || client(address, number, toll, stop));
+        }
+        let end = Instant::now() + Duration::from_secs(seconds);
+        while Instant::now() < end {
+            disturb();
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    let (answered, lost) = (toll.answered.into_inner(), toll.lost.into_inner());
+    println!("{answered} answered, {lost} lost");
+    assert!(answered > 1000, "there was no load");
+    (answered, lost)
+}
+
+fn server() -> Server {
+    let workers = WORKERS.to_string();
+    Server::start(&[
+        "guests/hello/hello.wat",
+        "--workers",
+        &workers,
+        "--no-access-log",
+    ])
+}
+
+fn pause(milliseconds: u64) {
+    sleep(Duration::from_millis(milliseconds));
+}
+
+#[test]
+fn a_reload_loses_nothing() {
+    let server = server();
+    let (_, lost) = under_load(&server, || {
+        server.signal(Signal::SIGHUP);
+        pause(150);
+    });
+    assert_eq!(lost, 0);
+}
+
+#[test]
+fn scaling_loses_nothing() {
+    let server = server();
+    let mut up = true;
+    let (_, lost) = under_load(&server, || {
+        server.signal(if up { Signal::SIGTTIN } else { Signal::SIGTTOU });
+        up = !up;
+        pause(100);
+    });
+    assert_eq!(lost, 0);
+}
+
+#[test]
+fn recycling_loses_nothing() {
+    let workers = WORKERS.to_string();
+    let server = Server::start(&[
+        "guests/hello/hello.wat",
+        "--workers",
+        &workers,
+        "--no-access-log",
+        "--limit-max-requests",
+        "500",
+        "--limit-max-requests-jitter",
+        "100",
+    ]);
+    let (_, lost) = under_load(&server, || pause(100));
+    assert_eq!(lost, 0);
+    assert!(server.printed().contains("recycled after its requests"));
+    assert!(!server.printed().contains("died"));
+}
+
+#[test]
+fn a_killed_worker_costs_what_it_was_answering() {
+    let server = server();
+    let mut kills = 0;
+    let (_, lost) = under_load(&server, || {
+        let workers = server.workers();
+        if workers.len() >= WORKERS {
+            let _ = kill(
+                Pid::from_raw(workers[kills % workers.len()]),
+                Signal::SIGKILL,
+            );
+            kills += 1;
+        }
+        pause(400);
+    });
+    assert!(kills >= 3, "{kills} kills");
+    // Every client of a worker may be in flight when it dies.
+    let most = kills as u64 * CLIENTS;
+    assert!(lost <= most, "{lost} lost by {kills} kills");
+}
