@@ -1,9 +1,11 @@
 //! Children: their ends and their sizes.
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::fmt;
+use std::os::fd::{AsFd, OwnedFd};
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +60,16 @@ pub fn resident(pid: Pid) -> Option<u64> {
 /// nobody else would want. The parent has one thread, so that its end is the thread's.
 pub fn die_with_parent() {
     let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
+}
+
+/// Waits until nobody holds the other end of a pipe any more; false where something else woke us.
+pub fn has_ended(pipe: &OwnedFd) -> bool {
+    let mut polled = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
+    let woken = poll(&mut polled, PollTimeout::NONE).is_ok();
+    woken
+        && polled[0]
+            .revents()
+            .is_some_and(|events| events.contains(PollFlags::POLLHUP))
 }
 
 /// How often the kernel killed a process of this control group for want of memory: `memory.events`

@@ -61,6 +61,7 @@ impl Worker {
     }
 
     async fn serve(self) -> Result<()> {
+        leave::never_outlive(self.lifeline.try_clone()?, self.settings.graceful_shutdown)?;
         let mut reasons = Reasons::new(self.lifeline)?;
         let slot = SlotRef::new(self.scoreboard.clone(), self.slot);
         let requests = Rc::new(Requests::new(

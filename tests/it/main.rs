@@ -11,4 +11,5 @@ mod inspect;
 mod layering;
 mod processes;
 mod readme;
+mod supervision;
 mod worlds;

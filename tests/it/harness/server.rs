@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -40,6 +41,7 @@ pub struct Server {
 struct Lines {
     lines: Mutex<Vec<String>>,
     grown: Condvar,
+    closed: AtomicBool,
 }
 
 impl Server {
@@ -138,6 +140,15 @@ impl Server {
         kill(Pid::from_raw(self.pid()), signal).expect("the server is there");
     }
 
+    /// Closes the pipes that the server writes to.
+    pub fn stop_reading(&mut self) {
+        self.output.closed.store(true, Ordering::Relaxed);
+        // The readers notice with the next line.
+        for _ in 0..2 {
+            super::get(self.address, "/");
+        }
+    }
+
     /// Waits for the end of the supervisor.
     pub fn wait(&mut self) -> ExitStatus {
         let mut status = None;
@@ -163,6 +174,9 @@ fn drain(pipe: impl Read + Send + 'static, output: Arc<Lines>) {
     std::thread::spawn(move || {
         for line in BufReader::new(pipe).lines() {
             let Ok(line) = line else { return };
+            if output.closed.load(Ordering::Relaxed) {
+                return;
+            }
             output
                 .lines
                 .lock()

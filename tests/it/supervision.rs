@@ -1,0 +1,191 @@
+//! Workers that hang, grow old or grow large, versions that come and go, and readers that leave.
+
+use crate::harness::{Connection, Server, eventually, get, guest, root, wasmserve};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+const HELLO: &str = "guests/hello/hello.wat";
+
+fn strike(pid: i32, signal: Signal) {
+    kill(Pid::from_raw(pid), signal).unwrap();
+}
+
+/// A copy of the greeting that says something else, in a folder of the test's own.
+struct Application(PathBuf);
+
+impl Application {
+    fn new(name: &str) -> Application {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let application = Application(folder.join("app.wat"));
+        application.says("Hello, world!");
+        application
+    }
+
+    fn path(&self) -> String {
+        self.0.display().to_string()
+    }
+
+    /// Replaces the file as build tools do: by another of the same name.
+    fn says(&self, text: &str) {
+        assert_eq!(text.len(), 13);
+        let source = fs::read_to_string(root().join(HELLO)).unwrap();
+        self.becomes(&source.replace("Hello, world!", text));
+    }
+
+    fn becomes(&self, source: &str) {
+        let next = self.0.with_extension("next");
+        fs::write(&next, source).unwrap();
+        fs::rename(next, &self.0).unwrap();
+    }
+}
+
+#[test]
+fn a_worker_that_hangs_is_replaced_and_then_killed() {
+    let server = Server::start(&[
+        HELLO,
+        "--workers",
+        "2",
+        "--timeout-worker-healthcheck",
+        "1s",
+    ]);
+    get(server.address, "/before");
+    let hung = server.workers()[0];
+    strike(hung, Signal::SIGSTOP);
+    let start = Instant::now();
+    server.wait_for(&format!("Child process [{hung}] ended: hung, silent for"));
+    assert!(
+        start.elapsed() > Duration::from_secs(1),
+        "{:?}",
+        start.elapsed()
+    );
+    server.wait_for_count("Application startup complete.", 3);
+    eventually("two workers are left", || {
+        server.workers().len() == 2 && !server.workers().contains(&hung)
+    });
+    assert_eq!(get(server.address, "/").status, 200);
+}
+
+#[test]
+fn a_worker_that_grows_old_or_large_is_recycled() {
+    for (option, value, reason) in [
+        ("--max-worker-lifetime", "1s", "recycled for its age"),
+        ("--max-worker-rss", "1MiB", "recycled for its memory"),
+    ] {
+        let server = Server::start(&[HELLO, option, value]);
+        server.wait_for(reason);
+        assert_eq!(get(server.address, "/").status, 200);
+        assert!(!server.printed().contains("died"), "{}", server.printed());
+    }
+}
+
+#[test]
+fn a_reload_serves_the_new_version() {
+    let application = Application::new("reload");
+    let server = Server::start(&[&application.path(), "--workers", "2"]);
+    assert_eq!(get(server.address, "/").text(), "Hello, world!\n");
+    application.says("Hello, again!");
+    server.signal(Signal::SIGHUP);
+    server.wait_for_count("ended: replaced by a reload", 2);
+    assert_eq!(get(server.address, "/").text(), "Hello, again!\n");
+}
+
+#[test]
+fn a_changed_file_is_a_reload_where_that_is_wanted() {
+    let application = Application::new("watch");
+    let server = Server::start(&[&application.path(), "--reload"]);
+    application.says("Hello, again!");
+    server.wait_for_count("ended: replaced by a reload", 1);
+    assert_eq!(get(server.address, "/").text(), "Hello, again!\n");
+}
+
+#[test]
+fn a_version_that_does_not_start_leaves_the_old_one_serving() {
+    let application = Application::new("broken");
+    let server = Server::start(&[&application.path(), "--workers", "2"]);
+    let before = server.workers();
+    application.becomes("(component)");
+    server.signal(Signal::SIGHUP);
+    let line = server.wait_for("The reload failed");
+    assert!(line.contains("exports no wasi:http handler"), "{line}");
+    assert_eq!(get(server.address, "/").text(), "Hello, world!\n");
+    assert_eq!(server.workers(), before);
+    application.says("Hello, again!");
+    server.signal(Signal::SIGHUP);
+    server.wait_for_count("ended: replaced by a reload", 2);
+    assert_eq!(get(server.address, "/").text(), "Hello, again!\n");
+}
+
+#[test]
+fn a_request_in_flight_outlives_a_reload() {
+    let server = Server::start(&[&guest("behaviours"), "--workers", "1"]);
+    let mut busy = Connection::open(server.address);
+    busy.write("GET /slow-stream?n=5&ms=200 HTTP/1.1\r\nHost: test\r\n\r\n")
+        .unwrap();
+    busy.head().unwrap();
+    server.signal(Signal::SIGHUP);
+    server.wait_for_count("Application startup complete.", 2);
+    let mut chunks = 0;
+    while busy.chunk().unwrap().is_some() {
+        chunks += 1;
+    }
+    assert_eq!(chunks, 5);
+}
+
+#[test]
+fn an_idle_connection_is_told_that_its_next_answer_is_the_last() {
+    let server = Server::start(&[HELLO, "--workers", "1"]);
+    let mut kept = Connection::open(server.address);
+    assert_eq!(kept.get("/").unwrap().header("connection"), None);
+    server.signal(Signal::SIGHUP);
+    server.wait_for_count("Application startup complete.", 2);
+    let last = kept.get("/").unwrap();
+    assert_eq!(
+        (last.status, last.header("connection")),
+        (200, Some("close"))
+    );
+}
+
+#[test]
+fn a_delayed_stop_goes_on_serving_meanwhile() {
+    let mut server = Server::start(&[HELLO, "--shutdown-delay", "1s"]);
+    let start = Instant::now();
+    server.signal(Signal::SIGTERM);
+    server.wait_for("Shutting down in 1 s");
+    assert_eq!(get(server.address, "/").status, 200);
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(start.elapsed() >= Duration::from_secs(1));
+}
+
+#[test]
+fn a_closed_log_does_not_end_the_server() {
+    let mut server = Server::start(&[HELLO]);
+    // Its output goes to pipes that nobody reads any more.
+    server.stop_reading();
+    for _ in 0..10 {
+        assert_eq!(get(server.address, "/").status, 200);
+    }
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
+fn a_worker_that_hangs_leaves_too_when_the_supervisor_is_killed() {
+    let mut command = wasmserve();
+    command.args([HELLO, "--port", "0", "--timeout-graceful-shutdown", "1s"]);
+    command.stdout(Stdio::null());
+    let mut server = Server::start_command(command);
+    let worker = server.workers()[0];
+    let _open = Connection::open(server.address);
+    server.signal(Signal::SIGKILL);
+    server.wait();
+    eventually("the worker is gone", || {
+        !PathBuf::from(format!("/proc/{worker}/maps")).exists()
+            || fs::read_to_string(format!("/proc/{worker}/stat"))
+                .is_ok_and(|stat| stat.contains(") Z "))
+    });
+}
