@@ -10,10 +10,10 @@ pub struct Load {
 }
 
 /// Whether a worker with load `mine` leaves the next connection to this sibling. One connection in
-/// eight of difference is not worth a wait; a worker that is answering leaves new work to one that
+/// sixteen of difference is not worth a wait; a worker that is answering leaves new work to one that
 /// is not.
 pub fn leaves(mine: Load, sibling: Load) -> bool {
-    let slack = sibling.connections / 8;
+    let slack = sibling.connections / 16;
     let fewer = sibling.connections + slack < mine.connections;
     let idle =
         mine.in_flight > 0 && sibling.in_flight == 0 && sibling.connections <= mine.connections;
@@ -40,8 +40,8 @@ mod tests {
 
     #[test]
     fn small_differences_among_many_are_let_be() {
-        assert!(!leaves(load(45, 0), load(40, 0)));
-        assert!(leaves(load(46, 0), load(40, 0)));
+        assert!(!leaves(load(42, 0), load(40, 0)));
+        assert!(leaves(load(43, 0), load(40, 0)));
     }
 
     #[test]
