@@ -120,16 +120,24 @@ fn write_whole(path: &std::path::Path, bytes: &[u8]) -> Result<()> {
 }
 
 fn serve(serve: &Serve) -> Result<Status> {
+    // First of all: what another executable leaves to this one are open descriptors.
+    let adopted = supervisor::adopted()?;
     let config = Config::resolve(serve).exits(Status::Usage)?;
     log::init(config.log.clone());
     sys::signals::block_for_supervision()?;
-    let scoreboard = Scoreboard::new(supervisor::slots(&config.supervisor))
-        .context("cannot make the scoreboard")?;
-    let server = Server {
-        listeners: Rc::new(RefCell::new(bind(&config).exits(Status::Address)?)),
-        config,
-    };
-    supervisor::run(server, scoreboard)?;
+    match adopted {
+        Some(mut adopted) => {
+            let listeners = std::mem::take(&mut adopted.listeners);
+            let listeners = listeners.into_iter().map(TcpListener::from).collect();
+            supervisor::resume(Server::new(config, listeners), adopted)?;
+        }
+        None => {
+            let slots = supervisor::slots(&config.supervisor);
+            let scoreboard = Scoreboard::new(slots).context("cannot make the scoreboard")?;
+            let listeners = bind(&config).exits(Status::Address)?;
+            supervisor::run(Server::new(config, listeners), scoreboard)?;
+        }
+    }
     Ok(Status::Stopped)
 }
 
@@ -235,6 +243,13 @@ impl Roles for Server {
 }
 
 impl Server {
+    fn new(config: Config, listeners: Vec<TcpListener>) -> Server {
+        Server {
+            config,
+            listeners: Rc::new(RefCell::new(listeners)),
+        }
+    }
+
     fn worker(&self, seat: Seat) -> Result<Worker> {
         let plan: Plan = seat.note.parse()?;
         let order = &self.config.order;

@@ -13,16 +13,9 @@ mod run;
 mod settings;
 mod successor;
 
-pub use run::run;
+pub use run::{resume, run};
 pub use settings::Settings;
-#[allow(
-    unused_imports,
-    reason = "main.rs is to take over from another executable with these"
-)]
-pub use {
-    run::resume,
-    successor::{Adopted, adopted},
-};
+pub use successor::adopted;
 
 use crate::channel::Reporter;
 use crate::exit::Status;

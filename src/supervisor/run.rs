@@ -64,7 +64,6 @@ pub fn run<R: Roles>(roles: R, scoreboard: Scoreboard) -> Result<()> {
 }
 
 /// Takes over from the executable that was replaced, or tells it whether it could.
-#[allow(dead_code, reason = "main.rs is to call it")]
 pub fn resume<R: Roles>(roles: R, adopted: Adopted) -> Result<()> {
     if let Some(reporter) = &adopted.question {
         return successor::answer(&roles, reporter);

@@ -36,7 +36,6 @@ pub struct Adopted {
 
 /// What another executable leaves to this one; none where it was started by itself. To be called
 /// before anything else has opened a descriptor or started a thread.
-#[allow(dead_code, reason = "main.rs is to call it")]
 pub fn adopted() -> Result<Option<Adopted>> {
     let Some(number) = exec::take_variable(HANDOVER) else {
         return Ok(None);

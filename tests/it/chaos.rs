@@ -149,3 +149,13 @@ fn a_killed_worker_costs_what_it_was_answering() {
     let most = kills as u64 * CLIENTS;
     assert!(lost <= most, "{lost} lost by {kills} kills");
 }
+
+#[test]
+fn replacing_the_executable_loses_nothing() {
+    let server = server();
+    let (_, lost) = under_load(&server, || {
+        server.signal(Signal::SIGUSR2);
+        pause(500);
+    });
+    assert_eq!(lost, 0);
+}

@@ -189,3 +189,39 @@ fn a_worker_that_hangs_leaves_too_when_the_supervisor_is_killed() {
                 .is_ok_and(|stat| stat.contains(") Z "))
     });
 }
+
+#[test]
+fn the_executable_is_replaced_and_nothing_is_lost() {
+    let server = Server::start(&[HELLO, "--workers", "2"]);
+    let before = server.workers();
+    let mut kept = Connection::open(server.address);
+    kept.get("/").unwrap();
+    server.signal(Signal::SIGUSR2);
+    server.wait_for_count("Application startup complete.", 4);
+    eventually("the old workers are gone", || {
+        let now = server.workers();
+        now.len() == 2 && !now.iter().any(|worker| before.contains(worker))
+    });
+    assert_eq!(get(server.address, "/").status, 200);
+    let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    assert!(status.contains("Threads:\t1\n"), "{status}");
+}
+
+#[test]
+fn an_executable_that_cannot_take_over_is_not_taken() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("upgrade");
+    fs::create_dir_all(&folder).unwrap();
+    let executable = folder.join("wasmserve");
+    let _ = fs::remove_file(&executable);
+    fs::copy(env!("CARGO_BIN_EXE_wasmserve"), &executable).unwrap();
+    let mut command = std::process::Command::new(&executable);
+    command.args([HELLO, "--port", "0"]);
+    let server = Server::start_command(command);
+    let before = server.workers();
+    fs::remove_file(&executable).unwrap();
+    fs::write(&executable, "not an executable").unwrap();
+    server.signal(Signal::SIGUSR2);
+    server.wait_for("ERROR:");
+    assert_eq!(get(server.address, "/").status, 200);
+    assert_eq!(server.workers(), before);
+}
