@@ -21,6 +21,13 @@ pub struct Backoff {
 }
 
 impl Backoff {
+    /// A worker was killed by somebody else after having lived for `lived`. That one who served was
+    /// does not tell anything about the next.
+    pub fn was_killed(&mut self, lived: Duration, now: Instant, random: u64) {
+        let counts = if lived >= SERVED { STABLE } else { lived };
+        self.died(counts, now, random);
+    }
+
     /// A worker died after having lived for `lived`. `random` spreads what would coincide.
     pub fn died(&mut self, lived: Duration, now: Instant, random: u64) {
         self.deaths = if lived >= STABLE { 0 } else { self.deaths + 1 };
@@ -77,6 +84,19 @@ mod tests {
         assert!(backoff.waits_until(now).is_some());
         backoff.died(STABLE, now, 0);
         assert_eq!(backoff.waits_until(now), None);
+    }
+
+    #[test]
+    fn who_is_killed_by_others_now_and_then_is_replaced_at_once() {
+        let now = Instant::now();
+        let mut backoff = Backoff::default();
+        for _ in 0..20 {
+            backoff.was_killed(SERVED, now, 0);
+            assert_eq!(backoff.waits_until(now), None);
+        }
+        backoff.was_killed(Duration::ZERO, now, 0);
+        backoff.was_killed(Duration::ZERO, now, 0);
+        assert!(backoff.waits_until(now).is_some());
     }
 
     #[test]

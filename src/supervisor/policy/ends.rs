@@ -4,7 +4,8 @@ use super::{Id, Policy, Reason, State, Worker};
 use crate::exit::Status;
 use crate::log::Level;
 use crate::sys::process::End;
-use std::time::{Duration, Instant};
+use nix::sys::signal::Signal;
+use std::time::Instant;
 
 /// How a process ended, and whether the kernel took it for want of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,13 @@ impl std::fmt::Display for Death {
     }
 }
 
+impl Death {
+    /// Nobody kills itself in this way.
+    fn is_by_others(self) -> bool {
+        self.end == End::Killed(Signal::SIGKILL) && !self.memory
+    }
+}
+
 impl Policy {
     /// A worker is gone and reaped.
     pub(super) fn ended(&mut self, id: Id, death: Death, now: Instant) {
@@ -36,13 +44,13 @@ impl Policy {
             }
             State::Starting { .. } => self.ended_while_starting(&worker, death, now),
             State::Ready { since } => {
-                let lived = now.saturating_duration_since(*since);
-                self.died(&worker, &how(&worker, death), lived, now);
+                let (how, since) = (how(&worker, death), *since);
+                self.died(&worker, Loss { how, death, since }, now);
             }
             State::Stale { since, reason } => {
-                let lived = now.saturating_duration_since(*since);
                 let how = format!("{}; it was being replaced: {reason}", how(&worker, death));
-                self.died(&worker, &how, lived, now);
+                let since = *since;
+                self.died(&worker, Loss { how, death, since }, now);
             }
         }
     }
@@ -83,13 +91,15 @@ impl Policy {
             self.trial_failed(&why, now);
         } else {
             let how = format!("it could not start: {why}");
-            self.died(worker, &how, Duration::ZERO, now);
+            let since = now;
+            self.died(worker, Loss { how, death, since }, now);
         }
     }
 
     /// A worker that nobody told to leave is gone.
-    fn died(&mut self, worker: &Worker, how: &str, lived: Duration, now: Instant) {
-        let mut text = format!("Child process [{}] died: {how}", worker.pid);
+    fn died(&mut self, worker: &Worker, loss: Loss, now: Instant) {
+        let mut text = format!("Child process [{}] died: {}", worker.pid, loss.how);
+        let lived = now.saturating_duration_since(loss.since);
         let random = (self.random)();
         self.last_death = Some(now);
         let seat = self
@@ -97,7 +107,10 @@ impl Policy {
             .get_mut(worker.seat)
             .filter(|_| self.mode.serves());
         if let Some(seat) = seat {
-            seat.died(lived, now, random);
+            match loss.death.is_by_others() {
+                true => seat.was_killed(lived, now, random),
+                false => seat.died(lived, now, random),
+            }
             if let Some(until) = seat.waits_until(now) {
                 let wait = (until - now).as_secs_f64();
                 let deaths = seat.deaths();
@@ -108,6 +121,14 @@ impl Policy {
         }
         self.log(Level::Error, text);
     }
+}
+
+/// The end of a worker that was wanted.
+struct Loss {
+    how: String,
+    death: Death,
+    /// Since when it served.
+    since: Instant,
 }
 
 /// What is known of how a worker ended.
