@@ -29,8 +29,12 @@ impl Handler {
     /// Makes an instance, only to see that it can be made.
     pub async fn try_instance(&self, mut store: Store<State>) -> Result<()> {
         match self {
-            Handler::P2(pre) => drop(pre.instantiate_async(&mut store).await?),
-            Handler::P3(pre) => drop(pre.instantiate_async(&mut store).await?),
+            Handler::P2(pre) => {
+                pre.instantiate_async(&mut store).await?;
+            }
+            Handler::P3(pre) => {
+                pre.instantiate_async(&mut store).await?;
+            }
         }
         Ok(())
     }

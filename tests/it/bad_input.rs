@@ -5,7 +5,10 @@ use crate::harness::{finished, root, wasmserve};
 use std::fs::{self, Permissions};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// A file with this content, in a folder of the test's own.
@@ -26,21 +29,62 @@ fn refused(arguments: &[&str], status: i32, words: &[&str]) {
 fn refused_with(environment: &[(&str, &str)], arguments: &[&str], status: i32, words: &[&str]) {
     let mut command = wasmserve();
     command.args(arguments).envs(environment.iter().copied());
+    refused_by(command, status, words);
+}
+
+fn refused_by(command: Command, status: i32, words: &[&str]) {
+    let arguments = format!("{command:?}");
     let start = Instant::now();
     let output = finished(command);
     assert!(
         start.elapsed() < Duration::from_secs(1),
-        "{arguments:?} took {:?}",
+        "{arguments} took {:?}",
         start.elapsed()
     );
     let text = String::from_utf8(output.stderr).unwrap();
     let mut lines = text.lines().filter(|line| !line.starts_with("INFO:"));
     let line = lines.next().unwrap_or_default();
     assert_eq!(lines.next(), None, "more than one line: {text}");
-    assert_eq!(output.status.code(), Some(status), "{arguments:?}: {line}");
+    assert_eq!(output.status.code(), Some(status), "{arguments}: {line}");
     assert!(line.starts_with("wasmserve: "), "{line}");
     for word in words {
         assert!(line.contains(word), "no `{word}` in: {line}");
+    }
+}
+
+/// A folder that everybody can read, and the executable in it, for a user who may little.
+struct Unprivileged(PathBuf);
+
+impl Unprivileged {
+    fn new(name: &str) -> Unprivileged {
+        let folder = format!("wasmserve-test-{name}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(folder);
+        fs::create_dir_all(&folder).unwrap();
+        fs::copy(env!("CARGO_BIN_EXE_wasmserve"), folder.join("wasmserve")).unwrap();
+        Unprivileged(folder)
+    }
+
+    fn file(&self, name: &str, mode: u32) -> String {
+        let path = self.0.join(name);
+        fs::write(&path, "x").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        path.display().to_string()
+    }
+
+    /// Runs as `nobody` where the tests run as root, and as whoever runs them elsewhere.
+    fn command(&self) -> Command {
+        let mut command = Command::new(self.0.join("wasmserve"));
+        command.env_remove("HOME").env_remove("XDG_CACHE_HOME");
+        if nix::unistd::geteuid().is_root() {
+            command.uid(65534).gid(65534);
+        }
+        command
+    }
+}
+
+impl Drop for Unprivileged {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -72,18 +116,19 @@ fn a_directory() {
 
 #[test]
 fn an_unreadable_file() {
-    if nix::unistd::geteuid().is_root() {
-        // Root reads everything; a socket nobody can.
-        let path = file("gone", "");
-        fs::remove_file(&path).unwrap();
-        let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
-        refused(&serving(&path), 3, &[&path, "not a file"]);
-        fs::remove_file(&path).unwrap();
-        return;
-    }
-    let path = file("unreadable.wasm", "x");
-    fs::set_permissions(&path, Permissions::from_mode(0)).unwrap();
-    refused(&serving(&path), 3, &[&path, "Permission denied"]);
+    let unprivileged = Unprivileged::new("unreadable");
+    let path = unprivileged.file("unreadable.wasm", 0o000);
+    let mut command = unprivileged.command();
+    command.args(serving(&path));
+    refused_by(command, 3, &[&path, "Permission denied"]);
+}
+
+#[test]
+fn a_file_that_is_none() {
+    let path = file("socket", "");
+    fs::remove_file(&path).unwrap();
+    let _socket = UnixListener::bind(&path).unwrap();
+    refused(&serving(&path), 3, &[&path, "not a file"]);
 }
 
 #[test]
@@ -232,14 +277,20 @@ fn an_address_that_is_not_ours() {
 
 #[test]
 fn a_port_without_permission() {
-    // Root may bind every port unless the kernel says otherwise for this namespace.
-    if nix::unistd::geteuid().is_root() {
+    let first = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    if first.is_ok_and(|first| first.trim() == "0") {
+        println!("every port may be bound by everybody here");
         return;
     }
-    refused(
-        &[&hello(), "--port", "80"],
+    let unprivileged = Unprivileged::new("port");
+    let component = unprivileged.file("hello.wat", 0o644);
+    fs::copy(hello(), &component).unwrap();
+    let mut command = unprivileged.command();
+    command.args([&component, "--port", "80"]);
+    refused_by(
+        command,
         4,
-        &["http://127.0.0.1:80", "--port"],
+        &["http://127.0.0.1:80", "--port", "Permission denied"],
     );
 }
 

@@ -26,7 +26,7 @@ struct Toll {
 fn client(address: SocketAddr, number: u64, toll: &Toll, stop: &AtomicBool) {
     let mut kept: Option<Connection> = None;
     while !stop.load(Ordering::Relaxed) {
-        match ask(address, number % 2 == 0, &mut kept) {
+        match ask(address, number.is_multiple_of(2), &mut kept) {
             Ok(()) => toll.answered.fetch_add(1, Ordering::Relaxed),
             Err(error) => {
                 eprintln!("client {number} lost a request: {error}");
