@@ -13,6 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What `wasmserve` was asked to do.
 #[derive(Clone, Debug)]
@@ -174,7 +175,14 @@ fn supervision(serve: &Serve) -> Result<supervisor::Settings> {
 }
 
 fn worker_settings(serve: &Serve, limits: Limits) -> Result<worker::Settings> {
+    let healthcheck = option(
+        "--timeout-worker-healthcheck",
+        &serve.timeout_worker_healthcheck,
+        units::duration,
+    )?;
     Ok(worker::Settings {
+        // Several beats within what counts as silence.
+        heartbeat: (healthcheck / 5).clamp(Duration::from_millis(20), Duration::from_millis(500)),
         graceful_shutdown: option(
             "--timeout-graceful-shutdown",
             &serve.timeout_graceful_shutdown,

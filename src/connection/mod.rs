@@ -55,7 +55,7 @@ impl Connections {
         let service = service_fn(|request| self.answer(&activity, &origin, request));
         let stream = Stream::new(socket, activity.clone());
         let mut builder = http1::Builder::new();
-        builder.half_close(false).pipeline_flush(true);
+        builder.half_close(false);
         let mut connection = builder.serve_connection(stream, service);
         match self.watch(Pin::new(&mut connection), &activity).await {
             Ended::Properly => {}

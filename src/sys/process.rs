@@ -1,6 +1,7 @@
 //! Children: their ends and their sizes.
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -97,6 +98,13 @@ fn counted(file: &str) -> Option<u64> {
     let mut lines = text.lines();
     let kills = lines.find_map(|line| line.strip_prefix("oom_kill "))?;
     kills.trim().parse().ok()
+}
+
+/// As many descriptors as the hard limit allows (getrlimit(2)): a connection takes one.
+pub fn raise_descriptor_limit() {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
 }
 
 /// A random number, for jitter.

@@ -9,7 +9,7 @@ use crate::connection::{self, Connections, Departure};
 use crate::guest::Guest;
 use crate::request::{self, Requests};
 use crate::scoreboard::{Scoreboard, SlotRef};
-use crate::sys::clock;
+use crate::sys::{clock, process};
 use accept::Acceptor;
 use anyhow::{Context, Result};
 use leave::{Leave, Reasons};
@@ -27,6 +27,8 @@ use tokio::time::{Instant, interval, timeout_at};
 pub struct Settings {
     /// How long requests in flight may go on when the worker is to leave.
     pub graceful_shutdown: Duration,
+    /// How often the serving loop says that it is alive.
+    pub heartbeat: Duration,
     pub connection: connection::Settings,
     pub request: request::Settings,
 }
@@ -47,12 +49,10 @@ pub struct Worker {
     pub spent: Option<(u64, Box<dyn FnOnce()>)>,
 }
 
-/// How often the serving loop says that it is alive.
-const HEARTBEAT: Duration = Duration::from_millis(500);
-
 impl Worker {
     /// Serves until it is told to leave.
     pub fn run(self) -> Result<()> {
+        process::raise_descriptor_limit();
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build_local(LocalOptions::default())
@@ -84,7 +84,7 @@ impl Worker {
                 open.clone(),
             )));
         }
-        spawn_local(beat(slot.clone()));
+        spawn_local(beat(slot.clone(), self.settings.heartbeat));
         if let Some((limit, spent)) = self.spent {
             spawn_local(watch_limit(slot.clone(), limit, spent));
         }
@@ -121,8 +121,8 @@ async fn accept(mut acceptor: Acceptor, connections: Rc<Connections>, open: Rc<O
     }
 }
 
-async fn beat(slot: SlotRef) {
-    let mut ticks = interval(HEARTBEAT);
+async fn beat(slot: SlotRef, period: Duration) {
+    let mut ticks = interval(period);
     loop {
         ticks.tick().await;
         slot.beat(clock::now_ms());

@@ -300,3 +300,24 @@ fn outbound_requests_are_denied() {
     assert_eq!(answer, "error ErrorCode::HttpRequestDenied\n");
     server.wait_for("denied an outbound request");
 }
+
+#[test]
+fn a_head_that_does_not_come_in_time_is_a_408() {
+    let server = Server::start(&[&guest("behaviours"), "--timeout-header", "300ms"]);
+    let mut slow = Connection::open(server.address);
+    slow.write("GET / HTTP/1.1\r\nHost: te").unwrap();
+    let start = Instant::now();
+    assert_eq!(slow.head().unwrap().status, 408);
+    assert!(start.elapsed() >= Duration::from_millis(250));
+    assert_eq!(slow.rest().unwrap(), b"");
+}
+
+#[test]
+fn an_idle_connection_is_closed_after_a_while() {
+    let server = Server::start(&[&guest("behaviours"), "--timeout-keep-alive", "300ms"]);
+    let mut unused = Connection::open(server.address);
+    let mut used = Connection::open(server.address);
+    used.get("/").unwrap();
+    assert_eq!(used.rest().unwrap(), b"");
+    assert_eq!(unused.rest().unwrap(), b"");
+}
