@@ -233,6 +233,16 @@ pub struct Serve {
     )]
     pub timeout_header: String,
 
+    /// Time a client may take to accept some of what is written to it
+    #[arg(
+        long,
+        default_value = "60s",
+        value_name = "DURATION",
+        env = "WASMSERVE_TIMEOUT_WRITE",
+        help_heading = "Requests"
+    )]
+    pub timeout_write: String,
+
     /// Linear memory of one instance, all its memories together
     #[arg(
         long,

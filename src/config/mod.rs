@@ -195,6 +195,7 @@ fn worker_settings(serve: &Serve, limits: Limits) -> Result<worker::Settings> {
                 units::duration,
             )?,
             header: option("--timeout-header", &serve.timeout_header, units::duration)?,
+            write: option("--timeout-write", &serve.timeout_write, units::duration)?,
         },
         request: request::Settings {
             concurrency: limits.instances as usize,

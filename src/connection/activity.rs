@@ -1,18 +1,11 @@
 //! What a connection is doing, as far as its time-outs are concerned.
 
+use super::refusal::Refusal;
 use http::Version;
 use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::rc::Rc;
+use std::time::Instant;
 use tokio::sync::Notify;
-
-/// How long a connection may stay in a phase.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Between two requests.
-    pub keep_alive: Duration,
-    /// From the first byte of a request's head to its last.
-    pub header: Duration,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -24,12 +17,35 @@ pub enum Phase {
     Busy { requests: usize },
 }
 
+/// Since when a response waits for its client to take what it was given, if it does.
+#[derive(Default)]
+pub struct Pace(Cell<Option<Instant>>);
+
+impl Pace {
+    pub fn since(&self) -> Option<Instant> {
+        self.0.get()
+    }
+
+    /// A piece of the body was handed on; the next is asked for when there is room for it.
+    pub fn handed_on(&self) {
+        self.0.set(Some(Instant::now()));
+    }
+
+    pub fn asked(&self) {
+        self.0.set(None);
+    }
+}
+
 /// Shared by the socket, which sees bytes arrive, and the service, which sees requests begin and end.
 pub struct Activity {
     phase: Cell<Phase>,
     http_1_0: Cell<bool>,
     answered: Cell<bool>,
+    refused: Cell<Option<Refusal>>,
+    blocked: Cell<bool>,
     rested: Notify,
+    /// Of the response that is being polled now.
+    pace: Cell<Option<Rc<Pace>>>,
 }
 
 impl Activity {
@@ -38,12 +54,19 @@ impl Activity {
             phase: Cell::new(Phase::Idle { since: now }),
             http_1_0: Cell::new(false),
             answered: Cell::new(false),
+            refused: Cell::new(None),
+            blocked: Cell::new(false),
             rested: Notify::new(),
+            pace: Cell::new(None),
         }
     }
 
     pub fn phase(&self) -> Phase {
         self.phase.get()
+    }
+
+    pub fn is_busy(&self) -> bool {
+        matches!(self.phase.get(), Phase::Busy { .. })
     }
 
     /// The client's last request was of this version.
@@ -59,6 +82,36 @@ impl Activity {
     /// on its way.
     pub fn has_answered(&self) -> bool {
         self.answered.get() && matches!(self.phase.get(), Phase::Idle { .. })
+    }
+
+    /// What the client has sent cannot be answered but by this, once earlier requests are.
+    pub fn refuse(&self, refusal: Refusal) {
+        self.refused.set(Some(refusal));
+    }
+
+    pub fn refused(&self) -> Option<Refusal> {
+        self.refused.get().filter(|_| !self.is_busy())
+    }
+
+    /// Whether the client is not taking what is written.
+    pub fn set_blocked(&self, blocked: bool) {
+        self.blocked.set(blocked);
+    }
+
+    pub fn is_blocked(&self) -> bool {
+        self.blocked.get()
+    }
+
+    /// The response that is polled from here on.
+    pub fn enter(&self, pace: &Rc<Pace>) {
+        self.pace.set(Some(pace.clone()));
+    }
+
+    /// The pace of the response that is being polled.
+    pub fn pace(&self) -> Rc<Pace> {
+        let pace = self.pace.take().unwrap_or_default();
+        self.pace.set(Some(pace.clone()));
+        pace
     }
 
     /// Resolves when an answer has ended since this was asked last.
@@ -94,105 +147,5 @@ impl Activity {
                 since: Instant::now(),
             },
         });
-    }
-}
-
-/// What is to be done about a connection now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Look again then.
-    Wait { until: Instant },
-    /// It was idle long enough: close it.
-    Close,
-    /// The head took too long: answer 408 and close (RFC 9110 section 15.5.9).
-    HeaderTimeout,
-}
-
-/// Judges a connection. `leaving` is since when its worker is draining, and how long a connection
-/// must be idle before it is closed for that: a request may be on its way.
-pub fn judge(
-    phase: Phase,
-    settings: &Settings,
-    leaving: Option<(Instant, Duration)>,
-    now: Instant,
-) -> Verdict {
-    let (until, verdict) = match phase {
-        Phase::Busy { .. } => {
-            return Verdict::Wait {
-                until: now + settings.keep_alive,
-            };
-        }
-        // Where everybody leaves, nobody waits for the rest of a head.
-        Phase::Head { .. } if leaving.is_some_and(|(_, moment)| moment.is_zero()) => {
-            return Verdict::Close;
-        }
-        Phase::Head { since } => (since + settings.header, Verdict::HeaderTimeout),
-        Phase::Idle { since } => {
-            let kept = since + settings.keep_alive;
-            let left = leaving.map(|(start, moment)| since.max(start) + moment);
-            (left.map_or(kept, |left| left.min(kept)), Verdict::Close)
-        }
-    };
-    if until <= now {
-        verdict
-    } else {
-        Verdict::Wait { until }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SETTINGS: Settings = Settings {
-        keep_alive: Duration::from_secs(75),
-        header: Duration::from_secs(30),
-    };
-
-    #[test]
-    fn an_idle_connection_is_kept_for_a_while() {
-        let start = Instant::now();
-        let judge = |seconds| {
-            let now = start + Duration::from_secs(seconds);
-            super::judge(Phase::Idle { since: start }, &SETTINGS, None, now)
-        };
-        assert_eq!(
-            judge(74),
-            Verdict::Wait {
-                until: start + SETTINGS.keep_alive
-            }
-        );
-        assert_eq!(judge(75), Verdict::Close);
-    }
-
-    #[test]
-    fn a_slow_head_times_out_and_a_busy_connection_does_not() {
-        let start = Instant::now();
-        let late = start + Duration::from_secs(3600);
-        let head = judge(Phase::Head { since: start }, &SETTINGS, None, late);
-        assert_eq!(head, Verdict::HeaderTimeout);
-        let busy = judge(Phase::Busy { requests: 1 }, &SETTINGS, None, late);
-        assert!(matches!(busy, Verdict::Wait { .. }));
-    }
-
-    #[test]
-    fn a_draining_worker_closes_what_is_idle_for_a_moment() {
-        let start = Instant::now();
-        let moment = Duration::from_secs(1);
-        let leaving = Some((start, moment));
-        let long_idle = Phase::Idle {
-            since: start - Duration::from_secs(20),
-        };
-        let verdict = judge(long_idle, &SETTINGS, leaving, start);
-        assert_eq!(
-            verdict,
-            Verdict::Wait {
-                until: start + moment
-            }
-        );
-        assert_eq!(
-            judge(long_idle, &SETTINGS, leaving, start + moment),
-            Verdict::Close
-        );
     }
 }

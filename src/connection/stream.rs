@@ -1,39 +1,35 @@
-//! A socket that notes when bytes arrive on it.
+//! A client's stream that notes when bytes arrive on it, and when they do not leave.
 
 use super::activity::Activity;
-use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::rt::TokioIo;
+use super::socket::Socket;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub struct Stream {
-    inner: TokioIo<TcpStream>,
+    socket: Socket,
     activity: Rc<Activity>,
 }
 
 impl Stream {
-    pub fn new(socket: TcpStream, activity: Rc<Activity>) -> Stream {
-        Stream {
-            inner: TokioIo::new(socket),
-            activity,
-        }
+    pub fn new(socket: Socket, activity: Rc<Activity>) -> Stream {
+        Stream { socket, activity }
     }
 
-    pub fn into_socket(self) -> TcpStream {
-        self.inner.into_inner()
+    pub fn into_socket(self) -> Socket {
+        self.socket
     }
 }
 
-impl Read for Stream {
+impl AsyncRead for Stream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
+        buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let result = Pin::new(&mut self.inner).poll_read(cx, buffer);
+        let result = Pin::new(&mut self.socket).poll_read(cx, buffer);
         if let Poll::Ready(Ok(())) = result {
             self.activity.received();
         }
@@ -41,25 +37,15 @@ impl Read for Stream {
     }
 }
 
-impl Write for Stream {
+impl AsyncWrite for Stream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
+        let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
+        self.activity.set_blocked(written.is_pending());
+        written
     }
 
     fn poll_write_vectored(
@@ -67,6 +53,20 @@ impl Write for Stream {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, slices);
+        self.activity.set_blocked(written.is_pending());
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
     }
 }

@@ -13,11 +13,18 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Sleep, sleep};
 
+/// Who is told how a response body fares; dropped when the connection is done with it.
+pub trait Witness {
+    /// The connection has room for more.
+    fn asked(&self);
+    /// The connection was given a piece.
+    fn handed_on(&self);
+}
+
 /// A response body: our own text, or what a guest writes.
 pub struct Body {
     kind: Kind,
-    /// Dropped when the connection is done with this body.
-    attached: Option<Box<dyn std::any::Any>>,
+    witness: Option<Box<dyn Witness>>,
 }
 
 enum Kind {
@@ -54,13 +61,13 @@ impl Body {
     fn of(kind: Kind) -> Body {
         Body {
             kind,
-            attached: None,
+            witness: None,
         }
     }
 
-    /// Keeps `guard` until the connection is done with this body.
-    pub fn attach(&mut self, guard: Box<dyn std::any::Any>) {
-        self.attached = Some(guard);
+    /// Tells `witness` of this body's progress.
+    pub fn attach(&mut self, witness: Box<dyn Witness>) {
+        self.witness = Some(witness);
     }
 
     pub fn text(text: Bytes) -> Body {
@@ -170,10 +177,17 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
-        match &mut self.kind {
+        let polled = match &mut self.kind {
             Kind::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Kind::Guest(written) => written.poll(cx),
+        };
+        if let Some(witness) = &self.witness {
+            match &polled {
+                Poll::Ready(Some(Ok(_))) => witness.handed_on(),
+                _ => witness.asked(),
+            }
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,18 +1,17 @@
 //! What is recorded of one exchange: the counters of the scoreboard, the access log, and the reason
 //! where it failed.
 
-use super::Origin;
+use super::{Origin, Peer};
 use crate::guest::Failure;
 use crate::scoreboard::SlotRef;
 use crate::{error, log};
 use http::{Method, Request, StatusCode, Uri, Version};
 use std::cell::Cell;
-use std::net::SocketAddr;
 use std::time::Instant;
 
 /// One request on its way; it is over when it is dropped.
 pub struct Exchange {
-    client: SocketAddr,
+    client: Peer,
     method: Method,
     target: Uri,
     version: Version,
@@ -32,7 +31,7 @@ impl Exchange {
     ) -> Exchange {
         slot.request_began();
         Exchange {
-            client: origin.client,
+            client: origin.peer,
             method: request.method().clone(),
             target: request.uri().clone(),
             version: request.version(),

@@ -5,19 +5,20 @@
 mod admission;
 mod body;
 mod exchange;
+mod origin;
 mod reply;
 
-pub use body::Body;
+pub use body::{Body, Witness};
+pub use origin::{Origin, Peer};
 
 use crate::guest::{self, Failure, Guest};
 use crate::scoreboard::SlotRef;
 use admission::Admission;
 use exchange::Exchange;
-use http::uri::{Authority, PathAndQuery, Scheme, Uri};
+use http::uri::{Authority, PathAndQuery, Uri};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -35,14 +36,6 @@ pub struct Settings {
     /// How long a response body may pause.
     pub idle_body: Duration,
     pub access_log: bool,
-}
-
-/// What is known of a request before its head is read.
-#[derive(Clone, Debug)]
-pub struct Origin {
-    pub client: SocketAddr,
-    pub server: SocketAddr,
-    pub scheme: Scheme,
 }
 
 /// Answers the requests of one worker.
@@ -159,9 +152,10 @@ fn authority(headers: &HeaderMap, version: Version, origin: &Origin) -> Option<A
     let mut hosts = headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
         (Some(host), None) => Authority::try_from(host.as_bytes()).ok(),
-        (None, _) if version <= Version::HTTP_10 => {
-            Authority::try_from(origin.server.to_string()).ok()
-        }
+        (None, _) if version <= Version::HTTP_10 => match origin.server {
+            Some(server) => Authority::try_from(server.to_string()).ok(),
+            None => Some(Authority::from_static("localhost")),
+        },
         _ => None,
     }
 }

@@ -2,12 +2,14 @@
 //! there are no descriptors for them.
 
 use super::balance::{self, Load};
+use crate::connection::Socket;
+use crate::request::Peer;
 use crate::scoreboard::{Phase, Scoreboard, Slot};
 use crate::sys::clock;
 use crate::warning;
 use anyhow::Result;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
@@ -54,7 +56,7 @@ impl Acceptor {
     }
 
     /// The next connection that is this worker's to serve.
-    pub async fn next(&mut self) -> (TcpStream, SocketAddr) {
+    pub async fn next(&mut self) -> (Socket, Peer) {
         loop {
             match self.try_next().await {
                 Ok(accepted) => {
@@ -68,13 +70,16 @@ impl Acceptor {
         }
     }
 
-    async fn try_next(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+    async fn try_next(&mut self) -> io::Result<(Socket, Peer)> {
         self.arrivals.readable().await?;
         self.give_way().await;
         let accept = || self.listener.accept();
         let (socket, client) = self.arrivals.try_io(Interest::READABLE, accept)?;
         socket.set_nonblocking(true)?;
-        Ok((TcpStream::from_std(socket)?, client))
+        Ok((
+            Socket::Tcp(TcpStream::from_std(socket)?),
+            Peer::Inet(client),
+        ))
     }
 
     /// Waits while a sibling should take what is in the backlog, but not for long. A machine that is

@@ -5,7 +5,7 @@ mod accept;
 mod balance;
 mod leave;
 
-use crate::connection::{self, Connections, Departure};
+use crate::connection::{self, Connections, Departure, Door};
 use crate::guest::Guest;
 use crate::request::{self, Requests};
 use crate::scoreboard::{Scoreboard, SlotRef};
@@ -111,11 +111,11 @@ impl Worker {
 
 async fn accept(mut acceptor: Acceptor, connections: Rc<Connections>, open: Rc<Open>) {
     loop {
-        let (socket, client) = acceptor.next().await;
+        let (socket, peer) = acceptor.next().await;
         let guard = open.enter();
         let connections = connections.clone();
         spawn_local(async move {
-            connections.serve(socket, client).await;
+            connections.serve(socket, peer, Door::default()).await;
             drop(guard);
         });
     }

@@ -307,7 +307,7 @@ fn a_head_that_does_not_come_in_time_is_a_408() {
     let mut slow = Connection::open(server.address);
     slow.write("GET / HTTP/1.1\r\nHost: te").unwrap();
     let start = Instant::now();
-    assert_eq!(slow.head().unwrap().status, 408);
+    assert_eq!(slow.response().unwrap().status, 408);
     assert!(start.elapsed() >= Duration::from_millis(250));
     assert_eq!(slow.rest().unwrap(), b"");
 }

@@ -1,0 +1,49 @@
+//! Answers to what never became a request. They are the last on their connection: what comes after it
+//! cannot be told apart.
+
+use http::StatusCode;
+use std::time::SystemTime;
+
+/// Why nothing more is read, in the log's words, and the status that says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub status: StatusCode,
+    pub why: &'static str,
+}
+
+/// The head did not arrive in time (RFC 9110 section 15.5.9).
+pub const TOO_SLOW: Refusal = Refusal {
+    status: StatusCode::REQUEST_TIMEOUT,
+    why: "its head did not come in time",
+};
+
+impl Refusal {
+    /// The whole message.
+    pub fn message(&self) -> Vec<u8> {
+        let reason = self.status.canonical_reason().unwrap_or("Error");
+        let date = httpdate::fmt_http_date(SystemTime::now());
+        format!(
+            "HTTP/1.1 {} {reason}\r\nconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\n\
+             content-length: {}\r\ndate: {date}\r\n\r\n{reason}\n",
+            self.status.as_u16(),
+            reason.len() + 1
+        )
+        .into_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_a_whole_message() {
+        let text = String::from_utf8(TOO_SLOW.message()).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(
+            head.starts_with("HTTP/1.1 408 Request Timeout\r\n"),
+            "{head}"
+        );
+        assert!(head.contains(&format!("content-length: {}\r\n", body.len())));
+    }
+}

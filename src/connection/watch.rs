@@ -1,0 +1,108 @@
+//! Runs a connection while its time is not up.
+
+use super::activity::{Activity, Pace};
+use super::patience::{Leaving, Verdict, deadline};
+use super::refusal::{Refusal, TOO_SLOW};
+use super::{Connections, Departure};
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::time::{Sleep, sleep};
+
+/// Why a connection is not run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// It was idle for long enough.
+    Close,
+    /// What came cannot be answered but by this.
+    Refuse(Refusal),
+    /// The client takes nothing of what is written.
+    Stalled,
+}
+
+/// What is watched.
+pub struct Watched<'a> {
+    pub connections: &'a Connections,
+    pub activity: &'a Activity,
+    /// Of the one response at a time, where that is so.
+    pub pace: &'a Pace,
+}
+
+impl Watched<'_> {
+    /// Polls `connection` until it ends or is to be ended.
+    pub async fn run<F: Future>(&self, mut connection: Pin<&mut F>) -> Result<F::Output, Stop> {
+        let departure = &self.connections.departure;
+        let mut leaving = false;
+        let mut departs = pin!(departure.wait());
+        let mut rests = pin!(self.activity.rests());
+        let sleep = pin!(sleep(self.connections.settings.keep_alive));
+        let mut timer = Timer::new(sleep);
+        poll_fn(|cx| {
+            if let Poll::Ready(output) = connection.as_mut().poll(cx) {
+                return Poll::Ready(Ok(output));
+            }
+            if let Some(refusal) = self.activity.refused() {
+                return Poll::Ready(Err(Stop::Refuse(refusal)));
+            }
+            leaving = leaving || departs.as_mut().poll(cx).is_ready();
+            // An answer that ends in another task changes what is waited for here.
+            while leaving && rests.as_mut().poll(cx).is_ready() {
+                rests.set(self.activity.rests());
+            }
+            timer.poll(cx, || self.deadline(departure)).map(Err)
+        })
+        .await
+    }
+
+    fn deadline(&self, departure: &Departure) -> Option<(Instant, Stop)> {
+        let leaving: Leaving = departure.begun();
+        let (phase, stalled) = (self.activity.phase(), self.pace.since());
+        let (until, verdict) = deadline(phase, stalled, &self.connections.settings, leaving)?;
+        let stop = match verdict {
+            Verdict::Close => Stop::Close,
+            Verdict::TooSlow => Stop::Refuse(TOO_SLOW),
+            Verdict::Stalled => Stop::Stalled,
+        };
+        Some((until, stop))
+    }
+}
+
+/// Waits for a deadline that is put off again and again: it is set anew only when it was reached, or
+/// when the next is earlier.
+pub struct Timer<'a> {
+    sleep: Pin<&'a mut Sleep>,
+}
+
+impl<'a> Timer<'a> {
+    pub fn new(sleep: Pin<&'a mut Sleep>) -> Timer<'a> {
+        Timer { sleep }
+    }
+
+    /// Resolves with the deadline's meaning once it has passed.
+    pub fn poll<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        deadline: impl Fn() -> Option<(Instant, T)>,
+    ) -> Poll<T> {
+        /// Where nothing is to be waited for, it is looked at again after this time.
+        const SELDOM: Duration = Duration::from_secs(3600);
+        loop {
+            let next = deadline();
+            if let Some((until, _)) = &next
+                && *until < self.sleep.deadline().into_std()
+            {
+                self.sleep.as_mut().reset((*until).into());
+            }
+            if self.sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            let now = Instant::now();
+            match next {
+                Some((until, meaning)) if until <= now => return Poll::Ready(meaning),
+                Some((until, _)) => self.sleep.as_mut().reset(until.into()),
+                None => self.sleep.as_mut().reset((now + SELDOM).into()),
+            }
+        }
+    }
+}
