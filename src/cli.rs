@@ -1,5 +1,9 @@
 //! The command line: one field a flag. What the values mean is decided in `config`.
 
+mod capabilities;
+
+pub use capabilities::Capabilities;
+
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -253,19 +257,8 @@ pub struct Serve {
     )]
     pub max_memory: String,
 
-    /// Set an environment variable for the guest, or pass ours on
-    #[arg(long, value_name = "NAME[=VALUE]", env = "WASMSERVE_ENV", value_delimiter = None, help_heading = "Guest")]
-    pub env: Vec<String>,
-
-    /// Give the guest a command line argument
-    #[arg(
-        long,
-        value_name = "ARGUMENT",
-        env = "WASMSERVE_ARG",
-        allow_hyphen_values = true,
-        help_heading = "Guest"
-    )]
-    pub arg: Vec<String>,
+    #[command(flatten)]
+    pub capabilities: Capabilities,
 
     /// Keep compiled code in this directory [default: $XDG_CACHE_HOME/wasmserve]
     #[arg(

@@ -1,10 +1,11 @@
 //! Everything that was asked for, resolved, checked and defaulted once: below this there are no
 //! strings to parse and no options that may be missing. Each mistake names its option.
 
+mod capabilities;
 mod units;
 
 use crate::cli::Serve;
-use crate::guest::{self, Capabilities, Limits, Order};
+use crate::guest::{self, Limits, Order};
 use crate::sys::cpus;
 use crate::{connection, log, request, supervisor, worker};
 use anyhow::{Context, Result, bail};
@@ -49,7 +50,7 @@ impl Config {
                 cache: serve.cache_dir.clone().or_else(guest::default_directory),
                 allow_precompiled: serve.allow_precompiled,
                 limits,
-                capabilities: Arc::new(capabilities(serve)?),
+                capabilities: Arc::new(capabilities::resolve(&serve.capabilities)?),
             },
             supervisor: supervision(serve)?,
             worker: worker_settings(serve, limits)?,
@@ -215,28 +216,6 @@ fn worker_settings(serve: &Serve, limits: Limits) -> Result<worker::Settings> {
     })
 }
 
-fn capabilities(serve: &Serve) -> Result<Capabilities> {
-    let environment = serve
-        .env
-        .iter()
-        .map(|text| option("--env", text, environment_variable));
-    Ok(Capabilities {
-        environment: environment.collect::<Result<_>>()?,
-        arguments: serve.arg.clone(),
-    })
-}
-
-fn environment_variable(text: &str) -> Result<(String, String)> {
-    match text.split_once('=') {
-        Some(("", _)) => bail!("`{text}` has no name before the `=`"),
-        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
-        None => match std::env::var(text) {
-            Ok(value) => Ok((text.to_owned(), value)),
-            Err(_) => bail!("`{text}` is not set in the environment; write {text}=VALUE"),
-        },
-    }
-}
-
 fn log_settings(serve: &Serve) -> Result<log::Settings> {
     Ok(log::Settings {
         level: option("--log-level", &serve.log_level, |text| {
@@ -296,6 +275,5 @@ mod tests {
         assert!(mistake(&["--port", "70000"]).starts_with("option --port: "));
         assert!(mistake(&["--host", "example.com"]).starts_with("option --host: "));
         assert!(mistake(&["--max-memory", "lots"]).starts_with("option --max-memory: "));
-        assert!(mistake(&["--env", "NOT_SET_ANYWHERE"]).contains("is not set"));
     }
 }

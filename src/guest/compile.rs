@@ -3,12 +3,13 @@
 
 use super::anatomy::Anatomy;
 use super::cache::{self, Cache};
+use super::capabilities::{Capabilities, Granted};
 use super::code;
 use super::engine::{self, Limits, Plan, Target};
 use super::handler::Handler;
 use super::linker;
 use super::source::Source;
-use super::state::{Capabilities, State};
+use super::state::State;
 use crate::sys::memory;
 use crate::{debug, warning};
 use anyhow::{Context, Result, bail};
@@ -121,7 +122,8 @@ impl Order {
         let engine = engine::serving(plan, limits)?;
         let component = code::component(&engine, &code)?;
         let handler = Handler::link(plan.target, &component)?;
-        let mut store = Store::new(&engine, State::new(&self.capabilities, self.limits));
+        let granted = Granted::open(self.capabilities.clone())?;
+        let mut store = Store::new(&engine, State::new(&granted, self.limits));
         store.limiter(State::memory_limit);
         store.set_epoch_deadline(u64::MAX >> 1);
         tokio::runtime::Builder::new_current_thread()

@@ -5,10 +5,12 @@ mod anatomy;
 mod body;
 mod cache;
 mod call;
+mod capabilities;
 mod code;
 mod compile;
 mod engine;
 mod failure;
+mod files;
 mod handler;
 mod inspect;
 mod limits;
@@ -21,14 +23,16 @@ mod ticker;
 pub use body::GuestBody;
 pub use cache::default_directory;
 pub use call::Request;
+pub use capabilities::Capabilities;
 pub use compile::{Compiled, Order, precompile};
 pub use engine::{Limits, Plan};
 pub use failure::Failure;
+pub use files::Directory;
 pub use inspect::inspect;
-pub use state::Capabilities;
 
 use anyhow::Result;
 use call::{HeadSlot, Running};
+use capabilities::Granted;
 use handler::Handler;
 use state::State;
 use std::future::poll_fn;
@@ -46,7 +50,7 @@ pub struct Guest {
     engine: Engine,
     handler: Handler,
     limits: Limits,
-    capabilities: Arc<Capabilities>,
+    granted: Arc<Granted>,
     ticker: Arc<Ticker>,
 }
 
@@ -66,7 +70,7 @@ impl Guest {
             engine,
             handler,
             limits,
-            capabilities,
+            granted: Granted::open(capabilities)?,
             ticker,
         })
     }
@@ -88,7 +92,7 @@ impl Guest {
     }
 
     fn store(&self) -> Store<State> {
-        let mut store = Store::new(&self.engine, State::new(&self.capabilities, self.limits));
+        let mut store = Store::new(&self.engine, State::new(&self.granted, self.limits));
         store.limiter(State::memory_limit);
         store.set_epoch_deadline(1);
         // The runtime's own way to yield lets it look after sockets and timers before it goes on with

@@ -1,8 +1,8 @@
 //! What belongs to one instance on the host's side: its WASI contexts, its resources, its limits.
 
+use super::capabilities::Granted;
 use super::engine::Limits;
 use super::limits::MemoryLimit;
-use super::output::{Output, Stream};
 use crate::warning;
 use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
@@ -10,15 +10,6 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{
     Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
 };
-
-/// What the operator lets every instance use.
-#[derive(Clone, Debug, Default)]
-pub struct Capabilities {
-    /// Environment variables of the guest.
-    pub environment: Vec<(String, String)>,
-    /// Command line arguments of the guest.
-    pub arguments: Vec<String>,
-}
 
 /// The data of one store.
 pub struct State {
@@ -30,14 +21,9 @@ pub struct State {
 }
 
 impl State {
-    pub fn new(capabilities: &Capabilities, limits: Limits) -> State {
-        let mut wasi = WasiCtx::builder();
-        wasi.envs(&capabilities.environment)
-            .args(&capabilities.arguments)
-            .stdout(Output::new(Stream::Stdout))
-            .stderr(Output::new(Stream::Stderr));
+    pub fn new(granted: &Granted, limits: Limits) -> State {
         State {
-            wasi: wasi.build(),
+            wasi: granted.wasi(),
             http: WasiHttpCtx::new(),
             outbound: Outbound,
             table: ResourceTable::new(),

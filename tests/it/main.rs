@@ -4,6 +4,7 @@ mod harness;
 
 mod bad_input;
 mod balance;
+mod capabilities;
 mod chaos;
 mod failing_guests;
 mod http;

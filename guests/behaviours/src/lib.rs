@@ -2,6 +2,7 @@
 //! of the path and steered by the query.
 
 mod answers;
+mod capabilities;
 mod failures;
 mod reply;
 
@@ -39,6 +40,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Behaviours {
             "afterwork" => answers::afterwork(out, &query),
             "early-response" => answers::early_response(request, out, &query),
             "ignore-body" => reply::text(out, "ignored\n"),
+            "files" => capabilities::files(out, &query),
             "outbound" => answers::outbound(out, &query),
             _ => reply::text(out, "ok\n"),
         }

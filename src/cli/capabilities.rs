@@ -1,0 +1,54 @@
+//! What the guest may use: environment, directories, network, stores.
+
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub struct Capabilities {
+    /// Set an environment variable for the guest, or pass ours on
+    #[arg(
+        long,
+        value_name = "NAME[=VALUE]",
+        env = "WASMSERVE_ENV",
+        value_delimiter = None,
+        help_heading = "Guest"
+    )]
+    pub env: Vec<String>,
+
+    /// Set the environment variables for the guest that this file lists, in dotenv syntax
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "WASMSERVE_ENV_FILE",
+        help_heading = "Guest"
+    )]
+    pub env_file: Vec<PathBuf>,
+
+    /// Give the guest a command line argument
+    #[arg(
+        long,
+        value_name = "ARGUMENT",
+        env = "WASMSERVE_ARG",
+        allow_hyphen_values = true,
+        help_heading = "Guest"
+    )]
+    pub arg: Vec<String>,
+
+    /// Let the guest read a directory, under the same path or another
+    #[arg(
+        long,
+        value_name = "HOST[::GUEST]",
+        env = "WASMSERVE_DIR",
+        help_heading = "Guest"
+    )]
+    pub dir: Vec<String>,
+
+    /// Let the guest read and write a directory
+    #[arg(
+        long,
+        value_name = "HOST[::GUEST]",
+        env = "WASMSERVE_DIR_RW",
+        help_heading = "Guest"
+    )]
+    pub dir_rw: Vec<String>,
+}

@@ -1,0 +1,141 @@
+//! What the guest may use, resolved and checked: nothing that is not named here.
+
+use super::option;
+use crate::cli;
+use crate::guest::{Capabilities, Directory};
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+
+/// Files and directories that are named must be there, now and not at the first request.
+pub fn resolve(asked: &cli::Capabilities) -> Result<Capabilities> {
+    Ok(Capabilities {
+        environment: environment(asked)?,
+        arguments: asked.arg.clone(),
+        directories: directories(asked)?,
+    })
+}
+
+/// The files in their order, then what the command line says: later ones win.
+fn environment(asked: &cli::Capabilities) -> Result<Vec<(String, String)>> {
+    let mut all: Vec<(String, String)> = Vec::new();
+    let mut set =
+        |name: String, value: String| match all.iter_mut().find(|(known, _)| *known == name) {
+            Some(known) => known.1 = value,
+            None => all.push((name, value)),
+        };
+    for path in &asked.env_file {
+        let about = || format!("option --env-file: `{}`", path.display());
+        for (name, value) in environment_file(path).with_context(about)? {
+            set(name, value);
+        }
+    }
+    for text in &asked.env {
+        let (name, value) = option("--env", text, environment_variable)?;
+        set(name, value);
+    }
+    Ok(all)
+}
+
+fn environment_file(path: &Path) -> Result<Vec<(String, String)>> {
+    if path.is_dir() {
+        bail!("it is a directory; name a file of NAME=VALUE lines");
+    }
+    let variables = dotenvy::from_path_iter(path).map_err(unread)?;
+    variables.map(|pair| pair.map_err(unread)).collect()
+}
+
+/// Without the line itself, which may hold a secret.
+fn unread(error: dotenvy::Error) -> anyhow::Error {
+    match error {
+        dotenvy::Error::Io(error) => anyhow::Error::from(error).context("it cannot be read"),
+        _ => {
+            anyhow::anyhow!("it has a line that is not NAME=VALUE; quote what has spaces or a `#`")
+        }
+    }
+}
+
+fn environment_variable(text: &str) -> Result<(String, String)> {
+    match text.split_once('=') {
+        Some(("", _)) => bail!("`{text}` has no name before the `=`"),
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => match std::env::var(text) {
+            Ok(value) => Ok((text.to_owned(), value)),
+            Err(_) => bail!("`{text}` is not set in the environment; write {text}=VALUE"),
+        },
+    }
+}
+
+fn directories(asked: &cli::Capabilities) -> Result<Vec<Directory>> {
+    let mut all: Vec<Directory> = Vec::new();
+    let read = asked.dir.iter().map(|text| ("--dir", text, false));
+    let write = asked.dir_rw.iter().map(|text| ("--dir-rw", text, true));
+    for (name, text, writable) in read.chain(write) {
+        let found = option(name, text, |text| directory(text, writable))?;
+        if all.iter().any(|known| known.guest == found.guest) {
+            bail!(
+                "option {name}: the guest has two directories `{}`; name each once",
+                found.guest
+            );
+        }
+        all.push(found);
+    }
+    Ok(all)
+}
+
+fn directory(text: &str, writable: bool) -> Result<Directory> {
+    let (host, guest) = text.split_once("::").unwrap_or((text, text));
+    if host.is_empty() || guest.is_empty() {
+        bail!("`{text}` names no directory; write it like ./data::/data");
+    }
+    let opened = std::fs::File::open(host).and_then(|file| file.metadata());
+    let metadata = opened.with_context(|| format!("directory `{host}` cannot be opened"))?;
+    if !metadata.is_dir() {
+        bail!("`{host}` is not a directory; name the one that it is in");
+    }
+    Ok(Directory {
+        host: PathBuf::from(host),
+        guest: guest.to_owned(),
+        writable,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Cli;
+    use clap::Parser;
+
+    fn resolved(arguments: &[&str]) -> Result<Capabilities> {
+        let arguments = ["wasmserve", "app.wasm"].iter().chain(arguments);
+        resolve(&Cli::parse_from(arguments).serve.capabilities)
+    }
+
+    fn mistake(arguments: &[&str]) -> String {
+        format!("{:#}", resolved(arguments).unwrap_err())
+    }
+
+    #[test]
+    fn a_variable_is_set_once_by_whoever_comes_last() {
+        let environment = resolved(&["--env", "A=1", "--env", "B=2", "--env", "A=3"])
+            .unwrap()
+            .environment;
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(environment, [pair("A", "3"), pair("B", "2")]);
+        assert!(mistake(&["--env", "NOT_SET_ANYWHERE"]).contains("is not set"));
+    }
+
+    #[test]
+    fn a_directory_is_there_and_named_once() {
+        let directories = resolved(&["--dir", "/::/root", "--dir-rw", "/tmp"])
+            .unwrap()
+            .directories;
+        assert_eq!(directories[0].guest, "/root");
+        assert!(!directories[0].writable);
+        assert_eq!(directories[1].guest, "/tmp");
+        assert!(directories[1].writable);
+        assert!(mistake(&["--dir", "/not/there"]).starts_with("option --dir: directory `/not"));
+        assert!(mistake(&["--dir", "/etc/passwd"]).contains("is not a directory"));
+        assert!(mistake(&["--dir", "/tmp::"]).contains("names no directory"));
+        assert!(mistake(&["--dir", "/::/a", "--dir-rw", "/tmp::/a"]).contains("two directories"));
+    }
+}

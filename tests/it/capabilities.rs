@@ -1,0 +1,115 @@
+//! What a guest may use is what the command line names, and nothing else.
+
+use crate::harness::{Server, finished, get, guest, wasmserve};
+use std::fs;
+use std::path::PathBuf;
+
+/// A fresh directory of this test.
+fn directory(name: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("capabilities-{name}"));
+    let _ = fs::remove_dir_all(&path);
+    fs::create_dir_all(&path).unwrap();
+    path
+}
+
+#[test]
+fn directories_are_seen_read_only_or_writable_and_not_left() {
+    let home = directory("files");
+    for name in ["read", "write"] {
+        fs::create_dir(home.join(name)).unwrap();
+        fs::write(home.join(name).join("greeting"), "hello\n").unwrap();
+    }
+    fs::write(home.join("secret"), "secret\n").unwrap();
+    std::os::unix::fs::symlink("../secret", home.join("read/link")).unwrap();
+    let read = format!("{}::/read", home.join("read").display());
+    let write = format!("{}::/write", home.join("write").display());
+    let server = Server::start(&[&guest("behaviours"), "--dir", &read, "--dir-rw", &write]);
+    let ask = |query: &str| get(server.address, &format!("/files?{query}")).text();
+
+    assert_eq!(ask("read=/read/greeting"), "hello\n");
+    assert_eq!(ask("list=/read"), "greeting\nlink\n");
+    assert_eq!(ask("write=/write/new&text=1"), "written\n");
+    assert_eq!(fs::read_to_string(home.join("write/new")).unwrap(), "1");
+
+    for denied in [
+        "write=/read/new&text=1",
+        "write=/read/greeting&text=1",
+        "read=/read/link",
+        "read=/read/../secret",
+        "read=/write/../secret",
+        "read=/etc/passwd",
+    ] {
+        let said = ask(denied);
+        assert!(said.starts_with("error"), "{denied}: {said}");
+    }
+    assert!(!home.join("read/new").exists());
+}
+
+#[test]
+fn a_guest_sees_no_directory_that_is_not_named() {
+    let server = Server::start(&[&guest("behaviours")]);
+    for path in ["/", ".", "/etc"] {
+        let said = get(server.address, &format!("/files?list={path}")).text();
+        assert!(said.starts_with("error"), "{path}: {said}");
+    }
+}
+
+#[test]
+fn the_environment_comes_from_files_and_from_the_command_line() {
+    let home = directory("environment");
+    let file = home.join("env");
+    fs::write(
+        &file,
+        "# a comment\nFIRST=\"one two\"\nexport SECOND=2\nTHIRD=3\n",
+    )
+    .unwrap();
+    let mut command = wasmserve();
+    command
+        .args([&guest("behaviours"), "--port", "0", "--env", "THIRD=three"])
+        .args(["--env", "PASSED"])
+        .arg("--env-file")
+        .arg(&file)
+        .env("PASSED", "on")
+        .env("HELD", "back");
+    let server = Server::start_command(command);
+    let seen = get(server.address, "/environment").text();
+    for line in [
+        "FIRST=one two\n",
+        "SECOND=2\n",
+        "THIRD=three\n",
+        "PASSED=on\n",
+    ] {
+        assert!(seen.contains(line), "no {line:?} in:\n{seen}");
+    }
+    assert!(!seen.contains("HELD") && !seen.contains("PATH="), "{seen}");
+}
+
+#[test]
+fn what_is_named_and_not_there_is_a_mistake() {
+    let home = directory("mistakes");
+    let file = home.join("env");
+    fs::write(&file, "TOKEN=s3cret word\n").unwrap();
+    let file = file.display().to_string();
+    for (arguments, said) in [
+        (
+            ["--dir", "/not/there::/data"],
+            "option --dir: directory `/not/there`",
+        ),
+        (["--dir-rw", "/etc/passwd::/data"], "is not a directory"),
+        (
+            ["--env-file", "/not/there"],
+            "option --env-file: `/not/there`: it cannot be read",
+        ),
+        (["--env-file", &file], "a line that is not NAME=VALUE"),
+    ] {
+        let mut command = wasmserve();
+        command
+            .args([&guest("behaviours"), "--port", "0"])
+            .args(arguments);
+        let output = finished(command);
+        let printed = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{printed}");
+        assert!(printed.contains(said), "{printed}");
+        assert!(!printed.contains("s3cret"), "{printed}");
+    }
+}
