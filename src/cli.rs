@@ -1,8 +1,10 @@
 //! The command line: one field a flag. What the values mean is decided in `config`.
 
 mod capabilities;
+mod front;
 
 pub use capabilities::Capabilities;
+pub use front::Front;
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -256,6 +258,9 @@ pub struct Serve {
         help_heading = "Guest"
     )]
     pub max_memory: String,
+
+    #[command(flatten)]
+    pub front: Front,
 
     #[command(flatten)]
     pub capabilities: Capabilities,

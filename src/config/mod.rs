@@ -2,6 +2,7 @@
 //! strings to parse and no options that may be missing. Each mistake names its option.
 
 mod capabilities;
+mod front;
 mod units;
 
 use crate::cli::Serve;
@@ -65,7 +66,7 @@ impl Config {
 }
 
 /// Parses one option, and names it where that fails.
-fn option<T>(name: &str, text: &str, parse: impl Fn(&str) -> Result<T>) -> Result<T> {
+fn option<T>(name: &str, text: &str, parse: impl FnOnce(&str) -> Result<T>) -> Result<T> {
     parse(text).with_context(|| format!("option {name}"))
 }
 
@@ -197,6 +198,7 @@ fn worker_settings(serve: &Serve, limits: Limits) -> Result<worker::Settings> {
             )?,
             header: option("--timeout-header", &serve.timeout_header, units::duration)?,
             write: option("--timeout-write", &serve.timeout_write, units::duration)?,
+            date_header: front::date_header(&serve.front),
         },
         request: request::Settings {
             concurrency: limits.instances as usize,
@@ -212,6 +214,7 @@ fn worker_settings(serve: &Serve, limits: Limits) -> Result<worker::Settings> {
                 units::duration,
             )?,
             access_log: !serve.no_access_log,
+            front: front::resolve(&serve.front)?,
         },
     })
 }

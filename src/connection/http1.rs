@@ -24,7 +24,9 @@ pub async fn serve(client: Rc<Client>, stream: Stream) {
     activity.enter(&pace);
     let service = service_fn(|request| client.clone().answer(request));
     let mut builder = Builder::new();
-    builder.half_close(false);
+    builder
+        .half_close(false)
+        .auto_date_header(client.connections.settings.date_header);
     let mut connection = builder.serve_connection(TokioIo::new(stream), service);
     let watched = Watched {
         connections: &client.connections,

@@ -49,6 +49,7 @@ mod tests {
         keep_alive: Duration::from_secs(75),
         header: Duration::from_secs(30),
         write: Duration::from_secs(60),
+        date_header: true,
     };
 
     #[test]

@@ -10,6 +10,8 @@ pub struct Settings {
     pub header: Duration,
     /// For a client to take some of what is written to it.
     pub write: Duration,
+    /// Whether responses say when they were made.
+    pub date_header: bool,
 }
 
 /// How connections of one listener are spoken to.

@@ -1,17 +1,19 @@
 //! What is recorded of one exchange: the counters of the scoreboard, the access log, and the reason
 //! where it failed.
 
-use super::{Origin, Peer};
+use super::client::Client;
+use super::front::Arrival;
 use crate::guest::Failure;
 use crate::scoreboard::SlotRef;
 use crate::{error, log};
-use http::{Method, Request, StatusCode, Uri, Version};
+use http::{HeaderValue, Method, Request, StatusCode, Uri, Version};
 use std::cell::Cell;
 use std::time::Instant;
 
 /// One request on its way; it is over when it is dropped.
 pub struct Exchange {
-    client: Peer,
+    client: Client,
+    id: Option<HeaderValue>,
     method: Method,
     target: Uri,
     version: Version,
@@ -24,14 +26,15 @@ pub struct Exchange {
 
 impl Exchange {
     pub fn begin<B>(
-        origin: &Origin,
+        arrival: &Arrival,
         request: &Request<B>,
         slot: &SlotRef,
         logged: bool,
     ) -> Exchange {
         slot.request_began();
         Exchange {
-            client: origin.peer,
+            client: arrival.client,
+            id: arrival.id.clone(),
             method: request.method().clone(),
             target: request.uri().clone(),
             version: request.version(),
@@ -66,8 +69,12 @@ impl Exchange {
     /// The guest failed; says so in the log, with the request.
     pub fn failed(&self, failure: &Failure) {
         self.slot.guest_failed();
+        let id = self
+            .id
+            .as_ref()
+            .map_or("-", |id| id.to_str().unwrap_or("-"));
         error!(
-            "{} \"{} {}\": {failure}",
+            "{} \"{} {}\"{id}: {failure}",
             self.client,
             self.method,
             log::escape(&self.target.to_string())

@@ -4,21 +4,32 @@
 
 mod admission;
 mod body;
+mod client;
 mod exchange;
+mod forwarded;
+mod front;
+mod ids;
 mod origin;
+mod proxies;
 mod reply;
+mod root_path;
 
 pub use body::{Body, Witness};
+pub use front::Front;
 pub use origin::{Origin, Peer};
+pub use proxies::Proxies;
+pub use root_path::RootPath;
 
 use crate::guest::{self, Failure, Guest};
 use crate::scoreboard::SlotRef;
 use admission::Admission;
 use exchange::Exchange;
+use front::Arrival;
 use http::uri::{Authority, PathAndQuery, Uri};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use ids::Ids;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -36,6 +47,7 @@ pub struct Settings {
     /// How long a response body may pause.
     pub idle_body: Duration,
     pub access_log: bool,
+    pub front: Front,
 }
 
 /// Answers the requests of one worker.
@@ -43,6 +55,7 @@ pub struct Requests {
     guest: Guest,
     admission: Admission,
     settings: Settings,
+    ids: Ids,
     slot: SlotRef,
 }
 
@@ -52,6 +65,7 @@ impl Requests {
             guest,
             admission: Admission::new(settings.concurrency, settings.queue, settings.queue_wait),
             settings,
+            ids: Ids::seeded(),
             slot,
         }
     }
@@ -66,28 +80,33 @@ impl Requests {
     pub async fn answer(
         self: &Rc<Self>,
         origin: &Origin,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
     ) -> Response<Body> {
-        let exchange = Exchange::begin(origin, &request, &self.slot, self.settings.access_log);
-        match self.try_answer(origin, request, &exchange).await {
+        let front = &self.settings.front;
+        let arrival = front.receive(origin, request.headers_mut(), &self.ids);
+        let exchange = Exchange::begin(&arrival, &request, &self.slot, self.settings.access_log);
+        let mut response = match self.try_answer(origin, &arrival, request, &exchange).await {
             Ok((response, seat)) => {
                 let mut response = reply::finish(response, &exchange);
-                response
-                    .body_mut()
-                    .occupy(seat, exchange, self.settings.idle_body);
+                let body = response.body_mut();
+                body.occupy(seat, exchange, self.settings.idle_body);
                 response
             }
             Err(refusal) => refusal.reply(exchange),
-        }
+        };
+        front.send(response.headers_mut(), arrival.id.as_ref());
+        response
     }
 
     async fn try_answer(
         &self,
         origin: &Origin,
+        arrival: &Arrival,
         request: Request<Incoming>,
         exchange: &Exchange,
     ) -> Result<(guest::Response, admission::Seat), Refusal> {
-        let request = absolute(request, origin).ok_or(Refusal::BadRequest)?;
+        let root = self.settings.front.root_path.as_ref();
+        let request = absolute(request, origin, arrival, root).ok_or(Refusal::BadRequest)?;
         let seat = self.admission.enter().await.map_err(|_| Refusal::Full)?;
         exchange.enter_guest();
         let answer = self.guest.answer(request);
@@ -128,20 +147,27 @@ impl Refusal {
 
 /// The request as guests get it: with the scheme and the authority that the client meant.
 /// None where RFC 9112 section 3.2 wants a 400: no Host, or several, or one that is no authority.
-fn absolute(request: Request<Incoming>, origin: &Origin) -> Option<guest::Request> {
+fn absolute(
+    request: Request<Incoming>,
+    origin: &Origin,
+    arrival: &Arrival,
+    root: Option<&RootPath>,
+) -> Option<guest::Request> {
     let (mut parts, body) = request.into_parts();
     let authority = match parts.uri.authority() {
         Some(authority) => authority.clone(),
         None => authority(&parts.headers, parts.version, origin)?,
     };
     let path = match parts.uri.path_and_query() {
-        Some(path) => path.clone(),
+        Some(path) => root
+            .and_then(|root| root.strip(path))
+            .unwrap_or_else(|| path.clone()),
         None if parts.method == Method::OPTIONS => PathAndQuery::from_static("*"),
         None => PathAndQuery::from_static("/"),
     };
     let mut uri = http::uri::Parts::default();
-    uri.scheme = Some(origin.scheme.clone());
-    uri.authority = Some(authority);
+    uri.scheme = Some(arrival.scheme.clone());
+    uri.authority = Some(arrival.authority.clone().unwrap_or(authority));
     uri.path_and_query = Some(path);
     parts.uri = Uri::from_parts(uri).ok()?;
     let body = body.map_err(wasmtime_wasi_http::Error::from).boxed_unsync();

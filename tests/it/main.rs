@@ -7,6 +7,7 @@ mod balance;
 mod capabilities;
 mod chaos;
 mod failing_guests;
+mod front;
 mod http;
 mod inspect;
 mod layering;

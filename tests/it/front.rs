@@ -1,0 +1,227 @@
+//! Behind a proxy, and before one: who is believed, and what is added to heads.
+
+use crate::harness::{Connection, Response, Server, get, guest, wasmserve};
+
+fn start(arguments: &[&str]) -> Server {
+    Server::start(&[&[guest("behaviours").as_str()], arguments].concat())
+}
+
+/// What the guest sees of a request with these fields.
+fn seen(server: &Server, fields: &str) -> String {
+    ask(server, "/request", fields).text()
+}
+
+fn ask(server: &Server, path: &str, fields: &str) -> Response {
+    let mut connection = Connection::open(server.address);
+    let head = format!("GET {path} HTTP/1.1\r\nHost: direct\r\n{fields}\r\n");
+    connection.write(head).unwrap();
+    connection.response().unwrap()
+}
+
+#[track_caller]
+fn has(text: &str, lines: &[&str]) {
+    for line in lines {
+        assert!(
+            text.lines().any(|known| known == *line),
+            "no `{line}` in:\n{text}"
+        );
+    }
+}
+
+const SPOOFED: &str = "X-Forwarded-For: 203.0.113.66\r\nX-Forwarded-Proto: https\r\n\
+                       X-Forwarded-Host: evil.example\r\nX-Forwarded-Port: 666\r\n\
+                       X-Forwarded-Prefix: /evil\r\nX-Real-IP: 203.0.113.66\r\n\
+                       X_Forwarded_For: 203.0.113.66\r\nX-Request-Id: evil\r\n\
+                       Forwarded: for=203.0.113.66;proto=https;host=evil.example\r\n";
+
+#[test]
+fn a_proxy_on_this_machine_is_believed() {
+    let server = start(&[]);
+    let seen = seen(
+        &server,
+        "X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: a.example:8443\r\n",
+    );
+    has(
+        &seen,
+        &[
+            "scheme Some(Scheme::Https)",
+            "authority a.example:8443",
+            "header x-forwarded-for: 192.0.2.7",
+        ],
+    );
+    server.wait_for("INFO:     192.0.2.7:0 - \"GET /request HTTP/1.1\" 200 OK");
+}
+
+#[test]
+fn forwarded_is_believed_too() {
+    let server = start(&[]);
+    let seen = seen(
+        &server,
+        "Forwarded: for=\"[2001:db8::7]:4711\";proto=https;host=a.example\r\n",
+    );
+    has(
+        &seen,
+        &["scheme Some(Scheme::Https)", "authority a.example"],
+    );
+    server.wait_for("[2001:db8::7]:4711 - \"GET /request HTTP/1.1\" 200 OK");
+}
+
+#[test]
+fn what_a_client_forges_behind_a_trusted_proxy_is_cut_off() {
+    let server = start(&[]);
+    let seen = seen(
+        &server,
+        "X-Forwarded-For: 203.0.113.66, 192.0.2.7\r\nX-Forwarded-Proto: https, http\r\n\
+         X_Forwarded_For: 203.0.113.66\r\n",
+    );
+    has(
+        &seen,
+        &[
+            "scheme Some(Scheme::Http)",
+            "header x-forwarded-for: 192.0.2.7",
+            "header x-forwarded-proto: http",
+        ],
+    );
+    assert!(!seen.contains("203.0.113.66"), "{seen}");
+    server.wait_for("192.0.2.7:0 - \"GET /request");
+}
+
+#[test]
+fn a_stranger_is_not_believed_and_leaves_no_trace() {
+    for arguments in [
+        &["--host", "::1"][..],
+        &["--forwarded-allow-ips", "192.0.2.0/24,unix"],
+        &["--forwarded-allow-ips", ""],
+        &["--no-proxy-headers", "--forwarded-allow-ips", "*"],
+    ] {
+        let server = start(arguments);
+        let seen = seen(&server, SPOOFED);
+        has(&seen, &["scheme Some(Scheme::Http)", "authority direct"]);
+        for forged in ["203.0.113.66", "evil", "666", "forwarded", "real-ip"] {
+            assert!(!seen.contains(forged), "{arguments:?} {forged}:\n{seen}");
+        }
+        let line = server.wait_for("GET /request");
+        assert!(!line.contains("203.0.113.66"), "{line}");
+    }
+}
+
+#[test]
+fn everybody_can_be_trusted() {
+    let server = start(&["--host", "::1", "--forwarded-allow-ips", "*"]);
+    let seen = seen(&server, SPOOFED);
+    has(
+        &seen,
+        &["scheme Some(Scheme::Https)", "authority evil.example"],
+    );
+    server.wait_for("203.0.113.66:0 - \"GET /request");
+}
+
+#[test]
+fn the_list_of_proxies_is_taken_from_where_uvicorn_takes_it() {
+    let mut command = wasmserve();
+    command
+        .args([&guest("behaviours"), "--port", "0", "--host", "::1"])
+        .env("FORWARDED_ALLOW_IPS", "10.0.0.1, ::1");
+    let server = Server::start_command(command);
+    seen(&server, "X-Forwarded-For: 192.0.2.7, 10.0.0.1\r\n");
+    server.wait_for("192.0.2.7:0 - \"GET /request");
+}
+
+#[test]
+fn the_root_path_is_not_the_guests_business() {
+    let server = start(&["--root-path", "/api/"]);
+    for (path, expected) in [
+        ("/api/request/x?y=z", "path /request/x?y=z"),
+        ("/request/apix", "path /request/apix"),
+    ] {
+        let text = ask(&server, path, "").text();
+        has(&text, &[expected, "header x-forwarded-prefix: /api"]);
+    }
+    // The log tells what the client asked for.
+    server.wait_for("\"GET /api/request/x?y=z HTTP/1.1\" 200 OK");
+    assert_eq!(get(server.address, "/api").text(), "ok\n");
+    assert_eq!(get(server.address, "/apix").text(), "ok\n");
+}
+
+#[test]
+fn headers_are_added_to_every_response() {
+    let server = start(&[
+        "--header", "X-A: one", "--header", "X-A: two", "--header", "X-B:b",
+    ]);
+    for (path, status) in [("/", 200), ("/trap-before-head", 500)] {
+        let response = get(server.address, path);
+        assert_eq!(response.status, status);
+        let all: Vec<&str> = response
+            .headers
+            .iter()
+            .filter(|(name, _)| name == "x-a")
+            .map(|(_, value)| value.as_str())
+            .collect();
+        assert_eq!(
+            (all, response.header("x-b")),
+            (vec!["one", "two"], Some("b"))
+        );
+        assert_eq!(response.header("server"), Some("wasmserve"));
+        assert!(response.header("date").is_some());
+    }
+}
+
+#[test]
+fn the_guests_word_on_server_counts_and_ours_can_be_left_out() {
+    let server = start(&[]);
+    let response = get(server.address, "/respond?header=Server:mine&body=x");
+    let servers = response.headers.iter().filter(|(name, _)| name == "server");
+    assert_eq!(servers.count(), 1);
+    assert_eq!(response.header("server"), Some("mine"));
+
+    let server = start(&["--no-server-header", "--no-date-header", "--no-request-id"]);
+    let response = get(server.address, "/respond?body=x");
+    let names: Vec<&str> = response
+        .headers
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert_eq!(names, ["content-length"]);
+}
+
+#[test]
+fn guests_see_the_operators_fields_and_not_the_clients() {
+    let server = start(&[
+        "--request-header",
+        "X-Tenant: ours",
+        "--client-header",
+        "X-Client-Address",
+    ]);
+    let seen = seen(
+        &server,
+        "X-Tenant: theirs\r\nX-Tenant: again\r\nX-Client-Address: 6.6.6.6\r\n",
+    );
+    has(
+        &seen,
+        &[
+            "header x-tenant: ours",
+            "header x-client-address: 127.0.0.1",
+        ],
+    );
+    assert!(!seen.contains("theirs") && !seen.contains("again") && !seen.contains("6.6.6.6"));
+}
+
+#[test]
+fn every_request_has_a_name() {
+    let server = start(&["--workers", "2"]);
+    let mut known = std::collections::HashSet::new();
+    for _ in 0..20 {
+        let response = ask(&server, "/request", "");
+        let id = response.header("x-request-id").unwrap().to_owned();
+        assert_eq!(id.len(), 32);
+        has(&response.text(), &[&format!("header x-request-id: {id}")]);
+        assert!(known.insert(id), "an id was made twice");
+    }
+    let failed = ask(
+        &server,
+        "/trap-before-head",
+        "X-Request-Id: from-proxy.1\r\n",
+    );
+    assert_eq!(failed.header("x-request-id"), Some("from-proxy.1"));
+    server.wait_for("\"GET /trap-before-head\" [from-proxy.1]: the guest trapped");
+}
