@@ -69,10 +69,8 @@ impl Exchange {
     /// The guest failed; says so in the log, with the request.
     pub fn failed(&self, failure: &Failure) {
         self.slot.guest_failed();
-        let id = self
-            .id
-            .as_ref()
-            .map_or("-", |id| id.to_str().unwrap_or("-"));
+        let id = self.id.as_ref().and_then(|id| id.to_str().ok());
+        let id = id.map_or(String::new(), |id| format!(" [{id}]"));
         error!(
             "{} \"{} {}\"{id}: {failure}",
             self.client,
