@@ -1,8 +1,10 @@
 //! The command line: one field a flag. What the values mean is decided in `config`.
 
+mod addresses;
 mod capabilities;
 mod front;
 
+pub use addresses::Addresses;
 pub use capabilities::Capabilities;
 pub use front::Front;
 
@@ -61,27 +63,8 @@ pub struct Serve {
     #[arg(value_name = "COMPONENT", required = true, env = "WASMSERVE_COMPONENT")]
     pub component: Option<PathBuf>,
 
-    /// Bind to this address
-    #[arg(
-        long,
-        default_value = "127.0.0.1",
-        env = "WASMSERVE_HOST",
-        help_heading = "Addresses"
-    )]
-    pub host: String,
-
-    /// Bind to this port; 0 picks a free one [default: $PORT or 8000]
-    #[arg(long, env = "WASMSERVE_PORT", help_heading = "Addresses")]
-    pub port: Option<String>,
-
-    /// Connections that may wait to be accepted
-    #[arg(
-        long,
-        default_value = "2048",
-        env = "WASMSERVE_BACKLOG",
-        help_heading = "Addresses"
-    )]
-    pub backlog: String,
+    #[command(flatten)]
+    pub addresses: Addresses,
 
     /// Worker processes, or `auto`: one for each processor this process may use
     /// [default: $WEB_CONCURRENCY or 1]

@@ -7,6 +7,7 @@ mod config;
 mod connection;
 mod exit;
 mod guest;
+mod listen;
 mod log;
 mod request;
 mod scoreboard;
@@ -22,10 +23,10 @@ use cli::{Cli, Command, Serve};
 use config::Config;
 use exit::{Exit, Status};
 use guest::{Compiled, Guest, Plan};
+use listen::Listeners;
 use scoreboard::Scoreboard;
 use std::cell::RefCell;
-use std::net::TcpListener;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, RawFd};
 use std::path::PathBuf;
 use std::rc::Rc;
 use supervisor::{Roles, Seat};
@@ -125,51 +126,38 @@ fn serve(serve: &Serve) -> Result<Status> {
     let config = Config::resolve(serve).exits(Status::Usage)?;
     log::init(config.log.clone());
     sys::signals::block_for_supervision()?;
-    match adopted {
+    let (listeners, ended) = match adopted {
         Some(mut adopted) => {
-            let listeners = std::mem::take(&mut adopted.listeners);
-            let listeners = listeners.into_iter().map(TcpListener::from).collect();
-            supervisor::resume(Server::new(config, listeners), adopted)?;
+            let left = std::mem::take(&mut adopted.listeners);
+            let listeners = shared(Listeners::adopt(left)?);
+            let meant = adopted.is_meant();
+            let ended = supervisor::resume(Server::new(config, &listeners), adopted);
+            (Some(listeners).filter(|_| meant), ended)
         }
         None => {
             let slots = supervisor::slots(&config.supervisor);
             let scoreboard = Scoreboard::new(slots).context("cannot make the scoreboard")?;
-            let listeners = bind(&config).exits(Status::Address)?;
-            supervisor::run(Server::new(config, listeners), scoreboard)?;
+            let listeners = Listeners::bind(&config.addresses).exits(Status::Address)?;
+            let listeners = shared(listeners);
+            let ended = supervisor::run(Server::new(config, &listeners), scoreboard);
+            (Some(listeners), ended)
         }
-    }
-    Ok(Status::Stopped)
-}
-
-fn bind(config: &Config) -> Result<Vec<TcpListener>> {
-    let bind = |address| {
-        sys::socket::listen_tcp(address, config.backlog)
-            .map(TcpListener::from)
-            .map_err(|error| {
-                let remedy = remedy(&error);
-                anyhow::Error::from(error)
-                    .context(format!("cannot bind http://{address}; {remedy}"))
-            })
     };
-    config.bind.iter().copied().map(bind).collect()
+    if let Some(listeners) = listeners {
+        listeners.borrow_mut().close();
+    }
+    ended.map(|()| Status::Stopped)
 }
 
-fn remedy(error: &std::io::Error) -> &'static str {
-    match error.kind() {
-        std::io::ErrorKind::AddrInUse => "stop what listens there, or choose another with --port",
-        std::io::ErrorKind::PermissionDenied => {
-            "ports below 1024 need CAP_NET_BIND_SERVICE, or choose another with --port"
-        }
-        std::io::ErrorKind::AddrNotAvailable => "give an address of this machine with --host",
-        _ => "choose another with --host and --port",
-    }
+fn shared(listeners: Listeners) -> Rc<RefCell<Listeners>> {
+    Rc::new(RefCell::new(listeners))
 }
 
 /// What the supervisor's children do.
 struct Server {
     config: Config,
     /// Shared by the versions of the configuration: sockets stay open from the first to the last.
-    listeners: Rc<RefCell<Vec<TcpListener>>>,
+    listeners: Rc<RefCell<Listeners>>,
 }
 
 impl Roles for Server {
@@ -206,7 +194,10 @@ impl Roles for Server {
             anyhow::bail!("the environment contradicts the command line");
         };
         let mut config = Config::resolve(&cli.serve).exits(Status::Usage)?;
-        config.bind.clone_from(&self.config.bind);
+        if config.addresses != self.config.addresses {
+            warning!("The addresses stay as they are: new ones need a restart");
+            config.addresses = self.config.addresses.clone();
+        }
         Ok(Server {
             config,
             listeners: self.listeners.clone(),
@@ -222,31 +213,23 @@ impl Roles for Server {
     }
 
     fn addresses(&self) -> Vec<String> {
-        let listeners = self.listeners.borrow();
-        let bound = listeners
-            .iter()
-            .filter_map(|listener| listener.local_addr().ok());
-        bound.map(|address| format!("http://{address}")).collect()
+        self.listeners.borrow().addresses()
     }
 
-    fn descriptors(&self) -> Vec<RawFd> {
-        self.listeners
-            .borrow()
-            .iter()
-            .map(AsRawFd::as_raw_fd)
-            .collect()
+    fn sockets(&self) -> Vec<(RawFd, String)> {
+        self.listeners.borrow().descriptors()
     }
 
     fn close(&self) {
-        self.listeners.borrow_mut().clear();
+        self.listeners.borrow_mut().close();
     }
 }
 
 impl Server {
-    fn new(config: Config, listeners: Vec<TcpListener>) -> Server {
+    fn new(config: Config, listeners: &Rc<RefCell<Listeners>>) -> Server {
         Server {
             config,
-            listeners: Rc::new(RefCell::new(listeners)),
+            listeners: listeners.clone(),
         }
     }
 
@@ -258,7 +241,7 @@ impl Server {
         Ok(Worker {
             guest,
             settings: self.config.worker.clone(),
-            listeners: self.listeners.take(),
+            listeners: self.listeners.take().into_doors(),
             scoreboard: seat.scoreboard,
             slot: seat.slot,
             lifeline: seat.lifeline,

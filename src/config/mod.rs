@@ -1,9 +1,12 @@
 //! Everything that was asked for, resolved, checked and defaulted once: below this there are no
 //! strings to parse and no options that may be missing. Each mistake names its option.
 
+mod addresses;
 mod capabilities;
 mod front;
 mod units;
+
+pub use addresses::{Address, Addresses, Host, Place};
 
 use crate::cli::Serve;
 use crate::guest::{self, Limits, Order};
@@ -11,7 +14,6 @@ use crate::sys::cpus;
 use crate::{connection, log, request, supervisor, worker};
 use anyhow::{Context, Result, bail};
 use std::io::IsTerminal;
-use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,9 +22,7 @@ use std::time::Duration;
 /// What `wasmserve` was asked to do.
 #[derive(Clone, Debug)]
 pub struct Config {
-    pub bind: Vec<SocketAddr>,
-    /// Connections that the kernel holds until they are accepted.
-    pub backlog: i32,
+    pub addresses: Addresses,
     pub order: Order,
     pub supervisor: supervisor::Settings,
     pub worker: worker::Settings,
@@ -44,8 +44,8 @@ impl Config {
             memory: option("--max-memory", &serve.max_memory, units::size)?,
         };
         Ok(Config {
-            bind: vec![address(serve)?],
-            backlog: option("--backlog", &serve.backlog, backlog)?,
+            // https is not spoken yet.
+            addresses: Addresses::resolve(&serve.addresses, false)?,
             order: Order {
                 path: component.clone(),
                 cache: serve.cache_dir.clone().or_else(guest::default_directory),
@@ -77,33 +77,6 @@ fn maybe<T>(
     parse: impl Fn(&str) -> Result<T>,
 ) -> Result<Option<T>> {
     text.map(|text| option(name, text, parse)).transpose()
-}
-
-fn address(serve: &Serve) -> Result<SocketAddr> {
-    let port = match &serve.port {
-        Some(port) => option("--port", port, port_number)?,
-        None => maybe("PORT", variable("PORT").as_ref(), port_number)?.unwrap_or(8000),
-    };
-    Ok(SocketAddr::new(option("--host", &serve.host, host)?, port))
-}
-
-fn host(text: &str) -> Result<IpAddr> {
-    match text {
-        "localhost" => Ok(IpAddr::from([127, 0, 0, 1])),
-        _ => text.trim_matches(['[', ']']).parse().with_context(|| {
-            format!("`{text}` is not an IP address; write it like 127.0.0.1, 0.0.0.0 or ::")
-        }),
-    }
-}
-
-fn port_number(text: &str) -> Result<u16> {
-    text.parse()
-        .with_context(|| format!("`{text}` is not a port; it is a number from 0 to 65535"))
-}
-
-fn backlog(text: &str) -> Result<i32> {
-    let number = units::positive(text)?;
-    i32::try_from(number).with_context(|| format!("`{text}` is too large"))
 }
 
 fn workers(serve: &Serve) -> Result<NonZeroUsize> {
@@ -259,8 +232,7 @@ mod tests {
 
     #[test]
     fn options_are_resolved() {
-        let config = resolve(&["--host", "::1", "--port", "0", "--workers", "4"]).unwrap();
-        assert_eq!(config.bind, ["[::1]:0".parse().unwrap()]);
+        let config = resolve(&["--workers", "4"]).unwrap();
         assert_eq!(config.supervisor.workers.get(), 4);
         assert!(
             resolve(&["--workers", "auto"])
@@ -276,7 +248,7 @@ mod tests {
     fn a_mistake_names_its_option() {
         assert!(mistake(&["--workers", "0"]).starts_with("option --workers: "));
         assert!(mistake(&["--port", "70000"]).starts_with("option --port: "));
-        assert!(mistake(&["--host", "example.com"]).starts_with("option --host: "));
+        assert!(mistake(&["--host", "not a name"]).starts_with("option --host: "));
         assert!(mistake(&["--max-memory", "lots"]).starts_with("option --max-memory: "));
     }
 }

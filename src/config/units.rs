@@ -50,6 +50,16 @@ pub fn positive(text: &str) -> Result<u32> {
     }
 }
 
+/// `660`: permission bits in octal, as chmod has them.
+pub fn permissions(text: &str) -> Result<u32> {
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    let octal = !digits.is_empty() && digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+    match u32::from_str_radix(digits, 8) {
+        Ok(bits) if octal && bits <= 0o777 => Ok(bits),
+        _ => bail!("`{text}` is not a mode; write it like 660"),
+    }
+}
+
 fn split(text: &str) -> (&str, &str) {
     let end = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
@@ -82,6 +92,15 @@ mod tests {
         );
         for wrong in ["", "MiB", "-1", "64 lightyears", "99999999999999999999"] {
             assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn permissions_are_octal() {
+        assert_eq!(permissions("660").unwrap(), 0o660);
+        assert_eq!(permissions("0o600").unwrap(), 0o600);
+        for text in ["", "8", "1777", "-6", "+6", "rw"] {
+            assert!(permissions(text).is_err(), "{text}");
         }
     }
 }

@@ -17,7 +17,7 @@ pub use socket::Socket;
 
 use crate::request::{Body, Origin, Peer, Requests, Witness};
 use activity::{Activity, Pace};
-use http::{HeaderValue, Request, Response, Version, header, uri::Scheme};
+use http::{HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -44,11 +44,7 @@ impl Connections {
             origin: Origin {
                 peer,
                 server: socket.server(),
-                scheme: if door.tls {
-                    Scheme::HTTPS
-                } else {
-                    Scheme::HTTP
-                },
+                scheme: door.scheme(),
             },
             connections: self,
         };

@@ -1,5 +1,6 @@
 //! What a client may cost us.
 
+use http::uri::Scheme;
 use std::time::Duration;
 
 #[derive(Clone, Debug)]
@@ -15,7 +16,29 @@ pub struct Settings {
 }
 
 /// How connections of one listener are spoken to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Door {
-    pub tls: bool,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    Plain,
+    Tls,
+    /// Every request is redirected to https, at this port.
+    Redirect {
+        port: u16,
+    },
+}
+
+impl Door {
+    pub fn of(tls: bool) -> Door {
+        match tls {
+            true => Door::Tls,
+            false => Door::Plain,
+        }
+    }
+
+    /// What clients call it.
+    pub fn scheme(self) -> Scheme {
+        match self {
+            Door::Tls => Scheme::HTTPS,
+            Door::Plain | Door::Redirect { .. } => Scheme::HTTP,
+        }
+    }
 }

@@ -118,7 +118,8 @@ impl Nursery {
             scoreboard: self.scoreboard.clone(),
             max_requests,
         };
-        let mut kept = generation.roles.descriptors();
+        let sockets = generation.roles.sockets();
+        let mut kept: Vec<RawFd> = sockets.into_iter().map(|(fd, _)| fd).collect();
         kept.extend([
             seat.code.as_raw_fd(),
             seat.reporter.descriptor(),

@@ -18,7 +18,8 @@ pub struct Will {
     pub slots: usize,
     /// The end of the lifeline that workers watch, and the one that is held.
     pub lifeline: (RawFd, RawFd),
-    pub listeners: Vec<RawFd>,
+    /// The sockets, each with what those who make them note about it.
+    pub listeners: Vec<(RawFd, String)>,
     /// The version that is served: its number, its code, and what its compiler noted.
     pub served: u32,
     pub code: RawFd,
@@ -41,8 +42,8 @@ impl fmt::Display for Will {
         writeln!(f, "{TITLE}")?;
         writeln!(f, "scoreboard {} {}", self.scoreboard, self.slots)?;
         writeln!(f, "lifeline {} {}", self.lifeline.0, self.lifeline.1)?;
-        for listener in &self.listeners {
-            writeln!(f, "listener {listener}")?;
+        for (listener, note) in &self.listeners {
+            writeln!(f, "listener {listener} {note}")?;
         }
         writeln!(f, "wanted {}", self.wanted)?;
         // The note is the last word: it may be several.
@@ -102,7 +103,7 @@ impl Will {
     /// All descriptors that are left.
     pub fn descriptors(&self) -> Vec<RawFd> {
         let workers = self.workers.iter().map(|bequest| bequest.receiver);
-        let listeners = self.listeners.iter().copied();
+        let listeners = self.listeners.iter().map(|(fd, _)| *fd);
         [self.scoreboard, self.lifeline.0, self.lifeline.1, self.code]
             .into_iter()
             .chain(listeners)
@@ -117,7 +118,11 @@ impl Will {
                 (self.scoreboard, self.slots) = (next(&mut words)?, next(&mut words)?);
             }
             Some("lifeline") => self.lifeline = (next(&mut words)?, next(&mut words)?),
-            Some("listener") => self.listeners.push(next(&mut words)?),
+            Some("listener") => {
+                let listener = next(&mut words)?;
+                let note: Vec<&str> = words.collect();
+                self.listeners.push((listener, note.join(" ")));
+            }
             Some("wanted") => self.wanted = next(&mut words)?,
             Some("served") => {
                 let mut words = line.splitn(4, ' ').skip(1);
@@ -186,7 +191,7 @@ mod tests {
             scoreboard: 4,
             slots: 64,
             lifeline: (5, 6),
-            listeners: vec![7, 8],
+            listeners: vec![(7, "http".to_owned()), (8, "https 2049:7".to_owned())],
             served: 2,
             code: 9,
             note: "0.2 memories=1 tables=3".to_owned(),

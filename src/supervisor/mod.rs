@@ -37,8 +37,8 @@ pub trait Roles: Sized {
     fn watched(&self) -> Vec<PathBuf>;
     /// Where it listens, one URL an address.
     fn addresses(&self) -> Vec<String>;
-    /// The descriptors that children need.
-    fn descriptors(&self) -> Vec<RawFd>;
+    /// The listening sockets, each with what another executable must know to take it over.
+    fn sockets(&self) -> Vec<(RawFd, String)>;
     /// Takes no more connections.
     fn close(&self);
 }

@@ -163,7 +163,7 @@ impl<R: Roles> Supervisor<R> {
             scoreboard: self.nursery.scoreboard.descriptor().as_raw_fd(),
             slots: self.nursery.scoreboard.slots().len(),
             lifeline: (watched.as_raw_fd(), held.as_raw_fd()),
-            listeners: self.roles.descriptors(),
+            listeners: self.roles.sockets(),
             served,
             code: generation.code.as_raw_fd(),
             note: generation.note.clone(),

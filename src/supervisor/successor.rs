@@ -24,14 +24,21 @@ const QUESTION: &str = "WASMSERVE_QUESTION";
 
 /// What an executable finds that is to take over from another.
 pub struct Adopted {
-    /// The sockets that are open, in the order in which they were bound.
-    pub listeners: Vec<OwnedFd>,
+    /// The sockets that are open, in the order in which they were bound, each with its note.
+    pub listeners: Vec<(OwnedFd, String)>,
     pub(super) will: Will,
     pub(super) nursery: Nursery,
     pub(super) code: OwnedFd,
     pub(super) children: Vec<Child>,
     /// Where the answer goes, if it was only asked whether it can.
     pub(super) question: Option<Reporter>,
+}
+
+impl Adopted {
+    /// Whether this executable is to take over, and not only to say whether it could.
+    pub fn is_meant(&self) -> bool {
+        self.question.is_none()
+    }
 }
 
 /// What another executable leaves to this one; none where it was started by itself. To be called
@@ -63,7 +70,8 @@ fn accept(will: Will, question: Option<Reporter>) -> Result<Adopted> {
             receiver: own(bequest.receiver)?.into(),
         })
     });
-    let listeners = will.listeners.iter().map(|fd| own(*fd));
+    let listeners = will.listeners.iter();
+    let listeners = listeners.map(|(fd, note)| Ok((own(*fd)?, note.clone())));
     Ok(Adopted {
         listeners: listeners.collect::<Result<_>>()?,
         nursery: Nursery::inherit(scoreboard, lifeline),

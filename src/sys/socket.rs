@@ -1,27 +1,168 @@
 //! Listening sockets.
 
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, bind, listen, setsockopt, socket,
-    sockopt,
+    AddressFamily, Backlog, MsgFlags, SockFlag, SockType, SockaddrLike, SockaddrStorage, UnixAddr,
+    bind, connect, getsockname, getsockopt, listen, recv, setsockopt, socket, sockopt,
 };
+use nix::sys::stat::{Mode, umask};
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 
-/// Binds and listens. Non-blocking, close-on-exec; an address that a closed connection still lingers
-/// on can be bound again (SO_REUSEADDR, socket(7)). An IPv6 wildcard takes IPv4 clients too.
-pub fn listen_tcp(address: SocketAddr, backlog: i32) -> io::Result<OwnedFd> {
+/// A socket that listens. Non-blocking, close-on-exec.
+#[derive(Debug)]
+pub enum Listening {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// Where a socket listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    Inet(SocketAddr),
+    /// None where the socket has no name, or one that is no path.
+    Unix(Option<PathBuf>),
+}
+
+impl Listening {
+    pub fn place(&self) -> io::Result<Place> {
+        match self {
+            Listening::Tcp(socket) => socket.local_addr().map(Place::Inet),
+            Listening::Unix(socket) => {
+                let address = socket.local_addr()?;
+                Ok(Place::Unix(address.as_pathname().map(Path::to_owned)))
+            }
+        }
+    }
+}
+
+impl AsFd for Listening {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Listening::Tcp(socket) => socket.as_fd(),
+            Listening::Unix(socket) => socket.as_fd(),
+        }
+    }
+}
+
+impl AsRawFd for Listening {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+/// Binds and listens. An address that a closed connection still lingers on can be bound again
+/// (SO_REUSEADDR, socket(7)). An IPv6 wildcard takes IPv4 clients too unless told not to.
+pub fn listen_tcp(address: SocketAddr, only_v6: bool, backlog: i32) -> io::Result<Listening> {
     let family = match address {
         SocketAddr::V4(_) => AddressFamily::Inet,
         SocketAddr::V6(_) => AddressFamily::Inet6,
     };
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let fd = socket(family, SockType::Stream, flags, None)?;
+    let fd = stream(family)?;
     setsockopt(&fd, sockopt::ReuseAddr, &true)?;
     if address.is_ipv6() {
-        setsockopt(&fd, sockopt::Ipv6V6Only, &false)?;
+        setsockopt(&fd, sockopt::Ipv6V6Only, &only_v6)?;
     }
     bind(fd.as_raw_fd(), &SockaddrStorage::from(address))?;
-    listen(&fd, Backlog::new(backlog).unwrap_or(Backlog::MAXCONN))?;
-    Ok(fd)
+    start(&fd, backlog)?;
+    Ok(Listening::Tcp(fd.into()))
+}
+
+/// Makes a socket's file with these permissions, and listens. No other thread may make files
+/// meanwhile (umask(2)).
+pub fn listen_unix(path: &Path, permissions: u32, backlog: i32) -> io::Result<Listening> {
+    debug_assert_eq!(super::fork::thread_count(), Some(1));
+    let fd = stream(AddressFamily::Unix)?;
+    let address = UnixAddr::new(path)?;
+    let before = umask(Mode::from_bits_truncate(!permissions & 0o777));
+    let bound = bind(fd.as_raw_fd(), &address);
+    umask(before);
+    bound?;
+    start(&fd, backlog)?;
+    Ok(Listening::Unix(fd.into()))
+}
+
+/// Whether somebody listens on the Unix socket at this path.
+pub fn is_listened_on(path: &Path) -> io::Result<bool> {
+    let fd = stream(AddressFamily::Unix)?;
+    match connect(fd.as_raw_fd(), &UnixAddr::new(path)?) {
+        // Its backlog is full (unix(7)).
+        Ok(()) | Err(nix::Error::EAGAIN) => Ok(true),
+        Err(nix::Error::ECONNREFUSED | nix::Error::ENOENT) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn stream(family: AddressFamily) -> io::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    Ok(socket(family, SockType::Stream, flags, None)?)
+}
+
+fn start(fd: &OwnedFd, backlog: i32) -> io::Result<()> {
+    Ok(listen(
+        fd,
+        Backlog::new(backlog).unwrap_or(Backlog::MAXCONN),
+    )?)
+}
+
+/// A listening socket that was open when this executable began, or what the descriptor is in place of
+/// that. What this process opens itself is close-on-exec, and what it was left cannot have been.
+pub fn inherited(number: RawFd) -> Result<Listening, String> {
+    // SAFETY: the descriptor is only borrowed for these calls; should it be closed, they fail.
+    let fd = unsafe { BorrowedFd::borrow_raw(number) };
+    if let Some(objection) = objection(fd) {
+        return Err(objection.to_owned());
+    }
+    // SAFETY: as was just seen it is not close-on-exec, so that nobody in this process owns it; from
+    // here on it is.
+    let owned = unsafe { super::exec::inherited(number) };
+    let listening = owned.and_then(listening);
+    listening.map_err(|error| format!("cannot be taken over: {error}"))
+}
+
+fn objection(fd: BorrowedFd<'_>) -> Option<&'static str> {
+    match fcntl(fd, FcntlArg::F_GETFD).map(FdFlag::from_bits_retain) {
+        Ok(flags) if !flags.contains(FdFlag::FD_CLOEXEC) => {}
+        _ => return Some("was not left open"),
+    }
+    match getsockopt(&fd, sockopt::SockType) {
+        Err(_) => return Some("is not a socket"),
+        Ok(SockType::Stream) => {}
+        Ok(_) => return Some("is not a stream socket"),
+    }
+    match getsockopt(&fd, sockopt::AcceptConn) {
+        Ok(true) => {}
+        _ => return Some("is a socket that does not listen"),
+    }
+    match family(fd) {
+        Some(AddressFamily::Inet | AddressFamily::Inet6 | AddressFamily::Unix) => None,
+        _ => Some("is a socket of another kind than IPv4, IPv6 and Unix"),
+    }
+}
+
+/// A listening socket that somebody else has made.
+pub fn listening(fd: OwnedFd) -> io::Result<Listening> {
+    let flags = OFlag::from_bits_retain(fcntl(&fd, FcntlArg::F_GETFL)?);
+    fcntl(&fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    match family(fd.as_fd()) {
+        Some(AddressFamily::Unix) => Ok(Listening::Unix(fd.into())),
+        Some(_) => Ok(Listening::Tcp(fd.into())),
+        None => Err(io::Error::from(io::ErrorKind::InvalidInput)),
+    }
+}
+
+fn family(fd: BorrowedFd<'_>) -> Option<AddressFamily> {
+    getsockname::<SockaddrStorage>(fd.as_raw_fd())
+        .ok()?
+        .family()
+}
+
+#[expect(dead_code)]
+/// What waits to be read, without taking it (MSG_PEEK, recv(2)).
+pub fn peek(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+    Ok(recv(fd.as_raw_fd(), buffer, flags)?)
 }

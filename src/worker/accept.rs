@@ -6,15 +6,16 @@ use crate::connection::Socket;
 use crate::request::Peer;
 use crate::scoreboard::{Phase, Scoreboard, Slot};
 use crate::sys::clock;
+use crate::sys::socket::Listening;
 use crate::warning;
 use anyhow::Result;
 use std::io;
-use std::net::TcpListener;
-use std::os::fd::OwnedFd;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::Interest;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::sleep;
 
 /// How long a connection is left to siblings, one timer tick at a time, before it is taken anyway.
@@ -32,8 +33,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// One listener, as this worker sees it.
 pub struct Acceptor {
-    listener: TcpListener,
-    /// Tells when a connection waits, which a listener of the runtime tells only by taking it.
+    listener: Listening,
+    /// Tells when a connection waits, which a listener of the runtime tells only by taking it. To be
+    /// told of a descriptor, its kind does not matter.
     arrivals: TcpStream,
     scoreboard: Rc<Scoreboard>,
     slot: usize,
@@ -43,8 +45,8 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    pub fn new(listener: TcpListener, scoreboard: Rc<Scoreboard>, slot: usize) -> Result<Acceptor> {
-        let descriptor = OwnedFd::from(listener.try_clone()?);
+    pub fn new(listener: Listening, scoreboard: Rc<Scoreboard>, slot: usize) -> Result<Acceptor> {
+        let descriptor = listener.as_fd().try_clone_to_owned()?;
         Ok(Acceptor {
             listener,
             arrivals: TcpStream::from_std(descriptor.into())?,
@@ -73,13 +75,8 @@ impl Acceptor {
     async fn try_next(&mut self) -> io::Result<(Socket, Peer)> {
         self.arrivals.readable().await?;
         self.give_way().await;
-        let accept = || self.listener.accept();
-        let (socket, client) = self.arrivals.try_io(Interest::READABLE, accept)?;
-        socket.set_nonblocking(true)?;
-        Ok((
-            Socket::Tcp(TcpStream::from_std(socket)?),
-            Peer::Inet(client),
-        ))
+        let accept = || accept(&self.listener);
+        self.arrivals.try_io(Interest::READABLE, accept)
     }
 
     /// Waits while a sibling should take what is in the backlog, but not for long. A machine that is
@@ -135,6 +132,26 @@ impl Acceptor {
             self.paused = true;
         }
         sleep(PAUSE).await;
+    }
+}
+
+fn accept(listener: &Listening) -> io::Result<(Socket, Peer)> {
+    match listener {
+        Listening::Tcp(listener) => {
+            let (socket, client) = listener.accept()?;
+            socket.set_nonblocking(true)?;
+            // An IPv4 client of an IPv6 socket is still one (RFC 4291 section 2.5.5.2).
+            let client = SocketAddr::new(client.ip().to_canonical(), client.port());
+            Ok((
+                Socket::Tcp(TcpStream::from_std(socket)?),
+                Peer::Inet(client),
+            ))
+        }
+        Listening::Unix(listener) => {
+            let (socket, _) = listener.accept()?;
+            socket.set_nonblocking(true)?;
+            Ok((Socket::Unix(UnixStream::from_std(socket)?), Peer::Unix))
+        }
     }
 }
 

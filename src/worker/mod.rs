@@ -9,12 +9,12 @@ use crate::connection::{self, Connections, Departure, Door};
 use crate::guest::Guest;
 use crate::request::{self, Requests};
 use crate::scoreboard::{Scoreboard, SlotRef};
+use crate::sys::socket::Listening;
 use crate::sys::{clock, process};
 use accept::Acceptor;
 use anyhow::{Context, Result};
 use leave::{Leave, Reasons};
 use std::cell::Cell;
-use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
@@ -37,7 +37,8 @@ pub struct Settings {
 pub struct Worker {
     pub guest: Guest,
     pub settings: Settings,
-    pub listeners: Vec<TcpListener>,
+    /// What to accept from, and how the connections of each are spoken to.
+    pub listeners: Vec<(Listening, Door)>,
     pub scoreboard: Rc<Scoreboard>,
     /// Index of this worker's slot of the scoreboard.
     pub slot: usize,
@@ -76,10 +77,11 @@ impl Worker {
         });
         let open = Rc::new(Open::new(slot.clone()));
         let mut acceptors = Vec::new();
-        for listener in self.listeners {
+        for (listener, door) in self.listeners {
             let acceptor = Acceptor::new(listener, self.scoreboard.clone(), self.slot)?;
             acceptors.push(spawn_local(accept(
                 acceptor,
+                door,
                 connections.clone(),
                 open.clone(),
             )));
@@ -109,13 +111,13 @@ impl Worker {
     }
 }
 
-async fn accept(mut acceptor: Acceptor, connections: Rc<Connections>, open: Rc<Open>) {
+async fn accept(mut acceptor: Acceptor, door: Door, connections: Rc<Connections>, open: Rc<Open>) {
     loop {
         let (socket, peer) = acceptor.next().await;
         let guard = open.enter();
         let connections = connections.clone();
         spawn_local(async move {
-            connections.serve(socket, peer, Door::default()).await;
+            connections.serve(socket, peer, door).await;
             drop(guard);
         });
     }

@@ -219,7 +219,7 @@ fn wrong_options() {
     refused(&[&hello, "--workers", "0"], 2, &["--workers", "at least 1"]);
     refused(&[&hello, "--workers", "many"], 2, &["--workers", "many"]);
     refused(&[&hello, "--wrokers", "4"], 2, &["--wrokers", "--workers"]);
-    refused(&[&hello, "--host", "nowhere"], 2, &["--host", "nowhere"]);
+    refused(&[&hello, "--host", "no where"], 2, &["--host", "no where"]);
     refused(
         &[&hello, "--timeout-request", "soon"],
         2,

@@ -3,11 +3,10 @@
 //!
 //! Each disturbance lasts some seconds here; WASMSERVE_CHAOS_SECONDS sets how many.
 
-use crate::harness::{Connection, Server};
+use crate::harness::{Connection, Server, Target, wasmserve};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
@@ -23,7 +22,7 @@ struct Toll {
 }
 
 /// Asks again and again until told to stop; every second client wants a connection a request.
-fn client(address: SocketAddr, number: u64, toll: &Toll, stop: &AtomicBool) {
+fn client(address: &Target, number: u64, toll: &Toll, stop: &AtomicBool) {
     let mut kept: Option<Connection> = None;
     while !stop.load(Ordering::Relaxed) {
         match ask(address, number.is_multiple_of(2), &mut kept) {
@@ -37,7 +36,7 @@ fn client(address: SocketAddr, number: u64, toll: &Toll, stop: &AtomicBool) {
     }
 }
 
-fn ask(address: SocketAddr, keep: bool, kept: &mut Option<Connection>) -> io::Result<()> {
+fn ask(address: &Target, keep: bool, kept: &mut Option<Connection>) -> io::Result<()> {
     let mut connection = match kept.take() {
         Some(connection) => connection,
         None => Connection::try_open(address)?,
@@ -53,13 +52,17 @@ fn ask(address: SocketAddr, keep: bool, kept: &mut Option<Connection>) -> io::Re
 }
 
 /// Runs the clients while `disturb` is called again and again; gives what was answered and lost.
-fn under_load(server: &Server, mut disturb: impl FnMut()) -> (u64, u64) {
+fn under_load(server: &Server, disturb: impl FnMut()) -> (u64, u64) {
+    under_load_at(&server.address.into(), disturb)
+}
+
+fn under_load_at(address: &Target, mut disturb: impl FnMut()) -> (u64, u64) {
     let seconds = std::env::var("WASMSERVE_CHAOS_SECONDS").map_or(4, |text| text.parse().unwrap());
     let toll = Toll::default();
     let stop = AtomicBool::new(false);
     scope(|threads| {
         for number in 0..CLIENTS {
-            let (toll, stop, address) = (&toll, &stop, server.address);
+            let (toll, stop) = (&toll, &stop);
             threads.spawn(move || client(address, number, toll, stop));
         }
         let end = Instant::now() + Duration::from_secs(seconds);
@@ -158,4 +161,27 @@ fn replacing_the_executable_loses_nothing() {
         pause(500);
     });
     assert_eq!(lost, 0);
+}
+
+#[test]
+fn neither_reloads_nor_a_replaced_executable_lose_anything_over_a_unix_socket() {
+    let path = std::env::temp_dir().join(format!("wasmserve-{}-chaos.sock", std::process::id()));
+    let mut command = wasmserve();
+    command.args(["guests/hello/hello.wat", "--no-access-log"]);
+    command.args(["--workers", &WORKERS.to_string(), "--uds"]).arg(&path);
+    let mut server = Server::start_command(command);
+    let mut count = 0;
+    let (_, lost) = under_load_at(&Target::from(path.as_path()), || {
+        count += 1;
+        server.signal(match count % 3 {
+            0 => Signal::SIGUSR2,
+            _ => Signal::SIGHUP,
+        });
+        pause(300);
+    });
+    assert_eq!(lost, 0);
+    assert!(server.printed().contains("The executable was replaced"));
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(!path.exists(), "the executable that took over removes it");
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Every room, with the rooms it may import besides the plain-data modules. `config` reads the
 /// command line and fills in the settings of every room behind it.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 12] = [
     ("cli", &[]),
     (
         "config",
@@ -19,6 +19,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
             "sys",
         ],
     ),
+    ("listen", &["config", "connection", "sys"]),
     ("supervisor", &["sys"]),
     ("worker", &["connection", "request", "guest", "sys"]),
     ("connection", &["request", "sys"]),
@@ -43,9 +44,10 @@ const PLAIN: [&str; 8] = [
 ];
 
 /// What must not be named under a room.
-const BANNED: [(&str, &[&str]); 4] = [
+const BANNED: [(&str, &[&str]); 5] = [
     ("supervisor", &["tokio", "hyper", "wasmtime"]),
     ("sys", &["tokio", "hyper", "wasmtime"]),
+    ("listen", &["tokio", "hyper", "wasmtime"]),
     ("worker", &["wasmtime", "fork", "waitpid", "waitid", "kill"]),
     ("connection", &["wasmtime"]),
 ];
@@ -135,6 +137,7 @@ fn wasmtime_stays_in_the_guest_room() {
     for room in [
         "cli",
         "config",
+        "listen",
         "supervisor",
         "worker",
         "connection",

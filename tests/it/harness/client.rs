@@ -3,10 +3,53 @@
 use super::PATIENCE;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 
 /// An open connection.
 pub struct Connection {
-    reader: BufReader<TcpStream>,
+    reader: BufReader<Box<dyn Socket>>,
+}
+
+trait Socket: Read + Write + Send {
+    fn second(&self) -> TcpStream;
+}
+
+impl Socket for TcpStream {
+    fn second(&self) -> TcpStream {
+        self.try_clone().unwrap()
+    }
+}
+
+impl Socket for UnixStream {
+    fn second(&self) -> TcpStream {
+        panic!("only sockets of TCP have a second handle")
+    }
+}
+
+/// Where to connect to.
+#[derive(Clone, Debug)]
+pub enum Target {
+    Inet(SocketAddr),
+    Unix(PathBuf),
+}
+
+impl From<SocketAddr> for Target {
+    fn from(address: SocketAddr) -> Target {
+        Target::Inet(address)
+    }
+}
+
+impl From<&Path> for Target {
+    fn from(path: &Path) -> Target {
+        Target::Unix(path.to_owned())
+    }
+}
+
+impl From<&Target> for Target {
+    fn from(target: &Target) -> Target {
+        target.clone()
+    }
 }
 
 /// A response that came whole.
@@ -33,14 +76,24 @@ impl Response {
 }
 
 impl Connection {
-    pub fn open(address: SocketAddr) -> Connection {
-        Connection::try_open(address).expect("the server accepts")
+    pub fn open(target: impl Into<Target>) -> Connection {
+        Connection::try_open(target).expect("the server accepts")
     }
 
-    pub fn try_open(address: SocketAddr) -> io::Result<Connection> {
-        let socket = TcpStream::connect_timeout(&address, PATIENCE)?;
-        socket.set_read_timeout(Some(PATIENCE))?;
-        socket.set_nodelay(true)?;
+    pub fn try_open(target: impl Into<Target>) -> io::Result<Connection> {
+        let socket: Box<dyn Socket> = match target.into() {
+            Target::Inet(address) => {
+                let socket = TcpStream::connect_timeout(&address, PATIENCE)?;
+                socket.set_read_timeout(Some(PATIENCE))?;
+                socket.set_nodelay(true)?;
+                Box::new(socket)
+            }
+            Target::Unix(path) => {
+                let socket = UnixStream::connect(path)?;
+                socket.set_read_timeout(Some(PATIENCE))?;
+                Box::new(socket)
+            }
+        };
         Ok(Connection {
             reader: BufReader::new(socket),
         })
@@ -52,7 +105,7 @@ impl Connection {
 
     /// Another handle on the same socket, to write from another thread.
     pub fn second(&self) -> TcpStream {
-        self.reader.get_ref().try_clone().unwrap()
+        self.reader.get_ref().second()
     }
 
     /// A GET on this connection, which stays open.
@@ -151,16 +204,16 @@ fn broken(what: &str) -> io::Error {
 }
 
 /// A GET on a connection of its own.
-pub fn get(address: SocketAddr, path: &str) -> Response {
-    let mut connection = Connection::open(address);
+pub fn get(target: impl Into<Target>, path: &str) -> Response {
+    let mut connection = Connection::open(target);
     connection
         .get(path)
         .unwrap_or_else(|error| panic!("GET {path}: {error}"))
 }
 
 /// Sends these bytes, and gives everything that comes until the server closes.
-pub fn send(address: SocketAddr, bytes: impl AsRef<[u8]>) -> String {
-    let mut connection = Connection::open(address);
+pub fn send(target: impl Into<Target>, bytes: impl AsRef<[u8]>) -> String {
+    let mut connection = Connection::open(target);
     connection.write(bytes).unwrap();
     String::from_utf8_lossy(&connection.rest().unwrap_or_default()).into_owned()
 }

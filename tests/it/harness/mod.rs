@@ -3,7 +3,7 @@
 mod client;
 mod server;
 
-pub use client::{Connection, Response, get, send};
+pub use client::{Connection, Response, Target, get, send};
 pub use server::{Server, finished, wasmserve};
 
 use std::path::PathBuf;

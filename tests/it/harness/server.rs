@@ -23,6 +23,7 @@ pub fn wasmserve() -> Command {
         "WEB_CONCURRENCY",
         "PORT",
         "WASMSERVE_WORKERS",
+        "WASMSERVE_HOST",
         "WASMSERVE_PORT",
     ] {
         command.env_remove(name);
@@ -33,6 +34,7 @@ pub fn wasmserve() -> Command {
 pub struct Server {
     child: Child,
     output: Arc<Lines>,
+    /// The first that was announced, if that is TCP.
     pub address: SocketAddr,
 }
 
@@ -69,15 +71,11 @@ impl Server {
             output,
             address: SocketAddr::from(([0; 4], 0)),
         };
-        let line = server.wait_for("wasmserve running on http://");
-        let address = line
-            .split("http://")
-            .nth(1)
-            .and_then(|rest| rest.split(' ').next());
-        server.address = address
-            .unwrap()
-            .parse()
-            .expect("the line names the address");
+        let line = server.wait_for("wasmserve running on ");
+        if let Some((_, rest)) = line.split_once("http://") {
+            let address = rest.split(' ').next().unwrap();
+            server.address = address.parse().expect("the line names the address");
+        }
         server
     }
 
@@ -110,6 +108,16 @@ impl Server {
             );
             lines = self.output.grown.wait_timeout(lines, left).unwrap().0;
         }
+    }
+
+    /// Where it runs, as it was announced, one URL or path an address.
+    pub fn announced(&self) -> Vec<String> {
+        let lines = self.printed();
+        let announced = lines.lines().filter_map(|line| {
+            let (_, rest) = line.split_once("wasmserve running on ")?;
+            Some(rest.strip_suffix(" (Press CTRL+C to quit)")?.to_owned())
+        });
+        announced.collect()
     }
 
     /// Everything printed so far.

@@ -1,0 +1,167 @@
+//! The listening sockets, from the first version of the configuration to the last: bound or taken
+//! over, named, and closed. What is spoken on them is decided elsewhere.
+
+mod inet;
+mod inherited;
+mod note;
+mod unix;
+
+use crate::config::{Address, Addresses, Host, Place};
+use crate::connection::Door;
+use crate::sys::socket::{self, Listening};
+use anyhow::{Context, Result};
+use note::Note;
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use unix::SocketFile;
+
+/// All that are open. Files of sockets stay behind where this is dropped rather than closed.
+#[derive(Debug, Default)]
+pub struct Listeners(Vec<Listener>);
+
+#[derive(Debug)]
+struct Listener {
+    socket: Listening,
+    door: Door,
+    /// The file that was made for it, where it was.
+    file: Option<SocketFile>,
+}
+
+impl Listeners {
+    /// Binds every address, or none.
+    pub fn bind(addresses: &Addresses) -> Result<Listeners> {
+        let mut listeners = Listeners::default();
+        match listeners.open(addresses) {
+            Ok(()) => Ok(listeners),
+            Err(error) => {
+                listeners.close();
+                Err(error)
+            }
+        }
+    }
+
+    fn open(&mut self, addresses: &Addresses) -> Result<()> {
+        let passed = inherited::passed();
+        let named = &addresses.named;
+        let descriptors = named.iter().filter_map(|address| match address.place {
+            Place::Descriptor(number) => Some((number, address)),
+            _ => None,
+        });
+        let mut given = Vec::new();
+        for (number, address) in descriptors {
+            given.push((address, inherited::take(number, address.option)?));
+        }
+        if named.is_empty() && !passed.is_empty() {
+            for socket in passed {
+                let listening = inherited::take_passed(&socket)?;
+                self.add(listening, Door::of(addresses.tls), None);
+            }
+        } else {
+            inherited::warn_of_unused(&passed, named);
+        }
+        let fallback = Some(&addresses.fallback).filter(|_| named.is_empty() && self.0.is_empty());
+        let mut given = given.into_iter();
+        for address in named.iter().chain(fallback) {
+            let door = Door::of(address.tls);
+            match &address.place {
+                Place::Inet { host, port } => {
+                    for socket in inet::bind(address, host, *port, addresses)? {
+                        self.add(socket, door, None);
+                    }
+                }
+                Place::Unix(path) => {
+                    let (socket, file) = unix::bind(path, addresses)?;
+                    self.add(socket, door, Some(file));
+                }
+                Place::Descriptor(_) => {
+                    let (_, socket) = given.next().context("a descriptor is missing")?;
+                    self.add(socket, door, None);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, socket: Listening, door: Door, file: Option<SocketFile>) {
+        self.0.push(Listener { socket, door, file });
+    }
+
+    /// Those that another executable has left, each with its note.
+    pub fn adopt(left: Vec<(OwnedFd, String)>) -> Result<Listeners> {
+        let adopt = |(fd, note): (OwnedFd, String)| {
+            let note: Note = note.parse()?;
+            let socket = socket::listening(fd).context("a socket that was handed over")?;
+            let file = note.file.zip(unix::path(&socket));
+            Ok(Listener {
+                socket,
+                door: note.door,
+                file: file.map(|(identity, path)| SocketFile { path, identity }),
+            })
+        };
+        left.into_iter()
+            .map(adopt)
+            .collect::<Result<_>>()
+            .map(Listeners)
+    }
+
+    /// Each descriptor, and what the executable that is left it must know.
+    pub fn descriptors(&self) -> Vec<(RawFd, String)> {
+        let listeners = self.0.iter();
+        let described = listeners.map(|listener| {
+            let file = listener.file.as_ref().map(|file| file.identity);
+            let note = Note {
+                door: listener.door,
+                file,
+            };
+            (listener.socket.as_raw_fd(), note.to_string())
+        });
+        described.collect()
+    }
+
+    /// Where clients connect, in the log's words.
+    pub fn addresses(&self) -> Vec<String> {
+        let places = self.0.iter().filter_map(|listener| {
+            let place = listener.socket.place().ok()?;
+            Some(described(listener.door, &place))
+        });
+        places.collect()
+    }
+
+    /// For a worker: what to accept from, and how to speak there.
+    pub fn into_doors(self) -> Vec<(Listening, Door)> {
+        let listeners = self.0.into_iter();
+        listeners
+            .map(|listener| (listener.socket, listener.door))
+            .collect()
+    }
+
+    /// Takes no more connections, and removes the files that are ours.
+    pub fn close(&mut self) {
+        for listener in self.0.drain(..) {
+            if let Some(file) = listener.file {
+                file.remove();
+            }
+        }
+    }
+}
+
+fn described(door: Door, place: &socket::Place) -> String {
+    let scheme = door.scheme();
+    match place {
+        socket::Place::Inet(address) => format!("{scheme}://{address}"),
+        socket::Place::Unix(Some(path)) => format!("unix socket {}", path.display()),
+        socket::Place::Unix(None) => "unix socket without a path".to_owned(),
+    }
+}
+
+/// Whether an IPv6 wildcard leaves IPv4 to another address of ours.
+fn leaves_v4(addresses: &Addresses, port: u16) -> bool {
+    let all: [&Option<Address>; 1] = [&addresses.redirect];
+    let mut all = addresses.named.iter().chain(all.into_iter().flatten());
+    let v4 = Host::Address(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    port != 0
+        && all.any(|address| match &address.place {
+            Place::Inet { host, port: other } => *host == v4 && *other == port,
+            _ => false,
+        })
+}

@@ -1,0 +1,78 @@
+//! What is handed over with a listening socket, in words.
+
+use super::unix::Identity;
+use crate::connection::Door;
+use anyhow::{Context, Result, bail};
+use std::fmt;
+use std::str::FromStr;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Note {
+    pub door: Door,
+    /// The file that was made for it.
+    pub file: Option<Identity>,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.door {
+            Door::Plain => write!(f, "http")?,
+            Door::Tls => write!(f, "https")?,
+            Door::Redirect { port } => write!(f, "redirect:{port}")?,
+        }
+        if let Some(Identity { device, inode }) = self.file {
+            write!(f, " {device}:{inode}")?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Note {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Note> {
+        let (door, file) = text.split_once(' ').unzip();
+        let door = match door.unwrap_or(text) {
+            "http" => Door::Plain,
+            "https" => Door::Tls,
+            other => match other.strip_prefix("redirect:") {
+                Some(port) => Door::Redirect {
+                    port: port.parse()?,
+                },
+                None => bail!("cannot understand what is handed over with a socket: `{text}`"),
+            },
+        };
+        let identity = |text: &str| {
+            let (device, inode) = text.split_once(':').context("a word is missing")?;
+            anyhow::Ok(Identity {
+                device: device.parse()?,
+                inode: inode.parse()?,
+            })
+        };
+        Ok(Note {
+            door,
+            file: file.map(identity).transpose()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_handed_over_arrives() {
+        let identity = Identity {
+            device: 2049,
+            inode: 77,
+        };
+        for door in [Door::Plain, Door::Tls, Door::Redirect { port: 443 }] {
+            for file in [None, Some(identity)] {
+                let note = Note { door, file };
+                assert_eq!(note.to_string().parse::<Note>().unwrap(), note);
+            }
+        }
+        assert!("gopher".parse::<Note>().is_err());
+        assert!("http 12".parse::<Note>().is_err());
+    }
+}
