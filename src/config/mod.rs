@@ -1,12 +1,14 @@
 //! Everything that was asked for, resolved, checked and defaulted once: below this there are no
 //! strings to parse and no options that may be missing. Each mistake names its option.
 
+mod address;
 mod addresses;
 mod capabilities;
 mod front;
 mod units;
 
-pub use addresses::{Address, Addresses, Host, Place};
+pub use address::{Address, Host, Place};
+pub use addresses::Addresses;
 
 use crate::cli::Serve;
 use crate::guest::{self, Limits, Order};

@@ -3,7 +3,6 @@
 
 use crate::harness::{finished, root, wasmserve};
 use std::fs::{self, Permissions};
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
@@ -12,7 +11,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// A file with this content, in a folder of the test's own.
-fn file(name: &str, content: impl AsRef<[u8]>) -> String {
+pub fn file(name: &str, content: impl AsRef<[u8]>) -> String {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bad-input");
     fs::create_dir_all(&folder).unwrap();
     let path = folder.join(name);
@@ -22,7 +21,7 @@ fn file(name: &str, content: impl AsRef<[u8]>) -> String {
 }
 
 /// Runs wasmserve, which is expected to end at once with this status and one line with these words.
-fn refused(arguments: &[&str], status: i32, words: &[&str]) {
+pub fn refused(arguments: &[&str], status: i32, words: &[&str]) {
     refused_with(&[], arguments, status, words);
 }
 
@@ -32,7 +31,7 @@ fn refused_with(environment: &[(&str, &str)], arguments: &[&str], status: i32, w
     refused_by(command, status, words);
 }
 
-fn refused_by(command: Command, status: i32, words: &[&str]) {
+pub fn refused_by(command: Command, status: i32, words: &[&str]) {
     let arguments = format!("{command:?}");
     let start = Instant::now();
     let output = finished(command);
@@ -53,10 +52,10 @@ fn refused_by(command: Command, status: i32, words: &[&str]) {
 }
 
 /// A folder that everybody can read, and the executable in it, for a user who may little.
-struct Unprivileged(PathBuf);
+pub struct Unprivileged(pub PathBuf);
 
 impl Unprivileged {
-    fn new(name: &str) -> Unprivileged {
+    pub fn new(name: &str) -> Unprivileged {
         let folder = format!("wasmserve-test-{name}-{}", std::process::id());
         let folder = std::env::temp_dir().join(folder);
         fs::create_dir_all(&folder).unwrap();
@@ -64,7 +63,7 @@ impl Unprivileged {
         Unprivileged(folder)
     }
 
-    fn file(&self, name: &str, mode: u32) -> String {
+    pub fn file(&self, name: &str, mode: u32) -> String {
         let path = self.0.join(name);
         fs::write(&path, "x").unwrap();
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
@@ -72,7 +71,7 @@ impl Unprivileged {
     }
 
     /// Runs as `nobody` where the tests run as root, and as whoever runs them elsewhere.
-    fn command(&self) -> Command {
+    pub fn command(&self) -> Command {
         let mut command = Command::new(self.0.join("wasmserve"));
         command.env_remove("HOME").env_remove("XDG_CACHE_HOME");
         if nix::unistd::geteuid().is_root() {
@@ -88,7 +87,7 @@ impl Drop for Unprivileged {
     }
 }
 
-fn hello() -> String {
+pub fn hello() -> String {
     root().join("guests/hello/hello.wat").display().to_string()
 }
 
@@ -252,45 +251,6 @@ fn too_little_memory_to_begin_with() {
         &[&hello, "--port", "0", "--max-memory", "1KiB"],
         3,
         &["--max-memory", "65536 bytes"],
-    );
-}
-
-#[test]
-fn a_port_in_use() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
-    refused(
-        &[&hello(), "--port", &port],
-        4,
-        &[&format!("http://127.0.0.1:{port}"), "in use", "--port"],
-    );
-}
-
-#[test]
-fn an_address_that_is_not_ours() {
-    refused(
-        &[&hello(), "--host", "192.0.2.1", "--port", "0"],
-        4,
-        &["192.0.2.1", "--host"],
-    );
-}
-
-#[test]
-fn a_port_without_permission() {
-    let first = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
-    if first.is_ok_and(|first| first.trim() == "0") {
-        println!("every port may be bound by everybody here");
-        return;
-    }
-    let unprivileged = Unprivileged::new("port");
-    let component = unprivileged.file("hello.wat", 0o644);
-    fs::copy(hello(), &component).unwrap();
-    let mut command = unprivileged.command();
-    command.args([&component, "--port", "80"]);
-    refused_by(
-        command,
-        4,
-        &["http://127.0.0.1:80", "--port", "Permission denied"],
     );
 }
 

@@ -168,7 +168,9 @@ fn neither_reloads_nor_a_replaced_executable_lose_anything_over_a_unix_socket() 
     let path = std::env::temp_dir().join(format!("wasmserve-{}-chaos.sock", std::process::id()));
     let mut command = wasmserve();
     command.args(["guests/hello/hello.wat", "--no-access-log"]);
-    command.args(["--workers", &WORKERS.to_string(), "--uds"]).arg(&path);
+    command
+        .args(["--workers", &WORKERS.to_string(), "--uds"])
+        .arg(&path);
     let mut server = Server::start_command(command);
     let mut count = 0;
     let (_, lost) = under_load_at(&Target::from(path.as_path()), || {

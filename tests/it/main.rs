@@ -2,6 +2,8 @@
 
 mod harness;
 
+mod addresses;
+mod bad_addresses;
 mod bad_input;
 mod balance;
 mod capabilities;

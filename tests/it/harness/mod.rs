@@ -4,7 +4,7 @@ mod client;
 mod server;
 
 pub use client::{Connection, Response, Target, get, send};
-pub use server::{Server, finished, wasmserve};
+pub use server::{Server, finished, leave_open, wasmserve};
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

@@ -6,6 +6,7 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -201,4 +202,24 @@ pub fn finished(mut command: Command) -> Output {
         .stdin(Stdio::null())
         .output()
         .expect("the executable can be started")
+}
+
+/// Leaves these sockets open to `command`, as descriptors 3 and following.
+pub fn leave_open(command: &mut Command, sockets: Vec<OwnedFd>) {
+    // SAFETY: dup2(2) and fcntl(2) may be called between fork and exec (signal-safety(7)).
+    unsafe {
+        command.pre_exec(move || {
+            // First out of the way of the numbers that are wanted.
+            let mut moved = Vec::new();
+            for socket in &sockets {
+                moved.push(libc::fcntl(socket.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 100));
+            }
+            for (number, fd) in (3..).zip(moved) {
+                if libc::dup2(fd, number) < 0 {
+                    return Err(std::io::Error::last_os_error());
+                }
+            }
+            Ok(())
+        });
+    }
 }

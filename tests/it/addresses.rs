@@ -1,0 +1,391 @@
+//! Where it listens: every kind of address, what is announced of it, and what is left behind.
+
+use crate::harness::{Connection, Server, eventually, finished, get, leave_open, root, wasmserve};
+use nix::sys::signal::Signal;
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const HELLO: &str = "guests/hello/hello.wat";
+
+/// A folder of the test's own, short enough for a socket's path, and gone at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let folder = format!("wasmserve-{}-{name}", std::process::id());
+        let folder = std::env::temp_dir().join(folder);
+        fs::create_dir_all(&folder).unwrap();
+        Folder(folder)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.join("http.sock")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Serves with these arguments alone.
+fn serve(arguments: &[&str]) -> Server {
+    let mut command = wasmserve();
+    command.arg(HELLO).args(arguments);
+    Server::start_command(command)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn stop(mut server: Server) {
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+fn curl(arguments: &[&str]) -> String {
+    let mut command = Command::new("curl");
+    command.args(["--silent", "--show-error", "--max-time", "20"]);
+    command.args(arguments);
+    let output = finished(command);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {text}");
+    text
+}
+
+#[test]
+fn every_address_is_served_and_announced_as_it_was_bound() {
+    let folder = Folder::new("every");
+    let path = folder.path();
+    let unix = format!("unix:{}", path.display());
+    let server = serve(&[
+        "--host",
+        "::1",
+        "--port",
+        "0",
+        "--bind",
+        "127.0.0.1:0",
+        "--bind",
+        &unix,
+        "--workers",
+        "2",
+    ]);
+    server.wait_for_count("wasmserve running on", 3);
+    let announced = server.announced();
+    assert!(announced[0].starts_with("http://[::1]:"), "{announced:?}");
+    assert!(
+        announced[1].starts_with("http://127.0.0.1:"),
+        "{announced:?}"
+    );
+    assert_eq!(announced[2], format!("unix socket {}", path.display()));
+    for url in &announced[..2] {
+        assert_eq!(curl(&["--globoff", url]), "Hello, world!\n", "{url}");
+    }
+    for _ in 0..5 {
+        let answer = curl(&["--unix-socket", text(&path), "http://localhost/x"]);
+        assert_eq!(answer, "Hello, world!\n");
+    }
+    server.wait_for("unix: - \"GET /x HTTP/1.1\" 200");
+    stop(server);
+    assert!(!path.exists(), "the socket's file is left behind");
+}
+
+#[test]
+fn an_ipv6_wildcard_takes_clients_of_both_kinds_under_their_own_names() {
+    let server = serve(&["--host", "::", "--port", "0"]);
+    assert!(server.announced()[0].starts_with("http://[::]:"));
+    let port = server.address.port();
+    for address in [
+        SocketAddr::from(([127, 0, 0, 1], port)),
+        SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], port)),
+    ] {
+        assert_eq!(get(address, "/").status, 200);
+    }
+    server.wait_for("INFO:     127.0.0.1:");
+    server.wait_for("INFO:     [::1]:");
+}
+
+#[test]
+fn wildcards_of_both_kinds_share_a_port_where_both_are_named() {
+    let free = TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let (v4, v6) = (format!("0.0.0.0:{port}"), format!("[::]:{port}"));
+    for pair in [[&v4, &v6], [&v6, &v4]] {
+        let server = serve(&["--bind", pair[0], "--bind", pair[1]]);
+        server.wait_for_count("wasmserve running on", 2);
+        assert_eq!(
+            get(SocketAddr::from(([127, 0, 0, 1], port)), "/").status,
+            200
+        );
+        stop(server);
+    }
+}
+
+#[test]
+fn a_name_binds_all_of_its_addresses_on_one_port() {
+    let server = serve(&["--host", "localhost", "--port", "0"]);
+    server.wait_for_count("wasmserve running on", 2);
+    let port = server.address.port();
+    let expected = [
+        format!("http://127.0.0.1:{port}"),
+        format!("http://[::1]:{port}"),
+    ];
+    assert_eq!(server.announced(), expected);
+}
+
+#[test]
+fn the_file_of_a_socket_has_the_permissions_that_were_asked_for() {
+    let folder = Folder::new("mode");
+    let path = folder.path();
+    for (arguments, mode) in [
+        (&["--uds-permissions", "600"][..], 0o600),
+        (&["--uds-permissions", "777"], 0o777),
+        (&[], 0o666),
+    ] {
+        let server = serve(&[&["--uds", text(&path)], arguments].concat());
+        let bits = fs::metadata(&path).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(bits, mode, "{bits:o}");
+        stop(server);
+    }
+}
+
+#[test]
+fn a_socket_that_nobody_listens_on_is_replaced_by_one_of_several_who_try() {
+    let folder = Folder::new("stale");
+    let path = folder.path();
+    drop(UnixListener::bind(&path).unwrap());
+    let attempt = || {
+        let mut command = wasmserve();
+        command.args([HELLO, "--uds", text(&path)]);
+        command.stdout(std::process::Stdio::null());
+        command.stderr(std::process::Stdio::null());
+        command.process_group(0).spawn().unwrap()
+    };
+    let mut all: Vec<_> = (0..4).map(|_| attempt()).collect();
+    let mut refused = 0;
+    eventually("all but one are refused", || {
+        all.retain_mut(|child| match child.try_wait().unwrap() {
+            Some(status) => {
+                assert_eq!(status.code(), Some(4));
+                refused += 1;
+                false
+            }
+            None => true,
+        });
+        refused == 3
+    });
+    assert_eq!(get(path.as_path(), "/").text(), "Hello, world!\n");
+    let winner = nix::unistd::Pid::from_raw(all[0].id().cast_signed());
+    nix::sys::signal::kill(winner, Signal::SIGTERM).unwrap();
+    assert!(all[0].wait().unwrap().success());
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_socket_that_a_killed_server_left_is_replaced() {
+    let folder = Folder::new("killed");
+    let path = folder.path();
+    let mut killed = serve(&["--uds", text(&path)]);
+    let worker = killed.workers()[0];
+    killed.signal(Signal::SIGKILL);
+    killed.wait();
+    // It goes when it sees that nobody looks after it.
+    eventually("the worker has left", || {
+        !Path::new(&format!("/proc/{worker}/maps")).exists()
+            || fs::read_to_string(format!("/proc/{worker}/stat"))
+                .is_ok_and(|stat| stat.contains(") Z "))
+    });
+    assert!(path.exists());
+    let server = serve(&["--uds", text(&path)]);
+    assert!(server.printed().contains("which nobody listened on"));
+    assert_eq!(get(path.as_path(), "/").status, 200);
+}
+
+#[test]
+fn a_socket_that_somebody_else_put_in_place_of_ours_stays() {
+    let folder = Folder::new("foreign");
+    let path = folder.path();
+    let server = serve(&["--uds", text(&path)]);
+    fs::remove_file(&path).unwrap();
+    let _theirs = UnixListener::bind(&path).unwrap();
+    stop(server);
+    assert!(path.exists());
+}
+
+#[test]
+fn a_server_that_cannot_start_leaves_no_socket_behind() {
+    let folder = Folder::new("fails");
+    let path = folder.path();
+    let broken = folder.0.join("broken.wat");
+    fs::write(&broken, "(component)").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let hello = root().join(HELLO);
+    for (component, bind, status) in [(&broken, "127.0.0.1:0", 3), (&hello, &taken, 4)] {
+        let mut command = wasmserve();
+        command
+            .arg(component)
+            .args(["--uds", text(&path), "--bind", bind]);
+        assert_eq!(finished(command).status.code(), Some(status));
+        assert!(!path.exists());
+    }
+}
+
+#[test]
+fn a_stop_closes_a_unix_socket_to_others_at_once() {
+    let folder = Folder::new("stop");
+    let path = folder.path();
+    let mut command = wasmserve();
+    command.args([&crate::harness::guest("behaviours"), "--uds", text(&path)]);
+    let mut server = Server::start_command(command);
+    let mut busy = Connection::open(path.as_path());
+    busy.write("GET /slow-stream?n=4&ms=150 HTTP/1.1\r\nHost: test\r\n\r\n")
+        .unwrap();
+    busy.head().unwrap();
+    server.signal(Signal::SIGTERM);
+    eventually("the socket is gone", || !path.exists());
+    let mut chunks = 0;
+    while busy.chunk().unwrap().is_some() {
+        chunks += 1;
+    }
+    assert_eq!(chunks, 4);
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
+fn a_descriptor_that_was_left_open_is_served_and_its_file_left_alone() {
+    let folder = Folder::new("fd");
+    let path = folder.path();
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = tcp.local_addr().unwrap();
+    let unix = UnixListener::bind(&path).unwrap();
+    let mut command = wasmserve();
+    command.args([HELLO, "--fd", "3", "--bind", "fd://4", "--workers", "2"]);
+    leave_open(&mut command, vec![tcp.into(), unix.into()]);
+    let server = Server::start_command(command);
+    assert_eq!(server.address, address);
+    for _ in 0..2 {
+        assert_eq!(get(address, "/").status, 200);
+        assert_eq!(get(path.as_path(), "/").status, 200);
+        server.signal(Signal::SIGUSR2);
+        server.wait_for_count("Application startup complete.", 4);
+    }
+    stop(server);
+    assert!(path.exists(), "who made it removes it");
+}
+
+/// Starts `command` by a shell that passes it sockets as a service manager does.
+fn activated(arguments: &[&str], sockets: Vec<OwnedFd>, names: &str) -> Command {
+    let executable = wasmserve();
+    let mut command = Command::new("sh");
+    // The number of the shell is that of what it becomes.
+    command.args(["-c", "LISTEN_PID=$$ exec \"$0\" \"$@\""]);
+    command.arg(executable.get_program()).args(arguments);
+    for (name, value) in executable.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.env("LISTEN_FDS", sockets.len().to_string());
+    command.env("LISTEN_FDNAMES", names);
+    leave_open(&mut command, sockets);
+    command
+}
+
+#[test]
+fn sockets_of_a_service_manager_are_found_where_no_address_is_named() {
+    let (first, second) = (
+        TcpListener::bind("127.0.0.1:0").unwrap(),
+        TcpListener::bind("[::1]:0").unwrap(),
+    );
+    let addresses = [&first, &second].map(|socket| socket.local_addr().unwrap());
+    let sockets = vec![first.into(), second.into()];
+    let server = Server::start_command(activated(&[HELLO], sockets, "web:web6"));
+    server.wait_for_count("wasmserve running on", 2);
+    assert_eq!(
+        server.announced(),
+        addresses.map(|address| format!("http://{address}"))
+    );
+    server.signal(Signal::SIGHUP);
+    server.wait_for_count("Application startup complete.", 2);
+    server.signal(Signal::SIGUSR2);
+    server.wait_for_count("Application startup complete.", 3);
+    for address in addresses {
+        assert_eq!(get(address, "/").status, 200);
+    }
+    // What a new executable finds is what this one has kept.
+    let environment = fs::read(format!("/proc/{}/environ", server.pid())).unwrap();
+    let environment = String::from_utf8_lossy(&environment).into_owned();
+    assert!(!environment.contains("LISTEN_"), "{environment}");
+    assert!(
+        !server.printed().contains("The addresses stay"),
+        "{}",
+        server.printed()
+    );
+}
+
+#[test]
+fn sockets_of_a_service_manager_that_other_addresses_displace_are_told_of() {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let arguments = [HELLO, "--port", "0"];
+    let server = Server::start_command(activated(&arguments, vec![socket.into()], "web"));
+    server.wait_for("not listening on descriptor 3 (`web`)");
+    assert_eq!(server.announced().len(), 1);
+}
+
+#[test]
+fn sockets_that_were_passed_to_somebody_else_are_not_taken() {
+    let mut command = wasmserve();
+    command.args([HELLO]).env("PORT", "0");
+    command.env("LISTEN_FDS", "1").env("LISTEN_PID", "1");
+    let server = Server::start_command(command);
+    assert_eq!(get(server.address, "/").status, 200);
+}
+
+#[test]
+fn systemds_own_tool_is_understood() {
+    let mut probe = Command::new("systemd-socket-activate");
+    if probe.arg("--version").output().is_err() {
+        println!("systemd-socket-activate is not installed");
+        return;
+    }
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let executable = wasmserve();
+    let mut command = Command::new("systemd-socket-activate");
+    command.args(["--listen", &address.to_string(), "--fdname", "web"]);
+    let cache = concat!("XDG_CACHE_HOME=", env!("CARGO_TARGET_TMPDIR"), "/cache");
+    command.args(["--setenv", cache]);
+    command
+        .arg(executable.get_program())
+        .arg(root().join(HELLO));
+    let mut child = command.process_group(0).spawn().unwrap();
+    // It starts the server for the first connection.
+    eventually("somebody listens", || Connection::try_open(address).is_ok());
+    assert_eq!(get(address, "/").text(), "Hello, world!\n");
+    let group = nix::unistd::Pid::from_raw(child.id().cast_signed());
+    nix::sys::signal::kill(group, Signal::SIGTERM).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_reload_keeps_the_addresses() {
+    let folder = Folder::new("reload");
+    let path = folder.path();
+    let server = serve(&["--uds", text(&path), "--port", "0"]);
+    server.signal(Signal::SIGHUP);
+    server.wait_for_count("ended: replaced by a reload", 1);
+    assert_eq!(get(path.as_path(), "/").status, 200);
+    assert!(!server.printed().contains("The addresses stay"));
+}
