@@ -40,6 +40,15 @@ pub struct Addresses {
     #[arg(long, value_name = "ADDRESS", env = "WASMSERVE_REDIRECT_HTTP")]
     pub redirect_http: Option<String>,
 
+    /// Trusted proxies (--forwarded-allow-ips) begin each connection with a PROXY protocol header that
+    /// says whose it is
+    #[arg(
+        long,
+        env = "WASMSERVE_PROXY_PROTOCOL",
+        help_heading = "Proxies and headers"
+    )]
+    pub proxy_protocol: bool,
+
     /// Connections that may wait to be accepted
     #[arg(
         long,

@@ -26,7 +26,27 @@ pub fn date_header(asked: &cli::Front) -> bool {
     asked.date_header || !asked.no_date_header
 }
 
+/// Whom to believe what is said in heads.
 fn proxies(asked: &cli::Front) -> Result<Proxies> {
+    let trusted = trusted(asked)?;
+    match asked.no_proxy_headers && !asked.proxy_headers {
+        true => Ok(Proxies::default()),
+        false => Ok(trusted),
+    }
+}
+
+/// Whom to believe what is said before a connection, where that is spoken.
+pub fn introducers(asked: &cli::Front, spoken: bool) -> Result<Option<Proxies>> {
+    let trusted = trusted(asked)?;
+    if spoken && trusted == Proxies::default() {
+        bail!(
+            "option --proxy-protocol: nobody is trusted; name proxies with --forwarded-allow-ips"
+        );
+    }
+    Ok(Some(trusted).filter(|_| spoken))
+}
+
+fn trusted(asked: &cli::Front) -> Result<Proxies> {
     const OURS: &str = "--forwarded-allow-ips";
     const THEIRS: &str = "FORWARDED_ALLOW_IPS";
     let (name, items) = match (&asked.forwarded_allow_ips, variable(THEIRS)) {
@@ -37,9 +57,6 @@ fn proxies(asked: &cli::Front) -> Result<Proxies> {
     let mut proxies = Proxies::default();
     for item in &items {
         option(name, item.trim(), |item| trust(&mut proxies, item))?;
-    }
-    if asked.no_proxy_headers && !asked.proxy_headers {
-        return Ok(Proxies::default());
     }
     Ok(proxies)
 }

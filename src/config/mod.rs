@@ -173,6 +173,7 @@ fn worker_settings(serve: &Serve, limits: Limits) -> Result<worker::Settings> {
             )?,
             header: option("--timeout-header", &serve.timeout_header, units::duration)?,
             write: option("--timeout-write", &serve.timeout_write, units::duration)?,
+            proxy_protocol: front::introducers(&serve.front, serve.addresses.proxy_protocol)?,
             date_header: front::date_header(&serve.front),
         },
         request: request::Settings {

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
+use tokio::time::sleep_until;
 
 /// Set once, seen by every connection.
 #[derive(Default)]
@@ -21,6 +22,14 @@ impl Departure {
 
     pub fn begun(&self) -> Option<(Instant, Duration)> {
         self.begun.get()
+    }
+
+    /// Resolves when it has begun, and who has been silent ever since is to be closed.
+    pub async fn ends_idling(&self) {
+        self.wait().await;
+        if let Some((since, moment)) = self.begun() {
+            sleep_until((since + moment).into()).await;
+        }
     }
 
     /// Resolves when it begins.

@@ -5,6 +5,7 @@ mod activity;
 mod departure;
 mod http1;
 mod patience;
+mod proxy;
 mod refusal;
 mod settings;
 mod socket;
@@ -36,8 +37,11 @@ pub struct Connections {
 
 impl Connections {
     /// Serves one connection to its end.
-    pub async fn serve(self: Rc<Self>, socket: Socket, peer: Peer, door: Door) {
+    pub async fn serve(self: Rc<Self>, mut socket: Socket, peer: Peer, door: Door) {
         socket.send_at_once();
+        let Some(peer) = proxy::introduced(&self, &mut socket, peer).await else {
+            return;
+        };
         let activity = Rc::new(Activity::new(Instant::now()));
         let client = Client {
             activity: activity.clone(),

@@ -50,6 +50,7 @@ mod tests {
         header: Duration::from_secs(30),
         write: Duration::from_secs(60),
         date_header: true,
+        proxy_protocol: None,
     };
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a client may cost us.
 
+use crate::request::Proxies;
 use http::uri::Scheme;
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ pub struct Settings {
     pub header: Duration,
     /// For a client to take some of what is written to it.
     pub write: Duration,
+    /// Who must say whose connection it is before anything else, where that is spoken.
+    pub proxy_protocol: Option<Proxies>,
     /// Whether responses say when they were made.
     pub date_header: bool,
 }

@@ -1,10 +1,12 @@
 //! The stream sockets that clients connect to.
 
+use crate::sys::socket;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 pub enum Socket {
@@ -25,6 +27,17 @@ impl Socket {
     pub fn send_at_once(&self) {
         if let Socket::Tcp(socket) = self {
             let _ = socket.set_nodelay(true);
+        }
+    }
+
+    /// What has come, without taking it; nothing where the client has ended.
+    pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(socket) => socket.peek(buffer).await,
+            Socket::Unix(socket) => {
+                let peek = || socket::peek(socket.as_fd(), buffer);
+                socket.async_io(Interest::READABLE, peek).await
+            }
         }
     }
 

@@ -160,7 +160,6 @@ fn family(fd: BorrowedFd<'_>) -> Option<AddressFamily> {
         .family()
 }
 
-#[expect(dead_code)]
 /// What waits to be read, without taking it (MSG_PEEK, recv(2)).
 pub fn peek(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;

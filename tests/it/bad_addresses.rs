@@ -88,6 +88,17 @@ fn malformed_addresses() {
 }
 
 #[test]
+fn a_protocol_of_proxies_without_proxies() {
+    let arguments = ["--proxy-protocol", "--forwarded-allow-ips", ""];
+    let words = [
+        "--proxy-protocol",
+        "nobody is trusted",
+        "--forwarded-allow-ips",
+    ];
+    refused(&[&[hello().as_str()], &arguments[..]].concat(), 2, &words);
+}
+
+#[test]
 fn a_unix_socket_in_use() {
     let path = socket_path("used.sock");
     let _used = UnixListener::bind(&path).unwrap();

@@ -14,6 +14,7 @@ mod http;
 mod inspect;
 mod layering;
 mod processes;
+mod proxy_protocol;
 mod readme;
 mod supervision;
 mod worlds;

@@ -1,0 +1,240 @@
+//! The header that proxies put before a connection to say whose it is: the PROXY protocol, version 1
+//! and 2 (<https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>). It is read to its last byte
+//! and no further.
+
+use super::{Connections, Socket};
+use crate::request::Peer;
+use crate::warning;
+use ppp::{v1, v2};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use tokio::io::AsyncReadExt;
+use tokio::time::timeout;
+
+/// The longest header of version 1 (section 2.1).
+const LONGEST_V1: usize = 107;
+
+/// What is before the addresses in version 2 (section 2.2), the last two bytes being their length.
+const FIXED_V2: usize = 16;
+
+/// The byte of version 2 that says that the proxy speaks for itself.
+const LOCAL: (usize, u8) = (12, 0x20);
+
+/// Who is at the other end: `peer`, or whom it names where it is a proxy that must. None where there
+/// is nobody to serve.
+pub async fn introduced(
+    connections: &Connections,
+    socket: &mut Socket,
+    peer: Peer,
+) -> Option<Peer> {
+    let proxies = connections.settings.proxy_protocol.as_ref();
+    if !proxies.is_some_and(|proxies| proxies.trust(peer)) {
+        return Some(peer);
+    }
+    let read = timeout(connections.settings.header, read(socket, peer));
+    let read = tokio::select! {
+        read = read => read.unwrap_or_else(|_| Err(broken("it did not come in time"))),
+        () = connections.departure.ends_idling() => return None,
+    };
+    read.unwrap_or_else(|error| {
+        warning!("{peer} - closed: no PROXY header: {error}");
+        None
+    })
+}
+
+/// Reads the header. None where the connection ends before it begins, as health checks' do.
+async fn read(socket: &mut Socket, peer: Peer) -> io::Result<Option<Peer>> {
+    let mut header = Vec::new();
+    let mut window = [0; 536];
+    loop {
+        let before = header.len();
+        let seen = socket.peek(&mut window).await?;
+        if seen == 0 && before == 0 {
+            return Ok(None);
+        }
+        if seen == 0 {
+            return Err(broken("it is cut off"));
+        }
+        header.extend_from_slice(&window[..seen]);
+        let length = length(&header)?;
+        header.truncate(length.unwrap_or(header.len()));
+        // It is there already.
+        let taken = header.len() - before;
+        socket.read_exact(&mut window[..taken]).await?;
+        if length == Some(header.len()) {
+            return Ok(Some(named(&header)?.unwrap_or(peer)));
+        }
+    }
+}
+
+/// The length of the header that begins like this, once that can be told.
+fn length(begun: &[u8]) -> io::Result<Option<usize>> {
+    let is = |prefix: &[u8]| {
+        let length = prefix.len().min(begun.len());
+        prefix[..length] == begun[..length]
+    };
+    if is(v2::PROTOCOL_PREFIX) {
+        let fixed = begun.get(..FIXED_V2);
+        return Ok(fixed.map(|fixed| {
+            let rest = u16::from_be_bytes([fixed[FIXED_V2 - 2], fixed[FIXED_V2 - 1]]);
+            FIXED_V2 + usize::from(rest)
+        }));
+    }
+    if !is(b"PROXY ") {
+        return Err(broken("something else came"));
+    }
+    let end = begun.windows(2).position(|pair| pair == b"\r\n");
+    match end.map(|end| end + 2) {
+        Some(length) if length <= LONGEST_V1 => Ok(Some(length)),
+        None if begun.len() < LONGEST_V1 => Ok(None),
+        _ => Err(broken("its line is too long")),
+    }
+}
+
+/// Whom a whole header names, if it names anybody.
+fn named(header: &[u8]) -> io::Result<Option<Peer>> {
+    let inet = |address: IpAddr, port| {
+        let address = address.to_canonical();
+        Some(Peer::Inet(SocketAddr::new(address, port)))
+    };
+    if header.starts_with(v2::PROTOCOL_PREFIX) {
+        let (index, local) = LOCAL;
+        if header[index] == local {
+            return Ok(None);
+        }
+        let header = v2::Header::try_from(header).map_err(broken)?;
+        return Ok(match header.addresses {
+            v2::Addresses::IPv4(v4) => inet(v4.source_address.into(), v4.source_port),
+            v2::Addresses::IPv6(v6) => inet(v6.source_address.into(), v6.source_port),
+            v2::Addresses::Unix(_) | v2::Addresses::Unspecified => None,
+        });
+    }
+    let header = v1::Header::try_from(header).map_err(broken)?;
+    Ok(match header.addresses {
+        v1::Addresses::Tcp4(v4) => inet(v4.source_address.into(), v4.source_port),
+        v1::Addresses::Tcp6(v6) => inet(v6.source_address.into(), v6.source_port),
+        v1::Addresses::Unknown => None,
+    })
+}
+
+fn broken(why: impl ToString) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::UnixStream;
+
+    /// Version 2, for this command, family and payload.
+    fn v2(command: u8, family: u8, payload: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(payload.len()).unwrap().to_be_bytes();
+        let fixed = [command, family, length[0], length[1]];
+        [v2::PROTOCOL_PREFIX, &fixed, payload].concat()
+    }
+
+    const V4: [u8; 12] = [192, 0, 2, 7, 192, 0, 2, 1, 0x10, 0x00, 0, 80];
+
+    /// What is read of these bytes, sent in pieces of this size, and what is left after.
+    fn sent(bytes: &[u8], piece: usize) -> (io::Result<Option<Peer>>, Vec<u8>) {
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (mut client, server) = UnixStream::pair().unwrap();
+            let bytes = bytes.to_vec();
+            let writer = tokio::spawn(async move {
+                for piece in bytes.chunks(piece) {
+                    client.write_all(piece).await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+            });
+            let mut socket = Socket::Unix(server);
+            let read = timeout(Duration::from_secs(10), read(&mut socket, Peer::Unix));
+            let read = read.await.unwrap();
+            let mut rest = Vec::new();
+            if read.is_ok() {
+                socket.read_to_end(&mut rest).await.unwrap();
+                writer.await.unwrap();
+            }
+            (read, rest)
+        })
+    }
+
+    #[test]
+    fn a_header_is_read_to_its_last_byte_and_no_further() {
+        let mut v6 = [0; 36];
+        v6[..16].copy_from_slice(&[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7]);
+        v6[32..34].copy_from_slice(&4096_u16.to_be_bytes());
+        let with_more = [&V4[..], &[4, 0x07, 0xd0], &[0; 2000]].concat();
+        for (header, named) in [
+            (
+                b"PROXY TCP4 192.0.2.7 192.0.2.1 4096 80\r\n".to_vec(),
+                "192.0.2.7:4096",
+            ),
+            (
+                b"PROXY TCP6 2001:db8::7 ::1 4096 80\r\n".to_vec(),
+                "[2001:db8::7]:4096",
+            ),
+            (
+                b"PROXY TCP6 ::ffff:192.0.2.7 ::1 1 80\r\n".to_vec(),
+                "192.0.2.7:1",
+            ),
+            (b"PROXY UNKNOWN\r\n".to_vec(), "unix:"),
+            (
+                b"PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n".to_vec(),
+                "unix:",
+            ),
+            (v2(0x21, 0x11, &V4), "192.0.2.7:4096"),
+            (v2(0x21, 0x11, &with_more), "192.0.2.7:4096"),
+            (v2(0x21, 0x21, &v6), "[2001:db8::7]:4096"),
+            (v2(0x21, 0x00, b"whatever"), "unix:"),
+            (v2(0x21, 0x31, &[0; 216]), "unix:"),
+            (v2(0x20, 0x00, b""), "unix:"),
+            (v2(0x20, 0xff, b"whatever"), "unix:"),
+        ] {
+            for after in ["", "GET / HTTP/1.1\r\n\r\n"] {
+                for piece in [usize::MAX, 1, 7] {
+                    let bytes = [&header, after.as_bytes()].concat();
+                    let (read, rest) = sent(&bytes, piece);
+                    assert_eq!(read.unwrap().unwrap().to_string(), named);
+                    assert_eq!(rest, after.as_bytes());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_header_is_refused() {
+        let long = format!("PROXY UNKNOWN {}\r\n", "x".repeat(107));
+        for bytes in [
+            &b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"[..],
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            b"\x16\x03\x01\x02\x00\x01",
+            b"PROXY TCP4 192.0.2.7",
+            b"PROXY TCP4 192.0.2.7 192.0.2.1 4096\r\n",
+            b"PROXY TCP4 192.0.2.300 192.0.2.1 4096 80\r\n",
+            b"PROXY TCP4 192.0.2.7 192.0.2.1 65536 80\r\n",
+            b"PROXY TCP4 2001:db8::7 ::1 4096 80\r\n",
+            b"PROXY UDP4 192.0.2.7 192.0.2.1 4096 80\r\n",
+            b"PROXY TCP4 192.0.2.7 192.0.2.1 4096 80\n\r\n",
+            long.as_bytes(),
+            &v2(0x21, 0x11, &V4[..11]),
+            &v2(0x11, 0x11, &V4),
+            &v2(0x22, 0x11, &V4),
+            &v2(0x21, 0x41, &V4),
+            &v2(0x21, 0x11, &V4)[..20],
+        ] {
+            for piece in [usize::MAX, 1] {
+                let (read, _) = sent(bytes, piece);
+                assert!(read.is_err(), "{}", bytes.escape_ascii());
+            }
+        }
+    }
+
+    #[test]
+    fn a_connection_that_ends_before_it_begins_is_no_fault() {
+        assert_eq!(sent(b"", 1).0.unwrap(), None);
+    }
+}
