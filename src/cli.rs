@@ -3,10 +3,12 @@
 mod addresses;
 mod capabilities;
 mod front;
+mod outbound;
 
 pub use addresses::Addresses;
 pub use capabilities::Capabilities;
 pub use front::Front;
+pub use outbound::Outbound;
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -247,6 +249,9 @@ pub struct Serve {
 
     #[command(flatten)]
     pub capabilities: Capabilities,
+
+    #[command(flatten)]
+    pub outbound: Outbound,
 
     /// Keep compiled code in this directory [default: $XDG_CACHE_HOME/wasmserve]
     #[arg(

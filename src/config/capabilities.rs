@@ -1,17 +1,19 @@
 //! What the guest may use, resolved and checked: nothing that is not named here.
 
-use super::option;
-use crate::cli;
+use super::{option, outbound};
+use crate::cli::{self, Serve};
 use crate::guest::{Capabilities, Directory};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 
 /// Files and directories that are named must be there, now and not at the first request.
-pub fn resolve(asked: &cli::Capabilities) -> Result<Capabilities> {
+pub fn resolve(serve: &Serve) -> Result<Capabilities> {
+    let asked = &serve.capabilities;
     Ok(Capabilities {
         environment: environment(asked)?,
         arguments: asked.arg.clone(),
         directories: directories(asked)?,
+        outbound: outbound::resolve(&serve.outbound)?,
     })
 }
 
@@ -107,7 +109,7 @@ mod tests {
 
     fn resolved(arguments: &[&str]) -> Result<Capabilities> {
         let arguments = ["wasmserve", "app.wasm"].iter().chain(arguments);
-        resolve(&Cli::parse_from(arguments).serve.capabilities)
+        resolve(&Cli::parse_from(arguments).serve)
     }
 
     fn mistake(arguments: &[&str]) -> String {

@@ -5,6 +5,7 @@ mod address;
 mod addresses;
 mod capabilities;
 mod front;
+mod outbound;
 mod units;
 
 pub use address::{Address, Host, Place};
@@ -53,7 +54,7 @@ impl Config {
                 cache: serve.cache_dir.clone().or_else(guest::default_directory),
                 allow_precompiled: serve.allow_precompiled,
                 limits,
-                capabilities: Arc::new(capabilities::resolve(&serve.capabilities)?),
+                capabilities: Arc::new(capabilities::resolve(serve)?),
             },
             supervisor: supervision(serve)?,
             worker: worker_settings(serve, limits)?,

@@ -2,6 +2,7 @@
 //! instances.
 
 use super::files::{self, Directory};
+use super::outbound::{self, Client, Outbound};
 use super::output::{Output, Stream};
 use anyhow::Result;
 use std::sync::Arc;
@@ -9,27 +10,35 @@ use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 
 /// What the operator named; nothing of it is open.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Capabilities {
     /// Environment variables of the guest.
     pub environment: Vec<(String, String)>,
     /// Command line arguments of the guest.
     pub arguments: Vec<String>,
     pub directories: Vec<Directory>,
+    pub outbound: outbound::Settings,
 }
 
 /// The same, open. Belongs to one process: nothing of it is carried over a fork.
 pub struct Granted {
     capabilities: Arc<Capabilities>,
     files: WasiFilesystemCtx,
+    client: Arc<Client>,
 }
 
 impl Granted {
     pub fn open(capabilities: Arc<Capabilities>) -> Result<Arc<Granted>> {
         Ok(Arc::new(Granted {
             files: files::open(&capabilities.directories)?,
+            client: Arc::new(Client::new(capabilities.outbound.clone())?),
             capabilities,
         }))
+    }
+
+    /// The way out for the requests of one instance.
+    pub fn outbound(&self) -> Outbound {
+        Outbound::new(&self.client)
     }
 
     /// The WASI context of one instance.

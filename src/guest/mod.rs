@@ -15,6 +15,8 @@ mod handler;
 mod inspect;
 mod limits;
 mod linker;
+mod network;
+pub mod outbound;
 mod output;
 mod source;
 mod state;
@@ -29,6 +31,7 @@ pub use engine::{Limits, Plan};
 pub use failure::Failure;
 pub use files::Directory;
 pub use inspect::inspect;
+pub use network::{Rule, Rules};
 
 use anyhow::Result;
 use call::{HeadSlot, Running};

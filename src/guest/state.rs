@@ -3,13 +3,11 @@
 use super::capabilities::Granted;
 use super::engine::Limits;
 use super::limits::MemoryLimit;
-use crate::warning;
+use super::outbound::Outbound;
 use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use wasmtime_wasi_http::{
-    Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
-};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// The data of one store.
 pub struct State {
@@ -25,7 +23,7 @@ impl State {
         State {
             wasi: granted.wasi(),
             http: WasiHttpCtx::new(),
-            outbound: Outbound,
+            outbound: granted.outbound(),
             table: ResourceTable::new(),
             memory: MemoryLimit::new(usize::try_from(limits.memory).unwrap_or(usize::MAX)),
         }
@@ -58,33 +56,5 @@ impl WasiHttpView for State {
             table: &mut self.table,
             ctx: &mut self.http,
         }
-    }
-}
-
-/// Outbound requests: denied, all of them.
-struct Outbound;
-
-type Sent = Result<
-    (
-        http::Response<WasiBody>,
-        Box<dyn Future<Output = Result<(), Error>> + Send>,
-    ),
-    Error,
->;
-
-impl WasiHttpHooks for Outbound {
-    fn send_request(
-        &mut self,
-        request: http::Request<WasiBody>,
-        _options: Option<RequestOptions>,
-        _done: Box<dyn Future<Output = Result<(), Error>> + Send>,
-    ) -> Box<dyn Future<Output = Sent> + Send> {
-        let uri = request.uri();
-        warning!(
-            "denied an outbound request of the guest to {}",
-            uri.authority()
-                .map_or("an unnamed host", |authority| authority.as_str())
-        );
-        Box::new(std::future::ready(Err(Error::HttpRequestDenied)))
     }
 }

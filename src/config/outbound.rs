@@ -1,0 +1,47 @@
+//! Whom the guest may talk to, and what that may take.
+
+use super::{option, units};
+use crate::cli;
+use crate::guest::outbound::{Roots, Settings, Times};
+use crate::guest::{Rule, Rules};
+use anyhow::{Context, Result};
+
+pub fn resolve(asked: &cli::Outbound) -> Result<Settings> {
+    let rules = asked
+        .allow_http
+        .iter()
+        .map(|text| option("--allow-http", text, Rule::parse))
+        .collect::<Result<_>>()?;
+    let roots = match &asked.outbound_ca {
+        Some(path) => Roots::read(path).context("option --outbound-ca")?,
+        None => Roots::System,
+    };
+    let count = |text: &str| units::positive(text).map(|count| count as usize);
+    Ok(Settings {
+        rules: Rules::new(rules),
+        roots,
+        times: Times {
+            connect: option(
+                "--timeout-outbound-connect",
+                &asked.timeout_outbound_connect,
+                units::duration,
+            )?,
+            first_byte: option(
+                "--timeout-outbound-first-byte",
+                &asked.timeout_outbound_first_byte,
+                units::duration,
+            )?,
+            between_bytes: option(
+                "--timeout-outbound-between-bytes",
+                &asked.timeout_outbound_between_bytes,
+                units::duration,
+            )?,
+        },
+        of_one: option(
+            "--limit-outbound-per-request",
+            &asked.limit_outbound_per_request,
+            count,
+        )?,
+        of_all: option("--limit-outbound", &asked.limit_outbound, count)?,
+    })
+}

@@ -1,0 +1,327 @@
+//! Rules such as `https://api.example.com`, `*.example.com:443`, `10.0.0.0/8` and `*`: how they are
+//! written, and what they let through. A name is let through first, and then each of its addresses.
+
+use super::address::{Kind, kind};
+use anyhow::{Context, Result, bail};
+use ipnet::IpNet;
+use std::fmt;
+use std::net::IpAddr;
+
+/// How a peer is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Http,
+    Https,
+    /// A bare socket.
+    Socket,
+}
+
+impl Scheme {
+    fn default_port(self) -> Option<u16> {
+        match self {
+            Scheme::Http => Some(80),
+            Scheme::Https => Some(443),
+            Scheme::Socket => None,
+        }
+    }
+
+    fn prefix(self) -> &'static str {
+        match self {
+            Scheme::Http => "http://",
+            Scheme::Https => "https://",
+            Scheme::Socket => "",
+        }
+    }
+}
+
+/// One thing that is allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// None is any.
+    scheme: Option<Scheme>,
+    host: Host,
+    /// None is any, or the scheme's own where a scheme is given.
+    port: Option<u16>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Host {
+    Any,
+    /// Every name that ends in this, which begins with a dot.
+    Beneath(String),
+    Name(String),
+    Network(IpNet),
+}
+
+impl Rule {
+    pub fn parse(text: &str) -> Result<Rule> {
+        let (scheme, rest) = match text.split_once("://") {
+            Some(("http", rest)) => (Some(Scheme::Http), rest),
+            Some(("https", rest)) => (Some(Scheme::Https), rest),
+            Some((scheme, _)) => bail!("`{scheme}://` is neither http:// nor https://"),
+            None => (None, text),
+        };
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let (host, port) = split_port(rest)?;
+        Ok(Rule {
+            scheme,
+            host: Host::parse(host)
+                .with_context(|| format!("`{text}` is no rule; write it like {EXAMPLES}"))?,
+            port,
+        })
+    }
+
+    pub fn has_port(&self) -> bool {
+        self.port.is_some()
+    }
+
+    /// Whether it is about this scheme and port, whatever the host.
+    fn covers(&self, scheme: Scheme, port: u16) -> bool {
+        let wanted = self.port.or(self.scheme.and_then(Scheme::default_port));
+        self.scheme.is_none_or(|own| own == scheme) && wanted.is_none_or(|own| own == port)
+    }
+}
+
+const EXAMPLES: &str = "https://api.example.com, *.example.com:443, 10.0.0.0/8, [::1]:8080 or *";
+
+/// Tells `host:port`, `[v6]:port`, `network/length:port` and a bare IPv6 address apart.
+fn split_port(text: &str) -> Result<(&str, Option<u16>)> {
+    let after_bracket = text.rfind(']').map_or(0, |at| at + 1);
+    let bare_v6 = !text.starts_with('[') && text.matches(':').count() > 1;
+    match text[after_bracket..].rfind(':') {
+        Some(colon) if !bare_v6 => {
+            let (host, port) = text.split_at(after_bracket + colon);
+            match port[1..].parse() {
+                Ok(0) | Err(_) => bail!(
+                    "`{}` is not a port; it is a number from 1 to 65535",
+                    &port[1..]
+                ),
+                Ok(port) => Ok((host, Some(port))),
+            }
+        }
+        _ => Ok((text, None)),
+    }
+}
+
+impl Host {
+    fn parse(text: &str) -> Result<Host> {
+        if text == "*" {
+            return Ok(Host::Any);
+        }
+        let bare = text.trim_start_matches('[').trim_end_matches(']');
+        if let Ok(address) = bare.parse::<IpAddr>() {
+            return Ok(Host::Network(IpNet::from(address.to_canonical())));
+        }
+        if text.contains('/') {
+            let network: IpNet = bare
+                .parse()
+                .with_context(|| format!("`{text}` is not a network"))?;
+            return Ok(Host::Network(network.trunc()));
+        }
+        match text.strip_prefix("*.") {
+            Some(domain) => Ok(Host::Beneath(format!(".{}", name(domain)?))),
+            None => Ok(Host::Name(name(text)?)),
+        }
+    }
+}
+
+/// A host name in the one way that it is compared in.
+fn name(text: &str) -> Result<String> {
+    let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(legal) {
+        bail!("`{text}` is not a host name; what is not ASCII is written as xn--…");
+    }
+    Ok(name)
+}
+
+/// All that is allowed.
+#[derive(Clone, Debug, Default)]
+pub struct Rules(Vec<Rule>);
+
+impl Rules {
+    pub fn new(rules: Vec<Rule>) -> Rules {
+        Rules(rules)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether anything may be asked with this scheme.
+    pub fn mention(&self, scheme: Scheme) -> bool {
+        self.0
+            .iter()
+            .any(|rule| rule.scheme.is_none_or(|own| own == scheme))
+    }
+
+    /// Whether `host` may be spoken to, and at which of its addresses. A host that is not allowed is
+    /// not looked up either.
+    pub fn permit(&self, scheme: Scheme, host: &str, port: u16) -> Result<Permit, Denial> {
+        let target = Target {
+            scheme,
+            host: host.to_owned(),
+            port,
+        };
+        let covering: Vec<&Rule> = self
+            .0
+            .iter()
+            .filter(|rule| rule.covers(scheme, port))
+            .collect();
+        let mut permit = Permit {
+            networks: covering
+                .iter()
+                .filter_map(|rule| match rule.host {
+                    Host::Network(network) => Some(network),
+                    _ => None,
+                })
+                .collect(),
+            by_name: covering.iter().any(|rule| rule.host == Host::Any),
+            named: false,
+            target,
+        };
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        if let Ok(address) = bare.parse::<IpAddr>() {
+            permit.check(address)?;
+            return Ok(permit);
+        }
+        let Ok(name) = name(host) else {
+            return Err(permit
+                .target
+                .denied("it is not a host name".to_owned(), None));
+        };
+        for rule in covering {
+            match &rule.host {
+                Host::Beneath(domain) => permit.by_name |= name.ends_with(domain.as_str()),
+                Host::Name(own) if *own == name => {
+                    permit.by_name = true;
+                    permit.named |= rule.port.is_some();
+                }
+                _ => {}
+            }
+        }
+        if permit.by_name {
+            Ok(permit)
+        } else {
+            let rule = permit.target.to_string();
+            Err(permit
+                .target
+                .denied("no rule allows it".to_owned(), Some(rule)))
+        }
+    }
+}
+
+/// A peer as the guest named it.
+#[derive(Clone, Debug)]
+struct Target {
+    scheme: Scheme,
+    host: String,
+    port: u16,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Target { scheme, host, port } = self;
+        write!(f, "{}{host}:{port}", scheme.prefix())
+    }
+}
+
+impl Target {
+    fn denied(&self, reason: String, rule: Option<String>) -> Denial {
+        Denial {
+            scheme: self.scheme,
+            target: self.to_string(),
+            reason,
+            rule,
+        }
+    }
+}
+
+/// A host that is allowed; each of its addresses is still to be checked.
+#[derive(Clone, Debug)]
+pub struct Permit {
+    target: Target,
+    networks: Vec<IpNet>,
+    /// A rule allows the name; one that ends in a wildcard perhaps.
+    by_name: bool,
+    /// A rule names this very host and writes its port out, as one does for one's own services.
+    named: bool,
+}
+
+impl Permit {
+    /// Whether this address may be connected to.
+    pub fn check(&self, address: IpAddr) -> Result<(), Denial> {
+        let address = address.to_canonical();
+        if self
+            .networks
+            .iter()
+            .any(|network| network.contains(&address))
+        {
+            return Ok(());
+        }
+        let kind = kind(address);
+        let allowed = match kind {
+            Kind::Public => self.by_name,
+            Kind::Private => self.named,
+            Kind::Loopback => self.named && self.is_local(),
+            Kind::Special => false,
+        };
+        if allowed {
+            return Ok(());
+        }
+        let nameable = kind == Kind::Private || (kind == Kind::Loopback && self.is_local());
+        let rule = if nameable {
+            self.target.to_string()
+        } else {
+            let host = match address {
+                IpAddr::V4(address) => address.to_string(),
+                IpAddr::V6(address) => format!("[{address}]"),
+            };
+            Target {
+                host,
+                ..self.target.clone()
+            }
+            .to_string()
+        };
+        let reason = match kind {
+            Kind::Public => "no rule allows it".to_owned(),
+            kind => format!("{address} is {kind}, and no rule names it"),
+        };
+        Err(self.target.denied(reason, Some(rule)))
+    }
+
+    /// RFC 6761 section 6.3.
+    fn is_local(&self) -> bool {
+        let name = self.target.host.trim_end_matches('.').to_ascii_lowercase();
+        name == "localhost" || name.ends_with(".localhost")
+    }
+}
+
+/// Why a guest may not talk to a peer, and what the operator would have to allow.
+#[derive(Clone, Debug)]
+pub struct Denial {
+    scheme: Scheme,
+    target: String,
+    reason: String,
+    /// The rule that would allow it, where one can.
+    rule: Option<String>,
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.target, self.reason)?;
+        let option = match self.scheme {
+            Scheme::Socket => "--allow-net",
+            Scheme::Http | Scheme::Https => "--allow-http",
+        };
+        match &self.rule {
+            Some(rule) => write!(f, "; {option} {rule} would"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Denial {}
+
+#[cfg(test)]
+mod tests;
