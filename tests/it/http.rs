@@ -290,18 +290,6 @@ fn the_environment_of_the_guest_is_what_was_given() {
 }
 
 #[test]
-fn outbound_requests_are_denied() {
-    let server = behaviours();
-    let answer = get(
-        server.address,
-        &format!("/outbound?authority={}", server.address),
-    )
-    .text();
-    assert_eq!(answer, "error ErrorCode::HttpRequestDenied\n");
-    server.wait_for("denied an outbound request");
-}
-
-#[test]
 fn a_head_that_does_not_come_in_time_is_a_408() {
     let server = Server::start(&[&guest("behaviours"), "--timeout-header", "300ms"]);
     let mut slow = Connection::open(server.address);

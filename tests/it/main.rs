@@ -13,6 +13,7 @@ mod front;
 mod http;
 mod inspect;
 mod layering;
+mod outbound;
 mod processes;
 mod proxy_protocol;
 mod readme;

@@ -3,6 +3,7 @@
 
 mod answers;
 mod failures;
+mod outbound;
 mod reply;
 
 use wasip3::http::types::{ErrorCode, Request, Response};
@@ -26,6 +27,7 @@ impl wasip3::exports::http::handler::Guest for Behaviours {
             "request" => answers::describe(request).await,
             "counter" => answers::counter(),
             "stdio" => answers::stdio(&query),
+            "outbound" => outbound::ask(&query).await,
             "echo" => answers::echo(request),
             _ => reply::text("ok\n"),
         })

@@ -6,10 +6,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use wasip2::http::outgoing_handler;
-use wasip2::http::types::{
-    Fields, IncomingBody, IncomingRequest, OutgoingRequest, ResponseOutparam, Scheme,
-};
+use wasip2::http::types::{Fields, IncomingBody, IncomingRequest, ResponseOutparam};
 
 /// `n` chunks, `ms` apart.
 pub fn slow_stream(out: ResponseOutparam, query: &Query) {
@@ -168,20 +165,4 @@ pub fn early_response(request: IncomingRequest, out: ResponseOutparam, query: &Q
     let read = length(&body);
     sleep(Duration::from_millis(query.number("ms", 300)));
     eprintln!("afterwork done, {read} bytes read");
-}
-
-/// Asks `authority` for `/`, and says what came of it.
-pub fn outbound(out: ResponseOutparam, query: &Query) {
-    let request = OutgoingRequest::new(Fields::new());
-    request.set_scheme(Some(&Scheme::Http)).unwrap();
-    request.set_authority(query.text("authority")).unwrap();
-    request.set_path_with_query(Some("/")).unwrap();
-    let result = outgoing_handler::handle(request, None).and_then(|response| {
-        response.subscribe().block();
-        response.get().expect("it is ready").expect("taken once")
-    });
-    match result {
-        Ok(response) => reply::text(out, &format!("status {}\n", response.status())),
-        Err(error) => reply::text(out, &format!("error {error:?}\n")),
-    }
 }

@@ -4,6 +4,7 @@
 mod answers;
 mod capabilities;
 mod failures;
+mod outbound;
 mod reply;
 
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
@@ -41,7 +42,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Behaviours {
             "early-response" => answers::early_response(request, out, &query),
             "ignore-body" => reply::text(out, "ignored\n"),
             "files" => capabilities::files(out, &query),
-            "outbound" => answers::outbound(out, &query),
+            "outbound" => outbound::ask(out, &query),
             _ => reply::text(out, "ok\n"),
         }
     }

@@ -12,16 +12,13 @@ use std::net::IpAddr;
 pub enum Scheme {
     Http,
     Https,
-    /// A bare socket.
-    Socket,
 }
 
 impl Scheme {
-    fn default_port(self) -> Option<u16> {
+    fn default_port(self) -> u16 {
         match self {
-            Scheme::Http => Some(80),
-            Scheme::Https => Some(443),
-            Scheme::Socket => None,
+            Scheme::Http => 80,
+            Scheme::Https => 443,
         }
     }
 
@@ -29,7 +26,6 @@ impl Scheme {
         match self {
             Scheme::Http => "http://",
             Scheme::Https => "https://",
-            Scheme::Socket => "",
         }
     }
 }
@@ -71,13 +67,9 @@ impl Rule {
         })
     }
 
-    pub fn has_port(&self) -> bool {
-        self.port.is_some()
-    }
-
     /// Whether it is about this scheme and port, whatever the host.
     fn covers(&self, scheme: Scheme, port: u16) -> bool {
-        let wanted = self.port.or(self.scheme.and_then(Scheme::default_port));
+        let wanted = self.port.or(self.scheme.map(Scheme::default_port));
         self.scheme.is_none_or(|own| own == scheme) && wanted.is_none_or(|own| own == port)
     }
 }
@@ -142,10 +134,6 @@ pub struct Rules(Vec<Rule>);
 impl Rules {
     pub fn new(rules: Vec<Rule>) -> Rules {
         Rules(rules)
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 
     /// Whether anything may be asked with this scheme.
@@ -229,7 +217,6 @@ impl fmt::Display for Target {
 impl Target {
     fn denied(&self, reason: String, rule: Option<String>) -> Denial {
         Denial {
-            scheme: self.scheme,
             target: self.to_string(),
             reason,
             rule,
@@ -300,7 +287,6 @@ impl Permit {
 /// Why a guest may not talk to a peer, and what the operator would have to allow.
 #[derive(Clone, Debug)]
 pub struct Denial {
-    scheme: Scheme,
     target: String,
     reason: String,
     /// The rule that would allow it, where one can.
@@ -310,12 +296,8 @@ pub struct Denial {
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.target, self.reason)?;
-        let option = match self.scheme {
-            Scheme::Socket => "--allow-net",
-            Scheme::Http | Scheme::Https => "--allow-http",
-        };
         match &self.rule {
-            Some(rule) => write!(f, "; {option} {rule} would"),
+            Some(rule) => write!(f, "; --allow-http {rule} would"),
             None => Ok(()),
         }
     }

@@ -2,14 +2,16 @@
 
 use super::failure::{self, Why};
 use bytes::Bytes;
+use http::Request;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 /// When a request last went on.
@@ -27,6 +29,57 @@ impl Progress {
 
     pub fn note(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+}
+
+/// How long a request waits for its guest to begin the body, or to say that there is none.
+const BEGIN: Duration = Duration::from_millis(20);
+
+/// A body that is to come may turn out to be none at all, which the head has to tell: 0.3 guests say it
+/// with an empty stream only.
+pub async fn begun(mut request: Request<WasiBody>) -> Result<Request<WasiBody>, Error> {
+    let body = request.body_mut();
+    if body.is_end_stream() || body.size_hint().exact().is_some() {
+        return Ok(request);
+    }
+    let first = match timeout(BEGIN, body.frame()).await {
+        Err(_) => return Ok(request),
+        Ok(None) => return Ok(request.map(|_| empty())),
+        Ok(Some(frame)) => frame?,
+    };
+    Ok(request.map(|rest| {
+        let first = Some(first);
+        Begun { first, rest }.boxed_unsync()
+    }))
+}
+
+pub fn empty() -> WasiBody {
+    let empty = Empty::<Bytes>::new();
+    empty.map_err(|never| match never {}).boxed_unsync()
+}
+
+/// A body of which one piece has been taken.
+struct Begun {
+    first: Option<Frame<Bytes>>,
+    rest: WasiBody,
+}
+
+impl Body for Begun {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(Ok(first))),
+            None => Pin::new(&mut self.rest).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.rest.is_end_stream()
     }
 }
 

@@ -1,7 +1,7 @@
 //! One request of a guest: checked, given its turn, sent, and sent again where a connection from the
 //! pool turned out to be dead.
 
-use super::body::{Progress, Receiving, Sending, Turns};
+use super::body::{Progress, Receiving, Sending, Turns, begun, empty};
 use super::connect::{Connector, Used, connector, destination};
 use super::failure::{self, Why};
 use super::headers::remove_hop_by_hop;
@@ -9,10 +9,9 @@ use super::{Settings, Times};
 use crate::guest::network::Denial;
 use crate::{debug, log, warning};
 use anyhow::Result;
-use bytes::Bytes;
 use http::{Extensions, Method, Request, Response};
 use http_body::Body;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
@@ -79,6 +78,7 @@ impl Client {
         let deadline = Instant::now() + times.connect;
         let turns = self.turns(own, deadline).await?;
         remove_hop_by_hop(request.headers_mut());
+        let mut request = begun(request).await?;
         let copy = repeatable(&request).then(|| head_of(&request));
         let mut left = ATTEMPTS;
         let response = loop {
@@ -263,9 +263,5 @@ fn head_of(request: &Request<WasiBody>) -> Request<()> {
 }
 
 fn again(head: &Request<()>) -> Request<WasiBody> {
-    head.clone().map(|()| {
-        Empty::<Bytes>::new()
-            .map_err(|never| match never {})
-            .boxed_unsync()
-    })
+    head.clone().map(|()| empty())
 }

@@ -1,7 +1,6 @@
 //! What went wrong with a request, in the words that WASI has for it.
 
 use crate::guest::network::Denial;
-use rustls::AlertDescription;
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
@@ -68,7 +67,7 @@ fn of_tls(error: &rustls::Error) -> Error {
             Error::TlsCertificateError
         }
         rustls::Error::AlertReceived(alert) => Error::TlsAlertReceived {
-            alert_id: Some(u8::from(AlertDescription::from(*alert))),
+            alert_id: Some(u8::from(*alert)),
             alert_message: Some(format!("{alert:?}")),
         },
         _ => Error::TlsProtocolError,

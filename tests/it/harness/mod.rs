@@ -2,9 +2,11 @@
 
 mod client;
 mod server;
+mod upstream;
 
 pub use client::{Connection, Response, Target, get, send};
 pub use server::{Server, finished, leave_open, wasmserve};
+pub use upstream::{After, HELLO, Upstream};
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

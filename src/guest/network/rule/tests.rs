@@ -18,7 +18,7 @@ fn ask(texts: &[&str], url: &str, address: &str) -> Result<(), String> {
         Some("https") => Scheme::Https,
         _ => Scheme::Http,
     };
-    let port = uri.port_u16().or(scheme.default_port()).unwrap();
+    let port = uri.port_u16().unwrap_or(scheme.default_port());
     let permit = rules(texts).permit(scheme, uri.host().unwrap(), port);
     permit
         .and_then(|permit| permit.check(address.parse().unwrap()))

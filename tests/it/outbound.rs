@@ -1,0 +1,25 @@
+//! What a guest may ask of others, over the real network of this machine and in both generations of
+//! WASI HTTP.
+
+mod connections;
+mod failures;
+mod rules;
+
+use crate::harness::{Server, get, guest};
+
+const BOTH: [&str; 2] = ["behaviours", "behaviours-p3"];
+
+fn ask(server: &Server, query: &str) -> String {
+    get(server.address, &format!("/outbound?{query}")).text()
+}
+
+fn serve(name: &str, arguments: &[&str]) -> Server {
+    let guest = guest(name);
+    let mut all = vec![guest.as_str()];
+    all.extend(arguments);
+    Server::start(&all)
+}
+
+fn denied(said: &str) -> bool {
+    said.contains("HttpRequestDenied")
+}
