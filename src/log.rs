@@ -2,15 +2,17 @@
 //! has gone away, or that reads no more, neither ends nor stops the server. The access log goes to
 //! standard output, the rest to standard error.
 
+mod access;
+mod output;
 mod text;
 
-pub use text::escape;
+pub use access::Access;
+pub use text::{escape, push_target};
 
+use output::Output;
 use std::fmt::{self, Write as _};
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 use text::{Json, Timestamp};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +40,9 @@ pub struct Settings {
 
 static SETTINGS: OnceLock<Settings> = OnceLock::new();
 
+static STDOUT: Output = Output::new(1);
+static STDERR: Output = Output::new(2);
+
 const DEFAULT: Settings = Settings {
     level: Level::Info,
     format: Format::Text,
@@ -47,6 +52,21 @@ const DEFAULT: Settings = Settings {
 /// Decides how everything that follows is written. Processes forked later inherit it.
 pub fn init(settings: Settings) {
     let _ = SETTINGS.set(settings);
+    STDOUT.prepare();
+    STDERR.prepare();
+}
+
+/// Descriptors that a child which logs must keep.
+pub fn descriptors() -> impl Iterator<Item = i32> {
+    [&STDOUT, &STDERR]
+        .into_iter()
+        .filter_map(Output::descriptor)
+}
+
+/// How events are written; none where those of this level are not.
+pub fn format(level: Level) -> Option<Format> {
+    let settings = settings();
+    (level <= settings.level).then_some(settings.format)
 }
 
 fn settings() -> &'static Settings {
@@ -94,21 +114,28 @@ impl Level {
 pub fn write(level: Level, message: fmt::Arguments<'_>) {
     let settings = settings();
     if level <= settings.level {
-        emit(2, &line(settings, level, SystemTime::now(), message));
+        emit(&STDERR, &line(settings, level, SystemTime::now(), message));
     }
 }
 
 /// Writes one line of the access log.
-pub fn access(message: fmt::Arguments<'_>) {
+pub fn access(access: &Access<'_>) {
     let settings = settings();
     if Level::Info <= settings.level {
-        emit(1, &line(settings, Level::Info, SystemTime::now(), message));
+        emit(&STDOUT, &access.line(settings, SystemTime::now()));
     }
 }
 
 /// Why the process ends, in plain words and whatever the settings are.
 pub fn last_words(text: &str) {
-    emit(2, &format!("{text}\n"));
+    emit(&STDERR, &format!("{text}\n"));
+}
+
+fn emit(output: &Output, line: &str) {
+    output.emit(line, |lost| {
+        let message = format_args!("{lost} log lines were lost: nobody read them");
+        self::line(settings(), Level::Warning, SystemTime::now(), message)
+    });
 }
 
 fn line(settings: &Settings, level: Level, now: SystemTime, message: fmt::Arguments<'_>) -> String {
@@ -116,18 +143,8 @@ fn line(settings: &Settings, level: Level, now: SystemTime, message: fmt::Argume
     let name = level.name();
     let written = match settings.format {
         Format::Text => {
-            // The message begins in column 11 whatever the level's name.
-            let pad = 9_usize.saturating_sub(name.len());
-            if settings.colors {
-                writeln!(
-                    line,
-                    "\x1b[{}m{name}\x1b[0m:{:pad$}{message}",
-                    level.color(),
-                    ""
-                )
-            } else {
-                writeln!(line, "{name}:{:pad$}{message}", "")
-            }
+            begin(&mut line, settings, level);
+            writeln!(line, "{message}")
         }
         Format::Json => {
             let time = Timestamp(now);
@@ -143,46 +160,17 @@ fn line(settings: &Settings, level: Level, now: SystemTime, message: fmt::Argume
     line
 }
 
-/// How long a line waits for a reader that is behind. Longer than any reader that works needs, and
-/// short against the silence for which a worker is taken to hang.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// Lines that were lost because nobody read, since the last that was written; to standard output, and
-/// to standard error.
-static LOST: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
-
-/// Writes a line where somebody reads, and otherwise loses it: a server does not stand still for its
-/// log. After the first line lost, there is no waiting until the reader goes on.
-fn emit(fd: i32, line: &str) {
-    let counter = &LOST[usize::from(fd == 2)];
-    let lost = counter.load(Relaxed);
-    let patience = if lost == 0 { PATIENCE } else { Duration::ZERO };
-    if !crate::sys::file::takes_writes(fd, patience) {
-        counter.fetch_add(1, Relaxed);
-        return;
-    }
-    if lost > 0 {
-        counter.store(0, Relaxed);
-        let message = format_args!("{lost} log lines were lost: nobody read them");
-        put(
-            fd,
-            &self::line(settings(), Level::Warning, SystemTime::now(), message),
-        );
-    }
-    put(fd, line);
-}
-
-/// One write, so that lines of several processes do not mix. Nobody can be told of a failure.
-fn put(fd: i32, line: &str) {
-    let mut rest = line.as_bytes();
-    while !rest.is_empty() {
-        match crate::sys::file::write(fd, rest) {
-            Ok(0) => return,
-            Ok(written) => rest = &rest[written..],
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(_) => return,
+/// The level, and as many spaces as make the message begin in column 11.
+fn begin(line: &mut String, settings: &Settings, level: Level) {
+    let name = level.name();
+    if settings.colors {
+        for part in ["\x1b[", level.color(), "m", name, "\x1b[0m"] {
+            line.push_str(part);
         }
+    } else {
+        line.push_str(name);
     }
+    line.push_str(&":         "[..10_usize.saturating_sub(name.len())]);
 }
 
 #[macro_export]

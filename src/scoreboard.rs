@@ -135,6 +135,11 @@ impl SlotRef {
     pub fn new(scoreboard: Rc<Scoreboard>, index: usize) -> SlotRef {
         SlotRef { scoreboard, index }
     }
+
+    /// Which of the slots it is.
+    pub fn index(&self) -> usize {
+        self.index
+    }
 }
 
 impl Deref for SlotRef {

@@ -1,5 +1,6 @@
 //! The ways in which a guest fails a request, and how they read in the log.
 
+use crate::log;
 use std::fmt;
 use wasmtime::{Trap, WasmBacktrace};
 
@@ -39,8 +40,12 @@ impl fmt::Display for Failure {
                 }
             }
             Failure::NoResponse => write!(f, "the guest returned without a response"),
-            Failure::ErrorCode(code) => write!(f, "the guest answered with the error {code}"),
-            Failure::Unfinished(why) => write!(f, "the guest did not finish the body: {why}"),
+            Failure::ErrorCode(code) => {
+                write!(f, "the guest answered with the error {}", log::escape(code))
+            }
+            Failure::Unfinished(why) => {
+                write!(f, "the guest did not finish the body: {}", log::escape(why))
+            }
             Failure::TimedOut => write!(f, "the guest ran past its time"),
         }
     }

@@ -8,6 +8,33 @@ pub fn escape(text: &str) -> impl fmt::Display + '_ {
     Escaped(text)
 }
 
+/// How much of a target is told.
+const LONGEST_TARGET: usize = 3000;
+
+/// The target, without the power to end the line or what quotes it: what has no place in a URL
+/// is percent-encoded, as uvicorn does.
+pub fn push_target(line: &mut String, target: &str) {
+    let start = line.len();
+    let mut bytes = target.bytes();
+    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
+    if bytes.len() <= LONGEST_TARGET && bytes.clone().all(plain) {
+        return line.push_str(target);
+    }
+    for byte in bytes.by_ref() {
+        if plain(byte) {
+            line.push(char::from(byte));
+        } else {
+            let _ = write!(line, "%{byte:02X}");
+        }
+        if line.len() - start >= LONGEST_TARGET {
+            break;
+        }
+    }
+    if bytes.len() > 0 {
+        line.push_str("...");
+    }
+}
+
 struct Escaped<'a>(&'a str);
 
 impl fmt::Display for Escaped<'_> {

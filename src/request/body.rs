@@ -8,7 +8,8 @@ use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use std::fmt;
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Sleep, sleep};
@@ -100,7 +101,11 @@ impl Written {
         let Some(body) = &mut self.body else {
             return Poll::Ready(None);
         };
-        match Pin::new(body).poll_frame(cx) {
+        let polled = match &self.held {
+            Some((_, exchange)) => exchange.in_guest(|| Pin::new(body).poll_frame(cx)),
+            None => Pin::new(body).poll_frame(cx),
+        };
+        match polled {
             Poll::Ready(Some(Ok(frame))) => {
                 self.pause = None;
                 let length = frame.data_ref().map_or(0, Bytes::len) as u64;
@@ -160,6 +165,8 @@ impl Drop for Written {
                 }
                 body.leftover().await
             };
+            let mut outlived = pin!(outlived);
+            let outlived = poll_fn(|cx| held.1.in_guest(|| outlived.as_mut().poll(cx)));
             let result = tokio::time::timeout(idle, outlived).await;
             if let Ok(Err(failure)) = result {
                 held.1.failed(&failure);

@@ -3,12 +3,16 @@
 
 use super::client::Client;
 use super::front::Arrival;
+use crate::error;
 use crate::guest::Failure;
+use crate::log::{self, Access, Format, Level};
 use crate::scoreboard::SlotRef;
-use crate::{error, log};
 use http::{HeaderValue, Method, Request, StatusCode, Uri, Version};
 use std::cell::Cell;
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 /// One request on its way; it is over when it is dropped.
 pub struct Exchange {
@@ -21,7 +25,17 @@ pub struct Exchange {
     status: Cell<Option<StatusCode>>,
     sent: Cell<u64>,
     logged: bool,
+    /// What only a detailed record tells, where one is kept.
+    detail: Option<Detail>,
     slot: SlotRef,
+}
+
+#[derive(Default)]
+struct Detail {
+    /// How long the guest was running.
+    guest: Cell<Duration>,
+    /// Bytes of the request body. The body goes where only what can be sent to other threads may go.
+    received: Arc<AtomicU64>,
 }
 
 impl Exchange {
@@ -32,6 +46,7 @@ impl Exchange {
         logged: bool,
     ) -> Exchange {
         slot.request_began();
+        let format = log::format(Level::Info).filter(|_| logged);
         Exchange {
             client: arrival.client,
             id: arrival.id.clone(),
@@ -41,7 +56,8 @@ impl Exchange {
             started: Instant::now(),
             status: Cell::new(None),
             sent: Cell::new(0),
-            logged,
+            logged: format.is_some(),
+            detail: (format == Some(Format::Json)).then(Detail::default),
             slot: slot.clone(),
         }
     }
@@ -66,16 +82,32 @@ impl Exchange {
         self.sent.set(self.sent.get() + bytes);
     }
 
+    /// Runs some of the guest, and notes how long it takes where that is to be told.
+    pub fn in_guest<T>(&self, run: impl FnOnce() -> T) -> T {
+        let Some(detail) = &self.detail else {
+            return run();
+        };
+        let start = Instant::now();
+        let result = run();
+        detail.guest.set(detail.guest.get() + start.elapsed());
+        result
+    }
+
+    /// Where to count the bytes of the request body, if anybody wants to know.
+    pub fn received(&self) -> Option<Arc<AtomicU64>> {
+        self.detail.as_ref().map(|detail| detail.received.clone())
+    }
+
     /// The guest failed; says so in the log, with the request.
     pub fn failed(&self, failure: &Failure) {
         self.slot.guest_failed();
         let id = self.id.as_ref().and_then(|id| id.to_str().ok());
         let id = id.map_or(String::new(), |id| format!(" [{id}]"));
+        let mut target = String::new();
+        log::push_target(&mut target, self.shown_target());
         error!(
-            "{} \"{} {}\"{id}: {failure}",
-            self.client,
-            self.method,
-            log::escape(&self.target.to_string())
+            "{} \"{} {target}\"{id}: {failure}",
+            self.client, self.method
         );
     }
 }
@@ -87,26 +119,44 @@ impl Drop for Exchange {
             .request_ended(status, self.sent.get(), self.started.elapsed());
         // Without a status the client went away before there was an answer.
         if let (true, Some(status)) = (self.logged, self.status.get()) {
-            log::access(format_args!(
-                "{} - \"{} {} {:?}\" {}",
-                self.client,
-                self.method,
-                self.target,
-                self.version,
-                Shown(status)
-            ));
+            self.record(status);
         }
     }
 }
 
-/// `200 OK`, as uvicorn writes it.
-struct Shown(StatusCode);
-
-impl std::fmt::Display for Shown {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0.canonical_reason() {
-            Some(reason) => write!(f, "{} {reason}", self.0.as_u16()),
-            None => write!(f, "{}", self.0.as_u16()),
+impl Exchange {
+    fn shown_target(&self) -> &str {
+        match (self.target.path_and_query(), self.target.authority()) {
+            (Some(path), _) => path.as_str(),
+            // All that CONNECT has (RFC 9112 section 3.2.3).
+            (None, Some(authority)) => authority.as_str(),
+            (None, None) => "*",
         }
+    }
+
+    fn record(&self, status: StatusCode) {
+        let detail = self.detail.as_ref();
+        log::access(&Access {
+            client: &self.client,
+            method: self.method.as_str(),
+            target: self.shown_target(),
+            protocol: protocol(self.version),
+            status: status.as_u16(),
+            reason: status.canonical_reason().unwrap_or_default(),
+            received: detail.map_or(0, |detail| detail.received.load(Relaxed)),
+            sent: self.sent.get(),
+            took: self.started.elapsed(),
+            guest: detail.map_or(Duration::ZERO, |detail| detail.guest.get()),
+            worker: self.slot.index(),
+            id: self.id.as_ref().and_then(|id| id.to_str().ok()),
+        });
+    }
+}
+
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2",
+        _ => "HTTP/1.1",
     }
 }

@@ -11,6 +11,7 @@ mod front;
 mod ids;
 mod origin;
 mod proxies;
+mod received;
 mod reply;
 mod root_path;
 
@@ -27,9 +28,10 @@ use exchange::Exchange;
 use front::Arrival;
 use http::uri::{Authority, PathAndQuery, Uri};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use ids::Ids;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -107,9 +109,11 @@ impl Requests {
     ) -> Result<(guest::Response, admission::Seat), Refusal> {
         let root = self.settings.front.root_path.as_ref();
         let request = absolute(request, origin, arrival, root).ok_or(Refusal::BadRequest)?;
+        let request = request.map(|body| received::body(body, exchange));
         let seat = self.admission.enter().await.map_err(|_| Refusal::Full)?;
         exchange.enter_guest();
-        let answer = self.guest.answer(request);
+        let mut answer = pin!(self.guest.answer(request));
+        let answer = poll_fn(|cx| exchange.in_guest(|| answer.as_mut().poll(cx)));
         match tokio::time::timeout(self.settings.head, answer).await {
             Ok(Ok(response)) => Ok((response, seat)),
             Ok(Err(failure)) => Err(Refusal::Failed(failure)),
@@ -152,7 +156,7 @@ fn absolute(
     origin: &Origin,
     arrival: &Arrival,
     root: Option<&RootPath>,
-) -> Option<guest::Request> {
+) -> Option<Request<Incoming>> {
     let (mut parts, body) = request.into_parts();
     let authority = match parts.uri.authority() {
         Some(authority) => authority.clone(),
@@ -170,7 +174,6 @@ fn absolute(
     uri.authority = Some(arrival.authority.clone().unwrap_or(authority));
     uri.path_and_query = Some(path);
     parts.uri = Uri::from_parts(uri).ok()?;
-    let body = body.map_err(wasmtime_wasi_http::Error::from).boxed_unsync();
     Some(Request::from_parts(parts, body))
 }
 

@@ -4,6 +4,7 @@ use super::policy::Id;
 use super::{Roles, Seat};
 use crate::channel::{Message, Receiver, channel};
 use crate::exit::Status;
+use crate::log;
 use crate::scoreboard::{Phase, Scoreboard};
 use crate::sys::channel::pipe;
 use crate::sys::{clock, fork, process, signals};
@@ -143,15 +144,16 @@ impl Nursery {
     }
 }
 
-/// Forks a child that keeps these descriptors and no others: above all not the one whose end tells
-/// workers that the supervisor is gone.
+/// Forks a child that keeps these descriptors, and those that it logs to, and no others: above all not
+/// the one whose end tells workers that the supervisor is gone.
 pub fn fork_child(kept: &[RawFd], child: impl FnOnce() -> Status) -> io::Result<Pid> {
+    let kept: Vec<RawFd> = kept.iter().copied().chain(log::descriptors()).collect();
     debug_assert_eq!(fork::thread_count(), Some(1));
     // SAFETY: the supervisor never starts a thread.
     unsafe {
         fork::fork(|| {
             // SAFETY: the child ends without using or dropping what the supervisor owned.
-            fork::close_all_but(kept);
+            fork::close_all_but(&kept);
             child().code()
         })
     }

@@ -1,25 +1,96 @@
-//! Writing to a descriptor that belongs to nobody in particular.
+//! Writing to standard output and standard error, without waiting where that can be had.
 
+use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{MsgFlags, send};
+use nix::sys::stat::{Mode, SFlag, fstat};
 use std::io;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-/// write(2) to standard output (1) or standard error (2).
-pub fn write(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
-    // SAFETY: the descriptor is only borrowed for this call; should it be closed, the call fails.
-    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-    Ok(nix::unistd::write(fd, bytes)?)
+/// How to write to a descriptor that we share with others, whose mode is not ours to change.
+pub enum Way {
+    /// As it is, since nothing better is known: asked first whether it has room, and given no more
+    /// than it has room for then.
+    Plain(RawFd),
+    /// A file, which takes everything at once.
+    File(RawFd),
+    /// The same pipe or terminal, opened once more and in our own mode.
+    Reopened(OwnedFd),
+    /// A socket, which can be told with each message not to wait.
+    Socket(RawFd),
 }
 
-/// Whether a write would not block, at once or within `patience` (poll(2)). A descriptor that is
-/// broken is ready to say so.
-pub fn takes_writes(fd: RawFd, patience: Duration) -> bool {
-    // SAFETY: as in `write`.
+/// Most that a pipe which is ready takes without waiting (PIPE_BUF, pipe(7)).
+const ATOMIC: usize = 4096;
+
+impl Way {
+    pub const fn plain(fd: RawFd) -> Way {
+        Way::Plain(fd)
+    }
+
+    /// Finds a better way, if there is one.
+    pub fn prepare(&mut self) {
+        let Way::Plain(number) = *self else { return };
+        // SAFETY: the descriptor is only borrowed for these calls; should it be closed, they fail.
+        let fd = unsafe { BorrowedFd::borrow_raw(number) };
+        let Ok(status) = fstat(fd) else { return };
+        match SFlag::from_bits_truncate(status.st_mode) & SFlag::S_IFMT {
+            SFlag::S_IFREG => *self = Way::File(number),
+            SFlag::S_IFSOCK => *self = Way::Socket(number),
+            SFlag::S_IFIFO | SFlag::S_IFCHR => {
+                let mode = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+                let path = format!("/proc/self/fd/{number}");
+                if let Ok(reopened) = open(path.as_str(), mode, Mode::empty()) {
+                    *self = Way::Reopened(reopened);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The descriptor that was opened for this.
+    pub fn descriptor(&self) -> Option<RawFd> {
+        match self {
+            Way::Reopened(fd) => Some(fd.as_raw_fd()),
+            Way::Plain(_) | Way::File(_) | Way::Socket(_) => None,
+        }
+    }
+
+    /// write(2), or what comes nearest; `WouldBlock` where it would have to wait.
+    pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Way::Reopened(fd) => Ok(nix::unistd::write(fd, bytes)?),
+            Way::Socket(fd) => {
+                let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+                Ok(send(*fd, bytes, flags)?)
+            }
+            Way::Plain(_) if !self.takes(Duration::ZERO) => Err(io::ErrorKind::WouldBlock.into()),
+            Way::Plain(fd) => write_plainly(*fd, &bytes[..bytes.len().min(ATOMIC)]),
+            Way::File(fd) => write_plainly(*fd, bytes),
+        }
+    }
+
+    /// Whether a write would not wait, at once or within `patience` (poll(2)). A descriptor that is
+    /// broken is ready to say so.
+    pub fn takes(&self, patience: Duration) -> bool {
+        let fd = match self {
+            Way::Reopened(fd) => fd.as_fd(),
+            // SAFETY: as in `prepare`.
+            Way::Plain(fd) | Way::File(fd) | Way::Socket(fd) => unsafe {
+                BorrowedFd::borrow_raw(*fd)
+            },
+        };
+        let patience = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
+        !matches!(
+            poll(&mut [PollFd::new(fd, PollFlags::POLLOUT)], patience),
+            Ok(0)
+        )
+    }
+}
+
+fn write_plainly(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
+    // SAFETY: as in `Way::prepare`.
     let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-    let patience = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
-    !matches!(
-        poll(&mut [PollFd::new(fd, PollFlags::POLLOUT)], patience),
-        Ok(0)
-    )
+    Ok(nix::unistd::write(fd, bytes)?)
 }

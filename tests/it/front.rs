@@ -97,7 +97,7 @@ fn a_stranger_is_not_believed_and_leaves_no_trace() {
         let server = start(arguments);
         let seen = seen(&server, SPOOFED);
         has(&seen, &["scheme Some(Scheme::Http)", "authority direct"]);
-        for forged in ["203.0.113.66", "evil", "666", "forwarded", "real-ip"] {
+        for forged in ["203.0.113.66", "evil", "forwarded", "real-ip"] {
             assert!(!seen.contains(forged), "{arguments:?} {forged}:\n{seen}");
         }
         let line = server.wait_for("GET /request");

@@ -2,6 +2,7 @@
 
 mod harness;
 
+mod access_log;
 mod addresses;
 mod bad_addresses;
 mod bad_input;

@@ -1,6 +1,6 @@
 //! Guests that answer.
 
-use crate::reply::{self, sleep, streamed};
+use crate::reply::{self, sleep, streamed, with_head};
 use query::Query;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -73,4 +73,48 @@ pub fn echo(request: Request) -> Response {
     let (_, received) = wit_future::new(|| Ok(()));
     let (body, trailers) = Request::consume_body(request, received);
     Response::new(Fields::new(), Some(body), trailers).0
+}
+
+/// `status`, `header=NAME:VALUE` again and again, `body`.
+pub fn respond(query: &Query) -> Response {
+    let status = u16::try_from(query.number("status", 200)).expect("a status");
+    let headers = Fields::from_list(&query.fields("header")).expect("legal headers");
+    let text = query.text("body").unwrap_or_default().as_bytes().to_vec();
+    with_head(status, headers, move |mut body| async move {
+        body.write_all(text).await;
+    })
+}
+
+/// Writes `actual` bytes where its Content-Length says `declared`.
+pub fn content_length(query: &Query) -> Response {
+    let declared = query.number("declared", 10).to_string();
+    let actual = usize::try_from(query.number("actual", 5)).expect("a short body");
+    let headers = [("content-length".to_owned(), declared.into_bytes())];
+    let headers = Fields::from_list(&headers).expect("legal headers");
+    with_head(200, headers, move |mut body| async move {
+        body.write_all(vec![b'x'; actual]).await;
+    })
+}
+
+/// `n` headers with values of `bytes` bytes.
+pub fn many_headers(query: &Query) -> Response {
+    let length = usize::try_from(query.number("bytes", 10)).expect("a short value");
+    let headers: Vec<_> = (0..query.number("n", 1000))
+        .map(|number| (format!("x-{number}"), vec![b'v'; length]))
+        .collect();
+    let headers = Fields::from_list(&headers).expect("legal headers");
+    with_head(200, headers, |mut body| async move {
+        body.write_all(b"many\n".to_vec()).await;
+    })
+}
+
+/// Which of the `header=NAME:VALUE` the host lets a guest set, a line each.
+pub fn settable(query: &Query) -> Response {
+    let mut text = String::new();
+    for (name, value) in query.fields("header") {
+        let set = Fields::from_list(&[(name.clone(), value.clone())]).is_ok();
+        let appended = Fields::new().append(&name, &value).is_ok();
+        writeln!(text, "{name} {set} {appended}").unwrap();
+    }
+    reply::text(text)
 }

@@ -10,9 +10,19 @@ use wasip3::{wit_future, wit_stream};
 pub fn streamed<F: Future<Output = ()> + 'static>(
     write: impl FnOnce(StreamWriter<u8>) -> F,
 ) -> Response {
+    with_head(200, Fields::new(), write)
+}
+
+/// The same with this head.
+pub fn with_head<F: Future<Output = ()> + 'static>(
+    status: u16,
+    headers: Fields,
+    write: impl FnOnce(StreamWriter<u8>) -> F,
+) -> Response {
     let (writer, reader) = wit_stream::new();
     let (_, trailers) = wit_future::new(|| Ok(None));
-    let (response, _sent) = Response::new(Fields::new(), Some(reader), trailers);
+    let (response, _sent) = Response::new(headers, Some(reader), trailers);
+    response.set_status_code(status).expect("a legal status");
     spawn_local(write(writer));
     response
 }

@@ -90,19 +90,35 @@ fn length(body: &IncomingBody) -> usize {
 
 /// `status`, `header=NAME:VALUE` again and again, `body`, `trailer=NAME:VALUE`.
 pub fn respond(out: ResponseOutparam, query: &Query) {
-    let fields = |name: &str| -> Vec<(String, Vec<u8>)> {
-        let pairs = query.all(name).filter_map(|text| text.split_once(':'));
-        pairs
-            .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
-            .collect()
-    };
     let status = u16::try_from(query.number("status", 200)).expect("a status");
-    let body = head(out, status, &fields("header"));
+    let body = head(out, status, &query.fields("header"));
     body.write(query.text("body").unwrap_or_default());
-    let trailers = fields("trailer");
+    let trailers = query.fields("trailer");
     let trailers =
         (!trailers.is_empty()).then(|| Fields::from_list(&trailers).expect("legal trailers"));
     body.finish(trailers);
+}
+
+/// `n` headers with values of `bytes` bytes.
+pub fn many_headers(out: ResponseOutparam, query: &Query) {
+    let length = usize::try_from(query.number("bytes", 10)).expect("a short value");
+    let headers: Vec<_> = (0..query.number("n", 1000))
+        .map(|number| (format!("x-{number}"), vec![b'v'; length]))
+        .collect();
+    let body = head(out, 200, &headers);
+    body.write("many\n");
+    body.finish(None);
+}
+
+/// Which of the `header=NAME:VALUE` the host lets a guest set, a line each.
+pub fn settable(out: ResponseOutparam, query: &Query) {
+    let mut text = String::new();
+    for (name, value) in query.fields("header") {
+        let set = Fields::from_list(&[(name.clone(), value.clone())]).is_ok();
+        let appended = Fields::new().append(&name, &value).is_ok();
+        writeln!(text, "{name} {set} {appended}").unwrap();
+    }
+    reply::text(out, &text);
 }
 
 /// `bytes` bytes, of no announced length.

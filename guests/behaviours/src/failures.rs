@@ -16,11 +16,9 @@ pub fn trap_after_head(out: ResponseOutparam) {
     panic!("trapped after the head");
 }
 
-pub fn error_code(out: ResponseOutparam) {
-    ResponseOutparam::set(
-        out,
-        Err(ErrorCode::InternalError(Some("as asked".to_owned()))),
-    );
+pub fn error_code(out: ResponseOutparam, query: &Query) {
+    let text = query.plain("text").unwrap_or("as asked".to_owned());
+    ResponseOutparam::set(out, Err(ErrorCode::InternalError(Some(text))));
 }
 
 pub fn spin() {

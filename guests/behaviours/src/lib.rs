@@ -21,7 +21,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Behaviours {
             "trap-before-head" => panic!("trapped before the head"),
             "trap-after-head" => failures::trap_after_head(out),
             "no-response" => {}
-            "error-code" => failures::error_code(out),
+            "error-code" => failures::error_code(out, &query),
             "spin" => failures::spin(),
             "spin-after-head" => failures::spin_after_head(out),
             "hog" => failures::hog(out),
@@ -35,6 +35,8 @@ impl wasip2::exports::http::incoming_handler::Guest for Behaviours {
             "environment" => answers::environment(out),
             "request" => answers::describe(request, out),
             "respond" => answers::respond(out, &query),
+            "many-headers" => answers::many_headers(out, &query),
+            "settable" => answers::settable(out, &query),
             "big" => answers::big(out, &query),
             "counter" => answers::counter(out),
             "scan" => answers::scan(out),

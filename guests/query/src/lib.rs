@@ -11,7 +11,42 @@ pub fn parse(target: &str) -> (&str, Query<'_>) {
     (behaviour, Query(query))
 }
 
+/// Text with each `%XX` made the byte that it stands for.
+pub fn unescaped(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let code = (*first == b'%').then(|| after.get(..2)).flatten();
+        let code = code.and_then(|code| std::str::from_utf8(code).ok());
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    bytes
+}
+
 impl<'a> Query<'a> {
+    /// The `NAME:VALUE` pairs by this name, values unescaped.
+    pub fn fields(&self, name: &str) -> Vec<(String, Vec<u8>)> {
+        let pairs = self.all(name).filter_map(|text| text.split_once(':'));
+        pairs
+            .map(|(name, value)| (name.to_owned(), unescaped(value)))
+            .collect()
+    }
+
+    /// Unescaped text.
+    pub fn plain(&self, name: &str) -> Option<String> {
+        let text = self.text(name)?;
+        Some(String::from_utf8_lossy(&unescaped(text)).into_owned())
+    }
+
     pub fn all(&self, name: &str) -> impl Iterator<Item = &'a str> {
         let pairs = self.0.split('&').filter_map(|pair| pair.split_once('='));
         pairs

@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
@@ -56,7 +56,14 @@ impl Server {
     }
 
     /// The same for a command that was made ready.
-    pub fn start_command(mut command: Command) -> Server {
+    pub fn start_command(command: Command) -> Server {
+        let (server, stdout) = Server::start_unread(command);
+        drain(stdout, server.output.clone());
+        server
+    }
+
+    /// The same, with a standard output that nobody reads.
+    pub fn start_unread(mut command: Command) -> (Server, ChildStdout) {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -65,7 +72,7 @@ impl Server {
             .spawn()
             .expect("the executable can be started");
         let output = Arc::new(Lines::default());
-        drain(child.stdout.take().unwrap(), output.clone());
+        let stdout = child.stdout.take();
         drain(child.stderr.take().unwrap(), output.clone());
         let mut server = Server {
             child,
@@ -77,7 +84,7 @@ impl Server {
             let address = rest.split(' ').next().unwrap();
             server.address = address.parse().expect("the line names the address");
         }
-        server
+        (server, stdout.unwrap())
     }
 
     /// Waits for a line that contains `text`; it may have been printed before.

@@ -1,0 +1,124 @@
+//! How a line leaves: in one write where it can, never waiting long for a reader that is behind, and
+//! lost rather than waited for once the readers have had their time.
+
+use crate::sys::clock;
+use crate::sys::file::Way;
+use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long lines wait for a reader that is behind, all together, before they are lost. Longer than
+/// any reader that works needs, and short against the silence for which a worker is taken to hang.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How much of the time that passes may be spent with waiting: one part in this many.
+const SHARE: u64 = 10;
+
+/// Standard output, or standard error.
+pub struct Output(Mutex<State>);
+
+struct State {
+    way: Way,
+    /// Milliseconds of patience that are used up, as of `at_ms`.
+    waited_ms: u64,
+    at_ms: u64,
+    /// Lines that were lost since the last that was written.
+    lost: u64,
+    /// The last line was cut short, so that the next must not follow it immediately.
+    torn: bool,
+}
+
+impl Output {
+    pub const fn new(fd: i32) -> Output {
+        Output(Mutex::new(State {
+            way: Way::plain(fd),
+            waited_ms: 0,
+            at_ms: 0,
+            lost: 0,
+            torn: false,
+        }))
+    }
+
+    /// Finds out how to write without waiting.
+    pub fn prepare(&self) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.way.prepare();
+    }
+
+    /// The descriptor that this opened itself, for children to keep.
+    pub fn descriptor(&self) -> Option<i32> {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.way.descriptor()
+    }
+
+    /// Writes a line. `about_lost` words what is said of lines that were lost.
+    pub fn emit(&self, line: &str, about_lost: impl FnOnce(u64) -> String) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.lost == 0 && !state.torn {
+            return state.write(line);
+        }
+        let lost = std::mem::take(&mut state.lost);
+        let mut text = if state.torn { "\n" } else { "" }.to_owned();
+        if lost > 0 {
+            text += &about_lost(lost);
+        }
+        // Nothing is waited for before the reader goes on.
+        if !state.way.takes(Duration::ZERO) {
+            state.lost = lost + 1;
+            return;
+        }
+        state.torn = false;
+        text += line;
+        state.write(&text);
+    }
+}
+
+impl State {
+    fn write(&mut self, line: &str) {
+        let mut rest = line.as_bytes();
+        while !rest.is_empty() {
+            match self.way.write(rest) {
+                Ok(0) => return,
+                Ok(written) => rest = &rest[written..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if !self.wait() {
+                        self.lost += 1;
+                        self.torn = rest.len() < line.len();
+                        return;
+                    }
+                }
+                // Nobody can be told of it.
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Whether there is room, now or within the patience that is left.
+    fn wait(&mut self) -> bool {
+        let start = clock::now_ms();
+        let waited = recovered(self.waited_ms, start - self.at_ms);
+        let left = (PATIENCE.as_millis() as u64).saturating_sub(waited);
+        let room = self.way.takes(Duration::from_millis(left));
+        self.at_ms = clock::now_ms();
+        self.waited_ms = waited + (self.at_ms - start);
+        room
+    }
+}
+
+/// What is used up of the patience after this time.
+fn recovered(waited_ms: u64, passed_ms: u64) -> u64 {
+    waited_ms.saturating_sub(passed_ms / SHARE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_comes_back_slowly() {
+        assert_eq!(recovered(500, 0), 500);
+        assert_eq!(recovered(500, 1000), 400);
+        assert_eq!(recovered(500, 60_000), 0);
+    }
+}

@@ -1,0 +1,145 @@
+//! What is recorded of requests, and that recording never gets in the way.
+
+use crate::harness::{Connection, Server, get, guest, wasmserve};
+use std::io::{BufRead, BufReader};
+use std::time::{Duration, Instant};
+
+/// The value of a member that is no object, in a line of JSON.
+fn member<'a>(line: &'a str, name: &str) -> &'a str {
+    let rest = line.split(&format!("\"{name}\":")).nth(1);
+    let rest = rest.unwrap_or_else(|| panic!("no `{name}` in {line}"));
+    let end = match rest.strip_prefix('"') {
+        Some(text) => text.find('"').unwrap() + 2,
+        None => rest.find([',', '}']).unwrap(),
+    };
+    &rest[..end]
+}
+
+#[test]
+fn a_json_record_tells_everything() {
+    let server = Server::start(&[&guest("behaviours"), "--log-format", "json"]);
+    let mut connection = Connection::open(server.address);
+    connection
+        .write("POST /request?a=b HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\nX-Request-Id: me\r\n\r\nabcde")
+        .unwrap();
+    let body = connection.response().unwrap().body;
+    let line = server.wait_for("\"message\":\"request\"");
+    for (name, value) in [
+        ("level", "\"INFO\""),
+        ("method", "\"POST\""),
+        ("target", "\"/request?a=b\""),
+        ("protocol", "\"HTTP/1.1\""),
+        ("status", "200"),
+        ("bytes_in", "5"),
+        ("bytes_out", &body.len().to_string()),
+        ("worker", "0"),
+        ("request_id", "\"me\""),
+        ("pid", &server.workers()[0].to_string()),
+    ] {
+        assert_eq!(member(&line, name), value, "{name} in {line}");
+    }
+    assert!(member(&line, "client").starts_with("\"127.0.0.1:"));
+    assert!(
+        line.starts_with("{\"time\":\"2") && line.ends_with('}'),
+        "{line}"
+    );
+}
+
+#[test]
+fn the_time_in_the_guest_is_not_the_time_that_it_waits() {
+    let server = Server::start(&[&guest("behaviours"), "--log-format", "json"]);
+    get(server.address, "/slow-stream?n=3&ms=200");
+    let line = server.wait_for("\"message\":\"request\"");
+    let millis = |name| member(&line, name).parse::<f64>().unwrap();
+    assert!(millis("duration_ms") >= 400.0, "{line}");
+    assert!(
+        millis("guest_ms") > 0.0 && millis("guest_ms") < 200.0,
+        "{line}"
+    );
+}
+
+#[test]
+fn a_request_cannot_forge_a_line() {
+    let server = Server::start(&[&guest("behaviours")]);
+    let mut connection = Connection::open(server.address);
+    let target = "/x\"_200_OK\u{9b}31m\u{202e}";
+    connection
+        .write(format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n"))
+        .unwrap();
+    connection.response().unwrap();
+    let line = server.wait_for("GET /x");
+    assert!(
+        line.ends_with("\"GET /x%22_200_OK%C2%9B31m%E2%80%AE HTTP/1.1\" 200 OK"),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_guest_cannot_forge_a_line_by_its_error() {
+    let server = Server::start(&[&guest("behaviours")]);
+    assert_eq!(
+        get(server.address, "/error-code?text=a%0AINFO:%20forged").status,
+        500
+    );
+    let line = server.wait_for("the guest answered with the error");
+    assert!(line.contains("a\\nINFO: forged"), "{line}");
+}
+
+#[test]
+fn a_reader_that_reads_no_more_costs_lines_and_no_time() {
+    let mut command = wasmserve();
+    command.args([
+        guest("behaviours").as_str(),
+        "--port",
+        "0",
+        "--workers",
+        "2",
+    ]);
+    let (server, stdout) = Server::start_unread(command);
+    let workers = server.workers();
+    // A pipe has room for 64 KiB (pipe(7)).
+    let target = format!("/{}", "x".repeat(1000));
+    let start = Instant::now();
+    let clients: Vec<_> = (0..4)
+        .map(|_| {
+            let (address, target) = (server.address, target.clone());
+            std::thread::spawn(move || {
+                let mut connection = Connection::open(address);
+                for _ in 0..100 {
+                    assert_eq!(connection.get(&target).unwrap().status, 200);
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.join().unwrap();
+    }
+    assert!(
+        start.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        start.elapsed()
+    );
+    assert_eq!(server.workers(), workers, "nobody was taken to hang");
+
+    // Once somebody reads, lines come again, and say how many are missing.
+    let mut lines = BufReader::new(stdout).lines();
+    let address = server.address;
+    std::thread::spawn(move || {
+        for _ in 0..100 {
+            let mut connection = Connection::open(address);
+            let _ = connection.get("/after");
+        }
+    });
+    let mut told = 0_usize;
+    let mut whole = 0_usize;
+    while told == 0 || whole == 0 {
+        let line = lines.next().unwrap().unwrap();
+        if let Some(rest) = line.strip_prefix("WARNING:  ") {
+            told = rest.split(' ').next().unwrap().parse().unwrap();
+        } else {
+            assert!(line.starts_with("INFO:     127.0.0.1:"), "{line}");
+            assert!(line.ends_with(" HTTP/1.1\" 200 OK"), "{line}");
+            whole += usize::from(line.contains("/after"));
+        }
+    }
+}
