@@ -51,4 +51,13 @@ pub struct Capabilities {
         help_heading = "Guest"
     )]
     pub dir_rw: Vec<String>,
+
+    /// Tell the guest a value of its configuration (wasi:config)
+    #[arg(
+        long,
+        value_name = "NAME=VALUE",
+        env = "WASMSERVE_CONFIG",
+        help_heading = "Guest"
+    )]
+    pub config: Vec<String>,
 }

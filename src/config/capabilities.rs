@@ -13,6 +13,7 @@ pub fn resolve(serve: &Serve) -> Result<Capabilities> {
         environment: environment(asked)?,
         arguments: asked.arg.clone(),
         directories: directories(asked)?,
+        settings: settings(asked)?,
         outbound: outbound::resolve(&serve.outbound)?,
     })
 }
@@ -65,6 +66,17 @@ fn environment_variable(text: &str) -> Result<(String, String)> {
             Err(_) => bail!("`{text}` is not set in the environment; write {text}=VALUE"),
         },
     }
+}
+
+/// Later ones win.
+fn settings(asked: &cli::Capabilities) -> Result<Vec<(String, String)>> {
+    let pairs = asked.config.iter().map(|text| {
+        option("--config", text, |text| match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+            _ => bail!("`{text}` is not NAME=VALUE"),
+        })
+    });
+    pairs.collect()
 }
 
 fn directories(asked: &cli::Capabilities) -> Result<Vec<Directory>> {

@@ -8,6 +8,7 @@ use anyhow::Result;
 use std::sync::Arc;
 use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
+use wasmtime_wasi_config::WasiConfigVariables;
 
 /// What the operator named; nothing of it is open.
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub struct Capabilities {
     /// Command line arguments of the guest.
     pub arguments: Vec<String>,
     pub directories: Vec<Directory>,
+    /// What `wasi:config` tells the guest.
+    pub settings: Vec<(String, String)>,
     pub outbound: outbound::Settings,
 }
 
@@ -24,6 +27,7 @@ pub struct Capabilities {
 pub struct Granted {
     capabilities: Arc<Capabilities>,
     files: WasiFilesystemCtx,
+    settings: WasiConfigVariables,
     client: Arc<Client>,
 }
 
@@ -31,9 +35,14 @@ impl Granted {
     pub fn open(capabilities: Arc<Capabilities>) -> Result<Arc<Granted>> {
         Ok(Arc::new(Granted {
             files: files::open(&capabilities.directories)?,
+            settings: capabilities.settings.iter().cloned().collect(),
             client: Arc::new(Client::new(capabilities.outbound.clone())?),
             capabilities,
         }))
+    }
+
+    pub fn settings(&self) -> &WasiConfigVariables {
+        &self.settings
     }
 
     /// The way out for the requests of one instance.

@@ -1,8 +1,9 @@
-//! What the host offers to guests: the imports of the WASI command and HTTP worlds. What an instance
+//! What the host offers to guests: the imports of the WASI command and HTTP worlds, and those of wit/. What an instance
 //! may do with them is decided by its capabilities, not here.
 
 use super::anatomy::Anatomy;
 use super::engine::Target;
+use super::logging;
 use super::state::State;
 use anyhow::{Result, bail};
 use std::fmt;
@@ -15,6 +16,8 @@ pub fn linker(engine: &Engine, target: Target) -> Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    wasmtime_wasi_config::add_to_linker(&mut linker, |state: &mut State| state.settings())?;
+    logging::add_to_linker(&mut linker)?;
     if target.concurrent {
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
@@ -24,12 +27,14 @@ pub fn linker(engine: &Engine, target: Target) -> Result<Linker<State>> {
 
 /// The packages that are offered, and in which versions: semantic versioning has `0.2.0` satisfied by
 /// a later `0.2.x`.
-const PACKAGES: [(&str, &str); 7] = [
+const PACKAGES: [(&str, &str); 9] = [
     ("wasi:cli", "0.2.x and 0.3.0"),
     ("wasi:clocks", "0.2.x and 0.3.0"),
+    ("wasi:config", "0.2.0-rc.1"),
     ("wasi:filesystem", "0.2.x and 0.3.0"),
     ("wasi:http", "0.2.x and 0.3.0"),
     ("wasi:io", "0.2.x"),
+    ("wasi:logging", "0.1.0-draft"),
     ("wasi:random", "0.2.x and 0.3.0"),
     ("wasi:sockets", "0.2.x and 0.3.0"),
 ];
@@ -94,7 +99,9 @@ pub fn missing(engine: &Engine, target: Target, anatomy: &Anatomy) -> Result<Vec
         define(&mut linker, &importer, name)?;
     }
     for name in &anatomy.imports {
-        if is_empty(&importer, name) && versions(name).is_none_or(|_| !is_offered_version(name)) {
+        if is_empty(&importer, name)
+            && versions(name).is_none_or(|offered| !is_among(offered, name))
+        {
             missing.push(missing_import(name));
         }
     }
@@ -122,10 +129,15 @@ fn versions(name: &str) -> Option<&'static str> {
         .map(|(_, versions)| *versions)
 }
 
-/// Whether the version of a name of an offered package is one of those that are offered.
-fn is_offered_version(name: &str) -> bool {
+/// Whether the version of a name is one of those that are offered of its package.
+fn is_among(offered: &str, name: &str) -> bool {
     let version = name.split_once('@').map_or("", |(_, version)| version);
-    version.starts_with("0.2.") || version == "0.3.0"
+    offered
+        .split(" and ")
+        .any(|offered| match offered.strip_suffix('x') {
+            Some(prefix) => version.starts_with(prefix),
+            None => version == offered,
+        })
 }
 
 /// The linker has nothing to say about an import of nothing.
@@ -216,11 +228,14 @@ mod tests {
             r#"(import "acme:widgets/gadget@1.2.0" (instance (export "spin" (func))))
                (import "wasi:random/random@0.9.0" (instance (export "get-random-u64" (func (result u64)))))
                (import "wasi:clocks/wall-clock@0.2.0" (instance))
-               (import "acme:nothing/at-all" (instance))"#,
+               (import "acme:nothing/at-all" (instance))
+               (import "wasi:config/store@0.2.0-rc.1" (instance))
+               (import "wasi:logging/logging@0.2.0" (instance))"#,
         );
-        assert_eq!(missing.len(), 3, "{missing:?}");
+        assert_eq!(missing.len(), 4, "{missing:?}");
         assert!(missing[0].starts_with("acme:widgets/gadget@1.2.0 not offered; build"));
         assert!(missing[1].ends_with("of `wasi:random` there are versions 0.2.x and 0.3.0"));
         assert!(missing[2].starts_with("acme:nothing/at-all"));
+        assert!(missing[3].ends_with("there are versions 0.1.0-draft"));
     }
 }

@@ -15,6 +15,7 @@ mod handler;
 mod inspect;
 mod limits;
 mod linker;
+mod logging;
 mod network;
 pub mod outbound;
 mod output;

@@ -4,9 +4,11 @@ use super::capabilities::Granted;
 use super::engine::Limits;
 use super::limits::MemoryLimit;
 use super::outbound::Outbound;
+use std::sync::Arc;
 use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_config::WasiConfig;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// The data of one store.
@@ -14,19 +16,26 @@ pub struct State {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     outbound: Outbound,
+    granted: Arc<Granted>,
     table: ResourceTable,
     memory: MemoryLimit,
 }
 
 impl State {
-    pub fn new(granted: &Granted, limits: Limits) -> State {
+    pub fn new(granted: &Arc<Granted>, limits: Limits) -> State {
         State {
             wasi: granted.wasi(),
             http: WasiHttpCtx::new(),
             outbound: granted.outbound(),
+            granted: granted.clone(),
             table: ResourceTable::new(),
             memory: MemoryLimit::new(usize::try_from(limits.memory).unwrap_or(usize::MAX)),
         }
+    }
+
+    /// For `wasi:config`.
+    pub fn settings(&self) -> WasiConfig<'_> {
+        WasiConfig::from(self.granted.settings())
     }
 
     /// For `Store::limiter`.

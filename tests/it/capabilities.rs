@@ -100,6 +100,10 @@ fn what_is_named_and_not_there_is_a_mistake() {
             ["--env-file", "/not/there"],
             "option --env-file: `/not/there`: it cannot be read",
         ),
+        (
+            ["--config", "nothing"],
+            "option --config: `nothing` is not NAME=VALUE",
+        ),
         (["--env-file", &file], "a line that is not NAME=VALUE"),
     ] {
         let mut command = wasmserve();
@@ -112,4 +116,41 @@ fn what_is_named_and_not_there_is_a_mistake() {
         assert!(printed.contains(said), "{printed}");
         assert!(!printed.contains("s3cret"), "{printed}");
     }
+}
+
+#[test]
+fn a_guest_is_told_its_configuration() {
+    let arguments = ["--config", "greeting=hello=you", "--config", "empty="];
+    let guest = guest("behaviours");
+    let server = Server::start(&[&[guest.as_str()], &arguments[..]].concat());
+    let ask = |query: &str| get(server.address, &format!("/settings{query}")).text();
+    assert_eq!(ask("?name=greeting"), "Some(\"hello=you\")\n");
+    assert_eq!(ask("?name=empty"), "Some(\"\")\n");
+    assert_eq!(ask("?name=other"), "None\n");
+    assert_eq!(
+        ask(""),
+        "[(\"empty\", \"\"), (\"greeting\", \"hello=you\")]\n"
+    );
+}
+
+#[test]
+fn what_a_guest_logs_has_its_level_and_context_and_forges_nothing() {
+    let server = Server::start(&[&guest("behaviours"), "--log-level", "debug"]);
+    get(server.address, "/log");
+    for line in [
+        "DEBUG:    guest log [shop]: as Level::Debug",
+        "INFO:     guest log [shop]: as Level::Info",
+        "WARNING:  guest log [shop]: as Level::Warn",
+        "ERROR:    guest log [shop]: as Level::Error",
+        "CRITICAL: guest log [shop]: as Level::Critical",
+        "INFO:     guest log: without context",
+        "INFO:     guest log [a\\nERROR:]: b\\nINFO:     forged\\u{1b}[2J",
+        "guest log: üüü",
+    ] {
+        server.wait_for(line);
+    }
+    let printed = server.printed();
+    assert!(!printed.contains("Level::Trace"), "{printed}");
+    let longest = printed.lines().map(str::len).max().unwrap();
+    assert!((8000..9000).contains(&longest), "{longest}");
 }

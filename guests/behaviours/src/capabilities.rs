@@ -3,7 +3,15 @@
 use crate::reply;
 use query::Query;
 use std::fs;
+use wasi::config::store;
+use wasi::logging::logging::{Level, log};
 use wasip2::http::types::ResponseOutparam;
+
+wit_bindgen::generate!({
+    path: "../../wit",
+    world: "wasmserve:guest/always",
+    generate_all,
+});
 
 /// `read=PATH`, `write=PATH` with `text`, `list=PATH`.
 pub fn files(out: ResponseOutparam, query: &Query) {
@@ -25,4 +33,36 @@ pub fn files(out: ResponseOutparam, query: &Query) {
         out,
         &result.unwrap_or_else(|error| format!("error {error:?}\n")),
     );
+}
+
+/// The value of `name`, or all there are.
+pub fn settings(out: ResponseOutparam, query: &Query) {
+    let text = match query.text("name") {
+        Some(name) => format!("{:?}\n", store::get(name).unwrap()),
+        None => {
+            let mut all = store::get_all().unwrap();
+            all.sort();
+            format!("{all:?}\n")
+        }
+    };
+    reply::text(out, &text);
+}
+
+/// Logs on every level.
+pub fn logging(out: ResponseOutparam) {
+    let levels = [
+        Level::Trace,
+        Level::Debug,
+        Level::Info,
+        Level::Warn,
+        Level::Error,
+        Level::Critical,
+    ];
+    for level in levels {
+        log(level, "shop", &format!("as {level:?}"));
+    }
+    log(Level::Info, "", "without context");
+    log(Level::Info, "a\nERROR:", "b\nINFO:     forged\x1b[2J");
+    log(Level::Info, "", &"ü".repeat(100_000));
+    reply::text(out, "logged\n");
 }

@@ -43,6 +43,8 @@ impl wasip2::exports::http::incoming_handler::Guest for Behaviours {
             "afterwork" => answers::afterwork(out, &query),
             "early-response" => answers::early_response(request, out, &query),
             "ignore-body" => reply::text(out, "ignored\n"),
+            "settings" => capabilities::settings(out, &query),
+            "log" => capabilities::logging(out),
             "files" => capabilities::files(out, &query),
             "outbound" => outbound::ask(out, &query),
             _ => reply::text(out, "ok\n"),

@@ -1,0 +1,45 @@
+//! `wasi:logging`: what a guest logs becomes lines of the log, with the guest's level and its context,
+//! and recognisable as the guest's.
+
+use super::state::State;
+use crate::log;
+use wasi::logging::logging::{Host, Level};
+use wasmtime::component::{HasSelf, Linker};
+
+wasmtime::component::bindgen!({
+    path: "wit",
+    world: "wasi:logging/imports@0.1.0-draft",
+});
+
+/// A message longer than this many bytes is cut.
+const LONGEST: usize = 8 << 10;
+
+pub fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    wasi::logging::logging::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+}
+
+impl Host for State {
+    fn log(&mut self, level: Level, context: String, message: String) {
+        let level = match level {
+            Level::Trace => log::Level::Trace,
+            Level::Debug => log::Level::Debug,
+            Level::Info => log::Level::Info,
+            Level::Warn => log::Level::Warning,
+            Level::Error => log::Level::Error,
+            Level::Critical => log::Level::Critical,
+        };
+        let (context, message) = (cut(&context), cut(&message));
+        let message = log::escape(message);
+        match context {
+            "" => log::write(level, format_args!("guest log: {message}")),
+            context => {
+                let context = log::escape(context);
+                log::write(level, format_args!("guest log [{context}]: {message}"));
+            }
+        }
+    }
+}
+
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(LONGEST)]
+}
