@@ -2,13 +2,17 @@
 
 mod addresses;
 mod capabilities;
+mod clients;
 mod front;
 mod outbound;
+mod tls;
 
 pub use addresses::Addresses;
 pub use capabilities::Capabilities;
+pub use clients::Clients;
 pub use front::Front;
 pub use outbound::Outbound;
+pub use tls::Tls;
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -204,35 +208,11 @@ pub struct Serve {
     )]
     pub timeout_idle_body: String,
 
-    /// Time a connection may stay open between two requests
-    #[arg(
-        long,
-        default_value = "75s",
-        value_name = "DURATION",
-        env = "WASMSERVE_TIMEOUT_KEEP_ALIVE",
-        help_heading = "Requests"
-    )]
-    pub timeout_keep_alive: String,
+    #[command(flatten)]
+    pub clients: Clients,
 
-    /// Time a client may take to send the head of a request
-    #[arg(
-        long,
-        default_value = "30s",
-        value_name = "DURATION",
-        env = "WASMSERVE_TIMEOUT_HEADER",
-        help_heading = "Requests"
-    )]
-    pub timeout_header: String,
-
-    /// Time a client may take to accept some of what is written to it
-    #[arg(
-        long,
-        default_value = "60s",
-        value_name = "DURATION",
-        env = "WASMSERVE_TIMEOUT_WRITE",
-        help_heading = "Requests"
-    )]
-    pub timeout_write: String,
+    #[command(flatten)]
+    pub tls: Tls,
 
     /// Linear memory of one instance, all its memories together
     #[arg(

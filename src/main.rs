@@ -241,6 +241,7 @@ impl Server {
         Ok(Worker {
             guest,
             settings: self.config.worker.clone(),
+            tls: self.config.tls.clone(),
             listeners: self.listeners.take().into_doors(),
             scoreboard: seat.scoreboard,
             slot: seat.slot,

@@ -4,8 +4,10 @@
 mod address;
 mod addresses;
 mod capabilities;
+mod clients;
 mod front;
 mod outbound;
+mod tls;
 mod units;
 
 pub use address::{Address, Host, Place};
@@ -14,7 +16,7 @@ pub use addresses::Addresses;
 use crate::cli::Serve;
 use crate::guest::{self, Limits, Order};
 use crate::sys::cpus;
-use crate::{connection, log, request, supervisor, worker};
+use crate::{log, request, supervisor, worker};
 use anyhow::{Context, Result, bail};
 use std::io::IsTerminal;
 use std::num::NonZeroUsize;
@@ -29,6 +31,8 @@ pub struct Config {
     pub order: Order,
     pub supervisor: supervisor::Settings,
     pub worker: worker::Settings,
+    /// What TLS is spoken with, where it is.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
     pub log: log::Settings,
 }
 
@@ -46,9 +50,10 @@ impl Config {
             )?,
             memory: option("--max-memory", &serve.max_memory, units::size)?,
         };
+        let worker = worker_settings(serve, limits)?;
+        let tls = tls::resolve(&serve.tls, worker.connection.protocols)?;
         Ok(Config {
-            // https is not spoken yet.
-            addresses: Addresses::resolve(&serve.addresses, false)?,
+            addresses: Addresses::resolve(&serve.addresses, tls.is_some())?,
             order: Order {
                 path: component.clone(),
                 cache: serve.cache_dir.clone().or_else(guest::default_directory),
@@ -57,7 +62,8 @@ impl Config {
                 capabilities: Arc::new(capabilities::resolve(serve)?),
             },
             supervisor: supervision(serve)?,
-            worker: worker_settings(serve, limits)?,
+            tls,
+            worker,
             log: log_settings(serve)?,
         })
     }
@@ -166,17 +172,7 @@ fn worker_settings(serve: &Serve, limits: Limits) -> Result<worker::Settings> {
             &serve.timeout_graceful_shutdown,
             units::duration,
         )?,
-        connection: connection::Settings {
-            keep_alive: option(
-                "--timeout-keep-alive",
-                &serve.timeout_keep_alive,
-                units::duration,
-            )?,
-            header: option("--timeout-header", &serve.timeout_header, units::duration)?,
-            write: option("--timeout-write", &serve.timeout_write, units::duration)?,
-            proxy_protocol: front::introducers(&serve.front, serve.addresses.proxy_protocol)?,
-            date_header: front::date_header(&serve.front),
-        },
+        connection: clients::settings(serve)?,
         request: request::Settings {
             concurrency: limits.instances as usize,
             queue: option("--limit-queue", &serve.limit_queue, |text| {
@@ -190,6 +186,12 @@ fn worker_settings(serve: &Serve, limits: Limits) -> Result<worker::Settings> {
                 &serve.timeout_idle_body,
                 units::duration,
             )?,
+            body: option("--limit-body", &serve.clients.limit_body, units::size)?,
+            fields: option(
+                "--limit-headers",
+                &serve.clients.limit_headers,
+                units::positive,
+            )? as usize,
             access_log: !serve.no_access_log,
             front: front::resolve(&serve.front)?,
         },

@@ -41,7 +41,13 @@ pub struct Activity {
     phase: Cell<Phase>,
     http_1_0: Cell<bool>,
     answered: Cell<bool>,
-    refused: Cell<Option<Refusal>>,
+    /// Requests that began, and those whose client went away before there was an answer.
+    begun: Cell<u64>,
+    cancelled: Cell<u64>,
+    /// Bytes that came while there was no request.
+    idle_bytes: Cell<usize>,
+    /// An answer to what is no request, and how many requests came before it.
+    refused: Cell<Option<(Refusal, u64)>>,
     blocked: Cell<bool>,
     rested: Notify,
     /// Of the response that is being polled now.
@@ -54,6 +60,9 @@ impl Activity {
             phase: Cell::new(Phase::Idle { since: now }),
             http_1_0: Cell::new(false),
             answered: Cell::new(false),
+            begun: Cell::new(0),
+            cancelled: Cell::new(0),
+            idle_bytes: Cell::new(0),
             refused: Cell::new(None),
             blocked: Cell::new(false),
             rested: Notify::new(),
@@ -84,13 +93,26 @@ impl Activity {
         self.answered.get() && matches!(self.phase.get(), Phase::Idle { .. })
     }
 
-    /// What the client has sent cannot be answered but by this, once earlier requests are.
-    pub fn refuse(&self, refusal: Refusal) {
-        self.refused.set(Some(refusal));
+    /// What came after so many requests cannot be answered but by this.
+    pub fn refuse(&self, refusal: Refusal, requests: u64) {
+        self.refused.set(Some((refusal, requests)));
     }
 
+    /// The refusal whose turn it is.
     pub fn refused(&self) -> Option<Refusal> {
-        self.refused.get().filter(|_| !self.is_busy())
+        let (refusal, requests) = self.refused.get()?;
+        (self.begun.get() >= requests && !self.is_busy()).then_some(refusal)
+    }
+
+    /// Whether the client makes work without wanting answers: it resets what it asks for (CVE-2023-44487),
+    /// or sends frames that belong to no request.
+    pub fn is_abused(&self) -> bool {
+        /// A client that changes its mind has reason to, now and then.
+        const CANCELLED: u64 = 200;
+        const IDLE_BYTES: usize = 1 << 20;
+        let cancelled = self.cancelled.get();
+        let resets = cancelled > CANCELLED && cancelled * 2 > self.begun.get();
+        resets || self.idle_bytes.get() > IDLE_BYTES
     }
 
     /// Whether the client is not taking what is written.
@@ -127,7 +149,27 @@ impl Activity {
         }
     }
 
+    /// Frames came, of which it is not known here what they are.
+    pub fn received_frames(&self, bytes: usize) {
+        if !self.is_busy() {
+            self.idle_bytes.set(self.idle_bytes.get() + bytes);
+        }
+    }
+
+    /// Nothing that came so far began a request.
+    pub fn rest(&self) {
+        self.phase.set(Phase::Idle {
+            since: Instant::now(),
+        });
+    }
+
+    pub fn request_cancelled(&self) {
+        self.cancelled.set(self.cancelled.get() + 1);
+    }
+
     pub fn request_began(&self) {
+        self.begun.set(self.begun.get() + 1);
+        self.idle_bytes.set(0);
         self.phase.set(match self.phase.get() {
             Phase::Busy { requests } => Phase::Busy {
                 requests: requests + 1,

@@ -2,28 +2,46 @@
 //! requests only as something to be answered.
 
 mod activity;
+mod certificates;
+mod chunks;
 mod departure;
+mod framing;
+mod greeting;
+mod head;
 mod http1;
+mod http2;
 mod patience;
 mod proxy;
 mod refusal;
 mod settings;
 mod socket;
 mod stream;
+mod tls;
+mod transport;
 mod watch;
 
+pub use certificates::Certificates;
 pub use departure::Departure;
-pub use settings::{Door, Settings};
+pub use settings::{Door, Limits, Protocols, Settings};
 pub use socket::Socket;
 
+use crate::info;
 use crate::request::{Body, Origin, Peer, Requests, Witness};
 use activity::{Activity, Pace};
 use http::{HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
+use refusal::Refusal;
+use rustls::ServerConfig;
+use std::cell::Cell;
 use std::convert::Infallible;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use stream::Stream;
+use tls::Handshake;
+use transport::Transport;
+use watch::{Manner, Stop, Watched};
 
 /// How long the last answer may take to leave when its connection is closed.
 const LAST_BYTES: Duration = Duration::from_secs(5);
@@ -32,6 +50,8 @@ const LAST_BYTES: Duration = Duration::from_secs(5);
 pub struct Connections {
     pub requests: Rc<Requests>,
     pub settings: Settings,
+    /// What TLS is spoken with, where it is.
+    pub tls: Option<Arc<ServerConfig>>,
     pub departure: Departure,
 }
 
@@ -52,7 +72,25 @@ impl Connections {
             },
             connections: self,
         };
-        http1::serve(Rc::new(client), Stream::new(socket, activity)).await;
+        let client = Rc::new(client);
+        let tls = client.connections.tls.clone().filter(|_| door == Door::Tls);
+        let (transport, chosen) = match tls {
+            None => (Transport::Plain(socket), None),
+            Some(tls) => match client.secure(tls, socket).await {
+                Some(secured) => secured,
+                None => return,
+            },
+        };
+        let mut stream = Stream::new(transport, activity);
+        match client.speaks_http2(&mut stream, chosen).await {
+            Ok(true) => http2::serve(client, stream).await,
+            Ok(false) => http1::serve(client, stream).await,
+            Err(Stop::Refuse(refusal)) => {
+                client.log(refusal);
+                http1::refuse(stream.into_transport(), refusal).await;
+            }
+            Err(_) => {}
+        }
     }
 }
 
@@ -64,6 +102,58 @@ struct Client {
 }
 
 impl Client {
+    /// Makes the connection secure; also which protocol the client chose (RFC 7301).
+    async fn secure(
+        &self,
+        tls: Arc<ServerConfig>,
+        socket: Socket,
+    ) -> Option<(Transport, Option<bool>)> {
+        let limit = self.connections.settings.handshake;
+        let handshake = pin!(tls::shake_hands(tls, socket, limit));
+        match self.watch(handshake).await.ok()? {
+            Handshake::Done { transport, http2 } => Some((transport, http2)),
+            Handshake::Plain { socket, refusal } => {
+                self.log(refusal);
+                http1::refuse(socket, refusal).await;
+                None
+            }
+            Handshake::Failed => None,
+        }
+    }
+
+    /// Whether this is to be HTTP/2.
+    async fn speaks_http2(&self, stream: &mut Stream, chosen: Option<bool>) -> Result<bool, Stop> {
+        match (self.connections.settings.protocols, chosen) {
+            (Protocols::Http1, _) => Ok(false),
+            (Protocols::Http2, _) => Ok(true),
+            (Protocols::Both, Some(chosen)) => Ok(chosen),
+            (Protocols::Both, None) => {
+                let first = pin!(stream.speaks_http2());
+                self.watch(first).await?.map_err(|_| Stop::Close)
+            }
+        }
+    }
+
+    /// Waits for what comes before the first request.
+    async fn watch<F: Future>(&self, first: Pin<&mut F>) -> Result<F::Output, Stop> {
+        let watched = Watched {
+            connections: &self.connections,
+            activity: &self.activity,
+            pace: &Pace::default(),
+            manner: Manner::Http1,
+        };
+        watched.run(first).await
+    }
+
+    fn log(&self, refusal: Refusal) {
+        info!(
+            "{} - refused a request: {} ({})",
+            self.origin.peer,
+            refusal.why,
+            refusal.status.as_u16()
+        );
+    }
+
     async fn answer(
         self: Rc<Self>,
         request: Request<Incoming>,
@@ -73,6 +163,7 @@ impl Client {
         self.activity.speaks(version);
         let requests = &self.connections.requests;
         let mut response = requests.answer(&self.origin, request).await;
+        busy.answered.set(true);
         response.body_mut().attach(Box::new(busy));
         if version <= Version::HTTP_11 && self.connections.departure.begun().is_some() {
             let close = HeaderValue::from_static("close");
@@ -86,6 +177,7 @@ impl Client {
 struct Busy {
     activity: Rc<Activity>,
     pace: Rc<Pace>,
+    answered: Cell<bool>,
 }
 
 impl Busy {
@@ -94,6 +186,7 @@ impl Busy {
         Busy {
             activity: activity.clone(),
             pace: activity.pace(),
+            answered: Cell::new(false),
         }
     }
 }
@@ -111,6 +204,9 @@ impl Witness for Busy {
 impl Drop for Busy {
     fn drop(&mut self) {
         self.pace.asked();
+        if !self.answered.get() {
+            self.activity.request_cancelled();
+        }
         self.activity.request_ended();
     }
 }

@@ -44,13 +44,22 @@ pub fn deadline(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connection::{Limits, Protocols};
 
     const SETTINGS: Settings = Settings {
+        protocols: Protocols::Both,
+        handshake: Duration::from_secs(10),
+        head: Limits {
+            head: 65536,
+            fields: 100,
+        },
+        proxy_protocol: None,
+        date_header: true,
+        streams: 100,
+        connections: 1000,
         keep_alive: Duration::from_secs(75),
         header: Duration::from_secs(30),
         write: Duration::from_secs(60),
-        date_header: true,
-        proxy_protocol: None,
     };
 
     #[test]

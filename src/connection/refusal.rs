@@ -17,6 +17,10 @@ pub const TOO_SLOW: Refusal = Refusal {
     why: "its head did not come in time",
 };
 
+pub const fn refused(status: StatusCode, why: &'static str) -> Refusal {
+    Refusal { status, why }
+}
+
 impl Refusal {
     /// The whole message.
     pub fn message(&self) -> Vec<u8> {

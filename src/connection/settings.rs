@@ -1,11 +1,15 @@
-//! What a client may cost us.
+//! What a client may cost us, and how it is spoken to.
 
+pub use super::framing::Limits;
 use crate::request::Proxies;
 use http::uri::Scheme;
 use std::time::Duration;
 
 #[derive(Clone, Debug)]
 pub struct Settings {
+    pub protocols: Protocols,
+    /// For a TLS handshake.
+    pub handshake: Duration,
     /// Between two requests.
     pub keep_alive: Duration,
     /// From the first byte of a request's head to its last.
@@ -16,6 +20,19 @@ pub struct Settings {
     pub proxy_protocol: Option<Proxies>,
     /// Whether responses say when they were made.
     pub date_header: bool,
+    pub head: Limits,
+    /// Requests of one HTTP/2 connection that are answered at a time.
+    pub streams: u32,
+    /// Connections of one worker.
+    pub connections: u32,
+}
+
+/// The versions of HTTP that are spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocols {
+    Both,
+    Http1,
+    Http2,
 }
 
 /// How connections of one listener are spoken to.

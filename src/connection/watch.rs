@@ -19,7 +19,21 @@ pub enum Stop {
     Refuse(Refusal),
     /// The client takes nothing of what is written.
     Stalled,
+    /// The client only makes work.
+    Abused,
 }
+
+/// How a connection is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// When it is idle, or with the next answer.
+    Http1,
+    /// By telling the client, which is done once, and giving it time to have heard.
+    Http2 { told: Option<Instant> },
+}
+
+/// How long a client that was told is waited for.
+const HEARD: Duration = Duration::from_secs(1);
 
 /// What is watched.
 pub struct Watched<'a> {
@@ -27,9 +41,14 @@ pub struct Watched<'a> {
     pub activity: &'a Activity,
     /// Of the one response at a time, where that is so.
     pub pace: &'a Pace,
+    pub manner: Manner,
 }
 
 impl Watched<'_> {
+    pub fn has_told(&self) -> bool {
+        matches!(self.manner, Manner::Http2 { told: Some(_) })
+    }
+
     /// Polls `connection` until it ends or is to be ended.
     pub async fn run<F: Future>(&self, mut connection: Pin<&mut F>) -> Result<F::Output, Stop> {
         let departure = &self.connections.departure;
@@ -45,10 +64,16 @@ impl Watched<'_> {
             if let Some(refusal) = self.activity.refused() {
                 return Poll::Ready(Err(Stop::Refuse(refusal)));
             }
+            if self.activity.is_abused() {
+                return Poll::Ready(Err(Stop::Abused));
+            }
             leaving = leaving || departs.as_mut().poll(cx).is_ready();
             // An answer that ends in another task changes what is waited for here.
             while leaving && rests.as_mut().poll(cx).is_ready() {
                 rests.set(self.activity.rests());
+            }
+            if leaving && self.manner == (Manner::Http2 { told: None }) {
+                return Poll::Ready(Err(Stop::Close));
             }
             timer.poll(cx, || self.deadline(departure)).map(Err)
         })
@@ -56,7 +81,10 @@ impl Watched<'_> {
     }
 
     fn deadline(&self, departure: &Departure) -> Option<(Instant, Stop)> {
-        let leaving: Leaving = departure.begun();
+        let leaving: Leaving = match self.manner {
+            Manner::Http1 => departure.begun(),
+            Manner::Http2 { told } => told.map(|told| (told, HEARD)),
+        };
         let (phase, stalled) = (self.activity.phase(), self.pace.since());
         let (until, verdict) = deadline(phase, stalled, &self.connections.settings, leaving)?;
         let stop = match verdict {

@@ -33,6 +33,7 @@ pub use failure::Failure;
 pub use files::Directory;
 pub use inspect::inspect;
 pub use network::{Rule, Rules};
+pub use wasmtime_wasi_http::Error as BodyError;
 
 use anyhow::Result;
 use call::{HeadSlot, Running};

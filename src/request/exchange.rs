@@ -3,15 +3,14 @@
 
 use super::client::Client;
 use super::front::Arrival;
+use super::upload::Ledger;
 use crate::error;
 use crate::guest::Failure;
 use crate::log::{self, Access, Format, Level};
 use crate::scoreboard::SlotRef;
 use http::{HeaderValue, Method, Request, StatusCode, Uri, Version};
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 /// One request on its way; it is over when it is dropped.
@@ -24,6 +23,7 @@ pub struct Exchange {
     started: Instant,
     status: Cell<Option<StatusCode>>,
     sent: Cell<u64>,
+    upload: OnceCell<Arc<Ledger>>,
     logged: bool,
     /// What only a detailed record tells, where one is kept.
     detail: Option<Detail>,
@@ -34,8 +34,6 @@ pub struct Exchange {
 struct Detail {
     /// How long the guest was running.
     guest: Cell<Duration>,
-    /// Bytes of the request body. The body goes where only what can be sent to other threads may go.
-    received: Arc<AtomicU64>,
 }
 
 impl Exchange {
@@ -56,6 +54,7 @@ impl Exchange {
             started: Instant::now(),
             status: Cell::new(None),
             sent: Cell::new(0),
+            upload: OnceCell::new(),
             logged: format.is_some(),
             detail: (format == Some(Format::Json)).then(Detail::default),
             slot: slot.clone(),
@@ -93,9 +92,13 @@ impl Exchange {
         result
     }
 
-    /// Where to count the bytes of the request body, if anybody wants to know.
-    pub fn received(&self) -> Option<Arc<AtomicU64>> {
-        self.detail.as_ref().map(|detail| detail.received.clone())
+    /// The request has a body, of which this is known.
+    pub fn uploads(&self, ledger: Arc<Ledger>) {
+        let _ = self.upload.set(ledger);
+    }
+
+    pub fn upload(&self) -> Option<&Ledger> {
+        self.upload.get().map(Arc::as_ref)
     }
 
     /// The guest failed; says so in the log, with the request.
@@ -143,7 +146,7 @@ impl Exchange {
             protocol: protocol(self.version),
             status: status.as_u16(),
             reason: status.canonical_reason().unwrap_or_default(),
-            received: detail.map_or(0, |detail| detail.received.load(Relaxed)),
+            received: self.upload().map_or(0, Ledger::received),
             sent: self.sent.get(),
             took: self.started.elapsed(),
             guest: detail.map_or(Duration::ZERO, |detail| detail.guest.get()),

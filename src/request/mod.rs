@@ -8,15 +8,17 @@ mod client;
 mod exchange;
 mod forwarded;
 mod front;
+mod host;
 mod ids;
 mod origin;
 mod proxies;
-mod received;
 mod reply;
 mod root_path;
+mod upload;
 
 pub use body::{Body, Witness};
 pub use front::Front;
+pub use host::is_host;
 pub use origin::{Origin, Peer};
 pub use proxies::Proxies;
 pub use root_path::RootPath;
@@ -26,14 +28,16 @@ use crate::scoreboard::SlotRef;
 use admission::Admission;
 use exchange::Exchange;
 use front::Arrival;
-use http::uri::{Authority, PathAndQuery, Uri};
-use http::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body as _;
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use ids::Ids;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
+use upload::{Fault, Ledger, Upload};
 
 /// Limits of one exchange, and whether it is recorded.
 #[derive(Clone, Debug)]
@@ -46,8 +50,12 @@ pub struct Settings {
     pub queue_wait: Duration,
     /// How long the guest may take until the head of its response.
     pub head: Duration,
-    /// How long a response body may pause.
+    /// How long a body may pause, in either direction.
     pub idle_body: Duration,
+    /// Bytes of a request's body.
+    pub body: u64,
+    /// Header fields of a request.
+    pub fields: usize,
     pub access_log: bool,
     pub front: Front,
 }
@@ -84,10 +92,15 @@ impl Requests {
         origin: &Origin,
         mut request: Request<Incoming>,
     ) -> Response<Body> {
+        let sound = self.judge(&request);
         let front = &self.settings.front;
         let arrival = front.receive(origin, request.headers_mut(), &self.ids);
         let exchange = Exchange::begin(&arrival, &request, &self.slot, self.settings.access_log);
-        let mut response = match self.try_answer(origin, &arrival, request, &exchange).await {
+        let answered = match sound {
+            Ok(()) => self.try_answer(origin, &arrival, request, &exchange).await,
+            Err(refusal) => Err(refusal),
+        };
+        let mut response = match answered {
             Ok((response, seat)) => {
                 let mut response = reply::finish(response, &exchange);
                 let body = response.body_mut();
@@ -100,6 +113,20 @@ impl Requests {
         response
     }
 
+    /// Judges a head as the client sent it.
+    fn judge(&self, request: &Request<Incoming>) -> Result<(), Refusal> {
+        if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+            return Err(Refusal::Method);
+        }
+        if request.headers().len() > self.settings.fields {
+            return Err(Refusal::Head);
+        }
+        if request.body().size_hint().lower() > self.settings.body {
+            return Err(Refusal::Body(Fault::TooLarge));
+        }
+        Ok(())
+    }
+
     async fn try_answer(
         &self,
         origin: &Origin,
@@ -107,24 +134,62 @@ impl Requests {
         request: Request<Incoming>,
         exchange: &Exchange,
     ) -> Result<(guest::Response, admission::Seat), Refusal> {
-        let root = self.settings.front.root_path.as_ref();
-        let request = absolute(request, origin, arrival, root).ok_or(Refusal::BadRequest)?;
-        let request = request.map(|body| received::body(body, exchange));
+        let request = self
+            .absolute(request, origin, arrival, exchange)
+            .ok_or(Refusal::BadRequest)?;
         let seat = self.admission.enter().await.map_err(|_| Refusal::Full)?;
         exchange.enter_guest();
         let mut answer = pin!(self.guest.answer(request));
         let answer = poll_fn(|cx| exchange.in_guest(|| answer.as_mut().poll(cx)));
-        match tokio::time::timeout(self.settings.head, answer).await {
-            Ok(Ok(response)) => Ok((response, seat)),
-            Ok(Err(failure)) => Err(Refusal::Failed(failure)),
-            Err(_) => Err(Refusal::Failed(Failure::TimedOut)),
+        let answer = tokio::time::timeout(self.settings.head, answer).await;
+        let answer = answer.unwrap_or(Err(Failure::TimedOut));
+        let upload = exchange.upload();
+        // Where the body was not what it should be, the guest's view of it does not count.
+        if let Some(fault) = upload.and_then(Ledger::fault) {
+            return Err(Refusal::Body(fault));
         }
+        match answer {
+            Ok(response) => Ok((response, seat)),
+            Err(Failure::TimedOut) if upload.is_some_and(Ledger::is_waiting) => {
+                Err(Refusal::Body(Fault::TooSlow))
+            }
+            Err(failure) => Err(Refusal::Failed(failure)),
+        }
+    }
+
+    /// The request as guests get it.
+    fn absolute(
+        &self,
+        request: Request<Incoming>,
+        origin: &Origin,
+        arrival: &Arrival,
+        exchange: &Exchange,
+    ) -> Option<guest::Request> {
+        let (mut parts, body) = request.into_parts();
+        parts.uri = host::target(
+            &parts,
+            origin,
+            arrival,
+            self.settings.front.root_path.as_ref(),
+        )?;
+        let body = if body.is_end_stream() {
+            body.map_err(guest::BodyError::from).boxed_unsync()
+        } else {
+            let upload = Upload::new(body, self.settings.body, self.settings.idle_body);
+            exchange.uploads(upload.ledger());
+            upload.boxed_unsync()
+        };
+        Some(Request::from_parts(parts, body))
     }
 }
 
 /// Why a request gets an answer from us and not from the guest.
 pub(crate) enum Refusal {
     BadRequest,
+    /// One that no guest is asked to answer: CONNECT asks a proxy, TRACE shows what proxies added.
+    Method,
+    Head,
+    Body(Fault),
     Full,
     Failed(Failure),
 }
@@ -132,7 +197,11 @@ pub(crate) enum Refusal {
 impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
-            Refusal::BadRequest => StatusCode::BAD_REQUEST,
+            Refusal::BadRequest | Refusal::Body(Fault::Broken) => StatusCode::BAD_REQUEST,
+            Refusal::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Refusal::Head => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Refusal::Body(Fault::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+            Refusal::Body(Fault::TooSlow) => StatusCode::REQUEST_TIMEOUT,
             Refusal::Full => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::Failed(Failure::TimedOut) => StatusCode::GATEWAY_TIMEOUT,
             Refusal::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -140,51 +209,11 @@ impl Refusal {
     }
 
     fn reply(self, exchange: Exchange) -> Response<Body> {
-        let response = reply::plain(self.status(), matches!(self, Refusal::Full));
+        let response = reply::plain(self.status());
         if let Refusal::Failed(failure) = self {
             exchange.failed(&failure);
         }
         exchange.head(response.status());
         response
-    }
-}
-
-/// The request as guests get it: with the scheme and the authority that the client meant.
-/// None where RFC 9112 section 3.2 wants a 400: no Host, or several, or one that is no authority.
-fn absolute(
-    request: Request<Incoming>,
-    origin: &Origin,
-    arrival: &Arrival,
-    root: Option<&RootPath>,
-) -> Option<Request<Incoming>> {
-    let (mut parts, body) = request.into_parts();
-    let authority = match parts.uri.authority() {
-        Some(authority) => authority.clone(),
-        None => authority(&parts.headers, parts.version, origin)?,
-    };
-    let path = match parts.uri.path_and_query() {
-        Some(path) => root
-            .and_then(|root| root.strip(path))
-            .unwrap_or_else(|| path.clone()),
-        None if parts.method == Method::OPTIONS => PathAndQuery::from_static("*"),
-        None => PathAndQuery::from_static("/"),
-    };
-    let mut uri = http::uri::Parts::default();
-    uri.scheme = Some(arrival.scheme.clone());
-    uri.authority = Some(arrival.authority.clone().unwrap_or(authority));
-    uri.path_and_query = Some(path);
-    parts.uri = Uri::from_parts(uri).ok()?;
-    Some(Request::from_parts(parts, body))
-}
-
-fn authority(headers: &HeaderMap, version: Version, origin: &Origin) -> Option<Authority> {
-    let mut hosts = headers.get_all(header::HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (Some(host), None) => Authority::try_from(host.as_bytes()).ok(),
-        (None, _) if version <= Version::HTTP_10 => match origin.server {
-            Some(server) => Authority::try_from(server.to_string()).ok(),
-            None => Some(Authority::from_static("localhost")),
-        },
-        _ => None,
     }
 }

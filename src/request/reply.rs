@@ -9,6 +9,9 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 /// Seconds after which a client that found no room may come again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
+/// What a guest may be asked (RFC 9110 section 10.2.1 wants a 405 to say so).
+const ALLOW: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS");
+
 /// A guest's response, made ready for the wire.
 pub fn finish(response: guest::Response, exchange: &Exchange) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
@@ -32,7 +35,7 @@ pub fn finish(response: guest::Response, exchange: &Exchange) -> Response<Body> 
 }
 
 /// A short answer of our own.
-pub fn plain(status: StatusCode, retry: bool) -> Response<Body> {
+pub fn plain(status: StatusCode) -> Response<Body> {
     let reason = status.canonical_reason().unwrap_or("Error");
     let mut response = Response::new(Body::text(Bytes::from(format!("{reason}\n"))));
     *response.status_mut() = status;
@@ -41,8 +44,10 @@ pub fn plain(status: StatusCode, retry: bool) -> Response<Body> {
         header::CONTENT_TYPE,
         HeaderValue::from_static("text/plain; charset=utf-8"),
     );
-    if retry {
-        headers.insert(header::RETRY_AFTER, RETRY_AFTER);
-    }
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => headers.insert(header::RETRY_AFTER, RETRY_AFTER),
+        StatusCode::METHOD_NOT_ALLOWED => headers.insert(header::ALLOW, ALLOW),
+        _ => None,
+    };
     response
 }

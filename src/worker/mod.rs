@@ -17,6 +17,7 @@ use leave::{Leave, Reasons};
 use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::task::spawn_local;
@@ -37,6 +38,8 @@ pub struct Settings {
 pub struct Worker {
     pub guest: Guest,
     pub settings: Settings,
+    /// What TLS is spoken with, where it is.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
     /// What to accept from, and how the connections of each are spoken to.
     pub listeners: Vec<(Listening, Door)>,
     pub scoreboard: Rc<Scoreboard>,
@@ -73,6 +76,7 @@ impl Worker {
         let connections = Rc::new(Connections {
             requests: requests.clone(),
             settings: self.settings.connection,
+            tls: self.tls,
             departure: Departure::default(),
         });
         let open = Rc::new(Open::new(slot.clone()));
@@ -113,6 +117,7 @@ impl Worker {
 
 async fn accept(mut acceptor: Acceptor, door: Door, connections: Rc<Connections>, open: Rc<Open>) {
     loop {
+        open.room(connections.settings.connections).await;
         let (socket, peer) = acceptor.next().await;
         let guard = open.enter();
         let connections = connections.clone();
@@ -161,6 +166,13 @@ impl Open {
         self.count.set(self.count.get() + 1);
         self.slot.connection_opened();
         Entered(self.clone())
+    }
+
+    /// Resolves when there are fewer than so many.
+    async fn room(&self, most: u32) {
+        while self.count.get() >= most {
+            self.closed.notified().await;
+        }
     }
 
     async fn none(&self) {

@@ -52,7 +52,8 @@ fn a_0_3_guest_streams_and_prints_and_is_fresh() {
 fn a_0_3_guest_that_fails_is_reported_like_any_other() {
     let server = Server::start(&[&guest("behaviours-p3"), "--timeout-request", "400ms"]);
     assert_eq!(get(server.address, "/trap-before-head").status, 500);
-    server.wait_for("\"GET /trap-before-head\": the guest trapped");
+    let line = server.wait_for(": the guest trapped");
+    assert!(line.contains(" \"GET /trap-before-head\" ["), "{line}");
     assert_eq!(get(server.address, "/error-code").status, 500);
     assert_eq!(get(server.address, "/spin").status, 504);
     let mut connection = Connection::open(server.address);

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// An open connection.
 pub struct Connection {
@@ -13,17 +14,26 @@ pub struct Connection {
 
 trait Socket: Read + Write + Send {
     fn second(&self) -> TcpStream;
+    fn wait_for(&mut self, time: Duration);
 }
 
 impl Socket for TcpStream {
     fn second(&self) -> TcpStream {
         self.try_clone().unwrap()
     }
+
+    fn wait_for(&mut self, time: Duration) {
+        self.set_read_timeout(Some(time)).unwrap();
+    }
 }
 
 impl Socket for UnixStream {
     fn second(&self) -> TcpStream {
         panic!("only sockets of TCP have a second handle")
+    }
+
+    fn wait_for(&mut self, time: Duration) {
+        self.set_read_timeout(Some(time)).unwrap();
     }
 }
 
@@ -168,6 +178,14 @@ impl Connection {
         self.reader.read_exact(&mut chunk)?;
         self.line()?;
         Ok(Some(chunk))
+    }
+
+    /// Whether nothing comes for so long.
+    pub fn is_silent_for(&mut self, time: Duration) -> bool {
+        self.reader.get_mut().wait_for(time);
+        let silent = self.reader.fill_buf().is_err();
+        self.reader.get_mut().wait_for(PATIENCE);
+        silent
     }
 
     /// Everything until the server closes.

@@ -1,6 +1,8 @@
 //! What the tests share: a running server, a client that sees every byte, and the guests.
 
+pub mod certificates;
 mod client;
+pub mod http2;
 mod server;
 mod upstream;
 

@@ -80,7 +80,7 @@ impl Server {
             address: SocketAddr::from(([0; 4], 0)),
         };
         let line = server.wait_for("wasmserve running on ");
-        if let Some((_, rest)) = line.split_once("http://") {
+        if let Some((_, rest)) = line.split_once("://") {
             let address = rest.split(' ').next().unwrap();
             server.address = address.parse().expect("the line names the address");
         }

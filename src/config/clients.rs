@@ -1,0 +1,52 @@
+//! What clients may cost us, and how they are spoken to.
+
+use super::{front, option, units};
+use crate::cli::Serve;
+use crate::connection::{Limits, Protocols, Settings};
+use anyhow::{Result, bail};
+
+pub fn settings(serve: &Serve) -> Result<Settings> {
+    let (clients, tls) = (&serve.clients, &serve.tls);
+    let duration = units::duration;
+    let positive = units::positive;
+    Ok(Settings {
+        protocols: option("--http", &clients.http, protocols)?,
+        handshake: option("--timeout-handshake", &tls.timeout_handshake, duration)?,
+        keep_alive: option(
+            "--timeout-keep-alive",
+            &clients.timeout_keep_alive,
+            duration,
+        )?,
+        header: option("--timeout-header", &clients.timeout_header, duration)?,
+        write: option("--timeout-write", &clients.timeout_write, duration)?,
+        proxy_protocol: front::introducers(&serve.front, serve.addresses.proxy_protocol)?,
+        date_header: front::date_header(&serve.front),
+        head: Limits {
+            head: option("--limit-head", &clients.limit_head, head)?,
+            fields: option("--limit-headers", &clients.limit_headers, positive)? as usize,
+        },
+        streams: option("--limit-streams", &clients.limit_streams, positive)?,
+        connections: option("--limit-connections", &clients.limit_connections, positive)?,
+    })
+}
+
+fn protocols(text: &str) -> Result<Protocols> {
+    match text {
+        "auto" => Ok(Protocols::Both),
+        "1" => Ok(Protocols::Http1),
+        "2" => Ok(Protocols::Http2),
+        _ => bail!("`{text}` is not a version of HTTP; use auto, 1 or 2"),
+    }
+}
+
+/// A head of less than this could not hold what browsers send; one of more is not held in memory for
+/// anybody who asks.
+const HEADS: std::ops::RangeInclusive<u64> = 1 << 10..=1 << 20;
+
+fn head(text: &str) -> Result<usize> {
+    let size = units::size(text)?;
+    if !HEADS.contains(&size) {
+        bail!("`{text}` is not from 1KiB to 1MiB");
+    }
+    Ok(size as usize)
+}

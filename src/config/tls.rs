@@ -1,0 +1,188 @@
+//! What TLS is spoken with: certificates and keys are read and matched here, so that a mistake is known
+//! before anything is served with it.
+
+use super::{maybe, option};
+use crate::cli::Tls;
+use crate::connection::{Certificates, Protocols};
+use anyhow::{Context, Result, anyhow, bail};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::sign::CertifiedKey;
+use rustls::{InconsistentKeys, RootCertStore, ServerConfig, SupportedProtocolVersion, version};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What a session with a client's certificates needs.
+const LONGEST_TICKET: usize = 8 << 10;
+
+/// None where no certificate was named.
+pub fn resolve(tls: &Tls, protocols: Protocols) -> Result<Option<Arc<ServerConfig>>> {
+    if tls.ssl_certfile.is_empty() {
+        return match unused(tls) {
+            Some(name) => {
+                bail!("option {name}: there is no certificate; name one with --ssl-certfile")
+            }
+            None => Ok(None),
+        };
+    }
+    let keys = &tls.ssl_keyfile;
+    if !keys.is_empty() && keys.len() != tls.ssl_certfile.len() {
+        bail!(
+            "option --ssl-keyfile: there are {} for {} certificates; name one for each --ssl-certfile, \
+             in the same order",
+            keys.len(),
+            tls.ssl_certfile.len()
+        );
+    }
+    let provider = Arc::new(ring::default_provider());
+    let certified = tls
+        .ssl_certfile
+        .iter()
+        .enumerate()
+        .map(|(index, chain)| certified(chain, keys.get(index).unwrap_or(chain), &provider));
+    let certificates = Certificates::new(certified.collect::<Result<_>>()?);
+    for (path, why) in tls.ssl_certfile.iter().zip(certificates.doubts()) {
+        if let Some(why) = why {
+            crate::warning!("certificate `{}`: {why}", path.display());
+        }
+    }
+    let versions = option("--ssl-min-version", &tls.ssl_min_version, versions)?;
+    let mut config = ServerConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(versions)?
+        .with_client_cert_verifier(client_verifier(tls, provider)?)
+        .with_cert_resolver(Arc::new(certificates));
+    config.alpn_protocols = match protocols {
+        Protocols::Both => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        Protocols::Http1 => vec![b"http/1.1".to_vec()],
+        Protocols::Http2 => vec![b"h2".to_vec()],
+    };
+    // Made before the first fork: a session that one worker began is resumed by any.
+    config.ticketer = ring::Ticketer::new().context("cannot make a key for session tickets")?;
+    // A worker takes no ticket that is longer than the longest that it has made itself.
+    config.ticketer.encrypt(&[0; LONGEST_TICKET]);
+    Ok(Some(Arc::new(config)))
+}
+
+/// An option that has no meaning without a certificate.
+fn unused(tls: &Tls) -> Option<&'static str> {
+    let options = [
+        ("--ssl-keyfile", !tls.ssl_keyfile.is_empty()),
+        ("--ssl-ca-certs", tls.ssl_ca_certs.is_some()),
+        ("--ssl-client-auth", tls.ssl_client_auth.is_some()),
+    ];
+    let mut given = options.iter().filter(|(_, given)| *given);
+    given.next().map(|(name, _)| *name)
+}
+
+fn certified(chain: &Path, key: &Path, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>> {
+    let certificates = read("--ssl-certfile", chain)?;
+    let certificates: Vec<_> = certificates_in(&certificates)
+        .with_context(|| format!("option --ssl-certfile: `{}`", chain.display()))?;
+    let text = read("--ssl-keyfile", key)?;
+    let key_der =
+        private_key(&text).with_context(|| format!("option --ssl-keyfile: `{}`", key.display()))?;
+    let certified = CertifiedKey::from_der(certificates, key_der, provider);
+    let certified = certified.map_err(|error| match error {
+        rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => anyhow!(
+            "option --ssl-keyfile: `{}` is not the key of the first certificate in `{}`",
+            key.display(),
+            chain.display()
+        ),
+        error => anyhow!(error).context(format!(
+            "option --ssl-certfile: `{}` with the key in `{}`",
+            chain.display(),
+            key.display()
+        )),
+    });
+    certified.map(Arc::new)
+}
+
+fn read(option: &str, path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path)
+        .with_context(|| format!("option {option}: cannot read `{}`", path.display()))
+}
+
+fn certificates_in(text: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
+    let certificates = CertificateDer::pem_slice_iter(text).collect::<Result<Vec<_>, _>>();
+    match certificates {
+        Ok(certificates) if certificates.is_empty() => {
+            bail!("holds no certificate in PEM form (`-----BEGIN CERTIFICATE-----`)")
+        }
+        Ok(certificates) => Ok(certificates),
+        Err(error) => Err(anyhow!("is not PEM: {error}")),
+    }
+}
+
+/// PKCS#8, PKCS#1 or SEC1.
+fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>> {
+    let encrypted: [&[u8]; 2] = [b"BEGIN ENCRYPTED PRIVATE KEY", b"Proc-Type: 4,ENCRYPTED"];
+    if encrypted
+        .iter()
+        .any(|mark| memchr::memmem::find(text, mark).is_some())
+    {
+        bail!(
+            "is encrypted; decrypt it with `openssl pkey -in KEY -out PLAIN` and let only its owner \
+             read it"
+        );
+    }
+    PrivateKeyDer::from_pem_slice(text).map_err(|error| match error {
+        pem::Error::NoItemsFound => {
+            anyhow!("holds no private key in PEM form (`-----BEGIN PRIVATE KEY-----`)")
+        }
+        error => anyhow!("is not PEM: {error}"),
+    })
+}
+
+static SINCE_1_2: [&SupportedProtocolVersion; 2] = [&version::TLS13, &version::TLS12];
+static SINCE_1_3: [&SupportedProtocolVersion; 1] = [&version::TLS13];
+
+fn versions(text: &str) -> Result<&'static [&'static SupportedProtocolVersion]> {
+    match text {
+        "1.2" => Ok(&SINCE_1_2),
+        "1.3" => Ok(&SINCE_1_3),
+        _ => bail!("`{text}` is not a version of TLS that is spoken here; use 1.2 or 1.3"),
+    }
+}
+
+fn client_verifier(
+    tls: &Tls,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>> {
+    let wanted = maybe(
+        "--ssl-client-auth",
+        tls.ssl_client_auth.as_ref(),
+        |text| match text {
+            "none" => Ok(None),
+            "optional" => Ok(Some(false)),
+            "required" => Ok(Some(true)),
+            _ => bail!("`{text}` is not one of none, optional and required"),
+        },
+    )?;
+    let wanted = wanted.unwrap_or(tls.ssl_ca_certs.is_some().then_some(true));
+    let Some(required) = wanted else {
+        return Ok(WebPkiClientVerifier::no_client_auth());
+    };
+    let Some(path) = &tls.ssl_ca_certs else {
+        bail!("option --ssl-client-auth: nothing to check certificates with; name --ssl-ca-certs");
+    };
+    let builder =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(authorities(path)?), provider);
+    let builder = if required {
+        builder
+    } else {
+        builder.allow_unauthenticated()
+    };
+    builder.build().context("option --ssl-ca-certs")
+}
+
+fn authorities(path: &PathBuf) -> Result<RootCertStore> {
+    let context = || format!("option --ssl-ca-certs: `{}`", path.display());
+    let text = read("--ssl-ca-certs", path)?;
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates_in(&text).with_context(context)? {
+        roots.add(certificate).with_context(context)?;
+    }
+    Ok(roots)
+}

@@ -1,0 +1,60 @@
+//! Which certificate is shown to whom.
+
+use rustls::pki_types::{ServerName, UnixTime};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use std::sync::Arc;
+use webpki::{EndEntityCert, KeyUsage};
+
+/// Chosen by the name that the client asks for (SNI, RFC 6066 section 3); the first is shown to clients
+/// that ask for none, or for one that no certificate has.
+#[derive(Debug)]
+pub struct Certificates(Vec<Arc<CertifiedKey>>);
+
+impl Certificates {
+    /// There must be one at least.
+    pub fn new(certified: Vec<Arc<CertifiedKey>>) -> Certificates {
+        Certificates(certified)
+    }
+
+    /// For each, why clients will not trust it, as far as that can be told from here.
+    pub fn doubts(&self) -> Vec<Option<&'static str>> {
+        self.0.iter().map(|certified| doubt(certified)).collect()
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let named = hello.server_name().and_then(|name| {
+            let name = ServerName::try_from(name).ok()?;
+            self.0.iter().find(|certified| is_for(certified, &name))
+        });
+        named.or(self.0.first()).cloned()
+    }
+}
+
+fn is_for(certified: &CertifiedKey, name: &ServerName<'_>) -> bool {
+    let certificate = certified.end_entity_cert().ok();
+    let parsed = certificate.and_then(|der| EndEntityCert::try_from(der).ok());
+    parsed.is_some_and(|parsed| parsed.verify_is_valid_for_subject_name(name).is_ok())
+}
+
+fn doubt(certified: &CertifiedKey) -> Option<&'static str> {
+    let parsed = EndEntityCert::try_from(certified.end_entity_cert().ok()?).ok()?;
+    // Nobody is trusted here: all that can be found out is what is wrong with the certificate itself.
+    let verified = parsed.verify_for_usage(
+        &[],
+        &[],
+        &[],
+        UnixTime::now(),
+        KeyUsage::server_auth(),
+        None,
+        None,
+    );
+    match verified.err()? {
+        webpki::Error::CertExpired { .. } => Some("it has expired"),
+        webpki::Error::CertNotValidYet { .. } => Some("it is not valid yet"),
+        webpki::Error::RequiredEkuNotFoundContext(_) => Some("it is not for servers"),
+        _ => None,
+    }
+}

@@ -1,0 +1,122 @@
+//! Follows a chunked body to its end (RFC 9112 section 7.1). What it carries is read elsewhere.
+
+/// Where in the body we are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Chunks {
+    /// Before the first digit of a size.
+    #[default]
+    Start,
+    Size(u64),
+    Extension(u64),
+    SizeFeed(u64),
+    Data(u64),
+    DataReturn,
+    DataFeed,
+    /// At the beginning of a line of the trailer section.
+    TrailerStart,
+    Trailer,
+    TrailerFeed,
+    LastFeed,
+    Over,
+}
+
+impl Chunks {
+    pub fn are_over(self) -> bool {
+        self == Chunks::Over
+    }
+
+    /// How many of the bytes belong to the body; an error where it is broken, with how many were sound.
+    pub fn follow(&mut self, bytes: &[u8]) -> Result<usize, usize> {
+        let mut at = 0;
+        while at < bytes.len() && !self.are_over() {
+            if let Chunks::Data(left) = self {
+                let rest = bytes.len() - at;
+                let read = rest.min(usize::try_from(*left).unwrap_or(usize::MAX));
+                *left -= read as u64;
+                if *left == 0 {
+                    *self = Chunks::DataReturn;
+                }
+                at += read;
+            } else {
+                *self = self.next(bytes[at]).ok_or(at)?;
+                at += 1;
+            }
+        }
+        Ok(at)
+    }
+
+    fn next(self, byte: u8) -> Option<Chunks> {
+        use Chunks::*;
+        Some(match (self, byte) {
+            (Start, _) => Size(digit(byte)?),
+            (Size(size), b';' | b' ' | b'\t') => Extension(size),
+            (Size(size) | Extension(size), b'\r') => SizeFeed(size),
+            (Size(size), _) => Size(size.checked_mul(16)?.checked_add(digit(byte)?)?),
+            (Extension(_), b'\n' | 0) => return None,
+            (Extension(size), _) => Extension(size),
+            (SizeFeed(0), b'\n') => TrailerStart,
+            (SizeFeed(size), b'\n') => Data(size),
+            (DataReturn, b'\r') => DataFeed,
+            (DataFeed, b'\n') => Start,
+            (TrailerStart, b'\r') => LastFeed,
+            (TrailerStart, b' ' | b'\t') => return None,
+            (Trailer, b'\r') => TrailerFeed,
+            (TrailerStart | Trailer, b'\n' | 0) => return None,
+            (TrailerStart | Trailer, _) => Trailer,
+            (TrailerFeed, b'\n') => TrailerStart,
+            (LastFeed, b'\n') => Over,
+            _ => return None,
+        })
+    }
+}
+
+fn digit(byte: u8) -> Option<u64> {
+    char::from(byte).to_digit(16).map(u64::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How much of the text is a whole body; none where it is broken or unfinished.
+    fn length(text: &str) -> Option<usize> {
+        let mut chunks = Chunks::default();
+        let read = chunks.follow(text.as_bytes()).ok()?;
+        chunks.are_over().then_some(read)
+    }
+
+    #[test]
+    fn a_body_is_followed_to_its_end() {
+        for body in [
+            "0\r\n\r\n",
+            "3\r\nabc\r\n0\r\n\r\n",
+            "00A;x=\"y\"\r\n0123456789\r\n0\r\nT: r\r\nU: v\r\n\r\n",
+            "3 \r\nabc\r\n0\r\n\r\n",
+        ] {
+            assert_eq!(length(&format!("{body}GET")), Some(body.len()), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_broken_body_is_found_out() {
+        for body in [
+            "\r\n",
+            "-1\r\n",
+            "0x3\r\nabc\r\n",
+            "3\nabc\r\n",
+            "3;a\nb\r\nabc\r\n",
+            "3\r\nabc0\r\n\r\n",
+            "3\r\nabc\n0\r\n\r\n",
+            "3\rabc",
+            "10000000000000000\r\n",
+            "0\r\nX: y\n\r\n",
+            "0\r\n X\r\n\r\n",
+            "0\r\n\rx",
+        ] {
+            assert!(
+                Chunks::default().follow(body.as_bytes()).is_err(),
+                "{body:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Follows HTTP/1 requests through the bytes of a connection, so that each head is judged before it is
+//! parsed, and nothing that is not part of a sound request gets any further.
+
+use super::chunks::Chunks;
+use super::head::{self, Framing};
+use super::refusal::{Refusal, refused};
+use http::StatusCode;
+
+/// How large a head may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes, request line and header fields together.
+    pub head: usize,
+    /// Header fields.
+    pub fields: usize,
+}
+
+/// Where in its requests a connection is.
+pub struct Follower {
+    state: State,
+    limits: Limits,
+    /// The head so far, where it does not come in one piece.
+    partial: Vec<u8>,
+    /// Heads that were sound.
+    requests: u64,
+}
+
+enum State {
+    Head,
+    /// So much of a body is still to come.
+    Length(u64),
+    Chunked(Chunks),
+    /// Nothing more is read.
+    Refused,
+}
+
+/// Nothing from this place on may be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A head is refused. The bytes before `sound` belong to earlier requests.
+    Head { sound: usize, refusal: Refusal },
+    /// The body of a request that is being answered is broken, but for the bytes before `sound`.
+    Body { sound: usize },
+}
+
+impl Follower {
+    pub fn new(limits: Limits) -> Follower {
+        Follower {
+            state: State::Head,
+            limits,
+            partial: Vec::new(),
+            requests: 0,
+        }
+    }
+
+    pub fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// Whether no request has begun that has not ended.
+    #[cfg(test)]
+    fn is_between_requests(&self) -> bool {
+        matches!(self.state, State::Head) && self.partial.is_empty()
+    }
+
+    /// Takes note of the bytes that came next.
+    pub fn follow(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        let mut at = 0;
+        while at < bytes.len() {
+            let rest = &bytes[at..];
+            match &mut self.state {
+                State::Head => match self.head(rest) {
+                    Ok(read) => at += read,
+                    Err(refusal) => {
+                        self.state = State::Refused;
+                        return Err(Fault::Head { sound: at, refusal });
+                    }
+                },
+                State::Length(left) => {
+                    let read = rest.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                    *left -= read as u64;
+                    if *left == 0 {
+                        self.state = State::Head;
+                    }
+                    at += read;
+                }
+                State::Chunked(chunks) => match chunks.follow(rest) {
+                    Ok(read) => {
+                        if chunks.are_over() {
+                            self.state = State::Head;
+                        }
+                        at += read;
+                    }
+                    Err(sound) => {
+                        self.state = State::Refused;
+                        return Err(Fault::Body { sound: at + sound });
+                    }
+                },
+                State::Refused => return Err(Fault::Body { sound: at }),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads on in a head; how many of the bytes belong to it.
+    fn head(&mut self, bytes: &[u8]) -> Result<usize, Refusal> {
+        let known = self.partial.len();
+        if known == 0 {
+            // Empty lines before a head are passed over (RFC 9112 section 2.2).
+            if let Some(b'\r' | b'\n') = bytes.first() {
+                return empty_line(bytes, &mut self.partial);
+            }
+            return match end(bytes, 0, self.limits)? {
+                Some(end) => self.judge(&bytes[..end]).map(|()| end),
+                None => {
+                    self.partial.extend_from_slice(bytes);
+                    Ok(bytes.len())
+                }
+            };
+        }
+        self.partial.extend_from_slice(bytes);
+        if self.partial.starts_with(b"\r") {
+            let held = std::mem::take(&mut self.partial);
+            let read = empty_line(&held, &mut self.partial)?;
+            return Ok(read.saturating_sub(known));
+        }
+        let Some(end) = end(&self.partial, known, self.limits)? else {
+            return Ok(bytes.len());
+        };
+        let whole = std::mem::take(&mut self.partial);
+        self.judge(&whole[..end])?;
+        Ok(end - known)
+    }
+
+    fn judge(&mut self, head: &[u8]) -> Result<(), Refusal> {
+        self.state = match head::judge(head, self.limits.fields)? {
+            Framing::Length(0) => State::Head,
+            Framing::Length(length) => State::Length(length),
+            Framing::Chunked => State::Chunked(Chunks::default()),
+        };
+        self.requests += 1;
+        Ok(())
+    }
+}
+
+/// Passes over an empty line; half of one is kept.
+fn empty_line(bytes: &[u8], kept: &mut Vec<u8>) -> Result<usize, Refusal> {
+    match bytes {
+        [b'\r', b'\n', ..] => Ok(2),
+        [b'\r'] => {
+            kept.push(b'\r');
+            Ok(1)
+        }
+        _ => Err(refused(
+            StatusCode::BAD_REQUEST,
+            "a line does not end in CR LF",
+        )),
+    }
+}
+
+/// Where the head ends, if it does; the bytes before `known` were looked at before.
+fn end(head: &[u8], known: usize, limits: Limits) -> Result<Option<usize>, Refusal> {
+    let mut line = memchr::memrchr(b'\n', &head[..known]).map_or(0, |feed| feed + 1);
+    let first = line == 0;
+    while let Some(feed) = memchr::memchr(b'\n', &head[line..]) {
+        let feed = line + feed;
+        if feed == 0 || head[feed - 1] != b'\r' {
+            return Err(refused(
+                StatusCode::BAD_REQUEST,
+                "a line does not end in CR LF",
+            ));
+        }
+        if feed >= limits.head {
+            break;
+        }
+        if feed == line + 1 {
+            return Ok(Some(feed + 1));
+        }
+        line = feed + 1;
+    }
+    if head.len() < limits.head {
+        return Ok(None);
+    }
+    Err(if first && line == 0 {
+        refused(StatusCode::URI_TOO_LONG, "its request line is too long")
+    } else {
+        refused(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "its head is too large",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        head: 100,
+        fields: 5,
+    };
+
+    /// What becomes of bytes that come in pieces of this size: the status, or 200.
+    fn in_pieces(text: &str, size: usize) -> u16 {
+        let mut follower = Follower::new(LIMITS);
+        for piece in text.as_bytes().chunks(size) {
+            match follower.follow(piece) {
+                Ok(()) => {}
+                Err(Fault::Head { refusal, .. }) => return refusal.status.as_u16(),
+                Err(Fault::Body { .. }) => return 0,
+            }
+        }
+        assert!(follower.is_between_requests(), "{text:?} in {size}s");
+        200
+    }
+
+    fn status(text: &str) -> u16 {
+        let whole = in_pieces(text, text.len().max(1));
+        for size in 1..text.len() {
+            assert_eq!(in_pieces(text, size), whole, "{text:?} in {size}s");
+        }
+        whole
+    }
+
+    #[test]
+    fn requests_are_followed_whatever_the_pieces() {
+        let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nGET\n\n";
+        let chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
+                       3;a=b\r\nx\n\n\r\n0\r\nT: r\r\n\r\n";
+        assert_eq!(status(&[get, post, chunked, "\r\n", get].concat()), 200);
+    }
+
+    #[test]
+    fn a_second_request_is_judged_like_the_first() {
+        let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab";
+        assert_eq!(status(&format!("{post}GET / HTTP/1.1\r\n\r\n")), 400);
+        let mut follower = Follower::new(LIMITS);
+        let fault = follower.follow(format!("{post}GET / HTTP/1.1\n").as_bytes());
+        let Err(Fault::Head { sound, .. }) = fault else {
+            panic!("{fault:?}");
+        };
+        assert_eq!(sound, post.len());
+    }
+
+    #[test]
+    fn lines_end_in_carriage_return_and_line_feed() {
+        for text in [
+            "GET / HTTP/1.1\nHost: a\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\n\n",
+            "\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "\rGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        ] {
+            assert_eq!(status(text), 400, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_head_is_not_larger_than_allowed() {
+        let target = "x".repeat(100);
+        assert_eq!(
+            status(&format!("GET /{target} HTTP/1.1\r\nHost: a\r\n\r\n")),
+            414
+        );
+        let field = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {target}\r\n\r\n");
+        assert_eq!(status(&field), 431);
+    }
+
+    #[test]
+    fn a_broken_body_is_told_from_a_broken_head() {
+        let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+        for body in ["x\r\n", "3\nabc", "3\r\nabcd\r\n", "0\r\nX: y\n\r\n"] {
+            assert_eq!(status(&format!("{head}{body}")), 0, "{body:?}");
+        }
+    }
+}

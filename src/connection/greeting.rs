@@ -1,0 +1,96 @@
+//! A socket whose first byte is looked at, so that a client that speaks no TLS can be told in words: the
+//! TLS library would answer it with an alert.
+
+use super::socket::Socket;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// What a TLS client sends first: a record of the handshake (RFC 8446 section 5.1).
+const HANDSHAKE: u8 = 22;
+
+pub struct Greeted {
+    socket: Socket,
+    greeting: Greeting,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Greeting {
+    Awaited,
+    Tls,
+    Plain,
+}
+
+impl Greeted {
+    pub fn new(socket: Socket) -> Greeted {
+        Greeted {
+            socket,
+            greeting: Greeting::Awaited,
+        }
+    }
+
+    pub fn is_plain(&self) -> bool {
+        self.greeting == Greeting::Plain
+    }
+
+    pub fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    pub fn into_socket(self) -> Socket {
+        self.socket
+    }
+}
+
+impl AsyncRead for Greeted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let known = buffer.filled().len();
+        ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
+        if self.greeting == Greeting::Awaited {
+            self.greeting = match buffer.filled().get(known) {
+                Some(&HANDSHAKE) | None => Greeting::Tls,
+                Some(_) => Greeting::Plain,
+            };
+        }
+        Poll::Ready(if self.is_plain() {
+            Err(io::ErrorKind::InvalidData.into())
+        } else {
+            Ok(())
+        })
+    }
+}
+
+impl AsyncWrite for Greeted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,324 @@
+//! Judges the head of an HTTP/1 request as it came over the wire, more strictly than the parser behind
+//! it: where two readers could disagree on what a head means, one of them can be made to see a request
+//! that the other does not.
+
+use super::refusal::{Refusal, refused};
+use crate::request::is_host;
+use http::StatusCode;
+
+/// How the body after a head is framed (RFC 9112 section 6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    Length(u64),
+    Chunked,
+}
+
+const BAD: StatusCode = StatusCode::BAD_REQUEST;
+
+/// Judges a whole head, whose lines all end in CR LF, without the empty lines around it. `most_fields`
+/// bounds the number of its header fields.
+pub fn judge(head: &[u8], most_fields: usize) -> Result<Framing, Refusal> {
+    let mut lines = head.split(|byte| *byte == b'\n').map(trim_cr);
+    let version = request_line(lines.next().unwrap_or_default())?;
+    let mut fields = Fields::default();
+    let mut count = 0;
+    for line in lines.filter(|line| !line.is_empty()) {
+        count += 1;
+        if count > most_fields {
+            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            return Err(refused(status, "it has too many header fields"));
+        }
+        fields.read(line)?;
+    }
+    fields.judge(version)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    Http10,
+    Http11,
+}
+
+/// RFC 9112 section 3.
+fn request_line(line: &[u8]) -> Result<Version, Refusal> {
+    let mut words = line.split(|byte| *byte == b' ');
+    let (Some(method), Some(target), Some(version), None) =
+        (words.next(), words.next(), words.next(), words.next())
+    else {
+        return Err(refused(BAD, "its request line is not three words"));
+    };
+    if !is_token(method) {
+        return Err(refused(BAD, "its method is not a token"));
+    }
+    let version = match version {
+        b"HTTP/1.1" => Version::Http11,
+        b"HTTP/1.0" => Version::Http10,
+        _ if is_version(version) => {
+            let status = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
+            return Err(refused(status, "its version is not HTTP/1.1 or HTTP/1.0"));
+        }
+        _ => return Err(refused(BAD, "its request line ends in no HTTP version")),
+    };
+    if is_target(method, target) {
+        Ok(version)
+    } else {
+        Err(refused(BAD, "its target is not one for its method"))
+    }
+}
+
+/// The four forms of RFC 9112 section 3.2.
+fn is_target(method: &[u8], target: &[u8]) -> bool {
+    let printable = target.iter().all(|byte| (0x21..0x7f).contains(byte));
+    if !printable || target.contains(&b'#') {
+        return false;
+    }
+    match target {
+        _ if method == b"CONNECT" => !target.contains(&b'/'),
+        b"*" => method == b"OPTIONS",
+        [b'/', ..] => true,
+        _ => ["http://", "https://"].iter().any(|scheme| {
+            let start = target.get(..scheme.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()))
+        }),
+    }
+}
+
+fn is_version(word: &[u8]) -> bool {
+    matches!(word, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+        if major.is_ascii_digit() && minor.is_ascii_digit())
+}
+
+/// The fields that decide who is asked, and where the request ends.
+#[derive(Default)]
+struct Fields {
+    host: Option<()>,
+    length: Option<u64>,
+    chunked: Option<()>,
+}
+
+impl Fields {
+    /// RFC 9112 section 5.
+    fn read(&mut self, line: &[u8]) -> Result<(), Refusal> {
+        if matches!(line.first(), Some(b' ' | b'\t')) {
+            return Err(refused(BAD, "a header field is folded"));
+        }
+        let Some(colon) = memchr::memchr(b':', line) else {
+            return Err(refused(BAD, "a header field has no colon"));
+        };
+        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+        if !is_token(name) {
+            return Err(refused(BAD, "the name of a header field is not a token"));
+        }
+        if value
+            .iter()
+            .any(|byte| byte.is_ascii_control() && *byte != b'\t')
+        {
+            return Err(refused(BAD, "a header field holds a control character"));
+        }
+        match name.len() {
+            4 if name.eq_ignore_ascii_case(b"host") => self.host(value),
+            14 if name.eq_ignore_ascii_case(b"content-length") => self.length(value),
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.coding(value),
+            _ => Ok(()),
+        }
+    }
+
+    fn host(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        match self.host.replace(()) {
+            None if is_host(value) => Ok(()),
+            None => Err(refused(BAD, "its Host is malformed")),
+            Some(()) => Err(refused(BAD, "it has several Hosts")),
+        }
+    }
+
+    fn length(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+        let length = std::str::from_utf8(value)
+            .ok()
+            .filter(|_| digits)
+            .and_then(|text| text.parse().ok());
+        let Some(length) = length else {
+            return Err(refused(BAD, "its Content-Length is not a number"));
+        };
+        match self.length.replace(length) {
+            None => Ok(()),
+            Some(_) => Err(refused(BAD, "it has several Content-Lengths")),
+        }
+    }
+
+    fn coding(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        if self.chunked.replace(()).is_some() {
+            return Err(refused(BAD, "it has several Transfer-Encodings"));
+        }
+        let mut codings = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        let last = codings.next_back().unwrap_or_default();
+        if !last.eq_ignore_ascii_case(b"chunked") {
+            return Err(refused(BAD, "its last transfer coding is not chunked"));
+        }
+        match codings.next() {
+            None => Ok(()),
+            Some(coding) if coding.eq_ignore_ascii_case(b"chunked") => {
+                Err(refused(BAD, "it is chunked twice"))
+            }
+            Some(_) => {
+                let status = StatusCode::NOT_IMPLEMENTED;
+                Err(refused(
+                    status,
+                    "it has a transfer coding other than chunked",
+                ))
+            }
+        }
+    }
+
+    fn judge(&self, version: Version) -> Result<Framing, Refusal> {
+        // RFC 9112 section 3.2.
+        if self.host.is_none() && version == Version::Http11 {
+            return Err(refused(BAD, "it has no Host"));
+        }
+        match (self.chunked, self.length) {
+            (Some(()), Some(_)) => Err(refused(
+                BAD,
+                "it has both a Content-Length and a Transfer-Encoding",
+            )),
+            (Some(()), None) if version == Version::Http10 => {
+                Err(refused(BAD, "it is HTTP/1.0 with a Transfer-Encoding"))
+            }
+            (Some(()), None) => Ok(Framing::Chunked),
+            (None, length) => Ok(Framing::Length(length.unwrap_or(0))),
+        }
+    }
+}
+
+fn trim_cr(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// RFC 9110 section 5.6.2.
+fn is_token(word: &[u8]) -> bool {
+    let is_tchar = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    !word.is_empty() && word.iter().all(is_tchar)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(head: &str) -> u16 {
+        match judge(head.as_bytes(), 100) {
+            Ok(_) => 200,
+            Err(refusal) => refusal.status.as_u16(),
+        }
+    }
+
+    fn with(fields: &str) -> u16 {
+        status(&format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n"))
+    }
+
+    #[test]
+    fn what_every_client_sends_is_fine() {
+        for line in [
+            "GET / HTTP/1.1",
+            "GET /a?b=c%20d HTTP/1.1",
+            "GET http://a:80/b HTTP/1.1",
+            "OPTIONS * HTTP/1.1",
+            "M-SEARCH /x HTTP/1.1",
+        ] {
+            assert_eq!(status(&format!("{line}\r\nHost: a\r\n\r\n")), 200, "{line}");
+        }
+        assert_eq!(status("GET / HTTP/1.0\r\n\r\n"), 200);
+        assert_eq!(with("X: a\tb \u{e9}\r\nEmpty:\r\n"), 200);
+    }
+
+    #[test]
+    fn a_request_line_that_is_none_is_refused() {
+        for (line, expected) in [
+            ("GET  / HTTP/1.1", 400),
+            ("GET / HTTP/1.1 ", 400),
+            ("GET /", 400),
+            ("G(T / HTTP/1.1", 400),
+            ("GET / http/1.1", 400),
+            ("GET / HTTP/1.10", 400),
+            ("GET / HTTP/2.0", 505),
+            ("GET / HTTP/1.2", 505),
+            ("GET a HTTP/1.1", 400),
+            ("GET * HTTP/1.1", 400),
+            ("GET a:80 HTTP/1.1", 400),
+            ("GET /#f HTTP/1.1", 400),
+            ("GET /\t HTTP/1.1", 400),
+            ("GET /\u{e9} HTTP/1.1", 400),
+        ] {
+            let head = format!("{line}\r\nHost: a\r\n\r\n");
+            assert_eq!(status(&head), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn there_is_one_host() {
+        assert_eq!(status("GET / HTTP/1.1\r\n\r\n"), 400);
+        assert_eq!(with("Host: a"), 400);
+        for host in ["", "a b", "a,b", "a/b", "u@a", "a:port", "a:70000", "[::1"] {
+            let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            assert_eq!(status(&head), 400, "{host}");
+        }
+        for host in ["a", "a.example:8000", "127.0.0.1", "[::1]:80", "xn--a_b"] {
+            let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            assert_eq!(status(&head), 200, "{host}");
+        }
+    }
+
+    #[test]
+    fn there_is_one_way_to_read_where_it_ends() {
+        for (fields, expected) in [
+            ("Content-Length: 5", 200),
+            ("Content-Length: +5", 400),
+            ("Content-Length: -5", 400),
+            ("Content-Length: 5, 5", 400),
+            ("Content-Length: 0x5", 400),
+            ("Content-Length:", 400),
+            ("Content-Length: 99999999999999999999", 400),
+            ("Content-Length: 5\r\nContent-Length: 5", 400),
+            ("Content-Length: 5\r\nTransfer-Encoding: chunked", 400),
+            ("Transfer-Encoding: chunked", 200),
+            ("Transfer-Encoding: Chunked", 200),
+            ("Transfer-Encoding: chunked, gzip", 400),
+            ("Transfer-Encoding: xchunked", 400),
+            ("Transfer-Encoding: chunked, chunked", 400),
+            ("Transfer-Encoding: gzip, chunked", 501),
+            (
+                "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+                400,
+            ),
+            ("Transfer-Encoding: \u{b}chunked", 400),
+        ] {
+            assert_eq!(with(fields), expected, "{fields}");
+        }
+        let old = "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n";
+        assert_eq!(status(old), 400);
+    }
+
+    #[test]
+    fn a_field_is_a_name_a_colon_and_a_value() {
+        for fields in [
+            "X : a",
+            "X\t: a",
+            " X: a",
+            "X",
+            ": a",
+            "X: a\r\n b",
+            "X: a\0b",
+            "X: a\rb",
+            "(X): a",
+        ] {
+            assert_eq!(with(fields), 400, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn fields_are_counted() {
+        let head = format!(
+            "GET / HTTP/1.1\r\nHost: a\r\n{}\r\n",
+            "X: y\r\n".repeat(100)
+        );
+        assert_eq!(status(&head), 431);
+    }
+}

@@ -1,0 +1,50 @@
+//! The TLS handshake, beside the accept loop and within its time.
+
+use super::greeting::Greeted;
+use super::refusal::{Refusal, refused};
+use super::socket::Socket;
+use super::transport::Transport;
+use http::StatusCode;
+use rustls::ServerConfig;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+/// How a handshake came out.
+pub enum Handshake {
+    /// Done, and the client chose HTTP/2, or HTTP/1, or neither by name.
+    Done {
+        transport: Transport,
+        http2: Option<bool>,
+    },
+    /// The client does not speak TLS; it is told in the language that it seems to speak.
+    Plain {
+        socket: Socket,
+        refusal: Refusal,
+    },
+    Failed,
+}
+
+/// The client speaks HTTP where HTTPS is spoken.
+const PLAIN: Refusal = refused(
+    StatusCode::BAD_REQUEST,
+    "it is plain HTTP, sent to an HTTPS port",
+);
+
+pub async fn shake_hands(config: Arc<ServerConfig>, socket: Socket, limit: Duration) -> Handshake {
+    let accept = TlsAcceptor::from(config)
+        .accept(Greeted::new(socket))
+        .into_fallible();
+    match timeout(limit, accept).await {
+        Ok(Ok(stream)) => Handshake::Done {
+            http2: stream.get_ref().1.alpn_protocol().map(|name| name == b"h2"),
+            transport: Transport::Tls(Box::new(stream)),
+        },
+        Ok(Err((_, greeted))) if greeted.is_plain() => Handshake::Plain {
+            socket: greeted.into_socket(),
+            refusal: PLAIN,
+        },
+        Ok(Err(_)) | Err(_) => Handshake::Failed,
+    }
+}

@@ -1,0 +1,161 @@
+//! HTTP/2, over TLS and in clear text.
+
+use crate::harness::http2::{self, Http2};
+use crate::harness::{Server, guest};
+use nix::sys::signal::Signal;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+fn behaviours(options: &[&str]) -> Server {
+    Server::start(&[&[guest("behaviours").as_str()], options].concat())
+}
+
+#[test]
+fn clear_text_is_spoken_with_prior_knowledge() {
+    let server = behaviours(&[]);
+    let url = format!("http://{}/request", server.address);
+    for (option, version) in [("--http2-prior-knowledge", "2"), ("--http1.1", "1.1")] {
+        let output = Command::new("curl")
+            .args([
+                "--silent",
+                option,
+                "--write-out",
+                "%{http_version} %{http_code}",
+                &url,
+            ])
+            .output()
+            .expect("curl is there");
+        let answer = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(answer.ends_with(&format!("{version} 200")), "{answer}");
+        assert!(
+            answer.contains(&format!("authority {}\n", server.address)),
+            "{answer}"
+        );
+    }
+    server.wait_for("\"GET /request HTTP/2.0\" 200 OK");
+}
+
+#[test]
+fn streams_of_one_connection_are_answered_side_by_side() {
+    let server = behaviours(&[]);
+    let mut client = Http2::open(server.address).unwrap();
+    let start = Instant::now();
+    let slow = client.get("/sleep?ms=1000").unwrap();
+    let quick = client.get("/").unwrap();
+    assert_eq!(client.answer(quick).unwrap(), b"ok\n");
+    assert!(start.elapsed() < Duration::from_millis(900));
+    assert_eq!(client.answer(slow).unwrap(), b"slept\n");
+}
+
+#[test]
+fn a_failure_after_the_head_resets_the_stream_and_not_its_neighbours() {
+    let server = behaviours(&[]);
+    let mut client = Http2::open(server.address).unwrap();
+    let failing = client.get("/trap-after-head").unwrap();
+    assert!(client.answer(failing).is_err());
+    let sound = client.get("/").unwrap();
+    assert_eq!(client.answer(sound).unwrap(), b"ok\n");
+}
+
+#[test]
+fn malformed_requests_are_refused_and_their_neighbours_served() {
+    let server = behaviours(&[]);
+    let mut client = Http2::open(server.address).unwrap();
+    let pseudo = [(":method", "GET"), (":scheme", "http"), (":path", "/")];
+    let authority = (":authority", "a");
+    for fields in [
+        vec![],
+        vec![authority, ("host", "b")],
+        vec![(":authority", "u@a")],
+        vec![(":authority", "a/b")],
+        vec![(":authority", "")],
+    ] {
+        let head = http2::raw_head(pseudo.iter().chain(&fields));
+        let stream = client.ask(http2::END_STREAM, &head).unwrap();
+        // An answer of ours, or a reset of the stream by the protocol's own rules.
+        let answer = client.answer(stream);
+        assert!(!answer.is_ok_and(|body| body == b"ok\n"), "{fields:?}");
+    }
+    for field in [
+        ("connection", "close"),
+        ("transfer-encoding", "chunked"),
+        ("X-Upper", "a"),
+    ] {
+        let mut client = Http2::open(server.address).unwrap();
+        let head = http2::raw_head(pseudo.iter().chain([&authority, &field]));
+        let stream = client.ask(http2::END_STREAM, &head).unwrap();
+        assert!(client.answer(stream).is_err(), "{field:?}");
+    }
+    let sound = client.get("/").unwrap();
+    assert_eq!(client.answer(sound).unwrap(), b"ok\n");
+}
+
+#[test]
+fn a_stop_says_goodbye_and_finishes_what_was_asked() {
+    let mut server = behaviours(&[]);
+    let mut client = Http2::open(server.address).unwrap();
+    let stream = client.get("/sleep?ms=500").unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    server.signal(Signal::SIGTERM);
+    let goodbye = client.wait_for(http2::GOAWAY).unwrap();
+    assert!(goodbye.last_stream() >= stream);
+    assert_eq!(client.answer(stream).unwrap(), b"slept\n");
+    assert!(client.is_closed());
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
+fn an_idle_connection_does_not_hold_up_a_stop() {
+    let mut server = behaviours(&[]);
+    let mut client = Http2::open(server.address).unwrap();
+    let stream = client.get("/").unwrap();
+    client.answer(stream).unwrap();
+    let start = Instant::now();
+    server.signal(Signal::SIGTERM);
+    // The client does not read, and so never says that it has heard.
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn an_idle_connection_is_told_and_closed_after_a_while() {
+    let server = behaviours(&["--timeout-keep-alive", "300ms"]);
+    let mut client = Http2::open(server.address).unwrap();
+    let stream = client.get("/").unwrap();
+    client.answer(stream).unwrap();
+    client.wait_for(http2::GOAWAY).unwrap();
+    assert!(client.is_closed());
+}
+
+#[test]
+fn only_one_version_is_spoken_where_only_one_is_wanted() {
+    let one = behaviours(&["--http", "1"]);
+    let mut client = Http2::open(one.address).unwrap();
+    assert!(client.frame().is_err(), "HTTP/2 was spoken");
+    let two = behaviours(&["--http", "2"]);
+    let mut client = Http2::open(two.address).unwrap();
+    let stream = client.get("/").unwrap();
+    assert_eq!(client.answer(stream).unwrap(), b"ok\n");
+}
+
+#[test]
+fn a_third_partys_load_is_served_whole() {
+    let server = behaviours(&["--workers", "2"]);
+    let output = Command::new("h2load")
+        .args([
+            "-n",
+            "5000",
+            "-c",
+            "10",
+            "-m",
+            "20",
+            &format!("http://{}/", server.address),
+        ])
+        .output()
+        .expect("h2load is there");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        said.contains("5000 succeeded, 0 failed, 0 errored, 0 timeout"),
+        "{said}"
+    );
+}
