@@ -11,7 +11,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::CertifiedKey;
 use rustls::{InconsistentKeys, RootCertStore, ServerConfig, SupportedProtocolVersion, version};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// What a session with a client's certificates needs.
@@ -177,7 +177,7 @@ fn client_verifier(
     builder.build().context("option --ssl-ca-certs")
 }
 
-fn authorities(path: &PathBuf) -> Result<RootCertStore> {
+fn authorities(path: &Path) -> Result<RootCertStore> {
     let context = || format!("option --ssl-ca-certs: `{}`", path.display());
     let text = read("--ssl-ca-certs", path)?;
     let mut roots = RootCertStore::empty();
