@@ -32,8 +32,14 @@ pub struct Addresses {
     pub fd: Option<String>,
 
     /// Listen here too: HOST:PORT, [IPV6]:PORT, unix:PATH or fd://NUMBER; `http://HOST:PORT` and
-    /// `https://HOST:PORT` say which of both is spoken there, as `unix+https:PATH` does
-    #[arg(long, value_name = "ADDRESS", env = "WASMSERVE_BIND")]
+    /// `https://HOST:PORT` say which of both is spoken there, as `unix+https:PATH` does. Several are
+    /// given one by one, or with commas between them
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        value_delimiter = ',',
+        env = "WASMSERVE_BIND"
+    )]
     pub bind: Vec<String>,
 
     /// Listen at HOST:PORT too, and redirect every request there to https

@@ -157,6 +157,13 @@ mod tests {
     }
 
     #[test]
+    fn several_addresses_have_commas_between_them_or_an_option_each() {
+        let all = named(&["--bind", "[::1]:1,fd://3", "--bind", "[::1]:2"], false);
+        let all: Vec<&str> = all.iter().map(|(address, _)| address.as_str()).collect();
+        assert_eq!(all, ["http://[::1]:1", "descriptor 3", "http://[::1]:2"]);
+    }
+
+    #[test]
     fn an_address_is_named_once() {
         assert!(mistake(&["--fd", "3", "--bind", "fd://3"]).contains("twice"));
         assert!(mistake(&["--bind", "[::1]:80", "--bind", "http://[0::1]:80"]).contains("twice"));

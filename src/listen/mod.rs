@@ -15,6 +15,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use unix::SocketFile;
 
+/// The port that https has where none is named.
+const HTTPS: u16 = 443;
+
 /// All that are open. Files of sockets stay behind where this is dropped rather than closed.
 #[derive(Debug, Default)]
 pub struct Listeners(Vec<Listener>);
@@ -79,7 +82,26 @@ impl Listeners {
                 }
             }
         }
+        if let Some(address) = &addresses.redirect
+            && let Place::Inet { host, port } = &address.place
+        {
+            let door = Door::Redirect {
+                port: self.tls_port().unwrap_or(HTTPS),
+            };
+            for socket in inet::bind(address, host, *port, addresses)? {
+                self.add(socket, door, None);
+            }
+        }
         Ok(())
+    }
+
+    /// The first port at which TLS is spoken.
+    fn tls_port(&self) -> Option<u16> {
+        let mut tls = self.0.iter().filter(|listener| listener.door == Door::Tls);
+        tls.find_map(|listener| match listener.socket.place() {
+            Ok(socket::Place::Inet(address)) => Some(address.port()),
+            _ => None,
+        })
     }
 
     fn add(&mut self, socket: Listening, door: Door, file: Option<SocketFile>) {
@@ -148,7 +170,10 @@ impl Listeners {
 fn described(door: Door, place: &socket::Place) -> String {
     let scheme = door.scheme();
     match place {
-        socket::Place::Inet(address) => format!("{scheme}://{address}"),
+        socket::Place::Inet(address) => match door {
+            Door::Redirect { .. } => format!("{scheme}://{address} (redirects to https)"),
+            Door::Plain | Door::Tls => format!("{scheme}://{address}"),
+        },
         socket::Place::Unix(Some(path)) => format!("unix socket {}", path.display()),
         socket::Place::Unix(None) => "unix socket without a path".to_owned(),
     }

@@ -1,6 +1,6 @@
 //! Connections are spread over the workers, and never refused for want of descriptors.
 
-use crate::harness::{Connection, Server, eventually, get, guest, wasmserve};
+use crate::harness::{Connection, Server, Target, eventually, get, guest, wasmserve};
 use std::fs;
 use std::process::Command;
 use std::time::Duration;
@@ -16,15 +16,24 @@ fn sockets(pid: i32) -> usize {
 
 #[test]
 fn a_burst_of_connections_is_spread_over_the_workers() {
+    let path = std::env::temp_dir().join(format!("wasmserve-{}-burst.sock", std::process::id()));
     let server = Server::start(&[
         "guests/hello/hello.wat",
         "--workers",
         "4",
         "--no-access-log",
+        "--uds",
+        path.to_str().unwrap(),
     ]);
+    is_spread(&server, &server.address.into());
+    is_spread(&server, &path.as_path().into());
+    std::fs::remove_file(path).unwrap();
+}
+
+fn is_spread(server: &Server, target: &Target) {
     let workers = server.workers();
     let before: Vec<usize> = workers.iter().map(|worker| sockets(*worker)).collect();
-    let connections: Vec<Connection> = (0..200).map(|_| Connection::open(server.address)).collect();
+    let connections: Vec<Connection> = (0..200).map(|_| Connection::open(target)).collect();
     let counts = || -> Vec<usize> {
         let now = workers.iter().map(|worker| sockets(*worker));
         now.zip(&before).map(|(now, before)| now - before).collect()
@@ -35,6 +44,13 @@ fn a_burst_of_connections_is_spread_over_the_workers() {
     let counts = counts();
     let (least, most) = (*counts.iter().min().unwrap(), *counts.iter().max().unwrap());
     assert!(most * 4 <= least * 5, "{counts:?}");
+    drop(connections);
+    eventually("all are closed", || {
+        workers
+            .iter()
+            .map(|worker| sockets(*worker))
+            .eq(before.iter().copied())
+    });
 }
 
 #[test]
