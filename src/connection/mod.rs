@@ -70,6 +70,7 @@ impl Connections {
                 server: socket.server(),
                 scheme: door.scheme(),
             },
+            door,
             connections: self,
         };
         let client = Rc::new(client);
@@ -99,6 +100,7 @@ struct Client {
     connections: Rc<Connections>,
     activity: Rc<Activity>,
     origin: Origin,
+    door: Door,
 }
 
 impl Client {
@@ -162,7 +164,10 @@ impl Client {
         let version = request.version();
         self.activity.speaks(version);
         let requests = &self.connections.requests;
-        let mut response = requests.answer(&self.origin, request).await;
+        let mut response = match self.door {
+            Door::Redirect { port } => requests.redirect(&self.origin, request, port),
+            Door::Plain | Door::Tls => requests.answer(&self.origin, request).await,
+        };
         busy.answered.set(true);
         response.body_mut().attach(Box::new(busy));
         if version <= Version::HTTP_11 && self.connections.departure.begun().is_some() {

@@ -23,6 +23,7 @@ pub fn passed() -> Vec<Passed> {
     let take = |name| exec::take_variable(name).unwrap_or_default();
     let (pid, count) = (take("LISTEN_PID"), take("LISTEN_FDS"));
     let names = take("LISTEN_FDNAMES");
+    take("LISTEN_PIDFDID");
     if pid != std::process::id().to_string() {
         return Vec::new();
     }

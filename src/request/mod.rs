@@ -12,6 +12,7 @@ mod host;
 mod ids;
 mod origin;
 mod proxies;
+mod redirect;
 mod reply;
 mod root_path;
 mod upload;

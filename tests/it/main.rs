@@ -3,6 +3,7 @@
 mod harness;
 
 mod access_log;
+mod activation;
 mod addresses;
 mod bad_addresses;
 mod bad_input;
@@ -20,6 +21,7 @@ mod outbound;
 mod processes;
 mod proxy_protocol;
 mod readme;
+mod redirect;
 mod strict;
 mod supervision;
 mod tls;

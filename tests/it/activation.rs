@@ -1,0 +1,134 @@
+//! Sockets that somebody else has bound: left open by number, or passed by a service manager.
+
+use crate::addresses::{Folder, has_ipv6, stop};
+use crate::harness::{Connection, Server, eventually, get, leave_open, root, wasmserve};
+use nix::sys::signal::Signal;
+use std::fs;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+const HELLO: &str = "guests/hello/hello.wat";
+
+#[test]
+fn a_descriptor_that_was_left_open_is_served_and_its_file_left_alone() {
+    let folder = Folder::new("fd");
+    let path = folder.path();
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = tcp.local_addr().unwrap();
+    let unix = UnixListener::bind(&path).unwrap();
+    let mut command = wasmserve();
+    command.args([HELLO, "--fd", "3", "--bind", "fd://4", "--workers", "2"]);
+    leave_open(&mut command, vec![tcp.into(), unix.into()]);
+    let server = Server::start_command(command);
+    assert_eq!(server.address, address);
+    for _ in 0..2 {
+        assert_eq!(get(address, "/").status, 200);
+        assert_eq!(get(path.as_path(), "/").status, 200);
+        server.signal(Signal::SIGUSR2);
+        server.wait_for_count("Application startup complete.", 4);
+    }
+    stop(server);
+    assert!(path.exists(), "who made it removes it");
+}
+
+/// Starts `command` by a shell that passes it sockets as a service manager does.
+fn activated(arguments: &[&str], sockets: Vec<OwnedFd>, names: &str) -> Command {
+    let executable = wasmserve();
+    let mut command = Command::new("sh");
+    // The number of the shell is that of what it becomes.
+    command.args(["-c", "LISTEN_PID=$$ exec \"$0\" \"$@\""]);
+    command.arg(executable.get_program()).args(arguments);
+    for (name, value) in executable.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.env("LISTEN_FDS", sockets.len().to_string());
+    command.env("LISTEN_FDNAMES", names);
+    leave_open(&mut command, sockets);
+    command
+}
+
+#[test]
+fn sockets_of_a_service_manager_are_found_where_no_address_is_named() {
+    if !has_ipv6() {
+        return;
+    }
+    let (first, second) = (
+        TcpListener::bind("127.0.0.1:0").unwrap(),
+        TcpListener::bind("[::1]:0").unwrap(),
+    );
+    let addresses = [&first, &second].map(|socket| socket.local_addr().unwrap());
+    let sockets = vec![first.into(), second.into()];
+    let server = Server::start_command(activated(&[HELLO], sockets, "web:web6"));
+    server.wait_for_count("wasmserve running on", 2);
+    assert_eq!(
+        server.announced(),
+        addresses.map(|address| format!("http://{address}"))
+    );
+    server.signal(Signal::SIGHUP);
+    server.wait_for_count("Application startup complete.", 2);
+    server.signal(Signal::SIGUSR2);
+    server.wait_for_count("Application startup complete.", 3);
+    for address in addresses {
+        assert_eq!(get(address, "/").status, 200);
+    }
+    // What a new executable finds is what this one has kept.
+    let environment = fs::read(format!("/proc/{}/environ", server.pid())).unwrap();
+    let environment = String::from_utf8_lossy(&environment).into_owned();
+    assert!(!environment.contains("LISTEN_"), "{environment}");
+    assert!(
+        !server.printed().contains("The addresses stay"),
+        "{}",
+        server.printed()
+    );
+}
+
+#[test]
+fn sockets_of_a_service_manager_that_other_addresses_displace_are_told_of() {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let arguments = [HELLO, "--port", "0"];
+    let server = Server::start_command(activated(&arguments, vec![socket.into()], "web"));
+    server.wait_for("not listening on descriptor 3 (`web`)");
+    assert_eq!(server.announced().len(), 1);
+}
+
+#[test]
+fn sockets_that_were_passed_to_somebody_else_are_not_taken() {
+    let mut command = wasmserve();
+    command.args([HELLO]).env("PORT", "0");
+    command.env("LISTEN_FDS", "1").env("LISTEN_PID", "1");
+    let server = Server::start_command(command);
+    assert_eq!(get(server.address, "/").status, 200);
+}
+
+#[test]
+fn systemds_own_tool_is_understood() {
+    let mut probe = Command::new("systemd-socket-activate");
+    if probe.arg("--version").output().is_err() {
+        println!("systemd-socket-activate is not installed");
+        return;
+    }
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let executable = wasmserve();
+    let mut command = Command::new("systemd-socket-activate");
+    command.args(["--listen", &address.to_string(), "--fdname", "web"]);
+    let cache = concat!("XDG_CACHE_HOME=", env!("CARGO_TARGET_TMPDIR"), "/cache");
+    command.args(["--setenv", cache]);
+    command
+        .arg(executable.get_program())
+        .arg(root().join(HELLO));
+    let mut child = command.process_group(0).spawn().unwrap();
+    // It starts the server for the first connection.
+    eventually("somebody listens", || Connection::try_open(address).is_ok());
+    assert_eq!(get(address, "/").text(), "Hello, world!\n");
+    let group = nix::unistd::Pid::from_raw(child.id().cast_signed());
+    nix::sys::signal::kill(group, Signal::SIGTERM).unwrap();
+    assert!(child.wait().unwrap().success());
+}
