@@ -234,6 +234,38 @@ mod tests {
     }
 
     #[test]
+    fn whatever_comes_is_read_or_refused() {
+        let mut state = 1_u64;
+        let mut random = move |below: usize| {
+            // xorshift64
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state % below as u64).unwrap()
+        };
+        let line = b"PROXY TCP4 192.0.2.7 192.0.2.1 4096 80\r\n";
+        for _ in 0..50_000 {
+            let mut bytes = match random(2) {
+                0 => line.to_vec(),
+                _ => v2(
+                    0x21,
+                    [0x11, 0x21, 0x31][random(3)],
+                    &[7; 216][..random(217)],
+                ),
+            };
+            for _ in 0..=random(4) {
+                let index = random(bytes.len());
+                bytes[index] = u8::try_from(random(256)).unwrap();
+            }
+            if let Ok(Some(length)) = length(&bytes)
+                && let Some(header) = bytes.get(..length)
+            {
+                let _ = named(header);
+            }
+        }
+    }
+
+    #[test]
     fn a_connection_that_ends_before_it_begins_is_no_fault() {
         assert_eq!(sent(b"", 1).0.unwrap(), None);
     }
