@@ -3,10 +3,11 @@
 //!
 //! Each disturbance lasts some seconds here; WASMSERVE_CHAOS_SECONDS sets how many.
 
-use crate::harness::{Connection, Server, Target, wasmserve};
+use crate::harness::asker::{Asker, Speaks};
+use crate::harness::certificates::Authority;
+use crate::harness::{Server, Target, wasmserve};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
@@ -21,49 +22,46 @@ struct Toll {
     lost: AtomicU64,
 }
 
-/// Asks again and again until told to stop; every second client wants a connection a request.
-fn client(address: &Target, number: u64, toll: &Toll, stop: &AtomicBool) {
-    let mut kept: Option<Connection> = None;
+/// Asks again and again until told to stop.
+fn client(mut asker: Box<dyn Asker>, number: u64, toll: &Toll, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
-        match ask(address, number.is_multiple_of(2), &mut kept) {
+        match asker.ask() {
             Ok(()) => toll.answered.fetch_add(1, Ordering::Relaxed),
             Err(error) => {
                 eprintln!("client {number} lost a request: {error}");
-                kept = None;
                 toll.lost.fetch_add(1, Ordering::Relaxed)
             }
         };
     }
 }
 
-fn ask(address: &Target, keep: bool, kept: &mut Option<Connection>) -> io::Result<()> {
-    let mut connection = match kept.take() {
-        Some(connection) => connection,
-        None => Connection::try_open(address)?,
-    };
-    let close = if keep { "" } else { "Connection: close\r\n" };
-    connection.write(format!("GET / HTTP/1.1\r\nHost: test\r\n{close}\r\n"))?;
-    let response = connection.response()?;
-    assert_eq!(response.status, 200, "{}", response.text());
-    if keep && response.header("connection") != Some("close") {
-        *kept = Some(connection);
+/// Every second one wants a connection a request.
+fn http1(number: u64) -> Speaks {
+    Speaks::Http1 {
+        keep: number.is_multiple_of(2),
     }
-    Ok(())
 }
 
-/// Runs the clients while `disturb` is called again and again; gives what was answered and lost.
+/// Runs clients of HTTP/1.1 while `disturb` is called again and again; gives what was answered and lost.
 fn under_load(server: &Server, disturb: impl FnMut()) -> (u64, u64) {
-    under_load_at(&server.address.into(), disturb)
+    under_load_of(&server.address.into(), None, http1, disturb)
 }
 
-fn under_load_at(address: &Target, mut disturb: impl FnMut()) -> (u64, u64) {
+/// The same with clients that speak as they are told, over TLS where there is an authority.
+fn under_load_of(
+    target: &Target,
+    authority: Option<&Authority>,
+    speaks: impl Fn(u64) -> Speaks,
+    mut disturb: impl FnMut(),
+) -> (u64, u64) {
     let seconds = std::env::var("WASMSERVE_CHAOS_SECONDS").map_or(4, |text| text.parse().unwrap());
     let toll = Toll::default();
     let stop = AtomicBool::new(false);
     scope(|threads| {
         for number in 0..CLIENTS {
             let (toll, stop) = (&toll, &stop);
-            threads.spawn(move || client(address, number, toll, stop));
+            let asker = speaks(number).asker(target, authority);
+            threads.spawn(move || client(asker, number, toll, stop));
         }
         let end = Instant::now() + Duration::from_secs(seconds);
         while Instant::now() < end {
@@ -173,7 +171,7 @@ fn neither_reloads_nor_a_replaced_executable_lose_anything_over_a_unix_socket() 
         .arg(&path);
     let mut server = Server::start_command(command);
     let mut count = 0;
-    let (_, lost) = under_load_at(&Target::from(path.as_path()), || {
+    let (_, lost) = under_load_of(&Target::from(path.as_path()), None, http1, || {
         count += 1;
         server.signal(match count % 3 {
             0 => Signal::SIGUSR2,
@@ -186,4 +184,63 @@ fn neither_reloads_nor_a_replaced_executable_lose_anything_over_a_unix_socket() 
     server.signal(Signal::SIGTERM);
     assert_eq!(server.wait().code(), Some(0));
     assert!(!path.exists(), "the executable that took over removes it");
+}
+
+fn secure_server(authority: &Authority) -> Server {
+    let pair = authority.issue("server", &["localhost"]);
+    let workers = WORKERS.to_string();
+    Server::start(&[
+        "guests/hello/hello.wat",
+        "--workers",
+        &workers,
+        "--no-access-log",
+        "--ssl-certfile",
+        &pair.certificate,
+        "--ssl-keyfile",
+        &pair.key,
+    ])
+}
+
+#[test]
+fn new_certificates_cost_nothing() {
+    let authority = Authority::new();
+    let server = secure_server(&authority);
+    let target = server.address.into();
+    let (_, lost) = under_load_of(&target, Some(&authority), http1, || {
+        authority.issue("server", &["localhost"]);
+        server.signal(Signal::SIGHUP);
+        pause(300);
+    });
+    assert_eq!(lost, 0);
+}
+
+#[test]
+fn a_reload_loses_nothing_of_http2() {
+    let server = server();
+    let (_, lost) = under_load_of(
+        &server.address.into(),
+        None,
+        |_| Speaks::Http2,
+        || {
+            server.signal(Signal::SIGHUP);
+            pause(150);
+        },
+    );
+    assert_eq!(lost, 0);
+}
+
+#[test]
+fn a_reload_loses_nothing_of_http2_over_tls() {
+    let authority = Authority::new();
+    let server = secure_server(&authority);
+    let (_, lost) = under_load_of(
+        &server.address.into(),
+        Some(&authority),
+        |_| Speaks::Http2,
+        || {
+            server.signal(Signal::SIGHUP);
+            pause(300);
+        },
+    );
+    assert_eq!(lost, 0);
 }

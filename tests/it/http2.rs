@@ -32,7 +32,7 @@ fn clear_text_is_spoken_with_prior_knowledge() {
             "{answer}"
         );
     }
-    server.wait_for("\"GET /request HTTP/2.0\" 200 OK");
+    server.wait_for("\"GET /request HTTP/2\" 200 OK");
 }
 
 #[test]

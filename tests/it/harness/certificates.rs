@@ -1,7 +1,10 @@
 //! Certificates of one's own, as files.
 
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+use rustls::{ClientConfig, RootCertStore};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// An authority, and what it issues, in a directory of their own.
@@ -45,6 +48,21 @@ impl Authority {
     /// The file of the authority's own certificate.
     pub fn file(&self) -> String {
         self.write("ca.pem", &self.certificate)
+    }
+
+    /// A client that trusts this authority, and wants this protocol.
+    pub fn client(&self, alpn: &str) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes());
+        roots.add(certificate.unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
+        Arc::new(config)
     }
 
     /// A certificate for servers and clients of these names.

@@ -12,9 +12,15 @@ pub struct Connection {
     reader: BufReader<Box<dyn Socket>>,
 }
 
-trait Socket: Read + Write + Send {
-    fn second(&self) -> TcpStream;
-    fn wait_for(&mut self, time: Duration);
+/// What a connection runs over.
+pub trait Socket: Read + Write + Send {
+    fn second(&self) -> TcpStream {
+        panic!("only sockets of TCP have a second handle")
+    }
+
+    fn wait_for(&mut self, _: Duration) {
+        panic!("this socket cannot be waited for")
+    }
 }
 
 impl Socket for TcpStream {
@@ -28,10 +34,6 @@ impl Socket for TcpStream {
 }
 
 impl Socket for UnixStream {
-    fn second(&self) -> TcpStream {
-        panic!("only sockets of TCP have a second handle")
-    }
-
     fn wait_for(&mut self, time: Duration) {
         self.set_read_timeout(Some(time)).unwrap();
     }
@@ -85,28 +87,35 @@ impl Response {
     }
 }
 
+pub fn connect(target: &Target) -> io::Result<Box<dyn Socket>> {
+    Ok(match target {
+        Target::Inet(address) => {
+            let socket = TcpStream::connect_timeout(address, PATIENCE)?;
+            socket.set_read_timeout(Some(PATIENCE))?;
+            socket.set_nodelay(true)?;
+            Box::new(socket)
+        }
+        Target::Unix(path) => {
+            let socket = UnixStream::connect(path)?;
+            socket.set_read_timeout(Some(PATIENCE))?;
+            Box::new(socket)
+        }
+    })
+}
+
 impl Connection {
     pub fn open(target: impl Into<Target>) -> Connection {
         Connection::try_open(target).expect("the server accepts")
     }
 
     pub fn try_open(target: impl Into<Target>) -> io::Result<Connection> {
-        let socket: Box<dyn Socket> = match target.into() {
-            Target::Inet(address) => {
-                let socket = TcpStream::connect_timeout(&address, PATIENCE)?;
-                socket.set_read_timeout(Some(PATIENCE))?;
-                socket.set_nodelay(true)?;
-                Box::new(socket)
-            }
-            Target::Unix(path) => {
-                let socket = UnixStream::connect(path)?;
-                socket.set_read_timeout(Some(PATIENCE))?;
-                Box::new(socket)
-            }
-        };
-        Ok(Connection {
+        Ok(Connection::over(connect(&target.into())?))
+    }
+
+    pub fn over(socket: Box<dyn Socket>) -> Connection {
+        Connection {
             reader: BufReader::new(socket),
-        })
+        }
     }
 
     pub fn write(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {

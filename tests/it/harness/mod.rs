@@ -1,12 +1,13 @@
 //! What the tests share: a running server, a client that sees every byte, and the guests.
 
+pub mod asker;
 pub mod certificates;
 mod client;
 pub mod http2;
 mod server;
 mod upstream;
 
-pub use client::{Connection, Response, Target, get, send};
+pub use client::{Connection, Response, Socket, Target, get, send};
 pub use server::{Server, finished, leave_open, wasmserve};
 pub use upstream::{After, HELLO, Upstream};
 
