@@ -224,6 +224,16 @@ pub struct Serve {
     )]
     pub max_memory: String,
 
+    /// Processor time that the guest may burn for one request; then 504
+    #[arg(
+        long,
+        default_value = "30s",
+        value_name = "DURATION",
+        env = "WASMSERVE_LIMIT_CPU",
+        help_heading = "Guest"
+    )]
+    pub limit_cpu: String,
+
     #[command(flatten)]
     pub front: Front,
 

@@ -49,6 +49,7 @@ impl Config {
                 units::positive,
             )?,
             memory: option("--max-memory", &serve.max_memory, units::size)?,
+            cpu: option("--limit-cpu", &serve.limit_cpu, units::duration)?,
         };
         let worker = worker_settings(serve, limits)?;
         let tls = tls::resolve(&serve.tls, worker.connection.protocols)?;

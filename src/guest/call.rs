@@ -2,8 +2,10 @@
 //! guest, and the place where it leaves the head of its response.
 
 use super::failure::Failure;
+use super::meter::{Exhausted, Meter};
 use super::state::State;
 use super::ticker::Ticker;
+use super::turn::Turn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -37,16 +39,25 @@ impl HeadSlot {
 pub struct Running {
     guest: Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>,
     ticker: Arc<Ticker>,
+    share: Arc<Share>,
+}
+
+/// A guest's share of the processor.
+pub struct Share {
+    pub meter: Meter,
+    pub turn: Arc<Turn>,
 }
 
 impl Running {
     pub fn new(
         guest: impl Future<Output = Result<(), Failure>> + Send + 'static,
         ticker: Arc<Ticker>,
+        share: Arc<Share>,
     ) -> Running {
         Running {
             guest: Box::pin(guest),
             ticker,
+            share,
         }
     }
 }
@@ -55,8 +66,15 @@ impl Future for Running {
     type Output = Result<(), Failure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.ticker.wind();
-        self.guest.as_mut().poll(cx)
+        let Running {
+            guest,
+            ticker,
+            share,
+        } = &mut *self;
+        ticker.wind();
+        let polled = share.meter.measure(|| guest.as_mut().poll(cx));
+        share.turn.end();
+        polled
     }
 }
 
@@ -121,6 +139,9 @@ fn p3_request(state: &mut State, request: Request) -> (P3Request, Sent) {
 }
 
 fn trapped(error: wasmtime::Error, store: &Store<State>) -> Failure {
+    if error.is::<Exhausted>() {
+        return Failure::OutOfTime;
+    }
     Failure::Trapped {
         error,
         refused_memory: store.data().was_refused_memory(),

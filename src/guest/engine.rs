@@ -5,6 +5,7 @@ use super::anatomy::World;
 use anyhow::{Context, Result, bail};
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 use wasmtime::component::Component;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
@@ -48,6 +49,8 @@ pub struct Limits {
     pub instances: u32,
     /// Bytes of linear memory of one instance, all its memories together.
     pub memory: u64,
+    /// Processor time that a request may burn.
+    pub cpu: Duration,
 }
 
 /// What one instance of a component needs from the pool.

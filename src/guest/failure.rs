@@ -1,5 +1,6 @@
 //! The ways in which a guest fails a request, and how they read in the log.
 
+use super::meter::Exhausted;
 use crate::log;
 use std::fmt;
 use wasmtime::{Trap, WasmBacktrace};
@@ -19,8 +20,10 @@ pub enum Failure {
     ErrorCode(String),
     /// The guest gave up a body that it had begun.
     Unfinished(String),
-    /// The guest ran past its time.
+    /// The guest took too long.
     TimedOut,
+    /// The guest used up its processor time.
+    OutOfTime,
 }
 
 impl fmt::Display for Failure {
@@ -47,6 +50,7 @@ impl fmt::Display for Failure {
                 write!(f, "the guest did not finish the body: {}", log::escape(why))
             }
             Failure::TimedOut => write!(f, "the guest ran past its time"),
+            Failure::OutOfTime => Exhausted.fmt(f),
         }
     }
 }

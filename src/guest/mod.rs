@@ -16,12 +16,14 @@ mod inspect;
 mod limits;
 mod linker;
 mod logging;
+mod meter;
 mod network;
 pub mod outbound;
 mod output;
 mod source;
 mod state;
 mod ticker;
+mod turn;
 
 pub use body::GuestBody;
 pub use cache::default_directory;
@@ -36,15 +38,17 @@ pub use network::{Rule, Rules};
 pub use wasmtime_wasi_http::Error as BodyError;
 
 use anyhow::Result;
-use call::{HeadSlot, Running};
+use call::{HeadSlot, Running, Share};
 use capabilities::Granted;
 use handler::Handler;
+use meter::Meter;
 use state::State;
 use std::future::poll_fn;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use ticker::Ticker;
+use turn::{Turn, Turns};
 use wasmtime::{Engine, Store, UpdateDeadline};
 
 /// The head of a guest's response, and its body.
@@ -57,6 +61,7 @@ pub struct Guest {
     limits: Limits,
     granted: Arc<Granted>,
     ticker: Arc<Ticker>,
+    turns: Turns,
 }
 
 impl Guest {
@@ -77,6 +82,7 @@ impl Guest {
             limits,
             granted: Granted::open(capabilities)?,
             ticker,
+            turns: Turns::default(),
         })
     }
 
@@ -88,23 +94,34 @@ impl Guest {
     }
 
     fn start(&self, request: Request, head: HeadSlot) -> Option<Running> {
-        let store = self.store();
+        let share = Arc::new(Share {
+            meter: Meter::new(self.limits.cpu),
+            turn: Arc::new(Turn::new(&self.turns)),
+        });
+        let store = self.store(share.clone());
         let ticker = self.ticker.clone();
         Some(match &self.handler {
-            Handler::P2(pre) => Running::new(call::p2(pre.clone(), store, request, head), ticker),
-            Handler::P3(pre) => Running::new(call::p3(pre.clone(), store, request, head), ticker),
+            Handler::P2(pre) => {
+                let call = call::p2(pre.clone(), store, request, head);
+                Running::new(call, ticker, share)
+            }
+            Handler::P3(pre) => {
+                let call = call::p3(pre.clone(), store, request, head);
+                Running::new(call, ticker, share)
+            }
         })
     }
 
-    fn store(&self) -> Store<State> {
+    fn store(&self, share: Arc<Share>) -> Store<State> {
         let mut store = Store::new(&self.engine, State::new(&self.granted, self.limits));
         store.limiter(State::memory_limit);
         store.set_epoch_deadline(1);
-        // The runtime's own way to yield lets it look after sockets and timers before it goes on with
-        // this guest; a bare wake-up would not.
-        store.epoch_deadline_callback(|_| {
-            let others_first = Box::pin(tokio::task::yield_now());
-            Ok(UpdateDeadline::YieldCustom(1, others_first))
+        let ticker = self.ticker.clone();
+        store.epoch_deadline_callback(move |_| {
+            ticker.hurry();
+            share.meter.check()?;
+            let turn = Box::pin(share.turn.clone().next());
+            Ok(UpdateDeadline::YieldCustom(1, turn))
         });
         store
     }

@@ -9,64 +9,88 @@ use std::time::Duration;
 use wasmtime::Engine;
 
 /// How long a guest may run before others get their turn.
-const TICK: Duration = Duration::from_millis(10);
+const TICK: Duration = Duration::from_millis(5);
 
-/// Ticks without a request after which the thread goes to sleep.
-const IDLE_TICKS: u32 = 100;
+/// The same while some guest needs more than one turn, so that its neighbours hardly notice.
+const SHORT_TICK: Duration = Duration::from_micros(500);
+
+/// How long there must be no request before the thread goes to sleep.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// Handle to the ticking thread.
 pub struct Ticker {
-    used: Arc<AtomicBool>,
-    asleep: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     thread: Thread,
+}
+
+#[derive(Default)]
+struct Shared {
+    used: AtomicBool,
+    hurried: AtomicBool,
+    asleep: AtomicBool,
 }
 
 impl Ticker {
     pub fn start(engine: &Engine) -> Result<Ticker> {
-        let used = Arc::new(AtomicBool::new(false));
-        let asleep = Arc::new(AtomicBool::new(false));
+        let shared = Arc::<Shared>::default();
         let weak = engine.weak();
-        let (seen, sleeping) = (used.clone(), asleep.clone());
-        let handle = Builder::new()
-            .name("epoch".to_owned())
-            .spawn(move || {
-                let mut idle = 0;
-                while let Some(engine) = weak.upgrade() {
-                    engine.increment_epoch();
-                    idle = if seen.swap(false, Ordering::SeqCst) {
-                        0
-                    } else {
-                        idle + 1
-                    };
-                    if idle >= IDLE_TICKS {
-                        sleep(&seen, &sleeping);
-                        idle = 0;
-                    }
-                    std::thread::sleep(TICK);
+        let seen = shared.clone();
+        let tick = move || {
+            let mut idle = Duration::ZERO;
+            while let Some(engine) = weak.upgrade() {
+                engine.increment_epoch();
+                let tick = seen.tick();
+                idle = if seen.used.swap(false, Ordering::SeqCst) {
+                    Duration::ZERO
+                } else {
+                    idle + tick
+                };
+                if idle >= IDLE {
+                    seen.sleep();
+                    idle = Duration::ZERO;
                 }
-            })
+                std::thread::sleep(tick);
+            }
+        };
+        let thread = Builder::new().name("epoch".to_owned());
+        let handle = thread
+            .spawn(tick)
             .context("cannot start the epoch thread")?;
         Ok(Ticker {
-            used,
-            asleep,
+            shared,
             thread: handle.thread().clone(),
         })
     }
 
     /// Says that a guest is about to run, or still runs: the clock ticks on for a second at least.
     pub fn wind(&self) {
-        self.used.store(true, Ordering::SeqCst);
-        if self.asleep.load(Ordering::SeqCst) {
-            self.asleep.store(false, Ordering::SeqCst);
+        self.shared.used.store(true, Ordering::SeqCst);
+        if self.shared.asleep.load(Ordering::SeqCst) {
+            self.shared.asleep.store(false, Ordering::SeqCst);
             self.thread.unpark();
         }
     }
+
+    /// Says that a guest is kept from going on, so that others get their turn.
+    pub fn hurry(&self) {
+        self.shared.hurried.store(true, Ordering::SeqCst);
+    }
 }
 
-fn sleep(used: &AtomicBool, asleep: &AtomicBool) {
-    asleep.store(true, Ordering::SeqCst);
-    while asleep.load(Ordering::SeqCst) && !used.load(Ordering::SeqCst) {
-        std::thread::park();
+impl Shared {
+    fn tick(&self) -> Duration {
+        if self.hurried.swap(false, Ordering::SeqCst) {
+            SHORT_TICK
+        } else {
+            TICK
+        }
     }
-    asleep.store(false, Ordering::SeqCst);
+
+    fn sleep(&self) {
+        self.asleep.store(true, Ordering::SeqCst);
+        while self.asleep.load(Ordering::SeqCst) && !self.used.load(Ordering::SeqCst) {
+            std::thread::park();
+        }
+        self.asleep.store(false, Ordering::SeqCst);
+    }
 }

@@ -204,7 +204,7 @@ impl Refusal {
             Refusal::Body(Fault::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Refusal::Body(Fault::TooSlow) => StatusCode::REQUEST_TIMEOUT,
             Refusal::Full => StatusCode::SERVICE_UNAVAILABLE,
-            Refusal::Failed(Failure::TimedOut) => StatusCode::GATEWAY_TIMEOUT,
+            Refusal::Failed(Failure::TimedOut | Failure::OutOfTime) => StatusCode::GATEWAY_TIMEOUT,
             Refusal::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

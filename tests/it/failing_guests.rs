@@ -93,6 +93,22 @@ fn a_guest_that_runs_past_its_time_is_a_504_soon_after() {
 }
 
 #[test]
+fn a_guest_that_burns_its_processor_time_is_a_504_and_one_that_waits_is_not() {
+    let server = behaviours(&["--limit-cpu", "200ms"]);
+    let start = Instant::now();
+    assert_eq!(get(server.address, "/spin").status, 504);
+    assert!(start.elapsed() < Duration::from_secs(2));
+    server.wait_for("the guest used up its processor time (--limit-cpu)");
+    assert_eq!(get(server.address, "/sleep?ms=600").status, 200);
+    // After the head there is nothing left to say but that it was not the end.
+    let mut late = Connection::open(server.address);
+    late.write("GET /spin-after-head HTTP/1.1\r\nHost: test\r\n\r\n")
+        .unwrap();
+    assert!(late.response().is_err());
+    goes_on(&server);
+}
+
+#[test]
 fn others_are_answered_while_a_guest_spins() {
     let server = behaviours(&["--timeout-request", "2s"]);
     let mut spinning = Connection::open(server.address);
