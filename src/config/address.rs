@@ -161,6 +161,9 @@ impl fmt::Display for Address {
             Place::Inet { host, port } => match host {
                 Host::Address(IpAddr::V6(address)) => write!(f, "{scheme}://[{address}]:{port}"),
                 Host::Address(address) => write!(f, "{scheme}://{address}:{port}"),
+                Host::Name(zoned) if zoned.contains(':') => {
+                    write!(f, "{scheme}://[{zoned}]:{port}")
+                }
                 Host::Name(name) => write!(f, "{scheme}://{name}:{port}"),
             },
             Place::Unix(path) => write!(f, "unix socket {}", path.display()),
@@ -180,7 +183,7 @@ mod tests {
             ("[::1]:80", "http://[::1]:80", true),
             ("tcp://localhost:0", "http://localhost:0", true),
             ("http://0.0.0.0:80/", "http://0.0.0.0:80", false),
-            ("[fe80::1%lo]:80", "http://fe80::1%lo:80", true),
+            ("[fe80::1%lo]:80", "http://[fe80::1%lo]:80", true),
             ("unix:run/x.sock", "unix socket run/x.sock", true),
             ("unix:///run/x.sock", "unix socket /run/x.sock", true),
             ("unix+http:/run/x.sock", "unix socket /run/x.sock", false),

@@ -37,7 +37,10 @@ pub async fn introduced(
         () = connections.departure.ends_idling() => return None,
     };
     read.unwrap_or_else(|error| {
-        warning!("{peer} - closed: no PROXY header: {error}");
+        // A health check may also end by a reset, which says nothing against the proxy.
+        if error.kind() == io::ErrorKind::InvalidData {
+            warning!("{peer} - closed: no PROXY header: {error}");
+        }
         None
     })
 }
