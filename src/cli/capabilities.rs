@@ -60,4 +60,13 @@ pub struct Capabilities {
         help_heading = "Guest"
     )]
     pub config: Vec<String>,
+
+    /// Keep what the guest stores (wasi:keyvalue) in sqlite:PATH or redis://HOST:PORT
+    #[arg(
+        long,
+        value_name = "STORE",
+        env = "WASMSERVE_KEYVALUE",
+        help_heading = "Guest"
+    )]
+    pub keyvalue: Option<String>,
 }

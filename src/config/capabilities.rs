@@ -1,8 +1,8 @@
 //! What the guest may use, resolved and checked: nothing that is not named here.
 
-use super::{option, outbound};
+use super::{maybe, option, outbound};
 use crate::cli::{self, Serve};
-use crate::guest::{Capabilities, Directory};
+use crate::guest::{Capabilities, Directory, Place};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,7 @@ pub fn resolve(serve: &Serve) -> Result<Capabilities> {
         arguments: asked.arg.clone(),
         directories: directories(asked)?,
         settings: settings(asked)?,
+        keyvalue: maybe("--keyvalue", asked.keyvalue.as_ref(), Place::parse)?,
         outbound: outbound::resolve(&serve.outbound)?,
     })
 }

@@ -2,9 +2,10 @@
 //! instances.
 
 use super::files::{self, Directory};
+use super::keyvalue::{self, Place, Store};
 use super::outbound::{self, Client, Outbound};
 use super::output::{Output, Stream};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use std::sync::Arc;
 use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
@@ -21,6 +22,22 @@ pub struct Capabilities {
     /// What `wasi:config` tells the guest.
     pub settings: Vec<(String, String)>,
     pub outbound: outbound::Settings,
+    /// Where the values of `wasi:keyvalue` are kept, if anywhere.
+    pub keyvalue: Option<Place>,
+}
+
+impl Capabilities {
+    /// Says what else a component with these imports has to be given.
+    pub fn check<'a>(&self, mut imports: impl Iterator<Item = &'a str>) -> Result<()> {
+        let needy = imports.find(|name| keyvalue::is_needed_for(name));
+        match (needy, &self.keyvalue) {
+            (Some(name), None) => bail!(
+                "it imports `{name}`, and there is no store for it; give --keyvalue sqlite:PATH or \
+                 --keyvalue redis://HOST:PORT"
+            ),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The same, open. Belongs to one process: nothing of it is carried over a fork.
@@ -29,12 +46,18 @@ pub struct Granted {
     files: WasiFilesystemCtx,
     settings: WasiConfigVariables,
     client: Arc<Client>,
+    keyvalue: Option<Store>,
 }
 
 impl Granted {
     pub fn open(capabilities: Arc<Capabilities>) -> Result<Arc<Granted>> {
         Ok(Arc::new(Granted {
             files: files::open(&capabilities.directories)?,
+            keyvalue: capabilities
+                .keyvalue
+                .as_ref()
+                .map(Store::open)
+                .transpose()?,
             settings: capabilities.settings.iter().cloned().collect(),
             client: Arc::new(Client::new(capabilities.outbound.clone())?),
             capabilities,
@@ -43,6 +66,10 @@ impl Granted {
 
     pub fn settings(&self) -> &WasiConfigVariables {
         &self.settings
+    }
+
+    pub fn keyvalue(&self) -> Option<&Store> {
+        self.keyvalue.as_ref()
     }
 
     /// The way out for the requests of one instance.

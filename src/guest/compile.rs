@@ -58,6 +58,8 @@ impl Order {
                 let target = target_of(&anatomy)?;
                 let engine = engine::compiling(target)?;
                 linker::check(&engine, target, &anatomy)?;
+                let imports = anatomy.imports.iter().map(String::as_str);
+                self.capabilities.check(imports)?;
                 let (code, component) = self.code(&engine, &binary)?;
                 self.checked(code, Plan::of(target, &component))
             }
@@ -72,6 +74,9 @@ impl Order {
         for target in Target::ALL {
             match code::component(&engine::compiling(target)?, &code) {
                 Ok(component) if code::exports_handler_of(&component, target.world) => {
+                    let ty = component.component_type();
+                    let imports = ty.imports(component.engine());
+                    self.capabilities.check(imports.map(|(name, _)| name))?;
                     return self.checked(code, Plan::of(target, &component));
                 }
                 Ok(_) => {}

@@ -2,6 +2,7 @@
 
 use super::anatomy::{Anatomy, World};
 use super::engine::{self, Target};
+use super::keyvalue;
 use super::linker;
 use super::source::Source;
 use anyhow::{Context, Result};
@@ -62,6 +63,9 @@ fn describe(text: &mut String, anatomy: &Anatomy) -> Result<bool> {
     for import in &anatomy.imports {
         match missing.iter().find(|missing| missing.name == *import) {
             Some(missing) => writeln!(text, "  {import:width$}  {missing}")?,
+            None if keyvalue::is_needed_for(import) => {
+                writeln!(text, "  {import:width$}  offered with --keyvalue")?;
+            }
             None => writeln!(text, "  {import:width$}  offered")?,
         }
     }

@@ -3,6 +3,7 @@
 
 use super::anatomy::Anatomy;
 use super::engine::Target;
+use super::keyvalue;
 use super::logging;
 use super::state::State;
 use anyhow::{Result, bail};
@@ -18,6 +19,7 @@ pub fn linker(engine: &Engine, target: Target) -> Result<Linker<State>> {
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     wasmtime_wasi_config::add_to_linker(&mut linker, |state: &mut State| state.settings())?;
     logging::add_to_linker(&mut linker)?;
+    keyvalue::add_to_linker(&mut linker)?;
     if target.concurrent {
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
@@ -27,13 +29,14 @@ pub fn linker(engine: &Engine, target: Target) -> Result<Linker<State>> {
 
 /// The packages that are offered, and in which versions: semantic versioning has `0.2.0` satisfied by
 /// a later `0.2.x`.
-const PACKAGES: [(&str, &str); 9] = [
+const PACKAGES: [(&str, &str); 10] = [
     ("wasi:cli", "0.2.x and 0.3.0"),
     ("wasi:clocks", "0.2.x and 0.3.0"),
     ("wasi:config", "0.2.0-rc.1"),
     ("wasi:filesystem", "0.2.x and 0.3.0"),
     ("wasi:http", "0.2.x and 0.3.0"),
     ("wasi:io", "0.2.x"),
+    ("wasi:keyvalue", "0.2.0-draft"),
     ("wasi:logging", "0.1.0-draft"),
     ("wasi:random", "0.2.x and 0.3.0"),
     ("wasi:sockets", "0.2.x and 0.3.0"),

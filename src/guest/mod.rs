@@ -13,6 +13,7 @@ mod failure;
 mod files;
 mod handler;
 mod inspect;
+mod keyvalue;
 mod limits;
 mod linker;
 mod logging;
@@ -34,6 +35,7 @@ pub use engine::{Limits, Plan};
 pub use failure::Failure;
 pub use files::Directory;
 pub use inspect::inspect;
+pub use keyvalue::Place;
 pub use network::{Rule, Rules};
 pub use wasmtime_wasi_http::Error as BodyError;
 

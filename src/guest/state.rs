@@ -2,6 +2,7 @@
 
 use super::capabilities::Granted;
 use super::engine::Limits;
+use super::keyvalue::Store;
 use super::limits::MemoryLimit;
 use super::outbound::Outbound;
 use std::sync::Arc;
@@ -36,6 +37,19 @@ impl State {
     /// For `wasi:config`.
     pub fn settings(&self) -> WasiConfig<'_> {
         WasiConfig::from(self.granted.settings())
+    }
+
+    /// For `wasi:keyvalue`, where there is one.
+    pub fn keyvalue(&self) -> Option<&Store> {
+        self.granted.keyvalue()
+    }
+
+    pub fn table(&self) -> &ResourceTable {
+        &self.table
+    }
+
+    pub fn table_mut(&mut self) -> &mut ResourceTable {
+        &mut self.table
     }
 
     /// For `Store::limiter`.

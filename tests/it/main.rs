@@ -15,6 +15,7 @@ mod front;
 mod http;
 mod http2;
 mod inspect;
+mod keyvalue;
 mod layering;
 mod limits;
 mod outbound;

@@ -4,10 +4,12 @@ pub mod asker;
 pub mod certificates;
 mod client;
 pub mod http2;
+mod redis;
 mod server;
 mod upstream;
 
 pub use client::{Connection, Response, Socket, Target, get, send};
+pub use redis::Redis;
 pub use server::{Server, finished, leave_open, wasmserve};
 pub use upstream::{After, HELLO, Upstream};
 

@@ -1,0 +1,182 @@
+//! The store behind `wasi:keyvalue`: where it is, and what may be asked of it. All workers share it,
+//! and it outlives them.
+
+mod interface;
+mod redis;
+mod sqlite;
+
+pub use interface::add_to_linker;
+
+use crate::log;
+use crate::warning;
+use anyhow::{Context, Result, bail};
+use redis::Redis;
+use sqlite::Sqlite;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Where the values are kept.
+#[derive(Clone)]
+pub enum Place {
+    /// A file of this machine.
+    Sqlite(PathBuf),
+    /// A Redis server, and how it is reached.
+    Redis(Box<::redis::ConnectionInfo>),
+}
+
+impl Place {
+    pub fn parse(text: &str) -> Result<Place> {
+        match text.split_once(':') {
+            Some(("sqlite", path)) => {
+                let path = PathBuf::from(path.strip_prefix("//").unwrap_or(path));
+                check(&path)?;
+                Ok(Place::Sqlite(path))
+            }
+            Some(("redis" | "redis+unix" | "unix", _)) => {
+                let info = ::redis::IntoConnectionInfo::into_connection_info(text);
+                // The URL may hold a password, and is not repeated.
+                let info = info.context("it is not the URL of a Redis server")?;
+                Ok(Place::Redis(Box::new(info)))
+            }
+            Some(("rediss", _)) => {
+                bail!("TLS to Redis is not offered; give redis:// or redis+unix://")
+            }
+            _ => bail!("it names no store; write sqlite:PATH or redis://HOST:PORT"),
+        }
+    }
+}
+
+/// That there can be a file at `path`.
+fn check(path: &Path) -> Result<()> {
+    if path.as_os_str().is_empty() || path.is_dir() {
+        bail!(
+            "`{}` is not a file; name one, it is made if it is not there",
+            path.display()
+        );
+    }
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => {
+            bail!("there is no directory `{}`; make it", parent.display())
+        }
+        _ => Ok(()),
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Place::Redis(_) => write!(f, "redis"),
+        }
+    }
+}
+
+/// Whether a component that imports `name` needs a store.
+pub fn is_needed_for(name: &str) -> bool {
+    name.starts_with("wasi:keyvalue/")
+}
+
+/// An open store.
+pub enum Store {
+    Sqlite(Sqlite),
+    Redis(Redis),
+}
+
+/// Why something could not be done, for the guest.
+#[derive(Debug)]
+pub struct Failed(pub String);
+
+/// A page of keys, and where the next begins.
+pub type Page = (Vec<String>, Option<u64>);
+
+impl Store {
+    pub fn open(place: &Place) -> Result<Store> {
+        Ok(match place {
+            Place::Sqlite(path) => Store::Sqlite(Sqlite::open(path)?),
+            Place::Redis(info) => Store::Redis(Redis::new(info)?),
+        })
+    }
+
+    async fn get(&self, bucket: &str, keys: Vec<String>) -> Result<Vec<Option<Vec<u8>>>, Failed> {
+        told(match self {
+            Store::Sqlite(store) => store.get(bucket, keys).await,
+            Store::Redis(store) => store.get(bucket, keys).await,
+        })
+    }
+
+    async fn exists(&self, bucket: &str, key: String) -> Result<bool, Failed> {
+        told(match self {
+            Store::Sqlite(store) => store.exists(bucket, key).await,
+            Store::Redis(store) => store.exists(bucket, key).await,
+        })
+    }
+
+    async fn set(&self, bucket: &str, pairs: Vec<(String, Vec<u8>)>) -> Result<(), Failed> {
+        told(match self {
+            Store::Sqlite(store) => store.set(bucket, pairs).await,
+            Store::Redis(store) => store.set(bucket, pairs).await,
+        })
+    }
+
+    async fn delete(&self, bucket: &str, keys: Vec<String>) -> Result<(), Failed> {
+        told(match self {
+            Store::Sqlite(store) => store.delete(bucket, keys).await,
+            Store::Redis(store) => store.delete(bucket, keys).await,
+        })
+    }
+
+    async fn keys(&self, bucket: &str, cursor: Option<u64>) -> Result<Page, Failed> {
+        told(match self {
+            Store::Sqlite(store) => store.keys(bucket, cursor).await,
+            Store::Redis(store) => store.keys(bucket, cursor).await,
+        })
+    }
+
+    async fn increment(&self, bucket: &str, key: String, delta: i64) -> Result<i64, Failed> {
+        told(match self {
+            Store::Sqlite(store) => store.increment(bucket, key, delta).await,
+            Store::Redis(store) => store.increment(bucket, key, delta).await,
+        })
+    }
+}
+
+/// The operator hears of it too.
+fn told<T>(result: Result<T, Failed>) -> Result<T, Failed> {
+    if let Err(Failed(why)) = &result {
+        warning!("the key-value store failed a guest: {}", log::escape(why));
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_read_as_people_write_them() {
+        for text in ["sqlite:a.db", "sqlite:/tmp/a.db", "sqlite:///tmp/a.db"] {
+            assert!(matches!(Place::parse(text), Ok(Place::Sqlite(_))), "{text}");
+        }
+        for text in [
+            "redis://localhost:6379/1",
+            "redis://:pw@[::1]/",
+            "redis+unix:///run/redis.sock",
+        ] {
+            assert!(matches!(Place::parse(text), Ok(Place::Redis(_))), "{text}");
+        }
+        for text in [
+            "",
+            "a.db",
+            "sqlite:",
+            "sqlite:/tmp",
+            "sqlite:/not/there/a.db",
+            "rediss://a",
+            "redis://:pw@:x",
+        ] {
+            let error = format!("{:#}", Place::parse(text).unwrap_err());
+            assert!(!error.contains("pw"), "{error}");
+        }
+        let place = Place::parse("redis://:pw@localhost").unwrap();
+        assert!(!format!("{place:?}").contains("pw"));
+    }
+}

@@ -1,0 +1,260 @@
+//! A store in a SQLite file. SQLite waits for disks and for other processes, so it has threads of its
+//! own here: one that writes, one that reads. What is waiting to be written is committed together.
+
+use super::{Failed, Page};
+use crate::warning;
+use anyhow::{Context, Result, bail};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::Builder;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+pub struct Sqlite {
+    writes: Sender<Job>,
+    reads: Sender<Job>,
+}
+
+/// Does its work within a transaction, and leaves what is to be done when that has ended.
+type Job = Box<dyn FnOnce(&Connection) -> Finish + Send>;
+
+type Finish = Box<dyn FnOnce(Result<(), Failed>) + Send>;
+
+/// How long to wait while another process writes.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Writes that are committed together, at most.
+const TOGETHER: usize = 256;
+
+/// Keys in one answer to `list-keys`.
+const PAGE: i64 = 1000;
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS wasi_keyvalue (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        bucket TEXT NOT NULL,
+        key TEXT NOT NULL,
+        value BLOB NOT NULL,
+        UNIQUE (bucket, key)
+    ) STRICT;
+    CREATE INDEX IF NOT EXISTS wasi_keyvalue_of_bucket ON wasi_keyvalue (bucket);";
+
+impl Sqlite {
+    pub fn open(path: &Path) -> Result<Sqlite> {
+        let about = || {
+            format!(
+                "key-value store `{}` cannot be opened; it is a SQLite file that wasmserve may write, \
+                 in a directory that it may write",
+                path.display()
+            )
+        };
+        let writer = connect(path).with_context(about)?;
+        writer.execute_batch(SCHEMA).with_context(about)?;
+        let reader = connect(path).with_context(about)?;
+        Ok(Sqlite {
+            writes: start("keyvalue-write", writer, write_all)?,
+            reads: start("keyvalue-read", reader, read_all)?,
+        })
+    }
+
+    pub async fn get(
+        &self,
+        bucket: &str,
+        keys: Vec<String>,
+    ) -> Result<Vec<Option<Vec<u8>>>, Failed> {
+        let bucket = bucket.to_owned();
+        run(&self.reads, move |connection| {
+            let sql = "SELECT value FROM wasi_keyvalue WHERE bucket = ? AND key = ?";
+            let mut query = connection.prepare_cached(sql)?;
+            let values = keys
+                .iter()
+                .map(|key| query.query_row([&bucket, key], |row| row.get(0)).optional());
+            Ok(values.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    pub async fn exists(&self, bucket: &str, key: String) -> Result<bool, Failed> {
+        let bucket = bucket.to_owned();
+        run(&self.reads, move |connection| {
+            let sql = "SELECT 1 FROM wasi_keyvalue WHERE bucket = ? AND key = ?";
+            Ok(connection.prepare_cached(sql)?.exists([&bucket, &key])?)
+        })
+        .await
+    }
+
+    pub async fn set(&self, bucket: &str, pairs: Vec<(String, Vec<u8>)>) -> Result<(), Failed> {
+        let bucket = bucket.to_owned();
+        run(&self.writes, move |connection| {
+            for (key, value) in &pairs {
+                put(connection, &bucket, key, value)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    pub async fn delete(&self, bucket: &str, keys: Vec<String>) -> Result<(), Failed> {
+        let bucket = bucket.to_owned();
+        run(&self.writes, move |connection| {
+            let sql = "DELETE FROM wasi_keyvalue WHERE bucket = ? AND key = ?";
+            let mut delete = connection.prepare_cached(sql)?;
+            for key in &keys {
+                delete.execute([&bucket, key])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// In the order in which keys were first set; the cursor is the last that was given.
+    pub async fn keys(&self, bucket: &str, cursor: Option<u64>) -> Result<Page, Failed> {
+        let bucket = bucket.to_owned();
+        let after = i64::try_from(cursor.unwrap_or(0)).unwrap_or(i64::MAX);
+        run(&self.reads, move |connection| {
+            let sql =
+                "SELECT id, key FROM wasi_keyvalue WHERE bucket = ? AND id > ? ORDER BY id LIMIT ?";
+            let mut query = connection.prepare_cached(sql)?;
+            let rows = query.query_map(params![bucket, after, PAGE], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get(1)?))
+            })?;
+            let (ids, keys): (Vec<i64>, Vec<String>) = rows.collect::<Result<_, _>>()?;
+            let full = keys.len() as i64 == PAGE;
+            let last = ids.last().map(|id| id.cast_unsigned());
+            Ok((keys, last.filter(|_| full)))
+        })
+        .await
+    }
+
+    pub async fn increment(&self, bucket: &str, key: String, delta: i64) -> Result<i64, Failed> {
+        let bucket = bucket.to_owned();
+        run(&self.writes, move |connection| {
+            let sql = "SELECT value FROM wasi_keyvalue WHERE bucket = ? AND key = ?";
+            let mut query = connection.prepare_cached(sql)?;
+            let value: Option<Vec<u8>> = query
+                .query_row([&bucket, &key], |row| row.get(0))
+                .optional()?;
+            let before = value.map_or(Ok(0), |value| number(&value))?;
+            let after = before
+                .checked_add(delta)
+                .ok_or_else(|| Failed("the number would be too large".to_owned()))?;
+            put(connection, &bucket, &key, after.to_string().as_bytes())?;
+            Ok(after)
+        })
+        .await
+    }
+}
+
+fn number(value: &[u8]) -> Result<i64, Failed> {
+    let text = std::str::from_utf8(value).ok();
+    text.and_then(|text| text.parse().ok())
+        .ok_or_else(|| Failed("the value is not a whole number".to_owned()))
+}
+
+fn put(connection: &Connection, bucket: &str, key: &str, value: &[u8]) -> Result<(), Failed> {
+    let sql = "INSERT INTO wasi_keyvalue (bucket, key, value) VALUES (?, ?, ?) \
+               ON CONFLICT (bucket, key) DO UPDATE SET value = excluded.value";
+    connection
+        .prepare_cached(sql)?
+        .execute(params![bucket, key, value])?;
+    Ok(())
+}
+
+impl From<rusqlite::Error> for Failed {
+    fn from(error: rusqlite::Error) -> Failed {
+        Failed(error.to_string())
+    }
+}
+
+/// A write-ahead log lets readers and a writer work side by side. What is acknowledged is on disk.
+fn connect(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    if mode != "wal" {
+        bail!("its file system does not take a write-ahead log; choose a local one");
+    }
+    connection.pragma_update(None, "synchronous", "full")?;
+    Ok(connection)
+}
+
+fn start(
+    name: &str,
+    connection: Connection,
+    work: fn(Connection, &Receiver<Job>),
+) -> Result<Sender<Job>> {
+    let (jobs, received) = channel();
+    Builder::new()
+        .name(name.to_owned())
+        .spawn(move || work(connection, &received))
+        .context("cannot start a thread for the key-value store")?;
+    Ok(jobs)
+}
+
+/// Has a lane do `work`; resolves when that is done and, if it writes, on disk.
+async fn run<T: Send + 'static>(
+    lane: &Sender<Job>,
+    work: impl FnOnce(&Connection) -> Result<T, Failed> + Send + 'static,
+) -> Result<T, Failed> {
+    let (answer, answered) = oneshot::channel();
+    let job: Job = Box::new(move |connection| {
+        let result = work(connection);
+        Box::new(move |ended| {
+            let _ = answer.send(ended.and(result));
+        })
+    });
+    let _ = lane.send(job);
+    let gone = |_| Failed("the store could not be written".to_owned());
+    answered.await.map_err(gone)?
+}
+
+fn read_all(connection: Connection, jobs: &Receiver<Job>) {
+    for job in jobs {
+        job(&connection)(Ok(()));
+    }
+}
+
+fn write_all(mut connection: Connection, jobs: &Receiver<Job>) {
+    while let Ok(first) = jobs.recv() {
+        let waiting = jobs.try_iter().take(TOGETHER - 1);
+        let batch: Vec<Job> = std::iter::once(first).chain(waiting).collect();
+        let mut finishes = Vec::with_capacity(batch.len());
+        let ended = commit(&mut connection, batch, &mut finishes);
+        if let Err(error) = &ended {
+            warning!("the key-value store could not be written: {error}");
+        }
+        for finish in finishes {
+            finish(
+                ended
+                    .as_ref()
+                    .map(|()| ())
+                    .map_err(|error| Failed(error.to_string())),
+            );
+        }
+    }
+}
+
+/// Jobs that are not begun are dropped, which fails them.
+fn commit(
+    connection: &mut Connection,
+    batch: Vec<Job>,
+    finishes: &mut Vec<Finish>,
+) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for job in batch {
+        finishes.push(job(&transaction));
+        // A full disk, among others, rolls the transaction back on its own.
+        if transaction.is_autocommit() {
+            break;
+        }
+    }
+    transaction.commit()
+}
+
+#[cfg(test)]
+mod tests;

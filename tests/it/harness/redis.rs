@@ -1,0 +1,80 @@
+//! A Redis server of a test's own, on a socket in a directory of its own.
+
+use super::{eventually, root};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+pub struct Redis {
+    child: Option<Child>,
+    home: PathBuf,
+}
+
+impl Redis {
+    pub fn start() -> Redis {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let nth = COUNT.fetch_add(1, Ordering::Relaxed);
+        // A socket's path is short.
+        let name = format!("wasmserve-redis-{}-{nth}", std::process::id());
+        let home = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&home).unwrap();
+        let mut redis = Redis { child: None, home };
+        redis.begin();
+        redis
+    }
+
+    /// Starts it, again where it was stopped, with what it had then.
+    pub fn begin(&mut self) {
+        let installed = Command::new("redis-server")
+            .arg("--version")
+            .stdout(Stdio::null())
+            .status()
+            .is_ok();
+        let fetched = root().join("target/redis/redis-server");
+        assert!(
+            installed || fetched.exists(),
+            "there is no redis-server; run tests/redis"
+        );
+        let program = if installed {
+            PathBuf::from("redis-server")
+        } else {
+            fetched
+        };
+        let child = Command::new(program)
+            .args(["--port", "0", "--unixsocket"])
+            .arg(self.socket())
+            .args(["--appendonly", "yes", "--dir"])
+            .arg(&self.home)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server can be started");
+        self.child = Some(child);
+        eventually("Redis listens", || {
+            UnixStream::connect(self.socket()).is_ok()
+        });
+    }
+
+    pub fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.home.join("socket")
+    }
+
+    /// For `--keyvalue`.
+    pub fn url(&self) -> String {
+        format!("redis+unix://{}", self.socket().display())
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.stop();
+        let _ = std::fs::remove_dir_all(&self.home);
+    }
+}

@@ -1,0 +1,260 @@
+//! What a guest stores is there for the next request, whichever worker answers it, and stays.
+
+use crate::harness::{Connection, Redis, Server, eventually, finished, get, guest, wasmserve};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// A place for a store that nobody else has.
+fn file(name: &str) -> String {
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("keyvalue");
+    std::fs::create_dir_all(&directory).unwrap();
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(directory.join(format!("{name}.db{suffix}")));
+    }
+    format!("sqlite:{}", directory.join(format!("{name}.db")).display())
+}
+
+fn serve(store: &str, workers: &str) -> Server {
+    Server::start(&[
+        &guest("behaviours-keyvalue"),
+        "--keyvalue",
+        store,
+        "--workers",
+        workers,
+    ])
+}
+
+/// Once with each kind of store.
+fn with_each_store(name: &str, test: impl Fn(&str)) {
+    test(&file(name));
+    let redis = Redis::start();
+    test(&redis.url());
+}
+
+#[test]
+fn everything_that_the_interface_has_works() {
+    with_each_store("interface", |store| {
+        let server = serve(store, "1");
+        let ask = |query: &str| get(server.address, query).text();
+        assert_eq!(ask("/get?key=a"), "None");
+        assert_eq!(ask("/exists?key=a"), "false");
+        assert_eq!(ask("/set?key=a&value=one"), "()");
+        assert_eq!(ask("/get?key=a"), "Some(\"one\")");
+        assert_eq!(ask("/exists?key=a"), "true");
+        assert_eq!(ask("/get?key=a&bucket=other"), "None");
+        assert_eq!(ask("/increment?key=n&delta=5"), "5");
+        assert_eq!(ask("/increment?key=n"), "6");
+        assert_eq!(ask("/get?key=n"), "Some(\"6\")");
+        let error = ask("/increment?key=a");
+        assert!(
+            error.starts_with("error Error::Other(") && error.contains("not a"),
+            "{error}"
+        );
+        assert_eq!(ask("/list"), "[\"a\", \"n\"]");
+        assert_eq!(ask("/list?bucket=other"), "[]");
+        assert_eq!(ask("/delete?key=a"), "()");
+        assert_eq!(ask("/delete?key=a"), "()");
+        assert_eq!(ask("/get?key=a"), "None");
+        assert_eq!(ask("/fill?bucket=many&key=k&count=2345"), "()");
+        assert_eq!(ask("/list?bucket=many").matches("\"k").count(), 2345);
+        assert_eq!(
+            ask("/get-many?bucket=many&key=k7&key=none"),
+            "[Some((\"k7\", \"7\")), None]"
+        );
+        assert_eq!(ask("/delete-many?bucket=many&key=k7&key=none"), "()");
+        assert_eq!(ask("/get-many?bucket=many&key=k7"), "[None]");
+        assert_eq!(ask("/get-many?bucket=many"), "[]");
+        server.wait_for("WARNING:  the key-value store failed a guest");
+    });
+}
+
+#[test]
+fn what_is_stored_survives_the_server() {
+    with_each_store("restart", |store| {
+        for round in 1..4 {
+            let server = serve(store, "2");
+            assert_eq!(get(server.address, "/increment").text(), round.to_string());
+        }
+    });
+}
+
+/// Increments over a connection, as long as it lasts; gives what was acknowledged.
+fn increment(address: SocketAddr, times: usize) -> usize {
+    let Ok(mut connection) = Connection::try_open(address) else {
+        return 0;
+    };
+    for done in 0..times {
+        match connection.get("/increment") {
+            Ok(response) if response.text().parse::<u64>().is_ok() => {}
+            _ => return done,
+        }
+    }
+    times
+}
+
+#[test]
+fn four_workers_lose_no_increment() {
+    with_each_store("hammer", |store| {
+        let server = serve(store, "4");
+        let start = Instant::now();
+        std::thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| assert_eq!(increment(server.address, 100), 100));
+            }
+        });
+        eprintln!("{store}: 1600 increments in {:?}", start.elapsed());
+        assert_eq!(get(server.address, "/get").text(), "Some(\"1600\")");
+    });
+}
+
+#[test]
+fn a_write_that_was_acknowledged_outlives_its_worker() {
+    with_each_store("kill", |store| {
+        let server = serve(store, "4");
+        let acknowledged = AtomicU64::new(0);
+        let attempted = AtomicU64::new(0);
+        let over = AtomicBool::new(false);
+        let mut values: HashMap<usize, u64> = HashMap::new();
+        std::thread::scope(|scope| {
+            let clients: Vec<_> = (0..8)
+                .map(|client| {
+                    let (server, acknowledged, attempted, over) =
+                        (&server, &acknowledged, &attempted, &over);
+                    scope.spawn(move || {
+                        let mut last = 0;
+                        while !over.load(Ordering::Relaxed) {
+                            let Ok(mut connection) = Connection::try_open(server.address) else {
+                                continue;
+                            };
+                            for _ in 0..20 {
+                                attempted.fetch_add(1, Ordering::Relaxed);
+                                match connection.get("/increment") {
+                                    Ok(response) if response.text().parse::<u64>().is_ok() => {
+                                        acknowledged.fetch_add(1, Ordering::Relaxed);
+                                    }
+                                    _ => break,
+                                }
+                                let next = last + 1;
+                                let set = format!("/set?key=client{client}&value={next}");
+                                match connection.get(&set) {
+                                    Ok(response) if response.text() == "()" => last = next,
+                                    _ => break,
+                                }
+                            }
+                        }
+                        last
+                    })
+                })
+                .collect();
+            // The workers die in turn, without warning, while they write.
+            for round in 0..12 {
+                std::thread::sleep(Duration::from_millis(150));
+                let workers = server.workers();
+                if let Some(worker) = workers.get(round % workers.len().max(1)) {
+                    let _ = kill(Pid::from_raw(*worker), Signal::SIGKILL);
+                }
+            }
+            over.store(true, Ordering::Relaxed);
+            for (client, handle) in clients.into_iter().enumerate() {
+                values.insert(client, handle.join().unwrap());
+            }
+        });
+        let text = get(server.address, "/get").text();
+        let counted: u64 = text
+            .trim_matches(|c: char| !c.is_ascii_digit())
+            .parse()
+            .unwrap();
+        let (least, most) = (acknowledged.into_inner(), attempted.into_inner());
+        assert!(
+            (least..=most).contains(&counted),
+            "{least} acknowledged, {counted} counted, {most} sent"
+        );
+        assert!(least > 50, "only {least} increments");
+        for (client, last) in values {
+            let text = get(server.address, &format!("/get?key=client{client}")).text();
+            let stored = text
+                .trim_matches(|c: char| !c.is_ascii_digit())
+                .parse()
+                .unwrap_or(0);
+            // The one after the last acknowledged may have been written and its answer lost.
+            assert!(
+                (last..=last + 1).contains(&stored),
+                "{last} acknowledged, {stored} stored"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_redis_that_is_away_is_an_error_and_one_that_is_back_is_used() {
+    let mut redis = Redis::start();
+    let server = serve(&redis.url(), "1");
+    assert_eq!(get(server.address, "/increment").text(), "1");
+    redis.stop();
+    let said = get(server.address, "/increment").text();
+    assert!(said.starts_with("error Error::Other(\"Redis: "), "{said}");
+    redis.begin();
+    eventually("Redis is used again", || {
+        !get(server.address, "/exists").text().starts_with("error")
+    });
+    assert_eq!(get(server.address, "/increment").text(), "2");
+}
+
+#[test]
+fn a_component_that_needs_a_store_is_told_how_to_get_one() {
+    let mut command = wasmserve();
+    command.args([&guest("behaviours-keyvalue"), "--port", "0"]);
+    let output = finished(command);
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{printed}");
+    assert!(printed.contains("give --keyvalue sqlite:PATH"), "{printed}");
+
+    let mut command = wasmserve();
+    command.args(["inspect", &guest("behaviours-keyvalue")]);
+    let output = finished(command);
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}");
+    assert!(printed.contains("offered with --keyvalue"), "{printed}");
+}
+
+#[test]
+fn a_store_that_cannot_be_is_a_mistake() {
+    let none = file("none");
+    std::fs::write(
+        none.strip_prefix("sqlite:").unwrap(),
+        "not a database\n".repeat(100),
+    )
+    .unwrap();
+    for (store, status, said) in [
+        (
+            "somewhere",
+            2,
+            "option --keyvalue: it names no store; write sqlite:PATH or redis://HOST:PORT",
+        ),
+        (
+            "sqlite:/not/there/a.db",
+            2,
+            "option --keyvalue: there is no directory `/not/there`",
+        ),
+        (
+            "rediss://localhost",
+            2,
+            "option --keyvalue: TLS to Redis is not offered",
+        ),
+        (&none, 3, "it is a SQLite file that wasmserve may write"),
+    ] {
+        let mut command = wasmserve();
+        command
+            .args([&guest("behaviours-keyvalue"), "--port", "0"])
+            .args(["--keyvalue", store]);
+        let output = finished(command);
+        let printed = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{printed}");
+        assert!(printed.contains(said), "{printed}");
+    }
+}
