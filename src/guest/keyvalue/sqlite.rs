@@ -232,7 +232,7 @@ fn write_all(mut connection: Connection, jobs: &Receiver<Job>) {
             finish(
                 ended
                     .as_ref()
-                    .map(|()| ())
+                    .copied()
                     .map_err(|error| Failed(error.to_string())),
             );
         }
