@@ -28,6 +28,7 @@ pub use socket::Socket;
 use crate::info;
 use crate::request::{Body, Origin, Peer, Requests, Witness};
 use activity::{Activity, Pace};
+use http::uri::Scheme;
 use http::{HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
 use refusal::Refusal;
@@ -59,16 +60,19 @@ impl Connections {
     /// Serves one connection to its end.
     pub async fn serve(self: Rc<Self>, mut socket: Socket, peer: Peer, door: Door) {
         socket.send_at_once();
-        let Some(peer) = proxy::introduced(&self, &mut socket, peer).await else {
+        let Some(introduction) = proxy::introduced(&self, &mut socket, peer).await else {
             return;
         };
         let activity = Rc::new(Activity::new(Instant::now()));
         let client = Client {
             activity: activity.clone(),
             origin: Origin {
-                peer,
+                peer: introduction.peer,
                 server: socket.server(),
-                scheme: door.scheme(),
+                scheme: match introduction.secure {
+                    true => Scheme::HTTPS,
+                    false => door.scheme(),
+                },
             },
             door,
             connections: self,

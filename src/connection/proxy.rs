@@ -20,16 +20,27 @@ const FIXED_V2: usize = 16;
 /// The byte of version 2 that says that the proxy speaks for itself.
 const LOCAL: (usize, u8) = (12, 0x20);
 
+/// What is known of the client before it says anything itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Introduction {
+    pub peer: Peer,
+    /// It speaks TLS with the proxy.
+    pub secure: bool,
+}
+
 /// Who is at the other end: `peer`, or whom it names where it is a proxy that must. None where there
 /// is nobody to serve.
 pub async fn introduced(
     connections: &Connections,
     socket: &mut Socket,
     peer: Peer,
-) -> Option<Peer> {
+) -> Option<Introduction> {
     let proxies = connections.settings.proxy_protocol.as_ref();
     if !proxies.is_some_and(|proxies| proxies.trust(peer)) {
-        return Some(peer);
+        return Some(Introduction {
+            peer,
+            secure: false,
+        });
     }
     let read = timeout(connections.settings.header, read(socket, peer));
     let read = tokio::select! {
@@ -46,7 +57,7 @@ pub async fn introduced(
 }
 
 /// Reads the header. None where the connection ends before it begins, as health checks' do.
-async fn read(socket: &mut Socket, peer: Peer) -> io::Result<Option<Peer>> {
+async fn read(socket: &mut Socket, peer: Peer) -> io::Result<Option<Introduction>> {
     let mut header = Vec::new();
     let mut window = [0; 536];
     loop {
@@ -65,7 +76,9 @@ async fn read(socket: &mut Socket, peer: Peer) -> io::Result<Option<Peer>> {
         let taken = header.len() - before;
         socket.read_exact(&mut window[..taken]).await?;
         if length == Some(header.len()) {
-            return Ok(Some(named(&header)?.unwrap_or(peer)));
+            let (named, secure) = named(&header)?;
+            let peer = named.unwrap_or(peer);
+            return Ok(Some(Introduction { peer, secure }));
         }
     }
 }
@@ -94,8 +107,8 @@ fn length(begun: &[u8]) -> io::Result<Option<usize>> {
     }
 }
 
-/// Whom a whole header names, if it names anybody.
-fn named(header: &[u8]) -> io::Result<Option<Peer>> {
+/// Whom a whole header names, if it names anybody, and whether he speaks TLS.
+fn named(header: &[u8]) -> io::Result<(Option<Peer>, bool)> {
     let inet = |address: IpAddr, port| {
         let address = address.to_canonical();
         Some(Peer::Inet(SocketAddr::new(address, port)))
@@ -103,21 +116,30 @@ fn named(header: &[u8]) -> io::Result<Option<Peer>> {
     if header.starts_with(v2::PROTOCOL_PREFIX) {
         let (index, local) = LOCAL;
         if header[index] == local {
-            return Ok(None);
+            return Ok((None, false));
         }
         let header = v2::Header::try_from(header).map_err(broken)?;
-        return Ok(match header.addresses {
+        let peer = match header.addresses {
             v2::Addresses::IPv4(v4) => inet(v4.source_address.into(), v4.source_port),
             v2::Addresses::IPv6(v6) => inet(v6.source_address.into(), v6.source_port),
             v2::Addresses::Unix(_) | v2::Addresses::Unspecified => None,
-        });
+        };
+        return Ok((peer, header.tlvs().flatten().any(|more| says_tls(&more))));
     }
     let header = v1::Header::try_from(header).map_err(broken)?;
-    Ok(match header.addresses {
+    let peer = match header.addresses {
         v1::Addresses::Tcp4(v4) => inet(v4.source_address.into(), v4.source_port),
         v1::Addresses::Tcp6(v6) => inet(v6.source_address.into(), v6.source_port),
         v1::Addresses::Unknown => None,
-    })
+    };
+    Ok((peer, false))
+}
+
+/// Whether this part of a header says that the client speaks TLS (section 2.2.6).
+fn says_tls(part: &v2::TypeLengthValue<'_>) -> bool {
+    const CLIENT_SSL: u8 = 1;
+    let flags = part.value.first().copied().unwrap_or(0);
+    part.kind == v2::Type::SSL as u8 && flags & CLIENT_SSL != 0
 }
 
 fn broken(why: impl ToString) -> io::Error {
@@ -141,7 +163,7 @@ mod tests {
     const V4: [u8; 12] = [192, 0, 2, 7, 192, 0, 2, 1, 0x10, 0x00, 0, 80];
 
     /// What is read of these bytes, sent in pieces of this size, and what is left after.
-    fn sent(bytes: &[u8], piece: usize) -> (io::Result<Option<Peer>>, Vec<u8>) {
+    fn sent(bytes: &[u8], piece: usize) -> (io::Result<Option<Introduction>>, Vec<u8>) {
         let runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = { runtime }.enable_all().build().unwrap();
         runtime.block_on(async {
@@ -201,7 +223,7 @@ mod tests {
                 for piece in [usize::MAX, 1, 7] {
                     let bytes = [&header, after.as_bytes()].concat();
                     let (read, rest) = sent(&bytes, piece);
-                    assert_eq!(read.unwrap().unwrap().to_string(), named);
+                    assert_eq!(read.unwrap().unwrap().peer.to_string(), named);
                     assert_eq!(rest, after.as_bytes());
                 }
             }
@@ -233,6 +255,22 @@ mod tests {
                 let (read, _) = sent(bytes, piece);
                 assert!(read.is_err(), "{}", bytes.escape_ascii());
             }
+        }
+    }
+
+    #[test]
+    fn a_proxy_says_whether_its_client_speaks_tls() {
+        for (part, secure) in [
+            (&[0x20, 0, 5, 1, 0, 0, 0, 0][..], true),
+            (&[0x04, 0, 1, 9, 0x20, 0, 5, 7, 0, 0, 0, 0], true),
+            (&[0x20, 0, 5, 0, 0, 0, 0, 0], false),
+            (&[0x20, 0, 0], false),
+            (&[0x04, 0, 1, 1], false),
+            (&[0x20, 0, 50, 1], false),
+        ] {
+            let header = v2(0x21, 0x11, &[&V4[..], part].concat());
+            let introduced = sent(&header, usize::MAX).0.unwrap().unwrap();
+            assert_eq!(introduced.secure, secure, "{part:?}");
         }
     }
 

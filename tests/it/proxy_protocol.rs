@@ -1,6 +1,6 @@
 //! The PROXY protocol: who is named is the client, and only trusted proxies name anybody.
 
-use crate::harness::{Connection, Server, eventually};
+use crate::harness::{Connection, Server, eventually, guest};
 use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,23 @@ fn whom_a_trusted_proxy_names_is_the_client() {
     second.write([version_2(), GET.into()].concat()).unwrap();
     assert_eq!(second.response().unwrap().status, 200);
     server.wait_for("192.0.2.7:4096 - \"GET / HTTP/1.1\" 200 OK");
+}
+
+#[test]
+fn the_guest_sees_the_scheme_that_the_client_speaks_with_the_proxy() {
+    let server = Server::start(&[&guest("behaviours"), "--proxy-protocol"]);
+    for (flags, scheme) in [(1, "Https"), (0, "Http")] {
+        let mut header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x14".to_vec();
+        header.extend([192, 0, 2, 7, 192, 0, 2, 1, 0x10, 0x00, 0, 80]);
+        header.extend([0x20, 0, 5, flags, 0, 0, 0, 0]);
+        let mut client = Connection::open(server.address);
+        client.write(header).unwrap();
+        let seen = client.get("/request").unwrap().text();
+        assert!(
+            seen.contains(&format!("scheme Some(Scheme::{scheme})")),
+            "{seen}"
+        );
+    }
 }
 
 #[test]
