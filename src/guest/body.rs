@@ -102,7 +102,7 @@ impl GuestBody {
             match polled {
                 Poll::Ready(Some(Ok(frame))) => return Poll::Ready(Some(Ok(frame))),
                 Poll::Ready(Some(Err(error))) => {
-                    self.end();
+                    self.stream = None;
                     let why = error.to_string();
                     return Poll::Ready(Some(Err(Failure::Unfinished(why))));
                 }

@@ -18,6 +18,8 @@ pub enum Failure {
     NoResponse,
     /// The guest answered with a `wasi:http/types.error-code` of this name.
     ErrorCode(String),
+    /// The guest gave a head that cannot be sent, for this reason.
+    IllegalHead(String),
     /// The guest gave up a body that it had begun.
     Unfinished(String),
     /// The guest took too long.
@@ -49,6 +51,7 @@ impl fmt::Display for Failure {
             Failure::Unfinished(why) => {
                 write!(f, "the guest did not finish the body: {}", log::escape(why))
             }
+            Failure::IllegalHead(why) => write!(f, "the guest's response cannot be sent: {why}"),
             Failure::TimedOut => write!(f, "the guest ran past its time"),
             Failure::OutOfTime => Exhausted.fmt(f),
         }

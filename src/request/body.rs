@@ -3,6 +3,7 @@
 
 use super::admission::Seat;
 use super::exchange::Exchange;
+use super::reply;
 use crate::guest::{Failure, GuestBody};
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
@@ -40,7 +41,7 @@ struct Written {
     declared: Option<u64>,
     sent: u64,
     /// The client gets no body, but the guest may finish writing it.
-    headless: bool,
+    unsent: bool,
     idle: Duration,
     pause: Option<Pin<Box<Sleep>>>,
     held: Option<(Seat, Exchange)>,
@@ -75,12 +76,25 @@ impl Body {
         Body::of(Kind::Text(Some(text)))
     }
 
-    pub fn guest(body: GuestBody, declared: Option<u64>, headless: bool) -> Body {
+    pub fn empty() -> Body {
+        Body::of(Kind::Text(None))
+    }
+
+    pub fn guest(body: GuestBody, declared: Option<u64>) -> Body {
+        Body::written(body, declared, false)
+    }
+
+    /// What a guest writes although its client gets no body.
+    pub fn unsent(body: GuestBody) -> Body {
+        Body::written(body, None, true)
+    }
+
+    fn written(body: GuestBody, declared: Option<u64>, unsent: bool) -> Body {
         Body::of(Kind::Guest(Box::new(Written {
             body: Some(body),
             declared,
             sent: 0,
-            headless,
+            unsent,
             idle: Duration::MAX,
             pause: None,
             held: None,
@@ -96,9 +110,15 @@ impl Body {
     }
 }
 
+fn wrong_length(declared: u64) -> Failure {
+    Failure::Unfinished(format!(
+        "it is not of the {declared} bytes that its head says"
+    ))
+}
+
 impl Written {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
-        let Some(body) = &mut self.body else {
+        let Some(body) = self.body.as_mut().filter(|_| !self.unsent) else {
             return Poll::Ready(None);
         };
         let polled = match &self.held {
@@ -108,15 +128,25 @@ impl Written {
         match polled {
             Poll::Ready(Some(Ok(frame))) => {
                 self.pause = None;
+                let frame = match frame.into_trailers() {
+                    Ok(trailers) => Frame::trailers(reply::legal_trailers(trailers)),
+                    Err(frame) => frame,
+                };
                 let length = frame.data_ref().map_or(0, Bytes::len) as u64;
                 self.sent += length;
+                if let Some(declared) = self.declared.filter(|declared| self.sent > *declared) {
+                    return Poll::Ready(Some(Err(self.abort(&wrong_length(declared)))));
+                }
                 if let Some((_, exchange)) = &self.held {
                     exchange.sent(length);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(failure))) => Poll::Ready(Some(Err(self.abort(&failure)))),
-            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Ready(None) => match self.declared.filter(|declared| self.sent < *declared) {
+                Some(declared) => Poll::Ready(Some(Err(self.abort(&wrong_length(declared))))),
+                None => Poll::Ready(None),
+            },
             Poll::Pending => {
                 let idle = self.idle;
                 let pause = self.pause.get_or_insert_with(|| Box::pin(sleep(idle)));
@@ -138,7 +168,7 @@ impl Written {
 
     /// Whether the client has all that it was promised, so that the guest may end in peace.
     fn delivered(&self, body: &GuestBody) -> bool {
-        self.headless
+        self.unsent
             || body.is_end_stream()
             || self.declared.is_some_and(|length| self.sent >= length)
     }
@@ -157,11 +187,16 @@ impl Drop for Written {
         {
             return;
         }
-        let idle = self.idle;
+        let (idle, unsent) = (self.idle, self.unsent);
         tokio::task::spawn_local(async move {
             let outlived = async {
                 while let Some(frame) = body.frame().await {
-                    frame?;
+                    // Nobody waits for the rest of what is not sent.
+                    if let Err(failure) = frame
+                        && !(unsent && matches!(failure, Failure::Unfinished(_)))
+                    {
+                        return Err(failure);
+                    }
                 }
                 body.leftover().await
             };
@@ -200,6 +235,7 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Text(text) => text.is_none(),
+            Kind::Guest(written) if written.unsent => true,
             Kind::Guest(written) => written.body.as_ref().is_none_or(GuestBody::is_end_stream),
         }
     }
@@ -207,6 +243,7 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
+            Kind::Guest(written) if written.unsent => SizeHint::with_exact(0),
             Kind::Guest(written) => written
                 .body
                 .as_ref()

@@ -102,8 +102,8 @@ impl Requests {
             Err(refusal) => Err(refusal),
         };
         let mut response = match answered {
-            Ok((response, seat)) => {
-                let mut response = reply::finish(response, &exchange);
+            Ok((mut response, seat)) => {
+                exchange.head(response.status());
                 let body = response.body_mut();
                 body.occupy(seat, exchange, self.settings.idle_body);
                 response
@@ -134,7 +134,7 @@ impl Requests {
         arrival: &Arrival,
         request: Request<Incoming>,
         exchange: &Exchange,
-    ) -> Result<(guest::Response, admission::Seat), Refusal> {
+    ) -> Result<(Response<Body>, admission::Seat), Refusal> {
         let request = self
             .absolute(request, origin, arrival, exchange)
             .ok_or(Refusal::BadRequest)?;
@@ -149,7 +149,7 @@ impl Requests {
         if let Some(fault) = upload.and_then(Ledger::fault) {
             return Err(Refusal::Body(fault));
         }
-        match answer {
+        match answer.and_then(|response| reply::finish(response, exchange.method())) {
             Ok(response) => Ok((response, seat)),
             Err(Failure::TimedOut) if upload.is_some_and(Ledger::is_waiting) => {
                 Err(Refusal::Body(Fault::TooSlow))
@@ -210,7 +210,7 @@ impl Refusal {
     }
 
     fn reply(self, exchange: Exchange) -> Response<Body> {
-        let response = reply::plain(self.status());
+        let response = reply::plain(self.status(), exchange.method());
         if let Refusal::Failed(failure) = self {
             exchange.failed(&failure);
         }

@@ -29,7 +29,7 @@ impl Requests {
         });
         let mut response = match target {
             Ok(location) => {
-                let mut response = reply::plain(StatusCode::PERMANENT_REDIRECT);
+                let mut response = reply::plain(StatusCode::PERMANENT_REDIRECT, exchange.method());
                 response.headers_mut().insert(header::LOCATION, location);
                 exchange.head(response.status());
                 response

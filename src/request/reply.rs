@@ -1,10 +1,10 @@
 //! The heads of responses: what is added to a guest's, and those that we answer ourselves.
 
 use super::Body;
-use super::exchange::Exchange;
-use crate::guest;
+use crate::guest::{self, Failure, GuestBody};
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use hyper::ext::ReasonPhrase;
 
 /// Seconds after which a client that found no room may come again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
@@ -12,34 +12,114 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 /// What a guest may be asked (RFC 9110 section 10.2.1 wants a 405 to say so).
 const ALLOW: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS");
 
-/// A guest's response, made ready for the wire.
-pub fn finish(response: guest::Response, exchange: &Exchange) -> Response<Body> {
+/// Fields that must not come after the content: they frame messages, route them, change what the content
+/// means, or are not for this connection (RFC 9110 section 6.5.1).
+const NOT_IN_TRAILERS: [HeaderName; 15] = [
+    header::AUTHORIZATION,
+    header::CACHE_CONTROL,
+    header::CONNECTION,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LENGTH,
+    header::CONTENT_RANGE,
+    header::CONTENT_TYPE,
+    header::HOST,
+    header::MAX_FORWARDS,
+    header::SET_COOKIE,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+];
+
+/// Trailers without what must not be there.
+pub fn legal_trailers(mut trailers: HeaderMap) -> HeaderMap {
+    for name in NOT_IN_TRAILERS {
+        trailers.remove(name);
+    }
+    trailers
+}
+
+/// A guest's response, made ready for the wire. What frames a message or belongs to a connection the
+/// guest was not allowed to set in the first place, except for the length; that is checked here.
+pub fn finish(response: guest::Response, method: &Method) -> Result<Response<Body>, Failure> {
     let (mut parts, body) = response.into_parts();
-    exchange.head(parts.status);
-    if let Some(trailers) = body.trailers()
-        && !parts.headers.contains_key(header::TRAILER)
+    if !(200..=599).contains(&parts.status.as_u16()) {
+        let status = parts.status.as_u16();
+        let why = format!("its status is {status}, and final ones are from 200 to 599");
+        return Err(Failure::IllegalHead(why));
+    }
+    if parts.status.canonical_reason().is_none() {
+        parts.extensions.insert(ReasonPhrase::from_static(b""));
+    }
+    // It speaks of requests (RFC 9110 section 10.1.4).
+    parts.headers.remove(header::TE);
+    let length = http_body::Body::size_hint(&body).exact();
+    let mut declared = declared(&parts.headers)?;
+    let bodiless = guest::is_bodiless(parts.status);
+    if bodiless && parts.status != StatusCode::NOT_MODIFIED {
+        parts.headers.remove(header::CONTENT_LENGTH);
+        declared = None;
+    }
+    if bodiless || method == Method::HEAD {
+        if let (false, None, Some(length)) = (bodiless, declared, length) {
+            parts.headers.insert(header::CONTENT_LENGTH, length.into());
+        }
+        return Ok(Response::from_parts(parts, Body::unsent(body)));
+    }
+    if let (Some(declared), Some(length)) = (declared, length)
+        && declared != length
     {
-        let names: Vec<&str> = trailers.keys().map(|name| name.as_str()).collect();
+        let why = format!("its content-length is {declared}, and its body has {length} bytes");
+        return Err(Failure::IllegalHead(why));
+    }
+    announce_trailers(&mut parts.headers, &body);
+    Ok(Response::from_parts(parts, Body::guest(body, declared)))
+}
+
+fn declared(headers: &HeaderMap) -> Result<Option<u64>, Failure> {
+    let Some(value) = headers.get(header::CONTENT_LENGTH) else {
+        return Ok(None);
+    };
+    let digits = value.as_bytes().iter().all(u8::is_ascii_digit);
+    let one = headers.get_all(header::CONTENT_LENGTH).iter().count() == 1;
+    let parsed = value.to_str().ok().and_then(|text| text.parse().ok());
+    match parsed.filter(|_| digits && one) {
+        Some(length) => Ok(Some(length)),
+        None => Err(Failure::IllegalHead(
+            "its content-length is not one number".to_owned(),
+        )),
+    }
+}
+
+/// Only trailers that were announced are sent in HTTP/1.1.
+fn announce_trailers(headers: &mut HeaderMap, body: &GuestBody) {
+    if let Some(trailers) = body.trailers()
+        && !headers.contains_key(header::TRAILER)
+    {
+        let names = trailers
+            .keys()
+            .filter(|name| !NOT_IN_TRAILERS.contains(name));
+        let names: Vec<&str> = names.map(HeaderName::as_str).collect();
         if let Ok(names) = HeaderValue::try_from(names.join(", ")) {
-            parts.headers.insert(header::TRAILER, names);
+            headers.insert(header::TRAILER, names);
         }
     }
-    let declared = parts
-        .headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse().ok());
-    let headless = exchange.method() == Method::HEAD
-        || parts.status == StatusCode::NO_CONTENT
-        || parts.status == StatusCode::NOT_MODIFIED;
-    Response::from_parts(parts, Body::guest(body, declared, headless))
 }
 
 /// A short answer of our own.
-pub fn plain(status: StatusCode) -> Response<Body> {
+pub fn plain(status: StatusCode, method: &Method) -> Response<Body> {
     let reason = status.canonical_reason().unwrap_or("Error");
-    let mut response = Response::new(Body::text(Bytes::from(format!("{reason}\n"))));
+    let text = Bytes::from(format!("{reason}\n"));
+    let length = text.len();
+    let mut response = Response::new(if method == Method::HEAD {
+        Body::empty()
+    } else {
+        Body::text(text)
+    });
     *response.status_mut() = status;
     let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, length.into());
     headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("text/plain; charset=utf-8"),

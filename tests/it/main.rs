@@ -23,6 +23,7 @@ mod processes;
 mod proxy_protocol;
 mod readme;
 mod redirect;
+mod responses;
 mod strict;
 mod supervision;
 mod tls;

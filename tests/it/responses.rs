@@ -1,0 +1,211 @@
+//! Whatever a guest answers, what leaves is a legal message, and the next one on the connection is not
+//! confused with it.
+
+use crate::harness::{Connection, Server, get, guest, send};
+
+/// Both generations of WASI HTTP, with nothing in the head that the tests do not ask for.
+fn both() -> [Server; 2] {
+    ["behaviours", "behaviours-p3"].map(|name| {
+        Server::start(&[
+            &guest(name),
+            "--no-date-header",
+            "--no-server-header",
+            "--no-request-id",
+        ])
+    })
+}
+
+/// The bytes that answer this request, before those of another that follows it immediately.
+fn answer(server: &Server, method: &str, path: &str) -> String {
+    let all = send(
+        server.address,
+        format!(
+            "{method} {path} HTTP/1.1\r\nHost: test\r\n\r\n\
+             GET /respond?status=299&header=content-length:5&body=after HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+        ),
+    );
+    let after = "HTTP/1.1 299 \r\ncontent-length: 5\r\nconnection: close\r\n\r\nafter";
+    let first = all.strip_suffix(after);
+    first
+        .unwrap_or_else(|| panic!("{method} {path} confuses what follows: {all:?}"))
+        .to_owned()
+}
+
+const FAILED: &str = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 22\r\n\
+                      content-type: text/plain; charset=utf-8\r\n\r\nInternal Server Error\n";
+
+#[test]
+fn a_guest_cannot_set_what_frames_messages_or_forge_lines() {
+    let fields = [
+        "connection:close",
+        "keep-alive:x",
+        "proxy-connection:x",
+        "transfer-encoding:chunked",
+        "upgrade:x",
+        "host:x",
+        "http2-settings:x",
+        "content-length:%2b5",
+        "content-length:abc",
+        "content-length:",
+        "content-length:5,5",
+        "x:a%0d%0aset-cookie:b",
+        "x:a%0ab",
+        "x:a%0db",
+        "x:a%00b",
+    ];
+    for server in both() {
+        for field in fields {
+            let told = get(server.address, &format!("/settable?header={field}")).text();
+            assert!(told.ends_with(" false false\n"), "{field}: {told}");
+        }
+        let told = get(server.address, "/settable?header=x:a").text();
+        assert_eq!(told, "x true true\n");
+    }
+}
+
+#[test]
+fn a_length_that_is_wrong_is_the_guests_failure() {
+    let [server, newer] = both();
+    for path in [
+        "/content-length?declared=10&actual=5",
+        "/content-length?declared=5&actual=10",
+        "/content-length?declared=0&actual=5",
+    ] {
+        assert_eq!(answer(&server, "GET", path), FAILED, "{path}");
+        server.wait_for(&format!("\"GET {path}\""));
+    }
+    for server in [server, newer] {
+        let right = answer(&server, "GET", "/content-length?declared=5&actual=5");
+        assert_eq!(right, "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nxxxxx");
+    }
+}
+
+#[test]
+fn a_length_that_turns_out_wrong_ends_the_connection() {
+    for server in both() {
+        for (declared, actual) in [
+            (3_000_000, 2_000_000),
+            (2_000_000, 3_000_000),
+            (10, 5),
+            (5, 10),
+        ] {
+            let path = format!("/content-length?declared={declared}&actual={actual}");
+            let mut connection = Connection::open(server.address);
+            connection
+                .write(format!(
+                    "GET {path} HTTP/1.1\r\nHost: test\r\n\r\nGET /after HTTP/1.1\r\nHost: test\r\n\r\n"
+                ))
+                .unwrap();
+            // What cannot be told from a whole body must not come.
+            match connection.response() {
+                Ok(response) => assert_eq!(response.status, 500, "{path}"),
+                Err(_) => assert_eq!(connection.rest().unwrap_or_default(), b"", "{path}"),
+            }
+            server.wait_for(&format!("\"GET {path}\""));
+        }
+    }
+}
+
+#[test]
+fn head_has_no_body_and_may_announce_one() {
+    for server in both() {
+        for (path, expected) in [
+            (
+                "/respond?header=content-length:5&body=hello",
+                "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n",
+            ),
+            // As applications do that answer HEAD themselves.
+            (
+                "/respond?header=content-length:99",
+                "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n",
+            ),
+            (
+                "/content-length?declared=10&actual=5",
+                "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n",
+            ),
+            ("/slow-stream?n=2&ms=20", "HTTP/1.1 200 OK\r\n\r\n"),
+            (
+                "/trap-before-head",
+                FAILED.trim_end_matches("Internal Server Error\n"),
+            ),
+        ] {
+            assert_eq!(answer(&server, "HEAD", path), expected, "{path}");
+        }
+    }
+}
+
+#[test]
+fn statuses_without_a_body_have_none() {
+    for server in both() {
+        for length in ["", "&header=content-length:5"] {
+            for (status, expected) in [
+                (204, "HTTP/1.1 204 No Content\r\n\r\n"),
+                (
+                    205,
+                    "HTTP/1.1 205 Reset Content\r\ncontent-length: 0\r\n\r\n",
+                ),
+                (304, "HTTP/1.1 304 Not Modified\r\n\r\n"),
+            ] {
+                for body in ["hello", ""] {
+                    let path = format!("/respond?status={status}{length}&body={body}");
+                    assert_eq!(answer(&server, "GET", &path), expected, "{path}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_status_that_is_not_final_is_the_guests_failure() {
+    for server in both() {
+        for status in [0, 99, 100, 101, 103, 199, 600, 999, 1000] {
+            let path = format!("/respond?status={status}&body=hello");
+            assert_eq!(answer(&server, "GET", &path), FAILED, "{path}");
+            server.wait_for(&format!("\"GET {path}\""));
+        }
+        let last = answer(
+            &server,
+            "GET",
+            "/respond?status=599&header=content-length:5&body=hello",
+        );
+        assert_eq!(last, "HTTP/1.1 599 \r\ncontent-length: 5\r\n\r\nhello");
+    }
+    let [server, _] = both();
+    get(server.address, "/respond?status=101");
+    server.wait_for("the guest's response cannot be sent: its status is 101");
+}
+
+#[test]
+fn trailers_cannot_say_what_belongs_in_the_head() {
+    let server = Server::start(&[&guest("behaviours"), "--no-date-header"]);
+    let mut connection = Connection::open(server.address);
+    let trailers = "trailer=content-length:3&trailer=set-cookie:a&trailer=sum:43&trailer=te:x";
+    connection
+        .write(format!(
+            "GET /respond?body=x&{trailers} HTTP/1.1\r\nHost: t\r\nTE: trailers\r\n\r\n"
+        ))
+        .unwrap();
+    let response = connection.response().unwrap();
+    assert_eq!(response.header("trailer"), Some("sum"));
+    assert_eq!(response.trailers, [("sum".to_owned(), "43".to_owned())]);
+    let path = "/respond?header=te:trailers&body=x";
+    assert_eq!(connection.get(path).unwrap().header("te"), None);
+}
+
+#[test]
+fn thousands_of_headers_are_served_up_to_a_bound() {
+    for server in both() {
+        let workers = server.workers();
+        let response = get(server.address, "/many-headers?n=1000");
+        let ours = response
+            .headers
+            .iter()
+            .filter(|(name, _)| name.starts_with("x-"));
+        assert_eq!((response.status, ours.count()), (200, 1000));
+        for path in ["/many-headers?n=50000", "/many-headers?n=10&bytes=100000"] {
+            assert_eq!(get(server.address, path).status, 500, "{path}");
+        }
+        assert_eq!(get(server.address, "/").status, 200);
+        assert_eq!(server.workers(), workers);
+    }
+}
