@@ -4,6 +4,7 @@
 mod connections;
 mod failures;
 mod rules;
+mod secure;
 
 use crate::harness::{Server, get, guest};
 

@@ -50,13 +50,8 @@ fn telling(error: &(dyn StdError + 'static)) -> Option<Error> {
     }
     if let Some(error) = error.downcast_ref::<io::Error>() {
         // What an I/O error wraps is not among its sources.
-        return match error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-        {
-            Some(error) => Some(of_tls(error)),
-            None => of_io(error),
-        };
+        let inner = error.get_ref().and_then(|inner| telling(inner));
+        return inner.or_else(|| of_io(error));
     }
     error.downcast_ref::<hyper::Error>().and_then(of_hyper)
 }
