@@ -21,6 +21,7 @@ pub fn settings(serve: &Serve) -> Result<Settings> {
         write: option("--timeout-write", &clients.timeout_write, duration)?,
         proxy_protocol: front::introducers(&serve.front, serve.addresses.proxy_protocol)?,
         date_header: front::date_header(&serve.front),
+        fields: front::resolve(&serve.front)?.response_lines(),
         head: Limits {
             head: option("--limit-head", &clients.limit_head, head)?,
             fields: option("--limit-headers", &clients.limit_headers, positive)? as usize,

@@ -2,6 +2,7 @@
 
 use super::activity::Pace;
 use super::refusal::Refusal;
+use super::settings::Settings;
 use super::stream::Stream;
 use super::watch::{Manner, Stop, Watched};
 use super::{Client, LAST_BYTES};
@@ -65,7 +66,12 @@ pub async fn serve(client: Rc<Client>, mut stream: Stream) {
             if !activity.is_blocked() {
                 client.log(refusal);
                 let stream = connection.into_parts().io.into_inner();
-                refuse(stream.into_transport(), refusal).await;
+                refuse(
+                    stream.into_transport(),
+                    refusal,
+                    &client.connections.settings,
+                )
+                .await;
             }
         }
         Err(Stop::Stalled) => reset(connection.into_parts().io),
@@ -78,9 +84,15 @@ fn reset(stream: TokioIo<Stream>) {
 }
 
 /// Says why nothing more is read, and sees to it that the client can read that.
-pub async fn refuse(mut client: impl AsyncRead + AsyncWrite + Unpin, refusal: Refusal) {
+pub async fn refuse(
+    mut client: impl AsyncRead + AsyncWrite + Unpin,
+    refusal: Refusal,
+    settings: &Settings,
+) {
     let told = async {
-        client.write_all(&refusal.message()).await?;
+        client
+            .write_all(&refusal.message(settings.date_header, &settings.fields))
+            .await?;
         client.shutdown().await?;
         let mut rest = client.take(LINGER as u64);
         let mut ignored = [0; 4096];

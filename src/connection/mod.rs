@@ -92,7 +92,12 @@ impl Connections {
             Ok(false) => http1::serve(client, stream).await,
             Err(Stop::Refuse(refusal)) => {
                 client.log(refusal);
-                http1::refuse(stream.into_transport(), refusal).await;
+                http1::refuse(
+                    stream.into_transport(),
+                    refusal,
+                    &client.connections.settings,
+                )
+                .await;
             }
             Err(_) => {}
         }
@@ -120,7 +125,7 @@ impl Client {
             Handshake::Done { transport, http2 } => Some((transport, http2)),
             Handshake::Plain { socket, refusal } => {
                 self.log(refusal);
-                http1::refuse(socket, refusal).await;
+                http1::refuse(socket, refusal, &self.connections.settings).await;
                 None
             }
             Handshake::Failed => None,

@@ -55,6 +55,7 @@ mod tests {
         },
         proxy_protocol: None,
         date_header: true,
+        fields: String::new(),
         streams: 100,
         connections: 1000,
         keep_alive: Duration::from_secs(75),

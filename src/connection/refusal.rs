@@ -22,15 +22,19 @@ pub const fn refused(status: StatusCode, why: &'static str) -> Refusal {
 }
 
 impl Refusal {
-    /// The whole message.
-    pub fn message(&self) -> Vec<u8> {
+    /// The whole message; `fields` are lines of its head.
+    pub fn message(&self, dated: bool, fields: &str) -> Vec<u8> {
         let reason = self.status.canonical_reason().unwrap_or("Error");
-        let date = httpdate::fmt_http_date(SystemTime::now());
+        let date = match dated {
+            true => format!("date: {}\r\n", httpdate::fmt_http_date(SystemTime::now())),
+            false => String::new(),
+        };
         format!(
             "HTTP/1.1 {} {reason}\r\nconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\n\
-             content-length: {}\r\ndate: {date}\r\n\r\n{reason}\n",
+             content-length: {}\r\n{}{date}\r\n{reason}\n",
             self.status.as_u16(),
-            reason.len() + 1
+            reason.len() + 1,
+            fields,
         )
         .into_bytes()
     }
@@ -42,12 +46,14 @@ mod tests {
 
     #[test]
     fn a_refusal_is_a_whole_message() {
-        let text = String::from_utf8(TOO_SLOW.message()).unwrap();
+        let text = String::from_utf8(TOO_SLOW.message(false, "x: y\r\n")).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(
             head.starts_with("HTTP/1.1 408 Request Timeout\r\n"),
             "{head}"
         );
-        assert!(head.contains(&format!("content-length: {}\r\n", body.len())));
+        let rest = format!("\r\ncontent-length: {}\r\nx: y", body.len());
+        assert!(head.ends_with(&rest), "{head}");
+        assert!(!head.contains("date:"));
     }
 }

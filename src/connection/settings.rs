@@ -20,6 +20,8 @@ pub struct Settings {
     pub proxy_protocol: Option<Proxies>,
     /// Whether responses say when they were made.
     pub date_header: bool,
+    /// Lines of the head of every response, for those that answer what never became a request.
+    pub fields: String,
     pub head: Limits,
     /// Requests of one HTTP/2 connection that are answered at a time.
     pub streams: u32,

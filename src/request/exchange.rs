@@ -159,7 +159,7 @@ impl Exchange {
 fn protocol(version: Version) -> &'static str {
     match version {
         Version::HTTP_10 => "HTTP/1.0",
-        Version::HTTP_2 => "HTTP/2.0",
+        Version::HTTP_2 => "HTTP/2",
         _ => "HTTP/1.1",
     }
 }

@@ -79,6 +79,17 @@ impl Front {
         replace(headers, &self.request_headers);
     }
 
+    /// What `send` adds to a head that has nothing yet, except for the id.
+    pub fn response_lines(&self) -> String {
+        let mut headers = HeaderMap::new();
+        self.send(&mut headers, None);
+        let lines = headers.iter().map(|(name, value)| {
+            let value = String::from_utf8_lossy(value.as_bytes());
+            format!("{name}: {value}\r\n")
+        });
+        lines.collect()
+    }
+
     /// Completes the head of a response.
     pub fn send(&self, headers: &mut HeaderMap, id: Option<&HeaderValue>) {
         if let Some(id) = id {

@@ -1,6 +1,6 @@
 //! Behind a proxy, and before one: who is believed, and what is added to heads.
 
-use crate::harness::{Connection, Response, Server, get, guest, wasmserve};
+use crate::harness::{Connection, Response, Server, get, guest, send, wasmserve};
 
 fn start(arguments: &[&str]) -> Server {
     Server::start(&[&[guest("behaviours").as_str()], arguments].concat())
@@ -163,6 +163,49 @@ fn headers_are_added_to_every_response() {
         );
         assert_eq!(response.header("server"), Some("wasmserve"));
         assert!(response.header("date").is_some());
+    }
+}
+
+#[test]
+fn answers_to_what_was_no_request_have_them_too() {
+    let server = start(&["--header", "X-A: one", "--no-date-header"]);
+    let answer = send(server.address, "GET / HTTP/1.1\r\n\r\n");
+    assert!(
+        answer.starts_with("HTTP/1.1 400 Bad Request\r\n"),
+        "{answer}"
+    );
+    for line in ["\r\nx-a: one\r\n", "\r\nserver: wasmserve\r\n"] {
+        assert!(answer.contains(line), "{answer}");
+    }
+    assert!(!answer.contains("\r\ndate:"), "{answer}");
+}
+
+#[test]
+fn whoever_may_open_our_unix_socket_is_trusted_if_told_so() {
+    for (arguments, expected) in [
+        (&[][..], "scheme Some(Scheme::Http)"),
+        (
+            &["--forwarded-allow-ips", "unix"],
+            "scheme Some(Scheme::Https)",
+        ),
+    ] {
+        let name = format!("wasmserve-front-{}-{}", std::process::id(), arguments.len());
+        let path = std::env::temp_dir().join(name);
+        let mut command = wasmserve();
+        command.args([
+            guest("behaviours").as_str(),
+            "--uds",
+            path.to_str().unwrap(),
+        ]);
+        command.args(arguments);
+        let server = Server::start_command(command);
+        let mut connection = Connection::open(path.as_path());
+        connection
+            .write("GET /request HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: https\r\n\r\n")
+            .unwrap();
+        has(&connection.response().unwrap().text(), &[expected]);
+        drop(server);
+        let _ = std::fs::remove_file(path);
     }
 }
 
