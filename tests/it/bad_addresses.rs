@@ -1,5 +1,6 @@
 //! Addresses that cannot be had: each is told at once, in one line, before anything serves.
 
+use crate::addresses::Folder;
 use crate::bad_input::{Unprivileged, file, hello, refused, refused_by};
 use crate::harness::{leave_open, wasmserve};
 use std::fs::{self, Permissions};
@@ -7,7 +8,6 @@ use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
 use std::process::Command;
 
 #[test]
@@ -47,13 +47,6 @@ fn a_port_without_permission() {
         4,
         &["http://127.0.0.1:80", "--port", "Permission denied"],
     );
-}
-
-/// A path for a socket, in a folder of the test's own that is short enough for one.
-fn socket_path(name: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("wasmserve-{}-bad", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
-    folder.join(name)
 }
 
 #[test]
@@ -100,7 +93,8 @@ fn a_protocol_of_proxies_without_proxies() {
 
 #[test]
 fn a_unix_socket_in_use() {
-    let path = socket_path("used.sock");
+    let folder = Folder::new("used");
+    let path = folder.path();
     let _used = UnixListener::bind(&path).unwrap();
     let path = path.display().to_string();
     let words = [path.as_str(), "in use", "--uds"];
@@ -109,7 +103,8 @@ fn a_unix_socket_in_use() {
 
 #[test]
 fn a_unix_socket_in_use_whose_backlog_is_full() {
-    let path = socket_path("full.sock");
+    let folder = Folder::new("full");
+    let path = folder.path();
     let full = UnixListener::bind(&path).unwrap();
     let backlog = nix::sys::socket::Backlog::new(0).unwrap();
     nix::sys::socket::listen(&full, backlog).unwrap();

@@ -1,5 +1,6 @@
 //! The PROXY protocol: who is named is the client, and only trusted proxies name anybody.
 
+use crate::addresses::{Folder, text};
 use crate::harness::{Connection, Server, eventually, guest};
 use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
@@ -124,11 +125,9 @@ fn from_strangers_a_header_is_not_accepted() {
 
 #[test]
 fn a_unix_peer_is_a_proxy_where_it_is_trusted() {
-    let folder = std::env::temp_dir().join(format!("wasmserve-{}-proxy", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let path = folder.join("http.sock");
-    let path_text = path.to_str().unwrap();
-    let server = serve(&["--uds", path_text, "--forwarded-allow-ips", "unix"]);
+    let folder = Folder::new("proxy");
+    let path = folder.path();
+    let server = serve(&["--uds", text(&path), "--forwarded-allow-ips", "unix"]);
     let mut client = Connection::open(path.as_path());
     client
         .write("PROXY TCP4 192.0.2.7 192.0.2.1 4096 80\r\n")
@@ -137,7 +136,6 @@ fn a_unix_peer_is_a_proxy_where_it_is_trusted() {
     server.wait_for("192.0.2.7:4096 - \"GET / HTTP/1.1\" 200 OK");
     let mut direct = Connection::open(server.address);
     assert_eq!(direct.get("/").unwrap().status, 200);
-    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Clear text and TLS side by side: which address speaks what, and one that sends all to https.
 
+use crate::addresses::{Folder, text};
 use crate::harness::certificates::Authority;
 use crate::harness::{Connection, Server, finished, get, send, wasmserve};
 use nix::sys::signal::Signal;
@@ -107,8 +108,9 @@ fn a_client_that_follows_arrives_also_after_reloads_and_a_new_executable() {
 #[test]
 fn with_a_certificate_every_address_speaks_tls_that_does_not_say_otherwise() {
     let authority = Authority::new();
-    let path = std::env::temp_dir().join(format!("wasmserve-{}-tls.sock", std::process::id()));
-    let path = path.to_str().unwrap();
+    let folder = Folder::new("tls");
+    let path = folder.path();
+    let path = text(&path);
     let clear = format!("unix+http:{path}.clear");
     let bind = [
         "--bind",
@@ -129,7 +131,6 @@ fn with_a_certificate_every_address_speaks_tls_that_does_not_say_otherwise() {
     let path = format!("{path}.clear");
     let answer = curl(&authority, tls, &["--unix-socket", &path, "http://a.test/"]);
     assert_eq!(answer, "Hello, world!\n");
-    server.signal(Signal::SIGTERM);
 }
 
 #[test]
