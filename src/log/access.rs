@@ -61,7 +61,6 @@ impl Access<'_> {
     }
 
     fn json(&self, line: &mut String, now: SystemTime) {
-        let millis = |time: Duration| time.as_secs_f64() * 1000.0;
         let _ = write!(
             line,
             r#"{{"time":"{}","level":"INFO","pid":{},"message":"request","client":"{}","method":"{}","target":""#,
@@ -73,13 +72,13 @@ impl Access<'_> {
         push_target(line, self.target);
         let _ = write!(
             line,
-            r#"","protocol":"{}","status":{},"bytes_in":{},"bytes_out":{},"duration_ms":{:.3},"guest_ms":{:.3},"worker":{}"#,
+            r#"","protocol":"{}","status":{},"bytes_in":{},"bytes_out":{},"duration_ms":{},"guest_ms":{},"worker":{}"#,
             self.protocol,
             self.status,
             self.received,
             self.sent,
-            millis(self.took),
-            millis(self.guest),
+            Millis(self.took),
+            Millis(self.guest),
             self.worker,
         );
         if let Some(id) = self.id {
@@ -91,6 +90,16 @@ impl Access<'_> {
     /// A token (RFC 9110 section 9.1), which can forge nothing.
     fn method(&self) -> &str {
         &self.method[..self.method.len().min(LONGEST_METHOD)]
+    }
+}
+
+/// With three digits after the point.
+struct Millis(Duration);
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.0.as_micros();
+        write!(f, "{}.{:03}", micros / 1000, micros % 1000)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whatever a guest answers, what leaves is a legal message, and the next one on the connection is not
 //! confused with it.
 
+use crate::harness::http2::{self, Http2};
 use crate::harness::{Connection, Server, get, guest, send};
 
 /// Both generations of WASI HTTP, with nothing in the head that the tests do not ask for.
@@ -207,5 +208,31 @@ fn thousands_of_headers_are_served_up_to_a_bound() {
         }
         assert_eq!(get(server.address, "/").status, 200);
         assert_eq!(server.workers(), workers);
+    }
+}
+
+#[test]
+fn no_body_leaves_over_http2_either_where_none_belongs() {
+    for server in both() {
+        let mut client = Http2::open(server.address).unwrap();
+        for (method, path) in [
+            ("HEAD", "/respond?body=hello"),
+            ("HEAD", "/slow-stream?n=2&ms=20"),
+            ("HEAD", "/trap-before-head"),
+            ("GET", "/respond?status=204&body=hello"),
+            ("GET", "/respond?status=205&body=hello"),
+            (
+                "GET",
+                "/respond?status=304&header=content-length:5&body=hello",
+            ),
+        ] {
+            let head = http2::head(method, path, &[]);
+            client.ask(http2::END_STREAM, &head).unwrap();
+            let answer = client.wait_for(http2::HEADERS).unwrap();
+            assert!(answer.ends_stream(), "{method} {path}");
+        }
+        let status = client.get("/respond?status=101").unwrap();
+        let body = client.answer(status).unwrap();
+        assert_eq!(body, b"Internal Server Error\n");
     }
 }
