@@ -208,6 +208,20 @@ pub struct Serve {
     )]
     pub timeout_idle_body: String,
 
+    /// Compress responses (br, zstd or gzip) for clients that accept it
+    #[arg(long, env = "WASMSERVE_COMPRESS", help_heading = "Requests")]
+    pub compress: bool,
+
+    /// Leave responses uncompressed that are known to be shorter than this
+    #[arg(
+        long,
+        default_value = "1KiB",
+        value_name = "SIZE",
+        env = "WASMSERVE_COMPRESS_MIN_SIZE",
+        help_heading = "Requests"
+    )]
+    pub compress_min_size: String,
+
     #[command(flatten)]
     pub clients: Clients,
 

@@ -194,9 +194,17 @@ fn worker_settings(serve: &Serve, limits: Limits) -> Result<worker::Settings> {
                 units::positive,
             )? as usize,
             access_log: !serve.no_access_log,
+            compress: compression(serve)?,
             front: front::resolve(&serve.front)?,
         },
     })
+}
+
+fn compression(serve: &Serve) -> Result<Option<request::compress::Settings>> {
+    let least = option("--compress-min-size", &serve.compress_min_size, units::size)?;
+    Ok(serve
+        .compress
+        .then_some(request::compress::Settings { least }))
 }
 
 fn log_settings(serve: &Serve) -> Result<log::Settings> {

@@ -2,6 +2,8 @@
 //! even where the client does not need the end.
 
 use super::admission::Seat;
+use super::compress::{Coding, Encoder};
+use super::compressed::Compressed;
 use super::exchange::Exchange;
 use super::reply;
 use crate::guest::{Failure, GuestBody};
@@ -32,10 +34,11 @@ pub struct Body {
 enum Kind {
     Text(Option<Bytes>),
     Guest(Box<Written>),
+    Compressed(Box<Compressed>),
 }
 
 /// A guest's body, with what it holds until it is over.
-struct Written {
+pub struct Written {
     body: Option<GuestBody>,
     /// The length that the guest's head promises.
     declared: Option<u64>,
@@ -101,6 +104,17 @@ impl Body {
         })))
     }
 
+    /// Compresses what the guest writes.
+    pub fn compress(&mut self, coding: Coding) {
+        let Ok(encoder) = Encoder::new(coding) else {
+            return;
+        };
+        self.kind = match std::mem::replace(&mut self.kind, Kind::Text(None)) {
+            Kind::Guest(written) => Kind::Compressed(Box::new(Compressed::new(written, encoder))),
+            other => other,
+        };
+    }
+
     /// Keeps the request's seat and record until the guest has ended.
     pub fn occupy(&mut self, seat: Seat, exchange: Exchange, idle: Duration) {
         if let Kind::Guest(written) = &mut self.kind {
@@ -117,7 +131,7 @@ fn wrong_length(declared: u64) -> Failure {
 }
 
 impl Written {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         let Some(body) = self.body.as_mut().filter(|_| !self.unsent) else {
             return Poll::Ready(None);
         };
@@ -222,6 +236,7 @@ impl http_body::Body for Body {
         let polled = match &mut self.kind {
             Kind::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Kind::Guest(written) => written.poll(cx),
+            Kind::Compressed(compressed) => compressed.poll(cx),
         };
         if let Some(witness) = &self.witness {
             match &polled {
@@ -237,6 +252,7 @@ impl http_body::Body for Body {
             Kind::Text(text) => text.is_none(),
             Kind::Guest(written) if written.unsent => true,
             Kind::Guest(written) => written.body.as_ref().is_none_or(GuestBody::is_end_stream),
+            Kind::Compressed(compressed) => compressed.is_over(),
         }
     }
 
@@ -248,6 +264,7 @@ impl http_body::Body for Body {
                 .body
                 .as_ref()
                 .map_or_else(SizeHint::default, GuestBody::size_hint),
+            Kind::Compressed(_) => SizeHint::default(),
         }
     }
 }

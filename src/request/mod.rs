@@ -5,6 +5,8 @@
 mod admission;
 mod body;
 mod client;
+pub mod compress;
+mod compressed;
 mod exchange;
 mod forwarded;
 mod front;
@@ -58,6 +60,8 @@ pub struct Settings {
     /// Header fields of a request.
     pub fields: usize,
     pub access_log: bool,
+    /// Whether responses are compressed for clients that accept it, and which.
+    pub compress: Option<compress::Settings>,
     pub front: Front,
 }
 
@@ -94,6 +98,10 @@ impl Requests {
         mut request: Request<Incoming>,
     ) -> Response<Body> {
         let sound = self.judge(&request);
+        let compress = self.settings.compress.map(|settings| {
+            let coding = compress::Coding::wanted(request.headers());
+            (settings, coding, request.method().clone())
+        });
         let front = &self.settings.front;
         let arrival = front.receive(origin, request.headers_mut(), &self.ids);
         let exchange = Exchange::begin(&arrival, &request, &self.slot, self.settings.access_log);
@@ -106,6 +114,9 @@ impl Requests {
                 exchange.head(response.status());
                 let body = response.body_mut();
                 body.occupy(seat, exchange, self.settings.idle_body);
+                if let Some((settings, coding, method)) = compress {
+                    reply::compress(&mut response, settings, coding, &method);
+                }
                 response
             }
             Err(refusal) => refusal.reply(exchange),

@@ -1,9 +1,11 @@
 //! The heads of responses: what is added to a guest's, and those that we answer ourselves.
 
 use super::Body;
+use super::compress;
 use crate::guest::{self, Failure, GuestBody};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http_body::Body as _;
 use hyper::ext::ReasonPhrase;
 
 /// Seconds after which a client that found no room may come again.
@@ -54,7 +56,7 @@ pub fn finish(response: guest::Response, method: &Method) -> Result<Response<Bod
     }
     // It speaks of requests (RFC 9110 section 10.1.4).
     parts.headers.remove(header::TE);
-    let length = http_body::Body::size_hint(&body).exact();
+    let length = body.size_hint().exact();
     let mut declared = declared(&parts.headers)?;
     let bodiless = guest::is_bodiless(parts.status);
     if bodiless && parts.status != StatusCode::NOT_MODIFIED {
@@ -104,6 +106,20 @@ fn announce_trailers(headers: &mut HeaderMap, body: &GuestBody) {
         if let Ok(names) = HeaderValue::try_from(names.join(", ")) {
             headers.insert(header::TRAILER, names);
         }
+    }
+}
+
+/// Compresses a guest's response where that is wanted and worth it.
+pub fn compress(
+    response: &mut Response<Body>,
+    settings: compress::Settings,
+    coding: Option<compress::Coding>,
+    method: &Method,
+) {
+    let (status, length) = (response.status(), response.body().size_hint().exact());
+    let headers = response.headers_mut();
+    if let Some(coding) = settings.apply(coding, method, status, headers, length) {
+        response.body_mut().compress(coding);
     }
 }
 

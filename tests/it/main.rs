@@ -10,6 +10,7 @@ mod bad_input;
 mod balance;
 mod capabilities;
 mod chaos;
+mod compression;
 mod failing_guests;
 mod front;
 mod http;

@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use wasip2::http::types::{Fields, IncomingBody, IncomingRequest, ResponseOutparam};
 
-/// `n` chunks, `ms` apart.
+/// `n` chunks, `ms` apart, of this `type`.
 pub fn slow_stream(out: ResponseOutparam, query: &Query) {
     let pause = Duration::from_millis(query.number("ms", 100));
-    let body = head(out, 200, &[]);
+    let kind = query.text("type").unwrap_or("text/plain");
+    let body = head(out, 200, &[("content-type".to_owned(), kind.into())]);
     for chunk in 0..query.number("n", 10) {
         if chunk > 0 {
             sleep(pause);

@@ -1,0 +1,105 @@
+//! Compressed responses, as clients that we did not write read them.
+
+use crate::harness::{Connection, Server, get, guest};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+fn compressing() -> Server {
+    Server::start(&[
+        &guest("behaviours"),
+        "--compress",
+        "--compress-min-size",
+        "20",
+    ])
+}
+
+fn ask(connection: &mut Connection, path: &str, accept: &str) -> crate::harness::Response {
+    let head = format!("GET {path} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: {accept}\r\n\r\n");
+    connection.write(head).unwrap();
+    connection.response().unwrap()
+}
+
+const TEXT: &str =
+    "/respond?header=content-type:text/plain&body=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+#[test]
+fn a_client_gets_the_coding_that_it_wants_and_the_same_body() {
+    let server = compressing();
+    let mut connection = Connection::open(server.address);
+    let plain = ask(&mut connection, TEXT, "identity");
+    assert_eq!(plain.header("content-encoding"), None);
+    assert_eq!(plain.header("vary"), Some("accept-encoding"));
+    for coding in ["gzip", "br", "zstd"] {
+        let answer = ask(&mut connection, TEXT, coding);
+        assert_eq!(answer.header("content-encoding"), Some(coding));
+        assert_eq!(answer.header("content-length"), None);
+        let url = format!("http://{}{TEXT}", server.address);
+        let output = Command::new("curl")
+            .args([
+                "--silent",
+                "--compressed",
+                "--header",
+                &format!("Accept-Encoding: {coding}"),
+                &url,
+            ])
+            .output()
+            .expect("curl is there");
+        assert_eq!(output.stdout, plain.body, "{coding}");
+    }
+    assert_eq!(get(server.address, TEXT).header("content-encoding"), None);
+}
+
+#[test]
+fn a_stream_stays_a_stream() {
+    let server = compressing();
+    for coding in ["gzip", "br", "zstd"] {
+        let mut connection = Connection::open(server.address);
+        let path = "/slow-stream?n=3&ms=700&type=text/event-stream";
+        let head = format!("GET {path} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: {coding}\r\n\r\n");
+        let start = Instant::now();
+        connection.write(head).unwrap();
+        let response = connection.head().unwrap();
+        assert_eq!(response.header("content-encoding"), Some(coding));
+        assert!(connection.chunk().unwrap().is_some());
+        assert!(start.elapsed() < Duration::from_millis(600), "{coding}");
+        let mut pieces = 1;
+        while connection.chunk().unwrap().is_some() {
+            pieces += 1;
+        }
+        assert!(pieces >= 3, "{coding}: {pieces}");
+    }
+}
+
+#[test]
+fn what_need_not_or_must_not_be_compressed_is_not() {
+    let server = compressing();
+    let mut connection = Connection::open(server.address);
+    for path in [
+        "/respond?header=content-type:text/plain&body=short",
+        "/respond?header=content-type:image/png&body=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "/respond?header=content-type:text/plain&header=cache-control:no-transform&body=aaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "/respond?header=content-type:text/plain&header=content-encoding:gzip&body=aaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    ] {
+        let answer = ask(&mut connection, path, "gzip, br");
+        let coding = answer.header("content-encoding");
+        assert!(
+            coding.is_none() || path.contains("content-encoding"),
+            "{path}"
+        );
+    }
+    let off = Server::start(&[&guest("behaviours")]);
+    let mut connection = Connection::open(off.address);
+    assert_eq!(
+        ask(&mut connection, TEXT, "gzip").header("content-encoding"),
+        None
+    );
+}
+
+#[test]
+fn a_failure_never_looks_like_an_end() {
+    let server = compressing();
+    let mut connection = Connection::open(server.address);
+    let head = "GET /trap-after-head HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n";
+    connection.write(head).unwrap();
+    assert!(connection.response().is_err());
+}
