@@ -11,8 +11,9 @@ use wasip2::http::types::{Fields, IncomingBody, IncomingRequest, ResponseOutpara
 /// `n` chunks, `ms` apart, of this `type`.
 pub fn slow_stream(out: ResponseOutparam, query: &Query) {
     let pause = Duration::from_millis(query.number("ms", 100));
-    let kind = query.text("type").unwrap_or("text/plain");
-    let body = head(out, 200, &[("content-type".to_owned(), kind.into())]);
+    let kind = query.text("type");
+    let kind = kind.map(|kind| ("content-type".to_owned(), kind.into()));
+    let body = head(out, 200, kind.as_slice());
     for chunk in 0..query.number("n", 10) {
         if chunk > 0 {
             sleep(pause);
