@@ -16,6 +16,16 @@ pub struct Outbound {
     )]
     pub allow_http: Vec<String>,
 
+    /// Let the guest connect sockets, TCP and UDP: db.example.com:5432, 10.0.0.0/8:53
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "WASMSERVE_ALLOW_NET",
+        value_delimiter = ',',
+        help_heading = "Outbound"
+    )]
+    pub allow_net: Vec<String>,
+
     /// Believe servers that these certificate authorities vouch for, instead of the system's
     #[arg(
         long,

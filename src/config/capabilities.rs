@@ -5,6 +5,7 @@ use crate::cli::{self, Serve};
 use crate::guest::{Capabilities, Directory, Place};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Files and directories that are named must be there, now and not at the first request.
 pub fn resolve(serve: &Serve) -> Result<Capabilities> {
@@ -15,6 +16,7 @@ pub fn resolve(serve: &Serve) -> Result<Capabilities> {
         directories: directories(asked)?,
         settings: settings(asked)?,
         keyvalue: maybe("--keyvalue", asked.keyvalue.as_ref(), Place::parse)?,
+        sockets: Arc::new(outbound::sockets(&serve.outbound)?),
         outbound: outbound::resolve(&serve.outbound)?,
     })
 }

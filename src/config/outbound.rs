@@ -45,3 +45,12 @@ pub fn resolve(asked: &cli::Outbound) -> Result<Settings> {
         of_all: option("--limit-outbound", &asked.limit_outbound, count)?,
     })
 }
+
+/// Whom sockets may be connected to.
+pub fn sockets(asked: &cli::Outbound) -> Result<Rules> {
+    let rules = asked
+        .allow_net
+        .iter()
+        .map(|text| option("--allow-net", text, Rule::parse_for_sockets));
+    Ok(Rules::new(rules.collect::<Result<_>>()?))
+}

@@ -3,8 +3,10 @@
 
 use super::files::{self, Directory};
 use super::keyvalue::{self, Place, Store};
+use super::network::Rules;
 use super::outbound::{self, Client, Outbound};
 use super::output::{Output, Stream};
+use super::sockets::Peers;
 use anyhow::{Result, bail};
 use std::sync::Arc;
 use wasmtime_wasi::WasiCtx;
@@ -22,6 +24,8 @@ pub struct Capabilities {
     /// What `wasi:config` tells the guest.
     pub settings: Vec<(String, String)>,
     pub outbound: outbound::Settings,
+    /// Whom sockets may be connected to.
+    pub sockets: Arc<Rules>,
     /// Where the values of `wasi:keyvalue` are kept, if anywhere.
     pub keyvalue: Option<Place>,
 }
@@ -77,13 +81,19 @@ impl Granted {
         Outbound::new(&self.client)
     }
 
+    /// Whom the sockets of one instance may be connected to.
+    pub fn peers(&self) -> Arc<Peers> {
+        Peers::new(&self.capabilities.sockets)
+    }
+
     /// The WASI context of one instance.
-    pub fn wasi(&self) -> WasiCtx {
+    pub fn wasi(&self, peers: &Arc<Peers>) -> WasiCtx {
         let mut wasi = WasiCtx::builder();
         wasi.envs(&self.capabilities.environment)
             .args(&self.capabilities.arguments)
             .stdout(Output::new(Stream::Stdout))
             .stderr(Output::new(Stream::Stderr));
+        peers.guard(&mut wasi);
         let mut wasi = wasi.build();
         wasi.filesystem().clone_from(&self.files);
         wasi

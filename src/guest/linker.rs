@@ -1,10 +1,11 @@
-//! What the host offers to guests: the imports of the WASI command and HTTP worlds, and those of wit/. What an instance
-//! may do with them is decided by its capabilities, not here.
+//! What the host offers to guests: the imports of the WASI command and HTTP worlds, and those of
+//! wit/. What an instance may do with them is decided by its capabilities, not here.
 
 use super::anatomy::Anatomy;
 use super::engine::Target;
 use super::keyvalue;
 use super::logging;
+use super::sockets;
 use super::state::State;
 use anyhow::{Result, bail};
 use std::fmt;
@@ -24,6 +25,7 @@ pub fn linker(engine: &Engine, target: Target) -> Result<Linker<State>> {
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     }
+    sockets::guard_lookup(&mut linker, target.concurrent)?;
     Ok(linker)
 }
 

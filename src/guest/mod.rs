@@ -21,6 +21,7 @@ mod meter;
 mod network;
 pub mod outbound;
 mod output;
+mod sockets;
 mod source;
 mod state;
 mod ticker;

@@ -5,6 +5,7 @@ use super::engine::Limits;
 use super::keyvalue::Store;
 use super::limits::MemoryLimit;
 use super::outbound::Outbound;
+use super::sockets::Peers;
 use std::sync::Arc;
 use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
@@ -17,6 +18,7 @@ pub struct State {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     outbound: Outbound,
+    peers: Arc<Peers>,
     granted: Arc<Granted>,
     table: ResourceTable,
     memory: MemoryLimit,
@@ -24,10 +26,12 @@ pub struct State {
 
 impl State {
     pub fn new(granted: &Arc<Granted>, limits: Limits) -> State {
+        let peers = granted.peers();
         State {
-            wasi: granted.wasi(),
+            wasi: granted.wasi(&peers),
             http: WasiHttpCtx::new(),
             outbound: granted.outbound(),
+            peers,
             granted: granted.clone(),
             table: ResourceTable::new(),
             memory: MemoryLimit::new(usize::try_from(limits.memory).unwrap_or(usize::MAX)),
@@ -37,6 +41,11 @@ impl State {
     /// For `wasi:config`.
     pub fn settings(&self) -> WasiConfig<'_> {
         WasiConfig::from(self.granted.settings())
+    }
+
+    /// For `wasi:sockets`.
+    pub fn peers(&self) -> &Arc<Peers> {
+        &self.peers
     }
 
     /// For `wasi:keyvalue`, where there is one.

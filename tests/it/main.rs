@@ -25,6 +25,7 @@ mod proxy_protocol;
 mod readme;
 mod redirect;
 mod responses;
+mod sockets;
 mod strict;
 mod supervision;
 mod tls;

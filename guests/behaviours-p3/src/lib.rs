@@ -5,6 +5,7 @@ mod answers;
 mod failures;
 mod outbound;
 mod reply;
+mod sockets;
 
 use wasip3::http::types::{ErrorCode, Request, Response};
 
@@ -31,6 +32,7 @@ impl wasip3::exports::http::handler::Guest for Behaviours {
             "many-headers" => answers::many_headers(&query),
             "settable" => answers::settable(&query),
             "stdio" => answers::stdio(&query),
+            "sockets" => sockets::talk(&query).await,
             "outbound" => outbound::ask(&query).await,
             "echo" => answers::echo(request),
             _ => reply::text("ok\n"),

@@ -6,6 +6,7 @@ mod capabilities;
 mod failures;
 mod outbound;
 mod reply;
+mod sockets;
 
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
@@ -46,6 +47,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Behaviours {
             "settings" => capabilities::settings(out, &query),
             "log" => capabilities::logging(out),
             "files" => capabilities::files(out, &query),
+            "sockets" => sockets::talk(out, &query),
             "outbound" => outbound::ask(out, &query),
             _ => reply::text(out, "ok\n"),
         }

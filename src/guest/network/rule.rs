@@ -12,13 +12,16 @@ use std::net::IpAddr;
 pub enum Scheme {
     Http,
     Https,
+    /// A bare socket.
+    Socket,
 }
 
 impl Scheme {
-    fn default_port(self) -> u16 {
+    fn default_port(self) -> Option<u16> {
         match self {
-            Scheme::Http => 80,
-            Scheme::Https => 443,
+            Scheme::Http => Some(80),
+            Scheme::Https => Some(443),
+            Scheme::Socket => None,
         }
     }
 
@@ -26,6 +29,7 @@ impl Scheme {
         match self {
             Scheme::Http => "http://",
             Scheme::Https => "https://",
+            Scheme::Socket => "",
         }
     }
 }
@@ -67,9 +71,21 @@ impl Rule {
         })
     }
 
+    /// One for sockets: `db.example.com:5432`, `10.0.0.0/8:5432`, `*:443`.
+    pub fn parse_for_sockets(text: &str) -> Result<Rule> {
+        let rule = Rule::parse(text)?;
+        if rule.scheme.is_some() {
+            bail!("`{text}` has a scheme; a socket has none, write HOST:PORT");
+        }
+        if rule.port.is_none() {
+            bail!("`{text}` has no port; write it like {text}:5432");
+        }
+        Ok(rule)
+    }
+
     /// Whether it is about this scheme and port, whatever the host.
     fn covers(&self, scheme: Scheme, port: u16) -> bool {
-        let wanted = self.port.or(self.scheme.map(Scheme::default_port));
+        let wanted = self.port.or(self.scheme.and_then(Scheme::default_port));
         self.scheme.is_none_or(|own| own == scheme) && wanted.is_none_or(|own| own == port)
     }
 }
@@ -117,6 +133,18 @@ impl Host {
     }
 }
 
+impl Host {
+    /// Whether it covers a name, as [`name`] gives it.
+    fn is(&self, name: &str) -> bool {
+        match self {
+            Host::Any => true,
+            Host::Beneath(domain) => name.ends_with(domain.as_str()),
+            Host::Name(own) => own == name,
+            Host::Network(_) => false,
+        }
+    }
+}
+
 /// A host name in the one way that it is compared in.
 fn name(text: &str) -> Result<String> {
     let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
@@ -134,6 +162,19 @@ pub struct Rules(Vec<Rule>);
 impl Rules {
     pub fn new(rules: Vec<Rule>) -> Rules {
         Rules(rules)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a host of this name may be looked up, whatever the port.
+    pub fn name(&self, host: &str) -> bool {
+        let name = name(host);
+        name.is_ok_and(|name| {
+            let host = |rule: &Rule| rule.host.is(&name);
+            self.0.iter().any(host)
+        })
     }
 
     /// Whether anything may be asked with this scheme.
@@ -178,15 +219,9 @@ impl Rules {
                 .target
                 .denied("it is not a host name".to_owned(), None));
         };
-        for rule in covering {
-            match &rule.host {
-                Host::Beneath(domain) => permit.by_name |= name.ends_with(domain.as_str()),
-                Host::Name(own) if *own == name => {
-                    permit.by_name = true;
-                    permit.named |= rule.port.is_some();
-                }
-                _ => {}
-            }
+        for rule in covering.iter().filter(|rule| rule.host.is(&name)) {
+            permit.by_name = true;
+            permit.named |= rule.port.is_some() && matches!(rule.host, Host::Name(_));
         }
         if permit.by_name {
             Ok(permit)
@@ -210,13 +245,17 @@ struct Target {
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Target { scheme, host, port } = self;
-        write!(f, "{}{host}:{port}", scheme.prefix())
+        match host.parse() {
+            Ok(IpAddr::V6(address)) => write!(f, "{}[{address}]:{port}", scheme.prefix()),
+            _ => write!(f, "{}{host}:{port}", scheme.prefix()),
+        }
     }
 }
 
 impl Target {
     fn denied(&self, reason: String, rule: Option<String>) -> Denial {
         Denial {
+            scheme: self.scheme,
             target: self.to_string(),
             reason,
             rule,
@@ -260,10 +299,7 @@ impl Permit {
         let rule = if nameable {
             self.target.to_string()
         } else {
-            let host = match address {
-                IpAddr::V4(address) => address.to_string(),
-                IpAddr::V6(address) => format!("[{address}]"),
-            };
+            let host = address.to_string();
             Target {
                 host,
                 ..self.target.clone()
@@ -287,6 +323,7 @@ impl Permit {
 /// Why a guest may not talk to a peer, and what the operator would have to allow.
 #[derive(Clone, Debug)]
 pub struct Denial {
+    scheme: Scheme,
     target: String,
     reason: String,
     /// The rule that would allow it, where one can.
@@ -296,8 +333,12 @@ pub struct Denial {
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.target, self.reason)?;
+        let option = match self.scheme {
+            Scheme::Socket => "--allow-net",
+            Scheme::Http | Scheme::Https => "--allow-http",
+        };
         match &self.rule {
-            Some(rule) => write!(f, "; --allow-http {rule} would"),
+            Some(rule) => write!(f, "; {option} {rule} would"),
             None => Ok(()),
         }
     }

@@ -18,7 +18,7 @@ fn ask(texts: &[&str], url: &str, address: &str) -> Result<(), String> {
         Some("https") => Scheme::Https,
         _ => Scheme::Http,
     };
-    let port = uri.port_u16().unwrap_or(scheme.default_port());
+    let port = uri.port_u16().or(scheme.default_port()).unwrap();
     let permit = rules(texts).permit(scheme, uri.host().unwrap(), port);
     permit
         .and_then(|permit| permit.check(address.parse().unwrap()))
@@ -188,4 +188,31 @@ fn what_is_no_rule_is_a_mistake() {
     ] {
         assert!(Rule::parse(text).is_err(), "{text}");
     }
+}
+
+#[test]
+fn rules_for_sockets_have_ports_and_no_scheme() {
+    for text in ["db.test:5432", "10.0.0.0/8:53", "[::1]:53", "*:443"] {
+        assert!(Rule::parse_for_sockets(text).is_ok(), "{text}");
+    }
+    for text in ["db.test", "http://db.test:80", "10.0.0.0/8", "*"] {
+        assert!(Rule::parse_for_sockets(text).is_err(), "{text}");
+    }
+    let rules = rules(&["db.test:5432", "*.cache.test:6379", "10.0.0.1:53"]);
+    for (name, allowed) in [
+        ("db.test", true),
+        ("DB.test.", true),
+        ("a.cache.test", true),
+        ("other.test", false),
+        ("10.0.0.1", false),
+        ("not a name", false),
+    ] {
+        assert_eq!(rules.name(name), allowed, "{name}");
+    }
+    let denial = rules.permit(Scheme::Socket, "fd00::1", 53).unwrap_err();
+    assert!(
+        denial
+            .to_string()
+            .ends_with("--allow-net [fd00::1]:53 would")
+    );
 }

@@ -1,0 +1,113 @@
+//! Guests that connect sockets.
+
+use crate::reply;
+use query::Query;
+use wasip2::http::types::ResponseOutparam;
+use wasip2::sockets::network::{
+    ErrorCode, IpAddress, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress, Ipv6SocketAddress,
+};
+use wasip2::sockets::udp::OutgoingDatagram;
+use wasip2::sockets::{instance_network, ip_name_lookup, tcp_create_socket, udp_create_socket};
+
+/// `tcp=HOST`, `udp=HOST` at `port`: sends `ping` and says what came back; `lookup=HOST` gives its
+/// addresses; `listen` tries to listen.
+pub fn talk(out: ResponseOutparam, query: &Query) {
+    let port = u16::try_from(query.number("port", 0)).expect("a port");
+    let said = if let Some(host) = query.text("tcp") {
+        resolve(host).and_then(|found| tcp(at(found[0], port)))
+    } else if let Some(host) = query.text("udp") {
+        resolve(host).and_then(|found| udp(at(found[0], port)))
+    } else if let Some(host) = query.text("lookup") {
+        resolve(host).map(|found| format!("found {}", found.len()))
+    } else {
+        listen()
+    };
+    let text = said.unwrap_or_else(|error| format!("error {error:?}"));
+    reply::text(out, &text);
+}
+
+fn resolve(host: &str) -> Result<Vec<IpAddress>, ErrorCode> {
+    let network = instance_network::instance_network();
+    let stream = ip_name_lookup::resolve_addresses(&network, host)?;
+    let mut found = Vec::new();
+    loop {
+        match stream.resolve_next_address() {
+            Ok(Some(address)) => found.push(address),
+            Ok(None) if found.is_empty() => return Err(ErrorCode::NameUnresolvable),
+            Ok(None) => return Ok(found),
+            Err(ErrorCode::WouldBlock) => stream.subscribe().block(),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn at(address: IpAddress, port: u16) -> IpSocketAddress {
+    match address {
+        IpAddress::Ipv4(address) => IpSocketAddress::Ipv4(Ipv4SocketAddress { port, address }),
+        IpAddress::Ipv6(address) => IpSocketAddress::Ipv6(Ipv6SocketAddress {
+            port,
+            address,
+            flow_info: 0,
+            scope_id: 0,
+        }),
+    }
+}
+
+fn family(address: IpSocketAddress) -> IpAddressFamily {
+    match address {
+        IpSocketAddress::Ipv4(_) => IpAddressFamily::Ipv4,
+        IpSocketAddress::Ipv6(_) => IpAddressFamily::Ipv6,
+    }
+}
+
+fn tcp(remote: IpSocketAddress) -> Result<String, ErrorCode> {
+    let network = instance_network::instance_network();
+    let socket = tcp_create_socket::create_tcp_socket(family(remote))?;
+    socket.start_connect(&network, remote)?;
+    let (input, output) = loop {
+        match socket.finish_connect() {
+            Err(ErrorCode::WouldBlock) => socket.subscribe().block(),
+            result => break result?,
+        }
+    };
+    output
+        .blocking_write_and_flush(b"ping")
+        .expect("the peer reads");
+    let answer = input.blocking_read(100).expect("the peer answers");
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+fn udp(remote: IpSocketAddress) -> Result<String, ErrorCode> {
+    let network = instance_network::instance_network();
+    let socket = udp_create_socket::create_udp_socket(family(remote))?;
+    let any = match family(remote) {
+        IpAddressFamily::Ipv4 => IpAddress::Ipv4((0, 0, 0, 0)),
+        IpAddressFamily::Ipv6 => IpAddress::Ipv6((0, 0, 0, 0, 0, 0, 0, 0)),
+    };
+    socket.start_bind(&network, at(any, 0))?;
+    socket.finish_bind()?;
+    let (input, output) = socket.stream(None)?;
+    while output.check_send()? == 0 {
+        output.subscribe().block();
+    }
+    output.send(&[OutgoingDatagram {
+        data: b"ping".to_vec(),
+        remote_address: Some(remote),
+    }])?;
+    loop {
+        match input.receive(1)?.into_iter().next() {
+            Some(datagram) => return Ok(String::from_utf8_lossy(&datagram.data).into_owned()),
+            None => input.subscribe().block(),
+        }
+    }
+}
+
+fn listen() -> Result<String, ErrorCode> {
+    let network = instance_network::instance_network();
+    let socket = tcp_create_socket::create_tcp_socket(IpAddressFamily::Ipv4)?;
+    socket.start_bind(&network, at(IpAddress::Ipv4((0, 0, 0, 0)), 0))?;
+    socket.finish_bind()?;
+    socket.start_listen()?;
+    socket.finish_listen()?;
+    Ok("listening".to_owned())
+}
