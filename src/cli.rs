@@ -222,6 +222,15 @@ pub struct Serve {
     )]
     pub compress_min_size: String,
 
+    /// Serve the files of a directory below a path, without asking the guest
+    #[arg(
+        long = "static",
+        value_name = "URLPATH=DIR",
+        env = "WASMSERVE_STATIC",
+        help_heading = "Requests"
+    )]
+    pub files: Vec<String>,
+
     #[command(flatten)]
     pub clients: Clients,
 

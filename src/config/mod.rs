@@ -5,6 +5,7 @@ mod address;
 mod addresses;
 mod capabilities;
 mod clients;
+mod files;
 mod front;
 mod outbound;
 mod tls;
@@ -195,6 +196,7 @@ fn worker_settings(serve: &Serve, limits: Limits) -> Result<worker::Settings> {
             )? as usize,
             access_log: !serve.no_access_log,
             compress: compression(serve)?,
+            files: files::directories(&serve.files)?,
             front: front::resolve(&serve.front)?,
         },
     })

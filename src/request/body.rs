@@ -5,6 +5,7 @@ use super::admission::Seat;
 use super::compress::{Coding, Encoder};
 use super::compressed::Compressed;
 use super::exchange::Exchange;
+use super::files::FileBody;
 use super::reply;
 use crate::guest::{Failure, GuestBody};
 use bytes::Bytes;
@@ -35,6 +36,7 @@ enum Kind {
     Text(Option<Bytes>),
     Guest(Box<Written>),
     Compressed(Box<Compressed>),
+    File(Box<(FileBody, Exchange)>),
 }
 
 /// A guest's body, with what it holds until it is over.
@@ -77,6 +79,10 @@ impl Body {
 
     pub fn text(text: Bytes) -> Body {
         Body::of(Kind::Text(Some(text)))
+    }
+
+    pub fn file(body: FileBody, exchange: Exchange) -> Body {
+        Body::of(Kind::File(Box::new((body, exchange))))
     }
 
     pub fn empty() -> Body {
@@ -122,6 +128,23 @@ impl Body {
             written.idle = idle;
         }
     }
+}
+
+fn poll_file(
+    file: &mut FileBody,
+    exchange: &Exchange,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+    Pin::new(file).poll_frame(cx).map(|polled| match polled? {
+        Ok(frame) => {
+            exchange.sent(frame.data_ref().map_or(0, Bytes::len) as u64);
+            Some(Ok(frame))
+        }
+        Err(error) => {
+            crate::error!("cannot read a file on its way: {error}");
+            Some(Err(Aborted))
+        }
+    })
 }
 
 fn wrong_length(declared: u64) -> Failure {
@@ -237,6 +260,7 @@ impl http_body::Body for Body {
             Kind::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Kind::Guest(written) => written.poll(cx),
             Kind::Compressed(compressed) => compressed.poll(cx),
+            Kind::File(file) => poll_file(&mut file.0, &file.1, cx),
         };
         if let Some(witness) = &self.witness {
             match &polled {
@@ -253,6 +277,7 @@ impl http_body::Body for Body {
             Kind::Guest(written) if written.unsent => true,
             Kind::Guest(written) => written.body.as_ref().is_none_or(GuestBody::is_end_stream),
             Kind::Compressed(compressed) => compressed.is_over(),
+            Kind::File(file) => matches!(file.0, FileBody::Empty),
         }
     }
 
@@ -264,7 +289,8 @@ impl http_body::Body for Body {
                 .body
                 .as_ref()
                 .map_or_else(SizeHint::default, GuestBody::size_hint),
-            Kind::Compressed(_) => SizeHint::default(),
+            Kind::File(file) if matches!(file.0, FileBody::Empty) => SizeHint::with_exact(0),
+            Kind::Compressed(_) | Kind::File(_) => SizeHint::default(),
         }
     }
 }

@@ -8,6 +8,7 @@ mod client;
 pub mod compress;
 mod compressed;
 mod exchange;
+pub mod files;
 mod forwarded;
 mod front;
 mod host;
@@ -29,7 +30,9 @@ pub use root_path::RootPath;
 use crate::guest::{self, Failure, Guest};
 use crate::scoreboard::SlotRef;
 use admission::Admission;
+use anyhow::Result;
 use exchange::Exchange;
+use files::Files;
 use front::Arrival;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
@@ -62,6 +65,8 @@ pub struct Settings {
     pub access_log: bool,
     /// Whether responses are compressed for clients that accept it, and which.
     pub compress: Option<compress::Settings>,
+    /// Directories whose files are served.
+    pub files: Vec<files::Directory>,
     pub front: Front,
 }
 
@@ -70,19 +75,25 @@ pub struct Requests {
     guest: Guest,
     admission: Admission,
     settings: Settings,
+    files: Option<Files>,
     ids: Ids,
     slot: SlotRef,
 }
 
 impl Requests {
-    pub fn new(guest: Guest, settings: Settings, slot: SlotRef) -> Requests {
-        Requests {
+    pub fn new(guest: Guest, settings: Settings, slot: SlotRef) -> Result<Requests> {
+        let files = match settings.files.as_slice() {
+            [] => None,
+            directories => Some(Files::open(directories)?),
+        };
+        Ok(Requests {
             guest,
+            files,
             admission: Admission::new(settings.concurrency, settings.queue, settings.queue_wait),
             settings,
             ids: Ids::seeded(),
             slot,
-        }
+        })
     }
 
     /// Resolves when no request is being answered, not even after its response was complete.
@@ -110,7 +121,11 @@ impl Requests {
             Err(refusal) => Err(refusal),
         };
         let mut response = match answered {
-            Ok((mut response, seat)) => {
+            Ok(Answer::File(response)) => {
+                exchange.head(response.status());
+                response.map(|body| Body::file(body, exchange))
+            }
+            Ok(Answer::Guest(mut response, seat)) => {
                 exchange.head(response.status());
                 let body = response.body_mut();
                 body.occupy(seat, exchange, self.settings.idle_body);
@@ -145,10 +160,20 @@ impl Requests {
         arrival: &Arrival,
         request: Request<Incoming>,
         exchange: &Exchange,
-    ) -> Result<(Response<Body>, admission::Seat), Refusal> {
+    ) -> Result<Answer, Refusal> {
         let request = self
             .absolute(request, origin, arrival, exchange)
             .ok_or(Refusal::BadRequest)?;
+        let request = match &self.files {
+            None => request,
+            Some(files) => {
+                let (parts, body) = request.into_parts();
+                if let Some(response) = files.answer(&parts).await {
+                    return Ok(Answer::File(response));
+                }
+                Request::from_parts(parts, body)
+            }
+        };
         let seat = self.admission.enter().await.map_err(|_| Refusal::Full)?;
         exchange.enter_guest();
         let mut answer = pin!(self.guest.answer(request));
@@ -161,7 +186,7 @@ impl Requests {
             return Err(Refusal::Body(fault));
         }
         match answer.and_then(|response| reply::finish(response, exchange.method())) {
-            Ok(response) => Ok((response, seat)),
+            Ok(response) => Ok(Answer::Guest(response, seat)),
             Err(Failure::TimedOut) if upload.is_some_and(Ledger::is_waiting) => {
                 Err(Refusal::Body(Fault::TooSlow))
             }
@@ -193,6 +218,12 @@ impl Requests {
         };
         Some(Request::from_parts(parts, body))
     }
+}
+
+/// Who answers.
+enum Answer {
+    File(Response<files::FileBody>),
+    Guest(Response<Body>, admission::Seat),
 }
 
 /// Why a request gets an answer from us and not from the guest.

@@ -72,7 +72,7 @@ impl Worker {
             self.guest,
             self.settings.request,
             slot.clone(),
-        ));
+        )?);
         let connections = Rc::new(Connections {
             requests: requests.clone(),
             settings: self.settings.connection,

@@ -26,6 +26,7 @@ mod readme;
 mod redirect;
 mod responses;
 mod sockets;
+mod static_files;
 mod strict;
 mod supervision;
 mod tls;

@@ -1,0 +1,164 @@
+//! Files that are served beside the guest.
+
+use crate::harness::{Connection, Response, Server, finished, get, guest, wasmserve};
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+
+/// A directory to serve, and beside it what must not be.
+struct Site(PathBuf);
+
+impl Site {
+    fn new(name: &str) -> Site {
+        let root = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&root);
+        let dist = root.join("dist");
+        fs::create_dir_all(dist.join("sub")).unwrap();
+        fs::write(root.join("secret.txt"), "secret").unwrap();
+        fs::write(dist.join("app.js"), "let a = 1;\n").unwrap();
+        fs::write(dist.join("app.js.br"), "compressed before").unwrap();
+        fs::write(dist.join("index.html"), "<p>home</p>").unwrap();
+        fs::write(dist.join("sub/index.html"), "<p>sub</p>").unwrap();
+        fs::write(dist.join(".hidden"), "secret").unwrap();
+        fs::write(dist.join("ten.bin"), "0123456789").unwrap();
+        symlink("../secret.txt", dist.join("out.txt")).unwrap();
+        symlink("app.js", dist.join("in.js")).unwrap();
+        Site(root)
+    }
+
+    fn serve(&self, prefix: &str) -> Server {
+        let directory = format!("{prefix}={}", self.0.join("dist").display());
+        Server::start(&[&guest("behaviours"), "--static", &directory])
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn ask(server: &Server, method: &str, path: &str, fields: &str) -> Response {
+    let mut connection = Connection::open(server.address);
+    connection
+        .write(format!(
+            "{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{fields}\r\n"
+        ))
+        .unwrap();
+    if method == "HEAD" {
+        return connection.head().unwrap();
+    }
+    connection.response().unwrap()
+}
+
+#[test]
+fn files_are_served_and_the_rest_is_the_guests() {
+    let site = Site::new("served");
+    let server = site.serve("/assets");
+    let answer = get(server.address, "/assets/app.js");
+    assert_eq!(answer.text(), "let a = 1;\n");
+    assert!(
+        answer
+            .header("content-type")
+            .unwrap()
+            .contains("javascript")
+    );
+    assert_eq!(answer.header("content-length"), Some("11"));
+    assert_eq!(get(server.address, "/assets/in.js").text(), "let a = 1;\n");
+    assert_eq!(get(server.address, "/assets/").text(), "<p>home</p>");
+    let moved = get(server.address, "/assets/sub?a=b");
+    assert_eq!(
+        (moved.status, moved.header("location")),
+        (301, Some("/assets/sub/?a=b"))
+    );
+    for path in ["/assets/missing.js", "/assetsapp.js", "/app.js"] {
+        assert_eq!(get(server.address, path).text(), "ok\n", "{path}");
+    }
+    let posted = ask(&server, "POST", "/assets/app.js", "Content-Length: 0\r\n");
+    assert_eq!(posted.text(), "ok\n");
+    let head = ask(&server, "HEAD", "/assets/app.js", "");
+    assert_eq!(
+        (head.status, head.header("content-length")),
+        (200, Some("11"))
+    );
+    server.wait_for("\"GET /assets/app.js HTTP/1.1\" 200 OK");
+}
+
+#[test]
+fn what_the_client_has_is_not_sent_again_and_parts_are() {
+    let site = Site::new("conditional");
+    let server = site.serve("/");
+    let whole = get(server.address, "/ten.bin");
+    let tag = whole.header("etag").unwrap();
+    let known = ask(
+        &server,
+        "GET",
+        "/ten.bin",
+        &format!("If-None-Match: \"x\", {tag}\r\n"),
+    );
+    assert_eq!((known.status, known.text().as_str()), (304, ""));
+    let since = whole.header("last-modified").unwrap();
+    let known = ask(
+        &server,
+        "GET",
+        "/ten.bin",
+        &format!("If-Modified-Since: {since}\r\n"),
+    );
+    assert_eq!(known.status, 304);
+    let part = ask(&server, "GET", "/ten.bin", "Range: bytes=2-4\r\n");
+    assert_eq!((part.status, part.text().as_str()), (206, "234"));
+    assert_eq!(part.header("content-range"), Some("bytes 2-4/10"));
+    let beyond = ask(&server, "GET", "/ten.bin", "Range: bytes=20-\r\n");
+    assert_eq!(beyond.status, 416);
+}
+
+#[test]
+fn a_sibling_that_was_compressed_before_is_taken() {
+    let site = Site::new("compressed");
+    let server = site.serve("/");
+    let answer = ask(&server, "GET", "/app.js", "Accept-Encoding: gzip, br\r\n");
+    assert_eq!(answer.text(), "compressed before");
+    assert_eq!(answer.header("content-encoding"), Some("br"));
+    assert_eq!(answer.header("vary"), Some("accept-encoding"));
+    assert!(
+        answer
+            .header("content-type")
+            .unwrap()
+            .contains("javascript")
+    );
+}
+
+#[test]
+fn nothing_leads_out_of_the_directory() {
+    let site = Site::new("escapes");
+    let server = site.serve("/assets");
+    for path in [
+        "/assets/../secret.txt",
+        "/assets/%2e%2e/secret.txt",
+        "/assets/..%2fsecret.txt",
+        "/assets/%252e%252e/secret.txt",
+        "/assets/..%5csecret.txt",
+        "/assets/sub/../../secret.txt",
+        "/assets/out.txt",
+        "/assets/app.js%00.txt",
+        "/assets/.hidden",
+        "/assets//etc/passwd",
+    ] {
+        let answer = get(server.address, path);
+        assert_eq!(answer.text(), "ok\n", "{path}");
+    }
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_a_mistake() {
+    let mut command = wasmserve();
+    command.args([&guest("behaviours"), "--static", "/assets=/nowhere/at/all"]);
+    let output = finished(command);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains("option --static") && said.contains("`/nowhere/at/all`"),
+        "{said}"
+    );
+}
