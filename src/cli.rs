@@ -257,6 +257,26 @@ pub struct Serve {
     )]
     pub limit_cpu: String,
 
+    /// Requests that one instance answers, one after the other; 1 gives each request a fresh one
+    #[arg(
+        long,
+        default_value = "1",
+        value_name = "COUNT",
+        env = "WASMSERVE_REUSE",
+        help_heading = "Guest"
+    )]
+    pub reuse: String,
+
+    /// Time an instance may wait for a further request
+    #[arg(
+        long,
+        default_value = "10s",
+        value_name = "DURATION",
+        env = "WASMSERVE_REUSE_IDLE",
+        help_heading = "Guest"
+    )]
+    pub reuse_idle: String,
+
     #[command(flatten)]
     pub front: Front,
 

@@ -51,6 +51,10 @@ impl Config {
             )?,
             memory: option("--max-memory", &serve.max_memory, units::size)?,
             cpu: option("--limit-cpu", &serve.limit_cpu, units::duration)?,
+            reuse: guest::Reuse {
+                requests: option("--reuse", &serve.reuse, units::positive)?.into(),
+                idle: option("--reuse-idle", &serve.reuse_idle, units::duration)?,
+            },
         };
         let worker = worker_settings(serve, limits)?;
         let tls = tls::resolve(&serve.tls, worker.connection.protocols)?;

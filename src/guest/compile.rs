@@ -3,6 +3,7 @@
 
 use super::anatomy::Anatomy;
 use super::cache::{self, Cache};
+use super::call::Share;
 use super::capabilities::{Capabilities, Granted};
 use super::code;
 use super::engine::{self, Limits, Plan, Target};
@@ -128,7 +129,10 @@ impl Order {
         let component = code::component(&engine, &code)?;
         let handler = Handler::link(plan.target, &component)?;
         let granted = Granted::open(self.capabilities.clone())?;
-        let mut store = Store::new(&engine, State::new(&granted, self.limits));
+        let mut store = Store::new(
+            &engine,
+            State::new(&granted, self.limits, Share::unlimited()),
+        );
         store.limiter(State::memory_limit);
         store.set_epoch_deadline(u64::MAX >> 1);
         tokio::runtime::Builder::new_current_thread()

@@ -2,6 +2,7 @@
 //! Decides sizes; knows nothing of requests.
 
 use super::anatomy::World;
+use super::shelf::Reuse;
 use anyhow::{Context, Result, bail};
 use std::fmt;
 use std::str::FromStr;
@@ -51,6 +52,7 @@ pub struct Limits {
     pub memory: u64,
     /// Processor time that a request may burn.
     pub cpu: Duration,
+    pub reuse: Reuse,
 }
 
 /// What one instance of a component needs from the pool.

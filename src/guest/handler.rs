@@ -11,6 +11,7 @@ use wasmtime::component::Component;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 
+#[derive(Clone)]
 pub enum Handler {
     P2(ProxyPre<State>),
     P3(ServicePre<State>),

@@ -21,6 +21,11 @@ impl MemoryLimit {
         }
     }
 
+    /// Forgets that growth was refused.
+    pub fn forgive(&mut self) {
+        self.refused = false;
+    }
+
     /// Whether growth was refused: a trap that follows is most likely the guest's allocator giving up.
     pub fn refused(&self) -> bool {
         self.refused

@@ -13,6 +13,7 @@ mod failure;
 mod files;
 mod handler;
 mod inspect;
+mod instance;
 mod keyvalue;
 mod limits;
 mod linker;
@@ -21,6 +22,7 @@ mod meter;
 mod network;
 pub mod outbound;
 mod output;
+mod shelf;
 mod sockets;
 mod source;
 mod state;
@@ -38,6 +40,7 @@ pub use files::Directory;
 pub use inspect::inspect;
 pub use keyvalue::Place;
 pub use network::{Rule, Rules};
+pub use shelf::Reuse;
 pub use wasmtime_wasi_http::Error as BodyError;
 
 use anyhow::Result;
@@ -45,14 +48,17 @@ use call::{HeadSlot, Running, Share};
 use capabilities::Granted;
 use handler::Handler;
 use http::StatusCode;
-use meter::Meter;
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use instance::{Instance, Start};
+use shelf::Shelf;
 use state::State;
 use std::future::poll_fn;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use ticker::Ticker;
-use turn::{Turn, Turns};
+use turn::Turns;
 use wasmtime::{Engine, Store, UpdateDeadline};
 
 /// The head of a guest's response, and its body.
@@ -66,6 +72,8 @@ pub struct Guest {
     granted: Arc<Granted>,
     ticker: Arc<Ticker>,
     turns: Turns,
+    /// None where each request has an instance of its own.
+    shelf: Option<Arc<Shelf>>,
 }
 
 impl Guest {
@@ -87,42 +95,77 @@ impl Guest {
             granted: Granted::open(capabilities)?,
             ticker,
             turns: Turns::default(),
+            shelf: Shelf::new(limits.reuse),
         })
     }
 
-    /// Has a fresh instance answer `request`; resolves when it has given the head of its response.
+    /// Has an instance answer `request`; resolves when it has given the head of its response.
     pub async fn answer(&self, request: Request) -> Result<Response, Failure> {
+        let kept = self
+            .shelf
+            .as_ref()
+            .and_then(|shelf| Some((shelf, shelf.take()?)));
+        let Some((shelf, instance)) = kept else {
+            return self.answer_with(None, request).await;
+        };
+        let again = copy(&request);
+        let answered = self.answer_with(Some(instance), request).await;
+        let (Err(failure), Some(again)) = (&answered, again) else {
+            return answered;
+        };
+        // What the instance went through before may be to blame, and this request is not.
+        let silent = matches!(failure, Failure::NoResponse);
+        if !silent && !matches!(failure, Failure::Trapped { .. }) {
+            return answered;
+        }
+        let answered = self.answer_with(None, again).await;
+        if silent && answered.is_ok() {
+            shelf.spoil();
+        }
+        answered
+    }
+
+    async fn answer_with(
+        &self,
+        instance: Option<Instance>,
+        request: Request,
+    ) -> Result<Response, Failure> {
         let head = HeadSlot::default();
         let bodiless = request.method() == http::Method::HEAD;
-        let mut running = self.start(request, head.clone());
+        let mut running = Some(self.start(instance, request, head.clone()));
         poll_fn(|cx| poll_head(&mut running, &head, bodiless, cx)).await
     }
 
-    fn start(&self, request: Request, head: HeadSlot) -> Option<Running> {
-        let share = Arc::new(Share {
-            meter: Meter::new(self.limits.cpu),
-            turn: Arc::new(Turn::new(&self.turns)),
-        });
-        let store = self.store(share.clone());
+    fn start(&self, instance: Option<Instance>, request: Request, head: HeadSlot) -> Running {
+        let share = Share::new(self.limits.cpu, &self.turns);
         let ticker = self.ticker.clone();
-        Some(match &self.handler {
-            Handler::P2(pre) => {
-                let call = call::p2(pre.clone(), store, request, head);
-                Running::new(call, ticker, share)
+        let shelf = self.shelf.clone();
+        let start = match instance {
+            Some(mut instance) => {
+                instance.renew(share.clone());
+                Start::Kept(instance)
             }
-            Handler::P3(pre) => {
-                let call = call::p3(pre.clone(), store, request, head);
-                Running::new(call, ticker, share)
+            None => Start::Fresh(self.handler.clone(), self.store(share.clone())),
+        };
+        let call = async move {
+            let mut instance = start.instance().await?;
+            instance.answer(request, head).await?;
+            if let Some(shelf) = shelf {
+                shelf.keep(instance);
             }
-        })
+            Ok(())
+        };
+        Running::new(call, ticker, share)
     }
 
     fn store(&self, share: Arc<Share>) -> Store<State> {
-        let mut store = Store::new(&self.engine, State::new(&self.granted, self.limits));
+        let state = State::new(&self.granted, self.limits, share);
+        let mut store = Store::new(&self.engine, state);
         store.limiter(State::memory_limit);
         store.set_epoch_deadline(1);
         let ticker = self.ticker.clone();
-        store.epoch_deadline_callback(move |_| {
+        store.epoch_deadline_callback(move |context| {
+            let share = context.data().share();
             ticker.hurry();
             share.meter.check()?;
             let turn = Box::pin(share.turn.clone().next());
@@ -130,6 +173,21 @@ impl Guest {
         });
         store
     }
+}
+
+/// The same request once more, where it can do no harm (RFC 9110 section 9.2.1) and nothing of it is used
+/// up.
+fn copy(request: &Request) -> Option<Request> {
+    if !request.method().is_safe() || !request.body().is_end_stream() {
+        return None;
+    }
+    let empty = http_body_util::Empty::new().map_err(|never| match never {});
+    let mut copy = http::Request::new(empty.boxed_unsync());
+    copy.method_mut().clone_from(request.method());
+    copy.uri_mut().clone_from(request.uri());
+    *copy.version_mut() = request.version();
+    copy.headers_mut().clone_from(request.headers());
+    Some(copy)
 }
 
 /// Whether responses of this status have no content (RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5).

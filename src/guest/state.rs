@@ -1,5 +1,6 @@
 //! What belongs to one instance on the host's side: its WASI contexts, its resources, its limits.
 
+use super::call::Share;
 use super::capabilities::Granted;
 use super::engine::Limits;
 use super::keyvalue::Store;
@@ -22,10 +23,11 @@ pub struct State {
     granted: Arc<Granted>,
     table: ResourceTable,
     memory: MemoryLimit,
+    share: Arc<Share>,
 }
 
 impl State {
-    pub fn new(granted: &Arc<Granted>, limits: Limits) -> State {
+    pub fn new(granted: &Arc<Granted>, limits: Limits, share: Arc<Share>) -> State {
         let peers = granted.peers();
         State {
             wasi: granted.wasi(&peers),
@@ -35,7 +37,20 @@ impl State {
             granted: granted.clone(),
             table: ResourceTable::new(),
             memory: MemoryLimit::new(usize::try_from(limits.memory).unwrap_or(usize::MAX)),
+            share,
         }
+    }
+
+    /// Forgets what belonged to an earlier request.
+    pub fn renew(&mut self, share: Arc<Share>) {
+        self.outbound = self.granted.outbound();
+        self.memory.forgive();
+        self.share = share;
+    }
+
+    /// Of the request that is being answered.
+    pub fn share(&self) -> &Arc<Share> {
+        &self.share
     }
 
     /// For `wasi:config`.

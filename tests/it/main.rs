@@ -25,6 +25,7 @@ mod proxy_protocol;
 mod readme;
 mod redirect;
 mod responses;
+mod reuse;
 mod sockets;
 mod static_files;
 mod strict;

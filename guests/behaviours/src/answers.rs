@@ -138,9 +138,26 @@ pub fn big(out: ResponseOutparam, query: &Query) {
 
 /// How many requests this instance has seen.
 pub fn counter(out: ResponseOutparam) {
+    reply::text(out, &format!("{}\n", seen()));
+}
+
+/// Answers the first request that this instance sees, and none after it.
+pub fn once(out: ResponseOutparam) {
+    if seen() == 1 {
+        reply::text(out, "the first\n");
+    }
+}
+
+/// The same, but traps instead of being silent.
+pub fn trap_if_used(out: ResponseOutparam) {
+    assert_eq!(seen(), 1, "used before");
+    reply::text(out, "the first\n");
+}
+
+/// Counts the requests of this instance that ask.
+fn seen() -> u64 {
     static SEEN: AtomicU64 = AtomicU64::new(0);
-    let seen = SEEN.fetch_add(1, Ordering::Relaxed) + 1;
-    reply::text(out, &format!("{seen}\n"));
+    SEEN.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 /// Looks for what an earlier request left in memory, in memory that was there from the start and in

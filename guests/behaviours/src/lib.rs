@@ -40,6 +40,8 @@ impl wasip2::exports::http::incoming_handler::Guest for Behaviours {
             "settable" => answers::settable(out, &query),
             "big" => answers::big(out, &query),
             "counter" => answers::counter(out),
+            "once" => answers::once(out),
+            "trap-if-used" => answers::trap_if_used(out),
             "scan" => answers::scan(out),
             "afterwork" => answers::afterwork(out, &query),
             "early-response" => answers::early_response(request, out, &query),

@@ -1,0 +1,139 @@
+//! An instance of the component, in either generation of WASI HTTP, and the requests that it answers, one
+//! after the other.
+
+use super::call::{HeadSlot, Request, Share};
+use super::failure::Failure;
+use super::handler::Handler;
+use super::meter::Exhausted;
+use super::state::State;
+use std::pin::Pin;
+use std::sync::Arc;
+use wasmtime::Store;
+use wasmtime_wasi_http::p2::bindings::Proxy;
+use wasmtime_wasi_http::p2::bindings::http::types::Scheme as P2Scheme;
+use wasmtime_wasi_http::p3::Request as P3Request;
+use wasmtime_wasi_http::p3::bindings::Service;
+use wasmtime_wasi_http::{Error, WasiHttpView};
+
+pub struct Instance {
+    store: Store<State>,
+    exports: Exports,
+    /// Requests that were answered.
+    answered: u64,
+}
+
+/// Where an instance comes from.
+pub enum Start {
+    Kept(Instance),
+    Fresh(Handler, Store<State>),
+}
+
+impl Start {
+    pub async fn instance(self) -> Result<Instance, Failure> {
+        match self {
+            Start::Kept(instance) => Ok(instance),
+            Start::Fresh(handler, store) => Instance::new(&handler, store).await,
+        }
+    }
+}
+
+enum Exports {
+    P2(Proxy),
+    P3(Service),
+}
+
+impl Instance {
+    async fn new(handler: &Handler, mut store: Store<State>) -> Result<Instance, Failure> {
+        let exports = match handler {
+            Handler::P2(pre) => pre.instantiate_async(&mut store).await.map(Exports::P2),
+            Handler::P3(pre) => pre.instantiate_async(&mut store).await.map(Exports::P3),
+        };
+        match exports {
+            Ok(exports) => Ok(Instance {
+                store,
+                exports,
+                answered: 0,
+            }),
+            Err(error) => Err(trapped(error, &store)),
+        }
+    }
+
+    pub fn answered(&self) -> u64 {
+        self.answered
+    }
+
+    /// Makes ready for a further request, which has a share of the processor of its own.
+    pub fn renew(&mut self, share: Arc<Share>) {
+        self.store.data_mut().renew(share);
+        self.store.set_epoch_deadline(1);
+    }
+
+    /// Answers; resolves when nothing of the guest runs any more.
+    pub async fn answer(&mut self, request: Request, head: HeadSlot) -> Result<(), Failure> {
+        let answered = match &self.exports {
+            Exports::P2(proxy) => p2(proxy, &mut self.store, request, head).await,
+            Exports::P3(service) => p3(service, &mut self.store, request, head).await,
+        };
+        self.answered += 1;
+        answered.map_err(|error| trapped(error, &self.store))
+    }
+}
+
+/// Calls `wasi:http/incoming-handler@0.2`.
+async fn p2(
+    proxy: &Proxy,
+    store: &mut Store<State>,
+    request: Request,
+    head: HeadSlot,
+) -> wasmtime::Result<()> {
+    let scheme = match request.uri().scheme_str() {
+        Some("https") => P2Scheme::Https,
+        _ => P2Scheme::Http,
+    };
+    let mut http = store.data_mut().http();
+    let request = http.new_incoming_request(scheme, request)?;
+    let response = http.new_response_outparam_from_callback(move |response| {
+        head.put(response.map_err(|code| code.to_string()));
+    })?;
+    let handler = proxy.wasi_http_incoming_handler();
+    handler.call_handle(store, request, response).await
+}
+
+/// Calls `wasi:http/handler@0.3`, and stays with the instance until its last task has ended.
+async fn p3(
+    service: &Service,
+    store: &mut Store<State>,
+    request: Request,
+    head: HeadSlot,
+) -> wasmtime::Result<()> {
+    let run = store.run_concurrent(async |accessor| {
+        let (request, sent) = accessor.with(|mut access| p3_request(access.data_mut(), request));
+        match service.handle(accessor, request).await? {
+            Ok(response) => {
+                let response = accessor.with(|access| response.into_http(access, sent))?;
+                head.put(Ok(response));
+            }
+            Err(code) => head.put(Err(code.to_string())),
+        }
+        std::future::poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
+        wasmtime::Result::Ok(())
+    });
+    run.await?
+}
+
+type Sent = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+
+fn p3_request(state: &mut State, request: Request) -> (P3Request, Sent) {
+    let (request, sent) = P3Request::from_http(state.http().hooks, request);
+    (request, Box::pin(sent))
+}
+
+fn trapped(error: wasmtime::Error, store: &Store<State>) -> Failure {
+    if error.is::<Exhausted>() {
+        return Failure::OutOfTime;
+    }
+    Failure::Trapped {
+        error,
+        refused_memory: store.data().was_refused_memory(),
+    }
+}

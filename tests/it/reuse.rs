@@ -1,0 +1,75 @@
+//! How many requests an instance answers.
+
+use crate::harness::{Connection, Server, guest};
+use std::time::Duration;
+
+fn start(name: &str, options: &[&str]) -> Server {
+    Server::start(&[&[guest(name).as_str()], options].concat())
+}
+
+/// What is answered, one request after the other.
+fn answers(server: &Server, paths: &[&str]) -> Vec<String> {
+    let mut connection = Connection::open(server.address);
+    let mut ask = |path: &&str| connection.get(path).unwrap().text().trim().to_owned();
+    paths.iter().map(&mut ask).collect()
+}
+
+#[test]
+fn each_request_has_an_instance_of_its_own_unless_told_otherwise() {
+    for name in ["behaviours", "behaviours-p3"] {
+        let server = start(name, &[]);
+        assert_eq!(answers(&server, &["/counter"; 4]), ["1"; 4], "{name}");
+    }
+}
+
+#[test]
+fn an_instance_answers_as_many_as_it_may() {
+    for name in ["behaviours", "behaviours-p3"] {
+        let server = start(name, &["--reuse", "3"]);
+        let seen = answers(&server, &["/counter"; 7]);
+        assert_eq!(seen, ["1", "2", "3", "1", "2", "3", "1"], "{name}");
+    }
+}
+
+#[test]
+fn one_request_at_a_time() {
+    let server = start("behaviours", &["--reuse", "100"]);
+    answers(&server, &["/counter"]);
+    let mut slow = Connection::open(server.address);
+    slow.write("GET /sleep?ms=500 HTTP/1.1\r\nHost: a\r\n\r\n")
+        .unwrap();
+    assert!(slow.is_silent_for(Duration::from_millis(100)));
+    assert_eq!(answers(&server, &["/counter"]), ["1"]);
+    assert_eq!(slow.response().unwrap().text(), "slept\n");
+}
+
+#[test]
+fn a_trap_retires_the_instance_and_a_safe_request_is_answered_by_a_fresh_one() {
+    let server = start("behaviours", &["--reuse", "100"]);
+    let seen = answers(
+        &server,
+        &["/counter", "/counter", "/trap-if-used", "/counter"],
+    );
+    assert_eq!(seen, ["1", "2", "the first", "2"]);
+    let mut connection = Connection::open(server.address);
+    let post = "POST /trap-if-used HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+    connection.write(post).unwrap();
+    assert_eq!(connection.response().unwrap().status, 500);
+}
+
+#[test]
+fn a_component_whose_instances_cannot_be_reused_is_found_out() {
+    let server = start("behaviours", &["--reuse", "100"]);
+    assert_eq!(answers(&server, &["/once"; 4]), ["the first"; 4]);
+    server.wait_for("--reuse is left alone");
+    assert_eq!(answers(&server, &["/counter"; 2]), ["1"; 2]);
+    assert_eq!(server.printed().matches("--reuse is left alone").count(), 1);
+}
+
+#[test]
+fn an_instance_does_not_wait_for_ever() {
+    let server = start("behaviours", &["--reuse", "100", "--reuse-idle", "200ms"]);
+    assert_eq!(answers(&server, &["/counter"; 2]), ["1", "2"]);
+    std::thread::sleep(Duration::from_millis(600));
+    assert_eq!(answers(&server, &["/counter"]), ["1"]);
+}
