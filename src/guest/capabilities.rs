@@ -5,7 +5,7 @@ use super::files::{self, Directory};
 use super::keyvalue::{self, Place, Store};
 use super::network::Rules;
 use super::outbound::{self, Client, Outbound};
-use super::output::{Output, Stream};
+use super::output::Output;
 use super::sockets::Peers;
 use anyhow::{Result, bail};
 use std::sync::Arc;
@@ -87,12 +87,13 @@ impl Granted {
     }
 
     /// The WASI context of one instance.
-    pub fn wasi(&self, peers: &Arc<Peers>) -> WasiCtx {
+    pub fn wasi(&self, peers: &Arc<Peers>, outputs: &[Output; 2]) -> WasiCtx {
+        let [stdout, stderr] = outputs.clone();
         let mut wasi = WasiCtx::builder();
         wasi.envs(&self.capabilities.environment)
             .args(&self.capabilities.arguments)
-            .stdout(Output::new(Stream::Stdout))
-            .stderr(Output::new(Stream::Stderr));
+            .stdout(stdout)
+            .stderr(stderr);
         peers.guard(&mut wasi);
         let mut wasi = wasi.build();
         wasi.filesystem().clone_from(&self.files);

@@ -131,7 +131,7 @@ impl Order {
         let granted = Granted::open(self.capabilities.clone())?;
         let mut store = Store::new(
             &engine,
-            State::new(&granted, self.limits, Share::unlimited()),
+            State::new(&granted, self.limits, Share::unlimited(), None),
         );
         store.limiter(State::memory_limit);
         store.set_epoch_deadline(u64::MAX >> 1);

@@ -6,6 +6,7 @@ use super::failure::Failure;
 use super::handler::Handler;
 use super::meter::Exhausted;
 use super::state::State;
+use http::HeaderValue;
 use std::pin::Pin;
 use std::sync::Arc;
 use wasmtime::Store;
@@ -62,9 +63,9 @@ impl Instance {
         self.answered
     }
 
-    /// Makes ready for a further request, which has a share of the processor of its own.
-    pub fn renew(&mut self, share: Arc<Share>) {
-        self.store.data_mut().renew(share);
+    /// Makes ready for a further request of this name, which has a share of the processor of its own.
+    pub fn renew(&mut self, share: Arc<Share>, name: Option<HeaderValue>) {
+        self.store.data_mut().renew(share, name);
         self.store.set_epoch_deadline(1);
     }
 
@@ -75,6 +76,7 @@ impl Instance {
             Exports::P3(service) => p3(service, &mut self.store, request, head).await,
         };
         self.answered += 1;
+        self.store.data().rest();
         answered.map_err(|error| trapped(error, &self.store))
     }
 }

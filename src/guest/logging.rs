@@ -31,10 +31,13 @@ impl Host for State {
         let (context, message) = (cut(&context), cut(&message));
         let message = log::escape(message);
         match context {
-            "" => log::write(level, format_args!("guest log: {message}")),
+            "" => self
+                .author()
+                .say(level, format_args!("guest log: {message}")),
             context => {
                 let context = log::escape(context);
-                log::write(level, format_args!("guest log [{context}]: {message}"));
+                let line = format_args!("guest log [{context}]: {message}");
+                self.author().say(level, line);
             }
         }
     }

@@ -2,6 +2,7 @@
 //! values, and nothing of connections, processes and their supervision.
 
 mod anatomy;
+mod author;
 mod body;
 mod cache;
 mod call;
@@ -47,7 +48,7 @@ use anyhow::Result;
 use call::{HeadSlot, Running, Share};
 use capabilities::Granted;
 use handler::Handler;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use instance::{Instance, Start};
@@ -140,12 +141,13 @@ impl Guest {
         let share = Share::new(self.limits.cpu, &self.turns);
         let ticker = self.ticker.clone();
         let shelf = self.shelf.clone();
+        let name = request.headers().get("x-request-id").cloned();
         let start = match instance {
             Some(mut instance) => {
-                instance.renew(share.clone());
+                instance.renew(share.clone(), name);
                 Start::Kept(instance)
             }
-            None => Start::Fresh(self.handler.clone(), self.store(share.clone())),
+            None => Start::Fresh(self.handler.clone(), self.store(share.clone(), name)),
         };
         let call = async move {
             let mut instance = start.instance().await?;
@@ -158,8 +160,8 @@ impl Guest {
         Running::new(call, ticker, share)
     }
 
-    fn store(&self, share: Arc<Share>) -> Store<State> {
-        let state = State::new(&self.granted, self.limits, share);
+    fn store(&self, share: Arc<Share>, name: Option<HeaderValue>) -> Store<State> {
+        let state = State::new(&self.granted, self.limits, share, name);
         let mut store = Store::new(&self.engine, state);
         store.limiter(State::memory_limit);
         store.set_epoch_deadline(1);

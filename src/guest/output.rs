@@ -1,6 +1,7 @@
 //! What a guest writes to stdout and stderr becomes lines of the log, whole and recognisable.
 
-use crate::{info, log};
+use super::author::Author;
+use crate::log::{self, Level};
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,15 +26,25 @@ pub struct Output(Arc<Mutex<Lines>>);
 
 struct Lines {
     stream: Stream,
+    author: Arc<Author>,
     unfinished: Vec<u8>,
 }
 
 impl Output {
-    pub fn new(stream: Stream) -> Output {
+    pub fn new(stream: Stream, author: Arc<Author>) -> Output {
         Output(Arc::new(Mutex::new(Lines {
             stream,
+            author,
             unfinished: Vec::new(),
         })))
+    }
+
+    /// What was written last is a line, whether it was ended or not.
+    pub fn end_line(&self) {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !lines.unfinished.is_empty() {
+            lines.flush();
+        }
     }
 
     fn push(&self, bytes: &[u8]) {
@@ -44,9 +55,15 @@ impl Output {
 
 impl Lines {
     fn push(&mut self, bytes: &[u8]) {
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+        for mut piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            while self.unfinished.len() + piece.len() > LONGEST_LINE {
+                let (fits, rest) = piece.split_at(LONGEST_LINE - self.unfinished.len());
+                self.unfinished.extend_from_slice(fits);
+                self.flush();
+                piece = rest;
+            }
             self.unfinished.extend_from_slice(piece);
-            if piece.ends_with(b"\n") || self.unfinished.len() >= LONGEST_LINE {
+            if piece.ends_with(b"\n") {
                 self.flush();
             }
         }
@@ -59,10 +76,9 @@ impl Lines {
             Stream::Stdout => "stdout",
             Stream::Stderr => "stderr",
         };
-        info!(
-            "guest {name}: {}",
-            log::escape(text.trim_end_matches(['\n', '\r']))
-        );
+        let text = log::escape(text.trim_end_matches(['\n', '\r']));
+        self.author
+            .say(Level::Info, format_args!("guest {name}: {text}"));
     }
 }
 
@@ -126,5 +142,22 @@ impl AsyncWrite for Output {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_without_an_end_leaves_in_pieces() {
+        let output = Output::new(Stream::Stdout, Arc::new(Author::new(None)));
+        output.push(&[b'x'; 3 * LONGEST_LINE - 1]);
+        let unfinished = |output: &Output| output.0.lock().unwrap().unfinished.len();
+        assert_eq!(unfinished(&output), LONGEST_LINE - 1);
+        output.push(b"y\nz");
+        assert_eq!(unfinished(&output), 1);
+        output.end_line();
+        assert_eq!(unfinished(&output), 0);
     }
 }

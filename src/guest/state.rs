@@ -1,12 +1,15 @@
 //! What belongs to one instance on the host's side: its WASI contexts, its resources, its limits.
 
+use super::author::Author;
 use super::call::Share;
 use super::capabilities::Granted;
 use super::engine::Limits;
 use super::keyvalue::Store;
 use super::limits::MemoryLimit;
 use super::outbound::Outbound;
+use super::output::{Output, Stream};
 use super::sockets::Peers;
+use http::HeaderValue;
 use std::sync::Arc;
 use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
@@ -24,13 +27,23 @@ pub struct State {
     table: ResourceTable,
     memory: MemoryLimit,
     share: Arc<Share>,
+    author: Arc<Author>,
+    outputs: [Output; 2],
 }
 
 impl State {
-    pub fn new(granted: &Arc<Granted>, limits: Limits, share: Arc<Share>) -> State {
+    pub fn new(
+        granted: &Arc<Granted>,
+        limits: Limits,
+        share: Arc<Share>,
+        name: Option<HeaderValue>,
+    ) -> State {
         let peers = granted.peers();
+        let author = Arc::new(Author::new(name));
+        let outputs =
+            [Stream::Stdout, Stream::Stderr].map(|stream| Output::new(stream, author.clone()));
         State {
-            wasi: granted.wasi(&peers),
+            wasi: granted.wasi(&peers, &outputs),
             http: WasiHttpCtx::new(),
             outbound: granted.outbound(),
             peers,
@@ -38,14 +51,27 @@ impl State {
             table: ResourceTable::new(),
             memory: MemoryLimit::new(usize::try_from(limits.memory).unwrap_or(usize::MAX)),
             share,
+            author,
+            outputs,
         }
     }
 
-    /// Forgets what belonged to an earlier request.
-    pub fn renew(&mut self, share: Arc<Share>) {
+    /// Nothing that comes from here on belongs to the request that was answered.
+    pub fn rest(&self) {
+        self.outputs.iter().for_each(Output::end_line);
+    }
+
+    /// Forgets what belonged to an earlier request; the next is called `name`.
+    pub fn renew(&mut self, share: Arc<Share>, name: Option<HeaderValue>) {
+        self.author.turn_to(name);
         self.outbound = self.granted.outbound();
         self.memory.forgive();
         self.share = share;
+    }
+
+    /// Who speaks for the guest in the log.
+    pub fn author(&self) -> &Author {
+        &self.author
     }
 
     /// Of the request that is being answered.

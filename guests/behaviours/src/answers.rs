@@ -38,6 +38,14 @@ pub fn stdio(out: ResponseOutparam, text: &str) {
     reply::text(out, "printed\n");
 }
 
+/// `n` lines on standard output.
+pub fn chatter(out: ResponseOutparam, query: &Query) {
+    for line in 0..query.number("n", 1000) {
+        println!("line {line} of many");
+    }
+    reply::text(out, "said\n");
+}
+
 /// Environment variables and arguments, a line each.
 pub fn environment(out: ResponseOutparam) {
     let mut text = String::new();

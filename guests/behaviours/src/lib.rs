@@ -33,6 +33,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Behaviours {
             "slow-stream" => answers::slow_stream(out, &query),
             "sleep" => answers::late(out, &query),
             "stdio" => answers::stdio(out, query.text("text").unwrap_or(&target)),
+            "chatter" => answers::chatter(out, &query),
             "environment" => answers::environment(out),
             "request" => answers::describe(request, out),
             "respond" => answers::respond(out, &query),

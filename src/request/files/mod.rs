@@ -61,7 +61,7 @@ impl Files {
         let mut builder = ResponseBuilder::new();
         builder.request_parts(&request.method, &request.uri, &request.headers);
         let mut response = builder.build(found).ok()?;
-        if response.status().is_success() {
+        if response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED {
             let vary = HeaderValue::from_static("accept-encoding");
             response.headers_mut().append(header::VARY, vary);
         }

@@ -1,0 +1,105 @@
+//! Who speaks in the log where a guest does: which worker, for which request; and how much of it is
+//! written down.
+
+use crate::log::{self, Level};
+use http::HeaderValue;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Lines that one request may write in a second. Further ones are counted, and the count is told.
+const LINES: u32 = 200;
+const SECOND: Duration = Duration::from_secs(1);
+
+/// One instance's voice. The engine demands a lock where one thread would do.
+pub struct Author(Mutex<Voice>);
+
+struct Voice {
+    /// What the request is called, where it is called anything.
+    request: Option<HeaderValue>,
+    /// Since when lines are counted, and how many there were.
+    since: Instant,
+    lines: u32,
+    suppressed: u64,
+}
+
+impl Author {
+    pub fn new(request: Option<HeaderValue>) -> Author {
+        Author(Mutex::new(Voice {
+            request,
+            since: Instant::now(),
+            lines: 0,
+            suppressed: 0,
+        }))
+    }
+
+    /// Speaks for another request from here on.
+    pub fn turn_to(&self, request: Option<HeaderValue>) {
+        let mut voice = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        voice.confess();
+        voice.request = request;
+        voice.lines = 0;
+    }
+
+    /// Writes a line of the guest's, whose text is escaped.
+    pub fn say(&self, level: Level, line: fmt::Arguments<'_>) {
+        let mut voice = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if voice.may_speak(Instant::now()) {
+            voice.say(level, line);
+        }
+    }
+}
+
+impl Voice {
+    fn may_speak(&mut self, now: Instant) -> bool {
+        if now.duration_since(self.since) >= SECOND {
+            self.confess();
+            (self.since, self.lines) = (now, 0);
+        }
+        self.lines += 1;
+        let may = self.lines <= LINES;
+        self.suppressed += u64::from(!may);
+        may
+    }
+
+    fn confess(&mut self) {
+        let suppressed = std::mem::take(&mut self.suppressed);
+        if suppressed > 0 {
+            self.say(
+                Level::Warning,
+                format_args!("{suppressed} lines of the guest's were left out"),
+            );
+        }
+    }
+
+    fn say(&self, level: Level, line: fmt::Arguments<'_>) {
+        let worker = std::process::id();
+        match self.request.as_ref().and_then(|id| id.to_str().ok()) {
+            Some(id) => log::write(level, format_args!("[{worker} {id}] {line}")),
+            None => log::write(level, format_args!("[{worker}] {line}")),
+        }
+    }
+}
+
+impl Drop for Voice {
+    fn drop(&mut self) {
+        self.confess();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_counted_instead_of_written() {
+        let author = Author::new(None);
+        let mut voice = author.0.lock().unwrap();
+        let start = voice.since;
+        let spoken = (0..LINES + 50).filter(|_| voice.may_speak(start)).count();
+        assert_eq!(spoken, LINES as usize);
+        assert_eq!(voice.suppressed, 50);
+        assert!(voice.may_speak(start + SECOND));
+        assert_eq!(voice.suppressed, 0);
+    }
+}
