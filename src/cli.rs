@@ -3,8 +3,10 @@
 mod addresses;
 mod capabilities;
 mod clients;
+mod file;
 mod front;
 mod outbound;
+mod parse;
 mod tls;
 
 pub use addresses::Addresses;
@@ -12,6 +14,7 @@ pub use capabilities::Capabilities;
 pub use clients::Clients;
 pub use front::Front;
 pub use outbound::Outbound;
+pub use parse::{Said, parse};
 pub use tls::Tls;
 
 use clap::{Args, Parser, Subcommand};
@@ -37,8 +40,19 @@ pub struct Cli {
     pub serve: Serve,
 }
 
+/// Where the value of an option comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    CommandLine,
+    Environment,
+    File,
+    Default,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Read everything, say what it comes to, and serve nothing
+    Check(Box<Serve>),
     /// Compile a component to native code, to be served with --allow-precompiled
     Compile(Compile),
     /// Say what a component is, what it imports, and whether it can be served
@@ -68,6 +82,15 @@ pub struct Serve {
     /// The component to serve, in binary or text form
     #[arg(value_name = "COMPONENT", required = true, env = "WASMSERVE_COMPONENT")]
     pub component: Option<PathBuf>,
+
+    /// Read options from this file (TOML), by their long names
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "WASMSERVE_CONFIG_FILE",
+        help_heading = "Processes"
+    )]
+    pub config_file: Option<PathBuf>,
 
     #[command(flatten)]
     pub addresses: Addresses,

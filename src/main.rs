@@ -18,8 +18,7 @@ mod worker;
 use anyhow::{Context, Result};
 use channel::Reporter;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, FromArgMatches};
-use cli::{Cli, Command, Serve};
+use cli::{Cli, Command, Said, Serve, Source};
 use config::Config;
 use exit::{Exit, Status};
 use guest::{Compiled, Guest, Plan};
@@ -51,12 +50,13 @@ fn main() {
 
 fn run() -> Result<Status> {
     sys::signals::ignore_broken_pipes();
-    let cli = match parse() {
-        Ok(cli) => cli,
+    let (cli, said) = match parse() {
+        Ok(parsed) => parsed,
         Err(status) => return Ok(status),
     };
     match &cli.command {
         None => serve(&cli.serve),
+        Some(Command::Check(serve)) => check(serve, &said),
         Some(Command::Compile(compile)) => {
             let code = guest::precompile(&compile.component).exits(Status::Application)?;
             write_whole(&compile.output, &code).exits(Status::Usage)?;
@@ -76,11 +76,8 @@ fn run() -> Result<Status> {
 
 /// The command line, or the status to end with: help and version are answers, the rest are mistakes,
 /// told in one line.
-fn parse() -> Result<Cli, Status> {
-    let parsed = Cli::command()
-        .try_get_matches()
-        .and_then(|matches| Cli::from_arg_matches(&matches));
-    parsed.map_err(|error| match error.kind() {
+fn parse() -> Result<(Cli, Vec<Said>), Status> {
+    cli::parse().map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let _ = error.print();
             Status::Stopped
@@ -90,17 +87,42 @@ fn parse() -> Result<Cli, Status> {
             Status::Usage
         }
         _ => {
-            let text = error.to_string();
-            let lines = text
-                .lines()
-                .map(str::trim)
-                .take_while(|line| !line.starts_with("Usage:"));
-            let said: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
-            let said = said.join("; ");
-            let said = said.trim_start_matches("error: ");
+            let said = in_one_line(&error);
             log::last_words(&format!("wasmserve: {said} (see `wasmserve --help`)"));
             Status::Usage
         }
+    })
+}
+
+/// A mistake on the command line, without the usage.
+fn in_one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:"));
+    let said: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+    said.join("; ").trim_start_matches("error: ").to_owned()
+}
+
+/// Says what an option comes to and where that was said, and what the component is.
+fn check(serve: &Serve, said: &[Said]) -> Result<Status> {
+    for option in said {
+        let source = match option.source {
+            Source::CommandLine => "command line",
+            Source::Environment => "environment",
+            Source::File => "file",
+            Source::Default => "default",
+        };
+        println!("{} = {} ({source})", option.name, option.values.join(", "));
+    }
+    let config = Config::resolve(serve).exits(Status::Usage)?;
+    let report = guest::inspect(&config.order.path).exits(Status::Application)?;
+    print!("{}", report.text);
+    Ok(if report.servable {
+        Status::Stopped
+    } else {
+        Status::Application
     })
 }
 
@@ -190,9 +212,7 @@ impl Roles for Server {
 
     fn reload(&self) -> Result<Server> {
         // What was given on the command line stays; what it refers to is read again.
-        let Ok(cli) = parse() else {
-            anyhow::bail!("the environment contradicts the command line");
-        };
+        let (cli, _) = cli::parse().map_err(|error| anyhow::anyhow!(in_one_line(&error)))?;
         let mut config = Config::resolve(&cli.serve).exits(Status::Usage)?;
         if config.addresses != self.config.addresses {
             warning!("The addresses stay as they are: new ones need a restart");

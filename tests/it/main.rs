@@ -11,6 +11,7 @@ mod balance;
 mod capabilities;
 mod chaos;
 mod compression;
+mod config_file;
 mod failing_guests;
 mod front;
 mod http;

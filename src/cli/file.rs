@@ -1,0 +1,246 @@
+//! The configuration file: options by their long names, which count where neither the command line nor
+//! the environment says anything. It is read by making arguments of it.
+
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Command, Error};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+/// What the file says, as arguments, and the options that it sets.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct FileArguments {
+    pub arguments: Vec<OsString>,
+    pub set: Vec<String>,
+}
+
+/// Variables that other servers honour too; they count more than the file.
+const HONOURED: [(&str, &str); 2] = [("workers", "WEB_CONCURRENCY"), ("port", "PORT")];
+
+/// Reads the file that `matches` names, if it names one.
+pub fn read(command: &Command, matches: &ArgMatches) -> Result<FileArguments, Error> {
+    let Some(path) = matches.get_one::<PathBuf>("config_file") else {
+        return Ok(FileArguments::default());
+    };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| mistake(path, None, &format!("cannot be read: {error}")))?;
+    translate(command, matches, path, &text)
+}
+
+fn translate(
+    command: &Command,
+    matches: &ArgMatches,
+    path: &Path,
+    text: &str,
+) -> Result<FileArguments, Error> {
+    let table = DeTable::parse(text).map_err(|error| {
+        let line = error.span().map(|span| line_of(text, span.start));
+        mistake(path, line, error.message())
+    })?;
+    let mut found = FileArguments::default();
+    for (key, value) in table.get_ref() {
+        let at = |why: &str| mistake(path, Some(line_of(text, key.span().start)), why);
+        let argument = argument(command, key.get_ref()).map_err(|why| at(&why))?;
+        if is_said_elsewhere(matches, argument) {
+            continue;
+        }
+        let arguments = arguments(command, argument, value).map_err(|why| at(&why))?;
+        found.arguments.extend(arguments);
+        found.set.push(argument.get_id().to_string());
+    }
+    Ok(found)
+}
+
+/// The option of this name, or which one was perhaps meant.
+fn argument<'a>(command: &'a Command, key: &str) -> Result<&'a Arg, String> {
+    let known = |argument: &&Arg| name(argument).is_some();
+    let options = || command.get_arguments().filter(known);
+    if let Some(argument) = options().find(|argument| name(argument) == Some(key)) {
+        return Ok(argument);
+    }
+    let near = options()
+        .filter_map(name)
+        .map(|name| (strsim::jaro_winkler(name, key), name))
+        .max_by(|one, other| one.0.total_cmp(&other.0));
+    Err(match near {
+        Some((likeness, name)) if likeness > 0.7 => {
+            format!("`{key}` is not an option; did you mean `{name}`?")
+        }
+        _ => format!("`{key}` is not an option; `wasmserve --help` lists them"),
+    })
+}
+
+/// What an option is called in the file.
+fn name(argument: &Arg) -> Option<&str> {
+    match (argument.get_id().as_str(), argument.get_long()) {
+        ("component", _) => Some("component"),
+        ("config_file" | "help" | "version", _) => None,
+        (_, long) => long,
+    }
+}
+
+/// Whether the command line or the environment sets it, or its opposite.
+fn is_said_elsewhere(matches: &ArgMatches, argument: &Arg) -> bool {
+    let id = argument.get_id().as_str();
+    let opposite = id
+        .strip_prefix("no_")
+        .map_or_else(|| format!("no_{id}"), str::to_owned);
+    let said = |id: &str| {
+        let known = matches.try_contains_id(id).is_ok();
+        let source = known.then(|| matches.value_source(id)).flatten();
+        matches!(
+            source,
+            Some(ValueSource::CommandLine | ValueSource::EnvVariable)
+        )
+    };
+    let honoured = HONOURED.iter().any(|(name, variable)| {
+        *name == id && std::env::var_os(variable).is_some_and(|value| !value.is_empty())
+    });
+    said(id) || said(&opposite) || honoured
+}
+
+fn arguments(
+    command: &Command,
+    argument: &Arg,
+    value: &Spanned<DeValue<'_>>,
+) -> Result<Vec<OsString>, String> {
+    let name = name(argument).unwrap_or_default();
+    if matches!(argument.get_action(), ArgAction::SetTrue) {
+        return flag(command, name, value.get_ref());
+    }
+    let texts = match value.get_ref() {
+        DeValue::Array(values) if repeats(argument) => {
+            let texts = values.iter().map(|value| text(name, value.get_ref()));
+            texts.collect::<Result<Vec<_>, _>>()?
+        }
+        DeValue::Table(table) if matches!(name, "env" | "config") => pairs(name, table)?,
+        DeValue::Array(_) => return Err(format!("`{name}` takes one value, not a list")),
+        value => vec![text(name, value)?],
+    };
+    let option = |text: String| match argument.get_long() {
+        Some(long) => format!("--{long}={text}").into(),
+        None => text.into(),
+    };
+    Ok(texts.into_iter().map(option).collect())
+}
+
+fn repeats(argument: &Arg) -> bool {
+    matches!(argument.get_action(), ArgAction::Append)
+}
+
+fn flag(command: &Command, name: &str, value: &DeValue<'_>) -> Result<Vec<OsString>, String> {
+    match value {
+        DeValue::Boolean(true) => Ok(vec![format!("--{name}").into()]),
+        DeValue::Boolean(false) => {
+            let opposite = format!("no-{name}");
+            let exists = |argument: &Arg| argument.get_long() == Some(&opposite);
+            let exists = command.get_arguments().any(exists);
+            Ok(exists
+                .then(|| format!("--{opposite}").into())
+                .into_iter()
+                .collect())
+        }
+        _ => Err(format!("`{name}` is true or false")),
+    }
+}
+
+fn text(name: &str, value: &DeValue<'_>) -> Result<String, String> {
+    match value {
+        DeValue::String(text) => Ok(text.to_string()),
+        DeValue::Integer(number) => Ok(number.to_string()),
+        DeValue::Float(number) => Ok(number.to_string()),
+        _ => Err(format!("`{name}` takes a text or a number")),
+    }
+}
+
+fn pairs(name: &str, table: &DeTable<'_>) -> Result<Vec<String>, String> {
+    let pair = |(key, value): (&Spanned<DeString<'_>>, &Spanned<DeValue<'_>>)| {
+        let value = text(name, value.get_ref())?;
+        Ok(format!("{}={value}", key.get_ref()))
+    };
+    table.iter().map(pair).collect()
+}
+
+fn line_of(text: &str, at: usize) -> usize {
+    1 + text[..at].matches('\n').count()
+}
+
+fn mistake(path: &Path, line: Option<usize>, why: &str) -> Error {
+    let line = line.map_or(String::new(), |line| format!(" line {line}"));
+    let text = format!("configuration file `{}`{line}: {why}", path.display());
+    Error::raw(ErrorKind::InvalidValue, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Cli;
+    use clap::CommandFactory;
+
+    fn translated(given: &[&str], text: &str) -> Result<Vec<String>, String> {
+        let command = Cli::command();
+        let given = ["wasmserve", "app.wasm"].iter().chain(given);
+        let matches = command.clone().get_matches_from(given);
+        let found = translate(&command, &matches, Path::new("w.toml"), text);
+        let text = |argument: &OsString| argument.to_str().unwrap().to_owned();
+        found
+            .map(|found| found.arguments.iter().map(text).collect())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn options_become_arguments() {
+        let text = "max-memory = \"1GiB\"\nlimit-queue = 5\nreload = true\nproxy-headers = false\n\
+                    bind = [\"unix:/a\", \"127.0.0.1:1\"]\n[env]\nA = \"b\"\nC = 1\n";
+        let mut found = translated(&[], text).unwrap();
+        found.sort();
+        assert_eq!(
+            found,
+            [
+                "--bind=unix:/a",
+                "--bind=127.0.0.1:1",
+                "--env=A=b",
+                "--env=C=1",
+                "--limit-queue=5",
+                "--max-memory=1GiB",
+                "--no-proxy-headers",
+                "--reload",
+            ]
+            .map(str::to_owned)
+            .into_iter()
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn the_command_line_counts_more() {
+        let none: [String; 0] = [];
+        assert_eq!(
+            translated(&["--limit-queue", "7"], "limit-queue = 5").unwrap(),
+            none
+        );
+        let flags = translated(&["--no-proxy-headers"], "proxy-headers = true");
+        assert_eq!(flags.unwrap(), none);
+    }
+
+    #[test]
+    fn mistakes_name_the_line_and_what_was_meant() {
+        for (text, said) in [
+            (
+                "\nlimit-que = 5",
+                "line 2: `limit-que` is not an option; did you mean `limit-queue`?",
+            ),
+            ("reload = 1", "line 1: `reload` is true or false"),
+            ("max-memory = [1]", "line 1: `max-memory` takes one value"),
+            ("a = ", "line 1: "),
+            ("config-file = \"x\"", "is not an option"),
+        ] {
+            let error = translated(&[], text).unwrap_err();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+}
