@@ -37,6 +37,9 @@ fn with_file(
     command: &Command,
     given: Vec<OsString>,
 ) -> Result<(Vec<OsString>, FileArguments), Error> {
+    if !names_a_file(&given) {
+        return Ok((given, FileArguments::default()));
+    }
     // Only to find the file: mistakes are told later, when everything is there.
     let lenient = command
         .clone()
@@ -55,6 +58,12 @@ fn with_file(
     let after = after.min(all.len());
     all.splice(after..after, file.arguments.iter().cloned());
     Ok((all, file))
+}
+
+/// Whether there is anything to look for.
+fn names_a_file(given: &[OsString]) -> bool {
+    let option = |text: &OsString| text.as_encoded_bytes().starts_with(b"--config-file");
+    std::env::var_os("WASMSERVE_CONFIG_FILE").is_some() || given.iter().any(option)
 }
 
 fn said(command: &Command, matches: &ArgMatches, file: &FileArguments) -> Vec<Said> {
