@@ -62,15 +62,7 @@ fn run() -> Result<Status> {
             write_whole(&compile.output, &code).exits(Status::Usage)?;
             Ok(Status::Stopped)
         }
-        Some(Command::Inspect(inspect)) => {
-            let report = guest::inspect(&inspect.component).exits(Status::Application)?;
-            print!("{}", report.text);
-            Ok(if report.servable {
-                Status::Stopped
-            } else {
-                Status::Application
-            })
-        }
+        Some(Command::Inspect(inspect)) => describe(&inspect.component),
     }
 }
 
@@ -117,7 +109,12 @@ fn check(serve: &Serve, said: &[Said]) -> Result<Status> {
         println!("{} = {} ({source})", option.name, option.values.join(", "));
     }
     let config = Config::resolve(serve).exits(Status::Usage)?;
-    let report = guest::inspect(&config.order.path).exits(Status::Application)?;
+    describe(&config.order.path)
+}
+
+/// Says what the component is, and with its status whether it can be served.
+fn describe(component: &std::path::Path) -> Result<Status> {
+    let report = guest::inspect(component).exits(Status::Application)?;
     print!("{}", report.text);
     Ok(if report.servable {
         Status::Stopped
