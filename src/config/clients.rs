@@ -3,9 +3,10 @@
 use super::{front, option, units};
 use crate::cli::Serve;
 use crate::connection::{Limits, Protocols, Settings};
+use crate::request::Front;
 use anyhow::{Result, bail};
 
-pub fn settings(serve: &Serve) -> Result<Settings> {
+pub fn settings(serve: &Serve, front: &Front) -> Result<Settings> {
     let (clients, tls) = (&serve.clients, &serve.tls);
     let duration = units::duration;
     let positive = units::positive;
@@ -21,7 +22,7 @@ pub fn settings(serve: &Serve) -> Result<Settings> {
         write: option("--timeout-write", &clients.timeout_write, duration)?,
         proxy_protocol: front::introducers(&serve.front, serve.addresses.proxy_protocol)?,
         date_header: front::date_header(&serve.front),
-        fields: front::resolve(&serve.front)?.response_lines(),
+        fields: front.response_lines(),
         head: Limits {
             head: option("--limit-head", &clients.limit_head, head)?,
             fields: option("--limit-headers", &clients.limit_headers, positive)? as usize,

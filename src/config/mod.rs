@@ -56,7 +56,8 @@ impl Config {
                 idle: option("--reuse-idle", &serve.reuse_idle, units::duration)?,
             },
         };
-        let worker = worker_settings(serve, limits)?;
+        let supervisor = supervision(serve)?;
+        let worker = worker_settings(serve, limits, &supervisor)?;
         let tls = tls::resolve(&serve.tls, worker.connection.protocols)?;
         Ok(Config {
             addresses: Addresses::resolve(&serve.addresses, tls.is_some())?,
@@ -67,7 +68,7 @@ impl Config {
                 limits,
                 capabilities: Arc::new(capabilities::resolve(serve)?),
             },
-            supervisor: supervision(serve)?,
+            supervisor,
             tls,
             worker,
             log: log_settings(serve)?,
@@ -164,21 +165,18 @@ fn supervision(serve: &Serve) -> Result<supervisor::Settings> {
     })
 }
 
-fn worker_settings(serve: &Serve, limits: Limits) -> Result<worker::Settings> {
-    let healthcheck = option(
-        "--timeout-worker-healthcheck",
-        &serve.timeout_worker_healthcheck,
-        units::duration,
-    )?;
+fn worker_settings(
+    serve: &Serve,
+    limits: Limits,
+    supervisor: &supervisor::Settings,
+) -> Result<worker::Settings> {
+    let front = front::resolve(&serve.front)?;
+    let connection = clients::settings(serve, &front)?;
     Ok(worker::Settings {
         // Several beats within what counts as silence.
-        heartbeat: (healthcheck / 5).clamp(Duration::from_millis(20), Duration::from_millis(500)),
-        graceful_shutdown: option(
-            "--timeout-graceful-shutdown",
-            &serve.timeout_graceful_shutdown,
-            units::duration,
-        )?,
-        connection: clients::settings(serve)?,
+        heartbeat: (supervisor.healthcheck / 5)
+            .clamp(Duration::from_millis(20), Duration::from_millis(500)),
+        graceful_shutdown: supervisor.graceful_shutdown,
         request: request::Settings {
             concurrency: limits.instances as usize,
             queue: option("--limit-queue", &serve.limit_queue, |text| {
@@ -193,16 +191,13 @@ fn worker_settings(serve: &Serve, limits: Limits) -> Result<worker::Settings> {
                 units::duration,
             )?,
             body: option("--limit-body", &serve.clients.limit_body, units::size)?,
-            fields: option(
-                "--limit-headers",
-                &serve.clients.limit_headers,
-                units::positive,
-            )? as usize,
+            fields: connection.head.fields,
             access_log: !serve.no_access_log,
             compress: compression(serve)?,
             files: files::directories(&serve.files)?,
-            front: front::resolve(&serve.front)?,
+            front,
         },
+        connection,
     })
 }
 
