@@ -3,7 +3,7 @@
 //! that the other does not.
 
 use super::refusal::{Refusal, refused};
-use crate::request::is_host;
+use crate::request::host;
 use http::StatusCode;
 
 /// How the body after a head is framed (RFC 9112 section 6.3).
@@ -125,7 +125,7 @@ impl Fields {
 
     fn host(&mut self, value: &[u8]) -> Result<(), Refusal> {
         match self.host.replace(()) {
-            None if is_host(value) => Ok(()),
+            None if host(value).is_some() => Ok(()),
             None => Err(refused(BAD, "its Host is malformed")),
             Some(()) => Err(refused(BAD, "it has several Hosts")),
         }

@@ -64,14 +64,8 @@ pub async fn serve(client: Rc<Client>, mut stream: Stream) {
         Err(Stop::Refuse(refusal)) => {
             // Half an answer may still wait to be written; another must not follow it.
             if !activity.is_blocked() {
-                client.log(refusal);
                 let stream = connection.into_parts().io.into_inner();
-                refuse(
-                    stream.into_transport(),
-                    refusal,
-                    &client.connections.settings,
-                )
-                .await;
+                client.refuse(stream.into_transport(), refusal).await;
             }
         }
         Err(Stop::Stalled) => reset(connection.into_parts().io),

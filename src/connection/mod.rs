@@ -41,6 +41,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use stream::Stream;
 use tls::Handshake;
+use tokio::io::{AsyncRead, AsyncWrite};
 use transport::Transport;
 use watch::{Manner, Stop, Watched};
 
@@ -90,15 +91,7 @@ impl Connections {
         match client.speaks_http2(&mut stream, chosen).await {
             Ok(true) => http2::serve(client, stream).await,
             Ok(false) => http1::serve(client, stream).await,
-            Err(Stop::Refuse(refusal)) => {
-                client.log(refusal);
-                http1::refuse(
-                    stream.into_transport(),
-                    refusal,
-                    &client.connections.settings,
-                )
-                .await;
-            }
+            Err(Stop::Refuse(refusal)) => client.refuse(stream.into_transport(), refusal).await,
             Err(_) => {}
         }
     }
@@ -124,8 +117,7 @@ impl Client {
         match self.watch(handshake).await.ok()? {
             Handshake::Done { transport, http2 } => Some((transport, http2)),
             Handshake::Plain { socket, refusal } => {
-                self.log(refusal);
-                http1::refuse(socket, refusal, &self.connections.settings).await;
+                self.refuse(socket, refusal).await;
                 None
             }
             Handshake::Failed => None,
@@ -156,13 +148,15 @@ impl Client {
         watched.run(first).await
     }
 
-    fn log(&self, refusal: Refusal) {
+    /// Tells the client, and the log, why nothing more is read.
+    async fn refuse(&self, transport: impl AsyncRead + AsyncWrite + Unpin, refusal: Refusal) {
         info!(
             "{} - refused a request: {} ({})",
             self.origin.peer,
             refusal.why,
             refusal.status.as_u16()
         );
+        http1::refuse(transport, refusal, &self.connections.settings).await;
     }
 
     async fn answer(
@@ -173,10 +167,11 @@ impl Client {
         let version = request.version();
         self.activity.speaks(version);
         let requests = &self.connections.requests;
-        let mut response = match self.door {
-            Door::Redirect { port } => requests.redirect(&self.origin, request, port),
-            Door::Plain | Door::Tls => requests.answer(&self.origin, request).await,
+        let redirect = match self.door {
+            Door::Redirect { port } => Some(port),
+            Door::Plain | Door::Tls => None,
         };
+        let mut response = requests.answer(&self.origin, request, redirect).await;
         busy.answered.set(true);
         response.body_mut().attach(Box::new(busy));
         if version <= Version::HTTP_11 && self.connections.departure.begun().is_some() {

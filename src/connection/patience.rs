@@ -1,19 +1,10 @@
 //! How long a connection may stay as it is: a pure rule over what it is doing.
 
 use super::activity::Phase;
+use super::refusal::TOO_SLOW;
 use super::settings::Settings;
+use super::watch::Stop;
 use std::time::{Duration, Instant};
-
-/// What becomes of a connection whose time is up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It was idle long enough: close it.
-    Close,
-    /// The head took too long.
-    TooSlow,
-    /// The client takes nothing of what is written: drop it.
-    Stalled,
-}
 
 /// Since when the worker is leaving, and how long a connection must be idle before it is closed for
 /// that: a request may be on its way.
@@ -25,18 +16,18 @@ pub fn deadline(
     stalled: Option<Instant>,
     settings: &Settings,
     leaving: Leaving,
-) -> Option<(Instant, Verdict)> {
+) -> Option<(Instant, Stop)> {
     match phase {
-        Phase::Busy { .. } => stalled.map(|since| (since + settings.write, Verdict::Stalled)),
+        Phase::Busy { .. } => stalled.map(|since| (since + settings.write, Stop::Stalled)),
         // Where everybody leaves, nobody waits for the rest of a head.
         Phase::Head { since } if leaving.is_some_and(|(_, moment)| moment.is_zero()) => {
-            Some((since, Verdict::Close))
+            Some((since, Stop::Close))
         }
-        Phase::Head { since } => Some((since + settings.header, Verdict::TooSlow)),
+        Phase::Head { since } => Some((since + settings.header, Stop::Refuse(TOO_SLOW))),
         Phase::Idle { since } => {
             let kept = since + settings.keep_alive;
             let left = leaving.map(|(start, moment)| since.max(start) + moment);
-            Some((left.map_or(kept, |left| left.min(kept)), Verdict::Close))
+            Some((left.map_or(kept, |left| left.min(kept)), Stop::Close))
         }
     }
 }
@@ -67,17 +58,17 @@ mod tests {
     fn an_idle_connection_is_kept_for_a_while() {
         let since = Instant::now();
         let deadline = deadline(Phase::Idle { since }, None, &SETTINGS, None);
-        assert_eq!(
-            deadline,
-            Some((since + SETTINGS.keep_alive, Verdict::Close))
-        );
+        assert_eq!(deadline, Some((since + SETTINGS.keep_alive, Stop::Close)));
     }
 
     #[test]
     fn a_slow_head_times_out_and_a_busy_connection_does_not() {
         let since = Instant::now();
         let head = deadline(Phase::Head { since }, None, &SETTINGS, None);
-        assert_eq!(head, Some((since + SETTINGS.header, Verdict::TooSlow)));
+        assert_eq!(
+            head,
+            Some((since + SETTINGS.header, Stop::Refuse(TOO_SLOW)))
+        );
         let busy = Phase::Busy { requests: 1 };
         assert_eq!(deadline(busy, None, &SETTINGS, None), None);
     }
@@ -88,7 +79,7 @@ mod tests {
         let busy = Phase::Busy { requests: 1 };
         assert_eq!(
             deadline(busy, Some(since), &SETTINGS, None),
-            Some((since + SETTINGS.write, Verdict::Stalled))
+            Some((since + SETTINGS.write, Stop::Stalled))
         );
     }
 
@@ -102,7 +93,7 @@ mod tests {
         };
         assert_eq!(
             deadline(long_idle, None, &SETTINGS, leaving),
-            Some((start + moment, Verdict::Close))
+            Some((start + moment, Stop::Close))
         );
     }
 
@@ -111,6 +102,6 @@ mod tests {
         let since = Instant::now();
         let leaving = Some((since, Duration::ZERO));
         let verdict = deadline(Phase::Head { since }, None, &SETTINGS, leaving);
-        assert_eq!(verdict, Some((since, Verdict::Close)));
+        assert_eq!(verdict, Some((since, Stop::Close)));
     }
 }

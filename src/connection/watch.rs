@@ -1,8 +1,8 @@
 //! Runs a connection while its time is not up.
 
 use super::activity::{Activity, Pace};
-use super::patience::{Leaving, Verdict, deadline};
-use super::refusal::{Refusal, TOO_SLOW};
+use super::patience::{Leaving, deadline};
+use super::refusal::Refusal;
 use super::{Connections, Departure};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -86,13 +86,7 @@ impl Watched<'_> {
             Manner::Http2 { told } => told.map(|told| (told, HEARD)),
         };
         let (phase, stalled) = (self.activity.phase(), self.pace.since());
-        let (until, verdict) = deadline(phase, stalled, &self.connections.settings, leaving)?;
-        let stop = match verdict {
-            Verdict::Close => Stop::Close,
-            Verdict::TooSlow => Stop::Refuse(TOO_SLOW),
-            Verdict::Stalled => Stop::Stalled,
-        };
-        Some((until, stop))
+        deadline(phase, stalled, &self.connections.settings, leaving)
     }
 }
 

@@ -6,15 +6,16 @@ use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Uri};
 use http::{HeaderMap, Method, Version, header};
 
-/// Whether this is a host and perhaps a port (RFC 9110 section 7.2), and nothing else.
-pub fn is_host(value: &[u8]) -> bool {
-    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=%:[]".contains(byte);
-    if value.is_empty() || !value.iter().all(allowed) {
+/// A host and perhaps a port (RFC 9110 section 7.2), where this is that and nothing else.
+pub fn host(value: &[u8]) -> Option<Authority> {
+    Authority::try_from(value).ok().filter(is_host)
+}
+
+fn is_host(authority: &Authority) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=%:[]".contains(&byte);
+    if !authority.as_str().bytes().all(allowed) {
         return false;
     }
-    let Ok(authority) = Authority::try_from(value) else {
-        return false;
-    };
     let port = authority.as_str().strip_prefix(authority.host());
     let port = port.map(|port| port.strip_prefix(':').unwrap_or(port));
     !authority.host().is_empty() && port.is_some_and(|port| port.is_empty() || is_port(port))
@@ -39,7 +40,9 @@ pub fn target(
             if parts.version == Version::HTTP_2 && !hosts.all(|host| agrees(host.as_bytes())) {
                 return None;
             }
-            is_host(authority.as_str().as_bytes()).then(|| authority.clone())?
+            Some(authority)
+                .filter(|authority| is_host(authority))
+                .cloned()?
         }
         None => authority(&parts.headers, parts.version, origin)?,
     };
@@ -61,7 +64,7 @@ pub fn target(
 fn authority(headers: &HeaderMap, version: Version, origin: &Origin) -> Option<Authority> {
     let mut hosts = headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
-        (Some(host), None) if is_host(host.as_bytes()) => Authority::try_from(host.as_bytes()).ok(),
+        (Some(value), None) => host(value.as_bytes()),
         (None, _) if version <= Version::HTTP_10 => match origin.server {
             Some(server) => Authority::try_from(server.to_string()).ok(),
             None => Some(Authority::from_static("localhost")),

@@ -22,7 +22,7 @@ mod upload;
 
 pub use body::{Body, Witness};
 pub use front::Front;
-pub use host::is_host;
+pub use host::host;
 pub use origin::{Origin, Peer};
 pub use proxies::Proxies;
 pub use root_path::RootPath;
@@ -34,14 +34,13 @@ use anyhow::Result;
 use exchange::Exchange;
 use files::Files;
 use front::Arrival;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use ids::Ids;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::rc::Rc;
 use std::time::Duration;
 use upload::{Fault, Ledger, Upload};
 
@@ -101,12 +100,13 @@ impl Requests {
         self.admission.idle(self.settings.concurrency).await;
     }
 
-    /// Answers one request. There is always a response; what goes wrong after its head is an error of
-    /// its body.
+    /// Answers one request, or redirects it to https at this port. There is always a response; what goes
+    /// wrong after its head is an error of its body.
     pub async fn answer(
-        self: &Rc<Self>,
+        &self,
         origin: &Origin,
         mut request: Request<Incoming>,
+        redirect: Option<u16>,
     ) -> Response<Body> {
         let sound = self.judge(&request);
         let compress = self.settings.compress.map(|settings| {
@@ -116,9 +116,14 @@ impl Requests {
         let front = &self.settings.front;
         let arrival = front.receive(origin, request.headers_mut(), &self.ids);
         let exchange = Exchange::begin(&arrival, &request, &self.slot, self.settings.access_log);
-        let answered = match sound {
-            Ok(()) => self.try_answer(origin, &arrival, request, &exchange).await,
-            Err(refusal) => Err(refusal),
+        let answered = match (sound, redirect) {
+            (Err(refusal), _) => Err(refusal),
+            (Ok(()), Some(port)) => {
+                redirect::location(&request.into_parts().0, origin, &arrival, port)
+                    .map(Answer::Redirect)
+                    .ok_or(Refusal::BadRequest)
+            }
+            (Ok(()), None) => self.try_answer(origin, &arrival, request, &exchange).await,
         };
         let mut response = match answered {
             Ok(Answer::File(response)) => {
@@ -132,6 +137,12 @@ impl Requests {
                 if let Some((settings, coding, method)) = compress {
                     reply::compress(&mut response, settings, coding, &method);
                 }
+                response
+            }
+            Ok(Answer::Redirect(location)) => {
+                let mut response = reply::plain(StatusCode::PERMANENT_REDIRECT, exchange.method());
+                response.headers_mut().insert(header::LOCATION, location);
+                exchange.head(response.status());
                 response
             }
             Err(refusal) => refusal.reply(exchange),
@@ -224,6 +235,9 @@ impl Requests {
 enum Answer {
     File(Response<files::FileBody>),
     Guest(Response<Body>, admission::Seat),
+    /// Nobody here: it is to be asked for at this URL, for good and whatever its method is (RFC 9110
+    /// section 15.4.9).
+    Redirect(HeaderValue),
 }
 
 /// Why a request gets an answer from us and not from the guest.
