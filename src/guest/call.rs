@@ -40,14 +40,14 @@ pub struct Running {
 /// A guest's share of the processor.
 pub struct Share {
     pub meter: Meter,
-    pub turn: Arc<Turn>,
+    pub turn: Turn,
 }
 
 impl Share {
     pub fn new(cpu: Duration, turns: &Turns) -> Arc<Share> {
         Arc::new(Share {
             meter: Meter::new(cpu),
-            turn: Arc::new(Turn::new(turns)),
+            turn: Turn::new(turns),
         })
     }
 

@@ -167,10 +167,10 @@ impl Guest {
         store.set_epoch_deadline(1);
         let ticker = self.ticker.clone();
         store.epoch_deadline_callback(move |context| {
-            let share = context.data().share();
+            let share = context.data().share().clone();
             ticker.hurry();
             share.meter.check()?;
-            let turn = Box::pin(share.turn.clone().next());
+            let turn = Box::pin(async move { share.turn.next().await });
             Ok(UpdateDeadline::YieldCustom(1, turn))
         });
         store

@@ -35,7 +35,7 @@ impl Turn {
     }
 
     /// Resolves when this guest may run its next slice.
-    pub async fn next(self: Arc<Self>) {
+    pub async fn next(&self) {
         self.end();
         let permit = self.turns.0.clone().acquire_owned().await.ok();
         // The runtime's own way to yield: it looks at sockets and timers before it goes on here, which a
@@ -58,10 +58,10 @@ mod tests {
     #[test]
     fn one_runs_while_another_waits() {
         let turns = Turns::default();
-        let [first, second] = [(); 2].map(|()| Arc::new(Turn::new(&turns)));
+        let [first, second] = [(); 2].map(|()| Turn::new(&turns));
         let runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = { runtime }.build().unwrap();
-        runtime.block_on(first.clone().next());
+        runtime.block_on(first.next());
         let mut cx = Context::from_waker(Waker::noop());
         let mut waiting = pin!(second.next());
         assert_eq!(waiting.as_mut().poll(&mut cx), Poll::Pending);
