@@ -1,7 +1,8 @@
 //! A Redis server of a test's own, on a socket in a directory of its own.
 
-use super::{eventually, root};
+use super::eventually;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -26,29 +27,17 @@ impl Redis {
 
     /// Starts it, again where it was stopped, with what it had then.
     pub fn begin(&mut self) {
-        let installed = Command::new("redis-server")
-            .arg("--version")
-            .stdout(Stdio::null())
-            .status()
-            .is_ok();
-        let fetched = root().join("target/redis/redis-server");
-        assert!(
-            installed || fetched.exists(),
-            "there is no redis-server; run tests/redis"
-        );
-        let program = if installed {
-            PathBuf::from("redis-server")
-        } else {
-            fetched
-        };
-        let child = Command::new(program)
+        // The server's executable by one of its other names: Debian has it in redis-tools, which installs
+        // no service.
+        let child = Command::new("redis-check-rdb")
+            .arg0("redis-server")
             .args(["--port", "0", "--unixsocket"])
             .arg(self.socket())
             .args(["--appendonly", "yes", "--dir"])
             .arg(&self.home)
             .stdout(Stdio::null())
             .spawn()
-            .expect("redis-server can be started");
+            .expect("redis-check-rdb can be started; run tests/packages");
         self.child = Some(child);
         eventually("Redis listens", || {
             UnixStream::connect(self.socket()).is_ok()
