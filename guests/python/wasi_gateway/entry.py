@@ -1,0 +1,93 @@
+"""What a component begins with: imports the application while it is built, answers requests when it is served.
+
+The order matters: `ssl` and threads are replaced before anything imports them.
+"""
+
+import asyncio
+import contextvars
+import gc
+import importlib
+import json
+import os
+import sys
+
+from wit_world import exports
+
+from . import files, frozen, ssl_stub, temporary, threads
+from .event_loop import Policy, WasiEventLoop
+from .exchange import Exchange
+from .lifespan import Lifespan
+from .warm_up import warm_up
+from .wsgi import WsgiApp, is_wsgi
+
+ssl_stub.install()
+temporary.install()
+loop = WasiEventLoop()
+asyncio.events._set_event_loop_policy(Policy(loop))
+app = lifespan = None
+
+
+def build(settings_path):
+    """Runs once, at build time; what it leaves in memory is the snapshot that every instance begins with."""
+    global app, lifespan
+    with open(settings_path) as file:
+        settings = json.load(file)
+    os.environ.update(settings["environment"])
+    archive = frozen.Archive.of(settings["archive"])
+    files.install(archive, settings["application"], [*settings["roots"], frozen.ROOT])
+    threads.install(loop)
+    from . import outbound
+
+    outbound.install(loop)
+    app = _application(settings["module"], settings["attribute"])
+    if is_wsgi(app):
+        app = WsgiApp(app)
+    loop.set_task_factory(_task)
+    if settings["warm_up"]:
+        loop.run_until_complete(warm_up(app, settings["notes"]))
+    loop.forget_timers()
+    lifespan = Lifespan(loop, app)
+    sys.meta_path.append(frozen.Finder(archive))
+    for name in settings["environment"]:
+        os.environ.pop(name, None)
+    gc.collect()
+    gc.freeze()
+
+
+def _application(module, attribute):
+    found = importlib.import_module(module)
+    for name in attribute.split("."):
+        if not hasattr(found, name):
+            raise SystemExit(f"no-application: {module} has no `{attribute}`")
+        found = getattr(found, name)
+    return found
+
+
+# Tasks that requests have begun, and that may outlive the coroutine that answers.
+begun = contextvars.ContextVar("begun", default=None)
+
+
+def _task(loop, coroutine, **options):
+    task = asyncio.Task(coroutine, loop=loop, **options)
+    tasks = begun.get()
+    if tasks is not None:
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+    return task
+
+
+class IncomingHandler(exports.IncomingHandler):
+    def handle(self, request, response_out):
+        loop.run_until_complete(_answer(request, response_out))
+
+
+async def _answer(request, outparam):
+    if not lifespan.begun:
+        await lifespan.startup()
+    exchange = Exchange(loop, request, outparam, lifespan.state)
+    tasks = set()
+    begun.set(tasks)
+    await exchange.run(app)
+    # The instance may go when this returns, so it stays for what the request has left running.
+    while tasks:
+        await asyncio.wait(tasks)

@@ -1,0 +1,27 @@
+"""Which fields of a response are the host's to write (RFC 9110, section 7.6.1)."""
+
+HOP_BY_HOP = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"http2-settings",
+        b"host",
+    )
+)
+
+
+def for_host(headers):
+    """The fields of an ASGI message as WASI takes them."""
+    fields = []
+    for name, value in headers:
+        name = bytes(name).lower()
+        if name not in HOP_BY_HOP:
+            fields.append((name.decode("latin-1"), bytes(value)))
+    return fields

@@ -1,0 +1,83 @@
+"""Requests to other servers through the host: httpx, whose transports are replaced by these."""
+
+import importlib.util
+
+from componentize_py_types import Err
+from wit_world.imports import outgoing_handler, types
+
+from . import headers
+from .body import BodyWriter, Disconnected, RequestBody
+
+METHODS = {
+    "GET": types.Method_Get,
+    "HEAD": types.Method_Head,
+    "POST": types.Method_Post,
+    "PUT": types.Method_Put,
+    "DELETE": types.Method_Delete,
+    "OPTIONS": types.Method_Options,
+    "PATCH": types.Method_Patch,
+}
+SCHEMES = {"http": types.Scheme_Http, "https": types.Scheme_Https}
+
+
+class Refused(OSError):
+    """What the host answered instead of a response."""
+
+    def __init__(self, code):
+        self.code = code
+        kind = type(code).__name__.removeprefix("ErrorCode_")
+        detail = getattr(code, "value", None)
+        super().__init__(f"{kind}: {detail}" if detail else kind)
+
+
+class Call:
+    """One request and, in time, its response."""
+
+    def __init__(self, loop, method, scheme, authority, target, fields, timeouts):
+        self._loop = loop
+        request = types.OutgoingRequest(types.Fields.from_list(headers.for_host(fields)))
+        request.set_method(METHODS[method]() if method in METHODS else types.Method_Other(method))
+        request.set_scheme(SCHEMES[scheme]())
+        request.set_authority(authority)
+        request.set_path_with_query(target)
+        self.body = BodyWriter(loop, request.body())
+        try:
+            self._future = outgoing_handler.handle(request, _options(timeouts))
+        except Err as error:
+            raise Refused(error.value) from None
+
+    async def response(self):
+        while (response := self._future.get()) is None:
+            await self._loop.ready(self._future.subscribe())
+        return self._taken(response)
+
+    def response_blocking(self):
+        while (response := self._future.get()) is None:
+            with self._future.subscribe() as pollable:
+                pollable.block()
+        return self._taken(response)
+
+    def _taken(self, outer):
+        self._future.__exit__(None, None, None)
+        inner = outer.value
+        if isinstance(inner, Err):
+            raise Refused(inner.value)
+        response = inner.value
+        with response.headers() as fields:
+            entries = [(name.encode("latin-1"), value) for name, value in fields.entries()]
+        return response.status(), entries, RequestBody(self._loop, response), response
+
+
+def _options(timeouts):
+    options = types.RequestOptions()
+    for name, seconds in timeouts.items():
+        if seconds is not None:
+            getattr(options, f"set_{name}_timeout")(int(seconds * 1e9))
+    return options
+
+
+def install(loop):
+    if importlib.util.find_spec("httpx") is not None:
+        from . import outbound_httpx
+
+        outbound_httpx.install(loop, Call, Refused, Disconnected)

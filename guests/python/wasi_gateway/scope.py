@@ -1,0 +1,69 @@
+"""The ASGI scope of a request (ASGI HTTP specification, version 2.4)."""
+
+from urllib.parse import unquote_to_bytes
+
+from wit_world.imports import types
+
+METHODS = {
+    types.Method_Get: "GET",
+    types.Method_Head: "HEAD",
+    types.Method_Post: "POST",
+    types.Method_Put: "PUT",
+    types.Method_Delete: "DELETE",
+    types.Method_Connect: "CONNECT",
+    types.Method_Options: "OPTIONS",
+    types.Method_Trace: "TRACE",
+    types.Method_Patch: "PATCH",
+}
+PORTS = {"http": 80, "https": 443}
+
+
+def of(request, state):
+    method = request.method()
+    scheme = _scheme(request.scheme())
+    authority = request.authority() or ""
+    with request.headers() as fields:
+        headers = [(name.encode("latin-1"), value) for name, value in fields.entries()]
+    known = dict(reversed(headers))
+    if b"host" not in known and authority:
+        headers.insert(0, (b"host", authority.encode("latin-1")))
+    target = (request.path_with_query() or "/").encode("latin-1", "replace")
+    raw_path, _, query = target.partition(b"?")
+    # The host takes the prefix off and says here what it was; ASGI wants both.
+    prefix = known.get(b"x-forwarded-prefix", b"").rstrip(b"/")
+    raw_path = prefix + raw_path
+    path = unquote_to_bytes(raw_path) if b"%" in raw_path else raw_path
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "method": METHODS.get(type(method)) or method.value,
+        "scheme": scheme,
+        "path": path.decode("utf-8", "replace"),
+        "raw_path": raw_path,
+        "query_string": query,
+        "root_path": prefix.decode("latin-1"),
+        "headers": headers,
+        "client": _client(known),
+        "server": _server(authority, scheme),
+        "state": state.copy(),
+    }
+
+
+def _scheme(scheme):
+    if isinstance(scheme, types.Scheme_Other):
+        return scheme.value
+    return "https" if isinstance(scheme, types.Scheme_Https) else "http"
+
+
+def _client(known):
+    """Only what the host lets through: it removes these fields where a stranger sends them."""
+    named = known.get(b"x-real-ip") or known.get(b"x-forwarded-for", b"").split(b",")[0].strip()
+    return (named.decode("latin-1"), 0) if named else None
+
+
+def _server(authority, scheme):
+    host, colon, port = authority.rpartition(":")
+    if not colon or not port.isdigit():
+        host, port = authority, PORTS.get(scheme)
+    return (host.strip("[]"), int(port) if port else None) if host else None

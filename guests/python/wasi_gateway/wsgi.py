@@ -1,0 +1,100 @@
+"""A WSGI application (PEP 3333) as an ASGI one."""
+
+import inspect
+import io
+import sys
+
+
+def is_wsgi(app):
+    """Whether it takes two arguments, `environ` and `start_response`, and is no coroutine function."""
+    call = app if inspect.isfunction(app) or inspect.ismethod(app) else getattr(app, "__call__", app)
+    if inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(app):
+        return False
+    try:
+        parameters = inspect.signature(app).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return len(positional) == 2
+
+
+class WsgiApp:
+    def __init__(self, app):
+        self.app = app
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] != "http":
+            return
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body += message["body"]
+            if not message["more_body"]:
+                break
+        head = []
+
+        def start_response(status, fields, exc_info=None):
+            if head and exc_info is None:
+                raise AssertionError("start_response was called twice")
+            head[:] = [int(status.split(" ", 1)[0]), fields]
+            return written.append
+
+        written = []
+        pieces = self.app(_environ(scope, bytes(body)), start_response)
+        try:
+            started = False
+            for piece in pieces:
+                piece = b"".join(written) + piece
+                written.clear()
+                if not started:
+                    await send(_head(head))
+                    started = True
+                if piece:
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+            if not started:
+                await send(_head(head))
+            await send({"type": "http.response.body", "body": b"".join(written)})
+        finally:
+            close = getattr(pieces, "close", None)
+            if close is not None:
+                close()
+
+
+def _head(head):
+    status, fields = head
+    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields]
+    return {"type": "http.response.start", "status": status, "headers": encoded}
+
+
+def _environ(scope, body):
+    root = scope["root_path"]
+    path = scope["path"].removeprefix(root)
+    server = scope["server"] or ("localhost", 80)
+    environ = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": root.encode("utf-8").decode("latin-1"),
+        "PATH_INFO": path.encode("utf-8").decode("latin-1"),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_NAME": server[0],
+        "SERVER_PORT": str(server[1] or 80),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope["scheme"],
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        "wsgi.input_terminated": True,
+    }
+    if scope["client"]:
+        environ["REMOTE_ADDR"] = scope["client"][0]
+    for name, value in scope["headers"]:
+        name = name.decode("latin-1").upper().replace("-", "_")
+        if name not in ("CONTENT_LENGTH", "CONTENT_TYPE"):
+            name = f"HTTP_{name}"
+        value = value.decode("latin-1")
+        environ[name] = f"{environ[name]},{value}" if name in environ else value
+    return environ
