@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+"""Builds a WASI HTTP component from a Python application (ASGI or WSGI) that knows nothing of WebAssembly.
+
+    python3 build.py PATH -o FILE [--app MODULE:NAME] [--cache DIR] [--env NAME=VALUE]… [--find-links DIR]…
+                     [--no-warm-up] [--verbose]
+
+PATH is a Python file or a folder that has one (main.py, app.py, asgi.py, wsgi.py). Its requirements are read from
+requirements.txt or pyproject.toml beside it. FILE appears whole or not at all.
+
+Progress goes to standard error, a line each that begins with `build: `. The exit status is 0, or 1 with one last
+message that begins with `error: ` and says what to do, or 2 where the command line is wrong.
+
+It needs Python 3.11 or later with venv and pip, and nothing else beside the files that FILES lists, which keep
+their places relative to this one; an application that uses Pydantic 2 needs cargo, too. What it fetches and
+makes on the way is kept in --cache, else in $XDG_CACHE_HOME/wasmserve/python.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+if sys.version_info < (3, 11):
+    sys.exit(f"error: Python 3.11 or later is needed, and this is {sys.version.split()[0]}")
+
+from builder import component, project, requirements, say, tools
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("path", metavar="PATH", help="the application's file or folder")
+    parser.add_argument("-o", "--output", metavar="FILE", default="app.wasm", help="where the component goes (app.wasm)")
+    parser.add_argument("--app", metavar="MODULE:NAME", help="the application (main:app, for main.py)")
+    parser.add_argument("--cache", metavar="DIR", help="where what is fetched and made is kept")
+    parser.add_argument(
+        "--env", metavar="NAME=VALUE", action="append", default=[], help="a variable while the application is imported"
+    )
+    parser.add_argument("--find-links", metavar="DIR", action="append", default=[], help="a folder with wheels for WASI")
+    parser.add_argument("--no-warm-up", action="store_true", help="only import the application, ask it nothing")
+    parser.add_argument("--verbose", action="store_true", help="print each command, and what it prints")
+    return parser.parse_args()
+
+
+def main():
+    asked = arguments()
+    say.verbose = asked.verbose
+    begin = time.monotonic()
+    environment = dict(pair.partition("=")[::2] for pair in asked.env)
+    found = project.read(asked.path, asked.app)
+    cache = tools.cache_folder(asked.cache)
+    toolbox = tools.Tools(cache)
+    links = [Path(link).resolve() for link in asked.find_links]
+    site = requirements.folder(found, toolbox, cache, links)
+    component.build(found, site, toolbox, cache, asked.output, environment, not asked.no_warm_up)
+    size = Path(asked.output).stat().st_size / 1e6
+    say.progress(f"{asked.output} is ready: {size:.0f} MB, after {time.monotonic() - begin:.0f} s")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except say.Mistake as mistake:
+        sys.exit(f"error: {mistake}")
+    except KeyboardInterrupt:
+        sys.exit(130)

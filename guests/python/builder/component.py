@@ -1,0 +1,102 @@
+"""The component: the application, what it requires, and the bridge, run up to its first request and frozen there."""
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from . import archive
+from .say import Mistake, progress
+from .tools import COMPONENTIZE, key, whole_or_not
+
+HERE = Path(__file__).resolve().parent
+GATEWAY = HERE.parent / "wasi_gateway"
+WIT = HERE.parent / "wit"
+# What an application may bring along, compressed: its modules, templates and other files.
+LARGEST = 64 << 20
+ENTRY = """from wasi_gateway import entry
+from wasi_gateway.entry import IncomingHandler
+
+entry.build("/0/settings.json")
+"""
+
+
+def build(project, site, tools, cache, output, environment, warm_up):
+    stdlib = _stdlib(tools, cache)
+    with tempfile.TemporaryDirectory(prefix="wasmserve-") as work:
+        work = Path(work)
+        begin, application = work / "begin", work / "application"
+        # Copies, as the guest's Python writes what it compiles beside what it reads.
+        shutil.copytree(GATEWAY, begin / "wasi_gateway", ignore=shutil.ignore_patterns("__pycache__"))
+        archive.copy(project.folder, application)
+        (begin / "wasmserve_app.py").write_text(ENTRY)
+        try:
+            archive.write(begin / "archive.bin", [application, site], LARGEST, [stdlib])
+        except archive.TooLarge as error:
+            raise Mistake(f"the application is too large: {error}") from None
+        settings = {
+            "environment": environment,
+            "archive": "/0/archive.bin",
+            # Where componentize-py shows the folders, in the order of -p.
+            "roots": ["/1", "/2", "/python"],
+            "application": "/1",
+            "module": project.module,
+            "attribute": project.attribute,
+            "warm_up": warm_up,
+            "notes": "/0/notes.txt",
+        }
+        (begin / "settings.json").write_text(json.dumps(settings))
+        progress("building the component")
+        made = work / "app.wasm"
+        paths = [word for folder in (begin, application, site) for word in ("-p", folder)]
+        succeeded, printed = tools.componentize(
+            ["-d", WIT, "-w", "application", "componentize", "wasmserve_app", *paths, "-o", made]
+        )
+        if not succeeded:
+            raise Mistake(_failure(printed, project))
+        notes = begin / "notes.txt"
+        if notes.exists():
+            progress(notes.read_text().strip())
+        _place(made, output)
+
+
+def _place(made, output):
+    """Renamed into place: a server that watches the file never sees half of it."""
+    output = Path(output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    beside = output.with_name(f".{output.name}.{os.getpid()}")
+    shutil.copyfile(made, beside)
+    os.replace(beside, output)
+
+
+def _stdlib(tools, cache):
+    script = HERE / "stdlib_app.py"
+    home = cache / ("stdlib-" + key(COMPONENTIZE, script.read_bytes()))
+    with whole_or_not(home) as unfinished:
+        if unfinished is not None:
+            progress("collecting Python's library, once")
+            shutil.copy(script, unfinished)
+            _, printed = tools.componentize(
+                ["-d", WIT, "-w", "application", "componentize", "stdlib_app", "-p", unfinished, "-o", unfinished / "none"]
+            )
+            if not (unfinished / "stdlib.bin").exists():
+                raise Mistake(f"componentize-py does not run here:\n{printed[-3000:]}")
+    return home / "stdlib.bin"
+
+
+def _failure(printed, project):
+    """What the application said, without what the tools add to it."""
+    if said := re.search(r"no-application: (.*)", printed):
+        return f"{said[1]}: name the application with --app MODULE:NAME"
+    text = re.sub(r"\n\s*Stack backtrace:.*", "", printed, flags=re.DOTALL)
+    text = text.split("\nCaused by:")[0]
+    text = text.replace("AssertionError: ", "", 1) if "AssertionError: " in text else text
+    if text.startswith("Traceback") and "componentize-py" in text.split("\n")[1]:
+        text = text.split("sys.exit(script())", 1)[-1].lstrip(" ^\n")
+    # As the user knows them.
+    text = text.replace('File "/1/', f'File "{project.folder}/').replace('File "/2/', 'File "')
+    missing = re.search(r"ModuleNotFoundError: No module named '([^']+)'", text)
+    hint = f"\nIs `{missing[1].split('.')[0]}` among the requirements?" if missing else ""
+    return f"the application cannot be imported in the component:\n{text.strip()}{hint}"

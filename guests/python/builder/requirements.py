@@ -1,0 +1,160 @@
+"""What an application requires, as a folder of modules for WASI: resolved, fetched, and built where need be."""
+
+import json
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+from . import pydantic_core
+from .say import Mistake, progress
+from .tools import key, whole_or_not
+
+# Servers and what only they need, natively: here the component is what is served.
+SERVERS = {
+    "uvicorn", "uvloop", "httptools", "watchfiles", "gunicorn", "hypercorn", "granian", "daphne", "waitress",
+    "fastapi-cli", "fastapi-cloud-cli", "rignore",
+}  # fmt: skip
+# How packages are told to do without their native part when they are built from source.
+WITHOUT_NATIVE = {
+    "CC": "false",
+    "CXX": "false",
+    "DISABLE_SQLALCHEMY_CEXT": "1",
+    "MSGPACK_PUREPYTHON": "1",
+    "AIOHTTP_NO_EXTENSIONS": "1",
+    "MULTIDICT_NO_EXTENSIONS": "1",
+    "YARL_NO_EXTENSIONS": "1",
+    "FROZENLIST_NO_EXTENSIONS": "1",
+    "PROPCACHE_NO_EXTENSIONS": "1",
+    "WRAPT_INSTALL_EXTENSIONS": "false",
+    "PYYAML_FORCE_LIBYAML": "0",
+}
+
+
+def folder(project, tools, cache, find_links):
+    """The folder that holds all of it; made once for each set of requirements."""
+    lines = [line for line in project.requirements if line.strip()]
+    local = _local_files(lines, project)
+    here = Path(__file__)
+    code = [path.read_bytes() for path in (here, here.with_name("pip_for_wasi.py"), here.with_name("pydantic_core.py"))]
+    home = cache / ("site-" + key("\n".join(lines), *local, *code, *(str(link) for link in find_links)))
+    with whole_or_not(home) as unfinished:
+        if unfinished is not None:
+            _fill(unfinished, lines, project, tools, cache, find_links)
+    return home
+
+
+def _local_files(lines, project):
+    """Files that the requirements name count with what is in them."""
+    found = []
+    for line in lines:
+        words = line.split()
+        if len(words) > 1 and words[0] in ("-r", "-c", "--requirement", "--constraint"):
+            path = project.folder / words[1]
+            found.append(path.read_bytes() if path.is_file() else b"")
+    return found
+
+
+def _fill(home, lines, project, tools, cache, find_links):
+    if not lines:
+        return
+    listing = home / "requirements.txt"
+    listing.write_text("\n".join(lines) + "\n")
+    links = [word for link in find_links for word in ("--find-links", link)]
+    progress(f"finding what {project.source.name} asks for")
+    report = home / "report.json"
+    # In the project's folder, as relative paths within requirements.txt are meant.
+    near = project.folder / f".wasmserve-requirements-{os.getpid()}.txt"
+    shutil.copy(listing, near)
+    try:
+        tools.pip(
+            "install", "-q", "--dry-run", "--ignore-installed", "--report", report, "-r", near, *links,
+            what="resolving the requirements",
+        )  # fmt: skip
+    finally:
+        near.unlink()
+    found = json.loads(report.read_text())["install"]
+    report.unlink()
+    listing.unlink()
+    wheels = home / "wheels"
+    wheels.mkdir()
+    pure, native = _sorted(found)
+    progress(f"fetching {len(pure)} packages" + (f", and making {', '.join(_name(item) for item in native)}" if native else ""))
+    if pure:
+        tools.pip("download", "-q", "--no-deps", "--dest", wheels, *(_pin(item) for item in pure), *links, what="fetching")
+    for sdist in [path for path in wheels.iterdir() if path.suffix != ".whl"]:
+        _from_source(sdist, wheels, tools)
+        sdist.unlink()
+    for item in native:
+        if _name(item) == "pydantic-core":
+            shutil.copy(pydantic_core.wheel(item["metadata"]["version"], tools, cache), wheels)
+        else:
+            _from_source(f"{_name(item)}=={item['metadata']['version']}", wheels, tools, item)
+    for wheel in sorted(wheels.glob("*.whl")):
+        _unpack(wheel, home)
+    shutil.rmtree(wheels)
+
+
+def _sorted(found):
+    pure, native = [], []
+    for item in found:
+        url = item["download_info"]["url"]
+        if _name(item) in SERVERS:
+            continue
+        tag = url.rsplit("/", 1)[1].split("#")[0].removesuffix(".whl").rsplit("-", 1)[-1]
+        is_native = url.split("#")[0].endswith(".whl") and tag != "any" and "wasm32" not in tag
+        (native if is_native else pure).append(item)
+    return pure, native
+
+
+def _name(item):
+    return item["metadata"]["name"].lower().replace("_", "-").replace(".", "-")
+
+
+def _pin(item):
+    if item.get("is_direct"):
+        return f"{item['metadata']['name']} @ {item['download_info']['url']}"
+    return f"{item['metadata']['name']}=={item['metadata']['version']}"
+
+
+def _from_source(what, wheels, tools, item=None):
+    """A wheel without a native part, from a package's source."""
+    made = wheels / "made"
+    made.mkdir()
+    name = _name(item) if item else Path(what).name
+    try:
+        binary = ["--no-binary", name] if item else []
+        tools.pip(
+            "wheel", "--as-host", "-q", "--no-deps", "--ignore-requires-python", "--no-cache-dir", *binary, "-w", made, what,
+            what=f"building {name} from source", env=WITHOUT_NATIVE,
+        )  # fmt: skip
+        wheel = next(made.glob("*.whl"))
+        native = [member for member in zipfile.ZipFile(wheel).namelist() if member.endswith((".so", ".pyd"))]
+        if native:
+            raise Mistake(f"it contains {native[0]}")
+    except (Mistake, StopIteration) as error:
+        raise Mistake(
+            f"{what} has a native part, and neither a wheel for WASI nor a form without that part. Take it out of the "
+            "requirements, ask for another version, or build a wheel for `cp314-cp314-wasi_wasm32` and name its folder "
+            f"with --find-links.\n{error}"
+        ) from None
+    shutil.move(wheel, wheels / wheel.name)
+    made.rmdir()
+
+
+def _unpack(wheel, home):
+    with zipfile.ZipFile(wheel) as archive:
+        for member in archive.namelist():
+            # What a wheel installs beside the modules: scripts, headers. Modules may be there, too.
+            top, _, rest = member.partition("/")
+            if top.endswith(".data"):
+                kind, _, rest = rest.partition("/")
+                if kind not in ("purelib", "platlib") or not rest or member.endswith("/"):
+                    continue
+                target = home / rest
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(archive.read(member))
+            else:
+                archive.extract(member, home)
+
+

@@ -1,0 +1,28 @@
+"""What the build tells its user: progress, and mistakes with their remedy."""
+
+import subprocess
+import sys
+
+verbose = False
+
+
+class Mistake(Exception):
+    """Something that the user can put right; the text says how."""
+
+
+def progress(text):
+    print(f"build: {text}", file=sys.stderr, flush=True)
+
+
+def run(command, what, **options):
+    """Runs a program; what it prints is shown where it fails, or always with --verbose."""
+    command = [str(word) for word in command]
+    if verbose:
+        print("+ " + " ".join(command), file=sys.stderr, flush=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", **options)
+    if verbose and done.stdout:
+        print(done.stdout, file=sys.stderr, end="", flush=True)
+    if done.returncode != 0:
+        tail = "" if verbose else "\n" + "\n".join(done.stdout.splitlines()[-30:])
+        raise Mistake(f"{what} failed: {' '.join(command)}{tail}")
+    return done.stdout

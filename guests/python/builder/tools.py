@@ -1,0 +1,87 @@
+"""The Python tools that a build uses, in a virtual environment of their own in the cache."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+from .say import Mistake, progress, run
+
+COMPONENTIZE = "componentize-py==0.25.1"
+# What pip_for_wasi.py reaches into belongs to this version.
+PIP = "pip==25.3"
+ZSTANDARD = "zstandard==0.25.0"
+
+
+def key(*parts):
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part if isinstance(part, bytes) else str(part).encode())
+        digest.update(b"\0")
+    return digest.hexdigest()[:16]
+
+
+def cache_folder(asked):
+    base = Path(asked) if asked else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wasmserve/python"
+    base.mkdir(parents=True, exist_ok=True)
+    return base.resolve()
+
+
+@contextmanager
+def whole_or_not(folder):
+    """A folder that appears at its place only once it is complete; None where it is there already."""
+    if folder.exists():
+        yield None
+        return
+    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    try:
+        yield unfinished
+        try:
+            unfinished.rename(folder)
+        except OSError:
+            # Another build was faster.
+            if not folder.exists():
+                raise
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+class Tools:
+    def __init__(self, cache):
+        name = key(COMPONENTIZE, PIP, ZSTANDARD, sys.version, sys.executable)
+        self.folder = cache / f"tools-{name}"
+        ready = self.folder / "ready"
+        if not ready.exists():
+            progress(f"installing {COMPONENTIZE} into {self.folder}")
+            # Not renamed into place: a virtual environment knows where it is.
+            shutil.rmtree(self.folder, ignore_errors=True)
+            made = subprocess.run([sys.executable, "-m", "venv", self.folder], capture_output=True, text=True)
+            if made.returncode != 0:
+                raise Mistake(f"python3 has no working venv: run 'apt-get install python3-venv'\n{made.stdout}{made.stderr}")
+            run([self.python, "-m", "pip", "install", "-q", PIP], "installing pip")
+            run([self.python, "-m", "pip", "install", "-q", COMPONENTIZE, ZSTANDARD], "installing componentize-py")
+            ready.touch()
+
+    @property
+    def python(self):
+        return self.folder / "bin/python"
+
+    def pip(self, *arguments, what, env=None):
+        shim = Path(__file__).with_name("pip_for_wasi.py")
+        return run([self.python, shim, *arguments], what, env={**os.environ, **(env or {})})
+
+    def componentize(self, arguments):
+        """Whether it succeeded, and what it printed."""
+        command = [str(word) for word in [self.folder / "bin/componentize-py", *arguments]]
+        from . import say
+
+        if say.verbose:
+            print("+ " + " ".join(command), file=sys.stderr, flush=True)
+        env = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=env)
+        return done.returncode == 0, done.stdout
