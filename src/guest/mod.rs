@@ -105,12 +105,15 @@ impl Guest {
         let kept = self
             .shelf
             .as_ref()
-            .and_then(|shelf| Some((shelf, shelf.take()?)));
+            .and_then(|shelf| Some((shelf, shelf.take(is_repeatable(&request))?)));
         let Some((shelf, instance)) = kept else {
             return self.answer_with(None, request).await;
         };
         let again = copy(&request);
         let answered = self.answer_with(Some(instance), request).await;
+        if answered.is_ok() {
+            shelf.prove();
+        }
         let (Err(failure), Some(again)) = (&answered, again) else {
             return answered;
         };
@@ -177,10 +180,14 @@ impl Guest {
     }
 }
 
-/// The same request once more, where it can do no harm (RFC 9110 section 9.2.1) and nothing of it is used
-/// up.
+/// Whether asking once more can do no harm (RFC 9110 section 9.2.1), and nothing of the request is used up.
+fn is_repeatable(request: &Request) -> bool {
+    request.method().is_safe() && request.body().is_end_stream()
+}
+
+/// The same request once more.
 fn copy(request: &Request) -> Option<Request> {
-    if !request.method().is_safe() || !request.body().is_end_stream() {
+    if !is_repeatable(request) {
         return None;
     }
     let empty = http_body_util::Empty::new().map_err(|never| match never {});

@@ -19,6 +19,8 @@ pub struct Shelf {
     reuse: Reuse,
     /// The one that was used last comes last: it is the one whose memory is warm.
     kept: Mutex<Vec<(Instance, Instant)>>,
+    /// Whether an instance has answered a second request.
+    proven: AtomicBool,
     spoiled: AtomicBool,
     swept: AtomicBool,
 }
@@ -29,14 +31,25 @@ impl Shelf {
         let shelf = Shelf {
             reuse,
             kept: Mutex::default(),
+            proven: AtomicBool::new(false),
             spoiled: AtomicBool::new(false),
             swept: AtomicBool::new(false),
         };
         (reuse.requests > 1).then(|| Arc::new(shelf))
     }
 
-    pub fn take(&self) -> Option<Instance> {
+    /// An instance for a request. As long as it is not known whether this component's instances are of use
+    /// twice, it is tried only with a request that can be repeated.
+    pub fn take(&self, repeatable: bool) -> Option<Instance> {
+        if !repeatable && !self.proven.load(Relaxed) {
+            return None;
+        }
         self.kept().pop().map(|(instance, _)| instance)
+    }
+
+    /// An instance has answered a second request.
+    pub fn prove(&self) {
+        self.proven.store(true, Relaxed);
     }
 
     /// Keeps an instance that has answered, for as long as it may be of use.

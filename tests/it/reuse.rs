@@ -67,6 +67,23 @@ fn a_component_whose_instances_cannot_be_reused_is_found_out() {
 }
 
 #[test]
+fn an_instance_is_tried_a_second_time_only_with_what_can_be_repeated() {
+    let server = start("behaviours", &["--reuse", "100"]);
+    let post = |path: &str| {
+        let mut connection = Connection::open(server.address);
+        let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
+        connection.write(head).unwrap();
+        connection.response().unwrap().text().trim().to_owned()
+    };
+    for _ in 0..3 {
+        assert_eq!(post("/once"), "the first");
+    }
+    // A GET shows that instances are of use twice; from there on they are used for anything.
+    assert_eq!(answers(&server, &["/counter"; 2]), ["2", "3"]);
+    assert_eq!(post("/counter"), "4");
+}
+
+#[test]
 fn an_instance_does_not_wait_for_ever() {
     let server = start("behaviours", &["--reuse", "100", "--reuse-idle", "200ms"]);
     assert_eq!(answers(&server, &["/counter"; 2]), ["1", "2"]);
