@@ -1,6 +1,7 @@
 //! The command line: one field a flag. What the values mean is decided in `config`.
 
 mod addresses;
+mod build;
 mod capabilities;
 mod clients;
 mod file;
@@ -10,6 +11,7 @@ mod parse;
 mod tls;
 
 pub use addresses::Addresses;
+pub use build::{Build, Dev, Language, New};
 pub use capabilities::Capabilities;
 pub use clients::Clients;
 pub use front::Front;
@@ -51,12 +53,18 @@ pub enum Source {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Make a component of a project, with the toolchain of its language
+    Build(Build),
     /// Read everything, say what it comes to, and serve nothing
     Check(Box<Serve>),
     /// Compile a component to native code, to be served with --allow-precompiled
     Compile(Compile),
+    /// Build a project, serve it, and do so again whenever it changes
+    Dev(Dev),
     /// Say what a component is, what it imports, and whether it can be served
     Inspect(Inspect),
+    /// Write a small project to begin with
+    New(New),
 }
 
 #[derive(Debug, Args)]

@@ -1,10 +1,12 @@
 //! `wasmserve`: parses, resolves, binds, supervises. The only file that names both the supervisor and
 //! its workers, and the only one that ends the process.
 
+mod build;
 mod channel;
 mod cli;
 mod config;
 mod connection;
+mod develop;
 mod exit;
 mod guest;
 mod listen;
@@ -56,6 +58,11 @@ fn run() -> Result<Status> {
     };
     match &cli.command {
         None => serve(&cli.serve),
+        Some(Command::Build(order)) => build(order),
+        Some(Command::New(new)) => build::write_template(new)
+            .exits(Status::Usage)
+            .map(|()| Status::Stopped),
+        Some(Command::Dev(dev)) => develop::run(dev),
         Some(Command::Check(serve)) => check(serve, &said),
         Some(Command::Compile(compile)) => {
             let code = guest::precompile(&compile.component).exits(Status::Application)?;
@@ -95,6 +102,21 @@ fn in_one_line(error: &clap::Error) -> String {
         .take_while(|line| !line.starts_with("Usage:"));
     let said: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
     said.join("; ").trim_start_matches("error: ").to_owned()
+}
+
+/// Builds a component, and writes it where it can be served.
+fn build(order: &cli::Build) -> Result<Status> {
+    let order = build::Order::new(order).exits(Status::Usage)?;
+    let built = order.build().exits(Status::Application)?;
+    let report = guest::inspect(&built.file).exits(Status::Application)?;
+    if !report.servable {
+        eprint!("{}", report.text);
+        let error = anyhow::anyhow!("what was built cannot be served: see above");
+        return Err(error).exits(Status::Application);
+    }
+    let component = std::fs::read(&built.file).context("cannot read what was built")?;
+    write_whole(&order.output, &component).exits(Status::Usage)?;
+    Ok(Status::Stopped)
 }
 
 /// Says what an option comes to and where that was said, and what the component is.

@@ -2,11 +2,14 @@
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,4 +116,42 @@ pub fn random() -> u64 {
     // SAFETY: the buffer has the length that is given.
     unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
     u64::from_ne_bytes(bytes)
+}
+
+/// How this child of ours has ended; none where it lives.
+pub fn ended(pid: Pid) -> Option<End> {
+    match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
+        Ok(WaitStatus::Exited(_, code)) => Some(End::Exited(code)),
+        Ok(WaitStatus::Signaled(_, signal, _)) => Some(End::Killed(signal)),
+        // Not ours: it cannot be waited for.
+        Err(nix::Error::ECHILD) => Some(End::Exited(-1)),
+        _ => None,
+    }
+}
+
+/// Ends a child of ours with its process group, which it leads: asked to first, and killed where that takes
+/// longer than `grace`.
+pub fn end_group(leader: Pid, grace: Duration) {
+    let deadline = Instant::now() + grace;
+    let _ = killpg(leader, Signal::SIGTERM);
+    while ended(leader).is_none() {
+        if Instant::now() >= deadline {
+            let _ = killpg(leader, Signal::SIGKILL);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // Whoever is left of the group.
+    let _ = killpg(leader, Signal::SIGKILL);
+}
+
+/// Starts a child that leads a process group of its own, and is told to end when this process dies
+/// (PR_SET_PDEATHSIG(2const)), however that comes.
+pub fn start(command: &mut Command) -> std::io::Result<Pid> {
+    command.process_group(0);
+    // SAFETY: prctl(2) may be called between fork and exec (signal-safety(7)).
+    unsafe {
+        command.pre_exec(|| Ok(nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?));
+    }
+    let child = command.spawn()?;
+    Ok(Pid::from_raw(child.id().cast_signed()))
 }

@@ -1,0 +1,38 @@
+//! Lists the files of the Python bridge, for `src/build/python.rs` to carry: each with its path beneath
+//! guests/python.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+/// What the bridge is made of; the applications beside it are samples.
+const PARTS: [&str; 4] = ["build.py", "builder", "wasi_gateway", "wit"];
+
+fn main() {
+    let manifest = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    let root = manifest.join("guests/python");
+    let mut files = Vec::new();
+    for part in PARTS {
+        println!("cargo::rerun-if-changed=guests/python/{part}");
+        collect(&root.join(part), &mut files);
+    }
+    files.sort();
+    let mut table = format!("const FILES: [(&str, &[u8]); {}] = [\n", files.len());
+    for file in &files {
+        let name = file.strip_prefix(&root).expect("it is beneath");
+        writeln!(table, "    ({name:?}, include_bytes!({file:?})),").expect("memory takes it");
+    }
+    table.push_str("];\n");
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it"));
+    std::fs::write(out.join("python_files.rs"), table).expect("cargo's directory can be written");
+}
+
+fn collect(path: &Path, files: &mut Vec<PathBuf>) {
+    if path.is_file() {
+        files.push(path.to_owned());
+    }
+    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+        if entry.file_name() != "__pycache__" {
+            collect(&entry.path(), files);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Go: the standard toolchain builds for wasip1, and what comes of it is made a component here. An
+//! application that serves with net/http is built as it is: our bridge is laid over its module, and over
+//! one method of net/http, without a file of either being changed (`go help build`, -overlay).
+
+use super::files::{self, Embedded};
+use super::project::nearest;
+use super::tool::{Tools, needed};
+use super::wit;
+use anyhow::{Context, Result, bail};
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Where the bridge is within the application's module.
+const WITHIN: &str = "internal/wasmserve";
+
+/// The packages of the bridge: the bindings are as wit-bindgen writes them (`guests/go/bindings`).
+const PACKAGES: [Embedded; 9] = [
+    ("bridge/server.go", include_str!("go/bridge/server.go")),
+    (
+        "bridge/transport.go",
+        include_str!("go/bridge/transport.go"),
+    ),
+    (
+        "wasi_http_outgoing_handler/bindings.go",
+        include_str!("go/bindings/wasi_http_outgoing_handler.go"),
+    ),
+    (
+        "wasi_http_types/bindings.go",
+        include_str!("go/bindings/wasi_http_types.go"),
+    ),
+    (
+        "wasi_io_error/bindings.go",
+        include_str!("go/bindings/wasi_io_error.go"),
+    ),
+    (
+        "wasi_io_poll/bindings.go",
+        include_str!("go/bindings/wasi_io_poll.go"),
+    ),
+    (
+        "wasi_io_streams/bindings.go",
+        include_str!("go/bindings/wasi_io_streams.go"),
+    ),
+    (
+        "wit/runtime/runtime.go",
+        include_str!("go/bindings/wit_runtime.go"),
+    ),
+    (
+        "wit/types/types.go",
+        include_str!("go/bindings/wit_types.go"),
+    ),
+];
+
+/// What those packages call each other, before they have a place.
+const NAMED: [&str; 2] = ["\"wit_component/", "\"go.bytecodealliance.org/pkg/"];
+
+/// The method of net/http that asks the bridge first.
+const SERVE: &str = "func (s *Server) Serve(l net.Listener) error {\n";
+
+pub fn build(tools: &mut Tools<'_>, directory: &Path, output: &Path) -> Result<()> {
+    let go = needed("go", "apt-get install golang-go")?;
+    let directory = directory
+        .canonicalize()
+        .with_context(|| format!("cannot find `{}`", directory.display()))?;
+    let root = nearest(&directory, "go.mod")
+        .context("there is no go.mod; make one with `go mod init example.com/app`")?;
+    let module = module(&root.join("go.mod"))?;
+    let overlay = overlay(tools, &go, &directory, &root, &module)?;
+    let core = tools.scratch().join("module.wasm");
+    let mut command = Command::new(&go);
+    command
+        .current_dir(&directory)
+        .args([
+            "build",
+            "-buildmode=c-shared",
+            "-trimpath",
+            "-ldflags=-s -w -checklinkname=0",
+        ])
+        .arg("-overlay")
+        .arg(overlay)
+        .arg("-o")
+        .arg(&core)
+        .arg(".")
+        .envs([("GOOS", "wasip1"), ("GOARCH", "wasm")]);
+    tools.run("go build", command)?;
+    tools.say("making a component of it");
+    let packages = tools.scratch().join("wit");
+    wit::write(&packages)?;
+    wit::component(&core, &packages, output)
+}
+
+/// The path of the module, which go.mod begins with.
+fn module(file: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("cannot read `{}`", file.display()))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("module "));
+    let path = line.with_context(|| format!("`{}` names no module", file.display()))?;
+    let path = path.split("//").next().unwrap_or_default();
+    Ok(path.trim().trim_matches('"').to_owned())
+}
+
+/// Writes the files that are laid over others, and which they are laid over.
+fn overlay(
+    tools: &mut Tools<'_>,
+    go: &Path,
+    directory: &Path,
+    root: &Path,
+    module: &str,
+) -> Result<PathBuf> {
+    let laid = tools.scratch().join("overlay");
+    let mut replace = Map::new();
+    let mut lay = |name: &str, over: PathBuf, text: String| -> Result<()> {
+        let file = laid.join(name);
+        files::write(&file, text.as_bytes())?;
+        let (over, file) = (over.display().to_string(), file.display().to_string());
+        replace.insert(over, Value::String(file));
+        Ok(())
+    };
+    let within = format!("\"{module}/{WITHIN}/");
+    for (name, text) in PACKAGES {
+        let placed = NAMED
+            .iter()
+            .fold(text.to_owned(), |text, named| text.replace(named, &within));
+        lay(name, root.join(WITHIN).join(name), placed)?;
+    }
+    let start = format!(
+        "package main\n\nimport {within}bridge\"\n\nfunc init() {{ bridge.Start(main) }}\n"
+    );
+    lay("start.go", directory.join("wasmserve_start.go"), start)?;
+    let mut command = Command::new(go);
+    command.args(["env", "GOROOT"]).current_dir(directory);
+    let goroot = tools.read("go env", command)?;
+    let server = Path::new(String::from_utf8_lossy(&goroot).trim()).join("src/net/http/server.go");
+    let text = std::fs::read_to_string(&server)
+        .with_context(|| format!("cannot read `{}`", server.display()))?;
+    lay("server.go", server, asking_first(&text)?)?;
+    let table = tools.scratch().join("overlay.json");
+    files::write(&table, json!({ "Replace": replace }).to_string().as_bytes())?;
+    Ok(table)
+}
+
+fn asking_first(text: &str) -> Result<String> {
+    if !text.contains(SERVE) {
+        bail!("this version of Go has another net/http than is known here; use Go 1.24 to 1.27");
+    }
+    let asks =
+        format!("{SERVE}\tif WasmserveServe != nil {{\n\t\treturn WasmserveServe(s)\n\t}}\n");
+    let variable = "\nvar WasmserveServe func(*Server) error\n";
+    Ok(text.replacen(SERVE, &asks, 1) + variable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn net_http_asks_the_bridge_first() {
+        let text = format!("package http\n\n{SERVE}\treturn nil\n}}\n");
+        let asking = asking_first(&text).unwrap();
+        assert!(
+            asking.contains("error {\n\tif WasmserveServe != nil {"),
+            "{asking}"
+        );
+        assert!(asking_first("package http\n").is_err());
+    }
+}

@@ -1,0 +1,185 @@
+//! JavaScript and TypeScript: esbuild makes one module of the application, componentize-js a component of
+//! that. An application that exports something with a `fetch`, as Hono, Bun, Deno and Workers have it, is
+//! called by our bridge; one that brings its own handler, or listens for the `fetch` event, is left as it is.
+
+use super::files;
+use super::project::{JavaScript, nearest};
+use super::tool::{Tools, needed, on_path};
+use super::wit;
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const BRIDGE: &str = include_str!("javascript/bridge.js");
+const NODE: &str = "apt-get install nodejs npm";
+const COMPONENTIZE: &str = "@bytecodealliance/componentize-js";
+
+/// Where a main file is looked for, in this order, with each of the extensions.
+const MAINS: [&str; 10] = [
+    "src/index",
+    "src/main",
+    "src/app",
+    "src/server",
+    "src/worker",
+    "index",
+    "main",
+    "app",
+    "server",
+    "worker",
+];
+const EXTENSIONS: [&str; 6] = ["ts", "tsx", "mts", "js", "jsx", "mjs"];
+
+pub fn build(tools: &mut Tools<'_>, project: &JavaScript, output: &Path) -> Result<()> {
+    let node = needed("node", NODE)?;
+    let root = whole(&project.root)?;
+    install(tools, &root)?;
+    let main = match &project.main {
+        Some(main) => whole(main)?,
+        None => main_of(&root)?,
+    };
+    let exports = bundle(tools, &root, &main, "application.js")?;
+    let module = if exports.iter().any(|name| name == "default") && !brings_handler(&exports) {
+        let entry = tools.scratch().join("entry.js");
+        files::write(&tools.scratch().join("bridge.js"), BRIDGE.as_bytes())?;
+        files::write(
+            &entry,
+            b"import application from \"./application.js\";\n\
+              import { handlerOf } from \"./bridge.js\";\n\
+              export const incomingHandler = handlerOf(application);\n",
+        )?;
+        bundle(tools, &root, &entry, "bundle.js")?;
+        "bundle.js"
+    } else {
+        "application.js"
+    };
+    let packages = tools.scratch().join("wit");
+    wit::write(&packages)?;
+    let mut command = componentize(&root, &node)?;
+    command
+        .current_dir(tools.scratch())
+        .arg(module)
+        .arg("--wit")
+        .arg(packages)
+        .args(["--world-name", wit::WORLD, "--out"])
+        .arg(output);
+    tools.run("componentize-js", command)
+}
+
+fn whole(path: &Path) -> Result<PathBuf> {
+    path.canonicalize()
+        .with_context(|| format!("cannot find `{}`", path.display()))
+}
+
+fn brings_handler(exports: &[String]) -> bool {
+    let handlers = ["incomingHandler", "wasi:http/incoming-handler@0.2.10"];
+    exports.iter().any(|name| handlers.contains(&name.as_str()))
+}
+
+/// Has npm install what package.json asks for, where nothing was installed yet.
+fn install(tools: &mut Tools<'_>, root: &Path) -> Result<()> {
+    let Ok(text) = std::fs::read_to_string(root.join("package.json")) else {
+        return Ok(());
+    };
+    let package: Value = serde_json::from_str(&text).context("package.json is no JSON")?;
+    let wants = ["dependencies", "devDependencies"].iter().any(|kind| {
+        package[kind]
+            .as_object()
+            .is_some_and(|list| !list.is_empty())
+    });
+    if !wants || nearest(root, "node_modules").is_some() {
+        return Ok(());
+    }
+    let locked = root.join("package-lock.json").exists();
+    let mut command = Command::new(needed("npm", NODE)?);
+    command
+        .current_dir(root)
+        .arg(if locked { "ci" } else { "install" })
+        .args(["--no-audit", "--no-fund"]);
+    tools.run("npm install", command)
+}
+
+/// The main file that package.json names, or else one of a usual name.
+fn main_of(root: &Path) -> Result<PathBuf> {
+    let text = std::fs::read_to_string(root.join("package.json")).unwrap_or_default();
+    let package: Value = serde_json::from_str(&text).unwrap_or_default();
+    let named = ["module", "main"]
+        .iter()
+        .filter_map(|field| Some(root.join(package[field].as_str()?)));
+    let usual = MAINS.iter().flat_map(|name| {
+        EXTENSIONS
+            .iter()
+            .map(move |extension| root.join(format!("{name}.{extension}")))
+    });
+    named
+        .chain(usual)
+        .find(|path| path.is_file())
+        .with_context(|| {
+            format!(
+                "`{}` has no main file: name it in package.json (`\"main\": \"src/index.ts\"`)",
+                root.display()
+            )
+        })
+}
+
+/// Makes one module of a file and all that it imports; what that module exports.
+fn bundle(tools: &mut Tools<'_>, root: &Path, main: &Path, module: &str) -> Result<Vec<String>> {
+    let facts = tools.scratch().join("facts.json");
+    let mut command = Command::new(installed(root, ".bin/esbuild", "esbuild", "esbuild")?);
+    command
+        .current_dir(root)
+        .arg(main)
+        .args(["--bundle", "--format=esm", "--target=es2022"])
+        .args(["--platform=neutral", "--main-fields=module,main"])
+        .args(["--conditions=worker,import", "--external:wasi:*"])
+        .arg("--log-level=warning")
+        .arg(option("--metafile=", &facts))
+        .arg(option("--outfile=", &tools.scratch().join(module)));
+    tools.run("esbuild", command)?;
+    let text = std::fs::read_to_string(&facts).context("esbuild left no metafile")?;
+    let facts: Value = serde_json::from_str(&text).context("esbuild's metafile is no JSON")?;
+    let outputs = facts["outputs"].as_object();
+    let exports = outputs
+        .into_iter()
+        .flat_map(|outputs| outputs.values())
+        .filter_map(|output| output["exports"].as_array())
+        .flatten();
+    Ok(exports
+        .filter_map(|name| Some(name.as_str()?.to_owned()))
+        .collect())
+}
+
+fn option(name: &str, path: &Path) -> std::ffi::OsString {
+    let mut option = std::ffi::OsString::from(name);
+    option.push(path);
+    option
+}
+
+fn componentize(root: &Path, node: &Path) -> Result<Command> {
+    let script = format!("{COMPONENTIZE}/src/cli.js");
+    let found = installed(
+        root,
+        &script,
+        "componentize-js",
+        &format!("{COMPONENTIZE}@0.23"),
+    )?;
+    if found.extension().is_none() {
+        return Ok(Command::new(found));
+    }
+    let mut command = Command::new(node);
+    command.arg(found);
+    Ok(command)
+}
+
+/// A tool that the project has, or one on the path.
+fn installed(root: &Path, file: &str, program: &str, package: &str) -> Result<PathBuf> {
+    let local = Path::new("node_modules").join(file);
+    let here = nearest(root, &local.to_string_lossy()).map(|directory| directory.join(local));
+    match here.or_else(|| on_path(program)) {
+        Some(found) => Ok(found),
+        None => bail!(
+            "{program} is missing; install it with `npm install --save-dev {package}` in `{}`",
+            root.display()
+        ),
+    }
+}

@@ -1,0 +1,135 @@
+// Between wasi:http and an application that has a `fetch`: requests and responses of the web platform on one
+// side, WASI's resources on the other. `wasmserve build` bundles it with the application.
+
+import { getEnvironment } from "wasi:cli/environment@0.2.10";
+import {
+  Fields,
+  IncomingBody,
+  OutgoingBody,
+  OutgoingResponse,
+  ResponseOutparam,
+} from "wasi:http/types@0.2.10";
+
+const PIECE = 65536n;
+const decoder = new TextDecoder();
+const encoder = new TextEncoder();
+
+// The handler of an application: `{ fetch(request, env, context) }`, or that function.
+export function handlerOf(application) {
+  const fetch =
+    typeof application === "function" ? application : application?.fetch?.bind(application);
+  if (typeof fetch !== "function") {
+    throw new Error("the default export is no function, and has no function `fetch`");
+  }
+  return { handle: (incoming, out) => handle(fetch, incoming, out) };
+}
+
+async function handle(fetch, incoming, out) {
+  const later = [];
+  const context = {
+    waitUntil: (promise) => void later.push(promise),
+    passThroughOnException() {},
+  };
+  let response;
+  try {
+    const env = Object.fromEntries(getEnvironment());
+    response = await fetch(requestOf(incoming), env, context);
+    if (!(response instanceof Response)) throw new TypeError("fetch gave no Response");
+  } catch (error) {
+    console.error(error?.stack ? `${error}\n${error.stack}` : String(error));
+    response = new Response("Internal Server Error\n", { status: 500 });
+  }
+  const head = new OutgoingResponse(fieldsOf(response.headers));
+  head.setStatusCode(response.status);
+  const outgoing = head.body();
+  ResponseOutparam.set(out, { tag: "ok", val: head });
+  if (response.body) await send(response.body, outgoing);
+  // A body that broke off is never finished, so that the client sees that it did.
+  OutgoingBody.finish(outgoing, undefined);
+  for (const outcome of await Promise.allSettled(later)) {
+    if (outcome.status === "rejected") console.error(String(outcome.reason));
+  }
+}
+
+function requestOf(incoming) {
+  const { tag, val } = incoming.method();
+  const method = tag === "other" ? val : tag.toUpperCase();
+  const scheme = incoming.scheme()?.tag === "HTTPS" ? "https" : "http";
+  const authority = incoming.authority() ?? "localhost";
+  const headers = new Headers();
+  for (const [name, value] of incoming.headers().entries()) {
+    headers.append(name, decoder.decode(value));
+  }
+  const init = { method, headers };
+  if (method !== "GET" && method !== "HEAD") {
+    init.body = bodyOf(incoming);
+    init.duplex = "half";
+  }
+  return new Request(`${scheme}://${authority}${incoming.pathWithQuery() ?? "/"}`, init);
+}
+
+function bodyOf(incoming) {
+  const body = incoming.consume();
+  const stream = body.stream();
+  return new ReadableStream({
+    pull(controller) {
+      for (;;) {
+        let piece;
+        try {
+          piece = stream.blockingRead(PIECE);
+        } catch (error) {
+          stream[Symbol.dispose]();
+          IncomingBody.finish(body);
+          if ((error?.payload ?? error)?.tag === "closed") controller.close();
+          else controller.error(new TypeError("the body of the request broke off"));
+          return;
+        }
+        if (piece.length > 0) return controller.enqueue(piece);
+      }
+    },
+  });
+}
+
+function fieldsOf(headers) {
+  const fields = new Fields();
+  for (const [name, value] of headers) {
+    if (name !== "set-cookie") fields.append(name, encoder.encode(value));
+  }
+  for (const value of headers.getSetCookie()) {
+    fields.append("set-cookie", encoder.encode(value));
+  }
+  return fields;
+}
+
+function waitFor(stream) {
+  const ready = stream.subscribe();
+  ready.block();
+  ready[Symbol.dispose]();
+}
+
+// Each piece is flushed: what an application writes now its client reads now.
+async function send(body, outgoing) {
+  const stream = outgoing.write();
+  const reader = body.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      const piece = typeof value === "string" ? encoder.encode(value) : value;
+      for (let sent = 0; sent < piece.length; ) {
+        const room = Number(stream.checkWrite());
+        const end = Math.min(sent + room, piece.length);
+        if (room > 0) stream.write(piece.subarray(sent, end));
+        else waitFor(stream);
+        sent = end;
+      }
+      stream.flush();
+    }
+  } catch (error) {
+    // Also where the client has gone.
+    await reader.cancel(error).catch(() => {});
+    throw error;
+  } finally {
+    stream[Symbol.dispose]();
+  }
+}

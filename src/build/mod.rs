@@ -1,0 +1,81 @@
+//! `wasmserve build`: makes a component of a project by calling the toolchain of its language. Knows what
+//! each toolchain wants, and nothing of serving.
+
+mod files;
+mod go;
+mod javascript;
+mod project;
+mod python;
+mod rust;
+mod scratch;
+mod template;
+mod tool;
+mod wit;
+
+pub use scratch::Scratch;
+pub use template::write as write_template;
+
+use crate::cli;
+use anyhow::{Context, Result};
+use project::Project;
+use std::path::{Path, PathBuf};
+use tool::Tools;
+
+/// A project that was recognised, and where its component shall be.
+pub struct Order {
+    project: Project,
+    pub output: PathBuf,
+    verbose: bool,
+}
+
+/// A component that was built, in a directory that goes with it.
+pub struct Built {
+    pub file: PathBuf,
+    _scratch: Scratch,
+}
+
+impl Order {
+    /// An error says what the path should have been.
+    pub fn new(build: &cli::Build) -> Result<Order> {
+        let project = Project::recognise(&build.path)?;
+        let output = match &build.output {
+            Some(output) => output.clone(),
+            None => PathBuf::from(named_after(&build.path)?),
+        };
+        Ok(Order {
+            project,
+            output,
+            verbose: build.verbose,
+        })
+    }
+
+    pub fn build(&self) -> Result<Built> {
+        let scratch = Scratch::new()?;
+        let file = scratch.path().join("component.wasm");
+        let mut tools = Tools::new(&scratch, self.verbose)?;
+        match &self.project {
+            Project::Go(directory) => go::build(&mut tools, directory, &file),
+            Project::JavaScript(project) => javascript::build(&mut tools, project, &file),
+            Project::Python(path) => python::build(&mut tools, path, &file),
+            Project::Rust(directory) => rust::build(&mut tools, directory, &file),
+        }?;
+        tools.done(&self.output);
+        Ok(Built {
+            file,
+            _scratch: scratch,
+        })
+    }
+}
+
+/// `app.wasm` for `app.py`, for the directory `app`, and for `.` in it.
+fn named_after(path: &Path) -> Result<String> {
+    let whole = path
+        .canonicalize()
+        .with_context(|| format!("cannot find `{}`", path.display()))?;
+    let name = match whole.is_dir() {
+        true => whole.file_name(),
+        false => whole.file_stem(),
+    };
+    let name = name.context("name the output with -o")?;
+    Ok(format!("{}.wasm", name.to_string_lossy()))
+}

@@ -1,0 +1,183 @@
+//! What a path is a project of: decided by its name, or by the names of what is in it.
+
+use anyhow::{Result, bail};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum Project {
+    /// The directory of its go.mod.
+    Go(PathBuf),
+    JavaScript(JavaScript),
+    /// The main file, or the directory of the project.
+    Python(PathBuf),
+    /// The directory of its Cargo.toml.
+    Rust(PathBuf),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct JavaScript {
+    /// The directory of its package.json, or of its main file where there is none.
+    pub root: PathBuf,
+    /// The main file, where it was named.
+    pub main: Option<PathBuf>,
+}
+
+/// Files that tell what a directory is, the language that they tell of, and whether they do so even
+/// where another language's are there too: what a language's own tool reads, not what one happens
+/// to name a file.
+const SIGNS: [(&str, &str, bool); 10] = [
+    ("Cargo.toml", "Rust", true),
+    ("go.mod", "Go", true),
+    ("package.json", "JavaScript", true),
+    ("pyproject.toml", "Python", true),
+    ("requirements.txt", "Python", true),
+    ("main.py", "Python", false),
+    ("app.py", "Python", false),
+    ("index.js", "JavaScript", false),
+    ("index.mjs", "JavaScript", false),
+    ("index.ts", "JavaScript", false),
+];
+
+impl Project {
+    pub fn recognise(path: &Path) -> Result<Project> {
+        if path.is_dir() {
+            return Project::of_directory(path);
+        }
+        if !path.exists() {
+            bail!("cannot find `{}`", path.display());
+        }
+        Project::of_file(path)
+    }
+
+    fn of_file(path: &Path) -> Result<Project> {
+        let directory = path.parent().filter(|path| !path.as_os_str().is_empty());
+        let directory = directory.unwrap_or(Path::new("."));
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if SIGNS.iter().any(|(sign, _, own)| *own && *sign == name) {
+            return Project::of_directory(directory);
+        }
+        let with = |sign| nearest(directory, sign).unwrap_or_else(|| directory.to_owned());
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("py") => Ok(Project::Python(path.to_owned())),
+            Some("js" | "mjs" | "ts" | "mts" | "jsx" | "tsx") => {
+                Ok(Project::JavaScript(JavaScript {
+                    root: with("package.json"),
+                    main: Some(path.to_owned()),
+                }))
+            }
+            Some("rs") => Ok(Project::Rust(with("Cargo.toml"))),
+            Some("go") => Ok(Project::Go(with("go.mod"))),
+            Some("wasm" | "wat") => bail!(
+                "`{}` is built already: `wasmserve {0}` serves it",
+                path.display()
+            ),
+            _ => bail!(
+                "cannot tell what language `{}` is written in; give a .py, .js, .ts, .rs or .go file, or \
+                 the directory of a project",
+                path.display()
+            ),
+        }
+    }
+
+    fn of_directory(path: &Path) -> Result<Project> {
+        let signs = |own: bool| {
+            let mut found: Vec<(&str, &str)> = SIGNS
+                .iter()
+                .filter(|(name, _, counts)| *counts == own && path.join(name).is_file())
+                .map(|(name, language, _)| (*name, *language))
+                .collect();
+            found.dedup_by_key(|(_, language)| *language);
+            found
+        };
+        let found = match signs(true) {
+            found if found.is_empty() => signs(false),
+            found => found,
+        };
+        match found[..] {
+            [(name, language)] => Ok(Project::of_language(language, path, name)),
+            [] => bail!(
+                "`{}` is no project that is known here: it has no Cargo.toml, go.mod, package.json, \
+                 pyproject.toml, requirements.txt, main.py, app.py, index.js or index.ts; \
+                 name the application's main file",
+                path.display()
+            ),
+            [(one, _), (other, _), ..] => bail!(
+                "`{}` has both {one} and {other}: name the one that is the application's",
+                path.display()
+            ),
+        }
+    }
+
+    fn of_language(language: &str, path: &Path, sign: &str) -> Project {
+        match language {
+            "Rust" => Project::Rust(path.to_owned()),
+            "Go" => Project::Go(path.to_owned()),
+            "Python" => Project::Python(path.to_owned()),
+            _ => Project::JavaScript(JavaScript {
+                root: path.to_owned(),
+                main: (sign != "package.json").then(|| path.join(sign)),
+            }),
+        }
+    }
+}
+
+/// The nearest directory, from this one upwards, that has such a file.
+pub fn nearest(directory: &Path, name: &str) -> Option<PathBuf> {
+    let whole = directory.canonicalize().ok()?;
+    let mut ancestors = whole.ancestors();
+    ancestors
+        .find(|ancestor| ancestor.join(name).exists())
+        .map(Path::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::Scratch;
+
+    fn with(files: &[&str]) -> (Scratch, Result<Project, String>) {
+        let scratch = Scratch::new().unwrap();
+        for file in files {
+            std::fs::write(scratch.path().join(file), "").unwrap();
+        }
+        let project = Project::recognise(scratch.path()).map_err(|error| error.to_string());
+        (scratch, project)
+    }
+
+    #[test]
+    fn a_directory_is_what_its_tools_read() {
+        let (at, project) = with(&["Cargo.toml", "main.py"]);
+        assert_eq!(project.unwrap(), Project::Rust(at.path().to_owned()));
+        let (at, project) = with(&["requirements.txt", "pyproject.toml", "main.py"]);
+        assert_eq!(project.unwrap(), Project::Python(at.path().to_owned()));
+    }
+
+    #[test]
+    fn what_is_two_things_or_none_must_be_named() {
+        let (_at, project) = with(&["package.json", "requirements.txt"]);
+        let error = project.unwrap_err();
+        assert!(
+            error.contains("has both package.json and requirements.txt"),
+            "{error}"
+        );
+        let (_at, project) = with(&["notes.txt"]);
+        assert!(
+            project
+                .unwrap_err()
+                .contains("name the application's main file")
+        );
+    }
+
+    #[test]
+    fn a_file_is_what_it_is_called() {
+        let (at, _) = with(&["main.py", "package.json", "server.ts", "app.wasm"]);
+        let main = at.path().join("main.py");
+        assert_eq!(Project::recognise(&main).unwrap(), Project::Python(main));
+        let server = at.path().join("server.ts");
+        let project = Project::recognise(&server).unwrap();
+        let root = at.path().canonicalize().unwrap();
+        let main = Some(server);
+        assert_eq!(project, Project::JavaScript(JavaScript { root, main }));
+        assert!(Project::recognise(&at.path().join("app.wasm")).is_err());
+    }
+}

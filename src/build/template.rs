@@ -1,0 +1,92 @@
+//! `wasmserve new`: small projects to begin with, which build and serve at once.
+
+use super::files::{self, Embedded};
+use crate::cli::{Language, New};
+use anyhow::{Context, Result, bail};
+use std::path::Path;
+
+const RUST: [Embedded; 3] = [
+    (
+        "Cargo.toml",
+        include_str!("templates/rust/Cargo.toml.template"),
+    ),
+    ("src/lib.rs", include_str!("templates/rust/lib.rs")),
+    (".gitignore", "target/\n*.wasm\n"),
+];
+const JAVASCRIPT: [Embedded; 3] = [
+    (
+        "package.json",
+        include_str!("templates/javascript/package.json.template"),
+    ),
+    (
+        "src/index.js",
+        include_str!("templates/javascript/index.js"),
+    ),
+    (".gitignore", "node_modules/\n*.wasm\n"),
+];
+const GO: [Embedded; 3] = [
+    ("go.mod", include_str!("templates/go/go.mod.template")),
+    ("main.go", include_str!("templates/go/main.go")),
+    (".gitignore", "*.wasm\n"),
+];
+const PYTHON: [Embedded; 3] = [
+    ("main.py", include_str!("templates/python/main.py")),
+    (
+        "requirements.txt",
+        include_str!("templates/python/requirements.txt"),
+    ),
+    (".gitignore", "__pycache__/\n.venv/\n*.wasm\n"),
+];
+
+/// Writes a project, and says what to do with it.
+pub fn write(new: &New) -> Result<()> {
+    let directory = &new.directory;
+    if !is_free(directory)? {
+        bail!(
+            "`{}` is not empty; give a new directory",
+            directory.display()
+        );
+    }
+    std::fs::create_dir_all(directory)
+        .with_context(|| format!("cannot make `{}`", directory.display()))?;
+    let name = name(directory)?;
+    let files = match new.lang {
+        Language::Python => PYTHON,
+        Language::Javascript => JAVASCRIPT,
+        Language::Rust => RUST,
+        Language::Go => GO,
+    };
+    let named = files.map(|(path, text)| (path, text.replace("{name}", &name)));
+    files::write_all(directory, named)?;
+    println!(
+        "wrote a project into {0}; `wasmserve dev {0}` builds and serves it, again whenever it changes",
+        directory.display()
+    );
+    Ok(())
+}
+
+fn is_free(directory: &Path) -> Result<bool> {
+    match std::fs::read_dir(directory) {
+        Ok(mut entries) => Ok(entries.next().is_none()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error).with_context(|| format!("cannot read `{}`", directory.display())),
+    }
+}
+
+/// What the project is called: as its directory is, as far as every language allows that.
+fn name(directory: &Path) -> Result<String> {
+    let whole = directory
+        .canonicalize()
+        .context("cannot find the directory")?;
+    let called = whole.file_name().unwrap_or_default().to_string_lossy();
+    let allowed = |c: char| match c.to_ascii_lowercase() {
+        c @ ('a'..='z' | '0'..='9') => c,
+        _ => '-',
+    };
+    let name: String = called.chars().map(allowed).collect();
+    let name = name.trim_matches('-');
+    Ok(match name.chars().next() {
+        Some('a'..='z') => name.to_owned(),
+        _ => format!("app-{name}").trim_end_matches('-').to_owned(),
+    })
+}

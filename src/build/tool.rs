@@ -1,0 +1,204 @@
+//! The tools of a toolchain: where they are, and how they are run. What they say is shown as it comes where
+//! that was asked for, and else only where they fail; on a terminal one line tells what is going on.
+
+use super::scratch::Scratch;
+use crate::sys::process::{self, End};
+use crate::sys::signals;
+use anyhow::{Context, Result, bail};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use nix::sys::signalfd::SignalFd;
+use nix::unistd::Pid;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How often the time that a tool takes is shown.
+const TICK: u16 = 500;
+
+/// How long a tool may take to end when it was told to.
+const GRACE: Duration = Duration::from_secs(5);
+
+pub struct Tools<'a> {
+    scratch: &'a Scratch,
+    verbose: bool,
+    terminal: bool,
+    started: Instant,
+    signals: SignalFd,
+}
+
+/// Looks for an executable file on the path.
+pub fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut candidates = std::env::split_paths(&path).map(|directory| directory.join(name));
+    candidates.find(|candidate| candidate.is_file())
+}
+
+/// The executable of this name, or how to get it.
+pub fn needed(name: &str, remedy: &str) -> Result<PathBuf> {
+    on_path(name).with_context(|| format!("{name} is missing; install it with `{remedy}`"))
+}
+
+impl<'a> Tools<'a> {
+    pub fn new(scratch: &'a Scratch, verbose: bool) -> Result<Tools<'a>> {
+        // Each tool is told of an interrupt by us, and nothing is left behind.
+        signals::block_for_supervision().context("cannot hold signals back")?;
+        Ok(Tools {
+            scratch,
+            verbose,
+            terminal: std::io::stderr().is_terminal(),
+            started: Instant::now(),
+            signals: signals::descriptor().context("cannot receive signals")?,
+        })
+    }
+
+    /// Where files may be made that are needed only now.
+    pub fn scratch(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    /// Whether all that tools say is wanted.
+    pub fn verbose(&self) -> bool {
+        self.verbose
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&mut self, what: &str, command: Command) -> Result<()> {
+        self.read(what, command).map(|_| ())
+    }
+
+    /// Runs a command to its end, and gives what it wrote to standard output.
+    pub fn read(&mut self, what: &str, mut command: Command) -> Result<Vec<u8>> {
+        let (said, answer) = (self.scratch().join(".said"), self.scratch().join(".answer"));
+        let create = |path: &Path| {
+            File::create(path).with_context(|| format!("cannot write `{}`", path.display()))
+        };
+        command.stdin(Stdio::null()).stdout(create(&answer)?);
+        if self.verbose {
+            eprintln!("{}", shown(&command));
+        } else {
+            command.stderr(create(&said)?);
+        }
+        let program = command.get_program().to_string_lossy().into_owned();
+        // A group of its own: a tool's own children end with it.
+        let pid =
+            process::start(&mut command).with_context(|| format!("cannot run `{program}`"))?;
+        let end = self.wait(what, pid)?;
+        let answered = std::fs::read(&answer).unwrap_or_default();
+        if end == End::Exited(0) {
+            return Ok(answered);
+        }
+        if !self.verbose {
+            let mut stderr = std::io::stderr();
+            let _ = stderr.write_all(&std::fs::read(&said).unwrap_or_default());
+        }
+        let _ = std::io::stderr().write_all(&answered);
+        let command = shown(&command);
+        match end {
+            End::Exited(status) => bail!("{what} failed with status {status}: {command}"),
+            End::Killed(signal) => bail!("{what} was ended by {signal}: {command}"),
+        }
+    }
+
+    /// Says what is done without a tool.
+    pub fn say(&self, text: &str) {
+        if self.verbose {
+            eprintln!("# {text}");
+        }
+        self.show(text);
+    }
+
+    /// Says that all is done.
+    pub fn done(&self, output: &Path) {
+        let seconds = self.started.elapsed().as_secs_f32();
+        if self.terminal {
+            eprint!("\r\x1b[K");
+        }
+        eprintln!("built {} in {seconds:.1} s", output.display());
+    }
+
+    fn show(&self, what: &str) {
+        if self.terminal && !self.verbose {
+            let seconds = self.started.elapsed().as_secs();
+            eprint!("\r\x1b[K{what} … {seconds} s");
+        }
+    }
+
+    fn wait(&self, what: &str, pid: Pid) -> Result<End> {
+        if !self.terminal && !self.verbose {
+            eprintln!("{what}");
+        }
+        let end = loop {
+            self.show(what);
+            if let Some(end) = process::ended(pid) {
+                break end;
+            }
+            let mut polled = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+            let _ = poll(&mut polled, PollTimeout::from(TICK));
+            while let Ok(Some(received)) = self.signals.read_signal() {
+                let signal = Signal::try_from(received.ssi_signo.cast_signed());
+                if matches!(
+                    signal,
+                    Ok(Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT | Signal::SIGHUP)
+                ) {
+                    process::end_group(pid, GRACE);
+                    self.clear();
+                    bail!("interrupted");
+                }
+            }
+        };
+        self.clear();
+        Ok(end)
+    }
+
+    fn clear(&self) {
+        if self.terminal && !self.verbose {
+            eprint!("\r\x1b[K");
+        }
+    }
+}
+
+/// A command as one would type it.
+fn shown(command: &Command) -> String {
+    let mut words = Vec::new();
+    if let Some(directory) = command.get_current_dir() {
+        words.push(format!("cd {} &&", quoted(directory.as_os_str())));
+    }
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            words.push(format!("{}={}", name.to_string_lossy(), quoted(value)));
+        }
+    }
+    words.push(quoted(command.get_program()));
+    words.extend(command.get_args().map(quoted));
+    words.join(" ")
+}
+
+fn quoted(word: &OsStr) -> String {
+    let text = word.to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:@,+%".contains(c);
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text.into_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_shown_as_one_would_type_it() {
+        let mut command = Command::new("/usr/bin/go");
+        command.args(["build", "-ldflags=-s -w", "it's", ""]);
+        command.env("GOOS", "wasip1").current_dir("/a b");
+        assert_eq!(
+            shown(&command),
+            r"cd '/a b' && GOOS=wasip1 /usr/bin/go build '-ldflags=-s -w' 'it'\''s' ''"
+        );
+    }
+}

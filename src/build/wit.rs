@@ -1,0 +1,70 @@
+//! The world that applications are built for where their toolchain brings none, and how a core module
+//! becomes a component of it.
+
+use super::files::{self, Embedded};
+use anyhow::{Context, Result, anyhow};
+use std::path::Path;
+use wasi_preview1_component_adapter_provider::{
+    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
+};
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+/// Its name in `world.wit`.
+pub const WORLD: &str = "application";
+
+macro_rules! wit {
+    ($($path:literal),*) => {
+        [$(($path, include_str!(concat!("../../wit/", $path)))),*]
+    };
+}
+
+const FILES: [Embedded; 15] = wit![
+    "world.wit",
+    "deps/wasi-cli-0.2.10/package.wit",
+    "deps/wasi-clocks-0.2.10/package.wit",
+    "deps/wasi-config-0.2.0-rc.1/store.wit",
+    "deps/wasi-config-0.2.0-rc.1/world.wit",
+    "deps/wasi-filesystem-0.2.10/package.wit",
+    "deps/wasi-http-0.2.10/package.wit",
+    "deps/wasi-io-0.2.10/package.wit",
+    "deps/wasi-keyvalue-0.2.0-draft/atomic.wit",
+    "deps/wasi-keyvalue-0.2.0-draft/batch.wit",
+    "deps/wasi-keyvalue-0.2.0-draft/store.wit",
+    "deps/wasi-keyvalue-0.2.0-draft/world.wit",
+    "deps/wasi-logging-0.1.0-draft/logging.wit",
+    "deps/wasi-random-0.2.10/package.wit",
+    "deps/wasi-sockets-0.2.10/package.wit"
+];
+
+/// Writes the packages of `wit/` to a directory.
+pub fn write(directory: &Path) -> Result<()> {
+    files::write_all(directory, FILES)
+}
+
+/// Makes a component of a core module for `wasm32-wasip1`, a reactor, whose bindings are those of the
+/// packages in `wit`.
+pub fn component(module: &Path, wit: &Path, output: &Path) -> Result<()> {
+    let mut module =
+        std::fs::read(module).with_context(|| format!("cannot read `{}`", module.display()))?;
+    let component =
+        encode(&mut module, wit).context("cannot make a component of what was built")?;
+    files::write(output, &component)
+}
+
+fn encode(module: &mut Vec<u8>, wit: &Path) -> Result<Vec<u8>> {
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve
+        .push_dir(wit)
+        .map_err(|error| anyhow!("{error:?}"))?;
+    let world = resolve
+        .select_world(&[package], Some(WORLD))
+        .map_err(|error| anyhow!("{error:?}"))?;
+    embed_component_metadata(module, &resolve, world, StringEncoding::UTF8)?;
+    let adapter = WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER;
+    ComponentEncoder::default()
+        .module(module)?
+        .validate(true)
+        .adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, adapter)?
+        .encode()
+}

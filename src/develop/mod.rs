@@ -1,0 +1,240 @@
+//! `wasmserve dev`: one process that has a project built, and the result served, by two others, which are
+//! this executable too. The server reloads by itself when the component's file is replaced, so that the old
+//! version serves until the new one is ready.
+
+mod page;
+mod tree;
+
+use crate::build::Scratch;
+use crate::cli::Dev;
+use crate::exit::{Exit, Status};
+use crate::sys::process::{self, End};
+use crate::sys::{exec, signals};
+use crate::{error, info};
+use anyhow::{Context, Result, anyhow};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use nix::sys::signalfd::SignalFd;
+use nix::unistd::Pid;
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use tree::Tree;
+
+/// How often the files are looked at where the kernel tells nothing of them.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How long a build may take to end when it is not wanted any more.
+const GRACE: Duration = Duration::from_secs(10);
+
+struct Develop<'a> {
+    dev: &'a Dev,
+    executable: PathBuf,
+    scratch: &'a Scratch,
+    signals: SignalFd,
+    tree: Tree,
+    /// With when it began.
+    builder: Option<(Pid, Instant)>,
+    server: Option<Pid>,
+    /// Whether it was asked to stop.
+    stopping: bool,
+}
+
+/// Builds and serves until it is told to stop, or the server ends by itself.
+pub fn run(dev: &Dev) -> Result<Status> {
+    let scratch = Scratch::new()?;
+    let root = match dev.path.is_dir() {
+        true => dev.path.clone(),
+        false => dev.path.parent().map(Path::to_owned).unwrap_or_default(),
+    };
+    let root = if root.as_os_str().is_empty() {
+        PathBuf::from(".")
+    } else {
+        root
+    };
+    signals::block_for_supervision().context("cannot hold signals back")?;
+    let mut develop = Develop {
+        dev,
+        executable: exec::own_path().context("cannot find this executable")?,
+        scratch: &scratch,
+        signals: signals::descriptor().context("cannot receive signals")?,
+        tree: Tree::new(&root),
+        builder: None,
+        server: None,
+        stopping: false,
+    };
+    let ended = develop.check().and_then(|()| develop.work());
+    develop.end_build();
+    if let Some(server) = develop.server {
+        process::end_group(server, GRACE);
+    }
+    ended
+}
+
+impl Develop<'_> {
+    /// Has the options judged before anything is built.
+    fn check(&self) -> Result<()> {
+        let placeholder = self.component();
+        std::fs::write(&placeholder, page::component("")).context("cannot write a component")?;
+        let mut command = Command::new(&self.executable);
+        command
+            .arg("check")
+            .arg(&placeholder)
+            .args(&self.dev.options);
+        let output = command.stdin(Stdio::null()).output();
+        let output = output.context("cannot run this executable")?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        match output.status.code() {
+            Some(0) => Ok(()),
+            code => {
+                let said = said.trim().trim_start_matches("wasmserve: ").to_owned();
+                Err(anyhow!(said)).exits(Status::of_code(code.unwrap_or(1)))
+            }
+        }
+    }
+
+    fn work(&mut self) -> Result<Status> {
+        self.build()?;
+        loop {
+            self.wait();
+            self.read_signals()?;
+            if let Some(end) = self.server.and_then(process::ended) {
+                self.server = None;
+                return Ok(match end {
+                    End::Exited(code) => Status::of_code(code),
+                    End::Killed(_) => Status::Internal,
+                });
+            }
+            if self.stopping && self.server.is_none() {
+                return Ok(Status::Stopped);
+            }
+            self.look_after_build()?;
+            if self.stopping {
+                continue;
+            }
+            if let Some(path) = self.tree.changed(Instant::now()) {
+                info!("{} has changed", path.display());
+                self.build()?;
+            }
+        }
+    }
+
+    /// Sleeps until there is something to do.
+    fn wait(&self) {
+        let now = Instant::now();
+        let settles = self.tree.wakes_at().unwrap_or(now + LOOK);
+        let left =
+            settles.min(now + LOOK).saturating_duration_since(now) + Duration::from_millis(1);
+        let descriptors = [Some(self.signals.as_fd()), self.tree.descriptor()];
+        let polled = descriptors.into_iter().flatten();
+        let mut polled: Vec<PollFd<'_>> = polled
+            .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
+            .collect();
+        let _ = poll(
+            &mut polled,
+            PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO),
+        );
+    }
+
+    fn read_signals(&mut self) -> Result<()> {
+        while let Ok(Some(received)) = self.signals.read_signal() {
+            let Ok(signal) = Signal::try_from(received.ssi_signo.cast_signed()) else {
+                continue;
+            };
+            match signal {
+                Signal::SIGCHLD => continue,
+                Signal::SIGHUP => {
+                    self.build()?;
+                    continue;
+                }
+                Signal::SIGTERM | Signal::SIGINT | Signal::SIGQUIT => {
+                    self.stopping = true;
+                    self.end_build();
+                }
+                _ => {}
+            }
+            if let Some(server) = self.server {
+                process::signal(server, signal);
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins to build, and anew where that was going on.
+    fn build(&mut self) -> Result<()> {
+        self.end_build();
+        info!("Building {}", self.dev.path.display());
+        let said = File::create(self.said()).context("cannot write to a temporary file")?;
+        let mut command = Command::new(&self.executable);
+        command
+            .arg("build")
+            .arg(&self.dev.path)
+            .arg("--output")
+            .arg(self.scratch.path().join("built.wasm"))
+            .stdin(Stdio::null())
+            .stdout(
+                said.try_clone()
+                    .context("cannot write to a temporary file")?,
+            )
+            .stderr(said)
+            .env("TMPDIR", self.scratch.path());
+        let builder = process::start(&mut command).context("cannot run this executable")?;
+        self.builder = Some((builder, Instant::now()));
+        Ok(())
+    }
+
+    fn look_after_build(&mut self) -> Result<()> {
+        let Some((builder, began)) = self.builder else {
+            return Ok(());
+        };
+        let Some(end) = process::ended(builder) else {
+            return Ok(());
+        };
+        self.builder = None;
+        if end == End::Exited(0) {
+            let seconds = began.elapsed().as_secs_f32();
+            info!("Built {} in {seconds:.1} s", self.dev.path.display());
+            return self.serve(&self.scratch.path().join("built.wasm"));
+        }
+        let said = std::fs::read(self.said()).unwrap_or_default();
+        let said = String::from_utf8_lossy(&said);
+        eprint!("{said}");
+        error!("The build has failed; a page says so until one succeeds");
+        let page = self.scratch.path().join("page.wat");
+        std::fs::write(&page, page::component(&said)).context("cannot write a component")?;
+        self.serve(&page)
+    }
+
+    fn end_build(&mut self) {
+        if let Some((builder, _)) = self.builder.take() {
+            process::end_group(builder, GRACE);
+        }
+    }
+
+    /// Puts a component in the place of the one that is served, or begins to serve it.
+    fn serve(&mut self, component: &Path) -> Result<()> {
+        std::fs::rename(component, self.component())
+            .context("cannot put the component in place")?;
+        if self.server.is_some() {
+            return Ok(());
+        }
+        let mut command = Command::new(&self.executable);
+        command
+            .arg(self.component())
+            .arg("--reload")
+            .args(&self.dev.options)
+            .stdin(Stdio::null());
+        self.server = Some(process::start(&mut command).context("cannot run this executable")?);
+        Ok(())
+    }
+
+    fn component(&self) -> PathBuf {
+        self.scratch.path().join("application.wasm")
+    }
+
+    fn said(&self) -> PathBuf {
+        self.scratch.path().join("said")
+    }
+}
