@@ -1,0 +1,79 @@
+// An ordinary server of net/http: `go run .` serves it natively.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"os"
+	"time"
+)
+
+var counter int
+
+func main() {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, "Hello, world!")
+	})
+	// How many of these requests this instance has seen.
+	mux.HandleFunc("GET /counter", func(w http.ResponseWriter, r *http.Request) {
+		counter++
+		fmt.Fprintln(w, counter)
+	})
+	mux.HandleFunc("GET /items/{id}", func(w http.ResponseWriter, r *http.Request) {
+		query := r.URL.Query().Get("q")
+		writeJSON(w, http.StatusOK, map[string]string{"id": r.PathValue("id"), "query": query})
+	})
+	mux.HandleFunc("POST /items", func(w http.ResponseWriter, r *http.Request) {
+		var item struct{ Name string }
+		if err := json.NewDecoder(r.Body).Decode(&item); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		writeJSON(w, http.StatusCreated, map[string]string{"created": item.Name})
+	})
+	// The body goes back as it comes.
+	mux.HandleFunc("POST /echo", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(w, r.Body)
+	})
+	mux.HandleFunc("GET /slow", func(w http.ResponseWriter, r *http.Request) {
+		for i := range 5 {
+			fmt.Fprintf(w, "chunk %d\n", i)
+			w.(http.Flusher).Flush()
+			time.Sleep(100 * time.Millisecond)
+		}
+	})
+	mux.HandleFunc("GET /cookies", func(w http.ResponseWriter, r *http.Request) {
+		http.SetCookie(w, &http.Cookie{Name: "a", Value: "1"})
+		http.SetCookie(w, &http.Cookie{Name: "b", Value: "2"})
+		fmt.Fprintln(w, "two")
+	})
+	mux.HandleFunc("GET /greeting", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, os.Getenv("GREETING"))
+	})
+	mux.HandleFunc("GET /throw", func(w http.ResponseWriter, r *http.Request) { panic("as asked") })
+	mux.HandleFunc("GET /throw-late", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, "partial")
+		w.(http.Flusher).Flush()
+		panic("as asked")
+	})
+	mux.HandleFunc("GET /fetch", func(w http.ResponseWriter, r *http.Request) {
+		answer, err := http.Get(r.URL.Query().Get("url"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		defer answer.Body.Close()
+		_, _ = io.Copy(w, answer.Body)
+	})
+	log.Fatal(http.ListenAndServe(":8000", mux))
+}
+
+func writeJSON(w http.ResponseWriter, status int, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(value)
+}
