@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 /// Every room, with the rooms it may import besides the plain-data modules. `config` reads the
 /// command line and fills in the settings of every room behind it.
-const ROOMS: [(&str, &[&str]); 12] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("cli", &[]),
+    ("build", &["cli", "sys"]),
+    ("develop", &["build", "cli", "sys"]),
     (
         "config",
         &[
@@ -136,6 +138,8 @@ fn each_process_contains_only_what_it_needs() {
 fn wasmtime_stays_in_the_guest_room() {
     for room in [
         "cli",
+        "build",
+        "develop",
         "config",
         "listen",
         "supervisor",

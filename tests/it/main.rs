@@ -32,4 +32,5 @@ mod static_files;
 mod strict;
 mod supervision;
 mod tls;
+mod toolchains;
 mod worlds;

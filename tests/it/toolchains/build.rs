@@ -1,0 +1,150 @@
+//! `wasmserve build`: what it recognises, what it says, and what it leaves behind.
+
+use super::{place, with_toolchains};
+use crate::harness::{finished, wasmserve};
+use std::path::Path;
+use std::process::Output;
+
+fn build(arguments: &[&str]) -> Output {
+    let mut command = with_toolchains();
+    command.arg("build").args(arguments);
+    finished(command)
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name();
+    let mut names: Vec<String> = entries
+        .map(|entry| name(entry).into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn every_command_is_printed_where_that_is_asked_for() {
+    let at = place("build-verbose");
+    let file = at.join("hello.wasm").display().to_string();
+    let output = build(&["guests/rust/hello", "-o", &file, "--verbose"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let text = said(&output);
+    assert!(
+        text.contains("cargo build --release --target wasm32-wasip2"),
+        "{text}"
+    );
+    assert!(text.contains("Finished `release` profile"), "{text}");
+    assert!(text.contains(&format!("built {file} in ")), "{text}");
+    assert_eq!(names(&at), ["hello.wasm"]);
+    let output = build(&["guests/rust/hello", "-o", &file]);
+    assert!(!said(&output).contains("--target"), "{}", said(&output));
+}
+
+#[test]
+fn a_missing_tool_is_named_with_what_installs_it() {
+    let at = place("build-without");
+    for (file, text, tool) in [
+        (
+            "Cargo.toml",
+            "[package]",
+            "cargo is missing; install it with `curl",
+        ),
+        (
+            "go.mod",
+            "module a",
+            "go is missing; install it with `apt-get install golang-go`",
+        ),
+        (
+            "package.json",
+            "{}",
+            "node is missing; install it with `apt-get install nodejs npm`",
+        ),
+    ] {
+        let project = at.join(tool.split(' ').next().unwrap());
+        std::fs::create_dir(&project).unwrap();
+        std::fs::write(project.join(file), text).unwrap();
+        let mut command = wasmserve();
+        command
+            .env("PATH", &at)
+            .arg("build")
+            .arg(&project)
+            .args(["-o", "out.wasm"]);
+        let output = finished(command);
+        assert_eq!(output.status.code(), Some(3), "{tool}");
+        assert!(said(&output).contains(tool), "{}", said(&output));
+    }
+    let script = at.join("index.js");
+    std::fs::write(&script, "export default {};").unwrap();
+    let output = build(&[script.to_str().unwrap(), "-o", "out.wasm"]);
+    let missing = "esbuild is missing; install it with `npm install --save-dev esbuild`";
+    assert!(said(&output).contains(missing), "{}", said(&output));
+}
+
+#[test]
+fn what_is_no_project_is_refused() {
+    let at = place("build-nothing");
+    std::fs::write(at.join("notes.txt"), "").unwrap();
+    let path = |name: &str| at.join(name).display().to_string();
+    for (path, why) in [
+        (path("missing"), "cannot find"),
+        (path("notes.txt"), "cannot tell what language"),
+        (path(""), "is no project that is known here"),
+        ("guests/hello/hello.wat".into(), "is built already"),
+    ] {
+        let output = build(&[&path]);
+        assert_eq!(output.status.code(), Some(2), "{path}");
+        assert!(said(&output).contains(why), "{}", said(&output));
+    }
+}
+
+#[test]
+fn a_build_that_fails_leaves_what_was_there() {
+    let at = place("build-failing");
+    let project = at.join("project");
+    std::fs::create_dir(&project).unwrap();
+    std::fs::write(project.join("go.mod"), "module a\n\ngo 1.24\n").unwrap();
+    std::fs::write(
+        project.join("main.go"),
+        "package main\n\nfunc main() { oh }\n",
+    )
+    .unwrap();
+    let file = at.join("app.wasm");
+    std::fs::write(&file, "earlier").unwrap();
+    let scratch = at.join("scratch");
+    std::fs::create_dir(&scratch).unwrap();
+    let mut command = with_toolchains();
+    command
+        .env("TMPDIR", &scratch)
+        .arg("build")
+        .arg(&project)
+        .arg("-o")
+        .arg(&file);
+    let output = finished(command);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(said(&output).contains("undefined: oh"), "{}", said(&output));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "earlier");
+    assert_eq!(names(&at), ["app.wasm", "project", "scratch"]);
+    assert_eq!(names(&scratch), [""; 0]);
+    assert_eq!(names(&project), ["go.mod", "main.go"]);
+}
+
+#[test]
+fn what_cannot_be_served_is_reported_when_it_is_built() {
+    let at = place("build-unservable");
+    std::fs::create_dir(at.join("src")).unwrap();
+    let manifest = "[package]\nname = \"program\"\nedition = \"2024\"\n[workspace]\n";
+    std::fs::write(at.join("Cargo.toml"), manifest).unwrap();
+    std::fs::write(at.join("src/main.rs"), "fn main() {}\n").unwrap();
+    let file = at.join("program.wasm");
+    let output = build(&[at.to_str().unwrap(), "-o", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    assert!(
+        said(&output).contains("exports no wasi:http handler"),
+        "{}",
+        said(&output)
+    );
+    assert!(!file.exists());
+}

@@ -1,0 +1,188 @@
+//! `wasmserve dev`: builds, serves and watches; nothing is left behind.
+
+use super::{place, with_toolchains};
+use crate::harness::{Response, Server, eventually, finished, get};
+use nix::sys::signal::Signal;
+use std::path::{Path, PathBuf};
+
+const MAIN: &str = "package main
+
+import (
+	\"fmt\"
+	\"net/http\"
+)
+
+func main() {
+	http.ListenAndServe(\":8000\", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, \"VERSION\")
+	}))
+}
+";
+
+struct Project {
+    directory: PathBuf,
+    scratch: PathBuf,
+}
+
+impl Project {
+    fn new(name: &str) -> Project {
+        let at = place(name);
+        let project = Project {
+            directory: at.join("project"),
+            scratch: at.join("scratch"),
+        };
+        std::fs::create_dir(&project.directory).unwrap();
+        std::fs::create_dir(&project.scratch).unwrap();
+        project.write("go.mod", "module app\n\ngo 1.24\n");
+        project
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.directory.join(name), text).unwrap();
+    }
+
+    fn version(&self, version: &str) {
+        self.write("main.go", &MAIN.replace("VERSION", version));
+    }
+
+    fn develop(&self, options: &[&str]) -> Server {
+        let mut command = with_toolchains();
+        command.env("TMPDIR", &self.scratch).arg("dev");
+        command
+            .arg(&self.directory)
+            .args(["--port", "0"])
+            .args(options);
+        Server::start_command(command)
+    }
+}
+
+fn is_empty(directory: &Path) -> bool {
+    std::fs::read_dir(directory).unwrap().next().is_none()
+}
+
+/// Asks until the answer is as wanted; every answer until then is one that `meanwhile` allows.
+fn becomes(
+    server: &Server,
+    wanted: impl Fn(&Response) -> bool,
+    meanwhile: impl Fn(&Response) -> bool,
+) {
+    eventually("the answer changes", || {
+        let response = get(server.address, "/");
+        let there = wanted(&response);
+        assert!(
+            there || meanwhile(&response),
+            "{} {}",
+            response.status,
+            response.text()
+        );
+        there
+    });
+}
+
+/// The processes of a group, by their numbers.
+fn group(leader: i32) -> Vec<i32> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let descends = |pid: &i32| {
+        let mut pid = *pid;
+        while pid > 1 && pid != leader {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let after = stat.rsplit(')').next().unwrap_or_default();
+            pid = after
+                .split_whitespace()
+                .nth(1)
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(0);
+        }
+        pid == leader
+    };
+    numbers.filter(descends).collect()
+}
+
+fn are_gone(processes: &[i32]) -> bool {
+    processes
+        .iter()
+        .all(|pid| !Path::new(&format!("/proc/{pid}")).exists())
+}
+
+#[test]
+fn a_change_is_built_and_served_while_the_old_version_serves() {
+    let project = Project::new("dev-change");
+    project.version("one");
+    let mut server = project.develop(&["--workers", "2"]);
+    assert_eq!(get(server.address, "/").text(), "one");
+    project.version("two");
+    let says = |text: &'static str| move |response: &Response| response.text() == text;
+    becomes(&server, says("two"), says("one"));
+    server.wait_for("main.go has changed");
+
+    project.write("main.go", "package main\n\nfunc main() { <b> }\n");
+    let failed = |response: &Response| {
+        response.status == 500 && response.text().contains("syntax error: unexpected &lt;")
+    };
+    becomes(&server, failed, says("two"));
+    server.wait_for("main.go:3:15: syntax error");
+    assert_eq!(
+        get(server.address, "/any").header("content-type"),
+        Some("text/html; charset=utf-8")
+    );
+
+    project.version("three");
+    becomes(&server, says("three"), failed);
+    let processes = group(server.pid());
+    assert!(processes.len() >= 4, "{processes:?}");
+    server.signal(Signal::SIGINT);
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(are_gone(&processes));
+    assert!(is_empty(&project.scratch));
+}
+
+#[test]
+fn a_project_that_cannot_be_built_yet_is_waited_for() {
+    let project = Project::new("dev-broken");
+    project.write("main.go", "package main\n\nfunc main() { oh }\n");
+    let server = project.develop(&[]);
+    let response = get(server.address, "/");
+    assert_eq!(response.status, 500);
+    assert!(
+        response.text().contains("undefined: oh"),
+        "{}",
+        response.text()
+    );
+    project.version("one");
+    becomes(
+        &server,
+        |response| response.text() == "one",
+        |response| response.status == 500,
+    );
+}
+
+#[test]
+fn nothing_outlives_a_killed_dev_but_what_it_could_not_remove() {
+    let project = Project::new("dev-killed");
+    project.version("one");
+    let mut server = project.develop(&[]);
+    let processes = group(server.pid());
+    server.signal(Signal::SIGKILL);
+    server.wait();
+    eventually("the server is gone too", || are_gone(&processes));
+}
+
+#[test]
+fn wrong_options_are_told_before_anything_is_built() {
+    let project = Project::new("dev-options");
+    project.version("one");
+    for (options, why) in [
+        (["--wrokers", "2"], "unexpected argument '--wrokers'"),
+        (["--port", "many"], "many"),
+    ] {
+        let mut command = with_toolchains();
+        command.env("TMPDIR", &project.scratch).arg("dev");
+        command.arg(&project.directory).args(options);
+        let output = finished(command);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(why) && !said.contains("Building"), "{said}");
+    }
+    assert!(is_empty(&project.scratch));
+}

@@ -1,0 +1,100 @@
+//! Go, built by the standard toolchain: a server of net/http, as it is.
+
+use super::{built, trials};
+use crate::harness::{Connection, Server, Upstream};
+
+const SERVER: &str = "guests/go/server";
+
+#[test]
+fn a_server_of_net_http_answers_as_it_does_natively() {
+    let options = ["--env", "GREETING=good morning", "--reuse", "10"];
+    let server = trials::serve(&built(SERVER), &options);
+    let mut connection = Connection::open(server.address);
+    let root = connection.get("/").unwrap();
+    assert_eq!(root.text(), "Hello, world!\n");
+    assert_eq!(root.header("content-length"), Some("14"));
+    assert_eq!(
+        root.header("content-type"),
+        Some("text/plain; charset=utf-8")
+    );
+    let item = connection.get("/items/7?q=a%20b").unwrap();
+    assert_eq!(item.text(), "{\"id\":\"7\",\"query\":\"a b\"}\n");
+    assert_eq!(
+        connection.get("/greeting").unwrap().text(),
+        "good morning\n"
+    );
+    let created = trials::post(&mut connection, "/items", br#"{"name":"chair"}"#);
+    assert_eq!(
+        (created.status, created.text()),
+        (201, "{\"created\":\"chair\"}\n".into())
+    );
+    assert_eq!(trials::post(&mut connection, "/items", b"{").status, 400);
+    assert_eq!(trials::post(&mut connection, "/", b"").status, 405);
+    let cookies = connection.get("/cookies").unwrap();
+    let set = cookies
+        .headers
+        .iter()
+        .filter(|(name, _)| name == "set-cookie");
+    let set: Vec<&str> = set.map(|(_, value)| value.as_str()).collect();
+    assert_eq!(set, ["a=1", "b=2"]);
+}
+
+#[test]
+fn a_handler_that_panics_fails_its_own_request() {
+    let server = trials::serve(&built(SERVER), &["--reuse", "10"]);
+    assert_eq!(
+        Connection::open(server.address)
+            .get("/throw")
+            .unwrap()
+            .status,
+        500
+    );
+    server.wait_for("panic serving /throw: as asked");
+    assert!(Connection::open(server.address).get("/throw-late").is_err());
+    assert_eq!(
+        Connection::open(server.address).get("/").unwrap().status,
+        200
+    );
+}
+
+#[test]
+fn a_server_of_net_http_asks_others() {
+    let upstream = Upstream::friendly();
+    let allowed = format!("http://{}", upstream.address);
+    let server = trials::serve(&built(SERVER), &["--allow-http", &allowed]);
+    let mut connection = Connection::open(server.address);
+    let answer = connection.get(&format!("/fetch?url={allowed}/")).unwrap();
+    assert_eq!((answer.status, answer.text()), (200, "hello".into()));
+}
+
+#[test]
+fn instances_of_a_go_application_are_reused() {
+    let server = Server::start(&[&built(SERVER), "--reuse", "100"]);
+    let mut connection = Connection::open(server.address);
+    let mut count = || connection.get("/counter").unwrap().text();
+    assert_eq!([count(), count(), count()], ["1\n", "2\n", "3\n"]);
+}
+
+#[test]
+fn a_thousand_requests_fresh_and_reused() {
+    for reuse in ["1", "100"] {
+        let server = trials::serve(&built(SERVER), &["--reuse", reuse]);
+        trials::a_thousand_mixed_requests(&server);
+        assert!(!server.printed().contains("ERROR"), "{}", server.printed());
+    }
+}
+
+#[test]
+fn bodies_are_streamed() {
+    for reuse in ["1", "100"] {
+        let server = trials::serve(&built(SERVER), &["--reuse", reuse]);
+        trials::what_is_streamed_comes_as_it_is_written(&server);
+        trials::a_large_body_comes_back(&server);
+    }
+}
+
+#[test]
+fn signals_under_load_cost_no_more_than_they_must() {
+    let server = trials::serve(&built(SERVER), &["--reuse", "100"]);
+    trials::signals_under_load_cost_no_more_than_they_must(&server);
+}

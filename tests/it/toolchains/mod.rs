@@ -1,0 +1,98 @@
+//! Applications of other languages, each built by `wasmserve build` with that language's own toolchain; and
+//! the commands `build`, `new` and `dev` themselves.
+
+mod build;
+mod dev;
+mod go;
+mod javascript;
+mod new;
+mod rust;
+mod trials;
+
+use crate::harness::{finished, root, wasmserve};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+/// A directory of the project's own, made by what `./test` runs first.
+fn directory_that(script: &str) -> PathBuf {
+    let output = finished(Command::new(root().join(script)));
+    assert!(output.status.success(), "{script} fails");
+    PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
+}
+
+/// `wasmserve` with the toolchains that the project has, none of which looks for anything elsewhere.
+fn with_toolchains() -> Command {
+    let mut command = wasmserve();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let go = directory_that("guests/go/toolchain");
+    let path = std::iter::once(go).chain(std::env::split_paths(&path));
+    command
+        .current_dir(root())
+        .env("PATH", std::env::join_paths(path).unwrap())
+        .env("RUSTC", directory_that("guests/toolchain"))
+        .env("CARGO_NET_OFFLINE", "true")
+        .env("CARGO_TARGET_DIR", root().join("target/guests-build"))
+        .env("GOCACHE", root().join("target/go/cache"))
+        .env("GOTOOLCHAIN", "local")
+        .env("GOPROXY", "off")
+        .env("npm_config_offline", "true");
+    command
+}
+
+/// A place for what one test makes, empty.
+fn place(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&path);
+    std::fs::create_dir_all(&path).unwrap();
+    path
+}
+
+/// The component of an application in the repository, built where it or the way it is built has changed.
+fn built(application: &str) -> String {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut hasher = DefaultHasher::new();
+    application.hash(&mut hasher);
+    let project = Path::new(application);
+    let project = match project.extension() {
+        Some(_) => project.parent().unwrap(),
+        None => project,
+    };
+    for part in [Path::new("src/build"), Path::new("wit"), project] {
+        hash(&root().join(part), &mut hasher);
+    }
+    let directory = root().join("target/guests/built");
+    std::fs::create_dir_all(&directory).unwrap();
+    let name = application.replace(['/', '.'], "-");
+    let file = directory.join(format!("{name}-{:016x}.wasm", hasher.finish()));
+    if !file.exists() {
+        for earlier in std::fs::read_dir(&directory).unwrap().flatten() {
+            if earlier.file_name().to_string_lossy().starts_with(&name) {
+                let _ = std::fs::remove_file(earlier.path());
+            }
+        }
+        let mut command = with_toolchains();
+        command.arg("build").arg(application).arg("-o").arg(&file);
+        let output = finished(command);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+    }
+    file.display().to_string()
+}
+
+fn hash(path: &Path, hasher: &mut DefaultHasher) {
+    if path.ends_with("node_modules") {
+        return;
+    }
+    match std::fs::read(path) {
+        Ok(bytes) => (path, bytes).hash(hasher),
+        Err(_) => {
+            let entries = std::fs::read_dir(path).unwrap();
+            let mut entries: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+            entries.sort();
+            entries.iter().for_each(|entry| hash(entry, hasher));
+        }
+    }
+}
