@@ -30,9 +30,16 @@ fn the_first_two_commands_serve_and_test() {
 
 #[test]
 fn every_option_of_the_readme_exists() {
-    let mut command = wasmserve();
-    command.arg("--help");
-    let help = String::from_utf8(finished(command).stdout).unwrap();
+    let mut help = String::new();
+    for subcommand in ["", "build", "new", "dev"] {
+        let mut command = wasmserve();
+        command.args(
+            [subcommand, "--help"]
+                .iter()
+                .filter(|word| !word.is_empty()),
+        );
+        help += &String::from_utf8(finished(command).stdout).unwrap();
+    }
     let text = readme();
     let ours = text
         .lines()

@@ -58,6 +58,7 @@ func main() {
 	mux.HandleFunc("GET /throw-late", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, "partial")
 		w.(http.Flusher).Flush()
+		time.Sleep(100 * time.Millisecond) // So that its beginning is on its way.
 		panic("as asked")
 	})
 	mux.HandleFunc("GET /fetch", func(w http.ResponseWriter, r *http.Request) {
