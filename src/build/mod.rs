@@ -1,6 +1,7 @@
 //! `wasmserve build`: makes a component of a project by calling the toolchain of its language. Knows what
 //! each toolchain wants, and nothing of serving.
 
+mod c;
 mod files;
 mod go;
 mod javascript;
@@ -54,6 +55,7 @@ impl Order {
         let file = scratch.path().join("component.wasm");
         let mut tools = Tools::new(&scratch, self.verbose)?;
         match &self.project {
+            Project::C(path) => c::build(&mut tools, path, &file),
             Project::Go(directory) => go::build(&mut tools, directory, &file),
             Project::JavaScript(project) => javascript::build(&mut tools, project, &file),
             Project::Python(path) => python::build(&mut tools, path, &file),

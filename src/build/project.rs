@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Project {
+    /// One source, or a directory of them.
+    C(PathBuf),
     /// The directory of its go.mod.
     Go(PathBuf),
     JavaScript(JavaScript),
@@ -25,12 +27,13 @@ pub struct JavaScript {
 /// Files that tell what a directory is, the language that they tell of, and whether they do so even
 /// where another language's are there too: what a language's own tool reads, not what one happens
 /// to name a file.
-const SIGNS: [(&str, &str, bool); 10] = [
+const SIGNS: [(&str, &str, bool); 11] = [
     ("Cargo.toml", "Rust", true),
     ("go.mod", "Go", true),
     ("package.json", "JavaScript", true),
     ("pyproject.toml", "Python", true),
     ("requirements.txt", "Python", true),
+    ("main.c", "C", false),
     ("main.py", "Python", false),
     ("app.py", "Python", false),
     ("index.js", "JavaScript", false),
@@ -58,6 +61,7 @@ impl Project {
         }
         let with = |sign| nearest(directory, sign).unwrap_or_else(|| directory.to_owned());
         match path.extension().and_then(|extension| extension.to_str()) {
+            Some("c") => Ok(Project::C(path.to_owned())),
             Some("py") => Ok(Project::Python(path.to_owned())),
             Some("js" | "mjs" | "ts" | "mts" | "jsx" | "tsx") => {
                 Ok(Project::JavaScript(JavaScript {
@@ -72,7 +76,7 @@ impl Project {
                 path.display()
             ),
             _ => bail!(
-                "cannot tell what language `{}` is written in; give a .py, .js, .ts, .rs or .go file, or \
+                "cannot tell what language `{}` is written in; give a .py, .js, .ts, .rs, .go or .c file, or \
                  the directory of a project",
                 path.display()
             ),
@@ -97,7 +101,7 @@ impl Project {
             [(name, language)] => Ok(Project::of_language(language, path, name)),
             [] => bail!(
                 "`{}` is no project that is known here: it has no Cargo.toml, go.mod, package.json, \
-                 pyproject.toml, requirements.txt, main.py, app.py, index.js or index.ts; \
+                 pyproject.toml, requirements.txt, main.py, app.py, main.c, index.js or index.ts; \
                  name the application's main file",
                 path.display()
             ),
@@ -110,6 +114,7 @@ impl Project {
 
     fn of_language(language: &str, path: &Path, sign: &str) -> Project {
         match language {
+            "C" => Project::C(path.to_owned()),
             "Rust" => Project::Rust(path.to_owned()),
             "Go" => Project::Go(path.to_owned()),
             "Python" => Project::Python(path.to_owned()),

@@ -8,7 +8,7 @@ use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
 };
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
+use wit_parser::{Resolve, WorldId};
 
 /// Its name in `world.wit`.
 pub const WORLD: &str = "application";
@@ -52,7 +52,16 @@ pub fn component(module: &Path, wit: &Path, output: &Path) -> Result<()> {
     files::write(output, &component)
 }
 
-fn encode(module: &mut Vec<u8>, wit: &Path) -> Result<Vec<u8>> {
+/// Writes the bindings for C to a directory.
+pub fn write_c_bindings(wit: &Path, directory: &Path) -> Result<()> {
+    let (mut resolve, world) = resolved(wit)?;
+    let mut files = wit_bindgen_core::Files::default();
+    let mut generator = wit_bindgen_c::Opts::default().build();
+    generator.generate(&mut resolve, world, &mut files)?;
+    files::write_all(directory, files.iter())
+}
+
+fn resolved(wit: &Path) -> Result<(Resolve, WorldId)> {
     let mut resolve = Resolve::default();
     let (package, _) = resolve
         .push_dir(wit)
@@ -60,6 +69,11 @@ fn encode(module: &mut Vec<u8>, wit: &Path) -> Result<Vec<u8>> {
     let world = resolve
         .select_world(&[package], Some(WORLD))
         .map_err(|error| anyhow!("{error:?}"))?;
+    Ok((resolve, world))
+}
+
+fn encode(module: &mut Vec<u8>, wit: &Path) -> Result<Vec<u8>> {
+    let (resolve, world) = resolved(wit)?;
     embed_component_metadata(module, &resolve, world, StringEncoding::UTF8)?;
     let adapter = WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER;
     ComponentEncoder::default()

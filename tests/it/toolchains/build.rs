@@ -58,6 +58,11 @@ fn a_missing_tool_is_named_with_what_installs_it() {
             "go is missing; install it with `apt-get install golang-go`",
         ),
         (
+            "main.c",
+            "",
+            "zig is missing; install it with `pip install ziglang`",
+        ),
+        (
             "package.json",
             "{}",
             "node is missing; install it with `apt-get install nodejs npm`",

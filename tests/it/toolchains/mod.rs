@@ -2,6 +2,7 @@
 //! the commands `build`, `new` and `dev` themselves.
 
 mod build;
+mod c;
 mod dev;
 mod go;
 mod javascript;
@@ -26,14 +27,15 @@ fn directory_that(script: &str) -> PathBuf {
 fn with_toolchains() -> Command {
     let mut command = wasmserve();
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let go = directory_that("guests/go/toolchain");
-    let path = std::iter::once(go).chain(std::env::split_paths(&path));
+    let ours = ["guests/c/toolchain", "guests/go/toolchain"].map(directory_that);
+    let path = ours.into_iter().chain(std::env::split_paths(&path));
     command
         .current_dir(root())
         .env("PATH", std::env::join_paths(path).unwrap())
         .env("RUSTC", directory_that("guests/toolchain"))
         .env("CARGO_NET_OFFLINE", "true")
         .env("CARGO_TARGET_DIR", root().join("target/guests-build"))
+        .env("ZIG_GLOBAL_CACHE_DIR", root().join("target/zig/cache"))
         .env("GOCACHE", root().join("target/go/cache"))
         .env("GOTOOLCHAIN", "local")
         .env("GOPROXY", "off")
