@@ -399,9 +399,16 @@ async def count(request: Request):
     return {"size": size, "came": pieces > 0}
 
 
+@app.post("/first")
+async def first(request: Request):
+    # The answer does not wait for the rest.
+    async for piece in request.stream():
+        return {"first": piece.decode("ascii", "replace")}
+
+
 @app.post("/echo")
 async def echo(request: Request):
-    return StreamingResponse(request.stream(), media_type=request.headers.get("content-type", "text/plain"))
+    return Response(await request.body(), media_type=request.headers.get("content-type", "text/plain"))
 
 
 # asyncio.

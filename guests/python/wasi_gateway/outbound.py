@@ -36,10 +36,13 @@ class Call:
     def __init__(self, loop, method, scheme, authority, target, fields, timeouts):
         self._loop = loop
         request = types.OutgoingRequest(types.Fields.from_list(headers.for_host(fields)))
-        request.set_method(METHODS[method]() if method in METHODS else types.Method_Other(method))
-        request.set_scheme(SCHEMES[scheme]())
-        request.set_authority(authority)
-        request.set_path_with_query(target)
+        try:
+            request.set_method(METHODS[method]() if method in METHODS else types.Method_Other(method))
+            request.set_scheme(SCHEMES[scheme]())
+            request.set_authority(authority)
+            request.set_path_with_query(target)
+        except Err:
+            raise Refused(types.ErrorCode_HttpRequestUriInvalid()) from None
         self.body = BodyWriter(loop, request.body())
         try:
             self._future = outgoing_handler.handle(request, _options(timeouts))

@@ -8,6 +8,9 @@ def install(loop, Call, Refused, Disconnected):
         waits = request.extensions.get("timeout", {})
         timeouts = {"connect": waits.get("connect"), "first_byte": waits.get("read"), "between_bytes": waits.get("read")}
         url = request.url
+        if url.scheme not in ("http", "https"):
+            has = f"has an unsupported protocol '{url.scheme}://'." if url.scheme else "is missing an 'http://' or 'https://' protocol."
+            raise httpx.UnsupportedProtocol(f"Request URL {has}", request=request)
         fields = [(name, value) for name, value in request.headers.raw if name.lower() != b"content-length"]
         length = [(name, value) for name, value in request.headers.raw if name.lower() == b"content-length"]
         return Call(
