@@ -2,7 +2,7 @@
 """Builds a WASI HTTP component from a Python application (ASGI or WSGI) that knows nothing of WebAssembly.
 
     python3 build.py PATH -o FILE [--app MODULE:NAME] [--cache DIR] [--env NAME=VALUE]… [--find-links DIR]…
-                     [--no-warm-up] [--verbose]
+                     [--no-warm-up] [--prepare] [--verbose]
 
 PATH is a Python file or a folder that has one (main.py, app.py, asgi.py, wsgi.py). Its requirements are read from
 requirements.txt or pyproject.toml beside it. FILE appears whole or not at all.
@@ -36,6 +36,7 @@ def arguments():
     )
     parser.add_argument("--find-links", metavar="DIR", action="append", default=[], help="a folder with wheels for WASI")
     parser.add_argument("--no-warm-up", action="store_true", help="only import the application, ask it nothing")
+    parser.add_argument("--prepare", action="store_true", help="only fetch and make what a build needs")
     parser.add_argument("--verbose", action="store_true", help="print each command, and what it prints")
     return parser.parse_args()
 
@@ -50,6 +51,9 @@ def main():
     toolbox = tools.Tools(cache)
     links = [Path(link).resolve() for link in asked.find_links]
     site = requirements.folder(found, toolbox, cache, links)
+    if asked.prepare:
+        component.prepare(toolbox, cache)
+        return
     component.build(found, site, toolbox, cache, asked.output, environment, not asked.no_warm_up)
     size = Path(asked.output).stat().st_size / 1e6
     say.progress(f"{asked.output} is ready: {size:.0f} MB, after {time.monotonic() - begin:.0f} s")

@@ -23,6 +23,11 @@ entry.build("/0/settings.json")
 """
 
 
+def prepare(tools, cache):
+    """What is made once, and does not depend on the application."""
+    _stdlib(tools, cache)
+
+
 def build(project, site, tools, cache, output, environment, warm_up):
     stdlib = _stdlib(tools, cache)
     with tempfile.TemporaryDirectory(prefix="wasmserve-") as work:

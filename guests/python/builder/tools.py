@@ -26,7 +26,9 @@ def key(*parts):
 
 def cache_folder(asked):
     base = Path(asked) if asked else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wasmserve/python"
-    base.mkdir(parents=True, exist_ok=True)
+    for folder in [*reversed(base.parents), base]:
+        # Wasmserve keeps code beside it, and trusts only what nobody else can write.
+        folder.mkdir(0o700, exist_ok=True)
     return base.resolve()
 
 
