@@ -11,7 +11,10 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long a component of fifty megabytes may take to be compiled, while other tests run.
+const COMPILING: Duration = Duration::from_secs(600);
 
 /// The executable under test, with a cache of its own.
 pub fn wasmserve() -> Command {
@@ -63,7 +66,37 @@ impl Server {
     }
 
     /// The same, with a standard output that nobody reads.
-    pub fn start_unread(mut command: Command) -> (Server, ChildStdout) {
+    pub fn start_unread(command: Command) -> (Server, ChildStdout) {
+        Server::announced_by("wasmserve running on ", command)
+    }
+
+    /// A uvicorn, which announces itself the same way.
+    pub fn start_uvicorn(command: Command) -> Server {
+        let (server, stdout) = Server::announced_by("Uvicorn running on ", command);
+        drain(stdout, server.output.clone());
+        server
+    }
+
+    /// Starts one and stops it, to have the code of a large component compiled and kept.
+    pub fn compile(component: &str) {
+        let mut command = wasmserve();
+        command.args([component, "--port", "0"]);
+        drop(Server::announced_within(
+            COMPILING,
+            "wasmserve running on ",
+            command,
+        ));
+    }
+
+    fn announced_by(text: &str, command: Command) -> (Server, ChildStdout) {
+        Server::announced_within(PATIENCE, text, command)
+    }
+
+    fn announced_within(
+        patience: Duration,
+        text: &str,
+        mut command: Command,
+    ) -> (Server, ChildStdout) {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -79,7 +112,7 @@ impl Server {
             output,
             address: SocketAddr::from(([0; 4], 0)),
         };
-        let line = server.wait_for("wasmserve running on ");
+        let line = server.wait_within(patience, text, 1);
         if let Some((_, rest)) = line.split_once("://") {
             let address = rest.split(' ').next().unwrap();
             server.address = address.parse().expect("the line names the address");
@@ -94,7 +127,11 @@ impl Server {
 
     /// Waits until `count` lines contain `text`, and gives the last of them.
     pub fn wait_for_count(&self, text: &str, count: usize) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        self.wait_within(PATIENCE, text, count)
+    }
+
+    fn wait_within(&self, patience: Duration, text: &str, count: usize) -> String {
+        let deadline = Instant::now() + patience;
         let mut lines = self
             .output
             .lines

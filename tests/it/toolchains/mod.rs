@@ -7,10 +7,12 @@ mod dev;
 mod go;
 mod javascript;
 mod new;
+mod python;
 mod rust;
 mod trials;
 
-use crate::harness::{finished, root, wasmserve};
+use crate::harness::{Server, finished, root, wasmserve};
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -39,7 +41,13 @@ fn with_toolchains() -> Command {
         .env("GOCACHE", root().join("target/go/cache"))
         .env("GOTOOLCHAIN", "local")
         .env("GOPROXY", "off")
-        .env("npm_config_offline", "true");
+        .env("npm_config_offline", "true")
+        .env("XDG_CACHE_HOME", root().join("target/python/cache"))
+        .env(
+            "PIP_CONSTRAINT",
+            root().join("guests/python/constraints.txt"),
+        )
+        .env("PIP_NO_INDEX", "1");
     command
 }
 
@@ -53,8 +61,9 @@ fn place(name: &str) -> PathBuf {
 
 /// The component of an application in the repository, built where it or the way it is built has changed.
 fn built(application: &str) -> String {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    // One at a time.
+    static COMPILED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
     let mut hasher = DefaultHasher::new();
     application.hash(&mut hasher);
     let project = Path::new(application);
@@ -62,7 +71,15 @@ fn built(application: &str) -> String {
         Some(_) => project.parent().unwrap(),
         None => project,
     };
-    for part in [Path::new("src/build"), Path::new("wit"), project] {
+    let bridge: &[&str] = match project.starts_with("guests/python") {
+        true => &["build.py", "builder", "wasi_gateway", "wit"],
+        false => &[],
+    };
+    let bridge = bridge
+        .iter()
+        .map(|part| Path::new("guests/python").join(part));
+    let parts = [Path::new("src/build").into(), "wit".into(), project.into()];
+    for part in bridge.chain(parts) {
         hash(&root().join(part), &mut hasher);
     }
     let directory = root().join("target/guests/built");
@@ -81,11 +98,15 @@ fn built(application: &str) -> String {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{said}");
     }
-    file.display().to_string()
+    let path = file.display().to_string();
+    if compiled.insert(file) {
+        Server::compile(&path);
+    }
+    path
 }
 
 fn hash(path: &Path, hasher: &mut DefaultHasher) {
-    if path.ends_with("node_modules") {
+    if path.ends_with("node_modules") || path.ends_with("__pycache__") {
         return;
     }
     match std::fs::read(path) {
