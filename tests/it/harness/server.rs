@@ -70,6 +70,14 @@ impl Server {
         Server::announced_by("wasmserve running on ", command)
     }
 
+    /// The same for one that has much to compile first.
+    pub fn start_large(command: Command) -> Server {
+        let announced = "wasmserve running on ";
+        let (server, stdout) = Server::announced_within(COMPILING, announced, command);
+        drain(stdout, server.output.clone());
+        server
+    }
+
     /// A uvicorn, which announces itself the same way.
     pub fn start_uvicorn(command: Command) -> Server {
         let (server, stdout) = Server::announced_by("Uvicorn running on ", command);
@@ -81,11 +89,7 @@ impl Server {
     pub fn compile(component: &str) {
         let mut command = wasmserve();
         command.args([component, "--port", "0"]);
-        drop(Server::announced_within(
-            COMPILING,
-            "wasmserve running on ",
-            command,
-        ));
+        drop(Server::start_large(command));
     }
 
     fn announced_by(text: &str, command: Command) -> (Server, ChildStdout) {

@@ -88,7 +88,9 @@ fn built(application: &str) -> String {
     let file = directory.join(format!("{name}-{:016x}.wasm", hasher.finish()));
     if !file.exists() {
         for earlier in std::fs::read_dir(&directory).unwrap().flatten() {
-            if earlier.file_name().to_string_lossy().starts_with(&name) {
+            let earlier_name = earlier.file_name().to_string_lossy().into_owned();
+            let hash = earlier_name.strip_prefix(&format!("{name}-"));
+            if hash.is_some_and(|hash| !hash.contains('-')) {
                 let _ = std::fs::remove_file(earlier.path());
             }
         }

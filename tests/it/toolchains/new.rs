@@ -1,7 +1,7 @@
 //! `wasmserve new`: what it writes is built and served as it is.
 
 use super::{place, trials, with_toolchains};
-use crate::harness::{Connection, finished, root};
+use crate::harness::{Connection, Server, finished, root};
 use std::path::Path;
 
 fn new(language: &str, directory: &Path) -> std::process::Output {
@@ -22,6 +22,7 @@ fn is_served(language: &str, prepare: impl FnOnce(&Path)) {
     let output = finished(command);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
+    Server::compile(file.to_str().unwrap());
     let server = trials::serve(file.to_str().unwrap(), &[]);
     let mut connection = Connection::open(server.address);
     assert_eq!(connection.get("/").unwrap().text(), "Hello, world!\n");
