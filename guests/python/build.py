@@ -7,7 +7,7 @@
 PATH is a Python file or a folder that has one (main.py, app.py, asgi.py, wsgi.py). Its requirements are read from
 requirements.txt or pyproject.toml beside it. FILE appears whole or not at all.
 
-Progress goes to standard error, a line each that begins with `build: `. The exit status is 0, or 1 with one last
+Progress goes to standard error, a line each that begins with `build: `. A line without that is last. The exit status is 0, or 1 with one last
 message that begins with `error: ` and says what to do, or 2 where the command line is wrong.
 
 It needs Python 3.11 or later with venv and pip, and the folders beside it; an application that uses Pydantic 2
@@ -56,7 +56,7 @@ def main():
         return
     component.build(found, site, toolbox, cache, asked.output, environment, not asked.no_warm_up)
     size = Path(asked.output).stat().st_size / 1e6
-    say.progress(f"{asked.output} is ready: {size:.0f} MB, after {time.monotonic() - begin:.0f} s")
+    say.done(f"{asked.output} is ready: {size:.0f} MB, after {time.monotonic() - begin:.0f} s")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ mod c;
 mod files;
 mod go;
 mod javascript;
+mod progress;
 mod project;
 mod python;
 mod rust;

@@ -24,5 +24,5 @@ pub fn build(tools: &mut Tools<'_>, path: &Path, output: &Path) -> Result<()> {
     if tools.verbose() {
         command.arg("--verbose");
     }
-    tools.run("componentize-py", command)
+    tools.follow("building", command)
 }

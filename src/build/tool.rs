@@ -1,6 +1,7 @@
 //! The tools of a toolchain: where they are, and how they are run. What they say is shown as it comes where
 //! that was asked for, and else only where they fail; on a terminal one line tells what is going on.
 
+use super::progress::Progress;
 use super::scratch::Scratch;
 use crate::sys::process::{self, End};
 use crate::sys::signals;
@@ -19,6 +20,9 @@ use std::time::{Duration, Instant};
 
 /// How often the time that a tool takes is shown.
 const TICK: u16 = 500;
+
+/// How much of a line is shown: a terminal has 80 columns, and the time needs some.
+const SHOWN: usize = 68;
 
 /// How long a tool may take to end when it was told to.
 const GRACE: Duration = Duration::from_secs(5);
@@ -71,33 +75,70 @@ impl<'a> Tools<'a> {
         self.read(what, command).map(|_| ())
     }
 
+    /// Runs a command to its end that tells of its progress, and why it fails.
+    pub fn follow(&mut self, what: &str, mut command: Command) -> Result<()> {
+        let pid = self.start(&mut command)?;
+        let mut progress = match self.verbose {
+            true => None,
+            false => Some(Progress::of(&self.said()).context("cannot read what a tool says")?),
+        };
+        let end = self.wait(what, pid, progress.as_mut())?;
+        if let (End::Exited(1), Some(reason)) = (end, progress.and_then(|mut it| it.reason())) {
+            // What is wrong stands in one line, as every error; what shows it has lines of its own.
+            let (what, shown) = reason.split_once('\n').unwrap_or((&reason, ""));
+            if !shown.is_empty() {
+                eprintln!("{shown}");
+            }
+            bail!("{}", what.trim_end_matches(':'));
+        }
+        self.judge(what, end, &command).map(|_| ())
+    }
+
     /// Runs a command to its end, and gives what it wrote to standard output.
     pub fn read(&mut self, what: &str, mut command: Command) -> Result<Vec<u8>> {
-        let (said, answer) = (self.scratch().join(".said"), self.scratch().join(".answer"));
+        let pid = self.start(&mut command)?;
+        if !self.terminal && !self.verbose {
+            eprintln!("{what}");
+        }
+        let end = self.wait(what, pid, None)?;
+        self.judge(what, end, &command)
+    }
+
+    fn said(&self) -> PathBuf {
+        self.scratch().join(".said")
+    }
+
+    fn answer(&self) -> PathBuf {
+        self.scratch().join(".answer")
+    }
+
+    fn start(&self, command: &mut Command) -> Result<Pid> {
         let create = |path: &Path| {
             File::create(path).with_context(|| format!("cannot write `{}`", path.display()))
         };
-        command.stdin(Stdio::null()).stdout(create(&answer)?);
+        command.stdin(Stdio::null()).stdout(create(&self.answer())?);
         if self.verbose {
-            eprintln!("{}", shown(&command));
+            eprintln!("{}", shown(command));
         } else {
-            command.stderr(create(&said)?);
+            command.stderr(create(&self.said())?);
         }
         let program = command.get_program().to_string_lossy().into_owned();
         // A group of its own: a tool's own children end with it.
-        let pid =
-            process::start(&mut command).with_context(|| format!("cannot run `{program}`"))?;
-        let end = self.wait(what, pid)?;
-        let answered = std::fs::read(&answer).unwrap_or_default();
+        process::start(command).with_context(|| format!("cannot run `{program}`"))
+    }
+
+    /// What it wrote to standard output; where it failed, that is shown with all else that it said.
+    fn judge(&self, what: &str, end: End, command: &Command) -> Result<Vec<u8>> {
+        let answered = std::fs::read(self.answer()).unwrap_or_default();
         if end == End::Exited(0) {
             return Ok(answered);
         }
         if !self.verbose {
             let mut stderr = std::io::stderr();
-            let _ = stderr.write_all(&std::fs::read(&said).unwrap_or_default());
+            let _ = stderr.write_all(&std::fs::read(self.said()).unwrap_or_default());
         }
         let _ = std::io::stderr().write_all(&answered);
-        let command = shown(&command);
+        let command = shown(command);
         match end {
             End::Exited(status) => bail!("{what} failed with status {status}: {command}"),
             End::Killed(signal) => bail!("{what} was ended by {signal}: {command}"),
@@ -121,20 +162,34 @@ impl<'a> Tools<'a> {
         eprintln!("built {} in {seconds:.1} s", output.display());
     }
 
+    /// A line that stays, where none that goes is shown, or where it is more than progress.
+    fn tell(&self, line: &str) {
+        if !self.terminal || line.starts_with("note: ") {
+            self.clear();
+            eprintln!("{line}");
+        }
+    }
+
     fn show(&self, what: &str) {
         if self.terminal && !self.verbose {
             let seconds = self.started.elapsed().as_secs();
+            // A line that wraps could not be taken back.
+            let what: String = what.chars().take(SHOWN).collect();
             eprint!("\r\x1b[K{what} … {seconds} s");
         }
     }
 
-    fn wait(&self, what: &str, pid: Pid) -> Result<End> {
-        if !self.terminal && !self.verbose {
-            eprintln!("{what}");
-        }
+    /// Waits for the end of a tool, and shows `what` until it tells something itself.
+    fn wait(&self, what: &str, pid: Pid, mut progress: Option<&mut Progress>) -> Result<End> {
+        let mut doing = what.to_owned();
         let end = loop {
-            self.show(what);
-            if let Some(end) = process::ended(pid) {
+            let ended = process::ended(pid);
+            for line in progress.iter_mut().flat_map(|progress| progress.news()) {
+                self.tell(&line);
+                doing = line;
+            }
+            self.show(&doing);
+            if let Some(end) = ended {
                 break end;
             }
             let mut polled = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];

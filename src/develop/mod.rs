@@ -17,6 +17,7 @@ use nix::sys::signal::Signal;
 use nix::sys::signalfd::SignalFd;
 use nix::unistd::Pid;
 use std::fs::File;
+use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -37,6 +38,8 @@ struct Develop<'a> {
     tree: Tree,
     /// With when it began.
     builder: Option<(Pid, Instant)>,
+    /// What the build says, as far as that was shown.
+    shown: Option<File>,
     server: Option<Pid>,
     /// Whether it was asked to stop.
     stopping: bool,
@@ -62,6 +65,7 @@ pub fn run(dev: &Dev) -> Result<Status> {
         signals: signals::descriptor().context("cannot receive signals")?,
         tree: Tree::new(&root),
         builder: None,
+        shown: None,
         server: None,
         stopping: false,
     };
@@ -182,14 +186,28 @@ impl Develop<'_> {
             .env("TMPDIR", self.scratch.path());
         let builder = process::start(&mut command).context("cannot run this executable")?;
         self.builder = Some((builder, Instant::now()));
+        self.shown = File::open(self.said()).ok();
         Ok(())
+    }
+
+    /// Shows what the build has said since it was last shown.
+    fn show(&mut self) {
+        let mut said = Vec::new();
+        if let Some(file) = &mut self.shown {
+            let _ = file.read_to_end(&mut said);
+        }
+        let _ = std::io::stderr().write_all(&said);
     }
 
     fn look_after_build(&mut self) -> Result<()> {
         let Some((builder, began)) = self.builder else {
             return Ok(());
         };
-        let Some(end) = process::ended(builder) else {
+        let ended = process::ended(builder);
+        if ended != Some(End::Exited(0)) {
+            self.show();
+        }
+        let Some(end) = ended else {
             return Ok(());
         };
         self.builder = None;
@@ -200,7 +218,6 @@ impl Develop<'_> {
         }
         let said = std::fs::read(self.said()).unwrap_or_default();
         let said = String::from_utf8_lossy(&said);
-        eprint!("{said}");
         error!("The build has failed; a page says so until one succeeds");
         let page = self.scratch.path().join("page.wat");
         std::fs::write(&page, page::component(&said)).context("cannot write a component")?;

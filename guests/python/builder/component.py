@@ -63,7 +63,8 @@ def build(project, site, tools, cache, output, environment, warm_up):
             raise Mistake(_failure(printed, project))
         notes = begin / "notes.txt"
         if notes.exists():
-            progress(notes.read_text().strip())
+            for line in notes.read_text().splitlines():
+                progress(line)
         _place(made, output)
 
 
@@ -100,8 +101,19 @@ def _failure(printed, project):
     text = text.replace("AssertionError: ", "", 1) if "AssertionError: " in text else text
     if text.startswith("Traceback") and "componentize-py" in text.split("\n")[1]:
         text = text.split("sys.exit(script())", 1)[-1].lstrip(" ^\n")
+    text = _from_the_application_on(text)
     # As the user knows them.
     text = text.replace('File "/1/', f'File "{project.folder}/').replace('File "/2/', 'File "')
     missing = re.search(r"ModuleNotFoundError: No module named '([^']+)'", text)
     hint = f"\nIs `{missing[1].split('.')[0]}` among the requirements?" if missing else ""
     return f"the application cannot be imported in the component:\n{text.strip()}{hint}"
+
+
+def _from_the_application_on(text):
+    """A traceback without the bridge's own calls, which come first."""
+    head, begin, frames = text.partition("Traceback (most recent call last):\n")
+    frames = re.split(r'^(?=  File ")', frames, flags=re.MULTILINE)
+    ours = ('  File "/0/', '  File "/python/importlib/')
+    while len(frames) > 1 and (not frames[0] or frames[0].startswith(ours)):
+        frames.pop(0)
+    return head + begin + "".join(frames)

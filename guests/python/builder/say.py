@@ -14,6 +14,10 @@ def progress(text):
     print(f"build: {text}", file=sys.stderr, flush=True)
 
 
+def done(text):
+    print(text, file=sys.stderr, flush=True)
+
+
 def run(command, what, **options):
     """Runs a program; what it prints is shown where it fails, or always with --verbose."""
     command = [str(word) for word in command]

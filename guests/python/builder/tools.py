@@ -59,12 +59,15 @@ class Tools:
         self.folder = cache / f"tools-{name}"
         ready = self.folder / "ready"
         if not ready.exists():
-            progress(f"installing {COMPONENTIZE} into {self.folder}")
+            progress(f"installing {COMPONENTIZE}")
             # Not renamed into place: a virtual environment knows where it is.
             shutil.rmtree(self.folder, ignore_errors=True)
             made = subprocess.run([sys.executable, "-m", "venv", self.folder], capture_output=True, text=True)
             if made.returncode != 0:
-                raise Mistake(f"python3 has no working venv: run 'apt-get install python3-venv'\n{made.stdout}{made.stderr}")
+                said = made.stdout + made.stderr
+                # Debian says the same, in ten lines.
+                more = "" if "ensurepip" in said else f"\n{said}"
+                raise Mistake(f"python3 cannot make virtual environments; install that with `apt-get install python3-venv`{more}")
             run([self.python, "-m", "pip", "install", "-q", PIP], "installing pip")
             run([self.python, "-m", "pip", "install", "-q", COMPONENTIZE, ZSTANDARD], "installing componentize-py")
             ready.touch()

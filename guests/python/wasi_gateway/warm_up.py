@@ -42,7 +42,9 @@ async def warm_up(app, notes):
     try:
         await lifespan.startup()
     except Exception as error:
-        note(f"its startup failed, which may be well while building: {error!r}")
+        # The last line of a traceback says what happened.
+        reason = str(error).strip().splitlines()[-1]
+        note(f"its startup failed, which may be well while building: {reason}")
     for path in ("/a-path-that-is-nowhere", "/openapi.json", "/docs"):
         try:
             await _ask(app, path, lifespan.state)

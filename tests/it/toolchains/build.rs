@@ -67,6 +67,11 @@ fn a_missing_tool_is_named_with_what_installs_it() {
             "{}",
             "node is missing; install it with `apt-get install nodejs npm`",
         ),
+        (
+            "main.py",
+            "app = None",
+            "python3 is missing; install it with `apt-get install python3 python3-venv`",
+        ),
     ] {
         let project = at.join(tool.split(' ').next().unwrap());
         std::fs::create_dir(&project).unwrap();
@@ -86,6 +91,48 @@ fn a_missing_tool_is_named_with_what_installs_it() {
     let output = build(&[script.to_str().unwrap(), "-o", "out.wasm"]);
     let missing = "esbuild is missing; install it with `npm install --save-dev esbuild`";
     assert!(said(&output).contains(missing), "{}", said(&output));
+}
+
+/// A project that needs nothing but Python, as a command that builds it.
+fn python(at: &Path, text: &str) -> std::process::Command {
+    std::fs::write(at.join("main.py"), text).unwrap();
+    let mut command = with_toolchains();
+    command.arg("build").arg(at.join("main.py"));
+    command.arg("-o").arg(at.join("app.wasm"));
+    command
+}
+
+#[test]
+fn a_build_tells_what_it_is_doing_and_what_an_application_did_wrong() {
+    let at = place("build-python");
+    let output = finished(python(&at, "def app():\n    pass\n\nimport nowhere\n"));
+    assert_eq!(output.status.code(), Some(3));
+    let main = at.join("main.py").display().to_string();
+    let expected = format!(
+        "building the component
+Traceback (most recent call last):
+  File \"{main}\", line 4, in <module>
+    import nowhere
+ModuleNotFoundError: No module named 'nowhere'
+Is `nowhere` among the requirements?
+wasmserve: the application cannot be imported in the component
+"
+    );
+    assert_eq!(said(&output), expected);
+}
+
+#[test]
+fn a_python_without_venv_is_told_from_one_that_has_it() {
+    let at = place("build-venv");
+    let mut command = python(&at, "app = None\n");
+    let venv = "import sys; sys.exit('ensurepip is not available')\n";
+    std::fs::write(at.join("venv.py"), venv).unwrap();
+    command.env("PYTHONPATH", &at).env("XDG_CACHE_HOME", &at);
+    let output = finished(command);
+    assert_eq!(output.status.code(), Some(3));
+    let last =
+        "cannot make virtual environments; install that with `apt-get install python3-venv`\n";
+    assert!(said(&output).ends_with(last), "{}", said(&output));
 }
 
 #[test]

@@ -139,6 +139,33 @@ fn a_change_is_built_and_served_while_the_old_version_serves() {
 }
 
 #[test]
+fn an_application_in_python_is_built_and_served() {
+    let at = place("dev-python");
+    let main = at.join("project/main.py");
+    std::fs::create_dir(at.join("project")).unwrap();
+    std::fs::create_dir(at.join("scratch")).unwrap();
+    let text = "async def app(scope, receive, send):
+    if scope['type'] == 'http':
+        await send({'type': 'http.response.start', 'status': 200, 'headers': []})
+        await send({'type': 'http.response.body', 'body': b'one'})
+";
+    std::fs::write(&main, text).unwrap();
+    let mut command = with_toolchains();
+    command.env("TMPDIR", at.join("scratch")).arg("dev");
+    command.arg(&main).args(["--port", "0"]);
+    let server = Server::start_large(command);
+    server.wait_for("building the component");
+    assert_eq!(get(server.address, "/").text(), "one");
+    std::fs::write(&main, format!("{text}\nraise KeyError('missing')\n")).unwrap();
+    becomes(
+        &server,
+        |response| response.text().contains("KeyError: 'missing'"),
+        |response| response.text() == "one",
+    );
+    server.wait_for("KeyError: 'missing'");
+}
+
+#[test]
 fn a_project_that_cannot_be_built_yet_is_waited_for() {
     let project = Project::new("dev-broken");
     project.write("main.go", "package main\n\nfunc main() { oh }\n");

@@ -10,8 +10,8 @@ fn new(language: &str, directory: &Path) -> std::process::Output {
     finished(command)
 }
 
-/// Writes, builds and serves a project; asks it what every one of them answers.
-fn is_served(language: &str, prepare: impl FnOnce(&Path)) {
+/// Writes, builds and serves a project.
+fn served(language: &str, prepare: impl FnOnce(&Path)) -> Server {
     let at = place(&format!("new-{language}"));
     let project = at.join("my_app");
     assert!(new(language, &project).status.success());
@@ -23,7 +23,12 @@ fn is_served(language: &str, prepare: impl FnOnce(&Path)) {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     Server::compile(file.to_str().unwrap());
-    let server = trials::serve(file.to_str().unwrap(), &[]);
+    trials::serve(file.to_str().unwrap(), &[])
+}
+
+/// Asks a project what every one of them answers.
+fn is_served(language: &str, prepare: impl FnOnce(&Path)) {
+    let server = served(language, prepare);
     let mut connection = Connection::open(server.address);
     assert_eq!(connection.get("/").unwrap().text(), "Hello, world!\n");
     let echoed = trials::post(&mut connection, "/echo", b"the same");
@@ -50,6 +55,21 @@ fn a_project_in_javascript_is_served() {
 #[test]
 fn a_project_in_go_is_served() {
     is_served("go", |_| {});
+}
+
+#[test]
+fn a_project_in_python_is_served() {
+    let server = served("python", |_| {});
+    let mut connection = Connection::open(server.address);
+    let greeting = connection.get("/").unwrap().text();
+    assert_eq!(greeting, r#"{"message":"Hello, world!"}"#);
+    let head = "POST /echo HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n";
+    let body = r#"{"text":"the same"}"#;
+    let length = body.len();
+    let request = format!("{head}Content-Length: {length}\r\n\r\n{body}");
+    connection.write(request).unwrap();
+    assert_eq!(connection.response().unwrap().text(), body);
+    assert_eq!(connection.get("/nowhere").unwrap().status, 404);
 }
 
 #[test]
