@@ -376,7 +376,7 @@ async def crash():
 
 
 @app.get("/events", responses={200: {"content": {"text/event-stream": {}}}})
-async def events(n: Annotated[int, Query(ge=0, le=50)] = 3, ms: Annotated[int, Query(ge=0, le=1000)] = 20):
+async def events(n: Annotated[int, Query(ge=0, le=20)] = 3, ms: Annotated[int, Query(ge=0, le=100)] = 20):
     async def each():
         for number in range(n):
             yield f"id: {number}\ndata: {json.dumps({'number': number})}\n\n"
