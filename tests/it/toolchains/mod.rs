@@ -61,9 +61,43 @@ fn place(name: &str) -> PathBuf {
 
 /// The component of an application in the repository, built where it or the way it is built has changed.
 fn built(application: &str) -> String {
+    kept(application, |file| {
+        let mut command = with_toolchains();
+        command.arg("build").arg(application).arg("-o").arg(file);
+        command
+    })
+}
+
+/// The same for whatever builds it.
+fn kept(application: &str, build: impl FnOnce(&Path) -> Command) -> String {
     // One at a time.
     static COMPILED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
     let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    let directory = root().join("target/guests/built");
+    std::fs::create_dir_all(&directory).unwrap();
+    let name = application.replace(['/', '.'], "-");
+    let file = directory.join(format!("{name}-{:016x}.wasm", state_of(application)));
+    if !file.exists() {
+        for earlier in std::fs::read_dir(&directory).unwrap().flatten() {
+            let earlier_name = earlier.file_name().to_string_lossy().into_owned();
+            let hash = earlier_name.strip_prefix(&format!("{name}-"));
+            if hash.is_some_and(|hash| !hash.contains('-')) {
+                let _ = std::fs::remove_file(earlier.path());
+            }
+        }
+        let output = finished(build(&file));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+    }
+    let path = file.display().to_string();
+    if compiled.insert(file) {
+        Server::compile(&path);
+    }
+    path
+}
+
+/// A number that changes with an application, and with what builds it.
+fn state_of(application: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     application.hash(&mut hasher);
     let project = Path::new(application);
@@ -72,7 +106,13 @@ fn built(application: &str) -> String {
         None => project,
     };
     let bridge: &[&str] = match project.starts_with("guests/python") {
-        true => &["build.py", "builder", "wasi_gateway", "wit"],
+        true => &[
+            "build.py",
+            "builder",
+            "wasi_gateway",
+            "wit",
+            "constraints.txt",
+        ],
         false => &[],
     };
     let bridge = bridge
@@ -82,29 +122,7 @@ fn built(application: &str) -> String {
     for part in bridge.chain(parts) {
         hash(&root().join(part), &mut hasher);
     }
-    let directory = root().join("target/guests/built");
-    std::fs::create_dir_all(&directory).unwrap();
-    let name = application.replace(['/', '.'], "-");
-    let file = directory.join(format!("{name}-{:016x}.wasm", hasher.finish()));
-    if !file.exists() {
-        for earlier in std::fs::read_dir(&directory).unwrap().flatten() {
-            let earlier_name = earlier.file_name().to_string_lossy().into_owned();
-            let hash = earlier_name.strip_prefix(&format!("{name}-"));
-            if hash.is_some_and(|hash| !hash.contains('-')) {
-                let _ = std::fs::remove_file(earlier.path());
-            }
-        }
-        let mut command = with_toolchains();
-        command.arg("build").arg(application).arg("-o").arg(&file);
-        let output = finished(command);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{said}");
-    }
-    let path = file.display().to_string();
-    if compiled.insert(file) {
-        Server::compile(&path);
-    }
-    path
+    hasher.finish()
 }
 
 fn hash(path: &Path, hasher: &mut DefaultHasher) {

@@ -4,7 +4,7 @@ mod ask;
 mod schemathesis;
 mod table;
 
-use super::{built, trials};
+use super::{built, kept, trials};
 use crate::harness::{Connection, Server, Upstream, get, root};
 use ask::{Answer, Ask};
 use std::collections::HashSet;
@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 const FASTAPI: &str = "guests/python/fastapi";
 const STARLETTE: &str = "guests/python/starlette";
 const FLASK: &str = "guests/python/flask";
+const SERVICE: &str = "guests/python/service";
 
 /// How often an instance answers: once, and again and again.
 const REUSE: [&str; 2] = ["1", "100"];
@@ -214,5 +215,31 @@ fn a_flask_application_answers() {
         assert_eq!(missing.status, 404);
         assert!(missing.text().contains("it is not here"));
         assert_eq!(get(server.address, "/echo").status, 405);
+    }
+}
+
+/// The sample for WASI 0.3, by componentize-py alone.
+fn service() -> String {
+    kept(SERVICE, |file| {
+        let mut command =
+            Command::new(root().join("target/python/componentize/bin/componentize-py"));
+        command
+            .current_dir(root().join(SERVICE))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .args(["-d", "wit", "-w", "wasi:http/service@0.3.0"])
+            .args(["componentize", "app", "-o"])
+            .arg(file);
+        command
+    })
+}
+
+#[test]
+fn a_component_of_wasi_0_3_answers() {
+    for reuse in REUSE {
+        let server = trials::serve(&service(), &["--reuse", reuse]);
+        trials::a_thousand_mixed_requests(&server);
+        trials::what_is_streamed_comes_as_it_is_written(&server);
+        trials::a_large_body_comes_back(&server);
+        assert!(!server.printed().contains("ERROR"), "{}", server.printed());
     }
 }
