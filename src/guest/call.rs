@@ -71,6 +71,14 @@ impl Running {
     }
 }
 
+impl Running {
+    /// Its response has begun, and is taken as fast as its client likes.
+    pub fn begins_body(self) -> Running {
+        self.share.turn.end();
+        self
+    }
+}
+
 impl Future for Running {
     type Output = Result<(), Failure>;
 
@@ -82,7 +90,7 @@ impl Future for Running {
         } = &mut *self;
         ticker.wind();
         let polled = share.meter.measure(|| guest.as_mut().poll(cx));
-        share.turn.end();
+        share.turn.pause();
         polled
     }
 }

@@ -102,15 +102,16 @@ impl Guest {
 
     /// Has an instance answer `request`; resolves when it has given the head of its response.
     pub async fn answer(&self, request: Request) -> Result<Response, Failure> {
+        let share = self.begin().await;
         let kept = self
             .shelf
             .as_ref()
             .and_then(|shelf| Some((shelf, shelf.take(is_repeatable(&request))?)));
         let Some((shelf, instance)) = kept else {
-            return self.answer_with(None, request).await;
+            return self.answer_with(None, share, request).await;
         };
         let again = copy(&request);
-        let answered = self.answer_with(Some(instance), request).await;
+        let answered = self.answer_with(Some(instance), share, request).await;
         if answered.is_ok() {
             shelf.prove();
         }
@@ -122,26 +123,40 @@ impl Guest {
         if !silent && !matches!(failure, Failure::Trapped { .. }) {
             return answered;
         }
-        let answered = self.answer_with(None, again).await;
+        let share = self.begin().await;
+        let answered = self.answer_with(None, share, again).await;
         if silent && answered.is_ok() {
             shelf.spoil();
         }
         answered
     }
 
+    /// Waits until a guest may begin.
+    async fn begin(&self) -> Arc<Share> {
+        let share = Share::new(self.limits.cpu, &self.turns);
+        share.turn.begin().await;
+        share
+    }
+
     async fn answer_with(
         &self,
         instance: Option<Instance>,
+        share: Arc<Share>,
         request: Request,
     ) -> Result<Response, Failure> {
         let head = HeadSlot::default();
         let bodiless = request.method() == http::Method::HEAD;
-        let mut running = Some(self.start(instance, request, head.clone()));
+        let mut running = Some(self.start(instance, share, request, head.clone()));
         poll_fn(|cx| poll_head(&mut running, &head, bodiless, cx)).await
     }
 
-    fn start(&self, instance: Option<Instance>, request: Request, head: HeadSlot) -> Running {
-        let share = Share::new(self.limits.cpu, &self.turns);
+    fn start(
+        &self,
+        instance: Option<Instance>,
+        share: Arc<Share>,
+        request: Request,
+        head: HeadSlot,
+    ) -> Running {
         let ticker = self.ticker.clone();
         let shelf = self.shelf.clone();
         let name = request.headers().get("x-request-id").cloned();
@@ -171,8 +186,12 @@ impl Guest {
         let ticker = self.ticker.clone();
         store.epoch_deadline_callback(move |context| {
             let share = context.data().share().clone();
-            ticker.hurry();
             share.meter.check()?;
+            if share.turn.goes_on(share.meter.spent()) {
+                let look = Box::pin(async move { share.turn.look_up().await });
+                return Ok(UpdateDeadline::YieldCustom(1, look));
+            }
+            ticker.hurry();
             let turn = Box::pin(async move { share.turn.next().await });
             Ok(UpdateDeadline::YieldCustom(1, turn))
         });
@@ -229,6 +248,7 @@ fn poll_head(
         None => return Poll::Pending,
     };
     let guest = running.take().filter(|_| !returned);
+    let guest = guest.map(Running::begins_body);
     let (parts, stream) = response.into_parts();
     let mut body = GuestBody::new(stream, guest);
     Poll::Ready(match body.poll_collect(cx) {

@@ -1,17 +1,35 @@
-//! Guests that need more than one slice of the processor take turns: one of them runs between two looks
-//! at sockets and timers, however many there are, so that their neighbours wait for one slice at most.
+//! Who runs next. Guests begin one after another, and each runs on until it waits for something, so that
+//! short work is done before the next begins and finds the caches warm. A guest that goes on for longer
+//! makes room: such guests take turns of one slice, one of them between two looks at sockets and timers,
+//! however many there are, so that their neighbours wait for one slice at most.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::yield_now;
+use tokio::time::timeout;
+
+/// What a guest may burn before others begin beside it.
+const SHORT: Duration = Duration::from_millis(10);
+
+/// How long a guest waits for its turn where it is that of one that nobody polls: its client takes
+/// nothing of its body.
+const STALLED: Duration = Duration::from_millis(50);
 
 /// Those of one worker. First come, first served.
 #[derive(Clone)]
-pub struct Turns(Arc<Semaphore>);
+pub struct Turns {
+    begin: Arc<Semaphore>,
+    slice: Arc<Semaphore>,
+}
 
 impl Default for Turns {
     fn default() -> Turns {
-        Turns(Arc::new(Semaphore::new(1)))
+        Turns {
+            begin: Arc::new(Semaphore::new(1)),
+            slice: Arc::new(Semaphore::new(1)),
+        }
     }
 }
 
@@ -19,6 +37,10 @@ impl Default for Turns {
 pub struct Turn {
     turns: Turns,
     held: Mutex<Option<OwnedSemaphorePermit>>,
+    /// Nobody else begins until this guest waits for something.
+    first: AtomicBool,
+    /// It has only looked up, and goes on at once.
+    looks_up: AtomicBool,
 }
 
 impl Turn {
@@ -26,22 +48,52 @@ impl Turn {
         Turn {
             turns: turns.clone(),
             held: Mutex::new(None),
+            first: AtomicBool::new(false),
+            looks_up: AtomicBool::new(false),
         }
     }
 
-    /// The slice is over, or the guest waits for something else.
+    /// Resolves when this guest may begin.
+    pub async fn begin(&self) {
+        let permit = self.turns.begin.clone().acquire_owned().await;
+        self.first.store(true, Relaxed);
+        self.hold(permit.ok());
+    }
+
+    /// The guest has come to a pause: its slice is over, or it waits for something else.
+    pub fn pause(&self) {
+        if !self.looks_up.load(Relaxed) {
+            self.end();
+        }
+    }
+
+    /// Others may begin from here on, wherever this guest is.
     pub fn end(&self) {
+        self.first.store(false, Relaxed);
         self.hold(None);
     }
 
-    /// Resolves when this guest may run its next slice.
-    pub async fn next(&self) {
-        self.end();
-        let permit = self.turns.0.clone().acquire_owned().await.ok();
+    /// Whether the guest, which has burned so much, goes on before others begin.
+    pub fn goes_on(&self, burned: Duration) -> bool {
+        self.first.load(Relaxed) && burned < SHORT
+    }
+
+    /// Resolves when a guest that goes on may run its next slice.
+    pub async fn look_up(&self) {
+        self.looks_up.store(true, Relaxed);
         // The runtime's own way to yield: it looks at sockets and timers before it goes on here, which a
         // bare wake-up would not make it do.
         yield_now().await;
-        self.hold(permit);
+        self.looks_up.store(false, Relaxed);
+    }
+
+    /// Resolves when any other guest may run its next slice.
+    pub async fn next(&self) {
+        self.end();
+        let slice = self.turns.slice.clone().acquire_owned();
+        let permit = timeout(STALLED, slice).await;
+        yield_now().await;
+        self.hold(permit.ok().and_then(Result::ok));
     }
 
     fn hold(&self, permit: Option<OwnedSemaphorePermit>) {
@@ -52,20 +104,73 @@ impl Turn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::pin::pin;
-    use std::task::{Context, Poll, Waker};
+    use std::pin::{Pin, pin};
+    use std::task::{Context, Waker};
+
+    fn is_pending(future: Pin<&mut impl Future>) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        future.poll(&mut cx).is_pending()
+    }
+
+    fn block_on(future: impl Future) {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_time().build().unwrap();
+        runtime.block_on(future);
+    }
 
     #[test]
-    fn one_runs_while_another_waits() {
+    fn one_begins_when_another_waits_for_something() {
         let turns = Turns::default();
         let [first, second] = [(); 2].map(|()| Turn::new(&turns));
-        let runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = { runtime }.build().unwrap();
-        runtime.block_on(first.next());
-        let mut cx = Context::from_waker(Waker::noop());
-        let mut waiting = pin!(second.next());
-        assert_eq!(waiting.as_mut().poll(&mut cx), Poll::Pending);
-        first.end();
-        runtime.block_on(waiting);
+        block_on(async {
+            first.begin().await;
+            let mut waiting = pin!(second.begin());
+            assert!(is_pending(waiting.as_mut()));
+            let mut looks_up = pin!(first.look_up());
+            assert!(is_pending(looks_up.as_mut()));
+            first.pause();
+            assert!(is_pending(waiting.as_mut()));
+            looks_up.await;
+            first.pause();
+            waiting.await;
+        });
+    }
+
+    #[test]
+    fn one_that_goes_on_for_long_makes_room() {
+        let turns = Turns::default();
+        let [long, other] = [(); 2].map(|()| Turn::new(&turns));
+        block_on(async {
+            long.begin().await;
+            assert!(long.goes_on(SHORT / 2) && !long.goes_on(SHORT));
+            let mut next = pin!(long.next());
+            assert!(is_pending(next.as_mut()));
+            other.begin().await;
+            next.await;
+            assert!(!long.goes_on(Duration::ZERO));
+        });
+    }
+
+    #[test]
+    fn one_runs_its_slice_while_another_waits() {
+        let turns = Turns::default();
+        let [first, second] = [(); 2].map(|()| Turn::new(&turns));
+        block_on(async {
+            first.next().await;
+            let mut waiting = pin!(second.next());
+            assert!(is_pending(waiting.as_mut()));
+            first.end();
+            waiting.await;
+        });
+    }
+
+    #[test]
+    fn one_that_nobody_polls_is_not_waited_for() {
+        let turns = Turns::default();
+        let [stalled, other] = [(); 2].map(|()| Turn::new(&turns));
+        block_on(async {
+            stalled.next().await;
+            other.next().await;
+        });
     }
 }
