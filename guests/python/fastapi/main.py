@@ -439,7 +439,7 @@ async def groups():
     found: list[int] = []
 
     async def add(number: int):
-        await asyncio.sleep(0.01 * (3 - number))
+        await asyncio.sleep(0.1 * (3 - number))
         found.append(number)
 
     async with asyncio.TaskGroup() as group:

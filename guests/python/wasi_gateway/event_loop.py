@@ -51,6 +51,18 @@ class WasiEventLoop(asyncio.BaseEventLoop):
             waiting.pop(future, None)
             pollable.__exit__(None, None, None)
 
+    def serve(self):
+        """From here on the loop is always running, as far as anyone can tell: nothing else runs here."""
+        self._run_forever_setup()
+
+    def run_request(self, coroutine):
+        """As `run_until_complete`, without what that does and undoes each time. Begins at once: an application
+        that waits for nothing is never scheduled."""
+        task = asyncio.Task(coroutine, loop=self, eager_start=True)
+        while not task.done():
+            self._run_once()
+        task.result()
+
     def forget_timers(self):
         """What is scheduled belongs to a clock that another machine does not have."""
         self._scheduled.clear()
