@@ -17,6 +17,7 @@ mod front;
 mod http;
 mod http2;
 mod inspect;
+mod isolation;
 mod keyvalue;
 mod layering;
 mod limits;

@@ -1,0 +1,98 @@
+//! Nothing of a request is left for the next, in whatever slot of the pool it comes to run.
+
+use crate::harness::{Server, get, root};
+use std::fs;
+use std::path::Path;
+
+/// What an instance checks before it answers, and what it leaves behind: every byte, entry and global that
+/// it can write to. Most of it is more than what is kept mapped between two instances.
+const SPOILER: &str = r#"
+    (table $table 16 4000 funcref)
+    (elem declare func $spoil)
+    (global $global (mut i64) (i64.const 7))
+    (data $seed "seed")
+
+    (func $must (param $holds i32)
+      (if (i32.eqz (local.get $holds)) (then unreachable)))
+    (func $zeros (param $from i32) (param $to i32)
+      (loop $next
+        (if (i32.lt_u (local.get $from) (local.get $to)) (then
+          (call $must (i64.eqz (i64.load (local.get $from))))
+          (local.set $from (i32.add (local.get $from) (i32.const 8)))
+          (br $next)))))
+    (func $nulls (param $from i32)
+      (loop $next
+        (if (i32.lt_u (local.get $from) (table.size $table)) (then
+          (call $must (ref.is_null (table.get $table (local.get $from))))
+          (local.set $from (i32.add (local.get $from) (i32.const 1)))
+          (br $next)))))
+
+    (func $check
+      (call $must (i64.eq (global.get $global) (i64.const 7)))
+      (call $must (i32.eq (memory.size) (i32.const 20)))
+      (call $zeros (i32.const 512) (i32.const 1000000))
+      (call $must (i64.eq (i64.load (i32.const 1000000)) (i64.const 1)))
+      (call $zeros (i32.const 1000008) (i32.const 1310720))
+      (call $must (i32.eq (memory.grow (i32.const 40)) (i32.const 20)))
+      (call $zeros (i32.const 1310720) (i32.const 3932160))
+      (call $must (i32.eq (table.size $table) (i32.const 16)))
+      (call $nulls (i32.const 0))
+      (call $must (i32.eq (table.grow $table (ref.null func) (i32.const 1000)) (i32.const 16)))
+      (memory.init $seed (i32.const 600) (i32.const 0) (i32.const 4))
+      (call $must (i32.eq (i32.load (i32.const 600)) (i32.const 0x64656573))))
+
+    (func $spoil
+      (global.set $global (i64.const 8))
+      (memory.fill (i32.const 0) (i32.const 0xaa) (i32.const 3932160))
+      (table.fill $table (i32.const 0) (ref.func $spoil) (table.size $table))
+      (data.drop $seed))
+
+    (func (export "handle")"#;
+
+/// The smallest guest, with memory that is partly an image, which checks, answers and spoils.
+fn spoiler() -> String {
+    let mut text = fs::read_to_string(root().join("guests/hello/hello.wat")).unwrap();
+    let mut replace = |what: &str, with: &str| {
+        assert_eq!(text.matches(what).count(), 1, "{what}");
+        text = text.replace(what, with);
+    };
+    replace(
+        r#"(memory (export "memory") 1)"#,
+        r#"(memory (export "memory") 20) (data (i32.const 1000000) "\01")"#,
+    );
+    replace(r#"(func (export "handle")"#, SPOILER.trim_start());
+    let first = "(call $drop-request (local.get $request))";
+    replace(first, &format!("(call $check) {first}"));
+    let last = "(call $finish (local.get $body) (i32.const 0) (i32.const 0) (i32.const 256))";
+    replace(last, &format!("{last} (call $spoil)"));
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("spoiler.wat");
+    fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+#[test]
+fn an_instance_finds_nothing_of_those_before_it() {
+    let guest = spoiler();
+    // Two slots, so that each is used again and again.
+    let server = Server::start(&[&guest, "--limit-concurrency", "2"]);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    let response = get(server.address, "/");
+                    assert_eq!(response.status, 200, "{}", server.printed());
+                    assert_eq!(response.text(), "Hello, world!\n");
+                }
+            });
+        }
+    });
+    // It would have told what it found.
+    let spoiled = guest.replace(".wat", "-before.wat");
+    let text = fs::read_to_string(&guest).unwrap();
+    fs::write(
+        &spoiled,
+        text.replace("(mut i64) (i64.const 7)", "(mut i64) (i64.const 8)"),
+    )
+    .unwrap();
+    assert_eq!(get(Server::start(&[&spoiled]).address, "/").status, 500);
+}
