@@ -10,9 +10,8 @@ use super::{Roles, most_workers};
 use crate::exit::{Exit, Status};
 use crate::info;
 use crate::scoreboard::Scoreboard;
-use crate::sys::process;
 use crate::sys::watch::{self, Watch};
-use crate::sys::{exec, signals};
+use crate::sys::{exec, memory, process, signals};
 use anyhow::{Context, Result, anyhow};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
@@ -153,10 +152,17 @@ impl<R: Roles> Supervisor<R> {
 
     fn serve(&mut self) -> Result<Failure> {
         loop {
+            let mut acted = false;
             while let Some(event) = self.events.pop_front() {
                 let now = self.now();
                 let actions = self.policy.on(event, now);
+                acted |= !actions.is_empty();
                 self.perform(actions);
+            }
+            // What reading a configuration and starting took is not needed to wait.
+            if acted {
+                memory::collect();
+                memory::forget_code();
             }
             if let Some(failure) = self.exit.take() {
                 return Ok(failure);

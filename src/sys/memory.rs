@@ -1,8 +1,9 @@
-//! Memory behind descriptors.
+//! Memory behind descriptors, and memory that is given back.
 
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
+use std::ffi::{c_int, c_void};
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::num::NonZeroUsize;
@@ -44,4 +45,53 @@ pub fn map_shared(fd: &OwnedFd, length: NonZeroUsize) -> io::Result<NonNull<u8>>
     // SAFETY: the kernel picks the address, so nothing that is mapped already is replaced.
     let memory = unsafe { mmap(None, length, protection, MapFlags::MAP_SHARED, fd, 0) }?;
     Ok(memory.cast())
+}
+
+/// Gives back what the allocator keeps at hand for later.
+pub fn collect() {
+    unsafe extern "C" {
+        /// Of mimalloc, which is this program's allocator.
+        fn mi_collect(force: bool);
+    }
+    // SAFETY: it may be called at any time, and touches nothing that is allocated.
+    unsafe { mi_collect(true) };
+}
+
+/// Lets go of the pages of the executable that were needed so far. What is needed again is mapped again,
+/// from the memory that all processes of this executable share.
+pub fn forget_code() {
+    // SAFETY: the callback is called before this returns, and needs no data.
+    unsafe { libc::dl_iterate_phdr(Some(forget_segments), std::ptr::null_mut()) };
+}
+
+/// For dl_iterate_phdr(3), which tells of the executable first.
+unsafe extern "C" fn forget_segments(
+    info: *mut libc::dl_phdr_info,
+    _: libc::size_t,
+    _: *mut c_void,
+) -> c_int {
+    const PAGE: u64 = 4096;
+    // SAFETY: the caller hands over a description that is valid during this call.
+    let (base, segments) = unsafe {
+        let info = &*info;
+        let count = usize::from(info.dlpi_phnum);
+        let segments = std::slice::from_raw_parts(info.dlpi_phdr, count);
+        (info.dlpi_addr, segments)
+    };
+    // What can be written to is not what is in the file any more.
+    let clean = segments
+        .iter()
+        .filter(|segment| segment.p_type == libc::PT_LOAD && segment.p_flags & libc::PF_W == 0);
+    for segment in clean {
+        let start = (base + segment.p_vaddr).next_multiple_of(PAGE);
+        let end = (base + segment.p_vaddr + segment.p_memsz) & !(PAGE - 1);
+        if start < end {
+            let (length, start) = ((end - start) as usize, start as usize);
+            let start = std::ptr::with_exposed_provenance_mut(start);
+            // SAFETY: these pages are as they are in the file, which is where they come from again.
+            unsafe { libc::madvise(start, length, libc::MADV_DONTNEED) };
+        }
+    }
+    // The libraries are left alone.
+    1
 }

@@ -10,7 +10,7 @@ use crate::guest::Guest;
 use crate::request::{self, Requests};
 use crate::scoreboard::{Scoreboard, SlotRef};
 use crate::sys::socket::Listening;
-use crate::sys::{clock, process};
+use crate::sys::{clock, memory, process};
 use accept::Acceptor;
 use anyhow::{Context, Result};
 use leave::{Leave, Reasons};
@@ -128,11 +128,19 @@ async fn accept(mut acceptor: Acceptor, door: Door, connections: Rc<Connections>
     }
 }
 
+/// Says that this worker is alive, and gives back the memory that starting or a burst took, once nothing
+/// was asked from one beat to the next.
 async fn beat(slot: SlotRef, period: Duration) {
     let mut ticks = interval(period);
+    let (mut requests, mut tidy) = (slot.requests(), false);
     loop {
         ticks.tick().await;
         slot.beat(clock::now_ms());
+        let quiet = slot.requests() == std::mem::replace(&mut requests, slot.requests());
+        if quiet && !tidy {
+            memory::collect();
+        }
+        tidy = quiet;
     }
 }
 

@@ -53,8 +53,7 @@ fn the_supervisor_has_one_thread_and_is_small() {
     get(server.address, "/");
     assert_eq!(number(server.pid(), "status", "Threads:"), 1);
     let kilobytes = number(server.pid(), "smaps_rollup", "Pss:");
-    // Half of it are pages of the executable that its workers share.
-    assert!(kilobytes < 10 << 10, "the supervisor takes {kilobytes} kB");
+    assert!(kilobytes < 4 << 10, "the supervisor takes {kilobytes} kB");
 }
 
 #[test]
