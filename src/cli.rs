@@ -288,7 +288,7 @@ pub struct Serve {
     )]
     pub limit_cpu: String,
 
-    /// Requests that one instance answers, one after the other; 1 gives each request a fresh one
+    /// Requests that one instance answers; 1 gives each request a fresh one
     #[arg(
         long,
         default_value = "1",
@@ -307,6 +307,16 @@ pub struct Serve {
         help_heading = "Guest"
     )]
     pub reuse_idle: String,
+
+    /// Requests that one instance answers at a time, with --reuse; components of WASI 0.3 only
+    #[arg(
+        long,
+        default_value = "1",
+        value_name = "COUNT",
+        env = "WASMSERVE_REUSE_CONCURRENCY",
+        help_heading = "Guest"
+    )]
+    pub reuse_concurrency: String,
 
     #[command(flatten)]
     pub front: Front,

@@ -131,6 +131,7 @@ fn check(serve: &Serve, said: &[Said]) -> Result<Status> {
         println!("{} = {} ({source})", option.name, option.values.join(", "));
     }
     let config = Config::resolve(serve).exits(Status::Usage)?;
+    config.order.steps().exits(Status::Application)?;
     describe(&config.order.path)
 }
 
@@ -202,17 +203,12 @@ struct Server {
 }
 
 impl Roles for Server {
+    fn prepare(&self, reporter: &Reporter) -> Status {
+        report(self.config.order.prepare(), reporter)
+    }
+
     fn compile(&self, reporter: &Reporter) -> Status {
-        match self.config.order.compile() {
-            Ok(Compiled { code, plan }) => {
-                reporter.compiled(code.as_fd(), &plan.to_string());
-                Status::Stopped
-            }
-            Err(error) => {
-                reporter.failed(Status::Application, &format!("{error:#}"));
-                Status::Application
-            }
-        }
+        report(self.config.order.compile(), reporter)
     }
 
     fn serve(&self, seat: Seat) -> Status {
@@ -261,6 +257,20 @@ impl Roles for Server {
 
     fn close(&self) {
         self.listeners.borrow_mut().close();
+    }
+}
+
+/// Tells what came of compiling.
+fn report(compiled: Result<Compiled>, reporter: &Reporter) -> Status {
+    match compiled {
+        Ok(Compiled { code, plan }) => {
+            reporter.compiled(code.as_fd(), &plan.to_string());
+            Status::Stopped
+        }
+        Err(error) => {
+            reporter.failed(Status::Application, &format!("{error:#}"));
+            Status::Application
+        }
     }
 }
 

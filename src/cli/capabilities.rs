@@ -69,4 +69,14 @@ pub struct Capabilities {
         help_heading = "Guest"
     )]
     pub keyvalue: Option<String>,
+
+    /// Run this component of the command world, with what the guest may use, before the first worker starts and
+    /// before a reload's new version
+    #[arg(
+        long,
+        value_name = "COMPONENT",
+        env = "WASMSERVE_BEFORE_START",
+        help_heading = "Guest"
+    )]
+    pub before_start: Vec<PathBuf>,
 }

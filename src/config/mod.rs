@@ -51,10 +51,7 @@ impl Config {
             )?,
             memory: option("--max-memory", &serve.max_memory, units::size)?,
             cpu: option("--limit-cpu", &serve.limit_cpu, units::duration)?,
-            reuse: guest::Reuse {
-                requests: option("--reuse", &serve.reuse, units::positive)?.into(),
-                idle: option("--reuse-idle", &serve.reuse_idle, units::duration)?,
-            },
+            reuse: reuse(serve)?,
         };
         let supervisor = supervision(serve)?;
         let worker = worker_settings(serve, limits, &supervisor)?;
@@ -63,6 +60,7 @@ impl Config {
             addresses: Addresses::resolve(&serve.addresses, tls.is_some())?,
             order: Order {
                 path: component.clone(),
+                steps: serve.capabilities.before_start.clone(),
                 cache: serve.cache_dir.clone().or_else(guest::default_directory),
                 allow_precompiled: serve.allow_precompiled,
                 limits,
@@ -77,8 +75,24 @@ impl Config {
 
     /// The files whose change `--reload` looks out for.
     pub fn watched(&self) -> Vec<PathBuf> {
-        vec![self.order.path.clone()]
+        let files = [&self.order.path].into_iter().chain(&self.order.steps);
+        files.cloned().collect()
     }
+}
+
+fn reuse(serve: &Serve) -> Result<guest::Reuse> {
+    let concurrency = &serve.reuse_concurrency;
+    let reuse = guest::Reuse {
+        requests: option("--reuse", &serve.reuse, units::positive)?.into(),
+        idle: option("--reuse-idle", &serve.reuse_idle, units::duration)?,
+        concurrency: option("--reuse-concurrency", concurrency, units::positive)? as usize,
+    };
+    if reuse.concurrency > 1 && reuse.requests == 1 {
+        bail!(
+            "option --reuse-concurrency: an instance that answers one request answers no more at a time; give --reuse too"
+        );
+    }
+    Ok(reuse)
 }
 
 /// Parses one option, and names it where that fails.

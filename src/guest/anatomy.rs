@@ -136,6 +136,24 @@ impl Anatomy {
         }
     }
 
+    /// The generation of `wasi:cli/run` that it exports; 0.3 where it exports both.
+    pub fn command(&self) -> Result<World> {
+        let exports = |start: &str| {
+            let mut exports = self.exports.iter();
+            exports.any(|name| name.starts_with(start) && !name.contains("-rc"))
+        };
+        if exports("wasi:cli/run@0.3.") {
+            Ok(World::P3)
+        } else if exports("wasi:cli/run@0.2.") {
+            Ok(World::P2)
+        } else {
+            bail!(
+                "it exports no wasi:cli/run (it exports {}); build it for the `wasi:cli/command` world",
+                listed(&self.exports)
+            )
+        }
+    }
+
     /// Whether any of it needs the component model's async support in the engine: a synchronous 0.2
     /// component is served faster without.
     pub fn concurrent(&self) -> bool {
@@ -213,6 +231,18 @@ mod tests {
             anatomy(r#"(component (instance $i) (export "wasi:cli/run@0.2.0" (instance $i)))"#);
         let error = other.unwrap().world().unwrap_err().to_string();
         assert!(error.contains("`wasi:cli/run@0.2.0`"), "{error}");
+    }
+
+    #[test]
+    fn a_step_is_known_by_what_it_exports() {
+        let run = |version: &str| {
+            let export = format!(r#"(export "wasi:cli/run@{version}" (instance $i))"#);
+            anatomy(&format!("(component (instance $i) {export})")).unwrap()
+        };
+        assert_eq!(run("0.2.6").command().unwrap(), World::P2);
+        assert_eq!(run("0.3.0").command().unwrap(), World::P3);
+        let error = run("0.9.0").command().unwrap_err().to_string();
+        assert!(error.contains("`wasi:cli/run@0.9.0`"), "{error}");
     }
 
     #[test]

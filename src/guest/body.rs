@@ -2,6 +2,7 @@
 //! task, so that a client that goes away takes its instance with it and a slow one slows it down.
 
 use super::call::Running;
+use super::concurrent::Ticket;
 use super::failure::Failure;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
@@ -25,18 +26,20 @@ pub struct GuestBody {
 }
 
 /// The guest behind a body.
-enum Guest {
+pub enum Guest {
     Running(Running),
+    /// It runs in a task of its own, and answers others too.
+    Elsewhere(Ticket),
     Finished,
 }
 
 impl GuestBody {
     /// Takes over a guest that has given its head.
-    pub fn new(stream: WasiBody, running: Option<Running>) -> GuestBody {
+    pub fn new(stream: WasiBody, guest: Guest) -> GuestBody {
         GuestBody {
             ready: VecDeque::new(),
             stream: Some(stream),
-            guest: running.map_or(Guest::Finished, Guest::Running),
+            guest,
         }
     }
 
@@ -62,14 +65,15 @@ impl GuestBody {
 
     /// Whether the guest has returned and everything that it wrote was handed on.
     pub fn is_over(&self) -> bool {
-        self.stream.is_none() && self.ready.is_empty() && matches!(self.guest, Guest::Finished)
+        let waits = matches!(self.guest, Guest::Running(_));
+        self.stream.is_none() && self.ready.is_empty() && !waits
     }
 
     /// Lets a guest that goes on after its response is complete come to its end.
     pub async fn leftover(&mut self) -> Result<(), Failure> {
         match std::mem::replace(&mut self.guest, Guest::Finished) {
             Guest::Running(running) => running.await,
-            Guest::Finished => Ok(()),
+            Guest::Elsewhere(_) | Guest::Finished => Ok(()),
         }
     }
 
@@ -126,8 +130,15 @@ impl GuestBody {
 
     /// Runs the guest; whether it returned just now.
     fn poll_guest(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Failure>> {
-        let Guest::Running(running) = &mut self.guest else {
-            return Poll::Ready(Ok(false));
+        let running = match &mut self.guest {
+            Guest::Running(running) => running,
+            // Where it is lost the stream has ended, which is noticed here.
+            Guest::Elsewhere(ticket) => {
+                return ticket
+                    .lost()
+                    .map_or(Poll::Pending, |lost| Poll::Ready(Err(lost)));
+            }
+            Guest::Finished => return Poll::Ready(Ok(false)),
         };
         match Pin::new(running).poll(cx) {
             Poll::Pending => Poll::Pending,

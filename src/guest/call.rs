@@ -32,7 +32,7 @@ impl HeadSlot {
 
 /// The guest at work. It makes progress only while it is polled, and is gone when it is dropped.
 pub struct Running {
-    guest: Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>,
+    guest: Pin<Box<dyn Future<Output = Result<(), Failure>>>>,
     ticker: Arc<Ticker>,
     share: Arc<Share>,
 }
@@ -59,7 +59,7 @@ impl Share {
 
 impl Running {
     pub fn new(
-        guest: impl Future<Output = Result<(), Failure>> + Send + 'static,
+        guest: impl Future<Output = Result<(), Failure>> + 'static,
         ticker: Arc<Ticker>,
         share: Arc<Share>,
     ) -> Running {

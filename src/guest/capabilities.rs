@@ -13,6 +13,9 @@ use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi_config::WasiConfigVariables;
 
+/// Random bytes that a guest gets at a time: a few milliseconds' work, which nothing interrupts.
+const RANDOM: u64 = 4 << 20;
+
 /// What the operator named; nothing of it is open.
 #[derive(Clone, Debug)]
 pub struct Capabilities {
@@ -76,9 +79,9 @@ impl Granted {
         self.keyvalue.as_ref()
     }
 
-    /// The way out for the requests of one instance.
-    pub fn outbound(&self) -> Outbound {
-        Outbound::new(&self.client)
+    /// The way out for one instance that answers so many requests at a time.
+    pub fn outbound(&self, concurrency: usize) -> Outbound {
+        Outbound::new(&self.client, concurrency)
     }
 
     /// Whom the sockets of one instance may be connected to.
@@ -92,6 +95,7 @@ impl Granted {
         let mut wasi = WasiCtx::builder();
         wasi.envs(&self.capabilities.environment)
             .args(&self.capabilities.arguments)
+            .max_random_size(RANDOM)
             .stdout(stdout)
             .stderr(stderr);
         peers.guard(&mut wasi);

@@ -1,7 +1,7 @@
-//! From the operator's file to checked native code behind a descriptor. Runs in the compiler process
-//! alone: compiling starts threads.
+//! From the operator's file to checked native code behind a descriptor, with the steps that come before it is
+//! served. Runs in the compiler process alone: compiling starts threads.
 
-use super::anatomy::Anatomy;
+use super::anatomy::{Anatomy, World};
 use super::cache::{self, Cache};
 use super::call::Share;
 use super::capabilities::{Capabilities, Granted};
@@ -11,6 +11,7 @@ use super::handler::Handler;
 use super::linker;
 use super::source::Source;
 use super::state::State;
+use super::step::Step;
 use crate::sys::memory;
 use crate::{debug, warning};
 use anyhow::{Context, Result, bail};
@@ -27,6 +28,8 @@ use wasmtime::{Engine, Store};
 #[derive(Clone, Debug)]
 pub struct Order {
     pub path: PathBuf,
+    /// Components that are run to their end, one after the other, before this one is served.
+    pub steps: Vec<PathBuf>,
     /// Where code is kept between starts; none keeps it in memory.
     pub cache: Option<PathBuf>,
     pub allow_precompiled: bool,
@@ -41,6 +44,23 @@ pub struct Compiled {
 }
 
 impl Order {
+    /// Makes the code, and takes the steps before the start. What can be known of either to be wrong is told
+    /// before the first step is taken.
+    pub fn prepare(&self) -> Result<Compiled> {
+        let steps = self.steps()?;
+        let compiled = self.compile()?;
+        steps.iter().try_for_each(|step| step.take(self))?;
+        Ok(compiled)
+    }
+
+    /// The steps before the start, as far as they can be judged without being taken.
+    pub fn steps(&self) -> Result<Vec<Step>> {
+        let steps = self.steps.iter();
+        steps
+            .map(|path| Step::read(path, &self.capabilities))
+            .collect()
+    }
+
     /// Makes the code, or says what about the component is wrong.
     pub fn compile(&self) -> Result<Compiled> {
         let source = Source::read(&self.path)?;
@@ -93,7 +113,7 @@ impl Order {
     }
 
     /// Code from the cache, or compiled now and kept.
-    fn code(&self, engine: &Engine, binary: &[u8]) -> Result<(OwnedFd, Component)> {
+    pub(super) fn code(&self, engine: &Engine, binary: &[u8]) -> Result<(OwnedFd, Component)> {
         let name = name_of(engine, binary);
         let cache = self.cache.as_deref().and_then(opened);
         if let Some(found) = cache
@@ -121,6 +141,11 @@ impl Order {
 
     /// Serves nothing, but makes an instance exactly as a worker will.
     fn checked(&self, code: OwnedFd, plan: Plan) -> Result<Compiled> {
+        if self.limits.reuse.concurrency > 1 && plan.target.world == World::P2 {
+            bail!(
+                "it is of WASI 0.2, whose instances answer one request at a time; leave out --reuse-concurrency"
+            );
+        }
         let limits = Limits {
             instances: 1,
             ..self.limits
@@ -128,20 +153,29 @@ impl Order {
         let engine = engine::serving(plan, limits)?;
         let component = code::component(&engine, &code)?;
         let handler = Handler::link(plan.target, &component)?;
-        let granted = Granted::open(self.capabilities.clone())?;
-        let mut store = Store::new(
-            &engine,
-            State::new(&granted, self.limits, Share::unlimited(), None),
-        );
-        store.limiter(State::memory_limit);
-        store.set_epoch_deadline(u64::MAX >> 1);
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?
-            .block_on(handler.try_instance(store))
-            .context("no instance can be made of it")?;
+        let store = self.lone_store(&engine)?;
+        alone(handler.try_instance(store))?.context("no instance can be made of it")?;
         Ok(Compiled { code, plan })
     }
+
+    /// A store for a guest that has no neighbours, and as much time as it wants.
+    pub(super) fn lone_store(&self, engine: &Engine) -> Result<Store<State>> {
+        let granted = Granted::open(self.capabilities.clone())?;
+        let state = State::new(&granted, self.limits, Share::unlimited(), None);
+        let mut store = Store::new(engine, state);
+        store.limiter(State::memory_limit);
+        store.set_epoch_deadline(u64::MAX >> 1);
+        Ok(store)
+    }
+}
+
+/// Runs a guest that has no neighbours.
+pub fn alone<T>(guest: impl Future<Output = T>) -> Result<T> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build();
+    Ok(runtime
+        .context("cannot start the loop that a guest runs in")?
+        .block_on(guest))
 }
 
 /// `wasmserve compile`: the native code itself, which is as portable as the machine it was made on.

@@ -14,6 +14,8 @@ pub enum Failure {
         /// The instance had been refused memory before.
         refused_memory: bool,
     },
+    /// The instance failed for this reason, and was answering other requests as well.
+    Lost(String),
     /// The guest returned without a response.
     NoResponse,
     /// The guest answered with a `wasi:http/types.error-code` of this name.
@@ -44,6 +46,12 @@ impl fmt::Display for Failure {
                     None => Ok(()),
                 }
             }
+            Failure::Lost(why) => {
+                write!(
+                    f,
+                    "the instance failed, with all that it was answering: {why}"
+                )
+            }
             Failure::NoResponse => write!(f, "the guest returned without a response"),
             Failure::ErrorCode(code) => {
                 write!(f, "the guest answered with the error {}", log::escape(code))
@@ -59,7 +67,7 @@ impl fmt::Display for Failure {
 }
 
 /// The innermost reason: what is around it says only that Wasm was running.
-fn cause(error: &wasmtime::Error) -> String {
+pub(super) fn cause(error: &wasmtime::Error) -> String {
     match error.downcast_ref::<Trap>() {
         Some(trap) => trap.to_string(),
         None => error.root_cause().to_string(),

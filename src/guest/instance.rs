@@ -2,6 +2,7 @@
 //! after the other.
 
 use super::call::{HeadSlot, Request, Share};
+use super::concurrent::{Job, Reply};
 use super::failure::Failure;
 use super::handler::Handler;
 use super::meter::Exhausted;
@@ -10,10 +11,11 @@ use http::HeaderValue;
 use std::pin::Pin;
 use std::sync::Arc;
 use wasmtime::Store;
+use wasmtime::component::{Accessor, AccessorTask};
 use wasmtime_wasi_http::p2::bindings::Proxy;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme as P2Scheme;
 use wasmtime_wasi_http::p3::Request as P3Request;
-use wasmtime_wasi_http::p3::bindings::Service;
+pub use wasmtime_wasi_http::p3::bindings::Service;
 use wasmtime_wasi_http::{Error, WasiHttpView};
 
 pub struct Instance {
@@ -56,6 +58,19 @@ impl Instance {
                 answered: 0,
             }),
             Err(error) => Err(trapped(error, &store)),
+        }
+    }
+
+    /// One that is to answer several requests at a time; the engine knows it by its store.
+    pub async fn service(
+        handler: &Handler,
+        store: Store<State>,
+    ) -> Result<(Arc<Service>, Store<State>), Failure> {
+        let Instance { store, exports, .. } = Instance::new(handler, store).await?;
+        match exports {
+            Exports::P3(service) => Ok((Arc::new(service), store)),
+            // Judged by the compiler.
+            Exports::P2(_) => Err(Failure::NoResponse),
         }
     }
 
@@ -130,7 +145,49 @@ fn p3_request(state: &mut State, request: Request) -> (P3Request, Sent) {
     (request, Box::pin(sent))
 }
 
-fn trapped(error: wasmtime::Error, store: &Store<State>) -> Failure {
+/// One of several requests that an instance answers at the same time.
+pub struct Answer {
+    service: Arc<Service>,
+    job: Job,
+}
+
+impl Answer {
+    pub fn new(service: Arc<Service>, job: Job) -> Answer {
+        Answer { service, job }
+    }
+}
+
+impl AccessorTask<State> for Answer {
+    async fn run(self, accessor: &Accessor<State>) -> wasmtime::Result<()> {
+        let Job {
+            request,
+            name,
+            account,
+            reply,
+        } = self.job;
+        let handle = self.service.wasi_http_handler().func_handle();
+        let (call, sent) = accessor.with(|mut access| {
+            let (request, sent) = p3_request(access.data_mut(), request);
+            let request = access.data_mut().table_mut().push(request)?;
+            let call = handle.start_call_concurrent(&mut access, (request,))?;
+            access.data_mut().join(call.task(), account, name);
+            wasmtime::error::Ok((call, sent))
+        })?;
+        let (answer,) = handle.finish_call_concurrent(accessor, call).await?;
+        let head = match answer {
+            Ok(response) => accessor.with(|mut access| {
+                let response = access.data_mut().table_mut().delete(response)?;
+                response.into_http(access, sent).map(Ok)
+            })?,
+            Err(code) => Err(Failure::ErrorCode(code.to_string())),
+        };
+        // Nobody waits for it where the client has gone away.
+        let _ = reply.send(Reply::Head(head));
+        Ok(())
+    }
+}
+
+pub fn trapped(error: wasmtime::Error, store: &Store<State>) -> Failure {
     if error.is::<Exhausted>() {
         return Failure::OutOfTime;
     }

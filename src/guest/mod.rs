@@ -1,6 +1,7 @@
 //! The component and its instances: the only users of the engine. Knows requests and responses as
 //! values, and nothing of connections, processes and their supervision.
 
+mod account;
 mod anatomy;
 mod author;
 mod body;
@@ -9,6 +10,7 @@ mod call;
 mod capabilities;
 mod code;
 mod compile;
+mod concurrent;
 mod engine;
 mod failure;
 mod files;
@@ -27,6 +29,7 @@ mod shelf;
 mod sockets;
 mod source;
 mod state;
+mod step;
 mod ticker;
 mod turn;
 
@@ -43,10 +46,13 @@ pub use keyvalue::Place;
 pub use network::{Rule, Rules};
 pub use shelf::Reuse;
 pub use wasmtime_wasi_http::Error as BodyError;
+use wasmtime_wasi_http::WasiBody;
 
 use anyhow::Result;
+use body::Guest as Behind;
 use call::{HeadSlot, Running, Share};
 use capabilities::Granted;
+use concurrent::Concurrent;
 use handler::Handler;
 use http::{HeaderValue, StatusCode};
 use http_body::Body as _;
@@ -60,7 +66,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use ticker::Ticker;
 use turn::Turns;
-use wasmtime::{Engine, Store, UpdateDeadline};
+use wasmtime::{Engine, Store, StoreContextMut, UpdateDeadline};
 
 /// The head of a guest's response, and its body.
 pub type Response = http::Response<GuestBody>;
@@ -75,6 +81,8 @@ pub struct Guest {
     turns: Turns,
     /// None where each request has an instance of its own.
     shelf: Option<Arc<Shelf>>,
+    /// None where an instance answers one request at a time.
+    concurrent: Option<Concurrent>,
 }
 
 impl Guest {
@@ -89,19 +97,25 @@ impl Guest {
         let component = code::component(&engine, code)?;
         let handler = Handler::link(plan.target, &component)?;
         let ticker = Arc::new(Ticker::start(&engine)?);
+        let turns = Turns::default();
+        let concurrent = Concurrent::new(limits, &ticker, &turns);
         Ok(Guest {
             engine,
             handler,
             limits,
             granted: Granted::open(capabilities)?,
             ticker,
-            turns: Turns::default(),
+            turns,
             shelf: Shelf::new(limits.reuse),
+            concurrent,
         })
     }
 
     /// Has an instance answer `request`; resolves when it has given the head of its response.
     pub async fn answer(&self, request: Request) -> Result<Response, Failure> {
+        if let Some(concurrent) = &self.concurrent {
+            return self.answer_beside(concurrent, request).await;
+        }
         let share = self.begin().await;
         let kept = self
             .shelf
@@ -129,6 +143,23 @@ impl Guest {
             shelf.spoil();
         }
         answered
+    }
+
+    /// The same by an instance that may be answering others.
+    async fn answer_beside(
+        &self,
+        concurrent: &Concurrent,
+        request: Request,
+    ) -> Result<Response, Failure> {
+        let bodiless = request.method() == http::Method::HEAD;
+        let make = |share| (self.handler.clone(), self.store(share, None));
+        let (response, ticket) = concurrent.answer(&make, request).await?;
+        let mut begun = Some((response, Behind::Elsewhere(ticket)));
+        let begin = |cx: &mut Context<'_>| match begun.take() {
+            Some((response, guest)) => Poll::Ready(begin_body(response, guest, bodiless, cx)),
+            None => Poll::Pending,
+        };
+        poll_fn(begin).await
     }
 
     /// Waits until a guest may begin.
@@ -184,9 +215,9 @@ impl Guest {
         store.limiter(State::memory_limit);
         store.set_epoch_deadline(1);
         let ticker = self.ticker.clone();
-        store.epoch_deadline_callback(move |context| {
+        store.epoch_deadline_callback(move |mut context| {
             let share = context.data().share().clone();
-            share.meter.check()?;
+            charge(&share, &mut context)?;
             if share.turn.goes_on(share.meter.spent()) {
                 let look = Box::pin(async move { share.turn.look_up().await });
                 return Ok(UpdateDeadline::YieldCustom(1, look));
@@ -197,6 +228,21 @@ impl Guest {
         });
         store
     }
+}
+
+/// Notes what was burned since this was asked last, and says whether more may be.
+fn charge(share: &Share, context: &mut StoreContextMut<'_, State>) -> wasmtime::Result<()> {
+    let before = share.meter.spent();
+    share.meter.check()?;
+    if context.data().accounts().is_empty() {
+        return Ok(());
+    }
+    // The first of those that called each other, up to what runs now.
+    let Some(task) = context.async_call_stack()?.last() else {
+        return Ok(());
+    };
+    let burned = share.meter.spent().saturating_sub(before);
+    Ok(context.data().accounts().charge(task, burned)?)
 }
 
 /// Whether asking once more can do no harm (RFC 9110 section 9.2.1), and nothing of the request is used up.
@@ -249,13 +295,24 @@ fn poll_head(
     };
     let guest = running.take().filter(|_| !returned);
     let guest = guest.map(Running::begins_body);
+    let guest = guest.map_or(Behind::Finished, Behind::Running);
+    Poll::Ready(begin_body(response, guest, bodiless, cx))
+}
+
+/// Takes as much of a body as is there without a pause.
+fn begin_body(
+    response: http::Response<WasiBody>,
+    guest: Behind,
+    bodiless: bool,
+    cx: &mut Context<'_>,
+) -> Result<Response, Failure> {
     let (parts, stream) = response.into_parts();
     let mut body = GuestBody::new(stream, guest);
-    Poll::Ready(match body.poll_collect(cx) {
+    match body.poll_collect(cx) {
         // What nobody is sent need not be as long as the head says.
         Err(Failure::Unfinished(_)) if bodiless || is_bodiless(parts.status) => {
             Ok(http::Response::from_parts(parts, body))
         }
         collected => collected.map(|()| http::Response::from_parts(parts, body)),
-    })
+    }
 }

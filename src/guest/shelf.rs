@@ -13,6 +13,8 @@ pub struct Reuse {
     pub requests: u64,
     /// How long it may wait for the next.
     pub idle: Duration,
+    /// Requests that it answers at a time.
+    pub concurrency: usize,
 }
 
 pub struct Shelf {

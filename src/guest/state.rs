@@ -1,5 +1,6 @@
 //! What belongs to one instance on the host's side: its WASI contexts, its resources, its limits.
 
+use super::account::{Account, Accounts};
 use super::author::Author;
 use super::call::Share;
 use super::capabilities::Granted;
@@ -12,10 +13,14 @@ use super::sockets::Peers;
 use http::HeaderValue;
 use std::sync::Arc;
 use wasmtime::ResourceLimiter;
-use wasmtime::component::ResourceTable;
+use wasmtime::component::{GuestTaskId, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfig;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+/// Resources of the host that one instance may hold at a time, open files among them. What holds more has lost
+/// count of them.
+const RESOURCES: usize = 10_000;
 
 /// The data of one store.
 pub struct State {
@@ -27,6 +32,8 @@ pub struct State {
     table: ResourceTable,
     memory: MemoryLimit,
     share: Arc<Share>,
+    /// Of the requests that are answered at the same time, where there may be several.
+    accounts: Accounts,
     author: Arc<Author>,
     outputs: [Output; 2],
 }
@@ -42,15 +49,18 @@ impl State {
         let author = Arc::new(Author::new(name));
         let outputs =
             [Stream::Stdout, Stream::Stderr].map(|stream| Output::new(stream, author.clone()));
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(RESOURCES);
         State {
             wasi: granted.wasi(&peers, &outputs),
             http: WasiHttpCtx::new(),
-            outbound: granted.outbound(),
+            outbound: granted.outbound(limits.reuse.concurrency),
             peers,
             granted: granted.clone(),
-            table: ResourceTable::new(),
+            table,
             memory: MemoryLimit::new(usize::try_from(limits.memory).unwrap_or(usize::MAX)),
             share,
+            accounts: Accounts::default(),
             author,
             outputs,
         }
@@ -64,9 +74,20 @@ impl State {
     /// Forgets what belonged to an earlier request; the next is called `name`.
     pub fn renew(&mut self, share: Arc<Share>, name: Option<HeaderValue>) {
         self.author.turn_to(name);
-        self.outbound = self.granted.outbound();
+        self.outbound = self.granted.outbound(1);
         self.memory.forgive();
         self.share = share;
+    }
+
+    /// A further request is being answered, by this task. As long as it is the only one, what comes is its.
+    pub fn join(&mut self, task: GuestTaskId, account: Arc<Account>, name: Option<HeaderValue>) {
+        let only = self.accounts.open(task, account);
+        self.author.turn_to(name.filter(|_| only));
+    }
+
+    /// Of the requests that are answered at the same time.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
     }
 
     /// Who speaks for the guest in the log.

@@ -87,7 +87,7 @@ impl Nursery {
             process::die_with_parent();
             // It has no handlers: a signal ends it, as it should.
             let _ = signals::unblock_for_compiler();
-            roles.compile(&reporter)
+            roles.prepare(&reporter)
         })?;
         Ok(Compiler {
             number,

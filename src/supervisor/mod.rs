@@ -26,7 +26,9 @@ use std::rc::Rc;
 
 /// What the children do, and what is known of the application.
 pub trait Roles: Sized {
-    /// Compiles, in a process of its own.
+    /// Compiles, and takes the steps that come before the start, in a process of its own.
+    fn prepare(&self, reporter: &Reporter) -> Status;
+    /// Only compiles, in a process of its own.
     fn compile(&self, reporter: &Reporter) -> Status;
     /// Serves, in a process of its own.
     fn serve(&self, seat: Seat) -> Status;

@@ -142,6 +142,81 @@ fn endless_recursion_is_a_trap() {
     goes_on(&server);
 }
 
+/// The same in both worlds.
+fn worlds(options: &[&str], test: impl Fn(&Server)) {
+    for name in ["behaviours", "behaviours-p3"] {
+        let server = Server::start(&[&[guest(name).as_str()], options].concat());
+        test(&server);
+        goes_on(&server);
+    }
+}
+
+#[test]
+fn memory_and_stack_are_bounded_in_both_worlds() {
+    worlds(&["--max-memory", "16MiB"], |server| {
+        assert_eq!(get(server.address, "/hog").status, 500);
+        server.wait_for("it had reached its memory limit (--max-memory)");
+        assert_eq!(get(server.address, "/recurse").status, 500);
+        let line = server.wait_for("\"GET /recurse\"");
+        assert!(line.contains("the guest trapped"), "{line}");
+    });
+}
+
+#[test]
+fn a_guest_that_has_the_host_work_burns_its_own_time() {
+    worlds(&["--limit-cpu", "200ms"], |server| {
+        let mut toils = Connection::open(server.address);
+        toils
+            .write("GET /toil HTTP/1.1\r\nHost: a\r\n\r\n")
+            .unwrap();
+        goes_on(server);
+        assert_eq!(toils.response().unwrap().status, 504);
+    });
+}
+
+#[test]
+fn what_a_guest_holds_of_the_host_is_bounded() {
+    worlds(&[], |server| {
+        let held = get(server.address, "/resources?n=5000");
+        assert_eq!(held.text(), "held 5000\n");
+        assert_eq!(get(server.address, "/resources").status, 500);
+        server.wait_for("resource table has no free keys");
+        let fields = get(server.address, "/fields?bytes=1000").text();
+        assert!(fields.starts_with("Ok"), "{fields}");
+        let fields = get(server.address, "/fields").text();
+        assert!(!fields.starts_with("Ok"), "{fields}");
+    });
+}
+
+#[test]
+fn descriptors_that_a_guest_does_not_close_are_closed_with_it() {
+    let directory = format!("{}::/data", env!("CARGO_TARGET_TMPDIR"));
+    let server = behaviours(&["--dir", &directory]);
+    let open = || {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", server.workers()[0]));
+        open.unwrap().count()
+    };
+    get(server.address, "/descriptors?n=1");
+    let before = open();
+    for _ in 0..3 {
+        let opened = get(server.address, "/descriptors?n=500");
+        assert_eq!(opened.text(), "opened 500\n");
+        assert_eq!(get(server.address, "/descriptors").status, 500);
+    }
+    crate::harness::eventually("they are closed", || open() <= before + 2);
+    goes_on(&server);
+}
+
+#[test]
+fn a_parser_that_recurses_is_stopped_by_its_stack() {
+    let server = behaviours(&[]);
+    let shallow = get(server.address, "/nested?depth=100");
+    assert_eq!(shallow.text(), "100\n");
+    assert_eq!(get(server.address, "/nested").status, 500);
+    server.wait_for("call stack exhausted");
+    goes_on(&server);
+}
+
 #[test]
 fn a_guest_that_talks_too_much_is_cut_short_and_its_neighbours_are_heard() {
     let server = behaviours(&[]);

@@ -1,9 +1,11 @@
 //! Guests that fail.
 
-use crate::reply::{sleep, streamed};
+use crate::reply::{self, sleep, streamed};
+use query::Query;
 use std::hint::black_box;
 use std::time::Duration;
-use wasip3::http::types::Response;
+use wasip3::http::types::{Fields, Response};
+use wasip3::random::random::get_random_bytes;
 
 /// Long enough for what was written to be sent.
 const SENT: Duration = Duration::from_millis(50);
@@ -29,4 +31,43 @@ pub fn spin_after_head() -> Response {
         sleep(SENT).await;
         spin();
     })
+}
+
+/// Takes memory until there is none.
+pub fn hog() -> ! {
+    let mut taken = Vec::new();
+    loop {
+        taken.push(black_box(vec![1_u8; 1 << 20]));
+    }
+}
+
+pub fn recurse(depth: u64) -> u64 {
+    let frame = black_box([depth; 64]);
+    if frame[0] == u64::MAX {
+        0
+    } else {
+        black_box(recurse(depth + 1)) + frame[0]
+    }
+}
+
+/// Has the host work, again and again.
+pub fn toil() -> ! {
+    loop {
+        black_box(get_random_bytes(1 << 20));
+    }
+}
+
+/// Holds `n` of the host's resources.
+pub fn resources(query: &Query) -> Response {
+    let held: Vec<Fields> = (0..query.number("n", 100_000))
+        .map(|_| Fields::new())
+        .collect();
+    reply::text(format!("held {}\n", held.len()))
+}
+
+/// A field of `bytes` bytes.
+pub fn fields(query: &Query) -> Response {
+    let length = usize::try_from(query.number("bytes", 10 << 20)).expect("it fits");
+    let set = Fields::new().set("x-long", &[vec![b'x'; length]]);
+    reply::text(format!("{set:?}\n"))
 }

@@ -4,7 +4,10 @@ use crate::reply::{self, head, sleep};
 use query::Query;
 use std::hint::black_box;
 use std::time::Duration;
-use wasip2::http::types::{ErrorCode, ResponseOutparam};
+use wasip2::filesystem::preopens::get_directories;
+use wasip2::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
+use wasip2::http::types::{ErrorCode, Fields, ResponseOutparam};
+use wasip2::random::random::get_random_bytes;
 
 /// Long enough for what was written to be sent.
 const SENT: Duration = Duration::from_millis(50);
@@ -82,4 +85,51 @@ pub fn content_length(out: ResponseOutparam, query: &Query) {
     let body = head(out, 200, &headers);
     body.write("x".repeat(actual));
     body.finish(None);
+}
+
+/// Has the host work, again and again.
+pub fn toil() {
+    loop {
+        black_box(get_random_bytes(1 << 20));
+    }
+}
+
+/// Holds `n` of the host's resources.
+pub fn resources(out: ResponseOutparam, query: &Query) {
+    let held: Vec<Fields> = (0..query.number("n", 100_000))
+        .map(|_| Fields::new())
+        .collect();
+    reply::text(out, &format!("held {}\n", held.len()));
+}
+
+/// A field of `bytes` bytes.
+pub fn fields(out: ResponseOutparam, query: &Query) {
+    let length = usize::try_from(query.number("bytes", 10 << 20)).expect("it fits");
+    let set = Fields::new().set("x-long", &[vec![b'x'; length]]);
+    reply::text(out, &format!("{set:?}\n"));
+}
+
+/// Opens the first directory `n` times and closes it never; how often that went well.
+pub fn descriptors(out: ResponseOutparam, query: &Query) {
+    let (directory, _) = &get_directories()[0];
+    let open = |_| {
+        let (open, flags) = (OpenFlags::empty(), DescriptorFlags::READ);
+        directory.open_at(PathFlags::empty(), ".", open, flags)
+    };
+    let opened = (0..query.number("n", 100_000)).map(open);
+    let opened: Vec<_> = opened.take_while(Result::is_ok).collect();
+    reply::text(out, &format!("opened {}\n", opened.len()));
+}
+
+/// Reads an array in an array, `depth` times, as a careless parser does.
+pub fn nested(out: ResponseOutparam, query: &Query) {
+    fn parse(text: &mut std::slice::Iter<u8>) -> u64 {
+        match black_box(text.next()) {
+            Some(b'[') => 1 + black_box(parse(text)),
+            _ => 0,
+        }
+    }
+    let depth = usize::try_from(query.number("depth", 10_000_000)).expect("it fits");
+    let text = vec![b'['; depth];
+    reply::text(out, &format!("{}\n", parse(&mut text.iter())));
 }

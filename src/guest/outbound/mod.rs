@@ -23,7 +23,7 @@ pub struct Settings {
     pub rules: Rules,
     pub roots: Roots,
     pub times: Times,
-    /// Requests at a time of one instance.
+    /// Requests at a time for one that is answered.
     pub of_one: usize,
     /// Requests at a time of all instances of one worker.
     pub of_all: usize,
@@ -61,9 +61,11 @@ pub struct Outbound {
 }
 
 impl Outbound {
-    pub fn new(client: &Arc<Client>) -> Outbound {
+    /// For an instance that answers so many requests at a time.
+    pub fn new(client: &Arc<Client>, concurrency: usize) -> Outbound {
+        let turns = client.settings().of_one.saturating_mul(concurrency);
         Outbound {
-            own: Arc::new(Semaphore::new(client.settings().of_one)),
+            own: Arc::new(Semaphore::new(turns.min(Semaphore::MAX_PERMITS))),
             client: client.clone(),
         }
     }

@@ -85,6 +85,13 @@ impl Server {
         server
     }
 
+    /// The same for one that is not to get as far: until it prints `text`.
+    pub fn start_until(text: &str, command: Command) -> Server {
+        let (server, stdout) = Server::announced_by(text, command);
+        drain(stdout, server.output.clone());
+        server
+    }
+
     /// Starts one and stops it, to have the code of a large component compiled and kept.
     pub fn compile(component: &str) {
         let mut command = wasmserve();

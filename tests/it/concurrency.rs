@@ -1,0 +1,170 @@
+//! Instances that answer several requests at a time.
+
+use crate::harness::{Connection, Server, finished, get, guest, wasmserve};
+use std::time::Duration;
+
+/// Guests of WASI 0.3, this many requests at a time in each instance.
+fn start(concurrency: &str, options: &[&str]) -> Server {
+    let guest = guest("behaviours-p3");
+    let reuse = ["--reuse", "1000", "--reuse-concurrency", concurrency];
+    Server::start(&[&[guest.as_str()], &reuse[..], options].concat())
+}
+
+/// A request that is being answered.
+fn begin(server: &Server, target: &str) -> Connection {
+    let mut connection = Connection::open(server.address);
+    ask(&mut connection, "GET", target);
+    connection
+}
+
+fn ask(connection: &mut Connection, method: &str, target: &str) {
+    let head = format!("{method} {target} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+    connection.write(head).unwrap();
+}
+
+fn count(server: &Server) -> String {
+    get(server.address, "/counter").text().trim().to_owned()
+}
+
+#[test]
+fn an_instance_answers_others_while_one_waits() {
+    let server = start("3", &[]);
+    assert_eq!(count(&server), "1");
+    let mut slow = [(); 2].map(|()| begin(&server, "/sleep?ms=1500"));
+    // Each is in the instance before the next is asked.
+    assert!(slow[1].is_silent_for(Duration::from_millis(100)));
+    assert_eq!([(); 2].map(|()| count(&server)), ["2", "3"]);
+    for connection in &mut slow {
+        assert_eq!(connection.response().unwrap().text(), "slept\n");
+    }
+}
+
+#[test]
+fn and_no_more_of_them_than_it_may() {
+    let server = start("2", &[]);
+    assert_eq!(count(&server), "1");
+    let mut slow = [(); 2].map(|()| begin(&server, "/sleep?ms=1500"));
+    assert!(slow[1].is_silent_for(Duration::from_millis(100)));
+    assert_eq!(count(&server), "1", "it is answered by another");
+    for connection in &mut slow {
+        assert_eq!(connection.response().unwrap().text(), "slept\n");
+    }
+}
+
+#[test]
+fn streams_of_one_instance_go_on_side_by_side() {
+    let server = start("8", &[]);
+    assert_eq!(count(&server), "1");
+    let mut streams = [(); 4].map(|()| begin(&server, "/slow-stream?n=6&ms=100"));
+    assert_eq!(count(&server), "2");
+    for stream in &mut streams {
+        let text = stream.response().unwrap().text();
+        assert!(text.ends_with("chunk 5\n") && text.len() == 48, "{text}");
+    }
+}
+
+#[test]
+fn a_guest_that_spins_is_stopped_and_who_can_be_asked_again_is_answered() {
+    let server = start("8", &["--limit-cpu", "300ms"]);
+    let mut safe = begin(&server, "/sleep?ms=1000");
+    let mut unsafe_ = Connection::open(server.address);
+    ask(&mut unsafe_, "POST", "/sleep?ms=10000");
+    let mut stream = begin(&server, "/slow-stream?n=100&ms=100");
+    let mut head = stream.head().unwrap();
+    let mut spin = begin(&server, "/spin");
+    // Others are answered by another instance.
+    assert_eq!(count(&server), "1");
+    assert_eq!(spin.response().unwrap().status, 504);
+    assert_eq!(safe.response().unwrap().text(), "slept\n");
+    assert_eq!(unsafe_.response().unwrap().status, 500);
+    assert!(stream.body(&mut head).is_err(), "it looks whole");
+    let line = server.wait_for("\"POST /sleep?ms=10000\"");
+    assert!(line.contains("the instance failed, with all"), "{line}");
+    let line = server.wait_for("\"GET /spin\"");
+    assert!(line.contains("--limit-cpu"), "{line}");
+}
+
+#[test]
+fn a_trap_is_told_by_the_request_that_is_to_blame() {
+    let server = start("8", &[]);
+    let mut safe = begin(&server, "/sleep?ms=500");
+    assert!(safe.is_silent_for(Duration::from_millis(100)));
+    assert_eq!(get(server.address, "/trap-before-head").status, 500);
+    assert_eq!(safe.response().unwrap().text(), "slept\n");
+    assert_eq!(get(server.address, "/error-code").status, 500);
+    server.wait_for("as asked");
+    assert_eq!(count(&server), "1");
+}
+
+#[test]
+fn a_request_that_is_not_waited_for_is_the_last_of_its_instance() {
+    let server = start("8", &["--timeout-request", "400ms"]);
+    assert_eq!(count(&server), "1");
+    assert_eq!(get(server.address, "/sleep?ms=60000").status, 504);
+    assert_eq!(count(&server), "1");
+    // The same where the client goes away.
+    let gone = begin(&server, "/sleep?ms=60000");
+    assert_eq!(count(&server), "2");
+    drop(gone);
+    crate::harness::eventually("the instance is left", || count(&server) == "1");
+}
+
+#[test]
+fn instances_are_ended_when_they_have_answered_or_waited_for_long_enough() {
+    let guest = guest("behaviours-p3");
+    let options = ["--reuse", "3", "--reuse-concurrency", "2"];
+    let server = Server::start(&[&[guest.as_str()], &options[..]].concat());
+    let seen = [(); 7].map(|()| count(&server));
+    assert_eq!(seen, ["1", "2", "3", "1", "2", "3", "1"]);
+    let server = start("2", &["--reuse-idle", "200ms"]);
+    assert_eq!([(); 2].map(|()| count(&server)), ["1", "2"]);
+    std::thread::sleep(Duration::from_millis(600));
+    assert_eq!(count(&server), "1");
+}
+
+#[test]
+fn there_is_an_instance_for_every_seat() {
+    let server = start("4", &["--limit-concurrency", "3"]);
+    let clients: Vec<_> = (0..12)
+        .map(|client| {
+            let address = server.address;
+            std::thread::spawn(move || {
+                let mut connection = Connection::open(address);
+                for number in 0..60 {
+                    let target = match (client + number) % 6 {
+                        0 => "/sleep?ms=5",
+                        1 => "/slow-stream?n=2&ms=1",
+                        2 => "/stdio",
+                        _ => "/counter",
+                    };
+                    let response = connection.get(target).unwrap();
+                    assert_eq!(response.status, 200, "{target}");
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.join().unwrap();
+    }
+}
+
+#[test]
+fn it_is_for_wasi_0_3_and_for_instances_that_are_used_again() {
+    for (name, options, status, said) in [
+        (
+            "behaviours",
+            &["--reuse", "9"][..],
+            3,
+            "leave out --reuse-concurrency",
+        ),
+        ("behaviours-p3", &[], 2, "give --reuse too"),
+    ] {
+        let mut command = wasmserve();
+        command.args([&guest(name), "--port", "0", "--reuse-concurrency", "2"]);
+        command.args(options);
+        let output = finished(command);
+        let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(status), "{printed}");
+        assert!(printed.contains(said), "{printed}");
+    }
+}
