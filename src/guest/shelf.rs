@@ -41,12 +41,10 @@ impl Shelf {
     }
 
     /// An instance for a request. As long as it is not known whether this component's instances are of use
-    /// twice, it is tried only with a request that can be repeated.
+    /// twice, it is tried only with a request that can be repeated; the others' instance takes its place.
     pub fn take(&self, repeatable: bool) -> Option<Instance> {
-        if !repeatable && !self.proven.load(Relaxed) {
-            return None;
-        }
-        self.kept().pop().map(|(instance, _)| instance)
+        let (instance, _) = self.kept().pop()?;
+        (repeatable || self.proven.load(Relaxed)).then_some(instance)
     }
 
     /// An instance has answered a second request.

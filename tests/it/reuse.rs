@@ -84,6 +84,19 @@ fn an_instance_is_tried_a_second_time_only_with_what_can_be_repeated() {
 }
 
 #[test]
+fn an_instance_that_waits_makes_room_for_one_that_is_needed() {
+    let server = start("behaviours", &["--reuse", "100", "--limit-concurrency", "1"]);
+    let mut connection = Connection::open(server.address);
+    for _ in 0..3 {
+        // Not to be repeated, and so not for an instance that may be good for one request only.
+        let post = "POST /counter HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+        connection.write(post).unwrap();
+        let response = connection.response().unwrap();
+        assert_eq!((response.status, response.text().trim()), (200, "1"));
+    }
+}
+
+#[test]
 fn an_instance_does_not_wait_for_ever() {
     let server = start("behaviours", &["--reuse", "100", "--reuse-idle", "200ms"]);
     assert_eq!(answers(&server, &["/counter"; 2]), ["1", "2"]);
