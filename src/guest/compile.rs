@@ -9,6 +9,7 @@ use super::code;
 use super::engine::{self, Limits, Plan, Target};
 use super::handler::Handler;
 use super::linker;
+use super::rewind;
 use super::source::Source;
 use super::state::State;
 use super::step::Step;
@@ -77,12 +78,11 @@ impl Order {
             ),
             Source::Component { binary, anatomy } => {
                 let target = target_of(&anatomy)?;
-                let engine = engine::compiling(target)?;
-                linker::check(&engine, target, &anatomy)?;
+                linker::check(&engine::compiling(target)?, target, &anatomy)?;
                 let imports = anatomy.imports.iter().map(String::as_str);
                 self.capabilities.check(imports)?;
-                let (code, component) = self.code(&engine, &binary)?;
-                self.checked(code, Plan::of(target, &component))
+                let code = self.code(&Recipe::of_application(target, &binary), &binary)?;
+                self.checked(code.file, Plan::of(code.target, &code.component))
             }
         }
     }
@@ -94,6 +94,7 @@ impl Order {
         let mut refusals = Vec::new();
         for target in Target::ALL {
             match code::component(&engine::compiling(target)?, &code) {
+                Ok(_) if target.rewinds() != rewind::Snapshot::beside(&code)?.is_some() => {}
                 Ok(component) if code::exports_handler_of(&component, target.world) => {
                     let ty = component.component_type();
                     let imports = ty.imports(component.engine());
@@ -113,17 +114,15 @@ impl Order {
     }
 
     /// Code from the cache, or compiled now and kept.
-    pub(super) fn code(&self, engine: &Engine, binary: &[u8]) -> Result<(OwnedFd, Component)> {
-        let name = name_of(engine, binary);
+    pub(super) fn code(&self, recipe: &Recipe, binary: &[u8]) -> Result<Code> {
+        let name = recipe.name(binary)?;
         let cache = self.cache.as_deref().and_then(opened);
-        if let Some(found) = cache
-            .as_ref()
-            .and_then(|cache| cached(cache, &name, engine))
-        {
+        let found = cache.as_ref();
+        if let Some(found) = found.and_then(|cache| cached(cache, &name, recipe)) {
             return Ok(found);
         }
         debug!("compiling {} bytes", binary.len());
-        let code = engine.precompile_component(binary).map_err(readable)?;
+        let code = recipe.compile(binary)?;
         let kept = cache.and_then(|cache| match cache.store(&name, &code) {
             Ok(file) => Some(OwnedFd::from(file)),
             Err(error) => {
@@ -131,12 +130,10 @@ impl Order {
                 None
             }
         });
-        let code = match kept {
+        recipe.load(match kept {
             Some(kept) => kept,
             None => OwnedFd::from(memory::sealed_file("wasmserve code", &code)?),
-        };
-        let component = code::component(engine, &code)?;
-        Ok((code, component))
+        })
     }
 
     /// Serves nothing, but makes an instance exactly as a worker will.
@@ -185,27 +182,82 @@ pub fn precompile(path: &Path) -> Result<Vec<u8>> {
         bail!("{} is compiled already", about());
     };
     let target = target_of(&anatomy).with_context(about)?;
-    let engine = engine::compiling(target)?;
-    linker::check(&engine, target, &anatomy).with_context(about)?;
-    engine
-        .precompile_component(&binary)
-        .map_err(readable)
+    linker::check(&engine::compiling(target)?, target, &anatomy).with_context(about)?;
+    Recipe::of_application(target, &binary)
+        .compile(&binary)
         .with_context(about)
 }
 
 fn target_of(anatomy: &Anatomy) -> Result<Target> {
-    Ok(Target {
-        world: anatomy.world()?,
-        concurrent: anatomy.concurrent(),
-    })
+    Ok(Target::new(anatomy.world()?, anatomy.concurrent()))
 }
 
-/// The digest of the component and the engine's compatibility hash.
-fn name_of(engine: &Engine, binary: &[u8]) -> String {
-    let digest = Sha256::digest(binary);
-    let mut hasher = DefaultHasher::new();
-    engine.precompile_compatibility_hash().hash(&mut hasher);
-    format!("{digest:x}-{:016x}.cwasm", hasher.finish())
+/// How code is made.
+pub struct Recipe {
+    target: Target,
+    /// For code whose instances can be put back, where that is wanted.
+    rewinding: Option<Target>,
+}
+
+/// Code, as it can be mapped.
+pub struct Code {
+    pub file: OwnedFd,
+    pub component: Component,
+    pub target: Target,
+}
+
+impl Recipe {
+    /// Instances are needed again and again.
+    pub fn of_application(target: Target, binary: &[u8]) -> Recipe {
+        let can = target.world == World::P2 && !target.concurrent;
+        Recipe {
+            target,
+            rewinding: can.then(|| target.rewinding(binary.len())),
+        }
+    }
+
+    /// One instance is needed.
+    pub fn of_step(target: Target) -> Recipe {
+        Recipe {
+            target,
+            rewinding: None,
+        }
+    }
+
+    /// The digest of the component and the engine's compatibility hash.
+    fn name(&self, binary: &[u8]) -> Result<String> {
+        let digest = Sha256::digest(binary);
+        let engine = engine::compiling(self.target)?;
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        (self.rewinding.is_some(), rewind::FORMAT).hash(&mut hasher);
+        Ok(format!("{digest:x}-{:016x}.cwasm", hasher.finish()))
+    }
+
+    fn compile(&self, binary: &[u8]) -> Result<Vec<u8>> {
+        if let Some(target) = self.rewinding {
+            match rewind::compile(target, binary) {
+                Ok(code) => return Ok(code),
+                Err(error) => debug!("each request has an instance made for it: {error:#}"),
+            }
+        }
+        let engine = engine::compiling(self.target)?;
+        engine.precompile_component(binary).map_err(readable)
+    }
+
+    fn load(&self, file: OwnedFd) -> Result<Code> {
+        let rewinding = self.rewinding;
+        let target = match rewind::Snapshot::beside(&file)? {
+            Some(_) => rewinding.context("it has a snapshot, which is not wanted")?,
+            None => self.target,
+        };
+        let component = code::component(&engine::compiling(target)?, &file)?;
+        Ok(Code {
+            file,
+            component,
+            target,
+        })
+    }
 }
 
 fn opened(path: &Path) -> Option<Cache> {
@@ -223,12 +275,10 @@ fn opened(path: &Path) -> Option<Cache> {
 }
 
 /// Code that is found but cannot be used is removed, and made again.
-fn cached(cache: &Cache, name: &str, engine: &Engine) -> Option<(OwnedFd, Component)> {
+fn cached(cache: &Cache, name: &str, recipe: &Recipe) -> Option<Code> {
     let found = cache.lookup(name).and_then(|file: Option<File>| {
         let Some(file) = file else { return Ok(None) };
-        let code = OwnedFd::from(file);
-        let component = code::component(engine, &code)?;
-        Ok(Some((code, component)))
+        recipe.load(file.into()).map(Some)
     });
     found.unwrap_or_else(|error| {
         warning!("compiled code in the cache is not used, and made again: {error:#}");

@@ -2,10 +2,12 @@
 //! Decides sizes; knows nothing of requests.
 
 use super::anatomy::World;
+use super::rewind::Memories;
 use super::shelf::Reuse;
 use anyhow::{Context, Result, bail};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::component::Component;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
@@ -16,24 +18,51 @@ pub struct Target {
     pub world: World,
     /// Support for the component model's async in the engine.
     pub concurrent: bool,
+    /// Its instances can be put back as they were when they were made.
+    pub rewind: Rewind,
+}
+
+/// Whether instances can be put back as they were when they were made, and how their memories end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rewind {
+    No,
+    /// The code looks where a memory ends before it uses it, so that memories grow and shrink without the
+    /// kernel: for short work.
+    Checked,
+    /// The kernel does: for large components, whose work is rather in what they compute.
+    Fenced,
 }
 
 impl Target {
     /// Every target there is, in the order in which code of unknown target is tried.
-    pub const ALL: [Target; 3] = [
-        Target {
-            world: World::P3,
-            concurrent: true,
-        },
-        Target {
-            world: World::P2,
-            concurrent: true,
-        },
-        Target {
-            world: World::P2,
-            concurrent: false,
-        },
+    pub const ALL: [Target; 5] = [
+        Target::new(World::P3, true),
+        Target::new(World::P2, true),
+        Target::new(World::P2, false),
+        Target::new(World::P2, false).rewinding(0),
+        Target::new(World::P2, false).rewinding(LARGE),
     ];
+
+    pub const fn new(world: World, concurrent: bool) -> Target {
+        Target {
+            world,
+            concurrent,
+            rewind: Rewind::No,
+        }
+    }
+
+    /// The same with instances that can be put back, for a component of so many bytes.
+    pub const fn rewinding(self, size: usize) -> Target {
+        let rewind = match size < LARGE {
+            true => Rewind::Checked,
+            false => Rewind::Fenced,
+        };
+        Target { rewind, ..self }
+    }
+
+    pub fn rewinds(self) -> bool {
+        self.rewind != Rewind::No
+    }
 }
 
 /// What a worker has to know of the code before it can map it: found once, by the compiler.
@@ -54,6 +83,9 @@ pub struct Limits {
     pub cpu: Duration,
     pub reuse: Reuse,
 }
+
+/// Bytes from which on a component is large: it has an interpreter inside.
+const LARGE: usize = 4 << 20;
 
 /// What one instance of a component needs from the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +123,18 @@ fn base(target: Target) -> Config {
         .async_stack_size(ASYNC_STACK)
         .max_wasm_stack(WASM_STACK)
         .wasm_backtrace_max_frames(std::num::NonZero::new(32));
+    if target.rewinds() {
+        // Their images are ours.
+        config
+            .memory_init_cow(false)
+            .with_host_memory(Arc::new(Memories));
+    }
+    if target.rewind == Rewind::Checked {
+        config
+            .memory_reservation(0)
+            .memory_guard_size(0)
+            .memory_may_move(false);
+    }
     config
 }
 
@@ -101,7 +145,8 @@ pub fn compiling(target: Target) -> Result<Engine> {
     Ok(Engine::new(&config)?)
 }
 
-/// An engine that serves: instances come from a pool sized for the component that was planned for.
+/// An engine that serves: instances come from a pool sized for the component that was planned for, or are put
+/// back again and again.
 pub fn serving(plan: Plan, limits: Limits) -> Result<Engine> {
     let needs = plan.needs;
     if needs.initial_memory > limits.memory {
@@ -112,7 +157,10 @@ pub fn serving(plan: Plan, limits: Limits) -> Result<Engine> {
         );
     }
     let mut config = base(plan.target);
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(needs, limits)?));
+    if !plan.target.rewinds() {
+        let pool = pool(needs, limits)?;
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    }
     Engine::new(&config)
         .map_err(anyhow::Error::from)
         .with_context(|| {
@@ -178,8 +226,9 @@ impl fmt::Display for Plan {
         };
         write!(
             f,
-            "{generation} {} {} {} {} {}",
+            "{generation} {} {} {} {} {} {}",
             u8::from(target.concurrent),
+            target.rewind as u8,
             needs.memories,
             needs.initial_memory,
             needs.tables,
@@ -196,6 +245,7 @@ impl FromStr for Plan {
         let [
             generation,
             concurrent,
+            rewind,
             memories,
             initial_memory,
             tables,
@@ -212,6 +262,11 @@ impl FromStr for Plan {
                     World::P2
                 },
                 concurrent: concurrent == 1,
+                rewind: match rewind {
+                    0 => Rewind::No,
+                    1 => Rewind::Checked,
+                    _ => Rewind::Fenced,
+                },
             },
             needs: Needs {
                 memories: u32::try_from(memories)?,
@@ -230,10 +285,7 @@ mod tests {
     #[test]
     fn a_plan_survives_the_way_through_the_supervisor() {
         let plan = Plan {
-            target: Target {
-                world: World::P3,
-                concurrent: true,
-            },
+            target: Target::new(World::P3, true),
             needs: Needs {
                 memories: 2,
                 initial_memory: 1 << 17,

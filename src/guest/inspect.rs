@@ -54,10 +54,8 @@ fn describe(text: &mut String, anatomy: &Anatomy) -> Result<bool> {
         writeln!(text, "  {export}")?;
     }
     writeln!(text, "imports")?;
-    let target = Target {
-        world: *world.as_ref().unwrap_or(&World::P2),
-        concurrent: anatomy.concurrent(),
-    };
+    let world_of_it = *world.as_ref().unwrap_or(&World::P2);
+    let target = Target::new(world_of_it, anatomy.concurrent());
     let missing = linker::missing(&engine::compiling(target)?, target, anatomy)?;
     let width = anatomy.imports.iter().map(String::len).max().unwrap_or(0);
     for import in &anatomy.imports {

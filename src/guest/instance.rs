@@ -6,6 +6,7 @@ use super::concurrent::{Job, Reply};
 use super::failure::Failure;
 use super::handler::Handler;
 use super::meter::Exhausted;
+use super::rewind::{Rewinder, Track};
 use super::state::State;
 use http::HeaderValue;
 use std::pin::Pin;
@@ -23,19 +24,33 @@ pub struct Instance {
     exports: Exports,
     /// Requests that were answered.
     answered: u64,
+    /// What it is put back with, where it can be.
+    track: Option<Track>,
+    condition: Condition,
+}
+
+/// How far an instance is put back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Condition {
+    /// As it was when it was made, or as the last request left it where that is wanted.
+    Ready,
+    /// Its memories are as they were when it was made, its globals are not.
+    Rewound,
 }
 
 /// Where an instance comes from.
 pub enum Start {
     Kept(Instance),
-    Fresh(Handler, Store<State>),
+    Fresh(Handler, Store<State>, Option<Arc<Rewinder>>),
 }
 
 impl Start {
     pub async fn instance(self) -> Result<Instance, Failure> {
         match self {
             Start::Kept(instance) => Ok(instance),
-            Start::Fresh(handler, store) => Instance::new(&handler, store).await,
+            Start::Fresh(handler, store, rewinder) => {
+                Instance::new(&handler, store, rewinder.as_ref()).await
+            }
         }
     }
 }
@@ -46,16 +61,18 @@ enum Exports {
 }
 
 impl Instance {
-    async fn new(handler: &Handler, mut store: Store<State>) -> Result<Instance, Failure> {
-        let exports = match handler {
-            Handler::P2(pre) => pre.instantiate_async(&mut store).await.map(Exports::P2),
-            Handler::P3(pre) => pre.instantiate_async(&mut store).await.map(Exports::P3),
-        };
-        match exports {
-            Ok(exports) => Ok(Instance {
+    async fn new(
+        handler: &Handler,
+        mut store: Store<State>,
+        rewinder: Option<&Arc<Rewinder>>,
+    ) -> Result<Instance, Failure> {
+        match made(handler, &mut store, rewinder).await {
+            Ok((exports, track)) => Ok(Instance {
                 store,
                 exports,
                 answered: 0,
+                track,
+                condition: Condition::Ready,
             }),
             Err(error) => Err(trapped(error, &store)),
         }
@@ -66,7 +83,7 @@ impl Instance {
         handler: &Handler,
         store: Store<State>,
     ) -> Result<(Arc<Service>, Store<State>), Failure> {
-        let Instance { store, exports, .. } = Instance::new(handler, store).await?;
+        let Instance { store, exports, .. } = Instance::new(handler, store, None).await?;
         match exports {
             Exports::P3(service) => Ok((Arc::new(service), store)),
             // Judged by the compiler.
@@ -84,8 +101,43 @@ impl Instance {
         self.store.set_epoch_deadline(1);
     }
 
+    /// Whether it can be put back: a guest that holds on to something of the host's has changed what is not its
+    /// own.
+    pub fn can_rewind(&self) -> bool {
+        self.track.is_some() && self.store.data().table().is_empty()
+    }
+
+    /// Puts its memories back as they were when it was made; its globals follow before it runs again.
+    pub fn rewind(&mut self) -> std::io::Result<()> {
+        if let (Some(track), Condition::Ready) = (&mut self.track, self.condition) {
+            track.rewind()?;
+            self.condition = Condition::Rewound;
+        }
+        Ok(())
+    }
+
+    /// The same, and it gives back the memory that it takes.
+    pub fn forget(&mut self) -> std::io::Result<()> {
+        if let Some(track) = &mut self.track {
+            track.forget()?;
+            self.condition = Condition::Rewound;
+        }
+        Ok(())
+    }
+
+    /// Gives it what belongs to it on the host's side as if it had just been made.
+    pub fn begin_anew(&mut self, state: State) {
+        *self.store.data_mut() = state;
+        self.store.set_epoch_deadline(1);
+    }
+
     /// Answers; resolves when nothing of the guest runs any more.
     pub async fn answer(&mut self, request: Request, head: HeadSlot) -> Result<(), Failure> {
+        if let (Some(track), Condition::Rewound) = (&self.track, self.condition) {
+            let restored = track.restore(&mut self.store).await;
+            restored.map_err(|error| trapped(error, &self.store))?;
+            self.condition = Condition::Ready;
+        }
         let answered = match &self.exports {
             Exports::P2(proxy) => p2(proxy, &mut self.store, request, head).await,
             Exports::P3(service) => p3(service, &mut self.store, request, head).await,
@@ -94,6 +146,22 @@ impl Instance {
         self.store.data().rest();
         answered.map_err(|error| trapped(error, &self.store))
     }
+}
+
+async fn made(
+    handler: &Handler,
+    store: &mut Store<State>,
+    rewinder: Option<&Arc<Rewinder>>,
+) -> wasmtime::Result<(Exports, Option<Track>)> {
+    Ok(match (handler, rewinder) {
+        (Handler::P2(pre), Some(rewinder)) => {
+            let (instance, track) = rewinder.instance(pre.instance_pre(), store).await?;
+            let proxy = Proxy::new(store, &instance)?;
+            (Exports::P2(proxy), Some(track))
+        }
+        (Handler::P2(pre), None) => (Exports::P2(pre.instantiate_async(store).await?), None),
+        (Handler::P3(pre), _) => (Exports::P3(pre.instantiate_async(store).await?), None),
+    })
 }
 
 /// Calls `wasi:http/incoming-handler@0.2`.

@@ -21,6 +21,11 @@ impl MemoryLimit {
         }
     }
 
+    /// So many bytes are there, whoever asked for them.
+    pub fn has(&mut self, bytes: usize) {
+        self.used = bytes;
+    }
+
     /// Forgets that growth was refused.
     pub fn forgive(&mut self) {
         self.refused = false;

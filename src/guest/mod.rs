@@ -25,6 +25,7 @@ mod meter;
 mod network;
 pub mod outbound;
 mod output;
+mod rewind;
 mod shelf;
 mod sockets;
 mod source;
@@ -48,6 +49,7 @@ pub use shelf::Reuse;
 pub use wasmtime_wasi_http::Error as BodyError;
 use wasmtime_wasi_http::WasiBody;
 
+use crate::warning;
 use anyhow::Result;
 use body::Guest as Behind;
 use call::{HeadSlot, Running, Share};
@@ -58,6 +60,7 @@ use http::{HeaderValue, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use instance::{Instance, Start};
+use rewind::Rewinder;
 use shelf::Shelf;
 use state::State;
 use std::future::poll_fn;
@@ -79,7 +82,9 @@ pub struct Guest {
     granted: Arc<Granted>,
     ticker: Arc<Ticker>,
     turns: Turns,
-    /// None where each request has an instance of its own.
+    /// What instances are put back with, where they can be.
+    rewinder: Option<Arc<Rewinder>>,
+    /// None where each request has an instance made for it.
     shelf: Option<Arc<Shelf>>,
     /// None where an instance answers one request at a time.
     concurrent: Option<Concurrent>,
@@ -98,6 +103,11 @@ impl Guest {
         let handler = Handler::link(plan.target, &component)?;
         let ticker = Arc::new(Ticker::start(&engine)?);
         let turns = Turns::default();
+        let rewinder = match plan.target.rewinds() {
+            true => Rewinder::open(code)?,
+            false => None,
+        };
+        let shelf = Shelf::new(limits.reuse, rewinder.is_some());
         let concurrent = Concurrent::new(limits, &ticker, &turns);
         Ok(Guest {
             engine,
@@ -106,7 +116,8 @@ impl Guest {
             granted: Granted::open(capabilities)?,
             ticker,
             turns,
-            shelf: Shelf::new(limits.reuse),
+            rewinder,
+            shelf,
             concurrent,
         })
     }
@@ -124,6 +135,9 @@ impl Guest {
         let Some((shelf, instance)) = kept else {
             return self.answer_with(None, share, request).await;
         };
+        if shelf.rewinds() {
+            return self.answer_with(Some(instance), share, request).await;
+        }
         let again = copy(&request);
         let answered = self.answer_with(Some(instance), share, request).await;
         if answered.is_ok() {
@@ -192,11 +206,8 @@ impl Guest {
         let shelf = self.shelf.clone();
         let name = request.headers().get("x-request-id").cloned();
         let start = match instance {
-            Some(mut instance) => {
-                instance.renew(share.clone(), name);
-                Start::Kept(instance)
-            }
-            None => Start::Fresh(self.handler.clone(), self.store(share.clone(), name)),
+            Some(instance) => self.resume(instance, share.clone(), name),
+            None => self.fresh(share.clone(), name),
         };
         let call = async move {
             let mut instance = start.instance().await?;
@@ -207,6 +218,33 @@ impl Guest {
             Ok(())
         };
         Running::new(call, ticker, share)
+    }
+
+    fn fresh(&self, share: Arc<Share>, name: Option<HeaderValue>) -> Start {
+        let (handler, store) = (self.handler.clone(), self.store(share, name));
+        Start::Fresh(handler, store, self.rewinder.clone())
+    }
+
+    /// An instance that has answered before: as it was when it was made, or as it is, as the operator wants it.
+    fn resume(
+        &self,
+        mut instance: Instance,
+        share: Arc<Share>,
+        name: Option<HeaderValue>,
+    ) -> Start {
+        let rewinds = self.shelf.as_ref().is_some_and(|shelf| shelf.rewinds());
+        let Some(rewinder) = self.rewinder.as_ref().filter(|_| rewinds) else {
+            instance.renew(share, name);
+            return Start::Kept(instance);
+        };
+        if let Err(error) = instance.rewind() {
+            warning!("an instance cannot be put back, and another is made: {error}");
+            return self.fresh(share, name);
+        }
+        let mut state = State::new(&self.granted, self.limits, share, name);
+        state.has_memory(rewinder.memory());
+        instance.begin_anew(state);
+        Start::Kept(instance)
     }
 
     fn store(&self, share: Arc<Share>, name: Option<HeaderValue>) -> Store<State> {

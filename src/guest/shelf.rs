@@ -5,6 +5,7 @@ use crate::warning;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::task::yield_now;
 
 /// How long an instance may be of use.
 #[derive(Clone, Copy, Debug)]
@@ -17,34 +18,51 @@ pub struct Reuse {
     pub concurrency: usize,
 }
 
+/// How often an instance is put back, at most: what the engine keeps of its past is not for ever.
+const REWINDS: u64 = 100_000;
+
 pub struct Shelf {
     reuse: Reuse,
+    /// Instances are put back before they answer again.
+    rewinds: bool,
     /// The one that was used last comes last: it is the one whose memory is warm.
     kept: Mutex<Vec<(Instance, Instant)>>,
     /// Whether an instance has answered a second request.
     proven: AtomicBool,
     spoiled: AtomicBool,
     swept: AtomicBool,
+    tidied: AtomicBool,
 }
 
 impl Shelf {
-    /// None where no instance is of use a second time.
-    pub fn new(reuse: Reuse) -> Option<Arc<Shelf>> {
+    /// None where no instance is of use a second time: it is where it may answer again, or `can_rewind`.
+    pub fn new(reuse: Reuse, can_rewind: bool) -> Option<Arc<Shelf>> {
+        let rewinds = can_rewind && reuse.requests == 1;
         let shelf = Shelf {
-            reuse,
+            reuse: Reuse {
+                requests: if rewinds { REWINDS } else { reuse.requests },
+                ..reuse
+            },
+            rewinds,
             kept: Mutex::default(),
             proven: AtomicBool::new(false),
             spoiled: AtomicBool::new(false),
             swept: AtomicBool::new(false),
+            tidied: AtomicBool::new(false),
         };
-        (reuse.requests > 1).then(|| Arc::new(shelf))
+        (rewinds || reuse.requests > 1).then(|| Arc::new(shelf))
+    }
+
+    /// Whether instances are put back before they answer again.
+    pub fn rewinds(&self) -> bool {
+        self.rewinds
     }
 
     /// An instance for a request. As long as it is not known whether this component's instances are of use
     /// twice, it is tried only with a request that can be repeated; the others' instance takes its place.
     pub fn take(&self, repeatable: bool) -> Option<Instance> {
         let (instance, _) = self.kept().pop()?;
-        (repeatable || self.proven.load(Relaxed)).then_some(instance)
+        (self.rewinds || repeatable || self.proven.load(Relaxed)).then_some(instance)
     }
 
     /// An instance has answered a second request.
@@ -56,6 +74,14 @@ impl Shelf {
     pub fn keep(self: &Arc<Self>, instance: Instance) {
         if instance.answered() >= self.reuse.requests || self.spoiled.load(Relaxed) {
             return;
+        }
+        if self.rewinds {
+            if !instance.can_rewind() {
+                return;
+            }
+            if !self.tidied.swap(true, Relaxed) {
+                tokio::task::spawn_local(tidy(self.clone()));
+            }
         }
         self.kept().push((instance, Instant::now()));
         if !self.swept.swap(true, Relaxed) {
@@ -80,15 +106,32 @@ impl Shelf {
     }
 }
 
-/// Drops what has waited for too long, until nothing is left.
+/// Puts back what waits, when there is nothing more urgent: the answer that was given goes first.
+async fn tidy(shelf: Arc<Shelf>) {
+    yield_now().await;
+    shelf.tidied.store(false, Relaxed);
+    let mut kept = shelf.kept();
+    kept.retain_mut(|(instance, _)| instance.rewind().is_ok());
+}
+
+/// Drops what has waited for too long, until nothing does. Where instances are put back the last is not dropped,
+/// but takes no memory from then on: it is there for the next request.
 async fn sweep(shelf: Arc<Shelf>) {
     loop {
         tokio::time::sleep(shelf.reuse.idle).await;
         let mut kept = shelf.kept();
+        let last = kept.pop();
         kept.retain(|(_, since)| since.elapsed() < shelf.reuse.idle);
-        if kept.is_empty() {
-            shelf.swept.store(false, Relaxed);
-            return;
+        if let Some((mut instance, since)) = last {
+            let waits = since.elapsed() < shelf.reuse.idle;
+            if waits || (shelf.rewinds && instance.forget().is_ok()) {
+                kept.push((instance, since));
+            }
+            if waits {
+                continue;
+            }
         }
+        shelf.swept.store(false, Relaxed);
+        return;
     }
 }

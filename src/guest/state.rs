@@ -79,6 +79,11 @@ impl State {
         self.share = share;
     }
 
+    /// So many bytes of memory are there already.
+    pub fn has_memory(&mut self, bytes: usize) {
+        self.memory.has(bytes);
+    }
+
     /// A further request is being answered, by this task. As long as it is the only one, what comes is its.
     pub fn join(&mut self, task: GuestTaskId, account: Arc<Account>, name: Option<HeaderValue>) {
         let only = self.accounts.open(task, account);

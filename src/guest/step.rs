@@ -3,7 +3,7 @@
 
 use super::anatomy::{Anatomy, World};
 use super::capabilities::Capabilities;
-use super::compile::{Order, alone};
+use super::compile::{Order, Recipe, alone};
 use super::engine::{self, Target};
 use super::failure::cause;
 use super::linker;
@@ -13,8 +13,8 @@ use crate::info;
 use anyhow::{Context, Result, anyhow, bail};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use wasmtime::Store;
 use wasmtime::component::InstancePre;
-use wasmtime::{Engine, Store};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::{p2, p3};
 
@@ -23,7 +23,6 @@ pub struct Step {
     path: PathBuf,
     binary: Vec<u8>,
     target: Target,
-    engine: Engine,
 }
 
 impl Step {
@@ -48,18 +47,13 @@ impl Step {
         anatomy: &Anatomy,
         capabilities: &Capabilities,
     ) -> Result<Step> {
-        let target = Target {
-            world: anatomy.command()?,
-            concurrent: anatomy.concurrent(),
-        };
-        let engine = engine::compiling(target)?;
-        linker::check(&engine, target, anatomy)?;
+        let target = Target::new(anatomy.command()?, anatomy.concurrent());
+        linker::check(&engine::compiling(target)?, target, anatomy)?;
         capabilities.check(anatomy.imports.iter().map(String::as_str))?;
         Ok(Step {
             path: path.to_owned(),
             binary,
             target,
-            engine,
         })
     }
 
@@ -67,10 +61,11 @@ impl Step {
     pub fn take(&self, order: &Order) -> Result<()> {
         let path = self.path.display();
         let about = || format!("step before the start `{path}`");
-        let (_, component) = order.code(&self.engine, &self.binary).with_context(about)?;
-        let linker = linker::linker(&self.engine, self.target)?;
+        let code = order.code(&Recipe::of_step(self.target), &self.binary);
+        let component = code.with_context(about)?.component;
+        let linker = linker::linker(component.engine(), self.target)?;
         let pre = linker.instantiate_pre(&component)?;
-        let store = order.lone_store(&self.engine)?;
+        let store = order.lone_store(component.engine())?;
         info!("Running `{path}` before the start");
         let start = Instant::now();
         let ended = alone(run(self.target.world, pre, store))?;

@@ -47,6 +47,13 @@ pub fn map_shared(fd: &OwnedFd, length: NonZeroUsize) -> io::Result<NonNull<u8>>
     Ok(memory.cast())
 }
 
+/// Bytes of a page of memory.
+pub fn page_size() -> usize {
+    // SAFETY: sysconf(3) has no preconditions.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(size).unwrap_or(4096)
+}
+
 /// Gives back what the allocator keeps at hand for later.
 pub fn collect() {
     unsafe extern "C" {

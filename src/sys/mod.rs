@@ -8,6 +8,7 @@ pub mod file;
 pub mod fork;
 pub mod memory;
 pub mod process;
+pub mod region;
 pub mod signals;
 pub mod socket;
 pub mod watch;

@@ -85,7 +85,10 @@ fn an_instance_is_tried_a_second_time_only_with_what_can_be_repeated() {
 
 #[test]
 fn an_instance_that_waits_makes_room_for_one_that_is_needed() {
-    let server = start("behaviours", &["--reuse", "100", "--limit-concurrency", "1"]);
+    let server = start(
+        "behaviours",
+        &["--reuse", "100", "--limit-concurrency", "1"],
+    );
     let mut connection = Connection::open(server.address);
     for _ in 0..3 {
         // Not to be repeated, and so not for an instance that may be good for one request only.

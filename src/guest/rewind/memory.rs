@@ -1,0 +1,98 @@
+//! The linear memories of instances that are put back: each is a region of ours, so that its contents can be put
+//! back, and its size. Knows which memories belong to one instance by when they are made.
+
+use crate::sys::region::Region;
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use wasmtime::{LinearMemory, MemoryCreator, MemoryType, Result};
+
+thread_local! {
+    /// The memories of the instance that is being made.
+    static MADE: RefCell<Vec<Arc<Region>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// All that 32 bits can address.
+const LARGEST: usize = 1 << 32;
+
+/// Makes memories for an engine.
+pub struct Memories;
+
+struct Memory {
+    region: Arc<Region>,
+    /// Bytes that it may come to have where it is.
+    capacity: usize,
+}
+
+// SAFETY: what is reserved is as long as was asked for, guard included, is zero where it becomes accessible, and
+// is changed behind the engine's back only as `Rewinder` says: while nothing of the instance runs.
+unsafe impl MemoryCreator for Memories {
+    fn new_memory(
+        &self,
+        _: MemoryType,
+        minimum: usize,
+        _: Option<usize>,
+        reserved: Option<usize>,
+        guard: usize,
+    ) -> Result<Box<dyn LinearMemory>, String> {
+        // Code that counts on no addresses being reserved looks where the memory ends before it uses it.
+        let fenced = reserved.is_some_and(|reserved| reserved > 0);
+        let capacity = minimum.max(LARGEST);
+        let region = Region::reserve(capacity + guard, fenced).and_then(|region| {
+            region.grow_to(minimum)?;
+            Ok(Arc::new(region))
+        });
+        let region = region.map_err(|error| format!("cannot reserve memory: {error}"))?;
+        MADE.with_borrow_mut(|made| made.push(region.clone()));
+        Ok(Box::new(Memory { region, capacity }))
+    }
+}
+
+// SAFETY: the region never moves, and is accessible up to its size.
+unsafe impl LinearMemory for Memory {
+    fn byte_size(&self) -> usize {
+        self.region.size()
+    }
+
+    fn byte_capacity(&self) -> usize {
+        self.capacity
+    }
+
+    fn grow_to(&mut self, new_size: usize) -> Result<()> {
+        wasmtime::ensure!(new_size <= self.capacity, "no more memory is reserved");
+        Ok(self.region.grow_to(new_size)?)
+    }
+
+    fn as_ptr(&self) -> *mut u8 {
+        self.region.base()
+    }
+}
+
+/// Runs what makes an instance; resolves with the memories that it has made, in their order. Others may be made
+/// meanwhile, but not in the same turn.
+pub struct Collected<F> {
+    making: Pin<Box<F>>,
+    made: Vec<Arc<Region>>,
+}
+
+impl<F: Future> Collected<F> {
+    pub fn new(making: F) -> Collected<F> {
+        Collected {
+            making: Box::pin(making),
+            made: Vec::new(),
+        }
+    }
+}
+
+impl<F: Future> Future for Collected<F> {
+    type Output = (F::Output, Vec<Arc<Region>>);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        MADE.with_borrow_mut(Vec::clear);
+        let polled = self.making.as_mut().poll(cx);
+        let more = MADE.take();
+        self.made.extend(more);
+        polled.map(|output| (output, std::mem::take(&mut self.made)))
+    }
+}

@@ -1,0 +1,134 @@
+//! Puts instances back as they were when they were made, so that each request finds a fresh one that did not
+//! have to be made for it. What an instance can change is the contents and the size of its memories, which are
+//! ours (`memory`), and its globals, which a module keeps that was added to the component (`instrument`). The
+//! rest is judged before: a component that changes its tables, or that asks the host for something while an
+//! instance is made, is not served in this way.
+
+mod instrument;
+mod memory;
+mod snapshot;
+
+pub use memory::Memories;
+pub use snapshot::Snapshot;
+
+use super::engine::{self, Target};
+use crate::sys::region::{Dirt, Region};
+use anyhow::{Context, Result};
+use memory::Collected;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use wasmtime::component::{Instance, InstancePre, TypedFunc};
+use wasmtime::{AsContextMut, Store};
+
+/// To be changed with what is added to components, or the form of snapshots: code in a cache may be older.
+pub const FORMAT: u32 = 1;
+
+/// Code whose instances can be put back; an error says why there cannot be any.
+pub fn compile(target: Target, binary: &[u8]) -> Result<Vec<u8>> {
+    let binary = instrument::instrument(binary)?;
+    let code = engine::compiling(target)?.precompile_component(&binary)?;
+    snapshot::with_snapshot(target, &code)
+}
+
+/// What instances of one component are put back with.
+pub struct Rewinder {
+    snapshot: Snapshot,
+    dirt: Dirt,
+}
+
+/// What one instance is put back with.
+pub struct Track {
+    rewinder: Arc<Rewinder>,
+    regions: Vec<Arc<Region>>,
+    restore: TypedFunc<(), ()>,
+}
+
+impl Rewinder {
+    /// None where there is no snapshot beside the code. Belongs to this process.
+    pub fn open(code: &OwnedFd) -> Result<Option<Arc<Rewinder>>> {
+        let snapshot = Snapshot::beside(code).context("cannot map the snapshot beside the code")?;
+        Ok(snapshot.map(|snapshot| {
+            Arc::new(Rewinder {
+                snapshot,
+                dirt: Dirt::of_this_process(),
+            })
+        }))
+    }
+
+    /// Bytes of memory that an instance begins with.
+    pub fn memory(&self) -> usize {
+        self.snapshot.memories().map(|(size, _)| size).sum()
+    }
+
+    /// Makes an instance, and what it takes to put it back.
+    pub async fn instance<T: Send + 'static>(
+        self: &Arc<Self>,
+        pre: &InstancePre<T>,
+        store: &mut Store<T>,
+    ) -> wasmtime::Result<(Instance, Track)> {
+        let (instance, regions) = make(pre, store).await?;
+        let restore = instance.get_typed_func(&mut *store, instrument::RESTORE)?;
+        let track = Track {
+            rewinder: self.clone(),
+            regions,
+            restore,
+        };
+        track.lay()?;
+        Ok((instance, track))
+    }
+}
+
+/// Makes an instance and has it save its state.
+async fn make<T: Send + 'static>(
+    pre: &InstancePre<T>,
+    store: &mut Store<T>,
+) -> wasmtime::Result<(Instance, Vec<Arc<Region>>)> {
+    let (instance, regions) = Collected::new(pre.instantiate_async(&mut *store)).await;
+    let instance = instance?;
+    let save: TypedFunc<(), ()> = instance.get_typed_func(&mut *store, instrument::SAVE)?;
+    save.call_async(store, ()).await?;
+    Ok((instance, regions))
+}
+
+impl Track {
+    /// Has every memory share the pages of the snapshot, which are what is in it already.
+    fn lay(&self) -> wasmtime::Result<()> {
+        for (region, (size, image)) in self.pairs() {
+            wasmtime::ensure!(
+                region.size() == size,
+                "an instance has other memories than the snapshot has"
+            );
+            // SAFETY: the instance does not run.
+            unsafe { region.lay(image)? };
+        }
+        Ok(())
+    }
+
+    /// Puts its memories back. Its globals, and what the engine knows of the memories' sizes, are put back by
+    /// `restore`, before anything else of the instance runs.
+    pub fn rewind(&mut self) -> std::io::Result<()> {
+        for (region, (size, image)) in self.pairs() {
+            // SAFETY: the instance does not run: it is ours alone.
+            unsafe { region.rewind(size, image, &self.rewinder.dirt)? };
+        }
+        Ok(())
+    }
+
+    /// Gives back the memory that it takes: it is put back as well.
+    pub fn forget(&mut self) -> std::io::Result<()> {
+        self.rewind()?;
+        for region in &self.regions {
+            // SAFETY: the instance does not run: it is ours alone.
+            unsafe { region.forget_all()? };
+        }
+        Ok(())
+    }
+
+    pub async fn restore(&self, store: impl AsContextMut<Data: Send>) -> wasmtime::Result<()> {
+        self.restore.call_async(store, ()).await
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&Arc<Region>, (usize, &crate::sys::region::Image))> {
+        self.regions.iter().zip(self.rewinder.snapshot.memories())
+    }
+}
