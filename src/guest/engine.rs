@@ -7,7 +7,6 @@ use super::shelf::Reuse;
 use anyhow::{Context, Result, bail};
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::component::Component;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
@@ -127,7 +126,7 @@ fn base(target: Target) -> Config {
         // Their images are ours.
         config
             .memory_init_cow(false)
-            .with_host_memory(Arc::new(Memories));
+            .with_host_memory(Memories::new(usize::MAX >> 1));
     }
     if target.rewind == Rewind::Checked {
         config
@@ -157,7 +156,10 @@ pub fn serving(plan: Plan, limits: Limits) -> Result<Engine> {
         );
     }
     let mut config = base(plan.target);
-    if !plan.target.rewinds() {
+    if plan.target.rewinds() {
+        let most = usize::try_from(limits.memory).unwrap_or(usize::MAX >> 1);
+        config.with_host_memory(Memories::new(most));
+    } else {
         let pool = pool(needs, limits)?;
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     }

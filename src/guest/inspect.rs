@@ -4,6 +4,7 @@ use super::anatomy::{Anatomy, World};
 use super::engine::{self, Target};
 use super::keyvalue;
 use super::linker;
+use super::rewind;
 use super::source::Source;
 use anyhow::{Context, Result};
 use std::fmt::Write;
@@ -31,8 +32,12 @@ pub fn inspect(path: &Path) -> Result<Report> {
         }
         Source::Component { binary, anatomy } => {
             writeln!(text, "  component of {} bytes", binary.len())?;
-            describe(&mut text, &anatomy)
-                .with_context(|| format!("component `{}`", path.display()))?
+            let servable = describe(&mut text, &anatomy);
+            let servable = servable.with_context(|| format!("component `{}`", path.display()))?;
+            if servable {
+                text.push_str(&freshness(&binary, &anatomy));
+            }
+            servable
         }
     };
     Ok(Report { text, servable })
@@ -68,6 +73,20 @@ fn describe(text: &mut String, anatomy: &Anatomy) -> Result<bool> {
         }
     }
     Ok(world.is_ok() && missing.is_empty())
+}
+
+/// How each request comes to an instance of its own.
+fn freshness(binary: &[u8], anatomy: &Anatomy) -> String {
+    let made = "each request has an instance made for it";
+    if anatomy.concurrent() {
+        return format!("{made}: it is of WASI 0.3\n");
+    }
+    match rewind::judge(binary) {
+        Ok(()) => {
+            "each request has an instance that is put back as it was when it was made\n".to_owned()
+        }
+        Err(error) => format!("{made}: {error:#}\n"),
+    }
 }
 
 fn generation(world: World) -> &'static str {

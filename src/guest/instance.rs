@@ -109,8 +109,8 @@ impl Instance {
 
     /// Puts its memories back as they were when it was made; its globals follow before it runs again.
     pub fn rewind(&mut self) -> std::io::Result<()> {
-        if let (Some(track), Condition::Ready) = (&mut self.track, self.condition) {
-            track.rewind()?;
+        if let (Some(track), Condition::Ready) = (&self.track, self.condition) {
+            track.rewind(&mut self.store)?;
             self.condition = Condition::Rewound;
         }
         Ok(())
@@ -118,8 +118,8 @@ impl Instance {
 
     /// The same, and it gives back the memory that it takes.
     pub fn forget(&mut self) -> std::io::Result<()> {
-        if let Some(track) = &mut self.track {
-            track.forget()?;
+        if let Some(track) = &self.track {
+            track.forget(&mut self.store)?;
             self.condition = Condition::Rewound;
         }
         Ok(())

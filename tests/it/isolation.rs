@@ -70,11 +70,34 @@ fn spoiler() -> String {
     path.display().to_string()
 }
 
-#[test]
-fn an_instance_finds_nothing_of_those_before_it() {
-    let guest = spoiler();
-    // Two slots, so that each is used again and again.
-    let server = Server::start(&[&guest, "--limit-concurrency", "2"]);
+/// A guest that checks as much, and spoils as much, of what can be put back.
+const NOT_REWINDABLE: [&str; 3] = [
+    "(call $must (i32.eq (table.grow $table (ref.null func) (i32.const 1000)) (i32.const 16)))",
+    "(table.fill $table (i32.const 0) (ref.func $spoil) (table.size $table))",
+    "(data.drop $seed)",
+];
+
+fn rewindable() -> String {
+    let mut text = fs::read_to_string(spoiler()).unwrap();
+    for what in NOT_REWINDABLE {
+        assert_eq!(text.matches(what).count(), 1, "{what}");
+        text = text.replace(what, "");
+    }
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rewindable.wat");
+    fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+/// Begins with no code in the cache, and tells of what becomes of it.
+fn start(guest: &str, options: &[&str]) -> Server {
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("isolation-cache");
+    let _ = fs::remove_dir_all(&cache);
+    let cache = cache.display().to_string();
+    let always = [guest, "--cache-dir", &cache, "--log-level", "debug"];
+    Server::start(&[&always[..], options].concat())
+}
+
+fn is_always_fresh(server: &Server) {
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
@@ -86,6 +109,40 @@ fn an_instance_finds_nothing_of_those_before_it() {
             });
         }
     });
+}
+
+const MADE_ANEW: &str = "each request has an instance made for it";
+
+#[test]
+fn an_instance_that_is_put_back_is_as_it_was_when_it_was_made() {
+    let server = start(&rewindable(), &["--limit-concurrency", "2"]);
+    is_always_fresh(&server);
+    let printed = server.printed();
+    assert!(!printed.contains(MADE_ANEW), "{printed}");
+}
+
+#[test]
+fn what_cannot_be_put_back_is_made_anew() {
+    let server = start(&spoiler(), &["--limit-concurrency", "2"]);
+    is_always_fresh(&server);
+    server.wait_for(MADE_ANEW);
+}
+
+#[test]
+fn a_guest_that_holds_on_to_what_is_the_hosts_is_not_put_back() {
+    let server = Server::start(&[&crate::harness::guest("behaviours")]);
+    for _ in 0..3 {
+        assert_eq!(get(server.address, "/keep").text(), "kept 1\n");
+        assert_eq!(get(server.address, "/counter").text(), "1\n");
+    }
+}
+
+#[test]
+fn an_instance_finds_nothing_of_those_before_it() {
+    let guest = spoiler();
+    // Two slots, so that each is used again and again.
+    let server = Server::start(&[&guest, "--limit-concurrency", "2"]);
+    is_always_fresh(&server);
     // It would have told what it found.
     let spoiled = guest.replace(".wat", "-before.wat");
     let text = fs::read_to_string(&guest).unwrap();

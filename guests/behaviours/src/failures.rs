@@ -3,6 +3,7 @@
 use crate::reply::{self, head, sleep};
 use query::Query;
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use wasip2::filesystem::preopens::get_directories;
 use wasip2::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
@@ -132,4 +133,12 @@ pub fn nested(out: ResponseOutparam, query: &Query) {
     let depth = usize::try_from(query.number("depth", 10_000_000)).expect("it fits");
     let text = vec![b'['; depth];
     reply::text(out, &format!("{}\n", parse(&mut text.iter())));
+}
+
+/// Holds on to a resource of the host for ever; how many it holds.
+pub fn keep(out: ResponseOutparam) {
+    static HELD: AtomicU64 = AtomicU64::new(0);
+    std::mem::forget(Fields::new());
+    let held = HELD.fetch_add(1, Ordering::Relaxed) + 1;
+    reply::text(out, &format!("kept {held}\n"));
 }

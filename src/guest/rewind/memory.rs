@@ -1,12 +1,15 @@
 //! The linear memories of instances that are put back: each is a region of ours, so that its contents can be put
 //! back, and its size. Knows which memories belong to one instance by when they are made.
 
-use crate::sys::region::Region;
+use super::snapshot::Snapshot;
+use crate::sys::memory::page_size;
+use crate::sys::region::{Dirt, Region};
 use std::cell::RefCell;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use wasmtime::{LinearMemory, MemoryCreator, MemoryType, Result};
+use wasmtime::{AsContextMut, LinearMemory, MemoryCreator, MemoryType, Result};
 
 thread_local! {
     /// The memories of the instance that is being made.
@@ -17,7 +20,17 @@ thread_local! {
 const LARGEST: usize = 1 << 32;
 
 /// Makes memories for an engine.
-pub struct Memories;
+pub struct Memories {
+    /// Bytes that each may come to have.
+    most: usize,
+}
+
+impl Memories {
+    /// Nobody lets a memory have more than `most` bytes.
+    pub fn new(most: usize) -> Arc<Memories> {
+        Arc::new(Memories { most })
+    }
+}
 
 struct Memory {
     region: Arc<Region>,
@@ -38,7 +51,8 @@ unsafe impl MemoryCreator for Memories {
     ) -> Result<Box<dyn LinearMemory>, String> {
         // Code that counts on no addresses being reserved looks where the memory ends before it uses it.
         let fenced = reserved.is_some_and(|reserved| reserved > 0);
-        let capacity = minimum.max(LARGEST);
+        let most = self.most.next_multiple_of(page_size());
+        let capacity = minimum.max(if fenced { LARGEST } else { most.min(LARGEST) });
         let region = Region::reserve(capacity + guard, fenced).and_then(|region| {
             region.grow_to(minimum)?;
             Ok(Arc::new(region))
@@ -69,30 +83,73 @@ unsafe impl LinearMemory for Memory {
     }
 }
 
+/// The memories of one instance, in the order in which they were made. Who has the store to itself knows that
+/// nothing of the instance runs.
+#[derive(Default)]
+pub struct Regions(Vec<Arc<Region>>);
+
+impl Regions {
+    /// Has every memory share the pages of its image, which hold what is in it already.
+    pub fn lay(&self, _: impl AsContextMut, snapshot: &Snapshot) -> Result<()> {
+        for (region, (size, image)) in self.0.iter().zip(snapshot.memories()) {
+            wasmtime::ensure!(
+                region.size() == size,
+                "an instance has other memories than the snapshot has"
+            );
+            // SAFETY: the instance does not run.
+            unsafe { region.lay(image)? };
+        }
+        Ok(())
+    }
+
+    /// Puts the memories back.
+    pub fn rewind(&self, _: impl AsContextMut, snapshot: &Snapshot, dirt: &Dirt) -> io::Result<()> {
+        for (region, (size, image)) in self.0.iter().zip(snapshot.memories()) {
+            // SAFETY: the instance does not run.
+            unsafe { region.rewind(size, image, dirt)? };
+        }
+        Ok(())
+    }
+
+    /// Gives back what was written to since the images were laid.
+    pub fn forget(&self, _: impl AsContextMut) -> io::Result<()> {
+        // SAFETY: the instance does not run.
+        let mut regions = self.0.iter();
+        regions.try_for_each(|region| unsafe { region.forget_all() })
+    }
+
+    /// What is in them.
+    pub fn contents<'a>(&'a self, _: &'a mut impl AsContextMut) -> Vec<&'a [u8]> {
+        // SAFETY: the instance does not run as long as somebody looks.
+        let regions = self.0.iter();
+        regions.map(|region| unsafe { region.bytes() }).collect()
+    }
+}
+
 /// Runs what makes an instance; resolves with the memories that it has made, in their order. Others may be made
 /// meanwhile, but not in the same turn.
 pub struct Collected<F> {
     making: Pin<Box<F>>,
-    made: Vec<Arc<Region>>,
+    made: Regions,
 }
 
 impl<F: Future> Collected<F> {
     pub fn new(making: F) -> Collected<F> {
         Collected {
             making: Box::pin(making),
-            made: Vec::new(),
+            made: Regions::default(),
         }
     }
 }
 
 impl<F: Future> Future for Collected<F> {
-    type Output = (F::Output, Vec<Arc<Region>>);
+    type Output = (F::Output, Regions);
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         MADE.with_borrow_mut(Vec::clear);
         let polled = self.making.as_mut().poll(cx);
         let more = MADE.take();
-        self.made.extend(more);
+        self.made.0.extend(more);
         polled.map(|output| (output, std::mem::take(&mut self.made)))
     }
 }

@@ -2,7 +2,8 @@
 //! have to be made for it. What an instance can change is the contents and the size of its memories, which are
 //! ours (`memory`), and its globals, which a module keeps that was added to the component (`instrument`). The
 //! rest is judged before: a component that changes its tables, or that asks the host for something while an
-//! instance is made, is not served in this way.
+//! instance is made, is not served in this way. Nor is an instance put back that holds on to a resource of the
+//! host's. What stays of a request is the order in which the engine gives out the numbers of handles.
 
 mod instrument;
 mod memory;
@@ -12,9 +13,10 @@ pub use memory::Memories;
 pub use snapshot::Snapshot;
 
 use super::engine::{self, Target};
-use crate::sys::region::{Dirt, Region};
+use crate::sys::region::Dirt;
 use anyhow::{Context, Result};
-use memory::Collected;
+use memory::{Collected, Regions};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use wasmtime::component::{Instance, InstancePre, TypedFunc};
@@ -22,6 +24,11 @@ use wasmtime::{AsContextMut, Store};
 
 /// To be changed with what is added to components, or the form of snapshots: code in a cache may be older.
 pub const FORMAT: u32 = 1;
+
+/// Says why instances of a component cannot be put back, as far as that can be told without making one.
+pub fn judge(binary: &[u8]) -> Result<()> {
+    instrument::instrument(binary).map(drop)
+}
 
 /// Code whose instances can be put back; an error says why there cannot be any.
 pub fn compile(target: Target, binary: &[u8]) -> Result<Vec<u8>> {
@@ -39,7 +46,7 @@ pub struct Rewinder {
 /// What one instance is put back with.
 pub struct Track {
     rewinder: Arc<Rewinder>,
-    regions: Vec<Arc<Region>>,
+    regions: Regions,
     restore: TypedFunc<(), ()>,
 }
 
@@ -68,12 +75,12 @@ impl Rewinder {
     ) -> wasmtime::Result<(Instance, Track)> {
         let (instance, regions) = make(pre, store).await?;
         let restore = instance.get_typed_func(&mut *store, instrument::RESTORE)?;
+        regions.lay(&mut *store, &self.snapshot)?;
         let track = Track {
             rewinder: self.clone(),
             regions,
             restore,
         };
-        track.lay()?;
         Ok((instance, track))
     }
 }
@@ -82,7 +89,7 @@ impl Rewinder {
 async fn make<T: Send + 'static>(
     pre: &InstancePre<T>,
     store: &mut Store<T>,
-) -> wasmtime::Result<(Instance, Vec<Arc<Region>>)> {
+) -> wasmtime::Result<(Instance, Regions)> {
     let (instance, regions) = Collected::new(pre.instantiate_async(&mut *store)).await;
     let instance = instance?;
     let save: TypedFunc<(), ()> = instance.get_typed_func(&mut *store, instrument::SAVE)?;
@@ -91,44 +98,20 @@ async fn make<T: Send + 'static>(
 }
 
 impl Track {
-    /// Has every memory share the pages of the snapshot, which are what is in it already.
-    fn lay(&self) -> wasmtime::Result<()> {
-        for (region, (size, image)) in self.pairs() {
-            wasmtime::ensure!(
-                region.size() == size,
-                "an instance has other memories than the snapshot has"
-            );
-            // SAFETY: the instance does not run.
-            unsafe { region.lay(image)? };
-        }
-        Ok(())
-    }
-
     /// Puts its memories back. Its globals, and what the engine knows of the memories' sizes, are put back by
     /// `restore`, before anything else of the instance runs.
-    pub fn rewind(&mut self) -> std::io::Result<()> {
-        for (region, (size, image)) in self.pairs() {
-            // SAFETY: the instance does not run: it is ours alone.
-            unsafe { region.rewind(size, image, &self.rewinder.dirt)? };
-        }
-        Ok(())
+    pub fn rewind(&self, store: impl AsContextMut) -> io::Result<()> {
+        let Rewinder { snapshot, dirt } = &*self.rewinder;
+        self.regions.rewind(store, snapshot, dirt)
     }
 
-    /// Gives back the memory that it takes: it is put back as well.
-    pub fn forget(&mut self) -> std::io::Result<()> {
-        self.rewind()?;
-        for region in &self.regions {
-            // SAFETY: the instance does not run: it is ours alone.
-            unsafe { region.forget_all()? };
-        }
-        Ok(())
+    /// The same, and gives back the memory that it takes.
+    pub fn forget(&self, mut store: impl AsContextMut) -> io::Result<()> {
+        self.rewind(&mut store)?;
+        self.regions.forget(store)
     }
 
     pub async fn restore(&self, store: impl AsContextMut<Data: Send>) -> wasmtime::Result<()> {
         self.restore.call_async(store, ()).await
-    }
-
-    fn pairs(&self) -> impl Iterator<Item = (&Arc<Region>, (usize, &crate::sys::region::Image))> {
-        self.regions.iter().zip(self.rewinder.snapshot.memories())
     }
 }

@@ -90,15 +90,14 @@ pub fn with_snapshot(target: Target, code: &[u8]) -> Result<Vec<u8>> {
     let mut store = Store::new(&engine, ());
     store.set_epoch_deadline(u64::MAX >> 1);
     let (_, regions) = alone(make(&pre, &mut store))??;
-    ensure!(regions.len() <= MOST, "it has more than {MOST} memories");
+    let memories = regions.contents(&mut store);
+    ensure!(memories.len() <= MOST, "it has more than {MOST} memories");
 
     let mut file = code.to_vec();
     pad(&mut file);
     let start = file.len() as u64;
     let mut entries = Vec::new();
-    for region in &regions {
-        // SAFETY: the instance does not run any more.
-        let bytes = unsafe { region.bytes() };
+    for bytes in &memories {
         let used = bytes
             .iter()
             .rposition(|byte| *byte != 0)
@@ -107,7 +106,7 @@ pub fn with_snapshot(target: Target, code: &[u8]) -> Result<Vec<u8>> {
         file.extend_from_slice(&bytes[..used]);
         entries.extend([bytes.len() as u64, used as u64]);
     }
-    entries.extend([start, regions.len() as u64]);
+    entries.extend([start, memories.len() as u64]);
     entries
         .iter()
         .for_each(|entry| file.extend(entry.to_le_bytes()));

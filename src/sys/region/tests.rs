@@ -1,0 +1,96 @@
+//! What is written to is put back, whether the kernel tells what that is or not.
+
+use super::*;
+use crate::sys::memory::sealed_file;
+use std::os::fd::AsFd;
+
+const PAGES: usize = 8;
+
+fn page(number: usize) -> usize {
+    number * page_size()
+}
+
+/// A region of eight pages, of which the first four begin as an image.
+fn region(fenced: bool) -> (Region, Image) {
+    let content: Vec<u8> = (0..page(5)).map(|at| (at / page_size()) as u8).collect();
+    let file = sealed_file("test", &content).unwrap();
+    let image = Image::open(file.as_fd(), page(1) as u64, page(4)).unwrap();
+    let region = Region::reserve(1 << 32, fenced).unwrap();
+    region.grow_to(page(PAGES)).unwrap();
+    // SAFETY: nobody else has it.
+    unsafe { region.lay(&image).unwrap() };
+    (region, image)
+}
+
+fn write(region: &Region, at: usize) {
+    assert!(at < region.size());
+    // SAFETY: it is accessible.
+    unsafe { region.base().add(at).write(0xff) };
+}
+
+fn is_as_it_was(region: &Region) {
+    assert_eq!(region.size(), page(PAGES));
+    // SAFETY: nobody writes to it.
+    let bytes = unsafe { region.bytes() };
+    for (number, page) in bytes.chunks(page_size()).enumerate() {
+        let expected = if number < 4 { number as u8 + 1 } else { 0 };
+        assert!(page.iter().all(|byte| *byte == expected), "page {number}");
+    }
+}
+
+#[test]
+fn what_was_written_to_is_put_back() {
+    for dirt in [Dirt::of_this_process(), Dirt::unknown()] {
+        for fenced in [false, true] {
+            let (region, image) = region(fenced);
+            for round in 0..3 {
+                for number in [0, 3, 4, 7] {
+                    write(&region, page(number) + round);
+                }
+                // SAFETY: nobody else has it.
+                unsafe { region.rewind(page(PAGES), &image, &dirt).unwrap() };
+                is_as_it_was(&region);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_has_grown_shrinks_and_is_zero_when_it_grows_again() {
+    for dirt in [Dirt::of_this_process(), Dirt::unknown()] {
+        for fenced in [false, true] {
+            let (region, image) = region(fenced);
+            for size in [PAGES + 1, PAGES + 5000, PAGES + 3] {
+                region.grow_to(page(size)).unwrap();
+                // SAFETY: nobody writes to it.
+                let bytes = unsafe { region.bytes() };
+                assert!(bytes[page(PAGES)..].iter().all(|byte| *byte == 0));
+                for number in PAGES..size {
+                    write(&region, page(number) + 7);
+                }
+                // SAFETY: nobody else has it.
+                unsafe { region.rewind(page(PAGES), &image, &dirt).unwrap() };
+                is_as_it_was(&region);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_region_that_was_forgotten_is_as_it_was() {
+    let (region, _) = region(false);
+    write(&region, 0);
+    write(&region, page(6));
+    // SAFETY: nobody else has it.
+    unsafe { region.forget_all().unwrap() };
+    is_as_it_was(&region);
+}
+
+#[test]
+fn it_has_no_more_than_was_reserved() {
+    let region = Region::reserve(page(4), true).unwrap();
+    assert!(region.grow_to(page(5)).is_err());
+    assert!(region.grow_to(1).is_err());
+    region.grow_to(page(4)).unwrap();
+    assert_eq!(region.size(), page(4));
+}
