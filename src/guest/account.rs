@@ -1,10 +1,13 @@
 //! What each of the requests burns that one instance answers at the same time. Which of them it runs for is
 //! asked whenever the clock interrupts it, and what it has burned since then is put to that one's account.
 
+use super::call::Share;
 use super::meter::Exhausted;
+use super::state::State;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
+use wasmtime::StoreContextMut;
 use wasmtime::component::GuestTaskId;
 
 /// One request's.
@@ -62,4 +65,19 @@ impl Accounts {
             false => Ok(()),
         }
     }
+}
+
+/// Notes what was burned since this was asked last, and says whether more may be.
+pub fn charge(share: &Share, context: &mut StoreContextMut<'_, State>) -> wasmtime::Result<()> {
+    let before = share.meter.spent();
+    share.meter.check()?;
+    if context.data().accounts().is_empty() {
+        return Ok(());
+    }
+    // The first of those that called each other, up to what runs now.
+    let Some(task) = context.async_call_stack()?.last() else {
+        return Ok(());
+    };
+    let burned = share.meter.spent().saturating_sub(before);
+    Ok(context.data().accounts().charge(task, burned)?)
 }

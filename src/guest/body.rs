@@ -4,6 +4,7 @@
 use super::call::Running;
 use super::concurrent::Ticket;
 use super::failure::Failure;
+use super::is_bodiless;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
@@ -34,8 +35,26 @@ pub enum Guest {
 }
 
 impl GuestBody {
+    /// Takes as much of a body as is there without a pause.
+    pub fn begin(
+        response: http::Response<WasiBody>,
+        guest: Guest,
+        bodiless: bool,
+        cx: &mut Context<'_>,
+    ) -> Result<http::Response<GuestBody>, Failure> {
+        let (parts, stream) = response.into_parts();
+        let mut body = GuestBody::new(stream, guest);
+        match body.poll_collect(cx) {
+            // What nobody is sent need not be as long as the head says.
+            Err(Failure::Unfinished(_)) if bodiless || is_bodiless(parts.status) => {
+                Ok(http::Response::from_parts(parts, body))
+            }
+            collected => collected.map(|()| http::Response::from_parts(parts, body)),
+        }
+    }
+
     /// Takes over a guest that has given its head.
-    pub fn new(stream: WasiBody, guest: Guest) -> GuestBody {
+    fn new(stream: WasiBody, guest: Guest) -> GuestBody {
         GuestBody {
             ready: VecDeque::new(),
             stream: Some(stream),
@@ -44,7 +63,7 @@ impl GuestBody {
     }
 
     /// Lets the guest write on until it pauses, has ended, or has written enough for a first write.
-    pub fn poll_collect(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
+    fn poll_collect(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
         let mut collected = 0;
         while collected < COLLECT {
             match self.poll_stream(cx) {

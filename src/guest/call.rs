@@ -5,6 +5,8 @@ use super::failure::Failure;
 use super::meter::Meter;
 use super::ticker::Ticker;
 use super::turn::{Turn, Turns};
+use http_body::Body as _;
+use http_body_util::BodyExt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -93,4 +95,23 @@ impl Future for Running {
         share.turn.pause();
         polled
     }
+}
+
+/// Whether asking once more can do no harm (RFC 9110 section 9.2.1), and nothing of the request is used up.
+pub fn is_repeatable(request: &Request) -> bool {
+    request.method().is_safe() && request.body().is_end_stream()
+}
+
+/// The same request once more.
+pub fn copy(request: &Request) -> Option<Request> {
+    if !is_repeatable(request) {
+        return None;
+    }
+    let empty = http_body_util::Empty::new().map_err(|never| match never {});
+    let mut copy = http::Request::new(empty.boxed_unsync());
+    copy.method_mut().clone_from(request.method());
+    copy.uri_mut().clone_from(request.uri());
+    *copy.version_mut() = request.version();
+    copy.headers_mut().clone_from(request.headers());
+    Some(copy)
 }

@@ -2,8 +2,7 @@
 //! runs in a task of its own, which requests are handed to; one that is busy without a pause gives them back.
 
 use super::account::Account;
-use super::call::{Request, Running, Share};
-use super::copy;
+use super::call::{Request, Running, Share, copy};
 use super::engine::Limits;
 use super::failure::Failure;
 use super::handler::Handler;

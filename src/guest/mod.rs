@@ -47,18 +47,15 @@ pub use keyvalue::Place;
 pub use network::{Rule, Rules};
 pub use shelf::Reuse;
 pub use wasmtime_wasi_http::Error as BodyError;
-use wasmtime_wasi_http::WasiBody;
 
 use crate::warning;
 use anyhow::Result;
 use body::Guest as Behind;
-use call::{HeadSlot, Running, Share};
+use call::{HeadSlot, Running, Share, copy, is_repeatable};
 use capabilities::Granted;
 use concurrent::Concurrent;
 use handler::Handler;
 use http::{HeaderValue, StatusCode};
-use http_body::Body as _;
-use http_body_util::BodyExt;
 use instance::{Instance, Start};
 use rewind::Rewinder;
 use shelf::Shelf;
@@ -69,7 +66,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use ticker::Ticker;
 use turn::Turns;
-use wasmtime::{Engine, Store, StoreContextMut, UpdateDeadline};
+use wasmtime::{Engine, Store, UpdateDeadline};
 
 /// The head of a guest's response, and its body.
 pub type Response = http::Response<GuestBody>;
@@ -170,7 +167,7 @@ impl Guest {
         let (response, ticket) = concurrent.answer(&make, request).await?;
         let mut begun = Some((response, Behind::Elsewhere(ticket)));
         let begin = |cx: &mut Context<'_>| match begun.take() {
-            Some((response, guest)) => Poll::Ready(begin_body(response, guest, bodiless, cx)),
+            Some((response, guest)) => Poll::Ready(GuestBody::begin(response, guest, bodiless, cx)),
             None => Poll::Pending,
         };
         poll_fn(begin).await
@@ -255,7 +252,7 @@ impl Guest {
         let ticker = self.ticker.clone();
         store.epoch_deadline_callback(move |mut context| {
             let share = context.data().share().clone();
-            charge(&share, &mut context)?;
+            account::charge(&share, &mut context)?;
             if share.turn.goes_on(share.meter.spent()) {
                 let look = Box::pin(async move { share.turn.look_up().await });
                 return Ok(UpdateDeadline::YieldCustom(1, look));
@@ -266,40 +263,6 @@ impl Guest {
         });
         store
     }
-}
-
-/// Notes what was burned since this was asked last, and says whether more may be.
-fn charge(share: &Share, context: &mut StoreContextMut<'_, State>) -> wasmtime::Result<()> {
-    let before = share.meter.spent();
-    share.meter.check()?;
-    if context.data().accounts().is_empty() {
-        return Ok(());
-    }
-    // The first of those that called each other, up to what runs now.
-    let Some(task) = context.async_call_stack()?.last() else {
-        return Ok(());
-    };
-    let burned = share.meter.spent().saturating_sub(before);
-    Ok(context.data().accounts().charge(task, burned)?)
-}
-
-/// Whether asking once more can do no harm (RFC 9110 section 9.2.1), and nothing of the request is used up.
-fn is_repeatable(request: &Request) -> bool {
-    request.method().is_safe() && request.body().is_end_stream()
-}
-
-/// The same request once more.
-fn copy(request: &Request) -> Option<Request> {
-    if !is_repeatable(request) {
-        return None;
-    }
-    let empty = http_body_util::Empty::new().map_err(|never| match never {});
-    let mut copy = http::Request::new(empty.boxed_unsync());
-    copy.method_mut().clone_from(request.method());
-    copy.uri_mut().clone_from(request.uri());
-    *copy.version_mut() = request.version();
-    copy.headers_mut().clone_from(request.headers());
-    Some(copy)
 }
 
 /// Whether responses of this status have no content (RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5).
@@ -334,23 +297,5 @@ fn poll_head(
     let guest = running.take().filter(|_| !returned);
     let guest = guest.map(Running::begins_body);
     let guest = guest.map_or(Behind::Finished, Behind::Running);
-    Poll::Ready(begin_body(response, guest, bodiless, cx))
-}
-
-/// Takes as much of a body as is there without a pause.
-fn begin_body(
-    response: http::Response<WasiBody>,
-    guest: Behind,
-    bodiless: bool,
-    cx: &mut Context<'_>,
-) -> Result<Response, Failure> {
-    let (parts, stream) = response.into_parts();
-    let mut body = GuestBody::new(stream, guest);
-    match body.poll_collect(cx) {
-        // What nobody is sent need not be as long as the head says.
-        Err(Failure::Unfinished(_)) if bodiless || is_bodiless(parts.status) => {
-            Ok(http::Response::from_parts(parts, body))
-        }
-        collected => collected.map(|()| http::Response::from_parts(parts, body)),
-    }
+    Poll::Ready(GuestBody::begin(response, guest, bodiless, cx))
 }

@@ -1,6 +1,7 @@
 //! Instances that wait for a further request, where the operator has allowed that one answers several.
 
 use super::instance::Instance;
+use crate::sys::memory;
 use crate::warning;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,9 @@ pub struct Reuse {
 /// How often an instance is put back, at most: what the engine keeps of its past is not for ever.
 const REWINDS: u64 = 100_000;
 
+/// How long one waits to be put to use again: a burst leaves many, which take memory.
+const REST: Duration = Duration::from_secs(2);
+
 pub struct Shelf {
     reuse: Reuse,
     /// Instances are put back before they answer again.
@@ -39,9 +43,13 @@ impl Shelf {
     pub fn new(reuse: Reuse, can_rewind: bool) -> Option<Arc<Shelf>> {
         let rewinds = can_rewind && reuse.requests == 1;
         let shelf = Shelf {
-            reuse: Reuse {
-                requests: if rewinds { REWINDS } else { reuse.requests },
-                ..reuse
+            reuse: match rewinds {
+                true => Reuse {
+                    requests: REWINDS,
+                    idle: REST,
+                    ..reuse
+                },
+                false => reuse,
             },
             rewinds,
             kept: Mutex::default(),
@@ -132,6 +140,8 @@ async fn sweep(shelf: Arc<Shelf>) {
             }
         }
         shelf.swept.store(false, Relaxed);
+        drop(kept);
+        memory::collect();
         return;
     }
 }

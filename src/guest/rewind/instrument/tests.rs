@@ -1,0 +1,74 @@
+//! What is kept of a component, and what cannot be.
+
+use super::*;
+use wasmparser::{Parser, Payload, Validator, WasmFeatures};
+
+fn instrumented(text: &str) -> Result<Vec<u8>> {
+    instrument(&wat::parse_str(text).unwrap())
+}
+
+fn refusal(text: &str) -> String {
+    format!("{:#}", instrumented(text).unwrap_err())
+}
+
+#[test]
+fn a_component_exports_how_its_state_is_kept_and_is_sound() {
+    let component = instrumented(
+        r#"(component
+             (core module $one
+               (memory 1)
+               (global (mut i32) (i32.const 1))
+               (global i64 (i64.const 2))
+               (global (export "f") (mut f64) (f64.const 3))
+               (func (export "run")))
+             (core module $other
+               (import "one" "f" (global (mut f64)))
+               (global (mut i64) (i64.const 4)))
+             (core instance $one (instantiate $one))
+             (core instance $again (instantiate $one))
+             (core instance (export "f" (global $again "f")))
+             (core instance (instantiate $other (with "one" (instance $one))))
+             (func (export "run") (canon lift (core func $one "run"))))"#,
+    )
+    .unwrap();
+    Validator::new_with_features(WasmFeatures::all())
+        .validate_all(&component)
+        .unwrap();
+    let text = wasmparser_exports(&component);
+    assert_eq!(text, ["run", SAVE, RESTORE]);
+    // What was kept is the state of three instances of two modules.
+    let survey = Survey::of(&component).unwrap();
+    let keeper = survey.modules.last().unwrap();
+    assert_eq!((keeper.imported_globals, keeper.imported_memories), (5, 2));
+    assert_eq!(keeper.globals.len(), 5);
+}
+
+fn wasmparser_exports(component: &[u8]) -> Vec<String> {
+    let payloads = Parser::new(0).parse_all(component);
+    let exports = payloads.filter_map(|payload| match payload.unwrap() {
+        Payload::ComponentExportSection(exports) => Some(exports),
+        _ => None,
+    });
+    let names = exports.flat_map(|exports| exports.into_iter());
+    names
+        .map(|export| export.unwrap().name.name.to_owned())
+        .collect()
+}
+
+#[test]
+fn state_that_cannot_be_put_back_is_a_refusal() {
+    let module = |text: &str| refusal(&format!("(component (core module {text}))"));
+    let table = "(table 1 funcref) (func (table.set (i32.const 0) (ref.null func)))";
+    assert_eq!(module(table), "it changes its tables");
+    let data = r#"(memory 1) (data $d "x") (func (data.drop $d))"#;
+    assert_eq!(module(data), "it drops its segments");
+    let global = "(global (mut funcref) (ref.null func))";
+    assert_eq!(module(global), "it has globals that are no numbers");
+    assert_eq!(module("(memory 1 1 shared)"), "it shares memory");
+    let inside = refusal("(component (component (core module)))");
+    assert_eq!(inside, "it has components with modules inside");
+    let resource = refusal("(component (type (resource (rep i32))))");
+    assert_eq!(resource, "it has resources of its own");
+    let import = refusal(r#"(component (import "m" (core module)))"#);
+    assert_eq!(import, "it imports code");
+}
