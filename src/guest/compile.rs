@@ -2,27 +2,23 @@
 //! served. Runs in the compiler process alone: compiling starts threads.
 
 use super::anatomy::{Anatomy, World};
-use super::cache::{self, Cache};
 use super::call::Share;
 use super::capabilities::{Capabilities, Granted};
 use super::code;
 use super::engine::{self, Limits, Plan, Target};
 use super::handler::Handler;
 use super::linker;
+use super::recipe::{Code, Recipe, cached, digest, digest_of_file, opened};
 use super::rewind;
 use super::source::Source;
 use super::state::State;
 use super::step::Step;
 use crate::sys::memory;
 use crate::{debug, warning};
-use anyhow::{Context, Result, bail};
-use sha2::{Digest, Sha256};
-use std::fs::File;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use anyhow::{Context, Result, bail, ensure};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use wasmtime::component::Component;
 use wasmtime::{Engine, Store};
 
 /// What to compile, and what it will be served with.
@@ -64,9 +60,30 @@ impl Order {
 
     /// Makes the code, or says what about the component is wrong.
     pub fn compile(&self) -> Result<Compiled> {
-        let source = Source::read(&self.path)?;
-        self.compile_source(source)
-            .with_context(|| format!("component `{}`", self.path.display()))
+        let about = || format!("component `{}`", self.path.display());
+        match self.known() {
+            Some(code) => self.compile_known(code),
+            None => self.compile_source(Source::read(&self.path)?),
+        }
+        .with_context(about)
+    }
+
+    /// Code of this very component from the cache. A large one is not even held in memory for it.
+    fn known(&self) -> Option<Code> {
+        let cache = self.cache.as_deref().and_then(opened)?;
+        let (digest, size) = digest_of_file(&self.path).ok()?;
+        Target::MADE.into_iter().find_map(|target| {
+            let recipe = Recipe::of_application(target, size);
+            cached(&cache, &recipe.name(&digest).ok()?, &recipe)
+        })
+    }
+
+    /// What was wrong with it would have been told when it was compiled.
+    fn compile_known(&self, code: Code) -> Result<Compiled> {
+        let ty = code.component.component_type();
+        let imports = ty.imports(code.component.engine());
+        self.capabilities.check(imports.map(|(name, _)| name))?;
+        self.checked(code.file, Plan::of(code.target, &code.component))
     }
 
     fn compile_source(&self, source: Source) -> Result<Compiled> {
@@ -81,7 +98,8 @@ impl Order {
                 linker::check(&engine::compiling(target)?, target, &anatomy)?;
                 let imports = anatomy.imports.iter().map(String::as_str);
                 self.capabilities.check(imports)?;
-                let code = self.code(&Recipe::of_application(target, &binary), &binary)?;
+                let recipe = Recipe::of_application(target, binary.len());
+                let code = self.code(&recipe, &binary)?;
                 self.checked(code.file, Plan::of(code.target, &code.component))
             }
         }
@@ -115,7 +133,7 @@ impl Order {
 
     /// Code from the cache, or compiled now and kept.
     pub(super) fn code(&self, recipe: &Recipe, binary: &[u8]) -> Result<Code> {
-        let name = recipe.name(binary)?;
+        let name = recipe.name(&digest(binary))?;
         let cache = self.cache.as_deref().and_then(opened);
         let found = cache.as_ref();
         if let Some(found) = found.and_then(|cache| cached(cache, &name, recipe)) {
@@ -150,6 +168,16 @@ impl Order {
         let engine = engine::serving(plan, limits)?;
         let component = code::component(&engine, &code)?;
         let handler = Handler::link(plan.target, &component)?;
+        if let Some(rewinder) = rewind::Rewinder::open(&code)? {
+            // One was made for the snapshot, and others differ from it in nothing.
+            let (has, may) = (rewinder.memory() as u64, self.limits.memory);
+            ensure!(
+                has <= may,
+                "an instance starts with {has} bytes of memory and may have {may}; raise --max-memory"
+            );
+            Granted::open(self.capabilities.clone())?;
+            return Ok(Compiled { code, plan });
+        }
         let store = self.lone_store(&engine)?;
         alone(handler.try_instance(store))?.context("no instance can be made of it")?;
         Ok(Compiled { code, plan })
@@ -183,111 +211,11 @@ pub fn precompile(path: &Path) -> Result<Vec<u8>> {
     };
     let target = target_of(&anatomy).with_context(about)?;
     linker::check(&engine::compiling(target)?, target, &anatomy).with_context(about)?;
-    Recipe::of_application(target, &binary)
+    Recipe::of_application(target, binary.len())
         .compile(&binary)
         .with_context(about)
 }
 
 fn target_of(anatomy: &Anatomy) -> Result<Target> {
     Ok(Target::new(anatomy.world()?, anatomy.concurrent()))
-}
-
-/// How code is made.
-pub struct Recipe {
-    target: Target,
-    /// For code whose instances can be put back, where that is wanted.
-    rewinding: Option<Target>,
-}
-
-/// Code, as it can be mapped.
-pub struct Code {
-    pub file: OwnedFd,
-    pub component: Component,
-    pub target: Target,
-}
-
-impl Recipe {
-    /// Instances are needed again and again.
-    pub fn of_application(target: Target, binary: &[u8]) -> Recipe {
-        let can = target.world == World::P2 && !target.concurrent;
-        Recipe {
-            target,
-            rewinding: can.then(|| target.rewinding(binary.len())),
-        }
-    }
-
-    /// One instance is needed.
-    pub fn of_step(target: Target) -> Recipe {
-        Recipe {
-            target,
-            rewinding: None,
-        }
-    }
-
-    /// The digest of the component and the engine's compatibility hash.
-    fn name(&self, binary: &[u8]) -> Result<String> {
-        let digest = Sha256::digest(binary);
-        let engine = engine::compiling(self.target)?;
-        let mut hasher = DefaultHasher::new();
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        (self.rewinding.is_some(), rewind::FORMAT).hash(&mut hasher);
-        Ok(format!("{digest:x}-{:016x}.cwasm", hasher.finish()))
-    }
-
-    fn compile(&self, binary: &[u8]) -> Result<Vec<u8>> {
-        if let Some(target) = self.rewinding {
-            match rewind::compile(target, binary) {
-                Ok(code) => return Ok(code),
-                Err(error) => debug!("each request has an instance made for it: {error:#}"),
-            }
-        }
-        let engine = engine::compiling(self.target)?;
-        engine.precompile_component(binary).map_err(readable)
-    }
-
-    fn load(&self, file: OwnedFd) -> Result<Code> {
-        let rewinding = self.rewinding;
-        let target = match rewind::Snapshot::beside(&file)? {
-            Some(_) => rewinding.context("it has a snapshot, which is not wanted")?,
-            None => self.target,
-        };
-        let component = code::component(&engine::compiling(target)?, &file)?;
-        Ok(Code {
-            file,
-            component,
-            target,
-        })
-    }
-}
-
-fn opened(path: &Path) -> Option<Cache> {
-    match Cache::open(path) {
-        Ok(cache) => Some(cache),
-        Err(error) => {
-            if cache::is_absence(&error) {
-                debug!("no cache: {error:#}");
-            } else {
-                warning!("the cache is not used: {error:#}");
-            }
-            None
-        }
-    }
-}
-
-/// Code that is found but cannot be used is removed, and made again.
-fn cached(cache: &Cache, name: &str, recipe: &Recipe) -> Option<Code> {
-    let found = cache.lookup(name).and_then(|file: Option<File>| {
-        let Some(file) = file else { return Ok(None) };
-        recipe.load(file.into()).map(Some)
-    });
-    found.unwrap_or_else(|error| {
-        warning!("compiled code in the cache is not used, and made again: {error:#}");
-        let _ = cache.remove(name);
-        None
-    })
-}
-
-/// The engine's own words, with what a person can do about them.
-fn readable(error: wasmtime::Error) -> anyhow::Error {
-    anyhow::Error::from(error).context("it cannot be compiled; check it with `wasm-tools validate`")
 }

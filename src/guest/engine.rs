@@ -33,6 +33,13 @@ pub enum Rewind {
 }
 
 impl Target {
+    /// What components ask for.
+    pub const MADE: [Target; 3] = [
+        Target::new(World::P2, false),
+        Target::new(World::P3, true),
+        Target::new(World::P2, true),
+    ];
+
     /// Every target there is, in the order in which code of unknown target is tried.
     pub const ALL: [Target; 5] = [
         Target::new(World::P3, true),

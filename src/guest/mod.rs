@@ -25,6 +25,7 @@ mod meter;
 mod network;
 pub mod outbound;
 mod output;
+mod recipe;
 mod rewind;
 mod shelf;
 mod sockets;

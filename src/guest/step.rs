@@ -3,10 +3,11 @@
 
 use super::anatomy::{Anatomy, World};
 use super::capabilities::Capabilities;
-use super::compile::{Order, Recipe, alone};
+use super::compile::{Order, alone};
 use super::engine::{self, Target};
 use super::failure::cause;
 use super::linker;
+use super::recipe::Recipe;
 use super::source::Source;
 use super::state::State;
 use crate::info;
