@@ -27,7 +27,12 @@ pub struct Instance {
     /// What it is put back with, where it can be.
     track: Option<Track>,
     condition: Condition,
+    /// Handles that no request has given up.
+    abandoned: usize,
 }
+
+/// How many of those there may be.
+const ABANDONED: usize = 1000;
 
 /// How far an instance is put back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +78,7 @@ impl Instance {
                 answered: 0,
                 track,
                 condition: Condition::Ready,
+                abandoned: 0,
             }),
             Err(error) => Err(trapped(error, &store)),
         }
@@ -101,10 +107,12 @@ impl Instance {
         self.store.set_epoch_deadline(1);
     }
 
-    /// Whether it can be put back: a guest that holds on to something of the host's has changed what is not its
-    /// own.
-    pub fn can_rewind(&self) -> bool {
-        self.track.is_some() && self.store.data().table().is_empty()
+    /// Whether it can be put back. Handles to the host's resources that a guest has never given up, such as those
+    /// of its C library to the standard streams, stay in the engine's table, where nothing leads to them any more:
+    /// an instance with many of them is of no more use.
+    pub fn can_rewind(&mut self) -> bool {
+        self.abandoned += self.store.data_mut().table_mut().iter_mut().count();
+        self.track.is_some() && self.abandoned <= ABANDONED
     }
 
     /// Puts its memories back as they were when it was made; its globals follow before it runs again.

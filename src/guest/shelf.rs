@@ -79,7 +79,7 @@ impl Shelf {
     }
 
     /// Keeps an instance that has answered, for as long as it may be of use.
-    pub fn keep(self: &Arc<Self>, instance: Instance) {
+    pub fn keep(self: &Arc<Self>, mut instance: Instance) {
         if instance.answered() >= self.reuse.requests || self.spoiled.load(Relaxed) {
             return;
         }

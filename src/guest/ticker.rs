@@ -14,6 +14,9 @@ const TICK: Duration = Duration::from_millis(5);
 /// The same while some guest needs more than one turn, so that its neighbours hardly notice.
 const SHORT_TICK: Duration = Duration::from_micros(500);
 
+/// How many ticks are short since the last time that one was needed.
+const SHORT_TICKS: u32 = 20;
+
 /// How long there must be no request before the thread goes to sleep.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -37,9 +40,10 @@ impl Ticker {
         let seen = shared.clone();
         let tick = move || {
             let mut idle = Duration::ZERO;
+            let mut short = 0;
             while let Some(engine) = weak.upgrade() {
                 engine.increment_epoch();
-                let tick = seen.tick();
+                let tick = seen.tick(&mut short);
                 idle = if seen.used.swap(false, Ordering::SeqCst) {
                     Duration::ZERO
                 } else {
@@ -78,12 +82,17 @@ impl Ticker {
 }
 
 impl Shared {
-    fn tick(&self) -> Duration {
+    /// The next tick, where so many more are to be short. A guest says that it is kept from going on only some
+    /// time after the tick that kept it.
+    fn tick(&self, short: &mut u32) -> Duration {
         if self.hurried.swap(false, Ordering::SeqCst) {
-            SHORT_TICK
-        } else {
-            TICK
+            *short = SHORT_TICKS;
         }
+        if *short == 0 {
+            return TICK;
+        }
+        *short -= 1;
+        SHORT_TICK
     }
 
     fn sleep(&self) {

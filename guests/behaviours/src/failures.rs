@@ -135,10 +135,11 @@ pub fn nested(out: ResponseOutparam, query: &Query) {
     reply::text(out, &format!("{}\n", parse(&mut text.iter())));
 }
 
-/// Holds on to a resource of the host for ever; how many it holds.
-pub fn keep(out: ResponseOutparam) {
+/// Holds on to `n` of the host's resources for ever; how many it holds.
+pub fn keep(out: ResponseOutparam, query: &Query) {
     static HELD: AtomicU64 = AtomicU64::new(0);
-    std::mem::forget(Fields::new());
-    let held = HELD.fetch_add(1, Ordering::Relaxed) + 1;
+    let more = query.number("n", 1);
+    (0..more).for_each(|_| std::mem::forget(Fields::new()));
+    let held = HELD.fetch_add(more, Ordering::Relaxed) + more;
     reply::text(out, &format!("kept {held}\n"));
 }

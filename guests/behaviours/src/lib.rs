@@ -31,7 +31,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Behaviours {
             "resources" => failures::resources(out, &query),
             "fields" => failures::fields(out, &query),
             "descriptors" => failures::descriptors(out, &query),
-            "keep" => failures::keep(out),
+            "keep" => failures::keep(out, &query),
             "nested" => failures::nested(out, &query),
             "unfinished" => failures::unfinished(out),
             "short" => failures::short(out),

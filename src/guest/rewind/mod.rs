@@ -2,8 +2,8 @@
 //! have to be made for it. What an instance can change is the contents and the size of its memories, which are
 //! ours (`memory`), and its globals, which a module keeps that was added to the component (`instrument`). The
 //! rest is judged before: a component that changes its tables, or that asks the host for something while an
-//! instance is made, is not served in this way. Nor is an instance put back that holds on to a resource of the
-//! host's. What stays of a request is the order in which the engine gives out the numbers of handles.
+//! instance is made, is not served in this way. The host's resources are new for each request. What stays of an
+//! earlier one is which numbers of handles the engine gives out, and in which order.
 
 mod instrument;
 mod memory;
