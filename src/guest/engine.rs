@@ -4,6 +4,7 @@
 use super::anatomy::World;
 use super::rewind::Memories;
 use super::shelf::Reuse;
+use crate::sys::memory;
 use anyhow::{Context, Result, bail};
 use std::fmt;
 use std::str::FromStr;
@@ -182,6 +183,11 @@ pub fn serving(plan: Plan, limits: Limits) -> Result<Engine> {
 }
 
 fn pool(needs: Needs, limits: Limits) -> Result<PoolingAllocationConfig> {
+    // The engine takes pages that were swapped out for clean: looking for dirty ones would leave them as they are.
+    let scan = match memory::may_swap() {
+        true => Enabled::No,
+        false => Enabled::Auto,
+    };
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(limits.instances)
         .total_core_instances(u32::MAX)
@@ -201,7 +207,7 @@ fn pool(needs: Needs, limits: Limits) -> Result<PoolingAllocationConfig> {
         .linear_memory_keep_resident(KEEP_RESIDENT)
         .table_keep_resident(KEEP_RESIDENT)
         .async_stack_keep_resident(STACK_KEEP_RESIDENT)
-        .pagemap_scan(Enabled::Auto);
+        .pagemap_scan(scan);
     Ok(pool)
 }
 

@@ -54,6 +54,12 @@ pub fn page_size() -> usize {
     usize::try_from(size).unwrap_or(4096)
 }
 
+/// Whether pages may be swapped out on this machine (proc(5), /proc/swaps: a header, and a line for each place).
+pub fn may_swap() -> bool {
+    let swaps = std::fs::read_to_string("/proc/swaps");
+    swaps.map_or(true, |swaps| swaps.lines().count() > 1)
+}
+
 /// Gives back what the allocator keeps at hand for later.
 pub fn collect() {
     unsafe extern "C" {

@@ -113,16 +113,21 @@ impl Regions {
 
     /// Gives back what was written to since the images were laid.
     pub fn forget(&self, _: impl AsContextMut) -> io::Result<()> {
-        // SAFETY: the instance does not run.
-        let mut regions = self.0.iter();
-        regions.try_for_each(|region| unsafe { region.forget_all() })
+        for region in &self.0 {
+            // SAFETY: the instance does not run.
+            unsafe { region.forget_all()? };
+        }
+        Ok(())
     }
 
     /// What is in them.
     pub fn contents<'a>(&'a self, _: &'a mut impl AsContextMut) -> Vec<&'a [u8]> {
-        // SAFETY: the instance does not run as long as somebody looks.
-        let regions = self.0.iter();
-        regions.map(|region| unsafe { region.bytes() }).collect()
+        let mut contents = Vec::new();
+        for region in &self.0 {
+            // SAFETY: the instance does not run as long as somebody looks.
+            contents.push(unsafe { region.bytes() });
+        }
+        contents
     }
 }
 
