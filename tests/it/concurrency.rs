@@ -22,6 +22,21 @@ fn ask(connection: &mut Connection, method: &str, target: &str) {
     connection.write(head).unwrap();
 }
 
+/// Two requests that an instance has taken, and will not answer for a while.
+fn two_that_wait(server: &Server) -> [Connection; 2] {
+    assert_eq!(count(server), "1");
+    let mut slow = [(); 2].map(|()| begin(server, "/sleep?ms=1500"));
+    // Each is in the instance before the next is asked.
+    assert!(slow[1].is_silent_for(Duration::from_millis(100)));
+    slow
+}
+
+fn have_slept(slow: [Connection; 2]) {
+    for mut connection in slow {
+        assert_eq!(connection.response().unwrap().text(), "slept\n");
+    }
+}
+
 fn count(server: &Server) -> String {
     get(server.address, "/counter").text().trim().to_owned()
 }
@@ -29,26 +44,17 @@ fn count(server: &Server) -> String {
 #[test]
 fn an_instance_answers_others_while_one_waits() {
     let server = start("3", &[]);
-    assert_eq!(count(&server), "1");
-    let mut slow = [(); 2].map(|()| begin(&server, "/sleep?ms=1500"));
-    // Each is in the instance before the next is asked.
-    assert!(slow[1].is_silent_for(Duration::from_millis(100)));
+    let slow = two_that_wait(&server);
     assert_eq!([(); 2].map(|()| count(&server)), ["2", "3"]);
-    for connection in &mut slow {
-        assert_eq!(connection.response().unwrap().text(), "slept\n");
-    }
+    have_slept(slow);
 }
 
 #[test]
 fn and_no_more_of_them_than_it_may() {
     let server = start("2", &[]);
-    assert_eq!(count(&server), "1");
-    let mut slow = [(); 2].map(|()| begin(&server, "/sleep?ms=1500"));
-    assert!(slow[1].is_silent_for(Duration::from_millis(100)));
+    let slow = two_that_wait(&server);
     assert_eq!(count(&server), "1", "it is answered by another");
-    for connection in &mut slow {
-        assert_eq!(connection.response().unwrap().text(), "slept\n");
-    }
+    have_slept(slow);
 }
 
 #[test]
