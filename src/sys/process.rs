@@ -1,5 +1,6 @@
 //! Children: their ends and their sizes.
 
+use super::memory::page_size;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill, killpg};
@@ -55,9 +56,7 @@ pub fn adopt_orphans() {
 pub fn resident(pid: Pid) -> Option<u64> {
     let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
     let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
-    // SAFETY: sysconf(3) has no preconditions.
-    let page = u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok()?;
-    Some(pages * page)
+    Some(pages * page_size() as u64)
 }
 
 /// Has this process killed when its parent dies (PR_SET_PDEATHSIG(2const)): for a child whose work

@@ -88,7 +88,6 @@ impl Dirt {
             };
             for piece in &found[..count as usize] {
                 let (start, end) = (piece.start as usize - base, piece.end as usize - base);
-
                 put_back(start, end);
                 left = left.saturating_sub((end - start) / page_size());
             }
