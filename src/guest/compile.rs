@@ -2,6 +2,7 @@
 //! served. Runs in the compiler process alone: compiling starts threads.
 
 use super::anatomy::{Anatomy, World};
+use super::cache::Cache;
 use super::call::Share;
 use super::capabilities::{Capabilities, Granted};
 use super::code;
@@ -15,7 +16,7 @@ use super::state::State;
 use super::step::Step;
 use crate::sys::memory;
 use crate::{debug, warning};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -61,20 +62,26 @@ impl Order {
     /// Makes the code, or says what about the component is wrong.
     pub fn compile(&self) -> Result<Compiled> {
         let about = || format!("component `{}`", self.path.display());
-        match self.known() {
+        let cache = self.opened();
+        match self.known(cache.as_ref()) {
             Some(code) => self.compile_known(code),
-            None => self.compile_source(Source::read(&self.path)?),
+            None => self.compile_source(Source::read(&self.path)?, cache.as_ref()),
         }
         .with_context(about)
     }
 
+    /// Where code is kept, if it can be. Why it cannot be is told each time that this is asked.
+    pub(super) fn opened(&self) -> Option<Cache> {
+        self.cache.as_deref().and_then(opened)
+    }
+
     /// Code of this very component from the cache. A large one is not even held in memory for it.
-    fn known(&self) -> Option<Code> {
-        let cache = self.cache.as_deref().and_then(opened)?;
+    fn known(&self, cache: Option<&Cache>) -> Option<Code> {
+        let cache = cache?;
         let (digest, size) = digest_of_file(&self.path).ok()?;
         Target::MADE.into_iter().find_map(|target| {
             let recipe = Recipe::of_application(target, size);
-            cached(&cache, &recipe.name(&digest).ok()?, &recipe)
+            cached(cache, &recipe.name(&digest).ok()?, &recipe)
         })
     }
 
@@ -86,7 +93,7 @@ impl Order {
         self.checked(code.file, Plan::of(code.target, &code.component))
     }
 
-    fn compile_source(&self, source: Source) -> Result<Compiled> {
+    fn compile_source(&self, source: Source, cache: Option<&Cache>) -> Result<Compiled> {
         match source {
             Source::Precompiled(code) if self.allow_precompiled => self.adopt(&code),
             Source::Precompiled(_) => bail!(
@@ -99,7 +106,7 @@ impl Order {
                 let imports = anatomy.imports.iter().map(String::as_str);
                 self.capabilities.check(imports)?;
                 let recipe = Recipe::of_application(target, binary.len());
-                let code = self.code(&recipe, &binary)?;
+                let code = self.code(&recipe, &binary, cache)?;
                 self.checked(code.file, Plan::of(code.target, &code.component))
             }
         }
@@ -132,11 +139,14 @@ impl Order {
     }
 
     /// Code from the cache, or compiled now and kept.
-    pub(super) fn code(&self, recipe: &Recipe, binary: &[u8]) -> Result<Code> {
+    pub(super) fn code(
+        &self,
+        recipe: &Recipe,
+        binary: &[u8],
+        cache: Option<&Cache>,
+    ) -> Result<Code> {
         let name = recipe.name(&digest(binary))?;
-        let cache = self.cache.as_deref().and_then(opened);
-        let found = cache.as_ref();
-        if let Some(found) = found.and_then(|cache| cached(cache, &name, recipe)) {
+        if let Some(found) = cache.and_then(|cache| cached(cache, &name, recipe)) {
             return Ok(found);
         }
         debug!("compiling {} bytes", binary.len());
@@ -170,11 +180,7 @@ impl Order {
         let handler = Handler::link(plan.target, &component)?;
         if let Some(rewinder) = rewind::Rewinder::open(&code)? {
             // One was made for the snapshot, and others differ from it in nothing.
-            let (has, may) = (rewinder.memory() as u64, self.limits.memory);
-            ensure!(
-                has <= may,
-                "an instance starts with {has} bytes of memory and may have {may}; raise --max-memory"
-            );
+            self.limits.admit(rewinder.memory() as u64)?;
             Granted::open(self.capabilities.clone())?;
             return Ok(Compiled { code, plan });
         }

@@ -5,7 +5,7 @@ use super::anatomy::World;
 use super::rewind::Memories;
 use super::shelf::Reuse;
 use crate::sys::memory;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -91,6 +91,18 @@ pub struct Limits {
     pub reuse: Reuse,
 }
 
+impl Limits {
+    /// Says so where an instance may not even begin, with so many bytes of memory.
+    pub fn admit(&self, memory: u64) -> Result<()> {
+        let may = self.memory;
+        ensure!(
+            memory <= may,
+            "an instance starts with {memory} bytes of memory and may have {may}; raise --max-memory"
+        );
+        Ok(())
+    }
+}
+
 /// Bytes from which on a component is large: it has an interpreter inside.
 const LARGE: usize = 4 << 20;
 
@@ -156,13 +168,7 @@ pub fn compiling(target: Target) -> Result<Engine> {
 /// back again and again.
 pub fn serving(plan: Plan, limits: Limits) -> Result<Engine> {
     let needs = plan.needs;
-    if needs.initial_memory > limits.memory {
-        bail!(
-            "an instance starts with {} bytes of memory and may have {}; raise --max-memory",
-            needs.initial_memory,
-            limits.memory
-        );
-    }
+    limits.admit(needs.initial_memory)?;
     let mut config = base(plan.target);
     if plan.target.rewinds() {
         let most = usize::try_from(limits.memory).unwrap_or(usize::MAX >> 1);

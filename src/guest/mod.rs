@@ -101,10 +101,7 @@ impl Guest {
         let handler = Handler::link(plan.target, &component)?;
         let ticker = Arc::new(Ticker::start(&engine)?);
         let turns = Turns::default();
-        let rewinder = match plan.target.rewinds() {
-            true => Rewinder::open(code)?,
-            false => None,
-        };
+        let rewinder = Rewinder::open(code)?;
         let shelf = Shelf::new(limits.reuse, rewinder.is_some());
         let concurrent = Concurrent::new(limits, &ticker, &turns);
         Ok(Guest {

@@ -62,7 +62,8 @@ impl Step {
     pub fn take(&self, order: &Order) -> Result<()> {
         let path = self.path.display();
         let about = || format!("step before the start `{path}`");
-        let code = order.code(&Recipe::of_step(self.target), &self.binary);
+        let (recipe, cache) = (Recipe::of_step(self.target), order.opened());
+        let code = order.code(&recipe, &self.binary, cache.as_ref());
         let component = code.with_context(about)?.component;
         let linker = linker::linker(component.engine(), self.target)?;
         let pre = linker.instantiate_pre(&component)?;
