@@ -67,6 +67,10 @@ impl Reporter {
         self.0.as_raw_fd()
     }
 
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
     /// A supervisor that is gone needs no messages.
     fn send(&self, bytes: &[u8], carried: Option<BorrowedFd<'_>>) {
         let bytes = &bytes[..bytes.len().min(LONGEST)];

@@ -23,14 +23,14 @@ use clap::error::ErrorKind;
 use cli::{Cli, Command, Said, Serve, Source};
 use config::Config;
 use exit::{Exit, Status};
-use guest::{Compiled, Guest, Plan};
+use guest::{Compiled, Guest, Loaded, Plan};
 use listen::Listeners;
 use scoreboard::Scoreboard;
 use std::cell::RefCell;
-use std::os::fd::{AsFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::rc::Rc;
-use supervisor::{Roles, Seat};
+use supervisor::{Prepared, Roles, Seat};
 use worker::Worker;
 
 #[global_allocator]
@@ -203,26 +203,42 @@ struct Server {
 }
 
 impl Roles for Server {
-    fn prepare(&self, reporter: &Reporter) -> Status {
-        report(self.config.order.prepare(), reporter)
+    type Loaded = Loaded;
+
+    fn prepare(&self) -> Result<Prepared<Loaded>> {
+        let (compiled, loaded) = self.config.order.prepare()?;
+        Ok(Prepared {
+            code: compiled.code,
+            note: compiled.plan.to_string(),
+            loaded,
+        })
     }
 
     fn compile(&self, reporter: &Reporter) -> Status {
-        report(self.config.order.compile(), reporter)
-    }
-
-    fn serve(&self, seat: Seat) -> Status {
-        let reporter = seat.reporter.clone();
-        info!("Started server process [{}]", std::process::id());
-        info!("Waiting for application startup.");
-        let worker = self.worker(seat);
-        match worker.and_then(Worker::run) {
-            Ok(()) => Status::Stopped,
+        match self.config.order.compile_and_load() {
+            Ok(Compiled { code, plan, .. }) => {
+                reporter.compiled(code.as_fd(), &plan.to_string());
+                Status::Stopped
+            }
             Err(error) => {
                 reporter.failed(Status::Application, &format!("{error:#}"));
                 Status::Application
             }
         }
+    }
+
+    fn is_shared(&self, note: &str) -> bool {
+        note.parse().is_ok_and(|plan: Plan| plan.is_large())
+    }
+
+    fn load(&self, code: &OwnedFd, note: &str) -> Result<Loaded> {
+        self.config.order.load(code, note.parse()?, None)
+    }
+
+    fn serve(&self, loaded: Loaded, seat: Seat) -> Result<()> {
+        info!("Started server process [{}]", std::process::id());
+        info!("Waiting for application startup.");
+        self.worker(loaded, seat)?.run()
     }
 
     fn reload(&self) -> Result<Server> {
@@ -260,20 +276,6 @@ impl Roles for Server {
     }
 }
 
-/// Tells what came of compiling.
-fn report(compiled: Result<Compiled>, reporter: &Reporter) -> Status {
-    match compiled {
-        Ok(Compiled { code, plan }) => {
-            reporter.compiled(code.as_fd(), &plan.to_string());
-            Status::Stopped
-        }
-        Err(error) => {
-            reporter.failed(Status::Application, &format!("{error:#}"));
-            Status::Application
-        }
-    }
-}
-
 impl Server {
     fn new(config: Config, listeners: &Rc<RefCell<Listeners>>) -> Server {
         Server {
@@ -282,13 +284,10 @@ impl Server {
         }
     }
 
-    fn worker(&self, seat: Seat) -> Result<Worker> {
-        let plan: Plan = seat.note.parse()?;
-        let order = &self.config.order;
-        let guest = Guest::load(&seat.code, plan, order.limits, order.capabilities.clone())?;
+    fn worker(&self, loaded: Loaded, seat: Seat) -> Result<Worker> {
         let (reporter, limit) = (seat.reporter.clone(), seat.reporter);
         Ok(Worker {
-            guest,
+            guest: Guest::new(loaded)?,
             settings: self.config.worker.clone(),
             tls: self.config.tls.clone(),
             listeners: self.listeners.take().into_doors(),

@@ -17,7 +17,7 @@ use wasmtime_wasi_config::WasiConfigVariables;
 const RANDOM: u64 = 4 << 20;
 
 /// What the operator named; nothing of it is open.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Capabilities {
     /// Environment variables of the guest.
     pub environment: Vec<(String, String)>,
@@ -57,6 +57,15 @@ pub struct Granted {
 }
 
 impl Granted {
+    /// Makes what processes open when they begin to serve, and says where it cannot be had. Nothing stays open.
+    pub fn prepare(capabilities: &Capabilities) -> Result<()> {
+        files::open(&capabilities.directories)?;
+        capabilities
+            .keyvalue
+            .as_ref()
+            .map_or(Ok(()), Store::prepare)
+    }
+
     pub fn open(capabilities: Arc<Capabilities>) -> Result<Arc<Granted>> {
         Ok(Arc::new(Granted {
             files: files::open(&capabilities.directories)?,

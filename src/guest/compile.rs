@@ -9,6 +9,7 @@ use super::code;
 use super::engine::{self, Limits, Plan, Target};
 use super::handler::Handler;
 use super::linker;
+use super::loaded::Loaded;
 use super::recipe::{Code, Recipe, cached, digest, digest_of_file, opened};
 use super::rewind;
 use super::source::Source;
@@ -20,6 +21,7 @@ use anyhow::{Context, Result, bail};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use wasmtime::component::Component;
 use wasmtime::{Engine, Store};
 
 /// What to compile, and what it will be served with.
@@ -39,16 +41,56 @@ pub struct Order {
 pub struct Compiled {
     pub code: OwnedFd,
     pub plan: Plan,
+    /// The same, mapped so that it can serve, where there is much of it, and it was found and nothing was run.
+    servable: Option<Component>,
 }
 
 impl Order {
     /// Makes the code, and takes the steps before the start. What can be known of either to be wrong is told
     /// before the first step is taken.
-    pub fn prepare(&self) -> Result<Compiled> {
+    ///
+    /// Loads it too, where there is much to load and nothing has run until then: a process that has compiled, or
+    /// run a guest, must not fork.
+    pub fn prepare(&self) -> Result<(Compiled, Option<Loaded>)> {
         let steps = self.steps()?;
+        if !steps.is_empty() {
+            let compiled = self.compile_and_load()?;
+            steps.iter().try_for_each(|step| step.take(self))?;
+            return Ok((compiled, None));
+        }
+        let mut compiled = self.compile()?;
+        let servable = compiled.servable.take();
+        let loaded = servable.map(|known| self.load(&compiled.code, compiled.plan, Some(known)));
+        Ok((compiled, loaded.transpose()?))
+    }
+
+    /// Makes the code, and sees that it can be loaded.
+    pub fn compile_and_load(&self) -> Result<Compiled> {
         let compiled = self.compile()?;
-        steps.iter().try_for_each(|step| step.take(self))?;
+        self.load(&compiled.code, compiled.plan, None)?;
         Ok(compiled)
+    }
+
+    /// Loads code that was made of the component, as far as that was not done.
+    pub fn load(&self, code: &OwnedFd, plan: Plan, known: Option<Component>) -> Result<Loaded> {
+        let load = || {
+            let component = match known {
+                Some(component) => component,
+                None => code::component(&engine::serving(plan, self.limits)?, code)?,
+            };
+            Loaded::new(
+                code,
+                plan,
+                component,
+                self.limits,
+                self.capabilities.clone(),
+            )
+        };
+        load().with_context(|| self.about())
+    }
+
+    fn about(&self) -> String {
+        format!("component `{}`", self.path.display())
     }
 
     /// The steps before the start, as far as they can be judged without being taken.
@@ -61,13 +103,12 @@ impl Order {
 
     /// Makes the code, or says what about the component is wrong.
     pub fn compile(&self) -> Result<Compiled> {
-        let about = || format!("component `{}`", self.path.display());
         let cache = self.opened();
         match self.known(cache.as_ref()) {
             Some(code) => self.compile_known(code),
             None => self.compile_source(Source::read(&self.path)?, cache.as_ref()),
         }
-        .with_context(about)
+        .with_context(|| self.about())
     }
 
     /// Where code is kept, if it can be. Why it cannot be is told each time that this is asked.
@@ -81,7 +122,7 @@ impl Order {
         let (digest, size) = digest_of_file(&self.path).ok()?;
         Target::MADE.into_iter().find_map(|target| {
             let recipe = Recipe::of_application(target, size);
-            cached(cache, &recipe.name(&digest).ok()?, &recipe)
+            cached(cache, &recipe.name(&digest).ok()?, &recipe, self.limits)
         })
     }
 
@@ -90,7 +131,12 @@ impl Order {
         let ty = code.component.component_type();
         let imports = ty.imports(code.component.engine());
         self.capabilities.check(imports.map(|(name, _)| name))?;
-        self.checked(code.file, Plan::of(code.target, &code.component))
+        let plan = Plan::of(code.target, &code.component);
+        let compiled = self.checked(code.file, plan)?;
+        Ok(Compiled {
+            servable: plan.is_large().then_some(code.component),
+            ..compiled
+        })
     }
 
     fn compile_source(&self, source: Source, cache: Option<&Cache>) -> Result<Compiled> {
@@ -146,7 +192,7 @@ impl Order {
         cache: Option<&Cache>,
     ) -> Result<Code> {
         let name = recipe.name(&digest(binary))?;
-        if let Some(found) = cache.and_then(|cache| cached(cache, &name, recipe)) {
+        if let Some(found) = cache.and_then(|cache| cached(cache, &name, recipe, self.limits)) {
             return Ok(found);
         }
         debug!("compiling {} bytes", binary.len());
@@ -158,35 +204,39 @@ impl Order {
                 None
             }
         });
-        recipe.load(match kept {
+        let file = match kept {
             Some(kept) => kept,
             None => OwnedFd::from(memory::sealed_file("wasmserve code", &code)?),
-        })
+        };
+        recipe.load(file, self.limits)
     }
 
-    /// Serves nothing, but makes an instance exactly as a worker will.
+    /// Sees that instances can be made. One that asks the host for nothing is made where it is loaded.
     fn checked(&self, code: OwnedFd, plan: Plan) -> Result<Compiled> {
         if self.limits.reuse.concurrency > 1 && plan.target.world == World::P2 {
             bail!(
                 "it is of WASI 0.2, whose instances answer one request at a time; leave out --reuse-concurrency"
             );
         }
+        let compiled = Compiled {
+            code,
+            plan,
+            servable: None,
+        };
+        if plan.target.rewinds() {
+            Granted::prepare(&self.capabilities)?;
+            return Ok(compiled);
+        }
         let limits = Limits {
             instances: 1,
             ..self.limits
         };
         let engine = engine::serving(plan, limits)?;
-        let component = code::component(&engine, &code)?;
+        let component = code::component(&engine, &compiled.code)?;
         let handler = Handler::link(plan.target, &component)?;
-        if let Some(rewinder) = rewind::Rewinder::open(&code)? {
-            // One was made for the snapshot, and others differ from it in nothing.
-            self.limits.admit(rewinder.memory() as u64)?;
-            Granted::open(self.capabilities.clone())?;
-            return Ok(Compiled { code, plan });
-        }
         let store = self.lone_store(&engine)?;
         alone(handler.try_instance(store))?.context("no instance can be made of it")?;
-        Ok(Compiled { code, plan })
+        Ok(compiled)
     }
 
     /// A store for a guest that has no neighbours, and as much time as it wants.

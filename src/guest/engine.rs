@@ -10,7 +10,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 use wasmtime::component::Component;
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{
+    Config, Enabled, Engine, Inlining, InstanceAllocationStrategy, PoolingAllocationConfig,
+};
 
 /// What the generated code depends on. Code compiled for one target is refused by another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,6 +141,8 @@ fn base(target: Target) -> Config {
     config
         .concurrency_support(target.concurrent)
         .epoch_interruption(true)
+        // Components that are linked of many modules call from one to the other all the time.
+        .compiler_inlining(Inlining::InterModule)
         .async_stack_size(ASYNC_STACK)
         .max_wasm_stack(WASM_STACK)
         .wasm_backtrace_max_frames(std::num::NonZero::new(32));
@@ -169,14 +173,12 @@ pub fn compiling(target: Target) -> Result<Engine> {
 pub fn serving(plan: Plan, limits: Limits) -> Result<Engine> {
     let needs = plan.needs;
     limits.admit(needs.initial_memory)?;
-    let mut config = base(plan.target);
     if plan.target.rewinds() {
-        let most = usize::try_from(limits.memory).unwrap_or(usize::MAX >> 1);
-        config.with_host_memory(Memories::new(most));
-    } else {
-        let pool = pool(needs, limits)?;
-        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+        return rewinding(plan.target, limits);
     }
+    let mut config = base(plan.target);
+    let pool = pool(needs, limits)?;
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Engine::new(&config)
         .map_err(anyhow::Error::from)
         .with_context(|| {
@@ -186,6 +188,14 @@ pub fn serving(plan: Plan, limits: Limits) -> Result<Engine> {
                 limits.instances
             )
         })
+}
+
+/// The same for code whose instances are put back.
+pub fn rewinding(target: Target, limits: Limits) -> Result<Engine> {
+    let most = usize::try_from(limits.memory).unwrap_or(usize::MAX >> 1);
+    let mut config = base(target);
+    config.with_host_memory(Memories::new(most));
+    Ok(Engine::new(&config)?)
 }
 
 fn pool(needs: Needs, limits: Limits) -> Result<PoolingAllocationConfig> {
@@ -235,6 +245,13 @@ impl Plan {
                 table_elements: elements.saturating_mul(2).max(TABLE_ELEMENTS),
             },
         }
+    }
+}
+
+impl Plan {
+    /// Whether there is much to load, which those who serve had better share.
+    pub fn is_large(self) -> bool {
+        self.target.rewind == Rewind::Fenced
     }
 }
 

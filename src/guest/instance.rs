@@ -66,7 +66,7 @@ enum Exports {
 }
 
 impl Instance {
-    async fn new(
+    pub async fn new(
         handler: &Handler,
         mut store: Store<State>,
         rewinder: Option<&Arc<Rewinder>>,
@@ -95,6 +95,11 @@ impl Instance {
             // Judged by the compiler.
             Exports::P2(_) => Err(Failure::NoResponse),
         }
+    }
+
+    /// Whether it has never run for a request.
+    pub fn is_new(&self) -> bool {
+        self.answered == 0
     }
 
     pub fn answered(&self) -> u64 {
@@ -137,6 +142,11 @@ impl Instance {
     pub fn begin_anew(&mut self, state: State) {
         *self.store.data_mut() = state;
         self.store.set_epoch_deadline(1);
+    }
+
+    /// Nothing of it runs.
+    pub fn store_mut(&mut self) -> &mut Store<State> {
+        &mut self.store
     }
 
     /// Answers; resolves when nothing of the guest runs any more.

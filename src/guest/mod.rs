@@ -20,6 +20,7 @@ mod instance;
 mod keyvalue;
 mod limits;
 mod linker;
+mod loaded;
 mod logging;
 mod meter;
 mod network;
@@ -45,12 +46,13 @@ pub use failure::Failure;
 pub use files::Directory;
 pub use inspect::inspect;
 pub use keyvalue::Place;
+pub use loaded::Loaded;
 pub use network::{Rule, Rules};
 pub use shelf::Reuse;
 pub use wasmtime_wasi_http::Error as BodyError;
 
 use crate::warning;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use body::Guest as Behind;
 use call::{HeadSlot, Running, Share, copy, is_repeatable};
 use capabilities::Granted;
@@ -62,7 +64,6 @@ use rewind::Rewinder;
 use shelf::Shelf;
 use state::State;
 use std::future::poll_fn;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use ticker::Ticker;
@@ -72,7 +73,7 @@ use wasmtime::{Engine, Store, UpdateDeadline};
 /// The head of a guest's response, and its body.
 pub type Response = http::Response<GuestBody>;
 
-/// A component that is ready to be called: mapped, linked, its pool reserved.
+/// A component that is ready to be called, by this process.
 pub struct Guest {
     engine: Engine,
     handler: Handler,
@@ -89,32 +90,36 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// Maps code that the compiler has checked.
-    pub fn load(
-        code: &OwnedFd,
-        plan: Plan,
-        limits: Limits,
-        capabilities: Arc<Capabilities>,
-    ) -> Result<Guest> {
-        let engine = engine::serving(plan, limits)?;
-        let component = code::component(&engine, code)?;
-        let handler = Handler::link(plan.target, &component)?;
-        let ticker = Arc::new(Ticker::start(&engine)?);
-        let turns = Turns::default();
-        let rewinder = Rewinder::open(code)?;
-        let shelf = Shelf::new(limits.reuse, rewinder.is_some());
-        let concurrent = Concurrent::new(limits, &ticker, &turns);
-        Ok(Guest {
+    /// Begins to serve: opens what guests may use, and starts the clock that interrupts them.
+    pub fn new(loaded: Loaded) -> Result<Guest> {
+        let Loaded {
             engine,
             handler,
             limits,
+            capabilities,
+            rewinder,
+            first,
+        } = loaded;
+        // What it was seeded with before a fork, others have too.
+        rand::rng().reseed().context("there is no randomness")?;
+        let ticker = Arc::new(Ticker::start(&engine)?);
+        let turns = Turns::default();
+        let guest = Guest {
             granted: Granted::open(capabilities)?,
+            shelf: Shelf::new(limits.reuse, rewinder.is_some()),
+            concurrent: Concurrent::new(limits, &ticker, &turns),
+            engine,
+            handler,
+            limits,
             ticker,
             turns,
             rewinder,
-            shelf,
-            concurrent,
-        })
+        };
+        if let (Some(shelf), Some(mut first)) = (&guest.shelf, first) {
+            guest.own(&mut first);
+            shelf.put(first);
+        }
+        Ok(guest)
     }
 
     /// Has an instance answer `request`; resolves when it has given the head of its response.
@@ -130,7 +135,7 @@ impl Guest {
         let Some((shelf, instance)) = kept else {
             return self.answer_with(None, share, request).await;
         };
-        if shelf.rewinds() {
+        if shelf.rewinds() || instance.is_new() {
             return self.answer_with(Some(instance), share, request).await;
         }
         let again = copy(&request);
@@ -236,15 +241,36 @@ impl Guest {
             warning!("an instance cannot be put back, and another is made: {error}");
             return self.fresh(share, name);
         }
-        let mut state = State::new(&self.granted, self.limits, share, name);
+        let mut state = self.state(share, name);
         state.has_memory(rewinder.memory());
         instance.begin_anew(state);
         Start::Kept(instance)
     }
 
+    /// Has an instance that was made without a host be one of this guest's.
+    fn own(&self, instance: &mut Instance) {
+        let mut state = self.state(Share::unlimited(), None);
+        state.has_memory(
+            self.rewinder
+                .as_ref()
+                .map_or(0, |rewinder| rewinder.memory()),
+        );
+        instance.begin_anew(state);
+        self.govern(instance.store_mut());
+    }
+
+    fn state(&self, share: Arc<Share>, name: Option<HeaderValue>) -> State {
+        State::new(&self.granted, self.limits, share, name)
+    }
+
     fn store(&self, share: Arc<Share>, name: Option<HeaderValue>) -> Store<State> {
-        let state = State::new(&self.granted, self.limits, share, name);
-        let mut store = Store::new(&self.engine, state);
+        let mut store = Store::new(&self.engine, self.state(share, name));
+        self.govern(&mut store);
+        store
+    }
+
+    /// Has the guest of this store keep to its limits, and to its turns.
+    fn govern(&self, store: &mut Store<State>) {
         store.limiter(State::memory_limit);
         store.set_epoch_deadline(1);
         let ticker = self.ticker.clone();
@@ -259,7 +285,6 @@ impl Guest {
             let turn = Box::pin(async move { share.turn.next().await });
             Ok(UpdateDeadline::YieldCustom(1, turn))
         });
-        store
     }
 }
 

@@ -4,13 +4,13 @@
 use super::anatomy::World;
 use super::cache::{self, Cache};
 use super::code;
-use super::engine::{self, Target};
+use super::engine::{self, Limits, Target};
 use super::rewind;
 use crate::{debug, warning};
 use anyhow::{Context, Result};
-use sha2::{Digest as _, Sha256};
+use blake3::Hasher;
 use std::fs::File;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -72,13 +72,17 @@ impl Recipe {
         engine.precompile_component(binary).map_err(readable)
     }
 
-    pub fn load(&self, file: OwnedFd) -> Result<Code> {
-        let rewinding = self.rewinding;
-        let target = match rewind::Snapshot::beside(&file)? {
-            Some(_) => rewinding.context("it has a snapshot, which is not wanted")?,
-            None => self.target,
+    /// Code whose instances can be put back is mapped as it is to be served, with these limits.
+    pub fn load(&self, file: OwnedFd, limits: Limits) -> Result<Code> {
+        let (target, engine) = match rewind::Snapshot::beside(&file)? {
+            Some(_) => {
+                let rewinding = self.rewinding;
+                let target = rewinding.context("it has a snapshot, which is not wanted")?;
+                (target, engine::rewinding(target, limits)?)
+            }
+            None => (self.target, engine::compiling(self.target)?),
         };
-        let component = code::component(&engine::compiling(target)?, &file)?;
+        let component = code::component(&engine, &file)?;
         Ok(Code {
             file,
             component,
@@ -92,7 +96,7 @@ pub type Digest = [u8; 32];
 
 /// The digest of a component in memory.
 pub fn digest(binary: &[u8]) -> Digest {
-    Sha256::digest(binary).into()
+    blake3::hash(binary).into()
 }
 
 /// The digest and the length of a file, which is read piece by piece.
@@ -101,7 +105,7 @@ pub fn digest_of_file(path: &Path) -> std::io::Result<(Digest, usize)> {
     if !file.metadata()?.is_file() {
         return Err(std::io::ErrorKind::InvalidInput.into());
     }
-    let (mut hasher, mut length) = (Sha256::new(), 0);
+    let (mut hasher, mut length) = (Hasher::new(), 0);
     let mut piece = vec![0; 256 << 10];
     loop {
         let read = file.read(&mut piece)?;
@@ -128,10 +132,10 @@ pub fn opened(path: &Path) -> Option<Cache> {
 }
 
 /// Code that is found but cannot be used is removed, and made again.
-pub fn cached(cache: &Cache, name: &str, recipe: &Recipe) -> Option<Code> {
+pub fn cached(cache: &Cache, name: &str, recipe: &Recipe, limits: Limits) -> Option<Code> {
     let found = cache.lookup(name).and_then(|file: Option<File>| {
         let Some(file) = file else { return Ok(None) };
-        recipe.load(file.into()).map(Some)
+        recipe.load(file.into(), limits).map(Some)
     });
     found.unwrap_or_else(|error| {
         warning!("compiled code in the cache is not used, and made again: {error:#}");

@@ -70,7 +70,13 @@ impl Shelf {
     /// twice, it is tried only with a request that can be repeated; the others' instance takes its place.
     pub fn take(&self, repeatable: bool) -> Option<Instance> {
         let (instance, _) = self.kept().pop()?;
-        (self.rewinds || repeatable || self.proven.load(Relaxed)).then_some(instance)
+        let tried = self.rewinds || self.proven.load(Relaxed);
+        (tried || repeatable || instance.is_new()).then_some(instance)
+    }
+
+    /// Puts one there before any was asked for.
+    pub fn put(&self, instance: Instance) {
+        self.kept().push((instance, Instant::now()));
     }
 
     /// An instance has answered a second request.

@@ -1,13 +1,15 @@
 //! The child processes: how they are forked, and what is kept of each.
 
 use super::policy::Id;
+use super::zygote::{Code, Kin, Zygote};
 use super::{Roles, Seat};
-use crate::channel::{Message, Receiver, channel};
+use crate::channel::{Message, Receiver, Reporter, channel};
 use crate::exit::Status;
-use crate::log;
 use crate::scoreboard::{Phase, Scoreboard};
 use crate::sys::channel::pipe;
-use crate::sys::{clock, fork, process, signals};
+use crate::sys::{clock, fork, signals};
+use crate::{debug, log};
+use anyhow::Result;
 use nix::unistd::Pid;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -17,8 +19,18 @@ use std::rc::Rc;
 pub struct Generation<R> {
     pub number: u32,
     pub roles: Rc<R>,
-    pub code: OwnedFd,
-    pub note: String,
+    pub code: Code,
+    /// What its workers are forked from. Where there is none, this process forks them, and each loads the code.
+    pub zygote: Option<Zygote>,
+}
+
+/// A version that is being compiled and loaded.
+pub struct Attempt<R> {
+    pub number: u32,
+    pub roles: Rc<R>,
+    pub zygote: Zygote,
+    /// It is compiled.
+    pub compiled: bool,
 }
 
 /// A worker process.
@@ -27,30 +39,6 @@ pub struct Child {
     pub pid: Pid,
     pub slot: usize,
     pub receiver: Receiver,
-}
-
-/// The compiler process.
-pub struct Compiler<R> {
-    pub number: u32,
-    pub roles: Rc<R>,
-    pub pid: Pid,
-    pub receiver: Receiver,
-    /// What it made, until it has ended.
-    pub made: Option<(OwnedFd, String)>,
-    pub failed: Option<(Status, String)>,
-}
-
-impl<R> Compiler<R> {
-    /// Takes note of what it said.
-    pub fn listen(&mut self) {
-        for message in messages(&self.receiver) {
-            match message {
-                Message::Compiled { code, note } => self.made = Some((code, note)),
-                Message::Failed { status, text } => self.failed = Some((status, text)),
-                Message::Ready | Message::Spent => {}
-            }
-        }
-    }
 }
 
 /// What every fork needs.
@@ -79,58 +67,39 @@ impl Nursery {
         (self.watched.as_fd(), self.held.as_fd())
     }
 
-    /// Forks the compiler.
-    pub fn compiler<R: Roles>(&self, roles: Rc<R>, number: u32) -> io::Result<Compiler<R>> {
-        let (receiver, reporter) = channel()?;
-        let kept = [reporter.descriptor()];
-        let pid = fork_child(&kept, || {
-            process::die_with_parent();
-            // It has no handlers: a signal ends it, as it should.
-            let _ = signals::unblock_for_compiler();
-            roles.prepare(&reporter)
-        })?;
-        Ok(Compiler {
-            number,
-            roles,
-            pid,
-            receiver,
-            made: None,
-            failed: None,
-        })
+    /// Forks what loads this code of a version; where there is none yet, its compiler.
+    pub fn zygote<R: Roles>(&self, roles: &R, code: Option<Code>) -> io::Result<Zygote> {
+        let kin = Kin {
+            lifeline: self.watched.try_clone()?,
+            scoreboard: self.scoreboard.clone(),
+        };
+        Zygote::start(roles, kin, code)
     }
 
     /// Forks a worker into a free slot.
     pub fn worker<R: Roles>(
         &self,
         id: Id,
-        generation: &Generation<R>,
+        generation: &mut Generation<R>,
         max_requests: Option<u64>,
     ) -> io::Result<Child> {
         let slots = self.scoreboard.slots();
         let free = slots.iter().position(|slot| slot.phase() == Phase::Free);
         let slot = free.ok_or_else(|| io::Error::other("every slot of the scoreboard is taken"))?;
         let (receiver, reporter) = channel()?;
-        let seat = Seat {
-            slot,
-            code: generation.code.try_clone()?,
-            note: generation.note.clone(),
-            reporter: Rc::new(reporter),
-            lifeline: self.watched.try_clone()?,
-            scoreboard: self.scoreboard.clone(),
-            max_requests,
-        };
-        let sockets = generation.roles.sockets();
-        let mut kept: Vec<RawFd> = sockets.into_iter().map(|(fd, _)| fd).collect();
-        kept.extend([
-            seat.code.as_raw_fd(),
-            seat.reporter.descriptor(),
-            seat.lifeline.as_raw_fd(),
-        ]);
         slots[slot].begin(generation.number, clock::now_ms());
-        let forked = fork_child(&kept, || {
-            signals::ignore_reopening();
-            generation.roles.serve(seat)
+        let zygote = generation.zygote.take_if(|zygote| zygote.is_ready());
+        let of_zygote = zygote.and_then(|zygote| {
+            let forked = zygote.worker(slot, max_requests, &reporter);
+            forked
+                .inspect(|_| generation.zygote = Some(zygote))
+                .inspect_err(|error| debug!("the zygote forks no worker: {error}"))
+                .ok()
         });
+        let forked = match of_zygote {
+            Some(pid) => Ok(pid),
+            None => self.directly(generation, slot, max_requests, reporter),
+        };
         match &forked {
             Ok(pid) => slots[slot].belongs_to(pid.as_raw()),
             Err(_) => slots[slot].enter(Phase::Free),
@@ -141,6 +110,53 @@ impl Nursery {
             slot,
             receiver,
         })
+    }
+
+    fn directly<R: Roles>(
+        &self,
+        generation: &Generation<R>,
+        slot: usize,
+        max_requests: Option<u64>,
+        reporter: Reporter,
+    ) -> io::Result<Pid> {
+        let seat = Seat {
+            slot,
+            reporter: Rc::new(reporter),
+            lifeline: self.watched.try_clone()?,
+            scoreboard: self.scoreboard.clone(),
+            max_requests,
+        };
+        let sockets = generation.roles.sockets();
+        let mut kept: Vec<RawFd> = sockets.into_iter().map(|(fd, _)| fd).collect();
+        kept.extend([
+            generation.code.file.as_raw_fd(),
+            seat.reporter.descriptor(),
+            seat.lifeline.as_raw_fd(),
+        ]);
+        fork_child(&kept, || {
+            signals::ignore_reopening();
+            let Code { file, note } = &generation.code;
+            let loaded = generation.roles.load(file, note);
+            serve(&*generation.roles, loaded, seat)
+        })
+    }
+}
+
+/// A worker's life.
+pub fn serve<R: Roles>(roles: &R, loaded: Result<R::Loaded>, seat: Seat) -> Status {
+    let reporter = seat.reporter.clone();
+    let served = loaded.and_then(|loaded| roles.serve(loaded, seat));
+    ended(served, &reporter)
+}
+
+/// Tells why a child cannot go on, where that is so.
+pub fn ended(result: Result<()>, reporter: &Reporter) -> Status {
+    match result {
+        Ok(()) => Status::Stopped,
+        Err(error) => {
+            reporter.failed(Status::Application, &format!("{error:#}"));
+            Status::Application
+        }
     }
 }
 

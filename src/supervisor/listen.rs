@@ -1,16 +1,21 @@
 //! What the system says is turned into events here: messages, signals, ends of children, time.
 
 use super::Roles;
-use super::children::{Child, Compiler, Generation, messages};
+use super::children::{Attempt, Child, Generation, messages};
 use super::policy::{Death, Event, Id, Vital};
 use super::run::Supervisor;
+use super::successor::Successor;
+use super::zygote::{Code, Zygote};
 use crate::channel::Message;
+use crate::debug;
 use crate::exit::Status;
 use crate::scoreboard::Phase;
 use crate::sys::process::{self, End};
 use crate::sys::watch::{self, Watch};
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use std::rc::Rc;
 
 impl<R: Roles> Supervisor<R> {
     pub(super) fn read_messages(&mut self) {
@@ -22,8 +27,15 @@ impl<R: Roles> Supervisor<R> {
                 self.events.extend(of_worker(child.id, message));
             }
         }
-        for compiler in self.compiler.iter_mut().chain(&mut self.successor) {
-            compiler.listen();
+        for generation in &mut self.generations {
+            generation.zygote.as_mut().map(Zygote::listen);
+        }
+        self.successor.iter_mut().for_each(Successor::listen);
+        let loading = self.attempt.as_mut();
+        if let Some(code) = loading.and_then(|attempt| attempt.zygote.listen())
+            && let Some(attempt) = self.attempt.take()
+        {
+            self.made(attempt.number, attempt.roles, code, Some(attempt.zygote));
         }
     }
 
@@ -55,7 +67,6 @@ impl<R: Roles> Supervisor<R> {
             self.read_messages();
             let memory = end == End::Killed(Signal::SIGKILL) && self.was_for_memory();
             let death = Death { end, memory };
-            let is = |compiler: &mut Compiler<R>| compiler.pid == pid;
             if let Some(index) = self.children.iter().position(|child| child.pid == pid) {
                 let child = self.children.swap_remove(index);
                 self.nursery.scoreboard.slot(child.slot).enter(Phase::Free);
@@ -63,12 +74,14 @@ impl<R: Roles> Supervisor<R> {
                     id: child.id,
                     death,
                 });
-            } else if let Some(compiler) = self.compiler.take_if(is) {
-                let event = self.compiled(compiler, death);
-                self.events.push_back(event);
-            } else if let Some(successor) = self.successor.take_if(is) {
-                let answer = answered(successor, death);
-                self.events.push_back(Event::Answered(answer));
+            } else if let Some(attempt) = self.attempt.take_if(|it| it.zygote.pid == pid) {
+                let failed = self.goes_on(attempt, death);
+                self.events.extend(failed);
+            } else if let Some(successor) = self.successor.take_if(|it| it.pid == pid) {
+                self.events
+                    .push_back(Event::Answered(successor.answer(death)));
+            } else {
+                self.replace_zygote(pid, death);
             }
         }
         self.forget_generations();
@@ -79,23 +92,67 @@ impl<R: Roles> Supervisor<R> {
         self.memory_kills > before
     }
 
-    fn compiled(&mut self, compiler: Compiler<R>, death: Death) -> Event {
-        match (compiler.made, compiler.failed, death.end) {
-            (Some((code, note)), _, End::Exited(0)) => {
-                let settings = Box::new(compiler.roles.settings().clone());
-                self.generations.push(Generation {
-                    number: compiler.number,
-                    roles: compiler.roles,
-                    code,
-                    note,
-                });
-                Event::Compiled { settings }
+    /// Workers of the version that was asked for can be forked.
+    fn made(&mut self, number: u32, roles: Rc<R>, code: Code, zygote: Option<Zygote>) {
+        let settings = Box::new(roles.settings().clone());
+        self.generations.push(Generation {
+            number,
+            roles,
+            code,
+            zygote,
+        });
+        self.events.push_back(Event::Compiled { settings });
+    }
+
+    /// What a compiler made that has ended is loaded next, by its workers or by what they are forked from. An event
+    /// where that cannot be.
+    fn goes_on(&mut self, attempt: Attempt<R>, death: Death) -> Option<Event> {
+        let (status, reason) = match (attempt.zygote.ended(), attempt.compiled, death.end) {
+            (Ok(Some(code)), false, End::Exited(0)) => {
+                if !attempt.roles.is_shared(&code.note) {
+                    self.made(attempt.number, attempt.roles, code, None);
+                    return None;
+                }
+                match self.nursery.zygote(&*attempt.roles, Some(code)) {
+                    Ok(zygote) => {
+                        self.attempt = Some(Attempt {
+                            zygote,
+                            compiled: true,
+                            ..attempt
+                        });
+                        return None;
+                    }
+                    Err(error) => (Status::Internal, format!("cannot load it: {error}")),
+                }
             }
-            (_, Some((status, reason)), _) => Event::CompileFailed { status, reason },
-            (_, None, _) => Event::CompileFailed {
-                status: Status::Application,
-                reason: format!("the compiler did not finish: {death}"),
-            },
+            (Err(failed), ..) => failed,
+            (_, false, _) => {
+                let reason = format!("the compiler did not finish: {death}");
+                (Status::Application, reason)
+            }
+            (_, true, _) => {
+                let reason = format!("what was compiled could not be loaded: {death}");
+                (Status::Application, reason)
+            }
+        };
+        Some(Event::CompileFailed { status, reason })
+    }
+
+    /// One that was of use is replaced.
+    fn replace_zygote(&mut self, pid: Pid, death: Death) {
+        let is = |zygote: &mut Zygote| zygote.pid == pid;
+        for generation in &mut self.generations {
+            let Some(zygote) = generation.zygote.take_if(is) else {
+                continue;
+            };
+            debug!("the zygote [{pid}] has ended: {death}");
+            let (was_ready, _) = (zygote.is_ready(), zygote.ended());
+            if was_ready {
+                let code = generation.code.try_clone();
+                let again =
+                    code.and_then(|code| self.nursery.zygote(&*generation.roles, Some(code)));
+                generation.zygote = again.ok();
+            }
         }
     }
 
@@ -153,13 +210,5 @@ fn of_worker(id: Id, message: Message) -> Option<Event> {
         Message::Spent => Some(Event::Spent(id)),
         Message::Failed { status, text } => Some(Event::LastWords { id, status, text }),
         Message::Compiled { .. } => None,
-    }
-}
-
-fn answered<R>(successor: Compiler<R>, death: Death) -> Result<(), String> {
-    match (successor.made, successor.failed, death.end) {
-        (Some(_), _, End::Exited(0)) => Ok(()),
-        (_, Some((_, why)), _) => Err(why),
-        _ => Err(format!("the new one did not say that it can: {death}")),
     }
 }

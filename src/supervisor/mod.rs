@@ -12,6 +12,7 @@ mod policy;
 mod run;
 mod settings;
 mod successor;
+mod zygote;
 
 pub use run::{resume, run};
 pub use settings::Settings;
@@ -26,12 +27,19 @@ use std::rc::Rc;
 
 /// What the children do, and what is known of the application.
 pub trait Roles: Sized {
+    /// The application, loaded.
+    type Loaded;
+
     /// Compiles, and takes the steps that come before the start, in a process of its own.
-    fn prepare(&self, reporter: &Reporter) -> Status;
-    /// Only compiles, in a process of its own.
+    fn prepare(&self) -> anyhow::Result<Prepared<Self::Loaded>>;
+    /// Only compiles, and sees that it can be loaded, in a process of its own.
     fn compile(&self, reporter: &Reporter) -> Status;
+    /// Whether loading code of which this was noted takes so much that workers are to share what comes of it.
+    fn is_shared(&self, note: &str) -> bool;
+    /// Loads the code that was compiled, of which this was noted: as far as that may be carried over a fork.
+    fn load(&self, code: &OwnedFd, note: &str) -> anyhow::Result<Self::Loaded>;
     /// Serves, in a process of its own.
-    fn serve(&self, seat: Seat) -> Status;
+    fn serve(&self, loaded: Self::Loaded, seat: Seat) -> anyhow::Result<()>;
     /// Reads the configuration again.
     fn reload(&self) -> anyhow::Result<Self>;
     fn settings(&self) -> &Settings;
@@ -45,13 +53,19 @@ pub trait Roles: Sized {
     fn close(&self);
 }
 
+/// What comes of compiling.
+pub struct Prepared<L> {
+    /// Native code, and what has to be known to load it.
+    pub code: OwnedFd,
+    pub note: String,
+    /// The same, loaded, where it is to be shared and no thread was needed for all of this.
+    pub loaded: Option<L>,
+}
+
 /// Everything that a worker is given.
 pub struct Seat {
     /// Index of its slot of the scoreboard.
     pub slot: usize,
-    /// Native code, and what its compiler noted about it.
-    pub code: OwnedFd,
-    pub note: String,
     pub reporter: Rc<Reporter>,
     /// Comes to its end when the supervisor does.
     pub lifeline: OwnedFd,

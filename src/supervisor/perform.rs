@@ -1,7 +1,7 @@
 //! What the policy says is done here, and nothing is decided.
 
 use super::Roles;
-use super::children::Child;
+use super::children::{Attempt, Child};
 use super::handover::{Bequest, Will};
 use super::policy::{Action, Death, Event, Id};
 use super::run::Supervisor;
@@ -20,7 +20,7 @@ impl<R: Roles> Supervisor<R> {
         for action in actions {
             match action {
                 Action::Compile { number } => self.compile(number),
-                Action::KillCompiler => kill(self.compiler.as_ref().map(|c| c.pid)),
+                Action::KillCompiler => kill(self.attempt.as_ref().map(|it| it.zygote.pid)),
                 Action::Fork { id, generation } => self.fork(id, generation),
                 Action::Adopt { generation } => self.adopt(generation),
                 Action::Drain { id, retiring } => self.drain(id, retiring),
@@ -31,7 +31,12 @@ impl<R: Roles> Supervisor<R> {
                     }
                 }
                 Action::Withdraw => self.nursery.scoreboard.withdraw(),
-                Action::CloseListeners => self.roles.close(),
+                Action::CloseListeners => {
+                    // They hold them too, and no worker is forked any more.
+                    let versions = self.generations.iter_mut();
+                    versions.for_each(|version| version.zygote = None);
+                    self.roles.close();
+                }
                 Action::AskSuccessor => self.ask(),
                 Action::KillSuccessor => kill(self.successor.as_ref().map(|s| s.pid)),
                 Action::Execute => self.executes = true,
@@ -46,12 +51,17 @@ impl<R: Roles> Supervisor<R> {
             1 => Ok(self.roles.clone()),
             _ => self.roles.reload().map(Rc::new),
         };
-        let compiler = roles.and_then(|roles| {
-            let compiler = self.nursery.compiler(roles, number);
-            compiler.context("cannot start the compiler")
+        let attempt = roles.and_then(|roles| {
+            let compiler = self.nursery.zygote(&*roles, None);
+            Ok(Attempt {
+                zygote: compiler.context("cannot start the compiler")?,
+                number,
+                roles,
+                compiled: false,
+            })
         });
-        match compiler {
-            Ok(compiler) => self.compiler = Some(compiler),
+        match attempt {
+            Ok(attempt) => self.attempt = Some(attempt),
             Err(error) => self.events.push_back(Event::CompileFailed {
                 status: status_of(&error),
                 reason: format!("{error:#}"),
@@ -60,7 +70,7 @@ impl<R: Roles> Supervisor<R> {
     }
 
     fn fork(&mut self, id: Id, number: u32) {
-        let mut generations = self.generations.iter();
+        let mut generations = self.generations.iter_mut();
         let generation = generations.find(|generation| generation.number == number);
         let forked = generation
             .context("its version is gone")
@@ -119,10 +129,9 @@ impl<R: Roles> Supervisor<R> {
     }
 
     fn ask(&mut self) {
-        let asked = self.will().and_then(|will| {
-            let roles = self.roles.clone();
-            Ok(successor::ask(&self.executable, &will, roles)?)
-        });
+        let asked = self
+            .will()
+            .and_then(|will| Ok(successor::ask(&self.executable, &will)?));
         match asked {
             Ok(successor) => self.successor = Some(successor),
             Err(error) => self.stays(&error),
@@ -165,8 +174,8 @@ impl<R: Roles> Supervisor<R> {
             lifeline: (watched.as_raw_fd(), held.as_raw_fd()),
             listeners: self.roles.sockets(),
             served,
-            code: generation.code.as_raw_fd(),
-            note: generation.note.clone(),
+            code: generation.code.file.as_raw_fd(),
+            note: generation.code.note.clone(),
             wanted,
             workers: workers.collect(),
         })

@@ -3,9 +3,10 @@
 
 use super::awake::Awake;
 use super::changes::Changes;
-use super::children::{Child, Compiler, Generation, Nursery};
+use super::children::{Attempt, Child, Generation, Nursery};
 use super::policy::{Event, Policy, Room};
-use super::successor::{self, Adopted};
+use super::successor::{self, Adopted, Successor};
+use super::zygote::{Code, Zygote};
 use super::{Roles, most_workers};
 use crate::exit::{Exit, Status};
 use crate::info;
@@ -36,9 +37,10 @@ pub struct Supervisor<R> {
     pub(super) watching: Option<(Option<Watch>, Changes)>,
     pub(super) nursery: Nursery,
     pub(super) children: Vec<Child>,
-    pub(super) compiler: Option<Compiler<R>>,
+    /// The version that is being compiled and loaded.
+    pub(super) attempt: Option<Attempt<R>>,
     /// The new executable, while it is asked whether it can take over.
-    pub(super) successor: Option<Compiler<R>>,
+    pub(super) successor: Option<Successor>,
     pub(super) executes: bool,
     /// Where this executable was started from.
     pub(super) executable: PathBuf,
@@ -78,8 +80,11 @@ pub fn resume<R: Roles>(roles: R, adopted: Adopted) -> Result<()> {
     supervisor.generations.push(Generation {
         number: will.served,
         roles,
-        code: adopted.code,
-        note: will.note,
+        code: Code {
+            file: adopted.code,
+            note: will.note,
+        },
+        zygote: None,
     });
     supervisor.perform(actions);
     supervisor.supervise()
@@ -102,7 +107,7 @@ impl<R: Roles> Supervisor<R> {
             watching: None,
             nursery,
             children: Vec::new(),
-            compiler: None,
+            attempt: None,
             successor: None,
             executes: false,
             executable: exec::own_path().unwrap_or_default(),
@@ -196,10 +201,13 @@ impl<R: Roles> Supervisor<R> {
         ];
         let wake = wake.into_iter().flatten().min().unwrap_or(now);
         let left = wake.saturating_duration_since(now) + Duration::from_millis(1);
-        let helps = self.compiler.iter().chain(&self.successor);
-        let helps = helps.map(|compiler| &compiler.receiver);
+        let zygotes = self.generations.iter();
+        let zygotes = zygotes.filter_map(|version| version.zygote.as_ref());
+        let zygotes = zygotes.chain(self.attempt.iter().map(|attempt| &attempt.zygote));
         let receivers = self.children.iter().map(|child| &child.receiver);
-        let descriptors = receivers.chain(helps).filter_map(|r| r.open_descriptor());
+        let receivers = receivers.chain(self.successor.iter().map(|asked| &asked.receiver));
+        let receivers = receivers.chain(zygotes.map(Zygote::receiver));
+        let descriptors = receivers.filter_map(|receiver| receiver.open_descriptor());
         let watches = changes
             .iter()
             .filter_map(|(watch, _)| Some(watch.as_ref()?.descriptor()));

@@ -2,19 +2,20 @@
 //! new one says whether it can and takes over.
 
 use super::Roles;
-use super::children::{Child, Compiler, Nursery, fork_child};
+use super::children::{Child, Nursery, fork_child, messages};
 use super::handover::Will;
-use crate::channel::{Reporter, channel};
+use super::policy::Death;
+use crate::channel::{Message, Receiver, Reporter, channel};
 use crate::exit::{Exit, Status};
 use crate::scoreboard::Scoreboard;
-use crate::sys::{exec, memory, process};
+use crate::sys::process::{self, End};
+use crate::sys::{exec, memory};
 use anyhow::{Context, Result, anyhow};
 use nix::unistd::Pid;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
-use std::rc::Rc;
 
 /// The descriptor that what is handed over can be read from.
 const HANDOVER: &str = "WASMSERVE_HANDOVER";
@@ -102,9 +103,38 @@ pub fn answer<R: Roles>(roles: &R, reporter: &Reporter) -> Result<()> {
     }
 }
 
-/// Forks a process that becomes the new executable, to be asked. What it says and how it ends is
-/// read as if it were a compiler.
-pub fn ask<R: Roles>(path: &Path, will: &Will, roles: Rc<R>) -> io::Result<Compiler<R>> {
+/// The process that is the new executable, while it is asked.
+pub struct Successor {
+    pub pid: Pid,
+    pub receiver: Receiver,
+    can: bool,
+    failed: Option<String>,
+}
+
+impl Successor {
+    /// Takes note of what it said.
+    pub fn listen(&mut self) {
+        for message in messages(&self.receiver) {
+            match message {
+                Message::Compiled { .. } => self.can = true,
+                Message::Failed { text, .. } => self.failed = Some(text),
+                Message::Ready | Message::Spent => {}
+            }
+        }
+    }
+
+    /// What it came to; it has ended.
+    pub fn answer(self, death: Death) -> Result<(), String> {
+        match (self.failed, death.end) {
+            (Some(why), _) => Err(why),
+            (None, End::Exited(0)) if self.can => Ok(()),
+            _ => Err(format!("the new one did not say that it can: {death}")),
+        }
+    }
+}
+
+/// Forks a process that becomes the new executable, to be asked.
+pub fn ask(path: &Path, will: &Will) -> io::Result<Successor> {
     let file = written(will)?;
     let (receiver, reporter) = channel()?;
     let mut kept = will.descriptors();
@@ -122,12 +152,10 @@ pub fn ask<R: Roles>(path: &Path, will: &Will, roles: Rc<R>) -> io::Result<Compi
         reporter.failed(Status::Internal, &format!("cannot be executed: {error}"));
         Status::Internal
     })?;
-    Ok(Compiler {
-        number: 0,
-        roles,
+    Ok(Successor {
         pid,
         receiver,
-        made: None,
+        can: false,
         failed: None,
     })
 }

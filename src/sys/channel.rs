@@ -1,12 +1,14 @@
 //! Messages between processes, with a descriptor where one is wanted.
 
 use nix::cmsg_space;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
     sendmsg, socketpair,
 };
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 /// Two ends of a channel that keeps the bounds of messages (unix(7), SOCK_SEQPACKET).
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
@@ -50,6 +52,15 @@ pub enum Received {
     Nothing,
     /// Nobody can send any more.
     Closed,
+}
+
+/// Waits until there is a message or an end, or so long.
+pub fn wait(fd: &OwnedFd, patience: Option<Duration>) {
+    let mut polled = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+    let timeout = patience.map_or(PollTimeout::NONE, |patience| {
+        patience.try_into().unwrap_or(PollTimeout::MAX)
+    });
+    let _ = poll(&mut polled, timeout);
 }
 
 /// One message, if there is one. Descriptors beyond the first are closed.

@@ -24,6 +24,30 @@ pub unsafe fn fork(child: impl FnOnce() -> i32) -> io::Result<Pid> {
     }
 }
 
+/// Forks a process that is not ours: one in between forks it, has `told` say who it is, and ends, so that it is
+/// left to the next process above that adopts orphans (PR_SET_CHILD_SUBREAPER(2const)). True in the new process. An
+/// error where this one has further threads.
+pub fn fork_away(told: impl FnOnce(io::Result<Pid>)) -> io::Result<bool> {
+    if thread_count() != Some(1) {
+        return Err(io::Error::other(
+            "a process with several threads cannot fork",
+        ));
+    }
+    // SAFETY: there is one thread.
+    if let ForkResult::Parent { child } = unsafe { nix::unistd::fork() }? {
+        super::process::wait_for(child);
+        return Ok(false);
+    }
+    // SAFETY: the same.
+    match unsafe { nix::unistd::fork() } {
+        Ok(ForkResult::Child) => return Ok(true),
+        Ok(ForkResult::Parent { child }) => told(Ok(child)),
+        Err(error) => told(Err(error.into())),
+    }
+    // SAFETY: _exit(2) has no preconditions.
+    unsafe { libc::_exit(0) }
+}
+
 /// Closes every descriptor above standard error but these.
 ///
 /// # Safety

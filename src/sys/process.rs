@@ -117,6 +117,11 @@ pub fn random() -> u64 {
     u64::from_ne_bytes(bytes)
 }
 
+/// Waits until a child of ours has ended.
+pub fn wait_for(child: Pid) {
+    while waitpid(child, None) == Err(nix::Error::EINTR) {}
+}
+
 /// How this child of ours has ended; none where it lives.
 pub fn ended(pid: Pid) -> Option<End> {
     match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {

@@ -90,6 +90,14 @@ pub struct Failed(pub String);
 pub type Page = (Vec<String>, Option<u64>);
 
 impl Store {
+    /// Makes it where there is none yet.
+    pub fn prepare(place: &Place) -> Result<()> {
+        match place {
+            Place::Sqlite(path) => Sqlite::prepare(path),
+            Place::Redis(info) => Redis::new(info).map(drop),
+        }
+    }
+
     pub fn open(place: &Place) -> Result<Store> {
         Ok(match place {
             Place::Sqlite(path) => Store::Sqlite(Sqlite::open(path)?),

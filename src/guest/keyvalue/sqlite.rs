@@ -42,20 +42,17 @@ const SCHEMA: &str = "
 
 impl Sqlite {
     pub fn open(path: &Path) -> Result<Sqlite> {
-        let about = || {
-            format!(
-                "key-value store `{}` cannot be opened; it is a SQLite file that wasmserve may write, \
-                 in a directory that it may write",
-                path.display()
-            )
-        };
-        let writer = connect(path).with_context(about)?;
-        writer.execute_batch(SCHEMA).with_context(about)?;
-        let reader = connect(path).with_context(about)?;
+        let writer = made(path)?;
+        let reader = connect(path).with_context(|| about(path))?;
         Ok(Sqlite {
             writes: start("keyvalue-write", writer, write_all)?,
             reads: start("keyvalue-read", reader, read_all)?,
         })
+    }
+
+    /// Makes it where there is none yet: several processes at a time would be in each other's way.
+    pub fn prepare(path: &Path) -> Result<()> {
+        made(path).map(drop)
     }
 
     pub async fn get(
@@ -144,6 +141,24 @@ impl Sqlite {
         })
         .await
     }
+}
+
+/// A connection to a store, which is made where there is none.
+fn made(path: &Path) -> Result<Connection> {
+    let connect = || {
+        let connection = connect(path)?;
+        connection.execute_batch(SCHEMA)?;
+        anyhow::Ok(connection)
+    };
+    connect().with_context(|| about(path))
+}
+
+fn about(path: &Path) -> String {
+    format!(
+        "key-value store `{}` cannot be opened; it is a SQLite file that wasmserve may write, \
+         in a directory that it may write",
+        path.display()
+    )
 }
 
 fn number(value: &[u8]) -> Result<i64, Failed> {

@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 /// Whom guests may ask, and what asking may take.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
     pub rules: Rules,
     pub roots: Roots,
@@ -30,7 +30,7 @@ pub struct Settings {
 }
 
 /// How long each step may take, at most; a guest may ask for less.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Times {
     /// Until there is a connection: waiting for a turn, looking up, connecting and TLS together.
     pub connect: Duration,

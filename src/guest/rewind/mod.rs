@@ -51,13 +51,13 @@ pub struct Track {
 }
 
 impl Rewinder {
-    /// None where there is no snapshot beside the code. Belongs to this process.
+    /// None where there is no snapshot beside the code. Belongs to the process that first puts something back with it.
     pub fn open(code: &OwnedFd) -> Result<Option<Arc<Rewinder>>> {
         let snapshot = Snapshot::beside(code).context("cannot map the snapshot beside the code")?;
         Ok(snapshot.map(|snapshot| {
             Arc::new(Rewinder {
                 snapshot,
-                dirt: Dirt::of_this_process(),
+                dirt: Dirt::default(),
             })
         }))
     }

@@ -4,12 +4,14 @@
 use crate::sys::memory::page_size;
 use std::fs::File;
 use std::os::fd::AsRawFd;
+use std::sync::OnceLock;
 
 /// Bytes that are told, at most: what is put back by hand stays mapped, and the rest is given back to the kernel.
 const BY_HAND: usize = 16 << 20;
 
-/// Where this process has written to.
-pub struct Dirt(Option<File>);
+/// Where this process has written to. Which process that is, is settled when it is first asked.
+#[derive(Default)]
+pub struct Dirt(OnceLock<Option<File>>);
 
 /// `struct pm_scan_arg` and `struct page_region` of linux/fs.h.
 #[repr(C)]
@@ -45,15 +47,10 @@ const PAGE_IS_SWAPPED: u64 = 1 << 4;
 const PAGE_IS_PFNZERO: u64 = 1 << 5;
 
 impl Dirt {
-    /// Of the process that asks; not to be carried over a fork.
-    pub fn of_this_process() -> Dirt {
-        Dirt(File::open("/proc/self/pagemap").ok())
-    }
-
     /// Nothing is known.
     #[cfg(test)]
     pub fn unknown() -> Dirt {
-        Dirt(None)
+        Dirt(OnceLock::from(None))
     }
 
     /// Calls `put_back` with what was written to of `end` bytes from `base` on, piece by piece. Gives where what
@@ -64,7 +61,10 @@ impl Dirt {
         end: usize,
         mut put_back: impl FnMut(usize, usize),
     ) -> usize {
-        let Some(pagemap) = &self.0 else { return 0 };
+        let pagemap = || File::open("/proc/self/pagemap").ok();
+        let Some(pagemap) = self.0.get_or_init(pagemap) else {
+            return 0;
+        };
         let base = base.expose_provenance();
         let (mut from, mut left) = (0, BY_HAND / page_size());
         while from < end && left > 0 {

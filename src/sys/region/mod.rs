@@ -42,9 +42,9 @@ impl Region {
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        // A huge page would be dirty as a whole when one byte is. Kernels without them refuse the advice.
+        // What is made in it is large, and there for a moment only. Kernels without huge pages refuse the advice.
         // SAFETY: these addresses are ours.
-        unsafe { libc::madvise(base, bytes, libc::MADV_NOHUGEPAGE) };
+        unsafe { libc::madvise(base, bytes, libc::MADV_HUGEPAGE) };
         Ok(Region {
             base: base.cast(),
             reserved: bytes,
@@ -89,18 +89,15 @@ impl Region {
         if image.length > self.size() {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        if image.length == 0 {
-            return Ok(());
+        if image.length > 0 {
+            let access = libc::PROT_READ | libc::PROT_WRITE;
+            let flags = libc::MAP_PRIVATE | libc::MAP_FIXED;
+            // SAFETY: these addresses are ours, and accessible.
+            unsafe { image.map(self.base.cast(), access, flags)? };
         }
-        let access = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: these addresses are ours, and accessible.
-        unsafe {
-            image.map(
-                self.base.cast(),
-                access,
-                libc::MAP_PRIVATE | libc::MAP_FIXED,
-            )?;
-        }
+        // From here on a huge page would be dirty as a whole when one byte is.
+        // SAFETY: these addresses are ours.
+        unsafe { libc::madvise(self.base.cast(), self.reserved, libc::MADV_NOHUGEPAGE) };
         // What is behind it is zero until it is written to.
         self.forget(image.length, self.accessible.load(Relaxed))
     }

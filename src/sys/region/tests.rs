@@ -40,7 +40,7 @@ fn is_as_it_was(region: &Region) {
 
 #[test]
 fn what_was_written_to_is_put_back() {
-    for dirt in [Dirt::of_this_process(), Dirt::unknown()] {
+    for dirt in [Dirt::default(), Dirt::unknown()] {
         for fenced in [false, true] {
             let (region, image) = region(fenced);
             for round in 0..3 {
@@ -57,7 +57,7 @@ fn what_was_written_to_is_put_back() {
 
 #[test]
 fn what_has_grown_shrinks_and_is_zero_when_it_grows_again() {
-    for dirt in [Dirt::of_this_process(), Dirt::unknown()] {
+    for dirt in [Dirt::default(), Dirt::unknown()] {
         for fenced in [false, true] {
             let (region, image) = region(fenced);
             for size in [PAGES + 1, PAGES + 5000, PAGES + 3] {
