@@ -76,6 +76,14 @@ impl Nursery {
         Zygote::start(roles, kin, code)
     }
 
+    /// Another in the place of one that is of no more use. Until it is ready, workers are forked directly.
+    pub fn renew_zygote<R: Roles>(&self, generation: &mut Generation<R>) {
+        generation.zygote = None;
+        let code = generation.code.try_clone();
+        let again = code.and_then(|code| self.zygote(&*generation.roles, Some(code)));
+        generation.zygote = again.ok();
+    }
+
     /// Forks a worker into a free slot.
     pub fn worker<R: Roles>(
         &self,
@@ -88,16 +96,15 @@ impl Nursery {
         let slot = free.ok_or_else(|| io::Error::other("every slot of the scoreboard is taken"))?;
         let (receiver, reporter) = channel()?;
         slots[slot].begin(generation.number, clock::now_ms());
-        let zygote = generation.zygote.take_if(|zygote| zygote.is_ready());
-        let of_zygote = zygote.and_then(|zygote| {
-            let forked = zygote.worker(slot, max_requests, &reporter);
-            forked
-                .inspect(|_| generation.zygote = Some(zygote))
-                .inspect_err(|error| debug!("the zygote forks no worker: {error}"))
-                .ok()
-        });
+        let zygote = generation.zygote.as_ref().filter(|it| it.is_ready());
+        let of_zygote = zygote.map(|it| it.worker(slot, max_requests, &reporter));
         let forked = match of_zygote {
-            Some(pid) => Ok(pid),
+            Some(Ok(pid)) => Ok(pid),
+            Some(Err(error)) => {
+                debug!("the zygote forks no worker, and another takes its place: {error}");
+                self.renew_zygote(generation);
+                self.directly(generation, slot, max_requests, reporter)
+            }
             None => self.directly(generation, slot, max_requests, reporter),
         };
         match &forked {

@@ -148,10 +148,7 @@ impl<R: Roles> Supervisor<R> {
             debug!("the zygote [{pid}] has ended: {death}");
             let (was_ready, _) = (zygote.is_ready(), zygote.ended());
             if was_ready {
-                let code = generation.code.try_clone();
-                let again =
-                    code.and_then(|code| self.nursery.zygote(&*generation.roles, Some(code)));
-                generation.zygote = again.ok();
+                self.nursery.renew_zygote(generation);
             }
         }
     }

@@ -37,3 +37,4 @@ mod supervision;
 mod tls;
 mod toolchains;
 mod worlds;
+mod zygote;

@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use wasip2::http::types::{Fields, IncomingBody, IncomingRequest, ResponseOutparam};
+use wasip2::random::{insecure, insecure_seed, random};
 
 /// `n` chunks, `ms` apart, of this `type`.
 pub fn slow_stream(out: ResponseOutparam, query: &Query) {
@@ -55,6 +56,15 @@ pub fn environment(out: ResponseOutparam) {
     for argument in std::env::args() {
         writeln!(text, "argument {argument}").unwrap();
     }
+    reply::text(out, &text);
+}
+
+/// What every interface of `wasi:random` gives, a line each.
+pub fn random(out: ResponseOutparam) {
+    let mut text = String::new();
+    writeln!(text, "{:x?}", random::get_random_bytes(16)).unwrap();
+    writeln!(text, "{:x?}", insecure::get_insecure_random_bytes(16)).unwrap();
+    writeln!(text, "{:x?}", insecure_seed::insecure_seed()).unwrap();
     reply::text(out, &text);
 }
 

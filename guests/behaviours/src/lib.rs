@@ -47,6 +47,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Behaviours {
             "settable" => answers::settable(out, &query),
             "big" => answers::big(out, &query),
             "counter" => answers::counter(out),
+            "random" => answers::random(out),
             "once" => answers::once(out),
             "trap-if-used" => answers::trap_if_used(out),
             "scan" => answers::scan(out),

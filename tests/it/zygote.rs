@@ -1,0 +1,194 @@
+//! Workers of a large component are forked from a process that has loaded it.
+
+use crate::harness::{Connection, Server, eventually, get, guest, root};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::collections::HashSet;
+use std::fs;
+use std::net::TcpStream;
+
+/// A guest of the tests as a component of five megabytes: most of it is a custom section, which means nothing.
+fn large(name: &str) -> String {
+    let mut component = fs::read(guest(name)).unwrap();
+    let payload = [b"\x03pad".as_slice(), &[0; 5 << 20]].concat();
+    component.push(0);
+    let mut length = payload.len();
+    while length >= 0x80 {
+        component.push(0x80 | (length & 0x7f) as u8);
+        length >>= 7;
+    }
+    component.push(length as u8);
+    component.extend(payload);
+    let path = root().join(format!(
+        "target/tmp/large-{name}-{:?}.wasm",
+        std::thread::current().id()
+    ));
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, component).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// Once compiled, so that the code is found from here on.
+fn compiled(name: &str) -> String {
+    let component = large(name);
+    Server::compile(&component);
+    component
+}
+
+/// The process that is no worker.
+fn zygote(server: &Server) -> Option<i32> {
+    let workers: Vec<i32> = server
+        .printed()
+        .lines()
+        .filter_map(|line| {
+            let (_, pid) = line.split_once("Started server process [")?;
+            pid.strip_suffix(']')?.parse().ok()
+        })
+        .collect();
+    let mut children = server.workers().into_iter();
+    children.find(|child| !workers.contains(child))
+}
+
+fn strike(pid: i32, signal: Signal) {
+    kill(Pid::from_raw(pid), signal).unwrap();
+}
+
+#[test]
+fn workers_share_what_was_loaded() {
+    let component = compiled("behaviours");
+    let server = Server::start(&[&component, "--workers", "3"]);
+    let zygote = zygote(&server).unwrap();
+    let workers: Vec<i32> = server
+        .workers()
+        .into_iter()
+        .filter(|pid| *pid != zygote)
+        .collect();
+    assert_eq!(workers.len(), 3);
+    let dirty = |pid: i32| {
+        let smaps = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+        let number = |name: &str| -> u64 {
+            let line = smaps
+                .lines()
+                .find_map(|line| line.strip_prefix(name))
+                .unwrap();
+            line.trim().trim_end_matches(" kB").parse().unwrap()
+        };
+        (number("Shared_Dirty:"), number("Private_Dirty:"))
+    };
+    for worker in workers {
+        let (shared, private) = dirty(worker);
+        assert!(
+            shared > private,
+            "{shared} kB shared, {private} kB of its own"
+        );
+    }
+    assert_eq!(get(server.address, "/").status, 200);
+}
+
+#[test]
+fn no_two_workers_have_the_same_randomness() {
+    let component = compiled("behaviours");
+    let server = Server::start(&[&component, "--workers", "4"]);
+    // Every worker answers some of these, and each begins at its beginning.
+    let mut connections: Vec<Connection> =
+        (0..32).map(|_| Connection::open(server.address)).collect();
+    let mut seen = HashSet::new();
+    for connection in &mut connections {
+        let response = connection.get("/random").unwrap();
+        let text = response.text();
+        let id = response.header("x-request-id").unwrap();
+        let random: Vec<&str> = text.lines().chain([id]).collect();
+        assert_eq!(random.len(), 4);
+        for random in random {
+            assert!(seen.insert(random.to_owned()), "twice: {random}");
+        }
+    }
+}
+
+#[test]
+fn one_that_is_killed_is_replaced_and_workers_are_forked_all_the_while() {
+    let component = compiled("behaviours");
+    let server = Server::start(&[&component, "--workers", "2"]);
+    let mut last = 0;
+    for round in 1..=3 {
+        let first = zygote(&server).unwrap();
+        assert_ne!(first, last);
+        last = first;
+        let victim = server
+            .workers()
+            .into_iter()
+            .find(|pid| *pid != first)
+            .unwrap();
+        strike(first, Signal::SIGKILL);
+        strike(victim, Signal::SIGKILL);
+        server.wait_for(&format!("Child process [{victim}] died: killed by SIGKILL"));
+        server.wait_for_count("Application startup complete.", 2 + round);
+        assert_eq!(get(server.address, "/").status, 200);
+        eventually("there are two workers and another zygote", || {
+            server.workers().len() == 3 && zygote(&server).is_some_and(|pid| pid != first)
+        });
+    }
+}
+
+#[test]
+fn one_that_does_not_answer_is_done_without() {
+    let component = compiled("behaviours");
+    let server = Server::start(&[&component, "--workers", "1"]);
+    let zygote = zygote(&server).unwrap();
+    let victim = server
+        .workers()
+        .into_iter()
+        .find(|pid| *pid != zygote)
+        .unwrap();
+    strike(zygote, Signal::SIGSTOP);
+    strike(victim, Signal::SIGKILL);
+    server.wait_for_count("Application startup complete.", 2);
+    assert_eq!(get(server.address, "/").status, 200);
+    eventually("it is gone", || !server.workers().contains(&zygote));
+}
+
+#[test]
+fn a_reload_has_one_of_its_own() {
+    let component = compiled("behaviours");
+    let server = Server::start(&[&component, "--workers", "2"]);
+    let first = zygote(&server).unwrap();
+    server.signal(Signal::SIGHUP);
+    server.wait_for_count("Application startup complete.", 4);
+    eventually("the first is gone, and another there", || {
+        server.workers().len() == 3 && zygote(&server).is_some_and(|pid| pid != first)
+    });
+    assert_eq!(get(server.address, "/").status, 200);
+}
+
+#[test]
+fn nothing_is_left_of_it_and_the_port_is_closed_at_once() {
+    let component = compiled("behaviours");
+    let mut server = Server::start(&[&component, "--workers", "2"]);
+    let zygote = zygote(&server).unwrap();
+    let mut busy = Connection::open(server.address);
+    busy.write("GET /slow-stream?n=4&ms=150 HTTP/1.1\r\nHost: test\r\n\r\n")
+        .unwrap();
+    busy.head().unwrap();
+    server.signal(Signal::SIGTERM);
+    server.wait_for("Shutting down");
+    eventually("the port is closed", || {
+        TcpStream::connect(server.address).is_err()
+    });
+    eventually("it is gone", || {
+        fs::metadata(format!("/proc/{zygote}")).is_err()
+    });
+    assert!(busy.rest().unwrap().ends_with(b"chunk 3\n\r\n0\r\n\r\n"));
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
+fn it_does_not_outlive_a_killed_supervisor() {
+    let component = compiled("behaviours");
+    let server = Server::start(&[&component, "--workers", "1"]);
+    let zygote = zygote(&server).unwrap();
+    server.signal(Signal::SIGKILL);
+    eventually("it is gone", || {
+        let stat = fs::read_to_string(format!("/proc/{zygote}/stat"));
+        stat.map_or(true, |stat| stat.contains(") Z "))
+    });
+}
