@@ -1,12 +1,15 @@
 """Has an application do at build time what it would otherwise do first at run time: import, cache, compile.
 
-Its lifespan is begun and ended, its schema made where it is FastAPI's, and a path asked for that it does not have.
+Its lifespan is begun and ended, its schema made where it is FastAPI's, a path asked for that it does not have, and its
+templates compiled. No endpoint runs.
 """
 
+import gc
 import importlib
 import sys
 
 from .lifespan import Lifespan
+from .wsgi import WsgiApp
 
 # Imported by the standard library or by frameworks inside of functions.
 LATE = (
@@ -54,6 +57,8 @@ async def warm_up(app, notes):
         await lifespan.shutdown()
     except Exception as error:
         note(f"its shutdown failed: {error!r}")
+    _remember_endpoints(app)
+    _compile_templates(app)
 
 
 def _loop():
@@ -72,6 +77,48 @@ def _import_late():
             importlib.import_module(name)
         except Exception:
             pass
+
+
+def _remember_endpoints(app):
+    """Has FastAPI find out of each endpoint and dependency what it finds out otherwise when that is first asked for,
+    and remembers. A version that does this in another way goes on doing it then."""
+    routing, models = (sys.modules.get(f"fastapi.{name}") for name in ("routing", "dependencies.models"))
+    kinds = ("_is_coroutine_callable", "_is_gen_callable", "_is_async_gen_callable")
+    asks = [getattr(models, name, None) for name in kinds] + [getattr(routing, "_extract_endpoint_context", None)]
+    left = list(getattr(app, "routes", ()))
+    while left:
+        # A group of routes, a route, or a dependency of one.
+        found = left.pop()
+        left += getattr(found, "routes", None) or getattr(found, "dependencies", None) or ()
+        left += filter(None, [getattr(found, "dependant", None)])
+        call = getattr(found, "call", None)
+        for ask in filter(None, asks if call else ()):
+            try:
+                ask(call)
+            except Exception:
+                pass
+
+
+def _compile_templates(app):
+    """Those of Jinja, which keeps what it has compiled."""
+    jinja2 = sys.modules.get("jinja2")
+    if jinja2 is None:
+        return
+    if isinstance(app, WsgiApp):
+        # Flask makes its environment when it is first asked for.
+        getattr(app.app, "jinja_env", None)
+    for environment in [it for it in gc.get_objects() if issubclass(type(it), jinja2.Environment)]:
+        try:
+            names = environment.list_templates()
+        except Exception:
+            # It has no loader, or one that cannot tell.
+            continue
+        for name in names:
+            try:
+                environment.get_template(name)
+            except Exception:
+                # It is told when somebody wants it.
+                pass
 
 
 async def _ask(app, path, state):
