@@ -50,11 +50,15 @@ pub enum Start {
 }
 
 impl Start {
-    pub async fn instance(self) -> Result<Instance, Failure> {
+    /// On the account of this share.
+    pub async fn instance(self, share: &Share) -> Result<Instance, Failure> {
         match self {
             Start::Kept(instance) => Ok(instance),
             Start::Fresh(handler, store, rewinder) => {
-                Instance::new(&handler, store, rewinder.as_ref()).await
+                share.turn.makes();
+                let made = Instance::new(&handler, store, rewinder.as_ref()).await;
+                share.turn.has_made(share.meter.burned());
+                made
             }
         }
     }

@@ -57,13 +57,18 @@ impl Meter {
 
     /// Asked while the guest runs.
     pub fn check(&self) -> Result<(), Exhausted> {
-        self.pause();
-        self.entered.store(self.now(), Relaxed);
-        if self.spent() < self.limit {
+        if self.burned() < self.limit {
             Ok(())
         } else {
             Err(Exhausted)
         }
+    }
+
+    /// Burned until now; asked while the guest runs.
+    pub fn burned(&self) -> Duration {
+        self.pause();
+        self.entered.store(self.now(), Relaxed);
+        self.spent()
     }
 
     fn pause(&self) {

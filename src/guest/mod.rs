@@ -209,8 +209,9 @@ impl Guest {
             Some(instance) => self.resume(instance, share.clone(), name),
             None => self.fresh(share.clone(), name),
         };
+        let own = share.clone();
         let call = async move {
-            let mut instance = start.instance().await?;
+            let mut instance = start.instance(&own).await?;
             instance.answer(request, head).await?;
             if let Some(shelf) = shelf {
                 shelf.keep(instance);

@@ -3,7 +3,7 @@
 //! makes room: such guests take turns of one slice, one of them between two looks at sockets and timers,
 //! however many there are, so that their neighbours wait for one slice at most.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -12,6 +12,10 @@ use tokio::time::timeout;
 
 /// What a guest may burn before others begin beside it.
 const SHORT: Duration = Duration::from_millis(10);
+
+/// What making its instance may burn before others begin, each of which would make one too: the first that is made
+/// can answer them all.
+const MAKING: Duration = Duration::from_secs(1);
 
 /// How long a guest waits for its turn where it is that of one that nobody polls: its client takes
 /// nothing of its body.
@@ -41,6 +45,10 @@ pub struct Turn {
     first: AtomicBool,
     /// It has only looked up, and goes on at once.
     looks_up: AtomicBool,
+    /// Its instance is being made.
+    making: AtomicBool,
+    /// Nanoseconds that making it has burned.
+    made: AtomicU64,
 }
 
 impl Turn {
@@ -50,6 +58,8 @@ impl Turn {
             held: Mutex::new(None),
             first: AtomicBool::new(false),
             looks_up: AtomicBool::new(false),
+            making: AtomicBool::new(false),
+            made: AtomicU64::new(0),
         }
     }
 
@@ -58,6 +68,18 @@ impl Turn {
         let permit = self.turns.begin.clone().acquire_owned().await;
         self.first.store(true, Relaxed);
         self.hold(permit.ok());
+    }
+
+    /// The guest has no instance yet.
+    pub fn makes(&self) {
+        self.making.store(true, Relaxed);
+    }
+
+    /// It has, after so much was burned.
+    pub fn has_made(&self, burned: Duration) {
+        let nanos = u64::try_from(burned.as_nanos()).unwrap_or(u64::MAX);
+        self.made.store(nanos, Relaxed);
+        self.making.store(false, Relaxed);
     }
 
     /// The guest has come to a pause: its slice is over, or it waits for something else.
@@ -75,7 +97,11 @@ impl Turn {
 
     /// Whether the guest, which has burned so much, goes on before others begin.
     pub fn goes_on(&self, burned: Duration) -> bool {
-        self.first.load(Relaxed) && burned < SHORT
+        let may = match self.making.load(Relaxed) {
+            true => MAKING,
+            false => Duration::from_nanos(self.made.load(Relaxed)) + SHORT,
+        };
+        self.first.load(Relaxed) && burned < may
     }
 
     /// Resolves when a guest that goes on may run its next slice.
@@ -149,6 +175,17 @@ mod tests {
             next.await;
             assert!(!long.goes_on(Duration::ZERO));
         });
+    }
+
+    #[test]
+    fn making_an_instance_is_no_work_of_the_guest() {
+        let turns = Turns::default();
+        let turn = Turn::new(&turns);
+        block_on(turn.begin());
+        turn.makes();
+        assert!(turn.goes_on(5 * SHORT) && !turn.goes_on(MAKING));
+        turn.has_made(5 * SHORT);
+        assert!(turn.goes_on(5 * SHORT) && !turn.goes_on(6 * SHORT));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 //! Documentation/admin-guide/mm/pagemap.rst).
 
 use crate::sys::memory::page_size;
+use nix::sys::resource::{UsageWho, getrusage};
 use std::fs::File;
+use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::sync::OnceLock;
 
@@ -39,6 +41,13 @@ struct Found {
     categories: u64,
 }
 
+/// How many page faults this thread has had (getrusage(2)): without one more, it has written to no page that it had not
+/// written to before.
+pub fn faults() -> Option<i64> {
+    let usage = getrusage(UsageWho::RUSAGE_THREAD).ok()?;
+    Some(usage.minor_page_faults() + usage.major_page_faults())
+}
+
 nix::ioctl_readwrite!(pagemap_scan, b'f', 16, Scan);
 
 const PAGE_IS_FILE: u64 = 1 << 2;
@@ -53,14 +62,9 @@ impl Dirt {
         Dirt(OnceLock::from(None))
     }
 
-    /// Calls `put_back` with what was written to of `end` bytes from `base` on, piece by piece. Gives where what
-    /// was not looked at begins: at zero where the kernel tells nothing.
-    pub fn find(
-        &self,
-        base: *const u8,
-        end: usize,
-        mut put_back: impl FnMut(usize, usize),
-    ) -> usize {
+    /// Finds what was written to of `end` bytes from `base` on, piece by piece. Gives where what was not looked at
+    /// begins: at zero where the kernel tells nothing.
+    pub fn find(&self, base: *const u8, end: usize, pieces: &mut Vec<Range<usize>>) -> usize {
         let pagemap = || File::open("/proc/self/pagemap").ok();
         let Some(pagemap) = self.0.get_or_init(pagemap) else {
             return 0;
@@ -88,7 +92,7 @@ impl Dirt {
             };
             for piece in &found[..count as usize] {
                 let (start, end) = (piece.start as usize - base, piece.end as usize - base);
-                put_back(start, end);
+                pieces.push(start..end);
                 left = left.saturating_sub((end - start) / page_size());
             }
             from = scan.walk_end as usize - base;

@@ -11,8 +11,10 @@ pub use image::Image;
 
 use super::memory::page_size;
 use std::io;
+use std::ops::Range;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How much more becomes accessible at a time where that may be more than is needed.
 const STEP: usize = 1 << 20;
@@ -26,6 +28,18 @@ pub struct Region {
     fenced: bool,
     size: AtomicUsize,
     accessible: AtomicUsize,
+    written: Mutex<Written>,
+}
+
+/// What was found to be written to. Nothing else has been since, as long as there are no more page faults than there
+/// were then, and as much is accessible: other pages are written to with a fault, or become accessible.
+#[derive(Default)]
+struct Written {
+    faults: Option<i64>,
+    accessible: usize,
+    pieces: Vec<Range<usize>>,
+    /// Where what was not looked at begins.
+    end: usize,
 }
 
 // SAFETY: it owns its addresses, and what changes of itself is atomic.
@@ -51,6 +65,7 @@ impl Region {
             fenced,
             size: AtomicUsize::new(0),
             accessible: AtomicUsize::new(0),
+            written: Mutex::default(),
         })
     }
 
@@ -89,6 +104,7 @@ impl Region {
         if image.length > self.size() {
             return Err(io::ErrorKind::InvalidInput.into());
         }
+        self.written().faults = None;
         if image.length > 0 {
             let access = libc::PROT_READ | libc::PROT_WRITE;
             let flags = libc::MAP_PRIVATE | libc::MAP_FIXED;
@@ -105,22 +121,29 @@ impl Region {
     /// Puts back what was there when the image was laid, and the size, which was `size`.
     ///
     /// # Safety
-    /// Nobody else uses the region meanwhile.
+    /// Nobody else uses the region meanwhile, and none but this thread has used it since it was put back before.
     pub unsafe fn rewind(&self, size: usize, image: &Image, dirt: &Dirt) -> io::Result<()> {
         let accessible = self.accessible.load(Relaxed);
-        let clean = dirt.find(self.base, accessible, |from, to| {
-            let copied = to.min(image.length);
+        let mut written = self.written();
+        let faults = dirt::faults();
+        if faults.is_none() || (written.faults, written.accessible) != (faults, accessible) {
+            (written.faults, written.accessible) = (faults, accessible);
+            written.pieces.clear();
+            written.end = dirt.find(self.base, accessible, &mut written.pieces);
+        }
+        for &Range { start, end } in &written.pieces {
+            let copied = end.min(image.length);
             // SAFETY: both are accessible, and as nobody else uses the region they may be written to.
             unsafe {
-                if from < copied {
-                    let source = image.view.add(from);
-                    source.copy_to_nonoverlapping(self.base.add(from), copied - from);
+                if start < copied {
+                    let source = image.view.add(start);
+                    source.copy_to_nonoverlapping(self.base.add(start), copied - start);
                 }
-                let zero = from.max(copied);
-                self.base.add(zero).write_bytes(0, to - zero);
+                let zero = start.max(copied);
+                self.base.add(zero).write_bytes(0, end - zero);
             }
-        });
-        self.forget(clean, accessible)?;
+        }
+        self.forget(written.end, accessible)?;
         if self.fenced && accessible > size {
             self.protect(size, accessible, libc::PROT_NONE)?;
             self.accessible.store(size, Relaxed);
@@ -134,7 +157,12 @@ impl Region {
     /// # Safety
     /// Nobody else uses the region meanwhile.
     pub unsafe fn forget_all(&self) -> io::Result<()> {
+        self.written().faults = None;
         self.forget(0, self.accessible.load(Relaxed))
+    }
+
+    fn written(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has the kernel take back the pages of these bytes: they are as they were mapped.

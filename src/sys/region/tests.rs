@@ -77,6 +77,32 @@ fn what_has_grown_shrinks_and_is_zero_when_it_grows_again() {
 }
 
 #[test]
+fn what_is_written_to_after_a_while_is_put_back_too() {
+    let dirt = Dirt::default();
+    for fenced in [false, true] {
+        let (region, image) = region(fenced);
+        for round in 0..60 {
+            // The same page again and again, and from time to time another, or one that has to become accessible.
+            write(&region, page(1) + round);
+            if round % 8 == 5 {
+                write(&region, page(round / 8) + round);
+            }
+            if round % 8 > 5 {
+                region.grow_to(page(PAGES + 2)).unwrap();
+                write(&region, page(PAGES + 1) + round);
+            }
+            // SAFETY: nobody else has it.
+            unsafe { region.rewind(page(PAGES), &image, &dirt).unwrap() };
+            is_as_it_was(&region);
+        }
+        region.grow_to(page(PAGES + 2)).unwrap();
+        // SAFETY: nobody writes to it.
+        let bytes = unsafe { region.bytes() };
+        assert!(bytes[page(PAGES)..].iter().all(|byte| *byte == 0));
+    }
+}
+
+#[test]
 fn a_region_that_was_forgotten_is_as_it_was() {
     let (region, _) = region(false);
     write(&region, 0);
