@@ -180,7 +180,7 @@ class Server:
 
     def workers(self):
         """Those that serve: the children, or the one process that there is."""
-        return [pid for pid in self.processes()[1:] if "resource_tracker" not in command(pid)] or [self.process.pid]
+        return [pid for pid in self.processes()[1:] if serves(pid)] or [self.process.pid]
 
     def cpu(self):
         """Seconds of processor time that all processes have used: utime and stime of proc(5)."""
@@ -202,11 +202,13 @@ def tree(pid):
     return found
 
 
-def command(pid):
+def serves(pid):
+    """Not what looks after Python's resources, nor what wasmserve forks workers from."""
     try:
-        return pathlib.Path(f"/proc/{pid}/cmdline").read_text()
+        process = pathlib.Path(f"/proc/{pid}")
+        return "resource_tracker" not in (process / "cmdline").read_text() and "zygote" not in (process / "comm").read_text()
     except OSError:
-        return ""
+        return False
 
 
 def ticks(pid):

@@ -146,8 +146,9 @@ impl<R: Roles> Supervisor<R> {
                 continue;
             };
             debug!("the zygote [{pid}] has ended: {death}");
-            let (was_ready, _) = (zygote.is_ready(), zygote.ended());
-            if was_ready {
+            let was_ready = zygote.is_ready();
+            let _ = zygote.ended();
+            if was_ready && self.policy.needs(generation.number) {
                 self.nursery.renew_zygote(generation);
             }
         }

@@ -76,12 +76,14 @@ impl Zygote {
             match loaded(roles, code.as_ref(), &reporter) {
                 Ok(Some(loaded)) => {
                     memory::collect();
+                    process::call(c"zygote");
                     reporter.ready();
                     drop(reporter);
-                    match bear(asked, &kin) {
-                        Some(seat) => serve(roles, Ok(loaded), seat),
-                        None => Status::Stopped,
-                    }
+                    let Some(seat) = bear(asked, &kin) else {
+                        return Status::Stopped;
+                    };
+                    process::call(c"wasmserve");
+                    serve(roles, Ok(loaded), seat)
                 }
                 other => ended(other.map(drop), &reporter),
             }

@@ -6,6 +6,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use std::ffi::CStr;
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -63,6 +64,11 @@ pub fn resident(pid: Pid) -> Option<u64> {
 /// nobody else would want. The parent has one thread, so that its end is the thread's.
 pub fn die_with_parent() {
     let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
+}
+
+/// What this process is called in lists of processes (PR_SET_NAME(2const)).
+pub fn call(name: &CStr) {
+    let _ = nix::sys::prctl::set_name(name);
 }
 
 /// Waits until nobody holds the other end of a pipe any more; false where something else woke us.

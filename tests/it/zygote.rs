@@ -35,20 +35,6 @@ fn compiled(name: &str) -> String {
     component
 }
 
-/// The process that is no worker.
-fn zygote(server: &Server) -> Option<i32> {
-    let workers: Vec<i32> = server
-        .printed()
-        .lines()
-        .filter_map(|line| {
-            let (_, pid) = line.split_once("Started server process [")?;
-            pid.strip_suffix(']')?.parse().ok()
-        })
-        .collect();
-    let mut children = server.workers().into_iter();
-    children.find(|child| !workers.contains(child))
-}
-
 fn strike(pid: i32, signal: Signal) {
     kill(Pid::from_raw(pid), signal).unwrap();
 }
@@ -57,13 +43,8 @@ fn strike(pid: i32, signal: Signal) {
 fn workers_share_what_was_loaded() {
     let component = compiled("behaviours");
     let server = Server::start(&[&component, "--workers", "3"]);
-    let zygote = zygote(&server).unwrap();
-    let workers: Vec<i32> = server
-        .workers()
-        .into_iter()
-        .filter(|pid| *pid != zygote)
-        .collect();
-    assert_eq!(workers.len(), 3);
+    assert!(server.zygote().is_some());
+    assert_eq!(server.workers().len(), 3);
     let dirty = |pid: i32| {
         let smaps = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
         let number = |name: &str| -> u64 {
@@ -75,7 +56,7 @@ fn workers_share_what_was_loaded() {
         };
         (number("Shared_Dirty:"), number("Private_Dirty:"))
     };
-    for worker in workers {
+    for worker in server.workers() {
         let (shared, private) = dirty(worker);
         assert!(
             shared > private,
@@ -111,21 +92,17 @@ fn one_that_is_killed_is_replaced_and_workers_are_forked_all_the_while() {
     let server = Server::start(&[&component, "--workers", "2"]);
     let mut last = 0;
     for round in 1..=3 {
-        let first = zygote(&server).unwrap();
+        let first = server.zygote().unwrap();
         assert_ne!(first, last);
         last = first;
-        let victim = server
-            .workers()
-            .into_iter()
-            .find(|pid| *pid != first)
-            .unwrap();
+        let victim = server.workers()[0];
         strike(first, Signal::SIGKILL);
         strike(victim, Signal::SIGKILL);
         server.wait_for(&format!("Child process [{victim}] died: killed by SIGKILL"));
         server.wait_for_count("Application startup complete.", 2 + round);
         assert_eq!(get(server.address, "/").status, 200);
         eventually("there are two workers and another zygote", || {
-            server.workers().len() == 3 && zygote(&server).is_some_and(|pid| pid != first)
+            server.workers().len() == 2 && server.zygote().is_some_and(|pid| pid != first)
         });
     }
 }
@@ -134,28 +111,26 @@ fn one_that_is_killed_is_replaced_and_workers_are_forked_all_the_while() {
 fn one_that_does_not_answer_is_done_without() {
     let component = compiled("behaviours");
     let server = Server::start(&[&component, "--workers", "1"]);
-    let zygote = zygote(&server).unwrap();
-    let victim = server
-        .workers()
-        .into_iter()
-        .find(|pid| *pid != zygote)
-        .unwrap();
+    let zygote = server.zygote().unwrap();
+    let victim = server.workers()[0];
     strike(zygote, Signal::SIGSTOP);
     strike(victim, Signal::SIGKILL);
     server.wait_for_count("Application startup complete.", 2);
     assert_eq!(get(server.address, "/").status, 200);
-    eventually("it is gone", || !server.workers().contains(&zygote));
+    eventually("another is there", || {
+        server.zygote().is_some_and(|pid| pid != zygote)
+    });
 }
 
 #[test]
 fn a_reload_has_one_of_its_own() {
     let component = compiled("behaviours");
     let server = Server::start(&[&component, "--workers", "2"]);
-    let first = zygote(&server).unwrap();
+    let first = server.zygote().unwrap();
     server.signal(Signal::SIGHUP);
     server.wait_for_count("Application startup complete.", 4);
     eventually("the first is gone, and another there", || {
-        server.workers().len() == 3 && zygote(&server).is_some_and(|pid| pid != first)
+        server.workers().len() == 2 && server.zygote().is_some_and(|pid| pid != first)
     });
     assert_eq!(get(server.address, "/").status, 200);
 }
@@ -164,7 +139,7 @@ fn a_reload_has_one_of_its_own() {
 fn nothing_is_left_of_it_and_the_port_is_closed_at_once() {
     let component = compiled("behaviours");
     let mut server = Server::start(&[&component, "--workers", "2"]);
-    let zygote = zygote(&server).unwrap();
+    let zygote = server.zygote().unwrap();
     let mut busy = Connection::open(server.address);
     busy.write("GET /slow-stream?n=4&ms=150 HTTP/1.1\r\nHost: test\r\n\r\n")
         .unwrap();
@@ -185,7 +160,7 @@ fn nothing_is_left_of_it_and_the_port_is_closed_at_once() {
 fn it_does_not_outlive_a_killed_supervisor() {
     let component = compiled("behaviours");
     let server = Server::start(&[&component, "--workers", "1"]);
-    let zygote = zygote(&server).unwrap();
+    let zygote = server.zygote().unwrap();
     server.signal(Signal::SIGKILL);
     eventually("it is gone", || {
         let stat = fs::read_to_string(format!("/proc/{zygote}/stat"));

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from . import archive
+from . import archive, immortal
 from .say import Mistake, progress
 from .tools import COMPONENTIZE, key, whole_or_not
 
@@ -51,6 +51,7 @@ def build(project, site, tools, cache, output, environment, warm_up):
             "attribute": project.attribute,
             "warm_up": warm_up,
             "notes": "/0/notes.txt",
+            "objects": "/0/objects",
         }
         (begin / "settings.json").write_text(json.dumps(settings))
         progress("building the component")
@@ -61,6 +62,9 @@ def build(project, site, tools, cache, output, environment, warm_up):
         )
         if not succeeded:
             raise Mistake(_failure(printed, project))
+        component = bytearray(made.read_bytes())
+        immortal.make(component, (begin / "objects").read_bytes())
+        made.write_bytes(component)
         notes = begin / "notes.txt"
         if notes.exists():
             for line in notes.read_text().splitlines():

@@ -13,7 +13,7 @@ import sys
 
 from wit_world import exports
 
-from . import files, frozen, ssl_stub, temporary, threads
+from . import files, frozen, immortal, ssl_stub, temporary, threads
 from .event_loop import Policy, WasiEventLoop
 from .exchange import Exchange
 from .lifespan import Lifespan
@@ -55,6 +55,7 @@ def build(settings_path):
     gc.freeze()
     # Requests leave little behind that only this finds.
     gc.set_threshold(20_000)
+    immortal.note(settings["objects"])
 
 
 def _application(module, attribute):

@@ -191,6 +191,16 @@ impl Server {
 
     /// The worker processes, in the order in which they were forked.
     pub fn workers(&self) -> Vec<i32> {
+        let children = self.children().into_iter();
+        children.filter(|child| !is_zygote(*child)).collect()
+    }
+
+    /// What the workers of a large component are forked from.
+    pub fn zygote(&self) -> Option<i32> {
+        self.children().into_iter().find(|child| is_zygote(*child))
+    }
+
+    fn children(&self) -> Vec<i32> {
         let pid = self.pid();
         let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
         let children = children.unwrap_or_default();
@@ -222,6 +232,10 @@ impl Server {
         });
         status.unwrap()
     }
+}
+
+fn is_zygote(pid: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "zygote\n")
 }
 
 impl Drop for Server {

@@ -4,8 +4,8 @@ mod ask;
 mod schemathesis;
 mod table;
 
-use super::{built, kept, trials};
-use crate::harness::{Connection, Server, Upstream, get, root};
+use super::{built, kept, place, trials, with_toolchains};
+use crate::harness::{Connection, Server, Upstream, finished, get, root};
 use ask::{Answer, Ask};
 use std::collections::HashSet;
 use std::process::Command;
@@ -215,6 +215,37 @@ fn a_flask_application_answers() {
         assert_eq!(missing.status, 404);
         assert!(missing.text().contains("it is not here"));
         assert_eq!(get(server.address, "/echo").status, 405);
+    }
+}
+
+/// Says of objects whether they are immortal (PEP 683).
+const OBJECTS: &str = r#"
+import sys
+
+class Kind: pass
+kept = {"list": [Kind()]}
+
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        objects = [kept, kept["list"], kept["list"][0], Kind, app, [], Kind()]
+        body = " ".join(str(sys._is_immortal(it)) for it in objects).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+"#;
+
+#[test]
+fn references_to_what_an_instance_begins_with_are_not_counted() {
+    let at = place("python-immortal");
+    std::fs::write(at.join("main.py"), OBJECTS).unwrap();
+    let file = at.join("app.wasm").display().to_string();
+    let mut command = with_toolchains();
+    command.arg("build").arg(&at).args(["-o", &file]);
+    assert!(finished(command).status.success());
+    Server::compile(&file);
+    let server = trials::serve(&file, &[]);
+    for _ in 0..3 {
+        let answer = get(server.address, "/").text();
+        assert_eq!(answer, "True True True True True False False");
     }
 }
 
