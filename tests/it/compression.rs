@@ -54,19 +54,19 @@ fn a_stream_stays_a_stream() {
     let server = compressing();
     for coding in ["gzip", "br", "zstd"] {
         let mut connection = Connection::open(server.address);
-        let path = "/slow-stream?n=3&ms=700&type=text/event-stream";
+        let path = "/slow-stream?n=2&ms=1500&type=text/event-stream";
         let head = format!("GET {path} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: {coding}\r\n\r\n");
         let start = Instant::now();
         connection.write(head).unwrap();
         let response = connection.head().unwrap();
         assert_eq!(response.header("content-encoding"), Some(coding));
         assert!(connection.chunk().unwrap().is_some());
-        assert!(start.elapsed() < Duration::from_millis(600), "{coding}");
+        assert!(start.elapsed() < Duration::from_millis(1400), "{coding}");
         let mut pieces = 1;
         while connection.chunk().unwrap().is_some() {
             pieces += 1;
         }
-        assert!(pieces >= 3, "{coding}: {pieces}");
+        assert!(pieces >= 2, "{coding}: {pieces}");
     }
 }
 
