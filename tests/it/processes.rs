@@ -10,18 +10,18 @@ use std::path::PathBuf;
 const HELLO: &str = "guests/hello/hello.wat";
 
 /// A number of `/proc/<pid>/<file>`, in its own unit.
-fn number(pid: i32, file: &str, name: &str) -> u64 {
+pub fn number(pid: i32, file: &str, name: &str) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     let line = line.unwrap_or_else(|| panic!("no {name} in {text}"));
     line.split_whitespace().next().unwrap().parse().unwrap()
 }
 
-fn strike(pid: i32, signal: Signal) {
+pub fn strike(pid: i32, signal: Signal) {
     kill(Pid::from_raw(pid), signal).unwrap();
 }
 
-fn lives(pid: i32) -> bool {
+pub fn lives(pid: i32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 

@@ -1,8 +1,8 @@
 //! Workers of a large component are forked from a process that has loaded it.
 
 use crate::harness::{Connection, Server, eventually, get, guest, root};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use crate::processes::{lives, number, strike};
+use nix::sys::signal::Signal;
 use std::collections::HashSet;
 use std::fs;
 use std::net::TcpStream;
@@ -35,29 +35,15 @@ fn compiled(name: &str) -> String {
     component
 }
 
-fn strike(pid: i32, signal: Signal) {
-    kill(Pid::from_raw(pid), signal).unwrap();
-}
-
 #[test]
 fn workers_share_what_was_loaded() {
     let component = compiled("behaviours");
     let server = Server::start(&[&component, "--workers", "3"]);
     assert!(server.zygote().is_some());
     assert_eq!(server.workers().len(), 3);
-    let dirty = |pid: i32| {
-        let smaps = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
-        let number = |name: &str| -> u64 {
-            let line = smaps
-                .lines()
-                .find_map(|line| line.strip_prefix(name))
-                .unwrap();
-            line.trim().trim_end_matches(" kB").parse().unwrap()
-        };
-        (number("Shared_Dirty:"), number("Private_Dirty:"))
-    };
     for worker in server.workers() {
-        let (shared, private) = dirty(worker);
+        let dirty = ["Shared_Dirty:", "Private_Dirty:"];
+        let [shared, private] = dirty.map(|name| number(worker, "smaps_rollup", name));
         assert!(
             shared > private,
             "{shared} kB shared, {private} kB of its own"
@@ -162,8 +148,5 @@ fn it_does_not_outlive_a_killed_supervisor() {
     let server = Server::start(&[&component, "--workers", "1"]);
     let zygote = server.zygote().unwrap();
     server.signal(Signal::SIGKILL);
-    eventually("it is gone", || {
-        let stat = fs::read_to_string(format!("/proc/{zygote}/stat"));
-        stat.map_or(true, |stat| stat.contains(") Z "))
-    });
+    eventually("it is gone", || !lives(zygote));
 }
