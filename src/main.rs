@@ -18,7 +18,6 @@ mod sys;
 mod worker;
 
 use anyhow::{Context, Result};
-use channel::Reporter;
 use clap::error::ErrorKind;
 use cli::{Cli, Command, Said, Serve, Source};
 use config::Config;
@@ -27,7 +26,7 @@ use guest::{Compiled, Guest, Loaded, Plan};
 use listen::Listeners;
 use scoreboard::Scoreboard;
 use std::cell::RefCell;
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::{OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::rc::Rc;
 use supervisor::{Prepared, Roles, Seat};
@@ -207,24 +206,12 @@ impl Roles for Server {
 
     fn prepare(&self) -> Result<Prepared<Loaded>> {
         let (compiled, loaded) = self.config.order.prepare()?;
-        Ok(Prepared {
-            code: compiled.code,
-            note: compiled.plan.to_string(),
-            loaded,
-        })
+        Ok(prepared(compiled, loaded))
     }
 
-    fn compile(&self, reporter: &Reporter) -> Status {
-        match self.config.order.compile_and_load() {
-            Ok(Compiled { code, plan, .. }) => {
-                reporter.compiled(code.as_fd(), &plan.to_string());
-                Status::Stopped
-            }
-            Err(error) => {
-                reporter.failed(Status::Application, &format!("{error:#}"));
-                Status::Application
-            }
-        }
+    fn compile(&self) -> Result<Prepared<Loaded>> {
+        let compiled = self.config.order.compile_and_load()?;
+        Ok(prepared(compiled, None))
     }
 
     fn is_shared(&self, note: &str) -> bool {
@@ -273,6 +260,14 @@ impl Roles for Server {
 
     fn close(&self) {
         self.listeners.borrow_mut().close();
+    }
+}
+
+fn prepared(compiled: Compiled, loaded: Option<Loaded>) -> Prepared<Loaded> {
+    Prepared {
+        code: compiled.code,
+        note: compiled.plan.to_string(),
+        loaded,
     }
 }
 

@@ -66,8 +66,9 @@ impl Order {
 
     /// Makes the code, and sees that it can be loaded.
     pub fn compile_and_load(&self) -> Result<Compiled> {
-        let compiled = self.compile()?;
-        self.load(&compiled.code, compiled.plan, None)?;
+        let mut compiled = self.compile()?;
+        let servable = compiled.servable.take();
+        self.load(&compiled.code, compiled.plan, servable)?;
         Ok(compiled)
     }
 

@@ -19,7 +19,6 @@ pub use settings::Settings;
 pub use successor::adopted;
 
 use crate::channel::Reporter;
-use crate::exit::Status;
 use crate::scoreboard::Scoreboard;
 use std::os::fd::{OwnedFd, RawFd};
 use std::path::PathBuf;
@@ -33,7 +32,7 @@ pub trait Roles: Sized {
     /// Compiles, and takes the steps that come before the start, in a process of its own.
     fn prepare(&self) -> anyhow::Result<Prepared<Self::Loaded>>;
     /// Only compiles, and sees that it can be loaded, in a process of its own.
-    fn compile(&self, reporter: &Reporter) -> Status;
+    fn compile(&self) -> anyhow::Result<Prepared<Self::Loaded>>;
     /// Whether loading code of which this was noted takes so much that workers are to share what comes of it.
     fn is_shared(&self, note: &str) -> bool;
     /// Loads the code that was compiled, of which this was noted: as far as that may be carried over a fork.

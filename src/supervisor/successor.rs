@@ -2,7 +2,7 @@
 //! new one says whether it can and takes over.
 
 use super::Roles;
-use super::children::{Child, Nursery, fork_child, messages};
+use super::children::{Child, Nursery, ended, fork_child, messages};
 use super::handover::Will;
 use super::policy::Death;
 use crate::channel::{Message, Receiver, Reporter, channel};
@@ -14,7 +14,7 @@ use anyhow::{Context, Result, anyhow};
 use nix::unistd::Pid;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
 /// The descriptor that what is handed over can be read from.
@@ -97,7 +97,9 @@ fn own(fd: RawFd) -> Result<OwnedFd> {
 /// Answers the question whether this executable can take over: it has understood what is handed
 /// over, and it can make code of the application.
 pub fn answer<R: Roles>(roles: &R, reporter: &Reporter) -> Result<()> {
-    match roles.compile(reporter) {
+    let compiled = roles.compile();
+    let compiled = compiled.map(|made| reporter.compiled(made.code.as_fd(), &made.note));
+    match ended(compiled, reporter) {
         Status::Stopped => Ok(()),
         status => Err(anyhow!("it cannot start the application")).exits(status),
     }
