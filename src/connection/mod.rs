@@ -10,6 +10,7 @@ mod greeting;
 mod head;
 mod http1;
 mod http2;
+mod outbox;
 mod patience;
 mod proxy;
 mod refusal;
@@ -22,8 +23,9 @@ mod watch;
 
 pub use certificates::Certificates;
 pub use departure::Departure;
+pub use outbox::Outbox;
 pub use settings::{Door, Limits, Protocols, Settings};
-pub use socket::Socket;
+pub use socket::Accepted;
 
 use crate::info;
 use crate::request::{Body, Origin, Peer, Requests, Witness};
@@ -33,6 +35,7 @@ use http::{HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
 use refusal::Refusal;
 use rustls::ServerConfig;
+use socket::Socket;
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
@@ -55,12 +58,13 @@ pub struct Connections {
     /// What TLS is spoken with, where it is.
     pub tls: Option<Arc<ServerConfig>>,
     pub departure: Departure,
+    pub outbox: Rc<Outbox>,
 }
 
 impl Connections {
     /// Serves one connection to its end.
-    pub async fn serve(self: Rc<Self>, mut socket: Socket, peer: Peer, door: Door) {
-        socket.send_at_once();
+    pub async fn serve(self: Rc<Self>, accepted: Accepted, peer: Peer, door: Door) {
+        let mut socket = Socket::new(accepted, &self.outbox);
         let Some(introduction) = proxy::introduced(&self, &mut socket, peer).await else {
             return;
         };

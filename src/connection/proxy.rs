@@ -2,7 +2,8 @@
 //! and 2 (<https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>). It is read to its last byte
 //! and no further.
 
-use super::{Connections, Socket};
+use super::Connections;
+use super::socket::Socket;
 use crate::request::Peer;
 use crate::warning;
 use ppp::{v1, v2};
@@ -149,6 +150,8 @@ fn broken(why: impl ToString) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connection::Accepted;
+    use std::rc::Rc;
     use std::time::Duration;
     use tokio::io::AsyncWriteExt;
     use tokio::net::UnixStream;
@@ -175,7 +178,7 @@ mod tests {
                     tokio::task::yield_now().await;
                 }
             });
-            let mut socket = Socket::Unix(server);
+            let mut socket = Socket::new(Accepted::Unix(server), &Rc::default());
             let read = timeout(Duration::from_secs(10), read(&mut socket, Peer::Unix));
             let read = read.await.unwrap();
             let mut rest = Vec::new();

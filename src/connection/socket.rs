@@ -1,68 +1,150 @@
 //! The stream sockets that clients connect to.
 
+use super::outbox::Outbox;
 use crate::sys::socket;
-use std::io;
+use bytes::{Buf, BytesMut};
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-pub enum Socket {
+/// What may wait to leave with others.
+const SMALL: usize = 16 << 10;
+
+/// A socket whose small writes leave together with those of others.
+pub struct Socket {
+    wire: Rc<RefCell<Wire>>,
+    outbox: Rc<Outbox>,
+}
+
+/// What of a socket its outbox knows.
+pub struct Wire {
+    stream: Accepted,
+    /// Still to be written.
+    unsent: BytesMut,
+    /// Its turn in the outbox is to come; and who is to know when it could not be written.
+    waits: Option<Waker>,
+}
+
+/// A connection as it was accepted.
+pub enum Accepted {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
 
+/// Hands a call on to whichever it is.
+macro_rules! either {
+    ($stream:expr, $inner:ident => $call:expr) => {
+        match $stream {
+            Accepted::Tcp($inner) => $call,
+            Accepted::Unix($inner) => $call,
+        }
+    };
+}
+
 impl Socket {
-    /// The address that the client connected to.
-    pub fn server(&self) -> Option<SocketAddr> {
-        match self {
-            Socket::Tcp(socket) => socket.local_addr().ok(),
-            Socket::Unix(_) => None,
+    pub fn new(stream: Accepted, outbox: &Rc<Outbox>) -> Socket {
+        // Lets answers leave at once: a response is written whole.
+        if let Accepted::Tcp(stream) = &stream {
+            let _ = stream.set_nodelay(true);
+        }
+        let wire = Wire {
+            stream,
+            unsent: BytesMut::new(),
+            waits: None,
+        };
+        Socket {
+            wire: Rc::new(RefCell::new(wire)),
+            outbox: outbox.clone(),
         }
     }
 
-    /// Lets answers leave at once: a response is written whole.
-    pub fn send_at_once(&self) {
-        if let Socket::Tcp(socket) = self {
-            let _ = socket.set_nodelay(true);
+    /// The address that the client connected to.
+    pub fn server(&self) -> Option<SocketAddr> {
+        match &self.wire.borrow().stream {
+            Accepted::Tcp(stream) => stream.local_addr().ok(),
+            Accepted::Unix(_) => None,
         }
     }
 
     /// What has come, without taking it; nothing where the client has ended.
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Socket::Tcp(socket) => socket.peek(buffer).await,
-            Socket::Unix(socket) => {
-                let peek = || socket::peek(socket.as_fd(), buffer);
-                socket.async_io(Interest::READABLE, peek).await
-            }
-        }
+        poll_fn(|cx| self.wire.borrow().poll_peek(cx, buffer)).await
     }
 
     /// Makes the end of the connection a reset, which no client takes for the end of a body.
     pub fn reset_at_end(&self) {
-        if let Socket::Tcp(socket) = self {
-            let _ = socket.set_zero_linger();
+        if let Accepted::Tcp(stream) = &self.wire.borrow().stream {
+            let _ = stream.set_zero_linger();
         }
     }
 }
 
-/// Hands a call on to whichever socket it is.
-macro_rules! either {
-    ($socket:expr, $inner:ident => $call:expr) => {
-        match $socket.get_mut() {
-            Socket::Tcp(inner) => {
-                let $inner = Pin::new(inner);
-                $call
-            }
-            Socket::Unix(inner) => {
-                let $inner = Pin::new(inner);
-                $call
+impl Wire {
+    fn poll_peek(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(either!(&self.stream, stream => stream.poll_read_ready(cx)))?;
+            let peeked = either!(&self.stream, stream => {
+                stream.try_io(Interest::READABLE, || socket::peek(stream.as_fd(), buffer))
+            });
+            match peeked {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                peeked => return Poll::Ready(peeked),
             }
         }
-    };
+    }
+
+    /// Writes what has waited, as far as that is possible now.
+    pub fn send(&mut self) {
+        let Some(waker) = self.waits.take() else {
+            return;
+        };
+        let sent = either!(&self.stream, stream => stream.try_write(&self.unsent));
+        match sent {
+            Ok(sent) if sent == self.unsent.len() => self.unsent = BytesMut::new(),
+            Ok(sent) => {
+                self.unsent.advance(sent);
+                waker.wake();
+            }
+            // Whoever is woken sees the error, or waits until more can be written.
+            Err(_) => waker.wake(),
+        }
+    }
+
+    /// Writes what has waited, all of it.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.waits = None;
+        while self.unsent.has_remaining() {
+            let sent = ready!(either!(&mut self.stream, stream => {
+                Pin::new(stream).poll_write(cx, &self.unsent)
+            }))?;
+            self.unsent.advance(sent);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Keeps it for when its turn in the outbox comes; also whether it has none yet.
+    fn keep(&mut self, cx: &Context<'_>, slices: &[IoSlice<'_>]) -> bool {
+        slices
+            .iter()
+            .for_each(|slice| self.unsent.extend_from_slice(slice));
+        match &mut self.waits {
+            Some(waker) => {
+                waker.clone_from(cx.waker());
+                false
+            }
+            None => {
+                self.waits = Some(cx.waker().clone());
+                true
+            }
+        }
+    }
 }
 
 impl AsyncRead for Socket {
@@ -71,7 +153,7 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        either!(self, socket => socket.poll_read(cx, buffer))
+        either!(&mut self.wire.borrow_mut().stream, stream => Pin::new(stream).poll_read(cx, buffer))
     }
 }
 
@@ -81,26 +163,46 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        either!(self, socket => socket.poll_write(cx, bytes))
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
+        slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        either!(self, socket => socket.poll_write_vectored(cx, slices))
+        let length: usize = slices.iter().map(|slice| slice.len()).sum();
+        // May write what waits, this socket's own included.
+        let can_wait = length <= SMALL && self.outbox.can_wait();
+        let mut wire = self.wire.borrow_mut();
+        let is_free = wire.unsent.is_empty() || wire.waits.is_some();
+        if can_wait && is_free && wire.unsent.len() + length <= SMALL {
+            if wire.keep(cx, slices) {
+                self.outbox.put(&self.wire);
+            }
+            return Poll::Ready(Ok(length));
+        }
+        ready!(wire.poll_send(cx))?;
+        either!(&mut wire.stream, stream => Pin::new(stream).poll_write_vectored(cx, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
         true
     }
 
+    /// What waits in the outbox is as good as written.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, socket => socket.poll_flush(cx))
+        let mut wire = self.wire.borrow_mut();
+        match &mut wire.waits {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => ready!(wire.poll_send(cx))?,
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, socket => socket.poll_shutdown(cx))
+        let mut wire = self.wire.borrow_mut();
+        ready!(wire.poll_send(cx))?;
+        either!(&mut wire.stream, stream => Pin::new(stream).poll_shutdown(cx))
     }
 }

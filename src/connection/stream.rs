@@ -152,9 +152,7 @@ impl AsyncWrite for Stream {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.transport).poll_flush(cx);
-        if flushed.is_pending() {
-            self.activity.set_blocked(true);
-        }
+        self.activity.set_blocked(flushed.is_pending());
         flushed
     }
 

@@ -2,7 +2,7 @@
 //! there are no descriptors for them.
 
 use super::balance::{self, Load};
-use crate::connection::Socket;
+use crate::connection::Accepted;
 use crate::request::Peer;
 use crate::scoreboard::{Phase, Scoreboard, Slot};
 use crate::sys::clock;
@@ -58,7 +58,7 @@ impl Acceptor {
     }
 
     /// The next connection that is this worker's to serve.
-    pub async fn next(&mut self) -> (Socket, Peer) {
+    pub async fn next(&mut self) -> (Accepted, Peer) {
         loop {
             match self.try_next().await {
                 Ok(accepted) => {
@@ -72,7 +72,7 @@ impl Acceptor {
         }
     }
 
-    async fn try_next(&mut self) -> io::Result<(Socket, Peer)> {
+    async fn try_next(&mut self) -> io::Result<(Accepted, Peer)> {
         self.arrivals.readable().await?;
         self.give_way().await;
         let accept = || accept(&self.listener);
@@ -135,7 +135,7 @@ impl Acceptor {
     }
 }
 
-fn accept(listener: &Listening) -> io::Result<(Socket, Peer)> {
+fn accept(listener: &Listening) -> io::Result<(Accepted, Peer)> {
     match listener {
         Listening::Tcp(listener) => {
             let (socket, client) = listener.accept()?;
@@ -143,14 +143,14 @@ fn accept(listener: &Listening) -> io::Result<(Socket, Peer)> {
             // An IPv4 client of an IPv6 socket is still one (RFC 4291 section 2.5.5.2).
             let client = SocketAddr::new(client.ip().to_canonical(), client.port());
             Ok((
-                Socket::Tcp(TcpStream::from_std(socket)?),
+                Accepted::Tcp(TcpStream::from_std(socket)?),
                 Peer::Inet(client),
             ))
         }
         Listening::Unix(listener) => {
             let (socket, _) = listener.accept()?;
             socket.set_nonblocking(true)?;
-            Ok((Socket::Unix(UnixStream::from_std(socket)?), Peer::Unix))
+            Ok((Accepted::Unix(UnixStream::from_std(socket)?), Peer::Unix))
         }
     }
 }

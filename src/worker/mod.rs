@@ -5,7 +5,7 @@ mod accept;
 mod balance;
 mod leave;
 
-use crate::connection::{self, Connections, Departure, Door};
+use crate::connection::{self, Connections, Departure, Door, Outbox};
 use crate::guest::Guest;
 use crate::request::{self, Requests};
 use crate::scoreboard::{Scoreboard, SlotRef};
@@ -73,11 +73,13 @@ impl Worker {
             self.settings.request,
             slot.clone(),
         )?);
+        let outbox = Rc::new(Outbox::default());
         let connections = Rc::new(Connections {
             requests: requests.clone(),
             settings: self.settings.connection,
             tls: self.tls,
             departure: Departure::default(),
+            outbox: outbox.clone(),
         });
         let open = Rc::new(Open::new(slot.clone()));
         let mut acceptors = Vec::new();
@@ -90,6 +92,7 @@ impl Worker {
                 open.clone(),
             )));
         }
+        spawn_local(async move { outbox.run().await });
         spawn_local(beat(slot.clone(), self.settings.heartbeat));
         if let Some((limit, spent)) = self.spent {
             spawn_local(watch_limit(slot.clone(), limit, spent));
@@ -118,11 +121,11 @@ impl Worker {
 async fn accept(mut acceptor: Acceptor, door: Door, connections: Rc<Connections>, open: Rc<Open>) {
     loop {
         open.room(connections.settings.connections).await;
-        let (socket, peer) = acceptor.next().await;
+        let (accepted, peer) = acceptor.next().await;
         let guard = open.enter();
         let connections = connections.clone();
         spawn_local(async move {
-            connections.serve(socket, peer, door).await;
+            connections.serve(accepted, peer, door).await;
             drop(guard);
         });
     }
