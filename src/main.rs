@@ -33,7 +33,7 @@ use supervisor::{Prepared, Roles, Seat};
 use worker::Worker;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: sys::allocator::Mimalloc = sys::allocator::Mimalloc;
 
 fn main() {
     let status = match run() {

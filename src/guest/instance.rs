@@ -56,7 +56,7 @@ impl Start {
             Start::Kept(instance) => Ok(instance),
             Start::Fresh(handler, store, rewinder) => {
                 share.turn.makes();
-                let made = Instance::new(&handler, store, rewinder.as_ref()).await;
+                let made = Box::pin(Instance::new(&handler, store, rewinder.as_ref())).await;
                 share.turn.has_made(share.meter.burned());
                 made
             }
@@ -162,7 +162,7 @@ impl Instance {
         }
         let answered = match &self.exports {
             Exports::P2(proxy) => p2(proxy, &mut self.store, request, head).await,
-            Exports::P3(service) => p3(service, &mut self.store, request, head).await,
+            Exports::P3(service) => Box::pin(p3(service, &mut self.store, request, head)).await,
         };
         self.answered += 1;
         self.store.data().rest();

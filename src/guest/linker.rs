@@ -17,6 +17,10 @@ use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType};
 pub fn linker(engine: &Engine, target: Target) -> Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    // Streams and what waits for them need the resources and no more.
+    linker.allow_shadowing(true);
+    wasmtime_wasi_io::add_to_linker_async(&mut linker)?;
+    linker.allow_shadowing(false);
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     wasmtime_wasi_config::add_to_linker(&mut linker, |state: &mut State| state.settings())?;
     logging::add_to_linker(&mut linker)?;

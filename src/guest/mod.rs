@@ -125,7 +125,7 @@ impl Guest {
     /// Has an instance answer `request`; resolves when it has given the head of its response.
     pub async fn answer(&self, request: Request) -> Result<Response, Failure> {
         if let Some(concurrent) = &self.concurrent {
-            return self.answer_beside(concurrent, request).await;
+            return Box::pin(self.answer_beside(concurrent, request)).await;
         }
         let share = self.begin().await;
         let kept = self

@@ -17,6 +17,7 @@ use wasmtime::component::{GuestTaskId, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfig;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+use wasmtime_wasi_io::IoView;
 
 /// Resources of the host that one instance may hold at a time, open files among them. What holds more has lost
 /// count of them.
@@ -24,7 +25,8 @@ const RESOURCES: usize = 10_000;
 
 /// The data of one store.
 pub struct State {
-    wasi: WasiCtx,
+    /// Made when it is first asked for: many requests need nothing of it.
+    wasi: Option<Wasi>,
     http: WasiHttpCtx,
     outbound: Outbound,
     peers: Arc<Peers>,
@@ -35,6 +37,10 @@ pub struct State {
     /// Of the requests that are answered at the same time, where there may be several.
     accounts: Accounts,
     author: Arc<Author>,
+}
+
+struct Wasi {
+    context: WasiCtx,
     outputs: [Output; 2],
 }
 
@@ -46,13 +52,10 @@ impl State {
         name: Option<HeaderValue>,
     ) -> State {
         let peers = granted.peers();
-        let author = Arc::new(Author::new(name));
-        let outputs =
-            [Stream::Stdout, Stream::Stderr].map(|stream| Output::new(stream, author.clone()));
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES);
         State {
-            wasi: granted.wasi(&peers, &outputs),
+            wasi: None,
             http: WasiHttpCtx::new(),
             outbound: granted.outbound(limits.reuse.concurrency),
             peers,
@@ -61,14 +64,14 @@ impl State {
             memory: MemoryLimit::new(usize::try_from(limits.memory).unwrap_or(usize::MAX)),
             share,
             accounts: Accounts::default(),
-            author,
-            outputs,
+            author: Arc::new(Author::new(name)),
         }
     }
 
     /// Nothing that comes from here on belongs to the request that was answered.
     pub fn rest(&self) {
-        self.outputs.iter().for_each(Output::end_line);
+        let outputs = self.wasi.iter().flat_map(|wasi| &wasi.outputs);
+        outputs.for_each(Output::end_line);
     }
 
     /// Forgets what belonged to an earlier request; the next is called `name`.
@@ -141,10 +144,24 @@ impl State {
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
+        let wasi = self.wasi.get_or_insert_with(|| {
+            let output = |stream| Output::new(stream, self.author.clone());
+            let outputs = [Stream::Stdout, Stream::Stderr].map(output);
+            Wasi {
+                context: self.granted.wasi(&self.peers, &outputs),
+                outputs,
+            }
+        });
         WasiCtxView {
-            ctx: &mut self.wasi,
+            ctx: &mut wasi.context,
             table: &mut self.table,
         }
+    }
+}
+
+impl IoView for State {
+    fn table(&mut self) -> &mut ResourceTable {
+        self.table_mut()
     }
 }
 

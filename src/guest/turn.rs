@@ -65,9 +65,12 @@ impl Turn {
 
     /// Resolves when this guest may begin.
     pub async fn begin(&self) {
-        let permit = self.turns.begin.clone().acquire_owned().await;
+        let permit = match self.turns.begin.clone().try_acquire_owned() {
+            Ok(permit) => Some(permit),
+            Err(_) => self.turns.begin.clone().acquire_owned().await.ok(),
+        };
         self.first.store(true, Relaxed);
-        self.hold(permit.ok());
+        self.hold(permit);
     }
 
     /// The guest has no instance yet.

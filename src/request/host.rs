@@ -1,28 +1,48 @@
 //! Whom a request asks: its target, absolute as guests get it, from what the client wrote where.
 
 use super::front::Arrival;
-use super::{Origin, RootPath};
+use super::{Octets, Origin, RootPath};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Uri};
 use http::{HeaderMap, Method, Version, header};
 
 /// A host and perhaps a port (RFC 9110 section 7.2), where this is that and nothing else.
 pub fn host(value: &[u8]) -> Option<Authority> {
-    Authority::try_from(value).ok().filter(is_host)
+    is_host(value)
+        .then(|| Authority::try_from(value).ok())
+        .flatten()
 }
 
-fn is_host(authority: &Authority) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=%:[]".contains(&byte);
-    if !authority.as_str().bytes().all(allowed) {
-        return false;
+/// Whether this is a host and perhaps a port, as far as can be seen without parsing an IPv6 address.
+pub fn is_host(value: &[u8]) -> bool {
+    /// What is in a name or an IPv4 address (RFC 3986 section 3.2.2, without the comma, which separates values of
+    /// fields).
+    static NAME: Octets = Octets::alphanumeric_and(b"-._~!$&'()*+;=%");
+    /// What is between the brackets of an IPv6 address.
+    static ADDRESS: Octets = Octets::alphanumeric_and(b"-._~!$&'()*+;=%:");
+    let (name, port, allowed) = match value.strip_prefix(b"[") {
+        Some(address) => match memchr::memchr(b']', address) {
+            Some(end) => (&address[..end], &address[end + 1..], &ADDRESS),
+            None => return false,
+        },
+        None => {
+            let end = memchr::memchr(b':', value).unwrap_or(value.len());
+            (&value[..end], &value[end..], &NAME)
+        }
+    };
+    !name.is_empty() && allowed.make_up(name) && is_port(port)
+}
+
+/// Whether this is nothing, or a colon and perhaps a port.
+fn is_port(text: &[u8]) -> bool {
+    match text.strip_prefix(b":") {
+        None | Some([]) => text.len() < 2,
+        Some(digits) => {
+            let text = std::str::from_utf8(digits).ok();
+            let number = text.and_then(|text| text.parse::<u16>().ok());
+            digits.iter().all(u8::is_ascii_digit) && number.is_some()
+        }
     }
-    let port = authority.as_str().strip_prefix(authority.host());
-    let port = port.map(|port| port.strip_prefix(':').unwrap_or(port));
-    !authority.host().is_empty() && port.is_some_and(|port| port.is_empty() || is_port(port))
-}
-
-fn is_port(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok()
 }
 
 /// The absolute target. None where it cannot be told: no host, or several, or one that is none, or one
@@ -41,7 +61,7 @@ pub fn target(
                 return None;
             }
             Some(authority)
-                .filter(|authority| is_host(authority))
+                .filter(|authority| is_host(authority.as_str().as_bytes()))
                 .cloned()?
         }
         None => authority(&parts.headers, parts.version, origin)?,

@@ -13,6 +13,7 @@ mod forwarded;
 mod front;
 mod host;
 mod ids;
+mod octets;
 mod origin;
 mod proxies;
 mod redirect;
@@ -22,7 +23,8 @@ mod upload;
 
 pub use body::{Body, Witness};
 pub use front::Front;
-pub use host::host;
+pub use host::{host, is_host};
+pub use octets::Octets;
 pub use origin::{Origin, Peer};
 pub use proxies::Proxies;
 pub use root_path::RootPath;

@@ -63,7 +63,6 @@ pub fn may_swap() -> bool {
 /// Gives back what the allocator keeps at hand for later.
 pub fn collect() {
     unsafe extern "C" {
-        /// Of mimalloc, which is this program's allocator.
         fn mi_collect(force: bool);
     }
     // SAFETY: it may be called at any time, and touches nothing that is allocated.

@@ -1,5 +1,6 @@
 //! System calls, and nothing but system calls: no policy, no state, the only home of `unsafe`.
 
+pub mod allocator;
 pub mod channel;
 pub mod clock;
 pub mod cpus;

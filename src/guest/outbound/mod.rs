@@ -12,10 +12,13 @@ pub use exchange::Client;
 pub use roots::Roots;
 
 use super::network::Rules;
+use http::HeaderName;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
-use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+use wasmtime_wasi_http::{
+    DEFAULT_FORBIDDEN_HEADERS, Error, RequestOptions, WasiBody, WasiHttpHooks,
+};
 
 /// Whom guests may ask, and what asking may take.
 #[derive(Clone, Debug, Default)]
@@ -77,6 +80,11 @@ type Rest = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Sent = Result<(http::Response<WasiBody>, Rest), Error>;
 
 impl WasiHttpHooks for Outbound {
+    /// As where this is not said, without making a closure for each field.
+    fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
+        DEFAULT_FORBIDDEN_HEADERS.contains(name)
+    }
+
     /// The client does it, where the protocol has one and after it has chosen the protocol.
     fn set_host_header(&mut self) -> bool {
         false
