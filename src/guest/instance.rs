@@ -6,7 +6,7 @@ use super::concurrent::{Job, Reply};
 use super::failure::Failure;
 use super::handler::Handler;
 use super::meter::Exhausted;
-use super::rewind::{Rewinder, Track};
+use super::rewind::{Handle, Rewinder, Track};
 use super::state::State;
 use http::HeaderValue;
 use std::pin::Pin;
@@ -65,8 +65,14 @@ impl Start {
 }
 
 enum Exports {
-    P2(Proxy),
+    P2(Handle),
     P3(Service),
+}
+
+impl Exports {
+    fn p2(proxy: &Proxy) -> Exports {
+        Exports::P2(proxy.wasi_http_incoming_handler().func_handle())
+    }
 }
 
 impl Instance {
@@ -155,13 +161,19 @@ impl Instance {
 
     /// Answers; resolves when nothing of the guest runs any more.
     pub async fn answer(&mut self, request: Request, head: HeadSlot) -> Result<(), Failure> {
+        let mut anew = None;
         if let (Some(track), Condition::Rewound) = (&self.track, self.condition) {
-            let restored = track.restore(&mut self.store).await;
-            restored.map_err(|error| trapped(error, &self.store))?;
+            anew = track.handle();
+            if anew.is_none() {
+                let restored = track.restore(&mut self.store).await;
+                restored.map_err(|error| trapped(error, &self.store))?;
+            }
             self.condition = Condition::Ready;
         }
         let answered = match &self.exports {
-            Exports::P2(proxy) => p2(proxy, &mut self.store, request, head).await,
+            Exports::P2(handle) => {
+                p2(anew.unwrap_or(*handle), &mut self.store, request, head).await
+            }
             Exports::P3(service) => Box::pin(p3(service, &mut self.store, request, head)).await,
         };
         self.answered += 1;
@@ -179,16 +191,19 @@ async fn made(
         (Handler::P2(pre), Some(rewinder)) => {
             let (instance, track) = rewinder.instance(pre.instance_pre(), store).await?;
             let proxy = Proxy::new(store, &instance)?;
-            (Exports::P2(proxy), Some(track))
+            (Exports::p2(&proxy), Some(track))
         }
-        (Handler::P2(pre), None) => (Exports::P2(pre.instantiate_async(store).await?), None),
+        (Handler::P2(pre), None) => {
+            let proxy = pre.instantiate_async(store).await?;
+            (Exports::p2(&proxy), None)
+        }
         (Handler::P3(pre), _) => (Exports::P3(pre.instantiate_async(store).await?), None),
     })
 }
 
 /// Calls `wasi:http/incoming-handler@0.2`.
 async fn p2(
-    proxy: &Proxy,
+    handle: Handle,
     store: &mut Store<State>,
     request: Request,
     head: HeadSlot,
@@ -202,8 +217,7 @@ async fn p2(
     let response = http.new_response_outparam_from_callback(move |response| {
         head.put(response.map_err(|code| code.to_string()));
     })?;
-    let handler = proxy.wasi_http_incoming_handler();
-    handler.call_handle(store, request, response).await
+    handle.call_async(store, (request, response)).await
 }
 
 /// Calls `wasi:http/handler@0.3`, and stays with the instance until its last task has ended.

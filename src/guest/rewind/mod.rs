@@ -19,11 +19,12 @@ use memory::{Collected, Regions};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use wasmtime::component::{Instance, InstancePre, TypedFunc};
+use wasmtime::component::{Instance, InstancePre, Resource, TypedFunc};
 use wasmtime::{AsContextMut, Store};
+use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
 
 /// To be changed with what is added to components, or the form of snapshots: code in a cache may be older.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Says why instances of a component cannot be put back, as far as that can be told without making one.
 pub fn judge(binary: &[u8]) -> Result<()> {
@@ -48,7 +49,17 @@ pub struct Track {
     rewinder: Arc<Rewinder>,
     regions: Regions,
     restore: TypedFunc<(), ()>,
+    handle: Option<Handle>,
 }
+
+/// `handle` of `wasi:http/incoming-handler@0.2`.
+pub type Handle = TypedFunc<
+    (
+        Resource<HostIncomingRequest>,
+        Resource<HostResponseOutparam>,
+    ),
+    (),
+>;
 
 impl Rewinder {
     /// None where there is no snapshot beside the code. Belongs to the process that first puts something back with it.
@@ -75,11 +86,13 @@ impl Rewinder {
     ) -> wasmtime::Result<(Instance, Track)> {
         let (instance, regions) = make(pre, store).await?;
         let restore = instance.get_typed_func(&mut *store, instrument::RESTORE)?;
+        let handle = instance.get_typed_func(&mut *store, instrument::HANDLE);
         regions.lay(&mut *store, &self.snapshot)?;
         let track = Track {
             rewinder: self.clone(),
             regions,
             restore,
+            handle: handle.ok(),
         };
         Ok((instance, track))
     }
@@ -109,6 +122,11 @@ impl Track {
     pub fn forget(&self, mut store: impl AsContextMut) -> io::Result<()> {
         self.rewind(&mut store)?;
         self.regions.forget(store)
+    }
+
+    /// What does the same as `restore` before it has a request answered, where there is that.
+    pub fn handle(&self) -> Option<Handle> {
+        self.handle
     }
 
     pub async fn restore(&self, store: impl AsContextMut<Data: Send>) -> wasmtime::Result<()> {

@@ -1,7 +1,7 @@
 //! The module that keeps the state of all others, and how it becomes a part of their component.
 
 use super::survey::Survey;
-use super::{COMPONENT_MODULE, RESTORE, SAVE, global_name, memory_name};
+use super::{COMPONENT_MODULE, HANDLE, RESTORE, SAVE, global_name, memory_name};
 use wasm_encoder::{
     CanonicalFunctionSection, CodeSection, ComponentAliasSection, ComponentExportKind,
     ComponentExportSection, ComponentTypeSection, ConstExpr, EntityType, ExportKind, ExportSection,
@@ -17,30 +17,39 @@ impl Survey {
             data: &self.keeper(),
         };
         component.section(&keeper);
-        let arguments: Vec<(String, ModuleArg)> = (0..)
+        let mut arguments: Vec<(String, ModuleArg)> = (0..)
             .zip(&self.instances)
             .filter(|(_, module)| module.is_some())
             .map(|(number, _): (u32, _)| (number.to_string(), ModuleArg::Instance(number)))
             .collect();
         let mut instances = InstanceSection::new();
+        let mut keeper = self.instances.len() as u32;
+        if let Some(handle) = &self.handle {
+            instances.export_items([(HANDLE, ExportKind::Func, handle.core_function)]);
+            arguments.push((HANDLE.to_owned(), ModuleArg::Instance(keeper)));
+            keeper += 1;
+        }
         instances.instantiate(self.modules.len() as u32, arguments);
         component.section(&instances);
 
-        let keeper = self.instances.len() as u32;
         let mut aliases = ComponentAliasSection::new();
         let mut types = ComponentTypeSection::new();
         let mut functions = CanonicalFunctionSection::new();
         let mut exports = ComponentExportSection::new();
         let nothing: [(&str, wasm_encoder::ComponentValType); 0] = [];
         types.function().params(nothing).result(None);
-        // Each export is one more function.
-        for (number, name) in (0..).zip([SAVE, RESTORE]) {
+        let own = [SAVE, RESTORE].map(|name| (name, self.counts.types, &[][..]));
+        let handle = self.handle.as_ref();
+        let handle = handle.map(|handle| (HANDLE, handle.ty, &handle.options[..]));
+        for (number, (name, ty, options)) in (0..).zip(own.into_iter().chain(handle)) {
             aliases.alias(wasm_encoder::Alias::CoreInstanceExport {
                 instance: keeper,
                 kind: ExportKind::Func,
                 name,
             });
-            functions.lift(self.counts.core_functions + number, self.counts.types, []);
+            let core_function = self.counts.core_functions + number;
+            functions.lift(core_function, ty, options.iter().copied());
+            // Each export is one more function.
             let function = self.counts.functions + number;
             exports.export(name, ComponentExportKind::Func, function, None);
         }
@@ -52,7 +61,8 @@ impl Survey {
     }
 
     /// A module that imports all the state there is, and copies it to and fro. Memories that have grown are as
-    /// small as before when they are asked to grow by nothing: their host knows better (`memory`).
+    /// small as before when they are asked to grow by nothing: their host knows better (`memory`). Where it is
+    /// clear what answers requests, it also restores the state and has a request answered in one call.
     fn keeper(&self) -> Vec<u8> {
         let mut imports = ImportSection::new();
         let mut own = GlobalSection::new();
@@ -103,18 +113,30 @@ impl Survey {
             };
             instructions.memory_grow(number).drop();
         }
+        let mut handle = restore.clone();
         save.instructions().end();
         restore.instructions().end();
 
         let mut types = TypeSection::new();
         types.ty().function([], []);
         let mut functions = FunctionSection::new();
-        functions.function(0).function(0);
         let mut exports = ExportSection::new();
-        exports.export(SAVE, ExportKind::Func, 0);
-        exports.export(RESTORE, ExportKind::Func, 1);
         let mut code = CodeSection::new();
-        code.function(&save).function(&restore);
+        let imported = u32::from(self.handle.is_some());
+        for (number, name, body) in [(0, SAVE, &save), (1, RESTORE, &restore)] {
+            functions.function(0);
+            exports.export(name, ExportKind::Func, imported + number);
+            code.function(body);
+        }
+        if self.handle.is_some() {
+            types.ty().function([ValType::I32; 2], []);
+            imports.import(HANDLE, HANDLE, EntityType::Function(1));
+            let mut instructions = handle.instructions();
+            instructions.local_get(0).local_get(1).call(0).end();
+            functions.function(1);
+            exports.export(HANDLE, ExportKind::Func, imported + 2);
+            code.function(&handle);
+        }
         let mut module = Module::new();
         module
             .section(&types)

@@ -15,6 +15,8 @@ use wasmparser::{BinaryReader, ExportSectionReader};
 /// What is exported to save the state once, and to restore it again and again.
 pub const SAVE: &str = "wasmserve-save";
 pub const RESTORE: &str = "wasmserve-restore";
+/// What restores the state and answers a request.
+pub const HANDLE: &str = "wasmserve-handle";
 
 /// Sections by their numbers (WebAssembly core specification, section 5.5.2; component model, Binary.md).
 const MODULE_EXPORTS: u8 = 7;

@@ -1,10 +1,12 @@
 //! What state a component has, and whether all of it can be put back.
 
 use anyhow::{Context, Result, bail, ensure};
-use wasm_encoder::ValType;
+use wasm_encoder::{CanonicalOption, ValType};
+use wasmparser::component_types::{ComponentDefinedType, ComponentValType};
+use wasmparser::types::TypesRef;
 use wasmparser::{
-    ComponentType, ComponentTypeRef, Instance, Operator, Parser, Payload, TypeRef, Validator,
-    WasmFeatures,
+    CanonicalFunction, ComponentType, ComponentTypeRef, Instance, Operator, Parser, Payload,
+    TypeRef, Validator, WasmFeatures,
 };
 
 /// The state of a core module that is not in its memories, and the memories.
@@ -24,7 +26,17 @@ pub struct Survey {
     pub modules: Vec<State>,
     /// The module that each core instance is made of, where it is made of one.
     pub instances: Vec<Option<u32>>,
+    /// What answers requests, where that is clear.
+    pub handle: Option<Lift>,
+    lifts: Vec<Lift>,
     pub counts: Counts,
+}
+
+/// A function of a core module as one of the component's.
+pub struct Lift {
+    pub core_function: u32,
+    pub ty: u32,
+    pub options: Vec<CanonicalOption>,
 }
 
 /// How many there are of what is referred to by number.
@@ -94,6 +106,11 @@ impl Survey {
                     });
                 }
             }
+            Payload::ComponentCanonicalSection(functions) => {
+                for function in functions {
+                    self.lifts.extend(Lift::read(function?));
+                }
+            }
             _ => {}
         }
         Ok(())
@@ -111,7 +128,55 @@ impl Survey {
             functions: types.component_function_count(),
             types: types.component_type_count(),
         };
+        let lifts = std::mem::take(&mut self.lifts).into_iter();
+        let mut handles = lifts.filter(|lift| lift.takes_two_handles(types));
+        self.handle = handles.next().filter(|_| handles.next().is_none());
         Ok(())
+    }
+}
+
+impl Lift {
+    /// None where it is none, or one of another kind than guests of WASI 0.2 have.
+    fn read(function: CanonicalFunction) -> Option<Lift> {
+        let CanonicalFunction::Lift {
+            core_func_index,
+            type_index,
+            options,
+        } = function
+        else {
+            return None;
+        };
+        let option = |option: &wasmparser::CanonicalOption| {
+            Some(match *option {
+                wasmparser::CanonicalOption::UTF8 => CanonicalOption::UTF8,
+                wasmparser::CanonicalOption::UTF16 => CanonicalOption::UTF16,
+                wasmparser::CanonicalOption::CompactUTF16 => CanonicalOption::CompactUTF16,
+                wasmparser::CanonicalOption::Memory(index) => CanonicalOption::Memory(index),
+                wasmparser::CanonicalOption::Realloc(index) => CanonicalOption::Realloc(index),
+                wasmparser::CanonicalOption::PostReturn(index) => {
+                    CanonicalOption::PostReturn(index)
+                }
+                _ => return None,
+            })
+        };
+        Some(Lift {
+            core_function: core_func_index,
+            ty: type_index,
+            options: options.iter().map(option).collect::<Option<_>>()?,
+        })
+    }
+
+    /// As `handle` of `wasi:http/incoming-handler@0.2` does, and next to nothing else.
+    fn takes_two_handles(&self, types: TypesRef<'_>) -> bool {
+        let function = &types[types.component_any_type_at(self.ty).unwrap_func()];
+        let is_handle = |ty: &ComponentValType| match ty {
+            ComponentValType::Type(id) => matches!(types[*id], ComponentDefinedType::Own(_)),
+            ComponentValType::Primitive(_) => false,
+        };
+        let parameters = function.params.iter();
+        function.params.len() == 2
+            && function.result.is_none()
+            && parameters.map(|(_, ty)| ty).all(is_handle)
     }
 }
 

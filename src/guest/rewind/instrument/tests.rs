@@ -34,7 +34,7 @@ fn a_component_exports_how_its_state_is_kept_and_is_sound() {
     Validator::new_with_features(WasmFeatures::all())
         .validate_all(&component)
         .unwrap();
-    let text = wasmparser_exports(&component);
+    let text = exports(&component);
     assert_eq!(text, ["run", SAVE, RESTORE]);
     // What was kept is the state of three instances of two modules.
     let survey = Survey::of(&component).unwrap();
@@ -43,7 +43,7 @@ fn a_component_exports_how_its_state_is_kept_and_is_sound() {
     assert_eq!(keeper.globals.len(), 5);
 }
 
-fn wasmparser_exports(component: &[u8]) -> Vec<String> {
+fn exports(component: &[u8]) -> Vec<String> {
     let payloads = Parser::new(0).parse_all(component);
     let exports = payloads.filter_map(|payload| match payload.unwrap() {
         Payload::ComponentExportSection(exports) => Some(exports),
@@ -53,6 +53,41 @@ fn wasmparser_exports(component: &[u8]) -> Vec<String> {
     names
         .map(|export| export.unwrap().name.name.to_owned())
         .collect()
+}
+
+/// A component whose functions are of these types, of which each takes `$r`, a handle.
+fn with_functions(types: &[&str]) -> Vec<u8> {
+    let functions = types.iter().zip(["one", "other"]);
+    let lifts: String = functions
+        .map(|(ty, name)| {
+            format!(r#"(func (export "{name}") {ty} (canon lift (core func $m "f")))"#)
+        })
+        .collect();
+    instrumented(&format!(
+        r#"(component
+             (import "resource" (type $r (sub resource)))
+             (core module $m
+               (global (mut i32) (i32.const 1))
+               (func (export "f") (param i32 i32)))
+             (core instance $m (instantiate $m))
+             {lifts})"#
+    ))
+    .unwrap()
+}
+
+#[test]
+fn what_answers_requests_is_exported_with_the_state_restored_before() {
+    const HANDLES: &str = r#"(param "request" (own $r)) (param "out" (own $r))"#;
+    const NUMBERS: &str = r#"(param "one" u32) (param "other" u32)"#;
+    let one = with_functions(&[HANDLES, NUMBERS]);
+    Validator::new_with_features(WasmFeatures::all())
+        .validate_all(&one)
+        .unwrap();
+    assert_eq!(exports(&one)[2..], [SAVE, RESTORE, HANDLE]);
+    // Which of two it is, nobody knows.
+    let other = HANDLES.replace("out", "response");
+    let two = with_functions(&[HANDLES, &other]);
+    assert_eq!(exports(&two)[2..], [SAVE, RESTORE]);
 }
 
 #[test]
