@@ -16,27 +16,34 @@ const MOST: usize = 32;
 
 /// That of one worker.
 pub struct Outbox {
+    thick: Duration,
     waiting: RefCell<Vec<Rc<RefCell<Wire>>>>,
-    last: Cell<Instant>,
+    last: Cell<Option<Instant>>,
     round_ends: Notify,
 }
 
 impl Default for Outbox {
     fn default() -> Outbox {
-        Outbox {
-            waiting: RefCell::default(),
-            last: Cell::new(Instant::now()),
-            round_ends: Notify::new(),
-        }
+        Outbox::new(THICK)
     }
 }
 
 impl Outbox {
+    fn new(thick: Duration) -> Outbox {
+        Outbox {
+            thick,
+            waiting: RefCell::default(),
+            last: Cell::new(None),
+            round_ends: Notify::new(),
+        }
+    }
+
     /// Whether what is to be written now can wait for what else this round brings. What waited already does so no
     /// longer where not.
     pub fn can_wait(&self) -> bool {
         let now = Instant::now();
-        let thick = now - self.last.replace(now) < THICK;
+        let last = self.last.replace(Some(now));
+        let thick = last.is_some_and(|last| now - last < self.thick);
         if !thick || self.waiting.borrow().len() >= MOST {
             self.send();
         }
@@ -64,6 +71,124 @@ impl Outbox {
         loop {
             self.round_ends.notified().await;
             self.send();
+            // Writing takes its time, in which no answer could come.
+            self.last.set(Some(Instant::now()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::Accepted;
+    use crate::connection::socket::Socket;
+    use std::io::{ErrorKind, Read};
+    use std::os::unix::net::UnixStream;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::task::yield_now;
+
+    /// Runs a test beside an outbox where answers are thick if they come no longer after each other than this, from
+    /// the second on.
+    fn run<T>(thick: Duration, test: impl AsyncFnOnce(&Rc<Outbox>) -> T) -> T {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().build().unwrap();
+        let outbox = Rc::new(Outbox::new(thick));
+        assert!(!outbox.can_wait());
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                done = test(&outbox) => done,
+                () = outbox.run() => unreachable!("it runs for ever"),
+            }
+        })
+    }
+
+    fn pair(outbox: &Rc<Outbox>) -> (Socket, UnixStream) {
+        let (server, client) = UnixStream::pair().unwrap();
+        server.set_nonblocking(true).unwrap();
+        client.set_nonblocking(true).unwrap();
+        let server = Accepted::Unix(server.try_into().unwrap());
+        (Socket::new(server, outbox), client)
+    }
+
+    /// What is there already.
+    fn received(mut client: &UnixStream) -> Vec<u8> {
+        let mut buffer = [0; 100];
+        match client.read(&mut buffer) {
+            Ok(count) => buffer[..count].to_vec(),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Vec::new(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    async fn all_received(client: UnixStream) -> Vec<u8> {
+        let mut all = Vec::new();
+        let mut client = tokio::net::UnixStream::from_std(client).unwrap();
+        client.read_to_end(&mut all).await.unwrap();
+        all
+    }
+
+    #[test]
+    fn answers_of_one_round_leave_at_its_end() {
+        run(Duration::MAX, async |outbox| {
+            let [(mut one, first), (mut other, second)] = [(); 2].map(|()| pair(outbox));
+            one.write_all(b"one").await.unwrap();
+            one.flush().await.unwrap();
+            one.write_all(b", two").await.unwrap();
+            other.write_all(b"three").await.unwrap();
+            assert_eq!((received(&first), received(&second)), (vec![], vec![]));
+            yield_now().await;
+            assert_eq!(received(&first), b"one, two");
+            assert_eq!(received(&second), b"three");
+        });
+    }
+
+    #[test]
+    fn an_answer_that_comes_after_a_while_leaves_at_once() {
+        run(Duration::ZERO, async |outbox| {
+            let (mut socket, client) = pair(outbox);
+            socket.write_all(b"one").await.unwrap();
+            assert_eq!(received(&client), b"one");
+        });
+    }
+
+    #[test]
+    fn no_more_than_so_many_wait() {
+        run(Duration::MAX, async |outbox| {
+            let mut pairs: Vec<_> = (0..=MOST).map(|_| pair(outbox)).collect();
+            for (socket, _) in &mut pairs {
+                socket.write_all(b"x").await.unwrap();
+            }
+            let left = pairs.iter().map(|(_, client)| received(client).len());
+            assert_eq!(left.sum::<usize>(), MOST);
+        });
+    }
+
+    #[test]
+    fn what_a_client_does_not_take_is_written_when_it_does() {
+        run(Duration::MAX, async |outbox| {
+            let (mut socket, client) = pair(outbox);
+            let (large, small) = (vec![b'x'; 1 << 20], [b'y'; 100]);
+            let writing = async {
+                socket.write_all(&large).await.unwrap();
+                socket.write_all(&small).await.unwrap();
+                yield_now().await;
+                socket.flush().await.unwrap();
+                socket.write_all(b"z").await.unwrap();
+                drop(socket);
+            };
+            let ((), all) = tokio::join!(writing, all_received(client));
+            assert!(all == [&large[..], &small, b"z"].concat());
+        });
+    }
+
+    #[test]
+    fn the_end_of_a_connection_does_not_overtake_its_last_answer() {
+        run(Duration::MAX, async |outbox| {
+            let (mut socket, client) = pair(outbox);
+            socket.write_all(b"last").await.unwrap();
+            socket.shutdown().await.unwrap();
+            assert_eq!(all_received(client).await, b"last");
+        });
     }
 }

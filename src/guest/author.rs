@@ -18,7 +18,7 @@ struct Voice {
     /// What the request is called, where it is called anything.
     request: Option<HeaderValue>,
     /// Since when lines are counted, and how many there were.
-    since: Instant,
+    since: Option<Instant>,
     lines: u32,
     suppressed: u64,
 }
@@ -27,7 +27,7 @@ impl Author {
     pub fn new(request: Option<HeaderValue>) -> Author {
         Author(Mutex::new(Voice {
             request,
-            since: Instant::now(),
+            since: None,
             lines: 0,
             suppressed: 0,
         }))
@@ -52,9 +52,10 @@ impl Author {
 
 impl Voice {
     fn may_speak(&mut self, now: Instant) -> bool {
-        if now.duration_since(self.since) >= SECOND {
+        let since = *self.since.get_or_insert(now);
+        if now.duration_since(since) >= SECOND {
             self.confess();
-            (self.since, self.lines) = (now, 0);
+            (self.since, self.lines) = (Some(now), 0);
         }
         self.lines += 1;
         let may = self.lines <= LINES;
@@ -95,7 +96,7 @@ mod tests {
     fn a_flood_is_counted_instead_of_written() {
         let author = Author::new(None);
         let mut voice = author.0.lock().unwrap();
-        let start = voice.since;
+        let start = Instant::now();
         let spoken = (0..LINES + 50).filter(|_| voice.may_speak(start)).count();
         assert_eq!(spoken, LINES as usize);
         assert_eq!(voice.suppressed, 50);

@@ -13,8 +13,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use wasmtime_wasi_http::WasiBody;
 
-/// A request as guests get it: the target is absolute, with scheme and authority.
-pub type Request = http::Request<WasiBody>;
+/// A request as guests get it: the target is absolute, with scheme and authority. It goes through many hands.
+pub type Request = Box<http::Request<WasiBody>>;
 
 type Head = Result<http::Response<WasiBody>, String>;
 
@@ -113,5 +113,5 @@ pub fn copy(request: &Request) -> Option<Request> {
     copy.uri_mut().clone_from(request.uri());
     *copy.version_mut() = request.version();
     copy.headers_mut().clone_from(request.headers());
-    Some(copy)
+    Some(Box::new(copy))
 }

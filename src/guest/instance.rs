@@ -213,11 +213,11 @@ async fn p2(
         _ => P2Scheme::Http,
     };
     let mut http = store.data_mut().http();
-    let request = http.new_incoming_request(scheme, request)?;
+    let request = http.new_incoming_request(scheme, *request)?;
     let response = http.new_response_outparam_from_callback(move |response| {
         head.put(response.map_err(|code| code.to_string()));
     })?;
-    handle.call_async(store, (request, response)).await
+    Box::pin(handle.call_async(store, (request, response))).await
 }
 
 /// Calls `wasi:http/handler@0.3`, and stays with the instance until its last task has ended.
@@ -245,7 +245,7 @@ async fn p3(
 type Sent = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
 fn p3_request(state: &mut State, request: Request) -> (P3Request, Sent) {
-    let (request, sent) = P3Request::from_http(state.http().hooks, request);
+    let (request, sent) = P3Request::from_http(state.http().hooks, *request);
     (request, Box::pin(sent))
 }
 

@@ -26,7 +26,7 @@ const RESOURCES: usize = 10_000;
 /// The data of one store.
 pub struct State {
     /// Made when it is first asked for: many requests need nothing of it.
-    wasi: Option<Wasi>,
+    wasi: Option<Box<Wasi>>,
     http: WasiHttpCtx,
     outbound: Outbound,
     peers: Arc<Peers>,
@@ -147,10 +147,8 @@ impl WasiView for State {
         let wasi = self.wasi.get_or_insert_with(|| {
             let output = |stream| Output::new(stream, self.author.clone());
             let outputs = [Stream::Stdout, Stream::Stderr].map(output);
-            Wasi {
-                context: self.granted.wasi(&self.peers, &outputs),
-                outputs,
-            }
+            let context = self.granted.wasi(&self.peers, &outputs);
+            Box::new(Wasi { context, outputs })
         });
         WasiCtxView {
             ctx: &mut wasi.context,

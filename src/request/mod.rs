@@ -184,7 +184,7 @@ impl Requests {
                 if let Some(response) = files.answer(&parts).await {
                     return Ok(Answer::File(response));
                 }
-                Request::from_parts(parts, body)
+                Box::new(Request::from_parts(parts, body))
             }
         };
         let seat = self.admission.enter().await.map_err(|_| Refusal::Full)?;
@@ -229,7 +229,7 @@ impl Requests {
             exchange.uploads(upload.ledger());
             upload.boxed_unsync()
         };
-        Some(Request::from_parts(parts, body))
+        Some(Box::new(Request::from_parts(parts, body)))
     }
 }
 

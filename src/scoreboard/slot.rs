@@ -136,12 +136,11 @@ impl Slot {
 
     /// Notes what a guest is about to be asked.
     pub fn answering(&self, method: &str, path: &str) {
-        let text = [method.as_bytes(), b" ", path.as_bytes()].concat();
-        let length = text.len().min(ANSWERING - 1);
-        for (cell, byte) in self.answering.iter().zip(&text[..length]) {
-            cell.store(*byte, Relaxed);
+        let text = method.bytes().chain([b' ']).chain(path.bytes());
+        let text = text.take(ANSWERING - 1).chain([0]);
+        for (cell, byte) in self.answering.iter().zip(text) {
+            cell.store(byte, Relaxed);
         }
-        self.answering[length].store(0, Relaxed);
     }
 
     /// What a guest was asked last.
