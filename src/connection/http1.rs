@@ -27,7 +27,7 @@ const BUFFER: usize = 128 << 10;
 pub async fn serve(client: Rc<Client>, mut stream: Stream) {
     let activity = client.activity.clone();
     let limits = client.connections.settings.head;
-    stream.follow(limits);
+    stream.follow(limits, &client.connections.outbox);
     let pace = Rc::new(Pace::default());
     activity.enter(&pace);
     let service = service_fn(|request| client.clone().answer(request));

@@ -58,13 +58,14 @@ pub struct Connections {
     /// What TLS is spoken with, where it is.
     pub tls: Option<Arc<ServerConfig>>,
     pub departure: Departure,
+    /// Of those who speak HTTP/1.1. HTTP/2 puts together what it writes.
     pub outbox: Rc<Outbox>,
 }
 
 impl Connections {
     /// Serves one connection to its end.
     pub async fn serve(self: Rc<Self>, accepted: Accepted, peer: Peer, door: Door) {
-        let mut socket = Socket::new(accepted, &self.outbox);
+        let mut socket = Socket::new(accepted);
         let Some(introduction) = proxy::introduced(&self, &mut socket, peer).await else {
             return;
         };

@@ -107,8 +107,9 @@ mod tests {
         let (server, client) = UnixStream::pair().unwrap();
         server.set_nonblocking(true).unwrap();
         client.set_nonblocking(true).unwrap();
-        let server = Accepted::Unix(server.try_into().unwrap());
-        (Socket::new(server, outbox), client)
+        let socket = Socket::new(Accepted::Unix(server.try_into().unwrap()));
+        socket.send_with(outbox);
+        (socket, client)
     }
 
     /// What is there already.

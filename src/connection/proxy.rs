@@ -151,7 +151,6 @@ fn broken(why: impl ToString) -> io::Error {
 mod tests {
     use super::*;
     use crate::connection::Accepted;
-    use std::rc::Rc;
     use std::time::Duration;
     use tokio::io::AsyncWriteExt;
     use tokio::net::UnixStream;
@@ -178,7 +177,7 @@ mod tests {
                     tokio::task::yield_now().await;
                 }
             });
-            let mut socket = Socket::new(Accepted::Unix(server), &Rc::default());
+            let mut socket = Socket::new(Accepted::Unix(server));
             let read = timeout(Duration::from_secs(10), read(&mut socket, Peer::Unix));
             let read = read.await.unwrap();
             let mut rest = Vec::new();

@@ -3,7 +3,7 @@
 use super::outbox::Outbox;
 use crate::sys::socket;
 use bytes::{Buf, BytesMut};
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -17,10 +17,11 @@ use tokio::net::{TcpStream, UnixStream};
 /// What may wait to leave with others.
 const SMALL: usize = 16 << 10;
 
-/// A socket whose small writes leave together with those of others.
+/// A socket whose small writes may leave together with those of others.
 pub struct Socket {
     wire: Rc<RefCell<Wire>>,
-    outbox: Rc<Outbox>,
+    /// None where everything leaves at once.
+    outbox: OnceCell<Rc<Outbox>>,
 }
 
 /// What of a socket its outbox knows.
@@ -49,7 +50,7 @@ macro_rules! either {
 }
 
 impl Socket {
-    pub fn new(stream: Accepted, outbox: &Rc<Outbox>) -> Socket {
+    pub fn new(stream: Accepted) -> Socket {
         // Lets answers leave at once: a response is written whole.
         if let Accepted::Tcp(stream) = &stream {
             let _ = stream.set_nodelay(true);
@@ -61,8 +62,13 @@ impl Socket {
         };
         Socket {
             wire: Rc::new(RefCell::new(wire)),
-            outbox: outbox.clone(),
+            outbox: OnceCell::new(),
         }
+    }
+
+    /// From here on small writes leave with those of others.
+    pub fn send_with(&self, outbox: &Rc<Outbox>) {
+        self.outbox.get_or_init(|| outbox.clone());
     }
 
     /// The address that the client connected to.
@@ -173,12 +179,16 @@ impl AsyncWrite for Socket {
     ) -> Poll<io::Result<usize>> {
         let length: usize = slices.iter().map(|slice| slice.len()).sum();
         // May write what waits, this socket's own included.
-        let can_wait = length <= SMALL && self.outbox.can_wait();
+        let can_wait = |outbox: &&Rc<Outbox>| length <= SMALL && outbox.can_wait();
+        let outbox = self.outbox.get().filter(can_wait);
         let mut wire = self.wire.borrow_mut();
         let is_free = wire.unsent.is_empty() || wire.waits.is_some();
-        if can_wait && is_free && wire.unsent.len() + length <= SMALL {
+        if let Some(outbox) = outbox
+            && is_free
+            && wire.unsent.len() + length <= SMALL
+        {
             if wire.keep(cx, slices) {
-                self.outbox.put(&self.wire);
+                outbox.put(&self.wire);
             }
             return Poll::Ready(Ok(length));
         }

@@ -3,6 +3,7 @@
 
 use super::activity::Activity;
 use super::framing::{Fault, Follower, Limits};
+use super::outbox::Outbox;
 use super::transport::Transport;
 use bytes::{Buf, BytesMut};
 use std::io;
@@ -62,9 +63,10 @@ impl Stream {
         }
     }
 
-    /// From here on this is HTTP/1.
-    pub fn follow(&mut self, limits: Limits) {
+    /// From here on this is HTTP/1, whose answers leave with those of others.
+    pub fn follow(&mut self, limits: Limits, outbox: &Rc<Outbox>) {
         self.follower = Some(Follower::new(limits));
+        self.transport.socket().send_with(outbox);
     }
 
     pub fn into_transport(self) -> Transport {
