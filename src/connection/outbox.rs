@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 /// An answer waits for others only where the last one came no longer ago than this: what it waits for is about as
 /// quick as it was.
-const THICK: Duration = Duration::from_micros(100);
+const THICK: Duration = Duration::from_micros(50);
 
 /// So many wait at most.
 const MOST: usize = 32;
@@ -71,7 +71,7 @@ impl Outbox {
         loop {
             self.round_ends.notified().await;
             self.send();
-            // Writing takes its time, in which no answer could come.
+            // In the time that took no answer could come.
             self.last.set(Some(Instant::now()));
         }
     }
