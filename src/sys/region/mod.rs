@@ -139,8 +139,11 @@ impl Region {
                     let source = image.view.add(start);
                     source.copy_to_nonoverlapping(self.base.add(start), copied - start);
                 }
+                // Writing nothing to a page that was not written to is not nothing to some processors.
                 let zero = start.max(copied);
-                self.base.add(zero).write_bytes(0, end - zero);
+                if zero < end {
+                    self.base.add(zero).write_bytes(0, end - zero);
+                }
             }
         }
         self.forget(written.end, accessible)?;
