@@ -256,11 +256,21 @@ mod tests {
     fn there_is_one_host() {
         assert_eq!(status("GET / HTTP/1.1\r\n\r\n"), 400);
         assert_eq!(with("Host: a"), 400);
-        for host in ["", "a b", "a,b", "a/b", "u@a", "a:port", "a:70000", "[::1"] {
+        for host in [
+            "", "a b", "a,b", "a/b", "u@a", "a:port", "a:70000", "a:80:80", "[::1", "[::1]8", "[]",
+        ] {
             let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
             assert_eq!(status(&head), 400, "{host}");
         }
-        for host in ["a", "a.example:8000", "127.0.0.1", "[::1]:80", "xn--a_b"] {
+        for host in [
+            "a",
+            "a.example:8000",
+            "127.0.0.1",
+            "[::1]:80",
+            "[::1]",
+            "a:",
+            "xn--a_b",
+        ] {
             let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
             assert_eq!(status(&head), 200, "{host}");
         }

@@ -35,13 +35,14 @@ pub fn is_host(value: &[u8]) -> bool {
 
 /// Whether this is nothing, or a colon and perhaps a port.
 fn is_port(text: &[u8]) -> bool {
-    match text.strip_prefix(b":") {
-        None | Some([]) => text.len() < 2,
-        Some(digits) => {
+    match text {
+        [] | [b':'] => true,
+        [b':', digits @ ..] => {
             let text = std::str::from_utf8(digits).ok();
             let number = text.and_then(|text| text.parse::<u16>().ok());
             digits.iter().all(u8::is_ascii_digit) && number.is_some()
         }
+        _ => false,
     }
 }
 
