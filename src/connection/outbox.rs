@@ -103,11 +103,14 @@ mod tests {
         })
     }
 
-    fn pair(outbox: &Rc<Outbox>) -> (Socket, UnixStream) {
+    async fn pair(outbox: &Rc<Outbox>) -> (Socket, UnixStream) {
         let (server, client) = UnixStream::pair().unwrap();
         server.set_nonblocking(true).unwrap();
         client.set_nonblocking(true).unwrap();
-        let socket = Socket::new(Accepted::Unix(server.try_into().unwrap()));
+        let server = tokio::net::UnixStream::from_std(server).unwrap();
+        // The runtime knows only after it has looked.
+        server.writable().await.unwrap();
+        let socket = Socket::new(Accepted::Unix(server));
         socket.send_with(outbox);
         (socket, client)
     }
@@ -132,7 +135,8 @@ mod tests {
     #[test]
     fn answers_of_one_round_leave_at_its_end() {
         run(Duration::MAX, async |outbox| {
-            let [(mut one, first), (mut other, second)] = [(); 2].map(|()| pair(outbox));
+            let (mut one, first) = pair(outbox).await;
+            let (mut other, second) = pair(outbox).await;
             one.write_all(b"one").await.unwrap();
             one.flush().await.unwrap();
             one.write_all(b", two").await.unwrap();
@@ -147,7 +151,7 @@ mod tests {
     #[test]
     fn an_answer_that_comes_after_a_while_leaves_at_once() {
         run(Duration::ZERO, async |outbox| {
-            let (mut socket, client) = pair(outbox);
+            let (mut socket, client) = pair(outbox).await;
             socket.write_all(b"one").await.unwrap();
             assert_eq!(received(&client), b"one");
         });
@@ -156,7 +160,10 @@ mod tests {
     #[test]
     fn no_more_than_so_many_wait() {
         run(Duration::MAX, async |outbox| {
-            let mut pairs: Vec<_> = (0..=MOST).map(|_| pair(outbox)).collect();
+            let mut pairs = Vec::new();
+            for _ in 0..=MOST {
+                pairs.push(pair(outbox).await);
+            }
             for (socket, _) in &mut pairs {
                 socket.write_all(b"x").await.unwrap();
             }
@@ -168,7 +175,7 @@ mod tests {
     #[test]
     fn what_a_client_does_not_take_is_written_when_it_does() {
         run(Duration::MAX, async |outbox| {
-            let (mut socket, client) = pair(outbox);
+            let (mut socket, client) = pair(outbox).await;
             let (large, small) = (vec![b'x'; 1 << 20], [b'y'; 100]);
             let writing = async {
                 socket.write_all(&large).await.unwrap();
@@ -186,7 +193,7 @@ mod tests {
     #[test]
     fn the_end_of_a_connection_does_not_overtake_its_last_answer() {
         run(Duration::MAX, async |outbox| {
-            let (mut socket, client) = pair(outbox);
+            let (mut socket, client) = pair(outbox).await;
             socket.write_all(b"last").await.unwrap();
             socket.shutdown().await.unwrap();
             assert_eq!(all_received(client).await, b"last");
