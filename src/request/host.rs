@@ -15,22 +15,19 @@ pub fn host(value: &[u8]) -> Option<Authority> {
 
 /// Whether this is a host and perhaps a port, as far as can be seen without parsing an IPv6 address.
 pub fn is_host(value: &[u8]) -> bool {
-    /// What is in a name or an IPv4 address (RFC 3986 section 3.2.2, without the comma, which separates values of
-    /// fields).
-    static NAME: Octets = Octets::alphanumeric_and(b"-._~!$&'()*+;=%");
-    /// What is between the brackets of an IPv6 address.
-    static ADDRESS: Octets = Octets::alphanumeric_and(b"-._~!$&'()*+;=%:");
-    let (name, port, allowed) = match value.strip_prefix(b"[") {
+    /// What is in a name or an address (RFC 3986 section 3.2.2, without the comma, which separates values of fields).
+    static ALLOWED: Octets = Octets::alphanumeric_and(b"-._~!$&'()*+;=%:");
+    let (name, port) = match value.strip_prefix(b"[") {
         Some(address) => match memchr::memchr(b']', address) {
-            Some(end) => (&address[..end], &address[end + 1..], &ADDRESS),
+            Some(end) => (&address[..end], &address[end + 1..]),
             None => return false,
         },
         None => {
             let end = memchr::memchr(b':', value).unwrap_or(value.len());
-            (&value[..end], &value[end..], &NAME)
+            value.split_at(end)
         }
     };
-    !name.is_empty() && allowed.make_up(name) && is_port(port)
+    !name.is_empty() && ALLOWED.make_up(name) && is_port(port)
 }
 
 /// Whether this is nothing, or a colon and perhaps a port.

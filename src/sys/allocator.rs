@@ -2,8 +2,7 @@
 //! everything does, is asked for without one, which is the shorter way.
 
 use libmimalloc_sys::{
-    mi_free, mi_malloc, mi_malloc_aligned, mi_realloc, mi_realloc_aligned, mi_zalloc,
-    mi_zalloc_aligned,
+    mi_free, mi_malloc, mi_malloc_aligned, mi_realloc_aligned, mi_zalloc_aligned,
 };
 use std::alloc::{GlobalAlloc, Layout};
 
@@ -12,10 +11,6 @@ pub struct Mimalloc;
 /// Every block that is at least as large is aligned so (mimalloc's MI_MAX_ALIGN_SIZE).
 const NATURAL: usize = 16;
 
-fn is_natural(size: usize, align: usize) -> bool {
-    align <= NATURAL && align <= size
-}
-
 // SAFETY: mimalloc's blocks are as large and as aligned as asked for, or null, and stay where they are until they
 // are freed. All of its functions take each other's blocks.
 unsafe impl GlobalAlloc for Mimalloc {
@@ -23,7 +18,7 @@ unsafe impl GlobalAlloc for Mimalloc {
         let (size, align) = (layout.size(), layout.align());
         // SAFETY: the alignment is a power of two.
         let block = unsafe {
-            match is_natural(size, align) {
+            match align <= NATURAL.min(size) {
                 true => mi_malloc(size),
                 false => mi_malloc_aligned(size, align),
             }
@@ -32,15 +27,8 @@ unsafe impl GlobalAlloc for Mimalloc {
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        let (size, align) = (layout.size(), layout.align());
         // SAFETY: the alignment is a power of two.
-        let block = unsafe {
-            match is_natural(size, align) {
-                true => mi_zalloc(size),
-                false => mi_zalloc_aligned(size, align),
-            }
-        };
-        block.cast()
+        unsafe { mi_zalloc_aligned(layout.size(), layout.align()) }.cast()
     }
 
     unsafe fn dealloc(&self, block: *mut u8, _: Layout) {
@@ -49,14 +37,7 @@ unsafe impl GlobalAlloc for Mimalloc {
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        let align = layout.align();
         // SAFETY: the caller hands over a block of this allocator; the alignment is a power of two.
-        let block = unsafe {
-            match is_natural(size, align) {
-                true => mi_realloc(block.cast(), size),
-                false => mi_realloc_aligned(block.cast(), size, align),
-            }
-        };
-        block.cast()
+        unsafe { mi_realloc_aligned(block.cast(), size, layout.align()) }.cast()
     }
 }

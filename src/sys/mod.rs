@@ -1,4 +1,4 @@
-//! System calls, and nothing but system calls: no policy, no state, the only home of `unsafe`.
+//! System calls and the allocator, and nothing else: no policy, no state, the only home of `unsafe`.
 
 pub mod allocator;
 pub mod channel;
