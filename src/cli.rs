@@ -189,6 +189,10 @@ pub struct Serve {
     )]
     pub max_worker_lifetime: Option<String>,
 
+    /// Do not fence workers in with landlock and seccomp
+    #[arg(long, env = "WASMSERVE_NO_SANDBOX", help_heading = "Processes")]
+    pub no_sandbox: bool,
+
     /// Requests that one worker answers at a time; each has an instance
     #[arg(
         long,

@@ -5,6 +5,7 @@ mod address;
 mod addresses;
 mod capabilities;
 mod clients;
+mod fence;
 mod files;
 mod front;
 mod outbound;
@@ -54,7 +55,9 @@ impl Config {
             reuse: reuse(serve)?,
         };
         let supervisor = supervision(serve)?;
-        let worker = worker_settings(serve, limits, &supervisor)?;
+        let mut worker = worker_settings(serve, limits, &supervisor)?;
+        let capabilities = capabilities::resolve(serve)?;
+        worker.fence = (!serve.no_sandbox).then(|| fence::around(&capabilities, &worker.request));
         let tls = tls::resolve(&serve.tls, worker.connection.protocols)?;
         Ok(Config {
             addresses: Addresses::resolve(&serve.addresses, tls.is_some())?,
@@ -64,7 +67,7 @@ impl Config {
                 cache: serve.cache_dir.clone().or_else(guest::default_directory),
                 allow_precompiled: serve.allow_precompiled,
                 limits,
-                capabilities: Arc::new(capabilities::resolve(serve)?),
+                capabilities: Arc::new(capabilities),
             },
             supervisor,
             tls,
@@ -191,6 +194,7 @@ fn worker_settings(
         heartbeat: (supervisor.healthcheck / 5)
             .clamp(Duration::from_millis(20), Duration::from_millis(500)),
         graceful_shutdown: supervisor.graceful_shutdown,
+        fence: None,
         request: request::Settings {
             concurrency: limits.instances as usize,
             queue: option("--limit-queue", &serve.limit_queue, |text| {

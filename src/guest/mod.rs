@@ -90,7 +90,7 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// Begins to serve: opens what guests may use, and starts the clock that interrupts them.
+    /// Opens what guests may use, and what it takes to serve them.
     pub fn new(loaded: Loaded) -> Result<Guest> {
         let Loaded {
             engine,
@@ -102,7 +102,10 @@ impl Guest {
         } = loaded;
         // What it was seeded with before a fork, others have too.
         rand::rng().reseed().context("there is no randomness")?;
-        let ticker = Arc::new(Ticker::start(&engine)?);
+        if let Some(rewinder) = &rewinder {
+            rewinder.settle();
+        }
+        let ticker = Arc::new(Ticker::new(&engine));
         let turns = Turns::default();
         let guest = Guest {
             granted: Granted::open(capabilities)?,
@@ -120,6 +123,11 @@ impl Guest {
             shelf.put(first);
         }
         Ok(guest)
+    }
+
+    /// Starts the clock that interrupts guests.
+    pub fn start_clock(&self) -> Result<()> {
+        self.ticker.start()
     }
 
     /// Has an instance answer `request`; resolves when it has given the head of its response.

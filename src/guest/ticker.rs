@@ -2,11 +2,11 @@
 //! flight and sleeps while there are none.
 
 use anyhow::{Context, Result};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, Thread};
 use std::time::Duration;
-use wasmtime::Engine;
+use wasmtime::{Engine, EngineWeak};
 
 /// How long a guest may run before others get their turn.
 const TICK: Duration = Duration::from_millis(5);
@@ -22,8 +22,9 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// Handle to the ticking thread.
 pub struct Ticker {
+    engine: EngineWeak,
     shared: Arc<Shared>,
-    thread: Thread,
+    thread: OnceLock<Thread>,
 }
 
 #[derive(Default)]
@@ -34,10 +35,18 @@ struct Shared {
 }
 
 impl Ticker {
-    pub fn start(engine: &Engine) -> Result<Ticker> {
-        let shared = Arc::<Shared>::default();
-        let weak = engine.weak();
-        let seen = shared.clone();
+    /// One that does not tick yet.
+    pub fn new(engine: &Engine) -> Ticker {
+        Ticker {
+            engine: engine.weak(),
+            shared: Arc::default(),
+            thread: OnceLock::new(),
+        }
+    }
+
+    pub fn start(&self) -> Result<()> {
+        let weak = self.engine.clone();
+        let seen = self.shared.clone();
         let tick = move || {
             let mut idle = Duration::ZERO;
             let mut short = 0;
@@ -60,10 +69,8 @@ impl Ticker {
         let handle = thread
             .spawn(tick)
             .context("cannot start the epoch thread")?;
-        Ok(Ticker {
-            shared,
-            thread: handle.thread().clone(),
-        })
+        self.thread.get_or_init(|| handle.thread().clone());
+        Ok(())
     }
 
     /// Says that a guest is about to run, or still runs: the clock ticks on for a second at least.
@@ -71,7 +78,7 @@ impl Ticker {
         self.shared.used.store(true, Ordering::SeqCst);
         if self.shared.asleep.load(Ordering::SeqCst) {
             self.shared.asleep.store(false, Ordering::SeqCst);
-            self.thread.unpark();
+            self.thread.get().inspect(|thread| thread.unpark());
         }
     }
 

@@ -3,7 +3,10 @@
 
 mod accept;
 mod balance;
+mod fence;
 mod leave;
+
+pub use fence::Fence;
 
 use crate::connection::{self, Connections, Departure, Door, Outbox};
 use crate::guest::Guest;
@@ -11,6 +14,7 @@ use crate::request::{self, Requests};
 use crate::scoreboard::{Scoreboard, SlotRef};
 use crate::sys::socket::Listening;
 use crate::sys::{clock, memory, process};
+use crate::warning;
 use accept::Acceptor;
 use anyhow::{Context, Result};
 use leave::{Leave, Reasons};
@@ -30,6 +34,8 @@ pub struct Settings {
     pub graceful_shutdown: Duration,
     /// How often the serving loop says that it is alive.
     pub heartbeat: Duration,
+    /// What a worker may use of the machine, where it is kept to that.
+    pub fence: Option<Fence>,
     pub connection: connection::Settings,
     pub request: request::Settings,
 }
@@ -57,11 +63,29 @@ impl Worker {
     /// Serves until it is told to leave.
     pub fn run(self) -> Result<()> {
         process::raise_descriptor_limit();
+        self.close_fence()
+            .context("cannot fence the worker in; --no-sandbox does without")?;
+        self.guest.start_clock()?;
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build_local(LocalOptions::default())
             .context("cannot start the serving loop")?;
         runtime.block_on(self.serve())
+    }
+
+    /// Before there is a second thread: each has a fence of its own.
+    fn close_fence(&self) -> Result<()> {
+        let Some(fence) = &self.settings.fence else {
+            return Ok(());
+        };
+        let missing = fence.close()?;
+        if self.slot == 0 && !missing.is_empty() {
+            warning!(
+                "the kernel has no {}: workers are fenced in by less",
+                missing.join(" and no ")
+            );
+        }
+        Ok(())
     }
 
     async fn serve(self) -> Result<()> {

@@ -30,6 +30,7 @@ mod readme;
 mod redirect;
 mod responses;
 mod reuse;
+mod sandbox;
 mod sockets;
 mod static_files;
 mod strict;

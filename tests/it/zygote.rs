@@ -29,7 +29,7 @@ fn large(name: &str) -> String {
 }
 
 /// Once compiled, so that the code is found from here on.
-fn compiled(name: &str) -> String {
+pub fn compiled(name: &str) -> String {
     let component = large(name);
     Server::compile(&component);
     component

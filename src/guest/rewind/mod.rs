@@ -62,7 +62,7 @@ pub type Handle = TypedFunc<
 >;
 
 impl Rewinder {
-    /// None where there is no snapshot beside the code. Belongs to the process that first puts something back with it.
+    /// None where there is no snapshot beside the code.
     pub fn open(code: &OwnedFd) -> Result<Option<Arc<Rewinder>>> {
         let snapshot = Snapshot::beside(code).context("cannot map the snapshot beside the code")?;
         Ok(snapshot.map(|snapshot| {
@@ -71,6 +71,11 @@ impl Rewinder {
                 dirt: Dirt::default(),
             })
         }))
+    }
+
+    /// From here on it belongs to this process.
+    pub fn settle(&self) {
+        self.dirt.settle();
     }
 
     /// Bytes of memory that an instance begins with.

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 /// Bytes that are told, at most: what is put back by hand stays mapped, and the rest is given back to the kernel.
 const BY_HAND: usize = 16 << 20;
 
-/// Where this process has written to. Which process that is, is settled when it is first asked.
+/// Where this process has written to. Which process that is, is settled once, when it is first asked at the latest.
 #[derive(Default)]
 pub struct Dirt(OnceLock<Option<File>>);
 
@@ -62,11 +62,16 @@ impl Dirt {
         Dirt(OnceLock::from(None))
     }
 
+    /// It is about this process from here on.
+    pub fn settle(&self) -> Option<&File> {
+        let pagemap = || File::open("/proc/self/pagemap").ok();
+        self.0.get_or_init(pagemap).as_ref()
+    }
+
     /// Finds what was written to of `end` bytes from `base` on, piece by piece. Gives where what was not looked at
     /// begins: at zero where the kernel tells nothing.
     pub fn find(&self, base: *const u8, end: usize, pieces: &mut Vec<Range<usize>>) -> usize {
-        let pagemap = || File::open("/proc/self/pagemap").ok();
-        let Some(pagemap) = self.0.get_or_init(pagemap) else {
+        let Some(pagemap) = self.settle() else {
             return 0;
         };
         let base = base.expose_provenance();
