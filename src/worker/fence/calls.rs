@@ -3,8 +3,7 @@
 use super::Fence;
 use anyhow::Result;
 use libc::{
-    AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, CLONE_THREAD, MAP_ANONYMOUS, NETLINK_ROUTE,
-    PR_GET_NAME, PR_SET_NAME, PROT_EXEC,
+    AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, CLONE_THREAD, MAP_ANONYMOUS, NETLINK_ROUTE, PROT_EXEC,
 };
 use seccompiler::SeccompCmpArgLen::Dword;
 use seccompiler::SeccompCmpOp::{self, Eq, MaskedEq};
@@ -149,8 +148,17 @@ const CONNECTING: &[i64] = &[
     libc::SYS_sendmmsg,
 ];
 
-/// PAGEMAP_SCAN (linux/fs.h), by which instances are put back.
-const PAGEMAP_SCAN: u64 = 0xc060_6610;
+/// What may be asked of what is open. The last is PAGEMAP_SCAN (linux/fs.h), by which instances are put back.
+const ASKED: [u64; 5] = [
+    libc::FIONBIO as _,
+    libc::FIONREAD as _,
+    libc::FIOCLEX as _,
+    libc::TCGETS as _,
+    0xc060_6610,
+];
+
+/// What may be asked of the process: how its threads are called.
+const NAMES: [u64; 2] = [libc::PR_SET_NAME as _, libc::PR_GET_NAME as _];
 
 /// Whether the kernel can enforce it.
 pub fn restrict(fence: &Fence) -> Result<bool> {
@@ -175,43 +183,35 @@ fn allowed(fence: &Fence) -> Result<BTreeMap<i64, Vec<SeccompRule>>> {
         .chain(connecting)
         .map(|call| (*call, Vec::new()))
         .collect();
-    let mut only = |call: i64, cases: &[&[Condition]]| {
-        let rules = cases.iter().map(|conditions| rule(conditions));
+    let mut only = |call: i64, cases: Vec<Vec<Condition>>| {
+        let rules = cases.into_iter().map(rule);
         allowed.insert(call, rules.collect::<Result<_>>()?);
         anyhow::Ok(())
     };
     // Threads, no processes.
     let thread = CLONE_THREAD as u64;
-    only(libc::SYS_clone, &[&[(0, MaskedEq(thread), thread)]])?;
-    // No memory becomes code but what is read from a file: the resolver's modules.
-    let (code, nameless) = (PROT_EXEC as u64, MAP_ANONYMOUS as u64);
-    only(libc::SYS_mprotect, &[&[(2, MaskedEq(code), 0)]])?;
-    only(
-        libc::SYS_mmap,
-        &[&[(2, MaskedEq(code), 0)], &[(3, MaskedEq(nameless), 0)]],
-    )?;
-    let asked = [libc::FIONBIO, libc::FIONREAD, libc::FIOCLEX, libc::TCGETS];
-    let asked = asked.map(|request| request as u64);
-    let asked = asked.map(|request| [(1, Eq, request)]);
-    let scan = [(1, Eq, PAGEMAP_SCAN)];
-    let asked: Vec<&[Condition]> = asked.iter().chain([&scan]).map(|case| &case[..]).collect();
-    only(libc::SYS_ioctl, &asked)?;
-    let named = [PR_SET_NAME, PR_GET_NAME].map(|option| [(0, Eq, option as u64)]);
-    only(libc::SYS_prctl, &[&named[0], &named[1]])?;
-    // Its own.
-    only(libc::SYS_prlimit64, &[&[(0, Eq, 0)]])?;
+    only(libc::SYS_clone, vec![vec![(0, MaskedEq(thread), thread)]])?;
+    // No memory becomes code.
+    let is_no_code = vec![(2, MaskedEq(PROT_EXEC as u64), 0)];
+    let mut mapped = vec![is_no_code.clone()];
     if fence.connects {
-        let family = |family: i32| (0, Eq, family as u64);
-        only(
-            libc::SYS_socket,
-            &[
-                &[family(AF_UNIX)],
-                &[family(AF_INET)],
-                &[family(AF_INET6)],
-                // How the resolver learns which addresses the machine has.
-                &[family(AF_NETLINK), (2, Eq, NETLINK_ROUTE as u64)],
-            ],
-        )?;
+        // But what is read from a file: the resolver has modules.
+        mapped.push(vec![(3, MaskedEq(MAP_ANONYMOUS as u64), 0)]);
+    }
+    only(libc::SYS_mmap, mapped)?;
+    only(libc::SYS_mprotect, vec![is_no_code])?;
+    only(libc::SYS_ioctl, one_of(1, &ASKED))?;
+    only(libc::SYS_prctl, one_of(0, &NAMES))?;
+    // Its own limits.
+    only(libc::SYS_prlimit64, one_of(0, &[0]))?;
+    if fence.connects {
+        let mut families = one_of(0, &[AF_UNIX, AF_INET, AF_INET6].map(|family| family as u64));
+        // How the resolver learns which addresses the machine has.
+        families.push(vec![
+            (0, Eq, AF_NETLINK as u64),
+            (2, Eq, NETLINK_ROUTE as u64),
+        ]);
+        only(libc::SYS_socket, families)?;
     }
     Ok(allowed)
 }
@@ -219,10 +219,15 @@ fn allowed(fence: &Fence) -> Result<BTreeMap<i64, Vec<SeccompRule>>> {
 /// An argument by its number, and what it must be.
 type Condition = (u8, SeccompCmpOp, u64);
 
-fn rule(conditions: &[Condition]) -> Result<SeccompRule> {
-    let condition = |(argument, operation, value): &Condition| {
-        SeccompCondition::new(*argument, Dword, operation.clone(), *value)
-    };
-    let conditions = conditions.iter().map(condition);
+/// Cases in which an argument is one of these.
+fn one_of(argument: u8, values: &[u64]) -> Vec<Vec<Condition>> {
+    let case = |value: &u64| vec![(argument, Eq, *value)];
+    values.iter().map(case).collect()
+}
+
+fn rule(conditions: Vec<Condition>) -> Result<SeccompRule> {
+    let conditions = conditions.into_iter().map(|(argument, operation, value)| {
+        SeccompCondition::new(argument, Dword, operation, value)
+    });
     Ok(SeccompRule::new(conditions.collect::<Result<_, _>>()?)?)
 }
