@@ -264,6 +264,8 @@ impl http_body::Body for Body {
         };
         if let Some(witness) = &self.witness {
             match &polled {
+                // The end of the last piece is the end of the body.
+                Poll::Ready(Some(Ok(_))) if self.is_end_stream() => {}
                 Poll::Ready(Some(Ok(_))) => witness.handed_on(),
                 _ => witness.asked(),
             }
