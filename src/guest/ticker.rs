@@ -44,6 +44,7 @@ impl Ticker {
         }
     }
 
+    /// Begins to tick, in a thread of its own.
     pub fn start(&self) -> Result<()> {
         let weak = self.engine.clone();
         let seen = self.shared.clone();
