@@ -1,5 +1,6 @@
 //! What a path is a project of: decided by its name, or by the names of what is in it.
 
+use crate::sys::watch::directory_of;
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 
@@ -53,8 +54,7 @@ impl Project {
     }
 
     fn of_file(path: &Path) -> Result<Project> {
-        let directory = path.parent().filter(|path| !path.as_os_str().is_empty());
-        let directory = directory.unwrap_or(Path::new("."));
+        let directory = directory_of(path);
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if SIGNS.iter().any(|(sign, _, own)| *own && *sign == name) {
             return Project::of_directory(directory);

@@ -1,17 +1,13 @@
 //! What of the machine a worker needs for what it is to serve.
 
 use crate::guest::{Capabilities, Place};
-use crate::request;
+use crate::request::files;
+use crate::sys::watch::directory_of;
 use crate::worker::Fence;
-use std::path::{Path, PathBuf};
 
-pub fn around(capabilities: &Capabilities, request: &request::Settings) -> Fence {
+pub fn around(capabilities: &Capabilities, files: &[files::Directory]) -> Fence {
     let mut fence = Fence {
-        readable: request
-            .files
-            .iter()
-            .map(|files| files.path.clone())
-            .collect(),
+        readable: files.iter().map(|files| files.path.clone()).collect(),
         writable: Vec::new(),
         connects: !(capabilities.outbound.rules.is_empty() && capabilities.sockets.is_empty()),
     };
@@ -24,18 +20,11 @@ pub fn around(capabilities: &Capabilities, request: &request::Settings) -> Fence
     }
     match &capabilities.keyvalue {
         // Beside the file are its journals.
-        Some(Place::Sqlite(path)) => fence.writable.push(directory_of(path)),
+        Some(Place::Sqlite(path)) => fence.writable.push(directory_of(path).to_owned()),
         Some(Place::Redis(_)) => fence.connects = true,
         None => {}
     }
     fence
-}
-
-fn directory_of(file: &Path) -> PathBuf {
-    match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    }
 }
 
 #[cfg(test)]
@@ -44,6 +33,7 @@ mod tests {
     use crate::cli::Cli;
     use crate::config::Config;
     use clap::Parser;
+    use std::path::Path;
 
     fn fence(arguments: &[&str]) -> Option<Fence> {
         let arguments = ["wasmserve", "app.wasm"].iter().chain(arguments);

@@ -55,9 +55,8 @@ impl Config {
             reuse: reuse(serve)?,
         };
         let supervisor = supervision(serve)?;
-        let mut worker = worker_settings(serve, limits, &supervisor)?;
         let capabilities = capabilities::resolve(serve)?;
-        worker.fence = (!serve.no_sandbox).then(|| fence::around(&capabilities, &worker.request));
+        let worker = worker_settings(serve, limits, &supervisor, &capabilities)?;
         let tls = tls::resolve(&serve.tls, worker.connection.protocols)?;
         Ok(Config {
             addresses: Addresses::resolve(&serve.addresses, tls.is_some())?,
@@ -186,15 +185,17 @@ fn worker_settings(
     serve: &Serve,
     limits: Limits,
     supervisor: &supervisor::Settings,
+    capabilities: &guest::Capabilities,
 ) -> Result<worker::Settings> {
     let front = front::resolve(&serve.front)?;
+    let files = files::directories(&serve.files)?;
     let connection = clients::settings(serve, &front)?;
     Ok(worker::Settings {
         // Several beats within what counts as silence.
         heartbeat: (supervisor.healthcheck / 5)
             .clamp(Duration::from_millis(20), Duration::from_millis(500)),
         graceful_shutdown: supervisor.graceful_shutdown,
-        fence: None,
+        fence: (!serve.no_sandbox).then(|| fence::around(capabilities, &files)),
         request: request::Settings {
             concurrency: limits.instances as usize,
             queue: option("--limit-queue", &serve.limit_queue, |text| {
@@ -212,7 +213,7 @@ fn worker_settings(
             fields: connection.head.fields,
             access_log: !serve.no_access_log,
             compress: compression(serve)?,
-            files: files::directories(&serve.files)?,
+            files,
             front,
         },
         connection,

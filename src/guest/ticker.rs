@@ -79,7 +79,9 @@ impl Ticker {
         self.shared.used.store(true, Ordering::SeqCst);
         if self.shared.asleep.load(Ordering::SeqCst) {
             self.shared.asleep.store(false, Ordering::SeqCst);
-            self.thread.get().inspect(|thread| thread.unpark());
+            if let Some(thread) = self.thread.get() {
+                thread.unpark();
+            }
         }
     }
 

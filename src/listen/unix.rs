@@ -3,6 +3,7 @@
 
 use crate::config::Addresses;
 use crate::sys::socket::{self, Listening, Place};
+use crate::sys::watch::directory_of;
 use crate::{info, warning};
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{Flock, FlockArg};
@@ -115,11 +116,7 @@ const PATIENCE: (Duration, u32) = (Duration::from_millis(5), 100);
 /// Keeps others of us from looking at a socket between its making and its listening, and from
 /// replacing it at the same time. Where that cannot be had, things go on without.
 fn lock(path: &Path) -> Option<Flock<File>> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut file = File::open(directory).ok()?;
+    let mut file = File::open(directory_of(path)).ok()?;
     let (pause, times) = PATIENCE;
     for _ in 0..times {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {

@@ -7,6 +7,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+/// The directory that a file is in, as it can be opened.
+pub fn directory_of(file: &Path) -> &Path {
+    let directory = file.parent().filter(|path| !path.as_os_str().is_empty());
+    directory.unwrap_or(Path::new("."))
+}
+
 /// Wakes up whoever polls it when something happens to files (inotify(7)). It tells neither what nor
 /// to which: a look at the files does, and that also works where the kernel cannot watch.
 pub struct Watch {
@@ -26,10 +32,7 @@ impl Watch {
         let flags =
             AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_CREATE;
         for file in files {
-            let directory = file.parent().filter(|path| !path.as_os_str().is_empty());
-            let _ = self
-                .inotify
-                .add_watch(directory.unwrap_or(Path::new(".")), flags);
+            let _ = self.inotify.add_watch(directory_of(file), flags);
         }
     }
 

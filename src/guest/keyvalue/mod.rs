@@ -8,6 +8,7 @@ mod sqlite;
 pub use interface::add_to_linker;
 
 use crate::log;
+use crate::sys::watch::directory_of;
 use crate::warning;
 use anyhow::{Context, Result, bail};
 use redis::Redis;
@@ -54,12 +55,11 @@ fn check(path: &Path) -> Result<()> {
             path.display()
         );
     }
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => {
-            bail!("there is no directory `{}`; make it", parent.display())
-        }
-        _ => Ok(()),
+    let directory = directory_of(path);
+    if !directory.is_dir() {
+        bail!("there is no directory `{}`; make it", directory.display());
     }
+    Ok(())
 }
 
 impl fmt::Debug for Place {
