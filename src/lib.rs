@@ -1,0 +1,302 @@
+//! `wasmserve`: parses, resolves, binds, supervises. The only file that names both the supervisor and
+//! its workers. A library for the sake of fuzzing: the executable is `main.rs`, and nothing else is public.
+
+mod build;
+mod channel;
+mod cli;
+mod config;
+mod connection;
+mod develop;
+mod exit;
+mod guest;
+mod listen;
+mod log;
+mod request;
+mod scoreboard;
+mod supervisor;
+mod sys;
+mod worker;
+
+use anyhow::{Context, Result};
+use clap::error::ErrorKind;
+use cli::{Cli, Command, Said, Serve, Source};
+use config::Config;
+use exit::{Exit, Status};
+use guest::{Compiled, Guest, Loaded, Plan};
+use listen::Listeners;
+use scoreboard::Scoreboard;
+use std::cell::RefCell;
+use std::os::fd::{OwnedFd, RawFd};
+use std::path::PathBuf;
+use std::rc::Rc;
+use supervisor::{Prepared, Roles, Seat};
+use worker::Worker;
+
+#[global_allocator]
+static ALLOCATOR: sys::allocator::Mimalloc = sys::allocator::Mimalloc;
+
+/// Does what the command line says, and gives the exit status for it.
+pub fn run_command_line() -> i32 {
+    let status = match run() {
+        Ok(status) => status,
+        Err(error) => {
+            let text = format!("{error:#}");
+            // One line, whatever its parts were written for.
+            let words: Vec<&str> = text.split_whitespace().collect();
+            log::last_words(&format!("wasmserve: {}", words.join(" ")));
+            exit::status_of(&error)
+        }
+    };
+    status.code()
+}
+
+fn run() -> Result<Status> {
+    sys::signals::ignore_broken_pipes();
+    let (cli, said) = match parse() {
+        Ok(parsed) => parsed,
+        Err(status) => return Ok(status),
+    };
+    match &cli.command {
+        None => serve(&cli.serve),
+        Some(Command::Build(order)) => build(order),
+        Some(Command::New(new)) => build::write_template(new)
+            .exits(Status::Usage)
+            .map(|()| Status::Stopped),
+        Some(Command::Dev(dev)) => develop::run(dev),
+        Some(Command::Check(serve)) => check(serve, &said),
+        Some(Command::Compile(compile)) => {
+            let code = guest::precompile(&compile.component).exits(Status::Application)?;
+            write_whole(&compile.output, &code).exits(Status::Usage)?;
+            Ok(Status::Stopped)
+        }
+        Some(Command::Inspect(inspect)) => describe(&inspect.component),
+    }
+}
+
+/// The command line, or the status to end with: help and version are answers, the rest are mistakes,
+/// told in one line.
+fn parse() -> Result<(Cli, Vec<Said>), Status> {
+    cli::parse().map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let _ = error.print();
+            Status::Stopped
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            Status::Usage
+        }
+        _ => {
+            let said = in_one_line(&error);
+            log::last_words(&format!("wasmserve: {said} (see `wasmserve --help`)"));
+            Status::Usage
+        }
+    })
+}
+
+/// A mistake on the command line, without the usage.
+fn in_one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:"));
+    let said: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+    said.join("; ").trim_start_matches("error: ").to_owned()
+}
+
+/// Builds a component, and writes it where it can be served.
+fn build(order: &cli::Build) -> Result<Status> {
+    let order = build::Order::new(order).exits(Status::Usage)?;
+    let built = order.build().exits(Status::Application)?;
+    let report = guest::inspect(&built.file).exits(Status::Application)?;
+    if !report.servable {
+        eprint!("{}", report.text);
+        let error = anyhow::anyhow!("what was built cannot be served: see above");
+        return Err(error).exits(Status::Application);
+    }
+    let component = std::fs::read(&built.file).context("cannot read what was built")?;
+    write_whole(&order.output, &component).exits(Status::Usage)?;
+    Ok(Status::Stopped)
+}
+
+/// Says what an option comes to and where that was said, and what the component is.
+fn check(serve: &Serve, said: &[Said]) -> Result<Status> {
+    for option in said {
+        let source = match option.source {
+            Source::CommandLine => "command line",
+            Source::Environment => "environment",
+            Source::File => "file",
+            Source::Default => "default",
+        };
+        println!("{} = {} ({source})", option.name, option.values.join(", "));
+    }
+    let config = Config::resolve(serve).exits(Status::Usage)?;
+    config.order.steps().exits(Status::Application)?;
+    describe(&config.order.path)
+}
+
+/// Says what the component is, and with its status whether it can be served.
+fn describe(component: &std::path::Path) -> Result<Status> {
+    let report = guest::inspect(component).exits(Status::Application)?;
+    print!("{}", report.text);
+    Ok(if report.servable {
+        Status::Stopped
+    } else {
+        Status::Application
+    })
+}
+
+/// Writes the whole file, or leaves what was there.
+fn write_whole(path: &std::path::Path, bytes: &[u8]) -> Result<()> {
+    let mut name = path
+        .file_name()
+        .context("the output has no file name")?
+        .to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let unfinished = path.with_file_name(name);
+    let written =
+        std::fs::write(&unfinished, bytes).and_then(|()| std::fs::rename(&unfinished, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&unfinished);
+    }
+    written.with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+fn serve(serve: &Serve) -> Result<Status> {
+    // First of all: what another executable leaves to this one are open descriptors.
+    let adopted = supervisor::adopted()?;
+    let config = Config::resolve(serve).exits(Status::Usage)?;
+    log::init(config.log.clone());
+    sys::signals::block_for_supervision()?;
+    let (listeners, ended) = match adopted {
+        Some(mut adopted) => {
+            let left = std::mem::take(&mut adopted.listeners);
+            let listeners = shared(Listeners::adopt(left)?);
+            let meant = adopted.is_meant();
+            let ended = supervisor::resume(Server::new(config, &listeners), adopted);
+            (Some(listeners).filter(|_| meant), ended)
+        }
+        None => {
+            let slots = supervisor::slots(&config.supervisor);
+            let scoreboard = Scoreboard::new(slots).context("cannot make the scoreboard")?;
+            let listeners = Listeners::bind(&config.addresses).exits(Status::Address)?;
+            let listeners = shared(listeners);
+            let ended = supervisor::run(Server::new(config, &listeners), scoreboard);
+            (Some(listeners), ended)
+        }
+    };
+    if let Some(listeners) = listeners {
+        listeners.borrow_mut().close();
+    }
+    ended.map(|()| Status::Stopped)
+}
+
+fn shared(listeners: Listeners) -> Rc<RefCell<Listeners>> {
+    Rc::new(RefCell::new(listeners))
+}
+
+/// What the supervisor's children do.
+struct Server {
+    config: Config,
+    /// Shared by the versions of the configuration: sockets stay open from the first to the last.
+    listeners: Rc<RefCell<Listeners>>,
+}
+
+impl Roles for Server {
+    type Loaded = Loaded;
+
+    fn prepare(&self) -> Result<Prepared<Loaded>> {
+        let (compiled, loaded) = self.config.order.prepare()?;
+        Ok(prepared(compiled, loaded))
+    }
+
+    fn compile(&self) -> Result<Prepared<Loaded>> {
+        let compiled = self.config.order.compile_and_load()?;
+        Ok(prepared(compiled, None))
+    }
+
+    fn is_shared(&self, note: &str) -> bool {
+        note.parse().is_ok_and(|plan: Plan| plan.is_large())
+    }
+
+    fn load(&self, code: &OwnedFd, note: &str) -> Result<Loaded> {
+        self.config.order.load(code, note.parse()?, None)
+    }
+
+    fn serve(&self, loaded: Loaded, seat: Seat) -> Result<()> {
+        info!("Started server process [{}]", std::process::id());
+        info!("Waiting for application startup.");
+        self.worker(loaded, seat)?.run()
+    }
+
+    fn reload(&self) -> Result<Server> {
+        // What was given on the command line stays; what it refers to is read again.
+        let (cli, _) = cli::parse().map_err(|error| anyhow::anyhow!(in_one_line(&error)))?;
+        let mut config = Config::resolve(&cli.serve).exits(Status::Usage)?;
+        if config.addresses != self.config.addresses {
+            warning!("The addresses stay as they are: new ones need a restart");
+            config.addresses = self.config.addresses.clone();
+        }
+        Ok(Server {
+            config,
+            listeners: self.listeners.clone(),
+        })
+    }
+
+    fn settings(&self) -> &supervisor::Settings {
+        &self.config.supervisor
+    }
+
+    fn watched(&self) -> Vec<PathBuf> {
+        self.config.watched()
+    }
+
+    fn addresses(&self) -> Vec<String> {
+        self.listeners.borrow().addresses()
+    }
+
+    fn sockets(&self) -> Vec<(RawFd, String)> {
+        self.listeners.borrow().descriptors()
+    }
+
+    fn close(&self) {
+        self.listeners.borrow_mut().close();
+    }
+}
+
+fn prepared(compiled: Compiled, loaded: Option<Loaded>) -> Prepared<Loaded> {
+    Prepared {
+        code: compiled.code,
+        note: compiled.plan.to_string(),
+        loaded,
+    }
+}
+
+impl Server {
+    fn new(config: Config, listeners: &Rc<RefCell<Listeners>>) -> Server {
+        Server {
+            config,
+            listeners: listeners.clone(),
+        }
+    }
+
+    fn worker(&self, loaded: Loaded, seat: Seat) -> Result<Worker> {
+        let (reporter, limit) = (seat.reporter.clone(), seat.reporter);
+        Ok(Worker {
+            guest: Guest::new(loaded)?,
+            settings: self.config.worker.clone(),
+            tls: self.config.tls.clone(),
+            listeners: self.listeners.take().into_doors(),
+            scoreboard: seat.scoreboard,
+            slot: seat.slot,
+            lifeline: seat.lifeline,
+            ready: Box::new(move || {
+                info!("Application startup complete.");
+                reporter.ready();
+            }),
+            spent: seat.max_requests.map(|count| -> (u64, Box<dyn FnOnce()>) {
+                (count, Box::new(move || limit.spent()))
+            }),
+        })
+    }
+}
