@@ -272,7 +272,7 @@ pub struct Serve {
     #[command(flatten)]
     pub tls: Tls,
 
-    /// Linear memory of one instance, all its memories together
+    /// Memory of one instance: its linear memories, its tables, and what the host holds for it
     #[arg(
         long,
         default_value = "512MiB",
@@ -281,6 +281,17 @@ pub struct Serve {
         help_heading = "Guest"
     )]
     pub max_memory: String,
+
+    /// Memory of one worker's instances together, or `auto`: 80 % of the machine's or the control group's, divided by
+    /// the workers; requests beyond it wait, then 503
+    #[arg(
+        long,
+        default_value = "auto",
+        value_name = "SIZE",
+        env = "WASMSERVE_MAX_WORKER_MEMORY",
+        help_heading = "Guest"
+    )]
+    pub max_worker_memory: String,
 
     /// Processor time that the guest may burn for one request; then 504
     #[arg(

@@ -17,7 +17,7 @@ pub use addresses::Addresses;
 
 use crate::cli::Serve;
 use crate::guest::{self, Limits, Order};
-use crate::sys::cpus;
+use crate::sys::{cpus, memory};
 use crate::{log, request, supervisor, worker};
 use anyhow::{Context, Result, bail};
 use std::io::IsTerminal;
@@ -44,17 +44,8 @@ impl Config {
         let Some(component) = &serve.component else {
             bail!("no component was named; give the path of a .wasm file");
         };
-        let limits = Limits {
-            instances: option(
-                "--limit-concurrency",
-                &serve.limit_concurrency,
-                units::positive,
-            )?,
-            memory: option("--max-memory", &serve.max_memory, units::size)?,
-            cpu: option("--limit-cpu", &serve.limit_cpu, units::duration)?,
-            reuse: reuse(serve)?,
-        };
         let supervisor = supervision(serve)?;
+        let limits = limits(serve, supervisor.workers)?;
         let capabilities = capabilities::resolve(serve)?;
         let worker = worker_settings(serve, limits, &supervisor, &capabilities)?;
         let tls = tls::resolve(&serve.tls, worker.connection.protocols)?;
@@ -80,6 +71,35 @@ impl Config {
         let files = [&self.order.path].into_iter().chain(&self.order.steps);
         files.cloned().collect()
     }
+}
+
+fn limits(serve: &Serve, workers: NonZeroUsize) -> Result<Limits> {
+    Ok(Limits {
+        instances: option(
+            "--limit-concurrency",
+            &serve.limit_concurrency,
+            units::positive,
+        )?,
+        memory: option("--max-memory", &serve.max_memory, units::size)?,
+        worker_memory: option("--max-worker-memory", &serve.max_worker_memory, |text| {
+            worker_memory(text, workers)
+        })?,
+        patience: option("--timeout-queue", &serve.timeout_queue, units::duration)?,
+        cpu: option("--limit-cpu", &serve.limit_cpu, units::duration)?,
+        reuse: reuse(serve)?,
+    })
+}
+
+/// The part of the memory that there is which all workers may have together; the rest is the supervisor's, the
+/// compiler's and the kernel's.
+const SHARE: u64 = 80;
+
+fn worker_memory(text: &str, workers: NonZeroUsize) -> Result<u64> {
+    if text != "auto" {
+        return units::size(text);
+    }
+    let all = memory::available().unwrap_or(u64::MAX);
+    Ok(all / 100 * SHARE / workers.get() as u64)
 }
 
 fn reuse(serve: &Serve) -> Result<guest::Reuse> {
@@ -280,10 +300,24 @@ mod tests {
     }
 
     #[test]
+    fn workers_share_the_memory() {
+        let share = |workers| {
+            let config = resolve(&["--workers", workers]).unwrap();
+            config.order.limits.worker_memory
+        };
+        assert!(share("1") > 0);
+        assert_eq!(share("1") / 4, share("4"));
+        let config = resolve(&["--max-worker-memory", "64MiB"]).unwrap();
+        assert_eq!(config.order.limits.worker_memory, 64 << 20);
+    }
+
+    #[test]
     fn a_mistake_names_its_option() {
         assert!(mistake(&["--workers", "0"]).starts_with("option --workers: "));
         assert!(mistake(&["--port", "70000"]).starts_with("option --port: "));
         assert!(mistake(&["--host", "not a name"]).starts_with("option --host: "));
         assert!(mistake(&["--max-memory", "lots"]).starts_with("option --max-memory: "));
+        let text = mistake(&["--max-worker-memory", "lots"]);
+        assert!(text.starts_with("option --max-worker-memory: "));
     }
 }

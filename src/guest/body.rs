@@ -31,6 +31,11 @@ pub enum Guest {
     Running(Running),
     /// It runs in a task of its own, and answers others too.
     Elsewhere(Ticket),
+    /// It has failed. What is left of it holds what it wrote before.
+    Failed {
+        failure: Failure,
+        _remains: Running,
+    },
     Finished,
 }
 
@@ -84,7 +89,7 @@ impl GuestBody {
 
     /// Whether the guest has returned and everything that it wrote was handed on.
     pub fn is_over(&self) -> bool {
-        let waits = matches!(self.guest, Guest::Running(_));
+        let waits = matches!(self.guest, Guest::Running(_) | Guest::Failed { .. });
         self.stream.is_none() && self.ready.is_empty() && !waits
     }
 
@@ -92,6 +97,7 @@ impl GuestBody {
     pub async fn leftover(&mut self) -> Result<(), Failure> {
         match std::mem::replace(&mut self.guest, Guest::Finished) {
             Guest::Running(running) => running.await,
+            Guest::Failed { failure, .. } => Err(failure),
             Guest::Elsewhere(_) | Guest::Finished => Ok(()),
         }
     }
@@ -121,15 +127,15 @@ impl GuestBody {
             let Some(stream) = &mut self.stream else {
                 return Poll::Ready(None);
             };
-            let polled = Pin::new(stream).poll_frame(cx);
-            match polled {
+            match Pin::new(stream).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => return Poll::Ready(Some(Ok(frame))),
                 Poll::Ready(Some(Err(error))) => {
                     self.stream = None;
                     let why = error.to_string();
                     return Poll::Ready(Some(Err(Failure::Unfinished(why))));
                 }
-                Poll::Ready(None) | Poll::Pending => {}
+                Poll::Ready(None) => return Poll::Ready(self.end_stream(cx).err().map(Err)),
+                Poll::Pending => {}
             }
             match self.poll_guest(cx) {
                 Poll::Ready(Err(failure)) => {
@@ -137,34 +143,56 @@ impl GuestBody {
                     return Poll::Ready(Some(Err(failure)));
                 }
                 // It may have written before it returned.
-                Poll::Ready(Ok(true)) if polled.is_pending() => {}
-                _ if polled.is_pending() => return Poll::Pending,
-                _ => {
-                    self.stream = None;
-                    return Poll::Ready(None);
+                Poll::Ready(Ok(true)) => {}
+                Poll::Ready(Ok(false)) | Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// The guest has handed over all of its body. It is run once more, as it may be about to return; that it fails
+    /// from here on changes nothing for its client.
+    fn end_stream(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
+        self.stream = None;
+        match &self.guest {
+            Guest::Failed { .. } => Ok(()),
+            Guest::Running(_) | Guest::Elsewhere(_) | Guest::Finished => {
+                match self.poll_guest(cx) {
+                    Poll::Ready(Err(failure)) => {
+                        self.end();
+                        Err(failure)
+                    }
+                    Poll::Ready(Ok(_)) | Poll::Pending => Ok(()),
                 }
             }
         }
     }
 
-    /// Runs the guest; whether it returned just now.
+    /// Runs the guest; whether it returned just now. Where it failed just now that is told when it is asked again:
+    /// what it wrote before comes first.
     fn poll_guest(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Failure>> {
-        let running = match &mut self.guest {
-            Guest::Running(running) => running,
+        match std::mem::replace(&mut self.guest, Guest::Finished) {
+            Guest::Running(mut running) => match Pin::new(&mut running).poll(cx) {
+                Poll::Pending => {
+                    self.guest = Guest::Running(running);
+                    Poll::Pending
+                }
+                Poll::Ready(Ok(())) => Poll::Ready(Ok(true)),
+                Poll::Ready(Err(failure)) => {
+                    self.guest = Guest::Failed {
+                        failure,
+                        _remains: running,
+                    };
+                    Poll::Ready(Ok(true))
+                }
+            },
             // Where it is lost the stream has ended, which is noticed here.
             Guest::Elsewhere(ticket) => {
-                return ticket
-                    .lost()
-                    .map_or(Poll::Pending, |lost| Poll::Ready(Err(lost)));
+                let lost = ticket.lost();
+                self.guest = Guest::Elsewhere(ticket);
+                lost.map_or(Poll::Pending, |lost| Poll::Ready(Err(lost)))
             }
-            Guest::Finished => return Poll::Ready(Ok(false)),
-        };
-        match Pin::new(running).poll(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(result) => {
-                self.guest = Guest::Finished;
-                Poll::Ready(result.map(|()| true))
-            }
+            Guest::Failed { failure, .. } => Poll::Ready(Err(failure)),
+            Guest::Finished => Poll::Ready(Ok(false)),
         }
     }
 

@@ -2,9 +2,11 @@
 //! head of its response.
 
 use super::failure::Failure;
+use super::instance_memory::InstanceMemory;
 use super::meter::Meter;
 use super::ticker::Ticker;
 use super::turn::{Turn, Turns};
+use super::worker_memory::{NoRoom, Presence};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use std::pin::Pin;
@@ -37,12 +39,19 @@ pub struct Running {
     guest: Pin<Box<dyn Future<Output = Result<(), Failure>>>>,
     ticker: Arc<Ticker>,
     share: Arc<Share>,
+    memory: Arc<InstanceMemory>,
+    /// Resolves when there is memory to go on with, where there was none.
+    room: Option<Pin<Box<dyn Future<Output = Result<(), NoRoom>>>>>,
+    /// Ends after the guest has given back what it took.
+    _presence: Presence,
 }
 
 /// A guest's share of the processor.
 pub struct Share {
     pub meter: Meter,
     pub turn: Turn,
+    /// Why it has failed.
+    failure: Mutex<Option<Failure>>,
 }
 
 impl Share {
@@ -50,7 +59,20 @@ impl Share {
         Arc::new(Share {
             meter: Meter::new(cpu),
             turn: Turn::new(turns),
+            failure: Mutex::default(),
         })
+    }
+
+    /// Says that the guest has failed, and keeps what there is of it: the part of its answer that it has handed over
+    /// is only in its instance as yet.
+    pub async fn fail(&self, failure: Failure) -> Result<(), Failure> {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+        std::future::pending().await
+    }
+
+    fn failure(&self) -> Option<Failure> {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.take()
     }
 
     /// For a guest that has no neighbours.
@@ -64,11 +86,15 @@ impl Running {
         guest: impl Future<Output = Result<(), Failure>> + 'static,
         ticker: Arc<Ticker>,
         share: Arc<Share>,
+        memory: Arc<InstanceMemory>,
     ) -> Running {
         Running {
+            _presence: Presence::new(memory.worker()),
             guest: Box::pin(guest),
             ticker,
             share,
+            memory,
+            room: None,
         }
     }
 }
@@ -79,21 +105,56 @@ impl Running {
         self.share.turn.end();
         self
     }
+
+    /// Waits while the worker has no memory for anybody.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        if self.room.is_none() {
+            if !self.memory.worker().is_full() {
+                return Poll::Ready(Ok(()));
+            }
+            let worker = self.memory.worker().clone();
+            self.room = Some(Box::pin(async move { worker.resume().await }));
+        }
+        let Some(room) = &mut self.room else {
+            return Poll::Ready(Ok(()));
+        };
+        match room.as_mut().poll(cx) {
+            Poll::Pending => {
+                self.share.turn.end();
+                Poll::Pending
+            }
+            Poll::Ready(result) => {
+                self.room = None;
+                Poll::Ready(result.map_err(|NoRoom| Failure::NoRoom))
+            }
+        }
+    }
 }
 
 impl Future for Running {
     type Output = Result<(), Failure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        std::task::ready!(self.poll_room(cx))?;
         let Running {
             guest,
             ticker,
             share,
+            memory,
+            ..
         } = &mut *self;
         ticker.wind();
-        let polled = share.meter.measure(|| guest.as_mut().poll(cx));
+        let polled = memory.pay(|| share.meter.measure(|| guest.as_mut().poll(cx)));
         share.turn.pause();
-        polled
+        if polled.is_pending()
+            && let Some(failure) = share.failure()
+        {
+            return Poll::Ready(Err(failure));
+        }
+        match memory.check() {
+            Err(excess) if polled.is_pending() => Poll::Ready(Err(excess.into())),
+            _ => polled,
+        }
     }
 }
 

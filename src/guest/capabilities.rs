@@ -7,6 +7,7 @@ use super::network::Rules;
 use super::outbound::{self, Client, Outbound};
 use super::output::Output;
 use super::sockets::Peers;
+use super::worker_memory::WorkerMemory;
 use anyhow::{Result, bail};
 use std::sync::Arc;
 use wasmtime_wasi::WasiCtx;
@@ -54,6 +55,7 @@ pub struct Granted {
     settings: WasiConfigVariables,
     client: Arc<Client>,
     keyvalue: Option<Store>,
+    memory: Arc<WorkerMemory>,
 }
 
 impl Granted {
@@ -66,7 +68,11 @@ impl Granted {
             .map_or(Ok(()), Store::prepare)
     }
 
-    pub fn open(capabilities: Arc<Capabilities>) -> Result<Arc<Granted>> {
+    /// Opens it for a process whose instances share `memory`.
+    pub fn open(
+        capabilities: Arc<Capabilities>,
+        memory: Arc<WorkerMemory>,
+    ) -> Result<Arc<Granted>> {
         Ok(Arc::new(Granted {
             files: files::open(&capabilities.directories)?,
             keyvalue: capabilities
@@ -77,7 +83,13 @@ impl Granted {
             settings: capabilities.settings.iter().cloned().collect(),
             client: Arc::new(Client::new(capabilities.outbound.clone())?),
             capabilities,
+            memory,
         }))
+    }
+
+    /// What all instances of the process take.
+    pub fn memory(&self) -> &Arc<WorkerMemory> {
+        &self.memory
     }
 
     pub fn settings(&self) -> &WasiConfigVariables {

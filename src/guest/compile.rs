@@ -15,6 +15,7 @@ use super::rewind;
 use super::source::Source;
 use super::state::State;
 use super::step::Step;
+use super::worker_memory::WorkerMemory;
 use crate::sys::memory;
 use crate::{debug, warning};
 use anyhow::{Context, Result, bail};
@@ -236,16 +237,23 @@ impl Order {
         let component = code::component(&engine, &compiled.code)?;
         let handler = Handler::link(plan.target, &component)?;
         let store = self.lone_store(&engine)?;
-        alone(handler.try_instance(store))?.context("no instance can be made of it")?;
+        let memory = store.data().memory().clone();
+        let made = alone(handler.try_instance(store))?;
+        made.with_context(|| match memory.refused() {
+            true => {
+                "no instance can be made of it with the memory that it may have; raise --max-memory"
+            }
+            false => "no instance can be made of it",
+        })?;
         Ok(compiled)
     }
 
     /// A store for a guest that has no neighbours, and as much time as it wants.
     pub(super) fn lone_store(&self, engine: &Engine) -> Result<Store<State>> {
-        let granted = Granted::open(self.capabilities.clone())?;
+        let granted = Granted::open(self.capabilities.clone(), WorkerMemory::unbounded())?;
         let state = State::new(&granted, self.limits, Share::unlimited(), None);
         let mut store = Store::new(engine, state);
-        store.limiter(State::memory_limit);
+        store.limiter_async(State::limiter);
         store.set_epoch_deadline(u64::MAX >> 1);
         Ok(store)
     }

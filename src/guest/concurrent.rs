@@ -162,13 +162,23 @@ impl Concurrent {
         }
     }
 
+    /// Ends those that answer nobody.
+    pub fn relieve(&self) {
+        let lines = self.lines.borrow();
+        for (line, _) in lines.iter().filter(|(line, _)| line.open.get() == 0) {
+            line.closed.set(true);
+            line.wake();
+        }
+    }
+
     fn start(&self, make: Make<'_>) -> Rc<Line> {
         let line = Rc::new(Line::new(self.limits.reuse));
         // What its requests burn is on their accounts.
         let share = Share::new(Duration::MAX, &self.turns);
         let (handler, store) = make(share.clone());
+        let memory = store.data().memory().clone();
         let guest = answer_all(handler, store, line.clone());
-        let running = Running::new(guest, self.ticker.clone(), share);
+        let running = Running::new(guest, self.ticker.clone(), share, memory);
         let task = spawn_local(run(running, line.clone()));
         self.lines.borrow_mut().push((line.clone(), task));
         line

@@ -1,6 +1,8 @@
 //! The ways in which a guest fails a request, and how they read in the log.
 
+use super::instance_memory::HostExcess;
 use super::meter::Exhausted;
+use super::worker_memory::NoRoom;
 use crate::log;
 use std::fmt;
 use wasmtime::{Trap, WasmBacktrace};
@@ -28,6 +30,17 @@ pub enum Failure {
     TimedOut,
     /// The guest used up its processor time.
     OutOfTime,
+    /// Its worker had no memory left for it.
+    NoRoom,
+}
+
+impl From<HostExcess> for Failure {
+    fn from(excess: HostExcess) -> Failure {
+        Failure::Trapped {
+            error: excess.into(),
+            refused_memory: true,
+        }
+    }
 }
 
 impl fmt::Display for Failure {
@@ -62,6 +75,7 @@ impl fmt::Display for Failure {
             Failure::IllegalHead(why) => write!(f, "the guest's response cannot be sent: {why}"),
             Failure::TimedOut => write!(f, "the guest ran past its time"),
             Failure::OutOfTime => Exhausted.fmt(f),
+            Failure::NoRoom => NoRoom.fmt(f),
         }
     }
 }

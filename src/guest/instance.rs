@@ -5,9 +5,11 @@ use super::call::{HeadSlot, Request, Share};
 use super::concurrent::{Job, Reply};
 use super::failure::Failure;
 use super::handler::Handler;
+use super::instance_memory::InstanceMemory;
 use super::meter::Exhausted;
 use super::rewind::{Handle, Rewinder, Track};
 use super::state::State;
+use super::worker_memory::NoRoom;
 use http::HeaderValue;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,6 +24,8 @@ use wasmtime_wasi_http::{Error, WasiHttpView};
 pub struct Instance {
     store: Store<State>,
     exports: Exports,
+    /// Bytes of memories and tables that it begins with.
+    initial_memory: usize,
     /// Requests that were answered.
     answered: u64,
     /// What it is put back with, where it can be.
@@ -50,6 +54,14 @@ pub enum Start {
 }
 
 impl Start {
+    /// What it takes, and will take.
+    pub fn memory(&self) -> &Arc<InstanceMemory> {
+        match self {
+            Start::Kept(instance) => instance.store.data().memory(),
+            Start::Fresh(_, store, _) => store.data().memory(),
+        }
+    }
+
     /// On the account of this share.
     pub async fn instance(self, share: &Share) -> Result<Instance, Failure> {
         match self {
@@ -83,6 +95,7 @@ impl Instance {
     ) -> Result<Instance, Failure> {
         match made(handler, &mut store, rewinder).await {
             Ok((exports, track)) => Ok(Instance {
+                initial_memory: store.data().memory().used(),
                 store,
                 exports,
                 answered: 0,
@@ -150,6 +163,7 @@ impl Instance {
 
     /// Gives it what belongs to it on the host's side as if it had just been made.
     pub fn begin_anew(&mut self, state: State) {
+        state.memory().set_used(self.initial_memory);
         *self.store.data_mut() = state;
         self.store.set_epoch_deadline(1);
     }
@@ -295,8 +309,11 @@ pub fn trapped(error: wasmtime::Error, store: &Store<State>) -> Failure {
     if error.is::<Exhausted>() {
         return Failure::OutOfTime;
     }
+    if error.is::<NoRoom>() {
+        return Failure::NoRoom;
+    }
     Failure::Trapped {
         error,
-        refused_memory: store.data().was_refused_memory(),
+        refused_memory: store.data().memory().refused(),
     }
 }

@@ -3,6 +3,7 @@
 
 use super::anatomy::Anatomy;
 use super::engine::Target;
+use super::http_imports;
 use super::keyvalue;
 use super::logging;
 use super::sockets;
@@ -29,6 +30,7 @@ pub fn linker(engine: &Engine, target: Target) -> Result<Linker<State>> {
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     }
+    http_imports::replace(&mut linker, target.concurrent)?;
     sockets::guard_lookup(&mut linker, target.concurrent)?;
     Ok(linker)
 }

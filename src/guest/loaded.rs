@@ -8,6 +8,7 @@ use super::handler::Handler;
 use super::instance::Instance;
 use super::rewind::Rewinder;
 use super::state::State;
+use super::worker_memory::WorkerMemory;
 use anyhow::{Result, bail};
 use std::os::fd::OwnedFd;
 use std::pin::pin;
@@ -54,10 +55,10 @@ impl Loaded {
 
     /// An instance that can be put back asks the host for nothing while it is made: it is made without one.
     fn make(&self, rewinder: &Arc<Rewinder>) -> Result<Instance> {
-        let granted = Granted::open(Arc::default())?;
+        let granted = Granted::open(Arc::default(), WorkerMemory::unbounded())?;
         let state = State::new(&granted, self.limits, Share::unlimited(), None);
         let mut store = Store::new(&self.engine, state);
-        store.limiter(State::memory_limit);
+        store.limiter_async(State::limiter);
         store.set_epoch_deadline(u64::MAX >> 1);
         let making = pin!(Instance::new(&self.handler, store, Some(rewinder)));
         match making.poll(&mut Context::from_waker(Waker::noop())) {

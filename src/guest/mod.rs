@@ -15,10 +15,11 @@ mod engine;
 mod failure;
 mod files;
 mod handler;
+mod http_imports;
 mod inspect;
 mod instance;
+mod instance_memory;
 mod keyvalue;
-mod limits;
 mod linker;
 mod loaded;
 mod logging;
@@ -35,6 +36,7 @@ mod state;
 mod step;
 mod ticker;
 mod turn;
+mod worker_memory;
 
 pub use body::GuestBody;
 pub use cache::default_directory;
@@ -51,6 +53,7 @@ pub use network::{Rule, Rules};
 pub use shelf::Reuse;
 pub use wasmtime_wasi_http::Error as BodyError;
 
+use crate::sys::heap;
 use crate::warning;
 use anyhow::{Context as _, Result};
 use body::Guest as Behind;
@@ -67,8 +70,10 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use ticker::Ticker;
+use tokio::task::yield_now;
 use turn::Turns;
 use wasmtime::{Engine, Store, UpdateDeadline};
+use worker_memory::{NoRoom, WorkerMemory};
 
 /// The head of a guest's response, and its body.
 pub type Response = http::Response<GuestBody>;
@@ -107,8 +112,9 @@ impl Guest {
         }
         let ticker = Arc::new(Ticker::new(&engine));
         let turns = Turns::default();
+        let memory = WorkerMemory::bounded(limits.worker_memory, limits.memory, limits.patience);
         let guest = Guest {
-            granted: Granted::open(capabilities)?,
+            granted: Granted::open(capabilities, memory)?,
             shelf: Shelf::new(limits.reuse, rewinder.is_some()),
             concurrent: Concurrent::new(limits, &ticker, &turns),
             engine,
@@ -122,16 +128,48 @@ impl Guest {
             guest.own(&mut first);
             shelf.put(first);
         }
+        guest.watch_memory();
         Ok(guest)
     }
 
     /// Starts the clock that interrupts guests.
     pub fn start_clock(&self) -> Result<()> {
-        self.ticker.start()
+        self.ticker.start(self.granted.memory().clone())
+    }
+
+    /// Has guests interrupted that take too much, and instances given up that wait while there is too little.
+    fn watch_memory(&self) {
+        let engine = self.engine.weak();
+        heap::on_excess(move || {
+            if let Some(engine) = engine.upgrade() {
+                engine.increment_epoch();
+            }
+        });
+        if let Some(shelf) = &self.shelf {
+            let shelf = Arc::downgrade(shelf);
+            self.granted.memory().on_need(move || {
+                if let Some(shelf) = shelf.upgrade() {
+                    shelf.clear();
+                }
+            });
+        }
+    }
+
+    /// Waits until there is memory for a further request.
+    async fn admit(&self) -> Result<(), Failure> {
+        let memory = self.granted.memory();
+        if !memory.is_full() {
+            return Ok(());
+        }
+        if let Some(concurrent) = &self.concurrent {
+            concurrent.relieve();
+        }
+        memory.admit().await.map_err(|NoRoom| Failure::NoRoom)
     }
 
     /// Has an instance answer `request`; resolves when it has given the head of its response.
     pub async fn answer(&self, request: Request) -> Result<Response, Failure> {
+        self.admit().await?;
         if let Some(concurrent) = &self.concurrent {
             return Box::pin(self.answer_beside(concurrent, request)).await;
         }
@@ -217,16 +255,18 @@ impl Guest {
             Some(instance) => self.resume(instance, share.clone(), name),
             None => self.fresh(share.clone(), name),
         };
-        let own = share.clone();
+        let (own, memory) = (share.clone(), start.memory().clone());
         let call = async move {
             let mut instance = start.instance(&own).await?;
-            instance.answer(request, head).await?;
+            if let Err(failure) = instance.answer(request, head).await {
+                return own.fail(failure).await;
+            }
             if let Some(shelf) = shelf {
                 shelf.keep(instance);
             }
             Ok(())
         };
-        Running::new(call, ticker, share)
+        Running::new(call, ticker, share, memory)
     }
 
     fn fresh(&self, share: Arc<Share>, name: Option<HeaderValue>) -> Start {
@@ -242,29 +282,21 @@ impl Guest {
         name: Option<HeaderValue>,
     ) -> Start {
         let rewinds = self.shelf.as_ref().is_some_and(|shelf| shelf.rewinds());
-        let Some(rewinder) = self.rewinder.as_ref().filter(|_| rewinds) else {
+        if !rewinds {
             instance.renew(share, name);
             return Start::Kept(instance);
-        };
+        }
         if let Err(error) = instance.rewind() {
             warning!("an instance cannot be put back, and another is made: {error}");
             return self.fresh(share, name);
         }
-        let mut state = self.state(share, name);
-        state.has_memory(rewinder.memory());
-        instance.begin_anew(state);
+        instance.begin_anew(self.state(share, name));
         Start::Kept(instance)
     }
 
     /// Has an instance that was made without a host be one of this guest's.
     fn own(&self, instance: &mut Instance) {
-        let mut state = self.state(Share::unlimited(), None);
-        state.has_memory(
-            self.rewinder
-                .as_ref()
-                .map_or(0, |rewinder| rewinder.memory()),
-        );
-        instance.begin_anew(state);
+        instance.begin_anew(self.state(Share::unlimited(), None));
         self.govern(instance.store_mut());
     }
 
@@ -280,12 +312,18 @@ impl Guest {
 
     /// Has the guest of this store keep to its limits, and to its turns.
     fn govern(&self, store: &mut Store<State>) {
-        store.limiter(State::memory_limit);
+        store.limiter_async(State::limiter);
+        store.set_hostcall_fuel(self.limits.each_call());
         store.set_epoch_deadline(1);
         let ticker = self.ticker.clone();
         store.epoch_deadline_callback(move |mut context| {
             let share = context.data().share().clone();
             account::charge(&share, &mut context)?;
+            context.data().memory().check()?;
+            if context.data().memory().worker().is_full() {
+                // Whether it goes on is asked before it is run again.
+                return Ok(UpdateDeadline::YieldCustom(1, Box::pin(yield_now())));
+            }
             if share.turn.goes_on(share.meter.spent()) {
                 let look = Box::pin(async move { share.turn.look_up().await });
                 return Ok(UpdateDeadline::YieldCustom(1, look));
@@ -315,19 +353,26 @@ fn poll_head(
     let Some(guest) = running else {
         return Poll::Pending;
     };
-    let returned = match std::pin::Pin::new(guest).poll(cx) {
-        Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
-        Poll::Ready(Ok(())) => true,
-        Poll::Pending => false,
-    };
+    let polled = std::pin::Pin::new(guest).poll(cx);
     let response = match head.take() {
         Some(Ok(response)) => response,
-        Some(Err(code)) => return Poll::Ready(Err(Failure::ErrorCode(code))),
-        None if returned => return Poll::Ready(Err(Failure::NoResponse)),
-        None => return Poll::Pending,
+        Some(Err(code)) => {
+            let failure = match polled {
+                Poll::Ready(Err(failure)) => failure,
+                Poll::Ready(Ok(())) | Poll::Pending => Failure::ErrorCode(code),
+            };
+            return Poll::Ready(Err(failure));
+        }
+        None => return polled.map(|ended| ended.and(Err(Failure::NoResponse))),
     };
-    let guest = running.take().filter(|_| !returned);
-    let guest = guest.map(Running::begins_body);
-    let guest = guest.map_or(Behind::Finished, Behind::Running);
+    let guest = match (running.take().map(Running::begins_body), polled) {
+        (Some(running), Poll::Pending) => Behind::Running(running),
+        // What it has handed over may be all of its answer.
+        (Some(running), Poll::Ready(Err(failure))) => Behind::Failed {
+            failure,
+            _remains: running,
+        },
+        _ => Behind::Finished,
+    };
     Poll::Ready(GuestBody::begin(response, guest, bodiless, cx))
 }

@@ -115,6 +115,12 @@ impl Shelf {
         self.kept().clear();
     }
 
+    /// Gives up all that wait.
+    pub fn clear(&self) {
+        let kept = std::mem::take(&mut *self.kept());
+        drop(kept);
+    }
+
     fn kept(&self) -> MutexGuard<'_, Vec<(Instance, Instant)>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }

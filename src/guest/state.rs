@@ -5,23 +5,29 @@ use super::author::Author;
 use super::call::Share;
 use super::capabilities::Granted;
 use super::engine::Limits;
+use super::instance_memory::{InstanceMemory, Limiter};
 use super::keyvalue::Store;
-use super::limits::MemoryLimit;
 use super::outbound::Outbound;
 use super::output::{Output, Stream};
 use super::sockets::Peers;
 use http::HeaderValue;
 use std::sync::Arc;
-use wasmtime::ResourceLimiter;
+use wasmtime::ResourceLimiterAsync;
 use wasmtime::component::{GuestTaskId, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfig;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use wasmtime_wasi_io::IoView;
 
-/// Resources of the host that one instance may hold at a time, open files among them. What holds more has lost
-/// count of them.
+/// Resources of the host that one instance may hold at a time, open files among them: so many that a buffer for each
+/// is no more than the instance's memory, and never more than this. What holds more has lost count of them.
 const RESOURCES: usize = 10_000;
+
+/// So many may be held however little memory there is.
+const FEW_RESOURCES: usize = 1000;
+
+/// What the host reads ahead for a stream, at most, in a thread whose allocations nobody counts.
+const BUFFER: usize = 64 << 10;
 
 /// The data of one store.
 pub struct State {
@@ -32,7 +38,7 @@ pub struct State {
     peers: Arc<Peers>,
     granted: Arc<Granted>,
     table: ResourceTable,
-    memory: MemoryLimit,
+    memory: Limiter,
     share: Arc<Share>,
     /// Of the requests that are answered at the same time, where there may be several.
     accounts: Accounts,
@@ -53,7 +59,8 @@ impl State {
     ) -> State {
         let peers = granted.peers();
         let mut table = ResourceTable::new();
-        table.set_max_capacity(RESOURCES);
+        let memory = InstanceMemory::new(limits.memory, granted.memory());
+        table.set_max_capacity((memory.left() / BUFFER).clamp(FEW_RESOURCES, RESOURCES));
         State {
             wasi: None,
             http: WasiHttpCtx::new(),
@@ -61,7 +68,7 @@ impl State {
             peers,
             granted: granted.clone(),
             table,
-            memory: MemoryLimit::new(usize::try_from(limits.memory).unwrap_or(usize::MAX)),
+            memory: Limiter(memory),
             share,
             accounts: Accounts::default(),
             author: Arc::new(Author::new(name)),
@@ -78,13 +85,13 @@ impl State {
     pub fn renew(&mut self, share: Arc<Share>, name: Option<HeaderValue>) {
         self.author.turn_to(name);
         self.outbound = self.granted.outbound(1);
-        self.memory.forgive();
+        self.memory.0.forgive();
         self.share = share;
     }
 
-    /// So many bytes of memory are there already.
-    pub fn has_memory(&mut self, bytes: usize) {
-        self.memory.has(bytes);
+    /// What the instance takes.
+    pub fn memory(&self) -> &Arc<InstanceMemory> {
+        &self.memory.0
     }
 
     /// A further request is being answered, by this task. As long as it is the only one, what comes is its.
@@ -131,14 +138,9 @@ impl State {
         &mut self.table
     }
 
-    /// For `Store::limiter`.
-    pub fn memory_limit(&mut self) -> &mut dyn ResourceLimiter {
+    /// For `Store::limiter_async`.
+    pub fn limiter(&mut self) -> &mut dyn ResourceLimiterAsync {
         &mut self.memory
-    }
-
-    /// Whether the instance was refused memory.
-    pub fn was_refused_memory(&self) -> bool {
-        self.memory.refused()
     }
 }
 

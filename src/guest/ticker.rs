@@ -1,6 +1,7 @@
 //! The clock that interrupts guests: a thread that advances the engine's epoch while requests are in
 //! flight and sleeps while there are none.
 
+use super::worker_memory::WorkerMemory;
 use anyhow::{Context, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -44,14 +45,15 @@ impl Ticker {
         }
     }
 
-    /// Begins to tick, in a thread of its own.
-    pub fn start(&self) -> Result<()> {
+    /// Begins to tick, in a thread of its own, which looks at what the worker has in memory too.
+    pub fn start(&self, memory: Arc<WorkerMemory>) -> Result<()> {
         let weak = self.engine.clone();
         let seen = self.shared.clone();
         let tick = move || {
             let mut idle = Duration::ZERO;
             let mut short = 0;
             while let Some(engine) = weak.upgrade() {
+                memory.look();
                 engine.increment_epoch();
                 let tick = seen.tick(&mut short);
                 idle = if seen.used.swap(false, Ordering::SeqCst) {

@@ -210,6 +210,7 @@ impl Requests {
             Err(Failure::TimedOut) if upload.is_some_and(Ledger::is_waiting) => {
                 Err(Refusal::Body(Fault::TooSlow))
             }
+            Err(Failure::NoRoom) => Err(Refusal::Full),
             Err(failure) => Err(Refusal::Failed(failure)),
         }
     }

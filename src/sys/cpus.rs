@@ -1,9 +1,9 @@
 //! How many processors this process may use.
 
+use super::control_group::{Version, directories};
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::unistd::Pid;
 use std::fs::read_to_string;
-use std::path::Path;
 
 /// The processors of the affinity mask (sched_getaffinity(2)), or the control group's quota rounded
 /// up where that is less. At least one.
@@ -17,28 +17,19 @@ pub fn available() -> usize {
 
 /// The least quota of the control groups that this process is in.
 fn quota() -> Option<usize> {
-    let groups = read_to_string("/proc/self/cgroup").ok()?;
-    let quotas = groups.lines().filter_map(|line| {
-        let mut fields = line.splitn(3, ':');
-        let (controllers, path) = (fields.nth(1)?, fields.next()?.trim_start_matches('/'));
-        if controllers.is_empty() {
-            unified(Path::new("/sys/fs/cgroup"), path)
-        } else if controllers.split(',').any(|name| name == "cpu") {
-            legacy(Path::new("/sys/fs/cgroup/cpu"), path)
-        } else {
-            None
+    let quotas = directories("cpu").into_iter();
+    let quotas = quotas.filter_map(|(version, directory)| {
+        let read = |name| read_to_string(directory.join(name)).ok();
+        match version {
+            Version::Two => cpu_max(&read("cpu.max")?),
+            Version::One => cpu_max(&format!(
+                "{} {}",
+                read("cpu.cfs_quota_us")?,
+                read("cpu.cfs_period_us")?
+            )),
         }
     });
     quotas.min()
-}
-
-/// `cpu.max` of the group and of every group above it (cgroup v2).
-fn unified(root: &Path, group: &str) -> Option<usize> {
-    let own = root.join(group);
-    let groups = own.ancestors().take_while(|path| path.starts_with(root));
-    groups
-        .filter_map(|path| cpu_max(&read_to_string(path.join("cpu.max")).ok()?))
-        .min()
 }
 
 /// `$MAX $PERIOD` in microseconds, or `max $PERIOD`.
@@ -47,19 +38,6 @@ fn cpu_max(text: &str) -> Option<usize> {
     let quota: u64 = numbers.next()?.parse().ok()?;
     let period: u64 = numbers.next()?.parse().ok()?;
     usize::try_from(quota.div_ceil(period.max(1))).ok()
-}
-
-/// `cpu.cfs_quota_us` and `cpu.cfs_period_us` (cgroup v1).
-fn legacy(root: &Path, group: &str) -> Option<usize> {
-    let read = |name: &str| {
-        let own = read_to_string(root.join(group).join(name));
-        own.or_else(|_| read_to_string(root.join(name))).ok()
-    };
-    cpu_max(&format!(
-        "{} {}",
-        read("cpu.cfs_quota_us")?,
-        read("cpu.cfs_period_us")?
-    ))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Memory behind descriptors, and memory that is given back.
 
+use super::control_group::{Version, directories};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
@@ -8,6 +9,7 @@ use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 use std::ptr::NonNull;
 
 /// A file in memory with this content, which nobody can change any more (memfd_create(2)).
@@ -60,6 +62,54 @@ pub fn may_swap() -> bool {
     swaps.map_or(true, |swaps| swaps.lines().count() > 1)
 }
 
+/// Bytes of memory that this process and its children may use together: the machine's, or the least that a control
+/// group allows.
+pub fn available() -> Option<u64> {
+    let machine = std::fs::read_to_string("/proc/meminfo").ok();
+    let machine = machine.as_deref().and_then(total);
+    let groups = directories("memory").into_iter();
+    let groups = groups.filter_map(|(version, directory)| {
+        let name = match version {
+            Version::Two => "memory.max",
+            Version::One => "memory.limit_in_bytes",
+        };
+        let limit = std::fs::read_to_string(directory.join(name)).ok()?;
+        limit.trim().parse::<u64>().ok()
+    });
+    groups.chain(machine).min()
+}
+
+/// What /proc/meminfo says of the machine: `MemTotal:       24541956 kB`.
+fn total(text: &str) -> Option<u64> {
+    let total = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kilobytes: u64 = total.split_whitespace().next()?.parse().ok()?;
+    kilobytes.checked_mul(1024)
+}
+
+/// What this process has in memory that is its own: not its files' pages, which the kernel can take back (proc(5),
+/// /proc/pid/statm).
+pub struct Resident(File);
+
+impl Resident {
+    pub fn open() -> io::Result<Resident> {
+        File::open("/proc/self/statm").map(Resident)
+    }
+
+    pub fn bytes(&self) -> io::Result<usize> {
+        let mut text = [0; 128];
+        let length = self.0.read_at(&mut text, 0)?;
+        let text = String::from_utf8_lossy(&text[..length]);
+        let mut numbers = text.split(' ').map(|number| number.parse::<usize>().ok());
+        let (resident, shared) = (numbers.nth(1).flatten(), numbers.next().flatten());
+        match (resident, shared) {
+            (Some(resident), Some(shared)) => Ok(resident.saturating_sub(shared) * page_size()),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+}
+
 /// Gives back what the allocator keeps at hand for later.
 pub fn collect() {
     unsafe extern "C" {
@@ -106,4 +156,31 @@ unsafe extern "C" fn forget_segments(
     }
     // The libraries are left alone.
     1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_has_memory() {
+        assert_eq!(
+            total("MemTotal:       1024 kB\nMemFree: 5 kB\n"),
+            Some(1 << 20)
+        );
+        assert!(available().is_some_and(|bytes| bytes > 1 << 20));
+    }
+
+    #[test]
+    fn what_is_written_to_is_in_memory() {
+        let resident = Resident::open().unwrap();
+        let before = resident.bytes().unwrap();
+        let block = vec![1_u8; 64 << 20];
+        let after = resident.bytes().unwrap();
+        assert!(
+            after > before + (32 << 20),
+            "{before} {after} {}",
+            block.len()
+        );
+    }
 }

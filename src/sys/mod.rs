@@ -3,10 +3,12 @@
 pub mod allocator;
 pub mod channel;
 pub mod clock;
+pub mod control_group;
 pub mod cpus;
 pub mod exec;
 pub mod file;
 pub mod fork;
+pub mod heap;
 pub mod memory;
 pub mod process;
 pub mod region;

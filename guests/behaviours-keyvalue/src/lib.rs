@@ -36,6 +36,15 @@ fn ask(behaviour: &str, query: &Query) -> Result<String, Error> {
     match behaviour {
         "get" => said(bucket.get(key)?.as_deref().map(String::from_utf8_lossy)),
         "set" => said(bucket.set(key, value)?),
+        "set-large" => {
+            let length = usize::try_from(query.number("bytes", 1 << 20)).expect("it fits");
+            said(bucket.set(key, &vec![b'v'; length])?)
+        }
+        "get-large" => {
+            let keys = vec![key.to_owned(); query.number("times", 1) as usize];
+            let pairs = batch::get_many(&bucket, &keys)?.into_iter().flatten();
+            said(pairs.map(|(_, value)| value.len()).sum::<usize>())
+        }
         "delete" => said(bucket.delete(key)?),
         "exists" => said(bucket.exists(key)?),
         "increment" => said(atomics::increment(&bucket, key, query.number("delta", 1))?),

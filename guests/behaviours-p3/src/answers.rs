@@ -96,6 +96,38 @@ pub fn content_length(query: &Query) -> Response {
     })
 }
 
+/// Appends `length=LENGTH` again and again, and answers with `body`.
+pub fn lengths(query: &Query) -> Response {
+    let fields = Fields::new();
+    for length in query.all("length") {
+        fields
+            .append("Content-Length", length.as_bytes())
+            .expect("a legal length");
+    }
+    let text = query.text("body").unwrap_or_default().as_bytes().to_vec();
+    with_head(200, fields, move |mut body| async move {
+        body.write_all(text).await;
+    })
+}
+
+/// Answers first, then reads the body of the request, and goes on working for `ms`.
+pub fn early_response(request: Request, query: &Query) -> Response {
+    let pause = Duration::from_millis(query.number("ms", 300));
+    streamed(move |mut answer| async move {
+        answer.write_all(b"answered\n".to_vec()).await;
+        drop(answer);
+        let (_, received) = wit_future::new(|| Ok(()));
+        let (body, end) = Request::consume_body(request, received);
+        let read = body.collect().await.len();
+        let end = match end.await {
+            Ok(_) => "whole",
+            Err(_) => "broken",
+        };
+        sleep(pause).await;
+        eprintln!("afterwork done, {read} bytes read, {end}");
+    })
+}
+
 /// `n` headers with values of `bytes` bytes.
 pub fn many_headers(query: &Query) -> Response {
     let length = usize::try_from(query.number("bytes", 10)).expect("a short value");

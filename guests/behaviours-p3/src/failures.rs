@@ -18,6 +18,19 @@ pub fn trap_after_head() -> Response {
     })
 }
 
+/// Traps when its answer is whole, `ms` later.
+pub fn trap_after_answer(query: &Query) -> Response {
+    let pause = Duration::from_millis(query.number("ms", 0));
+    streamed(move |mut body| async move {
+        body.write_all(b"whole\n".to_vec()).await;
+        drop(body);
+        if !pause.is_zero() {
+            sleep(pause).await;
+        }
+        panic!("trapped after the answer");
+    })
+}
+
 pub fn spin() -> ! {
     let mut turns = 0_u64;
     loop {

@@ -3,6 +3,7 @@
 
 mod answers;
 mod failures;
+mod memory;
 mod outbound;
 mod reply;
 mod sockets;
@@ -28,6 +29,11 @@ impl wasip3::exports::http::handler::Guest for Behaviours {
             "toil" => failures::toil(),
             "resources" => failures::resources(&query),
             "fields" => failures::fields(&query),
+            "hold" => memory::hold(&query),
+            "fill" => memory::fill(&query).await,
+            "trap-after-answer" => failures::trap_after_answer(&query),
+            "lengths" => answers::lengths(&query),
+            "early-response" => answers::early_response(request, &query),
             "sleep" => answers::late(&query).await,
             "slow-stream" => answers::slow_stream(&query),
             "request" => answers::describe(request).await,

@@ -33,20 +33,25 @@ async fn exchange(query: &Query<'_>) -> Result<String, ErrorCode> {
         reader
     });
     let (_, trailers) = wit_future::new(|| Ok(None));
-    let (request, _sent) = Request::new(Fields::new(), contents, trailers, Some(options));
+    let (request, sent) = Request::new(Fields::new(), contents, trailers, Some(options));
     let scheme = match query.text("scheme") {
         Some("https") => Scheme::Https,
         _ => Scheme::Http,
     };
     request.set_scheme(Some(&scheme)).unwrap();
     request.set_authority(query.text("authority")).unwrap();
-    request
-        .set_path_with_query(Some(query.text("path").unwrap_or("/")))
-        .unwrap();
+    let path = query.text("path").unwrap_or("/");
+    let path = Some(path).filter(|path| !path.is_empty());
+    request.set_path_with_query(path).unwrap();
     let method = query.text("method").unwrap_or("GET").to_owned();
     request.set_method(&Method::Other(method)).unwrap();
 
-    let response = client::send(request).await?;
+    let response = client::send(request).await;
+    if query.text("transmission").is_some() {
+        let response = response.map(|response| response.get_status_code());
+        return Ok(format!("{response:?}, {:?}\n", sent.await));
+    }
+    let response = response?;
     let mut text = format!("status {}\n", response.get_status_code());
     for (name, value) in response.get_headers().copy_all() {
         writeln!(text, "header {name}: {}", String::from_utf8_lossy(&value)).unwrap();

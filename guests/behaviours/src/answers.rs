@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use wasip2::http::types::{Fields, IncomingBody, IncomingRequest, ResponseOutparam};
+use wasip2::io::streams::StreamError;
 use wasip2::random::{insecure, insecure_seed, random};
 
 /// `n` chunks, `ms` apart, of this `type`.
@@ -119,6 +120,19 @@ pub fn respond(out: ResponseOutparam, query: &Query) {
     body.finish(trailers);
 }
 
+/// Appends `length=LENGTH` again and again, and answers with `body`.
+pub fn lengths(out: ResponseOutparam, query: &Query) {
+    let fields = Fields::new();
+    for length in query.all("length") {
+        fields
+            .append("Content-Length", length.as_bytes())
+            .expect("a legal length");
+    }
+    let body = head(out, 200, &fields.entries());
+    body.write(query.text("body").unwrap_or_default());
+    body.finish(None);
+}
+
 /// `n` headers with values of `bytes` bytes.
 pub fn many_headers(out: ResponseOutparam, query: &Query) {
     let length = usize::try_from(query.number("bytes", 10)).expect("a short value");
@@ -215,7 +229,15 @@ pub fn afterwork(out: ResponseOutparam, query: &Query) {
 pub fn early_response(request: IncomingRequest, out: ResponseOutparam, query: &Query) {
     let body = request.consume().expect("the only body");
     reply::text(out, "answered\n");
-    let read = length(&body);
+    let stream = body.stream().expect("the only stream");
+    let mut read = 0;
+    let end = loop {
+        match stream.blocking_read(65536) {
+            Ok(bytes) => read += bytes.len(),
+            Err(StreamError::Closed) => break "whole",
+            Err(StreamError::LastOperationFailed(_)) => break "broken",
+        }
+    };
     sleep(Duration::from_millis(query.number("ms", 300)));
-    eprintln!("afterwork done, {read} bytes read");
+    eprintln!("afterwork done, {read} bytes read, {end}");
 }

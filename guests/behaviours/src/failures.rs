@@ -20,6 +20,16 @@ pub fn trap_after_head(out: ResponseOutparam) {
     panic!("trapped after the head");
 }
 
+/// Traps when its answer is whole, `ms` later.
+pub fn trap_after_answer(out: ResponseOutparam, query: &Query) {
+    reply::text(out, "whole\n");
+    let pause = Duration::from_millis(query.number("ms", 0));
+    if !pause.is_zero() {
+        sleep(pause);
+    }
+    panic!("trapped after the answer");
+}
+
 pub fn error_code(out: ResponseOutparam, query: &Query) {
     let text = query.plain("text").unwrap_or("as asked".to_owned());
     ResponseOutparam::set(out, Err(ErrorCode::InternalError(Some(text))));

@@ -4,6 +4,7 @@
 mod answers;
 mod capabilities;
 mod failures;
+mod memory;
 mod outbound;
 mod reply;
 mod sockets;
@@ -33,6 +34,10 @@ impl wasip2::exports::http::incoming_handler::Guest for Behaviours {
             "descriptors" => failures::descriptors(out, &query),
             "keep" => failures::keep(out, &query),
             "nested" => failures::nested(out, &query),
+            "hold" => memory::hold(out, &query),
+            "fill" => memory::fill(out, &query),
+            "trap-after-answer" => failures::trap_after_answer(out, &query),
+            "lengths" => answers::lengths(out, &query),
             "unfinished" => failures::unfinished(out),
             "short" => failures::short(out),
             "content-length" => failures::content_length(out, &query),

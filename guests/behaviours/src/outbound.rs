@@ -41,9 +41,9 @@ fn start(query: &Query) -> Result<FutureIncomingResponse, ErrorCode> {
     };
     request.set_scheme(Some(&scheme)).unwrap();
     request.set_authority(query.text("authority")).unwrap();
-    request
-        .set_path_with_query(Some(query.text("path").unwrap_or("/")))
-        .unwrap();
+    let path = query.text("path").unwrap_or("/");
+    let path = Some(path).filter(|path| !path.is_empty());
+    request.set_path_with_query(path).unwrap();
     let method = query.text("method").unwrap_or("GET").to_owned();
     request.set_method(&Method::Other(method)).unwrap();
 

@@ -1,6 +1,6 @@
 //! `wasi:keyvalue@0.2.0-draft`, as guests call it.
 
-use super::{Failed, Store};
+use super::{Failed, Store, check_key};
 use crate::guest::state::State;
 use wasi::keyvalue::store::{self, KeyResponse};
 use wasi::keyvalue::{atomics, batch};
@@ -76,7 +76,8 @@ impl store::HostBucket for State {
         key: String,
     ) -> Result<Option<Vec<u8>>, Error> {
         let (store, name) = self.bucket(&bucket)?;
-        Ok(store.get(name, vec![key]).await?.pop().flatten())
+        let most = self.memory().left();
+        Ok(store.get(name, vec![key], most).await?.pop().flatten())
     }
 
     async fn set(
@@ -85,6 +86,7 @@ impl store::HostBucket for State {
         key: String,
         value: Vec<u8>,
     ) -> Result<(), Error> {
+        check_key(&key)?;
         let (store, name) = self.bucket(&bucket)?;
         Ok(store.set(name, vec![(key, value)]).await?)
     }
@@ -105,7 +107,7 @@ impl store::HostBucket for State {
         cursor: Option<u64>,
     ) -> Result<KeyResponse, Error> {
         let (store, name) = self.bucket(&bucket)?;
-        let (keys, cursor) = store.keys(name, cursor).await?;
+        let (keys, cursor) = store.keys(name, cursor, self.memory().left()).await?;
         Ok(KeyResponse { keys, cursor })
     }
 
@@ -122,6 +124,7 @@ impl atomics::Host for State {
         key: String,
         delta: u64,
     ) -> Result<u64, Error> {
+        check_key(&key)?;
         let (store, name) = self.bucket(&bucket)?;
         let too_large = |_| Failed("the number is too large".to_owned());
         let delta = i64::try_from(delta).map_err(too_large)?;
@@ -138,7 +141,7 @@ impl batch::Host for State {
         keys: Vec<String>,
     ) -> Result<Vec<Option<(String, Vec<u8>)>>, Error> {
         let (store, name) = self.bucket(&bucket)?;
-        let values = store.get(name, keys.clone()).await?;
+        let values = store.get(name, keys.clone(), self.memory().left()).await?;
         let pairs = keys.into_iter().zip(values);
         Ok(pairs.map(|(key, value)| Some((key, value?))).collect())
     }
@@ -148,6 +151,7 @@ impl batch::Host for State {
         bucket: Resource<Bucket>,
         pairs: Vec<(String, Vec<u8>)>,
     ) -> Result<(), Error> {
+        pairs.iter().try_for_each(|(key, _)| check_key(key))?;
         let (store, name) = self.bucket(&bucket)?;
         Ok(store.set(name, pairs).await?)
     }

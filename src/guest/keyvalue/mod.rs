@@ -86,6 +86,26 @@ pub enum Store {
 #[derive(Debug)]
 pub struct Failed(pub String);
 
+impl Failed {
+    /// What was asked for is more than the guest has memory for.
+    fn too_large() -> Failed {
+        Failed("it is more than the memory that is left (--max-memory)".to_owned())
+    }
+}
+
+/// Bytes of a key: one answer to `list-keys` has many.
+const LONGEST_KEY: usize = 64 << 10;
+
+/// Refuses a key that is too long.
+fn check_key(key: &str) -> Result<(), Failed> {
+    match key.len() <= LONGEST_KEY {
+        true => Ok(()),
+        false => Err(Failed(format!(
+            "the key is longer than {LONGEST_KEY} bytes"
+        ))),
+    }
+}
+
 /// A page of keys, and where the next begins.
 pub type Page = (Vec<String>, Option<u64>);
 
@@ -105,10 +125,16 @@ impl Store {
         })
     }
 
-    async fn get(&self, bucket: &str, keys: Vec<String>) -> Result<Vec<Option<Vec<u8>>>, Failed> {
+    /// Gets values of at most so many bytes together.
+    async fn get(
+        &self,
+        bucket: &str,
+        keys: Vec<String>,
+        most: usize,
+    ) -> Result<Vec<Option<Vec<u8>>>, Failed> {
         told(match self {
-            Store::Sqlite(store) => store.get(bucket, keys).await,
-            Store::Redis(store) => store.get(bucket, keys).await,
+            Store::Sqlite(store) => store.get(bucket, keys, most).await,
+            Store::Redis(store) => store.get(bucket, keys, most).await,
         })
     }
 
@@ -133,9 +159,10 @@ impl Store {
         })
     }
 
-    async fn keys(&self, bucket: &str, cursor: Option<u64>) -> Result<Page, Failed> {
+    /// Lists keys of at most so many bytes together.
+    async fn keys(&self, bucket: &str, cursor: Option<u64>, most: usize) -> Result<Page, Failed> {
         told(match self {
-            Store::Sqlite(store) => store.keys(bucket, cursor).await,
+            Store::Sqlite(store) => store.keys(bucket, cursor, most).await,
             Store::Redis(store) => store.keys(bucket, cursor).await,
         })
     }

@@ -4,7 +4,9 @@
 use super::{Failed, Page};
 use anyhow::{Context, Result};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, Cmd, ConnectionInfo, FromRedisValue, RedisError, cmd};
+use redis::{
+    Client, Cmd, ConnectionInfo, ErrorKind, FromRedisValue, RedisError, ServerErrorKind, cmd, pipe,
+};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -23,6 +25,12 @@ const RETRIES: usize = 2;
 /// How many keys Redis looks at for one answer to `list-keys`.
 const PAGE: u64 = 1000;
 
+/// The same where the values come with them.
+const SHORT_PAGE: u64 = 10;
+
+/// Where to go on, and the keys that were found.
+type Scanned = (u64, Vec<String>);
+
 impl Redis {
     pub fn new(info: &ConnectionInfo) -> Result<Redis> {
         Ok(Redis {
@@ -35,9 +43,18 @@ impl Redis {
         &self,
         bucket: &str,
         keys: Vec<String>,
+        most: usize,
     ) -> Result<Vec<Option<Vec<u8>>>, Failed> {
         if keys.is_empty() {
             return Ok(Vec::new());
+        }
+        let mut lengths = pipe();
+        for key in &keys {
+            lengths.add_command(hash("HSTRLEN", bucket).arg(key).to_owned());
+        }
+        let lengths: Vec<usize> = lengths.query_async(&mut self.connection()?).await?;
+        if lengths.into_iter().fold(0, usize::saturating_add) > most {
+            return Err(Failed::too_large());
         }
         self.ask(hash("HMGET", bucket).arg(keys)).await
     }
@@ -65,11 +82,30 @@ impl Redis {
     }
 
     pub async fn keys(&self, bucket: &str, cursor: Option<u64>) -> Result<Page, Failed> {
-        let mut command = hash("HSCAN", bucket);
-        command.arg(cursor.unwrap_or(0)).arg("COUNT").arg(PAGE);
-        let (next, pairs): (u64, Vec<(String, Vec<u8>)>) = self.ask(&command).await?;
-        let keys = pairs.into_iter().map(|(key, _)| key).collect();
+        let cursor = cursor.unwrap_or(0);
+        let (next, keys) = match self.scan_keys(bucket, cursor).await {
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError) => {
+                self.scan_pairs(bucket, cursor).await?
+            }
+            scanned => scanned?,
+        };
         Ok((keys, (next != 0).then_some(next)))
+    }
+
+    /// Keys without their values, which Redis offers from version 7.4 on.
+    async fn scan_keys(&self, bucket: &str, cursor: u64) -> Result<Scanned, RedisError> {
+        let mut command = hash("HSCAN", bucket);
+        command.arg(cursor).arg("COUNT").arg(PAGE).arg("NOVALUES");
+        command.query_async(&mut self.connection()?).await
+    }
+
+    /// Keys with their values, which nobody wants: a few at a time.
+    async fn scan_pairs(&self, bucket: &str, cursor: u64) -> Result<Scanned, RedisError> {
+        let mut command = hash("HSCAN", bucket);
+        command.arg(cursor).arg("COUNT").arg(SHORT_PAGE);
+        let scanned = command.query_async(&mut self.connection()?).await;
+        let (next, pairs): (u64, Vec<(String, Vec<u8>)>) = scanned?;
+        Ok((next, pairs.into_iter().map(|(key, _)| key).collect()))
     }
 
     pub async fn increment(&self, bucket: &str, key: String, delta: i64) -> Result<i64, Failed> {

@@ -59,15 +59,27 @@ impl Sqlite {
         &self,
         bucket: &str,
         keys: Vec<String>,
+        most: usize,
     ) -> Result<Vec<Option<Vec<u8>>>, Failed> {
         let bucket = bucket.to_owned();
         run(&self.reads, move |connection| {
-            let sql = "SELECT value FROM wasi_keyvalue WHERE bucket = ? AND key = ?";
+            // The length of a value is known without reading it.
+            let sql = "SELECT CASE WHEN length(value) <= ?3 THEN value END \
+                       FROM wasi_keyvalue WHERE bucket = ?1 AND key = ?2";
             let mut query = connection.prepare_cached(sql)?;
-            let values = keys
-                .iter()
-                .map(|key| query.query_row([&bucket, key], |row| row.get(0)).optional());
-            Ok(values.collect::<Result<_, _>>()?)
+            let mut left = most;
+            let mut get = |key: &String| {
+                let may = i64::try_from(left).unwrap_or(i64::MAX);
+                let value = query.query_row(params![bucket, key, may], |row| row.get(0));
+                let value: Option<Option<Vec<u8>>> = value.optional()?;
+                let Some(value) = value else {
+                    return Ok(None);
+                };
+                let value = value.ok_or_else(Failed::too_large)?;
+                left -= value.len();
+                Ok(Some(value))
+            };
+            keys.iter().map(&mut get).collect()
         })
         .await
     }
@@ -106,19 +118,33 @@ impl Sqlite {
     }
 
     /// In the order in which keys were first set; the cursor is the last that was given.
-    pub async fn keys(&self, bucket: &str, cursor: Option<u64>) -> Result<Page, Failed> {
+    pub async fn keys(
+        &self,
+        bucket: &str,
+        cursor: Option<u64>,
+        most: usize,
+    ) -> Result<Page, Failed> {
         let bucket = bucket.to_owned();
         let after = i64::try_from(cursor.unwrap_or(0)).unwrap_or(i64::MAX);
         run(&self.reads, move |connection| {
             let sql =
                 "SELECT id, key FROM wasi_keyvalue WHERE bucket = ? AND id > ? ORDER BY id LIMIT ?";
             let mut query = connection.prepare_cached(sql)?;
-            let rows = query.query_map(params![bucket, after, PAGE], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get(1)?))
-            })?;
-            let (ids, keys): (Vec<i64>, Vec<String>) = rows.collect::<Result<_, _>>()?;
+            let mut rows = query.query(params![bucket, after, PAGE])?;
+            let (mut keys, mut last, mut left) = (Vec::new(), None, most);
+            while let Some(row) = rows.next()? {
+                let key: String = row.get(1)?;
+                if key.len() > left {
+                    return match last {
+                        Some(_) => Ok((keys, last)),
+                        None => Err(Failed::too_large()),
+                    };
+                }
+                left -= key.len();
+                last = Some(row.get::<_, i64>(0)?.cast_unsigned());
+                keys.push(key);
+            }
             let full = keys.len() as i64 == PAGE;
-            let last = ids.last().map(|id| id.cast_unsigned());
             Ok((keys, last.filter(|_| full)))
         })
         .await

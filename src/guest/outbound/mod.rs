@@ -7,6 +7,7 @@ mod exchange;
 mod failure;
 mod headers;
 mod roots;
+pub mod transmission;
 
 pub use exchange::Client;
 pub use roots::Roots;

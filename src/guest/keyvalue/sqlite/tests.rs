@@ -30,7 +30,7 @@ fn what_is_set_is_there_until_it_is_deleted() {
         store.set("b", vec![pair("k", b"2")]).await.unwrap();
         store.set("a", vec![pair("k", b"3")]).await.unwrap();
         let keys = ["k", "none", "l"].map(str::to_owned).to_vec();
-        let values = store.get("a", keys).await.unwrap();
+        let values = store.get("a", keys, usize::MAX).await.unwrap();
         assert_eq!(
             values,
             [Some(b"3".to_vec()), None, Some(b"\0\xff".to_vec())]
@@ -42,7 +42,7 @@ fn what_is_set_is_there_until_it_is_deleted() {
             .unwrap();
         assert!(!store.exists("b", "k".to_owned()).await.unwrap());
         assert_eq!(
-            store.keys("a", None).await.unwrap(),
+            store.keys("a", None, usize::MAX).await.unwrap(),
             (vec!["k".to_owned(), "l".to_owned()], None)
         );
     });
@@ -59,7 +59,7 @@ fn all_keys_are_listed_once_page_by_page() {
         store.set("a", pairs.collect()).await.unwrap();
         let (mut all, mut cursor) = (Vec::new(), None);
         loop {
-            let (keys, next) = store.keys("a", cursor).await.unwrap();
+            let (keys, next) = store.keys("a", cursor, usize::MAX).await.unwrap();
             all.extend(keys);
             // What is deleted meanwhile hides nothing else.
             store.delete("a", all[..10].to_vec()).await.unwrap();

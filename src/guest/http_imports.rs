@@ -1,0 +1,235 @@
+//! Functions of `wasi:http` that take the place of the engine's, which are wrong in a detail each: a second
+//! `content-length`, a request without a path, and a request that could not be sent.
+
+use super::outbound::transmission;
+use super::state::State;
+use http::header::CONTENT_LENGTH;
+use http::uri::PathAndQuery;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Accessor, Linker, Resource};
+use wasmtime_wasi_http::p2::bindings::http::outgoing_handler;
+use wasmtime_wasi_http::p2::bindings::http::types as p2;
+use wasmtime_wasi_http::p2::types::{HostFutureIncomingResponse, HostOutgoingRequest};
+use wasmtime_wasi_http::p3::Request;
+use wasmtime_wasi_http::p3::bindings::http::client::HostWithStore;
+use wasmtime_wasi_http::p3::bindings::http::types as p3;
+use wasmtime_wasi_http::{Error, FieldMap, RequestOptions, WasiHttp, WasiHttpView};
+
+/// The versions of the interfaces as the engine defines them.
+const P2_TYPES: &str = "wasi:http/types@0.2.12";
+const P2_HANDLER: &str = "wasi:http/outgoing-handler@0.2.12";
+const P3_TYPES: &str = "wasi:http/types@0.3.0";
+const P3_CLIENT: &str = "wasi:http/client@0.3.0";
+
+type Entries = Vec<(String, Vec<u8>)>;
+
+/// Puts them in the place of the engine's, which are there already.
+pub fn replace(linker: &mut Linker<State>, concurrent: bool) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    let mut types = linker.instance(P2_TYPES)?;
+    types.func_wrap("[method]fields.append", p2_append)?;
+    types.func_wrap("[static]fields.from-list", p2_from_list)?;
+    let mut handler = linker.instance(P2_HANDLER)?;
+    handler.func_wrap("handle", p2_handle)?;
+    if concurrent {
+        let mut types = linker.instance(P3_TYPES)?;
+        types.func_wrap("[method]fields.append", p3_append)?;
+        types.func_wrap("[static]fields.from-list", p3_from_list)?;
+        let mut client = linker.instance(P3_CLIENT)?;
+        client.func_wrap_concurrent("send", |accessor, (request,)| {
+            Box::pin(async move { Ok((p3_send(accessor, request).await?,)) })
+        })?;
+    }
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+/// What a guest may do to fields, in either version.
+type FieldsResult<E> = wasmtime::Result<(Result<(), E>,)>;
+
+fn p2_append(
+    mut store: StoreContextMut<'_, State>,
+    (fields, name, value): (Resource<FieldMap>, String, Vec<u8>),
+) -> FieldsResult<p2::HeaderError> {
+    let mut http = store.data_mut().http();
+    let appended = match second_length(http.table.get(&fields)?, &name, &value) {
+        Second::No => p2::HostFields::append(&mut http, fields, name, value),
+        Second::Same => Ok(()),
+        Second::Other => p2::HostFields::delete(&mut http, fields, name),
+    };
+    let appended = match appended {
+        Ok(()) => Ok(()),
+        Err(error) => Err(p2::Host::convert_header_error(&mut http, error)?),
+    };
+    Ok((appended,))
+}
+
+fn p3_append(
+    mut store: StoreContextMut<'_, State>,
+    (fields, name, value): (Resource<FieldMap>, String, Vec<u8>),
+) -> FieldsResult<p3::HeaderError> {
+    let mut http = store.data_mut().http();
+    let appended = match second_length(http.table.get(&fields)?, &name, &value) {
+        Second::No => p3::HostFields::append(&mut http, fields, name, value),
+        Second::Same => Ok(()),
+        Second::Other => p3::HostFields::delete(&mut http, fields, name),
+    };
+    let appended = match appended {
+        Ok(()) => Ok(()),
+        Err(error) => Err(p3::Host::convert_header_error(&mut http, error)?),
+    };
+    Ok((appended,))
+}
+
+/// New fields, in either version.
+type NewFields<E> = wasmtime::Result<(Result<Resource<FieldMap>, E>,)>;
+
+fn p2_from_list(
+    mut store: StoreContextMut<'_, State>,
+    (entries,): (Entries,),
+) -> NewFields<p2::HeaderError> {
+    let mut http = store.data_mut().http();
+    let made = match p2::HostFields::from_list(&mut http, with_one_length(entries)) {
+        Ok(fields) => Ok(fields),
+        Err(error) => Err(p2::Host::convert_header_error(&mut http, error)?),
+    };
+    Ok((made,))
+}
+
+fn p3_from_list(
+    mut store: StoreContextMut<'_, State>,
+    (entries,): (Entries,),
+) -> NewFields<p3::HeaderError> {
+    let mut http = store.data_mut().http();
+    let made = match p3::HostFields::from_list(&mut http, with_one_length(entries)) {
+        Ok(fields) => Ok(fields),
+        Err(error) => Err(p3::Host::convert_header_error(&mut http, error)?),
+    };
+    Ok((made,))
+}
+
+/// What a field is beside those that are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Second {
+    No,
+    /// It says again how long the body is.
+    Same,
+    /// It says that the body is of another length. Nobody knows which is right, so neither is told: how long the body
+    /// is shows when it has been written.
+    Other,
+}
+
+fn is_length(name: &str) -> bool {
+    name.eq_ignore_ascii_case(CONTENT_LENGTH.as_str())
+}
+
+/// Guests copy the fields of an upstream's answer, and append their own length.
+fn second_length(fields: &FieldMap, name: &str, value: &[u8]) -> Second {
+    if !is_length(name) || value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return Second::No;
+    }
+    match fields.get(CONTENT_LENGTH) {
+        None => Second::No,
+        Some(first) if first.as_bytes() == value => Second::Same,
+        Some(_) => Second::Other,
+    }
+}
+
+/// The same for a list: without the second length, or without any.
+fn with_one_length(mut entries: Entries) -> Entries {
+    let mut lengths = entries.iter().filter(|(name, _)| is_length(name));
+    let Some((_, first)) = lengths.next() else {
+        return entries;
+    };
+    let (mut differ, mut many) = (false, false);
+    for (_, value) in lengths {
+        many = true;
+        differ |= value != first;
+    }
+    if many {
+        let mut kept = differ;
+        entries.retain(|(name, _)| !is_length(name) || !std::mem::replace(&mut kept, true));
+    }
+    entries
+}
+
+type Handled = Result<Resource<HostFutureIncomingResponse>, p2::ErrorCode>;
+
+/// Sends a request without a path to `/`.
+fn p2_handle(
+    mut store: StoreContextMut<'_, State>,
+    (request, options): (
+        Resource<HostOutgoingRequest>,
+        Option<Resource<RequestOptions>>,
+    ),
+) -> wasmtime::Result<(Handled,)> {
+    let mut http = store.data_mut().http();
+    let path = &mut http.table.get_mut(&request)?.path_with_query;
+    if path.as_deref().is_none_or(str::is_empty) {
+        *path = Some("/".to_owned());
+    }
+    let handled = match outgoing_handler::Host::handle(&mut http, request, options) {
+        Ok(response) => Ok(response),
+        Err(error) => Err(p2::Host::convert_error_code(&mut http, error)?),
+    };
+    Ok((handled,))
+}
+
+type Sent = Result<Resource<p3::Response>, p3::ErrorCode>;
+
+/// The same, and tells the guest how the transmission of its request went, which the engine takes for a success
+/// whenever there is no response. The request is handed to the engine a second time, as one of the host's, whose
+/// body tells how it fares.
+async fn p3_send(accessor: &Accessor<State>, request: Resource<Request>) -> wasmtime::Result<Sent> {
+    let (report, outcome) = transmission::channel();
+    let again = accessor.with(|mut access| {
+        let mut request = access.data_mut().table_mut().delete(request)?;
+        let root = || PathAndQuery::from_static("/");
+        request.path_with_query.get_or_insert_with(root);
+        let (request, options) = match request.into_http(&mut access, outcome) {
+            Ok(request) => request,
+            Err(error) => return error.downcast().map(Err),
+        };
+        let request = request.map(|body| report.watch(body));
+        let (mut request, _) = Request::from_http(access.data_mut().http().hooks, request);
+        request.options = options;
+        let request = access.data_mut().table_mut().push(request)?;
+        wasmtime::error::Ok(Ok(request))
+    })?;
+    let sent = match again {
+        Ok(request) => {
+            let http = accessor.with_getter::<WasiHttp>(State::http);
+            match <WasiHttp as HostWithStore<State>>::send(&http, request).await {
+                Ok(response) => Ok(response),
+                Err(error) => Err(error.downcast()?),
+            }
+        }
+        Err(code) => Err(code),
+    };
+    report.end(sent.as_ref().err().cloned().map(Error::from));
+    Ok(sent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(lengths: &[&str]) -> Entries {
+        let lengths = lengths.iter();
+        let mut entries: Entries = lengths
+            .map(|value| ("Content-Length".to_owned(), value.as_bytes().to_vec()))
+            .collect();
+        entries.push(("x".to_owned(), b"y".to_vec()));
+        entries
+    }
+
+    #[test]
+    fn a_length_is_said_once_or_not_at_all() {
+        let left = |lengths: &[&str]| with_one_length(entries(lengths)).len() - 1;
+        assert_eq!(left(&[]), 0);
+        assert_eq!(left(&["5"]), 1);
+        assert_eq!(left(&["5", "5"]), 1);
+        assert_eq!(left(&["5", "7"]), 0);
+        assert_eq!(left(&["5", "5", "7"]), 0);
+    }
+}

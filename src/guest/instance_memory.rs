@@ -1,0 +1,193 @@
+//! What one instance takes, in one account: its linear memories, its tables, and what the host holds for it on the
+//! heap. Refuses what goes beyond `--max-memory`.
+
+use super::worker_memory::WorkerMemory;
+use crate::sys::heap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use wasmtime::{ResourceLimiterAsync, Result};
+
+/// Bytes that an element of a table takes.
+const TABLE_ELEMENT: usize = size_of::<usize>();
+
+/// The account of one instance. One thread uses it; the engine demands atomics.
+pub struct InstanceMemory {
+    limit: usize,
+    /// Bytes of memories and tables.
+    used: AtomicUsize,
+    host: heap::Account,
+    /// Growth was refused.
+    refused: AtomicBool,
+    worker: Arc<WorkerMemory>,
+}
+
+/// The host holds more for an instance than there is room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostExcess;
+
+impl fmt::Display for HostExcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the host holds too much for it")
+    }
+}
+
+impl std::error::Error for HostExcess {}
+
+impl InstanceMemory {
+    /// `limit` in bytes.
+    pub fn new(limit: u64, worker: &Arc<WorkerMemory>) -> Arc<InstanceMemory> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let memory = InstanceMemory {
+            limit: limit.min(worker.most()),
+            used: AtomicUsize::new(0),
+            host: heap::Account::open(),
+            refused: AtomicBool::new(false),
+            worker: worker.clone(),
+        };
+        memory.host.allow(memory.limit);
+        Arc::new(memory)
+    }
+
+    /// What it shares with its neighbours.
+    pub fn worker(&self) -> &Arc<WorkerMemory> {
+        &self.worker
+    }
+
+    /// Bytes of its memories and tables.
+    pub fn used(&self) -> usize {
+        self.used.load(Relaxed)
+    }
+
+    /// Sets the bytes of its memories and tables: it has them, whoever asked for them.
+    pub fn set_used(&self, bytes: usize) {
+        self.used.store(bytes, Relaxed);
+        self.host.allow(self.limit.saturating_sub(bytes));
+    }
+
+    /// Bytes that it may take beyond what it has.
+    pub fn left(&self) -> usize {
+        let taken = self.used().saturating_add(self.host.bytes());
+        self.limit.saturating_sub(taken)
+    }
+
+    /// Runs some of the guest, or of the host for it: what that allocates is the instance's.
+    pub fn pay<T>(&self, run: impl FnOnce() -> T) -> T {
+        self.host.pay(run)
+    }
+
+    /// Whether the host holds too much for it; asked whenever the guest is interrupted.
+    pub fn check(&self) -> Result<(), HostExcess> {
+        if !self.host.has_excess() {
+            return Ok(());
+        }
+        self.refused.store(true, Relaxed);
+        Err(HostExcess)
+    }
+
+    /// Takes so many bytes more, if there is room for them.
+    fn grow(&self, bytes: usize) -> bool {
+        let fits = bytes <= self.left();
+        match fits {
+            true => self.set_used(self.used() + bytes),
+            false => self.refused.store(true, Relaxed),
+        }
+        fits
+    }
+
+    /// Forgets that growth was refused.
+    pub fn forgive(&self) {
+        self.refused.store(false, Relaxed);
+    }
+
+    /// Whether growth was refused: a trap that follows is most likely the guest's allocator giving up.
+    pub fn refused(&self) -> bool {
+        self.refused.load(Relaxed)
+    }
+}
+
+/// Lets the engine ask for the account of one instance. A guest that asks for more than it may have sees
+/// `memory.grow` and `table.grow` return -1, as on a machine without memory; one that asks for more than its worker
+/// has left waits.
+pub struct Limiter(pub Arc<InstanceMemory>);
+
+#[wasmtime_wasi::async_trait]
+impl ResourceLimiterAsync for Limiter {
+    async fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> Result<bool> {
+        let bytes = desired.saturating_sub(current);
+        if !self.0.grow(bytes) {
+            return Ok(false);
+        }
+        self.0.worker.make_room(bytes).await?;
+        Ok(true)
+    }
+
+    async fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> Result<bool> {
+        let elements = desired.saturating_sub(current);
+        let bytes = elements.saturating_mul(TABLE_ELEMENT);
+        if !self.0.grow(bytes) {
+            return Ok(false);
+        }
+        self.0.worker.make_room(bytes).await?;
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    const PAGE: usize = 1 << 16;
+
+    /// Where nobody waits for a neighbour.
+    fn at_once<T>(future: impl Future<Output = T>) -> T {
+        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(result) => result,
+            Poll::Pending => panic!("it waits"),
+        }
+    }
+
+    fn memory(limit: usize) -> Arc<InstanceMemory> {
+        InstanceMemory::new(limit as u64, &WorkerMemory::unbounded())
+    }
+
+    #[test]
+    fn memories_and_tables_of_an_instance_count_together() {
+        let memory = memory(3 * PAGE);
+        let mut limiter = Limiter(memory.clone());
+        let mut grows = |from, to| at_once(limiter.memory_growing(from, to, None)).unwrap();
+        assert!(grows(0, PAGE) && grows(0, PAGE));
+        let mut limiter = Limiter(memory.clone());
+        let mut table = |from, to| at_once(limiter.table_growing(from, to, None)).unwrap();
+        assert!(table(0, PAGE / 8));
+        assert!(!memory.refused());
+        assert!(!table(PAGE / 8, PAGE / 8 + 1));
+        assert!(memory.refused());
+    }
+
+    #[test]
+    fn what_the_host_holds_is_of_the_same_account() {
+        let memory = memory(3 * PAGE);
+        let held = memory.pay(|| vec![0_u8; 2 * PAGE]);
+        let mut limiter = Limiter(memory.clone());
+        assert!(!at_once(limiter.memory_growing(0, 2 * PAGE, None)).unwrap());
+        assert!(at_once(limiter.memory_growing(0, PAGE, None)).unwrap());
+        assert_eq!(memory.check(), Ok(()));
+        let more = memory.pay(|| vec![0_u8; 10]);
+        assert_eq!(memory.check(), Err(HostExcess));
+        drop((held, more));
+        assert_eq!(memory.check(), Ok(()));
+    }
+}

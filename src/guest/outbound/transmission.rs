@@ -1,0 +1,155 @@
+//! How the transmission of a request went, for the guest that sent it: a request is transmitted when its body has
+//! been taken to its end, and a response came.
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use std::cell::Cell;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::sync::oneshot;
+use wasmtime_wasi_http::{Error, WasiBody};
+
+/// Who tells how it went.
+pub struct Report {
+    failure: Cell<Option<oneshot::Sender<Option<Error>>>>,
+    body: Cell<Option<oneshot::Sender<Result<(), Error>>>>,
+}
+
+/// The report, and what comes of it.
+pub fn channel() -> (
+    Report,
+    impl Future<Output = Result<(), Error>> + Send + 'static,
+) {
+    let (failure, failed) = oneshot::channel();
+    let (body, taken) = oneshot::channel();
+    let report = Report {
+        failure: Cell::new(Some(failure)),
+        body: Cell::new(Some(body)),
+    };
+    let outcome = async {
+        // Where nobody tells, the guest is gone, or was kept from sending.
+        match failed.await {
+            Ok(None) => taken.await.unwrap_or(Err(Error::ConnectionTerminated)),
+            Ok(Some(error)) => Err(error),
+            Err(_) => Err(Error::ConnectionTerminated),
+        }
+    };
+    (report, outcome)
+}
+
+impl Report {
+    /// The same body, which tells when it has been taken.
+    pub fn watch(&self, body: WasiBody) -> Watched {
+        Watched {
+            body,
+            report: self.body.take(),
+        }
+    }
+
+    /// There is a response, or a reason why there is none.
+    pub fn end(&self, failure: Option<Error>) {
+        if let Some(report) = self.failure.take() {
+            // The guest need not be interested.
+            let _ = report.send(failure);
+        }
+    }
+}
+
+/// A body that tells when it has been taken.
+pub struct Watched {
+    body: WasiBody,
+    report: Option<oneshot::Sender<Result<(), Error>>>,
+}
+
+impl Watched {
+    fn tell(&mut self, result: Result<(), Error>) {
+        if let Some(report) = self.report.take() {
+            let _ = report.send(result);
+        }
+    }
+}
+
+impl Body for Watched {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        match &polled {
+            Poll::Ready(None) => self.tell(Ok(())),
+            // The reason itself goes to who sends it.
+            Poll::Ready(Some(Err(_))) => self.tell(Err(Error::ConnectionTerminated)),
+            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let result = match self.body.is_end_stream() {
+            true => Ok(()),
+            false => Err(Error::ConnectionTerminated),
+        };
+        self.tell(result);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::{BodyExt, Full};
+    use std::pin::pin;
+    use std::task::Waker;
+
+    fn body() -> WasiBody {
+        let body = Full::new(Bytes::from_static(b"abc"));
+        body.map_err(|never| match never {}).boxed_unsync()
+    }
+
+    fn now<T>(future: impl Future<Output = T>) -> Poll<T> {
+        pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn a_request_is_transmitted_when_its_body_was_taken_and_a_response_came() {
+        let (report, outcome) = channel();
+        let mut body = report.watch(body());
+        report.end(None);
+        assert!(matches!(now(body.frame()), Poll::Ready(Some(Ok(_)))));
+        drop(body);
+        assert!(matches!(now(outcome), Poll::Ready(Ok(()))));
+    }
+
+    #[test]
+    fn what_was_not_taken_was_not_transmitted() {
+        let (report, outcome) = channel();
+        drop(report.watch(body()));
+        report.end(None);
+        let error = now(outcome);
+        assert!(matches!(
+            error,
+            Poll::Ready(Err(Error::ConnectionTerminated))
+        ));
+    }
+
+    #[test]
+    fn the_reason_is_the_one_that_there_is_no_response_for() {
+        let (report, outcome) = channel();
+        drop(report.watch(body()));
+        report.end(Some(Error::ConnectionRefused));
+        let error = now(outcome);
+        assert!(matches!(error, Poll::Ready(Err(Error::ConnectionRefused))));
+    }
+}

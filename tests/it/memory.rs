@@ -1,0 +1,181 @@
+//! Memory is one account: what an instance takes, what the host holds for it, and what all of them take together.
+
+use crate::bad_input::refused;
+use crate::harness::{Connection, Server, get, guest, root};
+use std::path::PathBuf;
+
+const MIB: u64 = 1 << 20;
+
+/// What a test allows beyond a bound: buffers of the connections, and what the allocator keeps.
+const SLACK: u64 = 64 * MIB;
+
+/// The most that a process has had in memory, in bytes (proc(5), VmHWM).
+fn peak(pid: i32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let kilobytes = line.unwrap().split_whitespace().nth(1).unwrap();
+    kilobytes.parse::<u64>().unwrap() * 1024
+}
+
+/// Has a guest of `name` hold what `query` says, with 64 MiB for each instance: it fails, and its worker stays small
+/// and goes on.
+fn is_bounded(name: &str, options: &[&str], query: &str) {
+    let component = guest(name);
+    let all = [&[component.as_str(), "--max-memory", "64MiB"], options].concat();
+    let server = Server::start(&all);
+    let before = server.workers();
+    assert_eq!(get(server.address, "/ok").status, 200);
+    let base = peak(before[0]);
+    assert_eq!(get(server.address, query).status, 500, "{name} {query}");
+    server.wait_for("(--max-memory)");
+    let taken = peak(before[0]) - base;
+    assert!(taken <= 64 * MIB + SLACK, "{name} {query}: {taken} bytes");
+    assert_eq!(get(server.address, "/ok").status, 200);
+    assert_eq!(server.workers(), before);
+}
+
+#[test]
+fn fields_count() {
+    for name in ["behaviours", "behaviours-p3"] {
+        let query = "/hold?what=fields&n=900&bytes=120000";
+        is_bounded(name, &[], query);
+        is_bounded(name, &["--reuse", "10"], query);
+    }
+    let shared = ["--reuse", "100", "--reuse-concurrency", "10"];
+    is_bounded(
+        "behaviours-p3",
+        &shared,
+        "/hold?what=fields&n=900&bytes=120000",
+    );
+}
+
+#[test]
+fn heads_of_requests_count() {
+    for name in ["behaviours", "behaviours-p3"] {
+        is_bounded(name, &[], "/hold?what=methods&n=100&bytes=2000000");
+    }
+}
+
+#[test]
+fn bodies_that_nobody_takes_count() {
+    is_bounded("behaviours", &[], "/hold?what=bodies&n=200&bytes=1000000");
+}
+
+#[test]
+fn a_little_may_be_held() {
+    for name in ["behaviours", "behaviours-p3"] {
+        let server = Server::start(&[&guest(name), "--max-memory", "64MiB"]);
+        for what in ["fields", "methods"] {
+            let query = format!("/hold?what={what}&n=100&bytes=100000");
+            assert_eq!(get(server.address, &query).text(), "held 100\n");
+        }
+    }
+}
+
+#[test]
+fn what_streams_through_is_not_held() {
+    let server = Server::start(&[&guest("behaviours"), "--max-memory", "16MiB"]);
+    let answer = get(server.address, "/big?bytes=200000000");
+    assert_eq!(answer.body.len(), 200_000_000);
+}
+
+/// A component with a large table, that hello.wat is beside it.
+fn with_table(elements: u32) -> PathBuf {
+    let hello = std::fs::read_to_string(root().join("guests/hello/hello.wat")).unwrap();
+    let memory = "(memory (export \"memory\") 1)";
+    assert!(hello.contains(memory));
+    let table = format!("{memory}\n(table {elements} funcref)");
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("table-{elements}.wat"));
+    std::fs::write(&path, hello.replacen(memory, &table, 1)).unwrap();
+    path
+}
+
+#[test]
+fn tables_count() {
+    let fits = with_table(1_000_000);
+    let server = Server::start(&[fits.to_str().unwrap(), "--max-memory", "64MiB"]);
+    assert_eq!(get(server.address, "/").status, 200);
+    let large = with_table(20_000_000);
+    let arguments = [
+        large.to_str().unwrap(),
+        "--max-memory",
+        "64MiB",
+        "--port",
+        "0",
+    ];
+    refused(&arguments, 3, &["--max-memory"]);
+}
+
+/// Sixty guests at their limit, at once.
+fn sixty(name: &str) {
+    let server = Server::start(&[
+        &guest(name),
+        "--max-memory",
+        "64MiB",
+        "--max-worker-memory",
+        "256MiB",
+        "--timeout-queue",
+        "20s",
+    ]);
+    let before = server.workers();
+    let ask = "GET /fill?bytes=28000000&ms=200 HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut clients: Vec<Connection> = (0..60).map(|_| Connection::open(server.address)).collect();
+    for client in &mut clients {
+        client.write(ask).unwrap();
+    }
+    let mut filled = 0;
+    for client in &mut clients {
+        let answer = client.response().unwrap();
+        match answer.status {
+            200 => filled += 1,
+            503 => assert!(answer.header("retry-after").is_some()),
+            other => panic!("{other}"),
+        }
+    }
+    assert!(filled >= 6, "{filled} of 60 were answered");
+    assert_eq!(server.workers(), before);
+    let peak = peak(before[0]);
+    assert!(peak <= 256 * MIB + SLACK, "{name}: {peak} bytes");
+    assert_eq!(get(server.address, "/ok").status, 200);
+}
+
+#[test]
+fn instances_wait_for_each_other_s_memory() {
+    sixty("behaviours");
+    sixty("behaviours-p3");
+}
+
+#[test]
+fn who_finds_no_memory_is_told_to_come_again() {
+    let server = Server::start(&[
+        &guest("behaviours"),
+        "--max-memory",
+        "64MiB",
+        "--max-worker-memory",
+        "96MiB",
+        "--timeout-queue",
+        "100ms",
+    ]);
+    let mut holds: Vec<Connection> = (0..5).map(|_| Connection::open(server.address)).collect();
+    for client in &mut holds {
+        client
+            .write("GET /fill?bytes=28000000&ms=3000 HTTP/1.1\r\nHost: a\r\n\r\n")
+            .unwrap();
+    }
+    server.wait_for("requests wait for memory");
+    let answers: Vec<_> = holds
+        .iter_mut()
+        .map(|client| client.response().unwrap())
+        .collect();
+    let refused: Vec<_> = answers
+        .iter()
+        .filter(|answer| answer.status == 503)
+        .collect();
+    assert!(!refused.is_empty());
+    assert!(
+        refused
+            .iter()
+            .all(|answer| answer.header("retry-after").is_some())
+    );
+    assert_eq!(get(server.address, "/ok").status, 200);
+}
