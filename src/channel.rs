@@ -1,30 +1,54 @@
-//! What a child tells the supervisor: that it is ready, what it made, or why it cannot go on.
+//! What a child tells the supervisor: that it is ready, or why it cannot go on. Each message is one record of a
+//! fixed size over a pipe: a pipe carries no descriptors, and reading it waits for nobody.
+
+mod code;
+mod record;
+
+pub use code::{CodeReceiver, CodeSender, code_channel};
+pub use record::Garbage;
 
 use crate::exit::Status;
-use crate::sys::channel::{self, Received};
+use crate::sys::channel::{self, Piece};
+use record::Record;
 use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// One message of a child.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
-    /// A worker can serve.
+    /// A process was forked in the supervisor's stead, and says that it is this one.
+    Forked { pid: i32 },
+    /// It can do what it was forked for.
     Ready,
     /// A worker has answered as many requests as it should.
     Spent,
-    /// The compiler made this code; the note is for the workers.
-    Compiled { code: OwnedFd, note: String },
-    /// The child's last words, and the status that they call for.
+    /// The child's last words, in one line that is safe to be logged, and the status that they call for.
     Failed { status: Status, text: String },
 }
 
-/// A message is cut to this many bytes.
-const LONGEST: usize = 16 << 10;
+/// No child of ours sends more messages than this in its life. One that does is not ours any more.
+const MOST: u32 = 8;
 
 /// The child's end.
 #[derive(Debug)]
 pub struct Reporter(OwnedFd);
+
+/// The supervisor's end.
+#[derive(Debug)]
+pub struct Receiver {
+    fd: OwnedFd,
+    /// How many messages may still come.
+    left: Cell<u32>,
+    /// The child closed its end: a descriptor at its end would wake the supervisor for ever.
+    closed: Cell<bool>,
+}
+
+/// A channel from a child to the supervisor.
+pub fn channel() -> io::Result<(Receiver, Reporter)> {
+    let (receiver, reporter) = channel::one_way()?;
+    Ok((Receiver::from(receiver), Reporter(reporter)))
+}
 
 impl From<OwnedFd> for Reporter {
     fn from(fd: OwnedFd) -> Reporter {
@@ -32,35 +56,23 @@ impl From<OwnedFd> for Reporter {
     }
 }
 
-/// The supervisor's end.
-#[derive(Debug)]
-pub struct Receiver {
-    fd: OwnedFd,
-    /// The child closed its end: a descriptor at its end would wake the supervisor for ever.
-    closed: Cell<bool>,
-}
-
-/// A channel from a child to the supervisor.
-pub fn channel() -> io::Result<(Receiver, Reporter)> {
-    let (receiver, reporter) = channel::pair()?;
-    Ok((Receiver::from(receiver), Reporter(reporter)))
-}
-
 impl Reporter {
+    /// Says which process this is. An error where nobody is there to be told.
+    pub fn forked(&self, pid: i32) -> io::Result<()> {
+        self.send(&Message::Forked { pid })
+    }
+
     pub fn ready(&self) {
-        self.send(b"r", None);
+        self.say(&Message::Ready);
     }
 
     pub fn spent(&self) {
-        self.send(b"s", None);
-    }
-
-    pub fn compiled(&self, code: BorrowedFd<'_>, note: &str) {
-        self.send(format!("c{note}").as_bytes(), Some(code));
+        self.say(&Message::Spent);
     }
 
     pub fn failed(&self, status: Status, text: &str) {
-        self.send(format!("f{}{text}", status.code()).as_bytes(), None);
+        let text = text.to_owned();
+        self.say(&Message::Failed { status, text });
     }
 
     pub fn descriptor(&self) -> RawFd {
@@ -72,37 +84,49 @@ impl Reporter {
     }
 
     /// A supervisor that is gone needs no messages.
-    fn send(&self, bytes: &[u8], carried: Option<BorrowedFd<'_>>) {
-        let bytes = &bytes[..bytes.len().min(LONGEST)];
-        let _ = channel::send(&self.0, bytes, carried);
+    fn say(&self, message: &Message) {
+        let _ = self.send(message);
+    }
+
+    fn send(&self, message: &Message) -> io::Result<()> {
+        channel::write(&self.0, Record::from(message).bytes())
     }
 }
 
 impl From<OwnedFd> for Receiver {
     fn from(fd: OwnedFd) -> Receiver {
-        let closed = Cell::new(false);
-        Receiver { fd, closed }
+        Receiver {
+            fd,
+            left: Cell::new(MOST),
+            closed: Cell::new(false),
+        }
     }
 }
 
 impl Receiver {
-    /// The next message, if one is there. Nothing that cannot be understood is passed on.
-    pub fn receive(&self) -> Option<Message> {
-        let mut buffer = vec![0; LONGEST];
-        loop {
-            match channel::receive(&self.fd, &mut buffer) {
-                Ok(Received::Message(length, carried)) => {
-                    if let Some(message) = understood(&buffer[..length], carried) {
-                        return Some(message);
-                    }
-                }
-                Ok(Received::Nothing) => return None,
-                Ok(Received::Closed) | Err(_) => {
-                    self.closed.set(true);
-                    return None;
-                }
-            }
+    /// The next message, if one is there. After garbage nothing more is read.
+    pub fn receive(&self) -> Option<Result<Message, Garbage>> {
+        if self.closed.get() {
+            return None;
         }
+        let mut record = Record::default();
+        let read = match channel::read(&self.fd, record.bytes_mut()) {
+            Ok(Piece::Nothing) => return None,
+            Ok(Piece::Bytes(length)) => record.message(length),
+            Ok(Piece::End) | Err(_) => {
+                self.closed.set(true);
+                return None;
+            }
+        };
+        let read = match self.left.get() {
+            0 => Err(Garbage),
+            left => {
+                self.left.set(left - 1);
+                read
+            }
+        };
+        self.closed.set(read.is_err());
+        Some(read)
     }
 
     /// What to wait for, until the child has closed its end.
@@ -110,70 +134,89 @@ impl Receiver {
         (!self.closed.get()).then(|| self.fd.as_fd())
     }
 
+    /// Whether nothing more is to come.
+    pub fn has_ended(&self) -> bool {
+        self.closed.get()
+    }
+
+    /// Whether every process that could send is gone.
+    pub fn is_hung_up(&self) -> bool {
+        channel::is_hung_up(&self.fd)
+    }
+
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
-    }
-}
-
-fn understood(bytes: &[u8], carried: Option<OwnedFd>) -> Option<Message> {
-    let text = String::from_utf8_lossy(bytes);
-    let mut chars = text.chars();
-    match (chars.next()?, carried) {
-        ('r', None) => Some(Message::Ready),
-        ('s', None) => Some(Message::Spent),
-        ('c', Some(code)) => Some(Message::Compiled {
-            code,
-            note: chars.collect(),
-        }),
-        ('f', None) => Some(Message::Failed {
-            status: Status::of_code(chars.next()?.to_digit(10)?.cast_signed()),
-            text: chars.collect(),
-        }),
-        _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Read;
 
     #[test]
     fn a_child_is_understood() {
         let (receiver, reporter) = channel().unwrap();
-        assert!(receiver.receive().is_none());
+        assert_eq!(receiver.receive(), None);
+        reporter.forked(17).unwrap();
         reporter.ready();
+        reporter.spent();
         reporter.failed(Status::Application, "no such file");
-        assert!(matches!(receiver.receive(), Some(Message::Ready)));
-        match receiver.receive() {
-            Some(Message::Failed { status, text }) => {
-                assert_eq!(
-                    (status, text.as_str()),
-                    (Status::Application, "no such file")
-                );
-            }
-            other => panic!("{other:?}"),
-        }
+        let next = || receiver.receive().unwrap().unwrap();
+        assert_eq!(next(), Message::Forked { pid: 17 });
+        assert_eq!(next(), Message::Ready);
+        assert_eq!(next(), Message::Spent);
+        let (status, text) = (Status::Application, "no such file".to_owned());
+        assert_eq!(next(), Message::Failed { status, text });
         assert!(receiver.open_descriptor().is_some());
         drop(reporter);
-        assert!(receiver.receive().is_none());
+        assert_eq!(receiver.receive(), None);
         assert!(receiver.open_descriptor().is_none());
     }
 
     #[test]
-    fn code_travels_with_its_note() {
+    fn last_words_are_cut_and_forge_nothing() {
         let (receiver, reporter) = channel().unwrap();
-        let code = crate::sys::memory::sealed_file("test", b"code").unwrap();
-        reporter.compiled(code.as_fd(), "2 0");
-        let Some(Message::Compiled { code, note }) = receiver.receive() else {
-            panic!("no code");
+        let words = format!("a\nERROR: b\x1b[2J\u{202e}{}", "\u{e4}".repeat(10_000));
+        reporter.failed(Status::Internal, &words);
+        let Some(Ok(Message::Failed { text, .. })) = receiver.receive() else {
+            panic!("no last words");
         };
-        let mut text = String::new();
-        let path = format!("/proc/self/fd/{}", code.as_raw_fd());
-        std::fs::File::open(path)
-            .unwrap()
-            .read_to_string(&mut text)
-            .unwrap();
-        assert_eq!((text.as_str(), note.as_str()), ("code", "2 0"));
+        assert!(
+            text.starts_with("a ERROR: b\\u{1b}[2J\\u{202e}\u{e4}"),
+            "{text}"
+        );
+        assert!(text.len() < 8192 && !text.contains('\u{fffd}'), "{text}");
+    }
+
+    /// A worker that was taken over can write what it likes, as often as it likes.
+    #[test]
+    fn what_no_child_sends_is_garbage_and_ends_the_conversation() {
+        for bytes in [&b"r"[..], &[0xff; 4096], &[0; 4096], &[0xff; 9000]] {
+            let (receiver, reporter) = channel().unwrap();
+            channel::write(&reporter.0, bytes).unwrap();
+            reporter.ready();
+            assert_eq!(receiver.receive(), Some(Err(Garbage)));
+            assert_eq!(receiver.receive(), None);
+            assert!(receiver.open_descriptor().is_none());
+        }
+    }
+
+    #[test]
+    fn a_flood_is_garbage() {
+        let (receiver, reporter) = channel().unwrap();
+        (0..12).for_each(|_| reporter.ready());
+        let understood = std::iter::from_fn(|| receiver.receive()).take_while(Result::is_ok);
+        assert_eq!(understood.count(), MOST as usize);
+        assert!(receiver.open_descriptor().is_none());
+    }
+
+    /// A socket that lingers, received and closed, would keep the supervisor for as long as its sender likes.
+    #[test]
+    fn no_descriptor_can_come_with_a_message() {
+        let (_receiver, reporter) = channel().unwrap();
+        let carried = std::io::stdin();
+        let sent = channel::send(&reporter.0, b"x", &[carried.as_fd()]);
+        let not_a_socket = Some(libc::ENOTSOCK);
+        assert_eq!(sent.unwrap_err().raw_os_error(), not_a_socket);
     }
 }

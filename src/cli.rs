@@ -8,7 +8,6 @@ mod file;
 mod front;
 mod outbound;
 mod parse;
-mod sandbox;
 mod tls;
 
 pub use addresses::Addresses;
@@ -18,7 +17,6 @@ pub use clients::Clients;
 pub use front::Front;
 pub use outbound::Outbound;
 pub use parse::{Said, parse};
-pub use sandbox::Sandbox;
 pub use tls::Tls;
 
 use clap::{Args, Parser, Subcommand};
@@ -191,8 +189,9 @@ pub struct Serve {
     )]
     pub max_worker_lifetime: Option<String>,
 
-    #[command(flatten)]
-    pub sandbox: Sandbox,
+    /// Do not fence workers in with landlock and seccomp
+    #[arg(long, env = "WASMSERVE_NO_SANDBOX", help_heading = "Processes")]
+    pub no_sandbox: bool,
 
     /// Requests that one worker answers at a time; each has an instance
     #[arg(

@@ -12,7 +12,6 @@ mod guest;
 mod listen;
 mod log;
 mod request;
-mod sandbox;
 mod scoreboard;
 mod supervisor;
 mod sys;
@@ -25,13 +24,12 @@ use config::Config;
 use exit::{Exit, Status};
 use guest::{Compiled, Guest, Loaded, Plan};
 use listen::Listeners;
-use sandbox::Sandbox;
 use scoreboard::Scoreboard;
 use std::cell::RefCell;
 use std::os::fd::{OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::rc::Rc;
-use supervisor::{Prepared, Roles, Seat};
+use supervisor::{Prepared, Roles, WorkerContext};
 use worker::Worker;
 
 #[global_allocator]
@@ -208,13 +206,11 @@ impl Roles for Server {
     type Loaded = Loaded;
 
     fn prepare(&self) -> Result<Prepared<Loaded>> {
-        self.sandbox().begin()?;
         let (compiled, loaded) = self.config.order.prepare()?;
         Ok(prepared(compiled, loaded))
     }
 
     fn compile(&self) -> Result<Prepared<Loaded>> {
-        self.sandbox().begin()?;
         let compiled = self.config.order.compile_and_load()?;
         Ok(prepared(compiled, None))
     }
@@ -224,15 +220,13 @@ impl Roles for Server {
     }
 
     fn load(&self, code: &OwnedFd, note: &str) -> Result<Loaded> {
-        self.sandbox().begin()?;
         self.config.order.load(code, note.parse()?, None)
     }
 
-    fn serve(&self, loaded: Loaded, seat: Seat) -> Result<()> {
-        self.sandbox().begin()?;
+    fn serve(&self, loaded: Loaded, context: WorkerContext) -> Result<()> {
         info!("Started server process [{}]", std::process::id());
         info!("Waiting for application startup.");
-        self.worker(loaded, seat)?.run()
+        self.worker(loaded, context)?.run()
     }
 
     fn reload(&self) -> Result<Server> {
@@ -265,6 +259,11 @@ impl Roles for Server {
         self.listeners.borrow().descriptors()
     }
 
+    fn mend_sockets(&self) -> bool {
+        let addresses = &self.config.addresses;
+        self.listeners.borrow_mut().mend(addresses)
+    }
+
     fn close(&self) {
         self.listeners.borrow_mut().close();
     }
@@ -286,28 +285,25 @@ impl Server {
         }
     }
 
-    /// What its children are kept to.
-    fn sandbox(&self) -> &Sandbox {
-        &self.config.worker.sandbox
-    }
-
-    fn worker(&self, loaded: Loaded, seat: Seat) -> Result<Worker> {
-        let (reporter, limit) = (seat.reporter.clone(), seat.reporter);
+    fn worker(&self, loaded: Loaded, context: WorkerContext) -> Result<Worker> {
+        let (reporter, limit) = (context.reporter.clone(), context.reporter);
         Ok(Worker {
             guest: Guest::new(loaded)?,
             settings: self.config.worker.clone(),
             tls: self.config.tls.clone(),
             listeners: self.listeners.take().into_doors(),
-            scoreboard: seat.scoreboard,
-            slot: seat.slot,
-            lifeline: seat.lifeline,
+            scoreboard: context.scoreboard,
+            slot: context.slot,
+            lifeline: context.lifeline,
             ready: Box::new(move || {
                 info!("Application startup complete.");
                 reporter.ready();
             }),
-            spent: seat.max_requests.map(|count| -> (u64, Box<dyn FnOnce()>) {
-                (count, Box::new(move || limit.spent()))
-            }),
+            spent: context
+                .max_requests
+                .map(|count| -> (u64, Box<dyn FnOnce()>) {
+                    (count, Box::new(move || limit.spent()))
+                }),
         })
     }
 }

@@ -13,7 +13,7 @@ use output::Output;
 use std::fmt::{self, Write as _};
 use std::sync::OnceLock;
 use std::time::SystemTime;
-use text::{Json, Timestamp};
+use text::{Json, Lines, Timestamp};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -52,6 +52,12 @@ const DEFAULT: Settings = Settings {
 /// Decides how everything that follows is written. Processes forked later inherit it.
 pub fn init(settings: Settings) {
     let _ = SETTINGS.set(settings);
+    reopen();
+}
+
+/// Opens what is written to for this process alone. A child that wrote to what its parent has opened could have its
+/// parent wait for the reader (O_NONBLOCK, fcntl(2)).
+pub fn reopen() {
     STDOUT.prepare();
     STDERR.prepare();
 }
@@ -128,7 +134,7 @@ pub fn access(access: &Access<'_>) {
 
 /// Why the process ends, in plain words and whatever the settings are.
 pub fn last_words(text: &str) {
-    emit(&STDERR, &format!("{text}\n"));
+    emit(&STDERR, &format!("{}\n", escape(text)));
 }
 
 fn emit(output: &Output, line: &str) {
@@ -144,7 +150,7 @@ fn line(settings: &Settings, level: Level, now: SystemTime, message: fmt::Argume
     let written = match settings.format {
         Format::Text => {
             begin(&mut line, settings, level);
-            writeln!(line, "{message}")
+            writeln!(line, "{}", Lines(&message.to_string()))
         }
         Format::Json => {
             let time = Timestamp(now);
@@ -227,11 +233,31 @@ mod tests {
         assert_eq!(line, expected);
     }
 
+    /// Everything that acts on a terminal, a viewer or a reader of lines.
+    const ACTING: &str = "\0\x07\x08\r\x0b\x1b\x7f\u{85}\u{90}\u{9b}\u{9d}\u{61c}\u{200e}\u{200f}\
+        \u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
+
     #[test]
     fn text_from_outside_cannot_forge_a_line() {
         assert_eq!(
             escape("a\nINFO: b\x1b[2J").to_string(),
             "a\\nINFO: b\\u{1b}[2J"
         );
+        let escaped = escape(ACTING).to_string();
+        assert!(escaped.is_ascii(), "{escaped}");
+        assert_eq!(escape("\u{e4}\t\u{65e5}").to_string(), "\u{e4}\t\u{65e5}");
+    }
+
+    /// Names of functions, last words and errors of libraries reach the log in messages that nobody escaped.
+    #[test]
+    fn no_message_can_forge_another() {
+        let message = format!("x{ACTING}\nERROR:    forged");
+        let text = written(Format::Text, Level::Info, &message);
+        assert!(text.is_ascii(), "{text}");
+        assert!(text.ends_with("\n    ERROR:    forged\n"), "{text}");
+        let json = written(Format::Json, Level::Info, &message);
+        assert!(json.is_ascii() && json.matches('\n').count() == 1, "{json}");
+        let object: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(object["message"], message);
     }
 }

@@ -1,126 +1,139 @@
-//! What the processes know of each other: one slot of atomics a worker, in memory that all of them
-//! share. Each worker writes its own slot, everyone reads. Totals survive the worker that made them.
+//! What the processes know of each other, in memory that all of them share: a table that the supervisor alone can
+//! write, and one slot a worker, on pages of its own, that this worker alone can write. Everyone reads. Totals survive
+//! the worker that made them.
 
+mod entry;
+mod foreign;
+mod layout;
 mod slot;
 
-pub use slot::{Phase, Slot};
+pub use entry::{Entry, Phase};
+pub use foreign::Foreign;
+pub use layout::Layout;
+pub use slot::Slot;
 
-use crate::sys::memory;
+use crate::sys::memory::{self, Access};
+use entry::Table;
 use std::io;
-use std::num::NonZeroUsize;
 use std::ops::Deref;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::rc::Rc;
-use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU32};
 
-/// What comes before the slots: enough to refuse memory that another executable laid out otherwise.
-#[derive(Debug)]
-#[repr(C, align(128))]
-struct Header {
-    layout: AtomicU32,
-    slot_size: AtomicU32,
-    slots: AtomicU32,
-    /// Whether the server is about to stop taking connections.
-    withdrawn: AtomicBool,
-}
-
-/// The number of the layout of `Header` and `Slot`; to be raised whenever either changes.
-const LAYOUT: u32 = 1;
-
-/// The header and all slots, mapped once before the first fork.
+/// The table and all slots, mapped once before the first fork.
 #[derive(Debug)]
 pub struct Scoreboard {
-    memory: NonNull<Header>,
-    length: usize,
-    descriptor: OwnedFd,
+    memory: NonNull<u8>,
+    layout: Layout,
+    /// Whoever has the first can map all of it writable, whoever has the second cannot.
+    writable: OwnedFd,
+    readable: OwnedFd,
 }
 
 impl Scoreboard {
     /// A scoreboard of `length` free slots.
     pub fn new(length: usize) -> io::Result<Scoreboard> {
-        let (memory, descriptor) = memory::shared("wasmserve scoreboard", Self::bytes(length))?;
-        let memory = memory.cast();
-        let scoreboard = Scoreboard {
-            memory,
-            length,
-            descriptor,
-        };
-        let (layout, size, slots) = Self::shape(length);
-        let header = scoreboard.header();
-        header.layout.store(layout, Relaxed);
-        header.slot_size.store(size, Relaxed);
-        header.slots.store(slots, Relaxed);
-        Ok(scoreboard)
+        let layout = Layout::own(length);
+        let memory = memory::shared_file("wasmserve scoreboard", layout.bytes())?;
+        Scoreboard::map(memory, layout)
     }
 
-    /// The scoreboard behind `descriptor`, as another executable made it. An error where that one had
-    /// another idea of it.
-    pub fn adopt(descriptor: OwnedFd, length: usize) -> io::Result<Scoreboard> {
-        let bytes = Self::bytes(length);
-        let size = std::fs::metadata(format!("/proc/self/fd/{}", descriptor.as_raw_fd()))?.len();
-        if size < bytes.get() as u64 {
-            return Err(io::Error::other("the scoreboard is too short"));
-        }
-        let memory = memory::map_shared(&descriptor, bytes)?.cast();
-        let scoreboard = Scoreboard {
-            memory,
-            length,
-            descriptor,
-        };
-        let header = scoreboard.header();
-        let (layout, size, slots) = (&header.layout, &header.slot_size, &header.slots);
-        let found = (
-            layout.load(Relaxed),
-            size.load(Relaxed),
-            slots.load(Relaxed),
-        );
-        if found != Self::shape(length) {
+    /// The scoreboard behind `memory`, as another executable made it. An error where that one had another idea of it.
+    pub fn adopt(memory: OwnedFd, layout: &Layout) -> io::Result<Scoreboard> {
+        if *layout != Layout::own(layout.slots) {
             return Err(io::Error::other("the scoreboard has another layout"));
         }
-        Ok(scoreboard)
+        if memory::length(&memory)? < layout.bytes() as u64 {
+            return Err(io::Error::other("the scoreboard is too short"));
+        }
+        Scoreboard::map(memory, layout.clone())
     }
 
-    fn shape(length: usize) -> (u32, u32, u32) {
-        (LAYOUT, size_of::<Slot>() as u32, length as u32)
+    fn map(writable: OwnedFd, layout: Layout) -> io::Result<Scoreboard> {
+        Ok(Scoreboard {
+            memory: memory::map(&writable, layout.bytes(), Access::ReadWrite)?,
+            readable: memory::reopened_to_read(&writable)?,
+            writable,
+            layout,
+        })
     }
 
-    fn bytes(length: usize) -> NonZeroUsize {
-        let bytes = size_of::<Header>() + length * size_of::<Slot>();
-        NonZeroUsize::new(bytes).unwrap_or(NonZeroUsize::MIN)
+    /// How many slots there are.
+    pub fn length(&self) -> usize {
+        self.layout.slots
     }
 
-    fn header(&self) -> &Header {
-        // SAFETY: the mapping begins with a header, is aligned to a page, is never unmapped, and was
-        // zeroed at first; a header is all atomics, so others may write it.
-        unsafe { self.memory.as_ref() }
+    pub fn layout(&self) -> &Layout {
+        &self.layout
     }
 
-    pub fn slots(&self) -> &[Slot] {
-        // SAFETY: after the header the mapping has room for `length` slots, both aligned alike, is
-        // never unmapped, and began zeroed, which is a free slot; a slot is all atomics, so others
-        // may write it.
-        unsafe { std::slice::from_raw_parts(self.memory.add(1).as_ptr().cast(), self.length) }
+    fn table(&self) -> &Table {
+        // SAFETY: the mapping begins with a table, is aligned to a page, is never unmapped, and was zeroed at first;
+        // a table is all atomics, so others may write it.
+        unsafe { self.memory.cast().as_ref() }
     }
 
+    /// What the supervisor says about the worker that has this slot.
+    pub fn entry(&self, index: usize) -> &Entry {
+        assert!(index < self.length());
+        // SAFETY: after the table the mapping has room for an entry for each slot, aligned as the table is. The rest
+        // is as above.
+        unsafe {
+            self.memory
+                .cast::<Table>()
+                .add(1)
+                .cast::<Entry>()
+                .add(index)
+                .as_ref()
+        }
+    }
+
+    /// What the worker that has this slot says about itself.
     pub fn slot(&self, index: usize) -> &Slot {
-        &self.slots()[index]
+        assert!(index < self.length());
+        // SAFETY: the mapping has whole pages for each slot, where a slot is all atomics. The rest is as above.
+        unsafe { self.memory.add(self.layout.place(index)).cast().as_ref() }
+    }
+
+    /// Makes a slot a new worker's.
+    pub fn begin(&self, index: usize, generation: u32, now_ms: u64) {
+        self.entry(index).begin(generation, now_ms);
+        self.slot(index).begin(now_ms);
     }
 
     /// The server is about to stop: nobody should send it more connections.
     pub fn withdraw(&self) {
-        self.header().withdrawn.store(true, Relaxed);
+        self.table().withdraw();
     }
 
     /// Whether load balancers should look elsewhere.
     #[allow(dead_code, reason = "the admin role tells readiness from this")]
     pub fn is_withdrawn(&self) -> bool {
-        self.header().withdrawn.load(Relaxed)
+        self.table().is_withdrawn()
     }
 
     pub fn descriptor(&self) -> BorrowedFd<'_> {
-        self.descriptor.as_fd()
+        self.writable.as_fd()
+    }
+
+    /// From here on this process, a child of the supervisor's, can write nothing of it. For good, once it has closed
+    /// the descriptors that it has of it: memory that was mapped from one that can only be read cannot be made
+    /// writable (mprotect(2), EACCES).
+    pub fn give_up(&self) -> io::Result<()> {
+        let bytes = self.layout.bytes();
+        // SAFETY: these are the same bytes as before at the same place, and never unmapped.
+        unsafe { memory::map_over(self.memory, bytes, &self.readable, 0, Access::Read) }
+    }
+
+    /// The same but for one slot, which is this worker's, and which `writable` is for.
+    pub fn keep(&self, index: usize, writable: BorrowedFd<'_>) -> io::Result<()> {
+        assert!(index < self.length());
+        let (place, bytes) = (self.layout.place(index), self.layout.stride());
+        // SAFETY: the same.
+        unsafe {
+            let memory = self.memory.add(place);
+            memory::map_over(memory, bytes, &writable, place, Access::ReadWrite)
+        }
     }
 }
 
@@ -158,12 +171,24 @@ mod tests {
     fn another_executable_finds_the_scoreboard_as_it_was_left() {
         let scoreboard = Scoreboard::new(3).unwrap();
         scoreboard.slot(2).connection_opened();
+        scoreboard.entry(1).enter(Phase::Draining);
         scoreboard.withdraw();
         let descriptor = || scoreboard.descriptor().try_clone_to_owned().unwrap();
-        let adopted = Scoreboard::adopt(descriptor(), 3).unwrap();
+        let adopted = Scoreboard::adopt(descriptor(), scoreboard.layout()).unwrap();
         assert_eq!(adopted.slot(2).connections(), 1);
+        assert_eq!(adopted.entry(1).phase(), Phase::Draining);
         assert!(adopted.is_withdrawn());
-        assert!(Scoreboard::adopt(descriptor(), 2).is_err());
-        assert!(Scoreboard::adopt(descriptor(), 4000).is_err());
+        assert!(Scoreboard::adopt(descriptor(), &Layout::own(4000)).is_err());
+        assert!(Scoreboard::adopt(descriptor(), &Layout::first(3)).is_err());
+    }
+
+    #[test]
+    fn slots_stand_on_pages_of_their_own() {
+        let scoreboard = Scoreboard::new(3).unwrap();
+        let page = memory::page_size();
+        let places = (0..3).map(|index| std::ptr::from_ref(scoreboard.slot(index)).addr());
+        let pages: Vec<usize> = places.map(|place| place / page).collect();
+        let last = std::ptr::from_ref(scoreboard.entry(2)).addr() + size_of::<Entry>() - 1;
+        assert!(last / page < pages[0] && pages[0] < pages[1] && pages[1] < pages[2]);
     }
 }

@@ -50,12 +50,12 @@ impl fmt::Display for Failure {
                 error,
                 refused_memory,
             } => {
-                write!(f, "the guest trapped: {}", cause(error))?;
+                write!(f, "the guest trapped: {}", log::escape(&cause(error)))?;
                 if *refused_memory {
                     write!(f, "; it had reached its memory limit (--max-memory)")?;
                 }
                 match error.downcast_ref::<WasmBacktrace>() {
-                    Some(backtrace) => write!(f, "\n{backtrace}"),
+                    Some(backtrace) => write!(f, "\n{}", in_its_lines(backtrace)),
                     None => Ok(()),
                 }
             }
@@ -78,6 +78,20 @@ impl fmt::Display for Failure {
             Failure::NoRoom => NoRoom.fmt(f),
         }
     }
+}
+
+/// The backtrace. The names in it are the component's own, and break none of its lines.
+fn in_its_lines(backtrace: &WasmBacktrace) -> String {
+    let mut text = backtrace.to_string();
+    for frame in backtrace.frames() {
+        let symbols = frame.symbols().iter();
+        let symbols = symbols.flat_map(|symbol| [symbol.name(), symbol.file()]);
+        let names = symbols.chain([frame.module().name(), frame.func_name()]);
+        for name in names.flatten().filter(|name| name.contains('\n')) {
+            text = text.replace(name, &log::escape(name).to_string());
+        }
+    }
+    text
 }
 
 /// The innermost reason: what is around it says only that Wasm was running.

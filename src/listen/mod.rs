@@ -3,6 +3,7 @@
 
 mod inet;
 mod inherited;
+mod mend;
 mod note;
 mod unix;
 
@@ -10,6 +11,7 @@ use crate::config::{Address, Addresses, Host, Place};
 use crate::connection::Door;
 use crate::sys::socket::{self, Listening};
 use anyhow::{Context, Result};
+use mend::{Condition, Origin};
 use note::Note;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -25,9 +27,23 @@ pub struct Listeners(Vec<Listener>);
 #[derive(Debug)]
 struct Listener {
     socket: Listening,
+    /// Where it listens, also when it does so no more.
+    place: socket::Place,
     door: Door,
-    /// The file that was made for it, where it was.
-    file: Option<SocketFile>,
+    origin: Origin,
+    condition: Condition,
+}
+
+impl Listener {
+    fn new(socket: Listening, door: Door, origin: Origin) -> Listener {
+        Listener {
+            place: mend::place(&socket),
+            socket,
+            door,
+            origin,
+            condition: Condition::Listens,
+        }
+    }
 }
 
 impl Listeners {
@@ -57,7 +73,7 @@ impl Listeners {
         if named.is_empty() && !passed.is_empty() {
             for socket in passed {
                 let listening = inherited::take_passed(&socket)?;
-                self.add(listening, Door::of(addresses.tls), None);
+                self.add(listening, Door::of(addresses.tls), Origin::Given);
             }
         } else {
             inherited::warn_of_unused(&passed, named);
@@ -69,16 +85,16 @@ impl Listeners {
             match &address.place {
                 Place::Inet { host, port } => {
                     for socket in inet::bind(address, host, *port, addresses)? {
-                        self.add(socket, door, None);
+                        self.add(socket, door, Origin::Bound);
                     }
                 }
                 Place::Unix(path) => {
                     let (socket, file) = unix::bind(path, addresses)?;
-                    self.add(socket, door, Some(file));
+                    self.add(socket, door, Origin::File(file));
                 }
                 Place::Descriptor(_) => {
                     let (_, socket) = given.next().context("a descriptor is missing")?;
-                    self.add(socket, door, None);
+                    self.add(socket, door, Origin::Given);
                 }
             }
         }
@@ -89,7 +105,7 @@ impl Listeners {
                 port: self.tls_port().unwrap_or(HTTPS),
             };
             for socket in inet::bind(address, host, *port, addresses)? {
-                self.add(socket, door, None);
+                self.add(socket, door, Origin::Bound);
             }
         }
         Ok(())
@@ -98,14 +114,14 @@ impl Listeners {
     /// The first port at which TLS is spoken.
     fn tls_port(&self) -> Option<u16> {
         let mut tls = self.0.iter().filter(|listener| listener.door == Door::Tls);
-        tls.find_map(|listener| match listener.socket.place() {
-            Ok(socket::Place::Inet(address)) => Some(address.port()),
-            _ => None,
+        tls.find_map(|listener| match &listener.place {
+            socket::Place::Inet(address) => Some(address.port()),
+            socket::Place::Unix(_) => None,
         })
     }
 
-    fn add(&mut self, socket: Listening, door: Door, file: Option<SocketFile>) {
-        self.0.push(Listener { socket, door, file });
+    fn add(&mut self, socket: Listening, door: Door, origin: Origin) {
+        self.0.push(Listener::new(socket, door, origin));
     }
 
     /// Those that another executable has left, each with its note.
@@ -113,12 +129,12 @@ impl Listeners {
         let adopt = |(fd, note): (OwnedFd, String)| {
             let note: Note = note.parse()?;
             let socket = socket::listening(fd).context("a socket that was handed over")?;
-            let file = note.file.zip(unix::path(&socket));
-            Ok(Listener {
-                socket,
-                door: note.door,
-                file: file.map(|(identity, path)| SocketFile { path, identity }),
-            })
+            let origin = match (note.file.zip(unix::path(&socket)), note.given) {
+                (Some((identity, path)), _) => Origin::File(SocketFile { path, identity }),
+                (None, true) => Origin::Given,
+                (None, false) => Origin::Bound,
+            };
+            Ok(Listener::new(socket, note.door, origin))
         };
         left.into_iter()
             .map(adopt)
@@ -130,10 +146,14 @@ impl Listeners {
     pub fn descriptors(&self) -> Vec<(RawFd, String)> {
         let listeners = self.0.iter();
         let described = listeners.map(|listener| {
-            let file = listener.file.as_ref().map(|file| file.identity);
+            let file = match &listener.origin {
+                Origin::File(file) => Some(file.identity),
+                Origin::Bound | Origin::Given => None,
+            };
             let note = Note {
                 door: listener.door,
                 file,
+                given: matches!(listener.origin, Origin::Given),
             };
             (listener.socket.as_raw_fd(), note.to_string())
         });
@@ -142,11 +162,10 @@ impl Listeners {
 
     /// Where clients connect, in the log's words.
     pub fn addresses(&self) -> Vec<String> {
-        let places = self.0.iter().filter_map(|listener| {
-            let place = listener.socket.place().ok()?;
-            Some(described(listener.door, &place))
-        });
-        places.collect()
+        let listeners = self.0.iter();
+        listeners
+            .map(|listener| described(listener.door, &listener.place))
+            .collect()
     }
 
     /// For a worker: what to accept from, and how to speak there.
@@ -160,7 +179,7 @@ impl Listeners {
     /// Takes no more connections, and removes the files that are ours.
     pub fn close(&mut self) {
         for listener in self.0.drain(..) {
-            if let Some(file) = listener.file {
+            if let Origin::File(file) = listener.origin {
                 file.remove();
             }
         }

@@ -11,6 +11,8 @@ pub struct Note {
     pub door: Door,
     /// The file that was made for it.
     pub file: Option<Identity>,
+    /// Whether somebody else made it.
+    pub given: bool,
 }
 
 impl fmt::Display for Note {
@@ -22,6 +24,8 @@ impl fmt::Display for Note {
         }
         if let Some(Identity { device, inode }) = self.file {
             write!(f, " {device}:{inode}")?;
+        } else if self.given {
+            write!(f, " given")?;
         }
         Ok(())
     }
@@ -49,9 +53,11 @@ impl FromStr for Note {
                 inode: inode.parse()?,
             })
         };
+        let given = file == Some("given");
         Ok(Note {
             door,
-            file: file.map(identity).transpose()?,
+            file: file.filter(|_| !given).map(identity).transpose()?,
+            given,
         })
     }
 }
@@ -67,8 +73,8 @@ mod tests {
             inode: 77,
         };
         for door in [Door::Plain, Door::Tls, Door::Redirect { port: 443 }] {
-            for file in [None, Some(identity)] {
-                let note = Note { door, file };
+            for (file, given) in [(None, false), (None, true), (Some(identity), false)] {
+                let note = Note { door, file, given };
                 assert_eq!(note.to_string().parse::<Note>().unwrap(), note);
             }
         }

@@ -4,7 +4,7 @@
 use crate::sys::clock;
 use crate::sys::file::Way;
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How long lines wait for a reader that is behind, all together, before they are lost. Longer than
@@ -15,7 +15,10 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const SHARE: u64 = 10;
 
 /// Standard output, or standard error.
-pub struct Output(Mutex<State>);
+pub struct Output {
+    fd: i32,
+    state: Mutex<State>,
+}
 
 struct State {
     way: Way,
@@ -30,30 +33,33 @@ struct State {
 
 impl Output {
     pub const fn new(fd: i32) -> Output {
-        Output(Mutex::new(State {
+        let state = Mutex::new(State {
             way: Way::plain(fd),
             waited_ms: 0,
             at_ms: 0,
             lost: 0,
             torn: false,
-        }))
+        });
+        Output { fd, state }
     }
 
-    /// Finds out how to write without waiting.
+    /// Finds out how to write without waiting. What was opened for that before is closed.
     pub fn prepare(&self) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.way.prepare();
+        self.lock().way.prepare(self.fd);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The descriptor that this opened itself, for children to keep.
     pub fn descriptor(&self) -> Option<i32> {
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.way.descriptor()
+        self.lock().way.descriptor()
     }
 
     /// Writes a line. `about_lost` words what is said of lines that were lost.
     pub fn emit(&self, line: &str, about_lost: impl FnOnce(u64) -> String) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         if state.lost == 0 && !state.torn {
             return state.write(line);
         }

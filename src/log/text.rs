@@ -3,9 +3,20 @@
 use std::fmt::{self, Write as _};
 use std::time::SystemTime;
 
-/// Text from outside, without the power to begin a new line or to talk to the terminal.
+/// Text from outside, without the power to begin a new line, to talk to the terminal, or to be read in another order
+/// than it was written.
 pub fn escape(text: &str) -> impl fmt::Display + '_ {
     Escaped(text)
+}
+
+/// Whether a character does something to what surrounds it: controls (C0, DEL, C1), the ends of lines and paragraphs
+/// that are none (U+2028, U+2029), and what turns the direction of writing (Unicode Standard Annex #9, section 2).
+fn acts(c: char) -> bool {
+    let turns = matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 /// How much of a target is told.
@@ -40,7 +51,7 @@ struct Escaped<'a>(&'a str);
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for c in self.0.chars() {
-            if c.is_control() && c != '\t' {
+            if acts(c) && c != '\t' {
                 write!(f, "{}", c.escape_default())?;
             } else {
                 f.write_char(c)?;
@@ -60,11 +71,23 @@ impl fmt::Display for Json<'_> {
                 '"' => f.write_str("\\\"")?,
                 '\\' => f.write_str("\\\\")?,
                 '\n' => f.write_str("\\n")?,
-                c if c.is_control() => write!(f, "\\u{:04x}", c as u32)?,
+                c if acts(c) => write!(f, "\\u{:04x}", c as u32)?,
                 c => f.write_char(c)?,
             }
         }
         Ok(())
+    }
+}
+
+/// A message as it stands in a line of text. Where it has further lines, they are indented, so that none of them can be
+/// taken for another event.
+pub struct Lines<'a>(pub &'a str);
+
+impl fmt::Display for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines = self.0.split('\n');
+        lines.next().map_or(Ok(()), |line| escape(line).fmt(f))?;
+        lines.try_for_each(|line| write!(f, "\n    {}", escape(line)))
     }
 }
 

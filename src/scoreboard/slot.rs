@@ -1,78 +1,67 @@
 //! One worker's slot: what it tells of itself while it serves.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 use std::time::Duration;
-
-/// Where a worker is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Phase {
-    /// The slot has no worker.
-    Free = 0,
-    Starting = 1,
-    Ready = 2,
-    /// It takes no more connections.
-    Draining = 3,
-}
 
 /// Buckets of the latency histogram: bucket `n` counts requests of less than 2^n microseconds.
 pub const BUCKETS: usize = 32;
 
-const ANSWERING: usize = 112;
+/// Classes of statuses.
+pub const CLASSES: usize = 5;
 
-/// One worker's slot.
+pub const ANSWERING: usize = 112;
+
+/// The names of the totals among executables.
+pub const CONNECTIONS: &str = "connections";
+pub const REQUESTS: &str = "requests";
+pub const STATUSES: &str = "statuses";
+pub const GUEST_FAILURES: &str = "guest_failures";
+pub const BYTES_OUT: &str = "bytes_out";
+pub const LATENCY: &str = "latency";
+
+/// One worker's slot. What is read from it is whatever its worker has written: any number may stand anywhere.
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub struct Slot {
-    /// The process that has the slot, or had it last, and the version that it serves.
-    pid: AtomicI32,
-    generation: AtomicU32,
-    /// When it was forked, in milliseconds of `sys::clock`.
-    started_ms: AtomicU64,
-    phase: AtomicU8,
-    heartbeat_ms: AtomicU64,
+    pub(super) heartbeat_ms: AtomicU64,
     connections: AtomicU32,
     in_flight: AtomicU32,
-    connections_total: AtomicU64,
-    requests: AtomicU64,
-    statuses: [AtomicU64; 5],
-    guest_failures: AtomicU64,
-    bytes_out: AtomicU64,
-    latency: [AtomicU64; BUCKETS],
+    pub(super) connections_total: AtomicU64,
+    pub(super) requests: AtomicU64,
+    pub(super) statuses: [AtomicU64; CLASSES],
+    pub(super) guest_failures: AtomicU64,
+    pub(super) bytes_out: AtomicU64,
+    pub(super) latency: [AtomicU64; BUCKETS],
     /// The request line that was handed to a guest last. A reader may see half of two: it is for
     /// people's eyes.
-    answering: [AtomicU8; ANSWERING],
+    pub(super) answering: [AtomicU8; ANSWERING],
 }
 
 impl Slot {
-    pub fn phase(&self) -> Phase {
-        match self.phase.load(Relaxed) {
-            1 => Phase::Starting,
-            2 => Phase::Ready,
-            3 => Phase::Draining,
-            _ => Phase::Free,
-        }
-    }
-
-    pub fn enter(&self, phase: Phase) {
-        self.phase.store(phase as u8, Relaxed);
-    }
-
     /// Makes the slot a new worker's: what counted the present is set back, totals go on.
-    pub fn begin(&self, generation: u32, now_ms: u64) {
-        self.enter(Phase::Starting);
-        self.generation.store(generation, Relaxed);
-        self.started_ms.store(now_ms, Relaxed);
+    pub(super) fn begin(&self, now_ms: u64) {
         self.beat(now_ms);
         self.connections.store(0, Relaxed);
         self.in_flight.store(0, Relaxed);
         self.answering[0].store(0, Relaxed);
     }
 
-    /// The process that the slot is for.
-    pub fn belongs_to(&self, pid: i32) {
-        self.pid.store(pid, Relaxed);
+    /// Adds to a total, or to one of its buckets. One that is not known by this name here counts nothing.
+    pub(super) fn add(&self, name: &str, bucket: usize, more: u64) {
+        let one = std::slice::from_ref;
+        let total = match name {
+            CONNECTIONS => one(&self.connections_total),
+            REQUESTS => one(&self.requests),
+            STATUSES => &self.statuses,
+            GUEST_FAILURES => one(&self.guest_failures),
+            BYTES_OUT => one(&self.bytes_out),
+            LATENCY => &self.latency,
+            _ => &[],
+        };
+        if let Some(total) = total.get(bucket) {
+            total.fetch_add(more, Relaxed);
+        }
     }
 
     /// The serving loop is alive.
@@ -154,24 +143,25 @@ impl Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scoreboard::Scoreboard;
+    use crate::scoreboard::{Phase, Scoreboard};
 
     #[test]
     fn totals_survive_the_worker_that_made_them() {
         let scoreboard = Scoreboard::new(2).unwrap();
         let slot = scoreboard.slot(1);
-        slot.begin(1, 5);
+        scoreboard.begin(1, 1, 5);
         slot.connection_opened();
         slot.request_began();
         slot.request_ended(Some(200), 10, Duration::from_micros(3));
-        slot.begin(2, 9);
+        scoreboard.begin(1, 2, 9);
         assert_eq!(
             (slot.connections(), slot.in_flight(), slot.requests()),
             (0, 0, 1)
         );
-        assert_eq!((slot.phase(), slot.heartbeat_ms()), (Phase::Starting, 9));
+        let phase = |index| scoreboard.entry(index).phase();
+        assert_eq!((phase(1), slot.heartbeat_ms()), (Phase::Starting, 9));
         assert_eq!(slot.latency[2].load(Relaxed), 1);
-        assert_eq!(scoreboard.slot(0).phase(), Phase::Free);
+        assert_eq!(phase(0), Phase::Free);
     }
 
     #[test]

@@ -1,21 +1,23 @@
-//! What one executable leaves to the next, in words: numbers of descriptors, and where each worker
-//! stands. Reading and writing it is all that is done here.
+//! What one executable leaves to the next: numbers of descriptors, and where each worker stands. Reading and writing
+//! it is all that is done here.
 
-use super::policy::{Id, Inherited, Standing};
+mod first;
+
+use super::policy::Inherited;
+use crate::scoreboard::Layout;
 use anyhow::{Context, Result, bail};
-use std::fmt;
+use serde::{Deserialize, Serialize};
 use std::os::fd::RawFd;
-use std::str::{FromStr, SplitWhitespace};
-use std::time::Duration;
 
-/// The first line; another number is another language.
-const TITLE: &str = "wasmserve handover 1";
+/// Another number is another language. What is added to it later is not known to executables before that.
+const VERSION: u32 = 2;
 
 /// Everything that is left.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Will {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handover {
+    pub version: u32,
     pub scoreboard: RawFd,
-    pub slots: usize,
+    pub layout: Layout,
     /// The end of the lifeline that workers watch, and the one that is held.
     pub lifeline: (RawFd, RawFd),
     /// The sockets, each with what those who make them note about it.
@@ -26,83 +28,63 @@ pub struct Will {
     pub note: String,
     /// How many workers there should be.
     pub wanted: usize,
-    pub workers: Vec<Bequest>,
+    pub workers: Vec<LeftWorker>,
+    /// Whether it comes from an executable of the first kind, which hears another answer.
+    #[serde(skip)]
+    pub is_first: bool,
 }
 
 /// One worker that is left.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bequest {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftWorker {
     pub worker: Inherited,
     pub slot: usize,
-    pub receiver: RawFd,
+    /// Where its messages come from; none where they cannot be understood.
+    pub receiver: Option<RawFd>,
 }
 
-impl fmt::Display for Will {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{TITLE}")?;
-        writeln!(f, "scoreboard {} {}", self.scoreboard, self.slots)?;
-        writeln!(f, "lifeline {} {}", self.lifeline.0, self.lifeline.1)?;
-        for (listener, note) in &self.listeners {
-            writeln!(f, "listener {listener} {note}")?;
-        }
-        writeln!(f, "wanted {}", self.wanted)?;
-        // The note is the last word: it may be several.
-        writeln!(f, "served {} {} {}", self.served, self.code, self.note)?;
-        for bequest in &self.workers {
-            writeln!(f, "worker {bequest}")?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for Bequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inherited {
-            id,
-            pid,
-            seat,
-            generation,
-            standing,
-        } = &self.worker;
-        let (Bequest { slot, receiver, .. }, id) = (self, id.0);
-        write!(
-            f,
-            "{id} {pid} {seat} {generation} {slot} {receiver} {standing}"
-        )
-    }
-}
-
-impl fmt::Display for Standing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Standing::Starting { age } => write!(f, "starting {}", age.as_millis()),
-            Standing::Ready { age } => write!(f, "ready {}", age.as_millis()),
-            Standing::Leaving { left } => write!(f, "leaving {}", left.as_millis()),
+impl Handover {
+    /// What is to be filled in.
+    pub fn nothing() -> Handover {
+        Handover {
+            version: VERSION,
+            scoreboard: -1,
+            layout: Layout::own(0),
+            lifeline: (-1, -1),
+            listeners: Vec::new(),
+            served: 0,
+            code: -1,
+            note: String::new(),
+            wanted: 0,
+            workers: Vec::new(),
+            is_first: false,
         }
     }
-}
 
-impl FromStr for Will {
-    type Err = anyhow::Error;
+    pub fn write(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec(self).context("cannot write down what is handed over")
+    }
 
-    fn from_str(text: &str) -> Result<Will> {
-        let mut lines = text.lines();
-        if lines.next() != Some(TITLE) {
+    pub fn read(bytes: &[u8]) -> Result<Handover> {
+        #[derive(Deserialize)]
+        struct Version {
+            version: u32,
+        }
+        let text = std::str::from_utf8(bytes).context("what is handed over is no text")?;
+        if text.lines().next() == Some(first::TITLE) {
+            return first::parse(text);
+        }
+        let context = "cannot understand what is handed over";
+        let Version { version } = serde_json::from_str(text).context(context)?;
+        if version != VERSION {
             bail!("the running executable hands over in another way than this one");
         }
-        let mut will = Will::default();
-        for line in lines {
-            let read = will.read(line);
-            read.with_context(|| format!("cannot understand what is handed over: `{line}`"))?;
-        }
-        Ok(will)
+        serde_json::from_str(text).context(context)
     }
-}
 
-impl Will {
     /// All descriptors that are left.
     pub fn descriptors(&self) -> Vec<RawFd> {
-        let workers = self.workers.iter().map(|bequest| bequest.receiver);
+        let workers = self.workers.iter().filter_map(|left| left.receiver);
         let listeners = self.listeners.iter().map(|(fd, _)| *fd);
         [self.scoreboard, self.lifeline.0, self.lifeline.1, self.code]
             .into_iter()
@@ -110,72 +92,16 @@ impl Will {
             .chain(workers)
             .collect()
     }
-
-    fn read(&mut self, line: &str) -> Result<()> {
-        let mut words = line.split_whitespace();
-        match words.next() {
-            Some("scoreboard") => {
-                (self.scoreboard, self.slots) = (next(&mut words)?, next(&mut words)?);
-            }
-            Some("lifeline") => self.lifeline = (next(&mut words)?, next(&mut words)?),
-            Some("listener") => {
-                let listener = next(&mut words)?;
-                let note: Vec<&str> = words.collect();
-                self.listeners.push((listener, note.join(" ")));
-            }
-            Some("wanted") => self.wanted = next(&mut words)?,
-            Some("served") => {
-                let mut words = line.splitn(4, ' ').skip(1);
-                let mut word = || words.next().context("a word is missing");
-                self.served = word()?.parse()?;
-                self.code = word()?.parse()?;
-                word()?.clone_into(&mut self.note);
-            }
-            Some("worker") => self.workers.push(bequest(&mut words)?),
-            _ => bail!("unknown"),
-        }
-        Ok(())
-    }
-}
-
-fn bequest(words: &mut SplitWhitespace<'_>) -> Result<Bequest> {
-    let (id, pid) = (Id(next(words)?), next(words)?);
-    let (seat, generation) = (next(words)?, next(words)?);
-    let (slot, receiver) = (next(words)?, next(words)?);
-    let standing = words.next();
-    let time = Duration::from_millis(next(words)?);
-    let standing = match standing {
-        Some("starting") => Standing::Starting { age: time },
-        Some("ready") => Standing::Ready { age: time },
-        Some("leaving") => Standing::Leaving { left: time },
-        _ => bail!("unknown standing"),
-    };
-    let worker = Inherited {
-        id,
-        pid,
-        seat,
-        generation,
-        standing,
-    };
-    Ok(Bequest {
-        worker,
-        slot,
-        receiver,
-    })
-}
-
-fn next<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(
-    words: &mut SplitWhitespace<'_>,
-) -> Result<T> {
-    Ok(words.next().context("a word is missing")?.parse()?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::supervisor::policy::{Id, Standing};
+    use std::time::Duration;
 
-    fn will() -> Will {
-        let worker = |id, standing| Bequest {
+    fn handover() -> Handover {
+        let worker = |id, standing| LeftWorker {
             worker: Inherited {
                 id: Id(id),
                 pid: 4000,
@@ -184,12 +110,12 @@ mod tests {
                 standing,
             },
             slot: 5,
-            receiver: 17,
+            receiver: Some(17),
         };
         let time = Duration::from_millis(1234);
-        Will {
+        Handover {
             scoreboard: 4,
-            slots: 64,
+            layout: Layout::own(64),
             lifeline: (5, 6),
             listeners: vec![(7, "http".to_owned()), (8, "https 2049:7".to_owned())],
             served: 2,
@@ -201,29 +127,41 @@ mod tests {
                 worker(4, Standing::Starting { age: time }),
                 worker(5, Standing::Leaving { left: time }),
             ],
+            ..Handover::nothing()
         }
     }
 
     #[test]
     fn what_is_handed_over_arrives() {
-        assert_eq!(will().to_string().parse::<Will>().unwrap(), will());
-        let bare = Will {
-            note: String::new(),
-            ..Will::default()
-        };
-        assert_eq!(bare.to_string().parse::<Will>().unwrap(), bare);
+        for handover in [handover(), Handover::nothing()] {
+            let written = handover.write().unwrap();
+            assert_eq!(Handover::read(&written).unwrap(), handover);
+        }
     }
 
     #[test]
     fn what_cannot_be_understood_is_refused() {
         for text in [
-            "",
-            "wasmserve handover 2\n",
-            "wasmserve handover 1\nworker 1 2\n",
-            "wasmserve handover 1\nlistener x\n",
-            "wasmserve handover 1\nsomething else\n",
+            &b""[..],
+            b"wasmserve handover 2\n",
+            b"wasmserve handover 1\nsomething else\n",
+            b"{\"version\":3}",
+            b"{\"version\":2}",
+            b"\xff\xfe",
         ] {
-            assert!(text.parse::<Will>().is_err(), "{text:?}");
+            assert!(Handover::read(text).is_err(), "{text:?}");
+        }
+        let written = handover().write().unwrap();
+        for length in 0..written.len() {
+            assert!(Handover::read(&written[..length]).is_err(), "{length}");
+        }
+        // Whatever is changed is either understood or refused.
+        for place in 0..written.len() {
+            for byte in [0, b'-', b'9', b'"', 0xff] {
+                let mut garbled = written.clone();
+                garbled[place] = byte;
+                let _ = Handover::read(&garbled);
+            }
         }
     }
 }

@@ -1,12 +1,12 @@
 //! What the system says is turned into events here: messages, signals, ends of children, time.
 
 use super::Roles;
-use super::children::{Attempt, Child, Generation, messages};
+use super::children::{Attempt, Child, Generation};
 use super::policy::{Death, Event, Id, Vital};
 use super::run::Supervisor;
 use super::successor::Successor;
 use super::zygote::{Code, Zygote};
-use crate::channel::Message;
+use crate::channel::{Garbage, Message, Receiver};
 use crate::debug;
 use crate::exit::Status;
 use crate::scoreboard::Phase;
@@ -20,9 +20,17 @@ use std::rc::Rc;
 impl<R: Roles> Supervisor<R> {
     pub(super) fn read_messages(&mut self) {
         for child in &self.children {
-            for message in messages(&child.receiver) {
+            let next = || child.receiver.as_ref().and_then(Receiver::receive);
+            while let Some(message) = next() {
+                let message = message.unwrap_or_else(|Garbage| {
+                    process::signal(child.pid, Signal::SIGKILL);
+                    Message::Failed {
+                        status: Status::Internal,
+                        text: "it sent what no worker sends".to_owned(),
+                    }
+                });
                 if matches!(message, Message::Ready) {
-                    self.nursery.scoreboard.slot(child.slot).enter(Phase::Ready);
+                    self.forker.enters(&child.slot, Phase::Ready);
                 }
                 self.events.extend(of_worker(child.id, message));
             }
@@ -63,13 +71,19 @@ impl<R: Roles> Supervisor<R> {
 
     /// Takes note of every child that has ended, and of what it said before.
     pub(super) fn reap(&mut self) {
-        while let Some((pid, end)) = process::reap() {
+        while let Some(pid) = process::ended_child() {
+            // Who it was is told by what it said, and can be looked up until it is reaped.
             self.read_messages();
+            self.read_orders();
+            let Some(end) = process::ended(pid) else {
+                break;
+            };
+            self.forker.reaped(pid);
             let memory = end == End::Killed(Signal::SIGKILL) && self.was_for_memory();
             let death = Death { end, memory };
             if let Some(index) = self.children.iter().position(|child| child.pid == pid) {
                 let child = self.children.swap_remove(index);
-                self.nursery.scoreboard.slot(child.slot).enter(Phase::Free);
+                self.forker.release(child.slot);
                 self.events.push_back(Event::Ended {
                     id: child.id,
                     death,
@@ -95,12 +109,17 @@ impl<R: Roles> Supervisor<R> {
     /// Workers of the version that was asked for can be forked.
     fn made(&mut self, number: u32, roles: Rc<R>, code: Code, zygote: Option<Zygote>) {
         let settings = Box::new(roles.settings().clone());
-        self.generations.push(Generation {
+        let stale = zygote.as_ref().is_some_and(|it| self.forker.is_stale(it));
+        let mut generation = Generation {
             number,
             roles,
             code,
             zygote,
-        });
+        };
+        if stale {
+            self.forker.renew_zygote(&mut generation);
+        }
+        self.generations.push(generation);
         self.events.push_back(Event::Compiled { settings });
     }
 
@@ -113,7 +132,7 @@ impl<R: Roles> Supervisor<R> {
                     self.made(attempt.number, attempt.roles, code, None);
                     return None;
                 }
-                match self.nursery.zygote(&*attempt.roles, Some(code)) {
+                match self.forker.zygote(&*attempt.roles, Some(code)) {
                     Ok(zygote) => {
                         self.attempt = Some(Attempt {
                             zygote,
@@ -149,7 +168,7 @@ impl<R: Roles> Supervisor<R> {
             let was_ready = zygote.is_ready();
             let _ = zygote.ended();
             if was_ready && self.policy.needs(generation.number) {
-                self.nursery.renew_zygote(generation);
+                self.forker.renew_zygote(generation);
             }
         }
     }
@@ -179,6 +198,10 @@ impl<R: Roles> Supervisor<R> {
         }
         if beats {
             self.next_beat = now + self.policy.beat_period();
+            if self.roles.mend_sockets() {
+                self.renew_zygotes();
+                self.events.push_back(Event::SocketsRenewed);
+            }
             let vitals = self.vitals();
             self.events.push_back(Event::Beat(vitals));
         } else {
@@ -186,16 +209,26 @@ impl<R: Roles> Supervisor<R> {
         }
     }
 
+    /// What is forked from them has sockets that nobody can reach.
+    fn renew_zygotes(&mut self) {
+        self.forker.sockets_renewed();
+        for generation in &mut self.generations {
+            if generation.zygote.is_some() {
+                self.forker.renew_zygote(generation);
+            }
+        }
+    }
+
     fn vitals(&self) -> Vec<Vital> {
         let watches_memory = self.roles.settings().max_worker_rss.is_some();
         let vital = |child: &Child| {
-            let slot = self.nursery.scoreboard.slot(child.slot);
+            let (beat, answering) = self.forker.signs_of_life(&child.slot);
             let resident = watches_memory.then(|| process::resident(child.pid));
             Vital {
                 id: child.id,
-                beat: slot.heartbeat_ms(),
+                beat,
                 resident: resident.flatten().unwrap_or(0),
-                answering: slot.answered_last(),
+                answering,
             }
         };
         self.children.iter().map(vital).collect()
@@ -207,6 +240,7 @@ fn of_worker(id: Id, message: Message) -> Option<Event> {
         Message::Ready => Some(Event::Ready(id)),
         Message::Spent => Some(Event::Spent(id)),
         Message::Failed { status, text } => Some(Event::LastWords { id, status, text }),
-        Message::Compiled { .. } => None,
+        // It is known already who it is.
+        Message::Forked { .. } => None,
     }
 }

@@ -1,16 +1,19 @@
 //! Keeps the workers: forks them, replaces them, ends them. One thread, no runtime, no HTTP, no
 //! engine; what its children do is unknown to it.
 
-mod awake;
 mod backoff;
 mod changes;
 mod children;
+mod clock;
+mod forker;
 mod handover;
 mod listen;
+mod orders;
 mod perform;
 mod policy;
 mod run;
 mod settings;
+mod slots;
 mod successor;
 mod zygote;
 
@@ -38,7 +41,7 @@ pub trait Roles: Sized {
     /// Loads the code that was compiled, of which this was noted: as far as that may be carried over a fork.
     fn load(&self, code: &OwnedFd, note: &str) -> anyhow::Result<Self::Loaded>;
     /// Serves, in a process of its own.
-    fn serve(&self, loaded: Self::Loaded, seat: Seat) -> anyhow::Result<()>;
+    fn serve(&self, loaded: Self::Loaded, context: WorkerContext) -> anyhow::Result<()>;
     /// Reads the configuration again.
     fn reload(&self) -> anyhow::Result<Self>;
     fn settings(&self) -> &Settings;
@@ -48,6 +51,8 @@ pub trait Roles: Sized {
     fn addresses(&self) -> Vec<String>;
     /// The listening sockets, each with what another executable must know to take it over.
     fn sockets(&self) -> Vec<(RawFd, String)>;
+    /// Repairs what was done to the listening sockets. True where who holds them is to be replaced.
+    fn mend_sockets(&self) -> bool;
     /// Takes no more connections.
     fn close(&self);
 }
@@ -62,7 +67,7 @@ pub struct Prepared<L> {
 }
 
 /// Everything that a worker is given.
-pub struct Seat {
+pub struct WorkerContext {
     /// Index of its slot of the scoreboard.
     pub slot: usize,
     pub reporter: Rc<Reporter>,

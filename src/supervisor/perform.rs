@@ -1,8 +1,9 @@
 //! What the policy says is done here, and nothing is decided.
 
 use super::Roles;
-use super::children::{Attempt, Child};
-use super::handover::{Bequest, Will};
+use super::children::{Attempt, Child, Generation, WorkerSlot};
+use super::forker::Berth;
+use super::handover::{Handover, LeftWorker};
 use super::policy::{Action, Death, Event, Id};
 use super::run::Supervisor;
 use super::successor;
@@ -10,10 +11,15 @@ use crate::exit::{Status, status_of};
 use crate::scoreboard::Phase;
 use crate::sys::process::{self, End};
 use crate::{info, log};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use nix::sys::signal::Signal;
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
+use std::time::Duration;
+
+/// How long the ends of compilers and zygotes that were killed are waited for before everything ends: they hold the
+/// listening sockets too. Killing takes no time worth speaking of, save where a device does not answer.
+const UNKILLABLE: Duration = Duration::from_secs(10);
 
 impl<R: Roles> Supervisor<R> {
     pub(super) fn perform(&mut self, actions: Vec<Action>) {
@@ -24,13 +30,13 @@ impl<R: Roles> Supervisor<R> {
                 Action::Fork { id, generation } => self.fork(id, generation),
                 Action::Adopt { generation } => self.adopt(generation),
                 Action::Drain { id, retiring } => self.drain(id, retiring),
-                Action::Kill { id } => kill(self.child(id).map(|child| child.pid)),
+                Action::Kill { id } => self.kill(id),
                 Action::Announce => {
                     for address in self.roles.addresses() {
                         info!("wasmserve running on {address} (Press CTRL+C to quit)");
                     }
                 }
-                Action::Withdraw => self.nursery.scoreboard.withdraw(),
+                Action::Withdraw => self.forker.scoreboard.withdraw(),
                 Action::CloseListeners => {
                     // They hold them too, and no worker is forked any more.
                     let versions = self.generations.iter_mut();
@@ -41,7 +47,12 @@ impl<R: Roles> Supervisor<R> {
                 Action::KillSuccessor => kill(self.successor.as_ref().map(|s| s.pid)),
                 Action::Execute => self.executes = true,
                 Action::Log { level, text } => log::write(level, format_args!("{text}")),
-                Action::Exit { failure } => self.exit = Some(failure),
+                Action::Exit { failure } => {
+                    self.attempt = None;
+                    self.generations.clear();
+                    let until = self.now() + UNKILLABLE;
+                    self.exit = Some((failure, until));
+                }
             }
         }
     }
@@ -52,7 +63,7 @@ impl<R: Roles> Supervisor<R> {
             _ => self.roles.reload().map(Rc::new),
         };
         let attempt = roles.and_then(|roles| {
-            let compiler = self.nursery.zygote(&*roles, None);
+            let compiler = self.forker.zygote(&*roles, None);
             Ok(Attempt {
                 zygote: compiler.context("cannot start the compiler")?,
                 number,
@@ -70,29 +81,38 @@ impl<R: Roles> Supervisor<R> {
     }
 
     fn fork(&mut self, id: Id, number: u32) {
-        let mut generations = self.generations.iter_mut();
-        let generation = generations.find(|generation| generation.number == number);
-        let forked = generation
-            .context("its version is gone")
-            .and_then(|generation| {
-                let settings = generation.roles.settings();
-                let jitter =
-                    process::random() % settings.limit_max_requests_jitter.saturating_add(1);
-                let limit = settings.limit_max_requests;
-                let limit = limit.map(|limit| limit.saturating_add(jitter));
-                Ok(self.nursery.worker(id, generation, limit)?)
-            });
-        match forked {
-            Ok(child) => {
-                self.policy.forked(id, child.pid.as_raw());
-                self.children.push(child);
-            }
-            Err(error) => self.fork_failed(id, &error),
+        let forked = self.berth(number).and_then(|berth| {
+            let ordered = self.order(id, number, berth);
+            ordered.or_else(|berth| self.fork_directly(id, number, berth))
+        });
+        if let Err(error) = forked {
+            self.fork_failed(id, &error);
         }
     }
 
+    fn berth(&self, number: u32) -> Result<Berth> {
+        let settings = self.generation(number)?.roles.settings();
+        let jitter = process::random() % settings.limit_max_requests_jitter.saturating_add(1);
+        let limit = settings.limit_max_requests;
+        let limit = limit.map(|limit| limit.saturating_add(jitter));
+        Ok(self.forker.berth(number, limit)?)
+    }
+
+    pub(super) fn fork_directly(&mut self, id: Id, number: u32, berth: Berth) -> Result<()> {
+        let child = self.forker.worker(id, self.generation(number)?, berth)?;
+        self.policy.forked(id, child.pid.as_raw());
+        self.children.push(child);
+        Ok(())
+    }
+
+    fn generation(&self, number: u32) -> Result<&Generation<R>> {
+        let mut generations = self.generations.iter();
+        let generation = generations.find(|generation| generation.number == number);
+        generation.context("its version is gone")
+    }
+
     /// To the policy this is a worker that ended at once.
-    fn fork_failed(&mut self, id: Id, error: &anyhow::Error) {
+    pub(super) fn fork_failed(&mut self, id: Id, error: &anyhow::Error) {
         self.events.push_back(Event::LastWords {
             id,
             status: Status::Internal,
@@ -112,11 +132,16 @@ impl<R: Roles> Supervisor<R> {
         }
     }
 
+    fn kill(&mut self, id: Id) {
+        if !self.cancel_order(id) {
+            kill(self.child(id).map(|child| child.pid));
+        }
+    }
+
     fn drain(&self, id: Id, retiring: bool) {
         let Some(child) = self.child(id) else { return };
         // Its siblings are to see it before it does.
-        let slot = self.nursery.scoreboard.slot(child.slot);
-        slot.enter(Phase::Draining);
+        self.forker.enters(&child.slot, Phase::Draining);
         let signal = match retiring {
             true => Signal::SIGHUP,
             false => Signal::SIGTERM,
@@ -130,8 +155,8 @@ impl<R: Roles> Supervisor<R> {
 
     fn ask(&mut self) {
         let asked = self
-            .will()
-            .and_then(|will| Ok(successor::ask(&self.executable, &will)?));
+            .handover()
+            .and_then(|handover| Ok(successor::ask(&self.executable, &handover)?));
         match asked {
             Ok(successor) => self.successor = Some(successor),
             Err(error) => self.stays(&error),
@@ -140,8 +165,8 @@ impl<R: Roles> Supervisor<R> {
 
     /// Becomes the new executable. Coming back from this is the failure of it.
     pub(super) fn execute(&mut self) {
-        let error = match self.will() {
-            Ok(will) => successor::become_it(&self.executable, &will).into(),
+        let error = match self.handover() {
+            Ok(handover) => successor::become_it(&self.executable, &handover).into(),
             Err(error) => error,
         };
         self.stays(&error);
@@ -153,31 +178,38 @@ impl<R: Roles> Supervisor<R> {
     }
 
     /// What the new executable is left.
-    fn will(&mut self) -> Result<Will> {
+    fn handover(&mut self) -> Result<Handover> {
         let now = self.now();
-        let (served, wanted, workers) = self.policy.bequeath(now);
-        let mut generations = self.generations.iter();
-        let generation = generations.find(|generation| generation.number == served);
-        let generation = generation.context("the version that is served is gone")?;
+        let (served, wanted, workers) = self.policy.handover(now);
+        let generation = self.generation(served)?;
         let workers = workers.into_iter().filter_map(|worker| {
             let child = self.child(worker.id)?;
-            Some(Bequest {
-                slot: child.slot,
-                receiver: child.receiver.descriptor().as_raw_fd(),
+            let slot = match &child.slot {
+                WorkerSlot::Own(slot) => Ok(slot.index()),
+                WorkerSlot::Foreign(_) => Err(anyhow!(
+                    "workers of the executable before this one have not left yet"
+                )),
+            };
+            let receiver = child.receiver.as_ref();
+            let receiver = receiver.map(|receiver| receiver.descriptor().as_raw_fd());
+            Some(slot.map(|slot| LeftWorker {
+                slot,
+                receiver,
                 worker,
-            })
+            }))
         });
-        let (watched, held) = self.nursery.lifeline();
-        Ok(Will {
-            scoreboard: self.nursery.scoreboard.descriptor().as_raw_fd(),
-            slots: self.nursery.scoreboard.slots().len(),
+        let (watched, held) = self.forker.lifeline();
+        Ok(Handover {
+            scoreboard: self.forker.scoreboard.descriptor().as_raw_fd(),
+            layout: self.forker.scoreboard.layout().clone(),
             lifeline: (watched.as_raw_fd(), held.as_raw_fd()),
             listeners: self.roles.sockets(),
             served,
             code: generation.code.file.as_raw_fd(),
             note: generation.code.note.clone(),
             wanted,
-            workers: workers.collect(),
+            workers: workers.collect::<Result<_>>()?,
+            ..Handover::nothing()
         })
     }
 }

@@ -1,9 +1,11 @@
 //! The supervisor's loop: it turns what the system says into events, asks the policy, and has done
 //! what the policy says (`perform`). Every system call of the supervisor is made from these two.
 
-use super::awake::Awake;
 use super::changes::Changes;
-use super::children::{Attempt, Child, Generation, Nursery};
+use super::children::{Attempt, Child, Generation};
+use super::clock::Clock;
+use super::forker::Forker;
+use super::orders::{Abandoned, Order};
 use super::policy::{Event, Policy, Room};
 use super::successor::{self, Adopted, Successor};
 use super::zygote::{Code, Zygote};
@@ -35,8 +37,11 @@ pub struct Supervisor<R> {
     pub(super) signals: SignalFd,
     /// Where files are watched: who wakes us, if the kernel does, and what is known of them.
     pub(super) watching: Option<(Option<Watch>, Changes)>,
-    pub(super) nursery: Nursery,
+    pub(super) forker: Forker,
     pub(super) children: Vec<Child>,
+    /// Workers that zygotes were asked for, and those that nobody waits for any more.
+    pub(super) orders: Vec<Order>,
+    pub(super) abandoned: Vec<Abandoned>,
     /// The version that is being compiled and loaded.
     pub(super) attempt: Option<Attempt<R>>,
     /// The new executable, while it is asked whether it can take over.
@@ -47,9 +52,10 @@ pub struct Supervisor<R> {
     /// The versions that are served or tried.
     pub(super) generations: Vec<Generation<R>>,
     pub(super) memory_kills: u64,
-    awake: Awake,
+    clock: Clock,
     pub(super) next_beat: Instant,
-    pub(super) exit: Option<Failure>,
+    /// Why to end, and until when the ends of what was killed are waited for.
+    pub(super) exit: Option<(Failure, Instant)>,
 }
 
 /// Serves until it is told to stop. An error is the reason why the server could not go on.
@@ -58,31 +64,31 @@ pub fn run<R: Roles>(roles: R, scoreboard: Scoreboard) -> Result<()> {
     let room = room(&roles, &scoreboard);
     let settings = roles.settings().clone();
     let (policy, actions) = Policy::new(settings, room, Box::new(process::random));
-    let nursery = Nursery::new(scoreboard).context("cannot watch over workers")?;
-    let mut supervisor = Supervisor::new(Rc::new(roles), policy, nursery)?;
+    let forker = Forker::new(scoreboard).context("cannot watch over workers")?;
+    let mut supervisor = Supervisor::new(Rc::new(roles), policy, forker)?;
     supervisor.perform(actions);
     supervisor.supervise()
 }
 
 /// Takes over from the executable that was replaced, or tells it whether it could.
 pub fn resume<R: Roles>(roles: R, adopted: Adopted) -> Result<()> {
-    if let Some(reporter) = &adopted.question {
-        return successor::answer(&roles, reporter);
+    if let Some(question) = &adopted.question {
+        return successor::answer(&roles, question);
     }
-    let (will, roles) = (adopted.will, Rc::new(roles));
-    let workers = will.workers.into_iter().map(|bequest| bequest.worker);
-    let estate = (will.served, will.wanted, workers.collect());
-    let room = room(&*roles, &adopted.nursery.scoreboard);
+    let (handover, roles) = (adopted.handover, Rc::new(roles));
+    let workers = handover.workers.into_iter().map(|left| left.worker);
+    let left = (handover.served, handover.wanted, workers.collect());
+    let room = room(&*roles, &adopted.forker.scoreboard);
     let (settings, now) = (roles.settings().clone(), Instant::now());
-    let (policy, actions) = Policy::inherit(settings, room, estate, now, Box::new(process::random));
-    let mut supervisor = Supervisor::new(roles.clone(), policy, adopted.nursery)?;
+    let (policy, actions) = Policy::inherit(settings, room, left, now, Box::new(process::random));
+    let mut supervisor = Supervisor::new(roles.clone(), policy, adopted.forker)?;
     supervisor.children = adopted.children;
     supervisor.generations.push(Generation {
-        number: will.served,
+        number: handover.served,
         roles,
         code: Code {
             file: adopted.code,
-            note: will.note,
+            note: handover.note,
         },
         zygote: None,
     });
@@ -91,13 +97,13 @@ pub fn resume<R: Roles>(roles: R, adopted: Adopted) -> Result<()> {
 }
 
 fn room<R: Roles>(roles: &R, scoreboard: &Scoreboard) -> Room {
-    let slots = scoreboard.slots().len();
+    let slots = scoreboard.length();
     let most = most_workers(roles.settings()).min(slots / 2).max(1);
     Room { most, slots }
 }
 
 impl<R: Roles> Supervisor<R> {
-    fn new(roles: Rc<R>, policy: Policy, nursery: Nursery) -> Result<Supervisor<R>> {
+    fn new(roles: Rc<R>, policy: Policy, forker: Forker) -> Result<Supervisor<R>> {
         process::adopt_orphans();
         let mut supervisor = Supervisor {
             roles,
@@ -105,15 +111,17 @@ impl<R: Roles> Supervisor<R> {
             events: VecDeque::new(),
             signals: signals::descriptor().context("cannot receive signals")?,
             watching: None,
-            nursery,
+            forker,
             children: Vec::new(),
+            orders: Vec::new(),
+            abandoned: Vec::new(),
             attempt: None,
             successor: None,
             executes: false,
             executable: exec::own_path().unwrap_or_default(),
             generations: Vec::new(),
             memory_kills: process::memory_kills(),
-            awake: Awake::new(Instant::now()),
+            clock: Clock::new(Instant::now()),
             next_beat: Instant::now(),
             exit: None,
         };
@@ -169,15 +177,21 @@ impl<R: Roles> Supervisor<R> {
                 memory::collect();
                 memory::forget_code();
             }
-            if let Some(failure) = self.exit.take() {
+            let now = self.now();
+            let over =
+                |(_, until): &mut (Failure, Instant)| self.forker.is_alone() || *until <= now;
+            if let Some((failure, _)) = self.exit.take_if(over) {
                 return Ok(failure);
             }
-            if std::mem::take(&mut self.executes) {
+            // The next executable is left workers, and no orders for them.
+            if self.executes && self.orders.is_empty() {
+                self.executes = false;
                 self.execute();
                 continue;
             }
             self.wait()?;
             self.read_messages();
+            self.read_orders();
             self.read_signals()?;
             self.reap();
             self.look_after_time();
@@ -187,31 +201,42 @@ impl<R: Roles> Supervisor<R> {
     /// The time, as policy has it.
     pub(super) fn now(&mut self) -> Instant {
         let longest = self.policy.beat_period();
-        self.awake.now(Instant::now(), longest)
+        self.clock.now(Instant::now(), longest)
     }
 
     /// Sleeps until there is something to do.
     fn wait(&mut self) -> Result<()> {
         let now = self.now();
         let changes = self.watching.as_ref();
+        let orders = self.orders.iter().map(|order| order.deadline);
         let wake = [
             Some(self.next_beat),
             self.policy.wakes_at(now),
             changes.and_then(|(_, changes)| changes.wakes_at(now)),
+            self.exit.as_ref().map(|(_, until)| *until),
         ];
-        let wake = wake.into_iter().flatten().min().unwrap_or(now);
+        let wake = wake
+            .into_iter()
+            .flatten()
+            .chain(orders)
+            .min()
+            .unwrap_or(now);
         let left = wake.saturating_duration_since(now) + Duration::from_millis(1);
         let zygotes = self.generations.iter();
         let zygotes = zygotes.filter_map(|version| version.zygote.as_ref());
         let zygotes = zygotes.chain(self.attempt.iter().map(|attempt| &attempt.zygote));
-        let receivers = self.children.iter().map(|child| &child.receiver);
-        let receivers = receivers.chain(self.successor.iter().map(|asked| &asked.receiver));
-        let receivers = receivers.chain(zygotes.map(Zygote::receiver));
+        let children = self.children.iter();
+        let receivers = children.filter_map(|child| child.receiver.as_ref());
+        let receivers = receivers
+            .chain(self.orders.iter().map(|order| &order.receiver))
+            .chain(self.abandoned.iter().map(|late| &late.receiver))
+            .chain(self.successor.iter().map(|asked| &asked.receiver));
         let descriptors = receivers.filter_map(|receiver| receiver.open_descriptor());
         let watches = changes
             .iter()
             .filter_map(|(watch, _)| Some(watch.as_ref()?.descriptor()));
         let mut polled: Vec<PollFd<'_>> = descriptors
+            .chain(zygotes.flat_map(Zygote::descriptors))
             .chain(watches)
             .chain([self.signals.as_fd()])
             .map(|fd| PollFd::new(fd, PollFlags::POLLIN))

@@ -2,12 +2,14 @@
 //! new one says whether it can and takes over.
 
 use super::Roles;
-use super::children::{Child, Nursery, ended, fork_child, messages};
-use super::handover::Will;
+use super::children::Child;
+use super::forker::{Forker, ended, fork_child};
+use super::handover::Handover;
 use super::policy::Death;
 use crate::channel::{Message, Receiver, Reporter, channel};
 use crate::exit::{Exit, Status};
-use crate::scoreboard::Scoreboard;
+use crate::scoreboard::{Foreign, Layout, Scoreboard};
+use crate::sys::channel::send;
 use crate::sys::process::{self, End};
 use crate::sys::{exec, memory};
 use anyhow::{Context, Result, anyhow};
@@ -27,12 +29,20 @@ const QUESTION: &str = "WASMSERVE_QUESTION";
 pub struct Adopted {
     /// The sockets that are open, in the order in which they were bound, each with its note.
     pub listeners: Vec<(OwnedFd, String)>,
-    pub(super) will: Will,
-    pub(super) nursery: Nursery,
+    pub(super) handover: Handover,
+    pub(super) forker: Forker,
     pub(super) code: OwnedFd,
     pub(super) children: Vec<Child>,
     /// Where the answer goes, if it was only asked whether it can.
-    pub(super) question: Option<Reporter>,
+    pub(super) question: Option<Question>,
+}
+
+/// Where an answer goes.
+pub enum Question {
+    Records(Reporter),
+    /// To an executable of the first kind, which takes a message with any descriptor for a yes, and else looks at how
+    /// this process ends.
+    First(OwnedFd),
 }
 
 impl Adopted {
@@ -51,34 +61,47 @@ pub fn adopted() -> Result<Option<Adopted>> {
     let question = exec::take_variable(QUESTION);
     // A question is answered even if what is handed over cannot be understood: by the exit.
     let question = question.map(|number| inherited(&number)).transpose()?;
-    let mut text = String::new();
-    File::from(inherited(&number)?).read_to_string(&mut text)?;
-    let will: Will = text.parse()?;
-    let adopted = accept(will, question.map(Reporter::from));
+    let mut bytes = Vec::new();
+    File::from(inherited(&number)?).read_to_end(&mut bytes)?;
+    let handover = Handover::read(&bytes)?;
+    let question = question.map(|fd| match handover.is_first {
+        true => Question::First(fd),
+        false => Question::Records(Reporter::from(fd)),
+    });
+    let adopted = accept(handover, question);
     adopted
         .context("cannot take over from the executable that was replaced")
         .map(Some)
 }
 
-fn accept(will: Will, question: Option<Reporter>) -> Result<Adopted> {
-    let scoreboard = Scoreboard::adopt(own(will.scoreboard)?, will.slots)?;
-    let lifeline = (own(will.lifeline.0)?, own(will.lifeline.1)?);
-    let children = will.workers.iter().map(|bequest| {
+fn accept(handover: Handover, question: Option<Question>) -> Result<Adopted> {
+    let listeners = handover.listeners.iter();
+    let listeners = listeners.map(|(fd, note)| Ok((own(*fd)?, note.clone())));
+    let listeners = listeners.collect::<Result<_>>()?;
+    let lifeline = (own(handover.lifeline.0)?, own(handover.lifeline.1)?);
+    let (memory, layout) = (own(handover.scoreboard)?, &handover.layout);
+    let forker = if *layout == Layout::own(layout.slots) {
+        Forker::inherit(Scoreboard::adopt(memory, layout)?, lifeline)
+    } else {
+        let before = Foreign::new(&memory, layout.clone())?;
+        Forker::inherit(Scoreboard::new(before.length())?, lifeline).with_foreign(before)
+    };
+    // Who is only asked has no workers.
+    let workers = handover.workers.iter().filter(|_| question.is_none());
+    let children = workers.map(|left| {
         Ok(Child {
-            id: bequest.worker.id,
-            pid: Pid::from_raw(bequest.worker.pid),
-            slot: bequest.slot,
-            receiver: own(bequest.receiver)?.into(),
+            id: left.worker.id,
+            pid: Pid::from_raw(left.worker.pid),
+            slot: forker.left_slot(left.slot)?,
+            receiver: left.receiver.map(own).transpose()?.map(Receiver::from),
         })
     });
-    let listeners = will.listeners.iter();
-    let listeners = listeners.map(|(fd, note)| Ok((own(*fd)?, note.clone())));
     Ok(Adopted {
-        listeners: listeners.collect::<Result<_>>()?,
-        nursery: Nursery::inherit(scoreboard, lifeline),
-        code: own(will.code)?,
+        listeners,
+        code: own(handover.code)?,
         children: children.collect::<Result<_>>()?,
-        will,
+        forker,
+        handover,
         question,
     })
 }
@@ -96,10 +119,16 @@ fn own(fd: RawFd) -> Result<OwnedFd> {
 
 /// Answers the question whether this executable can take over: it has understood what is handed
 /// over, and it can make code of the application.
-pub fn answer<R: Roles>(roles: &R, reporter: &Reporter) -> Result<()> {
+pub fn answer<R: Roles>(roles: &R, question: &Question) -> Result<()> {
     let compiled = roles.compile();
-    let compiled = compiled.map(|made| reporter.compiled(made.code.as_fd(), &made.note));
-    match ended(compiled, reporter) {
+    let status = match question {
+        Question::Records(reporter) => ended(compiled.map(|_| reporter.ready()), reporter),
+        Question::First(socket) => {
+            send(socket, b"c", &[compiled?.code.as_fd()])?;
+            Status::Stopped
+        }
+    };
+    match status {
         Status::Stopped => Ok(()),
         status => Err(anyhow!("it cannot start the application")).exits(status),
     }
@@ -116,11 +145,12 @@ pub struct Successor {
 impl Successor {
     /// Takes note of what it said.
     pub fn listen(&mut self) {
-        for message in messages(&self.receiver) {
+        while let Some(message) = self.receiver.receive() {
             match message {
-                Message::Compiled { .. } => self.can = true,
-                Message::Failed { text, .. } => self.failed = Some(text),
-                Message::Ready | Message::Spent => {}
+                Ok(Message::Ready) => self.can = true,
+                Ok(Message::Failed { text, .. }) => self.failed = Some(text),
+                Ok(Message::Forked { .. } | Message::Spent) => {}
+                Err(_) => self.failed = Some("it sent what cannot be understood".to_owned()),
             }
         }
     }
@@ -136,24 +166,28 @@ impl Successor {
 }
 
 /// Forks a process that becomes the new executable, to be asked.
-pub fn ask(path: &Path, will: &Will) -> io::Result<Successor> {
-    let file = written(will)?;
+pub fn ask(path: &Path, handover: &Handover) -> io::Result<Successor> {
+    let file = written(handover)?;
     let (receiver, reporter) = channel()?;
-    let mut kept = will.descriptors();
+    let mut kept = handover.descriptors();
     kept.extend([file.as_raw_fd(), reporter.descriptor()]);
     let variables = [
         (HANDOVER, file.as_raw_fd().to_string()),
         (QUESTION, reporter.descriptor().to_string()),
     ];
-    let pid = fork_child(&kept, || {
-        process::die_with_parent();
-        let error = match keep_across(&kept, true) {
-            Ok(()) => exec::replace(path, &variables),
-            Err(error) => error,
-        };
-        reporter.failed(Status::Internal, &format!("cannot be executed: {error}"));
-        Status::Internal
-    })?;
+    let pid = fork_child(
+        &kept,
+        || Ok(()),
+        || {
+            process::die_with_parent();
+            let error = match keep_across(&kept, true) {
+                Ok(()) => exec::replace(path, &variables),
+                Err(error) => error,
+            };
+            reporter.failed(Status::Internal, &format!("cannot be executed: {error}"));
+            Status::Internal
+        },
+    )?;
     Ok(Successor {
         pid,
         receiver,
@@ -163,20 +197,21 @@ pub fn ask(path: &Path, will: &Will) -> io::Result<Successor> {
 }
 
 /// Becomes the new executable. Returns where that fails, and then everything is as it was.
-pub fn become_it(path: &Path, will: &Will) -> io::Error {
+pub fn become_it(path: &Path, handover: &Handover) -> io::Error {
     let replaced = || {
-        let file = written(will)?;
-        keep_across(&will.descriptors(), true)?;
+        let file = written(handover)?;
+        keep_across(&handover.descriptors(), true)?;
         let variables = [(HANDOVER, file.as_raw_fd().to_string())];
         Ok(exec::replace(path, &variables))
     };
     let error = replaced().unwrap_or_else(|error| error);
-    let _ = keep_across(&will.descriptors(), false);
+    let _ = keep_across(&handover.descriptors(), false);
     error
 }
 
-fn written(will: &Will) -> io::Result<File> {
-    memory::inheritable_file("wasmserve handover", will.to_string().as_bytes())
+fn written(handover: &Handover) -> io::Result<File> {
+    let bytes = handover.write().map_err(io::Error::other)?;
+    memory::inheritable_file("wasmserve handover", &bytes)
 }
 
 fn keep_across(descriptors: &[RawFd], keep: bool) -> io::Result<()> {

@@ -2,38 +2,43 @@
 //! share the memory which that takes, and can serve at once. The supervisor asks it for each of them and becomes
 //! their parent. Where code is found that needs no compiling, the compiler goes on as the zygote of it.
 
-use super::children::{ended, fork_child, messages, serve};
-use super::{Prepared, Roles, Seat};
-use crate::channel::{Message, Receiver, Reporter, channel};
+use super::forker::{Berth, ended, fork_child, serve};
+use super::{Prepared, Roles, WorkerContext};
+use crate::channel::{CodeReceiver, CodeSender, Message, Receiver, Reporter};
+use crate::channel::{channel, code_channel};
 use crate::exit::Status;
+use crate::log;
 use crate::scoreboard::Scoreboard;
-use crate::sys::channel::{Received, pair, receive, send, wait};
+use crate::sys::channel::{Received, downward, receive, send, wait};
 use crate::sys::{fork, memory, process, signals};
 use anyhow::Result;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
-use std::time::Duration;
 
-/// How long a fork may take, at most.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// An answer is cut to this many bytes.
-const LONGEST: usize = 512;
-
-/// The compiler of a version, or what its workers are forked from. It ends with this handle.
+/// The compiler of a version, or what its workers are forked from. It is killed with this handle.
 pub struct Zygote {
     pub pid: Pid,
     receiver: Receiver,
+    code: CodeReceiver,
     orders: OwnedFd,
-    ready: bool,
-    /// What it was given, or has made.
-    code: Option<Code>,
-    failed: Option<(Status, String)>,
-    /// It is known to be gone.
-    ended: bool,
+    state: State,
+    /// How often a listening socket had been bound anew when it was forked.
+    pub sockets: u32,
+}
+
+enum State {
+    /// It compiles, or loads what it was given or has made.
+    Loading {
+        code: Option<Code>,
+    },
+    /// It forks workers.
+    Ready,
+    /// It could not, and said so.
+    Failed(Status, String),
+    Reaped,
 }
 
 /// Native code, and what its compiler noted about it.
@@ -52,114 +57,133 @@ impl Code {
 }
 
 /// What all workers have in common.
-pub struct Kin {
+pub struct Shared {
     pub lifeline: OwnedFd,
     pub scoreboard: Rc<Scoreboard>,
 }
 
 impl Zygote {
     /// Forks what loads this code; where there is none yet, the compiler.
-    pub fn start<R: Roles>(roles: &R, kin: Kin, code: Option<Code>) -> io::Result<Zygote> {
+    pub fn start<R: Roles>(
+        roles: &R,
+        shared: Shared,
+        code: Option<Code>,
+        sockets: u32,
+    ) -> io::Result<Zygote> {
         let (receiver, reporter) = channel()?;
-        let (orders, asked) = pair()?;
-        let sockets = roles.sockets().into_iter().map(|(fd, _)| fd);
+        let (code_receiver, sender) = code_channel()?;
+        let (orders, taken) = downward()?;
+        let listening = roles.sockets().into_iter().map(|(fd, _)| fd);
         let given = code.iter().map(|code| code.file.as_raw_fd());
         let own = [
-            kin.lifeline.as_raw_fd(),
+            shared.lifeline.as_raw_fd(),
             reporter.descriptor(),
-            asked.as_raw_fd(),
+            sender.descriptor(),
+            taken.as_raw_fd(),
         ];
-        let kept: Vec<RawFd> = sockets.chain(given).chain(own).collect();
-        let pid = fork_child(&kept, || {
-            process::die_with_parent();
-            signals::ignore_reopening();
-            match loaded(roles, code.as_ref(), &reporter) {
-                Ok(Some(loaded)) => {
-                    memory::collect();
-                    process::call(c"zygote");
-                    reporter.ready();
-                    drop(reporter);
-                    let Some(seat) = bear(asked, &kin) else {
-                        return Status::Stopped;
-                    };
-                    process::call(c"wasmserve");
-                    serve(roles, Ok(loaded), seat)
+        let kept: Vec<RawFd> = listening.chain(given).chain(own).collect();
+        let pid = fork_child(
+            &kept,
+            || shared.scoreboard.give_up(),
+            || {
+                process::die_with_parent();
+                signals::ignore_reopening();
+                match loaded(roles, code.as_ref(), &sender) {
+                    Ok(Some(loaded)) => {
+                        drop(sender);
+                        memory::collect();
+                        process::call(c"zygote");
+                        reporter.ready();
+                        drop(reporter);
+                        let Some(context) = fork_as_asked(&taken, &shared) else {
+                            return Status::Stopped;
+                        };
+                        drop(taken);
+                        process::call(c"wasmserve");
+                        serve(roles, Ok(loaded), context)
+                    }
+                    other => ended(other.map(drop), &reporter),
                 }
-                other => ended(other.map(drop), &reporter),
-            }
-        })?;
+            },
+        )?;
         Ok(Zygote {
             pid,
             receiver,
+            code: code_receiver,
             orders,
-            ready: false,
-            code,
-            failed: None,
-            ended: false,
+            state: State::Loading { code },
+            sockets,
         })
     }
 
-    pub fn receiver(&self) -> &Receiver {
-        &self.receiver
+    /// What to wait for.
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let receivers = [self.receiver.open_descriptor(), self.code.open_descriptor()];
+        receivers.into_iter().flatten()
     }
 
     pub fn is_ready(&self) -> bool {
-        self.ready
+        matches!(self.state, State::Ready)
     }
 
     /// Takes note of what it said; gives the code where it has become ready.
     pub fn listen(&mut self) -> Option<Code> {
-        let was_ready = self.ready;
-        for message in messages(&self.receiver) {
+        let mut made = None;
+        while let Some(message) = self.receiver.receive() {
+            let State::Loading { code } = &mut self.state else {
+                continue;
+            };
             match message {
-                Message::Ready => self.ready = true,
-                Message::Compiled { code: file, note } => self.code = Some(Code { file, note }),
-                Message::Failed { status, text } => self.failed = Some((status, text)),
-                Message::Spent => {}
+                Ok(Message::Ready) => {
+                    // It sent the code before that.
+                    receive_code(&self.code, code);
+                    made = code.take();
+                    self.state = State::Ready;
+                }
+                Ok(Message::Failed { status, text }) => self.state = State::Failed(status, text),
+                Ok(Message::Forked { .. } | Message::Spent) => {}
+                Err(_) => process::signal(self.pid, Signal::SIGKILL),
             }
         }
-        if self.ready && !was_ready {
-            self.code.take()
-        } else {
-            None
+        if let State::Loading { code } = &mut self.state {
+            receive_code(&self.code, code);
+        }
+        made
+    }
+
+    /// It was reaped, before it was ready or after: what it has made, or why it has not.
+    pub fn ended(mut self) -> Result<Option<Code>, (Status, String)> {
+        match std::mem::replace(&mut self.state, State::Reaped) {
+            State::Loading { code } => Ok(code),
+            State::Failed(status, text) => Err((status, text)),
+            State::Ready | State::Reaped => Ok(None),
         }
     }
 
-    /// It has ended, before it was ready or after: what it has made, or why it has not.
-    pub fn ended(mut self) -> Result<Option<Code>, (Status, String)> {
-        self.ended = true;
-        self.failed.take().map_or(Ok(self.code.take()), Err)
-    }
-
-    /// Has it fork a worker for a slot, which becomes a child of this process.
-    pub fn worker(
-        &self,
-        slot: usize,
-        max_requests: Option<u64>,
-        reporter: &Reporter,
-    ) -> io::Result<Pid> {
-        let order = match max_requests {
-            Some(most) => format!("{slot} {most}"),
-            None => slot.to_string(),
+    /// Asks it to fork a worker, which says by its reporter which process it is. It cannot write to the scoreboard
+    /// without the descriptor of that, and its worker maps no more than its slot.
+    pub fn order(&self, berth: &Berth, scoreboard: &Scoreboard) -> io::Result<()> {
+        let order = Order {
+            slot: berth.slot.index(),
+            max_requests: berth.max_requests,
         };
-        send(&self.orders, order.as_bytes(), Some(reporter.as_fd()))?;
-        wait(&self.orders, Some(PATIENCE));
-        let mut buffer = [0; LONGEST];
-        let Received::Message(length, _) = receive(&self.orders, &mut buffer)? else {
-            return Err(io::ErrorKind::TimedOut.into());
-        };
-        let answer = String::from_utf8_lossy(&buffer[..length]);
-        let pid = answer.parse().map(Pid::from_raw);
-        pid.map_err(|_| io::Error::other(answer))
+        let carried = [berth.reporter.as_fd(), scoreboard.descriptor()];
+        send(&self.orders, &order.encode(), &carried)
     }
 }
 
+/// A process that is killed is reaped when it has ended, with all others.
 impl Drop for Zygote {
     fn drop(&mut self) {
-        if !self.ended {
+        if !matches!(self.state, State::Reaped) {
             process::signal(self.pid, Signal::SIGKILL);
-            process::wait_for(self.pid);
         }
+    }
+}
+
+fn receive_code(receiver: &CodeReceiver, code: &mut Option<Code>) {
+    if let Some((file, note)) = receiver.receive() {
+        *code = Some(Code { file, note });
     }
 }
 
@@ -168,7 +192,7 @@ impl Drop for Zygote {
 fn loaded<R: Roles>(
     roles: &R,
     code: Option<&Code>,
-    reporter: &Reporter,
+    sender: &CodeSender,
 ) -> Result<Option<R::Loaded>> {
     if let Some(code) = code {
         return roles.load(&code.file, &code.note).map(Some);
@@ -177,51 +201,102 @@ fn loaded<R: Roles>(
     signals::unblock_for_compiler()?;
     let Prepared { code, note, loaded } = roles.prepare()?;
     signals::block_for_supervision()?;
-    reporter.compiled(code.as_fd(), &note);
+    sender.compiled(code.as_fd(), &note);
     Ok(loaded)
 }
 
-/// Forks a worker for every order, until nobody can give another. Returns in each of them too, with its seat.
-fn bear(asked: OwnedFd, kin: &Kin) -> Option<Seat> {
-    let mut buffer = [0; LONGEST];
+/// What is asked of a zygote.
+#[derive(Debug, PartialEq, Eq)]
+struct Order {
+    slot: usize,
+    max_requests: Option<u64>,
+}
+
+impl Order {
+    const SIZE: usize = 16;
+
+    /// A limit of nought stands for none: a worker that answers nothing is not asked for.
+    fn encode(&self) -> [u8; Order::SIZE] {
+        let mut bytes = [0; Order::SIZE];
+        bytes[..8].copy_from_slice(&(self.slot as u64).to_ne_bytes());
+        bytes[8..].copy_from_slice(&self.max_requests.unwrap_or(0).to_ne_bytes());
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Order> {
+        let (slot, most) = bytes.split_first_chunk::<8>()?;
+        let most = u64::from_ne_bytes(most.try_into().ok()?);
+        Some(Order {
+            slot: u64::from_ne_bytes(*slot).try_into().ok()?,
+            max_requests: Some(most).filter(|most| *most > 0),
+        })
+    }
+}
+
+/// Forks a worker for every order, until nobody can give another. Returns in each of them too, with its context.
+fn fork_as_asked(orders: &OwnedFd, shared: &Shared) -> Option<WorkerContext> {
+    let mut buffer = [0; 2 * Order::SIZE];
     loop {
-        wait(&asked, None);
-        let (length, reporter) = match receive(&asked, &mut buffer) {
-            Ok(Received::Message(length, Some(reporter))) => (length, reporter),
+        wait(orders);
+        let (order, carried) = match receive(orders, &mut buffer) {
+            Ok(Received::Message(length, carried)) => (Order::decode(&buffer[..length])?, carried),
             Ok(Received::Nothing) => continue,
             _ => return None,
         };
-        let told = |forked| answer(&asked, forked);
-        match seat(&buffer[..length], reporter, kin) {
-            Ok(seat) => match fork::fork_away(told) {
-                Ok(true) => return Some(seat),
-                Ok(false) => {}
-                Err(error) => told(Err(error)),
-            },
-            Err(error) => told(Err(error)),
+        let mut carried = carried.into_iter();
+        let (reporter, scoreboard) = (Reporter::from(carried.next()?), carried.next()?);
+        match forked(&order, &reporter, &scoreboard, shared) {
+            Ok(None) => {}
+            Ok(Some(lifeline)) => {
+                return Some(WorkerContext {
+                    slot: order.slot,
+                    reporter: Rc::new(reporter),
+                    lifeline,
+                    scoreboard: shared.scoreboard.clone(),
+                    max_requests: order.max_requests,
+                });
+            }
+            Err(error) => reporter.failed(Status::Internal, &error.to_string()),
         }
     }
 }
 
-fn answer(asked: &OwnedFd, forked: io::Result<Pid>) {
-    let text = forked.map_or_else(|error| error.to_string(), |pid| pid.to_string());
-    // A supervisor that is gone needs no answer.
-    let _ = send(asked, text.as_bytes(), None);
+/// Forks a worker, which tells the supervisor who it is before it does anything else. Returns its lifeline in it.
+fn forked(
+    order: &Order,
+    reporter: &Reporter,
+    scoreboard: &OwnedFd,
+    shared: &Shared,
+) -> io::Result<Option<OwnedFd>> {
+    let lifeline = shared.lifeline.try_clone()?;
+    if !fork::fork_away()? {
+        return Ok(None);
+    }
+    // Whom nobody expects must not serve.
+    let told = reporter.forked(process::own_pid());
+    let kept = || shared.scoreboard.keep(order.slot, scoreboard.as_fd());
+    if told.and_then(|()| kept()).is_err() {
+        process::leave();
+    }
+    log::reopen();
+    Ok(Some(lifeline))
 }
 
-/// What an order asks for.
-fn seat(order: &[u8], reporter: OwnedFd, kin: &Kin) -> io::Result<Seat> {
-    let numbers: Result<Vec<u64>, _> = String::from_utf8_lossy(order)
-        .split(' ')
-        .map(str::parse)
-        .collect();
-    let numbers = numbers.map_err(io::Error::other)?;
-    let slot = numbers.first().ok_or(io::ErrorKind::InvalidData)?;
-    Ok(Seat {
-        slot: usize::try_from(*slot).map_err(io::Error::other)?,
-        reporter: Rc::new(reporter.into()),
-        lifeline: kin.lifeline.try_clone()?,
-        scoreboard: kin.scoreboard.clone(),
-        max_requests: numbers.get(1).copied(),
-    })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_arrives() {
+        for max_requests in [None, Some(1), Some(u64::MAX)] {
+            let order = Order {
+                slot: 63,
+                max_requests,
+            };
+            assert_eq!(Order::decode(&order.encode()), Some(order));
+        }
+        assert_eq!(Order::decode(&[0; 15]), None);
+        assert_eq!(Order::decode(&[0; 17]), None);
+        assert_eq!(Order::decode(&[]), None);
+    }
 }

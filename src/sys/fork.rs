@@ -1,8 +1,10 @@
 //! Forking, and what a child does first.
 
-use nix::unistd::{ForkResult, Pid};
+use super::process::End;
+use nix::unistd::{ForkResult, Pid, getpid, getppid};
 use std::io;
 use std::os::fd::RawFd;
+use std::time::{Duration, Instant};
 
 /// Forks; the child runs `child` and ends with the status that it returns, by `_exit`: neither
 /// destructors nor exit handlers of the parent run in it.
@@ -24,10 +26,13 @@ pub unsafe fn fork(child: impl FnOnce() -> i32) -> io::Result<Pid> {
     }
 }
 
-/// Forks a process that is not ours: one in between forks it, has `told` say who it is, and ends, so that it is
-/// left to the next process above that adopts orphans (PR_SET_CHILD_SUBREAPER(2const)). True in the new process. An
-/// error where this one has further threads.
-pub fn fork_away(told: impl FnOnce(io::Result<Pid>)) -> io::Result<bool> {
+/// How long the end of a process that has nothing more to do may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Forks a process that is not ours: one in between forks it and ends, so that it is left to the next process above
+/// that adopts orphans (PR_SET_CHILD_SUBREAPER(2const)). True in the new process, once that is so. An error where
+/// this process has further threads.
+pub fn fork_away() -> io::Result<bool> {
     if thread_count() != Some(1) {
         return Err(io::Error::other(
             "a process with several threads cannot fork",
@@ -35,17 +40,27 @@ pub fn fork_away(told: impl FnOnce(io::Result<Pid>)) -> io::Result<bool> {
     }
     // SAFETY: there is one thread.
     if let ForkResult::Parent { child } = unsafe { nix::unistd::fork() }? {
-        super::process::wait_for(child);
-        return Ok(false);
+        return match super::process::wait_for(child) {
+            Some(End::Exited(0)) => Ok(false),
+            _ => Err(io::Error::other("no process could be forked")),
+        };
     }
+    let between = getpid();
     // SAFETY: the same.
-    match unsafe { nix::unistd::fork() } {
-        Ok(ForkResult::Child) => return Ok(true),
-        Ok(ForkResult::Parent { child }) => told(Ok(child)),
-        Err(error) => told(Err(error.into())),
-    }
+    let status = match unsafe { nix::unistd::fork() } {
+        Ok(ForkResult::Child) => {
+            // No signal tells of it, and it takes no time worth speaking of.
+            let deadline = Instant::now() + PATIENCE;
+            while getppid() == between && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_micros(50));
+            }
+            return Ok(true);
+        }
+        Ok(ForkResult::Parent { .. }) => 0,
+        Err(_) => 1,
+    };
     // SAFETY: _exit(2) has no preconditions.
-    unsafe { libc::_exit(0) }
+    unsafe { libc::_exit(status) }
 }
 
 /// Closes every descriptor above standard error but these.

@@ -8,9 +8,11 @@ use std::ffi::{c_int, c_void};
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::num::NonZeroUsize;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::ptr::NonNull;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU8, AtomicU64};
 
 /// A file in memory with this content, which nobody can change any more (memfd_create(2)).
 pub fn sealed_file(name: &str, content: &[u8]) -> io::Result<File> {
@@ -33,20 +35,107 @@ pub fn inheritable_file(name: &str, content: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-/// Zeroed memory that forked processes share, and the descriptor behind it.
-pub fn shared(name: &str, length: NonZeroUsize) -> io::Result<(NonNull<u8>, OwnedFd)> {
-    let fd = memfd_create(name, MFdFlags::MFD_CLOEXEC)?;
-    nix::unistd::ftruncate(&fd, i64::try_from(length.get()).map_err(io::Error::other)?)?;
-    let memory = map_shared(&fd, length)?;
-    Ok((memory, fd))
+/// A file in memory of so many zeroes, which forked processes share. Its length stays as it is: nobody can take away
+/// what somebody has mapped (F_SEAL_SHRINK, F_GET_SEALS(2const)).
+pub fn shared_file(name: &str, length: usize) -> io::Result<OwnedFd> {
+    let fd = memfd_create(name, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+    nix::unistd::ftruncate(&fd, i64::try_from(length).map_err(io::Error::other)?)?;
+    let seals = SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_SEAL;
+    fcntl(&fd, FcntlArg::F_ADD_SEALS(seals))?;
+    Ok(fd)
+}
+
+/// How long the file behind a descriptor is.
+pub fn length(fd: &OwnedFd) -> io::Result<u64> {
+    let status = nix::sys::stat::fstat(fd)?;
+    u64::try_from(status.st_size).map_err(io::Error::other)
+}
+
+/// The same file by a descriptor that it cannot be written with.
+pub fn reopened_to_read(fd: &OwnedFd) -> io::Result<OwnedFd> {
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    Ok(File::open(path)?.into())
+}
+
+/// What may be done with memory that is mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    Read,
+    ReadWrite,
+}
+
+impl Access {
+    fn protection(self) -> ProtFlags {
+        match self {
+            Access::Read => ProtFlags::PROT_READ,
+            Access::ReadWrite => ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
+        }
+    }
 }
 
 /// Maps what is behind `fd`, shared. The mapping stays for the life of the process.
-pub fn map_shared(fd: &OwnedFd, length: NonZeroUsize) -> io::Result<NonNull<u8>> {
-    let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+pub fn map(fd: &OwnedFd, length: usize, access: Access) -> io::Result<NonNull<u8>> {
+    let length = NonZeroUsize::new(length).ok_or(io::ErrorKind::InvalidInput)?;
+    let (protection, flags) = (access.protection(), MapFlags::MAP_SHARED);
     // SAFETY: the kernel picks the address, so nothing that is mapped already is replaced.
-    let memory = unsafe { mmap(None, length, protection, MapFlags::MAP_SHARED, fd, 0) }?;
+    let memory = unsafe { mmap(None, length, protection, flags, fd, 0) }?;
     Ok(memory.cast())
+}
+
+/// Maps what is behind `fd` from `offset` on in the place of what is mapped at `place` (MAP_FIXED, mmap(2)).
+///
+/// # Safety
+///
+/// What is mapped there is of no use to anybody, or the same.
+pub unsafe fn map_over(
+    place: NonNull<u8>,
+    length: usize,
+    fd: &impl AsFd,
+    offset: usize,
+    access: Access,
+) -> io::Result<()> {
+    let length = NonZeroUsize::new(length).ok_or(io::ErrorKind::InvalidInput)?;
+    let (protection, flags) = (
+        access.protection(),
+        MapFlags::MAP_SHARED | MapFlags::MAP_FIXED,
+    );
+    let offset = i64::try_from(offset).map_err(io::Error::other)?;
+    // SAFETY: as this function demands.
+    unsafe { mmap(Some(place.addr()), length, protection, flags, fd, offset) }?;
+    Ok(())
+}
+
+/// Memory that others write, and that is only read here.
+#[derive(Debug)]
+pub struct View {
+    memory: NonNull<u8>,
+    length: usize,
+}
+
+impl View {
+    /// The first bytes behind `fd`. An error where there are fewer.
+    pub fn of(fd: &OwnedFd, length: usize) -> io::Result<View> {
+        if self::length(fd)? < length as u64 {
+            return Err(io::Error::other("the memory is too short"));
+        }
+        let memory = map(fd, length, Access::Read)?;
+        Ok(View { memory, length })
+    }
+
+    /// The number of eight bytes at this place.
+    pub fn number(&self, place: usize) -> u64 {
+        assert!(place.is_multiple_of(8) && place + 8 <= self.length);
+        // SAFETY: it is within the mapping, which is never unmapped, is aligned, and others may write an atomic.
+        unsafe { self.memory.add(place).cast::<AtomicU64>().as_ref() }.load(Relaxed)
+    }
+
+    /// So many bytes from this place on.
+    pub fn bytes(&self, place: usize, length: usize) -> impl Iterator<Item = u8> {
+        assert!(place + length <= self.length);
+        // SAFETY: the same.
+        let byte = |place| unsafe { self.memory.add(place).cast::<AtomicU8>().as_ref() };
+        (place..place + length).map(move |place| byte(place).load(Relaxed))
+    }
 }
 
 /// Bytes of a page of memory.

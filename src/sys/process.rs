@@ -4,7 +4,7 @@ use super::memory::page_size;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill, killpg};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 use std::ffi::CStr;
 use std::fmt;
@@ -29,17 +29,23 @@ impl fmt::Display for End {
     }
 }
 
-/// The next child that has ended, ours or one that was left to us; none where all live on.
-pub fn reap() -> Option<(Pid, End)> {
+/// A child that has ended, ours or one that was left to us, and that goes on being known until it is reaped; none
+/// where all live on (WNOWAIT, waitid(2)).
+pub fn ended_child() -> Option<Pid> {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     loop {
-        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(pid, code)) => return Some((pid, End::Exited(code))),
-            Ok(WaitStatus::Signaled(pid, signal, _)) => return Some((pid, End::Killed(signal))),
+        match waitid(Id::All, flags) {
             Err(nix::Error::EINTR) => {}
-            Ok(WaitStatus::StillAlive) | Err(_) => return None,
-            Ok(_) => {}
+            Ok(status) => return status.pid(),
+            Err(_) => return None,
         }
     }
+}
+
+/// Whether this process is a child of ours, which has not been reaped.
+pub fn is_child(pid: Pid) -> bool {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    pid.as_raw() > 0 && waitid(Id::Pid(pid), flags).is_ok()
 }
 
 /// Sends a signal. A process that is gone already is no error.
@@ -123,9 +129,27 @@ pub fn random() -> u64 {
     u64::from_ne_bytes(bytes)
 }
 
-/// Waits until a child of ours has ended.
-pub fn wait_for(child: Pid) {
-    while waitpid(child, None) == Err(nix::Error::EINTR) {}
+/// Waits until a child of ours has ended, and says how; none where there is no such child.
+pub fn wait_for(child: Pid) -> Option<End> {
+    loop {
+        match waitpid(child, None) {
+            Ok(WaitStatus::Exited(_, code)) => return Some(End::Exited(code)),
+            Ok(WaitStatus::Signaled(_, signal, _)) => return Some(End::Killed(signal)),
+            Ok(_) | Err(nix::Error::EINTR) => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+/// Ends this process at once: neither destructors nor exit handlers run.
+pub fn leave() -> ! {
+    // SAFETY: _exit(2) has no preconditions.
+    unsafe { libc::_exit(0) }
+}
+
+/// Which process this is.
+pub fn own_pid() -> i32 {
+    nix::unistd::getpid().as_raw()
 }
 
 /// How this child of ours has ended; none where it lives.

@@ -1,14 +1,16 @@
 //! Listening sockets.
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, Backlog, MsgFlags, SockFlag, SockType, SockaddrLike, SockaddrStorage, UnixAddr,
     bind, connect, getsockname, getsockopt, listen, recv, setsockopt, socket, sockopt,
 };
 use nix::sys::stat::{Mode, umask};
+use nix::sys::time::TimeVal;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -39,14 +41,35 @@ impl Listening {
     }
 }
 
+/// How long accepting waits at most where somebody has taken O_NONBLOCK away (SO_RCVTIMEO, socket(7)).
+const MOMENT_US: i64 = 10_000;
+
 impl Listening {
-    /// The same under a number that nothing else gets ([`moved_up`]).
-    pub fn moved_up(&self) -> io::Result<Listening> {
-        let socket = moved_up(self.as_fd())?;
-        Ok(match self {
-            Listening::Tcp(_) => Listening::Tcp(socket.into()),
-            Listening::Unix(_) => Listening::Unix(socket.into()),
-        })
+    /// Whether clients can still connect: neither was it shut down, nor taken apart in another way. A TCP socket
+    /// that was shut down does not accept any more (SO_ACCEPTCONN, socket(7)), a Unix one hangs up (poll(2)).
+    pub fn listens(&self) -> bool {
+        let hangs_up = PollFlags::from_bits_retain(libc::POLLRDHUP | libc::POLLHUP);
+        let mut polled = [PollFd::new(self.as_fd(), hangs_up)];
+        let known = poll(&mut polled, PollTimeout::ZERO).is_ok();
+        let accepts = getsockopt(self, sockopt::AcceptConn).unwrap_or(false);
+        accepts && !(known && polled[0].any() != Some(false))
+    }
+
+    /// Sees that accepting does not wait. True where it would have.
+    pub fn unblock(&self) -> bool {
+        let _ = setsockopt(self, sockopt::ReceiveTimeout, &TimeVal::new(0, MOMENT_US));
+        let flags = fcntl(self, FcntlArg::F_GETFL).map(OFlag::from_bits_retain);
+        let Ok(flags) = flags else { return false };
+        let blocks = !flags.contains(OFlag::O_NONBLOCK);
+        if blocks {
+            let _ = fcntl(self, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK));
+        }
+        blocks
+    }
+
+    /// Listens again (listen(2)), which does no harm to a socket that does.
+    pub fn listen_again(&self, backlog: i32) -> io::Result<()> {
+        start(self, backlog)
     }
 }
 
@@ -65,49 +88,6 @@ impl AsRawFd for Listening {
     }
 }
 
-/// Numbers from here on are for what must not have the number of something else after it was closed: the lowest that
-/// is free is what others get.
-const HIGH: RawFd = 960;
-
-/// The same socket under a number that nothing else gets, for as long as most numbers are free.
-pub fn moved_up(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    let duplicate = |from| fcntl(socket, FcntlArg::F_DUPFD_CLOEXEC(from));
-    let number = match duplicate(HIGH) {
-        // Beyond the limit of descriptors (fcntl(2)).
-        Err(nix::Error::EINVAL) => duplicate(0),
-        number => number,
-    }?;
-    // SAFETY: it was just made, and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(number) })
-}
-
-/// What is known of a socket that is open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Open {
-    pub number: RawFd,
-    pub listens: bool,
-    pub is_unix: bool,
-}
-
-/// The sockets of this process.
-pub fn open_sockets() -> io::Result<Vec<Open>> {
-    let names = std::fs::read_dir("/proc/self/fd")?;
-    let names = names.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let numbers = names.filter_map(|name| name.parse().ok());
-    Ok(numbers.filter_map(open_socket).collect())
-}
-
-fn open_socket(number: RawFd) -> Option<Open> {
-    // SAFETY: the descriptor is only borrowed for these calls; should it be closed, they fail.
-    let fd = unsafe { BorrowedFd::borrow_raw(number) };
-    let listens = getsockopt(&fd, sockopt::AcceptConn).ok()?;
-    Some(Open {
-        number,
-        listens,
-        is_unix: family(fd) == Some(AddressFamily::Unix),
-    })
-}
-
 /// Binds and listens. An address that a closed connection still lingers on can be bound again
 /// (SO_REUSEADDR, socket(7)). An IPv6 wildcard takes IPv4 clients too unless told not to.
 pub fn listen_tcp(address: SocketAddr, only_v6: bool, backlog: i32) -> io::Result<Listening> {
@@ -122,7 +102,7 @@ pub fn listen_tcp(address: SocketAddr, only_v6: bool, backlog: i32) -> io::Resul
     }
     bind(fd.as_raw_fd(), &SockaddrStorage::from(address))?;
     start(&fd, backlog)?;
-    Ok(Listening::Tcp(fd.into()))
+    listening(fd)
 }
 
 /// Makes a socket's file with these permissions, and listens. No other thread may make files
@@ -136,7 +116,7 @@ pub fn listen_unix(path: &Path, permissions: u32, backlog: i32) -> io::Result<Li
     umask(before);
     bound?;
     start(&fd, backlog)?;
-    Ok(Listening::Unix(fd.into()))
+    listening(fd)
 }
 
 /// Whether somebody listens on the Unix socket at this path.
@@ -155,11 +135,9 @@ fn stream(family: AddressFamily) -> io::Result<OwnedFd> {
     Ok(socket(family, SockType::Stream, flags, None)?)
 }
 
-fn start(fd: &OwnedFd, backlog: i32) -> io::Result<()> {
-    Ok(listen(
-        fd,
-        Backlog::new(backlog).unwrap_or(Backlog::MAXCONN),
-    )?)
+fn start(fd: &impl AsFd, backlog: i32) -> io::Result<()> {
+    let backlog = Backlog::new(backlog).unwrap_or(Backlog::MAXCONN);
+    Ok(listen(fd, backlog)?)
 }
 
 /// A listening socket that was open when this executable began, or what the descriptor is in place of
@@ -197,15 +175,15 @@ fn objection(fd: BorrowedFd<'_>) -> Option<&'static str> {
     }
 }
 
-/// A listening socket that somebody else has made.
+/// A listening socket, whoever has made it.
 pub fn listening(fd: OwnedFd) -> io::Result<Listening> {
-    let flags = OFlag::from_bits_retain(fcntl(&fd, FcntlArg::F_GETFL)?);
-    fcntl(&fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
-    match family(fd.as_fd()) {
-        Some(AddressFamily::Unix) => Ok(Listening::Unix(fd.into())),
-        Some(_) => Ok(Listening::Tcp(fd.into())),
-        None => Err(io::Error::from(io::ErrorKind::InvalidInput)),
-    }
+    let listening = match family(fd.as_fd()) {
+        Some(AddressFamily::Unix) => Listening::Unix(fd.into()),
+        Some(_) => Listening::Tcp(fd.into()),
+        None => return Err(io::Error::from(io::ErrorKind::InvalidInput)),
+    };
+    listening.unblock();
+    Ok(listening)
 }
 
 fn family(fd: BorrowedFd<'_>) -> Option<AddressFamily> {

@@ -6,8 +6,8 @@ use crate::connection::Accepted;
 use crate::request::Peer;
 use crate::scoreboard::{Phase, Scoreboard, Slot};
 use crate::sys::clock;
-use crate::sys::socket::{Listening, moved_up};
-use crate::warning;
+use crate::sys::socket::Listening;
+use crate::{debug, warning};
 use anyhow::Result;
 use std::io;
 use std::net::SocketAddr;
@@ -21,6 +21,9 @@ use tokio::time::sleep;
 /// How long a connection is left to siblings, one timer tick at a time, before it is taken anyway.
 const COURTESY: Duration = Duration::from_millis(1);
 const MOST_COURTESIES: u32 = 20;
+
+/// The same where siblings take others meanwhile, or say so.
+const MOST_IN_ALL: u32 = 200;
 
 /// A sibling that was left a connection in vain is not counted on during this time.
 const DISTRUST_MS: u64 = 250;
@@ -45,13 +48,12 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    pub fn new(listener: &Listening, scoreboard: Rc<Scoreboard>, slot: usize) -> Result<Acceptor> {
-        let listener = listener.moved_up()?;
-        let descriptor = moved_up(listener.as_fd())?;
+    pub fn new(listener: Listening, scoreboard: Rc<Scoreboard>, slot: usize) -> Result<Acceptor> {
+        let descriptor = listener.as_fd().try_clone_to_owned()?;
         Ok(Acceptor {
             listener,
             arrivals: TcpStream::from_std(descriptor.into())?,
-            distrusted_until_ms: vec![0; scoreboard.slots().len()],
+            distrusted_until_ms: vec![0; scoreboard.length()],
             scoreboard,
             slot,
             paused: false,
@@ -80,14 +82,17 @@ impl Acceptor {
         self.arrivals.try_io(Interest::READABLE, accept)
     }
 
-    /// Waits while a sibling should take what is in the backlog, but not for long. A machine that is
-    /// short of processors makes the ticks longer, and so the wait.
+    /// Waits while a sibling should take what is in the backlog, but not for long, whatever siblings say about
+    /// themselves. A machine that is short of processors makes the ticks longer, and so the wait.
     async fn give_way(&mut self) {
         let mut taken = self.taken();
         let mut courtesies = 0;
-        while courtesies < MOST_COURTESIES {
+        for _ in 0..MOST_IN_ALL {
             if self.preferred().is_empty() {
                 return;
+            }
+            if courtesies == MOST_COURTESIES {
+                break;
             }
             sleep(COURTESY).await;
             courtesies += 1;
@@ -106,31 +111,36 @@ impl Acceptor {
     fn preferred(&self) -> Vec<usize> {
         let now = clock::now_ms();
         let mine = load(self.scoreboard.slot(self.slot));
-        let siblings = self.scoreboard.slots().iter().enumerate();
+        let siblings = (0..self.scoreboard.length()).filter(|index| *index != self.slot);
         siblings
-            .filter(|(index, slot)| {
-                *index != self.slot
-                    && slot.phase() == Phase::Ready
+            .filter(|index| {
+                let slot = self.scoreboard.slot(*index);
+                self.scoreboard.entry(*index).phase() == Phase::Ready
                     && now >= self.distrusted_until_ms[*index]
-                    && now.saturating_sub(slot.heartbeat_ms()) < SILENT_MS
+                    && now.abs_diff(slot.heartbeat_ms()) < SILENT_MS
                     && balance::leaves(mine, load(slot))
             })
-            .map(|(index, _)| index)
             .collect()
     }
 
     /// How many connections all siblings have taken so far.
     fn taken(&self) -> u64 {
-        let slots = self.scoreboard.slots().iter();
+        let slots = (0..self.scoreboard.length()).map(|index| self.scoreboard.slot(index));
         slots.fold(0, |sum, slot| sum.wrapping_add(slot.connections_total()))
     }
 
     /// Descriptors or memory ran out (EMFILE, ENFILE, ENOBUFS, ENOMEM): what is open goes on, and
     /// what waits in the backlog is taken when there is room again.
+    /// A socket that was shut down (EINVAL, accept(2)) is the supervisor's to see to.
     async fn pause(&mut self, error: &io::Error) {
-        if !self.paused {
-            warning!("accepting pauses: {error}; raise the limit with `ulimit -n`");
-            self.paused = true;
+        let told = std::mem::replace(&mut self.paused, true);
+        match error.raw_os_error() {
+            _ if told => {}
+            Some(libc::EINVAL) => debug!("accepting pauses: the socket listens no more"),
+            Some(libc::EMFILE | libc::ENFILE) => {
+                warning!("accepting pauses: {error}; raise the limit with `ulimit -n`");
+            }
+            _ => warning!("accepting pauses: {error}"),
         }
         sleep(PAUSE).await;
     }

@@ -14,7 +14,7 @@ pub struct Load {
 /// is not.
 pub fn leaves(mine: Load, sibling: Load) -> bool {
     let slack = sibling.connections / 16;
-    let fewer = sibling.connections + slack < mine.connections;
+    let fewer = sibling.connections.saturating_add(slack) < mine.connections;
     let idle =
         mine.in_flight > 0 && sibling.in_flight == 0 && sibling.connections <= mine.connections;
     fewer || idle
@@ -49,6 +49,13 @@ mod tests {
         assert!(leaves(load(3, 1), load(3, 0)));
         assert!(!leaves(load(3, 1), load(4, 0)));
         assert!(!leaves(load(3, 1), load(3, 1)));
+    }
+
+    /// What a sibling says about itself may be anything.
+    #[test]
+    fn no_number_is_too_large() {
+        assert!(!leaves(load(u32::MAX, 0), load(u32::MAX, u32::MAX)));
+        assert!(leaves(load(u32::MAX, 1), load(0, 0)));
     }
 
     #[test]

@@ -26,6 +26,33 @@ fn a_trap_before_the_head_is_a_500_with_its_cause_and_backtrace_in_the_log() {
     goes_on(&server);
 }
 
+/// The names of functions are the component's to choose.
+#[test]
+fn the_name_of_a_function_forges_no_line() {
+    let source = std::fs::read_to_string(crate::harness::root().join("guests/hello/hello.wat"));
+    let named = r#"(func $named (@name "x\0aERROR:    forged\0d\1b[2J\07\e2\80\aeback") unreachable)
+    (func (export "handle") (param $request i32) (param $out i32)"#;
+    let source = source.unwrap().replace(
+        r#"(func (export "handle") (param $request i32) (param $out i32)"#,
+        named,
+    );
+    let source = source.replace("(call $drop-request (local.get $request))", "(call $named)");
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("named.wat");
+    std::fs::write(&path, source).unwrap();
+    for format in ["text", "json"] {
+        let server = Server::start(&[path.to_str().unwrap(), "--log-format", format]);
+        assert_eq!(get(server.address, "/").status, 500);
+        server.wait_for("wasm backtrace:");
+        server.wait_for("forged");
+        let printed = server.printed();
+        assert!(!printed.contains("\nERROR:    forged"), "{printed}");
+        assert!(
+            !printed.contains(['\x1b', '\x07', '\r', '\u{202e}']),
+            "{printed:?}"
+        );
+    }
+}
+
 #[test]
 fn a_guest_that_answers_nothing_or_an_error_is_a_500() {
     let server = behaviours(&[]);

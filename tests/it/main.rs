@@ -16,6 +16,7 @@ mod concurrency;
 mod config_file;
 mod failing_guests;
 mod front;
+mod hostile;
 mod http;
 mod http2;
 mod inspect;

@@ -47,6 +47,8 @@ pub enum Event {
     Upgrade,
     /// The new executable can take over, or the reason why it cannot.
     Answered(Result<(), String>),
+    /// A listening socket was bound anew, and the workers that there are have the old one.
+    SocketsRenewed,
     /// The readings of a health check.
     Beat(Vec<Vital>),
     /// Nothing but time has passed.

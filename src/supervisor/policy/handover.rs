@@ -6,11 +6,12 @@ use super::{Id, Mode, Policy, Reason, Reload, Room, State, Worker};
 use crate::log::Level;
 use crate::supervisor::policy::Action;
 use crate::supervisor::settings::Settings;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Where an inherited worker stands, in times that mean the same in another process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Standing {
     Starting {
         age: Duration,
@@ -26,7 +27,7 @@ pub enum Standing {
 }
 
 /// A worker that the executable before this one forked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inherited {
     pub id: Id,
     pub pid: i32,
@@ -37,7 +38,7 @@ pub struct Inherited {
 
 impl Policy {
     /// The version that is served, how many workers there should be, and all that there are.
-    pub fn bequeath(&self, now: Instant) -> (u32, usize, Vec<Inherited>) {
+    pub fn handover(&self, now: Instant) -> (u32, usize, Vec<Inherited>) {
         let workers = self.workers.iter().map(|(id, worker)| Inherited {
             id: *id,
             pid: worker.pid,
@@ -59,7 +60,10 @@ impl Policy {
         now: Instant,
         random: Box<dyn FnMut() -> u64>,
     ) -> (Policy, Vec<Action>) {
-        let next_id = workers.iter().map(|worker| worker.id.0 + 1).max();
+        let next_id = workers
+            .iter()
+            .map(|worker| worker.id.0.saturating_add(1))
+            .max();
         let workers: BTreeMap<Id, Worker> = workers
             .iter()
             .map(|worker| (worker.id, worker.arrive(now)))
@@ -113,7 +117,7 @@ impl Inherited {
             Standing::Starting { age } => State::Starting { since: since(age) },
             Standing::Ready { age } => State::Ready { since: since(age) },
             Standing::Leaving { left } => State::Leaving {
-                deadline: now + left,
+                deadline: now.checked_add(left).unwrap_or(now),
                 reason: Reason::Reload,
             },
         };

@@ -25,7 +25,7 @@ impl Policy {
         (self.settings.healthcheck / 5).clamp(Duration::from_millis(50), Duration::from_secs(1))
     }
 
-    /// Judges every worker. Time is the supervisor's own (see `awake`), so that a machine that was
+    /// Judges every worker. Time is the supervisor's own (see `Clock`), so that a machine that was
     /// suspended or starved has no hung workers.
     pub(super) fn beat(&mut self, vitals: Vec<Vital>, now: Instant) {
         for vital in vitals {
@@ -95,6 +95,17 @@ impl Policy {
             State::Stale { reason: known, .. } if hung => *known = reason,
             State::Ready { .. } if hung || worker.due.is_none() => worker.due = Some(reason),
             _ => {}
+        }
+    }
+
+    /// Every worker that there is now is to be replaced, also one that is still starting.
+    pub(super) fn sockets_renewed(&mut self) {
+        for worker in self.workers.values_mut() {
+            if matches!(worker.state, State::Ready { .. } | State::Starting { .. })
+                && !worker.hangs()
+            {
+                worker.due = Some(Reason::Sockets);
+            }
         }
     }
 

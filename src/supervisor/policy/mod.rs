@@ -110,6 +110,7 @@ impl Policy {
             Event::Fewer => self.scale(self.wanted - 1),
             Event::Upgrade => self.upgrade(now),
             Event::Answered(answer) => self.answered(answer),
+            Event::SocketsRenewed => self.sockets_renewed(),
             Event::Beat(vitals) => self.beat(vitals, now),
             Event::Time => {}
         }

@@ -18,6 +18,8 @@ pub enum Reason {
         silent: Duration,
         answering: String,
     },
+    /// A listening socket was bound anew, and it has the old one.
+    Sockets,
     Reload,
     ScaleDown,
     Shutdown,
@@ -32,7 +34,10 @@ pub enum Reason {
 impl Reason {
     /// Whether this is wear, which is dealt with one worker after the other.
     pub fn is_recycling(&self) -> bool {
-        matches!(self, Reason::Requests | Reason::Memory(_) | Reason::Age)
+        matches!(
+            self,
+            Reason::Requests | Reason::Memory(_) | Reason::Age | Reason::Sockets
+        )
     }
 
     /// How serious the end of a worker for this reason is.
@@ -64,6 +69,7 @@ impl fmt::Display for Reason {
                     request => write!(f, ", answering {request:?} (--timeout-worker-healthcheck)"),
                 }
             }
+            Reason::Sockets => write!(f, "recycled for its listening socket, which was shut down"),
             Reason::Reload => write!(f, "replaced by a reload"),
             Reason::ScaleDown => write!(f, "one worker fewer was asked for"),
             Reason::Shutdown => write!(f, "shutdown"),

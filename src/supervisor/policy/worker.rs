@@ -5,7 +5,9 @@ use crate::exit::Status;
 use std::time::{Duration, Instant};
 
 /// A worker's name, never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct Id(pub u64);
 
 /// Where a worker is in its life.

@@ -67,7 +67,7 @@ fn a_worker_that_hangs_while_it_drains_is_not_waited_for() {
 
 #[test]
 fn workers_are_well_whose_time_did_not_pass() {
-    // What `awake` makes of a machine that was suspended: the clock stands still, and the next
+    // What `Clock` makes of a machine that was suspended: the clock stands still, and the next
     // readings are those from before.
     let mut world = World::serving(settings(2));
     world.pass(3 * SECOND);
@@ -115,4 +115,22 @@ fn memory_beyond_the_limit_is_wear() {
     world.settle();
     assert!(!world.processes.contains_key(&id));
     assert!(world.has_said("recycled for its memory of 101 MiB"));
+}
+
+/// A worker can shut down the sockets of all (shutdown(2)): who has one that was bound before is of no more use.
+#[test]
+fn workers_are_replaced_in_turn_where_a_socket_was_bound_anew() {
+    let mut world = World::serving(settings(3));
+    world.on(Event::More);
+    let before: Vec<Id> = world.processes.keys().copied().collect();
+    assert_eq!(before.len(), 4, "one is still starting");
+    world.on(Event::SocketsRenewed);
+    assert_eq!(
+        world.serving_now(),
+        3,
+        "nobody leaves before there is another"
+    );
+    world.settle();
+    assert_eq!(world.serving_now(), 4);
+    assert!(!before.iter().any(|id| world.processes.contains_key(id)));
 }

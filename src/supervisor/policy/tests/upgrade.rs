@@ -63,7 +63,7 @@ fn what_is_inherited_serves_until_the_new_version_is_ready() {
     before.on(Event::More);
     before.on(Event::Upgrade);
     before.answered(Ok(()));
-    let (served, wanted, workers) = before.policy.bequeath(before.now);
+    let (served, wanted, workers) = before.policy.handover(before.now);
     assert_eq!((served, wanted, workers.len()), (1, 3, 3));
     let starting = |worker: &Inherited| matches!(worker.standing, Standing::Starting { .. });
     assert_eq!(workers.iter().filter(|worker| starting(worker)).count(), 1);
@@ -72,9 +72,9 @@ fn what_is_inherited_serves_until_the_new_version_is_ready() {
         most: 32,
         slots: 64,
     };
-    let estate = (served, wanted, workers);
+    let left = (served, wanted, workers);
     let random = Box::new(|| 0);
-    let (policy, actions) = Policy::inherit(settings(2), room, estate, before.now, random);
+    let (policy, actions) = Policy::inherit(settings(2), room, left, before.now, random);
     let mut world = World {
         policy,
         processes: before.processes.clone(),
@@ -99,13 +99,13 @@ fn what_is_inherited_serves_until_the_new_version_is_ready() {
 #[test]
 fn where_the_new_version_does_not_compile_what_is_inherited_goes_on() {
     let before = World::serving(settings(1));
-    let estate = before.policy.bequeath(before.now);
+    let left = before.policy.handover(before.now);
     let room = Room {
         most: 32,
         slots: 64,
     };
     let random = Box::new(|| 0);
-    let (policy, actions) = Policy::inherit(settings(1), room, estate, before.now, random);
+    let (policy, actions) = Policy::inherit(settings(1), room, left, before.now, random);
     let mut world = World { policy, ..before };
     world.perform(actions);
     world.compile_failed("broken");

@@ -1,18 +1,18 @@
-//! Time as the supervisor lives it: what passes while it is suspended, stopped or starved of CPU does
-//! not count, for it does not count for its workers either.
+//! The supervisor's clock. Time that passes while the supervisor is suspended, stopped or starved of CPU does not
+//! count, for it does not count for its workers either.
 
 use std::time::{Duration, Instant};
 
-/// A clock that cannot be surprised.
-pub struct Awake {
+/// A clock that does not jump.
+pub struct Clock {
     now: Instant,
     /// The real time of the last reading.
     read: Instant,
 }
 
-impl Awake {
-    pub fn new(real: Instant) -> Awake {
-        Awake {
+impl Clock {
+    pub fn new(real: Instant) -> Clock {
+        Clock {
             now: real,
             read: real,
         }
@@ -35,21 +35,21 @@ mod tests {
     const BEAT: Duration = Duration::from_secs(1);
 
     #[test]
-    fn time_passes_while_the_supervisor_is_awake() {
+    fn time_passes_while_the_supervisor_runs() {
         let start = Instant::now();
-        let mut awake = Awake::new(start);
+        let mut clock = Clock::new(start);
         for second in 1..=60 {
             let real = start + BEAT * second;
-            assert_eq!(awake.now(real, BEAT), real);
+            assert_eq!(clock.now(real, BEAT), real);
         }
     }
 
     #[test]
     fn an_hour_of_suspension_is_two_beats() {
         let start = Instant::now();
-        let mut awake = Awake::new(start);
+        let mut clock = Clock::new(start);
         let resumed = start + Duration::from_secs(3600);
-        assert_eq!(awake.now(resumed, BEAT), start + BEAT * 2);
-        assert_eq!(awake.now(resumed + BEAT, BEAT), start + BEAT * 3);
+        assert_eq!(clock.now(resumed, BEAT), start + BEAT * 2);
+        assert_eq!(clock.now(resumed + BEAT, BEAT), start + BEAT * 3);
     }
 }

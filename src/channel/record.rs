@@ -1,0 +1,92 @@
+//! The form of a message: numbers at fixed places and a bounded text, each of which is checked when it is read.
+
+use super::Message;
+use crate::exit::Status;
+use crate::log;
+
+/// As many bytes as a pipe takes and gives as one (PIPE_BUF, pipe(7)).
+const SIZE: usize = 4096;
+
+/// Where the text begins: after what kind of message it is, a number, and the length of the text.
+const TEXT: usize = 12;
+
+const FORKED: u32 = 1;
+const READY: u32 = 2;
+const SPENT: u32 = 3;
+const FAILED: u32 = 4;
+
+/// What nobody sends who means well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Garbage;
+
+/// Three numbers of four bytes each in this machine's order, and the text.
+#[repr(C)]
+pub(super) struct Record([u8; SIZE]);
+
+impl Default for Record {
+    fn default() -> Record {
+        Record([0; SIZE])
+    }
+}
+
+impl From<&Message> for Record {
+    fn from(message: &Message) -> Record {
+        match message {
+            Message::Forked { pid } => Record::new(FORKED, *pid, ""),
+            Message::Ready => Record::new(READY, 0, ""),
+            Message::Spent => Record::new(SPENT, 0, ""),
+            Message::Failed { status, text } => Record::new(FAILED, status.code(), text),
+        }
+    }
+}
+
+impl Record {
+    fn new(kind: u32, number: i32, text: &str) -> Record {
+        let text = &text[..text.floor_char_boundary(SIZE - TEXT)];
+        let mut record = Record::default();
+        record.0[..4].copy_from_slice(&kind.to_ne_bytes());
+        record.0[4..8].copy_from_slice(&number.to_ne_bytes());
+        record.0[8..TEXT].copy_from_slice(&(text.len() as u32).to_ne_bytes());
+        record.0[TEXT..][..text.len()].copy_from_slice(text.as_bytes());
+        record
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+
+    fn word(&self, place: usize) -> [u8; 4] {
+        let mut word = [0; 4];
+        word.copy_from_slice(&self.0[place..place + 4]);
+        word
+    }
+
+    /// The message, if `length` bytes of it have come and each part is in its range.
+    pub(super) fn message(&self, length: usize) -> Result<Message, Garbage> {
+        if length != SIZE {
+            return Err(Garbage);
+        }
+        let number = i32::from_ne_bytes(self.word(4));
+        let text = u32::from_ne_bytes(self.word(8)) as usize;
+        let text = self.0[TEXT..].get(..text).ok_or(Garbage)?;
+        match u32::from_ne_bytes(self.word(0)) {
+            FORKED if number > 1 => Ok(Message::Forked { pid: number }),
+            READY => Ok(Message::Ready),
+            SPENT => Ok(Message::Spent),
+            FAILED => {
+                let status = Status::of_code(number);
+                let in_range = status.code() == number && status != Status::Stopped;
+                let text = String::from_utf8_lossy(text).replace(['\n', '\r'], " ");
+                let text = log::escape(&text).to_string();
+                in_range
+                    .then_some(Message::Failed { status, text })
+                    .ok_or(Garbage)
+            }
+            _ => Err(Garbage),
+        }
+    }
+}

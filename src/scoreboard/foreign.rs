@@ -1,0 +1,114 @@
+//! A scoreboard that another executable laid out in its own way: read until the workers that write it are gone, so
+//! that their signs of life are seen and nothing that they counted is lost.
+
+use super::layout::Layout;
+use super::slot::Slot;
+use crate::sys::memory::View;
+use std::io;
+use std::os::fd::OwnedFd;
+
+#[derive(Debug)]
+pub struct Foreign {
+    memory: View,
+    layout: Layout,
+    /// What was taken over of each slot's totals, in their order.
+    taken: Vec<Vec<u64>>,
+}
+
+impl Foreign {
+    /// The scoreboard behind `memory`. An error where it does not have what its layout says.
+    pub fn new(memory: &OwnedFd, layout: Layout) -> io::Result<Foreign> {
+        let wrong = || io::Error::other("the layout of the scoreboard cannot be right");
+        let bytes = layout.checked_bytes().ok_or_else(wrong)?;
+        let count = layout.totals.iter().map(|total| total.count).sum();
+        Ok(Foreign {
+            memory: View::of(memory, bytes)?,
+            taken: vec![vec![0; count]; layout.slots],
+            layout,
+        })
+    }
+
+    pub fn length(&self) -> usize {
+        self.layout.slots
+    }
+
+    /// What the serving loop of the worker in this slot wrote as its last sign of life.
+    pub fn heartbeat_ms(&self, index: usize) -> u64 {
+        self.number(index, self.layout.heartbeat)
+    }
+
+    /// What that worker asked a guest last.
+    pub fn answered_last(&self, index: usize) -> String {
+        let text = self.layout.answering;
+        let place = self.layout.place(index) + text.place;
+        let bytes = self.memory.bytes(place, text.length);
+        let bytes: Vec<u8> = bytes.take_while(|byte| *byte != 0).collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Adds what was counted since the last time to the totals of the same name.
+    pub fn carry_over(&mut self, index: usize, into: &Slot) {
+        let mut taken = std::mem::take(&mut self.taken[index]).into_iter();
+        let mut now_taken = Vec::new();
+        for total in &self.layout.totals {
+            for (bucket, before) in taken.by_ref().take(total.count).enumerate() {
+                let now = self.number(index, total.place + 8 * bucket);
+                into.add(&total.name, bucket, now.saturating_sub(before));
+                now_taken.push(now.max(before));
+            }
+        }
+        self.taken[index] = now_taken;
+    }
+
+    fn number(&self, index: usize, place: usize) -> u64 {
+        self.memory.number(self.layout.place(index) + place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scoreboard::Scoreboard;
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::FileExt;
+    use std::time::Duration;
+
+    /// Memory as the first executables laid it out.
+    fn first(slots: usize) -> OwnedFd {
+        crate::sys::memory::shared_file("test", 128 + 512 * slots).unwrap()
+    }
+
+    #[test]
+    fn what_others_counted_is_carried_over_once() {
+        let memory = first(2);
+        let file = std::fs::File::from(memory.as_fd().try_clone_to_owned().unwrap());
+        let write = |place: u64, value: u64| {
+            file.write_all_at(&value.to_ne_bytes(), 128 + 512 + place)
+                .unwrap();
+        };
+        let mut foreign = Foreign::new(&memory, Layout::first(2)).unwrap();
+        let scoreboard = Scoreboard::new(2).unwrap();
+        let slot = scoreboard.slot(0);
+        slot.request_began();
+        slot.request_ended(Some(200), 10, Duration::ZERO);
+        write(48, 7);
+        foreign.carry_over(1, slot);
+        assert_eq!(slot.requests(), 8);
+        write(48, 9);
+        write(24, 1234);
+        foreign.carry_over(1, slot);
+        assert_eq!((slot.requests(), foreign.heartbeat_ms(1)), (10, 1234));
+        // A worker that was taken over may write anything.
+        write(48, 3);
+        foreign.carry_over(1, slot);
+        write(48, u64::MAX);
+        foreign.carry_over(1, slot);
+        file.write_all_at(&[b'x'; 112], 128 + 512 + 368).unwrap();
+        assert_eq!(foreign.answered_last(1), "x".repeat(112));
+    }
+
+    #[test]
+    fn memory_that_is_too_short_is_refused() {
+        assert!(Foreign::new(&first(2), Layout::first(3)).is_err());
+    }
+}

@@ -1,0 +1,163 @@
+//! Where things stand in a scoreboard, told in a form that another executable understands, whose own scoreboard may
+//! look otherwise.
+
+use super::entry::{Entry, Table};
+use super::slot::{self, Slot};
+use crate::sys::memory::page_size;
+use serde::{Deserialize, Serialize};
+use std::mem::offset_of;
+
+/// The number of the layout of the table, its entries and a slot; to be raised whenever one of them changes.
+const FORM: u32 = 2;
+
+/// A scoreboard's layout. Places are in bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layout {
+    form: u32,
+    /// How many slots there are.
+    pub slots: usize,
+    /// Where the first slot begins, and how far it is from one to the next.
+    first: usize,
+    stride: usize,
+    /// Within a slot: the last sign of life, the last request as a text that ends with a nought, and the totals.
+    pub(super) heartbeat: usize,
+    pub(super) answering: Bytes,
+    pub(super) totals: Vec<Total>,
+}
+
+/// So many bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bytes {
+    pub(super) place: usize,
+    pub(super) length: usize,
+}
+
+/// Numbers of eight bytes that only ever grow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Total {
+    pub(super) name: String,
+    pub(super) place: usize,
+    pub(super) count: usize,
+}
+
+impl Total {
+    fn new(name: &str, place: usize, count: usize) -> Total {
+        let name = name.to_owned();
+        Total { name, place, count }
+    }
+}
+
+impl Layout {
+    /// Of a scoreboard of this executable.
+    pub fn own(slots: usize) -> Layout {
+        let table = size_of::<Table>() + slots * size_of::<Entry>();
+        Layout {
+            form: FORM,
+            slots,
+            first: table.next_multiple_of(page_size()),
+            stride: size_of::<Slot>().next_multiple_of(page_size()),
+            heartbeat: offset_of!(Slot, heartbeat_ms),
+            answering: Bytes {
+                place: offset_of!(Slot, answering),
+                length: slot::ANSWERING,
+            },
+            totals: vec![
+                Total::new(slot::CONNECTIONS, offset_of!(Slot, connections_total), 1),
+                Total::new(slot::REQUESTS, offset_of!(Slot, requests), 1),
+                Total::new(slot::STATUSES, offset_of!(Slot, statuses), slot::CLASSES),
+                Total::new(slot::GUEST_FAILURES, offset_of!(Slot, guest_failures), 1),
+                Total::new(slot::BYTES_OUT, offset_of!(Slot, bytes_out), 1),
+                Total::new(slot::LATENCY, offset_of!(Slot, latency), slot::BUCKETS),
+            ],
+        }
+    }
+
+    /// Of the executables that did not tell it.
+    pub fn first(slots: usize) -> Layout {
+        Layout {
+            form: 1,
+            slots,
+            first: 128,
+            stride: 512,
+            heartbeat: 24,
+            answering: Bytes {
+                place: 368,
+                length: 112,
+            },
+            totals: vec![
+                Total::new(slot::CONNECTIONS, 40, 1),
+                Total::new(slot::REQUESTS, 48, 1),
+                Total::new(slot::STATUSES, 56, 5),
+                Total::new(slot::GUEST_FAILURES, 96, 1),
+                Total::new(slot::BYTES_OUT, 104, 1),
+                Total::new(slot::LATENCY, 112, 32),
+            ],
+        }
+    }
+
+    /// Where a slot begins.
+    pub(super) fn place(&self, index: usize) -> usize {
+        self.first + index * self.stride
+    }
+
+    pub(super) fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// How long all of it is.
+    pub(super) fn bytes(&self) -> usize {
+        self.place(self.slots)
+    }
+
+    /// How long all of it is, where everything that it names is within it and the numbers are aligned.
+    pub(super) fn checked_bytes(&self) -> Option<usize> {
+        let within = |place: usize, length: usize| {
+            let end = place.checked_add(length);
+            end.is_some_and(|end| end <= self.stride)
+        };
+        let numbers = |place: usize, count: usize| {
+            let length = count.checked_mul(8);
+            place.is_multiple_of(8) && length.is_some_and(|length| within(place, length))
+        };
+        let right = self.first.is_multiple_of(8)
+            && self.stride.is_multiple_of(8)
+            && numbers(self.heartbeat, 1)
+            && within(self.answering.place, self.answering.length)
+            && self
+                .totals
+                .iter()
+                .all(|total| numbers(total.place, total.count));
+        let slots = self.stride.checked_mul(self.slots)?;
+        slots.checked_add(self.first).filter(|_| right)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layouts_are_told_and_understood() {
+        for layout in [Layout::own(64), Layout::first(64)] {
+            let told = serde_json::to_string(&layout).unwrap();
+            assert_eq!(serde_json::from_str::<Layout>(&told).unwrap(), layout);
+            assert_eq!(layout.checked_bytes(), Some(layout.bytes()));
+        }
+    }
+
+    #[test]
+    fn a_layout_that_leaves_its_slots_is_refused() {
+        let with = |change: fn(&mut Layout)| {
+            let mut layout = Layout::own(2);
+            change(&mut layout);
+            layout.checked_bytes()
+        };
+        assert_eq!(with(|it| it.heartbeat = it.stride), None);
+        assert_eq!(with(|it| it.heartbeat = 3), None);
+        assert_eq!(with(|it| it.answering.length = usize::MAX), None);
+        assert_eq!(with(|it| it.totals[0].count = usize::MAX), None);
+        assert_eq!(with(|it| it.totals[0].place = usize::MAX - 7), None);
+        assert_eq!(with(|it| it.slots = usize::MAX), None);
+        assert_eq!(with(|it| it.first = usize::MAX - 7), None);
+    }
+}

@@ -1,0 +1,268 @@
+//! Forks the children: what each is given, and what it must not have.
+
+use super::children::{Child, Generation, WorkerSlot};
+use super::policy::Id;
+use super::slots::{ReservedSlot, Slots};
+use super::zygote::{Code, Shared, Zygote};
+use super::{Roles, WorkerContext};
+use crate::channel::{Receiver, Reporter, channel};
+use crate::exit::Status;
+use crate::log;
+use crate::scoreboard::{Foreign, Phase, Scoreboard};
+use crate::sys::channel::pipe;
+use crate::sys::{clock, fork, signals};
+use anyhow::{Context, Result};
+use nix::unistd::Pid;
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::rc::Rc;
+
+/// What every fork needs.
+pub struct Forker {
+    pub scoreboard: Rc<Scoreboard>,
+    pub slots: Slots,
+    /// The one of the executable before, where it was laid out in another way.
+    foreign: Option<RefCell<Foreign>>,
+    /// The end that workers watch, and the one that only the supervisor holds.
+    watched: OwnedFd,
+    held: OwnedFd,
+    /// Compilers and zygotes that have not been reaped.
+    helpers: RefCell<Vec<Pid>>,
+    /// How often a listening socket was bound anew.
+    sockets: Cell<u32>,
+}
+
+/// A worker's process-to-be: the slot and the channel that it is going to have.
+pub struct Berth {
+    pub slot: ReservedSlot,
+    pub receiver: Receiver,
+    pub reporter: Reporter,
+    pub max_requests: Option<u64>,
+}
+
+impl Forker {
+    pub fn new(scoreboard: Scoreboard) -> io::Result<Forker> {
+        Ok(Forker::inherit(scoreboard, pipe()?))
+    }
+
+    /// With the ends of the lifeline that there are workers on already.
+    pub fn inherit(scoreboard: Scoreboard, (watched, held): (OwnedFd, OwnedFd)) -> Forker {
+        let scoreboard = Rc::new(scoreboard);
+        Forker {
+            slots: Slots::new(scoreboard.clone()),
+            scoreboard,
+            foreign: None,
+            watched,
+            held,
+            helpers: RefCell::default(),
+            sockets: Cell::new(0),
+        }
+    }
+
+    /// With the scoreboard that workers of the executable before go on writing to, whose totals are carried over.
+    pub fn with_foreign(mut self, foreign: Foreign) -> Forker {
+        let length = foreign.length();
+        self.foreign = Some(RefCell::new(foreign));
+        (0..length).for_each(|index| self.carry_over(index));
+        self
+    }
+
+    fn carry_over(&self, index: usize) {
+        if let Some(foreign) = &self.foreign {
+            let into = self.scoreboard.slot(index % self.scoreboard.length());
+            foreign.borrow_mut().carry_over(index, into);
+        }
+    }
+
+    /// The slot of a worker that was left to us.
+    pub fn left_slot(&self, index: usize) -> Result<WorkerSlot> {
+        let slot = match &self.foreign {
+            Some(foreign) if index < foreign.borrow().length() => Some(WorkerSlot::Foreign(index)),
+            Some(_) => None,
+            None => self.slots.take(index).map(WorkerSlot::Own),
+        };
+        slot.with_context(|| format!("slot {index} is not free"))
+    }
+
+    /// A worker is gone. What one of the executable before has counted is kept.
+    pub fn release(&self, slot: WorkerSlot) {
+        if let WorkerSlot::Foreign(index) = slot {
+            self.carry_over(index);
+        }
+    }
+
+    /// The last sign of life of the worker that has this slot, and what it asked a guest last.
+    pub fn signs_of_life(&self, slot: &WorkerSlot) -> (u64, String) {
+        match (slot, &self.foreign) {
+            (WorkerSlot::Foreign(index), Some(foreign)) => {
+                let foreign = foreign.borrow();
+                (foreign.heartbeat_ms(*index), foreign.answered_last(*index))
+            }
+            (WorkerSlot::Foreign(_), None) => (0, String::new()),
+            (WorkerSlot::Own(slot), _) => {
+                let slot = self.scoreboard.slot(slot.index());
+                (slot.heartbeat_ms(), slot.answered_last())
+            }
+        }
+    }
+
+    /// Says to its siblings where a worker is in its life.
+    pub fn enters(&self, slot: &WorkerSlot, phase: Phase) {
+        if let WorkerSlot::Own(slot) = slot {
+            self.scoreboard.entry(slot.index()).enter(phase);
+        }
+    }
+
+    pub fn lifeline(&self) -> (BorrowedFd<'_>, BorrowedFd<'_>) {
+        (self.watched.as_fd(), self.held.as_fd())
+    }
+
+    /// Forks what loads this code of a version; where there is none yet, its compiler.
+    pub fn zygote<R: Roles>(&self, roles: &R, code: Option<Code>) -> io::Result<Zygote> {
+        let shared = Shared {
+            lifeline: self.watched.try_clone()?,
+            scoreboard: self.scoreboard.clone(),
+        };
+        let zygote = Zygote::start(roles, shared, code, self.sockets.get())?;
+        self.helpers.borrow_mut().push(zygote.pid);
+        Ok(zygote)
+    }
+
+    /// Another in the place of one that is of no more use. Until it is ready, workers are forked directly.
+    pub fn renew_zygote<R: Roles>(&self, generation: &mut Generation<R>) {
+        generation.zygote = None;
+        let code = generation.code.try_clone();
+        let again = code.and_then(|code| self.zygote(&*generation.roles, Some(code)));
+        generation.zygote = again.ok();
+    }
+
+    /// A listening socket was bound anew: who was forked before has the old one.
+    pub fn sockets_renewed(&self) {
+        self.sockets.set(self.sockets.get() + 1);
+    }
+
+    /// Whether a zygote was forked before a listening socket was bound anew.
+    pub fn is_stale(&self, zygote: &Zygote) -> bool {
+        zygote.sockets != self.sockets.get()
+    }
+
+    /// Whether a compiler or a zygote is this process.
+    pub fn is_helper(&self, pid: Pid) -> bool {
+        self.helpers.borrow().contains(&pid)
+    }
+
+    /// A child was reaped, of whatever kind.
+    pub fn reaped(&self, pid: Pid) {
+        self.helpers.borrow_mut().retain(|helper| *helper != pid);
+    }
+
+    /// Whether every compiler and every zygote is gone, and with them their hold on the listening sockets.
+    pub fn is_alone(&self) -> bool {
+        self.helpers.borrow().is_empty()
+    }
+
+    /// A free slot for a worker of this version, and a channel to it.
+    pub fn berth(&self, generation: u32, max_requests: Option<u64>) -> io::Result<Berth> {
+        let slot = self.slots.reserve();
+        let slot = slot.ok_or_else(|| io::Error::other("every slot of the scoreboard is taken"))?;
+        let (receiver, reporter) = channel()?;
+        let now = clock::now_ms();
+        self.scoreboard.begin(slot.index(), generation, now);
+        Ok(Berth {
+            slot,
+            receiver,
+            reporter,
+            max_requests,
+        })
+    }
+
+    /// Forks a worker, which loads the code itself.
+    pub fn worker<R: Roles>(
+        &self,
+        id: Id,
+        generation: &Generation<R>,
+        berth: Berth,
+    ) -> io::Result<Child> {
+        let context = WorkerContext {
+            slot: berth.slot.index(),
+            reporter: Rc::new(berth.reporter),
+            lifeline: self.watched.try_clone()?,
+            scoreboard: self.scoreboard.clone(),
+            max_requests: berth.max_requests,
+        };
+        let sockets = generation.roles.sockets();
+        let mut kept: Vec<RawFd> = sockets.into_iter().map(|(fd, _)| fd).collect();
+        kept.extend([
+            generation.code.file.as_raw_fd(),
+            context.reporter.descriptor(),
+            context.lifeline.as_raw_fd(),
+        ]);
+        let (scoreboard, slot) = (&self.scoreboard, context.slot);
+        let restrict = || {
+            scoreboard.give_up()?;
+            scoreboard.keep(slot, scoreboard.descriptor())
+        };
+        let pid = fork_child(&kept, restrict, || {
+            signals::ignore_reopening();
+            let Code { file, note } = &generation.code;
+            let loaded = generation.roles.load(file, note);
+            serve(&*generation.roles, loaded, context)
+        })?;
+        Ok(self.child(id, pid, berth.slot, berth.receiver))
+    }
+
+    /// What is kept of a worker that is this process.
+    pub fn child(&self, id: Id, pid: Pid, slot: ReservedSlot, receiver: Receiver) -> Child {
+        let entry = self.scoreboard.entry(slot.index());
+        entry.belongs_to(pid.as_raw());
+        Child {
+            id,
+            pid,
+            slot: WorkerSlot::Own(slot),
+            receiver: Some(receiver),
+        }
+    }
+}
+
+/// A worker's life.
+pub fn serve<R: Roles>(roles: &R, loaded: Result<R::Loaded>, context: WorkerContext) -> Status {
+    let reporter = context.reporter.clone();
+    let served = loaded.and_then(|loaded| roles.serve(loaded, context));
+    ended(served, &reporter)
+}
+
+/// Tells why a child cannot go on, where that is so.
+pub fn ended(result: Result<()>, reporter: &Reporter) -> Status {
+    match result {
+        Ok(()) => Status::Stopped,
+        Err(error) => {
+            reporter.failed(Status::Application, &format!("{error:#}"));
+            Status::Application
+        }
+    }
+}
+
+/// Forks a child that keeps these descriptors, and those that it logs to, and no others: above all not the one whose
+/// end tells workers that the supervisor is gone. `restrict` gives up what needs descriptors for that.
+pub fn fork_child(
+    kept: &[RawFd],
+    restrict: impl FnOnce() -> io::Result<()>,
+    child: impl FnOnce() -> Status,
+) -> io::Result<Pid> {
+    debug_assert_eq!(fork::thread_count(), Some(1));
+    // SAFETY: the supervisor never starts a thread.
+    unsafe {
+        fork::fork(|| {
+            log::reopen();
+            if let Err(error) = restrict() {
+                crate::error!("a child cannot give up what it must not have: {error}");
+                return Status::Internal.code();
+            }
+            let kept: Vec<RawFd> = kept.iter().copied().chain(log::descriptors()).collect();
+            // SAFETY: the child ends without using or dropping what the supervisor owned.
+            fork::close_all_but(&kept);
+            child().code()
+        })
+    }
+}
