@@ -8,6 +8,7 @@ mod file;
 mod front;
 mod outbound;
 mod parse;
+mod sandbox;
 mod tls;
 
 pub use addresses::Addresses;
@@ -17,6 +18,7 @@ pub use clients::Clients;
 pub use front::Front;
 pub use outbound::Outbound;
 pub use parse::{Said, parse};
+pub use sandbox::Sandbox;
 pub use tls::Tls;
 
 use clap::{Args, Parser, Subcommand};
@@ -189,9 +191,8 @@ pub struct Serve {
     )]
     pub max_worker_lifetime: Option<String>,
 
-    /// Do not fence workers in with landlock and seccomp
-    #[arg(long, env = "WASMSERVE_NO_SANDBOX", help_heading = "Processes")]
-    pub no_sandbox: bool,
+    #[command(flatten)]
+    pub sandbox: Sandbox,
 
     /// Requests that one worker answers at a time; each has an instance
     #[arg(

@@ -12,6 +12,7 @@ mod guest;
 mod listen;
 mod log;
 mod request;
+mod sandbox;
 mod scoreboard;
 mod supervisor;
 mod sys;
@@ -24,6 +25,7 @@ use config::Config;
 use exit::{Exit, Status};
 use guest::{Compiled, Guest, Loaded, Plan};
 use listen::Listeners;
+use sandbox::Sandbox;
 use scoreboard::Scoreboard;
 use std::cell::RefCell;
 use std::os::fd::{OwnedFd, RawFd};
@@ -206,11 +208,13 @@ impl Roles for Server {
     type Loaded = Loaded;
 
     fn prepare(&self) -> Result<Prepared<Loaded>> {
+        self.sandbox().begin()?;
         let (compiled, loaded) = self.config.order.prepare()?;
         Ok(prepared(compiled, loaded))
     }
 
     fn compile(&self) -> Result<Prepared<Loaded>> {
+        self.sandbox().begin()?;
         let compiled = self.config.order.compile_and_load()?;
         Ok(prepared(compiled, None))
     }
@@ -220,10 +224,12 @@ impl Roles for Server {
     }
 
     fn load(&self, code: &OwnedFd, note: &str) -> Result<Loaded> {
+        self.sandbox().begin()?;
         self.config.order.load(code, note.parse()?, None)
     }
 
     fn serve(&self, loaded: Loaded, context: WorkerContext) -> Result<()> {
+        self.sandbox().begin()?;
         info!("Started server process [{}]", std::process::id());
         info!("Waiting for application startup.");
         self.worker(loaded, context)?.run()
@@ -283,6 +289,11 @@ impl Server {
             config,
             listeners: listeners.clone(),
         }
+    }
+
+    /// What its children are kept to.
+    fn sandbox(&self) -> &Sandbox {
+        &self.config.worker.sandbox
     }
 
     fn worker(&self, loaded: Loaded, context: WorkerContext) -> Result<Worker> {

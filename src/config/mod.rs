@@ -5,10 +5,10 @@ mod address;
 mod addresses;
 mod capabilities;
 mod clients;
-mod fence;
 mod files;
 mod front;
 mod outbound;
+mod sandbox;
 mod tls;
 mod units;
 
@@ -47,18 +47,19 @@ impl Config {
         let supervisor = supervision(serve)?;
         let limits = limits(serve, supervisor.workers)?;
         let capabilities = capabilities::resolve(serve)?;
-        let worker = worker_settings(serve, limits, &supervisor, &capabilities)?;
+        let order = Order {
+            path: component.clone(),
+            steps: serve.capabilities.before_start.clone(),
+            cache: serve.cache_dir.clone().or_else(guest::default_directory),
+            allow_precompiled: serve.allow_precompiled,
+            limits,
+            capabilities: Arc::new(capabilities),
+        };
+        let worker = worker_settings(serve, &supervisor, &order)?;
         let tls = tls::resolve(&serve.tls, worker.connection.protocols)?;
         Ok(Config {
             addresses: Addresses::resolve(&serve.addresses, tls.is_some())?,
-            order: Order {
-                path: component.clone(),
-                steps: serve.capabilities.before_start.clone(),
-                cache: serve.cache_dir.clone().or_else(guest::default_directory),
-                allow_precompiled: serve.allow_precompiled,
-                limits,
-                capabilities: Arc::new(capabilities),
-            },
+            order,
             supervisor,
             tls,
             worker,
@@ -203,9 +204,8 @@ fn supervision(serve: &Serve) -> Result<supervisor::Settings> {
 
 fn worker_settings(
     serve: &Serve,
-    limits: Limits,
     supervisor: &supervisor::Settings,
-    capabilities: &guest::Capabilities,
+    order: &Order,
 ) -> Result<worker::Settings> {
     let front = front::resolve(&serve.front)?;
     let files = files::directories(&serve.files)?;
@@ -215,9 +215,9 @@ fn worker_settings(
         heartbeat: (supervisor.healthcheck / 5)
             .clamp(Duration::from_millis(20), Duration::from_millis(500)),
         graceful_shutdown: supervisor.graceful_shutdown,
-        fence: (!serve.no_sandbox).then(|| fence::around(capabilities, &files)),
+        sandbox: Arc::new(sandbox::resolve(&serve.sandbox, order, &files)?),
         request: request::Settings {
-            concurrency: limits.instances as usize,
+            concurrency: order.limits.instances as usize,
             queue: option("--limit-queue", &serve.limit_queue, |text| {
                 text.parse::<usize>()
                     .with_context(|| format!("`{text}` is not a whole number"))

@@ -98,6 +98,11 @@ impl Requests {
         })
     }
 
+    /// Starts the clock that interrupts guests.
+    pub fn start_clock(&self) -> Result<()> {
+        self.guest.start_clock()
+    }
+
     /// Resolves when no request is being answered, not even after its response was complete.
     pub async fn idle(&self) {
         self.admission.idle(self.settings.concurrency).await;

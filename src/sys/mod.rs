@@ -10,7 +10,10 @@ pub mod file;
 pub mod fork;
 pub mod heap;
 pub mod memory;
+pub mod privileges;
 pub mod process;
+#[cfg(test)]
+pub mod raw;
 pub mod region;
 pub mod signals;
 pub mod socket;

@@ -10,7 +10,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::sys::time::TimeVal;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -45,6 +45,15 @@ impl Listening {
 const MOMENT_US: i64 = 10_000;
 
 impl Listening {
+    /// The same under a number that nothing else gets ([`moved_up`]).
+    pub fn moved_up(&self) -> io::Result<Listening> {
+        let socket = moved_up(self.as_fd())?;
+        Ok(match self {
+            Listening::Tcp(_) => Listening::Tcp(socket.into()),
+            Listening::Unix(_) => Listening::Unix(socket.into()),
+        })
+    }
+
     /// Whether clients can still connect: neither was it shut down, nor taken apart in another way. A TCP socket
     /// that was shut down does not accept any more (SO_ACCEPTCONN, socket(7)), a Unix one hangs up (poll(2)).
     pub fn listens(&self) -> bool {
@@ -86,6 +95,49 @@ impl AsRawFd for Listening {
     fn as_raw_fd(&self) -> RawFd {
         self.as_fd().as_raw_fd()
     }
+}
+
+/// Numbers from here on are for what must not have the number of something else after it was closed: the lowest that
+/// is free is what others get.
+const HIGH: RawFd = 960;
+
+/// The same socket under a number that nothing else gets, for as long as most numbers are free.
+pub fn moved_up(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let duplicate = |from| fcntl(socket, FcntlArg::F_DUPFD_CLOEXEC(from));
+    let number = match duplicate(HIGH) {
+        // Beyond the limit of descriptors (fcntl(2)).
+        Err(nix::Error::EINVAL) => duplicate(0),
+        number => number,
+    }?;
+    // SAFETY: it was just made, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// What is known of a socket that is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Open {
+    pub number: RawFd,
+    pub listens: bool,
+    pub is_unix: bool,
+}
+
+/// The sockets of this process.
+pub fn open_sockets() -> io::Result<Vec<Open>> {
+    let names = std::fs::read_dir("/proc/self/fd")?;
+    let names = names.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let numbers = names.filter_map(|name| name.parse().ok());
+    Ok(numbers.filter_map(open_socket).collect())
+}
+
+fn open_socket(number: RawFd) -> Option<Open> {
+    // SAFETY: the descriptor is only borrowed for these calls; should it be closed, they fail.
+    let fd = unsafe { BorrowedFd::borrow_raw(number) };
+    let listens = getsockopt(&fd, sockopt::AcceptConn).ok()?;
+    Some(Open {
+        number,
+        listens,
+        is_unix: family(fd) == Some(AddressFamily::Unix),
+    })
 }
 
 /// Binds and listens. An address that a closed connection still lingers on can be bound again

@@ -6,7 +6,7 @@ use crate::connection::Accepted;
 use crate::request::Peer;
 use crate::scoreboard::{Phase, Scoreboard, Slot};
 use crate::sys::clock;
-use crate::sys::socket::Listening;
+use crate::sys::socket::{Listening, moved_up};
 use crate::{debug, warning};
 use anyhow::Result;
 use std::io;
@@ -48,8 +48,9 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    pub fn new(listener: Listening, scoreboard: Rc<Scoreboard>, slot: usize) -> Result<Acceptor> {
-        let descriptor = listener.as_fd().try_clone_to_owned()?;
+    pub fn new(listener: &Listening, scoreboard: Rc<Scoreboard>, slot: usize) -> Result<Acceptor> {
+        let listener = listener.moved_up()?;
+        let descriptor = moved_up(listener.as_fd())?;
         Ok(Acceptor {
             listener,
             arrivals: TcpStream::from_std(descriptor.into())?,

@@ -3,14 +3,12 @@
 
 mod accept;
 mod balance;
-mod fence;
 mod leave;
-
-pub use fence::Fence;
 
 use crate::connection::{self, Connections, Departure, Door, Outbox};
 use crate::guest::Guest;
 use crate::request::{self, Requests};
+use crate::sandbox::{Role, Sandbox};
 use crate::scoreboard::{Scoreboard, SlotRef};
 use crate::sys::socket::Listening;
 use crate::sys::{clock, memory, process};
@@ -34,8 +32,8 @@ pub struct Settings {
     pub graceful_shutdown: Duration,
     /// How often the serving loop says that it is alive.
     pub heartbeat: Duration,
-    /// What a worker may use of the machine, where it is kept to that.
-    pub fence: Option<Fence>,
+    /// What a worker is kept to.
+    pub sandbox: Arc<Sandbox>,
     pub connection: connection::Settings,
     pub request: request::Settings,
 }
@@ -63,9 +61,6 @@ impl Worker {
     /// Serves until it is told to leave.
     pub fn run(self) -> Result<()> {
         process::raise_descriptor_limit();
-        self.close_fence()
-            .context("cannot fence the worker in; --no-sandbox does without")?;
-        self.guest.start_clock()?;
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build_local(LocalOptions::default())
@@ -73,30 +68,20 @@ impl Worker {
         runtime.block_on(self.serve())
     }
 
-    /// Before there is a second thread: each has a fence of its own.
-    fn close_fence(&self) -> Result<()> {
-        let Some(fence) = &self.settings.fence else {
-            return Ok(());
-        };
-        let missing = fence.close()?;
-        if self.slot == 0 && !missing.is_empty() {
-            warning!(
-                "the kernel has no {}: workers are fenced in by less",
-                missing.join(" and no ")
-            );
+    /// What is shared with others is opened before the sandbox is entered, where it cannot be duplicated.
+    async fn serve(mut self) -> Result<()> {
+        let mut acceptors = Vec::new();
+        for (listener, door) in std::mem::take(&mut self.listeners) {
+            let acceptor = Acceptor::new(&listener, self.scoreboard.clone(), self.slot)?;
+            acceptors.push((acceptor, door));
         }
-        Ok(())
-    }
-
-    async fn serve(self) -> Result<()> {
+        let slot = SlotRef::new(self.scoreboard.clone(), self.slot);
+        let requests = Requests::new(self.guest, self.settings.request, slot.clone())?;
+        enter_sandbox(&self.settings.sandbox, self.slot)?;
+        requests.start_clock()?;
+        let requests = Rc::new(requests);
         leave::never_outlive(self.lifeline.try_clone()?, self.settings.graceful_shutdown)?;
         let mut reasons = Reasons::new(self.lifeline)?;
-        let slot = SlotRef::new(self.scoreboard.clone(), self.slot);
-        let requests = Rc::new(Requests::new(
-            self.guest,
-            self.settings.request,
-            slot.clone(),
-        )?);
         let outbox = Rc::new(Outbox::default());
         let connections = Rc::new(Connections {
             requests: requests.clone(),
@@ -106,16 +91,10 @@ impl Worker {
             outbox: outbox.clone(),
         });
         let open = Rc::new(Open::new(slot.clone()));
-        let mut acceptors = Vec::new();
-        for (listener, door) in self.listeners {
-            let acceptor = Acceptor::new(listener, self.scoreboard.clone(), self.slot)?;
-            acceptors.push(spawn_local(accept(
-                acceptor,
-                door,
-                connections.clone(),
-                open.clone(),
-            )));
-        }
+        let accepting = acceptors
+            .into_iter()
+            .map(|(acceptor, door)| accept(acceptor, door, connections.clone(), open.clone()));
+        let accepting: Vec<_> = accepting.map(spawn_local).collect();
         spawn_local(async move { outbox.run().await });
         spawn_local(beat(slot.clone(), self.settings.heartbeat));
         if let Some((limit, spent)) = self.spent {
@@ -123,8 +102,8 @@ impl Worker {
         }
         (self.ready)();
         let leave = reasons.next().await;
-        for acceptor in acceptors {
-            acceptor.abort();
+        for task in accepting {
+            task.abort();
         }
         if let Leave::After { idle } = leave {
             connections.departure.begin(idle);
@@ -140,6 +119,18 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// Before there is a second thread: each has a sandbox of its own.
+fn enter_sandbox(sandbox: &Sandbox, slot: usize) -> Result<()> {
+    let missing = sandbox.enter(Role::Worker)?;
+    if slot == 0 && !missing.is_empty() {
+        warning!(
+            "the kernel has no {}: workers are confined by less",
+            missing.join(" and no ")
+        );
+    }
+    Ok(())
 }
 
 async fn accept(mut acceptor: Acceptor, door: Door, connections: Rc<Connections>, open: Rc<Open>) {

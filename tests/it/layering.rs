@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Every room, with the rooms it may import besides the plain-data modules. `config` reads the
 /// command line and fills in the settings of every room behind it.
-const ROOMS: [(&str, &[&str]); 14] = [
+const ROOMS: [(&str, &[&str]); 15] = [
     ("cli", &[]),
     ("build", &["cli", "sys"]),
     ("develop", &["build", "cli", "sys"]),
@@ -18,15 +18,20 @@ const ROOMS: [(&str, &[&str]); 14] = [
             "connection",
             "request",
             "guest",
+            "sandbox",
             "sys",
         ],
     ),
     ("listen", &["config", "connection", "sys"]),
     ("supervisor", &["sys"]),
-    ("worker", &["connection", "request", "guest", "sys"]),
+    (
+        "worker",
+        &["connection", "request", "guest", "sandbox", "sys"],
+    ),
     ("connection", &["request", "sys"]),
     ("request", &["guest", "sys"]),
     ("guest", &["sys"]),
+    ("sandbox", &["sys"]),
     ("sys", &[]),
     ("log", &["sys"]),
     ("scoreboard", &["sys"]),
@@ -46,9 +51,10 @@ const PLAIN: [&str; 8] = [
 ];
 
 /// What must not be named under a room.
-const BANNED: [(&str, &[&str]); 5] = [
+const BANNED: [(&str, &[&str]); 6] = [
     ("supervisor", &["tokio", "hyper", "wasmtime"]),
     ("sys", &["tokio", "hyper", "wasmtime"]),
+    ("sandbox", &["tokio", "hyper", "wasmtime"]),
     ("listen", &["tokio", "hyper", "wasmtime"]),
     ("worker", &["wasmtime", "fork", "waitpid", "waitid", "kill"]),
     ("connection", &["wasmtime"]),
@@ -145,6 +151,7 @@ fn wasmtime_stays_in_the_guest_room() {
         "supervisor",
         "worker",
         "connection",
+        "sandbox",
         "sys",
         "log",
         "scoreboard",

@@ -66,3 +66,19 @@ fn every_file_of_the_readme_exists() {
         }
     }
 }
+
+/// What is promised of workers is tried in one.
+#[test]
+fn every_sentence_about_the_sandbox_is_a_test() {
+    let text = readme();
+    let section = text.split("## The wall around the sandbox").nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| It"));
+    let sentences = rows.map(|row| row.split('|').nth(1).unwrap().trim().to_lowercase());
+    let names: Vec<String> = sentences.map(|text| text.replace(' ', "_")).collect();
+    assert!(names.len() >= 10, "{names:?}");
+    let tests = read_to_string(root().join("src/config/sandbox/tests.rs")).unwrap();
+    for name in names {
+        assert!(tests.contains(&format!("    {name}\n")), "{name}");
+    }
+}

@@ -1,12 +1,17 @@
-//! Workers are fenced in before they serve, all of their threads, wherever they come from; nobody else is.
+//! Workers have given up their rights before they serve, all of their threads, wherever they come from; the supervisor
+//! has not. What they can do then is tried beside src/config/sandbox.rs.
 
-use crate::harness::{Server, eventually, get, guest};
+use crate::harness::{Server, eventually, finished, get, guest, wasmserve};
 use crate::processes::{number, strike};
 use crate::zygote::compiled;
 use nix::sys::signal::Signal;
+use nix::unistd::{Pid, getsid};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_filter};
 use std::fs;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
-/// Filters of system calls that each thread of a process has, above the one that it shares with this test.
+/// Filters of system calls that each thread of a process has, above those that it shares with this test.
 fn filters(pid: i32) -> Vec<u64> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     let task = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string();
@@ -17,21 +22,42 @@ fn filters(pid: i32) -> Vec<u64> {
         .collect()
 }
 
-fn assert_fenced(server: &Server) {
+/// A line of what the kernel tells of a process.
+fn status(pid: i32, name: &str) -> String {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    line.unwrap().trim().to_owned()
+}
+
+fn assert_confined(server: &Server) {
     for worker in server.workers() {
         assert_eq!(get(server.address, "/").status, 200);
         let filters = filters(worker);
         assert!(filters.len() > 1, "{filters:?}");
-        assert!(filters.iter().all(|count| *count == 1), "{filters:?}");
-        assert_eq!(number(worker, "status", "NoNewPrivs:"), 1);
+        assert!(filters.iter().all(|count| *count >= 1), "{filters:?}");
+        assert_has_no_rights(worker);
     }
     assert_eq!(filters(server.pid()), [0]);
 }
 
+fn assert_has_no_rights(pid: i32) {
+    assert_eq!(number(pid, "status", "NoNewPrivs:"), 1);
+    for set in ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"] {
+        assert_eq!(status(pid, set), "0".repeat(16), "{set}");
+    }
+    assert_eq!(getsid(Some(Pid::from_raw(pid))), Ok(Pid::from_raw(pid)));
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
+    let core: Vec<&str> = core.unwrap().split_whitespace().skip(4).collect();
+    assert_eq!(core, ["0", "0", "bytes"]);
+}
+
 #[test]
-fn workers_are_fenced_in() {
+fn workers_are_confined() {
     let server = Server::start(&[&guest("behaviours"), "--workers", "2"]);
-    assert_fenced(&server);
+    assert_confined(&server);
     let first = server.workers()[0];
     strike(first, Signal::SIGKILL);
     eventually("the worker is replaced", || {
@@ -39,22 +65,119 @@ fn workers_are_fenced_in() {
         workers.len() == 2 && !workers.contains(&first)
     });
     server.wait_for_count("Application startup complete.", 3);
-    assert_fenced(&server);
+    assert_confined(&server);
 }
 
 #[test]
 fn so_are_those_of_a_large_component() {
     let server = Server::start(&[&compiled("behaviours"), "--workers", "2"]);
     assert!(server.zygote().is_some());
-    assert_fenced(&server);
+    assert_confined(&server);
 }
 
 #[test]
 fn an_operator_can_do_without() {
-    let server = Server::start(&[&guest("behaviours"), "--no-sandbox"]);
-    let worker = server.workers()[0];
-    assert!(filters(worker).iter().all(|count| *count == 0));
-    let [its, ours] =
-        [worker, std::process::id() as i32].map(|pid| number(pid, "status", "NoNewPrivs:"));
-    assert_eq!(its, ours);
+    for off in [&["--no-sandbox"][..], &["--sandbox", "off"]] {
+        let component = guest("behaviours");
+        let server = Server::start(&[&[component.as_str()], off].concat());
+        let worker = server.workers()[0];
+        assert!(filters(worker).iter().all(|count| *count == 0));
+        let [its, ours] =
+            [worker, std::process::id() as i32].map(|pid| number(pid, "status", "NoNewPrivs:"));
+        assert_eq!(its, ours);
+    }
+}
+
+#[test]
+fn two_options_that_contradict_each_other_are_a_mistake() {
+    let mut command = wasmserve();
+    command.args([&guest("behaviours"), "--sandbox", "strict", "--no-sandbox"]);
+    let output = finished(command);
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        text.contains("--no-sandbox") && text.contains("--sandbox"),
+        "{text}"
+    );
+}
+
+/// A wasmserve for which the kernel has no landlock.
+fn without_landlock(arguments: &[&str]) -> Command {
+    let mut command = wasmserve();
+    command
+        .args([&guest("behaviours"), "--port", "0"])
+        .args(arguments);
+    let machine = TargetArch::try_from(std::env::consts::ARCH).unwrap();
+    let rules = [(libc::SYS_landlock_create_ruleset, Vec::new())];
+    let missing = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
+    let filter = SeccompFilter::new(rules.into(), SeccompAction::Allow, missing, machine);
+    let filter = BpfProgram::try_from(filter.unwrap()).unwrap();
+    // SAFETY: prctl(2) and seccomp(2) may be called between fork and exec (signal-safety(7)).
+    unsafe {
+        command.pre_exec(move || apply_filter(&filter).map_err(std::io::Error::other));
+    }
+    command
+}
+
+#[test]
+fn a_kernel_that_cannot_enforce_it_is_warned_about_or_refused() {
+    let server = Server::start_command(without_landlock(&[]));
+    server.wait_for("the kernel has no landlock");
+    assert_eq!(get(server.address, "/").status, 200);
+    let output = finished(without_landlock(&["--sandbox", "strict"]));
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        text.contains("option --sandbox") && text.contains("no landlock"),
+        "{text}"
+    );
+}
+
+#[test]
+fn everything_but_the_supervisor_runs_as_the_user_who_is_named() {
+    if !nix::unistd::geteuid().is_root() {
+        let mut command = wasmserve();
+        command.args([&guest("behaviours"), "--user", "0"]);
+        return assert_eq!(finished(command).status.code(), Some(2));
+    }
+    let home = std::env::temp_dir().join(format!("wasmserve-user-{}", std::process::id()));
+    fs::create_dir(&home).unwrap();
+    let (component, cache) = (home.join("app.wasm"), home.join("cache"));
+    fs::copy(guest("behaviours"), &component).unwrap();
+    fs::create_dir(&cache).unwrap();
+    std::os::unix::fs::chown(&cache, Some(65534), Some(65534)).unwrap();
+    fs::set_permissions(&cache, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let paths = [&component, &cache].map(|path| path.display().to_string());
+    let arguments = [
+        paths[0].as_str(),
+        "--cache-dir",
+        &paths[1],
+        "--workers",
+        "2",
+    ];
+    let user = ["--user", "65534", "--group", "65534"];
+    // The first time it is compiled, the second it is found; a reload works as well.
+    for _ in 0..2 {
+        let server = Server::start(&[&arguments[..], &user].concat());
+        assert_confined(&server);
+        server.signal(Signal::SIGHUP);
+        server.wait_for_count("Application startup complete.", 4);
+        for worker in server.workers() {
+            assert_eq!(status(worker, "Uid:"), ["65534"; 4].join("\t"));
+            assert_eq!(status(worker, "Gid:"), ["65534"; 4].join("\t"));
+        }
+        assert_eq!(status(server.pid(), "Uid:"), ["0"; 4].join("\t"));
+    }
+    assert_eq!(fs::read_dir(&cache).unwrap().count(), 1);
+    fs::remove_dir_all(home).unwrap();
+}
+
+#[test]
+fn a_user_who_is_not_there_is_a_mistake() {
+    let mut command = wasmserve();
+    command.args([&guest("behaviours"), "--user", "nobody-of-this-name"]);
+    let output = finished(command);
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("option --user: there is no user"), "{text}");
 }

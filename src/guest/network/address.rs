@@ -41,9 +41,8 @@ const METADATA_V4: [Ipv4Addr; 2] = [
     Ipv4Addr::new(168, 63, 129, 16),
 ];
 
-/// Metadata services within RFC 4193: Amazon, Google, Scaleway.
-const METADATA_V6: [Ipv6Addr; 3] = [
-    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
+/// Metadata services within RFC 4193: Google, Scaleway. Amazon has several in fd00:ec2::/32.
+const METADATA_V6: [Ipv6Addr; 2] = [
     Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
     Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42),
 ];
@@ -73,6 +72,7 @@ fn v6(address: Ipv6Addr) -> Kind {
         _ if address == Ipv6Addr::LOCALHOST => Kind::Loopback,
         _ if address == Ipv6Addr::UNSPECIFIED => Kind::Special,
         _ if METADATA_V6.contains(&address) => Kind::Special,
+        (0xfd00, 0xec2, _) => Kind::Special,
         // IPv4 in disguise: RFC 4291 compatible, RFC 6052 NAT64, RFC 3056 6to4.
         (0, 0, 0) if (d, e, f) == (0, 0, 0) => embedded(g, h),
         (0x64, 0xff9b, 0) if (d, e, f) == (0, 0, 0) => embedded(g, h),
@@ -134,6 +134,7 @@ mod tests {
                     "::ffff:169.254.169.254",
                     "100.100.100.200",
                     "fd00:ec2::254",
+                    "fd00:ec2::23",
                     "fe80::1",
                     "fec0::1",
                     "ff02::1",

@@ -155,6 +155,19 @@ fn name(text: &str) -> Result<String> {
     Ok(name)
 }
 
+/// Whether a network in a rule lets an address of this kind through. One that reaches beyond addresses of the kind
+/// is a wildcard, which does not name what is inside; a metadata service stands in no network but its own.
+fn names(network: &IpNet, address: IpAddr, its: Kind) -> bool {
+    let is_address = network.prefix_len() == network.max_prefix_len();
+    let is_of_kind = || [network.network(), network.broadcast()].map(kind) == [its; 2];
+    network.contains(&address)
+        && match its {
+            Kind::Public => true,
+            Kind::Private | Kind::Loopback => is_address || is_of_kind(),
+            Kind::Special => is_address,
+        }
+}
+
 /// All that is allowed.
 #[derive(Clone, Debug, Default)]
 pub struct Rules(Vec<Rule>);
@@ -278,14 +291,11 @@ impl Permit {
     /// Whether this address may be connected to.
     pub fn check(&self, address: IpAddr) -> Result<(), Denial> {
         let address = address.to_canonical();
-        if self
-            .networks
-            .iter()
-            .any(|network| network.contains(&address))
-        {
+        let kind = kind(address);
+        let names = |network: &IpNet| names(network, address, kind);
+        if self.networks.iter().any(names) {
             return Ok(());
         }
-        let kind = kind(address);
         let allowed = match kind {
             Kind::Public => self.by_name,
             Kind::Private => self.named,

@@ -240,8 +240,13 @@ fn is_zygote(pid: i32) -> bool {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // Its children have sessions of their own, and only those that live and go on see that it is gone.
+        let children = self.children();
         let _ = killpg(Pid::from_raw(self.pid()), Signal::SIGKILL);
         let _ = self.child.wait();
+        for child in children {
+            let _ = kill(Pid::from_raw(child), Signal::SIGKILL);
+        }
         if std::thread::panicking() {
             eprintln!("the server printed:\n{}", self.printed());
         }

@@ -117,6 +117,66 @@ fn a_wildcard_does_not_name_what_is_inside() {
 }
 
 #[test]
+fn no_network_reaches_a_metadata_service() {
+    for (network, address) in [
+        ("100.64.0.0/10", "100.100.100.200"),
+        ("100.100.100.0/24", "100.100.100.200"),
+        ("fd00::/8", "fd00:ec2::254"),
+        ("fd00:ec2::/32", "fd00:ec2::23"),
+        ("fd20::/16", "fd20:ce::254"),
+        ("fd00:42::/32", "fd00:42::42"),
+        ("169.254.0.0/16", "169.254.169.254"),
+        ("168.63.0.0/16", "168.63.129.16"),
+        ("0.0.0.0/0", "169.254.169.254"),
+        ("0.0.0.0/0", "100.100.100.200"),
+        ("0.0.0.0/0", "0.0.0.0"),
+        ("::/0", "fd00:ec2::254"),
+        ("::/0", "::ffff:169.254.169.254"),
+        ("::/0", "64:ff9b::a9fe:a9fe"),
+        ("64:ff9b::/96", "64:ff9b::a9fe:a9fe"),
+    ] {
+        let denial = literal(network, address).unwrap_err();
+        assert!(denial.contains("metadata"), "{network}: {denial}");
+        assert_eq!(literal(address, address), Ok(()));
+    }
+}
+
+#[test]
+fn a_network_that_holds_everything_names_nothing_that_is_inside() {
+    for (network, address) in [
+        ("0.0.0.0/0", "10.0.0.1"),
+        ("0.0.0.0/1", "10.0.0.1"),
+        ("0.0.0.0/0", "127.0.0.1"),
+        ("192.0.0.0/8", "192.168.0.1"),
+        ("::/0", "fd12::1"),
+        ("::/0", "::1"),
+        ("::/0", "::ffff:10.0.0.1"),
+    ] {
+        assert!(literal(network, address).is_err(), "{network}: {address}");
+    }
+    for (network, address) in [
+        ("0.0.0.0/0", "1.1.1.1"),
+        ("::/0", "2606:4700::1111"),
+        ("10.0.0.0/8", "10.255.0.1"),
+        ("10.1.0.0/16", "10.1.255.255"),
+        ("172.16.0.0/12", "172.31.0.1"),
+        ("192.168.0.0/16", "192.168.0.1"),
+        ("100.64.0.0/10", "100.64.0.1"),
+        ("fd00::/8", "fd12::1"),
+        ("fc00::/7", "fd12::1"),
+        ("127.0.0.0/8", "127.0.0.1"),
+    ] {
+        assert_eq!(literal(network, address), Ok(()), "{network}: {address}");
+    }
+}
+
+/// Asks for an address itself.
+fn literal(rule: &str, address: &str) -> Result<(), String> {
+    let permit = rules(&[rule]).permit(Scheme::Socket, address, 443);
+    permit.map(drop).map_err(|denial| denial.to_string())
+}
+
+#[test]
 fn a_host_with_its_port_names_what_is_inside_but_not_this_machine() {
     assert!(
         ask(

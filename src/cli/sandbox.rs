@@ -1,0 +1,38 @@
+//! What the processes that serve may ask of the system, and who they run as.
+
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub struct Sandbox {
+    /// auto: confine processes as far as the kernel can; strict: serve nothing unless it can do all of it; off: do not
+    /// [default: auto]
+    #[arg(
+        long,
+        value_name = "MODE",
+        env = "WASMSERVE_SANDBOX",
+        help_heading = "Processes"
+    )]
+    pub sandbox: Option<String>,
+
+    /// The same as --sandbox off
+    #[arg(long, env = "WASMSERVE_NO_SANDBOX", help_heading = "Processes")]
+    pub no_sandbox: bool,
+
+    /// Run everything but the supervisor as this user, by name or number (started by root)
+    #[arg(
+        long,
+        value_name = "USER",
+        env = "WASMSERVE_USER",
+        help_heading = "Processes"
+    )]
+    pub user: Option<String>,
+
+    /// Run everything but the supervisor with this group [default: those of --user]
+    #[arg(
+        long,
+        value_name = "GROUP",
+        env = "WASMSERVE_GROUP",
+        help_heading = "Processes"
+    )]
+    pub group: Option<String>,
+}

@@ -1,0 +1,80 @@
+//! What the processes that serve are kept to: what guests were given, and who they run as.
+
+use super::option;
+use crate::cli;
+use crate::guest::{Capabilities, Order, Place};
+use crate::request::files;
+use crate::sandbox::{Grants, Identity, Mode, Sandbox};
+use crate::sys::watch::directory_of;
+use anyhow::{Context, Result, bail};
+
+#[cfg(test)]
+mod tests;
+
+pub fn resolve(asked: &cli::Sandbox, order: &Order, files: &[files::Directory]) -> Result<Sandbox> {
+    let sandbox = Sandbox {
+        mode: mode(asked)?,
+        identity: identity(asked)?,
+        grants: grants(&order.capabilities, files),
+        sources: [&order.path]
+            .into_iter()
+            .chain(&order.steps)
+            .cloned()
+            .collect(),
+        cache: order.cache.clone(),
+    };
+    sandbox.check().context("option --sandbox: it is strict")?;
+    Ok(sandbox)
+}
+
+fn mode(asked: &cli::Sandbox) -> Result<Mode> {
+    let mode = asked.sandbox.as_ref().map(|text| {
+        option("--sandbox", text, |text| match text {
+            "auto" => Ok(Mode::Auto),
+            "strict" => Ok(Mode::Strict),
+            "off" => Ok(Mode::Off),
+            _ => bail!("`{text}` is none of auto, strict and off"),
+        })
+    });
+    match (mode.transpose()?, asked.no_sandbox) {
+        (None | Some(Mode::Off), true) => Ok(Mode::Off),
+        (Some(_), true) => {
+            bail!("option --no-sandbox: --sandbox says otherwise; leave one of them out")
+        }
+        (mode, false) => Ok(mode.unwrap_or_default()),
+    }
+}
+
+fn identity(asked: &cli::Sandbox) -> Result<Option<Identity>> {
+    let name = match (&asked.user, &asked.group) {
+        (None, _) => "option --group",
+        (Some(_), None) => "option --user",
+        (Some(_), Some(_)) => "options --user and --group",
+    };
+    Identity::resolve(asked.user.as_deref(), asked.group.as_deref()).context(name)
+}
+
+fn grants(capabilities: &Capabilities, files: &[files::Directory]) -> Grants {
+    let mut grants = Grants {
+        readable: files.iter().map(|files| files.path.clone()).collect(),
+        connects: !(capabilities.outbound.rules.is_empty() && capabilities.sockets.is_empty()),
+        ..Grants::default()
+    };
+    for directory in &capabilities.directories {
+        let paths = match directory.writable {
+            true => &mut grants.writable,
+            false => &mut grants.readable,
+        };
+        paths.push(directory.host.clone());
+    }
+    match &capabilities.keyvalue {
+        // Beside the file are its journals.
+        Some(Place::Sqlite(path)) => grants.writable.push(directory_of(path).to_owned()),
+        Some(Place::Redis(server)) => match server.addr() {
+            redis::ConnectionAddr::Unix(path) => grants.unix_socket = Some(path.clone()),
+            _ => grants.connects = true,
+        },
+        None => {}
+    }
+    grants
+}

@@ -1,0 +1,226 @@
+//! What is granted, and what a process that has entered the sandbox can do then: real processes, the real kernel.
+
+mod attempts;
+
+use super::*;
+use crate::cli::Cli;
+use crate::config::Config;
+use crate::sandbox::Role;
+use clap::Parser;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+fn resolved(arguments: &[&str]) -> Result<Arc<Sandbox>> {
+    let component = ["wasmserve", "app.wasm"].iter();
+    let config = Config::resolve(&Cli::parse_from(component.chain(arguments)).serve)?;
+    Ok(config.worker.sandbox)
+}
+
+fn sandbox(arguments: &[&str]) -> Arc<Sandbox> {
+    resolved(arguments).unwrap()
+}
+
+fn mistake(arguments: &[&str]) -> String {
+    format!("{:#}", resolved(arguments).unwrap_err())
+}
+
+#[test]
+fn only_what_was_named_is_granted() {
+    assert_eq!(sandbox(&[]).grants, Grants::default());
+    let files = &[
+        "--static", "/a=/usr", "--dir", "/etc::/e", "--dir-rw", "/tmp::/t",
+    ];
+    let files = sandbox(files);
+    assert_eq!(
+        files.grants.readable,
+        [Path::new("/usr"), Path::new("/etc")]
+    );
+    assert_eq!(files.grants.writable, [Path::new("/tmp")]);
+    for (store, directory) in [("sqlite:a.db", "."), ("sqlite:/tmp/a.db", "/tmp")] {
+        let store = sandbox(&["--keyvalue", store]);
+        assert_eq!(store.grants.writable, [Path::new(directory)]);
+    }
+    for connects in [
+        ["--allow-http", "*"],
+        ["--allow-net", "10.0.0.0/8:53"],
+        ["--keyvalue", "redis://localhost"],
+    ] {
+        assert!(sandbox(&connects).grants.connects, "{connects:?}");
+    }
+    let redis = sandbox(&["--keyvalue", "redis+unix:///run/redis.sock"]);
+    let socket = redis.grants.unix_socket.as_deref();
+    assert_eq!(socket, Some(Path::new("/run/redis.sock")));
+    assert!(!redis.grants.connects);
+}
+
+#[test]
+fn a_mode_is_said_once() {
+    for (arguments, mode) in [
+        (&[][..], Mode::Auto),
+        (&["--sandbox", "auto"], Mode::Auto),
+        (&["--sandbox", "off"], Mode::Off),
+        (&["--no-sandbox"], Mode::Off),
+        (&["--no-sandbox", "--sandbox", "off"], Mode::Off),
+    ] {
+        assert_eq!(sandbox(arguments).mode, mode, "{arguments:?}");
+    }
+    assert!(mistake(&["--no-sandbox", "--sandbox", "auto"]).contains("leave one of them out"));
+    assert!(mistake(&["--no-sandbox", "--sandbox", "strict"]).contains("leave one of them out"));
+    assert!(mistake(&["--sandbox", "maybe"]).starts_with("option --sandbox: `maybe`"));
+}
+
+/// Grants as operators give them, one by one and together.
+fn grants() -> Vec<Vec<String>> {
+    let one = |arguments: &[&str]| arguments.iter().map(|word| (*word).to_owned()).collect();
+    vec![
+        one(&[]),
+        one(&["--allow-http", "*"]),
+        one(&["--allow-net", "127.0.0.1:53"]),
+        one(&["--dir", "HOME/read"]),
+        one(&["--dir-rw", "HOME/write"]),
+        one(&["--keyvalue", "sqlite:HOME/write/a.db"]),
+        one(&[
+            "--allow-http",
+            "*",
+            "--dir-rw",
+            "HOME/write",
+            "--dir",
+            "HOME/read",
+        ]),
+    ]
+}
+
+/// One attempt: with these grants, in this role, as root or as somebody else.
+const ATTEMPT: &str = "WASMSERVE_TEST_ATTEMPT";
+
+/// Makes an attempt in processes of its own, with all combinations of grants, with and without root.
+fn attempt(name: &str, role: &str) {
+    let home = std::env::temp_dir().join(format!(
+        "wasmserve-sandbox-{name}-{role}-{}",
+        std::process::id()
+    ));
+    let _ = std::fs::remove_dir_all(&home);
+    attempts::furnish(&home);
+    let root = nix::unistd::geteuid().is_root();
+    let users: &[&[&str]] = match root {
+        true => &[&[], &["--user", "65534", "--group", "65534"]],
+        false => &[&[]],
+    };
+    for grants in grants() {
+        for user in users {
+            let mut arguments = grants
+                .join(" ")
+                .replace("HOME", &home.display().to_string());
+            user.iter()
+                .for_each(|word| arguments += &format!(" {word}"));
+            let made = Command::new(std::env::current_exe().unwrap())
+                .args([
+                    "config::sandbox::tests::one_attempt",
+                    "--exact",
+                    "--ignored",
+                ])
+                .args(["--nocapture", "--test-threads=1"])
+                .env(
+                    ATTEMPT,
+                    format!("{name}\n{role}\n{}\n{arguments}", home.display()),
+                )
+                .output()
+                .unwrap();
+            assert!(
+                made.status.success(),
+                "{name} as {role} with `{arguments}`:\n{}{}",
+                String::from_utf8_lossy(&made.stdout),
+                String::from_utf8_lossy(&made.stderr)
+            );
+        }
+    }
+    std::fs::remove_dir_all(home).unwrap();
+}
+
+/// What the others run in a process of its own.
+#[test]
+#[ignore = "it is an attempt that other tests make"]
+fn one_attempt() {
+    let Ok(attempt) = std::env::var(ATTEMPT) else {
+        return;
+    };
+    let words: Vec<&str> = attempt.split('\n').collect();
+    let [name, role, home, arguments] = words[..] else {
+        panic!("{attempt}");
+    };
+    let role = match role {
+        "worker" => Role::Worker,
+        "step" => Role::Step,
+        "compiler" => Role::Compiler,
+        "zygote" => Role::Zygote,
+        _ => panic!("{role}"),
+    };
+    let home = Path::new(home);
+    let mut arguments: Vec<&str> = arguments.split_whitespace().collect();
+    let (component, cache) = (home.join("app.wasm"), home.join("cache"));
+    arguments.extend(["--cache-dir", cache.to_str().unwrap()]);
+    let mut sandbox = Sandbox::clone(&sandbox(&arguments));
+    sandbox.sources = vec![component];
+    attempts::make(name, &sandbox, role, home);
+}
+
+/// A sentence of the README's table, tried in a worker.
+macro_rules! sentences {
+    ($($name:ident)*) => {$(
+        #[test]
+        fn $name() {
+            attempt(stringify!($name), "worker");
+        }
+    )*};
+}
+
+sentences! {
+    it_opens_nothing_but_what_was_named
+    it_signals_nobody_else
+    it_starts_no_process
+    it_makes_no_memory_executable
+    it_changes_no_listener
+    it_connects_to_nobody_unless_that_was_granted
+    it_has_no_system_call_that_serving_does_not_take
+    it_gains_no_rights_and_has_none_of_root
+    its_memory_is_seen_by_nobody_and_left_in_no_file
+    it_has_no_terminal
+}
+
+#[test]
+fn steps_are_kept_to_the_same() {
+    for name in [
+        "it_opens_nothing_but_what_was_named",
+        "it_starts_no_process",
+        "it_makes_no_memory_executable",
+        "it_connects_to_nobody_unless_that_was_granted",
+    ] {
+        attempt(name, "step");
+    }
+}
+
+#[test]
+fn the_compiler_reaches_nobody_and_writes_into_the_cache_alone() {
+    for name in [
+        "it_writes_into_the_cache_alone",
+        "it_starts_no_process",
+        "it_connects_to_nobody_unless_that_was_granted",
+        "it_gains_no_rights",
+    ] {
+        attempt(name, "compiler");
+    }
+}
+
+#[test]
+fn the_zygote_forks_and_nothing_else() {
+    for name in [
+        "it_forks",
+        "it_opens_nothing_to_write_but_what_was_named",
+        "it_makes_no_memory_executable",
+        "it_connects_to_nobody_unless_that_was_granted",
+        "it_gains_no_rights",
+    ] {
+        attempt(name, "zygote");
+    }
+}

@@ -1,0 +1,58 @@
+//! Opening, reading and writing files.
+
+use super::{Before, denied};
+use crate::sandbox::{Role, Sandbox};
+use std::fs;
+
+pub fn opens(sandbox: &Sandbox, role: Role, before: &Before) {
+    for name in ["read", "other"] {
+        let directory = before.home.join(name);
+        let read = fs::read(directory.join("file"));
+        match sandbox.grants.readable.contains(&directory) {
+            true => assert_eq!(read.unwrap(), name.as_bytes()),
+            false => denied(read, name),
+        }
+    }
+    writes(sandbox, role, before);
+    let resolver = fs::read("/etc/passwd");
+    match sandbox.grants.connects {
+        true => assert!(resolver.is_ok()),
+        false => denied(resolver, "/etc/passwd"),
+    }
+    denied(fs::read_dir("/"), "/");
+    denied(fs::read("/proc/self/maps"), "/proc/self/maps");
+    denied(fs::read("/proc/1/status"), "another process");
+    denied(fs::read("/var/log/lastlog"), "a log");
+    // What was open is open.
+    assert_eq!(before.file.metadata().unwrap().len(), 5);
+}
+
+pub fn writes(sandbox: &Sandbox, _: Role, before: &Before) {
+    for name in ["read", "other"] {
+        let directory = before.home.join(name);
+        denied(fs::write(directory.join("file"), "new"), name);
+        denied(fs::write(directory.join("new"), "new"), name);
+        denied(fs::remove_file(directory.join("file")), name);
+    }
+    let write = before.home.join("write");
+    let wrote = fs::write(write.join("new"), "new");
+    if !sandbox.grants.writable.contains(&write) {
+        return denied(wrote, "write");
+    }
+    wrote.unwrap();
+    fs::rename(write.join("new"), write.join("moved")).unwrap();
+    assert_eq!(fs::read(write.join("moved")).unwrap(), b"new");
+    fs::remove_file(write.join("moved")).unwrap();
+}
+
+pub fn writes_into_the_cache(sandbox: &Sandbox, role: Role, before: &Before) {
+    writes(sandbox, role, before);
+    let code = before.home.join("cache/code");
+    fs::write(&code, "code").unwrap();
+    assert_eq!(fs::read(&code).unwrap(), b"code");
+    fs::remove_file(&code).unwrap();
+    let component = before.home.join("app.wasm");
+    assert_eq!(fs::read(&component).unwrap(), b"component");
+    denied(fs::write(&component, "new"), "the component");
+    denied(fs::read(before.home.join("other/file")), "another file");
+}

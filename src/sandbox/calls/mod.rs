@@ -1,0 +1,190 @@
+//! System calls that may be made, and with which arguments (seccomp(2)). The others do not exist, which is what
+//! libraries are prepared for.
+
+mod lists;
+mod rules;
+
+use super::{Grants, Role};
+use crate::sys::socket::Open;
+use anyhow::Result;
+use libc::{
+    AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, F_ADD_SEALS, F_DUPFD, F_DUPFD_CLOEXEC, F_SETFL,
+    MSG_FASTOPEN, NETLINK_ROUTE, PROT_EXEC, SHUT_WR, SOCK_DGRAM, SOCK_STREAM,
+};
+use rules::{Cases, Rules};
+use seccompiler::{BpfProgram, Error, SeccompAction, SeccompFilter, TargetArch, apply_filter};
+use std::os::fd::RawFd;
+
+/// Whether the kernel can enforce it.
+pub fn restrict(grants: &Grants, role: Role, sockets: &[Open]) -> Result<bool> {
+    let Ok(machine) = TargetArch::try_from(std::env::consts::ARCH) else {
+        return Ok(false);
+    };
+    let unknown = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
+    let allowed = allowed(grants, role, &Shared::of(role, sockets))?;
+    let filter = SeccompFilter::new(allowed, unknown, SeccompAction::Allow, machine)?;
+    match apply_filter(&BpfProgram::try_from(filter)?) {
+        Ok(()) => Ok(true),
+        Err(Error::Prctl(_) | Error::Seccomp(_)) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Descriptors whose other users a process could harm, by their numbers, which they keep: they cannot be duplicated.
+#[derive(Default)]
+struct Shared {
+    /// Sockets that listen, and the standard streams: whoever changes them changes them for all.
+    fixed: Vec<RawFd>,
+    /// The same and Unix sockets: descriptors could be passed on by them.
+    passing: Vec<RawFd>,
+}
+
+impl Shared {
+    /// In a zygote the numbers are not yet those of the workers, which have filters of their own.
+    fn of(role: Role, sockets: &[Open]) -> Shared {
+        if role == Role::Zygote {
+            return Shared::default();
+        }
+        let numbers = |which: fn(&Open) -> bool| {
+            let sockets = sockets.iter().filter(|socket| which(socket));
+            let sockets = sockets.map(|socket| socket.number);
+            (0..=2).chain(sockets).collect()
+        };
+        Shared {
+            fixed: numbers(|socket| socket.listens),
+            passing: numbers(|socket| socket.listens || socket.is_unix),
+        }
+    }
+}
+
+fn allowed(grants: &Grants, role: Role, shared: &Shared) -> Result<rules::Allowed> {
+    let mut rules = Rules::default();
+    for list in [lists::RUNNING, lists::SERVING, lists::FILES, lists::OLDER] {
+        rules.allow(list);
+    }
+    processes(&mut rules, role)?;
+    memory(&mut rules, role)?;
+    descriptors(&mut rules, grants, role, shared)?;
+    match role {
+        Role::Worker => {}
+        Role::Step => rules.allow(lists::BEGINNING),
+        Role::Compiler => {
+            rules.allow(lists::BEGINNING);
+            rules.allow(lists::COMPILING);
+        }
+        Role::Zygote => {
+            rules.allow(lists::BEGINNING);
+            rules.allow(lists::FORKING);
+        }
+    }
+    if role != Role::Worker {
+        // The loop's own pair, for signals. Datagrams could be sent to others by their paths.
+        let stream = [Cases::masked(1, KIND, SOCK_STREAM as u64)];
+        rules.only(libc::SYS_socketpair, Cases::all(&stream))?;
+    }
+    if grants.connects || grants.unix_socket.is_some() {
+        connections(&mut rules, grants, shared)?;
+    }
+    Ok(rules.allowed)
+}
+
+/// Threads, and processes where they are forked; nobody else is signalled.
+fn processes(rules: &mut Rules, role: Role) -> Result<()> {
+    let threads = Cases::one_of(0, &lists::OF_A_THREAD);
+    let names = Cases::one_of(0, &lists::NAMES);
+    // Its own limits.
+    rules.only(libc::SYS_prlimit64, Cases::one_of(0, &[0]))?;
+    if role == Role::Zygote {
+        let forks = Cases::one_of(0, &lists::OF_A_FORK);
+        rules.only(libc::SYS_clone, threads.or(forks))?;
+        let giving_up = Cases::one_of(0, &lists::GIVING_UP);
+        rules.only(libc::SYS_prctl, names.or(giving_up))?;
+        // Whoever is forked aborts by its own number, which is not known yet.
+        let abort = Cases::one_of(2, &[libc::SIGABRT as u64]);
+        return rules.only(libc::SYS_tgkill, abort);
+    }
+    rules.only(libc::SYS_clone, threads)?;
+    rules.only(libc::SYS_prctl, names)?;
+    let own = u64::from(std::process::id());
+    rules.only(libc::SYS_tgkill, Cases::one_of(0, &[own]))
+}
+
+/// No memory becomes code, but where code is made.
+fn memory(rules: &mut Rules, role: Role) -> Result<()> {
+    if role == Role::Compiler {
+        rules.allow(&[libc::SYS_mmap, libc::SYS_mprotect]);
+        return Ok(());
+    }
+    for call in [libc::SYS_mmap, libc::SYS_mprotect] {
+        let no_code = [Cases::masked(2, PROT_EXEC as u64, 0)];
+        rules.only(call, Cases::all(&no_code))?;
+    }
+    Ok(())
+}
+
+/// What is open is used, and changed where nobody shares it.
+fn descriptors(rules: &mut Rules, grants: &Grants, role: Role, shared: &Shared) -> Result<()> {
+    let own = || Cases::outside(0, &shared.fixed);
+    let mut commands = Cases::one_of(1, &lists::COMMANDS)
+        .or(Cases::one_of(1, &[F_SETFL as u64]).and(own()))
+        .or(Cases::one_of(1, &[F_DUPFD as u64, F_DUPFD_CLOEXEC as u64])
+            .and(Cases::outside(0, &shared.passing)));
+    if role == Role::Compiler {
+        // What it has made is not changed any more.
+        commands = commands.or(Cases::one_of(1, &[F_ADD_SEALS as u64]));
+    }
+    rules.only(libc::SYS_fcntl, commands)?;
+    let asked = Cases::one_of(1, &lists::ASKED);
+    let blocking = Cases::one_of(1, &[libc::FIONBIO as u64]).and(own());
+    rules.only(libc::SYS_ioctl, asked.or(blocking))?;
+    // One's own direction of a connection; the other too where connections are made. A listener would be closed
+    // for all, and is not closed by the end of what it does not send.
+    let mut ends = Cases::one_of(1, &[SHUT_WR as u64]);
+    let mut options = Cases::pairs((1, 2), &lists::OF_CONNECTIONS);
+    if grants.connects {
+        ends = Cases::default();
+        options = options.or(Cases::pairs((1, 2), &lists::OF_SOCKETS));
+    }
+    rules.only(libc::SYS_shutdown, ends.and(own()))?;
+    rules.only(libc::SYS_setsockopt, options.and(own()))?;
+    rules.only(libc::SYS_sendmsg, own())?;
+    rules.only(libc::SYS_sendto, unnamed())
+}
+
+/// What is sent (sendto(2)) names nobody, and connects to nobody.
+fn unnamed() -> Cases {
+    Cases::all(&[Cases::null(4), Cases::masked(3, MSG_FASTOPEN as u64, 0)])
+}
+
+/// The bits of a socket's type beside its flags (socket(2)).
+const KIND: u64 = 0xf;
+
+/// What it takes to reach others. Unix sockets could lead to whoever runs this machine.
+fn connections(rules: &mut Rules, grants: &Grants, shared: &Shared) -> Result<()> {
+    let own = || Cases::outside(0, &shared.fixed);
+    let of_kind = |family: i32, kind: i32| {
+        let family = Cases::one_of(0, &[family as u64]);
+        family.and(Cases::all(&[Cases::masked(1, KIND, kind as u64)]))
+    };
+    let mut sockets = Vec::new();
+    if grants.unix_socket.is_some() {
+        sockets.push(of_kind(AF_UNIX, SOCK_STREAM));
+    }
+    rules.only(libc::SYS_connect, own())?;
+    if grants.connects {
+        for family in [AF_INET, AF_INET6] {
+            sockets.extend([SOCK_STREAM, SOCK_DGRAM].map(|kind| of_kind(family, kind)));
+        }
+        // How the resolver learns which addresses the machine has, and how its answers are read.
+        let route = Cases::one_of(2, &[NETLINK_ROUTE as u64]);
+        sockets.push(Cases::one_of(0, &[AF_NETLINK as u64]).and(route));
+        let not_passing = || Cases::outside(0, &shared.passing);
+        rules.only(libc::SYS_recvmsg, not_passing())?;
+        // The resolver asks for both kinds of addresses at once.
+        rules.only(libc::SYS_sendmmsg, not_passing())?;
+        rules.only(libc::SYS_sendto, unnamed().or(not_passing()))?;
+        rules.only(libc::SYS_bind, own())?;
+    }
+    let sockets = sockets.into_iter().reduce(Cases::or).unwrap_or_default();
+    rules.only(libc::SYS_socket, sockets)
+}

@@ -1,0 +1,154 @@
+//! What each process beneath the supervisor may still ask of the kernel once it meets what others control: a second
+//! wall behind WebAssembly's. A process gives up its rights for good; what was open stays open.
+
+mod calls;
+mod files;
+mod identity;
+mod resolver;
+
+pub use identity::Identity;
+
+use crate::sys::privileges::{self, CAP_DAC_READ_SEARCH};
+use crate::sys::socket;
+use anyhow::{Context, Result, bail};
+use nix::sys::prctl;
+use std::path::PathBuf;
+
+/// What is done where the kernel cannot enforce all of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// What it can enforce is enforced, and the log says what is missing.
+    #[default]
+    Auto,
+    /// Nothing is served.
+    Strict,
+    /// Nothing is enforced.
+    Off,
+}
+
+/// What a process is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Reads the component, makes native code of it, and runs it once to see that it starts.
+    Compiler,
+    /// Runs a component before the start.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "steps run in the compiler's process")
+    )]
+    Step,
+    /// Forks workers.
+    Zygote,
+    /// Serves.
+    Worker,
+}
+
+/// What guests were given of the machine, and so what the processes that they run in may use of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// Directories whose files are read, and those whose files are written too.
+    pub readable: Vec<PathBuf>,
+    pub writable: Vec<PathBuf>,
+    /// Whether names are looked up, and anybody is connected to.
+    pub connects: bool,
+    /// A Unix socket that is connected to.
+    pub unix_socket: Option<PathBuf>,
+}
+
+/// What the processes of one configuration are kept to.
+#[derive(Clone, Debug, Default)]
+pub struct Sandbox {
+    pub mode: Mode,
+    /// The user that they run as, where that is another.
+    pub identity: Option<Identity>,
+    pub grants: Grants,
+    /// Files that the compiler reads.
+    pub sources: Vec<PathBuf>,
+    /// The directory that it keeps code in.
+    pub cache: Option<PathBuf>,
+}
+
+/// What this kernel cannot enforce.
+pub type Missing = Vec<&'static str>;
+
+/// The least version of landlock that has all that is promised: signals are kept in since Linux 6.12.
+const COMPLETE: u32 = 6;
+
+impl Sandbox {
+    /// Sees that this kernel can do what is demanded of it.
+    pub fn check(&self) -> Result<()> {
+        if self.mode != Mode::Strict {
+            return Ok(());
+        }
+        match privileges::landlock_version() {
+            None => bail!("this kernel has no landlock, or it is not switched on"),
+            Some(version) if version < COMPLETE => bail!(
+                "this kernel has version {version} of landlock, and it takes version {COMPLETE} (Linux 6.12)"
+            ),
+            Some(_) if !privileges::has_seccomp() => bail!("this kernel has no seccomp"),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// What a process does first. It may be done again.
+    pub fn begin(&self) -> Result<()> {
+        if let Some(identity) = &self.identity {
+            identity.assume()?;
+        }
+        if self.mode != Mode::Off {
+            // Another user's process, or a fork of one that is not dumpable, cannot open its own /proc/self/pagemap.
+            privileges::set_dumpable(true);
+            privileges::leave_no_core_file();
+            privileges::leave_session();
+        }
+        Ok(())
+    }
+
+    /// Keeps this thread, and those that it starts, to what the role needs from here on. Gives what there is in this
+    /// kernel to enforce nothing of it with.
+    pub fn enter(&self, role: Role) -> Result<Missing> {
+        if self.mode == Mode::Off {
+            return Ok(Vec::new());
+        }
+        self.confine(role)
+            .context("the sandbox cannot be set up; `--sandbox off` does without")
+    }
+
+    fn confine(&self, role: Role) -> Result<Missing> {
+        if role == Role::Compiler {
+            self.make_cache();
+        }
+        if self.grants.connects {
+            resolver::load();
+        }
+        let sockets = socket::open_sockets().context("its sockets cannot be listed")?;
+        prctl::set_no_new_privs().context("privileges cannot be given up")?;
+        // An operator who is root may serve what lies in the home of somebody else.
+        let kept: &[u32] = match role {
+            Role::Compiler => &[CAP_DAC_READ_SEARCH],
+            Role::Step | Role::Zygote | Role::Worker => &[],
+        };
+        privileges::drop_capabilities(kept).context("capabilities cannot be given up")?;
+        privileges::set_dumpable(false);
+        let mut missing = Missing::new();
+        if !files::restrict(self, role).context("landlock refuses")? {
+            missing.push("landlock");
+        }
+        if !calls::restrict(&self.grants, role, &sockets).context("seccomp refuses")? {
+            missing.push("seccomp");
+        }
+        if self.mode == Mode::Strict && !missing.is_empty() {
+            bail!("the kernel has no {}", missing.join(" and no "));
+        }
+        Ok(missing)
+    }
+
+    /// What is not there cannot be let through. Whether it can be made is told by whoever uses it.
+    fn make_cache(&self) {
+        use std::os::unix::fs::DirBuilderExt;
+        if let Some(cache) = &self.cache {
+            let mut directory = std::fs::DirBuilder::new();
+            let _ = directory.recursive(true).mode(0o700).create(cache);
+        }
+    }
+}
