@@ -352,6 +352,16 @@ pub struct Serve {
     )]
     pub cache_dir: Option<PathBuf>,
 
+    /// Keep at most so much compiled code; what was not used for the longest time goes first
+    #[arg(
+        long,
+        default_value = "2GiB",
+        value_name = "SIZE",
+        env = "WASMSERVE_CACHE_SIZE",
+        help_heading = "Guest"
+    )]
+    pub cache_size: String,
+
     /// Serve native code made by `wasmserve compile`, which is not checked again
     #[arg(long, env = "WASMSERVE_ALLOW_PRECOMPILED", help_heading = "Guest")]
     pub allow_precompiled: bool,

@@ -2,6 +2,7 @@
 //! its workers. A library for the sake of fuzzing: the executable is `main.rs`, and nothing else is public.
 
 mod build;
+mod cache;
 mod channel;
 mod cli;
 mod config;
@@ -32,6 +33,7 @@ use std::os::fd::{OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::rc::Rc;
 use supervisor::{Prepared, Roles, WorkerContext};
+use sys::directory::StartDirectory;
 use worker::Worker;
 
 #[global_allocator]
@@ -202,6 +204,7 @@ struct Server {
     config: Config,
     /// Shared by the versions of the configuration: sockets stay open from the first to the last.
     listeners: Rc<RefCell<Listeners>>,
+    start: StartDirectory,
 }
 
 impl Roles for Server {
@@ -236,7 +239,11 @@ impl Roles for Server {
     }
 
     fn reload(&self) -> Result<Server> {
-        // What was given on the command line stays; what it refers to is read again.
+        // What was given on the command line stays; what it refers to is read again, from the directory that now
+        // has the name of the one that it was given in.
+        let directory = self.start.path().display();
+        let entered = self.start.enter();
+        entered.with_context(|| format!("cannot enter `{directory}`, where this was started"))?;
         let (cli, _) = cli::parse().map_err(|error| anyhow::anyhow!(in_one_line(&error)))?;
         let mut config = Config::resolve(&cli.serve).exits(Status::Usage)?;
         if config.addresses != self.config.addresses {
@@ -246,6 +253,7 @@ impl Roles for Server {
         Ok(Server {
             config,
             listeners: self.listeners.clone(),
+            start: self.start.clone(),
         })
     }
 
@@ -254,7 +262,8 @@ impl Roles for Server {
     }
 
     fn watched(&self) -> Vec<PathBuf> {
-        self.config.watched()
+        let files = self.config.watched().into_iter();
+        files.map(|file| self.start.file(&file)).collect()
     }
 
     fn addresses(&self) -> Vec<String> {
@@ -288,6 +297,7 @@ impl Server {
         Server {
             config,
             listeners: listeners.clone(),
+            start: StartDirectory::current(),
         }
     }
 

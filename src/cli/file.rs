@@ -1,6 +1,7 @@
 //! The configuration file: options by their long names, which count where neither the command line nor
 //! the environment says anything. It is read by making arguments of it.
 
+use crate::sys::regular::{self, LARGEST_TEXT};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, Error};
@@ -24,7 +25,7 @@ pub fn read(command: &Command, matches: &ArgMatches) -> Result<FileArguments, Er
     let Some(path) = matches.get_one::<PathBuf>("config_file") else {
         return Ok(FileArguments::default());
     };
-    let text = std::fs::read_to_string(path)
+    let text = regular::read_text(path, LARGEST_TEXT)
         .map_err(|error| mistake(path, None, &format!("cannot be read: {error}")))?;
     translate(command, matches, path, &text)
 }

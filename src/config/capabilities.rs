@@ -3,6 +3,7 @@
 use super::{maybe, option, outbound};
 use crate::cli::{self, Serve};
 use crate::guest::{Capabilities, Directory, Place};
+use crate::sys::regular::{self, LARGEST_TEXT};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,7 +47,8 @@ fn environment_file(path: &Path) -> Result<Vec<(String, String)>> {
     if path.is_dir() {
         bail!("it is a directory; name a file of NAME=VALUE lines");
     }
-    let variables = dotenvy::from_path_iter(path).map_err(unread)?;
+    let text = regular::read(path, LARGEST_TEXT).context("it cannot be read")?;
+    let variables = dotenvy::from_read_iter(&text[..]);
     variables.map(|pair| pair.map_err(unread)).collect()
 }
 
@@ -104,11 +106,12 @@ fn directory(text: &str, writable: bool) -> Result<Directory> {
     if host.is_empty() || guest.is_empty() {
         bail!("`{text}` names no directory; write it like ./data::/data");
     }
-    let opened = std::fs::File::open(host).and_then(|file| file.metadata());
-    let metadata = opened.with_context(|| format!("directory `{host}` cannot be opened"))?;
+    let about = || format!("directory `{host}` cannot be opened");
+    let metadata = std::fs::metadata(host).with_context(about)?;
     if !metadata.is_dir() {
         bail!("`{host}` is not a directory; name the one that it is in");
     }
+    std::fs::File::open(host).with_context(about)?;
     Ok(Directory {
         host: PathBuf::from(host),
         guest: guest.to_owned(),

@@ -8,6 +8,7 @@ mod clients;
 mod files;
 mod front;
 mod outbound;
+mod overlap;
 mod sandbox;
 mod tls;
 mod units;
@@ -15,6 +16,7 @@ mod units;
 pub use address::{Address, Host, Place};
 pub use addresses::Addresses;
 
+use crate::cache;
 use crate::cli::Serve;
 use crate::guest::{self, Limits, Order};
 use crate::sys::{cpus, memory};
@@ -47,16 +49,18 @@ impl Config {
         let supervisor = supervision(serve)?;
         let limits = limits(serve, supervisor.workers)?;
         let capabilities = capabilities::resolve(serve)?;
+        let cache = cache_settings(serve)?;
         let order = Order {
             path: component.clone(),
             steps: serve.capabilities.before_start.clone(),
-            cache: serve.cache_dir.clone().or_else(guest::default_directory),
+            cache,
             allow_precompiled: serve.allow_precompiled,
             limits,
             capabilities: Arc::new(capabilities),
         };
         let worker = worker_settings(serve, &supervisor, &order)?;
         let tls = tls::resolve(&serve.tls, worker.connection.protocols)?;
+        overlap::check(serve, &order, &worker.request.files)?;
         Ok(Config {
             addresses: Addresses::resolve(&serve.addresses, tls.is_some())?,
             order,
@@ -101,6 +105,13 @@ fn worker_memory(text: &str, workers: NonZeroUsize) -> Result<u64> {
     }
     let all = memory::available().unwrap_or(u64::MAX);
     Ok(all / 100 * SHARE / workers.get() as u64)
+}
+
+fn cache_settings(serve: &Serve) -> Result<cache::Settings> {
+    Ok(cache::Settings {
+        directory: serve.cache_dir.clone().or_else(cache::default_directory),
+        most: option("--cache-size", &serve.cache_size, units::size)?,
+    })
 }
 
 fn reuse(serve: &Serve) -> Result<guest::Reuse> {

@@ -4,6 +4,7 @@
 use super::{maybe, option};
 use crate::cli::Tls;
 use crate::connection::{Certificates, Protocols};
+use crate::sys::regular::{self, LARGEST_TEXT};
 use anyhow::{Context, Result, anyhow, bail};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject};
@@ -11,7 +12,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::CertifiedKey;
 use rustls::{InconsistentKeys, RootCertStore, ServerConfig, SupportedProtocolVersion, version};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What a session with a client's certificates needs.
@@ -65,6 +66,15 @@ pub fn resolve(tls: &Tls, protocols: Protocols) -> Result<Option<Arc<ServerConfi
     Ok(Some(Arc::new(config)))
 }
 
+/// The files that private keys are in: each certificate's own where it names no other.
+pub fn key_files(tls: &Tls) -> impl Iterator<Item = &Path> {
+    let keys = match tls.ssl_keyfile.is_empty() {
+        true => &tls.ssl_certfile,
+        false => &tls.ssl_keyfile,
+    };
+    keys.iter().map(PathBuf::as_path)
+}
+
 /// An option that has no meaning without a certificate.
 fn unused(tls: &Tls) -> Option<&'static str> {
     let options = [
@@ -100,7 +110,7 @@ fn certified(chain: &Path, key: &Path, provider: &CryptoProvider) -> Result<Arc<
 }
 
 fn read(option: &str, path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path)
+    regular::read(path, LARGEST_TEXT)
         .with_context(|| format!("option {option}: cannot read `{}`", path.display()))
 }
 

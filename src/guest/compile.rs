@@ -2,7 +2,6 @@
 //! served. Runs in the compiler process alone: compiling starts threads.
 
 use super::anatomy::{Anatomy, World};
-use super::cache::Cache;
 use super::call::Share;
 use super::capabilities::{Capabilities, Granted};
 use super::code;
@@ -10,18 +9,22 @@ use super::engine::{self, Limits, Plan, Target};
 use super::handler::Handler;
 use super::linker;
 use super::loaded::Loaded;
-use super::recipe::{Code, Recipe, cached, digest, digest_of_file, opened};
+use super::recipe::{Code, GoodFor, Recipe, cached, digest, digest_of_file};
 use super::rewind;
 use super::source::Source;
 use super::state::State;
 use super::step::Step;
 use super::worker_memory::WorkerMemory;
+use crate::cache::{self, Cache, CodeName, Output, seal};
 use crate::sys::memory;
-use crate::{debug, warning};
+use crate::{info, log, warning};
 use anyhow::{Context, Result, bail};
+use std::fs::File;
+use std::io::{Read, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 use wasmtime::component::Component;
 use wasmtime::{Engine, Store};
 
@@ -31,8 +34,8 @@ pub struct Order {
     pub path: PathBuf,
     /// Components that are run to their end, one after the other, before this one is served.
     pub steps: Vec<PathBuf>,
-    /// Where code is kept between starts; none keeps it in memory.
-    pub cache: Option<PathBuf>,
+    /// Where code is kept between starts.
+    pub cache: cache::Settings,
     pub allow_precompiled: bool,
     pub limits: Limits,
     pub capabilities: Arc<Capabilities>,
@@ -56,7 +59,9 @@ impl Order {
         let steps = self.steps()?;
         if !steps.is_empty() {
             let compiled = self.compile_and_load()?;
-            steps.iter().try_for_each(|step| step.take(self))?;
+            let cache = self.opened().ok();
+            let mut steps = steps.iter();
+            steps.try_for_each(|step| step.take(self, cache.as_ref()))?;
             return Ok((compiled, None));
         }
         let mut compiled = self.compile()?;
@@ -78,7 +83,10 @@ impl Order {
         let load = || {
             let component = match known {
                 Some(component) => component,
-                None => code::component(&engine::serving(plan, self.limits)?, code)?,
+                None => {
+                    seal::verify(&File::from(code.try_clone()?))?;
+                    code::component(&engine::serving(plan, self.limits)?, code)?
+                }
             };
             Loaded::new(
                 code,
@@ -104,18 +112,49 @@ impl Order {
     }
 
     /// Makes the code, or says what about the component is wrong.
-    pub fn compile(&self) -> Result<Compiled> {
-        let cache = self.opened();
-        match self.known(cache.as_ref()) {
-            Some(code) => self.compile_known(code),
-            None => self.compile_source(Source::read(&self.path)?, cache.as_ref()),
-        }
-        .with_context(|| self.about())
+    fn compile(&self) -> Result<Compiled> {
+        let opened = self.opened();
+        let cache = opened.as_ref().ok();
+        let make = || {
+            if let Some(code) = self.known(cache) {
+                return self.compile_known(code);
+            }
+            let source = Source::read(&self.path)?;
+            if let Some(code) = self.known_source(cache, &source) {
+                return self.compile_known(code);
+            }
+            let output = Output::open(cache)?;
+            let (compiled, name) = self.compile_source(source, output.try_clone()?)?;
+            let code = output.finish(name, cache)?.into();
+            self.prune(cache);
+            self.warn_without(&opened);
+            Ok(Compiled { code, ..compiled })
+        };
+        let made = make();
+        made.with_context(|| self.about())
     }
 
-    /// Where code is kept, if it can be. Why it cannot be is told each time that this is asked.
-    pub(super) fn opened(&self) -> Option<Cache> {
-        self.cache.as_deref().and_then(opened)
+    /// Where code is kept, if it can be.
+    fn opened(&self) -> Result<Cache> {
+        let directory = self.cache.directory.as_deref();
+        Cache::open(directory.context("no directory for it is known, since HOME is not set")?)
+    }
+
+    /// Says so where the next start will find nothing.
+    fn warn_without(&self, cache: &Result<Cache>) {
+        if let Err(error) = cache {
+            warning!(
+                "the compiled code of {} is not kept, and the next start compiles it again: {error:#}; name a \
+                 directory with --cache-dir",
+                shown(&self.path)
+            );
+        }
+    }
+
+    fn prune(&self, cache: Option<&Cache>) {
+        if let Some(Err(error)) = cache.map(|cache| cache.prune(self.cache.most)) {
+            warning!("the cache is larger than --cache-size: {error:#}");
+        }
     }
 
     /// Code of this very component from the cache. A large one is not even held in memory for it.
@@ -124,12 +163,26 @@ impl Order {
         let (digest, size) = digest_of_file(&self.path).ok()?;
         Target::MADE.into_iter().find_map(|target| {
             let recipe = Recipe::of_application(target, size);
-            cached(cache, &recipe.name(&digest).ok()?, &recipe, self.limits)
+            cached(cache, recipe.name(digest).ok()?, &recipe, self.limits)
         })
+    }
+
+    /// The same for one that is written as text, whose code has the name of its binary form.
+    fn known_source(&self, cache: Option<&Cache>, source: &Source) -> Option<Code> {
+        let (Source::Component { binary, anatomy }, Some(cache)) = (source, cache) else {
+            return None;
+        };
+        let recipe = Recipe::of_application(target_of(anatomy).ok()?, binary.len());
+        let name = recipe.name(digest(binary)).ok()?;
+        cached(cache, name, &recipe, self.limits)
     }
 
     /// What was wrong with it would have been told when it was compiled.
     fn compile_known(&self, code: Code) -> Result<Compiled> {
+        info!(
+            "Found the compiled code of {} in the cache",
+            shown(&self.path)
+        );
         let ty = code.component.component_type();
         let imports = ty.imports(code.component.engine());
         self.capabilities.check(imports.map(|(name, _)| name))?;
@@ -141,9 +194,12 @@ impl Order {
         })
     }
 
-    fn compile_source(&self, source: Source, cache: Option<&Cache>) -> Result<Compiled> {
+    /// Writes the code into a file; gives its name where other starts can use it too.
+    fn compile_source(&self, source: Source, file: File) -> Result<(Compiled, Option<CodeName>)> {
         match source {
-            Source::Precompiled(code) if self.allow_precompiled => self.adopt(&code),
+            Source::Precompiled(code) if self.allow_precompiled => {
+                Ok((self.adopt(&code, file)?, None))
+            }
             Source::Precompiled(_) => bail!(
                 "it is native code, which runs unchecked; serve the .wasm it was made from, or give \
                  --allow-precompiled if you made it yourself"
@@ -154,18 +210,21 @@ impl Order {
                 let imports = anatomy.imports.iter().map(String::as_str);
                 self.capabilities.check(imports)?;
                 let recipe = Recipe::of_application(target, binary.len());
-                let code = self.code(&recipe, &binary, cache)?;
-                self.checked(code.file, Plan::of(code.target, &code.component))
+                let (code, name) = self.make(&self.path, &recipe, &binary, file)?;
+                let plan = Plan::of(code.target, &code.component);
+                Ok((self.checked(code.file, plan)?, name))
             }
         }
     }
 
     /// Takes code that the operator vouches for. Which target it was made for is known by the engine
     /// that accepts it.
-    fn adopt(&self, bytes: &[u8]) -> Result<Compiled> {
-        let code = OwnedFd::from(memory::sealed_file("wasmserve code", bytes)?);
+    fn adopt(&self, bytes: &[u8], mut code: File) -> Result<Compiled> {
+        code.write_all(bytes)?;
         let mut refusals = Vec::new();
-        for target in Target::ALL {
+        let sealed = seal::verify(&code).map_err(|error| refusals.push(format!("{error:#}")));
+        let targets = Target::ALL.into_iter().filter(|_| sealed.is_ok());
+        for target in targets {
             match code::component(&engine::compiling(target)?, &code) {
                 Ok(_) if target.rewinds() != rewind::Snapshot::beside(&code)?.is_some() => {}
                 Ok(component) if code::exports_handler_of(&component, target.world) => {
@@ -186,42 +245,52 @@ impl Order {
         )
     }
 
-    /// Code from the cache, or compiled now and kept.
+    /// Compiles a component into a file, and says so: it may take a while.
+    fn make(
+        &self,
+        path: &Path,
+        recipe: &Recipe,
+        binary: &[u8],
+        mut file: File,
+    ) -> Result<(Code, Option<CodeName>)> {
+        let (path, start) = (shown(path), Instant::now());
+        info!("Compiling {path}, {} …", size_of(binary));
+        let name = recipe.name(digest(binary))?;
+        let good = recipe.compile(binary, self.limits.memory, &mut file)?;
+        seal::close(&mut file, name)?;
+        info!("Compiled {path} in {:.1} s", start.elapsed().as_secs_f32());
+        let code = recipe.load(file, self.limits)?;
+        Ok((code, (good == GoodFor::EveryStart).then_some(name)))
+    }
+
+    /// The code of a component that is run beside the application.
     pub(super) fn code(
         &self,
+        path: &Path,
         recipe: &Recipe,
         binary: &[u8],
         cache: Option<&Cache>,
     ) -> Result<Code> {
-        let name = recipe.name(&digest(binary))?;
-        if let Some(found) = cache.and_then(|cache| cached(cache, &name, recipe, self.limits)) {
+        let name = recipe.name(digest(binary))?;
+        if let Some(found) = cache.and_then(|cache| cached(cache, name, recipe, self.limits)) {
             return Ok(found);
         }
-        debug!("compiling {} bytes", binary.len());
-        let code = recipe.compile(binary)?;
-        let kept = cache.and_then(|cache| match cache.store(&name, &code) {
-            Ok(file) => Some(OwnedFd::from(file)),
-            Err(error) => {
-                warning!("the compiled code is not kept for the next start: {error:#}");
-                None
-            }
-        });
-        let file = match kept {
-            Some(kept) => kept,
-            None => OwnedFd::from(memory::sealed_file("wasmserve code", &code)?),
-        };
-        recipe.load(file, self.limits)
+        let output = Output::open(cache)?;
+        let (code, name) = self.make(path, recipe, binary, output.try_clone()?)?;
+        output.finish(name, cache)?;
+        self.prune(cache);
+        Ok(code)
     }
 
     /// Sees that instances can be made. One that asks the host for nothing is made where it is loaded.
-    fn checked(&self, code: OwnedFd, plan: Plan) -> Result<Compiled> {
+    fn checked(&self, code: File, plan: Plan) -> Result<Compiled> {
         if self.limits.reuse.concurrency > 1 && plan.target.world == World::P2 {
             bail!(
                 "it is of WASI 0.2, whose instances answer one request at a time; leave out --reuse-concurrency"
             );
         }
         let compiled = Compiled {
-            code,
+            code: code.into(),
             plan,
             servable: None,
         };
@@ -276,9 +345,29 @@ pub fn precompile(path: &Path) -> Result<Vec<u8>> {
     };
     let target = target_of(&anatomy).with_context(about)?;
     linker::check(&engine::compiling(target)?, target, &anatomy).with_context(about)?;
-    Recipe::of_application(target, binary.len())
-        .compile(&binary)
-        .with_context(about)
+    let recipe = Recipe::of_application(target, binary.len());
+    let mut file = memory::empty_file("wasmserve code")?;
+    recipe
+        .compile(&binary, u64::MAX, &mut file)
+        .with_context(about)?;
+    seal::close(&mut file, recipe.name(digest(&binary))?)?;
+    let mut code = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut code)?;
+    Ok(code)
+}
+
+/// How a file is called in the log.
+fn shown(path: &Path) -> String {
+    log::escape(&path.display().to_string()).to_string()
+}
+
+/// Bytes as people say them.
+fn size_of(bytes: &[u8]) -> String {
+    match bytes.len() as f64 {
+        length if length < 1e6 => format!("{:.1} kB", length / 1e3),
+        length => format!("{:.1} MB", length / 1e6),
+    }
 }
 
 fn target_of(anatomy: &Anatomy) -> Result<Target> {

@@ -5,7 +5,6 @@ mod account;
 mod anatomy;
 mod author;
 mod body;
-mod cache;
 mod call;
 mod capabilities;
 mod code;
@@ -39,7 +38,6 @@ mod turn;
 mod worker_memory;
 
 pub use body::GuestBody;
-pub use cache::default_directory;
 pub use call::Request;
 pub use capabilities::Capabilities;
 pub use compile::{Compiled, Order, precompile};

@@ -2,22 +2,22 @@
 //! code depends on.
 
 use super::anatomy::World;
-use super::cache::{self, Cache};
 use super::code;
 use super::engine::{self, Limits, Target};
 use super::rewind;
+use crate::cache::{Cache, CodeName, seal};
+use crate::sys::regular::{self, LARGEST_COMPONENT};
 use crate::{debug, warning};
 use anyhow::{Context, Result};
 use blake3::Hasher;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
-use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::io::{Read, Seek, Write};
 use std::path::Path;
 use wasmtime::component::Component;
 
 /// Code in the cache may be of an earlier version, which made other code or offered less.
-const VERSION: (&str, u32) = (env!("CARGO_PKG_VERSION"), rewind::FORMAT);
+const VERSION: (&str, u32, u32) = (env!("CARGO_PKG_VERSION"), rewind::FORMAT, seal::FORMAT);
 
 /// How code is made.
 pub struct Recipe {
@@ -26,9 +26,17 @@ pub struct Recipe {
     rewinding: Option<Target>,
 }
 
+/// For whom code is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GoodFor {
+    EveryStart,
+    /// It depends on what this start allows.
+    ThisStart,
+}
+
 /// Code, as it can be mapped.
 pub struct Code {
-    pub file: OwnedFd,
+    pub file: File,
     pub component: Component,
     pub target: Target,
 }
@@ -52,28 +60,37 @@ impl Recipe {
     }
 
     /// The digest of the component and the engine's compatibility hash.
-    pub fn name(&self, digest: &Digest) -> Result<String> {
+    pub fn name(&self, component: Digest) -> Result<CodeName> {
         let engine = engine::compiling(self.target)?;
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
         (self.rewinding.is_some(), VERSION).hash(&mut hasher);
-        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(format!("{digest}-{:016x}.cwasm", hasher.finish()))
+        let engine = hasher.finish();
+        Ok(CodeName { component, engine })
     }
 
-    pub fn compile(&self, binary: &[u8]) -> Result<Vec<u8>> {
+    /// Writes the code of a component into an empty file. An instance may have so much memory while it is made.
+    pub fn compile(&self, binary: &[u8], memory: u64, file: &mut File) -> Result<GoodFor> {
+        let mut good = GoodFor::EveryStart;
         if let Some(target) = self.rewinding {
-            match rewind::compile(target, binary) {
-                Ok(code) => return Ok(code),
-                Err(error) => debug!("each request has an instance made for it: {error:#}"),
+            let Err(error) = rewind::compile(target, binary, memory, file) else {
+                return Ok(good);
+            };
+            debug!("each request has an instance made for it: {error:#}");
+            if error.is::<rewind::MemoryRefused>() {
+                good = GoodFor::ThisStart;
             }
+            file.set_len(0)?;
+            file.rewind()?;
         }
         let engine = engine::compiling(self.target)?;
-        engine.precompile_component(binary).map_err(readable)
+        let code = engine.precompile_component(binary).map_err(readable)?;
+        file.write_all(&code)?;
+        Ok(good)
     }
 
     /// Code whose instances can be put back is mapped as it is to be served, with these limits.
-    pub fn load(&self, file: OwnedFd, limits: Limits) -> Result<Code> {
+    pub fn load(&self, file: File, limits: Limits) -> Result<Code> {
         let (target, engine) = match rewind::Snapshot::beside(&file)? {
             Some(_) => {
                 let rewinding = self.rewinding;
@@ -101,10 +118,8 @@ pub fn digest(binary: &[u8]) -> Digest {
 
 /// The digest and the length of a file, which is read piece by piece.
 pub fn digest_of_file(path: &Path) -> std::io::Result<(Digest, usize)> {
-    let mut file = File::open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(std::io::ErrorKind::InvalidInput.into());
-    }
+    let file = regular::open(path, LARGEST_COMPONENT)?;
+    let mut file = file.take(LARGEST_COMPONENT);
     let (mut hasher, mut length) = (Hasher::new(), 0);
     let mut piece = vec![0; 256 << 10];
     loop {
@@ -117,25 +132,13 @@ pub fn digest_of_file(path: &Path) -> std::io::Result<(Digest, usize)> {
     }
 }
 
-pub fn opened(path: &Path) -> Option<Cache> {
-    match Cache::open(path) {
-        Ok(cache) => Some(cache),
-        Err(error) => {
-            if cache::is_absence(&error) {
-                debug!("no cache: {error:#}");
-            } else {
-                warning!("the cache is not used: {error:#}");
-            }
-            None
-        }
-    }
-}
-
 /// Code that is found but cannot be used is removed, and made again.
-pub fn cached(cache: &Cache, name: &str, recipe: &Recipe, limits: Limits) -> Option<Code> {
-    let found = cache.lookup(name).and_then(|file: Option<File>| {
+pub fn cached(cache: &Cache, name: CodeName, recipe: &Recipe, limits: Limits) -> Option<Code> {
+    let found = cache.lookup(name).and_then(|file| {
         let Some(file) = file else { return Ok(None) };
-        recipe.load(file.into(), limits).map(Some)
+        seal::verify_as(&file, name)?;
+        Cache::touch(&file);
+        recipe.load(file, limits).map(Some)
     });
     found.unwrap_or_else(|error| {
         warning!("compiled code in the cache is not used, and made again: {error:#}");

@@ -2,6 +2,7 @@
 //! found here, before anything is compiled.
 
 use super::anatomy::Anatomy;
+use crate::sys::regular::{self, LARGEST_COMPONENT};
 use anyhow::{Context, Result, anyhow, bail};
 use std::path::Path;
 use wasmtime::{Engine, Precompiled};
@@ -39,14 +40,10 @@ impl Source {
 }
 
 fn bytes_of(path: &Path) -> Result<Vec<u8>> {
-    let metadata = std::fs::metadata(path).context("cannot be read")?;
-    if metadata.is_dir() {
+    if std::fs::metadata(path).is_ok_and(|found| found.is_dir()) {
         bail!("it is a directory; name the .wasm file in it");
     }
-    if !metadata.is_file() {
-        bail!("it is not a file");
-    }
-    std::fs::read(path).context("cannot be read")
+    regular::read(path, LARGEST_COMPONENT).context("cannot be read")
 }
 
 /// What is wrong and where, without the excerpt that takes several lines.

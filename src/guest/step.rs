@@ -10,6 +10,7 @@ use super::linker;
 use super::recipe::Recipe;
 use super::source::Source;
 use super::state::State;
+use crate::cache::Cache;
 use crate::info;
 use anyhow::{Context, Result, anyhow, bail};
 use std::path::{Path, PathBuf};
@@ -59,11 +60,11 @@ impl Step {
     }
 
     /// Runs it, and waits for its end.
-    pub fn take(&self, order: &Order) -> Result<()> {
+    pub fn take(&self, order: &Order, cache: Option<&Cache>) -> Result<()> {
         let path = self.path.display();
         let about = || format!("step before the start `{path}`");
-        let (recipe, cache) = (Recipe::of_step(self.target), order.opened());
-        let code = order.code(&recipe, &self.binary, cache.as_ref());
+        let recipe = Recipe::of_step(self.target);
+        let code = order.code(&self.path, &recipe, &self.binary, cache);
         let component = code.with_context(about)?.component;
         let linker = linker::linker(component.engine(), self.target)?;
         let pre = linker.instantiate_pre(&component)?;

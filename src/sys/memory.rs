@@ -15,16 +15,33 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU8, AtomicU64};
 
 /// A file in memory with this content, which nobody can change any more (memfd_create(2)).
+#[cfg(test)]
 pub fn sealed_file(name: &str, content: &[u8]) -> io::Result<File> {
-    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    let mut file = File::from(memfd_create(name, flags)?);
+    let mut file = empty_file(name)?;
     file.write_all(content)?;
+    seal(&file)?;
+    Ok(file)
+}
+
+/// A file in memory that can be sealed.
+pub fn empty_file(name: &str) -> io::Result<File> {
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    Ok(File::from(memfd_create(name, flags)?))
+}
+
+/// Nobody can change a file in memory any more, whoever has it open (F_ADD_SEALS, fcntl(2)).
+pub fn seal(file: &File) -> io::Result<()> {
     let seals = SealFlag::F_SEAL_WRITE
         | SealFlag::F_SEAL_GROW
         | SealFlag::F_SEAL_SHRINK
         | SealFlag::F_SEAL_SEAL;
-    fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
-    Ok(file)
+    fcntl(file, FcntlArg::F_ADD_SEALS(seals))?;
+    Ok(())
+}
+
+/// The same file, opened once more to be read.
+pub fn read_only(file: &File) -> io::Result<File> {
+    File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
 /// A file in memory with this content, which outlives this executable: not close-on-exec.

@@ -5,6 +5,7 @@ pub mod channel;
 pub mod clock;
 pub mod control_group;
 pub mod cpus;
+pub mod directory;
 pub mod exec;
 pub mod file;
 pub mod fork;
@@ -15,6 +16,7 @@ pub mod process;
 #[cfg(test)]
 pub mod raw;
 pub mod region;
+pub mod regular;
 pub mod signals;
 pub mod socket;
 pub mod watch;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 /// Every room, with the rooms it may import besides the plain-data modules. `config` reads the
 /// command line and fills in the settings of every room behind it.
-const ROOMS: [(&str, &[&str]); 15] = [
-    ("cli", &[]),
+const ROOMS: [(&str, &[&str]); 16] = [
+    ("cli", &["sys"]),
     ("build", &["cli", "sys"]),
     ("develop", &["build", "cli", "sys"]),
     (
@@ -18,19 +18,21 @@ const ROOMS: [(&str, &[&str]); 15] = [
             "connection",
             "request",
             "guest",
+            "cache",
             "sandbox",
             "sys",
         ],
     ),
     ("listen", &["config", "connection", "sys"]),
-    ("supervisor", &["sys"]),
+    ("supervisor", &["cache", "sys"]),
     (
         "worker",
         &["connection", "request", "guest", "sandbox", "sys"],
     ),
     ("connection", &["request", "sys"]),
     ("request", &["guest", "sys"]),
-    ("guest", &["sys"]),
+    ("guest", &["cache", "sys"]),
+    ("cache", &["sys"]),
     ("sandbox", &["sys"]),
     ("sys", &[]),
     ("log", &["sys"]),

@@ -11,6 +11,7 @@ mod balance;
 mod before_start;
 mod capabilities;
 mod chaos;
+mod compiled_code;
 mod compression;
 mod concurrency;
 mod config_file;

@@ -1,6 +1,7 @@
 //! Whom to believe that a server is who it says: the system's certificate authorities, or those of a
 //! file.
 
+use crate::sys::regular::{self, LARGEST_TEXT};
 use crate::warning;
 use anyhow::{Context, Result, bail};
 use rustls::pki_types::CertificateDer;
@@ -20,8 +21,8 @@ pub enum Roots {
 impl Roots {
     /// Reads a file of certificates in PEM.
     pub fn read(path: &Path) -> Result<Roots> {
-        let pem =
-            std::fs::read(path).with_context(|| format!("`{}` cannot be read", path.display()))?;
+        let pem = regular::read(path, LARGEST_TEXT)
+            .with_context(|| format!("`{}` cannot be read", path.display()))?;
         let certificates = CertificateDer::pem_slice_iter(&pem)
             .collect::<Result<Vec<_>, _>>()
             .with_context(|| format!("`{}` is not PEM", path.display()))?;

@@ -10,14 +10,15 @@ mod memory;
 mod snapshot;
 
 pub use memory::Memories;
-pub use snapshot::Snapshot;
+pub use snapshot::{MemoryRefused, Snapshot};
 
 use super::engine::{self, Target};
 use crate::sys::region::Dirt;
 use anyhow::{Context, Result};
 use memory::{Collected, Regions};
-use std::io;
-use std::os::fd::OwnedFd;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use wasmtime::component::{Instance, InstancePre, Resource, TypedFunc};
 use wasmtime::{AsContextMut, Store};
@@ -31,11 +32,14 @@ pub fn judge(binary: &[u8]) -> Result<()> {
     instrument::instrument(binary).map(drop)
 }
 
-/// Code whose instances can be put back; an error says why there cannot be any.
-pub fn compile(target: Target, binary: &[u8]) -> Result<Vec<u8>> {
+/// Writes code whose instances can be put back into an empty file; an error says why there cannot be any. An
+/// instance may have so much memory.
+pub fn compile(target: Target, binary: &[u8], memory: u64, file: &mut File) -> Result<()> {
     let binary = instrument::instrument(binary)?;
     let code = engine::compiling(target)?.precompile_component(&binary)?;
-    snapshot::with_snapshot(target, &code)
+    file.write_all(&code)?;
+    drop(code);
+    snapshot::append(target, memory, file)
 }
 
 /// What instances of one component are put back with.
@@ -63,7 +67,7 @@ pub type Handle = TypedFunc<
 
 impl Rewinder {
     /// None where there is no snapshot beside the code.
-    pub fn open(code: &OwnedFd) -> Result<Option<Arc<Rewinder>>> {
+    pub fn open(code: &impl AsFd) -> Result<Option<Arc<Rewinder>>> {
         let snapshot = Snapshot::beside(code).context("cannot map the snapshot beside the code")?;
         Ok(snapshot.map(|snapshot| {
             Arc::new(Rewinder {

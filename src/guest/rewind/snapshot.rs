@@ -2,19 +2,22 @@
 //! a note at the end that says where.
 
 use super::make;
+use crate::cache::seal;
 use crate::guest::code;
 use crate::guest::compile::alone;
 use crate::guest::engine::{self, Target};
-use crate::sys::memory::{page_size, sealed_file};
+use crate::sys::memory::page_size;
 use crate::sys::region::Image;
 use anyhow::{Context, Result, ensure};
+use std::fmt;
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{Seek, SeekFrom, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
-use wasmtime::Store;
 use wasmtime::component::Linker;
+use wasmtime::{ResourceLimiter, Store};
 
-/// The last bytes of a file that has a snapshot.
+/// The last bytes of a file that has a snapshot, before its seal.
 const MARK: [u8; 8] = *b"wssnap01";
 
 /// Memories of a component, with how long each is and what is in it.
@@ -29,8 +32,8 @@ const MOST: usize = 16;
 
 impl Snapshot {
     /// Of what is behind `code`, if there is one.
-    pub fn beside(code: &OwnedFd) -> Result<Option<Snapshot>> {
-        let file = File::from(code.try_clone()?);
+    pub fn beside(code: &impl AsFd) -> Result<Option<Snapshot>> {
+        let file = File::from(code.as_fd().try_clone_to_owned()?);
         let Some((start, entries)) = note(&file)? else {
             return Ok(None);
         };
@@ -51,7 +54,7 @@ impl Snapshot {
 
 /// Where the images begin, and what there is of them.
 fn note(file: &File) -> Result<Option<(u64, Vec<Entry>)>> {
-    let length = file.metadata()?.len();
+    let length = seal::content(file)?.context("it is not sealed")?;
     let mut end = [0; 24];
     let Some(at) = length.checked_sub(end.len() as u64) else {
         return Ok(None);
@@ -79,41 +82,90 @@ fn number(bytes: &[u8]) -> u64 {
         .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }
 
-/// Code with a snapshot of an instance of it, made without a host: an instance that asks for anything while it
-/// is made is not the same each time.
-pub fn with_snapshot(target: Target, code: &[u8]) -> Result<Vec<u8>> {
+/// An instance was refused memory while it was made: with a higher limit it would perhaps be another.
+#[derive(Debug)]
+pub struct MemoryRefused;
+
+impl fmt::Display for MemoryRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "an instance asks for more than --max-memory while it is made"
+        )
+    }
+}
+
+impl std::error::Error for MemoryRefused {}
+
+/// The linear memory that an instance may take while it is made.
+struct Allowance {
+    left: u64,
+    refused: bool,
+}
+
+impl ResourceLimiter for Allowance {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let more = desired.saturating_sub(current) as u64;
+        match self.left.checked_sub(more) {
+            Some(left) => self.left = left,
+            None => self.refused = true,
+        }
+        Ok(!self.refused)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        _desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(true)
+    }
+}
+
+/// Writes a snapshot of an instance behind its code. The instance is made without a host: one that asks for
+/// anything while it is made is not the same each time.
+pub fn append(target: Target, memory: u64, file: &mut File) -> Result<()> {
     let engine = engine::compiling(target)?;
-    let component = code::component(&engine, &sealed_file("wasmserve code", code)?.into())?;
-    let mut linker = Linker::<()>::new(&engine);
+    let component = code::component(&engine, file)?;
+    let mut linker = Linker::<Allowance>::new(&engine);
     linker.define_unknown_imports_as_traps(&component)?;
     let pre = linker.instantiate_pre(&component)?;
-    let mut store = Store::new(&engine, ());
+    let limit = Allowance {
+        left: memory,
+        refused: false,
+    };
+    let mut store = Store::new(&engine, limit);
+    store.limiter(|limit| limit);
     store.set_epoch_deadline(u64::MAX >> 1);
-    let (_, regions) = alone(make(&pre, &mut store))??;
+    let made = alone(make(&pre, &mut store))?;
+    ensure!(!store.data().refused, MemoryRefused);
+    let (_, regions) = made?;
     let memories = regions.contents(&mut store);
     ensure!(memories.len() <= MOST, "it has more than {MOST} memories");
 
-    let mut file = code.to_vec();
-    pad(&mut file);
-    let start = file.len() as u64;
-    let mut entries = Vec::new();
+    let end = file.metadata()?.len();
+    let start = end.next_multiple_of(page_size() as u64);
+    file.set_len(start)?;
+    file.seek(SeekFrom::Start(start))?;
+    let mut numbers = Vec::new();
     for bytes in &memories {
         let used = bytes
             .iter()
             .rposition(|byte| *byte != 0)
             .map_or(0, |last| last + 1);
         let used = used.next_multiple_of(page_size());
-        file.extend_from_slice(&bytes[..used]);
-        entries.extend([bytes.len() as u64, used as u64]);
+        file.write_all(&bytes[..used])?;
+        numbers.extend([bytes.len() as u64, used as u64]);
     }
-    entries.extend([start, memories.len() as u64]);
-    entries
-        .iter()
-        .for_each(|entry| file.extend(entry.to_le_bytes()));
-    file.extend(MARK);
-    Ok(file)
-}
-
-fn pad(file: &mut Vec<u8>) {
-    file.resize(file.len().next_multiple_of(page_size()), 0);
+    numbers.extend([start, memories.len() as u64]);
+    let note = numbers.iter().flat_map(|number| number.to_le_bytes());
+    let note: Vec<u8> = note.chain(MARK).collect();
+    file.write_all(&note)?;
+    Ok(())
 }

@@ -1,0 +1,312 @@
+//! What guests and clients are given must not hold what is executed, trusted or secret: a guest that can write the
+//! cache writes native code, and a directory whose files are served serves the key that lies in it.
+
+use super::tls;
+use crate::cli::Serve;
+use crate::guest::{Capabilities, Order, Place};
+use crate::request::files;
+use crate::sys::watch::directory_of;
+use anyhow::{Result, bail};
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::path::{Component, Path, PathBuf};
+
+/// What somebody who is not trusted may do with a file, from the least to the most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Access {
+    /// A guest reads it.
+    Read,
+    /// Every client reads it.
+    Published,
+    /// A guest writes it.
+    Written,
+}
+
+/// A file or directory that this server relies on.
+struct Relied {
+    what: &'static str,
+    path: PathBuf,
+    /// The least that harms.
+    harm: Access,
+}
+
+/// A file or directory that is given to guests or clients.
+struct Given {
+    option: &'static str,
+    path: PathBuf,
+    access: Access,
+}
+
+/// Refuses a configuration that gives away what this server relies on.
+pub fn check(serve: &Serve, order: &Order, files: &[files::Directory]) -> Result<()> {
+    let cache = order.cache.directory.as_deref();
+    let relied = relied_on(serve, cache);
+    let mut given = given(&order.capabilities, files);
+    given.sort_by_key(|given| std::cmp::Reverse(given.access));
+    for given in &given {
+        for relied in &relied {
+            given.spares(relied)?;
+        }
+    }
+    match (&order.capabilities.keyvalue, cache) {
+        (Some(Place::Sqlite(path)), Some(cache)) => database_spares(path, cache),
+        _ => Ok(()),
+    }
+}
+
+fn relied_on(serve: &Serve, cache: Option<&Path>) -> Vec<Relied> {
+    let item = |what, path: &Path, harm| Relied {
+        what,
+        path: path.to_owned(),
+        harm,
+    };
+    let (tls, capabilities) = (&serve.tls, &serve.capabilities);
+    let mut all = Vec::new();
+    all.extend(cache.map(|path| item("the cache of compiled code", path, Access::Read)));
+    all.extend(tls::key_files(tls).map(|path| item("the private key", path, Access::Read)));
+    let config = serve.config_file.iter();
+    all.extend(config.map(|path| item("the configuration file", path, Access::Read)));
+    let variables = capabilities.env_file.iter();
+    all.extend(variables.map(|path| item("the environment file", path, Access::Published)));
+    let component = serve.component.iter();
+    all.extend(component.map(|path| item("the component", path, Access::Published)));
+    let steps = capabilities.before_start.iter();
+    all.extend(steps.map(|path| item("the component", path, Access::Published)));
+    let authorities = serve.outbound.outbound_ca.iter().chain(&tls.ssl_ca_certs);
+    let certificates = tls.ssl_certfile.iter().chain(authorities);
+    all.extend(certificates.map(|path| item("the certificate", path, Access::Written)));
+    all
+}
+
+fn given(capabilities: &Capabilities, files: &[files::Directory]) -> Vec<Given> {
+    let directories = capabilities.directories.iter().map(|directory| Given {
+        option: match directory.writable {
+            true => "--dir-rw",
+            false => "--dir",
+        },
+        path: directory.host.clone(),
+        access: match directory.writable {
+            true => Access::Written,
+            false => Access::Read,
+        },
+    });
+    let files = files.iter().map(|files| Given {
+        option: "--static",
+        path: files.path.clone(),
+        access: Access::Published,
+    });
+    let mut all: Vec<Given> = directories.chain(files).collect();
+    if let Some(Place::Sqlite(path)) = &capabilities.keyvalue {
+        all.push(Given {
+            option: "--keyvalue",
+            path: path.clone(),
+            access: Access::Written,
+        });
+    }
+    all
+}
+
+impl Given {
+    fn spares(&self, relied: &Relied) -> Result<()> {
+        if self.access < relied.harm {
+            return Ok(());
+        }
+        let given = reached(&self.path);
+        let within = |place: &PathBuf| given.last().is_some_and(|given| place.starts_with(given));
+        let passed = reached(&relied.path);
+        let inside = passed.last().zip(given.last());
+        let inside = inside.is_some_and(|(relied, given)| given.starts_with(relied));
+        if inside || passed.iter().any(within) {
+            bail!(
+                "option {}: `{}` and {}, `{}`, must not overlap; give a directory that holds nothing else, or \
+                 put the other elsewhere",
+                self.option,
+                self.path.display(),
+                relied.what,
+                relied.path.display()
+            );
+        }
+        Ok(())
+    }
+}
+
+/// A worker may write in all of the directory that the database is in, for the sake of its journals.
+fn database_spares(database: &Path, cache: &Path) -> Result<()> {
+    let directory = Given {
+        option: "--keyvalue",
+        path: directory_of(database).to_owned(),
+        access: Access::Written,
+    };
+    directory.spares(&Relied {
+        what: "the cache of compiled code",
+        path: cache.to_owned(),
+        harm: Access::Read,
+    })
+}
+
+/// More symbolic links on one way than any kernel follows (path_resolution(7)).
+const MOST_LINKS: usize = 40;
+
+/// Every symbolic link that is followed on the way to a file, and where it leads at last, whether there is
+/// something or not: whoever can replace one of them can replace the file.
+fn reached(path: &Path) -> Vec<PathBuf> {
+    let start = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    let mut rest: VecDeque<OsString> = names(&start.join(path)).collect();
+    let (mut at, mut passed) = (PathBuf::from("/"), Vec::new());
+    while let Some(name) = rest.pop_front() {
+        if name == ".." {
+            at.pop();
+            continue;
+        }
+        at.push(name);
+        let Ok(target) = std::fs::read_link(&at) else {
+            continue;
+        };
+        passed.push(at.clone());
+        if passed.len() > MOST_LINKS {
+            break;
+        }
+        at.pop();
+        if target.is_absolute() {
+            at = PathBuf::from("/");
+        }
+        let names: Vec<OsString> = names(&target).collect();
+        names
+            .into_iter()
+            .rev()
+            .for_each(|name| rest.push_front(name));
+    }
+    passed.push(at);
+    passed
+}
+
+fn names(path: &Path) -> impl Iterator<Item = OsString> + '_ {
+    path.components().filter_map(|part| match part {
+        Component::Normal(_) | Component::ParentDir => Some(part.as_os_str().to_owned()),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::Cli;
+    use crate::config::Config;
+    use clap::Parser;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::PathBuf;
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Folder {
+            let name = format!("wasmserve-overlap-{name}-{}", std::process::id());
+            let path = std::env::temp_dir().canonicalize().unwrap().join(name);
+            let _ = fs::remove_dir_all(&path);
+            for inner in ["app", "cache/inner", "data/deep", "www"] {
+                fs::create_dir_all(path.join(inner)).unwrap();
+            }
+            for file in ["app/a.wasm", "app/c.toml", "app/e.env"] {
+                fs::write(path.join(file), "").unwrap();
+            }
+            symlink("../app/a.wasm", path.join("data/link.wasm")).unwrap();
+            symlink("../app", path.join("data/current")).unwrap();
+            symlink("cache", path.join("alias")).unwrap();
+            Folder(path)
+        }
+
+        /// What is said to a command line in which `@` stands for this folder.
+        fn said(&self, line: &str) -> Option<String> {
+            let line = line.replace('@', &self.0.display().to_string());
+            let words = ["wasmserve"].into_iter().chain(line.split(' '));
+            let resolved = Config::resolve(&Cli::parse_from(words).serve);
+            resolved.err().map(|error| format!("{error:#}"))
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn what_is_given_holds_nothing_that_is_relied_on() {
+        let folder = Folder::new("refused");
+        for (line, option, what) in [
+            (
+                "@/app/a.wasm --cache-dir @/cache --dir-rw @",
+                "--dir-rw",
+                "cache",
+            ),
+            ("@/app/a.wasm --cache-dir @/cache --dir @", "--dir", "cache"),
+            (
+                "@/app/a.wasm --cache-dir @/cache --dir-rw @/cache/inner",
+                "--dir-rw",
+                "cache",
+            ),
+            (
+                "@/app/a.wasm --cache-dir @/alias --static /=@/cache",
+                "--static",
+                "cache",
+            ),
+            (
+                "@/app/a.wasm --cache-dir @/data/none/yet --dir-rw @/data",
+                "--dir-rw",
+                "cache",
+            ),
+            (
+                "@/app/a.wasm --cache-dir @/cache --keyvalue sqlite:@/s.db",
+                "--keyvalue",
+                "cache",
+            ),
+            (
+                "@/app/a.wasm --cache-dir @/cache --keyvalue sqlite:@/cache/s.db",
+                "--keyvalue",
+                "cache",
+            ),
+            ("@/app/a.wasm --dir-rw @/app", "--dir-rw", "component"),
+            ("@/app/a.wasm --static /=@/app", "--static", "component"),
+            (
+                "@/app/a.wasm --keyvalue sqlite:@/app/a.wasm",
+                "--keyvalue",
+                "component",
+            ),
+            // Links that a guest could point elsewhere.
+            ("@/data/link.wasm --dir-rw @/data", "--dir-rw", "component"),
+            (
+                "@/data/current/a.wasm --dir-rw @/data",
+                "--dir-rw",
+                "component",
+            ),
+            (
+                "@/www/a.wasm --before-start @/data/link.wasm --dir-rw @/data",
+                "--dir-rw",
+                "component",
+            ),
+            (
+                "@/www/a.wasm --env-file @/app/e.env --static /=@/app",
+                "--static",
+                "environment",
+            ),
+        ] {
+            let said = folder.said(line).expect(line);
+            let begins = said.starts_with(&format!("option {option}: "));
+            assert!(begins && said.contains(what), "{line}: {said}");
+        }
+    }
+
+    #[test]
+    fn what_harms_nobody_is_allowed() {
+        let folder = Folder::new("allowed");
+        for line in [
+            "@/app/a.wasm --cache-dir @/cache --dir @/app",
+            "@/app/a.wasm --cache-dir @/cache --dir-rw @/data",
+            "@/app/a.wasm --cache-dir @/cache --static /=@/www --dir-rw @/data/deep",
+            "@/app/a.wasm --cache-dir @/cache --keyvalue sqlite:@/data/s.db",
+            "@/app/a.wasm --cache-dir @/cache-not --dir-rw @/cache",
+        ] {
+            assert_eq!(folder.said(line), None, "{line}");
+        }
+    }
+}

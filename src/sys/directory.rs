@@ -1,0 +1,45 @@
+//! The directory that this program was started in, by the name by which the shell knew it.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+/// A directory that is entered again by its name: where a link of that name was pointed elsewhere meanwhile, as
+/// deployments by release do, this is another directory then.
+#[derive(Clone, Debug)]
+pub struct StartDirectory(PathBuf);
+
+impl StartDirectory {
+    /// The current directory: as the shell names it (PWD, which may lead over symbolic links) where that is it.
+    pub fn current() -> StartDirectory {
+        let named = env::var_os("PWD").map(PathBuf::from);
+        let named = named.filter(|path| path.is_absolute() && is_current(path));
+        let named = named.or_else(|| env::current_dir().ok());
+        // One that was removed has no name, and is the current directory for ever.
+        StartDirectory(named.unwrap_or_else(|| PathBuf::from(".")))
+    }
+
+    /// Makes it the current directory, as it is now.
+    pub fn enter(&self) -> io::Result<()> {
+        env::set_current_dir(&self.0)
+    }
+
+    /// The full name of a file that was named from here.
+    pub fn file(&self, path: &Path) -> PathBuf {
+        self.0.join(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+fn is_current(path: &Path) -> bool {
+    let identity = |path: &Path| {
+        fs::metadata(path)
+            .map(|found| (found.dev(), found.ino()))
+            .ok()
+    };
+    let current = identity(Path::new("."));
+    current.is_some() && identity(path) == current
+}

@@ -1,0 +1,286 @@
+//! Compiled code is executed as it was written, or not at all; what compiling may take is bounded, and it is told.
+
+use crate::harness::{Server, eventually, finished, get, guest, root, wasmserve};
+use nix::sys::signal::Signal;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const HELLO: &str = "guests/hello/hello.wat";
+
+/// A folder of the test's own, empty.
+fn folder(name: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("code-{name}"));
+    let _ = fs::remove_dir_all(&path);
+    fs::create_dir_all(&path).unwrap();
+    // It may be a cache.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+    path
+}
+
+fn with_cache(component: &str, cache: &Path) -> Command {
+    let mut command = wasmserve();
+    command.args([component, "--port", "0", "--cache-dir"]);
+    command.arg(cache);
+    command
+}
+
+/// The files of a cache.
+fn files(cache: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(cache).unwrap();
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+fn only_file(cache: &Path) -> PathBuf {
+    let mut files = files(cache);
+    assert_eq!(files.len(), 1, "{files:?}");
+    files.remove(0)
+}
+
+/// The greeting, with a start function, and a memory that grows.
+fn with_start(body: &str) -> String {
+    let source = fs::read_to_string(root().join(HELLO)).unwrap();
+    let mark = "    ;; Results are written to address 256:";
+    assert!(source.contains(mark));
+    let start = format!("(func $begin {body}) (start $begin)\n{mark}");
+    source.replacen(mark, &start, 1)
+}
+
+#[test]
+fn code_that_was_changed_cut_short_or_exchanged_is_compiled_again() {
+    let cache = folder("damaged");
+    let other = folder("other");
+    let behaviours = guest("behaviours");
+    drop(Server::start_command(with_cache(HELLO, &cache)));
+    drop(Server::start_command(with_cache(&behaviours, &other)));
+    let file = only_file(&cache);
+    let good = fs::read(&file).unwrap();
+    let flipped = |at: usize| {
+        let mut bytes = good.clone();
+        bytes[at] ^= 4;
+        bytes
+    };
+    let last = good.len() - 1;
+    let zeroed = [&good[..4096], &vec![0; good.len() - 4096][..]].concat();
+    for (what, bytes) in [
+        ("flipped in the middle", flipped(good.len() / 2)),
+        ("flipped in the first page", flipped(100)),
+        ("flipped in the seal", flipped(last - 20)),
+        ("flipped in the mark", flipped(last)),
+        ("cut short", good[..good.len() / 2].to_vec()),
+        ("empty", Vec::new()),
+        ("lost pages", zeroed),
+        ("of another component", fs::read(only_file(&other)).unwrap()),
+    ] {
+        fs::write(&file, bytes).unwrap();
+        let server = Server::start_command(with_cache(HELLO, &cache));
+        assert_eq!(get(server.address, "/").text(), "Hello, world!\n", "{what}");
+        let printed = server.printed();
+        let told = "compiled code in the cache is not used, and made again";
+        assert_eq!(printed.matches(told).count(), 1, "{what}: {printed}");
+        assert!(!printed.contains("died"), "{what}: {printed}");
+        drop(server);
+        let server = Server::start_command(with_cache(HELLO, &cache));
+        server.wait_for("Found the compiled code of guests/hello/hello.wat in the cache");
+        assert!(!server.printed().contains(told), "{what}");
+    }
+}
+
+#[test]
+fn native_code_of_the_operators_own_is_checked_too() {
+    let folder = folder("precompiled");
+    let code = folder.join("hello.cwasm");
+    let mut compile = wasmserve();
+    compile.args(["compile", HELLO, "-o"]).arg(&code);
+    assert!(finished(compile).status.success());
+    let serve = || {
+        let mut command = with_cache(&code.display().to_string(), &folder.join("cache"));
+        command.arg("--allow-precompiled");
+        command
+    };
+    let server = Server::start_command(serve());
+    assert_eq!(get(server.address, "/").text(), "Hello, world!\n");
+    drop(server);
+    let mut bytes = fs::read(&code).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&code, bytes).unwrap();
+    let output = finished(serve());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("damaged"), "{said}");
+}
+
+#[test]
+fn compiling_is_told_with_its_size_and_time_and_so_is_what_was_found() {
+    let cache = folder("told");
+    let server = Server::start_command(with_cache(HELLO, &cache));
+    let printed = server.printed();
+    assert!(
+        printed.contains("Compiling guests/hello/hello.wat, "),
+        "{printed}"
+    );
+    assert!(
+        printed.contains("Compiled guests/hello/hello.wat in "),
+        "{printed}"
+    );
+    drop(server);
+    let server = Server::start_command(with_cache(HELLO, &cache));
+    let printed = server.printed();
+    assert!(
+        printed.contains("Found the compiled code of guests"),
+        "{printed}"
+    );
+    assert!(!printed.contains("Compiling"), "{printed}");
+}
+
+#[test]
+fn code_that_cannot_be_kept_is_a_warning() {
+    let mut command = wasmserve();
+    command.args([HELLO, "--port", "0"]);
+    for name in ["HOME", "XDG_CACHE_HOME", "CACHE_DIRECTORY"] {
+        command.env_remove(name);
+    }
+    let server = Server::start_command(command);
+    let line = server.wait_for("is not kept, and the next start compiles it again");
+    assert!(
+        line.contains("HOME") && line.contains("--cache-dir"),
+        "{line}"
+    );
+    assert_eq!(get(server.address, "/").status, 200);
+}
+
+#[test]
+fn the_cache_keeps_within_its_size_what_was_used_last() {
+    let cache = folder("bounded");
+    drop(Server::start_command(with_cache(HELLO, &cache)));
+    let first = only_file(&cache);
+    let behaviours = guest("behaviours");
+    let mut command = with_cache(&behaviours, &cache);
+    command.args(["--cache-size", "1"]);
+    let server = Server::start_command(command);
+    eventually("the older file is gone", || !first.exists());
+    only_file(&cache);
+    assert_eq!(get(server.address, "/ok").status, 200);
+}
+
+#[test]
+fn memory_that_is_taken_before_the_start_is_bounded_and_not_kept() {
+    let folder = folder("start-memory");
+    let component = folder.join("app.wat");
+    // 2.9 GiB.
+    let body = "(drop (memory.grow (i32.const 48000)))
+                (memory.fill (i32.const 1048576) (i32.const 1) (i32.const 3144000000))";
+    fs::write(&component, with_start(body)).unwrap();
+    let cache = folder.join("cache");
+    let mut command = with_cache(&component.display().to_string(), &cache);
+    command
+        .args(["--max-memory", "64MiB"])
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let (pid, mut largest) = (child.id(), 0);
+    eventually("it has ended", || {
+        largest = largest.max(resident_below(pid));
+        child.try_wait().unwrap().is_some()
+    });
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("--max-memory"), "{said}");
+    assert!(largest < 500 << 20, "{largest} bytes");
+    let kept: u64 = files(&cache)
+        .iter()
+        .map(|file| file.metadata().unwrap().len())
+        .sum();
+    assert!(kept < 1 << 20, "{kept} bytes are in the cache");
+}
+
+/// The largest of a process's children, in bytes.
+fn resident_below(pid: u32) -> u64 {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    let children = children.unwrap_or_default();
+    let sizes = children.split_whitespace().filter_map(|child| {
+        let statm = fs::read_to_string(format!("/proc/{child}/statm")).ok()?;
+        let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
+        Some(pages * 4096)
+    });
+    sizes.max().unwrap_or(0)
+}
+
+/// What a server of this component says as it refuses what it was given.
+fn refused(arguments: &[&str]) -> String {
+    let mut command = wasmserve();
+    command.args([HELLO, "--port", "0"]).args(arguments);
+    let output = finished(command);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+    said
+}
+
+#[test]
+fn nobody_is_given_the_cache_or_a_key() {
+    let folder = folder("overlap");
+    let path = |name: &str| folder.join(name).display().to_string();
+    fs::create_dir_all(path("data/cache")).unwrap();
+    symlink(path("data"), path("alias")).unwrap();
+    let (cache, data) = (path("data/cache"), path("data"));
+    for given in [
+        ["--dir-rw".to_owned(), format!("{data}::/d")],
+        ["--dir".to_owned(), format!("{}::/d", path("alias"))],
+        ["--static".to_owned(), format!("/s={data}")],
+        ["--keyvalue".to_owned(), format!("sqlite:{data}/a.db")],
+    ] {
+        let said = refused(&["--cache-dir", &cache, &given[0], &given[1]]);
+        let names = said.contains(&cache) && said.contains(&given[0]);
+        assert!(names && said.contains("must not overlap"), "{said}");
+    }
+}
+
+#[test]
+fn a_fifo_in_the_place_of_a_file_is_an_error_at_once() {
+    let fifo = folder("fifo").join("fifo");
+    let made = Command::new("mkfifo").arg(&fifo).status().unwrap();
+    assert!(made.success());
+    let fifo = fifo.display().to_string();
+    for option in [
+        "--ssl-certfile",
+        "--env-file",
+        "--config-file",
+        "--outbound-ca",
+        "--dir",
+    ] {
+        let said = refused(&[option, &fifo]);
+        assert!(said.contains(&fifo), "{said}");
+    }
+    let mut command = wasmserve();
+    command.args([&fifo, "--port", "0"]);
+    let output = finished(command);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("FIFO"), "{said}");
+}
+
+#[test]
+fn a_reload_reads_from_where_the_name_of_the_working_directory_leads_now() {
+    let folder = folder("release");
+    let source = fs::read_to_string(root().join(HELLO)).unwrap();
+    for (release, text) in [("one", "Hello, one!!!"), ("two", "Hello, two!!!")] {
+        fs::create_dir(folder.join(release)).unwrap();
+        let component = source.replace("Hello, world!", text);
+        fs::write(folder.join(release).join("app.wat"), component).unwrap();
+    }
+    let current = folder.join("current");
+    symlink("one", &current).unwrap();
+    let mut command = with_cache("app.wat", &folder.join("cache"));
+    // As a shell does.
+    command.current_dir(&current).env("PWD", &current);
+    let server = Server::start_command(command);
+    assert_eq!(get(server.address, "/").text(), "Hello, one!!!\n");
+    let next = folder.join("next");
+    symlink("two", &next).unwrap();
+    fs::rename(&next, &current).unwrap();
+    server.signal(Signal::SIGHUP);
+    server.wait_for("ended: replaced by a reload");
+    assert_eq!(get(server.address, "/").text(), "Hello, two!!!\n");
+}
