@@ -30,7 +30,7 @@ mod tests {
 
     #[test]
     fn the_least_recently_used_go_first_and_the_last_used_stays() {
-        let entry = |name: &str, length, age| Entry {
+        let entry = |name: &str, length, age: u64| Entry {
             name: name.to_owned(),
             length,
             used: SystemTime::UNIX_EPOCH + Duration::from_secs(1000 - age),
