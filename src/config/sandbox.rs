@@ -21,7 +21,7 @@ pub fn resolve(asked: &cli::Sandbox, order: &Order, files: &[files::Directory]) 
             .chain(&order.steps)
             .cloned()
             .collect(),
-        cache: order.cache.clone(),
+        cache: order.cache.directory.clone(),
     };
     sandbox.check().context("option --sandbox: it is strict")?;
     Ok(sandbox)
