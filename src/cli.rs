@@ -4,6 +4,7 @@ mod addresses;
 mod build;
 mod capabilities;
 mod clients;
+mod code;
 mod file;
 mod front;
 mod outbound;
@@ -15,6 +16,7 @@ pub use addresses::Addresses;
 pub use build::{Build, Dev, Language, New};
 pub use capabilities::Capabilities;
 pub use clients::Clients;
+pub use code::Code;
 pub use front::Front;
 pub use outbound::Outbound;
 pub use parse::{Said, parse};
@@ -343,28 +345,8 @@ pub struct Serve {
     #[command(flatten)]
     pub outbound: Outbound,
 
-    /// Keep compiled code in this directory [default: $XDG_CACHE_HOME/wasmserve]
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "WASMSERVE_CACHE_DIR",
-        help_heading = "Guest"
-    )]
-    pub cache_dir: Option<PathBuf>,
-
-    /// Keep at most so much compiled code; what was not used for the longest time goes first
-    #[arg(
-        long,
-        default_value = "2GiB",
-        value_name = "SIZE",
-        env = "WASMSERVE_CACHE_SIZE",
-        help_heading = "Guest"
-    )]
-    pub cache_size: String,
-
-    /// Serve native code made by `wasmserve compile`, which is not checked again
-    #[arg(long, env = "WASMSERVE_ALLOW_PRECOMPILED", help_heading = "Guest")]
-    pub allow_precompiled: bool,
+    #[command(flatten)]
+    pub code: Code,
 
     /// critical, error, warning, info, debug or trace
     #[arg(

@@ -54,7 +54,7 @@ impl Config {
             path: component.clone(),
             steps: serve.capabilities.before_start.clone(),
             cache,
-            allow_precompiled: serve.allow_precompiled,
+            allow_precompiled: serve.code.allow_precompiled,
             limits,
             capabilities: Arc::new(capabilities),
         };
@@ -109,8 +109,12 @@ fn worker_memory(text: &str, workers: NonZeroUsize) -> Result<u64> {
 
 fn cache_settings(serve: &Serve) -> Result<cache::Settings> {
     Ok(cache::Settings {
-        directory: serve.cache_dir.clone().or_else(cache::default_directory),
-        most: option("--cache-size", &serve.cache_size, units::size)?,
+        directory: serve
+            .code
+            .cache_dir
+            .clone()
+            .or_else(cache::default_directory),
+        most: option("--cache-size", &serve.code.cache_size, units::size)?,
     })
 }
 

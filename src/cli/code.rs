@@ -1,0 +1,31 @@
+//! Compiled code: where it is kept, and what making it may take.
+
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Guest")]
+pub struct Code {
+    /// Keep compiled code in this directory [default: $XDG_CACHE_HOME/wasmserve]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "WASMSERVE_CACHE_DIR",
+        help_heading = "Guest"
+    )]
+    pub cache_dir: Option<PathBuf>,
+
+    /// Keep at most so much compiled code; what was not used for the longest time goes first
+    #[arg(
+        long,
+        default_value = "2GiB",
+        value_name = "SIZE",
+        env = "WASMSERVE_CACHE_SIZE",
+        help_heading = "Guest"
+    )]
+    pub cache_size: String,
+
+    /// Serve native code made by `wasmserve compile`, which is not checked again
+    #[arg(long, env = "WASMSERVE_ALLOW_PRECOMPILED", help_heading = "Guest")]
+    pub allow_precompiled: bool,
+}
