@@ -43,7 +43,7 @@ pub struct Running {
     /// Resolves when there is memory to go on with, where there was none.
     room: Option<Pin<Box<dyn Future<Output = Result<(), NoRoom>>>>>,
     /// Ends after the guest has given back what it took.
-    _presence: Presence,
+    presence: Presence,
 }
 
 /// A guest's share of the processor.
@@ -89,7 +89,7 @@ impl Running {
         memory: Arc<InstanceMemory>,
     ) -> Running {
         Running {
-            _presence: Presence::new(memory.worker()),
+            presence: memory.begin(),
             guest: Box::pin(guest),
             ticker,
             share,
@@ -109,11 +109,11 @@ impl Running {
     /// Waits while the worker has no memory for anybody.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         if self.room.is_none() {
-            if !self.memory.worker().is_full() {
+            if !self.memory.worker().is_exceeded() {
                 return Poll::Ready(Ok(()));
             }
-            let worker = self.memory.worker().clone();
-            self.room = Some(Box::pin(async move { worker.resume().await }));
+            let (worker, age) = (self.memory.worker().clone(), self.presence.age());
+            self.room = Some(Box::pin(async move { worker.resume(age).await }));
         }
         let Some(room) = &mut self.room else {
             return Poll::Ready(Ok(()));

@@ -53,7 +53,14 @@ struct Line {
     closed: Cell<bool>,
     waker: RefCell<Option<Waker>>,
     /// Why it ended, for those whose answers had begun.
-    lost: RefCell<Option<String>>,
+    lost: RefCell<Option<Loss>>,
+}
+
+/// Why an instance ended.
+#[derive(Clone)]
+enum Loss {
+    NoRoom,
+    Failed(String),
 }
 
 /// A request on its way into an instance.
@@ -249,8 +256,11 @@ impl Ticket {
         if self.account.is_exhausted() {
             return Failure::OutOfTime;
         }
-        let lost = self.line.lost.borrow().clone();
-        Failure::Lost(lost.unwrap_or_else(|| "it was ended".to_owned()))
+        match self.line.lost.borrow().clone() {
+            Some(Loss::NoRoom) => Failure::NoRoom,
+            Some(Loss::Failed(why)) => Failure::Lost(why),
+            None => Failure::Lost("it was ended".to_owned()),
+        }
     }
 
     /// The same, where it is gone.
@@ -301,7 +311,10 @@ async fn run(running: Running, line: Rc<Line>) {
     let ended = ended.await;
     line.closed.set(true);
     if let Err(failure) = ended {
-        line.lost.replace(Some(failure.to_string()));
+        line.lost.replace(Some(match failure {
+            Failure::NoRoom => Loss::NoRoom,
+            failure => Loss::Failed(failure.to_string()),
+        }));
     }
     line.give_back();
 }

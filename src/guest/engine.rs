@@ -135,8 +135,11 @@ const ASYNC_STACK: usize = 2 << 20;
 const WASM_STACK: usize = 1 << 20;
 
 /// Bytes of each memory, table and stack that stay mapped between two instances: resetting them by
-/// hand is cheaper than giving the pages back and faulting them in again.
+/// hand is cheaper than giving the pages back and faulting them in again. Fewer where a worker may have little.
 const KEEP_RESIDENT: usize = 1 << 20;
+
+/// Memories and tables that the engine keeps so, of instances that are not in use.
+const KEPT: u64 = 200;
 const STACK_KEEP_RESIDENT: usize = 64 << 10;
 
 const WASM_PAGE: u64 = 64 << 10;
@@ -216,6 +219,8 @@ fn pool(needs: Needs, limits: Limits) -> Result<PoolingAllocationConfig> {
         true => Enabled::No,
         false => Enabled::Auto,
     };
+    let share = usize::try_from(limits.worker_memory / 4 / KEPT).unwrap_or(usize::MAX);
+    let keep = KEEP_RESIDENT.min(share);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(limits.instances)
         .total_core_instances(u32::MAX)
@@ -232,8 +237,8 @@ fn pool(needs: Needs, limits: Limits) -> Result<PoolingAllocationConfig> {
         .total_gc_heaps(limits.instances)
         .table_elements(usize::try_from(needs.table_elements)?)
         .max_memory_size(usize::try_from(limits.memory.min(1 << 32))?)
-        .linear_memory_keep_resident(KEEP_RESIDENT)
-        .table_keep_resident(KEEP_RESIDENT)
+        .linear_memory_keep_resident(keep)
+        .table_keep_resident(keep)
         .async_stack_keep_resident(STACK_KEEP_RESIDENT)
         .pagemap_scan(scan);
     Ok(pool)

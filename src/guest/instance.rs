@@ -147,6 +147,7 @@ impl Instance {
     pub fn rewind(&mut self) -> std::io::Result<()> {
         if let (Some(track), Condition::Ready) = (&self.track, self.condition) {
             track.rewind(&mut self.store)?;
+            self.store.data().memory().reset(self.initial_memory);
             self.condition = Condition::Rewound;
         }
         Ok(())
@@ -156,6 +157,7 @@ impl Instance {
     pub fn forget(&mut self) -> std::io::Result<()> {
         if let Some(track) = &self.track {
             track.forget(&mut self.store)?;
+            self.store.data().memory().reset(self.initial_memory);
             self.condition = Condition::Rewound;
         }
         Ok(())

@@ -1,11 +1,11 @@
 //! What one instance takes, in one account: its linear memories, its tables, and what the host holds for it on the
 //! heap. Refuses what goes beyond `--max-memory`.
 
-use super::worker_memory::WorkerMemory;
+use super::worker_memory::{NoRoom, Presence, WorkerMemory};
 use crate::sys::heap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use wasmtime::{ResourceLimiterAsync, Result};
 
 /// Bytes that an element of a table takes.
@@ -17,6 +17,10 @@ pub struct InstanceMemory {
     /// Bytes of memories and tables.
     used: AtomicUsize,
     host: heap::Account,
+    /// The part of them that its worker has granted it since they were made.
+    granted: AtomicUsize,
+    /// Of the guest that runs in it.
+    age: AtomicU64,
     /// Growth was refused.
     refused: AtomicBool,
     worker: Arc<WorkerMemory>,
@@ -42,6 +46,8 @@ impl InstanceMemory {
             limit: limit.min(worker.most()),
             used: AtomicUsize::new(0),
             host: heap::Account::open(),
+            granted: AtomicUsize::new(0),
+            age: AtomicU64::new(0),
             refused: AtomicBool::new(false),
             worker: worker.clone(),
         };
@@ -54,6 +60,13 @@ impl InstanceMemory {
         &self.worker
     }
 
+    /// A guest begins to run in it.
+    pub fn begin(&self) -> Presence {
+        let presence = Presence::new(&self.worker);
+        self.age.store(presence.age(), Relaxed);
+        presence
+    }
+
     /// Bytes of its memories and tables.
     pub fn used(&self) -> usize {
         self.used.load(Relaxed)
@@ -63,6 +76,12 @@ impl InstanceMemory {
     pub fn set_used(&self, bytes: usize) {
         self.used.store(bytes, Relaxed);
         self.host.allow(self.limit.saturating_sub(bytes));
+    }
+
+    /// The same where they are as when they were made: what was granted since then is given back.
+    pub fn reset(&self, bytes: usize) {
+        self.worker.give_back(self.granted.swap(0, Relaxed));
+        self.set_used(bytes);
     }
 
     /// Bytes that it may take beyond what it has.
@@ -81,8 +100,13 @@ impl InstanceMemory {
         if !self.host.has_excess() {
             return Ok(());
         }
-        self.refused.store(true, Relaxed);
+        self.refuse();
         Err(HostExcess)
+    }
+
+    /// Notes that something was refused.
+    pub fn refuse(&self) {
+        self.refused.store(true, Relaxed);
     }
 
     /// Takes so many bytes more, if there is room for them.
@@ -90,9 +114,23 @@ impl InstanceMemory {
         let fits = bytes <= self.left();
         match fits {
             true => self.set_used(self.used() + bytes),
-            false => self.refused.store(true, Relaxed),
+            false => self.refuse(),
         }
         fits
+    }
+
+    /// The same for a memory or a table that grows from `current` to `desired` bytes; waits for what its worker has to
+    /// have for it. What they begin with is not granted: most of it is never touched.
+    async fn grow_to(&self, current: usize, desired: usize) -> Result<bool, NoRoom> {
+        let bytes = desired.saturating_sub(current);
+        if !self.grow(bytes) {
+            return Ok(false);
+        }
+        if current > 0 {
+            self.worker.grant(self.age.load(Relaxed), bytes).await?;
+            self.granted.fetch_add(bytes, Relaxed);
+        }
+        Ok(true)
     }
 
     /// Forgets that growth was refused.
@@ -103,6 +141,12 @@ impl InstanceMemory {
     /// Whether growth was refused: a trap that follows is most likely the guest's allocator giving up.
     pub fn refused(&self) -> bool {
         self.refused.load(Relaxed)
+    }
+}
+
+impl Drop for InstanceMemory {
+    fn drop(&mut self) {
+        self.worker.give_back(self.granted.load(Relaxed));
     }
 }
 
@@ -119,12 +163,7 @@ impl ResourceLimiterAsync for Limiter {
         desired: usize,
         _maximum: Option<usize>,
     ) -> Result<bool> {
-        let bytes = desired.saturating_sub(current);
-        if !self.0.grow(bytes) {
-            return Ok(false);
-        }
-        self.0.worker.make_room(bytes).await?;
-        Ok(true)
+        Ok(self.0.grow_to(current, desired).await?)
     }
 
     async fn table_growing(
@@ -133,13 +172,9 @@ impl ResourceLimiterAsync for Limiter {
         desired: usize,
         _maximum: Option<usize>,
     ) -> Result<bool> {
-        let elements = desired.saturating_sub(current);
-        let bytes = elements.saturating_mul(TABLE_ELEMENT);
-        if !self.0.grow(bytes) {
-            return Ok(false);
-        }
-        self.0.worker.make_room(bytes).await?;
-        Ok(true)
+        let [current, desired] =
+            [current, desired].map(|elements| elements.saturating_mul(TABLE_ELEMENT));
+        Ok(self.0.grow_to(current, desired).await?)
     }
 }
 

@@ -5,6 +5,7 @@ use super::anatomy::Anatomy;
 use super::engine::Target;
 use super::http_imports;
 use super::keyvalue;
+use super::listings;
 use super::logging;
 use super::sockets;
 use super::state::State;
@@ -30,6 +31,7 @@ pub fn linker(engine: &Engine, target: Target) -> Result<Linker<State>> {
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     }
+    listings::bound(&mut linker)?;
     http_imports::replace(&mut linker, target.concurrent)?;
     sockets::guard_lookup(&mut linker, target.concurrent)?;
     Ok(linker)

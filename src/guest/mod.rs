@@ -20,6 +20,7 @@ mod instance;
 mod instance_memory;
 mod keyvalue;
 mod linker;
+mod listings;
 mod loaded;
 mod logging;
 mod meter;
@@ -318,7 +319,7 @@ impl Guest {
             let share = context.data().share().clone();
             account::charge(&share, &mut context)?;
             context.data().memory().check()?;
-            if context.data().memory().worker().is_full() {
+            if context.data().memory().worker().is_exceeded() {
                 // Whether it goes on is asked before it is run again.
                 return Ok(UpdateDeadline::YieldCustom(1, Box::pin(yield_now())));
             }

@@ -7,6 +7,7 @@ use super::capabilities::Granted;
 use super::engine::Limits;
 use super::instance_memory::{InstanceMemory, Limiter};
 use super::keyvalue::Store;
+use super::listings::Listings;
 use super::outbound::Outbound;
 use super::output::{Output, Stream};
 use super::sockets::Peers;
@@ -39,6 +40,7 @@ pub struct State {
     granted: Arc<Granted>,
     table: ResourceTable,
     memory: Limiter,
+    listings: Listings,
     share: Arc<Share>,
     /// Of the requests that are answered at the same time, where there may be several.
     accounts: Accounts,
@@ -69,6 +71,7 @@ impl State {
             granted: granted.clone(),
             table,
             memory: Limiter(memory),
+            listings: Listings::default(),
             share,
             accounts: Accounts::default(),
             author: Arc::new(Author::new(name)),
@@ -136,6 +139,16 @@ impl State {
 
     pub fn table_mut(&mut self) -> &mut ResourceTable {
         &mut self.table
+    }
+
+    /// Of directories.
+    pub fn listings_mut(&mut self) -> &mut Listings {
+        &mut self.listings
+    }
+
+    /// The same, with the table that says which of them are still there.
+    pub fn listings_and_table(&mut self) -> (&mut Listings, &ResourceTable) {
+        (&mut self.listings, &self.table)
     }
 
     /// For `Store::limiter_async`.

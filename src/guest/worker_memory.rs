@@ -1,11 +1,13 @@
-//! What the instances of one worker take together, and who waits when that is too much. Looks at what the process
-//! really has in memory, so that what nobody touches costs nothing.
+//! What the instances of one worker take together, and who waits when that is too much. That is what the process
+//! really has in memory, so that what instances begin with and never touch costs nothing; but what they have asked for
+//! since then counts from the moment that they get it.
 
 use crate::sys::memory::{Resident, collect};
 use crate::warning;
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
@@ -23,16 +25,20 @@ const LOOK: Duration = Duration::from_millis(20);
 pub struct WorkerMemory {
     /// Bytes that the process may have.
     most: usize,
-    /// From here on nobody goes on but the one who is alone.
+    /// From here on nobody begins but the one who is alone.
     full: usize,
     /// How long somebody waits for room.
     patience: Duration,
     /// None where there is no bound.
     resident: Option<Resident>,
-    /// Bytes, when they were last looked at.
+    /// Bytes before there was any instance, and when they were last looked at.
+    base: usize,
     last: AtomicUsize,
+    /// Bytes that instances have got beyond what they began with.
+    granted: AtomicUsize,
     running: AtomicUsize,
-    waiting: AtomicUsize,
+    begun: AtomicU64,
+    line: Mutex<Line>,
     freed: Notify,
     relief: OnceLock<Relief>,
     is_told: AtomicBool,
@@ -60,14 +66,14 @@ impl WorkerMemory {
     /// At most so many bytes, of which one instance may have `each`; whoever needs more waits for so long.
     pub fn bounded(most: u64, each: u64, patience: Duration) -> Arc<WorkerMemory> {
         let [most, each] = [most, each].map(|size| usize::try_from(size).unwrap_or(usize::MAX));
-        let memory = WorkerMemory {
+        let mut memory = WorkerMemory {
             most,
             full: most - each.min(most / MARGIN),
             patience,
             resident: Resident::open().ok(),
             ..WorkerMemory::without_bound()
         };
-        memory.look();
+        memory.base = memory.look();
         Arc::new(memory)
     }
 
@@ -82,9 +88,12 @@ impl WorkerMemory {
             full: usize::MAX,
             patience: Duration::ZERO,
             resident: None,
+            base: 0,
             last: AtomicUsize::new(0),
+            granted: AtomicUsize::new(0),
             running: AtomicUsize::new(0),
-            waiting: AtomicUsize::new(0),
+            begun: AtomicU64::new(0),
+            line: Mutex::default(),
             freed: Notify::new(),
             relief: OnceLock::new(),
             is_told: AtomicBool::new(false),
@@ -110,9 +119,20 @@ impl WorkerMemory {
         bytes
     }
 
-    /// Whether there was too much when somebody looked last, a few milliseconds ago.
+    /// Bytes that are taken, as far as was known a few milliseconds ago.
+    fn taken(&self) -> usize {
+        let granted = self.base.saturating_add(self.granted.load(Relaxed));
+        self.last.load(Relaxed).max(granted)
+    }
+
+    /// Whether there is too little for another request.
     pub fn is_full(&self) -> bool {
-        self.last.load(Relaxed) > self.full
+        self.taken() > self.full
+    }
+
+    /// Whether there is too little for those who run.
+    pub fn is_exceeded(&self) -> bool {
+        self.last.load(Relaxed) > self.most
     }
 
     /// Resolves when a request may begin.
@@ -120,65 +140,83 @@ impl WorkerMemory {
         if !self.is_full() {
             return Ok(());
         }
-        self.wait(|| self.is_full_now() && self.running.load(Relaxed) > 0)
+        let lacks = || {
+            self.look();
+            self.is_full() && self.running.load(Relaxed) > 0
+        };
+        self.wait(lacks, || false).await
+    }
+
+    /// Resolves when the guest of this age may go on.
+    pub async fn resume(&self, age: Age) -> Result<(), NoRoom> {
+        let lacks = || {
+            self.look();
+            self.is_exceeded()
+        };
+        self.wait_in_line(age, lacks).await
+    }
+
+    /// Resolves when the guest of this age may have so many bytes more, which it then has until it gives them back.
+    pub async fn grant(&self, age: Age, bytes: usize) -> Result<(), NoRoom> {
+        let lacks = || {
+            if bytes >= SMALL {
+                self.look();
+            }
+            self.taken().saturating_add(bytes) > self.most
+        };
+        self.wait_in_line(age, lacks).await?;
+        self.granted.fetch_add(bytes, Relaxed);
+        Ok(())
+    }
+
+    /// Takes back what was granted.
+    pub fn give_back(&self, bytes: usize) {
+        if bytes > 0 {
+            self.granted.fetch_sub(bytes, Relaxed);
+            self.freed.notify_waiters();
+        }
+    }
+
+    /// Waits for memory with those who hold some. As soon as there is a little the oldest goes on, the others when
+    /// there is enough for all. Were all of them to wait, nobody would give any back: the youngest is ended then.
+    async fn wait_in_line(&self, age: Age, lacks: impl Fn() -> bool) -> Result<(), NoRoom> {
+        let is_alone = || self.running.load(Relaxed) <= 1;
+        let may_go =
+            || self.line().oldest_but(age).is_none_or(|first| age < first) || !self.is_full();
+        if self.resident.is_none() || is_alone() || (!lacks() && may_go()) {
+            return Ok(());
+        }
+        let _place = Place::take(self, age);
+        let is_lost = || {
+            let line = self.line();
+            line.0.len() >= self.running.load(Relaxed) && line.0.last() == Some(&age)
+        };
+        self.wait(|| !is_alone() && (lacks() || !may_go()), is_lost)
             .await
     }
 
-    /// Resolves when a guest that runs may go on.
-    pub async fn resume(&self) -> Result<(), NoRoom> {
-        self.wait_inside(|| self.is_full_now()).await
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Resolves when a guest that runs may have so many bytes more.
-    pub async fn make_room(&self, bytes: usize) -> Result<(), NoRoom> {
-        if bytes < SMALL && !self.is_full() {
-            return Ok(());
-        }
-        self.wait_inside(|| {
-            let after = self.look().saturating_add(bytes);
-            after > self.most || self.is_full()
-        })
-        .await
-    }
-
-    fn is_full_now(&self) -> bool {
-        self.look();
-        self.is_full()
-    }
-
-    /// The same as `wait`, for one of those who hold memory: were all of them to wait, nobody would give any back.
-    async fn wait_inside(&self, lacks: impl Fn() -> bool) -> Result<(), NoRoom> {
-        if self.resident.is_none() {
-            return Ok(());
-        }
-        let others = || self.running.load(Relaxed) > 1;
-        if !lacks() || !others() {
-            return Ok(());
-        }
-        self.relieve();
-        if self.waiting.load(Relaxed) + 1 >= self.running.load(Relaxed) && lacks() {
-            return Err(NoRoom);
-        }
-        let _waits = Counted::new(&self.waiting);
-        self.wait(|| lacks() && others()).await
-    }
-
-    async fn wait(&self, lacks: impl Fn() -> bool) -> Result<(), NoRoom> {
+    async fn wait(
+        &self,
+        lacks: impl Fn() -> bool,
+        is_lost: impl Fn() -> bool,
+    ) -> Result<(), NoRoom> {
         let deadline = Instant::now() + self.patience;
-        loop {
-            if !lacks() {
-                return Ok(());
-            }
+        while lacks() {
             self.relieve();
             if !lacks() {
-                return Ok(());
+                break;
             }
-            if Instant::now() >= deadline {
+            if is_lost() || Instant::now() >= deadline {
                 return Err(NoRoom);
             }
             self.tell();
             let _ = timeout(LOOK, self.freed.notified()).await;
         }
+        Ok(())
     }
 
     fn relieve(&self) {
@@ -194,51 +232,81 @@ impl WorkerMemory {
             warning!(
                 "requests wait for memory: this worker has {} MiB in use, of the {} MiB that it may have \
                  (--max-worker-memory)",
-                self.last.load(Relaxed) >> 20,
+                self.taken() >> 20,
                 self.most >> 20
             );
         }
     }
 }
 
+/// When a guest began to run, among those of its worker: the oldest comes first.
+pub type Age = u64;
+
+/// Those who hold memory and wait for more, by age.
+#[derive(Default)]
+struct Line(BTreeSet<Age>);
+
+impl Line {
+    fn oldest_but(&self, age: Age) -> Option<Age> {
+        self.0.iter().copied().find(|other| *other != age)
+    }
+}
+
+/// A place among them.
+struct Place<'a> {
+    memory: &'a WorkerMemory,
+    age: Age,
+}
+
+impl Place<'_> {
+    fn take(memory: &WorkerMemory, age: Age) -> Place<'_> {
+        memory.line().0.insert(age);
+        memory.freed.notify_waiters();
+        Place { memory, age }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.memory.line().0.remove(&self.age);
+        self.memory.freed.notify_waiters();
+    }
+}
+
 /// A guest that runs.
-pub struct Presence(Arc<WorkerMemory>);
+pub struct Presence {
+    memory: Arc<WorkerMemory>,
+    age: Age,
+}
 
 impl Presence {
     pub fn new(memory: &Arc<WorkerMemory>) -> Presence {
         memory.running.fetch_add(1, Relaxed);
-        Presence(memory.clone())
+        Presence {
+            memory: memory.clone(),
+            age: memory.begun.fetch_add(1, Relaxed),
+        }
+    }
+
+    pub fn age(&self) -> Age {
+        self.age
     }
 }
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Relaxed);
-        if self.0.is_full() {
-            self.0.freed.notify_waiters();
+        self.memory.running.fetch_sub(1, Relaxed);
+        if self.memory.is_full() {
+            self.memory.freed.notify_waiters();
         }
-    }
-}
-
-/// One of those that a counter counts.
-struct Counted<'a>(&'a AtomicUsize);
-
-impl Counted<'_> {
-    fn new(count: &AtomicUsize) -> Counted<'_> {
-        count.fetch_add(1, Relaxed);
-        Counted(count)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::pin::{Pin, pin};
+    use std::task::{Context, Waker};
 
     fn run<T>(future: impl Future<Output = T>) -> T {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
@@ -253,10 +321,10 @@ mod tests {
     #[test]
     fn without_a_bound_nobody_waits() {
         let memory = WorkerMemory::unbounded();
-        let _both = [(); 2].map(|()| Presence::new(&memory));
+        let both = [(); 2].map(|()| Presence::new(&memory));
         run(async {
             assert_eq!(memory.admit().await, Ok(()));
-            assert_eq!(memory.make_room(usize::MAX).await, Ok(()));
+            assert_eq!(memory.grant(both[0].age(), usize::MAX).await, Ok(()));
         });
     }
 
@@ -265,24 +333,44 @@ mod tests {
         let memory = full();
         run(async {
             assert_eq!(memory.admit().await, Ok(()));
-            let _alone = Presence::new(&memory);
-            assert_eq!(memory.resume().await, Ok(()));
+            let alone = Presence::new(&memory);
+            assert_eq!(memory.resume(alone.age()).await, Ok(()));
             assert_eq!(memory.admit().await, Err(NoRoom));
         });
     }
 
     #[test]
-    fn not_all_of_them_wait() {
-        let memory = WorkerMemory::bounded(0, 0, Duration::from_secs(3600));
-        let _both = [(); 2].map(|()| Presence::new(&memory));
+    fn what_is_granted_counts_until_it_is_given_back() {
+        let most = 1 << 40;
+        let memory = WorkerMemory::bounded(most, 0, Duration::from_millis(1));
+        let most = usize::try_from(most).unwrap();
+        let [first, second] = [(); 2].map(|()| Presence::new(&memory));
         run(async {
-            let mut first = std::pin::pin!(memory.resume());
-            tokio::select! {
-                biased;
-                _ = &mut first => panic!("it did not wait"),
-                () = std::future::ready(()) => {}
-            }
-            assert_eq!(memory.resume().await, Err(NoRoom));
+            assert_eq!(memory.grant(first.age(), most / 2).await, Ok(()));
+            assert!(!memory.is_full());
+            assert_eq!(memory.grant(second.age(), most / 2).await, Err(NoRoom));
+            memory.give_back(most / 2);
+            assert_eq!(memory.grant(second.age(), most / 2).await, Ok(()));
+        });
+    }
+
+    fn is_pending(future: Pin<&mut impl Future>) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        future.poll(&mut cx).is_pending()
+    }
+
+    #[test]
+    fn of_those_who_all_wait_the_youngest_is_ended() {
+        let memory = WorkerMemory::bounded(0, 0, Duration::from_secs(3600));
+        let [first, second] = [(); 2].map(|()| Presence::new(&memory));
+        run(async {
+            let mut young = pin!(memory.resume(second.age()));
+            assert!(is_pending(young.as_mut()));
+            let mut old = pin!(memory.resume(first.age()));
+            assert!(is_pending(old.as_mut()));
+            assert_eq!(young.await, Err(NoRoom));
+            drop(second);
+            assert_eq!(old.await, Ok(()));
         });
     }
 }

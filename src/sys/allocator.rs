@@ -39,7 +39,7 @@ unsafe fn begin(base: *mut c_void, head: usize, size: usize) -> *mut u8 {
         block
     };
     if let Some(account) = payer {
-        account.add(size);
+        account.add_here(size);
     }
     block
 }

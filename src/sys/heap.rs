@@ -58,13 +58,19 @@ impl Counter {
         }
     }
 
-    /// So many bytes more were allocated.
+    /// So many bytes more were allocated, by whichever thread.
     pub fn add(&self, bytes: usize) {
-        if !RUNS.get() {
+        match RUNS.get() {
+            true => self.add_here(bytes),
             // It has grown a block that it was handed.
-            self.freed_elsewhere.fetch_sub(bytes, Relaxed);
-            return;
+            false => {
+                self.freed_elsewhere.fetch_sub(bytes, Relaxed);
+            }
         }
+    }
+
+    /// The same, by the thread that runs for accounts.
+    pub fn add_here(&self, bytes: usize) {
         let live = self.live.load(Relaxed).wrapping_add(bytes);
         self.live.store(live, Relaxed);
         if live > self.threshold.load(Relaxed) {

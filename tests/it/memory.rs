@@ -62,6 +62,25 @@ fn bodies_that_nobody_takes_count() {
 }
 
 #[test]
+fn listings_of_directories_count() {
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("listed");
+    std::fs::create_dir_all(&directory).unwrap();
+    for number in 0..2000 {
+        let name = format!("{number}-{}", "x".repeat(200));
+        std::fs::write(directory.join(name), "").unwrap();
+    }
+    let option = format!("{}::/data", directory.display());
+    let options = ["--dir", option.as_str()];
+    is_bounded("behaviours", &options, "/hold?what=directories&n=900");
+    let component = guest("behaviours");
+    let server = Server::start(&[&component, "--max-memory", "64MiB", "--dir", &option]);
+    let held = get(server.address, "/hold?what=directories&n=20");
+    assert_eq!(held.text(), "held 20\n");
+    let listed = get(server.address, "/files?list=/data").text();
+    assert_eq!(listed.lines().count(), 2000);
+}
+
+#[test]
 fn a_little_may_be_held() {
     for name in ["behaviours", "behaviours-p3"] {
         let server = Server::start(&[&guest(name), "--max-memory", "64MiB"]);
@@ -132,7 +151,7 @@ fn sixty(name: &str) {
             other => panic!("{other}"),
         }
     }
-    assert!(filled >= 6, "{filled} of 60 were answered");
+    assert!(filled >= 40, "{filled} of 60 were answered");
     assert_eq!(server.workers(), before);
     let peak = peak(before[0]);
     assert!(peak <= 256 * MIB + SLACK, "{name}: {peak} bytes");

@@ -1,0 +1,93 @@
+//! Listings of directories in `wasi:filesystem` 0.2, each of which the host holds whole until the guest has read it:
+//! an instance has no more of them than there is memory for.
+
+use super::state::State;
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, Resource, ResourceTable};
+use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemView};
+use wasmtime_wasi::p2::ReaddirIterator;
+use wasmtime_wasi::p2::bindings::filesystem::types::{ErrorCode, Host, HostDescriptor};
+
+/// The interface as the engine defines it.
+const TYPES: &str = "wasi:filesystem/types@0.2.12";
+
+/// What an entry takes beside its name.
+const ENTRY: usize = 96;
+
+/// Bytes of the listings that one instance has been given.
+#[derive(Default)]
+pub struct Listings(Vec<(u32, usize)>);
+
+impl Listings {
+    /// Forgets those that are gone; what the others take.
+    fn bytes(&mut self, table: &ResourceTable) -> usize {
+        let is_held = |rep| table.get(&Resource::<ReaddirIterator>::new_borrow(rep));
+        self.0.retain(|(rep, _)| is_held(*rep).is_ok());
+        self.0.iter().map(|(_, bytes)| bytes).sum()
+    }
+}
+
+/// Puts a listing that is bounded in the place of the engine's.
+pub fn bound(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    let mut types = linker.instance(TYPES)?;
+    types.func_wrap_async(
+        "[method]descriptor.read-directory",
+        |store, (directory,)| Box::new(async move { Ok((read(store, directory).await?,)) }),
+    )?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+type Read = Result<Resource<ReaddirIterator>, ErrorCode>;
+
+async fn read(
+    mut store: StoreContextMut<'_, State>,
+    directory: Resource<Descriptor>,
+) -> wasmtime::Result<Read> {
+    let state = store.data_mut();
+    let mut bytes = 0;
+    if let Descriptor::Dir(open) = state.table().get(&directory)? {
+        let open = open.dir.clone();
+        let left = state.memory().left().saturating_sub(state.listed());
+        bytes = size(open, left).await;
+        if bytes > left {
+            state.memory().refuse();
+            return Ok(Err(ErrorCode::InsufficientMemory));
+        }
+    }
+    let mut files = state.filesystem();
+    match HostDescriptor::read_directory(&mut files, directory).await {
+        Ok(listing) => {
+            state.listings_mut().0.push((listing.rep(), bytes));
+            Ok(Ok(listing))
+        }
+        Err(error) => Host::convert_error_code(&mut files, error).map(Err),
+    }
+}
+
+impl State {
+    fn listed(&mut self) -> usize {
+        let (listings, table) = self.listings_and_table();
+        listings.bytes(table)
+    }
+}
+
+/// What a listing would take; it is not counted beyond `most`. What cannot be read here the engine cannot read either.
+async fn size(directory: Arc<File>, most: usize) -> usize {
+    let count = move || {
+        let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
+        let mut bytes = 0_usize;
+        for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+            bytes += ENTRY + entry.file_name().len();
+            if bytes > most {
+                break;
+            }
+        }
+        bytes
+    };
+    tokio::task::spawn_blocking(count).await.unwrap_or_default()
+}
