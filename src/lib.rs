@@ -26,7 +26,7 @@ use config::Config;
 use exit::{Exit, Status};
 use guest::{Compiled, Guest, Loaded, Plan};
 use listen::Listeners;
-use sandbox::Sandbox;
+use sandbox::{Role, Sandbox};
 use scoreboard::Scoreboard;
 use std::cell::RefCell;
 use std::os::fd::{OwnedFd, RawFd};
@@ -229,6 +229,11 @@ impl Roles for Server {
     fn load(&self, code: &OwnedFd, note: &str) -> Result<Loaded> {
         self.sandbox().begin()?;
         self.config.order.load(code, note.parse()?, None)
+    }
+
+    fn confine_zygote(&self) -> Result<()> {
+        // What the kernel lacks the workers tell.
+        self.sandbox().enter(Role::Zygote).map(drop)
     }
 
     fn serve(&self, loaded: Loaded, context: WorkerContext) -> Result<()> {

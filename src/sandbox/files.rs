@@ -22,6 +22,14 @@ const RESOLVER: [&str; 4] = [
     "/run/systemd/resolve",
 ];
 
+/// Its own memory, and how much memory and how many processors there are for it.
+const OF_THE_MACHINE: [&str; 4] = [
+    "/proc/self",
+    "/proc/meminfo",
+    "/proc/swaps",
+    "/sys/fs/cgroup",
+];
+
 /// Where systems keep their certificate authorities, and what their links lead to.
 const AUTHORITIES: [&str; 3] = ["/usr", "/var/ssl", "/nix/store"];
 const NAMED_AUTHORITIES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
@@ -67,9 +75,9 @@ fn readable(sandbox: &Sandbox, role: Role) -> Vec<PathBuf> {
         // It has its code already.
         Role::Step => {}
         // Its own memory and descriptors, and those of the workers to be.
-        Role::Zygote => readable.push("/proc".into()),
+        Role::Zygote => readable.extend(["/proc", "/sys/fs/cgroup"].map(PathBuf::from)),
         Role::Compiler => {
-            readable.extend(["/proc/self", "/sys/fs/cgroup"].map(PathBuf::from));
+            readable.extend(OF_THE_MACHINE.map(PathBuf::from));
             readable.extend(sandbox.sources.iter().cloned());
         }
     }

@@ -40,6 +40,8 @@ pub trait Roles: Sized {
     fn is_shared(&self, note: &str) -> bool;
     /// Loads the code that was compiled, of which this was noted: as far as that may be carried over a fork.
     fn load(&self, code: &OwnedFd, note: &str) -> anyhow::Result<Self::Loaded>;
+    /// Keeps the process that workers are forked from, once it has loaded the code, to forking them.
+    fn confine_zygote(&self) -> anyhow::Result<()>;
     /// Serves, in a process of its own.
     fn serve(&self, loaded: Self::Loaded, context: WorkerContext) -> anyhow::Result<()>;
     /// Reads the configuration again.

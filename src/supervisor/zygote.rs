@@ -88,7 +88,7 @@ impl Zygote {
             || {
                 process::die_with_parent();
                 signals::ignore_reopening();
-                match loaded(roles, code.as_ref(), &sender) {
+                match loaded(roles, code.as_ref(), &sender).and_then(|it| confined(roles, it)) {
                     Ok(Some(loaded)) => {
                         drop(sender);
                         memory::collect();
@@ -202,6 +202,14 @@ fn loaded<R: Roles>(
     let Prepared { code, note, loaded } = roles.prepare()?;
     signals::block_for_supervision()?;
     sender.compiled(code.as_fd(), &note);
+    Ok(loaded)
+}
+
+/// Whoever goes on as a zygote can do nothing else from here on.
+fn confined<R: Roles>(roles: &R, loaded: Option<R::Loaded>) -> Result<Option<R::Loaded>> {
+    if loaded.is_some() {
+        roles.confine_zygote()?;
+    }
     Ok(loaded)
 }
 

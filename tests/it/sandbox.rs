@@ -71,8 +71,20 @@ fn workers_are_confined() {
 #[test]
 fn so_are_those_of_a_large_component() {
     let server = Server::start(&[&compiled("behaviours"), "--workers", "2"]);
-    assert!(server.zygote().is_some());
+    let zygote = server.zygote().unwrap();
+    assert_eq!(filters(zygote), [1]);
+    assert_has_no_rights(zygote);
     assert_confined(&server);
+    // It goes on forking workers.
+    let first = server.workers()[0];
+    strike(first, Signal::SIGKILL);
+    eventually("the worker is replaced", || {
+        let workers = server.workers();
+        workers.len() == 2 && !workers.contains(&first)
+    });
+    server.wait_for_count("Application startup complete.", 3);
+    assert_confined(&server);
+    assert_eq!(server.zygote(), Some(zygote));
 }
 
 #[test]

@@ -147,7 +147,6 @@ fn descriptors(rules: &mut Rules, grants: &Grants, role: Role, shared: &Shared) 
     }
     rules.only(libc::SYS_shutdown, ends.and(own()))?;
     rules.only(libc::SYS_setsockopt, options.and(own()))?;
-    rules.only(libc::SYS_sendmsg, own())?;
     rules.only(libc::SYS_sendto, unnamed())
 }
 
