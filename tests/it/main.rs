@@ -38,6 +38,7 @@ mod sockets;
 mod static_files;
 mod strict;
 mod supervision;
+mod takeover;
 mod tls;
 mod toolchains;
 mod wasi_http;

@@ -6,6 +6,7 @@ use nix::sys::signal::Signal;
 use std::collections::HashSet;
 use std::fs;
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 /// A guest of the tests as a component of five megabytes: most of it is a custom section, which means nothing.
 fn large(name: &str) -> String {
@@ -106,6 +107,25 @@ fn one_that_does_not_answer_is_done_without() {
     eventually("another is there", || {
         server.zygote().is_some_and(|pid| pid != zygote)
     });
+}
+
+/// The supervisor has one thread: what it waited for, everybody would wait for.
+#[test]
+fn nothing_waits_for_one_that_does_not_answer() {
+    let component = compiled("behaviours");
+    let mut server = Server::start(&[&component, "--workers", "2"]);
+    let victim = server.workers()[0];
+    strike(server.zygote().unwrap(), Signal::SIGSTOP);
+    strike(victim, Signal::SIGKILL);
+    server.wait_for(&format!("Child process [{victim}] died"));
+    let start = Instant::now();
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(
+        start.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 #[test]
