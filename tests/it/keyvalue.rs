@@ -1,6 +1,7 @@
 //! What a guest stores is there for the next request, whichever worker answers it, and stays.
 
 use crate::harness::{Connection, Redis, Server, eventually, finished, get, guest, wasmserve};
+use crate::memory::peak;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::HashMap;
@@ -34,6 +35,31 @@ fn with_each_store(name: &str, test: impl Fn(&str)) {
     test(&file(name));
     let redis = Redis::start();
     test(&redis.url());
+}
+
+#[test]
+fn no_more_is_read_than_the_guest_has_memory_for() {
+    with_each_store("large", |store| {
+        let server = Server::start(&[
+            &guest("behaviours-keyvalue"),
+            "--keyvalue",
+            store,
+            "--max-memory",
+            "64MiB",
+        ]);
+        let ask = |query: &str| get(server.address, query).text();
+        assert_eq!(ask("/set-large?key=a&bytes=5000000"), "()");
+        assert_eq!(ask("/get-large?key=a"), "5000000");
+        let before = peak(server.workers()[0]);
+        let error = ask("/get-large?key=a&times=300");
+        assert!(error.contains("memory that is left"), "{error}");
+        let taken = peak(server.workers()[0]) - before;
+        assert!(taken < 128 << 20, "{taken} bytes");
+        assert_eq!(ask("/get-large?key=a&times=2"), "10000000");
+        let long = "k".repeat(60_000);
+        assert_eq!(ask(&format!("/set?bucket=long&key={long}&value=1")), "()");
+        assert_eq!(ask("/list?bucket=long"), format!("[\"{long}\"]"));
+    });
 }
 
 #[test]

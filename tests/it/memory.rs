@@ -10,7 +10,7 @@ const MIB: u64 = 1 << 20;
 const SLACK: u64 = 64 * MIB;
 
 /// The most that a process has had in memory, in bytes (proc(5), VmHWM).
-fn peak(pid: i32) -> u64 {
+pub fn peak(pid: i32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:"));
     let kilobytes = line.unwrap().split_whitespace().nth(1).unwrap();

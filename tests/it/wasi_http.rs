@@ -98,3 +98,25 @@ fn a_request_that_could_not_be_sent_was_not_transmitted() {
         assert_eq!(said, "Ok(200), Ok(())\n");
     }
 }
+
+#[test]
+fn a_body_that_was_cut_short_is_no_end() {
+    for name in BOTH {
+        let server = Server::start(&[&guest(name)]);
+        for (framing, part) in [
+            ("Content-Length: 100", "x".repeat(50)),
+            (
+                "Transfer-Encoding: chunked",
+                format!("32\r\n{}\r\n", "x".repeat(50)),
+            ),
+        ] {
+            let mut connection = Connection::open(server.address);
+            let head =
+                format!("POST /early-response?ms=0 HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n");
+            connection.write(format!("{head}{part}")).unwrap();
+            assert_eq!(connection.response().unwrap().status, 200);
+            drop(connection);
+        }
+        server.wait_for_count("afterwork done, 50 bytes read, broken", 2);
+    }
+}
