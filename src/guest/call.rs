@@ -41,10 +41,13 @@ pub struct Running {
     share: Arc<Share>,
     memory: Arc<InstanceMemory>,
     /// Resolves when there is memory to go on with, where there was none.
-    room: Option<Pin<Box<dyn Future<Output = Result<(), NoRoom>>>>>,
+    room: Option<Room>,
     /// Ends after the guest has given back what it took.
     presence: Presence,
 }
+
+/// Resolves when there is memory.
+type Room = Pin<Box<dyn Future<Output = Result<(), NoRoom>>>>;
 
 /// A guest's share of the processor.
 pub struct Share {
