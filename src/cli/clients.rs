@@ -41,6 +41,16 @@ pub struct Clients {
     )]
     pub timeout_write: String,
 
+    /// Bytes per second that a client must send of a request's body, or take of its answer, while it is waited for; 0
+    /// does without
+    #[arg(
+        long,
+        default_value = "240",
+        value_name = "SIZE",
+        env = "WASMSERVE_MIN_RATE"
+    )]
+    pub min_rate: String,
+
     /// Size of a request's head; a larger one is answered 431, or 414
     #[arg(
         long,
@@ -68,7 +78,7 @@ pub struct Clients {
     )]
     pub limit_body: String,
 
-    /// Connections that one worker holds; further ones wait in the backlog
+    /// Connections that one worker holds; for a further one the idlest is closed, or it waits in the backlog
     #[arg(
         long,
         default_value = "10000",

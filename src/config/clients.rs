@@ -20,6 +20,7 @@ pub fn settings(serve: &Serve, front: &Front) -> Result<Settings> {
         )?,
         header: option("--timeout-header", &clients.timeout_header, duration)?,
         write: option("--timeout-write", &clients.timeout_write, duration)?,
+        rate: option("--min-rate", &clients.min_rate, units::size)?,
         proxy_protocol: front::introducers(&serve.front, serve.addresses.proxy_protocol)?,
         date_header: front::date_header(&serve.front),
         fields: front.response_lines(),

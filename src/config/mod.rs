@@ -245,6 +245,7 @@ fn worker_settings(
                 units::duration,
             )?,
             body: option("--limit-body", &serve.clients.limit_body, units::size)?,
+            rate: connection.rate,
             fields: connection.head.fields,
             access_log: !serve.no_access_log,
             compress: compression(serve)?,

@@ -1,9 +1,13 @@
 //! What a connection is doing, as far as its time-outs are concerned.
 
+use super::frames::Frames;
 use super::refusal::Refusal;
+use super::socket::Probe;
+use crate::request::Progress;
 use http::Version;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
+use std::task::{Context, Waker};
 use std::time::Instant;
 use tokio::sync::Notify;
 
@@ -15,67 +19,88 @@ pub enum Phase {
     Head { since: Instant },
     /// This many requests are being answered.
     Busy { requests: usize },
-}
-
-/// Since when a response waits for its client to take what it was given, if it does.
-#[derive(Default)]
-pub struct Pace(Cell<Option<Instant>>);
-
-impl Pace {
-    pub fn since(&self) -> Option<Instant> {
-        self.0.get()
-    }
-
-    /// A piece of the body was handed on; the next is asked for when there is room for it.
-    pub fn handed_on(&self) {
-        self.0.set(Some(Instant::now()));
-    }
-
-    pub fn asked(&self) {
-        self.0.set(None);
-    }
+    /// There was an answer before the request was whole; the rest of it is still to come.
+    Rest,
 }
 
 /// Shared by the socket, which sees bytes arrive, and the service, which sees requests begin and end.
 pub struct Activity {
     phase: Cell<Phase>,
+    opened: Instant,
     http_1_0: Cell<bool>,
     answered: Cell<bool>,
+    /// Whether what comes belongs to a request that began before.
+    in_body: Cell<bool>,
     /// Requests that began, and those whose client went away before there was an answer.
     begun: Cell<u64>,
     cancelled: Cell<u64>,
-    /// Bytes that came while there was no request.
-    idle_bytes: Cell<usize>,
+    /// Of HTTP/2; and how many further frames its client has reason for.
+    frames: RefCell<Option<Frames>>,
+    earned: Cell<u64>,
     /// An answer to what is no request, and how many requests came before it.
     refused: Cell<Option<(Refusal, u64)>>,
-    blocked: Cell<bool>,
     rested: Notify,
-    /// Of the response that is being polled now.
-    pace: Cell<Option<Rc<Pace>>>,
+    /// How the client takes what is written to the connection. Of HTTP/1, whose requests come one by one, also how it
+    /// sends them.
+    progress: Rc<Progress>,
+    /// Since when the client sends no more; it may have left.
+    ended: Rc<Cell<Option<Instant>>>,
+    /// To be closed if it is idle, in favour of another.
+    dismissed: Cell<bool>,
+    /// Whoever runs this connection.
+    runner: RefCell<Option<Waker>>,
+    probe: OnceCell<Probe>,
 }
 
 impl Activity {
-    pub fn new(now: Instant) -> Activity {
+    /// A client must take so many bytes per second while it is waited for.
+    pub fn new(now: Instant, rate: u64) -> Activity {
+        let ended = Rc::default();
         Activity {
             phase: Cell::new(Phase::Idle { since: now }),
+            opened: now,
             http_1_0: Cell::new(false),
             answered: Cell::new(false),
+            in_body: Cell::new(false),
             begun: Cell::new(0),
             cancelled: Cell::new(0),
-            idle_bytes: Cell::new(0),
+            frames: RefCell::new(None),
+            earned: Cell::new(0),
             refused: Cell::new(None),
-            blocked: Cell::new(false),
             rested: Notify::new(),
-            pace: Cell::new(None),
+            progress: Progress::new(rate, &ended),
+            ended,
+            dismissed: Cell::new(false),
+            runner: RefCell::new(None),
+            probe: OnceCell::new(),
         }
     }
 
     pub fn phase(&self) -> Phase {
-        self.phase.get()
+        let head = self.frames.borrow().as_ref().and_then(Frames::head_since);
+        match (self.phase.get(), head) {
+            (Phase::Idle { .. }, Some(since)) => Phase::Head { since },
+            (Phase::Idle { .. }, None) if self.in_body.get() => Phase::Rest,
+            (phase, _) => phase,
+        }
+    }
+
+    /// Since when a head of HTTP/2 is unfinished, beside whatever else goes on.
+    pub fn head_since(&self) -> Option<Instant> {
+        self.frames.borrow().as_ref().and_then(Frames::head_since)
     }
 
     pub fn is_busy(&self) -> bool {
         matches!(self.phase.get(), Phase::Busy { .. })
+    }
+
+    /// The same where so many requests have come.
+    pub fn is_busy_with(&self, requests: u64) -> bool {
+        self.is_busy() || self.begun.get() < requests
+    }
+
+    pub fn progress(&self) -> &Rc<Progress> {
+        &self.progress
     }
 
     /// The client's last request was of this version.
@@ -105,35 +130,41 @@ impl Activity {
     }
 
     /// Whether the client makes work without wanting answers: it resets what it asks for (CVE-2023-44487),
-    /// or sends frames that belong to no request.
+    /// or sends frames that bring nothing (CVE-2019-9512 and those beside it).
     pub fn is_abused(&self) -> bool {
         /// A client that changes its mind has reason to, now and then.
         const CANCELLED: u64 = 200;
-        const IDLE_BYTES: usize = 1 << 20;
+        /// Frames that anybody may send, at once and per second.
+        const FRAMES: u64 = 1000;
+        const FRAMES_PER_SECOND: u64 = 50;
         let cancelled = self.cancelled.get();
-        let resets = cancelled > CANCELLED && cancelled * 2 > self.begun.get();
-        resets || self.idle_bytes.get() > IDLE_BYTES
+        if cancelled > CANCELLED && cancelled * 2 > self.begun.get() {
+            return true;
+        }
+        let idle = self.frames.borrow().as_ref().map_or(0, Frames::idle);
+        let earned = FRAMES + self.earned.get();
+        idle > earned && idle > earned + FRAMES_PER_SECOND * self.opened.elapsed().as_secs()
     }
 
-    /// Whether the client is not taking what is written.
-    pub fn set_blocked(&self, blocked: bool) {
-        self.blocked.set(blocked);
+    /// The client has reason to send so many further frames.
+    pub fn earn(&self, frames: u64) {
+        self.earned.set(self.earned.get() + frames);
+    }
+
+    /// The client takes nothing of what is written, or some.
+    pub fn wrote(&self, bytes: Option<usize>) {
+        match bytes {
+            Some(bytes) => self.progress.took(bytes),
+            None if self.is_blocked() => {}
+            None => {
+                self.probe.get().map(Probe::taken);
+                self.progress.waits_for_room();
+            }
+        }
     }
 
     pub fn is_blocked(&self) -> bool {
-        self.blocked.get()
-    }
-
-    /// The response that is polled from here on.
-    pub fn enter(&self, pace: &Rc<Pace>) {
-        self.pace.set(Some(pace.clone()));
-    }
-
-    /// The pace of the response that is being polled.
-    pub fn pace(&self) -> Rc<Pace> {
-        let pace = self.pace.take().unwrap_or_default();
-        self.pace.set(Some(pace.clone()));
-        pace
+        self.progress.is_waited_for()
     }
 
     /// Resolves when an answer has ended since this was asked last.
@@ -141,19 +172,34 @@ impl Activity {
         self.rested.notified().await;
     }
 
-    pub fn received(&self) {
+    /// From here on this is HTTP/2.
+    pub fn follow_frames(&self) {
+        self.rest();
+        self.frames.replace(Some(Frames::new()));
+    }
+
+    /// Bytes of HTTP/1 came: whether a body goes on after them, and whether a request began with them.
+    pub fn received(&self, in_body: bool, begins: bool) {
+        self.in_body.set(in_body);
         if let Phase::Idle { .. } = self.phase.get() {
-            self.phase.set(Phase::Head {
-                since: Instant::now(),
+            let since = Instant::now();
+            self.phase.set(match begins {
+                true => Phase::Head { since },
+                false => Phase::Idle { since },
             });
         }
     }
 
-    /// Frames came, of which it is not known here what they are.
-    pub fn received_frames(&self, bytes: usize) {
-        if !self.is_busy() {
-            self.idle_bytes.set(self.idle_bytes.get() + bytes);
+    /// Bytes of HTTP/2 came.
+    pub fn received_frames(&self, bytes: &[u8]) {
+        if let Some(frames) = &mut *self.frames.borrow_mut() {
+            frames.follow(bytes, Instant::now);
         }
+    }
+
+    /// Whether the client ended before its request was whole.
+    pub fn is_cut_short(&self) -> bool {
+        self.in_body.get()
     }
 
     /// Nothing that came so far began a request.
@@ -163,18 +209,78 @@ impl Activity {
         });
     }
 
+    /// The client sends no more.
+    pub fn end(&self) {
+        if self.ended.get().is_none() {
+            self.ended.set(Some(Instant::now()));
+        }
+    }
+
+    pub fn ended_since(&self) -> Option<Instant> {
+        self.ended.get()
+    }
+
+    /// Closes this connection if it is idle.
+    pub fn dismiss(&self) {
+        self.dismissed.set(true);
+        if let Some(runner) = self.runner.take() {
+            runner.wake();
+        }
+    }
+
+    /// Whether the request that is being answered is to end, since others need what it holds.
+    pub fn is_to_be_cut(&self) -> bool {
+        self.progress.take_evicted() && self.is_busy()
+    }
+
+    /// Since when the connection has done nothing.
+    pub fn idle_since(&self) -> Option<Instant> {
+        match self.phase() {
+            Phase::Idle { since } if !self.dismissed.get() => Some(since),
+            _ => None,
+        }
+    }
+
+    /// Whether it is to be closed now.
+    pub fn is_dismissed(&self) -> bool {
+        self.dismissed.take() && matches!(self.phase(), Phase::Idle { .. })
+    }
+
+    /// Whoever runs this connection is to be woken for what it does not see itself.
+    pub fn register(&self, cx: &Context<'_>) {
+        self.progress.register(cx);
+        match &mut *self.runner.borrow_mut() {
+            Some(runner) => runner.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+    }
+
+    /// How the connection knows what its client has taken.
+    pub fn probe_with(&self, probe: Probe) {
+        let _ = self.probe.set(probe);
+    }
+
+    /// Whether the client has taken more than was known of what is on its way, which is noted.
+    pub fn has_taken_more(&self) -> bool {
+        let taken = self.probe.get().map_or(0, Probe::taken);
+        if taken > 0 {
+            self.progress.took(taken);
+            self.progress.waits_for_room();
+        }
+        taken > 0
+    }
+
     pub fn request_cancelled(&self) {
         self.cancelled.set(self.cancelled.get() + 1);
     }
 
     pub fn request_began(&self) {
         self.begun.set(self.begun.get() + 1);
-        self.idle_bytes.set(0);
         self.phase.set(match self.phase.get() {
             Phase::Busy { requests } => Phase::Busy {
                 requests: requests + 1,
             },
-            Phase::Idle { .. } | Phase::Head { .. } => Phase::Busy { requests: 1 },
+            Phase::Idle { .. } | Phase::Head { .. } | Phase::Rest => Phase::Busy { requests: 1 },
         });
     }
 

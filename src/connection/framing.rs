@@ -57,9 +57,13 @@ impl Follower {
         self.requests
     }
 
+    /// Whether the body of a request is still to come.
+    pub fn is_in_body(&self) -> bool {
+        matches!(self.state, State::Length(_) | State::Chunked(_))
+    }
+
     /// Whether no request has begun that has not ended.
-    #[cfg(test)]
-    fn is_between_requests(&self) -> bool {
+    pub fn is_between_requests(&self) -> bool {
         matches!(self.state, State::Head) && self.partial.is_empty()
     }
 

@@ -1,22 +1,20 @@
 //! A connection that speaks HTTP/1.1.
 
-use super::activity::Pace;
 use super::refusal::Refusal;
 use super::settings::Settings;
 use super::stream::Stream;
 use super::watch::{Manner, Stop, Watched};
-use super::{Client, LAST_BYTES};
+use super::{Busy, Client, LAST_BYTES, asks_first};
+use crate::request::{Body, Incoming, LINGER, LINGER_IDLE};
+use http::{HeaderValue, Request, Response, Version, header};
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::rc::Rc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
-
-/// How much of what a refused client goes on sending is thrown away: closing over it would reset the
-/// connection before the client has read why.
-const LINGER: usize = 1 << 20;
 
 /// Header fields that the parser has room for unless it is told otherwise.
 const DEFAULT_FIELDS: usize = 100;
@@ -28,9 +26,7 @@ pub async fn serve(client: Rc<Client>, mut stream: Stream) {
     let activity = client.activity.clone();
     let limits = client.connections.settings.head;
     stream.follow(limits, &client.connections.outbox);
-    let pace = Rc::new(Pace::default());
-    activity.enter(&pace);
-    let service = service_fn(|request| client.clone().answer(request));
+    let service = service_fn(|request| answer(client.clone(), request));
     let mut builder = Builder::new();
     builder
         .half_close(false)
@@ -44,7 +40,6 @@ pub async fn serve(client: Rc<Client>, mut stream: Stream) {
     let watched = Watched {
         connections: &client.connections,
         activity: &activity,
-        pace: &pace,
         manner: Manner::Http1,
     };
     match watched.run(Pin::new(&mut connection)).await {
@@ -54,7 +49,13 @@ pub async fn serve(client: Rc<Client>, mut stream: Stream) {
                 reset(connection.into_parts().io);
             }
         }
-        Ok(_) | Err(Stop::Abused) => {}
+        // Bytes of a request that nobody reads are on their way: closing over them would reset the connection, and
+        // with it the answer.
+        Ok(Ok(())) if activity.is_cut_short() => {
+            let stream = connection.into_parts().io.into_inner();
+            client.linger(stream.into_transport()).await;
+        }
+        Ok(_) | Err(Stop::Abused | Stop::Left) => {}
         Err(Stop::Close) => {
             if activity.has_answered() {
                 Pin::new(&mut connection).graceful_shutdown();
@@ -77,21 +78,46 @@ fn reset(stream: TokioIo<Stream>) {
     transport.socket().reset_at_end();
 }
 
+async fn answer(
+    client: Rc<Client>,
+    request: Request<hyper::body::Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let busy = Busy::begin(&client.activity);
+    let version = request.version();
+    client.activity.speaks(version);
+    let unasked = version > Version::HTTP_10 && asks_first(request.headers());
+    let request = request.map(|body| Incoming::Http1 { body, unasked });
+    let progress = client.activity.progress();
+    let mut response = client.answer(request, progress).await;
+    busy.answered();
+    response.body_mut().attach(Box::new(busy));
+    if version <= Version::HTTP_11 && client.connections.departure.begun().is_some() {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    Ok(response)
+}
+
 /// Says why nothing more is read, and sees to it that the client can read that.
 pub async fn refuse(
     mut client: impl AsyncRead + AsyncWrite + Unpin,
     refusal: Refusal,
     settings: &Settings,
 ) {
-    let told = async {
-        client
-            .write_all(&refusal.message(settings.date_header, &settings.fields))
-            .await?;
-        client.shutdown().await?;
-        let mut rest = client.take(LINGER as u64);
-        let mut ignored = [0; 4096];
-        while rest.read(&mut ignored).await? > 0 {}
-        std::io::Result::Ok(())
+    let message = refusal.message(settings.date_header, &settings.fields);
+    let told = async { client.write_all(&message).await };
+    if let Ok(Ok(())) = timeout(LAST_BYTES, told).await {
+        linger(client).await;
+    }
+}
+
+/// Ends a connection whose client may still be sending: closing over that would reset it before the client has read
+/// what it was told (RFC 9112 section 9.6).
+pub async fn linger(mut client: impl AsyncRead + AsyncWrite + Unpin) {
+    let rest = async {
+        let _ = timeout(LINGER_IDLE, client.shutdown()).await;
+        let mut ignored = [0; 16 << 10];
+        while let Ok(Ok(1..)) = timeout(LINGER_IDLE, client.read(&mut ignored)).await {}
     };
-    let _ = timeout(LAST_BYTES, told).await;
+    let _ = timeout(LINGER, rest).await;
 }

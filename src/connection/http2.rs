@@ -1,82 +1,241 @@
 //! A connection that speaks HTTP/2: its streams are answered side by side.
 
-use super::Client;
-use super::activity::{Activity, Pace};
+use super::sending::{self, Stopped};
 use super::stream::Stream;
-use super::watch::{Manner, Stop, Timer, Watched};
-use hyper::server::conn::http2::Builder;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use super::watch::{Manner, Stop, Watched};
+use super::{Busy, Client, asks_first, date};
+use crate::info;
+use crate::request::{Body, Incoming, Progress, Reading, Streamed};
+use bytes::Bytes;
+use h2::server::{Builder, Connection, Handshake, SendResponse};
+use h2::{Reason, RecvStream};
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
+use http_body::Body as _;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
-use tokio::time::sleep;
+use tokio::io::AsyncWriteExt;
+use tokio::task::spawn_local;
+use tokio::time::timeout;
 
-pub async fn serve(client: Rc<Client>, stream: Stream) {
+/// Bytes of requests' bodies that may be on their way: of one stream, and of all.
+const WINDOW: u32 = 1 << 20;
+
+/// Bytes of a response that are gathered while the socket has no room.
+const GATHERED: usize = 128 << 10;
+
+/// How many streams a client may have us reset by its own mistakes.
+const MISTAKES: usize = 1024;
+
+/// How long the last frame may take to leave.
+const LAST_FRAME: Duration = Duration::from_secs(1);
+
+/// Settings of ours that say nothing, and GOAWAY for a PROTOCOL_ERROR before any stream (RFC 9113 sections 6.5, 6.8).
+const NOT_HTTP2: [u8; 26] = [
+    0, 0, 0, 4, 0, 0, 0, 0, 0, //
+    0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
+];
+
+/// A connection error is all that a client is told that does not speak HTTP/2 where it must (RFC 9113 section 3.4).
+pub async fn refuse(client: &Client, stream: Stream) {
+    info!("{} - closed: it does not speak HTTP/2", client.origin.peer);
+    let mut transport = stream.into_transport();
+    if let Ok(Ok(())) = timeout(LAST_FRAME, transport.write_all(&NOT_HTTP2)).await {
+        client.linger(transport).await;
+    }
+}
+
+pub async fn serve(client: Rc<Client>, mut stream: Stream) {
     let activity = client.activity.clone();
     let settings = &client.connections.settings;
-    activity.rest();
-    let streams = Streams {
-        activity: activity.clone(),
-        write: settings.write,
-    };
-    let answering = client.clone();
-    let service = service_fn(move |request| answering.clone().answer(request));
-    let mut builder = Builder::new(streams);
+    stream.follow_frames();
+    let mut builder = Builder::new();
     builder
-        .auto_date_header(settings.date_header)
+        .initial_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW)
         .max_concurrent_streams(settings.streams)
-        .max_header_list_size(u32::try_from(settings.head.head).unwrap_or(u32::MAX));
-    let mut connection = builder.serve_connection(TokioIo::new(stream), service);
-    let unpaced = Pace::default();
+        .max_local_error_reset_streams(Some(MISTAKES))
+        .max_header_list_size(u32::try_from(settings.head.head).unwrap_or(u32::MAX))
+        .max_send_buffer_size(GATHERED);
+    let mut serving = Serving {
+        state: State::Begins(Box::new(builder.handshake(stream))),
+        client: client.clone(),
+    };
     let mut watched = Watched {
         connections: &client.connections,
         activity: &activity,
-        pace: &unpaced,
         manner: Manner::Http2 { told: None },
     };
-    // The first time to go, the client is told (GOAWAY); what it has sent until it knows is answered.
-    while let Err(Stop::Close) = watched.run(Pin::new(&mut connection)).await {
-        if watched.has_told() {
-            break;
+    loop {
+        match watched.run(Pin::new(&mut serving)).await {
+            Ok(()) => return,
+            // The first time to go, the client is told (GOAWAY); what it has sent until it knows is answered.
+            Err(Stop::Close) if !watched.has_told() => {
+                serving.shut_down();
+                watched.manner = Manner::Http2 {
+                    told: Some(Instant::now()),
+                };
+            }
+            Err(Stop::Abused | Stop::Refuse(_)) => {
+                info!(
+                    "{} - closed: it makes work and asks for nothing",
+                    client.origin.peer
+                );
+                serving.abort(Reason::ENHANCE_YOUR_CALM);
+                let _ = timeout(LAST_FRAME, serving).await;
+                return;
+            }
+            Err(Stop::Close | Stop::Stalled | Stop::Left) => return,
         }
-        Pin::new(&mut connection).graceful_shutdown();
-        watched.manner = Manner::Http2 {
-            told: Some(Instant::now()),
-        };
     }
 }
 
-/// Runs the streams of one connection.
-#[derive(Clone)]
-struct Streams {
-    activity: Rc<Activity>,
-    write: Duration,
+/// Takes requests from a connection.
+struct Serving {
+    state: State,
+    client: Rc<Client>,
 }
 
-impl<F: Future + 'static> hyper::rt::Executor<F> for Streams {
-    fn execute(&self, stream: F) {
-        tokio::task::spawn_local(run(stream, self.activity.clone(), self.write));
+enum State {
+    Begins(Box<Handshake<Stream, Bytes>>),
+    Open(Box<Connection<Stream, Bytes>>),
+}
+
+impl Serving {
+    /// Tells the client that no further requests are answered.
+    fn shut_down(&mut self) {
+        if let State::Open(connection) = &mut self.state {
+            connection.graceful_shutdown();
+        }
+    }
+
+    fn abort(&mut self, reason: Reason) {
+        if let State::Open(connection) = &mut self.state {
+            connection.abrupt_shutdown(reason);
+        }
     }
 }
 
-/// Runs one stream, but no longer than its client takes what it is given: dropping it resets it.
-async fn run<F: Future>(stream: F, activity: Rc<Activity>, write: Duration) {
-    let pace = Rc::new(Pace::default());
-    let mut stream = pin!(stream);
-    let sleep = pin!(sleep(write));
-    let mut timer = Timer::new(sleep);
+impl Future for Serving {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match &mut self.state {
+                State::Begins(handshake) => match ready!(Pin::new(handshake).poll(cx)) {
+                    Ok(connection) => self.state = State::Open(Box::new(connection)),
+                    Err(_) => return Poll::Ready(()),
+                },
+                State::Open(connection) => match ready!(connection.poll_accept(cx)) {
+                    Some(Ok((request, respond))) => {
+                        // From here on, so that the end of what the client sends does not come before.
+                        let busy = Busy::begin(&self.client.activity);
+                        spawn_local(run(self.client.clone(), busy, request, respond));
+                    }
+                    Some(Err(_)) | None => return Poll::Ready(()),
+                },
+            }
+        }
+    }
+}
+
+/// Runs one stream, but no longer than its client takes what it is given.
+async fn run(
+    client: Rc<Client>,
+    busy: Busy,
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+) {
+    let progress = client.activity.progress().of_stream();
+    let asks = asks_first(request.headers()) && !request.body().is_end_stream();
+    let reading = Arc::new(Reading::new(asks));
+    let request = with_body(request, &reading);
+    let answer = client.answer(request, &progress);
+    let Some(response) = answered(answer, &progress, &reading, &mut respond).await else {
+        return;
+    };
+    busy.answered();
+    client.activity.earn(FRAMES_PER_REQUEST);
+    let (mut parts, body) = response.into_parts();
+    let length = body.size_hint().exact();
+    let is_empty = body.is_end_stream();
+    complete(&mut parts.headers, length.filter(|_| !is_empty));
+    if client.connections.settings.date_header {
+        parts.headers.entry(header::DATE).or_insert_with(date::now);
+    }
+    let head = Response::from_parts(parts, ());
+    // A client that has all of the answer may send no more of a request that is being read.
+    let ends = is_empty && poll_fn(|cx| Poll::Ready(reading.is_over(cx))).await;
+    let Ok(sender) = respond.send_response(head, ends) else {
+        respond.send_reset(Reason::INTERNAL_ERROR);
+        return;
+    };
+    if !ends {
+        let sent = sending::send(&client, &progress, &reading, body, sender).await;
+        match sent {
+            Ok(()) => {}
+            Err(Stopped::Unfinished) => respond.send_reset(Reason::INTERNAL_ERROR),
+            Err(Stopped::Stalled) => respond.send_reset(Reason::CANCEL),
+            Err(Stopped::Gone) => {}
+        }
+    }
+}
+
+/// How many frames that bring nothing a request gives its client reason for.
+const FRAMES_PER_REQUEST: u64 = 20;
+
+/// The request with its body as it comes.
+fn with_body(request: Request<RecvStream>, reading: &Arc<Reading>) -> Request<Incoming> {
+    let (parts, stream) = request.into_parts();
+    let length = parts.headers.get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    let body = Streamed::new(stream, length, reading.clone());
+    Request::from_parts(parts, Incoming::Http2(body))
+}
+
+/// The response; none where the client resets the stream before there is one.
+async fn answered(
+    answer: impl Future<Output = Response<Body>>,
+    progress: &Progress,
+    reading: &Reading,
+    respond: &mut SendResponse<Bytes>,
+) -> Option<Response<Body>> {
+    let mut answer = pin!(answer);
+    let mut told = false;
     poll_fn(|cx| {
-        activity.enter(&pace);
-        if stream.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(());
+        progress.register(cx);
+        if let Poll::Ready(response) = answer.as_mut().poll(cx) {
+            return Poll::Ready(Some(response));
         }
-        match pace.since() {
-            Some(since) => timer.poll(cx, || Some((since + write, ()))),
-            None => Poll::Pending,
+        if !told && reading.is_asked(cx) {
+            let mut go_on = Response::new(());
+            *go_on.status_mut() = StatusCode::CONTINUE;
+            let _ = respond.send_informational(go_on);
+            told = true;
         }
+        respond.poll_reset(cx).map(|_| None)
     })
-    .await;
+    .await
+}
+
+/// Makes a head one of HTTP/2: it says how long the body is where that is known, and nothing of connections
+/// (RFC 9113 section 8.2.2).
+fn complete(headers: &mut HeaderMap, length: Option<u64>) {
+    const OF_CONNECTIONS: [HeaderName; 5] = [
+        header::CONNECTION,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+        HeaderName::from_static("keep-alive"),
+        HeaderName::from_static("proxy-connection"),
+    ];
+    for name in OF_CONNECTIONS {
+        headers.remove(name);
+    }
+    if let Some(length) = length {
+        let entry = headers.entry(header::CONTENT_LENGTH);
+        entry.or_insert_with(|| length.into());
+    }
 }

@@ -4,7 +4,9 @@
 mod activity;
 mod certificates;
 mod chunks;
+mod date;
 mod departure;
+mod frames;
 mod framing;
 mod greeting;
 mod head;
@@ -14,6 +16,8 @@ mod outbox;
 mod patience;
 mod proxy;
 mod refusal;
+mod roster;
+mod sending;
 mod settings;
 mod socket;
 mod stream;
@@ -24,20 +28,20 @@ mod watch;
 pub use certificates::Certificates;
 pub use departure::Departure;
 pub use outbox::Outbox;
+pub use roster::Roster;
 pub use settings::{Door, Limits, Protocols, Settings};
 pub use socket::Accepted;
 
 use crate::info;
-use crate::request::{Body, Origin, Peer, Requests, Witness};
-use activity::{Activity, Pace};
+use crate::request::{Body, Incoming, Origin, Peer, Progress, Requests};
+use activity::Activity;
 use http::uri::Scheme;
-use http::{HeaderValue, Request, Response, Version, header};
-use hyper::body::Incoming;
+use http::{HeaderMap, Request, Response, header};
 use refusal::Refusal;
 use rustls::ServerConfig;
+pub use sending::Unsent;
 use socket::Socket;
 use std::cell::Cell;
-use std::convert::Infallible;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -60,6 +64,9 @@ pub struct Connections {
     pub departure: Departure,
     /// Of those who speak HTTP/1.1. HTTP/2 puts together what it writes.
     pub outbox: Rc<Outbox>,
+    pub roster: Roster,
+    /// Answers that their clients do not take.
+    pub unsent: Rc<Unsent>,
 }
 
 impl Connections {
@@ -69,7 +76,9 @@ impl Connections {
         let Some(introduction) = proxy::introduced(&self, &mut socket, peer).await else {
             return;
         };
-        let activity = Rc::new(Activity::new(Instant::now()));
+        let activity = Rc::new(Activity::new(Instant::now(), self.settings.rate));
+        activity.probe_with(socket.probe());
+        let _listed = self.roster.list(&activity);
         let client = Client {
             activity: activity.clone(),
             origin: Origin {
@@ -81,7 +90,7 @@ impl Connections {
                 },
             },
             door,
-            connections: self,
+            connections: self.clone(),
         };
         let client = Rc::new(client);
         let tls = client.connections.tls.clone().filter(|_| door == Door::Tls);
@@ -94,8 +103,9 @@ impl Connections {
         };
         let mut stream = Stream::new(transport, activity);
         match client.speaks_http2(&mut stream, chosen).await {
-            Ok(true) => http2::serve(client, stream).await,
-            Ok(false) => http1::serve(client, stream).await,
+            Ok(Spoken::Http2) => http2::serve(client, stream).await,
+            Ok(Spoken::Http1) => http1::serve(client, stream).await,
+            Ok(Spoken::Neither) => http2::refuse(&client, stream).await,
             Err(Stop::Refuse(refusal)) => client.refuse(stream.into_transport(), refusal).await,
             Err(_) => {}
         }
@@ -129,16 +139,26 @@ impl Client {
         }
     }
 
-    /// Whether this is to be HTTP/2.
-    async fn speaks_http2(&self, stream: &mut Stream, chosen: Option<bool>) -> Result<bool, Stop> {
-        match (self.connections.settings.protocols, chosen) {
-            (Protocols::Http1, _) => Ok(false),
-            (Protocols::Http2, _) => Ok(true),
-            (Protocols::Both, Some(chosen)) => Ok(chosen),
-            (Protocols::Both, None) => {
-                let first = pin!(stream.speaks_http2());
-                self.watch(first).await?.map_err(|_| Stop::Close)
-            }
+    /// Which version of HTTP this is to be.
+    async fn speaks_http2(
+        &self,
+        stream: &mut Stream,
+        chosen: Option<bool>,
+    ) -> Result<Spoken, Stop> {
+        let must = match (self.connections.settings.protocols, chosen) {
+            (Protocols::Http1, _) | (Protocols::Both, Some(false)) => return Ok(Spoken::Http1),
+            (Protocols::Http2, _) | (Protocols::Both, Some(true)) => true,
+            (Protocols::Both, None) => false,
+        };
+        let first = pin!(stream.speaks_http2());
+        match self.watch(first).await {
+            Ok(Ok(true)) => Ok(Spoken::Http2),
+            Ok(Ok(false)) if must => Ok(Spoken::Neither),
+            Ok(Ok(false)) => Ok(Spoken::Http1),
+            Ok(Err(_)) => Err(Stop::Close),
+            // What it would be told is HTTP/1.
+            Err(Stop::Refuse(_)) if must => Err(Stop::Close),
+            Err(stop) => Err(stop),
         }
     }
 
@@ -147,7 +167,6 @@ impl Client {
         let watched = Watched {
             connections: &self.connections,
             activity: &self.activity,
-            pace: &Pace::default(),
             manner: Manner::Http1,
         };
         watched.run(first).await
@@ -164,33 +183,43 @@ impl Client {
         http1::refuse(transport, refusal, &self.connections.settings).await;
     }
 
-    async fn answer(
-        self: Rc<Self>,
-        request: Request<Incoming>,
-    ) -> Result<Response<Body>, Infallible> {
-        let busy = Busy::begin(&self.activity);
-        let version = request.version();
-        self.activity.speaks(version);
-        let requests = &self.connections.requests;
+    /// Lets a client that may still be sending read what it was told, but holds nobody up who leaves.
+    async fn linger(&self, transport: impl AsyncRead + AsyncWrite + Unpin) {
+        tokio::select! {
+            () = http1::linger(transport) => {}
+            () = self.connections.departure.ends_idling() => {}
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>, progress: &Rc<Progress>) -> Response<Body> {
         let redirect = match self.door {
             Door::Redirect { port } => Some(port),
             Door::Plain | Door::Tls => None,
         };
-        let mut response = requests.answer(&self.origin, request, redirect).await;
-        busy.answered.set(true);
-        response.body_mut().attach(Box::new(busy));
-        if version <= Version::HTTP_11 && self.connections.departure.begun().is_some() {
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(header::CONNECTION, close);
-        }
-        Ok(response)
+        let requests = &self.connections.requests;
+        requests
+            .answer(&self.origin, request, redirect, progress)
+            .await
     }
+}
+
+/// What a client speaks.
+enum Spoken {
+    Http1,
+    Http2,
+    /// Not what it must.
+    Neither,
+}
+
+/// Whether a client waits to be told to send its request's body (RFC 9110 section 10.1.1).
+fn asks_first(headers: &HeaderMap) -> bool {
+    let mut expected = headers.get_all(header::EXPECT).iter();
+    expected.any(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 /// Marks the connection busy until the response, or its lack, is over.
 struct Busy {
     activity: Rc<Activity>,
-    pace: Rc<Pace>,
     answered: Cell<bool>,
 }
 
@@ -199,25 +228,17 @@ impl Busy {
         activity.request_began();
         Busy {
             activity: activity.clone(),
-            pace: activity.pace(),
             answered: Cell::new(false),
         }
     }
-}
 
-impl Witness for Busy {
-    fn asked(&self) {
-        self.pace.asked();
-    }
-
-    fn handed_on(&self) {
-        self.pace.handed_on();
+    fn answered(&self) {
+        self.answered.set(true);
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.pace.asked();
         if !self.answered.get() {
             self.activity.request_cancelled();
         }

@@ -16,6 +16,8 @@ pub struct Settings {
     pub header: Duration,
     /// For a client to take some of what is written to it.
     pub write: Duration,
+    /// Bytes per second that a client must take or send while it is waited for.
+    pub rate: u64,
     /// Who must say whose connection it is before anything else, where that is spoken.
     pub proxy_protocol: Option<Proxies>,
     /// Whether responses say when they were made.

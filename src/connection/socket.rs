@@ -3,7 +3,7 @@
 use super::outbox::Outbox;
 use crate::sys::socket;
 use bytes::{Buf, BytesMut};
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -31,6 +31,12 @@ pub struct Wire {
     unsent: BytesMut,
     /// Its turn in the outbox is to come; and who is to know when it could not be written.
     waits: Option<Waker>,
+}
+
+/// How much of what was written has arrived.
+pub struct Probe {
+    wire: Rc<RefCell<Wire>>,
+    known: Cell<u64>,
 }
 
 /// A connection as it was accepted.
@@ -84,11 +90,30 @@ impl Socket {
         poll_fn(|cx| self.wire.borrow().poll_peek(cx, buffer)).await
     }
 
+    pub fn probe(&self) -> Probe {
+        Probe {
+            wire: self.wire.clone(),
+            known: Cell::new(0),
+        }
+    }
+
     /// Makes the end of the connection a reset, which no client takes for the end of a body.
     pub fn reset_at_end(&self) {
         if let Accepted::Tcp(stream) = &self.wire.borrow().stream {
             let _ = stream.set_zero_linger();
         }
+    }
+}
+
+impl Probe {
+    /// Bytes that have arrived since this was asked last, as far as that can be told.
+    pub fn taken(&self) -> usize {
+        let arrived = match &self.wire.borrow().stream {
+            Accepted::Tcp(stream) => socket::acknowledged(stream.as_fd()).unwrap_or(0),
+            Accepted::Unix(_) => 0,
+        };
+        let before = self.known.replace(arrived);
+        usize::try_from(arrived.saturating_sub(before)).unwrap_or(usize::MAX)
     }
 }
 

@@ -1,5 +1,5 @@
 //! A client's stream: it notes when bytes arrive and when they do not leave, and lets nothing of an
-//! unsound HTTP/1 request pass.
+//! unsound HTTP/1 request pass. A client that sends no more gets what it asked for.
 
 use super::activity::Activity;
 use super::framing::{Fault, Follower, Limits};
@@ -9,11 +9,11 @@ use bytes::{Buf, BytesMut};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 /// What an HTTP/2 client sends first (RFC 9113 section 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 pub struct Stream {
     transport: Transport,
@@ -23,6 +23,8 @@ pub struct Stream {
     /// Follows HTTP/1.
     follower: Option<Follower>,
     end: Option<End>,
+    /// Who reads, once the client has ended; and whether all that was written since then has left.
+    ended: Option<(Waker, bool)>,
 }
 
 /// Why nothing more is read.
@@ -42,6 +44,7 @@ impl Stream {
             kept: BytesMut::new(),
             follower: None,
             end: None,
+            ended: None,
         }
     }
 
@@ -52,7 +55,7 @@ impl Stream {
             if self.transport.read_buf(&mut self.kept).await? == 0 {
                 return Ok(false);
             }
-            self.activity.received();
+            self.activity.received(false, true);
             let compared = self.kept.len().min(PREFACE.len());
             if self.kept[..compared] != PREFACE[..compared] {
                 return Ok(false);
@@ -73,14 +76,25 @@ impl Stream {
         self.transport
     }
 
+    /// From here on this is HTTP/2.
+    pub fn follow_frames(&mut self) {
+        self.activity.follow_frames();
+    }
+
     /// Lets pass what came after `known` as far as it is sound.
     fn examine(&mut self, buffer: &mut ReadBuf<'_>, known: usize) -> Poll<io::Result<()>> {
+        let came = &buffer.filled()[known..];
         let Some(follower) = &mut self.follower else {
-            self.activity.received_frames(buffer.filled().len() - known);
+            self.activity.received_frames(came);
             return Poll::Ready(Ok(()));
         };
-        self.activity.received();
-        let (sound, end) = match follower.follow(&buffer.filled()[known..]) {
+        let (was_in_body, requests) = (follower.is_in_body(), follower.requests());
+        let followed = follower.follow(came);
+        let is_in_body = follower.is_in_body();
+        let begins = !(is_in_body || follower.is_between_requests());
+        let more = !was_in_body || begins || follower.requests() > requests;
+        self.activity.received(is_in_body, more);
+        let (sound, end) = match followed {
             Ok(()) => return Poll::Ready(Ok(())),
             Err(Fault::Body { sound }) => (sound, End::Broken),
             Err(Fault::Head { sound, refusal }) => {
@@ -94,6 +108,44 @@ impl Stream {
             end.read()
         } else {
             Poll::Ready(Ok(()))
+        }
+    }
+
+    /// The client sends no more. Whoever reads is told only when everything was answered: it would give up.
+    fn poll_end(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        self.activity.end();
+        // Requests may have come that did not begin; of HTTP/2 it is not known.
+        let is_busy = match &self.follower {
+            Some(follower) => self.activity.is_busy_with(follower.requests()),
+            None => self.activity.is_busy(),
+        };
+        let has_left = match &self.ended {
+            Some((_, left)) => *left && !is_busy,
+            None => self.follower.is_some() && !is_busy,
+        };
+        if has_left || self.activity.is_cut_short() {
+            return Poll::Ready(Ok(()));
+        }
+        self.ended = Some((cx.waker().clone(), false));
+        Poll::Pending
+    }
+
+    fn note(&self, written: &Poll<io::Result<usize>>) {
+        match written {
+            Poll::Ready(Ok(bytes)) => self.activity.wrote(Some(*bytes)),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.activity.wrote(None),
+        }
+    }
+
+    /// Everything that was written has left.
+    fn note_flushed(&mut self) {
+        if let Some((reader, left)) = &mut self.ended
+            && !*left
+            && !self.activity.is_busy()
+        {
+            *left = true;
+            reader.wake_by_ref();
         }
     }
 }
@@ -121,7 +173,12 @@ impl AsyncRead for Stream {
             let length = self.kept.len().min(buffer.remaining());
             buffer.put_slice(&self.kept.split_to(length));
         } else {
-            ready!(Pin::new(&mut self.transport).poll_read(cx, buffer))?;
+            if self.ended.is_none() {
+                ready!(Pin::new(&mut self.transport).poll_read(cx, buffer))?;
+            }
+            if buffer.filled().len() == known {
+                return self.poll_end(cx);
+            }
         }
         self.examine(buffer, known)
     }
@@ -134,7 +191,7 @@ impl AsyncWrite for Stream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.transport).poll_write(cx, bytes);
-        self.activity.set_blocked(written.is_pending());
+        self.note(&written);
         written
     }
 
@@ -144,7 +201,7 @@ impl AsyncWrite for Stream {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.transport).poll_write_vectored(cx, slices);
-        self.activity.set_blocked(written.is_pending());
+        self.note(&written);
         written
     }
 
@@ -154,7 +211,13 @@ impl AsyncWrite for Stream {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.transport).poll_flush(cx);
-        self.activity.set_blocked(flushed.is_pending());
+        match flushed {
+            Poll::Pending => self.activity.wrote(None),
+            Poll::Ready(_) => {
+                self.activity.wrote(Some(0));
+                self.note_flushed();
+            }
+        }
         flushed
     }
 

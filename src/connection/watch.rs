@@ -1,14 +1,14 @@
 //! Runs a connection while its time is not up.
 
-use super::activity::{Activity, Pace};
-use super::patience::{Leaving, deadline};
+use super::activity::Activity;
+use super::patience::{Leaving, Waits, deadline};
 use super::refusal::Refusal;
 use super::{Connections, Departure};
+use crate::request::Timer;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::{Duration, Instant};
-use tokio::time::{Sleep, sleep};
 
 /// Why a connection is not run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum Stop {
     Stalled,
     /// The client only makes work.
     Abused,
+    /// The client sends no more, and was answered for long enough.
+    Left,
 }
 
 /// How a connection is ended.
@@ -39,8 +41,6 @@ const HEARD: Duration = Duration::from_secs(1);
 pub struct Watched<'a> {
     pub connections: &'a Connections,
     pub activity: &'a Activity,
-    /// Of the one response at a time, where that is so.
-    pub pace: &'a Pace,
     pub manner: Manner,
 }
 
@@ -55,17 +55,14 @@ impl Watched<'_> {
         let mut leaving = false;
         let mut departs = pin!(departure.wait());
         let mut rests = pin!(self.activity.rests());
-        let sleep = pin!(sleep(self.connections.settings.keep_alive));
-        let mut timer = Timer::new(sleep);
+        let mut timer = Timer::default();
         poll_fn(|cx| {
             if let Poll::Ready(output) = connection.as_mut().poll(cx) {
                 return Poll::Ready(Ok(output));
             }
-            if let Some(refusal) = self.activity.refused() {
-                return Poll::Ready(Err(Stop::Refuse(refusal)));
-            }
-            if self.activity.is_abused() {
-                return Poll::Ready(Err(Stop::Abused));
+            self.activity.register(cx);
+            if let Some(stop) = self.stops() {
+                return Poll::Ready(Err(stop));
             }
             leaving = leaving || departs.as_mut().poll(cx).is_ready();
             // An answer that ends in another task changes what is waited for here.
@@ -75,56 +72,47 @@ impl Watched<'_> {
             if leaving && self.manner == (Manner::Http2 { told: None }) {
                 return Poll::Ready(Err(Stop::Close));
             }
-            timer.poll(cx, || self.deadline(departure)).map(Err)
+            loop {
+                let Poll::Ready(stop) = timer.poll(cx, || self.deadline(departure)) else {
+                    return Poll::Pending;
+                };
+                // What is on its way may have arrived in the meantime.
+                if stop != Stop::Stalled || !self.activity.has_taken_more() {
+                    return Poll::Ready(Err(stop));
+                }
+            }
         })
         .await
     }
 
+    /// Why the connection is not run on, whatever the time is.
+    fn stops(&self) -> Option<Stop> {
+        let activity = self.activity;
+        if let Some(refusal) = activity.refused() {
+            return Some(Stop::Refuse(refusal));
+        }
+        if activity.is_abused() {
+            return Some(Stop::Abused);
+        }
+        if activity.is_dismissed() {
+            return Some(Stop::Close);
+        }
+        // Before there is an answer the request is refused, which is none of our business here.
+        activity.is_to_be_cut().then_some(Stop::Stalled)
+    }
+
     fn deadline(&self, departure: &Departure) -> Option<(Instant, Stop)> {
+        let settings = &self.connections.settings;
         let leaving: Leaving = match self.manner {
             Manner::Http1 => departure.begun(),
             Manner::Http2 { told } => told.map(|told| (told, HEARD)),
         };
-        let (phase, stalled) = (self.activity.phase(), self.pace.since());
-        deadline(phase, stalled, &self.connections.settings, leaving)
-    }
-}
-
-/// Waits for a deadline that is put off again and again: it is set anew only when it was reached, or
-/// when the next is earlier.
-pub struct Timer<'a> {
-    sleep: Pin<&'a mut Sleep>,
-}
-
-impl<'a> Timer<'a> {
-    pub fn new(sleep: Pin<&'a mut Sleep>) -> Timer<'a> {
-        Timer { sleep }
-    }
-
-    /// Resolves with the deadline's meaning once it has passed.
-    pub fn poll<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        deadline: impl Fn() -> Option<(Instant, T)>,
-    ) -> Poll<T> {
-        /// Where nothing is to be waited for, it is looked at again after this time.
-        const SELDOM: Duration = Duration::from_secs(3600);
-        loop {
-            let next = deadline();
-            if let Some((until, _)) = &next
-                && *until < self.sleep.deadline().into_std()
-            {
-                self.sleep.as_mut().reset((*until).into());
-            }
-            if self.sleep.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            let now = Instant::now();
-            match next {
-                Some((until, meaning)) if until <= now => return Poll::Ready(meaning),
-                Some((until, _)) => self.sleep.as_mut().reset(until.into()),
-                None => self.sleep.as_mut().reset((now + SELDOM).into()),
-            }
-        }
+        let waits = Waits {
+            phase: self.activity.phase(),
+            write: self.activity.progress().write_deadline(settings.write),
+            head: self.activity.head_since(),
+            ended: self.activity.ended_since(),
+        };
+        deadline(waits, settings, leaving)
     }
 }

@@ -24,6 +24,8 @@ pub struct GuestBody {
     /// The stream that the guest writes to, until it has ended.
     stream: Option<WasiBody>,
     guest: Guest,
+    /// Why the rest does not come, after what is ready.
+    failure: Option<Failure>,
 }
 
 /// The guest behind a body.
@@ -64,6 +66,7 @@ impl GuestBody {
             ready: VecDeque::new(),
             stream: Some(stream),
             guest,
+            failure: None,
         }
     }
 
@@ -91,6 +94,36 @@ impl GuestBody {
     pub fn is_over(&self) -> bool {
         let waits = matches!(self.guest, Guest::Running(_) | Guest::Failed { .. });
         self.stream.is_none() && self.ready.is_empty() && !waits
+    }
+
+    /// Whether nothing more is to come from the guest, so that its instance is free, although not everything that it
+    /// wrote was handed on.
+    pub fn is_finished(&self) -> bool {
+        self.stream.is_none() && !matches!(self.guest, Guest::Running(_) | Guest::Failed { .. })
+    }
+
+    /// Lets the guest write on while nobody takes what it has written, as far as that is kept.
+    pub fn poll_ahead(&mut self, cx: &mut Context<'_>) {
+        let data = self.ready.iter().filter_map(Frame::data_ref);
+        let mut kept: usize = data.map(Bytes::len).sum();
+        while kept < COLLECT && self.stream.is_some() {
+            match self.poll_stream(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    kept += frame.data_ref().map_or(0, Bytes::len);
+                    self.ready.push_back(frame);
+                }
+                Poll::Ready(Some(Err(failure))) => {
+                    self.failure = Some(failure);
+                    return;
+                }
+                Poll::Ready(None) => break,
+                Poll::Pending => return,
+            }
+        }
+        if self.stream.is_none() && matches!(self.guest, Guest::Running(_)) {
+            // Whether it fails is seen later.
+            let _ = self.poll_guest(cx);
+        }
     }
 
     /// Lets a guest that goes on after its response is complete come to its end.
@@ -212,17 +245,23 @@ impl Body for GuestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         match self.ready.pop_front() {
             Some(frame) => Poll::Ready(Some(Ok(frame))),
-            None => self.poll_stream(cx),
+            None => match self.failure.take() {
+                Some(failure) => Poll::Ready(Some(Err(failure))),
+                None => self.poll_stream(cx),
+            },
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.stream.is_none() && self.ready.is_empty()
+        self.stream.is_none() && self.ready.is_empty() && self.failure.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
         // Trailers need chunked framing, so a body that has them does not tell its length.
-        if self.stream.is_some() || self.ready.iter().any(Frame::is_trailers) {
+        if self.stream.is_some()
+            || self.failure.is_some()
+            || self.ready.iter().any(Frame::is_trailers)
+        {
             return SizeHint::default();
         }
         let pieces = self.ready.iter().filter_map(Frame::data_ref);

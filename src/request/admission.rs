@@ -1,27 +1,67 @@
 //! Who may be answered now, who waits, and who is turned away: the bound on what one worker does at a
-//! time.
+//! time, and how clients share it where it is short.
 
-use std::cell::Cell;
+use super::progress::Progress;
+use super::share::{Share, Who};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::spawn_local;
+
+/// Where others wait for a seat, it is taken from clients that are behind by so much.
+const BEHIND: Duration = Duration::from_secs(2);
+
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Clients that are remembered before those that are gone are forgotten.
+const CLIENTS: usize = 4096;
 
 /// A bounded number of seats with a bounded queue before them.
-pub struct Admission {
-    seats: Arc<Semaphore>,
-    waiting: Rc<Cell<usize>>,
+#[derive(Clone)]
+pub struct Admission(Rc<Inner>);
+
+struct Inner {
+    seats: usize,
     queue: usize,
     wait: Duration,
+    held: Cell<usize>,
+    waiting: Cell<usize>,
+    /// Tells tickets apart, and which came first.
+    tickets: Cell<u64>,
+    clients: RefCell<HashMap<Who, Rc<Share>>>,
+    /// That of all who are nobody in particular.
+    nobody: Rc<Share>,
+    /// Those of whom somebody waits.
+    queues: RefCell<Vec<Rc<Share>>>,
+    /// Who sits where, with whose share it is of.
+    occupied: RefCell<Vec<Option<(Rc<Progress>, Rc<Share>)>>>,
+    free: RefCell<Vec<usize>>,
+    /// Whether somebody looks for seats of clients that do not keep up.
+    looks: Cell<bool>,
+    rests: Notify,
+}
+
+/// A place in the queue.
+pub struct Ticket {
+    number: u64,
+    progress: Rc<Progress>,
+    outcome: oneshot::Sender<Result<Seat, Full>>,
 }
 
 /// The right to be answered; the seat is free again when it is dropped.
-pub type Seat = OwnedSemaphorePermit;
+pub struct Seat {
+    inner: Rc<Inner>,
+    share: Rc<Share>,
+    index: usize,
+}
 
 /// Why a request was turned away.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Full {
-    /// As many wait already as may.
+    /// As many wait already as may, or as its client may have waiting.
     Queue,
     /// It waited as long as it may.
     Wait,
@@ -29,86 +69,246 @@ pub enum Full {
 
 impl Admission {
     pub fn new(seats: usize, queue: usize, wait: Duration) -> Admission {
-        Admission {
-            seats: Arc::new(Semaphore::new(seats)),
-            waiting: Rc::default(),
+        Admission(Rc::new(Inner {
+            seats,
             queue,
             wait,
-        }
+            held: Cell::new(0),
+            waiting: Cell::new(0),
+            tickets: Cell::new(0),
+            clients: RefCell::default(),
+            nobody: Share::new(None),
+            queues: RefCell::default(),
+            occupied: RefCell::default(),
+            free: RefCell::default(),
+            looks: Cell::new(false),
+            rests: Notify::new(),
+        }))
     }
 
-    /// Takes a seat, in the order of asking.
-    pub async fn enter(&self) -> Result<Seat, Full> {
-        if let Ok(seat) = self.seats.clone().try_acquire_owned() {
-            return Ok(seat);
+    /// Takes a seat: in the order of asking, but that of those who wait the client comes first that has the fewest.
+    pub async fn enter(&self, who: Option<Who>, progress: &Rc<Progress>) -> Result<Seat, Full> {
+        let inner = &self.0;
+        let share = inner.share(who);
+        if inner.has_room() && share.waiting.borrow().is_empty() && inner.may(&share) {
+            return Ok(inner.sit(share, progress.clone()));
         }
-        if self.waiting.get() >= self.queue {
+        if inner.waiting.get() >= inner.queue && !inner.displace(&share) {
             return Err(Full::Queue);
         }
-        let _place = Place::take(&self.waiting);
-        match tokio::time::timeout(self.wait, self.seats.clone().acquire_owned()).await {
-            Ok(Ok(seat)) => Ok(seat),
+        let (outcome, waiting) = oneshot::channel();
+        let _place = inner.queue(&share, progress, outcome);
+        inner.look();
+        match tokio::time::timeout(inner.wait, waiting).await {
+            Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) | Err(_) => Err(Full::Wait),
         }
     }
 
-    /// Resolves when every one of the `seats` is free.
-    pub async fn idle(&self, seats: usize) {
-        let seats = u32::try_from(seats).unwrap_or(u32::MAX);
-        // The semaphore is never closed.
-        let _ = self.seats.acquire_many(seats).await;
+    /// Resolves when every seat is free.
+    pub async fn idle(&self) {
+        while self.0.held.get() > 0 {
+            self.0.rests.notified().await;
+        }
+    }
+}
+
+impl Inner {
+    fn share(&self, who: Option<Who>) -> Rc<Share> {
+        let Some(who) = who else {
+            return self.nobody.clone();
+        };
+        let now = Instant::now();
+        let mut clients = self.clients.borrow_mut();
+        if clients.len() >= CLIENTS && !clients.contains_key(&who) {
+            clients.retain(|_, share| share.is_present(now));
+        }
+        let share = clients.entry(who).or_insert_with(|| Share::new(Some(who)));
+        share.see(now);
+        share.clone()
+    }
+
+    fn has_room(&self) -> bool {
+        self.held.get() < self.seats
+    }
+
+    /// Whether a client may have one seat more: no one has the last quarter while there are others.
+    fn may(&self, share: &Rc<Share>) -> bool {
+        let most = (self.seats - self.seats / 4)
+            .min(self.seats.saturating_sub(1))
+            .max(1);
+        share.held() < most || !self.has_others(share)
+    }
+
+    fn has_others(&self, share: &Rc<Share>) -> bool {
+        let now = Instant::now();
+        let clients = self.clients.borrow();
+        let mut others = clients.values().filter(|other| !Rc::ptr_eq(other, share));
+        others.any(|other| other.is_present(now))
+    }
+
+    fn sit(self: &Rc<Self>, share: Rc<Share>, progress: Rc<Progress>) -> Seat {
+        self.held.set(self.held.get() + 1);
+        share.take();
+        let occupant = Some((progress, share.clone()));
+        let mut occupied = self.occupied.borrow_mut();
+        let index = match self.free.borrow_mut().pop() {
+            Some(index) => {
+                occupied[index] = occupant;
+                index
+            }
+            None => {
+                occupied.push(occupant);
+                occupied.len() - 1
+            }
+        };
+        Seat {
+            inner: self.clone(),
+            share,
+            index,
+        }
+    }
+
+    fn queue(
+        self: &Rc<Self>,
+        share: &Rc<Share>,
+        progress: &Rc<Progress>,
+        outcome: oneshot::Sender<Result<Seat, Full>>,
+    ) -> Place {
+        let number = self.tickets.get();
+        self.tickets.set(number + 1);
+        self.waiting.set(self.waiting.get() + 1);
+        if share.waiting.borrow().is_empty() {
+            self.queues.borrow_mut().push(share.clone());
+        }
+        share.waiting.borrow_mut().push_back(Ticket {
+            number,
+            progress: progress.clone(),
+            outcome,
+        });
+        Place {
+            inner: self.clone(),
+            share: share.clone(),
+            number,
+        }
+    }
+
+    /// Turns away the last of whoever has the most waiting, where that is more than this client has.
+    fn displace(&self, share: &Rc<Share>) -> bool {
+        let queues = self.queues.borrow();
+        let many = queues.iter().filter(|other| other.is_somebody());
+        let most = many.max_by_key(|other| other.waiting.borrow().len());
+        let Some(most) = most.filter(|_| share.is_somebody()) else {
+            return false;
+        };
+        let mine = share.waiting.borrow().len();
+        if most.waiting.borrow().len() <= mine + 1 {
+            return false;
+        }
+        // Its place notices by itself.
+        let last = most.waiting.borrow_mut().pop_back();
+        let last = last.map(|ticket| ticket.outcome.send(Err(Full::Queue)));
+        last.is_some()
+    }
+
+    /// Gives free seats to those who wait.
+    fn seat_next(self: &Rc<Self>) {
+        while self.has_room() {
+            let Some((share, ticket)) = self.next() else {
+                return;
+            };
+            let seat = self.sit(share, ticket.progress);
+            // Who no longer waits gives it back, and this goes on.
+            let _ = ticket.outcome.send(Ok(seat));
+        }
+    }
+
+    /// Whose turn it is: of the clients that may, the one with the fewest seats; of those, who came first.
+    fn next(&self) -> Option<(Rc<Share>, Ticket)> {
+        let mut queues = self.queues.borrow_mut();
+        queues.retain(|share| !share.waiting.borrow().is_empty());
+        let may = queues.iter().filter(|share| self.may(share));
+        let first = |share: &&Rc<Share>| {
+            let front = share.waiting.borrow().front().map(|ticket| ticket.number);
+            (share.held(), front)
+        };
+        let share = may.min_by_key(first)?.clone();
+        drop(queues);
+        let ticket = share.waiting.borrow_mut().pop_front()?;
+        Some((share, ticket))
+    }
+
+    /// As long as somebody waits, sees to it that seats are not held by clients that do not keep up.
+    fn look(self: &Rc<Self>) {
+        if self.looks.replace(true) {
+            return;
+        }
+        let inner = self.clone();
+        spawn_local(async move {
+            while inner.waiting.get() > 0 {
+                tokio::time::sleep(LOOK).await;
+                inner.seat_next();
+                inner.evict(Instant::now());
+            }
+            inner.looks.set(false);
+        });
+    }
+
+    /// Ends as many exchanges as others wait for, those first whose clients have the most, and are furthest behind.
+    fn evict(&self, now: Instant) {
+        let mut slow: Vec<(usize, Duration, Rc<Progress>)> = Vec::new();
+        let mut ending = 0;
+        for (progress, share) in self.occupied.borrow().iter().flatten() {
+            let behind = progress.behind(now);
+            if progress.is_evicted() {
+                ending += 1;
+            } else if behind >= BEHIND {
+                slow.push((share.held(), behind, progress.clone()));
+            }
+        }
+        slow.sort_by_key(|(held, behind, _)| std::cmp::Reverse((*held, *behind)));
+        let wanted = self.waiting.get().saturating_sub(ending);
+        for (_, _, progress) in slow.into_iter().take(wanted) {
+            progress.evict();
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let inner = &self.inner;
+        inner.held.set(inner.held.get() - 1);
+        self.share.give_back();
+        inner.occupied.borrow_mut()[self.index] = None;
+        inner.free.borrow_mut().push(self.index);
+        if inner.waiting.get() > 0 {
+            inner.seat_next();
+        }
+        if inner.held.get() == 0 {
+            inner.rests.notify_one();
+        }
     }
 }
 
 /// A place in the queue, given up however the waiting ends.
-struct Place(Rc<Cell<usize>>);
-
-impl Place {
-    fn take(waiting: &Rc<Cell<usize>>) -> Place {
-        waiting.set(waiting.get() + 1);
-        Place(waiting.clone())
-    }
+struct Place {
+    inner: Rc<Inner>,
+    share: Rc<Share>,
+    number: u64,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
+        self.inner.waiting.set(self.inner.waiting.get() - 1);
+        let mut waiting = self.share.waiting.borrow_mut();
+        let ticket = waiting
+            .iter()
+            .position(|ticket| ticket.number == self.number);
+        let ticket = ticket.and_then(|index| waiting.remove(index));
+        drop(waiting);
+        drop(ticket);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn run<T>(future: impl Future<Output = T>) -> T {
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        runtime.enable_time().build().unwrap().block_on(future)
-    }
-
-    #[test]
-    fn a_full_house_queues_and_then_turns_away() {
-        run(async {
-            let admission = Admission::new(1, 1, Duration::from_secs(3600));
-            let seat = admission.enter().await.unwrap();
-            let mut second = std::pin::pin!(admission.enter());
-            tokio::select! {
-                biased;
-                _ = &mut second => panic!("there was no seat"),
-                () = std::future::ready(()) => {}
-            }
-            assert_eq!(admission.enter().await.unwrap_err(), Full::Queue);
-            drop(seat);
-            assert!(second.await.is_ok());
-        });
-    }
-
-    #[test]
-    fn nobody_waits_for_ever() {
-        run(async {
-            let admission = Admission::new(1, 1, Duration::from_millis(1));
-            let _seat = admission.enter().await.unwrap();
-            assert_eq!(admission.enter().await.unwrap_err(), Full::Wait);
-            assert_eq!(admission.waiting.get(), 0);
-        });
-    }
-}
+mod tests;

@@ -7,10 +7,12 @@ use super::compressed::Compressed;
 use super::exchange::Exchange;
 use super::files::FileBody;
 use super::reply;
+use super::upload::Fault;
 use crate::guest::{Failure, GuestBody};
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
+use std::any::Any;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -18,18 +20,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Sleep, sleep};
 
-/// Who is told how a response body fares; dropped when the connection is done with it.
-pub trait Witness {
-    /// The connection has room for more.
-    fn asked(&self);
-    /// The connection was given a piece.
-    fn handed_on(&self);
-}
-
 /// A response body: our own text, or what a guest writes.
 pub struct Body {
     kind: Kind,
-    witness: Option<Box<dyn Witness>>,
+    /// Dropped when the connection is done with the body.
+    attached: Option<Box<dyn Any>>,
 }
 
 enum Kind {
@@ -49,7 +44,9 @@ pub struct Written {
     unsent: bool,
     idle: Duration,
     pause: Option<Pin<Box<Sleep>>>,
-    held: Option<(Seat, Exchange)>,
+    exchange: Option<Exchange>,
+    /// Until the guest has finished, whatever its client has taken by then.
+    seat: Option<Seat>,
 }
 
 /// The body could not be finished: the connection must not look as if it had been.
@@ -68,13 +65,22 @@ impl Body {
     fn of(kind: Kind) -> Body {
         Body {
             kind,
-            witness: None,
+            attached: None,
         }
     }
 
-    /// Tells `witness` of this body's progress.
-    pub fn attach(&mut self, witness: Box<dyn Witness>) {
-        self.witness = Some(witness);
+    /// Keeps `attached` for as long as there is this body.
+    pub fn attach(&mut self, attached: Box<dyn Any>) {
+        self.attached = Some(attached);
+    }
+
+    /// Lets a guest write on whose client takes nothing for now: one that comes to its end gives back what it holds.
+    pub fn poll_ahead(&mut self, cx: &mut Context<'_>) {
+        match &mut self.kind {
+            Kind::Guest(written) => written.poll_ahead(cx),
+            Kind::Compressed(compressed) => compressed.poll_ahead(cx),
+            Kind::Text(_) | Kind::File(_) => {}
+        }
     }
 
     pub fn text(text: Bytes) -> Body {
@@ -106,7 +112,8 @@ impl Body {
             unsent,
             idle: Duration::MAX,
             pause: None,
-            held: None,
+            exchange: None,
+            seat: None,
         })))
     }
 
@@ -121,11 +128,13 @@ impl Body {
         };
     }
 
-    /// Keeps the request's seat and record until the guest has ended.
+    /// Keeps the request's seat until the guest has ended, and its record until the body has.
     pub fn occupy(&mut self, seat: Seat, exchange: Exchange, idle: Duration) {
         if let Kind::Guest(written) = &mut self.kind {
-            written.held = Some((seat, exchange));
+            written.exchange = Some(exchange);
+            written.seat = Some(seat);
             written.idle = idle;
+            written.give_back();
         }
     }
 }
@@ -158,10 +167,16 @@ impl Written {
         let Some(body) = self.body.as_mut().filter(|_| !self.unsent) else {
             return Poll::Ready(None);
         };
-        let polled = match &self.held {
-            Some((_, exchange)) => exchange.in_guest(|| Pin::new(body).poll_frame(cx)),
+        let polled = match &self.exchange {
+            Some(exchange) => exchange.in_guest(|| Pin::new(body).poll_frame(cx)),
             None => Pin::new(body).poll_frame(cx),
         };
+        self.give_back();
+        // Whatever the guest makes of half a request, its client did not keep to what was asked.
+        if self.is_given_up() {
+            self.body = None;
+            return Poll::Ready(Some(Err(Aborted)));
+        }
         match polled {
             Poll::Ready(Some(Ok(frame))) => {
                 self.pause = None;
@@ -174,7 +189,7 @@ impl Written {
                 if let Some(declared) = self.declared.filter(|declared| self.sent > *declared) {
                     return Poll::Ready(Some(Err(self.abort(&wrong_length(declared)))));
                 }
-                if let Some((_, exchange)) = &self.held {
+                if let Some(exchange) = &self.exchange {
                     exchange.sent(length);
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -196,11 +211,30 @@ impl Written {
     }
 
     fn abort(&mut self, failure: &Failure) -> Aborted {
-        if let Some((_, exchange)) = &self.held {
+        if let Some(exchange) = &self.exchange {
             exchange.failed(failure);
         }
         self.body = None;
         Aborted
+    }
+
+    pub fn poll_ahead(&mut self, cx: &mut Context<'_>) {
+        if let Some(body) = self.body.as_mut().filter(|_| self.seat.is_some()) {
+            body.poll_ahead(cx);
+            self.give_back();
+        }
+    }
+
+    /// Gives the seat back once the guest has finished.
+    fn give_back(&mut self) {
+        if self.body.as_ref().is_none_or(GuestBody::is_finished) {
+            self.seat = None;
+        }
+    }
+
+    fn is_given_up(&self) -> bool {
+        let upload = self.exchange.as_ref().and_then(Exchange::upload);
+        upload.is_some_and(|upload| upload.fault() == Some(Fault::TooSlow))
     }
 
     /// Whether the client has all that it was promised, so that the guest may end in peace.
@@ -215,9 +249,10 @@ impl Drop for Written {
     /// Lets a guest that is not done go on where its client was served: what it does after its
     /// response is complete is its own, and so is writing a body that the client does not get.
     fn drop(&mut self) {
-        let (Some(mut body), Some(held)) = (self.body.take(), self.held.take()) else {
+        let (Some(mut body), Some(exchange)) = (self.body.take(), self.exchange.take()) else {
             return;
         };
+        let seat = self.seat.take();
         if !self.delivered(&body)
             || body.is_over()
             || tokio::runtime::Handle::try_current().is_err()
@@ -238,12 +273,12 @@ impl Drop for Written {
                 body.leftover().await
             };
             let mut outlived = pin!(outlived);
-            let outlived = poll_fn(|cx| held.1.in_guest(|| outlived.as_mut().poll(cx)));
+            let outlived = poll_fn(|cx| exchange.in_guest(|| outlived.as_mut().poll(cx)));
             let result = tokio::time::timeout(idle, outlived).await;
             if let Ok(Err(failure)) = result {
-                held.1.failed(&failure);
+                exchange.failed(&failure);
             }
-            drop(held);
+            drop(seat);
         });
     }
 }
@@ -256,21 +291,12 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
-        let polled = match &mut self.kind {
+        match &mut self.kind {
             Kind::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Kind::Guest(written) => written.poll(cx),
             Kind::Compressed(compressed) => compressed.poll(cx),
             Kind::File(file) => poll_file(&mut file.0, &file.1, cx),
-        };
-        if let Some(witness) = &self.witness {
-            match &polled {
-                // The end of the last piece is the end of the body.
-                Poll::Ready(Some(Ok(_))) if self.is_end_stream() => {}
-                Poll::Ready(Some(Ok(_))) => witness.handed_on(),
-                _ => witness.asked(),
-            }
         }
-        polled
     }
 
     fn is_end_stream(&self) -> bool {

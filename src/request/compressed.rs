@@ -34,6 +34,10 @@ impl Compressed {
         self.encoder.is_none() && self.trailers.is_none()
     }
 
+    pub fn poll_ahead(&mut self, cx: &mut Context<'_>) {
+        self.written.poll_ahead(cx);
+    }
+
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         loop {
             let Some(encoder) = &mut self.encoder else {

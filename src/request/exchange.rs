@@ -117,6 +117,9 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        if let Some(upload) = self.upload() {
+            upload.abandon();
+        }
         let status = self.status.get().map(|status| status.as_u16());
         self.slot
             .request_ended(status, self.sent.get(), self.started.elapsed());

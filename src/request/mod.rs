@@ -7,27 +7,37 @@ mod body;
 mod client;
 pub mod compress;
 mod compressed;
+mod drain;
 mod exchange;
 pub mod files;
 mod forwarded;
 mod front;
 mod host;
 mod ids;
+mod incoming;
 mod octets;
 mod origin;
+mod pace;
+mod progress;
 mod proxies;
 mod redirect;
 mod reply;
 mod root_path;
+mod share;
+mod timer;
 mod upload;
 
-pub use body::{Body, Witness};
+pub use body::Body;
+pub use drain::{LINGER, LINGER_IDLE};
 pub use front::Front;
 pub use host::{host, is_host};
+pub use incoming::{Incoming, Reading, Streamed};
 pub use octets::Octets;
 pub use origin::{Origin, Peer};
+pub use progress::Progress;
 pub use proxies::Proxies;
 pub use root_path::RootPath;
+pub use timer::Timer;
 
 use crate::guest::{self, Failure, Guest};
 use crate::scoreboard::SlotRef;
@@ -38,14 +48,14 @@ use files::Files;
 use front::Arrival;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body as _;
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Empty};
 use ids::Ids;
 use std::future::poll_fn;
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
-use upload::{Fault, Ledger, Upload};
+use upload::{Demands, Fault, Ledger, Upload};
 
 /// Limits of one exchange, and whether it is recorded.
 #[derive(Clone, Debug)]
@@ -62,6 +72,8 @@ pub struct Settings {
     pub idle_body: Duration,
     /// Bytes of a request's body.
     pub body: u64,
+    /// Bytes per second that a client must send or take while it is waited for.
+    pub rate: u64,
     /// Header fields of a request.
     pub fields: usize,
     pub access_log: bool,
@@ -105,7 +117,7 @@ impl Requests {
 
     /// Resolves when no request is being answered, not even after its response was complete.
     pub async fn idle(&self) {
-        self.admission.idle(self.settings.concurrency).await;
+        self.admission.idle().await;
     }
 
     /// Answers one request, or redirects it to https at this port. There is always a response; what goes
@@ -115,6 +127,7 @@ impl Requests {
         origin: &Origin,
         mut request: Request<Incoming>,
         redirect: Option<u16>,
+        progress: &Rc<Progress>,
     ) -> Response<Body> {
         let sound = self.judge(&request);
         let compress = self.settings.compress.map(|settings| {
@@ -125,13 +138,26 @@ impl Requests {
         let arrival = front.receive(origin, request.headers_mut(), &self.ids);
         let exchange = Exchange::begin(&arrival, &request, &self.slot, self.settings.access_log);
         let answered = match (sound, redirect) {
-            (Err(refusal), _) => Err(refusal),
+            (Err(refusal), _) => {
+                drain::drain(request.into_body());
+                Err(refusal)
+            }
             (Ok(()), Some(port)) => {
-                redirect::location(&request.into_parts().0, origin, &arrival, port)
+                let (parts, body) = request.into_parts();
+                drain::drain(body);
+                redirect::location(&parts, origin, &arrival, port)
                     .map(Answer::Redirect)
                     .ok_or(Refusal::BadRequest)
             }
-            (Ok(()), None) => self.try_answer(origin, &arrival, request, &exchange).await,
+            (Ok(()), None) => {
+                let asked = Asked {
+                    origin,
+                    arrival: &arrival,
+                    exchange: &exchange,
+                    progress,
+                };
+                self.try_answer(request, &asked).await
+            }
         };
         let mut response = match answered {
             Ok(Answer::File(response)) => {
@@ -175,14 +201,13 @@ impl Requests {
 
     async fn try_answer(
         &self,
-        origin: &Origin,
-        arrival: &Arrival,
         request: Request<Incoming>,
-        exchange: &Exchange,
+        asked: &Asked<'_>,
     ) -> Result<Answer, Refusal> {
-        let request = self
-            .absolute(request, origin, arrival, exchange)
-            .ok_or(Refusal::BadRequest)?;
+        let Asked {
+            exchange, progress, ..
+        } = asked;
+        let request = self.absolute(request, asked).ok_or(Refusal::BadRequest)?;
         let request = match &self.files {
             None => request,
             Some(files) => {
@@ -193,19 +218,31 @@ impl Requests {
                 Box::new(Request::from_parts(parts, body))
             }
         };
-        let seat = self.admission.enter().await.map_err(|_| Refusal::Full)?;
+        let who = share::who(asked.arrival.client, &self.settings.front.proxies);
+        let seat = self.admission.enter(who, progress).await;
+        let seat = seat.map_err(|_| Refusal::Full)?;
         exchange.enter_guest();
+        let upload = exchange.upload();
         let mut answer = pin!(self.guest.answer(request));
-        let mut answer = pin!(poll_fn(|cx| exchange.in_guest(|| answer.as_mut().poll(cx))));
+        let mut answer = pin!(poll_fn(|cx| {
+            let polled = exchange.in_guest(|| answer.as_mut().poll(cx));
+            // A client that does not send what the guest waits for is told without asking the guest what it thinks.
+            let too_slow = upload.is_some_and(|upload| upload.fault() == Some(Fault::TooSlow));
+            match polled {
+                Poll::Pending if too_slow || progress.take_evicted() => {
+                    Poll::Ready(Err(Refusal::Body(Fault::TooSlow)))
+                }
+                polled => polled.map(Ok),
+            }
+        }));
         // Most answer without a pause, and no clock is set for them.
         let answer = match poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await {
-            Poll::Ready(answer) => answer,
-            Poll::Pending => {
-                let answer = tokio::time::timeout(self.settings.head, answer).await;
-                answer.unwrap_or(Err(Failure::TimedOut))
-            }
+            Poll::Ready(answer) => answer?,
+            Poll::Pending => match tokio::time::timeout(self.settings.head, answer).await {
+                Ok(answer) => answer?,
+                Err(_) => Err(Failure::TimedOut),
+            },
         };
-        let upload = exchange.upload();
         // Where the body was not what it should be, the guest's view of it does not count.
         if let Some(fault) = upload.and_then(Ledger::fault) {
             return Err(Refusal::Body(fault));
@@ -221,29 +258,40 @@ impl Requests {
     }
 
     /// The request as guests get it.
-    fn absolute(
-        &self,
-        request: Request<Incoming>,
-        origin: &Origin,
-        arrival: &Arrival,
-        exchange: &Exchange,
-    ) -> Option<guest::Request> {
+    fn absolute(&self, request: Request<Incoming>, asked: &Asked<'_>) -> Option<guest::Request> {
         let (mut parts, body) = request.into_parts();
-        parts.uri = host::target(
-            &parts,
-            origin,
-            arrival,
-            self.settings.front.root_path.as_ref(),
-        )?;
+        let root = self.settings.front.root_path.as_ref();
+        match host::target(&parts, asked.origin, asked.arrival, root) {
+            Some(target) => parts.uri = target,
+            None => {
+                drain::drain(body);
+                return None;
+            }
+        }
+        asked.progress.uploads(None);
         let body = if body.is_end_stream() {
-            body.map_err(guest::BodyError::from).boxed_unsync()
+            Empty::new().map_err(|never| match never {}).boxed_unsync()
         } else {
-            let upload = Upload::new(body, self.settings.body, self.settings.idle_body);
-            exchange.uploads(upload.ledger());
+            let demands = Demands {
+                most: self.settings.body,
+                idle: self.settings.idle_body,
+                rate: self.settings.rate,
+            };
+            let upload = Upload::new(body, demands);
+            asked.exchange.uploads(upload.ledger());
+            asked.progress.uploads(Some(upload.ledger()));
             upload.boxed_unsync()
         };
         Some(Box::new(Request::from_parts(parts, body)))
     }
+}
+
+/// What is known of a request beside itself.
+struct Asked<'a> {
+    origin: &'a Origin,
+    arrival: &'a Arrival,
+    exchange: &'a Exchange,
+    progress: &'a Rc<Progress>,
 }
 
 /// Who answers.

@@ -1,67 +1,127 @@
 //! The body of a request on its way to the guest: counted, bounded, and watched for pauses. What is
 //! wrong with it is noted, because the client is to be told whatever the guest makes of it.
 
+use super::drain::drain;
+use super::incoming::{Broken, Incoming};
+use super::pace::Pace;
+use super::timer::Timer;
 use crate::guest::BodyError;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
-use std::time::Duration;
-use tokio::time::{Sleep, sleep};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
 
 /// What is wrong with a request's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     TooLarge,
-    /// Nothing came for too long.
+    /// Nothing came for too long, or too little.
     TooSlow,
     /// Its framing is broken, or it ended before it was whole.
     Broken,
 }
 
-/// What is known of a body, also to those who do not read it. The guest's host demands atomics where
+/// What is known of a body, also to those who do not read it. The guest's host demands locks where
 /// one thread would do.
-#[derive(Default)]
 pub struct Ledger {
     received: AtomicU64,
-    waiting: AtomicBool,
     fault: OnceLock<Fault>,
+    /// None once all of it was read, or nobody is to read the rest.
+    body: Mutex<Option<Incoming>>,
+    pace: Mutex<Pace>,
+    /// The guest, where it waits for more.
+    reader: Mutex<Option<Waker>>,
 }
 
 impl Ledger {
+    fn new(body: Incoming, rate: u64) -> Ledger {
+        Ledger {
+            received: AtomicU64::new(0),
+            fault: OnceLock::new(),
+            body: Mutex::new(Some(body)),
+            pace: Mutex::new(Pace::new(rate)),
+            reader: Mutex::new(None),
+        }
+    }
+
     pub fn received(&self) -> u64 {
         self.received.load(Relaxed)
     }
 
-    /// Whether the guest was last seen waiting for the client.
+    /// Whether the guest waits for the client.
     pub fn is_waiting(&self) -> bool {
-        self.waiting.load(Relaxed)
+        lock(&self.pace).is_waiting()
+    }
+
+    /// How far behind the client is.
+    pub fn behind(&self, now: Instant) -> Duration {
+        lock(&self.pace).behind(now)
     }
 
     pub fn fault(&self) -> Option<Fault> {
         self.fault.get().copied()
     }
+
+    /// Nobody reads the rest, which the client may be sending before it looks for an answer.
+    pub fn abandon(&self) {
+        let body = lock(&self.body).take();
+        if let Some(body) = body {
+            lock(&self.pace).moved(0, Instant::now());
+            if !matches!(self.fault(), Some(Fault::TooSlow | Fault::Broken)) {
+                drain(body);
+            }
+        }
+    }
+}
+
+/// Something came: from here on the client is not waited for, whenever the guest looks at it.
+impl Wake for Ledger {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        lock(&self.pace).moved(0, Instant::now());
+        let reader = lock(&self.reader).take();
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a client may send, and how fast it must.
+#[derive(Clone, Copy, Debug)]
+pub struct Demands {
+    /// Bytes, all together.
+    pub most: u64,
+    /// How long nothing may come.
+    pub idle: Duration,
+    /// Bytes per second.
+    pub rate: u64,
 }
 
 pub struct Upload {
-    body: Incoming,
-    limit: u64,
-    idle: Duration,
-    pause: Option<Pin<Box<Sleep>>>,
+    demands: Demands,
+    timer: Timer,
+    /// All of it was read.
+    is_whole: bool,
     ledger: Arc<Ledger>,
 }
 
 impl Upload {
-    pub fn new(body: Incoming, limit: u64, idle: Duration) -> Upload {
+    pub fn new(body: Incoming, demands: Demands) -> Upload {
         Upload {
-            body,
-            limit,
-            idle,
-            pause: None,
-            ledger: Arc::default(),
+            demands,
+            timer: Timer::default(),
+            is_whole: false,
+            ledger: Arc::new(Ledger::new(body, demands.rate)),
         }
     }
 
@@ -78,10 +138,14 @@ impl Upload {
         }
     }
 
+    /// Waits for the client, but not for longer than it may take.
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let idle = self.idle;
-        let pause = self.pause.get_or_insert_with(|| Box::pin(sleep(idle)));
-        pause.as_mut().poll(cx)
+        let (ledger, idle) = (&self.ledger, self.demands.idle);
+        lock(&ledger.pace).waits(Instant::now());
+        self.timer.poll(cx, || {
+            let deadline = lock(&ledger.pace).deadline(idle);
+            deadline.map(|until| (until, ()))
+        })
     }
 }
 
@@ -93,29 +157,48 @@ impl Body for Upload {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        self.ledger.waiting.store(polled.is_pending(), Relaxed);
+        let waker = Waker::from(self.ledger.clone());
+        *lock(&self.ledger.reader) = Some(cx.waker().clone());
+        let polled = match &mut *lock(&self.ledger.body) {
+            Some(body) => Pin::new(body).poll_frame(&mut Context::from_waker(&waker)),
+            None if self.is_whole => return Poll::Ready(None),
+            None => Poll::Ready(Some(Err(Broken))),
+        };
         match polled {
             Poll::Ready(Some(Ok(frame))) => {
-                self.pause = None;
                 let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+                lock(&self.ledger.pace).moved(length, Instant::now());
                 let received = self.ledger.received.fetch_add(length, Relaxed) + length;
-                if received > self.limit {
+                if received > self.demands.most {
                     return Poll::Ready(Some(Err(self.fail(Fault::TooLarge))));
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(self.fail(Fault::Broken)))),
-            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Ready(None) => {
+                self.is_whole = true;
+                let body = lock(&self.ledger.body).take();
+                drop(body);
+                Poll::Ready(None)
+            }
             Poll::Pending => self.wait(cx).map(|()| Some(Err(self.fail(Fault::TooSlow)))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        let body = lock(&self.ledger.body);
+        self.is_whole || body.as_ref().is_some_and(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let body = lock(&self.ledger.body);
+        body.as_ref()
+            .map_or_else(SizeHint::default, Body::size_hint)
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        self.ledger.abandon();
     }
 }

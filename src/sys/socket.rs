@@ -244,8 +244,35 @@ fn family(fd: BorrowedFd<'_>) -> Option<AddressFamily> {
         .family()
 }
 
+/// Whether a connection waits to be accepted (poll(2)).
+pub fn has_arrivals(listener: BorrowedFd<'_>) -> bool {
+    let mut waits = [PollFd::new(listener, PollFlags::POLLIN)];
+    poll(&mut waits, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+}
+
 /// What waits to be read, without taking it (MSG_PEEK, recv(2)).
 pub fn peek(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
     Ok(recv(fd.as_raw_fd(), buffer, flags)?)
+}
+
+/// How many bytes of a TCP connection the other end has acknowledged (tcpi_bytes_acked of `struct tcp_info`,
+/// linux/tcp.h; tcp(7)). None where the kernel does not say.
+pub fn acknowledged(fd: BorrowedFd<'_>) -> Option<u64> {
+    /// Where it stands, in eights of bytes.
+    const ACKNOWLEDGED: usize = 15;
+    let mut info = [0_u64; ACKNOWLEDGED + 1];
+    let mut length = libc::socklen_t::try_from(size_of_val(&info)).ok()?;
+    // SAFETY: the kernel writes no more than `length` bytes, which is how many `info` has, and any bytes make numbers.
+    let status = unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    let whole = status == 0 && length as usize == size_of_val(&info);
+    whole.then_some(info[ACKNOWLEDGED])
 }

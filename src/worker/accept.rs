@@ -6,7 +6,7 @@ use crate::connection::Accepted;
 use crate::request::Peer;
 use crate::scoreboard::{Phase, Scoreboard, Slot};
 use crate::sys::clock;
-use crate::sys::socket::{Listening, moved_up};
+use crate::sys::socket::{self, Listening, moved_up};
 use crate::{debug, warning};
 use anyhow::Result;
 use std::io;
@@ -59,6 +59,21 @@ impl Acceptor {
             slot,
             paused: false,
         })
+    }
+
+    /// Resolves when a connection waits to be accepted.
+    pub async fn waits(&self) {
+        loop {
+            let _ = self.arrivals.readable().await;
+            // What the runtime knows may be what was there before the last was accepted.
+            let look = || match socket::has_arrivals(self.listener.as_fd()) {
+                true => Ok(()),
+                false => Err(io::ErrorKind::WouldBlock.into()),
+            };
+            if self.arrivals.try_io(Interest::READABLE, look).is_ok() {
+                return;
+            }
+        }
     }
 
     /// The next connection that is this worker's to serve.

@@ -5,7 +5,7 @@ mod accept;
 mod balance;
 mod leave;
 
-use crate::connection::{self, Connections, Departure, Door, Outbox};
+use crate::connection::{self, Connections, Departure, Door, Outbox, Roster, Unsent};
 use crate::guest::Guest;
 use crate::request::{self, Requests};
 use crate::sandbox::{Role, Sandbox};
@@ -89,6 +89,8 @@ impl Worker {
             tls: self.tls,
             departure: Departure::default(),
             outbox: outbox.clone(),
+            roster: Roster::default(),
+            unsent: Rc::new(Unsent::default()),
         });
         let open = Rc::new(Open::new(slot.clone()));
         let accepting = acceptors
@@ -135,7 +137,7 @@ fn enter_sandbox(sandbox: &Sandbox, slot: usize) -> Result<()> {
 
 async fn accept(mut acceptor: Acceptor, door: Door, connections: Rc<Connections>, open: Rc<Open>) {
     loop {
-        open.room(connections.settings.connections).await;
+        make_room(&acceptor, &connections, &open).await;
         let (accepted, peer) = acceptor.next().await;
         let guard = open.enter();
         let connections = connections.clone();
@@ -143,6 +145,23 @@ async fn accept(mut acceptor: Acceptor, door: Door, connections: Rc<Connections>
             connections.serve(accepted, peer, door).await;
             drop(guard);
         });
+    }
+}
+
+/// Resolves when there is room for another connection: for one that waits, the one that has been idle for longest goes.
+async fn make_room(acceptor: &Acceptor, connections: &Connections, open: &Open) {
+    /// How often an idle one is looked for where there was none.
+    const LOOK: Duration = Duration::from_millis(100);
+    let most = connections.settings.connections;
+    while open.is_full(most) {
+        tokio::select! {
+            biased;
+            () = open.room(most) => {}
+            () = acceptor.waits() => {
+                connections.roster.dismiss();
+                let _ = tokio::time::timeout(LOOK, open.room(most)).await;
+            }
+        }
     }
 }
 
@@ -194,9 +213,13 @@ impl Open {
         Entered(self.clone())
     }
 
+    fn is_full(&self, most: u32) -> bool {
+        self.count.get() >= most
+    }
+
     /// Resolves when there are fewer than so many.
     async fn room(&self, most: u32) {
-        while self.count.get() >= most {
+        while self.is_full(most) {
             self.closed.notified().await;
         }
     }

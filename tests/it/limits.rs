@@ -79,7 +79,9 @@ fn further_connections_wait_their_turn() {
     let server = behaviours(&["--limit-connections", "2"]);
     let mut held: Vec<Connection> = (0..2).map(|_| Connection::open(server.address)).collect();
     for connection in &mut held {
-        connection.get("/").unwrap();
+        connection
+            .write("GET /sleep?ms=60000 HTTP/1.1\r\nHost: a\r\n\r\n")
+            .unwrap();
     }
     let mut waiting = Connection::open(server.address);
     waiting.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();

@@ -86,30 +86,28 @@ impl<S: Read + Write> Http2<S> {
         Ok(stream)
     }
 
+    /// The next frame as it comes.
+    pub fn raw_frame(&mut self) -> io::Result<Frame> {
+        let mut head = [0; 9];
+        self.stream.read_exact(&mut head)?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        let mut frame = Frame {
+            kind: head[3],
+            flags: head[4],
+            stream: u32::from_be_bytes(head[5..].try_into().unwrap()),
+            payload: vec![0; length],
+        };
+        self.stream.read_exact(&mut frame.payload)?;
+        Ok(frame)
+    }
+
     /// The next frame, settings and pings being answered on the way.
     pub fn frame(&mut self) -> io::Result<Frame> {
         loop {
-            let mut head = [0; 9];
-            self.stream.read_exact(&mut head)?;
-            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-            let mut frame = Frame {
-                kind: head[3],
-                flags: head[4],
-                stream: u32::from_be_bytes(head[5..].try_into().unwrap()),
-                payload: vec![0; length],
-            };
-            self.stream.read_exact(&mut frame.payload)?;
+            let frame = self.raw_frame()?;
             match (frame.kind, frame.flags & ACK) {
-                (SETTINGS | PING, 0) => self.send(
-                    frame.kind,
-                    ACK,
-                    0,
-                    if frame.kind == PING {
-                        &frame.payload
-                    } else {
-                        &[]
-                    },
-                )?,
+                (SETTINGS, 0) => self.send(SETTINGS, ACK, 0, &[])?,
+                (PING, 0) => self.send(PING, ACK, 0, &frame.payload)?,
                 (SETTINGS | PING, _) | (WINDOW_UPDATE, _) => {}
                 _ => return Ok(frame),
             }

@@ -1,0 +1,175 @@
+//! The body of a request as it comes from the client's connection.
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+/// A body by the protocol that brings it.
+pub enum Incoming {
+    Http1 {
+        body: hyper::body::Incoming,
+        /// The client waits to be told to send it (RFC 9110 section 10.1.1), and was not.
+        unasked: bool,
+    },
+    Http2(Streamed),
+}
+
+/// What came is not all that was to come.
+#[derive(Debug)]
+pub struct Broken;
+
+impl Incoming {
+    /// Whether the client waits to be told to send it, and was not.
+    pub fn is_unasked(&self) -> bool {
+        match self {
+            Incoming::Http1 { unasked, .. } => *unasked,
+            Incoming::Http2(streamed) => streamed.is_unasked(),
+        }
+    }
+}
+
+impl Body for Incoming {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match &mut *self {
+            Incoming::Http1 { body, unasked } => {
+                *unasked = false;
+                let polled = Pin::new(body).poll_frame(cx);
+                polled.map_err(|_| Broken)
+            }
+            Incoming::Http2(streamed) => streamed.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Incoming::Http1 { body, .. } => body.is_end_stream(),
+            Incoming::Http2(streamed) => streamed.stream.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Incoming::Http1 { body, .. } => body.size_hint(),
+            Incoming::Http2(streamed) => match streamed.length {
+                Some(length) => SizeHint::with_exact(length),
+                None if streamed.stream.is_end_stream() => SizeHint::with_exact(0),
+                None => SizeHint::default(),
+            },
+        }
+    }
+}
+
+/// A body that comes in a stream of HTTP/2.
+pub struct Streamed {
+    stream: h2::RecvStream,
+    /// As long as the head says.
+    length: Option<u64>,
+    data_is_over: bool,
+    reading: Arc<Reading>,
+}
+
+impl Streamed {
+    /// `reading` is told how it is read.
+    pub fn new(stream: h2::RecvStream, length: Option<u64>, reading: Arc<Reading>) -> Streamed {
+        Streamed {
+            stream,
+            length,
+            data_is_over: false,
+            reading,
+        }
+    }
+
+    fn is_unasked(&self) -> bool {
+        self.reading.is_to_ask && !self.reading.asked.load(Relaxed)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        if self.is_unasked() {
+            self.reading.note(&self.reading.asked);
+        }
+        if !self.data_is_over {
+            match ready!(self.stream.poll_data(cx)) {
+                Some(Ok(data)) => {
+                    // The client may send as much again.
+                    let _ = self.stream.flow_control().release_capacity(data.len());
+                    self.length = self
+                        .length
+                        .map(|left| left.saturating_sub(data.len() as u64));
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
+                // Also a stream that the client, or nobody, reset: it is not all that was to come.
+                Some(Err(_)) => return Poll::Ready(Some(Err(Broken))),
+                None => self.data_is_over = true,
+            }
+        }
+        match ready!(self.stream.poll_trailers(cx)) {
+            Ok(trailers) => Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers)))),
+            Err(_) => Poll::Ready(Some(Err(Broken))),
+        }
+    }
+}
+
+impl Drop for Streamed {
+    fn drop(&mut self) {
+        self.reading.note(&self.reading.over);
+    }
+}
+
+/// How the body of a request is read, for whoever answers it. The guest's host demands atomics where one thread would
+/// do.
+#[derive(Default)]
+pub struct Reading {
+    /// The client waits to be told to send it.
+    is_to_ask: bool,
+    asked: AtomicBool,
+    over: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Reading {
+    pub fn new(is_to_ask: bool) -> Reading {
+        Reading {
+            is_to_ask,
+            ..Reading::default()
+        }
+    }
+
+    /// Whether the client is to be told to send the body; who asks here is woken when it is.
+    pub fn is_asked(&self, cx: &Context<'_>) -> bool {
+        self.is_to_ask && self.is(&self.asked, cx)
+    }
+
+    /// Whether nobody reads the body any more; who asks here is woken when that is so.
+    pub fn is_over(&self, cx: &Context<'_>) -> bool {
+        self.is(&self.over, cx)
+    }
+
+    fn is(&self, what: &AtomicBool, cx: &Context<'_>) -> bool {
+        let is = what.load(Relaxed);
+        if !is {
+            *self.waker() = Some(cx.waker().clone());
+        }
+        is
+    }
+
+    fn note(&self, what: &AtomicBool) {
+        what.store(true, Relaxed);
+        let waker = self.waker().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn waker(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

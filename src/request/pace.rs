@@ -1,0 +1,148 @@
+//! Whether a client keeps up: the time for which the server waited for it, held against the bytes that it moved.
+
+use std::time::{Duration, Instant};
+
+/// How far a client may fall behind the least rate before it is given up.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How much of what it moved faster than it must counts for later.
+const CREDIT: Duration = Duration::from_secs(20);
+
+/// One direction of one exchange.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    /// Bytes per second that are asked for; 0 where any rate will do.
+    rate: u64,
+    /// Since when the server waits for the client.
+    waits: Option<Instant>,
+    /// Bytes that are missing so far; less than none where the client was faster.
+    behind: i64,
+}
+
+impl Pace {
+    pub fn new(rate: u64) -> Pace {
+        Pace {
+            rate,
+            waits: None,
+            behind: 0,
+        }
+    }
+
+    /// The server has nothing to do until the client sends or takes something.
+    pub fn waits(&mut self, now: Instant) {
+        self.waits.get_or_insert(now);
+    }
+
+    pub fn is_waiting(&self) -> bool {
+        self.waits.is_some()
+    }
+
+    /// The client moved so many bytes, and is not waited for.
+    pub fn moved(&mut self, bytes: u64, now: Instant) {
+        if let Some(since) = self.waits.take() {
+            self.behind = self.behind.saturating_add(self.owed(since, now));
+        }
+        self.add(bytes);
+    }
+
+    /// The same where it was not waited for.
+    pub fn add(&mut self, bytes: u64) {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        let credit = self.bytes_in(CREDIT);
+        self.behind = self.behind.saturating_sub(bytes).max(-credit);
+    }
+
+    /// How far behind the client is: by the least rate, or by how long it is waited for where there is none.
+    pub fn behind(&self, now: Instant) -> Duration {
+        let Some(since) = self.waits else {
+            return Duration::ZERO;
+        };
+        if self.rate == 0 {
+            return now - since;
+        }
+        let bytes = self.behind.saturating_add(self.owed(since, now)).max(0);
+        Duration::from_secs_f64(bytes as f64 / self.rate as f64)
+    }
+
+    /// When the client's time is up if nothing moves; it may stand still for `stall`.
+    pub fn deadline(&self, stall: Duration) -> Option<Instant> {
+        let since = self.waits?;
+        if self.rate == 0 {
+            return since.checked_add(stall);
+        }
+        let left = self.bytes_in(GRACE).saturating_sub(self.behind).max(0);
+        let left = Duration::from_secs_f64(left as f64 / self.rate as f64);
+        since.checked_add(stall.min(left))
+    }
+
+    fn owed(&self, since: Instant, now: Instant) -> i64 {
+        self.bytes_in(now.saturating_duration_since(since))
+    }
+
+    fn bytes_in(&self, time: Duration) -> i64 {
+        let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        let rate = i64::try_from(self.rate).unwrap_or(i64::MAX);
+        rate.saturating_mul(millis) / 1000
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STALL: Duration = Duration::from_secs(60);
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    #[test]
+    fn a_client_that_drips_falls_behind() {
+        let start = Instant::now();
+        let mut pace = Pace::new(100);
+        for second in 0..9 {
+            pace.waits(start + seconds(second));
+            pace.moved(1, start + seconds(second + 1));
+        }
+        pace.waits(start + seconds(9));
+        let until = pace.deadline(STALL).unwrap();
+        assert!(until <= start + GRACE + seconds(1), "{:?}", until - start);
+        assert!(pace.behind(start + seconds(9)) > seconds(8));
+    }
+
+    #[test]
+    fn only_time_that_is_waited_counts() {
+        let start = Instant::now();
+        let mut pace = Pace::new(100);
+        assert_eq!(pace.deadline(STALL), None);
+        pace.waits(start);
+        pace.moved(100, start + seconds(1));
+        // The server, or the guest, was busy for an hour.
+        assert_eq!(pace.behind(start + seconds(3600)), Duration::ZERO);
+        pace.waits(start + seconds(3600));
+        let until = pace.deadline(STALL).unwrap();
+        assert_eq!(until, start + seconds(3600) + GRACE);
+    }
+
+    #[test]
+    fn what_was_moved_faster_counts_for_later_but_not_for_ever() {
+        let start = Instant::now();
+        let mut pace = Pace::new(100);
+        pace.moved(1 << 30, start);
+        pace.waits(start);
+        assert_eq!(pace.deadline(STALL), Some(start + GRACE + CREDIT));
+    }
+
+    #[test]
+    fn without_a_rate_a_client_may_only_not_stand_still() {
+        let start = Instant::now();
+        let mut pace = Pace::new(0);
+        for second in 0..1000 {
+            pace.waits(start + seconds(second));
+            pace.moved(1, start + seconds(second + 1));
+        }
+        pace.waits(start + seconds(1000));
+        assert_eq!(pace.deadline(STALL), Some(start + seconds(1000) + STALL));
+        assert_eq!(pace.behind(start + seconds(1002)), seconds(2));
+    }
+}

@@ -1,0 +1,110 @@
+//! How the client of one exchange keeps up with it, for those who decide whether it may go on: its connection, and
+//! whoever gives seats away.
+
+use super::pace::Pace;
+use super::upload::Ledger;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+/// Shared by a connection, or one stream of it, and the seat of its request.
+pub struct Progress {
+    rate: u64,
+    /// The client taking its response.
+    download: RefCell<Pace>,
+    /// The client sending its request.
+    upload: RefCell<Option<Arc<Ledger>>>,
+    /// Since when nothing more can come from the client, which may have left.
+    ended: Rc<Cell<Option<Instant>>>,
+    evicted: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Progress {
+    /// A client must move so many bytes per second while it is waited for; `ended` is known of its connection.
+    pub fn new(rate: u64, ended: &Rc<Cell<Option<Instant>>>) -> Rc<Progress> {
+        Rc::new(Progress {
+            rate,
+            download: RefCell::new(Pace::new(rate)),
+            upload: RefCell::default(),
+            ended: ended.clone(),
+            evicted: Cell::new(false),
+            waker: RefCell::default(),
+        })
+    }
+
+    /// The same for another stream of the connection.
+    pub fn of_stream(&self) -> Rc<Progress> {
+        Progress::new(self.rate, &self.ended)
+    }
+
+    /// The next request has this body, or none.
+    pub fn uploads(&self, ledger: Option<Arc<Ledger>>) {
+        self.evicted.set(false);
+        self.upload.replace(ledger);
+    }
+
+    /// The client has no room for what is to be written.
+    pub fn waits_for_room(&self) {
+        self.download.borrow_mut().waits(Instant::now());
+    }
+
+    /// The client took so many bytes.
+    pub fn took(&self, bytes: usize) {
+        let mut download = self.download.borrow_mut();
+        // The clock matters only where it was waited for.
+        let now = download.is_waiting().then(Instant::now);
+        let bytes = bytes as u64;
+        match now {
+            Some(now) => download.moved(bytes, now),
+            None => download.add(bytes),
+        }
+    }
+
+    /// Whether the client has no room.
+    pub fn is_waited_for(&self) -> bool {
+        self.download.borrow().is_waiting()
+    }
+
+    /// When the client's time to take some of its response is up.
+    pub fn write_deadline(&self, stall: Duration) -> Option<Instant> {
+        self.download.borrow().deadline(stall)
+    }
+
+    /// How far behind the client is, in whatever it is waited for.
+    pub fn behind(&self, now: Instant) -> Duration {
+        let download = self.download.borrow().behind(now);
+        let upload = self.upload.borrow();
+        let upload = upload.as_ref().map_or(Duration::ZERO, |up| up.behind(now));
+        let ended = self.ended.get();
+        let ended = ended.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        download.max(upload).max(ended)
+    }
+
+    /// Ends this exchange, since others need what it holds.
+    pub fn evict(&self) {
+        self.evicted.set(true);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    pub fn is_evicted(&self) -> bool {
+        self.evicted.get()
+    }
+
+    /// Whether this exchange is to end, said once: whoever asks sees to it.
+    pub fn take_evicted(&self) -> bool {
+        self.evicted.take()
+    }
+
+    /// Whoever polls the exchange is to be woken when it is to end.
+    pub fn register(&self, cx: &Context<'_>) {
+        match &mut *self.waker.borrow_mut() {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Answers that come before the request was read to its end, or after its client has stopped sending.
+
+use crate::harness::certificates::Authority;
+use crate::harness::http2::{self, Http2};
+use crate::harness::{Connection, Server, guest};
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+fn behaviours(options: &[&str]) -> Server {
+    Server::start(&[&[guest("behaviours").as_str()], options].concat())
+}
+
+/// Writes all of a large request before it looks for the answer, as simple clients do.
+fn upload(address: SocketAddr, target: &str, field: &str, length: usize) -> io::Result<String> {
+    let mut socket = TcpStream::connect(address)?;
+    socket.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let head =
+        format!("POST {target} HTTP/1.1\r\nHost: a\r\n{field}Content-Length: {length}\r\n\r\n");
+    socket.write_all(head.as_bytes())?;
+    let piece = [b'x'; 50_000];
+    for _ in 0..length / piece.len() {
+        socket.write_all(&piece)?;
+        // Time for a reset to arrive.
+        std::thread::sleep(Duration::from_micros(300));
+    }
+    let mut answer = [0; 1000];
+    let count = socket.read(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer[..count]).into_owned())
+}
+
+/// Issue 17, case 04: the connection was closed over what was still coming, and the answer lost.
+#[test]
+fn an_upload_that_nobody_reads_does_not_cost_the_answer() {
+    let open = behaviours(&[]);
+    let small = behaviours(&["--limit-body", "1000"]);
+    for length in [100_000, 1_000_000, 5_000_000] {
+        for (server, target, field, status) in [
+            (&open, "/ignore-body", "", 200),
+            (&open, "/respond?status=401", "", 401),
+            (&open, "/trap-before-head", "", 500),
+            (&open, "/ignore-body", "Connection: close\r\n", 200),
+            (&open, "/", "Host: b\r\n", 400),
+            (&small, "/", "", 413),
+        ] {
+            let answer = upload(server.address, target, field, length);
+            let answer = answer.unwrap_or_else(|error| panic!("{target} {field:?}: {error}"));
+            let line = format!("HTTP/1.1 {status} ");
+            assert!(answer.starts_with(&line), "{target} {field:?}: {answer}");
+        }
+    }
+}
+
+#[test]
+fn a_connection_goes_on_after_an_upload_that_nobody_read() {
+    let server = behaviours(&["--timeout-keep-alive", "300ms"]);
+    let mut connection = Connection::open(server.address);
+    let mut sender = connection.second();
+    sender
+        .write_all(b"POST /ignore-body HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n")
+        .unwrap();
+    for _ in 0..30 {
+        sender.write_all(&[b'x'; 100_000]).unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(connection.response().unwrap().text(), "ignored\n");
+    assert_eq!(connection.get("/").unwrap().text(), "ok\n");
+}
+
+#[test]
+fn a_full_house_is_told_to_those_who_upload_too() {
+    let server = behaviours(&["--limit-concurrency", "1", "--limit-queue", "0"]);
+    let mut busy = Connection::open(server.address);
+    busy.write("GET /slow-stream?n=2&ms=3000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        .unwrap();
+    busy.head().unwrap();
+    let answer = upload(server.address, "/", "", 2_000_000).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+}
+
+#[test]
+fn static_files_answer_those_who_upload_too() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let server = behaviours(&["--static", &format!("/files={root}/guests/hello")]);
+    let mut connection = Connection::open(server.address);
+    let mut sender = connection.second();
+    sender
+        .write_all(b"GET /files/hello.wat HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n")
+        .unwrap();
+    for _ in 0..30 {
+        sender.write_all(&[b'x'; 100_000]).unwrap();
+    }
+    assert_eq!(connection.response().unwrap().status, 200);
+}
+
+/// Issue 17, case 12: the rest of such a body was lost, and the connection with it.
+#[test]
+fn a_request_of_http2_is_read_to_its_end_after_the_answer() {
+    const LENGTH: usize = 20_000_000;
+    const PIECE: usize = 16_000;
+    let server = behaviours(&[]);
+    for target in ["/early-response?ms=10", "/ignore-body"] {
+        let mut client = Http2::open(server.address).unwrap();
+        let first = client.get("/").unwrap();
+        client.answer(first).unwrap();
+        let stream = client.ask(0, &http2::head("POST", target, &[])).unwrap();
+        let mut room = [1_usize << 20; 2];
+        for _ in 0..LENGTH / PIECE {
+            while room.iter().any(|room| *room < PIECE) {
+                let frame = client.raw_frame().unwrap();
+                assert_ne!(frame.kind, http2::RST_STREAM, "{target}");
+                if frame.kind == http2::WINDOW_UPDATE {
+                    let more = u32::from_be_bytes(frame.payload[..4].try_into().unwrap());
+                    room[usize::from(frame.stream == stream)] += more as usize;
+                }
+            }
+            client.send(http2::DATA, 0, stream, &[b'x'; PIECE]).unwrap();
+            room = room.map(|room| room - PIECE);
+        }
+        client
+            .send(http2::DATA, http2::END_STREAM, stream, b"")
+            .unwrap();
+        let next = client.get("/").unwrap();
+        assert_eq!(client.answer(next).unwrap(), b"ok\n");
+    }
+    server.wait_for("afterwork done, 20000000 bytes read");
+}
+
+/// Issue 17, case 07.
+#[test]
+fn a_client_that_sends_no_more_gets_its_answer() {
+    let server = behaviours(&[]);
+    for target in [
+        "/",
+        "/sleep?ms=300",
+        "/big?bytes=500000",
+        "/slow-stream?n=3&ms=100",
+    ] {
+        for fields in ["", "Connection: close\r\n"] {
+            let mut connection = Connection::open(server.address);
+            let head = format!("GET {target} HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+            connection.write(head).unwrap();
+            connection.second().shutdown(Shutdown::Write).unwrap();
+            assert_eq!(connection.response().unwrap().status, 200, "{target}");
+            assert_eq!(connection.rest().unwrap(), b"");
+        }
+    }
+    let mut connection = Connection::open(server.address);
+    connection
+        .write("POST /request HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcGET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        .unwrap();
+    connection.second().shutdown(Shutdown::Write).unwrap();
+    assert_eq!(connection.response().unwrap().status, 200);
+    assert_eq!(connection.response().unwrap().text(), "ok\n");
+}
+
+#[test]
+fn a_client_of_http2_that_sends_no_more_gets_its_answers() {
+    let server = behaviours(&[]);
+    let socket = TcpStream::connect(server.address).unwrap();
+    socket
+        .set_read_timeout(Some(crate::harness::PATIENCE))
+        .unwrap();
+    let end = socket.try_clone().unwrap();
+    let mut client = Http2::over(socket).unwrap();
+    let slow = client.get("/sleep?ms=300").unwrap();
+    client.get("/").unwrap();
+    end.shutdown(Shutdown::Write).unwrap();
+    let mut ended = 0;
+    while ended < 2 {
+        // What is to be acknowledged cannot be any more.
+        let frame = client.raw_frame().unwrap();
+        ended += u32::from(frame.ends_stream());
+        assert!(
+            frame.kind != http2::RST_STREAM || frame.stream != slow,
+            "{frame:?}"
+        );
+    }
+}
+
+#[test]
+fn a_client_of_tls_that_sends_no_more_gets_its_answer() {
+    let authority = Authority::new();
+    let pair = authority.issue("server", &["a.test"]);
+    let server = behaviours(&[
+        "--ssl-certfile",
+        &pair.certificate,
+        "--ssl-keyfile",
+        &pair.key,
+    ]);
+    // Without -ign_eof it says goodbye at the end of what it sends.
+    let mut client = Command::new("openssl")
+        .args([
+            "s_client",
+            "-quiet",
+            "-connect",
+            &server.address.to_string(),
+        ])
+        .args(["-servername", "a.test"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("openssl is there");
+    let head = b"GET /sleep?ms=300 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    client.stdin.take().unwrap().write_all(head).unwrap();
+    let output = client.wait_with_output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("slept"));
+}
+
+#[test]
+fn a_client_that_leaves_makes_room_for_those_who_wait() {
+    let server = behaviours(&["--limit-concurrency", "1"]);
+    let mut gone = Connection::open(server.address);
+    gone.write("GET /sleep?ms=25000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        .unwrap();
+    server.wait_for("Application startup complete");
+    let mut next = Connection::open(server.address);
+    next.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    drop(gone);
+    let start = Instant::now();
+    assert_eq!(next.response().unwrap().text(), "ok\n");
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_body_that_waits_to_be_asked_for_is_asked_for_over_http2() {
+    // `:status: 100` in Huffman code (RFC 7541 appendix B).
+    const CONTINUE: &[u8] = &[0x48, 0x82, 0x08, 0x01];
+    let server = behaviours(&["--limit-body", "1000"]);
+    let mut client = Http2::open(server.address).unwrap();
+    let head = |length| {
+        http2::head(
+            "POST",
+            "/request",
+            &[("expect", "100-continue"), ("content-length", length)],
+        )
+    };
+    let stream = client.ask(0, &head("3")).unwrap();
+    let first = client.wait_for(http2::HEADERS).unwrap();
+    assert!(!first.ends_stream());
+    assert!(first.payload.starts_with(CONTINUE), "{first:?}");
+    client
+        .send(http2::DATA, http2::END_STREAM, stream, b"abc")
+        .unwrap();
+    let answer = client.answer(stream).unwrap();
+    assert!(
+        String::from_utf8_lossy(&answer).contains("POST"),
+        "{answer:?}"
+    );
+    // What is refused is not asked for.
+    let stream = client.ask(0, &head("2000")).unwrap();
+    let first = client.wait_for(http2::HEADERS).unwrap();
+    assert!(!first.payload.starts_with(CONTINUE), "{first:?}");
+    assert_eq!(client.answer(stream).unwrap(), b"Content Too Large\n");
+}
+
+/// RFC 9113 section 3.4.
+#[test]
+fn what_is_no_http2_where_only_that_is_spoken_is_a_connection_error() {
+    let two = behaviours(&["--http", "2"]);
+    for garbage in [
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n",
+        "\u{0}\u{1}\u{2}garbage",
+    ] {
+        let mut connection = Connection::open(two.address);
+        connection.write(garbage).unwrap();
+        connection.second().shutdown(Shutdown::Write).unwrap();
+        let said = connection.rest().unwrap();
+        let goaway = |bytes: &[u8]| bytes.len() >= 17 && bytes[3] == http2::GOAWAY;
+        assert!(goaway(&said[9..]), "{said:?}");
+        assert!(!said.windows(5).any(|part| part == b"HTTP/"), "{said:?}");
+    }
+    let both = behaviours(&[]);
+    let mut connection = Connection::open(both.address);
+    connection
+        .write("PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n")
+        .unwrap();
+    let said = connection.rest().unwrap();
+    assert!(said.starts_with(b"HTTP/1.1 "), "{said:?}");
+}
