@@ -28,7 +28,7 @@ use guest::{Compiled, Guest, Loaded, Plan};
 use listen::Listeners;
 use sandbox::{Role, Sandbox};
 use scoreboard::Scoreboard;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::os::fd::{OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -212,13 +212,16 @@ impl Roles for Server {
 
     fn prepare(&self) -> Result<Prepared<Loaded>> {
         self.sandbox().begin()?;
-        let (compiled, loaded) = self.config.order.prepare()?;
+        let (compiled, loaded) = self.config.order.prepare(&self.compiler_confined())?;
         Ok(prepared(compiled, loaded))
     }
 
     fn compile(&self) -> Result<Prepared<Loaded>> {
         self.sandbox().begin()?;
-        let compiled = self.config.order.compile_and_load()?;
+        let compiled = self
+            .config
+            .order
+            .compile_and_load(&self.compiler_confined())?;
         Ok(prepared(compiled, None))
     }
 
@@ -309,6 +312,16 @@ impl Server {
     /// What its children are kept to.
     fn sandbox(&self) -> &Sandbox {
         &self.config.worker.sandbox
+    }
+
+    /// What confines the process that compiles, once.
+    fn compiler_confined(&self) -> impl Fn() -> Result<()> {
+        let (sandbox, confined) = (self.config.worker.sandbox.clone(), Cell::new(false));
+        move || match confined.replace(true) {
+            true => Ok(()),
+            // What the kernel lacks the workers tell.
+            false => sandbox.enter(Role::Compiler).map(drop),
+        }
     }
 
     fn worker(&self, loaded: Loaded, context: WorkerContext) -> Result<Worker> {

@@ -41,6 +41,10 @@ pub struct Order {
     pub capabilities: Arc<Capabilities>,
 }
 
+/// Gives up the rights that compiling does not take, before anything is read that somebody else has made, or run. A
+/// process that has called it does not fork.
+pub type Confine<'a> = &'a dyn Fn() -> Result<()>;
+
 /// Checked native code, ready to be mapped.
 pub struct Compiled {
     pub code: OwnedFd,
@@ -55,24 +59,27 @@ impl Order {
     ///
     /// Loads it too, where there is much to load and nothing has run until then: a process that has compiled, or
     /// run a guest, must not fork.
-    pub fn prepare(&self) -> Result<(Compiled, Option<Loaded>)> {
+    pub fn prepare(&self, confine: Confine<'_>) -> Result<(Compiled, Option<Loaded>)> {
+        if !self.steps.is_empty() {
+            confine()?;
+        }
         let steps = self.steps()?;
         if !steps.is_empty() {
-            let compiled = self.compile_and_load()?;
+            let compiled = self.compile_and_load(confine)?;
             let cache = self.opened().ok();
             let mut steps = steps.iter();
             steps.try_for_each(|step| step.take(self, cache.as_ref()))?;
             return Ok((compiled, None));
         }
-        let mut compiled = self.compile()?;
+        let mut compiled = self.compile(confine)?;
         let servable = compiled.servable.take();
         let loaded = servable.map(|known| self.load(&compiled.code, compiled.plan, Some(known)));
         Ok((compiled, loaded.transpose()?))
     }
 
     /// Makes the code, and sees that it can be loaded.
-    pub fn compile_and_load(&self) -> Result<Compiled> {
-        let mut compiled = self.compile()?;
+    pub fn compile_and_load(&self, confine: Confine<'_>) -> Result<Compiled> {
+        let mut compiled = self.compile(confine)?;
         let servable = compiled.servable.take();
         self.load(&compiled.code, compiled.plan, servable)?;
         Ok(compiled)
@@ -112,16 +119,23 @@ impl Order {
     }
 
     /// Makes the code, or says what about the component is wrong.
-    fn compile(&self) -> Result<Compiled> {
+    fn compile(&self, confine: Confine<'_>) -> Result<Compiled> {
         let opened = self.opened();
         let cache = opened.as_ref().ok();
         let make = || {
             if let Some(code) = self.known(cache) {
-                return self.compile_known(code);
+                return self.compile_known(code, confine);
             }
+            confine()?;
             let source = Source::read(&self.path)?;
             if let Some(code) = self.known_source(cache, &source) {
-                return self.compile_known(code);
+                let compiled = self.compile_known(code, confine)?;
+                // From here on this process cannot fork.
+                let servable = None;
+                return Ok(Compiled {
+                    servable,
+                    ..compiled
+                });
             }
             let output = Output::open(cache)?;
             let (compiled, name) = self.compile_source(source, output.try_clone()?)?;
@@ -178,7 +192,7 @@ impl Order {
     }
 
     /// What was wrong with it would have been told when it was compiled.
-    fn compile_known(&self, code: Code) -> Result<Compiled> {
+    fn compile_known(&self, code: Code, confine: Confine<'_>) -> Result<Compiled> {
         info!(
             "Found the compiled code of {} in the cache",
             shown(&self.path)
@@ -187,6 +201,9 @@ impl Order {
         let imports = ty.imports(code.component.engine());
         self.capabilities.check(imports.map(|(name, _)| name))?;
         let plan = Plan::of(code.target, &code.component);
+        if !plan.is_large() {
+            confine()?;
+        }
         let compiled = self.checked(code.file, plan)?;
         Ok(Compiled {
             servable: plan.is_large().then_some(code.component),

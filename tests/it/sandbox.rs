@@ -193,3 +193,39 @@ fn a_user_who_is_not_there_is_a_mistake() {
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.contains("option --user: there is no user"), "{text}");
 }
+
+/// An application that never gets through its start, so that its compiler can be looked at.
+fn endless() -> String {
+    let hello = fs::read_to_string(crate::harness::root().join("guests/hello/hello.wat")).unwrap();
+    let first = "    (func $value (result i32)";
+    assert!(hello.contains(first));
+    let spin = "    (func $spin (loop $again (br $again))) (start $spin)\n";
+    hello.replace(first, &format!("{spin}{first}"))
+}
+
+#[test]
+fn what_compiles_is_confined() {
+    let path = std::env::temp_dir().join(format!("wasmserve-endless-{}.wat", std::process::id()));
+    fs::write(&path, endless()).unwrap();
+    let mut command = wasmserve();
+    command.args([path.as_os_str(), "--port".as_ref(), "0".as_ref()]);
+    let mut supervisor = command.spawn().unwrap();
+    let pid = supervisor.id();
+    let mut compiler = None;
+    eventually("the compiler confines itself", || {
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        compiler = children
+            .unwrap_or_default()
+            .split_whitespace()
+            .next()
+            .map(|pid| pid.parse().unwrap());
+        compiler.is_some_and(|pid| {
+            status(pid, "NoNewPrivs:") == "1" && filters(pid).iter().all(|count| *count == 1)
+        })
+    });
+    let rights = u64::from_str_radix(&status(compiler.unwrap(), "CapEff:"), 16).unwrap();
+    assert_eq!(rights & !(1 << 2), 0, "{rights:x}");
+    supervisor.kill().unwrap();
+    supervisor.wait().unwrap();
+    fs::remove_file(path).unwrap();
+}
