@@ -9,6 +9,8 @@ mod config;
 mod connection;
 mod develop;
 mod exit;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod guest;
 mod listen;
 mod log;

@@ -2,7 +2,7 @@
 //! Decides sizes; knows nothing of requests.
 
 use super::anatomy::World;
-use super::rewind::Memories;
+use super::rewind::{FEATURES, Memories};
 use super::shelf::Reuse;
 use crate::sys::memory;
 use anyhow::{Context, Result, bail, ensure};
@@ -12,6 +12,7 @@ use std::time::Duration;
 use wasmtime::component::Component;
 use wasmtime::{
     Config, Enabled, Engine, Inlining, InstanceAllocationStrategy, PoolingAllocationConfig,
+    WasmFeatures,
 };
 
 /// What the generated code depends on. Code compiled for one target is refused by another.
@@ -147,6 +148,10 @@ const WASM_PAGE: u64 = 64 << 10;
 /// Tables may grow to this many elements at least (dynamic linking inside a guest does).
 const TABLE_ELEMENTS: u64 = 10_000;
 
+/// The heap of garbage-collected objects and exceptions takes a memory's place in the pool, which
+/// `Component::resources_required` does not count. Only addresses are reserved for it.
+const GC_HEAPS: u32 = 1;
+
 /// Guest tasks that a 0.3 instance may run side by side, each on a stack of its own.
 const STACKS_PER_INSTANCE: u32 = 4;
 
@@ -162,6 +167,9 @@ fn base(target: Target) -> Config {
         .max_wasm_stack(WASM_STACK)
         .wasm_backtrace_max_frames(std::num::NonZero::new(32));
     if target.rewinds() {
+        // What the survey does not know cannot be compiled either. Without garbage collection no heap of its
+        // objects comes from `Memories`, which would restore it behind the collector's back.
+        config.wasm_features(WasmFeatures::all().difference(FEATURES), false);
         // Their images are ours.
         config
             .memory_init_cow(false)
@@ -231,7 +239,11 @@ fn pool(needs: Needs, limits: Limits) -> Result<PoolingAllocationConfig> {
         .max_memories_per_module(needs.memories)
         .max_tables_per_component(needs.tables)
         .max_tables_per_module(needs.tables)
-        .total_memories(limits.instances.saturating_mul(needs.memories))
+        .total_memories(
+            limits
+                .instances
+                .saturating_mul(needs.memories.saturating_add(GC_HEAPS)),
+        )
         .total_tables(limits.instances.saturating_mul(needs.tables))
         .total_stacks(limits.instances.saturating_mul(STACKS_PER_INSTANCE))
         .total_gc_heaps(limits.instances)

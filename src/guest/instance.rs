@@ -7,10 +7,12 @@ use super::failure::Failure;
 use super::handler::Handler;
 use super::instance_memory::InstanceMemory;
 use super::meter::Exhausted;
-use super::rewind::{Handle, Rewinder, Track};
+use super::rewind::{Handle, Rewinder, Track, handles_in_use};
 use super::state::State;
 use super::worker_memory::NoRoom;
+use crate::debug;
 use http::HeaderValue;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use wasmtime::Store;
@@ -31,12 +33,9 @@ pub struct Instance {
     /// What it is put back with, where it can be.
     track: Option<Track>,
     condition: Condition,
-    /// Handles that no request has given up.
-    abandoned: usize,
+    /// Handles to the host's resources that the last request had at a time, at most.
+    handles: u32,
 }
-
-/// How many of those there may be.
-const ABANDONED: usize = 1000;
 
 /// How far an instance is put back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +100,7 @@ impl Instance {
                 answered: 0,
                 track,
                 condition: Condition::Ready,
-                abandoned: 0,
+                handles: 0,
             }),
             Err(error) => Err(trapped(error, &store)),
         }
@@ -135,29 +134,42 @@ impl Instance {
         self.store.set_epoch_deadline(1);
     }
 
-    /// Whether it can be put back. Handles to the host's resources that a guest has never given up, such as those
-    /// of its C library to the standard streams, stay in the engine's table, where nothing leads to them any more:
-    /// an instance with many of them is of no more use.
+    /// Whether it can be put back.
     pub fn can_rewind(&mut self) -> bool {
-        self.abandoned += self.store.data_mut().table_mut().iter_mut().count();
-        self.track.is_some() && self.abandoned <= ABANDONED
+        let handles = handles_in_use(self.store.data_mut().table_mut());
+        self.handles = handles.unwrap_or_default();
+        if handles.is_none() {
+            debug!(
+                "the next request has an instance made for it: the guest has not given up its handles"
+            );
+        }
+        self.track.is_some() && handles.is_some()
     }
 
-    /// Puts its memories back as they were when it was made; its globals follow before it runs again.
-    pub fn rewind(&mut self) -> std::io::Result<()> {
+    /// Puts its memories and its handles back as they were when it was made; its globals follow before it runs again.
+    pub fn rewind(&mut self) -> io::Result<()> {
         if let (Some(track), Condition::Ready) = (&self.track, self.condition) {
             track.rewind(&mut self.store)?;
             self.store.data().memory().reset(self.initial_memory);
-            self.condition = Condition::Rewound;
+            self.order()?;
         }
         Ok(())
     }
 
     /// The same, and it gives back the memory that it takes.
-    pub fn forget(&mut self) -> std::io::Result<()> {
+    pub fn forget(&mut self) -> io::Result<()> {
         if let Some(track) = &self.track {
             track.forget(&mut self.store)?;
             self.store.data().memory().reset(self.initial_memory);
+            self.order()?;
+        }
+        Ok(())
+    }
+
+    fn order(&mut self) -> io::Result<()> {
+        if let (Some(track), Condition::Ready) = (&self.track, self.condition) {
+            let ordered = track.order(&mut self.store, self.handles);
+            ordered.map_err(io::Error::other)?;
             self.condition = Condition::Rewound;
         }
         Ok(())

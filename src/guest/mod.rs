@@ -49,6 +49,8 @@ pub use inspect::inspect;
 pub use keyvalue::Place;
 pub use loaded::Loaded;
 pub use network::{Rule, Rules};
+#[cfg(feature = "fuzzing")]
+pub use rewind::differential::compare as compare_restored_with_fresh;
 pub use shelf::Reuse;
 pub use wasmtime_wasi_http::Error as BodyError;
 

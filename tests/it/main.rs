@@ -1,5 +1,6 @@
 //! Drives the real executable: real processes, real signals, real sockets, real components.
 
+mod garbage_collection;
 mod harness;
 
 mod access_log;
@@ -34,6 +35,7 @@ mod proxy_protocol;
 mod readme;
 mod redirect;
 mod responses;
+mod restoring;
 mod reuse;
 mod sandbox;
 mod sockets;

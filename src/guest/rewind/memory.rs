@@ -120,6 +120,15 @@ impl Regions {
         Ok(())
     }
 
+    /// Writes over them, and over what is accessible behind them.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub fn overwrite(&self, _: impl AsContextMut) {
+        for region in &self.0 {
+            // SAFETY: the instance does not run.
+            unsafe { region.overwrite() };
+        }
+    }
+
     /// What is in them.
     pub fn contents<'a>(&'a self, _: &'a mut impl AsContextMut) -> Vec<&'a [u8]> {
         let mut contents = Vec::new();

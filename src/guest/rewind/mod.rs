@@ -1,14 +1,18 @@
 //! Puts instances back as they were when they were made, so that each request finds a fresh one that did not
 //! have to be made for it. What an instance can change is the contents and the size of its memories, which are
-//! ours (`memory`), and its globals, which a module keeps that was added to the component (`instrument`). The
-//! rest is judged before: a component that changes its tables, or that asks the host for something while an
-//! instance is made, is not served in this way. The host's resources are new for each request. What stays of an
-//! earlier one is which numbers of handles the engine gives out, and in which order.
+//! ours (`memory`), its globals, which a module keeps that was added to the component, and in which order the
+//! engine gives out numbers for handles, which that module has it forget (`instrument`). The rest is judged before:
+//! a component that uses anything that is not known here, or that asks the host for something while an instance is
+//! made, is not served in this way. The host's resources are new for each request; an instance that still has
+//! handles to those of the last is not used again.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod differential;
 mod instrument;
 mod memory;
 mod snapshot;
 
+pub use instrument::FEATURES;
 pub use memory::Memories;
 pub use snapshot::{MemoryRefused, Snapshot};
 
@@ -19,13 +23,15 @@ use memory::{Collected, Regions};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::pin::pin;
 use std::sync::Arc;
-use wasmtime::component::{Instance, InstancePre, Resource, TypedFunc};
+use std::task::{self, Poll, Waker};
+use wasmtime::component::{Instance, InstancePre, Resource, ResourceTable, TypedFunc};
 use wasmtime::{AsContextMut, Store};
 use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
 
 /// To be changed with what is added to components, or the form of snapshots: code in a cache may be older.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// Says why instances of a component cannot be put back, as far as that can be told without making one.
 pub fn judge(binary: &[u8]) -> Result<()> {
@@ -53,6 +59,7 @@ pub struct Track {
     rewinder: Arc<Rewinder>,
     regions: Regions,
     restore: TypedFunc<(), ()>,
+    order: TypedFunc<(u32,), ()>,
     handle: Option<Handle>,
 }
 
@@ -95,16 +102,34 @@ impl Rewinder {
     ) -> wasmtime::Result<(Instance, Track)> {
         let (instance, regions) = make(pre, store).await?;
         let restore = instance.get_typed_func(&mut *store, instrument::RESTORE)?;
+        let order = instance.get_typed_func(&mut *store, instrument::ORDER)?;
         let handle = instance.get_typed_func(&mut *store, instrument::HANDLE);
         regions.lay(&mut *store, &self.snapshot)?;
         let track = Track {
             rewinder: self.clone(),
             regions,
             restore,
+            order,
             handle: handle.ok(),
         };
         Ok((instance, track))
     }
+}
+
+/// How many handles may be put in order again: it takes a moment for each.
+const MANY_HANDLES: u32 = 1000;
+
+/// How many handles an instance has had at a time, at most, since the host's side of them was this table. None where
+/// some are left, which stay in the engine's table too, where they can be found and nobody else can give them up;
+/// or where they have been very many. The table is of no use afterwards.
+pub fn handles_in_use(table: &mut ResourceTable) -> Option<u32> {
+    if table.iter_mut().next().is_some() {
+        return None;
+    }
+    // As long as it may not grow, there is a place where something was before.
+    table.set_max_capacity(0);
+    let count = (0..=MANY_HANDLES).find(|_| table.push(()).is_err());
+    count.filter(|count| *count < MANY_HANDLES)
 }
 
 /// Makes an instance and has it save its state.
@@ -127,10 +152,28 @@ impl Track {
         self.regions.rewind(store, snapshot, dirt)
     }
 
-    /// The same, and gives back the memory that it takes.
+    /// Has the engine give out numbers for handles as it did at first; no more than `count` of them have been in use
+    /// at a time, and none is. Otherwise that is an error.
+    pub fn order(&self, store: &mut Store<impl Send>, count: u32) -> wasmtime::Result<()> {
+        // It is a short loop, and asks nobody for anything.
+        store.set_epoch_deadline(u64::MAX >> 1);
+        let ordered = pin!(self.order.call_async(store, (count,)));
+        match ordered.poll(&mut task::Context::from_waker(Waker::noop())) {
+            Poll::Ready(ordered) => ordered,
+            Poll::Pending => wasmtime::bail!("it waits for something"),
+        }
+    }
+
+    /// Puts its memories back, and gives back the memory that it takes.
     pub fn forget(&self, mut store: impl AsContextMut) -> io::Result<()> {
         self.rewind(&mut store)?;
         self.regions.forget(store)
+    }
+
+    /// Writes over all its memory, accessible or not to the instance, as a request may have done at worst.
+    #[cfg(any(test, feature = "fuzzing"))]
+    fn overwrite(&self, store: impl AsContextMut) {
+        self.regions.overwrite(store);
     }
 
     /// What does the same as `restore` before it has a request answered, where there is that.

@@ -164,6 +164,16 @@ impl Region {
         self.forget(0, self.accessible.load(Relaxed))
     }
 
+    /// Writes over everything that is accessible, also behind its size.
+    ///
+    /// # Safety
+    /// Nobody else uses the region meanwhile.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub unsafe fn overwrite(&self) {
+        // SAFETY: it is accessible, and nobody else uses it.
+        unsafe { self.base.write_bytes(0xdb, self.accessible.load(Relaxed)) };
+    }
+
     fn written(&self) -> MutexGuard<'_, Written> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }

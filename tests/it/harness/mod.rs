@@ -7,11 +7,13 @@ pub mod http2;
 mod redis;
 mod server;
 mod upstream;
+mod variant;
 
 pub use client::{Connection, Response, Socket, Target, get, send};
 pub use redis::Redis;
 pub use server::{Server, finished, leave_open, wasmserve};
 pub use upstream::{After, HELLO, Upstream};
+pub use variant::{RESTORED, Variant, always_answers, freshness, is_made_anew, write};
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

@@ -11,7 +11,7 @@ mod python;
 mod rust;
 mod trials;
 
-use crate::harness::{Server, finished, root, wasmserve};
+use crate::harness::{RESTORED, Server, finished, freshness, root, wasmserve};
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -92,8 +92,20 @@ fn kept(application: &str, build: impl FnOnce(&Path) -> Command) -> String {
     let path = file.display().to_string();
     if compiled.insert(file) {
         Server::compile(&path);
+        is_as_it_should(application, &path);
     }
     path
+}
+
+/// Instances are restored for what every toolchain makes, but for Go's and for components of WASI 0.3: safety must not
+/// be had by restoring nothing.
+fn is_as_it_should(application: &str, component: &str) {
+    let freshness = freshness(component);
+    if application.starts_with("guests/go") {
+        assert!(freshness.contains("Go asks the host"), "{freshness}");
+    } else if !freshness.ends_with("it is of WASI 0.3") {
+        assert_eq!(freshness, RESTORED, "{application}");
+    }
 }
 
 /// A number that changes with an application, and with what builds it.

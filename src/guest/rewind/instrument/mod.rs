@@ -3,18 +3,26 @@
 //! that state and restores it.
 
 mod keeper;
+mod lift;
+mod module;
+mod operators;
 mod survey;
 #[cfg(test)]
 mod tests;
 
+pub use operators::FEATURES;
+
 use anyhow::{Context, Result, bail};
-use survey::{State, Survey};
+use module::State;
+use survey::Survey;
 use wasm_encoder::{ExportKind, ExportSection, Module, RawSection};
 use wasmparser::{BinaryReader, ExportSectionReader};
 
 /// What is exported to save the state once, and to restore it again and again.
 pub const SAVE: &str = "wasmserve-save";
 pub const RESTORE: &str = "wasmserve-restore";
+/// What has numbers of handles given out in order again.
+pub const ORDER: &str = "wasmserve-order";
 /// What restores the state and answers a request.
 pub const HANDLE: &str = "wasmserve-handle";
 
@@ -99,12 +107,15 @@ impl State {
     }
 }
 
+/// What the names of added exports of modules begin with.
+const PREFIX: &str = "wasmserve:";
+
 fn global_name(index: u32) -> String {
-    format!("wasmserve:global:{index}")
+    format!("{PREFIX}global:{index}")
 }
 
 fn memory_name(index: u32) -> String {
-    format!("wasmserve:memory:{index}")
+    format!("{PREFIX}memory:{index}")
 }
 
 fn kind(kind: wasmparser::ExternalKind) -> Result<ExportKind> {

@@ -1,24 +1,16 @@
-//! What state a component has, and whether all of it can be put back.
+//! What state a component has, and whether all of it can be restored: an allow-list of what may stand in the
+//! component itself, and in components inside it. Those may describe types and pass functions on, and have no
+//! code, no instances of modules and no resources: state of theirs would be out of reach.
 
+use super::lift::{Lift, known_options};
+use super::module::State;
+use super::operators::FEATURES;
+use super::{HANDLE, ORDER, RESTORE, SAVE};
 use anyhow::{Context, Result, bail, ensure};
-use wasm_encoder::{CanonicalOption, ValType};
-use wasmparser::component_types::{ComponentDefinedType, ComponentValType};
-use wasmparser::types::TypesRef;
 use wasmparser::{
-    CanonicalFunction, ComponentType, ComponentTypeRef, Instance, Operator, Parser, Payload,
-    TypeRef, Validator, WasmFeatures,
+    CanonicalFunction, ComponentAlias, ComponentExternalKind, ComponentOuterAliasKind,
+    ComponentType, ComponentTypeRef, Instance, Parser, Payload, Validator,
 };
-
-/// The state of a core module that is not in its memories, and the memories.
-#[derive(Default)]
-pub struct State {
-    /// Mutable globals that it defines, by their index.
-    pub globals: Vec<(u32, ValType)>,
-    /// Memories that it defines, each with whether its addresses have 64 bits.
-    pub memories: Vec<(u32, bool)>,
-    pub imported_globals: u32,
-    pub imported_memories: u32,
-}
 
 /// What there is in a component.
 #[derive(Default)]
@@ -32,13 +24,6 @@ pub struct Survey {
     pub counts: Counts,
 }
 
-/// A function of a core module as one of the component's.
-pub struct Lift {
-    pub core_function: u32,
-    pub ty: u32,
-    pub options: Vec<CanonicalOption>,
-}
-
 /// How many there are of what is referred to by number.
 #[derive(Default)]
 pub struct Counts {
@@ -47,59 +32,58 @@ pub struct Counts {
     pub types: u32,
 }
 
+/// What is being read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Outermost,
+    /// A component in a component.
+    Inner,
+    Module,
+}
+
 impl Survey {
     pub fn of(binary: &[u8]) -> Result<Survey> {
         let mut survey = Survey::default();
-        let mut validator = Validator::new_with_features(WasmFeatures::all());
-        // Whether each of the parsers that are open reads a component.
-        let mut open = vec![true];
+        let mut validator = Validator::new_with_features(FEATURES);
+        let mut open = vec![Level::Outermost];
         for payload in Parser::new(0).parse_all(binary) {
             let payload = payload?;
-            if matches!(payload, Payload::End(_)) {
-                if open.len() == 1 {
-                    survey.count(&validator)?;
+            let level = *open.last().context("it goes on behind its end")?;
+            match level {
+                Level::Module => {
+                    let state = survey.modules.last_mut();
+                    state.context("a module was not seen")?.read(&payload)?;
                 }
-                open.pop();
+                Level::Inner => inner(&payload)?,
+                Level::Outermost => survey.read(&payload)?,
             }
-            validator.payload(&payload)?;
             match payload {
                 Payload::ModuleSection { .. } => {
-                    ensure!(open.len() == 1, "it has components with modules inside");
-                    open.push(false);
+                    open.push(Level::Module);
                     survey.modules.push(State::default());
                 }
-                Payload::ComponentSection { .. } => open.push(true),
-                payload if open.last() == Some(&false) => {
-                    let state = survey.modules.last_mut();
-                    state.context("a module was not seen")?.read(payload)?;
+                Payload::ComponentSection { .. } => open.push(Level::Inner),
+                Payload::End(_) => {
+                    if level == Level::Outermost {
+                        survey.count(&validator)?;
+                    }
+                    open.pop();
                 }
-                payload if open.len() == 1 => survey.read(payload)?,
                 _ => {}
             }
+            validator
+                .payload(&payload)
+                .map_err(|error| anyhow::anyhow!("{}", error.message()))
+                .context("it uses what cannot be restored")?;
         }
         Ok(survey)
     }
 
-    fn read(&mut self, payload: Payload<'_>) -> Result<()> {
+    fn read(&mut self, payload: &Payload<'_>) -> Result<()> {
         match payload {
-            Payload::ComponentImportSection(imports) => {
-                for import in imports {
-                    let code = matches!(
-                        import?.ty,
-                        ComponentTypeRef::Module(_) | ComponentTypeRef::Component(_)
-                    );
-                    ensure!(!code, "it imports code");
-                }
-            }
-            Payload::ComponentTypeSection(types) => {
-                for ty in types {
-                    // Handles to them are neither in its memories nor among the host's resources.
-                    let resource = matches!(ty?, ComponentType::Resource { .. });
-                    ensure!(!resource, "it has resources of its own");
-                }
-            }
+            Payload::ModuleSection { .. } => {}
             Payload::InstanceSection(instances) => {
-                for instance in instances {
+                for instance in instances.clone() {
                     self.instances.push(match instance? {
                         Instance::Instantiate { module_index, .. } => Some(module_index),
                         Instance::FromExports(_) => None,
@@ -107,11 +91,44 @@ impl Survey {
                 }
             }
             Payload::ComponentCanonicalSection(functions) => {
-                for function in functions {
-                    self.lifts.extend(Lift::read(function?));
+                for function in functions.clone() {
+                    self.canonical(function?)?;
                 }
             }
-            _ => {}
+            Payload::ComponentExportSection(exports) => {
+                for export in exports.clone() {
+                    let is_ours = [SAVE, RESTORE, ORDER, HANDLE].contains(&export?.name.name);
+                    ensure!(!is_ours, "it has exports of the names that are added here");
+                }
+            }
+            payload => anywhere(payload)?,
+        }
+        Ok(())
+    }
+
+    /// Built-in functions that leave nothing in an instance but handles to the host's resources, which are new
+    /// for each request.
+    fn canonical(&mut self, function: CanonicalFunction) -> Result<()> {
+        const ASYNC: &str = "it has functions that are asynchronous, or whose values are objects";
+        match function {
+            CanonicalFunction::Lift {
+                core_func_index,
+                type_index,
+                options,
+            } => self.lifts.push(Lift {
+                core_function: core_func_index,
+                ty: type_index,
+                options: known_options(&options).context(ASYNC)?,
+            }),
+            CanonicalFunction::Lower { options, .. } => {
+                known_options(&options).context(ASYNC)?;
+            }
+            CanonicalFunction::ResourceDrop { .. } => {}
+            other => {
+                let name = format!("{other:?}");
+                let name = name.split([' ', '{']).next().unwrap_or_default();
+                bail!("it uses the built-in function {name}, which is not known to leave no state")
+            }
         }
         Ok(())
     }
@@ -135,116 +152,65 @@ impl Survey {
     }
 }
 
-impl Lift {
-    /// None where it is none, or one of another kind than guests of WASI 0.2 have.
-    fn read(function: CanonicalFunction) -> Option<Lift> {
-        let CanonicalFunction::Lift {
-            core_func_index,
-            type_index,
-            options,
-        } = function
-        else {
-            return None;
-        };
-        let option = |option: &wasmparser::CanonicalOption| {
-            Some(match *option {
-                wasmparser::CanonicalOption::UTF8 => CanonicalOption::UTF8,
-                wasmparser::CanonicalOption::UTF16 => CanonicalOption::UTF16,
-                wasmparser::CanonicalOption::CompactUTF16 => CanonicalOption::CompactUTF16,
-                wasmparser::CanonicalOption::Memory(index) => CanonicalOption::Memory(index),
-                wasmparser::CanonicalOption::Realloc(index) => CanonicalOption::Realloc(index),
-                wasmparser::CanonicalOption::PostReturn(index) => {
-                    CanonicalOption::PostReturn(index)
-                }
-                _ => return None,
-            })
-        };
-        Some(Lift {
-            core_function: core_func_index,
-            ty: type_index,
-            options: options.iter().map(option).collect::<Option<_>>()?,
-        })
-    }
-
-    /// As `handle` of `wasi:http/incoming-handler@0.2` does, and next to nothing else.
-    fn takes_two_handles(&self, types: TypesRef<'_>) -> bool {
-        let function = &types[types.component_any_type_at(self.ty).unwrap_func()];
-        let is_handle = |ty: &ComponentValType| match ty {
-            ComponentValType::Type(id) => matches!(types[*id], ComponentDefinedType::Own(_)),
-            ComponentValType::Primitive(_) => false,
-        };
-        let parameters = function.params.iter();
-        function.params.len() == 2
-            && function.result.is_none()
-            && parameters.map(|(_, ty)| ty).all(is_handle)
-    }
-}
-
-impl State {
-    fn read(&mut self, payload: Payload<'_>) -> Result<()> {
-        match payload {
-            Payload::ImportSection(imports) => {
-                for import in imports.into_imports() {
-                    match import?.ty {
-                        TypeRef::Global(_) => self.imported_globals += 1,
-                        TypeRef::Memory(_) => self.imported_memories += 1,
-                        _ => {}
-                    }
-                }
-            }
-            Payload::GlobalSection(globals) => {
-                for (number, global) in (self.imported_globals..).zip(globals) {
-                    let ty = global?.ty;
-                    if ty.mutable {
-                        self.globals.push((number, number_type(ty.content_type)?));
-                    }
-                }
-            }
-            Payload::MemorySection(memories) => {
-                for (number, memory) in (self.imported_memories..).zip(memories) {
-                    let memory = memory?;
-                    ensure!(!memory.shared, "it shares memory");
-                    ensure!(
-                        memory.page_size_log2.is_none(),
-                        "its pages are of another size"
-                    );
-                    self.memories.push((number, memory.memory64));
-                }
-            }
-            // Known before it is compiled for nothing: Go's runtime asks for the time and more.
-            Payload::CustomSection(section) if section.name() == "go:buildid" => {
-                bail!("Go asks the host for something while an instance is made")
-            }
-            Payload::CodeSectionEntry(body) => {
-                for operator in body.get_operators_reader()? {
-                    judge(&operator?)?;
-                }
-            }
-            _ => {}
+/// A component inside another.
+fn inner(payload: &Payload<'_>) -> Result<()> {
+    match payload {
+        Payload::ModuleSection { .. } => bail!("it has components with modules inside"),
+        Payload::InstanceSection(_) => bail!("it has components with instances of modules inside"),
+        Payload::ComponentCanonicalSection(_) => {
+            bail!("it has components with functions of their own inside")
         }
-        Ok(())
+        Payload::ComponentExportSection(_) => Ok(()),
+        payload => anywhere(payload),
     }
 }
 
-/// State that is neither in memories nor in globals cannot be put back.
-fn judge(operator: &Operator<'_>) -> Result<()> {
-    match operator {
-        Operator::TableSet { .. }
-        | Operator::TableGrow { .. }
-        | Operator::TableFill { .. }
-        | Operator::TableCopy { .. }
-        | Operator::TableInit { .. } => bail!("it changes its tables"),
-        Operator::DataDrop { .. } | Operator::ElemDrop { .. } => bail!("it drops its segments"),
-        _ => Ok(()),
+/// What a component may have wherever it stands.
+fn anywhere(payload: &Payload<'_>) -> Result<()> {
+    match payload {
+        Payload::Version { .. }
+        | Payload::CoreTypeSection(_)
+        | Payload::ComponentSection { .. }
+        | Payload::ComponentInstanceSection(_)
+        | Payload::CustomSection(_)
+        | Payload::End(_) => {}
+        Payload::ComponentImportSection(imports) => {
+            for import in imports.clone() {
+                match import?.ty {
+                    ComponentTypeRef::Func(_)
+                    | ComponentTypeRef::Type(_)
+                    | ComponentTypeRef::Instance(_) => {}
+                    ComponentTypeRef::Module(_) | ComponentTypeRef::Component(_) => {
+                        bail!("it imports code, or has components inside that do")
+                    }
+                    ComponentTypeRef::Value(_) => bail!("it imports values"),
+                }
+            }
+        }
+        Payload::ComponentTypeSection(types) => {
+            for ty in types.clone() {
+                // Handles to them are neither in its memories nor among the host's resources.
+                let resource = matches!(ty?, ComponentType::Resource { .. });
+                ensure!(!resource, "it has resources of its own");
+            }
+        }
+        Payload::ComponentAliasSection(aliases) => {
+            for alias in aliases.clone() {
+                let code = match alias? {
+                    ComponentAlias::InstanceExport { kind, .. } => matches!(
+                        kind,
+                        ComponentExternalKind::Module | ComponentExternalKind::Component
+                    ),
+                    ComponentAlias::CoreInstanceExport { .. } => false,
+                    ComponentAlias::Outer { kind, .. } => matches!(
+                        kind,
+                        ComponentOuterAliasKind::CoreModule | ComponentOuterAliasKind::Component
+                    ),
+                };
+                ensure!(!code, "it has code from elsewhere");
+            }
+        }
+        _ => bail!("it has a section that is not known here"),
     }
-}
-
-fn number_type(ty: wasmparser::ValType) -> Result<ValType> {
-    Ok(match ty {
-        wasmparser::ValType::I32 => ValType::I32,
-        wasmparser::ValType::I64 => ValType::I64,
-        wasmparser::ValType::F32 => ValType::F32,
-        wasmparser::ValType::F64 => ValType::F64,
-        _ => bail!("it has globals that are no numbers"),
-    })
+    Ok(())
 }

@@ -35,12 +35,25 @@ fn a_component_exports_how_its_state_is_kept_and_is_sound() {
         .validate_all(&component)
         .unwrap();
     let text = exports(&component);
-    assert_eq!(text, ["run", SAVE, RESTORE]);
+    assert_eq!(text, ["run", SAVE, RESTORE, ORDER]);
     // What was kept is the state of three instances of two modules.
-    let survey = Survey::of(&component).unwrap();
-    let keeper = survey.modules.last().unwrap();
+    let keeper = last_module(&component);
     assert_eq!((keeper.imported_globals, keeper.imported_memories), (5, 2));
     assert_eq!(keeper.globals.len(), 5);
+}
+
+fn last_module(component: &[u8]) -> State {
+    let mut module = State::default();
+    for payload in Parser::new(0).parse_all(component) {
+        match payload.unwrap() {
+            Payload::ModuleSection { .. } => module = State::default(),
+            section @ (Payload::ImportSection(_) | Payload::GlobalSection(_)) => {
+                module.read(&section).unwrap();
+            }
+            _ => {}
+        }
+    }
+    module
 }
 
 fn exports(component: &[u8]) -> Vec<String> {
@@ -83,11 +96,11 @@ fn what_answers_requests_is_exported_with_the_state_restored_before() {
     Validator::new_with_features(WasmFeatures::all())
         .validate_all(&one)
         .unwrap();
-    assert_eq!(exports(&one)[2..], [SAVE, RESTORE, HANDLE]);
+    assert_eq!(exports(&one)[2..], [SAVE, RESTORE, ORDER, HANDLE]);
     // Which of two it is, nobody knows.
     let other = HANDLES.replace("out", "response");
     let two = with_functions(&[HANDLES, &other]);
-    assert_eq!(exports(&two)[2..], [SAVE, RESTORE]);
+    assert_eq!(exports(&two)[2..], [SAVE, RESTORE, ORDER]);
 }
 
 #[test]
@@ -105,5 +118,35 @@ fn state_that_cannot_be_put_back_is_a_refusal() {
     let resource = refusal("(component (type (resource (rep i32))))");
     assert_eq!(resource, "it has resources of its own");
     let import = refusal(r#"(component (import "m" (core module)))"#);
-    assert_eq!(import, "it imports code");
+    assert_eq!(import, "it imports code, or has components inside that do");
+    let builtin = refusal("(component (core func (canon context.get i32 0)))");
+    assert!(
+        builtin.starts_with("it uses the built-in function ContextGet"),
+        "{builtin}"
+    );
+    let ours = r#"(core module (func (export "wasmserve:global:0")))"#;
+    let ours = refusal(&format!("(component {ours})"));
+    assert_eq!(ours, "it has exports of the names that are added here");
+    let inner = |text: &str| {
+        let module = r#"(core module $m (func (export "f")))"#;
+        refusal(&format!("(component {module} (component {text}))"))
+    };
+    let alias = inner("(alias outer 1 $m (core module $n)) (core instance (instantiate $n))");
+    assert_eq!(alias, "it has code from elsewhere");
+    assert_eq!(
+        inner("(type (resource (rep i32)))"),
+        "it has resources of its own"
+    );
+    let import = inner(r#"(import "m" (core module $n)) (core instance (instantiate $n))"#);
+    assert_eq!(import, "it imports code, or has components inside that do");
+    let deeper = inner(r#"(component (import "c" (component)))"#);
+    assert_eq!(deeper, "it imports code, or has components inside that do");
+}
+
+#[test]
+fn globals_of_every_number_are_kept() {
+    let globals = "(global (mut v128) (v128.const i64x2 1 2)) (global (mut f32) (f32.const 1))";
+    let text = format!("(component (core module $m {globals}) (core instance (instantiate $m)))");
+    let component = instrumented(&text).unwrap();
+    assert_eq!(last_module(&component).globals.len(), 2);
 }

@@ -1,0 +1,336 @@
+//! Components that are made up, in the shapes that there are: modules in the component itself or in one inside it,
+//! instances that share memories, tables and globals, the shims of toolchains, and resources.
+
+use super::modules::{BASE, Export, FILLER, HANDLES, Made, SHIM};
+use super::probe::probe;
+use arbitrary::{Result, Unstructured};
+use wasm_encoder::{
+    Alias, ComponentBuilder, ComponentExportKind, ComponentOuterAliasKind, ComponentTypeRef,
+    ComponentValType, ExportKind, InstanceType, ModuleArg, PrimitiveValType as Primitive,
+    TypeBounds, ValType,
+};
+use wasmtime::component::Val;
+
+/// What gives the number of all state.
+pub const PROBE: &str = "probe";
+
+/// The instance that the host gives, where one is imported.
+pub const HOST: &str = "host";
+
+/// A component, and what it is asked for.
+pub struct Case {
+    pub component: Vec<u8>,
+    /// The calls of each request.
+    pub requests: Vec<Vec<Call>>,
+}
+
+#[derive(Debug)]
+pub struct Call {
+    pub function: String,
+    pub arguments: Vec<Val>,
+    pub returns: bool,
+}
+
+/// Where the modules and their instances stand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Plain,
+    /// In a component inside.
+    Inner,
+    /// Instances are in a component inside, which has its modules from the outer one.
+    Alias,
+}
+
+/// What answers `step`.
+#[derive(Clone, Copy)]
+enum Step {
+    Base,
+    Shim,
+    /// A handle to a resource of the component's own.
+    Resource,
+    /// A module that has handles to the host's resources.
+    Host,
+}
+
+/// More functions than these are not called.
+const FUNCTIONS: usize = 12;
+
+struct Shell {
+    shape: Shape,
+    outer: ComponentBuilder,
+    /// Where instances are, and modules too unless they come from outside.
+    body: ComponentBuilder,
+    /// Names, parameters and results of functions.
+    functions: Vec<(String, Vec<Primitive>, Option<Primitive>)>,
+}
+
+impl Case {
+    pub fn arbitrary(u: &mut Unstructured<'_>) -> Result<Case> {
+        let shape = match u.int_in_range(0..=7)? {
+            0 => Shape::Inner,
+            1 => Shape::Alias,
+            _ => Shape::Plain,
+        };
+        let mut shell = Shell {
+            shape,
+            outer: ComponentBuilder::default(),
+            body: ComponentBuilder::default(),
+            functions: Vec::new(),
+        };
+        shell.fill(u)?;
+        let functions = std::mem::take(&mut shell.functions);
+        let component = shell.finish(&functions);
+        let mut requests = Vec::new();
+        for _ in 0..u.int_in_range(2..=6)? {
+            let mut calls = Vec::new();
+            for _ in 0..u.int_in_range(1..=4)? {
+                let (name, parameters, result) = u.choose(&functions)?;
+                let arguments = parameters.iter().map(|ty| value(*ty, u));
+                calls.push(Call {
+                    function: name.clone(),
+                    arguments: arguments.collect::<Result<_>>()?,
+                    returns: result.is_some(),
+                });
+            }
+            requests.push(calls);
+        }
+        Ok(Case {
+            component,
+            requests,
+        })
+    }
+}
+
+fn value(ty: Primitive, u: &mut Unstructured<'_>) -> Result<Val> {
+    Ok(match ty {
+        Primitive::U32 => Val::U32(match u.arbitrary()? {
+            true => u.int_in_range(0..=70_000)?,
+            false => u.arbitrary()?,
+        }),
+        Primitive::U64 => Val::U64(u.arbitrary()?),
+        Primitive::F32 => Val::Float32(u.arbitrary::<i16>()?.into()),
+        _ => Val::Float64(u.arbitrary::<i32>()?.into()),
+    })
+}
+
+fn broken() -> arbitrary::Error {
+    arbitrary::Error::IncorrectFormat
+}
+
+impl Shell {
+    fn fill(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+        let step = match u.int_in_range(0..=5)? {
+            0 => Step::Resource,
+            1 | 2 => Step::Shim,
+            3 if self.shape == Shape::Plain => Step::Host,
+            _ => Step::Base,
+        };
+        let base = Made::of_text(BASE).ok_or_else(broken)?;
+        let module = self.module(&base.bytes);
+        let base_instance = self.body.core_instantiate(None, module, []);
+        let (environment, shim) = self.environment(base_instance, step)?;
+        let mut made = vec![(base_instance, base)];
+        for _ in 0..u.int_in_range(1..=2)? {
+            let module = Made::arbitrary(u)?;
+            let index = self.module(&module.bytes);
+            let argument = [("env", ModuleArg::Instance(environment))];
+            let instance = self.body.core_instantiate(None, index, argument);
+            if u.ratio(1, 4)? {
+                let again = self.body.core_instantiate(None, index, argument);
+                self.lift(again, &module);
+            }
+            self.lift(instance, &module);
+            made.push((instance, module));
+        }
+        if let Some(shim) = shim {
+            self.fill_in(base_instance, shim)?;
+        }
+        self.lift(base_instance, &made[0].1);
+        let seen = made
+            .iter()
+            .map(|(instance, made)| (instance.to_string(), made));
+        let module = self.module(&probe(seen));
+        let names: Vec<_> = made.iter().map(|(of, _)| (of.to_string(), *of)).collect();
+        let arguments = names
+            .iter()
+            .map(|(name, of)| (name.as_str(), ModuleArg::Instance(*of)));
+        let arguments: Vec<_> = arguments.collect();
+        let instance = self.body.core_instantiate(None, module, arguments);
+        self.lift_one(instance, PROBE, PROBE, vec![], Some(Primitive::U64));
+        Ok(())
+    }
+
+    fn module(&mut self, bytes: &[u8]) -> u32 {
+        if self.shape != Shape::Alias {
+            return self.body.core_module_raw(None, bytes);
+        }
+        let index = self.outer.core_module_raw(None, bytes);
+        self.body.alias(
+            None,
+            Alias::Outer {
+                kind: ComponentOuterAliasKind::CoreModule,
+                count: 1,
+                index,
+            },
+        )
+    }
+
+    /// What modules import, and the shim that has to be filled in where there is one.
+    fn environment(&mut self, base: u32, step: Step) -> Result<(u32, Option<u32>)> {
+        let mut items = Vec::new();
+        for (name, kind) in [
+            ("memory", ExportKind::Memory),
+            ("table", ExportKind::Table),
+            ("i32", ExportKind::Global),
+            ("i64", ExportKind::Global),
+            ("f64", ExportKind::Global),
+        ] {
+            let index = self.body.core_alias_export(None, base, name, kind);
+            items.push((name, kind, index));
+        }
+        let mut shim = None;
+        let function = match step {
+            Step::Base => self
+                .body
+                .core_alias_export(None, base, "step", ExportKind::Func),
+            Step::Shim => {
+                let module = wat::parse_str(SHIM).map_err(|_| broken())?;
+                let module = self.module(&module);
+                let instance = self.body.core_instantiate(None, module, []);
+                shim = Some(instance);
+                self.body
+                    .core_alias_export(None, instance, "0", ExportKind::Func)
+            }
+            Step::Resource => {
+                let ty = self.body.type_resource(None, ValType::I32, None);
+                self.body.resource_new(ty)
+            }
+            Step::Host => self.handles()?,
+        };
+        items.push(("step", ExportKind::Func, function));
+        Ok((self.body.core_instantiate_exports(None, items), shim))
+    }
+
+    /// Imports what makes handles to the host's resources.
+    fn handles(&mut self) -> Result<u32> {
+        let mut host = InstanceType::new();
+        host.export("r", ComponentTypeRef::Type(TypeBounds::SubResource));
+        host.ty().defined_type().own(0);
+        let mut make = host.ty().function();
+        make.params([("how", ComponentValType::from(Primitive::U32))]);
+        make.result(Some(ComponentValType::Type(1)));
+        host.export("make", ComponentTypeRef::Func(2));
+        let body = &mut self.body;
+        let ty = body.type_instance(None, &host);
+        let host = body.import(HOST, ComponentTypeRef::Instance(ty));
+        let resource = body.alias_export(host, "r", ComponentExportKind::Type);
+        let make = body.alias_export(host, "make", ComponentExportKind::Func);
+        let make = body.lower_func(None, make, []);
+        let drop = body.resource_drop(resource);
+        let items = [
+            ("make", ExportKind::Func, make),
+            ("drop", ExportKind::Func, drop),
+        ];
+        let items = body.core_instantiate_exports(None, items);
+        let module = wat::parse_str(HANDLES).map_err(|_| broken())?;
+        let module = body.core_module_raw(None, &module);
+        let instance = body.core_instantiate(None, module, [("", ModuleArg::Instance(items))]);
+        Ok(body.core_alias_export(None, instance, "step", ExportKind::Func))
+    }
+
+    fn fill_in(&mut self, base: u32, shim: u32) -> Result<()> {
+        let step = self
+            .body
+            .core_alias_export(None, base, "step", ExportKind::Func);
+        let table = self
+            .body
+            .core_alias_export(None, shim, "$imports", ExportKind::Table);
+        let items = [
+            ("0", ExportKind::Func, step),
+            ("$imports", ExportKind::Table, table),
+        ];
+        let items = self.body.core_instantiate_exports(None, items);
+        let module = wat::parse_str(FILLER).map_err(|_| broken())?;
+        let module = self.module(&module);
+        self.body
+            .core_instantiate(None, module, [("", ModuleArg::Instance(items))]);
+        Ok(())
+    }
+
+    /// Has the component export the functions that take and return numbers.
+    fn lift(&mut self, instance: u32, made: &Made) {
+        for (name, export) in &made.exports {
+            let Export::Function(ty) = export else {
+                continue;
+            };
+            let parameters: Option<Vec<_>> = ty.params().iter().map(primitive).collect();
+            let results: Option<Vec<_>> = ty.results().iter().map(primitive).collect();
+            let (Some(parameters), Some(results)) = (parameters, results) else {
+                continue;
+            };
+            let room = self.functions.len() < FUNCTIONS;
+            if room && parameters.len() <= 16 && results.len() <= 1 {
+                let own = format!("f{}", self.functions.len());
+                self.lift_one(
+                    instance,
+                    name,
+                    &own,
+                    parameters.clone(),
+                    results.first().copied(),
+                );
+                self.functions
+                    .push((own, parameters, results.first().copied()));
+            }
+        }
+    }
+
+    fn lift_one(
+        &mut self,
+        instance: u32,
+        name: &str,
+        own: &str,
+        parameters: Vec<Primitive>,
+        result: Option<Primitive>,
+    ) {
+        let core = self
+            .body
+            .core_alias_export(None, instance, name, ExportKind::Func);
+        let (ty, mut encoder) = self.body.type_function(None);
+        let names: Vec<_> = (0..parameters.len())
+            .map(|number| format!("p{number}"))
+            .collect();
+        let parameters = names.iter().zip(parameters);
+        let parameters = parameters.map(|(name, ty)| (name.as_str(), ComponentValType::from(ty)));
+        encoder.params(parameters.collect::<Vec<_>>());
+        encoder.result(result.map(ComponentValType::from));
+        let lifted = self.body.lift_func(None, core, ty, []);
+        self.body
+            .export(own, ComponentExportKind::Func, lifted, None);
+    }
+
+    fn finish(mut self, functions: &[(String, Vec<Primitive>, Option<Primitive>)]) -> Vec<u8> {
+        if self.shape == Shape::Plain {
+            return self.body.finish();
+        }
+        let inner = self.outer.component(None, self.body);
+        let none: [(&str, ComponentExportKind, u32); 0] = [];
+        let instance = self.outer.instantiate(None, inner, none);
+        let names = functions.iter().map(|(name, ..)| name.as_str());
+        for name in names.chain([PROBE]) {
+            let kind = ComponentExportKind::Func;
+            let function = self.outer.alias_export(instance, name, kind);
+            self.outer.export(name, kind, function, None);
+        }
+        self.outer.finish()
+    }
+}
+
+fn primitive(ty: &wasmparser::ValType) -> Option<Primitive> {
+    Some(match ty {
+        wasmparser::ValType::I32 => Primitive::U32,
+        wasmparser::ValType::I64 => Primitive::U64,
+        wasmparser::ValType::F32 => Primitive::F32,
+        wasmparser::ValType::F64 => Primitive::F64,
+        _ => return None,
+    })
+}

@@ -1,0 +1,161 @@
+//! Core modules for components that are made up: one that all others share things of, ones that wasm-smith makes,
+//! and what can be seen of them from outside.
+
+use arbitrary::{Result, Unstructured};
+use wasm_smith::{Config, InstructionKind, InstructionKinds, Module};
+use wasmparser::types::EntityType;
+use wasmparser::{FuncType, RefType, Validator};
+
+/// What the other modules import, with state of its own.
+pub const BASE: &str = r#"(module
+    (memory (export "memory") 1 4)
+    (table (export "table") 4 funcref)
+    (global (export "i32") (mut i32) (i32.const 1))
+    (global (export "i64") (mut i64) (i64.const 2))
+    (global (export "f64") (mut f64) (f64.const 3))
+    (global $steps (mut i32) (i32.const 0))
+    (func $step (export "step") (param i32) (result i32)
+      (global.set $steps (i32.add (global.get $steps) (i32.const 1)))
+      (i32.add (local.get 0) (global.get $steps)))
+    (func $page (result i32) (memory.grow (i32.const 1)))
+    (elem (i32.const 0) $step $page)
+    (data (i32.const 7) "not zero"))"#;
+
+/// What is put in the place of `step` where there is a host: handles, which are given up in one order or another, and
+/// at times not at all.
+pub const HANDLES: &str = r#"(module
+    (import "" "make" (func $make (param i32) (result i32)))
+    (import "" "drop" (func $drop (param i32)))
+    (func (export "step") (param $how i32) (result i32) (local $one i32) (local $other i32)
+      (local.set $one (call $make (local.get $how)))
+      (local.set $other (call $make (local.get $how)))
+      (if (i32.and (local.get $how) (i32.const 1))
+        (then (call $drop (local.get $one)) (call $drop (local.get $other)))
+        (else (call $drop (local.get $other)) (call $drop (local.get $one))))
+      (if (i32.eqz (i32.rem_u (local.get $how) (i32.const 5)))
+        (then (drop (call $make (local.get $how)))))
+      (i32.add (i32.shl (local.get $one) (i32.const 8)) (local.get $other))))"#;
+
+const IMPORTS: &str = r#"(module
+    (import "env" "memory" (memory 1 4))
+    (import "env" "table" (table 4 funcref))
+    (import "env" "i32" (global (mut i32)))
+    (import "env" "i64" (global (mut i64)))
+    (import "env" "f64" (global (mut f64)))
+    (import "env" "step" (func (param i32) (result i32))))"#;
+
+/// What toolchains put before a module whose imports exist only after it: a table, filled in by `FILLER`.
+pub const SHIM: &str = r#"(module
+    (type $step (func (param i32) (result i32)))
+    (table (export "$imports") 1 funcref)
+    (func (export "0") (type $step)
+      (call_indirect (type $step) (local.get 0) (i32.const 0))))"#;
+
+pub const FILLER: &str = r#"(module
+    (import "" "0" (func $step (param i32) (result i32)))
+    (import "" "$imports" (table 1 funcref))
+    (elem (i32.const 0) func $step))"#;
+
+/// So many calls and turns of loops are left to an instance before it traps.
+const FUEL: u32 = 500;
+
+/// A module, and all that it exports, which is all that it has.
+pub struct Made {
+    pub bytes: Vec<u8>,
+    pub exports: Vec<(String, Export)>,
+}
+
+#[derive(Clone)]
+pub enum Export {
+    Function(FuncType),
+    Global(wasmparser::GlobalType),
+    Memory(wasmparser::MemoryType),
+    Table(wasmparser::TableType),
+    Other,
+}
+
+impl Made {
+    /// Most are of what is restored; some of everything.
+    pub fn arbitrary(u: &mut Unstructured<'_>) -> Result<Made> {
+        let mut module = Module::new(config(u)?, u)?;
+        let ends = module.ensure_termination(FUEL);
+        ends.map_err(|_| arbitrary::Error::IncorrectFormat)?;
+        Made::read(module.to_bytes()).ok_or(arbitrary::Error::IncorrectFormat)
+    }
+
+    pub fn of_text(text: &str) -> Option<Made> {
+        Made::read(wat::parse_str(text).ok()?)
+    }
+
+    fn read(bytes: Vec<u8>) -> Option<Made> {
+        let types = Validator::new().validate_all(&bytes).ok()?;
+        let types = types.as_ref();
+        let exports = types.core_exports()?.map(|(name, ty)| {
+            let export = match ty {
+                EntityType::Func(ty) => Export::Function(types[ty].unwrap_func().clone()),
+                EntityType::Global(ty) => Export::Global(ty),
+                EntityType::Memory(ty) => Export::Memory(ty),
+                EntityType::Table(ty) => Export::Table(ty),
+                _ => Export::Other,
+            };
+            (name.to_owned(), export)
+        });
+        let exports = exports.collect();
+        Some(Made { bytes, exports })
+    }
+}
+
+fn config(u: &mut Unstructured<'_>) -> Result<Config> {
+    let mut config = Config {
+        available_imports: wat::parse_str(IMPORTS).ok(),
+        export_everything: true,
+        canonicalize_nans: true,
+        custom_page_sizes_enabled: false,
+        threads_enabled: false,
+        memory64_enabled: u.arbitrary()?,
+        bulk_memory_enabled: u.arbitrary()?,
+        memory_max_size_required: true,
+        table_max_size_required: true,
+        max_memory32_bytes: 6 << 16,
+        max_memory64_bytes: 6 << 16,
+        max_table_elements: 50,
+        max_memories: 3,
+        max_tables: 3,
+        max_globals: 10,
+        max_funcs: 8,
+        max_types: 12,
+        max_instructions: 60,
+        max_data_segments: 3,
+        max_element_segments: 3,
+        max_tags: 3,
+        min_funcs: 2,
+        min_globals: 1,
+        ..Config::default()
+    };
+    match u.int_in_range(0..=7)? {
+        0..=4 => {
+            config.gc_enabled = false;
+            config.exceptions_enabled = false;
+            config.reference_types_enabled = false;
+            config.allowed_instructions = InstructionKinds::new(&[
+                InstructionKind::Numeric,
+                InstructionKind::Vector,
+                InstructionKind::Parametric,
+                InstructionKind::Variable,
+                InstructionKind::Memory,
+                InstructionKind::Control,
+            ]);
+        }
+        5 => {
+            config.gc_enabled = false;
+            config.exceptions_enabled = false;
+        }
+        _ => {}
+    }
+    Ok(config)
+}
+
+/// Whether values of this type are the same in each instance, or tell nothing.
+pub fn is_null_or_function(ty: RefType) -> bool {
+    ty == RefType::FUNCREF || ty == RefType::EXTERNREF
+}

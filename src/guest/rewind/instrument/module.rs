@@ -1,0 +1,122 @@
+//! What state a core module has, and whether all of it can be restored: an allow-list of sections, types and
+//! operators.
+
+use super::{PREFIX, operators};
+use anyhow::{Result, bail, ensure};
+use wasm_encoder::ValType;
+use wasmparser::{Payload, RefType, TypeRef};
+
+/// The state of a core module that is not in its memories, and the memories.
+#[derive(Default)]
+pub struct State {
+    /// Mutable globals that it defines, by their index.
+    pub globals: Vec<(u32, ValType)>,
+    /// Memories that it defines, each with whether its addresses have 64 bits.
+    pub memories: Vec<(u32, bool)>,
+    pub imported_globals: u32,
+    pub imported_memories: u32,
+}
+
+impl State {
+    pub fn read(&mut self, payload: &Payload<'_>) -> Result<()> {
+        match payload {
+            Payload::Version { .. }
+            | Payload::FunctionSection(_)
+            | Payload::StartSection { .. }
+            | Payload::ElementSection(_)
+            | Payload::DataCountSection { .. }
+            | Payload::DataSection(_)
+            | Payload::CodeSectionStart { .. }
+            | Payload::End(_) => {}
+            Payload::TypeSection(types) => {
+                for ty in types.clone().into_iter_err_on_gc_types() {
+                    ensure!(ty.is_ok(), "it has types of garbage-collected objects");
+                }
+            }
+            Payload::ImportSection(imports) => {
+                for import in imports.clone().into_imports() {
+                    self.import(import?.ty)?;
+                }
+            }
+            Payload::TableSection(tables) => {
+                for table in tables.clone() {
+                    table_of(table?.ty)?;
+                }
+            }
+            Payload::GlobalSection(globals) => {
+                for (number, global) in (self.imported_globals..).zip(globals.clone()) {
+                    let ty = global?.ty;
+                    ensure!(!ty.shared, "it shares globals");
+                    operators::value(ty.content_type)?;
+                    if ty.mutable {
+                        self.globals.push((number, number_type(ty.content_type)?));
+                    }
+                }
+            }
+            Payload::MemorySection(memories) => {
+                for (number, memory) in (self.imported_memories..).zip(memories.clone()) {
+                    let memory = memory?;
+                    ensure!(!memory.shared, "it shares memory");
+                    ensure!(
+                        memory.page_size_log2.is_none(),
+                        "its pages are of another size"
+                    );
+                    self.memories.push((number, memory.memory64));
+                }
+            }
+            Payload::ExportSection(exports) => {
+                for export in exports.clone() {
+                    let is_ours = export?.name.starts_with(PREFIX);
+                    ensure!(!is_ours, "it has exports of the names that are added here");
+                }
+            }
+            // Known before it is compiled for nothing: Go's runtime asks for the time and more.
+            Payload::CustomSection(section) if section.name() == "go:buildid" => {
+                bail!("Go asks the host for something while an instance is made")
+            }
+            Payload::CustomSection(_) => {}
+            Payload::CodeSectionEntry(body) => {
+                for local in body.get_locals_reader()? {
+                    operators::value(local?.1)?;
+                }
+                for operator in body.get_operators_reader()? {
+                    operators::judge(&operator?)?;
+                }
+            }
+            Payload::TagSection(_) => bail!("it throws or catches exceptions"),
+            _ => bail!("it has a module with a section that is not known here"),
+        }
+        Ok(())
+    }
+
+    fn import(&mut self, ty: TypeRef) -> Result<()> {
+        match ty {
+            TypeRef::Func(_) => {}
+            TypeRef::Table(ty) => table_of(ty)?,
+            TypeRef::Global(_) => self.imported_globals += 1,
+            TypeRef::Memory(_) => self.imported_memories += 1,
+            TypeRef::Tag(_) => bail!("it throws or catches exceptions"),
+            TypeRef::FuncExact(_) => bail!("it imports what is not known here"),
+        }
+        Ok(())
+    }
+}
+
+/// Functions are the same in each instance, and operators that change tables are not in the list.
+fn table_of(ty: wasmparser::TableType) -> Result<()> {
+    let functions = ty.element_type == RefType::FUNCREF;
+    ensure!(functions, "it has tables of other things than functions");
+    ensure!(!ty.shared, "it shares tables");
+    Ok(())
+}
+
+fn number_type(ty: wasmparser::ValType) -> Result<ValType> {
+    Ok(match ty {
+        wasmparser::ValType::I32 => ValType::I32,
+        wasmparser::ValType::I64 => ValType::I64,
+        wasmparser::ValType::F32 => ValType::F32,
+        wasmparser::ValType::F64 => ValType::F64,
+        wasmparser::ValType::V128 => ValType::V128,
+        _ => bail!("it has globals that are no numbers"),
+    })
+}
