@@ -79,14 +79,15 @@ pub async fn serve(client: Rc<Client>, mut stream: Stream) {
                     told: Some(Instant::now()),
                 };
             }
-            Err(Stop::Abused | Stop::Refuse(_)) => {
-                info!(
-                    "{} - closed: it makes work and asks for nothing",
-                    client.origin.peer
-                );
-                serving.abort(Reason::ENHANCE_YOUR_CALM);
-                let _ = timeout(LAST_FRAME, serving).await;
-                return;
+            Err(Stop::Refuse(refusal)) => {
+                let peer = client.origin.peer;
+                info!("{peer} - closed: refused a request: {}", refusal.why);
+                return serving.abort(Reason::ENHANCE_YOUR_CALM).await;
+            }
+            Err(Stop::Abused) => {
+                let peer = client.origin.peer;
+                info!("{peer} - closed: it makes work and asks for nothing");
+                return serving.abort(Reason::ENHANCE_YOUR_CALM).await;
             }
             Err(Stop::Close | Stop::Stalled | Stop::Left) => return,
         }
@@ -112,10 +113,12 @@ impl Serving {
         }
     }
 
-    fn abort(&mut self, reason: Reason) {
+    /// Ends the connection, and tells the client why.
+    async fn abort(mut self, reason: Reason) {
         if let State::Open(connection) = &mut self.state {
             connection.abrupt_shutdown(reason);
         }
+        let _ = timeout(LAST_FRAME, self).await;
     }
 }
 

@@ -37,12 +37,15 @@ struct Inner {
     /// Those of whom somebody waits.
     queues: RefCell<Vec<Rc<Share>>>,
     /// Who sits where, with whose share it is of.
-    occupied: RefCell<Vec<Option<(Rc<Progress>, Rc<Share>)>>>,
+    occupied: RefCell<Vec<Option<Occupant>>>,
     free: RefCell<Vec<usize>>,
     /// Whether somebody looks for seats of clients that do not keep up.
     looks: Cell<bool>,
     rests: Notify,
 }
+
+/// An exchange, and the share that its seat is of.
+type Occupant = (Rc<Progress>, Rc<Share>);
 
 /// A place in the queue.
 pub struct Ticket {
