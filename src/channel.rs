@@ -7,6 +7,7 @@ mod record;
 pub use code::{CodeReceiver, CodeSender, code_channel};
 pub use record::Garbage;
 
+use crate::cache::CodeName;
 use crate::exit::Status;
 use crate::sys::channel::{self, Piece};
 use record::Record;
@@ -23,6 +24,10 @@ pub enum Message {
     Ready,
     /// A worker has answered as many requests as it should.
     Spent,
+    /// The compiler found code of this name in the cache, and is about to load it.
+    Found(CodeName),
+    /// The compiler has compiled, and takes the steps before the start.
+    Stepping,
     /// The child's last words, in one line that is safe to be logged, and the status that they call for.
     Failed { status: Status, text: String },
 }
@@ -68,6 +73,14 @@ impl Reporter {
 
     pub fn spent(&self) {
         self.say(&Message::Spent);
+    }
+
+    pub fn found(&self, name: CodeName) {
+        self.say(&Message::Found(name));
+    }
+
+    pub fn stepping(&self) {
+        self.say(&Message::Stepping);
     }
 
     pub fn failed(&self, status: Status, text: &str) {

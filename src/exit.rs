@@ -15,6 +15,8 @@ pub enum Status {
     Application = 3,
     /// An address cannot be bound.
     Address = 4,
+    /// A child found compiled code to be damaged. No server ends with it.
+    DamagedCode = 5,
 }
 
 impl Status {
@@ -29,6 +31,7 @@ impl Status {
             2 => Status::Usage,
             3 => Status::Application,
             4 => Status::Address,
+            5 => Status::DamagedCode,
             _ => Status::Internal,
         }
     }

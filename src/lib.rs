@@ -22,11 +22,12 @@ mod sys;
 mod worker;
 
 use anyhow::{Context, Result};
+use channel::Reporter;
 use clap::error::ErrorKind;
 use cli::{Cli, Command, Said, Serve, Source};
 use config::Config;
 use exit::{Exit, Status};
-use guest::{Compiled, Guest, Loaded, Plan};
+use guest::{Compiled, Guest, Loaded, Plan, Progress};
 use listen::Listeners;
 use sandbox::{Role, Sandbox};
 use scoreboard::Scoreboard;
@@ -212,18 +213,21 @@ struct Server {
 impl Roles for Server {
     type Loaded = Loaded;
 
-    fn prepare(&self) -> Result<Prepared<Loaded>> {
+    fn prepare(&self, reporter: &Reporter) -> Result<Prepared<Loaded>> {
         self.sandbox().begin()?;
-        let (compiled, loaded) = self.config.order.prepare(&self.compiler_confined())?;
+        let told = |progress| match progress {
+            Progress::Found(name) => reporter.found(name),
+            Progress::Stepping => reporter.stepping(),
+        };
+        let confine = self.compiler_confined();
+        let (compiled, loaded) = self.config.order.prepare(&confine, &told)?;
         Ok(prepared(compiled, loaded))
     }
 
     fn compile(&self) -> Result<Prepared<Loaded>> {
         self.sandbox().begin()?;
-        let compiled = self
-            .config
-            .order
-            .compile_and_load(&self.compiler_confined())?;
+        let confine = self.compiler_confined();
+        let compiled = self.config.order.compile_and_load(&confine, &|_| ())?;
         Ok(prepared(compiled, None))
     }
 

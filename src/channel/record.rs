@@ -1,6 +1,7 @@
 //! The form of a message: numbers at fixed places and a bounded text, each of which is checked when it is read.
 
 use super::Message;
+use crate::cache::CodeName;
 use crate::exit::Status;
 use crate::log;
 
@@ -14,6 +15,8 @@ const FORKED: u32 = 1;
 const READY: u32 = 2;
 const SPENT: u32 = 3;
 const FAILED: u32 = 4;
+const FOUND: u32 = 5;
+const STEPPING: u32 = 6;
 
 /// What nobody sends who means well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,22 +35,26 @@ impl Default for Record {
 impl From<&Message> for Record {
     fn from(message: &Message) -> Record {
         match message {
-            Message::Forked { pid } => Record::new(FORKED, *pid, ""),
-            Message::Ready => Record::new(READY, 0, ""),
-            Message::Spent => Record::new(SPENT, 0, ""),
-            Message::Failed { status, text } => Record::new(FAILED, status.code(), text),
+            Message::Forked { pid } => Record::new(FORKED, *pid, b""),
+            Message::Ready => Record::new(READY, 0, b""),
+            Message::Spent => Record::new(SPENT, 0, b""),
+            Message::Found(name) => Record::new(FOUND, 0, &name.to_bytes()),
+            Message::Stepping => Record::new(STEPPING, 0, b""),
+            Message::Failed { status, text } => {
+                let text = &text[..text.floor_char_boundary(SIZE - TEXT)];
+                Record::new(FAILED, status.code(), text.as_bytes())
+            }
         }
     }
 }
 
 impl Record {
-    fn new(kind: u32, number: i32, text: &str) -> Record {
-        let text = &text[..text.floor_char_boundary(SIZE - TEXT)];
+    fn new(kind: u32, number: i32, text: &[u8]) -> Record {
         let mut record = Record::default();
         record.0[..4].copy_from_slice(&kind.to_ne_bytes());
         record.0[4..8].copy_from_slice(&number.to_ne_bytes());
         record.0[8..TEXT].copy_from_slice(&(text.len() as u32).to_ne_bytes());
-        record.0[TEXT..][..text.len()].copy_from_slice(text.as_bytes());
+        record.0[TEXT..][..text.len()].copy_from_slice(text);
         record
     }
 
@@ -77,6 +84,11 @@ impl Record {
             FORKED if number > 1 => Ok(Message::Forked { pid: number }),
             READY => Ok(Message::Ready),
             SPENT => Ok(Message::Spent),
+            FOUND => {
+                let name = text.try_into().map_err(|_| Garbage)?;
+                Ok(Message::Found(CodeName::of_bytes(name)))
+            }
+            STEPPING => Ok(Message::Stepping),
             FAILED => {
                 let status = Status::of_code(number);
                 let in_range = status.code() == number && status != Status::Stopped;

@@ -28,4 +28,22 @@ pub struct Code {
     /// Serve native code made by `wasmserve compile`, which is not checked again
     #[arg(long, env = "WASMSERVE_ALLOW_PRECOMPILED", help_heading = "Guest")]
     pub allow_precompiled: bool,
+
+    /// Time that compiling a component may take
+    #[arg(
+        long,
+        default_value = "10m",
+        value_name = "DURATION",
+        env = "WASMSERVE_LIMIT_COMPILE_TIME"
+    )]
+    pub limit_compile_time: String,
+
+    /// Resident memory that compiling a component may take
+    #[arg(
+        long,
+        default_value = "16GiB",
+        value_name = "SIZE",
+        env = "WASMSERVE_LIMIT_COMPILE_MEMORY"
+    )]
+    pub limit_compile_memory: String,
 }

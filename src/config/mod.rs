@@ -214,6 +214,19 @@ fn supervision(serve: &Serve) -> Result<supervisor::Settings> {
             units::duration,
         )?,
         reload: serve.reload,
+        compile: supervisor::CompileLimits {
+            time: option(
+                "--limit-compile-time",
+                &serve.code.limit_compile_time,
+                units::duration,
+            )?,
+            memory: option(
+                "--limit-compile-memory",
+                &serve.code.limit_compile_memory,
+                units::size,
+            )?,
+        },
+        cache: cache_settings(serve)?.directory,
     })
 }
 

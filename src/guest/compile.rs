@@ -45,6 +45,18 @@ pub struct Order {
 /// process that has called it does not fork.
 pub type Confine<'a> = &'a dyn Fn() -> Result<()>;
 
+/// How far the compiler has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Code of this name was in the cache, and is loaded now.
+    Found(CodeName),
+    /// The steps before the start are taken now.
+    Stepping,
+}
+
+/// Whom the compiler tells how far it has come.
+pub type Told<'a> = &'a dyn Fn(Progress);
+
 /// Checked native code, ready to be mapped.
 pub struct Compiled {
     pub code: OwnedFd,
@@ -59,27 +71,32 @@ impl Order {
     ///
     /// Loads it too, where there is much to load and nothing has run until then: a process that has compiled, or
     /// run a guest, must not fork.
-    pub fn prepare(&self, confine: Confine<'_>) -> Result<(Compiled, Option<Loaded>)> {
+    pub fn prepare(
+        &self,
+        confine: Confine<'_>,
+        told: Told<'_>,
+    ) -> Result<(Compiled, Option<Loaded>)> {
         if !self.steps.is_empty() {
             confine()?;
         }
         let steps = self.steps()?;
         if !steps.is_empty() {
-            let compiled = self.compile_and_load(confine)?;
+            let compiled = self.compile_and_load(confine, told)?;
+            told(Progress::Stepping);
             let cache = self.opened().ok();
             let mut steps = steps.iter();
             steps.try_for_each(|step| step.take(self, cache.as_ref()))?;
             return Ok((compiled, None));
         }
-        let mut compiled = self.compile(confine)?;
+        let mut compiled = self.compile(confine, told)?;
         let servable = compiled.servable.take();
         let loaded = servable.map(|known| self.load(&compiled.code, compiled.plan, Some(known)));
         Ok((compiled, loaded.transpose()?))
     }
 
     /// Makes the code, and sees that it can be loaded.
-    pub fn compile_and_load(&self, confine: Confine<'_>) -> Result<Compiled> {
-        let mut compiled = self.compile(confine)?;
+    pub fn compile_and_load(&self, confine: Confine<'_>, told: Told<'_>) -> Result<Compiled> {
+        let mut compiled = self.compile(confine, told)?;
         let servable = compiled.servable.take();
         self.load(&compiled.code, compiled.plan, servable)?;
         Ok(compiled)
@@ -119,16 +136,18 @@ impl Order {
     }
 
     /// Makes the code, or says what about the component is wrong.
-    fn compile(&self, confine: Confine<'_>) -> Result<Compiled> {
+    fn compile(&self, confine: Confine<'_>, told: Told<'_>) -> Result<Compiled> {
         let opened = self.opened();
         let cache = opened.as_ref().ok();
         let make = || {
-            if let Some(code) = self.known(cache) {
+            if let Some((name, code)) = self.known(cache) {
+                told(Progress::Found(name));
                 return self.compile_known(code, confine);
             }
             confine()?;
             let source = Source::read(&self.path)?;
-            if let Some(code) = self.known_source(cache, &source) {
+            if let Some((name, code)) = self.known_source(cache, &source) {
+                told(Progress::Found(name));
                 let compiled = self.compile_known(code, confine)?;
                 // From here on this process cannot fork.
                 let servable = None;
@@ -172,23 +191,24 @@ impl Order {
     }
 
     /// Code of this very component from the cache. A large one is not even held in memory for it.
-    fn known(&self, cache: Option<&Cache>) -> Option<Code> {
+    fn known(&self, cache: Option<&Cache>) -> Option<(CodeName, Code)> {
         let cache = cache?;
         let (digest, size) = digest_of_file(&self.path).ok()?;
         Target::MADE.into_iter().find_map(|target| {
             let recipe = Recipe::of_application(target, size);
-            cached(cache, recipe.name(digest).ok()?, &recipe, self.limits)
+            let name = recipe.name(digest).ok()?;
+            Some((name, cached(cache, name, &recipe, self.limits)?))
         })
     }
 
     /// The same for one that is written as text, whose code has the name of its binary form.
-    fn known_source(&self, cache: Option<&Cache>, source: &Source) -> Option<Code> {
+    fn known_source(&self, cache: Option<&Cache>, source: &Source) -> Option<(CodeName, Code)> {
         let (Source::Component { binary, anatomy }, Some(cache)) = (source, cache) else {
             return None;
         };
         let recipe = Recipe::of_application(target_of(anatomy).ok()?, binary.len());
         let name = recipe.name(digest(binary)).ok()?;
-        cached(cache, name, &recipe, self.limits)
+        Some((name, cached(cache, name, &recipe, self.limits)?))
     }
 
     /// What was wrong with it would have been told when it was compiled.

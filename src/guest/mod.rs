@@ -41,7 +41,7 @@ mod worker_memory;
 pub use body::GuestBody;
 pub use call::Request;
 pub use capabilities::Capabilities;
-pub use compile::{Compiled, Order, precompile};
+pub use compile::{Compiled, Order, Progress, precompile};
 pub use engine::{Limits, Plan};
 pub use failure::Failure;
 pub use files::Directory;

@@ -5,6 +5,7 @@ use super::policy::Id;
 use super::slots::{ReservedSlot, Slots};
 use super::zygote::{Code, Shared, Zygote};
 use super::{Roles, WorkerContext};
+use crate::cache::seal::Damaged;
 use crate::channel::{Receiver, Reporter, channel};
 use crate::exit::Status;
 use crate::log;
@@ -205,7 +206,7 @@ impl Forker {
         };
         let pid = fork_child(&kept, restrict, || {
             signals::ignore_reopening();
-            let Code { file, note } = &generation.code;
+            let Code { file, note, .. } = &generation.code;
             let loaded = generation.roles.load(file, note);
             serve(&*generation.roles, loaded, context)
         })?;
@@ -237,8 +238,12 @@ pub fn ended(result: Result<()>, reporter: &Reporter) -> Status {
     match result {
         Ok(()) => Status::Stopped,
         Err(error) => {
-            reporter.failed(Status::Application, &format!("{error:#}"));
-            Status::Application
+            let status = match error.is::<Damaged>() {
+                true => Status::DamagedCode,
+                false => Status::Application,
+            };
+            reporter.failed(status, &format!("{error:#}"));
+            status
         }
     }
 }

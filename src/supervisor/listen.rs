@@ -6,12 +6,13 @@ use super::policy::{Death, Event, Id, Vital};
 use super::run::Supervisor;
 use super::successor::Successor;
 use super::zygote::{Code, Zygote};
+use crate::cache::{Cache, CodeName};
 use crate::channel::{Garbage, Message, Receiver};
-use crate::debug;
 use crate::exit::Status;
 use crate::scoreboard::Phase;
 use crate::sys::process::{self, End};
 use crate::sys::watch::{self, Watch};
+use crate::{debug, warning};
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -39,11 +40,22 @@ impl<R: Roles> Supervisor<R> {
             generation.zygote.as_mut().map(Zygote::listen);
         }
         self.successor.iter_mut().for_each(Successor::listen);
+        let stepped = self
+            .attempt
+            .as_ref()
+            .is_some_and(|it| it.zygote.takes_steps());
         let loading = self.attempt.as_mut();
         if let Some(code) = loading.and_then(|attempt| attempt.zygote.listen())
             && let Some(attempt) = self.attempt.take()
         {
             self.made(attempt.number, attempt.roles, code, Some(attempt.zygote));
+        }
+        let steps = self
+            .attempt
+            .as_ref()
+            .is_some_and(|it| it.zygote.takes_steps());
+        if steps && !stepped {
+            self.events.push_back(Event::Stepping);
         }
     }
 
@@ -109,6 +121,7 @@ impl<R: Roles> Supervisor<R> {
     /// Workers of the version that was asked for can be forked.
     fn made(&mut self, number: u32, roles: Rc<R>, code: Code, zygote: Option<Zygote>) {
         let settings = Box::new(roles.settings().clone());
+        let found = code.found.is_some();
         let stale = zygote.as_ref().is_some_and(|it| self.forker.is_stale(it));
         let mut generation = Generation {
             number,
@@ -120,18 +133,25 @@ impl<R: Roles> Supervisor<R> {
             self.forker.renew_zygote(&mut generation);
         }
         self.generations.push(generation);
-        self.events.push_back(Event::Compiled { settings });
+        self.events.push_back(Event::Compiled { settings, found });
     }
 
     /// What a compiler made that has ended is loaded next, by its workers or by what they are forked from. An event
     /// where that cannot be.
     fn goes_on(&mut self, attempt: Attempt<R>, death: Death) -> Option<Event> {
+        if let Some(name) = attempt.zygote.found().filter(|_| death.is_crash()) {
+            drop_code(&*attempt.roles, name);
+            let why = format!("it could not be loaded: {death}");
+            let _ = attempt.zygote.ended();
+            return Some(Event::CodeDied { why });
+        }
         let (status, reason) = match (attempt.zygote.ended(), attempt.compiled, death.end) {
             (Ok(Some(code)), false, End::Exited(0)) => {
                 if !attempt.roles.is_shared(&code.note) {
                     self.made(attempt.number, attempt.roles, code, None);
                     return None;
                 }
+                let limits = attempt.roles.settings().compile;
                 match self.forker.zygote(&*attempt.roles, Some(code)) {
                     Ok(zygote) => {
                         self.attempt = Some(Attempt {
@@ -139,7 +159,7 @@ impl<R: Roles> Supervisor<R> {
                             compiled: true,
                             ..attempt
                         });
-                        return None;
+                        return Some(Event::Loading { limits });
                     }
                     Err(error) => (Status::Internal, format!("cannot load it: {error}")),
                 }
@@ -196,6 +216,10 @@ impl<R: Roles> Supervisor<R> {
                 self.events.push_back(Event::Changed);
             }
         }
+        if let Some(attempt) = &self.attempt {
+            let resident = process::resident(attempt.zygote.pid).unwrap_or(0);
+            self.events.push_back(Event::CompilerSize { resident });
+        }
         if beats {
             self.next_beat = now + self.policy.beat_period();
             if self.roles.mend_sockets() {
@@ -216,6 +240,17 @@ impl<R: Roles> Supervisor<R> {
             if generation.zygote.is_some() {
                 self.forker.renew_zygote(generation);
             }
+        }
+    }
+
+    /// Code of a version that is damaged leaves the cache.
+    pub(super) fn drop_code(&self, number: u32) {
+        let mut generations = self.generations.iter();
+        let generation = generations.find(|generation| generation.number == number);
+        if let Some(generation) = generation
+            && let Some(name) = generation.code.found
+        {
+            drop_code(&*generation.roles, name);
         }
     }
 
@@ -240,7 +275,18 @@ fn of_worker(id: Id, message: Message) -> Option<Event> {
         Message::Ready => Some(Event::Ready(id)),
         Message::Spent => Some(Event::Spent(id)),
         Message::Failed { status, text } => Some(Event::LastWords { id, status, text }),
-        // It is known already who it is.
-        Message::Forked { .. } => None,
+        // It is known already who it is, and it compiles nothing.
+        Message::Forked { .. } | Message::Found(_) | Message::Stepping => None,
+    }
+}
+
+/// Removes code from the cache of a version.
+fn drop_code<R: Roles>(roles: &R, name: CodeName) {
+    let Some(directory) = &roles.settings().cache else {
+        return;
+    };
+    let dropped = Cache::open(directory).and_then(|cache| cache.remove(name));
+    if let Err(error) = dropped {
+        warning!("damaged code stays in the cache: {error:#}");
     }
 }

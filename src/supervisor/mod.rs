@@ -18,7 +18,7 @@ mod successor;
 mod zygote;
 
 pub use run::{resume, run};
-pub use settings::Settings;
+pub use settings::{CompileLimits, Settings};
 pub use successor::adopted;
 
 use crate::channel::Reporter;
@@ -33,7 +33,8 @@ pub trait Roles: Sized {
     type Loaded;
 
     /// Compiles, and takes the steps that come before the start, in a process of its own.
-    fn prepare(&self) -> anyhow::Result<Prepared<Self::Loaded>>;
+    /// Tells when it loads what it found in the cache, and when it begins with the steps.
+    fn prepare(&self, reporter: &Reporter) -> anyhow::Result<Prepared<Self::Loaded>>;
     /// Only compiles, and sees that it can be loaded, in a process of its own.
     fn compile(&self) -> anyhow::Result<Prepared<Self::Loaded>>;
     /// Whether loading code of which this was noted takes so much that workers are to share what comes of it.

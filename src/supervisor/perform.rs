@@ -27,6 +27,7 @@ impl<R: Roles> Supervisor<R> {
             match action {
                 Action::Compile { number } => self.compile(number),
                 Action::KillCompiler => kill(self.attempt.as_ref().map(|it| it.zygote.pid)),
+                Action::DropCode { generation } => self.drop_code(generation),
                 Action::Fork { id, generation } => self.fork(id, generation),
                 Action::Adopt { generation } => self.adopt(generation),
                 Action::Drain { id, retiring } => self.drain(id, retiring),
@@ -72,7 +73,11 @@ impl<R: Roles> Supervisor<R> {
             })
         });
         match attempt {
-            Ok(attempt) => self.attempt = Some(attempt),
+            Ok(attempt) => {
+                let limits = attempt.roles.settings().compile;
+                self.attempt = Some(attempt);
+                self.events.push_back(Event::Compiling { limits });
+            }
             Err(error) => self.events.push_back(Event::CompileFailed {
                 status: status_of(&error),
                 reason: format!("{error:#}"),

@@ -89,6 +89,7 @@ pub fn resume<R: Roles>(roles: R, adopted: Adopted) -> Result<()> {
         code: Code {
             file: adopted.code,
             note: handover.note,
+            found: None,
         },
         zygote: None,
     });

@@ -1,6 +1,7 @@
 //! What the operator decided about processes.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 #[derive(Clone, Debug)]
@@ -24,4 +25,15 @@ pub struct Settings {
     pub max_worker_lifetime: Option<Duration>,
     /// Whether changed files cause a reload.
     pub reload: bool,
+    pub compile: CompileLimits,
+    /// Where compiled code is kept; none where no place for it is known.
+    pub cache: Option<PathBuf>,
+}
+
+/// What compiling a component may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompileLimits {
+    pub time: Duration,
+    /// Resident bytes of the compiler.
+    pub memory: u64,
 }

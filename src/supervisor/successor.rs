@@ -149,7 +149,7 @@ impl Successor {
             match message {
                 Ok(Message::Ready) => self.can = true,
                 Ok(Message::Failed { text, .. }) => self.failed = Some(text),
-                Ok(Message::Forked { .. } | Message::Spent) => {}
+                Ok(_) => {}
                 Err(_) => self.failed = Some("it sent what cannot be understood".to_owned()),
             }
         }

@@ -4,6 +4,7 @@
 
 use super::forker::{Berth, ended, fork_child, serve};
 use super::{Prepared, Roles, WorkerContext};
+use crate::cache::CodeName;
 use crate::channel::{CodeReceiver, CodeSender, Message, Receiver, Reporter};
 use crate::channel::{channel, code_channel};
 use crate::exit::Status;
@@ -33,6 +34,9 @@ enum State {
     /// It compiles, or loads what it was given or has made.
     Loading {
         code: Option<Code>,
+        /// What was in the cache.
+        found: Option<CodeName>,
+        steps: bool,
     },
     /// It forks workers.
     Ready,
@@ -45,6 +49,8 @@ enum State {
 pub struct Code {
     pub file: OwnedFd,
     pub note: String,
+    /// Its name in the cache, where it was there before this start.
+    pub found: Option<CodeName>,
 }
 
 impl Code {
@@ -52,6 +58,7 @@ impl Code {
         Ok(Code {
             file: self.file.try_clone()?,
             note: self.note.clone(),
+            found: self.found,
         })
     }
 }
@@ -88,7 +95,8 @@ impl Zygote {
             || {
                 process::die_with_parent();
                 signals::ignore_reopening();
-                match loaded(roles, code.as_ref(), &sender).and_then(|it| confined(roles, it)) {
+                let loaded = loaded(roles, code.as_ref(), &sender, &reporter);
+                match loaded.and_then(|it| confined(roles, it)) {
                     Ok(Some(loaded)) => {
                         drop(sender);
                         memory::collect();
@@ -111,7 +119,11 @@ impl Zygote {
             receiver,
             code: code_receiver,
             orders,
-            state: State::Loading { code },
+            state: State::Loading {
+                found: code.as_ref().and_then(|code| code.found),
+                code,
+                steps: false,
+            },
             sockets,
         })
     }
@@ -126,27 +138,42 @@ impl Zygote {
         matches!(self.state, State::Ready)
     }
 
+    /// The name of what it found in the cache, until it is ready.
+    pub fn found(&self) -> Option<CodeName> {
+        match &self.state {
+            State::Loading { found, .. } => *found,
+            _ => None,
+        }
+    }
+
+    /// Whether it takes the steps before the start.
+    pub fn takes_steps(&self) -> bool {
+        matches!(self.state, State::Loading { steps: true, .. })
+    }
+
     /// Takes note of what it said; gives the code where it has become ready.
     pub fn listen(&mut self) -> Option<Code> {
         let mut made = None;
         while let Some(message) = self.receiver.receive() {
-            let State::Loading { code } = &mut self.state else {
+            let State::Loading { code, found, steps } = &mut self.state else {
                 continue;
             };
             match message {
                 Ok(Message::Ready) => {
                     // It sent the code before that.
-                    receive_code(&self.code, code);
+                    receive_code(&self.code, code, *found);
                     made = code.take();
                     self.state = State::Ready;
                 }
                 Ok(Message::Failed { status, text }) => self.state = State::Failed(status, text),
+                Ok(Message::Found(name)) => *found = Some(name),
+                Ok(Message::Stepping) => *steps = true,
                 Ok(Message::Forked { .. } | Message::Spent) => {}
                 Err(_) => process::signal(self.pid, Signal::SIGKILL),
             }
         }
-        if let State::Loading { code } = &mut self.state {
-            receive_code(&self.code, code);
+        if let State::Loading { code, found, .. } = &mut self.state {
+            receive_code(&self.code, code, *found);
         }
         made
     }
@@ -154,7 +181,7 @@ impl Zygote {
     /// It was reaped, before it was ready or after: what it has made, or why it has not.
     pub fn ended(mut self) -> Result<Option<Code>, (Status, String)> {
         match std::mem::replace(&mut self.state, State::Reaped) {
-            State::Loading { code } => Ok(code),
+            State::Loading { code, .. } => Ok(code),
             State::Failed(status, text) => Err((status, text)),
             State::Ready | State::Reaped => Ok(None),
         }
@@ -181,9 +208,9 @@ impl Drop for Zygote {
     }
 }
 
-fn receive_code(receiver: &CodeReceiver, code: &mut Option<Code>) {
+fn receive_code(receiver: &CodeReceiver, code: &mut Option<Code>, found: Option<CodeName>) {
     if let Some((file, note)) = receiver.receive() {
-        *code = Some(Code { file, note });
+        *code = Some(Code { file, note, found });
     }
 }
 
@@ -193,13 +220,14 @@ fn loaded<R: Roles>(
     roles: &R,
     code: Option<&Code>,
     sender: &CodeSender,
+    reporter: &Reporter,
 ) -> Result<Option<R::Loaded>> {
     if let Some(code) = code {
         return roles.load(&code.file, &code.note).map(Some);
     }
     // It has no handlers: a signal ends it, as it should.
     signals::unblock_for_compiler()?;
-    let Prepared { code, note, loaded } = roles.prepare()?;
+    let Prepared { code, note, loaded } = roles.prepare(reporter)?;
     signals::block_for_supervision()?;
     sender.compiled(code.as_fd(), &note);
     Ok(loaded)

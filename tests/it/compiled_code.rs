@@ -1,7 +1,8 @@
 //! Compiled code is executed as it was written, or not at all; what compiling may take is bounded, and it is told.
 
 use crate::harness::{Server, eventually, finished, get, guest, root, wasmserve};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -283,4 +284,108 @@ fn a_reload_reads_from_where_the_name_of_the_working_directory_leads_now() {
     server.signal(Signal::SIGHUP);
     server.wait_for("ended: replaced by a reload");
     assert_eq!(get(server.address, "/").text(), "Hello, two!!!\n");
+}
+
+/// Replaces a file as build tools do.
+fn replace(file: &Path, content: &str) {
+    let next = file.with_extension("next");
+    fs::write(&next, content).unwrap();
+    fs::rename(&next, file).unwrap();
+}
+
+#[test]
+fn a_start_function_that_loops_ends_the_first_start_in_time() {
+    let folder = folder("start-loop");
+    let component = folder.join("app.wat");
+    fs::write(&component, with_start("(loop $l (br $l))")).unwrap();
+    let mut command = with_cache(&component.display().to_string(), &folder.join("cache"));
+    command.args(["--limit-compile-time", "1s"]);
+    let output = finished(command);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(
+        said.contains("longer than --limit-compile-time (1 s)"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_bad_deploy_does_not_keep_the_next_one_waiting() {
+    let folder = folder("wedge");
+    let component = folder.join("app.wat");
+    let source = fs::read_to_string(root().join(HELLO)).unwrap();
+    let says = |text: &str| source.replace("Hello, world!", text);
+    fs::write(&component, &source).unwrap();
+    let mut command = with_cache(&component.display().to_string(), &folder.join("cache"));
+    command.args(["--workers", "2"]);
+    let server = Server::start_command(command);
+    replace(&component, &with_start("(loop $l (br $l))"));
+    server.signal(Signal::SIGHUP);
+    server.wait_for_count("Compiling ", 2);
+    assert_eq!(get(server.address, "/").text(), "Hello, world!\n");
+    replace(&component, &says("Hello, again!"));
+    server.signal(Signal::SIGHUP);
+    server.wait_for_count("ended: replaced by a reload", 2);
+    assert_eq!(get(server.address, "/").text(), "Hello, again!\n");
+    // So does what is no file that can be read at once.
+    fs::remove_file(&component).unwrap();
+    assert!(
+        Command::new("mkfifo")
+            .arg(&component)
+            .status()
+            .unwrap()
+            .success()
+    );
+    server.signal(Signal::SIGHUP);
+    server.wait_for("The reload failed, and the old version goes on serving");
+    replace(&component, &says("Hello, third!"));
+    server.signal(Signal::SIGHUP);
+    server.wait_for_count("ended: replaced by a reload", 4);
+    assert_eq!(get(server.address, "/").text(), "Hello, third!\n");
+}
+
+#[test]
+fn a_new_executable_does_not_wait_for_a_version_that_does_not_compile() {
+    let folder = folder("wedge-upgrade");
+    let component = folder.join("app.wat");
+    let source = fs::read_to_string(root().join(HELLO)).unwrap();
+    fs::write(&component, &source).unwrap();
+    let command = with_cache(&component.display().to_string(), &folder.join("cache"));
+    let server = Server::start_command(command);
+    replace(&component, &with_start("(loop $l (br $l))"));
+    server.signal(Signal::SIGHUP);
+    server.wait_for_count("Compiling ", 2);
+    replace(&component, &source);
+    server.signal(Signal::SIGUSR2);
+    server.wait_for_count("Application startup complete.", 2);
+    assert_eq!(get(server.address, "/").text(), "Hello, world!\n");
+}
+
+#[test]
+fn memory_that_compiling_takes_is_bounded() {
+    let folder = folder("compile-memory");
+    let mut command = with_cache(&guest("behaviours"), &folder.join("cache"));
+    command.args(["--limit-compile-memory", "20MiB"]);
+    let output = finished(command);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("--limit-compile-memory (20 MiB)"), "{said}");
+}
+
+#[test]
+fn code_that_is_damaged_while_it_serves_is_compiled_again() {
+    let cache = folder("damaged-later");
+    drop(Server::start_command(with_cache(HELLO, &cache)));
+    let server = Server::start_command(with_cache(HELLO, &cache));
+    let file = only_file(&cache);
+    let mut bytes = fs::read(&file).unwrap();
+    // Of what no worker has in use.
+    let last = bytes.len() - 20;
+    bytes[last] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    let worker = Pid::from_raw(server.workers()[0]);
+    kill(worker, Signal::SIGKILL).unwrap();
+    server.wait_for("The compiled code in the cache is dropped, and made again");
+    server.wait_for_count("Application startup complete.", 2);
+    assert_eq!(get(server.address, "/").text(), "Hello, world!\n");
 }

@@ -37,7 +37,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("sys", &[]),
     ("log", &["sys"]),
     ("scoreboard", &["sys"]),
-    ("channel", &["sys"]),
+    ("channel", &["cache", "sys"]),
 ];
 
 /// Plain data that any room may use, and the macros of `log`.

@@ -24,6 +24,13 @@ impl std::fmt::Display for Death {
 }
 
 impl Death {
+    /// Whether what it executed ended it.
+    pub fn is_crash(self) -> bool {
+        use Signal::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
+        let crashes = [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP];
+        matches!(self.end, End::Killed(signal) if crashes.contains(&signal))
+    }
+
     /// Nobody kills itself in this way.
     fn is_by_others(self) -> bool {
         self.end == End::Killed(Signal::SIGKILL) && !self.memory
@@ -80,8 +87,12 @@ impl Policy {
             }
         };
         let pid = worker.pid;
+        let damaged = status == Status::DamagedCode || death.is_crash();
         if !self.mode.serves() {
             let text = format!("Child process [{pid}] ended while it started: {why}");
+            self.log(Level::Info, text);
+        } else if damaged && self.remake(worker.generation, &why, now) {
+            let text = format!("Child process [{pid}] ended: it could not start");
             self.log(Level::Info, text);
         } else if !self.served {
             self.fail(status, why, now);

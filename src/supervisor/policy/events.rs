@@ -3,7 +3,7 @@
 use super::{Death, Id, Vital};
 use crate::exit::Status;
 use crate::log::Level;
-use crate::supervisor::settings::Settings;
+use crate::supervisor::settings::{CompileLimits, Settings};
 
 /// Something happened.
 #[derive(Debug)]
@@ -11,6 +11,26 @@ pub enum Event {
     /// The compiler made the code of the version that was asked for last; its settings.
     Compiled {
         settings: Box<Settings>,
+        /// Its code was in the cache.
+        found: bool,
+    },
+    /// The compiler was forked, and may take this.
+    Compiling {
+        limits: CompileLimits,
+    },
+    /// The compiler has so many bytes of memory.
+    CompilerSize {
+        resident: u64,
+    },
+    /// It has compiled; the steps before the start are being taken.
+    Stepping,
+    /// What was compiled is being loaded, and may take this.
+    Loading {
+        limits: CompileLimits,
+    },
+    /// Code from the cache ended the process that loaded it, and was dropped; how.
+    CodeDied {
+        why: String,
     },
     /// It did not; the status and the reason.
     CompileFailed {
@@ -62,7 +82,12 @@ pub enum Action {
     Compile {
         number: u32,
     },
+    /// End whoever makes the next version.
     KillCompiler,
+    /// Remove this version's code from the cache.
+    DropCode {
+        generation: u32,
+    },
     /// Fork a worker of this version.
     Fork {
         id: Id,

@@ -1,6 +1,7 @@
 //! What the supervisor does about what happens: a pure function of its state, an event and the time.
 //! It forks nothing, kills nothing and writes nothing; it says what is to be done.
 
+mod attempt;
 mod ends;
 mod events;
 mod handover;
@@ -92,7 +93,12 @@ impl Policy {
     /// What is to be done about `event`.
     pub fn on(&mut self, event: Event, now: Instant) -> Vec<Action> {
         match event {
-            Event::Compiled { settings } => self.compiled(settings, now),
+            Event::Compiled { settings, found } => self.compiled(settings, found, now),
+            Event::Compiling { limits } => self.compiling(limits, now),
+            Event::CompilerSize { resident } => self.compiler_size(resident),
+            Event::Stepping => self.stepping(),
+            Event::Loading { limits } => self.loading(limits, now),
+            Event::CodeDied { why } => self.code_died(why, now),
             Event::CompileFailed { status, reason } => self.compile_failed(status, reason, now),
             Event::Ready(id) => self.ready(id, now),
             Event::Spent(id) => self.due(id, Reason::Requests),
@@ -137,6 +143,7 @@ impl Policy {
         let seats = 0..self.seats.len();
         let retries = seats.filter_map(|seat| self.waits_until(seat, now));
         let once = self.mode.until().into_iter().chain(self.upgrade.until());
+        let once = once.chain(self.reload.attempt.wakes_at(now));
         deadlines.chain(retries).chain(once).min()
     }
 

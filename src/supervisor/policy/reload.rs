@@ -1,5 +1,7 @@
 //! Versions of the application: which one is served, and which one is being tried.
 
+use super::attempt::Attempt;
+use super::upgrade::Upgrade;
 use super::{Action, Id, Policy, Reason, State, Worker};
 use crate::exit::Status;
 use crate::log::Level;
@@ -11,14 +13,18 @@ use std::time::Instant;
 pub struct Reload {
     /// The number of the version that was compiled last.
     last: u32,
-    /// A compiler is at work on version `last`.
-    compiling: bool,
+    /// What is being done about version `last`.
+    pub attempt: Attempt,
     /// Another reload was asked for meanwhile.
     again: bool,
     /// The version that is served; none before the first was ready.
     served: Option<u32>,
     /// A version that is compiled, with its settings, and of which no worker has been ready yet.
     trying: Option<(u32, Box<Settings>)>,
+    /// A version whose code was in the cache already, as long as nobody has found fault with it.
+    found: Option<u32>,
+    /// The version that is served, or tried, was compiled because another one's code was found to be damaged.
+    remade: bool,
 }
 
 impl Reload {
@@ -49,8 +55,9 @@ impl Reload {
         self.tried().or(self.served).is_none()
     }
 
+    /// Whether there is a process that makes the next version.
     pub fn is_compiling(&self) -> bool {
-        self.compiling
+        self.attempt.is_under_way()
     }
 
     /// Whether a worker of this version is the first that would prove it.
@@ -63,11 +70,12 @@ impl Reload {
         self.tried() == Some(generation) || self.served == Some(generation)
     }
 
-    /// Keeps a request for later, and takes it back.
-    pub fn ask_again(&mut self) {
-        self.again = true;
+    /// Notes that another reload was asked for. Says whether that was so before.
+    pub fn ask_again(&mut self) -> bool {
+        std::mem::replace(&mut self.again, true)
     }
 
+    /// Whether another reload was asked for, which is begun now.
     pub fn take_again(&mut self) -> bool {
         std::mem::take(&mut self.again)
     }
@@ -77,7 +85,7 @@ impl Policy {
     /// Compiles the next version.
     pub(super) fn compile(&mut self) {
         self.reload.last += 1;
-        self.reload.compiling = true;
+        self.reload.attempt = Attempt::Asked;
         self.reload.again = false;
         let number = self.reload.last;
         self.actions.push(Action::Compile { number });
@@ -88,46 +96,94 @@ impl Policy {
             return;
         }
         self.log(Level::Info, format!("Reloading: {why}"));
-        if self.reload.compiling || self.upgrade.is_under_way() {
-            self.reload.ask_again();
+        // A new chance for code that was found, too.
+        self.reload.remade = false;
+        if self.reload.is_compiling() || self.upgrade.is_under_way() {
+            self.supersede();
         } else {
             self.compile();
         }
     }
 
-    pub(super) fn compiled(&mut self, settings: Box<Settings>, now: Instant) {
-        self.reload.compiling = false;
+    /// A version can be tried. Its code may have been found in the cache.
+    pub(super) fn compiled(&mut self, settings: Box<Settings>, found: bool, now: Instant) {
+        self.reload.attempt = Attempt::None;
         if !self.mode.changes() {
             return;
         }
-        if self.reload.again {
+        if self.reload.again && self.upgrade != Upgrade::Asked {
             // What was compiled is out of date already.
             self.compile();
             return;
         }
         self.abandon_trial(now);
         self.reload.trying = Some((self.reload.last, settings));
+        self.reload.found = found.then_some(self.reload.last);
         // A new version has a clean slate.
         self.seats.clear();
         self.begin_upgrade_that_waited(now);
     }
 
     pub(super) fn compile_failed(&mut self, status: Status, reason: String, now: Instant) {
-        self.reload.compiling = false;
+        let attempt = std::mem::take(&mut self.reload.attempt);
         if !self.mode.changes() {
             return;
         }
-        if self.reload.take_again() {
-            if !self.reload.has_no_code() {
+        let (status, reason, asked) = match attempt {
+            Attempt::Ending(why) if why.was_asked_for() => (status, reason, true),
+            Attempt::Ending(why) => (Status::Application, why.to_string(), false),
+            _ => (status, reason, false),
+        };
+        if self.upgrade == Upgrade::Asked || self.reload.again {
+            if !asked && !self.reload.has_no_code() {
                 self.reload_failed(&reason);
             }
-            self.compile();
+            match self.upgrade {
+                // The new executable makes its own; where it cannot, another reload follows.
+                Upgrade::Asked => self.begin_upgrade_that_waited(now),
+                _ => self.compile(),
+            }
         } else if self.reload.has_no_code() {
             self.fail(status, reason, now);
         } else {
             self.reload_failed(&reason);
-            self.begin_upgrade_that_waited(now);
         }
+    }
+
+    /// Code that was found in the cache does not bear to be executed: it is dropped, and compiled again, once.
+    /// False where that is no remedy.
+    pub(super) fn remake(&mut self, generation: u32, why: &str, now: Instant) -> bool {
+        let was_found = self.reload.found == Some(generation);
+        if !was_found || self.reload.remade || !self.mode.changes() {
+            return false;
+        }
+        self.reload.found = None;
+        self.reload.remade = true;
+        let text = format!("The compiled code in the cache is dropped, and made again: {why}");
+        self.log(Level::Warning, text);
+        self.actions.push(Action::DropCode { generation });
+        if self.reload.tried() == Some(generation) {
+            self.abandon_trial(now);
+        }
+        if self.reload.is_compiling() || self.upgrade.is_under_way() {
+            self.reload.ask_again();
+        } else {
+            self.compile();
+        }
+        true
+    }
+
+    /// Code that was found in the cache has ended the process that loaded it, and was dropped.
+    pub(super) fn code_died(&mut self, why: String, now: Instant) {
+        let again = !std::mem::replace(&mut self.reload.remade, true);
+        let killed = matches!(self.reload.attempt, Attempt::Ending(_));
+        if !again || killed || !self.mode.changes() {
+            self.compile_failed(Status::Application, why, now);
+            return;
+        }
+        let text = format!("The compiled code in the cache is dropped, and made again: {why}");
+        self.log(Level::Warning, text);
+        self.compile();
     }
 
     fn reload_failed(&mut self, why: &str) {

@@ -82,6 +82,10 @@ impl Policy {
         if !self.mode.serves() {
             return;
         }
+        let status = match status {
+            Status::DamagedCode => Status::Application,
+            status => status,
+        };
         let failure = Some((status, why));
         self.mode = Mode::Killing { failure };
         self.kill_all(now);
@@ -122,6 +126,7 @@ impl Policy {
             self.drain(now);
         }
         self.give_up_asking(now);
+        self.give_up_late_compiler(now);
         self.kill_late_leavers(now);
         if matches!(self.mode, Mode::Draining | Mode::Killing { .. }) {
             self.exit_when_over(now);

@@ -1,6 +1,7 @@
 //! Another executable in place of this one: it is asked first whether it can, and only then takes
 //! over.
 
+use super::attempt::{Attempt, GivenUp};
 use super::{Action, Policy};
 use crate::log::Level;
 use std::time::{Duration, Instant};
@@ -49,6 +50,11 @@ impl Policy {
             self.log(Level::Warning, text.to_owned());
         } else if self.reload.is_compiling() {
             self.upgrade = Upgrade::Asked;
+            // The new executable compiles for itself. Steps may change data, and are waited for.
+            if !matches!(self.reload.attempt, Attempt::Stepping | Attempt::Ending(_)) {
+                self.reload.ask_again();
+                self.give_up(GivenUp::Upgrade);
+            }
         } else {
             self.ask(now);
         }

@@ -1,5 +1,6 @@
 //! A worker's life in microseconds: the policy plays against processes that exist only here.
 
+mod attempt;
 mod boot;
 mod health;
 mod model;
@@ -11,7 +12,7 @@ mod upgrade;
 use super::{Action, Death, Event, Id, Policy, Room, State, Vital};
 use crate::exit::Status;
 use crate::log::Level;
-use crate::supervisor::settings::Settings;
+use crate::supervisor::settings::{CompileLimits, Settings};
 use crate::sys::process::End;
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
@@ -32,6 +33,11 @@ pub fn settings(workers: usize) -> Settings {
         max_worker_rss: None,
         max_worker_lifetime: None,
         reload: false,
+        compile: CompileLimits {
+            time: 600 * SECOND,
+            memory: 1 << 30,
+        },
+        cache: None,
     }
 }
 
@@ -59,6 +65,10 @@ pub struct World {
     pub processes: BTreeMap<Id, Process>,
     /// The version that is being compiled.
     pub compiling: Option<u32>,
+    /// It was killed, and has not ended.
+    pub killed_compiler: bool,
+    /// Versions whose code was removed from the cache.
+    pub dropped: Vec<u32>,
     pub asking: bool,
     pub settings: Settings,
     pub logged: Vec<(Level, String)>,
@@ -86,6 +96,8 @@ impl World {
             now: Instant::now(),
             processes: BTreeMap::new(),
             compiling: None,
+            killed_compiler: false,
+            dropped: Vec::new(),
             asking: false,
             settings,
             logged: Vec::new(),
@@ -146,7 +158,11 @@ impl World {
                 Action::AskSuccessor => {
                     assert!(!std::mem::replace(&mut self.asking, true), "one at a time");
                 }
-                Action::KillCompiler => assert!(self.compiling.is_some()),
+                Action::KillCompiler => {
+                    assert!(self.compiling.is_some());
+                    self.killed_compiler = true;
+                }
+                Action::DropCode { generation } => self.dropped.push(generation),
                 Action::KillSuccessor => assert!(self.asking),
                 Action::Execute => self.executed += 1,
                 Action::Adopt { .. } => {}
@@ -182,13 +198,24 @@ impl World {
     }
 
     pub fn compiled(&mut self) {
+        self.made(false);
+    }
+
+    /// The code was in the cache.
+    pub fn found(&mut self) {
+        self.made(true);
+    }
+
+    fn made(&mut self, found: bool) {
         self.compiling.take().expect("a compiler at work");
+        self.killed_compiler = false;
         let settings = Box::new(self.settings.clone());
-        self.on(Event::Compiled { settings });
+        self.on(Event::Compiled { settings, found });
     }
 
     pub fn compile_failed(&mut self, reason: &str) {
         self.compiling.take().expect("a compiler at work");
+        self.killed_compiler = false;
         let (status, reason) = (Status::Application, reason.to_owned());
         self.on(Event::CompileFailed { status, reason });
     }

@@ -77,13 +77,14 @@ fn how_many_were_asked_for_by_signal_survives_a_reload() {
 }
 
 #[test]
-fn a_second_reload_starts_after_the_first_has_compiled() {
+fn a_second_reload_takes_the_place_of_the_first_while_that_compiles() {
     let mut world = World::serving(settings(2));
     world.on(Event::Reload);
     world.on(Event::Reload);
     world.on(Event::Reload);
-    assert_eq!(world.compiling, Some(2));
-    world.compiled();
+    assert_eq!((world.compiling, world.killed_compiler), (Some(2), true));
+    world.compile_failed("killed by SIGKILL");
+    assert!(!world.has_said("reload failed"));
     assert_eq!(
         (world.compiling, world.doing(Doing::Starting).len()),
         (Some(3), 0)

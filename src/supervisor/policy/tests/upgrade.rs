@@ -33,13 +33,14 @@ fn one_that_does_not_answer_is_not_waited_for() {
 }
 
 #[test]
-fn an_upgrade_waits_for_the_compiler_and_a_reload_for_the_upgrade() {
+fn an_upgrade_ends_the_compiler_and_a_reload_waits_for_the_upgrade() {
     let mut world = World::serving(settings(1));
     world.on(Event::Reload);
     world.on(Event::Upgrade);
-    assert!(!world.asking);
-    world.compiled();
+    assert_eq!((world.killed_compiler, world.asking), (true, false));
+    world.compile_failed("killed by SIGKILL");
     assert!(world.asking);
+    assert!(!world.has_said("reload failed"));
     world.on(Event::Reload);
     assert_eq!(world.compiling, None);
     world.answered(Err("no".to_owned()));

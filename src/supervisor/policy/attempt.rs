@@ -1,0 +1,156 @@
+//! The process that makes the next version ready to be tried: how long it may be at it, and what ends it before.
+
+use super::{Action, Policy};
+use crate::log::Level;
+use crate::supervisor::settings::CompileLimits;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// What is being done about the next version.
+#[derive(Debug, Default)]
+pub enum Attempt {
+    #[default]
+    None,
+    /// A compiler is to be forked.
+    Asked,
+    Compiling {
+        until: Instant,
+        limits: CompileLimits,
+    },
+    /// The steps before the start are taken, for as long as they need.
+    Stepping,
+    /// What was compiled is being loaded.
+    Loading {
+        until: Instant,
+        limits: CompileLimits,
+    },
+    /// Its process was killed, and has not ended yet.
+    Ending(GivenUp),
+}
+
+/// Why an attempt was ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GivenUp {
+    /// A newer one is to take its place.
+    Newer,
+    /// The new executable makes its own.
+    Upgrade,
+    Late(Duration),
+    Large(u64),
+}
+
+impl GivenUp {
+    /// Whether somebody asked for it, so that it is no failure.
+    pub fn was_asked_for(self) -> bool {
+        matches!(self, GivenUp::Newer | GivenUp::Upgrade)
+    }
+}
+
+impl fmt::Display for GivenUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            GivenUp::Newer => write!(f, "another reload was asked for"),
+            GivenUp::Upgrade => write!(f, "the executable is being replaced"),
+            GivenUp::Late(limit) => write!(
+                f,
+                "compiling the component took longer than --limit-compile-time ({} s)",
+                limit.as_secs_f64()
+            ),
+            GivenUp::Large(limit) => write!(
+                f,
+                "compiling the component took more memory than --limit-compile-memory ({} MiB)",
+                limit >> 20
+            ),
+        }
+    }
+}
+
+/// How often the compiler's memory is looked at.
+const GLANCE: Duration = Duration::from_millis(100);
+
+impl Attempt {
+    /// Whether there is a process, or is to be one.
+    pub fn is_under_way(&self) -> bool {
+        !matches!(self, Attempt::None)
+    }
+
+    fn bounds(&self) -> Option<(Instant, CompileLimits)> {
+        match self {
+            Attempt::Compiling { until, limits } | Attempt::Loading { until, limits } => {
+                Some((*until, *limits))
+            }
+            _ => None,
+        }
+    }
+
+    /// When to look at it again.
+    pub fn wakes_at(&self, now: Instant) -> Option<Instant> {
+        let (until, _) = self.bounds()?;
+        Some(until.min(now + GLANCE))
+    }
+}
+
+impl Policy {
+    /// The compiler was forked, and may take this.
+    pub(super) fn compiling(&mut self, limits: CompileLimits, now: Instant) {
+        let until = now + limits.time;
+        if matches!(self.reload.attempt, Attempt::Asked) {
+            self.reload.attempt = Attempt::Compiling { until, limits };
+        }
+    }
+
+    /// It has compiled, and the steps before the start are taken now.
+    pub(super) fn stepping(&mut self) {
+        if !matches!(self.reload.attempt, Attempt::Ending(_)) {
+            self.reload.attempt = Attempt::Stepping;
+        }
+    }
+
+    /// What was compiled is loaded now, within the same limits.
+    pub(super) fn loading(&mut self, limits: CompileLimits, now: Instant) {
+        let until = now + limits.time;
+        if !matches!(self.reload.attempt, Attempt::Ending(_)) {
+            self.reload.attempt = Attempt::Loading { until, limits };
+        }
+    }
+
+    /// The compiler has so much memory.
+    pub(super) fn compiler_size(&mut self, resident: u64) {
+        if let Some((_, limits)) = self.reload.attempt.bounds()
+            && resident > limits.memory
+        {
+            self.give_up(GivenUp::Large(limits.memory));
+        }
+    }
+
+    pub(super) fn give_up_late_compiler(&mut self, now: Instant) {
+        if let Some((until, limits)) = self.reload.attempt.bounds()
+            && until <= now
+        {
+            self.give_up(GivenUp::Late(limits.time));
+        }
+    }
+
+    pub(super) fn give_up(&mut self, why: GivenUp) {
+        self.reload.attempt = Attempt::Ending(why);
+        self.actions.push(Action::KillCompiler);
+    }
+
+    /// Another reload was asked for while one is under way: it takes the place of the older one. Steps that are
+    /// being taken may change data, and are ended only where that is asked for twice.
+    pub(super) fn supersede(&mut self) {
+        let asked_before = self.reload.ask_again();
+        match self.reload.attempt {
+            Attempt::Asked | Attempt::Compiling { .. } | Attempt::Loading { .. } => {
+                self.give_up(GivenUp::Newer);
+            }
+            Attempt::Stepping if asked_before => self.give_up(GivenUp::Newer),
+            Attempt::Stepping => {
+                let text = "A reload follows when the steps before the start have ended; ask for it once more to \
+                            end them now";
+                self.log(Level::Warning, text.to_owned());
+            }
+            Attempt::None | Attempt::Ending(_) => {}
+        }
+    }
+}
