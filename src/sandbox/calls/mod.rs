@@ -135,7 +135,7 @@ fn descriptors(rules: &mut Rules, grants: &Grants, role: Role, shared: &Shared) 
     }
     rules.only(libc::SYS_fcntl, commands)?;
     let asked = Cases::one_of(1, &lists::ASKED);
-    let blocking = Cases::one_of(1, &[libc::FIONBIO as u64]).and(own());
+    let blocking = Cases::one_of(1, &[libc::FIONBIO as _]).and(own());
     rules.only(libc::SYS_ioctl, asked.or(blocking))?;
     // One's own direction of a connection; the other too where connections are made. A listener would be closed
     // for all, and is not closed by the end of what it does not send.
