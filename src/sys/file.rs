@@ -31,7 +31,6 @@ impl Way {
 
     /// Finds a better way, if there is one. `number` is the descriptor itself.
     pub fn prepare(&mut self, number: RawFd) {
-        *self = Way::Plain(number);
         // SAFETY: the descriptor is only borrowed for these calls; should it be closed, they fail.
         let fd = unsafe { BorrowedFd::borrow_raw(number) };
         let Ok(status) = fstat(fd) else { return };

@@ -156,10 +156,8 @@ fn a_listener_that_was_made_to_wait_keeps_no_worker() {
     let before = server.workers();
     let listener = listener(&server, before[0]);
     // SAFETY: the call takes numbers alone.
-    assert_eq!(
-        unsafe { libc::fcntl(listener.as_raw_fd(), libc::F_SETFL, 0) },
-        0
-    );
+    let done = unsafe { libc::fcntl(listener.as_raw_fd(), libc::F_SETFL, 0) };
+    assert_eq!(done, 0);
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(3) {
         assert_eq!(get(server.address, "/").status, 200);
