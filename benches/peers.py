@@ -240,6 +240,22 @@ def wrk(port, path, seconds, connections=32):
     return int(re.search(r"(\d+) requests in", result)[1]), float(re.search(r"Requests/sec: +([\d.]+)", result)[1])
 
 
+def wrk_closing(port, path, seconds, connections):
+    """The same with a connection for each request; also the median of their microseconds."""
+    result = subprocess.run(
+        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--latency", "-H", "Connection: close",
+         f"http://127.0.0.1:{port}{path}"],
+        capture_output=True, text=True, check=True,
+    ).stdout
+    bad = re.search(r"Non-2xx.*|Socket errors.*", result)
+    if bad:
+        sys.exit(f"wrk: {bad[0]}")
+    number, unit = re.search(r"50% +([\d.]+)(us|ms|s)\b", result).groups()
+    count = int(re.search(r"(\d+) requests in", result)[1])
+    rate = float(re.search(r"Requests/sec: +([\d.]+)", result)[1])
+    return count, rate, float(number) * {"us": 1, "ms": 1e3, "s": 1e6}[unit]
+
+
 def h2load(port, path, rate, seconds, connections):
     """Asks so often in a second, whatever the answers take; the milliseconds that each took."""
     log = HOME / "h2load.log"

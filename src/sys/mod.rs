@@ -6,6 +6,7 @@ pub mod clock;
 pub mod control_group;
 pub mod cpus;
 pub mod directory;
+pub mod epoll;
 pub mod exec;
 pub mod file;
 pub mod fork;

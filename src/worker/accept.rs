@@ -6,57 +6,88 @@ use crate::connection::Accepted;
 use crate::request::Peer;
 use crate::scoreboard::{Phase, Scoreboard, Slot};
 use crate::sys::clock;
+use crate::sys::epoll::Exclusive;
 use crate::sys::socket::{self, Listening, moved_up};
 use crate::{debug, warning};
-use anyhow::Result;
-use std::io;
+use anyhow::{Context, Result};
+use std::cell::Cell;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream as StdUnixStream;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::sleep;
+use tokio::sync::Notify;
+use tokio::task::yield_now;
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
-/// How long a connection is left to siblings, one timer tick at a time, before it is taken anyway.
-const COURTESY: Duration = Duration::from_millis(1);
-const MOST_COURTESIES: u32 = 20;
+/// How often a worker that has more than its share lets others go first before it takes a connection.
+const COURTESIES: u32 = 2;
+
+/// How long, and how often without anybody taking anything, it waits for a sibling that has much less.
+const WAIT: Duration = Duration::from_millis(1);
+const MOST_WAITS: u32 = 20;
 
 /// The same where siblings take others meanwhile, or say so.
-const MOST_IN_ALL: u32 = 200;
+const LONGEST_MS: u64 = 200;
 
-/// A sibling that was left a connection in vain is not counted on during this time.
-const DISTRUST_MS: u64 = 250;
+/// Others who take longer than this to let this worker run again are no workers that look for
+/// connections, and are not let go first for a while.
+const LONG_NS: u64 = 1_000_000;
+const HURRY_MS: u64 = 250;
 
 /// A sibling that has been silent for this long is not expected to take anything.
 const SILENT_MS: u64 = 2500;
 
+/// How often a worker looks for connections that nobody has told it of: who was told may have been
+/// killed or stopped before it could take them.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// How long accepting pauses when there are no descriptors or no memory for a connection.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// One listener, as this worker sees it.
+/// One listener, as this worker sees it. A connection wakes one worker of those that wait: the one that
+/// has been at the end of the queue for longest. A worker that has more than its share goes to the end.
 pub struct Acceptor {
     listener: Listening,
-    /// Tells when a connection waits, which a listener of the runtime tells only by taking it. To be
-    /// told of a descriptor, its kind does not matter.
-    arrivals: TcpStream,
+    /// The stand-in is a socket with a byte that nobody reads, from this peer.
+    queue: Exclusive<UnixStream>,
+    _peer: StdUnixStream,
+    look: Interval,
     scoreboard: Rc<Scoreboard>,
     slot: usize,
-    /// Until when each sibling is not counted on, by slot.
-    distrusted_until_ms: Vec<u64>,
+    /// The next connection is one that the kernel wakes this worker for.
+    was_woken: Cell<bool>,
+    /// Until when the processor is not left to others, and until when nobody is waited for.
+    keeps_processor_until_ms: Cell<u64>,
+    hurried_until_ms: Cell<u64>,
     paused: bool,
 }
 
 impl Acceptor {
+    /// To be called before anything else is done with the serving loop.
     pub fn new(listener: &Listening, scoreboard: Rc<Scoreboard>, slot: usize) -> Result<Acceptor> {
         let listener = listener.moved_up()?;
-        let descriptor = moved_up(listener.as_fd())?;
+        let shared = moved_up(listener.as_fd())?;
+        let (stand_in, mut peer) = StdUnixStream::pair()?;
+        stand_in.set_nonblocking(true)?;
+        peer.write_all(b"!")?;
+        let stand_in = UnixStream::from_std(stand_in)?;
+        let queue = Exclusive::new(stand_in, shared).context("cannot wait for connections")?;
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Acceptor {
             listener,
-            arrivals: TcpStream::from_std(descriptor.into())?,
-            distrusted_until_ms: vec![0; scoreboard.length()],
+            queue,
+            _peer: peer,
+            look,
             scoreboard,
             slot,
+            was_woken: Cell::new(true),
+            keeps_processor_until_ms: Cell::new(0),
+            hurried_until_ms: Cell::new(0),
             paused: false,
         })
     }
@@ -64,22 +95,24 @@ impl Acceptor {
     /// Resolves when a connection waits to be accepted.
     pub async fn waits(&self) {
         loop {
-            let _ = self.arrivals.readable().await;
+            let _ = self.queue.join();
+            let stand_in = self.queue.stand_in();
+            let _ = stand_in.readable().await;
             // What the runtime knows may be what was there before the last was accepted.
             let look = || match socket::has_arrivals(self.listener.as_fd()) {
                 true => Ok(()),
                 false => Err(io::ErrorKind::WouldBlock.into()),
             };
-            if self.arrivals.try_io(Interest::READABLE, look).is_ok() {
+            if stand_in.try_io(Interest::READABLE, look).is_ok() {
                 return;
             }
         }
     }
 
-    /// The next connection that is this worker's to serve.
-    pub async fn next(&mut self) -> (Accepted, Peer) {
+    /// The next connection that is this worker's to serve. `freed` is told when one of its connections ends.
+    pub async fn next(&mut self, freed: &Notify) -> (Accepted, Peer) {
         loop {
-            match self.try_next().await {
+            match self.try_next(freed).await {
                 Ok(accepted) => {
                     self.paused = false;
                     return accepted;
@@ -91,55 +124,108 @@ impl Acceptor {
         }
     }
 
-    async fn try_next(&mut self) -> io::Result<(Accepted, Peer)> {
-        self.arrivals.readable().await?;
-        self.give_way().await;
-        let accept = || accept(&self.listener);
-        self.arrivals.try_io(Interest::READABLE, accept)
+    /// Leaves connections to others until the next one is asked for.
+    pub fn leave(&self) {
+        self.queue.leave();
     }
 
-    /// Waits while a sibling should take what is in the backlog, but not for long, whatever siblings say about
-    /// themselves. A machine that is short of processors makes the ticks longer, and so the wait.
-    async fn give_way(&mut self) {
-        let mut taken = self.taken();
-        let mut courtesies = 0;
-        for _ in 0..MOST_IN_ALL {
-            if self.preferred().is_empty() {
+    async fn try_next(&mut self, freed: &Notify) -> io::Result<(Accepted, Peer)> {
+        self.queue.join()?;
+        let was_told = tokio::select! {
+            biased;
+            told = self.queue.stand_in().readable() => told.is_ok(),
+            _ = self.look.tick() => false,
+        };
+        self.let_others_first(freed).await;
+        self.queue.join()?;
+        let accept = || accept(&self.listener);
+        let accepted = match was_told {
+            true => self.queue.stand_in().try_io(Interest::READABLE, accept),
+            false => accept(),
+        };
+        if accepted.as_ref().is_err_and(would_block) {
+            self.was_woken.set(true);
+            if self.has_more_than_its_share() {
+                self.queue.step_back()?;
+            }
+        }
+        accepted
+    }
+
+    /// Where this worker has more than its share, its own requests go first, which may end some, and
+    /// then siblings that were woken and wait for this processor. A connection that nobody took
+    /// meanwhile is taken.
+    async fn let_others_first(&self, freed: &Notify) {
+        let taken = self.taken();
+        for _ in 0..COURTESIES {
+            if !self.has_more_than_its_share() {
+                self.was_woken.set(false);
                 return;
             }
-            if courtesies == MOST_COURTESIES {
+            yield_now().await;
+            let now = clock::now_ns();
+            if now / 1_000_000 < self.keeps_processor_until_ms.get() {
                 break;
             }
-            sleep(COURTESY).await;
-            courtesies += 1;
-            if self.taken() != taken {
-                taken = self.taken();
-                courtesies = 0;
+            std::thread::yield_now();
+            let back = clock::now_ns();
+            if back - now > LONG_NS && self.taken() == taken {
+                let until = back / 1_000_000 + HURRY_MS;
+                self.keeps_processor_until_ms.set(until);
             }
         }
-        let until = clock::now_ms() + DISTRUST_MS;
-        for index in self.preferred() {
-            self.distrusted_until_ms[index] = until;
+        if !self.was_woken.replace(false) {
+            self.wait_for_siblings(freed).await;
         }
     }
 
-    /// The siblings that should take the next connection rather than this worker.
-    fn preferred(&self) -> Vec<usize> {
-        let now = clock::now_ms();
-        let mine = load(self.scoreboard.slot(self.slot));
-        let siblings = (0..self.scoreboard.length()).filter(|index| *index != self.slot);
-        siblings
-            .filter(|index| {
-                let slot = self.scoreboard.slot(*index);
-                self.scoreboard.entry(*index).phase() == Phase::Ready
-                    && now >= self.distrusted_until_ms[*index]
-                    && now.abs_diff(slot.heartbeat_ms()) < SILENT_MS
-                    && balance::leaves(mine, load(slot))
-            })
-            .collect()
+    /// Waits while a sibling has much less than this worker, but not for long, whatever siblings say. For each connection that came since this
+    /// worker was woken the kernel has woken a sibling, if one was waiting.
+    async fn wait_for_siblings(&self, freed: &Notify) {
+        let mut taken = self.taken();
+        let mut waits = 0;
+        let start = clock::now_ms();
+        while waits < MOST_WAITS
+            && clock::now_ms() < start + LONGEST_MS
+            && clock::now_ms() >= self.hurried_until_ms.get()
+            && self.any_sibling(balance::waits_for)
+        {
+            // What waits in the backlog would keep this worker awake, and the processor from them.
+            self.queue.leave();
+            tokio::select! {
+                () = sleep(WAIT) => waits += 1,
+                () = freed.notified() => {}
+            }
+            if self.taken() != taken {
+                taken = self.taken();
+                waits = 0;
+            }
+        }
+        if waits == MOST_WAITS {
+            let until = clock::now_ms() + HURRY_MS;
+            self.hurried_until_ms.set(until);
+        }
     }
 
-    /// How many connections all siblings have taken so far.
+    /// Whether a sibling should take the next connection rather than this worker.
+    fn has_more_than_its_share(&self) -> bool {
+        self.any_sibling(balance::leaves)
+    }
+
+    /// Whether this is so of a sibling that takes connections, given the loads of both.
+    fn any_sibling(&self, is: impl Fn(Load, Load) -> bool) -> bool {
+        let now = clock::now_ms();
+        let mine = load(self.scoreboard.slot(self.slot));
+        let mut siblings = (0..self.scoreboard.length()).filter(|index| *index != self.slot);
+        siblings.any(|index| {
+            let slot = self.scoreboard.slot(index);
+            self.scoreboard.entry(index).phase() == Phase::Ready
+                && now.abs_diff(slot.heartbeat_ms()) < SILENT_MS
+                && is(mine, load(slot))
+        })
+    }
+
+    /// How many connections all workers have taken so far.
     fn taken(&self) -> u64 {
         let slots = (0..self.scoreboard.length()).map(|index| self.scoreboard.slot(index));
         slots.fold(0, |sum, slot| sum.wrapping_add(slot.connections_total()))
@@ -158,6 +244,7 @@ impl Acceptor {
             }
             _ => warning!("accepting pauses: {error}"),
         }
+        self.queue.leave();
         sleep(PAUSE).await;
     }
 }
@@ -187,6 +274,10 @@ fn load(slot: &Slot) -> Load {
         connections: slot.connections(),
         in_flight: slot.in_flight(),
     }
+}
+
+fn would_block(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
 }
 
 fn is_passing(error: &io::Error) -> bool {

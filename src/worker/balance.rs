@@ -1,4 +1,4 @@
-//! Whether to take the next connection or to leave it to a sibling. A pure rule over the scoreboard.
+//! Whether to take the next connection or to leave it to a sibling: pure rules over the scoreboard.
 
 /// What counts of a worker's load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,8 +9,8 @@ pub struct Load {
     pub in_flight: u32,
 }
 
-/// Whether a worker with load `mine` leaves the next connection to this sibling. One connection in
-/// sixteen of difference is not worth a wait; a worker that is answering leaves new work to one that
+/// Whether a worker with load `mine` lets this sibling go first. One connection in sixteen of difference
+/// does not count; a worker that is answering leaves new work to one that
 /// is not.
 pub fn leaves(mine: Load, sibling: Load) -> bool {
     let slack = sibling.connections / 16;
@@ -18,6 +18,12 @@ pub fn leaves(mine: Load, sibling: Load) -> bool {
     let idle =
         mine.in_flight > 0 && sibling.in_flight == 0 && sibling.connections <= mine.connections;
     fewer || idle
+}
+
+/// Whether a worker with load `mine` has so much more than this sibling that it waits for the sibling to
+/// take the next connection.
+pub fn waits_for(mine: Load, sibling: Load) -> bool {
+    sibling.connections + sibling.connections / 8 + 2 < mine.connections
 }
 
 #[cfg(test)]
@@ -42,6 +48,14 @@ mod tests {
     fn small_differences_among_many_are_let_be() {
         assert!(!leaves(load(42, 0), load(40, 0)));
         assert!(leaves(load(43, 0), load(40, 0)));
+    }
+
+    #[test]
+    fn only_a_large_difference_is_worth_a_wait() {
+        assert!(!waits_for(load(2, 0), load(0, 0)));
+        assert!(waits_for(load(3, 0), load(0, 0)));
+        assert!(!waits_for(load(47, 0), load(40, 0)));
+        assert!(waits_for(load(48, 0), load(40, 0)));
     }
 
     #[test]

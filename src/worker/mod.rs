@@ -138,7 +138,7 @@ fn enter_sandbox(sandbox: &Sandbox, slot: usize) -> Result<()> {
 async fn accept(mut acceptor: Acceptor, door: Door, connections: Rc<Connections>, open: Rc<Open>) {
     loop {
         make_room(&acceptor, &connections, &open).await;
-        let (accepted, peer) = acceptor.next().await;
+        let (accepted, peer) = acceptor.next(&open.freed).await;
         let guard = open.enter();
         let connections = connections.clone();
         spawn_local(async move {
@@ -159,6 +159,8 @@ async fn make_room(acceptor: &Acceptor, connections: &Connections, open: &Open) 
             () = open.room(most) => {}
             () = acceptor.waits() => {
                 connections.roster.dismiss();
+                // What waits would keep this worker awake.
+                acceptor.leave();
                 let _ = tokio::time::timeout(LOOK, open.room(most)).await;
             }
         }
@@ -195,6 +197,8 @@ async fn watch_limit(slot: SlotRef, limit: u64, spent: Box<dyn FnOnce()>) {
 struct Open {
     count: Cell<u32>,
     closed: tokio::sync::Notify,
+    /// The same for who takes connections.
+    freed: tokio::sync::Notify,
     slot: SlotRef,
 }
 
@@ -203,6 +207,7 @@ impl Open {
         Open {
             count: Cell::new(0),
             closed: tokio::sync::Notify::new(),
+            freed: tokio::sync::Notify::new(),
             slot,
         }
     }
@@ -239,5 +244,6 @@ impl Drop for Entered {
         open.count.set(open.count.get() - 1);
         open.slot.connection_closed();
         open.closed.notify_one();
+        open.freed.notify_waiters();
     }
 }
