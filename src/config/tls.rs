@@ -100,6 +100,11 @@ fn certified(chain: &Path, key: &Path, provider: &CryptoProvider) -> Result<Arc<
             key.display(),
             chain.display()
         ),
+        _ if is_p521(&text) => anyhow!(
+            "option --ssl-keyfile: `{}` is a key of the curve P-521, which is not spoken here; make one \
+             of P-256 or P-384, or an RSA key",
+            key.display()
+        ),
         error => anyhow!(error).context(format!(
             "option --ssl-certfile: `{}` with the key in `{}`",
             chain.display(),
@@ -107,6 +112,13 @@ fn certified(chain: &Path, key: &Path, provider: &CryptoProvider) -> Result<Arc<
         )),
     });
     certified.map(Arc::new)
+}
+
+/// Whether a key is one of secp521r1: its object identifier, 1.3.132.0.35, stands in it (RFC 5480).
+fn is_p521(pem: &[u8]) -> bool {
+    const IDENTIFIER: [u8; 7] = [0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23];
+    let key = PrivateKeyDer::from_pem_slice(pem);
+    key.is_ok_and(|key| memchr::memmem::find(key.secret_der(), &IDENTIFIER).is_some())
 }
 
 fn read(option: &str, path: &Path) -> Result<Vec<u8>> {

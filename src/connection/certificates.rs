@@ -6,8 +6,9 @@ use rustls::sign::CertifiedKey;
 use std::sync::Arc;
 use webpki::{EndEntityCert, KeyUsage};
 
-/// Chosen by the name that the client asks for (SNI, RFC 6066 section 3); the first is shown to clients
-/// that ask for none, or for one that no certificate has.
+/// Chosen by the name that the client asks for (SNI, RFC 6066 section 3): one that has the name itself
+/// before one that has it by a wildcard, and the first of each. The first of all is shown to clients that
+/// ask for no name, or for one that no certificate has.
 #[derive(Debug)]
 pub struct Certificates(Vec<Arc<CertifiedKey>>);
 
@@ -26,8 +27,10 @@ impl Certificates {
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let named = hello.server_name().and_then(|name| {
-            let name = ServerName::try_from(name).ok()?;
-            self.0.iter().find(|certified| is_for(certified, &name))
+            let asked = ServerName::try_from(name).ok()?;
+            let mut fitting = self.0.iter().filter(|certified| is_for(certified, &asked));
+            let first = fitting.clone().next();
+            fitting.find(|certified| names(certified, name)).or(first)
         });
         named.or(self.0.first()).cloned()
     }
@@ -37,6 +40,16 @@ fn is_for(certified: &CertifiedKey, name: &ServerName<'_>) -> bool {
     let certificate = certified.end_entity_cert().ok();
     let parsed = certificate.and_then(|der| EndEntityCert::try_from(der).ok());
     parsed.is_some_and(|parsed| parsed.verify_is_valid_for_subject_name(name).is_ok())
+}
+
+/// Whether a certificate has this name as it is.
+fn names(certified: &CertifiedKey, name: &str) -> bool {
+    let certificate = certified.end_entity_cert().ok();
+    let parsed = certificate.and_then(|der| EndEntityCert::try_from(der).ok());
+    parsed.is_some_and(|parsed| {
+        let mut names = parsed.valid_dns_names();
+        names.any(|own| own.eq_ignore_ascii_case(name))
+    })
 }
 
 fn doubt(certified: &CertifiedKey) -> Option<&'static str> {

@@ -1,13 +1,16 @@
 //! Follows a chunked body to its end (RFC 9112 section 7.1). What it carries is read elsewhere.
 
-/// Where in the body we are.
+use super::head::is_token;
+
+/// Where in the body we are. The size of the chunk is known from its first digit on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Chunks {
     /// Before the first digit of a size.
     #[default]
     Start,
     Size(u64),
-    Extension(u64),
+    /// In what follows the size on its line.
+    Extension(u64, Extension),
     SizeFeed(u64),
     Data(u64),
     DataReturn,
@@ -18,6 +21,24 @@ pub enum Chunks {
     TrailerFeed,
     LastFeed,
     Over,
+}
+
+/// Where in a chunk's extensions we are (RFC 9112 section 7.1.1). Blanks may stand around `;` and `=`,
+/// and nowhere else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extension {
+    /// After blanks that only another extension may follow.
+    Semicolon,
+    NameStart,
+    Name,
+    /// After a name and blanks.
+    NameEnd,
+    ValueStart,
+    Value,
+    Quoted,
+    /// After a backslash within quotes.
+    Escape,
+    QuotedEnd,
 }
 
 impl Chunks {
@@ -46,14 +67,16 @@ impl Chunks {
     }
 
     fn next(self, byte: u8) -> Option<Chunks> {
+        use self::Extension::{Name, NameStart, QuotedEnd, Semicolon, Value};
         use Chunks::*;
         Some(match (self, byte) {
             (Start, _) => Size(digit(byte)?),
-            (Size(size), b';' | b' ' | b'\t') => Extension(size),
-            (Size(size) | Extension(size), b'\r') => SizeFeed(size),
+            (Size(size), b';') => Extension(size, NameStart),
+            (Size(size), b' ' | b'\t') => Extension(size, Semicolon),
+            (Size(size), b'\r') => SizeFeed(size),
             (Size(size), _) => Size(size.checked_mul(16)?.checked_add(digit(byte)?)?),
-            (Extension(_), b'\n' | 0) => return None,
-            (Extension(size), _) => Extension(size),
+            (Extension(size, Name | Value | QuotedEnd), b'\r') => SizeFeed(size),
+            (Extension(size, extension), _) => Extension(size, extension.next(byte)?),
             (SizeFeed(0), b'\n') => TrailerStart,
             (SizeFeed(size), b'\n') => Data(size),
             (DataReturn, b'\r') => DataFeed,
@@ -65,6 +88,26 @@ impl Chunks {
             (TrailerStart | Trailer, _) => Trailer,
             (TrailerFeed, b'\n') => TrailerStart,
             (LastFeed, b'\n') => Over,
+            _ => return None,
+        })
+    }
+}
+
+impl Extension {
+    fn next(self, byte: u8) -> Option<Extension> {
+        use Extension::*;
+        Some(match (self, byte) {
+            (Semicolon | NameStart | NameEnd | ValueStart, b' ' | b'\t') => self,
+            (Name, b' ' | b'\t') => NameEnd,
+            (Value | QuotedEnd, b' ' | b'\t') => Semicolon,
+            (Semicolon | Name | NameEnd | Value | QuotedEnd, b';') => NameStart,
+            (Name | NameEnd, b'=') => ValueStart,
+            (ValueStart, b'"') => Quoted,
+            (NameStart | Name, _) if is_token(&[byte]) => Name,
+            (ValueStart | Value, _) if is_token(&[byte]) => Value,
+            (Quoted, b'"') => QuotedEnd,
+            (Quoted, b'\\') => Escape,
+            (Quoted | Escape, b'\t' | b' '..=b'~' | 0x80..) => Quoted,
             _ => return None,
         })
     }
@@ -91,7 +134,8 @@ mod tests {
             "0\r\n\r\n",
             "3\r\nabc\r\n0\r\n\r\n",
             "00A;x=\"y\"\r\n0123456789\r\n0\r\nT: r\r\nU: v\r\n\r\n",
-            "3 \r\nabc\r\n0\r\n\r\n",
+            "3 ; a = b;c\r\nabc\r\n0;last\r\n\r\n",
+            "3;a=\"\\\"; \u{e9}\" ;b=c\r\nabc\r\n0\r\n\r\n",
         ] {
             assert_eq!(length(&format!("{body}GET")), Some(body.len()), "{body:?}");
         }
@@ -105,6 +149,19 @@ mod tests {
             "0x3\r\nabc\r\n",
             "3\nabc\r\n",
             "3;a\nb\r\nabc\r\n",
+            "3 \r\nabc\r\n",
+            "3;\r\nabc\r\n",
+            "3;a;\r\nabc\r\n",
+            "3;a \r\nabc\r\n",
+            "3;a=\r\nabc\r\n",
+            "3;=b\r\nabc\r\n",
+            "3;a=b c\r\nabc\r\n",
+            "3;a b\r\nabc\r\n",
+            "3;bad[=x\r\nabc\r\n",
+            "3;a=\"b\r\nabc\r\n",
+            "3;a=b\"\r\nabc\r\n",
+            "3;a=\"b\"c\r\nabc\r\n",
+            "3 4\r\nabc\r\n",
             "3\r\nabc0\r\n\r\n",
             "3\r\nabc\n0\r\n\r\n",
             "3\rabc",

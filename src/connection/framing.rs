@@ -2,9 +2,12 @@
 //! parsed, and nothing that is not part of a sound request gets any further.
 
 use super::chunks::Chunks;
-use super::head::{self, Framing};
+use super::head::{self, Framing, is_for_a_url};
 use super::refusal::{Refusal, refused};
 use http::StatusCode;
+
+/// The minor version's place in `HTTP/1.1`.
+const MINOR: usize = 7;
 
 /// How large a head may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,14 +18,46 @@ pub struct Limits {
     pub fields: usize,
 }
 
+/// A byte of a request line that whoever reads it next must not see as it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// Where among the bytes that were followed.
+    pub at: usize,
+    pub kind: EditKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EditKind {
+    /// It is percent-encoded.
+    Encode,
+    /// The minor version becomes the one that is spoken.
+    Version,
+}
+
 /// Where in its requests a connection is.
 pub struct Follower {
     state: State,
+    /// Where in the request line.
+    line: Line,
+    edits: Vec<Edit>,
     limits: Limits,
     /// The head so far, where it does not come in one piece.
     partial: Vec<u8>,
     /// Heads that were sound.
     requests: u64,
+}
+
+/// Where in a request line the next byte is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Line {
+    /// Before it.
+    Start,
+    Method,
+    Target,
+    /// At this byte of the version.
+    Version(usize),
+    /// After it.
+    Over,
 }
 
 enum State {
@@ -47,6 +82,8 @@ impl Follower {
     pub fn new(limits: Limits) -> Follower {
         Follower {
             state: State::Head,
+            line: Line::Start,
+            edits: Vec::new(),
             limits,
             partial: Vec::new(),
             requests: 0,
@@ -62,6 +99,11 @@ impl Follower {
         matches!(self.state, State::Length(_) | State::Chunked(_))
     }
 
+    /// What is to be changed in the bytes that were followed last.
+    pub fn edits(&mut self) -> Vec<Edit> {
+        std::mem::take(&mut self.edits)
+    }
+
     /// Whether no request has begun that has not ended.
     pub fn is_between_requests(&self) -> bool {
         matches!(self.state, State::Head) && self.partial.is_empty()
@@ -74,7 +116,10 @@ impl Follower {
             let rest = &bytes[at..];
             match &mut self.state {
                 State::Head => match self.head(rest) {
-                    Ok(read) => at += read,
+                    Ok(read) => {
+                        self.follow_line(&rest[..read], at);
+                        at += read;
+                    }
                     Err(refusal) => {
                         self.state = State::Refused;
                         return Err(Fault::Head { sound: at, refusal });
@@ -136,6 +181,37 @@ impl Follower {
         Ok(end - known)
     }
 
+    /// Notes what is to be changed in these bytes of a head, the first of which is at `at`.
+    fn follow_line(&mut self, bytes: &[u8], at: usize) {
+        if self.line == Line::Start && matches!(bytes.first(), Some(b'\r' | b'\n')) {
+            return;
+        }
+        for (index, byte) in bytes.iter().enumerate() {
+            let kind = match (self.line, *byte) {
+                (Line::Over, _) => break,
+                (Line::Target, byte) if !is_for_a_url(byte) => Some(EditKind::Encode),
+                (Line::Version(MINOR), b'2'..=b'9') => Some(EditKind::Version),
+                _ => None,
+            };
+            self.edits.extend(kind.map(|kind| Edit {
+                at: at + index,
+                kind,
+            }));
+            self.line = match (self.line, *byte) {
+                (_, b'\n') => Line::Over,
+                (Line::Start, _) => Line::Method,
+                (Line::Method, b' ') => Line::Target,
+                (Line::Target, b' ') => Line::Version(0),
+                (Line::Version(place), _) => Line::Version(place + 1),
+                (line, _) => line,
+            };
+        }
+        // A head that is whole was judged, and counted.
+        if self.partial.is_empty() {
+            self.line = Line::Start;
+        }
+    }
+
     fn judge(&mut self, head: &[u8]) -> Result<(), Refusal> {
         self.state = match head::judge(head, self.limits.fields)? {
             Framing::Length(0) => State::Head,
@@ -185,7 +261,11 @@ fn end(head: &[u8], known: usize, limits: Limits) -> Result<Option<usize>, Refus
     if head.len() < limits.head {
         return Ok(None);
     }
-    Err(if first && line == 0 {
+    let begun = &head[..limits.head.min(head.len())];
+    let in_method = memchr::memchr(b' ', begun).is_none();
+    Err(if first && line == 0 && in_method {
+        head::METHOD_TOO_LONG
+    } else if first && line == 0 {
         refused(StatusCode::URI_TOO_LONG, "its request line is too long")
     } else {
         refused(
@@ -267,8 +347,30 @@ mod tests {
             status(&format!("GET /{target} HTTP/1.1\r\nHost: a\r\n\r\n")),
             414
         );
+        assert_eq!(
+            status(&format!("{target} / HTTP/1.1\r\nHost: a\r\n\r\n")),
+            501
+        );
         let field = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {target}\r\n\r\n");
         assert_eq!(status(&field), 431);
+    }
+
+    #[test]
+    fn what_is_to_be_changed_in_request_lines_is_told_whatever_the_pieces() {
+        let text = "\r\nGET /<a>?\"= HTTP/1.2\r\nHost: a\r\nX: <>\r\n\r\n";
+        for requests in [text.to_owned(), [text, text].concat()] {
+            for size in 1..=requests.len() {
+                let mut follower = Follower::new(LIMITS);
+                let mut seen = Vec::new();
+                for (index, piece) in requests.as_bytes().chunks(size).enumerate() {
+                    follower.follow(piece).unwrap();
+                    let edits = follower.edits().into_iter();
+                    seen.extend(edits.map(|edit| requests.as_bytes()[index * size + edit.at]));
+                }
+                let expected = b"<>\"2".repeat(requests.len() / text.len());
+                assert_eq!(seen, expected, "in {size}s");
+            }
+        }
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //! it: where two readers could disagree on what a head means, one of them can be made to see a request
 //! that the other does not.
 
+use super::codings::Codings;
 use super::refusal::{Refusal, refused};
-use crate::request::{Octets, is_host};
+use crate::request::{LONGEST_METHOD, Octets, is_host};
 use http::StatusCode;
 
 /// How the body after a head is framed (RFC 9112 section 6.3).
@@ -14,6 +15,12 @@ pub enum Framing {
 }
 
 const BAD: StatusCode = StatusCode::BAD_REQUEST;
+
+/// RFC 9112 section 3.
+pub const METHOD_TOO_LONG: Refusal = refused(StatusCode::NOT_IMPLEMENTED, "its method is too long");
+
+/// Lengths from here on have a meaning of their own in the parser behind.
+const LONGEST_BODY: u64 = u64::MAX - 2;
 
 /// Judges a whole head, whose lines all end in CR LF, without the empty lines around it. `most_fields`
 /// bounds the number of its header fields.
@@ -50,12 +57,16 @@ fn request_line(line: &[u8]) -> Result<Version, Refusal> {
     if !is_token(method) {
         return Err(refused(BAD, "its method is not a token"));
     }
+    if method.len() > LONGEST_METHOD {
+        return Err(METHOD_TOO_LONG);
+    }
     let version = match version {
-        b"HTTP/1.1" => Version::Http11,
         b"HTTP/1.0" => Version::Http10,
+        // A later minor version is understood as the latest that is known (RFC 9110 section 2.5).
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1'..=b'9'] => Version::Http11,
         _ if is_version(version) => {
             let status = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
-            return Err(refused(status, "its version is not HTTP/1.1 or HTTP/1.0"));
+            return Err(refused(status, "its version is not HTTP/1"));
         }
         _ => return Err(refused(BAD, "its request line ends in no HTTP version")),
     };
@@ -66,19 +77,29 @@ fn request_line(line: &[u8]) -> Result<Version, Refusal> {
     }
 }
 
+/// Whether a byte of a target stands for itself. Other servers let the rest pass, although no URL has it
+/// (RFC 3986 section 2): here it is percent-encoded for whoever comes next.
+pub fn is_for_a_url(byte: u8) -> bool {
+    !matches!(byte, b'"' | b'<' | b'>' | b'`' | 0x80..)
+}
+
 /// The four forms of RFC 9112 section 3.2.
 fn is_target(method: &[u8], target: &[u8]) -> bool {
-    let printable = target.iter().all(|byte| (0x21..0x7f).contains(byte));
-    if !printable || target.contains(&b'#') {
+    let printable = |byte: &u8| matches!(byte, b'!'..=b'~' | 0x80..);
+    let for_a_url = |target: &[u8]| target.iter().copied().all(is_for_a_url);
+    if !target.iter().all(printable) || target.contains(&b'#') {
         return false;
     }
     match target {
-        _ if method == b"CONNECT" => !target.contains(&b'/'),
+        _ if method == b"CONNECT" => !target.contains(&b'/') && for_a_url(target),
         b"*" => method == b"OPTIONS",
         [b'/', ..] => true,
         _ => ["http://", "https://"].iter().any(|scheme| {
-            let start = target.get(..scheme.len());
-            start.is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()))
+            let Some((start, rest)) = target.split_at_checked(scheme.len()) else {
+                return false;
+            };
+            let host = rest.split(|byte| b"/?".contains(byte)).next();
+            start.eq_ignore_ascii_case(scheme.as_bytes()) && host.is_some_and(for_a_url)
         }),
     }
 }
@@ -93,7 +114,7 @@ fn is_version(word: &[u8]) -> bool {
 struct Fields {
     host: Option<()>,
     length: Option<u64>,
-    chunked: Option<()>,
+    codings: Codings,
 }
 
 impl Fields {
@@ -118,7 +139,10 @@ impl Fields {
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => self.host(value),
             14 if name.eq_ignore_ascii_case(b"content-length") => self.length(value),
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.coding(value),
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+                self.codings.read(value);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -140,33 +164,13 @@ impl Fields {
         let Some(length) = length else {
             return Err(refused(BAD, "its Content-Length is not a number"));
         };
+        if length >= LONGEST_BODY {
+            let status = StatusCode::PAYLOAD_TOO_LARGE;
+            return Err(refused(status, "its body is too large"));
+        }
         match self.length.replace(length) {
             None => Ok(()),
             Some(_) => Err(refused(BAD, "it has several Content-Lengths")),
-        }
-    }
-
-    fn coding(&mut self, value: &[u8]) -> Result<(), Refusal> {
-        if self.chunked.replace(()).is_some() {
-            return Err(refused(BAD, "it has several Transfer-Encodings"));
-        }
-        let mut codings = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-        let last = codings.next_back().unwrap_or_default();
-        if !last.eq_ignore_ascii_case(b"chunked") {
-            return Err(refused(BAD, "its last transfer coding is not chunked"));
-        }
-        match codings.next() {
-            None => Ok(()),
-            Some(coding) if coding.eq_ignore_ascii_case(b"chunked") => {
-                Err(refused(BAD, "it is chunked twice"))
-            }
-            Some(_) => {
-                let status = StatusCode::NOT_IMPLEMENTED;
-                Err(refused(
-                    status,
-                    "it has a transfer coding other than chunked",
-                ))
-            }
         }
     }
 
@@ -175,17 +179,17 @@ impl Fields {
         if self.host.is_none() && version == Version::Http11 {
             return Err(refused(BAD, "it has no Host"));
         }
-        match (self.chunked, self.length) {
-            (Some(()), Some(_)) => Err(refused(
-                BAD,
-                "it has both a Content-Length and a Transfer-Encoding",
-            )),
-            (Some(()), None) if version == Version::Http10 => {
-                Err(refused(BAD, "it is HTTP/1.0 with a Transfer-Encoding"))
-            }
-            (Some(()), None) => Ok(Framing::Chunked),
-            (None, length) => Ok(Framing::Length(length.unwrap_or(0))),
+        if self.codings.are_none() {
+            return Ok(Framing::Length(self.length.unwrap_or(0)));
         }
+        if self.length.is_some() {
+            let why = "it has both a Content-Length and a Transfer-Encoding";
+            return Err(refused(BAD, why));
+        }
+        if version == Version::Http10 {
+            return Err(refused(BAD, "it is HTTP/1.0 with a Transfer-Encoding"));
+        }
+        self.codings.judge()
     }
 }
 
@@ -194,7 +198,7 @@ fn trim_cr(line: &[u8]) -> &[u8] {
 }
 
 /// RFC 9110 section 5.6.2.
-fn is_token(word: &[u8]) -> bool {
+pub fn is_token(word: &[u8]) -> bool {
     static TCHAR: Octets = Octets::alphanumeric_and(b"!#$%&'*+-.^_`|~");
     !word.is_empty() && TCHAR.make_up(word)
 }
@@ -222,6 +226,10 @@ mod tests {
             "GET http://a:80/b HTTP/1.1",
             "OPTIONS * HTTP/1.1",
             "M-SEARCH /x HTTP/1.1",
+            "GET / HTTP/1.2",
+            "GET /<x>?a=\"b\"` HTTP/1.1",
+            "GET /\u{e9} HTTP/1.1",
+            "GET http://a/<x> HTTP/1.1",
         ] {
             assert_eq!(status(&format!("{line}\r\nHost: a\r\n\r\n")), 200, "{line}");
         }
@@ -239,17 +247,28 @@ mod tests {
             ("GET / http/1.1", 400),
             ("GET / HTTP/1.10", 400),
             ("GET / HTTP/2.0", 505),
-            ("GET / HTTP/1.2", 505),
+            ("GET / HTTP/3.1", 505),
+            ("GET / HTTP/1.x", 400),
             ("GET a HTTP/1.1", 400),
             ("GET * HTTP/1.1", 400),
             ("GET a:80 HTTP/1.1", 400),
             ("GET /#f HTTP/1.1", 400),
             ("GET /\t HTTP/1.1", 400),
-            ("GET /\u{e9} HTTP/1.1", 400),
+            ("GET http://a<b/ HTTP/1.1", 400),
+            ("CONNECT a<b:80 HTTP/1.1", 400),
         ] {
             let head = format!("{line}\r\nHost: a\r\n\r\n");
             assert_eq!(status(&head), expected, "{line}");
         }
+    }
+
+    #[test]
+    fn a_method_is_not_longer_than_any_that_is_known() {
+        let long = "A".repeat(LONGEST_METHOD + 1);
+        assert_eq!(
+            status(&format!("{long} / HTTP/1.1\r\nHost: a\r\n\r\n")),
+            501
+        );
     }
 
     #[test]
@@ -286,6 +305,8 @@ mod tests {
             ("Content-Length: 0x5", 400),
             ("Content-Length:", 400),
             ("Content-Length: 99999999999999999999", 400),
+            ("Content-Length: 18446744073709551615", 413),
+            ("Content-Length: 18446744073709551613", 413),
             ("Content-Length: 5\r\nContent-Length: 5", 400),
             ("Content-Length: 5\r\nTransfer-Encoding: chunked", 400),
             ("Transfer-Encoding: chunked", 200),
@@ -299,6 +320,14 @@ mod tests {
                 400,
             ),
             ("Transfer-Encoding: \u{b}chunked", 400),
+            ("Transfer-Encoding: , chunked ,", 200),
+            ("Transfer-Encoding: ,", 400),
+            ("Transfer-Encoding:", 400),
+            ("Transfer-Encoding: gzip", 400),
+            ("Transfer-Encoding: , chunked\r\nContent-Length: 5", 400),
+            ("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked", 501),
+            ("Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip", 400),
+            ("Transfer-Encoding: chunked\r\nTransfer-Encoding:", 400),
         ] {
             assert_eq!(with(fields), expected, "{fields}");
         }

@@ -55,6 +55,8 @@ pub async fn serve(client: Rc<Client>, mut stream: Stream) {
             let stream = connection.into_parts().io.into_inner();
             client.linger(stream.into_transport()).await;
         }
+        // What was found sound here, and not by the parser behind: it has answered already.
+        Ok(Err(error)) if error.is_parse() => client.note_refused(&error),
         Ok(_) | Err(Stop::Abused | Stop::Left) => {}
         Err(Stop::Close) => {
             if activity.has_answered() {

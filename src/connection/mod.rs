@@ -4,6 +4,7 @@
 mod activity;
 mod certificates;
 mod chunks;
+mod codings;
 mod date;
 mod departure;
 mod frames;
@@ -181,6 +182,11 @@ impl Client {
             refusal.status.as_u16()
         );
         http1::refuse(transport, refusal, &self.connections.settings).await;
+    }
+
+    /// Tells the log that somebody else has refused what came.
+    fn note_refused(&self, why: &hyper::Error) {
+        info!("{} - refused a request: {why}", self.origin.peer);
     }
 
     /// Lets a client that may still be sending read what it was told, but holds nobody up who leaves.

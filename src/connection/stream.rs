@@ -2,7 +2,7 @@
 //! unsound HTTP/1 request pass. A client that sends no more gets what it asked for.
 
 use super::activity::Activity;
-use super::framing::{Fault, Follower, Limits};
+use super::framing::{Edit, EditKind, Fault, Follower, Limits};
 use super::outbox::Outbox;
 use super::transport::Transport;
 use bytes::{Buf, BytesMut};
@@ -22,6 +22,8 @@ pub struct Stream {
     kept: BytesMut,
     /// Follows HTTP/1.
     follower: Option<Follower>,
+    /// Sound, and longer than it came, so that there was no room for it.
+    overflow: BytesMut,
     end: Option<End>,
     /// Who reads, once the client has ended; and whether all that was written since then has left.
     ended: Option<(Waker, bool)>,
@@ -43,6 +45,7 @@ impl Stream {
             activity,
             kept: BytesMut::new(),
             follower: None,
+            overflow: BytesMut::new(),
             end: None,
             ended: None,
         }
@@ -90,12 +93,16 @@ impl Stream {
         };
         let (was_in_body, requests) = (follower.is_in_body(), follower.requests());
         let followed = follower.follow(came);
+        let edits = follower.edits();
         let is_in_body = follower.is_in_body();
         let begins = !(is_in_body || follower.is_between_requests());
         let more = !was_in_body || begins || follower.requests() > requests;
         self.activity.received(is_in_body, more);
         let (sound, end) = match followed {
-            Ok(()) => return Poll::Ready(Ok(())),
+            Ok(()) => {
+                self.overflow = edit(buffer, known, &edits);
+                return Poll::Ready(Ok(()));
+            }
             Err(Fault::Body { sound }) => (sound, End::Broken),
             Err(Fault::Head { sound, refusal }) => {
                 self.activity.refuse(refusal, follower.requests());
@@ -104,6 +111,7 @@ impl Stream {
         };
         self.end = Some(end);
         buffer.set_filled(known + sound);
+        self.overflow = edit(buffer, known, &edits);
         if sound == 0 {
             end.read()
         } else {
@@ -150,6 +158,29 @@ impl Stream {
     }
 }
 
+/// Makes the changes in what came after `known`; what there is no room for afterwards.
+fn edit(buffer: &mut ReadBuf<'_>, known: usize, edits: &[Edit]) -> BytesMut {
+    if edits.is_empty() {
+        return BytesMut::new();
+    }
+    let came = buffer.filled()[known..].to_vec();
+    let mut edited = BytesMut::with_capacity(came.len() + 2 * edits.len());
+    let mut from = 0;
+    for Edit { at, kind } in edits {
+        edited.extend_from_slice(&came[from..*at]);
+        match kind {
+            EditKind::Encode => edited.extend_from_slice(format!("%{:02X}", came[*at]).as_bytes()),
+            EditKind::Version => edited.extend_from_slice(b"1"),
+        }
+        from = at + 1;
+    }
+    edited.extend_from_slice(&came[from..]);
+    buffer.set_filled(known);
+    let fits = edited.split_to(edited.len().min(buffer.remaining()));
+    buffer.put_slice(&fits);
+    edited
+}
+
 impl End {
     fn read(self) -> Poll<io::Result<()>> {
         match self {
@@ -165,6 +196,11 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.overflow.has_remaining() {
+            let length = self.overflow.len().min(buffer.remaining());
+            buffer.put_slice(&self.overflow.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
         if let Some(end) = self.end {
             return end.read();
         }
@@ -223,5 +259,24 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.transport).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_grows_beyond_the_room_waits_for_more() {
+        let mut room = [0; 12];
+        let mut buffer = ReadBuf::new(&mut room);
+        buffer.put_slice(b"oldGET /<>");
+        let edits = [8, 9].map(|at| Edit {
+            at: at - 3,
+            kind: EditKind::Encode,
+        });
+        let rest = edit(&mut buffer, 3, &edits);
+        assert_eq!(buffer.filled(), b"oldGET /%3C%");
+        assert_eq!(&rest[..], b"3E");
     }
 }

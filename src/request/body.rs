@@ -2,8 +2,8 @@
 //! even where the client does not need the end.
 
 use super::admission::Seat;
-use super::compress::{Coding, Encoder};
-use super::compressed::Compressed;
+use super::compress::Encoder;
+use super::compressed::{Compressed, Source};
 use super::exchange::Exchange;
 use super::files::FileBody;
 use super::reply;
@@ -117,15 +117,17 @@ impl Body {
         })))
     }
 
-    /// Compresses what the guest writes.
-    pub fn compress(&mut self, coding: Coding) {
-        let Ok(encoder) = Encoder::new(coding) else {
-            return;
+    /// Compresses what a guest writes, or a file.
+    pub fn compress(&mut self, encoder: Encoder) {
+        let source = match std::mem::replace(&mut self.kind, Kind::Text(None)) {
+            Kind::Guest(written) => Source::Guest(written),
+            Kind::File(file) => Source::File(file),
+            other => {
+                self.kind = other;
+                return;
+            }
         };
-        self.kind = match std::mem::replace(&mut self.kind, Kind::Text(None)) {
-            Kind::Guest(written) => Kind::Compressed(Box::new(Compressed::new(written, encoder))),
-            other => other,
-        };
+        self.kind = Kind::Compressed(Box::new(Compressed::new(source, encoder)));
     }
 
     /// Keeps the request's seat until the guest has ended, and its record until the body has.
@@ -139,7 +141,8 @@ impl Body {
     }
 }
 
-fn poll_file(
+/// More of a file, which is noted.
+pub fn poll_file(
     file: &mut FileBody,
     exchange: &Exchange,
     cx: &mut Context<'_>,

@@ -1,7 +1,10 @@
-//! A guest's body that is compressed on its way: what the guest has written leaves as soon as it pauses.
+//! A body that is compressed on its way: what a guest has written leaves as soon as it pauses.
 
-use super::body::{Aborted, Written};
-use super::compress::Encoder;
+use super::body::{Aborted, Written, poll_file};
+use super::compress::{self, Encoder};
+use super::exchange::Exchange;
+use super::files::FileBody;
+use crate::error;
 use bytes::Bytes;
 use http_body::Frame;
 use std::task::{Context, Poll};
@@ -9,8 +12,28 @@ use std::task::{Context, Poll};
 /// How much of what is compressed is gathered before it is handed on, while the guest goes on writing.
 const GATHERED: usize = 16 << 10;
 
+/// What is compressed.
+pub enum Source {
+    Guest(Box<Written>),
+    File(Box<(FileBody, Exchange)>),
+}
+
+impl Source {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        match self {
+            Source::Guest(written) => written.poll(cx),
+            Source::File(file) => poll_file(&mut file.0, &file.1, cx),
+        }
+    }
+
+    /// A file is read on as fast as it goes: nobody waits for the beginning of what comes next.
+    fn is_written_piece_by_piece(&self) -> bool {
+        matches!(self, Source::Guest(_))
+    }
+}
+
 pub struct Compressed {
-    written: Box<Written>,
+    source: Source,
     /// None once all of it was handed on.
     encoder: Option<Encoder>,
     gathered: Vec<u8>,
@@ -20,9 +43,9 @@ pub struct Compressed {
 }
 
 impl Compressed {
-    pub fn new(written: Box<Written>, encoder: Encoder) -> Compressed {
+    pub fn new(source: Source, encoder: Encoder) -> Compressed {
         Compressed {
-            written,
+            source,
             encoder: Some(encoder),
             gathered: Vec::new(),
             pending: false,
@@ -43,14 +66,17 @@ impl Compressed {
             let Some(encoder) = &mut self.encoder else {
                 return Poll::Ready(self.trailers.take().map(Ok));
             };
-            let made = match self.written.poll(cx) {
+            let made = match self.source.poll(cx) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) => {
                         self.pending = true;
                         encoder.write(&data)
                     }
-                    Err(trailers) => {
-                        self.trailers = Some(trailers);
+                    Err(frame) => {
+                        self.trailers = frame.into_trailers().ok().map(|mut trailers| {
+                            compress::remove_digests(&mut trailers);
+                            Frame::trailers(trailers)
+                        });
                         continue;
                     }
                 },
@@ -59,14 +85,20 @@ impl Compressed {
                     let rest = self.encoder.take().map(Encoder::finish);
                     rest.unwrap_or_else(|| Ok(Bytes::new()))
                 }
-                Poll::Pending if self.pending => {
+                Poll::Pending if self.pending && self.source.is_written_piece_by_piece() => {
                     self.pending = false;
                     encoder.flush()
                 }
                 Poll::Pending => return Poll::Pending,
             };
-            // The encoders write to memory, which does not fail.
-            self.gathered.extend_from_slice(&made.unwrap_or_default());
+            let made = match made {
+                Ok(made) => made,
+                Err(error) => {
+                    error!("a response could not be compressed: {error}");
+                    return Poll::Ready(Some(Err(Aborted)));
+                }
+            };
+            self.gathered.extend_from_slice(&made);
             let due = self.encoder.is_none() || !self.pending || self.gathered.len() >= GATHERED;
             if due && !self.gathered.is_empty() {
                 let data = std::mem::take(&mut self.gathered);

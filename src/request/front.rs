@@ -4,6 +4,7 @@
 use super::client::Client;
 use super::forwarded::{self, Claims};
 use super::ids::{self, Ids};
+use super::names;
 use super::proxies::Proxies;
 use super::{Origin, Peer, RootPath};
 use http::header::{self, HeaderName};
@@ -56,6 +57,9 @@ impl Front {
             let id = id.get_or_insert_with(|| ids.make());
             headers.insert(X_REQUEST_ID, id.clone());
         }
+        let ours = self.client_header.iter().chain(self.request_headers.keys());
+        names::remove_ambiguous(headers, ours);
+        join_cookies(headers);
         let client = claims.client.unwrap_or(Client::Peer(origin.peer));
         self.add(headers, client);
         Arrival {
@@ -129,6 +133,25 @@ fn strip(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
     for name in names {
         headers.remove(name);
     }
+}
+
+/// HTTP/2 lets clients send a cookie in pieces; whoever knows only one field is to see it whole (RFC 9113
+/// section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut pieces = headers.get_all(header::COOKIE).iter();
+    let (Some(first), Some(second)) = (pieces.next(), pieces.next()) else {
+        return;
+    };
+    let mut whole = first.as_bytes().to_vec();
+    for piece in std::iter::once(second).chain(pieces) {
+        whole.extend_from_slice(b"; ");
+        whole.extend_from_slice(piece.as_bytes());
+    }
+    match HeaderValue::from_bytes(&whole) {
+        Ok(whole) => headers.insert(header::COOKIE, whole),
+        // Pieces that are values are one together.
+        Err(_) => headers.remove(header::COOKIE),
+    };
 }
 
 /// Puts `fields` in the place of what is there by their names, except where that is a list that grows.
@@ -264,6 +287,29 @@ mod tests {
         headers.insert("x-forwarded-for", HeaderValue::from_static("unknown"));
         front.receive(&origin("127.0.0.1:5"), &mut headers, &Ids::seeded());
         assert!(!headers.contains_key("x-client"));
+    }
+
+    #[test]
+    fn a_cookie_that_came_in_pieces_is_whole() {
+        let mut headers = headers(&[("cookie", "a=1"), ("cookie", "b=2; c"), ("cookie", "d=")]);
+        front().receive(&origin("127.0.0.1:5"), &mut headers, &Ids::seeded());
+        let cookies: Vec<_> = headers.get_all("cookie").iter().collect();
+        assert_eq!(cookies, ["a=1; b=2; c; d="]);
+    }
+
+    #[test]
+    fn names_that_older_interfaces_take_for_ours_are_not_passed_on() {
+        let front = Front {
+            client_header: Some(HeaderName::from_static("x-client")),
+            request_headers: headers(&[("x-user", "operator")]),
+            ..front()
+        };
+        let mut headers = headers(&[("x_client", "6.6.6.6"), ("x_user", "admin")]);
+        front.receive(&origin("127.0.0.1:5"), &mut headers, &Ids::seeded());
+        assert_eq!(headers["x-user"], "operator");
+        for name in ["x_client", "x_user"] {
+            assert!(!headers.contains_key(name), "{name}");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod front;
 mod host;
 mod ids;
 mod incoming;
+mod names;
 mod octets;
 mod origin;
 mod pace;
@@ -40,13 +41,14 @@ pub use root_path::RootPath;
 pub use timer::Timer;
 
 use crate::guest::{self, Failure, Guest};
+use crate::info;
 use crate::scoreboard::SlotRef;
 use admission::Admission;
 use anyhow::Result;
 use exchange::Exchange;
 use files::Files;
 use front::Arrival;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Empty};
 use ids::Ids;
@@ -83,6 +85,9 @@ pub struct Settings {
     pub files: Vec<files::Directory>,
     pub front: Front,
 }
+
+/// No method that is registered has more than 17 letters.
+pub const LONGEST_METHOD: usize = 64;
 
 /// Answers the requests of one worker.
 pub struct Requests {
@@ -162,7 +167,11 @@ impl Requests {
         let mut response = match answered {
             Ok(Answer::File(response)) => {
                 exchange.head(response.status());
-                response.map(|body| Body::file(body, exchange))
+                let mut response = response.map(|body| Body::file(body, exchange));
+                if let Some((settings, coding, method)) = compress {
+                    reply::compress(&mut response, settings, coding, &method);
+                }
+                response
             }
             Ok(Answer::Guest(mut response, seat)) => {
                 exchange.head(response.status());
@@ -179,7 +188,13 @@ impl Requests {
                 exchange.head(response.status());
                 response
             }
-            Err(refusal) => refusal.reply(exchange),
+            Err(refusal) => {
+                if let Some(why) = refusal.why() {
+                    let status = refusal.status().as_u16();
+                    info!("{} - refused a request: {why} ({status})", arrival.client);
+                }
+                refusal.reply(exchange)
+            }
         };
         front.send(response.headers_mut(), arrival.id.as_ref());
         response
@@ -193,7 +208,11 @@ impl Requests {
         if request.headers().len() > self.settings.fields {
             return Err(Refusal::Head);
         }
-        if request.body().size_hint().lower() > self.settings.body {
+        if request.method().as_str().len() > LONGEST_METHOD {
+            return Err(Refusal::UnknownMethod);
+        }
+        let declared = declared(request.headers());
+        if request.body().size_hint().lower().max(declared) > self.settings.body {
             return Err(Refusal::Body(Fault::TooLarge));
         }
         Ok(())
@@ -212,7 +231,8 @@ impl Requests {
             None => request,
             Some(files) => {
                 let (parts, body) = request.into_parts();
-                if let Some(response) = files.answer(&parts).await {
+                let root = self.settings.front.root_path.as_ref();
+                if let Some(response) = files.answer(&parts, root).await {
                     return Ok(Answer::File(response));
                 }
                 Box::new(Request::from_parts(parts, body))
@@ -294,6 +314,13 @@ struct Asked<'a> {
     progress: &'a Rc<Progress>,
 }
 
+/// How long a request says that its body is; nothing where it does not say.
+fn declared(headers: &HeaderMap) -> u64 {
+    let length = headers.get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    length.unwrap_or(0)
+}
+
 /// Who answers.
 enum Answer {
     File(Response<files::FileBody>),
@@ -308,6 +335,8 @@ pub(crate) enum Refusal {
     BadRequest,
     /// One that no guest is asked to answer: CONNECT asks a proxy, TRACE shows what proxies added.
     Method,
+    /// One that nobody knows.
+    UnknownMethod,
     Head,
     Body(Fault),
     Full,
@@ -319,6 +348,7 @@ impl Refusal {
         match self {
             Refusal::BadRequest | Refusal::Body(Fault::Broken) => StatusCode::BAD_REQUEST,
             Refusal::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Refusal::UnknownMethod => StatusCode::NOT_IMPLEMENTED,
             Refusal::Head => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Refusal::Body(Fault::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Refusal::Body(Fault::TooSlow) => StatusCode::REQUEST_TIMEOUT,
@@ -326,6 +356,20 @@ impl Refusal {
             Refusal::Failed(Failure::TimedOut | Failure::OutOfTime) => StatusCode::GATEWAY_TIMEOUT,
             Refusal::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
+    }
+
+    /// What was wrong with the request, in the log's words. What our side lacked is told elsewhere.
+    fn why(&self) -> Option<&'static str> {
+        Some(match self {
+            Refusal::BadRequest => "it does not say clearly what it asks for",
+            Refusal::Method => "CONNECT and TRACE are not for guests",
+            Refusal::UnknownMethod => "its method is too long",
+            Refusal::Head => "it has too many header fields",
+            Refusal::Body(Fault::TooLarge) => "its body is too large",
+            Refusal::Body(Fault::TooSlow) => "its body did not come in time",
+            Refusal::Body(Fault::Broken) => "its body is broken or unfinished",
+            Refusal::Full | Refusal::Failed(_) => return None,
+        })
     }
 
     fn reply(self, exchange: Exchange) -> Response<Body> {

@@ -64,7 +64,9 @@ pub fn finish(response: guest::Response, method: &Method) -> Result<Response<Bod
         declared = None;
     }
     if bodiless || method == Method::HEAD {
-        if let (false, None, Some(length)) = (bodiless, declared, length) {
+        // A guest that knows that it is asked for the head alone may have left the body away, so that
+        // nothing tells nothing of its length (RFC 9110 section 8.6).
+        if let (false, None, Some(length @ 1..)) = (bodiless, declared, length) {
             parts.headers.insert(header::CONTENT_LENGTH, length.into());
         }
         return Ok(Response::from_parts(parts, Body::unsent(body)));
@@ -109,17 +111,30 @@ fn announce_trailers(headers: &mut HeaderMap, body: &GuestBody) {
     }
 }
 
-/// Compresses a guest's response where that is wanted and worth it.
+/// Compresses a response where that is wanted and worth it. The head that answers HEAD is the one that GET
+/// would get (RFC 9110 section 9.3.2).
 pub fn compress(
     response: &mut Response<Body>,
     settings: compress::Settings,
     coding: Option<compress::Coding>,
     method: &Method,
 ) {
-    let (status, length) = (response.status(), response.body().size_hint().exact());
-    let headers = response.headers_mut();
-    if let Some(coding) = settings.apply(coding, method, status, headers, length) {
-        response.body_mut().compress(coding);
+    let exact = response.body().size_hint().exact();
+    let (status, headers) = (response.status(), response.headers_mut());
+    let declared = headers.get(header::CONTENT_LENGTH);
+    let declared = declared.and_then(|length| length.to_str().ok()?.parse().ok());
+    let length = match *method == Method::HEAD {
+        true => declared,
+        false => exact.or(declared),
+    };
+    let Some(coding) = settings.choose(coding, status, headers, length) else {
+        return;
+    };
+    if *method == Method::HEAD {
+        compress::announce(coding, headers);
+    } else if let Ok(encoder) = compress::Encoder::new(coding) {
+        compress::announce(coding, headers);
+        response.body_mut().compress(encoder);
     }
 }
 

@@ -29,6 +29,10 @@ impl RootPath {
         }))
     }
 
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
     /// For the header that tells guests of it.
     pub fn value(&self) -> &HeaderValue {
         &self.value

@@ -103,3 +103,31 @@ fn a_failure_never_looks_like_an_end() {
     connection.write(head).unwrap();
     assert!(connection.response().is_err());
 }
+
+#[test]
+fn the_head_alone_is_the_one_that_goes_before_the_body() {
+    let server = compressing();
+    let path = format!("{TEXT}&header=repr-digest:sha-256=:x:");
+    let mut connection = Connection::open(server.address);
+    let mut heads = ["GET", "HEAD"].map(|method| {
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n");
+        connection.write(head).unwrap();
+        let response = match method {
+            "GET" => connection.response(),
+            _ => connection.head(),
+        };
+        let mut headers = response.unwrap().headers;
+        // The framing of the message, when, and which.
+        headers.retain(|(name, _)| {
+            !["transfer-encoding", "date", "x-request-id"].contains(&name.as_str())
+        });
+        headers.sort();
+        headers
+    });
+    let [get, head] = &mut heads;
+    assert_eq!(get, head);
+    assert!(
+        !get.iter().any(|(name, _)| name == "repr-digest"),
+        "{get:?}"
+    );
+}

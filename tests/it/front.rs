@@ -268,3 +268,29 @@ fn every_request_has_a_name() {
     assert_eq!(failed.header("x-request-id"), Some("from-proxy.1"));
     server.wait_for("\"GET /trap-before-head\" [from-proxy.1]: the guest trapped");
 }
+
+#[test]
+fn no_field_can_be_taken_for_an_operators_or_for_a_variable_of_cgi() {
+    let server = start(&[
+        "--client-header",
+        "X-Client",
+        "--request-header",
+        "X-User:operator",
+    ]);
+    let seen = seen(
+        &server,
+        "X_Client: 6.6.6.6\r\nX_User: admin\r\nContent_Type: evil/x\r\nContent_Length: 9\r\n\
+         X_Other: kept\r\n",
+    );
+    has(
+        &seen,
+        &[
+            "header x-client: 127.0.0.1",
+            "header x-user: operator",
+            "header x_other: kept",
+        ],
+    );
+    for forged in ["6.6.6.6", "admin", "evil", "content_"] {
+        assert!(!seen.contains(forged), "{forged}:\n{seen}");
+    }
+}

@@ -159,3 +159,16 @@ fn a_third_partys_load_is_served_whole() {
         "{said}"
     );
 }
+
+#[test]
+fn a_cookie_in_pieces_reaches_the_guest_as_one() {
+    let server = behaviours(&[]);
+    let mut client = Http2::open(server.address).unwrap();
+    let cookies = [("cookie", "a=1"), ("cookie", "b=2"), ("x-client", "c")];
+    let asked = client
+        .ask(5, &http2::head("GET", "/request", &cookies))
+        .unwrap();
+    let seen = String::from_utf8(client.answer(asked).unwrap()).unwrap();
+    assert!(seen.contains("header cookie: a=1; b=2\n"), "{seen}");
+    assert_eq!(seen.matches("cookie").count(), 1, "{seen}");
+}

@@ -114,6 +114,111 @@ fn what_the_client_has_is_not_sent_again_and_parts_are() {
     assert_eq!(part.header("content-range"), Some("bytes 2-4/10"));
     let beyond = ask(&server, "GET", "/ten.bin", "Range: bytes=20-\r\n");
     assert_eq!(beyond.status, 416);
+    assert_eq!(beyond.header("content-range"), Some("bytes */10"));
+    let many = format!("Range: bytes={}\r\n", ["0-"; 3000].join(","));
+    let once = ask(&server, "GET", "/ten.bin", &many);
+    assert_eq!((once.status, once.text().as_str()), (206, "0123456789"));
+    let two = ask(&server, "GET", "/ten.bin", "Range: bytes=0-1,8-\r\n");
+    assert!(
+        two.text().contains("bytes 8-9/10\r\n") && two.text().contains("\r\n\r\n89\r\n"),
+        "{}",
+        two.text()
+    );
+}
+
+#[test]
+fn conditions_are_kept_whatever_the_times_say() {
+    let site = Site::new("conditions");
+    let server = site.serve("/");
+    let file = site.0.join("dist/ten.bin");
+    let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(315_532_800);
+    let set_back = || fs::File::open(&file).unwrap().set_modified(time).unwrap();
+    set_back();
+    let whole = get(server.address, "/ten.bin");
+    let (tag, since) = (
+        whole.header("etag").unwrap(),
+        whole.header("last-modified").unwrap(),
+    );
+    assert!(!tag.starts_with("W/"), "{tag}");
+    let status = |fields: &str| ask(&server, "GET", "/ten.bin", fields).status;
+    assert_eq!(status(&format!("If-Match: {tag}\r\n")), 200);
+    assert_eq!(status("If-Match: \"other\"\r\n"), 412);
+    assert_eq!(
+        status("If-Unmodified-Since: Mon, 31 Dec 1979 23:59:59 GMT\r\n"),
+        412
+    );
+    assert_eq!(
+        status(&format!("Range: bytes=0-1\r\nIf-Range: {tag}\r\n")),
+        206
+    );
+    assert_eq!(
+        status(&format!("Range: bytes=0-1\r\nIf-Range: W/{tag}\r\n")),
+        200
+    );
+    // A deploy that changes a byte, and sets the time back.
+    fs::write(&file, "0123456780").unwrap();
+    set_back();
+    let conditions = format!("If-None-Match: {tag}\r\nIf-Modified-Since: {since}\r\n");
+    assert_eq!(status(&conditions), 200);
+    assert_eq!(
+        status(&format!("Range: bytes=0-1\r\nIf-Range: {tag}\r\n")),
+        200
+    );
+}
+
+#[test]
+fn a_directorys_redirect_can_be_followed_from_outside() {
+    let site = Site::new("redirects");
+    fs::create_dir_all(site.0.join("dist/d \u{e9}")).unwrap();
+    let directory = format!("/assets={}", site.0.join("dist").display());
+    let arguments = [
+        &guest("behaviours"),
+        "--static",
+        &directory,
+        "--root-path",
+        "/api",
+    ];
+    let server = Server::start(&arguments);
+    for (asked, location) in [
+        ("/api/assets/sub", "/api/assets/sub/"),
+        ("/assets/sub?a=b", "/api/assets/sub/?a=b"),
+        ("/api/assets/d%20%C3%A9", "/api/assets/d%20%C3%A9/"),
+        ("/api/assets//sub", "/api/assets//sub/"),
+    ] {
+        let moved = get(server.address, asked);
+        assert_eq!(
+            (moved.status, moved.header("location")),
+            (301, Some(location))
+        );
+    }
+}
+
+#[test]
+fn files_are_compressed_like_answers() {
+    let site = Site::new("compress");
+    fs::write(site.0.join("dist/long.txt"), "words ".repeat(5000)).unwrap();
+    let directory = format!("/={}", site.0.join("dist").display());
+    let server = Server::start(&[&guest("behaviours"), "--static", &directory, "--compress"]);
+    let accepts = "Accept-Encoding: gzip\r\n";
+    let plain = get(server.address, "/long.txt");
+    let packed = ask(&server, "GET", "/long.txt", accepts);
+    assert_eq!(packed.header("content-encoding"), Some("gzip"));
+    assert!(packed.body.len() * 10 < plain.body.len());
+    let tag = packed.header("etag").unwrap();
+    assert_eq!(tag, format!("W/{}", plain.header("etag").unwrap()));
+    let known = format!("{accepts}If-None-Match: {tag}\r\n");
+    assert_eq!(ask(&server, "GET", "/long.txt", &known).status, 304);
+    let head = ask(&server, "HEAD", "/long.txt", accepts);
+    assert_eq!(head.header("content-encoding"), Some("gzip"));
+    assert_eq!(head.header("content-length"), None);
+    let part = ask(
+        &server,
+        "GET",
+        "/long.txt",
+        &format!("{accepts}Range: bytes=0-4\r\n"),
+    );
+    assert_eq!((part.status, part.text().as_str()), (206, "words"));
+    assert_eq!(part.header("content-encoding"), None);
 }
 
 #[test]

@@ -178,3 +178,71 @@ fn a_head_that_comes_byte_by_byte_is_judged_alike() {
     assert_eq!(connection.response().unwrap().status, 400);
     assert_eq!(connection.rest().unwrap(), b"");
 }
+
+#[test]
+fn what_other_servers_let_pass_is_let_pass_in_a_form_that_urls_have() {
+    let server = behaviours();
+    for (target, path) in [
+        ("/request?a=\"b\"", "/request?a=%22b%22"),
+        ("/request/<x>`", "/request/%3Cx%3E%60"),
+        ("/request/\u{e9}", "/request/%C3%A9"),
+        ("http://a/request?<", "/request?%3C"),
+    ] {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let answer = send(server.address, request);
+        assert!(
+            answer.contains(&format!("path {path}\n")),
+            "{target}: {answer}"
+        );
+    }
+    let later = "GET /request HTTP/1.2\r\nHost: a\r\nConnection: close\r\n\r\n";
+    assert_eq!(status(&send(server.address, later)), 200);
+    // An edit in the first of two, and in what comes in pieces.
+    let mut connection = Connection::open(server.address);
+    for piece in [
+        "GET /request/",
+        "<",
+        "> HTTP/1",
+        ".2\r\nHost: a\r",
+        "\n\r\n",
+    ] {
+        connection.write(piece).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let answer = connection.response().unwrap();
+    assert!(
+        answer.text().contains("path /request/%3C%3E\n"),
+        "{}",
+        answer.text()
+    );
+}
+
+#[test]
+fn each_refusal_says_why_in_the_log() {
+    let server = behaviours();
+    let chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (request, expected, why) in [
+        ("GET /#a HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 400, "its target is not one"),
+        (format!("{} / HTTP/1.1\r\nHost: a\r\n\r\n", "A".repeat(100_000)), 501, "its method is too long"),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551615\r\n\r\n".to_owned(),
+            413,
+            "its body is too large (413)",
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+                .to_owned(),
+            501,
+            "it has a transfer coding other than chunked",
+        ),
+        (format!("{chunked}5;\r\nabcde\r\n0\r\n\r\n"), 400, "its body is broken"),
+        ("TRACE / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".to_owned(), 405, "CONNECT and TRACE"),
+    ] {
+        let request = match expected {
+            400 if why.contains("body") => request.replace("POST / ", "POST /request "),
+            _ => request,
+        };
+        assert_eq!(status(&send(server.address, request)), expected, "{why}");
+        server.wait_for(why);
+    }
+}

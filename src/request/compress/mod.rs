@@ -7,8 +7,8 @@ mod encoder;
 pub use coding::Coding;
 pub use encoder::Encoder;
 
+use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{Method, StatusCode};
 
 /// What is worth compressing.
 #[derive(Clone, Copy, Debug)]
@@ -18,19 +18,20 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// How to compress a response to a client that accepts `coding`, if at all. Its head is changed
-    /// accordingly. `length` is that of its body, where it is known.
-    pub fn apply(
+    /// How to compress a response to a client that accepts `coding`, if at all. Its head is made to say
+    /// that this depends on the client. `length` is that of its body, where it is known.
+    pub fn choose(
         self,
         coding: Option<Coding>,
-        method: &Method,
         status: StatusCode,
         headers: &mut HeaderMap,
         length: Option<u64>,
     ) -> Option<Coding> {
-        let bodiless = method == Method::HEAD
-            || status == StatusCode::NO_CONTENT
-            || status == StatusCode::NOT_MODIFIED;
+        let bodiless = status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
+        if status == StatusCode::NOT_MODIFIED && !headers.contains_key(header::CONTENT_TYPE) {
+            // What it stands for may have been compressible.
+            vary(headers);
+        }
         let partial =
             status == StatusCode::PARTIAL_CONTENT || headers.contains_key(header::CONTENT_RANGE);
         let short = length.is_some_and(|length| length < self.least);
@@ -39,13 +40,17 @@ impl Settings {
         }
         // Caches must know that others may get other bytes, this client included (section 12.5.5).
         vary(headers);
-        let coding = coding.filter(|_| !bodiless)?;
-        headers.insert(header::CONTENT_ENCODING, coding.name());
-        headers.remove(header::CONTENT_LENGTH);
-        headers.remove(header::ACCEPT_RANGES);
-        weaken(headers);
-        Some(coding)
+        coding.filter(|_| !bodiless)
     }
+}
+
+/// Makes a head that of the compressed body.
+pub fn announce(coding: Coding, headers: &mut HeaderMap) {
+    headers.insert(header::CONTENT_ENCODING, coding.name());
+    headers.remove(header::CONTENT_LENGTH);
+    headers.remove(header::ACCEPT_RANGES);
+    remove_digests(headers);
+    weaken(headers);
 }
 
 /// Whether the guest has left it to us, and it is of a type that gets shorter.
@@ -101,6 +106,14 @@ fn vary(headers: &mut HeaderMap) {
     }
 }
 
+/// Digests of what is not sent as it was (RFC 9530 sections 2 and 3, RFC 3230, RFC 1864).
+pub fn remove_digests(headers: &mut HeaderMap) {
+    const NAMES: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];
+    for name in NAMES {
+        headers.remove(name);
+    }
+}
+
 /// Compressed, a body is equivalent to what its validator names, but not the same (section 8.8.1).
 fn weaken(headers: &mut HeaderMap) {
     let Some(tag) = headers.get(header::ETAG) else {
@@ -131,13 +144,11 @@ mod tests {
 
     fn applied(fields: &[(&'static str, &'static str)], length: Option<u64>) -> (bool, HeaderMap) {
         let mut headers = headers(fields);
-        let coding = SETTINGS.apply(
-            Some(Coding::Gzip),
-            &Method::GET,
-            StatusCode::OK,
-            &mut headers,
-            length,
-        );
+        let (wanted, ok) = (Some(Coding::Gzip), StatusCode::OK);
+        let coding = SETTINGS.choose(wanted, ok, &mut headers, length);
+        if let Some(coding) = coding {
+            announce(coding, &mut headers);
+        }
         (coding.is_some(), headers)
     }
 
@@ -156,6 +167,32 @@ mod tests {
         assert!(!headers.contains_key(header::CONTENT_LENGTH));
         let vary: Vec<_> = headers.get_all(header::VARY).iter().collect();
         assert_eq!(vary, ["cookie", "accept-encoding"]);
+    }
+
+    #[test]
+    fn what_is_known_of_the_plain_body_goes() {
+        let (compressed, headers) = applied(
+            &[
+                ("content-type", "text/html"),
+                ("accept-ranges", "bytes"),
+                ("repr-digest", "sha-256=:x:"),
+                ("content-digest", "sha-256=:x:"),
+            ],
+            None,
+        );
+        assert!(compressed);
+        let mut names: Vec<&str> = headers.keys().map(header::HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["content-encoding", "content-type", "vary"]);
+    }
+
+    #[test]
+    fn a_response_without_content_varies_like_the_one_that_it_stands_for() {
+        let mut headers = HeaderMap::new();
+        let status = StatusCode::NOT_MODIFIED;
+        let coding = SETTINGS.choose(Some(Coding::Gzip), status, &mut headers, None);
+        assert_eq!((coding, headers.len()), (None, 1));
+        assert_eq!(headers[header::VARY], "accept-encoding");
     }
 
     #[test]
@@ -178,8 +215,8 @@ mod tests {
     #[test]
     fn a_client_that_accepts_nothing_is_part_of_what_varies() {
         let mut headers = headers(&[("content-type", "application/problem+json")]);
-        let (get, ok) = (&Method::GET, StatusCode::OK);
-        assert_eq!(SETTINGS.apply(None, get, ok, &mut headers, None), None);
+        let ok = StatusCode::OK;
+        assert_eq!(SETTINGS.choose(None, ok, &mut headers, None), None);
         assert_eq!(headers[header::VARY], "accept-encoding");
     }
 }

@@ -1,7 +1,8 @@
 //! Opens files below a directory, and nothing else: the kernel follows no path and no symbolic link out
 //! of it (openat2(2), RESOLVE_BENEATH).
 
-use hyper_staticfile::vfs::{FileOpener, FileWithMetadata};
+use super::validator::Validator;
+use hyper_staticfile::vfs::{FileOpener, FileWithMetadata, IntoFileAccess, TokioFileAccess};
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::Mode;
 use std::fs::File;
@@ -20,10 +21,24 @@ impl Beneath {
     }
 }
 
-type Opened = FileWithMetadata<tokio::fs::File>;
+type Opened = FileWithMetadata<Identified>;
+
+/// An open file, and the state in which it was then.
+pub struct Identified {
+    file: tokio::fs::File,
+    pub validator: Validator,
+}
+
+impl IntoFileAccess for Identified {
+    type Output = TokioFileAccess;
+
+    fn into_file_access(self) -> TokioFileAccess {
+        self.file.into_file_access()
+    }
+}
 
 impl FileOpener for Beneath {
-    type File = tokio::fs::File;
+    type File = Identified;
     type Future = Pin<Box<dyn Future<Output = io::Result<Opened>> + Send>>;
 
     fn open(&self, path: &Path) -> Self::Future {
@@ -58,7 +73,10 @@ fn open_in(directory: &OwnedFd, path: &Path) -> io::Result<Opened> {
         size: metadata.len(),
         modified: metadata.modified().ok(),
         is_dir: metadata.is_dir(),
-        handle: file.into(),
+        handle: Identified {
+            validator: Validator::of(&metadata),
+            file: file.into(),
+        },
     })
 }
 

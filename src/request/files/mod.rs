@@ -2,13 +2,23 @@
 //! names. What does not exist there is the guest's to answer.
 
 mod beneath;
+mod ranges;
+mod validator;
 
+use super::RootPath;
+use super::ids::Ids;
 use anyhow::{Context, Result};
-use beneath::Beneath;
+use beneath::{Beneath, Identified};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
-use hyper_staticfile::{AcceptEncoding, ResolveResult, Resolver, ResponseBuilder};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header};
+use http_range::HttpRange;
+use hyper_staticfile::util::{FileBytesStream, FileBytesStreamMultiRange, FileBytesStreamRange};
+use hyper_staticfile::vfs::IntoFileAccess;
+use hyper_staticfile::{AcceptEncoding, ResolveResult, ResolvedFile, Resolver};
+use ranges::{Part, Wanted};
 use std::path::PathBuf;
+use std::time::SystemTime;
+use validator::Verdict;
 
 pub type FileBody = hyper_staticfile::Body;
 
@@ -20,8 +30,13 @@ pub struct Directory {
     pub path: PathBuf,
 }
 
-/// All of them, the longest prefix first.
-pub struct Files(Vec<(String, Resolver<Beneath>)>);
+/// All of them.
+pub struct Files {
+    /// The longest prefix first.
+    directories: Vec<(String, Resolver<Beneath>)>,
+    /// What separates the parts of a response.
+    boundaries: Ids,
+}
 
 impl Files {
     pub fn open(directories: &[Directory]) -> Result<Files> {
@@ -35,67 +50,189 @@ impl Files {
             open.push((directory.prefix.clone(), resolver));
         }
         open.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
-        Ok(Files(open))
+        Ok(Files {
+            directories: open,
+            boundaries: Ids::seeded(),
+        })
     }
 
-    /// The answer to a request for a file that exists.
-    pub async fn answer(&self, request: &Parts) -> Option<Response<FileBody>> {
+    /// The answer to a request for a file that exists. Its path is without `root`.
+    pub async fn answer(
+        &self,
+        request: &Parts,
+        root: Option<&RootPath>,
+    ) -> Option<Response<FileBody>> {
         if !matches!(request.method, Method::GET | Method::HEAD) {
             return None;
         }
         let path = request.uri.path();
-        let (prefix, resolver, rest) = self.0.iter().find_map(|(prefix, resolver)| {
+        let (resolver, rest) = self.directories.iter().find_map(|(prefix, resolver)| {
             let rest = path.strip_prefix(prefix.as_str())?;
-            rest.starts_with('/').then_some((prefix, resolver, rest))
+            rest.starts_with('/').then_some((resolver, rest))
         })?;
         let wanted = request.headers.get(header::ACCEPT_ENCODING);
         let wanted = wanted.map_or(AcceptEncoding::none(), AcceptEncoding::from_header_value);
-        let found = match resolver.resolve_path(rest, wanted).await {
-            Ok(ResolveResult::IsDirectory { redirect_to }) => ResolveResult::IsDirectory {
-                redirect_to: format!("{prefix}{redirect_to}"),
-            },
-            Ok(found @ ResolveResult::Found(_)) => found,
+        match resolver.resolve_path(rest, wanted).await {
+            Ok(ResolveResult::IsDirectory { .. }) => redirect(&request.uri, root),
+            Ok(ResolveResult::Found(file)) => Some(self.found(request, file)),
             // What cannot be opened is as good as not there.
-            _ => return None,
-        };
-        let mut builder = ResponseBuilder::new();
-        builder.request_parts(&request.method, &request.uri, &request.headers);
-        let mut response = builder.build(found).ok()?;
-        if response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED {
-            let vary = HeaderValue::from_static("accept-encoding");
-            response.headers_mut().append(header::VARY, vary);
+            _ => None,
         }
-        Some(match is_known(&request.headers, response.headers()) {
-            true => not_modified(response),
-            false if request.method == Method::HEAD => response.map(|_| FileBody::Empty),
-            false => response,
-        })
+    }
+
+    fn found(&self, request: &Parts, file: ResolvedFile<Identified>) -> Response<FileBody> {
+        let mut response = Response::new(FileBody::Empty);
+        let headers = response.headers_mut();
+        let vary = HeaderValue::from_static("accept-encoding");
+        headers.insert(header::VARY, vary);
+        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        let validator = &file.handle.validator;
+        validator.tell(headers);
+        match validator.judge(&request.headers) {
+            Verdict::Met => {}
+            Verdict::NotModified => {
+                *response.status_mut() = StatusCode::NOT_MODIFIED;
+                return response;
+            }
+            Verdict::Failed => {
+                *response.status_mut() = StatusCode::PRECONDITION_FAILED;
+                return response;
+            }
+        }
+        let is_head = request.method == Method::HEAD;
+        // Ranges are for GET alone (RFC 9110 section 14.2).
+        let in_parts = !is_head && validator.allows_ranges(&request.headers, SystemTime::now());
+        let wanted = match in_parts {
+            true => ranges::wanted(&request.headers, file.size),
+            false => Wanted::Whole,
+        };
+        describe(headers, &file);
+        match wanted {
+            Wanted::Whole => {
+                headers.insert(header::CONTENT_LENGTH, file.size.into());
+                if !is_head {
+                    let access = file.handle.into_file_access();
+                    let stream = FileBytesStream::new_with_limit(access, file.size);
+                    *response.body_mut() = FileBody::Full(stream);
+                }
+                response
+            }
+            Wanted::Parts(parts) => self.partial(response, file, parts),
+            Wanted::Nothing => unsatisfiable(response, file.size),
+        }
+    }
+
+    fn partial(
+        &self,
+        mut response: Response<FileBody>,
+        file: ResolvedFile<Identified>,
+        parts: Vec<Part>,
+    ) -> Response<FileBody> {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        let headers = response.headers_mut();
+        let (size, access) = (file.size, file.handle.into_file_access());
+        let parts: Vec<HttpRange> = parts.into_iter().map(range).collect();
+        if let [part] = parts[..] {
+            let (start, end) = (part.start, part.start + part.length - 1);
+            let range = format!("bytes {start}-{end}/{size}");
+            set(headers, header::CONTENT_RANGE, &range);
+            headers.insert(header::CONTENT_LENGTH, part.length.into());
+            *response.body_mut() = FileBody::Range(FileBytesStreamRange::new(access, part));
+            return response;
+        }
+        let boundary = self.boundaries.make();
+        let boundary = boundary.to_str().unwrap_or_default();
+        let kind = format!("multipart/byteranges; boundary={boundary}");
+        set(headers, header::CONTENT_TYPE, &kind);
+        let boundary = boundary.to_owned();
+        let mut stream = FileBytesStreamMultiRange::new(access, parts, boundary, size);
+        if let Some(kind) = &file.content_type {
+            stream.set_content_type(kind);
+        }
+        headers.insert(header::CONTENT_LENGTH, stream.compute_length().into());
+        *response.body_mut() = FileBody::MultiRange(stream);
+        response
     }
 }
 
-/// Whether the client has it already (RFC 9110 section 13.1.2).
-fn is_known(request: &HeaderMap, response: &HeaderMap) -> bool {
-    let Some(tag) = response.get(header::ETAG).and_then(|tag| tag.to_str().ok()) else {
-        return false;
-    };
-    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    let known = request.get_all(header::IF_NONE_MATCH).iter();
-    let mut known = known
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','));
-    known.any(|known| known.trim() == "*" || opaque(known) == opaque(tag))
+fn range(part: Part) -> HttpRange {
+    HttpRange {
+        start: part.start,
+        length: part.length,
+    }
 }
 
-fn not_modified(response: Response<FileBody>) -> Response<FileBody> {
-    let (mut parts, _) = response.into_parts();
-    parts.status = StatusCode::NOT_MODIFIED;
-    for name in [
-        header::CONTENT_LENGTH,
-        header::CONTENT_TYPE,
-        header::CONTENT_ENCODING,
-        header::CONTENT_RANGE,
-    ] {
-        parts.headers.remove(name);
+/// The fields of the representation itself.
+fn describe(headers: &mut HeaderMap, file: &ResolvedFile<Identified>) {
+    if let Some(kind) = &file.content_type {
+        set(headers, header::CONTENT_TYPE, kind);
     }
-    Response::from_parts(parts, FileBody::Empty)
+    if let Some(encoding) = file.encoding {
+        headers.insert(header::CONTENT_ENCODING, encoding.to_header_value());
+    }
+}
+
+/// How long the file is, so that the client can ask for what there is (RFC 9110 section 15.5.17).
+fn unsatisfiable(mut response: Response<FileBody>, size: u64) -> Response<FileBody> {
+    *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_TYPE);
+    headers.remove(header::CONTENT_ENCODING);
+    set(headers, header::CONTENT_RANGE, &format!("bytes */{size}"));
+    response
+}
+
+fn set(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::try_from(text) {
+        headers.insert(name, value);
+    }
+}
+
+/// A directory is asked for with a slash at its end, so that what its page names is found beside it: at
+/// the path that the client knows, which no other host's can be made of.
+fn redirect(asked: &Uri, root: Option<&RootPath>) -> Option<Response<FileBody>> {
+    let root = root.map_or("", RootPath::as_str);
+    let path = asked.path().trim_start_matches(['/', '\\']);
+    let mut location = format!("{root}/");
+    for byte in path.bytes() {
+        match is_for_a_path(byte) {
+            true => location.push(char::from(byte)),
+            false => location.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    location.push('/');
+    if let Some(query) = asked.query() {
+        location.push('?');
+        location.push_str(query);
+    }
+    let mut response = Response::new(FileBody::Empty);
+    *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
+    let location = HeaderValue::try_from(location).ok()?;
+    response.headers_mut().insert(header::LOCATION, location);
+    Some(response)
+}
+
+/// RFC 3986 section 3.3, with what is encoded already.
+fn is_for_a_path(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/%".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_stays_on_its_host_and_below_its_root() {
+        let root = RootPath::parse("/api").unwrap();
+        for (asked, root, expected) in [
+            ("http://a/assets/sub", root.as_ref(), "/api/assets/sub/"),
+            ("http://a/d%20%C3%A9?x=y", None, "/d%20%C3%A9/?x=y"),
+            ("http://a//evil.example", None, "/evil.example/"),
+            ("http://a/\\evil.example", None, "/evil.example/"),
+            ("http://a/a\\b", None, "/a%5Cb/"),
+        ] {
+            let response = redirect(&asked.parse().unwrap(), root).unwrap();
+            assert_eq!(response.headers()[header::LOCATION], expected);
+        }
+    }
 }
