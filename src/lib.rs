@@ -64,7 +64,7 @@ fn run() -> Result<Status> {
         Err(status) => return Ok(status),
     };
     match &cli.command {
-        None => serve(&cli.serve),
+        None => serve(&cli.serve, &said),
         Some(Command::Build(order)) => build(order),
         Some(Command::New(new)) => build::write_template(new)
             .exits(Status::Usage)
@@ -93,22 +93,11 @@ fn parse() -> Result<(Cli, Vec<Said>), Status> {
             Status::Usage
         }
         _ => {
-            let said = in_one_line(&error);
+            let said = cli::told(&error);
             log::last_words(&format!("wasmserve: {said} (see `wasmserve --help`)"));
             Status::Usage
         }
     })
-}
-
-/// A mistake on the command line, without the usage.
-fn in_one_line(error: &clap::Error) -> String {
-    let text = error.to_string();
-    let lines = text
-        .lines()
-        .map(str::trim)
-        .take_while(|line| !line.starts_with("Usage:"));
-    let said: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
-    said.join("; ").trim_start_matches("error: ").to_owned()
 }
 
 /// Builds a component, and writes it where it can be served.
@@ -137,9 +126,24 @@ fn check(serve: &Serve, said: &[Said]) -> Result<Status> {
         };
         println!("{} = {} ({source})", option.name, option.values.join(", "));
     }
-    let config = Config::resolve(serve).exits(Status::Usage)?;
+    let config = resolved(serve, said)?;
     config.order.steps().exits(Status::Application)?;
     describe(&config.order.path)
+}
+
+fn resolved(serve: &Serve, said: &[Said]) -> Result<Config> {
+    if let Some(project) = serve.component.as_deref().and_then(cli::to_build) {
+        let named = serve.component.as_deref().unwrap_or_else(|| "".as_ref());
+        let error = anyhow::anyhow!(
+            "`{}` is no component yet; build it first: `wasmserve build {project}`",
+            named.display()
+        );
+        return Err(error).exits(Status::Application);
+    }
+    let config = Config::resolve(serve);
+    config
+        .map_err(|error| Said::blame(said, error))
+        .exits(Status::Usage)
 }
 
 /// Says what the component is, and with its status whether it can be served.
@@ -169,10 +173,10 @@ fn write_whole(path: &std::path::Path, bytes: &[u8]) -> Result<()> {
     written.with_context(|| format!("cannot write `{}`", path.display()))
 }
 
-fn serve(serve: &Serve) -> Result<Status> {
+fn serve(serve: &Serve, said: &[Said]) -> Result<Status> {
     // First of all: what another executable leaves to this one are open descriptors.
     let adopted = supervisor::adopted()?;
-    let config = Config::resolve(serve).exits(Status::Usage)?;
+    let config = resolved(serve, said)?;
     log::init(config.log.clone());
     sys::signals::block_for_supervision()?;
     let (listeners, ended) = match adopted {
@@ -258,8 +262,8 @@ impl Roles for Server {
         let directory = self.start.path().display();
         let entered = self.start.enter();
         entered.with_context(|| format!("cannot enter `{directory}`, where this was started"))?;
-        let (cli, _) = cli::parse().map_err(|error| anyhow::anyhow!(in_one_line(&error)))?;
-        let mut config = Config::resolve(&cli.serve).exits(Status::Usage)?;
+        let (cli, said) = cli::parse().map_err(|error| anyhow::anyhow!(cli::told(&error)))?;
+        let mut config = resolved(&cli.serve, &said)?;
         if config.addresses != self.config.addresses {
             warning!("The addresses stay as they are: new ones need a restart");
             config.addresses = self.config.addresses.clone();

@@ -14,7 +14,17 @@ use toml::de::{DeString, DeTable, DeValue};
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct FileArguments {
     pub arguments: Vec<OsString>,
-    pub set: Vec<String>,
+    /// By what the options are called among the arguments, each with the file and the line.
+    set: Vec<(String, String)>,
+}
+
+impl FileArguments {
+    /// Where the file sets this option, if it does.
+    pub fn place(&self, id: &str) -> Option<String> {
+        let mut set = self.set.iter();
+        set.find(|(set, _)| set == id)
+            .map(|(_, place)| place.clone())
+    }
 }
 
 /// Variables that other servers honour too; they count more than the file.
@@ -49,7 +59,8 @@ fn translate(
         }
         let arguments = arguments(command, argument, value).map_err(|why| at(&why))?;
         found.arguments.extend(arguments);
-        found.set.push(argument.get_id().to_string());
+        let place = place(path, Some(line_of(text, key.span().start)));
+        found.set.push((argument.get_id().to_string(), place));
     }
     Ok(found)
 }
@@ -169,9 +180,13 @@ fn line_of(text: &str, at: usize) -> usize {
 }
 
 fn mistake(path: &Path, line: Option<usize>, why: &str) -> Error {
-    let line = line.map_or(String::new(), |line| format!(" line {line}"));
-    let text = format!("configuration file `{}`{line}: {why}", path.display());
+    let text = format!("{}: {why}", place(path, line));
     Error::raw(ErrorKind::InvalidValue, text)
+}
+
+fn place(path: &Path, line: Option<usize>) -> String {
+    let line = line.map_or(String::new(), |line| format!(" line {line}"));
+    format!("configuration file `{}`{line}", path.display())
 }
 
 #[cfg(test)]

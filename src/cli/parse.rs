@@ -2,9 +2,11 @@
 //! weight.
 
 use super::file::{self, FileArguments};
-use super::{Cli, Source};
+use super::{Cli, Source, elsewhere};
+use clap::builder::{BoolishValueParser, Resettable};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Command, CommandFactory, Error, FromArgMatches};
+use clap::{ArgAction, ArgMatches, Command, CommandFactory, Error, FromArgMatches};
 use std::ffi::OsString;
 
 /// An option, its value, and where it comes from.
@@ -13,19 +15,104 @@ pub struct Said {
     pub name: String,
     pub values: Vec<String>,
     pub source: Source,
+    /// The variable, or the file with the line, that says it.
+    pub place: Option<String>,
+}
+
+impl Said {
+    /// A mistake in an option, told as one of where the option is set.
+    pub fn blame(all: &[Said], error: anyhow::Error) -> anyhow::Error {
+        let text = format!("{error:#}");
+        let told = text.strip_prefix("option --").and_then(|rest| {
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '-')?;
+            let said = all.iter().find(|said| said.name == rest[..end])?;
+            Some(format!("{}: {text}", said.place.as_ref()?))
+        });
+        match told {
+            Some(told) => anyhow::anyhow!(told),
+            None => error,
+        }
+    }
 }
 
 /// The whole command line, and what `wasmserve check` shows of it.
 pub fn parse() -> Result<(Cli, Vec<Said>), Error> {
     let given: Vec<OsString> = std::env::args_os().collect();
-    let command = Cli::command();
+    let command = lenient_variables(Cli::command());
     let (arguments, file) = with_file(&command, given)?;
     let matches = command.clone().try_get_matches_from(arguments)?;
     let said = match matches.subcommand() {
         Some(("check", check)) => said(serving(&command), check, &file),
-        _ => Vec::new(),
+        None => said(&command, &matches, &file),
+        Some(_) => Vec::new(),
     };
     Ok((Cli::from_arg_matches(&matches)?, said))
+}
+
+/// An empty variable counts as not set, and a flag is set by what means yes elsewhere too.
+fn lenient_variables(command: Command) -> Command {
+    let command = command.mut_args(|argument| {
+        let Some(variable) = argument.get_env() else {
+            return argument;
+        };
+        if std::env::var_os(variable).is_some_and(|value| value.is_empty()) {
+            return argument.env(Resettable::Reset);
+        }
+        match argument.get_action() {
+            ArgAction::SetTrue => argument.value_parser(BoolishValueParser::new()),
+            _ => argument,
+        }
+    });
+    let names: Vec<String> = command
+        .get_subcommands()
+        .map(|subcommand| subcommand.get_name().to_owned())
+        .collect();
+    names.into_iter().fold(command, |command, name| {
+        command.mut_subcommand(name, lenient_variables)
+    })
+}
+
+/// A mistake on the command line in one line, without the usage, with what else it could be.
+pub fn told(error: &Error) -> String {
+    let named = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(name)) => name.as_str(),
+        _ => "",
+    };
+    // With what it takes: `--workers <WORKERS>`.
+    let named = named.split([' ', '=']).next().unwrap_or_default();
+    if error.kind() == ErrorKind::UnknownArgument
+        && let Some(advice) = elsewhere::advice(named)
+    {
+        return format!("option {named} is another server's: {advice}");
+    }
+    let text = error.to_string();
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:"));
+    let said: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+    let said = said.join("; ").trim_start_matches("error: ").to_owned();
+    match variable_of(named) {
+        Some(variable) if error.kind() != ErrorKind::UnknownArgument => {
+            format!("variable {variable}: {said}")
+        }
+        _ => said,
+    }
+}
+
+/// The variable that says what `--option` is, where the command line does not.
+fn variable_of(named: &str) -> Option<String> {
+    let given = std::env::args_os().any(|given| {
+        let given = given.to_string_lossy().into_owned();
+        given == named || given.starts_with(&format!("{named}="))
+    });
+    let command = Cli::command();
+    let argument = command
+        .get_arguments()
+        .find(|argument| argument.get_long() == named.strip_prefix("--"))?;
+    let variable = argument.get_env()?;
+    (!given && std::env::var_os(variable).is_some_and(|value| !value.is_empty()))
+        .then(|| variable.to_string_lossy().into_owned())
 }
 
 /// The command that has the options of serving without what is only for the others.
@@ -72,12 +159,19 @@ fn said(command: &Command, matches: &ArgMatches, file: &FileArguments) -> Vec<Sa
         .filter(|argument| !matches!(argument.get_id().as_str(), "help" | "version"));
     let said = options.map(|argument| {
         let id = argument.get_id().as_str();
-        let from_file = file.set.iter().any(|set| set == id);
+        let from_file = file.place(id).is_some();
         let source = match matches.value_source(id) {
             _ if from_file => Source::File,
             Some(ValueSource::CommandLine) => Source::CommandLine,
             Some(ValueSource::EnvVariable) => Source::Environment,
             _ => Source::Default,
+        };
+        let place = match source {
+            Source::Environment => argument
+                .get_env()
+                .map(|variable| format!("variable {}", variable.to_string_lossy())),
+            Source::File => file.place(id),
+            Source::CommandLine | Source::Default => None,
         };
         let raw = matches.get_raw(id).into_iter().flatten();
         let values = raw.map(|value| shown(id, &value.to_string_lossy()));
@@ -85,6 +179,7 @@ fn said(command: &Command, matches: &ArgMatches, file: &FileArguments) -> Vec<Sa
             name: argument.get_long().unwrap_or(id).to_owned(),
             values: values.collect(),
             source,
+            place,
         }
     });
     said.collect()

@@ -1,6 +1,6 @@
 //! What the guest may use, resolved and checked: nothing that is not named here.
 
-use super::{maybe, option, outbound};
+use super::{dotenv, maybe, option, outbound};
 use crate::cli::{self, Serve};
 use crate::guest::{Capabilities, Directory, Place};
 use crate::sys::regular::{self, LARGEST_TEXT};
@@ -48,18 +48,8 @@ fn environment_file(path: &Path) -> Result<Vec<(String, String)>> {
         bail!("it is a directory; name a file of NAME=VALUE lines");
     }
     let text = regular::read(path, LARGEST_TEXT).context("it cannot be read")?;
-    let variables = dotenvy::from_read_iter(&text[..]);
-    variables.map(|pair| pair.map_err(unread)).collect()
-}
-
-/// Without the line itself, which may hold a secret.
-fn unread(error: dotenvy::Error) -> anyhow::Error {
-    match error {
-        dotenvy::Error::Io(error) => anyhow::Error::from(error).context("it cannot be read"),
-        _ => {
-            anyhow::anyhow!("it has a line that is not NAME=VALUE; quote what has spaces or a `#`")
-        }
-    }
+    let text = String::from_utf8(text).context("it is not text")?;
+    dotenv::parse(&text, |name| std::env::var(name).ok())
 }
 
 fn environment_variable(text: &str) -> Result<(String, String)> {

@@ -5,6 +5,7 @@ mod address;
 mod addresses;
 mod capabilities;
 mod clients;
+mod dotenv;
 mod files;
 mod front;
 mod outbound;

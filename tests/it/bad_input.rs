@@ -268,3 +268,65 @@ fn precompiled_code_that_nobody_vouched_for() {
         "Hello, world!\n"
     );
 }
+
+#[test]
+fn an_option_of_another_server_is_told_what_it_is_called_here() {
+    for (option, advice) in [
+        ("-b", "write --bind"),
+        ("-k", "workers are of one kind"),
+        ("--threads", "--limit-concurrency"),
+        ("--pid", "foreground"),
+        ("--max-requests", "write --limit-max-requests"),
+    ] {
+        refused(
+            &[&hello(), option, "1"],
+            2,
+            &[&format!("option {option} "), advice],
+        );
+    }
+}
+
+#[test]
+fn an_application_that_is_no_component_yet() {
+    let main = file("main.py", "app = None\n");
+    refused(
+        &serving(&main),
+        3,
+        &["build it first", &format!("`wasmserve build {main}`")],
+    );
+    refused(
+        &serving("main:app"),
+        3,
+        &["build it first: `wasmserve build main.py`"],
+    );
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bad-input-project");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("package.json"), "{}").unwrap();
+    refused(&serving(folder.to_str().unwrap()), 3, &["build it first"]);
+}
+
+#[test]
+fn a_mistake_is_told_as_one_of_where_it_was_made() {
+    let hello = hello();
+    let environment = [("WASMSERVE_NO_ACCESS_LOG", "perhaps")];
+    refused_with(
+        &environment,
+        &serving(&hello),
+        2,
+        &["variable WASMSERVE_NO_ACCESS_LOG", "perhaps"],
+    );
+    let environment = [("WASMSERVE_LIMIT_QUEUE", "many")];
+    refused_with(
+        &environment,
+        &serving(&hello),
+        2,
+        &["variable WASMSERVE_LIMIT_QUEUE: ", "`many`"],
+    );
+    let file = file("mistake.toml", "port = 0\nlimit-queue = \"many\"\n");
+    let arguments = [hello.as_str(), "--config-file", &file];
+    refused(
+        &arguments,
+        2,
+        &[&format!("`{file}` line 2: option --limit-queue"), "`many`"],
+    );
+}

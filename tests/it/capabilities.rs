@@ -60,7 +60,7 @@ fn the_environment_comes_from_files_and_from_the_command_line() {
     let file = home.join("env");
     fs::write(
         &file,
-        "# a comment\nFIRST=\"one two\"\nexport SECOND=2\nTHIRD=3\n",
+        "# a comment\nFIRST=\"one two\"\nexport SECOND=2\nTHIRD=3\nSECRET=p@$$w0rd!\nJSON={\"a\":1}\n",
     )
     .unwrap();
     let mut command = wasmserve();
@@ -78,6 +78,8 @@ fn the_environment_comes_from_files_and_from_the_command_line() {
         "SECOND=2\n",
         "THIRD=three\n",
         "PASSED=on\n",
+        "SECRET=p@$$w0rd!\n",
+        "JSON={\"a\":1}\n",
     ] {
         assert!(seen.contains(line), "no {line:?} in:\n{seen}");
     }
@@ -88,7 +90,7 @@ fn the_environment_comes_from_files_and_from_the_command_line() {
 fn what_is_named_and_not_there_is_a_mistake() {
     let home = directory("mistakes");
     let file = home.join("env");
-    fs::write(&file, "TOKEN=s3cret word\n").unwrap();
+    fs::write(&file, "TOKEN s3cret word\n").unwrap();
     let file = file.display().to_string();
     for (arguments, said) in [
         (

@@ -130,3 +130,23 @@ fn check_says_what_it_comes_to_and_serves_nothing() {
     let (status, _) = run(&["check", "guests/behaviours/no-http.wat"]);
     assert_eq!(status, Some(3));
 }
+
+#[test]
+fn variables_say_yes_and_no_as_elsewhere_and_empty_ones_say_nothing() {
+    for (value, flag) in [
+        ("1", true),
+        ("yes", true),
+        ("on", true),
+        ("0", false),
+        ("", false),
+    ] {
+        let mut command = wasmserve();
+        command
+            .args([&guest("behaviours"), "--port", "0"])
+            .env("WASMSERVE_NO_SERVER_HEADER", value)
+            .env("WASMSERVE_WORKERS", "");
+        let server = Server::start_command(command);
+        let answer = get(server.address, "/");
+        assert_eq!(answer.header("server").is_none(), flag, "{value:?}");
+    }
+}

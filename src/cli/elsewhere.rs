@@ -1,0 +1,190 @@
+//! What people ask for who know other servers: options of gunicorn and uvicorn that are called otherwise here
+//! or mean nothing here, and applications that are no component yet.
+
+use std::path::Path;
+
+/// Options that are not ours, and what takes their place.
+const OPTIONS: &[(&[&str], &str)] = &[
+    (&["-b"], "write --bind"),
+    (
+        &["-c", "--config-path"],
+        "write --config-file, for a file in TOML",
+    ),
+    (
+        &[
+            "-k",
+            "--worker-class",
+            "--loop",
+            "--ws",
+            "--interface",
+            "--lifespan",
+        ],
+        "workers are of one kind here: leave it out",
+    ),
+    (&["-t", "--timeout"], "write --timeout-request"),
+    (
+        &["-g", "--graceful-timeout"],
+        "write --timeout-graceful-shutdown",
+    ),
+    (&["--keep-alive"], "write --timeout-keep-alive"),
+    (
+        &["-D", "--daemon", "-p", "--pid", "--pidfile"],
+        "it stays in the foreground: let systemd, a container or `&` put it into the background, and \
+         tell its process",
+    ),
+    (
+        &["-n", "--name", "--proc-name"],
+        "it has no meaning here: leave it out",
+    ),
+    (
+        &["--threads", "--worker-connections"],
+        "a worker answers many requests at a time: see --limit-concurrency and --limit-connections",
+    ),
+    (
+        &["--max-requests", "--max-requests-jitter"],
+        "write --limit-max-requests",
+    ),
+    (
+        &[
+            "--limit-request-line",
+            "--limit-request-field_size",
+            "--h11-max-incomplete-event-size",
+        ],
+        "write --limit-head",
+    ),
+    (&["--limit-request-fields"], "write --limit-headers"),
+    (&["--certfile"], "write --ssl-certfile"),
+    (&["--keyfile"], "write --ssl-keyfile"),
+    (&["--ca-certs"], "write --ssl-ca-certs"),
+    (
+        &[
+            "--ssl-keyfile-password",
+            "--ssl-cert-reqs",
+            "--ssl-ciphers",
+            "--ssl-version",
+            "--ciphers",
+        ],
+        "it has no meaning here: see --ssl-min-version and --ssl-client-auth",
+    ),
+    (
+        &[
+            "--log-config",
+            "--access-logfile",
+            "--error-logfile",
+            "--log-file",
+            "--access-logformat",
+            "--logger-class",
+            "--capture-output",
+        ],
+        "the log goes to standard error: see --log-format and --no-access-log",
+    ),
+    (&["-e", "--raw-env"], "write --env"),
+    (
+        &[
+            "--chdir",
+            "--app-dir",
+            "--pythonpath",
+            "--factory",
+            "--preload",
+        ],
+        "the component holds its application: it has no meaning here",
+    ),
+    (
+        &["-u", "-m", "--umask", "--worker-tmp-dir"],
+        "it has no meaning here: leave it out",
+    ),
+    (
+        &[
+            "--reload-dir",
+            "--reload-include",
+            "--reload-exclude",
+            "--reload-delay",
+            "--reload-engine",
+        ],
+        "--reload watches the component, and `wasmserve dev` the project",
+    ),
+    (&["--forwarded-allow-ip"], "write --forwarded-allow-ips"),
+];
+
+/// What to write in place of an option that is another server's.
+pub fn advice(option: &str) -> Option<&'static str> {
+    let of = |(names, _): &&(&[&str], &str)| names.contains(&option);
+    OPTIONS.iter().find(of).map(|(_, advice)| *advice)
+}
+
+/// What to build first where something is named that is an application, and not a component.
+pub fn to_build(component: &Path) -> Option<String> {
+    /// What is in a folder that can be built.
+    const PROJECTS: [&str; 8] = [
+        "main.py",
+        "app.py",
+        "app/main.py",
+        "pyproject.toml",
+        "package.json",
+        "Cargo.toml",
+        "go.mod",
+        "main.c",
+    ];
+    const SOURCES: [&str; 9] = ["py", "js", "mjs", "ts", "jsx", "tsx", "go", "rs", "c"];
+    let text = component.to_str()?;
+    if component.is_dir() {
+        let is_project = PROJECTS.iter().any(|file| component.join(file).is_file());
+        return is_project.then(|| text.to_owned());
+    }
+    if component.exists() {
+        let extension = component.extension()?.to_str()?;
+        return SOURCES.contains(&extension).then(|| text.to_owned());
+    }
+    let (module, object) = text.split_once(':')?;
+    let is_name = |name: &str| {
+        let legal = |c: char| c.is_alphanumeric() || c == '_';
+        !name.is_empty()
+            && name
+                .split('.')
+                .all(|part| !part.is_empty() && part.chars().all(legal))
+    };
+    (is_name(module) && is_name(object)).then(|| format!("{}.py", module.replace('.', "/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_of_others_have_a_place_here() {
+        assert_eq!(advice("-b"), Some("write --bind"));
+        assert!(advice("--pid").is_some() && advice("--no-such").is_none());
+        let command = <crate::cli::Cli as clap::CommandFactory>::command();
+        let known = |long: &str| {
+            command
+                .get_arguments()
+                .any(|argument| argument.get_long() == Some(long))
+        };
+        for (names, advice) in OPTIONS {
+            for word in advice
+                .split([' ', ',', ':'])
+                .filter_map(|word| word.strip_prefix("--"))
+            {
+                assert!(
+                    known(word),
+                    "{names:?} is told to use --{word}, which is not there"
+                );
+            }
+            for name in names.iter().filter_map(|name| name.strip_prefix("--")) {
+                assert!(!known(name), "--{name} is an option of ours");
+            }
+        }
+    }
+
+    #[test]
+    fn an_application_is_told_from_a_missing_file() {
+        assert_eq!(to_build(Path::new("main:app")).as_deref(), Some("main.py"));
+        assert_eq!(
+            to_build(Path::new("app.main:app")).as_deref(),
+            Some("app/main.py")
+        );
+        for other in ["no/such.wasm", "a/b:c", "/etc/passwd", "/tmp", ":", "a:"] {
+            assert_eq!(to_build(Path::new(other)), None, "{other}");
+        }
+    }
+}
