@@ -47,8 +47,7 @@ fn environment_file(path: &Path) -> Result<Vec<(String, String)>> {
     if path.is_dir() {
         bail!("it is a directory; name a file of NAME=VALUE lines");
     }
-    let text = regular::read(path, LARGEST_TEXT).context("it cannot be read")?;
-    let text = String::from_utf8(text).context("it is not text")?;
+    let text = regular::read_text(path, LARGEST_TEXT).context("it cannot be read")?;
     dotenv::parse(&text, |name| std::env::var(name).ok())
 }
 
