@@ -26,6 +26,13 @@ impl Source {
         }
     }
 
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) {
+        match self {
+            Source::Guest(written) => written.poll_ahead(cx),
+            Source::File(_) => {}
+        }
+    }
+
     /// A file is read on as fast as it goes: nobody waits for the beginning of what comes next.
     fn is_written_piece_by_piece(&self) -> bool {
         matches!(self, Source::Guest(_))
@@ -58,7 +65,7 @@ impl Compressed {
     }
 
     pub fn poll_ahead(&mut self, cx: &mut Context<'_>) {
-        self.written.poll_ahead(cx);
+        self.source.poll_ahead(cx);
     }
 
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
