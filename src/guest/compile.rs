@@ -9,6 +9,7 @@ use super::engine::{self, Limits, Plan, Target};
 use super::handler::Handler;
 use super::linker;
 use super::loaded::Loaded;
+use super::progress::{Progress, Told, shown, size_of};
 use super::recipe::{Code, GoodFor, Recipe, cached, digest, digest_of_file};
 use super::rewind;
 use super::source::Source;
@@ -16,11 +17,10 @@ use super::state::State;
 use super::step::Step;
 use super::worker_memory::WorkerMemory;
 use crate::cache::{self, Cache, CodeName, Output, seal};
-use crate::sys::memory;
-use crate::{info, log, warning};
+use crate::{info, warning};
 use anyhow::{Context, Result, bail};
 use std::fs::File;
-use std::io::{Read, Seek, Write};
+use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,18 +44,6 @@ pub struct Order {
 /// Gives up the rights that compiling does not take, before anything is read that somebody else has made, or run. A
 /// process that has called it does not fork.
 pub type Confine<'a> = &'a dyn Fn() -> Result<()>;
-
-/// How far the compiler has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// Code of this name was in the cache, and is loaded now.
-    Found(CodeName),
-    /// The steps before the start are taken now.
-    Stepping,
-}
-
-/// Whom the compiler tells how far it has come.
-pub type Told<'a> = &'a dyn Fn(Progress);
 
 /// Checked native code, ready to be mapped.
 pub struct Compiled {
@@ -374,39 +362,6 @@ pub fn alone<T>(guest: impl Future<Output = T>) -> Result<T> {
         .block_on(guest))
 }
 
-/// `wasmserve compile`: the native code itself, which is as portable as the machine it was made on.
-pub fn precompile(path: &Path) -> Result<Vec<u8>> {
-    let about = || format!("component `{}`", path.display());
-    let Source::Component { binary, anatomy } = Source::read(path)? else {
-        bail!("{} is compiled already", about());
-    };
-    let target = target_of(&anatomy).with_context(about)?;
-    linker::check(&engine::compiling(target)?, target, &anatomy).with_context(about)?;
-    let recipe = Recipe::of_application(target, binary.len());
-    let mut file = memory::empty_file("wasmserve code")?;
-    recipe
-        .compile(&binary, u64::MAX, &mut file)
-        .with_context(about)?;
-    seal::close(&mut file, recipe.name(digest(&binary))?)?;
-    let mut code = Vec::new();
-    file.rewind()?;
-    file.read_to_end(&mut code)?;
-    Ok(code)
-}
-
-/// How a file is called in the log.
-fn shown(path: &Path) -> String {
-    log::escape(&path.display().to_string()).to_string()
-}
-
-/// Bytes as people say them.
-fn size_of(bytes: &[u8]) -> String {
-    match bytes.len() as f64 {
-        length if length < 1e6 => format!("{:.1} kB", length / 1e3),
-        length => format!("{:.1} MB", length / 1e6),
-    }
-}
-
-fn target_of(anatomy: &Anatomy) -> Result<Target> {
+pub(super) fn target_of(anatomy: &Anatomy) -> Result<Target> {
     Ok(Target::new(anatomy.world()?, anatomy.concurrent()))
 }

@@ -1,0 +1,30 @@
+//! What the compiler tells of its progress: to the supervisor, and to whoever reads the log.
+
+use crate::cache::CodeName;
+use crate::log;
+use std::path::Path;
+
+/// How far the compiler has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Code of this name was in the cache, and is loaded now.
+    Found(CodeName),
+    /// The steps before the start are taken now.
+    Stepping,
+}
+
+/// Whom the compiler tells how far it has come.
+pub type Told<'a> = &'a dyn Fn(Progress);
+
+/// How a file is called in the log.
+pub fn shown(path: &Path) -> String {
+    log::escape(&path.display().to_string()).to_string()
+}
+
+/// Bytes as people say them.
+pub fn size_of(bytes: &[u8]) -> String {
+    match bytes.len() as f64 {
+        length if length < 1e6 => format!("{:.1} kB", length / 1e3),
+        length => format!("{:.1} MB", length / 1e6),
+    }
+}
