@@ -253,7 +253,7 @@ fn a_body_that_waits_to_be_asked_for_is_asked_for_over_http2() {
     let stream = client.ask(0, &head("2000")).unwrap();
     let first = client.wait_for(http2::HEADERS).unwrap();
     assert!(!first.payload.starts_with(CONTINUE), "{first:?}");
-    assert_eq!(client.answer(stream).unwrap(), b"Content Too Large\n");
+    assert_eq!(client.answer(stream).unwrap(), b"Payload Too Large\n");
 }
 
 /// RFC 9113 section 3.4.
