@@ -1,7 +1,7 @@
 //! Components that are made up, in the shapes that there are: modules in the component itself or in one inside it,
 //! instances that share memories, tables and globals, the shims of toolchains, and resources.
 
-use super::modules::{BASE, Export, FILLER, HANDLES, Made, SHIM};
+use super::modules::{BASE, Export, FILLER, HANDLES, Made, OBJECTS, SHIM};
 use super::probe::probe;
 use arbitrary::{Result, Unstructured};
 use wasm_encoder::{
@@ -50,6 +50,8 @@ enum Step {
     Resource,
     /// A module that has handles to the host's resources.
     Host,
+    /// A module that makes garbage-collected objects.
+    Objects,
 }
 
 /// More functions than these are not called.
@@ -119,8 +121,9 @@ fn broken() -> arbitrary::Error {
 
 impl Shell {
     fn fill(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
-        let step = match u.int_in_range(0..=5)? {
+        let step = match u.int_in_range(0..=7)? {
             0 => Step::Resource,
+            7 => Step::Objects,
             1 | 2 => Step::Shim,
             3 if self.shape == Shape::Plain => Step::Host,
             _ => Step::Base,
@@ -206,6 +209,14 @@ impl Shell {
                 self.body.resource_new(ty)
             }
             Step::Host => self.handles()?,
+            Step::Objects => {
+                let made = Made::of_text(OBJECTS).ok_or_else(broken)?;
+                let module = self.module(&made.bytes);
+                let instance = self.body.core_instantiate(None, module, []);
+                self.lift(instance, &made);
+                self.body
+                    .core_alias_export(None, instance, "step", ExportKind::Func)
+            }
         };
         items.push(("step", ExportKind::Func, function));
         Ok((self.body.core_instantiate_exports(None, items), shim))
@@ -232,10 +243,13 @@ impl Shell {
             ("drop", ExportKind::Func, drop),
         ];
         let items = body.core_instantiate_exports(None, items);
-        let module = wat::parse_str(HANDLES).map_err(|_| broken())?;
-        let module = body.core_module_raw(None, &module);
+        let made = Made::of_text(HANDLES).ok_or_else(broken)?;
+        let module = body.core_module_raw(None, &made.bytes);
         let instance = body.core_instantiate(None, module, [("", ModuleArg::Instance(items))]);
-        Ok(body.core_alias_export(None, instance, "step", ExportKind::Func))
+        self.lift(instance, &made);
+        Ok(self
+            .body
+            .core_alias_export(None, instance, "step", ExportKind::Func))
     }
 
     fn fill_in(&mut self, base: u32, shim: u32) -> Result<()> {

@@ -36,6 +36,22 @@ pub const HANDLES: &str = r#"(module
         (then (drop (call $make (local.get $how)))))
       (i32.add (i32.shl (local.get $one) (i32.const 8)) (local.get $other))))"#;
 
+/// The same for objects that the engine has to collect.
+pub const OBJECTS: &str = r#"(module
+    (type $bytes (array (mut i8)))
+    (type $link (struct (field (mut i32)) (field (ref null $link))))
+    (func (export "step") (param $how i32) (result i32)
+      (local $head (ref null $link)) (local $left i32) (local $bytes (ref null $bytes))
+      (local.set $left (i32.add (i32.const 2000) (i32.and (local.get $how) (i32.const 4095))))
+      (loop $more
+        (local.set $head (struct.new $link (local.get $left) (local.get $head)))
+        (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+        (br_if $more (local.get $left)))
+      (local.set $bytes (array.new_default $bytes (i32.const 300)))
+      (array.set $bytes (local.get $bytes) (i32.const 1) (local.get $how))
+      (i32.add (array.get_u $bytes (local.get $bytes) (i32.const 1))
+        (struct.get $link 0 (local.get $head)))))"#;
+
 const IMPORTS: &str = r#"(module
     (import "env" "memory" (memory 1 4))
     (import "env" "table" (table 4 funcref))
