@@ -122,7 +122,7 @@ fn a_unix_socket_where_something_else_is() {
 
 #[test]
 fn a_unix_socket_without_a_directory() {
-    let path = "/nonexistent/http.sock";
+    let path = "/proc/self/no-such-directory/http.sock";
     refused(&[&hello(), "--uds", path], 4, &[path, "make its directory"]);
 }
 

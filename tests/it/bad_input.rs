@@ -1,7 +1,7 @@
 //! Mistakes: each ends at once, with one line that names the thing and the remedy, and leaves nothing
 //! behind.
 
-use crate::harness::{finished, root, wasmserve};
+use crate::harness::{finished, finished_within, root, wasmserve};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
@@ -34,7 +34,7 @@ fn refused_with(environment: &[(&str, &str)], arguments: &[&str], status: i32, w
 pub fn refused_by(command: Command, status: i32, words: &[&str]) {
     let arguments = format!("{command:?}");
     let start = Instant::now();
-    let output = finished(command);
+    let output = finished_within(command, Duration::from_secs(20));
     assert!(
         start.elapsed() < Duration::from_secs(1),
         "{arguments} took {:?}",

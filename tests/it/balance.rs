@@ -108,3 +108,42 @@ fn accepting_pauses_while_there_are_no_descriptors_and_goes_on_when_there_are() 
     assert_eq!(get(server.address, "/").text(), "Hello, world!\n");
     assert_eq!(server.workers(), [worker]);
 }
+
+#[test]
+fn a_worker_that_is_stopped_or_killed_delays_no_connection() {
+    let path = std::env::temp_dir().join(format!("wasmserve-{}-stop.sock", std::process::id()));
+    let server = Server::start(&[
+        "guests/hello/hello.wat",
+        "--workers",
+        "4",
+        "--no-access-log",
+        "--uds",
+        path.to_str().unwrap(),
+    ]);
+    let workers = server.workers();
+    let send = |worker: usize, signal| {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(workers[worker]), signal).unwrap();
+    };
+    // Each has connections that it keeps, so that those who go seem to have room.
+    let held: Vec<Connection> = (0..20).map(|_| Connection::open(server.address)).collect();
+    send(0, nix::sys::signal::Signal::SIGSTOP);
+    for number in 0..200 {
+        if number == 100 {
+            send(1, nix::sys::signal::Signal::SIGKILL);
+        }
+        let target: Target = match number % 2 {
+            0 => server.address.into(),
+            _ => path.as_path().into(),
+        };
+        let start = std::time::Instant::now();
+        assert_eq!(get(target, "/").text(), "Hello, world!\n", "{number}");
+        assert!(
+            start.elapsed() < Duration::from_secs(1),
+            "{number}: {:?}",
+            start.elapsed()
+        );
+    }
+    send(0, nix::sys::signal::Signal::SIGCONT);
+    drop(held);
+    std::fs::remove_file(path).unwrap();
+}

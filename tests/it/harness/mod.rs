@@ -11,7 +11,7 @@ mod variant;
 
 pub use client::{Connection, Response, Socket, Target, get, send};
 pub use redis::Redis;
-pub use server::{Server, finished, leave_open, wasmserve};
+pub use server::{Server, finished, finished_within, leave_open, wasmserve};
 pub use upstream::{After, HELLO, Upstream};
 pub use variant::{RESTORED, Variant, always_answers, freshness, is_made_anew, write};
 

@@ -10,7 +10,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a component of fifty megabytes may take to be compiled, while other tests run.
@@ -270,12 +272,35 @@ fn drain(pipe: impl Read + Send + 'static, output: Arc<Lines>) {
     });
 }
 
-/// Runs a command that is expected to end by itself.
-pub fn finished(mut command: Command) -> Output {
-    command
+/// Runs a command that is expected to end by itself, at the latest when a large component is compiled.
+pub fn finished(command: Command) -> Output {
+    finished_within(command, COMPILING)
+}
+
+/// The same in less time. A server that should have refused to start is killed then.
+pub fn finished_within(mut command: Command, limit: Duration) -> Output {
+    let about = format!("{command:?}");
+    let child = command
         .stdin(Stdio::null())
-        .output()
-        .expect("the executable can be started")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .expect("the executable can be started");
+    let group = Pid::from_raw(child.id().cast_signed());
+    let (ended, awaited) = mpsc::channel::<()>();
+    let watch = thread::spawn(move || {
+        let is_late = awaited.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
+        if is_late {
+            let _ = killpg(group, Signal::SIGKILL);
+        }
+        is_late
+    });
+    let output = child.wait_with_output().expect("its output is read");
+    drop(ended);
+    let is_late = watch.join().expect("it only waits");
+    assert!(!is_late, "{about} did not end within {limit:?}: {output:?}");
+    output
 }
 
 /// Leaves these sockets open to `command`, as descriptors 3 and following.
