@@ -146,6 +146,11 @@ impl Instance {
         self.track.is_some() && handles.is_some()
     }
 
+    /// Gives back the locks on databases that its last request has left behind. Nothing of that request remains.
+    pub fn release_locks(&mut self) {
+        self.store.data_mut().release_locks();
+    }
+
     /// Puts its memories and its handles back as they were when it was made; its globals follow before it runs again.
     pub fn rewind(&mut self) -> io::Result<()> {
         if let (Some(track), Condition::Ready) = (&self.track, self.condition) {

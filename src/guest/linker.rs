@@ -2,6 +2,7 @@
 //! wit/. What an instance may do with them is decided by its capabilities, not here.
 
 use super::anatomy::Anatomy;
+use super::database_lock;
 use super::engine::Target;
 use super::http_imports;
 use super::keyvalue;
@@ -34,6 +35,7 @@ pub fn linker(engine: &Engine, target: Target) -> Result<Linker<State>> {
     listings::bound(&mut linker)?;
     http_imports::replace(&mut linker, target.concurrent)?;
     sockets::guard_lookup(&mut linker, target.concurrent)?;
+    database_lock::add_to_linker(&mut linker, target.concurrent)?;
     Ok(linker)
 }
 

@@ -10,6 +10,7 @@ mod capabilities;
 mod code;
 mod compile;
 mod concurrent;
+mod database_lock;
 mod engine;
 mod failure;
 mod files;

@@ -93,6 +93,7 @@ impl Shelf {
             if !instance.can_rewind() {
                 return;
             }
+            instance.release_locks();
             if !self.tidied.swap(true, Relaxed) {
                 tokio::task::spawn_local(tidy(self.clone()));
             }

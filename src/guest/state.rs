@@ -4,6 +4,7 @@ use super::account::{Account, Accounts};
 use super::author::Author;
 use super::call::Share;
 use super::capabilities::Granted;
+use super::database_lock::DatabaseLocks;
 use super::engine::Limits;
 use super::instance_memory::{InstanceMemory, Limiter};
 use super::keyvalue::Store;
@@ -41,6 +42,7 @@ pub struct State {
     table: ResourceTable,
     memory: Limiter,
     listings: Listings,
+    database_locks: DatabaseLocks,
     share: Arc<Share>,
     /// Of the requests that are answered at the same time, where there may be several.
     accounts: Accounts,
@@ -72,6 +74,7 @@ impl State {
             table,
             memory: Limiter(memory),
             listings: Listings::default(),
+            database_locks: DatabaseLocks::default(),
             share,
             accounts: Accounts::default(),
             author: Arc::new(Author::new(name)),
@@ -141,6 +144,16 @@ impl State {
         &mut self.table
     }
 
+    /// The locks that the instance holds, with the table of what it has open.
+    pub fn database_locks(&mut self) -> (&mut DatabaseLocks, &mut ResourceTable) {
+        (&mut self.database_locks, &mut self.table)
+    }
+
+    /// Gives back the locks of an instance that will not go on from where it is.
+    pub fn release_locks(&mut self) {
+        self.database_locks.end(&mut self.table);
+    }
+
     /// Of directories.
     pub fn listings_mut(&mut self) -> &mut Listings {
         &mut self.listings
@@ -154,6 +167,12 @@ impl State {
     /// For `Store::limiter_async`.
     pub fn limiter(&mut self) -> &mut dyn ResourceLimiterAsync {
         &mut self.memory
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.release_locks();
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod ask;
 mod schemathesis;
+mod sqlite;
 mod table;
 
 use super::{built, kept, place, trials, with_toolchains};

@@ -1,0 +1,91 @@
+//! Files beneath a directory of a guest, found as the guest finds them: links and `..` do not leave it.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::time::SystemTime;
+use wasmtime::component::{Resource, ResourceTable};
+use wasmtime_wasi::filesystem::{Descriptor, Dir, WasiFilesystemCtx, WasiFilesystemCtxView};
+use wasmtime_wasi::p2::bindings::filesystem::types::{
+    DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode, HostDescriptor, OpenFlags,
+    PathFlags,
+};
+use wasmtime_wasi::p2::{FsError, FsResult};
+
+/// What the guest's own table knows nothing of.
+pub struct Beneath {
+    context: WasiFilesystemCtx,
+    table: ResourceTable,
+    directory: Resource<Descriptor>,
+}
+
+/// What stands where a lock directory would stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    Nothing,
+    /// When it was made, or last renewed by who holds it.
+    Directory(Option<SystemTime>),
+    Other,
+}
+
+impl Beneath {
+    /// None where there is no memory for it.
+    pub fn new(directory: Dir) -> Option<Beneath> {
+        let mut table = ResourceTable::new();
+        let directory = table.push(Descriptor::Dir(directory)).ok()?;
+        Some(Beneath {
+            context: WasiFilesystemCtx::default(),
+            table,
+            directory,
+        })
+    }
+
+    fn view(&mut self) -> (WasiFilesystemCtxView<'_>, Resource<Descriptor>) {
+        let view = WasiFilesystemCtxView {
+            ctx: &mut self.context,
+            table: &mut self.table,
+        };
+        (view, Resource::new_borrow(self.directory.rep()))
+    }
+
+    /// None where there is no such file, or it may not be used in this way.
+    pub async fn open(&mut self, path: &str, flags: DescriptorFlags) -> Option<Arc<File>> {
+        let (mut view, fd) = self.view();
+        let (follow, options) = (PathFlags::SYMLINK_FOLLOW, OpenFlags::empty());
+        let opened = view
+            .open_at(fd, follow, path.to_owned(), options, flags)
+            .await;
+        match self.table.delete(opened.ok()?).ok()? {
+            Descriptor::File(file) => Some(file.file),
+            Descriptor::Dir(_) => None,
+        }
+    }
+
+    pub async fn look(&mut self, path: &str) -> Obstacle {
+        let (mut view, fd) = self.view();
+        let stat: FsResult<DescriptorStat> =
+            view.stat_at(fd, PathFlags::empty(), path.to_owned()).await;
+        match stat {
+            Ok(stat) if stat.type_ == DescriptorType::Directory => {
+                let modified = stat.data_modification_timestamp.map(|at| {
+                    SystemTime::UNIX_EPOCH + std::time::Duration::new(at.seconds, at.nanoseconds)
+                });
+                Obstacle::Directory(modified)
+            }
+            Err(error) if is_absent(&error) => Obstacle::Nothing,
+            _ => Obstacle::Other,
+        }
+    }
+
+    /// Whether there is no such directory any more.
+    pub async fn remove(&mut self, path: &str) -> bool {
+        let (mut view, fd) = self.view();
+        match view.remove_directory_at(fd, path.to_owned()).await {
+            Ok(()) => true,
+            Err(error) => is_absent(&error),
+        }
+    }
+}
+
+fn is_absent(error: &FsError) -> bool {
+    matches!(error.downcast_ref(), Some(ErrorCode::NoEntry))
+}
