@@ -11,7 +11,24 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const BRIDGE: &str = include_str!("javascript/bridge.js");
+/// What is bundled with applications.
+const OURS: [files::Embedded; 3] = [
+    ("bridge.js", include_str!("javascript/bridge.js")),
+    ("platform.js", include_str!("javascript/platform.js")),
+    ("response.js", include_str!("javascript/response.js")),
+];
+
+/// The module of an application that our bridge calls.
+const CALLED: &str = "import { handlerOf } from \"./bridge.js\";
+import application from \"./application.js\";
+export const incomingHandler = handlerOf(application);
+";
+
+/// The module of one that brings its own handler, or listens for events.
+const LEFT: &str = "import \"./platform.js\";
+export * from \"./application.js\";
+";
+
 const NODE: &str = "apt-get install nodejs npm";
 const COMPONENTIZE: &str = "@bytecodealliance/componentize-js";
 
@@ -39,26 +56,17 @@ pub fn build(tools: &mut Tools<'_>, project: &JavaScript, output: &Path) -> Resu
         None => main_of(&root)?,
     };
     let exports = bundle(tools, &root, &main, "application.js")?;
-    let module = if exports.iter().any(|name| name == "default") && !brings_handler(&exports) {
-        let entry = tools.scratch().join("entry.js");
-        files::write(&tools.scratch().join("bridge.js"), BRIDGE.as_bytes())?;
-        files::write(
-            &entry,
-            b"import application from \"./application.js\";\n\
-              import { handlerOf } from \"./bridge.js\";\n\
-              export const incomingHandler = handlerOf(application);\n",
-        )?;
-        bundle(tools, &root, &entry, "bundle.js")?;
-        "bundle.js"
-    } else {
-        "application.js"
-    };
+    let called = exports.iter().any(|name| name == "default") && !brings_handler(&exports);
+    let entry = tools.scratch().join("entry.js");
+    files::write_all(tools.scratch(), OURS)?;
+    files::write(&entry, if called { CALLED } else { LEFT }.as_bytes())?;
+    bundle(tools, &root, &entry, "bundle.js")?;
     let packages = tools.scratch().join("wit");
     wit::write(&packages)?;
     let mut command = componentize(&root, &node)?;
     command
         .current_dir(tools.scratch())
-        .arg(module)
+        .arg("bundle.js")
         .arg("--wit")
         .arg(packages)
         .args(["--world-name", wit::WORLD, "--out"])

@@ -1,6 +1,8 @@
 // Between wasi:http and an application that has a `fetch`: requests and responses of the web platform on one
 // side, WASI's resources on the other. `wasmserve build` bundles it with the application.
 
+import { begin } from "./platform.js";
+import { lengthOf } from "./response.js";
 import { getEnvironment } from "wasi:cli/environment@0.2.10";
 import {
   Fields,
@@ -11,6 +13,20 @@ import {
 } from "wasi:http/types@0.2.10";
 
 const PIECE = 65536n;
+// What belongs to one connection, and is the host's (RFC 9110, section 7.6.1).
+const HOP_BY_HOP = new Set([
+  "connection",
+  "host",
+  "http2-settings",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 
@@ -25,30 +41,62 @@ export function handlerOf(application) {
 }
 
 async function handle(fetch, incoming, out) {
+  begin();
   const later = [];
   const context = {
     waitUntil: (promise) => void later.push(promise),
     passThroughOnException() {},
   };
-  let response;
+  const isHead = incoming.method().tag === "head";
+  let response, head;
   try {
     const env = Object.fromEntries(getEnvironment());
     response = await fetch(requestOf(incoming), env, context);
     if (!(response instanceof Response)) throw new TypeError("fetch gave no Response");
+    if (response.body?.locked) throw new TypeError("the body of the response was read already");
+    head = headOf(response, isHead);
   } catch (error) {
     console.error(error?.stack ? `${error}\n${error.stack}` : String(error));
     response = new Response("Internal Server Error\n", { status: 500 });
+    head = headOf(response, isHead);
   }
-  const head = new OutgoingResponse(fieldsOf(response.headers));
-  head.setStatusCode(response.status);
-  const outgoing = head.body();
-  ResponseOutparam.set(out, { tag: "ok", val: head });
-  if (response.body) await send(response.body, outgoing);
-  // A body that broke off is never finished, so that the client sees that it did.
-  OutgoingBody.finish(outgoing, undefined);
+  if (isBodiless(response, isHead)) {
+    // A head may announce a length that no body has (RFC 9110, sections 9.3.2 and 15.4.5).
+    ResponseOutparam.set(out, { tag: "ok", val: head });
+    await response.body?.cancel().catch(() => {});
+  } else {
+    const outgoing = head.body();
+    ResponseOutparam.set(out, { tag: "ok", val: head });
+    if (response.body) await send(response.body, outgoing);
+    // A body that broke off is never finished, so that the client sees that it did.
+    OutgoingBody.finish(outgoing, undefined);
+  }
   for (const outcome of await Promise.allSettled(later)) {
     if (outcome.status === "rejected") console.error(String(outcome.reason));
   }
+}
+
+function isBodiless(response, isHead) {
+  return isHead || response.status === 204 || response.status === 304;
+}
+
+function headOf(response, isHead) {
+  const fields = fieldsOf(response.headers);
+  const length = lengthOf(response);
+  const announced = response.headers.has("content-length");
+  if (isBodiless(response, isHead)) {
+    if (length !== undefined && !announced && response.status !== 204) {
+      fields.append("content-length", encoder.encode(length));
+    }
+  } else if (!response.body) {
+    // Whatever it announces, nothing follows.
+    if (announced) fields.set("content-length", [encoder.encode("0")]);
+  } else if (length !== undefined) {
+    fields.set("content-length", [encoder.encode(length)]);
+  }
+  const head = new OutgoingResponse(fields);
+  head.setStatusCode(response.status);
+  return head;
 }
 
 function requestOf(incoming) {
@@ -58,7 +106,7 @@ function requestOf(incoming) {
   const authority = incoming.authority() ?? "localhost";
   const headers = new Headers();
   for (const [name, value] of incoming.headers().entries()) {
-    headers.append(name, decoder.decode(value));
+    headers.append(name, fromBytes(value));
   }
   const init = { method, headers };
   if (method !== "GET" && method !== "HEAD") {
@@ -93,12 +141,24 @@ function bodyOf(incoming) {
 function fieldsOf(headers) {
   const fields = new Fields();
   for (const [name, value] of headers) {
-    if (name !== "set-cookie") fields.append(name, encoder.encode(value));
+    if (name !== "set-cookie" && !HOP_BY_HOP.has(name)) fields.append(name, toBytes(value));
   }
   for (const value of headers.getSetCookie()) {
-    fields.append("set-cookie", encoder.encode(value));
+    fields.append("set-cookie", toBytes(value));
   }
   return fields;
+}
+
+// Values of fields are byte strings, a byte a character (Fetch standard). Most are ASCII, which the engine does faster.
+function fromBytes(bytes) {
+  const text = decoder.decode(bytes);
+  if (text.length === bytes.length && !text.includes("\ufffd")) return text;
+  return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+}
+
+function toBytes(text) {
+  const bytes = encoder.encode(text);
+  return bytes.length === text.length ? bytes : Uint8Array.from(text, (character) => character.charCodeAt(0));
 }
 
 function waitFor(stream) {

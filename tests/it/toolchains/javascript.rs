@@ -4,6 +4,7 @@ use super::{built, trials};
 use crate::harness::{Connection, Server, Upstream};
 
 const HONO: &str = "guests/javascript";
+const PLATFORM: &str = "guests/javascript/tests/platform.ts";
 const PLAIN: &str = "guests/javascript/src/plain.js";
 const EVENTS: &str = "guests/javascript/src/events.js";
 
@@ -48,6 +49,95 @@ fn a_hono_application_asks_others() {
         answer(&server, &format!("/fetch?url={allowed}/")),
         (200, "hello".into())
     );
+}
+
+/// Status, body, and the length that was announced.
+fn asked(server: &Server, method: &str, path: &str) -> (u16, String, Option<String>) {
+    let mut connection = Connection::open(server.address);
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\n\r\n");
+    connection.write(head).unwrap();
+    let mut response = connection.head().unwrap();
+    if method != "HEAD" && response.status != 304 {
+        connection.body(&mut response).unwrap();
+    }
+    let length = response.header("content-length").map(str::to_owned);
+    (response.status, response.text(), length)
+}
+
+#[test]
+fn head_is_answered_as_get_without_its_body() {
+    let server = trials::serve(&built(PLATFORM), &[]);
+    let length = |text: &str| Some(text.to_owned());
+    for (path, body) in [
+        ("/", "Hello, world!\n"),
+        ("/wrapped", "<<inner>>"),
+        ("/json", r#"{"a":1}"#),
+        ("/tagged", "tagged"),
+    ] {
+        let expected = length(&body.len().to_string());
+        let get = asked(&server, "GET", path);
+        assert_eq!(get, (200, body.to_owned(), expected.clone()), "{path}");
+        let head = asked(&server, "HEAD", path);
+        assert_eq!(head, (200, String::new(), expected), "{path}");
+    }
+    assert_eq!(asked(&server, "GET", "/unmodified").0, 304);
+    assert_eq!(asked(&server, "HEAD", "/announced").2, length("1000"));
+    assert_eq!(asked(&server, "GET", "/announced").2, length("0"));
+    assert_eq!(asked(&server, "GET", "/connection").0, 200);
+    let sample = trials::serve(&built(HONO), &[]);
+    assert_eq!(asked(&sample, "HEAD", "/").0, 200);
+    let events = trials::serve(&built(EVENTS), &[]);
+    assert_eq!(asked(&events, "HEAD", "/").0, 200);
+}
+
+#[test]
+fn a_field_has_a_byte_for_each_character() {
+    let server = trials::serve(&built(PLATFORM), &[]);
+    for (sent, seen) in [
+        (&b"lev\xe9"[..], "[108,101,118,233]"),
+        ("\u{e9}".as_bytes(), "[195,169]"),
+    ] {
+        let mut connection = Connection::open(server.address);
+        let head = [
+            b"GET /bytes HTTP/1.1\r\nHost: test\r\nX-In: ",
+            sent,
+            b"\r\n\r\n",
+        ]
+        .concat();
+        connection.write(head).unwrap();
+        assert_eq!(connection.response().unwrap().text(), seen);
+    }
+    let mut socket = std::net::TcpStream::connect(server.address).unwrap();
+    let head = b"GET /bytes HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+    std::io::Write::write_all(&mut socket, head).unwrap();
+    let mut answer = Vec::new();
+    std::io::Read::read_to_end(&mut socket, &mut answer).unwrap();
+    let field = b"x-out: lev\xe9\r\n";
+    assert!(answer.windows(field.len()).any(|bytes| bytes == field));
+}
+
+#[test]
+fn each_instance_has_random_numbers_of_its_own() {
+    let server = trials::serve(&built(PLATFORM), &[]);
+    let (one, other) = (answer(&server, "/random").1, answer(&server, "/random").1);
+    assert_ne!(one, other);
+}
+
+#[test]
+fn responses_are_cloned_and_tagged_and_redirects_followed() {
+    let upstream = Upstream::friendly();
+    let allowed = format!("http://{}", upstream.address);
+    let server = trials::serve(&built(PLATFORM), &["--allow-http", &allowed]);
+    let cloned = r#"["abc","abc",true,[4]]"#;
+    assert_eq!(answer(&server, "/clone"), (200, cloned.to_owned()));
+    let tagged = Connection::open(server.address).get("/tagged").unwrap();
+    let tag = tagged.header("etag").unwrap();
+    let mut connection = Connection::open(server.address);
+    let head = format!("GET /tagged HTTP/1.1\r\nHost: test\r\nIf-None-Match: {tag}\r\n\r\n");
+    connection.write(head).unwrap();
+    assert_eq!(connection.head().unwrap().status, 304);
+    let fetched = answer(&server, &format!("/fetch?url={allowed}/"));
+    assert_eq!(fetched, (200, r#"[200,false,"hello"]"#.to_owned()));
 }
 
 #[test]

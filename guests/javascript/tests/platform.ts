@@ -1,0 +1,44 @@
+// What applications take from the web platform, and what middleware does to responses: asked by the tests.
+import { Hono } from "hono";
+import { etag } from "hono/etag";
+
+const app = new Hono();
+// Also while the module is evaluated.
+const born = Math.random();
+const codes = (text: string | null) => [...(text ?? "")].map((character) => character.charCodeAt(0));
+
+app.use("/wrapped", async (c, next) => {
+  await next();
+  c.res = new Response(`<<${await c.res.text()}>>`);
+});
+app.use("/tagged", etag());
+app.get("/", (c) => c.text("Hello, world!\n"));
+app.get("/wrapped", (c) => c.text("inner"));
+app.get("/tagged", (c) => c.text("tagged"));
+app.get("/json", () => Response.json({ a: 1 }));
+app.get("/unmodified", () => new Response(null, { status: 304, headers: { "content-length": "5" } }));
+app.get("/announced", () => new Response(null, { headers: { "content-length": "1000" } }));
+app.get("/connection", () => new Response("x", { headers: { connection: "keep-alive", "x-a": "b" } }));
+app.get("/random", (c) => c.json([born, Math.random()]));
+app.get("/bytes", (c) =>
+  c.json(codes(c.req.header("x-in") ?? null), 200, { "x-out": "lev\u00e9" }),
+);
+app.get("/clone", async (c) => {
+  const one = new Response("abc");
+  const other = one.clone();
+  const pieces = [];
+  for await (const piece of new Response("abcd").body!) pieces.push(piece.length);
+  return c.json([await one.text(), await other.text(), one.bodyUsed, pieces]);
+});
+app.get("/fetch", async (c) => {
+  const { url, method, body, redirect } = c.req.query();
+  try {
+    const init = { method, body, redirect: redirect as RequestRedirect };
+    const response = await fetch(url, init);
+    return c.json([response.status, response.redirected, await response.text()]);
+  } catch (error) {
+    return c.text(String(error), 502);
+  }
+});
+
+export default app;
