@@ -23,6 +23,19 @@ func main() {
 		counter++
 		fmt.Fprintln(w, counter)
 	})
+	mux.HandleFunc("/length", func(w http.ResponseWriter, r *http.Request) {
+		read, _ := io.ReadAll(r.Body)
+		fmt.Fprintln(w, r.ContentLength, r.Body == http.NoBody, len(read))
+	})
+	mux.HandleFunc("GET /late", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Early", "a\nb")
+		w.WriteHeader(http.StatusOK)
+		w.Header().Set("X-Late", "1")
+	})
+	mux.HandleFunc("GET /coded", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Encoding", "identity")
+		fmt.Fprint(w, "<html>")
+	})
 	mux.HandleFunc("GET /items/{id}", func(w http.ResponseWriter, r *http.Request) {
 		query := r.URL.Query().Get("q")
 		writeJSON(w, http.StatusOK, map[string]string{"id": r.PathValue("id"), "query": query})

@@ -40,6 +40,38 @@ fn a_server_of_net_http_answers_as_it_does_natively() {
 }
 
 #[test]
+fn heads_and_bodies_are_those_of_net_http() {
+    let upstream = Upstream::friendly();
+    let allowed = format!("http://{}", upstream.address);
+    let server = trials::serve(&built(SERVER), &["--allow-http", &allowed]);
+    let mut connection = Connection::open(server.address);
+    let mut ask = |text: &str| {
+        connection.write(text).unwrap();
+        connection.response().unwrap()
+    };
+    let request = |method, more| format!("{method} /length HTTP/1.1\r\nHost: test\r\n{more}");
+    let bodiless = ask(&request("DELETE", "\r\n"));
+    assert_eq!(bodiless.text(), "0 true 0\n");
+    let chunked = ask(&request(
+        "GET",
+        "Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+    ));
+    assert_eq!(chunked.text(), "-1 false 2\n");
+    let counted = ask(&request("POST", "Content-Length: 2\r\n\r\nab"));
+    assert_eq!(counted.text(), "2 false 2\n");
+    let late = ask("GET /late HTTP/1.1\r\nHost: test\r\n\r\n");
+    assert_eq!(late.header("x-early"), Some("a b"));
+    assert_eq!(late.header("x-late"), None);
+    let coded = ask("GET /coded HTTP/1.1\r\nHost: test\r\n\r\n");
+    assert_eq!(coded.header("content-type"), None);
+    ask(&format!(
+        "GET /fetch?url={allowed}/ HTTP/1.1\r\nHost: test\r\n\r\n"
+    ));
+    let seen = format!("{:?}", upstream.seen());
+    assert!(seen.contains("Go-http-client/1.1"), "{seen}");
+}
+
+#[test]
 fn a_handler_that_panics_fails_its_own_request() {
     let server = trials::serve(&built(SERVER), &["--reuse", "10"]);
     assert_eq!(

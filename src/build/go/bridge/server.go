@@ -92,8 +92,8 @@ func requestOf(incoming *types.IncomingRequest) *http.Request {
 		ProtoMinor:    1,
 		Host:          incoming.Authority().SomeOr(""),
 		RequestURI:    target,
-		RemoteAddr:    "0.0.0.0:0",
-		ContentLength: -1,
+		RemoteAddr: "0.0.0.0:0",
+		Body:       http.NoBody,
 	}
 	fields := incoming.Headers()
 	r.Header = headerOf(fields)
@@ -101,15 +101,12 @@ func requestOf(incoming *types.IncomingRequest) *http.Request {
 	if scheme := incoming.Scheme(); scheme.IsSome() && scheme.Some().Tag() == types.Scheme_Https {
 		r.TLS = &tls.ConnectionState{}
 	}
-	length := r.Header.Get("Content-Length")
-	if n, err := strconv.ParseInt(length, 10, 64); err == nil {
-		r.ContentLength = n
-	} else if r.Method == http.MethodGet || r.Method == http.MethodHead {
-		r.ContentLength = 0
+	length, err := strconv.ParseInt(r.Header.Get("Content-Length"), 10, 64)
+	if err != nil {
+		length = -1
 	}
-	r.Body = http.NoBody
-	if r.ContentLength != 0 {
-		r.Body = bodyOf(incoming.Consume().Ok())
+	if length != 0 {
+		r.ContentLength, r.Body = sized(bodyOf(incoming.Consume().Ok()), length)
 	}
 	return r
 }
@@ -131,6 +128,21 @@ func methodOf(method types.Method) string {
 	return methods[method.Tag()]
 }
 
+// Whether there is a body is not among the fields where it has no length. One that there is not is over at once.
+func sized(b *body, length int64) (int64, io.ReadCloser) {
+	if length < 0 {
+		if read := b.stream.Read(64 * 1024); read.IsOk() {
+			b.rest = read.Ok()
+		} else if read.Err().Tag() == streams.StreamError_Closed {
+			_ = b.Close()
+			return 0, http.NoBody
+		} else {
+			b.end = io.ErrUnexpectedEOF
+		}
+	}
+	return length, b
+}
+
 // The body of a message that comes in.
 type body struct {
 	whole  *types.IncomingBody
@@ -139,7 +151,7 @@ type body struct {
 	end    error
 }
 
-func bodyOf(whole *types.IncomingBody) io.ReadCloser {
+func bodyOf(whole *types.IncomingBody) *body {
 	return &body{whole: whole, stream: whole.Stream().Ok()}
 }
 
@@ -177,6 +189,8 @@ const held = 32 * 1024
 
 type response struct {
 	header http.Header
+	// As it was when the status was given: what is set later is not sent.
+	sent   http.Header
 	status int
 	head   bool
 	buffer []byte
@@ -191,6 +205,7 @@ func (w *response) Header() http.Header { return w.header }
 func (w *response) WriteHeader(status int) {
 	if w.status == 0 && status >= 200 {
 		w.status = status
+		w.sent = w.header.Clone()
 	}
 }
 
@@ -218,20 +233,24 @@ func (w *response) FlushError() error {
 	return w.broken
 }
 
+// As net/http writes values that have line ends.
+var lineless = strings.NewReplacer("\n", " ", "\r", " ")
+
 // Sends the head, if that is not done yet.
 func (w *response) begin() {
 	if w.body != nil {
 		return
 	}
 	w.WriteHeader(http.StatusOK)
-	if _, known := w.header["Content-Type"]; !known && len(w.buffer) > 0 {
-		w.header.Set("Content-Type", http.DetectContentType(w.buffer))
+	_, known := w.sent["Content-Type"]
+	if !known && w.sent.Get("Content-Encoding") == "" && len(w.buffer) > 0 {
+		w.sent.Set("Content-Type", http.DetectContentType(w.buffer))
 	}
 	fields := types.MakeFields()
-	for name, values := range w.header {
+	for name, values := range w.sent {
 		for _, value := range values {
 			// What belongs to one connection is the host's, which refuses it.
-			fields.Append(name, []byte(value))
+			fields.Append(name, []byte(lineless.Replace(value)))
 		}
 	}
 	outgoing := types.MakeOutgoingResponse(fields)
@@ -253,8 +272,8 @@ func (w *response) drain() {
 func (w *response) finish() {
 	w.WriteHeader(http.StatusOK)
 	bodiless := w.status == http.StatusNoContent || w.status == http.StatusNotModified
-	if w.body == nil && !bodiless && w.header.Get("Content-Length") == "" && !(w.head && len(w.buffer) == 0) {
-		w.header.Set("Content-Length", strconv.Itoa(len(w.buffer)))
+	if w.body == nil && !bodiless && w.sent.Get("Content-Length") == "" && !(w.head && len(w.buffer) == 0) {
+		w.sent.Set("Content-Length", strconv.Itoa(len(w.buffer)))
 	}
 	w.drain()
 	w.stream.Drop()
@@ -264,7 +283,8 @@ func (w *response) finish() {
 // The handler has panicked: its client sees that the response is not whole.
 func (w *response) abort() {
 	if w.body == nil {
-		w.header, w.buffer, w.status = http.Header{}, nil, http.StatusInternalServerError
+		w.header, w.buffer, w.status = http.Header{}, nil, 0
+		w.WriteHeader(http.StatusInternalServerError)
 		_, _ = w.WriteString("Internal Server Error\n")
 		w.finish()
 		return

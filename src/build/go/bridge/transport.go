@@ -19,8 +19,13 @@ func (transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	fields := types.MakeFields()
 	for name, values := range r.Header {
 		for _, value := range values {
-			fields.Append(name, []byte(value))
+			if name != "User-Agent" || value != "" {
+				fields.Append(name, []byte(value))
+			}
 		}
+	}
+	if _, named := r.Header["User-Agent"]; !named {
+		fields.Append("user-agent", []byte("Go-http-client/1.1"))
 	}
 	if r.ContentLength > 0 {
 		fields.Append("content-length", []byte(strconv.FormatInt(r.ContentLength, 10)))
