@@ -59,7 +59,16 @@ def _scheme(scheme):
 def _client(known):
     """Only what the host lets through: it removes these fields where a stranger sends them."""
     named = known.get(b"x-real-ip") or known.get(b"x-forwarded-for", b"").split(b",")[0].strip()
-    return (named.decode("latin-1"), 0) if named else None
+    return _node(named.decode("latin-1")) if named else None
+
+
+def _node(text):
+    """Host and port of a node as proxies write it: `192.0.2.1:80`, `[2001:db8::1]:80`, or without a port."""
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if colon and port.isdigit() and (bracketed or ":" not in host):
+        return host.strip("[]"), int(port)
+    return text.strip("[]"), 0
 
 
 def _server(authority, scheme):

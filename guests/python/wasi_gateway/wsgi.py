@@ -91,7 +91,11 @@ def _environ(scope, body):
     }
     if scope["client"]:
         environ["REMOTE_ADDR"] = scope["client"][0]
+        environ["REMOTE_PORT"] = str(scope["client"][1])
     for name, value in scope["headers"]:
+        # CGI reads `_` and `-` as one: whoever sends `X_User` would speak for the proxy that says `X-User`.
+        if b"_" in name:
+            continue
         name = name.decode("latin-1").upper().replace("-", "_")
         if name not in ("CONTENT_LENGTH", "CONTENT_TYPE"):
             name = f"HTTP_{name}"
