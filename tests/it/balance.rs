@@ -2,6 +2,7 @@
 
 use crate::harness::{Connection, Server, Target, eventually, get, guest, wasmserve};
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -14,9 +15,10 @@ fn sockets(pid: i32) -> usize {
         .count()
 }
 
-#[test]
-fn a_burst_of_connections_is_spread_over_the_workers() {
-    let path = std::env::temp_dir().join(format!("wasmserve-{}-burst.sock", std::process::id()));
+/// Four workers that listen at an address and at a Unix socket, whose path this is.
+fn four_workers(name: &str) -> (Server, PathBuf) {
+    let name = format!("wasmserve-{}-{name}.sock", std::process::id());
+    let path = std::env::temp_dir().join(name);
     let server = Server::start(&[
         "guests/hello/hello.wat",
         "--workers",
@@ -25,6 +27,12 @@ fn a_burst_of_connections_is_spread_over_the_workers() {
         "--uds",
         path.to_str().unwrap(),
     ]);
+    (server, path)
+}
+
+#[test]
+fn a_burst_of_connections_is_spread_over_the_workers() {
+    let (server, path) = four_workers("burst");
     is_spread(&server, &server.address.into());
     is_spread(&server, &path.as_path().into());
     std::fs::remove_file(path).unwrap();
@@ -111,15 +119,7 @@ fn accepting_pauses_while_there_are_no_descriptors_and_goes_on_when_there_are() 
 
 #[test]
 fn a_worker_that_is_stopped_or_killed_delays_no_connection() {
-    let path = std::env::temp_dir().join(format!("wasmserve-{}-stop.sock", std::process::id()));
-    let server = Server::start(&[
-        "guests/hello/hello.wat",
-        "--workers",
-        "4",
-        "--no-access-log",
-        "--uds",
-        path.to_str().unwrap(),
-    ]);
+    let (server, path) = four_workers("stop");
     let workers = server.workers();
     let send = |worker: usize, signal| {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(workers[worker]), signal).unwrap();

@@ -54,10 +54,8 @@ fn assert_has_no_rights(pid: i32) {
     assert_eq!(core, ["0", "0", "bytes"]);
 }
 
-#[test]
-fn workers_are_confined() {
-    let server = Server::start(&[&guest("behaviours"), "--workers", "2"]);
-    assert_confined(&server);
+/// Kills one of two workers, and waits until there are two again.
+fn replace_a_worker(server: &Server) {
     let first = server.workers()[0];
     strike(first, Signal::SIGKILL);
     eventually("the worker is replaced", || {
@@ -65,6 +63,13 @@ fn workers_are_confined() {
         workers.len() == 2 && !workers.contains(&first)
     });
     server.wait_for_count("Application startup complete.", 3);
+}
+
+#[test]
+fn workers_are_confined() {
+    let server = Server::start(&[&guest("behaviours"), "--workers", "2"]);
+    assert_confined(&server);
+    replace_a_worker(&server);
     assert_confined(&server);
 }
 
@@ -76,13 +81,7 @@ fn so_are_those_of_a_large_component() {
     assert_has_no_rights(zygote);
     assert_confined(&server);
     // It goes on forking workers.
-    let first = server.workers()[0];
-    strike(first, Signal::SIGKILL);
-    eventually("the worker is replaced", || {
-        let workers = server.workers();
-        workers.len() == 2 && !workers.contains(&first)
-    });
-    server.wait_for_count("Application startup complete.", 3);
+    replace_a_worker(&server);
     assert_confined(&server);
     assert_eq!(server.zygote(), Some(zygote));
 }
