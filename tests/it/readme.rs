@@ -1,10 +1,53 @@
-//! The README is true.
+//! The README and the pages of docs/ are true.
 
 use crate::harness::{finished, root, wasmserve};
-use std::fs::read_to_string;
+use std::fs::{read_dir, read_to_string};
+use std::path::PathBuf;
 
 fn readme() -> String {
     read_to_string(root().join("README.md")).unwrap()
+}
+
+/// The pages that people read, with their text.
+fn pages() -> Vec<(PathBuf, String)> {
+    let top = ["README.md", "SECURITY.md"].map(|name| root().join(name));
+    let docs = read_dir(root().join("docs")).unwrap();
+    let docs = docs.map(|entry| entry.unwrap().path());
+    let markdown = docs.filter(|path| path.extension().is_some_and(|name| name == "md"));
+    let paths = top.into_iter().chain(markdown);
+    paths
+        .map(|path| (path.clone(), read_to_string(path).unwrap()))
+        .collect()
+}
+
+fn help(subcommand: &str) -> String {
+    let mut command = wasmserve();
+    command.args(
+        [subcommand, "--help"]
+            .iter()
+            .filter(|word| !word.is_empty()),
+    );
+    String::from_utf8(finished(command).stdout).unwrap()
+}
+
+/// The long options that a text names.
+fn options(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+        .filter(|word| word.starts_with("--") && word.len() > 3 && !word.ends_with('-'))
+}
+
+/// The anchors that GitHub gives to the headings of a page.
+fn anchors(text: &str) -> Vec<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    headings
+        .map(|line| {
+            let words = line.trim_start_matches('#').trim().to_lowercase();
+            let kept = words
+                .chars()
+                .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+            kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+        })
+        .collect()
 }
 
 /// The shell commands of the README.
@@ -29,40 +72,62 @@ fn the_first_two_commands_serve_and_test() {
 }
 
 #[test]
-fn every_option_of_the_readme_exists() {
-    let mut help = String::new();
-    for subcommand in ["", "build", "new", "dev"] {
-        let mut command = wasmserve();
-        command.args(
-            [subcommand, "--help"]
-                .iter()
-                .filter(|word| !word.is_empty()),
-        );
-        help += &String::from_utf8(finished(command).stdout).unwrap();
+fn every_option_of_the_pages_exists() {
+    let subcommands = ["", "build", "new", "dev", "check", "compile", "inspect"];
+    let help: String = subcommands.map(help).concat();
+    for (page, text) in pages() {
+        let ours = text
+            .lines()
+            .filter(|line| line.contains("wasmserve") || line.starts_with('|'));
+        for option in ours.flat_map(options) {
+            let known = ["--release", "--target", "--lib", "--locked"].contains(&option);
+            let page = page.display();
+            assert!(
+                known || help.contains(option),
+                "{page} has {option}, --help has not"
+            );
+        }
     }
-    let text = readme();
-    let ours = text
+}
+
+#[test]
+fn every_option_is_explained() {
+    let page = read_to_string(root().join("docs/options.md")).unwrap();
+    let explained: Vec<&str> = options(&page).collect();
+    let help = help("");
+    let defined = help
         .lines()
-        .filter(|line| line.contains("wasmserve") || line.starts_with('|'));
-    let words = ours.flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric() && c != '-'));
-    for option in words.filter(|word| word.starts_with("--") && word.len() > 3) {
-        let known = ["--release", "--target", "--lib", "--locked"].contains(&option);
+        .filter(|line| line.trim_start().starts_with('-'));
+    for option in defined.filter_map(|line| options(line).next()) {
+        // The positive form of a flag that is on by default is explained with the negative one.
+        let negative = option.replacen("--", "--no-", 1);
+        let known = ["--help", "--version"].contains(&option);
         assert!(
-            known || help.contains(option),
-            "the README has {option}, --help has not"
+            known || explained.contains(&option) || explained.contains(&negative.as_str()),
+            "docs/options.md does not explain {option}"
         );
     }
 }
 
 #[test]
-fn every_file_of_the_readme_exists() {
-    for path in readme()
-        .split("](")
-        .skip(1)
-        .filter_map(|rest| rest.split(')').next())
-    {
-        if !path.starts_with("http") && !path.starts_with('#') {
-            assert!(root().join(path).exists(), "the README links to {path}");
+fn every_link_leads_somewhere() {
+    for (page, text) in pages() {
+        let links = text.split("](").skip(1);
+        for link in links.filter_map(|rest| rest.split(')').next()) {
+            if link.starts_with("http") {
+                continue;
+            }
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = match path {
+                "" => page.clone(),
+                path => page.parent().unwrap().join(path),
+            };
+            let page = page.display();
+            assert!(target.exists(), "{page} links to {link}");
+            if !anchor.is_empty() {
+                let there = anchors(&read_to_string(target).unwrap());
+                assert!(there.iter().any(|name| name == anchor), "{page}: {link}");
+            }
         }
     }
 }
@@ -70,10 +135,8 @@ fn every_file_of_the_readme_exists() {
 /// What is promised of workers is tried in one.
 #[test]
 fn every_sentence_about_the_sandbox_is_a_test() {
-    let text = readme();
-    let section = text.split("## The wall around the sandbox").nth(1).unwrap();
-    let section = section.split("\n## ").next().unwrap();
-    let rows = section.lines().filter(|line| line.starts_with("| It"));
+    let text = read_to_string(root().join("docs/sandbox.md")).unwrap();
+    let rows = text.lines().filter(|line| line.starts_with("| It"));
     let sentences = rows.map(|row| row.split('|').nth(1).unwrap().trim().to_lowercase());
     let names: Vec<String> = sentences.map(|text| text.replace(' ', "_")).collect();
     assert!(names.len() >= 10, "{names:?}");
