@@ -6,19 +6,24 @@ mod entry;
 mod foreign;
 mod layout;
 mod slot;
+mod table;
+mod text;
+pub mod totals;
 
 pub use entry::{Entry, Phase};
 pub use foreign::Foreign;
 pub use layout::Layout;
-pub use slot::Slot;
+pub use slot::{Ended, Slot};
+pub use table::{ServerState, Table, Versions, WorkerEnd};
+pub use totals::{GuestFailure, Protocol, Shed};
 
 use crate::sys::memory::{self, Access};
-use entry::Table;
 use std::io;
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::rc::Rc;
+use totals::Family;
 
 /// The table and all slots, mapped once before the first fork.
 #[derive(Debug)]
@@ -67,7 +72,8 @@ impl Scoreboard {
         &self.layout
     }
 
-    fn table(&self) -> &Table {
+    /// What the supervisor says about the server.
+    pub fn table(&self) -> &Table {
         // SAFETY: the mapping begins with a table, is aligned to a page, is never unmapped, and was zeroed at first;
         // a table is all atomics, so others may write it.
         unsafe { self.memory.cast().as_ref() }
@@ -97,8 +103,11 @@ impl Scoreboard {
 
     /// Makes a slot a new worker's.
     pub fn begin(&self, index: usize, generation: u32, now_ms: u64) {
-        self.entry(index).begin(generation, now_ms);
-        self.slot(index).begin(now_ms);
+        let slot = self.slot(index);
+        let (requests, failures) = (slot.requests(), slot.guest_failures());
+        self.entry(index)
+            .begin(generation, now_ms, requests, failures);
+        slot.begin(now_ms);
     }
 
     /// The server is about to stop: nobody should send it more connections.
@@ -106,10 +115,15 @@ impl Scoreboard {
         self.table().withdraw();
     }
 
-    /// Whether load balancers should look elsewhere.
-    #[allow(dead_code, reason = "the admin role tells readiness from this")]
-    pub fn is_withdrawn(&self) -> bool {
-        self.table().is_withdrawn()
+    /// Where the supervisor counts what is no worker's of this executable.
+    pub fn carried(&self) -> &totals::Totals {
+        self.table().totals()
+    }
+
+    /// A counter of all workers that there ever were, together.
+    pub fn total(&self, family: Family, index: usize) -> u64 {
+        let slots = (0..self.length()).map(|slot| self.slot(slot).totals().value(family, index));
+        slots.fold(self.table().value(family, index), u64::wrapping_add)
     }
 
     pub fn descriptor(&self) -> BorrowedFd<'_> {
@@ -177,7 +191,7 @@ mod tests {
         let adopted = Scoreboard::adopt(descriptor(), scoreboard.layout()).unwrap();
         assert_eq!(adopted.slot(2).connections(), 1);
         assert_eq!(adopted.entry(1).phase(), Phase::Draining);
-        assert!(adopted.is_withdrawn());
+        assert!(adopted.table().is_withdrawn());
         assert!(Scoreboard::adopt(descriptor(), &Layout::own(4000)).is_err());
         assert!(Scoreboard::adopt(descriptor(), &Layout::first(3)).is_err());
     }

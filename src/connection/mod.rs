@@ -35,6 +35,7 @@ pub use socket::Accepted;
 
 use crate::info;
 use crate::request::{Body, Incoming, Origin, Peer, Progress, Requests};
+use crate::scoreboard::Protocol;
 use activity::Activity;
 use http::uri::Scheme;
 use http::{HeaderMap, Request, Response, header};
@@ -103,9 +104,16 @@ impl Connections {
             },
         };
         let mut stream = Stream::new(transport, activity);
+        let slot = self.requests.slot();
         match client.speaks_http2(&mut stream, chosen).await {
-            Ok(Spoken::Http2) => http2::serve(client, stream).await,
-            Ok(Spoken::Http1) => http1::serve(client, stream).await,
+            Ok(Spoken::Http2) => {
+                slot.speaks(Protocol::Http2);
+                http2::serve(client, stream).await;
+            }
+            Ok(Spoken::Http1) => {
+                slot.speaks(Protocol::Http1);
+                http1::serve(client, stream).await;
+            }
             Ok(Spoken::Neither) => http2::refuse(&client, stream).await,
             Err(Stop::Refuse(refusal)) => client.refuse(stream.into_transport(), refusal).await,
             Err(_) => {}
@@ -130,7 +138,10 @@ impl Client {
     ) -> Option<(Transport, Option<bool>)> {
         let limit = self.connections.settings.handshake;
         let handshake = pin!(tls::shake_hands(tls, socket, limit));
-        match self.watch(handshake).await.ok()? {
+        let shaken = self.watch(handshake).await;
+        let slot = self.connections.requests.slot();
+        slot.shook_hands(matches!(shaken, Ok(Handshake::Done { .. })));
+        match shaken.ok()? {
             Handshake::Done { transport, http2 } => Some((transport, http2)),
             Handshake::Plain { socket, refusal } => {
                 self.refuse(socket, refusal).await;

@@ -6,8 +6,9 @@ use super::front::Arrival;
 use super::upload::Ledger;
 use crate::error;
 use crate::guest::Failure;
-use crate::log::{self, Access, Format, Level};
-use crate::scoreboard::SlotRef;
+use crate::log::{self, Access, Level};
+use crate::scoreboard::{Ended, GuestFailure, SlotRef, totals};
+use crate::sys::clock;
 use http::{HeaderValue, Method, Request, StatusCode, Uri, Version};
 use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
@@ -25,15 +26,9 @@ pub struct Exchange {
     sent: Cell<u64>,
     upload: OnceCell<Arc<Ledger>>,
     logged: bool,
-    /// What only a detailed record tells, where one is kept.
-    detail: Option<Detail>,
+    /// How long the guest was running; none where it was not asked.
+    guest: Cell<Option<Duration>>,
     slot: SlotRef,
-}
-
-#[derive(Default)]
-struct Detail {
-    /// How long the guest was running.
-    guest: Cell<Duration>,
 }
 
 impl Exchange {
@@ -44,7 +39,6 @@ impl Exchange {
         logged: bool,
     ) -> Exchange {
         slot.request_began();
-        let format = log::format(Level::Info).filter(|_| logged);
         Exchange {
             client: arrival.client,
             id: arrival.id.clone(),
@@ -55,8 +49,8 @@ impl Exchange {
             status: Cell::new(None),
             sent: Cell::new(0),
             upload: OnceCell::new(),
-            logged: format.is_some(),
-            detail: (format == Some(Format::Json)).then(Detail::default),
+            logged: logged && log::format(Level::Info).is_some(),
+            guest: Cell::new(None),
             slot: slot.clone(),
         }
     }
@@ -67,8 +61,9 @@ impl Exchange {
 
     /// The guest is about to run: should it hang, this is what its worker was answering.
     pub fn enter_guest(&self) {
+        let now = clock::now_ms();
         self.slot
-            .answering(self.method.as_str(), self.target.path());
+            .answering(self.method.as_str(), self.target.path(), now);
     }
 
     /// The head of the response is known.
@@ -81,14 +76,12 @@ impl Exchange {
         self.sent.set(self.sent.get() + bytes);
     }
 
-    /// Runs some of the guest, and notes how long it takes where that is to be told.
+    /// Runs some of the guest, and notes how long it takes.
     pub fn in_guest<T>(&self, run: impl FnOnce() -> T) -> T {
-        let Some(detail) = &self.detail else {
-            return run();
-        };
         let start = Instant::now();
         let result = run();
-        detail.guest.set(detail.guest.get() + start.elapsed());
+        let before = self.guest.get().unwrap_or_default();
+        self.guest.set(Some(before + start.elapsed()));
         result
     }
 
@@ -103,7 +96,7 @@ impl Exchange {
 
     /// The guest failed; says so in the log, with the request.
     pub fn failed(&self, failure: &Failure) {
-        self.slot.guest_failed();
+        self.slot.guest_failed(kind(failure));
         let id = self.id.as_ref().and_then(|id| id.to_str().ok());
         let id = id.map_or(String::new(), |id| format!(" [{id}]"));
         let mut target = String::new();
@@ -120,9 +113,14 @@ impl Drop for Exchange {
         if let Some(upload) = self.upload() {
             upload.abandon();
         }
-        let status = self.status.get().map(|status| status.as_u16());
-        self.slot
-            .request_ended(status, self.sent.get(), self.started.elapsed());
+        self.slot.request_ended(&Ended {
+            method: method_index(&self.method),
+            status: self.status.get().map(|status| status.as_u16()),
+            received: self.upload().map_or(0, Ledger::received),
+            sent: self.sent.get(),
+            took: self.started.elapsed(),
+            guest: self.guest.get(),
+        });
         // Without a status the client went away before there was an answer.
         if let (true, Some(status)) = (self.logged, self.status.get()) {
             self.record(status);
@@ -141,7 +139,6 @@ impl Exchange {
     }
 
     fn record(&self, status: StatusCode) {
-        let detail = self.detail.as_ref();
         log::access(&Access {
             client: &self.client,
             method: self.method.as_str(),
@@ -152,11 +149,36 @@ impl Exchange {
             received: self.upload().map_or(0, Ledger::received),
             sent: self.sent.get(),
             took: self.started.elapsed(),
-            guest: detail.map_or(Duration::ZERO, |detail| detail.guest.get()),
+            guest: self.guest.get().unwrap_or_default(),
             worker: self.slot.index(),
             id: self.id.as_ref().and_then(|id| id.to_str().ok()),
         });
     }
+}
+
+/// What kind of failure it is counted as.
+fn kind(failure: &Failure) -> GuestFailure {
+    match failure {
+        Failure::Trapped {
+            refused_memory: true,
+            ..
+        }
+        | Failure::NoRoom => GuestFailure::Memory,
+        Failure::Trapped { .. } | Failure::Lost(_) => GuestFailure::Trap,
+        Failure::TimedOut | Failure::OutOfTime => GuestFailure::Timeout,
+        Failure::NoResponse => GuestFailure::NoResponse,
+        Failure::ErrorCode(_) | Failure::IllegalHead(_) | Failure::Unfinished(_) => {
+            GuestFailure::Error
+        }
+    }
+}
+
+/// Which of the methods that are told apart it is; the last where it is none of them.
+fn method_index(method: &Method) -> usize {
+    let known = totals::METHODS
+        .iter()
+        .position(|name| *name == method.as_str());
+    known.unwrap_or(totals::METHODS.len() - 1)
 }
 
 fn protocol(version: Version) -> &'static str {

@@ -27,6 +27,7 @@ mod root_path;
 mod share;
 mod timer;
 mod upload;
+mod waiting;
 
 pub use body::Body;
 pub use drain::{LINGER, LINGER_IDLE};
@@ -113,6 +114,11 @@ impl Requests {
             ids: Ids::seeded(),
             slot,
         })
+    }
+
+    /// Where what happens to connections is counted.
+    pub fn slot(&self) -> &SlotRef {
+        &self.slot
     }
 
     /// Starts the clock that interrupts guests.
@@ -239,7 +245,7 @@ impl Requests {
             }
         };
         let who = share::who(asked.arrival.client, &self.settings.front.proxies);
-        let seat = self.admission.enter(who, progress).await;
+        let seat = waiting::seat(&self.admission, who, progress, &self.slot).await;
         let seat = seat.map_err(|_| Refusal::Full)?;
         exchange.enter_guest();
         let upload = exchange.upload();
@@ -272,7 +278,10 @@ impl Requests {
             Err(Failure::TimedOut) if upload.is_some_and(Ledger::is_waiting) => {
                 Err(Refusal::Body(Fault::TooSlow))
             }
-            Err(Failure::NoRoom) => Err(Refusal::Full),
+            Err(Failure::NoRoom) => {
+                waiting::no_memory(&self.slot);
+                Err(Refusal::Full)
+            }
             Err(failure) => Err(Refusal::Failed(failure)),
         }
     }

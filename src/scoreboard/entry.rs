@@ -1,7 +1,7 @@
-//! What the supervisor says about each worker, and about the server: written by it alone.
+//! What the supervisor says about each worker: written by it alone.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU32, AtomicU64};
 
 /// Where a worker is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,24 +15,6 @@ pub enum Phase {
     Draining = 3,
 }
 
-/// What comes before the entries.
-#[derive(Debug)]
-#[repr(C, align(64))]
-pub struct Table {
-    /// Whether the server is about to stop taking connections.
-    withdrawn: AtomicBool,
-}
-
-impl Table {
-    pub fn withdraw(&self) {
-        self.withdrawn.store(true, Relaxed);
-    }
-
-    pub fn is_withdrawn(&self) -> bool {
-        self.withdrawn.load(Relaxed)
-    }
-}
-
 /// One worker's entry.
 #[derive(Debug)]
 #[repr(C, align(64))]
@@ -42,6 +24,9 @@ pub struct Entry {
     generation: AtomicU32,
     /// When it was forked, in milliseconds of `sys::clock`.
     started_ms: AtomicU64,
+    /// What the slot's totals were at that time.
+    requests_before: AtomicU64,
+    failures_before: AtomicU64,
     phase: AtomicU8,
 }
 
@@ -59,15 +44,40 @@ impl Entry {
         self.phase.store(phase as u8, Relaxed);
     }
 
-    pub(super) fn begin(&self, generation: u32, now_ms: u64) {
+    /// Makes it a new worker's, of a slot that has counted so many requests and failures.
+    pub(super) fn begin(&self, generation: u32, now_ms: u64, requests: u64, failures: u64) {
         self.pid.store(0, Relaxed);
         self.generation.store(generation, Relaxed);
         self.started_ms.store(now_ms, Relaxed);
+        self.requests_before.store(requests, Relaxed);
+        self.failures_before.store(failures, Relaxed);
         self.enter(Phase::Starting);
     }
 
     /// The process that the slot is for.
     pub fn belongs_to(&self, pid: i32) {
         self.pid.store(pid, Relaxed);
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.pid.load(Relaxed)
+    }
+
+    pub fn generation(&self) -> u32 {
+        self.generation.load(Relaxed)
+    }
+
+    /// When it was forked, in milliseconds of `sys::clock`.
+    pub fn started_ms(&self) -> u64 {
+        self.started_ms.load(Relaxed)
+    }
+
+    /// Requests that the slot had counted before this worker had it.
+    pub fn requests_before(&self) -> u64 {
+        self.requests_before.load(Relaxed)
+    }
+
+    pub fn failures_before(&self) -> u64 {
+        self.failures_before.load(Relaxed)
     }
 }

@@ -2,7 +2,7 @@
 //! that their signs of life are seen and nothing that they counted is lost.
 
 use super::layout::Layout;
-use super::slot::Slot;
+use super::totals::Totals;
 use crate::sys::memory::View;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -47,17 +47,31 @@ impl Foreign {
     }
 
     /// Adds what was counted since the last time to the totals of the same name.
-    pub fn carry_over(&mut self, index: usize, into: &Slot) {
+    pub fn carry_over(&mut self, index: usize, into: &Totals) {
         let mut taken = std::mem::take(&mut self.taken[index]).into_iter();
         let mut now_taken = Vec::new();
         for total in &self.layout.totals {
             for (bucket, before) in taken.by_ref().take(total.count).enumerate() {
                 let now = self.number(index, total.place + 8 * bucket);
-                into.add(&total.name, bucket, now.saturating_sub(before));
+                into.add_named(&total.name, bucket, now.saturating_sub(before));
                 now_taken.push(now.max(before));
             }
         }
         self.taken[index] = now_taken;
+    }
+
+    /// Adds what stands there of no worker in particular. To be done once: whoever counted it is gone.
+    pub fn carry_over_rest(&self, into: &Totals) {
+        let Some(place) = self.layout.carried else {
+            return;
+        };
+        let mut place = place;
+        for total in &self.layout.totals {
+            for bucket in 0..total.count {
+                into.add_named(&total.name, bucket, self.memory.number(place));
+                place += 8;
+            }
+        }
     }
 
     fn number(&self, index: usize, place: usize) -> u64 {
@@ -69,9 +83,9 @@ impl Foreign {
 mod tests {
     use super::*;
     use crate::scoreboard::Scoreboard;
+    use crate::scoreboard::totals::REQUESTS;
     use std::os::fd::AsFd;
     use std::os::unix::fs::FileExt;
-    use std::time::Duration;
 
     /// Memory as the first executables laid it out.
     fn first(slots: usize) -> OwnedFd {
@@ -88,23 +102,38 @@ mod tests {
         };
         let mut foreign = Foreign::new(&memory, Layout::first(2)).unwrap();
         let scoreboard = Scoreboard::new(2).unwrap();
-        let slot = scoreboard.slot(0);
-        slot.request_began();
-        slot.request_ended(Some(200), 10, Duration::ZERO);
+        let totals = scoreboard.carried();
+        totals.add(REQUESTS, 0, 1);
         write(48, 7);
-        foreign.carry_over(1, slot);
-        assert_eq!(slot.requests(), 8);
+        foreign.carry_over(1, totals);
+        assert_eq!(scoreboard.total(REQUESTS, 0), 8);
         write(48, 9);
         write(24, 1234);
-        foreign.carry_over(1, slot);
-        assert_eq!((slot.requests(), foreign.heartbeat_ms(1)), (10, 1234));
+        foreign.carry_over(1, totals);
+        assert_eq!(
+            (scoreboard.total(REQUESTS, 0), foreign.heartbeat_ms(1)),
+            (10, 1234)
+        );
         // A worker that was taken over may write anything.
         write(48, 3);
-        foreign.carry_over(1, slot);
+        foreign.carry_over(1, totals);
         write(48, u64::MAX);
-        foreign.carry_over(1, slot);
+        foreign.carry_over(1, totals);
         file.write_all_at(&[b'x'; 112], 128 + 512 + 368).unwrap();
         assert_eq!(foreign.answered_last(1), "x".repeat(112));
+    }
+
+    #[test]
+    fn what_is_no_workers_is_carried_over_too() {
+        let before = Scoreboard::new(2).unwrap();
+        before.carried().add(REQUESTS, 0, 5);
+        before.slot(1).totals().add(REQUESTS, 0, 6);
+        let memory = before.descriptor().try_clone_to_owned().unwrap();
+        let mut foreign = Foreign::new(&memory, before.layout().clone()).unwrap();
+        let scoreboard = Scoreboard::new(2).unwrap();
+        foreign.carry_over_rest(scoreboard.carried());
+        foreign.carry_over(1, scoreboard.carried());
+        assert_eq!(scoreboard.total(REQUESTS, 0), 11);
     }
 
     #[test]

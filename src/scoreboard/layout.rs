@@ -1,14 +1,16 @@
 //! Where things stand in a scoreboard, told in a form that another executable understands, whose own scoreboard may
 //! look otherwise.
 
-use super::entry::{Entry, Table};
+use super::entry::Entry;
 use super::slot::{self, Slot};
+use super::table::Table;
+use super::totals::{self, FAMILIES};
 use crate::sys::memory::page_size;
 use serde::{Deserialize, Serialize};
 use std::mem::offset_of;
 
 /// The number of the layout of the table, its entries and a slot; to be raised whenever one of them changes.
-const FORM: u32 = 2;
+const FORM: u32 = 3;
 
 /// A scoreboard's layout. Places are in bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +25,9 @@ pub struct Layout {
     pub(super) heartbeat: usize,
     pub(super) answering: Bytes,
     pub(super) totals: Vec<Total>,
+    /// Where the totals of no worker in particular stand, in the same order as those of a slot.
+    #[serde(default)]
+    pub(super) carried: Option<usize>,
 }
 
 /// So many bytes.
@@ -47,6 +52,11 @@ impl Total {
     }
 }
 
+fn own_total(family: totals::Family) -> Total {
+    let place = offset_of!(Slot, totals) + family.offset();
+    Total::new(family.name, place, family.count)
+}
+
 impl Layout {
     /// Of a scoreboard of this executable.
     pub fn own(slots: usize) -> Layout {
@@ -61,14 +71,8 @@ impl Layout {
                 place: offset_of!(Slot, answering),
                 length: slot::ANSWERING,
             },
-            totals: vec![
-                Total::new(slot::CONNECTIONS, offset_of!(Slot, connections_total), 1),
-                Total::new(slot::REQUESTS, offset_of!(Slot, requests), 1),
-                Total::new(slot::STATUSES, offset_of!(Slot, statuses), slot::CLASSES),
-                Total::new(slot::GUEST_FAILURES, offset_of!(Slot, guest_failures), 1),
-                Total::new(slot::BYTES_OUT, offset_of!(Slot, bytes_out), 1),
-                Total::new(slot::LATENCY, offset_of!(Slot, latency), slot::BUCKETS),
-            ],
+            totals: FAMILIES.map(own_total).into(),
+            carried: Some(Table::totals_place()),
         }
     }
 
@@ -85,13 +89,14 @@ impl Layout {
                 length: 112,
             },
             totals: vec![
-                Total::new(slot::CONNECTIONS, 40, 1),
-                Total::new(slot::REQUESTS, 48, 1),
-                Total::new(slot::STATUSES, 56, 5),
-                Total::new(slot::GUEST_FAILURES, 96, 1),
-                Total::new(slot::BYTES_OUT, 104, 1),
-                Total::new(slot::LATENCY, 112, 32),
+                Total::new(totals::CONNECTIONS.name, 40, 1),
+                Total::new(totals::REQUESTS.name, 48, 1),
+                Total::new("statuses", 56, 5),
+                Total::new("guest_failures", 96, 1),
+                Total::new(totals::BYTES_OUT.name, 104, 1),
+                Total::new(totals::LATENCY.name, 112, 32),
             ],
+            carried: None,
         }
     }
 
@@ -127,6 +132,15 @@ impl Layout {
                 .totals
                 .iter()
                 .all(|total| numbers(total.place, total.count));
+        let count: usize = match right {
+            true => self.totals.iter().map(|total| total.count).sum(),
+            false => 0,
+        };
+        let carried = self.carried.is_none_or(|place| {
+            let end = place.checked_add(8 * count);
+            place.is_multiple_of(8) && end.is_some_and(|end| end <= self.first)
+        });
+        let right = right && carried;
         let slots = self.stride.checked_mul(self.slots)?;
         slots.checked_add(self.first).filter(|_| right)
     }
@@ -157,6 +171,9 @@ mod tests {
         assert_eq!(with(|it| it.answering.length = usize::MAX), None);
         assert_eq!(with(|it| it.totals[0].count = usize::MAX), None);
         assert_eq!(with(|it| it.totals[0].place = usize::MAX - 7), None);
+        assert_eq!(with(|it| it.carried = Some(it.first)), None);
+        assert_eq!(with(|it| it.carried = Some(3)), None);
+        assert_eq!(with(|it| it.carried = Some(usize::MAX - 7)), None);
         assert_eq!(with(|it| it.slots = usize::MAX), None);
         assert_eq!(with(|it| it.first = usize::MAX - 7), None);
     }

@@ -1,24 +1,11 @@
 //! One worker's slot: what it tells of itself while it serves.
 
+use super::totals::{self, Family, GuestFailure, Protocol, Shed, Totals};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 use std::time::Duration;
 
-/// Buckets of the latency histogram: bucket `n` counts requests of less than 2^n microseconds.
-pub const BUCKETS: usize = 32;
-
-/// Classes of statuses.
-pub const CLASSES: usize = 5;
-
 pub const ANSWERING: usize = 112;
-
-/// The names of the totals among executables.
-pub const CONNECTIONS: &str = "connections";
-pub const REQUESTS: &str = "requests";
-pub const STATUSES: &str = "statuses";
-pub const GUEST_FAILURES: &str = "guest_failures";
-pub const BYTES_OUT: &str = "bytes_out";
-pub const LATENCY: &str = "latency";
 
 /// One worker's slot. What is read from it is whatever its worker has written: any number may stand anywhere.
 #[derive(Debug)]
@@ -27,41 +14,57 @@ pub struct Slot {
     pub(super) heartbeat_ms: AtomicU64,
     connections: AtomicU32,
     in_flight: AtomicU32,
-    pub(super) connections_total: AtomicU64,
-    pub(super) requests: AtomicU64,
-    pub(super) statuses: [AtomicU64; CLASSES],
-    pub(super) guest_failures: AtomicU64,
-    pub(super) bytes_out: AtomicU64,
-    pub(super) latency: [AtomicU64; BUCKETS],
+    /// Requests that wait for their turn.
+    waiting: AtomicU32,
+    /// How much of the time the serving thread was running lately, in thousandths.
+    busy: AtomicU32,
+    /// The worker's proportional share of memory, in bytes.
+    memory: AtomicU64,
+    /// When it refused a request for want of room last.
+    shed_ms: AtomicU64,
+    /// When the guest was asked what `answering` says.
+    answering_ms: AtomicU64,
+    pub(super) totals: Totals,
     /// The request line that was handed to a guest last. A reader may see half of two: it is for
     /// people's eyes.
     pub(super) answering: [AtomicU8; ANSWERING],
+}
+
+/// How one request went.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    /// Which of `METHODS` it had.
+    pub method: usize,
+    /// None where the client left before there was one.
+    pub status: Option<u16>,
+    /// Bytes of the bodies.
+    pub received: u64,
+    pub sent: u64,
+    pub took: Duration,
+    /// How long the guest was running; none where it was not asked.
+    pub guest: Option<Duration>,
 }
 
 impl Slot {
     /// Makes the slot a new worker's: what counted the present is set back, totals go on.
     pub(super) fn begin(&self, now_ms: u64) {
         self.beat(now_ms);
-        self.connections.store(0, Relaxed);
-        self.in_flight.store(0, Relaxed);
+        for present in [
+            &self.connections,
+            &self.in_flight,
+            &self.waiting,
+            &self.busy,
+        ] {
+            present.store(0, Relaxed);
+        }
+        for present in [&self.memory, &self.shed_ms, &self.answering_ms] {
+            present.store(0, Relaxed);
+        }
         self.answering[0].store(0, Relaxed);
     }
 
-    /// Adds to a total, or to one of its buckets. One that is not known by this name here counts nothing.
-    pub(super) fn add(&self, name: &str, bucket: usize, more: u64) {
-        let one = std::slice::from_ref;
-        let total = match name {
-            CONNECTIONS => one(&self.connections_total),
-            REQUESTS => one(&self.requests),
-            STATUSES => &self.statuses,
-            GUEST_FAILURES => one(&self.guest_failures),
-            BYTES_OUT => one(&self.bytes_out),
-            LATENCY => &self.latency,
-            _ => &[],
-        };
-        if let Some(total) = total.get(bucket) {
-            total.fetch_add(more, Relaxed);
-        }
+    pub fn totals(&self) -> &Totals {
+        &self.totals
     }
 
     /// The serving loop is alive.
@@ -73,9 +76,30 @@ impl Slot {
         self.heartbeat_ms.load(Relaxed)
     }
 
+    /// Notes what the worker took since the last time: processor time, and how much of the time that passed its
+    /// serving thread was running.
+    pub fn used(&self, cpu: Duration, busy: f64) {
+        self.totals.add(totals::CPU, 0, micros(cpu));
+        let thousandths = (busy.clamp(0.0, 1.0) * 1000.0) as u32;
+        self.busy.store(thousandths, Relaxed);
+    }
+
+    /// How much of the time the serving thread was running lately, from nought to one.
+    pub fn busy(&self) -> f64 {
+        f64::from(self.busy.load(Relaxed).min(1000)) / 1000.0
+    }
+
+    pub fn has_memory(&self, bytes: u64) {
+        self.memory.store(bytes, Relaxed);
+    }
+
+    pub fn memory(&self) -> u64 {
+        self.memory.load(Relaxed)
+    }
+
     pub fn connection_opened(&self) {
         self.connections.fetch_add(1, Relaxed);
-        self.connections_total.fetch_add(1, Relaxed);
+        self.totals.add(totals::CONNECTIONS, 0, 1);
     }
 
     pub fn connection_closed(&self) {
@@ -88,26 +112,39 @@ impl Slot {
 
     /// Connections that were ever open, of all workers that had this slot.
     pub fn connections_total(&self) -> u64 {
-        self.connections_total.load(Relaxed)
+        self.totals.value(totals::CONNECTIONS, 0)
+    }
+
+    /// It is known what is spoken on a connection.
+    pub fn speaks(&self, protocol: Protocol) {
+        self.totals.add(totals::SPOKEN, protocol as usize, 1);
+    }
+
+    /// A TLS handshake is over.
+    pub fn shook_hands(&self, succeeded: bool) {
+        let outcome = usize::from(!succeeded);
+        self.totals.add(totals::HANDSHAKES, outcome, 1);
     }
 
     pub fn request_began(&self) {
         self.in_flight.fetch_add(1, Relaxed);
     }
 
-    /// `status` is none where the client left before there was one, `sent` the bytes of the body.
-    pub fn request_ended(&self, status: Option<u16>, sent: u64, took: Duration) {
+    pub fn request_ended(&self, ended: &Ended) {
         self.in_flight.fetch_sub(1, Relaxed);
-        self.requests.fetch_add(1, Relaxed);
-        self.bytes_out.fetch_add(sent, Relaxed);
-        if let Some(class) = status.and_then(|status| usize::from(status / 100).checked_sub(1))
-            && let Some(count) = self.statuses.get(class)
-        {
-            count.fetch_add(1, Relaxed);
+        let totals = &self.totals;
+        totals.add(totals::REQUESTS, 0, 1);
+        totals.add(totals::BYTES_OUT, 0, ended.sent);
+        totals.add(totals::BYTES_IN, 0, ended.received);
+        let classes = totals::CLASSES.len();
+        let class = ended.status.map_or(0, |status| usize::from(status / 100));
+        let class = if class < classes { class } else { 0 };
+        let method = ended.method.min(totals::METHODS.len() - 1);
+        totals.add(totals::RESPONSES, method * classes + class, 1);
+        totals.observe(totals::LATENCY, totals::LATENCY_SUM, micros(ended.took));
+        if let Some(guest) = ended.guest {
+            totals.observe(totals::GUEST_TIME, totals::GUEST_TIME_SUM, micros(guest));
         }
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let bucket = (u64::BITS - micros.leading_zeros()) as usize;
-        self.latency[bucket.min(BUCKETS - 1)].fetch_add(1, Relaxed);
     }
 
     pub fn in_flight(&self) -> u32 {
@@ -116,20 +153,55 @@ impl Slot {
 
     /// Requests that have ended, of all workers that had this slot.
     pub fn requests(&self) -> u64 {
-        self.requests.load(Relaxed)
+        self.totals.value(totals::REQUESTS, 0)
     }
 
-    pub fn guest_failed(&self) {
-        self.guest_failures.fetch_add(1, Relaxed);
+    /// A request begins to wait for its turn.
+    pub fn wait_began(&self) {
+        self.waiting.fetch_add(1, Relaxed);
+    }
+
+    /// It waits no more, whatever came of it.
+    pub fn wait_ended(&self, waited: Duration) {
+        self.waiting.fetch_sub(1, Relaxed);
+        let totals = &self.totals;
+        totals.observe(totals::WAIT, totals::WAIT_SUM, micros(waited));
+    }
+
+    pub fn waiting(&self) -> u32 {
+        self.waiting.load(Relaxed)
+    }
+
+    /// A request is refused for want of room.
+    pub fn shed(&self, why: Shed, now_ms: u64) {
+        self.totals.add(totals::SHED, why as usize, 1);
+        self.shed_ms.store(now_ms, Relaxed);
+    }
+
+    /// When a request was refused for want of room last; nought where none was.
+    pub fn shed_ms(&self) -> u64 {
+        self.shed_ms.load(Relaxed)
+    }
+
+    pub fn guest_failed(&self, kind: GuestFailure) {
+        self.totals.add(totals::GUEST_FAILURES, kind as usize, 1);
+    }
+
+    /// Requests that guests failed, of all workers that had this slot.
+    pub fn guest_failures(&self) -> u64 {
+        let kinds = 0..totals::GUEST_FAILURES.count;
+        let values = kinds.map(|kind| self.totals.value(totals::GUEST_FAILURES, kind));
+        values.fold(0, u64::wrapping_add)
     }
 
     /// Notes what a guest is about to be asked.
-    pub fn answering(&self, method: &str, path: &str) {
+    pub fn answering(&self, method: &str, path: &str, now_ms: u64) {
         let text = method.bytes().chain([b' ']).chain(path.bytes());
         let text = text.take(ANSWERING - 1).chain([0]);
         for (cell, byte) in self.answering.iter().zip(text) {
             cell.store(byte, Relaxed);
         }
+        self.answering_ms.store(now_ms, Relaxed);
     }
 
     /// What a guest was asked last.
@@ -138,12 +210,37 @@ impl Slot {
         let text: Vec<u8> = bytes.take_while(|byte| *byte != 0).collect();
         String::from_utf8_lossy(&text).into_owned()
     }
+
+    /// When that was.
+    pub fn answering_ms(&self) -> u64 {
+        self.answering_ms.load(Relaxed)
+    }
+
+    /// The counters of this family, one for each value of its label.
+    pub fn family(&self, family: Family) -> impl Iterator<Item = u64> {
+        (0..family.count).map(move |index| self.totals.value(family, index))
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::scoreboard::{Phase, Scoreboard};
+
+    fn ended(method: usize, status: Option<u16>) -> Ended {
+        Ended {
+            method,
+            status,
+            received: 5,
+            sent: 10,
+            took: Duration::from_micros(3),
+            guest: Some(Duration::from_micros(1)),
+        }
+    }
 
     #[test]
     fn totals_survive_the_worker_that_made_them() {
@@ -152,7 +249,7 @@ mod tests {
         scoreboard.begin(1, 1, 5);
         slot.connection_opened();
         slot.request_began();
-        slot.request_ended(Some(200), 10, Duration::from_micros(3));
+        slot.request_ended(&ended(0, Some(200)));
         scoreboard.begin(1, 2, 9);
         assert_eq!(
             (slot.connections(), slot.in_flight(), slot.requests()),
@@ -160,17 +257,43 @@ mod tests {
         );
         let phase = |index| scoreboard.entry(index).phase();
         assert_eq!((phase(1), slot.heartbeat_ms()), (Phase::Starting, 9));
-        assert_eq!(slot.latency[2].load(Relaxed), 1);
+        assert_eq!(slot.totals.value(totals::LATENCY, 2), 1);
+        assert_eq!(slot.totals.value(totals::LATENCY_SUM, 0), 3);
+        assert_eq!(slot.totals.value(totals::GUEST_TIME, 1), 1);
         assert_eq!(phase(0), Phase::Free);
+        // What this worker has answered is told from what others before it have.
+        assert_eq!(scoreboard.entry(1).requests_before(), 1);
+    }
+
+    #[test]
+    fn requests_are_counted_by_method_and_class() {
+        let scoreboard = Scoreboard::new(1).unwrap();
+        let slot = scoreboard.slot(0);
+        let counted = |method, class| slot.totals.value(totals::RESPONSES, method * 6 + class);
+        for (method, status, class) in [
+            (0, Some(204), 2),
+            (2, Some(503), 5),
+            (8, None, 0),
+            (3, Some(999), 0),
+        ] {
+            slot.request_began();
+            slot.request_ended(&ended(method, status));
+            assert_eq!(counted(method, class), 1);
+        }
+        assert_eq!(slot.family(totals::RESPONSES).sum::<u64>(), 4);
+        assert_eq!(slot.in_flight(), 0);
     }
 
     #[test]
     fn a_long_request_line_is_cut() {
         let scoreboard = Scoreboard::new(1).unwrap();
         let slot = scoreboard.slot(0);
-        slot.answering("GET", &"/x".repeat(200));
+        slot.answering("GET", &"/x".repeat(200), 7);
         assert_eq!(slot.answered_last().len(), ANSWERING - 1);
-        slot.answering("GET", "/");
-        assert_eq!(slot.answered_last(), "GET /");
+        slot.answering("GET", "/", 8);
+        assert_eq!(
+            (slot.answered_last().as_str(), slot.answering_ms()),
+            ("GET /", 8)
+        );
     }
 }

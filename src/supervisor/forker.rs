@@ -64,6 +64,7 @@ impl Forker {
     /// With the scoreboard that workers of the executable before go on writing to, whose totals are carried over.
     pub fn with_foreign(mut self, foreign: Foreign) -> Forker {
         let length = foreign.length();
+        foreign.carry_over_rest(self.scoreboard.carried());
         self.foreign = Some(RefCell::new(foreign));
         (0..length).for_each(|index| self.carry_over(index));
         self
@@ -71,7 +72,7 @@ impl Forker {
 
     fn carry_over(&self, index: usize) {
         if let Some(foreign) = &self.foreign {
-            let into = self.scoreboard.slot(index % self.scoreboard.length());
+            let into = self.scoreboard.carried();
             foreign.borrow_mut().carry_over(index, into);
         }
     }

@@ -18,6 +18,16 @@ pub fn thread_cpu_ns() -> u64 {
     nanoseconds(ClockId::CLOCK_THREAD_CPUTIME_ID)
 }
 
+/// Nanoseconds that all threads of this process have been running.
+pub fn process_cpu_ns() -> u64 {
+    nanoseconds(ClockId::CLOCK_PROCESS_CPUTIME_ID)
+}
+
+/// Milliseconds since 1970, as the machine has it now.
+pub fn unix_ms() -> u64 {
+    nanoseconds(ClockId::CLOCK_REALTIME) / 1_000_000
+}
+
 fn nanoseconds(clock: ClockId) -> u64 {
     let now = clock_gettime(clock).expect("Linux has this clock");
     now.tv_sec().cast_unsigned() * 1_000_000_000 + now.tv_nsec().cast_unsigned()

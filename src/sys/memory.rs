@@ -216,6 +216,28 @@ impl Resident {
     }
 }
 
+/// This process's share of the memory that it has, of which others may have a part too (proc(5),
+/// /proc/pid/smaps_rollup).
+pub struct Proportional(File);
+
+impl Proportional {
+    pub fn open() -> io::Result<Proportional> {
+        File::open("/proc/self/smaps_rollup").map(Proportional)
+    }
+
+    pub fn bytes(&self) -> io::Result<u64> {
+        let mut text = [0; 2048];
+        let length = self.0.read_at(&mut text, 0)?;
+        let text = String::from_utf8_lossy(&text[..length]);
+        let share = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+        let kilobytes = share.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+        match kilobytes.and_then(|number| number.checked_mul(1024)) {
+            Some(bytes) => Ok(bytes),
+            None => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+}
+
 /// Gives back what the allocator keeps at hand for later.
 pub fn collect() {
     unsafe extern "C" {

@@ -4,6 +4,7 @@
 mod accept;
 mod balance;
 mod leave;
+mod usage;
 
 use crate::connection::{self, Connections, Departure, Door, Outbox, Roster, Unsent};
 use crate::guest::Guest;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::task::spawn_local;
 use tokio::time::{Instant, interval, timeout_at};
+use usage::Usage;
 
 /// How a worker serves.
 #[derive(Clone, Debug)]
@@ -77,6 +79,7 @@ impl Worker {
         }
         let slot = SlotRef::new(self.scoreboard.clone(), self.slot);
         let requests = Requests::new(self.guest, self.settings.request, slot.clone())?;
+        let usage = Usage::open();
         enter_sandbox(&self.settings.sandbox, self.slot)?;
         requests.start_clock()?;
         let requests = Rc::new(requests);
@@ -98,7 +101,7 @@ impl Worker {
             .map(|(acceptor, door)| accept(acceptor, door, connections.clone(), open.clone()));
         let accepting: Vec<_> = accepting.map(spawn_local).collect();
         spawn_local(async move { outbox.run().await });
-        spawn_local(beat(slot.clone(), self.settings.heartbeat));
+        spawn_local(beat(slot.clone(), usage, self.settings.heartbeat));
         if let Some((limit, spent)) = self.spent {
             spawn_local(watch_limit(slot.clone(), limit, spent));
         }
@@ -169,12 +172,13 @@ async fn make_room(acceptor: &Acceptor, connections: &Connections, open: &Open) 
 
 /// Says that this worker is alive, and gives back the memory that starting or a burst took, once nothing
 /// was asked from one beat to the next.
-async fn beat(slot: SlotRef, period: Duration) {
+async fn beat(slot: SlotRef, mut usage: Usage, period: Duration) {
     let mut ticks = interval(period);
     let (mut requests, mut tidy) = (slot.requests(), false);
     loop {
         ticks.tick().await;
         slot.beat(clock::now_ms());
+        usage.tell(&slot);
         let quiet = slot.requests() == std::mem::replace(&mut requests, slot.requests());
         if quiet && !tidy {
             memory::collect();

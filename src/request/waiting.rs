@@ -1,0 +1,65 @@
+//! What is counted of requests that wait for their turn, and of those that are turned away.
+
+use super::admission::{Admission, Full, Seat};
+use super::progress::Progress;
+use super::share::Who;
+use crate::scoreboard::{Shed, SlotRef};
+use crate::sys::clock;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Instant;
+
+/// Takes a seat as soon as there is one, and counts the wait where there is any.
+pub async fn seat(
+    admission: &Admission,
+    who: Option<Who>,
+    progress: &Rc<Progress>,
+    slot: &SlotRef,
+) -> Result<Seat, Full> {
+    let mut entering = pin!(admission.enter(who, progress));
+    let first = poll_fn(|cx| Poll::Ready(entering.as_mut().poll(cx))).await;
+    let entered = match first {
+        Poll::Ready(entered) => entered,
+        Poll::Pending => {
+            let _waiting = Waiting::begin(slot);
+            entering.await
+        }
+    };
+    if let Err(full) = &entered {
+        let why = match full {
+            Full::Queue => Shed::Queue,
+            Full::Wait => Shed::Wait,
+        };
+        slot.shed(why, clock::now_ms());
+    }
+    entered
+}
+
+/// A request was turned away because its worker has no memory for it.
+pub fn no_memory(slot: &SlotRef) {
+    slot.shed(Shed::Memory, clock::now_ms());
+}
+
+/// One request that waits, until it does so no more, be it because its client has left.
+struct Waiting {
+    slot: SlotRef,
+    since: Instant,
+}
+
+impl Waiting {
+    fn begin(slot: &SlotRef) -> Waiting {
+        slot.wait_began();
+        Waiting {
+            slot: slot.clone(),
+            since: Instant::now(),
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.slot.wait_ended(self.since.elapsed());
+    }
+}

@@ -1,0 +1,242 @@
+//! What the supervisor says about the server as a whole: written by it alone.
+
+use super::text::Text;
+use super::totals::{Family, RELOADS, Totals, WORKER_ENDS};
+use std::mem::offset_of;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64};
+
+/// What the server is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ServerState {
+    /// Not every worker has been ready yet.
+    #[default]
+    Starting = 0,
+    Serving = 1,
+    /// A stop was asked for, and requests are still taken.
+    Delaying = 2,
+    /// No more connections are taken.
+    Draining = 3,
+    Ending = 4,
+}
+
+/// What is known of the versions of the application.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Versions {
+    /// The number of the one that is served; nought before the first is.
+    pub served: u32,
+    /// The one that was begun last, and the last that could not be served.
+    pub attempted: u32,
+    pub failed: u32,
+    /// Whether one is being made or tried.
+    pub changing: bool,
+}
+
+/// The end of one worker.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WorkerEnd {
+    pub pid: i32,
+    /// Which of `END_REASONS` it was.
+    pub reason: usize,
+    /// When, in milliseconds since 1970.
+    pub at_ms: u64,
+    pub detail: String,
+}
+
+/// How many ends are remembered.
+const ENDS: usize = 10;
+
+/// The newest of these stands behind the one before it.
+#[derive(Debug)]
+#[repr(C)]
+struct EndCell {
+    at_ms: AtomicU64,
+    pid: AtomicI32,
+    reason: AtomicU32,
+    detail: Text<240>,
+}
+
+/// What comes before the entries.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub struct Table {
+    /// Whether the server is about to stop taking connections.
+    withdrawn: AtomicBool,
+    state: AtomicU8,
+    changing: AtomicBool,
+    served: AtomicU32,
+    attempted: AtomicU32,
+    failed: AtomicU32,
+    /// How many workers there should be, and may be asked for.
+    wanted: AtomicU32,
+    most: AtomicU32,
+    supervisor: AtomicI32,
+    /// Silence after which a worker is taken to hang.
+    silence_ms: AtomicU64,
+    /// When the supervisor's loop went round last.
+    beat_ms: AtomicU64,
+    /// When the server was started, and when the last reload was over, in milliseconds since 1970.
+    started_at_ms: AtomicU64,
+    reloaded_at_ms: AtomicU64,
+    /// Orders of the admin process that were carried out.
+    orders: AtomicU64,
+    ended: AtomicU64,
+    ends: [EndCell; ENDS],
+    /// Why the last reload failed.
+    failure: Text<2048>,
+    /// What is served, and where: JSON.
+    about: Text<8192>,
+    /// What the supervisor itself has counted, and what workers of other executables had.
+    totals: Totals,
+}
+
+impl Table {
+    pub fn withdraw(&self) {
+        self.withdrawn.store(true, Relaxed);
+    }
+
+    pub fn is_withdrawn(&self) -> bool {
+        self.withdrawn.load(Relaxed)
+    }
+
+    pub fn enter(&self, state: ServerState) {
+        self.state.store(state as u8, Relaxed);
+    }
+
+    pub fn state(&self) -> ServerState {
+        match self.state.load(Relaxed) {
+            0 => ServerState::Starting,
+            1 => ServerState::Serving,
+            2 => ServerState::Delaying,
+            3 => ServerState::Draining,
+            _ => ServerState::Ending,
+        }
+    }
+
+    pub fn set_versions(&self, versions: Versions) {
+        self.served.store(versions.served, Relaxed);
+        self.failed.store(versions.failed, Relaxed);
+        self.attempted.store(versions.attempted, Relaxed);
+        self.changing.store(versions.changing, Relaxed);
+    }
+
+    pub fn versions(&self) -> Versions {
+        Versions {
+            served: self.served.load(Relaxed),
+            failed: self.failed.load(Relaxed),
+            attempted: self.attempted.load(Relaxed),
+            changing: self.changing.load(Relaxed),
+        }
+    }
+
+    pub fn set_workers(&self, wanted: usize, most: usize) {
+        self.wanted.store(wanted as u32, Relaxed);
+        self.most.store(most as u32, Relaxed);
+    }
+
+    /// How many workers there should be, and how many may be asked for.
+    pub fn workers(&self) -> (u32, u32) {
+        (self.wanted.load(Relaxed), self.most.load(Relaxed))
+    }
+
+    /// The supervisor is this process, and takes a worker to hang after so much silence. The server is as old as
+    /// the first that said so.
+    pub fn begin(&self, pid: i32, silence_ms: u64, at_ms: u64) {
+        self.supervisor.store(pid, Relaxed);
+        self.silence_ms.store(silence_ms, Relaxed);
+        let _ = self
+            .started_at_ms
+            .compare_exchange(0, at_ms, Relaxed, Relaxed);
+    }
+
+    pub fn supervisor(&self) -> i32 {
+        self.supervisor.load(Relaxed)
+    }
+
+    pub fn silence_ms(&self) -> u64 {
+        self.silence_ms.load(Relaxed)
+    }
+
+    pub fn started_at_ms(&self) -> u64 {
+        self.started_at_ms.load(Relaxed)
+    }
+
+    /// The supervisor's loop goes round.
+    pub fn beat(&self, now_ms: u64) {
+        self.beat_ms.store(now_ms, Relaxed);
+    }
+
+    pub fn beat_ms(&self) -> u64 {
+        self.beat_ms.load(Relaxed)
+    }
+
+    /// A reload is over; the reason where it failed.
+    pub fn reloaded(&self, failure: Option<&str>, at_ms: u64) {
+        self.totals.add(RELOADS, usize::from(failure.is_some()), 1);
+        self.failure.write(failure.unwrap_or_default());
+        self.reloaded_at_ms.store(at_ms, Relaxed);
+    }
+
+    /// When the last reload was over (nought where there was none), and why it failed where it did.
+    pub fn last_reload(&self) -> (u64, String) {
+        (self.reloaded_at_ms.load(Relaxed), self.failure.read())
+    }
+
+    pub fn describe(&self, about: &str) {
+        self.about.write(about);
+    }
+
+    pub fn about(&self) -> String {
+        self.about.read()
+    }
+
+    /// One more order of the admin process was carried out.
+    pub fn obeyed(&self) {
+        self.orders.store(self.orders().wrapping_add(1), Relaxed);
+    }
+
+    pub fn orders(&self) -> u64 {
+        self.orders.load(Relaxed)
+    }
+
+    pub fn worker_ended(&self, end: &WorkerEnd) {
+        self.totals.add(WORKER_ENDS, end.reason, 1);
+        let ended = self.ended.load(Relaxed);
+        let cell = &self.ends[ended as usize % ENDS];
+        cell.at_ms.store(end.at_ms, Relaxed);
+        cell.pid.store(end.pid, Relaxed);
+        cell.reason.store(end.reason as u32, Relaxed);
+        cell.detail.write(&end.detail);
+        self.ended.store(ended.wrapping_add(1), Relaxed);
+    }
+
+    /// The last ends of workers, the newest first.
+    pub fn ends(&self) -> Vec<WorkerEnd> {
+        let ended = self.ended.load(Relaxed);
+        let newest_first = (0..ended.min(ENDS as u64)).map(|back| {
+            let cell = &self.ends[(ended - 1 - back) as usize % ENDS];
+            WorkerEnd {
+                pid: cell.pid.load(Relaxed),
+                reason: cell.reason.load(Relaxed) as usize,
+                at_ms: cell.at_ms.load(Relaxed),
+                detail: cell.detail.read(),
+            }
+        });
+        newest_first.collect()
+    }
+
+    /// Where its totals stand, in bytes.
+    pub(super) fn totals_place() -> usize {
+        offset_of!(Table, totals)
+    }
+
+    pub(super) fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// The supervisor's own counters of this family.
+    pub fn value(&self, family: Family, index: usize) -> u64 {
+        self.totals.value(family, index)
+    }
+}

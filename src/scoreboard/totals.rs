@@ -1,0 +1,215 @@
+//! The counters that only ever grow: which there are, what they are called among executables, and where each stands.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Counters that belong together: one number, or one for each value of a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Family {
+    /// The name by which another executable knows it.
+    pub name: &'static str,
+    first: usize,
+    pub count: usize,
+}
+
+impl Family {
+    const fn first(name: &'static str, count: usize) -> Family {
+        let first = 0;
+        Family { name, first, count }
+    }
+
+    /// The family that stands behind this one.
+    const fn then(self, name: &'static str, count: usize) -> Family {
+        Family {
+            name,
+            first: self.end(),
+            count,
+        }
+    }
+
+    const fn end(self) -> usize {
+        self.first + self.count
+    }
+
+    /// How many bytes it begins after the first family.
+    pub(super) fn offset(self) -> usize {
+        self.first * size_of::<AtomicU64>()
+    }
+}
+
+/// Buckets of a histogram: bucket `n` counts what took less than 2^n microseconds.
+pub const BUCKETS: usize = 32;
+
+/// The methods that are told apart; the last stands for all others.
+pub const METHODS: [&str; 9] = [
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "_OTHER",
+];
+
+/// The classes of statuses; in the first the client left before there was a status.
+pub const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// How a guest fails a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GuestFailure {
+    Trap,
+    Timeout,
+    Memory,
+    NoResponse,
+    /// It answered with an error, with a head that cannot be sent, or gave up its body.
+    Error,
+}
+
+pub const GUEST_FAILURE_KINDS: [&str; 5] = ["trap", "timeout", "memory", "no_response", "error"];
+
+/// Why a request was refused with 503.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shed {
+    /// The queue was full.
+    Queue,
+    /// It waited for too long.
+    Wait,
+    /// There was no memory for it.
+    Memory,
+}
+
+pub const SHED_KINDS: [&str; 3] = ["queue_full", "queue_timeout", "memory"];
+
+/// What is spoken on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    Http1,
+    Http2,
+}
+
+pub const PROTOCOLS: [&str; 2] = ["http/1.1", "http/2"];
+
+pub const HANDSHAKE_OUTCOMES: [&str; 2] = ["success", "failure"];
+
+/// Why a worker ended.
+pub const END_REASONS: [&str; 15] = [
+    "reload",
+    "scale_down",
+    "shutdown",
+    "max_requests",
+    "max_memory",
+    "max_lifetime",
+    "asked",
+    "sockets",
+    "hung",
+    "startup_timeout",
+    "drain_timeout",
+    "crashed",
+    "killed",
+    "out_of_memory",
+    "exited",
+];
+
+pub const RELOAD_OUTCOMES: [&str; 2] = ["success", "failure"];
+
+pub const CONNECTIONS: Family = Family::first("connections", 1);
+pub const REQUESTS: Family = CONNECTIONS.then("requests", 1);
+/// For each method, each class.
+pub const RESPONSES: Family = REQUESTS.then("responses", METHODS.len() * CLASSES.len());
+pub const GUEST_FAILURES: Family = RESPONSES.then("guest_failures_by_kind", 5);
+pub const BYTES_OUT: Family = GUEST_FAILURES.then("bytes_out", 1);
+pub const BYTES_IN: Family = BYTES_OUT.then("bytes_in", 1);
+pub const LATENCY: Family = BYTES_IN.then("latency", BUCKETS);
+/// In microseconds, as all sums are.
+pub const LATENCY_SUM: Family = LATENCY.then("latency_sum", 1);
+pub const GUEST_TIME: Family = LATENCY_SUM.then("guest_time", BUCKETS);
+pub const GUEST_TIME_SUM: Family = GUEST_TIME.then("guest_time_sum", 1);
+pub const WAIT: Family = GUEST_TIME_SUM.then("wait", BUCKETS);
+pub const WAIT_SUM: Family = WAIT.then("wait_sum", 1);
+pub const SHED: Family = WAIT_SUM.then("shed", SHED_KINDS.len());
+pub const SPOKEN: Family = SHED.then("spoken", PROTOCOLS.len());
+pub const HANDSHAKES: Family = SPOKEN.then("handshakes", HANDSHAKE_OUTCOMES.len());
+/// Microseconds of processor time.
+pub const CPU: Family = HANDSHAKES.then("cpu", 1);
+pub const WORKER_ENDS: Family = CPU.then("worker_ends", END_REASONS.len());
+pub const RELOADS: Family = WORKER_ENDS.then("reloads", RELOAD_OUTCOMES.len());
+
+/// All of them, in their order.
+pub const FAMILIES: [Family; 18] = [
+    CONNECTIONS,
+    REQUESTS,
+    RESPONSES,
+    GUEST_FAILURES,
+    BYTES_OUT,
+    BYTES_IN,
+    LATENCY,
+    LATENCY_SUM,
+    GUEST_TIME,
+    GUEST_TIME_SUM,
+    WAIT,
+    WAIT_SUM,
+    SHED,
+    SPOKEN,
+    HANDSHAKES,
+    CPU,
+    WORKER_ENDS,
+    RELOADS,
+];
+
+const LENGTH: usize = RELOADS.end();
+
+/// One process's counters. It alone writes them, and so it needs no atomic addition.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Totals([AtomicU64; LENGTH]);
+
+impl Totals {
+    /// Adds to one number of a family.
+    pub fn add(&self, family: Family, index: usize, more: u64) {
+        debug_assert!(index < family.count);
+        if let Some(total) = self.0.get(family.first + index) {
+            total.store(total.load(Relaxed).wrapping_add(more), Relaxed);
+        }
+    }
+
+    /// Notes in a histogram, and in its sum, that something took so long.
+    pub(super) fn observe(&self, histogram: Family, sum: Family, micros: u64) {
+        let bucket = (u64::BITS - micros.leading_zeros()) as usize;
+        self.add(histogram, bucket.min(BUCKETS - 1), 1);
+        self.add(sum, 0, micros);
+    }
+
+    /// Adds to a total of this name, as another executable has it. One that is not known counts nothing.
+    pub(super) fn add_named(&self, name: &str, index: usize, more: u64) {
+        let other = (METHODS.len() - 1) * CLASSES.len();
+        let (family, index) = match name {
+            // How executables before these told of them.
+            "statuses" => (RESPONSES, other + index + 1),
+            "guest_failures" => (GUEST_FAILURES, GuestFailure::Error as usize),
+            name => match FAMILIES.iter().find(|family| family.name == name) {
+                Some(family) => (*family, index),
+                None => return,
+            },
+        };
+        if index < family.count {
+            self.add(family, index, more);
+        }
+    }
+
+    pub fn value(&self, family: Family, index: usize) -> u64 {
+        let total = self.0.get(family.first + index);
+        total.map_or(0, |total| total.load(Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_stand_one_behind_the_other_and_each_has_its_own_name() {
+        let mut end = 0;
+        for (index, family) in FAMILIES.iter().enumerate() {
+            assert_eq!(family.first, end);
+            end = family.end();
+            let mut others = FAMILIES.iter().enumerate();
+            assert!(!others.any(|(other, it)| other != index && it.name == family.name));
+        }
+        assert_eq!(end, LENGTH);
+        assert_eq!(GUEST_FAILURES.count, GUEST_FAILURE_KINDS.len());
+    }
+}
