@@ -5,25 +5,31 @@ mod build;
 mod capabilities;
 mod clients;
 mod code;
+mod component;
 mod elsewhere;
 mod file;
 mod front;
 mod outbound;
+mod pages;
 mod parse;
 mod sandbox;
 mod tls;
+mod unit;
 
 pub use addresses::Addresses;
 pub use build::{Build, Dev, Language, New};
 pub use capabilities::Capabilities;
 pub use clients::Clients;
 pub use code::Code;
+pub use component::{Compile, Inspect};
 pub use elsewhere::to_build;
 pub use front::Front;
 pub use outbound::Outbound;
+pub use pages::{Completions, Manual, print_completions, write_manual};
 pub use parse::{Said, parse, told};
 pub use sandbox::Sandbox;
 pub use tls::Tls;
+pub use unit::Unit;
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -63,32 +69,20 @@ pub enum Command {
     Build(Build),
     /// Read everything, say what it comes to, and serve nothing
     Check(Box<Serve>),
+    /// Print what a shell needs to complete command lines of wasmserve
+    Completions(Completions),
     /// Compile a component to native code, to be served with --allow-precompiled
     Compile(Compile),
     /// Build a project, serve it, and do so again whenever it changes
     Dev(Dev),
     /// Say what a component is, what it imports, and whether it can be served
     Inspect(Inspect),
+    /// Print the manual page
+    Man(Manual),
     /// Write a small project to begin with
     New(New),
-}
-
-#[derive(Debug, Args)]
-pub struct Compile {
-    /// The component, in binary or text form
-    #[arg(value_name = "COMPONENT")]
-    pub component: PathBuf,
-
-    /// Where to write the native code
-    #[arg(short, long, value_name = "FILE")]
-    pub output: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub struct Inspect {
-    /// The component, in binary or text form
-    #[arg(value_name = "COMPONENT")]
-    pub component: PathBuf,
+    /// Print a hardened service and its socket for systemd, for this command line of wasmserve
+    Unit(Box<Unit>),
 }
 
 #[derive(Debug, Args)]
@@ -194,6 +188,15 @@ pub struct Serve {
         help_heading = "Processes"
     )]
     pub max_worker_lifetime: Option<String>,
+
+    /// End when nobody has been connected for this long; under socket activation the next connection starts it again
+    #[arg(
+        long,
+        value_name = "DURATION",
+        env = "WASMSERVE_EXIT_IDLE",
+        help_heading = "Processes"
+    )]
+    pub exit_idle: Option<String>,
 
     #[command(flatten)]
     pub sandbox: Sandbox,

@@ -19,6 +19,7 @@ mod sandbox;
 mod scoreboard;
 mod supervisor;
 mod sys;
+mod unit;
 mod worker;
 
 use anyhow::{Context, Result};
@@ -75,6 +76,18 @@ fn run() -> Result<Status> {
             let code = guest::precompile(&compile.component).exits(Status::Application)?;
             write_whole(&compile.output, &code).exits(Status::Usage)?;
             Ok(Status::Stopped)
+        }
+        Some(Command::Completions(shell)) => {
+            cli::print_completions(shell).map(|()| Status::Stopped)
+        }
+        Some(Command::Man(order)) => cli::write_manual(order)
+            .exits(Status::Usage)
+            .map(|()| Status::Stopped),
+        Some(Command::Unit(order)) => {
+            let config = resolved(&order.serve, &said)?;
+            unit::write(order, &said, &config)
+                .exits(Status::Usage)
+                .map(|()| Status::Stopped)
         }
         Some(Command::Inspect(inspect)) => describe(&inspect.component),
     }

@@ -42,7 +42,9 @@ pub fn parse() -> Result<(Cli, Vec<Said>), Error> {
     let (arguments, file) = with_file(&command, given)?;
     let matches = command.clone().try_get_matches_from(arguments)?;
     let said = match matches.subcommand() {
-        Some(("check", check)) => said(serving(&command), check, &file),
+        Some((name, serving)) if SERVING.contains(&name) => {
+            said(named(&command, name), serving, &file)
+        }
         None => said(&command, &matches, &file),
         Some(_) => Vec::new(),
     };
@@ -115,9 +117,11 @@ fn variable_of(named: &str) -> Option<String> {
         .then(|| variable.to_string_lossy().into_owned())
 }
 
-/// The command that has the options of serving without what is only for the others.
-fn serving(command: &Command) -> &Command {
-    command.find_subcommand("check").unwrap_or(command)
+/// The commands that have the options of serving.
+const SERVING: [&str; 2] = ["check", "unit"];
+
+fn named<'a>(command: &'a Command, name: &str) -> &'a Command {
+    command.find_subcommand(name).unwrap_or(command)
 }
 
 fn with_file(
@@ -137,7 +141,9 @@ fn with_file(
     };
     let (file, after) = match matches.subcommand() {
         None => (file::read(command, &matches)?, 1),
-        Some(("check", check)) => (file::read(serving(command), check)?, 2),
+        Some((name, serving)) if SERVING.contains(&name) => {
+            (file::read(named(command, name), serving)?, 2)
+        }
         Some(_) => return Ok((given, FileArguments::default())),
     };
     // Before what was given: of two opposites the later counts.

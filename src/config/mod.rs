@@ -215,6 +215,7 @@ fn supervision(serve: &Serve) -> Result<supervisor::Settings> {
             units::duration,
         )?,
         reload: serve.reload,
+        exit_idle: maybe("--exit-idle", serve.exit_idle.as_ref(), units::duration)?,
         compile: supervisor::CompileLimits {
             time: option(
                 "--limit-compile-time",

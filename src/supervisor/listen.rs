@@ -1,8 +1,8 @@
 //! What the system says is turned into events here: messages, signals, ends of children, time.
 
 use super::Roles;
-use super::children::{Attempt, Child, Generation};
-use super::policy::{Death, Event, Id, Vital};
+use super::children::{Attempt, Child, Generation, WorkerSlot};
+use super::policy::{Activity, Death, Event, Id, Vital};
 use super::run::Supervisor;
 use super::successor::Successor;
 use super::zygote::{Code, Zygote};
@@ -228,6 +228,7 @@ impl<R: Roles> Supervisor<R> {
             }
             let vitals = self.vitals();
             self.events.push_back(Event::Beat(vitals));
+            self.events.extend(self.activity().map(Event::Activity));
         } else {
             self.events.push_back(Event::Time);
         }
@@ -252,6 +253,22 @@ impl<R: Roles> Supervisor<R> {
         {
             drop_code(&*generation.roles, name);
         }
+    }
+
+    /// What clients do; none where nobody wants to know, or where a worker of another executable would have to be asked.
+    fn activity(&self) -> Option<Activity> {
+        self.roles.settings().exit_idle?;
+        let scoreboard = &self.forker.scoreboard;
+        let slots = (0..scoreboard.length()).map(|index| scoreboard.slot(index));
+        let total = slots.fold(0_u64, |sum, slot| {
+            sum.wrapping_add(slot.connections_total())
+        });
+        let open = self.children.iter().map(|child| match &child.slot {
+            WorkerSlot::Own(slot) => Some(u64::from(scoreboard.slot(slot.index()).connections())),
+            WorkerSlot::Foreign(_) => None,
+        });
+        let open = open.sum::<Option<u64>>()?;
+        Some(Activity { open, total })
     }
 
     fn vitals(&self) -> Vec<Vital> {

@@ -8,6 +8,7 @@ mod clock;
 mod forker;
 mod handover;
 mod listen;
+mod notify;
 mod orders;
 mod perform;
 mod policy;

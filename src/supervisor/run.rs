@@ -5,6 +5,7 @@ use super::changes::Changes;
 use super::children::{Attempt, Child, Generation};
 use super::clock::Clock;
 use super::forker::Forker;
+use super::notify::Notifier;
 use super::orders::{Abandoned, Order};
 use super::policy::{Event, Policy, Room};
 use super::successor::{self, Adopted, Successor};
@@ -52,6 +53,8 @@ pub struct Supervisor<R> {
     /// The versions that are served or tried.
     pub(super) generations: Vec<Generation<R>>,
     pub(super) memory_kills: u64,
+    /// Whom to tell what the server is doing.
+    notifier: Notifier,
     clock: Clock,
     pub(super) next_beat: Instant,
     /// Why to end, and until when the ends of what was killed are waited for.
@@ -122,6 +125,7 @@ impl<R: Roles> Supervisor<R> {
             executable: exec::own_path().unwrap_or_default(),
             generations: Vec::new(),
             memory_kills: process::memory_kills(),
+            notifier: Notifier::from_environment(Instant::now()),
             clock: Clock::new(Instant::now()),
             next_beat: Instant::now(),
             exit: None,
@@ -170,6 +174,7 @@ impl<R: Roles> Supervisor<R> {
             while let Some(event) = self.events.pop_front() {
                 let now = self.now();
                 let actions = self.policy.on(event, now);
+                self.tell_service_manager();
                 acted |= !actions.is_empty();
                 self.perform(actions);
             }
@@ -190,6 +195,7 @@ impl<R: Roles> Supervisor<R> {
                 self.execute();
                 continue;
             }
+            self.tell_service_manager();
             self.wait()?;
             self.read_messages();
             self.read_orders();
@@ -197,6 +203,12 @@ impl<R: Roles> Supervisor<R> {
             self.reap();
             self.look_after_time();
         }
+    }
+
+    /// Tells by the real time: a service manager's watchdog does not stand still while this process does.
+    fn tell_service_manager(&mut self) {
+        let condition = self.policy.condition();
+        self.notifier.tell(condition, Instant::now());
     }
 
     /// The time, as policy has it.
@@ -223,6 +235,9 @@ impl<R: Roles> Supervisor<R> {
             .min()
             .unwrap_or(now);
         let left = wake.saturating_duration_since(now) + Duration::from_millis(1);
+        let told = self.notifier.wakes_at();
+        let told = told.map(|due| due.saturating_duration_since(Instant::now()));
+        let left = told.map_or(left, |told| left.min(told + Duration::from_millis(1)));
         let zygotes = self.generations.iter();
         let zygotes = zygotes.filter_map(|version| version.zygote.as_ref());
         let zygotes = zygotes.chain(self.attempt.iter().map(|attempt| &attempt.zygote));

@@ -25,6 +25,8 @@ pub struct Settings {
     pub max_worker_lifetime: Option<Duration>,
     /// Whether changed files cause a reload.
     pub reload: bool,
+    /// How long nobody may be connected until the server ends.
+    pub exit_idle: Option<Duration>,
     pub compile: CompileLimits,
     /// Where compiled code is kept; none where no place for it is known.
     pub cache: Option<PathBuf>,

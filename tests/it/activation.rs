@@ -1,11 +1,10 @@
 //! Sockets that somebody else has bound: left open by number, or passed by a service manager.
 
 use crate::addresses::{Folder, has_ipv6, stop};
-use crate::harness::{Connection, Server, eventually, get, leave_open, root, wasmserve};
+use crate::harness::{Connection, Server, activated, eventually, get, leave_open, root, wasmserve};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::net::TcpListener;
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -32,25 +31,6 @@ fn a_descriptor_that_was_left_open_is_served_and_its_file_left_alone() {
     }
     stop(server);
     assert!(path.exists(), "who made it removes it");
-}
-
-/// Starts `command` by a shell that passes it sockets as a service manager does.
-fn activated(arguments: &[&str], sockets: Vec<OwnedFd>, names: &str) -> Command {
-    let executable = wasmserve();
-    let mut command = Command::new("sh");
-    // The number of the shell is that of what it becomes.
-    command.args(["-c", "LISTEN_PID=$$ exec \"$0\" \"$@\""]);
-    command.arg(executable.get_program()).args(arguments);
-    for (name, value) in executable.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    command.env("LISTEN_FDS", sockets.len().to_string());
-    command.env("LISTEN_FDNAMES", names);
-    leave_open(&mut command, sockets);
-    command
 }
 
 #[test]

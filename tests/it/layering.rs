@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 /// Every room, with the rooms it may import besides the plain-data modules. `config` reads the
 /// command line and fills in the settings of every room behind it.
-const ROOMS: [(&str, &[&str]); 16] = [
+const ROOMS: [(&str, &[&str]); 17] = [
     ("cli", &["sys"]),
     ("build", &["cli", "sys"]),
     ("develop", &["build", "cli", "sys"]),
+    ("unit", &["cli", "config", "sys"]),
     (
         "config",
         &[

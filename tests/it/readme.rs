@@ -73,7 +73,9 @@ fn the_first_two_commands_serve_and_test() {
 
 #[test]
 fn every_option_of_the_pages_exists() {
-    let subcommands = ["", "build", "new", "dev", "check", "compile", "inspect"];
+    let subcommands = [
+        "", "build", "new", "dev", "check", "compile", "inspect", "man", "unit",
+    ];
     let help: String = subcommands.map(help).concat();
     for (page, text) in pages() {
         let ours = text

@@ -1,6 +1,6 @@
 //! What can happen, and what can be done about it.
 
-use super::{Death, Id, Vital};
+use super::{Activity, Death, Id, Vital};
 use crate::exit::Status;
 use crate::log::Level;
 use crate::supervisor::settings::{CompileLimits, Settings};
@@ -71,6 +71,8 @@ pub enum Event {
     SocketsRenewed,
     /// The readings of a health check.
     Beat(Vec<Vital>),
+    /// What clients do, where the server is to end when they do nothing.
+    Activity(Activity),
     /// Nothing but time has passed.
     Time,
 }

@@ -1,5 +1,6 @@
 //! What of the state goes over to the executable that replaces this one.
 
+use super::idle::Idle;
 use super::upgrade::Upgrade;
 use super::worker::Pulse;
 use super::{Id, Mode, Policy, Reason, Reload, Room, State, Worker};
@@ -80,6 +81,7 @@ impl Policy {
             next_id: next_id.unwrap_or(0),
             reload: Reload::serving(served),
             upgrade: Upgrade::None,
+            idle: Idle::default(),
             served: true,
             random,
             actions: Vec::new(),

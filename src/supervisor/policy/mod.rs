@@ -2,10 +2,12 @@
 //! It forks nothing, kills nothing and writes nothing; it says what is to be done.
 
 mod attempt;
+mod condition;
 mod ends;
 mod events;
 mod handover;
 mod health;
+mod idle;
 mod plan;
 mod reason;
 mod reload;
@@ -15,15 +17,18 @@ mod tests;
 mod upgrade;
 mod worker;
 
+pub use condition::Condition;
 pub use ends::Death;
 pub use events::{Action, Event};
 pub use handover::{Inherited, Standing};
 pub use health::Vital;
+pub use idle::Activity;
 pub use worker::Id;
 
 use super::backoff::Backoff;
 use super::settings::Settings;
 use crate::log::Level;
+use idle::Idle;
 use reason::Reason;
 use reload::Reload;
 use std::collections::BTreeMap;
@@ -56,6 +61,7 @@ pub struct Policy {
     next_id: u64,
     reload: Reload,
     upgrade: Upgrade,
+    idle: Idle,
     /// Whether any worker was ever ready.
     served: bool,
     random: Box<dyn FnMut() -> u64>,
@@ -81,6 +87,7 @@ impl Policy {
             next_id: 0,
             reload: Reload::default(),
             upgrade: Upgrade::None,
+            idle: Idle::default(),
             served: false,
             random,
             actions: Vec::new(),
@@ -118,6 +125,7 @@ impl Policy {
             Event::Answered(answer) => self.answered(answer),
             Event::SocketsRenewed => self.sockets_renewed(),
             Event::Beat(vitals) => self.beat(vitals, now),
+            Event::Activity(activity) => self.activity(activity, now),
             Event::Time => {}
         }
         self.plan(now);

@@ -109,7 +109,7 @@ impl Policy {
         self.abandon_trial(now);
     }
 
-    fn drain(&mut self, now: Instant) {
+    pub(super) fn drain(&mut self, now: Instant) {
         self.log(Level::Info, "Shutting down".to_owned());
         self.mode = Mode::Draining;
         self.actions.push(Action::Withdraw);

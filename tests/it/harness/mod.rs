@@ -6,12 +6,14 @@ mod client;
 pub mod http2;
 mod redis;
 mod server;
+mod service;
 mod upstream;
 mod variant;
 
 pub use client::{Connection, Response, Socket, Target, get, send};
 pub use redis::Redis;
 pub use server::{Server, finished, finished_within, leave_open, wasmserve};
+pub use service::{NotifySocket, activated};
 pub use upstream::{After, HELLO, Upstream};
 pub use variant::{RESTORED, Variant, always_answers, freshness, is_made_anew, write};
 

@@ -33,6 +33,7 @@ pub fn settings(workers: usize) -> Settings {
         max_worker_rss: None,
         max_worker_lifetime: None,
         reload: false,
+        exit_idle: None,
         compile: CompileLimits {
             time: 600 * SECOND,
             memory: 1 << 30,

@@ -1,0 +1,207 @@
+//! Tells a service manager what the server is doing, and that the supervisor's loop is alive (sd_notify(3)). What the
+//! server is doing is decided elsewhere.
+
+use super::policy::Condition;
+use crate::sys::clock;
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::{Duration, Instant};
+
+/// How often a start or a stop that goes on asks for more time.
+const EXTENSION_PERIOD: Duration = Duration::from_secs(5);
+
+/// The time that is asked for. What a start or a stop may take in all is limited elsewhere.
+const EXTENSION: Duration = Duration::from_secs(30);
+
+/// Whom to tell; nobody where no service manager waits for it.
+pub struct Notifier {
+    address: Option<SocketAddr>,
+    news: News,
+}
+
+impl Notifier {
+    /// The service manager that the environment names. The variables stay, for the executable that replaces this one.
+    pub fn from_environment(now: Instant) -> Notifier {
+        let variable = |name| std::env::var(name).ok();
+        let address = variable("NOTIFY_SOCKET").and_then(|name| address(&name).ok());
+        let own = std::process::id().to_string();
+        let watched = variable("WATCHDOG_PID").is_none_or(|pid| pid == own);
+        let limit = variable("WATCHDOG_USEC").filter(|_| watched);
+        let limit = limit.and_then(|limit| limit.parse().ok());
+        Notifier {
+            address,
+            news: News::new(limit.map(Duration::from_micros), now),
+        }
+    }
+
+    /// Tells what there is to tell. A service manager that does not listen is not waited for.
+    pub fn tell(&mut self, condition: Condition, now: Instant) {
+        let Some(address) = &self.address else { return };
+        let Some(text) = self.news.message(condition, now) else {
+            return;
+        };
+        // A socket for each message, so that no child ever has one.
+        if let Err(error) = send(address, &text) {
+            crate::debug!("the service manager cannot be told: {error}");
+        }
+    }
+
+    /// When there is something to tell again, whatever happens.
+    pub fn wakes_at(&self) -> Option<Instant> {
+        self.address.as_ref().and(self.news.wakes_at())
+    }
+}
+
+/// The address of a path, or of an abstract name, which begins with an @.
+fn address(name: &str) -> io::Result<SocketAddr> {
+    match name.strip_prefix('@') {
+        Some(name) => SocketAddr::from_abstract_name(name),
+        None => SocketAddr::from_pathname(name),
+    }
+}
+
+fn send(address: &SocketAddr, text: &str) -> io::Result<()> {
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    socket.send_to_addr(text.as_bytes(), address).map(drop)
+}
+
+/// What has been told, and what has to be told when.
+#[derive(Debug)]
+struct News {
+    told: Option<Condition>,
+    /// How often a sign of life is due, where it is waited for, and when it is next.
+    alive: Option<(Duration, Instant)>,
+    extension: Option<Instant>,
+}
+
+impl News {
+    /// `limit` is the silence after which the service manager ends the server.
+    fn new(limit: Option<Duration>, now: Instant) -> News {
+        News {
+            told: None,
+            alive: limit.map(|limit| (limit / 2, now)),
+            extension: None,
+        }
+    }
+
+    fn wakes_at(&self) -> Option<Instant> {
+        let alive = self.alive.map(|(_, due)| due);
+        alive.into_iter().chain(self.extension).min()
+    }
+
+    /// What to send now; none where there is nothing new.
+    fn message(&mut self, condition: Condition, now: Instant) -> Option<String> {
+        let before = self.told.replace(condition);
+        let mut lines = Vec::new();
+        if before != Some(condition) {
+            lines.extend(transition(before, condition));
+            lines.push(format!("STATUS={}", status(condition)));
+        }
+        self.extension = match condition {
+            Condition::Starting { .. } | Condition::Stopping => {
+                if self.extension.is_none_or(|due| due <= now) {
+                    lines.push(format!("EXTEND_TIMEOUT_USEC={}", EXTENSION.as_micros()));
+                    Some(now + EXTENSION_PERIOD)
+                } else {
+                    self.extension
+                }
+            }
+            Condition::Serving { .. } | Condition::Reloading => None,
+        };
+        if let Some((period, due)) = &mut self.alive
+            && *due <= now
+        {
+            *due = now + *period;
+            lines.push("WATCHDOG=1".to_owned());
+        }
+        (!lines.is_empty()).then(|| lines.join("\n"))
+    }
+}
+
+/// What a change is called in the protocol. The time of a reload's beginning is that of CLOCK_MONOTONIC.
+fn transition(before: Option<Condition>, condition: Condition) -> Vec<String> {
+    let lines: &[&str] = match (before, condition) {
+        (Some(Condition::Serving { .. }), Condition::Serving { .. }) => &[],
+        (_, Condition::Serving { .. }) => &["READY=1"],
+        (_, Condition::Reloading) => {
+            let micros = clock::now_ns() / 1000;
+            return vec!["RELOADING=1".to_owned(), format!("MONOTONIC_USEC={micros}")];
+        }
+        (_, Condition::Stopping) => &["STOPPING=1"],
+        (_, Condition::Starting { .. }) => &[],
+    };
+    lines.iter().map(|line| (*line).to_owned()).collect()
+}
+
+fn status(condition: Condition) -> String {
+    match condition {
+        Condition::Starting { ready, wanted } => {
+            format!("Starting: {ready} of {wanted} workers are ready")
+        }
+        Condition::Serving { ready, wanted } if ready < wanted => {
+            format!("Serving with {ready} of {wanted} workers")
+        }
+        Condition::Serving { ready: 1, .. } => "Serving with 1 worker".to_owned(),
+        Condition::Serving { ready, .. } => format!("Serving with {ready} workers"),
+        Condition::Reloading => "Reloading: the version before goes on serving".to_owned(),
+        Condition::Stopping => "Stopping: finishing the requests in flight".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STARTING: Condition = Condition::Starting {
+        ready: 1,
+        wanted: 2,
+    };
+    const SERVING: Condition = Condition::Serving {
+        ready: 2,
+        wanted: 2,
+    };
+
+    #[test]
+    fn a_life_is_told_in_the_words_of_the_protocol() {
+        let now = Instant::now();
+        let mut news = News::new(None, now);
+        let mut told = |condition| news.message(condition, now).unwrap_or_default();
+        assert!(told(STARTING).starts_with("STATUS=Starting: 1 of 2 workers are ready\nEXTEND"));
+        assert_eq!(told(STARTING), "");
+        assert_eq!(told(SERVING), "READY=1\nSTATUS=Serving with 2 workers");
+        let fewer = Condition::Serving {
+            ready: 1,
+            wanted: 2,
+        };
+        assert_eq!(told(fewer), "STATUS=Serving with 1 of 2 workers");
+        assert!(told(Condition::Reloading).starts_with("RELOADING=1\nMONOTONIC_USEC="));
+        assert!(told(SERVING).starts_with("READY=1\n"));
+        assert!(told(Condition::Stopping).starts_with("STOPPING=1\nSTATUS="));
+    }
+
+    #[test]
+    fn a_sign_of_life_is_sent_twice_within_the_limit() {
+        let (limit, start) = (Duration::from_secs(10), Instant::now());
+        let mut news = News::new(Some(limit), start);
+        let first = news.message(SERVING, start).unwrap();
+        assert!(first.ends_with("WATCHDOG=1"), "{first}");
+        assert_eq!(news.wakes_at(), Some(start + limit / 2));
+        assert_eq!(news.message(SERVING, start + limit / 3), None);
+        let next = news.message(SERVING, start + limit / 2);
+        assert_eq!(next.as_deref(), Some("WATCHDOG=1"));
+    }
+
+    #[test]
+    fn a_long_start_asks_for_more_time() {
+        let start = Instant::now();
+        let mut news = News::new(None, start);
+        news.message(STARTING, start);
+        let due = news.wakes_at().unwrap();
+        let asked = news.message(STARTING, due).unwrap();
+        assert_eq!(asked, "EXTEND_TIMEOUT_USEC=30000000");
+        news.message(SERVING, due);
+        assert_eq!(news.wakes_at(), None);
+    }
+}

@@ -1,0 +1,46 @@
+//! What the server as a whole is doing, for whoever manages it.
+
+use super::{Mode, Policy, Worker};
+
+/// What the server is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Not every worker has been ready yet.
+    Starting {
+        ready: usize,
+        wanted: usize,
+    },
+    Serving {
+        ready: usize,
+        wanted: usize,
+    },
+    /// Another version is being made, tried, or given to the workers; the one before goes on serving.
+    Reloading,
+    /// A stop was asked for, or the server cannot go on.
+    Stopping,
+}
+
+impl Policy {
+    /// What the server is doing now.
+    pub fn condition(&self) -> Condition {
+        let ready = self.workers.values().filter(|worker| worker.serves());
+        let (ready, wanted) = (ready.count(), self.wanted);
+        match self.mode {
+            Mode::Booting => Condition::Starting { ready, wanted },
+            Mode::Serving if self.is_reloading() => Condition::Reloading,
+            Mode::Serving => Condition::Serving { ready, wanted },
+            Mode::Delaying { .. } | Mode::Draining | Mode::Killing { .. } | Mode::Over => {
+                Condition::Stopping
+            }
+        }
+    }
+
+    /// Whether another version is on its way, up to the last worker that has the one before.
+    pub(super) fn is_reloading(&self) -> bool {
+        let wanted = self.reload.wanted_generation();
+        let outdated = |worker: &Worker| worker.serves() && worker.generation != wanted;
+        self.reload.is_compiling()
+            || self.reload.proven().is_some()
+            || self.workers.values().any(outdated)
+    }
+}

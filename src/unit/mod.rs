@@ -1,0 +1,82 @@
+//! Units for systemd: a service that runs one command line of wasmserve with as few rights as that needs, and the
+//! socket that is kept open while the service is away.
+
+mod command;
+mod quote;
+mod service;
+mod socket;
+
+use crate::cli::{Said, Unit};
+use crate::config::Config;
+use anyhow::{Context, Result, bail};
+use command::CommandLine;
+use std::path::Path;
+
+/// Prints both units, or writes them where the operator wants them.
+pub fn write(order: &Unit, said: &[Said], config: &Config) -> Result<()> {
+    let component = order.serve.component.as_deref();
+    let name = match &order.name {
+        Some(name) => name.clone(),
+        None => name_of(component.unwrap_or_else(|| Path::new("wasmserve"))),
+    };
+    check_name(&name)?;
+    let sockets = socket::sockets(config)?;
+    let command = CommandLine::of_this_process(said, &sockets)?;
+    let units = [
+        (
+            format!("{name}.service"),
+            service::text(&name, order, config, &command)?,
+        ),
+        (
+            format!("{name}.socket"),
+            socket::text(&name, &sockets, config),
+        ),
+    ];
+    for (file, text) in units {
+        match &order.output {
+            None => print!("# /etc/systemd/system/{file}\n{text}\n"),
+            Some(directory) => {
+                let path = directory.join(file);
+                let written = std::fs::write(&path, text);
+                written.with_context(|| format!("cannot write `{}`", path.display()))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The component's file without what follows its last dot, with a hyphen for what a unit cannot be called.
+fn name_of(component: &Path) -> String {
+    let stem = component.file_stem().unwrap_or_default().to_string_lossy();
+    stem.chars()
+        .map(|c| if is_plain(c) { c } else { '-' })
+        .collect()
+}
+
+/// Names are those of directories too (RuntimeDirectory= and the like), so an @ is left out.
+fn check_name(name: &str) -> Result<()> {
+    if name.is_empty() || name.starts_with(['.', '-']) || !name.chars().all(is_plain) {
+        bail!(
+            "option --name: `{name}` cannot be the name of a unit; use letters, digits, `-`, `_` and `.`"
+        );
+    }
+    Ok(())
+}
+
+fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_called_what_systemd_allows() {
+        assert_eq!(name_of(Path::new("/srv/my app.wasm")), "my-app");
+        for name in ["", "a b", "a/b", "../a", "a@b", "-a"] {
+            assert!(check_name(name).is_err(), "{name}");
+        }
+        assert!(check_name("my-app_2.x").is_ok());
+    }
+}

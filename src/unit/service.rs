@@ -1,0 +1,183 @@
+//! The service: how it is started, watched and stopped, and what it may do.
+
+use super::command::{CommandLine, absolute};
+use super::quote;
+use crate::cli::Unit;
+use crate::config::{Address, Config, Place};
+use anyhow::{Context, Result};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What ends take beyond the time that requests in flight get.
+const SLACK: Duration = Duration::from_secs(15);
+
+/// Protections that hold for every command line. The kernel's interfaces that workers confine themselves by
+/// (landlock, seccomp) are not among systemd's @system-service before version 254. Code is compiled while the
+/// service runs, so MemoryDenyWriteExecute= is left out.
+const PROTECTIONS: &str = "\
+DynamicUser=yes
+UMask=0077
+NoNewPrivileges=yes
+LockPersonality=yes
+PrivateDevices=yes
+PrivateTmp=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+ProtectSystem=strict
+RemoveIPC=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp
+SystemCallFilter=~@chown @keyring @memlock @setuid
+SystemCallErrorNumber=EPERM
+";
+
+/// The unit.
+pub fn text(name: &str, order: &Unit, config: &Config, command: &CommandLine) -> Result<String> {
+    let here = std::env::current_dir().context("cannot tell the working directory")?;
+    let mut text = format!(
+        "[Unit]\n\
+         Description=wasmserve: {name}\n\
+         Requires={name}.socket\n\
+         After={name}.socket network-online.target\n\
+         Wants=network-online.target\n\n\
+         [Service]\n"
+    );
+    run(&mut text, name, config, command, &here);
+    text.push('\n');
+    protect(&mut text, order, config, &here)?;
+    text.push_str("\n[Install]\nWantedBy=multi-user.target\n");
+    Ok(text)
+}
+
+/// How it is started, watched, reloaded and stopped.
+fn run(text: &mut String, name: &str, config: &Config, command: &CommandLine, here: &Path) {
+    let settings = &config.supervisor;
+    let start = settings.compile.time + settings.startup + SLACK;
+    let stop = settings.shutdown_delay + settings.graceful_shutdown + SLACK;
+    let _ = write!(
+        text,
+        "Type=notify\n\
+         NotifyAccess=main\n\
+         WorkingDirectory={}\n",
+        quote::value(&here.display().to_string())
+    );
+    for (name, value) in &command.variables {
+        let variable = quote::item(&format!("{name}={value}"));
+        let _ = writeln!(text, "Environment={variable}");
+    }
+    for (name, path) in &command.credentials {
+        let path = quote::value(&path.display().to_string());
+        let _ = writeln!(
+            text,
+            "# Read when the service is started: a new key needs a restart, not a reload.\n\
+             LoadCredential={name}:{path}"
+        );
+    }
+    let _ = write!(
+        text,
+        "ExecStart={}\n\
+         ExecReload=/bin/kill -HUP $MAINPID\n\
+         WatchdogSec=30s\n\
+         TimeoutStartSec={}s\n\
+         TimeoutStopSec={}s\n\
+         KillMode=mixed\n\
+         Restart=on-failure\n\
+         RestartSec=1s\n\
+         # The command line is wrong: another attempt would not help.\n\
+         RestartPreventExitStatus=2\n\
+         # A worker that is killed for memory is replaced; the others go on.\n\
+         OOMPolicy=continue\n\
+         CacheDirectory={name}\n",
+        command.exec,
+        start.as_secs(),
+        stop.as_secs(),
+    );
+}
+
+/// What it may do.
+fn protect(text: &mut String, order: &Unit, config: &Config, here: &Path) -> Result<()> {
+    text.push_str(PROTECTIONS);
+    let capability = match binds_privileged_port(config) {
+        true => "CAP_NET_BIND_SERVICE",
+        false => "",
+    };
+    let _ = writeln!(text, "CapabilityBoundingSet={capability}");
+    let _ = writeln!(text, "AmbientCapabilities={capability}");
+    if capability.is_empty() {
+        text.push_str("PrivateUsers=yes\n");
+    }
+    let outbound = &order.serve.outbound;
+    let talks = !outbound.allow_http.is_empty() || !outbound.allow_net.is_empty();
+    let redis = order.serve.capabilities.keyvalue.as_deref();
+    let talks = talks || redis.is_some_and(|store| store.starts_with("redis"));
+    // Names are resolved with the help of the interfaces that there are.
+    let families = if talks { " AF_NETLINK" } else { "" };
+    let _ = writeln!(
+        text,
+        "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6{families}"
+    );
+    let read = [here.to_owned(), absolute(&config.order.path)?];
+    let home = match read.iter().any(|path| is_home(path)) {
+        true => "read-only",
+        false => "yes",
+    };
+    let _ = writeln!(text, "ProtectHome={home}");
+    for path in read.iter().filter(|path| is_temporary(path)) {
+        let path = quote::item(&path.display().to_string());
+        let _ = writeln!(text, "BindReadOnlyPaths={path}");
+    }
+    let written = written(order)?;
+    if !written.is_empty() {
+        text.push_str(
+            "# The guest writes here. To keep the same user for these files, set User=.\n",
+        );
+    }
+    for path in written {
+        let path = quote::item(&path.display().to_string());
+        let _ = writeln!(text, "ReadWritePaths={path}");
+    }
+    Ok(())
+}
+
+/// Whether an address stays with the service that needs a privilege.
+fn binds_privileged_port(config: &Config) -> bool {
+    let redirect = config.addresses.redirect.as_ref();
+    redirect.is_some_and(|Address { place, .. }| {
+        matches!(place, Place::Inet { port, .. } if (1..1024).contains(port))
+    })
+}
+
+fn is_home(path: &Path) -> bool {
+    ["/home", "/root", "/run/user"]
+        .iter()
+        .any(|home| path.starts_with(home))
+}
+
+/// The service has directories of its own in these places.
+fn is_temporary(path: &Path) -> bool {
+    ["/tmp", "/var/tmp"]
+        .iter()
+        .any(|temporary| path.starts_with(temporary))
+}
+
+/// Directories that the operator lets the guest, or the server for it, write to.
+fn written(order: &Unit) -> Result<Vec<PathBuf>> {
+    let capabilities = &order.serve.capabilities;
+    let granted = capabilities.dir_rw.iter();
+    let granted = granted.map(|grant| grant.split("::").next().unwrap_or(grant));
+    let store = capabilities.keyvalue.as_deref();
+    let store = store.and_then(|store| store.strip_prefix("sqlite:"));
+    let store = store.and_then(|path| Path::new(path).parent());
+    let cache = order.serve.code.cache_dir.as_deref();
+    let all = granted.map(Path::new).chain(store).chain(cache);
+    all.map(absolute).collect()
+}

@@ -1,0 +1,153 @@
+//! What a service manager is told, and that an idle server costs nothing under one.
+
+use crate::addresses::{Folder, stop};
+use crate::harness::{Connection, NotifySocket, Server, activated, get, root, wasmserve};
+use nix::sys::signal::Signal;
+use std::fs;
+use std::net::TcpListener;
+use std::time::Duration;
+
+const HELLO: &str = "guests/hello/hello.wat";
+
+#[test]
+fn a_service_manager_is_told_of_a_start_a_reload_and_a_stop() {
+    let mut manager = NotifySocket::new();
+    let mut command = wasmserve();
+    command.args([HELLO, "--port", "0", "--workers", "2"]);
+    manager.listen_to(&mut command);
+    let server = Server::start_command(command);
+    manager.wait_for("READY=1");
+    let told = manager.lines.join("\n");
+    assert!(
+        told.contains("STATUS=Starting: 0 of 2 workers are ready"),
+        "{told}"
+    );
+    assert!(told.contains("STATUS=Serving with 2 workers"), "{told}");
+    server.signal(Signal::SIGTTIN);
+    manager.wait_for("STATUS=Serving with 3 workers");
+    server.signal(Signal::SIGHUP);
+    let before = manager.lines.len();
+    manager.wait_for("RELOADING=1");
+    manager.wait_for("READY=1");
+    let reload = &manager.lines[before..];
+    assert!(
+        reload
+            .iter()
+            .any(|line| line.starts_with("MONOTONIC_USEC="))
+    );
+    // What replaces the executable goes on telling.
+    server.signal(Signal::SIGUSR2);
+    manager.wait_for("RELOADING=1");
+    manager.wait_for("READY=1");
+    stop(server);
+    manager.wait_for("STOPPING=1");
+}
+
+/// A reload that is begun and never ended would be waited for (systemd.service(5), notify-reload).
+#[test]
+fn a_reload_that_fails_is_told_to_be_over() {
+    let folder = Folder::new("notify");
+    let component = folder.path().with_extension("wat");
+    fs::copy(root().join(HELLO), &component).unwrap();
+    let mut manager = NotifySocket::new();
+    let mut command = wasmserve();
+    command.arg(&component).args(["--port", "0"]);
+    manager.listen_to(&mut command);
+    let server = Server::start_command(command);
+    manager.wait_for("READY=1");
+    fs::write(&component, "no component").unwrap();
+    server.signal(Signal::SIGHUP);
+    manager.wait_for("RELOADING=1");
+    manager.wait_for("READY=1");
+    assert_eq!(get(server.address, "/").status, 200);
+    server.wait_for("The reload failed");
+}
+
+#[test]
+fn the_watchdog_hears_the_supervisor_for_as_long_as_its_loop_goes_round() {
+    let mut manager = NotifySocket::new();
+    let mut command = wasmserve();
+    command.args([HELLO, "--port", "0"]);
+    manager.listen_to(&mut command);
+    // Less than the time between two health checks.
+    command.env("WATCHDOG_USEC", "300000");
+    let server = Server::start_command(command);
+    manager.wait_for("READY=1");
+    for _ in 0..4 {
+        manager.wait_for("WATCHDOG=1");
+    }
+    server.signal(Signal::SIGSTOP);
+    // What was sent before; then nothing for several times as long as the watchdog waits.
+    while manager.message(Duration::from_millis(1500)).is_some() {}
+    server.signal(Signal::SIGCONT);
+    manager.wait_for("WATCHDOG=1");
+    stop(server);
+}
+
+#[test]
+fn a_watchdog_of_another_process_is_not_told() {
+    let mut manager = NotifySocket::new();
+    let mut command = wasmserve();
+    command.args([HELLO, "--port", "0"]);
+    manager.listen_to(&mut command);
+    command
+        .env("WATCHDOG_USEC", "100000")
+        .env("WATCHDOG_PID", "1");
+    let server = Server::start_command(command);
+    manager.wait_for("READY=1");
+    while manager.message(Duration::from_millis(500)).is_some() {}
+    assert!(!manager.lines.iter().any(|line| line == "WATCHDOG=1"));
+    stop(server);
+}
+
+/// A supervisor that waited for it would be the first that hangs.
+#[test]
+fn a_service_manager_that_does_not_listen_is_not_waited_for() {
+    let manager = NotifySocket::new();
+    let mut command = wasmserve();
+    command.args([HELLO, "--port", "0"]);
+    manager.listen_to(&mut command);
+    // Nobody reads: the queue of a datagram socket is full after some ten messages.
+    command.env("WATCHDOG_USEC", "4000");
+    let mut server = Server::start_command(command);
+    for _ in 0..3 {
+        let first = server.workers();
+        server.signal(Signal::SIGHUP);
+        crate::harness::eventually("the worker is replaced", || {
+            let now = server.workers();
+            now.len() == 1 && now != first
+        });
+    }
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
+fn an_idle_server_ends_and_the_next_connection_starts_it_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    for _ in 0..2 {
+        // The connection is there before the server is.
+        let mut connection = Connection::open(address);
+        connection
+            .write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .unwrap();
+        let passed = vec![listener.try_clone().unwrap().into()];
+        let command = activated(
+            &[HELLO, "--exit-idle", "1s", "--timeout-keep-alive", "30s"],
+            passed,
+            "web",
+        );
+        let mut server = Server::start_command(command);
+        assert_eq!(connection.response().unwrap().status, 200);
+        // A connection that is kept is no idleness, whatever it does.
+        std::thread::sleep(Duration::from_millis(2500));
+        connection
+            .write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .unwrap();
+        assert_eq!(connection.response().unwrap().status, 200);
+        drop(connection);
+        server.wait_for("No connection for 1 s");
+        assert_eq!(server.wait().code(), Some(0));
+    }
+}

@@ -1,0 +1,150 @@
+//! The units for systemd that are printed: systemd accepts them, and what they start serves.
+
+use crate::addresses::Folder;
+use crate::harness::certificates::Authority;
+use crate::harness::{Server, activated, finished, get, root, wasmserve};
+use std::fs;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+const HELLO: &str = "guests/hello/hello.wat";
+
+/// Writes the units of a command line, and gives what both of them say.
+fn units(folder: &Folder, arguments: &[&str]) -> (PathBuf, [String; 2]) {
+    let directory = folder.path().with_file_name("units");
+    fs::create_dir_all(&directory).unwrap();
+    let mut command = wasmserve();
+    command.arg("unit").args(arguments).current_dir(root());
+    command.args(["--name", "app", "--output"]).arg(&directory);
+    let output = finished(command);
+    assert!(output.status.success(), "{output:?}");
+    let texts = ["app.service", "app.socket"];
+    let texts = texts.map(|file| fs::read_to_string(directory.join(file)).unwrap());
+    (directory, texts)
+}
+
+/// The values of a setting.
+fn values<'a>(unit: &'a str, setting: &str) -> Vec<&'a str> {
+    let lines = unit.lines();
+    lines
+        .filter_map(|line| line.strip_prefix(setting)?.strip_prefix('='))
+        .collect()
+}
+
+fn analyze(arguments: &[&str]) -> Option<Output> {
+    let output = Command::new("systemd-analyze").args(arguments).output();
+    if output.is_err() {
+        println!("systemd-analyze is not installed");
+    }
+    output.ok()
+}
+
+#[test]
+fn systemd_accepts_the_units_and_rates_them_well() {
+    let authority = Authority::new();
+    let pair = authority.issue("localhost", &["localhost"]);
+    let stores = Folder::new("unit-stores");
+    let store = stores.path().with_file_name("store.db");
+    let store = format!("--keyvalue=sqlite:{}", store.display());
+    let secure = [
+        HELLO,
+        "--workers=4",
+        "--bind=[::]:443",
+        "--bind=0.0.0.0:443",
+        "--redirect-http=0.0.0.0:80",
+        "--ssl-certfile",
+        &pair.certificate,
+        "--ssl-keyfile",
+        &pair.key,
+        "--allow-http=https://example.com",
+        &store,
+        "--env=GREETING=50 % off $x",
+    ];
+    let plain = [HELLO, "--port", "8000", "--exit-idle", "10m"];
+    for (name, arguments) in [("secure", &secure[..]), ("plain", &plain[..])] {
+        let folder = Folder::new(&format!("unit-{name}"));
+        let (directory, _) = units(&folder, arguments);
+        let service = directory.join("app.service").display().to_string();
+        let socket = directory.join("app.socket").display().to_string();
+        let Some(verified) = analyze(&["verify", "--man=no", &service, &socket]) else {
+            return;
+        };
+        let said = String::from_utf8_lossy(&verified.stderr).into_owned();
+        let of_ours: Vec<&str> = said.lines().filter(|line| line.contains("app.")).collect();
+        assert!(of_ours.is_empty(), "{name}: {said}");
+        let rated = analyze(&["security", "--offline=yes", "--threshold=20", &service]).unwrap();
+        let said = String::from_utf8_lossy(&rated.stdout).into_owned();
+        assert!(rated.status.success(), "{name}: {said}");
+    }
+}
+
+/// The service's own command, given its sockets: what it says is what serves.
+#[test]
+fn the_command_of_the_service_serves_the_sockets_of_the_unit() {
+    let folder = Folder::new("unit-serves");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let port = address.port().to_string();
+    let arguments = [HELLO, "--port", &port, "--workers", "2", "--env=A=b c"];
+    let (_, [service, socket]) = units(&folder, &arguments);
+    assert_eq!(values(&socket, "ListenStream"), [address.to_string()]);
+    assert_eq!(values(&service, "Type"), ["notify"]);
+    let directory = root().display().to_string();
+    assert_eq!(values(&service, "WorkingDirectory"), [directory]);
+    let exec = values(&service, "ExecStart")[0];
+    let executable = env!("CARGO_BIN_EXE_wasmserve");
+    let expected = format!("{executable} {HELLO} --workers 2 \"--env=A=b c\"");
+    assert_eq!(exec, expected);
+    let arguments = [HELLO, "--workers", "2", "--env=A=b c"];
+    let server = Server::start_command(activated(&arguments, vec![listener.into()], "app"));
+    assert_eq!(server.announced(), [format!("http://{address}")]);
+    assert_eq!(get(address, "/").status, 200);
+}
+
+#[test]
+fn sockets_that_speak_differently_are_told_apart() {
+    let authority = Authority::new();
+    let pair = authority.issue("localhost", &["localhost"]);
+    let folder = Folder::new("unit-sockets");
+    let arguments = [
+        HELLO,
+        "--bind=127.0.0.1:443,http://localhost:80",
+        "--uds=/run/app.sock",
+        "--uds-permissions=660",
+        "--ssl-certfile",
+        &pair.certificate,
+        "--ssl-keyfile",
+        &pair.key,
+    ];
+    let (_, [service, socket]) = units(&folder, &arguments);
+    let streams = ["/run/app.sock", "127.0.0.1:443", "127.0.0.1:80", "[::1]:80"];
+    assert_eq!(values(&socket, "ListenStream"), streams);
+    assert_eq!(values(&socket, "SocketMode"), ["0660"]);
+    let exec = values(&service, "ExecStart")[0];
+    let named = "--bind fd+https://3 --bind fd+https://4 --bind fd+http://5 --bind fd+http://6";
+    assert!(exec.ends_with(named), "{exec}");
+    // The key is root's; the service gets a copy.
+    assert!(exec.contains("--ssl-keyfile=%d/key1.pem"), "{exec}");
+    let credential = format!("key1.pem:{}", pair.key);
+    assert_eq!(values(&service, "LoadCredential"), [credential]);
+}
+
+#[test]
+fn what_no_socket_unit_can_do_is_said() {
+    for (arguments, said) in [
+        (["--port", "0"], "needs a port that stays"),
+        (["--host", "example.com"], "takes addresses"),
+        (["--uds", "app.sock"], "needs the whole path"),
+        (["--fd", "3"], "name the address"),
+        (["--name", "a/b"], "option --name"),
+        (["--workers", "none"], "option --workers"),
+    ] {
+        let mut command = wasmserve();
+        command.args(["unit", HELLO]).args(arguments);
+        let output = finished(command);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains(said), "{text}");
+    }
+}
