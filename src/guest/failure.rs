@@ -1,8 +1,5 @@
 //! The ways in which a guest fails a request, and how they read in the log.
 
-use super::instance_memory::HostExcess;
-use super::meter::Exhausted;
-use super::worker_memory::NoRoom;
 use crate::log;
 use std::fmt;
 use wasmtime::{Trap, WasmBacktrace};
@@ -32,15 +29,6 @@ pub enum Failure {
     OutOfTime,
     /// Its worker had no memory left for it.
     NoRoom,
-}
-
-impl From<HostExcess> for Failure {
-    fn from(excess: HostExcess) -> Failure {
-        Failure::Trapped {
-            error: excess.into(),
-            refused_memory: true,
-        }
-    }
 }
 
 impl fmt::Display for Failure {
@@ -80,6 +68,33 @@ impl fmt::Display for Failure {
     }
 }
 
+/// The guest has used up its processor time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exhausted;
+
+impl fmt::Display for Exhausted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the guest used up its processor time (--limit-cpu)")
+    }
+}
+
+impl std::error::Error for Exhausted {}
+
+/// There was no memory left for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoRoom;
+
+impl fmt::Display for NoRoom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the worker's instances take all the memory that they may (--max-worker-memory)"
+        )
+    }
+}
+
+impl std::error::Error for NoRoom {}
+
 /// The backtrace. The names in it are the component's own, and break none of its lines.
 fn in_its_lines(backtrace: &WasmBacktrace) -> String {
     let mut text = backtrace.to_string();
@@ -95,7 +110,7 @@ fn in_its_lines(backtrace: &WasmBacktrace) -> String {
 }
 
 /// The innermost reason: what is around it says only that Wasm was running.
-pub(super) fn cause(error: &wasmtime::Error) -> String {
+pub fn cause(error: &wasmtime::Error) -> String {
     match error.downcast_ref::<Trap>() {
         Some(trap) => trap.to_string(),
         None => error.root_cause().to_string(),

@@ -1,11 +1,12 @@
 //! `wasmserve inspect`: says what a component is, and whether it could be served here.
 
-use super::anatomy::{Anatomy, World};
-use super::engine::{self, Target};
-use super::keyvalue;
-use super::linker;
-use super::rewind;
-use super::source::Source;
+use crate::guest::component::info::{Anatomy, World};
+use crate::guest::component::source::Source;
+use crate::guest::component::target::Target;
+use crate::guest::engine;
+use crate::guest::host::keyvalue;
+use crate::guest::host::linker;
+use crate::guest::snapshot;
 use anyhow::{Context, Result};
 use std::fmt::Write;
 use std::path::Path;
@@ -81,7 +82,7 @@ fn freshness(binary: &[u8], anatomy: &Anatomy) -> String {
     if anatomy.concurrent() {
         return format!("{made}: it is of WASI 0.3\n");
     }
-    match rewind::judge(binary) {
+    match snapshot::judge(binary) {
         Ok(()) => {
             "each request has an instance that is put back as it was when it was made\n".to_owned()
         }

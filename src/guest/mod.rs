@@ -1,85 +1,60 @@
 //! The component and its instances: the only users of the engine. Knows requests and responses as
 //! values, and nothing of connections, processes and their supervision.
 
-mod account;
-mod anatomy;
-mod author;
-mod body;
-mod call;
-mod capabilities;
-mod code;
 mod compile;
-mod concurrent;
-mod database_lock;
+mod component;
+#[cfg(any(test, feature = "fuzzing"))]
+mod differential;
 mod engine;
 mod failure;
-mod files;
-mod handler;
-mod http_imports;
+mod host;
 mod inspect;
 mod instance;
-mod instance_memory;
-mod keyvalue;
-mod linker;
-mod listings;
-mod loaded;
-mod logging;
-mod meter;
-mod network;
-pub mod outbound;
-mod output;
-mod precompile;
-mod progress;
-mod recipe;
-mod rewind;
-mod shelf;
-mod sockets;
-mod source;
-mod state;
-mod step;
-mod ticker;
-mod turn;
-mod worker_memory;
+mod limits;
+mod memory;
+mod schedule;
+mod snapshot;
 
-pub use body::GuestBody;
-pub use call::Request;
-pub use capabilities::Capabilities;
-pub use compile::{Compiled, Order};
-pub use engine::{Limits, Plan};
-pub use failure::Failure;
-pub use files::Directory;
-pub use inspect::inspect;
-pub use keyvalue::Place;
-pub use loaded::Loaded;
-pub use network::{Rule, Rules};
-pub use precompile::precompile;
-pub use progress::Progress;
+pub use compile::{Compiled, Order, Progress, precompile};
 #[cfg(feature = "fuzzing")]
-pub use rewind::differential::compare as compare_restored_with_fresh;
-pub use shelf::Reuse;
+pub use differential::compare as compare_restored_with_fresh;
+pub use engine::Plan;
+pub use failure::Failure;
+pub use host::capabilities::Capabilities;
+pub use host::directories::Directory;
+pub use host::keyvalue::Place;
+pub use host::network::{Rule, Rules};
+pub use host::outbound;
+pub use inspect::inspect;
+pub use instance::body::{GuestBody, is_bodiless};
+pub use instance::call::Request;
+pub use instance::loaded::Loaded;
+pub use limits::{Limits, Reuse};
 pub use wasmtime_wasi_http::Error as BodyError;
 
 use crate::sys::heap;
 use crate::warning;
 use anyhow::{Context as _, Result};
-use body::Guest as Behind;
-use call::{HeadSlot, Running, Share, copy, is_repeatable};
-use capabilities::Granted;
-use concurrent::Concurrent;
-use handler::Handler;
-use http::{HeaderValue, StatusCode};
-use instance::{Instance, Start};
-use rewind::Rewinder;
-use shelf::Shelf;
-use state::State;
+use failure::NoRoom;
+use host::capabilities::Granted;
+use host::state::{self, State};
+use http::HeaderValue;
+use instance::body::Guest as Behind;
+use instance::call::{HeadSlot, Running, copy, is_repeatable};
+use instance::concurrent::Concurrent;
+use instance::handler::Handler;
+use instance::pool::Shelf;
+use instance::serial::{Instance, Start};
+use memory::worker::WorkerMemory;
+use schedule::epoch::Ticker;
+use schedule::share::Share;
+use schedule::time_slice::Turns;
+use snapshot::Rewinder;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use ticker::Ticker;
 use tokio::task::yield_now;
-use turn::Turns;
 use wasmtime::{Engine, Store, UpdateDeadline};
-use worker_memory::{NoRoom, WorkerMemory};
 
 /// The head of a guest's response, and its body.
 pub type Response = http::Response<GuestBody>;
@@ -324,7 +299,7 @@ impl Guest {
         let ticker = self.ticker.clone();
         store.epoch_deadline_callback(move |mut context| {
             let share = context.data().share().clone();
-            account::charge(&share, &mut context)?;
+            state::charge(&share, &mut context)?;
             context.data().memory().check()?;
             if context.data().memory().worker().is_exceeded() {
                 // Whether it goes on is asked before it is run again.
@@ -339,14 +314,6 @@ impl Guest {
             Ok(UpdateDeadline::YieldCustom(1, turn))
         });
     }
-}
-
-/// Whether responses of this status have no content (RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5).
-pub fn is_bodiless(status: StatusCode) -> bool {
-    matches!(
-        status,
-        StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
-    )
 }
 
 /// Runs the guest until its head is there, and as far into its body as it gets without a pause.

@@ -89,8 +89,13 @@ fn collect(path: &Path, found: &mut Vec<(PathBuf, String)>) {
 
 /// The identifiers that follow `crate::`, also inside a group.
 fn imported(code: &str) -> Vec<String> {
+    imported_from(code, "crate::")
+}
+
+/// The identifiers that follow this path, also inside a group.
+fn imported_from(code: &str, path: &str) -> Vec<String> {
     let mut names = Vec::new();
-    for rest in code.split("crate::").skip(1) {
+    for rest in code.split(path).skip(1) {
         match rest.strip_prefix('{') {
             Some(group) => {
                 let group = group.split(';').next().unwrap();
@@ -125,6 +130,46 @@ fn imports_run_forward() {
                     || PLAIN.contains(&name.as_str());
                 assert!(known, "{} imports `{name}`", path.display());
             }
+        }
+    }
+}
+
+/// The rooms of `guest`, each of which may import those before it and no other.
+const GUEST_ROOMS: [&str; 8] = [
+    "component",
+    "memory",
+    "schedule",
+    "snapshot",
+    "engine",
+    "host",
+    "instance",
+    "compile",
+];
+
+/// What stands beneath the rooms of `guest`.
+const GUEST_PLAIN: [&str; 2] = ["failure", "limits"];
+
+#[test]
+fn the_rooms_of_guest_import_those_beneath_them_only() {
+    for (position, room) in GUEST_ROOMS.into_iter().enumerate() {
+        for (path, code) in sources(&format!("guest/{room}")) {
+            let within = path.strip_prefix(root().join("src/guest")).unwrap();
+            let is_root = within.ends_with("mod.rs");
+            let depth = within.components().count() - usize::from(is_root);
+            let escape = "super::".repeat(depth);
+            assert!(!code.contains(&escape), "{}", path.display());
+            for name in imported_from(&code, "crate::guest::") {
+                let known = name == room
+                    || GUEST_ROOMS[..position].contains(&name.as_str())
+                    || GUEST_PLAIN.contains(&name.as_str());
+                assert!(known, "{} imports `guest::{name}`", path.display());
+            }
+        }
+    }
+    for name in GUEST_PLAIN {
+        for (path, code) in sources(&format!("guest/{name}")) {
+            let imports = imported_from(&code, "crate::guest::");
+            assert!(imports.is_empty(), "{} imports {imports:?}", path.display());
         }
     }
 }
@@ -176,8 +221,8 @@ fn unsafe_code_stays_in_sys_and_where_code_is_mapped() {
     for (path, code) in all {
         let name = path.strip_prefix(root().join("src")).unwrap();
         let may = name.starts_with("sys")
-            || name == Path::new("guest/code.rs")
-            || name == Path::new("guest/rewind/memory.rs")
+            || name == Path::new("guest/engine/code.rs")
+            || name == Path::new("guest/snapshot/memory.rs")
             || name == Path::new("scoreboard.rs");
         let calls_fork = name.starts_with("supervisor");
         assert!(

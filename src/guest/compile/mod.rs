@@ -1,0 +1,14 @@
+//! From the operator's file to native code that can be served, with what is run before.
+
+mod precompile;
+mod progress;
+mod request;
+mod restorable;
+mod spec;
+mod startup_step;
+
+pub use precompile::precompile;
+pub use progress::Progress;
+pub use request::{Compiled, Order};
+#[cfg(any(test, feature = "fuzzing"))]
+pub use restorable::compile as compile_restorable;

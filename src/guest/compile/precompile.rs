@@ -1,0 +1,32 @@
+//! Native code of a component as a file of its own.
+
+use super::spec::{Recipe, digest};
+use crate::cache::seal;
+use crate::guest::component::source::Source;
+use crate::guest::component::target::target_of;
+use crate::guest::engine;
+use crate::guest::host::linker;
+use crate::sys::memory;
+use anyhow::{Context, Result, bail};
+use std::io::{Read, Seek};
+use std::path::Path;
+
+/// `wasmserve compile`: the native code itself, which is as portable as the machine it was made on.
+pub fn precompile(path: &Path) -> Result<Vec<u8>> {
+    let about = || format!("component `{}`", path.display());
+    let Source::Component { binary, anatomy } = Source::read(path)? else {
+        bail!("{} is compiled already", about());
+    };
+    let target = target_of(&anatomy).with_context(about)?;
+    linker::check(&engine::compiling(target)?, target, &anatomy).with_context(about)?;
+    let recipe = Recipe::of_application(target, binary.len());
+    let mut file = memory::empty_file("wasmserve code")?;
+    recipe
+        .compile(&binary, u64::MAX, &mut file)
+        .with_context(about)?;
+    seal::close(&mut file, recipe.name(digest(&binary))?)?;
+    let mut code = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut code)?;
+    Ok(code)
+}

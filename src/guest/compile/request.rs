@@ -1,0 +1,364 @@
+//! From the operator's file to checked native code behind a descriptor, with the steps that come before it is
+//! served. Runs in the compiler process alone: compiling starts threads.
+
+use super::progress::{Progress, Told, shown, size_of};
+use super::spec::{Code, GoodFor, Recipe, cached, digest, digest_of_file};
+use super::startup_step::Step;
+use crate::cache::{self, Cache, CodeName, Output, seal};
+use crate::guest::component::info::World;
+use crate::guest::component::source::Source;
+use crate::guest::component::target::{Target, target_of};
+use crate::guest::engine::{self, Plan, code};
+use crate::guest::host::capabilities::{Capabilities, Granted};
+use crate::guest::host::linker;
+use crate::guest::host::state::State;
+use crate::guest::instance::handler::Handler;
+use crate::guest::instance::loaded::Loaded;
+use crate::guest::limits::Limits;
+use crate::guest::memory::worker::WorkerMemory;
+use crate::guest::schedule::share::Share;
+use crate::guest::snapshot;
+use crate::{info, warning};
+use anyhow::{Context, Result, bail};
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+use wasmtime::component::Component;
+use wasmtime::{Engine, Store};
+
+/// What to compile, and what it will be served with.
+#[derive(Clone, Debug)]
+pub struct Order {
+    pub path: PathBuf,
+    /// Components that are run to their end, one after the other, before this one is served.
+    pub steps: Vec<PathBuf>,
+    /// Where code is kept between starts.
+    pub cache: cache::Settings,
+    pub allow_precompiled: bool,
+    pub limits: Limits,
+    pub capabilities: Arc<Capabilities>,
+}
+
+/// Gives up the rights that compiling does not take, before anything is read that somebody else has made, or run. A
+/// process that has called it does not fork.
+pub type Confine<'a> = &'a dyn Fn() -> Result<()>;
+
+/// Checked native code, ready to be mapped.
+pub struct Compiled {
+    pub code: OwnedFd,
+    pub plan: Plan,
+    /// The same, mapped so that it can serve, where there is much of it, and it was found and nothing was run.
+    servable: Option<Component>,
+}
+
+impl Order {
+    /// Makes the code, and takes the steps before the start. What can be known of either to be wrong is told
+    /// before the first step is taken.
+    ///
+    /// Loads it too, where there is much to load and nothing has run until then: a process that has compiled, or
+    /// run a guest, must not fork.
+    pub fn prepare(
+        &self,
+        confine: Confine<'_>,
+        told: Told<'_>,
+    ) -> Result<(Compiled, Option<Loaded>)> {
+        if !self.steps.is_empty() {
+            confine()?;
+        }
+        let steps = self.steps()?;
+        if !steps.is_empty() {
+            let compiled = self.compile_and_load(confine, told)?;
+            told(Progress::Stepping);
+            let cache = self.opened().ok();
+            let mut steps = steps.iter();
+            steps.try_for_each(|step| step.take(self, cache.as_ref()))?;
+            return Ok((compiled, None));
+        }
+        let mut compiled = self.compile(confine, told)?;
+        let servable = compiled.servable.take();
+        let loaded = servable.map(|known| self.load(&compiled.code, compiled.plan, Some(known)));
+        Ok((compiled, loaded.transpose()?))
+    }
+
+    /// Makes the code, and sees that it can be loaded.
+    pub fn compile_and_load(&self, confine: Confine<'_>, told: Told<'_>) -> Result<Compiled> {
+        let mut compiled = self.compile(confine, told)?;
+        let servable = compiled.servable.take();
+        self.load(&compiled.code, compiled.plan, servable)?;
+        Ok(compiled)
+    }
+
+    /// Loads code that was made of the component, as far as that was not done.
+    pub fn load(&self, code: &OwnedFd, plan: Plan, known: Option<Component>) -> Result<Loaded> {
+        let load = || {
+            let component = match known {
+                Some(component) => component,
+                None => {
+                    seal::verify(&File::from(code.try_clone()?))?;
+                    code::component(&engine::serving(plan, self.limits)?, code)?
+                }
+            };
+            Loaded::new(
+                code,
+                plan,
+                component,
+                self.limits,
+                self.capabilities.clone(),
+            )
+        };
+        load().with_context(|| self.about())
+    }
+
+    fn about(&self) -> String {
+        format!("component `{}`", self.path.display())
+    }
+
+    /// The steps before the start, as far as they can be judged without being taken.
+    pub fn steps(&self) -> Result<Vec<Step>> {
+        let steps = self.steps.iter();
+        steps
+            .map(|path| Step::read(path, &self.capabilities))
+            .collect()
+    }
+
+    /// Makes the code, or says what about the component is wrong.
+    fn compile(&self, confine: Confine<'_>, told: Told<'_>) -> Result<Compiled> {
+        let opened = self.opened();
+        let cache = opened.as_ref().ok();
+        let make = || {
+            if let Some((name, code)) = self.known(cache) {
+                told(Progress::Found(name));
+                return self.compile_known(code, confine);
+            }
+            confine()?;
+            let source = Source::read(&self.path)?;
+            if let Some((name, code)) = self.known_source(cache, &source) {
+                told(Progress::Found(name));
+                let compiled = self.compile_known(code, confine)?;
+                // From here on this process cannot fork.
+                let servable = None;
+                return Ok(Compiled {
+                    servable,
+                    ..compiled
+                });
+            }
+            let output = Output::open(cache)?;
+            let (compiled, name) = self.compile_source(source, output.try_clone()?)?;
+            let code = output.finish(name, cache)?.into();
+            self.prune(cache);
+            self.warn_without(&opened);
+            Ok(Compiled { code, ..compiled })
+        };
+        let made = make();
+        made.with_context(|| self.about())
+    }
+
+    /// Where code is kept, if it can be.
+    fn opened(&self) -> Result<Cache> {
+        let directory = self.cache.directory.as_deref();
+        Cache::open(directory.context("no directory for it is known, since HOME is not set")?)
+    }
+
+    /// Says so where the next start will find nothing.
+    fn warn_without(&self, cache: &Result<Cache>) {
+        if let Err(error) = cache {
+            warning!(
+                "the compiled code of {} is not kept, and the next start compiles it again: {error:#}; name a \
+                 directory with --cache-dir",
+                shown(&self.path)
+            );
+        }
+    }
+
+    fn prune(&self, cache: Option<&Cache>) {
+        if let Some(Err(error)) = cache.map(|cache| cache.prune(self.cache.most)) {
+            warning!("the cache is larger than --cache-size: {error:#}");
+        }
+    }
+
+    /// Code of this very component from the cache. A large one is not even held in memory for it.
+    fn known(&self, cache: Option<&Cache>) -> Option<(CodeName, Code)> {
+        let cache = cache?;
+        let (digest, size) = digest_of_file(&self.path).ok()?;
+        Target::MADE.into_iter().find_map(|target| {
+            let recipe = Recipe::of_application(target, size);
+            let name = recipe.name(digest).ok()?;
+            Some((name, cached(cache, name, &recipe, self.limits)?))
+        })
+    }
+
+    /// The same for one that is written as text, whose code has the name of its binary form.
+    fn known_source(&self, cache: Option<&Cache>, source: &Source) -> Option<(CodeName, Code)> {
+        let (Source::Component { binary, anatomy }, Some(cache)) = (source, cache) else {
+            return None;
+        };
+        let recipe = Recipe::of_application(target_of(anatomy).ok()?, binary.len());
+        let name = recipe.name(digest(binary)).ok()?;
+        Some((name, cached(cache, name, &recipe, self.limits)?))
+    }
+
+    /// What was wrong with it would have been told when it was compiled.
+    fn compile_known(&self, code: Code, confine: Confine<'_>) -> Result<Compiled> {
+        info!(
+            "Found the compiled code of {} in the cache",
+            shown(&self.path)
+        );
+        let ty = code.component.component_type();
+        let imports = ty.imports(code.component.engine());
+        self.capabilities.check(imports.map(|(name, _)| name))?;
+        let plan = Plan::of(code.target, &code.component);
+        if !plan.is_large() {
+            confine()?;
+        }
+        let compiled = self.checked(code.file, plan)?;
+        Ok(Compiled {
+            servable: plan.is_large().then_some(code.component),
+            ..compiled
+        })
+    }
+
+    /// Writes the code into a file; gives its name where other starts can use it too.
+    fn compile_source(&self, source: Source, file: File) -> Result<(Compiled, Option<CodeName>)> {
+        match source {
+            Source::Precompiled(code) if self.allow_precompiled => {
+                Ok((self.adopt(&code, file)?, None))
+            }
+            Source::Precompiled(_) => bail!(
+                "it is native code, which runs unchecked; serve the .wasm it was made from, or give \
+                 --allow-precompiled if you made it yourself"
+            ),
+            Source::Component { binary, anatomy } => {
+                let target = target_of(&anatomy)?;
+                linker::check(&engine::compiling(target)?, target, &anatomy)?;
+                let imports = anatomy.imports.iter().map(String::as_str);
+                self.capabilities.check(imports)?;
+                let recipe = Recipe::of_application(target, binary.len());
+                let (code, name) = self.make(&self.path, &recipe, &binary, file)?;
+                let plan = Plan::of(code.target, &code.component);
+                Ok((self.checked(code.file, plan)?, name))
+            }
+        }
+    }
+
+    /// Takes code that the operator vouches for. Which target it was made for is known by the engine
+    /// that accepts it.
+    fn adopt(&self, bytes: &[u8], mut code: File) -> Result<Compiled> {
+        code.write_all(bytes)?;
+        let mut refusals = Vec::new();
+        let sealed = seal::verify(&code).map_err(|error| refusals.push(format!("{error:#}")));
+        let targets = Target::ALL.into_iter().filter(|_| sealed.is_ok());
+        for target in targets {
+            match code::component(&engine::compiling(target)?, &code) {
+                Ok(_) if target.rewinds() != snapshot::Snapshot::beside(&code)?.is_some() => {}
+                Ok(component) if code::exports_handler_of(&component, target.world) => {
+                    let ty = component.component_type();
+                    let imports = ty.imports(component.engine());
+                    self.capabilities.check(imports.map(|(name, _)| name))?;
+                    return self.checked(code, Plan::of(target, &component));
+                }
+                Ok(_) => {}
+                Err(error) => refusals.push(format!("{error:#}")),
+            }
+        }
+        bail!(
+            "this wasmserve cannot run it; compile it again with `wasmserve compile` ({})",
+            refusals
+                .first()
+                .map_or("it exports no wasi:http handler", String::as_str)
+        )
+    }
+
+    /// Compiles a component into a file, and says so: it may take a while.
+    fn make(
+        &self,
+        path: &Path,
+        recipe: &Recipe,
+        binary: &[u8],
+        mut file: File,
+    ) -> Result<(Code, Option<CodeName>)> {
+        let (path, start) = (shown(path), Instant::now());
+        info!("Compiling {path}, {} …", size_of(binary));
+        let name = recipe.name(digest(binary))?;
+        let good = recipe.compile(binary, self.limits.memory, &mut file)?;
+        seal::close(&mut file, name)?;
+        info!("Compiled {path} in {:.1} s", start.elapsed().as_secs_f32());
+        let code = recipe.load(file, self.limits)?;
+        Ok((code, (good == GoodFor::EveryStart).then_some(name)))
+    }
+
+    /// The code of a component that is run beside the application.
+    pub(super) fn code(
+        &self,
+        path: &Path,
+        recipe: &Recipe,
+        binary: &[u8],
+        cache: Option<&Cache>,
+    ) -> Result<Code> {
+        let name = recipe.name(digest(binary))?;
+        if let Some(found) = cache.and_then(|cache| cached(cache, name, recipe, self.limits)) {
+            return Ok(found);
+        }
+        let output = Output::open(cache)?;
+        let (code, name) = self.make(path, recipe, binary, output.try_clone()?)?;
+        output.finish(name, cache)?;
+        self.prune(cache);
+        Ok(code)
+    }
+
+    /// Sees that instances can be made. One that asks the host for nothing is made where it is loaded.
+    fn checked(&self, code: File, plan: Plan) -> Result<Compiled> {
+        if self.limits.reuse.concurrency > 1 && plan.target.world == World::P2 {
+            bail!(
+                "it is of WASI 0.2, whose instances answer one request at a time; leave out --reuse-concurrency"
+            );
+        }
+        let compiled = Compiled {
+            code: code.into(),
+            plan,
+            servable: None,
+        };
+        if plan.target.rewinds() {
+            Granted::prepare(&self.capabilities)?;
+            return Ok(compiled);
+        }
+        let limits = Limits {
+            instances: 1,
+            ..self.limits
+        };
+        let engine = engine::serving(plan, limits)?;
+        let component = code::component(&engine, &compiled.code)?;
+        let handler = Handler::link(plan.target, &component)?;
+        let store = self.lone_store(&engine)?;
+        let memory = store.data().memory().clone();
+        let made = alone(handler.try_instance(store))?;
+        made.with_context(|| match memory.refused() {
+            true => {
+                "no instance can be made of it with the memory that it may have; raise --max-memory"
+            }
+            false => "no instance can be made of it",
+        })?;
+        Ok(compiled)
+    }
+
+    /// A store for a guest that has no neighbours, and as much time as it wants.
+    pub(super) fn lone_store(&self, engine: &Engine) -> Result<Store<State>> {
+        let granted = Granted::open(self.capabilities.clone(), WorkerMemory::unbounded())?;
+        let state = State::new(&granted, self.limits, Share::unlimited(), None);
+        let mut store = Store::new(engine, state);
+        store.limiter_async(State::limiter);
+        store.set_epoch_deadline(u64::MAX >> 1);
+        Ok(store)
+    }
+}
+
+/// Runs a guest that has no neighbours.
+pub fn alone<T>(guest: impl Future<Output = T>) -> Result<T> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build();
+    Ok(runtime
+        .context("cannot start the loop that a guest runs in")?
+        .block_on(guest))
+}

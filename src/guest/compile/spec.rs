@@ -1,0 +1,155 @@
+//! How code is made of a component, and how it is found again in the cache: by the component's digest and what the
+//! code depends on.
+
+use super::restorable;
+use crate::cache::{Cache, CodeName, seal};
+use crate::guest::component::info::World;
+use crate::guest::component::target::Target;
+use crate::guest::engine::{self, code};
+use crate::guest::limits::Limits;
+use crate::guest::snapshot;
+use crate::sys::regular::{self, LARGEST_COMPONENT};
+use crate::{debug, warning};
+use anyhow::{Context, Result};
+use blake3::Hasher;
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+use wasmtime::component::Component;
+
+/// Code in the cache may be of an earlier version, which made other code or offered less.
+const VERSION: (&str, u32, u32) = (env!("CARGO_PKG_VERSION"), snapshot::FORMAT, seal::FORMAT);
+
+/// How code is made.
+pub struct Recipe {
+    target: Target,
+    /// For code whose instances can be put back, where that is wanted.
+    rewinding: Option<Target>,
+}
+
+/// For whom code is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GoodFor {
+    EveryStart,
+    /// It depends on what this start allows.
+    ThisStart,
+}
+
+/// Code, as it can be mapped.
+pub struct Code {
+    pub file: File,
+    pub component: Component,
+    pub target: Target,
+}
+
+impl Recipe {
+    /// Instances are needed again and again.
+    pub fn of_application(target: Target, size: usize) -> Recipe {
+        let can = target.world == World::P2 && !target.concurrent;
+        Recipe {
+            target,
+            rewinding: can.then(|| target.rewinding(size)),
+        }
+    }
+
+    /// One instance is needed.
+    pub fn of_step(target: Target) -> Recipe {
+        Recipe {
+            target,
+            rewinding: None,
+        }
+    }
+
+    /// The digest of the component and the engine's compatibility hash.
+    pub fn name(&self, component: Digest) -> Result<CodeName> {
+        let engine = engine::compiling(self.target)?;
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        (self.rewinding.is_some(), VERSION).hash(&mut hasher);
+        let engine = hasher.finish();
+        Ok(CodeName { component, engine })
+    }
+
+    /// Writes the code of a component into an empty file. An instance may have so much memory while it is made.
+    pub fn compile(&self, binary: &[u8], memory: u64, file: &mut File) -> Result<GoodFor> {
+        let mut good = GoodFor::EveryStart;
+        if let Some(target) = self.rewinding {
+            let Err(error) = restorable::compile(target, binary, memory, file) else {
+                return Ok(good);
+            };
+            debug!("each request has an instance made for it: {error:#}");
+            if error.is::<restorable::MemoryRefused>() {
+                good = GoodFor::ThisStart;
+            }
+            file.set_len(0)?;
+            file.rewind()?;
+        }
+        let engine = engine::compiling(self.target)?;
+        let code = engine.precompile_component(binary).map_err(readable)?;
+        file.write_all(&code)?;
+        Ok(good)
+    }
+
+    /// Code whose instances can be put back is mapped as it is to be served, with these limits.
+    pub fn load(&self, file: File, limits: Limits) -> Result<Code> {
+        let (target, engine) = match snapshot::Snapshot::beside(&file)? {
+            Some(_) => {
+                let rewinding = self.rewinding;
+                let target = rewinding.context("it has a snapshot, which is not wanted")?;
+                (target, engine::rewinding(target, limits)?)
+            }
+            None => (self.target, engine::compiling(self.target)?),
+        };
+        let component = code::component(&engine, &file)?;
+        Ok(Code {
+            file,
+            component,
+            target,
+        })
+    }
+}
+
+/// Of a component in binary form.
+pub type Digest = [u8; 32];
+
+/// The digest of a component in memory.
+pub fn digest(binary: &[u8]) -> Digest {
+    blake3::hash(binary).into()
+}
+
+/// The digest and the length of a file, which is read piece by piece.
+pub fn digest_of_file(path: &Path) -> std::io::Result<(Digest, usize)> {
+    let file = regular::open(path, LARGEST_COMPONENT)?;
+    let mut file = file.take(LARGEST_COMPONENT);
+    let (mut hasher, mut length) = (Hasher::new(), 0);
+    let mut piece = vec![0; 256 << 10];
+    loop {
+        let read = file.read(&mut piece)?;
+        if read == 0 {
+            return Ok((hasher.finalize().into(), length));
+        }
+        hasher.update(&piece[..read]);
+        length += read;
+    }
+}
+
+/// Code that is found but cannot be used is removed, and made again.
+pub fn cached(cache: &Cache, name: CodeName, recipe: &Recipe, limits: Limits) -> Option<Code> {
+    let found = cache.lookup(name).and_then(|file| {
+        let Some(file) = file else { return Ok(None) };
+        seal::verify_as(&file, name)?;
+        Cache::touch(&file);
+        recipe.load(file, limits).map(Some)
+    });
+    found.unwrap_or_else(|error| {
+        warning!("compiled code in the cache is not used, and made again: {error:#}");
+        let _ = cache.remove(name);
+        None
+    })
+}
+
+/// The engine's own words, with what a person can do about them.
+fn readable(error: wasmtime::Error) -> anyhow::Error {
+    anyhow::Error::from(error).context("it cannot be compiled; check it with `wasm-tools validate`")
+}

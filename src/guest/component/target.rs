@@ -1,0 +1,72 @@
+//! What the native code of a component depends on: it decides which engine compiles it, and which maps it.
+
+use super::info::{Anatomy, World};
+use anyhow::Result;
+
+/// What the generated code depends on. Code compiled for one target is refused by another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub world: World,
+    /// Support for the component model's async in the engine.
+    pub concurrent: bool,
+    /// Its instances can be put back as they were when they were made.
+    pub rewind: Rewind,
+}
+
+/// Whether instances can be put back as they were when they were made, and how their memories end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rewind {
+    No,
+    /// The code looks where a memory ends before it uses it, so that memories grow and shrink without the
+    /// kernel: for short work.
+    Checked,
+    /// The kernel does: for large components, whose work is rather in what they compute.
+    Fenced,
+}
+
+impl Target {
+    /// What components ask for.
+    pub const MADE: [Target; 3] = [
+        Target::new(World::P2, false),
+        Target::new(World::P3, true),
+        Target::new(World::P2, true),
+    ];
+
+    /// Every target there is, in the order in which code of unknown target is tried.
+    pub const ALL: [Target; 5] = [
+        Target::new(World::P3, true),
+        Target::new(World::P2, true),
+        Target::new(World::P2, false),
+        Target::new(World::P2, false).rewinding(0),
+        Target::new(World::P2, false).rewinding(LARGE),
+    ];
+
+    pub const fn new(world: World, concurrent: bool) -> Target {
+        Target {
+            world,
+            concurrent,
+            rewind: Rewind::No,
+        }
+    }
+
+    /// The same with instances that can be put back, for a component of so many bytes.
+    pub const fn rewinding(self, size: usize) -> Target {
+        let rewind = match size < LARGE {
+            true => Rewind::Checked,
+            false => Rewind::Fenced,
+        };
+        Target { rewind, ..self }
+    }
+
+    pub fn rewinds(self) -> bool {
+        self.rewind != Rewind::No
+    }
+}
+
+/// Bytes from which on a component is large: it has an interpreter inside.
+const LARGE: usize = 4 << 20;
+
+/// The target that a component is to be compiled for, to be served.
+pub fn target_of(anatomy: &Anatomy) -> Result<Target> {
+    Ok(Target::new(anatomy.world()?, anatomy.concurrent()))
+}

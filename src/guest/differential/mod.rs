@@ -1,0 +1,242 @@
+//! Compares restored instances with fresh ones, for components that are made up: the same calls have the same
+//! results, the same traps, and leave the same globals, memories and tables. Between two requests all memory is
+//! overwritten, also what is accessible behind its end: none of that may be seen again.
+
+mod case;
+mod modules;
+mod probe;
+#[cfg(test)]
+mod tests;
+
+use crate::cache::{CodeName, seal};
+use crate::guest::compile::compile_restorable as compile;
+use crate::guest::component::info::World;
+use crate::guest::component::target::Target;
+use crate::guest::engine::{self, code};
+use crate::guest::snapshot::{Rewinder, Track, handles_in_use};
+use crate::sys::memory::empty_file;
+use arbitrary::Unstructured;
+use case::{Call, Case, HOST, PROBE};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use wasmtime::component::{
+    Component, Instance, InstancePre, Linker, Resource, ResourceTable, ResourceType, Val,
+};
+use wasmtime::{Engine, Store, Trap};
+
+/// Nobody looks for it by its name.
+const NAME: CodeName = CodeName {
+    component: [0; 32],
+    engine: 0,
+};
+
+/// What came of a component.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The bytes were too few, or of no use.
+    Nothing,
+    /// Its instances are made anew, for this reason.
+    MadeAnew(String),
+    /// Its instances are restored; so many requests found the same as with a fresh one.
+    Restored(usize),
+}
+
+/// What a request has seen: the result of each call, and of all state at the end.
+#[derive(Debug, PartialEq)]
+struct Seen(Vec<Result<Option<Val>, Trapped>>);
+
+/// How a call trapped.
+#[derive(Debug, PartialEq)]
+struct Trapped(Option<Trap>);
+
+impl Seen {
+    fn has_trapped(&self) -> bool {
+        self.0.iter().any(Result::is_err)
+    }
+}
+
+/// Panics where a restored instance is not as a fresh one.
+pub fn compare(bytes: &[u8]) -> Verdict {
+    let mut u = Unstructured::new(bytes);
+    let Ok(case) = Case::arbitrary(&mut u) else {
+        return Verdict::Nothing;
+    };
+    // Both ways for memories to end.
+    let size = if u.arbitrary().unwrap_or(false) {
+        0
+    } else {
+        usize::MAX
+    };
+    let plain = Target::new(World::P2, false);
+    let restored = match Restored::new(plain.rewinding(size), &case.component) {
+        Ok(restored) => restored,
+        Err(error) => return Verdict::MadeAnew(format!("{error:#}")),
+    };
+    let fresh = Fresh::new(plain, &case.component);
+    let mut kept = None;
+    for (number, calls) in case.requests.iter().enumerate() {
+        let expected = fresh.ask(calls);
+        let mut instance = match kept.take() {
+            Some(instance) => restored.restore(instance, number),
+            None => restored.make(),
+        };
+        let seen = ask(&mut instance.store, &instance.instance, calls);
+        let handles = handles_in_use(&mut instance.store.data_mut().0);
+        assert_eq!(
+            expected, seen,
+            "request {number} of {:?}, on the left by a fresh instance",
+            case.requests
+        );
+        // As the server has it: one that trapped is dropped, and one that still has handles.
+        instance.handles = handles.unwrap_or_default();
+        kept = Some(instance).filter(|_| !seen.has_trapped() && handles.is_some());
+    }
+    Verdict::Restored(case.requests.len())
+}
+
+/// Nothing waits for long: there is no host, and a collector of garbage only pauses.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    for _ in 0..1_000_000 {
+        if let Poll::Ready(value) = future
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+        {
+            return value;
+        }
+    }
+    panic!("a guest without a host waits for something")
+}
+
+/// What the host keeps for an instance.
+#[derive(Default)]
+struct Host(ResourceTable);
+
+/// A resource of the host's.
+struct Thing;
+
+/// Links a component, which may import what makes handles.
+fn linked(component: &Component) -> wasmtime::Result<InstancePre<Host>> {
+    let mut linker = Linker::<Host>::new(component.engine());
+    let mut host = linker.instance(HOST)?;
+    host.resource("r", ResourceType::host::<Thing>(), |mut store, number| {
+        let thing = Resource::<Thing>::new_own(number);
+        store.data_mut().0.delete(thing).map(drop)?;
+        Ok(())
+    })?;
+    host.func_wrap("make", |mut store, (_,): (u32,)| {
+        Ok((store.data_mut().0.push(Thing)?,))
+    })?;
+    linker.instantiate_pre(component)
+}
+
+fn store(engine: &Engine) -> Store<Host> {
+    let mut store = Store::new(engine, Host::default());
+    store.set_epoch_deadline(u64::MAX >> 1);
+    store
+}
+
+fn ask(store: &mut Store<Host>, instance: &Instance, calls: &[Call]) -> Seen {
+    let mut seen = Vec::new();
+    for Call {
+        function,
+        arguments,
+        returns,
+    } in calls
+    {
+        seen.push(call(store, instance, function, arguments, *returns));
+    }
+    if seen.iter().all(Result::is_ok) {
+        seen.push(call(store, instance, PROBE, &[], true));
+    }
+    Seen(seen)
+}
+
+fn call(
+    store: &mut Store<Host>,
+    instance: &Instance,
+    function: &str,
+    arguments: &[Val],
+    returns: bool,
+) -> Result<Option<Val>, Trapped> {
+    let function = instance.get_func(&mut *store, function).expect("an export");
+    let mut results = vec![Val::Bool(false); usize::from(returns)];
+    now(function.call_async(store, arguments, &mut results))
+        .map_err(|error| Trapped(error.downcast_ref::<Trap>().copied()))?;
+    // Bits, so that what is no number is equal to itself.
+    Ok(results.pop().map(|value| match value {
+        Val::Float32(value) => Val::U32(value.to_bits()),
+        Val::Float64(value) => Val::U64(value.to_bits()),
+        value => value,
+    }))
+}
+
+struct Fresh(InstancePre<Host>);
+
+impl Fresh {
+    fn new(target: Target, component: &[u8]) -> Fresh {
+        let engine = engine::compiling(target).expect("an engine");
+        let component = Component::new(&engine, component).expect("what is restored compiles");
+        Fresh(linked(&component).expect("it imports what there is"))
+    }
+
+    fn ask(&self, calls: &[Call]) -> Seen {
+        let mut store = store(self.0.engine());
+        let instance = now(self.0.instantiate_async(&mut store)).expect("a fresh instance");
+        ask(&mut store, &instance, calls)
+    }
+}
+
+struct Restored {
+    pre: InstancePre<Host>,
+    rewinder: Arc<Rewinder>,
+}
+
+struct Kept {
+    store: Store<Host>,
+    instance: Instance,
+    track: Track,
+    /// As many as the last request had at a time.
+    handles: u32,
+}
+
+impl Restored {
+    fn new(target: Target, component: &[u8]) -> anyhow::Result<Restored> {
+        let mut code = empty_file("wasmserve code")?;
+        compile(target, component, u64::MAX, &mut code)?;
+        seal::close(&mut code, NAME)?;
+        let engine = engine::compiling(target)?;
+        let component = code::component(&engine, &code)?;
+        let rewinder = Rewinder::open(&code)?.expect("a snapshot beside the code");
+        rewinder.settle();
+        let pre = linked(&component)?;
+        Ok(Restored { pre, rewinder })
+    }
+
+    fn make(&self) -> Kept {
+        let mut store = store(self.pre.engine());
+        let made = now(self.rewinder.instance(&self.pre, &mut store));
+        let (instance, track) = made.expect("an instance as the snapshot has it");
+        Kept {
+            store,
+            instance,
+            track,
+            handles: 0,
+        }
+    }
+
+    fn restore(&self, mut kept: Kept, number: usize) -> Kept {
+        kept.track.overwrite(&mut kept.store);
+        match number % 3 {
+            0 => kept.track.forget(&mut kept.store),
+            _ => kept.track.rewind(&mut kept.store),
+        }
+        .expect("memories are put back");
+        let ordered = kept.track.order(&mut kept.store, kept.handles);
+        ordered.expect("handles are put in order");
+        *kept.store.data_mut() = Host::default();
+        now(kept.track.restore(&mut kept.store)).expect("globals are put back");
+        kept
+    }
+}

@@ -1,0 +1,133 @@
+//! How the engine is set up: what is compiled into the code, and the pool that instances come from.
+//! Decides sizes; knows nothing of requests.
+
+use super::plan::{Needs, Plan};
+use crate::guest::component::target::{Rewind, Target};
+use crate::guest::limits::Limits;
+use crate::guest::snapshot::{FEATURES, Memories};
+use crate::sys::memory;
+use anyhow::{Context, Result};
+use wasmtime::{
+    Config, Enabled, Engine, Inlining, InstanceAllocationStrategy, PoolingAllocationConfig,
+    WasmFeatures,
+};
+
+/// Native stack of one guest task, of which Wasm may use [`WASM_STACK`].
+const ASYNC_STACK: usize = 2 << 20;
+const WASM_STACK: usize = 1 << 20;
+
+/// Bytes of each memory, table and stack that stay mapped between two instances: resetting them by
+/// hand is cheaper than giving the pages back and faulting them in again. Fewer where a worker may have little.
+const KEEP_RESIDENT: usize = 1 << 20;
+
+/// Memories and tables that the engine keeps so, of instances that are not in use.
+const KEPT: u64 = 200;
+const STACK_KEEP_RESIDENT: usize = 64 << 10;
+
+/// The heap of garbage-collected objects and exceptions takes a memory's place in the pool, which
+/// `Component::resources_required` does not count. Only addresses are reserved for it.
+const GC_HEAPS: u32 = 1;
+
+/// Guest tasks that a 0.3 instance may run side by side, each on a stack of its own.
+const STACKS_PER_INSTANCE: u32 = 4;
+
+/// Everything that changes the generated code is set here, and nowhere else.
+fn base(target: Target) -> Config {
+    let mut config = Config::new();
+    config
+        .concurrency_support(target.concurrent)
+        .epoch_interruption(true)
+        // Components that are linked of many modules call from one to the other all the time.
+        .compiler_inlining(Inlining::InterModule)
+        .async_stack_size(ASYNC_STACK)
+        .max_wasm_stack(WASM_STACK)
+        .wasm_backtrace_max_frames(std::num::NonZero::new(32));
+    if target.rewinds() {
+        // What the survey does not know cannot be compiled either. Without garbage collection no heap of its
+        // objects comes from `Memories`, which would restore it behind the collector's back.
+        config.wasm_features(WasmFeatures::all().difference(FEATURES), false);
+        // Their images are ours.
+        config
+            .memory_init_cow(false)
+            .with_host_memory(Memories::new(usize::MAX >> 1));
+    }
+    if target.rewind == Rewind::Checked {
+        config
+            .memory_reservation(0)
+            .memory_guard_size(0)
+            .memory_may_move(false);
+    }
+    config
+}
+
+/// An engine that compiles, and that instantiates only to check.
+pub fn compiling(target: Target) -> Result<Engine> {
+    let mut config = base(target);
+    config.parallel_compilation(true);
+    Ok(Engine::new(&config)?)
+}
+
+/// An engine that serves: instances come from a pool sized for the component that was planned for, or are put
+/// back again and again.
+pub fn serving(plan: Plan, limits: Limits) -> Result<Engine> {
+    let needs = plan.needs;
+    limits.admit(needs.initial_memory)?;
+    if plan.target.rewinds() {
+        return rewinding(plan.target, limits);
+    }
+    let mut config = base(plan.target);
+    let pool = pool(needs, limits)?;
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    Engine::new(&config)
+        .map_err(anyhow::Error::from)
+        .with_context(|| {
+            format!(
+                "cannot reserve address space for {} instances; lower --limit-concurrency or raise \
+             `ulimit -v`",
+                limits.instances
+            )
+        })
+}
+
+/// The same for code whose instances are put back.
+pub fn rewinding(target: Target, limits: Limits) -> Result<Engine> {
+    let most = usize::try_from(limits.memory).unwrap_or(usize::MAX >> 1);
+    let mut config = base(target);
+    config.with_host_memory(Memories::new(most));
+    Ok(Engine::new(&config)?)
+}
+
+fn pool(needs: Needs, limits: Limits) -> Result<PoolingAllocationConfig> {
+    // The engine takes pages that were swapped out for clean: looking for dirty ones would leave them as they are.
+    let scan = match memory::may_swap() {
+        true => Enabled::No,
+        false => Enabled::Auto,
+    };
+    let share = usize::try_from(limits.worker_memory / 4 / KEPT).unwrap_or(usize::MAX);
+    let keep = KEEP_RESIDENT.min(share);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(limits.instances)
+        .total_core_instances(u32::MAX)
+        .max_core_instances_per_component(u32::MAX)
+        .max_component_instance_size(usize::MAX >> 1)
+        .max_core_instance_size(usize::MAX >> 1)
+        .max_memories_per_component(needs.memories)
+        .max_memories_per_module(needs.memories)
+        .max_tables_per_component(needs.tables)
+        .max_tables_per_module(needs.tables)
+        .total_memories(
+            limits
+                .instances
+                .saturating_mul(needs.memories.saturating_add(GC_HEAPS)),
+        )
+        .total_tables(limits.instances.saturating_mul(needs.tables))
+        .total_stacks(limits.instances.saturating_mul(STACKS_PER_INSTANCE))
+        .total_gc_heaps(limits.instances)
+        .table_elements(usize::try_from(needs.table_elements)?)
+        .max_memory_size(usize::try_from(limits.memory.min(1 << 32))?)
+        .linear_memory_keep_resident(keep)
+        .table_keep_resident(keep)
+        .async_stack_keep_resident(STACK_KEEP_RESIDENT)
+        .pagemap_scan(scan);
+    Ok(pool)
+}

@@ -1,0 +1,8 @@
+//! The engine: how it is set up, what of a component it has to know, and how native code is mapped.
+
+pub mod code;
+mod config;
+mod plan;
+
+pub use config::{compiling, rewinding, serving};
+pub use plan::Plan;

@@ -1,0 +1,140 @@
+//! What has to be known of code before it can be mapped to serve: its target, and what its instances need of the
+//! pool.
+
+use crate::guest::component::info::World;
+use crate::guest::component::target::{Rewind, Target};
+use anyhow::{Result, bail};
+use std::fmt;
+use std::str::FromStr;
+use wasmtime::component::Component;
+
+/// What a worker has to know of the code before it can map it: found once, by the compiler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    pub target: Target,
+    pub(super) needs: Needs,
+}
+
+/// What one instance of a component needs from the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Needs {
+    pub memories: u32,
+    /// Bytes that the largest memory starts with.
+    pub initial_memory: u64,
+    pub tables: u32,
+    pub table_elements: u64,
+}
+
+const WASM_PAGE: u64 = 64 << 10;
+
+/// Tables may grow to this many elements at least (dynamic linking inside a guest does).
+const TABLE_ELEMENTS: u64 = 10_000;
+
+impl Plan {
+    /// Plans for `component`, whatever engine it was made for.
+    pub fn of(target: Target, component: &Component) -> Plan {
+        let required = component.resources_required();
+        let required = required.as_ref();
+        let pages = required
+            .and_then(|r| r.max_initial_memory_size)
+            .unwrap_or(0);
+        let elements = required.and_then(|r| r.max_initial_table_size).unwrap_or(0);
+        Plan {
+            target,
+            needs: Needs {
+                memories: required.map_or(1, |r| r.num_memories).max(1),
+                initial_memory: pages.saturating_mul(WASM_PAGE),
+                tables: required.map_or(1, |r| r.num_tables).max(1),
+                table_elements: elements.saturating_mul(2).max(TABLE_ELEMENTS),
+            },
+        }
+    }
+}
+
+impl Plan {
+    /// Whether there is much to load, which those who serve had better share.
+    pub fn is_large(self) -> bool {
+        self.target.rewind == Rewind::Fenced
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Plan { target, needs } = self;
+        let generation = match target.world {
+            World::P2 => 2,
+            World::P3 => 3,
+        };
+        write!(
+            f,
+            "{generation} {} {} {} {} {} {}",
+            u8::from(target.concurrent),
+            target.rewind as u8,
+            needs.memories,
+            needs.initial_memory,
+            needs.tables,
+            needs.table_elements
+        )
+    }
+}
+
+impl FromStr for Plan {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Plan> {
+        let numbers: Vec<u64> = text.split(' ').map(str::parse).collect::<Result<_, _>>()?;
+        let [
+            generation,
+            concurrent,
+            rewind,
+            memories,
+            initial_memory,
+            tables,
+            table_elements,
+        ] = numbers[..]
+        else {
+            bail!("not a plan: `{text}`");
+        };
+        Ok(Plan {
+            target: Target {
+                world: if generation == 3 {
+                    World::P3
+                } else {
+                    World::P2
+                },
+                concurrent: concurrent == 1,
+                rewind: match rewind {
+                    0 => Rewind::No,
+                    1 => Rewind::Checked,
+                    _ => Rewind::Fenced,
+                },
+            },
+            needs: Needs {
+                memories: u32::try_from(memories)?,
+                initial_memory,
+                tables: u32::try_from(tables)?,
+                table_elements,
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_survives_the_way_through_the_supervisor() {
+        let plan = Plan {
+            target: Target::new(World::P3, true),
+            needs: Needs {
+                memories: 2,
+                initial_memory: 1 << 17,
+                tables: 3,
+                table_elements: 20_000,
+            },
+        };
+        assert_eq!(plan.to_string().parse::<Plan>().unwrap(), plan);
+        assert!("2 0 1".parse::<Plan>().is_err());
+    }
+}

@@ -1,0 +1,127 @@
+//! What the operator lets every instance use, and what of it a process opens once for all of its
+//! instances.
+
+use super::directories::{self, Directory};
+use super::keyvalue::{self, Place, Store};
+use super::network::Rules;
+use super::outbound::{self, Client, Outbound};
+use super::output::Output;
+use super::sockets::Peers;
+use crate::guest::memory::worker::WorkerMemory;
+use anyhow::{Result, bail};
+use std::sync::Arc;
+use wasmtime_wasi::WasiCtx;
+use wasmtime_wasi::filesystem::WasiFilesystemCtx;
+use wasmtime_wasi_config::WasiConfigVariables;
+
+/// Random bytes that a guest gets at a time: a few milliseconds' work, which nothing interrupts.
+const RANDOM: u64 = 4 << 20;
+
+/// What the operator named; nothing of it is open.
+#[derive(Clone, Debug, Default)]
+pub struct Capabilities {
+    /// Environment variables of the guest.
+    pub environment: Vec<(String, String)>,
+    /// Command line arguments of the guest.
+    pub arguments: Vec<String>,
+    pub directories: Vec<Directory>,
+    /// What `wasi:config` tells the guest.
+    pub settings: Vec<(String, String)>,
+    pub outbound: outbound::Settings,
+    /// Whom sockets may be connected to.
+    pub sockets: Arc<Rules>,
+    /// Where the values of `wasi:keyvalue` are kept, if anywhere.
+    pub keyvalue: Option<Place>,
+}
+
+impl Capabilities {
+    /// Says what else a component with these imports has to be given.
+    pub fn check<'a>(&self, mut imports: impl Iterator<Item = &'a str>) -> Result<()> {
+        let needy = imports.find(|name| keyvalue::is_needed_for(name));
+        match (needy, &self.keyvalue) {
+            (Some(name), None) => bail!(
+                "it imports `{name}`, and there is no store for it; give --keyvalue sqlite:PATH or \
+                 --keyvalue redis://HOST:PORT"
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The same, open. Belongs to one process: nothing of it is carried over a fork.
+pub struct Granted {
+    capabilities: Arc<Capabilities>,
+    files: WasiFilesystemCtx,
+    settings: WasiConfigVariables,
+    client: Arc<Client>,
+    keyvalue: Option<Store>,
+    memory: Arc<WorkerMemory>,
+}
+
+impl Granted {
+    /// Makes what processes open when they begin to serve, and says where it cannot be had. Nothing stays open.
+    pub fn prepare(capabilities: &Capabilities) -> Result<()> {
+        directories::open(&capabilities.directories)?;
+        capabilities
+            .keyvalue
+            .as_ref()
+            .map_or(Ok(()), Store::prepare)
+    }
+
+    /// Opens it for a process whose instances share `memory`.
+    pub fn open(
+        capabilities: Arc<Capabilities>,
+        memory: Arc<WorkerMemory>,
+    ) -> Result<Arc<Granted>> {
+        Ok(Arc::new(Granted {
+            files: directories::open(&capabilities.directories)?,
+            keyvalue: capabilities
+                .keyvalue
+                .as_ref()
+                .map(Store::open)
+                .transpose()?,
+            settings: capabilities.settings.iter().cloned().collect(),
+            client: Arc::new(Client::new(capabilities.outbound.clone())?),
+            capabilities,
+            memory,
+        }))
+    }
+
+    /// What all instances of the process take.
+    pub fn memory(&self) -> &Arc<WorkerMemory> {
+        &self.memory
+    }
+
+    pub fn settings(&self) -> &WasiConfigVariables {
+        &self.settings
+    }
+
+    pub fn keyvalue(&self) -> Option<&Store> {
+        self.keyvalue.as_ref()
+    }
+
+    /// The way out for one instance that answers so many requests at a time.
+    pub fn outbound(&self, concurrency: usize) -> Outbound {
+        Outbound::new(&self.client, concurrency)
+    }
+
+    /// Whom the sockets of one instance may be connected to.
+    pub fn peers(&self) -> Arc<Peers> {
+        Peers::new(&self.capabilities.sockets)
+    }
+
+    /// The WASI context of one instance.
+    pub fn wasi(&self, peers: &Arc<Peers>, outputs: &[Output; 2]) -> WasiCtx {
+        let [stdout, stderr] = outputs.clone();
+        let mut wasi = WasiCtx::builder();
+        wasi.envs(&self.capabilities.environment)
+            .args(&self.capabilities.arguments)
+            .max_random_size(RANDOM)
+            .stdout(stdout)
+            .stderr(stderr);
+        peers.guard(&mut wasi);
+        let mut wasi = wasi.build();
+        wasi.filesystem().clone_from(&self.files);
+        wasi
+    }
+}

@@ -1,0 +1,330 @@
+//! The five functions of `wasi:filesystem` through which SQLite handles its lock directory, in both generations.
+//! For every other path they do what they did.
+
+use super::beneath::{Beneath, Obstacle};
+use super::file::{FileLock, Kind, Mode};
+use super::{DatabaseLocks, Place, has_open};
+use crate::guest::host::state::State;
+use crate::{log, warning};
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+use wasmtime::component::{Accessor, Linker, Resource, ResourceTable};
+use wasmtime::{AsContextMut, StoreContextMut};
+use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemView};
+use wasmtime_wasi::p2::bindings::filesystem::types as p2;
+use wasmtime_wasi::p3::bindings::filesystem::types as p3;
+
+/// How long a lock is waited for before the guest is told that somebody has it. SQLite in a guest then sleeps for
+/// as long as its build knows how to, which may be a second at a time, until its own time is over.
+const WAIT: Duration = Duration::from_millis(200);
+
+/// The first pause between two attempts, and the longest.
+const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(8)];
+
+/// A lock directory that is younger may be held by a program that locks in no other way.
+const YOUNG: Duration = Duration::from_secs(1);
+
+/// What the wish for a lock directory leads to.
+enum Outcome {
+    /// It is no matter of a database.
+    None,
+    Locked,
+    Busy,
+}
+
+/// The state of an instance, wherever it stands.
+trait Stateful {
+    fn with<R>(&mut self, act: impl FnOnce(&mut State) -> R) -> R;
+}
+
+impl Stateful for StoreContextMut<'_, State> {
+    fn with<R>(&mut self, act: impl FnOnce(&mut State) -> R) -> R {
+        act(self.data_mut())
+    }
+}
+
+impl Stateful for &Accessor<State> {
+    fn with<R>(&mut self, act: impl FnOnce(&mut State) -> R) -> R {
+        Accessor::with(self, |mut access| act(access.data_mut()))
+    }
+}
+
+type Fd = Resource<Descriptor>;
+
+/// A guest's SQLite wants the lock that this directory stands for.
+async fn lock(mut state: impl Stateful, fd: &Fd, path: &str) -> Outcome {
+    let Some(place) = state.with(|state| Place::of(state.table(), fd, path)) else {
+        return Outcome::None;
+    };
+    let Some(mut beneath) = Beneath::new(place.directory.clone()) else {
+        return Outcome::None;
+    };
+    let Some((file, mode)) = open(&mut beneath, &place).await else {
+        return Outcome::None;
+    };
+    let concerned = match Kind::of(&file) {
+        Ok(Kind::Database) => true,
+        Ok(Kind::Empty) => state.with(|state| has_open(state.table_mut(), &file)),
+        Ok(Kind::Other) | Err(_) => false,
+    };
+    if !concerned {
+        return Outcome::None;
+    }
+    let refused = state.with(|state| {
+        let (locks, table) = state.database_locks();
+        locks.watch(table, fd);
+        // Its other connection cannot give it back while this one waits.
+        let own = mode == Mode::Exclusive && locks.holds(&place);
+        own || locks.is_full()
+    });
+    if refused {
+        return Outcome::Busy;
+    }
+    let lock = match wait(&file, mode).await {
+        Ok(Some(lock)) => lock,
+        Ok(None) => return Outcome::Busy,
+        // This file system has no locks.
+        Err(_) => return Outcome::None,
+    };
+    if !clear(&mut beneath, &place, mode).await {
+        return Outcome::Busy;
+    }
+    state.with(|state| state.database_locks().0.add(place, lock));
+    Outcome::Locked
+}
+
+/// The database of a lock directory. What may only be read is locked as readers lock it.
+async fn open(beneath: &mut Beneath, place: &Place) -> Option<(Arc<File>, Mode)> {
+    let read = p2::DescriptorFlags::READ;
+    let both = read | p2::DescriptorFlags::WRITE;
+    if let Some(file) = beneath.open(place.database(), both).await {
+        return Some((file, Mode::Exclusive));
+    }
+    let file = beneath.open(place.database(), read).await?;
+    Some((file, Mode::Shared))
+}
+
+async fn wait(file: &Arc<File>, mode: Mode) -> std::io::Result<Option<FileLock>> {
+    let [mut pause, longest] = PAUSES;
+    let end = Instant::now() + WAIT;
+    loop {
+        let lock = FileLock::attempt(file.clone(), mode)?;
+        if lock.is_some() || Instant::now() >= end {
+            return Ok(lock);
+        }
+        sleep(pause).await;
+        pause = longest.min(pause * 2);
+    }
+}
+
+/// Takes away a lock directory that an earlier program left behind; says whether the place is clear.
+async fn clear(beneath: &mut Beneath, place: &Place, mode: Mode) -> bool {
+    let made = match beneath.look(&place.path).await {
+        Obstacle::Nothing => return true,
+        Obstacle::Directory(made) => made,
+        Obstacle::Other => return false,
+    };
+    let age = made.and_then(|made| made.elapsed().ok());
+    if age.is_some_and(|age| age < YOUNG) {
+        return false;
+    }
+    if mode == Mode::Shared {
+        return true;
+    }
+    let cleared = beneath.remove(&place.path).await;
+    if cleared {
+        let path = log::escape(&place.path);
+        warning!(
+            "removed the directory `{path}`: an SQLite database was locked by it, and nobody held the lock"
+        );
+    }
+    cleared
+}
+
+/// Whether the instance holds the lock that this directory stands for.
+fn holds(mut state: impl Stateful, fd: &Fd, path: &str) -> bool {
+    on_place(&mut state, fd, path, |locks, place| locks.holds(place))
+}
+
+fn give_back(mut state: impl Stateful, fd: &Fd, path: &str) -> bool {
+    on_place(&mut state, fd, path, DatabaseLocks::give_back)
+}
+
+fn on_place(
+    state: &mut impl Stateful,
+    fd: &Fd,
+    path: &str,
+    act: impl FnOnce(&mut DatabaseLocks, &Place) -> bool,
+) -> bool {
+    state.with(|state| {
+        let (locks, table): (_, &mut ResourceTable) = state.database_locks();
+        !locks.held.is_empty() && Place::of(table, fd, path).is_some_and(|place| act(locks, &place))
+    })
+}
+
+/// Puts these functions in the place of those that only know directories.
+pub fn add_to_linker(linker: &mut Linker<State>, concurrent: bool) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    add_p2(linker)?;
+    if concurrent {
+        add_p3(linker)?;
+    }
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+type P2Result<T> = wasmtime::Result<(Result<T, p2::ErrorCode>,)>;
+
+/// What the host says without a lock.
+fn p2_result<T>(result: wasmtime_wasi::p2::FsResult<T>) -> P2Result<T> {
+    match result {
+        Ok(value) => Ok((Ok(value),)),
+        Err(error) => Ok((Err(error.downcast()?),)),
+    }
+}
+
+fn add_p2(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    use p2::{ErrorCode, HostDescriptor, NewTimestamp, PathFlags};
+    let mut types = linker.instance("wasi:filesystem/types@0.2.12")?;
+    types.func_wrap_async(
+        "[method]descriptor.create-directory-at",
+        |mut store, (fd, path): (Fd, String)| {
+            Box::new(async move {
+                match lock(store.as_context_mut(), &fd, &path).await {
+                    Outcome::Locked => Ok((Ok(()),)),
+                    Outcome::Busy => Ok((Err(ErrorCode::Exist),)),
+                    Outcome::None => {
+                        let mut files = store.data_mut().filesystem();
+                        p2_result(files.create_directory_at(fd, path).await)
+                    }
+                }
+            })
+        },
+    )?;
+    types.func_wrap_async(
+        "[method]descriptor.remove-directory-at",
+        |mut store, (fd, path): (Fd, String)| {
+            Box::new(async move {
+                if give_back(store.as_context_mut(), &fd, &path) {
+                    return Ok((Ok(()),));
+                }
+                let mut files = store.data_mut().filesystem();
+                p2_result(files.remove_directory_at(fd, path).await)
+            })
+        },
+    )?;
+    types.func_wrap_async(
+        "[method]descriptor.stat-at",
+        |mut store, (fd, flags, path): (Fd, PathFlags, String)| {
+            Box::new(async move {
+                if holds(store.as_context_mut(), &fd, &path) {
+                    return Ok((Err(ErrorCode::NoEntry),));
+                }
+                let mut files = store.data_mut().filesystem();
+                p2_result(files.stat_at(fd, flags, path).await)
+            })
+        },
+    )?;
+    types.func_wrap_async(
+        "[method]descriptor.metadata-hash-at",
+        |mut store, (fd, flags, path): (Fd, PathFlags, String)| {
+            Box::new(async move {
+                if holds(store.as_context_mut(), &fd, &path) {
+                    return Ok((Err(ErrorCode::NoEntry),));
+                }
+                let mut files = store.data_mut().filesystem();
+                p2_result(files.metadata_hash_at(fd, flags, path).await)
+            })
+        },
+    )?;
+    types.func_wrap_async(
+        "[method]descriptor.set-times-at",
+        |mut store, (fd, flags, path, read, written): (Fd, PathFlags, String, NewTimestamp, NewTimestamp)| {
+            Box::new(async move {
+                if holds(store.as_context_mut(), &fd, &path) {
+                    return Ok((Ok(()),));
+                }
+                let mut files = store.data_mut().filesystem();
+                p2_result(files.set_times_at(fd, flags, path, read, written).await)
+            })
+        },
+    )
+}
+
+type P3Result<T> = wasmtime::Result<(Result<T, p3::ErrorCode>,)>;
+
+fn p3_result<T>(result: wasmtime_wasi::p3::filesystem::FilesystemResult<T>) -> P3Result<T> {
+    match result {
+        Ok(value) => Ok((Ok(value),)),
+        Err(error) => Ok((Err(error.downcast()?),)),
+    }
+}
+
+fn add_p3(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    use p3::{ErrorCode, HostDescriptorWithStore as Host, NewTimestamp, PathFlags};
+    type Files = WasiFilesystem;
+    fn files(store: &Accessor<State>) -> Accessor<State, Files> {
+        store.with_getter::<Files>(State::filesystem)
+    }
+    let mut types = linker.instance("wasi:filesystem/types@0.3.0")?;
+    types.func_wrap_concurrent(
+        "[method]descriptor.create-directory-at",
+        |store, (fd, path): (Fd, String)| {
+            Box::pin(async move {
+                match lock(store, &fd, &path).await {
+                    Outcome::Locked => Ok((Ok(()),)),
+                    Outcome::Busy => Ok((Err(ErrorCode::Exist),)),
+                    Outcome::None => {
+                        p3_result(Files::create_directory_at(&files(store), fd, path).await)
+                    }
+                }
+            })
+        },
+    )?;
+    types.func_wrap_concurrent(
+        "[method]descriptor.remove-directory-at",
+        |store, (fd, path): (Fd, String)| {
+            Box::pin(async move {
+                if give_back(store, &fd, &path) {
+                    return Ok((Ok(()),));
+                }
+                p3_result(Files::remove_directory_at(&files(store), fd, path).await)
+            })
+        },
+    )?;
+    types.func_wrap_concurrent(
+        "[method]descriptor.stat-at",
+        |store, (fd, flags, path): (Fd, PathFlags, String)| {
+            Box::pin(async move {
+                if holds(store, &fd, &path) {
+                    return Ok((Err(ErrorCode::NoEntry),));
+                }
+                p3_result(<Files as Host<State>>::stat_at(&files(store), fd, flags, path).await)
+            })
+        },
+    )?;
+    types.func_wrap_concurrent(
+        "[method]descriptor.metadata-hash-at",
+        |store, (fd, flags, path): (Fd, PathFlags, String)| {
+            Box::pin(async move {
+                if holds(store, &fd, &path) {
+                    return Ok((Err(ErrorCode::NoEntry),));
+                }
+                p3_result(Files::metadata_hash_at(&files(store), fd, flags, path).await)
+            })
+        },
+    )?;
+    types.func_wrap_concurrent(
+        "[method]descriptor.set-times-at",
+        |store, (fd, flags, path, read, written): (Fd, PathFlags, String, NewTimestamp, NewTimestamp)| {
+            Box::pin(async move {
+                if holds(store, &fd, &path) {
+                    return Ok((Ok(()),));
+                }
+                p3_result(Files::set_times_at(&files(store), fd, flags, path, read, written).await)
+            })
+        },
+    )
+}

@@ -1,0 +1,16 @@
+//! What the host offers to guests, and what of it the operator has granted.
+
+pub mod capabilities;
+mod database_lock;
+pub mod directories;
+mod guest_logger;
+mod http_imports;
+pub mod keyvalue;
+pub mod linker;
+mod listings;
+mod logging;
+pub mod network;
+pub mod outbound;
+mod output;
+mod sockets;
+pub mod state;

@@ -1,0 +1,202 @@
+//! New connections: each address is checked where it is connected to, so that what a name resolves to
+//! the second time does not matter.
+
+use super::failure::NoAddress;
+use super::roots;
+use super::{Roots, Settings};
+use crate::guest::host::network::{Permit, Rules, Scheme};
+use anyhow::Result;
+use http::Uri;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::dns::Name;
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_util::rt::TokioIo;
+use std::error::Error;
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tower_service::Service;
+
+type Failed = Box<dyn Error + Send + Sync>;
+
+type Future<T> = Pin<Box<dyn std::future::Future<Output = Result<T, Failed>> + Send>>;
+
+/// TLS where the URL asks for it, HTTP/2 where the server chooses it.
+pub type Connector = HttpsConnector<Checked>;
+
+pub fn connector(settings: &Settings) -> Result<Connector> {
+    let needed = settings.rules.mention(Scheme::Https);
+    let tls = roots::tls(needed.then_some::<&Roots>(&settings.roots))?;
+    Ok(HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_or_http()
+        .enable_all_versions()
+        .wrap_connector(Checked {
+            rules: Arc::new(settings.rules.clone()),
+            patience: settings.times.connect,
+        }))
+}
+
+/// Whom a URL asks: its scheme, host and port.
+pub fn destination(uri: &Uri) -> Option<(Scheme, &str, u16)> {
+    let (scheme, default) = match uri.scheme_str()? {
+        "http" => (Scheme::Http, 80),
+        "https" => (Scheme::Https, 443),
+        _ => return None,
+    };
+    Some((scheme, uri.host()?, uri.port_u16().unwrap_or(default)))
+}
+
+/// Connects to those addresses alone that the rules allow.
+#[derive(Clone)]
+pub struct Checked {
+    rules: Arc<Rules>,
+    patience: Duration,
+}
+
+impl Service<Uri> for Checked {
+    type Response = Tcp;
+    type Error = Failed;
+    type Future = Future<Tcp>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failed>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Future<Tcp> {
+        let Checked { rules, patience } = self.clone();
+        Box::pin(async move {
+            let (scheme, host, port) = destination(&uri).ok_or("it is no http:// URL")?;
+            let permit = rules.permit(scheme, host, port)?;
+            if let Ok(address) = bare(host).parse::<IpAddr>() {
+                permit.check(address)?;
+            }
+            let mut tcp = HttpConnector::new_with_resolver(Lookup(permit));
+            tcp.enforce_http(false);
+            tcp.set_nodelay(true);
+            tcp.set_keepalive(Some(KEEP_ALIVE));
+            tcp.set_connect_timeout(Some(patience));
+            let stream = tcp.call(uri).await?;
+            Ok(Tcp {
+                stream,
+                used: Used::default(),
+            })
+        })
+    }
+}
+
+/// Silence after which the kernel asks whether the server is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+/// Looks a name up, once, and gives of its addresses those that are allowed.
+#[derive(Clone)]
+struct Lookup(Permit);
+
+impl Service<Name> for Lookup {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = Failed;
+    type Future = Future<Self::Response>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failed>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let permit = self.0.clone();
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
+            let found = found.map_err(|error| NoAddress(error.to_string()))?;
+            let mut allowed = Vec::new();
+            let mut denied = None;
+            for address in found {
+                match permit.check(address.ip()) {
+                    Ok(()) => allowed.push(address),
+                    Err(denial) => denied = Some(denial),
+                }
+            }
+            match denied {
+                Some(denial) if allowed.is_empty() => Err(denial.into()),
+                _ => Ok(allowed.into_iter()),
+            }
+        })
+    }
+}
+
+/// Whether a connection has carried a request before.
+#[derive(Clone, Default)]
+pub struct Used(Arc<AtomicBool>);
+
+impl Used {
+    /// Marks it; whether it was marked already.
+    pub fn mark(&self) -> bool {
+        self.0.swap(true, Ordering::Relaxed)
+    }
+}
+
+/// A TCP connection that knows whether it is fresh.
+pub struct Tcp {
+    stream: TokioIo<TcpStream>,
+    used: Used,
+}
+
+impl Tcp {
+    fn stream(self: Pin<&mut Self>) -> Pin<&mut TokioIo<TcpStream>> {
+        Pin::new(&mut self.get_mut().stream)
+    }
+}
+
+impl Connection for Tcp {
+    fn connected(&self) -> Connected {
+        self.stream.connected().extra(self.used.clone())
+    }
+}
+
+impl Read for Tcp {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.stream().poll_read(cx, buffer)
+    }
+}
+
+impl Write for Tcp {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.stream().poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream().poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream().poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.stream().poll_write_vectored(cx, pieces)
+    }
+}

@@ -1,0 +1,267 @@
+//! One request of a guest: checked, given its turn, sent, and sent again where a connection from the
+//! pool turned out to be dead.
+
+use super::body::{Progress, Receiving, Sending, Turns, begun, empty};
+use super::connect::{Connector, Used, connector, destination};
+use super::failure::{self, Why};
+use super::headers::remove_hop_by_hop;
+use super::{Settings, Times};
+use crate::guest::host::network::Denial;
+use crate::{debug, log, warning};
+use anyhow::Result;
+use http::{Extensions, Method, Request, Response};
+use http_body::Body;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
+
+/// The connections that all instances of one process share.
+pub struct Client {
+    pool: legacy::Client<Connector, Sending>,
+    settings: Settings,
+    /// Turns of all instances together.
+    all: Arc<Semaphore>,
+}
+
+/// Servers close idle connections after 5 seconds (Node, uvicorn) to 75 (nginx).
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Connections that are kept for each server.
+const IDLE_PER_HOST: usize = 32;
+
+/// How often a request is sent that met with nothing but dead connections.
+const ATTEMPTS: u32 = 3;
+
+/// A request that failed.
+struct Broken {
+    why: Why,
+    /// It was sent on a connection that had been used before, and nothing came back.
+    stale: bool,
+}
+
+impl Client {
+    pub fn new(settings: Settings) -> Result<Client> {
+        let pool = legacy::Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(IDLE_PER_HOST)
+            .build(connector(&settings)?);
+        Ok(Client {
+            pool,
+            all: Arc::new(Semaphore::new(settings.of_all)),
+            settings,
+        })
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Sends a request of an instance that has the turns `own`.
+    pub async fn send(
+        &self,
+        own: Arc<Semaphore>,
+        mut request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+    ) -> Result<Response<WasiBody>, Error> {
+        self.check(&request)?;
+        let times = self.settings.times.within(options);
+        let deadline = Instant::now() + times.connect;
+        let turns = self.turns(own, deadline).await?;
+        remove_hop_by_hop(request.headers_mut());
+        let mut request = begun(request).await?;
+        let copy = repeatable(&request).then(|| head_of(&request));
+        let mut left = ATTEMPTS;
+        let response = loop {
+            left -= 1;
+            match self.attempt(request, deadline, times).await {
+                Ok(response) => break response,
+                Err(Broken {
+                    why: Why::Denied(denial),
+                    ..
+                }) => return Err(deny(&denial)),
+                Err(Broken {
+                    why: Why::Failed(error),
+                    stale,
+                }) => match &copy {
+                    Some(copy) if stale && left > 0 => request = again(copy),
+                    _ => return Err(error),
+                },
+            }
+        };
+        let (mut parts, body) = response.into_parts();
+        remove_hop_by_hop(&mut parts.headers);
+        let body = Receiving::new(body, times.between_bytes, turns);
+        Ok(Response::from_parts(parts, body.boxed_unsync()))
+    }
+
+    /// What can be said before anything is looked up.
+    fn check(&self, request: &Request<WasiBody>) -> Result<(), Error> {
+        let uri = request.uri();
+        let Some((scheme, host, port)) = destination(uri) else {
+            return Err(Error::HttpRequestUriInvalid);
+        };
+        if uri
+            .authority()
+            .is_some_and(|authority| authority.as_str().contains('@'))
+        {
+            return Err(Error::HttpRequestUriInvalid);
+        }
+        // A tunnel is not a request, and nothing here looks into one.
+        if request.method() == Method::CONNECT {
+            return Err(Error::HttpRequestMethodInvalid);
+        }
+        match self.settings.rules.permit(scheme, host, port) {
+            Ok(_) => Ok(()),
+            Err(denial) => Err(deny(&denial)),
+        }
+    }
+
+    async fn turns(&self, own: Arc<Semaphore>, deadline: Instant) -> Result<Turns, Error> {
+        let both = async {
+            let own = own.acquire_owned().await.ok()?;
+            let all = self.all.clone().acquire_owned().await.ok()?;
+            Some([own, all])
+        };
+        match timeout_at(deadline, both).await {
+            Ok(Some(turns)) => Ok(turns),
+            _ => {
+                warning!(
+                    "an outbound request of the guest waited in vain: {} of one request or {} of the \
+                     worker are under way (--limit-outbound-per-request, --limit-outbound)",
+                    self.settings.of_one,
+                    self.settings.of_all
+                );
+                Err(Error::ConnectionLimitReached)
+            }
+        }
+    }
+
+    /// Sends a request once, and waits for the head of its response.
+    async fn attempt(
+        &self,
+        request: Request<WasiBody>,
+        deadline: Instant,
+        times: Times,
+    ) -> Result<Response<Incoming>, Broken> {
+        let progress = Progress::now();
+        let mut request = request.map(|body| Sending {
+            body,
+            progress: progress.clone(),
+        });
+        let mut captured = capture_connection(&mut request);
+        let mut response = pin!(self.pool.request(request));
+        tokio::select! {
+            biased;
+            result = &mut response => return result.map_err(|error| broken(&error, &captured)),
+            () = connected(&mut captured) => {}
+            () = sleep_until(deadline) => return Err(Broken::late(Error::ConnectionTimeout)),
+        }
+        progress.note();
+        // A connection is marked as used when its first response is there.
+        loop {
+            let wait = progress.last() + times.first_byte;
+            tokio::select! {
+                biased;
+                result = &mut response => {
+                    let result = result.map_err(|error| broken(&error, &captured))?;
+                    was_used(&captured);
+                    return Ok(result);
+                }
+                () = sleep_until(wait) => {
+                    if progress.last() + times.first_byte <= Instant::now() {
+                        return Err(Broken::late(Error::ConnectionReadTimeout));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Broken {
+    fn late(error: Error) -> Broken {
+        Broken {
+            why: Why::Failed(error),
+            stale: false,
+        }
+    }
+}
+
+fn broken(error: &legacy::Error, captured: &CaptureConnection) -> Broken {
+    let why = failure::why(error);
+    let ended = matches!(why, Why::Failed(Error::ConnectionTerminated));
+    if let Why::Failed(failed) = &why {
+        let said = format!("{:#}", Causes(error));
+        debug!(
+            "an outbound request of the guest failed: {failed} ({})",
+            log::escape(&said)
+        );
+    }
+    Broken {
+        stale: ended && was_used(captured),
+        why,
+    }
+}
+
+/// Each error with what caused it.
+struct Causes<'a>(&'a legacy::Error);
+
+impl std::fmt::Display for Causes<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut next = std::error::Error::source(self.0);
+        while let Some(error) = next {
+            write!(f, ": {error}")?;
+            next = error.source();
+        }
+        Ok(())
+    }
+}
+
+fn deny(denial: &Denial) -> Error {
+    let said = denial.to_string();
+    warning!(
+        "denied an outbound request of the guest to {}",
+        log::escape(&said)
+    );
+    Error::HttpRequestDenied
+}
+
+async fn connected(captured: &mut CaptureConnection) {
+    captured.wait_for_connection_metadata().await;
+}
+
+/// Whether the connection had carried a request before this one.
+fn was_used(captured: &CaptureConnection) -> bool {
+    let mut extras = Extensions::new();
+    if let Some(connected) = &*captured.connection_metadata() {
+        connected.get_extras(&mut extras);
+    }
+    extras.get::<Used>().is_some_and(Used::mark)
+}
+
+/// Whether a request does no harm when it is sent twice, and can be.
+fn repeatable(request: &Request<WasiBody>) -> bool {
+    request.method().is_safe() && request.body().is_end_stream()
+}
+
+fn head_of(request: &Request<WasiBody>) -> Request<()> {
+    let mut head = Request::new(());
+    head.method_mut().clone_from(request.method());
+    head.uri_mut().clone_from(request.uri());
+    head.headers_mut().clone_from(request.headers());
+    head
+}
+
+fn again(head: &Request<()>) -> Request<WasiBody> {
+    head.clone().map(|()| empty())
+}

@@ -1,0 +1,163 @@
+//! What a guest writes to stdout and stderr becomes lines of the log, whole and recognisable.
+
+use super::guest_logger::Author;
+use crate::log::{self, Level};
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use tokio::io::AsyncWrite;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+
+/// Which of its two outputs a guest wrote to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// A line longer than this leaves in pieces of this many bytes.
+const LONGEST_LINE: usize = 8 << 10;
+
+/// One output of one instance. Handles to it share the line that is being written.
+#[derive(Clone)]
+pub struct Output(Arc<Mutex<Lines>>);
+
+struct Lines {
+    stream: Stream,
+    author: Arc<Author>,
+    unfinished: Vec<u8>,
+}
+
+impl Output {
+    pub fn new(stream: Stream, author: Arc<Author>) -> Output {
+        Output(Arc::new(Mutex::new(Lines {
+            stream,
+            author,
+            unfinished: Vec::new(),
+        })))
+    }
+
+    /// What was written last is a line, whether it was ended or not.
+    pub fn end_line(&self) {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !lines.unfinished.is_empty() {
+            lines.flush();
+        }
+    }
+
+    fn push(&self, bytes: &[u8]) {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.push(bytes);
+    }
+}
+
+impl Lines {
+    fn push(&mut self, bytes: &[u8]) {
+        for mut piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            while self.unfinished.len() + piece.len() > LONGEST_LINE {
+                let (fits, rest) = piece.split_at(LONGEST_LINE - self.unfinished.len());
+                self.unfinished.extend_from_slice(fits);
+                self.flush();
+                piece = rest;
+            }
+            self.unfinished.extend_from_slice(piece);
+            if piece.ends_with(b"\n") {
+                self.flush();
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        let line = std::mem::take(&mut self.unfinished);
+        let text = String::from_utf8_lossy(&line);
+        let name = match self.stream {
+            Stream::Stdout => "stdout",
+            Stream::Stderr => "stderr",
+        };
+        let text = log::escape(text.trim_end_matches(['\n', '\r']));
+        self.author
+            .say(Level::Info, format_args!("guest {name}: {text}"));
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        if !self.unfinished.is_empty() {
+            self.flush();
+        }
+    }
+}
+
+impl IsTerminal for Output {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Output {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+}
+
+impl OutputStream for Output {
+    fn write(&mut self, bytes: bytes::Bytes) -> StreamResult<()> {
+        self.push(&bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(LONGEST_LINE)
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for Output {
+    async fn ready(&mut self) {}
+}
+
+impl AsyncWrite for Output {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.push(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_without_an_end_leaves_in_pieces() {
+        let output = Output::new(Stream::Stdout, Arc::new(Author::new(None)));
+        output.push(&[b'x'; 3 * LONGEST_LINE - 1]);
+        let unfinished = |output: &Output| output.0.lock().unwrap().unfinished.len();
+        assert_eq!(unfinished(&output), LONGEST_LINE - 1);
+        output.push(b"y\nz");
+        assert_eq!(unfinished(&output), 1);
+        output.end_line();
+        assert_eq!(unfinished(&output), 0);
+    }
+}

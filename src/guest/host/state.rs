@@ -1,0 +1,223 @@
+//! What belongs to one instance on the host's side: its WASI contexts, its resources, its limits.
+
+use super::capabilities::Granted;
+use super::database_lock::DatabaseLocks;
+use super::guest_logger::Author;
+use super::keyvalue::Store;
+use super::listings::Listings;
+use super::outbound::Outbound;
+use super::output::{Output, Stream};
+use super::sockets::Peers;
+use crate::guest::limits::Limits;
+use crate::guest::memory::instance::{InstanceMemory, Limiter};
+use crate::guest::schedule::share::Share;
+use crate::guest::schedule::task_budget::{Account, Accounts};
+use http::HeaderValue;
+use std::sync::Arc;
+use wasmtime::component::{GuestTaskId, ResourceTable};
+use wasmtime::{ResourceLimiterAsync, StoreContextMut};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_config::WasiConfig;
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+use wasmtime_wasi_io::IoView;
+
+/// Resources of the host that one instance may hold at a time, open files among them: so many that a buffer for each
+/// is no more than the instance's memory, and never more than this. What holds more has lost count of them.
+const RESOURCES: usize = 10_000;
+
+/// So many may be held however little memory there is.
+const FEW_RESOURCES: usize = 1000;
+
+/// What the host reads ahead for a stream, at most, in a thread whose allocations nobody counts.
+const BUFFER: usize = 64 << 10;
+
+/// The data of one store.
+pub struct State {
+    /// Made when it is first asked for: many requests need nothing of it.
+    wasi: Option<Box<Wasi>>,
+    http: WasiHttpCtx,
+    outbound: Outbound,
+    peers: Arc<Peers>,
+    granted: Arc<Granted>,
+    table: ResourceTable,
+    memory: Limiter,
+    listings: Listings,
+    database_locks: DatabaseLocks,
+    share: Arc<Share>,
+    /// Of the requests that are answered at the same time, where there may be several.
+    accounts: Accounts,
+    author: Arc<Author>,
+}
+
+struct Wasi {
+    context: WasiCtx,
+    outputs: [Output; 2],
+}
+
+impl State {
+    pub fn new(
+        granted: &Arc<Granted>,
+        limits: Limits,
+        share: Arc<Share>,
+        name: Option<HeaderValue>,
+    ) -> State {
+        let peers = granted.peers();
+        let mut table = ResourceTable::new();
+        let memory = InstanceMemory::new(limits.memory, granted.memory());
+        table.set_max_capacity((memory.left() / BUFFER).clamp(FEW_RESOURCES, RESOURCES));
+        State {
+            wasi: None,
+            http: WasiHttpCtx::new(),
+            outbound: granted.outbound(limits.reuse.concurrency),
+            peers,
+            granted: granted.clone(),
+            table,
+            memory: Limiter(memory),
+            listings: Listings::default(),
+            database_locks: DatabaseLocks::default(),
+            share,
+            accounts: Accounts::default(),
+            author: Arc::new(Author::new(name)),
+        }
+    }
+
+    /// Nothing that comes from here on belongs to the request that was answered.
+    pub fn rest(&self) {
+        let outputs = self.wasi.iter().flat_map(|wasi| &wasi.outputs);
+        outputs.for_each(Output::end_line);
+    }
+
+    /// Forgets what belonged to an earlier request; the next is called `name`.
+    pub fn renew(&mut self, share: Arc<Share>, name: Option<HeaderValue>) {
+        self.author.turn_to(name);
+        self.outbound = self.granted.outbound(1);
+        self.memory.0.forgive();
+        self.share = share;
+    }
+
+    /// What the instance takes.
+    pub fn memory(&self) -> &Arc<InstanceMemory> {
+        &self.memory.0
+    }
+
+    /// A further request is being answered, by this task. As long as it is the only one, what comes is its.
+    pub fn join(&mut self, task: GuestTaskId, account: Arc<Account>, name: Option<HeaderValue>) {
+        let only = self.accounts.open(task, account);
+        self.author.turn_to(name.filter(|_| only));
+    }
+
+    /// Of the requests that are answered at the same time.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// Who speaks for the guest in the log.
+    pub fn author(&self) -> &Author {
+        &self.author
+    }
+
+    /// Of the request that is being answered.
+    pub fn share(&self) -> &Arc<Share> {
+        &self.share
+    }
+
+    /// For `wasi:config`.
+    pub fn settings(&self) -> WasiConfig<'_> {
+        WasiConfig::from(self.granted.settings())
+    }
+
+    /// For `wasi:sockets`.
+    pub fn peers(&self) -> &Arc<Peers> {
+        &self.peers
+    }
+
+    /// For `wasi:keyvalue`, where there is one.
+    pub fn keyvalue(&self) -> Option<&Store> {
+        self.granted.keyvalue()
+    }
+
+    pub fn table(&self) -> &ResourceTable {
+        &self.table
+    }
+
+    pub fn table_mut(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+
+    /// The locks that the instance holds, with the table of what it has open.
+    pub fn database_locks(&mut self) -> (&mut DatabaseLocks, &mut ResourceTable) {
+        (&mut self.database_locks, &mut self.table)
+    }
+
+    /// Gives back the locks of an instance that will not go on from where it is.
+    pub fn release_locks(&mut self) {
+        self.database_locks.end(&mut self.table);
+    }
+
+    /// Of directories.
+    pub fn listings_mut(&mut self) -> &mut Listings {
+        &mut self.listings
+    }
+
+    /// The same, with the table that says which of them are still there.
+    pub fn listings_and_table(&mut self) -> (&mut Listings, &ResourceTable) {
+        (&mut self.listings, &self.table)
+    }
+
+    /// For `Store::limiter_async`.
+    pub fn limiter(&mut self) -> &mut dyn ResourceLimiterAsync {
+        &mut self.memory
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.release_locks();
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let wasi = self.wasi.get_or_insert_with(|| {
+            let output = |stream| Output::new(stream, self.author.clone());
+            let outputs = [Stream::Stdout, Stream::Stderr].map(output);
+            let context = self.granted.wasi(&self.peers, &outputs);
+            Box::new(Wasi { context, outputs })
+        });
+        WasiCtxView {
+            ctx: &mut wasi.context,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl IoView for State {
+    fn table(&mut self) -> &mut ResourceTable {
+        self.table_mut()
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            hooks: &mut self.outbound,
+            table: &mut self.table,
+            ctx: &mut self.http,
+        }
+    }
+}
+
+/// Notes what was burned since this was asked last, and says whether more may be.
+pub fn charge(share: &Share, context: &mut StoreContextMut<'_, State>) -> wasmtime::Result<()> {
+    let before = share.meter.spent();
+    share.meter.check()?;
+    if context.data().accounts().is_empty() {
+        return Ok(());
+    }
+    // The first of those that called each other, up to what runs now.
+    let Some(task) = context.async_call_stack()?.last() else {
+        return Ok(());
+    };
+    let burned = share.meter.spent().saturating_sub(before);
+    Ok(context.data().accounts().charge(task, burned)?)
+}

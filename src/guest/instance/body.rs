@@ -1,0 +1,277 @@
+//! The body of a guest's response: the guest runs while the client is being written to, in the same
+//! task, so that a client that goes away takes its instance with it and a slow one slows it down.
+
+use super::call::Running;
+use super::concurrent::Ticket;
+use crate::guest::failure::Failure;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use wasmtime_wasi_http::WasiBody;
+
+/// How much of a body is waited for, while the guest goes on writing without a pause, before the
+/// head is sent: a body that ends within it goes out in one piece, with its length.
+const COLLECT: usize = 64 << 10;
+
+/// A response body, complete or still being written.
+pub struct GuestBody {
+    /// Written by the guest, not yet handed on.
+    ready: VecDeque<Frame<Bytes>>,
+    /// The stream that the guest writes to, until it has ended.
+    stream: Option<WasiBody>,
+    guest: Guest,
+    /// Why the rest does not come, after what is ready.
+    failure: Option<Failure>,
+}
+
+/// The guest behind a body.
+pub enum Guest {
+    Running(Running),
+    /// It runs in a task of its own, and answers others too.
+    Elsewhere(Ticket),
+    /// It has failed. What is left of it holds what it wrote before.
+    Failed {
+        failure: Failure,
+        _remains: Running,
+    },
+    Finished,
+}
+
+impl GuestBody {
+    /// Takes as much of a body as is there without a pause.
+    pub fn begin(
+        response: http::Response<WasiBody>,
+        guest: Guest,
+        bodiless: bool,
+        cx: &mut Context<'_>,
+    ) -> Result<http::Response<GuestBody>, Failure> {
+        let (parts, stream) = response.into_parts();
+        let mut body = GuestBody::new(stream, guest);
+        match body.poll_collect(cx) {
+            // What nobody is sent need not be as long as the head says.
+            Err(Failure::Unfinished(_)) if bodiless || is_bodiless(parts.status) => {
+                Ok(http::Response::from_parts(parts, body))
+            }
+            collected => collected.map(|()| http::Response::from_parts(parts, body)),
+        }
+    }
+
+    /// Takes over a guest that has given its head.
+    fn new(stream: WasiBody, guest: Guest) -> GuestBody {
+        GuestBody {
+            ready: VecDeque::new(),
+            stream: Some(stream),
+            guest,
+            failure: None,
+        }
+    }
+
+    /// Lets the guest write on until it pauses, has ended, or has written enough for a first write.
+    fn poll_collect(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
+        let mut collected = 0;
+        while collected < COLLECT {
+            match self.poll_stream(cx) {
+                Poll::Ready(Some(frame)) => {
+                    let frame = frame?;
+                    collected += frame.data_ref().map_or(0, Bytes::len);
+                    self.ready.push_back(frame);
+                }
+                Poll::Ready(None) => {
+                    self.join();
+                    return Ok(());
+                }
+                Poll::Pending => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the guest has returned and everything that it wrote was handed on.
+    pub fn is_over(&self) -> bool {
+        let waits = matches!(self.guest, Guest::Running(_) | Guest::Failed { .. });
+        self.stream.is_none() && self.ready.is_empty() && !waits
+    }
+
+    /// Whether nothing more is to come from the guest, so that its instance is free, although not everything that it
+    /// wrote was handed on.
+    pub fn is_finished(&self) -> bool {
+        self.stream.is_none() && !matches!(self.guest, Guest::Running(_) | Guest::Failed { .. })
+    }
+
+    /// Lets the guest write on while nobody takes what it has written, as far as that is kept.
+    pub fn poll_ahead(&mut self, cx: &mut Context<'_>) {
+        let data = self.ready.iter().filter_map(Frame::data_ref);
+        let mut kept: usize = data.map(Bytes::len).sum();
+        while kept < COLLECT && self.stream.is_some() {
+            match self.poll_stream(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    kept += frame.data_ref().map_or(0, Bytes::len);
+                    self.ready.push_back(frame);
+                }
+                Poll::Ready(Some(Err(failure))) => {
+                    self.failure = Some(failure);
+                    return;
+                }
+                Poll::Ready(None) => break,
+                Poll::Pending => return,
+            }
+        }
+        if self.stream.is_none() && matches!(self.guest, Guest::Running(_)) {
+            // Whether it fails is seen later.
+            let _ = self.poll_guest(cx);
+        }
+    }
+
+    /// Lets a guest that goes on after its response is complete come to its end.
+    pub async fn leftover(&mut self) -> Result<(), Failure> {
+        match std::mem::replace(&mut self.guest, Guest::Finished) {
+            Guest::Running(running) => running.await,
+            Guest::Failed { failure, .. } => Err(failure),
+            Guest::Elsewhere(_) | Guest::Finished => Ok(()),
+        }
+    }
+
+    /// Trailers that were collected with the body, so that the head can announce them.
+    pub fn trailers(&self) -> Option<&HeaderMap> {
+        self.ready.iter().find_map(Frame::trailers_ref)
+    }
+
+    /// One piece instead of several, once all of it is here.
+    fn join(&mut self) {
+        if self.ready.len() < 2 || self.ready.iter().any(|frame| !frame.is_data()) {
+            return;
+        }
+        let mut whole = BytesMut::new();
+        for frame in self.ready.drain(..) {
+            if let Ok(data) = frame.into_data() {
+                whole.extend_from_slice(&data);
+            }
+        }
+        self.ready.push_back(Frame::data(whole.freeze()));
+    }
+
+    /// What the guest has written next. Runs the guest where nothing is there yet.
+    fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        loop {
+            let Some(stream) = &mut self.stream else {
+                return Poll::Ready(None);
+            };
+            match Pin::new(stream).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => return Poll::Ready(Some(Ok(frame))),
+                Poll::Ready(Some(Err(error))) => {
+                    self.stream = None;
+                    let why = error.to_string();
+                    return Poll::Ready(Some(Err(Failure::Unfinished(why))));
+                }
+                Poll::Ready(None) => return Poll::Ready(self.end_stream(cx).err().map(Err)),
+                Poll::Pending => {}
+            }
+            match self.poll_guest(cx) {
+                Poll::Ready(Err(failure)) => {
+                    self.end();
+                    return Poll::Ready(Some(Err(failure)));
+                }
+                // It may have written before it returned.
+                Poll::Ready(Ok(true)) => {}
+                Poll::Ready(Ok(false)) | Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// The guest has handed over all of its body. It is run once more, as it may be about to return; that it fails
+    /// from here on changes nothing for its client.
+    fn end_stream(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
+        self.stream = None;
+        match &self.guest {
+            Guest::Failed { .. } => Ok(()),
+            Guest::Running(_) | Guest::Elsewhere(_) | Guest::Finished => {
+                match self.poll_guest(cx) {
+                    Poll::Ready(Err(failure)) => {
+                        self.end();
+                        Err(failure)
+                    }
+                    Poll::Ready(Ok(_)) | Poll::Pending => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// Runs the guest; whether it returned just now. Where it failed just now that is told when it is asked again:
+    /// what it wrote before comes first.
+    fn poll_guest(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Failure>> {
+        match std::mem::replace(&mut self.guest, Guest::Finished) {
+            Guest::Running(mut running) => match Pin::new(&mut running).poll(cx) {
+                Poll::Pending => {
+                    self.guest = Guest::Running(running);
+                    Poll::Pending
+                }
+                Poll::Ready(Ok(())) => Poll::Ready(Ok(true)),
+                Poll::Ready(Err(failure)) => {
+                    self.guest = Guest::Failed {
+                        failure,
+                        _remains: running,
+                    };
+                    Poll::Ready(Ok(true))
+                }
+            },
+            // Where it is lost the stream has ended, which is noticed here.
+            Guest::Elsewhere(ticket) => {
+                let lost = ticket.lost();
+                self.guest = Guest::Elsewhere(ticket);
+                lost.map_or(Poll::Pending, |lost| Poll::Ready(Err(lost)))
+            }
+            Guest::Failed { failure, .. } => Poll::Ready(Err(failure)),
+            Guest::Finished => Poll::Ready(Ok(false)),
+        }
+    }
+
+    fn end(&mut self) {
+        self.stream = None;
+        self.guest = Guest::Finished;
+    }
+}
+
+impl Body for GuestBody {
+    type Data = Bytes;
+    type Error = Failure;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        match self.ready.pop_front() {
+            Some(frame) => Poll::Ready(Some(Ok(frame))),
+            None => match self.failure.take() {
+                Some(failure) => Poll::Ready(Some(Err(failure))),
+                None => self.poll_stream(cx),
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.stream.is_none() && self.ready.is_empty() && self.failure.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        // Trailers need chunked framing, so a body that has them does not tell its length.
+        if self.stream.is_some()
+            || self.failure.is_some()
+            || self.ready.iter().any(Frame::is_trailers)
+        {
+            return SizeHint::default();
+        }
+        let pieces = self.ready.iter().filter_map(Frame::data_ref);
+        SizeHint::with_exact(pieces.map(|data| data.len() as u64).sum())
+    }
+}
+
+/// Whether responses of this status have no content (RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5).
+pub fn is_bodiless(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
+    )
+}

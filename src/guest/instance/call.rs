@@ -1,0 +1,144 @@
+//! One request inside one instance: a future that is the running guest, and the place where it leaves the
+//! head of its response.
+
+use crate::guest::failure::{Failure, NoRoom};
+use crate::guest::memory::instance::InstanceMemory;
+use crate::guest::memory::worker::Presence;
+use crate::guest::schedule::epoch::Ticker;
+use crate::guest::schedule::share::Share;
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use wasmtime_wasi_http::WasiBody;
+
+/// A request as guests get it: the target is absolute, with scheme and authority. It goes through many hands.
+pub type Request = Box<http::Request<WasiBody>>;
+
+type Head = Result<http::Response<WasiBody>, String>;
+
+/// Filled once, by the guest. The host's resources demand a lock where one thread would do.
+#[derive(Clone, Default)]
+pub struct HeadSlot(Arc<Mutex<Option<Head>>>);
+
+impl HeadSlot {
+    pub fn put(&self, head: Head) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
+    }
+
+    pub fn take(&self) -> Option<Head> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// The guest at work. It makes progress only while it is polled, and is gone when it is dropped.
+pub struct Running {
+    guest: Pin<Box<dyn Future<Output = Result<(), Failure>>>>,
+    ticker: Arc<Ticker>,
+    share: Arc<Share>,
+    memory: Arc<InstanceMemory>,
+    /// Resolves when there is memory to go on with, where there was none.
+    room: Option<Room>,
+    /// Ends after the guest has given back what it took.
+    presence: Presence,
+}
+
+/// Resolves when there is memory.
+type Room = Pin<Box<dyn Future<Output = Result<(), NoRoom>>>>;
+
+impl Running {
+    pub fn new(
+        guest: impl Future<Output = Result<(), Failure>> + 'static,
+        ticker: Arc<Ticker>,
+        share: Arc<Share>,
+        memory: Arc<InstanceMemory>,
+    ) -> Running {
+        Running {
+            presence: memory.begin(),
+            guest: Box::pin(guest),
+            ticker,
+            share,
+            memory,
+            room: None,
+        }
+    }
+}
+
+impl Running {
+    /// Its response has begun, and is taken as fast as its client likes.
+    pub fn begins_body(self) -> Running {
+        self.share.turn.end();
+        self
+    }
+
+    /// Waits while the worker has no memory for anybody.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        if self.room.is_none() {
+            if !self.memory.worker().is_exceeded() {
+                return Poll::Ready(Ok(()));
+            }
+            let (worker, age) = (self.memory.worker().clone(), self.presence.age());
+            self.room = Some(Box::pin(async move { worker.resume(age).await }));
+        }
+        let Some(room) = &mut self.room else {
+            return Poll::Ready(Ok(()));
+        };
+        match room.as_mut().poll(cx) {
+            Poll::Pending => {
+                self.share.turn.end();
+                Poll::Pending
+            }
+            Poll::Ready(result) => {
+                self.room = None;
+                Poll::Ready(result.map_err(|NoRoom| Failure::NoRoom))
+            }
+        }
+    }
+}
+
+impl Future for Running {
+    type Output = Result<(), Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        std::task::ready!(self.poll_room(cx))?;
+        let Running {
+            guest,
+            ticker,
+            share,
+            memory,
+            ..
+        } = &mut *self;
+        ticker.wind();
+        let polled = memory.pay(|| share.meter.measure(|| guest.as_mut().poll(cx)));
+        share.turn.pause();
+        if polled.is_pending()
+            && let Some(failure) = share.failure()
+        {
+            return Poll::Ready(Err(failure));
+        }
+        match memory.check() {
+            Err(excess) if polled.is_pending() => Poll::Ready(Err(excess.into())),
+            _ => polled,
+        }
+    }
+}
+
+/// Whether asking once more can do no harm (RFC 9110 section 9.2.1), and nothing of the request is used up.
+pub fn is_repeatable(request: &Request) -> bool {
+    request.method().is_safe() && request.body().is_end_stream()
+}
+
+/// The same request once more.
+pub fn copy(request: &Request) -> Option<Request> {
+    if !is_repeatable(request) {
+        return None;
+    }
+    let empty = http_body_util::Empty::new().map_err(|never| match never {});
+    let mut copy = http::Request::new(empty.boxed_unsync());
+    copy.method_mut().clone_from(request.method());
+    copy.uri_mut().clone_from(request.uri());
+    *copy.version_mut() = request.version();
+    copy.headers_mut().clone_from(request.headers());
+    Some(Box::new(copy))
+}

@@ -1,0 +1,42 @@
+//! A component linked to the host, in either generation of WASI HTTP: all that can be done once, so
+//! that an instance costs little.
+
+use crate::guest::component::info::World;
+use crate::guest::component::target::Target;
+use crate::guest::host::linker;
+use crate::guest::host::state::State;
+use anyhow::Result;
+use wasmtime::Store;
+use wasmtime::component::Component;
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
+use wasmtime_wasi_http::p3::bindings::ServicePre;
+
+#[derive(Clone)]
+pub enum Handler {
+    P2(ProxyPre<State>),
+    P3(ServicePre<State>),
+}
+
+impl Handler {
+    /// Finds the handler among the exports, and what it needs among what is offered.
+    pub fn link(target: Target, component: &Component) -> Result<Handler> {
+        let pre = linker::linker(component.engine(), target)?.instantiate_pre(component)?;
+        Ok(match target.world {
+            World::P2 => Handler::P2(ProxyPre::new(pre)?),
+            World::P3 => Handler::P3(ServicePre::new(pre)?),
+        })
+    }
+
+    /// Makes an instance, only to see that it can be made.
+    pub async fn try_instance(&self, mut store: Store<State>) -> Result<()> {
+        match self {
+            Handler::P2(pre) => {
+                pre.instantiate_async(&mut store).await?;
+            }
+            Handler::P3(pre) => {
+                pre.instantiate_async(&mut store).await?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,339 @@
+//! An instance of the component, in either generation of WASI HTTP, and the requests that it answers, one
+//! after the other.
+
+use super::call::{HeadSlot, Request};
+use super::concurrent::{Job, Reply};
+use super::handler::Handler;
+use crate::debug;
+use crate::guest::failure::Exhausted;
+use crate::guest::failure::Failure;
+use crate::guest::failure::NoRoom;
+use crate::guest::host::state::State;
+use crate::guest::memory::instance::InstanceMemory;
+use crate::guest::schedule::share::Share;
+use crate::guest::snapshot::{Handle, Rewinder, Track, handles_in_use};
+use http::HeaderValue;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use wasmtime::Store;
+use wasmtime::component::{Accessor, AccessorTask};
+use wasmtime_wasi_http::p2::bindings::Proxy;
+use wasmtime_wasi_http::p2::bindings::http::types::Scheme as P2Scheme;
+use wasmtime_wasi_http::p3::Request as P3Request;
+pub use wasmtime_wasi_http::p3::bindings::Service;
+use wasmtime_wasi_http::{Error, WasiHttpView};
+
+pub struct Instance {
+    store: Store<State>,
+    exports: Exports,
+    /// Bytes of memories and tables that it begins with.
+    initial_memory: usize,
+    /// Requests that were answered.
+    answered: u64,
+    /// What it is put back with, where it can be.
+    track: Option<Track>,
+    condition: Condition,
+    /// Handles to the host's resources that the last request had at a time, at most.
+    handles: u32,
+}
+
+/// How far an instance is put back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Condition {
+    /// As it was when it was made, or as the last request left it where that is wanted.
+    Ready,
+    /// Its memories are as they were when it was made, its globals are not.
+    Rewound,
+}
+
+/// Where an instance comes from.
+pub enum Start {
+    Kept(Instance),
+    Fresh(Handler, Store<State>, Option<Arc<Rewinder>>),
+}
+
+impl Start {
+    /// What it takes, and will take.
+    pub fn memory(&self) -> &Arc<InstanceMemory> {
+        match self {
+            Start::Kept(instance) => instance.store.data().memory(),
+            Start::Fresh(_, store, _) => store.data().memory(),
+        }
+    }
+
+    /// On the account of this share.
+    pub async fn instance(self, share: &Share) -> Result<Instance, Failure> {
+        match self {
+            Start::Kept(instance) => Ok(instance),
+            Start::Fresh(handler, store, rewinder) => {
+                share.turn.makes();
+                let made = Box::pin(Instance::new(&handler, store, rewinder.as_ref())).await;
+                share.turn.has_made(share.meter.burned());
+                made
+            }
+        }
+    }
+}
+
+enum Exports {
+    P2(Handle),
+    P3(Service),
+}
+
+impl Exports {
+    fn p2(proxy: &Proxy) -> Exports {
+        Exports::P2(proxy.wasi_http_incoming_handler().func_handle())
+    }
+}
+
+impl Instance {
+    pub async fn new(
+        handler: &Handler,
+        mut store: Store<State>,
+        rewinder: Option<&Arc<Rewinder>>,
+    ) -> Result<Instance, Failure> {
+        match made(handler, &mut store, rewinder).await {
+            Ok((exports, track)) => Ok(Instance {
+                initial_memory: store.data().memory().used(),
+                store,
+                exports,
+                answered: 0,
+                track,
+                condition: Condition::Ready,
+                handles: 0,
+            }),
+            Err(error) => Err(trapped(error, &store)),
+        }
+    }
+
+    /// One that is to answer several requests at a time; the engine knows it by its store.
+    pub async fn service(
+        handler: &Handler,
+        store: Store<State>,
+    ) -> Result<(Arc<Service>, Store<State>), Failure> {
+        let Instance { store, exports, .. } = Instance::new(handler, store, None).await?;
+        match exports {
+            Exports::P3(service) => Ok((Arc::new(service), store)),
+            // Judged by the compiler.
+            Exports::P2(_) => Err(Failure::NoResponse),
+        }
+    }
+
+    /// Whether it has never run for a request.
+    pub fn is_new(&self) -> bool {
+        self.answered == 0
+    }
+
+    pub fn answered(&self) -> u64 {
+        self.answered
+    }
+
+    /// Makes ready for a further request of this name, which has a share of the processor of its own.
+    pub fn renew(&mut self, share: Arc<Share>, name: Option<HeaderValue>) {
+        self.store.data_mut().renew(share, name);
+        self.store.set_epoch_deadline(1);
+    }
+
+    /// Whether it can be put back.
+    pub fn can_rewind(&mut self) -> bool {
+        let handles = handles_in_use(self.store.data_mut().table_mut());
+        self.handles = handles.unwrap_or_default();
+        if handles.is_none() {
+            debug!(
+                "the next request has an instance made for it: the guest has not given up its handles"
+            );
+        }
+        self.track.is_some() && handles.is_some()
+    }
+
+    /// Gives back the locks on databases that its last request has left behind. Nothing of that request remains.
+    pub fn release_locks(&mut self) {
+        self.store.data_mut().release_locks();
+    }
+
+    /// Puts its memories and its handles back as they were when it was made; its globals follow before it runs again.
+    pub fn rewind(&mut self) -> io::Result<()> {
+        if let (Some(track), Condition::Ready) = (&self.track, self.condition) {
+            track.rewind(&mut self.store)?;
+            self.store.data().memory().reset(self.initial_memory);
+            self.order()?;
+        }
+        Ok(())
+    }
+
+    /// The same, and it gives back the memory that it takes.
+    pub fn forget(&mut self) -> io::Result<()> {
+        if let Some(track) = &self.track {
+            track.forget(&mut self.store)?;
+            self.store.data().memory().reset(self.initial_memory);
+            self.order()?;
+        }
+        Ok(())
+    }
+
+    fn order(&mut self) -> io::Result<()> {
+        if let (Some(track), Condition::Ready) = (&self.track, self.condition) {
+            let ordered = track.order(&mut self.store, self.handles);
+            ordered.map_err(io::Error::other)?;
+            self.condition = Condition::Rewound;
+        }
+        Ok(())
+    }
+
+    /// Gives it what belongs to it on the host's side as if it had just been made.
+    pub fn begin_anew(&mut self, state: State) {
+        state.memory().set_used(self.initial_memory);
+        *self.store.data_mut() = state;
+        self.store.set_epoch_deadline(1);
+    }
+
+    /// Nothing of it runs.
+    pub fn store_mut(&mut self) -> &mut Store<State> {
+        &mut self.store
+    }
+
+    /// Answers; resolves when nothing of the guest runs any more.
+    pub async fn answer(&mut self, request: Request, head: HeadSlot) -> Result<(), Failure> {
+        let mut anew = None;
+        if let (Some(track), Condition::Rewound) = (&self.track, self.condition) {
+            anew = track.handle();
+            if anew.is_none() {
+                let restored = track.restore(&mut self.store).await;
+                restored.map_err(|error| trapped(error, &self.store))?;
+            }
+            self.condition = Condition::Ready;
+        }
+        let answered = match &self.exports {
+            Exports::P2(handle) => {
+                p2(anew.unwrap_or(*handle), &mut self.store, request, head).await
+            }
+            Exports::P3(service) => Box::pin(p3(service, &mut self.store, request, head)).await,
+        };
+        self.answered += 1;
+        self.store.data().rest();
+        answered.map_err(|error| trapped(error, &self.store))
+    }
+}
+
+async fn made(
+    handler: &Handler,
+    store: &mut Store<State>,
+    rewinder: Option<&Arc<Rewinder>>,
+) -> wasmtime::Result<(Exports, Option<Track>)> {
+    Ok(match (handler, rewinder) {
+        (Handler::P2(pre), Some(rewinder)) => {
+            let (instance, track) = rewinder.instance(pre.instance_pre(), store).await?;
+            let proxy = Proxy::new(store, &instance)?;
+            (Exports::p2(&proxy), Some(track))
+        }
+        (Handler::P2(pre), None) => {
+            let proxy = pre.instantiate_async(store).await?;
+            (Exports::p2(&proxy), None)
+        }
+        (Handler::P3(pre), _) => (Exports::P3(pre.instantiate_async(store).await?), None),
+    })
+}
+
+/// Calls `wasi:http/incoming-handler@0.2`.
+async fn p2(
+    handle: Handle,
+    store: &mut Store<State>,
+    request: Request,
+    head: HeadSlot,
+) -> wasmtime::Result<()> {
+    let scheme = match request.uri().scheme_str() {
+        Some("https") => P2Scheme::Https,
+        _ => P2Scheme::Http,
+    };
+    let mut http = store.data_mut().http();
+    let request = http.new_incoming_request(scheme, *request)?;
+    let response = http.new_response_outparam_from_callback(move |response| {
+        head.put(response.map_err(|code| code.to_string()));
+    })?;
+    Box::pin(handle.call_async(store, (request, response))).await
+}
+
+/// Calls `wasi:http/handler@0.3`, and stays with the instance until its last task has ended.
+async fn p3(
+    service: &Service,
+    store: &mut Store<State>,
+    request: Request,
+    head: HeadSlot,
+) -> wasmtime::Result<()> {
+    let run = store.run_concurrent(async |accessor| {
+        let (request, sent) = accessor.with(|mut access| p3_request(access.data_mut(), request));
+        match service.handle(accessor, request).await? {
+            Ok(response) => {
+                let response = accessor.with(|access| response.into_http(access, sent))?;
+                head.put(Ok(response));
+            }
+            Err(code) => head.put(Err(code.to_string())),
+        }
+        std::future::poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
+        wasmtime::Result::Ok(())
+    });
+    run.await?
+}
+
+type Sent = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+
+fn p3_request(state: &mut State, request: Request) -> (P3Request, Sent) {
+    let (request, sent) = P3Request::from_http(state.http().hooks, *request);
+    (request, Box::pin(sent))
+}
+
+/// One of several requests that an instance answers at the same time.
+pub struct Answer {
+    service: Arc<Service>,
+    job: Job,
+}
+
+impl Answer {
+    pub fn new(service: Arc<Service>, job: Job) -> Answer {
+        Answer { service, job }
+    }
+}
+
+impl AccessorTask<State> for Answer {
+    async fn run(self, accessor: &Accessor<State>) -> wasmtime::Result<()> {
+        let Job {
+            request,
+            name,
+            account,
+            reply,
+        } = self.job;
+        let handle = self.service.wasi_http_handler().func_handle();
+        let (call, sent) = accessor.with(|mut access| {
+            let (request, sent) = p3_request(access.data_mut(), request);
+            let request = access.data_mut().table_mut().push(request)?;
+            let call = handle.start_call_concurrent(&mut access, (request,))?;
+            access.data_mut().join(call.task(), account, name);
+            wasmtime::error::Ok((call, sent))
+        })?;
+        let (answer,) = handle.finish_call_concurrent(accessor, call).await?;
+        let head = match answer {
+            Ok(response) => accessor.with(|mut access| {
+                let response = access.data_mut().table_mut().delete(response)?;
+                response.into_http(access, sent).map(Ok)
+            })?,
+            Err(code) => Err(Failure::ErrorCode(code.to_string())),
+        };
+        // Nobody waits for it where the client has gone away.
+        let _ = reply.send(Reply::Head(head));
+        Ok(())
+    }
+}
+
+pub fn trapped(error: wasmtime::Error, store: &Store<State>) -> Failure {
+    if error.is::<Exhausted>() {
+        return Failure::OutOfTime;
+    }
+    if error.is::<NoRoom>() {
+        return Failure::NoRoom;
+    }
+    Failure::Trapped {
+        error,
+        refused_memory: store.data().memory().refused(),
+    }
+}

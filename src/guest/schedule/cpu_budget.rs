@@ -1,0 +1,101 @@
+//! How much processor time a guest has burned for a request, and whether it may burn more.
+
+use crate::guest::failure::Exhausted;
+use crate::sys::clock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// From here on the thread's own clock is read, which costs a system call, but does not count what other
+/// processes burn on the same processor. Most requests never get here.
+const EXACT: Duration = Duration::from_millis(5);
+
+/// One request's. Shared by who runs the guest and who interrupts it, on one thread; the engine demands
+/// atomics.
+pub struct Meter {
+    limit: Duration,
+    /// Nanoseconds burned before the guest was entered the last time.
+    spent: AtomicU64,
+    /// When that was, by whichever clock is read.
+    entered: AtomicU64,
+    exact: AtomicBool,
+}
+
+impl Meter {
+    pub fn new(limit: Duration) -> Meter {
+        Meter {
+            limit,
+            spent: AtomicU64::new(0),
+            entered: AtomicU64::new(0),
+            exact: AtomicBool::new(false),
+        }
+    }
+
+    /// Runs some of the guest.
+    pub fn measure<T>(&self, run: impl FnOnce() -> T) -> T {
+        self.entered.store(self.now(), Relaxed);
+        let result = run();
+        self.pause();
+        result
+    }
+
+    /// Burned so far.
+    pub fn spent(&self) -> Duration {
+        Duration::from_nanos(self.spent.load(Relaxed))
+    }
+
+    /// Asked while the guest runs.
+    pub fn check(&self) -> Result<(), Exhausted> {
+        if self.burned() < self.limit {
+            Ok(())
+        } else {
+            Err(Exhausted)
+        }
+    }
+
+    /// Burned until now; asked while the guest runs.
+    pub fn burned(&self) -> Duration {
+        self.pause();
+        self.entered.store(self.now(), Relaxed);
+        self.spent()
+    }
+
+    fn pause(&self) {
+        let burned = self.now().saturating_sub(self.entered.load(Relaxed));
+        let spent = self.spent.load(Relaxed) + burned;
+        self.spent.store(spent, Relaxed);
+        self.exact.store(spent >= EXACT.as_nanos() as u64, Relaxed);
+    }
+
+    fn now(&self) -> u64 {
+        if self.exact.load(Relaxed) {
+            clock::thread_cpu_ns()
+        } else {
+            clock::now_ns()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn burn(time: Duration) {
+        let start = clock::thread_cpu_ns();
+        while clock::thread_cpu_ns() - start < time.as_nanos() as u64 {}
+    }
+
+    #[test]
+    fn what_is_burned_counts_and_what_is_waited_does_not() {
+        let meter = Meter::new(Duration::from_millis(500));
+        meter.measure(|| burn(Duration::from_millis(20)));
+        meter.measure(|| std::thread::sleep(Duration::from_millis(700)));
+        let spent = meter.spent();
+        assert!(spent >= Duration::from_millis(20), "{spent:?}");
+        assert!(spent < Duration::from_millis(500), "{spent:?}");
+        meter.measure(|| {
+            assert_eq!(meter.check(), Ok(()));
+            burn(Duration::from_millis(500));
+            assert_eq!(meter.check(), Err(Exhausted));
+        });
+    }
+}

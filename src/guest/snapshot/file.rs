@@ -1,0 +1,100 @@
+//! The memories of an instance that was just made, kept in one file with the code: behind it, in whole pages, with
+//! a note at the end that says where.
+
+use crate::cache::seal;
+use crate::sys::memory::page_size;
+use crate::sys::region::Image;
+use anyhow::{Context, Result, ensure};
+use std::fs::File;
+use std::io::{Seek, SeekFrom, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+
+/// The last bytes of a file that has a snapshot, before its seal.
+const MARK: [u8; 8] = *b"wssnap01";
+
+/// Memories of a component, with how long each is and what is in it.
+pub struct Snapshot(Vec<(usize, Image)>);
+
+/// The same, on its way to or from a file: the size, and the length of the image, which ends with the last page
+/// that is not zero.
+type Entry = (u64, u64);
+
+/// More memories than any component has that is made by a toolchain.
+const MOST: usize = 16;
+
+impl Snapshot {
+    /// Of what is behind `code`, if there is one.
+    pub fn beside(code: &impl AsFd) -> Result<Option<Snapshot>> {
+        let file = File::from(code.as_fd().try_clone_to_owned()?);
+        let Some((start, entries)) = note(&file)? else {
+            return Ok(None);
+        };
+        let mut offset = start;
+        let mut memories = Vec::new();
+        for (size, length) in entries {
+            let image = Image::open(code.as_fd(), offset, usize::try_from(length)?)?;
+            memories.push((usize::try_from(size)?, image));
+            offset += length;
+        }
+        Ok(Some(Snapshot(memories)))
+    }
+
+    pub fn memories(&self) -> impl Iterator<Item = (usize, &Image)> {
+        self.0.iter().map(|(size, image)| (*size, image))
+    }
+}
+
+/// Where the images begin, and what there is of them.
+fn note(file: &File) -> Result<Option<(u64, Vec<Entry>)>> {
+    let length = seal::content(file)?.context("it is not sealed")?;
+    let mut end = [0; 24];
+    let Some(at) = length.checked_sub(end.len() as u64) else {
+        return Ok(None);
+    };
+    file.read_exact_at(&mut end, at)?;
+    let (numbers, mark) = end.split_at(16);
+    if mark != MARK {
+        return Ok(None);
+    }
+    let (start, count) = (number(&numbers[..8]), number(&numbers[8..]));
+    let count = usize::try_from(count)?;
+    ensure!(count <= MOST, "its note is damaged");
+    let mut entries = vec![0; 16 * count];
+    let at = at.checked_sub(entries.len() as u64);
+    file.read_exact_at(&mut entries, at.context("its note is damaged")?)?;
+    let entries = entries.chunks(16);
+    let entries = entries.map(|entry| (number(&entry[..8]), number(&entry[8..])));
+    Ok(Some((start, entries.collect())))
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .rev()
+        .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+}
+
+/// Writes a snapshot of memories with these contents behind the code in a file.
+pub fn append(memories: &[&[u8]], file: &mut File) -> Result<()> {
+    ensure!(memories.len() <= MOST, "it has more than {MOST} memories");
+    let end = file.metadata()?.len();
+    let start = end.next_multiple_of(page_size() as u64);
+    file.set_len(start)?;
+    file.seek(SeekFrom::Start(start))?;
+    let mut numbers = Vec::new();
+    for bytes in memories {
+        let used = bytes
+            .iter()
+            .rposition(|byte| *byte != 0)
+            .map_or(0, |last| last + 1);
+        let used = used.next_multiple_of(page_size());
+        file.write_all(&bytes[..used])?;
+        numbers.extend([bytes.len() as u64, used as u64]);
+    }
+    numbers.extend([start, memories.len() as u64]);
+    let note = numbers.iter().flat_map(|number| number.to_le_bytes());
+    let note: Vec<u8> = note.chain(MARK).collect();
+    file.write_all(&note)?;
+    Ok(())
+}

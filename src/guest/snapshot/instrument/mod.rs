@@ -1,0 +1,131 @@
+//! Rewrites a component so that its instances can be put back as they were: every core module exports the
+//! state that it has besides the contents of its memories, and one more module, which knows nothing else, saves
+//! that state and restores it.
+
+mod lift;
+mod module;
+mod operators;
+mod state_module;
+mod state_scan;
+#[cfg(test)]
+mod tests;
+
+pub use operators::FEATURES;
+
+use anyhow::{Context, Result, bail};
+use module::State;
+use state_scan::Survey;
+use wasm_encoder::{ExportKind, ExportSection, Module, RawSection};
+use wasmparser::{BinaryReader, ExportSectionReader};
+
+/// What is exported to save the state once, and to restore it again and again.
+pub const SAVE: &str = "wasmserve-save";
+pub const RESTORE: &str = "wasmserve-restore";
+/// What has numbers of handles given out in order again.
+pub const ORDER: &str = "wasmserve-order";
+/// What restores the state and answers a request.
+pub const HANDLE: &str = "wasmserve-handle";
+
+/// Sections by their numbers (WebAssembly core specification, section 5.5.2; component model, Binary.md).
+const MODULE_EXPORTS: u8 = 7;
+/// Those that come after the exports, the code among them.
+const AFTER_EXPORTS: [u8; 5] = [8, 9, 12, 10, 11];
+const COMPONENT_MODULE: u8 = 1;
+
+/// The same component, with instances that can be put back; an error says why that cannot be.
+pub fn instrument(binary: &[u8]) -> Result<Vec<u8>> {
+    let survey = Survey::of(binary)?;
+    let mut component = wasm_encoder::Component::new();
+    let mut modules = survey.modules.iter();
+    for section in sections(binary) {
+        let (id, data) = section?;
+        if id == COMPONENT_MODULE {
+            let state = modules.next().context("a module was not seen")?;
+            let data = state.exported(data)?;
+            component.section(&RawSection { id, data: &data });
+        } else {
+            component.section(&RawSection { id, data });
+        }
+    }
+    survey.append_keeper(&mut component);
+    Ok(component.finish())
+}
+
+/// The sections behind the header, which modules and components have alike.
+fn sections(binary: &[u8]) -> impl Iterator<Item = Result<(u8, &[u8])>> {
+    const HEADER: usize = 8;
+    let mut reader = BinaryReader::new(binary.get(HEADER..).unwrap_or_default(), HEADER);
+    std::iter::from_fn(move || {
+        if reader.eof() {
+            return None;
+        }
+        let section = reader.read_u8().and_then(|id| {
+            let length = reader.read_var_u32()? as usize;
+            Ok((id, reader.read_bytes(length)?))
+        });
+        Some(section.map_err(anyhow::Error::from))
+    })
+}
+
+impl State {
+    /// The same module, which exports its state.
+    fn exported(&self, module: &[u8]) -> Result<Vec<u8>> {
+        let mut exported = Module::new();
+        let mut pending = Some(ExportSection::new());
+        for section in sections(module) {
+            let (id, data) = section?;
+            if id == MODULE_EXPORTS {
+                let mut exports = pending.take().context("it exports twice")?;
+                for export in ExportSectionReader::new(BinaryReader::new(data, 0))? {
+                    let export = export?;
+                    exports.export(export.name, kind(export.kind)?, export.index);
+                }
+                exported.section(&self.with_state(exports));
+                continue;
+            }
+            if AFTER_EXPORTS.contains(&id)
+                && let Some(exports) = pending.take()
+            {
+                exported.section(&self.with_state(exports));
+            }
+            exported.section(&RawSection { id, data });
+        }
+        if let Some(exports) = pending {
+            exported.section(&self.with_state(exports));
+        }
+        Ok(exported.finish())
+    }
+
+    fn with_state(&self, mut exports: ExportSection) -> ExportSection {
+        for (index, _) in &self.globals {
+            exports.export(&global_name(*index), ExportKind::Global, *index);
+        }
+        for (index, _) in &self.memories {
+            exports.export(&memory_name(*index), ExportKind::Memory, *index);
+        }
+        exports
+    }
+}
+
+/// What the names of added exports of modules begin with.
+const PREFIX: &str = "wasmserve:";
+
+fn global_name(index: u32) -> String {
+    format!("{PREFIX}global:{index}")
+}
+
+fn memory_name(index: u32) -> String {
+    format!("{PREFIX}memory:{index}")
+}
+
+fn kind(kind: wasmparser::ExternalKind) -> Result<ExportKind> {
+    use wasmparser::ExternalKind as Kind;
+    Ok(match kind {
+        Kind::Func => ExportKind::Func,
+        Kind::Table => ExportKind::Table,
+        Kind::Memory => ExportKind::Memory,
+        Kind::Global => ExportKind::Global,
+        Kind::Tag => ExportKind::Tag,
+        Kind::FuncExact => bail!("it exports what is not known here"),
+    })
+}

@@ -1,0 +1,169 @@
+//! The linear memories of instances that are put back: each is a region of ours, so that its contents can be put
+//! back, and its size. Knows which memories belong to one instance by when they are made.
+
+use super::file::Snapshot;
+use crate::sys::memory::page_size;
+use crate::sys::region::{Dirt, Region};
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use wasmtime::{AsContextMut, LinearMemory, MemoryCreator, MemoryType, Result};
+
+thread_local! {
+    /// The memories of the instance that is being made.
+    static MADE: RefCell<Vec<Arc<Region>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// All that 32 bits can address.
+const LARGEST: usize = 1 << 32;
+
+/// Makes memories for an engine.
+pub struct Memories {
+    /// Bytes that each may come to have.
+    most: usize,
+}
+
+impl Memories {
+    /// Nobody lets a memory have more than `most` bytes.
+    pub fn new(most: usize) -> Arc<Memories> {
+        Arc::new(Memories { most })
+    }
+}
+
+struct Memory {
+    region: Arc<Region>,
+    /// Bytes that it may come to have where it is.
+    capacity: usize,
+}
+
+// SAFETY: what is reserved is as long as was asked for, guard included, is zero where it becomes accessible, and
+// is changed behind the engine's back only as `Rewinder` says: while nothing of the instance runs.
+unsafe impl MemoryCreator for Memories {
+    fn new_memory(
+        &self,
+        _: MemoryType,
+        minimum: usize,
+        _: Option<usize>,
+        reserved: Option<usize>,
+        guard: usize,
+    ) -> Result<Box<dyn LinearMemory>, String> {
+        // Code that counts on no addresses being reserved looks where the memory ends before it uses it.
+        let fenced = reserved.is_some_and(|reserved| reserved > 0);
+        let most = self.most.next_multiple_of(page_size());
+        let capacity = minimum.max(if fenced { LARGEST } else { most.min(LARGEST) });
+        let region = Region::reserve(capacity + guard, fenced).and_then(|region| {
+            region.grow_to(minimum)?;
+            Ok(Arc::new(region))
+        });
+        let region = region.map_err(|error| format!("cannot reserve memory: {error}"))?;
+        MADE.with_borrow_mut(|made| made.push(region.clone()));
+        Ok(Box::new(Memory { region, capacity }))
+    }
+}
+
+// SAFETY: the region never moves, and is accessible up to its size.
+unsafe impl LinearMemory for Memory {
+    fn byte_size(&self) -> usize {
+        self.region.size()
+    }
+
+    fn byte_capacity(&self) -> usize {
+        self.capacity
+    }
+
+    fn grow_to(&mut self, new_size: usize) -> Result<()> {
+        wasmtime::ensure!(new_size <= self.capacity, "no more memory is reserved");
+        Ok(self.region.grow_to(new_size)?)
+    }
+
+    fn as_ptr(&self) -> *mut u8 {
+        self.region.base()
+    }
+}
+
+/// The memories of one instance, in the order in which they were made. Who has the store to itself knows that
+/// nothing of the instance runs.
+#[derive(Default)]
+pub struct Regions(Vec<Arc<Region>>);
+
+impl Regions {
+    /// Has every memory share the pages of its image, which hold what is in it already.
+    pub fn lay(&self, _: impl AsContextMut, snapshot: &Snapshot) -> Result<()> {
+        for (region, (size, image)) in self.0.iter().zip(snapshot.memories()) {
+            wasmtime::ensure!(
+                region.size() == size,
+                "an instance has other memories than the snapshot has"
+            );
+            // SAFETY: the instance does not run.
+            unsafe { region.lay(image)? };
+        }
+        Ok(())
+    }
+
+    /// Puts the memories back.
+    pub fn rewind(&self, _: impl AsContextMut, snapshot: &Snapshot, dirt: &Dirt) -> io::Result<()> {
+        for (region, (size, image)) in self.0.iter().zip(snapshot.memories()) {
+            // SAFETY: the instance does not run.
+            unsafe { region.rewind(size, image, dirt)? };
+        }
+        Ok(())
+    }
+
+    /// Gives back what was written to since the images were laid.
+    pub fn forget(&self, _: impl AsContextMut) -> io::Result<()> {
+        for region in &self.0 {
+            // SAFETY: the instance does not run.
+            unsafe { region.forget_all()? };
+        }
+        Ok(())
+    }
+
+    /// Writes over them, and over what is accessible behind them.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub fn overwrite(&self, _: impl AsContextMut) {
+        for region in &self.0 {
+            // SAFETY: the instance does not run.
+            unsafe { region.overwrite() };
+        }
+    }
+
+    /// What is in them.
+    pub fn contents<'a>(&'a self, _: &'a mut impl AsContextMut) -> Vec<&'a [u8]> {
+        let mut contents = Vec::new();
+        for region in &self.0 {
+            // SAFETY: the instance does not run as long as somebody looks.
+            contents.push(unsafe { region.bytes() });
+        }
+        contents
+    }
+}
+
+/// Runs what makes an instance; resolves with the memories that it has made, in their order. Others may be made
+/// meanwhile, but not in the same turn.
+pub struct Collected<F> {
+    making: Pin<Box<F>>,
+    made: Regions,
+}
+
+impl<F: Future> Collected<F> {
+    pub fn new(making: F) -> Collected<F> {
+        Collected {
+            making: Box::pin(making),
+            made: Regions::default(),
+        }
+    }
+}
+
+impl<F: Future> Future for Collected<F> {
+    type Output = (F::Output, Regions);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        MADE.with_borrow_mut(Vec::clear);
+        let polled = self.making.as_mut().poll(cx);
+        let more = MADE.take();
+        self.made.0.extend(more);
+        polled.map(|output| (output, std::mem::take(&mut self.made)))
+    }
+}

@@ -1,0 +1,173 @@
+//! Puts instances back as they were when they were made, so that each request finds a fresh one that did not
+//! have to be made for it. What an instance can change is the contents and the size of its memories, which are
+//! ours (`memory`), its globals, which a module keeps that was added to the component, and in which order the
+//! engine gives out numbers for handles, which that module has it forget (`instrument`). The rest is judged before:
+//! a component that uses anything that is not known here, or that asks the host for something while an instance is
+//! made, is not served in this way. The host's resources are new for each request; an instance that still has
+//! handles to those of the last is not used again.
+
+mod file;
+mod instrument;
+mod memory;
+
+pub use file::{Snapshot, append};
+pub use instrument::{FEATURES, instrument};
+pub use memory::Memories;
+
+use crate::sys::region::Dirt;
+use anyhow::{Context, Result};
+use memory::{Collected, Regions};
+use std::io;
+use std::os::fd::AsFd;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{self, Poll, Waker};
+use wasmtime::component::{Instance, InstancePre, Resource, ResourceTable, TypedFunc};
+use wasmtime::{AsContextMut, Store};
+use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
+
+/// To be changed with what is added to components, or the form of snapshots: code in a cache may be older.
+pub const FORMAT: u32 = 3;
+
+/// Says why instances of a component cannot be put back, as far as that can be told without making one.
+pub fn judge(binary: &[u8]) -> Result<()> {
+    instrument::instrument(binary).map(drop)
+}
+
+/// What instances of one component are put back with.
+pub struct Rewinder {
+    snapshot: Snapshot,
+    dirt: Dirt,
+}
+
+/// What one instance is put back with.
+pub struct Track {
+    rewinder: Arc<Rewinder>,
+    regions: Regions,
+    restore: TypedFunc<(), ()>,
+    order: TypedFunc<(u32,), ()>,
+    handle: Option<Handle>,
+}
+
+/// `handle` of `wasi:http/incoming-handler@0.2`.
+pub type Handle = TypedFunc<
+    (
+        Resource<HostIncomingRequest>,
+        Resource<HostResponseOutparam>,
+    ),
+    (),
+>;
+
+impl Rewinder {
+    /// None where there is no snapshot beside the code.
+    pub fn open(code: &impl AsFd) -> Result<Option<Arc<Rewinder>>> {
+        let snapshot = Snapshot::beside(code).context("cannot map the snapshot beside the code")?;
+        Ok(snapshot.map(|snapshot| {
+            Arc::new(Rewinder {
+                snapshot,
+                dirt: Dirt::default(),
+            })
+        }))
+    }
+
+    /// From here on it belongs to this process.
+    pub fn settle(&self) {
+        self.dirt.settle();
+    }
+
+    /// Bytes of memory that an instance begins with.
+    pub fn memory(&self) -> usize {
+        self.snapshot.memories().map(|(size, _)| size).sum()
+    }
+
+    /// Makes an instance, and what it takes to put it back.
+    pub async fn instance<T: Send + 'static>(
+        self: &Arc<Self>,
+        pre: &InstancePre<T>,
+        store: &mut Store<T>,
+    ) -> wasmtime::Result<(Instance, Track)> {
+        let (instance, regions) = make(pre, store).await?;
+        let restore = instance.get_typed_func(&mut *store, instrument::RESTORE)?;
+        let order = instance.get_typed_func(&mut *store, instrument::ORDER)?;
+        let handle = instance.get_typed_func(&mut *store, instrument::HANDLE);
+        regions.lay(&mut *store, &self.snapshot)?;
+        let track = Track {
+            rewinder: self.clone(),
+            regions,
+            restore,
+            order,
+            handle: handle.ok(),
+        };
+        Ok((instance, track))
+    }
+}
+
+/// How many handles may be put in order again: it takes a moment for each.
+const MANY_HANDLES: u32 = 1000;
+
+/// How many handles an instance has had at a time, at most, since the host's side of them was this table. None where
+/// some are left, which stay in the engine's table too, where they can be found and nobody else can give them up;
+/// or where they have been very many. The table is of no use afterwards.
+pub fn handles_in_use(table: &mut ResourceTable) -> Option<u32> {
+    if table.iter_mut().next().is_some() {
+        return None;
+    }
+    // As long as it may not grow, there is a place where something was before.
+    table.set_max_capacity(0);
+    let count = (0..=MANY_HANDLES).find(|_| table.push(()).is_err());
+    count.filter(|count| *count < MANY_HANDLES)
+}
+
+/// Makes an instance and has it save its state.
+pub async fn make<T: Send + 'static>(
+    pre: &InstancePre<T>,
+    store: &mut Store<T>,
+) -> wasmtime::Result<(Instance, Regions)> {
+    let (instance, regions) = Collected::new(pre.instantiate_async(&mut *store)).await;
+    let instance = instance?;
+    let save: TypedFunc<(), ()> = instance.get_typed_func(&mut *store, instrument::SAVE)?;
+    save.call_async(store, ()).await?;
+    Ok((instance, regions))
+}
+
+impl Track {
+    /// Puts its memories back. Its globals, and what the engine knows of the memories' sizes, are put back by
+    /// `restore`, before anything else of the instance runs.
+    pub fn rewind(&self, store: impl AsContextMut) -> io::Result<()> {
+        let Rewinder { snapshot, dirt } = &*self.rewinder;
+        self.regions.rewind(store, snapshot, dirt)
+    }
+
+    /// Has the engine give out numbers for handles as it did at first; no more than `count` of them have been in use
+    /// at a time, and none is. Otherwise that is an error.
+    pub fn order(&self, store: &mut Store<impl Send>, count: u32) -> wasmtime::Result<()> {
+        // It is a short loop, and asks nobody for anything.
+        store.set_epoch_deadline(u64::MAX >> 1);
+        let ordered = pin!(self.order.call_async(store, (count,)));
+        match ordered.poll(&mut task::Context::from_waker(Waker::noop())) {
+            Poll::Ready(ordered) => ordered,
+            Poll::Pending => wasmtime::bail!("it waits for something"),
+        }
+    }
+
+    /// Puts its memories back, and gives back the memory that it takes.
+    pub fn forget(&self, mut store: impl AsContextMut) -> io::Result<()> {
+        self.rewind(&mut store)?;
+        self.regions.forget(store)
+    }
+
+    /// Writes over all its memory, accessible or not to the instance, as a request may have done at worst.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub fn overwrite(&self, store: impl AsContextMut) {
+        self.regions.overwrite(store);
+    }
+
+    /// What does the same as `restore` before it has a request answered, where there is that.
+    pub fn handle(&self) -> Option<Handle> {
+        self.handle
+    }
+
+    pub async fn restore(&self, store: impl AsContextMut<Data: Send>) -> wasmtime::Result<()> {
+        self.restore.call_async(store, ()).await
+    }
+}
