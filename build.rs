@@ -13,7 +13,13 @@ fn main() {
     let mut files = Vec::new();
     for part in PARTS {
         println!("cargo::rerun-if-changed=guests/python/{part}");
+        let before = files.len();
         collect(&root.join(part), &mut files);
+        // An executable without it would say so only when somebody builds a Python application.
+        assert!(
+            files.len() > before,
+            "guests/python/{part} is missing: the Python bridge cannot be carried"
+        );
     }
     files.sort();
     let mut table = format!("const FILES: [(&str, &[u8]); {}] = [\n", files.len());

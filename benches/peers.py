@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 HOME = ROOT / "target/benches"
 VENV = HOME / "venv"
 BINARY = VENV / "bin"
-WASMSERVE = ROOT / "target/release/wasmserve"
+WASMSERVE = ROOT / "target/dist/wasmserve"
 HYPER = HOME / "build/release/bench-hyper"
 
 WASMTIME_VERSION = "48.0.8"
@@ -57,7 +57,7 @@ def need(*programs):
 
 
 def build_wasmserve():
-    run("cargo", "build", "-q", "--release", "--locked", cwd=ROOT)
+    run("cargo", "build", "-q", "--profile", "dist", "--locked", cwd=ROOT)
 
 
 def build_fastapi(application):

@@ -6,6 +6,7 @@ mod harness;
 mod access_log;
 mod activation;
 mod addresses;
+mod artefacts;
 mod bad_addresses;
 mod bad_input;
 mod balance;

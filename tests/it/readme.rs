@@ -82,7 +82,8 @@ fn every_option_of_the_pages_exists() {
             .lines()
             .filter(|line| line.contains("wasmserve") || line.starts_with('|'));
         for option in ours.flat_map(options) {
-            let known = ["--release", "--target", "--lib", "--locked"].contains(&option);
+            let known =
+                ["--release", "--profile", "--target", "--lib", "--locked"].contains(&option);
             let page = page.display();
             assert!(
                 known || help.contains(option),

@@ -1,0 +1,58 @@
+//! What is shipped: how it is built, and what comes with it.
+
+use crate::harness::{finished, root, wasmserve};
+use std::fs::read_to_string;
+
+fn text(path: &str) -> String {
+    read_to_string(root().join(path)).unwrap()
+}
+
+/// The lines of one table of Cargo.toml.
+fn table(name: &str) -> Vec<String> {
+    let manifest = text("Cargo.toml");
+    let lines = manifest
+        .lines()
+        .skip_while(|line| *line != format!("[{name}]"));
+    let lines = lines.skip(1).take_while(|line| !line.starts_with('['));
+    let lines = lines.filter(|line| line.contains('=') && !line.starts_with('#'));
+    lines.map(str::to_owned).collect()
+}
+
+/// What `release` leaves unoptimised to be built sooner, `dist` inherits unless it says otherwise.
+#[test]
+fn what_is_shipped_is_optimised_throughout() {
+    let (tried, shipped) = (
+        table("profile.release.package"),
+        table("profile.dist.package"),
+    );
+    assert!(!tried.is_empty());
+    for package in tried {
+        let name = package.split(' ').next().unwrap();
+        let optimised = format!("{name} = {{ opt-level = 3 }}");
+        assert!(shipped.contains(&optimised), "{name}");
+    }
+}
+
+/// The package's template and `wasmserve unit` protect a service in the same way.
+#[test]
+fn the_packages_unit_protects_as_the_printed_one_does() {
+    let template = text("deploy/debian/wasmserve@.service");
+    let mut command = wasmserve();
+    command
+        .args(["unit", "guests/hello/hello.wat"])
+        .current_dir(root());
+    let printed = String::from_utf8(finished(command).stdout).unwrap();
+    let protections = printed
+        .lines()
+        .skip_while(|line| *line != "DynamicUser=yes")
+        .take_while(|line| !line.starts_with("CapabilityBoundingSet="));
+    let mut count = 0;
+    for protection in protections {
+        assert!(
+            template.lines().any(|line| line == protection),
+            "{protection}"
+        );
+        count += 1;
+    }
+    assert!(count > 15, "{printed}");
+}
