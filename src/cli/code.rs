@@ -41,7 +41,7 @@ pub struct Code {
     /// Resident memory that compiling a component may take
     #[arg(
         long,
-        default_value = "16GiB",
+        default_value = "4GiB",
         value_name = "SIZE",
         env = "WASMSERVE_LIMIT_COMPILE_MEMORY"
     )]

@@ -372,6 +372,26 @@ fn memory_that_compiling_takes_is_bounded() {
     assert!(said.contains("--limit-compile-memory (20 MiB)"), "{said}");
 }
 
+/// Translated functions of a large component were all kept in memory until the last of them was there.
+#[test]
+fn memory_that_compiling_takes_does_not_grow_with_all_that_is_compiled() {
+    let folder = folder("compile-much");
+    let source = fs::read_to_string(root().join(HELLO)).unwrap();
+    let mark = "    ;; Results are written to address 256:";
+    let mut functions = String::new();
+    for number in 0..6000 {
+        let step = format!("(local.set 0 (i32.mul (local.get 0) (i32.const {number})))");
+        functions += &format!("(func (param i32) {})\n", step.repeat(32));
+    }
+    let component = folder.join("app.wat");
+    fs::write(&component, source.replacen(mark, &(functions + mark), 1)).unwrap();
+    let mut command = with_cache(&component.display().to_string(), &folder.join("cache"));
+    // It took a GiB.
+    command.args(["--limit-compile-memory", "384MiB"]);
+    let server = Server::start_command(command);
+    assert_eq!(get(server.address, "/").text(), "Hello, world!\n");
+}
+
 #[test]
 fn code_that_is_damaged_while_it_serves_is_compiled_again() {
     let cache = folder("damaged-later");

@@ -15,7 +15,7 @@ use wasmtime::{ResourceLimiter, Store};
 /// instance may have so much memory.
 pub fn compile(target: Target, binary: &[u8], memory: u64, file: &mut File) -> Result<()> {
     let binary = snapshot::instrument(binary)?;
-    let code = engine::compiling(target)?.precompile_component(&binary)?;
+    let code = engine::compile(target, &binary)?;
     file.write_all(&code)?;
     drop(code);
     append_snapshot(target, memory, file)

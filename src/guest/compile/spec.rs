@@ -48,15 +48,15 @@ impl Recipe {
     pub fn of_application(target: Target, size: usize) -> Recipe {
         let can = target.world == World::P2 && !target.concurrent;
         Recipe {
-            target,
+            target: target.of_size(size),
             rewinding: can.then(|| target.rewinding(size)),
         }
     }
 
     /// One instance is needed.
-    pub fn of_step(target: Target) -> Recipe {
+    pub fn of_step(target: Target, size: usize) -> Recipe {
         Recipe {
-            target,
+            target: target.of_size(size),
             rewinding: None,
         }
     }
@@ -85,8 +85,7 @@ impl Recipe {
             file.set_len(0)?;
             file.rewind()?;
         }
-        let engine = engine::compiling(self.target)?;
-        let code = engine.precompile_component(binary).map_err(readable)?;
+        let code = engine::compile(self.target, binary).map_err(readable)?;
         file.write_all(&code)?;
         Ok(good)
     }
@@ -150,6 +149,6 @@ pub fn cached(cache: &Cache, name: CodeName, recipe: &Recipe, limits: Limits) ->
 }
 
 /// The engine's own words, with what a person can do about them.
-fn readable(error: wasmtime::Error) -> anyhow::Error {
-    anyhow::Error::from(error).context("it cannot be compiled; check it with `wasm-tools validate`")
+fn readable(error: anyhow::Error) -> anyhow::Error {
+    error.context("it cannot be compiled; check it with `wasm-tools validate`")
 }

@@ -64,7 +64,7 @@ impl Step {
     pub fn take(&self, order: &Order, cache: Option<&Cache>) -> Result<()> {
         let path = self.path.display();
         let about = || format!("step before the start `{path}`");
-        let recipe = Recipe::of_step(self.target);
+        let recipe = Recipe::of_step(self.target, self.binary.len());
         let code = order.code(&self.path, &recipe, &self.binary, cache);
         let component = code.with_context(about)?.component;
         let linker = linker::linker(component.engine(), self.target)?;

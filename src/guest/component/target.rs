@@ -11,6 +11,8 @@ pub struct Target {
     pub concurrent: bool,
     /// Its instances can be put back as they were when they were made.
     pub rewind: Rewind,
+    /// Functions of one module are inlined into functions of another.
+    pub inlining: bool,
 }
 
 /// Whether instances can be put back as they were when they were made, and how their memories end.
@@ -33,11 +35,15 @@ impl Target {
     ];
 
     /// Every target there is, in the order in which code of unknown target is tried.
-    pub const ALL: [Target; 5] = [
+    pub const ALL: [Target; 9] = [
         Target::new(World::P3, true),
         Target::new(World::P2, true),
         Target::new(World::P2, false),
+        Target::new(World::P3, true).of_size(LARGE),
+        Target::new(World::P2, true).of_size(LARGE),
+        Target::new(World::P2, false).of_size(LARGE),
         Target::new(World::P2, false).rewinding(0),
+        Target::new(World::P2, false).rewinding(INLINED),
         Target::new(World::P2, false).rewinding(LARGE),
     ];
 
@@ -46,6 +52,15 @@ impl Target {
             world,
             concurrent,
             rewind: Rewind::No,
+            inlining: true,
+        }
+    }
+
+    /// The same for a component of so many bytes.
+    pub const fn of_size(self, size: usize) -> Target {
+        Target {
+            inlining: size < INLINED,
+            ..self
         }
     }
 
@@ -55,7 +70,10 @@ impl Target {
             true => Rewind::Checked,
             false => Rewind::Fenced,
         };
-        Target { rewind, ..self }
+        Target {
+            rewind,
+            ..self.of_size(size)
+        }
     }
 
     pub fn rewinds(self) -> bool {
@@ -64,7 +82,12 @@ impl Target {
 }
 
 /// Bytes from which on a component is large: it has an interpreter inside.
-const LARGE: usize = 4 << 20;
+pub const LARGE: usize = 4 << 20;
+
+/// Bytes from which on nothing is inlined between the modules of a component. Inlining keeps every function in memory
+/// until the last of them is translated, which takes some 500 bytes for each byte of code: 6 GiB for an application
+/// of FastAPI, where compiling one function after the other takes a tenth of that.
+const INLINED: usize = 1 << 20;
 
 /// The target that a component is to be compiled for, to be served.
 pub fn target_of(anatomy: &Anatomy) -> Result<Target> {

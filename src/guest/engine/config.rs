@@ -37,8 +37,10 @@ fn base(target: Target) -> Config {
     config
         .concurrency_support(target.concurrent)
         .epoch_interruption(true)
-        // Components that are linked of many modules call from one to the other all the time.
-        .compiler_inlining(Inlining::InterModule)
+        .compiler_inlining(match target.inlining {
+            true => Inlining::InterModule,
+            false => Inlining::No,
+        })
         .async_stack_size(ASYNC_STACK)
         .max_wasm_stack(WASM_STACK)
         .wasm_backtrace_max_frames(std::num::NonZero::new(32));
@@ -65,6 +67,21 @@ pub fn compiling(target: Target) -> Result<Engine> {
     let mut config = base(target);
     config.parallel_compilation(true);
     Ok(Engine::new(&config)?)
+}
+
+/// Processors that compile at a time, at most: each of them takes some 10 MiB.
+const COMPILING: usize = 16;
+
+/// Compiles a component. It starts threads: a process that has done it does not fork.
+pub fn compile(target: Target, binary: &[u8]) -> Result<Vec<u8>> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(processors.min(COMPILING));
+    let engine = compiling(target)?;
+    let code = threads
+        .build()
+        .context("cannot start the threads that compile")?
+        .install(|| engine.precompile_component(binary));
+    Ok(code?)
 }
 
 /// An engine that serves: instances come from a pool sized for the component that was planned for, or are put

@@ -67,9 +67,10 @@ impl fmt::Display for Plan {
         };
         write!(
             f,
-            "{generation} {} {} {} {} {} {}",
+            "{generation} {} {} {} {} {} {} {}",
             u8::from(target.concurrent),
             target.rewind as u8,
+            u8::from(target.inlining),
             needs.memories,
             needs.initial_memory,
             needs.tables,
@@ -87,6 +88,7 @@ impl FromStr for Plan {
             generation,
             concurrent,
             rewind,
+            inlining,
             memories,
             initial_memory,
             tables,
@@ -108,6 +110,7 @@ impl FromStr for Plan {
                     1 => Rewind::Checked,
                     _ => Rewind::Fenced,
                 },
+                inlining: inlining == 1,
             },
             needs: Needs {
                 memories: u32::try_from(memories)?,
@@ -122,11 +125,12 @@ impl FromStr for Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guest::component::target::LARGE;
 
     #[test]
     fn a_plan_survives_the_way_through_the_supervisor() {
         let plan = Plan {
-            target: Target::new(World::P3, true),
+            target: Target::new(World::P3, true).of_size(LARGE),
             needs: Needs {
                 memories: 2,
                 initial_memory: 1 << 17,
