@@ -2,9 +2,11 @@
 //! fixed size over a pipe: a pipe carries no descriptors, and reading it waits for nobody.
 
 mod code;
+mod command;
 mod record;
 
 pub use code::{CodeReceiver, CodeSender, code_channel};
+pub use command::{Command, CommandReceiver, CommandSender, command_channel};
 pub use record::Garbage;
 
 use crate::cache::CodeName;

@@ -1,6 +1,7 @@
 //! The command line: one field a flag. What the values mean is decided in `config`.
 
 mod addresses;
+mod admin;
 mod build;
 mod capabilities;
 mod clients;
@@ -17,6 +18,7 @@ mod tls;
 mod unit;
 
 pub use addresses::Addresses;
+pub use admin::{Admin, Control, RestartWorker, Running, Scale, StatusOf};
 pub use build::{Build, Dev, Language, New};
 pub use capabilities::Capabilities;
 pub use clients::Clients;
@@ -81,6 +83,8 @@ pub enum Command {
     Man(Manual),
     /// Write a small project to begin with
     New(New),
+    #[command(flatten)]
+    Control(Control),
     /// Print a hardened service and its socket for systemd, for this command line of wasmserve
     Unit(Box<Unit>),
 }
@@ -200,6 +204,9 @@ pub struct Serve {
 
     #[command(flatten)]
     pub sandbox: Sandbox,
+
+    #[command(flatten)]
+    pub admin: Admin,
 
     /// Requests that one worker answers at a time; each has an instance
     #[arg(

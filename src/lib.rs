@@ -1,12 +1,15 @@
 //! `wasmserve`: parses, resolves, binds, supervises. The only file that names both the supervisor and
 //! its workers. A library for the sake of fuzzing: the executable is `main.rs`, and nothing else is public.
 
+mod admin;
+mod admin_role;
 mod build;
 mod cache;
 mod channel;
 mod cli;
 mod config;
 mod connection;
+mod control;
 mod develop;
 mod exit;
 #[cfg(feature = "fuzzing")]
@@ -28,7 +31,7 @@ use clap::error::ErrorKind;
 use cli::{Cli, Command, Said, Serve, Source};
 use config::Config;
 use exit::{Exit, Status};
-use guest::{CompileProgress, Compiled, Guest, Loaded, Plan};
+use guest::{Compiled, Guest, Loaded, Plan, Progress};
 use listen::Listeners;
 use sandbox::{Role, Sandbox};
 use scoreboard::Scoreboard;
@@ -36,7 +39,7 @@ use std::cell::{Cell, RefCell};
 use std::os::fd::{OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::rc::Rc;
-use supervisor::{Prepared, Roles, WorkerContext};
+use supervisor::{AdminContext, Prepared, Roles, Served, WorkerContext};
 use sys::directory::StartDirectory;
 use worker::Worker;
 
@@ -74,7 +77,7 @@ fn run() -> Result<Status> {
         Some(Command::Check(serve)) => check(serve, &said),
         Some(Command::Compile(compile)) => {
             let code = guest::precompile(&compile.component).exits(Status::Application)?;
-            write_whole(&compile.output, &code).exits(Status::Usage)?;
+            sys::file::write_whole(&compile.output, &code).exits(Status::Usage)?;
             Ok(Status::Stopped)
         }
         Some(Command::Completions(shell)) => {
@@ -90,6 +93,7 @@ fn run() -> Result<Status> {
                 .map(|()| Status::Stopped)
         }
         Some(Command::Inspect(inspect)) => describe(&inspect.component),
+        Some(Command::Control(command)) => control::run(command),
     }
 }
 
@@ -124,7 +128,7 @@ fn build(order: &cli::Build) -> Result<Status> {
         return Err(error).exits(Status::Application);
     }
     let component = std::fs::read(&built.file).context("cannot read what was built")?;
-    write_whole(&order.output, &component).exits(Status::Usage)?;
+    sys::file::write_whole(&order.output, &component).exits(Status::Usage)?;
     Ok(Status::Stopped)
 }
 
@@ -140,8 +144,8 @@ fn check(serve: &Serve, said: &[Said]) -> Result<Status> {
         println!("{} = {} ({source})", option.name, option.values.join(", "));
     }
     let config = resolved(serve, said)?;
-    config.compile_request.steps().exits(Status::Application)?;
-    describe(&config.compile_request.path)
+    config.order.steps().exits(Status::Application)?;
+    describe(&config.order.path)
 }
 
 fn resolved(serve: &Serve, said: &[Said]) -> Result<Config> {
@@ -170,47 +174,39 @@ fn describe(component: &std::path::Path) -> Result<Status> {
     })
 }
 
-/// Writes the whole file, or leaves what was there.
-fn write_whole(path: &std::path::Path, bytes: &[u8]) -> Result<()> {
-    let mut name = path
-        .file_name()
-        .context("the output has no file name")?
-        .to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let unfinished = path.with_file_name(name);
-    let written =
-        std::fs::write(&unfinished, bytes).and_then(|()| std::fs::rename(&unfinished, path));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&unfinished);
-    }
-    written.with_context(|| format!("cannot write `{}`", path.display()))
-}
-
 fn serve(serve: &Serve, said: &[Said]) -> Result<Status> {
     // First of all: what another executable leaves to this one are open descriptors.
     let adopted = supervisor::adopted()?;
     let config = resolved(serve, said)?;
     log::init(config.log.clone());
     sys::signals::block_for_supervision()?;
-    let (listeners, ended) = match adopted {
+    let (listeners, meant, ended) = match adopted {
         Some(mut adopted) => {
             let left = std::mem::take(&mut adopted.listeners);
             let listeners = shared(Listeners::adopt(left)?);
-            let meant = adopted.is_meant();
-            let ended = supervisor::resume(Server::new(config, &listeners), adopted);
-            (Some(listeners).filter(|_| meant), ended)
+            let (left, meant) = (std::mem::take(&mut adopted.admin), adopted.is_meant());
+            let admin = match left.is_empty() && meant {
+                true => Listeners::bind_admin(&config.admin).exits(Status::Address)?,
+                false => Listeners::adopt(left)?,
+            };
+            let admin = shared(admin);
+            let ended = supervisor::resume(Server::new(config, &listeners, &admin), adopted);
+            ([listeners, admin], meant, ended)
         }
         None => {
             let slots = supervisor::slots(&config.supervisor);
             let scoreboard = Scoreboard::new(slots).context("cannot make the scoreboard")?;
             let listeners = Listeners::bind(&config.addresses).exits(Status::Address)?;
             let listeners = shared(listeners);
-            let ended = supervisor::run(Server::new(config, &listeners), scoreboard);
-            (Some(listeners), ended)
+            let admin = Listeners::bind_admin(&config.admin).exits(Status::Address);
+            let admin = shared(admin.inspect_err(|_| listeners.borrow_mut().close())?);
+            let server = Server::new(config, &listeners, &admin);
+            let ended = supervisor::run(server, scoreboard);
+            ([listeners, admin], true, ended)
         }
     };
-    if let Some(listeners) = listeners {
-        listeners.borrow_mut().close();
+    if meant {
+        listeners.iter().for_each(|it| it.borrow_mut().close());
     }
     ended.map(|()| Status::Stopped)
 }
@@ -224,6 +220,8 @@ struct Server {
     config: Config,
     /// Shared by the versions of the configuration: sockets stay open from the first to the last.
     listeners: Rc<RefCell<Listeners>>,
+    /// Those of the admin process.
+    admin: Rc<RefCell<Listeners>>,
     start: StartDirectory,
 }
 
@@ -233,21 +231,18 @@ impl Roles for Server {
     fn prepare(&self, reporter: &Reporter) -> Result<Prepared<Loaded>> {
         self.sandbox().begin()?;
         let told = |progress| match progress {
-            CompileProgress::Found(name) => reporter.found(name),
-            CompileProgress::Stepping => reporter.stepping(),
+            Progress::Found(name) => reporter.found(name),
+            Progress::Stepping => reporter.stepping(),
         };
         let confine = self.compiler_confined();
-        let (compiled, loaded) = self.config.compile_request.prepare(&confine, &told)?;
+        let (compiled, loaded) = self.config.order.prepare(&confine, &told)?;
         Ok(prepared(compiled, loaded))
     }
 
     fn compile(&self) -> Result<Prepared<Loaded>> {
         self.sandbox().begin()?;
         let confine = self.compiler_confined();
-        let compiled = self
-            .config
-            .compile_request
-            .compile_and_load(&confine, &|_| ())?;
+        let compiled = self.config.order.compile_and_load(&confine, &|_| ())?;
         Ok(prepared(compiled, None))
     }
 
@@ -257,7 +252,7 @@ impl Roles for Server {
 
     fn load(&self, code: &OwnedFd, note: &str) -> Result<Loaded> {
         self.sandbox().begin()?;
-        self.config.compile_request.load(code, note.parse()?, None)
+        self.config.order.load(code, note.parse()?, None)
     }
 
     fn confine_zygote(&self) -> Result<()> {
@@ -284,9 +279,14 @@ impl Roles for Server {
             warning!("The addresses stay as they are: new ones need a restart");
             config.addresses = self.config.addresses.clone();
         }
+        if config.admin != self.config.admin {
+            warning!("--admin and --no-admin stay as they are: a change needs a restart");
+            config.admin = self.config.admin.clone();
+        }
         Ok(Server {
             config,
             listeners: self.listeners.clone(),
+            admin: self.admin.clone(),
             start: self.start.clone(),
         })
     }
@@ -313,6 +313,26 @@ impl Roles for Server {
         self.listeners.borrow_mut().mend(addresses)
     }
 
+    fn admin_sockets(&self) -> Vec<OwnedFd> {
+        self.admin.borrow().duplicates()
+    }
+
+    fn admin_descriptors(&self) -> Vec<(RawFd, String)> {
+        self.admin.borrow().descriptors()
+    }
+
+    fn has_admin_always(&self) -> bool {
+        self.config.admin.address.is_some()
+    }
+
+    fn administer(&self, context: AdminContext) -> Result<()> {
+        admin_role::run(self, context)
+    }
+
+    fn describe(&self, served: &Served<'_>) -> String {
+        admin_role::describe(self, served)
+    }
+
     fn close(&self) {
         self.listeners.borrow_mut().close();
     }
@@ -327,10 +347,15 @@ fn prepared(compiled: Compiled, loaded: Option<Loaded>) -> Prepared<Loaded> {
 }
 
 impl Server {
-    fn new(config: Config, listeners: &Rc<RefCell<Listeners>>) -> Server {
+    fn new(
+        config: Config,
+        listeners: &Rc<RefCell<Listeners>>,
+        admin: &Rc<RefCell<Listeners>>,
+    ) -> Server {
         Server {
             config,
             listeners: listeners.clone(),
+            admin: admin.clone(),
             start: StartDirectory::current(),
         }
     }

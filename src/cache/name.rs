@@ -22,6 +22,12 @@ impl CodeName {
         bytes
     }
 
+    /// The digest of the component, as people write it.
+    pub fn component_digest(&self) -> String {
+        let bytes = self.component.iter();
+        bytes.fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    }
+
     pub fn of_bytes(bytes: &[u8; LENGTH]) -> CodeName {
         let (mut component, mut engine) = ([0; 32], [0; 8]);
         component.copy_from_slice(&bytes[..32]);

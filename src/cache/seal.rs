@@ -52,6 +52,16 @@ pub fn content(file: &File) -> io::Result<Option<u64>> {
     Ok((mark == MARK).then_some(length))
 }
 
+/// The name that a file was sealed with, whether it is still as it was or not; none where there is no seal.
+pub fn name(file: &File) -> io::Result<Option<CodeName>> {
+    let Some(length) = content(file)? else {
+        return Ok(None);
+    };
+    let mut name = [0; name::LENGTH];
+    file.read_exact_at(&mut name, length)?;
+    Ok(Some(CodeName::of_bytes(&name)))
+}
+
 /// Sees that all of a file is as it was sealed, and gives its name.
 pub fn verify(file: &File) -> anyhow::Result<CodeName> {
     let length = content(file)?.ok_or(Damaged("it does not end as it should"))?;

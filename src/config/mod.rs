@@ -3,6 +3,7 @@
 
 mod address;
 mod addresses;
+mod admin;
 mod capabilities;
 mod clients;
 mod dotenv;
@@ -16,16 +17,17 @@ mod units;
 
 pub use address::{Address, Host, Place};
 pub use addresses::Addresses;
+pub use admin::Admin;
 
 use crate::cache;
 use crate::cli::Serve;
-use crate::guest::{self, CompileRequest, Limits};
+use crate::guest::{self, Limits, Order};
 use crate::sys::{cpus, memory};
 use crate::{log, request, supervisor, worker};
 use anyhow::{Context, Result, bail};
 use std::io::IsTerminal;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +35,8 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct Config {
     pub addresses: Addresses,
-    pub compile_request: CompileRequest,
+    pub admin: Admin,
+    pub order: Order,
     pub supervisor: supervisor::Settings,
     pub worker: worker::Settings,
     /// What TLS is spoken with, where it is.
@@ -51,7 +54,7 @@ impl Config {
         let limits = limits(serve, supervisor.workers)?;
         let capabilities = capabilities::resolve(serve)?;
         let cache = cache_settings(serve)?;
-        let compile_request = CompileRequest {
+        let order = Order {
             path: component.clone(),
             steps: serve.capabilities.before_start.clone(),
             cache,
@@ -59,12 +62,13 @@ impl Config {
             limits,
             capabilities: Arc::new(capabilities),
         };
-        let worker = worker_settings(serve, &supervisor, &compile_request)?;
+        let worker = worker_settings(serve, &supervisor, &order)?;
         let tls = tls::resolve(&serve.tls, worker.connection.protocols)?;
-        overlap::check(serve, &compile_request, &worker.request.files)?;
+        overlap::check(serve, &order, &worker.request.files)?;
         Ok(Config {
             addresses: Addresses::resolve(&serve.addresses, tls.is_some())?,
-            compile_request,
+            admin: admin::resolve(&serve.admin)?,
+            order,
             supervisor,
             tls,
             worker,
@@ -74,9 +78,7 @@ impl Config {
 
     /// The files whose change `--reload` looks out for.
     pub fn watched(&self) -> Vec<PathBuf> {
-        let files = [&self.compile_request.path]
-            .into_iter()
-            .chain(&self.compile_request.steps);
+        let files = [&self.order.path].into_iter().chain(&self.order.steps);
         files.cloned().collect()
     }
 }
@@ -134,6 +136,16 @@ fn reuse(serve: &Serve) -> Result<guest::Reuse> {
         );
     }
     Ok(reuse)
+}
+
+/// The place of a Unix socket of this path.
+pub fn unix_place(path: &Path) -> Result<Place> {
+    address::unix(path.as_os_str())
+}
+
+/// A duration that an option gives.
+pub fn duration(name: &str, text: &str) -> Result<Duration> {
+    option(name, text, units::duration)
 }
 
 /// Parses one option, and names it where that fails.
@@ -237,7 +249,7 @@ fn supervision(serve: &Serve) -> Result<supervisor::Settings> {
 fn worker_settings(
     serve: &Serve,
     supervisor: &supervisor::Settings,
-    compile_request: &CompileRequest,
+    order: &Order,
 ) -> Result<worker::Settings> {
     let front = front::resolve(&serve.front)?;
     let files = files::directories(&serve.files)?;
@@ -247,9 +259,9 @@ fn worker_settings(
         heartbeat: (supervisor.healthcheck / 5)
             .clamp(Duration::from_millis(20), Duration::from_millis(500)),
         graceful_shutdown: supervisor.graceful_shutdown,
-        sandbox: Arc::new(sandbox::resolve(&serve.sandbox, compile_request, &files)?),
+        sandbox: Arc::new(sandbox::resolve(&serve.sandbox, order, &files)?),
         request: request::Settings {
-            concurrency: compile_request.limits.instances as usize,
+            concurrency: order.limits.instances as usize,
             queue: option("--limit-queue", &serve.limit_queue, |text| {
                 text.parse::<usize>()
                     .with_context(|| format!("`{text}` is not a whole number"))
@@ -336,12 +348,12 @@ mod tests {
     fn workers_share_the_memory() {
         let share = |workers| {
             let config = resolve(&["--workers", workers]).unwrap();
-            config.compile_request.limits.worker_memory
+            config.order.limits.worker_memory
         };
         assert!(share("1") > 0);
         assert_eq!(share("1") / 4, share("4"));
         let config = resolve(&["--max-worker-memory", "64MiB"]).unwrap();
-        assert_eq!(config.compile_request.limits.worker_memory, 64 << 20);
+        assert_eq!(config.order.limits.worker_memory, 64 << 20);
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl Listener {
                 self.socket = socket::listen_tcp(*place, only_v6, addresses.backlog)?;
             }
             (Origin::File(file), _) => {
-                let (socket, file) = unix::bind(&file.path, addresses)?;
+                let (socket, file) = unix::bind(&file.path, addresses, "--uds")?;
                 (self.socket, self.origin) = (socket, Origin::File(file));
             }
             _ => self.listen_again(addresses.backlog)?,

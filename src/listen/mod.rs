@@ -1,6 +1,7 @@
 //! The listening sockets, from the first version of the configuration to the last: bound or taken
 //! over, named, and closed. What is spoken on them is decided elsewhere.
 
+mod admin;
 mod inet;
 mod inherited;
 mod mend;
@@ -14,7 +15,7 @@ use anyhow::{Context, Result};
 use mend::{Condition, Origin};
 use note::Note;
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use unix::SocketFile;
 
 /// The port that https has where none is named.
@@ -89,7 +90,7 @@ impl Listeners {
                     }
                 }
                 Place::Unix(path) => {
-                    let (socket, file) = unix::bind(path, addresses)?;
+                    let (socket, file) = unix::bind(path, addresses, address.option)?;
                     self.add(socket, door, Origin::File(file));
                 }
                 Place::Descriptor(_) => {
@@ -158,6 +159,13 @@ impl Listeners {
             (listener.socket.as_raw_fd(), note.to_string())
         });
         described.collect()
+    }
+
+    /// Further descriptors of the same sockets.
+    pub fn duplicates(&self) -> Vec<OwnedFd> {
+        let sockets = self.0.iter();
+        let duplicated = sockets.map(|it| it.socket.as_fd().try_clone_to_owned());
+        duplicated.filter_map(Result::ok).collect()
     }
 
     /// Where clients connect, in the log's words.

@@ -27,18 +27,19 @@ pub struct SocketFile {
     pub identity: Identity,
 }
 
-pub fn bind(path: &Path, addresses: &Addresses) -> Result<(Listening, SocketFile)> {
+/// `option` is what the path was given with.
+pub fn bind(path: &Path, addresses: &Addresses, option: &str) -> Result<(Listening, SocketFile)> {
     let listen = || socket::listen_unix(path, addresses.permissions, addresses.backlog);
     let lock = lock(path);
     let listened = match listen() {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            replace(path)?;
+            replace(path, option)?;
             listen()
         }
         other => other,
     };
     let socket = listened.map_err(|error| {
-        let remedy = remedy(&error);
+        let remedy = remedy(&error, option);
         let text = format!("cannot bind unix socket `{}`; {remedy}", path.display());
         anyhow::Error::from(error).context(text)
     })?;
@@ -50,25 +51,25 @@ pub fn bind(path: &Path, addresses: &Addresses) -> Result<(Listening, SocketFile
 }
 
 /// Removes a socket's file that nobody listens on.
-fn replace(path: &Path) -> Result<()> {
+fn replace(path: &Path, option: &str) -> Result<()> {
     let shown = path.display();
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
     if !is_socket {
         bail!(
             "cannot bind unix socket `{shown}`; there is something else of that name: remove it, \
-             or choose another path with --uds"
+             or choose another path with {option}"
         );
     }
     match socket::is_listened_on(path) {
         Ok(false) => {}
         Ok(true) => bail!(
             "cannot bind unix socket `{shown}`: it is in use; stop what listens there, or choose \
-             another path with --uds"
+             another path with {option}"
         ),
         Err(error) => return Err(error).with_context(|| {
             format!(
                 "cannot bind unix socket `{shown}`, which is there already; remove it, or choose \
-                 another path with --uds"
+                 another path with {option}"
             )
         }),
     }
@@ -76,6 +77,13 @@ fn replace(path: &Path) -> Result<()> {
         .with_context(|| format!("cannot replace the unix socket `{shown}` that nobody uses"))?;
     info!("Replaced the unix socket {shown}, which nobody listened on");
     Ok(())
+}
+
+/// Removes the file of a socket that nobody listens on. True where it did.
+pub fn remove_dead(path: &Path) -> bool {
+    let _lock = lock(path);
+    let is_dead = matches!(socket::is_listened_on(path), Ok(false));
+    is_dead && std::fs::remove_file(path).is_ok()
 }
 
 impl SocketFile {
@@ -129,13 +137,12 @@ fn lock(path: &Path) -> Option<Flock<File>> {
     None
 }
 
-fn remedy(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::NotFound => "make its directory, or choose another path with --uds",
-        io::ErrorKind::PermissionDenied => {
-            "let this user write to its directory, or choose another path with --uds"
-        }
-        io::ErrorKind::AddrInUse => "somebody else was faster; choose another path with --uds",
-        _ => "choose another path with --uds",
-    }
+fn remedy(error: &io::Error, option: &str) -> String {
+    let first = match error.kind() {
+        io::ErrorKind::NotFound => "make its directory, or ",
+        io::ErrorKind::PermissionDenied => "let this user write to its directory, or ",
+        io::ErrorKind::AddrInUse => "somebody else was faster; ",
+        _ => "",
+    };
+    format!("{first}choose another path with {option}")
 }

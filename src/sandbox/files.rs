@@ -71,6 +71,7 @@ fn readable(sandbox: &Sandbox, role: Role) -> Vec<PathBuf> {
         readable.extend(RESOLVER.map(PathBuf::from));
     }
     match role {
+        Role::Admin => return Vec::new(),
         Role::Worker => return readable,
         // It has its code already.
         Role::Step => {}
@@ -91,6 +92,9 @@ fn readable(sandbox: &Sandbox, role: Role) -> Vec<PathBuf> {
 }
 
 fn writable(sandbox: &Sandbox, role: Role) -> Vec<PathBuf> {
+    if role == Role::Admin {
+        return Vec::new();
+    }
     let mut writable = sandbox.grants.writable.clone();
     if role == Role::Compiler {
         writable.extend(sandbox.cache.clone());

@@ -86,6 +86,29 @@ pub const PROTOCOLS: [&str; 2] = ["http/1.1", "http/2"];
 pub const HANDSHAKE_OUTCOMES: [&str; 2] = ["success", "failure"];
 
 /// Why a worker ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndReason {
+    Reload,
+    ScaleDown,
+    Shutdown,
+    MaxRequests,
+    MaxMemory,
+    MaxLifetime,
+    /// The operator asked for it.
+    Asked,
+    /// Its listening socket was of no more use.
+    Sockets,
+    Hung,
+    StartupTimeout,
+    DrainTimeout,
+    /// What it executed ended it.
+    Crashed,
+    /// Somebody else killed it.
+    Killed,
+    OutOfMemory,
+    Exited,
+}
+
 pub const END_REASONS: [&str; 15] = [
     "reload",
     "scale_down",
@@ -210,6 +233,7 @@ mod tests {
             assert!(!others.any(|(other, it)| other != index && it.name == family.name));
         }
         assert_eq!(end, LENGTH);
+        assert_eq!(EndReason::Exited as usize + 1, END_REASONS.len());
         assert_eq!(GUEST_FAILURES.count, GUEST_FAILURE_KINDS.len());
     }
 }

@@ -29,6 +29,11 @@ pub struct Handover {
     /// How many workers there should be.
     pub wanted: usize,
     pub workers: Vec<LeftWorker>,
+    /// The sockets of the admin process, as `listeners`, and the process.
+    #[serde(default)]
+    pub admin: Vec<(RawFd, String)>,
+    #[serde(default)]
+    pub admin_process: Option<i32>,
     /// Whether it comes from an executable of the first kind, which hears another answer.
     #[serde(skip)]
     pub is_first: bool,
@@ -57,6 +62,8 @@ impl Handover {
             note: String::new(),
             wanted: 0,
             workers: Vec::new(),
+            admin: Vec::new(),
+            admin_process: None,
             is_first: false,
         }
     }
@@ -85,7 +92,8 @@ impl Handover {
     /// All descriptors that are left.
     pub fn descriptors(&self) -> Vec<RawFd> {
         let workers = self.workers.iter().filter_map(|left| left.receiver);
-        let listeners = self.listeners.iter().map(|(fd, _)| *fd);
+        let listeners = self.listeners.iter().chain(&self.admin);
+        let listeners = listeners.map(|(fd, _)| *fd);
         [self.scoreboard, self.lifeline.0, self.lifeline.1, self.code]
             .into_iter()
             .chain(listeners)
@@ -121,6 +129,8 @@ mod tests {
             served: 2,
             code: 9,
             note: "0.2 memories=1 tables=3".to_owned(),
+            admin: vec![(10, "http".to_owned())],
+            admin_process: Some(4001),
             wanted: 2,
             workers: vec![
                 worker(3, Standing::Ready { age: time }),

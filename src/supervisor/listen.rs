@@ -91,6 +91,10 @@ impl<R: Roles> Supervisor<R> {
                 break;
             };
             self.forker.reaped(pid);
+            if self.admin.ended(pid) {
+                debug!("the admin process [{pid}] has ended: {end}");
+                continue;
+            }
             let memory = end == End::Killed(Signal::SIGKILL) && self.was_for_memory();
             let death = Death { end, memory };
             if let Some(index) = self.children.iter().position(|child| child.pid == pid) {

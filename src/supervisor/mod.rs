@@ -1,6 +1,7 @@
 //! Keeps the workers: forks them, replaces them, ends them. One thread, no runtime, no HTTP, no
 //! engine; what its children do is unknown to it.
 
+mod admin;
 mod backoff;
 mod changes;
 mod children;
@@ -12,12 +13,15 @@ mod notify;
 mod orders;
 mod perform;
 mod policy;
+mod publish;
 mod run;
 mod settings;
 mod slots;
 mod successor;
 mod zygote;
 
+pub use admin::AdminContext;
+pub use publish::Served;
 pub use run::{resume, run};
 pub use settings::{CompileLimits, Settings};
 pub use successor::adopted;
@@ -57,6 +61,16 @@ pub trait Roles: Sized {
     fn sockets(&self) -> Vec<(RawFd, String)>;
     /// Repairs what was done to the listening sockets. True where who holds them is to be replaced.
     fn mend_sockets(&self) -> bool;
+    /// The sockets of the admin process, by further descriptors of them.
+    fn admin_sockets(&self) -> Vec<OwnedFd>;
+    /// The sockets of the admin process, each with what another executable must know to take it over.
+    fn admin_descriptors(&self) -> Vec<(RawFd, String)>;
+    /// Whether there is an admin process also while nobody connects to its sockets.
+    fn has_admin_always(&self) -> bool;
+    /// Answers questions about the server, in a process of its own.
+    fn administer(&self, context: AdminContext) -> anyhow::Result<()>;
+    /// What there is to say about the version that is served, as JSON.
+    fn describe(&self, served: &Served<'_>) -> String;
     /// Takes no more connections.
     fn close(&self);
 }

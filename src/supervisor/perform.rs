@@ -13,6 +13,7 @@ use crate::sys::process::{self, End};
 use crate::{info, log};
 use anyhow::{Context, Result, anyhow};
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::time::Duration;
@@ -50,6 +51,7 @@ impl<R: Roles> Supervisor<R> {
                 Action::Log { level, text } => log::write(level, format_args!("{text}")),
                 Action::Exit { failure } => {
                     self.attempt = None;
+                    self.admin.kill();
                     self.generations.clear();
                     let until = self.now() + UNKILLABLE;
                     self.exit = Some((failure, until));
@@ -133,6 +135,7 @@ impl<R: Roles> Supervisor<R> {
         let mut generations = self.generations.iter();
         if let Some(generation) = generations.find(|generation| generation.number == number) {
             self.roles = generation.roles.clone();
+            self.describe(generation);
             self.watch();
         }
     }
@@ -209,6 +212,8 @@ impl<R: Roles> Supervisor<R> {
             layout: self.forker.scoreboard.layout().clone(),
             lifeline: (watched.as_raw_fd(), held.as_raw_fd()),
             listeners: self.roles.sockets(),
+            admin: self.roles.admin_descriptors(),
+            admin_process: self.admin.pid().map(Pid::as_raw),
             served,
             code: generation.code.file.as_raw_fd(),
             note: generation.code.note.clone(),

@@ -1,6 +1,7 @@
 //! The supervisor's loop: it turns what the system says into events, asks the policy, and has done
 //! what the policy says (`perform`). Every system call of the supervisor is made from these two.
 
+use super::admin::Admin;
 use super::changes::Changes;
 use super::children::{Attempt, Child, Generation};
 use super::clock::Clock;
@@ -8,6 +9,7 @@ use super::forker::Forker;
 use super::notify::Notifier;
 use super::orders::{Abandoned, Order};
 use super::policy::{Event, Policy, Room};
+use super::publish::Published;
 use super::successor::{self, Adopted, Successor};
 use super::zygote::{Code, Zygote};
 use super::{Roles, most_workers};
@@ -20,6 +22,7 @@ use anyhow::{Context, Result, anyhow};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::signalfd::SignalFd;
+use nix::unistd::Pid;
 use std::collections::VecDeque;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -39,6 +42,8 @@ pub struct Supervisor<R> {
     /// Where files are watched: who wakes us, if the kernel does, and what is known of them.
     pub(super) watching: Option<(Option<Watch>, Changes)>,
     pub(super) forker: Forker,
+    pub(super) admin: Admin,
+    pub(super) published: Published,
     pub(super) children: Vec<Child>,
     /// Workers that zygotes were asked for, and those that nobody waits for any more.
     pub(super) orders: Vec<Order>,
@@ -85,6 +90,12 @@ pub fn resume<R: Roles>(roles: R, adopted: Adopted) -> Result<()> {
     let (settings, now) = (roles.settings().clone(), Instant::now());
     let (policy, actions) = Policy::inherit(settings, room, left, now, Box::new(process::random));
     let mut supervisor = Supervisor::new(roles.clone(), policy, adopted.forker)?;
+    if let Some(pid) = handover.admin_process.map(Pid::from_raw)
+        && process::is_child(pid)
+    {
+        // It is one of the executable before this one.
+        process::signal(pid, Signal::SIGKILL);
+    }
     supervisor.children = adopted.children;
     supervisor.generations.push(Generation {
         number: handover.served,
@@ -96,6 +107,7 @@ pub fn resume<R: Roles>(roles: R, adopted: Adopted) -> Result<()> {
         },
         zygote: None,
     });
+    supervisor.describe_served();
     supervisor.perform(actions);
     supervisor.supervise()
 }
@@ -109,6 +121,7 @@ fn room<R: Roles>(roles: &R, scoreboard: &Scoreboard) -> Room {
 impl<R: Roles> Supervisor<R> {
     fn new(roles: Rc<R>, policy: Policy, forker: Forker) -> Result<Supervisor<R>> {
         process::adopt_orphans();
+        let admin = Admin::new(&*roles);
         let mut supervisor = Supervisor {
             roles,
             policy,
@@ -116,6 +129,8 @@ impl<R: Roles> Supervisor<R> {
             signals: signals::descriptor().context("cannot receive signals")?,
             watching: None,
             forker,
+            admin,
+            published: None,
             children: Vec::new(),
             orders: Vec::new(),
             abandoned: Vec::new(),
@@ -130,6 +145,7 @@ impl<R: Roles> Supervisor<R> {
             next_beat: Instant::now(),
             exit: None,
         };
+        supervisor.publish_begin();
         supervisor.watch();
         Ok(supervisor)
     }
@@ -178,6 +194,7 @@ impl<R: Roles> Supervisor<R> {
                 acted |= !actions.is_empty();
                 self.perform(actions);
             }
+            self.publish();
             // What reading a configuration and starting took is not needed to wait.
             if acted {
                 memory::collect();
@@ -197,6 +214,7 @@ impl<R: Roles> Supervisor<R> {
             }
             self.tell_service_manager();
             self.wait()?;
+            self.look_after_admin();
             self.read_messages();
             self.read_orders();
             self.read_signals()?;
@@ -254,6 +272,7 @@ impl<R: Roles> Supervisor<R> {
         let mut polled: Vec<PollFd<'_>> = descriptors
             .chain(zygotes.flat_map(Zygote::descriptors))
             .chain(watches)
+            .chain(self.admin.descriptors())
             .chain([self.signals.as_fd()])
             .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
             .collect();

@@ -29,6 +29,8 @@ const QUESTION: &str = "WASMSERVE_QUESTION";
 pub struct Adopted {
     /// The sockets that are open, in the order in which they were bound, each with its note.
     pub listeners: Vec<(OwnedFd, String)>,
+    /// The same of the admin process; none where the executable before this one had none.
+    pub admin: Vec<(OwnedFd, String)>,
     pub(super) handover: Handover,
     pub(super) forker: Forker,
     pub(super) code: OwnedFd,
@@ -75,9 +77,13 @@ pub fn adopted() -> Result<Option<Adopted>> {
 }
 
 fn accept(handover: Handover, question: Option<Question>) -> Result<Adopted> {
-    let listeners = handover.listeners.iter();
-    let listeners = listeners.map(|(fd, note)| Ok((own(*fd)?, note.clone())));
-    let listeners = listeners.collect::<Result<_>>()?;
+    let sockets = |left: &[(RawFd, String)]| {
+        let sockets = left.iter();
+        let sockets = sockets.map(|(fd, note)| Ok((own(*fd)?, note.clone())));
+        sockets.collect::<Result<Vec<_>>>()
+    };
+    let listeners = sockets(&handover.listeners)?;
+    let admin = sockets(&handover.admin)?;
     let lifeline = (own(handover.lifeline.0)?, own(handover.lifeline.1)?);
     let (memory, layout) = (own(handover.scoreboard)?, &handover.layout);
     let forker = if *layout == Layout::own(layout.slots) {
@@ -98,6 +104,7 @@ fn accept(handover: Handover, question: Option<Question>) -> Result<Adopted> {
     });
     Ok(Adopted {
         listeners,
+        admin,
         code: own(handover.code)?,
         children: children.collect::<Result<_>>()?,
         forker,

@@ -25,6 +25,12 @@ pub fn one_way() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((reader, writer))
 }
 
+/// Writing to a pipe is an error, and no wait, where it is full.
+pub fn never_wait(writer: &OwnedFd) -> io::Result<()> {
+    fcntl(writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok(())
+}
+
 /// What a pipe has to offer.
 #[derive(Debug)]
 pub enum Piece {

@@ -1,11 +1,13 @@
 //! Writing to standard output and standard error, without waiting where that can be had.
 
+use anyhow::Context as _;
 use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, send};
 use nix::sys::stat::{Mode, SFlag, fstat};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::Path;
 use std::time::Duration;
 
 /// How to write to a descriptor that we share with others, whose mode is not ours to change.
@@ -92,4 +94,20 @@ fn write_plainly(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
     // SAFETY: as in `Way::prepare`.
     let fd = unsafe { BorrowedFd::borrow_raw(fd) };
     Ok(nix::unistd::write(fd, bytes)?)
+}
+
+/// Writes the whole file, or leaves what was there.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let mut name = path
+        .file_name()
+        .context("the output has no file name")?
+        .to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let unfinished = path.with_file_name(name);
+    let written =
+        std::fs::write(&unfinished, bytes).and_then(|()| std::fs::rename(&unfinished, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&unfinished);
+    }
+    written.with_context(|| format!("cannot write `{}`", path.display()))
 }

@@ -18,6 +18,7 @@ pub mod process;
 pub mod raw;
 pub mod region;
 pub mod regular;
+pub mod runtime;
 pub mod signals;
 pub mod socket;
 pub mod watch;

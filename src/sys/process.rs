@@ -48,6 +48,17 @@ pub fn is_child(pid: Pid) -> bool {
     pid.as_raw() > 0 && waitid(Id::Pid(pid), flags).is_ok()
 }
 
+/// Whether there is such a process and it has not ended, be it that its parent has not asked how
+/// (proc_pid_stat(5)).
+pub fn lives(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // Its name may have anything in it.
+    let state = stat
+        .rsplit_once(") ")
+        .and_then(|(_, rest)| rest.chars().next());
+    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
+}
+
 /// Sends a signal. A process that is gone already is no error.
 pub fn signal(pid: Pid, signal: Signal) {
     let _ = kill(pid, signal);

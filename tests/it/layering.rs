@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 /// Every room, with the rooms it may import besides the plain-data modules. `config` reads the
 /// command line and fills in the settings of every room behind it.
-const ROOMS: [(&str, &[&str]); 17] = [
+const ROOMS: [(&str, &[&str]); 19] = [
     ("cli", &["sys"]),
+    ("control", &["cli", "config", "sys"]),
+    ("admin", &["sys"]),
     ("build", &["cli", "sys"]),
     ("develop", &["build", "cli", "sys"]),
     ("unit", &["cli", "config", "sys"]),
@@ -54,8 +56,10 @@ const PLAIN: [&str; 8] = [
 ];
 
 /// What must not be named under a room.
-const BANNED: [(&str, &[&str]); 6] = [
+const BANNED: [(&str, &[&str]); 8] = [
     ("supervisor", &["tokio", "hyper", "wasmtime"]),
+    ("control", &["tokio", "hyper", "wasmtime"]),
+    ("admin", &["wasmtime", "fork", "waitpid", "waitid", "kill"]),
     ("sys", &["tokio", "hyper", "wasmtime"]),
     ("sandbox", &["tokio", "hyper", "wasmtime"]),
     ("listen", &["tokio", "hyper", "wasmtime"]),

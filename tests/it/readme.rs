@@ -74,7 +74,18 @@ fn the_first_two_commands_serve_and_test() {
 #[test]
 fn every_option_of_the_pages_exists() {
     let subcommands = [
-        "", "build", "new", "dev", "check", "compile", "inspect", "man", "unit",
+        "",
+        "build",
+        "new",
+        "dev",
+        "check",
+        "compile",
+        "inspect",
+        "man",
+        "unit",
+        "status",
+        "scale",
+        "restart-worker",
     ];
     let help: String = subcommands.map(help).concat();
     for (page, text) in pages() {

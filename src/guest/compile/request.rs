@@ -1,9 +1,9 @@
 //! From the operator's file to checked native code behind a descriptor, with the steps that come before it is
 //! served. Runs in the compiler process alone: compiling starts threads.
 
-use super::progress::{CompileProgress, ReportProgress, display_path, display_size};
-use super::spec::{CompileSpec, GoodFor, MappedCode, cached, digest, digest_of_file};
-use super::startup_step::StartupStep;
+use super::progress::{Progress, Told, shown, size_of};
+use super::spec::{Code, GoodFor, Recipe, cached, digest, digest_of_file};
+use super::startup_step::Step;
 use crate::cache::{self, Cache, CodeName, Output, seal};
 use crate::guest::component::info::World;
 use crate::guest::component::source::Source;
@@ -11,12 +11,12 @@ use crate::guest::component::target::{Target, target_of};
 use crate::guest::engine::{self, Plan, code};
 use crate::guest::host::capabilities::{Capabilities, Granted};
 use crate::guest::host::linker;
-use crate::guest::host::state::HostState;
-use crate::guest::instance::handler::LinkedComponent;
+use crate::guest::host::state::State;
+use crate::guest::instance::handler::Handler;
 use crate::guest::instance::loaded::Loaded;
 use crate::guest::limits::Limits;
 use crate::guest::memory::worker::WorkerMemory;
-use crate::guest::schedule::cpu_share::CpuShare;
+use crate::guest::schedule::share::Share;
 use crate::guest::snapshot;
 use crate::{info, warning};
 use anyhow::{Context, Result, bail};
@@ -31,7 +31,7 @@ use wasmtime::{Engine, Store};
 
 /// What to compile, and what it will be served with.
 #[derive(Clone, Debug)]
-pub struct CompileRequest {
+pub struct Order {
     pub path: PathBuf,
     /// Components that are run to their end, one after the other, before this one is served.
     pub steps: Vec<PathBuf>,
@@ -54,7 +54,7 @@ pub struct Compiled {
     servable: Option<Component>,
 }
 
-impl CompileRequest {
+impl Order {
     /// Makes the code, and takes the steps before the start. What can be known of either to be wrong is told
     /// before the first step is taken.
     ///
@@ -63,33 +63,29 @@ impl CompileRequest {
     pub fn prepare(
         &self,
         confine: Confine<'_>,
-        report: ReportProgress<'_>,
+        told: Told<'_>,
     ) -> Result<(Compiled, Option<Loaded>)> {
         if !self.steps.is_empty() {
             confine()?;
         }
         let steps = self.steps()?;
         if !steps.is_empty() {
-            let compiled = self.compile_and_load(confine, report)?;
-            report(CompileProgress::Stepping);
+            let compiled = self.compile_and_load(confine, told)?;
+            told(Progress::Stepping);
             let cache = self.opened().ok();
             let mut steps = steps.iter();
             steps.try_for_each(|step| step.take(self, cache.as_ref()))?;
             return Ok((compiled, None));
         }
-        let mut compiled = self.compile(confine, report)?;
+        let mut compiled = self.compile(confine, told)?;
         let servable = compiled.servable.take();
         let loaded = servable.map(|known| self.load(&compiled.code, compiled.plan, Some(known)));
         Ok((compiled, loaded.transpose()?))
     }
 
     /// Makes the code, and sees that it can be loaded.
-    pub fn compile_and_load(
-        &self,
-        confine: Confine<'_>,
-        report: ReportProgress<'_>,
-    ) -> Result<Compiled> {
-        let mut compiled = self.compile(confine, report)?;
+    pub fn compile_and_load(&self, confine: Confine<'_>, told: Told<'_>) -> Result<Compiled> {
+        let mut compiled = self.compile(confine, told)?;
         let servable = compiled.servable.take();
         self.load(&compiled.code, compiled.plan, servable)?;
         Ok(compiled)
@@ -121,26 +117,26 @@ impl CompileRequest {
     }
 
     /// The steps before the start, as far as they can be judged without being taken.
-    pub fn steps(&self) -> Result<Vec<StartupStep>> {
+    pub fn steps(&self) -> Result<Vec<Step>> {
         let steps = self.steps.iter();
         steps
-            .map(|path| StartupStep::read(path, &self.capabilities))
+            .map(|path| Step::read(path, &self.capabilities))
             .collect()
     }
 
     /// Makes the code, or says what about the component is wrong.
-    fn compile(&self, confine: Confine<'_>, report: ReportProgress<'_>) -> Result<Compiled> {
+    fn compile(&self, confine: Confine<'_>, told: Told<'_>) -> Result<Compiled> {
         let opened = self.opened();
         let cache = opened.as_ref().ok();
         let make = || {
             if let Some((name, code)) = self.known(cache) {
-                report(CompileProgress::Found(name));
+                told(Progress::Found(name));
                 return self.compile_known(code, confine);
             }
             confine()?;
             let source = Source::read(&self.path)?;
             if let Some((name, code)) = self.known_source(cache, &source) {
-                report(CompileProgress::Found(name));
+                told(Progress::Found(name));
                 let compiled = self.compile_known(code, confine)?;
                 // From here on this process cannot fork.
                 let servable = None;
@@ -172,7 +168,7 @@ impl CompileRequest {
             warning!(
                 "the compiled code of {} is not kept, and the next start compiles it again: {error:#}; name a \
                  directory with --cache-dir",
-                display_path(&self.path)
+                shown(&self.path)
             );
         }
     }
@@ -183,36 +179,32 @@ impl CompileRequest {
         }
     }
 
-    /// MappedCode of this very component from the cache. A large one is not even held in memory for it.
-    fn known(&self, cache: Option<&Cache>) -> Option<(CodeName, MappedCode)> {
+    /// Code of this very component from the cache. A large one is not even held in memory for it.
+    fn known(&self, cache: Option<&Cache>) -> Option<(CodeName, Code)> {
         let cache = cache?;
         let (digest, size) = digest_of_file(&self.path).ok()?;
         Target::MADE.into_iter().find_map(|target| {
-            let spec = CompileSpec::of_application(target, size);
-            let name = spec.name(digest).ok()?;
-            Some((name, cached(cache, name, &spec, self.limits)?))
+            let recipe = Recipe::of_application(target, size);
+            let name = recipe.name(digest).ok()?;
+            Some((name, cached(cache, name, &recipe, self.limits)?))
         })
     }
 
     /// The same for one that is written as text, whose code has the name of its binary form.
-    fn known_source(
-        &self,
-        cache: Option<&Cache>,
-        source: &Source,
-    ) -> Option<(CodeName, MappedCode)> {
-        let (Source::Component { binary, info }, Some(cache)) = (source, cache) else {
+    fn known_source(&self, cache: Option<&Cache>, source: &Source) -> Option<(CodeName, Code)> {
+        let (Source::Component { binary, anatomy }, Some(cache)) = (source, cache) else {
             return None;
         };
-        let spec = CompileSpec::of_application(target_of(info).ok()?, binary.len());
-        let name = spec.name(digest(binary)).ok()?;
-        Some((name, cached(cache, name, &spec, self.limits)?))
+        let recipe = Recipe::of_application(target_of(anatomy).ok()?, binary.len());
+        let name = recipe.name(digest(binary)).ok()?;
+        Some((name, cached(cache, name, &recipe, self.limits)?))
     }
 
     /// What was wrong with it would have been told when it was compiled.
-    fn compile_known(&self, code: MappedCode, confine: Confine<'_>) -> Result<Compiled> {
+    fn compile_known(&self, code: Code, confine: Confine<'_>) -> Result<Compiled> {
         info!(
             "Found the compiled code of {} in the cache",
-            display_path(&self.path)
+            shown(&self.path)
         );
         let ty = code.component.component_type();
         let imports = ty.imports(code.component.engine());
@@ -238,13 +230,13 @@ impl CompileRequest {
                 "it is native code, which runs unchecked; serve the .wasm it was made from, or give \
                  --allow-precompiled if you made it yourself"
             ),
-            Source::Component { binary, info } => {
-                let target = target_of(&info)?;
-                linker::check(&engine::compiling(target)?, target, &info)?;
-                let imports = info.imports.iter().map(String::as_str);
+            Source::Component { binary, anatomy } => {
+                let target = target_of(&anatomy)?;
+                linker::check(&engine::compiling(target)?, target, &anatomy)?;
+                let imports = anatomy.imports.iter().map(String::as_str);
                 self.capabilities.check(imports)?;
-                let spec = CompileSpec::of_application(target, binary.len());
-                let (code, name) = self.make(&self.path, &spec, &binary, file)?;
+                let recipe = Recipe::of_application(target, binary.len());
+                let (code, name) = self.make(&self.path, &recipe, &binary, file)?;
                 let plan = Plan::of(code.target, &code.component);
                 Ok((self.checked(code.file, plan)?, name))
             }
@@ -260,7 +252,7 @@ impl CompileRequest {
         let targets = Target::ALL.into_iter().filter(|_| sealed.is_ok());
         for target in targets {
             match code::component(&engine::compiling(target)?, &code) {
-                Ok(_) if target.restores() != snapshot::Snapshot::beside(&code)?.is_some() => {}
+                Ok(_) if target.rewinds() != snapshot::Snapshot::beside(&code)?.is_some() => {}
                 Ok(component) if code::exports_handler_of(&component, target.world) => {
                     let ty = component.component_type();
                     let imports = ty.imports(component.engine());
@@ -283,17 +275,17 @@ impl CompileRequest {
     fn make(
         &self,
         path: &Path,
-        spec: &CompileSpec,
+        recipe: &Recipe,
         binary: &[u8],
         mut file: File,
-    ) -> Result<(MappedCode, Option<CodeName>)> {
-        let (path, start) = (display_path(path), Instant::now());
-        info!("Compiling {path}, {} …", display_size(binary));
-        let name = spec.name(digest(binary))?;
-        let good = spec.compile(binary, self.limits.memory, &mut file)?;
+    ) -> Result<(Code, Option<CodeName>)> {
+        let (path, start) = (shown(path), Instant::now());
+        info!("Compiling {path}, {} …", size_of(binary));
+        let name = recipe.name(digest(binary))?;
+        let good = recipe.compile(binary, self.limits.memory, &mut file)?;
         seal::close(&mut file, name)?;
         info!("Compiled {path} in {:.1} s", start.elapsed().as_secs_f32());
-        let code = spec.load(file, self.limits)?;
+        let code = recipe.load(file, self.limits)?;
         Ok((code, (good == GoodFor::EveryStart).then_some(name)))
     }
 
@@ -301,16 +293,16 @@ impl CompileRequest {
     pub(super) fn code(
         &self,
         path: &Path,
-        spec: &CompileSpec,
+        recipe: &Recipe,
         binary: &[u8],
         cache: Option<&Cache>,
-    ) -> Result<MappedCode> {
-        let name = spec.name(digest(binary))?;
-        if let Some(found) = cache.and_then(|cache| cached(cache, name, spec, self.limits)) {
+    ) -> Result<Code> {
+        let name = recipe.name(digest(binary))?;
+        if let Some(found) = cache.and_then(|cache| cached(cache, name, recipe, self.limits)) {
             return Ok(found);
         }
         let output = Output::open(cache)?;
-        let (code, name) = self.make(path, spec, binary, output.try_clone()?)?;
+        let (code, name) = self.make(path, recipe, binary, output.try_clone()?)?;
         output.finish(name, cache)?;
         self.prune(cache);
         Ok(code)
@@ -328,7 +320,7 @@ impl CompileRequest {
             plan,
             servable: None,
         };
-        if plan.target.restores() {
+        if plan.target.rewinds() {
             Granted::prepare(&self.capabilities)?;
             return Ok(compiled);
         }
@@ -338,10 +330,10 @@ impl CompileRequest {
         };
         let engine = engine::serving(plan, limits)?;
         let component = code::component(&engine, &compiled.code)?;
-        let handler = LinkedComponent::link(plan.target, &component)?;
+        let handler = Handler::link(plan.target, &component)?;
         let store = self.lone_store(&engine)?;
         let memory = store.data().memory().clone();
-        let made = block_on_guest(handler.try_instance(store))?;
+        let made = alone(handler.try_instance(store))?;
         made.with_context(|| match memory.refused() {
             true => {
                 "no instance can be made of it with the memory that it may have; raise --max-memory"
@@ -352,18 +344,18 @@ impl CompileRequest {
     }
 
     /// A store for a guest that has no neighbours, and as much time as it wants.
-    pub(super) fn lone_store(&self, engine: &Engine) -> Result<Store<HostState>> {
+    pub(super) fn lone_store(&self, engine: &Engine) -> Result<Store<State>> {
         let granted = Granted::open(self.capabilities.clone(), WorkerMemory::unbounded())?;
-        let state = HostState::new(&granted, self.limits, CpuShare::unlimited(), None);
+        let state = State::new(&granted, self.limits, Share::unlimited(), None);
         let mut store = Store::new(engine, state);
-        store.limiter_async(HostState::limiter);
+        store.limiter_async(State::limiter);
         store.set_epoch_deadline(u64::MAX >> 1);
         Ok(store)
     }
 }
 
 /// Runs a guest that has no neighbours.
-pub fn block_on_guest<T>(guest: impl Future<Output = T>) -> Result<T> {
+pub fn alone<T>(guest: impl Future<Output = T>) -> Result<T> {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().build();
     Ok(runtime

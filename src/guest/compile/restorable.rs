@@ -1,6 +1,6 @@
-//! MappedCode whose instances can be put back, with a snapshot of the first.
+//! Code whose instances can be put back, with a snapshot of the first.
 
-use super::request::block_on_guest;
+use super::request::alone;
 use crate::guest::component::target::Target;
 use crate::guest::engine::{self, code};
 use crate::guest::snapshot;
@@ -36,7 +36,7 @@ fn append_snapshot(target: Target, memory: u64, file: &mut File) -> Result<()> {
     let mut store = Store::new(&engine, limit);
     store.limiter(|limit| limit);
     store.set_epoch_deadline(u64::MAX >> 1);
-    let made = block_on_guest(snapshot::make(&pre, &mut store))?;
+    let made = alone(snapshot::make(&pre, &mut store))?;
     ensure!(!store.data().refused, MemoryRefused);
     let (_, regions) = made?;
     snapshot::append(&regions.contents(&mut store), file)

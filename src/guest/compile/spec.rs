@@ -18,14 +18,14 @@ use std::io::{Read, Seek, Write};
 use std::path::Path;
 use wasmtime::component::Component;
 
-/// MappedCode in the cache may be of an earlier version, which made other code or offered less.
+/// Code in the cache may be of an earlier version, which made other code or offered less.
 const VERSION: (&str, u32, u32) = (env!("CARGO_PKG_VERSION"), snapshot::FORMAT, seal::FORMAT);
 
 /// How code is made.
-pub struct CompileSpec {
+pub struct Recipe {
     target: Target,
     /// For code whose instances can be put back, where that is wanted.
-    restorable: Option<Target>,
+    rewinding: Option<Target>,
 }
 
 /// For whom code is good.
@@ -36,28 +36,28 @@ pub enum GoodFor {
     ThisStart,
 }
 
-/// MappedCode, as it can be mapped.
-pub struct MappedCode {
+/// Code, as it can be mapped.
+pub struct Code {
     pub file: File,
     pub component: Component,
     pub target: Target,
 }
 
-impl CompileSpec {
+impl Recipe {
     /// Instances are needed again and again.
-    pub fn of_application(target: Target, size: usize) -> CompileSpec {
+    pub fn of_application(target: Target, size: usize) -> Recipe {
         let can = target.world == World::P2 && !target.concurrent;
-        CompileSpec {
+        Recipe {
             target: target.of_size(size),
-            restorable: can.then(|| target.restorable(size)),
+            rewinding: can.then(|| target.rewinding(size)),
         }
     }
 
     /// One instance is needed.
-    pub fn of_step(target: Target, size: usize) -> CompileSpec {
-        CompileSpec {
+    pub fn of_step(target: Target, size: usize) -> Recipe {
+        Recipe {
             target: target.of_size(size),
-            restorable: None,
+            rewinding: None,
         }
     }
 
@@ -66,7 +66,7 @@ impl CompileSpec {
         let engine = engine::compiling(self.target)?;
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        (self.restorable.is_some(), VERSION).hash(&mut hasher);
+        (self.rewinding.is_some(), VERSION).hash(&mut hasher);
         let engine = hasher.finish();
         Ok(CodeName { component, engine })
     }
@@ -74,7 +74,7 @@ impl CompileSpec {
     /// Writes the code of a component into an empty file. An instance may have so much memory while it is made.
     pub fn compile(&self, binary: &[u8], memory: u64, file: &mut File) -> Result<GoodFor> {
         let mut good = GoodFor::EveryStart;
-        if let Some(target) = self.restorable {
+        if let Some(target) = self.rewinding {
             let Err(error) = restorable::compile(target, binary, memory, file) else {
                 return Ok(good);
             };
@@ -90,18 +90,18 @@ impl CompileSpec {
         Ok(good)
     }
 
-    /// MappedCode whose instances can be put back is mapped as it is to be served, with these limits.
-    pub fn load(&self, file: File, limits: Limits) -> Result<MappedCode> {
+    /// Code whose instances can be put back is mapped as it is to be served, with these limits.
+    pub fn load(&self, file: File, limits: Limits) -> Result<Code> {
         let (target, engine) = match snapshot::Snapshot::beside(&file)? {
             Some(_) => {
-                let restorable = self.restorable;
-                let target = restorable.context("it has a snapshot, which is not wanted")?;
-                (target, engine::restorable(target, limits)?)
+                let rewinding = self.rewinding;
+                let target = rewinding.context("it has a snapshot, which is not wanted")?;
+                (target, engine::rewinding(target, limits)?)
             }
             None => (self.target, engine::compiling(self.target)?),
         };
         let component = code::component(&engine, &file)?;
-        Ok(MappedCode {
+        Ok(Code {
             file,
             component,
             target,
@@ -133,18 +133,13 @@ pub fn digest_of_file(path: &Path) -> std::io::Result<(Digest, usize)> {
     }
 }
 
-/// MappedCode that is found but cannot be used is removed, and made again.
-pub fn cached(
-    cache: &Cache,
-    name: CodeName,
-    spec: &CompileSpec,
-    limits: Limits,
-) -> Option<MappedCode> {
+/// Code that is found but cannot be used is removed, and made again.
+pub fn cached(cache: &Cache, name: CodeName, recipe: &Recipe, limits: Limits) -> Option<Code> {
     let found = cache.lookup(name).and_then(|file| {
         let Some(file) = file else { return Ok(None) };
         seal::verify_as(&file, name)?;
         Cache::touch(&file);
-        spec.load(file, limits).map(Some)
+        recipe.load(file, limits).map(Some)
     });
     found.unwrap_or_else(|error| {
         warning!("compiled code in the cache is not used, and made again: {error:#}");

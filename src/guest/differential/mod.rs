@@ -13,7 +13,7 @@ use crate::guest::compile::compile_restorable as compile;
 use crate::guest::component::info::World;
 use crate::guest::component::target::Target;
 use crate::guest::engine::{self, code};
-use crate::guest::snapshot::{ResetHandle, Restorer, handles_in_use};
+use crate::guest::snapshot::{Rewinder, Track, handles_in_use};
 use crate::sys::memory::empty_file;
 use arbitrary::Unstructured;
 use case::{Call, Case, HOST, PROBE};
@@ -69,7 +69,7 @@ pub fn compare(bytes: &[u8]) -> Verdict {
         usize::MAX
     };
     let plain = Target::new(World::P2, false);
-    let restored = match Restored::new(plain.restorable(size), &case.component) {
+    let restored = match Restored::new(plain.rewinding(size), &case.component) {
         Ok(restored) => restored,
         Err(error) => return Verdict::MadeAnew(format!("{error:#}")),
     };
@@ -190,13 +190,13 @@ impl Fresh {
 
 struct Restored {
     pre: InstancePre<Host>,
-    restorer: Arc<Restorer>,
+    rewinder: Arc<Rewinder>,
 }
 
 struct Kept {
     store: Store<Host>,
     instance: Instance,
-    reset_handle: ResetHandle,
+    track: Track,
     /// As many as the last request had at a time.
     handles: u32,
 }
@@ -208,37 +208,35 @@ impl Restored {
         seal::close(&mut code, NAME)?;
         let engine = engine::compiling(target)?;
         let component = code::component(&engine, &code)?;
-        let restorer = Restorer::open(&code)?.expect("a snapshot beside the code");
-        restorer.settle();
+        let rewinder = Rewinder::open(&code)?.expect("a snapshot beside the code");
+        rewinder.settle();
         let pre = linked(&component)?;
-        Ok(Restored { pre, restorer })
+        Ok(Restored { pre, rewinder })
     }
 
     fn make(&self) -> Kept {
         let mut store = store(self.pre.engine());
-        let made = now(self.restorer.instance(&self.pre, &mut store));
-        let (instance, reset_handle) = made.expect("an instance as the snapshot has it");
+        let made = now(self.rewinder.instance(&self.pre, &mut store));
+        let (instance, track) = made.expect("an instance as the snapshot has it");
         Kept {
             store,
             instance,
-            reset_handle,
+            track,
             handles: 0,
         }
     }
 
     fn restore(&self, mut kept: Kept, number: usize) -> Kept {
-        kept.reset_handle.overwrite(&mut kept.store);
+        kept.track.overwrite(&mut kept.store);
         match number % 3 {
-            0 => kept.reset_handle.release_memory(&mut kept.store),
-            _ => kept.reset_handle.reset(&mut kept.store),
+            0 => kept.track.forget(&mut kept.store),
+            _ => kept.track.rewind(&mut kept.store),
         }
         .expect("memories are put back");
-        let ordered = kept
-            .reset_handle
-            .reset_handle_numbers(&mut kept.store, kept.handles);
+        let ordered = kept.track.order(&mut kept.store, kept.handles);
         ordered.expect("handles are put in order");
         *kept.store.data_mut() = Host::default();
-        now(kept.reset_handle.restore(&mut kept.store)).expect("globals are put back");
+        now(kept.track.restore(&mut kept.store)).expect("globals are put back");
         kept
     }
 }

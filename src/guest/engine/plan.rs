@@ -2,7 +2,7 @@
 //! pool.
 
 use crate::guest::component::info::World;
-use crate::guest::component::target::{Restore, Target};
+use crate::guest::component::target::{Rewind, Target};
 use anyhow::{Result, bail};
 use std::fmt;
 use std::str::FromStr;
@@ -52,9 +52,22 @@ impl Plan {
 }
 
 impl Plan {
+    /// The world that its component is for.
+    pub fn world(self) -> &'static str {
+        match self.target.world {
+            World::P2 => "wasi:http/proxy@0.2",
+            World::P3 => "wasi:http/service@0.3",
+        }
+    }
+
+    /// Whether instances are put back as they were when they were made.
+    pub fn restores(self) -> bool {
+        self.target.rewind != Rewind::No
+    }
+
     /// Whether there is much to load, which those who serve had better share.
     pub fn is_large(self) -> bool {
-        self.target.restore == Restore::Fenced
+        self.target.rewind == Rewind::Fenced
     }
 }
 
@@ -69,7 +82,7 @@ impl fmt::Display for Plan {
             f,
             "{generation} {} {} {} {} {} {} {}",
             u8::from(target.concurrent),
-            target.restore as u8,
+            target.rewind as u8,
             u8::from(target.inlining),
             needs.memories,
             needs.initial_memory,
@@ -87,7 +100,7 @@ impl FromStr for Plan {
         let [
             generation,
             concurrent,
-            restore,
+            rewind,
             inlining,
             memories,
             initial_memory,
@@ -105,10 +118,10 @@ impl FromStr for Plan {
                     World::P2
                 },
                 concurrent: concurrent == 1,
-                restore: match restore {
-                    0 => Restore::No,
-                    1 => Restore::Checked,
-                    _ => Restore::Fenced,
+                rewind: match rewind {
+                    0 => Rewind::No,
+                    1 => Rewind::Checked,
+                    _ => Rewind::Fenced,
                 },
                 inlining: inlining == 1,
             },

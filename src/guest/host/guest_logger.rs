@@ -12,9 +12,9 @@ const LINES: u32 = 200;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// One instance's voice. The engine demands a lock where one thread would do.
-pub struct GuestLogger(Mutex<RequestLog>);
+pub struct Author(Mutex<Voice>);
 
-struct RequestLog {
+struct Voice {
     /// What the request is called, where it is called anything.
     request: Option<HeaderValue>,
     /// Since when lines are counted, and how many there were.
@@ -23,9 +23,9 @@ struct RequestLog {
     suppressed: u64,
 }
 
-impl GuestLogger {
-    pub fn new(request: Option<HeaderValue>) -> GuestLogger {
-        GuestLogger(Mutex::new(RequestLog {
+impl Author {
+    pub fn new(request: Option<HeaderValue>) -> Author {
+        Author(Mutex::new(Voice {
             request,
             since: None,
             lines: 0,
@@ -34,27 +34,27 @@ impl GuestLogger {
     }
 
     /// Speaks for another request from here on.
-    pub fn set_request(&self, request: Option<HeaderValue>) {
-        let mut request_log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        request_log.report_suppressed();
-        request_log.request = request;
-        request_log.lines = 0;
+    pub fn turn_to(&self, request: Option<HeaderValue>) {
+        let mut voice = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        voice.confess();
+        voice.request = request;
+        voice.lines = 0;
     }
 
     /// Writes a line of the guest's, whose text is escaped.
     pub fn say(&self, level: Level, line: fmt::Arguments<'_>) {
-        let mut request_log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if request_log.may_write(Instant::now()) {
-            request_log.say(level, line);
+        let mut voice = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if voice.may_speak(Instant::now()) {
+            voice.say(level, line);
         }
     }
 }
 
-impl RequestLog {
-    fn may_write(&mut self, now: Instant) -> bool {
+impl Voice {
+    fn may_speak(&mut self, now: Instant) -> bool {
         let since = *self.since.get_or_insert(now);
         if now.duration_since(since) >= SECOND {
-            self.report_suppressed();
+            self.confess();
             (self.since, self.lines) = (Some(now), 0);
         }
         self.lines += 1;
@@ -63,7 +63,7 @@ impl RequestLog {
         may
     }
 
-    fn report_suppressed(&mut self) {
+    fn confess(&mut self) {
         let suppressed = std::mem::take(&mut self.suppressed);
         if suppressed > 0 {
             self.say(
@@ -82,9 +82,9 @@ impl RequestLog {
     }
 }
 
-impl Drop for RequestLog {
+impl Drop for Voice {
     fn drop(&mut self) {
-        self.report_suppressed();
+        self.confess();
     }
 }
 
@@ -94,15 +94,13 @@ mod tests {
 
     #[test]
     fn a_flood_is_counted_instead_of_written() {
-        let logger = GuestLogger::new(None);
-        let mut request_log = logger.0.lock().unwrap();
+        let author = Author::new(None);
+        let mut voice = author.0.lock().unwrap();
         let start = Instant::now();
-        let spoken = (0..LINES + 50)
-            .filter(|_| request_log.may_write(start))
-            .count();
+        let spoken = (0..LINES + 50).filter(|_| voice.may_speak(start)).count();
         assert_eq!(spoken, LINES as usize);
-        assert_eq!(request_log.suppressed, 50);
-        assert!(request_log.may_write(start + SECOND));
-        assert_eq!(request_log.suppressed, 0);
+        assert_eq!(voice.suppressed, 50);
+        assert!(voice.may_speak(start + SECOND));
+        assert_eq!(voice.suppressed, 0);
     }
 }

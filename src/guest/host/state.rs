@@ -2,16 +2,16 @@
 
 use super::capabilities::Granted;
 use super::database_lock::DatabaseLocks;
-use super::guest_logger::GuestLogger;
+use super::guest_logger::Author;
 use super::keyvalue::Store;
 use super::listings::Listings;
 use super::outbound::Outbound;
-use super::output::{GuestOutput, Stream};
+use super::output::{Output, Stream};
 use super::sockets::Peers;
 use crate::guest::limits::Limits;
 use crate::guest::memory::instance::{InstanceMemory, Limiter};
-use crate::guest::schedule::cpu_share::CpuShare;
-use crate::guest::schedule::task_budget::{TaskBudget, TaskBudgets};
+use crate::guest::schedule::share::Share;
+use crate::guest::schedule::task_budget::{Account, Accounts};
 use http::HeaderValue;
 use std::sync::Arc;
 use wasmtime::component::{GuestTaskId, ResourceTable};
@@ -32,7 +32,7 @@ const FEW_RESOURCES: usize = 1000;
 const BUFFER: usize = 64 << 10;
 
 /// The data of one store.
-pub struct HostState {
+pub struct State {
     /// Made when it is first asked for: many requests need nothing of it.
     wasi: Option<Box<Wasi>>,
     http: WasiHttpCtx,
@@ -43,29 +43,29 @@ pub struct HostState {
     memory: Limiter,
     listings: Listings,
     database_locks: DatabaseLocks,
-    share: Arc<CpuShare>,
+    share: Arc<Share>,
     /// Of the requests that are answered at the same time, where there may be several.
-    task_budgets: TaskBudgets,
-    logger: Arc<GuestLogger>,
+    accounts: Accounts,
+    author: Arc<Author>,
 }
 
 struct Wasi {
     context: WasiCtx,
-    outputs: [GuestOutput; 2],
+    outputs: [Output; 2],
 }
 
-impl HostState {
+impl State {
     pub fn new(
         granted: &Arc<Granted>,
         limits: Limits,
-        share: Arc<CpuShare>,
+        share: Arc<Share>,
         name: Option<HeaderValue>,
-    ) -> HostState {
+    ) -> State {
         let peers = granted.peers();
         let mut table = ResourceTable::new();
         let memory = InstanceMemory::new(limits.memory, granted.memory());
         table.set_max_capacity((memory.left() / BUFFER).clamp(FEW_RESOURCES, RESOURCES));
-        HostState {
+        State {
             wasi: None,
             http: WasiHttpCtx::new(),
             outbound: granted.outbound(limits.reuse.concurrency),
@@ -76,20 +76,20 @@ impl HostState {
             listings: Listings::default(),
             database_locks: DatabaseLocks::default(),
             share,
-            task_budgets: TaskBudgets::default(),
-            logger: Arc::new(GuestLogger::new(name)),
+            accounts: Accounts::default(),
+            author: Arc::new(Author::new(name)),
         }
     }
 
     /// Nothing that comes from here on belongs to the request that was answered.
     pub fn rest(&self) {
         let outputs = self.wasi.iter().flat_map(|wasi| &wasi.outputs);
-        outputs.for_each(GuestOutput::end_line);
+        outputs.for_each(Output::end_line);
     }
 
     /// Forgets what belonged to an earlier request; the next is called `name`.
-    pub fn renew(&mut self, share: Arc<CpuShare>, name: Option<HeaderValue>) {
-        self.logger.set_request(name);
+    pub fn renew(&mut self, share: Arc<Share>, name: Option<HeaderValue>) {
+        self.author.turn_to(name);
         self.outbound = self.granted.outbound(1);
         self.memory.0.forgive();
         self.share = share;
@@ -101,23 +101,23 @@ impl HostState {
     }
 
     /// A further request is being answered, by this task. As long as it is the only one, what comes is its.
-    pub fn join(&mut self, task: GuestTaskId, budget: Arc<TaskBudget>, name: Option<HeaderValue>) {
-        let only = self.task_budgets.open(task, budget);
-        self.logger.set_request(name.filter(|_| only));
+    pub fn join(&mut self, task: GuestTaskId, account: Arc<Account>, name: Option<HeaderValue>) {
+        let only = self.accounts.open(task, account);
+        self.author.turn_to(name.filter(|_| only));
     }
 
     /// Of the requests that are answered at the same time.
-    pub fn task_budgets(&self) -> &TaskBudgets {
-        &self.task_budgets
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
     }
 
     /// Who speaks for the guest in the log.
-    pub fn logger(&self) -> &GuestLogger {
-        &self.logger
+    pub fn author(&self) -> &Author {
+        &self.author
     }
 
     /// Of the request that is being answered.
-    pub fn share(&self) -> &Arc<CpuShare> {
+    pub fn share(&self) -> &Arc<Share> {
         &self.share
     }
 
@@ -170,16 +170,16 @@ impl HostState {
     }
 }
 
-impl Drop for HostState {
+impl Drop for State {
     fn drop(&mut self) {
         self.release_locks();
     }
 }
 
-impl WasiView for HostState {
+impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         let wasi = self.wasi.get_or_insert_with(|| {
-            let output = |stream| GuestOutput::new(stream, self.logger.clone());
+            let output = |stream| Output::new(stream, self.author.clone());
             let outputs = [Stream::Stdout, Stream::Stderr].map(output);
             let context = self.granted.wasi(&self.peers, &outputs);
             Box::new(Wasi { context, outputs })
@@ -191,13 +191,13 @@ impl WasiView for HostState {
     }
 }
 
-impl IoView for HostState {
+impl IoView for State {
     fn table(&mut self) -> &mut ResourceTable {
         self.table_mut()
     }
 }
 
-impl WasiHttpView for HostState {
+impl WasiHttpView for State {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView {
             hooks: &mut self.outbound,
@@ -208,19 +208,16 @@ impl WasiHttpView for HostState {
 }
 
 /// Notes what was burned since this was asked last, and says whether more may be.
-pub fn charge(
-    share: &CpuShare,
-    context: &mut StoreContextMut<'_, HostState>,
-) -> wasmtime::Result<()> {
-    let before = share.budget.spent();
-    share.budget.check()?;
-    if context.data().task_budgets().is_empty() {
+pub fn charge(share: &Share, context: &mut StoreContextMut<'_, State>) -> wasmtime::Result<()> {
+    let before = share.meter.spent();
+    share.meter.check()?;
+    if context.data().accounts().is_empty() {
         return Ok(());
     }
     // The first of those that called each other, up to what runs now.
     let Some(task) = context.async_call_stack()?.last() else {
         return Ok(());
     };
-    let burned = share.budget.spent().saturating_sub(before);
-    Ok(context.data().task_budgets().charge(task, burned)?)
+    let burned = share.meter.spent().saturating_sub(before);
+    Ok(context.data().accounts().charge(task, burned)?)
 }

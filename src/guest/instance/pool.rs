@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 use tokio::task::yield_now;
 
 /// How often an instance is put back, at most: what the engine keeps of its past is not for ever.
-const MOST_RESETS: u64 = 100_000;
+const REWINDS: u64 = 100_000;
 
 /// How long one waits to be put to use again: a burst leaves many, which take memory.
 const REST: Duration = Duration::from_secs(2);
 
-pub struct InstancePool {
+pub struct Shelf {
     reuse: Reuse,
     /// Instances are put back before they answer again.
-    restores: bool,
+    rewinds: bool,
     /// The one that was used last comes last: it is the one whose memory is warm.
     kept: Mutex<Vec<(Instance, Instant)>>,
     /// Whether an instance has answered a second request.
@@ -28,39 +28,39 @@ pub struct InstancePool {
     tidied: AtomicBool,
 }
 
-impl InstancePool {
+impl Shelf {
     /// None where no instance is of use a second time: it is where it may answer again, or `can_rewind`.
-    pub fn new(reuse: Reuse, can_reset: bool) -> Option<Arc<InstancePool>> {
-        let restores = can_reset && reuse.requests == 1;
-        let pool = InstancePool {
-            reuse: match restores {
+    pub fn new(reuse: Reuse, can_rewind: bool) -> Option<Arc<Shelf>> {
+        let rewinds = can_rewind && reuse.requests == 1;
+        let shelf = Shelf {
+            reuse: match rewinds {
                 true => Reuse {
-                    requests: MOST_RESETS,
+                    requests: REWINDS,
                     idle: REST,
                     ..reuse
                 },
                 false => reuse,
             },
-            restores,
+            rewinds,
             kept: Mutex::default(),
             proven: AtomicBool::new(false),
             spoiled: AtomicBool::new(false),
             swept: AtomicBool::new(false),
             tidied: AtomicBool::new(false),
         };
-        (restores || reuse.requests > 1).then(|| Arc::new(pool))
+        (rewinds || reuse.requests > 1).then(|| Arc::new(shelf))
     }
 
     /// Whether instances are put back before they answer again.
-    pub fn restores(&self) -> bool {
-        self.restores
+    pub fn rewinds(&self) -> bool {
+        self.rewinds
     }
 
     /// An instance for a request. As long as it is not known whether this component's instances are of use
     /// twice, it is tried only with a request that can be repeated; the others' instance takes its place.
     pub fn take(&self, repeatable: bool) -> Option<Instance> {
         let (instance, _) = self.kept().pop()?;
-        let tried = self.restores || self.proven.load(Relaxed);
+        let tried = self.rewinds || self.proven.load(Relaxed);
         (tried || repeatable || instance.is_new()).then_some(instance)
     }
 
@@ -79,8 +79,8 @@ impl InstancePool {
         if instance.answered() >= self.reuse.requests || self.spoiled.load(Relaxed) {
             return;
         }
-        if self.restores {
-            if !instance.can_reset() {
+        if self.rewinds {
+            if !instance.can_rewind() {
                 return;
             }
             instance.release_locks();
@@ -118,31 +118,31 @@ impl InstancePool {
 }
 
 /// Puts back what waits, when there is nothing more urgent: the answer that was given goes first.
-async fn tidy(pool: Arc<InstancePool>) {
+async fn tidy(shelf: Arc<Shelf>) {
     yield_now().await;
-    pool.tidied.store(false, Relaxed);
-    let mut kept = pool.kept();
-    kept.retain_mut(|(instance, _)| instance.reset().is_ok());
+    shelf.tidied.store(false, Relaxed);
+    let mut kept = shelf.kept();
+    kept.retain_mut(|(instance, _)| instance.rewind().is_ok());
 }
 
 /// Drops what has waited for too long, until nothing does. Where instances are put back the last is not dropped,
 /// but takes no memory from then on: it is there for the next request.
-async fn sweep(pool: Arc<InstancePool>) {
+async fn sweep(shelf: Arc<Shelf>) {
     loop {
-        tokio::time::sleep(pool.reuse.idle).await;
-        let mut kept = pool.kept();
+        tokio::time::sleep(shelf.reuse.idle).await;
+        let mut kept = shelf.kept();
         let last = kept.pop();
-        kept.retain(|(_, since)| since.elapsed() < pool.reuse.idle);
+        kept.retain(|(_, since)| since.elapsed() < shelf.reuse.idle);
         if let Some((mut instance, since)) = last {
-            let waits = since.elapsed() < pool.reuse.idle;
-            if waits || (pool.restores && instance.release_memory().is_ok()) {
+            let waits = since.elapsed() < shelf.reuse.idle;
+            if waits || (shelf.rewinds && instance.forget().is_ok()) {
                 kept.push((instance, since));
             }
             if waits {
                 continue;
             }
         }
-        pool.swept.store(false, Relaxed);
+        shelf.swept.store(false, Relaxed);
         drop(kept);
         memory::collect();
         return;

@@ -11,7 +11,7 @@ const EXACT: Duration = Duration::from_millis(5);
 
 /// One request's. Shared by who runs the guest and who interrupts it, on one thread; the engine demands
 /// atomics.
-pub struct CpuBudget {
+pub struct Meter {
     limit: Duration,
     /// Nanoseconds burned before the guest was entered the last time.
     spent: AtomicU64,
@@ -20,9 +20,9 @@ pub struct CpuBudget {
     exact: AtomicBool,
 }
 
-impl CpuBudget {
-    pub fn new(limit: Duration) -> CpuBudget {
-        CpuBudget {
+impl Meter {
+    pub fn new(limit: Duration) -> Meter {
+        Meter {
             limit,
             spent: AtomicU64::new(0),
             entered: AtomicU64::new(0),
@@ -86,16 +86,16 @@ mod tests {
 
     #[test]
     fn what_is_burned_counts_and_what_is_waited_does_not() {
-        let budget = CpuBudget::new(Duration::from_millis(500));
-        budget.measure(|| burn(Duration::from_millis(20)));
-        budget.measure(|| std::thread::sleep(Duration::from_millis(700)));
-        let spent = budget.spent();
+        let meter = Meter::new(Duration::from_millis(500));
+        meter.measure(|| burn(Duration::from_millis(20)));
+        meter.measure(|| std::thread::sleep(Duration::from_millis(700)));
+        let spent = meter.spent();
         assert!(spent >= Duration::from_millis(20), "{spent:?}");
         assert!(spent < Duration::from_millis(500), "{spent:?}");
-        budget.measure(|| {
-            assert_eq!(budget.check(), Ok(()));
+        meter.measure(|| {
+            assert_eq!(meter.check(), Ok(()));
             burn(Duration::from_millis(500));
-            assert_eq!(budget.check(), Err(Exhausted));
+            assert_eq!(meter.check(), Err(Exhausted));
         });
     }
 }

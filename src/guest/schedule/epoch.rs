@@ -22,7 +22,7 @@ const SHORT_TICKS: u32 = 20;
 const IDLE: Duration = Duration::from_secs(1);
 
 /// Handle to the ticking thread.
-pub struct EpochThread {
+pub struct Ticker {
     engine: EngineWeak,
     shared: Arc<Shared>,
     thread: OnceLock<Thread>,
@@ -35,10 +35,10 @@ struct Shared {
     asleep: AtomicBool,
 }
 
-impl EpochThread {
+impl Ticker {
     /// One that does not tick yet.
-    pub fn new(engine: &Engine) -> EpochThread {
-        EpochThread {
+    pub fn new(engine: &Engine) -> Ticker {
+        Ticker {
             engine: engine.weak(),
             shared: Arc::default(),
             thread: OnceLock::new(),
@@ -77,7 +77,7 @@ impl EpochThread {
     }
 
     /// Says that a guest is about to run, or still runs: the clock ticks on for a second at least.
-    pub fn keep_ticking(&self) {
+    pub fn wind(&self) {
         self.shared.used.store(true, Ordering::SeqCst);
         if self.shared.asleep.load(Ordering::SeqCst) {
             self.shared.asleep.store(false, Ordering::SeqCst);
@@ -88,7 +88,7 @@ impl EpochThread {
     }
 
     /// Says that a guest is kept from going on, so that others get their turn.
-    pub fn shorten_ticks(&self) {
+    pub fn hurry(&self) {
         self.shared.hurried.store(true, Ordering::SeqCst);
     }
 }

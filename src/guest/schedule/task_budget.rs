@@ -8,16 +8,16 @@ use std::time::Duration;
 use wasmtime::component::GuestTaskId;
 
 /// One request's.
-pub struct TaskBudget {
+pub struct Account {
     limit: Duration,
     /// In nanoseconds.
     spent: AtomicU64,
     closed: AtomicBool,
 }
 
-impl TaskBudget {
-    pub fn new(limit: Duration) -> TaskBudget {
-        TaskBudget {
+impl Account {
+    pub fn new(limit: Duration) -> Account {
+        Account {
             limit,
             spent: AtomicU64::new(0),
             closed: AtomicBool::new(false),
@@ -36,13 +36,13 @@ impl TaskBudget {
 
 /// Those of one instance, each with the task that answers it.
 #[derive(Default)]
-pub struct TaskBudgets(Vec<(GuestTaskId, Arc<TaskBudget>)>);
+pub struct Accounts(Vec<(GuestTaskId, Arc<Account>)>);
 
-impl TaskBudgets {
+impl Accounts {
     /// Opens one; whether it is the only one.
-    pub fn open(&mut self, task: GuestTaskId, budget: Arc<TaskBudget>) -> bool {
+    pub fn open(&mut self, task: GuestTaskId, account: Arc<Account>) -> bool {
         self.0.retain(|(_, known)| !known.closed.load(Relaxed));
-        self.0.push((task, budget));
+        self.0.push((task, account));
         self.0.len() == 1
     }
 
@@ -52,12 +52,12 @@ impl TaskBudgets {
 
     /// Puts down what was burned for this task.
     pub fn charge(&self, task: GuestTaskId, burned: Duration) -> Result<(), Exhausted> {
-        let Some((_, budget)) = self.0.iter().find(|(known, _)| *known == task) else {
+        let Some((_, account)) = self.0.iter().find(|(known, _)| *known == task) else {
             return Ok(());
         };
         let nanos = u64::try_from(burned.as_nanos()).unwrap_or(u64::MAX);
-        budget.spent.fetch_add(nanos, Relaxed);
-        match budget.is_exhausted() {
+        account.spent.fetch_add(nanos, Relaxed);
+        match account.is_exhausted() {
             true => Err(Exhausted),
             false => Ok(()),
         }

@@ -59,14 +59,17 @@ impl Shared {
 
 fn allowed(grants: &Grants, role: Role, shared: &Shared) -> Result<rules::Allowed> {
     let mut rules = Rules::default();
-    for list in [lists::RUNNING, lists::SERVING, lists::FILES, lists::OLDER] {
+    for list in [lists::RUNNING, lists::SERVING, lists::OLDER] {
         rules.allow(list);
+    }
+    if role != Role::Admin {
+        rules.allow(lists::FILES);
     }
     processes(&mut rules, role)?;
     memory(&mut rules, role)?;
     descriptors(&mut rules, grants, role, shared)?;
     match role {
-        Role::Worker => {}
+        Role::Worker | Role::Admin => {}
         Role::Step => rules.allow(lists::BEGINNING),
         Role::Compiler => {
             rules.allow(lists::BEGINNING);
@@ -77,7 +80,7 @@ fn allowed(grants: &Grants, role: Role, shared: &Shared) -> Result<rules::Allowe
             rules.allow(lists::FORKING);
         }
     }
-    if role != Role::Worker {
+    if !matches!(role, Role::Worker | Role::Admin) {
         // The loop's own pair, for signals. Datagrams could be sent to others by their paths.
         let stream = [Cases::masked(1, KIND, SOCK_STREAM as u64)];
         rules.only(libc::SYS_socketpair, Cases::all(&stream))?;

@@ -3,6 +3,7 @@
 use super::{Id, Policy, Reason, State, Worker};
 use crate::exit::Status;
 use crate::log::Level;
+use crate::scoreboard::totals::EndReason;
 use crate::sys::process::End;
 use nix::sys::signal::Signal;
 use std::time::Instant;
@@ -31,6 +32,16 @@ impl Death {
         matches!(self.end, End::Killed(signal) if crashes.contains(&signal))
     }
 
+    /// What the end of a worker is counted as.
+    fn counted_as(self) -> EndReason {
+        match self.end {
+            _ if self.memory => EndReason::OutOfMemory,
+            _ if self.is_by_others() => EndReason::Killed,
+            End::Killed(_) => EndReason::Crashed,
+            End::Exited(_) => EndReason::Exited,
+        }
+    }
+
     /// Nobody kills itself in this way.
     fn is_by_others(self) -> bool {
         self.end == End::Killed(Signal::SIGKILL) && !self.memory
@@ -46,18 +57,19 @@ impl Policy {
         match &worker.state {
             State::Leaving { reason, .. } => self.left(&worker, reason, death),
             State::Killed { reason, .. } => {
+                self.note_end(&worker, reason.counted_as(), &reason.to_string());
                 let text = format!("Child process [{}] ended: {reason}", worker.pid);
                 self.log(reason.level(), text);
             }
             State::Starting { .. } => self.ended_while_starting(&worker, death, now),
             State::Ready { since } => {
                 let (how, since) = (how(&worker, death), *since);
-                self.died(&worker, Loss { how, death, since }, now);
+                self.died(&worker, &Loss { how, death, since }, now);
             }
             State::Stale { since, reason } => {
                 let how = format!("{}; it was being replaced: {reason}", how(&worker, death));
                 let since = *since;
-                self.died(&worker, Loss { how, death, since }, now);
+                self.died(&worker, &Loss { how, death, since }, now);
             }
         }
     }
@@ -66,12 +78,14 @@ impl Policy {
     fn left(&mut self, worker: &Worker, reason: &Reason, death: Death) {
         let pid = worker.pid;
         if death.end == End::Exited(0) {
+            self.note_end(worker, reason.counted_as(), &reason.to_string());
             self.log(
                 reason.level(),
                 format!("Child process [{pid}] ended: {reason}"),
             );
         } else {
             let how = how(worker, death);
+            self.note_end(worker, death.counted_as(), &format!("{reason}; {how}"));
             let text =
                 format!("Child process [{pid}] ended: {reason}; but it drained badly: {how}");
             self.log(Level::Error, text);
@@ -87,6 +101,11 @@ impl Policy {
             }
         };
         let pid = worker.pid;
+        self.note_end(
+            worker,
+            death.counted_as(),
+            &format!("it could not start: {why}"),
+        );
         let damaged = status == Status::DamagedCode || death.is_crash();
         if !self.mode.serves() {
             let text = format!("Child process [{pid}] ended while it started: {why}");
@@ -102,13 +121,26 @@ impl Policy {
             self.trial_failed(&why, now);
         } else {
             let how = format!("it could not start: {why}");
-            let since = now;
-            self.died(worker, Loss { how, death, since }, now);
+            self.lost(
+                worker,
+                &Loss {
+                    how,
+                    death,
+                    since: now,
+                },
+                now,
+            );
         }
     }
 
     /// A worker that nobody told to leave is gone.
-    fn died(&mut self, worker: &Worker, loss: Loss, now: Instant) {
+    fn died(&mut self, worker: &Worker, loss: &Loss, now: Instant) {
+        self.note_end(worker, loss.death.counted_as(), &loss.how);
+        self.lost(worker, loss, now);
+    }
+
+    /// The same, once it is counted.
+    fn lost(&mut self, worker: &Worker, loss: &Loss, now: Instant) {
         let mut text = format!("Child process [{}] died: {}", worker.pid, loss.how);
         let lived = now.saturating_duration_since(loss.since);
         let random = (self.random)();

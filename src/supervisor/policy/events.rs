@@ -56,6 +56,14 @@ pub enum Event {
     Stop,
     /// The operator asks to stop at once (QUIT).
     Quit,
+    /// The same as `Stop`, unless it was asked for already.
+    StopOnce,
+    /// The operator asks for so many workers.
+    Scale(usize),
+    /// The operator asks for the worker that is this process to be replaced.
+    Restart {
+        pid: i32,
+    },
     /// The operator asks for a reload (HUP).
     Reload,
     /// A watched file changed.

@@ -85,6 +85,7 @@ impl Policy {
             served: true,
             random,
             actions: Vec::new(),
+            news: Vec::new(),
         };
         let text = "The executable was replaced: replacing the workers";
         policy.log(Level::Info, text.to_owned());

@@ -98,6 +98,17 @@ impl Policy {
         }
     }
 
+    /// The worker that is this process is to be replaced when its turn comes.
+    pub(super) fn restart(&mut self, pid: i32) {
+        let mut workers = self.workers.iter();
+        let id = workers
+            .find(|(_, worker)| worker.pid == pid)
+            .map(|(id, _)| *id);
+        if let Some(id) = id {
+            self.due(id, Reason::Asked);
+        }
+    }
+
     /// Every worker that there is now is to be replaced, also one that is still starting.
     pub(super) fn sockets_renewed(&mut self) {
         for worker in self.workers.values_mut() {

@@ -11,6 +11,7 @@ mod idle;
 mod plan;
 mod reason;
 mod reload;
+mod report;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ pub use events::{Action, Event};
 pub use handover::{Inherited, Standing};
 pub use health::Vital;
 pub use idle::Activity;
+pub use report::{News, Report};
 pub use worker::Id;
 
 use super::backoff::Backoff;
@@ -66,6 +68,8 @@ pub struct Policy {
     served: bool,
     random: Box<dyn FnMut() -> u64>,
     actions: Vec<Action>,
+    /// What has happened since it was told last.
+    news: Vec<News>,
 }
 
 impl Policy {
@@ -91,6 +95,7 @@ impl Policy {
             served: false,
             random,
             actions: Vec::new(),
+            news: Vec::new(),
         };
         policy.compile();
         let actions = std::mem::take(&mut policy.actions);
@@ -119,6 +124,10 @@ impl Policy {
             Event::Quit => self.quit(now),
             Event::Reload => self.reload("asked to"),
             Event::Changed => self.reload("a file changed"),
+            Event::StopOnce if self.mode.changes() => self.stop(now),
+            Event::StopOnce => {}
+            Event::Scale(wanted) => self.scale(wanted),
+            Event::Restart { pid } => self.restart(pid),
             Event::More => self.scale(self.wanted + 1),
             Event::Fewer => self.scale(self.wanted - 1),
             Event::Upgrade => self.upgrade(now),

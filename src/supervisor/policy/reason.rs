@@ -1,6 +1,7 @@
 //! Why a worker is ended by us, and how the log says so.
 
 use crate::log::Level;
+use crate::scoreboard::totals::EndReason;
 use std::fmt;
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ pub enum Reason {
     Memory(u64),
     /// It reached its age.
     Age,
+    /// The operator asked for it.
+    Asked,
     /// Its serving loop was silent for so long; what it was answering.
     Hung {
         silent: Duration,
@@ -36,8 +39,25 @@ impl Reason {
     pub fn is_recycling(&self) -> bool {
         matches!(
             self,
-            Reason::Requests | Reason::Memory(_) | Reason::Age | Reason::Sockets
+            Reason::Requests | Reason::Memory(_) | Reason::Age | Reason::Asked | Reason::Sockets
         )
+    }
+
+    /// What its end is counted as.
+    pub fn counted_as(&self) -> EndReason {
+        match self {
+            Reason::Requests => EndReason::MaxRequests,
+            Reason::Memory(_) => EndReason::MaxMemory,
+            Reason::Age => EndReason::MaxLifetime,
+            Reason::Asked => EndReason::Asked,
+            Reason::Hung { .. } => EndReason::Hung,
+            Reason::Sockets => EndReason::Sockets,
+            Reason::Reload => EndReason::Reload,
+            Reason::ScaleDown => EndReason::ScaleDown,
+            Reason::Shutdown => EndReason::Shutdown,
+            Reason::Startup(_) => EndReason::StartupTimeout,
+            Reason::Drain(_) | Reason::Room(_) => EndReason::DrainTimeout,
+        }
     }
 
     /// How serious the end of a worker for this reason is.
@@ -62,6 +82,7 @@ impl fmt::Display for Reason {
                 )
             }
             Reason::Age => write!(f, "recycled for its age (--max-worker-lifetime)"),
+            Reason::Asked => write!(f, "recycled, as the operator asked"),
             Reason::Hung { silent, answering } => {
                 write!(f, "hung, silent for {:.1} s", silent.as_secs_f64())?;
                 match answering.as_str() {

@@ -2,9 +2,10 @@
 
 use super::attempt::Attempt;
 use super::upgrade::Upgrade;
-use super::{Action, Id, Policy, Reason, State, Worker};
+use super::{Action, Id, News, Policy, Reason, State, Worker};
 use crate::exit::Status;
 use crate::log::Level;
+use crate::scoreboard::Versions;
 use crate::supervisor::settings::Settings;
 use std::time::Instant;
 
@@ -19,6 +20,8 @@ pub struct Reload {
     again: bool,
     /// The version that is served; none before the first was ready.
     served: Option<u32>,
+    /// The last version that could not be served; nought where there was none.
+    failed: u32,
     /// A version that is compiled, with its settings, and of which no worker has been ready yet.
     trying: Option<(u32, Box<Settings>)>,
     /// A version whose code was in the cache already, as long as nobody has found fault with it.
@@ -49,6 +52,16 @@ impl Reload {
     /// The version that is known to work while another is being tried.
     pub fn proven(&self) -> Option<u32> {
         self.trying.as_ref().and(self.served)
+    }
+
+    /// What whoever looks after the server is told of it. An executable that is being replaced makes a version too.
+    pub fn versions(&self, upgrades: bool) -> Versions {
+        Versions {
+            served: self.served.unwrap_or(0),
+            attempted: self.last,
+            failed: self.failed,
+            changing: self.is_compiling() || self.trying.is_some() || self.again || upgrades,
+        }
     }
 
     pub fn has_no_code(&self) -> bool {
@@ -187,6 +200,8 @@ impl Policy {
     }
 
     fn reload_failed(&mut self, why: &str) {
+        self.reload.failed = self.reload.last;
+        self.news.push(News::ReloadFailed(why.to_owned()));
         let text = format!("The reload failed, and the old version goes on serving: {why}");
         self.log(Level::Error, text);
     }
@@ -211,7 +226,9 @@ impl Policy {
         let Some((_, settings)) = self.reload.trying.take() else {
             return;
         };
-        self.reload.served = Some(generation);
+        if self.reload.served.replace(generation).is_some() {
+            self.news.push(News::Reloaded);
+        }
         let before = std::mem::replace(&mut self.settings, *settings);
         if self.settings.workers != before.workers {
             self.scale(self.settings.workers.get());

@@ -9,6 +9,7 @@ mod server;
 mod service;
 mod upstream;
 mod variant;
+mod watched;
 
 pub use client::{Connection, Response, Socket, Target, get, send};
 pub use redis::Redis;
@@ -16,6 +17,7 @@ pub use server::{Server, finished, finished_within, leave_open, wasmserve};
 pub use service::{NotifySocket, activated};
 pub use upstream::{After, HELLO, Upstream};
 pub use variant::{RESTORED, Variant, always_answers, freshness, is_made_anew, write};
+pub use watched::{Watched, exchange, order, said};
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

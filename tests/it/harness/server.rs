@@ -24,6 +24,7 @@ pub fn wasmserve() -> Command {
     let cache = concat!(env!("CARGO_TARGET_TMPDIR"), "/cache");
     command
         .env("XDG_CACHE_HOME", cache)
+        .env("XDG_RUNTIME_DIR", env!("CARGO_TARGET_TMPDIR"))
         .env_remove("CACHE_DIRECTORY");
     for name in [
         "WEB_CONCURRENCY",
@@ -194,12 +195,21 @@ impl Server {
     /// The worker processes, in the order in which they were forked.
     pub fn workers(&self) -> Vec<i32> {
         let children = self.children().into_iter();
-        children.filter(|child| !is_zygote(*child)).collect()
+        let workers =
+            children.filter(|child| !is_called(*child, "zygote") && !is_called(*child, "admin"));
+        workers.collect()
+    }
+
+    /// What answers questions about the server, where there is such a process.
+    pub fn admin(&self) -> Option<i32> {
+        let mut children = self.children().into_iter();
+        children.find(|child| is_called(*child, "admin"))
     }
 
     /// What the workers of a large component are forked from.
     pub fn zygote(&self) -> Option<i32> {
-        self.children().into_iter().find(|child| is_zygote(*child))
+        let mut children = self.children().into_iter();
+        children.find(|child| is_called(*child, "zygote"))
     }
 
     fn children(&self) -> Vec<i32> {
@@ -236,8 +246,8 @@ impl Server {
     }
 }
 
-fn is_zygote(pid: i32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "zygote\n")
+fn is_called(pid: i32, name: &str) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|found| found.trim() == name)
 }
 
 impl Drop for Server {

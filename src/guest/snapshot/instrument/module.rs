@@ -8,7 +8,7 @@ use wasmparser::{Payload, RefType, TypeRef};
 
 /// The state of a core module that is not in its memories, and the memories.
 #[derive(Default)]
-pub struct ModuleState {
+pub struct State {
     /// Mutable globals that it defines, by their index.
     pub globals: Vec<(u32, ValType)>,
     /// Memories that it defines, each with whether its addresses have 64 bits.
@@ -17,7 +17,7 @@ pub struct ModuleState {
     pub imported_memories: u32,
 }
 
-impl ModuleState {
+impl State {
     pub fn read(&mut self, payload: &Payload<'_>) -> Result<()> {
         match payload {
             Payload::Version { .. }
@@ -80,7 +80,7 @@ impl ModuleState {
                     operators::value(local?.1)?;
                 }
                 for operator in body.get_operators_reader()? {
-                    operators::validate(&operator?)?;
+                    operators::judge(&operator?)?;
                 }
             }
             Payload::TagSection(_) => bail!("it throws or catches exceptions"),

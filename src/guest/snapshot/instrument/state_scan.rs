@@ -3,7 +3,7 @@
 //! code, no instances of modules and no resources: state of theirs would be out of reach.
 
 use super::lift::{Lift, known_options};
-use super::module::ModuleState;
+use super::module::State;
 use super::operators::FEATURES;
 use super::{HANDLE, ORDER, RESTORE, SAVE};
 use anyhow::{Context, Result, bail, ensure};
@@ -14,8 +14,8 @@ use wasmparser::{
 
 /// What there is in a component.
 #[derive(Default)]
-pub struct StateScan {
-    pub modules: Vec<ModuleState>,
+pub struct Survey {
+    pub modules: Vec<State>,
     /// The module that each core instance is made of, where it is made of one.
     pub instances: Vec<Option<u32>>,
     /// What answers requests, where that is clear.
@@ -41,9 +41,9 @@ enum Level {
     Module,
 }
 
-impl StateScan {
-    pub fn of(binary: &[u8]) -> Result<StateScan> {
-        let mut scan = StateScan::default();
+impl Survey {
+    pub fn of(binary: &[u8]) -> Result<Survey> {
+        let mut survey = Survey::default();
         let mut validator = Validator::new_with_features(FEATURES);
         let mut open = vec![Level::Outermost];
         for payload in Parser::new(0).parse_all(binary) {
@@ -51,21 +51,21 @@ impl StateScan {
             let level = *open.last().context("it goes on behind its end")?;
             match level {
                 Level::Module => {
-                    let state = scan.modules.last_mut();
+                    let state = survey.modules.last_mut();
                     state.context("a module was not seen")?.read(&payload)?;
                 }
                 Level::Inner => inner(&payload)?,
-                Level::Outermost => scan.read(&payload)?,
+                Level::Outermost => survey.read(&payload)?,
             }
             match payload {
                 Payload::ModuleSection { .. } => {
                     open.push(Level::Module);
-                    scan.modules.push(ModuleState::default());
+                    survey.modules.push(State::default());
                 }
                 Payload::ComponentSection { .. } => open.push(Level::Inner),
                 Payload::End(_) => {
                     if level == Level::Outermost {
-                        scan.count(&validator)?;
+                        survey.count(&validator)?;
                     }
                     open.pop();
                 }
@@ -76,7 +76,7 @@ impl StateScan {
                 .map_err(|error| anyhow::anyhow!("{}", error.message()))
                 .context("it uses what cannot be restored")?;
         }
-        Ok(scan)
+        Ok(survey)
     }
 
     fn read(&mut self, payload: &Payload<'_>) -> Result<()> {

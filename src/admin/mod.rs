@@ -1,0 +1,80 @@
+//! The admin process: it answers questions about the server from what stands in the scoreboard, so that it answers
+//! however busy the workers are, and passes orders on to the supervisor. It serves nobody else's requests.
+
+mod exposition;
+mod health;
+mod metrics;
+mod orders;
+mod reading;
+mod server;
+mod status;
+
+use crate::channel::CommandSender;
+use crate::scoreboard::Scoreboard;
+use crate::sys::socket::Listening;
+use anyhow::{Context, Result};
+use orders::Orders;
+use server::{Open, Server};
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::task::spawn_local;
+
+/// How long this process stays without a question, where it is there only while somebody asks.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// What the process is given.
+pub struct Admin {
+    pub listeners: Vec<Listening>,
+    pub scoreboard: Rc<Scoreboard>,
+    pub commands: CommandSender,
+    /// Whether it stays when nobody asks anything.
+    pub stays: bool,
+}
+
+impl Admin {
+    /// Serves; `confine` gives up what is not needed for that. Returns when nobody has asked for long.
+    pub fn run(self, confine: impl FnOnce() -> Result<()>) -> Result<()> {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build_local(LocalOptions::default())
+            .context("cannot start the loop of the admin process")?;
+        runtime.block_on(self.serve(confine))
+    }
+
+    async fn serve(self, confine: impl FnOnce() -> Result<()>) -> Result<()> {
+        let open = Rc::new(Open::default());
+        let mut listening = Vec::new();
+        for listener in self.listeners {
+            listening.push(match listener {
+                Listening::Tcp(socket) => Accepts::Tcp(TcpListener::from_std(socket)?),
+                Listening::Unix(socket) => Accepts::Unix(UnixListener::from_std(socket)?),
+            });
+        }
+        confine()?;
+        let server = Rc::new(Server {
+            orders: Orders::new(self.scoreboard.clone(), self.commands),
+            scoreboard: self.scoreboard,
+        });
+        for accepts in listening {
+            let (server, open) = (server.clone(), open.clone());
+            spawn_local(async move {
+                match accepts {
+                    Accepts::Tcp(socket) => server.accept_tcp(&socket, &open).await,
+                    Accepts::Unix(socket) => server.accept_unix(&socket, &open).await,
+                }
+            });
+        }
+        if self.stays {
+            std::future::pending::<()>().await;
+        }
+        open.rested(IDLE).await;
+        Ok(())
+    }
+}
+
+enum Accepts {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}

@@ -1,0 +1,166 @@
+//! Orders to the supervisor: given by a record, and over when the scoreboard shows what came of them.
+
+use crate::channel::{Command, CommandSender};
+use crate::scoreboard::{Phase, Scoreboard, ServerState};
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How often the scoreboard is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How long the supervisor may take to hear of an order.
+const HEARD: Duration = Duration::from_secs(30);
+
+/// How long it may take until what was ordered is so.
+const DONE: Duration = Duration::from_secs(800);
+
+/// What came of an order, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Done(String),
+    /// It was tried.
+    Failed(String),
+    /// It makes no sense now.
+    Refused(String),
+    /// The supervisor did not answer, or did not finish.
+    Unheard(String),
+}
+
+pub struct Orders {
+    scoreboard: Rc<Scoreboard>,
+    commands: CommandSender,
+    /// How many orders will have been carried out when the last that was given is.
+    expected: Cell<u64>,
+}
+
+impl Orders {
+    pub fn new(scoreboard: Rc<Scoreboard>, commands: CommandSender) -> Orders {
+        Orders {
+            expected: Cell::new(scoreboard.table().orders()),
+            scoreboard,
+            commands,
+        }
+    }
+
+    /// Gives an order, and waits until it is carried out.
+    pub async fn give(&self, command: Command) -> Outcome {
+        let table = self.scoreboard.table();
+        if !matches!(table.state(), ServerState::Starting | ServerState::Serving)
+            && command != Command::Stop
+        {
+            return Outcome::Refused("the server is stopping".to_owned());
+        }
+        if let Some(objection) = self.objection(command) {
+            return Outcome::Refused(objection);
+        }
+        let attempted = table.versions().attempted;
+        if self.commands.send(command).is_err() {
+            return Outcome::Unheard("the supervisor takes no orders at present".to_owned());
+        }
+        let expected = self.expected.get() + 1;
+        self.expected.set(expected);
+        if command == Command::Stop {
+            return Outcome::Done("the server is stopping".to_owned());
+        }
+        let heard = || (table.orders() >= expected).then_some(());
+        if within(HEARD, heard).await.is_none() {
+            return Outcome::Unheard("the supervisor does not answer".to_owned());
+        }
+        let done = match command {
+            Command::Reload => within(DONE, || self.reloaded(attempted)).await,
+            Command::Scale(_) => within(DONE, || self.has_all_workers()).await,
+            Command::Restart(pid) => within(DONE, || self.is_replaced(pid)).await,
+            Command::Stop => None,
+        };
+        let unfinished = || Outcome::Unheard("it is not finished yet".to_owned());
+        done.unwrap_or_else(unfinished)
+    }
+
+    /// What speaks against an order before it is given.
+    fn objection(&self, command: Command) -> Option<String> {
+        match command {
+            Command::Scale(workers) => {
+                let (_, most) = self.scoreboard.table().workers();
+                let may = (1..=most).contains(&workers);
+                (!may).then(|| format!("there may be 1 to {most} workers, not {workers}"))
+            }
+            Command::Restart(pid) => {
+                let serves = self.workers().any(|(worker, phase, _)| {
+                    worker == pid && matches!(phase, Phase::Ready | Phase::Starting)
+                });
+                (!serves).then(|| format!("no worker that serves is process {pid}"))
+            }
+            Command::Reload | Command::Stop => None,
+        }
+    }
+
+    /// The process, the phase and the version of each worker.
+    fn workers(&self) -> impl Iterator<Item = (i32, Phase, u32)> {
+        let slots = 0..self.scoreboard.length();
+        let entries = slots.map(|slot| self.scoreboard.entry(slot));
+        let taken = entries.filter(|entry| entry.phase() != Phase::Free);
+        taken.map(|entry| (entry.pid(), entry.phase(), entry.generation()))
+    }
+
+    /// What came of a reload that was asked for when the version of this number was the newest.
+    fn reloaded(&self, attempted: u32) -> Option<Outcome> {
+        let table = self.scoreboard.table();
+        if !matches!(table.state(), ServerState::Starting | ServerState::Serving) {
+            return Some(Outcome::Failed("the server is stopping".to_owned()));
+        }
+        let versions = table.versions();
+        if versions.changing {
+            return None;
+        }
+        if versions.failed > attempted && versions.failed > versions.served {
+            return Some(Outcome::Failed(table.last_reload().1));
+        }
+        if versions.served <= attempted {
+            return None;
+        }
+        let served = versions.served;
+        self.has_all_workers()?;
+        let old = self
+            .workers()
+            .any(|(_, phase, version)| phase != Phase::Draining && version != served);
+        (!old).then(|| Outcome::Done(format!("version {served} is served")))
+    }
+
+    /// As many as there should be are ready, and none that should not be there.
+    fn has_all_workers(&self) -> Option<Outcome> {
+        let (wanted, _) = self.scoreboard.table().workers();
+        let count = |which: Phase| {
+            self.workers()
+                .filter(|(_, phase, _)| *phase == which)
+                .count()
+        };
+        let (ready, starting) = (count(Phase::Ready), count(Phase::Starting));
+        let settled = ready == wanted as usize && starting == 0;
+        settled.then(|| Outcome::Done(format!("{wanted} workers serve")))
+    }
+
+    /// Another serves in its place.
+    fn is_replaced(&self, pid: i32) -> Option<Outcome> {
+        self.has_all_workers()?;
+        let stays = self
+            .workers()
+            .any(|(worker, phase, _)| worker == pid && phase != Phase::Draining);
+        (!stays).then(|| Outcome::Done(format!("process {pid} is replaced")))
+    }
+}
+
+/// Looks again and again until there is something to see.
+async fn within<T>(time: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + time;
+    loop {
+        if let Some(seen) = look() {
+            return Some(seen);
+        }
+        if Instant::now() >= deadline {
+            return None;
+        }
+        sleep(LOOK).await;
+    }
+}

@@ -1,0 +1,146 @@
+//! What stands in the scoreboard at one moment, as plain values. Whatever a worker has written about itself is taken
+//! as it is: it may be anything.
+
+use crate::scoreboard::totals::{self, FAMILIES, Family};
+use crate::scoreboard::{Phase, Scoreboard, ServerState, Versions, WorkerEnd};
+use crate::sys::clock;
+use std::time::Duration;
+
+/// Everything that is known.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    /// The supervisor's process.
+    pub supervisor: i32,
+    pub state: ServerState,
+    pub withdrawn: bool,
+    pub versions: Versions,
+    pub wanted: u32,
+    /// Silence after which a worker is taken to hang.
+    pub silence: Duration,
+    /// How long ago the supervisor's loop went round.
+    pub beat_age: Duration,
+    /// In milliseconds since 1970.
+    pub now_at_ms: u64,
+    pub started_at_ms: u64,
+    /// When the last reload was over, or nought, and why it failed if it did.
+    pub reloaded_at_ms: u64,
+    pub failure: String,
+    /// What the supervisor says of the application and the addresses: JSON.
+    pub about: String,
+    pub workers: Vec<Worker>,
+    pub ends: Vec<WorkerEnd>,
+    pub totals: Totals,
+}
+
+/// One worker.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    pub slot: usize,
+    pub pid: i32,
+    pub phase: Phase,
+    pub generation: u32,
+    pub age: Duration,
+    pub heartbeat_age: Duration,
+    pub connections: u32,
+    pub in_flight: u32,
+    pub waiting: u32,
+    pub requests: u64,
+    pub failures: u64,
+    pub busy: f64,
+    /// Zero where it is not known yet.
+    pub memory: u64,
+    pub cpu_micros: u64,
+    /// How long ago it refused a request for want of room; none where it never has.
+    pub shed_age: Option<Duration>,
+    /// What its guest was asked last, and how long ago that was.
+    pub asked: String,
+    pub asked_age: Duration,
+}
+
+/// The counters of all workers that there ever were, family by family.
+#[derive(Clone, Debug, Default)]
+pub struct Totals(Vec<u64>);
+
+impl Totals {
+    fn of(scoreboard: &Scoreboard) -> Totals {
+        let families = FAMILIES.iter();
+        let numbers = families
+            .flat_map(|family| (0..family.count).map(|index| scoreboard.total(*family, index)));
+        Totals(numbers.collect())
+    }
+
+    /// The counters of one family.
+    pub fn family(&self, wanted: Family) -> &[u64] {
+        let before = FAMILIES.iter().take_while(|family| **family != wanted);
+        let first: usize = before.map(|family| family.count).sum();
+        self.0.get(first..first + wanted.count).unwrap_or_default()
+    }
+
+    pub fn one(&self, wanted: Family) -> u64 {
+        self.family(wanted).first().copied().unwrap_or_default()
+    }
+}
+
+impl Reading {
+    pub fn of(scoreboard: &Scoreboard) -> Reading {
+        let table = scoreboard.table();
+        let now_ms = clock::now_ms();
+        let (reloaded_at_ms, failure) = table.last_reload();
+        let taken =
+            (0..scoreboard.length()).filter(|slot| scoreboard.entry(*slot).phase() != Phase::Free);
+        Reading {
+            supervisor: table.supervisor(),
+            state: table.state(),
+            withdrawn: table.is_withdrawn(),
+            versions: table.versions(),
+            wanted: table.workers().0,
+            silence: Duration::from_millis(table.silence_ms()),
+            beat_age: since(table.beat_ms(), now_ms),
+            now_at_ms: clock::unix_ms(),
+            started_at_ms: table.started_at_ms(),
+            reloaded_at_ms,
+            failure,
+            about: table.about(),
+            workers: taken
+                .map(|slot| Worker::of(scoreboard, slot, now_ms))
+                .collect(),
+            ends: table.ends(),
+            totals: Totals::of(scoreboard),
+        }
+    }
+}
+
+impl Worker {
+    fn of(scoreboard: &Scoreboard, index: usize, now_ms: u64) -> Worker {
+        let (entry, slot) = (scoreboard.entry(index), scoreboard.slot(index));
+        let shed_ms = slot.shed_ms();
+        Worker {
+            slot: index,
+            pid: entry.pid(),
+            phase: entry.phase(),
+            generation: entry.generation(),
+            age: since(entry.started_ms(), now_ms),
+            heartbeat_age: since(slot.heartbeat_ms(), now_ms),
+            connections: slot.connections(),
+            in_flight: slot.in_flight(),
+            waiting: slot.waiting(),
+            requests: slot.requests().wrapping_sub(entry.requests_before()),
+            failures: slot.guest_failures().wrapping_sub(entry.failures_before()),
+            busy: slot.busy(),
+            memory: slot.memory(),
+            cpu_micros: slot.totals().value(totals::CPU, 0),
+            shed_age: (shed_ms > 0).then(|| since(shed_ms, now_ms)),
+            asked: slot.answered_last(),
+            asked_age: since(slot.answering_ms(), now_ms),
+        }
+    }
+
+    /// Whether its serving loop has been silent for longer than it may.
+    pub fn hangs(&self, silence: Duration) -> bool {
+        self.heartbeat_age > silence
+    }
+}
+
+fn since(then_ms: u64, now_ms: u64) -> Duration {
+    Duration::from_millis(now_ms.saturating_sub(then_ms))
+}

@@ -1,0 +1,291 @@
+//! The HTTP of the admin process: few connections, each for a short time, and what is asked of which address.
+
+use super::exposition::Format;
+use super::orders::{Orders, Outcome};
+use super::reading::Reading;
+use super::{exposition, health, status};
+use crate::channel::Command;
+use crate::scoreboard::Scoreboard;
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::{Value, json};
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Notify;
+use tokio::task::spawn_local;
+use tokio::time::{sleep, timeout};
+
+/// Connections at a time, for each address; others wait in the backlog.
+const MOST: u32 = 64;
+
+/// How long a head may take to come.
+const HEAD: Duration = Duration::from_secs(5);
+
+/// How long one connection may last: scrapers come back, and one that reads nothing must not stay.
+const CONNECTION: Duration = Duration::from_secs(60);
+
+/// The same where orders are given, of which some take their time.
+const ORDERS: Duration = Duration::from_secs(900);
+
+/// How long accepting pauses where it fails.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What may be asked of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rights {
+    /// How the server is.
+    Read,
+    /// That, and orders are taken: nobody but the owner can connect there.
+    Order,
+}
+
+pub struct Server {
+    pub orders: Orders,
+    pub scoreboard: Rc<Scoreboard>,
+}
+
+/// The connections that are open.
+#[derive(Default)]
+pub struct Open {
+    count: Cell<u32>,
+    changed: Notify,
+}
+
+impl Open {
+    /// Resolves when for so long there was no connection.
+    pub async fn rested(&self, time: Duration) {
+        loop {
+            let changed = self.changed.notified();
+            if self.count.get() == 0 {
+                match timeout(time, changed).await {
+                    Ok(()) => continue,
+                    Err(_) => return,
+                }
+            }
+            changed.await;
+        }
+    }
+
+    fn enter(self: &Rc<Self>) -> Entered {
+        self.count.set(self.count.get() + 1);
+        self.changed.notify_waiters();
+        Entered(self.clone())
+    }
+}
+
+struct Entered(Rc<Open>);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.0.count.set(self.0.count.get() - 1);
+        self.0.changed.notify_waiters();
+    }
+}
+
+impl Server {
+    pub async fn accept_tcp(self: Rc<Self>, socket: &TcpListener, open: &Rc<Open>) {
+        let own = Rc::new(Open::default());
+        loop {
+            own.has_room().await;
+            match socket.accept().await {
+                Ok((stream, _)) => self.spawn(stream, Rights::Read, [open, &own]),
+                Err(_) => sleep(PAUSE).await,
+            }
+        }
+    }
+
+    pub async fn accept_unix(self: Rc<Self>, socket: &UnixListener, open: &Rc<Open>) {
+        let own = Rc::new(Open::default());
+        loop {
+            own.has_room().await;
+            match socket.accept().await {
+                Ok((stream, _)) => self.spawn(stream, Rights::Order, [open, &own]),
+                Err(_) => sleep(PAUSE).await,
+            }
+        }
+    }
+
+    fn spawn<S>(self: &Rc<Self>, stream: S, rights: Rights, open: [&Rc<Open>; 2])
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let entered = open.map(Open::enter);
+        let server = self.clone();
+        let most = match rights {
+            Rights::Read => CONNECTION,
+            Rights::Order => ORDERS,
+        };
+        spawn_local(async move {
+            let answer = service_fn(|request| server.answer(request, rights));
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD)
+                .serve_connection(TokioIo::new(stream), answer);
+            // What goes wrong on it is its client's to know.
+            let _ = timeout(most, connection).await;
+            drop(entered);
+        });
+    }
+
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        rights: Rights,
+    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        let (method, uri) = (request.method(), request.uri());
+        let reads = matches!(*method, Method::GET | Method::HEAD);
+        let response = match uri.path() {
+            "/livez" if reads => health_reply(&health::live(&self.reading())),
+            "/readyz" if reads => health_reply(&health::ready(&self.reading())),
+            "/status" if reads => reply(StatusCode::OK, &status::document(&self.reading())),
+            "/metrics" if reads => self.metrics(request.headers()),
+            "/" if reads => reply(
+                StatusCode::OK,
+                &json!({"livez": "/livez", "readyz": "/readyz", "metrics": "/metrics", "status": "/status"}),
+            ),
+            "/livez" | "/readyz" | "/status" | "/metrics" | "/" => {
+                refuse(StatusCode::METHOD_NOT_ALLOWED, "this is read with GET")
+            }
+            path => match command(path, uri) {
+                None => refuse(StatusCode::NOT_FOUND, "there is nothing of that name"),
+                Some(_) if method != Method::POST => {
+                    refuse(StatusCode::METHOD_NOT_ALLOWED, "orders are given with POST")
+                }
+                Some(_) if rights == Rights::Read => refuse(
+                    StatusCode::FORBIDDEN,
+                    "orders are taken on Unix sockets alone",
+                ),
+                Some(Err(mistake)) => refuse(StatusCode::BAD_REQUEST, mistake),
+                Some(Ok(command)) => told(&self.orders.give(command).await),
+            },
+        };
+        Ok(response)
+    }
+
+    fn reading(&self) -> Reading {
+        Reading::of(&self.scoreboard)
+    }
+
+    fn metrics(&self, headers: &HeaderMap) -> Response<Full<Bytes>> {
+        let accepted = headers.get_all(header::ACCEPT).iter();
+        let accepted = accepted.filter_map(|value| value.to_str().ok());
+        let format = Format::wanted(accepted);
+        match exposition::written(self.reading(), format) {
+            Ok(text) => typed(StatusCode::OK, format.content_type(), text),
+            Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "it cannot be written"),
+        }
+    }
+}
+
+impl Open {
+    async fn has_room(&self) {
+        while self.count.get() >= MOST {
+            self.changed.notified().await;
+        }
+    }
+}
+
+/// What an order's path and query ask for; a mistake where it lacks what it needs.
+fn command(path: &str, uri: &Uri) -> Option<Result<Command, &'static str>> {
+    let value = |name: &str| {
+        let pairs = uri.query().unwrap_or_default().split('&');
+        let mut pairs = pairs.filter_map(|pair| pair.split_once('='));
+        pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
+    };
+    Some(match path {
+        "/reload" => Ok(Command::Reload),
+        "/stop" => Ok(Command::Stop),
+        "/scale" => match value("workers").map(str::parse) {
+            Some(Ok(workers)) => Ok(Command::Scale(workers)),
+            _ => Err("say how many: ?workers=4"),
+        },
+        "/restart-worker" => match value("pid").map(str::parse) {
+            Some(Ok(pid)) => Ok(Command::Restart(pid)),
+            _ => Err("say which process: ?pid=1234"),
+        },
+        _ => return None,
+    })
+}
+
+fn told(outcome: &Outcome) -> Response<Full<Bytes>> {
+    let status = match outcome {
+        Outcome::Done(_) => StatusCode::OK,
+        Outcome::Failed(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Outcome::Refused(_) => StatusCode::CONFLICT,
+        Outcome::Unheard(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    match outcome {
+        Outcome::Done(text) => reply(status, &json!({"outcome": "done", "detail": text})),
+        Outcome::Failed(text) => reply(status, &json!({"outcome": "failed", "detail": text})),
+        Outcome::Refused(text) => reply(status, &json!({"outcome": "refused", "detail": text})),
+        Outcome::Unheard(text) => reply(status, &json!({"outcome": "unheard", "detail": text})),
+    }
+}
+
+fn health_reply(health: &health::Health) -> Response<Full<Bytes>> {
+    let status = match health.is_well {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    reply(status, &health.document())
+}
+
+fn refuse(status: StatusCode, why: &str) -> Response<Full<Bytes>> {
+    reply(status, &json!({ "error": why }))
+}
+
+fn reply(status: StatusCode, document: &Value) -> Response<Full<Bytes>> {
+    typed(status, "application/json", format!("{document:#}\n"))
+}
+
+fn typed(status: StatusCode, content_type: &'static str, text: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static(content_type),
+    );
+    headers.insert(
+        header::CACHE_CONTROL,
+        header::HeaderValue::from_static("no-store"),
+    );
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(target: &str) -> Option<Result<Command, &'static str>> {
+        let uri: Uri = target.parse().unwrap();
+        command(uri.path(), &uri)
+    }
+
+    #[test]
+    fn orders_are_understood_and_mistakes_are_told() {
+        assert_eq!(asked("/reload"), Some(Ok(Command::Reload)));
+        assert_eq!(asked("/scale?workers=3"), Some(Ok(Command::Scale(3))));
+        assert_eq!(
+            asked("/restart-worker?a=b&pid=7"),
+            Some(Ok(Command::Restart(7)))
+        );
+        for target in [
+            "/scale",
+            "/scale?workers=",
+            "/scale?workers=-1",
+            "/restart-worker?pid=x",
+        ] {
+            assert!(matches!(asked(target), Some(Err(_))), "{target}");
+        }
+        assert_eq!(asked("/etc/passwd"), None);
+    }
+}

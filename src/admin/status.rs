@@ -1,0 +1,184 @@
+//! What was read as one JSON document, whose form `docs/status.schema.json` describes.
+
+use super::health;
+use super::metrics::phase_name;
+use super::reading::{Reading, Worker};
+use crate::scoreboard::totals::{self, END_REASONS, Family};
+use crate::scoreboard::{Phase, ServerState};
+use serde_json::{Value, json};
+
+/// The document.
+pub fn document(reading: &Reading) -> Value {
+    let about: Value = serde_json::from_str(&reading.about).unwrap_or_default();
+    let (live, ready) = (health::live(reading), health::ready(reading));
+    let workers = reading.workers.iter();
+    let workers: Vec<Value> = workers.map(|it| worker(reading, it)).collect();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "pid": reading.supervisor,
+        "state": state_name(reading.state),
+        "live": live.is_well,
+        "ready": ready.is_well,
+        "reasons": ready.reasons,
+        "started_at": seconds(reading.started_at_ms),
+        "uptime_seconds": seconds(reading.now_at_ms.saturating_sub(reading.started_at_ms)),
+        "component": about["component"],
+        "listeners": about["listeners"],
+        "workers_wanted": reading.wanted,
+        "workers": workers,
+        "requests": requests(reading),
+        "reloads": reloads(reading),
+        "ended_workers": ended(reading),
+    })
+}
+
+fn requests(reading: &Reading) -> Value {
+    let totals = &reading.totals;
+    let sum = |of: fn(&Worker) -> u32| -> u64 {
+        reading.workers.iter().map(|it| u64::from(of(it))).sum()
+    };
+    let by_class = (0..totals::CLASSES.len()).map(|class| {
+        let counts = totals.family(totals::RESPONSES).iter().skip(class);
+        let count = counts
+            .step_by(totals::CLASSES.len())
+            .fold(0, |sum: u64, count| sum.wrapping_add(*count));
+        (totals::CLASSES[class].to_owned(), json!(count))
+    });
+    json!({
+        "total": totals.one(totals::REQUESTS),
+        "by_status": Value::Object(by_class.collect()),
+        "in_flight": sum(|it| it.in_flight),
+        "queued": sum(|it| it.waiting),
+        "refused": named(reading, totals::SHED, &totals::SHED_KINDS),
+        "guest_failures": named(reading, totals::GUEST_FAILURES, &totals::GUEST_FAILURE_KINDS),
+        "duration_seconds": {
+            "p50": percentile(reading, 0.5),
+            "p90": percentile(reading, 0.9),
+            "p99": percentile(reading, 0.99),
+        },
+    })
+}
+
+/// The counters of a family by the values of its label.
+fn named(reading: &Reading, family: Family, names: &[&str]) -> Value {
+    let counts = reading.totals.family(family).iter();
+    let named = names.iter().zip(counts);
+    Value::Object(
+        named
+            .map(|(name, count)| ((*name).to_owned(), json!(count)))
+            .collect(),
+    )
+}
+
+/// What so large a part of all requests took less than: the end of a bucket, or null where there was no request.
+fn percentile(reading: &Reading, part: f64) -> Value {
+    let counts = reading.totals.family(totals::LATENCY);
+    let all = counts
+        .iter()
+        .fold(0, |sum: u64, count| sum.wrapping_add(*count));
+    let wanted = (all as f64 * part).ceil() as u64;
+    let mut below = 0_u64;
+    for (bucket, count) in counts.iter().enumerate() {
+        below = below.wrapping_add(*count);
+        if all > 0 && below >= wanted {
+            return json!((1_u64 << bucket) as f64 / 1e6);
+        }
+    }
+    Value::Null
+}
+
+fn reloads(reading: &Reading) -> Value {
+    let outcomes = reading.totals.family(totals::RELOADS);
+    let failed = !reading.failure.is_empty();
+    let last = (reading.reloaded_at_ms > 0).then(|| {
+        json!({
+            "outcome": if failed { "failure" } else { "success" },
+            "at": seconds(reading.reloaded_at_ms),
+            "reason": failed.then_some(&reading.failure),
+        })
+    });
+    json!({
+        "generation": reading.versions.served,
+        "in_progress": reading.versions.changing,
+        "succeeded": outcomes.first().copied().unwrap_or_default(),
+        "failed": outcomes.get(1).copied().unwrap_or_default(),
+        "last": last,
+    })
+}
+
+fn ended(reading: &Reading) -> Vec<Value> {
+    let ends = reading.ends.iter().map(|end| {
+        json!({
+            "pid": end.pid,
+            "at": seconds(end.at_ms),
+            "reason": END_REASONS.get(end.reason).copied().unwrap_or("exited"),
+            "detail": end.detail,
+        })
+    });
+    ends.collect()
+}
+
+fn worker(reading: &Reading, it: &Worker) -> Value {
+    // What was asked last is being answered as long as something is.
+    let answering = (it.in_flight > 0 && !it.asked.is_empty()).then(|| {
+        json!({
+            "request": it.asked,
+            "since_seconds": it.asked_age.as_secs_f64(),
+        })
+    });
+    let hangs = it.phase == Phase::Ready && it.hangs(reading.silence);
+    json!({
+        "slot": it.slot,
+        "pid": it.pid,
+        "state": if hangs { "hung" } else { phase_name(it.phase) },
+        "generation": it.generation,
+        "age_seconds": it.age.as_secs_f64(),
+        "connections": it.connections,
+        "in_flight": it.in_flight,
+        "queued": it.waiting,
+        "requests": it.requests,
+        "failures": it.failures,
+        "busy": it.busy,
+        "memory_bytes": it.memory,
+        "heartbeat_seconds_ago": it.heartbeat_age.as_secs_f64(),
+        "answering": answering,
+    })
+}
+
+fn state_name(state: ServerState) -> &'static str {
+    match state {
+        ServerState::Starting => "starting",
+        ServerState::Serving => "serving",
+        ServerState::Delaying => "stopping soon",
+        ServerState::Draining => "draining",
+        ServerState::Ending => "ending",
+    }
+}
+
+fn seconds(milliseconds: u64) -> f64 {
+    milliseconds as f64 / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::health::tests::{reading, worker};
+    use super::*;
+
+    #[test]
+    fn a_worker_that_answers_says_what_and_one_that_does_not_says_nothing() {
+        let mut reading = reading(vec![worker(Phase::Ready), worker(Phase::Draining)]);
+        reading.workers[1].in_flight = 0;
+        let document = document(&reading);
+        assert_eq!(document["workers"][0]["answering"]["request"], "GET /x");
+        assert_eq!(document["workers"][1]["answering"], Value::Null);
+        assert_eq!(document["workers"][1]["state"], "draining");
+        assert_eq!(document["requests"]["duration_seconds"]["p50"], Value::Null);
+    }
+
+    #[test]
+    fn a_worker_that_is_silent_is_shown_as_hung() {
+        let mut reading = reading(vec![worker(Phase::Ready)]);
+        reading.workers[0].heartbeat_age = reading.silence * 2;
+        assert_eq!(document(&reading)["workers"][0]["state"], "hung");
+    }
+}

@@ -1,0 +1,57 @@
+//! The admin process as one of the supervisor's children, and what the supervisor says about the version that is
+//! served. Part of the crate's root, since it names rooms that do not know each other.
+
+use crate::Server;
+use crate::admin::Admin;
+use crate::guest::Plan;
+use crate::sandbox::{Grants, Role, Sandbox};
+use crate::supervisor::{AdminContext, Roles, Served};
+use crate::sys::{process, signals};
+use anyhow::Result;
+
+/// Answers questions about the server, in a process of its own.
+pub fn run(server: &Server, context: AdminContext) -> Result<()> {
+    let sandbox = Sandbox {
+        // Nothing of what guests were given.
+        grants: Grants::default(),
+        sources: Vec::new(),
+        cache: None,
+        ..server.sandbox().clone()
+    };
+    sandbox.begin()?;
+    // Becoming another user has undone it (PR_SET_PDEATHSIG(2const)).
+    process::die_with_parent();
+    signals::unblock_for_compiler()?;
+    let doors = server.admin.take().into_doors();
+    let admin = Admin {
+        listeners: doors.into_iter().map(|(socket, _)| socket).collect(),
+        scoreboard: context.scoreboard,
+        commands: context.commands,
+        stays: server.has_admin_always(),
+    };
+    // What the kernel lacks the workers tell.
+    admin.run(|| sandbox.enter(Role::Admin).map(drop))
+}
+
+/// What there is to say about the version that is served, as JSON.
+pub fn describe(server: &Server, served: &Served<'_>) -> String {
+    let (plan, order) = (served.note.parse::<Plan>().ok(), &server.config.order);
+    let instances = match (plan, order.limits.reuse.requests) {
+        (_, 2..) => "reused",
+        (Some(plan), _) if plan.restores() => "restored",
+        _ => "made anew",
+    };
+    let about = serde_json::json!({
+        "component": {
+            "path": server.start.file(&order.path),
+            "digest": served.name.map(|name| name.component_digest()),
+            "world": plan.map(Plan::world),
+            "generation": served.number,
+            "from_cache": served.found,
+            "instances": instances,
+            "served_since": served.since_ms as f64 / 1e3,
+        },
+        "listeners": server.addresses(),
+    });
+    about.to_string()
+}

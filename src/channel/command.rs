@@ -1,0 +1,141 @@
+//! What the admin process asks of the supervisor: records of a fixed size over a pipe, each part of which is checked
+//! when it is read. Nothing is answered there: what comes of it stands in the scoreboard.
+
+use super::Garbage;
+use crate::sys::channel::{self, Piece};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+/// One order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    Reload,
+    /// So many workers are wanted.
+    Scale(u32),
+    /// The worker that is this process is to be replaced.
+    Restart(i32),
+    Stop,
+}
+
+/// A number for the kind, and one that belongs to it.
+const SIZE: usize = 8;
+
+impl Command {
+    fn encode(self) -> [u8; SIZE] {
+        let (kind, number) = match self {
+            Command::Reload => (1_u32, 0),
+            Command::Scale(workers) => (2, workers),
+            Command::Restart(pid) => (3, pid.cast_unsigned()),
+            Command::Stop => (4, 0),
+        };
+        let mut bytes = [0; SIZE];
+        bytes[..4].copy_from_slice(&kind.to_ne_bytes());
+        bytes[4..].copy_from_slice(&number.to_ne_bytes());
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Command, Garbage> {
+        let (kind, number) = bytes.split_first_chunk().ok_or(Garbage)?;
+        let number = u32::from_ne_bytes(number.try_into().map_err(|_| Garbage)?);
+        match u32::from_ne_bytes(*kind) {
+            1 if number == 0 => Ok(Command::Reload),
+            2 if (1..=u32::from(u16::MAX)).contains(&number) => Ok(Command::Scale(number)),
+            3 if number.cast_signed() > 1 => Ok(Command::Restart(number.cast_signed())),
+            4 if number == 0 => Ok(Command::Stop),
+            _ => Err(Garbage),
+        }
+    }
+}
+
+/// The admin process's end.
+#[derive(Debug)]
+pub struct CommandSender(OwnedFd);
+
+/// The supervisor's end.
+#[derive(Debug)]
+pub struct CommandReceiver(OwnedFd);
+
+/// A channel for commands, on which neither end waits.
+pub fn command_channel() -> io::Result<(CommandReceiver, CommandSender)> {
+    let (receiver, sender) = channel::one_way()?;
+    channel::never_wait(&sender)?;
+    Ok((CommandReceiver(receiver), CommandSender(sender)))
+}
+
+impl CommandSender {
+    /// An error where nobody reads, or nobody has read for long.
+    pub fn send(&self, command: Command) -> io::Result<()> {
+        channel::write(&self.0, &command.encode())
+    }
+
+    pub fn descriptor(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+impl CommandReceiver {
+    /// The next command, if one is there.
+    pub fn receive(&self) -> Option<Result<Command, Garbage>> {
+        let mut bytes = [0; SIZE];
+        match channel::read(&self.0, &mut bytes) {
+            Ok(Piece::Bytes(length)) => Some(Command::decode(&bytes[..length])),
+            Ok(Piece::Nothing | Piece::End) | Err(_) => None,
+        }
+    }
+
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_arrive() {
+        let (receiver, sender) = command_channel().unwrap();
+        let commands = [
+            Command::Reload,
+            Command::Scale(7),
+            Command::Restart(4711),
+            Command::Stop,
+        ];
+        for command in commands {
+            sender.send(command).unwrap();
+        }
+        for command in commands {
+            assert_eq!(receiver.receive(), Some(Ok(command)));
+        }
+        assert_eq!(receiver.receive(), None);
+        drop(sender);
+        assert_eq!(receiver.receive(), None);
+    }
+
+    /// A process that was taken over may write anything.
+    #[test]
+    fn what_is_out_of_range_is_garbage() {
+        for (kind, number) in [
+            (0_u32, 0_u32),
+            (1, 1),
+            (2, 0),
+            (2, 1 << 16),
+            (3, 0),
+            (3, 1),
+            (3, u32::MAX),
+            (5, 0),
+        ] {
+            let bytes = [kind.to_ne_bytes(), number.to_ne_bytes()].concat();
+            assert_eq!(Command::decode(&bytes), Err(Garbage), "{kind} {number}");
+        }
+        assert_eq!(Command::decode(&[1, 0, 0, 0]), Err(Garbage));
+        assert_eq!(Command::decode(&[]), Err(Garbage));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_supervisor_that_does_not_read() {
+        let (_receiver, sender) = command_channel().unwrap();
+        let error = (0..1_000_000).find_map(|_| sender.send(Command::Reload).err());
+        assert_eq!(error.unwrap().kind(), io::ErrorKind::WouldBlock);
+    }
+}

@@ -1,0 +1,87 @@
+//! One question to the admin process. HTTP/1.0 without a library: whoever answers is our own, closes the connection
+//! after its answer, and sends it in one piece.
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// No answer is longer.
+const LONGEST: u64 = 16 << 20;
+
+pub struct Server {
+    pub path: PathBuf,
+    /// How long an answer may take.
+    pub timeout: Duration,
+}
+
+pub struct Answer {
+    pub status: u16,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn document(&self) -> Result<Value> {
+        serde_json::from_str(&self.text).context("the server's answer cannot be understood")
+    }
+}
+
+impl Server {
+    pub fn ask(&self, method: &str, target: &str) -> Result<Answer> {
+        let shown = self.path.display();
+        let mut socket = UnixStream::connect(&self.path)
+            .with_context(|| format!("no server is running: cannot connect to `{shown}`"))?;
+        let wait = self.timeout.max(Duration::from_millis(1));
+        socket.set_read_timeout(Some(wait))?;
+        socket.set_write_timeout(Some(wait))?;
+        let request = format!("{method} {target} HTTP/1.0\r\nContent-Length: 0\r\n\r\n");
+        let mut received = Vec::new();
+        let asked = socket
+            .write_all(request.as_bytes())
+            .and_then(|()| socket.take(LONGEST).read_to_end(&mut received));
+        match asked {
+            Ok(0) => bail!("the server ended before it answered"),
+            Ok(_) => understood(&received),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => bail!(
+                "there was no answer within {} s (--timeout)",
+                self.timeout.as_secs_f64()
+            ),
+            Err(error) => Err(error).context("the server cannot be asked"),
+        }
+    }
+}
+
+fn understood(received: &[u8]) -> Result<Answer> {
+    let text = String::from_utf8_lossy(received);
+    let parts = text.split_once("\r\n\r\n").and_then(|(head, body)| {
+        let status = head.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok()?;
+        Some((status, body.to_owned()))
+    });
+    let (status, text) = parts.context("the server's answer cannot be understood")?;
+    Ok(Answer { status, text })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_understood_or_refused() {
+        let answer = understood(b"HTTP/1.0 409 Conflict\r\nA: b\r\n\r\n{\"x\": 1}").unwrap();
+        assert_eq!(
+            (answer.status, answer.document().unwrap()["x"].as_u64()),
+            (409, Some(1))
+        );
+        for garbage in [
+            &b""[..],
+            b"\r\n\r\n",
+            b"HTTP/1.1 x\r\n\r\n",
+            b"SSH-2.0",
+            b"HTTP/1.1 200 OK",
+        ] {
+            assert!(understood(garbage).is_err());
+        }
+    }
+}

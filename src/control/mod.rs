@@ -1,0 +1,125 @@
+//! Commands to a server that runs: found by its socket, asked in HTTP, and told about in words. Blocking, and in a
+//! process of its own.
+
+mod ask;
+mod find;
+mod show;
+
+use crate::cli::{Control, RestartWorker, Running, Scale, StatusOf};
+use crate::exit::{Exit, Status};
+use crate::sys::process;
+use anyhow::{Result, anyhow, bail};
+use ask::{Answer, Server};
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+/// How often it is looked whether a server has ended.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Carries a command out.
+pub fn run(command: &Control) -> Result<Status> {
+    match command {
+        Control::Reload(asked) => reload(asked),
+        Control::RestartWorker(asked) => restart_worker(asked),
+        Control::Scale(asked) => scale(asked),
+        Control::Status(asked) => status(asked),
+        Control::Stop(asked) => stop(asked),
+    }
+}
+
+/// Says how the server is.
+fn status(asked: &StatusOf) -> Result<Status> {
+    let server = found(&asked.server)?;
+    let answer = server.ask("GET", "/status")?;
+    match asked.json {
+        true => print(&answer.text),
+        false => print(&show::status(&answer.document()?)),
+    }
+    Ok(Status::Stopped)
+}
+
+/// Has the server reload, and waits until the new version is served, or says why it is not.
+fn reload(asked: &Running) -> Result<Status> {
+    order(asked, "/reload")
+}
+
+/// Changes the number of workers, and waits until there are as many.
+fn scale(asked: &Scale) -> Result<Status> {
+    order(&asked.server, &format!("/scale?workers={}", asked.workers))
+}
+
+/// Has one worker replaced, and waits until another serves in its place.
+fn restart_worker(asked: &RestartWorker) -> Result<Status> {
+    order(
+        &asked.server,
+        &format!("/restart-worker?pid={}", asked.worker),
+    )
+}
+
+/// Has the server stop, and waits until it has.
+fn stop(asked: &Running) -> Result<Status> {
+    let server = found(asked)?;
+    let status = server.ask("GET", "/status")?.document()?;
+    let pid = status["pid"]
+        .as_i64()
+        .and_then(|pid| i32::try_from(pid).ok());
+    let Some(pid) = pid.filter(|pid| *pid > 1) else {
+        bail!("the server does not say which process it is");
+    };
+    // Where the server has stopped at once, its answer may not have come.
+    if let Ok(answer) = server.ask("POST", "/stop") {
+        told(&answer, false)?;
+    }
+    let deadline = Instant::now() + server.timeout;
+    while process::lives(pid) {
+        if Instant::now() >= deadline {
+            bail!("the server [{pid}] has not stopped yet");
+        }
+        std::thread::sleep(LOOK);
+    }
+    print(&format!("the server [{pid}] has stopped\n"));
+    Ok(Status::Stopped)
+}
+
+fn found(asked: &Running) -> Result<Server> {
+    let timeout = crate::config::duration("--timeout", &asked.timeout).exits(Status::Usage)?;
+    let path = find::socket(asked)?;
+    Ok(Server { path, timeout })
+}
+
+fn order(asked: &Running, target: &str) -> Result<Status> {
+    let answer = found(asked)?.ask("POST", target)?;
+    told(&answer, true)
+}
+
+/// What came of an order.
+fn told(answer: &Answer, aloud: bool) -> Result<Status> {
+    let document = answer.document()?;
+    let text = |name: &str| document[name].as_str().map(str::to_owned);
+    let detail = text("detail").or_else(|| text("error"));
+    let detail = detail.unwrap_or_else(|| format!("the server answered {}", answer.status));
+    match document["outcome"].as_str() {
+        Some("done") => {
+            if aloud {
+                print(&format!("{detail}\n"));
+            }
+            Ok(Status::Stopped)
+        }
+        Some("failed") => {
+            Err(anyhow!("the old version goes on serving: {detail}")).exits(Status::Application)
+        }
+        Some("refused") => Err(anyhow!(detail)).exits(Status::Usage),
+        _ => Err(anyhow!(detail)),
+    }
+}
+
+/// Nobody who reads is no failure.
+fn print(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// A text of the document, or nothing.
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_default()
+}

@@ -1,0 +1,163 @@
+//! The admin process: forked when somebody connects to its sockets, or at once where it is to be there always,
+//! replaced when it has ended, and obeyed within bounds.
+
+use super::Roles;
+use super::forker::fork_child;
+use super::policy::Event;
+use super::run::Supervisor;
+use crate::channel::{Command, CommandReceiver, CommandSender, Garbage, command_channel};
+use crate::exit::Status;
+use crate::scoreboard::Scoreboard;
+use crate::sys::socket::has_arrivals;
+use crate::sys::{clock, process};
+use crate::{debug, error, warning};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// How long after one was forked another may be.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Commands that are carried out at a time.
+const MOST: usize = 16;
+
+/// What the admin process is given.
+pub struct AdminContext {
+    pub scoreboard: Rc<Scoreboard>,
+    pub commands: CommandSender,
+}
+
+/// What the supervisor keeps of it.
+pub struct Admin {
+    /// Its sockets, by descriptors of the supervisor's own.
+    sockets: Vec<OwnedFd>,
+    process: Option<Running>,
+    /// When another may be forked, in milliseconds of `sys::clock`.
+    next_ms: u64,
+    /// Commands that are carried out when the policy has heard of them.
+    obeyed: u32,
+}
+
+struct Running {
+    pid: Pid,
+    commands: CommandReceiver,
+}
+
+impl Admin {
+    pub fn new<R: Roles>(roles: &R) -> Admin {
+        Admin {
+            sockets: roles.admin_sockets(),
+            process: None,
+            next_ms: 0,
+            obeyed: 0,
+        }
+    }
+
+    pub fn pid(&self) -> Option<Pid> {
+        self.process.as_ref().map(|running| running.pid)
+    }
+
+    /// What to wait for: its commands, or, where there is no process, somebody who connects.
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let commands = self.process.iter().map(|it| it.commands.descriptor());
+        let waits = self.process.is_none() && clock::now_ms() >= self.next_ms;
+        let sockets = self.sockets.iter().filter(move |_| waits);
+        commands.chain(sockets.map(AsFd::as_fd))
+    }
+
+    /// It was reaped, if it was this process.
+    pub fn ended(&mut self, pid: Pid) -> bool {
+        self.process.take_if(|running| running.pid == pid).is_some()
+    }
+
+    pub fn kill(&mut self) {
+        if let Some(running) = self.process.take() {
+            process::signal(running.pid, Signal::SIGKILL);
+        }
+    }
+
+    /// How many commands were carried out since this was asked last.
+    pub fn take_obeyed(&mut self) -> u32 {
+        std::mem::take(&mut self.obeyed)
+    }
+}
+
+impl<R: Roles> Supervisor<R> {
+    /// Has an admin process where one is needed, and does what it says.
+    pub(super) fn look_after_admin(&mut self) {
+        self.read_commands();
+        let (admin, now) = (&self.admin, clock::now_ms());
+        let may = admin.process.is_none() && self.exit.is_none() && now >= admin.next_ms;
+        let wanted = || {
+            let mut sockets = admin.sockets.iter();
+            self.roles.has_admin_always() || sockets.any(|it| has_arrivals(it.as_fd()))
+        };
+        if admin.sockets.is_empty() || !may || !wanted() {
+            return;
+        }
+        self.admin.next_ms = now + PAUSE.as_millis() as u64;
+        match fork(&*self.roles, &self.forker.scoreboard) {
+            Ok(running) => self.admin.process = Some(running),
+            Err(error) => warning!("cannot start the admin process: {error}"),
+        }
+    }
+
+    fn read_commands(&mut self) {
+        for _ in 0..MOST {
+            let Some(running) = &self.admin.process else {
+                return;
+            };
+            match running.commands.receive() {
+                None => return,
+                Some(Ok(command)) => {
+                    debug!("the admin process asks for {command:?}");
+                    self.events.push_back(event(command));
+                    self.admin.obeyed += 1;
+                }
+                Some(Err(Garbage)) => {
+                    error!("the admin process sent what cannot be understood, and is replaced");
+                    return self.admin.kill();
+                }
+            }
+        }
+    }
+}
+
+fn event(command: Command) -> Event {
+    match command {
+        Command::Reload => Event::Reload,
+        Command::Scale(workers) => Event::Scale(workers as usize),
+        Command::Restart(pid) => Event::Restart { pid },
+        Command::Stop => Event::StopOnce,
+    }
+}
+
+fn fork<R: Roles>(roles: &R, scoreboard: &Rc<Scoreboard>) -> io::Result<Running> {
+    let (commands, sender) = command_channel()?;
+    let mut kept: Vec<RawFd> = roles
+        .admin_descriptors()
+        .into_iter()
+        .map(|(fd, _)| fd)
+        .collect();
+    kept.push(sender.descriptor());
+    let restrict = || scoreboard.give_up();
+    let pid = fork_child(&kept, restrict, || {
+        process::die_with_parent();
+        process::call(c"admin");
+        let context = AdminContext {
+            scoreboard: scoreboard.clone(),
+            commands: sender,
+        };
+        match roles.administer(context) {
+            Ok(()) => Status::Stopped,
+            Err(why) => {
+                error!("the admin process cannot go on: {why:#}");
+                Status::Internal
+            }
+        }
+    })?;
+    Ok(Running { pid, commands })
+}

@@ -1,0 +1,65 @@
+//! What the policy says of its state to whoever looks after the server: the present, and what has happened since it
+//! was asked last.
+
+use super::upgrade::Upgrade;
+use super::worker::Worker;
+use super::{Mode, Policy};
+use crate::scoreboard::totals::EndReason;
+use crate::scoreboard::{ServerState, Versions};
+
+/// The present.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    pub state: ServerState,
+    pub versions: Versions,
+    /// How many workers there should be, and how many may be asked for.
+    pub wanted: usize,
+    pub most: usize,
+}
+
+/// Something that has happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    Reloaded,
+    /// The reason.
+    ReloadFailed(String),
+    /// A worker has ended.
+    Ended {
+        pid: i32,
+        reason: EndReason,
+        why: String,
+    },
+}
+
+impl Policy {
+    pub fn report(&self) -> Report {
+        Report {
+            state: match &self.mode {
+                Mode::Booting => ServerState::Starting,
+                Mode::Serving => ServerState::Serving,
+                Mode::Delaying { .. } => ServerState::Delaying,
+                Mode::Draining => ServerState::Draining,
+                Mode::Killing { .. } | Mode::Over => ServerState::Ending,
+            },
+            versions: self.reload.versions(self.upgrade != Upgrade::None),
+            wanted: self.wanted,
+            most: self.most,
+        }
+    }
+
+    pub fn take_news(&mut self) -> Vec<News> {
+        std::mem::take(&mut self.news)
+    }
+
+    /// A worker has ended.
+    pub(super) fn note_end(&mut self, worker: &Worker, reason: EndReason, why: &str) {
+        // Who was never forked is nobody.
+        if worker.pid > 0 {
+            self.news.push(News::Ended {
+                pid: worker.pid,
+                reason,
+                why: why.to_owned(),
+            });
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What the supervisor says about itself in the scoreboard, each time that its loop goes round.
+
+use super::Roles;
+use super::children::Generation;
+use super::policy::{News, Report};
+use super::run::Supervisor;
+use crate::cache::{CodeName, seal};
+use crate::log;
+use crate::scoreboard::WorkerEnd;
+use crate::sys::clock;
+use std::fs::File;
+
+/// What is known of the version that is served.
+pub struct Served<'a> {
+    pub number: u32,
+    /// What its compiler noted.
+    pub note: &'a str,
+    /// The name of its code, where that has one.
+    pub name: Option<CodeName>,
+    /// Its code was in the cache already.
+    pub found: bool,
+    /// When it began to be served, in milliseconds since 1970.
+    pub since_ms: u64,
+}
+
+impl<R: Roles> Supervisor<R> {
+    /// Says who supervises.
+    pub(super) fn publish_begin(&self) {
+        let silence = self.roles.settings().healthcheck.as_millis() as u64;
+        let pid = std::process::id().cast_signed();
+        let table = self.forker.scoreboard.table();
+        table.begin(pid, silence, clock::unix_ms());
+    }
+
+    /// Says what there is to say.
+    pub(super) fn publish(&mut self) {
+        let report = self.policy.report();
+        let table = self.forker.scoreboard.table();
+        table.beat(clock::now_ms());
+        if self.published.as_ref() != Some(&report) {
+            table.set_workers(report.wanted, report.most);
+            table.set_versions(report.versions);
+            table.enter(report.state);
+            self.published = Some(report);
+        }
+        for news in self.policy.take_news() {
+            let at_ms = clock::unix_ms();
+            match news {
+                News::Reloaded => table.reloaded(None, at_ms),
+                News::ReloadFailed(why) => {
+                    let why = log::escape(&why).to_string();
+                    table.reloaded(Some(&why), at_ms);
+                }
+                News::Ended { pid, reason, why } => table.worker_ended(&WorkerEnd {
+                    pid,
+                    reason: reason as usize,
+                    at_ms,
+                    detail: log::escape(&why).to_string(),
+                }),
+            }
+        }
+        (0..self.admin.take_obeyed()).for_each(|_| table.obeyed());
+    }
+
+    /// Says what is served, where another executable has begun to.
+    pub(super) fn describe_served(&self) {
+        self.generations.iter().for_each(|it| self.describe(it));
+    }
+
+    /// Says what is served.
+    pub(super) fn describe(&self, generation: &Generation<R>) {
+        let code = generation.code.file.try_clone().map(File::from);
+        let served = Served {
+            number: generation.number,
+            note: &generation.code.note,
+            name: code.ok().and_then(|file| seal::name(&file).ok().flatten()),
+            found: generation.code.found.is_some(),
+            since_ms: clock::unix_ms(),
+        };
+        let about = generation.roles.describe(&served);
+        self.forker.scoreboard.table().describe(&about);
+    }
+}
+
+/// What was said last.
+pub type Published = Option<Report>;

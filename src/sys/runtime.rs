@@ -1,0 +1,67 @@
+//! Where sockets of programs that are running stand by convention.
+
+use nix::unistd::geteuid;
+use std::env;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+/// The directory for this user's servers: below $XDG_RUNTIME_DIR (XDG Base Directory Specification), or /run for
+/// root. None where neither is known.
+pub fn directory() -> Option<PathBuf> {
+    let named = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let named = named.filter(|path| path.is_absolute());
+    let parent = named.or_else(|| geteuid().is_root().then(|| PathBuf::from("/run")));
+    parent.map(|parent| parent.join("wasmserve"))
+}
+
+/// Makes a directory that nobody else can write to, or sees that it is one.
+pub fn make_private(directory: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(directory) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let found = fs::symlink_metadata(directory)?;
+    if !found.is_dir() {
+        return Err(io::Error::other("it is no directory"));
+    }
+    belongs_to_us(&found)?;
+    match found.mode() & 0o022 {
+        0 => Ok(()),
+        _ => Err(io::Error::other("others can write to it")),
+    }
+}
+
+/// An error where somebody else owns it.
+pub fn belongs_to_us(found: &fs::Metadata) -> io::Result<()> {
+    match found.uid() == geteuid().as_raw() {
+        true => Ok(()),
+        false => Err(io::Error::other(format!(
+            "it belongs to user {}",
+            found.uid()
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn a_directory_that_others_can_write_to_or_that_is_none_is_refused() {
+        let base = env::temp_dir().join(format!("wasmserve-runtime-{}", std::process::id()));
+        fs::create_dir_all(&base).unwrap();
+        let directory = base.join("ours");
+        make_private(&directory).unwrap();
+        assert_eq!(fs::metadata(&directory).unwrap().mode() & 0o777, 0o700);
+        make_private(&directory).unwrap();
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o770)).unwrap();
+        assert!(make_private(&directory).is_err());
+        symlink(&base, base.join("link")).unwrap();
+        assert!(make_private(&base.join("link")).is_err());
+        assert!(make_private(&base.join("no/such/parent")).is_err());
+        fs::remove_dir_all(&base).unwrap();
+    }
+}

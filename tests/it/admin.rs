@@ -1,0 +1,281 @@
+//! The server seen from inside: health, metrics and status.
+
+use crate::harness::{Connection, Watched, eventually, exchange, get, guest, order, root, said};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+const HELLO: &str = "guests/hello/hello.wat";
+
+const GOOD: &str = "wasmserve_requests_total{method=\"GET\",status=\"2xx\"}";
+
+/// Lost counts show as sawteeth in every graph; a counter that starts again at nought is one, too.
+#[test]
+fn counters_equal_what_clients_saw_across_reloads_and_a_new_executable_and_killed_workers() {
+    let watched = Watched::start(&[HELLO, "--workers", "2", "--no-access-log"]);
+    let server = &watched.server;
+    let mut seen = 0.0;
+    let mut ask = |count: u32| {
+        for _ in 0..count {
+            assert_eq!(get(server.address, "/").status, 200);
+            seen += 1.0;
+        }
+        eventually("what was counted is what was answered", || {
+            watched.metric(GOOD) == seen
+        });
+    };
+    ask(20);
+    assert_eq!(order(server, &["reload"]).status.code(), Some(0));
+    ask(20);
+    let worker = server.workers()[0];
+    kill(Pid::from_raw(worker), Signal::SIGKILL).unwrap();
+    eventually("the worker is replaced", || {
+        let workers = server.workers();
+        workers.len() == 2 && !workers.contains(&worker) && watched.is_ready()
+    });
+    ask(20);
+    server.signal(Signal::SIGUSR2);
+    server.wait_for("The executable was replaced");
+    eventually("the new executable has replaced the workers", || {
+        watched.json("/status")["reloads"]["in_progress"] == false
+    });
+    ask(20);
+    let killed = "wasmserve_worker_ends_total{reason=\"killed\"}";
+    assert_eq!(watched.metric(killed), 1.0);
+    assert_eq!(
+        watched.metric("wasmserve_request_duration_seconds_count"),
+        seen
+    );
+    // The reload, and the one that a new executable begins with.
+    assert_eq!(
+        watched.metric("wasmserve_reloads_total{outcome=\"success\"}"),
+        2.0
+    );
+    let refused = get(server.address, "/");
+    assert_eq!(
+        watched.metric("wasmserve_guest_failures_total{kind=\"trap\"}"),
+        0.0
+    );
+    assert_eq!(refused.status, 200);
+}
+
+#[test]
+fn requests_are_counted_by_method_and_status_and_failures_by_kind() {
+    let behaviours = guest("behaviours");
+    let watched = Watched::start(&[&behaviours, "--no-access-log", "--timeout-request", "1s"]);
+    let address = watched.server.address;
+    for (path, status) in [
+        ("/trap-before-head", 500),
+        ("/no-response", 500),
+        ("/spin", 504),
+    ] {
+        assert_eq!(get(address, path).status, status, "{path}");
+    }
+    let post = "POST /respond?status=404 HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\n\r\nabc";
+    assert_eq!(exchange(address, post).status, 404);
+    let odd = "PROPFIND /respond HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+    assert_eq!(exchange(address, odd).status, 200);
+    for (name, count) in [
+        (
+            "wasmserve_requests_total{method=\"GET\",status=\"5xx\"}",
+            3.0,
+        ),
+        (
+            "wasmserve_requests_total{method=\"POST\",status=\"4xx\"}",
+            1.0,
+        ),
+        (
+            "wasmserve_requests_total{method=\"_OTHER\",status=\"2xx\"}",
+            1.0,
+        ),
+        ("wasmserve_guest_failures_total{kind=\"trap\"}", 1.0),
+        ("wasmserve_guest_failures_total{kind=\"no_response\"}", 1.0),
+        ("wasmserve_guest_failures_total{kind=\"timeout\"}", 1.0),
+        ("wasmserve_requests_in_flight", 0.0),
+    ] {
+        eventually(name, || watched.metric(name) == count);
+    }
+}
+
+/// A balancer that is told late sends requests to a server that is gone.
+#[test]
+fn readiness_ends_first_and_requests_are_answered_until_the_delay_is_over() {
+    let mut watched = Watched::start(&[HELLO, "--shutdown-delay", "3s"]);
+    assert!(watched.is_ready());
+    watched.server.signal(Signal::SIGTERM);
+    eventually("it is not ready", || !watched.is_ready());
+    assert_eq!(get(watched.server.address, "/").status, 200);
+    assert_eq!(watched.ask("/livez").status, 200);
+    let ready = watched.json("/readyz");
+    assert_eq!(ready["reasons"][0], "the server is stopping");
+    assert_eq!(watched.server.wait().code(), Some(0));
+}
+
+/// A health check that a worker answers says nothing of a server whose workers hang, or says it to nobody.
+#[test]
+fn workers_that_hang_are_told_of_while_nobody_replaces_them() {
+    let watched = Watched::start(&[HELLO, "--timeout-worker-healthcheck", "2s"]);
+    let server = &watched.server;
+    assert!(watched.is_ready());
+    // With the supervisor, which would have it replaced.
+    let stopped = [server.pid(), server.workers()[0]];
+    for pid in stopped {
+        kill(Pid::from_raw(pid), Signal::SIGSTOP).unwrap();
+    }
+    eventually("it is not ready", || !watched.is_ready());
+    assert_eq!(watched.json("/readyz")["workers"]["hanging"], 1);
+    assert_eq!(watched.json("/status")["workers"][0]["state"], "hung");
+    eventually("the supervisor is missed", || {
+        watched.ask("/livez").status == 503
+    });
+    for pid in stopped {
+        kill(Pid::from_raw(pid), Signal::SIGCONT).unwrap();
+    }
+    eventually("all is well again", || {
+        watched.is_ready() && watched.ask("/livez").status == 200
+    });
+}
+
+#[test]
+fn a_server_that_turns_requests_away_is_not_ready_until_it_has_room_again() {
+    let behaviours = guest("behaviours");
+    let arguments = [
+        "--limit-concurrency",
+        "1",
+        "--limit-queue",
+        "0",
+        "--no-access-log",
+    ];
+    let watched = Watched::start(&[&[behaviours.as_str()], &arguments[..]].concat());
+    let address = watched.server.address;
+    let mut busy = Connection::open(address);
+    busy.write("GET /sleep?ms=1500 HTTP/1.1\r\nHost: test\r\n\r\n")
+        .unwrap();
+    eventually("one is in flight", || {
+        watched.metric("wasmserve_requests_in_flight") == 1.0
+    });
+    assert_eq!(get(address, "/respond").status, 503);
+    assert!(!watched.is_ready());
+    assert_eq!(watched.json("/readyz")["workers"]["shedding"], 1);
+    assert_eq!(
+        watched.metric("wasmserve_requests_refused_total{reason=\"queue_full\"}"),
+        1.0
+    );
+    assert_eq!(busy.response().unwrap().status, 200);
+    eventually("it has room again", || watched.is_ready());
+}
+
+/// The text that Prometheus' own tool finds no fault with, in one form; the other ends as it must.
+#[test]
+fn the_metrics_are_what_prometheus_reads() {
+    let watched = Watched::start(&[HELLO, "--workers", "2"]);
+    assert_eq!(get(watched.server.address, "/").status, 200);
+    let page = watched.ask("/metrics");
+    assert_eq!(
+        page.header("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
+    );
+    let open = "GET /metrics HTTP/1.1\r\nHost: test\r\nAccept: application/openmetrics-text; version=1.0.0\r\n\r\n";
+    let open = exchange(watched.admin, open);
+    let kind = open.header("content-type").unwrap();
+    assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
+    assert!(open.text().ends_with("# EOF\n"));
+    let mut promtool = Command::new("promtool");
+    promtool.args(["check", "metrics"]).stdin(Stdio::piped());
+    let Ok(mut checking) = promtool
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+    else {
+        eprintln!("SKIPPED: there is no promtool (Debian's package `prometheus`)");
+        return;
+    };
+    checking
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(&page.body)
+        .unwrap();
+    let checked = checking.wait_with_output().unwrap();
+    assert!(
+        checked.status.success(),
+        "{}\n{}",
+        said(&checked),
+        page.text()
+    );
+    assert_eq!(said(&checked), "", "{}", page.text());
+}
+
+/// What scripts read must be what is written down.
+#[test]
+fn the_status_is_as_its_schema_says() {
+    let watched = Watched::start(&[HELLO, "--workers", "2"]);
+    assert_eq!(get(watched.server.address, "/").status, 200);
+    let worker = watched.server.workers()[0];
+    kill(Pid::from_raw(worker), Signal::SIGKILL).unwrap();
+    eventually("an end is told of", || {
+        watched.json("/status")["ended_workers"][0]["pid"] == worker
+    });
+    let status = watched.json("/status");
+    let schema = fs::read_to_string(root().join("docs/status.schema.json")).unwrap();
+    let schema: Value = serde_json::from_str(&schema).unwrap();
+    conforms(&status, &schema, "status");
+    assert_eq!(status["component"]["digest"].as_str().unwrap().len(), 64);
+    assert_eq!(status["component"]["world"], "wasi:http/proxy@0.2");
+    assert_eq!(status["ended_workers"][0]["reason"], "killed");
+    assert_eq!(status["pid"], watched.server.pid());
+}
+
+/// As much of JSON Schema as the document's own uses.
+fn conforms(value: &Value, schema: &Value, place: &str) {
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_u64() => "integer",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let kinds = match &schema["type"] {
+        Value::Array(kinds) => kinds.clone(),
+        kind => vec![kind.clone()],
+    };
+    let fits = kinds
+        .iter()
+        .any(|it| it == kind || (it == "number" && kind == "integer"));
+    assert!(fits, "{place} is of type {kind}, not {kinds:?}");
+    if let Some(allowed) = schema["enum"].as_array() {
+        assert!(allowed.contains(value), "{place} is {value}");
+    }
+    match value {
+        Value::Array(items) => {
+            let each = items.iter().enumerate();
+            each.for_each(|(index, item)| {
+                conforms(item, &schema["items"], &format!("{place}[{index}]"))
+            });
+        }
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                let named = &schema["properties"][name];
+                let described = if named.is_null() {
+                    &schema["additionalProperties"]
+                } else {
+                    named
+                };
+                assert!(described.is_object(), "{place}.{name} is not described");
+                conforms(field, described, &format!("{place}.{name}"));
+            }
+            for name in schema["required"].as_array().into_iter().flatten() {
+                assert!(
+                    fields.contains_key(name.as_str().unwrap()),
+                    "{place} lacks {name}"
+                );
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,74 @@
+//! A server that is looked at from inside: over its admin address, and by commands.
+
+use super::{Connection, Response, Server, Target, finished, get, wasmserve};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::process::Output;
+
+/// A server that is watched over TCP.
+pub struct Watched {
+    pub server: Server,
+    pub admin: SocketAddr,
+}
+
+impl Watched {
+    pub fn start(arguments: &[&str]) -> Watched {
+        let server = Server::start(&[arguments, &["--admin", "127.0.0.1:0"]].concat());
+        let line = server.wait_for("wasmserve is watched at http://");
+        let (_, address) = line.split_once("http://").unwrap();
+        let admin = address.trim().parse().unwrap();
+        Watched { server, admin }
+    }
+
+    pub fn ask(&self, path: &str) -> Response {
+        get(self.admin, path)
+    }
+
+    pub fn json(&self, path: &str) -> Value {
+        serde_json::from_slice(&self.ask(path).body).unwrap()
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.ask("/readyz").status == 200
+    }
+
+    /// A counter, or nought where it is not shown.
+    pub fn metric(&self, name: &str) -> f64 {
+        metrics(&self.ask("/metrics").text())
+            .get(name)
+            .copied()
+            .unwrap_or(0.0)
+    }
+}
+
+/// One request, and its response.
+pub fn exchange(target: impl Into<Target>, request: &str) -> Response {
+    let mut connection = Connection::open(target);
+    connection.write(request).unwrap();
+    connection.response().unwrap()
+}
+
+/// Every sample of a page by its name and labels.
+fn metrics(page: &str) -> HashMap<String, f64> {
+    let samples = page.lines().filter(|line| !line.starts_with('#'));
+    let samples = samples.map(|line| {
+        let (name, value) = line.rsplit_once(' ').unwrap();
+        (name.to_owned(), value.parse().unwrap())
+    });
+    samples.collect()
+}
+
+/// `wasmserve COMMAND` about this server.
+pub fn order(server: &Server, arguments: &[&str]) -> Output {
+    let mut command = wasmserve();
+    command
+        .args(arguments)
+        .args(["--pid", &server.pid().to_string()]);
+    finished(command)
+}
+
+pub fn said(output: &Output) -> String {
+    let text = [&output.stdout[..], &output.stderr[..]].concat();
+    String::from_utf8(text).unwrap()
+}

@@ -1,0 +1,255 @@
+//! A server that runs is found and steered by commands, and by nobody else.
+
+use crate::harness::{
+    Connection, Server, Target, Watched, exchange, finished, get, order, root, said, wasmserve,
+};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+const HELLO: &str = "guests/hello/hello.wat";
+
+/// A folder of the test's own.
+fn folder(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("ws-{name}-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// A copy of the greeting that can be replaced.
+fn application(folder: &Path) -> PathBuf {
+    let path = folder.join("app.wat");
+    fs::copy(root().join(HELLO), &path).unwrap();
+    path
+}
+
+#[test]
+fn a_server_is_found_and_steered_by_commands() {
+    let mut server = Server::start(&[HELLO]);
+    let status = order(&server, &["status"]);
+    assert_eq!(status.status.code(), Some(0), "{}", said(&status));
+    assert!(
+        said(&status).contains("serving, ready"),
+        "{}",
+        said(&status)
+    );
+    let scaled = order(&server, &["scale", "3"]);
+    assert_eq!(scaled.status.code(), Some(0), "{}", said(&scaled));
+    assert_eq!(server.workers().len(), 3);
+    let first = server.workers()[0];
+    let restarted = order(&server, &["restart-worker", &first.to_string()]);
+    assert_eq!(restarted.status.code(), Some(0), "{}", said(&restarted));
+    assert!(
+        said(&restarted).contains("is replaced"),
+        "{}",
+        said(&restarted)
+    );
+    let again = order(&server, &["restart-worker", &first.to_string()]);
+    assert_eq!(again.status.code(), Some(2), "{}", said(&again));
+    let most = order(&server, &["scale", "5000"]);
+    assert_eq!(most.status.code(), Some(2), "{}", said(&most));
+    let json = order(&server, &["status", "--json"]);
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["workers_wanted"], 3);
+    let stopped = order(&server, &["stop"]);
+    assert_eq!(stopped.status.code(), Some(0), "{}", said(&stopped));
+    assert_eq!(server.wait().code(), Some(0));
+    let nobody = order(&server, &["status"]);
+    assert_eq!(nobody.status.code(), Some(1));
+    assert!(
+        said(&nobody).contains("no server is running"),
+        "{}",
+        said(&nobody)
+    );
+}
+
+/// A person who deploys has to know whether the new version serves.
+#[test]
+fn a_reload_says_what_came_of_it() {
+    let folder = folder("reload");
+    let path = application(&folder);
+    let server = Server::start(&[path.to_str().unwrap(), "--workers", "2"]);
+    let before = server.workers();
+    let reloaded = order(&server, &["reload"]);
+    assert_eq!(reloaded.status.code(), Some(0), "{}", said(&reloaded));
+    assert!(
+        said(&reloaded).contains("version 2 is served"),
+        "{}",
+        said(&reloaded)
+    );
+    let serving = order(&server, &["status", "--json"]);
+    let serving: Value = serde_json::from_slice(&serving.stdout).unwrap();
+    let workers = serving["workers"].as_array().unwrap().iter();
+    for worker in workers.filter(|worker| worker["state"] == "ready") {
+        assert!(!before.contains(&(worker["pid"].as_i64().unwrap() as i32)));
+    }
+    fs::write(&path, "this is no component").unwrap();
+    let failed = order(&server, &["reload"]);
+    assert_eq!(failed.status.code(), Some(3), "{}", said(&failed));
+    assert!(
+        said(&failed).contains("the old version goes on serving: "),
+        "{}",
+        said(&failed)
+    );
+    assert_eq!(get(server.address, "/").status, 200);
+    let status = order(&server, &["status", "--json"]);
+    let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+    assert_eq!(status["reloads"]["last"]["outcome"], "failure");
+    fs::copy(root().join(HELLO), &path).unwrap();
+    assert_eq!(order(&server, &["reload"]).status.code(), Some(0));
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+/// Who can reach the port of the metrics must not be able to stop the server.
+#[test]
+fn orders_are_taken_on_sockets_of_the_owner_alone() {
+    let watched = Watched::start(&[HELLO]);
+    for target in ["/stop", "/reload", "/scale?workers=2"] {
+        let order = format!("POST {target} HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n");
+        assert_eq!(exchange(watched.admin, &order).status, 403, "{target}");
+        assert_eq!(watched.ask(target).status, 405, "{target}");
+    }
+    assert_eq!(watched.ask("/nothing").status, 404);
+    let path = folder("owner").join("admin.sock");
+    let mut command = wasmserve();
+    command.args([
+        HELLO,
+        "--port",
+        "0",
+        "--admin",
+        &format!("unix:{}", path.display()),
+    ]);
+    let server = Server::start_command(command);
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    let order = "POST /scale?workers=2 HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(exchange(Target::from(path.as_path()), order).status, 200);
+    assert_eq!(server.workers().len(), 2);
+}
+
+/// One that reads nothing would keep others from seeing the server.
+#[test]
+fn a_scraper_that_never_reads_and_an_admin_process_that_dies_hinder_nobody() {
+    let watched = Watched::start(&[HELLO]);
+    let mut silent: Vec<Connection> = (0..20).map(|_| Connection::open(watched.admin)).collect();
+    for connection in &mut silent {
+        for _ in 0..50 {
+            connection
+                .write("GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n")
+                .unwrap();
+        }
+    }
+    assert_eq!(watched.ask("/livez").status, 200);
+    let admin = watched.server.admin().expect("there is an admin process");
+    kill(Pid::from_raw(admin), Signal::SIGKILL).unwrap();
+    assert_eq!(watched.ask("/livez").status, 200);
+    assert_ne!(watched.server.admin(), Some(admin));
+    assert_eq!(watched.server.workers().len(), 1);
+}
+
+/// There is a process for questions only once somebody has one.
+#[test]
+fn a_server_that_nobody_looks_at_has_no_admin_process_and_without_a_socket_none_at_all() {
+    let server = Server::start(&[HELLO]);
+    assert_eq!(server.admin(), None);
+    assert_eq!(order(&server, &["status"]).status.code(), Some(0));
+    assert!(server.admin().is_some());
+    let hidden = Server::start(&[HELLO, "--no-admin"]);
+    assert_eq!(order(&hidden, &["status"]).status.code(), Some(1));
+}
+
+#[test]
+fn an_admin_address_that_cannot_be_had_ends_the_start() {
+    let refused = |address: &str| {
+        let mut command = wasmserve();
+        command.args([HELLO, "--port", "0", "--admin", address]);
+        let output = finished(command);
+        (output.status.code(), said(&output))
+    };
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (status, text) = refused(&taken.local_addr().unwrap().to_string());
+    assert_eq!(status, Some(4), "{text}");
+    assert!(text.contains("--admin"), "{text}");
+    let folder = folder("refused");
+    let (status, text) = refused(&format!("unix:{}/no/such/x.sock", folder.display()));
+    assert_eq!(status, Some(4), "{text}");
+    let path = folder.join("used.sock");
+    let used = UnixListener::bind(&path).unwrap();
+    let (status, text) = refused(&format!("unix:{}", path.display()));
+    assert_eq!(status, Some(4), "{text}");
+    // Whose server is gone: it is replaced.
+    drop(used);
+    let mut command = wasmserve();
+    command.args([
+        HELLO,
+        "--port",
+        "0",
+        "--admin",
+        &format!("unix:{}", path.display()),
+    ]);
+    let server = Server::start_command(command);
+    assert_eq!(get(Target::from(path.as_path()), "/livez").status, 200);
+    drop(server);
+    if nix::unistd::geteuid().is_root() {
+        let foreign = folder.join("foreign.sock");
+        drop(UnixListener::bind(&foreign).unwrap());
+        std::os::unix::fs::chown(&foreign, Some(65534), None).unwrap();
+        let (status, text) = refused(&format!("unix:{}", foreign.display()));
+        assert_eq!(status, Some(4), "{text}");
+        assert!(text.contains("belongs to user 65534"), "{text}");
+    }
+    let (status, text) = refused("https://127.0.0.1:0");
+    assert_eq!(status, Some(2), "{text}");
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+/// A directory that others can write to could lead commands elsewhere; the server does without, and says so.
+#[test]
+fn a_runtime_directory_that_cannot_be_had_is_told_of_and_nothing_else() {
+    let folder = folder("runtime");
+    for parent in [folder.join("missing"), folder.clone()] {
+        let directory = folder.join("wasmserve");
+        fs::create_dir_all(&directory).unwrap();
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o777)).unwrap();
+        let mut command = wasmserve();
+        command
+            .args([HELLO, "--port", "0"])
+            .env("XDG_RUNTIME_DIR", &parent);
+        let server = Server::start_command(command);
+        server.wait_for("there is no socket for commands");
+        assert_eq!(get(server.address, "/").status, 200);
+    }
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn sockets_of_servers_that_are_gone_are_removed_by_the_next() {
+    let folder = folder("gone");
+    let start = || {
+        let mut command = wasmserve();
+        command
+            .args([HELLO, "--port", "0"])
+            .env("XDG_RUNTIME_DIR", &folder);
+        Server::start_command(command)
+    };
+    let first = start();
+    let path = folder.join(format!("wasmserve/{}.sock", first.pid()));
+    assert!(path.exists());
+    drop(first);
+    assert!(path.exists(), "it was killed");
+    let mut second = start();
+    assert!(!path.exists());
+    let own = folder.join(format!("wasmserve/{}.sock", second.pid()));
+    assert!(own.exists());
+    second.signal(Signal::SIGTERM);
+    second.wait();
+    assert!(!own.exists());
+    fs::remove_dir_all(&folder).unwrap();
+}
