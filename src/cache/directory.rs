@@ -115,7 +115,8 @@ impl Cache {
             if name.ends_with(SUFFIX) && metadata.is_file() {
                 entries.push(Entry {
                     name,
-                    length: metadata.blocks() * 512,
+                    // It may have two names.
+                    length: metadata.blocks() * 512 / metadata.nlink().max(1),
                     used: metadata.modified()?,
                 });
             }

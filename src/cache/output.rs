@@ -33,12 +33,12 @@ impl Output {
         Ok(self.file.try_clone()?)
     }
 
-    /// What is in it can be executed from now on: nobody writes to it any more. In the cache it gets its name.
-    pub fn finish(self, name: Option<CodeName>, cache: Option<&Cache>) -> Result<File> {
+    /// What is in it can be executed from now on: nobody writes to it any more. In the cache it gets its names.
+    pub fn finish(self, names: &[CodeName], cache: Option<&Cache>) -> Result<File> {
         if self.in_memory {
             memory::seal(&self.file)?;
-        } else if let (Some(name), Some(cache)) = (name, cache)
-            && let Err(error) = cache.keep(&self.file, name)
+        } else if let Some(cache) = cache
+            && let Err(error) = (names.iter()).try_for_each(|name| cache.keep(&self.file, *name))
         {
             warning!("compiled code is not kept for the next start: {error:#}");
         }

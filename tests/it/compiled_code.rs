@@ -8,10 +8,10 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-const HELLO: &str = "guests/hello/hello.wat";
+pub const HELLO: &str = "guests/hello/hello.wat";
 
 /// A folder of the test's own, empty.
-fn folder(name: &str) -> PathBuf {
+pub fn folder(name: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("code-{name}"));
     let _ = fs::remove_dir_all(&path);
     fs::create_dir_all(&path).unwrap();
@@ -20,7 +20,7 @@ fn folder(name: &str) -> PathBuf {
     path
 }
 
-fn with_cache(component: &str, cache: &Path) -> Command {
+pub fn with_cache(component: &str, cache: &Path) -> Command {
     let mut command = wasmserve();
     command.args([component, "--port", "0", "--cache-dir"]);
     command.arg(cache);
@@ -28,7 +28,7 @@ fn with_cache(component: &str, cache: &Path) -> Command {
 }
 
 /// The files of a cache.
-fn files(cache: &Path) -> Vec<PathBuf> {
+pub fn files(cache: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(cache).unwrap();
     entries.map(|entry| entry.unwrap().path()).collect()
 }
@@ -370,26 +370,6 @@ fn memory_that_compiling_takes_is_bounded() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(said.contains("--limit-compile-memory (20 MiB)"), "{said}");
-}
-
-/// Translated functions of a large component were all kept in memory until the last of them was there.
-#[test]
-fn memory_that_compiling_takes_does_not_grow_with_all_that_is_compiled() {
-    let folder = folder("compile-much");
-    let source = fs::read_to_string(root().join(HELLO)).unwrap();
-    let mark = "    ;; Results are written to address 256:";
-    let mut functions = String::new();
-    for number in 0..6000 {
-        let step = format!("(local.set 0 (i32.mul (local.get 0) (i32.const {number})))");
-        functions += &format!("(func (param i32) {})\n", step.repeat(32));
-    }
-    let component = folder.join("app.wat");
-    fs::write(&component, source.replacen(mark, &(functions + mark), 1)).unwrap();
-    let mut command = with_cache(&component.display().to_string(), &folder.join("cache"));
-    // It took a GiB.
-    command.args(["--limit-compile-memory", "384MiB"]);
-    let server = Server::start_command(command);
-    assert_eq!(get(server.address, "/").text(), "Hello, world!\n");
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod balance;
 mod before_start;
 mod capabilities;
 mod chaos;
+mod compile_cost;
 mod compiled_code;
 mod compression;
 mod concurrency;

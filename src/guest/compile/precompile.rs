@@ -22,7 +22,7 @@ pub fn precompile(path: &Path) -> Result<Vec<u8>> {
     let recipe = Recipe::of_application(target, binary.len());
     let mut file = memory::empty_file("wasmserve code")?;
     recipe
-        .compile(&binary, u64::MAX, &mut file)
+        .compile(&binary, u64::MAX, None, &mut file)
         .with_context(about)?;
     seal::close(&mut file, recipe.name(digest(&binary))?)?;
     let mut code = Vec::new();

@@ -146,8 +146,8 @@ impl Order {
                 });
             }
             let output = Output::open(cache)?;
-            let (compiled, name) = self.compile_source(source, output.try_clone()?)?;
-            let code = output.finish(name, cache)?.into();
+            let (compiled, names) = self.compile_source(source, cache, output.try_clone()?)?;
+            let code = output.finish(&names, cache)?.into();
             self.prune(cache);
             self.warn_without(&opened);
             Ok(Compiled { code, ..compiled })
@@ -220,11 +220,16 @@ impl Order {
         })
     }
 
-    /// Writes the code into a file; gives its name where other starts can use it too.
-    fn compile_source(&self, source: Source, file: File) -> Result<(Compiled, Option<CodeName>)> {
+    /// Writes the code into a file; gives its names where other starts can use it too.
+    fn compile_source(
+        &self,
+        source: Source,
+        cache: Option<&Cache>,
+        file: File,
+    ) -> Result<(Compiled, Vec<CodeName>)> {
         match source {
             Source::Precompiled(code) if self.allow_precompiled => {
-                Ok((self.adopt(&code, file)?, None))
+                Ok((self.adopt(&code, file)?, Vec::new()))
             }
             Source::Precompiled(_) => bail!(
                 "it is native code, which runs unchecked; serve the .wasm it was made from, or give \
@@ -236,9 +241,9 @@ impl Order {
                 let imports = anatomy.imports.iter().map(String::as_str);
                 self.capabilities.check(imports)?;
                 let recipe = Recipe::of_application(target, binary.len());
-                let (code, name) = self.make(&self.path, &recipe, &binary, file)?;
+                let (code, names) = self.make(&self.path, &recipe, &binary, cache, file)?;
                 let plan = Plan::of(code.target, &code.component);
-                Ok((self.checked(code.file, plan)?, name))
+                Ok((self.checked(code.file, plan)?, names))
             }
         }
     }
@@ -277,16 +282,21 @@ impl Order {
         path: &Path,
         recipe: &Recipe,
         binary: &[u8],
+        cache: Option<&Cache>,
         mut file: File,
-    ) -> Result<(Code, Option<CodeName>)> {
+    ) -> Result<(Code, Vec<CodeName>)> {
         let (path, start) = (shown(path), Instant::now());
         info!("Compiling {path}, {} …", size_of(binary));
         let name = recipe.name(digest(binary))?;
-        let good = recipe.compile(binary, self.limits.memory, &mut file)?;
+        let good = recipe.compile(binary, self.limits.memory, cache, &mut file)?;
         seal::close(&mut file, name)?;
         info!("Compiled {path} in {:.1} s", start.elapsed().as_secs_f32());
         let code = recipe.load(file, self.limits)?;
-        Ok((code, (good == GoodFor::EveryStart).then_some(name)))
+        let names = match good {
+            GoodFor::EveryStart { shared } => [name].into_iter().chain(shared).collect(),
+            GoodFor::ThisStart => Vec::new(),
+        };
+        Ok((code, names))
     }
 
     /// The code of a component that is run beside the application.
@@ -302,8 +312,8 @@ impl Order {
             return Ok(found);
         }
         let output = Output::open(cache)?;
-        let (code, name) = self.make(path, recipe, binary, output.try_clone()?)?;
-        output.finish(name, cache)?;
+        let (code, names) = self.make(path, recipe, binary, cache, output.try_clone()?)?;
+        output.finish(&names, cache)?;
         self.prune(cache);
         Ok(code)
     }

@@ -1,29 +1,104 @@
-//! Code whose instances can be put back, with a snapshot of the first.
+//! Code whose instances can be put back, with a snapshot of the first. What an application has in common with others is
+//! compiled once: where memories begin with data, that is no part of the code.
 
 use super::request::alone;
-use crate::guest::component::target::Target;
+use super::spec::{digest, engine_hash};
+use crate::cache::{Cache, CodeName, seal};
+use crate::guest::component::target::{Rewind, Target};
 use crate::guest::engine::{self, code};
-use crate::guest::snapshot;
-use anyhow::{Result, ensure};
+use crate::guest::snapshot::{self, Segment};
+use crate::{debug, warning};
+use anyhow::{Result, anyhow, ensure};
 use std::fmt;
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Read, Seek, Write};
 use wasmtime::component::Linker;
 use wasmtime::{ResourceLimiter, Store};
 
 /// Writes code whose instances can be put back into an empty file; an error says why there cannot be any. An
-/// instance may have so much memory.
-pub fn compile(target: Target, binary: &[u8], memory: u64, file: &mut File) -> Result<()> {
+/// instance may have so much memory. Gives the name by which the code is found for other applications of the same
+/// interpreter, where that can be: it is looked for in the cache.
+pub fn compile(
+    target: Target,
+    binary: &[u8],
+    memory: u64,
+    cache: Option<&Cache>,
+    file: &mut File,
+) -> Result<Option<CodeName>> {
     let binary = snapshot::instrument(binary)?;
-    let code = engine::compile(target, &binary)?;
-    file.write_all(&code)?;
-    drop(code);
-    append_snapshot(target, memory, file)
+    let taken = match target.rewind {
+        Rewind::Fenced => snapshot::take_out_data(&binary),
+        // There is as much code of the application's own.
+        _ => Err(anyhow!("it is small")),
+    };
+    let taken = taken.and_then(|(without, data)| {
+        let name = shared_name(target, &without)?;
+        if !cache.is_some_and(|cache| copy_shared(cache, name, file)) {
+            write_code(target, &without, file)?;
+        }
+        Ok((name, data))
+    });
+    match taken {
+        Ok((name, data)) => {
+            append_snapshot(target, memory, &data, Some(name.component), file)?;
+            Ok(Some(name))
+        }
+        Err(error) => {
+            debug!("its code is compiled together with its data: {error:#}");
+            write_code(target, &binary, file)?;
+            append_snapshot(target, memory, &[], None, file)?;
+            Ok(None)
+        }
+    }
+}
+
+fn write_code(target: Target, binary: &[u8], file: &mut File) -> Result<()> {
+    empty(file)?;
+    Ok(file.write_all(&engine::compile(target, binary)?)?)
+}
+
+fn empty(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()
+}
+
+/// The name of code in the cache that was made of a component without data.
+fn shared_name(target: Target, without: &[u8]) -> Result<CodeName> {
+    let engine = engine_hash(target, "without data")?;
+    let component = digest(without);
+    Ok(CodeName { component, engine })
+}
+
+/// Copies the code of this name from the cache, where it is there and as it was written.
+fn copy_shared(cache: &Cache, name: CodeName, file: &mut File) -> bool {
+    let copied = cache.lookup(name).and_then(|found| {
+        let Some(mut found) = found else {
+            return Ok(false);
+        };
+        seal::verify(&found)?;
+        let length = snapshot::shared_code(&found, name.component)?;
+        found.rewind()?;
+        io::copy(&mut found.take(length), file)?;
+        debug!("its code is in the cache already: only its data is new");
+        Ok(true)
+    });
+    copied.unwrap_or_else(|error| {
+        warning!("compiled code in the cache is not used, and made again: {error:#}");
+        let _ = cache.remove(name);
+        false
+    })
 }
 
 /// Writes a snapshot of an instance behind its code. The instance is made without a host: one that asks for
-/// anything while it is made is not the same each time.
-fn append_snapshot(target: Target, memory: u64, file: &mut File) -> Result<()> {
+/// anything while it is made is not the same each time. Its memories begin with this data, as far as that was taken
+/// out of the component.
+fn append_snapshot(
+    target: Target,
+    memory: u64,
+    data: &[Segment<'_>],
+    shared: Option<[u8; 32]>,
+    file: &mut File,
+) -> Result<()> {
     let engine = engine::compiling(target)?;
     let component = code::component(&engine, file)?;
     let mut linker = Linker::<Allowance>::new(&engine);
@@ -39,7 +114,8 @@ fn append_snapshot(target: Target, memory: u64, file: &mut File) -> Result<()> {
     let made = alone(snapshot::make(&pre, &mut store))?;
     ensure!(!store.data().refused, MemoryRefused);
     let (_, regions) = made?;
-    snapshot::append(&regions.contents(&mut store), file)
+    regions.write(&mut store, data)?;
+    snapshot::append(&regions.contents(&mut store), shared, file)
 }
 
 /// An instance was refused memory while it was made: with a higher limit it would perhaps be another.

@@ -31,7 +31,10 @@ pub struct Recipe {
 /// For whom code is good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GoodFor {
-    EveryStart,
+    EveryStart {
+        /// By which name the code is found for other components too.
+        shared: Option<CodeName>,
+    },
     /// It depends on what this start allows.
     ThisStart,
 }
@@ -63,20 +66,23 @@ impl Recipe {
 
     /// The digest of the component and the engine's compatibility hash.
     pub fn name(&self, component: Digest) -> Result<CodeName> {
-        let engine = engine::compiling(self.target)?;
-        let mut hasher = DefaultHasher::new();
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        (self.rewinding.is_some(), VERSION).hash(&mut hasher);
-        let engine = hasher.finish();
+        let engine = engine_hash(self.target, self.rewinding.is_some())?;
         Ok(CodeName { component, engine })
     }
 
     /// Writes the code of a component into an empty file. An instance may have so much memory while it is made.
-    pub fn compile(&self, binary: &[u8], memory: u64, file: &mut File) -> Result<GoodFor> {
-        let mut good = GoodFor::EveryStart;
+    pub fn compile(
+        &self,
+        binary: &[u8],
+        memory: u64,
+        cache: Option<&Cache>,
+        file: &mut File,
+    ) -> Result<GoodFor> {
+        let mut good = GoodFor::EveryStart { shared: None };
         if let Some(target) = self.rewinding {
-            let Err(error) = restorable::compile(target, binary, memory, file) else {
-                return Ok(good);
+            let error = match restorable::compile(target, binary, memory, cache, file) {
+                Ok(shared) => return Ok(GoodFor::EveryStart { shared }),
+                Err(error) => error,
             };
             debug!("each request has an instance made for it: {error:#}");
             if error.is::<restorable::MemoryRefused>() {
@@ -107,6 +113,15 @@ impl Recipe {
             target,
         })
     }
+}
+
+/// A hash of everything but the component that code depends on, and of what else it is to be told apart by.
+pub fn engine_hash(target: Target, kind: impl Hash) -> Result<u64> {
+    let engine = engine::compiling(target)?;
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    (kind, VERSION).hash(&mut hasher);
+    Ok(hasher.finish())
 }
 
 /// Of a component in binary form.

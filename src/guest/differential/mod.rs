@@ -204,7 +204,7 @@ struct Kept {
 impl Restored {
     fn new(target: Target, component: &[u8]) -> anyhow::Result<Restored> {
         let mut code = empty_file("wasmserve code")?;
-        compile(target, component, u64::MAX, &mut code)?;
+        compile(target, component, u64::MAX, None, &mut code)?;
         seal::close(&mut code, NAME)?;
         let engine = engine::compiling(target)?;
         let component = code::component(&engine, &code)?;

@@ -11,7 +11,11 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
 /// The last bytes of a file that has a snapshot, before its seal.
-const MARK: [u8; 8] = *b"wssnap01";
+const MARK: [u8; 8] = *b"wssnap02";
+
+/// Bytes of the note that are there however many memories there are: the digest of what the code was made of where
+/// others can use it too, or zeros; where the images begin; how many there are; the mark.
+const NOTE: usize = 32 + 8 + 8 + MARK.len();
 
 /// Memories of a component, with how long each is and what is in it.
 pub struct Snapshot(Vec<(usize, Image)>);
@@ -27,7 +31,7 @@ impl Snapshot {
     /// Of what is behind `code`, if there is one.
     pub fn beside(code: &impl AsFd) -> Result<Option<Snapshot>> {
         let file = File::from(code.as_fd().try_clone_to_owned()?);
-        let Some((start, entries)) = note(&file)? else {
+        let Some(Note { start, entries, .. }) = note(&file)? else {
             return Ok(None);
         };
         let mut offset = start;
@@ -45,14 +49,29 @@ impl Snapshot {
     }
 }
 
+/// How many bytes of a file are code that was made of what has this digest, without data.
+pub fn shared_code(file: &File, digest: [u8; 32]) -> Result<u64> {
+    let note = note(file)?.context("it has no snapshot")?;
+    ensure!(note.shared == digest, "it is the code of something else");
+    Ok(note.start)
+}
+
 /// Where the images begin, and what there is of them.
-fn note(file: &File) -> Result<Option<(u64, Vec<Entry>)>> {
+struct Note {
+    /// What the code was made of, without data.
+    shared: [u8; 32],
+    start: u64,
+    entries: Vec<Entry>,
+}
+
+fn note(file: &File) -> Result<Option<Note>> {
     let length = seal::content(file)?.context("it is not sealed")?;
-    let mut end = [0; 24];
+    let mut end = [0; NOTE];
     let Some(at) = length.checked_sub(end.len() as u64) else {
         return Ok(None);
     };
     file.read_exact_at(&mut end, at)?;
+    let (shared, end) = end.split_at(32);
     let (numbers, mark) = end.split_at(16);
     if mark != MARK {
         return Ok(None);
@@ -65,7 +84,11 @@ fn note(file: &File) -> Result<Option<(u64, Vec<Entry>)>> {
     file.read_exact_at(&mut entries, at.context("its note is damaged")?)?;
     let entries = entries.chunks(16);
     let entries = entries.map(|entry| (number(&entry[..8]), number(&entry[8..])));
-    Ok(Some((start, entries.collect())))
+    Ok(Some(Note {
+        shared: shared.try_into()?,
+        start,
+        entries: entries.collect(),
+    }))
 }
 
 fn number(bytes: &[u8]) -> u64 {
@@ -75,8 +98,9 @@ fn number(bytes: &[u8]) -> u64 {
         .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }
 
-/// Writes a snapshot of memories with these contents behind the code in a file.
-pub fn append(memories: &[&[u8]], file: &mut File) -> Result<()> {
+/// Writes a snapshot of memories with these contents behind the code in a file, with the digest of what the code was
+/// made of where that has no data.
+pub fn append(memories: &[&[u8]], shared: Option<[u8; 32]>, file: &mut File) -> Result<()> {
     ensure!(memories.len() <= MOST, "it has more than {MOST} memories");
     let end = file.metadata()?.len();
     let start = end.next_multiple_of(page_size() as u64);
@@ -92,9 +116,10 @@ pub fn append(memories: &[&[u8]], file: &mut File) -> Result<()> {
         file.write_all(&bytes[..used])?;
         numbers.extend([bytes.len() as u64, used as u64]);
     }
-    numbers.extend([start, memories.len() as u64]);
-    let note = numbers.iter().flat_map(|number| number.to_le_bytes());
-    let note: Vec<u8> = note.chain(MARK).collect();
+    let entries = numbers.iter().flat_map(|number| number.to_le_bytes());
+    let end = [start, memories.len() as u64].map(u64::to_le_bytes);
+    let note = entries.chain(shared.unwrap_or_default());
+    let note: Vec<u8> = note.chain(end.concat()).chain(MARK).collect();
     file.write_all(&note)?;
     Ok(())
 }

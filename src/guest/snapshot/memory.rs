@@ -1,6 +1,7 @@
 //! The linear memories of instances that are put back: each is a region of ours, so that its contents can be put
 //! back, and its size. Knows which memories belong to one instance by when they are made.
 
+use super::data::Segment;
 use super::file::Snapshot;
 use crate::sys::memory::page_size;
 use crate::sys::region::{Dirt, Region};
@@ -98,6 +99,18 @@ impl Regions {
             );
             // SAFETY: the instance does not run.
             unsafe { region.lay(image)? };
+        }
+        Ok(())
+    }
+
+    /// Writes what memories begin with.
+    pub fn write(&self, _: impl AsContextMut, segments: &[Segment<'_>]) -> Result<()> {
+        for segment in segments {
+            let Some(region) = self.0.get(segment.memory) else {
+                wasmtime::bail!("an instance has fewer memories than the component");
+            };
+            // SAFETY: the instance does not run.
+            unsafe { region.write(segment.offset, segment.bytes)? };
         }
         Ok(())
     }

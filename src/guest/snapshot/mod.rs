@@ -6,11 +6,13 @@
 //! made, is not served in this way. The host's resources are new for each request; an instance that still has
 //! handles to those of the last is not used again.
 
+mod data;
 mod file;
 mod instrument;
 mod memory;
 
-pub use file::{Snapshot, append};
+pub use data::{Segment, take_out_data};
+pub use file::{Snapshot, append, shared_code};
 pub use instrument::{FEATURES, instrument};
 pub use memory::Memories;
 
@@ -27,7 +29,7 @@ use wasmtime::{AsContextMut, Store};
 use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
 
 /// To be changed with what is added to components, or the form of snapshots: code in a cache may be older.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// Says why instances of a component cannot be put back, as far as that can be told without making one.
 pub fn judge(binary: &[u8]) -> Result<()> {

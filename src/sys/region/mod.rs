@@ -174,6 +174,22 @@ impl Region {
         unsafe { self.base.write_bytes(0xdb, self.accessible.load(Relaxed)) };
     }
 
+    /// Copies these bytes to where they shall be.
+    ///
+    /// # Safety
+    /// Nobody else uses the region meanwhile.
+    pub unsafe fn write(&self, offset: usize, bytes: &[u8]) -> io::Result<()> {
+        let end = offset.checked_add(bytes.len());
+        if end.is_none_or(|end| end > self.size()) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        // SAFETY: it is accessible up to its size, and nobody else uses it.
+        unsafe {
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.base.add(offset), bytes.len())
+        };
+        Ok(())
+    }
+
     fn written(&self) -> MutexGuard<'_, Written> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }

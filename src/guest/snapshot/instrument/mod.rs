@@ -30,7 +30,7 @@ pub const HANDLE: &str = "wasmserve-handle";
 const MODULE_EXPORTS: u8 = 7;
 /// Those that come after the exports, the code among them.
 const AFTER_EXPORTS: [u8; 5] = [8, 9, 12, 10, 11];
-const COMPONENT_MODULE: u8 = 1;
+pub const COMPONENT_MODULE: u8 = 1;
 
 /// The same component, with instances that can be put back; an error says why that cannot be.
 pub fn instrument(binary: &[u8]) -> Result<Vec<u8>> {
@@ -52,7 +52,7 @@ pub fn instrument(binary: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// The sections behind the header, which modules and components have alike.
-fn sections(binary: &[u8]) -> impl Iterator<Item = Result<(u8, &[u8])>> {
+pub fn sections(binary: &[u8]) -> impl Iterator<Item = Result<(u8, &[u8])>> {
     const HEADER: usize = 8;
     let mut reader = BinaryReader::new(binary.get(HEADER..).unwrap_or_default(), HEADER);
     std::iter::from_fn(move || {

@@ -1,0 +1,97 @@
+//! What compiling takes: memory that does not grow with all of the code, and next to nothing for an application whose
+//! interpreter was compiled before.
+
+use crate::compiled_code::{HELLO, files, folder, with_cache};
+use crate::harness::{Server, get, guest, root};
+use std::collections::HashSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Translated functions of a large component were all kept in memory until the last of them was there.
+#[test]
+fn memory_that_compiling_takes_does_not_grow_with_all_that_is_compiled() {
+    let folder = folder("compile-much");
+    let source = fs::read_to_string(root().join(HELLO)).unwrap();
+    let mark = "    ;; Results are written to address 256:";
+    let mut functions = String::new();
+    for number in 0..6000 {
+        let step = format!("(local.set 0 (i32.mul (local.get 0) (i32.const {number})))");
+        functions += &format!("(func (param i32) {})\n", step.repeat(32));
+    }
+    let component = folder.join("app.wat");
+    fs::write(&component, source.replacen(mark, &(functions + mark), 1)).unwrap();
+    let mut command = with_cache(&component.display().to_string(), &folder.join("cache"));
+    // It took a GiB.
+    command.args(["--limit-compile-memory", "384MiB"]);
+    let server = Server::start_command(command);
+    assert_eq!(get(server.address, "/").text(), "Hello, world!\n");
+}
+
+/// The greeting with another text of the same length, as large as an application with an interpreter inside.
+fn large(folder: &Path, text: &str) -> PathBuf {
+    let mut component = fs::read(guest("greeting")).unwrap();
+    let greeting = b"Hello, world!";
+    let places = component.windows(greeting.len());
+    let place = places.into_iter().position(|place| place == greeting);
+    let place = place.expect("a greeting");
+    component[place..place + greeting.len()].copy_from_slice(text.as_bytes());
+    // A custom section means nothing: its name is empty.
+    const LENGTH: usize = 5 << 20;
+    component.push(0);
+    component.extend([0, 1, 2, 3].map(|place| {
+        let more = if place < 3 { 0x80 } else { 0 };
+        (LENGTH >> (7 * place)) as u8 & 0x7f | more
+    }));
+    component.extend(vec![0; LENGTH]);
+    let path = folder.join(format!("{text}.wasm"));
+    fs::write(&path, component).unwrap();
+    path
+}
+
+fn start(component: &Path, cache: &Path) -> Server {
+    let mut command = with_cache(&component.display().to_string(), cache);
+    command.args(["--log-level", "debug"]);
+    Server::start_command(command)
+}
+
+const KNOWN: &str = "only its data is new";
+
+/// One changed word in an application of Python had all of CPython compiled again.
+#[test]
+fn an_application_that_differs_in_its_data_is_not_compiled_again() {
+    let folder = folder("shared");
+    let cache = folder.join("cache");
+    for (number, text) in ["Hello, first!", "Hello, again!", "Hello, third!"]
+        .into_iter()
+        .enumerate()
+    {
+        let server = start(&large(&folder, text), &cache);
+        for _ in 0..3 {
+            assert_eq!(get(server.address, "/").text(), format!("{text}\n"));
+        }
+        assert_eq!(server.printed().contains(KNOWN), number > 0, "{text}");
+    }
+    let files = files(&cache);
+    let inodes: HashSet<u64> = files
+        .iter()
+        .map(|file| file.metadata().unwrap().ino())
+        .collect();
+    assert_eq!((files.len(), inodes.len()), (4, 3), "{files:?}");
+}
+
+#[test]
+fn shared_code_that_was_changed_is_compiled_again() {
+    let folder = folder("shared-damaged");
+    let cache = folder.join("cache");
+    drop(start(&large(&folder, "Hello, first!"), &cache));
+    // Both of its names are of one file.
+    let file = &files(&cache)[0];
+    let mut bytes = fs::read(file).unwrap();
+    bytes[5000] ^= 1;
+    fs::write(file, bytes).unwrap();
+    let server = start(&large(&folder, "Hello, again!"), &cache);
+    server.wait_for("compiled code in the cache is not used, and made again");
+    assert!(!server.printed().contains(KNOWN));
+    assert_eq!(get(server.address, "/").text(), "Hello, again!\n");
+}
