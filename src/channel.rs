@@ -3,6 +3,8 @@
 
 mod code;
 mod command;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod record;
 
 pub use code::{CodeReceiver, CodeSender, code_channel};

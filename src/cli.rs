@@ -10,6 +10,8 @@ mod component;
 mod elsewhere;
 mod file;
 mod front;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod outbound;
 mod pages;
 mod parse;

@@ -12,7 +12,7 @@ mod connection;
 mod control;
 mod develop;
 mod exit;
-#[cfg(feature = "fuzzing")]
+#[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod guest;
 mod listen;

@@ -1,4 +1,4 @@
-//! Restored instances beside fresh ones: `cargo fuzz run -s none snapshot` on a stable compiler.
+//! Restored instances are as fresh ones.
 
 #![no_main]
 

@@ -40,7 +40,7 @@ pub fn read(command: &Command, matches: &ArgMatches) -> Result<FileArguments, Er
     translate(command, matches, path, &text)
 }
 
-fn translate(
+pub(super) fn translate(
     command: &Command,
     matches: &ArgMatches,
     path: &Path,
@@ -133,9 +133,18 @@ fn arguments(
     };
     let option = |text: String| match argument.get_long() {
         Some(long) => format!("--{long}={text}").into(),
-        None => text.into(),
+        None => component(command, text).into(),
     };
     Ok(texts.into_iter().map(option).collect())
+}
+
+/// The component's path, also where a command or an option has that name.
+fn component(command: &Command, path: String) -> String {
+    let is_command = command.find_subcommand(&path).is_some() || path == "help";
+    match is_command || path.starts_with('-') {
+        true => format!("./{path}"),
+        false => path,
+    }
 }
 
 fn repeats(argument: &Arg) -> bool {
@@ -241,6 +250,19 @@ mod tests {
         );
         let flags = translated(&["--no-proxy-headers"], "proxy-headers = true");
         assert_eq!(flags.unwrap(), none);
+    }
+
+    /// Guards against `component = "--no-sandbox"`, which was an option.
+    #[test]
+    fn a_component_is_no_option_and_no_command() {
+        for name in ["--no-sandbox", "-h", "build", "help"] {
+            let command = Cli::command();
+            let matches = command.clone().ignore_errors(true);
+            let matches = matches.get_matches_from(["wasmserve"]);
+            let text = format!("component = \"{name}\"");
+            let found = translate(&command, &matches, Path::new("w.toml"), &text);
+            assert_eq!(found.unwrap().arguments, [format!("./{name}").as_str()]);
+        }
     }
 
     #[test]

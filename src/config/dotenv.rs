@@ -1,11 +1,17 @@
 //! Files of variables, as python-dotenv reads them, and with it uvicorn and FastAPI: values stay as they
 //! are, but for escapes within quotes, comments after a blank, and `${NAME}`.
 
+use crate::sys::regular::LARGEST_TEXT;
 use anyhow::{Context, Result, bail};
+
+/// So many bytes the values of a file may have together. Written out they have no more than a file is read of; what
+/// stands in braces could be doubled with each line.
+const LARGEST: usize = LARGEST_TEXT as usize;
 
 /// The variables of a file, in its order. `outer` tells what is set outside of it.
 pub fn parse(text: &str, outer: impl Fn(&str) -> Option<String>) -> Result<Vec<(String, String)>> {
     let mut found: Vec<(String, String)> = Vec::new();
+    let mut length = 0;
     let mut reader = Reader {
         rest: text.strip_prefix('\u{feff}').unwrap_or(text),
     };
@@ -19,6 +25,10 @@ pub fn parse(text: &str, outer: impl Fn(&str) -> Option<String>) -> Result<Vec<(
             let inner = found.iter().rev().find(|(known, _)| known == name);
             outer(name).or_else(|| inner.map(|(_, value)| value.clone()))
         });
+        length += value.len();
+        if length > LARGEST {
+            bail!("its values are longer than {LARGEST} bytes, line {line}");
+        }
         found.push((name, value));
     }
     Ok(found)
@@ -74,6 +84,10 @@ impl<'a> Reader<'a> {
         };
         if name.is_empty() {
             bail!("it has no name");
+        }
+        // Nobody could tell where its value begins.
+        if name.contains('=') {
+            bail!("its name has `=` in it");
         }
         self.rest = rest;
         Ok(name.to_owned())
@@ -211,12 +225,21 @@ mod tests {
         assert_eq!(pairs[1], ("B".to_owned(), "12".to_owned()));
     }
 
+    /// Guards against files of a few lines that take all memory.
+    #[test]
+    fn values_that_double_with_each_line_are_refused() {
+        let text = format!("A=0123456789abcdef\n{}", "A=${A}${A}\n".repeat(60));
+        let error = parse(&text, |_| None).unwrap_err().to_string();
+        assert!(error.contains("longer than"), "{error}");
+    }
+
     #[test]
     fn a_mistake_is_told_with_its_line_and_without_what_it_holds() {
         for text in [
             "A=1\nSECRET",
             "A=1\n=SECRET",
             "A=1\nB=\"SECRET",
+            "A=1\n'B=C'=SECRET",
             "A=1\nB='x'SECRET",
         ] {
             let error = format!("{:#}", parse(text, |_| None).unwrap_err());

@@ -9,6 +9,8 @@ mod clients;
 mod dotenv;
 mod files;
 mod front;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod outbound;
 mod overlap;
 mod sandbox;

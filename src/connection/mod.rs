@@ -9,6 +9,8 @@ mod date;
 mod departure;
 mod frames;
 mod framing;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod greeting;
 mod head;
 mod http1;

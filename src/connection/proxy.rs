@@ -85,7 +85,7 @@ async fn read(socket: &mut Socket, peer: Peer) -> io::Result<Option<Introduction
 }
 
 /// The length of the header that begins like this, once that can be told.
-fn length(begun: &[u8]) -> io::Result<Option<usize>> {
+pub(super) fn length(begun: &[u8]) -> io::Result<Option<usize>> {
     let is = |prefix: &[u8]| {
         let length = prefix.len().min(begun.len());
         prefix[..length] == begun[..length]
@@ -109,7 +109,7 @@ fn length(begun: &[u8]) -> io::Result<Option<usize>> {
 }
 
 /// Whom a whole header names, if it names anybody, and whether he speaks TLS.
-fn named(header: &[u8]) -> io::Result<(Option<Peer>, bool)> {
+pub(super) fn named(header: &[u8]) -> io::Result<(Option<Peer>, bool)> {
     let inet = |address: IpAddr, port| {
         let address = address.to_canonical();
         Some(Peer::Inet(SocketAddr::new(address, port)))

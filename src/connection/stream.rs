@@ -159,7 +159,7 @@ impl Stream {
 }
 
 /// Makes the changes in what came after `known`; what there is no room for afterwards.
-fn edit(buffer: &mut ReadBuf<'_>, known: usize, edits: &[Edit]) -> BytesMut {
+pub(super) fn edit(buffer: &mut ReadBuf<'_>, known: usize, edits: &[Edit]) -> BytesMut {
     if edits.is_empty() {
         return BytesMut::new();
     }

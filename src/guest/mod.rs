@@ -16,8 +16,8 @@ mod schedule;
 mod snapshot;
 
 pub use compile::{Compiled, Order, Progress, precompile};
-#[cfg(feature = "fuzzing")]
-pub use differential::compare as compare_restored_with_fresh;
+#[cfg(any(test, feature = "fuzzing"))]
+pub use differential::{compare as compare_restored_with_fresh, survey_any_bytes};
 pub use engine::Plan;
 pub use failure::Failure;
 pub use host::capabilities::Capabilities;

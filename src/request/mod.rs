@@ -12,6 +12,8 @@ mod exchange;
 pub mod files;
 mod forwarded;
 mod front;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod host;
 mod ids;
 mod incoming;

@@ -7,6 +7,8 @@ mod changes;
 mod children;
 mod clock;
 mod forker;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod handover;
 mod listen;
 mod notify;

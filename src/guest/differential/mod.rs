@@ -5,8 +5,11 @@
 mod case;
 mod modules;
 mod probe;
+mod survey;
 #[cfg(test)]
 mod tests;
+
+pub use survey::survey_any_bytes;
 
 use crate::cache::{CodeName, seal};
 use crate::guest::compile::compile_restorable as compile;

@@ -101,10 +101,23 @@ fn forwarded(headers: &HeaderMap, proxies: &Proxies) -> (Claims, Cut) {
 fn items<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
     let fields = headers.get_all(name).iter().rev();
     fields
-        // What is not even text names nobody.
-        .flat_map(|value| from_the_end(value.to_str().unwrap_or("?"), b','))
+        .flat_map(|value| items_of(value.as_bytes()))
         .filter(|item| !item.is_empty())
         .collect()
+}
+
+/// The items of one field. One that is not even text names nobody, and those before it are passed over; those after it
+/// were written by proxies that are nearer, and count whatever a stranger wrote there.
+fn items_of(value: &[u8]) -> Vec<&str> {
+    let is_text = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~');
+    let broken = value.iter().rposition(|byte| !is_text(byte));
+    let readable = &value[broken.map_or(0, |at| at + 1)..];
+    let text = std::str::from_utf8(readable).unwrap_or("?");
+    let mut items: Vec<&str> = from_the_end(text, b',').collect();
+    if let (Some(_), Some(farthest)) = (broken, items.last_mut()) {
+        *farthest = "?";
+    }
+    items
 }
 
 /// Where in a chain the client stands: the first node that is not trusted, or the last of all.

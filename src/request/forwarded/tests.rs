@@ -57,6 +57,8 @@ fn the_client_is_the_last_node_that_is_not_trusted() {
         ("192.0.2.1, not an address, 10.1.1.1", "unknown"),
         (" , ,192.0.2.1,,", "192.0.2.1:0"),
         ("\u{e4}, 10.1.1.1", "unknown"),
+        ("\u{e4}, 192.0.2.1, 10.1.1.1", "192.0.2.1:0"),
+        ("\u{e4}10.9.9.9, 10.1.1.1", "unknown"),
         ("", "none"),
     ] {
         assert_eq!(client_of(&[(FOR, chain)]), expected, "{chain}");

@@ -1,0 +1,21 @@
+(component
+  (import "host" (instance $host (export "r" (type $r (sub resource)))
+    (export "make" (func (param "n" u32) (result (own $r))))))
+  (alias export $host "make" (func $make))
+  (core func $make (canon lower (func $make)))
+  (core module $base
+    (memory (export "memory") 1 4)
+    (table (export "table") 4 funcref)
+    (global (export "g") (mut i64) (i64.const 2))
+    (tag (export "t") (param i32))
+    (data (i32.const 7) "not zero"))
+  (core module $user
+    (import "b" "memory" (memory 1 4)) (import "b" "table" (table 4 funcref))
+    (import "b" "g" (global (mut i64))) (import "h" "make" (func $make (param i32) (result i32)))
+    (func (export "f") (result i32)
+      (global.set 0 (i64.const 3)) (drop (memory.grow (i32.const 1)))
+      (table.set 0 (i32.const 0) (ref.null func)) (call $make (i32.const 1))))
+  (core instance $b (instantiate $base))
+  (core instance $u (instantiate $user (with "b" (instance $b))
+    (with "h" (instance (export "make" (func $make))))))
+  (func (export "f") (result u32) (canon lift (core func $u "f") (memory $b "memory"))))
