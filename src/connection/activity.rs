@@ -228,9 +228,10 @@ impl Activity {
         }
     }
 
-    /// Whether the request that is being answered is to end, since others need what it holds.
+    /// Whether the request that is being answered, or the rest of its answer, is to end, since others need what it
+    /// holds.
     pub fn is_to_be_cut(&self) -> bool {
-        self.progress.take_evicted() && self.is_busy()
+        self.progress.take_evicted() && (self.is_busy() || self.is_blocked())
     }
 
     /// Since when the connection has done nothing.

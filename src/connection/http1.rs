@@ -25,7 +25,11 @@ const BUFFER: usize = 128 << 10;
 pub async fn serve(client: Rc<Client>, mut stream: Stream) {
     let activity = client.activity.clone();
     let limits = client.connections.settings.head;
-    stream.follow(limits, &client.connections.outbox);
+    stream.follow(
+        limits,
+        &client.connections.outbox,
+        &client.connections.unsent,
+    );
     let service = service_fn(|request| answer(client.clone(), request));
     let mut builder = Builder::new();
     builder

@@ -26,6 +26,7 @@ mod socket;
 mod stream;
 mod tls;
 mod transport;
+mod unsent;
 mod watch;
 
 pub use certificates::Certificates;
@@ -34,6 +35,7 @@ pub use outbox::Outbox;
 pub use roster::Roster;
 pub use settings::{Door, Limits, Protocols, Settings};
 pub use socket::Accepted;
+pub use unsent::Unsent;
 
 use crate::info;
 use crate::request::{Body, Incoming, Origin, Peer, Progress, Requests};
@@ -43,7 +45,6 @@ use http::uri::Scheme;
 use http::{HeaderMap, Request, Response, header};
 use refusal::Refusal;
 use rustls::ServerConfig;
-pub use sending::Unsent;
 use socket::Socket;
 use std::cell::Cell;
 use std::pin::{Pin, pin};

@@ -1,17 +1,15 @@
 //! The body of an HTTP/2 response on its way: no faster than the client makes room for it, and no longer than it does.
 
 use super::Client;
+use super::unsent::Kept;
 use crate::request::{Body, Progress, Reading, Timer};
 use bytes::Bytes;
 use h2::SendStream;
 use http_body::Body as _;
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
 
 /// Why a body was not sent to its end.
 pub enum Stopped {
@@ -153,7 +151,7 @@ impl Sending<'_> {
         self.progress.waits_for_room();
         let length = self.piece.len();
         let unsent = &self.client.connections.unsent;
-        if self.kept.as_ref().is_none_or(|kept| kept.bytes != length) {
+        if self.kept.as_ref().is_none_or(|kept| kept.bytes() != length) {
             self.kept = None;
             self.kept = Some(unsent.keep(self.progress, length));
         }
@@ -172,56 +170,3 @@ impl Sending<'_> {
 
 /// Bytes of a frame, at most, unless the client says otherwise (RFC 9113 section 4.2).
 const FRAME: u64 = 16 << 10;
-
-/// What one worker keeps of answers that their clients do not take.
-#[derive(Default)]
-pub struct Unsent {
-    bytes: Cell<usize>,
-    /// By the address of each.
-    streams: RefCell<HashMap<*const Progress, Rc<Progress>>>,
-}
-
-/// Beyond so many bytes, those streams are reset that stand still for longest.
-const MOST: usize = 64 << 20;
-
-/// Bytes that are kept until this is dropped.
-struct Kept {
-    unsent: Rc<Unsent>,
-    progress: Rc<Progress>,
-    bytes: usize,
-}
-
-impl Unsent {
-    fn keep(self: &Rc<Self>, progress: &Rc<Progress>, bytes: usize) -> Kept {
-        self.bytes.set(self.bytes.get() + bytes);
-        let mut streams = self.streams.borrow_mut();
-        streams.insert(Rc::as_ptr(progress), progress.clone());
-        drop(streams);
-        if self.bytes.get() > MOST {
-            self.evict();
-        }
-        Kept {
-            unsent: self.clone(),
-            progress: progress.clone(),
-            bytes,
-        }
-    }
-
-    fn evict(&self) {
-        let now = Instant::now();
-        let streams = self.streams.borrow();
-        let left = streams.values().filter(|progress| !progress.is_evicted());
-        if let Some(progress) = left.max_by_key(|progress| progress.behind(now)) {
-            progress.evict();
-        }
-    }
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        let unsent = &self.unsent;
-        unsent.bytes.set(unsent.bytes.get() - self.bytes);
-        let mut streams = unsent.streams.borrow_mut();
-        streams.remove(&Rc::as_ptr(&self.progress));
-    }
-}

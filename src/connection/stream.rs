@@ -5,6 +5,7 @@ use super::activity::Activity;
 use super::framing::{Edit, EditKind, Fault, Follower, Limits};
 use super::outbox::Outbox;
 use super::transport::Transport;
+use super::unsent::{Kept, Unsent};
 use bytes::{Buf, BytesMut};
 use std::io;
 use std::pin::Pin;
@@ -14,6 +15,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 /// What an HTTP/2 client sends first (RFC 9113 section 3.4).
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// What a body holds ready beside what is to be written: a piece of a file, or of what a guest wrote.
+const BESIDE: usize = 64 << 10;
 
 pub struct Stream {
     transport: Transport,
@@ -25,6 +29,9 @@ pub struct Stream {
     /// Sound, and longer than it came, so that there was no room for it.
     overflow: BytesMut,
     end: Option<End>,
+    /// What of HTTP/1's answers the client does not take. Of HTTP/2, streams know that themselves.
+    unsent: Option<Rc<Unsent>>,
+    unsent_now: Option<Kept>,
     /// Who reads, once the client has ended; and whether all that was written since then has left.
     ended: Option<(Waker, bool)>,
 }
@@ -47,6 +54,8 @@ impl Stream {
             follower: None,
             overflow: BytesMut::new(),
             end: None,
+            unsent: None,
+            unsent_now: None,
             ended: None,
         }
     }
@@ -70,8 +79,9 @@ impl Stream {
     }
 
     /// From here on this is HTTP/1, whose answers leave with those of others.
-    pub fn follow(&mut self, limits: Limits, outbox: &Rc<Outbox>) {
+    pub fn follow(&mut self, limits: Limits, outbox: &Rc<Outbox>, unsent: &Rc<Unsent>) {
         self.follower = Some(Follower::new(limits));
+        self.unsent = Some(unsent.clone());
         self.transport.socket().send_with(outbox);
     }
 
@@ -138,11 +148,27 @@ impl Stream {
         Poll::Pending
     }
 
-    fn note(&self, written: &Poll<io::Result<usize>>) {
+    /// Notes what became of so many bytes that were to be written.
+    fn note(&mut self, length: usize, written: &Poll<io::Result<usize>>) {
         match written {
-            Poll::Ready(Ok(bytes)) => self.activity.wrote(Some(*bytes)),
+            Poll::Ready(Ok(bytes)) => {
+                self.unsent_now = None;
+                self.activity.wrote(Some(*bytes));
+            }
             Poll::Ready(Err(_)) => {}
-            Poll::Pending => self.activity.wrote(None),
+            Poll::Pending => {
+                self.activity.wrote(None);
+                self.note_unsent(length);
+            }
+        }
+    }
+
+    fn note_unsent(&mut self, length: usize) {
+        let kept = length + BESIDE;
+        let known = self.unsent_now.as_ref().map(Kept::bytes);
+        if let Some(unsent) = self.unsent.as_ref().filter(|_| known != Some(kept)) {
+            self.unsent_now = None;
+            self.unsent_now = Some(unsent.keep(self.activity.progress(), kept));
         }
     }
 
@@ -227,7 +253,7 @@ impl AsyncWrite for Stream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.transport).poll_write(cx, bytes);
-        self.note(&written);
+        self.note(bytes.len(), &written);
         written
     }
 
@@ -237,7 +263,8 @@ impl AsyncWrite for Stream {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.transport).poll_write_vectored(cx, slices);
-        self.note(&written);
+        let length = slices.iter().map(|slice| slice.len()).sum();
+        self.note(length, &written);
         written
     }
 

@@ -2,7 +2,7 @@
 
 use crate::addresses::{Folder, text};
 use crate::harness::certificates::Authority;
-use crate::harness::{Connection, Server, finished, get, send, wasmserve};
+use crate::harness::{Connection, Server, finished, get, send, upload, wasmserve};
 use nix::sys::signal::Signal;
 use std::net::SocketAddr;
 use std::process::Command;
@@ -71,6 +71,26 @@ fn every_request_is_redirected_to_the_same_resource_over_https() {
     ] {
         let answer = send(plain, head);
         assert!(answer.starts_with("HTTP/1.1 400 "), "{head:?}: {answer}");
+    }
+}
+
+/// Issue 17, case 04: a client that writes first and then reads lost the answer.
+#[test]
+fn who_uploads_is_redirected_too() {
+    let authority = Authority::new();
+    let server = serve(
+        &authority,
+        &["--port", "0", "--redirect-http", "127.0.0.1:0"],
+    );
+    server.wait_for_count("wasmserve running on", 2);
+    let plain = announced(&server, "http://", " (redirects to https)");
+    for length in [100_000, 1_000_000, 5_000_000] {
+        for field in ["", "Connection: close\r\n", "Expect: 100-continue\r\n"] {
+            let field = format!("Host: a.test\r\n{field}");
+            let answer = upload(plain, "/a", &field, length);
+            let answer = answer.unwrap_or_else(|error| panic!("{field:?}: {error}"));
+            assert!(answer.starts_with("HTTP/1.1 308 "), "{field:?}: {answer}");
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 //! confused with it.
 
 use crate::harness::http2::{self, Http2};
-use crate::harness::{Connection, Server, get, guest, send};
+use crate::harness::{Connection, Server, finished, get, guest, send};
+use std::process::Command;
 
 /// Both generations of WASI HTTP, with nothing in the head that the tests do not ask for.
 fn both() -> [Server; 2] {
@@ -131,6 +132,38 @@ fn head_has_no_body_and_may_announce_one() {
             ),
         ] {
             assert_eq!(answer(&server, "HEAD", path), expected, "{path}");
+        }
+    }
+}
+
+/// Issue 17, case 05: HEAD said `content-length: 0` where GET has a body of unknown length (RFC 9110 section 8.6).
+#[test]
+fn head_tells_no_length_that_get_does_not_tell() {
+    for server in both() {
+        for version in ["--http1.0", "--http1.1", "--http2-prior-knowledge"] {
+            let lengths = |path: &str, head: &[&str]| -> Vec<String> {
+                let mut curl = Command::new("curl");
+                curl.args(["--silent", "--show-error", "--max-time", "20", version]);
+                curl.args(["--dump-header", "-", "--output", "/dev/null"])
+                    .args(head);
+                curl.arg(format!("http://{}{path}", server.address));
+                let output = finished(curl);
+                let printed = String::from_utf8_lossy(&output.stdout).to_lowercase();
+                assert!(printed.contains(" 200"), "{version} {path}: {printed}");
+                let lines = printed
+                    .lines()
+                    .filter(|line| line.starts_with("content-length:"));
+                lines.map(str::to_owned).collect()
+            };
+            for path in [
+                "/slow-stream?n=2&ms=20",
+                "/respond?header=content-length:5&body=hello",
+                "/content-length?declared=5&actual=5",
+            ] {
+                let (get, head) = (lengths(path, &[]), lengths(path, &["--head"]));
+                assert_eq!(get, head, "{version} {path}");
+            }
+            assert!(lengths("/slow-stream?n=2&ms=20", &["--head"]).is_empty());
         }
     }
 }

@@ -7,7 +7,7 @@ use rcgen::date_time_ymd;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-fn secure(pair: &Pair, options: &[&str]) -> Server {
+pub fn secure(pair: &Pair, options: &[&str]) -> Server {
     let guest = guest("behaviours");
     let mut arguments = vec![guest.as_str(), "--ssl-certfile", &pair.certificate];
     arguments.extend(["--ssl-keyfile", &pair.key]);
@@ -16,7 +16,7 @@ fn secure(pair: &Pair, options: &[&str]) -> Server {
 }
 
 /// What curl prints: the body, the version of HTTP and the status.
-fn curl(server: &Server, authority: &Authority, name: &str, options: &[&str]) -> String {
+pub fn curl(server: &Server, authority: &Authority, name: &str, options: &[&str]) -> String {
     let port = server.address.port();
     let output = Command::new("curl")
         .args(["--silent", "--show-error", "--max-time", "20"])
@@ -35,7 +35,7 @@ fn curl(server: &Server, authority: &Authority, name: &str, options: &[&str]) ->
 }
 
 /// What `openssl s_client` says of a handshake and one exchange.
-fn s_client(server: &Server, options: &[&str]) -> String {
+pub fn s_client(server: &Server, options: &[&str]) -> String {
     let mut client = Command::new("openssl")
         .args([
             "s_client",

@@ -3,6 +3,7 @@
 
 mod answers;
 mod failures;
+mod files;
 mod memory;
 mod outbound;
 mod reply;
@@ -43,6 +44,7 @@ impl wasip3::exports::http::handler::Guest for Behaviours {
             "many-headers" => answers::many_headers(&query),
             "settable" => answers::settable(&query),
             "stdio" => answers::stdio(&query),
+            "lock" => files::lock(&query).await,
             "sockets" => sockets::talk(&query).await,
             "outbound" => outbound::ask(&query).await,
             "echo" => answers::echo(request),

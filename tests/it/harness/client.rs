@@ -249,3 +249,25 @@ pub fn send(target: impl Into<Target>, bytes: impl AsRef<[u8]>) -> String {
     connection.write(bytes).unwrap();
     String::from_utf8_lossy(&connection.rest().unwrap_or_default()).into_owned()
 }
+
+/// Writes all of a large request before it looks for the answer, as simple clients do.
+pub fn upload(
+    address: SocketAddr,
+    target: &str,
+    fields: &str,
+    length: usize,
+) -> io::Result<String> {
+    let mut socket = TcpStream::connect(address)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    let head = format!("POST {target} HTTP/1.1\r\n{fields}Content-Length: {length}\r\n\r\n");
+    socket.write_all(head.as_bytes())?;
+    let piece = [b'x'; 50_000];
+    for _ in 0..length / piece.len() {
+        socket.write_all(&piece)?;
+        // Time for a reset to arrive.
+        std::thread::sleep(Duration::from_micros(300));
+    }
+    let mut answer = [0; 1000];
+    let count = socket.read(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer[..count]).into_owned())
+}

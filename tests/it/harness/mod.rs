@@ -11,7 +11,7 @@ mod upstream;
 mod variant;
 mod watched;
 
-pub use client::{Connection, Response, Socket, Target, get, send};
+pub use client::{Connection, Response, Socket, Target, get, send, upload};
 pub use redis::Redis;
 pub use server::{Server, finished, finished_within, leave_open, wasmserve};
 pub use service::{NotifySocket, activated};

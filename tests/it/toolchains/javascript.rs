@@ -1,7 +1,8 @@
 //! JavaScript and TypeScript, built by esbuild and componentize-js.
 
 use super::{built, trials};
-use crate::harness::{Connection, Server, Upstream};
+use crate::harness::{After, Connection, Server, Upstream};
+use std::io::Write;
 
 const HONO: &str = "guests/javascript";
 const PLATFORM: &str = "guests/javascript/tests/platform.ts";
@@ -131,6 +132,56 @@ fn responses_are_cloned_and_tagged_and_redirects_followed() {
     assert_eq!(connection.head().unwrap().status, 304);
     let fetched = answer(&server, &format!("/fetch?url={allowed}/"));
     assert_eq!(fetched, (200, r#"[200,false,"hello"]"#.to_owned()));
+}
+
+/// One that sends who asks for `/STATUS` on, and says at last how it was asked.
+fn redirecting() -> Upstream {
+    Upstream::start(|seen, stream| {
+        let mut words = seen.head.split(' ');
+        let (method, target) = (words.next().unwrap(), words.next().unwrap());
+        let (status, location) = match target.trim_start_matches('/') {
+            "end" => ("200", "none"),
+            "loop" => ("302", "/loop"),
+            "away" => ("302", "http://127.0.0.2:9/"),
+            "scheme" => ("302", "file:///etc/passwd"),
+            status => (status, "/end"),
+        };
+        let body = format!("{method} {}", seen.body);
+        let length = body.len();
+        write!(
+            stream,
+            "HTTP/1.1 {status} Said\r\nLocation: {location}\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+        After::Keep
+    })
+}
+
+#[test]
+fn redirects_are_followed_as_fetch_has_it_and_only_to_where_is_allowed() {
+    let upstream = redirecting();
+    let allowed = format!("http://{}", upstream.address);
+    let server = trials::serve(&built(PLATFORM), &["--allow-http", &allowed]);
+    let fetched = |query: &str| answer(&server, &format!("/fetch?url={allowed}/{query}"));
+    for (query, expected) in [
+        ("302", r#"[200,true,"GET 0"]"#),
+        ("308", r#"[200,true,"GET 0"]"#),
+        ("301&method=POST&body=abc", r#"[200,true,"GET 0"]"#),
+        ("303&method=PUT&body=abc", r#"[200,true,"GET 0"]"#),
+        ("307&method=POST&body=abc", r#"[200,true,"POST 3"]"#),
+        ("308&method=PUT&body=abc", r#"[200,true,"PUT 3"]"#),
+        ("302&redirect=manual", r#"[302,false,"GET 0"]"#),
+        ("end&redirect=error", r#"[200,false,"GET 0"]"#),
+    ] {
+        assert_eq!(fetched(query), (200, expected.to_owned()), "{query}");
+    }
+    for query in ["302&redirect=error", "loop", "away", "scheme"] {
+        let (status, said) = fetched(query);
+        assert_eq!(status, 502, "{query}: {said}");
+    }
+    let loops = upstream.seen().into_iter();
+    let loops = loops.filter(|seen| seen.head.starts_with("GET /loop "));
+    assert_eq!(loops.count(), 21);
 }
 
 #[test]

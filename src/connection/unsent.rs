@@ -1,0 +1,122 @@
+//! What one worker keeps of answers that their clients do not take, whatever they speak: it is bounded, and those that
+//! stand still for longest have to go first.
+
+use crate::request::Progress;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Instant;
+
+/// Beyond so many bytes, those answers are cut short that stand still for longest.
+const MOST: usize = 64 << 20;
+
+/// The answers that are kept, by the address of whoever knows how their clients keep up.
+#[derive(Default)]
+pub struct Unsent(RefCell<Answers>);
+
+#[derive(Default)]
+struct Answers {
+    bytes: usize,
+    each: HashMap<*const Progress, (Rc<Progress>, usize)>,
+}
+
+/// An answer, or a part of one, that is kept until this is dropped.
+pub struct Kept {
+    unsent: Rc<Unsent>,
+    progress: Rc<Progress>,
+    bytes: usize,
+}
+
+impl Unsent {
+    /// Keeps so many bytes of the one answer that its client makes progress with.
+    pub fn keep(self: &Rc<Self>, progress: &Rc<Progress>, bytes: usize) -> Kept {
+        let mut answers = self.0.borrow_mut();
+        answers.add(progress, bytes);
+        if answers.bytes > MOST {
+            answers.evict();
+        }
+        Kept {
+            unsent: self.clone(),
+            progress: progress.clone(),
+            bytes,
+        }
+    }
+}
+
+impl Kept {
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Answers {
+    fn add(&mut self, progress: &Rc<Progress>, bytes: usize) {
+        self.bytes += bytes;
+        let new = || (progress.clone(), 0);
+        self.each.entry(Rc::as_ptr(progress)).or_insert_with(new).1 += bytes;
+    }
+
+    fn remove(&mut self, progress: &Rc<Progress>, bytes: usize) {
+        self.bytes -= bytes;
+        if let Some((_, left)) = self.each.get_mut(&Rc::as_ptr(progress)) {
+            *left -= bytes;
+            if *left == 0 {
+                self.each.remove(&Rc::as_ptr(progress));
+            }
+        }
+    }
+
+    /// Has as many answers cut short as it takes. Their bytes are counted until they are really gone.
+    fn evict(&self) {
+        let now = Instant::now();
+        let all = self.each.values();
+        let mut left: Vec<_> = all.filter(|(progress, _)| !progress.is_evicted()).collect();
+        let mut bytes: usize = left.iter().map(|(_, bytes)| bytes).sum();
+        left.sort_by_cached_key(|(progress, _)| progress.behind(now));
+        while bytes > MOST
+            && let Some((progress, kept)) = left.pop()
+        {
+            progress.evict();
+            bytes -= kept;
+        }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let mut answers = self.unsent.0.borrow_mut();
+        answers.remove(&self.progress, self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn progress() -> Rc<Progress> {
+        Progress::new(0, &Rc::default())
+    }
+
+    #[test]
+    fn what_stands_still_for_longest_goes_first_and_no_more_than_must() {
+        let unsent = Rc::new(Unsent::default());
+        let all: Vec<_> = (0..5).map(|_| progress()).collect();
+        let mut kept = Vec::new();
+        for progress in &all {
+            progress.waits_for_room();
+            // The clock has to move on.
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_millis(2) {}
+            kept.push(unsent.keep(progress, MOST / 4));
+        }
+        let evicted: Vec<bool> = all.iter().map(|each| each.is_evicted()).collect();
+        assert_eq!(evicted, [true, false, false, false, false]);
+        kept.push(unsent.keep(&all[4], MOST / 2));
+        let evicted: Vec<bool> = all.iter().map(|each| each.is_evicted()).collect();
+        assert_eq!(evicted, [true, true, true, false, false]);
+        drop(kept);
+        let answers = unsent.0.borrow();
+        assert_eq!((answers.bytes, answers.each.len()), (0, 0));
+    }
+}
