@@ -21,7 +21,7 @@ pub enum Command {
 const SIZE: usize = 8;
 
 impl Command {
-    fn encode(self) -> [u8; SIZE] {
+    pub(super) fn encode(self) -> [u8; SIZE] {
         let (kind, number) = match self {
             Command::Reload => (1_u32, 0),
             Command::Scale(workers) => (2, workers),
@@ -34,7 +34,7 @@ impl Command {
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Result<Command, Garbage> {
+    pub(super) fn decode(bytes: &[u8]) -> Result<Command, Garbage> {
         let (kind, number) = bytes.split_first_chunk().ok_or(Garbage)?;
         let number = u32::from_ne_bytes(number.try_into().map_err(|_| Garbage)?);
         match u32::from_ne_bytes(*kind) {
