@@ -1,5 +1,5 @@
 //! Lists the files of the Python bridge, for `src/build/python.rs` to carry: each with its path beneath
-//! guests/python.
+//! src/build/python_bridge, which is guests/python in the repository.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -9,16 +9,16 @@ const PARTS: [&str; 4] = ["build.py", "builder", "wasi_gateway", "wit"];
 
 fn main() {
     let manifest = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
-    let root = manifest.join("guests/python");
+    let root = manifest.join("src/build/python_bridge");
     let mut files = Vec::new();
     for part in PARTS {
-        println!("cargo::rerun-if-changed=guests/python/{part}");
+        println!("cargo::rerun-if-changed=src/build/python_bridge/{part}");
         let before = files.len();
         collect(&root.join(part), &mut files);
         // An executable without it would say so only when somebody builds a Python application.
         assert!(
             files.len() > before,
-            "guests/python/{part} is missing: the Python bridge cannot be carried"
+            "src/build/python_bridge/{part} is missing: the Python bridge cannot be carried"
         );
     }
     files.sort();

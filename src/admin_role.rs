@@ -35,7 +35,10 @@ pub fn run(server: &Server, context: AdminContext) -> Result<()> {
 
 /// What there is to say about the version that is served, as JSON.
 pub fn describe(server: &Server, served: &Served<'_>) -> String {
-    let (plan, order) = (served.note.parse::<Plan>().ok(), &server.config.order);
+    let (plan, order) = (
+        served.note.parse::<Plan>().ok(),
+        &server.config.compile_request,
+    );
     let instances = match (plan, order.limits.reuse.requests) {
         (_, 2..) => "reused",
         (Some(plan), _) if plan.restores() => "restored",

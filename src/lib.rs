@@ -31,7 +31,7 @@ use clap::error::ErrorKind;
 use cli::{Cli, Command, Said, Serve, Source};
 use config::Config;
 use exit::{Exit, Status};
-use guest::{Compiled, Guest, Loaded, Plan, Progress};
+use guest::{CompileProgress, Compiled, Guest, Loaded, Plan};
 use listen::Listeners;
 use sandbox::{Role, Sandbox};
 use scoreboard::Scoreboard;
@@ -144,8 +144,8 @@ fn check(serve: &Serve, said: &[Said]) -> Result<Status> {
         println!("{} = {} ({source})", option.name, option.values.join(", "));
     }
     let config = resolved(serve, said)?;
-    config.order.steps().exits(Status::Application)?;
-    describe(&config.order.path)
+    config.compile_request.steps().exits(Status::Application)?;
+    describe(&config.compile_request.path)
 }
 
 fn resolved(serve: &Serve, said: &[Said]) -> Result<Config> {
@@ -231,18 +231,21 @@ impl Roles for Server {
     fn prepare(&self, reporter: &Reporter) -> Result<Prepared<Loaded>> {
         self.sandbox().begin()?;
         let told = |progress| match progress {
-            Progress::Found(name) => reporter.found(name),
-            Progress::Stepping => reporter.stepping(),
+            CompileProgress::Found(name) => reporter.found(name),
+            CompileProgress::Stepping => reporter.stepping(),
         };
         let confine = self.compiler_confined();
-        let (compiled, loaded) = self.config.order.prepare(&confine, &told)?;
+        let (compiled, loaded) = self.config.compile_request.prepare(&confine, &told)?;
         Ok(prepared(compiled, loaded))
     }
 
     fn compile(&self) -> Result<Prepared<Loaded>> {
         self.sandbox().begin()?;
         let confine = self.compiler_confined();
-        let compiled = self.config.order.compile_and_load(&confine, &|_| ())?;
+        let compiled = self
+            .config
+            .compile_request
+            .compile_and_load(&confine, &|_| ())?;
         Ok(prepared(compiled, None))
     }
 
@@ -252,7 +255,7 @@ impl Roles for Server {
 
     fn load(&self, code: &OwnedFd, note: &str) -> Result<Loaded> {
         self.sandbox().begin()?;
-        self.config.order.load(code, note.parse()?, None)
+        self.config.compile_request.load(code, note.parse()?, None)
     }
 
     fn confine_zygote(&self) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use super::{dotenv, maybe, option, outbound};
 use crate::cli::{self, Serve};
-use crate::guest::{Capabilities, Directory, Place};
+use crate::guest::{Capabilities, Directory, StoreLocation};
 use crate::sys::regular::{self, LARGEST_TEXT};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ pub fn resolve(serve: &Serve) -> Result<Capabilities> {
         arguments: asked.arg.clone(),
         directories: directories(asked)?,
         settings: settings(asked)?,
-        keyvalue: maybe("--keyvalue", asked.keyvalue.as_ref(), Place::parse)?,
+        keyvalue: maybe("--keyvalue", asked.keyvalue.as_ref(), StoreLocation::parse)?,
         sockets: Arc::new(outbound::sockets(&serve.outbound)?),
         outbound: outbound::resolve(&serve.outbound)?,
     })

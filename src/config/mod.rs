@@ -23,7 +23,7 @@ pub use admin::Admin;
 
 use crate::cache;
 use crate::cli::Serve;
-use crate::guest::{self, Limits, Order};
+use crate::guest::{self, CompileRequest, Limits};
 use crate::sys::{cpus, memory};
 use crate::{log, request, supervisor, worker};
 use anyhow::{Context, Result, bail};
@@ -38,7 +38,7 @@ use std::time::Duration;
 pub struct Config {
     pub addresses: Addresses,
     pub admin: Admin,
-    pub order: Order,
+    pub compile_request: CompileRequest,
     pub supervisor: supervisor::Settings,
     pub worker: worker::Settings,
     /// What TLS is spoken with, where it is.
@@ -56,7 +56,7 @@ impl Config {
         let limits = limits(serve, supervisor.workers)?;
         let capabilities = capabilities::resolve(serve)?;
         let cache = cache_settings(serve)?;
-        let order = Order {
+        let compile_request = CompileRequest {
             path: component.clone(),
             steps: serve.capabilities.before_start.clone(),
             cache,
@@ -64,13 +64,13 @@ impl Config {
             limits,
             capabilities: Arc::new(capabilities),
         };
-        let worker = worker_settings(serve, &supervisor, &order)?;
+        let worker = worker_settings(serve, &supervisor, &compile_request)?;
         let tls = tls::resolve(&serve.tls, worker.connection.protocols)?;
-        overlap::check(serve, &order, &worker.request.files)?;
+        overlap::check(serve, &compile_request, &worker.request.files)?;
         Ok(Config {
             addresses: Addresses::resolve(&serve.addresses, tls.is_some())?,
             admin: admin::resolve(&serve.admin)?,
-            order,
+            compile_request,
             supervisor,
             tls,
             worker,
@@ -80,7 +80,9 @@ impl Config {
 
     /// The files whose change `--reload` looks out for.
     pub fn watched(&self) -> Vec<PathBuf> {
-        let files = [&self.order.path].into_iter().chain(&self.order.steps);
+        let files = [&self.compile_request.path]
+            .into_iter()
+            .chain(&self.compile_request.steps);
         files.cloned().collect()
     }
 }
@@ -251,7 +253,7 @@ fn supervision(serve: &Serve) -> Result<supervisor::Settings> {
 fn worker_settings(
     serve: &Serve,
     supervisor: &supervisor::Settings,
-    order: &Order,
+    compile_request: &CompileRequest,
 ) -> Result<worker::Settings> {
     let front = front::resolve(&serve.front)?;
     let files = files::directories(&serve.files)?;
@@ -261,9 +263,9 @@ fn worker_settings(
         heartbeat: (supervisor.healthcheck / 5)
             .clamp(Duration::from_millis(20), Duration::from_millis(500)),
         graceful_shutdown: supervisor.graceful_shutdown,
-        sandbox: Arc::new(sandbox::resolve(&serve.sandbox, order, &files)?),
+        sandbox: Arc::new(sandbox::resolve(&serve.sandbox, compile_request, &files)?),
         request: request::Settings {
-            concurrency: order.limits.instances as usize,
+            concurrency: compile_request.limits.instances as usize,
             queue: option("--limit-queue", &serve.limit_queue, |text| {
                 text.parse::<usize>()
                     .with_context(|| format!("`{text}` is not a whole number"))
@@ -350,12 +352,12 @@ mod tests {
     fn workers_share_the_memory() {
         let share = |workers| {
             let config = resolve(&["--workers", workers]).unwrap();
-            config.order.limits.worker_memory
+            config.compile_request.limits.worker_memory
         };
         assert!(share("1") > 0);
         assert_eq!(share("1") / 4, share("4"));
         let config = resolve(&["--max-worker-memory", "64MiB"]).unwrap();
-        assert_eq!(config.order.limits.worker_memory, 64 << 20);
+        assert_eq!(config.compile_request.limits.worker_memory, 64 << 20);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::tls;
 use crate::cli::Serve;
-use crate::guest::{Capabilities, Order, Place};
+use crate::guest::{Capabilities, CompileRequest, StoreLocation};
 use crate::request::files;
 use crate::sys::watch::directory_of;
 use anyhow::{Result, bail};
@@ -38,7 +38,7 @@ struct Given {
 }
 
 /// Refuses a configuration that gives away what this server relies on.
-pub fn check(serve: &Serve, order: &Order, files: &[files::Directory]) -> Result<()> {
+pub fn check(serve: &Serve, order: &CompileRequest, files: &[files::Directory]) -> Result<()> {
     let cache = order.cache.directory.as_deref();
     let relied = relied_on(serve, cache);
     let mut given = given(&order.capabilities, files);
@@ -49,7 +49,7 @@ pub fn check(serve: &Serve, order: &Order, files: &[files::Directory]) -> Result
         }
     }
     match (&order.capabilities.keyvalue, cache) {
-        (Some(Place::Sqlite(path)), Some(cache)) => database_spares(path, cache),
+        (Some(StoreLocation::Sqlite(path)), Some(cache)) => database_spares(path, cache),
         _ => Ok(()),
     }
 }
@@ -96,7 +96,7 @@ fn given(capabilities: &Capabilities, files: &[files::Directory]) -> Vec<Given> 
         access: Access::Published,
     });
     let mut all: Vec<Given> = directories.chain(files).collect();
-    if let Some(Place::Sqlite(path)) = &capabilities.keyvalue {
+    if let Some(StoreLocation::Sqlite(path)) = &capabilities.keyvalue {
         all.push(Given {
             option: "--keyvalue",
             path: path.clone(),

@@ -2,7 +2,7 @@
 
 use super::option;
 use crate::cli;
-use crate::guest::{Capabilities, Order, Place};
+use crate::guest::{Capabilities, CompileRequest, StoreLocation};
 use crate::request::files;
 use crate::sandbox::{Grants, Identity, Mode, Sandbox};
 use crate::sys::watch::directory_of;
@@ -11,7 +11,11 @@ use anyhow::{Context, Result, bail};
 #[cfg(test)]
 mod tests;
 
-pub fn resolve(asked: &cli::Sandbox, order: &Order, files: &[files::Directory]) -> Result<Sandbox> {
+pub fn resolve(
+    asked: &cli::Sandbox,
+    order: &CompileRequest,
+    files: &[files::Directory],
+) -> Result<Sandbox> {
     let sandbox = Sandbox {
         mode: mode(asked)?,
         identity: identity(asked)?,
@@ -69,8 +73,8 @@ fn grants(capabilities: &Capabilities, files: &[files::Directory]) -> Grants {
     }
     match &capabilities.keyvalue {
         // Beside the file are its journals.
-        Some(Place::Sqlite(path)) => grants.writable.push(directory_of(path).to_owned()),
-        Some(Place::Redis(server)) => match server.addr() {
+        Some(StoreLocation::Sqlite(path)) => grants.writable.push(directory_of(path).to_owned()),
+        Some(StoreLocation::Redis(server)) => match server.addr() {
             redis::ConnectionAddr::Unix(path) => grants.unix_socket = Some(path.clone()),
             _ => grants.connects = true,
         },

@@ -1,6 +1,6 @@
 //! `wasmserve inspect`: says what a component is, and whether it could be served here.
 
-use crate::guest::component::info::{Anatomy, World};
+use crate::guest::component::info::{ComponentInfo, World};
 use crate::guest::component::source::Source;
 use crate::guest::component::target::Target;
 use crate::guest::engine;
@@ -31,12 +31,12 @@ pub fn inspect(path: &Path) -> Result<Report> {
             writeln!(text, "  served only with --allow-precompiled")?;
             true
         }
-        Source::Component { binary, anatomy } => {
+        Source::Component { binary, info } => {
             writeln!(text, "  component of {} bytes", binary.len())?;
-            let servable = describe(&mut text, &anatomy);
+            let servable = describe(&mut text, &info);
             let servable = servable.with_context(|| format!("component `{}`", path.display()))?;
             if servable {
-                text.push_str(&freshness(&binary, &anatomy));
+                text.push_str(&freshness(&binary, &info));
             }
             servable
         }
@@ -44,8 +44,8 @@ pub fn inspect(path: &Path) -> Result<Report> {
     Ok(Report { text, servable })
 }
 
-fn describe(text: &mut String, anatomy: &Anatomy) -> Result<bool> {
-    let world = anatomy.world();
+fn describe(text: &mut String, info: &ComponentInfo) -> Result<bool> {
+    let world = info.world();
     match &world {
         Ok(world) => writeln!(
             text,
@@ -56,15 +56,15 @@ fn describe(text: &mut String, anatomy: &Anatomy) -> Result<bool> {
         Err(error) => writeln!(text, "  cannot be served: {error:#}")?,
     }
     writeln!(text, "exports")?;
-    for export in &anatomy.exports {
+    for export in &info.exports {
         writeln!(text, "  {export}")?;
     }
     writeln!(text, "imports")?;
     let world_of_it = *world.as_ref().unwrap_or(&World::P2);
-    let target = Target::new(world_of_it, anatomy.concurrent());
-    let missing = linker::missing(&engine::compiling(target)?, target, anatomy)?;
-    let width = anatomy.imports.iter().map(String::len).max().unwrap_or(0);
-    for import in &anatomy.imports {
+    let target = Target::new(world_of_it, info.concurrent());
+    let missing = linker::missing(&engine::compiling(target)?, target, info)?;
+    let width = info.imports.iter().map(String::len).max().unwrap_or(0);
+    for import in &info.imports {
         match missing.iter().find(|missing| missing.name == *import) {
             Some(missing) => writeln!(text, "  {import:width$}  {missing}")?,
             None if keyvalue::is_needed_for(import) => {
@@ -77,12 +77,12 @@ fn describe(text: &mut String, anatomy: &Anatomy) -> Result<bool> {
 }
 
 /// How each request comes to an instance of its own.
-fn freshness(binary: &[u8], anatomy: &Anatomy) -> String {
+fn freshness(binary: &[u8], info: &ComponentInfo) -> String {
     let made = "each request has an instance made for it";
-    if anatomy.concurrent() {
+    if info.concurrent() {
         return format!("{made}: it is of WASI 0.3\n");
     }
-    match snapshot::judge(binary) {
+    match snapshot::validate(binary) {
         Ok(()) => {
             "each request has an instance that is put back as it was when it was made\n".to_owned()
         }

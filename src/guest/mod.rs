@@ -15,14 +15,14 @@ mod memory;
 mod schedule;
 mod snapshot;
 
-pub use compile::{Compiled, Order, Progress, precompile};
+pub use compile::{CompileProgress, CompileRequest, Compiled, precompile};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use differential::{compare as compare_restored_with_fresh, survey_any_bytes};
 pub use engine::Plan;
 pub use failure::Failure;
 pub use host::capabilities::Capabilities;
 pub use host::directories::Directory;
-pub use host::keyvalue::Place;
+pub use host::keyvalue::StoreLocation;
 pub use host::network::{Rule, Rules};
 pub use host::outbound;
 pub use inspect::inspect;
@@ -37,19 +37,19 @@ use crate::warning;
 use anyhow::{Context as _, Result};
 use failure::NoRoom;
 use host::capabilities::Granted;
-use host::state::{self, State};
+use host::state::{self, HostState};
 use http::HeaderValue;
-use instance::body::Guest as Behind;
-use instance::call::{HeadSlot, Running, copy, is_repeatable};
-use instance::concurrent::Concurrent;
-use instance::handler::Handler;
-use instance::pool::Shelf;
-use instance::serial::{Instance, Start};
+use instance::body::Producer;
+use instance::call::{HeadSlot, RunningGuest, copy, is_repeatable};
+use instance::concurrent::ConcurrentInstances;
+use instance::handler::LinkedComponent;
+use instance::pool::InstancePool;
+use instance::serial::{Instance, InstanceSource};
 use memory::worker::WorkerMemory;
-use schedule::epoch::Ticker;
-use schedule::share::Share;
-use schedule::time_slice::Turns;
-use snapshot::Rewinder;
+use schedule::cpu_share::CpuShare;
+use schedule::epoch::EpochThread;
+use schedule::scheduler::Scheduler;
+use snapshot::Restorer;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -62,17 +62,17 @@ pub type Response = http::Response<GuestBody>;
 /// A component that is ready to be called, by this process.
 pub struct Guest {
     engine: Engine,
-    handler: Handler,
+    handler: LinkedComponent,
     limits: Limits,
     granted: Arc<Granted>,
-    ticker: Arc<Ticker>,
-    turns: Turns,
+    epoch_thread: Arc<EpochThread>,
+    scheduler: Scheduler,
     /// What instances are put back with, where they can be.
-    rewinder: Option<Arc<Rewinder>>,
+    restorer: Option<Arc<Restorer>>,
     /// None where each request has an instance made for it.
-    shelf: Option<Arc<Shelf>>,
+    pool: Option<Arc<InstancePool>>,
     /// None where an instance answers one request at a time.
-    concurrent: Option<Concurrent>,
+    concurrent: Option<ConcurrentInstances>,
 }
 
 impl Guest {
@@ -83,31 +83,31 @@ impl Guest {
             handler,
             limits,
             capabilities,
-            rewinder,
+            restorer,
             first,
         } = loaded;
         // What it was seeded with before a fork, others have too.
         rand::rng().reseed().context("there is no randomness")?;
-        if let Some(rewinder) = &rewinder {
-            rewinder.settle();
+        if let Some(restorer) = &restorer {
+            restorer.settle();
         }
-        let ticker = Arc::new(Ticker::new(&engine));
-        let turns = Turns::default();
+        let epoch_thread = Arc::new(EpochThread::new(&engine));
+        let scheduler = Scheduler::default();
         let memory = WorkerMemory::bounded(limits.worker_memory, limits.memory, limits.patience);
         let guest = Guest {
             granted: Granted::open(capabilities, memory)?,
-            shelf: Shelf::new(limits.reuse, rewinder.is_some()),
-            concurrent: Concurrent::new(limits, &ticker, &turns),
+            pool: InstancePool::new(limits.reuse, restorer.is_some()),
+            concurrent: ConcurrentInstances::new(limits, &epoch_thread, &scheduler),
             engine,
             handler,
             limits,
-            ticker,
-            turns,
-            rewinder,
+            epoch_thread,
+            scheduler,
+            restorer,
         };
-        if let (Some(shelf), Some(mut first)) = (&guest.shelf, first) {
+        if let (Some(pool), Some(mut first)) = (&guest.pool, first) {
             guest.own(&mut first);
-            shelf.put(first);
+            pool.put(first);
         }
         guest.watch_memory();
         Ok(guest)
@@ -115,7 +115,7 @@ impl Guest {
 
     /// Starts the clock that interrupts guests.
     pub fn start_clock(&self) -> Result<()> {
-        self.ticker.start(self.granted.memory().clone())
+        self.epoch_thread.start(self.granted.memory().clone())
     }
 
     /// Has guests interrupted that take too much, and instances given up that wait while there is too little.
@@ -126,11 +126,11 @@ impl Guest {
                 engine.increment_epoch();
             }
         });
-        if let Some(shelf) = &self.shelf {
-            let shelf = Arc::downgrade(shelf);
+        if let Some(pool) = &self.pool {
+            let pool = Arc::downgrade(pool);
             self.granted.memory().on_need(move || {
-                if let Some(shelf) = shelf.upgrade() {
-                    shelf.clear();
+                if let Some(pool) = pool.upgrade() {
+                    pool.clear();
                 }
             });
         }
@@ -156,19 +156,19 @@ impl Guest {
         }
         let share = self.begin().await;
         let kept = self
-            .shelf
+            .pool
             .as_ref()
-            .and_then(|shelf| Some((shelf, shelf.take(is_repeatable(&request))?)));
-        let Some((shelf, instance)) = kept else {
+            .and_then(|pool| Some((pool, pool.take(is_repeatable(&request))?)));
+        let Some((pool, instance)) = kept else {
             return self.answer_with(None, share, request).await;
         };
-        if shelf.rewinds() || instance.is_new() {
+        if pool.restores() || instance.is_new() {
             return self.answer_with(Some(instance), share, request).await;
         }
         let again = copy(&request);
         let answered = self.answer_with(Some(instance), share, request).await;
         if answered.is_ok() {
-            shelf.prove();
+            pool.prove();
         }
         let (Err(failure), Some(again)) = (&answered, again) else {
             return answered;
@@ -181,7 +181,7 @@ impl Guest {
         let share = self.begin().await;
         let answered = self.answer_with(None, share, again).await;
         if silent && answered.is_ok() {
-            shelf.spoil();
+            pool.spoil();
         }
         answered
     }
@@ -189,13 +189,13 @@ impl Guest {
     /// The same by an instance that may be answering others.
     async fn answer_beside(
         &self,
-        concurrent: &Concurrent,
+        concurrent: &ConcurrentInstances,
         request: Request,
     ) -> Result<Response, Failure> {
         let bodiless = request.method() == http::Method::HEAD;
         let make = |share| (self.handler.clone(), self.store(share, None));
-        let (response, ticket) = concurrent.answer(&make, request).await?;
-        let mut begun = Some((response, Behind::Elsewhere(ticket)));
+        let (response, lease) = concurrent.answer(&make, request).await?;
+        let mut begun = Some((response, Producer::Concurrent(lease)));
         let begin = |cx: &mut Context<'_>| match begun.take() {
             Some((response, guest)) => Poll::Ready(GuestBody::begin(response, guest, bodiless, cx)),
             None => Poll::Pending,
@@ -204,16 +204,16 @@ impl Guest {
     }
 
     /// Waits until a guest may begin.
-    async fn begin(&self) -> Arc<Share> {
-        let share = Share::new(self.limits.cpu, &self.turns);
-        share.turn.begin().await;
+    async fn begin(&self) -> Arc<CpuShare> {
+        let share = CpuShare::new(self.limits.cpu, &self.scheduler);
+        share.slice.begin().await;
         share
     }
 
     async fn answer_with(
         &self,
         instance: Option<Instance>,
-        share: Arc<Share>,
+        share: Arc<CpuShare>,
         request: Request,
     ) -> Result<Response, Failure> {
         let head = HeadSlot::default();
@@ -225,12 +225,12 @@ impl Guest {
     fn start(
         &self,
         instance: Option<Instance>,
-        share: Arc<Share>,
+        share: Arc<CpuShare>,
         request: Request,
         head: HeadSlot,
-    ) -> Running {
-        let ticker = self.ticker.clone();
-        let shelf = self.shelf.clone();
+    ) -> RunningGuest {
+        let epoch_thread = self.epoch_thread.clone();
+        let pool = self.pool.clone();
         let name = request.headers().get("x-request-id").cloned();
         let start = match instance {
             Some(instance) => self.resume(instance, share.clone(), name),
@@ -242,61 +242,61 @@ impl Guest {
             if let Err(failure) = instance.answer(request, head).await {
                 return own.fail(failure).await;
             }
-            if let Some(shelf) = shelf {
-                shelf.keep(instance);
+            if let Some(pool) = pool {
+                pool.keep(instance);
             }
             Ok(())
         };
-        Running::new(call, ticker, share, memory)
+        RunningGuest::new(call, epoch_thread, share, memory)
     }
 
-    fn fresh(&self, share: Arc<Share>, name: Option<HeaderValue>) -> Start {
+    fn fresh(&self, share: Arc<CpuShare>, name: Option<HeaderValue>) -> InstanceSource {
         let (handler, store) = (self.handler.clone(), self.store(share, name));
-        Start::Fresh(handler, store, self.rewinder.clone())
+        InstanceSource::Fresh(handler, store, self.restorer.clone())
     }
 
     /// An instance that has answered before: as it was when it was made, or as it is, as the operator wants it.
     fn resume(
         &self,
         mut instance: Instance,
-        share: Arc<Share>,
+        share: Arc<CpuShare>,
         name: Option<HeaderValue>,
-    ) -> Start {
-        let rewinds = self.shelf.as_ref().is_some_and(|shelf| shelf.rewinds());
-        if !rewinds {
+    ) -> InstanceSource {
+        let restores = self.pool.as_ref().is_some_and(|pool| pool.restores());
+        if !restores {
             instance.renew(share, name);
-            return Start::Kept(instance);
+            return InstanceSource::Kept(instance);
         }
-        if let Err(error) = instance.rewind() {
+        if let Err(error) = instance.reset() {
             warning!("an instance cannot be put back, and another is made: {error}");
             return self.fresh(share, name);
         }
         instance.begin_anew(self.state(share, name));
-        Start::Kept(instance)
+        InstanceSource::Kept(instance)
     }
 
     /// Has an instance that was made without a host be one of this guest's.
     fn own(&self, instance: &mut Instance) {
-        instance.begin_anew(self.state(Share::unlimited(), None));
+        instance.begin_anew(self.state(CpuShare::unlimited(), None));
         self.govern(instance.store_mut());
     }
 
-    fn state(&self, share: Arc<Share>, name: Option<HeaderValue>) -> State {
-        State::new(&self.granted, self.limits, share, name)
+    fn state(&self, share: Arc<CpuShare>, name: Option<HeaderValue>) -> HostState {
+        HostState::new(&self.granted, self.limits, share, name)
     }
 
-    fn store(&self, share: Arc<Share>, name: Option<HeaderValue>) -> Store<State> {
+    fn store(&self, share: Arc<CpuShare>, name: Option<HeaderValue>) -> Store<HostState> {
         let mut store = Store::new(&self.engine, self.state(share, name));
         self.govern(&mut store);
         store
     }
 
     /// Has the guest of this store keep to its limits, and to its turns.
-    fn govern(&self, store: &mut Store<State>) {
-        store.limiter_async(State::limiter);
+    fn govern(&self, store: &mut Store<HostState>) {
+        store.limiter_async(HostState::limiter);
         store.set_hostcall_fuel(self.limits.each_call());
         store.set_epoch_deadline(1);
-        let ticker = self.ticker.clone();
+        let epoch_thread = self.epoch_thread.clone();
         store.epoch_deadline_callback(move |mut context| {
             let share = context.data().share().clone();
             state::charge(&share, &mut context)?;
@@ -305,20 +305,20 @@ impl Guest {
                 // Whether it goes on is asked before it is run again.
                 return Ok(UpdateDeadline::YieldCustom(1, Box::pin(yield_now())));
             }
-            if share.turn.goes_on(share.meter.spent()) {
-                let look = Box::pin(async move { share.turn.look_up().await });
+            if share.slice.may_continue(share.budget.spent()) {
+                let look = Box::pin(async move { share.slice.yield_and_continue().await });
                 return Ok(UpdateDeadline::YieldCustom(1, look));
             }
-            ticker.hurry();
-            let turn = Box::pin(async move { share.turn.next().await });
-            Ok(UpdateDeadline::YieldCustom(1, turn))
+            epoch_thread.shorten_ticks();
+            let slice = Box::pin(async move { share.slice.wait_for_slice().await });
+            Ok(UpdateDeadline::YieldCustom(1, slice))
         });
     }
 }
 
 /// Runs the guest until its head is there, and as far into its body as it gets without a pause.
 fn poll_head(
-    running: &mut Option<Running>,
+    running: &mut Option<RunningGuest>,
     head: &HeadSlot,
     bodiless: bool,
     cx: &mut Context<'_>,
@@ -338,14 +338,14 @@ fn poll_head(
         }
         None => return polled.map(|ended| ended.and(Err(Failure::NoResponse))),
     };
-    let guest = match (running.take().map(Running::begins_body), polled) {
-        (Some(running), Poll::Pending) => Behind::Running(running),
+    let guest = match (running.take().map(RunningGuest::begins_body), polled) {
+        (Some(running), Poll::Pending) => Producer::Running(running),
         // What it has handed over may be all of its answer.
-        (Some(running), Poll::Ready(Err(failure))) => Behind::Failed {
+        (Some(running), Poll::Ready(Err(failure))) => Producer::Failed {
             failure,
             _remains: running,
         },
-        _ => Behind::Finished,
+        _ => Producer::Finished,
     };
     Poll::Ready(GuestBody::begin(response, guest, bodiless, cx))
 }

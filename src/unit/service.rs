@@ -125,7 +125,7 @@ fn protect(text: &mut String, order: &Unit, config: &Config, here: &Path) -> Res
         text,
         "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6{families}"
     );
-    let read = [here.to_owned(), absolute(&config.order.path)?];
+    let read = [here.to_owned(), absolute(&config.compile_request.path)?];
     let home = match read.iter().any(|path| is_home(path)) {
         true => "read-only",
         false => "yes",

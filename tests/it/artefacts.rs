@@ -2,6 +2,7 @@
 
 use crate::harness::{finished, root, wasmserve};
 use std::fs::read_to_string;
+use std::process::Command;
 
 fn text(path: &str) -> String {
     read_to_string(root().join(path)).unwrap()
@@ -55,4 +56,31 @@ fn the_packages_unit_protects_as_the_printed_one_does() {
         count += 1;
     }
     assert!(count > 15, "{printed}");
+}
+
+/// A crate without the bridges would build, and fail when somebody builds an application.
+#[test]
+fn the_packaged_crate_has_all_that_it_is_built_of() {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["package", "--list", "--allow-dirty", "--offline", "--quiet"]);
+    command.current_dir(root());
+    let listed = String::from_utf8(finished(command).stdout).unwrap();
+    for file in [
+        "build.rs",
+        "src/build/go/bridge/server.go",
+        "src/build/javascript/bridge.js",
+        "src/build/python_bridge/build.py",
+        "src/build/python_bridge/wasi_gateway/entry.py",
+        "src/build/python_bridge/wit/application.wit",
+        "src/build/python_bridge/builder/project.py",
+        "wit/world.wit",
+    ] {
+        assert!(listed.lines().any(|line| line == file), "{file}: {listed}");
+    }
+    for other in ["guests/", "tests/", "src/build/python_bridge/fastapi/"] {
+        assert!(
+            !listed.lines().any(|line| line.starts_with(other)),
+            "{other}: {listed}"
+        );
+    }
 }

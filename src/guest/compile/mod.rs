@@ -8,7 +8,7 @@ mod spec;
 mod startup_step;
 
 pub use precompile::precompile;
-pub use progress::Progress;
-pub use request::{Compiled, Order};
+pub use progress::CompileProgress;
+pub use request::{CompileRequest, Compiled};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use restorable::compile as compile_restorable;

@@ -1,6 +1,6 @@
 //! Native code of a component as a file of its own.
 
-use super::spec::{Recipe, digest};
+use super::spec::{CompileSpec, digest};
 use crate::cache::seal;
 use crate::guest::component::source::Source;
 use crate::guest::component::target::target_of;
@@ -14,17 +14,16 @@ use std::path::Path;
 /// `wasmserve compile`: the native code itself, which is as portable as the machine it was made on.
 pub fn precompile(path: &Path) -> Result<Vec<u8>> {
     let about = || format!("component `{}`", path.display());
-    let Source::Component { binary, anatomy } = Source::read(path)? else {
+    let Source::Component { binary, info } = Source::read(path)? else {
         bail!("{} is compiled already", about());
     };
-    let target = target_of(&anatomy).with_context(about)?;
-    linker::check(&engine::compiling(target)?, target, &anatomy).with_context(about)?;
-    let recipe = Recipe::of_application(target, binary.len());
+    let target = target_of(&info).with_context(about)?;
+    linker::check(&engine::compiling(target)?, target, &info).with_context(about)?;
+    let spec = CompileSpec::of_application(target, binary.len());
     let mut file = memory::empty_file("wasmserve code")?;
-    recipe
-        .compile(&binary, u64::MAX, None, &mut file)
+    spec.compile(&binary, u64::MAX, None, &mut file)
         .with_context(about)?;
-    seal::close(&mut file, recipe.name(digest(&binary))?)?;
+    seal::close(&mut file, spec.name(digest(&binary))?)?;
     let mut code = Vec::new();
     file.rewind()?;
     file.read_to_end(&mut code)?;

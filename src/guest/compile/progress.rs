@@ -6,23 +6,23 @@ use std::path::Path;
 
 /// How far the compiler has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// Code of this name was in the cache, and is loaded now.
+pub enum CompileProgress {
+    /// MappedCode of this name was in the cache, and is loaded now.
     Found(CodeName),
     /// The steps before the start are taken now.
     Stepping,
 }
 
 /// Whom the compiler tells how far it has come.
-pub type Told<'a> = &'a dyn Fn(Progress);
+pub type ReportProgress<'a> = &'a dyn Fn(CompileProgress);
 
 /// How a file is called in the log.
-pub fn shown(path: &Path) -> String {
+pub fn display_path(path: &Path) -> String {
     log::escape(&path.display().to_string()).to_string()
 }
 
 /// Bytes as people say them.
-pub fn size_of(bytes: &[u8]) -> String {
+pub fn display_size(bytes: &[u8]) -> String {
     match bytes.len() as f64 {
         length if length < 1e6 => format!("{:.1} kB", length / 1e3),
         length => format!("{:.1} MB", length / 1e6),

@@ -1,9 +1,9 @@
 //! From the operator's file to checked native code behind a descriptor, with the steps that come before it is
 //! served. Runs in the compiler process alone: compiling starts threads.
 
-use super::progress::{Progress, Told, shown, size_of};
-use super::spec::{Code, GoodFor, Recipe, cached, digest, digest_of_file};
-use super::startup_step::Step;
+use super::progress::{CompileProgress, ReportProgress, display_path, display_size};
+use super::spec::{CompileSpec, GoodFor, MappedCode, cached, digest, digest_of_file};
+use super::startup_step::StartupStep;
 use crate::cache::{self, Cache, CodeName, Output, seal};
 use crate::guest::component::info::World;
 use crate::guest::component::source::Source;
@@ -11,12 +11,12 @@ use crate::guest::component::target::{Target, target_of};
 use crate::guest::engine::{self, Plan, code};
 use crate::guest::host::capabilities::{Capabilities, Granted};
 use crate::guest::host::linker;
-use crate::guest::host::state::State;
-use crate::guest::instance::handler::Handler;
+use crate::guest::host::state::HostState;
+use crate::guest::instance::handler::LinkedComponent;
 use crate::guest::instance::loaded::Loaded;
 use crate::guest::limits::Limits;
 use crate::guest::memory::worker::WorkerMemory;
-use crate::guest::schedule::share::Share;
+use crate::guest::schedule::cpu_share::CpuShare;
 use crate::guest::snapshot;
 use crate::{info, warning};
 use anyhow::{Context, Result, bail};
@@ -31,7 +31,7 @@ use wasmtime::{Engine, Store};
 
 /// What to compile, and what it will be served with.
 #[derive(Clone, Debug)]
-pub struct Order {
+pub struct CompileRequest {
     pub path: PathBuf,
     /// Components that are run to their end, one after the other, before this one is served.
     pub steps: Vec<PathBuf>,
@@ -54,7 +54,7 @@ pub struct Compiled {
     servable: Option<Component>,
 }
 
-impl Order {
+impl CompileRequest {
     /// Makes the code, and takes the steps before the start. What can be known of either to be wrong is told
     /// before the first step is taken.
     ///
@@ -63,29 +63,33 @@ impl Order {
     pub fn prepare(
         &self,
         confine: Confine<'_>,
-        told: Told<'_>,
+        report: ReportProgress<'_>,
     ) -> Result<(Compiled, Option<Loaded>)> {
         if !self.steps.is_empty() {
             confine()?;
         }
         let steps = self.steps()?;
         if !steps.is_empty() {
-            let compiled = self.compile_and_load(confine, told)?;
-            told(Progress::Stepping);
+            let compiled = self.compile_and_load(confine, report)?;
+            report(CompileProgress::Stepping);
             let cache = self.opened().ok();
             let mut steps = steps.iter();
             steps.try_for_each(|step| step.take(self, cache.as_ref()))?;
             return Ok((compiled, None));
         }
-        let mut compiled = self.compile(confine, told)?;
+        let mut compiled = self.compile(confine, report)?;
         let servable = compiled.servable.take();
         let loaded = servable.map(|known| self.load(&compiled.code, compiled.plan, Some(known)));
         Ok((compiled, loaded.transpose()?))
     }
 
     /// Makes the code, and sees that it can be loaded.
-    pub fn compile_and_load(&self, confine: Confine<'_>, told: Told<'_>) -> Result<Compiled> {
-        let mut compiled = self.compile(confine, told)?;
+    pub fn compile_and_load(
+        &self,
+        confine: Confine<'_>,
+        report: ReportProgress<'_>,
+    ) -> Result<Compiled> {
+        let mut compiled = self.compile(confine, report)?;
         let servable = compiled.servable.take();
         self.load(&compiled.code, compiled.plan, servable)?;
         Ok(compiled)
@@ -117,26 +121,26 @@ impl Order {
     }
 
     /// The steps before the start, as far as they can be judged without being taken.
-    pub fn steps(&self) -> Result<Vec<Step>> {
+    pub fn steps(&self) -> Result<Vec<StartupStep>> {
         let steps = self.steps.iter();
         steps
-            .map(|path| Step::read(path, &self.capabilities))
+            .map(|path| StartupStep::read(path, &self.capabilities))
             .collect()
     }
 
     /// Makes the code, or says what about the component is wrong.
-    fn compile(&self, confine: Confine<'_>, told: Told<'_>) -> Result<Compiled> {
+    fn compile(&self, confine: Confine<'_>, report: ReportProgress<'_>) -> Result<Compiled> {
         let opened = self.opened();
         let cache = opened.as_ref().ok();
         let make = || {
             if let Some((name, code)) = self.known(cache) {
-                told(Progress::Found(name));
+                report(CompileProgress::Found(name));
                 return self.compile_known(code, confine);
             }
             confine()?;
             let source = Source::read(&self.path)?;
             if let Some((name, code)) = self.known_source(cache, &source) {
-                told(Progress::Found(name));
+                report(CompileProgress::Found(name));
                 let compiled = self.compile_known(code, confine)?;
                 // From here on this process cannot fork.
                 let servable = None;
@@ -168,7 +172,7 @@ impl Order {
             warning!(
                 "the compiled code of {} is not kept, and the next start compiles it again: {error:#}; name a \
                  directory with --cache-dir",
-                shown(&self.path)
+                display_path(&self.path)
             );
         }
     }
@@ -179,32 +183,36 @@ impl Order {
         }
     }
 
-    /// Code of this very component from the cache. A large one is not even held in memory for it.
-    fn known(&self, cache: Option<&Cache>) -> Option<(CodeName, Code)> {
+    /// MappedCode of this very component from the cache. A large one is not even held in memory for it.
+    fn known(&self, cache: Option<&Cache>) -> Option<(CodeName, MappedCode)> {
         let cache = cache?;
         let (digest, size) = digest_of_file(&self.path).ok()?;
         Target::MADE.into_iter().find_map(|target| {
-            let recipe = Recipe::of_application(target, size);
-            let name = recipe.name(digest).ok()?;
-            Some((name, cached(cache, name, &recipe, self.limits)?))
+            let spec = CompileSpec::of_application(target, size);
+            let name = spec.name(digest).ok()?;
+            Some((name, cached(cache, name, &spec, self.limits)?))
         })
     }
 
     /// The same for one that is written as text, whose code has the name of its binary form.
-    fn known_source(&self, cache: Option<&Cache>, source: &Source) -> Option<(CodeName, Code)> {
-        let (Source::Component { binary, anatomy }, Some(cache)) = (source, cache) else {
+    fn known_source(
+        &self,
+        cache: Option<&Cache>,
+        source: &Source,
+    ) -> Option<(CodeName, MappedCode)> {
+        let (Source::Component { binary, info }, Some(cache)) = (source, cache) else {
             return None;
         };
-        let recipe = Recipe::of_application(target_of(anatomy).ok()?, binary.len());
-        let name = recipe.name(digest(binary)).ok()?;
-        Some((name, cached(cache, name, &recipe, self.limits)?))
+        let spec = CompileSpec::of_application(target_of(info).ok()?, binary.len());
+        let name = spec.name(digest(binary)).ok()?;
+        Some((name, cached(cache, name, &spec, self.limits)?))
     }
 
     /// What was wrong with it would have been told when it was compiled.
-    fn compile_known(&self, code: Code, confine: Confine<'_>) -> Result<Compiled> {
+    fn compile_known(&self, code: MappedCode, confine: Confine<'_>) -> Result<Compiled> {
         info!(
             "Found the compiled code of {} in the cache",
-            shown(&self.path)
+            display_path(&self.path)
         );
         let ty = code.component.component_type();
         let imports = ty.imports(code.component.engine());
@@ -235,13 +243,13 @@ impl Order {
                 "it is native code, which runs unchecked; serve the .wasm it was made from, or give \
                  --allow-precompiled if you made it yourself"
             ),
-            Source::Component { binary, anatomy } => {
-                let target = target_of(&anatomy)?;
-                linker::check(&engine::compiling(target)?, target, &anatomy)?;
-                let imports = anatomy.imports.iter().map(String::as_str);
+            Source::Component { binary, info } => {
+                let target = target_of(&info)?;
+                linker::check(&engine::compiling(target)?, target, &info)?;
+                let imports = info.imports.iter().map(String::as_str);
                 self.capabilities.check(imports)?;
-                let recipe = Recipe::of_application(target, binary.len());
-                let (code, names) = self.make(&self.path, &recipe, &binary, cache, file)?;
+                let spec = CompileSpec::of_application(target, binary.len());
+                let (code, names) = self.make(&self.path, &spec, &binary, cache, file)?;
                 let plan = Plan::of(code.target, &code.component);
                 Ok((self.checked(code.file, plan)?, names))
             }
@@ -257,7 +265,7 @@ impl Order {
         let targets = Target::ALL.into_iter().filter(|_| sealed.is_ok());
         for target in targets {
             match code::component(&engine::compiling(target)?, &code) {
-                Ok(_) if target.rewinds() != snapshot::Snapshot::beside(&code)?.is_some() => {}
+                Ok(_) if target.restores() != snapshot::Snapshot::beside(&code)?.is_some() => {}
                 Ok(component) if code::exports_handler_of(&component, target.world) => {
                     let ty = component.component_type();
                     let imports = ty.imports(component.engine());
@@ -280,18 +288,18 @@ impl Order {
     fn make(
         &self,
         path: &Path,
-        recipe: &Recipe,
+        spec: &CompileSpec,
         binary: &[u8],
         cache: Option<&Cache>,
         mut file: File,
-    ) -> Result<(Code, Vec<CodeName>)> {
-        let (path, start) = (shown(path), Instant::now());
-        info!("Compiling {path}, {} …", size_of(binary));
-        let name = recipe.name(digest(binary))?;
-        let good = recipe.compile(binary, self.limits.memory, cache, &mut file)?;
+    ) -> Result<(MappedCode, Vec<CodeName>)> {
+        let (path, start) = (display_path(path), Instant::now());
+        info!("Compiling {path}, {} …", display_size(binary));
+        let name = spec.name(digest(binary))?;
+        let good = spec.compile(binary, self.limits.memory, cache, &mut file)?;
         seal::close(&mut file, name)?;
         info!("Compiled {path} in {:.1} s", start.elapsed().as_secs_f32());
-        let code = recipe.load(file, self.limits)?;
+        let code = spec.load(file, self.limits)?;
         let names = match good {
             GoodFor::EveryStart { shared } => [name].into_iter().chain(shared).collect(),
             GoodFor::ThisStart => Vec::new(),
@@ -303,16 +311,16 @@ impl Order {
     pub(super) fn code(
         &self,
         path: &Path,
-        recipe: &Recipe,
+        spec: &CompileSpec,
         binary: &[u8],
         cache: Option<&Cache>,
-    ) -> Result<Code> {
-        let name = recipe.name(digest(binary))?;
-        if let Some(found) = cache.and_then(|cache| cached(cache, name, recipe, self.limits)) {
+    ) -> Result<MappedCode> {
+        let name = spec.name(digest(binary))?;
+        if let Some(found) = cache.and_then(|cache| cached(cache, name, spec, self.limits)) {
             return Ok(found);
         }
         let output = Output::open(cache)?;
-        let (code, names) = self.make(path, recipe, binary, cache, output.try_clone()?)?;
+        let (code, names) = self.make(path, spec, binary, cache, output.try_clone()?)?;
         output.finish(&names, cache)?;
         self.prune(cache);
         Ok(code)
@@ -330,7 +338,7 @@ impl Order {
             plan,
             servable: None,
         };
-        if plan.target.rewinds() {
+        if plan.target.restores() {
             Granted::prepare(&self.capabilities)?;
             return Ok(compiled);
         }
@@ -340,10 +348,10 @@ impl Order {
         };
         let engine = engine::serving(plan, limits)?;
         let component = code::component(&engine, &compiled.code)?;
-        let handler = Handler::link(plan.target, &component)?;
+        let handler = LinkedComponent::link(plan.target, &component)?;
         let store = self.lone_store(&engine)?;
         let memory = store.data().memory().clone();
-        let made = alone(handler.try_instance(store))?;
+        let made = block_on_guest(handler.try_instance(store))?;
         made.with_context(|| match memory.refused() {
             true => {
                 "no instance can be made of it with the memory that it may have; raise --max-memory"
@@ -354,18 +362,18 @@ impl Order {
     }
 
     /// A store for a guest that has no neighbours, and as much time as it wants.
-    pub(super) fn lone_store(&self, engine: &Engine) -> Result<Store<State>> {
+    pub(super) fn lone_store(&self, engine: &Engine) -> Result<Store<HostState>> {
         let granted = Granted::open(self.capabilities.clone(), WorkerMemory::unbounded())?;
-        let state = State::new(&granted, self.limits, Share::unlimited(), None);
+        let state = HostState::new(&granted, self.limits, CpuShare::unlimited(), None);
         let mut store = Store::new(engine, state);
-        store.limiter_async(State::limiter);
+        store.limiter_async(HostState::limiter);
         store.set_epoch_deadline(u64::MAX >> 1);
         Ok(store)
     }
 }
 
 /// Runs a guest that has no neighbours.
-pub fn alone<T>(guest: impl Future<Output = T>) -> Result<T> {
+pub fn block_on_guest<T>(guest: impl Future<Output = T>) -> Result<T> {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().build();
     Ok(runtime

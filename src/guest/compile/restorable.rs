@@ -1,10 +1,10 @@
-//! Code whose instances can be put back, with a snapshot of the first. What an application has in common with others is
+//! MappedCode whose instances can be put back, with a snapshot of the first. What an application has in common with others is
 //! compiled once: where memories begin with data, that is no part of the code.
 
-use super::request::alone;
+use super::request::block_on_guest;
 use super::spec::{digest, engine_hash};
 use crate::cache::{Cache, CodeName, seal};
-use crate::guest::component::target::{Rewind, Target};
+use crate::guest::component::target::{Restore, Target};
 use crate::guest::engine::{self, code};
 use crate::guest::snapshot::{self, Segment};
 use crate::{debug, warning};
@@ -26,8 +26,8 @@ pub fn compile(
     file: &mut File,
 ) -> Result<Option<CodeName>> {
     let binary = snapshot::instrument(binary)?;
-    let taken = match target.rewind {
-        Rewind::Fenced => snapshot::take_out_data(&binary),
+    let taken = match target.restore {
+        Restore::Fenced => snapshot::take_out_data(&binary),
         // There is as much code of the application's own.
         _ => Err(anyhow!("it is small")),
     };
@@ -111,7 +111,7 @@ fn append_snapshot(
     let mut store = Store::new(&engine, limit);
     store.limiter(|limit| limit);
     store.set_epoch_deadline(u64::MAX >> 1);
-    let made = alone(snapshot::make(&pre, &mut store))?;
+    let made = block_on_guest(snapshot::make(&pre, &mut store))?;
     ensure!(!store.data().refused, MemoryRefused);
     let (_, regions) = made?;
     regions.write(&mut store, data)?;

@@ -18,14 +18,14 @@ use std::io::{Read, Seek, Write};
 use std::path::Path;
 use wasmtime::component::Component;
 
-/// Code in the cache may be of an earlier version, which made other code or offered less.
+/// MappedCode in the cache may be of an earlier version, which made other code or offered less.
 const VERSION: (&str, u32, u32) = (env!("CARGO_PKG_VERSION"), snapshot::FORMAT, seal::FORMAT);
 
 /// How code is made.
-pub struct Recipe {
+pub struct CompileSpec {
     target: Target,
     /// For code whose instances can be put back, where that is wanted.
-    rewinding: Option<Target>,
+    restorable: Option<Target>,
 }
 
 /// For whom code is good.
@@ -39,34 +39,34 @@ pub enum GoodFor {
     ThisStart,
 }
 
-/// Code, as it can be mapped.
-pub struct Code {
+/// MappedCode, as it can be mapped.
+pub struct MappedCode {
     pub file: File,
     pub component: Component,
     pub target: Target,
 }
 
-impl Recipe {
+impl CompileSpec {
     /// Instances are needed again and again.
-    pub fn of_application(target: Target, size: usize) -> Recipe {
+    pub fn of_application(target: Target, size: usize) -> CompileSpec {
         let can = target.world == World::P2 && !target.concurrent;
-        Recipe {
+        CompileSpec {
             target: target.of_size(size),
-            rewinding: can.then(|| target.rewinding(size)),
+            restorable: can.then(|| target.restorable(size)),
         }
     }
 
     /// One instance is needed.
-    pub fn of_step(target: Target, size: usize) -> Recipe {
-        Recipe {
+    pub fn of_step(target: Target, size: usize) -> CompileSpec {
+        CompileSpec {
             target: target.of_size(size),
-            rewinding: None,
+            restorable: None,
         }
     }
 
     /// The digest of the component and the engine's compatibility hash.
     pub fn name(&self, component: Digest) -> Result<CodeName> {
-        let engine = engine_hash(self.target, self.rewinding.is_some())?;
+        let engine = engine_hash(self.target, self.restorable.is_some())?;
         Ok(CodeName { component, engine })
     }
 
@@ -79,7 +79,7 @@ impl Recipe {
         file: &mut File,
     ) -> Result<GoodFor> {
         let mut good = GoodFor::EveryStart { shared: None };
-        if let Some(target) = self.rewinding {
+        if let Some(target) = self.restorable {
             let error = match restorable::compile(target, binary, memory, cache, file) {
                 Ok(shared) => return Ok(GoodFor::EveryStart { shared }),
                 Err(error) => error,
@@ -96,18 +96,18 @@ impl Recipe {
         Ok(good)
     }
 
-    /// Code whose instances can be put back is mapped as it is to be served, with these limits.
-    pub fn load(&self, file: File, limits: Limits) -> Result<Code> {
+    /// MappedCode whose instances can be put back is mapped as it is to be served, with these limits.
+    pub fn load(&self, file: File, limits: Limits) -> Result<MappedCode> {
         let (target, engine) = match snapshot::Snapshot::beside(&file)? {
             Some(_) => {
-                let rewinding = self.rewinding;
-                let target = rewinding.context("it has a snapshot, which is not wanted")?;
-                (target, engine::rewinding(target, limits)?)
+                let restorable = self.restorable;
+                let target = restorable.context("it has a snapshot, which is not wanted")?;
+                (target, engine::restorable(target, limits)?)
             }
             None => (self.target, engine::compiling(self.target)?),
         };
         let component = code::component(&engine, &file)?;
-        Ok(Code {
+        Ok(MappedCode {
             file,
             component,
             target,
@@ -148,13 +148,18 @@ pub fn digest_of_file(path: &Path) -> std::io::Result<(Digest, usize)> {
     }
 }
 
-/// Code that is found but cannot be used is removed, and made again.
-pub fn cached(cache: &Cache, name: CodeName, recipe: &Recipe, limits: Limits) -> Option<Code> {
+/// MappedCode that is found but cannot be used is removed, and made again.
+pub fn cached(
+    cache: &Cache,
+    name: CodeName,
+    spec: &CompileSpec,
+    limits: Limits,
+) -> Option<MappedCode> {
     let found = cache.lookup(name).and_then(|file| {
         let Some(file) = file else { return Ok(None) };
         seal::verify_as(&file, name)?;
         Cache::touch(&file);
-        recipe.load(file, limits).map(Some)
+        spec.load(file, limits).map(Some)
     });
     found.unwrap_or_else(|error| {
         warning!("compiled code in the cache is not used, and made again: {error:#}");

@@ -1,17 +1,17 @@
 //! A step before the start: a component of the command world that is run once, to its end, with what the
 //! application may use. Knows nothing of requests.
 
-use super::request::{Order, alone};
-use super::spec::Recipe;
+use super::request::{CompileRequest, block_on_guest};
+use super::spec::CompileSpec;
 use crate::cache::Cache;
-use crate::guest::component::info::{Anatomy, World};
+use crate::guest::component::info::{ComponentInfo, World};
 use crate::guest::component::source::Source;
 use crate::guest::component::target::Target;
 use crate::guest::engine;
 use crate::guest::failure::cause;
 use crate::guest::host::capabilities::Capabilities;
 use crate::guest::host::linker;
-use crate::guest::host::state::State;
+use crate::guest::host::state::HostState;
 use crate::info;
 use anyhow::{Context, Result, anyhow, bail};
 use std::path::{Path, PathBuf};
@@ -22,20 +22,18 @@ use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::{p2, p3};
 
 /// A component that can be run, with what it imports.
-pub struct Step {
+pub struct StartupStep {
     path: PathBuf,
     binary: Vec<u8>,
     target: Target,
 }
 
-impl Step {
+impl StartupStep {
     /// Reads it, and says what is wrong with it or missing for it.
-    pub fn read(path: &Path, capabilities: &Capabilities) -> Result<Step> {
+    pub fn read(path: &Path, capabilities: &Capabilities) -> Result<StartupStep> {
         let step = || match Source::read(path)? {
-            Source::Component { binary, anatomy } => {
-                Self::judge(path, binary, &anatomy, capabilities)
-                    .with_context(|| format!("component `{}`", path.display()))
-            }
+            Source::Component { binary, info } => Self::validate(path, binary, &info, capabilities)
+                .with_context(|| format!("component `{}`", path.display())),
             Source::Precompiled(_) => bail!(
                 "component `{}`: it is native code; name the .wasm that it was made from",
                 path.display()
@@ -44,16 +42,16 @@ impl Step {
         step().context("option --before-start")
     }
 
-    fn judge(
+    fn validate(
         path: &Path,
         binary: Vec<u8>,
-        anatomy: &Anatomy,
+        info: &ComponentInfo,
         capabilities: &Capabilities,
-    ) -> Result<Step> {
-        let target = Target::new(anatomy.command()?, anatomy.concurrent());
-        linker::check(&engine::compiling(target)?, target, anatomy)?;
-        capabilities.check(anatomy.imports.iter().map(String::as_str))?;
-        Ok(Step {
+    ) -> Result<StartupStep> {
+        let target = Target::new(info.command()?, info.concurrent());
+        linker::check(&engine::compiling(target)?, target, info)?;
+        capabilities.check(info.imports.iter().map(String::as_str))?;
+        Ok(StartupStep {
             path: path.to_owned(),
             binary,
             target,
@@ -61,18 +59,18 @@ impl Step {
     }
 
     /// Runs it, and waits for its end.
-    pub fn take(&self, order: &Order, cache: Option<&Cache>) -> Result<()> {
+    pub fn take(&self, request: &CompileRequest, cache: Option<&Cache>) -> Result<()> {
         let path = self.path.display();
         let about = || format!("step before the start `{path}`");
-        let recipe = Recipe::of_step(self.target, self.binary.len());
-        let code = order.code(&self.path, &recipe, &self.binary, cache);
+        let spec = CompileSpec::of_step(self.target, self.binary.len());
+        let code = request.code(&self.path, &spec, &self.binary, cache);
         let component = code.with_context(about)?.component;
         let linker = linker::linker(component.engine(), self.target)?;
         let pre = linker.instantiate_pre(&component)?;
-        let store = order.lone_store(component.engine())?;
+        let store = request.lone_store(component.engine())?;
         info!("Running `{path}` before the start");
         let start = Instant::now();
-        let ended = alone(run(self.target.world, pre, store))?;
+        let ended = block_on_guest(run(self.target.world, pre, store))?;
         succeeded(ended).with_context(about)?;
         info!(
             "`{path}` is done, after {:.1} s",
@@ -86,7 +84,7 @@ impl Step {
 type Ended = wasmtime::Result<Result<(), ()>>;
 
 /// Calls `wasi:cli/run`, 0.2 or 0.3.
-async fn run(world: World, pre: InstancePre<State>, mut store: Store<State>) -> Ended {
+async fn run(world: World, pre: InstancePre<HostState>, mut store: Store<HostState>) -> Ended {
     match world {
         World::P2 => {
             let pre = p2::bindings::CommandPre::new(pre)?;

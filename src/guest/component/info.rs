@@ -36,16 +36,16 @@ impl World {
 
 /// The outside of a component.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Anatomy {
+pub struct ComponentInfo {
     pub imports: Vec<String>,
     pub exports: Vec<String>,
     /// A component that imports what this one imports, and does nothing with it.
     pub importer: Vec<u8>,
 }
 
-impl Anatomy {
+impl ComponentInfo {
     /// Reads the outermost component of `binary`.
-    pub fn of(binary: &[u8]) -> Result<Anatomy> {
+    pub fn of(binary: &[u8]) -> Result<ComponentInfo> {
         if binary.is_empty() {
             bail!("the file is empty; give a WebAssembly component");
         }
@@ -58,11 +58,10 @@ impl Anatomy {
                  `wasm-tools component new`, or build for the target wasm32-wasip2"
             );
         }
-        let mut anatomy = Anatomy::default();
-        anatomy
-            .read(binary)
+        let mut info = ComponentInfo::default();
+        info.read(binary)
             .context("it is not a whole WebAssembly component; build or copy it again")?;
-        Ok(anatomy)
+        Ok(info)
     }
 
     /// Walks the top level only: nested modules and components are stepped over unread.
@@ -207,20 +206,19 @@ fn listed(names: &[String]) -> String {
 mod tests {
     use super::*;
 
-    fn anatomy(text: &str) -> Result<Anatomy> {
-        Anatomy::of(&wat::parse_str(text).unwrap())
+    fn info(text: &str) -> Result<ComponentInfo> {
+        ComponentInfo::of(&wat::parse_str(text).unwrap())
     }
 
     #[test]
     fn a_component_that_exports_the_handler_is_served_in_its_world() {
-        let p2 = anatomy(
+        let p2 = info(
             r#"(component (instance $i) (export "wasi:http/incoming-handler@0.2.6" (instance $i)))"#,
         );
         assert_eq!(p2.unwrap().world().unwrap(), World::P2);
-        let p3 = anatomy(
-            r#"(component (instance $i) (export "wasi:http/handler@0.3.0" (instance $i)))"#,
-        )
-        .unwrap();
+        let p3 =
+            info(r#"(component (instance $i) (export "wasi:http/handler@0.3.0" (instance $i)))"#)
+                .unwrap();
         assert_eq!(p3.world().unwrap(), World::P3);
         assert!(p3.concurrent());
     }
@@ -228,7 +226,7 @@ mod tests {
     #[test]
     fn a_component_without_a_handler_is_refused_by_what_it_exports() {
         let other =
-            anatomy(r#"(component (instance $i) (export "wasi:cli/run@0.2.0" (instance $i)))"#);
+            info(r#"(component (instance $i) (export "wasi:cli/run@0.2.0" (instance $i)))"#);
         let error = other.unwrap().world().unwrap_err().to_string();
         assert!(error.contains("`wasi:cli/run@0.2.0`"), "{error}");
     }
@@ -237,7 +235,7 @@ mod tests {
     fn a_step_is_known_by_what_it_exports() {
         let run = |version: &str| {
             let export = format!(r#"(export "wasi:cli/run@{version}" (instance $i))"#);
-            anatomy(&format!("(component (instance $i) {export})")).unwrap()
+            info(&format!("(component (instance $i) {export})")).unwrap()
         };
         assert_eq!(run("0.2.6").command().unwrap(), World::P2);
         assert_eq!(run("0.3.0").command().unwrap(), World::P3);
@@ -247,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_core_module_is_told_how_to_become_a_component() {
-        let error = anatomy("(module)").unwrap_err().to_string();
+        let error = info("(module)").unwrap_err().to_string();
         assert!(error.contains("wasm-tools component new"), "{error}");
     }
 
@@ -256,7 +254,7 @@ mod tests {
         let whole = wat::parse_str("(component (core module (func)))").unwrap();
         for length in 9..whole.len() {
             assert!(
-                Anatomy::of(&whole[..length]).is_err(),
+                ComponentInfo::of(&whole[..length]).is_err(),
                 "{length} of {}",
                 whole.len()
             );

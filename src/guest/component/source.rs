@@ -1,7 +1,7 @@
 //! Reads the file that the operator named and says what it holds. Every mistake about that file is
 //! found here, before anything is compiled.
 
-use super::info::Anatomy;
+use super::info::ComponentInfo;
 use crate::sys::regular::{self, LARGEST_COMPONENT};
 use anyhow::{Context, Result, anyhow, bail};
 use std::path::Path;
@@ -10,7 +10,10 @@ use wasmtime::{Engine, Precompiled};
 /// What a file turned out to be.
 pub enum Source {
     /// A component in binary form, and its outside.
-    Component { binary: Vec<u8>, anatomy: Anatomy },
+    Component {
+        binary: Vec<u8>,
+        info: ComponentInfo,
+    },
     /// Native code made by `wasmserve compile`.
     Precompiled(Vec<u8>),
 }
@@ -34,8 +37,8 @@ impl Source {
         } else {
             bytes
         };
-        let anatomy = Anatomy::of(&binary)?;
-        Ok(Source::Component { binary, anatomy })
+        let info = ComponentInfo::of(&binary)?;
+        Ok(Source::Component { binary, info })
     }
 }
 

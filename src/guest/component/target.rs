@@ -1,6 +1,6 @@
 //! What the native code of a component depends on: it decides which engine compiles it, and which maps it.
 
-use super::info::{Anatomy, World};
+use super::info::{ComponentInfo, World};
 use anyhow::Result;
 
 /// What the generated code depends on. Code compiled for one target is refused by another.
@@ -10,14 +10,14 @@ pub struct Target {
     /// Support for the component model's async in the engine.
     pub concurrent: bool,
     /// Its instances can be put back as they were when they were made.
-    pub rewind: Rewind,
+    pub restore: Restore,
     /// Functions of one module are inlined into functions of another.
     pub inlining: bool,
 }
 
 /// Whether instances can be put back as they were when they were made, and how their memories end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rewind {
+pub enum Restore {
     No,
     /// The code looks where a memory ends before it uses it, so that memories grow and shrink without the
     /// kernel: for short work.
@@ -42,16 +42,16 @@ impl Target {
         Target::new(World::P3, true).of_size(LARGE),
         Target::new(World::P2, true).of_size(LARGE),
         Target::new(World::P2, false).of_size(LARGE),
-        Target::new(World::P2, false).rewinding(0),
-        Target::new(World::P2, false).rewinding(INLINED),
-        Target::new(World::P2, false).rewinding(LARGE),
+        Target::new(World::P2, false).restorable(0),
+        Target::new(World::P2, false).restorable(INLINED),
+        Target::new(World::P2, false).restorable(LARGE),
     ];
 
     pub const fn new(world: World, concurrent: bool) -> Target {
         Target {
             world,
             concurrent,
-            rewind: Rewind::No,
+            restore: Restore::No,
             inlining: true,
         }
     }
@@ -65,19 +65,19 @@ impl Target {
     }
 
     /// The same with instances that can be put back, for a component of so many bytes.
-    pub const fn rewinding(self, size: usize) -> Target {
-        let rewind = match size < LARGE {
-            true => Rewind::Checked,
-            false => Rewind::Fenced,
+    pub const fn restorable(self, size: usize) -> Target {
+        let restore = match size < LARGE {
+            true => Restore::Checked,
+            false => Restore::Fenced,
         };
         Target {
-            rewind,
+            restore,
             ..self.of_size(size)
         }
     }
 
-    pub fn rewinds(self) -> bool {
-        self.rewind != Rewind::No
+    pub fn restores(self) -> bool {
+        self.restore != Restore::No
     }
 }
 
@@ -90,6 +90,6 @@ pub const LARGE: usize = 4 << 20;
 const INLINED: usize = 1 << 20;
 
 /// The target that a component is to be compiled for, to be served.
-pub fn target_of(anatomy: &Anatomy) -> Result<Target> {
-    Ok(Target::new(anatomy.world()?, anatomy.concurrent()))
+pub fn target_of(info: &ComponentInfo) -> Result<Target> {
+    Ok(Target::new(info.world()?, info.concurrent()))
 }

@@ -16,7 +16,7 @@ use crate::guest::compile::compile_restorable as compile;
 use crate::guest::component::info::World;
 use crate::guest::component::target::Target;
 use crate::guest::engine::{self, code};
-use crate::guest::snapshot::{Rewinder, Track, handles_in_use};
+use crate::guest::snapshot::{ResetHandle, Restorer, handles_in_use};
 use crate::sys::memory::empty_file;
 use arbitrary::Unstructured;
 use case::{Call, Case, HOST, PROBE};
@@ -72,7 +72,7 @@ pub fn compare(bytes: &[u8]) -> Verdict {
         usize::MAX
     };
     let plain = Target::new(World::P2, false);
-    let restored = match Restored::new(plain.rewinding(size), &case.component) {
+    let restored = match Restored::new(plain.restorable(size), &case.component) {
         Ok(restored) => restored,
         Err(error) => return Verdict::MadeAnew(format!("{error:#}")),
     };
@@ -193,13 +193,13 @@ impl Fresh {
 
 struct Restored {
     pre: InstancePre<Host>,
-    rewinder: Arc<Rewinder>,
+    restorer: Arc<Restorer>,
 }
 
 struct Kept {
     store: Store<Host>,
     instance: Instance,
-    track: Track,
+    reset_handle: ResetHandle,
     /// As many as the last request had at a time.
     handles: u32,
 }
@@ -211,35 +211,37 @@ impl Restored {
         seal::close(&mut code, NAME)?;
         let engine = engine::compiling(target)?;
         let component = code::component(&engine, &code)?;
-        let rewinder = Rewinder::open(&code)?.expect("a snapshot beside the code");
-        rewinder.settle();
+        let restorer = Restorer::open(&code)?.expect("a snapshot beside the code");
+        restorer.settle();
         let pre = linked(&component)?;
-        Ok(Restored { pre, rewinder })
+        Ok(Restored { pre, restorer })
     }
 
     fn make(&self) -> Kept {
         let mut store = store(self.pre.engine());
-        let made = now(self.rewinder.instance(&self.pre, &mut store));
-        let (instance, track) = made.expect("an instance as the snapshot has it");
+        let made = now(self.restorer.instance(&self.pre, &mut store));
+        let (instance, reset_handle) = made.expect("an instance as the snapshot has it");
         Kept {
             store,
             instance,
-            track,
+            reset_handle,
             handles: 0,
         }
     }
 
     fn restore(&self, mut kept: Kept, number: usize) -> Kept {
-        kept.track.overwrite(&mut kept.store);
+        kept.reset_handle.overwrite(&mut kept.store);
         match number % 3 {
-            0 => kept.track.forget(&mut kept.store),
-            _ => kept.track.rewind(&mut kept.store),
+            0 => kept.reset_handle.release_memory(&mut kept.store),
+            _ => kept.reset_handle.reset(&mut kept.store),
         }
         .expect("memories are put back");
-        let ordered = kept.track.order(&mut kept.store, kept.handles);
+        let ordered = kept
+            .reset_handle
+            .reset_handle_numbers(&mut kept.store, kept.handles);
         ordered.expect("handles are put in order");
         *kept.store.data_mut() = Host::default();
-        now(kept.track.restore(&mut kept.store)).expect("globals are put back");
+        now(kept.reset_handle.restore(&mut kept.store)).expect("globals are put back");
         kept
     }
 }

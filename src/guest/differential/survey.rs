@@ -2,7 +2,7 @@
 //! damaged.
 
 use super::case::Case;
-use crate::guest::component::info::Anatomy;
+use crate::guest::component::info::ComponentInfo;
 use crate::guest::snapshot::{FEATURES, instrument};
 use arbitrary::{Result, Unstructured};
 use wasmparser::Validator;
@@ -37,7 +37,7 @@ fn damaged(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
 }
 
 fn survey(binary: &[u8]) {
-    let _ = Anatomy::of(binary).map(|info| (info.world().is_ok(), info.concurrent()));
+    let _ = ComponentInfo::of(binary).map(|info| (info.world().is_ok(), info.concurrent()));
     let Ok(instrumented) = instrument(binary) else {
         return;
     };

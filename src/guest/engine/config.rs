@@ -2,7 +2,7 @@
 //! Decides sizes; knows nothing of requests.
 
 use super::plan::{Needs, Plan};
-use crate::guest::component::target::{Rewind, Target};
+use crate::guest::component::target::{Restore, Target};
 use crate::guest::limits::Limits;
 use crate::guest::snapshot::{FEATURES, Memories};
 use crate::sys::memory;
@@ -44,7 +44,7 @@ fn base(target: Target) -> Config {
         .async_stack_size(ASYNC_STACK)
         .max_wasm_stack(WASM_STACK)
         .wasm_backtrace_max_frames(std::num::NonZero::new(32));
-    if target.rewinds() {
+    if target.restores() {
         // What the survey does not know cannot be compiled either. Without garbage collection no heap of its
         // objects comes from `Memories`, which would restore it behind the collector's back.
         config.wasm_features(WasmFeatures::all().difference(FEATURES), false);
@@ -53,7 +53,7 @@ fn base(target: Target) -> Config {
             .memory_init_cow(false)
             .with_host_memory(Memories::new(usize::MAX >> 1));
     }
-    if target.rewind == Rewind::Checked {
+    if target.restore == Restore::Checked {
         config
             .memory_reservation(0)
             .memory_guard_size(0)
@@ -89,8 +89,8 @@ pub fn compile(target: Target, binary: &[u8]) -> Result<Vec<u8>> {
 pub fn serving(plan: Plan, limits: Limits) -> Result<Engine> {
     let needs = plan.needs;
     limits.admit(needs.initial_memory)?;
-    if plan.target.rewinds() {
-        return rewinding(plan.target, limits);
+    if plan.target.restores() {
+        return restorable(plan.target, limits);
     }
     let mut config = base(plan.target);
     let pool = pool(needs, limits)?;
@@ -107,7 +107,7 @@ pub fn serving(plan: Plan, limits: Limits) -> Result<Engine> {
 }
 
 /// The same for code whose instances are put back.
-pub fn rewinding(target: Target, limits: Limits) -> Result<Engine> {
+pub fn restorable(target: Target, limits: Limits) -> Result<Engine> {
     let most = usize::try_from(limits.memory).unwrap_or(usize::MAX >> 1);
     let mut config = base(target);
     config.with_host_memory(Memories::new(most));

@@ -2,7 +2,7 @@
 //! pool.
 
 use crate::guest::component::info::World;
-use crate::guest::component::target::{Rewind, Target};
+use crate::guest::component::target::{Restore, Target};
 use anyhow::{Result, bail};
 use std::fmt;
 use std::str::FromStr;
@@ -62,12 +62,12 @@ impl Plan {
 
     /// Whether instances are put back as they were when they were made.
     pub fn restores(self) -> bool {
-        self.target.rewind != Rewind::No
+        self.target.restore != Restore::No
     }
 
     /// Whether there is much to load, which those who serve had better share.
     pub fn is_large(self) -> bool {
-        self.target.rewind == Rewind::Fenced
+        self.target.restore == Restore::Fenced
     }
 }
 
@@ -82,7 +82,7 @@ impl fmt::Display for Plan {
             f,
             "{generation} {} {} {} {} {} {} {}",
             u8::from(target.concurrent),
-            target.rewind as u8,
+            target.restore as u8,
             u8::from(target.inlining),
             needs.memories,
             needs.initial_memory,
@@ -100,7 +100,7 @@ impl FromStr for Plan {
         let [
             generation,
             concurrent,
-            rewind,
+            restore,
             inlining,
             memories,
             initial_memory,
@@ -118,10 +118,10 @@ impl FromStr for Plan {
                     World::P2
                 },
                 concurrent: concurrent == 1,
-                rewind: match rewind {
-                    0 => Rewind::No,
-                    1 => Rewind::Checked,
-                    _ => Rewind::Fenced,
+                restore: match restore {
+                    0 => Restore::No,
+                    1 => Restore::Checked,
+                    _ => Restore::Fenced,
                 },
                 inlining: inlining == 1,
             },

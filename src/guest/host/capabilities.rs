@@ -2,10 +2,10 @@
 //! instances.
 
 use super::directories::{self, Directory};
-use super::keyvalue::{self, Place, Store};
+use super::keyvalue::{self, Store, StoreLocation};
 use super::network::Rules;
-use super::outbound::{self, Client, Outbound};
-use super::output::Output;
+use super::outbound::{self, Outbound, OutboundClient};
+use super::output::GuestOutput;
 use super::sockets::Peers;
 use crate::guest::memory::worker::WorkerMemory;
 use anyhow::{Result, bail};
@@ -31,7 +31,7 @@ pub struct Capabilities {
     /// Whom sockets may be connected to.
     pub sockets: Arc<Rules>,
     /// Where the values of `wasi:keyvalue` are kept, if anywhere.
-    pub keyvalue: Option<Place>,
+    pub keyvalue: Option<StoreLocation>,
 }
 
 impl Capabilities {
@@ -53,7 +53,7 @@ pub struct Granted {
     capabilities: Arc<Capabilities>,
     files: WasiFilesystemCtx,
     settings: WasiConfigVariables,
-    client: Arc<Client>,
+    client: Arc<OutboundClient>,
     keyvalue: Option<Store>,
     memory: Arc<WorkerMemory>,
 }
@@ -81,7 +81,7 @@ impl Granted {
                 .map(Store::open)
                 .transpose()?,
             settings: capabilities.settings.iter().cloned().collect(),
-            client: Arc::new(Client::new(capabilities.outbound.clone())?),
+            client: Arc::new(OutboundClient::new(capabilities.outbound.clone())?),
             capabilities,
             memory,
         }))
@@ -111,7 +111,7 @@ impl Granted {
     }
 
     /// The WASI context of one instance.
-    pub fn wasi(&self, peers: &Arc<Peers>, outputs: &[Output; 2]) -> WasiCtx {
+    pub fn wasi(&self, peers: &Arc<Peers>, outputs: &[GuestOutput; 2]) -> WasiCtx {
         let [stdout, stderr] = outputs.clone();
         let mut wasi = WasiCtx::builder();
         wasi.envs(&self.capabilities.environment)

@@ -12,9 +12,9 @@ const LINES: u32 = 200;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// One instance's voice. The engine demands a lock where one thread would do.
-pub struct Author(Mutex<Voice>);
+pub struct GuestLogger(Mutex<RequestLog>);
 
-struct Voice {
+struct RequestLog {
     /// What the request is called, where it is called anything.
     request: Option<HeaderValue>,
     /// Since when lines are counted, and how many there were.
@@ -23,9 +23,9 @@ struct Voice {
     suppressed: u64,
 }
 
-impl Author {
-    pub fn new(request: Option<HeaderValue>) -> Author {
-        Author(Mutex::new(Voice {
+impl GuestLogger {
+    pub fn new(request: Option<HeaderValue>) -> GuestLogger {
+        GuestLogger(Mutex::new(RequestLog {
             request,
             since: None,
             lines: 0,
@@ -34,27 +34,27 @@ impl Author {
     }
 
     /// Speaks for another request from here on.
-    pub fn turn_to(&self, request: Option<HeaderValue>) {
-        let mut voice = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        voice.confess();
-        voice.request = request;
-        voice.lines = 0;
+    pub fn set_request(&self, request: Option<HeaderValue>) {
+        let mut request_log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        request_log.report_suppressed();
+        request_log.request = request;
+        request_log.lines = 0;
     }
 
     /// Writes a line of the guest's, whose text is escaped.
     pub fn say(&self, level: Level, line: fmt::Arguments<'_>) {
-        let mut voice = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if voice.may_speak(Instant::now()) {
-            voice.say(level, line);
+        let mut request_log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if request_log.may_write(Instant::now()) {
+            request_log.say(level, line);
         }
     }
 }
 
-impl Voice {
-    fn may_speak(&mut self, now: Instant) -> bool {
+impl RequestLog {
+    fn may_write(&mut self, now: Instant) -> bool {
         let since = *self.since.get_or_insert(now);
         if now.duration_since(since) >= SECOND {
-            self.confess();
+            self.report_suppressed();
             (self.since, self.lines) = (Some(now), 0);
         }
         self.lines += 1;
@@ -63,7 +63,7 @@ impl Voice {
         may
     }
 
-    fn confess(&mut self) {
+    fn report_suppressed(&mut self) {
         let suppressed = std::mem::take(&mut self.suppressed);
         if suppressed > 0 {
             self.say(
@@ -82,9 +82,9 @@ impl Voice {
     }
 }
 
-impl Drop for Voice {
+impl Drop for RequestLog {
     fn drop(&mut self) {
-        self.confess();
+        self.report_suppressed();
     }
 }
 
@@ -94,13 +94,15 @@ mod tests {
 
     #[test]
     fn a_flood_is_counted_instead_of_written() {
-        let author = Author::new(None);
-        let mut voice = author.0.lock().unwrap();
+        let logger = GuestLogger::new(None);
+        let mut request_log = logger.0.lock().unwrap();
         let start = Instant::now();
-        let spoken = (0..LINES + 50).filter(|_| voice.may_speak(start)).count();
+        let spoken = (0..LINES + 50)
+            .filter(|_| request_log.may_write(start))
+            .count();
         assert_eq!(spoken, LINES as usize);
-        assert_eq!(voice.suppressed, 50);
-        assert!(voice.may_speak(start + SECOND));
-        assert_eq!(voice.suppressed, 0);
+        assert_eq!(request_log.suppressed, 50);
+        assert!(request_log.may_write(start + SECOND));
+        assert_eq!(request_log.suppressed, 0);
     }
 }

@@ -2,7 +2,7 @@
 //! `content-length`, a request without a path, and a request that could not be sent.
 
 use super::outbound::transmission;
-use super::state::State;
+use super::state::HostState;
 use http::header::CONTENT_LENGTH;
 use http::uri::PathAndQuery;
 use wasmtime::StoreContextMut;
@@ -24,7 +24,7 @@ const P3_CLIENT: &str = "wasi:http/client@0.3.0";
 type Entries = Vec<(String, Vec<u8>)>;
 
 /// Puts them in the place of the engine's, which are there already.
-pub fn replace(linker: &mut Linker<State>, concurrent: bool) -> wasmtime::Result<()> {
+pub fn replace(linker: &mut Linker<HostState>, concurrent: bool) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     let mut types = linker.instance(P2_TYPES)?;
     types.func_wrap("[method]fields.append", p2_append)?;
@@ -48,7 +48,7 @@ pub fn replace(linker: &mut Linker<State>, concurrent: bool) -> wasmtime::Result
 type FieldsResult<E> = wasmtime::Result<(Result<(), E>,)>;
 
 fn p2_append(
-    mut store: StoreContextMut<'_, State>,
+    mut store: StoreContextMut<'_, HostState>,
     (fields, name, value): (Resource<FieldMap>, String, Vec<u8>),
 ) -> FieldsResult<p2::HeaderError> {
     let mut http = store.data_mut().http();
@@ -65,7 +65,7 @@ fn p2_append(
 }
 
 fn p3_append(
-    mut store: StoreContextMut<'_, State>,
+    mut store: StoreContextMut<'_, HostState>,
     (fields, name, value): (Resource<FieldMap>, String, Vec<u8>),
 ) -> FieldsResult<p3::HeaderError> {
     let mut http = store.data_mut().http();
@@ -85,7 +85,7 @@ fn p3_append(
 type NewFields<E> = wasmtime::Result<(Result<Resource<FieldMap>, E>,)>;
 
 fn p2_from_list(
-    mut store: StoreContextMut<'_, State>,
+    mut store: StoreContextMut<'_, HostState>,
     (entries,): (Entries,),
 ) -> NewFields<p2::HeaderError> {
     let mut http = store.data_mut().http();
@@ -97,7 +97,7 @@ fn p2_from_list(
 }
 
 fn p3_from_list(
-    mut store: StoreContextMut<'_, State>,
+    mut store: StoreContextMut<'_, HostState>,
     (entries,): (Entries,),
 ) -> NewFields<p3::HeaderError> {
     let mut http = store.data_mut().http();
@@ -157,7 +157,7 @@ type Handled = Result<Resource<HostFutureIncomingResponse>, p2::ErrorCode>;
 
 /// Sends a request without a path to `/`.
 fn p2_handle(
-    mut store: StoreContextMut<'_, State>,
+    mut store: StoreContextMut<'_, HostState>,
     (request, options): (
         Resource<HostOutgoingRequest>,
         Option<Resource<RequestOptions>>,
@@ -180,7 +180,10 @@ type Sent = Result<Resource<p3::Response>, p3::ErrorCode>;
 /// The same, and tells the guest how the transmission of its request went, which the engine takes for a success
 /// whenever there is no response. The request is handed to the engine a second time, as one of the host's, whose
 /// body tells how it fares.
-async fn p3_send(accessor: &Accessor<State>, request: Resource<Request>) -> wasmtime::Result<Sent> {
+async fn p3_send(
+    accessor: &Accessor<HostState>,
+    request: Resource<Request>,
+) -> wasmtime::Result<Sent> {
     let (report, outcome) = transmission::channel();
     let again = accessor.with(|mut access| {
         let mut request = access.data_mut().table_mut().delete(request)?;
@@ -198,8 +201,8 @@ async fn p3_send(accessor: &Accessor<State>, request: Resource<Request>) -> wasm
     })?;
     let sent = match again {
         Ok(request) => {
-            let http = accessor.with_getter::<WasiHttp>(State::http);
-            match <WasiHttp as HostWithStore<State>>::send(&http, request).await {
+            let http = accessor.with_getter::<WasiHttp>(HostState::http);
+            match <WasiHttp as HostWithStore<HostState>>::send(&http, request).await {
                 Ok(response) => Ok(response),
                 Err(error) => Err(error.downcast()?),
             }

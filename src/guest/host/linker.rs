@@ -7,8 +7,8 @@ use super::keyvalue;
 use super::listings;
 use super::logging;
 use super::sockets;
-use super::state::State;
-use crate::guest::component::info::Anatomy;
+use super::state::HostState;
+use crate::guest::component::info::ComponentInfo;
 use crate::guest::component::target::Target;
 use anyhow::{Result, bail};
 use std::fmt;
@@ -17,7 +17,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType};
 
 /// A linker with everything that a component of this target can be offered.
-pub fn linker(engine: &Engine, target: Target) -> Result<Linker<State>> {
+pub fn linker(engine: &Engine, target: Target) -> Result<Linker<HostState>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     // Streams and what waits for them need the resources and no more.
@@ -25,7 +25,7 @@ pub fn linker(engine: &Engine, target: Target) -> Result<Linker<State>> {
     wasmtime_wasi_io::add_to_linker_async(&mut linker)?;
     linker.allow_shadowing(false);
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-    wasmtime_wasi_config::add_to_linker(&mut linker, |state: &mut State| state.settings())?;
+    wasmtime_wasi_config::add_to_linker(&mut linker, |state: &mut HostState| state.settings())?;
     logging::add_to_linker(&mut linker)?;
     keyvalue::add_to_linker(&mut linker)?;
     if target.concurrent {
@@ -79,8 +79,8 @@ impl fmt::Display for Missing {
 }
 
 /// Says which imports of a component are not offered, if any, before it is compiled.
-pub fn check(engine: &Engine, target: Target, anatomy: &Anatomy) -> Result<()> {
-    let missing = missing(engine, target, anatomy)?;
+pub fn check(engine: &Engine, target: Target, info: &ComponentInfo) -> Result<()> {
+    let missing = missing(engine, target, info)?;
     if missing.is_empty() {
         return Ok(());
     }
@@ -93,9 +93,9 @@ pub fn check(engine: &Engine, target: Target, anatomy: &Anatomy) -> Result<()> {
 
 /// The imports that are not offered. The linker itself is asked, with a component that has the same
 /// imports and nothing else; what it misses is given to it, until it misses nothing.
-pub fn missing(engine: &Engine, target: Target, anatomy: &Anatomy) -> Result<Vec<Missing>> {
+pub fn missing(engine: &Engine, target: Target, info: &ComponentInfo) -> Result<Vec<Missing>> {
     let mut missing = Vec::new();
-    let Ok(importer) = Component::from_binary(engine, &anatomy.importer) else {
+    let Ok(importer) = Component::from_binary(engine, &info.importer) else {
         // Its imports are among its code: compiling it will tell.
         return Ok(missing);
     };
@@ -103,7 +103,7 @@ pub fn missing(engine: &Engine, target: Target, anatomy: &Anatomy) -> Result<Vec
     linker.allow_shadowing(true);
     while let Err(error) = linker.instantiate_pre(&importer) {
         let text = error.to_string();
-        let blamed = anatomy.imports.iter().find(|name| {
+        let blamed = info.imports.iter().find(|name| {
             text.contains(&format!("`{name}`"))
                 && !missing.iter().any(|known: &Missing| known.name == **name)
         });
@@ -113,19 +113,14 @@ pub fn missing(engine: &Engine, target: Target, anatomy: &Anatomy) -> Result<Vec
         missing.push(missing_import(name));
         define(&mut linker, &importer, name)?;
     }
-    for name in &anatomy.imports {
+    for name in &info.imports {
         if is_empty(&importer, name)
             && versions(name).is_none_or(|offered| !is_among(offered, name))
         {
             missing.push(missing_import(name));
         }
     }
-    missing.sort_by_key(|missing| {
-        anatomy
-            .imports
-            .iter()
-            .position(|name| *name == missing.name)
-    });
+    missing.sort_by_key(|missing| info.imports.iter().position(|name| *name == missing.name));
     Ok(missing)
 }
 
@@ -170,7 +165,7 @@ fn is_empty(importer: &Component, name: &str) -> bool {
 }
 
 /// Gives the linker something in the place of an import, so that it goes on to the next.
-fn define(linker: &mut Linker<State>, importer: &Component, name: &str) -> Result<()> {
+fn define(linker: &mut Linker<HostState>, importer: &Component, name: &str) -> Result<()> {
     let ty = importer.component_type();
     let engine = importer.engine();
     let Some(import) = ty.get_import(engine, name) else {
@@ -189,7 +184,7 @@ fn define(linker: &mut Linker<State>, importer: &Component, name: &str) -> Resul
 }
 
 fn stand_in(
-    linker: &mut LinkerInstance<'_, State>,
+    linker: &mut LinkerInstance<'_, HostState>,
     name: &str,
     item: &ComponentItem,
 ) -> Result<()> {
@@ -216,7 +211,7 @@ mod tests {
         let [target, ..] = Target::ALL;
         let engine = Engine::new(Config::new().concurrency_support(true)).unwrap();
         let binary = wat::parse_str(format!("(component {imports} (core module))")).unwrap();
-        let missing = missing(&engine, target, &Anatomy::of(&binary).unwrap()).unwrap();
+        let missing = missing(&engine, target, &ComponentInfo::of(&binary).unwrap()).unwrap();
         missing
             .into_iter()
             .map(|missing| format!("{} {missing}", missing.name))

@@ -1,7 +1,7 @@
 //! Listings of directories in `wasi:filesystem` 0.2, each of which the host holds whole until the guest has read it:
 //! an instance has no more of them than there is memory for.
 
-use super::state::State;
+use super::state::HostState;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ impl Listings {
 }
 
 /// Puts a listing that is bounded in the place of the engine's.
-pub fn bound(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub fn bound(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     let mut types = linker.instance(TYPES)?;
     types.func_wrap_async(
@@ -45,7 +45,7 @@ pub fn bound(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 type Read = Result<Resource<ReaddirIterator>, ErrorCode>;
 
 async fn read(
-    mut store: StoreContextMut<'_, State>,
+    mut store: StoreContextMut<'_, HostState>,
     directory: Resource<Descriptor>,
 ) -> wasmtime::Result<Read> {
     let state = store.data_mut();
@@ -69,7 +69,7 @@ async fn read(
     }
 }
 
-impl State {
+impl HostState {
     fn listed(&mut self) -> usize {
         let (listings, table) = self.listings_and_table();
         listings.bytes(table)

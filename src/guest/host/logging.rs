@@ -1,7 +1,7 @@
 //! `wasi:logging`: what a guest logs becomes lines of the log, with the guest's level and its context,
 //! and recognisable as the guest's.
 
-use super::state::State;
+use super::state::HostState;
 use crate::log;
 use wasi::logging::logging::{Host, Level};
 use wasmtime::component::{HasSelf, Linker};
@@ -14,11 +14,11 @@ wasmtime::component::bindgen!({
 /// A message longer than this many bytes is cut.
 const LONGEST: usize = 8 << 10;
 
-pub fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    wasi::logging::logging::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+pub fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    wasi::logging::logging::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)
 }
 
-impl Host for State {
+impl Host for HostState {
     fn log(&mut self, level: Level, context: String, message: String) {
         let level = match level {
             Level::Trace => log::Level::Trace,
@@ -32,12 +32,12 @@ impl Host for State {
         let message = log::escape(message);
         match context {
             "" => self
-                .author()
+                .logger()
                 .say(level, format_args!("guest log: {message}")),
             context => {
                 let context = log::escape(context);
                 let line = format_args!("guest log [{context}]: {message}");
-                self.author().say(level, line);
+                self.logger().say(level, line);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What a guest writes to stdout and stderr becomes lines of the log, whole and recognisable.
 
-use super::guest_logger::Author;
+use super::guest_logger::GuestLogger;
 use crate::log::{self, Level};
 use std::io;
 use std::pin::Pin;
@@ -22,19 +22,19 @@ const LONGEST_LINE: usize = 8 << 10;
 
 /// One output of one instance. Handles to it share the line that is being written.
 #[derive(Clone)]
-pub struct Output(Arc<Mutex<Lines>>);
+pub struct GuestOutput(Arc<Mutex<LineBuffer>>);
 
-struct Lines {
+struct LineBuffer {
     stream: Stream,
-    author: Arc<Author>,
+    logger: Arc<GuestLogger>,
     unfinished: Vec<u8>,
 }
 
-impl Output {
-    pub fn new(stream: Stream, author: Arc<Author>) -> Output {
-        Output(Arc::new(Mutex::new(Lines {
+impl GuestOutput {
+    pub fn new(stream: Stream, logger: Arc<GuestLogger>) -> GuestOutput {
+        GuestOutput(Arc::new(Mutex::new(LineBuffer {
             stream,
-            author,
+            logger,
             unfinished: Vec::new(),
         })))
     }
@@ -53,7 +53,7 @@ impl Output {
     }
 }
 
-impl Lines {
+impl LineBuffer {
     fn push(&mut self, bytes: &[u8]) {
         for mut piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             while self.unfinished.len() + piece.len() > LONGEST_LINE {
@@ -77,12 +77,12 @@ impl Lines {
             Stream::Stderr => "stderr",
         };
         let text = log::escape(text.trim_end_matches(['\n', '\r']));
-        self.author
+        self.logger
             .say(Level::Info, format_args!("guest {name}: {text}"));
     }
 }
 
-impl Drop for Lines {
+impl Drop for LineBuffer {
     fn drop(&mut self) {
         if !self.unfinished.is_empty() {
             self.flush();
@@ -90,13 +90,13 @@ impl Drop for Lines {
     }
 }
 
-impl IsTerminal for Output {
+impl IsTerminal for GuestOutput {
     fn is_terminal(&self) -> bool {
         false
     }
 }
 
-impl StdoutStream for Output {
+impl StdoutStream for GuestOutput {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
         Box::new(self.clone())
     }
@@ -106,7 +106,7 @@ impl StdoutStream for Output {
     }
 }
 
-impl OutputStream for Output {
+impl OutputStream for GuestOutput {
     fn write(&mut self, bytes: bytes::Bytes) -> StreamResult<()> {
         self.push(&bytes);
         Ok(())
@@ -122,11 +122,11 @@ impl OutputStream for Output {
 }
 
 #[wasmtime_wasi::async_trait]
-impl Pollable for Output {
+impl Pollable for GuestOutput {
     async fn ready(&mut self) {}
 }
 
-impl AsyncWrite for Output {
+impl AsyncWrite for GuestOutput {
     fn poll_write(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
@@ -151,9 +151,9 @@ mod tests {
 
     #[test]
     fn a_line_without_an_end_leaves_in_pieces() {
-        let output = Output::new(Stream::Stdout, Arc::new(Author::new(None)));
+        let output = GuestOutput::new(Stream::Stdout, Arc::new(GuestLogger::new(None)));
         output.push(&[b'x'; 3 * LONGEST_LINE - 1]);
-        let unfinished = |output: &Output| output.0.lock().unwrap().unfinished.len();
+        let unfinished = |output: &GuestOutput| output.0.lock().unwrap().unfinished.len();
         assert_eq!(unfinished(&output), LONGEST_LINE - 1);
         output.push(b"y\nz");
         assert_eq!(unfinished(&output), 1);

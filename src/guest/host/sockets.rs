@@ -2,7 +2,7 @@
 //! and what they resolve to is judged when it is connected to. Nobody is listened to.
 
 use super::network::{Denial, Permit, Rules, Scheme};
-use super::state::State;
+use super::state::HostState;
 use crate::{log, warning};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -68,8 +68,8 @@ impl Peers {
             }
             SocketAddrUse::TcpListen | SocketAddrUse::TcpAccept => false,
             // What comes from elsewhere is not the guest's doing.
-            SocketAddrUse::UdpReceive => self.judge(address).is_ok(),
-            SocketAddrUse::TcpConnect | SocketAddrUse::UdpSend => match self.judge(address) {
+            SocketAddrUse::UdpReceive => self.validate(address).is_ok(),
+            SocketAddrUse::TcpConnect | SocketAddrUse::UdpSend => match self.validate(address) {
                 Ok(()) => true,
                 Err(denial) => {
                     let said = denial.to_string();
@@ -81,7 +81,7 @@ impl Peers {
     }
 
     /// By the address itself, or by one of the names that resolved to it.
-    fn judge(&self, address: SocketAddr) -> Result<(), Denial> {
+    fn validate(&self, address: SocketAddr) -> Result<(), Denial> {
         let (ip, port) = (address.ip().to_canonical(), address.port());
         let permit = |host: &str| self.rules.permit(Scheme::Socket, host, port);
         let itself = permit(&ip.to_string()).map(|_| ());
@@ -118,7 +118,7 @@ impl Peers {
 }
 
 /// Puts the guarded look-up in the place of the one that looks everything up.
-pub fn guard_lookup(linker: &mut Linker<State>, concurrent: bool) -> wasmtime::Result<()> {
+pub fn guard_lookup(linker: &mut Linker<HostState>, concurrent: bool) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     p2::add_to_linker::<_, Names>(linker, names)?;
     if concurrent {
@@ -140,7 +140,7 @@ pub struct NamesView<'a> {
     peers: Arc<Peers>,
 }
 
-fn names(state: &mut State) -> NamesView<'_> {
+fn names(state: &mut HostState) -> NamesView<'_> {
     NamesView {
         peers: state.peers().clone(),
         sockets: state.sockets(),
@@ -209,18 +209,20 @@ impl p2::HostResolveAddressStream for NamesView<'_> {
 
 impl p3::Host for NamesView<'_> {}
 
-impl p3::HostWithStore<State> for Names {
+impl p3::HostWithStore<HostState> for Names {
     async fn resolve_addresses(
-        store: &Accessor<State, Names>,
+        store: &Accessor<HostState, Names>,
         name: String,
     ) -> wasmtime::Result<Result<Vec<types::IpAddress>, p3::ErrorCode>> {
         let peers = store.with(|mut access| access.get().peers.clone());
         if !peers.names(&name) {
             return Ok(Err(p3::ErrorCode::AccessDenied));
         }
-        let sockets = store.with_getter::<WasiSockets>(State::sockets);
-        let found =
-            <WasiSockets as p3::HostWithStore<State>>::resolve_addresses(&sockets, name.clone());
+        let sockets = store.with_getter::<WasiSockets>(HostState::sockets);
+        let found = <WasiSockets as p3::HostWithStore<HostState>>::resolve_addresses(
+            &sockets,
+            name.clone(),
+        );
         let found = found.await?;
         for address in found.iter().flatten() {
             peers.note(of_p3(address), &name);

@@ -2,16 +2,16 @@
 
 use super::capabilities::Granted;
 use super::database_lock::DatabaseLocks;
-use super::guest_logger::Author;
+use super::guest_logger::GuestLogger;
 use super::keyvalue::Store;
 use super::listings::Listings;
 use super::outbound::Outbound;
-use super::output::{Output, Stream};
+use super::output::{GuestOutput, Stream};
 use super::sockets::Peers;
 use crate::guest::limits::Limits;
 use crate::guest::memory::instance::{InstanceMemory, Limiter};
-use crate::guest::schedule::share::Share;
-use crate::guest::schedule::task_budget::{Account, Accounts};
+use crate::guest::schedule::cpu_share::CpuShare;
+use crate::guest::schedule::task_budget::{TaskBudget, TaskBudgets};
 use http::HeaderValue;
 use std::sync::Arc;
 use wasmtime::component::{GuestTaskId, ResourceTable};
@@ -32,7 +32,7 @@ const FEW_RESOURCES: usize = 1000;
 const BUFFER: usize = 64 << 10;
 
 /// The data of one store.
-pub struct State {
+pub struct HostState {
     /// Made when it is first asked for: many requests need nothing of it.
     wasi: Option<Box<Wasi>>,
     http: WasiHttpCtx,
@@ -43,29 +43,29 @@ pub struct State {
     memory: Limiter,
     listings: Listings,
     database_locks: DatabaseLocks,
-    share: Arc<Share>,
+    share: Arc<CpuShare>,
     /// Of the requests that are answered at the same time, where there may be several.
-    accounts: Accounts,
-    author: Arc<Author>,
+    task_budgets: TaskBudgets,
+    logger: Arc<GuestLogger>,
 }
 
 struct Wasi {
     context: WasiCtx,
-    outputs: [Output; 2],
+    outputs: [GuestOutput; 2],
 }
 
-impl State {
+impl HostState {
     pub fn new(
         granted: &Arc<Granted>,
         limits: Limits,
-        share: Arc<Share>,
+        share: Arc<CpuShare>,
         name: Option<HeaderValue>,
-    ) -> State {
+    ) -> HostState {
         let peers = granted.peers();
         let mut table = ResourceTable::new();
         let memory = InstanceMemory::new(limits.memory, granted.memory());
         table.set_max_capacity((memory.left() / BUFFER).clamp(FEW_RESOURCES, RESOURCES));
-        State {
+        HostState {
             wasi: None,
             http: WasiHttpCtx::new(),
             outbound: granted.outbound(limits.reuse.concurrency),
@@ -76,20 +76,20 @@ impl State {
             listings: Listings::default(),
             database_locks: DatabaseLocks::default(),
             share,
-            accounts: Accounts::default(),
-            author: Arc::new(Author::new(name)),
+            task_budgets: TaskBudgets::default(),
+            logger: Arc::new(GuestLogger::new(name)),
         }
     }
 
     /// Nothing that comes from here on belongs to the request that was answered.
     pub fn rest(&self) {
         let outputs = self.wasi.iter().flat_map(|wasi| &wasi.outputs);
-        outputs.for_each(Output::end_line);
+        outputs.for_each(GuestOutput::end_line);
     }
 
     /// Forgets what belonged to an earlier request; the next is called `name`.
-    pub fn renew(&mut self, share: Arc<Share>, name: Option<HeaderValue>) {
-        self.author.turn_to(name);
+    pub fn renew(&mut self, share: Arc<CpuShare>, name: Option<HeaderValue>) {
+        self.logger.set_request(name);
         self.outbound = self.granted.outbound(1);
         self.memory.0.forgive();
         self.share = share;
@@ -101,23 +101,23 @@ impl State {
     }
 
     /// A further request is being answered, by this task. As long as it is the only one, what comes is its.
-    pub fn join(&mut self, task: GuestTaskId, account: Arc<Account>, name: Option<HeaderValue>) {
-        let only = self.accounts.open(task, account);
-        self.author.turn_to(name.filter(|_| only));
+    pub fn join(&mut self, task: GuestTaskId, budget: Arc<TaskBudget>, name: Option<HeaderValue>) {
+        let only = self.task_budgets.open(task, budget);
+        self.logger.set_request(name.filter(|_| only));
     }
 
     /// Of the requests that are answered at the same time.
-    pub fn accounts(&self) -> &Accounts {
-        &self.accounts
+    pub fn task_budgets(&self) -> &TaskBudgets {
+        &self.task_budgets
     }
 
     /// Who speaks for the guest in the log.
-    pub fn author(&self) -> &Author {
-        &self.author
+    pub fn logger(&self) -> &GuestLogger {
+        &self.logger
     }
 
     /// Of the request that is being answered.
-    pub fn share(&self) -> &Arc<Share> {
+    pub fn share(&self) -> &Arc<CpuShare> {
         &self.share
     }
 
@@ -170,16 +170,16 @@ impl State {
     }
 }
 
-impl Drop for State {
+impl Drop for HostState {
     fn drop(&mut self) {
         self.release_locks();
     }
 }
 
-impl WasiView for State {
+impl WasiView for HostState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         let wasi = self.wasi.get_or_insert_with(|| {
-            let output = |stream| Output::new(stream, self.author.clone());
+            let output = |stream| GuestOutput::new(stream, self.logger.clone());
             let outputs = [Stream::Stdout, Stream::Stderr].map(output);
             let context = self.granted.wasi(&self.peers, &outputs);
             Box::new(Wasi { context, outputs })
@@ -191,13 +191,13 @@ impl WasiView for State {
     }
 }
 
-impl IoView for State {
+impl IoView for HostState {
     fn table(&mut self) -> &mut ResourceTable {
         self.table_mut()
     }
 }
 
-impl WasiHttpView for State {
+impl WasiHttpView for HostState {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView {
             hooks: &mut self.outbound,
@@ -208,16 +208,19 @@ impl WasiHttpView for State {
 }
 
 /// Notes what was burned since this was asked last, and says whether more may be.
-pub fn charge(share: &Share, context: &mut StoreContextMut<'_, State>) -> wasmtime::Result<()> {
-    let before = share.meter.spent();
-    share.meter.check()?;
-    if context.data().accounts().is_empty() {
+pub fn charge(
+    share: &CpuShare,
+    context: &mut StoreContextMut<'_, HostState>,
+) -> wasmtime::Result<()> {
+    let before = share.budget.spent();
+    share.budget.check()?;
+    if context.data().task_budgets().is_empty() {
         return Ok(());
     }
     // The first of those that called each other, up to what runs now.
     let Some(task) = context.async_call_stack()?.last() else {
         return Ok(());
     };
-    let burned = share.meter.spent().saturating_sub(before);
-    Ok(context.data().accounts().charge(task, burned)?)
+    let burned = share.budget.spent().saturating_sub(before);
+    Ok(context.data().task_budgets().charge(task, burned)?)
 }

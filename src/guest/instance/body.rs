@@ -1,8 +1,8 @@
 //! The body of a guest's response: the guest runs while the client is being written to, in the same
 //! task, so that a client that goes away takes its instance with it and a slow one slows it down.
 
-use super::call::Running;
-use super::concurrent::Ticket;
+use super::call::RunningGuest;
+use super::concurrent::Lease;
 use crate::guest::failure::Failure;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
@@ -22,20 +22,20 @@ pub struct GuestBody {
     ready: VecDeque<Frame<Bytes>>,
     /// The stream that the guest writes to, until it has ended.
     stream: Option<WasiBody>,
-    guest: Guest,
+    guest: Producer,
     /// Why the rest does not come, after what is ready.
     failure: Option<Failure>,
 }
 
 /// The guest behind a body.
-pub enum Guest {
-    Running(Running),
+pub enum Producer {
+    Running(RunningGuest),
     /// It runs in a task of its own, and answers others too.
-    Elsewhere(Ticket),
+    Concurrent(Lease),
     /// It has failed. What is left of it holds what it wrote before.
     Failed {
         failure: Failure,
-        _remains: Running,
+        _remains: RunningGuest,
     },
     Finished,
 }
@@ -44,7 +44,7 @@ impl GuestBody {
     /// Takes as much of a body as is there without a pause.
     pub fn begin(
         response: http::Response<WasiBody>,
-        guest: Guest,
+        guest: Producer,
         bodiless: bool,
         cx: &mut Context<'_>,
     ) -> Result<http::Response<GuestBody>, Failure> {
@@ -60,7 +60,7 @@ impl GuestBody {
     }
 
     /// Takes over a guest that has given its head.
-    fn new(stream: WasiBody, guest: Guest) -> GuestBody {
+    fn new(stream: WasiBody, guest: Producer) -> GuestBody {
         GuestBody {
             ready: VecDeque::new(),
             stream: Some(stream),
@@ -91,14 +91,15 @@ impl GuestBody {
 
     /// Whether the guest has returned and everything that it wrote was handed on.
     pub fn is_over(&self) -> bool {
-        let waits = matches!(self.guest, Guest::Running(_) | Guest::Failed { .. });
+        let waits = matches!(self.guest, Producer::Running(_) | Producer::Failed { .. });
         self.stream.is_none() && self.ready.is_empty() && !waits
     }
 
     /// Whether nothing more is to come from the guest, so that its instance is free, although not everything that it
     /// wrote was handed on.
     pub fn is_finished(&self) -> bool {
-        self.stream.is_none() && !matches!(self.guest, Guest::Running(_) | Guest::Failed { .. })
+        self.stream.is_none()
+            && !matches!(self.guest, Producer::Running(_) | Producer::Failed { .. })
     }
 
     /// Lets the guest write on while nobody takes what it has written, as far as that is kept.
@@ -119,7 +120,7 @@ impl GuestBody {
                 Poll::Pending => return,
             }
         }
-        if self.stream.is_none() && matches!(self.guest, Guest::Running(_)) {
+        if self.stream.is_none() && matches!(self.guest, Producer::Running(_)) {
             // Whether it fails is seen later.
             let _ = self.poll_guest(cx);
         }
@@ -127,10 +128,10 @@ impl GuestBody {
 
     /// Lets a guest that goes on after its response is complete come to its end.
     pub async fn leftover(&mut self) -> Result<(), Failure> {
-        match std::mem::replace(&mut self.guest, Guest::Finished) {
-            Guest::Running(running) => running.await,
-            Guest::Failed { failure, .. } => Err(failure),
-            Guest::Elsewhere(_) | Guest::Finished => Ok(()),
+        match std::mem::replace(&mut self.guest, Producer::Finished) {
+            Producer::Running(running) => running.await,
+            Producer::Failed { failure, .. } => Err(failure),
+            Producer::Concurrent(_) | Producer::Finished => Ok(()),
         }
     }
 
@@ -186,8 +187,8 @@ impl GuestBody {
     fn end_stream(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
         self.stream = None;
         match &self.guest {
-            Guest::Failed { .. } => Ok(()),
-            Guest::Running(_) | Guest::Elsewhere(_) | Guest::Finished => {
+            Producer::Failed { .. } => Ok(()),
+            Producer::Running(_) | Producer::Concurrent(_) | Producer::Finished => {
                 match self.poll_guest(cx) {
                     Poll::Ready(Err(failure)) => {
                         self.end();
@@ -202,15 +203,15 @@ impl GuestBody {
     /// Runs the guest; whether it returned just now. Where it failed just now that is told when it is asked again:
     /// what it wrote before comes first.
     fn poll_guest(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Failure>> {
-        match std::mem::replace(&mut self.guest, Guest::Finished) {
-            Guest::Running(mut running) => match Pin::new(&mut running).poll(cx) {
+        match std::mem::replace(&mut self.guest, Producer::Finished) {
+            Producer::Running(mut running) => match Pin::new(&mut running).poll(cx) {
                 Poll::Pending => {
-                    self.guest = Guest::Running(running);
+                    self.guest = Producer::Running(running);
                     Poll::Pending
                 }
                 Poll::Ready(Ok(())) => Poll::Ready(Ok(true)),
                 Poll::Ready(Err(failure)) => {
-                    self.guest = Guest::Failed {
+                    self.guest = Producer::Failed {
                         failure,
                         _remains: running,
                     };
@@ -218,19 +219,19 @@ impl GuestBody {
                 }
             },
             // Where it is lost the stream has ended, which is noticed here.
-            Guest::Elsewhere(ticket) => {
-                let lost = ticket.lost();
-                self.guest = Guest::Elsewhere(ticket);
+            Producer::Concurrent(lease) => {
+                let lost = lease.lost();
+                self.guest = Producer::Concurrent(lease);
                 lost.map_or(Poll::Pending, |lost| Poll::Ready(Err(lost)))
             }
-            Guest::Failed { failure, .. } => Poll::Ready(Err(failure)),
-            Guest::Finished => Poll::Ready(Ok(false)),
+            Producer::Failed { failure, .. } => Poll::Ready(Err(failure)),
+            Producer::Finished => Poll::Ready(Ok(false)),
         }
     }
 
     fn end(&mut self) {
         self.stream = None;
-        self.guest = Guest::Finished;
+        self.guest = Producer::Finished;
     }
 }
 

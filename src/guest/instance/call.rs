@@ -3,9 +3,9 @@
 
 use crate::guest::failure::{Failure, NoRoom};
 use crate::guest::memory::instance::InstanceMemory;
-use crate::guest::memory::worker::Presence;
-use crate::guest::schedule::epoch::Ticker;
-use crate::guest::schedule::share::Share;
+use crate::guest::memory::worker::RunningGuard;
+use crate::guest::schedule::cpu_share::CpuShare;
+use crate::guest::schedule::epoch::EpochThread;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use std::pin::Pin;
@@ -33,31 +33,31 @@ impl HeadSlot {
 }
 
 /// The guest at work. It makes progress only while it is polled, and is gone when it is dropped.
-pub struct Running {
+pub struct RunningGuest {
     guest: Pin<Box<dyn Future<Output = Result<(), Failure>>>>,
-    ticker: Arc<Ticker>,
-    share: Arc<Share>,
+    epoch_thread: Arc<EpochThread>,
+    share: Arc<CpuShare>,
     memory: Arc<InstanceMemory>,
     /// Resolves when there is memory to go on with, where there was none.
     room: Option<Room>,
     /// Ends after the guest has given back what it took.
-    presence: Presence,
+    running_guard: RunningGuard,
 }
 
 /// Resolves when there is memory.
 type Room = Pin<Box<dyn Future<Output = Result<(), NoRoom>>>>;
 
-impl Running {
+impl RunningGuest {
     pub fn new(
         guest: impl Future<Output = Result<(), Failure>> + 'static,
-        ticker: Arc<Ticker>,
-        share: Arc<Share>,
+        epoch_thread: Arc<EpochThread>,
+        share: Arc<CpuShare>,
         memory: Arc<InstanceMemory>,
-    ) -> Running {
-        Running {
-            presence: memory.begin(),
+    ) -> RunningGuest {
+        RunningGuest {
+            running_guard: memory.begin(),
             guest: Box::pin(guest),
-            ticker,
+            epoch_thread,
             share,
             memory,
             room: None,
@@ -65,10 +65,10 @@ impl Running {
     }
 }
 
-impl Running {
+impl RunningGuest {
     /// Its response has begun, and is taken as fast as its client likes.
-    pub fn begins_body(self) -> Running {
-        self.share.turn.end();
+    pub fn begins_body(self) -> RunningGuest {
+        self.share.slice.end();
         self
     }
 
@@ -78,7 +78,7 @@ impl Running {
             if !self.memory.worker().is_exceeded() {
                 return Poll::Ready(Ok(()));
             }
-            let (worker, age) = (self.memory.worker().clone(), self.presence.age());
+            let (worker, age) = (self.memory.worker().clone(), self.running_guard.age());
             self.room = Some(Box::pin(async move { worker.resume(age).await }));
         }
         let Some(room) = &mut self.room else {
@@ -86,7 +86,7 @@ impl Running {
         };
         match room.as_mut().poll(cx) {
             Poll::Pending => {
-                self.share.turn.end();
+                self.share.slice.end();
                 Poll::Pending
             }
             Poll::Ready(result) => {
@@ -97,21 +97,21 @@ impl Running {
     }
 }
 
-impl Future for Running {
+impl Future for RunningGuest {
     type Output = Result<(), Failure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         std::task::ready!(self.poll_room(cx))?;
-        let Running {
+        let RunningGuest {
             guest,
-            ticker,
+            epoch_thread,
             share,
             memory,
             ..
         } = &mut *self;
-        ticker.wind();
-        let polled = memory.pay(|| share.meter.measure(|| guest.as_mut().poll(cx)));
-        share.turn.pause();
+        epoch_thread.keep_ticking();
+        let polled = memory.pay(|| share.budget.measure(|| guest.as_mut().poll(cx)));
+        share.slice.pause();
         if polled.is_pending()
             && let Some(failure) = share.failure()
         {

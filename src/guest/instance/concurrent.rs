@@ -1,16 +1,16 @@
 //! Instances that answer several requests at a time, where the operator has allowed that (WASI 0.3 only). Each
 //! runs in a task of its own, which requests are handed to; one that is busy without a pause gives them back.
 
-use super::call::{Request, Running, copy};
-use super::handler::Handler;
+use super::call::{Request, RunningGuest, copy};
+use super::handler::LinkedComponent;
 use super::serial::{self, Answer, Instance, Service};
 use crate::guest::failure::Failure;
-use crate::guest::host::state::State;
+use crate::guest::host::state::HostState;
 use crate::guest::limits::{Limits, Reuse};
-use crate::guest::schedule::epoch::Ticker;
-use crate::guest::schedule::share::Share;
-use crate::guest::schedule::task_budget::Account;
-use crate::guest::schedule::time_slice::Turns;
+use crate::guest::schedule::cpu_share::CpuShare;
+use crate::guest::schedule::epoch::EpochThread;
+use crate::guest::schedule::scheduler::Scheduler;
+use crate::guest::schedule::task_budget::TaskBudget;
 use http::HeaderValue;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -28,18 +28,18 @@ use wasmtime::component::Accessor;
 use wasmtime_wasi_http::WasiBody;
 
 /// What a further instance is made of.
-pub type Make<'a> = &'a dyn Fn(Arc<Share>) -> (Handler, Store<State>);
+pub type MakeStore<'a> = &'a dyn Fn(Arc<CpuShare>) -> (LinkedComponent, Store<HostState>);
 
 /// Those of one worker.
-pub struct Concurrent {
+pub struct ConcurrentInstances {
     limits: Limits,
-    ticker: Arc<Ticker>,
-    turns: Turns,
-    lines: RefCell<Vec<(Rc<Line>, JoinHandle<()>)>>,
+    epoch_thread: Arc<EpochThread>,
+    scheduler: Scheduler,
+    instances: RefCell<Vec<(Rc<ConcurrentInstance>, JoinHandle<()>)>>,
 }
 
 /// One instance, as those see it that have a request for it.
-struct Line {
+struct ConcurrentInstance {
     reuse: Reuse,
     waiting: RefCell<VecDeque<Job>>,
     /// Requests that were handed over, and those whose answers are not over.
@@ -67,7 +67,7 @@ enum Loss {
 pub struct Job {
     pub request: Request,
     pub name: Option<HeaderValue>,
-    pub account: Arc<Account>,
+    pub budget: Arc<TaskBudget>,
     pub reply: oneshot::Sender<Reply>,
 }
 
@@ -78,53 +78,57 @@ pub enum Reply {
 }
 
 /// A request's hold on the instance that answers it, until the answer is over.
-pub struct Ticket {
-    line: Rc<Line>,
-    account: Arc<Account>,
+pub struct Lease {
+    instance: Rc<ConcurrentInstance>,
+    budget: Arc<TaskBudget>,
     is_answered: bool,
 }
 
-impl Concurrent {
+impl ConcurrentInstances {
     /// None where an instance answers one request at a time.
-    pub fn new(limits: Limits, ticker: &Arc<Ticker>, turns: &Turns) -> Option<Concurrent> {
-        (limits.reuse.concurrency > 1).then(|| Concurrent {
+    pub fn new(
+        limits: Limits,
+        epoch_thread: &Arc<EpochThread>,
+        scheduler: &Scheduler,
+    ) -> Option<ConcurrentInstances> {
+        (limits.reuse.concurrency > 1).then(|| ConcurrentInstances {
             limits,
-            ticker: ticker.clone(),
-            turns: turns.clone(),
-            lines: RefCell::default(),
+            epoch_thread: epoch_thread.clone(),
+            scheduler: scheduler.clone(),
+            instances: RefCell::default(),
         })
     }
 
     /// Has one of the instances answer; resolves with the head, and with the hold on what is to follow.
     pub async fn answer(
         &self,
-        make: Make<'_>,
+        make: MakeStore<'_>,
         mut request: Request,
-    ) -> Result<(http::Response<WasiBody>, Ticket), Failure> {
+    ) -> Result<(http::Response<WasiBody>, Lease), Failure> {
         let name = request.headers().get("x-request-id").cloned();
         let mut again = copy(&request);
         let mut alone = false;
         loop {
-            let account = Arc::new(Account::new(self.limits.cpu));
+            let budget = Arc::new(TaskBudget::new(self.limits.cpu));
             let (reply, answer) = oneshot::channel();
-            let mut ticket = Ticket::new(self.line(make, alone).await, account.clone());
-            ticket.line.offer(Job {
+            let mut lease = Lease::new(self.instance(make, alone).await, budget.clone());
+            lease.instance.offer(Job {
                 request,
                 name: name.clone(),
-                account,
+                budget,
                 reply,
             });
             match answer.await {
                 Ok(Reply::Head(head)) => {
-                    ticket.is_answered = true;
-                    return head.map(|response| (response, ticket));
+                    lease.is_answered = true;
+                    return head.map(|response| (response, lease));
                 }
                 Ok(Reply::Untaken(untaken)) => {
-                    ticket.is_answered = true;
+                    lease.is_answered = true;
                     request = untaken;
                 }
                 // Another may be to blame, and by itself this one shows whether it is.
-                Err(_) => match (ticket.failure(), again.take()) {
+                Err(_) => match (lease.failure(), again.take()) {
                     (Failure::Lost(_), Some(again)) => (request, alone) = (again, true),
                     (failure, _) => return Err(failure),
                 },
@@ -133,23 +137,23 @@ impl Concurrent {
     }
 
     /// An instance that can take a request: the one that has the most of them, so that others come to rest.
-    async fn line(&self, make: Make<'_>, alone: bool) -> Rc<Line> {
-        self.lines
+    async fn instance(&self, make: MakeStore<'_>, alone: bool) -> Rc<ConcurrentInstance> {
+        self.instances
             .borrow_mut()
             .retain(|(_, task)| !task.is_finished());
         let best = {
-            let lines = self.lines.borrow();
-            let lines = lines.iter().map(|(line, _)| line);
-            let open = lines.filter(|line| !alone && line.has_room());
-            open.max_by_key(|line| line.open.get()).cloned()
+            let instances = self.instances.borrow();
+            let instances = instances.iter().map(|(instance, _)| instance);
+            let open = instances.filter(|instance| !alone && instance.has_room());
+            open.max_by_key(|instance| instance.open.get()).cloned()
         };
         match best {
-            Some(line) => line,
+            Some(instance) => instance,
             None => {
                 self.make_room().await;
-                let line = self.start(make);
-                line.closed.set(alone);
-                line
+                let instance = self.start(make);
+                instance.closed.set(alone);
+                instance
             }
         }
     }
@@ -157,13 +161,16 @@ impl Concurrent {
     /// Ends one that answers nobody where there may be no more: as there is a seat for this request, there is one.
     async fn make_room(&self) {
         let idle = {
-            let mut lines = self.lines.borrow_mut();
-            let full = lines.len() >= self.limits.instances as usize;
-            let idle = lines.iter().position(|(line, _)| line.open.get() == 0);
-            idle.filter(|_| full).map(|index| lines.swap_remove(index))
+            let mut instances = self.instances.borrow_mut();
+            let full = instances.len() >= self.limits.instances as usize;
+            let idle = instances
+                .iter()
+                .position(|(instance, _)| instance.open.get() == 0);
+            idle.filter(|_| full)
+                .map(|index| instances.swap_remove(index))
         };
-        if let Some((line, task)) = idle {
-            line.closed.set(true);
+        if let Some((instance, task)) = idle {
+            instance.closed.set(true);
             task.abort();
             let _ = task.await;
         }
@@ -171,30 +178,33 @@ impl Concurrent {
 
     /// Ends those that answer nobody.
     pub fn relieve(&self) {
-        let lines = self.lines.borrow();
-        for (line, _) in lines.iter().filter(|(line, _)| line.open.get() == 0) {
-            line.closed.set(true);
-            line.wake();
+        let instances = self.instances.borrow();
+        for (instance, _) in instances
+            .iter()
+            .filter(|(instance, _)| instance.open.get() == 0)
+        {
+            instance.closed.set(true);
+            instance.wake();
         }
     }
 
-    fn start(&self, make: Make<'_>) -> Rc<Line> {
-        let line = Rc::new(Line::new(self.limits.reuse));
+    fn start(&self, make: MakeStore<'_>) -> Rc<ConcurrentInstance> {
+        let instance = Rc::new(ConcurrentInstance::new(self.limits.reuse));
         // What its requests burn is on their accounts.
-        let share = Share::new(Duration::MAX, &self.turns);
+        let share = CpuShare::new(Duration::MAX, &self.scheduler);
         let (handler, store) = make(share.clone());
         let memory = store.data().memory().clone();
-        let guest = answer_all(handler, store, line.clone());
-        let running = Running::new(guest, self.ticker.clone(), share, memory);
-        let task = spawn_local(run(running, line.clone()));
-        self.lines.borrow_mut().push((line.clone(), task));
-        line
+        let guest = answer_all(handler, store, instance.clone());
+        let running = RunningGuest::new(guest, self.epoch_thread.clone(), share, memory);
+        let task = spawn_local(run(running, instance.clone()));
+        self.instances.borrow_mut().push((instance.clone(), task));
+        instance
     }
 }
 
-impl Line {
-    fn new(reuse: Reuse) -> Line {
-        Line {
+impl ConcurrentInstance {
+    fn new(reuse: Reuse) -> ConcurrentInstance {
+        ConcurrentInstance {
             reuse,
             waiting: RefCell::default(),
             taken: Cell::new(0),
@@ -241,22 +251,22 @@ impl Line {
     }
 }
 
-impl Ticket {
-    fn new(line: Rc<Line>, account: Arc<Account>) -> Ticket {
-        line.open.set(line.open.get() + 1);
-        Ticket {
-            line,
-            account,
+impl Lease {
+    fn new(instance: Rc<ConcurrentInstance>, budget: Arc<TaskBudget>) -> Lease {
+        instance.open.set(instance.open.get() + 1);
+        Lease {
+            instance,
+            budget,
             is_answered: false,
         }
     }
 
     /// Why the instance is gone.
     fn failure(&self) -> Failure {
-        if self.account.is_exhausted() {
+        if self.budget.is_exhausted() {
             return Failure::OutOfTime;
         }
-        match self.line.lost.borrow().clone() {
+        match self.instance.lost.borrow().clone() {
             Some(Loss::NoRoom) => Failure::NoRoom,
             Some(Loss::Failed(why)) => Failure::Lost(why),
             None => Failure::Lost("it was ended".to_owned()),
@@ -265,42 +275,46 @@ impl Ticket {
 
     /// The same, where it is gone.
     pub fn lost(&self) -> Option<Failure> {
-        self.line.lost.borrow().is_some().then(|| self.failure())
+        self.instance
+            .lost
+            .borrow()
+            .is_some()
+            .then(|| self.failure())
     }
 }
 
-impl Drop for Ticket {
+impl Drop for Lease {
     fn drop(&mut self) {
-        let line = &self.line;
-        self.account.close();
-        line.open.set(line.open.get() - 1);
-        line.rests.set(Instant::now());
+        let instance = &self.instance;
+        self.budget.close();
+        instance.open.set(instance.open.get() - 1);
+        instance.rests.set(Instant::now());
         if !self.is_answered {
             // Nobody can make a guest stop answering one request and go on with the others.
-            line.closed.set(true);
+            instance.closed.set(true);
         }
-        line.wake();
+        instance.wake();
     }
 }
 
 /// Runs an instance until it is of no more use.
-async fn run(running: Running, line: Rc<Line>) {
+async fn run(running: RunningGuest, instance: Rc<ConcurrentInstance>) {
     let mut running = pin!(running);
-    let mut idle = pin!(sleep_until((Instant::now() + line.reuse.idle).into()));
+    let mut idle = pin!(sleep_until((Instant::now() + instance.reuse.idle).into()));
     let ended = poll_fn(|cx| {
-        line.waker.replace(Some(cx.waker().clone()));
-        if line.closed.get() && line.open.get() == 0 {
+        instance.waker.replace(Some(cx.waker().clone()));
+        if instance.closed.get() && instance.open.get() == 0 {
             return Poll::Ready(Ok(()));
         }
-        line.looks.set(false);
+        instance.looks.set(false);
         let polled = running.as_mut().poll(cx);
         if polled.is_ready() {
             return polled;
         }
-        if !line.looks.get() {
-            line.give_back();
+        if !instance.looks.get() {
+            instance.give_back();
         }
-        let Some(until) = line.rests_until() else {
+        let Some(until) = instance.rests_until() else {
             return Poll::Pending;
         };
         if idle.deadline().into_std() != until {
@@ -309,21 +323,25 @@ async fn run(running: Running, line: Rc<Line>) {
         idle.as_mut().poll(cx).map(Ok)
     });
     let ended = ended.await;
-    line.closed.set(true);
+    instance.closed.set(true);
     if let Err(failure) = ended {
-        line.lost.replace(Some(match failure {
+        instance.lost.replace(Some(match failure {
             Failure::NoRoom => Loss::NoRoom,
             failure => Loss::Failed(failure.to_string()),
         }));
     }
-    line.give_back();
+    instance.give_back();
 }
 
 /// Answers what comes, until nothing more is to come.
-async fn answer_all(handler: Handler, store: Store<State>, line: Rc<Line>) -> Result<(), Failure> {
+async fn answer_all(
+    handler: LinkedComponent,
+    store: Store<HostState>,
+    instance: Rc<ConcurrentInstance>,
+) -> Result<(), Failure> {
     let (service, mut store) = Instance::service(&handler, store).await?;
-    let answers = async |accessor: &Accessor<State>| {
-        poll_fn(|cx| poll_answers(&line, &service, accessor, cx)).await
+    let answers = async |accessor: &Accessor<HostState>| {
+        poll_fn(|cx| poll_answers(&instance, &service, accessor, cx)).await
     };
     let ended = store.run_concurrent(answers).await;
     ended
@@ -332,16 +350,16 @@ async fn answer_all(handler: Handler, store: Store<State>, line: Rc<Line>) -> Re
 }
 
 fn poll_answers(
-    line: &Line,
+    instance: &ConcurrentInstance,
     service: &Arc<Service>,
-    accessor: &Accessor<State>,
+    accessor: &Accessor<HostState>,
     cx: &mut Context<'_>,
 ) -> Poll<wasmtime::Result<()>> {
-    line.looks.set(true);
-    for job in line.waiting.take() {
+    instance.looks.set(true);
+    for job in instance.waiting.take() {
         accessor.spawn(Answer::new(service.clone(), job))?;
     }
-    if line.is_retired() && line.open.get() == 0 {
+    if instance.is_retired() && instance.open.get() == 0 {
         return accessor.poll_no_interesting_tasks(cx).map(Ok);
     }
     Poll::Pending

@@ -4,7 +4,7 @@
 use crate::guest::component::info::World;
 use crate::guest::component::target::Target;
 use crate::guest::host::linker;
-use crate::guest::host::state::State;
+use crate::guest::host::state::HostState;
 use anyhow::Result;
 use wasmtime::Store;
 use wasmtime::component::Component;
@@ -12,28 +12,28 @@ use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 
 #[derive(Clone)]
-pub enum Handler {
-    P2(ProxyPre<State>),
-    P3(ServicePre<State>),
+pub enum LinkedComponent {
+    P2(ProxyPre<HostState>),
+    P3(ServicePre<HostState>),
 }
 
-impl Handler {
+impl LinkedComponent {
     /// Finds the handler among the exports, and what it needs among what is offered.
-    pub fn link(target: Target, component: &Component) -> Result<Handler> {
+    pub fn link(target: Target, component: &Component) -> Result<LinkedComponent> {
         let pre = linker::linker(component.engine(), target)?.instantiate_pre(component)?;
         Ok(match target.world {
-            World::P2 => Handler::P2(ProxyPre::new(pre)?),
-            World::P3 => Handler::P3(ServicePre::new(pre)?),
+            World::P2 => LinkedComponent::P2(ProxyPre::new(pre)?),
+            World::P3 => LinkedComponent::P3(ServicePre::new(pre)?),
         })
     }
 
     /// Makes an instance, only to see that it can be made.
-    pub async fn try_instance(&self, mut store: Store<State>) -> Result<()> {
+    pub async fn try_instance(&self, mut store: Store<HostState>) -> Result<()> {
         match self {
-            Handler::P2(pre) => {
+            LinkedComponent::P2(pre) => {
                 pre.instantiate_async(&mut store).await?;
             }
-            Handler::P3(pre) => {
+            LinkedComponent::P3(pre) => {
                 pre.instantiate_async(&mut store).await?;
             }
         }

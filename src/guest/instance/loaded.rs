@@ -1,15 +1,15 @@
 //! A component that is loaded, and serves nobody yet: nothing in here has a thread or an open file of the host, so
 //! that a process may load it and fork the processes that serve.
 
-use super::handler::Handler;
+use super::handler::LinkedComponent;
 use super::serial::Instance;
 use crate::guest::engine::Plan;
 use crate::guest::host::capabilities::{Capabilities, Granted};
-use crate::guest::host::state::State;
+use crate::guest::host::state::HostState;
 use crate::guest::limits::Limits;
 use crate::guest::memory::worker::WorkerMemory;
-use crate::guest::schedule::share::Share;
-use crate::guest::snapshot::Rewinder;
+use crate::guest::schedule::cpu_share::CpuShare;
+use crate::guest::snapshot::Restorer;
 use anyhow::{Result, bail};
 use std::os::fd::OwnedFd;
 use std::pin::pin;
@@ -21,11 +21,11 @@ use wasmtime::{Engine, Store};
 /// Mapped, linked, its pool reserved.
 pub struct Loaded {
     pub(in crate::guest) engine: Engine,
-    pub(in crate::guest) handler: Handler,
+    pub(in crate::guest) handler: LinkedComponent,
     pub(in crate::guest) limits: Limits,
     pub(in crate::guest) capabilities: Arc<Capabilities>,
     /// What instances are put back with, where they can be.
-    pub(in crate::guest) rewinder: Option<Arc<Rewinder>>,
+    pub(in crate::guest) restorer: Option<Arc<Restorer>>,
     /// Where they can be, one that was made and has not run.
     pub(in crate::guest) first: Option<Instance>,
 }
@@ -40,28 +40,28 @@ impl Loaded {
         capabilities: Arc<Capabilities>,
     ) -> Result<Loaded> {
         let mut loaded = Loaded {
-            handler: Handler::link(plan.target, &component)?,
-            rewinder: Rewinder::open(code)?,
+            handler: LinkedComponent::link(plan.target, &component)?,
+            restorer: Restorer::open(code)?,
             first: None,
             engine: component.engine().clone(),
             limits,
             capabilities,
         };
-        if let Some(rewinder) = loaded.rewinder.clone() {
-            limits.admit(rewinder.memory() as u64)?;
-            loaded.first = Some(loaded.make(&rewinder)?);
+        if let Some(restorer) = loaded.restorer.clone() {
+            limits.admit(restorer.memory() as u64)?;
+            loaded.first = Some(loaded.make(&restorer)?);
         }
         Ok(loaded)
     }
 
     /// An instance that can be put back asks the host for nothing while it is made: it is made without one.
-    fn make(&self, rewinder: &Arc<Rewinder>) -> Result<Instance> {
+    fn make(&self, restorer: &Arc<Restorer>) -> Result<Instance> {
         let granted = Granted::open(Arc::default(), WorkerMemory::unbounded())?;
-        let state = State::new(&granted, self.limits, Share::unlimited(), None);
+        let state = HostState::new(&granted, self.limits, CpuShare::unlimited(), None);
         let mut store = Store::new(&self.engine, state);
-        store.limiter_async(State::limiter);
+        store.limiter_async(HostState::limiter);
         store.set_epoch_deadline(u64::MAX >> 1);
-        let making = pin!(Instance::new(&self.handler, store, Some(rewinder)));
+        let making = pin!(Instance::new(&self.handler, store, Some(restorer)));
         match making.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(instance)) => Ok(instance),
             Poll::Ready(Err(failure)) => bail!("no instance can be made of it: {failure}"),

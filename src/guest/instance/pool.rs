@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 use tokio::task::yield_now;
 
 /// How often an instance is put back, at most: what the engine keeps of its past is not for ever.
-const REWINDS: u64 = 100_000;
+const MOST_RESETS: u64 = 100_000;
 
 /// How long one waits to be put to use again: a burst leaves many, which take memory.
 const REST: Duration = Duration::from_secs(2);
 
-pub struct Shelf {
+pub struct InstancePool {
     reuse: Reuse,
     /// Instances are put back before they answer again.
-    rewinds: bool,
+    restores: bool,
     /// The one that was used last comes last: it is the one whose memory is warm.
     kept: Mutex<Vec<(Instance, Instant)>>,
     /// Whether an instance has answered a second request.
@@ -28,39 +28,39 @@ pub struct Shelf {
     tidied: AtomicBool,
 }
 
-impl Shelf {
+impl InstancePool {
     /// None where no instance is of use a second time: it is where it may answer again, or `can_rewind`.
-    pub fn new(reuse: Reuse, can_rewind: bool) -> Option<Arc<Shelf>> {
-        let rewinds = can_rewind && reuse.requests == 1;
-        let shelf = Shelf {
-            reuse: match rewinds {
+    pub fn new(reuse: Reuse, can_reset: bool) -> Option<Arc<InstancePool>> {
+        let restores = can_reset && reuse.requests == 1;
+        let pool = InstancePool {
+            reuse: match restores {
                 true => Reuse {
-                    requests: REWINDS,
+                    requests: MOST_RESETS,
                     idle: REST,
                     ..reuse
                 },
                 false => reuse,
             },
-            rewinds,
+            restores,
             kept: Mutex::default(),
             proven: AtomicBool::new(false),
             spoiled: AtomicBool::new(false),
             swept: AtomicBool::new(false),
             tidied: AtomicBool::new(false),
         };
-        (rewinds || reuse.requests > 1).then(|| Arc::new(shelf))
+        (restores || reuse.requests > 1).then(|| Arc::new(pool))
     }
 
     /// Whether instances are put back before they answer again.
-    pub fn rewinds(&self) -> bool {
-        self.rewinds
+    pub fn restores(&self) -> bool {
+        self.restores
     }
 
     /// An instance for a request. As long as it is not known whether this component's instances are of use
     /// twice, it is tried only with a request that can be repeated; the others' instance takes its place.
     pub fn take(&self, repeatable: bool) -> Option<Instance> {
         let (instance, _) = self.kept().pop()?;
-        let tried = self.rewinds || self.proven.load(Relaxed);
+        let tried = self.restores || self.proven.load(Relaxed);
         (tried || repeatable || instance.is_new()).then_some(instance)
     }
 
@@ -79,8 +79,8 @@ impl Shelf {
         if instance.answered() >= self.reuse.requests || self.spoiled.load(Relaxed) {
             return;
         }
-        if self.rewinds {
-            if !instance.can_rewind() {
+        if self.restores {
+            if !instance.can_reset() {
                 return;
             }
             instance.release_locks();
@@ -118,31 +118,31 @@ impl Shelf {
 }
 
 /// Puts back what waits, when there is nothing more urgent: the answer that was given goes first.
-async fn tidy(shelf: Arc<Shelf>) {
+async fn tidy(pool: Arc<InstancePool>) {
     yield_now().await;
-    shelf.tidied.store(false, Relaxed);
-    let mut kept = shelf.kept();
-    kept.retain_mut(|(instance, _)| instance.rewind().is_ok());
+    pool.tidied.store(false, Relaxed);
+    let mut kept = pool.kept();
+    kept.retain_mut(|(instance, _)| instance.reset().is_ok());
 }
 
 /// Drops what has waited for too long, until nothing does. Where instances are put back the last is not dropped,
 /// but takes no memory from then on: it is there for the next request.
-async fn sweep(shelf: Arc<Shelf>) {
+async fn sweep(pool: Arc<InstancePool>) {
     loop {
-        tokio::time::sleep(shelf.reuse.idle).await;
-        let mut kept = shelf.kept();
+        tokio::time::sleep(pool.reuse.idle).await;
+        let mut kept = pool.kept();
         let last = kept.pop();
-        kept.retain(|(_, since)| since.elapsed() < shelf.reuse.idle);
+        kept.retain(|(_, since)| since.elapsed() < pool.reuse.idle);
         if let Some((mut instance, since)) = last {
-            let waits = since.elapsed() < shelf.reuse.idle;
-            if waits || (shelf.rewinds && instance.forget().is_ok()) {
+            let waits = since.elapsed() < pool.reuse.idle;
+            if waits || (pool.restores && instance.release_memory().is_ok()) {
                 kept.push((instance, since));
             }
             if waits {
                 continue;
             }
         }
-        shelf.swept.store(false, Relaxed);
+        pool.swept.store(false, Relaxed);
         drop(kept);
         memory::collect();
         return;

@@ -3,15 +3,15 @@
 
 use super::call::{HeadSlot, Request};
 use super::concurrent::{Job, Reply};
-use super::handler::Handler;
+use super::handler::LinkedComponent;
 use crate::debug;
 use crate::guest::failure::Exhausted;
 use crate::guest::failure::Failure;
 use crate::guest::failure::NoRoom;
-use crate::guest::host::state::State;
+use crate::guest::host::state::HostState;
 use crate::guest::memory::instance::InstanceMemory;
-use crate::guest::schedule::share::Share;
-use crate::guest::snapshot::{Handle, Rewinder, Track, handles_in_use};
+use crate::guest::schedule::cpu_share::CpuShare;
+use crate::guest::snapshot::{Handle, ResetHandle, Restorer, handles_in_use};
 use http::HeaderValue;
 use std::io;
 use std::pin::Pin;
@@ -25,51 +25,51 @@ pub use wasmtime_wasi_http::p3::bindings::Service;
 use wasmtime_wasi_http::{Error, WasiHttpView};
 
 pub struct Instance {
-    store: Store<State>,
+    store: Store<HostState>,
     exports: Exports,
     /// Bytes of memories and tables that it begins with.
     initial_memory: usize,
     /// Requests that were answered.
     answered: u64,
     /// What it is put back with, where it can be.
-    track: Option<Track>,
-    condition: Condition,
+    reset_handle: Option<ResetHandle>,
+    condition: RestoreState,
     /// Handles to the host's resources that the last request had at a time, at most.
     handles: u32,
 }
 
 /// How far an instance is put back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Condition {
+enum RestoreState {
     /// As it was when it was made, or as the last request left it where that is wanted.
     Ready,
     /// Its memories are as they were when it was made, its globals are not.
-    Rewound,
+    MemoriesReset,
 }
 
 /// Where an instance comes from.
-pub enum Start {
+pub enum InstanceSource {
     Kept(Instance),
-    Fresh(Handler, Store<State>, Option<Arc<Rewinder>>),
+    Fresh(LinkedComponent, Store<HostState>, Option<Arc<Restorer>>),
 }
 
-impl Start {
+impl InstanceSource {
     /// What it takes, and will take.
     pub fn memory(&self) -> &Arc<InstanceMemory> {
         match self {
-            Start::Kept(instance) => instance.store.data().memory(),
-            Start::Fresh(_, store, _) => store.data().memory(),
+            InstanceSource::Kept(instance) => instance.store.data().memory(),
+            InstanceSource::Fresh(_, store, _) => store.data().memory(),
         }
     }
 
     /// On the account of this share.
-    pub async fn instance(self, share: &Share) -> Result<Instance, Failure> {
+    pub async fn instance(self, share: &CpuShare) -> Result<Instance, Failure> {
         match self {
-            Start::Kept(instance) => Ok(instance),
-            Start::Fresh(handler, store, rewinder) => {
-                share.turn.makes();
-                let made = Box::pin(Instance::new(&handler, store, rewinder.as_ref())).await;
-                share.turn.has_made(share.meter.burned());
+            InstanceSource::Kept(instance) => Ok(instance),
+            InstanceSource::Fresh(handler, store, restorer) => {
+                share.slice.begin_instantiation();
+                let made = Box::pin(Instance::new(&handler, store, restorer.as_ref())).await;
+                share.slice.end_instantiation(share.budget.burned());
                 made
             }
         }
@@ -89,18 +89,18 @@ impl Exports {
 
 impl Instance {
     pub async fn new(
-        handler: &Handler,
-        mut store: Store<State>,
-        rewinder: Option<&Arc<Rewinder>>,
+        handler: &LinkedComponent,
+        mut store: Store<HostState>,
+        restorer: Option<&Arc<Restorer>>,
     ) -> Result<Instance, Failure> {
-        match made(handler, &mut store, rewinder).await {
-            Ok((exports, track)) => Ok(Instance {
+        match made(handler, &mut store, restorer).await {
+            Ok((exports, reset_handle)) => Ok(Instance {
                 initial_memory: store.data().memory().used(),
                 store,
                 exports,
                 answered: 0,
-                track,
-                condition: Condition::Ready,
+                reset_handle,
+                condition: RestoreState::Ready,
                 handles: 0,
             }),
             Err(error) => Err(trapped(error, &store)),
@@ -109,9 +109,9 @@ impl Instance {
 
     /// One that is to answer several requests at a time; the engine knows it by its store.
     pub async fn service(
-        handler: &Handler,
-        store: Store<State>,
-    ) -> Result<(Arc<Service>, Store<State>), Failure> {
+        handler: &LinkedComponent,
+        store: Store<HostState>,
+    ) -> Result<(Arc<Service>, Store<HostState>), Failure> {
         let Instance { store, exports, .. } = Instance::new(handler, store, None).await?;
         match exports {
             Exports::P3(service) => Ok((Arc::new(service), store)),
@@ -130,13 +130,13 @@ impl Instance {
     }
 
     /// Makes ready for a further request of this name, which has a share of the processor of its own.
-    pub fn renew(&mut self, share: Arc<Share>, name: Option<HeaderValue>) {
+    pub fn renew(&mut self, share: Arc<CpuShare>, name: Option<HeaderValue>) {
         self.store.data_mut().renew(share, name);
         self.store.set_epoch_deadline(1);
     }
 
     /// Whether it can be put back.
-    pub fn can_rewind(&mut self) -> bool {
+    pub fn can_reset(&mut self) -> bool {
         let handles = handles_in_use(self.store.data_mut().table_mut());
         self.handles = handles.unwrap_or_default();
         if handles.is_none() {
@@ -144,7 +144,7 @@ impl Instance {
                 "the next request has an instance made for it: the guest has not given up its handles"
             );
         }
-        self.track.is_some() && handles.is_some()
+        self.reset_handle.is_some() && handles.is_some()
     }
 
     /// Gives back the locks on databases that its last request has left behind. Nothing of that request remains.
@@ -153,56 +153,58 @@ impl Instance {
     }
 
     /// Puts its memories and its handles back as they were when it was made; its globals follow before it runs again.
-    pub fn rewind(&mut self) -> io::Result<()> {
-        if let (Some(track), Condition::Ready) = (&self.track, self.condition) {
-            track.rewind(&mut self.store)?;
+    pub fn reset(&mut self) -> io::Result<()> {
+        if let (Some(reset_handle), RestoreState::Ready) = (&self.reset_handle, self.condition) {
+            reset_handle.reset(&mut self.store)?;
             self.store.data().memory().reset(self.initial_memory);
-            self.order()?;
+            self.reset_handle_numbers()?;
         }
         Ok(())
     }
 
     /// The same, and it gives back the memory that it takes.
-    pub fn forget(&mut self) -> io::Result<()> {
-        if let Some(track) = &self.track {
-            track.forget(&mut self.store)?;
+    pub fn release_memory(&mut self) -> io::Result<()> {
+        if let Some(reset_handle) = &self.reset_handle {
+            reset_handle.release_memory(&mut self.store)?;
             self.store.data().memory().reset(self.initial_memory);
-            self.order()?;
+            self.reset_handle_numbers()?;
         }
         Ok(())
     }
 
-    fn order(&mut self) -> io::Result<()> {
-        if let (Some(track), Condition::Ready) = (&self.track, self.condition) {
-            let ordered = track.order(&mut self.store, self.handles);
+    fn reset_handle_numbers(&mut self) -> io::Result<()> {
+        if let (Some(reset_handle), RestoreState::Ready) = (&self.reset_handle, self.condition) {
+            let ordered = reset_handle.reset_handle_numbers(&mut self.store, self.handles);
             ordered.map_err(io::Error::other)?;
-            self.condition = Condition::Rewound;
+            self.condition = RestoreState::MemoriesReset;
         }
         Ok(())
     }
 
     /// Gives it what belongs to it on the host's side as if it had just been made.
-    pub fn begin_anew(&mut self, state: State) {
+    pub fn begin_anew(&mut self, state: HostState) {
         state.memory().set_used(self.initial_memory);
         *self.store.data_mut() = state;
         self.store.set_epoch_deadline(1);
     }
 
     /// Nothing of it runs.
-    pub fn store_mut(&mut self) -> &mut Store<State> {
+    pub fn store_mut(&mut self) -> &mut Store<HostState> {
         &mut self.store
     }
 
     /// Answers; resolves when nothing of the guest runs any more.
     pub async fn answer(&mut self, request: Request, head: HeadSlot) -> Result<(), Failure> {
         let mut anew = None;
-        if let (Some(track), Condition::Rewound) = (&self.track, self.condition) {
-            anew = track.handle();
+        if let (Some(reset_handle), RestoreState::MemoriesReset) =
+            (&self.reset_handle, self.condition)
+        {
+            anew = reset_handle.handle();
             if anew.is_none() {
-                let restored = track.restore(&mut self.store).await;
+                let restored = reset_handle.restore(&mut self.store).await;
                 restored.map_err(|error| trapped(error, &self.store))?;
             }
-            self.condition = Condition::Ready;
+            self.condition = RestoreState::Ready;
         }
         let answered = match &self.exports {
             Exports::P2(handle) => {
@@ -217,28 +219,28 @@ impl Instance {
 }
 
 async fn made(
-    handler: &Handler,
-    store: &mut Store<State>,
-    rewinder: Option<&Arc<Rewinder>>,
-) -> wasmtime::Result<(Exports, Option<Track>)> {
-    Ok(match (handler, rewinder) {
-        (Handler::P2(pre), Some(rewinder)) => {
-            let (instance, track) = rewinder.instance(pre.instance_pre(), store).await?;
+    handler: &LinkedComponent,
+    store: &mut Store<HostState>,
+    restorer: Option<&Arc<Restorer>>,
+) -> wasmtime::Result<(Exports, Option<ResetHandle>)> {
+    Ok(match (handler, restorer) {
+        (LinkedComponent::P2(pre), Some(restorer)) => {
+            let (instance, reset_handle) = restorer.instance(pre.instance_pre(), store).await?;
             let proxy = Proxy::new(store, &instance)?;
-            (Exports::p2(&proxy), Some(track))
+            (Exports::p2(&proxy), Some(reset_handle))
         }
-        (Handler::P2(pre), None) => {
+        (LinkedComponent::P2(pre), None) => {
             let proxy = pre.instantiate_async(store).await?;
             (Exports::p2(&proxy), None)
         }
-        (Handler::P3(pre), _) => (Exports::P3(pre.instantiate_async(store).await?), None),
+        (LinkedComponent::P3(pre), _) => (Exports::P3(pre.instantiate_async(store).await?), None),
     })
 }
 
 /// Calls `wasi:http/incoming-handler@0.2`.
 async fn p2(
     handle: Handle,
-    store: &mut Store<State>,
+    store: &mut Store<HostState>,
     request: Request,
     head: HeadSlot,
 ) -> wasmtime::Result<()> {
@@ -257,7 +259,7 @@ async fn p2(
 /// Calls `wasi:http/handler@0.3`, and stays with the instance until its last task has ended.
 async fn p3(
     service: &Service,
-    store: &mut Store<State>,
+    store: &mut Store<HostState>,
     request: Request,
     head: HeadSlot,
 ) -> wasmtime::Result<()> {
@@ -278,7 +280,7 @@ async fn p3(
 
 type Sent = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
-fn p3_request(state: &mut State, request: Request) -> (P3Request, Sent) {
+fn p3_request(state: &mut HostState, request: Request) -> (P3Request, Sent) {
     let (request, sent) = P3Request::from_http(state.http().hooks, *request);
     (request, Box::pin(sent))
 }
@@ -295,12 +297,12 @@ impl Answer {
     }
 }
 
-impl AccessorTask<State> for Answer {
-    async fn run(self, accessor: &Accessor<State>) -> wasmtime::Result<()> {
+impl AccessorTask<HostState> for Answer {
+    async fn run(self, accessor: &Accessor<HostState>) -> wasmtime::Result<()> {
         let Job {
             request,
             name,
-            account,
+            budget,
             reply,
         } = self.job;
         let handle = self.service.wasi_http_handler().func_handle();
@@ -308,7 +310,7 @@ impl AccessorTask<State> for Answer {
             let (request, sent) = p3_request(access.data_mut(), request);
             let request = access.data_mut().table_mut().push(request)?;
             let call = handle.start_call_concurrent(&mut access, (request,))?;
-            access.data_mut().join(call.task(), account, name);
+            access.data_mut().join(call.task(), budget, name);
             wasmtime::error::Ok((call, sent))
         })?;
         let (answer,) = handle.finish_call_concurrent(accessor, call).await?;
@@ -325,7 +327,7 @@ impl AccessorTask<State> for Answer {
     }
 }
 
-pub fn trapped(error: wasmtime::Error, store: &Store<State>) -> Failure {
+pub fn trapped(error: wasmtime::Error, store: &Store<HostState>) -> Failure {
     if error.is::<Exhausted>() {
         return Failure::OutOfTime;
     }

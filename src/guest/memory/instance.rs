@@ -1,7 +1,7 @@
 //! What one instance takes, in one account: its linear memories, its tables, and what the host holds for it on the
 //! heap. Refuses what goes beyond `--max-memory`.
 
-use super::worker::{Presence, WorkerMemory};
+use super::worker::{RunningGuard, WorkerMemory};
 use crate::guest::failure::{Failure, NoRoom};
 use crate::sys::heap;
 use std::fmt;
@@ -71,10 +71,10 @@ impl InstanceMemory {
     }
 
     /// A guest begins to run in it.
-    pub fn begin(&self) -> Presence {
-        let presence = Presence::new(&self.worker);
-        self.age.store(presence.age(), Relaxed);
-        presence
+    pub fn begin(&self) -> RunningGuard {
+        let running_guard = RunningGuard::new(&self.worker);
+        self.age.store(running_guard.age(), Relaxed);
+        running_guard
     }
 
     /// Bytes of its memories and tables.

@@ -38,7 +38,7 @@ pub struct WorkerMemory {
     granted: AtomicUsize,
     running: AtomicUsize,
     begun: AtomicU64,
-    line: Mutex<Line>,
+    waiters: Mutex<Waiters>,
     freed: Notify,
     relief: OnceLock<Relief>,
     is_told: AtomicBool,
@@ -78,7 +78,7 @@ impl WorkerMemory {
             granted: AtomicUsize::new(0),
             running: AtomicUsize::new(0),
             begun: AtomicU64::new(0),
-            line: Mutex::default(),
+            waiters: Mutex::default(),
             freed: Notify::new(),
             relief: OnceLock::new(),
             is_told: AtomicBool::new(false),
@@ -138,7 +138,7 @@ impl WorkerMemory {
             self.look();
             self.is_exceeded()
         };
-        self.wait_in_line(age, lacks).await
+        self.wait_by_age(age, lacks).await
     }
 
     /// Resolves when the guest of this age may have so many bytes more, which it then has until it gives them back.
@@ -149,7 +149,7 @@ impl WorkerMemory {
             }
             self.taken().saturating_add(bytes) > self.most
         };
-        self.wait_in_line(age, lacks).await?;
+        self.wait_by_age(age, lacks).await?;
         self.granted.fetch_add(bytes, Relaxed);
         Ok(())
     }
@@ -164,24 +164,28 @@ impl WorkerMemory {
 
     /// Waits for memory with those who hold some. As soon as there is a little the oldest goes on, the others when
     /// there is enough for all. Were all of them to wait, nobody would give any back: the youngest is ended then.
-    async fn wait_in_line(&self, age: Age, lacks: impl Fn() -> bool) -> Result<(), NoRoom> {
+    async fn wait_by_age(&self, age: Age, lacks: impl Fn() -> bool) -> Result<(), NoRoom> {
         let is_alone = || self.running.load(Relaxed) <= 1;
-        let may_go =
-            || self.line().oldest_but(age).is_none_or(|first| age < first) || !self.is_full();
+        let may_go = || {
+            self.waiters()
+                .oldest_but(age)
+                .is_none_or(|first| age < first)
+                || !self.is_full()
+        };
         if self.resident.is_none() || is_alone() || (!lacks() && may_go()) {
             return Ok(());
         }
-        let _place = Place::take(self, age);
+        let _place = WaiterGuard::take(self, age);
         let is_lost = || {
-            let line = self.line();
-            line.0.len() >= self.running.load(Relaxed) && line.0.last() == Some(&age)
+            let waiters = self.waiters();
+            waiters.0.len() >= self.running.load(Relaxed) && waiters.0.last() == Some(&age)
         };
         self.wait(|| !is_alone() && (lacks() || !may_go()), is_lost)
             .await
     }
 
-    fn line(&self) -> MutexGuard<'_, Line> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    fn waiters(&self) -> MutexGuard<'_, Waiters> {
+        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn wait(
@@ -229,45 +233,45 @@ pub type Age = u64;
 
 /// Those who hold memory and wait for more, by age.
 #[derive(Default)]
-struct Line(BTreeSet<Age>);
+struct Waiters(BTreeSet<Age>);
 
-impl Line {
+impl Waiters {
     fn oldest_but(&self, age: Age) -> Option<Age> {
         self.0.iter().copied().find(|other| *other != age)
     }
 }
 
 /// A place among them.
-struct Place<'a> {
+struct WaiterGuard<'a> {
     memory: &'a WorkerMemory,
     age: Age,
 }
 
-impl Place<'_> {
-    fn take(memory: &WorkerMemory, age: Age) -> Place<'_> {
-        memory.line().0.insert(age);
+impl WaiterGuard<'_> {
+    fn take(memory: &WorkerMemory, age: Age) -> WaiterGuard<'_> {
+        memory.waiters().0.insert(age);
         memory.freed.notify_waiters();
-        Place { memory, age }
+        WaiterGuard { memory, age }
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for WaiterGuard<'_> {
     fn drop(&mut self) {
-        self.memory.line().0.remove(&self.age);
+        self.memory.waiters().0.remove(&self.age);
         self.memory.freed.notify_waiters();
     }
 }
 
 /// A guest that runs.
-pub struct Presence {
+pub struct RunningGuard {
     memory: Arc<WorkerMemory>,
     age: Age,
 }
 
-impl Presence {
-    pub fn new(memory: &Arc<WorkerMemory>) -> Presence {
+impl RunningGuard {
+    pub fn new(memory: &Arc<WorkerMemory>) -> RunningGuard {
         memory.running.fetch_add(1, Relaxed);
-        Presence {
+        RunningGuard {
             memory: memory.clone(),
             age: memory.begun.fetch_add(1, Relaxed),
         }
@@ -278,7 +282,7 @@ impl Presence {
     }
 }
 
-impl Drop for Presence {
+impl Drop for RunningGuard {
     fn drop(&mut self) {
         self.memory.running.fetch_sub(1, Relaxed);
         if self.memory.is_full() {

@@ -11,7 +11,7 @@ const EXACT: Duration = Duration::from_millis(5);
 
 /// One request's. Shared by who runs the guest and who interrupts it, on one thread; the engine demands
 /// atomics.
-pub struct Meter {
+pub struct CpuBudget {
     limit: Duration,
     /// Nanoseconds burned before the guest was entered the last time.
     spent: AtomicU64,
@@ -20,9 +20,9 @@ pub struct Meter {
     exact: AtomicBool,
 }
 
-impl Meter {
-    pub fn new(limit: Duration) -> Meter {
-        Meter {
+impl CpuBudget {
+    pub fn new(limit: Duration) -> CpuBudget {
+        CpuBudget {
             limit,
             spent: AtomicU64::new(0),
             entered: AtomicU64::new(0),
@@ -86,16 +86,16 @@ mod tests {
 
     #[test]
     fn what_is_burned_counts_and_what_is_waited_does_not() {
-        let meter = Meter::new(Duration::from_millis(500));
-        meter.measure(|| burn(Duration::from_millis(20)));
-        meter.measure(|| std::thread::sleep(Duration::from_millis(700)));
-        let spent = meter.spent();
+        let budget = CpuBudget::new(Duration::from_millis(500));
+        budget.measure(|| burn(Duration::from_millis(20)));
+        budget.measure(|| std::thread::sleep(Duration::from_millis(700)));
+        let spent = budget.spent();
         assert!(spent >= Duration::from_millis(20), "{spent:?}");
         assert!(spent < Duration::from_millis(500), "{spent:?}");
-        meter.measure(|| {
-            assert_eq!(meter.check(), Ok(()));
+        budget.measure(|| {
+            assert_eq!(budget.check(), Ok(()));
             burn(Duration::from_millis(500));
-            assert_eq!(meter.check(), Err(Exhausted));
+            assert_eq!(budget.check(), Err(Exhausted));
         });
     }
 }

@@ -22,7 +22,7 @@ const SHORT_TICKS: u32 = 20;
 const IDLE: Duration = Duration::from_secs(1);
 
 /// Handle to the ticking thread.
-pub struct Ticker {
+pub struct EpochThread {
     engine: EngineWeak,
     shared: Arc<Shared>,
     thread: OnceLock<Thread>,
@@ -35,10 +35,10 @@ struct Shared {
     asleep: AtomicBool,
 }
 
-impl Ticker {
+impl EpochThread {
     /// One that does not tick yet.
-    pub fn new(engine: &Engine) -> Ticker {
-        Ticker {
+    pub fn new(engine: &Engine) -> EpochThread {
+        EpochThread {
             engine: engine.weak(),
             shared: Arc::default(),
             thread: OnceLock::new(),
@@ -77,7 +77,7 @@ impl Ticker {
     }
 
     /// Says that a guest is about to run, or still runs: the clock ticks on for a second at least.
-    pub fn wind(&self) {
+    pub fn keep_ticking(&self) {
         self.shared.used.store(true, Ordering::SeqCst);
         if self.shared.asleep.load(Ordering::SeqCst) {
             self.shared.asleep.store(false, Ordering::SeqCst);
@@ -88,7 +88,7 @@ impl Ticker {
     }
 
     /// Says that a guest is kept from going on, so that others get their turn.
-    pub fn hurry(&self) {
+    pub fn shorten_ticks(&self) {
         self.shared.hurried.store(true, Ordering::SeqCst);
     }
 }

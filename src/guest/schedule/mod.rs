@@ -1,7 +1,7 @@
 //! Who runs when, and for how long: time slices, budgets, and the clock that interrupts guests.
 
 pub mod cpu_budget;
+pub mod cpu_share;
 pub mod epoch;
-pub mod share;
+pub mod scheduler;
 pub mod task_budget;
-pub mod time_slice;

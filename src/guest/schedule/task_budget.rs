@@ -8,16 +8,16 @@ use std::time::Duration;
 use wasmtime::component::GuestTaskId;
 
 /// One request's.
-pub struct Account {
+pub struct TaskBudget {
     limit: Duration,
     /// In nanoseconds.
     spent: AtomicU64,
     closed: AtomicBool,
 }
 
-impl Account {
-    pub fn new(limit: Duration) -> Account {
-        Account {
+impl TaskBudget {
+    pub fn new(limit: Duration) -> TaskBudget {
+        TaskBudget {
             limit,
             spent: AtomicU64::new(0),
             closed: AtomicBool::new(false),
@@ -36,13 +36,13 @@ impl Account {
 
 /// Those of one instance, each with the task that answers it.
 #[derive(Default)]
-pub struct Accounts(Vec<(GuestTaskId, Arc<Account>)>);
+pub struct TaskBudgets(Vec<(GuestTaskId, Arc<TaskBudget>)>);
 
-impl Accounts {
+impl TaskBudgets {
     /// Opens one; whether it is the only one.
-    pub fn open(&mut self, task: GuestTaskId, account: Arc<Account>) -> bool {
+    pub fn open(&mut self, task: GuestTaskId, budget: Arc<TaskBudget>) -> bool {
         self.0.retain(|(_, known)| !known.closed.load(Relaxed));
-        self.0.push((task, account));
+        self.0.push((task, budget));
         self.0.len() == 1
     }
 
@@ -52,12 +52,12 @@ impl Accounts {
 
     /// Puts down what was burned for this task.
     pub fn charge(&self, task: GuestTaskId, burned: Duration) -> Result<(), Exhausted> {
-        let Some((_, account)) = self.0.iter().find(|(known, _)| *known == task) else {
+        let Some((_, budget)) = self.0.iter().find(|(known, _)| *known == task) else {
             return Ok(());
         };
         let nanos = u64::try_from(burned.as_nanos()).unwrap_or(u64::MAX);
-        account.spent.fetch_add(nanos, Relaxed);
-        match account.is_exhausted() {
+        budget.spent.fetch_add(nanos, Relaxed);
+        match budget.is_exhausted() {
             true => Err(Exhausted),
             false => Ok(()),
         }

@@ -4,7 +4,7 @@
 use super::data::Segment;
 use super::file::Snapshot;
 use crate::sys::memory::page_size;
-use crate::sys::region::{Dirt, Region};
+use crate::sys::region::{DirtyPages, Region};
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
@@ -40,7 +40,7 @@ struct Memory {
 }
 
 // SAFETY: what is reserved is as long as was asked for, guard included, is zero where it becomes accessible, and
-// is changed behind the engine's back only as `Rewinder` says: while nothing of the instance runs.
+// is changed behind the engine's back only as `Restorer` says: while nothing of the instance runs.
 unsafe impl MemoryCreator for Memories {
     fn new_memory(
         &self,
@@ -116,16 +116,21 @@ impl Regions {
     }
 
     /// Puts the memories back.
-    pub fn rewind(&self, _: impl AsContextMut, snapshot: &Snapshot, dirt: &Dirt) -> io::Result<()> {
+    pub fn reset(
+        &self,
+        _: impl AsContextMut,
+        snapshot: &Snapshot,
+        dirty_pages: &DirtyPages,
+    ) -> io::Result<()> {
         for (region, (size, image)) in self.0.iter().zip(snapshot.memories()) {
             // SAFETY: the instance does not run.
-            unsafe { region.rewind(size, image, dirt)? };
+            unsafe { region.reset(size, image, dirty_pages)? };
         }
         Ok(())
     }
 
     /// Gives back what was written to since the images were laid.
-    pub fn forget(&self, _: impl AsContextMut) -> io::Result<()> {
+    pub fn release_memory(&self, _: impl AsContextMut) -> io::Result<()> {
         for region in &self.0 {
             // SAFETY: the instance does not run.
             unsafe { region.forget_all()? };

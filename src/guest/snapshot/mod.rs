@@ -16,7 +16,7 @@ pub use file::{Snapshot, append, shared_code};
 pub use instrument::{FEATURES, instrument};
 pub use memory::Memories;
 
-use crate::sys::region::Dirt;
+use crate::sys::region::DirtyPages;
 use anyhow::{Context, Result};
 use memory::{Collected, Regions};
 use std::io;
@@ -32,22 +32,22 @@ use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
 pub const FORMAT: u32 = 4;
 
 /// Says why instances of a component cannot be put back, as far as that can be told without making one.
-pub fn judge(binary: &[u8]) -> Result<()> {
+pub fn validate(binary: &[u8]) -> Result<()> {
     instrument::instrument(binary).map(drop)
 }
 
 /// What instances of one component are put back with.
-pub struct Rewinder {
+pub struct Restorer {
     snapshot: Snapshot,
-    dirt: Dirt,
+    dirty_pages: DirtyPages,
 }
 
 /// What one instance is put back with.
-pub struct Track {
-    rewinder: Arc<Rewinder>,
+pub struct ResetHandle {
+    restorer: Arc<Restorer>,
     regions: Regions,
     restore: TypedFunc<(), ()>,
-    order: TypedFunc<(u32,), ()>,
+    reset_numbers: TypedFunc<(u32,), ()>,
     handle: Option<Handle>,
 }
 
@@ -60,21 +60,21 @@ pub type Handle = TypedFunc<
     (),
 >;
 
-impl Rewinder {
+impl Restorer {
     /// None where there is no snapshot beside the code.
-    pub fn open(code: &impl AsFd) -> Result<Option<Arc<Rewinder>>> {
+    pub fn open(code: &impl AsFd) -> Result<Option<Arc<Restorer>>> {
         let snapshot = Snapshot::beside(code).context("cannot map the snapshot beside the code")?;
         Ok(snapshot.map(|snapshot| {
-            Arc::new(Rewinder {
+            Arc::new(Restorer {
                 snapshot,
-                dirt: Dirt::default(),
+                dirty_pages: DirtyPages::default(),
             })
         }))
     }
 
     /// From here on it belongs to this process.
     pub fn settle(&self) {
-        self.dirt.settle();
+        self.dirty_pages.settle();
     }
 
     /// Bytes of memory that an instance begins with.
@@ -87,20 +87,20 @@ impl Rewinder {
         self: &Arc<Self>,
         pre: &InstancePre<T>,
         store: &mut Store<T>,
-    ) -> wasmtime::Result<(Instance, Track)> {
+    ) -> wasmtime::Result<(Instance, ResetHandle)> {
         let (instance, regions) = make(pre, store).await?;
         let restore = instance.get_typed_func(&mut *store, instrument::RESTORE)?;
-        let order = instance.get_typed_func(&mut *store, instrument::ORDER)?;
+        let reset_numbers = instance.get_typed_func(&mut *store, instrument::ORDER)?;
         let handle = instance.get_typed_func(&mut *store, instrument::HANDLE);
         regions.lay(&mut *store, &self.snapshot)?;
-        let track = Track {
-            rewinder: self.clone(),
+        let reset_handle = ResetHandle {
+            restorer: self.clone(),
             regions,
             restore,
-            order,
+            reset_numbers,
             handle: handle.ok(),
         };
-        Ok((instance, track))
+        Ok((instance, reset_handle))
     }
 }
 
@@ -132,20 +132,27 @@ pub async fn make<T: Send + 'static>(
     Ok((instance, regions))
 }
 
-impl Track {
+impl ResetHandle {
     /// Puts its memories back. Its globals, and what the engine knows of the memories' sizes, are put back by
     /// `restore`, before anything else of the instance runs.
-    pub fn rewind(&self, store: impl AsContextMut) -> io::Result<()> {
-        let Rewinder { snapshot, dirt } = &*self.rewinder;
-        self.regions.rewind(store, snapshot, dirt)
+    pub fn reset(&self, store: impl AsContextMut) -> io::Result<()> {
+        let Restorer {
+            snapshot,
+            dirty_pages,
+        } = &*self.restorer;
+        self.regions.reset(store, snapshot, dirty_pages)
     }
 
     /// Has the engine give out numbers for handles as it did at first; no more than `count` of them have been in use
     /// at a time, and none is. Otherwise that is an error.
-    pub fn order(&self, store: &mut Store<impl Send>, count: u32) -> wasmtime::Result<()> {
+    pub fn reset_handle_numbers(
+        &self,
+        store: &mut Store<impl Send>,
+        count: u32,
+    ) -> wasmtime::Result<()> {
         // It is a short loop, and asks nobody for anything.
         store.set_epoch_deadline(u64::MAX >> 1);
-        let ordered = pin!(self.order.call_async(store, (count,)));
+        let ordered = pin!(self.reset_numbers.call_async(store, (count,)));
         match ordered.poll(&mut task::Context::from_waker(Waker::noop())) {
             Poll::Ready(ordered) => ordered,
             Poll::Pending => wasmtime::bail!("it waits for something"),
@@ -153,9 +160,9 @@ impl Track {
     }
 
     /// Puts its memories back, and gives back the memory that it takes.
-    pub fn forget(&self, mut store: impl AsContextMut) -> io::Result<()> {
-        self.rewind(&mut store)?;
-        self.regions.forget(store)
+    pub fn release_memory(&self, mut store: impl AsContextMut) -> io::Result<()> {
+        self.reset(&mut store)?;
+        self.regions.release_memory(store)
     }
 
     /// Writes over all its memory, accessible or not to the instance, as a request may have done at worst.

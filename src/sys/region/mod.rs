@@ -1,12 +1,12 @@
 //! Memory that begins as a private copy of an image, and is put back as it was: of what is accessible, only what
 //! was written to.
 
-mod dirt;
+mod dirty_pages;
 mod image;
 #[cfg(test)]
 mod tests;
 
-pub use dirt::Dirt;
+pub use dirty_pages::DirtyPages;
 pub use image::Image;
 
 use super::memory::page_size;
@@ -122,14 +122,19 @@ impl Region {
     ///
     /// # Safety
     /// Nobody else uses the region meanwhile, and none but this thread has used it since it was put back before.
-    pub unsafe fn rewind(&self, size: usize, image: &Image, dirt: &Dirt) -> io::Result<()> {
+    pub unsafe fn reset(
+        &self,
+        size: usize,
+        image: &Image,
+        dirty_pages: &DirtyPages,
+    ) -> io::Result<()> {
         let accessible = self.accessible.load(Relaxed);
         let mut written = self.written();
-        let faults = dirt::faults();
+        let faults = dirty_pages::faults();
         if faults.is_none() || (written.faults, written.accessible) != (faults, accessible) {
             (written.faults, written.accessible) = (faults, accessible);
             written.pieces.clear();
-            written.end = dirt.find(self.base, accessible, &mut written.pieces);
+            written.end = dirty_pages.find(self.base, accessible, &mut written.pieces);
         }
         for &Range { start, end } in &written.pieces {
             let copied = end.min(image.length);

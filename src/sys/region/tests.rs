@@ -40,7 +40,7 @@ fn is_as_it_was(region: &Region) {
 
 #[test]
 fn what_was_written_to_is_put_back() {
-    for dirt in [Dirt::default(), Dirt::unknown()] {
+    for dirty_pages in [DirtyPages::default(), DirtyPages::unknown()] {
         for fenced in [false, true] {
             let (region, image) = region(fenced);
             for round in 0..3 {
@@ -48,7 +48,7 @@ fn what_was_written_to_is_put_back() {
                     write(&region, page(number) + round);
                 }
                 // SAFETY: nobody else has it.
-                unsafe { region.rewind(page(PAGES), &image, &dirt).unwrap() };
+                unsafe { region.reset(page(PAGES), &image, &dirty_pages).unwrap() };
                 is_as_it_was(&region);
             }
         }
@@ -57,7 +57,7 @@ fn what_was_written_to_is_put_back() {
 
 #[test]
 fn what_has_grown_shrinks_and_is_zero_when_it_grows_again() {
-    for dirt in [Dirt::default(), Dirt::unknown()] {
+    for dirty_pages in [DirtyPages::default(), DirtyPages::unknown()] {
         for fenced in [false, true] {
             let (region, image) = region(fenced);
             for size in [PAGES + 1, PAGES + 5000, PAGES + 3] {
@@ -69,7 +69,7 @@ fn what_has_grown_shrinks_and_is_zero_when_it_grows_again() {
                     write(&region, page(number) + 7);
                 }
                 // SAFETY: nobody else has it.
-                unsafe { region.rewind(page(PAGES), &image, &dirt).unwrap() };
+                unsafe { region.reset(page(PAGES), &image, &dirty_pages).unwrap() };
                 is_as_it_was(&region);
             }
         }
@@ -78,7 +78,7 @@ fn what_has_grown_shrinks_and_is_zero_when_it_grows_again() {
 
 #[test]
 fn what_is_written_to_after_a_while_is_put_back_too() {
-    let dirt = Dirt::default();
+    let dirty_pages = DirtyPages::default();
     for fenced in [false, true] {
         let (region, image) = region(fenced);
         for round in 0..60 {
@@ -92,7 +92,7 @@ fn what_is_written_to_after_a_while_is_put_back_too() {
                 write(&region, page(PAGES + 1) + round);
             }
             // SAFETY: nobody else has it.
-            unsafe { region.rewind(page(PAGES), &image, &dirt).unwrap() };
+            unsafe { region.reset(page(PAGES), &image, &dirty_pages).unwrap() };
             is_as_it_was(&region);
         }
         region.grow_to(page(PAGES + 2)).unwrap();

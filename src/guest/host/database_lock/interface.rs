@@ -4,7 +4,7 @@
 use super::beneath::{Beneath, Obstacle};
 use super::file::{FileLock, Kind, Mode};
 use super::{DatabaseLocks, Place, has_open};
-use crate::guest::host::state::State;
+use crate::guest::host::state::HostState;
 use crate::{log, warning};
 use std::fs::File;
 use std::sync::Arc;
@@ -36,17 +36,17 @@ enum Outcome {
 
 /// The state of an instance, wherever it stands.
 trait Stateful {
-    fn with<R>(&mut self, act: impl FnOnce(&mut State) -> R) -> R;
+    fn with<R>(&mut self, act: impl FnOnce(&mut HostState) -> R) -> R;
 }
 
-impl Stateful for StoreContextMut<'_, State> {
-    fn with<R>(&mut self, act: impl FnOnce(&mut State) -> R) -> R {
+impl Stateful for StoreContextMut<'_, HostState> {
+    fn with<R>(&mut self, act: impl FnOnce(&mut HostState) -> R) -> R {
         act(self.data_mut())
     }
 }
 
-impl Stateful for &Accessor<State> {
-    fn with<R>(&mut self, act: impl FnOnce(&mut State) -> R) -> R {
+impl Stateful for &Accessor<HostState> {
+    fn with<R>(&mut self, act: impl FnOnce(&mut HostState) -> R) -> R {
         Accessor::with(self, |mut access| act(access.data_mut()))
     }
 }
@@ -165,7 +165,7 @@ fn on_place(
 }
 
 /// Puts these functions in the place of those that only know directories.
-pub fn add_to_linker(linker: &mut Linker<State>, concurrent: bool) -> wasmtime::Result<()> {
+pub fn add_to_linker(linker: &mut Linker<HostState>, concurrent: bool) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     add_p2(linker)?;
     if concurrent {
@@ -185,7 +185,7 @@ fn p2_result<T>(result: wasmtime_wasi::p2::FsResult<T>) -> P2Result<T> {
     }
 }
 
-fn add_p2(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+fn add_p2(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     use p2::{ErrorCode, HostDescriptor, NewTimestamp, PathFlags};
     let mut types = linker.instance("wasi:filesystem/types@0.2.12")?;
     types.func_wrap_async(
@@ -262,11 +262,11 @@ fn p3_result<T>(result: wasmtime_wasi::p3::filesystem::FilesystemResult<T>) -> P
     }
 }
 
-fn add_p3(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+fn add_p3(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     use p3::{ErrorCode, HostDescriptorWithStore as Host, NewTimestamp, PathFlags};
     type Files = WasiFilesystem;
-    fn files(store: &Accessor<State>) -> Accessor<State, Files> {
-        store.with_getter::<Files>(State::filesystem)
+    fn files(store: &Accessor<HostState>) -> Accessor<HostState, Files> {
+        store.with_getter::<Files>(HostState::filesystem)
     }
     let mut types = linker.instance("wasi:filesystem/types@0.3.0")?;
     types.func_wrap_concurrent(
@@ -301,7 +301,7 @@ fn add_p3(linker: &mut Linker<State>) -> wasmtime::Result<()> {
                 if holds(store, &fd, &path) {
                     return Ok((Err(ErrorCode::NoEntry),));
                 }
-                p3_result(<Files as Host<State>>::stat_at(&files(store), fd, flags, path).await)
+                p3_result(<Files as Host<HostState>>::stat_at(&files(store), fd, flags, path).await)
             })
         },
     )?;

@@ -1,7 +1,7 @@
 //! `wasi:keyvalue@0.2.0-draft`, as guests call it.
 
 use super::{Failed, Store, check_key};
-use crate::guest::host::state::State;
+use crate::guest::host::state::HostState;
 use wasi::keyvalue::store::{self, KeyResponse};
 use wasi::keyvalue::{atomics, batch};
 use wasmtime::component::{HasSelf, Linker, Resource, ResourceTableError};
@@ -38,13 +38,13 @@ impl From<ResourceTableError> for Error {
     }
 }
 
-pub fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    store::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
-    atomics::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
-    batch::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+pub fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    store::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
+    atomics::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)?;
+    batch::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)
 }
 
-impl State {
+impl HostState {
     /// The store, and the name of the bucket within it.
     fn bucket(&self, bucket: &Resource<Bucket>) -> Result<(&Store, &str), Error> {
         let name = &self.table().get(bucket)?.name;
@@ -52,7 +52,7 @@ impl State {
     }
 }
 
-impl store::Host for State {
+impl store::Host for HostState {
     async fn open(&mut self, identifier: String) -> Result<Resource<Bucket>, Error> {
         if self.keyvalue().is_none() {
             return Err(Error::NoSuchStore);
@@ -69,7 +69,7 @@ impl store::Host for State {
     }
 }
 
-impl store::HostBucket for State {
+impl store::HostBucket for HostState {
     async fn get(
         &mut self,
         bucket: Resource<Bucket>,
@@ -117,7 +117,7 @@ impl store::HostBucket for State {
     }
 }
 
-impl atomics::Host for State {
+impl atomics::Host for HostState {
     async fn increment(
         &mut self,
         bucket: Resource<Bucket>,
@@ -134,7 +134,7 @@ impl atomics::Host for State {
     }
 }
 
-impl batch::Host for State {
+impl batch::Host for HostState {
     async fn get_many(
         &mut self,
         bucket: Resource<Bucket>,

@@ -18,26 +18,26 @@ use std::path::{Path, PathBuf};
 
 /// Where the values are kept.
 #[derive(Clone)]
-pub enum Place {
+pub enum StoreLocation {
     /// A file of this machine.
     Sqlite(PathBuf),
     /// A Redis server, and how it is reached.
     Redis(Box<::redis::ConnectionInfo>),
 }
 
-impl Place {
-    pub fn parse(text: &str) -> Result<Place> {
+impl StoreLocation {
+    pub fn parse(text: &str) -> Result<StoreLocation> {
         match text.split_once(':') {
             Some(("sqlite", path)) => {
                 let path = PathBuf::from(path.strip_prefix("//").unwrap_or(path));
                 check(&path)?;
-                Ok(Place::Sqlite(path))
+                Ok(StoreLocation::Sqlite(path))
             }
             Some(("redis" | "redis+unix" | "unix", _)) => {
                 let info = ::redis::IntoConnectionInfo::into_connection_info(text);
                 // The URL may hold a password, and is not repeated.
                 let info = info.context("it is not the URL of a Redis server")?;
-                Ok(Place::Redis(Box::new(info)))
+                Ok(StoreLocation::Redis(Box::new(info)))
             }
             Some(("rediss", _)) => {
                 bail!("TLS to Redis is not offered; give redis:// or redis+unix://")
@@ -62,11 +62,11 @@ fn check(path: &Path) -> Result<()> {
     Ok(())
 }
 
-impl fmt::Debug for Place {
+impl fmt::Debug for StoreLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            Place::Redis(_) => write!(f, "redis"),
+            StoreLocation::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            StoreLocation::Redis(_) => write!(f, "redis"),
         }
     }
 }
@@ -111,17 +111,17 @@ pub type Page = (Vec<String>, Option<u64>);
 
 impl Store {
     /// Makes it where there is none yet.
-    pub fn prepare(place: &Place) -> Result<()> {
+    pub fn prepare(place: &StoreLocation) -> Result<()> {
         match place {
-            Place::Sqlite(path) => Sqlite::prepare(path),
-            Place::Redis(info) => Redis::new(info).map(drop),
+            StoreLocation::Sqlite(path) => Sqlite::prepare(path),
+            StoreLocation::Redis(info) => Redis::new(info).map(drop),
         }
     }
 
-    pub fn open(place: &Place) -> Result<Store> {
+    pub fn open(place: &StoreLocation) -> Result<Store> {
         Ok(match place {
-            Place::Sqlite(path) => Store::Sqlite(Sqlite::open(path)?),
-            Place::Redis(info) => Store::Redis(Redis::new(info)?),
+            StoreLocation::Sqlite(path) => Store::Sqlite(Sqlite::open(path)?),
+            StoreLocation::Redis(info) => Store::Redis(Redis::new(info)?),
         })
     }
 
@@ -190,14 +190,20 @@ mod tests {
     #[test]
     fn places_are_read_as_people_write_them() {
         for text in ["sqlite:a.db", "sqlite:/tmp/a.db", "sqlite:///tmp/a.db"] {
-            assert!(matches!(Place::parse(text), Ok(Place::Sqlite(_))), "{text}");
+            assert!(
+                matches!(StoreLocation::parse(text), Ok(StoreLocation::Sqlite(_))),
+                "{text}"
+            );
         }
         for text in [
             "redis://localhost:6379/1",
             "redis://:pw@[::1]/",
             "redis+unix:///run/redis.sock",
         ] {
-            assert!(matches!(Place::parse(text), Ok(Place::Redis(_))), "{text}");
+            assert!(
+                matches!(StoreLocation::parse(text), Ok(StoreLocation::Redis(_))),
+                "{text}"
+            );
         }
         for text in [
             "",
@@ -208,10 +214,10 @@ mod tests {
             "rediss://a",
             "redis://:pw@:x",
         ] {
-            let error = format!("{:#}", Place::parse(text).unwrap_err());
+            let error = format!("{:#}", StoreLocation::parse(text).unwrap_err());
             assert!(!error.contains("pw"), "{error}");
         }
-        let place = Place::parse("redis://:pw@localhost").unwrap();
+        let place = StoreLocation::parse("redis://:pw@localhost").unwrap();
         assert!(!format!("{place:?}").contains("pw"));
     }
 }

@@ -16,11 +16,11 @@ use wasmtime_wasi_http::{Error, WasiBody};
 
 /// When a request last went on.
 #[derive(Clone)]
-pub struct Progress(Arc<Mutex<Instant>>);
+pub struct LastProgress(Arc<Mutex<Instant>>);
 
-impl Progress {
-    pub fn now() -> Progress {
-        Progress(Arc::new(Mutex::new(Instant::now())))
+impl LastProgress {
+    pub fn now() -> LastProgress {
+        LastProgress(Arc::new(Mutex::new(Instant::now())))
     }
 
     pub fn last(&self) -> Instant {
@@ -86,7 +86,7 @@ impl Body for Begun {
 /// The body of a request.
 pub struct Sending {
     pub body: WasiBody,
-    pub progress: Progress,
+    pub progress: LastProgress,
 }
 
 impl Body for Sending {
@@ -114,23 +114,23 @@ impl Body for Sending {
 }
 
 /// The turns that a request has taken; given back when it is over.
-pub type Turns = [OwnedSemaphorePermit; 2];
+pub type Permits = [OwnedSemaphorePermit; 2];
 
 /// The body of a response.
 pub struct Receiving {
     body: Incoming,
     pause: Duration,
     timer: Pin<Box<Sleep>>,
-    _turns: Turns,
+    permits: Permits,
 }
 
 impl Receiving {
-    pub fn new(body: Incoming, pause: Duration, turns: Turns) -> Receiving {
+    pub fn new(body: Incoming, pause: Duration, permits: Permits) -> Receiving {
         Receiving {
             body,
             pause,
             timer: Box::pin(sleep(pause)),
-            _turns: turns,
+            permits: permits,
         }
     }
 }

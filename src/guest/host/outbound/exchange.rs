@@ -1,7 +1,7 @@
 //! One request of a guest: checked, given its turn, sent, and sent again where a connection from the
 //! pool turned out to be dead.
 
-use super::body::{Progress, Receiving, Sending, Turns, begun, empty};
+use super::body::{LastProgress, Permits, Receiving, Sending, begun, empty};
 use super::connect::{Connector, Used, connector, destination};
 use super::failure::{self, Why};
 use super::headers::remove_hop_by_hop;
@@ -24,10 +24,10 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 /// The connections that all instances of one process share.
-pub struct Client {
+pub struct OutboundClient {
     pool: legacy::Client<Connector, Sending>,
     settings: Settings,
-    /// Turns of all instances together.
+    /// Permits of all instances together.
     all: Arc<Semaphore>,
 }
 
@@ -47,15 +47,15 @@ struct Broken {
     stale: bool,
 }
 
-impl Client {
-    pub fn new(settings: Settings) -> Result<Client> {
+impl OutboundClient {
+    pub fn new(settings: Settings) -> Result<OutboundClient> {
         let pool = legacy::Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(IDLE_PER_HOST)
             .build(connector(&settings)?);
-        Ok(Client {
+        Ok(OutboundClient {
             pool,
             all: Arc::new(Semaphore::new(settings.of_all)),
             settings,
@@ -76,7 +76,7 @@ impl Client {
         self.check(&request)?;
         let times = self.settings.times.within(options);
         let deadline = Instant::now() + times.connect;
-        let turns = self.turns(own, deadline).await?;
+        let permits = self.permits(own, deadline).await?;
         remove_hop_by_hop(request.headers_mut());
         let mut request = begun(request).await?;
         let copy = repeatable(&request).then(|| head_of(&request));
@@ -100,7 +100,7 @@ impl Client {
         };
         let (mut parts, body) = response.into_parts();
         remove_hop_by_hop(&mut parts.headers);
-        let body = Receiving::new(body, times.between_bytes, turns);
+        let body = Receiving::new(body, times.between_bytes, permits);
         Ok(Response::from_parts(parts, body.boxed_unsync()))
     }
 
@@ -126,14 +126,14 @@ impl Client {
         }
     }
 
-    async fn turns(&self, own: Arc<Semaphore>, deadline: Instant) -> Result<Turns, Error> {
+    async fn permits(&self, own: Arc<Semaphore>, deadline: Instant) -> Result<Permits, Error> {
         let both = async {
             let own = own.acquire_owned().await.ok()?;
             let all = self.all.clone().acquire_owned().await.ok()?;
             Some([own, all])
         };
         match timeout_at(deadline, both).await {
-            Ok(Some(turns)) => Ok(turns),
+            Ok(Some(permits)) => Ok(permits),
             _ => {
                 warning!(
                     "an outbound request of the guest waited in vain: {} of one request or {} of the \
@@ -153,7 +153,7 @@ impl Client {
         deadline: Instant,
         times: Times,
     ) -> Result<Response<Incoming>, Broken> {
-        let progress = Progress::now();
+        let progress = LastProgress::now();
         let mut request = request.map(|body| Sending {
             body,
             progress: progress.clone(),

@@ -9,7 +9,7 @@ mod headers;
 mod roots;
 pub mod transmission;
 
-pub use exchange::Client;
+pub use exchange::OutboundClient;
 pub use roots::Roots;
 
 use super::network::Rules;
@@ -59,17 +59,17 @@ impl Times {
 
 /// The way out of one instance.
 pub struct Outbound {
-    client: Arc<Client>,
-    /// Turns of this instance.
+    client: Arc<OutboundClient>,
+    /// Permits of this instance.
     own: Arc<Semaphore>,
 }
 
 impl Outbound {
     /// For an instance that answers so many requests at a time.
-    pub fn new(client: &Arc<Client>, concurrency: usize) -> Outbound {
-        let turns = client.settings().of_one.saturating_mul(concurrency);
+    pub fn new(client: &Arc<OutboundClient>, concurrency: usize) -> Outbound {
+        let permits = client.settings().of_one.saturating_mul(concurrency);
         Outbound {
-            own: Arc::new(Semaphore::new(turns.min(Semaphore::MAX_PERMITS))),
+            own: Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS))),
             client: client.clone(),
         }
     }

@@ -17,7 +17,7 @@ fn full() -> Arc<WorkerMemory> {
 #[test]
 fn without_a_bound_nobody_waits() {
     let memory = WorkerMemory::unbounded();
-    let both = [(); 2].map(|()| Presence::new(&memory));
+    let both = [(); 2].map(|()| RunningGuard::new(&memory));
     run(async {
         assert_eq!(memory.admit().await, Ok(()));
         assert_eq!(memory.grant(both[0].age(), usize::MAX).await, Ok(()));
@@ -29,7 +29,7 @@ fn who_is_alone_goes_on() {
     let memory = full();
     run(async {
         assert_eq!(memory.admit().await, Ok(()));
-        let alone = Presence::new(&memory);
+        let alone = RunningGuard::new(&memory);
         assert_eq!(memory.resume(alone.age()).await, Ok(()));
         assert_eq!(memory.admit().await, Err(NoRoom));
     });
@@ -40,7 +40,7 @@ fn what_is_granted_counts_until_it_is_given_back() {
     let most = 1 << 40;
     let memory = WorkerMemory::bounded(most, 0, Duration::from_millis(1));
     let most = usize::try_from(most).unwrap();
-    let [first, second] = [(); 2].map(|()| Presence::new(&memory));
+    let [first, second] = [(); 2].map(|()| RunningGuard::new(&memory));
     run(async {
         assert_eq!(memory.grant(first.age(), most / 2).await, Ok(()));
         assert!(!memory.is_full());
@@ -58,7 +58,7 @@ fn is_pending(future: Pin<&mut impl Future>) -> bool {
 #[test]
 fn of_those_who_all_wait_the_youngest_is_ended() {
     let memory = WorkerMemory::bounded(0, 0, Duration::from_secs(3600));
-    let [first, second] = [(); 2].map(|()| Presence::new(&memory));
+    let [first, second] = [(); 2].map(|()| RunningGuard::new(&memory));
     run(async {
         let mut young = pin!(memory.resume(second.age()));
         assert!(is_pending(young.as_mut()));

@@ -13,8 +13,8 @@ mod tests;
 pub use operators::FEATURES;
 
 use anyhow::{Context, Result, bail};
-use module::State;
-use state_scan::Survey;
+use module::ModuleState;
+use state_scan::StateScan;
 use wasm_encoder::{ExportKind, ExportSection, Module, RawSection};
 use wasmparser::{BinaryReader, ExportSectionReader};
 
@@ -34,9 +34,9 @@ pub const COMPONENT_MODULE: u8 = 1;
 
 /// The same component, with instances that can be put back; an error says why that cannot be.
 pub fn instrument(binary: &[u8]) -> Result<Vec<u8>> {
-    let survey = Survey::of(binary)?;
+    let scan = StateScan::of(binary)?;
     let mut component = wasm_encoder::Component::new();
-    let mut modules = survey.modules.iter();
+    let mut modules = scan.modules.iter();
     for section in sections(binary) {
         let (id, data) = section?;
         if id == COMPONENT_MODULE {
@@ -47,7 +47,7 @@ pub fn instrument(binary: &[u8]) -> Result<Vec<u8>> {
             component.section(&RawSection { id, data });
         }
     }
-    survey.append_keeper(&mut component);
+    scan.append_keeper(&mut component);
     Ok(component.finish())
 }
 
@@ -67,7 +67,7 @@ pub fn sections(binary: &[u8]) -> impl Iterator<Item = Result<(u8, &[u8])>> {
     })
 }
 
-impl State {
+impl ModuleState {
     /// The same module, which exports its state.
     fn exported(&self, module: &[u8]) -> Result<Vec<u8>> {
         let mut exported = Module::new();

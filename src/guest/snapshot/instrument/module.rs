@@ -8,7 +8,7 @@ use wasmparser::{Payload, RefType, TypeRef};
 
 /// The state of a core module that is not in its memories, and the memories.
 #[derive(Default)]
-pub struct State {
+pub struct ModuleState {
     /// Mutable globals that it defines, by their index.
     pub globals: Vec<(u32, ValType)>,
     /// Memories that it defines, each with whether its addresses have 64 bits.
@@ -17,7 +17,7 @@ pub struct State {
     pub imported_memories: u32,
 }
 
-impl State {
+impl ModuleState {
     pub fn read(&mut self, payload: &Payload<'_>) -> Result<()> {
         match payload {
             Payload::Version { .. }
@@ -80,7 +80,7 @@ impl State {
                     operators::value(local?.1)?;
                 }
                 for operator in body.get_operators_reader()? {
-                    operators::judge(&operator?)?;
+                    operators::validate(&operator?)?;
                 }
             }
             Payload::TagSection(_) => bail!("it throws or catches exceptions"),

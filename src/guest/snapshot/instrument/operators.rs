@@ -89,7 +89,7 @@ macro_rules! define_known {
 wasmparser::for_each_operator!(define_known);
 
 /// Says why an operator may leave state that is not restored.
-pub fn judge(operator: &Operator<'_>) -> Result<()> {
+pub fn validate(operator: &Operator<'_>) -> Result<()> {
     match operator {
         Operator::RefNull { hty } if *hty != HeapType::FUNC => bail!(REFERENCES),
         Operator::TypedSelect { ty } => value(*ty)?,
@@ -154,9 +154,9 @@ mod tests {
                 "it uses CallRef, which is not known to leave no state",
             ),
         ] {
-            assert_eq!(judge(&operator).unwrap_err().to_string(), reason);
+            assert_eq!(validate(&operator).unwrap_err().to_string(), reason);
         }
-        let null = |hty| judge(&Operator::RefNull { hty });
+        let null = |hty| validate(&Operator::RefNull { hty });
         assert!(null(HeapType::FUNC).is_ok());
         assert_eq!(null(HeapType::EXTERN).unwrap_err().to_string(), REFERENCES);
     }

@@ -1,6 +1,6 @@
 //! The module that keeps the state of all others, and how it becomes a part of their component.
 
-use super::state_scan::Survey;
+use super::state_scan::StateScan;
 use super::{COMPONENT_MODULE, HANDLE, ORDER, RESTORE, SAVE, global_name, memory_name};
 use wasm_encoder::{
     BlockType, CanonicalFunctionSection, CodeSection, ComponentAliasSection, ComponentExportKind,
@@ -16,7 +16,7 @@ const DROP: &str = "drop";
 /// Imported functions that come first.
 const IMPORTED: u32 = 2;
 
-impl Survey {
+impl StateScan {
     /// Appends the module that keeps the state, an instance of it, and what it exports.
     pub fn append_keeper(&self, component: &mut wasm_encoder::Component) {
         // A resource of the keeper's own: its handles are in the table that the others' are in.

@@ -3,7 +3,7 @@
 //! code, no instances of modules and no resources: state of theirs would be out of reach.
 
 use super::lift::{Lift, known_options};
-use super::module::State;
+use super::module::ModuleState;
 use super::operators::FEATURES;
 use super::{HANDLE, ORDER, RESTORE, SAVE};
 use anyhow::{Context, Result, bail, ensure};
@@ -14,8 +14,8 @@ use wasmparser::{
 
 /// What there is in a component.
 #[derive(Default)]
-pub struct Survey {
-    pub modules: Vec<State>,
+pub struct StateScan {
+    pub modules: Vec<ModuleState>,
     /// The module that each core instance is made of, where it is made of one.
     pub instances: Vec<Option<u32>>,
     /// What answers requests, where that is clear.
@@ -41,9 +41,9 @@ enum Level {
     Module,
 }
 
-impl Survey {
-    pub fn of(binary: &[u8]) -> Result<Survey> {
-        let mut survey = Survey::default();
+impl StateScan {
+    pub fn of(binary: &[u8]) -> Result<StateScan> {
+        let mut scan = StateScan::default();
         let mut validator = Validator::new_with_features(FEATURES);
         let mut open = vec![Level::Outermost];
         for payload in Parser::new(0).parse_all(binary) {
@@ -51,21 +51,21 @@ impl Survey {
             let level = *open.last().context("it goes on behind its end")?;
             match level {
                 Level::Module => {
-                    let state = survey.modules.last_mut();
+                    let state = scan.modules.last_mut();
                     state.context("a module was not seen")?.read(&payload)?;
                 }
                 Level::Inner => inner(&payload)?,
-                Level::Outermost => survey.read(&payload)?,
+                Level::Outermost => scan.read(&payload)?,
             }
             match payload {
                 Payload::ModuleSection { .. } => {
                     open.push(Level::Module);
-                    survey.modules.push(State::default());
+                    scan.modules.push(ModuleState::default());
                 }
                 Payload::ComponentSection { .. } => open.push(Level::Inner),
                 Payload::End(_) => {
                     if level == Level::Outermost {
-                        survey.count(&validator)?;
+                        scan.count(&validator)?;
                     }
                     open.pop();
                 }
@@ -76,7 +76,7 @@ impl Survey {
                 .map_err(|error| anyhow::anyhow!("{}", error.message()))
                 .context("it uses what cannot be restored")?;
         }
-        Ok(survey)
+        Ok(scan)
     }
 
     fn read(&mut self, payload: &Payload<'_>) -> Result<()> {

@@ -42,11 +42,11 @@ fn a_component_exports_how_its_state_is_kept_and_is_sound() {
     assert_eq!(keeper.globals.len(), 5);
 }
 
-fn last_module(component: &[u8]) -> State {
-    let mut module = State::default();
+fn last_module(component: &[u8]) -> ModuleState {
+    let mut module = ModuleState::default();
     for payload in Parser::new(0).parse_all(component) {
         match payload.unwrap() {
-            Payload::ModuleSection { .. } => module = State::default(),
+            Payload::ModuleSection { .. } => module = ModuleState::default(),
             section @ (Payload::ImportSection(_) | Payload::GlobalSection(_)) => {
                 module.read(&section).unwrap();
             }

@@ -1,24 +1,24 @@
 //! What one request has of the processor: its budget, its turns, and whether it has failed meanwhile.
 
-use super::cpu_budget::Meter;
-use super::time_slice::{Turn, Turns};
+use super::cpu_budget::CpuBudget;
+use super::scheduler::{Scheduler, TimeSlice};
 use crate::guest::failure::Failure;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// A guest's share of the processor.
-pub struct Share {
-    pub meter: Meter,
-    pub turn: Turn,
+pub struct CpuShare {
+    pub budget: CpuBudget,
+    pub slice: TimeSlice,
     /// Why it has failed.
     failure: Mutex<Option<Failure>>,
 }
 
-impl Share {
-    pub fn new(cpu: Duration, turns: &Turns) -> Arc<Share> {
-        Arc::new(Share {
-            meter: Meter::new(cpu),
-            turn: Turn::new(turns),
+impl CpuShare {
+    pub fn new(cpu: Duration, scheduler: &Scheduler) -> Arc<CpuShare> {
+        Arc::new(CpuShare {
+            budget: CpuBudget::new(cpu),
+            slice: TimeSlice::new(scheduler),
             failure: Mutex::default(),
         })
     }
@@ -37,7 +37,7 @@ impl Share {
     }
 
     /// For a guest that has no neighbours.
-    pub fn unlimited() -> Arc<Share> {
-        Share::new(Duration::MAX, &Turns::default())
+    pub fn unlimited() -> Arc<CpuShare> {
+        CpuShare::new(Duration::MAX, &Scheduler::default())
     }
 }

@@ -13,7 +13,7 @@ const BY_HAND: usize = 16 << 20;
 
 /// Where this process has written to. Which process that is, is settled once, when it is first asked at the latest.
 #[derive(Default)]
-pub struct Dirt(OnceLock<Option<File>>);
+pub struct DirtyPages(OnceLock<Option<File>>);
 
 /// `struct pm_scan_arg` and `struct page_region` of linux/fs.h.
 #[repr(C)]
@@ -55,11 +55,11 @@ const PAGE_IS_PRESENT: u64 = 1 << 3;
 const PAGE_IS_SWAPPED: u64 = 1 << 4;
 const PAGE_IS_PFNZERO: u64 = 1 << 5;
 
-impl Dirt {
+impl DirtyPages {
     /// Nothing is known.
     #[cfg(test)]
-    pub fn unknown() -> Dirt {
-        Dirt(OnceLock::from(None))
+    pub fn unknown() -> DirtyPages {
+        DirtyPages(OnceLock::from(None))
     }
 
     /// It is about this process from here on.

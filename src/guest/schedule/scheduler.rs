@@ -23,14 +23,14 @@ const STALLED: Duration = Duration::from_millis(50);
 
 /// Those of one worker. First come, first served.
 #[derive(Clone)]
-pub struct Turns {
+pub struct Scheduler {
     begin: Arc<Semaphore>,
     slice: Arc<Semaphore>,
 }
 
-impl Default for Turns {
-    fn default() -> Turns {
-        Turns {
+impl Default for Scheduler {
+    fn default() -> Scheduler {
+        Scheduler {
             begin: Arc::new(Semaphore::new(1)),
             slice: Arc::new(Semaphore::new(1)),
         }
@@ -38,26 +38,26 @@ impl Default for Turns {
 }
 
 /// One guest's place among them. The engine demands a lock where one thread would do.
-pub struct Turn {
-    turns: Turns,
+pub struct TimeSlice {
+    scheduler: Scheduler,
     held: Mutex<Option<OwnedSemaphorePermit>>,
     /// Nobody else begins until this guest waits for something.
     first: AtomicBool,
     /// It has only looked up, and goes on at once.
-    looks_up: AtomicBool,
+    yields: AtomicBool,
     /// Its instance is being made.
     making: AtomicBool,
     /// Nanoseconds that making it has burned.
     made: AtomicU64,
 }
 
-impl Turn {
-    pub fn new(turns: &Turns) -> Turn {
-        Turn {
-            turns: turns.clone(),
+impl TimeSlice {
+    pub fn new(scheduler: &Scheduler) -> TimeSlice {
+        TimeSlice {
+            scheduler: scheduler.clone(),
             held: Mutex::new(None),
             first: AtomicBool::new(false),
-            looks_up: AtomicBool::new(false),
+            yields: AtomicBool::new(false),
             making: AtomicBool::new(false),
             made: AtomicU64::new(0),
         }
@@ -65,21 +65,21 @@ impl Turn {
 
     /// Resolves when this guest may begin.
     pub async fn begin(&self) {
-        let permit = match self.turns.begin.clone().try_acquire_owned() {
+        let permit = match self.scheduler.begin.clone().try_acquire_owned() {
             Ok(permit) => Some(permit),
-            Err(_) => self.turns.begin.clone().acquire_owned().await.ok(),
+            Err(_) => self.scheduler.begin.clone().acquire_owned().await.ok(),
         };
         self.first.store(true, Relaxed);
         self.hold(permit);
     }
 
     /// The guest has no instance yet.
-    pub fn makes(&self) {
+    pub fn begin_instantiation(&self) {
         self.making.store(true, Relaxed);
     }
 
     /// It has, after so much was burned.
-    pub fn has_made(&self, burned: Duration) {
+    pub fn end_instantiation(&self, burned: Duration) {
         let nanos = u64::try_from(burned.as_nanos()).unwrap_or(u64::MAX);
         self.made.store(nanos, Relaxed);
         self.making.store(false, Relaxed);
@@ -87,7 +87,7 @@ impl Turn {
 
     /// The guest has come to a pause: its slice is over, or it waits for something else.
     pub fn pause(&self) {
-        if !self.looks_up.load(Relaxed) {
+        if !self.yields.load(Relaxed) {
             self.end();
         }
     }
@@ -99,7 +99,7 @@ impl Turn {
     }
 
     /// Whether the guest, which has burned so much, goes on before others begin.
-    pub fn goes_on(&self, burned: Duration) -> bool {
+    pub fn may_continue(&self, burned: Duration) -> bool {
         let may = match self.making.load(Relaxed) {
             true => MAKING,
             false => Duration::from_nanos(self.made.load(Relaxed)) + SHORT,
@@ -108,18 +108,18 @@ impl Turn {
     }
 
     /// Resolves when a guest that goes on may run its next slice.
-    pub async fn look_up(&self) {
-        self.looks_up.store(true, Relaxed);
+    pub async fn yield_and_continue(&self) {
+        self.yields.store(true, Relaxed);
         // The runtime's own way to yield: it looks at sockets and timers before it goes on here, which a
         // bare wake-up would not make it do.
         yield_now().await;
-        self.looks_up.store(false, Relaxed);
+        self.yields.store(false, Relaxed);
     }
 
     /// Resolves when any other guest may run its next slice.
-    pub async fn next(&self) {
+    pub async fn wait_for_slice(&self) {
         self.end();
-        let slice = self.turns.slice.clone().acquire_owned();
+        let slice = self.scheduler.slice.clone().acquire_owned();
         let permit = timeout(STALLED, slice).await;
         yield_now().await;
         self.hold(permit.ok().and_then(Result::ok));
@@ -149,17 +149,17 @@ mod tests {
 
     #[test]
     fn one_begins_when_another_waits_for_something() {
-        let turns = Turns::default();
-        let [first, second] = [(); 2].map(|()| Turn::new(&turns));
+        let scheduler = Scheduler::default();
+        let [first, second] = [(); 2].map(|()| TimeSlice::new(&scheduler));
         block_on(async {
             first.begin().await;
             let mut waiting = pin!(second.begin());
             assert!(is_pending(waiting.as_mut()));
-            let mut looks_up = pin!(first.look_up());
-            assert!(is_pending(looks_up.as_mut()));
+            let mut yields = pin!(first.yield_and_continue());
+            assert!(is_pending(yields.as_mut()));
             first.pause();
             assert!(is_pending(waiting.as_mut()));
-            looks_up.await;
+            yields.await;
             first.pause();
             waiting.await;
         });
@@ -167,37 +167,37 @@ mod tests {
 
     #[test]
     fn one_that_goes_on_for_long_makes_room() {
-        let turns = Turns::default();
-        let [long, other] = [(); 2].map(|()| Turn::new(&turns));
+        let scheduler = Scheduler::default();
+        let [long, other] = [(); 2].map(|()| TimeSlice::new(&scheduler));
         block_on(async {
             long.begin().await;
-            assert!(long.goes_on(SHORT / 2) && !long.goes_on(SHORT));
-            let mut next = pin!(long.next());
+            assert!(long.may_continue(SHORT / 2) && !long.may_continue(SHORT));
+            let mut next = pin!(long.wait_for_slice());
             assert!(is_pending(next.as_mut()));
             other.begin().await;
             next.await;
-            assert!(!long.goes_on(Duration::ZERO));
+            assert!(!long.may_continue(Duration::ZERO));
         });
     }
 
     #[test]
     fn making_an_instance_is_no_work_of_the_guest() {
-        let turns = Turns::default();
-        let turn = Turn::new(&turns);
-        block_on(turn.begin());
-        turn.makes();
-        assert!(turn.goes_on(5 * SHORT) && !turn.goes_on(MAKING));
-        turn.has_made(5 * SHORT);
-        assert!(turn.goes_on(5 * SHORT) && !turn.goes_on(6 * SHORT));
+        let scheduler = Scheduler::default();
+        let slice = TimeSlice::new(&scheduler);
+        block_on(slice.begin());
+        slice.begin_instantiation();
+        assert!(slice.may_continue(5 * SHORT) && !slice.may_continue(MAKING));
+        slice.end_instantiation(5 * SHORT);
+        assert!(slice.may_continue(5 * SHORT) && !slice.may_continue(6 * SHORT));
     }
 
     #[test]
     fn one_runs_its_slice_while_another_waits() {
-        let turns = Turns::default();
-        let [first, second] = [(); 2].map(|()| Turn::new(&turns));
+        let scheduler = Scheduler::default();
+        let [first, second] = [(); 2].map(|()| TimeSlice::new(&scheduler));
         block_on(async {
-            first.next().await;
-            let mut waiting = pin!(second.next());
+            first.wait_for_slice().await;
+            let mut waiting = pin!(second.wait_for_slice());
             assert!(is_pending(waiting.as_mut()));
             first.end();
             waiting.await;
@@ -206,11 +206,11 @@ mod tests {
 
     #[test]
     fn one_that_nobody_polls_is_not_waited_for() {
-        let turns = Turns::default();
-        let [stalled, other] = [(); 2].map(|()| Turn::new(&turns));
+        let scheduler = Scheduler::default();
+        let [stalled, other] = [(); 2].map(|()| TimeSlice::new(&scheduler));
         block_on(async {
-            stalled.next().await;
-            other.next().await;
+            stalled.wait_for_slice().await;
+            other.wait_for_slice().await;
         });
     }
 }
