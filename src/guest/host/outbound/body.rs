@@ -121,7 +121,7 @@ pub struct Receiving {
     body: Incoming,
     pause: Duration,
     timer: Pin<Box<Sleep>>,
-    permits: Permits,
+    _permits: Permits,
 }
 
 impl Receiving {
@@ -130,7 +130,7 @@ impl Receiving {
             body,
             pause,
             timer: Box::pin(sleep(pause)),
-            permits: permits,
+            _permits: permits,
         }
     }
 }
