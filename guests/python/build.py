@@ -2,10 +2,10 @@
 """Builds a WASI HTTP component from a Python application (ASGI or WSGI) that knows nothing of WebAssembly.
 
     python3 build.py PATH -o FILE [--app MODULE:NAME] [--cache DIR] [--env NAME=VALUE]… [--find-links DIR]…
-                     [--no-warm-up] [--prepare] [--verbose]
+                     [--no-warm-up] [--development] [--prepare] [--verbose]
 
-PATH is a Python file or a folder that has one (main.py, app.py, asgi.py, wsgi.py). Its requirements are read from
-requirements.txt or pyproject.toml beside it. FILE appears whole or not at all.
+PATH is a Python file or a folder that has one (main.py, app.py, api.py, app/main.py, …). Its requirements are read from
+requirements.txt or pyproject.toml beside it or above. FILE appears whole or not at all.
 
 Progress goes to standard error, a line each that begins with `build: `. A line without that is last. The exit status is 0, or 1 with one last
 message that begins with `error: ` and says what to do, or 2 where the command line is wrong.
@@ -36,6 +36,7 @@ def arguments():
     )
     parser.add_argument("--find-links", metavar="DIR", action="append", default=[], help="a folder with wheels for WASI")
     parser.add_argument("--no-warm-up", action="store_true", help="only import the application, ask it nothing")
+    parser.add_argument("--development", action="store_true", help="show to whoever asks what the application raises")
     parser.add_argument("--prepare", action="store_true", help="only fetch and make what a build needs")
     parser.add_argument("--verbose", action="store_true", help="print each command, and what it prints")
     return parser.parse_args()
@@ -54,7 +55,7 @@ def main():
     if asked.prepare:
         component.prepare(toolbox, cache)
         return
-    component.build(found, site, toolbox, cache, asked.output, environment, not asked.no_warm_up)
+    component.build(found, site, toolbox, cache, asked.output, environment, asked)
     size = Path(asked.output).stat().st_size / 1e6
     say.done(f"{asked.output} is ready: {size:.0f} MB, after {time.monotonic() - begin:.0f} s")
 

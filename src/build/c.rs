@@ -2,15 +2,13 @@
 //! here, and that is made a component. The sources include `application.h`, and define
 //! `exports_wasi_http_incoming_handler_handle`.
 
-use super::files;
 use super::tool::{Tools, needed, on_path};
 use super::wit;
+use super::{advice, files};
 use anyhow::{Result, bail};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-
-const REMEDY: &str = "pip install ziglang";
 
 /// The bindings refer to this symbol so that an object with the types is linked, for whose like we add
 /// them later ourselves.
@@ -67,8 +65,9 @@ fn compiler() -> Result<Command> {
     let package = on_path("python3").filter(|python| imports(python, "ziglang"));
     let Some(python) = package else {
         bail!(
-            "zig is missing; install it with `{REMEDY}`, or name another compiler for wasm32-wasi in \
-             WASI_CC, such as the clang of the WASI SDK"
+            "zig is missing; install it with {}, or name another compiler for wasm32-wasi in \
+             WASI_CC, such as the clang of the WASI SDK",
+            advice::ZIG
         );
     };
     let mut command = Command::new(python);

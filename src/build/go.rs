@@ -2,6 +2,7 @@
 //! application that serves with net/http is built as it is: our bridge is laid over its module, and over
 //! one method of net/http, without a file of either being changed (`go help build`, -overlay).
 
+use super::advice;
 use super::files::{self, Embedded};
 use super::project::nearest;
 use super::tool::{Tools, needed};
@@ -10,6 +11,10 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// The minor versions of Go that can be used.
+const OLDEST: u32 = 24;
+const NEWEST: u32 = 27;
 
 /// Where the bridge is within the application's module.
 const WITHIN: &str = "internal/wasmserve";
@@ -58,10 +63,11 @@ const NAMED: [&str; 2] = ["\"wit_component/", "\"go.bytecodealliance.org/pkg/"];
 const SERVE: &str = "func (s *Server) Serve(l net.Listener) error {\n";
 
 pub fn build(tools: &mut Tools<'_>, directory: &Path, output: &Path) -> Result<()> {
-    let go = needed("go", "apt-get install golang-go")?;
+    let go = needed("go", advice::GO)?;
     let directory = directory
         .canonicalize()
         .with_context(|| format!("cannot find `{}`", directory.display()))?;
+    is_known(tools, &go, &directory)?;
     let root = nearest(&directory, "go.mod")
         .context("there is no go.mod; make one with `go mod init example.com/app`")?;
     let module = module(&root.join("go.mod"))?;
@@ -87,6 +93,32 @@ pub fn build(tools: &mut Tools<'_>, directory: &Path, output: &Path) -> Result<(
     let packages = tools.scratch().join("wit");
     wit::write(&packages)?;
     wit::component(&core, &packages, output)
+}
+
+/// Debian 12 has a Go that cannot make what is needed here, and says so in words that nobody understands.
+fn is_known(tools: &mut Tools<'_>, go: &Path, directory: &Path) -> Result<()> {
+    let mut command = Command::new(go);
+    command.args(["env", "GOVERSION"]).current_dir(directory);
+    let version = tools.ask("asking go for its version", command)?;
+    let version = version.unwrap_or_default();
+    match minor(&version) {
+        Some(minor) if minor < OLDEST => bail!(
+            "`{}` is of version {}, and Go 1.{OLDEST} to 1.{NEWEST} is needed; install it with {}",
+            go.display(),
+            version.trim_start_matches("go"),
+            advice::GO
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// 24 of `go1.24.3`.
+fn minor(version: &str) -> Option<u32> {
+    let rest = version.strip_prefix("go1.")?;
+    rest.split(|c: char| !c.is_ascii_digit())
+        .next()?
+        .parse()
+        .ok()
 }
 
 /// The path of the module, which go.mod begins with.
@@ -141,7 +173,9 @@ fn overlay(
 
 fn asking_first(text: &str) -> Result<String> {
     if !text.contains(SERVE) {
-        bail!("this version of Go has another net/http than is known here; use Go 1.24 to 1.27");
+        bail!(
+            "this version of Go has another net/http than is known here; use Go 1.{OLDEST} to 1.{NEWEST}"
+        );
     }
     let asks =
         format!("{SERVE}\tif WasmserveServe != nil {{\n\t\treturn WasmserveServe(s)\n\t}}\n");
@@ -152,6 +186,13 @@ fn asking_first(text: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_version_is_read_as_go_writes_it() {
+        assert_eq!(minor("go1.19.8"), Some(19));
+        assert_eq!(minor("go1.27rc1"), Some(27));
+        assert_eq!(minor("devel go1.28-abc"), None);
+    }
 
     #[test]
     fn net_http_asks_the_bridge_first() {

@@ -2,18 +2,19 @@
 //! that. An application that exports something with a `fetch`, as Hono, Bun, Deno and Workers have it, is
 //! called by our bridge; one that brings its own handler, or listens for the `fetch` event, is left as it is.
 
-use super::files;
 use super::project::{JavaScript, nearest};
 use super::tool::{Tools, needed, on_path};
 use super::wit;
+use super::{advice, files};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What is bundled with applications.
-const OURS: [files::Embedded; 3] = [
+const OURS: [files::Embedded; 4] = [
     ("bridge.js", include_str!("javascript/bridge.js")),
+    ("development.js", include_str!("javascript/development.js")),
     ("platform.js", include_str!("javascript/platform.js")),
     ("response.js", include_str!("javascript/response.js")),
 ];
@@ -24,12 +25,19 @@ import application from \"./application.js\";
 export const incomingHandler = handlerOf(application);
 ";
 
+/// The same for `wasmserve dev`.
+const CALLED_IN_DEVELOPMENT: &str = "import { handlerOf } from \"./bridge.js\";
+import { shown } from \"./development.js\";
+import application from \"./application.js\";
+export const incomingHandler = handlerOf(application, shown);
+";
+
 /// The module of one that brings its own handler, or listens for events.
 const LEFT: &str = "import \"./platform.js\";
 export * from \"./application.js\";
 ";
 
-const NODE: &str = "apt-get install nodejs npm";
+const NODE: [&str; 2] = ["nodejs", "npm"];
 const COMPONENTIZE: &str = "@bytecodealliance/componentize-js";
 
 /// Where a main file is looked for, in this order, with each of the extensions.
@@ -47,8 +55,14 @@ const MAINS: [&str; 10] = [
 ];
 const EXTENSIONS: [&str; 6] = ["ts", "tsx", "mts", "js", "jsx", "mjs"];
 
-pub fn build(tools: &mut Tools<'_>, project: &JavaScript, output: &Path) -> Result<()> {
-    let node = needed("node", NODE)?;
+/// `development` has errors shown to whoever asks.
+pub fn build(
+    tools: &mut Tools<'_>,
+    project: &JavaScript,
+    development: bool,
+    output: &Path,
+) -> Result<()> {
+    let node = needed("node", &advice::packages(&NODE))?;
     let root = whole(&project.root)?;
     install(tools, &root)?;
     let main = match &project.main {
@@ -59,7 +73,12 @@ pub fn build(tools: &mut Tools<'_>, project: &JavaScript, output: &Path) -> Resu
     let called = exports.iter().any(|name| name == "default") && !brings_handler(&exports);
     let entry = tools.scratch().join("entry.js");
     files::write_all(tools.scratch(), OURS)?;
-    files::write(&entry, if called { CALLED } else { LEFT }.as_bytes())?;
+    let text = match (called, development) {
+        (true, false) => CALLED,
+        (true, true) => CALLED_IN_DEVELOPMENT,
+        (false, _) => LEFT,
+    };
+    files::write(&entry, text.as_bytes())?;
     bundle(tools, &root, &entry, "bundle.js")?;
     let packages = tools.scratch().join("wit");
     wit::write(&packages)?;
@@ -99,7 +118,7 @@ fn install(tools: &mut Tools<'_>, root: &Path) -> Result<()> {
         return Ok(());
     }
     let locked = root.join("package-lock.json").exists();
-    let mut command = Command::new(needed("npm", NODE)?);
+    let mut command = Command::new(needed("npm", &advice::packages(&NODE))?);
     command
         .current_dir(root)
         .arg(if locked { "ci" } else { "install" })

@@ -1,6 +1,7 @@
 //! `wasmserve build`: makes a component of a project by calling the toolchain of its language. Knows what
 //! each toolchain wants, and nothing of serving.
 
+mod advice;
 mod c;
 mod files;
 mod go;
@@ -18,16 +19,16 @@ pub use scratch::Scratch;
 pub use template::write as write_template;
 
 use crate::cli;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use project::Project;
 use std::path::{Path, PathBuf};
 use tool::Tools;
 
 /// A project that was recognised, and where its component shall be.
-pub struct Order {
+pub struct Order<'a> {
+    asked: &'a cli::Build,
     project: Project,
     pub output: PathBuf,
-    verbose: bool,
 }
 
 /// A component that was built, in a directory that goes with it.
@@ -36,30 +37,40 @@ pub struct Built {
     _scratch: Scratch,
 }
 
-impl Order {
+impl<'a> Order<'a> {
     /// An error says what the path should have been.
-    pub fn new(build: &cli::Build) -> Result<Order> {
-        let project = Project::recognise(&build.path)?;
+    pub fn new(build: &'a cli::Build) -> Result<Order<'a>> {
+        let project = Project::recognise(&build.path, build.python.app.as_deref())?;
+        let is_for_python = build.python.is_given() || !build.env.is_empty() || build.no_warm_up;
+        if is_for_python && !matches!(project, Project::Python(_)) {
+            bail!(
+                "`{}` is no application in Python, and --app, --env, --find-links and --no-warm-up \
+                 are for those",
+                build.path.display()
+            );
+        }
         let output = match &build.output {
             Some(output) => output.clone(),
             None => PathBuf::from(named_after(&build.path)?),
         };
         Ok(Order {
+            asked: build,
             project,
             output,
-            verbose: build.verbose,
         })
     }
 
     pub fn build(&self) -> Result<Built> {
         let scratch = Scratch::new()?;
         let file = scratch.path().join("component.wasm");
-        let mut tools = Tools::new(&scratch, self.verbose)?;
+        let mut tools = Tools::new(&scratch, self.asked.verbose)?;
         match &self.project {
             Project::C(path) => c::build(&mut tools, path, &file),
             Project::Go(directory) => go::build(&mut tools, directory, &file),
-            Project::JavaScript(project) => javascript::build(&mut tools, project, &file),
-            Project::Python(path) => python::build(&mut tools, path, &file),
+            Project::JavaScript(project) => {
+                javascript::build(&mut tools, project, self.asked.development, &file)
+            }
+            Project::Python(path) => python::build(&mut tools, path, self.asked, &file),
             Project::Rust(directory) => rust::build(&mut tools, directory, &file),
         }?;
         tools.done(&self.output);
@@ -68,6 +79,11 @@ impl Order {
             _scratch: scratch,
         })
     }
+}
+
+/// Whether a path is a project in Python, as far as that can be told.
+pub fn is_python(path: &Path, app: Option<&str>) -> bool {
+    matches!(Project::recognise(path, app), Ok(Project::Python(_)))
 }
 
 /// `app.wasm` for `app.py`, for the directory `app`, and for `.` in it.

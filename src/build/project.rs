@@ -28,7 +28,7 @@ pub struct JavaScript {
 /// Files that tell what a directory is, the language that they tell of, and whether they do so even
 /// where another language's are there too: what a language's own tool reads, not what one happens
 /// to name a file.
-const SIGNS: [(&str, &str, bool); 11] = [
+const SIGNS: [(&str, &str, bool); 22] = [
     ("Cargo.toml", "Rust", true),
     ("go.mod", "Go", true),
     ("package.json", "JavaScript", true),
@@ -37,13 +37,28 @@ const SIGNS: [(&str, &str, bool); 11] = [
     ("main.c", "C", false),
     ("main.py", "Python", false),
     ("app.py", "Python", false),
+    ("api.py", "Python", false),
+    ("asgi.py", "Python", false),
+    ("wsgi.py", "Python", false),
+    ("application.py", "Python", false),
+    ("app/main.py", "Python", false),
+    ("app/app.py", "Python", false),
+    ("app/api.py", "Python", false),
+    ("app/asgi.py", "Python", false),
+    ("app/wsgi.py", "Python", false),
+    ("app/application.py", "Python", false),
+    ("app/__init__.py", "Python", false),
     ("index.js", "JavaScript", false),
     ("index.mjs", "JavaScript", false),
     ("index.ts", "JavaScript", false),
 ];
 
 impl Project {
-    pub fn recognise(path: &Path) -> Result<Project> {
+    /// `app` names an application in Python within a directory, whatever else that has.
+    pub fn recognise(path: &Path, app: Option<&str>) -> Result<Project> {
+        if path.is_dir() && app.is_some() {
+            return Ok(Project::Python(path.to_owned()));
+        }
         if path.is_dir() {
             return Project::of_directory(path);
         }
@@ -101,8 +116,8 @@ impl Project {
             [(name, language)] => Ok(Project::of_language(language, path, name)),
             [] => bail!(
                 "`{}` is no project that is known here: it has no Cargo.toml, go.mod, package.json, \
-                 pyproject.toml, requirements.txt, main.py, app.py, main.c, index.js or index.ts; \
-                 name the application's main file",
+                 pyproject.toml, requirements.txt, main.py, app.py, app/main.py, main.c, index.js or \
+                 index.ts; name the application's main file",
                 path.display()
             ),
             [(one, _), (other, _), ..] => bail!(
@@ -145,7 +160,7 @@ mod tests {
         for file in files {
             std::fs::write(scratch.path().join(file), "").unwrap();
         }
-        let project = Project::recognise(scratch.path()).map_err(|error| error.to_string());
+        let project = Project::recognise(scratch.path(), None).map_err(|error| error.to_string());
         (scratch, project)
     }
 
@@ -177,12 +192,15 @@ mod tests {
     fn a_file_is_what_it_is_called() {
         let (at, _) = with(&["main.py", "package.json", "server.ts", "app.wasm"]);
         let main = at.path().join("main.py");
-        assert_eq!(Project::recognise(&main).unwrap(), Project::Python(main));
+        assert_eq!(
+            Project::recognise(&main, None).unwrap(),
+            Project::Python(main)
+        );
         let server = at.path().join("server.ts");
-        let project = Project::recognise(&server).unwrap();
+        let project = Project::recognise(&server, None).unwrap();
         let root = at.path().canonicalize().unwrap();
         let main = Some(server);
         assert_eq!(project, Project::JavaScript(JavaScript { root, main }));
-        assert!(Project::recognise(&at.path().join("app.wasm")).is_err());
+        assert!(Project::recognise(&at.path().join("app.wasm"), None).is_err());
     }
 }

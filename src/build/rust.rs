@@ -1,46 +1,132 @@
-//! Rust: cargo builds for wasm32-wasip2, and its linker makes the component.
+//! Rust: cargo builds for wasm32-wasip2, and its linker makes the component. A project that is meant for
+//! cargo-component is built by that where it is there.
 
-use super::tool::{Tools, needed};
+use super::advice;
+use super::tool::{Tools, needed, on_path};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use toml::de::DeTable;
 
 const TARGET: &str = "wasm32-wasip2";
 
+/// What cargo-component builds for: it makes the component itself.
+const ITS_TARGET: &str = "wasm32-wasip1";
+
 pub fn build(tools: &mut Tools<'_>, directory: &Path, output: &Path) -> Result<()> {
-    let cargo = needed("cargo", "curl https://sh.rustup.rs -sSf | sh")?;
-    has_target(tools, directory)?;
-    let mut command = Command::new(cargo);
-    command
-        .current_dir(directory)
-        .args(["build", "--release", "--target", TARGET])
-        .arg("--message-format=json-render-diagnostics")
-        // What the host's own builds are told is not for this one.
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .env_remove("CARGO_BUILD_TARGET");
-    let messages = tools.read("cargo build", command)?;
-    let component = component(&String::from_utf8_lossy(&messages))?;
+    let cargo = needed("cargo", advice::RUST)?;
+    let component = match is_for_cargo_component(directory)? {
+        true => by_cargo_component(tools, &cargo, directory)?,
+        false => by_cargo(tools, &cargo, directory)?,
+    };
     std::fs::copy(&component, output)
         .with_context(|| format!("cannot copy `{}`", component.display()))?;
     Ok(())
 }
 
+fn by_cargo(tools: &mut Tools<'_>, cargo: &Path, directory: &Path) -> Result<PathBuf> {
+    has_target(tools, directory, TARGET)?;
+    let mut command = cargo_in(cargo, directory);
+    command
+        .args(["build", "--release", "--target", TARGET])
+        .arg("--message-format=json-render-diagnostics");
+    let messages = tools.read("cargo build", command)?;
+    component(&String::from_utf8_lossy(&messages))
+}
+
+/// What the host's own builds are told is not for this one.
+fn cargo_in(cargo: &Path, directory: &Path) -> Command {
+    let mut command = Command::new(cargo);
+    command
+        .current_dir(directory)
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env_remove("CARGO_BUILD_TARGET");
+    command
+}
+
+/// Whether its Cargo.toml has `[package.metadata.component]`, and its code needs what cargo-component writes.
+fn is_for_cargo_component(directory: &Path) -> Result<bool> {
+    let file = directory.join("Cargo.toml");
+    let text = std::fs::read_to_string(&file)
+        .with_context(|| format!("cannot read `{}`", file.display()))?;
+    // What is wrong with it is cargo's to say.
+    let manifest = DeTable::parse(&text).ok();
+    let mut table = manifest.as_ref().map(|manifest| manifest.get_ref());
+    for name in ["package", "metadata", "component"] {
+        table = table.and_then(|table| table.get(name)?.get_ref().as_table());
+    }
+    Ok(table.is_some())
+}
+
+/// Its bindings it writes into the project, as `cargo component build` does there.
+fn by_cargo_component(tools: &mut Tools<'_>, cargo: &Path, directory: &Path) -> Result<PathBuf> {
+    if on_path("cargo-component").is_none() {
+        let source = std::fs::read_to_string(directory.join("src/lib.rs")).unwrap_or_default();
+        if source.contains("mod bindings;") && !directory.join("src/bindings.rs").is_file() {
+            bail!(
+                "cargo-component is missing, which `[package.metadata.component]` in Cargo.toml asks for; install \
+                 it with `cargo install cargo-component`"
+            );
+        }
+        return by_cargo(tools, cargo, directory);
+    }
+    // It would have rustup fetch the target without asking.
+    has_target(tools, directory, ITS_TARGET)?;
+    let mut command = cargo_in(cargo, directory);
+    command.args(["component", "build", "--release", "--target", ITS_TARGET]);
+    tools.run("cargo component build", command)?;
+    let mut command = cargo_in(cargo, directory);
+    command.args(["metadata", "--no-deps", "--format-version", "1"]);
+    let facts = tools.read("cargo metadata", command)?;
+    let facts = serde_json::from_slice(&facts).context("cargo's metadata is no JSON")?;
+    let name = library(&facts, &directory.join("Cargo.toml"))
+        .context("the package has no library of the type cdylib, which a component is made of")?;
+    let target = facts["target_directory"].as_str().unwrap_or("target");
+    Ok(Path::new(target).join(format!("{ITS_TARGET}/release/{name}.wasm")))
+}
+
+/// The name of a package's library that becomes a module, as its file has it.
+fn library(facts: &serde_json::Value, manifest: &Path) -> Option<String> {
+    let manifest = manifest.canonicalize().ok()?;
+    let packages = facts["packages"].as_array()?.iter();
+    let is_it = |package: &&serde_json::Value| {
+        package["manifest_path"].as_str().map(Path::new) == Some(&manifest)
+    };
+    let targets = packages.into_iter().find(is_it)?["targets"].as_array()?;
+    let is_module = |target: &&serde_json::Value| {
+        let kinds = target["crate_types"].as_array();
+        kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind == "cdylib"))
+    };
+    let name = targets.iter().find(is_module)?["name"].as_str()?;
+    Some(name.replace('-', "_"))
+}
+
 /// The Rust in use is the one that cargo would use: `RUSTC`, or the one on the path.
-fn has_target(tools: &mut Tools<'_>, directory: &Path) -> Result<()> {
+fn has_target(tools: &mut Tools<'_>, directory: &Path, target: &str) -> Result<()> {
     let rustc = match std::env::var_os("RUSTC") {
         Some(rustc) => PathBuf::from(rustc),
-        None => needed("rustc", "curl https://sh.rustup.rs -sSf | sh")?,
+        None => needed("rustc", advice::RUST)?,
     };
-    let mut command = Command::new(rustc);
+    let mut command = Command::new(&rustc);
     command.current_dir(directory);
-    command.args(["--print", "target-libdir", "--target", TARGET]);
-    let printed = tools.read("looking for the Rust target", command)?;
-    let library = PathBuf::from(String::from_utf8_lossy(&printed).trim());
-    if !library.is_dir() {
-        bail!("this Rust does not build for {TARGET}; add it with `rustup target add {TARGET}`");
+    command.args(["--print", "target-libdir", "--target", target]);
+    // None is from one that is too old to know of it.
+    let library = tools.ask("looking for the Rust target", command)?;
+    if library.is_some_and(|library| Path::new(&library).is_dir()) {
+        return Ok(());
     }
-    Ok(())
+    let rustc = rustc.display();
+    match on_path("rustup") {
+        Some(_) => {
+            bail!("`{rustc}` does not build for {target}; add it with `rustup target add {target}`")
+        }
+        None => bail!(
+            "`{rustc}` does not build for {target}, and without rustup that cannot be added; install Rust with {}, \
+             and the target with `rustup target add {target}`",
+            advice::RUST
+        ),
+    }
 }
 
 /// The one component among what cargo says that it has made.
@@ -86,6 +172,20 @@ fn files_of(message: &str) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::build::Scratch;
+
+    #[test]
+    fn a_library_is_named_as_its_file() {
+        let scratch = Scratch::new().unwrap();
+        let manifest = scratch.path().canonicalize().unwrap().join("Cargo.toml");
+        std::fs::write(&manifest, "[package.metadata.component]\n").unwrap();
+        assert!(is_for_cargo_component(scratch.path()).unwrap());
+        let facts = serde_json::json!({"packages": [{
+            "manifest_path": manifest,
+            "targets": [{"name": "my-app", "crate_types": ["cdylib"]}],
+        }]});
+        assert_eq!(library(&facts, &manifest).as_deref(), Some("my_app"));
+    }
 
     fn artifact(name: &str) -> String {
         format!(

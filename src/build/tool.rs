@@ -44,7 +44,7 @@ pub fn on_path(name: &str) -> Option<PathBuf> {
 
 /// The executable of this name, or how to get it.
 pub fn needed(name: &str, remedy: &str) -> Result<PathBuf> {
-    on_path(name).with_context(|| format!("{name} is missing; install it with `{remedy}`"))
+    on_path(name).with_context(|| format!("{name} is missing; install it with {remedy}"))
 }
 
 impl<'a> Tools<'a> {
@@ -70,9 +70,14 @@ impl<'a> Tools<'a> {
         self.verbose
     }
 
-    /// Runs a command to its end.
-    pub fn run(&mut self, what: &str, command: Command) -> Result<()> {
-        self.read(what, command).map(|_| ())
+    /// Runs a command to its end. Where it fails, all that it said is shown.
+    pub fn run(&mut self, what: &str, mut command: Command) -> Result<()> {
+        let end = self.finish(what, &mut command)?;
+        if end != End::Exited(0) {
+            self.show_said();
+            let _ = std::io::stderr().write_all(&self.answered());
+        }
+        judge(what, end, &command)
     }
 
     /// Runs a command to its end that tells of its progress, and why it fails.
@@ -91,17 +96,36 @@ impl<'a> Tools<'a> {
             }
             bail!("{}", what.trim_end_matches(':'));
         }
-        self.judge(what, end, &command).map(|_| ())
+        if end != End::Exited(0) {
+            self.show_said();
+        }
+        judge(what, end, &command)
     }
 
-    /// Runs a command to its end, and gives what it wrote to standard output.
+    /// Runs a command to its end, and gives what it wrote to standard output, which is for programs. Where it fails,
+    /// what it wrote to standard error is shown.
     pub fn read(&mut self, what: &str, mut command: Command) -> Result<Vec<u8>> {
-        let pid = self.start(&mut command)?;
+        let end = self.finish(what, &mut command)?;
+        if end != End::Exited(0) {
+            self.show_said();
+        }
+        judge(what, end, &command)?;
+        Ok(self.answered())
+    }
+
+    /// What a command answers that may as well fail, which is none then.
+    pub fn ask(&mut self, what: &str, mut command: Command) -> Result<Option<String>> {
+        let end = self.finish(what, &mut command)?;
+        let answered = String::from_utf8_lossy(&self.answered()).trim().to_owned();
+        Ok((end == End::Exited(0)).then_some(answered))
+    }
+
+    fn finish(&mut self, what: &str, command: &mut Command) -> Result<End> {
+        let pid = self.start(command)?;
         if !self.terminal && !self.verbose {
             eprintln!("{what}");
         }
-        let end = self.wait(what, pid, None)?;
-        self.judge(what, end, &command)
+        self.wait(what, pid, None)
     }
 
     fn said(&self) -> PathBuf {
@@ -127,21 +151,14 @@ impl<'a> Tools<'a> {
         process::start(command).with_context(|| format!("cannot run `{program}`"))
     }
 
-    /// What it wrote to standard output; where it failed, that is shown with all else that it said.
-    fn judge(&self, what: &str, end: End, command: &Command) -> Result<Vec<u8>> {
-        let answered = std::fs::read(self.answer()).unwrap_or_default();
-        if end == End::Exited(0) {
-            return Ok(answered);
-        }
+    fn answered(&self) -> Vec<u8> {
+        std::fs::read(self.answer()).unwrap_or_default()
+    }
+
+    fn show_said(&self) {
         if !self.verbose {
-            let mut stderr = std::io::stderr();
-            let _ = stderr.write_all(&std::fs::read(self.said()).unwrap_or_default());
-        }
-        let _ = std::io::stderr().write_all(&answered);
-        let command = shown(command);
-        match end {
-            End::Exited(status) => bail!("{what} failed with status {status}: {command}"),
-            End::Killed(signal) => bail!("{what} was ended by {signal}: {command}"),
+            let said = std::fs::read(self.said()).unwrap_or_default();
+            let _ = std::io::stderr().write_all(&said);
         }
     }
 
@@ -214,6 +231,15 @@ impl<'a> Tools<'a> {
         if self.terminal && !self.verbose {
             eprint!("\r\x1b[K");
         }
+    }
+}
+
+fn judge(what: &str, end: End, command: &Command) -> Result<()> {
+    let command = shown(command);
+    match end {
+        End::Exited(0) => Ok(()),
+        End::Exited(status) => bail!("{what} failed with status {status}: {command}"),
+        End::Killed(signal) => bail!("{what} was ended by {signal}: {command}"),
     }
 }
 

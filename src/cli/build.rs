@@ -14,9 +14,42 @@ pub struct Build {
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub python: Python,
+
+    /// Give the application a variable while it is imported (Python)
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub env: Vec<String>,
+
+    /// Import the application, and ask it nothing while it is built (Python)
+    #[arg(long)]
+    pub no_warm_up: bool,
+
+    /// Build for `wasmserve dev`: what goes wrong is shown to whoever asks
+    #[arg(long, hide = true)]
+    pub development: bool,
+
     /// Print each command before it runs, and all that it says
     #[arg(short, long)]
     pub verbose: bool,
+}
+
+/// What `build` and `dev` take for applications in Python.
+#[derive(Debug, Default, Args)]
+pub struct Python {
+    /// The application, where it is not found by itself: app.main:app (Python)
+    #[arg(long, value_name = "MODULE:NAME")]
+    pub app: Option<String>,
+
+    /// Look for wheels for WASI in this directory, too (Python)
+    #[arg(long, value_name = "DIR")]
+    pub find_links: Vec<PathBuf>,
+}
+
+impl Python {
+    pub fn is_given(&self) -> bool {
+        self.app.is_some() || !self.find_links.is_empty()
+    }
 }
 
 #[derive(Debug, Args)]
@@ -40,6 +73,9 @@ pub enum Language {
 
 #[derive(Debug, Args)]
 pub struct Dev {
+    #[command(flatten)]
+    pub python: Python,
+
     /// A project's directory, or its main file
     #[arg(value_name = "PATH")]
     pub path: PathBuf,

@@ -5,7 +5,7 @@
 mod page;
 mod tree;
 
-use crate::build::Scratch;
+use crate::build::{self, Scratch};
 use crate::cli::Dev;
 use crate::exit::{Exit, Status};
 use crate::sys::process::{self, End};
@@ -16,6 +16,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::signalfd::SignalFd;
 use nix::unistd::Pid;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
@@ -41,6 +42,7 @@ struct Develop<'a> {
     /// What the build says, as far as that was shown.
     shown: Option<File>,
     server: Option<Pid>,
+    is_python: bool,
     /// Whether it was asked to stop.
     stopping: bool,
 }
@@ -67,6 +69,7 @@ pub fn run(dev: &Dev) -> Result<Status> {
         builder: None,
         shown: None,
         server: None,
+        is_python: build::is_python(&dev.path, dev.python.app.as_deref()),
         stopping: false,
     };
     let ended = develop.check().and_then(|()| develop.work());
@@ -177,6 +180,8 @@ impl Develop<'_> {
             .arg(&self.dev.path)
             .arg("--output")
             .arg(self.scratch.path().join("built.wasm"))
+            .arg("--development")
+            .args(self.python())
             .stdin(Stdio::null())
             .stdout(
                 said.try_clone()
@@ -188,6 +193,19 @@ impl Develop<'_> {
         self.builder = Some((builder, Instant::now()));
         self.shown = File::open(self.said()).ok();
         Ok(())
+    }
+
+    /// What an application in Python is built with: its variables are those that it is served with.
+    fn python(&self) -> Vec<OsString> {
+        let asked = &self.dev.python;
+        let app = asked.app.iter().map(|app| format!("--app={app}").into());
+        let links = asked.find_links.iter();
+        let links = links.flat_map(|links| ["--find-links".into(), links.clone().into_os_string()]);
+        let mut words: Vec<OsString> = app.chain(links).collect();
+        if self.is_python {
+            words.extend(variables(&self.dev.options));
+        }
+        words
     }
 
     /// Shows what the build has said since it was last shown.
@@ -253,5 +271,40 @@ impl Develop<'_> {
 
     fn said(&self) -> PathBuf {
         self.scratch.path().join("said")
+    }
+}
+
+/// `--env NAME=VALUE` among the options to serve with, in whatever form, for the build.
+fn variables(options: &[OsString]) -> Vec<OsString> {
+    let mut found = Vec::new();
+    let mut words = options.iter();
+    while let Some(word) = words.next() {
+        if word == OsStr::new("--env") {
+            found.extend(words.next().map(|value| [word.clone(), value.clone()]));
+        } else if word.to_string_lossy().starts_with("--env=") {
+            found.push([word.clone(), OsString::new()]);
+        }
+    }
+    let words = found.into_iter().flatten();
+    words.filter(|word| !word.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_found_among_options() {
+        let options = [
+            "--port",
+            "1",
+            "--env",
+            "A=1",
+            "--env=B=2",
+            "--env-file",
+            "x",
+        ];
+        let found = variables(&options.map(OsString::from));
+        assert_eq!(found, ["--env", "A=1", "--env=B=2"]);
     }
 }

@@ -6,7 +6,6 @@ each file, compressed by itself, so that one is read without the others.
 
 import json
 import os
-import shutil
 import zlib
 from pathlib import Path
 
@@ -20,8 +19,8 @@ class TooLarge(Exception):
     pass
 
 
-def write(output, folders, largest, archives=()):
-    """Collects what is in the folders and in other archives; what comes first is found first.
+def write(output, folders, largest, archives):
+    """Collects what is in folders and in other archives, each beneath the name that is given with it.
 
     `largest` bounds what the folders hold, in bytes and compressed.
     """
@@ -34,36 +33,27 @@ def write(output, folders, largest, archives=()):
             pieces.append(piece)
             offset += len(piece)
 
-    for folder in folders:
-        for path in sorted(_files(folder)):
-            add(_name(path, folder), zlib.compress(Path(path).read_bytes(), 9))
+    for place, folder in folders:
+        for path in sorted(files(folder)):
+            add(f"{place}/{_name(path, folder)}", zlib.compress(Path(path).read_bytes(), 9))
             if offset > largest:
                 raise TooLarge(f"its files come to more than {largest >> 20} MiB, compressed")
-    for other in archives:
+    for place, other in archives:
         data = Path(other).read_bytes()
         start = 8 + int.from_bytes(data[:8], "little")
         for name, (begin, length) in json.loads(data[8:start]).items():
-            add(name, data[start + begin : start + begin + length])
+            add(f"{place}/{name}", data[start + begin : start + begin + length])
     head = json.dumps(index).encode()
     with open(output, "wb") as file:
         file.write(len(head).to_bytes(8, "little") + head)
         file.writelines(pieces)
 
 
-def copy(folder, target):
-    """The same selection, as files."""
-    target.mkdir(parents=True)
-    for path in _files(folder):
-        place = target / _name(path, folder)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, place)
-
-
 def _name(path, folder):
     return os.path.relpath(path, folder).replace(os.sep, "/")
 
 
-def _files(folder):
+def files(folder):
     for parent, children, names in os.walk(folder):
         # What begins with a dot is settings, secrets and history.
         children[:] = [name for name in children if _is_wanted(parent, name)]

@@ -28,40 +28,41 @@ def prepare(tools, cache):
     _stdlib(tools, cache)
 
 
-def build(project, site, tools, cache, output, environment, warm_up):
+def build(project, site, tools, cache, output, environment, flags):
     stdlib = _stdlib(tools, cache)
     with tempfile.TemporaryDirectory(prefix="wasmserve-") as work:
         work = Path(work)
-        begin, application = work / "begin", work / "application"
-        # Copies, as the guest's Python writes what it compiles beside what it reads.
+        begin = work / "begin"
         shutil.copytree(GATEWAY, begin / "wasi_gateway", ignore=shutil.ignore_patterns("__pycache__"))
-        archive.copy(project.folder, application)
         (begin / "wasmserve_app.py").write_text(ENTRY)
+        folders = [("app", project.folder), ("site", site), ("site", tools.zones)]
         try:
-            archive.write(begin / "archive.bin", [application, site], LARGEST, [stdlib])
+            archive.write(begin / "archive.bin", folders, LARGEST, [("lib", stdlib)])
         except archive.TooLarge as error:
             raise Mistake(f"the application is too large: {error}") from None
         settings = {
             "environment": environment,
             "archive": "/0/archive.bin",
             # Where componentize-py shows the folders, in the order of -p.
-            "roots": ["/1", "/2", "/python"],
-            "application": "/1",
+            "native": "/1",
             "module": project.module,
             "attribute": project.attribute,
-            "warm_up": warm_up,
+            "warm_up": not flags.no_warm_up,
+            "development": flags.development,
             "notes": "/0/notes.txt",
             "objects": "/0/objects",
         }
         (begin / "settings.json").write_text(json.dumps(settings))
         progress("building the component")
         made = work / "app.wasm"
-        paths = [word for folder in (begin, application, site) for word in ("-p", folder)]
+        paths = [word for folder in (begin, site) for word in ("-p", folder)]
         succeeded, printed = tools.componentize(
             ["-d", WIT, "-w", "application", "componentize", "wasmserve_app", *paths, "-o", made]
         )
         if not succeeded:
             raise Mistake(_failure(printed, project))
+        for line in project.notes:
+            progress(f"note: {line}")
         component = bytearray(made.read_bytes())
         immortal.make(component, (begin / "objects").read_bytes())
         made.write_bytes(component)
@@ -100,6 +101,8 @@ def _failure(printed, project):
     """What the application said, without what the tools add to it."""
     if said := re.search(r"no-application: (.*)", printed):
         return f"{said[1]}: name the application with --app MODULE:NAME"
+    if said := re.search(r"open: (.*)", printed):
+        return said[1]
     text = re.sub(r"\n\s*Stack backtrace:.*", "", printed, flags=re.DOTALL)
     text = text.split("\nCaused by:")[0]
     text = text.replace("AssertionError: ", "", 1) if "AssertionError: " in text else text
@@ -107,7 +110,7 @@ def _failure(printed, project):
         text = text.split("sys.exit(script())", 1)[-1].lstrip(" ^\n")
     text = _from_the_application_on(text)
     # As the user knows them.
-    text = text.replace('File "/1/', f'File "{project.folder}/').replace('File "/2/', 'File "')
+    text = text.replace('File "/app/', f'File "{project.folder}/').replace('File "/site-packages/', 'File "')
     missing = re.search(r"ModuleNotFoundError: No module named '([^']+)'", text)
     hint = f"\nIs `{missing[1].split('.')[0]}` among the requirements?" if missing else ""
     return f"the application cannot be imported in the component:\n{text.strip()}{hint}"

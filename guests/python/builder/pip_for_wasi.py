@@ -40,7 +40,8 @@ def supported(*args, **kwargs):
     found += tags.compatible_tags(VERSION[:2], "cp314", ["wasi_wasm32"])
     found += tags.cpython_tags(VERSION[:2], platforms=NATIVE)
     found += tags.compatible_tags(VERSION[:2], "cp314", NATIVE)
-    return found
+    # What comes first is preferred, and the last of equal ones would count.
+    return list(dict.fromkeys(found))
 
 
 def main():

@@ -6,15 +6,12 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from . import pydantic_core
+from . import known, pydantic_core
 from .say import Mistake, progress
 from .tools import key, whole_or_not
 
-# Servers and what only they need, natively: here the component is what is served.
-SERVERS = {
-    "uvicorn", "uvloop", "httptools", "watchfiles", "gunicorn", "hypercorn", "granian", "daphne", "waitress",
-    "fastapi-cli", "fastapi-cloud-cli", "rignore",
-}  # fmt: skip
+# How long a package may take that has nothing to compile, in seconds.
+LONGEST = 300
 # How packages are told to do without their native part when they are built from source.
 WITHOUT_NATIVE = {
     "CC": "false",
@@ -36,8 +33,10 @@ def folder(project, tools, cache, find_links):
     lines = [line for line in project.requirements if line.strip()]
     local = _local_files(lines, project)
     here = Path(__file__)
-    code = [path.read_bytes() for path in (here, here.with_name("pip_for_wasi.py"), here.with_name("pydantic_core.py"))]
-    home = cache / ("site-" + key("\n".join(lines), *local, *code, *(str(link) for link in find_links)))
+    parts = ("requirements.py", "pip_for_wasi.py", "dependencies.py", "known.py", "pydantic_core.py")
+    code = [here.with_name(part).read_bytes() for part in parts]
+    kept = sorted(known.SERVERS & project.imports)
+    home = cache / ("site-" + key("\n".join(lines), *local, *code, *kept, *(str(link) for link in find_links)))
     with whole_or_not(home) as unfinished:
         if unfinished is not None:
             _fill(unfinished, lines, project, tools, cache, find_links)
@@ -74,22 +73,28 @@ def _fill(home, lines, project, tools, cache, find_links):
     finally:
         near.unlink()
     found = json.loads(report.read_text())["install"]
+    left_out = (known.SERVERS - project.imports) | known.OF_SERVERS
+    graph = json.loads(tools.depend(report, left_out))
     report.unlink()
     listing.unlink()
     wheels = home / "wheels"
     wheels.mkdir()
-    pure, native = _sorted(found)
+    pure, native = _sorted(item for item in found if _name(item) in graph["kept"])
+    for item in native:
+        _judge(item, graph["asked"], find_links)
     progress(f"fetching {len(pure)} packages" + (f", and making {', '.join(_name(item) for item in native)}" if native else ""))
     if pure:
         tools.pip("download", "-q", "--no-deps", "--dest", wheels, *(_pin(item) for item in pure), *links, what="fetching")
     for sdist in [path for path in wheels.iterdir() if path.suffix != ".whl"]:
+        progress(f"making {sdist.name} from source")
         _from_source(sdist, wheels, tools)
         sdist.unlink()
     for item in native:
         if _name(item) == "pydantic-core":
             shutil.copy(pydantic_core.wheel(item["metadata"]["version"], tools, cache), wheels)
         else:
-            _from_source(f"{_name(item)}=={item['metadata']['version']}", wheels, tools, item)
+            progress(f"making {_title(item)} from source, without its native part")
+            _from_source(f"{_name(item)}=={item['metadata']['version']}", wheels, tools, item, graph["asked"])
     for wheel in sorted(wheels.glob("*.whl")):
         _unpack(wheel, home)
     shutil.rmtree(wheels)
@@ -99,12 +104,36 @@ def _sorted(found):
     pure, native = [], []
     for item in found:
         url = item["download_info"]["url"]
-        if _name(item) in SERVERS:
-            continue
         tag = url.rsplit("/", 1)[1].split("#")[0].removesuffix(".whl").rsplit("-", 1)[-1]
         is_native = url.split("#")[0].endswith(".whl") and tag != "any" and "wasm32" not in tag
         (native if is_native else pure).append(item)
     return pure, native
+
+
+def _judge(item, asked, find_links):
+    """Says at once what would be found out after minutes."""
+    name = _name(item)
+    if (advice := known.NATIVE.get(name)) is None or _has_wheel(name, find_links):
+        return
+    raise Mistake(f"{_title(item)}{_askers(name, asked)} has a native part that cannot be in a component: {advice}")
+
+
+def _has_wheel(name, find_links):
+    begin = name.replace("-", "_") + "-"
+    return any(path.name.lower().startswith(begin) for link in find_links for path in Path(link).glob("*wasi_wasm32.whl"))
+
+
+def _askers(name, asked):
+    """`, which a asks for, which b asks for` up to what the requirements name."""
+    chain = []
+    while (by := asked.get(name)) and by[0] not in chain:
+        name = by[0]
+        chain.append(name)
+    return "".join(f", which {by} asks for" if at == 0 else f" (and {by} for that)" for at, by in enumerate(chain))
+
+
+def _title(item):
+    return f"{_name(item)} {item['metadata']['version']}"
 
 
 def _name(item):
@@ -117,8 +146,8 @@ def _pin(item):
     return f"{item['metadata']['name']}=={item['metadata']['version']}"
 
 
-def _from_source(what, wheels, tools, item=None):
-    """A wheel without a native part, from a package's source."""
+def _from_source(what, wheels, tools, item=None, asked=None):
+    """A wheel without a native part, from a package's source. Compilers fail there at once."""
     made = wheels / "made"
     made.mkdir()
     name = _name(item) if item else Path(what).name
@@ -126,15 +155,16 @@ def _from_source(what, wheels, tools, item=None):
         binary = ["--no-binary", name] if item else []
         tools.pip(
             "wheel", "--as-host", "-q", "--no-deps", "--ignore-requires-python", "--no-cache-dir", *binary, "-w", made, what,
-            what=f"building {name} from source", env=WITHOUT_NATIVE,
+            what=f"building {name} from source", env={**WITHOUT_NATIVE, **tools.without_compilers()}, timeout=LONGEST,
         )  # fmt: skip
         wheel = next(made.glob("*.whl"))
         native = [member for member in zipfile.ZipFile(wheel).namelist() if member.endswith((".so", ".pyd"))]
         if native:
             raise Mistake(f"it contains {native[0]}")
     except (Mistake, StopIteration) as error:
+        title = f"{_title(item)}{_askers(name, asked)}" if item else name
         raise Mistake(
-            f"{what} has a native part, and neither a wheel for WASI nor a form without that part. Take it out of the "
+            f"{title} has a native part, and neither a wheel for WASI nor a form without that part. Take it out of the "
             "requirements, ask for another version, or build a wheel for `cp314-cp314-wasi_wasm32` and name its folder "
             f"with --find-links.\n{error}"
         ) from None

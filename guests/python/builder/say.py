@@ -23,7 +23,10 @@ def run(command, what, **options):
     command = [str(word) for word in command]
     if verbose:
         print("+ " + " ".join(command), file=sys.stderr, flush=True)
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", **options)
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", **options)
+    except subprocess.TimeoutExpired as slow:
+        raise Mistake(f"{what} took more than {slow.timeout:.0f} s") from None
     if verbose and done.stdout:
         print(done.stdout, file=sys.stderr, end="", flush=True)
     if done.returncode != 0:

@@ -14,6 +14,10 @@ COMPONENTIZE = "componentize-py==0.25.1"
 # What pip_for_wasi.py reaches into belongs to this version.
 PIP = "pip==25.3"
 ZSTANDARD = "zstandard==0.25.0"
+# The time zones of `zoneinfo`, which looks for this package where the system has none.
+TZDATA = "tzdata==2026.6"
+# What packages with a native part call when they are built from source.
+COMPILERS = "cc gcc g++ c++ clang clang++ cargo rustc cmake ninja meson go gfortran nvcc".split()
 
 
 def key(*parts):
@@ -55,7 +59,7 @@ def whole_or_not(folder):
 
 class Tools:
     def __init__(self, cache):
-        name = key(COMPONENTIZE, PIP, ZSTANDARD, sys.version, sys.executable)
+        name = key(COMPONENTIZE, PIP, ZSTANDARD, TZDATA, sys.version, sys.executable)
         self.folder = cache / f"tools-{name}"
         ready = self.folder / "ready"
         if not ready.exists():
@@ -70,15 +74,37 @@ class Tools:
                 raise Mistake(f"python3 cannot make virtual environments; install that with `apt-get install python3-venv`{more}")
             run([self.python, "-m", "pip", "install", "-q", PIP], "installing pip")
             run([self.python, "-m", "pip", "install", "-q", COMPONENTIZE, ZSTANDARD], "installing componentize-py")
+            run([self.python, "-m", "pip", "install", "-q", "--no-deps", "--target", self.zones, TZDATA], "installing tzdata")
+            # Where componentize-py would look for packages otherwise is the Python that builds.
+            (self.folder / "nothing/lib/site-packages").mkdir(parents=True)
             ready.touch()
 
     @property
     def python(self):
         return self.folder / "bin/python"
 
-    def pip(self, *arguments, what, env=None):
+    @property
+    def zones(self):
+        """The folder that has the package tzdata."""
+        return self.folder / "zones"
+
+    def pip(self, *arguments, what, env=None, timeout=None):
         shim = Path(__file__).with_name("pip_for_wasi.py")
-        return run([self.python, shim, *arguments], what, env={**os.environ, **(env or {})})
+        return run([self.python, shim, *arguments], what, env={**_own(), **(env or {})}, timeout=timeout)
+
+    def depend(self, report, left_out):
+        script = Path(__file__).with_name("dependencies.py")
+        return run([self.python, script, report, *sorted(left_out)], "asking who asks for what", env=_own())
+
+    def without_compilers(self):
+        """Variables with which nothing native is built, and nobody waits for it."""
+        folder = self.folder / "none"
+        if not folder.exists():
+            with whole_or_not(folder) as unfinished:
+                for name in COMPILERS if unfinished is not None else ():
+                    (unfinished / name).write_text("#!/bin/sh\necho 'nothing native is built' >&2\nexit 1\n")
+                    (unfinished / name).chmod(0o755)
+        return {"PATH": os.pathsep.join([str(folder), os.environ.get("PATH", os.defpath)])}
 
     def componentize(self, arguments):
         """Whether it succeeded, and what it printed."""
@@ -87,6 +113,12 @@ class Tools:
 
         if say.verbose:
             print("+ " + " ".join(command), file=sys.stderr, flush=True)
-        env = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+        # What is there, it adds to the path.
+        env = {**_own(), "VIRTUAL_ENV": str(self.folder / "nothing")}
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=env)
         return done.returncode == 0, done.stdout
+
+
+def _own():
+    """The environment without what leads Python to modules that are not its own."""
+    return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}

@@ -25,6 +25,7 @@ temporary.install()
 loop = WasiEventLoop()
 asyncio.events._set_event_loop_policy(Policy(loop))
 app = lifespan = None
+CLOSED = "which is closed where the component is served: open it where a request or the lifespan begins"
 
 
 def build(settings_path):
@@ -34,11 +35,17 @@ def build(settings_path):
         settings = json.load(file)
     os.environ.update(settings["environment"])
     archive = frozen.Archive.of(settings["archive"])
-    files.install(archive, settings["application"], [*settings["roots"], frozen.ROOT])
+    imports = frozen.Imports(archive, settings["native"])
+    files.install(archive)
+    imports.install()
     threads.install(loop)
+    # These import what an application may bring along.
     from . import outbound
+    from .while_building import Watch, handles
 
     outbound.install(loop)
+    watch = Watch(settings["environment"])
+    watch.begin(loop)
     app = _application(settings["module"], settings["attribute"])
     if is_wsgi(app):
         app = WsgiApp(app)
@@ -46,8 +53,18 @@ def build(settings_path):
     if settings["warm_up"]:
         loop.run_until_complete(warm_up(app, settings["notes"]))
     loop.forget_timers()
+    watch.end()
+    gc.collect()
+    for what, holder in handles():
+        raise SystemExit(f"open: {f'`{holder}`' if holder else 'something'} holds {what}, {CLOSED}")
+    with open(settings["notes"], "a") as file:
+        file.writelines(f"note: {text}\n" for text in dict.fromkeys(watch.notes()))
+    if settings["development"]:
+        from .development import Shown
+
+        app = Shown(app)
     lifespan = Lifespan(loop, app)
-    sys.meta_path.append(frozen.Finder(archive))
+    imports.serve()
     for name in settings["environment"]:
         os.environ.pop(name, None)
     loop.serve()
@@ -60,11 +77,12 @@ def build(settings_path):
 
 def _application(module, attribute):
     found = importlib.import_module(module)
-    for name in attribute.split("."):
+    names, called, _ = attribute.partition("()")
+    for name in names.split("."):
         if not hasattr(found, name):
             raise SystemExit(f"no-application: {module} has no `{attribute}`")
         found = getattr(found, name)
-    return found
+    return found() if called else found
 
 
 # Tasks that requests have begun, and that may outlive the coroutine that answers.
@@ -87,6 +105,7 @@ class IncomingHandler(exports.IncomingHandler):
 
 async def _answer(request, outparam):
     if not lifespan.begun:
+        files.enter()
         await lifespan.startup()
     exchange = Exchange(loop, request, outparam, lifespan.state)
     tasks = set()

@@ -1,7 +1,7 @@
 """Files of the application at run time, when there are none: those that the archive holds, to be read only.
 
-A file that the operator gave the component (`--dir`) is found first. Relative paths begin where `main.py` is, as
-they do where uvicorn runs it.
+A file that the operator gave the component (`--dir`) is found first. The working directory is the application's own
+folder, as it is where uvicorn runs it: `--dir-rw DIR::/app` makes it a directory of the host's, which can be written.
 """
 
 import builtins
@@ -9,50 +9,41 @@ import errno
 import io
 import os
 import stat
+import sys
+
+from . import frozen
 
 # No file of a component is older or younger.
 TIME = 1_700_000_000
+READ_ONLY = "the component's own files cannot be written; give it a directory with --dir-rw"
+# What the host says of files that it has not given.
+MISSING = {errno.ENOENT, errno.EBADF, getattr(errno, "ENOTCAPABLE", 76)}
 
 
 class Files:
-    def __init__(self, archive, roots):
+    def __init__(self, archive):
         self._archive = archive
-        # Longest first, so that a root within a root is found.
-        self._roots = sorted((root.rstrip("/") + "/" for root in roots), key=len, reverse=True)
-        self._folders = {"": set()}
-        for path in archive.entries:
-            while path:
-                parent, _, name = path.rpartition("/")
-                known = parent in self._folders
-                self._folders.setdefault(parent, set()).add(name)
-                path = "" if known else parent
         self._sizes = {}
+        self.home = frozen.APPLICATION
+
+    def whole(self, path):
+        return os.path.normpath(os.path.join(self.home, os.fsdecode(path)))
 
     def place(self, path):
         """Where the archive has it, or None."""
         if isinstance(path, int):
             return None
-        path = os.fsdecode(path)
-        path = os.path.normpath(path)
-        if not path.startswith("/"):
-            path = "" if path == "." else path
-        else:
-            for root in self._roots:
-                if (path + "/").startswith(root):
-                    path = path[len(root) :]
-                    break
-            else:
-                return None
-        return path if path in self._archive.entries or path in self._folders else None
+        place = frozen.place_of(self.whole(path))
+        return place if place in self._archive.entries or place in self._archive.folders else None
 
     def is_folder(self, place):
-        return place in self._folders and place not in self._archive.entries
+        return place in self._archive.folders and place not in self._archive.entries
 
     def read(self, place):
         return self._archive.read(place)
 
     def names(self, place):
-        return sorted(self._folders[place])
+        return sorted(self._archive.folders[place])
 
     def stat(self, place):
         folder = self.is_folder(place)
@@ -63,19 +54,23 @@ class Files:
         return os.stat_result((mode, hash(place) & 0xFFFFFFFF, 1, 1, 0, 0, size, TIME, TIME, TIME))
 
 
-def install(archive, home, roots):
-    files = Files(archive, roots)
-    real = {"open": io.open, "stat": os.stat, "lstat": os.lstat, "listdir": os.listdir, "scandir": os.scandir}
-
-    def missing(error):
-        return error.errno in (errno.ENOENT, errno.ENOTCAPABLE if hasattr(errno, "ENOTCAPABLE") else 76, errno.EBADF)
+def install(archive):
+    files = Files(archive)
+    real = {"open": io.open}
+    real |= {name: getattr(os, name) for name in ("stat", "lstat", "listdir", "scandir", "access", "chdir")}
 
     def open(file, mode="r", buffering=-1, encoding=None, errors=None, newline=None, closefd=True, opener=None):
         try:
             return real["open"](file, mode, buffering, encoding, errors, newline, closefd, opener)
         except OSError as error:
-            place = files.place(file) if missing(error) else None
-            if place is None or files.is_folder(place) or set(mode) - set("rbt"):
+            if error.errno not in MISSING or isinstance(file, int):
+                raise
+            if set(mode) & set("wax+"):
+                if files.place(os.path.dirname(files.whole(file))) is not None:
+                    raise OSError(errno.EROFS, READ_ONLY, file) from None
+                raise
+            place = files.place(file)
+            if place is None or files.is_folder(place):
                 raise
         data = io.BytesIO(files.read(place))
         data.name = file
@@ -86,19 +81,46 @@ def install(archive, home, roots):
             try:
                 return real[name](path, *args, **kwargs)
             except OSError as error:
-                place = files.place(path) if missing(error) else None
+                place = files.place(path) if error.errno in MISSING else None
                 if place is None:
                     raise
                 return answer(path, place)
 
         return function
 
+    def access(path, mode, **kwargs):
+        return real["access"](path, mode, **kwargs) or (files.place(path) is not None and not mode & os.W_OK)
+
+    def chdir(path):
+        whole = files.whole(path)
+        try:
+            real["chdir"](path)
+        except OSError:
+            place = files.place(path)
+            if place is None or not files.is_folder(place):
+                raise
+        files.home = whole
+
     builtins.open = io.open = open
-    os.getcwd = lambda: home
+    if "tokenize" in sys.modules:
+        # It keeps what it has found when it was imported, and shows the lines of tracebacks.
+        sys.modules["tokenize"]._builtin_open = open
+    os.getcwd = lambda: files.home
+    os.getcwdb = lambda: os.fsencode(files.home)
+    os.access, os.chdir = access, chdir
     os.stat = by_place("stat", lambda path, place: files.stat(place))
     os.lstat = by_place("lstat", lambda path, place: files.stat(place))
     os.listdir = by_place("listdir", lambda path, place: files.names(place))
     os.scandir = by_place("scandir", lambda path, place: Scan(files, path, place))
+
+
+def enter():
+    """Begins where the application is, for what is not written in Python (`sqlite3`), where the operator has given that
+    directory."""
+    try:
+        os.chdir(frozen.APPLICATION)
+    except OSError:
+        pass
 
 
 class Scan:
@@ -138,6 +160,9 @@ class Entry:
         return not self.is_dir()
 
     def is_symlink(self):
+        return False
+
+    def is_junction(self):
         return False
 
     def stat(self, *, follow_symlinks=True):

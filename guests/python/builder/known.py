@@ -1,0 +1,51 @@
+"""Packages that are known to have a native part that cannot be in a component, and what takes their place."""
+
+# Servers and what only they need: here the component is what is served. They are left out, with what only they ask for,
+# unless the application imports them.
+SERVERS = {
+    "uvicorn", "gunicorn", "hypercorn", "daphne", "waitress", "granian", "fastapi-cli", "fastapi-cloud-cli",
+}  # fmt: skip
+# What servers use where it is there, which is nowhere in a component.
+OF_SERVERS = {"uvloop", "httptools", "watchfiles", "rignore", "fastar"}
+
+DRIVER = "use pg8000 (`postgresql+pg8000://…` in SQLAlchemy), which is Python throughout"
+NATIVE = {
+    "asyncpg": DRIVER,
+    "psycopg2": DRIVER,
+    "psycopg2-binary": DRIVER,
+    "psycopg-binary": DRIVER,
+    "psycopg-c": DRIVER,
+    "mysqlclient": "use PyMySQL (`mysql+pymysql://…` in SQLAlchemy), which is Python throughout",
+    "asyncmy": "use PyMySQL (`mysql+pymysql://…` in SQLAlchemy), which is Python throughout",
+    "bcrypt": "use hashlib.pbkdf2_hmac of the standard library, or passlib's pbkdf2_sha256",
+    "argon2-cffi-bindings": "use hashlib.pbkdf2_hmac of the standard library, or passlib's pbkdf2_sha256",
+    "cryptography": "PyJWT, python-jose and itsdangerous sign with HMAC (HS256) without it: take the extra that asks for it out",
+    "greenlet": "it switches stacks, which WebAssembly cannot; use SQLAlchemy's Session, not its AsyncSession",
+    "gevent": "it switches stacks, which WebAssembly cannot; use asyncio",
+    "eventlet": "it switches stacks, which WebAssembly cannot; use asyncio",
+    "orjson": "use `json` of the standard library, or Pydantic's own serialization, which is native",
+    "ormsgpack": "use msgpack, which has a form in Python",
+    "ujson": "use `json` of the standard library",
+    "lxml": "use `xml.etree` of the standard library, or html5lib",
+    "numpy": "it has no build for WASI",
+    "pandas": "it has no build for WASI",
+    "scipy": "it has no build for WASI",
+    "scikit-learn": "it has no build for WASI",
+    "torch": "it has no build for WASI",
+    "tensorflow": "it has no build for WASI",
+    "opencv-python": "it has no build for WASI",
+    "pillow": "it has no build for WASI",
+    "pyarrow": "it has no build for WASI",
+    "polars": "it has no build for WASI",
+    "cffi": "it calls functions by their address, which WebAssembly does not let it do",
+    "pymupdf": "it has no build for WASI; pypdf is Python throughout",
+    "grpcio": "WASI has HTTP and no gRPC of its own; call the service by HTTP",
+    "confluent-kafka": "use kafka-python, which is Python throughout",
+    "jiter": "it has no build for WASI; call the API with httpx",
+    "tiktoken": "it has no build for WASI",
+    "tokenizers": "it has no build for WASI",
+    "rpds-py": "it has no build for WASI; an earlier jsonschema (`jsonschema<4.18`) does without it",
+    "pycryptodome": "it has no build for WASI",
+    "pynacl": "it has no build for WASI",
+    "playwright": "it starts a browser, and WASI starts no processes",
+}

@@ -1,0 +1,305 @@
+//! Projects in Python as people have them: packages, files beside the code, a polluted Python, and what an
+//! application does while it is imported.
+
+use crate::harness::{Server, finished, get};
+use crate::toolchains::{place, trials, with_toolchains};
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// "Bigger Applications" of FastAPI's tutorial, without FastAPI.
+const MAIN: &str = r#"
+import datetime, importlib.resources, os, pkgutil, sqlite3, zoneinfo
+from .internal.names import NAMES
+from app.settings import SECRET
+
+try:
+    import polluting
+    polluted = True
+except ImportError:
+    polluted = False
+
+def zone():
+    return datetime.datetime(2026, 7, 1, tzinfo=zoneinfo.ZoneInfo("Europe/Paris")).isoformat()
+
+def resources():
+    folder = importlib.resources.files("app.data")
+    with importlib.resources.as_file(folder / "a.txt") as path:
+        return [folder.joinpath("a.txt").read_text(), open(path).read(), open("app/data/a.txt").read(),
+                pkgutil.get_data("app", "data/a.txt").decode(), sorted(os.listdir("app/data"))]
+
+def late():
+    import app.late, json.tool
+    return [app.late.__file__, [it.name for it in pkgutil.iter_modules(app.__path__)]]
+
+def stored():
+    connection = sqlite3.connect("test.db")
+    with connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS t (n)")
+        connection.execute("INSERT INTO t VALUES (1)")
+    return connection.execute("SELECT count(*) FROM t").fetchone()[0]
+
+def write():
+    try:
+        open("written.txt", "w").close()
+        return "written"
+    except OSError as error:
+        return str(error)
+
+ANSWERS = {"/": lambda: [os.getcwd(), polluted, NAMES, SECRET], "/zone": zone, "/resources": resources,
+           "/late": late, "/stored": stored, "/write": write}
+
+async def application(scope, receive, send):
+    if scope["type"] == "http":
+        body = str(ANSWERS[scope["path"]]()).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+"#;
+
+const FILES: [(&str, &str); 8] = [
+    ("app/__init__.py", ""),
+    ("app/main.py", MAIN),
+    ("app/internal/__init__.py", ""),
+    ("app/internal/names.py", "NAMES = ['a']\n"),
+    (
+        "app/settings.py",
+        "import os\nSECRET = os.getenv('SECRET', 'none')\n",
+    ),
+    ("app/late.py", ""),
+    ("app/data/a.txt", "text"),
+    (".env", "SECRET=1\n"),
+];
+
+fn write(at: &Path, files: &[(&str, &str)]) {
+    for (name, text) in files {
+        std::fs::create_dir_all(at.join(name).parent().unwrap()).unwrap();
+        std::fs::write(at.join(name), text).unwrap();
+    }
+}
+
+fn build(at: &Path, arguments: &[&str]) -> Command {
+    let mut command = with_toolchains();
+    command.current_dir(at).arg("build").args(arguments);
+    command.args(["-o", "app.wasm"]);
+    command
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The directory that is built, and the component.
+fn bigger(name: &str, arguments: &[&str]) -> (String, String) {
+    let at = place(name);
+    write(&at, &FILES);
+    // A virtual environment, and a path, with what nobody asked for.
+    write(&at, &[("venv/pyvenv.cfg", "")]);
+    write(&at, &[("venv/lib/site-packages/polluting.py", "")]);
+    let mut command = build(&at, arguments);
+    command
+        .env("VIRTUAL_ENV", at.join("venv"))
+        .env("PYTHONPATH", at.join("venv/lib/site-packages"));
+    let output = finished(command);
+    assert!(output.status.success(), "{}", said(&output));
+    let file = at.join("app.wasm").display().to_string();
+    Server::compile(&file);
+    (said(&output), file)
+}
+
+/// `wasmserve build .` of a package; what a component has comes from the project alone; its files, resources, time
+/// zones and late imports are there; its directory is the working directory, which can be a directory of the host's.
+#[test]
+fn a_package_has_its_files_and_nothing_of_the_hosts() {
+    let (said, file) = bigger("python-bigger", &["."]);
+    assert!(
+        said.contains("the application is app.main:application"),
+        "{said}"
+    );
+    let note = "note: app/settings.py:2 reads `SECRET` while the component is built";
+    assert!(
+        said.contains(note) && said.contains(".env stays out"),
+        "{said}"
+    );
+    let server = trials::serve(&file, &[]);
+    let answer = |path: &str| get(server.address, path).text();
+    assert_eq!(answer("/"), "['/app', False, ['a'], 'none']");
+    assert_eq!(answer("/zone"), "2026-07-01T00:00:00+02:00");
+    assert_eq!(
+        answer("/resources"),
+        "['text', 'text', 'text', 'text', ['a.txt']]"
+    );
+    let late = answer("/late");
+    assert!(
+        late.contains("'/app/app/late.py', ['internal', 'late'"),
+        "{late}"
+    );
+    assert!(
+        answer("/write").contains("give it a directory with --dir-rw"),
+        "{}",
+        answer("/write")
+    );
+    let data = place("python-bigger-data");
+    let mapped = format!("{}::/app", data.display());
+    let server = trials::serve(&file, &["--dir-rw", &mapped]);
+    for count in ["1", "2"] {
+        assert_eq!(get(server.address, "/stored").text(), count);
+    }
+    assert_eq!(get(server.address, "/write").text(), "written");
+    assert!(data.join("test.db").is_file() && data.join("written.txt").is_file());
+}
+
+#[test]
+fn a_package_is_named_by_its_file_or_by_the_application() {
+    let (_, file) = bigger(
+        "python-bigger-file",
+        &["app/main.py", "--env", "SECRET=told"],
+    );
+    let server = trials::serve(&file, &[]);
+    assert_eq!(
+        get(server.address, "/").text(),
+        "['/app', False, ['a'], 'told']"
+    );
+    let at = place("python-bigger-wrong");
+    write(&at, &FILES);
+    for (arguments, why) in [
+        (
+            ["--app", "app.main:nothing", "."],
+            "main.py has no `nothing`: name the application with --app app.main:NAME",
+        ),
+        (
+            ["--app", "app.nowhere:app", "."],
+            "there is no module `app.nowhere`",
+        ),
+    ] {
+        let output = finished(build(&at, &arguments));
+        assert_eq!(output.status.code(), Some(3));
+        assert!(said(&output).contains(why), "{}", said(&output));
+    }
+    write(&at, &[("main.c", "")]);
+    let output = finished(build(&at, &["main.c", "--app", "a:b"]));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        said(&output).contains("no application in Python"),
+        "{}",
+        said(&output)
+    );
+}
+
+/// What the host that builds knows by a handle no other knows: a name that was looked up while the component was built
+/// made every later look-up trap.
+#[test]
+fn no_handle_of_the_host_that_builds_is_kept() {
+    let at = place("python-handles");
+    let text = r#"
+import asyncio, socket
+
+def look_up():
+    try:
+        return str(socket.getaddrinfo("127.0.0.1", 80)[0][4])
+    except OSError as error:
+        return type(error).__name__
+
+FIRST = look_up()
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        # The host's clocks answer nobody yet when this is built.
+        await asyncio.sleep(0.01)
+        await send({"type": "lifespan.startup.complete"})
+    elif scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": f"{FIRST} {look_up()}".encode()})
+"#;
+    write(&at, &[("main.py", text)]);
+    let output = finished(build(&at, &["main.py"]));
+    let note = "a name cannot be looked up while the component is built, as main.py:10 does";
+    assert!(
+        output.status.success() && said(&output).contains(note),
+        "{}",
+        said(&output)
+    );
+    let file = at.join("app.wasm").display().to_string();
+    Server::compile(&file);
+    let server = trials::serve(&file, &["--allow-net", "127.0.0.1:80"]);
+    assert_eq!(
+        get(server.address, "/").text(),
+        "gaierror ('127.0.0.1', 80)"
+    );
+    let text = "kept = open('/0/settings.json')\napp = None\n";
+    write(&at, &[("main.py", text)]);
+    let output = finished(build(&at, &["main.py"]));
+    let why = "`main.kept` holds the file /0/settings.json";
+    assert!(said(&output).contains(why), "{}", said(&output));
+}
+
+/// Writes wheels: name, tag, and what each asks for.
+const WHEELS: &str = r#"
+import sys, zipfile
+for word in sys.argv[2:]:
+    name, tag, *asked = word.split(",")
+    info = f"{name}-1.0.dist-info"
+    with zipfile.ZipFile(f"{sys.argv[1]}/{name}-1.0-{tag}.whl", "w") as wheel:
+        wheel.writestr(f"{name}.py", "")
+        wheel.writestr(f"{info}/WHEEL", f"Wheel-Version: 1.0\nTag: {tag}\n")
+        lines = "".join(f"Requires-Dist: {it}\n" for it in asked)
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{lines}")
+        wheel.writestr(f"{info}/RECORD", "")
+"#;
+
+fn project_with(name: &str, wheels: &[&str], requirements: &str) -> Output {
+    let at = place(name);
+    write(
+        &at,
+        &[("wheels/.keep", ""), ("requirements.txt", requirements)],
+    );
+    write(&at, &[("main.py", "app = None\n")]);
+    let mut python = Command::new("python3");
+    python
+        .args(["-c", WHEELS])
+        .arg(at.join("wheels"))
+        .args(wheels);
+    assert!(finished(python).status.success());
+    let mut command = build(&at, &["main.py", "--find-links", "wheels"]);
+    command.env_remove("PIP_CONSTRAINT");
+    finished(command)
+}
+
+const ANY: &str = "py3-none-any";
+const LINUX: &str = "cp314-cp314-manylinux_2_17_x86_64";
+
+/// What only a server or its command line needs is left out, however deep it is (`fastapi[standard]` asks for a
+/// package with a native part by way of fastapi-cli); a package that has a form in Python is taken in that form.
+#[test]
+fn what_only_servers_need_is_left_out() {
+    let wheels = [
+        format!("framework,{ANY},fastapi-cli,uvicorn"),
+        format!("fastapi_cli,{ANY},between"),
+        format!("between,{ANY},deep"),
+        format!("deep,{LINUX}"),
+        format!("uvicorn,{ANY},both"),
+        format!("framework2,{ANY},both"),
+        format!("both,{LINUX}"),
+        format!("both,{ANY}"),
+    ];
+    let wheels: Vec<&str> = wheels.iter().map(String::as_str).collect();
+    let output = project_with("python-servers", &wheels, "framework\nframework2\n");
+    let text = said(&output);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("fetching 3 packages\n"), "{text}");
+}
+
+#[test]
+fn a_package_that_cannot_be_built_says_so_at_once_and_who_asks_for_it() {
+    let wheels = [
+        format!("first,{ANY},second"),
+        format!("second,{ANY},asyncpg"),
+        format!("asyncpg,{LINUX}"),
+    ];
+    let wheels: Vec<&str> = wheels.iter().map(String::as_str).collect();
+    let output = project_with("python-native", &wheels, "first\n");
+    assert_eq!(output.status.code(), Some(3));
+    let why = "asyncpg 1.0, which second asks for (and first for that) has a native part that cannot be in a \
+               component: use pg8000";
+    assert!(said(&output).contains(why), "{}", said(&output));
+    assert!(!said(&output).contains("fetching"), "{}", said(&output));
+}
