@@ -9,16 +9,19 @@ SERVERS = {
 OF_SERVERS = {"uvloop", "httptools", "watchfiles", "rignore", "fastar"}
 
 DRIVER = "use pg8000 (`postgresql+pg8000://…` in SQLAlchemy), which is Python throughout"
+# Python throughout, and of no use without a library of the system's.
+CALLS_NATIVE = {"psycopg"}
 NATIVE = {
     "asyncpg": DRIVER,
+    "psycopg": DRIVER,
     "psycopg2": DRIVER,
     "psycopg2-binary": DRIVER,
     "psycopg-binary": DRIVER,
     "psycopg-c": DRIVER,
     "mysqlclient": "use PyMySQL (`mysql+pymysql://…` in SQLAlchemy), which is Python throughout",
     "asyncmy": "use PyMySQL (`mysql+pymysql://…` in SQLAlchemy), which is Python throughout",
-    "bcrypt": "use hashlib.pbkdf2_hmac of the standard library, or passlib's pbkdf2_sha256",
-    "argon2-cffi-bindings": "use hashlib.pbkdf2_hmac of the standard library, or passlib's pbkdf2_sha256",
+    "bcrypt": "use passlib's pbkdf2_sha256, which needs nothing native",
+    "argon2-cffi-bindings": "use passlib's pbkdf2_sha256, which needs nothing native",
     "cryptography": "PyJWT, python-jose and itsdangerous sign with HMAC (HS256) without it: take the extra that asks for it out",
     "greenlet": "it switches stacks, which WebAssembly cannot; use SQLAlchemy's Session, not its AsyncSession",
     "gevent": "it switches stacks, which WebAssembly cannot; use asyncio",

@@ -17,8 +17,8 @@ ATTRIBUTES = ("app", "api", "application")
 FACTORIES = ("create_app", "make_app")
 # Modules, and functions of modules, that Python for WASI does not have.
 MISSING = {
-    "bz2", "ctypes", "curses", "fcntl", "grp", "lzma", "mmap", "pty", "pwd", "readline", "resource", "syslog", "termios", "tty",
-    "tkinter", "hashlib.scrypt", "hashlib.pbkdf2_hmac",
+    "bz2", "ctypes", "curses", "fcntl", "grp", "lzma", "pty", "pwd", "readline", "resource", "syslog", "termios", "tty",
+    "tkinter", "hashlib.scrypt",
 }  # fmt: skip
 # What an application is made by, under whatever name it is kept.
 KINDS = {"FastAPI", "Starlette", "Flask", "Quart", "Litestar", "Sanic", "Falcon", "Bottle", "APIFlask"}
@@ -136,7 +136,7 @@ def _look(folder, module, attribute):
         if "invalid syntax" not in str(error):
             raise Mistake(f"{file}:{error.lineno}: {error.msg}") from None
         return attribute or ATTRIBUTES[0]
-    bound = [name for node in ast.walk(tree) for name in _bound(node)]
+    bound = [name for node in _outer(tree) for name in _bound(node)]
     if attribute:
         name = re.split(r"[.(]", attribute)[0]
         if name not in bound and "*" not in bound:
@@ -149,6 +149,14 @@ def _look(folder, module, attribute):
     if "*" in bound:
         return ATTRIBUTES[0]
     raise Mistake(f"{file} has no `app`: name the application with --app {module}:NAME")
+
+
+def _outer(node):
+    """What is executed when a module is imported: all but what is in functions and classes."""
+    yield node
+    if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
+        for child in ast.iter_child_nodes(node):
+            yield from _outer(child)
 
 
 def _bound(node):

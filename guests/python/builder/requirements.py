@@ -80,7 +80,7 @@ def _fill(home, lines, project, tools, cache, find_links):
     wheels = home / "wheels"
     wheels.mkdir()
     pure, native = _sorted(item for item in found if _name(item) in graph["kept"])
-    for item in native:
+    for item in [*native, *(item for item in pure if _name(item) in known.CALLS_NATIVE)]:
         _judge(item, graph["asked"], find_links)
     progress(f"fetching {len(pure)} packages" + (f", and making {', '.join(_name(item) for item in native)}" if native else ""))
     if pure:

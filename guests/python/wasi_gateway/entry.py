@@ -13,7 +13,7 @@ import sys
 
 from wit_world import exports
 
-from . import files, frozen, immortal, ssl_stub, temporary, threads
+from . import files, frozen, immortal, missing, ssl_stub, temporary, threads
 from .event_loop import Policy, WasiEventLoop
 from .exchange import Exchange
 from .lifespan import Lifespan
@@ -21,6 +21,7 @@ from .warm_up import warm_up
 from .wsgi import WsgiApp, is_wsgi
 
 ssl_stub.install()
+missing.install()
 temporary.install()
 loop = WasiEventLoop()
 asyncio.events._set_event_loop_policy(Policy(loop))

@@ -52,6 +52,16 @@ class TLSVersion(enum.IntEnum):
     MAXIMUM_SUPPORTED = -1
 
 
+class VerifyFlags(enum.IntFlag):
+    VERIFY_DEFAULT = 0
+    VERIFY_CRL_CHECK_LEAF = 4
+    VERIFY_CRL_CHECK_CHAIN = 12
+    VERIFY_X509_STRICT = 32
+    VERIFY_ALLOW_PROXY_CERTS = 64
+    VERIFY_X509_TRUSTED_FIRST = 32768
+    VERIFY_X509_PARTIAL_CHAIN = 524288
+
+
 class Purpose(enum.Enum):
     SERVER_AUTH = 1
     CLIENT_AUTH = 2
@@ -114,6 +124,7 @@ def install():
         names.pop(name)
     module.__dict__.update(names)
     module.__dict__.update(VerifyMode.__members__)
+    module.__dict__.update(VerifyFlags.__members__)
     module.CertificateError = SSLCertVerificationError
     module.socket_error = OSError
     module._create_unverified_context = module._create_default_https_context = create_default_context
@@ -127,7 +138,7 @@ def install():
         setattr(module, name, number)
     for name in (
         "OP_ALL OP_NO_SSLv2 OP_NO_SSLv3 OP_NO_TLSv1 OP_NO_TLSv1_1 OP_NO_TLSv1_2 OP_NO_COMPRESSION OP_NO_TICKET "
-        "OP_NO_RENEGOTIATION OP_IGNORE_UNEXPECTED_EOF VERIFY_X509_STRICT VERIFY_X509_PARTIAL_CHAIN VERIFY_DEFAULT"
+        "OP_NO_RENEGOTIATION OP_IGNORE_UNEXPECTED_EOF"
     ).split():
         setattr(module, name, 0)
     sys.modules["ssl"] = module

@@ -212,7 +212,7 @@ async def app(scope, receive, send):
 "#;
     write(&at, &[("main.py", text)]);
     let output = finished(build(&at, &["main.py"]));
-    let note = "a name cannot be looked up while the component is built, as main.py:10 does";
+    let note = "a name cannot be looked up while the component is built, as main.py:6 does";
     assert!(
         output.status.success() && said(&output).contains(note),
         "{}",
@@ -282,7 +282,9 @@ fn what_only_servers_need_is_left_out() {
         format!("both,{ANY}"),
     ];
     let wheels: Vec<&str> = wheels.iter().map(String::as_str).collect();
-    let output = project_with("python-servers", &wheels, "framework\nframework2\n");
+    // What is kept of an earlier test says nothing.
+    let requirements = format!("framework\nframework2\n# {}\n", std::process::id());
+    let output = project_with("python-servers", &wheels, &requirements);
     let text = said(&output);
     assert!(output.status.success(), "{text}");
     assert!(text.contains("fetching 3 packages\n"), "{text}");

@@ -1,0 +1,47 @@
+"""What CPython for WASI lacks, and libraries name when they are imported."""
+
+import hashlib
+import hmac
+import sys
+import types
+
+
+def pbkdf2_hmac(hash_name, password, salt, iterations, dklen=None):
+    """PKCS #5 (RFC 8018, section 5.2) in Python, where OpenSSL would do it, and many times slower."""
+    if iterations < 1:
+        raise ValueError("iteration value must be greater than 0.")
+    begun = hmac.new(password, None, hash_name)
+    dklen = begun.digest_size if dklen is None else dklen
+    if dklen < 1:
+        raise ValueError("key length must be greater than 0.")
+    key, number = b"", 0
+    while len(key) < dklen:
+        number += 1
+        block = _digest(begun, bytes(salt) + number.to_bytes(4, "big"))
+        total = int.from_bytes(block, "big")
+        for _ in range(iterations - 1):
+            block = _digest(begun, block)
+            total ^= int.from_bytes(block, "big")
+        key += total.to_bytes(begun.digest_size, "big")
+    return key[:dklen]
+
+
+def _digest(begun, data):
+    one = begun.copy()
+    one.update(data)
+    return one.digest()
+
+
+class Mapping:
+    def __init__(self, *args, **kwargs):
+        raise OSError("files cannot be mapped into memory in WASI")
+
+
+def install():
+    if not hasattr(hashlib, "pbkdf2_hmac"):
+        hashlib.pbkdf2_hmac = pbkdf2_hmac
+    # prometheus_client imports it, and uses it only among several processes.
+    module = types.ModuleType("mmap", "Not there in WASI: it can be imported, and maps nothing.")
+    module.mmap, module.error, module.ACCESS_READ, module.ACCESS_WRITE = Mapping, OSError, 1, 2
+    module.PAGESIZE = module.ALLOCATIONGRANULARITY = 65536
+    sys.modules["mmap"] = module
