@@ -129,7 +129,8 @@ def _askers(name, asked):
     while (by := asked.get(name)) and by[0] not in chain:
         name = by[0]
         chain.append(name)
-    return "".join(f", which {by} asks for" if at == 0 else f" (and {by} for that)" for at, by in enumerate(chain))
+    words = [f", which {by} asks for" if at == 0 else f" (and {by} for that)" for at, by in enumerate(chain)]
+    return "".join(words) + ("," if chain else "")
 
 
 def _title(item):

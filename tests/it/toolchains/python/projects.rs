@@ -300,7 +300,7 @@ fn a_package_that_cannot_be_built_says_so_at_once_and_who_asks_for_it() {
     let wheels: Vec<&str> = wheels.iter().map(String::as_str).collect();
     let output = project_with("python-native", &wheels, "first\n");
     assert_eq!(output.status.code(), Some(3));
-    let why = "asyncpg 1.0, which second asks for (and first for that) has a native part that cannot be in a \
+    let why = "asyncpg 1.0, which second asks for (and first for that), has a native part that cannot be in a \
                component: use pg8000";
     assert!(said(&output).contains(why), "{}", said(&output));
     assert!(!said(&output).contains("fetching"), "{}", said(&output));
