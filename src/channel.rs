@@ -1,17 +1,15 @@
 //! What a child tells the supervisor: that it is ready, or why it cannot go on. Each message is one record of a
 //! fixed size over a pipe: a pipe carries no descriptors, and reading it waits for nobody.
 
-mod code;
 mod command;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod record;
 
-pub use code::{CodeReceiver, CodeSender, code_channel};
 pub use command::{Command, CommandReceiver, CommandSender, command_channel};
 pub use record::Garbage;
 
-use crate::cache::CodeName;
+use crate::cache::{CodeName, CodeOrigin};
 use crate::exit::Status;
 use crate::sys::channel::{self, Piece};
 use record::Record;
@@ -30,10 +28,20 @@ pub enum Message {
     Spent,
     /// The compiler found code of this name in the cache, and is about to load it.
     Found(CodeName),
-    /// The compiler has compiled, and takes the steps before the start.
-    Stepping,
+    /// The compiler has the code of one of the components that it was given.
+    Code(CodeReport),
     /// The child's last words, in one line that is safe to be logged, and the status that they call for.
     Failed { status: Status, text: String },
+}
+
+/// Of which component there is code, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodeReport {
+    /// The application is the first, the steps before the start follow.
+    pub index: u32,
+    pub origin: CodeOrigin,
+    /// What has to be known to load it.
+    pub note: String,
 }
 
 /// No child of ours sends more messages than this in its life. One that does is not ours any more.
@@ -83,8 +91,8 @@ impl Reporter {
         self.say(&Message::Found(name));
     }
 
-    pub fn stepping(&self) {
-        self.say(&Message::Stepping);
+    pub fn code(&self, report: CodeReport) {
+        self.say(&Message::Code(report));
     }
 
     pub fn failed(&self, status: Status, text: &str) {
@@ -121,6 +129,11 @@ impl From<OwnedFd> for Receiver {
 }
 
 impl Receiver {
+    /// So many messages more may come than usual.
+    pub fn expect(&self, further: u32) {
+        self.left.set(self.left.get().saturating_add(further));
+    }
+
     /// The next message, if one is there. After garbage nothing more is read.
     pub fn receive(&self) -> Option<Result<Message, Garbage>> {
         if self.closed.get() {
@@ -188,6 +201,35 @@ mod tests {
         drop(reporter);
         assert_eq!(receiver.receive(), None);
         assert!(receiver.open_descriptor().is_none());
+    }
+
+    #[test]
+    fn code_is_told_of_as_it_was() {
+        let name = CodeName {
+            component: [7; 32],
+            engine: 9,
+        };
+        let (receiver, reporter) = channel().unwrap();
+        for origin in [
+            CodeOrigin::Cached(name),
+            CodeOrigin::Written(vec![name; 2]),
+            CodeOrigin::Written(Vec::new()),
+        ] {
+            let note = "2 0 1 0 1 65536 1 10000".to_owned();
+            let report = CodeReport {
+                index: 3,
+                origin,
+                note,
+            };
+            reporter.code(report.clone());
+            assert_eq!(receiver.receive(), Some(Ok(Message::Code(report))));
+        }
+        reporter.code(CodeReport {
+            index: 0,
+            origin: CodeOrigin::Written(Vec::new()),
+            note: "2\nERROR: \u{1b}[2J".to_owned(),
+        });
+        assert_eq!(receiver.receive(), Some(Err(Garbage)));
     }
 
     #[test]

@@ -299,8 +299,7 @@ pub struct Serve {
     )]
     pub max_memory: String,
 
-    /// Memory of one worker's instances together, or `auto`: 80 % of the machine's or the control group's, divided by
-    /// the workers; requests beyond it wait, then 503
+    /// Memory of one worker's instances together, or `auto`: its share of 80 % of all; more waits, then 503
     #[arg(
         long,
         default_value = "auto",

@@ -26,20 +26,21 @@ mod unit;
 mod worker;
 
 use anyhow::{Context, Result};
-use channel::Reporter;
+use channel::{CodeReport, Reporter};
 use clap::error::ErrorKind;
 use cli::{Cli, Command, Said, Serve, Source};
 use config::Config;
 use exit::{Exit, Status};
-use guest::{CompileProgress, Compiled, Guest, Loaded, Plan};
+use guest::{CompileProgress, Guest, Loaded, Plan};
 use listen::Listeners;
 use sandbox::{Role, Sandbox};
 use scoreboard::Scoreboard;
 use std::cell::{Cell, RefCell};
+use std::fs::File;
 use std::os::fd::{OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::rc::Rc;
-use supervisor::{AdminContext, Prepared, Roles, Served, WorkerContext};
+use supervisor::{AdminContext, Roles, Served, WorkerContext};
 use sys::directory::StartDirectory;
 use worker::Worker;
 
@@ -228,25 +229,30 @@ struct Server {
 impl Roles for Server {
     type Loaded = Loaded;
 
-    fn prepare(&self, reporter: &Reporter) -> Result<Prepared<Loaded>> {
+    fn prepare(&self, reporter: &Reporter, files: &[File]) -> Result<Option<Loaded>> {
         self.sandbox().begin()?;
         let told = |progress| match progress {
             CompileProgress::Found(name) => reporter.found(name),
-            CompileProgress::Stepping => reporter.stepping(),
+            CompileProgress::Made {
+                index,
+                origin,
+                plan,
+            } => reporter.code(CodeReport {
+                index,
+                origin,
+                note: plan.to_string(),
+            }),
         };
-        let confine = self.compiler_confined();
-        let (compiled, loaded) = self.config.compile_request.prepare(&confine, &told)?;
-        Ok(prepared(compiled, loaded))
+        let confine = self.confined(Role::Compiler);
+        self.config.compile_request.prepare(&confine, &told, files)
     }
 
-    fn compile(&self) -> Result<Prepared<Loaded>> {
+    fn take_step(&self, index: usize, code: &OwnedFd, note: &str) -> Result<()> {
         self.sandbox().begin()?;
-        let confine = self.compiler_confined();
-        let compiled = self
-            .config
+        let confine = self.confined(Role::Step);
+        self.config
             .compile_request
-            .compile_and_load(&confine, &|_| ())?;
-        Ok(prepared(compiled, None))
+            .take_step(index, code, note.parse()?, &confine)
     }
 
     fn is_shared(&self, note: &str) -> bool {
@@ -341,14 +347,6 @@ impl Roles for Server {
     }
 }
 
-fn prepared(compiled: Compiled, loaded: Option<Loaded>) -> Prepared<Loaded> {
-    Prepared {
-        code: compiled.code,
-        note: compiled.plan.to_string(),
-        loaded,
-    }
-}
-
 impl Server {
     fn new(
         config: Config,
@@ -368,13 +366,13 @@ impl Server {
         &self.config.worker.sandbox
     }
 
-    /// What confines the process that compiles, once.
-    fn compiler_confined(&self) -> impl Fn() -> Result<()> {
+    /// What confines a process to its role, once.
+    fn confined(&self, role: Role) -> impl Fn() -> Result<()> {
         let (sandbox, confined) = (self.config.worker.sandbox.clone(), Cell::new(false));
         move || match confined.replace(true) {
             true => Ok(()),
             // What the kernel lacks the workers tell.
-            false => sandbox.enter(Role::Compiler).map(drop),
+            false => sandbox.enter(role).map(drop),
         }
     }
 

@@ -19,6 +19,7 @@ pub use totals::{GuestFailure, Protocol, Shed};
 
 use crate::sys::memory::{self, Access};
 use std::io;
+use std::num::NonZeroUsize;
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
@@ -161,6 +162,12 @@ pub struct SlotRef {
 impl SlotRef {
     pub fn new(scoreboard: Rc<Scoreboard>, index: usize) -> SlotRef {
         SlotRef { scoreboard, index }
+    }
+
+    /// How many workers there should be; none before that is known.
+    pub fn workers(&self) -> Option<NonZeroUsize> {
+        let (wanted, _) = self.scoreboard.table().workers();
+        NonZeroUsize::new(wanted as usize)
     }
 
     /// Which of the slots it is.

@@ -8,7 +8,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{Uid, UnlinkatFlags, linkat, unlinkat};
 use std::fs::{DirBuilder, File, FileTimes, Metadata, OpenOptions};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, lchown};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -17,29 +17,46 @@ use std::time::SystemTime;
 pub struct Cache {
     directory: File,
     path: PathBuf,
+    /// The user that the compiler runs as.
+    owner: Uid,
 }
 
 /// Others do not get into the directory. Whoever is handed an open file may open it once more.
 const MODE: u32 = 0o644;
 
 impl Cache {
-    /// Opens the directory, making it where it is missing.
-    pub fn open(path: &Path) -> Result<Cache> {
+    /// Opens the directory, making it where it is missing, for a compiler that runs as this user.
+    pub fn make(path: &Path, owner: u32) -> Result<Cache> {
+        let missing = !path.exists();
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(path)
             .with_context(|| format!("cannot make `{}`", path.display()))?;
+        if missing && owner != Uid::effective().as_raw() {
+            lchown(path, Some(owner), None)
+                .with_context(|| format!("cannot make `{}`", path.display()))?;
+        }
+        Cache::of_owner(path, Uid::from_raw(owner))
+    }
+
+    /// Opens the directory, as the user that the compiler runs as.
+    pub fn open(path: &Path) -> Result<Cache> {
+        Cache::of_owner(path, Uid::effective())
+    }
+
+    fn of_owner(path: &Path, owner: Uid) -> Result<Cache> {
         let directory = OpenOptions::new()
             .read(true)
             .custom_flags((OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).bits())
             .open(path)
             .with_context(|| format!("cannot open `{}`", path.display()))?;
         let about = || format!("`{}`", path.display());
-        ours(&directory.metadata()?, 0o077).with_context(about)?;
+        ours(&directory.metadata()?, &[owner], 0o077).with_context(about)?;
         Ok(Cache {
             directory,
             path: path.to_owned(),
+            owner,
         })
     }
 
@@ -57,7 +74,9 @@ impl Cache {
         if !metadata.is_file() {
             bail!("{} is not a file", self.shown(name));
         }
-        ours(&metadata, 0o022).with_context(|| self.shown(name))?;
+        // A supervisor that is root gives them their names.
+        let owners = [self.owner, Uid::from_raw(0)];
+        ours(&metadata, &owners, 0o022).with_context(|| self.shown(name))?;
         Ok(Some(file))
     }
 
@@ -68,7 +87,7 @@ impl Cache {
             .write(true)
             .mode(MODE)
             .custom_flags(OFlag::O_TMPFILE.bits())
-            .open(&self.path)
+            .open(format!("/proc/self/fd/{}", self.directory.as_raw_fd()))
             .with_context(|| format!("cannot write in `{}`", self.path.display()))
     }
 
@@ -142,12 +161,12 @@ impl Cache {
 }
 
 /// Code that someone else could have written must not be run.
-fn ours(metadata: &Metadata, refused: u32) -> Result<()> {
-    let us = Uid::effective().as_raw();
-    if metadata.uid() != us {
+fn ours(metadata: &Metadata, owners: &[Uid], refused: u32) -> Result<()> {
+    let owner = Uid::from_raw(metadata.uid());
+    if !owners.contains(&owner) {
         bail!(
-            "belongs to user {}, not to user {us} who runs this",
-            metadata.uid()
+            "belongs to user {owner}, not to user {} who runs this",
+            owners[0]
         );
     }
     if metadata.mode() & refused != 0 {
@@ -186,6 +205,10 @@ mod tests {
         path
     }
 
+    fn own(path: &Path) -> Result<Cache> {
+        Cache::make(path, Uid::effective().as_raw())
+    }
+
     fn name(engine: u64) -> CodeName {
         let component = [0; 32];
         CodeName { component, engine }
@@ -200,7 +223,7 @@ mod tests {
     #[test]
     fn what_was_stored_is_found_and_only_its_owner_can_reach_it() {
         let path = directory("cache-stored");
-        let cache = Cache::open(&path).unwrap();
+        let cache = own(&path).unwrap();
         assert!(cache.lookup(name(1)).unwrap().is_none());
         store(&cache, 1, b"one");
         store(&cache, 1, b"two");
@@ -218,20 +241,20 @@ mod tests {
     #[test]
     fn what_others_could_have_written_is_refused() {
         let path = directory("cache-open");
-        let cache = Cache::open(&path).unwrap();
+        let cache = own(&path).unwrap();
         store(&cache, 1, b"code");
         let file = path.join(name(1).to_string());
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o620)).unwrap();
         assert!(format!("{:#}", cache.lookup(name(1)).unwrap_err()).contains("open to others"));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o770)).unwrap();
-        assert!(format!("{:#}", Cache::open(&path).unwrap_err()).contains("chmod go="));
+        assert!(format!("{:#}", own(&path).unwrap_err()).contains("chmod go="));
         std::fs::remove_dir_all(&path).unwrap();
     }
 
     #[test]
     fn what_was_used_last_is_kept_within_the_bound() {
         let path = directory("cache-pruned");
-        let cache = Cache::open(&path).unwrap();
+        let cache = own(&path).unwrap();
         for engine in 1..=3 {
             store(&cache, engine, &[1; 64 << 10]);
             let file = cache.lookup(name(engine)).unwrap().unwrap();

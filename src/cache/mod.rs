@@ -13,6 +13,15 @@ pub use output::Output;
 
 use std::path::PathBuf;
 
+/// Where the compiler has left the code of a component.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CodeOrigin {
+    /// It was in the cache already, under this name.
+    Cached(CodeName),
+    /// In the file that it was given for it; with its names where other starts can use it too.
+    Written(Vec<CodeName>),
+}
+
 /// What the operator decided about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {

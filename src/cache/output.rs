@@ -1,47 +1,71 @@
-//! The file that a compiler writes code into, and what becomes of it: it gets its name in the cache, or nobody can
-//! write to it any more.
+//! A file that a compiler writes code into, and what becomes of it: it gets its names in the cache, or nobody can
+//! write to it any more. The supervisor opens it before it forks the compiler, and finishes it when that has ended.
 
 use super::directory::Cache;
 use super::name::CodeName;
+use super::seal;
 use crate::sys::memory;
-use crate::warning;
-use anyhow::Result;
+use crate::{log, warning};
+use anyhow::{Context, Result, bail};
 use std::fs::File;
+use std::path::Path;
 
 /// A file for the code of one component.
 pub struct Output {
     file: File,
-    in_memory: bool,
+    place: Place,
+}
+
+enum Place {
+    Cache,
+    /// Where the cache cannot be written to, why not.
+    Memory(Option<anyhow::Error>),
 }
 
 impl Output {
     /// In the cache, or in memory where there is none.
     pub fn open(cache: Option<&Cache>) -> Result<Output> {
-        let in_cache = cache.and_then(|cache| {
-            let file = cache.nameless();
-            let file = file.inspect_err(|error| {
-                warning!("compiled code is not kept for the next start: {error:#}");
-            });
-            file.ok()
-        });
-        let in_memory = in_cache.is_none();
-        let file = in_cache.map_or_else(|| memory::empty_file("wasmserve code"), Ok)?;
-        Ok(Output { file, in_memory })
+        let (file, place) = match cache.map(Cache::nameless) {
+            Some(Ok(file)) => (file, Place::Cache),
+            Some(Err(error)) => (memory_file()?, Place::Memory(Some(error))),
+            None => (memory_file()?, Place::Memory(None)),
+        };
+        Ok(Output { file, place })
     }
 
-    pub fn try_clone(&self) -> Result<File> {
-        Ok(self.file.try_clone()?)
+    pub fn file(&self) -> &File {
+        &self.file
     }
 
-    /// What is in it can be executed from now on: nobody writes to it any more. In the cache it gets its names.
-    pub fn finish(self, names: &[CodeName], cache: Option<&Cache>) -> Result<File> {
-        if self.in_memory {
-            memory::seal(&self.file)?;
-        } else if let Some(cache) = cache
-            && let Err(error) = (names.iter()).try_for_each(|name| cache.keep(&self.file, *name))
-        {
-            warning!("compiled code is not kept for the next start: {error:#}");
+    /// What was written can be executed from now on: whoever wrote it has ended, and nobody else writes to it. In the
+    /// cache it gets its names, if it has any. Whoever maps it verifies the content.
+    pub fn finish(self, names: &[CodeName], cache: Option<&Cache>, source: &Path) -> Result<File> {
+        if !names.is_empty() && seal::name(&self.file)? != names.first().copied() {
+            bail!("the compiler has not written what it says");
+        }
+        let kept = match self.place {
+            Place::Memory(why) => {
+                memory::seal(&self.file).context("compiled code cannot be sealed")?;
+                why.filter(|_| !names.is_empty()).map_or(Ok(()), Err)
+            }
+            Place::Cache => {
+                let mut names = names.iter();
+                cache.map_or(Ok(()), |cache| {
+                    names.try_for_each(|name| cache.keep(&self.file, *name))
+                })
+            }
+        };
+        if let Err(error) = kept {
+            warning!(
+                "the compiled code of {} is not kept, and the next start compiles it again: {error:#}; name a \
+                 directory with --cache-dir",
+                log::escape(&source.display().to_string())
+            );
         }
         Ok(memory::read_only(&self.file)?)
     }
+}
+
+fn memory_file() -> Result<File> {
+    memory::empty_file("wasmserve code").context("there is no memory for compiled code")
 }

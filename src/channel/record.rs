@@ -1,7 +1,7 @@
 //! The form of a message: numbers at fixed places and a bounded text, each of which is checked when it is read.
 
-use super::Message;
-use crate::cache::CodeName;
+use super::{CodeReport, Message};
+use crate::cache::{CodeName, CodeOrigin};
 use crate::exit::Status;
 use crate::log;
 
@@ -16,7 +16,13 @@ const READY: u32 = 2;
 const SPENT: u32 = 3;
 const FAILED: u32 = 4;
 const FOUND: u32 = 5;
-const STEPPING: u32 = 6;
+const CACHED: u32 = 6;
+const WRITTEN: u32 = 7;
+
+/// How many names code may have, how many bytes each has, and how many the longest note about code.
+const MOST_NAMES: usize = 2;
+const NAME: usize = 40;
+const LONGEST_NOTE: usize = 256;
 
 /// What nobody sends who means well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +45,7 @@ impl From<&Message> for Record {
             Message::Ready => Record::new(READY, 0, b""),
             Message::Spent => Record::new(SPENT, 0, b""),
             Message::Found(name) => Record::new(FOUND, 0, &name.to_bytes()),
-            Message::Stepping => Record::new(STEPPING, 0, b""),
+            Message::Code(report) => Record::of_code(report),
             Message::Failed { status, text } => {
                 let text = &text[..text.floor_char_boundary(SIZE - TEXT)];
                 Record::new(FAILED, status.code(), text.as_bytes())
@@ -56,6 +62,17 @@ impl Record {
         record.0[8..TEXT].copy_from_slice(&(text.len() as u32).to_ne_bytes());
         record.0[TEXT..][..text.len()].copy_from_slice(text);
         record
+    }
+
+    fn of_code(report: &CodeReport) -> Record {
+        let (kind, names) = match &report.origin {
+            CodeOrigin::Cached(name) => (CACHED, std::slice::from_ref(name)),
+            CodeOrigin::Written(names) => (WRITTEN, &names[..]),
+        };
+        let mut text = vec![names.len() as u8];
+        names.iter().for_each(|name| text.extend(name.to_bytes()));
+        text.extend_from_slice(report.note.as_bytes());
+        Record::new(kind, report.index.cast_signed(), &text)
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -88,7 +105,7 @@ impl Record {
                 let name = text.try_into().map_err(|_| Garbage)?;
                 Ok(Message::Found(CodeName::of_bytes(name)))
             }
-            STEPPING => Ok(Message::Stepping),
+            kind @ (CACHED | WRITTEN) => code(kind, number, text),
             FAILED => {
                 let status = Status::of_code(number);
                 let in_range = status.code() == number && status != Status::Stopped;
@@ -101,4 +118,30 @@ impl Record {
             _ => Err(Garbage),
         }
     }
+}
+
+/// What was said about code: a number that counts, and a note of printable characters.
+fn code(kind: u32, number: i32, text: &[u8]) -> Result<Message, Garbage> {
+    let (count, rest) = text.split_first().ok_or(Garbage)?;
+    let count = usize::from(*count);
+    if count > MOST_NAMES {
+        return Err(Garbage);
+    }
+    let (names, note) = rest.split_at_checked(count * NAME).ok_or(Garbage)?;
+    let printable = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
+    if note.len() > LONGEST_NOTE || !note.iter().all(printable) {
+        return Err(Garbage);
+    }
+    let (names, _) = names.as_chunks::<NAME>();
+    let names: Vec<CodeName> = names.iter().map(CodeName::of_bytes).collect();
+    let origin = match (kind, &names[..]) {
+        (CACHED, [name]) => CodeOrigin::Cached(*name),
+        (WRITTEN, _) => CodeOrigin::Written(names),
+        _ => return Err(Garbage),
+    };
+    Ok(Message::Code(CodeReport {
+        index: u32::try_from(number).map_err(|_| Garbage)?,
+        origin,
+        note: String::from_utf8_lossy(note).into_owned(),
+    }))
 }

@@ -79,4 +79,14 @@ pub struct Capabilities {
         help_heading = "Guest"
     )]
     pub before_start: Vec<PathBuf>,
+
+    /// Time that each of these components may take
+    #[arg(
+        long,
+        default_value = "1h",
+        value_name = "DURATION",
+        env = "WASMSERVE_TIMEOUT_BEFORE_START",
+        help_heading = "Guest"
+    )]
+    pub timeout_before_start: String,
 }

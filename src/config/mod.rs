@@ -98,6 +98,7 @@ fn limits(serve: &Serve, workers: NonZeroUsize) -> Result<Limits> {
         worker_memory: option("--max-worker-memory", &serve.max_worker_memory, |text| {
             worker_memory(text, workers)
         })?,
+        sharers: (serve.max_worker_memory == "auto").then_some(workers),
         patience: option("--timeout-queue", &serve.timeout_queue, units::duration)?,
         cpu: option("--limit-cpu", &serve.limit_cpu, units::duration)?,
         reuse: reuse(serve)?,
@@ -114,6 +115,19 @@ fn worker_memory(text: &str, workers: NonZeroUsize) -> Result<u64> {
     }
     let all = memory::available().unwrap_or(u64::MAX);
     Ok(all / 100 * SHARE / workers.get() as u64)
+}
+
+/// What is compiled, and where the supervisor keeps it.
+fn code_settings(serve: &Serve) -> Result<supervisor::CodeSettings> {
+    let cache = cache_settings(serve)?;
+    let steps = &serve.capabilities.before_start;
+    let sources = serve.component.iter().chain(steps);
+    Ok(supervisor::CodeSettings {
+        sources: sources.cloned().collect(),
+        directory: cache.directory,
+        most: cache.most,
+        owner: sandbox::identity(&serve.sandbox)?.map(|identity| identity.uid()),
+    })
 }
 
 fn cache_settings(serve: &Serve) -> Result<cache::Settings> {
@@ -246,7 +260,12 @@ fn supervision(serve: &Serve) -> Result<supervisor::Settings> {
                 units::size,
             )?,
         },
-        cache: cache_settings(serve)?.directory,
+        step_time: option(
+            "--timeout-before-start",
+            &serve.capabilities.timeout_before_start,
+            units::duration,
+        )?,
+        code: code_settings(serve)?,
     })
 }
 

@@ -49,7 +49,7 @@ fn mode(asked: &cli::Sandbox) -> Result<Mode> {
     }
 }
 
-fn identity(asked: &cli::Sandbox) -> Result<Option<Identity>> {
+pub fn identity(asked: &cli::Sandbox) -> Result<Option<Identity>> {
     let name = match (&asked.user, &asked.group) {
         (None, _) => "option --group",
         (Some(_), None) => "option --user",

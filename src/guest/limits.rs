@@ -1,6 +1,7 @@
 //! What the operator lets instances take: memory, processor time, requests.
 
 use anyhow::{Result, ensure};
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 /// What instances may take, for each of them and together.
@@ -12,6 +13,8 @@ pub struct Limits {
     pub memory: u64,
     /// Bytes of all instances of one worker.
     pub worker_memory: u64,
+    /// How many workers there were to be when that was made each one's share; none where the operator named it.
+    pub sharers: Option<NonZeroUsize>,
     /// How long a request waits for some of them.
     pub patience: Duration,
     /// Processor time that a request may burn.

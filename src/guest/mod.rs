@@ -15,7 +15,7 @@ mod memory;
 mod schedule;
 mod snapshot;
 
-pub use compile::{CompileProgress, CompileRequest, Compiled, precompile};
+pub use compile::{CompileProgress, CompileRequest, precompile};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use differential::{compare as compare_restored_with_fresh, survey_any_bytes};
 pub use engine::Plan;
@@ -51,6 +51,7 @@ use schedule::epoch::EpochThread;
 use schedule::scheduler::Scheduler;
 use snapshot::Restorer;
 use std::future::poll_fn;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::task::yield_now;
@@ -93,7 +94,11 @@ impl Guest {
         }
         let epoch_thread = Arc::new(EpochThread::new(&engine));
         let scheduler = Scheduler::default();
-        let memory = WorkerMemory::bounded(limits.worker_memory, limits.memory, limits.patience);
+        let (most, each, patience) = (limits.worker_memory, limits.memory, limits.patience);
+        let memory = match limits.sharers {
+            Some(workers) => WorkerMemory::shared(most, each, patience, workers),
+            None => WorkerMemory::bounded(most, each, patience),
+        };
         let guest = Guest {
             granted: Granted::open(capabilities, memory)?,
             pool: InstancePool::new(limits.reuse, restorer.is_some()),
@@ -116,6 +121,11 @@ impl Guest {
     /// Starts the clock that interrupts guests.
     pub fn start_clock(&self) -> Result<()> {
         self.epoch_thread.start(self.granted.memory().clone())
+    }
+
+    /// There are so many workers now, which share the memory where the operator has not said what each may have.
+    pub fn share_memory(&self, workers: NonZeroUsize) {
+        self.granted.memory().share_among(workers);
     }
 
     /// Has guests interrupted that take too much, and instances given up that wait while there is too little.

@@ -56,6 +56,7 @@ use http_body::Body as _;
 use http_body_util::{BodyExt, Empty};
 use ids::Ids;
 use std::future::poll_fn;
+use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
@@ -126,6 +127,11 @@ impl Requests {
     /// Starts the clock that interrupts guests.
     pub fn start_clock(&self) -> Result<()> {
         self.guest.start_clock()
+    }
+
+    /// There are so many workers now.
+    pub fn share_memory(&self, workers: NonZeroUsize) {
+        self.guest.share_memory(workers);
     }
 
     /// Resolves when no request is being answered, not even after its response was complete.

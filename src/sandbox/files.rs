@@ -55,7 +55,7 @@ pub fn restrict(sandbox: &Sandbox, role: Role) -> Result<bool> {
         .create()?
         .add_rules(own_end.map(Ok::<_, landlock::RulesetError>))?
         .add_rules(path_beneath_rules(readable(sandbox, role), read))?
-        .add_rules(path_beneath_rules(writable(sandbox, role), read | write))?
+        .add_rules(path_beneath_rules(&grants.writable, read | write))?
         .add_rules(path_beneath_rules(
             grants.unix_socket.as_deref().map(directory_of),
             AccessFs::ResolveUnix,
@@ -80,6 +80,7 @@ fn readable(sandbox: &Sandbox, role: Role) -> Vec<PathBuf> {
         Role::Compiler => {
             readable.extend(OF_THE_MACHINE.map(PathBuf::from));
             readable.extend(sandbox.sources.iter().cloned());
+            readable.extend(sandbox.cache.clone());
         }
     }
     // Guests may begin here: they are given what they need then.
@@ -89,15 +90,4 @@ fn readable(sandbox: &Sandbox, role: Role) -> Vec<PathBuf> {
         readable.extend(named.map(PathBuf::from));
     }
     readable
-}
-
-fn writable(sandbox: &Sandbox, role: Role) -> Vec<PathBuf> {
-    if role == Role::Admin {
-        return Vec::new();
-    }
-    let mut writable = sandbox.grants.writable.clone();
-    if role == Role::Compiler {
-        writable.extend(sandbox.cache.clone());
-    }
-    writable
 }

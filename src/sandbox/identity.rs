@@ -2,6 +2,7 @@
 
 use crate::sys::privileges::drop_regainable_capabilities;
 use anyhow::{Context, Result, bail};
+use nix::sys::prctl;
 use nix::unistd::{
     Gid, Group, Uid, User, getegid, geteuid, getgid, getgrouplist, getuid, setgroups, setresgid,
     setresuid,
@@ -65,7 +66,6 @@ impl Identity {
         Identity { uid, gid, groups }
     }
 
-    #[cfg(test)]
     pub fn uid(&self) -> u32 {
         self.uid.as_raw()
     }
@@ -85,6 +85,8 @@ impl Identity {
             return Ok(());
         }
         let Identity { uid, gid, groups } = self;
+        // Who becomes somebody else forgets it (PR_SET_PDEATHSIG(2const)).
+        let dies_with_parent = prctl::get_pdeathsig().ok().flatten();
         // Later it may not.
         drop_regainable_capabilities();
         setgroups(groups).context("groups cannot be given up")?;
@@ -94,6 +96,7 @@ impl Identity {
         {
             bail!("this can become root again");
         }
+        prctl::set_pdeathsig(dies_with_parent)?;
         Ok(())
     }
 }

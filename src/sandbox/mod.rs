@@ -32,10 +32,6 @@ pub enum Role {
     /// Reads the component, makes native code of it, and runs it once to see that it starts.
     Compiler,
     /// Runs a component before the start.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "steps run in the compiler's process")
-    )]
     Step,
     /// Forks workers.
     Zygote,
@@ -66,7 +62,7 @@ pub struct Sandbox {
     pub grants: Grants,
     /// Files that the compiler reads.
     pub sources: Vec<PathBuf>,
-    /// The directory that it keeps code in.
+    /// The directory that it finds code in.
     pub cache: Option<PathBuf>,
 }
 
@@ -117,9 +113,6 @@ impl Sandbox {
     }
 
     fn confine(&self, role: Role) -> Result<Missing> {
-        if role == Role::Compiler {
-            self.make_cache();
-        }
         if self.grants.connects {
             resolver::load();
         }
@@ -143,14 +136,5 @@ impl Sandbox {
             bail!("the kernel has no {}", missing.join(" and no "));
         }
         Ok(missing)
-    }
-
-    /// What is not there cannot be let through. Whether it can be made is told by whoever uses it.
-    fn make_cache(&self) {
-        use std::os::unix::fs::DirBuilderExt;
-        if let Some(cache) = &self.cache {
-            let mut directory = std::fs::DirBuilder::new();
-            let _ = directory.recursive(true).mode(0o700).create(cache);
-        }
     }
 }

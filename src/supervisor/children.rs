@@ -1,10 +1,14 @@
 //! What is kept of each child process, and of the versions of the application that they serve.
 
+use super::code_files::Code;
 use super::policy::Id;
 use super::slots::ReservedSlot;
-use super::zygote::{Code, Zygote};
+use super::step::Step;
+use super::zygote::Zygote;
 use crate::channel::Receiver;
 use nix::unistd::Pid;
+use std::collections::VecDeque;
+use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 
 /// A version of the application: what to do, and the code to do it with.
@@ -20,9 +24,37 @@ pub struct Generation<R> {
 pub struct Attempt<R> {
     pub number: u32,
     pub roles: Rc<R>,
-    pub zygote: Zygote,
-    /// It is compiled.
-    pub compiled: bool,
+    pub stage: Stage,
+}
+
+/// How far it has come, and who is at it.
+pub enum Stage {
+    Compiling(Zygote),
+    /// A step before the start is taken: the first of these. The application's code is waiting.
+    Stepping {
+        step: Step,
+        code: Code,
+        rest: VecDeque<Code>,
+    },
+    /// What was compiled is loaded.
+    Loading(Zygote),
+}
+
+impl Stage {
+    pub fn pid(&self) -> Pid {
+        match self {
+            Stage::Compiling(zygote) | Stage::Loading(zygote) => zygote.pid,
+            Stage::Stepping { step, .. } => step.pid,
+        }
+    }
+
+    /// What to wait for.
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Stage::Compiling(zygote) | Stage::Loading(zygote) => zygote.descriptor(),
+            Stage::Stepping { step, .. } => step.receiver.open_descriptor(),
+        }
+    }
 }
 
 /// A worker process.

@@ -1,9 +1,11 @@
 //! Forks the children: what each is given, and what it must not have.
 
 use super::children::{Child, Generation, WorkerSlot};
+use super::code_files::{Code, CodeFiles};
 use super::policy::Id;
 use super::slots::{ReservedSlot, Slots};
-use super::zygote::{Code, Shared, Zygote};
+use super::step::Step;
+use super::zygote::{Shared, Work, Zygote};
 use super::{Roles, WorkerContext};
 use crate::cache::seal::Damaged;
 use crate::channel::{Receiver, Reporter, channel};
@@ -28,7 +30,7 @@ pub struct Forker {
     /// The end that workers watch, and the one that only the supervisor holds.
     watched: OwnedFd,
     held: OwnedFd,
-    /// Compilers and zygotes that have not been reaped.
+    /// Compilers, steps before the start and zygotes that have not been reaped.
     helpers: RefCell<Vec<Pid>>,
     /// How often a listening socket was bound anew.
     sockets: Cell<u32>,
@@ -120,22 +122,35 @@ impl Forker {
         (self.watched.as_fd(), self.held.as_fd())
     }
 
-    /// Forks what loads this code of a version; where there is none yet, its compiler.
-    pub fn zygote<R: Roles>(&self, roles: &R, code: Option<Code>) -> io::Result<Zygote> {
+    /// Forks the compiler of a version.
+    pub fn compiler<R: Roles>(&self, roles: &R) -> Result<Zygote> {
+        let files = CodeFiles::open(&roles.settings().code)?;
+        Ok(self.zygote(roles, Work::Compile(files))?)
+    }
+
+    /// Forks whoever does this for a version.
+    pub fn zygote<R: Roles>(&self, roles: &R, work: Work) -> io::Result<Zygote> {
         let shared = Shared {
             lifeline: self.watched.try_clone()?,
             scoreboard: self.scoreboard.clone(),
         };
-        let zygote = Zygote::start(roles, shared, code, self.sockets.get())?;
+        let zygote = Zygote::start(roles, shared, work, self.sockets.get())?;
         self.helpers.borrow_mut().push(zygote.pid);
         Ok(zygote)
+    }
+
+    /// Forks whoever takes the step before the start of which this is the code.
+    pub fn step<R: Roles>(&self, roles: &R, index: usize, code: &Code) -> io::Result<Step> {
+        let step = Step::start(roles, index, code)?;
+        self.helpers.borrow_mut().push(step.pid);
+        Ok(step)
     }
 
     /// Another in the place of one that is of no more use. Until it is ready, workers are forked directly.
     pub fn renew_zygote<R: Roles>(&self, generation: &mut Generation<R>) {
         generation.zygote = None;
         let code = generation.code.try_clone();
-        let again = code.and_then(|code| self.zygote(&*generation.roles, Some(code)));
+        let again = code.and_then(|code| self.zygote(&*generation.roles, Work::Load(code)));
         generation.zygote = again.ok();
     }
 

@@ -1,22 +1,20 @@
 //! What the system says is turned into events here: messages, signals, ends of children, time.
 
 use super::Roles;
-use super::children::{Attempt, Child, Generation, WorkerSlot};
+use super::children::{Child, WorkerSlot};
 use super::policy::{Activity, Death, Event, Id, Vital};
 use super::run::Supervisor;
 use super::successor::Successor;
-use super::zygote::{Code, Zygote};
-use crate::cache::{Cache, CodeName};
+use super::zygote::Zygote;
 use crate::channel::{Garbage, Message, Receiver};
+use crate::debug;
 use crate::exit::Status;
 use crate::scoreboard::Phase;
 use crate::sys::process::{self, End};
 use crate::sys::watch::{self, Watch};
-use crate::{debug, warning};
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use std::rc::Rc;
 
 impl<R: Roles> Supervisor<R> {
     pub(super) fn read_messages(&mut self) {
@@ -40,23 +38,7 @@ impl<R: Roles> Supervisor<R> {
             generation.zygote.as_mut().map(Zygote::listen);
         }
         self.successor.iter_mut().for_each(Successor::listen);
-        let stepped = self
-            .attempt
-            .as_ref()
-            .is_some_and(|it| it.zygote.takes_steps());
-        let loading = self.attempt.as_mut();
-        if let Some(code) = loading.and_then(|attempt| attempt.zygote.listen())
-            && let Some(attempt) = self.attempt.take()
-        {
-            self.made(attempt.number, attempt.roles, code, Some(attempt.zygote));
-        }
-        let steps = self
-            .attempt
-            .as_ref()
-            .is_some_and(|it| it.zygote.takes_steps());
-        if steps && !stepped {
-            self.events.push_back(Event::Stepping);
-        }
+        self.listen_to_attempt();
     }
 
     pub(super) fn read_signals(&mut self) -> Result<()> {
@@ -104,7 +86,7 @@ impl<R: Roles> Supervisor<R> {
                     id: child.id,
                     death,
                 });
-            } else if let Some(attempt) = self.attempt.take_if(|it| it.zygote.pid == pid) {
+            } else if let Some(attempt) = self.attempt.take_if(|it| it.stage.pid() == pid) {
                 let failed = self.goes_on(attempt, death);
                 self.events.extend(failed);
             } else if let Some(successor) = self.successor.take_if(|it| it.pid == pid) {
@@ -120,65 +102,6 @@ impl<R: Roles> Supervisor<R> {
     fn was_for_memory(&mut self) -> bool {
         let before = std::mem::replace(&mut self.memory_kills, process::memory_kills());
         self.memory_kills > before
-    }
-
-    /// Workers of the version that was asked for can be forked.
-    fn made(&mut self, number: u32, roles: Rc<R>, code: Code, zygote: Option<Zygote>) {
-        let settings = Box::new(roles.settings().clone());
-        let found = code.found.is_some();
-        let stale = zygote.as_ref().is_some_and(|it| self.forker.is_stale(it));
-        let mut generation = Generation {
-            number,
-            roles,
-            code,
-            zygote,
-        };
-        if stale {
-            self.forker.renew_zygote(&mut generation);
-        }
-        self.generations.push(generation);
-        self.events.push_back(Event::Compiled { settings, found });
-    }
-
-    /// What a compiler made that has ended is loaded next, by its workers or by what they are forked from. An event
-    /// where that cannot be.
-    fn goes_on(&mut self, attempt: Attempt<R>, death: Death) -> Option<Event> {
-        if let Some(name) = attempt.zygote.found().filter(|_| death.is_crash()) {
-            drop_code(&*attempt.roles, name);
-            let why = format!("it could not be loaded: {death}");
-            let _ = attempt.zygote.ended();
-            return Some(Event::CodeDied { why });
-        }
-        let (status, reason) = match (attempt.zygote.ended(), attempt.compiled, death.end) {
-            (Ok(Some(code)), false, End::Exited(0)) => {
-                if !attempt.roles.is_shared(&code.note) {
-                    self.made(attempt.number, attempt.roles, code, None);
-                    return None;
-                }
-                let limits = attempt.roles.settings().compile;
-                match self.forker.zygote(&*attempt.roles, Some(code)) {
-                    Ok(zygote) => {
-                        self.attempt = Some(Attempt {
-                            zygote,
-                            compiled: true,
-                            ..attempt
-                        });
-                        return Some(Event::Loading { limits });
-                    }
-                    Err(error) => (Status::Internal, format!("cannot load it: {error}")),
-                }
-            }
-            (Err(failed), ..) => failed,
-            (_, false, _) => {
-                let reason = format!("the compiler did not finish: {death}");
-                (Status::Application, reason)
-            }
-            (_, true, _) => {
-                let reason = format!("what was compiled could not be loaded: {death}");
-                (Status::Application, reason)
-            }
-        };
-        Some(Event::CompileFailed { status, reason })
     }
 
     /// One that was of use is replaced.
@@ -221,7 +144,7 @@ impl<R: Roles> Supervisor<R> {
             }
         }
         if let Some(attempt) = &self.attempt {
-            let resident = process::resident(attempt.zygote.pid).unwrap_or(0);
+            let resident = process::resident(attempt.stage.pid()).unwrap_or(0);
             self.events.push_back(Event::CompilerSize { resident });
         }
         if beats {
@@ -245,17 +168,6 @@ impl<R: Roles> Supervisor<R> {
             if generation.zygote.is_some() {
                 self.forker.renew_zygote(generation);
             }
-        }
-    }
-
-    /// Code of a version that is damaged leaves the cache.
-    pub(super) fn drop_code(&self, number: u32) {
-        let mut generations = self.generations.iter();
-        let generation = generations.find(|generation| generation.number == number);
-        if let Some(generation) = generation
-            && let Some(name) = generation.code.found
-        {
-            drop_code(&*generation.roles, name);
         }
     }
 
@@ -297,17 +209,6 @@ fn of_worker(id: Id, message: Message) -> Option<Event> {
         Message::Spent => Some(Event::Spent(id)),
         Message::Failed { status, text } => Some(Event::LastWords { id, status, text }),
         // It is known already who it is, and it compiles nothing.
-        Message::Forked { .. } | Message::Found(_) | Message::Stepping => None,
-    }
-}
-
-/// Removes code from the cache of a version.
-fn drop_code<R: Roles>(roles: &R, name: CodeName) {
-    let Some(directory) = &roles.settings().cache else {
-        return;
-    };
-    let dropped = Cache::open(directory).and_then(|cache| cache.remove(name));
-    if let Err(error) = dropped {
-        warning!("damaged code stays in the cache: {error:#}");
+        Message::Forked { .. } | Message::Found(_) | Message::Code(_) => None,
     }
 }

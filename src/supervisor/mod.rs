@@ -2,10 +2,12 @@
 //! engine; what its children do is unknown to it.
 
 mod admin;
+mod attempt;
 mod backoff;
 mod changes;
 mod children;
 mod clock;
+mod code_files;
 mod forker;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
@@ -19,17 +21,19 @@ mod publish;
 mod run;
 mod settings;
 mod slots;
+mod step;
 mod successor;
 mod zygote;
 
 pub use admin::AdminContext;
 pub use publish::Served;
 pub use run::{resume, run};
-pub use settings::{CompileLimits, Settings};
+pub use settings::{CodeSettings, CompileLimits, Settings};
 pub use successor::adopted;
 
 use crate::channel::Reporter;
 use crate::scoreboard::Scoreboard;
+use std::fs::File;
 use std::os::fd::{OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -39,11 +43,11 @@ pub trait Roles: Sized {
     /// The application, loaded.
     type Loaded;
 
-    /// Compiles, and takes the steps that come before the start, in a process of its own.
-    /// Tells when it loads what it found in the cache, and when it begins with the steps.
-    fn prepare(&self, reporter: &Reporter) -> anyhow::Result<Prepared<Self::Loaded>>;
-    /// Only compiles, and sees that it can be loaded, in a process of its own.
-    fn compile(&self) -> anyhow::Result<Prepared<Self::Loaded>>;
+    /// Makes code of the application and of the steps before the start in these files, in a process of its own, and
+    /// tells of each. Gives the application, loaded, where it is to be shared and no thread was needed for all of this.
+    fn prepare(&self, reporter: &Reporter, files: &[File]) -> anyhow::Result<Option<Self::Loaded>>;
+    /// Takes the step before the start with this index, of which there is code, in a process of its own.
+    fn take_step(&self, index: usize, code: &OwnedFd, note: &str) -> anyhow::Result<()>;
     /// Whether loading code of which this was noted takes so much that workers are to share what comes of it.
     fn is_shared(&self, note: &str) -> bool;
     /// Loads the code that was compiled, of which this was noted: as far as that may be carried over a fork.
@@ -75,15 +79,6 @@ pub trait Roles: Sized {
     fn describe(&self, served: &Served<'_>) -> String;
     /// Takes no more connections.
     fn close(&self);
-}
-
-/// What comes of compiling.
-pub struct Prepared<L> {
-    /// Native code, and what has to be known to load it.
-    pub code: OwnedFd,
-    pub note: String,
-    /// The same, loaded, where it is to be shared and no thread was needed for all of this.
-    pub loaded: Option<L>,
 }
 
 /// Everything that a worker is given.

@@ -1,7 +1,7 @@
 //! What the policy says is done here, and nothing is decided.
 
 use super::Roles;
-use super::children::{Attempt, Child, Generation, WorkerSlot};
+use super::children::{Attempt, Child, Generation, Stage, WorkerSlot};
 use super::forker::Berth;
 use super::handover::{Handover, LeftWorker};
 use super::policy::{Action, Death, Event, Id};
@@ -27,7 +27,7 @@ impl<R: Roles> Supervisor<R> {
         for action in actions {
             match action {
                 Action::Compile { number } => self.compile(number),
-                Action::KillCompiler => kill(self.attempt.as_ref().map(|it| it.zygote.pid)),
+                Action::KillCompiler => kill(self.attempt.as_ref().map(|it| it.stage.pid())),
                 Action::DropCode { generation } => self.drop_code(generation),
                 Action::Fork { id, generation } => self.fork(id, generation),
                 Action::Adopt { generation } => self.adopt(generation),
@@ -66,12 +66,12 @@ impl<R: Roles> Supervisor<R> {
             _ => self.roles.reload().map(Rc::new),
         };
         let attempt = roles.and_then(|roles| {
-            let compiler = self.forker.zygote(&*roles, None);
+            let compiler = self.forker.compiler(&*roles);
+            let compiler = compiler.context("cannot start the compiler")?;
             Ok(Attempt {
-                zygote: compiler.context("cannot start the compiler")?,
                 number,
                 roles,
-                compiled: false,
+                stage: Stage::Compiling(compiler),
             })
         });
         match attempt {

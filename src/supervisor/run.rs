@@ -5,13 +5,14 @@ use super::admin::Admin;
 use super::changes::Changes;
 use super::children::{Attempt, Child, Generation};
 use super::clock::Clock;
+use super::code_files::Code;
 use super::forker::Forker;
 use super::notify::Notifier;
 use super::orders::{Abandoned, Order};
 use super::policy::{Event, Policy, Room};
 use super::publish::Published;
 use super::successor::{self, Adopted, Successor};
-use super::zygote::{Code, Zygote};
+use super::zygote::Zygote;
 use super::{Roles, most_workers};
 use crate::exit::{Exit, Status};
 use crate::info;
@@ -81,7 +82,7 @@ pub fn run<R: Roles>(roles: R, scoreboard: Scoreboard) -> Result<()> {
 /// Takes over from the executable that was replaced, or tells it whether it could.
 pub fn resume<R: Roles>(roles: R, adopted: Adopted) -> Result<()> {
     if let Some(question) = &adopted.question {
-        return successor::answer(&roles, question);
+        return successor::answer(&roles, &adopted.forker, question);
     }
     let (handover, roles) = (adopted.handover, Rc::new(roles));
     let workers = handover.workers.into_iter().map(|left| left.worker);
@@ -258,7 +259,8 @@ impl<R: Roles> Supervisor<R> {
         let left = told.map_or(left, |told| left.min(told + Duration::from_millis(1)));
         let zygotes = self.generations.iter();
         let zygotes = zygotes.filter_map(|version| version.zygote.as_ref());
-        let zygotes = zygotes.chain(self.attempt.iter().map(|attempt| &attempt.zygote));
+        let attempt = self.attempt.iter();
+        let attempt = attempt.filter_map(|attempt| attempt.stage.descriptor());
         let children = self.children.iter();
         let receivers = children.filter_map(|child| child.receiver.as_ref());
         let receivers = receivers
@@ -270,7 +272,8 @@ impl<R: Roles> Supervisor<R> {
             .iter()
             .filter_map(|(watch, _)| Some(watch.as_ref()?.descriptor()));
         let mut polled: Vec<PollFd<'_>> = descriptors
-            .chain(zygotes.flat_map(Zygote::descriptors))
+            .chain(zygotes.filter_map(Zygote::descriptor))
+            .chain(attempt)
             .chain(watches)
             .chain(self.admin.descriptors())
             .chain([self.signals.as_fd()])

@@ -1,5 +1,8 @@
 //! What the operator decided about processes.
 
+use crate::cache::Cache;
+use crate::sys::privileges;
+use anyhow::{Context, Result};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,8 +31,33 @@ pub struct Settings {
     /// How long nobody may be connected until the server ends.
     pub exit_idle: Option<Duration>,
     pub compile: CompileLimits,
-    /// Where compiled code is kept; none where no place for it is known.
-    pub cache: Option<PathBuf>,
+    /// How long a step before the start may take.
+    pub step_time: Duration,
+    pub code: CodeSettings,
+}
+
+/// What code is made of, and where it is kept.
+#[derive(Clone, Debug, Default)]
+pub struct CodeSettings {
+    /// The application's component, and those of the steps before the start.
+    pub sources: Vec<PathBuf>,
+    /// The directory of the cache; none where no place for it is known.
+    pub directory: Option<PathBuf>,
+    /// Bytes that all of it may take.
+    pub most: u64,
+    /// The user that the compiler runs as, where that is another.
+    pub owner: Option<u32>,
+}
+
+impl CodeSettings {
+    /// The cache, which is made where it is missing.
+    pub fn open_cache(&self) -> Result<Cache> {
+        let directory = self.directory.as_deref();
+        Cache::make(
+            directory.context("no directory for it is known")?,
+            self.owner.unwrap_or_else(privileges::own_user),
+        )
+    }
 }
 
 /// What compiling a component may take.

@@ -3,6 +3,7 @@
 
 use super::Roles;
 use super::children::Child;
+use super::code_files::Code;
 use super::forker::{Forker, ended, fork_child};
 use super::handover::Handover;
 use super::policy::Death;
@@ -12,12 +13,14 @@ use crate::scoreboard::{Foreign, Layout, Scoreboard};
 use crate::sys::channel::send;
 use crate::sys::process::{self, End};
 use crate::sys::{exec, memory};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// The descriptor that what is handed over can be read from.
 const HANDOVER: &str = "WASMSERVE_HANDOVER";
@@ -126,18 +129,56 @@ fn own(fd: RawFd) -> Result<OwnedFd> {
 
 /// Answers the question whether this executable can take over: it has understood what is handed
 /// over, and it can make code of the application.
-pub fn answer<R: Roles>(roles: &R, question: &Question) -> Result<()> {
-    let compiled = roles.compile();
+pub fn answer<R: Roles>(roles: &R, forker: &Forker, question: &Question) -> Result<()> {
+    let compiled = compiled(roles, forker);
     let status = match question {
         Question::Records(reporter) => ended(compiled.map(|_| reporter.ready()), reporter),
         Question::First(socket) => {
-            send(socket, b"c", &[compiled?.code.as_fd()])?;
+            send(socket, b"c", &[compiled?.file.as_fd()])?;
             Status::Stopped
         }
     };
     match status {
         Status::Stopped => Ok(()),
         status => Err(anyhow!("it cannot start the application")).exits(status),
+    }
+}
+
+/// How often a compiler is looked at that has said everything.
+const GLANCE: Duration = Duration::from_millis(10);
+
+/// Has the application compiled, as it is at a start. Steps before the start are not taken.
+fn compiled<R: Roles>(roles: &R, forker: &Forker) -> Result<Code> {
+    let mut compiler = forker.compiler(roles)?;
+    let limit = roles.settings().compile.time;
+    let deadline = Instant::now() + limit;
+    let end = loop {
+        if let Some(code) = compiler.listen() {
+            return Ok(code);
+        }
+        if let Some(end) = process::ended(compiler.pid) {
+            // What it said at its end.
+            compiler.listen();
+            break end;
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            bail!("compiling took longer than {} s", limit.as_secs_f64());
+        }
+        let descriptor = compiler.descriptor().into_iter();
+        let mut polled: Vec<_> = descriptor
+            .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
+            .collect();
+        let pause = if polled.is_empty() { GLANCE } else { left };
+        let _ = poll(&mut polled, PollTimeout::try_from(pause)?);
+    };
+    match (compiler.ended(), end) {
+        (Err((status, text)), _) => Err(anyhow!(text)).exits(status),
+        (Ok(Some(files)), End::Exited(0)) => {
+            let code = files.finish()?.into_iter().next();
+            code.context("nothing was compiled")
+        }
+        _ => bail!("the compiler did not finish: {end}"),
     }
 }
 

@@ -2,11 +2,11 @@
 //! share the memory which that takes, and can serve at once. The supervisor asks it for each of them and becomes
 //! their parent. Where code is found that needs no compiling, the compiler goes on as the zygote of it.
 
+use super::code_files::{Code, CodeFiles};
 use super::forker::{Berth, ended, fork_child, serve};
-use super::{Prepared, Roles, WorkerContext};
+use super::{Roles, WorkerContext};
 use crate::cache::CodeName;
-use crate::channel::{CodeReceiver, CodeSender, Message, Receiver, Reporter};
-use crate::channel::{channel, code_channel};
+use crate::channel::{Message, Receiver, Reporter, channel};
 use crate::exit::Status;
 use crate::log;
 use crate::scoreboard::Scoreboard;
@@ -23,7 +23,6 @@ use std::rc::Rc;
 pub struct Zygote {
     pub pid: Pid,
     receiver: Receiver,
-    code: CodeReceiver,
     orders: OwnedFd,
     state: State,
     /// How often a listening socket had been bound anew when it was forked.
@@ -33,10 +32,9 @@ pub struct Zygote {
 enum State {
     /// It compiles, or loads what it was given or has made.
     Loading {
-        code: Option<Code>,
+        work: Work,
         /// What was in the cache.
         found: Option<CodeName>,
-        steps: bool,
     },
     /// It forks workers.
     Ready,
@@ -45,21 +43,28 @@ enum State {
     Reaped,
 }
 
-/// Native code, and what its compiler noted about it.
-pub struct Code {
-    pub file: OwnedFd,
-    pub note: String,
-    /// Its name in the cache, where it was there before this start.
-    pub found: Option<CodeName>,
+/// What it has to do.
+pub enum Work {
+    /// To compile into these files, and to load what it finds instead, where that is large.
+    Compile(CodeFiles),
+    /// To load this.
+    Load(Code),
 }
 
-impl Code {
-    pub fn try_clone(&self) -> io::Result<Code> {
-        Ok(Code {
-            file: self.file.try_clone()?,
-            note: self.note.clone(),
-            found: self.found,
-        })
+impl Work {
+    fn descriptors(&self) -> Vec<RawFd> {
+        match self {
+            Work::Compile(files) => files.descriptors().collect(),
+            Work::Load(code) => vec![code.file.as_raw_fd()],
+        }
+    }
+
+    /// What workers can be forked for while it lives: code that it cannot write to.
+    fn servable(&self) -> io::Result<Option<Code>> {
+        match self {
+            Work::Compile(files) => files.found(),
+            Work::Load(code) => code.try_clone().map(Some),
+        }
     }
 }
 
@@ -70,35 +75,34 @@ pub struct Shared {
 }
 
 impl Zygote {
-    /// Forks what loads this code; where there is none yet, the compiler.
+    /// Forks whoever is to do this.
     pub fn start<R: Roles>(
         roles: &R,
         shared: Shared,
-        code: Option<Code>,
+        work: Work,
         sockets: u32,
     ) -> io::Result<Zygote> {
         let (receiver, reporter) = channel()?;
-        let (code_receiver, sender) = code_channel()?;
+        if let Work::Compile(files) = &work {
+            receiver.expect(u32::try_from(files.len()).unwrap_or(0));
+        }
         let (orders, taken) = downward()?;
         let listening = roles.sockets().into_iter().map(|(fd, _)| fd);
-        let given = code.iter().map(|code| code.file.as_raw_fd());
         let own = [
             shared.lifeline.as_raw_fd(),
             reporter.descriptor(),
-            sender.descriptor(),
             taken.as_raw_fd(),
         ];
-        let kept: Vec<RawFd> = listening.chain(given).chain(own).collect();
+        let kept: Vec<RawFd> = listening.chain(work.descriptors()).chain(own).collect();
         let pid = fork_child(
             &kept,
             || shared.scoreboard.give_up(),
             || {
                 process::die_with_parent();
                 signals::ignore_reopening();
-                let loaded = loaded(roles, code.as_ref(), &sender, &reporter);
+                let loaded = loaded(roles, &work, &reporter);
                 match loaded.and_then(|it| confined(roles, it)) {
                     Ok(Some(loaded)) => {
-                        drop(sender);
                         memory::collect();
                         process::call(c"zygote");
                         reporter.ready();
@@ -117,21 +121,21 @@ impl Zygote {
         Ok(Zygote {
             pid,
             receiver,
-            code: code_receiver,
             orders,
             state: State::Loading {
-                found: code.as_ref().and_then(|code| code.found),
-                code,
-                steps: false,
+                found: match &work {
+                    Work::Load(code) => code.found,
+                    Work::Compile(_) => None,
+                },
+                work,
             },
             sockets,
         })
     }
 
     /// What to wait for.
-    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let receivers = [self.receiver.open_descriptor(), self.code.open_descriptor()];
-        receivers.into_iter().flatten()
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.receiver.open_descriptor()
     }
 
     pub fn is_ready(&self) -> bool {
@@ -146,44 +150,54 @@ impl Zygote {
         }
     }
 
-    /// Whether it takes the steps before the start.
-    pub fn takes_steps(&self) -> bool {
-        matches!(self.state, State::Loading { steps: true, .. })
-    }
-
-    /// Takes note of what it said; gives the code where it has become ready.
+    /// Takes note of what it said; gives the code where workers can be forked from it.
     pub fn listen(&mut self) -> Option<Code> {
         let mut made = None;
         while let Some(message) = self.receiver.receive() {
-            let State::Loading { code, found, steps } = &mut self.state else {
+            let State::Loading { work, found } = &mut self.state else {
                 continue;
             };
-            match message {
-                Ok(Message::Ready) => {
-                    // It sent the code before that.
-                    receive_code(&self.code, code, *found);
-                    made = code.take();
-                    self.state = State::Ready;
+            let understood = match (message, work) {
+                (Ok(Message::Ready), work) => match work.servable() {
+                    Ok(Some(code)) => {
+                        made = Some(code);
+                        self.state = State::Ready;
+                        Ok(())
+                    }
+                    Ok(None) => Err("the compiler is ready for nothing".to_owned()),
+                    Err(error) => Err(error.to_string()),
+                },
+                (Ok(Message::Failed { status, text }), _) => {
+                    self.state = State::Failed(status, text);
+                    Ok(())
                 }
-                Ok(Message::Failed { status, text }) => self.state = State::Failed(status, text),
-                Ok(Message::Found(name)) => *found = Some(name),
-                Ok(Message::Stepping) => *steps = true,
-                Ok(Message::Forked { .. } | Message::Spent) => {}
-                Err(_) => process::signal(self.pid, Signal::SIGKILL),
+                (Ok(Message::Found(name)), _) => {
+                    *found = Some(name);
+                    Ok(())
+                }
+                (Ok(Message::Code(report)), Work::Compile(files)) => {
+                    files.note(report).map_err(|error| format!("{error:#}"))
+                }
+                (Ok(Message::Code(_) | Message::Forked { .. } | Message::Spent), _) => Ok(()),
+                (Err(_), _) => Err("the compiler sent what cannot be understood".to_owned()),
+            };
+            if let Err(why) = understood {
+                self.state = State::Failed(Status::Internal, why);
+                process::signal(self.pid, Signal::SIGKILL);
             }
-        }
-        if let State::Loading { code, found, .. } = &mut self.state {
-            receive_code(&self.code, code, *found);
         }
         made
     }
 
-    /// It was reaped, before it was ready or after: what it has made, or why it has not.
-    pub fn ended(mut self) -> Result<Option<Code>, (Status, String)> {
+    /// It was reaped, before it was ready or after: the files that it was to fill, or why it could not.
+    pub fn ended(mut self) -> Result<Option<CodeFiles>, (Status, String)> {
         match std::mem::replace(&mut self.state, State::Reaped) {
-            State::Loading { code, .. } => Ok(code),
+            State::Loading {
+                work: Work::Compile(files),
+                ..
+            } => Ok(Some(files)),
             State::Failed(status, text) => Err((status, text)),
-            State::Ready | State::Reaped => Ok(None),
+            State::Loading { .. } | State::Ready | State::Reaped => Ok(None),
         }
     }
 
@@ -208,28 +222,17 @@ impl Drop for Zygote {
     }
 }
 
-fn receive_code(receiver: &CodeReceiver, code: &mut Option<Code>, found: Option<CodeName>) {
-    if let Some((file, note)) = receiver.receive() {
-        *code = Some(Code { file, note, found });
-    }
-}
-
 /// Compiles where that is to be done, and loads: where compiling has left no threads behind. Workers are forked
 /// from it then.
-fn loaded<R: Roles>(
-    roles: &R,
-    code: Option<&Code>,
-    sender: &CodeSender,
-    reporter: &Reporter,
-) -> Result<Option<R::Loaded>> {
-    if let Some(code) = code {
-        return roles.load(&code.file, &code.note).map(Some);
-    }
+fn loaded<R: Roles>(roles: &R, work: &Work, reporter: &Reporter) -> Result<Option<R::Loaded>> {
+    let files = match work {
+        Work::Load(code) => return roles.load(&code.file, &code.note).map(Some),
+        Work::Compile(files) => files.try_clone()?,
+    };
     // It has no handlers: a signal ends it, as it should.
     signals::unblock_for_compiler()?;
-    let Prepared { code, note, loaded } = roles.prepare(reporter)?;
+    let loaded = roles.prepare(reporter, &files)?;
     signals::block_for_supervision()?;
-    sender.compiled(code.as_fd(), &note);
     Ok(loaded)
 }
 

@@ -29,6 +29,11 @@ struct Sets {
     inheritable: u32,
 }
 
+/// The user that this process acts as.
+pub fn own_user() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
 /// Gives up for good what an exec could give back, as far as this process may (PR_CAPBSET_DROP(2const),
 /// PR_CAP_AMBIENT(2const)).
 pub fn drop_regainable_capabilities() {

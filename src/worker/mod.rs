@@ -101,7 +101,8 @@ impl Worker {
             .map(|(acceptor, door)| accept(acceptor, door, connections.clone(), open.clone()));
         let accepting: Vec<_> = accepting.map(spawn_local).collect();
         spawn_local(async move { outbox.run().await });
-        spawn_local(beat(slot.clone(), usage, self.settings.heartbeat));
+        let period = self.settings.heartbeat;
+        spawn_local(beat(slot.clone(), usage, requests.clone(), period));
         if let Some((limit, spent)) = self.spent {
             spawn_local(watch_limit(slot.clone(), limit, spent));
         }
@@ -172,13 +173,16 @@ async fn make_room(acceptor: &Acceptor, connections: &Connections, open: &Open) 
 
 /// Says that this worker is alive, and gives back the memory that starting or a burst took, once nothing
 /// was asked from one beat to the next.
-async fn beat(slot: SlotRef, mut usage: Usage, period: Duration) {
+async fn beat(slot: SlotRef, mut usage: Usage, served: Rc<Requests>, period: Duration) {
     let mut ticks = interval(period);
     let (mut requests, mut tidy) = (slot.requests(), false);
     loop {
         ticks.tick().await;
         slot.beat(clock::now_ms());
         usage.tell(&slot);
+        if let Some(workers) = slot.workers() {
+            served.share_memory(workers);
+        }
         let quiet = slot.requests() == std::mem::replace(&mut requests, slot.requests());
         if quiet && !tidy {
             memory::collect();

@@ -1,8 +1,10 @@
 //! Steps before the start: run once, in order, to their end, and never beside a version that they are not for.
 
-use crate::harness::{Server, finished, get, guest, root, wasmserve};
-use nix::sys::signal::Signal;
+use crate::harness::{Server, eventually, finished, get, guest, root, wasmserve};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -180,4 +182,90 @@ fn what_is_wrong_is_told_before_a_step_is_taken() {
     check.args(["check", &guest("hello"), "--before-start", &step]);
     let output = finished(check);
     assert_eq!(output.status.code(), Some(3), "it needs a store");
+}
+
+/// A server whose step waits for ever, and the process of that step.
+fn waiting(name: &str, options: &[&str]) -> (Place, Server, i32) {
+    let place = Place::new(name);
+    place.set("wait");
+    let mut command = place.command(&[&guest("behaviours-step")]);
+    command.args(options);
+    let server = Server::start_until("guest stdout: waiting", command);
+    let step = server.workers();
+    assert_eq!(step.len(), 1);
+    (place, server, step[0])
+}
+
+fn is_gone(pid: i32) -> bool {
+    !PathBuf::from(format!("/proc/{pid}")).exists()
+}
+
+/// Guards against a start that hangs without a word.
+#[test]
+fn a_step_that_does_not_end_fails_the_start_in_its_time() {
+    let (_place, mut server, step) = waiting("endless", &["--timeout-before-start", "1s"]);
+    assert_eq!(server.wait().code(), Some(3));
+    let said = "took longer than --timeout-before-start (1 s)";
+    assert!(server.printed().contains(said), "{}", server.printed());
+    assert!(is_gone(step));
+}
+
+#[test]
+fn a_step_that_is_killed_is_told_with_the_signal() {
+    let (_place, mut server, step) = waiting("killed", &[]);
+    kill(Pid::from_raw(step), Signal::SIGKILL).unwrap();
+    assert_eq!(server.wait().code(), Some(3));
+    let printed = server.printed();
+    assert!(
+        printed.contains("it did not finish: killed by SIGKILL"),
+        "{printed}"
+    );
+}
+
+#[test]
+fn a_reload_during_a_step_waits_for_it_unless_it_is_asked_for_twice() {
+    let (place, server, step) = waiting("reload-during", &[]);
+    server.signal(Signal::SIGHUP);
+    server.wait_for("A reload follows when the steps before the start have ended");
+    assert!(!is_gone(step));
+    place.set("");
+    server.signal(Signal::SIGHUP);
+    server.wait_for_count("Application startup complete.", 2);
+    assert!(is_gone(step));
+    server.wait_for("guest stdout: step 1");
+}
+
+/// Guards against a step that goes on when its supervisor is killed: who becomes another user forgets whom to die with.
+#[test]
+fn no_step_outlives_a_supervisor_that_is_killed() {
+    let home = std::env::temp_dir().join(format!("wasmserve-orphan-{}", std::process::id()));
+    fs::create_dir(&home).unwrap();
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o777)).unwrap();
+    let copy = |name| {
+        let path = home.join(name);
+        fs::copy(guest(name), &path).unwrap();
+        path.display().to_string()
+    };
+    let (component, step) = (copy("hello"), copy("behaviours-step"));
+    let user = ["--user", "65534", "--group", "65534"];
+    let users = [&[][..], &user].into_iter();
+    let is_root = nix::unistd::geteuid().is_root();
+    for (index, user) in users.take(1 + usize::from(is_root)).enumerate() {
+        let store = home.join(format!("{index}/store.db"));
+        let folder = store.parent().unwrap();
+        fs::create_dir(folder).unwrap();
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).unwrap();
+        let mut command = wasmserve();
+        command
+            .args([&component, "--port", "0", "--before-start", &step])
+            .args(["--env", "STEP=wait", "--keyvalue"])
+            .arg(format!("sqlite:{}", store.display()))
+            .args(user);
+        let mut server = Server::start_until("guest stdout: waiting", command);
+        let step = server.workers()[0];
+        server.signal(Signal::SIGKILL);
+        server.wait();
+        eventually("the step has ended", || is_gone(step));
+    }
+    fs::remove_dir_all(home).unwrap();
 }

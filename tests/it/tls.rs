@@ -213,6 +213,29 @@ fn a_reload_takes_new_certificates_and_a_bad_one_keeps_the_old() {
     assert!(curl(&server, &authority, "b.test", &[]).ends_with(" 200"));
 }
 
+/// Guards against a supervisor that waits for ever for whoever writes into its certificate.
+#[test]
+fn a_fifo_in_the_place_of_a_certificate_fails_a_reload_at_once() {
+    let authority = Authority::new();
+    let pair = authority.issue("server", &["a.test"]);
+    let server = secure(&pair, &["--workers", "2"]);
+    for (file, option) in [
+        (&pair.certificate, "option --ssl-certfile"),
+        (&pair.key, "option --ssl-keyfile"),
+    ] {
+        std::fs::rename(file, format!("{file}.kept")).unwrap();
+        let made = Command::new("mkfifo").arg(file).status().unwrap();
+        assert!(made.success());
+        server.signal(Signal::SIGHUP);
+        let line = server.wait_for(option);
+        assert!(line.contains("a FIFO"), "{line}");
+        std::fs::rename(format!("{file}.kept"), file).unwrap();
+        assert!(curl(&server, &authority, "a.test", &[]).ends_with(" 200"));
+    }
+    server.signal(Signal::SIGHUP);
+    server.wait_for_count("replaced by a reload", 2);
+}
+
 #[test]
 fn a_session_is_resumed_by_any_worker() {
     let authority = Authority::new();

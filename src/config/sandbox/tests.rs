@@ -201,9 +201,9 @@ fn steps_are_kept_to_the_same() {
 }
 
 #[test]
-fn the_compiler_reaches_nobody_and_writes_into_the_cache_alone() {
+fn the_compiler_reaches_nobody_and_writes_into_no_cache() {
     for name in [
-        "it_writes_into_the_cache_alone",
+        "it_writes_no_code_but_into_what_is_open",
         "it_starts_no_process",
         "it_connects_to_nobody_unless_that_was_granted",
         "it_gains_no_rights",

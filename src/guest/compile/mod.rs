@@ -1,5 +1,6 @@
 //! From the operator's file to native code that can be served, with what is run before.
 
+mod lone;
 mod precompile;
 mod progress;
 mod request;
@@ -9,6 +10,6 @@ mod startup_step;
 
 pub use precompile::precompile;
 pub use progress::CompileProgress;
-pub use request::{CompileRequest, Compiled};
+pub use request::CompileRequest;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use restorable::compile as compile_restorable;

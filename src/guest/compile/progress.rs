@@ -1,16 +1,21 @@
 //! What the compiler tells of its progress: to the supervisor, and to whoever reads the log.
 
-use crate::cache::CodeName;
+use crate::cache::{CodeName, CodeOrigin};
+use crate::guest::engine::Plan;
 use crate::log;
 use std::path::Path;
 
 /// How far the compiler has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CompileProgress {
     /// MappedCode of this name was in the cache, and is loaded now.
     Found(CodeName),
-    /// The steps before the start are taken now.
-    Stepping,
+    /// There is code of the component with this index: the application is the first, the steps before the start follow.
+    Made {
+        index: u32,
+        origin: CodeOrigin,
+        plan: Plan,
+    },
 }
 
 /// Whom the compiler tells how far it has come.

@@ -1,10 +1,11 @@
-//! From the operator's file to checked native code behind a descriptor, with the steps that come before it is
-//! served. Runs in the compiler process alone: compiling starts threads.
+//! From the operator's file to checked native code in a file that the supervisor has opened for it. Runs in the
+//! compiler process alone: compiling starts threads.
 
+use super::lone::block_on_guest;
 use super::progress::{CompileProgress, ReportProgress, display_path, display_size};
 use super::spec::{CompileSpec, GoodFor, MappedCode, cached, digest, digest_of_file};
-use super::startup_step::StartupStep;
-use crate::cache::{self, Cache, CodeName, Output, seal};
+use super::startup_step::{self, StartupStep};
+use crate::cache::{self, Cache, CodeName, CodeOrigin, seal};
 use crate::guest::component::info::World;
 use crate::guest::component::source::Source;
 use crate::guest::component::target::{Target, target_of};
@@ -48,51 +49,65 @@ pub type Confine<'a> = &'a dyn Fn() -> Result<()>;
 
 /// Checked native code, ready to be mapped.
 pub struct Compiled {
-    pub code: OwnedFd,
-    pub plan: Plan,
+    code: OwnedFd,
+    plan: Plan,
+    origin: CodeOrigin,
     /// The same, mapped so that it can serve, where there is much of it, and it was found and nothing was run.
     servable: Option<Component>,
 }
 
 impl CompileRequest {
-    /// Makes the code, and takes the steps before the start. What can be known of either to be wrong is told
-    /// before the first step is taken.
+    /// Makes the code of the application, and that of the steps before the start, each in its file, and tells of each.
     ///
-    /// Loads it too, where there is much to load and nothing has run until then: a process that has compiled, or
-    /// run a guest, must not fork.
+    /// Loads the application too, where there is much to load and nothing has run until then: a process that has
+    /// compiled, or run a guest, must not fork.
     pub fn prepare(
         &self,
         confine: Confine<'_>,
         report: ReportProgress<'_>,
-    ) -> Result<(Compiled, Option<Loaded>)> {
+        files: &[File],
+    ) -> Result<Option<Loaded>> {
+        let (file, of_steps) = files.split_first().context("there is no file for code")?;
         if !self.steps.is_empty() {
             confine()?;
         }
         let steps = self.steps()?;
-        if !steps.is_empty() {
-            let compiled = self.compile_and_load(confine, report)?;
-            report(CompileProgress::Stepping);
-            let cache = self.opened().ok();
-            let mut steps = steps.iter();
-            steps.try_for_each(|step| step.take(self, cache.as_ref()))?;
-            return Ok((compiled, None));
-        }
-        let mut compiled = self.compile(confine, report)?;
+        let mut compiled = self.compile(confine, report, file)?;
         let servable = compiled.servable.take();
-        let loaded = servable.map(|known| self.load(&compiled.code, compiled.plan, Some(known)));
-        Ok((compiled, loaded.transpose()?))
+        let loaded = match (servable, steps.is_empty()) {
+            (None, true) => None,
+            (known, _) => Some(self.load(&compiled.code, compiled.plan, known)?),
+        };
+        let Compiled { origin, plan, .. } = compiled;
+        let index = 0;
+        report(CompileProgress::Made {
+            index,
+            origin,
+            plan,
+        });
+        let cache = self.opened().ok();
+        for (index, (step, file)) in (1..).zip(steps.iter().zip(of_steps)) {
+            let (origin, plan) = step.compile(self, cache.as_ref(), file)?;
+            report(CompileProgress::Made {
+                index,
+                origin,
+                plan,
+            });
+        }
+        Ok(loaded.filter(|_| steps.is_empty()))
     }
 
-    /// Makes the code, and sees that it can be loaded.
-    pub fn compile_and_load(
+    /// Runs a step before the start, whose code was made, to its end.
+    pub fn take_step(
         &self,
+        index: usize,
+        code: &OwnedFd,
+        plan: Plan,
         confine: Confine<'_>,
-        report: ReportProgress<'_>,
-    ) -> Result<Compiled> {
-        let mut compiled = self.compile(confine, report)?;
-        let servable = compiled.servable.take();
-        self.load(&compiled.code, compiled.plan, servable)?;
-        Ok(compiled)
+    ) -> Result<()> {
+        let path = self.steps.get(index).context("there is no such step")?;
+        startup_step::take(self, path, code, plan, confine)
+            .with_context(|| format!("step before the start `{}`", path.display()))
     }
 
     /// Loads code that was made of the component, as far as that was not done.
@@ -129,19 +144,24 @@ impl CompileRequest {
     }
 
     /// Makes the code, or says what about the component is wrong.
-    fn compile(&self, confine: Confine<'_>, report: ReportProgress<'_>) -> Result<Compiled> {
+    fn compile(
+        &self,
+        confine: Confine<'_>,
+        report: ReportProgress<'_>,
+        file: &File,
+    ) -> Result<Compiled> {
         let opened = self.opened();
         let cache = opened.as_ref().ok();
         let make = || {
             if let Some((name, code)) = self.known(cache) {
                 report(CompileProgress::Found(name));
-                return self.compile_known(code, confine);
+                return self.compile_known(name, code, confine);
             }
             confine()?;
             let source = Source::read(&self.path)?;
             if let Some((name, code)) = self.known_source(cache, &source) {
                 report(CompileProgress::Found(name));
-                let compiled = self.compile_known(code, confine)?;
+                let compiled = self.compile_known(name, code, confine)?;
                 // From here on this process cannot fork.
                 let servable = None;
                 return Ok(Compiled {
@@ -149,12 +169,13 @@ impl CompileRequest {
                     ..compiled
                 });
             }
-            let output = Output::open(cache)?;
-            let (compiled, names) = self.compile_source(source, cache, output.try_clone()?)?;
-            let code = output.finish(&names, cache)?.into();
-            self.prune(cache);
+            let (compiled, mut names) = self.compile_source(source, cache, file.try_clone()?)?;
             self.warn_without(&opened);
-            Ok(Compiled { code, ..compiled })
+            if cache.is_none() {
+                names.clear();
+            }
+            let origin = CodeOrigin::Written(names);
+            Ok(Compiled { origin, ..compiled })
         };
         let made = make();
         made.with_context(|| self.about())
@@ -174,12 +195,6 @@ impl CompileRequest {
                  directory with --cache-dir",
                 display_path(&self.path)
             );
-        }
-    }
-
-    fn prune(&self, cache: Option<&Cache>) {
-        if let Some(Err(error)) = cache.map(|cache| cache.prune(self.cache.most)) {
-            warning!("the cache is larger than --cache-size: {error:#}");
         }
     }
 
@@ -209,7 +224,12 @@ impl CompileRequest {
     }
 
     /// What was wrong with it would have been told when it was compiled.
-    fn compile_known(&self, code: MappedCode, confine: Confine<'_>) -> Result<Compiled> {
+    fn compile_known(
+        &self,
+        name: CodeName,
+        code: MappedCode,
+        confine: Confine<'_>,
+    ) -> Result<Compiled> {
         info!(
             "Found the compiled code of {} in the cache",
             display_path(&self.path)
@@ -223,6 +243,7 @@ impl CompileRequest {
         }
         let compiled = self.checked(code.file, plan)?;
         Ok(Compiled {
+            origin: CodeOrigin::Cached(name),
             servable: plan.is_large().then_some(code.component),
             ..compiled
         })
@@ -307,23 +328,22 @@ impl CompileRequest {
         Ok((code, names))
     }
 
-    /// The code of a component that is run beside the application.
+    /// The code of a component that is run beside the application: in the cache, or in this file.
     pub(super) fn code(
         &self,
         path: &Path,
         spec: &CompileSpec,
         binary: &[u8],
         cache: Option<&Cache>,
-    ) -> Result<MappedCode> {
+        file: &File,
+    ) -> Result<(MappedCode, CodeOrigin)> {
         let name = spec.name(digest(binary))?;
         if let Some(found) = cache.and_then(|cache| cached(cache, name, spec, self.limits)) {
-            return Ok(found);
+            return Ok((found, CodeOrigin::Cached(name)));
         }
-        let output = Output::open(cache)?;
-        let (code, names) = self.make(path, spec, binary, cache, output.try_clone()?)?;
-        output.finish(&names, cache)?;
-        self.prune(cache);
-        Ok(code)
+        let (code, names) = self.make(path, spec, binary, cache, file.try_clone()?)?;
+        let names = names.into_iter().filter(|_| cache.is_some()).collect();
+        Ok((code, CodeOrigin::Written(names)))
     }
 
     /// Sees that instances can be made. One that asks the host for nothing is made where it is loaded.
@@ -336,6 +356,7 @@ impl CompileRequest {
         let compiled = Compiled {
             code: code.into(),
             plan,
+            origin: CodeOrigin::Written(Vec::new()),
             servable: None,
         };
         if plan.target.restores() {
@@ -370,13 +391,4 @@ impl CompileRequest {
         store.set_epoch_deadline(u64::MAX >> 1);
         Ok(store)
     }
-}
-
-/// Runs a guest that has no neighbours.
-pub fn block_on_guest<T>(guest: impl Future<Output = T>) -> Result<T> {
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_all().build();
-    Ok(runtime
-        .context("cannot start the loop that a guest runs in")?
-        .block_on(guest))
 }

@@ -1,7 +1,7 @@
 //! MappedCode whose instances can be put back, with a snapshot of the first. What an application has in common with others is
 //! compiled once: where memories begin with data, that is no part of the code.
 
-use super::request::block_on_guest;
+use super::lone::block_on_guest;
 use super::spec::{digest, engine_hash};
 use crate::cache::{Cache, CodeName, seal};
 use crate::guest::component::target::{Restore, Target};
@@ -84,7 +84,6 @@ fn copy_shared(cache: &Cache, name: CodeName, file: &mut File) -> bool {
     });
     copied.unwrap_or_else(|error| {
         warning!("compiled code in the cache is not used, and made again: {error:#}");
-        let _ = cache.remove(name);
         false
     })
 }

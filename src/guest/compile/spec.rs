@@ -148,7 +148,7 @@ pub fn digest_of_file(path: &Path) -> std::io::Result<(Digest, usize)> {
     }
 }
 
-/// MappedCode that is found but cannot be used is removed, and made again.
+/// MappedCode that is found but cannot be used is made again, and what is made takes its place.
 pub fn cached(
     cache: &Cache,
     name: CodeName,
@@ -158,12 +158,10 @@ pub fn cached(
     let found = cache.lookup(name).and_then(|file| {
         let Some(file) = file else { return Ok(None) };
         seal::verify_as(&file, name)?;
-        Cache::touch(&file);
         spec.load(file, limits).map(Some)
     });
     found.unwrap_or_else(|error| {
         warning!("compiled code in the cache is not used, and made again: {error:#}");
-        let _ = cache.remove(name);
         None
     })
 }

@@ -1,19 +1,23 @@
 //! A step before the start: a component of the command world that is run once, to its end, with what the
 //! application may use. Knows nothing of requests.
 
-use super::request::{CompileRequest, block_on_guest};
+use super::lone::block_on_guest;
+use super::progress::display_path;
+use super::request::{CompileRequest, Confine};
 use super::spec::CompileSpec;
-use crate::cache::Cache;
+use crate::cache::{Cache, CodeOrigin, seal};
 use crate::guest::component::info::{ComponentInfo, World};
 use crate::guest::component::source::Source;
 use crate::guest::component::target::Target;
-use crate::guest::engine;
+use crate::guest::engine::{self, Plan, code};
 use crate::guest::failure::cause;
 use crate::guest::host::capabilities::Capabilities;
 use crate::guest::host::linker;
 use crate::guest::host::state::HostState;
 use crate::info;
 use anyhow::{Context, Result, anyhow, bail};
+use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use wasmtime::Store;
@@ -58,26 +62,45 @@ impl StartupStep {
         })
     }
 
-    /// Runs it, and waits for its end.
-    pub fn take(&self, request: &CompileRequest, cache: Option<&Cache>) -> Result<()> {
-        let path = self.path.display();
-        let about = || format!("step before the start `{path}`");
+    /// Makes its code, in this file where it is not in the cache.
+    pub fn compile(
+        &self,
+        request: &CompileRequest,
+        cache: Option<&Cache>,
+        file: &File,
+    ) -> Result<(CodeOrigin, Plan)> {
         let spec = CompileSpec::of_step(self.target, self.binary.len());
-        let code = request.code(&self.path, &spec, &self.binary, cache);
-        let component = code.with_context(about)?.component;
-        let linker = linker::linker(component.engine(), self.target)?;
-        let pre = linker.instantiate_pre(&component)?;
-        let store = request.lone_store(component.engine())?;
-        info!("Running `{path}` before the start");
-        let start = Instant::now();
-        let ended = block_on_guest(run(self.target.world, pre, store))?;
-        succeeded(ended).with_context(about)?;
-        info!(
-            "`{path}` is done, after {:.1} s",
-            start.elapsed().as_secs_f32()
-        );
-        Ok(())
+        let code = request.code(&self.path, &spec, &self.binary, cache, file);
+        let about = || format!("step before the start `{}`", self.path.display());
+        let (code, origin) = code.with_context(about)?;
+        Ok((origin, Plan::of(code.target, &code.component)))
     }
+}
+
+/// Runs the step that was made of this file, and waits for its end.
+pub fn take(
+    request: &CompileRequest,
+    path: &Path,
+    code: &OwnedFd,
+    plan: Plan,
+    confine: Confine<'_>,
+) -> Result<()> {
+    seal::verify(&File::from(code.try_clone()?))?;
+    let component = code::component(&engine::compiling(plan.target)?, code)?;
+    confine()?;
+    let linker = linker::linker(component.engine(), plan.target)?;
+    let pre = linker.instantiate_pre(&component)?;
+    let store = request.lone_store(component.engine())?;
+    let path = display_path(path);
+    info!("Running `{path}` before the start");
+    let start = Instant::now();
+    let ended = block_on_guest(run(plan.target.world, pre, store))?;
+    succeeded(ended)?;
+    info!(
+        "`{path}` is done, after {:.1} s",
+        start.elapsed().as_secs_f32()
+    );
+    Ok(())
 }
 
 /// How a guest's `run` ended: as its WIT has it, or in a trap.

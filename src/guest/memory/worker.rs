@@ -6,6 +6,7 @@ use crate::guest::failure::NoRoom;
 use crate::sys::memory::{Resident, collect};
 use crate::warning;
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -24,9 +25,13 @@ const LOOK: Duration = Duration::from_millis(20);
 /// One worker's.
 pub struct WorkerMemory {
     /// Bytes that the process may have.
-    most: usize,
+    most: AtomicUsize,
     /// From here on nobody begins but the one who is alone.
-    full: usize,
+    full: AtomicUsize,
+    /// What one instance may have of it.
+    each: usize,
+    /// Bytes that all workers may have together, where each is to have its share.
+    shared: Option<usize>,
     /// How long somebody waits for room.
     patience: Duration,
     /// None where there is no bound.
@@ -52,14 +57,41 @@ impl WorkerMemory {
     pub fn bounded(most: u64, each: u64, patience: Duration) -> Arc<WorkerMemory> {
         let [most, each] = [most, each].map(|size| usize::try_from(size).unwrap_or(usize::MAX));
         let mut memory = WorkerMemory {
-            most,
-            full: most - each.min(most / MARGIN),
+            each,
             patience,
             resident: Resident::open().ok(),
             ..WorkerMemory::without_bound()
         };
+        memory.set_most(most);
         memory.base = memory.look();
         Arc::new(memory)
+    }
+
+    /// The same, where it is the share that each of so many workers has.
+    pub fn shared(
+        most: u64,
+        each: u64,
+        patience: Duration,
+        workers: NonZeroUsize,
+    ) -> Arc<WorkerMemory> {
+        let mut memory = WorkerMemory::bounded(most, each, patience);
+        if let Some(memory) = Arc::get_mut(&mut memory) {
+            memory.shared = Some(memory.most().saturating_mul(workers.get()));
+        }
+        memory
+    }
+
+    /// There are so many workers now.
+    pub fn share_among(&self, workers: NonZeroUsize) {
+        if let Some(all) = self.shared {
+            self.set_most(all / workers);
+        }
+    }
+
+    fn set_most(&self, most: usize) {
+        self.most.store(most, Relaxed);
+        let full = most - self.each.min(most / MARGIN);
+        self.full.store(full, Relaxed);
     }
 
     /// For a guest that has no neighbours.
@@ -69,8 +101,10 @@ impl WorkerMemory {
 
     fn without_bound() -> WorkerMemory {
         WorkerMemory {
-            most: usize::MAX,
-            full: usize::MAX,
+            most: AtomicUsize::new(usize::MAX),
+            full: AtomicUsize::new(usize::MAX),
+            each: 0,
+            shared: None,
             patience: Duration::ZERO,
             resident: None,
             base: 0,
@@ -92,7 +126,7 @@ impl WorkerMemory {
 
     /// Bytes that the process may have.
     pub fn most(&self) -> usize {
-        self.most
+        self.most.load(Relaxed)
     }
 
     /// Looks at what the process has.
@@ -112,12 +146,12 @@ impl WorkerMemory {
 
     /// Whether there is too little for another request.
     pub fn is_full(&self) -> bool {
-        self.taken() > self.full
+        self.taken() > self.full.load(Relaxed)
     }
 
     /// Whether there is too little for those who run.
     pub fn is_exceeded(&self) -> bool {
-        self.last.load(Relaxed) > self.most
+        self.last.load(Relaxed) > self.most()
     }
 
     /// Resolves when a request may begin.
@@ -147,7 +181,7 @@ impl WorkerMemory {
             if bytes >= SMALL {
                 self.look();
             }
-            self.taken().saturating_add(bytes) > self.most
+            self.taken().saturating_add(bytes) > self.most()
         };
         self.wait_by_age(age, lacks).await?;
         self.granted.fetch_add(bytes, Relaxed);
@@ -222,7 +256,7 @@ impl WorkerMemory {
                 "requests wait for memory: this worker has {} MiB in use, of the {} MiB that it may have \
                  (--max-worker-memory)",
                 self.taken() >> 20,
-                self.most >> 20
+                self.most() >> 20
             );
         }
     }

@@ -17,8 +17,8 @@ pub enum Attempt {
         until: Instant,
         limits: CompileLimits,
     },
-    /// The steps before the start are taken, for as long as they need.
-    Stepping,
+    /// A step before the start is taken.
+    Stepping { until: Instant, limit: Duration },
     /// What was compiled is being loaded.
     Loading {
         until: Instant,
@@ -36,6 +36,7 @@ pub enum GivenUp {
     /// The new executable makes its own.
     Upgrade,
     Late(Duration),
+    LateStep(Duration),
     Large(u64),
 }
 
@@ -54,6 +55,11 @@ impl fmt::Display for GivenUp {
             GivenUp::Late(limit) => write!(
                 f,
                 "compiling the component took longer than --limit-compile-time ({} s)",
+                limit.as_secs_f64()
+            ),
+            GivenUp::LateStep(limit) => write!(
+                f,
+                "a step before the start took longer than --timeout-before-start ({} s)",
                 limit.as_secs_f64()
             ),
             GivenUp::Large(limit) => write!(
@@ -85,8 +91,10 @@ impl Attempt {
 
     /// When to look at it again.
     pub fn wakes_at(&self, now: Instant) -> Option<Instant> {
-        let (until, _) = self.bounds()?;
-        Some(until.min(now + GLANCE))
+        match self {
+            Attempt::Stepping { until, .. } => Some(*until),
+            _ => self.bounds().map(|(until, _)| until.min(now + GLANCE)),
+        }
     }
 }
 
@@ -99,10 +107,14 @@ impl Policy {
         }
     }
 
-    /// It has compiled, and the steps before the start are taken now.
-    pub(super) fn stepping(&mut self) {
-        if !matches!(self.reload.attempt, Attempt::Ending(_)) {
-            self.reload.attempt = Attempt::Stepping;
+    /// A step before the start is taken now.
+    pub(super) fn stepping(&mut self, limit: Duration, now: Instant) {
+        let until = now + limit;
+        match self.reload.attempt {
+            // It began when its attempt was ended already, or everything.
+            Attempt::Ending(_) => self.actions.push(Action::KillCompiler),
+            _ if !self.mode.changes() => self.actions.push(Action::KillCompiler),
+            _ => self.reload.attempt = Attempt::Stepping { until, limit },
         }
     }
 
@@ -129,6 +141,11 @@ impl Policy {
         {
             self.give_up(GivenUp::Late(limits.time));
         }
+        if let Attempt::Stepping { until, limit } = self.reload.attempt
+            && until <= now
+        {
+            self.give_up(GivenUp::LateStep(limit));
+        }
     }
 
     pub(super) fn give_up(&mut self, why: GivenUp) {
@@ -144,8 +161,8 @@ impl Policy {
             Attempt::Asked | Attempt::Compiling { .. } | Attempt::Loading { .. } => {
                 self.give_up(GivenUp::Newer);
             }
-            Attempt::Stepping if asked_before => self.give_up(GivenUp::Newer),
-            Attempt::Stepping => {
+            Attempt::Stepping { .. } if asked_before => self.give_up(GivenUp::Newer),
+            Attempt::Stepping { .. } => {
                 let text = "A reload follows when the steps before the start have ended; ask for it once more to \
                             end them now";
                 self.log(Level::Warning, text.to_owned());

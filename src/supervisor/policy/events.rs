@@ -4,6 +4,7 @@ use super::{Activity, Death, Id, Vital};
 use crate::exit::Status;
 use crate::log::Level;
 use crate::supervisor::settings::{CompileLimits, Settings};
+use std::time::Duration;
 
 /// Something happened.
 #[derive(Debug)]
@@ -22,8 +23,10 @@ pub enum Event {
     CompilerSize {
         resident: u64,
     },
-    /// It has compiled; the steps before the start are being taken.
-    Stepping,
+    /// A step before the start is taken, and may take so long.
+    Stepping {
+        limit: Duration,
+    },
     /// What was compiled is being loaded, and may take this.
     Loading {
         limits: CompileLimits,

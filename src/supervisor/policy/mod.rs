@@ -108,7 +108,7 @@ impl Policy {
             Event::Compiled { settings, found } => self.compiled(settings, found, now),
             Event::Compiling { limits } => self.compiling(limits, now),
             Event::CompilerSize { resident } => self.compiler_size(resident),
-            Event::Stepping => self.stepping(),
+            Event::Stepping { limit } => self.stepping(limit, now),
             Event::Loading { limits } => self.loading(limits, now),
             Event::CodeDied { why } => self.code_died(why, now),
             Event::CompileFailed { status, reason } => self.compile_failed(status, reason, now),

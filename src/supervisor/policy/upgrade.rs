@@ -51,7 +51,10 @@ impl Policy {
         } else if self.reload.is_compiling() {
             self.upgrade = Upgrade::Asked;
             // The new executable compiles for itself. Steps may change data, and are waited for.
-            if !matches!(self.reload.attempt, Attempt::Stepping | Attempt::Ending(_)) {
+            if !matches!(
+                self.reload.attempt,
+                Attempt::Stepping { .. } | Attempt::Ending(_)
+            ) {
                 self.reload.ask_again();
                 self.give_up(GivenUp::Upgrade);
             }

@@ -95,7 +95,7 @@ pub fn make(name: &str, sandbox: &Sandbox, role: Role, home: &Path) {
     let attempt: fn(&Sandbox, Role, &Before) = match name {
         "it_opens_nothing_but_what_was_named" => files::opens,
         "it_opens_nothing_to_write_but_what_was_named" => files::writes,
-        "it_writes_into_the_cache_alone" => files::writes_into_the_cache,
+        "it_writes_no_code_but_into_what_is_open" => files::writes_no_code,
         "it_signals_nobody_else" => processes::signals,
         "it_starts_no_process" => processes::starts,
         "it_forks" => processes::forks,

@@ -69,3 +69,16 @@ fn of_those_who_all_wait_the_youngest_is_ended() {
         assert_eq!(old.await, Ok(()));
     });
 }
+
+#[test]
+fn more_workers_have_smaller_shares() {
+    let workers = |count| NonZeroUsize::new(count).unwrap();
+    let memory = WorkerMemory::shared(64 << 20, 1 << 20, Duration::ZERO, workers(2));
+    memory.share_among(workers(4));
+    assert_eq!(memory.most(), 32 << 20);
+    memory.share_among(workers(2));
+    assert_eq!(memory.most(), 64 << 20);
+    let memory = WorkerMemory::bounded(64 << 20, 1 << 20, Duration::ZERO);
+    memory.share_among(workers(4));
+    assert_eq!(memory.most(), 64 << 20, "it was named");
+}

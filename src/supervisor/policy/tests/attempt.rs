@@ -7,6 +7,8 @@ const LIMITS: CompileLimits = CompileLimits {
     memory: 1 << 30,
 };
 
+const STEP: Duration = Duration::from_secs(3600);
+
 /// A reload under way, in a world that serves.
 fn reloading() -> World {
     let mut world = World::serving(settings(2));
@@ -56,8 +58,8 @@ fn a_first_version_that_takes_too_long_ends_the_server() {
 #[test]
 fn steps_are_waited_for_unless_a_reload_is_asked_for_twice() {
     let mut world = reloading();
-    world.on(Event::Stepping);
-    world.pass(3600 * SECOND);
+    world.on(Event::Stepping { limit: STEP });
+    world.pass(STEP - SECOND);
     world.on(Event::Reload);
     assert!(!world.killed_compiler);
     assert!(world.has_said("ask for it once more"));
@@ -70,7 +72,7 @@ fn steps_are_waited_for_unless_a_reload_is_asked_for_twice() {
 #[test]
 fn a_stop_does_not_wait_for_steps() {
     let mut world = reloading();
-    world.on(Event::Stepping);
+    world.on(Event::Stepping { limit: STEP });
     world.on(Event::Stop);
     assert!(world.killed_compiler);
 }
@@ -137,4 +139,29 @@ fn code_that_ends_its_compiler_is_made_again_once() {
     assert_eq!(world.compiling.take(), Some(2));
     world.on(Event::CodeDied { why: why() });
     assert!(matches!(world.ended, Some(Some((Status::Application, _)))));
+}
+
+#[test]
+fn a_step_that_does_not_end_is_ended() {
+    let mut world = reloading();
+    world.on(Event::Stepping { limit: STEP });
+    world.pass(STEP - SECOND);
+    assert!(!world.killed_compiler);
+    // Each has as much time.
+    world.on(Event::Stepping { limit: STEP });
+    world.pass(STEP - SECOND);
+    assert!(!world.killed_compiler);
+    world.pass(2 * SECOND);
+    assert!(world.killed_compiler);
+    world.compile_failed("killed by SIGKILL");
+    assert!(world.has_said("--timeout-before-start (3600 s)"));
+}
+
+#[test]
+fn a_step_that_begins_when_its_attempt_was_ended_is_ended_too() {
+    let mut world = reloading();
+    world.on(Event::Reload);
+    assert!(std::mem::take(&mut world.killed_compiler));
+    world.on(Event::Stepping { limit: STEP });
+    assert!(world.killed_compiler);
 }

@@ -12,7 +12,7 @@ mod upgrade;
 use super::{Action, Death, Event, Id, Policy, Room, State, Vital};
 use crate::exit::Status;
 use crate::log::Level;
-use crate::supervisor::settings::{CompileLimits, Settings};
+use crate::supervisor::settings::{CodeSettings, CompileLimits, Settings};
 use crate::sys::process::End;
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
@@ -38,7 +38,8 @@ pub fn settings(workers: usize) -> Settings {
             time: 600 * SECOND,
             memory: 1 << 30,
         },
-        cache: None,
+        step_time: 3600 * SECOND,
+        code: CodeSettings::default(),
     }
 }
 

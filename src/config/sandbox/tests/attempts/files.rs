@@ -3,6 +3,7 @@
 use super::{Before, denied};
 use crate::sandbox::{Role, Sandbox};
 use std::fs;
+use std::os::unix::fs::OpenOptionsExt;
 
 pub fn opens(sandbox: &Sandbox, role: Role, before: &Before) {
     for name in ["read", "other"] {
@@ -45,12 +46,14 @@ pub fn writes(sandbox: &Sandbox, _: Role, before: &Before) {
     fs::remove_file(write.join("moved")).unwrap();
 }
 
-pub fn writes_into_the_cache(sandbox: &Sandbox, role: Role, before: &Before) {
+/// The supervisor opens the file for code, and gives it its name in the cache.
+pub fn writes_no_code(sandbox: &Sandbox, role: Role, before: &Before) {
     writes(sandbox, role, before);
-    let code = before.home.join("cache/code");
-    fs::write(&code, "code").unwrap();
-    assert_eq!(fs::read(&code).unwrap(), b"code");
-    fs::remove_file(&code).unwrap();
+    let cache = before.home.join("cache");
+    denied(fs::write(cache.join("code"), "code"), "the cache");
+    let mut nameless = fs::OpenOptions::new();
+    nameless.write(true).custom_flags(libc::O_TMPFILE);
+    denied(nameless.open(&cache), "a nameless file in the cache");
     let component = before.home.join("app.wasm");
     assert_eq!(fs::read(&component).unwrap(), b"component");
     denied(fs::write(&component, "new"), "the component");

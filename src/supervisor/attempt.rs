@@ -1,0 +1,192 @@
+//! From a compiler to a version that workers can be forked for: what comes after each process that makes it.
+
+use super::Roles;
+use super::children::{Attempt, Generation, Stage};
+use super::code_files::Code;
+use super::policy::{Death, Event};
+use super::run::Supervisor;
+use super::step::Step;
+use super::zygote::{Work, Zygote};
+use crate::cache::CodeName;
+use crate::exit::Status;
+use crate::sys::process::End;
+use crate::{log, warning};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+/// Why a version cannot be made.
+type Failed = (Status, String);
+
+impl<R: Roles> Supervisor<R> {
+    /// Hears whoever makes the next version.
+    pub(super) fn listen_to_attempt(&mut self) {
+        let Some(attempt) = &mut self.attempt else {
+            return;
+        };
+        let made = match &mut attempt.stage {
+            Stage::Compiling(zygote) | Stage::Loading(zygote) => zygote.listen(),
+            Stage::Stepping { step, .. } => {
+                step.listen();
+                None
+            }
+        };
+        if let Some(code) = made
+            && let Some(attempt) = self.attempt.take()
+            && let Stage::Compiling(zygote) | Stage::Loading(zygote) = attempt.stage
+        {
+            self.made(attempt.number, attempt.roles, code, Some(zygote));
+        }
+    }
+
+    /// Workers of the version that was asked for can be forked.
+    fn made(&mut self, number: u32, roles: Rc<R>, code: Code, zygote: Option<Zygote>) {
+        let settings = Box::new(roles.settings().clone());
+        let found = code.found.is_some();
+        let stale = zygote.as_ref().is_some_and(|it| self.forker.is_stale(it));
+        let mut generation = Generation {
+            number,
+            roles,
+            code,
+            zygote,
+        };
+        if stale {
+            self.forker.renew_zygote(&mut generation);
+        }
+        self.generations.push(generation);
+        self.events.push_back(Event::Compiled { settings, found });
+    }
+
+    /// The process of an attempt has ended: the next one follows, or an event where there cannot be one.
+    pub(super) fn goes_on(&mut self, attempt: Attempt<R>, death: Death) -> Option<Event> {
+        let Attempt {
+            number,
+            roles,
+            stage,
+        } = attempt;
+        let next = match stage {
+            Stage::Compiling(zygote) | Stage::Loading(zygote)
+                if death.is_crash() && zygote.found().is_some() =>
+            {
+                zygote.found().iter().for_each(|it| drop_code(&*roles, *it));
+                let _ = zygote.ended();
+                let why = format!("it could not be loaded: {death}");
+                return Some(Event::CodeDied { why });
+            }
+            Stage::Compiling(zygote) => self.compiled(number, roles, zygote, &death),
+            Stage::Stepping { step, code, rest } => {
+                self.stepped(number, roles, step, code, rest, &death)
+            }
+            Stage::Loading(zygote) => Err(zygote.ended().err().unwrap_or_else(|| {
+                let reason = format!("what was compiled could not be loaded: {death}");
+                (Status::Application, reason)
+            })),
+        };
+        let failed = next.err();
+        failed.map(|(status, reason)| Event::CompileFailed { status, reason })
+    }
+
+    /// A compiler has ended.
+    fn compiled(
+        &mut self,
+        number: u32,
+        roles: Rc<R>,
+        zygote: Zygote,
+        death: &Death,
+    ) -> Result<(), Failed> {
+        let files = match (zygote.ended()?, death.end) {
+            (Some(files), End::Exited(0)) => files,
+            _ => {
+                let reason = format!("the compiler did not finish: {death}");
+                return Err((Status::Application, reason));
+            }
+        };
+        let codes = files.finish();
+        let mut codes = codes.map_err(|error| (Status::Internal, format!("{error:#}")))?;
+        let steps: VecDeque<Code> = codes.split_off(1).into();
+        match codes.pop() {
+            Some(code) => self.step_or_load(number, roles, code, steps, 0),
+            None => Err((Status::Internal, "nothing was compiled".to_owned())),
+        }
+    }
+
+    /// A step before the start has ended.
+    fn stepped(
+        &mut self,
+        number: u32,
+        roles: Rc<R>,
+        step: Step,
+        code: Code,
+        mut rest: VecDeque<Code>,
+        death: &Death,
+    ) -> Result<(), Failed> {
+        let sources = &roles.settings().code.sources;
+        let name = sources.get(step.index() + 1);
+        let name = name.map(|path| path.display().to_string());
+        let name = log::escape(&name.unwrap_or_default()).to_string();
+        let of_step = rest.pop_front().and_then(|code| code.found);
+        let ended = step.ended(death, &name);
+        // It may have changed data already: it is not taken again, and its code is not used again.
+        let damaged = matches!(ended, Err((Status::DamagedCode, _))) || death.is_crash();
+        if let Some(name) = of_step.filter(|_| damaged) {
+            drop_code(&*roles, name);
+        }
+        self.step_or_load(number, roles, code, rest, ended? + 1)
+    }
+
+    /// The next step, or what comes after the last.
+    fn step_or_load(
+        &mut self,
+        number: u32,
+        roles: Rc<R>,
+        code: Code,
+        rest: VecDeque<Code>,
+        index: usize,
+    ) -> Result<(), Failed> {
+        let settings = roles.settings();
+        let (compile, limit) = (settings.compile, settings.step_time);
+        let cannot = |error: anyhow::Error, what: &str| {
+            let reason = format!("cannot {what}: {error:#}");
+            (Status::Internal, reason)
+        };
+        let (stage, event) = if let Some(next) = rest.front() {
+            let step = self.forker.step(&*roles, index, next);
+            let step = step.map_err(|error| cannot(error.into(), "run a step before the start"))?;
+            let stage = Stage::Stepping { step, code, rest };
+            (stage, Event::Stepping { limit })
+        } else if roles.is_shared(&code.note) {
+            let zygote = self.forker.zygote(&*roles, Work::Load(code));
+            let zygote = zygote.map_err(|error| cannot(error.into(), "load it"))?;
+            let limits = compile;
+            (Stage::Loading(zygote), Event::Loading { limits })
+        } else {
+            self.made(number, roles, code, None);
+            return Ok(());
+        };
+        self.attempt = Some(Attempt {
+            number,
+            roles,
+            stage,
+        });
+        self.events.push_back(event);
+        Ok(())
+    }
+
+    /// Code of a version that is damaged leaves the cache.
+    pub(super) fn drop_code(&self, number: u32) {
+        let mut generations = self.generations.iter();
+        let generation = generations.find(|generation| generation.number == number);
+        if let Some(generation) = generation
+            && let Some(name) = generation.code.found
+        {
+            drop_code(&*generation.roles, name);
+        }
+    }
+}
+
+/// Removes code from the cache of a version.
+fn drop_code<R: Roles>(roles: &R, name: CodeName) {
+    let cache = roles.settings().code.open_cache();
+    if let Err(error) = cache.and_then(|cache| cache.remove(name)) {
+        warning!("damaged code stays in the cache: {error:#}");
+    }
+}

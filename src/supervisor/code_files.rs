@@ -1,0 +1,148 @@
+//! The files that a compiler writes code into. They are opened before it is forked, so that it needs no right to make
+//! any, and no descriptor of its own comes up. What it says of them is checked; when it has ended they are kept.
+
+use super::settings::CodeSettings;
+use crate::cache::{Cache, CodeName, CodeOrigin, Output};
+use crate::channel::CodeReport;
+use crate::warning;
+use anyhow::{Context, Result, bail};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
+
+/// Native code, and what its compiler noted about it.
+pub struct Code {
+    pub file: OwnedFd,
+    pub note: String,
+    /// Its name in the cache, where it was there before this start.
+    pub found: Option<CodeName>,
+}
+
+impl Code {
+    pub fn try_clone(&self) -> io::Result<Code> {
+        Ok(Code {
+            file: self.file.try_clone()?,
+            note: self.note.clone(),
+            found: self.found,
+        })
+    }
+}
+
+/// One for the application, and one for each step before the start.
+pub struct CodeFiles {
+    cache: Option<Cache>,
+    /// Bytes that all of the cache may take.
+    most: u64,
+    files: Vec<CodeFile>,
+}
+
+struct CodeFile {
+    source: PathBuf,
+    output: Output,
+    made: Made,
+}
+
+/// What the compiler said about one of them.
+enum Made {
+    Nothing,
+    /// The code was in the cache already.
+    Found(Code),
+    Written {
+        names: Vec<CodeName>,
+        note: String,
+    },
+}
+
+impl CodeFiles {
+    pub fn open(settings: &CodeSettings) -> Result<CodeFiles> {
+        // Where there is none the compiler says so.
+        let cache = settings.open_cache().ok();
+        let sources = settings.sources.iter();
+        let files = sources.map(|source| {
+            Ok(CodeFile {
+                source: source.clone(),
+                output: Output::open(cache.as_ref())?,
+                made: Made::Nothing,
+            })
+        });
+        Ok(CodeFiles {
+            files: files.collect::<Result<_>>()?,
+            cache,
+            most: settings.most,
+        })
+    }
+
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    pub fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        let files = self.files.iter();
+        files.map(|file| file.output.file().as_raw_fd())
+    }
+
+    /// The files, as the compiler has them.
+    pub fn try_clone(&self) -> io::Result<Vec<File>> {
+        let files = self.files.iter();
+        files.map(|file| file.output.file().try_clone()).collect()
+    }
+
+    /// Takes note of what the compiler says.
+    pub fn note(&mut self, report: CodeReport) -> Result<()> {
+        let file = usize::try_from(report.index).ok();
+        let file = file.and_then(|index| self.files.get_mut(index));
+        let file = file.context("the compiler has made what it was not asked for")?;
+        let note = report.note;
+        file.made = match report.origin {
+            CodeOrigin::Written(names) => Made::Written { names, note },
+            CodeOrigin::Cached(name) => {
+                let cache = self.cache.as_ref().map(|cache| cache.lookup(name));
+                let found = cache.transpose()?.flatten();
+                let found = found.context("the compiled code has left the cache")?;
+                Cache::touch(&found);
+                Made::Found(Code {
+                    file: found.into(),
+                    note,
+                    found: Some(name),
+                })
+            }
+        };
+        Ok(())
+    }
+
+    /// The application's code, where it was in the cache, so that nobody can write to it.
+    pub fn found(&self) -> io::Result<Option<Code>> {
+        match self.files.first().map(|file| &file.made) {
+            Some(Made::Found(code)) => code.try_clone().map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The code of all of them. The compiler has ended.
+    pub fn finish(self) -> Result<Vec<Code>> {
+        let cache = self.cache.as_ref();
+        let mut grew = false;
+        let files = self.files.into_iter();
+        let codes = files.map(|file| match file.made {
+            Made::Nothing => bail!("the compiler has ended too early"),
+            Made::Found(code) => Ok(code),
+            Made::Written { names, note } => {
+                grew |= !names.is_empty();
+                let written = file.output.finish(&names, cache, &file.source)?;
+                Ok(Code {
+                    file: written.into(),
+                    note,
+                    found: None,
+                })
+            }
+        });
+        let codes = codes.collect::<Result<_>>()?;
+        if let Some(cache) = cache.filter(|_| grew)
+            && let Err(error) = cache.prune(self.most)
+        {
+            warning!("the cache is larger than --cache-size: {error:#}");
+        }
+        Ok(codes)
+    }
+}
