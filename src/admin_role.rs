@@ -3,10 +3,12 @@
 
 use crate::Server;
 use crate::admin::Admin;
+use crate::config::Config;
 use crate::guest::Plan;
 use crate::sandbox::{Grants, Role, Sandbox};
 use crate::supervisor::{AdminContext, Roles, Served};
 use crate::sys::{process, signals};
+use crate::warning;
 use anyhow::Result;
 
 /// Answers questions about the server, in a process of its own.
@@ -31,6 +33,18 @@ pub fn run(server: &Server, context: AdminContext) -> Result<()> {
     };
     // What the kernel lacks the workers tell.
     admin.run(|| sandbox.enter(Role::Admin).map(drop))
+}
+
+/// Sockets are bound once: what a reload wants otherwise is told, and left.
+pub fn keep_addresses(config: &mut Config, served: &Config) {
+    if config.addresses != served.addresses {
+        warning!("The addresses stay as they are: new ones need a restart");
+        config.addresses = served.addresses.clone();
+    }
+    if config.admin != served.admin {
+        warning!("--admin and --no-admin stay as they are: a change needs a restart");
+        config.admin = served.admin.clone();
+    }
 }
 
 /// What there is to say about the version that is served, as JSON.

@@ -284,14 +284,7 @@ impl Roles for Server {
         entered.with_context(|| format!("cannot enter `{directory}`, where this was started"))?;
         let (cli, said) = cli::parse().map_err(|error| anyhow::anyhow!(cli::told(&error)))?;
         let mut config = resolved(&cli.serve, &said)?;
-        if config.addresses != self.config.addresses {
-            warning!("The addresses stay as they are: new ones need a restart");
-            config.addresses = self.config.addresses.clone();
-        }
-        if config.admin != self.config.admin {
-            warning!("--admin and --no-admin stay as they are: a change needs a restart");
-            config.admin = self.config.admin.clone();
-        }
+        admin_role::keep_addresses(&mut config, &self.config);
         Ok(Server {
             config,
             listeners: self.listeners.clone(),

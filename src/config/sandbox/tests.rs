@@ -154,6 +154,7 @@ fn one_attempt() {
         "step" => Role::Step,
         "compiler" => Role::Compiler,
         "zygote" => Role::Zygote,
+        "admin" => Role::Admin,
         _ => panic!("{role}"),
     };
     let home = Path::new(home);
@@ -162,6 +163,10 @@ fn one_attempt() {
     arguments.extend(["--cache-dir", cache.to_str().unwrap()]);
     let mut sandbox = Sandbox::clone(&sandbox(&arguments));
     sandbox.sources = vec![component];
+    if role == Role::Admin {
+        // What guests were given is not for it.
+        sandbox.grants = Grants::default();
+    }
     attempts::make(name, &sandbox, role, home);
 }
 
@@ -197,6 +202,21 @@ fn steps_are_kept_to_the_same() {
         "it_connects_to_nobody_unless_that_was_granted",
     ] {
         attempt(name, "step");
+    }
+}
+
+/// It answers whoever can reach its address.
+#[test]
+fn the_admin_process_has_less_than_a_worker() {
+    for name in [
+        "it_signals_nobody_else",
+        "it_starts_no_process",
+        "it_makes_no_memory_executable",
+        "it_changes_no_listener",
+        "it_connects_to_nobody_unless_that_was_granted",
+        "it_gains_no_rights",
+    ] {
+        attempt(name, "admin");
     }
 }
 

@@ -6,6 +6,7 @@ mod health;
 mod model;
 mod reload;
 mod replace;
+mod steering;
 mod stop;
 mod upgrade;
 
