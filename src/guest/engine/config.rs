@@ -70,7 +70,7 @@ pub fn compiling(target: Target) -> Result<Engine> {
 }
 
 /// Processors that compile at a time, at most: each of them takes some 10 MiB.
-const COMPILING: usize = 16;
+const COMPILING: usize = 8;
 
 /// Compiles a component. It starts threads: a process that has done it does not fork.
 pub fn compile(target: Target, binary: &[u8]) -> Result<Vec<u8>> {
