@@ -71,6 +71,26 @@ pub enum Language {
     Go,
 }
 
+/// Which changes `dev` builds for. They are named before the project's path.
+#[derive(Debug, Default, Args)]
+pub struct Watch {
+    /// Watch this directory, in place of the project's
+    #[arg(long, value_name = "DIR")]
+    pub reload_dir: Vec<PathBuf>,
+
+    /// Watch files of this pattern, too, which tools write otherwise: `*.db`
+    #[arg(long, value_name = "PATTERN")]
+    pub reload_include: Vec<String>,
+
+    /// Do not watch files and directories of this pattern: `*.md`, `frontend`
+    #[arg(long, value_name = "PATTERN")]
+    pub reload_exclude: Vec<String>,
+
+    /// How long a project must be left alone before it is built again
+    #[arg(long, value_name = "DURATION", default_value = "150ms")]
+    pub reload_delay: String,
+}
+
 #[derive(Debug, Args)]
 pub struct Dev {
     #[command(flatten)]
@@ -79,6 +99,9 @@ pub struct Dev {
     /// A project's directory, or its main file
     #[arg(value_name = "PATH")]
     pub path: PathBuf,
+
+    #[command(flatten)]
+    pub watch: Watch,
 
     /// Options to serve with, as without `dev`
     #[arg(

@@ -99,8 +99,12 @@ const OPTIONS: &[(&[&str], &str)] = &[
             "--reload-include",
             "--reload-exclude",
             "--reload-delay",
-            "--reload-engine",
         ],
+        "--reload watches the component; `wasmserve dev` watches a project, and takes it before the \
+         project's path",
+    ),
+    (
+        &["--reload-engine"],
         "--reload watches the component, and `wasmserve dev` the project",
     ),
     (&["--forwarded-allow-ip"], "write --forwarded-allow-ips"),

@@ -7,6 +7,7 @@ mod tree;
 
 use crate::build::{self, Scratch};
 use crate::cli::Dev;
+use crate::config::duration;
 use crate::exit::{Exit, Status};
 use crate::sys::process::{self, End};
 use crate::sys::{exec, signals};
@@ -23,7 +24,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use tree::Tree;
+use tree::{Tree, Wanted};
 
 /// How often the files are looked at where the kernel tells nothing of them.
 const LOOK: Duration = Duration::from_secs(1);
@@ -65,7 +66,7 @@ pub fn run(dev: &Dev) -> Result<Status> {
         executable: exec::own_path().context("cannot find this executable")?,
         scratch: &scratch,
         signals: signals::descriptor().context("cannot receive signals")?,
-        tree: Tree::new(&root),
+        tree: Tree::new(wanted(dev, root)?),
         builder: None,
         shown: None,
         server: None,
@@ -78,6 +79,28 @@ pub fn run(dev: &Dev) -> Result<Status> {
         process::end_group(server, GRACE);
     }
     ended
+}
+
+/// The files that a change of is built for.
+fn wanted(dev: &Dev, root: PathBuf) -> Result<Wanted> {
+    let watch = &dev.watch;
+    if let Some(missing) = watch.reload_dir.iter().find(|path| !path.is_dir()) {
+        let error = anyhow!(
+            "option --reload-dir: `{}` is no directory",
+            missing.display()
+        );
+        return Err(error).exits(Status::Usage);
+    }
+    let delay = duration("--reload-delay", &watch.reload_delay);
+    Ok(Wanted {
+        roots: match watch.reload_dir.is_empty() {
+            true => vec![root],
+            false => watch.reload_dir.clone(),
+        },
+        included: watch.reload_include.clone(),
+        excluded: watch.reload_exclude.clone(),
+        delay: delay.exits(Status::Usage)?,
+    })
 }
 
 impl Develop<'_> {

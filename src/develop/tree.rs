@@ -6,9 +6,6 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-/// How long a project must be left alone before it is built again.
-const SETTLED: Duration = Duration::from_millis(150);
-
 /// Directories that hold what tools make, not what people write. So do those whose name begins with a
 /// dot, and virtual environments.
 const MADE: [&str; 7] = [
@@ -37,17 +34,29 @@ const MOST: usize = 20_000;
 
 type Files = BTreeMap<PathBuf, Option<(u64, u64, u64, SystemTime)>>;
 
+/// Which files count, and when.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    pub roots: Vec<PathBuf>,
+    /// Patterns of names, or of paths beneath a root, that count although tools write them.
+    pub included: Vec<String>,
+    /// Patterns of what does not count.
+    pub excluded: Vec<String>,
+    /// How long a project must be left alone before it is built again.
+    pub delay: Duration,
+}
+
 pub struct Tree {
-    root: PathBuf,
+    wanted: Wanted,
     watch: Option<Watch>,
     known: Files,
     fresh: Option<(Files, Instant)>,
 }
 
 impl Tree {
-    pub fn new(root: &Path) -> Tree {
+    pub fn new(wanted: Wanted) -> Tree {
         let mut tree = Tree {
-            root: root.to_owned(),
+            wanted,
             watch: Watch::new().ok(),
             known: Files::new(),
             fresh: None,
@@ -75,7 +84,7 @@ impl Tree {
             Some((seen, since)) if *seen == files => *since,
             _ => now,
         };
-        if now.saturating_duration_since(since) < SETTLED {
+        if now.saturating_duration_since(since) < self.wanted.delay {
             self.fresh = Some((files, since));
             return None;
         }
@@ -89,17 +98,22 @@ impl Tree {
             .keys()
             .filter(|path| !self.known.contains_key(*path));
         let path = newer.next().map(|(path, _)| path).or_else(|| gone.next())?;
-        Some(path.strip_prefix(&self.root).unwrap_or(path).to_owned())
+        let beneath = |root: &PathBuf| path.strip_prefix(root).ok();
+        let shown = self.wanted.roots.iter().find_map(beneath);
+        Some(shown.unwrap_or(path).to_owned())
     }
 
     /// When to look again, where something is going on.
     pub fn wakes_at(&self) -> Option<Instant> {
-        self.fresh.as_ref().map(|(_, since)| *since + SETTLED)
+        let (_, since) = self.fresh.as_ref()?;
+        Some(*since + self.wanted.delay)
     }
 
     fn look(&self) -> Files {
         let mut files = Files::new();
-        collect(&self.root, &mut files);
+        for root in &self.wanted.roots {
+            self.wanted.collect(root, root, &mut files);
+        }
         if let Some(watch) = &self.watch {
             // Through their directories: one of a directory is enough.
             let mut directories: Vec<PathBuf> = files.keys().cloned().collect();
@@ -110,24 +124,53 @@ impl Tree {
     }
 }
 
-fn collect(directory: &Path, files: &mut Files) {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    for entry in entries {
-        let (path, name) = (entry.path(), entry.file_name());
-        let name = name.to_string_lossy();
-        let Ok(kind) = entry.file_type() else {
-            continue;
-        };
-        if name.starts_with('.') || name.ends_with('~') || files.len() >= MOST {
-            continue;
-        }
-        if kind.is_dir() {
-            if !MADE.contains(&&*name) && !path.join("pyvenv.cfg").exists() {
-                collect(&path, files);
+impl Wanted {
+    fn collect(&self, root: &Path, directory: &Path, files: &mut Files) {
+        let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+        for entry in entries {
+            let (path, name) = (entry.path(), entry.file_name());
+            let name = name.to_string_lossy();
+            let Ok(kind) = entry.file_type() else {
+                continue;
+            };
+            if files.len() >= MOST || matches_any(&self.excluded, root, &path) {
+                continue;
             }
-        } else if !is_written(&path, &name) {
-            files.insert(path.clone(), watch::signature(&path));
+            let is_included = matches_any(&self.included, root, &path);
+            if !is_included && (name.starts_with('.') || name.ends_with('~')) {
+                continue;
+            }
+            if kind.is_dir() {
+                let is_made = MADE.contains(&&*name) || path.join("pyvenv.cfg").exists();
+                if is_included || !is_made {
+                    self.collect(root, &path, files);
+                }
+            } else if is_included || !is_written(&path, &name) {
+                files.insert(path.clone(), watch::signature(&path));
+            }
         }
+    }
+}
+
+/// Whether its name, or its path beneath the root, is of one of the patterns.
+fn matches_any(patterns: &[String], root: &Path, path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beneath = path.strip_prefix(root).unwrap_or(path).to_string_lossy();
+    patterns.iter().any(|pattern| {
+        let pattern = pattern.trim_start_matches("./").trim_end_matches('/');
+        is_like(pattern.as_bytes(), name.as_bytes())
+            || is_like(pattern.as_bytes(), beneath.as_bytes())
+    })
+}
+
+/// `*` is any text, `?` any byte (glob(7), without sets).
+fn is_like(pattern: &[u8], text: &[u8]) -> bool {
+    match (pattern, text) {
+        ([], []) => true,
+        ([b'*', rest @ ..], _) => (0..=text.len()).any(|at| is_like(rest, &text[at..])),
+        ([b'?', rest @ ..], [_, after @ ..]) => is_like(rest, after),
+        ([one, rest @ ..], [other, after @ ..]) => one == other && is_like(rest, after),
+        _ => false,
     }
 }
 
@@ -146,7 +189,12 @@ mod tests {
         let scratch = Scratch::new().unwrap();
         std::fs::create_dir(scratch.path().join("target")).unwrap();
         std::fs::write(scratch.path().join("main.rs"), "1").unwrap();
-        let mut tree = Tree::new(scratch.path());
+        let settled = Duration::from_millis(150);
+        let mut tree = Tree::new(Wanted {
+            roots: vec![scratch.path().to_owned()],
+            delay: settled,
+            ..Wanted::default()
+        });
         let start = Instant::now();
         assert_eq!(tree.changed(start), None);
         std::fs::write(scratch.path().join("target/made"), "1").unwrap();
@@ -155,9 +203,33 @@ mod tests {
         assert_eq!(tree.wakes_at(), None);
         std::fs::write(scratch.path().join("main.rs"), "12").unwrap();
         assert_eq!(tree.changed(start), None);
-        assert_eq!(tree.wakes_at(), Some(start + SETTLED));
-        let later = start + SETTLED;
+        assert_eq!(tree.wakes_at(), Some(start + settled));
+        let later = start + settled;
         assert_eq!(tree.changed(later), Some(PathBuf::from("main.rs")));
         assert_eq!(tree.changed(later), None);
+    }
+
+    #[test]
+    fn patterns_include_what_tools_write_and_exclude_what_people_write() {
+        let scratch = Scratch::new().unwrap();
+        std::fs::create_dir(scratch.path().join("frontend")).unwrap();
+        for file in [
+            "main.py",
+            "notes.md",
+            "test.db",
+            "other.db",
+            "frontend/a.py",
+        ] {
+            std::fs::write(scratch.path().join(file), "1").unwrap();
+        }
+        let tree = Tree::new(Wanted {
+            roots: vec![scratch.path().to_owned()],
+            included: vec!["test.*".into()],
+            excluded: vec!["*.md".into(), "frontend/".into()],
+            ..Wanted::default()
+        });
+        let names = tree.known.keys().filter_map(|path| path.file_name());
+        assert_eq!(names.collect::<Vec<_>>(), ["main.py", "test.db"]);
+        assert!(is_like(b"a*c?", b"abbcd") && !is_like(b"a*c?", b"abbc"));
     }
 }

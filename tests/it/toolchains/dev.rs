@@ -224,6 +224,7 @@ fn wrong_options_are_told_before_anything_is_built() {
     for (options, why) in [
         (["--wrokers", "2"], "unexpected argument '--wrokers'"),
         (["--port", "many"], "many"),
+        (["--reload-dir", "src"], "before the project's path"),
     ] {
         let mut command = with_toolchains();
         command.env("TMPDIR", &project.scratch).arg("dev");
@@ -232,6 +233,18 @@ fn wrong_options_are_told_before_anything_is_built() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains(why) && !said.contains("Building"), "{said}");
+    }
+    for (option, value, why) in [
+        ("--reload-dir", "nowhere", "is no directory"),
+        ("--reload-delay", "soon", "reload-delay"),
+    ] {
+        let mut command = with_toolchains();
+        command.env("TMPDIR", &project.scratch).arg("dev");
+        command.args([option, value]).arg(&project.directory);
+        let output = finished(command);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(why), "{said}");
     }
     assert!(is_empty(&project.scratch));
 }
