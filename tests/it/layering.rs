@@ -10,7 +10,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
     ("control", &["cli", "config", "sys"]),
     ("admin", &["sys"]),
     ("build", &["cli", "sys"]),
-    ("develop", &["build", "cli", "sys"]),
+    ("develop", &["build", "cli", "config", "sys"]),
     ("unit", &["cli", "config", "sys"]),
     (
         "config",
