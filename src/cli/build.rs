@@ -71,7 +71,7 @@ pub enum Language {
     Go,
 }
 
-/// Which changes `dev` builds for. They are named before the project's path.
+/// Which changes `dev` builds for. They are named before the options to serve with.
 #[derive(Debug, Default, Args)]
 pub struct Watch {
     /// Watch this directory, in place of the project's

@@ -101,7 +101,7 @@ const OPTIONS: &[(&[&str], &str)] = &[
             "--reload-delay",
         ],
         "--reload watches the component; `wasmserve dev` watches a project, and takes it before the \
-         project's path",
+         options to serve with",
     ),
     (
         &["--reload-engine"],

@@ -222,9 +222,15 @@ fn wrong_options_are_told_before_anything_is_built() {
     let project = Project::new("dev-options");
     project.version("one");
     for (options, why) in [
-        (["--wrokers", "2"], "unexpected argument '--wrokers'"),
-        (["--port", "many"], "many"),
-        (["--reload-dir", "src"], "before the project's path"),
+        (
+            ["--wrokers", "2"].as_slice(),
+            "unexpected argument '--wrokers'",
+        ),
+        (["--port", "many"].as_slice(), "many"),
+        (
+            ["--port", "0", "--reload-dir", "src"].as_slice(),
+            "before the options to serve with",
+        ),
     ] {
         let mut command = with_toolchains();
         command.env("TMPDIR", &project.scratch).arg("dev");
