@@ -77,7 +77,8 @@ fn run() -> Result<Status> {
         Some(Command::Dev(dev)) => develop::run(dev),
         Some(Command::Check(serve)) => check(serve, &said),
         Some(Command::Compile(compile)) => {
-            let code = guest::precompile(&compile.component).exits(Status::Application)?;
+            let code = guest::precompile(&compile.component, compile.is_portable());
+            let code = code.exits(Status::Application)?;
             sys::file::write_whole(&compile.output, &code).exits(Status::Usage)?;
             Ok(Status::Stopped)
         }
@@ -89,9 +90,8 @@ fn run() -> Result<Status> {
             .map(|()| Status::Stopped),
         Some(Command::Unit(order)) => {
             let config = resolved(&order.serve, &said)?;
-            unit::write(order, &said, &config)
-                .exits(Status::Usage)
-                .map(|()| Status::Stopped)
+            unit::write(order, &said, &config).exits(Status::Usage)?;
+            Ok(Status::Stopped)
         }
         Some(Command::Inspect(inspect)) => describe(&inspect.component),
         Some(Command::Control(command)) => control::run(command),

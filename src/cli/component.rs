@@ -1,6 +1,6 @@
 //! The commands that do something with one component.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -12,6 +12,24 @@ pub struct Compile {
     /// Where to write the native code
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
+
+    /// Which processors run the code: those like this machine's, or every one of its architecture
+    #[arg(long, value_enum, default_value_t = Cpu::Native)]
+    pub cpu: Cpu,
+}
+
+impl Compile {
+    /// Whether every processor of the architecture is to run the code.
+    pub fn is_portable(&self) -> bool {
+        self.cpu == Cpu::Baseline
+    }
+}
+
+/// Which processors run code that is compiled ahead of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Cpu {
+    Native,
+    Baseline,
 }
 
 #[derive(Debug, Args)]

@@ -36,6 +36,7 @@ mod limits;
 mod memory;
 mod outbound;
 mod pages;
+mod portable_code;
 mod processes;
 mod proxy_protocol;
 mod readme;

@@ -4,15 +4,20 @@ use super::spec::{CompileSpec, digest};
 use crate::cache::seal;
 use crate::guest::component::source::Source;
 use crate::guest::component::target::target_of;
-use crate::guest::engine;
+use crate::guest::engine::{self, Processors};
 use crate::guest::host::linker;
 use crate::sys::memory;
 use anyhow::{Context, Result, bail};
 use std::io::{Read, Seek};
 use std::path::Path;
 
-/// `wasmserve compile`: the native code itself, which is as portable as the machine it was made on.
-pub fn precompile(path: &Path) -> Result<Vec<u8>> {
+/// Compiles a component ahead of time, and gives the native code. Where it is to be portable, every processor of this
+/// architecture runs it.
+pub fn precompile(path: &Path, portable: bool) -> Result<Vec<u8>> {
+    engine::compile_for(match portable {
+        true => Processors::All,
+        false => Processors::LikeThisOne,
+    });
     let about = || format!("component `{}`", path.display());
     let Source::Component { binary, info } = Source::read(path)? else {
         bail!("{} is compiled already", about());

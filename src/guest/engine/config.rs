@@ -7,6 +7,7 @@ use crate::guest::limits::Limits;
 use crate::guest::snapshot::{FEATURES, Memories};
 use crate::sys::memory;
 use anyhow::{Context, Result};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use wasmtime::{
     Config, Enabled, Engine, Inlining, InstanceAllocationStrategy, PoolingAllocationConfig,
     WasmFeatures,
@@ -31,9 +32,35 @@ const GC_HEAPS: u32 = 1;
 /// Guest tasks that a 0.3 instance may run side by side, each on a stack of its own.
 const STACKS_PER_INSTANCE: u32 = 4;
 
+/// Which processors the code runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Processors {
+    LikeThisOne,
+    /// Every processor of this architecture.
+    All,
+}
+
+/// Whether code is made for every processor of this architecture.
+static FOR_ALL: AtomicBool = AtomicBool::new(false);
+
+/// Decides which processors run the code that this process compiles. To be called before the first engine is made.
+pub fn compile_for(processors: Processors) {
+    FOR_ALL.store(processors == Processors::All, Relaxed);
+}
+
+/// What this program is built for, as the engine names it.
+#[cfg(target_arch = "x86_64")]
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+#[cfg(target_arch = "aarch64")]
+const TARGET: &str = "aarch64-unknown-linux-gnu";
+
 /// Everything that changes the generated code is set here, and nowhere else.
-fn base(target: Target) -> Config {
+fn base(target: Target) -> Result<Config> {
     let mut config = Config::new();
+    if FOR_ALL.load(Relaxed) {
+        // A target that is named has none of the features that this machine's processor may have.
+        config.target(TARGET)?;
+    }
     config
         .concurrency_support(target.concurrent)
         .epoch_interruption(true)
@@ -59,12 +86,12 @@ fn base(target: Target) -> Config {
             .memory_guard_size(0)
             .memory_may_move(false);
     }
-    config
+    Ok(config)
 }
 
 /// An engine that compiles, and that instantiates only to check.
 pub fn compiling(target: Target) -> Result<Engine> {
-    let mut config = base(target);
+    let mut config = base(target)?;
     config.parallel_compilation(true);
     Ok(Engine::new(&config)?)
 }
@@ -92,7 +119,7 @@ pub fn serving(plan: Plan, limits: Limits) -> Result<Engine> {
     if plan.target.restores() {
         return restorable(plan.target, limits);
     }
-    let mut config = base(plan.target);
+    let mut config = base(plan.target)?;
     let pool = pool(needs, limits)?;
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Engine::new(&config)
@@ -109,7 +136,7 @@ pub fn serving(plan: Plan, limits: Limits) -> Result<Engine> {
 /// The same for code whose instances are put back.
 pub fn restorable(target: Target, limits: Limits) -> Result<Engine> {
     let most = usize::try_from(limits.memory).unwrap_or(usize::MAX >> 1);
-    let mut config = base(target);
+    let mut config = base(target)?;
     config.with_host_memory(Memories::new(most));
     Ok(Engine::new(&config)?)
 }

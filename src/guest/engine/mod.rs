@@ -4,5 +4,5 @@ pub mod code;
 mod config;
 mod plan;
 
-pub use config::{compile, compiling, restorable, serving};
+pub use config::{Processors, compile, compile_for, compiling, restorable, serving};
 pub use plan::Plan;
