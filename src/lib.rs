@@ -231,6 +231,7 @@ impl Roles for Server {
 
     fn prepare(&self, reporter: &Reporter, files: &[File]) -> Result<Option<Loaded>> {
         self.sandbox().begin()?;
+        self.sandbox().warn_of_directories();
         let told = |progress| match progress {
             CompileProgress::Found(name) => reporter.found(name),
             CompileProgress::Made {
@@ -249,10 +250,8 @@ impl Roles for Server {
 
     fn take_step(&self, index: usize, code: &OwnedFd, note: &str) -> Result<()> {
         self.sandbox().begin()?;
-        let confine = self.confined(Role::Step);
-        self.config
-            .compile_request
-            .take_step(index, code, note.parse()?, &confine)
+        let (order, confine) = (&self.config.compile_request, self.confined(Role::Step));
+        order.take_step(index, code, note.parse()?, &confine)
     }
 
     fn is_shared(&self, note: &str) -> bool {

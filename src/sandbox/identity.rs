@@ -75,6 +75,14 @@ impl Identity {
         self.gid.as_raw()
     }
 
+    pub(super) fn user(&self) -> Uid {
+        self.uid
+    }
+
+    pub(super) fn groups(&self) -> &[Gid] {
+        &self.groups
+    }
+
     fn is_ours(&self) -> bool {
         [getuid(), geteuid()] == [self.uid; 2] && [getgid(), getegid()] == [self.gid; 2]
     }

@@ -4,6 +4,7 @@
 mod calls;
 mod files;
 mod identity;
+mod reach;
 mod resolver;
 
 pub use identity::Identity;

@@ -183,6 +183,29 @@ fn everything_but_the_supervisor_runs_as_the_user_who_is_named() {
     fs::remove_dir_all(home).unwrap();
 }
 
+/// Guards against a directory that was granted and that every request fails to write to, without a word at the start.
+#[test]
+fn a_directory_that_guests_cannot_write_to_is_named_at_the_start() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let home = std::env::temp_dir().join(format!("wasmserve-reach-it-{}", std::process::id()));
+    fs::create_dir(&home).unwrap();
+    std::os::unix::fs::chown(&home, Some(65534), Some(65534)).unwrap();
+    let grant = format!("{}::/data", home.display());
+    let server = Server::start(&[&guest("behaviours"), "--dir-rw", &grant]);
+    let line = server.wait_for("guests cannot write in");
+    let path = format!("`{}`", home.display());
+    assert!(
+        line.contains(&path) && line.contains("--user 65534"),
+        "{line}"
+    );
+    drop(server);
+    let server = Server::start(&[&guest("behaviours"), "--dir-rw", &grant, "--sandbox", "off"]);
+    assert!(!server.printed().contains("guests cannot"));
+    fs::remove_dir_all(home).unwrap();
+}
+
 #[test]
 fn a_user_who_is_not_there_is_a_mistake() {
     let mut command = wasmserve();
