@@ -1,6 +1,6 @@
-//! Log lines as uvicorn writes them, or as JSON objects. Each leaves in one write, and a reader that
-//! has gone away, or that reads no more, neither ends nor stops the server. The access log goes to
-//! standard output, the rest to standard error.
+//! The log has lines as uvicorn writes them, or JSON objects. Each leaves in one write, and a reader that has gone
+//! away, or that reads no more, neither ends nor stops the server. The access log goes to standard output, the rest
+//! to standard error.
 
 mod access;
 mod output;
@@ -55,21 +55,21 @@ pub fn init(settings: Settings) {
     reopen();
 }
 
-/// Opens what is written to for this process alone. A child that wrote to what its parent has opened could have its
-/// parent wait for the reader (O_NONBLOCK, fcntl(2)).
+/// Opens the outputs for this process alone. A child that wrote to what its parent has opened could have its parent
+/// wait for the reader (O_NONBLOCK, fcntl(2)).
 pub fn reopen() {
     STDOUT.prepare();
     STDERR.prepare();
 }
 
-/// Descriptors that a child which logs must keep.
+/// Lists the descriptors that a child which logs must keep.
 pub fn descriptors() -> impl Iterator<Item = i32> {
     [&STDOUT, &STDERR]
         .into_iter()
         .filter_map(Output::descriptor)
 }
 
-/// How events are written; none where those of this level are not.
+/// Says how events of this level are written; returns `None` where they are not.
 pub fn format(level: Level) -> Option<Format> {
     let settings = settings();
     (level <= settings.level).then_some(settings.format)
@@ -103,7 +103,7 @@ impl Level {
         }
     }
 
-    /// ANSI colours, as uvicorn has them.
+    /// Chooses the ANSI colour, as uvicorn does.
     fn color(self) -> &'static str {
         match self {
             Level::Critical => "91",
@@ -132,7 +132,7 @@ pub fn access(access: &Access<'_>) {
     }
 }
 
-/// Why the process ends, in plain words and whatever the settings are.
+/// Says why the process ends, in plain words and whatever the settings are.
 pub fn last_words(text: &str) {
     emit(&STDERR, &format!("{}\n", escape(text)));
 }
@@ -166,7 +166,7 @@ fn line(settings: &Settings, level: Level, now: SystemTime, message: fmt::Argume
     line
 }
 
-/// The level, and as many spaces as make the message begin in column 11.
+/// Begins a line with the level, and as many spaces as make the message begin in column 11.
 fn begin(line: &mut String, settings: &Settings, level: Level) {
     let name = level.name();
     if settings.colors {
@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(line, expected);
     }
 
-    /// Everything that acts on a terminal, a viewer or a reader of lines.
+    /// These characters act on a terminal, a viewer or a reader of lines.
     const ACTING: &str = "\0\x07\x08\r\x0b\x1b\x7f\u{85}\u{90}\u{9b}\u{9d}\u{61c}\u{200e}\u{200f}\
         \u{2028}\u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
 

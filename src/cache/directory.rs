@@ -1,4 +1,4 @@
-//! The directory of the cache. Decides which files may be trusted, and opens and names them.
+//! A `Cache` is a directory of code. It decides which files may be trusted, and opens and names them.
 
 use super::name::{CodeName, SUFFIX};
 use super::prune::{Entry, superfluous};
@@ -12,7 +12,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, lchown};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// A cache directory that was found fit to be trusted with code.
+/// A `Cache` is a directory that was found fit to be trusted with code.
 #[derive(Debug)]
 pub struct Cache {
     directory: File,
@@ -21,7 +21,8 @@ pub struct Cache {
     owner: Uid,
 }
 
-/// Others do not get into the directory. Whoever is handed an open file may open it once more.
+/// The files have this mode: others do not get into the directory, and whoever is handed an open file may open it
+/// once more.
 const MODE: u32 = 0o644;
 
 impl Cache {
@@ -60,8 +61,8 @@ impl Cache {
         })
     }
 
-    /// The code stored under `name`; none where there is none, or none that may be trusted. What is in it is not
-    /// looked at.
+    /// Finds the code stored under `name`; returns `None` where there is none, or none that may be trusted. It does
+    /// not look at what is in the code.
     pub fn lookup(&self, name: CodeName) -> Result<Option<File>> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let opened = openat(&self.directory, &*name.to_string(), flags, Mode::empty());
@@ -80,7 +81,7 @@ impl Cache {
         Ok(Some(file))
     }
 
-    /// A file that has no name yet, to write code into.
+    /// Makes a file that has no name yet, to write code into.
     pub fn nameless(&self) -> Result<File> {
         OpenOptions::new()
             .read(true)
@@ -91,7 +92,7 @@ impl Cache {
             .with_context(|| format!("cannot write in `{}`", self.path.display()))
     }
 
-    /// Gives its name to a file that is complete, in the place of another that has it.
+    /// Gives a name to a file that is complete, in the place of another that has it.
     pub fn keep(&self, file: &File, name: CodeName) -> Result<()> {
         self.remove(name)?;
         let nameless = format!("/proc/self/fd/{}", file.as_raw_fd());
@@ -114,14 +115,14 @@ impl Cache {
         self.unlink(&name.to_string())
     }
 
-    /// Takes note that a file of the cache is used now.
+    /// Notes that a file of the cache is used now.
     pub fn touch(file: &File) {
         let now = FileTimes::new().set_modified(SystemTime::now());
         // A file whose time cannot be set is given up earlier than it could be.
         let _ = file.set_times(now);
     }
 
-    /// Gives up what was not used for the longest time, until the rest takes at most `most` bytes. Says how many
+    /// Removes what was not used for the longest time, until the rest takes at most `most` bytes, and says how many
     /// files were removed.
     pub fn prune(&self, most: u64) -> Result<usize> {
         let mut entries = Vec::new();
@@ -160,7 +161,7 @@ impl Cache {
     }
 }
 
-/// Code that someone else could have written must not be run.
+/// Refuses code that someone else could have written.
 fn ours(metadata: &Metadata, owners: &[Uid], refused: u32) -> Result<()> {
     let owner = Uid::from_raw(metadata.uid());
     if !owners.contains(&owner) {
@@ -178,8 +179,8 @@ fn ours(metadata: &Metadata, owners: &[Uid], refused: u32) -> Result<()> {
     Ok(())
 }
 
-/// Where the cache is unless the operator says otherwise: the place that systemd gives a service, or
-/// the user's (XDG base directory specification).
+/// Finds where the cache is unless the operator says otherwise: the place that systemd gives a service, or the user's
+/// (XDG base directory specification).
 pub fn default_directory() -> Option<PathBuf> {
     let from = |name: &str| {
         std::env::var_os(name)

@@ -1,5 +1,6 @@
-//! Native code on disk, between two starts: a directory that only its owner can read and write, with one file for
-//! each component and engine, which ends with a digest of what is in it. Knows nothing of compiling.
+//! The cache keeps native code on disk between two starts: in a directory that only its owner can read and write,
+//! with one file for each component and engine, which ends with a digest of what is in it. It knows nothing of
+//! compiling.
 
 mod directory;
 mod name;
@@ -22,11 +23,11 @@ pub enum CodeOrigin {
     Written(Vec<CodeName>),
 }
 
-/// What the operator decided about it.
+/// `Settings` is what the operator decided about the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// None where no place for it is known.
+    /// The directory is `None` where no place for it is known.
     pub directory: Option<PathBuf>,
-    /// Bytes that all of it may take.
+    /// All of the cache may take so many bytes.
     pub most: u64,
 }

@@ -1,17 +1,17 @@
-//! The name of a file of the cache: of which component its code was made, and by which engine.
+//! A `CodeName` names a file of the cache: it says of which component its code was made, and by which engine.
 
 use std::fmt;
 
-/// Two that differ in anything that the code depends on have different names.
+/// Two `CodeName`s differ where anything differs that the code depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CodeName {
-    /// The digest of the component.
+    /// The component has this digest.
     pub component: [u8; 32],
-    /// A hash of what else the code depends on.
+    /// What else the code depends on has this hash.
     pub engine: u64,
 }
 
-/// Bytes of a name in a file and in a message.
+/// A name takes so many bytes in a file and in a message.
 pub const LENGTH: usize = 40;
 
 impl CodeName {
@@ -22,7 +22,7 @@ impl CodeName {
         bytes
     }
 
-    /// The digest of the component, as people write it.
+    /// Writes the digest of the component as people do.
     pub fn component_digest(&self) -> String {
         let bytes = self.component.iter();
         bytes.fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
@@ -48,7 +48,7 @@ impl fmt::Display for CodeName {
     }
 }
 
-/// How the name of each file of the cache ends.
+/// The name of each file of the cache ends like this.
 pub const SUFFIX: &str = ".cwasm";
 
 #[cfg(test)]

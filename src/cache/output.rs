@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::path::Path;
 
-/// A file for the code of one component.
+/// An `Output` is a file for the code of one component.
 pub struct Output {
     file: File,
     place: Place,
@@ -23,7 +23,7 @@ enum Place {
 }
 
 impl Output {
-    /// In the cache, or in memory where there is none.
+    /// Opens a file in the cache, or in memory where there is none.
     pub fn open(cache: Option<&Cache>) -> Result<Output> {
         let (file, place) = match cache.map(Cache::nameless) {
             Some(Ok(file)) => (file, Place::Cache),
@@ -37,8 +37,8 @@ impl Output {
         &self.file
     }
 
-    /// What was written can be executed from now on: whoever wrote it has ended, and nobody else writes to it. In the
-    /// cache it gets its names, if it has any. Whoever maps it verifies the content.
+    /// Ends the writing: the code can be executed from now on, as whoever wrote it has ended, and nobody else writes
+    /// to it. In the cache it gets its names, if it has any. Whoever maps it verifies the content.
     pub fn finish(self, names: &[CodeName], cache: Option<&Cache>, source: &Path) -> Result<File> {
         if !names.is_empty() && seal::name(&self.file)? != names.first().copied() {
             bail!("the compiler has not written what it says");

@@ -1,18 +1,18 @@
-//! Which files of a cache that has grown too large are given up: those that no start has used for the longest time.
+//! A cache that has grown too large gives up the files that no start has used for the longest time.
 
 use std::time::SystemTime;
 
-/// A file of the cache.
+/// An `Entry` is a file of the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub name: String,
     pub length: u64,
-    /// When a start used it last.
+    /// A start used it last at this time.
     pub used: SystemTime,
 }
 
-/// Names of files to remove, so that the rest takes at most `most` bytes. The one that was used last stays, however
-/// large it is.
+/// Chooses the files to remove, so that the rest takes at most `most` bytes. The one that was used last stays,
+/// however large it is.
 pub fn superfluous(mut entries: Vec<Entry>, most: u64) -> Vec<String> {
     entries.sort_by_key(|entry| std::cmp::Reverse(entry.used));
     let mut sum: u64 = 0;

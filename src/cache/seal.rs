@@ -1,5 +1,5 @@
-//! The end of every file of code: its name, and a digest of all of the file. What was changed, cut short or put in
-//! the place of another is found out before it is executed.
+//! The seal is the end of every file of code: its name, and a digest of all of the file. What was changed, cut short
+//! or put in the place of another is found out before it is executed.
 
 use super::name::{self, CodeName};
 use blake3::Hasher;
@@ -8,19 +8,19 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 
-/// To be changed with the form of the seal.
+/// The seal has this version, which changes with its form.
 pub const FORMAT: u32 = 1;
 
-/// The last bytes of a sealed file.
+/// A sealed file ends with these bytes.
 const MARK: [u8; 8] = *b"wscode01";
 
-/// Bytes of the seal: the name, the digest of what is before it, the mark.
+/// A seal has so many bytes: the name, the digest of what is before it, the mark.
 const LENGTH: usize = name::LENGTH + 32 + MARK.len();
 
-/// Bytes that are read at a time: enough for the digest to use all of the processor, and not all of its cache.
+/// So many bytes are read at a time: enough for the digest to use all of the processor, and not all of its cache.
 const PIECE: usize = 256 << 10;
 
-/// A file whose content is not what was sealed.
+/// The content of a file is not what was sealed.
 #[derive(Debug)]
 pub struct Damaged(&'static str);
 
@@ -42,7 +42,7 @@ pub fn close(file: &mut File, name: CodeName) -> io::Result<()> {
     file.sync_data()
 }
 
-/// Bytes of what was sealed; none where there is no seal.
+/// Counts the bytes that were sealed; returns `None` where there is no seal.
 pub fn content(file: &File) -> io::Result<Option<u64>> {
     let Some(length) = file.metadata()?.len().checked_sub(LENGTH as u64) else {
         return Ok(None);
@@ -52,7 +52,8 @@ pub fn content(file: &File) -> io::Result<Option<u64>> {
     Ok((mark == MARK).then_some(length))
 }
 
-/// The name that a file was sealed with, whether it is still as it was or not; none where there is no seal.
+/// Reads the name that a file was sealed with, whether the file is still as it was or not; returns `None` where there
+/// is no seal.
 pub fn name(file: &File) -> io::Result<Option<CodeName>> {
     let Some(length) = content(file)? else {
         return Ok(None);
@@ -62,7 +63,7 @@ pub fn name(file: &File) -> io::Result<Option<CodeName>> {
     Ok(Some(CodeName::of_bytes(&name)))
 }
 
-/// Sees that all of a file is as it was sealed, and gives its name.
+/// Checks that all of a file is as it was sealed, and gives its name.
 pub fn verify(file: &File) -> anyhow::Result<CodeName> {
     let length = content(file)?.ok_or(Damaged("it does not end as it should"))?;
     let mut seal = [0; LENGTH];
@@ -77,7 +78,7 @@ pub fn verify(file: &File) -> anyhow::Result<CodeName> {
     }
 }
 
-/// The same for code that must have this name.
+/// Checks code that must have this name.
 pub fn verify_as(file: &File, name: CodeName) -> anyhow::Result<()> {
     match verify(file)? == name {
         true => Ok(()),

@@ -1,23 +1,23 @@
-//! The ways in which a guest fails a request, and how they read in the log.
+//! A guest can fail a request in these ways, and each reads like this in the log.
 
 use crate::log;
 use std::fmt;
 use wasmtime::{Trap, WasmBacktrace};
 
-/// Why a request did not get, or did not finish, its response.
+/// A `Failure` says why a request did not get its response, or not all of it.
 #[derive(Debug)]
 pub enum Failure {
     /// The guest trapped, or the host could not go on with it.
     Trapped {
         error: wasmtime::Error,
-        /// The instance had been refused memory before.
+        /// The instance had been refused memory before it trapped.
         refused_memory: bool,
     },
-    /// The instance failed for this reason, and was answering other requests as well.
+    /// The instance failed for this reason while it was answering other requests as well.
     Lost(String),
-    /// The guest returned without a response.
+    /// The guest returned and gave no response.
     NoResponse,
-    /// The guest answered with a `wasi:http/types.error-code` of this name.
+    /// The guest answered with the `wasi:http/types.error-code` of this name.
     ErrorCode(String),
     /// The guest gave a head that cannot be sent, for this reason.
     IllegalHead(String),
@@ -27,7 +27,7 @@ pub enum Failure {
     TimedOut,
     /// The guest used up its processor time.
     OutOfTime,
-    /// Its worker had no memory left for it.
+    /// The guest's worker had no memory left for it.
     NoRoom,
 }
 
@@ -80,7 +80,7 @@ impl fmt::Display for Exhausted {
 
 impl std::error::Error for Exhausted {}
 
-/// There was no memory left for a request.
+/// The worker had no memory left for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoRoom;
 
@@ -95,7 +95,7 @@ impl fmt::Display for NoRoom {
 
 impl std::error::Error for NoRoom {}
 
-/// The backtrace. The names in it are the component's own, and break none of its lines.
+/// Formats the backtrace so that the names in it, which the component has chosen, break none of its lines.
 fn in_its_lines(backtrace: &WasmBacktrace) -> String {
     let mut text = backtrace.to_string();
     for frame in backtrace.frames() {
@@ -109,7 +109,7 @@ fn in_its_lines(backtrace: &WasmBacktrace) -> String {
     text
 }
 
-/// The innermost reason: what is around it says only that Wasm was running.
+/// Finds the innermost cause of an error: the outer ones say only that Wasm was running.
 pub fn cause(error: &wasmtime::Error) -> String {
     match error.downcast_ref::<Trap>() {
         Some(trap) => trap.to_string(),

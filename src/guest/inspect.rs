@@ -1,4 +1,4 @@
-//! `wasmserve inspect`: says what a component is, and whether it could be served here.
+//! `wasmserve inspect` says what a component is, and whether it could be served here.
 
 use crate::guest::component::info::{ComponentInfo, World};
 use crate::guest::component::source::Source;
@@ -11,14 +11,14 @@ use anyhow::{Context, Result};
 use std::fmt::Write;
 use std::path::Path;
 
-/// What was found, to be read by a person.
+/// A `Report` describes a component to a person.
 pub struct Report {
     pub text: String,
-    /// Whether wasmserve would serve it.
+    /// The component could be served.
     pub servable: bool,
 }
 
-/// Looks at the file without compiling it.
+/// Describes the component in a file without compiling it.
 pub fn inspect(path: &Path) -> Result<Report> {
     let mut text = format!("{}\n", path.display());
     let servable = match Source::read(path)? {
@@ -76,7 +76,7 @@ fn describe(text: &mut String, info: &ComponentInfo) -> Result<bool> {
     Ok(world.is_ok() && missing.is_empty())
 }
 
-/// How each request comes to an instance of its own.
+/// Says whether each request gets a new instance or a restored one, and why.
 fn freshness(binary: &[u8], info: &ComponentInfo) -> String {
     let made = "each request has an instance made for it";
     if info.concurrent() {

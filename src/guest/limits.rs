@@ -1,37 +1,38 @@
-//! What the operator lets instances take: memory, processor time, requests.
+//! The operator limits what instances take: memory, processor time, and requests.
 
 use anyhow::{Result, ensure};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-/// What instances may take, for each of them and together.
+/// `Limits` bounds what each instance takes, and what all of a worker take together.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Instances alive at a time in one worker.
+    /// So many instances may be alive at a time in one worker.
     pub instances: u32,
-    /// Bytes of one instance: its memories, its tables, and what the host holds for it.
+    /// One instance may have so many bytes: its memories, its tables, and what the host holds for it.
     pub memory: u64,
-    /// Bytes of all instances of one worker.
+    /// All instances of one worker may have so many bytes together.
     pub worker_memory: u64,
     /// How many workers there were to be when that was made each one's share; none where the operator named it.
     pub sharers: Option<NonZeroUsize>,
-    /// How long a request waits for some of them.
+    /// A request waits for so long for memory.
     pub patience: Duration,
-    /// Processor time that a request may burn.
+    /// A request may use so much processor time.
     pub cpu: Duration,
     pub reuse: Reuse,
 }
 
-/// What a guest may hand to the host in one call, where it has memory for more.
+/// A guest with memory to spare may hand so many bytes to the host in one call.
 const CALL: u64 = 128 << 20;
 
 impl Limits {
-    /// Bytes that a guest may hand to the host in one call: it has them too, and both count.
+    /// Limits the bytes that a guest hands to the host in one call: the guest holds them as well, and both copies
+    /// count.
     pub fn each_call(&self) -> usize {
         usize::try_from(CALL.min(self.memory / 2)).unwrap_or(usize::MAX)
     }
 
-    /// Says so where an instance may not even begin, with so many bytes of memory.
+    /// Refuses a component whose instances start with more memory than they may have.
     pub fn admit(&self, memory: u64) -> Result<()> {
         let may = self.memory;
         ensure!(
@@ -42,13 +43,13 @@ impl Limits {
     }
 }
 
-/// How long an instance may be of use.
+/// `Reuse` says how long an instance is used.
 #[derive(Clone, Copy, Debug)]
 pub struct Reuse {
-    /// Requests that one instance answers; one means that each request has an instance of its own.
+    /// One instance answers so many requests; with one, every request has an instance of its own.
     pub requests: u64,
-    /// How long it may wait for the next.
+    /// An instance waits for so long for its next request.
     pub idle: Duration,
-    /// Requests that it answers at a time.
+    /// An instance answers so many requests at a time.
     pub concurrency: usize,
 }

@@ -1,5 +1,5 @@
-//! The component and its instances: the only users of the engine. Knows requests and responses as
-//! values, and nothing of connections, processes and their supervision.
+//! This room runs guests: it is the only one that uses the engine. It knows requests and responses as values, and
+//! nothing of connections, processes and their supervision.
 
 mod compile;
 mod component;
@@ -57,10 +57,10 @@ use std::task::{Context, Poll};
 use tokio::task::yield_now;
 use wasmtime::{Engine, Store, UpdateDeadline};
 
-/// The head of a guest's response, and its body.
+/// A guest answers with a head and a body.
 pub type Response = http::Response<GuestBody>;
 
-/// A component that is ready to be called, by this process.
+/// A `Guest` is a component that this process can call.
 pub struct Guest {
     engine: Engine,
     handler: LinkedComponent,
@@ -68,16 +68,16 @@ pub struct Guest {
     granted: Arc<Granted>,
     epoch_thread: Arc<EpochThread>,
     scheduler: Scheduler,
-    /// What instances are put back with, where they can be.
+    /// The restorer puts instances back between two requests, where the component allows it.
     restorer: Option<Arc<Restorer>>,
-    /// None where each request has an instance made for it.
+    /// The pool is `None` where every request gets an instance that is made for it.
     pool: Option<Arc<InstancePool>>,
-    /// None where an instance answers one request at a time.
+    /// The set is `None` where an instance answers one request at a time.
     concurrent: Option<ConcurrentInstances>,
 }
 
 impl Guest {
-    /// Opens what guests may use, and what it takes to serve them.
+    /// Opens what guests may use, and starts to keep count of their memory.
     pub fn new(loaded: Loaded) -> Result<Guest> {
         let Loaded {
             engine,
@@ -118,7 +118,7 @@ impl Guest {
         Ok(guest)
     }
 
-    /// Starts the clock that interrupts guests.
+    /// Starts the thread that interrupts guests.
     pub fn start_clock(&self) -> Result<()> {
         self.epoch_thread.start(self.granted.memory().clone())
     }
@@ -128,7 +128,7 @@ impl Guest {
         self.granted.memory().share_among(workers);
     }
 
-    /// Has guests interrupted that take too much, and instances given up that wait while there is too little.
+    /// Interrupts guests that take too much memory, and drops instances that nobody uses while there is too little.
     fn watch_memory(&self) {
         let engine = self.engine.weak();
         heap::on_excess(move || {
@@ -158,7 +158,7 @@ impl Guest {
         memory.admit().await.map_err(|NoRoom| Failure::NoRoom)
     }
 
-    /// Has an instance answer `request`; resolves when it has given the head of its response.
+    /// Has an instance answer `request`, and resolves when that has given the head of its response.
     pub async fn answer(&self, request: Request) -> Result<Response, Failure> {
         self.admit().await?;
         if let Some(concurrent) = &self.concurrent {
@@ -196,7 +196,7 @@ impl Guest {
         answered
     }
 
-    /// The same by an instance that may be answering others.
+    /// Has an instance answer `request` that may be answering others as well.
     async fn answer_beside(
         &self,
         concurrent: &ConcurrentInstances,
@@ -213,7 +213,7 @@ impl Guest {
         poll_fn(begin).await
     }
 
-    /// Waits until a guest may begin.
+    /// Waits until the scheduler lets another guest begin.
     async fn begin(&self) -> Arc<CpuShare> {
         let share = CpuShare::new(self.limits.cpu, &self.scheduler);
         share.slice.begin().await;
@@ -265,7 +265,8 @@ impl Guest {
         InstanceSource::Fresh(handler, store, self.restorer.clone())
     }
 
-    /// An instance that has answered before: as it was when it was made, or as it is, as the operator wants it.
+    /// Prepares an instance from the pool for another request: it is restored, or kept as the last request left it
+    /// where the operator wants that.
     fn resume(
         &self,
         mut instance: Instance,
@@ -285,7 +286,7 @@ impl Guest {
         InstanceSource::Kept(instance)
     }
 
-    /// Has an instance that was made without a host be one of this guest's.
+    /// Gives an instance that was made before the fork a host, so that it belongs to this process.
     fn own(&self, instance: &mut Instance) {
         instance.begin_anew(self.state(CpuShare::unlimited(), None));
         self.govern(instance.store_mut());
@@ -301,7 +302,7 @@ impl Guest {
         store
     }
 
-    /// Has the guest of this store keep to its limits, and to its turns.
+    /// Sets the limits of a store, and what happens when the epoch thread interrupts its guest.
     fn govern(&self, store: &mut Store<HostState>) {
         store.limiter_async(HostState::limiter);
         store.set_hostcall_fuel(self.limits.each_call());
@@ -326,7 +327,7 @@ impl Guest {
     }
 }
 
-/// Runs the guest until its head is there, and as far into its body as it gets without a pause.
+/// Runs the guest until its head is there, and then for as long as it writes its body without a pause.
 fn poll_head(
     running: &mut Option<RunningGuest>,
     head: &HeadSlot,

@@ -1,34 +1,33 @@
-//! One line for each request: as uvicorn writes it, or as a JSON object.
+//! Each request has one line in the access log: as uvicorn writes it, or as a JSON object.
 
 use super::text::{Json, Timestamp, push_target};
 use super::{Format, Level, Settings, begin};
 use std::fmt::{self, Write as _};
 use std::time::{Duration, SystemTime};
 
-/// What is told of one request, once it is over.
+/// An `Access` is what is told of one request, once it is over.
 pub struct Access<'a> {
     pub client: &'a dyn fmt::Display,
     pub method: &'a str,
-    /// Path and query, as the client sent them.
+    /// The client sent this path and query.
     pub target: &'a str,
     pub protocol: &'a str,
     pub status: u16,
-    /// The words that go with the status, where there are any.
+    /// These words go with the status, where there are any.
     pub reason: &'static str,
-    /// Bytes of the bodies.
+    /// The bodies had so many bytes.
     pub received: u64,
     pub sent: u64,
-    /// From the head of the request to the end of the response.
+    /// So much time passed from the head of the request to the end of the response.
     pub took: Duration,
-    /// How much of that the guest was running.
+    /// The guest was running for so much of that.
     pub guest: Duration,
-    /// The slot of the worker that answered.
+    /// The worker that answered has this slot.
     pub worker: usize,
     pub id: Option<&'a str>,
 }
 
-/// How much of a method is told. Lines of up to 4096 bytes never mix with those of other processes
-/// (pipe(7)).
+/// So much of a method is told. Lines of up to 4096 bytes never mix with those of other processes (pipe(7)).
 const LONGEST_METHOD: usize = 32;
 
 impl Access<'_> {
@@ -87,13 +86,13 @@ impl Access<'_> {
         line.push('}');
     }
 
-    /// A token (RFC 9110 section 9.1), which can forge nothing.
+    /// Returns the method if it is a token (RFC 9110 section 9.1), which can forge nothing.
     fn method(&self) -> &str {
         &self.method[..self.method.len().min(LONGEST_METHOD)]
     }
 }
 
-/// With three digits after the point.
+/// `Millis` formats a duration with three digits after the point.
 struct Millis(Duration);
 
 impl fmt::Display for Millis {

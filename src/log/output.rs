@@ -1,5 +1,5 @@
-//! How a line leaves: in one write where it can, never waiting long for a reader that is behind, and
-//! lost rather than waited for once the readers have had their time.
+//! A line leaves in one write where it can. It never waits long for a reader that is behind, and is lost rather than
+//! waited for once the readers have had their time.
 
 use crate::sys::clock;
 use crate::sys::file::Way;
@@ -7,14 +7,14 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How long lines wait for a reader that is behind, all together, before they are lost. Longer than
-/// any reader that works needs, and short against the silence for which a worker is taken to hang.
+/// Lines wait so long for a reader that is behind, all together, before they are lost. That is longer than any reader
+/// that works needs, and short against the silence for which a worker is taken to hang.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// How much of the time that passes may be spent with waiting: one part in this many.
+/// One part in so many of the time that passes may be spent with waiting.
 const SHARE: u64 = 10;
 
-/// Standard output, or standard error.
+/// An `Output` is standard output, or standard error.
 pub struct Output {
     fd: i32,
     state: Mutex<State>,
@@ -22,10 +22,10 @@ pub struct Output {
 
 struct State {
     way: Way,
-    /// Milliseconds of patience that are used up, as of `at_ms`.
+    /// So many milliseconds of patience are used up, as of `at_ms`.
     waited_ms: u64,
     at_ms: u64,
-    /// Lines that were lost since the last that was written.
+    /// So many lines were lost since the last that was written.
     lost: u64,
     /// The last line was cut short, so that the next must not follow it immediately.
     torn: bool,
@@ -43,7 +43,7 @@ impl Output {
         Output { fd, state }
     }
 
-    /// Finds out how to write without waiting. What was opened for that before is closed.
+    /// Finds out how to write without waiting, and closes what was opened for that before.
     pub fn prepare(&self) {
         self.lock().way.prepare(self.fd);
     }
@@ -52,7 +52,7 @@ impl Output {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The descriptor that this opened itself, for children to keep.
+    /// Returns the descriptor that this has opened itself, for children to keep.
     pub fn descriptor(&self) -> Option<i32> {
         self.lock().way.descriptor()
     }
@@ -100,7 +100,7 @@ impl State {
         }
     }
 
-    /// Whether there is room, now or within the patience that is left.
+    /// Waits for room within the patience that is left, and says whether there is any.
     fn wait(&mut self) -> bool {
         let start = clock::now_ms();
         let waited = recovered(self.waited_ms, start - self.at_ms);
@@ -112,7 +112,7 @@ impl State {
     }
 }
 
-/// What is used up of the patience after this time.
+/// Computes how much of the patience is used up after this time.
 fn recovered(waited_ms: u64, passed_ms: u64) -> u64 {
     waited_ms.saturating_sub(passed_ms / SHARE)
 }

@@ -1,16 +1,17 @@
-//! How text, times and strings are written into a log line.
+//! Text, times and strings are written into a log line in this way.
 
 use std::fmt::{self, Write as _};
 use std::time::SystemTime;
 
-/// Text from outside, without the power to begin a new line, to talk to the terminal, or to be read in another order
+/// Escapes text from outside, so that it cannot begin a new line, talk to the terminal, or be read in another order
 /// than it was written.
 pub fn escape(text: &str) -> impl fmt::Display + '_ {
     Escaped(text)
 }
 
-/// Whether a character does something to what surrounds it: controls (C0, DEL, C1), the ends of lines and paragraphs
-/// that are none (U+2028, U+2029), and what turns the direction of writing (Unicode Standard Annex #9, section 2).
+/// Says whether a character does something to what surrounds it: controls (C0, DEL, C1), the ends of lines and
+/// paragraphs that are none (U+2028, U+2029), and what turns the direction of writing (Unicode Standard Annex #9,
+/// section 2).
 fn acts(c: char) -> bool {
     let turns = matches!(
         c,
@@ -19,11 +20,11 @@ fn acts(c: char) -> bool {
     c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// How much of a target is told.
+/// So much of a target is told.
 const LONGEST_TARGET: usize = 3000;
 
-/// The target, without the power to end the line or what quotes it: what has no place in a URL
-/// is percent-encoded, as uvicorn does.
+/// Writes the target so that it cannot end the line or what quotes it: what has no place in a URL is percent-encoded,
+/// as uvicorn does.
 pub fn push_target(line: &mut String, target: &str) {
     let start = line.len();
     let mut bytes = target.bytes();
@@ -61,7 +62,7 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// The inside of a JSON string (RFC 8259 section 7).
+/// `Json` writes the inside of a JSON string (RFC 8259 section 7).
 pub struct Json<'a>(pub &'a str);
 
 impl fmt::Display for Json<'_> {
@@ -79,7 +80,7 @@ impl fmt::Display for Json<'_> {
     }
 }
 
-/// A message as it stands in a line of text. Where it has further lines, they are indented, so that none of them can be
+/// `Lines` writes a message as it stands in a line of text. Further lines are indented, so that none of them can be
 /// taken for another event.
 pub struct Lines<'a>(pub &'a str);
 
@@ -91,7 +92,7 @@ impl fmt::Display for Lines<'_> {
     }
 }
 
-/// RFC 3339, UTC, milliseconds.
+/// A `Timestamp` is written as RFC 3339 has it: UTC, with milliseconds.
 pub struct Timestamp(pub SystemTime);
 
 impl fmt::Display for Timestamp {
@@ -111,8 +112,8 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Year, month and day of a number of days since 1970-01-01 (Hinnant, "chrono-compatible low-level
-/// date algorithms", days_from_civil inverted).
+/// Computes year, month and day of a number of days since 1970-01-01 (Hinnant, "chrono-compatible low-level date
+/// algorithms", days_from_civil inverted).
 fn civil(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);

@@ -1,4 +1,4 @@
-//! From the operator's file to native code that can be served, with what is run before.
+//! This room turns the operator's file into native code that can be served, and runs the steps before the start.
 
 mod lone;
 mod precompile;

@@ -1,4 +1,4 @@
-//! Native code of a component as a file of its own.
+//! `wasmserve compile` writes the native code of a component into a file of its own.
 
 use super::spec::{CompileSpec, digest};
 use crate::cache::seal;

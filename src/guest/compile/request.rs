@@ -1,5 +1,5 @@
-//! From the operator's file to checked native code in a file that the supervisor has opened for it. Runs in the
-//! compiler process alone: compiling starts threads.
+//! A `CompileRequest` turns the operator's file into checked native code, in a file that the supervisor has opened
+//! for it. Only the compiler process does this: compiling starts threads.
 
 use super::lone::block_on_guest;
 use super::progress::{CompileProgress, ReportProgress, display_path, display_size};
@@ -30,29 +30,29 @@ use std::time::Instant;
 use wasmtime::component::Component;
 use wasmtime::{Engine, Store};
 
-/// What to compile, and what it will be served with.
+/// A `CompileRequest` says what to compile, and what it will be served with.
 #[derive(Clone, Debug)]
 pub struct CompileRequest {
     pub path: PathBuf,
-    /// Components that are run to their end, one after the other, before this one is served.
+    /// These components are run to their end, one after the other, before the application is served.
     pub steps: Vec<PathBuf>,
-    /// Where code is kept between starts.
+    /// These settings say where code is kept between starts.
     pub cache: cache::Settings,
     pub allow_precompiled: bool,
     pub limits: Limits,
     pub capabilities: Arc<Capabilities>,
 }
 
-/// Gives up the rights that compiling does not take, before anything is read that somebody else has made, or run. A
-/// process that has called it does not fork.
+/// A `Confine` function gives up the rights that compiling does not need, before the process reads what somebody else
+/// has made, or runs it. A process that has called it must not fork.
 pub type Confine<'a> = &'a dyn Fn() -> Result<()>;
 
-/// Checked native code, ready to be mapped.
+/// `Compiled` is checked native code, ready to be mapped.
 pub struct Compiled {
     code: OwnedFd,
     plan: Plan,
     origin: CodeOrigin,
-    /// The same, mapped so that it can serve, where there is much of it, and it was found and nothing was run.
+    /// The code is mapped to be served already where it is large, was found in the cache, and nothing was run.
     servable: Option<Component>,
 }
 
@@ -110,7 +110,7 @@ impl CompileRequest {
             .with_context(|| format!("step before the start `{}`", path.display()))
     }
 
-    /// Loads code that was made of the component, as far as that was not done.
+    /// Loads code of this component, unless that was done already.
     pub fn load(&self, code: &OwnedFd, plan: Plan, known: Option<Component>) -> Result<Loaded> {
         let load = || {
             let component = match known {
@@ -135,7 +135,7 @@ impl CompileRequest {
         format!("component `{}`", self.path.display())
     }
 
-    /// The steps before the start, as far as they can be judged without being taken.
+    /// Reads the steps before the start, and says what can be known to be wrong without running them.
     pub fn steps(&self) -> Result<Vec<StartupStep>> {
         let steps = self.steps.iter();
         steps
@@ -143,7 +143,7 @@ impl CompileRequest {
             .collect()
     }
 
-    /// Makes the code, or says what about the component is wrong.
+    /// Makes the code, or says what is wrong with the component.
     fn compile(
         &self,
         confine: Confine<'_>,
@@ -181,13 +181,13 @@ impl CompileRequest {
         made.with_context(|| self.about())
     }
 
-    /// Where code is kept, if it can be.
+    /// Opens the cache.
     fn opened(&self) -> Result<Cache> {
         let directory = self.cache.directory.as_deref();
         Cache::open(directory.context("no directory for it is known, since HOME is not set")?)
     }
 
-    /// Says so where the next start will find nothing.
+    /// Warns that the next start will find nothing in the cache.
     fn warn_without(&self, cache: &Result<Cache>) {
         if let Err(error) = cache {
             warning!(
@@ -198,7 +198,8 @@ impl CompileRequest {
         }
     }
 
-    /// MappedCode of this very component from the cache. A large one is not even held in memory for it.
+    /// Finds the code of this component in the cache. The component is hashed piece by piece, so that a large one
+    /// need not be held in memory.
     fn known(&self, cache: Option<&Cache>) -> Option<(CodeName, MappedCode)> {
         let cache = cache?;
         let (digest, size) = digest_of_file(&self.path).ok()?;
@@ -209,7 +210,7 @@ impl CompileRequest {
         })
     }
 
-    /// The same for one that is written as text, whose code has the name of its binary form.
+    /// Finds the code of a component that is written as text, under the name of its binary form.
     fn known_source(
         &self,
         cache: Option<&Cache>,
@@ -223,7 +224,7 @@ impl CompileRequest {
         Some((name, cached(cache, name, &spec, self.limits)?))
     }
 
-    /// What was wrong with it would have been told when it was compiled.
+    /// Checks code from the cache. What is wrong with the component itself was told when it was compiled.
     fn compile_known(
         &self,
         name: CodeName,
@@ -249,7 +250,7 @@ impl CompileRequest {
         })
     }
 
-    /// Writes the code into a file; gives its names where other starts can use it too.
+    /// Writes the code into a file, and gives its names where other starts can use it too.
     fn compile_source(
         &self,
         source: Source,
@@ -277,8 +278,7 @@ impl CompileRequest {
         }
     }
 
-    /// Takes code that the operator vouches for. Which target it was made for is known by the engine
-    /// that accepts it.
+    /// Takes code that the operator vouches for. The engine that accepts it shows which target it was made for.
     fn adopt(&self, bytes: &[u8], mut code: File) -> Result<Compiled> {
         code.write_all(bytes)?;
         let mut refusals = Vec::new();
@@ -305,7 +305,7 @@ impl CompileRequest {
         )
     }
 
-    /// Compiles a component into a file, and says so: it may take a while.
+    /// Compiles a component into a file, and tells the log, as it may take a while.
     fn make(
         &self,
         path: &Path,
@@ -328,7 +328,7 @@ impl CompileRequest {
         Ok((code, names))
     }
 
-    /// The code of a component that is run beside the application: in the cache, or in this file.
+    /// Makes the code of a component that is run beside the application, in this file, or finds it in the cache.
     pub(super) fn code(
         &self,
         path: &Path,
@@ -346,7 +346,7 @@ impl CompileRequest {
         Ok((code, CodeOrigin::Written(names)))
     }
 
-    /// Sees that instances can be made. One that asks the host for nothing is made where it is loaded.
+    /// Checks that instances can be made. A component whose instances can be restored is checked where it is loaded.
     fn checked(&self, code: File, plan: Plan) -> Result<Compiled> {
         if self.limits.reuse.concurrency > 1 && plan.target.world == World::P2 {
             bail!(
@@ -382,7 +382,7 @@ impl CompileRequest {
         Ok(compiled)
     }
 
-    /// A store for a guest that has no neighbours, and as much time as it wants.
+    /// Makes a store without limits on time, for a guest that has no neighbours.
     pub(super) fn lone_store(&self, engine: &Engine) -> Result<Store<HostState>> {
         let granted = Granted::open(self.capabilities.clone(), WorkerMemory::unbounded())?;
         let state = HostState::new(&granted, self.limits, CpuShare::unlimited(), None);

@@ -1,5 +1,6 @@
-//! MappedCode whose instances can be put back, with a snapshot of the first. What an application has in common with others is
-//! compiled once: where memories begin with data, that is no part of the code.
+//! This file compiles code whose instances can be restored, and takes the snapshot that goes with it. What an
+//! application has in common with others is compiled once: where memories begin with data, that is no part of the
+//! code.
 
 use super::lone::block_on_guest;
 use super::spec::{digest, engine_hash};
@@ -15,9 +16,9 @@ use std::io::{self, Read, Seek, Write};
 use wasmtime::component::Linker;
 use wasmtime::{ResourceLimiter, Store};
 
-/// Writes code whose instances can be put back into an empty file; an error says why there cannot be any. An
-/// instance may have so much memory. Gives the name by which the code is found for other applications of the same
-/// interpreter, where that can be: it is looked for in the cache.
+/// Writes code whose instances can be restored into an empty file; an error says why there cannot be any. An instance
+/// may have so much memory. It gives the name under which other applications of the same interpreter find the code,
+/// where that is possible, and looks for that name in the cache first.
 pub fn compile(
     target: Target,
     binary: &[u8],
@@ -62,7 +63,7 @@ fn empty(file: &mut File) -> io::Result<()> {
     file.rewind()
 }
 
-/// The name of code in the cache that was made of a component without data.
+/// Names code in the cache that was made of a component without data.
 fn shared_name(target: Target, without: &[u8]) -> Result<CodeName> {
     let engine = engine_hash(target, "without data")?;
     let component = digest(without);
@@ -88,9 +89,9 @@ fn copy_shared(cache: &Cache, name: CodeName, file: &mut File) -> bool {
     })
 }
 
-/// Writes a snapshot of an instance behind its code. The instance is made without a host: one that asks for
-/// anything while it is made is not the same each time. Its memories begin with this data, as far as that was taken
-/// out of the component.
+/// Writes a snapshot of an instance behind its code. The instance is made without a host: one that asks for anything
+/// while it is made is not the same each time. Its memories begin with this data, as far as that was taken out of the
+/// component.
 fn append_snapshot(
     target: Target,
     memory: u64,
@@ -117,7 +118,7 @@ fn append_snapshot(
     snapshot::append(&regions.contents(&mut store), shared, file)
 }
 
-/// An instance was refused memory while it was made: with a higher limit it would perhaps be another.
+/// An instance was refused memory while it was made: with a higher limit the snapshot might be different.
 #[derive(Debug)]
 pub struct MemoryRefused;
 
@@ -132,7 +133,7 @@ impl fmt::Display for MemoryRefused {
 
 impl std::error::Error for MemoryRefused {}
 
-/// The linear memory that an instance may take while it is made.
+/// An `Allowance` is the linear memory that an instance may take while it is made.
 struct Allowance {
     left: u64,
     refused: bool,

@@ -1,5 +1,5 @@
-//! How code is made of a component, and how it is found again in the cache: by the component's digest and what the
-//! code depends on.
+//! A `CompileSpec` says how a component is compiled, and under which name its code is found again in the cache: by
+//! the component's digest and what the code depends on.
 
 use super::restorable;
 use crate::cache::{Cache, CodeName, seal};
@@ -18,28 +18,28 @@ use std::io::{Read, Seek, Write};
 use std::path::Path;
 use wasmtime::component::Component;
 
-/// MappedCode in the cache may be of an earlier version, which made other code or offered less.
+/// Each version has names of its own in the cache: an earlier one made other code, or offered less.
 const VERSION: (&str, u32, u32) = (env!("CARGO_PKG_VERSION"), snapshot::FORMAT, seal::FORMAT);
 
-/// How code is made.
+/// A `CompileSpec` says how a component is compiled.
 pub struct CompileSpec {
     target: Target,
-    /// For code whose instances can be put back, where that is wanted.
+    /// The code is made for this target where its instances can be restored, and that is wanted.
     restorable: Option<Target>,
 }
 
-/// For whom code is good.
+/// `GoodFor` says which starts may use code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GoodFor {
     EveryStart {
         /// By which name the code is found for other components too.
         shared: Option<CodeName>,
     },
-    /// It depends on what this start allows.
+    /// The code depends on what this start allows.
     ThisStart,
 }
 
-/// MappedCode, as it can be mapped.
+/// `MappedCode` is code that was mapped, with its file.
 pub struct MappedCode {
     pub file: File,
     pub component: Component,
@@ -47,7 +47,7 @@ pub struct MappedCode {
 }
 
 impl CompileSpec {
-    /// Instances are needed again and again.
+    /// Compiles an application, which needs instances again and again.
     pub fn of_application(target: Target, size: usize) -> CompileSpec {
         let can = target.world == World::P2 && !target.concurrent;
         CompileSpec {
@@ -56,7 +56,7 @@ impl CompileSpec {
         }
     }
 
-    /// One instance is needed.
+    /// Compiles a step, which needs one instance.
     pub fn of_step(target: Target, size: usize) -> CompileSpec {
         CompileSpec {
             target: target.of_size(size),
@@ -64,7 +64,7 @@ impl CompileSpec {
         }
     }
 
-    /// The digest of the component and the engine's compatibility hash.
+    /// Names code by the digest of the component and the engine's compatibility hash.
     pub fn name(&self, component: Digest) -> Result<CodeName> {
         let engine = engine_hash(self.target, self.restorable.is_some())?;
         Ok(CodeName { component, engine })
@@ -96,7 +96,7 @@ impl CompileSpec {
         Ok(good)
     }
 
-    /// MappedCode whose instances can be put back is mapped as it is to be served, with these limits.
+    /// Maps code. If its instances can be restored, it is mapped as it will be served, with these limits.
     pub fn load(&self, file: File, limits: Limits) -> Result<MappedCode> {
         let (target, engine) = match snapshot::Snapshot::beside(&file)? {
             Some(_) => {
@@ -124,15 +124,15 @@ pub fn engine_hash(target: Target, kind: impl Hash) -> Result<u64> {
     Ok(hasher.finish())
 }
 
-/// Of a component in binary form.
+/// A `Digest` stands for a component in binary form.
 pub type Digest = [u8; 32];
 
-/// The digest of a component in memory.
+/// Computes the digest of a component in memory.
 pub fn digest(binary: &[u8]) -> Digest {
     blake3::hash(binary).into()
 }
 
-/// The digest and the length of a file, which is read piece by piece.
+/// Computes the digest and the length of a file, which is read piece by piece.
 pub fn digest_of_file(path: &Path) -> std::io::Result<(Digest, usize)> {
     let file = regular::open(path, LARGEST_COMPONENT)?;
     let mut file = file.take(LARGEST_COMPONENT);
@@ -166,7 +166,7 @@ pub fn cached(
     })
 }
 
-/// The engine's own words, with what a person can do about them.
+/// Adds to the engine's own words what a person can do about them.
 fn readable(error: anyhow::Error) -> anyhow::Error {
     error.context("it cannot be compiled; check it with `wasm-tools validate`")
 }

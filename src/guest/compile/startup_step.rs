@@ -1,5 +1,5 @@
-//! A step before the start: a component of the command world that is run once, to its end, with what the
-//! application may use. Knows nothing of requests.
+//! A step before the start is a component of the command world that is run once, to its end, with what the
+//! application may use. It knows nothing of requests.
 
 use super::lone::block_on_guest;
 use super::progress::display_path;
@@ -25,7 +25,7 @@ use wasmtime::component::InstancePre;
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::{p2, p3};
 
-/// A component that can be run, with what it imports.
+/// A `StartupStep` is a component that can be run, because all that it imports is offered.
 pub struct StartupStep {
     path: PathBuf,
     binary: Vec<u8>,
@@ -33,7 +33,7 @@ pub struct StartupStep {
 }
 
 impl StartupStep {
-    /// Reads it, and says what is wrong with it or missing for it.
+    /// Reads a component, and says what is wrong with it or missing for it.
     pub fn read(path: &Path, capabilities: &Capabilities) -> Result<StartupStep> {
         let step = || match Source::read(path)? {
             Source::Component { binary, info } => Self::validate(path, binary, &info, capabilities)
@@ -103,7 +103,7 @@ pub fn take(
     Ok(())
 }
 
-/// How a guest's `run` ended: as its WIT has it, or in a trap.
+/// A guest's `run` ends as its WIT has it, or in a trap.
 type Ended = wasmtime::Result<Result<(), ()>>;
 
 /// Calls `wasi:cli/run`, 0.2 or 0.3.
@@ -123,7 +123,7 @@ async fn run(world: World, pre: InstancePre<HostState>, mut store: Store<HostSta
     }
 }
 
-/// Leaving by `wasi:cli/exit` is an end like any other.
+/// Says whether the guest succeeded: leaving by `wasi:cli/exit` is an end like any other.
 fn succeeded(ended: Ended) -> Result<()> {
     let error = match ended {
         Ok(Ok(())) => return Ok(()),

@@ -1,20 +1,20 @@
-//! What a component is, read from its bytes without compiling it: exports, imports, and the world it
-//! is to be served as. Knows nothing of what the host offers.
+//! `ComponentInfo` says what a component is: its exports, its imports, and the world that it is served in. It is read
+//! from the bytes, which are not compiled, and it knows nothing of what the host offers.
 
 use anyhow::{Context, Result, bail};
 use wasmparser::{Chunk, Encoding, Parser, Payload};
 
-/// The generation of WASI HTTP that a component exports a handler for.
+/// A `World` is the generation of WASI HTTP that a component exports a handler for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum World {
-    /// `wasi:http/incoming-handler@0.2.x`, the `proxy` world.
+    /// The component exports `wasi:http/incoming-handler@0.2.x`, as the `proxy` world has it.
     P2,
-    /// `wasi:http/handler@0.3.x`, the `service` world.
+    /// The component exports `wasi:http/handler@0.3.x`, as the `service` world has it.
     P3,
 }
 
 impl World {
-    /// The world's name as a toolchain's documentation gives it.
+    /// Names the world as the documentation of toolchains does.
     pub fn name(self) -> &'static str {
         match self {
             World::P2 => "wasi:http/proxy@0.2",
@@ -22,7 +22,7 @@ impl World {
         }
     }
 
-    /// The world whose handler this export is, if it is one.
+    /// Finds the world whose handler has this export name.
     pub fn of_export(name: &str) -> Option<World> {
         if name.starts_with("wasi:http/incoming-handler@0.2.") {
             Some(World::P2)
@@ -34,12 +34,12 @@ impl World {
     }
 }
 
-/// The outside of a component.
+/// `ComponentInfo` holds the imports and exports of a component.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct ComponentInfo {
     pub imports: Vec<String>,
     pub exports: Vec<String>,
-    /// A component that imports what this one imports, and does nothing with it.
+    /// These are the bytes of a component that has the same imports and does nothing with them.
     pub importer: Vec<u8>,
 }
 
@@ -64,7 +64,7 @@ impl ComponentInfo {
         Ok(info)
     }
 
-    /// Walks the top level only: nested modules and components are stepped over unread.
+    /// Reads the top level only: it steps over nested modules and components.
     fn read(&mut self, binary: &[u8]) -> Result<()> {
         let mut parser = Parser::new(0);
         let mut rest = binary;
@@ -117,7 +117,7 @@ impl ComponentInfo {
         }
     }
 
-    /// The world to serve it as; 0.3 where it exports both handlers.
+    /// Chooses the world to serve the component in: 0.3 where it exports both handlers.
     pub fn world(&self) -> Result<World> {
         let mut worlds: Vec<World> = self
             .exports
@@ -135,7 +135,7 @@ impl ComponentInfo {
         }
     }
 
-    /// The generation of `wasi:cli/run` that it exports; 0.3 where it exports both.
+    /// Chooses the generation of `wasi:cli/run` that a command is run with: 0.3 where it exports both.
     pub fn command(&self) -> Result<World> {
         let exports = |start: &str| {
             let mut exports = self.exports.iter();
@@ -153,8 +153,8 @@ impl ComponentInfo {
         }
     }
 
-    /// Whether any of it needs the component model's async support in the engine: a synchronous 0.2
-    /// component is served faster without.
+    /// Says whether the component needs the component model's async support in the engine, without which a
+    /// synchronous 0.2 component is served faster.
     pub fn concurrent(&self) -> bool {
         let mut names = self.imports.iter().chain(&self.exports);
         names.any(|name| {
@@ -166,7 +166,7 @@ impl ComponentInfo {
 
 const CUSTOM_SECTION: u8 = 0;
 
-/// Where the imports end and what is done with them begins.
+/// Says whether a section uses imports, so that no more of them follow.
 fn is_code(payload: &Payload<'_>) -> bool {
     matches!(
         payload,
@@ -179,7 +179,8 @@ fn is_code(payload: &Payload<'_>) -> bool {
     )
 }
 
-/// Identifier, length in LEB128, content (WebAssembly core specification, section 5.5.2).
+/// Appends a section: its identifier, its length in LEB128, its content (WebAssembly core specification, section
+/// 5.5.2).
 fn copy_section(to: &mut Vec<u8>, id: u8, content: &[u8]) {
     to.push(id);
     let mut length = content.len();

@@ -1,4 +1,4 @@
-//! What a component is, without a host: what is in its file, and what its native code depends on.
+//! This room describes components without a host: what a file holds, and what its native code depends on.
 
 pub mod info;
 pub mod source;

@@ -7,14 +7,14 @@ use anyhow::{Context, Result, anyhow, bail};
 use std::path::Path;
 use wasmtime::{Engine, Precompiled};
 
-/// What a file turned out to be.
+/// A `Source` is what a file turned out to hold.
 pub enum Source {
-    /// A component in binary form, and its outside.
+    /// The file holds a component, which is given in binary form.
     Component {
         binary: Vec<u8>,
         info: ComponentInfo,
     },
-    /// Native code made by `wasmserve compile`.
+    /// The file holds native code that `wasmserve compile` has made.
     Precompiled(Vec<u8>),
 }
 
@@ -49,7 +49,7 @@ fn bytes_of(path: &Path) -> Result<Vec<u8>> {
     regular::read(path, LARGEST_COMPONENT).context("cannot be read")
 }
 
-/// What is wrong and where, without the excerpt that takes several lines.
+/// Says what is wrong and where, without the excerpt that takes several lines.
 fn invalid_text(error: &wat::Error) -> anyhow::Error {
     let text = error.to_string();
     let mut lines = text.lines().map(str::trim);
@@ -60,7 +60,7 @@ fn invalid_text(error: &wat::Error) -> anyhow::Error {
     anyhow!("it is not valid WebAssembly text: {what} (line:column {place})")
 }
 
-/// WebAssembly text begins with a parenthesis or a comment, a binary with a zero byte.
+/// Tells text from binary: text begins with a parenthesis or a comment, a binary with a zero byte.
 fn is_text(bytes: &[u8]) -> bool {
     match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
         Some(b'(' | b';') => std::str::from_utf8(bytes).is_ok(),

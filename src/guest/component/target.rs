@@ -1,40 +1,43 @@
-//! What the native code of a component depends on: it decides which engine compiles it, and which maps it.
+//! A `Target` says what the native code of a component depends on: it decides which engine compiles the code, and
+//! which maps it.
 
 use super::info::{ComponentInfo, World};
 use anyhow::Result;
 
-/// What the generated code depends on. Code compiled for one target is refused by another.
+/// A `Target` is what the generated code depends on. An engine for one target refuses code that was compiled for
+/// another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target {
     pub world: World,
-    /// Support for the component model's async in the engine.
+    /// The engine supports the component model's async.
     pub concurrent: bool,
-    /// Its instances can be put back as they were when they were made.
+    /// Instances can be restored, in this way.
     pub restore: Restore,
-    /// Functions of one module are inlined into functions of another.
+    /// The compiler inlines functions of one module into functions of another.
     pub inlining: bool,
 }
 
-/// Whether instances can be put back as they were when they were made, and how their memories end.
+/// `Restore` says whether instances can be restored to what they were when they were made, and how the code finds the
+/// end of a memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Restore {
     No,
-    /// The code looks where a memory ends before it uses it, so that memories grow and shrink without the
-    /// kernel: for short work.
+    /// The code checks where a memory ends before it uses it, so that memories grow and shrink without the kernel.
+    /// This suits short work.
     Checked,
-    /// The kernel does: for large components, whose work is rather in what they compute.
+    /// The kernel guards the end of each memory. This suits large components, which spend their time computing.
     Fenced,
 }
 
 impl Target {
-    /// What components ask for.
+    /// These are the targets that components ask for.
     pub const MADE: [Target; 3] = [
         Target::new(World::P2, false),
         Target::new(World::P3, true),
         Target::new(World::P2, true),
     ];
 
-    /// Every target there is, in the order in which code of unknown target is tried.
+    /// These are all targets there are, in the order in which code of unknown target is tried.
     pub const ALL: [Target; 9] = [
         Target::new(World::P3, true),
         Target::new(World::P2, true),
@@ -56,7 +59,7 @@ impl Target {
         }
     }
 
-    /// The same for a component of so many bytes.
+    /// Adjusts the target to a component of so many bytes.
     pub const fn of_size(self, size: usize) -> Target {
         Target {
             inlining: size < INLINED,
@@ -64,7 +67,7 @@ impl Target {
         }
     }
 
-    /// The same with instances that can be put back, for a component of so many bytes.
+    /// Adjusts the target to a component of so many bytes whose instances are to be restored.
     pub const fn restorable(self, size: usize) -> Target {
         let restore = match size < LARGE {
             true => Restore::Checked,
@@ -81,15 +84,15 @@ impl Target {
     }
 }
 
-/// Bytes from which on a component is large: it has an interpreter inside.
+/// A component of so many bytes or more is large: it has an interpreter inside.
 pub const LARGE: usize = 4 << 20;
 
-/// Bytes from which on nothing is inlined between the modules of a component. Inlining keeps every function in memory
-/// until the last of them is translated, which takes some 500 bytes for each byte of code: 6 GiB for an application
-/// of FastAPI, where compiling one function after the other takes a tenth of that.
+/// The compiler inlines nothing between the modules of a component of so many bytes or more. Inlining keeps every
+/// function in memory until the last of them is translated, which takes some 500 bytes for each byte of code: 6 GiB
+/// for an application of FastAPI, where compiling one function after the other takes a tenth of that.
 const INLINED: usize = 1 << 20;
 
-/// The target that a component is to be compiled for, to be served.
+/// Finds the target that a component has to be compiled for to be served.
 pub fn target_of(info: &ComponentInfo) -> Result<Target> {
     Ok(Target::new(info.world()?, info.concurrent()))
 }

@@ -171,7 +171,7 @@ fn config(u: &mut Unstructured<'_>) -> Result<Config> {
     Ok(config)
 }
 
-/// Whether values of this type are the same in each instance, or tell nothing.
+/// Says whether values of this type are the same in each instance, or tell nothing.
 pub fn is_null_or_function(ty: RefType) -> bool {
     ty == RefType::FUNCREF || ty == RefType::EXTERNREF
 }

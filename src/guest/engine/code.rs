@@ -1,4 +1,4 @@
-//! Maps native code: the one place where bytes become something that the processor runs.
+//! This file maps native code: it is the one place where bytes become something that the processor runs.
 
 use crate::guest::component::info::World;
 use anyhow::Result;
@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// Maps the code behind `code`, which stays shared with every other process that maps it.
+/// Maps the code in a file, which all processes that map it share.
 pub fn component(engine: &Engine, code: &impl AsRawFd) -> Result<Component> {
     let path = format!("/proc/self/fd/{}", code.as_raw_fd());
     // SAFETY: the bytes are what this program's compiler wrote, as their digest says (`cache::seal`), in a cache
@@ -16,7 +16,7 @@ pub fn component(engine: &Engine, code: &impl AsRawFd) -> Result<Component> {
     Ok(unsafe { Component::deserialize_file(engine, path) }?)
 }
 
-/// Whether compiled code exports the handler of `world`.
+/// Says whether compiled code exports the handler of `world`.
 pub fn exports_handler_of(component: &Component, world: World) -> bool {
     let ty = component.component_type();
     ty.exports(component.engine())

@@ -1,5 +1,5 @@
-//! How the engine is set up: what is compiled into the code, and the pool that instances come from.
-//! Decides sizes; knows nothing of requests.
+//! This file configures the engine: how code is compiled, and how large the pool is that instances come from. It
+//! knows nothing of requests.
 
 use super::plan::{Needs, Plan};
 use crate::guest::component::target::{Restore, Target};
@@ -13,23 +13,23 @@ use wasmtime::{
     WasmFeatures,
 };
 
-/// Native stack of one guest task, of which Wasm may use [`WASM_STACK`].
+/// A guest task has so much native stack, of which Wasm may use [`WASM_STACK`].
 const ASYNC_STACK: usize = 2 << 20;
 const WASM_STACK: usize = 1 << 20;
 
-/// Bytes of each memory, table and stack that stay mapped between two instances: resetting them by
-/// hand is cheaper than giving the pages back and faulting them in again. Fewer where a worker may have little.
+/// So many bytes of each memory, table and stack stay mapped between two instances: resetting them by hand is cheaper
+/// than giving the pages back and faulting them in again. A worker with little memory keeps fewer.
 const KEEP_RESIDENT: usize = 1 << 20;
 
-/// Memories and tables that the engine keeps so, of instances that are not in use.
+/// The engine keeps the pages of so many memories and tables that are not in use.
 const KEPT: u64 = 200;
 const STACK_KEEP_RESIDENT: usize = 64 << 10;
 
-/// The heap of garbage-collected objects and exceptions takes a memory's place in the pool, which
-/// `Component::resources_required` does not count. Only addresses are reserved for it.
+/// An instance's garbage-collected heap takes a memory's place in the pool, which `Component::resources_required`
+/// does not count. Only addresses are reserved for it.
 const GC_HEAPS: u32 = 1;
 
-/// Guest tasks that a 0.3 instance may run side by side, each on a stack of its own.
+/// A 0.3 instance may run so many guest tasks side by side, each on a stack of its own.
 const STACKS_PER_INSTANCE: u32 = 4;
 
 /// Which processors the code runs on.
@@ -40,7 +40,7 @@ pub enum Processors {
     All,
 }
 
-/// Whether code is made for every processor of this architecture.
+/// Says whether code is made for every processor of this architecture.
 static FOR_ALL: AtomicBool = AtomicBool::new(false);
 
 /// Decides which processors run the code that this process compiles. To be called before the first engine is made.
@@ -54,7 +54,7 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 #[cfg(target_arch = "aarch64")]
 const TARGET: &str = "aarch64-unknown-linux-gnu";
 
-/// Everything that changes the generated code is set here, and nowhere else.
+/// Sets everything that changes the generated code; nothing else may set any of it.
 fn base(target: Target) -> Result<Config> {
     let mut config = Config::new();
     if FOR_ALL.load(Relaxed) {
@@ -89,17 +89,17 @@ fn base(target: Target) -> Result<Config> {
     Ok(config)
 }
 
-/// An engine that compiles, and that instantiates only to check.
+/// Makes an engine that compiles, and that instantiates only to check.
 pub fn compiling(target: Target) -> Result<Engine> {
     let mut config = base(target)?;
     config.parallel_compilation(true);
     Ok(Engine::new(&config)?)
 }
 
-/// Processors that compile at a time, at most: each of them takes some 10 MiB.
+/// So many processors compile at a time, at most: each of them takes some 10 MiB.
 const COMPILING: usize = 8;
 
-/// Compiles a component. It starts threads: a process that has done it does not fork.
+/// Compiles a component. It starts threads: a process that has done it must not fork.
 pub fn compile(target: Target, binary: &[u8]) -> Result<Vec<u8>> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = rayon::ThreadPoolBuilder::new().num_threads(processors.min(COMPILING));
@@ -111,8 +111,8 @@ pub fn compile(target: Target, binary: &[u8]) -> Result<Vec<u8>> {
     Ok(code?)
 }
 
-/// An engine that serves: instances come from a pool sized for the component that was planned for, or are put
-/// back again and again.
+/// Makes an engine that serves: instances come from a pool whose size the plan decides, or are restored again and
+/// again.
 pub fn serving(plan: Plan, limits: Limits) -> Result<Engine> {
     let needs = plan.needs;
     limits.admit(needs.initial_memory)?;
@@ -133,7 +133,7 @@ pub fn serving(plan: Plan, limits: Limits) -> Result<Engine> {
         })
 }
 
-/// The same for code whose instances are put back.
+/// Makes an engine that serves code whose instances are restored.
 pub fn restorable(target: Target, limits: Limits) -> Result<Engine> {
     let most = usize::try_from(limits.memory).unwrap_or(usize::MAX >> 1);
     let mut config = base(target)?;

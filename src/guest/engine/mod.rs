@@ -1,4 +1,4 @@
-//! The engine: how it is set up, what of a component it has to know, and how native code is mapped.
+//! This room configures the engine, plans the pool for a component, and maps native code.
 
 pub mod code;
 mod config;

@@ -1,5 +1,5 @@
-//! What has to be known of code before it can be mapped to serve: its target, and what its instances need of the
-//! pool.
+//! A `Plan` says what has to be known of code before it can be mapped to serve: its target, and what its instances
+//! need of the pool.
 
 use crate::guest::component::info::World;
 use crate::guest::component::target::{Restore, Target};
@@ -8,18 +8,18 @@ use std::fmt;
 use std::str::FromStr;
 use wasmtime::component::Component;
 
-/// What a worker has to know of the code before it can map it: found once, by the compiler.
+/// A `Plan` tells a worker how to map the code. The compiler finds it, once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
     pub target: Target,
     pub(super) needs: Needs,
 }
 
-/// What one instance of a component needs from the pool.
+/// `Needs` says what one instance of a component needs of the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Needs {
     pub memories: u32,
-    /// Bytes that the largest memory starts with.
+    /// The largest memory starts with so many bytes.
     pub initial_memory: u64,
     pub tables: u32,
     pub table_elements: u64,
@@ -27,7 +27,7 @@ pub(super) struct Needs {
 
 const WASM_PAGE: u64 = 64 << 10;
 
-/// Tables may grow to this many elements at least (dynamic linking inside a guest does).
+/// Tables may grow to so many elements at least: dynamic linking inside a guest does that.
 const TABLE_ELEMENTS: u64 = 10_000;
 
 impl Plan {
@@ -60,12 +60,12 @@ impl Plan {
         }
     }
 
-    /// Whether instances are put back as they were when they were made.
+    /// Says whether instances are put back as they were when they were made.
     pub fn restores(self) -> bool {
         self.target.restore != Restore::No
     }
 
-    /// Whether there is much to load, which those who serve had better share.
+    /// Says whether the code is large, so that the processes that serve had better share what was loaded.
     pub fn is_large(self) -> bool {
         self.target.restore == Restore::Fenced
     }

@@ -1,5 +1,5 @@
-//! What the operator lets every instance use, and what of it a process opens once for all of its
-//! instances.
+//! `Capabilities` says what the operator lets every instance use; `Granted` holds what of it a process opens once for
+//! all of its instances.
 
 use super::directories::{self, Directory};
 use super::keyvalue::{self, Store, StoreLocation};
@@ -14,28 +14,28 @@ use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi_config::WasiConfigVariables;
 
-/// Random bytes that a guest gets at a time: a few milliseconds' work, which nothing interrupts.
+/// A guest gets so many random bytes at a time: a few milliseconds' work, which nothing interrupts.
 const RANDOM: u64 = 4 << 20;
 
-/// What the operator named; nothing of it is open.
+/// `Capabilities` is what the operator named; nothing of it is open.
 #[derive(Clone, Debug, Default)]
 pub struct Capabilities {
-    /// Environment variables of the guest.
+    /// The guest has these environment variables.
     pub environment: Vec<(String, String)>,
-    /// Command line arguments of the guest.
+    /// The guest has these command line arguments.
     pub arguments: Vec<String>,
     pub directories: Vec<Directory>,
-    /// What `wasi:config` tells the guest.
+    /// `wasi:config` tells the guest these settings.
     pub settings: Vec<(String, String)>,
     pub outbound: outbound::Settings,
-    /// Whom sockets may be connected to.
+    /// Sockets may be connected to the peers that these rules name.
     pub sockets: Arc<Rules>,
-    /// Where the values of `wasi:keyvalue` are kept, if anywhere.
+    /// The values of `wasi:keyvalue` are kept there, if anywhere.
     pub keyvalue: Option<StoreLocation>,
 }
 
 impl Capabilities {
-    /// Says what else a component with these imports has to be given.
+    /// Fails where a component with these imports has to be given more.
     pub fn check<'a>(&self, mut imports: impl Iterator<Item = &'a str>) -> Result<()> {
         let needy = imports.find(|name| keyvalue::is_needed_for(name));
         match (needy, &self.keyvalue) {
@@ -48,7 +48,7 @@ impl Capabilities {
     }
 }
 
-/// The same, open. Belongs to one process: nothing of it is carried over a fork.
+/// `Granted` holds what the operator named, open. It belongs to one process: nothing of it is carried over a fork.
 pub struct Granted {
     capabilities: Arc<Capabilities>,
     files: WasiFilesystemCtx,
@@ -59,7 +59,7 @@ pub struct Granted {
 }
 
 impl Granted {
-    /// Makes what processes open when they begin to serve, and says where it cannot be had. Nothing stays open.
+    /// Makes what processes open when they begin to serve, and says what cannot be had. Nothing stays open.
     pub fn prepare(capabilities: &Capabilities) -> Result<()> {
         directories::open(&capabilities.directories)?;
         capabilities
@@ -68,7 +68,7 @@ impl Granted {
             .map_or(Ok(()), Store::prepare)
     }
 
-    /// Opens it for a process whose instances share `memory`.
+    /// Opens what the operator named for a process whose instances share `memory`.
     pub fn open(
         capabilities: Arc<Capabilities>,
         memory: Arc<WorkerMemory>,
@@ -87,7 +87,7 @@ impl Granted {
         }))
     }
 
-    /// What all instances of the process take.
+    /// Returns the count of what all instances of the process take.
     pub fn memory(&self) -> &Arc<WorkerMemory> {
         &self.memory
     }
@@ -100,17 +100,17 @@ impl Granted {
         self.keyvalue.as_ref()
     }
 
-    /// The way out for one instance that answers so many requests at a time.
+    /// Makes the way out for one instance that answers so many requests at a time.
     pub fn outbound(&self, concurrency: usize) -> Outbound {
         Outbound::new(&self.client, concurrency)
     }
 
-    /// Whom the sockets of one instance may be connected to.
+    /// Makes the guard of the sockets of one instance.
     pub fn peers(&self) -> Arc<Peers> {
         Peers::new(&self.capabilities.sockets)
     }
 
-    /// The WASI context of one instance.
+    /// Makes the WASI context of one instance.
     pub fn wasi(&self, peers: &Arc<Peers>, outputs: &[GuestOutput; 2]) -> WasiCtx {
         let [stdout, stderr] = outputs.clone();
         let mut wasi = WasiCtx::builder();

@@ -1,4 +1,4 @@
-//! The directories of the host that a guest sees. The guest cannot leave them: every path is resolved
+//! A guest sees the directories of the host that the operator names. It cannot leave them: every path is resolved
 //! beneath the open directory, symbolic links too.
 
 use anyhow::{Context, Result};
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::{FsPerms, WasiCtx};
 
-/// A directory of the host, and what the guest knows it as.
+/// A `Directory` is a directory of the host, and the name that the guest knows it by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directory {
     pub host: PathBuf,
@@ -14,7 +14,7 @@ pub struct Directory {
     pub writable: bool,
 }
 
-/// Opens them once; every instance shares the descriptors.
+/// Opens the directories once; all instances share the descriptors.
 pub fn open(directories: &[Directory]) -> Result<WasiFilesystemCtx> {
     let mut wasi = WasiCtx::builder();
     for directory in directories {

@@ -1,5 +1,5 @@
-//! Who speaks in the log where a guest does: which worker, for which request; and how much of it is
-//! written down.
+//! A `GuestLogger` writes what a guest says into the log: it adds the worker and the request, and limits how much of
+//! it is written.
 
 use crate::log::{self, Level};
 use http::HeaderValue;
@@ -7,17 +7,17 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Lines that one request may write in a second. Further ones are counted, and the count is told.
+/// One request may write so many lines in a second. Further ones are counted, and the count is told.
 const LINES: u32 = 200;
 const SECOND: Duration = Duration::from_secs(1);
 
-/// One instance's voice. The engine demands a lock where one thread would do.
+/// A `GuestLogger` belongs to one instance. One thread uses it, but the engine requires a lock.
 pub struct GuestLogger(Mutex<RequestLog>);
 
 struct RequestLog {
-    /// What the request is called, where it is called anything.
+    /// The request has this identifier, if any.
     request: Option<HeaderValue>,
-    /// Since when lines are counted, and how many there were.
+    /// Lines are counted since then.
     since: Option<Instant>,
     lines: u32,
     suppressed: u64,
@@ -33,7 +33,7 @@ impl GuestLogger {
         }))
     }
 
-    /// Speaks for another request from here on.
+    /// Writes lines for another request from here on.
     pub fn set_request(&self, request: Option<HeaderValue>) {
         let mut request_log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         request_log.report_suppressed();

@@ -1,4 +1,4 @@
-//! Functions of `wasi:http` that take the place of the engine's, which are wrong in a detail each: a second
+//! Some functions of `wasi:http` take the place of the engine's, each of which is wrong in a detail: a second
 //! `content-length`, a request without a path, and a request that could not be sent.
 
 use super::outbound::transmission;
@@ -15,7 +15,7 @@ use wasmtime_wasi_http::p3::bindings::http::client::HostWithStore;
 use wasmtime_wasi_http::p3::bindings::http::types as p3;
 use wasmtime_wasi_http::{Error, FieldMap, RequestOptions, WasiHttp, WasiHttpView};
 
-/// The versions of the interfaces as the engine defines them.
+/// The engine defines the interfaces in these versions.
 const P2_TYPES: &str = "wasi:http/types@0.2.12";
 const P2_HANDLER: &str = "wasi:http/outgoing-handler@0.2.12";
 const P3_TYPES: &str = "wasi:http/types@0.3.0";
@@ -23,7 +23,7 @@ const P3_CLIENT: &str = "wasi:http/client@0.3.0";
 
 type Entries = Vec<(String, Vec<u8>)>;
 
-/// Puts them in the place of the engine's, which are there already.
+/// Puts these functions in the place of the engine's, which the linker has already.
 pub fn replace(linker: &mut Linker<HostState>, concurrent: bool) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     let mut types = linker.instance(P2_TYPES)?;
@@ -44,7 +44,7 @@ pub fn replace(linker: &mut Linker<HostState>, concurrent: bool) -> wasmtime::Re
     Ok(())
 }
 
-/// What a guest may do to fields, in either version.
+/// A change of fields has this result, in either version.
 type FieldsResult<E> = wasmtime::Result<(Result<(), E>,)>;
 
 fn p2_append(
@@ -53,9 +53,9 @@ fn p2_append(
 ) -> FieldsResult<p2::HeaderError> {
     let mut http = store.data_mut().http();
     let appended = match second_length(http.table.get(&fields)?, &name, &value) {
-        Second::No => p2::HostFields::append(&mut http, fields, name, value),
-        Second::Same => Ok(()),
-        Second::Other => p2::HostFields::delete(&mut http, fields, name),
+        SecondLength::No => p2::HostFields::append(&mut http, fields, name, value),
+        SecondLength::Same => Ok(()),
+        SecondLength::Other => p2::HostFields::delete(&mut http, fields, name),
     };
     let appended = match appended {
         Ok(()) => Ok(()),
@@ -70,9 +70,9 @@ fn p3_append(
 ) -> FieldsResult<p3::HeaderError> {
     let mut http = store.data_mut().http();
     let appended = match second_length(http.table.get(&fields)?, &name, &value) {
-        Second::No => p3::HostFields::append(&mut http, fields, name, value),
-        Second::Same => Ok(()),
-        Second::Other => p3::HostFields::delete(&mut http, fields, name),
+        SecondLength::No => p3::HostFields::append(&mut http, fields, name, value),
+        SecondLength::Same => Ok(()),
+        SecondLength::Other => p3::HostFields::delete(&mut http, fields, name),
     };
     let appended = match appended {
         Ok(()) => Ok(()),
@@ -81,7 +81,7 @@ fn p3_append(
     Ok((appended,))
 }
 
-/// New fields, in either version.
+/// New fields have this result, in either version.
 type NewFields<E> = wasmtime::Result<(Result<Resource<FieldMap>, E>,)>;
 
 fn p2_from_list(
@@ -108,14 +108,14 @@ fn p3_from_list(
     Ok((made,))
 }
 
-/// What a field is beside those that are there.
+/// `SecondLength` says what a field is beside those that are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Second {
+enum SecondLength {
     No,
-    /// It says again how long the body is.
+    /// The field says again how long the body is.
     Same,
-    /// It says that the body is of another length. Nobody knows which is right, so neither is told: how long the body
-    /// is shows when it has been written.
+    /// The field says that the body is of another length. Nobody knows which is right, so neither is told: how long
+    /// the body is shows when it has been written.
     Other,
 }
 
@@ -123,19 +123,20 @@ fn is_length(name: &str) -> bool {
     name.eq_ignore_ascii_case(CONTENT_LENGTH.as_str())
 }
 
-/// Guests copy the fields of an upstream's answer, and append their own length.
-fn second_length(fields: &FieldMap, name: &str, value: &[u8]) -> Second {
+/// Compares a field with those that are there: guests copy the fields of an upstream's answer, and append their own
+/// length.
+fn second_length(fields: &FieldMap, name: &str, value: &[u8]) -> SecondLength {
     if !is_length(name) || value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
-        return Second::No;
+        return SecondLength::No;
     }
     match fields.get(CONTENT_LENGTH) {
-        None => Second::No,
-        Some(first) if first.as_bytes() == value => Second::Same,
-        Some(_) => Second::Other,
+        None => SecondLength::No,
+        Some(first) if first.as_bytes() == value => SecondLength::Same,
+        Some(_) => SecondLength::Other,
     }
 }
 
-/// The same for a list: without the second length, or without any.
+/// Takes the second length out of a list, or all of them where they differ.
 fn with_one_length(mut entries: Entries) -> Entries {
     let mut lengths = entries.iter().filter(|(name, _)| is_length(name));
     let Some((_, first)) = lengths.next() else {
@@ -177,9 +178,9 @@ fn p2_handle(
 
 type Sent = Result<Resource<p3::Response>, p3::ErrorCode>;
 
-/// The same, and tells the guest how the transmission of its request went, which the engine takes for a success
-/// whenever there is no response. The request is handed to the engine a second time, as one of the host's, whose
-/// body tells how it fares.
+/// Sends a request, and tells the guest how its transmission went, which the engine takes for a success whenever
+/// there is no response. The request is handed to the engine a second time, as one of the host's, whose body tells
+/// how it fares.
 async fn p3_send(
     accessor: &Accessor<HostState>,
     request: Resource<Request>,

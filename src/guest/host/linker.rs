@@ -1,5 +1,5 @@
-//! What the host offers to guests: the imports of the WASI command and HTTP worlds, and those of
-//! wit/. What an instance may do with them is decided by its capabilities, not here.
+//! The linker has everything that the host offers to guests: the imports of the WASI command and HTTP worlds, and
+//! those of wit/. The capabilities of an instance decide what it may do with them, not this file.
 
 use super::database_lock;
 use super::http_imports;
@@ -16,7 +16,7 @@ use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker, LinkerInstance, ResourceType};
 
-/// A linker with everything that a component of this target can be offered.
+/// Makes a linker with everything that a component of this target can be offered.
 pub fn linker(engine: &Engine, target: Target) -> Result<Linker<HostState>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
@@ -39,8 +39,7 @@ pub fn linker(engine: &Engine, target: Target) -> Result<Linker<HostState>> {
     Ok(linker)
 }
 
-/// The packages that are offered, and in which versions: semantic versioning has `0.2.0` satisfied by
-/// a later `0.2.x`.
+/// The host offers these packages, in these versions: semantic versioning has `0.2.0` satisfied by a later `0.2.x`.
 const PACKAGES: [(&str, &str); 10] = [
     ("wasi:cli", "0.2.x and 0.3.0"),
     ("wasi:clocks", "0.2.x and 0.3.0"),
@@ -54,11 +53,11 @@ const PACKAGES: [(&str, &str); 10] = [
     ("wasi:sockets", "0.2.x and 0.3.0"),
 ];
 
-/// An import that cannot be satisfied.
+/// A `Missing` import cannot be satisfied.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Missing {
     pub name: String,
-    /// The versions of its package that are offered, where any is.
+    /// The host offers these versions of its package, if any.
     versions: Option<&'static str>,
 }
 
@@ -78,7 +77,7 @@ impl fmt::Display for Missing {
     }
 }
 
-/// Says which imports of a component are not offered, if any, before it is compiled.
+/// Fails where a component imports what is not offered, before it is compiled.
 pub fn check(engine: &Engine, target: Target, info: &ComponentInfo) -> Result<()> {
     let missing = missing(engine, target, info)?;
     if missing.is_empty() {
@@ -91,8 +90,8 @@ pub fn check(engine: &Engine, target: Target, info: &ComponentInfo) -> Result<()
     bail!("it imports what is not offered here: {}", named.join(", "));
 }
 
-/// The imports that are not offered. The linker itself is asked, with a component that has the same
-/// imports and nothing else; what it misses is given to it, until it misses nothing.
+/// Finds the imports that are not offered. It asks the linker itself, with a component that has the same imports and
+/// nothing else, and gives it what it misses until it misses nothing.
 pub fn missing(engine: &Engine, target: Target, info: &ComponentInfo) -> Result<Vec<Missing>> {
     let mut missing = Vec::new();
     let Ok(importer) = Component::from_binary(engine, &info.importer) else {
@@ -139,7 +138,7 @@ fn versions(name: &str) -> Option<&'static str> {
         .map(|(_, versions)| *versions)
 }
 
-/// Whether the version of a name is one of those that are offered of its package.
+/// Says whether the version of a name is one of those that are offered of its package.
 fn is_among(offered: &str, name: &str) -> bool {
     let version = name.split_once('@').map_or("", |(_, version)| version);
     offered
@@ -150,7 +149,7 @@ fn is_among(offered: &str, name: &str) -> bool {
         })
 }
 
-/// The linker has nothing to say about an import of nothing.
+/// Says whether an import has nothing in it, so that the linker has nothing to say about it.
 fn is_empty(importer: &Component, name: &str) -> bool {
     let ty = importer.component_type();
     match ty

@@ -1,5 +1,5 @@
-//! Listings of directories in `wasi:filesystem` 0.2, each of which the host holds whole until the guest has read it:
-//! an instance has no more of them than there is memory for.
+//! The host holds each listing of a directory in `wasi:filesystem` 0.2 until the guest has read it: an instance has
+//! no more of them than there is memory for.
 
 use super::state::HostState;
 use std::fs::File;
@@ -11,18 +11,18 @@ use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemView};
 use wasmtime_wasi::p2::ReaddirIterator;
 use wasmtime_wasi::p2::bindings::filesystem::types::{ErrorCode, Host, HostDescriptor};
 
-/// The interface as the engine defines it.
+/// The engine defines the interface in this version.
 const TYPES: &str = "wasi:filesystem/types@0.2.12";
 
-/// What an entry takes beside its name.
+/// An entry takes so much beside its name.
 const ENTRY: usize = 96;
 
-/// Bytes of the listings that one instance has been given.
+/// `Listings` counts the bytes of the listings that one instance has been given.
 #[derive(Default)]
 pub struct Listings(Vec<(u32, usize)>);
 
 impl Listings {
-    /// Forgets those that are gone; what the others take.
+    /// Forgets the listings that are gone, and counts the bytes of the others.
     fn bytes(&mut self, table: &ResourceTable) -> usize {
         let is_held = |rep| table.get(&Resource::<ReaddirIterator>::new_borrow(rep));
         self.0.retain(|(rep, _)| is_held(*rep).is_ok());
@@ -76,7 +76,8 @@ impl HostState {
     }
 }
 
-/// What a listing would take; it is not counted beyond `most`. What cannot be read here the engine cannot read either.
+/// Computes what a listing would take, and stops counting at `most`. What cannot be read here the engine cannot read
+/// either.
 async fn size(directory: Arc<File>, most: usize) -> usize {
     let count = move || {
         let path = format!("/proc/self/fd/{}", directory.as_raw_fd());

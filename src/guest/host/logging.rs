@@ -1,5 +1,5 @@
-//! `wasi:logging`: what a guest logs becomes lines of the log, with the guest's level and its context,
-//! and recognisable as the guest's.
+//! What a guest logs with `wasi:logging` becomes lines of the log, with the guest's level and its context, and
+//! recognisable as the guest's.
 
 use super::state::HostState;
 use crate::log;

@@ -1,4 +1,4 @@
-//! What the host offers to guests, and what of it the operator has granted.
+//! This room is the host that guests see: what it offers, and what of it the operator has granted.
 
 pub mod capabilities;
 mod database_lock;

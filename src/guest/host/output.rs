@@ -10,7 +10,7 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-/// Which of its two outputs a guest wrote to.
+/// A guest has these two outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
     Stdout,
@@ -20,7 +20,7 @@ pub enum Stream {
 /// A line longer than this leaves in pieces of this many bytes.
 const LONGEST_LINE: usize = 8 << 10;
 
-/// One output of one instance. Handles to it share the line that is being written.
+/// A `GuestOutput` is one output of one instance. Handles to it share the line that is being written.
 #[derive(Clone)]
 pub struct GuestOutput(Arc<Mutex<LineBuffer>>);
 
@@ -39,7 +39,7 @@ impl GuestOutput {
         })))
     }
 
-    /// What was written last is a line, whether it was ended or not.
+    /// Writes the line that was begun, whether the guest has ended it or not.
     pub fn end_line(&self) {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !lines.unfinished.is_empty() {

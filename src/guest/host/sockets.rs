@@ -1,5 +1,5 @@
-//! `wasi:sockets`: outwards, to peers that a rule names. Names are looked up only if a rule names them,
-//! and what they resolve to is judged when it is connected to. Nobody is listened to.
+//! A guest may use `wasi:sockets` to reach the peers that a rule names. Names are looked up only if a rule names
+//! them, and the addresses that they resolve to are checked when the guest connects. A guest cannot listen.
 
 use super::network::{Denial, Permit, Rules, Scheme};
 use super::state::HostState;
@@ -18,18 +18,18 @@ use wasmtime_wasi::p3::bindings::sockets::{ip_name_lookup as p3, types};
 use wasmtime_wasi::sockets::{SocketAddrUse, WasiSockets, WasiSocketsCtxView, WasiSocketsView};
 use wasmtime_wasi::{WasiCtxBuilder, p2 as wasi_p2};
 
-/// Whom one instance may talk to.
+/// `Peers` says whom one instance may talk to.
 pub struct Peers {
     rules: Arc<Rules>,
-    found: Mutex<Found>,
+    found: Mutex<Lookups>,
 }
 
-/// What an instance has looked up.
+/// `Lookups` remembers what an instance has looked up.
 #[derive(Default)]
-struct Found {
-    /// The names that resolved to an address.
+struct Lookups {
+    /// These names resolved to an address.
     names: HashMap<IpAddr, Vec<String>>,
-    /// The names whose addresses are being read.
+    /// The addresses of these names are being read.
     streams: HashMap<u32, String>,
 }
 
@@ -80,7 +80,7 @@ impl Peers {
         }
     }
 
-    /// By the address itself, or by one of the names that resolved to it.
+    /// Checks an address by itself, or by one of the names that resolved to it.
     fn validate(&self, address: SocketAddr) -> Result<(), Denial> {
         let (ip, port) = (address.ip().to_canonical(), address.port());
         let permit = |host: &str| self.rules.permit(Scheme::Socket, host, port);
@@ -91,7 +91,7 @@ impl Peers {
         })
     }
 
-    /// Whether a name may be looked up.
+    /// Says whether a name may be looked up.
     fn names(&self, name: &str) -> bool {
         let allowed = name.parse::<IpAddr>().is_ok() || self.rules.name(name);
         if !allowed {
@@ -112,7 +112,7 @@ impl Peers {
         }
     }
 
-    fn found(&self) -> std::sync::MutexGuard<'_, Found> {
+    fn found(&self) -> std::sync::MutexGuard<'_, Lookups> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -134,7 +134,7 @@ impl HasData for Names {
     type Data<'a> = NamesView<'a>;
 }
 
-/// The look-up of one instance.
+/// A `NamesView` is the look-up of one instance.
 pub struct NamesView<'a> {
     sockets: WasiSocketsCtxView<'a>,
     peers: Arc<Peers>,

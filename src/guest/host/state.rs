@@ -1,4 +1,4 @@
-//! What belongs to one instance on the host's side: its WASI contexts, its resources, its limits.
+//! `HostState` is what belongs to one instance on the host's side: its WASI contexts, its resources, its limits.
 
 use super::capabilities::Granted;
 use super::database_lock::DatabaseLocks;
@@ -21,19 +21,20 @@ use wasmtime_wasi_config::WasiConfig;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use wasmtime_wasi_io::IoView;
 
-/// Resources of the host that one instance may hold at a time, open files among them: so many that a buffer for each
-/// is no more than the instance's memory, and never more than this. What holds more has lost count of them.
+/// One instance may hold so many resources of the host at a time, open files among them: so many that a buffer for
+/// each is no more than the instance's memory, and never more than this. A guest that holds more has lost count of
+/// them.
 const RESOURCES: usize = 10_000;
 
-/// So many may be held however little memory there is.
+/// An instance may hold so many resources however little memory it has.
 const FEW_RESOURCES: usize = 1000;
 
-/// What the host reads ahead for a stream, at most, in a thread whose allocations nobody counts.
+/// The host reads ahead so much for a stream, at most, in a thread whose allocations are not counted.
 const BUFFER: usize = 64 << 10;
 
-/// The data of one store.
+/// `HostState` is the data of one store.
 pub struct HostState {
-    /// Made when it is first asked for: many requests need nothing of it.
+    /// The context is made when it is first asked for: many requests need nothing of it.
     wasi: Option<Box<Wasi>>,
     http: WasiHttpCtx,
     outbound: Outbound,
@@ -44,7 +45,7 @@ pub struct HostState {
     listings: Listings,
     database_locks: DatabaseLocks,
     share: Arc<CpuShare>,
-    /// Of the requests that are answered at the same time, where there may be several.
+    /// Each of the requests that are answered at the same time has a budget here.
     task_budgets: TaskBudgets,
     logger: Arc<GuestLogger>,
 }
@@ -81,7 +82,7 @@ impl HostState {
         }
     }
 
-    /// Nothing that comes from here on belongs to the request that was answered.
+    /// Ends the lines of the request that was answered.
     pub fn rest(&self) {
         let outputs = self.wasi.iter().flat_map(|wasi| &wasi.outputs);
         outputs.for_each(GuestOutput::end_line);
@@ -95,43 +96,44 @@ impl HostState {
         self.share = share;
     }
 
-    /// What the instance takes.
+    /// Returns the count of what the instance takes.
     pub fn memory(&self) -> &Arc<InstanceMemory> {
         &self.memory.0
     }
 
-    /// A further request is being answered, by this task. As long as it is the only one, what comes is its.
+    /// Notes that this task answers another request. As long as it is the only one, the guest's log lines belong to
+    /// that request.
     pub fn join(&mut self, task: GuestTaskId, budget: Arc<TaskBudget>, name: Option<HeaderValue>) {
         let only = self.task_budgets.open(task, budget);
         self.logger.set_request(name.filter(|_| only));
     }
 
-    /// Of the requests that are answered at the same time.
+    /// Returns the budgets of the requests that are answered at the same time.
     pub fn task_budgets(&self) -> &TaskBudgets {
         &self.task_budgets
     }
 
-    /// Who speaks for the guest in the log.
+    /// Returns what writes the guest's lines into the log.
     pub fn logger(&self) -> &GuestLogger {
         &self.logger
     }
 
-    /// Of the request that is being answered.
+    /// Returns the share of the request that is being answered.
     pub fn share(&self) -> &Arc<CpuShare> {
         &self.share
     }
 
-    /// For `wasi:config`.
+    /// Returns the settings for `wasi:config`.
     pub fn settings(&self) -> WasiConfig<'_> {
         WasiConfig::from(self.granted.settings())
     }
 
-    /// For `wasi:sockets`.
+    /// Returns the peers for `wasi:sockets`.
     pub fn peers(&self) -> &Arc<Peers> {
         &self.peers
     }
 
-    /// For `wasi:keyvalue`, where there is one.
+    /// Returns the store for `wasi:keyvalue`, where there is one.
     pub fn keyvalue(&self) -> Option<&Store> {
         self.granted.keyvalue()
     }
@@ -144,7 +146,7 @@ impl HostState {
         &mut self.table
     }
 
-    /// The locks that the instance holds, with the table of what it has open.
+    /// Returns the locks that the instance holds, with the table of what it has open.
     pub fn database_locks(&mut self) -> (&mut DatabaseLocks, &mut ResourceTable) {
         (&mut self.database_locks, &mut self.table)
     }
@@ -154,17 +156,17 @@ impl HostState {
         self.database_locks.end(&mut self.table);
     }
 
-    /// Of directories.
+    /// Returns the listings of directories.
     pub fn listings_mut(&mut self) -> &mut Listings {
         &mut self.listings
     }
 
-    /// The same, with the table that says which of them are still there.
+    /// Returns the listings of directories, with the table that says which of them are still there.
     pub fn listings_and_table(&mut self) -> (&mut Listings, &ResourceTable) {
         (&mut self.listings, &self.table)
     }
 
-    /// For `Store::limiter_async`.
+    /// Returns what the engine asks before the instance grows.
     pub fn limiter(&mut self) -> &mut dyn ResourceLimiterAsync {
         &mut self.memory
     }
@@ -207,7 +209,8 @@ impl WasiHttpView for HostState {
     }
 }
 
-/// Notes what was burned since this was asked last, and says whether more may be.
+/// Counts the time since the last interruption for the request that the instance runs for, and fails where its budget
+/// is used up.
 pub fn charge(
     share: &CpuShare,
     context: &mut StoreContextMut<'_, HostState>,

@@ -1,5 +1,5 @@
-//! The body of a guest's response: the guest runs while the client is being written to, in the same
-//! task, so that a client that goes away takes its instance with it and a slow one slows it down.
+//! The body of a guest's response is written while the guest runs: in the task that writes to the client, so that a
+//! client that goes away takes the instance with it, and a slow client slows the guest down.
 
 use super::call::RunningGuest;
 use super::concurrent::Lease;
@@ -12,27 +12,27 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use wasmtime_wasi_http::WasiBody;
 
-/// How much of a body is waited for, while the guest goes on writing without a pause, before the
-/// head is sent: a body that ends within it goes out in one piece, with its length.
+/// So many bytes of a body are awaited before the head is sent, while the guest writes without a pause: a shorter
+/// body goes out in one piece, with its length.
 const COLLECT: usize = 64 << 10;
 
-/// A response body, complete or still being written.
+/// A `GuestBody` is a response body, complete or still being written.
 pub struct GuestBody {
-    /// Written by the guest, not yet handed on.
+    /// The guest has written these frames, which nobody has read yet.
     ready: VecDeque<Frame<Bytes>>,
-    /// The stream that the guest writes to, until it has ended.
+    /// The guest writes to this stream, until it ends it.
     stream: Option<WasiBody>,
     guest: Producer,
-    /// Why the rest does not come, after what is ready.
+    /// The body fails for this reason once the frames before are read.
     failure: Option<Failure>,
 }
 
-/// The guest behind a body.
+/// The `Producer` is the guest that writes a body.
 pub enum Producer {
     Running(RunningGuest),
-    /// It runs in a task of its own, and answers others too.
+    /// The guest runs in a task of its own, and answers other requests too.
     Concurrent(Lease),
-    /// It has failed. What is left of it holds what it wrote before.
+    /// The guest has failed. Its remains hold what it wrote before.
     Failed {
         failure: Failure,
         _remains: RunningGuest,
@@ -41,7 +41,7 @@ pub enum Producer {
 }
 
 impl GuestBody {
-    /// Takes as much of a body as is there without a pause.
+    /// Takes as much of a body as the guest writes without a pause.
     pub fn begin(
         response: http::Response<WasiBody>,
         guest: Producer,
@@ -59,7 +59,7 @@ impl GuestBody {
         }
     }
 
-    /// Takes over a guest that has given its head.
+    /// Takes over a guest that has given the head of its response.
     fn new(stream: WasiBody, guest: Producer) -> GuestBody {
         GuestBody {
             ready: VecDeque::new(),
@@ -69,7 +69,7 @@ impl GuestBody {
         }
     }
 
-    /// Lets the guest write on until it pauses, has ended, or has written enough for a first write.
+    /// Lets the guest write until it pauses, ends, or has written enough for a first write.
     fn poll_collect(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
         let mut collected = 0;
         while collected < COLLECT {
@@ -89,20 +89,20 @@ impl GuestBody {
         Ok(())
     }
 
-    /// Whether the guest has returned and everything that it wrote was handed on.
+    /// Says whether the guest has returned and all that it wrote was read.
     pub fn is_over(&self) -> bool {
         let waits = matches!(self.guest, Producer::Running(_) | Producer::Failed { .. });
         self.stream.is_none() && self.ready.is_empty() && !waits
     }
 
-    /// Whether nothing more is to come from the guest, so that its instance is free, although not everything that it
-    /// wrote was handed on.
+    /// Says whether the guest is done, so that its instance is free, although not all that it wrote may have been
+    /// read.
     pub fn is_finished(&self) -> bool {
         self.stream.is_none()
             && !matches!(self.guest, Producer::Running(_) | Producer::Failed { .. })
     }
 
-    /// Lets the guest write on while nobody takes what it has written, as far as that is kept.
+    /// Lets the guest write on while nobody reads what it has written, until the buffer is full.
     pub fn poll_ahead(&mut self, cx: &mut Context<'_>) {
         let data = self.ready.iter().filter_map(Frame::data_ref);
         let mut kept: usize = data.map(Bytes::len).sum();
@@ -135,12 +135,12 @@ impl GuestBody {
         }
     }
 
-    /// Trailers that were collected with the body, so that the head can announce them.
+    /// Finds trailers that were collected with the body, so that the head can announce them.
     pub fn trailers(&self) -> Option<&HeaderMap> {
         self.ready.iter().find_map(Frame::trailers_ref)
     }
 
-    /// One piece instead of several, once all of it is here.
+    /// Joins the pieces of a body into one, once all of them are here.
     fn join(&mut self) {
         if self.ready.len() < 2 || self.ready.iter().any(|frame| !frame.is_data()) {
             return;
@@ -154,7 +154,7 @@ impl GuestBody {
         self.ready.push_back(Frame::data(whole.freeze()));
     }
 
-    /// What the guest has written next. Runs the guest where nothing is there yet.
+    /// Reads what the guest has written next, and runs the guest where nothing is there yet.
     fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         loop {
             let Some(stream) = &mut self.stream else {
@@ -182,8 +182,8 @@ impl GuestBody {
         }
     }
 
-    /// The guest has handed over all of its body. It is run once more, as it may be about to return; that it fails
-    /// from here on changes nothing for its client.
+    /// Ends the stream of a guest that has written all of its body, and runs the guest once more, as it may be about
+    /// to return. If it fails from here on, its client notices nothing.
     fn end_stream(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
         self.stream = None;
         match &self.guest {
@@ -200,8 +200,8 @@ impl GuestBody {
         }
     }
 
-    /// Runs the guest; whether it returned just now. Where it failed just now that is told when it is asked again:
-    /// what it wrote before comes first.
+    /// Runs the guest, and says whether it has just returned. A failure is told on the next call: what the guest
+    /// wrote before comes first.
     fn poll_guest(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Failure>> {
         match std::mem::replace(&mut self.guest, Producer::Finished) {
             Producer::Running(mut running) => match Pin::new(&mut running).poll(cx) {
@@ -269,7 +269,7 @@ impl Body for GuestBody {
     }
 }
 
-/// Whether responses of this status have no content (RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5).
+/// Says whether responses of this status have no content (RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5).
 pub fn is_bodiless(status: StatusCode) -> bool {
     matches!(
         status,

@@ -1,4 +1,4 @@
-//! One request inside one instance: a future that is the running guest, and the place where it leaves the
+//! A call is one request inside one instance: a future that runs the guest, and a slot where the guest leaves the
 //! head of its response.
 
 use crate::guest::failure::{Failure, NoRoom};
@@ -13,12 +13,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use wasmtime_wasi_http::WasiBody;
 
-/// A request as guests get it: the target is absolute, with scheme and authority. It goes through many hands.
+/// Guests get a request with an absolute target, which has scheme and authority. It is boxed because many functions
+/// pass it on.
 pub type Request = Box<http::Request<WasiBody>>;
 
 type Head = Result<http::Response<WasiBody>, String>;
 
-/// Filled once, by the guest. The host's resources demand a lock where one thread would do.
+/// The guest fills a `HeadSlot` once. One thread uses it, but the host's resources require a lock.
 #[derive(Clone, Default)]
 pub struct HeadSlot(Arc<Mutex<Option<Head>>>);
 
@@ -32,19 +33,19 @@ impl HeadSlot {
     }
 }
 
-/// The guest at work. It makes progress only while it is polled, and is gone when it is dropped.
+/// A `RunningGuest` makes progress only while it is polled, and is gone when it is dropped.
 pub struct RunningGuest {
     guest: Pin<Box<dyn Future<Output = Result<(), Failure>>>>,
     epoch_thread: Arc<EpochThread>,
     share: Arc<CpuShare>,
     memory: Arc<InstanceMemory>,
-    /// Resolves when there is memory to go on with, where there was none.
+    /// The guest waits for this where the worker has no memory to go on with.
     room: Option<Room>,
-    /// Ends after the guest has given back what it took.
+    /// The guard ends after the guest has given back what it took.
     running_guard: RunningGuard,
 }
 
-/// Resolves when there is memory.
+/// A `Room` resolves when there is memory.
 type Room = Pin<Box<dyn Future<Output = Result<(), NoRoom>>>>;
 
 impl RunningGuest {
@@ -66,13 +67,13 @@ impl RunningGuest {
 }
 
 impl RunningGuest {
-    /// Its response has begun, and is taken as fast as its client likes.
+    /// Lets others begin: the response has begun, and the client takes it as fast as it likes.
     pub fn begins_body(self) -> RunningGuest {
         self.share.slice.end();
         self
     }
 
-    /// Waits while the worker has no memory for anybody.
+    /// Waits while the worker has no memory for its guests.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         if self.room.is_none() {
             if !self.memory.worker().is_exceeded() {
@@ -124,12 +125,12 @@ impl Future for RunningGuest {
     }
 }
 
-/// Whether asking once more can do no harm (RFC 9110 section 9.2.1), and nothing of the request is used up.
+/// Says whether repeating the request can do no harm (RFC 9110 section 9.2.1), and its body is empty.
 pub fn is_repeatable(request: &Request) -> bool {
     request.method().is_safe() && request.body().is_end_stream()
 }
 
-/// The same request once more.
+/// Copies a request that can be repeated.
 pub fn copy(request: &Request) -> Option<Request> {
     if !is_repeatable(request) {
         return None;

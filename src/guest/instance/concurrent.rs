@@ -1,4 +1,4 @@
-//! Instances that answer several requests at a time, where the operator has allowed that (WASI 0.3 only). Each
+//! A concurrent instance answers several requests at a time, where the operator has allowed that (WASI 0.3 only). It
 //! runs in a task of its own, which requests are handed to; one that is busy without a pause gives them back.
 
 use super::call::{Request, RunningGuest, copy};
@@ -27,10 +27,10 @@ use wasmtime::Store;
 use wasmtime::component::Accessor;
 use wasmtime_wasi_http::WasiBody;
 
-/// What a further instance is made of.
+/// `MakeStore` makes the store of a new instance.
 pub type MakeStore<'a> = &'a dyn Fn(Arc<CpuShare>) -> (LinkedComponent, Store<HostState>);
 
-/// Those of one worker.
+/// `ConcurrentInstances` holds the concurrent instances of one worker.
 pub struct ConcurrentInstances {
     limits: Limits,
     epoch_thread: Arc<EpochThread>,
@@ -38,32 +38,32 @@ pub struct ConcurrentInstances {
     instances: RefCell<Vec<(Rc<ConcurrentInstance>, JoinHandle<()>)>>,
 }
 
-/// One instance, as those see it that have a request for it.
+/// A `ConcurrentInstance` is shared by the instance's task and by the requests that wait for it.
 struct ConcurrentInstance {
     reuse: Reuse,
     waiting: RefCell<VecDeque<Job>>,
-    /// Requests that were handed over, and those whose answers are not over.
+    /// The instance was given so many requests, and has not finished so many of them.
     taken: Cell<u64>,
     open: Cell<usize>,
-    /// Since when none is.
+    /// The instance has had no request since then.
     rests: Cell<Instant>,
-    /// Whether it looked for requests when it was last run: a guest that runs without a pause does not.
+    /// The instance looked for requests when it was last run: a guest that runs without a pause does not.
     looks: Cell<bool>,
-    /// It is given no further requests: one of them was not waited for, or it has ended.
+    /// The instance gets no further requests: a client has left one of them, or it has ended.
     closed: Cell<bool>,
     waker: RefCell<Option<Waker>>,
-    /// Why it ended, for those whose answers had begun.
+    /// The instance ended for this reason.
     lost: RefCell<Option<Loss>>,
 }
 
-/// Why an instance ended.
+/// A `Loss` says why an instance ended.
 #[derive(Clone)]
 enum Loss {
     NoRoom,
     Failed(String),
 }
 
-/// A request on its way into an instance.
+/// A `Job` is a request on its way into an instance.
 pub struct Job {
     pub request: Request,
     pub name: Option<HeaderValue>,
@@ -73,11 +73,11 @@ pub struct Job {
 
 pub enum Reply {
     Head(Result<http::Response<WasiBody>, Failure>),
-    /// The instance had no time for it.
+    /// The instance had no time for the request.
     Untaken(Request),
 }
 
-/// A request's hold on the instance that answers it, until the answer is over.
+/// A `Lease` is a request's hold on the instance that answers it, until the answer is over.
 pub struct Lease {
     instance: Rc<ConcurrentInstance>,
     budget: Arc<TaskBudget>,
@@ -85,7 +85,7 @@ pub struct Lease {
 }
 
 impl ConcurrentInstances {
-    /// None where an instance answers one request at a time.
+    /// Returns `None` where an instance answers one request at a time.
     pub fn new(
         limits: Limits,
         epoch_thread: &Arc<EpochThread>,
@@ -99,7 +99,7 @@ impl ConcurrentInstances {
         })
     }
 
-    /// Has one of the instances answer; resolves with the head, and with the hold on what is to follow.
+    /// Has one of the instances answer, and resolves with the head and a lease for the body.
     pub async fn answer(
         &self,
         make: MakeStore<'_>,
@@ -136,7 +136,7 @@ impl ConcurrentInstances {
         }
     }
 
-    /// An instance that can take a request: the one that has the most of them, so that others come to rest.
+    /// Finds an instance that can take a request: the one that has the most of them, so that others become idle.
     async fn instance(&self, make: MakeStore<'_>, alone: bool) -> Rc<ConcurrentInstance> {
         self.instances
             .borrow_mut()
@@ -158,7 +158,7 @@ impl ConcurrentInstances {
         }
     }
 
-    /// Ends one that answers nobody where there may be no more: as there is a seat for this request, there is one.
+    /// Ends an idle instance where there may be no more of them. Admission has let this request in, so there is one.
     async fn make_room(&self) {
         let idle = {
             let mut instances = self.instances.borrow_mut();
@@ -176,7 +176,7 @@ impl ConcurrentInstances {
         }
     }
 
-    /// Ends those that answer nobody.
+    /// Ends the instances that are idle.
     pub fn relieve(&self) {
         let instances = self.instances.borrow();
         for (instance, _) in instances
@@ -237,7 +237,7 @@ impl ConcurrentInstance {
         }
     }
 
-    /// Gives back what it has no time for.
+    /// Gives back the requests that the instance has no time for.
     fn give_back(&self) {
         for job in self.waiting.take() {
             self.taken.set(self.taken.get() - 1);
@@ -245,7 +245,7 @@ impl ConcurrentInstance {
         }
     }
 
-    /// When it has waited for long enough for a further request.
+    /// Says until when an idle instance waits for a further request.
     fn rests_until(&self) -> Option<Instant> {
         (self.open.get() == 0).then(|| self.rests.get() + self.reuse.idle)
     }
@@ -261,7 +261,7 @@ impl Lease {
         }
     }
 
-    /// Why the instance is gone.
+    /// Says why the instance is gone.
     fn failure(&self) -> Failure {
         if self.budget.is_exhausted() {
             return Failure::OutOfTime;
@@ -273,7 +273,7 @@ impl Lease {
         }
     }
 
-    /// The same, where it is gone.
+    /// Says why the instance is gone, if it is.
     pub fn lost(&self) -> Option<Failure> {
         self.instance
             .lost
@@ -333,7 +333,7 @@ async fn run(running: RunningGuest, instance: Rc<ConcurrentInstance>) {
     instance.give_back();
 }
 
-/// Answers what comes, until nothing more is to come.
+/// Answers requests until no more are to come.
 async fn answer_all(
     handler: LinkedComponent,
     store: Store<HostState>,

@@ -1,5 +1,5 @@
-//! A component linked to the host, in either generation of WASI HTTP: all that can be done once, so
-//! that an instance costs little.
+//! A `LinkedComponent` is a component that is linked to the host, in either generation of WASI HTTP. It is linked
+//! once, so that an instance costs little.
 
 use crate::guest::component::info::World;
 use crate::guest::component::target::Target;
@@ -18,7 +18,7 @@ pub enum LinkedComponent {
 }
 
 impl LinkedComponent {
-    /// Finds the handler among the exports, and what it needs among what is offered.
+    /// Finds the handler among the exports, and gives the component what it imports.
     pub fn link(target: Target, component: &Component) -> Result<LinkedComponent> {
         let pre = linker::linker(component.engine(), target)?.instantiate_pre(component)?;
         Ok(match target.world {
@@ -27,7 +27,7 @@ impl LinkedComponent {
         })
     }
 
-    /// Makes an instance, only to see that it can be made.
+    /// Makes an instance only to see whether that works.
     pub async fn try_instance(&self, mut store: Store<HostState>) -> Result<()> {
         match self {
             LinkedComponent::P2(pre) => {

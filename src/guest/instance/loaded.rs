@@ -1,5 +1,5 @@
-//! A component that is loaded, and serves nobody yet: nothing in here has a thread or an open file of the host, so
-//! that a process may load it and fork the processes that serve.
+//! A loaded component serves nobody yet: nothing in here has a thread or an open file of the host, so that a process
+//! may load it and fork the processes that serve.
 
 use super::handler::LinkedComponent;
 use super::serial::Instance;
@@ -18,20 +18,20 @@ use std::task::{Context, Poll, Waker};
 use wasmtime::component::Component;
 use wasmtime::{Engine, Store};
 
-/// Mapped, linked, its pool reserved.
+/// A `Loaded` component is mapped and linked, and its pool is reserved.
 pub struct Loaded {
     pub(in crate::guest) engine: Engine,
     pub(in crate::guest) handler: LinkedComponent,
     pub(in crate::guest) limits: Limits,
     pub(in crate::guest) capabilities: Arc<Capabilities>,
-    /// What instances are put back with, where they can be.
+    /// The restorer puts instances back between two requests, where the component allows it.
     pub(in crate::guest) restorer: Option<Arc<Restorer>>,
-    /// Where they can be, one that was made and has not run.
+    /// The first instance was made before the fork, where instances can be restored, and has not run.
     pub(in crate::guest) first: Option<Instance>,
 }
 
 impl Loaded {
-    /// Links a component, which was mapped from this code to be served.
+    /// Links a component that was mapped from this code.
     pub fn new(
         code: &OwnedFd,
         plan: Plan,
@@ -54,7 +54,7 @@ impl Loaded {
         Ok(loaded)
     }
 
-    /// An instance that can be put back asks the host for nothing while it is made: it is made without one.
+    /// Makes an instance without a host: an instance that can be restored asks the host for nothing while it is made.
     fn make(&self, restorer: &Arc<Restorer>) -> Result<Instance> {
         let granted = Granted::open(Arc::default(), WorkerMemory::unbounded())?;
         let state = HostState::new(&granted, self.limits, CpuShare::unlimited(), None);

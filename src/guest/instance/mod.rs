@@ -1,4 +1,4 @@
-//! Instances of the component, and the requests that they answer.
+//! This room makes instances of the component and has them answer requests.
 
 pub mod body;
 pub mod call;

@@ -1,5 +1,4 @@
-//! An instance of the component, in either generation of WASI HTTP, and the requests that it answers, one
-//! after the other.
+//! An instance of the component answers requests one after the other, in either generation of WASI HTTP.
 
 use super::call::{HeadSlot, Request};
 use super::concurrent::{Job, Reply};
@@ -27,34 +26,34 @@ use wasmtime_wasi_http::{Error, WasiHttpView};
 pub struct Instance {
     store: Store<HostState>,
     exports: Exports,
-    /// Bytes of memories and tables that it begins with.
+    /// The memories and tables begin with so many bytes.
     initial_memory: usize,
-    /// Requests that were answered.
+    /// The instance has answered so many requests.
     answered: u64,
-    /// What it is put back with, where it can be.
+    /// The handle restores the instance, where that is possible.
     reset_handle: Option<ResetHandle>,
     condition: RestoreState,
-    /// Handles to the host's resources that the last request had at a time, at most.
+    /// The last request had so many handles to the host's resources at a time, at most.
     handles: u32,
 }
 
-/// How far an instance is put back.
+/// `RestoreState` says how far an instance is restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RestoreState {
-    /// As it was when it was made, or as the last request left it where that is wanted.
+    /// The instance is as it was when it was made, or as the last request left it where that is wanted.
     Ready,
-    /// Its memories are as they were when it was made, its globals are not.
+    /// The memories are as they were when the instance was made, and the globals are not.
     MemoriesReset,
 }
 
-/// Where an instance comes from.
+/// An `InstanceSource` says where the instance for a request comes from.
 pub enum InstanceSource {
     Kept(Instance),
     Fresh(LinkedComponent, Store<HostState>, Option<Arc<Restorer>>),
 }
 
 impl InstanceSource {
-    /// What it takes, and will take.
+    /// Returns the count of what the instance takes.
     pub fn memory(&self) -> &Arc<InstanceMemory> {
         match self {
             InstanceSource::Kept(instance) => instance.store.data().memory(),
@@ -62,7 +61,7 @@ impl InstanceSource {
         }
     }
 
-    /// On the account of this share.
+    /// Makes the instance where there is none yet, at the expense of this share.
     pub async fn instance(self, share: &CpuShare) -> Result<Instance, Failure> {
         match self {
             InstanceSource::Kept(instance) => Ok(instance),
@@ -107,7 +106,7 @@ impl Instance {
         }
     }
 
-    /// One that is to answer several requests at a time; the engine knows it by its store.
+    /// Makes an instance that is to answer several requests at a time; the engine knows it by its store.
     pub async fn service(
         handler: &LinkedComponent,
         store: Store<HostState>,
@@ -120,7 +119,7 @@ impl Instance {
         }
     }
 
-    /// Whether it has never run for a request.
+    /// Says whether the instance has answered nothing yet.
     pub fn is_new(&self) -> bool {
         self.answered == 0
     }
@@ -129,13 +128,13 @@ impl Instance {
         self.answered
     }
 
-    /// Makes ready for a further request of this name, which has a share of the processor of its own.
+    /// Prepares the instance for another request, which has this name and this share of the processor.
     pub fn renew(&mut self, share: Arc<CpuShare>, name: Option<HeaderValue>) {
         self.store.data_mut().renew(share, name);
         self.store.set_epoch_deadline(1);
     }
 
-    /// Whether it can be put back.
+    /// Says whether the instance can be restored.
     pub fn can_reset(&mut self) -> bool {
         let handles = handles_in_use(self.store.data_mut().table_mut());
         self.handles = handles.unwrap_or_default();
@@ -147,12 +146,12 @@ impl Instance {
         self.reset_handle.is_some() && handles.is_some()
     }
 
-    /// Gives back the locks on databases that its last request has left behind. Nothing of that request remains.
+    /// Gives back the locks on databases that the last request has left. Nothing else of that request remains.
     pub fn release_locks(&mut self) {
         self.store.data_mut().release_locks();
     }
 
-    /// Puts its memories and its handles back as they were when it was made; its globals follow before it runs again.
+    /// Restores the memories and the handles; the globals follow before the instance runs again.
     pub fn reset(&mut self) -> io::Result<()> {
         if let (Some(reset_handle), RestoreState::Ready) = (&self.reset_handle, self.condition) {
             reset_handle.reset(&mut self.store)?;
@@ -162,7 +161,7 @@ impl Instance {
         Ok(())
     }
 
-    /// The same, and it gives back the memory that it takes.
+    /// Restores the memories and the handles, and gives the pages that were written to back to the kernel.
     pub fn release_memory(&mut self) -> io::Result<()> {
         if let Some(reset_handle) = &self.reset_handle {
             reset_handle.release_memory(&mut self.store)?;
@@ -181,19 +180,19 @@ impl Instance {
         Ok(())
     }
 
-    /// Gives it what belongs to it on the host's side as if it had just been made.
+    /// Gives the instance new state on the host's side, as if it had just been made.
     pub fn begin_anew(&mut self, state: HostState) {
         state.memory().set_used(self.initial_memory);
         *self.store.data_mut() = state;
         self.store.set_epoch_deadline(1);
     }
 
-    /// Nothing of it runs.
+    /// Returns the store of an instance that does not run.
     pub fn store_mut(&mut self) -> &mut Store<HostState> {
         &mut self.store
     }
 
-    /// Answers; resolves when nothing of the guest runs any more.
+    /// Answers a request, and resolves when nothing of the guest runs any more.
     pub async fn answer(&mut self, request: Request, head: HeadSlot) -> Result<(), Failure> {
         let mut anew = None;
         if let (Some(reset_handle), RestoreState::MemoriesReset) =
@@ -256,7 +255,7 @@ async fn p2(
     Box::pin(handle.call_async(store, (request, response))).await
 }
 
-/// Calls `wasi:http/handler@0.3`, and stays with the instance until its last task has ended.
+/// Calls `wasi:http/handler@0.3`, and waits until the last task of the instance has ended.
 async fn p3(
     service: &Service,
     store: &mut Store<HostState>,
@@ -285,7 +284,7 @@ fn p3_request(state: &mut HostState, request: Request) -> (P3Request, Sent) {
     (request, Box::pin(sent))
 }
 
-/// One of several requests that an instance answers at the same time.
+/// An `Answer` task serves one of several requests that an instance answers at the same time.
 pub struct Answer {
     service: Arc<Service>,
     job: Job,

@@ -1,5 +1,5 @@
-//! What one instance takes, in one account: its linear memories, its tables, and what the host holds for it on the
-//! heap. Refuses what goes beyond `--max-memory`.
+//! `InstanceMemory` counts what one instance takes: its linear memories, its tables, and what the host holds for it
+//! on the heap. It refuses what goes beyond `--max-memory`.
 
 use super::worker::{RunningGuard, WorkerMemory};
 use crate::guest::failure::{Failure, NoRoom};
@@ -9,25 +9,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use wasmtime::{ResourceLimiterAsync, Result};
 
-/// Bytes that an element of a table takes.
+/// An element of a table takes so many bytes.
 const TABLE_ELEMENT: usize = size_of::<usize>();
 
-/// The account of one instance. One thread uses it; the engine demands atomics.
+/// `InstanceMemory` counts the bytes of one instance. One thread uses it, but the engine requires that it is `Sync`.
 pub struct InstanceMemory {
     limit: usize,
-    /// Bytes of memories and tables.
+    /// The memories and tables have so many bytes.
     used: AtomicUsize,
     host: heap::Account,
-    /// The part of them that its worker has granted it since they were made.
+    /// The worker has granted so many of them since the instance was made.
     granted: AtomicUsize,
-    /// Of the guest that runs in it.
+    /// The guest that runs in the instance has this age.
     age: AtomicU64,
-    /// Growth was refused.
+    /// The instance was refused memory.
     refused: AtomicBool,
     worker: Arc<WorkerMemory>,
 }
 
-/// The host holds more for an instance than there is room for.
+/// The host holds more for an instance than the instance may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostExcess;
 
@@ -49,7 +49,7 @@ impl From<HostExcess> for Failure {
 }
 
 impl InstanceMemory {
-    /// `limit` in bytes.
+    /// Begins to count for an instance that may have `limit` bytes.
     pub fn new(limit: u64, worker: &Arc<WorkerMemory>) -> Arc<InstanceMemory> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let memory = InstanceMemory {
@@ -65,47 +65,48 @@ impl InstanceMemory {
         Arc::new(memory)
     }
 
-    /// What it shares with its neighbours.
+    /// Returns what the instances of the worker take together.
     pub fn worker(&self) -> &Arc<WorkerMemory> {
         &self.worker
     }
 
-    /// A guest begins to run in it.
+    /// Notes that a guest begins to run in the instance.
     pub fn begin(&self) -> RunningGuard {
         let running_guard = RunningGuard::new(&self.worker);
         self.age.store(running_guard.age(), Relaxed);
         running_guard
     }
 
-    /// Bytes of its memories and tables.
+    /// Counts the bytes of the memories and tables.
     pub fn used(&self) -> usize {
         self.used.load(Relaxed)
     }
 
-    /// Sets the bytes of its memories and tables: it has them, whoever asked for them.
+    /// Sets the bytes of the memories and tables, which the instance has whoever asked for them.
     pub fn set_used(&self, bytes: usize) {
         self.used.store(bytes, Relaxed);
         self.host.allow(self.limit.saturating_sub(bytes));
     }
 
-    /// The same where they are as when they were made: what was granted since then is given back.
+    /// Sets the bytes of an instance that was restored, and gives back what its worker has granted it since it was
+    /// made.
     pub fn reset(&self, bytes: usize) {
         self.worker.give_back(self.granted.swap(0, Relaxed));
         self.set_used(bytes);
     }
 
-    /// Bytes that it may take beyond what it has.
+    /// Computes how many bytes the instance may still take.
     pub fn left(&self) -> usize {
         let taken = self.used().saturating_add(self.host.bytes());
         self.limit.saturating_sub(taken)
     }
 
-    /// Runs some of the guest, or of the host for it: what that allocates is the instance's.
+    /// Runs the guest, or the host on its behalf, and counts what that allocates as the instance's.
     pub fn pay<T>(&self, run: impl FnOnce() -> T) -> T {
         self.host.pay(run)
     }
 
-    /// Whether the host holds too much for it; asked whenever the guest is interrupted.
+    /// Fails where the host holds too much for the instance. The engine asks whenever it interrupts the guest.
     pub fn check(&self) -> Result<(), HostExcess> {
         if !self.host.has_excess() {
             return Ok(());
@@ -114,12 +115,12 @@ impl InstanceMemory {
         Err(HostExcess)
     }
 
-    /// Notes that something was refused.
+    /// Notes that the instance was refused memory.
     pub fn refuse(&self) {
         self.refused.store(true, Relaxed);
     }
 
-    /// Takes so many bytes more, if there is room for them.
+    /// Takes so many bytes more where the limit allows it.
     fn grow(&self, bytes: usize) -> bool {
         let fits = bytes <= self.left();
         match fits {
@@ -129,8 +130,8 @@ impl InstanceMemory {
         fits
     }
 
-    /// The same for a memory or a table that grows from `current` to `desired` bytes; waits for what its worker has to
-    /// have for it. What they begin with is not granted: most of it is never touched.
+    /// Grows a memory or a table from `current` to `desired` bytes, and waits until its worker can grant them. The
+    /// bytes that it begins with need no grant: most of them are never touched.
     async fn grow_to(&self, current: usize, desired: usize) -> Result<bool, NoRoom> {
         let bytes = desired.saturating_sub(current);
         if !self.grow(bytes) {
@@ -143,12 +144,13 @@ impl InstanceMemory {
         Ok(true)
     }
 
-    /// Forgets that growth was refused.
+    /// Forgets that the instance was refused memory.
     pub fn forgive(&self) {
         self.refused.store(false, Relaxed);
     }
 
-    /// Whether growth was refused: a trap that follows is most likely the guest's allocator giving up.
+    /// Says whether the instance was refused memory: a trap that follows is most likely the guest's allocator giving
+    /// up.
     pub fn refused(&self) -> bool {
         self.refused.load(Relaxed)
     }
@@ -160,7 +162,7 @@ impl Drop for InstanceMemory {
     }
 }
 
-/// Lets the engine ask for the account of one instance. A guest that asks for more than it may have sees
+/// The engine asks the `Limiter` before an instance grows. A guest that asks for more than it may have sees
 /// `memory.grow` and `table.grow` return -1, as on a machine without memory; one that asks for more than its worker
 /// has left waits.
 pub struct Limiter(pub Arc<InstanceMemory>);
@@ -196,7 +198,7 @@ mod tests {
 
     const PAGE: usize = 1 << 16;
 
-    /// Where nobody waits for a neighbour.
+    /// Resolves a future that must not wait for a neighbour.
     fn at_once<T>(future: impl Future<Output = T>) -> T {
         match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(result) => result,

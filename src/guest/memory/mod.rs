@@ -1,4 +1,4 @@
-//! How much memory instances take: each for itself, and all of a worker together.
+//! This room counts memory: what each instance takes, and what all of a worker take together.
 
 pub mod instance;
 pub mod worker;

@@ -1,6 +1,6 @@
-//! What the instances of one worker take together, and who waits when that is too much. That is what the process
-//! really has in memory, so that what instances begin with and never touch costs nothing; but what they have asked for
-//! since then counts from the moment that they get it.
+//! `WorkerMemory` counts what the instances of one worker take together, and decides who waits when that is too much.
+//! It counts the memory that the process really uses, so that pages which instances never touch cost nothing; but
+//! growth counts from the moment when it is granted.
 
 use crate::guest::failure::NoRoom;
 use crate::sys::memory::{Resident, collect};
@@ -13,33 +13,33 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-/// How much of the bound is kept for what guests touch between two looks, at most.
+/// One part in so many of the bound is kept, at most, for what guests touch between two looks.
 const MARGIN: usize = 4;
 
-/// Growth of less is not worth a look of its own.
+/// A smaller growth does not cause a look of its own.
 const SMALL: usize = 1 << 20;
 
-/// How often those who wait look for themselves: memory comes back in more ways than they are told of.
+/// A guest that waits looks again after this time: memory comes back in more ways than it is told of.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// One worker's.
+/// `WorkerMemory` counts the bytes of one worker.
 pub struct WorkerMemory {
-    /// Bytes that the process may have.
+    /// The process may have so many bytes.
     most: AtomicUsize,
-    /// From here on nobody begins but the one who is alone.
+    /// Above so many bytes no request begins, unless it is the only one.
     full: AtomicUsize,
     /// What one instance may have of it.
     each: usize,
     /// Bytes that all workers may have together, where each is to have its share.
     shared: Option<usize>,
-    /// How long somebody waits for room.
+    /// A request waits for so long for memory.
     patience: Duration,
-    /// None where there is no bound.
+    /// The counter is `None` where there is no bound.
     resident: Option<Resident>,
-    /// Bytes before there was any instance, and when they were last looked at.
+    /// The process had so many bytes before there was any instance.
     base: usize,
     last: AtomicUsize,
-    /// Bytes that instances have got beyond what they began with.
+    /// Instances have grown by so many bytes since they were made.
     granted: AtomicUsize,
     running: AtomicUsize,
     begun: AtomicU64,
@@ -49,11 +49,12 @@ pub struct WorkerMemory {
     is_told: AtomicBool,
 }
 
-/// Gives up what nobody needs now.
+/// A `Relief` gives up memory that nobody needs now.
 type Relief = Box<dyn Fn() + Send + Sync>;
 
 impl WorkerMemory {
-    /// At most so many bytes, of which one instance may have `each`; whoever needs more waits for so long.
+    /// Bounds the worker to `most` bytes, of which one instance may have `each`; a request that needs more waits for
+    /// so long.
     pub fn bounded(most: u64, each: u64, patience: Duration) -> Arc<WorkerMemory> {
         let [most, each] = [most, each].map(|size| usize::try_from(size).unwrap_or(usize::MAX));
         let mut memory = WorkerMemory {
@@ -94,7 +95,7 @@ impl WorkerMemory {
         self.full.store(full, Relaxed);
     }
 
-    /// For a guest that has no neighbours.
+    /// Counts nothing, for a guest that has no neighbours.
     pub fn unbounded() -> Arc<WorkerMemory> {
         Arc::new(WorkerMemory::without_bound())
     }
@@ -119,17 +120,17 @@ impl WorkerMemory {
         }
     }
 
-    /// What is called before anybody has to wait.
+    /// Sets what gives up memory before anybody has to wait.
     pub fn on_need(&self, relief: impl Fn() + Send + Sync + 'static) {
         self.relief.get_or_init(|| Box::new(relief));
     }
 
-    /// Bytes that the process may have.
+    /// Returns the bytes that the process may have.
     pub fn most(&self) -> usize {
         self.most.load(Relaxed)
     }
 
-    /// Looks at what the process has.
+    /// Reads how much memory the process uses.
     pub fn look(&self) -> usize {
         let Some(Ok(bytes)) = self.resident.as_ref().map(Resident::bytes) else {
             return 0;
@@ -138,18 +139,18 @@ impl WorkerMemory {
         bytes
     }
 
-    /// Bytes that are taken, as far as was known a few milliseconds ago.
+    /// Estimates the bytes that are taken: the last reading may be some milliseconds old.
     fn taken(&self) -> usize {
         let granted = self.base.saturating_add(self.granted.load(Relaxed));
         self.last.load(Relaxed).max(granted)
     }
 
-    /// Whether there is too little for another request.
+    /// Says whether there is too little memory for another request.
     pub fn is_full(&self) -> bool {
         self.taken() > self.full.load(Relaxed)
     }
 
-    /// Whether there is too little for those who run.
+    /// Says whether there is too little memory for the guests that run.
     pub fn is_exceeded(&self) -> bool {
         self.last.load(Relaxed) > self.most()
     }
@@ -175,7 +176,7 @@ impl WorkerMemory {
         self.wait_by_age(age, lacks).await
     }
 
-    /// Resolves when the guest of this age may have so many bytes more, which it then has until it gives them back.
+    /// Resolves when the guest of this age may have so many bytes more, which it has until it gives them back.
     pub async fn grant(&self, age: Age, bytes: usize) -> Result<(), NoRoom> {
         let lacks = || {
             if bytes >= SMALL {
@@ -188,7 +189,7 @@ impl WorkerMemory {
         Ok(())
     }
 
-    /// Takes back what was granted.
+    /// Takes back bytes that were granted.
     pub fn give_back(&self, bytes: usize) {
         if bytes > 0 {
             self.granted.fetch_sub(bytes, Relaxed);
@@ -196,8 +197,9 @@ impl WorkerMemory {
         }
     }
 
-    /// Waits for memory with those who hold some. As soon as there is a little the oldest goes on, the others when
-    /// there is enough for all. Were all of them to wait, nobody would give any back: the youngest is ended then.
+    /// Waits for memory together with the other guests that hold some. As soon as there is a little, the oldest goes
+    /// on; the others go on when there is enough for all. If all of them waited, nobody would give any back: then the
+    /// youngest is ended.
     async fn wait_by_age(&self, age: Age, lacks: impl Fn() -> bool) -> Result<(), NoRoom> {
         let is_alone = || self.running.load(Relaxed) <= 1;
         let may_go = || {
@@ -249,7 +251,7 @@ impl WorkerMemory {
         collect();
     }
 
-    /// Says once that somebody waits.
+    /// Warns, once, that requests wait for memory.
     fn tell(&self) {
         if !self.is_told.swap(true, Relaxed) {
             warning!(
@@ -262,10 +264,10 @@ impl WorkerMemory {
     }
 }
 
-/// When a guest began to run, among those of its worker: the oldest comes first.
+/// An `Age` orders the guests of a worker by when they began: the oldest has the smallest.
 pub type Age = u64;
 
-/// Those who hold memory and wait for more, by age.
+/// `Waiters` holds the ages of the guests that hold memory and wait for more.
 #[derive(Default)]
 struct Waiters(BTreeSet<Age>);
 
@@ -275,7 +277,7 @@ impl Waiters {
     }
 }
 
-/// A place among them.
+/// A `WaiterGuard` keeps a guest among the waiters until it is dropped.
 struct WaiterGuard<'a> {
     memory: &'a WorkerMemory,
     age: Age,
@@ -296,7 +298,7 @@ impl Drop for WaiterGuard<'_> {
     }
 }
 
-/// A guest that runs.
+/// A `RunningGuard` counts a guest as running until it is dropped.
 pub struct RunningGuard {
     memory: Arc<WorkerMemory>,
     age: Age,

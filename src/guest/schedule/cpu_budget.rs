@@ -1,21 +1,21 @@
-//! How much processor time a guest has burned for a request, and whether it may burn more.
+//! A `CpuBudget` counts the processor time that a guest uses for a request, and says when it is used up.
 
 use crate::guest::failure::Exhausted;
 use crate::sys::clock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// From here on the thread's own clock is read, which costs a system call, but does not count what other
-/// processes burn on the same processor. Most requests never get here.
+/// A guest that has used so much is measured by the thread's own clock, which costs a system call but does not count
+/// other processes on the same processor. Most requests never get here.
 const EXACT: Duration = Duration::from_millis(5);
 
-/// One request's. Shared by who runs the guest and who interrupts it, on one thread; the engine demands
-/// atomics.
+/// A `CpuBudget` counts for one request. The guest's caller and its interrupter share it on one thread, but the
+/// engine requires atomics.
 pub struct CpuBudget {
     limit: Duration,
-    /// Nanoseconds burned before the guest was entered the last time.
+    /// The guest had used so many nanoseconds when it was last entered.
     spent: AtomicU64,
-    /// When that was, by whichever clock is read.
+    /// The guest was last entered at this time, by whichever clock is read.
     entered: AtomicU64,
     exact: AtomicBool,
 }
@@ -30,7 +30,7 @@ impl CpuBudget {
         }
     }
 
-    /// Runs some of the guest.
+    /// Runs the guest and counts the time that it uses.
     pub fn measure<T>(&self, run: impl FnOnce() -> T) -> T {
         self.entered.store(self.now(), Relaxed);
         let result = run();
@@ -38,12 +38,12 @@ impl CpuBudget {
         result
     }
 
-    /// Burned so far.
+    /// Returns the time that was used until the guest last paused.
     pub fn spent(&self) -> Duration {
         Duration::from_nanos(self.spent.load(Relaxed))
     }
 
-    /// Asked while the guest runs.
+    /// Fails where the budget is used up, while the guest runs.
     pub fn check(&self) -> Result<(), Exhausted> {
         if self.burned() < self.limit {
             Ok(())
@@ -52,7 +52,7 @@ impl CpuBudget {
         }
     }
 
-    /// Burned until now; asked while the guest runs.
+    /// Returns the time that was used until now, while the guest runs.
     pub fn burned(&self) -> Duration {
         self.pause();
         self.entered.store(self.now(), Relaxed);

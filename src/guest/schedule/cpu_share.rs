@@ -1,4 +1,5 @@
-//! What one request has of the processor: its budget, its turns, and whether it has failed meanwhile.
+//! A `CpuShare` is what one request has of the processor: its budget and its time slices. It also keeps the reason
+//! when the guest fails.
 
 use super::cpu_budget::CpuBudget;
 use super::scheduler::{Scheduler, TimeSlice};
@@ -6,11 +7,11 @@ use crate::guest::failure::Failure;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// A guest's share of the processor.
+/// A `CpuShare` belongs to one request.
 pub struct CpuShare {
     pub budget: CpuBudget,
     pub slice: TimeSlice,
-    /// Why it has failed.
+    /// The guest has failed for this reason.
     failure: Mutex<Option<Failure>>,
 }
 
@@ -23,20 +24,20 @@ impl CpuShare {
         })
     }
 
-    /// Says that the guest has failed, and keeps what there is of it: the part of its answer that it has handed over
-    /// is only in its instance as yet.
+    /// Keeps the reason why the guest has failed, and never resolves: the part of its answer that it has handed over
+    /// is still in its instance, which must not be dropped yet.
     pub async fn fail(&self, failure: Failure) -> Result<(), Failure> {
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
         std::future::pending().await
     }
 
-    /// Takes the failure, once.
+    /// Takes the reason why the guest has failed, once.
     pub fn failure(&self) -> Option<Failure> {
         let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         failure.take()
     }
 
-    /// For a guest that has no neighbours.
+    /// Makes a share without bounds, for a guest that has no neighbours.
     pub fn unlimited() -> Arc<CpuShare> {
         CpuShare::new(Duration::MAX, &Scheduler::default())
     }

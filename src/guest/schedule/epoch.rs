@@ -1,5 +1,5 @@
-//! The clock that interrupts guests: a thread that advances the engine's epoch while requests are in
-//! flight and sleeps while there are none.
+//! The epoch thread interrupts guests: it advances the engine's epoch while requests are in flight, and sleeps while
+//! there are none.
 
 use crate::guest::memory::worker::WorkerMemory;
 use anyhow::{Context, Result};
@@ -9,19 +9,19 @@ use std::thread::{Builder, Thread};
 use std::time::Duration;
 use wasmtime::{Engine, EngineWeak};
 
-/// How long a guest may run before others get their turn.
+/// A guest may run for so long before others get a time slice.
 const TICK: Duration = Duration::from_millis(5);
 
-/// The same while some guest needs more than one turn, so that its neighbours hardly notice.
+/// The ticks are so short while some guest needs more than one time slice, so that its neighbours hardly notice.
 const SHORT_TICK: Duration = Duration::from_micros(500);
 
-/// How many ticks are short since the last time that one was needed.
+/// So many ticks stay short after the last time that a guest needed it.
 const SHORT_TICKS: u32 = 20;
 
-/// How long there must be no request before the thread goes to sleep.
+/// The thread goes to sleep when there was no request for so long.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// Handle to the ticking thread.
+/// `EpochThread` is a handle to the thread.
 pub struct EpochThread {
     engine: EngineWeak,
     shared: Arc<Shared>,
@@ -36,7 +36,7 @@ struct Shared {
 }
 
 impl EpochThread {
-    /// One that does not tick yet.
+    /// Prepares a thread that does not tick yet.
     pub fn new(engine: &Engine) -> EpochThread {
         EpochThread {
             engine: engine.weak(),
@@ -45,7 +45,7 @@ impl EpochThread {
         }
     }
 
-    /// Begins to tick, in a thread of its own, which looks at what the worker has in memory too.
+    /// Starts the thread, which also reads how much memory the worker uses.
     pub fn start(&self, memory: Arc<WorkerMemory>) -> Result<()> {
         let weak = self.engine.clone();
         let seen = self.shared.clone();
@@ -76,7 +76,7 @@ impl EpochThread {
         Ok(())
     }
 
-    /// Says that a guest is about to run, or still runs: the clock ticks on for a second at least.
+    /// Keeps the thread ticking for another second at least, because a guest is about to run or still runs.
     pub fn keep_ticking(&self) {
         self.shared.used.store(true, Ordering::SeqCst);
         if self.shared.asleep.load(Ordering::SeqCst) {
@@ -87,15 +87,15 @@ impl EpochThread {
         }
     }
 
-    /// Says that a guest is kept from going on, so that others get their turn.
+    /// Shortens the next ticks, because a guest waits for its next time slice.
     pub fn shorten_ticks(&self) {
         self.shared.hurried.store(true, Ordering::SeqCst);
     }
 }
 
 impl Shared {
-    /// The next tick, where so many more are to be short. A guest says that it is kept from going on only some
-    /// time after the tick that kept it.
+    /// Chooses the length of the next tick, and counts down how many more are to be short. A guest asks for short
+    /// ticks only some time after the tick that interrupted it.
     fn tick(&self, short: &mut u32) -> Duration {
         if self.hurried.swap(false, Ordering::SeqCst) {
             *short = SHORT_TICKS;

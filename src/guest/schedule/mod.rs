@@ -1,4 +1,4 @@
-//! Who runs when, and for how long: time slices, budgets, and the clock that interrupts guests.
+//! This room decides which guest runs, and for how long: time slices, budgets, and the thread that interrupts guests.
 
 pub mod cpu_budget;
 pub mod cpu_share;

@@ -1,6 +1,6 @@
-//! Who runs next. Guests begin one after another, and each runs on until it waits for something, so that
-//! short work is done before the next begins and finds the caches warm. A guest that goes on for longer
-//! makes room: such guests take turns of one slice, one of them between two looks at sockets and timers,
+//! The scheduler decides which guest runs next. Guests begin one after another, and each runs on until it waits for
+//! something, so that short work is done before the next begins and finds the caches warm. A guest that goes on for
+//! longer makes room: such guests take turns, one time slice of one of them between two looks at sockets and timers,
 //! however many there are, so that their neighbours wait for one slice at most.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -10,18 +10,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
-/// What a guest may burn before others begin beside it.
+/// A guest may use so much before others begin beside it.
 const SHORT: Duration = Duration::from_millis(10);
 
-/// What making its instance may burn before others begin, each of which would make one too: the first that is made
-/// can answer them all.
+/// Making an instance may use so much before others begin: each of them would make an instance too, and the first
+/// that is made can answer them all.
 const MAKING: Duration = Duration::from_secs(1);
 
-/// How long a guest waits for its turn where it is that of one that nobody polls: its client takes
+/// A guest waits for so long for its time slice where the guest that holds it is not polled, because its client reads
 /// nothing of its body.
 const STALLED: Duration = Duration::from_millis(50);
 
-/// Those of one worker. First come, first served.
+/// The `Scheduler` of a worker serves its guests in the order in which they ask.
 #[derive(Clone)]
 pub struct Scheduler {
     begin: Arc<Semaphore>,
@@ -37,17 +37,17 @@ impl Default for Scheduler {
     }
 }
 
-/// One guest's place among them. The engine demands a lock where one thread would do.
+/// A `TimeSlice` is one guest's access to the scheduler. One thread uses it, but the engine requires a lock.
 pub struct TimeSlice {
     scheduler: Scheduler,
     held: Mutex<Option<OwnedSemaphorePermit>>,
-    /// Nobody else begins until this guest waits for something.
+    /// No other guest begins until this one waits for something.
     first: AtomicBool,
-    /// It has only looked up, and goes on at once.
+    /// The guest lets the runtime look at sockets and timers, and goes on at once.
     yields: AtomicBool,
-    /// Its instance is being made.
+    /// The guest's instance is being made.
     making: AtomicBool,
-    /// Nanoseconds that making it has burned.
+    /// Making the instance has used so many nanoseconds.
     made: AtomicU64,
 }
 
@@ -73,32 +73,32 @@ impl TimeSlice {
         self.hold(permit);
     }
 
-    /// The guest has no instance yet.
+    /// Notes that the guest's instance is about to be made.
     pub fn begin_instantiation(&self) {
         self.making.store(true, Relaxed);
     }
 
-    /// It has, after so much was burned.
+    /// Notes that the guest's instance is made, and how much time that has used.
     pub fn end_instantiation(&self, burned: Duration) {
         let nanos = u64::try_from(burned.as_nanos()).unwrap_or(u64::MAX);
         self.made.store(nanos, Relaxed);
         self.making.store(false, Relaxed);
     }
 
-    /// The guest has come to a pause: its slice is over, or it waits for something else.
+    /// Ends the time slice when the guest pauses: the slice is over, or the guest waits for something else.
     pub fn pause(&self) {
         if !self.yields.load(Relaxed) {
             self.end();
         }
     }
 
-    /// Others may begin from here on, wherever this guest is.
+    /// Lets others begin, wherever this guest is.
     pub fn end(&self) {
         self.first.store(false, Relaxed);
         self.hold(None);
     }
 
-    /// Whether the guest, which has burned so much, goes on before others begin.
+    /// Says whether the guest, which has used so much time, goes on before others begin.
     pub fn may_continue(&self, burned: Duration) -> bool {
         let may = match self.making.load(Relaxed) {
             true => MAKING,
@@ -107,7 +107,7 @@ impl TimeSlice {
         self.first.load(Relaxed) && burned < may
     }
 
-    /// Resolves when a guest that goes on may run its next slice.
+    /// Lets the runtime look at sockets and timers, and resolves at once after that.
     pub async fn yield_and_continue(&self) {
         self.yields.store(true, Relaxed);
         // The runtime's own way to yield: it looks at sockets and timers before it goes on here, which a
@@ -116,7 +116,7 @@ impl TimeSlice {
         self.yields.store(false, Relaxed);
     }
 
-    /// Resolves when any other guest may run its next slice.
+    /// Resolves when this guest gets its next time slice.
     pub async fn wait_for_slice(&self) {
         self.end();
         let slice = self.scheduler.slice.clone().acquire_owned();

@@ -1,5 +1,6 @@
-//! What each of the requests burns that one instance answers at the same time. Which of them it runs for is
-//! asked whenever the clock interrupts it, and what it has burned since then is put to that one's account.
+//! A `TaskBudget` counts what one of several requests uses that an instance answers at the same time. The epoch
+//! thread's interruptions ask which of them the instance is running for, and the time since the last one is counted
+//! for that request.
 
 use crate::guest::failure::Exhausted;
 use std::sync::Arc;
@@ -7,10 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use wasmtime::component::GuestTaskId;
 
-/// One request's.
+/// A `TaskBudget` counts for one request.
 pub struct TaskBudget {
     limit: Duration,
-    /// In nanoseconds.
+    /// The request has used so many nanoseconds.
     spent: AtomicU64,
     closed: AtomicBool,
 }
@@ -28,18 +29,18 @@ impl TaskBudget {
         Duration::from_nanos(self.spent.load(Relaxed)) >= self.limit
     }
 
-    /// The request is over.
+    /// Notes that the request is over.
     pub fn close(&self) {
         self.closed.store(true, Relaxed);
     }
 }
 
-/// Those of one instance, each with the task that answers it.
+/// `TaskBudgets` holds the budgets of one instance, each with the task that answers the request.
 #[derive(Default)]
 pub struct TaskBudgets(Vec<(GuestTaskId, Arc<TaskBudget>)>);
 
 impl TaskBudgets {
-    /// Opens one; whether it is the only one.
+    /// Adds a budget, and says whether it is the only one.
     pub fn open(&mut self, task: GuestTaskId, budget: Arc<TaskBudget>) -> bool {
         self.0.retain(|(_, known)| !known.closed.load(Relaxed));
         self.0.push((task, budget));
@@ -50,7 +51,7 @@ impl TaskBudgets {
         self.0.is_empty()
     }
 
-    /// Puts down what was burned for this task.
+    /// Counts the time that was used for this task, and fails where its budget is used up.
     pub fn charge(&self, task: GuestTaskId, burned: Duration) -> Result<(), Exhausted> {
         let Some((_, budget)) = self.0.iter().find(|(known, _)| *known == task) else {
             return Ok(());

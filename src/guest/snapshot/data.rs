@@ -1,6 +1,7 @@
-//! Takes out of a component what its memories begin with. The code of what is left is the same for every application
-//! of an interpreter, and is compiled once for all of them; the contents are in the snapshot. An allow-list: nothing
-//! of the component may run while an instance is made, so that nobody sees the memories before the snapshot is laid.
+//! This file takes out of a component what its memories begin with. The code of what is left is the same for every
+//! application of an interpreter, and is compiled once for all of them; the contents are in the snapshot. It has an
+//! allow-list: nothing of the component may run while an instance is made, so that nobody sees the memories before
+//! the snapshot is laid.
 
 use super::instrument::{COMPONENT_MODULE, sections};
 use anyhow::{Context, Result, bail, ensure};
@@ -10,7 +11,7 @@ use wasmparser::{
     InstanceSectionReader, MemorySectionReader, Operator, TypeRef,
 };
 
-/// Sections by their numbers (WebAssembly core specification, section 5.5.2; component model, Binary.md).
+/// The sections have these numbers (WebAssembly core specification, section 5.5.2; component model, Binary.md).
 const IMPORTS: u8 = 2;
 const MEMORIES: u8 = 5;
 const START: u8 = 8;
@@ -20,15 +21,16 @@ const CORE_INSTANCES: u8 = 2;
 
 const WASM_PAGE: u64 = 64 << 10;
 
-/// What a memory begins with, somewhere.
+/// A `Segment` is what a memory begins with, somewhere.
 pub struct Segment<'a> {
-    /// Its number among the memories of an instance, in the order in which they are made.
+    /// The memory has this number among those of an instance, in the order in which they are made.
     pub memory: usize,
     pub offset: usize,
     pub bytes: &'a [u8],
 }
 
-/// A component without its data, and the data; an error says why that is not known to be the same.
+/// Splits a component into one without data, and the data; an error says why the parts are not known to be the same
+/// as the whole.
 pub fn take_out_data(binary: &[u8]) -> Result<(Vec<u8>, Vec<Segment<'_>>)> {
     let mut component = Component::new();
     let (mut modules, mut instances) = (Vec::new(), Vec::new());
@@ -53,7 +55,7 @@ pub fn take_out_data(binary: &[u8]) -> Result<(Vec<u8>, Vec<Segment<'_>>)> {
     Ok((component.finish(), segments))
 }
 
-/// Where the data of modules is, when these have been instantiated in this order.
+/// Finds where the data of modules is, when these have been instantiated in this order.
 fn placed<'a>(modules: &[Memories<'a>], instances: &[u32]) -> Result<Vec<Segment<'a>>> {
     let (mut segments, mut made) = (Vec::new(), 0);
     for module in instances {
@@ -71,18 +73,18 @@ fn placed<'a>(modules: &[Memories<'a>], instances: &[u32]) -> Result<Vec<Segment
     Ok(segments)
 }
 
-/// The memories that a module has of its own.
+/// `Memories` are those that a module has of its own.
 #[derive(Default)]
 struct Memories<'a> {
     imported: u32,
-    /// Bytes that they begin with.
+    /// The memories begin with so many bytes.
     sizes: Vec<u64>,
-    /// For each piece of data the memory, counted from the first of its own, and where it is to be.
+    /// Each piece of data is for a memory, counted from the module's first, and for a place in it.
     data: Vec<(usize, usize, &'a [u8])>,
 }
 
 impl<'a> Memories<'a> {
-    /// Of a module, which is given without its data too.
+    /// Reads the memories of a module, and gives the module without its data.
     fn of(module: &'a [u8]) -> Result<(Memories<'a>, Vec<u8>)> {
         let mut memories = Memories::default();
         let mut without = Module::new();
@@ -117,7 +119,7 @@ impl<'a> Memories<'a> {
         Ok((memories, without.finish()))
     }
 
-    /// Adds data that is in one of its own memories from the beginning.
+    /// Adds data that is in one of the module's own memories from the beginning.
     fn add(&mut self, data: Data<'a>) -> Result<()> {
         let DataKind::Active {
             memory_index,

@@ -1,5 +1,5 @@
-//! The memories of an instance that was just made, kept in one file with the code: behind it, in whole pages, with
-//! a note at the end that says where.
+//! A snapshot is kept in one file with the code: the memories of an instance that was just made stand behind the
+//! code, in whole pages, with a note at the end that says where.
 
 use crate::cache::seal;
 use crate::sys::memory::page_size;
@@ -10,25 +10,25 @@ use std::io::{Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
-/// The last bytes of a file that has a snapshot, before its seal.
+/// A file that has a snapshot ends with these bytes, before its seal.
 const MARK: [u8; 8] = *b"wssnap02";
 
-/// Bytes of the note that are there however many memories there are: the digest of what the code was made of where
-/// others can use it too, or zeros; where the images begin; how many there are; the mark.
+/// A note has so many bytes however many memories there are: the digest of what the code was made of where others can
+/// use it too, or zeros; where the images begin; how many there are; the mark.
 const NOTE: usize = 32 + 8 + 8 + MARK.len();
 
-/// Memories of a component, with how long each is and what is in it.
+/// A `Snapshot` holds the memories of a component: how long each is, and what is in it.
 pub struct Snapshot(Vec<(usize, Image)>);
 
-/// The same, on its way to or from a file: the size, and the length of the image, which ends with the last page
+/// An `Entry` describes a memory in the file: its size, and the length of its image, which ends with the last page
 /// that is not zero.
 type Entry = (u64, u64);
 
-/// More memories than any component has that is made by a toolchain.
+/// No component that a toolchain makes has more memories.
 const MOST: usize = 16;
 
 impl Snapshot {
-    /// Of what is behind `code`, if there is one.
+    /// Reads the snapshot behind the code in a file, if there is one.
     pub fn beside(code: &impl AsFd) -> Result<Option<Snapshot>> {
         let file = File::from(code.as_fd().try_clone_to_owned()?);
         let Some(Note { start, entries, .. }) = note(&file)? else {
@@ -49,16 +49,16 @@ impl Snapshot {
     }
 }
 
-/// How many bytes of a file are code that was made of what has this digest, without data.
+/// Counts the bytes of a file that are code made of what has this digest, without data.
 pub fn shared_code(file: &File, digest: [u8; 32]) -> Result<u64> {
     let note = note(file)?.context("it has no snapshot")?;
     ensure!(note.shared == digest, "it is the code of something else");
     Ok(note.start)
 }
 
-/// Where the images begin, and what there is of them.
+/// A `Note` says where the images begin, and what there is of them.
 struct Note {
-    /// What the code was made of, without data.
+    /// The code was made of what has this digest, without data.
     shared: [u8; 32],
     start: u64,
     entries: Vec<Entry>,

@@ -1,5 +1,5 @@
-//! The linear memories of instances that are put back: each is a region of ours, so that its contents can be put
-//! back, and its size. Knows which memories belong to one instance by when they are made.
+//! The linear memories of instances that are restored are regions of ours, so that their contents and sizes can be
+//! put back. This file knows which memories belong to one instance by when they are made.
 
 use super::data::Segment;
 use super::file::Snapshot;
@@ -13,21 +13,21 @@ use std::task::{Context, Poll};
 use wasmtime::{AsContextMut, LinearMemory, MemoryCreator, MemoryType, Result};
 
 thread_local! {
-    /// The memories of the instance that is being made.
+    /// The instance that is being made has these memories.
     static MADE: RefCell<Vec<Arc<Region>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// All that 32 bits can address.
+/// Addresses of 32 bits reach so far.
 const LARGEST: usize = 1 << 32;
 
-/// Makes memories for an engine.
+/// `Memories` makes memories for an engine.
 pub struct Memories {
-    /// Bytes that each may come to have.
+    /// A memory may come to have so many bytes.
     most: usize,
 }
 
 impl Memories {
-    /// Nobody lets a memory have more than `most` bytes.
+    /// Makes memories of at most `most` bytes.
     pub fn new(most: usize) -> Arc<Memories> {
         Arc::new(Memories { most })
     }
@@ -35,7 +35,7 @@ impl Memories {
 
 struct Memory {
     region: Arc<Region>,
-    /// Bytes that it may come to have where it is.
+    /// The memory may grow to so many bytes where it is.
     capacity: usize,
 }
 
@@ -84,13 +84,13 @@ unsafe impl LinearMemory for Memory {
     }
 }
 
-/// The memories of one instance, in the order in which they were made. Who has the store to itself knows that
-/// nothing of the instance runs.
+/// `Regions` holds the memories of one instance, in the order in which they were made. Whoever has the store to
+/// itself knows that nothing of the instance runs.
 #[derive(Default)]
 pub struct Regions(Vec<Arc<Region>>);
 
 impl Regions {
-    /// Has every memory share the pages of its image, which hold what is in it already.
+    /// Has every memory share the pages of its image, which hold what is in the memory already.
     pub fn lay(&self, _: impl AsContextMut, snapshot: &Snapshot) -> Result<()> {
         for (region, (size, image)) in self.0.iter().zip(snapshot.memories()) {
             wasmtime::ensure!(
@@ -115,7 +115,7 @@ impl Regions {
         Ok(())
     }
 
-    /// Puts the memories back.
+    /// Restores the contents and the sizes of the memories.
     pub fn reset(
         &self,
         _: impl AsContextMut,
@@ -129,7 +129,7 @@ impl Regions {
         Ok(())
     }
 
-    /// Gives back what was written to since the images were laid.
+    /// Gives back the pages that were written to since the images were laid.
     pub fn release_memory(&self, _: impl AsContextMut) -> io::Result<()> {
         for region in &self.0 {
             // SAFETY: the instance does not run.
@@ -138,7 +138,7 @@ impl Regions {
         Ok(())
     }
 
-    /// Writes over them, and over what is accessible behind them.
+    /// Writes over the memories, and over what is accessible behind them.
     #[cfg(any(test, feature = "fuzzing"))]
     pub fn overwrite(&self, _: impl AsContextMut) {
         for region in &self.0 {
@@ -147,7 +147,7 @@ impl Regions {
         }
     }
 
-    /// What is in them.
+    /// Returns what is in the memories.
     pub fn contents<'a>(&'a self, _: &'a mut impl AsContextMut) -> Vec<&'a [u8]> {
         let mut contents = Vec::new();
         for region in &self.0 {
@@ -158,8 +158,8 @@ impl Regions {
     }
 }
 
-/// Runs what makes an instance; resolves with the memories that it has made, in their order. Others may be made
-/// meanwhile, but not in the same turn.
+/// Runs a future that makes an instance, and resolves with the memories that it has made, in their order. Others may
+/// be made meanwhile, but not in the same poll.
 pub struct Collected<F> {
     making: Pin<Box<F>>,
     made: Regions,

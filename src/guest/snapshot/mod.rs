@@ -1,10 +1,10 @@
-//! Puts instances back as they were when they were made, so that each request finds a fresh one that did not
-//! have to be made for it. What an instance can change is the contents and the size of its memories, which are
-//! ours (`memory`), its globals, which a module keeps that was added to the component, and in which order the
-//! engine gives out numbers for handles, which that module has it forget (`instrument`). The rest is judged before:
-//! a component that uses anything that is not known here, or that asks the host for something while an instance is
-//! made, is not served in this way. The host's resources are new for each request; an instance that still has
-//! handles to those of the last is not used again.
+//! This room restores instances to what they were when they were made, so that each request finds a fresh one that
+//! did not have to be made for it. An instance can change the contents and the sizes of its memories, which are ours
+//! (`memory`), its globals, which a module keeps that was added to the component, and the order in which the engine
+//! gives out handle numbers, which that module resets (`instrument`). The rest is checked before: a component that
+//! uses anything that is not known here, or that asks the host for something while an instance is made, is not served
+//! in this way. The host's resources are new for each request; an instance that still has handles to those of the
+//! last is not used again.
 
 mod data;
 mod file;
@@ -28,21 +28,22 @@ use wasmtime::component::{Instance, InstancePre, Resource, ResourceTable, TypedF
 use wasmtime::{AsContextMut, Store};
 use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
 
-/// To be changed with what is added to components, or the form of snapshots: code in a cache may be older.
+/// The format has this version, which changes with what is added to components and with the form of snapshots: code
+/// in a cache may be older.
 pub const FORMAT: u32 = 4;
 
-/// Says why instances of a component cannot be put back, as far as that can be told without making one.
+/// Says why instances of a component cannot be restored, as far as that can be told without making one.
 pub fn validate(binary: &[u8]) -> Result<()> {
     instrument::instrument(binary).map(drop)
 }
 
-/// What instances of one component are put back with.
+/// A `Restorer` restores the instances of one component.
 pub struct Restorer {
     snapshot: Snapshot,
     dirty_pages: DirtyPages,
 }
 
-/// What one instance is put back with.
+/// A `ResetHandle` restores one instance.
 pub struct ResetHandle {
     restorer: Arc<Restorer>,
     regions: Regions,
@@ -51,7 +52,7 @@ pub struct ResetHandle {
     handle: Option<Handle>,
 }
 
-/// `handle` of `wasi:http/incoming-handler@0.2`.
+/// The component exports `handle` of `wasi:http/incoming-handler@0.2` with this type.
 pub type Handle = TypedFunc<
     (
         Resource<HostIncomingRequest>,
@@ -61,7 +62,7 @@ pub type Handle = TypedFunc<
 >;
 
 impl Restorer {
-    /// None where there is no snapshot beside the code.
+    /// Opens the snapshot behind the code; returns `None` where there is none.
     pub fn open(code: &impl AsFd) -> Result<Option<Arc<Restorer>>> {
         let snapshot = Snapshot::beside(code).context("cannot map the snapshot beside the code")?;
         Ok(snapshot.map(|snapshot| {
@@ -72,17 +73,17 @@ impl Restorer {
         }))
     }
 
-    /// From here on it belongs to this process.
+    /// Binds the restorer to this process, after a fork.
     pub fn settle(&self) {
         self.dirty_pages.settle();
     }
 
-    /// Bytes of memory that an instance begins with.
+    /// Computes the bytes of memory that an instance begins with.
     pub fn memory(&self) -> usize {
         self.snapshot.memories().map(|(size, _)| size).sum()
     }
 
-    /// Makes an instance, and what it takes to put it back.
+    /// Makes an instance, and the handle that restores it.
     pub async fn instance<T: Send + 'static>(
         self: &Arc<Self>,
         pre: &InstancePre<T>,
@@ -104,12 +105,12 @@ impl Restorer {
     }
 }
 
-/// How many handles may be put in order again: it takes a moment for each.
+/// At most so many handle numbers are reset: it takes a moment for each.
 const MANY_HANDLES: u32 = 1000;
 
-/// How many handles an instance has had at a time, at most, since the host's side of them was this table. None where
-/// some are left, which stay in the engine's table too, where they can be found and nobody else can give them up;
-/// or where they have been very many. The table is of no use afterwards.
+/// Counts the handles that an instance has had at a time, at most, since the host's side of them was this table.
+/// Returns `None` where some are left, which stay in the engine's table too, where nobody else can give them up; or
+/// where they have been very many. The table is of no use afterwards.
 pub fn handles_in_use(table: &mut ResourceTable) -> Option<u32> {
     if table.iter_mut().next().is_some() {
         return None;
@@ -133,7 +134,7 @@ pub async fn make<T: Send + 'static>(
 }
 
 impl ResetHandle {
-    /// Puts its memories back. Its globals, and what the engine knows of the memories' sizes, are put back by
+    /// Restores the memories. The globals, and what the engine knows of the memories' sizes, are restored by
     /// `restore`, before anything else of the instance runs.
     pub fn reset(&self, store: impl AsContextMut) -> io::Result<()> {
         let Restorer {
@@ -143,8 +144,8 @@ impl ResetHandle {
         self.regions.reset(store, snapshot, dirty_pages)
     }
 
-    /// Has the engine give out numbers for handles as it did at first; no more than `count` of them have been in use
-    /// at a time, and none is. Otherwise that is an error.
+    /// Has the engine give out handle numbers as it did at first. No more than `count` of them were in use at a time,
+    /// and none is now; otherwise it fails.
     pub fn reset_handle_numbers(
         &self,
         store: &mut Store<impl Send>,
@@ -159,19 +160,19 @@ impl ResetHandle {
         }
     }
 
-    /// Puts its memories back, and gives back the memory that it takes.
+    /// Restores the memories, and gives the pages that were written to back to the kernel.
     pub fn release_memory(&self, mut store: impl AsContextMut) -> io::Result<()> {
         self.reset(&mut store)?;
         self.regions.release_memory(store)
     }
 
-    /// Writes over all its memory, accessible or not to the instance, as a request may have done at worst.
+    /// Writes over all memory of the instance, accessible to it or not, as a request may have done at worst.
     #[cfg(any(test, feature = "fuzzing"))]
     pub fn overwrite(&self, store: impl AsContextMut) {
         self.regions.overwrite(store);
     }
 
-    /// What does the same as `restore` before it has a request answered, where there is that.
+    /// Returns the function that does the same as `restore` and then answers a request, where there is one.
     pub fn handle(&self) -> Option<Handle> {
         self.handle
     }

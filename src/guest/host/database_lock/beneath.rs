@@ -1,4 +1,4 @@
-//! Files beneath a directory of a guest, found as the guest finds them: links and `..` do not leave it.
+//! Files beneath a directory of a guest are found as the guest finds them: links and `..` do not leave it.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -11,24 +11,24 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 };
 use wasmtime_wasi::p2::{FsError, FsResult};
 
-/// What the guest's own table knows nothing of.
+/// `Beneath` opens files that the guest's own table knows nothing of.
 pub struct Beneath {
     context: WasiFilesystemCtx,
     table: ResourceTable,
     directory: Resource<Descriptor>,
 }
 
-/// What stands where a lock directory would stand.
+/// An `Obstacle` stands where a lock directory would stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Obstacle {
     Nothing,
-    /// When it was made, or last renewed by who holds it.
+    /// The directory was made then, or last renewed by its holder.
     Directory(Option<SystemTime>),
     Other,
 }
 
 impl Beneath {
-    /// None where there is no memory for it.
+    /// Returns `None` where there is no memory for it.
     pub fn new(directory: Dir) -> Option<Beneath> {
         let mut table = ResourceTable::new();
         let directory = table.push(Descriptor::Dir(directory)).ok()?;
@@ -47,7 +47,7 @@ impl Beneath {
         (view, Resource::new_borrow(self.directory.rep()))
     }
 
-    /// None where there is no such file, or it may not be used in this way.
+    /// Opens a file; returns `None` where there is none, or where it may not be used in this way.
     pub async fn open(&mut self, path: &str, flags: DescriptorFlags) -> Option<Arc<File>> {
         let (mut view, fd) = self.view();
         let (follow, options) = (PathFlags::SYMLINK_FOLLOW, OpenFlags::empty());
@@ -76,7 +76,7 @@ impl Beneath {
         }
     }
 
-    /// Whether there is no such directory any more.
+    /// Removes a directory, and says whether it is gone.
     pub async fn remove(&mut self, path: &str) -> bool {
         let (mut view, fd) = self.view();
         match view.remove_directory_at(fd, path.to_owned()).await {

@@ -1,6 +1,6 @@
-//! The lock of the kernel on a database file. The bytes are those of SQLite's own locks (os.h), far behind what a
-//! database has in its first gigabyte. The lock belongs to the open file description (fcntl(2), F_OFD_SETLK): two
-//! instances of one process exclude each other, and it is released when the description is closed.
+//! A `FileLock` is the kernel's lock on a database file. It locks the bytes that SQLite itself locks (os.h), far
+//! behind what a database has in its first gigabyte. The lock belongs to the open file description (fcntl(2),
+//! F_OFD_SETLK): two instances of one process exclude each other, and it is released when the description is closed.
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -9,23 +9,24 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-/// Held while somebody waits for the readers to leave (PENDING_BYTE); the byte after it is RESERVED_BYTE.
+/// A writer holds this byte while it waits for the readers to leave (PENDING_BYTE); the byte after it is
+/// RESERVED_BYTE.
 const PENDING: i64 = 0x4000_0000;
 
-/// What readers hold (SHARED_FIRST and SHARED_SIZE).
+/// Readers hold these bytes (SHARED_FIRST and SHARED_SIZE).
 const SHARED: (i64, i64) = (PENDING + 2, 510);
 
-/// All of them.
+/// An exclusive lock holds all of these bytes.
 const EVERYTHING: (i64, i64) = (PENDING, 512);
 
-/// What a database begins with (the database file format, section 1.3).
+/// A database begins with these bytes (the database file format, section 1.3).
 const HEADER: &[u8; 16] = b"SQLite format 3\0";
 
-/// What a file is, judged by its beginning.
+/// `Kind` says what a file is, as its beginning shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Database,
-    /// As SQLite leaves a database to which nothing was written yet.
+    /// SQLite leaves an empty file where nothing was written to a database yet.
     Empty,
     Other,
 }
@@ -48,21 +49,21 @@ impl Kind {
     }
 }
 
-/// Whom else a lock leaves in.
+/// A `Mode` says whom else a lock leaves in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Nobody.
+    /// The lock leaves nobody in.
     Exclusive,
-    /// Readers.
+    /// The lock leaves readers in.
     Shared,
 }
 
-/// A lock that is held for as long as this is there.
+/// A `FileLock` is held until it is dropped.
 pub struct FileLock(Arc<File>);
 
 impl FileLock {
-    /// None where somebody else holds one that excludes it. The file must not be locked by any other value of
-    /// this type.
+    /// Returns `None` where somebody else holds a lock that excludes this one. No other value of this type may lock
+    /// the file.
     pub fn attempt(file: Arc<File>, mode: Mode) -> io::Result<Option<FileLock>> {
         let lock = FileLock(file);
         let locked = match mode {
@@ -72,7 +73,7 @@ impl FileLock {
         Ok(locked.then_some(lock))
     }
 
-    /// As SQLite becomes a reader: one that waits for readers to leave lets no more of them in.
+    /// Becomes a reader as SQLite does: a writer that waits for readers to leave lets no more of them in.
     fn share(&self) -> io::Result<bool> {
         let pending = (PENDING, 1);
         let shared = self.set(libc::F_RDLCK, pending)? && self.set(libc::F_RDLCK, SHARED)?;
@@ -97,7 +98,7 @@ impl FileLock {
 }
 
 impl Drop for FileLock {
-    /// Somebody may still have the file, and with it its description.
+    /// Releases the lock by hand: somebody may still have the file, and with it its description.
     fn drop(&mut self) {
         let _ = self.set(libc::F_UNLCK, EVERYTHING);
     }

@@ -1,9 +1,9 @@
-//! The five functions of `wasi:filesystem` through which SQLite handles its lock directory, in both generations.
-//! For every other path they do what they did.
+//! SQLite handles its lock directory through five functions of `wasi:filesystem`, which are replaced here in both
+//! generations. For every other path they do what they did.
 
 use super::beneath::{Beneath, Obstacle};
 use super::file::{FileLock, Kind, Mode};
-use super::{DatabaseLocks, Place, has_open};
+use super::{DatabaseLocks, LockDirectory, has_open};
 use crate::guest::host::state::HostState;
 use crate::{log, warning};
 use std::fs::File;
@@ -16,25 +16,25 @@ use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::p2::bindings::filesystem::types as p2;
 use wasmtime_wasi::p3::bindings::filesystem::types as p3;
 
-/// How long a lock is waited for before the guest is told that somebody has it. SQLite in a guest then sleeps for
-/// as long as its build knows how to, which may be a second at a time, until its own time is over.
+/// A guest waits for so long for a lock before it is told that somebody has it. SQLite in a guest then sleeps for as
+/// long as its build knows how to, which may be a second at a time, until its own time is over.
 const WAIT: Duration = Duration::from_millis(200);
 
-/// The first pause between two attempts, and the longest.
+/// Two attempts have a pause of the first length between them at first, and of the second at most.
 const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(8)];
 
 /// A lock directory that is younger may be held by a program that locks in no other way.
 const YOUNG: Duration = Duration::from_secs(1);
 
-/// What the wish for a lock directory leads to.
+/// An `Outcome` says what the wish for a lock directory leads to.
 enum Outcome {
-    /// It is no matter of a database.
+    /// The directory has nothing to do with a database.
     None,
     Locked,
     Busy,
 }
 
-/// The state of an instance, wherever it stands.
+/// `Stateful` reaches the state of an instance, wherever it stands.
 trait Stateful {
     fn with<R>(&mut self, act: impl FnOnce(&mut HostState) -> R) -> R;
 }
@@ -53,9 +53,9 @@ impl Stateful for &Accessor<HostState> {
 
 type Fd = Resource<Descriptor>;
 
-/// A guest's SQLite wants the lock that this directory stands for.
+/// Takes the lock that this directory stands for.
 async fn lock(mut state: impl Stateful, fd: &Fd, path: &str) -> Outcome {
-    let Some(place) = state.with(|state| Place::of(state.table(), fd, path)) else {
+    let Some(place) = state.with(|state| LockDirectory::of(state.table(), fd, path)) else {
         return Outcome::None;
     };
     let Some(mut beneath) = Beneath::new(place.directory.clone()) else {
@@ -95,8 +95,8 @@ async fn lock(mut state: impl Stateful, fd: &Fd, path: &str) -> Outcome {
     Outcome::Locked
 }
 
-/// The database of a lock directory. What may only be read is locked as readers lock it.
-async fn open(beneath: &mut Beneath, place: &Place) -> Option<(Arc<File>, Mode)> {
+/// Opens the database of a lock directory. What may only be read is locked as readers lock it.
+async fn open(beneath: &mut Beneath, place: &LockDirectory) -> Option<(Arc<File>, Mode)> {
     let read = p2::DescriptorFlags::READ;
     let both = read | p2::DescriptorFlags::WRITE;
     if let Some(file) = beneath.open(place.database(), both).await {
@@ -119,8 +119,8 @@ async fn wait(file: &Arc<File>, mode: Mode) -> std::io::Result<Option<FileLock>>
     }
 }
 
-/// Takes away a lock directory that an earlier program left behind; says whether the place is clear.
-async fn clear(beneath: &mut Beneath, place: &Place, mode: Mode) -> bool {
+/// Removes a lock directory that an earlier program left behind, and says whether the way is clear.
+async fn clear(beneath: &mut Beneath, place: &LockDirectory, mode: Mode) -> bool {
     let made = match beneath.look(&place.path).await {
         Obstacle::Nothing => return true,
         Obstacle::Directory(made) => made,
@@ -143,7 +143,7 @@ async fn clear(beneath: &mut Beneath, place: &Place, mode: Mode) -> bool {
     cleared
 }
 
-/// Whether the instance holds the lock that this directory stands for.
+/// Says whether the instance holds the lock that this directory stands for.
 fn holds(mut state: impl Stateful, fd: &Fd, path: &str) -> bool {
     on_place(&mut state, fd, path, |locks, place| locks.holds(place))
 }
@@ -156,11 +156,12 @@ fn on_place(
     state: &mut impl Stateful,
     fd: &Fd,
     path: &str,
-    act: impl FnOnce(&mut DatabaseLocks, &Place) -> bool,
+    act: impl FnOnce(&mut DatabaseLocks, &LockDirectory) -> bool,
 ) -> bool {
     state.with(|state| {
         let (locks, table): (_, &mut ResourceTable) = state.database_locks();
-        !locks.held.is_empty() && Place::of(table, fd, path).is_some_and(|place| act(locks, &place))
+        !locks.held.is_empty()
+            && LockDirectory::of(table, fd, path).is_some_and(|place| act(locks, &place))
     })
 }
 
@@ -177,7 +178,7 @@ pub fn add_to_linker(linker: &mut Linker<HostState>, concurrent: bool) -> wasmti
 
 type P2Result<T> = wasmtime::Result<(Result<T, p2::ErrorCode>,)>;
 
-/// What the host says without a lock.
+/// Returns what the host says without a lock.
 fn p2_result<T>(result: wasmtime_wasi::p2::FsResult<T>) -> P2Result<T> {
     match result {
         Ok(value) => Ok((Ok(value),)),

@@ -1,8 +1,8 @@
-//! Locks of the SQLite databases that guests use. WASI has no locks on files, so SQLite in a guest locks `a.db` by
-//! making a directory `a.db.lock` (the `unix-dotfile` locking of SQLite's os_unix.c), which stays behind when an
-//! instance ends in the middle of a transaction. Here, what a guest asks about such a directory is answered by a
-//! lock of the kernel on the database file, on the bytes that every other SQLite locks. The directory is never
-//! made; the lock ends with the instance that holds it, and with its process.
+//! SQLite databases of guests are locked by the kernel. WASI has no locks on files, so SQLite in a guest locks `a.db`
+//! by making a directory `a.db.lock` (the `unix-dotfile` locking of SQLite's os_unix.c), which stays behind when an
+//! instance ends in the middle of a transaction. Here, what a guest asks about such a directory is answered by a lock
+//! of the kernel on the database file, on the bytes that every other SQLite locks. The directory is never made; the
+//! lock ends with the instance that holds it, and with its process.
 
 mod beneath;
 mod file;
@@ -18,36 +18,36 @@ use std::time::Duration;
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::filesystem::{Descriptor, Dir};
 
-/// What SQLite appends to the path of a database (DOTLOCK_SUFFIX).
+/// SQLite appends this to the path of a database (DOTLOCK_SUFFIX).
 const SUFFIX: &str = ".lock";
 
-/// Locks that one instance may hold at a time. Each is an open file.
+/// One instance may hold so many locks at a time. Each is an open file.
 const MOST: usize = 64;
 
-/// How often it is looked whether what an ended instance was writing is written.
+/// The host looks so often whether what an ended instance was writing is written.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// The device and the inode of a file.
+/// A `FileId` is the device and the inode of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Identity(u64, u64);
+struct FileId(u64, u64);
 
-impl Identity {
-    fn of(file: &File) -> Option<Identity> {
+impl FileId {
+    fn of(file: &File) -> Option<FileId> {
         let metadata = file.metadata().ok()?;
-        Some(Identity(metadata.dev(), metadata.ino()))
+        Some(FileId(metadata.dev(), metadata.ino()))
     }
 }
 
-/// Where a guest's SQLite wants its lock directory.
-struct Place {
+/// A `LockDirectory` says where a guest's SQLite wants its lock directory.
+struct LockDirectory {
     directory: Dir,
-    identity: Identity,
+    identity: FileId,
     path: String,
 }
 
-impl Place {
-    /// None where the path is not one of a lock directory.
-    fn of(table: &ResourceTable, fd: &Resource<Descriptor>, path: &str) -> Option<Place> {
+impl LockDirectory {
+    /// Returns `None` where the path is not one of a lock directory.
+    fn of(table: &ResourceTable, fd: &Resource<Descriptor>, path: &str) -> Option<LockDirectory> {
         let database = path.strip_suffix(SUFFIX)?;
         if database.is_empty() || database.ends_with('/') {
             return None;
@@ -55,8 +55,8 @@ impl Place {
         let Descriptor::Dir(directory) = table.get(fd).ok()? else {
             return None;
         };
-        Some(Place {
-            identity: Identity::of(&directory.dir)?,
+        Some(LockDirectory {
+            identity: FileId::of(&directory.dir)?,
             directory: directory.clone(),
             path: path.to_owned(),
         })
@@ -67,30 +67,30 @@ impl Place {
     }
 }
 
-/// The locks that one instance holds.
+/// `DatabaseLocks` holds the locks of one instance.
 #[derive(Default)]
 pub struct DatabaseLocks {
     held: Vec<Held>,
-    /// The directories through which the instance changes what stands beside its databases, such as journals.
-    /// No other instance has these handles.
+    /// Through these directories the instance changes what stands beside its databases, such as journals. No other
+    /// instance has these handles.
     directories: Vec<Arc<File>>,
 }
 
 struct Held {
-    directory: Identity,
+    directory: FileId,
     path: String,
-    /// Released when it is dropped.
+    /// The lock is released when it is dropped.
     _lock: FileLock,
 }
 
 impl DatabaseLocks {
-    fn position(&self, place: &Place) -> Option<usize> {
+    fn position(&self, place: &LockDirectory) -> Option<usize> {
         self.held
             .iter()
             .position(|held| held.directory == place.identity && held.path == place.path)
     }
 
-    fn holds(&self, place: &Place) -> bool {
+    fn holds(&self, place: &LockDirectory) -> bool {
         self.position(place).is_some()
     }
 
@@ -98,7 +98,7 @@ impl DatabaseLocks {
         self.held.len() >= MOST
     }
 
-    fn add(&mut self, place: Place, lock: FileLock) {
+    fn add(&mut self, place: LockDirectory, lock: FileLock) {
         self.held.push(Held {
             directory: place.identity,
             path: place.path,
@@ -106,8 +106,8 @@ impl DatabaseLocks {
         });
     }
 
-    /// Whether there was one to give back.
-    fn give_back(&mut self, place: &Place) -> bool {
+    /// Gives a lock back, and says whether there was one.
+    fn give_back(&mut self, place: &LockDirectory) -> bool {
         let position = self.position(place);
         position.map(|held| self.held.swap_remove(held)).is_some()
     }
@@ -129,9 +129,9 @@ impl DatabaseLocks {
         self.directories.push(directory.dir.clone());
     }
 
-    /// The instance has come to its end, or will be restored, and uses nothing of this table any more. What it was
-    /// writing when it was stopped is written by another thread, and must not reach a database, or its journal,
-    /// that somebody else has locked: the locks are kept until nothing of it is under way.
+    /// Gives all locks back when the instance has come to its end, or will be restored, and uses nothing of this
+    /// table any more. What it was writing when it was stopped is written by another thread, and must not reach a
+    /// database, or its journal, that somebody else has locked: the locks are kept until nothing of it is under way.
     pub fn end(&mut self, table: &mut ResourceTable) {
         if self.held.is_empty() {
             return;
@@ -163,17 +163,17 @@ impl DatabaseLocks {
     }
 }
 
-/// Whether no thread reads or writes one of these: each that does has a handle.
+/// Says whether no thread reads or writes one of these files: each that does has a handle.
 fn is_idle(in_use: &[Arc<File>]) -> bool {
     in_use.iter().all(|file| Arc::strong_count(file) == 1)
 }
 
-/// Whether a guest has opened this file.
+/// Says whether a guest has opened this file.
 fn has_open(table: &mut ResourceTable, file: &File) -> bool {
-    let identity = Identity::of(file);
+    let identity = FileId::of(file);
     identity.is_some()
         && table.iter_mut().any(|entry| {
             matches!(entry.downcast_ref::<Descriptor>(), Some(Descriptor::File(file))
-                if Identity::of(&file.file) == identity)
+                if FileId::of(&file.file) == identity)
         })
 }

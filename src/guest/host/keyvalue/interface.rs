@@ -1,4 +1,4 @@
-//! `wasi:keyvalue@0.2.0-draft`, as guests call it.
+//! Guests call these functions of `wasi:keyvalue@0.2.0-draft`.
 
 use super::{Failed, Store, check_key};
 use crate::guest::host::state::HostState;
@@ -14,7 +14,7 @@ wasmtime::component::bindgen!({
     trappable_error_type: { "wasi:keyvalue/store.error" => Error },
 });
 
-/// A name space within the store. Every name is one; it is there as soon as it is written to.
+/// A `Bucket` is a name space within the store. Every name is one; it is there as soon as it is written to.
 pub struct Bucket {
     name: String,
 }
@@ -45,7 +45,7 @@ pub fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
 }
 
 impl HostState {
-    /// The store, and the name of the bucket within it.
+    /// Finds the store, and the name of the bucket within it.
     fn bucket(&self, bucket: &Resource<Bucket>) -> Result<(&Store, &str), Error> {
         let name = &self.table().get(bucket)?.name;
         Ok((self.keyvalue().ok_or(Error::NoSuchStore)?, name))

@@ -1,5 +1,4 @@
-//! The store behind `wasi:keyvalue`: where it is, and what may be asked of it. All workers share it,
-//! and it outlives them.
+//! The store behind `wasi:keyvalue` keeps the guests' values. All workers share it, and it outlives them.
 
 mod interface;
 mod redis;
@@ -16,12 +15,12 @@ use sqlite::Sqlite;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Where the values are kept.
+/// A `StoreLocation` says where the values are kept.
 #[derive(Clone)]
 pub enum StoreLocation {
-    /// A file of this machine.
+    /// The values are kept in a file of this machine.
     Sqlite(PathBuf),
-    /// A Redis server, and how it is reached.
+    /// The values are kept in a Redis server, which is reached in this way.
     Redis(Box<::redis::ConnectionInfo>),
 }
 
@@ -47,7 +46,7 @@ impl StoreLocation {
     }
 }
 
-/// That there can be a file at `path`.
+/// Checks that there can be a file at `path`.
 fn check(path: &Path) -> Result<()> {
     if path.as_os_str().is_empty() || path.is_dir() {
         bail!(
@@ -71,29 +70,29 @@ impl fmt::Debug for StoreLocation {
     }
 }
 
-/// Whether a component that imports `name` needs a store.
+/// Says whether a component that imports `name` needs a store.
 pub fn is_needed_for(name: &str) -> bool {
     name.starts_with("wasi:keyvalue/")
 }
 
-/// An open store.
+/// A `Store` is an open store.
 pub enum Store {
     Sqlite(Sqlite),
     Redis(Redis),
 }
 
-/// Why something could not be done, for the guest.
+/// `Failed` tells the guest why something could not be done.
 #[derive(Debug)]
 pub struct Failed(pub String);
 
 impl Failed {
-    /// What was asked for is more than the guest has memory for.
+    /// Says that a guest has too little memory for what it asked for.
     fn too_large() -> Failed {
         Failed("it is more than the memory that is left (--max-memory)".to_owned())
     }
 }
 
-/// Bytes of a key: one answer to `list-keys` has many.
+/// A key has so many bytes at most: one answer to `list-keys` has many keys.
 const LONGEST_KEY: usize = 64 << 10;
 
 /// Refuses a key that is too long.
@@ -106,11 +105,11 @@ fn check_key(key: &str) -> Result<(), Failed> {
     }
 }
 
-/// A page of keys, and where the next begins.
+/// A `Page` holds keys, and the place where the next page begins.
 pub type Page = (Vec<String>, Option<u64>);
 
 impl Store {
-    /// Makes it where there is none yet.
+    /// Makes the store where there is none yet.
     pub fn prepare(place: &StoreLocation) -> Result<()> {
         match place {
             StoreLocation::Sqlite(path) => Sqlite::prepare(path),
@@ -175,7 +174,7 @@ impl Store {
     }
 }
 
-/// The operator hears of it too.
+/// Logs a failure, so that the operator hears of it too.
 fn told<T>(result: Result<T, Failed>) -> Result<T, Failed> {
     if let Err(Failed(why)) = &result {
         warning!("the key-value store failed a guest: {}", log::escape(why));

@@ -1,5 +1,5 @@
-//! A store in Redis: each bucket is a hash, so that its keys can be listed and nothing else of the
-//! server's is touched. A request is never sent twice: nobody knows whether the first arrived.
+//! In Redis each bucket is a hash, so that its keys can be listed and nothing else of the server's is touched. A
+//! request is never sent twice: nobody knows whether the first arrived.
 
 use super::{Failed, Page};
 use anyhow::{Context, Result};
@@ -12,23 +12,24 @@ use std::time::Duration;
 
 pub struct Redis {
     client: Client,
-    /// Made with the first request, which has a runtime around it; connects again when it has to.
+    /// The first request makes the connection, as it has a runtime around it; the connection is made again when it
+    /// has to be.
     connection: OnceLock<ConnectionManager>,
 }
 
 const CONNECT: Duration = Duration::from_secs(2);
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// Attempts to connect again before what waits for it fails.
+/// The client tries to connect again so often before what waits for it fails.
 const RETRIES: usize = 2;
 
-/// How many keys Redis looks at for one answer to `list-keys`.
+/// Redis looks at so many keys for one answer to `list-keys`.
 const PAGE: u64 = 1000;
 
-/// The same where the values come with them.
+/// Redis looks at so few where the values come with the keys.
 const SHORT_PAGE: u64 = 10;
 
-/// Where to go on, and the keys that were found.
+/// `Scanned` holds where to go on, and the keys that were found.
 type Scanned = (u64, Vec<String>);
 
 impl Redis {
@@ -92,14 +93,14 @@ impl Redis {
         Ok((keys, (next != 0).then_some(next)))
     }
 
-    /// Keys without their values, which Redis offers from version 7.4 on.
+    /// Scans keys without their values, which Redis offers from version 7.4 on.
     async fn scan_keys(&self, bucket: &str, cursor: u64) -> Result<Scanned, RedisError> {
         let mut command = hash("HSCAN", bucket);
         command.arg(cursor).arg("COUNT").arg(PAGE).arg("NOVALUES");
         command.query_async(&mut self.connection()?).await
     }
 
-    /// Keys with their values, which nobody wants: a few at a time.
+    /// Scans keys with their values, which nobody wants: a few at a time.
     async fn scan_pairs(&self, bucket: &str, cursor: u64) -> Result<Scanned, RedisError> {
         let mut command = hash("HSCAN", bucket);
         command.arg(cursor).arg("COUNT").arg(SHORT_PAGE);
@@ -117,7 +118,7 @@ impl Redis {
         Ok(command.query_async(&mut connection).await?)
     }
 
-    /// A handle to the one connection, which many requests share.
+    /// Returns a handle to the one connection, which many requests share.
     fn connection(&self) -> Result<ConnectionManager, RedisError> {
         if let Some(connection) = self.connection.get() {
             return Ok(connection.clone());
@@ -137,7 +138,7 @@ impl From<RedisError> for Failed {
     }
 }
 
-/// A command on the hash that a bucket is.
+/// Makes a command on the hash of a bucket.
 fn hash(name: &str, bucket: &str) -> Cmd {
     let mut command = cmd(name);
     command.arg(format!("wasi:keyvalue:{bucket}"));

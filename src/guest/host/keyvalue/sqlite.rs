@@ -1,5 +1,5 @@
-//! A store in a SQLite file. SQLite waits for disks and for other processes, so it has threads of its
-//! own here: one that writes, one that reads. What is waiting to be written is committed together.
+//! In SQLite the store is a file. SQLite waits for disks and for other processes, so it has threads of its own here:
+//! one that writes, one that reads. The writes that are waiting are committed together.
 
 use super::{Failed, Page};
 use crate::warning;
@@ -16,18 +16,18 @@ pub struct Sqlite {
     reads: Sender<Job>,
 }
 
-/// Does its work within a transaction, and leaves what is to be done when that has ended.
+/// A `Job` does its work within a transaction, and leaves what is to be done when that has ended.
 type Job = Box<dyn FnOnce(&Connection) -> Finish + Send>;
 
 type Finish = Box<dyn FnOnce(Result<(), Failed>) + Send>;
 
-/// How long to wait while another process writes.
+/// SQLite waits for so long while another process writes.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// Writes that are committed together, at most.
+/// So many writes are committed together, at most.
 const TOGETHER: usize = 256;
 
-/// Keys in one answer to `list-keys`.
+/// One answer to `list-keys` has so many keys.
 const PAGE: i64 = 1000;
 
 const SCHEMA: &str = "
@@ -50,7 +50,7 @@ impl Sqlite {
         })
     }
 
-    /// Makes it where there is none yet: several processes at a time would be in each other's way.
+    /// Makes the store where there is none yet: several processes at a time would be in each other's way.
     pub fn prepare(path: &Path) -> Result<()> {
         made(path).map(drop)
     }
@@ -117,7 +117,7 @@ impl Sqlite {
         .await
     }
 
-    /// In the order in which keys were first set; the cursor is the last that was given.
+    /// Lists keys in the order in which they were first set; the cursor is the last that was given.
     pub async fn keys(
         &self,
         bucket: &str,
@@ -169,7 +169,7 @@ impl Sqlite {
     }
 }
 
-/// A connection to a store, which is made where there is none.
+/// Connects to a store, and makes it where there is none.
 fn made(path: &Path) -> Result<Connection> {
     let connect = || {
         let connection = connect(path)?;
@@ -208,7 +208,8 @@ impl From<rusqlite::Error> for Failed {
     }
 }
 
-/// A write-ahead log lets readers and a writer work side by side. What is acknowledged is on disk.
+/// Connects to a store. A write-ahead log lets readers and a writer work side by side, and what is acknowledged is on
+/// disk.
 fn connect(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
@@ -237,7 +238,7 @@ fn start(
     Ok(jobs)
 }
 
-/// Has a lane do `work`; resolves when that is done and, if it writes, on disk.
+/// Has a thread do `work`, and resolves when that is done and, if it writes, on disk.
 async fn run<T: Send + 'static>(
     lane: &Sender<Job>,
     work: impl FnOnce(&Connection) -> Result<T, Failed> + Send + 'static,
@@ -280,7 +281,7 @@ fn write_all(mut connection: Connection, jobs: &Receiver<Job>) {
     }
 }
 
-/// Jobs that are not begun are dropped, which fails them.
+/// Commits the jobs. Those that are not begun are dropped, which fails them.
 fn commit(
     connection: &mut Connection,
     batch: Vec<Job>,

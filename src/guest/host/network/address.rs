@@ -1,19 +1,20 @@
-//! What kind of network an address belongs to. A name that resolves to an address inside of the
-//! operator's own network is how a guest would be made to attack it.
+//! A `Kind` says what kind of network an address belongs to. A name that resolves to an address inside the operator's
+//! own network is how a guest would be made to attack it.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Who is reached at an address, from the least to the most delicate.
+/// `Kind` orders addresses by who is reached at them, from the least to the most delicate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Anybody on the Internet.
+    /// The address belongs to anybody on the Internet.
     Public,
-    /// The operator's network: RFC 1918, RFC 4193, RFC 6598 (carrier-grade NAT), RFC 2544.
+    /// The address belongs to the operator's network: RFC 1918, RFC 4193, RFC 6598 (carrier-grade NAT), RFC 2544.
     Private,
-    /// This machine.
+    /// The address belongs to this machine.
     Loopback,
-    /// Link-local, cloud metadata, multicast, unspecified, reserved: nothing that a name stands for.
+    /// The address is link-local, of cloud metadata, multicast, unspecified or reserved: nothing that a name stands
+    /// for.
     Special,
 }
 
@@ -35,13 +36,13 @@ pub fn kind(address: IpAddr) -> Kind {
     }
 }
 
-/// Metadata services outside of 169.254.0.0/16: Alibaba Cloud, Azure.
+/// These metadata services stand outside of 169.254.0.0/16: Alibaba Cloud, Azure.
 const METADATA_V4: [Ipv4Addr; 2] = [
     Ipv4Addr::new(100, 100, 100, 200),
     Ipv4Addr::new(168, 63, 129, 16),
 ];
 
-/// Metadata services within RFC 4193: Google, Scaleway. Amazon has several in fd00:ec2::/32.
+/// These metadata services stand within RFC 4193: Google, Scaleway. Amazon has several in fd00:ec2::/32.
 const METADATA_V6: [Ipv6Addr; 2] = [
     Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
     Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42),

@@ -1,5 +1,5 @@
-//! Which peers a guest may talk to: rules as the operator writes them, and the kinds of addresses.
-//! Knows nothing of sockets.
+//! The operator writes rules about which peers a guest may talk to, and these know the kinds of addresses. They know
+//! nothing of sockets.
 
 mod address;
 mod rule;

@@ -1,5 +1,5 @@
-//! Rules such as `https://api.example.com`, `*.example.com:443`, `10.0.0.0/8` and `*`: how they are
-//! written, and what they let through. A name is let through first, and then each of its addresses.
+//! A rule such as `https://api.example.com`, `*.example.com:443`, `10.0.0.0/8` or `*` lets a guest talk to peers. It
+//! lets a name through first, and then each of its addresses.
 
 use super::address::{Kind, kind};
 use anyhow::{Context, Result, bail};
@@ -7,12 +7,12 @@ use ipnet::IpNet;
 use std::fmt;
 use std::net::IpAddr;
 
-/// How a peer is spoken to.
+/// A `Scheme` says how a peer is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
     Http,
     Https,
-    /// A bare socket.
+    /// The guest uses a bare socket.
     Socket,
 }
 
@@ -34,20 +34,20 @@ impl Scheme {
     }
 }
 
-/// One thing that is allowed.
+/// A `Rule` allows one thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// None is any.
+    /// The rule is about any scheme where this is `None`.
     scheme: Option<Scheme>,
     host: Host,
-    /// None is any, or the scheme's own where a scheme is given.
+    /// The rule is about any port where this is `None`, or the scheme's own where a scheme is given.
     port: Option<u16>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Host {
     Any,
-    /// Every name that ends in this, which begins with a dot.
+    /// The rule covers every name that ends in this, which begins with a dot.
     Beneath(String),
     Name(String),
     Network(IpNet),
@@ -71,7 +71,7 @@ impl Rule {
         })
     }
 
-    /// One for sockets: `db.example.com:5432`, `10.0.0.0/8:5432`, `*:443`.
+    /// Parses a rule for sockets: `db.example.com:5432`, `10.0.0.0/8:5432`, `*:443`.
     pub fn parse_for_sockets(text: &str) -> Result<Rule> {
         let rule = Rule::parse(text)?;
         if rule.scheme.is_some() {
@@ -83,7 +83,7 @@ impl Rule {
         Ok(rule)
     }
 
-    /// Whether it is about this scheme and port, whatever the host.
+    /// Says whether the rule is about this scheme and port, whatever the host.
     fn covers(&self, scheme: Scheme, port: u16) -> bool {
         let wanted = self.port.or(self.scheme.and_then(Scheme::default_port));
         self.scheme.is_none_or(|own| own == scheme) && wanted.is_none_or(|own| own == port)
@@ -134,7 +134,7 @@ impl Host {
 }
 
 impl Host {
-    /// Whether it covers a name, as [`name`] gives it.
+    /// Says whether the rule covers a name, as [`name`] gives it.
     fn is(&self, name: &str) -> bool {
         match self {
             Host::Any => true,
@@ -145,7 +145,7 @@ impl Host {
     }
 }
 
-/// A host name in the one way that it is compared in.
+/// Writes a host name in the one way that it is compared in.
 fn name(text: &str) -> Result<String> {
     let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -155,8 +155,8 @@ fn name(text: &str) -> Result<String> {
     Ok(name)
 }
 
-/// Whether a network in a rule lets an address of this kind through. One that reaches beyond addresses of the kind
-/// is a wildcard, which does not name what is inside; a metadata service stands in no network but its own.
+/// Says whether a network in a rule lets an address of this kind through. A network that reaches beyond addresses of
+/// the kind is a wildcard, which does not name what is inside; a metadata service stands in no network but its own.
 fn names(network: &IpNet, address: IpAddr, its: Kind) -> bool {
     let is_address = network.prefix_len() == network.max_prefix_len();
     let is_of_kind = || [network.network(), network.broadcast()].map(kind) == [its; 2];
@@ -168,7 +168,7 @@ fn names(network: &IpNet, address: IpAddr, its: Kind) -> bool {
         }
 }
 
-/// All that is allowed.
+/// `Rules` holds all that is allowed.
 #[derive(Clone, Debug, Default)]
 pub struct Rules(Vec<Rule>);
 
@@ -181,7 +181,7 @@ impl Rules {
         self.0.is_empty()
     }
 
-    /// Whether a host of this name may be looked up, whatever the port.
+    /// Says whether a host of this name may be looked up, whatever the port.
     pub fn name(&self, host: &str) -> bool {
         let name = name(host);
         name.is_ok_and(|name| {
@@ -190,17 +190,17 @@ impl Rules {
         })
     }
 
-    /// Whether anything may be asked with this scheme.
+    /// Says whether anything may be asked with this scheme.
     pub fn mention(&self, scheme: Scheme) -> bool {
         self.0
             .iter()
             .any(|rule| rule.scheme.is_none_or(|own| own == scheme))
     }
 
-    /// Whether `host` may be spoken to, and at which of its addresses. A host that is not allowed is
-    /// not looked up either.
+    /// Says whether `host` may be spoken to, and at which of its addresses. A host that is not allowed is not looked
+    /// up either.
     pub fn permit(&self, scheme: Scheme, host: &str, port: u16) -> Result<Permit, Denial> {
-        let target = Target {
+        let target = Peer {
             scheme,
             host: host.to_owned(),
             port,
@@ -247,17 +247,17 @@ impl Rules {
     }
 }
 
-/// A peer as the guest named it.
+/// A `Peer` is a peer as the guest named it.
 #[derive(Clone, Debug)]
-struct Target {
+struct Peer {
     scheme: Scheme,
     host: String,
     port: u16,
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Target { scheme, host, port } = self;
+        let Peer { scheme, host, port } = self;
         match host.parse() {
             Ok(IpAddr::V6(address)) => write!(f, "{}[{address}]:{port}", scheme.prefix()),
             _ => write!(f, "{}{host}:{port}", scheme.prefix()),
@@ -265,7 +265,7 @@ impl fmt::Display for Target {
     }
 }
 
-impl Target {
+impl Peer {
     fn denied(&self, reason: String, rule: Option<String>) -> Denial {
         Denial {
             scheme: self.scheme,
@@ -276,10 +276,10 @@ impl Target {
     }
 }
 
-/// A host that is allowed; each of its addresses is still to be checked.
+/// A `Permit` allows a host; each of its addresses is still to be checked.
 #[derive(Clone, Debug)]
 pub struct Permit {
-    target: Target,
+    target: Peer,
     networks: Vec<IpNet>,
     /// A rule allows the name; one that ends in a wildcard perhaps.
     by_name: bool,
@@ -288,7 +288,7 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// Whether this address may be connected to.
+    /// Checks whether this address may be connected to.
     pub fn check(&self, address: IpAddr) -> Result<(), Denial> {
         let address = address.to_canonical();
         let kind = kind(address);
@@ -310,7 +310,7 @@ impl Permit {
             self.target.to_string()
         } else {
             let host = address.to_string();
-            Target {
+            Peer {
                 host,
                 ..self.target.clone()
             }
@@ -323,20 +323,20 @@ impl Permit {
         Err(self.target.denied(reason, Some(rule)))
     }
 
-    /// RFC 6761 section 6.3.
+    /// Says whether the name is local (RFC 6761 section 6.3).
     fn is_local(&self) -> bool {
         let name = self.target.host.trim_end_matches('.').to_ascii_lowercase();
         name == "localhost" || name.ends_with(".localhost")
     }
 }
 
-/// Why a guest may not talk to a peer, and what the operator would have to allow.
+/// A `Denial` says why a guest may not talk to a peer, and what the operator would have to allow.
 #[derive(Clone, Debug)]
 pub struct Denial {
     scheme: Scheme,
     target: String,
     reason: String,
-    /// The rule that would allow it, where one can.
+    /// This rule would allow it, where one can.
     rule: Option<String>,
 }
 

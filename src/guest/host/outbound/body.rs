@@ -1,4 +1,5 @@
-//! Bodies on their way out and back: what they tell about progress, and how long they may pause.
+//! The bodies of a guest's requests note when they last made progress, and the bodies of responses may pause only for
+//! so long.
 
 use super::failure::{self, Why};
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 use wasmtime_wasi_http::{Error, WasiBody};
 
-/// When a request last went on.
+/// `LastProgress` is the time when a request last made progress.
 #[derive(Clone)]
 pub struct LastProgress(Arc<Mutex<Instant>>);
 
@@ -32,11 +33,11 @@ impl LastProgress {
     }
 }
 
-/// How long a request waits for its guest to begin the body, or to say that there is none.
+/// A request waits for so long for its guest to begin the body, or to say that there is none.
 const BEGIN: Duration = Duration::from_millis(20);
 
-/// A body that is to come may turn out to be none at all, which the head has to tell: 0.3 guests say it
-/// with an empty stream only.
+/// Waits for the first piece of a body, which may turn out to be none at all, as the head has to tell: 0.3 guests say
+/// it with an empty stream only.
 pub async fn begun(mut request: Request<WasiBody>) -> Result<Request<WasiBody>, Error> {
     let body = request.body_mut();
     if body.is_end_stream() || body.size_hint().exact().is_some() {
@@ -58,7 +59,7 @@ pub fn empty() -> WasiBody {
     empty.map_err(|never| match never {}).boxed_unsync()
 }
 
-/// A body of which one piece has been taken.
+/// `Begun` is a body of which one piece has been taken.
 struct Begun {
     first: Option<Frame<Bytes>>,
     rest: WasiBody,
@@ -83,7 +84,7 @@ impl Body for Begun {
     }
 }
 
-/// The body of a request.
+/// `Sending` is the body of a request.
 pub struct Sending {
     pub body: WasiBody,
     pub progress: LastProgress,
@@ -113,10 +114,10 @@ impl Body for Sending {
     }
 }
 
-/// The turns that a request has taken; given back when it is over.
+/// A request holds these permits until it is over.
 pub type Permits = [OwnedSemaphorePermit; 2];
 
-/// The body of a response.
+/// `Receiving` is the body of a response.
 pub struct Receiving {
     body: Incoming,
     pause: Duration,

@@ -1,5 +1,4 @@
-//! New connections: each address is checked where it is connected to, so that what a name resolves to
-//! the second time does not matter.
+//! Every address is checked when it is connected to, so that what a name resolves to the second time does not matter.
 
 use super::failure::NoAddress;
 use super::roots;
@@ -27,7 +26,7 @@ type Failed = Box<dyn Error + Send + Sync>;
 
 type Future<T> = Pin<Box<dyn std::future::Future<Output = Result<T, Failed>> + Send>>;
 
-/// TLS where the URL asks for it, HTTP/2 where the server chooses it.
+/// A `Connector` speaks TLS where the URL asks for it, and HTTP/2 where the server chooses it.
 pub type Connector = HttpsConnector<Checked>;
 
 pub fn connector(settings: &Settings) -> Result<Connector> {
@@ -43,7 +42,7 @@ pub fn connector(settings: &Settings) -> Result<Connector> {
         }))
 }
 
-/// Whom a URL asks: its scheme, host and port.
+/// Finds the scheme, host and port that a URL asks.
 pub fn destination(uri: &Uri) -> Option<(Scheme, &str, u16)> {
     let (scheme, default) = match uri.scheme_str()? {
         "http" => (Scheme::Http, 80),
@@ -53,7 +52,7 @@ pub fn destination(uri: &Uri) -> Option<(Scheme, &str, u16)> {
     Some((scheme, uri.host()?, uri.port_u16().unwrap_or(default)))
 }
 
-/// Connects to those addresses alone that the rules allow.
+/// `Checked` connects only to addresses that the rules allow.
 #[derive(Clone)]
 pub struct Checked {
     rules: Arc<Rules>,
@@ -91,14 +90,14 @@ impl Service<Uri> for Checked {
     }
 }
 
-/// Silence after which the kernel asks whether the server is still there.
+/// The kernel asks whether the server is still there after so much silence.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 fn bare(host: &str) -> &str {
     host.trim_start_matches('[').trim_end_matches(']')
 }
 
-/// Looks a name up, once, and gives of its addresses those that are allowed.
+/// `Lookup` looks a name up, once, and gives the addresses that are allowed.
 #[derive(Clone)]
 struct Lookup(Permit);
 
@@ -132,18 +131,18 @@ impl Service<Name> for Lookup {
     }
 }
 
-/// Whether a connection has carried a request before.
+/// `Used` says whether a connection has carried a request before.
 #[derive(Clone, Default)]
 pub struct Used(Arc<AtomicBool>);
 
 impl Used {
-    /// Marks it; whether it was marked already.
+    /// Marks the connection as used, and says whether it was already.
     pub fn mark(&self) -> bool {
         self.0.swap(true, Ordering::Relaxed)
     }
 }
 
-/// A TCP connection that knows whether it is fresh.
+/// `Tcp` is a connection that knows whether it is fresh.
 pub struct Tcp {
     stream: TokioIo<TcpStream>,
     used: Used,

@@ -1,4 +1,4 @@
-//! One request of a guest: checked, given its turn, sent, and sent again where a connection from the
+//! A request of a guest is checked, waits for its permits, is sent, and is sent again where a connection from the
 //! pool turned out to be dead.
 
 use super::body::{LastProgress, Permits, Receiving, Sending, begun, empty};
@@ -23,27 +23,27 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
-/// The connections that all instances of one process share.
+/// An `OutboundClient` has the connections that all instances of one process share.
 pub struct OutboundClient {
     pool: legacy::Client<Connector, Sending>,
     settings: Settings,
-    /// Permits of all instances together.
+    /// All instances together have these permits.
     all: Arc<Semaphore>,
 }
 
-/// Servers close idle connections after 5 seconds (Node, uvicorn) to 75 (nginx).
+/// A connection is kept idle for so long: servers close theirs after 5 seconds (Node, uvicorn) to 75 (nginx).
 const IDLE: Duration = Duration::from_secs(30);
 
-/// Connections that are kept for each server.
+/// So many connections are kept for each server.
 const IDLE_PER_HOST: usize = 32;
 
-/// How often a request is sent that met with nothing but dead connections.
+/// A request that meets with nothing but dead connections is sent so often.
 const ATTEMPTS: u32 = 3;
 
-/// A request that failed.
+/// `Broken` is a request that failed.
 struct Broken {
     why: Why,
-    /// It was sent on a connection that had been used before, and nothing came back.
+    /// The connection had been used before, and nothing came back.
     stale: bool,
 }
 
@@ -66,7 +66,7 @@ impl OutboundClient {
         &self.settings
     }
 
-    /// Sends a request of an instance that has the turns `own`.
+    /// Sends a request of an instance that has the permits `own`.
     pub async fn send(
         &self,
         own: Arc<Semaphore>,
@@ -104,7 +104,7 @@ impl OutboundClient {
         Ok(Response::from_parts(parts, body.boxed_unsync()))
     }
 
-    /// What can be said before anything is looked up.
+    /// Checks what can be known before anything is looked up.
     fn check(&self, request: &Request<WasiBody>) -> Result<(), Error> {
         let uri = request.uri();
         let Some((scheme, host, port)) = destination(uri) else {
@@ -212,7 +212,7 @@ fn broken(error: &legacy::Error, captured: &CaptureConnection) -> Broken {
     }
 }
 
-/// Each error with what caused it.
+/// `Causes` formats an error with what caused it.
 struct Causes<'a>(&'a legacy::Error);
 
 impl std::fmt::Display for Causes<'_> {
@@ -240,7 +240,7 @@ async fn connected(captured: &mut CaptureConnection) {
     captured.wait_for_connection_metadata().await;
 }
 
-/// Whether the connection had carried a request before this one.
+/// Says whether the connection had carried a request before this one.
 fn was_used(captured: &CaptureConnection) -> bool {
     let mut extras = Extensions::new();
     if let Some(connected) = &*captured.connection_metadata() {
@@ -249,7 +249,7 @@ fn was_used(captured: &CaptureConnection) -> bool {
     extras.get::<Used>().is_some_and(Used::mark)
 }
 
-/// Whether a request does no harm when it is sent twice, and can be.
+/// Says whether a request does no harm when it is sent twice, and can be.
 fn repeatable(request: &Request<WasiBody>) -> bool {
     request.method().is_safe() && request.body().is_end_stream()
 }

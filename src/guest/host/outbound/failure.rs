@@ -1,4 +1,4 @@
-//! What went wrong with a request, in the words that WASI has for it.
+//! This file says what went wrong with a request, in the words that WASI has for it.
 
 use crate::guest::host::network::Denial;
 use std::error::Error as StdError;
@@ -6,7 +6,7 @@ use std::fmt;
 use std::io;
 use wasmtime_wasi_http::Error;
 
-/// A name that has no address.
+/// The name has no address.
 #[derive(Debug)]
 pub struct NoAddress(pub String);
 
@@ -18,7 +18,7 @@ impl fmt::Display for NoAddress {
 
 impl StdError for NoAddress {}
 
-/// Why a request failed: a rule, or the network.
+/// `Why` says why a request failed: a rule forbids it, or the network failed.
 pub enum Why {
     Denied(Denial),
     Failed(Error),

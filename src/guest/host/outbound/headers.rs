@@ -1,5 +1,5 @@
-//! Header fields that belong to a connection and not to the message (RFC 9110 section 7.6.1): they do
-//! not pass from the guest to a server nor back.
+//! Header fields that belong to a connection and not to the message (RFC 9110 section 7.6.1) do not pass from the
+//! guest to a server nor back.
 
 use http::header::{self, HeaderMap, HeaderName};
 
@@ -14,7 +14,7 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     header::UPGRADE,
 ];
 
-/// Takes them out, and those that `Connection` names.
+/// Removes these fields, and those that `Connection` names.
 pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)

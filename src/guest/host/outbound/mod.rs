@@ -1,5 +1,5 @@
-//! Requests that a guest sends: through the rules, then through connections that all instances of
-//! this process share.
+//! The requests that a guest sends pass the rules first, and go through connections that all instances of this
+//! process share.
 
 mod body;
 mod connect;
@@ -21,26 +21,26 @@ use wasmtime_wasi_http::{
     DEFAULT_FORBIDDEN_HEADERS, Error, RequestOptions, WasiBody, WasiHttpHooks,
 };
 
-/// Whom guests may ask, and what asking may take.
+/// `Settings` says whom guests may ask, and what asking may take.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     pub rules: Rules,
     pub roots: Roots,
     pub times: Times,
-    /// Requests at a time for one that is answered.
+    /// One request that is answered may cause so many at a time.
     pub of_one: usize,
-    /// Requests at a time of all instances of one worker.
+    /// All instances of one worker may send so many requests at a time.
     pub of_all: usize,
 }
 
-/// How long each step may take, at most; a guest may ask for less.
+/// `Times` limits each step; a guest may ask for less.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Times {
-    /// Until there is a connection: waiting for a turn, looking up, connecting and TLS together.
+    /// A connection must be there by then: waiting for a permit, looking up, connecting and TLS together.
     pub connect: Duration,
-    /// From the last byte sent to the head of the response.
+    /// The head of the response must come within this time after the last byte was sent.
     pub first_byte: Duration,
-    /// Between two pieces of the response.
+    /// The next piece of the response must come within this time.
     pub between_bytes: Duration,
 }
 
@@ -57,15 +57,15 @@ impl Times {
     }
 }
 
-/// The way out of one instance.
+/// `Outbound` is the way out of one instance.
 pub struct Outbound {
     client: Arc<OutboundClient>,
-    /// Permits of this instance.
+    /// The instance has these permits.
     own: Arc<Semaphore>,
 }
 
 impl Outbound {
-    /// For an instance that answers so many requests at a time.
+    /// Makes the way out for an instance that answers so many requests at a time.
     pub fn new(client: &Arc<OutboundClient>, concurrency: usize) -> Outbound {
         let permits = client.settings().of_one.saturating_mul(concurrency);
         Outbound {
@@ -75,18 +75,18 @@ impl Outbound {
     }
 }
 
-/// What is left to do for a request once its head is there: nothing, the connection has a task.
+/// `Rest` is what is left to do for a request once its head is there: nothing, the connection has a task.
 type Rest = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
 type Sent = Result<(http::Response<WasiBody>, Rest), Error>;
 
 impl WasiHttpHooks for Outbound {
-    /// As where this is not said, without making a closure for each field.
+    /// Decides as the engine does by default, without making a closure for each field.
     fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
         DEFAULT_FORBIDDEN_HEADERS.contains(name)
     }
 
-    /// The client does it, where the protocol has one and after it has chosen the protocol.
+    /// Leaves the field to the client, which sets it after it has chosen the protocol, if that has one.
     fn set_host_header(&mut self) -> bool {
         false
     }

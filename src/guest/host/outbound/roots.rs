@@ -1,5 +1,4 @@
-//! Whom to believe that a server is who it says: the system's certificate authorities, or those of a
-//! file.
+//! `Roots` says which certificate authorities are believed: the system's, or those of a file.
 
 use crate::sys::regular::{self, LARGEST_TEXT};
 use crate::warning;
@@ -10,7 +9,7 @@ use rustls::{ClientConfig, RootCertStore};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Certificate authorities.
+/// `Roots` holds certificate authorities.
 #[derive(Clone, Debug, Default)]
 pub enum Roots {
     #[default]
@@ -58,7 +57,7 @@ impl Roots {
     }
 }
 
-/// TLS as a client speaks it. Without `roots` nobody is believed.
+/// Configures TLS as a client speaks it. Without `roots` nobody is believed.
 pub fn tls(roots: Option<&Roots>) -> Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let store = roots.map_or_else(RootCertStore::empty, Roots::store);

@@ -1,5 +1,5 @@
-//! How the transmission of a request went, for the guest that sent it: a request is transmitted when its body has
-//! been taken to its end, and a response came.
+//! The guest that sent a request learns how its transmission went: a request is transmitted when its body has been
+//! taken to its end, and a response came.
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -9,13 +9,13 @@ use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::{Error, WasiBody};
 
-/// Who tells how it went.
+/// A `Report` tells how the transmission went.
 pub struct Report {
     failure: Cell<Option<oneshot::Sender<Option<Error>>>>,
     body: Cell<Option<oneshot::Sender<Result<(), Error>>>>,
 }
 
-/// The report, and what comes of it.
+/// Makes a report, and the future that resolves with its result.
 pub fn channel() -> (
     Report,
     impl Future<Output = Result<(), Error>> + Send + 'static,
@@ -38,7 +38,7 @@ pub fn channel() -> (
 }
 
 impl Report {
-    /// The same body, which tells when it has been taken.
+    /// Wraps a body so that it tells when it has been taken.
     pub fn watch(&self, body: WasiBody) -> Watched {
         Watched {
             body,
@@ -46,7 +46,7 @@ impl Report {
         }
     }
 
-    /// There is a response, or a reason why there is none.
+    /// Tells that there is a response, or why there is none.
     pub fn end(&self, failure: Option<Error>) {
         if let Some(report) = self.failure.take() {
             // The guest need not be interested.
@@ -55,7 +55,7 @@ impl Report {
     }
 }
 
-/// A body that tells when it has been taken.
+/// A `Watched` body tells when it has been taken.
 pub struct Watched {
     body: WasiBody,
     report: Option<oneshot::Sender<Result<(), Error>>>,

@@ -1,4 +1,4 @@
-//! Who waits for a worker's memory, and who goes on.
+//! These tests show who waits for a worker's memory, and who goes on.
 
 use super::*;
 use std::pin::{Pin, pin};
@@ -9,7 +9,7 @@ fn run<T>(future: impl Future<Output = T>) -> T {
     runtime.enable_time().build().unwrap().block_on(future)
 }
 
-/// One that is full whatever happens: it may have nothing at all.
+/// Makes a worker that is always full: it may have no memory at all.
 fn full() -> Arc<WorkerMemory> {
     WorkerMemory::bounded(0, 0, Duration::from_millis(1))
 }

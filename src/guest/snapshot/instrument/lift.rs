@@ -1,18 +1,17 @@
-//! Functions of core modules that are functions of the component (canonical `lift`), and which of them answers
-//! requests.
+//! A component lifts functions of its core modules (canonical `lift`), and one of them answers requests.
 
 use wasm_encoder::CanonicalOption;
 use wasmparser::component_types::{ComponentDefinedType, ComponentValType};
 use wasmparser::types::TypesRef;
 
-/// A function of a core module as one of the component's.
+/// A `Lift` makes a function of a core module one of the component's.
 pub struct Lift {
     pub core_function: u32,
     pub ty: u32,
     pub options: Vec<CanonicalOption>,
 }
 
-/// The options of the synchronous calling convention over linear memory; None where there is another.
+/// Returns the options of the synchronous calling convention over linear memory, or `None` where another is used.
 pub fn known_options(options: &[wasmparser::CanonicalOption]) -> Option<Vec<CanonicalOption>> {
     use wasmparser::CanonicalOption as Read;
     let option = |option: &Read| {
@@ -30,7 +29,8 @@ pub fn known_options(options: &[wasmparser::CanonicalOption]) -> Option<Vec<Cano
 }
 
 impl Lift {
-    /// As `handle` of `wasi:http/incoming-handler@0.2` does, and next to nothing else.
+    /// Says whether the function has the type of `handle` in `wasi:http/incoming-handler@0.2`, which next to nothing
+    /// else has.
     pub fn takes_two_handles(&self, types: TypesRef<'_>) -> bool {
         let function = &types[types.component_any_type_at(self.ty).unwrap_func()];
         let is_handle = |ty: &ComponentValType| match ty {

@@ -1,6 +1,6 @@
-//! Rewrites a component so that its instances can be put back as they were: every core module exports the
-//! state that it has besides the contents of its memories, and one more module, which knows nothing else, saves
-//! that state and restores it.
+//! This file rewrites a component so that its instances can be restored: every core module exports the state that it
+//! has besides the contents of its memories, and one more module, which knows nothing else, saves that state and
+//! restores it.
 
 mod lift;
 mod module;
@@ -18,21 +18,21 @@ use state_scan::StateScan;
 use wasm_encoder::{ExportKind, ExportSection, Module, RawSection};
 use wasmparser::{BinaryReader, ExportSectionReader};
 
-/// What is exported to save the state once, and to restore it again and again.
+/// The component exports a function that saves the state once, and one that restores it.
 pub const SAVE: &str = "wasmserve-save";
 pub const RESTORE: &str = "wasmserve-restore";
-/// What has numbers of handles given out in order again.
+/// The component exports a function after which the engine gives out handle numbers from the first again.
 pub const ORDER: &str = "wasmserve-order";
-/// What restores the state and answers a request.
+/// The component exports a function that restores the state and answers a request.
 pub const HANDLE: &str = "wasmserve-handle";
 
-/// Sections by their numbers (WebAssembly core specification, section 5.5.2; component model, Binary.md).
+/// The sections have these numbers (WebAssembly core specification, section 5.5.2; component model, Binary.md).
 const MODULE_EXPORTS: u8 = 7;
-/// Those that come after the exports, the code among them.
+/// These sections come after the exports, the code among them.
 const AFTER_EXPORTS: [u8; 5] = [8, 9, 12, 10, 11];
 pub const COMPONENT_MODULE: u8 = 1;
 
-/// The same component, with instances that can be put back; an error says why that cannot be.
+/// Adds to a component what restores its instances; an error says why that cannot be.
 pub fn instrument(binary: &[u8]) -> Result<Vec<u8>> {
     let scan = StateScan::of(binary)?;
     let mut component = wasm_encoder::Component::new();
@@ -51,7 +51,7 @@ pub fn instrument(binary: &[u8]) -> Result<Vec<u8>> {
     Ok(component.finish())
 }
 
-/// The sections behind the header, which modules and components have alike.
+/// Splits what is behind the header into sections, which modules and components have alike.
 pub fn sections(binary: &[u8]) -> impl Iterator<Item = Result<(u8, &[u8])>> {
     const HEADER: usize = 8;
     let mut reader = BinaryReader::new(binary.get(HEADER..).unwrap_or_default(), HEADER);
@@ -68,7 +68,7 @@ pub fn sections(binary: &[u8]) -> impl Iterator<Item = Result<(u8, &[u8])>> {
 }
 
 impl ModuleState {
-    /// The same module, which exports its state.
+    /// Has a module export its state.
     fn exported(&self, module: &[u8]) -> Result<Vec<u8>> {
         let mut exported = Module::new();
         let mut pending = Some(ExportSection::new());
@@ -107,7 +107,7 @@ impl ModuleState {
     }
 }
 
-/// What the names of added exports of modules begin with.
+/// The names of exports that are added to modules begin with this.
 const PREFIX: &str = "wasmserve:";
 
 fn global_name(index: u32) -> String {

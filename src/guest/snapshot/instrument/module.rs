@@ -1,17 +1,17 @@
-//! What state a core module has, and whether all of it can be restored: an allow-list of sections, types and
-//! operators.
+//! This file finds the state of a core module, and says whether all of it can be restored: it has an allow-list of
+//! sections, types and operators.
 
 use super::{PREFIX, operators};
 use anyhow::{Result, bail, ensure};
 use wasm_encoder::ValType;
 use wasmparser::{Payload, RefType, TypeRef};
 
-/// The state of a core module that is not in its memories, and the memories.
+/// A `ModuleState` lists the state of a core module that is not in its memories, and the memories.
 #[derive(Default)]
 pub struct ModuleState {
-    /// Mutable globals that it defines, by their index.
+    /// The module defines these mutable globals, by their index.
     pub globals: Vec<(u32, ValType)>,
-    /// Memories that it defines, each with whether its addresses have 64 bits.
+    /// The module defines these memories; each may have addresses of 64 bits.
     pub memories: Vec<(u32, bool)>,
     pub imported_globals: u32,
     pub imported_memories: u32,
@@ -102,7 +102,8 @@ impl ModuleState {
     }
 }
 
-/// Functions are the same in each instance, and operators that change tables are not in the list.
+/// Accepts tables of functions only: those are the same in each instance, and no operator on the list changes a
+/// table.
 fn table_of(ty: wasmparser::TableType) -> Result<()> {
     let functions = ty.element_type == RefType::FUNCREF;
     ensure!(functions, "it has tables of other things than functions");

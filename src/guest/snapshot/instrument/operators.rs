@@ -1,11 +1,12 @@
-//! The allow-list of what code may consist of in an instance that is restored: WebAssembly features, and operators
-//! that change nothing but the contents and the sizes of memories, numeric globals, locals, and the flow of control.
+//! This file has the allow-list of what code may consist of in an instance that is restored: WebAssembly features,
+//! and operators that change nothing but the contents and the sizes of memories, numeric globals, locals, and the
+//! flow of control.
 
 use anyhow::{Result, bail};
 use wasmparser::{HeapType, Operator, RefType, ValType, WasmFeatures};
 
-/// What restored components may use. The engine that runs them has everything else turned off: a mistake in the
-/// list of operators is an error of the compiler then, and no state that survives.
+/// Restored components may use these features. The engine that runs them has everything else turned off: a mistake in
+/// the list of operators is an error of the compiler then, and no state that survives.
 pub const FEATURES: WasmFeatures = WasmFeatures::WASM2
     .difference(WasmFeatures::GC_TYPES)
     .union(WasmFeatures::EXTENDED_CONST)
@@ -15,7 +16,7 @@ pub const FEATURES: WasmFeatures = WasmFeatures::WASM2
     .union(WasmFeatures::TAIL_CALL)
     .union(WasmFeatures::COMPONENT_MODEL);
 
-/// Proposals all of whose operators are known. A test counts them, so that none joins them unnoticed.
+/// All operators of these proposals are known. A test counts them, so that none joins them unnoticed.
 const PROPOSALS: [&str; 6] = [
     "mvp",
     "sign_extension",
@@ -25,7 +26,7 @@ const PROPOSALS: [&str; 6] = [
     "tail_call",
 ];
 
-/// Operators of other proposals. Those on segments and tables that are not here change them.
+/// These are operators of other proposals. The operators on segments and tables that are missing here change them.
 const SINGLE: [&str; 9] = [
     "MemoryInit",
     "MemoryCopy",
@@ -58,7 +59,7 @@ const fn has(list: &[&str], name: &str) -> bool {
     false
 }
 
-/// What is known of an operator.
+/// `Known` says what is known of an operator.
 struct Known {
     proposal: &'static str,
     name: &'static str,
@@ -80,7 +81,7 @@ macro_rules! define_known {
             }
         }
 
-        /// Every operator there is, with its proposal.
+        /// Lists every operator there is, with its proposal.
         #[cfg(test)]
         const ALL: &[(&str, &str)] = &[$((stringify!($proposal), stringify!($operator))),*];
     };

@@ -1,4 +1,4 @@
-//! The module that keeps the state of all others, and how it becomes a part of their component.
+//! The state module keeps the state of all other modules; this file builds it and makes it a part of their component.
 
 use super::state_scan::StateScan;
 use super::{COMPONENT_MODULE, HANDLE, ORDER, RESTORE, SAVE, global_name, memory_name};
@@ -9,15 +9,15 @@ use wasm_encoder::{
     MemoryType, Module, ModuleArg, PrimitiveValType, RawSection, TypeSection, ValType,
 };
 
-/// Where the keeper has the functions that make and drop a handle.
+/// The state module imports the functions that make and drop a handle from an instance of this name.
 const HANDLES: &str = "wasmserve-handles";
 const NEW: &str = "new";
 const DROP: &str = "drop";
-/// Imported functions that come first.
+/// The state module imports so many functions, which come first.
 const IMPORTED: u32 = 2;
 
 impl StateScan {
-    /// Appends the module that keeps the state, an instance of it, and what it exports.
+    /// Appends the state module, an instance of it, and what it exports.
     pub fn append_keeper(&self, component: &mut wasm_encoder::Component) {
         // A resource of the keeper's own: its handles are in the table that the others' are in.
         let resource = self.counts.types;
@@ -37,7 +37,7 @@ impl StateScan {
         self.append_exports(component);
     }
 
-    /// What is imported is gathered in instances of its own; the last is the keeper's.
+    /// Gathers what the state module imports in instances of their own; the last instance is the state module's.
     fn keeper_instance(&self) -> InstanceSection {
         let mut arguments: Vec<(String, ModuleArg)> = (0..)
             .zip(&self.instances)
@@ -94,8 +94,8 @@ impl StateScan {
             .section(&exports);
     }
 
-    /// A module that imports all the state there is, and copies it to and fro. Where it is clear what answers
-    /// requests, it also restores the state and has a request answered in one call.
+    /// Builds a module that imports all the state there is, and copies it to and fro. Where it is clear which
+    /// function answers requests, it also restores the state and answers a request in one call.
     fn keeper(&self) -> Vec<u8> {
         let mut types = TypeSection::new();
         types.ty().function([], []);
@@ -142,8 +142,8 @@ impl StateScan {
         module.finish()
     }
 
-    /// Copies globals to globals of the keeper's own and back. Memories that have grown are as small as before when
-    /// they are asked to grow by nothing: their host knows better (`memory`).
+    /// Copies globals to globals of the state module and back. Memories that have grown become as small as before
+    /// when they are asked to grow by nothing: their host knows better (`memory`).
     fn save_and_restore(
         &self,
         imports: &mut ImportSection,
@@ -201,9 +201,9 @@ fn ended(mut function: Function) -> Function {
     function
 }
 
-/// Has the engine give out the numbers of handles in the order in which it did at first, up to this one. It gives out
-/// last what was given up first: all are taken, and given up from the last to the first. One of them that is still
-/// there, or that is missing because more were in use, is a trap.
+/// Has the engine give out handle numbers as it did at first, up to this one. The engine gives out first what was
+/// given up last: this function takes them all, and gives them up from the last to the first. It traps where one of
+/// them is still there, or is missing because more were in use.
 fn order() -> Function {
     const COUNT: u32 = 0;
     const LEFT: u32 = 1;

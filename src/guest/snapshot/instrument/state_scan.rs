@@ -1,6 +1,6 @@
-//! What state a component has, and whether all of it can be restored: an allow-list of what may stand in the
-//! component itself, and in components inside it. Those may describe types and pass functions on, and have no
-//! code, no instances of modules and no resources: state of theirs would be out of reach.
+//! A `StateScan` finds the state of a component, and says whether all of it can be restored: it has an allow-list of
+//! what may stand in the component itself, and in components inside it. Those may describe types and pass functions
+//! on, and have no code, no instances of modules and no resources: state of theirs would be out of reach.
 
 use super::lift::{Lift, known_options};
 use super::module::ModuleState;
@@ -12,19 +12,19 @@ use wasmparser::{
     ComponentType, ComponentTypeRef, Instance, Parser, Payload, Validator,
 };
 
-/// What there is in a component.
+/// A `StateScan` is what there is in a component.
 #[derive(Default)]
 pub struct StateScan {
     pub modules: Vec<ModuleState>,
-    /// The module that each core instance is made of, where it is made of one.
+    /// Each core instance is made of this module, where it is made of one.
     pub instances: Vec<Option<u32>>,
-    /// What answers requests, where that is clear.
+    /// This function answers requests, where that is clear.
     pub handle: Option<Lift>,
     lifts: Vec<Lift>,
     pub counts: Counts,
 }
 
-/// How many there are of what is referred to by number.
+/// `Counts` has the number of what is referred to by index.
 #[derive(Default)]
 pub struct Counts {
     pub core_functions: u32,
@@ -32,11 +32,11 @@ pub struct Counts {
     pub types: u32,
 }
 
-/// What is being read.
+/// The scan reads one of these.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Level {
     Outermost,
-    /// A component in a component.
+    /// The scan reads a component in a component.
     Inner,
     Module,
 }
@@ -106,8 +106,8 @@ impl StateScan {
         Ok(())
     }
 
-    /// Built-in functions that leave nothing in an instance but handles to the host's resources, which are new
-    /// for each request.
+    /// Accepts built-in functions that leave nothing in an instance but handles to the host's resources, which are
+    /// new for each request.
     fn canonical(&mut self, function: CanonicalFunction) -> Result<()> {
         const ASYNC: &str = "it has functions that are asynchronous, or whose values are objects";
         match function {
@@ -152,7 +152,7 @@ impl StateScan {
     }
 }
 
-/// A component inside another.
+/// Accepts what a component inside another may have.
 fn inner(payload: &Payload<'_>) -> Result<()> {
     match payload {
         Payload::ModuleSection { .. } => bail!("it has components with modules inside"),
@@ -165,7 +165,7 @@ fn inner(payload: &Payload<'_>) -> Result<()> {
     }
 }
 
-/// What a component may have wherever it stands.
+/// Accepts what a component may have wherever it stands.
 fn anywhere(payload: &Payload<'_>) -> Result<()> {
     match payload {
         Payload::Version { .. }

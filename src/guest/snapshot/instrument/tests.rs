@@ -1,4 +1,4 @@
-//! What is kept of a component, and what cannot be.
+//! These tests show what is kept of a component, and what cannot be.
 
 use super::*;
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};
@@ -68,7 +68,7 @@ fn exports(component: &[u8]) -> Vec<String> {
         .collect()
 }
 
-/// A component whose functions are of these types, of which each takes `$r`, a handle.
+/// Builds a component whose functions are of these types, of which each takes `$r`, a handle.
 fn with_functions(types: &[&str]) -> Vec<u8> {
     let functions = types.iter().zip(["one", "other"]);
     let lifts: String = functions

@@ -1,8 +1,8 @@
-//! What the store promises, without a guest.
+//! These tests show what the store promises, without a guest.
 
 use super::*;
 
-/// A store in a file that nobody else has.
+/// Opens a store in a file that nobody else has.
 fn store(name: &str) -> (Sqlite, std::path::PathBuf) {
     let path = std::env::temp_dir().join(format!("wasmserve-{name}-{}.db", std::process::id()));
     for suffix in ["", "-wal", "-shm"] {

@@ -1,4 +1,4 @@
-//! What rules let through, and what they do not.
+//! These tests show what rules let through, and what they do not.
 
 use super::*;
 
