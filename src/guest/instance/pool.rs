@@ -1,149 +1,198 @@
-//! Instances that wait for a further request, where the operator has allowed that one answers several.
+//! The pool keeps instances that have answered a request for the next one: restored, or as they are where the operator
+//! has allowed that.
 
 use super::serial::Instance;
 use crate::guest::limits::Reuse;
 use crate::sys::memory;
 use crate::warning;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::task::yield_now;
+use tokio::task::{spawn_local, yield_now};
 
-/// How often an instance is put back, at most: what the engine keeps of its past is not for ever.
+/// An instance is restored so often, at most: what the engine keeps of its past would add up.
 const MOST_RESETS: u64 = 100_000;
 
-/// How long one waits to be put to use again: a burst leaves many, which take memory.
+/// An instance waits for so long to be used again: a burst of requests leaves many, which take memory.
 const REST: Duration = Duration::from_secs(2);
 
+/// An `InstancePool` belongs to one worker.
 pub struct InstancePool {
     reuse: Reuse,
-    /// Instances are put back before they answer again.
-    restores: bool,
-    /// The one that was used last comes last: it is the one whose memory is warm.
-    kept: Mutex<Vec<(Instance, Instant)>>,
-    /// Whether an instance has answered a second request.
-    proven: AtomicBool,
-    spoiled: AtomicBool,
-    swept: AtomicBool,
-    tidied: AtomicBool,
+    mode: Mode,
+    /// One thread uses the pool, but the engine requires a lock.
+    state: Mutex<State>,
+}
+
+/// A `Mode` says what an instance is when it answers again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// Each request finds an instance that is as it was when it was made.
+    Restored,
+    /// The next request finds an instance as the last one left it, as the operator wants it.
+    AsLeft,
+}
+
+struct State {
+    /// The instance that was used last comes last: its memory is warm.
+    kept: Vec<(Instance, Instant)>,
+    second_request: SecondRequest,
+    restoring: Upkeep,
+    sweeping: Upkeep,
+}
+
+/// `SecondRequest` says whether this component's instances answer a second request, which not all toolchains see to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SecondRequest {
+    Untried,
+    Answered,
+    Unanswered,
+}
+
+/// `Upkeep` says whether a task is on its way that looks after the instances in the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Upkeep {
+    None,
+    Scheduled,
+}
+
+impl Upkeep {
+    /// Schedules the task, and says whether it has to be started for that.
+    fn schedule(&mut self) -> bool {
+        std::mem::replace(self, Upkeep::Scheduled) == Upkeep::None
+    }
 }
 
 impl InstancePool {
-    /// None where no instance is of use a second time: it is where it may answer again, or `can_rewind`.
+    /// Returns `None` where no instance is used twice: neither can it be restored, nor may it answer again.
     pub fn new(reuse: Reuse, can_reset: bool) -> Option<Arc<InstancePool>> {
-        let restores = can_reset && reuse.requests == 1;
-        let pool = InstancePool {
-            reuse: match restores {
-                true => Reuse {
+        let (mode, reuse) = match reuse.requests {
+            1 if can_reset => {
+                let reuse = Reuse {
                     requests: MOST_RESETS,
                     idle: REST,
                     ..reuse
-                },
-                false => reuse,
-            },
-            restores,
-            kept: Mutex::default(),
-            proven: AtomicBool::new(false),
-            spoiled: AtomicBool::new(false),
-            swept: AtomicBool::new(false),
-            tidied: AtomicBool::new(false),
+                };
+                (Mode::Restored, reuse)
+            }
+            1 => return None,
+            _ => (Mode::AsLeft, reuse),
         };
-        (restores || reuse.requests > 1).then(|| Arc::new(pool))
+        let state = State {
+            kept: Vec::new(),
+            second_request: SecondRequest::Untried,
+            restoring: Upkeep::None,
+            sweeping: Upkeep::None,
+        };
+        Some(Arc::new(InstancePool {
+            reuse,
+            mode,
+            state: Mutex::new(state),
+        }))
     }
 
-    /// Whether instances are put back before they answer again.
+    /// Says whether instances are restored before they answer again.
     pub fn restores(&self) -> bool {
-        self.restores
+        self.mode == Mode::Restored
     }
 
-    /// An instance for a request. As long as it is not known whether this component's instances are of use
-    /// twice, it is tried only with a request that can be repeated; the others' instance takes its place.
+    /// Takes an instance for a request. Until one instance has answered a second request, only requests that can be
+    /// repeated get one that has answered before.
     pub fn take(&self, repeatable: bool) -> Option<Instance> {
-        let (instance, _) = self.kept().pop()?;
-        let tried = self.restores || self.proven.load(Relaxed);
-        (tried || repeatable || instance.is_new()).then_some(instance)
+        let mut state = self.state();
+        let (instance, _) = state.kept.pop()?;
+        let is_tried = self.restores() || state.second_request == SecondRequest::Answered;
+        (is_tried || repeatable || instance.is_new()).then_some(instance)
     }
 
-    /// Puts one there before any was asked for.
+    /// Puts an instance into the pool that has answered nothing yet.
     pub fn put(&self, instance: Instance) {
-        self.kept().push((instance, Instant::now()));
+        self.state().kept.push((instance, Instant::now()));
     }
 
-    /// An instance has answered a second request.
+    /// Notes that an instance has answered a second request.
     pub fn prove(&self) {
-        self.proven.store(true, Relaxed);
+        let mut state = self.state();
+        if state.second_request == SecondRequest::Untried {
+            state.second_request = SecondRequest::Answered;
+        }
     }
 
-    /// Keeps an instance that has answered, for as long as it may be of use.
+    /// Keeps an instance that has answered, for as long as it may be used.
     pub fn keep(self: &Arc<Self>, mut instance: Instance) {
-        if instance.answered() >= self.reuse.requests || self.spoiled.load(Relaxed) {
+        let is_spoiled = self.state().second_request == SecondRequest::Unanswered;
+        if is_spoiled || instance.answered() >= self.reuse.requests {
             return;
         }
-        if self.restores {
+        if self.restores() {
             if !instance.can_reset() {
                 return;
             }
             instance.release_locks();
-            if !self.tidied.swap(true, Relaxed) {
-                tokio::task::spawn_local(tidy(self.clone()));
-            }
         }
-        self.kept().push((instance, Instant::now()));
-        if !self.swept.swap(true, Relaxed) {
-            tokio::task::spawn_local(sweep(self.clone()));
+        let mut state = self.state();
+        state.kept.push((instance, Instant::now()));
+        if self.restores() && state.restoring.schedule() {
+            spawn_local(restore(self.clone()));
+        }
+        if state.sweeping.schedule() {
+            spawn_local(sweep(self.clone()));
         }
     }
 
-    /// An instance gave no answer to a further request, and a fresh one did: this component's instances
-    /// are good for one request each.
+    /// Gives up reuse: an instance gave no answer to a further request, and a fresh one did.
     pub fn spoil(&self) {
-        if !self.spoiled.swap(true, Relaxed) {
+        let known = std::mem::replace(&mut self.state().second_request, SecondRequest::Unanswered);
+        if known != SecondRequest::Unanswered {
             warning!(
                 "an instance gave no answer to its second request, and a fresh one did: its toolchain \
                  makes instances for one request each, and --reuse is left alone from here on"
             );
         }
-        self.kept().clear();
+        self.clear();
     }
 
-    /// Gives up all that wait.
+    /// Drops all instances in the pool.
     pub fn clear(&self) {
-        let kept = std::mem::take(&mut *self.kept());
+        let kept = std::mem::take(&mut self.state().kept);
         drop(kept);
     }
 
-    fn kept(&self) -> MutexGuard<'_, Vec<(Instance, Instant)>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Puts back what waits, when there is nothing more urgent: the answer that was given goes first.
-async fn tidy(pool: Arc<InstancePool>) {
+/// Restores the instances in the pool when there is nothing more urgent: the answers go first.
+async fn restore(pool: Arc<InstancePool>) {
     yield_now().await;
-    pool.tidied.store(false, Relaxed);
-    let mut kept = pool.kept();
-    kept.retain_mut(|(instance, _)| instance.reset().is_ok());
+    let mut state = pool.state();
+    state.restoring = Upkeep::None;
+    state
+        .kept
+        .retain_mut(|(instance, _)| instance.reset().is_ok());
 }
 
-/// Drops what has waited for too long, until nothing does. Where instances are put back the last is not dropped,
-/// but takes no memory from then on: it is there for the next request.
+/// Drops instances that have waited for too long, until none is left. Where instances are restored the last one stays,
+/// for the next request, but gives up its memory.
 async fn sweep(pool: Arc<InstancePool>) {
     loop {
         tokio::time::sleep(pool.reuse.idle).await;
-        let mut kept = pool.kept();
-        let last = kept.pop();
-        kept.retain(|(_, since)| since.elapsed() < pool.reuse.idle);
+        let mut state = pool.state();
+        let last = state.kept.pop();
+        state
+            .kept
+            .retain(|(_, since)| since.elapsed() < pool.reuse.idle);
         if let Some((mut instance, since)) = last {
             let waits = since.elapsed() < pool.reuse.idle;
-            if waits || (pool.restores && instance.release_memory().is_ok()) {
-                kept.push((instance, since));
+            if waits || (pool.restores() && instance.release_memory().is_ok()) {
+                state.kept.push((instance, since));
             }
             if waits {
                 continue;
             }
         }
-        pool.swept.store(false, Relaxed);
-        drop(kept);
+        state.sweeping = Upkeep::None;
+        drop(state);
         memory::collect();
         return;
     }
