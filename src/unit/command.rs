@@ -61,10 +61,11 @@ impl CommandLine {
     }
 }
 
+/// Names of credentials, each with the file that it is read from.
+type Credentials = Vec<(String, PathBuf)>;
+
 /// The arguments, quoted, and the credentials among them.
-fn arguments<'a>(
-    given: impl Iterator<Item = &'a str>,
-) -> Result<(Vec<String>, Vec<(String, PathBuf)>)> {
+fn arguments<'a>(given: impl Iterator<Item = &'a str>) -> Result<(Vec<String>, Credentials)> {
     let (mut kept, mut credentials) = (Vec::new(), Vec::new());
     let mut given = given.peekable();
     while let Some(argument) = given.next() {

@@ -152,7 +152,10 @@ fn number(expression: &ConstExpr<'_>) -> Result<u32> {
 mod tests {
     use super::*;
 
-    fn taken(modules: &str) -> Result<(Vec<u8>, Vec<(usize, usize, Vec<u8>)>)> {
+    /// A segment: index of its memory, offset in it, and content.
+    type Piece = (usize, usize, Vec<u8>);
+
+    fn taken(modules: &str) -> Result<(Vec<u8>, Vec<Piece>)> {
         let binary = wat::parse_str(format!("(component {modules})")).unwrap();
         let (code, segments) = take_out_data(&binary)?;
         let segments = segments.into_iter();
