@@ -103,7 +103,7 @@ fn a_killed_worker_is_replaced_and_the_others_answer_meanwhile() {
         }
         server.wait_for(&format!("Child process [{victim}] died: killed by SIGKILL"));
         server.wait_for_count("Application startup complete.", 2 + round);
-        assert_eq!(server.workers().len(), 2);
+        eventually("there are two workers", || server.workers().len() == 2);
     }
 }
 
