@@ -16,6 +16,7 @@ mod outbound;
 mod pages;
 mod parse;
 mod sandbox;
+mod short;
 mod tls;
 mod unit;
 

@@ -2,6 +2,7 @@
 //! weight.
 
 use super::file::{self, FileArguments};
+use super::short::SHORT_HELP;
 use super::{Cli, Source, elsewhere};
 use clap::builder::{BoolishValueParser, Resettable};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -38,6 +39,12 @@ impl Said {
 /// The whole command line, and what `wasmserve check` shows of it.
 pub fn parse() -> Result<(Cli, Vec<Said>), Error> {
     let given: Vec<OsString> = std::env::args_os().collect();
+    if given.get(1).is_some_and(|first| first == "-h") {
+        // The library prints it, as any help.
+        Cli::command()
+            .override_help(SHORT_HELP)
+            .try_get_matches_from(&given[..2])?;
+    }
     let command = lenient_variables(Cli::command());
     let (arguments, file) = with_file(&command, given)?;
     let matches = command.clone().try_get_matches_from(arguments)?;

@@ -124,6 +124,20 @@ fn every_option_is_explained() {
 }
 
 #[test]
+fn the_short_help_fits_on_a_screen_and_names_what_exists() {
+    let mut command = wasmserve();
+    command.arg("-h");
+    let short = String::from_utf8(finished(command).stdout).unwrap();
+    assert!(short.lines().count() <= 24, "{short}");
+    assert!(short.lines().all(|line| line.len() <= 80), "{short}");
+    assert!(options(&short).count() > 10, "{short}");
+    let help = help("");
+    for option in options(&short) {
+        assert!(help.contains(option), "-h has {option}, --help has not");
+    }
+}
+
+#[test]
 fn every_link_leads_somewhere() {
     for (page, text) in pages() {
         let links = text.split("](").skip(1);
