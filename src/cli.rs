@@ -16,7 +16,6 @@ mod outbound;
 mod pages;
 mod parse;
 mod sandbox;
-mod short;
 mod tls;
 mod unit;
 

@@ -1,13 +1,15 @@
 //! Puts together what the command line, the environment and the configuration file say, in this order of
 //! weight.
 
+mod short;
+
 use super::file::{self, FileArguments};
-use super::short::SHORT_HELP;
 use super::{Cli, Source, elsewhere};
 use clap::builder::{BoolishValueParser, Resettable};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Command, CommandFactory, Error, FromArgMatches};
+use short::SHORT_HELP;
 use std::ffi::OsString;
 
 /// An option, its value, and where it comes from.
