@@ -1,6 +1,6 @@
 //! What to say to somebody whose system lacks a tool: the command that installs it there.
 
-use super::tool::on_path;
+use crate::sys::exec::on_path;
 
 /// What installs the packages of a system, and how it is told to.
 const MANAGERS: [(&str, &str); 6] = [

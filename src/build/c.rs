@@ -2,9 +2,10 @@
 //! here, and that is made a component. The sources include `application.h`, and define
 //! `exports_wasi_http_incoming_handler_handle`.
 
-use super::tool::{Tools, needed, on_path};
+use super::tool::{Tools, needed};
 use super::wit;
 use super::{advice, files};
+use crate::sys::exec::on_path;
 use anyhow::{Result, bail};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

@@ -3,9 +3,10 @@
 //! called by our bridge; one that brings its own handler, or listens for the `fetch` event, is left as it is.
 
 use super::project::{JavaScript, nearest};
-use super::tool::{Tools, needed, on_path};
+use super::tool::{Tools, needed};
 use super::wit;
 use super::{advice, files};
+use crate::sys::exec::on_path;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,8 @@
 //! cargo-component is built by that where it is there.
 
 use super::advice;
-use super::tool::{Tools, needed, on_path};
+use super::tool::{Tools, needed};
+use crate::sys::exec::on_path;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -3,6 +3,7 @@
 
 use super::progress::Progress;
 use super::scratch::Scratch;
+use crate::sys::exec::on_path;
 use crate::sys::process::{self, End};
 use crate::sys::signals;
 use anyhow::{Context, Result, bail};
@@ -33,13 +34,6 @@ pub struct Tools<'a> {
     terminal: bool,
     started: Instant,
     signals: SignalFd,
-}
-
-/// Looks for an executable file on the path.
-pub fn on_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut candidates = std::env::split_paths(&path).map(|directory| directory.join(name));
-    candidates.find(|candidate| candidate.is_file())
 }
 
 /// The executable of this name, or how to get it.

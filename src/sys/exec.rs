@@ -14,12 +14,17 @@ pub fn own_path() -> io::Result<PathBuf> {
     if called.as_encoded_bytes().contains(&b'/') {
         return std::path::absolute(called);
     }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut candidates = std::env::split_paths(&path).map(|directory| directory.join(&called));
-    match candidates.find(|candidate| candidate.is_file()) {
+    match on_path(&called) {
         Some(found) => std::path::absolute(found),
         None => std::env::current_exe(),
     }
+}
+
+/// Looks for an executable file on the path.
+pub fn on_path(name: impl AsRef<Path>) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut candidates = std::env::split_paths(&path).map(|directory| directory.join(&name));
+    candidates.find(|candidate| candidate.is_file())
 }
 
 /// Replaces this executable by the one at `path`, called as this one was, with these variables in

@@ -14,7 +14,7 @@ fn shows(server: &Server, name: &str, pair: &Pair) -> bool {
     without_blanks(&shown).contains(&pem)
 }
 
-/// Issue 17: the first pair that matched was taken before the more specific one.
+/// The first pair that matched was taken before the more specific one.
 #[test]
 fn the_most_specific_certificate_is_shown_whatever_the_order() {
     let authority = Authority::new();

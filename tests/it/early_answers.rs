@@ -12,7 +12,7 @@ fn behaviours(options: &[&str]) -> Server {
     Server::start(&[&[guest("behaviours").as_str()], options].concat())
 }
 
-/// Issue 17, case 04: the connection was closed over what was still coming, and the answer lost.
+/// The connection was closed over what was still coming, and the answer lost.
 #[test]
 fn an_upload_that_nobody_reads_does_not_cost_the_answer() {
     let open = behaviours(&[]);
@@ -81,7 +81,7 @@ fn static_files_answer_those_who_upload_too() {
     assert_eq!(connection.response().unwrap().status, 200);
 }
 
-/// Issue 17, case 12: the rest of such a body was lost, and the connection with it.
+/// The rest of such a body was lost, and the connection with it.
 #[test]
 fn a_request_of_http2_is_read_to_its_end_after_the_answer() {
     const LENGTH: usize = 20_000_000;
@@ -114,7 +114,7 @@ fn a_request_of_http2_is_read_to_its_end_after_the_answer() {
     server.wait_for("afterwork done, 20000000 bytes read");
 }
 
-/// Issue 17, case 07.
+/// A client that had half-closed its connection got no answer.
 #[test]
 fn a_client_that_sends_no_more_gets_its_answer() {
     let server = behaviours(&[]);

@@ -24,7 +24,7 @@ fn without_room(address: SocketAddr, window: u32) -> Http2<TcpStream> {
     Http2::with_settings(socket, &setting).unwrap()
 }
 
-/// Issue 16, row 12: eleven such clients ended the service of a worker, each holding a hundred seats.
+/// Eleven such clients ended the service of a worker, each holding a hundred seats.
 #[test]
 fn answers_that_nobody_takes_hold_no_seats() {
     for path in ["/", "/big?bytes=50000", "/afterwork?ms=20"] {

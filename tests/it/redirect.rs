@@ -30,6 +30,17 @@ fn announced(server: &Server, scheme: &str, end: &str) -> SocketAddr {
     found.next().unwrap_or_else(|| panic!("{all:?}"))
 }
 
+/// Serves over TLS, and at the address that is given back redirects there.
+fn serve_with_redirect(authority: &Authority) -> (Server, SocketAddr) {
+    let server = serve(
+        authority,
+        &["--port", "0", "--redirect-http", "127.0.0.1:0"],
+    );
+    server.wait_for_count("wasmserve running on", 2);
+    let plain = announced(&server, "http://", " (redirects to https)");
+    (server, plain)
+}
+
 fn curl(authority: &Authority, resolved: SocketAddr, arguments: &[&str]) -> String {
     let mut command = Command::new("curl");
     command.args(["--silent", "--show-error", "--max-time", "20"]);
@@ -43,13 +54,8 @@ fn curl(authority: &Authority, resolved: SocketAddr, arguments: &[&str]) -> Stri
 #[test]
 fn every_request_is_redirected_to_the_same_resource_over_https() {
     let authority = Authority::new();
-    let server = serve(
-        &authority,
-        &["--port", "0", "--redirect-http", "127.0.0.1:0"],
-    );
-    server.wait_for_count("wasmserve running on", 2);
+    let (server, plain) = serve_with_redirect(&authority);
     let https = announced(&server, "https://", "").port();
-    let plain = announced(&server, "http://", " (redirects to https)");
     for (method, path) in [("GET", "/a/b?c=d&e"), ("POST", "/"), ("DELETE", "/%20")] {
         let mut client = Connection::open(plain);
         client
@@ -74,16 +80,11 @@ fn every_request_is_redirected_to_the_same_resource_over_https() {
     }
 }
 
-/// Issue 17, case 04: a client that writes first and then reads lost the answer.
+/// A client that writes first and then reads lost the answer.
 #[test]
 fn who_uploads_is_redirected_too() {
     let authority = Authority::new();
-    let server = serve(
-        &authority,
-        &["--port", "0", "--redirect-http", "127.0.0.1:0"],
-    );
-    server.wait_for_count("wasmserve running on", 2);
-    let plain = announced(&server, "http://", " (redirects to https)");
+    let (_server, plain) = serve_with_redirect(&authority);
     for length in [100_000, 1_000_000, 5_000_000] {
         for field in ["", "Connection: close\r\n", "Expect: 100-continue\r\n"] {
             let field = format!("Host: a.test\r\n{field}");
@@ -97,12 +98,7 @@ fn who_uploads_is_redirected_too() {
 #[test]
 fn a_client_that_follows_arrives_also_after_reloads_and_a_new_executable() {
     let authority = Authority::new();
-    let server = serve(
-        &authority,
-        &["--port", "0", "--redirect-http", "127.0.0.1:0"],
-    );
-    server.wait_for_count("wasmserve running on", 2);
-    let plain = announced(&server, "http://", " (redirects to https)");
+    let (server, plain) = serve_with_redirect(&authority);
     let follow = || {
         let url = format!("http://127.0.0.1:{}/x", plain.port());
         let mut command = Command::new("curl");

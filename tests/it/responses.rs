@@ -136,7 +136,7 @@ fn head_has_no_body_and_may_announce_one() {
     }
 }
 
-/// Issue 17, case 05: HEAD said `content-length: 0` where GET has a body of unknown length (RFC 9110 section 8.6).
+/// HEAD said `content-length: 0` where GET has a body of unknown length (RFC 9110 section 8.6).
 #[test]
 fn head_tells_no_length_that_get_does_not_tell() {
     for server in both() {

@@ -74,7 +74,7 @@ fn with_little_room(address: SocketAddr) -> TcpStream {
     TcpStream::from(fd)
 }
 
-/// Issue 16, row 12, over TLS.
+/// The same over TLS: an answer that the client makes no room for.
 #[test]
 fn answers_that_nobody_takes_over_tls_hold_no_seats() {
     for path in ["/", "/big?bytes=50000"] {

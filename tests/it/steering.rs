@@ -105,6 +105,19 @@ fn a_reload_says_what_came_of_it() {
     fs::remove_dir_all(&folder).unwrap();
 }
 
+/// Serves with an admin socket at this path.
+fn watched_at(path: &Path) -> Server {
+    let mut command = wasmserve();
+    command.args([
+        HELLO,
+        "--port",
+        "0",
+        "--admin",
+        &format!("unix:{}", path.display()),
+    ]);
+    Server::start_command(command)
+}
+
 /// Who can reach the port of the metrics must not be able to stop the server.
 #[test]
 fn orders_are_taken_on_sockets_of_the_owner_alone() {
@@ -116,15 +129,7 @@ fn orders_are_taken_on_sockets_of_the_owner_alone() {
     }
     assert_eq!(watched.ask("/nothing").status, 404);
     let path = folder("owner").join("admin.sock");
-    let mut command = wasmserve();
-    command.args([
-        HELLO,
-        "--port",
-        "0",
-        "--admin",
-        &format!("unix:{}", path.display()),
-    ]);
-    let server = Server::start_command(command);
+    let server = watched_at(&path);
     assert_eq!(
         fs::metadata(&path).unwrap().permissions().mode() & 0o777,
         0o600
@@ -186,15 +191,7 @@ fn an_admin_address_that_cannot_be_had_ends_the_start() {
     assert_eq!(status, Some(4), "{text}");
     // Whose server is gone: it is replaced.
     drop(used);
-    let mut command = wasmserve();
-    command.args([
-        HELLO,
-        "--port",
-        "0",
-        "--admin",
-        &format!("unix:{}", path.display()),
-    ]);
-    let server = Server::start_command(command);
+    let server = watched_at(&path);
     assert_eq!(get(Target::from(path.as_path()), "/livez").status, 200);
     drop(server);
     if nix::unistd::geteuid().is_root() {
