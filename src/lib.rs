@@ -18,6 +18,7 @@ mod guest;
 mod listen;
 mod log;
 mod request;
+mod roles;
 mod sandbox;
 mod scoreboard;
 mod supervisor;
@@ -26,23 +27,15 @@ mod unit;
 mod worker;
 
 use anyhow::{Context, Result};
-use channel::{CodeReport, Reporter};
 use clap::error::ErrorKind;
 use cli::{Cli, Command, Said, Serve, Source};
 use config::Config;
 use exit::{Exit, Status};
-use guest::{CompileProgress, Guest, Loaded, Plan};
 use listen::Listeners;
-use sandbox::{Role, Sandbox};
+use roles::Server;
 use scoreboard::Scoreboard;
-use std::cell::{Cell, RefCell};
-use std::fs::File;
-use std::os::fd::{OwnedFd, RawFd};
-use std::path::PathBuf;
+use std::cell::RefCell;
 use std::rc::Rc;
-use supervisor::{AdminContext, Roles, Served, WorkerContext};
-use sys::directory::StartDirectory;
-use worker::Worker;
 
 #[global_allocator]
 static ALLOCATOR: sys::allocator::Mimalloc = sys::allocator::Mimalloc;
@@ -214,179 +207,4 @@ fn serve(serve: &Serve, said: &[Said]) -> Result<Status> {
 
 fn shared(listeners: Listeners) -> Rc<RefCell<Listeners>> {
     Rc::new(RefCell::new(listeners))
-}
-
-/// What the supervisor's children do.
-struct Server {
-    config: Config,
-    /// Shared by the versions of the configuration: sockets stay open from the first to the last.
-    listeners: Rc<RefCell<Listeners>>,
-    /// Those of the admin process.
-    admin: Rc<RefCell<Listeners>>,
-    start: StartDirectory,
-}
-
-impl Roles for Server {
-    type Loaded = Loaded;
-
-    fn prepare(&self, reporter: &Reporter, files: &[File]) -> Result<Option<Loaded>> {
-        self.sandbox().begin()?;
-        self.sandbox().warn_of_directories();
-        let told = |progress| match progress {
-            CompileProgress::Found(name) => reporter.found(name),
-            CompileProgress::Made {
-                index,
-                origin,
-                plan,
-            } => reporter.code(CodeReport {
-                index,
-                origin,
-                note: plan.to_string(),
-            }),
-        };
-        let confine = self.confined(Role::Compiler);
-        self.config.compile_request.prepare(&confine, &told, files)
-    }
-
-    fn take_step(&self, index: usize, code: &OwnedFd, note: &str) -> Result<()> {
-        self.sandbox().begin()?;
-        let (order, confine) = (&self.config.compile_request, self.confined(Role::Step));
-        order.take_step(index, code, note.parse()?, &confine)
-    }
-
-    fn is_shared(&self, note: &str) -> bool {
-        note.parse().is_ok_and(|plan: Plan| plan.is_large())
-    }
-
-    fn load(&self, code: &OwnedFd, note: &str) -> Result<Loaded> {
-        self.sandbox().begin()?;
-        self.config.compile_request.load(code, note.parse()?, None)
-    }
-
-    fn confine_zygote(&self) -> Result<()> {
-        // What the kernel lacks the workers tell.
-        self.sandbox().enter(Role::Zygote).map(drop)
-    }
-
-    fn serve(&self, loaded: Loaded, context: WorkerContext) -> Result<()> {
-        self.sandbox().begin()?;
-        info!("Started server process [{}]", std::process::id());
-        info!("Waiting for application startup.");
-        self.worker(loaded, context)?.run()
-    }
-
-    fn reload(&self) -> Result<Server> {
-        // What was given on the command line stays; what it refers to is read again, from the directory that now
-        // has the name of the one that it was given in.
-        let directory = self.start.path().display();
-        let entered = self.start.enter();
-        entered.with_context(|| format!("cannot enter `{directory}`, where this was started"))?;
-        let (cli, said) = cli::parse().map_err(|error| anyhow::anyhow!(cli::told(&error)))?;
-        let mut config = resolved(&cli.serve, &said)?;
-        admin_role::keep_addresses(&mut config, &self.config);
-        Ok(Server {
-            config,
-            listeners: self.listeners.clone(),
-            admin: self.admin.clone(),
-            start: self.start.clone(),
-        })
-    }
-
-    fn settings(&self) -> &supervisor::Settings {
-        &self.config.supervisor
-    }
-
-    fn watched(&self) -> Vec<PathBuf> {
-        let files = self.config.watched().into_iter();
-        files.map(|file| self.start.file(&file)).collect()
-    }
-
-    fn addresses(&self) -> Vec<String> {
-        self.listeners.borrow().addresses()
-    }
-
-    fn sockets(&self) -> Vec<(RawFd, String)> {
-        self.listeners.borrow().descriptors()
-    }
-
-    fn mend_sockets(&self) -> bool {
-        let addresses = &self.config.addresses;
-        self.listeners.borrow_mut().mend(addresses)
-    }
-
-    fn admin_sockets(&self) -> Vec<OwnedFd> {
-        self.admin.borrow().duplicates()
-    }
-
-    fn admin_descriptors(&self) -> Vec<(RawFd, String)> {
-        self.admin.borrow().descriptors()
-    }
-
-    fn has_admin_always(&self) -> bool {
-        self.config.admin.address.is_some()
-    }
-
-    fn administer(&self, context: AdminContext) -> Result<()> {
-        admin_role::run(self, context)
-    }
-
-    fn describe(&self, served: &Served<'_>) -> String {
-        admin_role::describe(self, served)
-    }
-
-    fn close(&self) {
-        self.listeners.borrow_mut().close();
-    }
-}
-
-impl Server {
-    fn new(
-        config: Config,
-        listeners: &Rc<RefCell<Listeners>>,
-        admin: &Rc<RefCell<Listeners>>,
-    ) -> Server {
-        Server {
-            config,
-            listeners: listeners.clone(),
-            admin: admin.clone(),
-            start: StartDirectory::current(),
-        }
-    }
-
-    /// What its children are kept to.
-    fn sandbox(&self) -> &Sandbox {
-        &self.config.worker.sandbox
-    }
-
-    /// What confines a process to its role, once.
-    fn confined(&self, role: Role) -> impl Fn() -> Result<()> {
-        let (sandbox, confined) = (self.config.worker.sandbox.clone(), Cell::new(false));
-        move || match confined.replace(true) {
-            true => Ok(()),
-            // What the kernel lacks the workers tell.
-            false => sandbox.enter(role).map(drop),
-        }
-    }
-
-    fn worker(&self, loaded: Loaded, context: WorkerContext) -> Result<Worker> {
-        let (reporter, limit) = (context.reporter.clone(), context.reporter);
-        Ok(Worker {
-            guest: Guest::new(loaded)?,
-            settings: self.config.worker.clone(),
-            tls: self.config.tls.clone(),
-            listeners: self.listeners.take().into_doors(),
-            scoreboard: context.scoreboard,
-            slot: context.slot,
-            lifeline: context.lifeline,
-            ready: Box::new(move || {
-                info!("Application startup complete.");
-                reporter.ready();
-            }),
-            spent: context
-                .max_requests
-                .map(|count| -> (u64, Box<dyn FnOnce()>) {
-                    (count, Box::new(move || limit.spent()))
-                }),
-        })
-    }
 }

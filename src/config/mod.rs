@@ -91,16 +91,22 @@ fn limits(serve: &Serve, workers: NonZeroUsize) -> Result<Limits> {
     Ok(Limits {
         instances: option(
             "--limit-concurrency",
-            &serve.limit_concurrency,
+            &serve.requests.limit_concurrency,
             units::positive,
         )?,
-        memory: option("--max-memory", &serve.max_memory, units::size)?,
-        worker_memory: option("--max-worker-memory", &serve.max_worker_memory, |text| {
-            worker_memory(text, workers)
-        })?,
-        sharers: (serve.max_worker_memory == "auto").then_some(workers),
-        patience: option("--timeout-queue", &serve.timeout_queue, units::duration)?,
-        cpu: option("--limit-cpu", &serve.limit_cpu, units::duration)?,
+        memory: option("--max-memory", &serve.instances.max_memory, units::size)?,
+        worker_memory: option(
+            "--max-worker-memory",
+            &serve.instances.max_worker_memory,
+            |text| worker_memory(text, workers),
+        )?,
+        sharers: (serve.instances.max_worker_memory == "auto").then_some(workers),
+        patience: option(
+            "--timeout-queue",
+            &serve.requests.timeout_queue,
+            units::duration,
+        )?,
+        cpu: option("--limit-cpu", &serve.instances.limit_cpu, units::duration)?,
         reuse: reuse(serve)?,
     })
 }
@@ -142,10 +148,10 @@ fn cache_settings(serve: &Serve) -> Result<cache::Settings> {
 }
 
 fn reuse(serve: &Serve) -> Result<guest::Reuse> {
-    let concurrency = &serve.reuse_concurrency;
+    let concurrency = &serve.instances.reuse_concurrency;
     let reuse = guest::Reuse {
-        requests: option("--reuse", &serve.reuse, units::positive)?.into(),
-        idle: option("--reuse-idle", &serve.reuse_idle, units::duration)?,
+        requests: option("--reuse", &serve.instances.reuse, units::positive)?.into(),
+        idle: option("--reuse-idle", &serve.instances.reuse_idle, units::duration)?,
         concurrency: option("--reuse-concurrency", concurrency, units::positive)? as usize,
     };
     if reuse.concurrency > 1 && reuse.requests == 1 {
@@ -181,7 +187,7 @@ fn maybe<T>(
 }
 
 fn workers(serve: &Serve) -> Result<NonZeroUsize> {
-    match (&serve.workers, variable("WEB_CONCURRENCY")) {
+    match (&serve.processes.workers, variable("WEB_CONCURRENCY")) {
         (Some(text), _) => option("--workers", text, worker_count),
         (None, Some(text)) => option("WEB_CONCURRENCY", &text, worker_count),
         (None, None) => Ok(NonZeroUsize::MIN),
@@ -212,42 +218,50 @@ fn supervision(serve: &Serve) -> Result<supervisor::Settings> {
         workers: workers(serve)?,
         graceful_shutdown: option(
             "--timeout-graceful-shutdown",
-            &serve.timeout_graceful_shutdown,
+            &serve.processes.timeout_graceful_shutdown,
             units::duration,
         )?,
-        shutdown_delay: option("--shutdown-delay", &serve.shutdown_delay, units::duration)?,
+        shutdown_delay: option(
+            "--shutdown-delay",
+            &serve.processes.shutdown_delay,
+            units::duration,
+        )?,
         healthcheck: option(
             "--timeout-worker-healthcheck",
-            &serve.timeout_worker_healthcheck,
+            &serve.processes.timeout_worker_healthcheck,
             units::duration,
         )?,
         startup: option(
             "--timeout-worker-startup",
-            &serve.timeout_worker_startup,
+            &serve.processes.timeout_worker_startup,
             units::duration,
         )?,
         limit_max_requests: maybe(
             "--limit-max-requests",
-            serve.limit_max_requests.as_ref(),
+            serve.processes.limit_max_requests.as_ref(),
             positive,
         )?,
         limit_max_requests_jitter: option(
             "--limit-max-requests-jitter",
-            &serve.limit_max_requests_jitter,
+            &serve.processes.limit_max_requests_jitter,
             number,
         )?,
         max_worker_rss: maybe(
             "--max-worker-rss",
-            serve.max_worker_rss.as_ref(),
+            serve.processes.max_worker_rss.as_ref(),
             units::size,
         )?,
         max_worker_lifetime: maybe(
             "--max-worker-lifetime",
-            serve.max_worker_lifetime.as_ref(),
+            serve.processes.max_worker_lifetime.as_ref(),
             units::duration,
         )?,
-        reload: serve.reload,
-        exit_idle: maybe("--exit-idle", serve.exit_idle.as_ref(), units::duration)?,
+        reload: serve.processes.reload,
+        exit_idle: maybe(
+            "--exit-idle",
+            serve.processes.exit_idle.as_ref(),
+            units::duration,
+        )?,
         compile: supervisor::CompileLimits {
             time: option(
                 "--limit-compile-time",
@@ -275,7 +289,7 @@ fn worker_settings(
     compile_request: &CompileRequest,
 ) -> Result<worker::Settings> {
     let front = front::resolve(&serve.front)?;
-    let files = files::directories(&serve.files)?;
+    let files = files::directories(&serve.requests.files)?;
     let connection = clients::settings(serve, &front)?;
     Ok(worker::Settings {
         // Several beats within what counts as silence.
@@ -285,21 +299,29 @@ fn worker_settings(
         sandbox: Arc::new(sandbox::resolve(&serve.sandbox, compile_request, &files)?),
         request: request::Settings {
             concurrency: compile_request.limits.instances as usize,
-            queue: option("--limit-queue", &serve.limit_queue, |text| {
+            queue: option("--limit-queue", &serve.requests.limit_queue, |text| {
                 text.parse::<usize>()
                     .with_context(|| format!("`{text}` is not a whole number"))
             })?,
-            queue_wait: option("--timeout-queue", &serve.timeout_queue, units::duration)?,
-            head: option("--timeout-request", &serve.timeout_request, units::duration)?,
+            queue_wait: option(
+                "--timeout-queue",
+                &serve.requests.timeout_queue,
+                units::duration,
+            )?,
+            head: option(
+                "--timeout-request",
+                &serve.requests.timeout_request,
+                units::duration,
+            )?,
             idle_body: option(
                 "--timeout-idle-body",
-                &serve.timeout_idle_body,
+                &serve.requests.timeout_idle_body,
                 units::duration,
             )?,
             body: option("--limit-body", &serve.clients.limit_body, units::size)?,
             rate: connection.rate,
             fields: connection.head.fields,
-            access_log: !serve.no_access_log,
+            access_log: !serve.logging.no_access_log,
             compress: compression(serve)?,
             files,
             front,
@@ -309,27 +331,37 @@ fn worker_settings(
 }
 
 fn compression(serve: &Serve) -> Result<Option<request::compress::Settings>> {
-    let least = option("--compress-min-size", &serve.compress_min_size, units::size)?;
+    let least = option(
+        "--compress-min-size",
+        &serve.requests.compress_min_size,
+        units::size,
+    )?;
     Ok(serve
+        .requests
         .compress
         .then_some(request::compress::Settings { least }))
 }
 
 fn log_settings(serve: &Serve) -> Result<log::Settings> {
     Ok(log::Settings {
-        level: option("--log-level", &serve.log_level, |text| {
+        level: option("--log-level", &serve.logging.log_level, |text| {
             log::Level::parse(text).with_context(|| {
                 format!(
                     "`{text}` is not a level; use critical, error, warning, info, debug or trace"
                 )
             })
         })?,
-        format: option("--log-format", &serve.log_format, |text| match text {
-            "text" => Ok(log::Format::Text),
-            "json" => Ok(log::Format::Json),
-            _ => bail!("`{text}` is not a format; use text or json"),
-        })?,
-        colors: serve.use_colors || (!serve.no_use_colors && std::io::stderr().is_terminal()),
+        format: option(
+            "--log-format",
+            &serve.logging.log_format,
+            |text| match text {
+                "text" => Ok(log::Format::Text),
+                "json" => Ok(log::Format::Json),
+                _ => bail!("`{text}` is not a format; use text or json"),
+            },
+        )?,
+        colors: serve.logging.use_colors
+            || (!serve.logging.no_use_colors && std::io::stderr().is_terminal()),
     })
 }
 

@@ -1,0 +1,67 @@
+//! The options about instances of the component.
+
+use clap::Args;
+
+/// How many instances there are, what each may take, and how long it lives.
+#[derive(Debug, Args)]
+pub struct Instances {
+    /// Memory of one instance: its linear memories, its tables, and what the host holds for it
+    #[arg(
+        long,
+        default_value = "512MiB",
+        value_name = "SIZE",
+        env = "WASMSERVE_MAX_MEMORY",
+        help_heading = "Guest"
+    )]
+    pub max_memory: String,
+
+    /// Memory of one worker's instances together, or `auto`: its share of 80 % of all; more waits, then 503
+    #[arg(
+        long,
+        default_value = "auto",
+        value_name = "SIZE",
+        env = "WASMSERVE_MAX_WORKER_MEMORY",
+        help_heading = "Guest"
+    )]
+    pub max_worker_memory: String,
+
+    /// Processor time that the guest may burn for one request; then 504
+    #[arg(
+        long,
+        default_value = "30s",
+        value_name = "DURATION",
+        env = "WASMSERVE_LIMIT_CPU",
+        help_heading = "Guest"
+    )]
+    pub limit_cpu: String,
+
+    /// Requests that one instance answers; 1 gives each request a fresh one
+    #[arg(
+        long,
+        default_value = "1",
+        value_name = "COUNT",
+        env = "WASMSERVE_REUSE",
+        help_heading = "Guest"
+    )]
+    pub reuse: String,
+
+    /// Time an instance may wait for a further request
+    #[arg(
+        long,
+        default_value = "10s",
+        value_name = "DURATION",
+        env = "WASMSERVE_REUSE_IDLE",
+        help_heading = "Guest"
+    )]
+    pub reuse_idle: String,
+
+    /// Requests that one instance answers at a time, with --reuse; components of WASI 0.3 only
+    #[arg(
+        long,
+        default_value = "1",
+        value_name = "COUNT",
+        env = "WASMSERVE_REUSE_CONCURRENCY",
+        help_heading = "Guest"
+    )]
+    pub reuse_concurrency: String,
+}
