@@ -11,8 +11,10 @@ mod files;
 mod front;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod logging;
 mod outbound;
 mod overlap;
+mod processes;
 mod sandbox;
 mod tls;
 mod units;
@@ -24,10 +26,9 @@ pub use admin::Admin;
 use crate::cache;
 use crate::cli::Serve;
 use crate::guest::{self, CompileRequest, Limits};
-use crate::sys::{cpus, memory};
+use crate::sys::memory;
 use crate::{log, request, supervisor, worker};
 use anyhow::{Context, Result, bail};
-use std::io::IsTerminal;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -52,7 +53,7 @@ impl Config {
         let Some(component) = &serve.component else {
             bail!("no component was named; give the path of a .wasm file");
         };
-        let supervisor = supervision(serve)?;
+        let supervisor = processes::resolve(serve)?;
         let limits = limits(serve, supervisor.workers)?;
         let capabilities = capabilities::resolve(serve)?;
         let cache = cache_settings(serve)?;
@@ -74,7 +75,7 @@ impl Config {
             supervisor,
             tls,
             worker,
-            log: log_settings(serve)?,
+            log: logging::resolve(&serve.logging)?,
         })
     }
 
@@ -121,19 +122,6 @@ fn worker_memory(text: &str, workers: NonZeroUsize) -> Result<u64> {
     }
     let all = memory::available().unwrap_or(u64::MAX);
     Ok(all / 100 * SHARE / workers.get() as u64)
-}
-
-/// What is compiled, and where the supervisor keeps it.
-fn code_settings(serve: &Serve) -> Result<supervisor::CodeSettings> {
-    let cache = cache_settings(serve)?;
-    let steps = &serve.capabilities.before_start;
-    let sources = serve.component.iter().chain(steps);
-    Ok(supervisor::CodeSettings {
-        sources: sources.cloned().collect(),
-        directory: cache.directory,
-        most: cache.most,
-        owner: sandbox::identity(&serve.sandbox)?.map(|identity| identity.uid()),
-    })
 }
 
 fn cache_settings(serve: &Serve) -> Result<cache::Settings> {
@@ -184,103 +172,6 @@ fn maybe<T>(
     parse: impl Fn(&str) -> Result<T>,
 ) -> Result<Option<T>> {
     text.map(|text| option(name, text, parse)).transpose()
-}
-
-fn workers(serve: &Serve) -> Result<NonZeroUsize> {
-    match (&serve.processes.workers, variable("WEB_CONCURRENCY")) {
-        (Some(text), _) => option("--workers", text, worker_count),
-        (None, Some(text)) => option("WEB_CONCURRENCY", &text, worker_count),
-        (None, None) => Ok(NonZeroUsize::MIN),
-    }
-}
-
-/// More processes than this on one machine are a slip of the finger.
-const MOST_WORKERS: usize = 512;
-
-fn worker_count(text: &str) -> Result<NonZeroUsize> {
-    let count = match text {
-        "auto" => cpus::available(),
-        _ => units::positive(text)? as usize,
-    };
-    match NonZeroUsize::new(count) {
-        Some(count) if count.get() <= MOST_WORKERS => Ok(count),
-        _ => bail!("it is {count}; it must be at least 1 and at most {MOST_WORKERS}"),
-    }
-}
-
-fn supervision(serve: &Serve) -> Result<supervisor::Settings> {
-    let number = |text: &str| {
-        text.parse::<u64>()
-            .with_context(|| format!("`{text}` is not a whole number"))
-    };
-    let positive = |text: &str| units::positive(text).map(u64::from);
-    Ok(supervisor::Settings {
-        workers: workers(serve)?,
-        graceful_shutdown: option(
-            "--timeout-graceful-shutdown",
-            &serve.processes.timeout_graceful_shutdown,
-            units::duration,
-        )?,
-        shutdown_delay: option(
-            "--shutdown-delay",
-            &serve.processes.shutdown_delay,
-            units::duration,
-        )?,
-        healthcheck: option(
-            "--timeout-worker-healthcheck",
-            &serve.processes.timeout_worker_healthcheck,
-            units::duration,
-        )?,
-        startup: option(
-            "--timeout-worker-startup",
-            &serve.processes.timeout_worker_startup,
-            units::duration,
-        )?,
-        limit_max_requests: maybe(
-            "--limit-max-requests",
-            serve.processes.limit_max_requests.as_ref(),
-            positive,
-        )?,
-        limit_max_requests_jitter: option(
-            "--limit-max-requests-jitter",
-            &serve.processes.limit_max_requests_jitter,
-            number,
-        )?,
-        max_worker_rss: maybe(
-            "--max-worker-rss",
-            serve.processes.max_worker_rss.as_ref(),
-            units::size,
-        )?,
-        max_worker_lifetime: maybe(
-            "--max-worker-lifetime",
-            serve.processes.max_worker_lifetime.as_ref(),
-            units::duration,
-        )?,
-        reload: serve.processes.reload,
-        exit_idle: maybe(
-            "--exit-idle",
-            serve.processes.exit_idle.as_ref(),
-            units::duration,
-        )?,
-        compile: supervisor::CompileLimits {
-            time: option(
-                "--limit-compile-time",
-                &serve.code.limit_compile_time,
-                units::duration,
-            )?,
-            memory: option(
-                "--limit-compile-memory",
-                &serve.code.limit_compile_memory,
-                units::size,
-            )?,
-        },
-        step_time: option(
-            "--timeout-before-start",
-            &serve.capabilities.timeout_before_start,
-            units::duration,
-        )?,
-        code: code_settings(serve)?,
-    })
 }
 
 fn worker_settings(
@@ -340,29 +231,6 @@ fn compression(serve: &Serve) -> Result<Option<request::compress::Settings>> {
         .requests
         .compress
         .then_some(request::compress::Settings { least }))
-}
-
-fn log_settings(serve: &Serve) -> Result<log::Settings> {
-    Ok(log::Settings {
-        level: option("--log-level", &serve.logging.log_level, |text| {
-            log::Level::parse(text).with_context(|| {
-                format!(
-                    "`{text}` is not a level; use critical, error, warning, info, debug or trace"
-                )
-            })
-        })?,
-        format: option(
-            "--log-format",
-            &serve.logging.log_format,
-            |text| match text {
-                "text" => Ok(log::Format::Text),
-                "json" => Ok(log::Format::Json),
-                _ => bail!("`{text}` is not a format; use text or json"),
-            },
-        )?,
-        colors: serve.logging.use_colors
-            || (!serve.logging.no_use_colors && std::io::stderr().is_terminal()),
-    })
 }
 
 /// An environment variable that other servers honour too; an empty one counts as not set.

@@ -1,0 +1,119 @@
+//! How many processes there are, how long each may take for what it does, and when it is replaced.
+
+use super::{cache_settings, maybe, option, sandbox, units, variable};
+use crate::cli::Serve;
+use crate::supervisor;
+use crate::sys::cpus;
+use anyhow::{Context, Result, bail};
+use std::num::NonZeroUsize;
+
+/// Resolves the options about the processes.
+pub fn resolve(serve: &Serve) -> Result<supervisor::Settings> {
+    let number = |text: &str| {
+        text.parse::<u64>()
+            .with_context(|| format!("`{text}` is not a whole number"))
+    };
+    let positive = |text: &str| units::positive(text).map(u64::from);
+    Ok(supervisor::Settings {
+        workers: workers(serve)?,
+        graceful_shutdown: option(
+            "--timeout-graceful-shutdown",
+            &serve.processes.timeout_graceful_shutdown,
+            units::duration,
+        )?,
+        shutdown_delay: option(
+            "--shutdown-delay",
+            &serve.processes.shutdown_delay,
+            units::duration,
+        )?,
+        healthcheck: option(
+            "--timeout-worker-healthcheck",
+            &serve.processes.timeout_worker_healthcheck,
+            units::duration,
+        )?,
+        startup: option(
+            "--timeout-worker-startup",
+            &serve.processes.timeout_worker_startup,
+            units::duration,
+        )?,
+        limit_max_requests: maybe(
+            "--limit-max-requests",
+            serve.processes.limit_max_requests.as_ref(),
+            positive,
+        )?,
+        limit_max_requests_jitter: option(
+            "--limit-max-requests-jitter",
+            &serve.processes.limit_max_requests_jitter,
+            number,
+        )?,
+        max_worker_rss: maybe(
+            "--max-worker-rss",
+            serve.processes.max_worker_rss.as_ref(),
+            units::size,
+        )?,
+        max_worker_lifetime: maybe(
+            "--max-worker-lifetime",
+            serve.processes.max_worker_lifetime.as_ref(),
+            units::duration,
+        )?,
+        reload: serve.processes.reload,
+        exit_idle: maybe(
+            "--exit-idle",
+            serve.processes.exit_idle.as_ref(),
+            units::duration,
+        )?,
+        compile: supervisor::CompileLimits {
+            time: option(
+                "--limit-compile-time",
+                &serve.code.limit_compile_time,
+                units::duration,
+            )?,
+            memory: option(
+                "--limit-compile-memory",
+                &serve.code.limit_compile_memory,
+                units::size,
+            )?,
+        },
+        step_time: option(
+            "--timeout-before-start",
+            &serve.capabilities.timeout_before_start,
+            units::duration,
+        )?,
+        code: code_settings(serve)?,
+    })
+}
+
+fn workers(serve: &Serve) -> Result<NonZeroUsize> {
+    match (&serve.processes.workers, variable("WEB_CONCURRENCY")) {
+        (Some(text), _) => option("--workers", text, worker_count),
+        (None, Some(text)) => option("WEB_CONCURRENCY", &text, worker_count),
+        (None, None) => Ok(NonZeroUsize::MIN),
+    }
+}
+
+/// More processes than this on one machine are a slip of the finger.
+const MOST_WORKERS: usize = 512;
+
+fn worker_count(text: &str) -> Result<NonZeroUsize> {
+    let count = match text {
+        "auto" => cpus::available(),
+        _ => units::positive(text)? as usize,
+    };
+    match NonZeroUsize::new(count) {
+        Some(count) if count.get() <= MOST_WORKERS => Ok(count),
+        _ => bail!("it is {count}; it must be at least 1 and at most {MOST_WORKERS}"),
+    }
+}
+
+/// What is compiled, and where the supervisor keeps it.
+fn code_settings(serve: &Serve) -> Result<supervisor::CodeSettings> {
+    let cache = cache_settings(serve)?;
+    let steps = &serve.capabilities.before_start;
+    let sources = serve.component.iter().chain(steps);
+    Ok(supervisor::CodeSettings {
+        sources: sources.cloned().collect(),
+        directory: cache.directory,
+        most: cache.most,
+        owner: sandbox::identity(&serve.sandbox)?.map(|identity| identity.uid()),
+    })
+}
