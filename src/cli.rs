@@ -21,6 +21,7 @@ mod processes;
 mod requests;
 mod sandbox;
 mod tls;
+mod tracing;
 mod unit;
 
 pub use addresses::Addresses;
@@ -41,6 +42,7 @@ pub use processes::Processes;
 pub use requests::Requests;
 pub use sandbox::Sandbox;
 pub use tls::Tls;
+pub use tracing::Tracing;
 pub use unit::Unit;
 
 use clap::{Args, Parser, Subcommand};
@@ -152,4 +154,7 @@ pub struct Serve {
 
     #[command(flatten)]
     pub logging: Logging,
+
+    #[command(flatten)]
+    pub tracing: Tracing,
 }

@@ -23,6 +23,7 @@ mod sandbox;
 mod scoreboard;
 mod supervisor;
 mod sys;
+mod trace;
 mod unit;
 mod worker;
 

@@ -9,6 +9,7 @@ mod text;
 pub use access::Access;
 pub use text::{escape, push_target};
 
+use crate::trace::Trace;
 use output::Output;
 use std::fmt::{self, Write as _};
 use std::sync::OnceLock;
@@ -118,9 +119,36 @@ impl Level {
 
 /// Writes one event, if its level is wanted.
 pub fn write(level: Level, message: fmt::Arguments<'_>) {
+    write_of(level, None, message);
+}
+
+/// Writes one event of a request that belongs to this trace.
+pub fn write_of(level: Level, trace: Option<&Trace>, message: fmt::Arguments<'_>) {
     let settings = settings();
     if level <= settings.level {
-        emit(&STDERR, &line(settings, level, SystemTime::now(), message));
+        let line = line(settings, level, trace, SystemTime::now(), message);
+        emit(&STDERR, &line);
+    }
+}
+
+/// Names a request within a message: by its id and, where that is not told as fields of their own, by its trace.
+pub fn request_name(id: Option<&str>, trace: Option<&Trace>) -> String {
+    let trace = trace.filter(|_| settings().format == Format::Text);
+    match (id, trace) {
+        (Some(id), Some(trace)) => format!("{id} trace={}", trace.id),
+        (None, Some(trace)) => format!("trace={}", trace.id),
+        (id, None) => id.unwrap_or_default().to_owned(),
+    }
+}
+
+/// Adds the members by which tools find the trace that an object is about.
+fn push_trace(line: &mut String, trace: Option<&Trace>) {
+    if let Some(trace) = trace {
+        let _ = write!(
+            line,
+            r#","trace_id":"{}","span_id":"{}""#,
+            trace.id, trace.span
+        );
     }
 }
 
@@ -140,11 +168,17 @@ pub fn last_words(text: &str) {
 fn emit(output: &Output, line: &str) {
     output.emit(line, |lost| {
         let message = format_args!("{lost} log lines were lost: nobody read them");
-        self::line(settings(), Level::Warning, SystemTime::now(), message)
+        self::line(settings(), Level::Warning, None, SystemTime::now(), message)
     });
 }
 
-fn line(settings: &Settings, level: Level, now: SystemTime, message: fmt::Arguments<'_>) -> String {
+fn line(
+    settings: &Settings,
+    level: Level,
+    trace: Option<&Trace>,
+    now: SystemTime,
+    message: fmt::Arguments<'_>,
+) -> String {
     let mut line = String::with_capacity(128);
     let name = level.name();
     let written = match settings.format {
@@ -156,10 +190,13 @@ fn line(settings: &Settings, level: Level, now: SystemTime, message: fmt::Argume
             let time = Timestamp(now);
             let pid = std::process::id();
             let message = Json(&message.to_string()).to_string();
-            writeln!(
+            let written = write!(
                 line,
-                r#"{{"time":"{time}","level":"{name}","pid":{pid},"message":"{message}"}}"#
-            )
+                r#"{{"time":"{time}","level":"{name}","pid":{pid},"message":"{message}""#
+            );
+            push_trace(&mut line, trace);
+            line.push_str("}\n");
+            written
         }
     };
     debug_assert!(written.is_ok());
@@ -207,7 +244,7 @@ mod tests {
     fn written(format: Format, level: Level, message: &str) -> String {
         let settings = Settings { format, ..DEFAULT };
         let now = SystemTime::UNIX_EPOCH + Duration::from_millis(951_827_696_789);
-        line(&settings, level, now, format_args!("{message}"))
+        line(&settings, level, None, now, format_args!("{message}"))
     }
 
     #[test]

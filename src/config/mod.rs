@@ -17,6 +17,7 @@ mod overlap;
 mod processes;
 mod sandbox;
 mod tls;
+mod tracing;
 mod units;
 
 pub use address::{Address, Host, Place};
@@ -213,6 +214,7 @@ fn worker_settings(
             rate: connection.rate,
             fields: connection.head.fields,
             access_log: !serve.logging.no_access_log,
+            tracing: tracing::resolve(&serve.tracing)?,
             compress: compression(serve)?,
             files,
             front,

@@ -37,8 +37,8 @@ use crate::warning;
 use anyhow::{Context as _, Result};
 use failure::NoRoom;
 use host::capabilities::Granted;
+use host::request_name::RequestName;
 use host::state::{self, HostState};
-use http::HeaderValue;
 use instance::body::Producer;
 use instance::call::{HeadSlot, RunningGuest, copy, is_repeatable};
 use instance::concurrent::ConcurrentInstances;
@@ -241,7 +241,7 @@ impl Guest {
     ) -> RunningGuest {
         let epoch_thread = self.epoch_thread.clone();
         let pool = self.pool.clone();
-        let name = request.headers().get("x-request-id").cloned();
+        let name = RequestName::of(&request);
         let start = match instance {
             Some(instance) => self.resume(instance, share.clone(), name),
             None => self.fresh(share.clone(), name),
@@ -260,7 +260,7 @@ impl Guest {
         RunningGuest::new(call, epoch_thread, share, memory)
     }
 
-    fn fresh(&self, share: Arc<CpuShare>, name: Option<HeaderValue>) -> InstanceSource {
+    fn fresh(&self, share: Arc<CpuShare>, name: Option<RequestName>) -> InstanceSource {
         let (handler, store) = (self.handler.clone(), self.store(share, name));
         InstanceSource::Fresh(handler, store, self.restorer.clone())
     }
@@ -271,7 +271,7 @@ impl Guest {
         &self,
         mut instance: Instance,
         share: Arc<CpuShare>,
-        name: Option<HeaderValue>,
+        name: Option<RequestName>,
     ) -> InstanceSource {
         let restores = self.pool.as_ref().is_some_and(|pool| pool.restores());
         if !restores {
@@ -292,11 +292,11 @@ impl Guest {
         self.govern(instance.store_mut());
     }
 
-    fn state(&self, share: Arc<CpuShare>, name: Option<HeaderValue>) -> HostState {
+    fn state(&self, share: Arc<CpuShare>, name: Option<RequestName>) -> HostState {
         HostState::new(&self.granted, self.limits, share, name)
     }
 
-    fn store(&self, share: Arc<CpuShare>, name: Option<HeaderValue>) -> Store<HostState> {
+    fn store(&self, share: Arc<CpuShare>, name: Option<RequestName>) -> Store<HostState> {
         let mut store = Store::new(&self.engine, self.state(share, name));
         self.govern(&mut store);
         store

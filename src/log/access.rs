@@ -1,7 +1,8 @@
 //! Each request has one line in the access log: as uvicorn writes it, or as a JSON object.
 
 use super::text::{Json, Timestamp, push_target};
-use super::{Format, Level, Settings, begin};
+use super::{Format, Level, Settings, begin, push_trace};
+use crate::trace::Trace;
 use std::fmt::{self, Write as _};
 use std::time::{Duration, SystemTime};
 
@@ -25,6 +26,7 @@ pub struct Access<'a> {
     /// The worker that answered has this slot.
     pub worker: usize,
     pub id: Option<&'a str>,
+    pub trace: Option<&'a Trace>,
 }
 
 /// So much of a method is told. Lines of up to 4096 bytes never mix with those of other processes (pipe(7)).
@@ -83,6 +85,7 @@ impl Access<'_> {
         if let Some(id) = self.id {
             let _ = write!(line, r#","request_id":"{}""#, Json(id));
         }
+        push_trace(line, self.trace);
         line.push('}');
     }
 
@@ -120,6 +123,7 @@ mod tests {
         guest: Duration::from_micros(750),
         worker: 3,
         id: Some("abc"),
+        trace: None,
     };
 
     fn written(format: Format, access: &Access<'_>) -> String {

@@ -4,11 +4,11 @@
 use super::client::Client;
 use super::front::Arrival;
 use super::upload::Ledger;
-use crate::error;
 use crate::guest::Failure;
 use crate::log::{self, Access, Level};
 use crate::scoreboard::{Ended, GuestFailure, SlotRef, totals};
 use crate::sys::clock;
+use crate::trace::Trace;
 use http::{HeaderValue, Method, Request, StatusCode, Uri, Version};
 use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 pub struct Exchange {
     client: Client,
     id: Option<HeaderValue>,
+    trace: Option<Arc<Trace>>,
     method: Method,
     target: Uri,
     version: Version,
@@ -42,6 +43,7 @@ impl Exchange {
         Exchange {
             client: arrival.client,
             id: arrival.id.clone(),
+            trace: arrival.trace.clone(),
             method: request.method().clone(),
             target: request.uri().clone(),
             version: request.version(),
@@ -97,14 +99,19 @@ impl Exchange {
     /// The guest failed; says so in the log, with the request.
     pub fn failed(&self, failure: &Failure) {
         self.slot.guest_failed(kind(failure));
+        let trace = self.trace.as_deref();
         let id = self.id.as_ref().and_then(|id| id.to_str().ok());
-        let id = id.map_or(String::new(), |id| format!(" [{id}]"));
+        let name = match log::request_name(id, trace) {
+            name if name.is_empty() => name,
+            name => format!(" [{name}]"),
+        };
         let mut target = String::new();
         log::push_target(&mut target, self.shown_target());
-        error!(
-            "{} \"{} {target}\"{id}: {failure}",
+        let message = format_args!(
+            "{} \"{} {target}\"{name}: {failure}",
             self.client, self.method
         );
+        log::write_of(Level::Error, trace, message);
     }
 }
 
@@ -152,6 +159,7 @@ impl Exchange {
             guest: self.guest.get().unwrap_or_default(),
             worker: self.slot.index(),
             id: self.id.as_ref().and_then(|id| id.to_str().ok()),
+            trace: self.trace.as_deref(),
         });
     }
 }

@@ -7,9 +7,11 @@ use super::ids::{self, Ids};
 use super::names;
 use super::proxies::Proxies;
 use super::{Origin, Peer, RootPath};
+use crate::trace::{Trace, Tracing};
 use http::header::{self, HeaderName};
 use http::uri::{Authority, Scheme};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Request};
+use std::sync::Arc;
 
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
@@ -37,6 +39,16 @@ pub struct Arrival {
     /// None where it is the request that names it.
     pub authority: Option<Authority>,
     pub id: Option<HeaderValue>,
+    pub trace: Option<Arc<Trace>>,
+}
+
+impl Arrival {
+    /// Has the request belong to a trace, which its guest finds among its extensions.
+    pub fn trace<B>(&mut self, tracing: Tracing, is_trusted: bool, request: &mut Request<B>) {
+        let trace = tracing.begin(request.headers_mut(), is_trusted);
+        request.extensions_mut().insert(trace.clone());
+        self.trace = Some(trace);
+    }
 }
 
 impl Front {
@@ -67,6 +79,7 @@ impl Front {
             scheme: claims.scheme.unwrap_or_else(|| origin.scheme.clone()),
             authority: claims.authority,
             id,
+            trace: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The body of a request as it comes from the client's connection.
 
 use bytes::Bytes;
+use http::{HeaderMap, header};
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -15,6 +16,13 @@ pub enum Incoming {
         unasked: bool,
     },
     Http2(Streamed),
+}
+
+/// How long a request says that its body is; nothing where it does not say.
+pub fn declared(headers: &HeaderMap) -> u64 {
+    let length = headers.get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    length.unwrap_or(0)
 }
 
 /// What came is not all that was to come.

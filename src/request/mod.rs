@@ -46,12 +46,13 @@ pub use timer::Timer;
 use crate::guest::{self, Failure, Guest};
 use crate::info;
 use crate::scoreboard::SlotRef;
+use crate::trace::Tracing;
 use admission::Admission;
 use anyhow::Result;
 use exchange::Exchange;
 use files::Files;
 use front::Arrival;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Empty};
 use ids::Ids;
@@ -83,6 +84,8 @@ pub struct Settings {
     /// Header fields of a request.
     pub fields: usize,
     pub access_log: bool,
+    /// How requests belong to traces, where they do.
+    pub tracing: Option<Tracing>,
     /// Whether responses are compressed for clients that accept it, and which.
     pub compress: Option<compress::Settings>,
     /// Directories whose files are served.
@@ -154,7 +157,10 @@ impl Requests {
             (settings, coding, request.method().clone())
         });
         let front = &self.settings.front;
-        let arrival = front.receive(origin, request.headers_mut(), &self.ids);
+        let mut arrival = front.receive(origin, request.headers_mut(), &self.ids);
+        if let Some(tracing) = self.settings.tracing {
+            arrival.trace(tracing, front.proxies.trust(origin.peer), &mut request);
+        }
         let exchange = Exchange::begin(&arrival, &request, &self.slot, self.settings.access_log);
         let answered = match (sound, redirect) {
             (Err(refusal), _) => {
@@ -225,7 +231,7 @@ impl Requests {
         if request.method().as_str().len() > LONGEST_METHOD {
             return Err(Refusal::UnknownMethod);
         }
-        let declared = declared(request.headers());
+        let declared = incoming::declared(request.headers());
         if request.body().size_hint().lower().max(declared) > self.settings.body {
             return Err(Refusal::Body(Fault::TooLarge));
         }
@@ -329,13 +335,6 @@ struct Asked<'a> {
     arrival: &'a Arrival,
     exchange: &'a Exchange,
     progress: &'a Rc<Progress>,
-}
-
-/// How long a request says that its body is; nothing where it does not say.
-fn declared(headers: &HeaderMap) -> u64 {
-    let length = headers.get(header::CONTENT_LENGTH);
-    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-    length.unwrap_or(0)
 }
 
 /// Who answers.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Every room, with the rooms it may import besides the plain-data modules. `config` reads the
 /// command line and fills in the settings of every room behind it.
-const ROOMS: [(&str, &[&str]); 19] = [
+const ROOMS: [(&str, &[&str]); 20] = [
     ("cli", &["sys"]),
     ("control", &["cli", "config", "sys"]),
     ("admin", &["sys"]),
@@ -41,16 +41,18 @@ const ROOMS: [(&str, &[&str]); 19] = [
     ("log", &["sys"]),
     ("scoreboard", &["sys"]),
     ("channel", &["cache", "sys"]),
+    ("trace", &["sys"]),
 ];
 
 /// Plain data that any room may use, and the macros of `log`.
-const PLAIN: [&str; 8] = [
+const PLAIN: [&str; 9] = [
     "channel",
     "error",
     "exit",
     "info",
     "log",
     "scoreboard",
+    "trace",
     "warning",
     "debug",
 ];

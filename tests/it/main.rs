@@ -55,6 +55,7 @@ mod supervision;
 mod takeover;
 mod tls;
 mod toolchains;
+mod traces;
 mod units;
 mod wasi_http;
 mod worlds;

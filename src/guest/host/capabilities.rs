@@ -8,6 +8,7 @@ use super::outbound::{self, Outbound, OutboundClient};
 use super::output::GuestOutput;
 use super::sockets::Peers;
 use crate::guest::memory::worker::WorkerMemory;
+use crate::trace::Trace;
 use anyhow::{Result, bail};
 use std::sync::Arc;
 use wasmtime_wasi::WasiCtx;
@@ -100,9 +101,10 @@ impl Granted {
         self.keyvalue.as_ref()
     }
 
-    /// Makes the way out for one instance that answers so many requests at a time.
-    pub fn outbound(&self, concurrency: usize) -> Outbound {
-        Outbound::new(&self.client, concurrency)
+    /// Makes the way out for one instance that answers so many requests at a time, the first of which belongs to this
+    /// trace.
+    pub fn outbound(&self, concurrency: usize, trace: Option<Arc<Trace>>) -> Outbound {
+        Outbound::new(&self.client, concurrency, trace)
     }
 
     /// Makes the guard of the sockets of one instance.

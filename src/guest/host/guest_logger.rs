@@ -1,8 +1,8 @@
 //! A `GuestLogger` writes what a guest says into the log: it adds the worker and the request, and limits how much of
 //! it is written.
 
+use super::request_name::RequestName;
 use crate::log::{self, Level};
-use http::HeaderValue;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,8 +15,8 @@ const SECOND: Duration = Duration::from_secs(1);
 pub struct GuestLogger(Mutex<RequestLog>);
 
 struct RequestLog {
-    /// The request has this identifier, if any.
-    request: Option<HeaderValue>,
+    /// The request has this name, if any.
+    request: Option<RequestName>,
     /// Lines are counted since then.
     since: Option<Instant>,
     lines: u32,
@@ -24,7 +24,7 @@ struct RequestLog {
 }
 
 impl GuestLogger {
-    pub fn new(request: Option<HeaderValue>) -> GuestLogger {
+    pub fn new(request: Option<RequestName>) -> GuestLogger {
         GuestLogger(Mutex::new(RequestLog {
             request,
             since: None,
@@ -34,7 +34,7 @@ impl GuestLogger {
     }
 
     /// Writes lines for another request from here on.
-    pub fn set_request(&self, request: Option<HeaderValue>) {
+    pub fn set_request(&self, request: Option<RequestName>) {
         let mut request_log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         request_log.report_suppressed();
         request_log.request = request;
@@ -75,9 +75,16 @@ impl RequestLog {
 
     fn say(&self, level: Level, line: fmt::Arguments<'_>) {
         let worker = std::process::id();
-        match self.request.as_ref().and_then(|id| id.to_str().ok()) {
-            Some(id) => log::write(level, format_args!("[{worker} {id}] {line}")),
-            None => log::write(level, format_args!("[{worker}] {line}")),
+        let Some(request) = &self.request else {
+            return log::write(level, format_args!("[{worker}] {line}"));
+        };
+        let id = request.id.as_ref().and_then(|id| id.to_str().ok());
+        let trace = request.trace.as_deref();
+        match log::request_name(id, trace) {
+            name if name.is_empty() => {
+                log::write_of(level, trace, format_args!("[{worker}] {line}"))
+            }
+            name => log::write_of(level, trace, format_args!("[{worker} {name}] {line}")),
         }
     }
 }

@@ -5,8 +5,8 @@ use super::outbound::transmission;
 use super::state::HostState;
 use http::header::CONTENT_LENGTH;
 use http::uri::PathAndQuery;
-use wasmtime::StoreContextMut;
 use wasmtime::component::{Accessor, Linker, Resource};
+use wasmtime::{AsContextMut, StoreContextMut};
 use wasmtime_wasi_http::p2::bindings::http::outgoing_handler;
 use wasmtime_wasi_http::p2::bindings::http::types as p2;
 use wasmtime_wasi_http::p2::types::{HostFutureIncomingResponse, HostOutgoingRequest};
@@ -202,6 +202,7 @@ async fn p3_send(
     })?;
     let sent = match again {
         Ok(request) => {
+            note_trace(accessor)?;
             let http = accessor.with_getter::<WasiHttp>(HostState::http);
             match <WasiHttp as HostWithStore<HostState>>::send(&http, request).await {
                 Ok(response) => Ok(response),
@@ -212,6 +213,21 @@ async fn p3_send(
     };
     report.end(sent.as_ref().err().cloned().map(Error::from));
     Ok(sent)
+}
+
+/// Notes which of several requests the guest asks for, as long as it is the one that runs.
+fn note_trace(accessor: &Accessor<HostState>) -> wasmtime::Result<()> {
+    accessor.with(|mut access| {
+        if access.data_mut().task_budgets().is_empty() {
+            return Ok(());
+        }
+        // The first of those that called each other.
+        let task = access.as_context_mut().async_call_stack()?.last();
+        let state = access.data_mut();
+        let trace = task.and_then(|task| state.task_budgets().trace(task));
+        state.set_outbound_trace(trace);
+        Ok(())
+    })
 }
 
 #[cfg(test)]

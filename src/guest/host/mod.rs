@@ -12,5 +12,6 @@ mod logging;
 pub mod network;
 pub mod outbound;
 mod output;
+pub mod request_name;
 mod sockets;
 pub mod state;

@@ -7,12 +7,13 @@ use super::keyvalue::Store;
 use super::listings::Listings;
 use super::outbound::Outbound;
 use super::output::{GuestOutput, Stream};
+use super::request_name::RequestName;
 use super::sockets::Peers;
 use crate::guest::limits::Limits;
 use crate::guest::memory::instance::{InstanceMemory, Limiter};
 use crate::guest::schedule::cpu_share::CpuShare;
 use crate::guest::schedule::task_budget::{TaskBudget, TaskBudgets};
-use http::HeaderValue;
+use crate::trace::Trace;
 use std::sync::Arc;
 use wasmtime::component::{GuestTaskId, ResourceTable};
 use wasmtime::{ResourceLimiterAsync, StoreContextMut};
@@ -60,7 +61,7 @@ impl HostState {
         granted: &Arc<Granted>,
         limits: Limits,
         share: Arc<CpuShare>,
-        name: Option<HeaderValue>,
+        name: Option<RequestName>,
     ) -> HostState {
         let peers = granted.peers();
         let mut table = ResourceTable::new();
@@ -69,7 +70,7 @@ impl HostState {
         HostState {
             wasi: None,
             http: WasiHttpCtx::new(),
-            outbound: granted.outbound(limits.reuse.concurrency),
+            outbound: granted.outbound(limits.reuse.concurrency, trace(name.as_ref())),
             peers,
             granted: granted.clone(),
             table,
@@ -89,9 +90,9 @@ impl HostState {
     }
 
     /// Forgets what belonged to an earlier request; the next is called `name`.
-    pub fn renew(&mut self, share: Arc<CpuShare>, name: Option<HeaderValue>) {
+    pub fn renew(&mut self, share: Arc<CpuShare>, name: Option<RequestName>) {
+        self.outbound = self.granted.outbound(1, trace(name.as_ref()));
         self.logger.set_request(name);
-        self.outbound = self.granted.outbound(1);
         self.memory.0.forgive();
         self.share = share;
     }
@@ -103,7 +104,7 @@ impl HostState {
 
     /// Notes that this task answers another request. As long as it is the only one, the guest's log lines belong to
     /// that request.
-    pub fn join(&mut self, task: GuestTaskId, budget: Arc<TaskBudget>, name: Option<HeaderValue>) {
+    pub fn join(&mut self, task: GuestTaskId, budget: Arc<TaskBudget>, name: Option<RequestName>) {
         let only = self.task_budgets.open(task, budget);
         self.logger.set_request(name.filter(|_| only));
     }
@@ -146,6 +147,11 @@ impl HostState {
         &mut self.table
     }
 
+    /// Notes for which of several requests the guest asks a server next.
+    pub fn set_outbound_trace(&mut self, trace: Option<Arc<Trace>>) {
+        self.outbound.set_trace(trace);
+    }
+
     /// Returns the locks that the instance holds, with the table of what it has open.
     pub fn database_locks(&mut self) -> (&mut DatabaseLocks, &mut ResourceTable) {
         (&mut self.database_locks, &mut self.table)
@@ -170,6 +176,10 @@ impl HostState {
     pub fn limiter(&mut self) -> &mut dyn ResourceLimiterAsync {
         &mut self.memory
     }
+}
+
+fn trace(name: Option<&RequestName>) -> Option<Arc<Trace>> {
+    name?.trace.clone()
 }
 
 impl Drop for HostState {

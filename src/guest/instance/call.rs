@@ -141,5 +141,6 @@ pub fn copy(request: &Request) -> Option<Request> {
     copy.uri_mut().clone_from(request.uri());
     *copy.version_mut() = request.version();
     copy.headers_mut().clone_from(request.headers());
+    copy.extensions_mut().clone_from(request.extensions());
     Some(Box::new(copy))
 }

@@ -5,13 +5,13 @@ use super::call::{Request, RunningGuest, copy};
 use super::handler::LinkedComponent;
 use super::serial::{self, Answer, Instance, Service};
 use crate::guest::failure::Failure;
+use crate::guest::host::request_name::RequestName;
 use crate::guest::host::state::HostState;
 use crate::guest::limits::{Limits, Reuse};
 use crate::guest::schedule::cpu_share::CpuShare;
 use crate::guest::schedule::epoch::EpochThread;
 use crate::guest::schedule::scheduler::Scheduler;
 use crate::guest::schedule::task_budget::TaskBudget;
-use http::HeaderValue;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -66,7 +66,7 @@ enum Loss {
 /// A `Job` is a request on its way into an instance.
 pub struct Job {
     pub request: Request,
-    pub name: Option<HeaderValue>,
+    pub name: Option<RequestName>,
     pub budget: Arc<TaskBudget>,
     pub reply: oneshot::Sender<Reply>,
 }
@@ -105,11 +105,12 @@ impl ConcurrentInstances {
         make: MakeStore<'_>,
         mut request: Request,
     ) -> Result<(http::Response<WasiBody>, Lease), Failure> {
-        let name = request.headers().get("x-request-id").cloned();
+        let name = RequestName::of(&request);
         let mut again = copy(&request);
         let mut alone = false;
         loop {
-            let budget = Arc::new(TaskBudget::new(self.limits.cpu));
+            let trace = name.as_ref().and_then(|name| name.trace.clone());
+            let budget = Arc::new(TaskBudget::new(self.limits.cpu, trace));
             let (reply, answer) = oneshot::channel();
             let mut lease = Lease::new(self.instance(make, alone).await, budget.clone());
             lease.instance.offer(Job {

@@ -7,11 +7,11 @@ use crate::debug;
 use crate::guest::failure::Exhausted;
 use crate::guest::failure::Failure;
 use crate::guest::failure::NoRoom;
+use crate::guest::host::request_name::RequestName;
 use crate::guest::host::state::HostState;
 use crate::guest::memory::instance::InstanceMemory;
 use crate::guest::schedule::cpu_share::CpuShare;
 use crate::guest::snapshot::{Handle, ResetHandle, Restorer, handles_in_use};
-use http::HeaderValue;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -129,7 +129,7 @@ impl Instance {
     }
 
     /// Prepares the instance for another request, which has this name and this share of the processor.
-    pub fn renew(&mut self, share: Arc<CpuShare>, name: Option<HeaderValue>) {
+    pub fn renew(&mut self, share: Arc<CpuShare>, name: Option<RequestName>) {
         self.store.data_mut().renew(share, name);
         self.store.set_epoch_deadline(1);
     }

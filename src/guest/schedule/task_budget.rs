@@ -3,6 +3,7 @@
 //! for that request.
 
 use crate::guest::failure::Exhausted;
+use crate::trace::Trace;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -11,15 +12,18 @@ use wasmtime::component::GuestTaskId;
 /// A `TaskBudget` counts for one request.
 pub struct TaskBudget {
     limit: Duration,
+    /// The request belongs to this trace, if any.
+    trace: Option<Arc<Trace>>,
     /// The request has used so many nanoseconds.
     spent: AtomicU64,
     closed: AtomicBool,
 }
 
 impl TaskBudget {
-    pub fn new(limit: Duration) -> TaskBudget {
+    pub fn new(limit: Duration, trace: Option<Arc<Trace>>) -> TaskBudget {
         TaskBudget {
             limit,
+            trace,
             spent: AtomicU64::new(0),
             closed: AtomicBool::new(false),
         }
@@ -49,6 +53,12 @@ impl TaskBudgets {
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Returns the trace of the request that this task answers.
+    pub fn trace(&self, task: GuestTaskId) -> Option<Arc<Trace>> {
+        let (_, budget) = self.0.iter().find(|(known, _)| *known == task)?;
+        budget.trace.clone()
     }
 
     /// Counts the time that was used for this task, and fails where its budget is used up.

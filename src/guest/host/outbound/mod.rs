@@ -13,6 +13,7 @@ pub use exchange::OutboundClient;
 pub use roots::Roots;
 
 use super::network::Rules;
+use crate::trace::{SpanId, Trace};
 use http::HeaderName;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,16 +63,28 @@ pub struct Outbound {
     client: Arc<OutboundClient>,
     /// The instance has these permits.
     own: Arc<Semaphore>,
+    /// The request that is being answered belongs to this trace.
+    trace: Option<Arc<Trace>>,
 }
 
 impl Outbound {
     /// Makes the way out for an instance that answers so many requests at a time.
-    pub fn new(client: &Arc<OutboundClient>, concurrency: usize) -> Outbound {
+    pub fn new(
+        client: &Arc<OutboundClient>,
+        concurrency: usize,
+        trace: Option<Arc<Trace>>,
+    ) -> Outbound {
         let permits = client.settings().of_one.saturating_mul(concurrency);
         Outbound {
             own: Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS))),
             client: client.clone(),
+            trace,
         }
+    }
+
+    /// Notes for which of several requests the guest asks next.
+    pub fn set_trace(&mut self, trace: Option<Arc<Trace>>) {
+        self.trace = trace;
     }
 }
 
@@ -93,10 +106,13 @@ impl WasiHttpHooks for Outbound {
 
     fn send_request(
         &mut self,
-        request: http::Request<WasiBody>,
+        mut request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
         _done: Rest,
     ) -> Box<dyn Future<Output = Sent> + Send> {
+        if let Some(trace) = &self.trace {
+            trace.announce_child(SpanId::random(), request.headers_mut());
+        }
         let client = self.client.clone();
         let own = self.own.clone();
         Box::new(async move {
