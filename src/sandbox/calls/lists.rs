@@ -6,106 +6,129 @@ use libc::{
     TCP_KEEPINTVL, TCP_NODELAY, TCP_USER_TIMEOUT,
 };
 
-/// The C library, Rust's and the allocator, in every thread: memory, time, threads, their own signals and identity.
+/// The C library, Rust's library, mimalloc and the engine, in every thread of every role.
 pub const RUNNING: &[i64] = &[
+    // Memory: mimalloc takes and gives back its segments, the engine its stacks and the memories of instances. mmap
+    // and mprotect are in `memory`, which looks at what they are asked for.
     libc::SYS_brk,
+    libc::SYS_madvise,
+    libc::SYS_mincore,
+    libc::SYS_mremap,
+    libc::SYS_msync,
+    libc::SYS_munmap,
+    // Time: clocks that the C library does not read from the vDSO, and threads that sleep (epoch thread, SQLite).
     libc::SYS_clock_getres,
     libc::SYS_clock_gettime,
     libc::SYS_clock_nanosleep,
+    libc::SYS_gettimeofday,
+    libc::SYS_nanosleep,
+    // Locks and the life of threads; a thread is started by clone, in `processes`. The engine uses membarrier where
+    // processors do not see by themselves that code was mapped (aarch64).
     libc::SYS_exit,
     libc::SYS_exit_group,
     libc::SYS_futex,
+    libc::SYS_membarrier,
+    libc::SYS_rseq,
+    libc::SYS_sched_yield,
+    libc::SYS_set_robust_list,
+    // Signals that this process raises itself: the engine turns a fault of a guest into a trap, on a stack of its own.
+    // No call that signals somebody else is in any list.
+    libc::SYS_restart_syscall,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sigaltstack,
+    // What this process is, what it has used and what it runs on: the log, limits of processor time, sizes of pools.
     libc::SYS_getcpu,
     libc::SYS_getegid,
     libc::SYS_geteuid,
     libc::SYS_getgid,
     libc::SYS_getpid,
     libc::SYS_getppid,
-    libc::SYS_getrandom,
     libc::SYS_getrusage,
     libc::SYS_gettid,
-    libc::SYS_gettimeofday,
     libc::SYS_getuid,
-    libc::SYS_madvise,
-    libc::SYS_membarrier,
-    libc::SYS_mincore,
-    libc::SYS_mremap,
-    libc::SYS_msync,
-    libc::SYS_munmap,
-    libc::SYS_nanosleep,
-    libc::SYS_restart_syscall,
-    libc::SYS_rseq,
-    libc::SYS_rt_sigaction,
-    libc::SYS_rt_sigprocmask,
-    libc::SYS_rt_sigreturn,
     libc::SYS_sched_getaffinity,
-    libc::SYS_sched_yield,
-    libc::SYS_set_robust_list,
-    libc::SYS_sigaltstack,
     libc::SYS_sysinfo,
     libc::SYS_uname,
+    // Randomness: guests (wasi:random), TLS, hash tables.
+    libc::SYS_getrandom,
 ];
 
-/// The serving loop (tokio, rustls, hyper) and the log: connections that are accepted, and what else is open. What
-/// names a peer, passes descriptors on or changes a socket for others is looked at in the parent module.
+/// The serving loop (tokio, rustls, hyper) and the log. What names a peer, passes descriptors on or changes a socket
+/// for others is not here: the parent module looks at the arguments of those calls.
 pub const SERVING: &[i64] = &[
+    // Connections are accepted from the listeners that the supervisor has bound; accept(2) without flags is not used.
     libc::SYS_accept4,
-    libc::SYS_close,
+    // One loop waits for all of them: tokio by epoll, the log and the admin process by poll.
     libc::SYS_epoll_ctl,
     libc::SYS_epoll_pwait,
+    libc::SYS_ppoll,
+    // What a connection is asked: who its client is, whether connecting has failed (SO_ERROR).
     libc::SYS_getpeername,
     libc::SYS_getsockname,
     libc::SYS_getsockopt,
-    libc::SYS_ppoll,
+    // Bytes of connections, pipes and the log. recvfrom and sendto are what send and recv of the C library are; of
+    // sendto the parent module allows what names nobody.
     libc::SYS_read,
     libc::SYS_readv,
     libc::SYS_recvfrom,
     libc::SYS_write,
     libc::SYS_writev,
+    libc::SYS_close,
 ];
 
-/// A loop that is made behind the wall: where a guest is run once, and where workers are forked.
+/// A loop that is made inside the sandbox: where a guest is run once (compiler, step before the start), and in workers
+/// that a zygote has forked. Workers that were forked directly, and the admin process, have made theirs before.
 pub const BEGINNING: &[i64] = &[libc::SYS_epoll_create1, libc::SYS_eventfd2, libc::SYS_pipe2];
 
-/// Files of guests (cap-std), static files, SQLite, the system's resolver. Landlock says which files.
+/// Files: directories of guests (cap-std), `--static`, SQLite, files that the system's resolver reads. These calls say
+/// nothing about which files there are: landlock does (`files`), and where it grants nothing they open nothing.
 pub const FILES: &[i64] = &[
-    libc::SYS_copy_file_range,
+    // Finding and opening: openat2 resolves beneath a directory (RESOLVE_BENEATH), for guests and for static files.
     libc::SYS_faccessat,
     libc::SYS_faccessat2,
-    libc::SYS_fadvise64,
-    libc::SYS_fallocate,
-    libc::SYS_fchmod,
-    libc::SYS_fchown,
-    libc::SYS_fdatasync,
-    libc::SYS_flock,
-    libc::SYS_fstat,
-    libc::SYS_fstatfs,
-    libc::SYS_fsync,
-    libc::SYS_ftruncate,
     libc::SYS_getcwd,
     libc::SYS_getdents64,
-    libc::SYS_linkat,
-    libc::SYS_lseek,
-    libc::SYS_mkdirat,
-    libc::SYS_newfstatat,
     libc::SYS_openat,
     libc::SYS_openat2,
+    libc::SYS_readlinkat,
+    // What a file is.
+    libc::SYS_fstat,
+    libc::SYS_fstatfs,
+    libc::SYS_newfstatat,
+    libc::SYS_statx,
+    // Reading and writing: wasi:filesystem reads and writes at offsets, SQLite too.
+    libc::SYS_copy_file_range,
+    libc::SYS_fadvise64,
+    libc::SYS_lseek,
     libc::SYS_pread64,
     libc::SYS_preadv,
     libc::SYS_preadv2,
     libc::SYS_pwrite64,
     libc::SYS_pwritev,
     libc::SYS_pwritev2,
-    libc::SYS_readlinkat,
-    libc::SYS_renameat2,
-    libc::SYS_statx,
-    libc::SYS_symlinkat,
+    // Sizes and what must be on disk: SQLite commits by fdatasync, wasi:filesystem has sync, sync-data and set-size.
+    libc::SYS_fallocate,
+    libc::SYS_fdatasync,
+    libc::SYS_fsync,
+    libc::SYS_ftruncate,
     libc::SYS_sync_file_range,
+    // Locks of whole files; those of ranges are commands of fcntl (`COMMANDS`).
+    libc::SYS_flock,
+    // Modes and owners of files that are open: SQLite gives its journal those of its database.
+    libc::SYS_fchmod,
+    libc::SYS_fchown,
+    // Making, moving and removing, by wasi:filesystem and SQLite.
+    libc::SYS_linkat,
+    libc::SYS_mkdirat,
+    libc::SYS_renameat2,
+    libc::SYS_symlinkat,
     libc::SYS_unlinkat,
     libc::SYS_utimensat,
 ];
 
-/// The same by their older names, which the C library still uses.
+/// The same by their older names, which the C library still uses on x86-64. SQLite calls several of them itself.
 #[cfg(target_arch = "x86_64")]
 pub const OLDER: &[i64] = &[
     libc::SYS_access,
@@ -122,58 +145,69 @@ pub const OLDER: &[i64] = &[
     libc::SYS_time,
     libc::SYS_unlink,
 ];
+/// aarch64 was given only the newer names, but for one.
 #[cfg(target_arch = "aarch64")]
 pub const OLDER: &[i64] = &[libc::SYS_renameat];
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub const OLDER: &[i64] = &[];
 
-/// The compiler: code that cannot be kept in the cache is kept in memory, and sent to the supervisor.
+/// The compiler: a file in memory for code, and messages with descriptors.
 pub const COMPILING: &[i64] = &[libc::SYS_memfd_create, libc::SYS_sendmsg];
 
-/// The zygote, and the workers that it forks until they have entered a sandbox of their own: forking and waiting,
-/// orders of the supervisor, and what setting a sandbox up takes.
+/// The zygote, and the workers that it forks until they have entered a sandbox of their own. A filter is inherited and
+/// can only become narrower, so the zygote must have what its workers need to set theirs up.
 pub const FORKING: &[i64] = &[
-    libc::SYS_capget,
-    libc::SYS_capset,
+    // It is told to fork by messages that carry the worker's pipe and the scoreboard.
+    libc::SYS_recvmsg,
+    libc::SYS_sendmsg,
+    // It forks (clone, in `processes`), and waits for the process in between (sys/fork.rs).
+    libc::SYS_wait4,
+    libc::SYS_waitid,
+    // A worker closes what is not its own, and keeps its listeners under numbers of its own.
     libc::SYS_close_range,
     libc::SYS_dup,
+    // A worker enters its own sandbox: session, capabilities, landlock, seccomp (and prctl: `GIVING_UP`).
+    libc::SYS_capget,
+    libc::SYS_capset,
     libc::SYS_landlock_add_rule,
     libc::SYS_landlock_create_ruleset,
     libc::SYS_landlock_restrict_self,
-    libc::SYS_recvmsg,
     libc::SYS_seccomp,
-    libc::SYS_sendmsg,
     libc::SYS_setsid,
-    libc::SYS_wait4,
-    libc::SYS_waitid,
 ];
 
-/// What may be asked of what is open, FIONBIO aside, which is not asked of what others share. The last is
-/// PAGEMAP_SCAN (linux/fs.h), by which instances are put back.
+/// What may be asked of what is open (ioctl(2)), FIONBIO aside, which is not asked of what others share.
 pub const ASKED: [u64; 4] = [
+    // How much there is to read: the standard library and wasi:sockets.
     libc::FIONREAD as _,
+    // Close-on-exec, as Rust's library sets it where it cannot be set at opening.
     libc::FIOCLEX as _,
+    // Whether it is a terminal: guests may ask, and the log.
     libc::TCGETS as _,
+    // PAGEMAP_SCAN (linux/fs.h): which pages a request has written to, by which instances are restored.
     0xc060_6610,
 ];
 
-/// Commands of fcntl(2) on anything: flags are read, and files are locked (SQLite; locks of guests).
+/// Commands of fcntl(2) on anything. F_SETFL, F_DUPFD and F_ADD_SEALS are looked at in the parent module.
 pub const COMMANDS: [u64; 9] = [
+    // Flags: Rust's library reads them, and debug builds look whether a descriptor is open.
     libc::F_GETFD as _,
     libc::F_SETFD as _,
     libc::F_GETFL as _,
+    // SQLite locks ranges of its own files.
     libc::F_GETLK as _,
     libc::F_SETLK as _,
     libc::F_SETLKW as _,
+    // SQLite of guests is locked by us, each instance by a lock of its own (guest/host/database_lock).
     libc::F_OFD_GETLK as _,
     libc::F_OFD_SETLK as _,
     libc::F_OFD_SETLKW as _,
 ];
 
-/// How a thread is called.
+/// How a thread is called: every role names its threads, for lists of processes and debuggers.
 pub const NAMES: [u64; 2] = [libc::PR_SET_NAME as _, libc::PR_GET_NAME as _];
 
-/// What setting a sandbox up asks of the process.
+/// What workers of a zygote ask of prctl(2) while they set up their own sandbox.
 pub const GIVING_UP: [u64; 7] = [
     libc::PR_CAPBSET_DROP as _,
     libc::PR_CAP_AMBIENT as _,
@@ -184,8 +218,8 @@ pub const GIVING_UP: [u64; 7] = [
     libc::PR_SET_SECCOMP as _,
 ];
 
-/// Options that are set on accepted connections: what is written leaves at once, the end can be a reset, and the
-/// kernel finds out who is gone.
+/// Options of connections, accepted or made: the worker has what is written leave at once (TCP_NODELAY), the outbound
+/// client and wasi:sockets have the kernel find out who is gone (the others), and a close can be a reset (SO_LINGER).
 pub const OF_CONNECTIONS: [(i32, i32); 7] = [
     (SOL_SOCKET, SO_LINGER),
     (SOL_SOCKET, SO_KEEPALIVE),
