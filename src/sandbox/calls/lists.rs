@@ -151,15 +151,11 @@ pub const OLDER: &[i64] = &[libc::SYS_renameat];
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub const OLDER: &[i64] = &[];
 
-/// The compiler: a file in memory for code, and messages with descriptors.
-pub const COMPILING: &[i64] = &[libc::SYS_memfd_create, libc::SYS_sendmsg];
-
 /// The zygote, and the workers that it forks until they have entered a sandbox of their own. A filter is inherited and
 /// can only become narrower, so the zygote must have what its workers need to set theirs up.
 pub const FORKING: &[i64] = &[
     // It is told to fork by messages that carry the worker's pipe and the scoreboard.
     libc::SYS_recvmsg,
-    libc::SYS_sendmsg,
     // It forks (clone, in `processes`), and waits for the process in between (sys/fork.rs).
     libc::SYS_wait4,
     libc::SYS_waitid,
@@ -188,7 +184,7 @@ pub const ASKED: [u64; 4] = [
     0xc060_6610,
 ];
 
-/// Commands of fcntl(2) on anything. F_SETFL, F_DUPFD and F_ADD_SEALS are looked at in the parent module.
+/// Commands of fcntl(2) on anything. F_SETFL and F_DUPFD are looked at in the parent module.
 pub const COMMANDS: [u64; 9] = [
     // Flags: Rust's library reads them, and debug builds look whether a descriptor is open.
     libc::F_GETFD as _,

@@ -8,8 +8,8 @@ use super::{Grants, Role};
 use crate::sys::socket::Open;
 use anyhow::Result;
 use libc::{
-    AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, F_ADD_SEALS, F_DUPFD, F_DUPFD_CLOEXEC, F_SETFL,
-    MSG_FASTOPEN, NETLINK_ROUTE, PROT_EXEC, SHUT_WR, SOCK_DGRAM, SOCK_STREAM,
+    AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, F_DUPFD, F_DUPFD_CLOEXEC, F_SETFL, MSG_FASTOPEN,
+    NETLINK_ROUTE, PROT_EXEC, SHUT_WR, SOCK_DGRAM, SOCK_STREAM,
 };
 use rules::{Cases, Rules};
 use seccompiler::{BpfProgram, Error, SeccompAction, SeccompFilter, TargetArch, apply_filter};
@@ -67,14 +67,10 @@ fn allowed(grants: &Grants, role: Role, shared: &Shared) -> Result<rules::Allowe
     }
     processes(&mut rules, role)?;
     memory(&mut rules, role)?;
-    descriptors(&mut rules, grants, role, shared)?;
+    descriptors(&mut rules, grants, shared)?;
     match role {
         Role::Worker | Role::Admin => {}
-        Role::Step => rules.allow(lists::BEGINNING),
-        Role::Compiler => {
-            rules.allow(lists::BEGINNING);
-            rules.allow(lists::COMPILING);
-        }
+        Role::Step | Role::Compiler => rules.allow(lists::BEGINNING),
         Role::Zygote => {
             rules.allow(lists::BEGINNING);
             rules.allow(lists::FORKING);
@@ -126,16 +122,12 @@ fn memory(rules: &mut Rules, role: Role) -> Result<()> {
 }
 
 /// What is open is used, and changed where nobody shares it.
-fn descriptors(rules: &mut Rules, grants: &Grants, role: Role, shared: &Shared) -> Result<()> {
+fn descriptors(rules: &mut Rules, grants: &Grants, shared: &Shared) -> Result<()> {
     let own = || Cases::outside(0, &shared.fixed);
-    let mut commands = Cases::one_of(1, &lists::COMMANDS)
+    let commands = Cases::one_of(1, &lists::COMMANDS)
         .or(Cases::one_of(1, &[F_SETFL as u64]).and(own()))
         .or(Cases::one_of(1, &[F_DUPFD as u64, F_DUPFD_CLOEXEC as u64])
             .and(Cases::outside(0, &shared.passing)));
-    if role == Role::Compiler {
-        // What it has made is not changed any more.
-        commands = commands.or(Cases::one_of(1, &[F_ADD_SEALS as u64]));
-    }
     rules.only(libc::SYS_fcntl, commands)?;
     let asked = Cases::one_of(1, &lists::ASKED);
     let blocking = Cases::one_of(1, &[libc::FIONBIO as _]).and(own());

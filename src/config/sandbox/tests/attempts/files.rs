@@ -1,6 +1,6 @@
 //! Opening, reading and writing files.
 
-use super::{Before, denied};
+use super::{Before, absent, denied};
 use crate::sandbox::{Role, Sandbox};
 use std::fs;
 use std::os::unix::fs::OpenOptionsExt;
@@ -51,6 +51,8 @@ pub fn writes_no_code(sandbox: &Sandbox, role: Role, before: &Before) {
     writes(sandbox, role, before);
     let cache = before.home.join("cache");
     denied(fs::write(cache.join("code"), "code"), "the cache");
+    // The supervisor has opened the files that it writes into.
+    absent(libc::SYS_memfd_create, &[], "memfd_create");
     let mut nameless = fs::OpenOptions::new();
     nameless.write(true).custom_flags(libc::O_TMPFILE);
     denied(nameless.open(&cache), "a nameless file in the cache");

@@ -78,6 +78,8 @@ pub fn connects(sandbox: &Sandbox, role: Role, before: &Before) {
     let sent = datagram.and_then(|socket| socket.send_to(b"x", before.address));
     assert_eq!(sent.is_ok(), granted);
     assert!(TcpListener::bind("127.0.0.1:0").is_err());
+    // No role passes descriptors on: nobody above takes any, and siblings are no business of theirs.
+    absent(libc::SYS_sendmsg, &[], "sendmsg");
     let address = before.unix_listener.local_addr().unwrap();
     assert!(UnixStream::connect(address.as_pathname().unwrap()).is_err());
     for (family, kind) in [
