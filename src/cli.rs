@@ -25,7 +25,7 @@ mod tracing;
 mod unit;
 
 pub use addresses::Addresses;
-pub use admin::{Admin, Control, RestartWorker, Running, Scale, StatusOf};
+pub use admin::{Admin, Control, RestartWorker, Running, Scale, StatusOf, Top};
 pub use build::{Build, Dev, Language, New};
 pub use capabilities::Capabilities;
 pub use clients::Clients;

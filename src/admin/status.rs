@@ -24,6 +24,7 @@ pub fn document(reading: &Reading) -> Value {
         "uptime_seconds": seconds(reading.now_at_ms.saturating_sub(reading.started_at_ms)),
         "component": about["component"],
         "listeners": about["listeners"],
+        "cpu_seconds": reading.totals.one(totals::CPU) as f64 / 1e6,
         "workers_wanted": reading.wanted,
         "workers": workers,
         "requests": requests(reading),
@@ -56,6 +57,7 @@ fn requests(reading: &Reading) -> Value {
             "p90": percentile(reading, 0.9),
             "p99": percentile(reading, 0.99),
         },
+        "duration_counts": reading.totals.family(totals::LATENCY),
     })
 }
 

@@ -32,6 +32,8 @@ pub enum Control {
     Status(StatusOf),
     /// Have a running server stop, and wait until it has
     Stop(Running),
+    /// Watch a running server in the terminal
+    Top(Top),
 }
 
 /// Which of the servers that run.
@@ -58,6 +60,16 @@ pub struct StatusOf {
     /// Print the whole document as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Top {
+    #[command(flatten)]
+    pub server: Running,
+
+    /// Time from one look at the server to the next
+    #[arg(long, default_value = "1s", value_name = "DURATION")]
+    pub interval: String,
 }
 
 #[derive(Debug, Args)]

@@ -11,6 +11,7 @@ use std::time::Duration;
 /// No answer is longer.
 const LONGEST: u64 = 16 << 20;
 
+#[derive(Debug)]
 pub struct Server {
     pub path: PathBuf,
     /// How long an answer may take.

@@ -4,6 +4,7 @@
 mod ask;
 mod find;
 mod show;
+mod top;
 
 use crate::cli::{Control, RestartWorker, Running, Scale, StatusOf};
 use crate::exit::{Exit, Status};
@@ -24,6 +25,7 @@ pub fn run(command: &Control) -> Result<Status> {
         Control::Scale(asked) => scale(asked),
         Control::Status(asked) => status(asked),
         Control::Stop(asked) => stop(asked),
+        Control::Top(asked) => top::run(asked),
     }
 }
 

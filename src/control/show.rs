@@ -125,9 +125,11 @@ fn array(value: &Value) -> impl Iterator<Item = &Value> {
 
 /// A time in the units that people use; a dash where there is none.
 fn time(seconds: &Value) -> String {
-    let Some(seconds) = seconds.as_f64() else {
-        return "-".to_owned();
-    };
+    seconds.as_f64().map_or_else(|| "-".to_owned(), time_of)
+}
+
+/// The same of a number of seconds.
+pub fn time_of(seconds: f64) -> String {
     let whole = seconds as u64;
     match whole {
         0 if seconds < 0.001 => format!("{:.0} us", seconds * 1e6),

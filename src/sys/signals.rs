@@ -69,3 +69,22 @@ pub fn unblock_for_compiler() -> io::Result<()> {
     sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&signals), None)?;
     Ok(())
 }
+
+/// What ends a command that has taken the terminal for itself, and has to give it back first.
+const OF_A_VIEW: [Signal; 4] = [
+    Signal::SIGTERM,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGHUP,
+];
+
+/// Blocks what would end such a command, here and in the threads that are made from here on.
+pub fn block_for_view() -> io::Result<()> {
+    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set(&OF_A_VIEW)), None)?;
+    Ok(())
+}
+
+/// Waits until something is there that would have ended it.
+pub fn wait_for_the_end() -> io::Result<Signal> {
+    Ok(set(&OF_A_VIEW).wait()?)
+}

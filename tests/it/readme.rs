@@ -86,6 +86,7 @@ fn every_option_of_the_pages_exists() {
         "status",
         "scale",
         "restart-worker",
+        "top",
     ];
     let help: String = subcommands.map(help).concat();
     for (page, text) in pages() {
