@@ -5,6 +5,7 @@ mod exposition;
 mod health;
 mod metrics;
 mod orders;
+mod page;
 mod reading;
 mod server;
 mod status;
@@ -14,6 +15,7 @@ use crate::scoreboard::Scoreboard;
 use crate::sys::socket::Listening;
 use anyhow::{Context, Result};
 use orders::Orders;
+use page::Page;
 use server::{Open, Server};
 use std::rc::Rc;
 use std::time::Duration;
@@ -56,6 +58,7 @@ impl Admin {
         let server = Rc::new(Server {
             orders: Orders::new(self.scoreboard.clone(), self.commands),
             scoreboard: self.scoreboard,
+            page: Page::new(),
         });
         for accepts in listening {
             let (server, open) = (server.clone(), open.clone());

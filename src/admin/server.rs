@@ -2,6 +2,7 @@
 
 use super::exposition::Format;
 use super::orders::{Orders, Outcome};
+use super::page::Page;
 use super::reading::Reading;
 use super::{exposition, health, status};
 use crate::channel::Command;
@@ -50,6 +51,7 @@ enum Rights {
 pub struct Server {
     pub orders: Orders,
     pub scoreboard: Rc<Scoreboard>,
+    pub page: Page,
 }
 
 /// The connections that are open.
@@ -147,10 +149,7 @@ impl Server {
             "/readyz" if reads => health_reply(&health::ready(&self.reading())),
             "/status" if reads => reply(StatusCode::OK, &status::document(&self.reading())),
             "/metrics" if reads => self.metrics(request.headers()),
-            "/" if reads => reply(
-                StatusCode::OK,
-                &json!({"livez": "/livez", "readyz": "/readyz", "metrics": "/metrics", "status": "/status"}),
-            ),
+            "/" if reads => self.page(),
             "/livez" | "/readyz" | "/status" | "/metrics" | "/" => {
                 refuse(StatusCode::METHOD_NOT_ALLOWED, "this is read with GET")
             }
@@ -172,6 +171,18 @@ impl Server {
 
     fn reading(&self) -> Reading {
         Reading::of(&self.scoreboard)
+    }
+
+    fn page(&self) -> Response<Full<Bytes>> {
+        let html = "text/html; charset=utf-8";
+        let mut response = typed(StatusCode::OK, html, self.page.html.clone());
+        let headers = response.headers_mut();
+        if let Ok(policy) = header::HeaderValue::from_str(&self.page.policy) {
+            headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        }
+        let none = header::HeaderValue::from_static("no-referrer");
+        headers.insert(header::REFERRER_POLICY, none);
+        response
     }
 
     fn metrics(&self, headers: &HeaderMap) -> Response<Full<Bytes>> {
@@ -257,6 +268,11 @@ fn typed(status: StatusCode, content_type: &'static str, text: String) -> Respon
     headers.insert(
         header::CACHE_CONTROL,
         header::HeaderValue::from_static("no-store"),
+    );
+    // A status document is never taken for a page, whatever is in it.
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        header::HeaderValue::from_static("nosniff"),
     );
     response
 }
