@@ -43,7 +43,9 @@ static ALLOCATOR: sys::allocator::Mimalloc = sys::allocator::Mimalloc;
 
 /// Does what the command line says, and gives the exit status for it.
 pub fn run_command_line() -> i32 {
-    let status = match run() {
+    let ended = run();
+    log::files::finish();
+    let status = match ended {
         Ok(status) => status,
         Err(error) => {
             let text = format!("{error:#}");
@@ -173,7 +175,7 @@ fn serve(serve: &Serve, said: &[Said]) -> Result<Status> {
     // First of all: what another executable leaves to this one are open descriptors.
     let adopted = supervisor::adopted()?;
     let config = resolved(serve, said)?;
-    log::init(config.log.clone());
+    log::init(config.log.clone()).exits(Status::Usage)?;
     sys::signals::block_for_supervision()?;
     let (listeners, meant, ended) = match adopted {
         Some(mut adopted) => {

@@ -1,15 +1,23 @@
 //! The log has lines as uvicorn writes them, or JSON objects. Each leaves in one write, and a reader that has gone
 //! away, or that reads no more, neither ends nor stops the server. The access log goes to standard output, the rest
-//! to standard error.
+//! to standard error, if the operator has not named another place.
 
 mod access;
+mod destination;
+pub mod files;
+mod format;
 mod output;
+mod service;
 mod text;
+pub mod writer;
 
 pub use access::Access;
+pub use destination::Destination;
+pub use format::{AccessFormat, Captured};
 pub use text::{escape, push_target};
 
 use crate::trace::Trace;
+use anyhow::{Context, Result};
 use output::Output;
 use std::fmt::{self, Write as _};
 use std::sync::OnceLock;
@@ -37,6 +45,13 @@ pub struct Settings {
     pub level: Level,
     pub format: Format,
     pub colors: bool,
+    /// Lines of text begin with the time.
+    pub time: bool,
+    /// What happens goes here, and requests go there.
+    pub file: Destination,
+    pub access_file: Destination,
+    /// The operator's format of the access log, where there is one.
+    pub access_format: Option<AccessFormat>,
 }
 
 static SETTINGS: OnceLock<Settings> = OnceLock::new();
@@ -48,12 +63,26 @@ const DEFAULT: Settings = Settings {
     level: Level::Info,
     format: Format::Text,
     colors: false,
+    time: false,
+    file: Destination::Standard,
+    access_file: Destination::Standard,
+    access_format: None,
 };
 
-/// Decides how everything that follows is written. Processes forked later inherit it.
-pub fn init(settings: Settings) {
+/// Decides how everything that follows is written, and opens where it is to be written. Processes forked later
+/// inherit it.
+pub fn init(settings: Settings) -> Result<()> {
+    let places = [
+        (&settings.file, &STDERR, "--log-file"),
+        (&settings.access_file, &STDOUT, "--access-logfile"),
+    ];
+    for (destination, output, option) in places {
+        let begun = destination.begin(output);
+        begun.with_context(|| format!("option {option}"))?;
+    }
     let _ = SETTINGS.set(settings);
     reopen();
+    Ok(())
 }
 
 /// Opens the outputs for this process alone. A child that wrote to what its parent has opened could have its parent
@@ -65,15 +94,19 @@ pub fn reopen() {
 
 /// Lists the descriptors that a child which logs must keep.
 pub fn descriptors() -> impl Iterator<Item = i32> {
-    [&STDOUT, &STDERR]
-        .into_iter()
-        .filter_map(Output::descriptor)
+    let outputs = [&STDOUT, &STDERR].into_iter();
+    outputs.flat_map(Output::descriptors)
 }
 
 /// Says how events of this level are written; returns `None` where they are not.
 pub fn format(level: Level) -> Option<Format> {
     let settings = settings();
     (level <= settings.level).then_some(settings.format)
+}
+
+/// Returns the operator's format of the access log, for which parts of heads are kept.
+pub fn access_format() -> Option<&'static AccessFormat> {
+    settings().access_format.as_ref()
 }
 
 fn settings() -> &'static Settings {
@@ -127,7 +160,7 @@ pub fn write_of(level: Level, trace: Option<&Trace>, message: fmt::Arguments<'_>
     let settings = settings();
     if level <= settings.level {
         let line = line(settings, level, trace, SystemTime::now(), message);
-        emit(&STDERR, &line);
+        emit(&STDERR, &settings.file, level, &line);
     }
 }
 
@@ -156,20 +189,34 @@ fn push_trace(line: &mut String, trace: Option<&Trace>) {
 pub fn access(access: &Access<'_>) {
     let settings = settings();
     if Level::Info <= settings.level {
-        emit(&STDOUT, &access.line(settings, SystemTime::now()));
+        let line = access.line(settings, SystemTime::now());
+        emit(&STDOUT, &settings.access_file, Level::Info, &line);
     }
 }
 
-/// Says why the process ends, in plain words and whatever the settings are.
+/// Says why the process ends, in plain words and whatever the settings are: also to whoever has started it.
 pub fn last_words(text: &str) {
-    emit(&STDERR, &format!("{}\n", escape(text)));
+    let (line, file) = (format!("{}\n", escape(text)), &settings().file);
+    emit(&STDERR, file, Level::Critical, &line);
+    if *file != Destination::Standard {
+        Output::new(2).emit(&line, |_| String::new());
+    }
 }
 
-fn emit(output: &Output, line: &str) {
-    output.emit(line, |lost| {
+fn emit(output: &Output, destination: &Destination, level: Level, line: &str) {
+    let marked = |level, line: String| match destination.is_service() {
+        true => service::marked(level, &line),
+        false => line,
+    };
+    let about_lost = |lost| {
         let message = format_args!("{lost} log lines were lost: nobody read them");
-        self::line(settings(), Level::Warning, None, SystemTime::now(), message)
-    });
+        let (level, now) = (Level::Warning, SystemTime::now());
+        marked(level, self::line(settings(), level, None, now, message))
+    };
+    match destination.is_service() {
+        true => output.emit(&service::marked(level, line), about_lost),
+        false => output.emit(line, about_lost),
+    }
 }
 
 fn line(
@@ -183,7 +230,7 @@ fn line(
     let name = level.name();
     let written = match settings.format {
         Format::Text => {
-            begin(&mut line, settings, level);
+            begin(&mut line, settings, &settings.file, level, now);
             writeln!(line, "{}", Lines(&message.to_string()))
         }
         Format::Json => {
@@ -203,10 +250,23 @@ fn line(
     line
 }
 
-/// Begins a line with the level, and as many spaces as make the message begin in column 11.
-fn begin(line: &mut String, settings: &Settings, level: Level) {
+/// Begins a line with the time where that is wanted, the level, and as many spaces as make the message begin in column
+/// 11 without the time. The system's log has a place of its own for either.
+fn begin(
+    line: &mut String,
+    settings: &Settings,
+    destination: &Destination,
+    level: Level,
+    now: SystemTime,
+) {
+    if destination.is_service() {
+        return;
+    }
+    if settings.time {
+        let _ = write!(line, "{} ", Timestamp(now));
+    }
     let name = level.name();
-    if settings.colors {
+    if settings.colors && *destination == Destination::Standard {
         for part in ["\x1b[", level.color(), "m", name, "\x1b[0m"] {
             line.push_str(part);
         }
@@ -268,6 +328,25 @@ mod tests {
              \"message\":\"a \\\"b\\\"\\nc\\u0001\"}}\n"
         );
         assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn lines_begin_with_the_time_where_that_is_wanted() {
+        let settings = Settings {
+            time: true,
+            ..DEFAULT
+        };
+        let now = SystemTime::UNIX_EPOCH + Duration::from_millis(951_827_696_789);
+        assert_eq!(
+            line(&settings, Level::Error, None, now, format_args!("hello")),
+            "2000-02-29T12:34:56.789Z ERROR:    hello\n"
+        );
+        let settings = Settings {
+            file: Destination::Syslog("/dev/log".into()),
+            ..settings
+        };
+        let to_syslog = line(&settings, Level::Error, None, now, format_args!("hello"));
+        assert_eq!(to_syslog, "hello\n");
     }
 
     /// These characters act on a terminal, a viewer or a reader of lines.

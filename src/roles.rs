@@ -5,11 +5,11 @@ use crate::channel::{CodeReport, Reporter};
 use crate::config::Config;
 use crate::guest::{CompileProgress, Guest, Loaded, Plan};
 use crate::listen::Listeners;
-use crate::sandbox::{Role, Sandbox};
+use crate::sandbox::{Grants, Role, Sandbox};
 use crate::supervisor::{self, AdminContext, Roles, Served, WorkerContext};
 use crate::sys::directory::StartDirectory;
 use crate::worker::Worker;
-use crate::{admin_role, cli, info, resolved};
+use crate::{admin_role, cli, info, log, resolved};
 use anyhow::{Context, Result};
 use std::cell::{Cell, RefCell};
 use std::fs::File;
@@ -133,6 +133,18 @@ impl Roles for Server {
 
     fn describe(&self, served: &Served<'_>) -> String {
         admin_role::describe(self, served)
+    }
+
+    fn write_logs(&self, orders: OwnedFd) -> Result<()> {
+        // What guests were given is not for it.
+        let sandbox = Sandbox {
+            grants: Grants::default(),
+            ..self.sandbox().clone()
+        };
+        sandbox.begin()?;
+        sandbox.enter(Role::Log)?;
+        log::writer::run(orders);
+        Ok(())
     }
 
     fn close(&self) {

@@ -67,16 +67,8 @@ const OPTIONS: &[(&[&str], &str)] = &[
         "it has no meaning here: see --ssl-min-version and --ssl-client-auth",
     ),
     (
-        &[
-            "--log-config",
-            "--access-logfile",
-            "--error-logfile",
-            "--log-file",
-            "--access-logformat",
-            "--logger-class",
-            "--capture-output",
-        ],
-        "the log goes to standard error: see --log-format and --no-access-log",
+        &["--log-config", "--logger-class", "--capture-output"],
+        "it has no meaning here: see --log-file, --log-format and --access-logformat",
     ),
     (&["-e", "--raw-env"], "write --env"),
     (

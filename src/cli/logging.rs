@@ -38,7 +38,53 @@ pub struct Logging {
     #[arg(long, env = "WASMSERVE_NO_USE_COLORS", help_heading = "Log")]
     pub no_use_colors: bool,
 
+    /// Log each request, as is done anyway
+    #[arg(
+        long,
+        env = "WASMSERVE_ACCESS_LOG",
+        overrides_with = "no_access_log",
+        help_heading = "Log"
+    )]
+    pub access_log: bool,
+
     /// Do not log each request
-    #[arg(long, env = "WASMSERVE_NO_ACCESS_LOG", help_heading = "Log")]
+    #[arg(
+        long,
+        env = "WASMSERVE_NO_ACCESS_LOG",
+        overrides_with = "access_log",
+        help_heading = "Log"
+    )]
     pub no_access_log: bool,
+
+    /// Write the log to this file, to `-` (standard error), to `syslog` or to `journald`
+    #[arg(
+        long,
+        visible_alias = "error-logfile",
+        value_name = "WHERE",
+        env = "WASMSERVE_LOG_FILE",
+        help_heading = "Log"
+    )]
+    pub log_file: Option<String>,
+
+    /// Log requests to this file, to `-` (standard output), to `syslog` or to `journald`
+    #[arg(
+        long,
+        value_name = "WHERE",
+        env = "WASMSERVE_ACCESS_LOGFILE",
+        help_heading = "Log"
+    )]
+    pub access_logfile: Option<String>,
+
+    /// Log requests in this format, in gunicorn's notation (%(h)s) or nginx's ($status); `combined` is one
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "WASMSERVE_ACCESS_LOGFORMAT",
+        help_heading = "Log"
+    )]
+    pub access_logformat: Option<String>,
+
+    /// Begin each line of a text log with the time
+    #[arg(long, env = "WASMSERVE_LOG_TIME", help_heading = "Log")]
+    pub log_time: bool,
 }

@@ -73,6 +73,9 @@ fn relied_on(serve: &Serve, cache: Option<&Path>) -> Vec<Relied> {
     let steps = capabilities.before_start.iter();
     all.extend(steps.map(|path| item("the component", path, Access::Published)));
     let authorities = serve.outbound.outbound_ca.iter().chain(&tls.ssl_ca_certs);
+    let logs = [&serve.logging.log_file, &serve.logging.access_logfile];
+    let logs = logs.into_iter().flatten().map(Path::new);
+    all.extend(logs.map(|path| item("the log", path, Access::Published)));
     let certificates = tls.ssl_certfile.iter().chain(authorities);
     all.extend(certificates.map(|path| item("the certificate", path, Access::Written)));
     all

@@ -1,5 +1,6 @@
 //! Each request has one line in the access log: as uvicorn writes it, or as a JSON object.
 
+use super::format::Captured;
 use super::text::{Json, Timestamp, push_target};
 use super::{Format, Level, Settings, begin, push_trace};
 use crate::trace::Trace;
@@ -9,10 +10,14 @@ use std::time::{Duration, SystemTime};
 /// An `Access` is what is told of one request, once it is over.
 pub struct Access<'a> {
     pub client: &'a dyn fmt::Display,
+    /// The same without its port, which is 0 where none is known.
+    pub address: &'a dyn fmt::Display,
+    pub port: u16,
     pub method: &'a str,
     /// The client sent this path and query.
     pub target: &'a str,
     pub protocol: &'a str,
+    pub scheme: &'a str,
     pub status: u16,
     /// These words go with the status, where there are any.
     pub reason: &'static str,
@@ -27,6 +32,8 @@ pub struct Access<'a> {
     pub worker: usize,
     pub id: Option<&'a str>,
     pub trace: Option<&'a Trace>,
+    /// The header fields that the operator's format has.
+    pub captured: &'a Captured,
 }
 
 /// So much of a method is told. Lines of up to 4096 bytes never mix with those of other processes (pipe(7)).
@@ -35,12 +42,13 @@ const LONGEST_METHOD: usize = 32;
 impl Access<'_> {
     pub(super) fn line(&self, settings: &Settings, now: SystemTime) -> String {
         let mut line = String::with_capacity(512);
-        match settings.format {
-            Format::Text => {
-                begin(&mut line, settings, Level::Info);
+        match (&settings.access_format, settings.format) {
+            (Some(format), _) => line = format.line(self, now),
+            (None, Format::Text) => {
+                begin(&mut line, settings, &settings.access_file, Level::Info, now);
                 self.text(&mut line);
             }
-            Format::Json => self.json(&mut line, now),
+            (None, Format::Json) => self.json(&mut line, now),
         }
         line.push('\n');
         line
@@ -90,7 +98,7 @@ impl Access<'_> {
     }
 
     /// Returns the method if it is a token (RFC 9110 section 9.1), which can forge nothing.
-    fn method(&self) -> &str {
+    pub(super) fn method(&self) -> &str {
         &self.method[..self.method.len().min(LONGEST_METHOD)]
     }
 }
@@ -106,15 +114,18 @@ impl fmt::Display for Millis {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::super::DEFAULT;
     use super::*;
 
-    const ACCESS: Access<'_> = Access {
+    pub const ACCESS: Access<'_> = Access {
         client: &"127.0.0.1:52000",
+        address: &"127.0.0.1",
+        port: 52000,
         method: "GET",
         target: "/a?b=c",
         protocol: "HTTP/1.1",
+        scheme: "http",
         status: 200,
         reason: "OK",
         received: 5,
@@ -124,6 +135,10 @@ mod tests {
         worker: 3,
         id: Some("abc"),
         trace: None,
+        captured: &Captured {
+            request: Vec::new(),
+            response: Vec::new(),
+        },
     };
 
     fn written(format: Format, access: &Access<'_>) -> String {

@@ -4,6 +4,7 @@
 use crate::sys::clock;
 use crate::sys::file::Way;
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,14 +15,16 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// One part in so many of the time that passes may be spent with waiting.
 const SHARE: u64 = 10;
 
-/// An `Output` is standard output, or standard error.
+/// An `Output` is standard output or standard error, or what is open in the place of it.
 pub struct Output {
-    fd: i32,
+    standard: i32,
     state: Mutex<State>,
 }
 
 struct State {
     way: Way,
+    /// This is open in the place of the standard stream.
+    opened: Option<OwnedFd>,
     /// So many milliseconds of patience are used up, as of `at_ms`.
     waited_ms: u64,
     at_ms: u64,
@@ -32,72 +35,101 @@ struct State {
 }
 
 impl Output {
-    pub const fn new(fd: i32) -> Output {
+    pub const fn new(standard: i32) -> Output {
         let state = Mutex::new(State {
-            way: Way::plain(fd),
+            way: Way::plain(standard),
+            opened: None,
             waited_ms: 0,
             at_ms: 0,
             lost: 0,
             torn: false,
         });
-        Output { fd, state }
+        Output { standard, state }
     }
 
     /// Finds out how to write without waiting, and closes what was opened for that before.
     pub fn prepare(&self) {
-        self.lock().way.prepare(self.fd);
+        let mut state = self.lock();
+        let fd = state.opened.as_ref().map(AsRawFd::as_raw_fd);
+        state.way.prepare(fd.unwrap_or(self.standard));
+    }
+
+    /// Writes to this from here on.
+    pub fn redirect(&self, opened: OwnedFd) {
+        self.replace(Some(opened));
+    }
+
+    /// Writes to the standard stream again.
+    pub fn restore(&self) {
+        self.replace(None);
+    }
+
+    fn replace(&self, opened: Option<OwnedFd>) {
+        let mut state = self.lock();
+        let fd = opened.as_ref().map(AsRawFd::as_raw_fd);
+        let fd = fd.unwrap_or(self.standard);
+        state.way = Way::plain(fd);
+        state.way.prepare(fd);
+        state.opened = opened;
+        state.torn = false;
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the descriptor that this has opened itself, for children to keep.
-    pub fn descriptor(&self) -> Option<i32> {
-        self.lock().way.descriptor()
+    /// Returns the descriptors that this has beside the standard streams, for children to keep.
+    pub fn descriptors(&self) -> Vec<i32> {
+        let state = self.lock();
+        let opened = state.opened.as_ref().map(AsRawFd::as_raw_fd);
+        opened.into_iter().chain(state.way.descriptor()).collect()
     }
 
     /// Writes a line. `about_lost` words what is said of lines that were lost.
     pub fn emit(&self, line: &str, about_lost: impl FnOnce(u64) -> String) {
         let mut state = self.lock();
         if state.lost == 0 && !state.torn {
-            return state.write(line);
-        }
-        let lost = std::mem::take(&mut state.lost);
-        let mut text = if state.torn { "\n" } else { "" }.to_owned();
-        if lost > 0 {
-            text += &about_lost(lost);
+            state.write(line);
+            return;
         }
         // Nothing is waited for before the reader goes on.
         if !state.way.takes(Duration::ZERO) {
-            state.lost = lost + 1;
+            state.lost += 1;
             return;
         }
-        state.torn = false;
+        let (lost, torn) = (std::mem::take(&mut state.lost), state.torn);
+        let mut text = if torn { "\n" } else { "" }.to_owned();
+        if lost > 0 {
+            text += &about_lost(lost);
+        }
         text += line;
-        state.write(&text);
+        state.torn = false;
+        if !state.write(&text) {
+            state.lost += lost;
+            state.torn |= torn;
+        }
     }
 }
 
 impl State {
-    fn write(&mut self, line: &str) {
+    /// Writes a line, or counts it among those that were lost.
+    fn write(&mut self, line: &str) -> bool {
         let mut rest = line.as_bytes();
         while !rest.is_empty() {
             match self.way.write(rest) {
-                Ok(0) => return,
+                Ok(0) => break,
                 Ok(written) => rest = &rest[written..],
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if !self.wait() {
-                        self.lost += 1;
-                        self.torn = rest.len() < line.len();
-                        return;
-                    }
-                }
-                // Nobody can be told of it.
-                Err(_) => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.wait() => {}
+                // Nobody can be told of it now.
+                Err(_) => break,
             }
         }
+        if !rest.is_empty() {
+            self.lost += 1;
+            self.torn = rest.len() < line.len();
+        }
+        rest.is_empty()
     }
 
     /// Waits for room within the patience that is left, and says whether there is any.

@@ -112,6 +112,26 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// `Dated` writes a time as the Common Log Format has it, in UTC.
+pub struct Dated(pub SystemTime);
+
+impl fmt::Display for Dated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MONTHS: [&str; 12] = [
+            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+        ];
+        let since = self.0.duration_since(SystemTime::UNIX_EPOCH);
+        let seconds = since.unwrap_or_default().as_secs();
+        let (year, month, day) = civil(seconds / 86_400);
+        let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+        let month = MONTHS[month as usize - 1];
+        write!(
+            f,
+            "{day:02}/{month}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000"
+        )
+    }
+}
+
 /// Computes year, month and day of a number of days since 1970-01-01 (Hinnant, "chrono-compatible low-level date
 /// algorithms", days_from_civil inverted).
 fn civil(days: u64) -> (u64, u64, u64) {

@@ -16,6 +16,7 @@ use std::any::Any;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Sleep, sleep};
@@ -25,13 +26,15 @@ pub struct Body {
     kind: Kind,
     /// Dropped when the connection is done with the body.
     attached: Option<Box<dyn Any>>,
+    /// Where it is noted what leaves, as it leaves: after compression.
+    recorded: Option<Rc<Exchange>>,
 }
 
 enum Kind {
     Text(Option<Bytes>),
     Guest(Box<Written>),
     Compressed(Box<Compressed>),
-    File(Box<(FileBody, Exchange)>),
+    File(Box<FileBody>),
 }
 
 /// A guest's body, with what it holds until it is over.
@@ -44,7 +47,7 @@ pub struct Written {
     unsent: bool,
     idle: Duration,
     pause: Option<Pin<Box<Sleep>>>,
-    exchange: Option<Exchange>,
+    exchange: Option<Rc<Exchange>>,
     /// Until the guest has finished, whatever its client has taken by then.
     seat: Option<Seat>,
 }
@@ -66,7 +69,13 @@ impl Body {
         Body {
             kind,
             attached: None,
+            recorded: None,
         }
+    }
+
+    /// Notes in the exchange what leaves, and keeps it until the body is over.
+    pub fn record(&mut self, exchange: Rc<Exchange>) {
+        self.recorded = Some(exchange);
     }
 
     /// Keeps `attached` for as long as there is this body.
@@ -87,8 +96,8 @@ impl Body {
         Body::of(Kind::Text(Some(text)))
     }
 
-    pub fn file(body: FileBody, exchange: Exchange) -> Body {
-        Body::of(Kind::File(Box::new((body, exchange))))
+    pub fn file(body: FileBody) -> Body {
+        Body::of(Kind::File(Box::new(body)))
     }
 
     pub fn empty() -> Body {
@@ -131,9 +140,9 @@ impl Body {
     }
 
     /// Keeps the request's seat until the guest has ended, and its record until the body has.
-    pub fn occupy(&mut self, seat: Seat, exchange: Exchange, idle: Duration) {
+    pub fn occupy(&mut self, seat: Seat, exchange: &Rc<Exchange>, idle: Duration) {
         if let Kind::Guest(written) = &mut self.kind {
-            written.exchange = Some(exchange);
+            written.exchange = Some(exchange.clone());
             written.seat = Some(seat);
             written.idle = idle;
             written.give_back();
@@ -141,17 +150,13 @@ impl Body {
     }
 }
 
-/// More of a file, which is noted.
+/// More of a file.
 pub fn poll_file(
     file: &mut FileBody,
-    exchange: &Exchange,
     cx: &mut Context<'_>,
 ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
     Pin::new(file).poll_frame(cx).map(|polled| match polled? {
-        Ok(frame) => {
-            exchange.sent(frame.data_ref().map_or(0, Bytes::len) as u64);
-            Some(Ok(frame))
-        }
+        Ok(frame) => Some(Ok(frame)),
         Err(error) => {
             crate::error!("cannot read a file on its way: {error}");
             Some(Err(Aborted))
@@ -191,9 +196,6 @@ impl Written {
                 self.sent += length;
                 if let Some(declared) = self.declared.filter(|declared| self.sent > *declared) {
                     return Poll::Ready(Some(Err(self.abort(&wrong_length(declared)))));
-                }
-                if let Some(exchange) = &self.exchange {
-                    exchange.sent(length);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -236,7 +238,7 @@ impl Written {
     }
 
     fn is_given_up(&self) -> bool {
-        let upload = self.exchange.as_ref().and_then(Exchange::upload);
+        let upload = self.exchange.as_ref().and_then(|it| it.upload());
         upload.is_some_and(|upload| upload.fault() == Some(Fault::TooSlow))
     }
 
@@ -294,12 +296,16 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
-        match &mut self.kind {
+        let polled = match &mut self.kind {
             Kind::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Kind::Guest(written) => written.poll(cx),
             Kind::Compressed(compressed) => compressed.poll(cx),
-            Kind::File(file) => poll_file(&mut file.0, &file.1, cx),
+            Kind::File(file) => poll_file(file, cx),
+        };
+        if let (Poll::Ready(Some(Ok(frame))), Some(exchange)) = (&polled, &self.recorded) {
+            exchange.sent(frame.data_ref().map_or(0, Bytes::len) as u64);
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -308,7 +314,7 @@ impl http_body::Body for Body {
             Kind::Guest(written) if written.unsent => true,
             Kind::Guest(written) => written.body.as_ref().is_none_or(GuestBody::is_end_stream),
             Kind::Compressed(compressed) => compressed.is_over(),
-            Kind::File(file) => matches!(file.0, FileBody::Empty),
+            Kind::File(file) => matches!(**file, FileBody::Empty),
         }
     }
 
@@ -320,7 +326,7 @@ impl http_body::Body for Body {
                 .body
                 .as_ref()
                 .map_or_else(SizeHint::default, GuestBody::size_hint),
-            Kind::File(file) if matches!(file.0, FileBody::Empty) => SizeHint::with_exact(0),
+            Kind::File(file) if matches!(**file, FileBody::Empty) => SizeHint::with_exact(0),
             Kind::Compressed(_) | Kind::File(_) => SizeHint::default(),
         }
     }

@@ -14,6 +14,16 @@ pub enum Client {
     Hidden,
 }
 
+impl Client {
+    /// Its address, where it has one that is known.
+    pub fn address(self) -> Option<SocketAddr> {
+        match self {
+            Client::Peer(Peer::Inet(address)) | Client::Forwarded(address) => Some(address),
+            Client::Peer(Peer::Unix) | Client::Hidden => None,
+        }
+    }
+}
+
 impl fmt::Display for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

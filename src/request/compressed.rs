@@ -2,7 +2,6 @@
 
 use super::body::{Aborted, Written, poll_file};
 use super::compress::{self, Encoder};
-use super::exchange::Exchange;
 use super::files::FileBody;
 use crate::error;
 use bytes::Bytes;
@@ -15,14 +14,14 @@ const GATHERED: usize = 16 << 10;
 /// What is compressed.
 pub enum Source {
     Guest(Box<Written>),
-    File(Box<(FileBody, Exchange)>),
+    File(Box<FileBody>),
 }
 
 impl Source {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         match self {
             Source::Guest(written) => written.poll(cx),
-            Source::File(file) => poll_file(&mut file.0, &file.1, cx),
+            Source::File(file) => poll_file(file, cx),
         }
     }
 

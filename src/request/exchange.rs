@@ -5,12 +5,14 @@ use super::client::Client;
 use super::front::Arrival;
 use super::upload::Ledger;
 use crate::guest::Failure;
-use crate::log::{self, Access, Level};
+use crate::log::{self, Access, Captured, Level};
 use crate::scoreboard::{Ended, GuestFailure, SlotRef, totals};
 use crate::sys::clock;
 use crate::trace::Trace;
-use http::{HeaderValue, Method, Request, StatusCode, Uri, Version};
-use std::cell::{Cell, OnceCell};
+use http::uri::Scheme;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,6 +32,9 @@ pub struct Exchange {
     /// How long the guest was running; none where it was not asked.
     guest: Cell<Option<Duration>>,
     slot: SlotRef,
+    scheme: Scheme,
+    /// What the operator's format of the log has of both heads.
+    captured: RefCell<Captured>,
 }
 
 impl Exchange {
@@ -38,9 +43,15 @@ impl Exchange {
         request: &Request<B>,
         slot: &SlotRef,
         logged: bool,
-    ) -> Exchange {
+    ) -> Rc<Exchange> {
         slot.request_began();
-        Exchange {
+        let logged = logged && log::format(Level::Info).is_some();
+        let format = log::access_format().filter(|_| logged);
+        let captured = format.map(|format| Captured {
+            request: format.capture_request(request.headers()),
+            ..Captured::default()
+        });
+        Rc::new(Exchange {
             client: arrival.client,
             id: arrival.id.clone(),
             trace: arrival.trace.clone(),
@@ -51,10 +62,12 @@ impl Exchange {
             status: Cell::new(None),
             sent: Cell::new(0),
             upload: OnceCell::new(),
-            logged: logged && log::format(Level::Info).is_some(),
+            logged,
             guest: Cell::new(None),
             slot: slot.clone(),
-        }
+            scheme: arrival.scheme.clone(),
+            captured: RefCell::new(captured.unwrap_or_default()),
+        })
     }
 
     pub fn method(&self) -> &Method {
@@ -68,9 +81,12 @@ impl Exchange {
             .answering(self.method.as_str(), self.target.path(), now);
     }
 
-    /// The head of the response is known.
-    pub fn head(&self, status: StatusCode) {
-        self.status.set(Some(status));
+    /// The head of the response is as the client gets it.
+    pub fn head<B>(&self, response: &Response<B>) {
+        self.status.set(Some(response.status()));
+        if let Some(format) = log::access_format().filter(|_| self.logged) {
+            self.captured.borrow_mut().response = format.capture_response(response.headers());
+        }
     }
 
     /// Bytes of the response body were handed to the connection.
@@ -96,6 +112,13 @@ impl Exchange {
         self.upload.get().map(Arc::as_ref)
     }
 
+    /// Nobody reads the rest of the request's body.
+    pub fn abandon_upload(&self) {
+        if let Some(upload) = self.upload() {
+            upload.abandon();
+        }
+    }
+
     /// The guest failed; says so in the log, with the request.
     pub fn failed(&self, failure: &Failure) {
         self.slot.guest_failed(kind(failure));
@@ -117,9 +140,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if let Some(upload) = self.upload() {
-            upload.abandon();
-        }
+        self.abandon_upload();
         self.slot.request_ended(&Ended {
             method: method_index(&self.method),
             status: self.status.get().map(|status| status.as_u16()),
@@ -146,11 +167,19 @@ impl Exchange {
     }
 
     fn record(&self, status: StatusCode) {
+        let address = self.client.address();
+        let ip = address.map(|address| address.ip().to_canonical());
         log::access(&Access {
             client: &self.client,
+            address: match &ip {
+                Some(ip) => ip,
+                None => &self.client,
+            },
+            port: address.map_or(0, |address| address.port()),
             method: self.method.as_str(),
             target: self.shown_target(),
             protocol: protocol(self.version),
+            scheme: self.scheme.as_str(),
             status: status.as_u16(),
             reason: status.canonical_reason().unwrap_or_default(),
             received: self.upload().map_or(0, Ledger::received),
@@ -160,6 +189,7 @@ impl Exchange {
             worker: self.slot.index(),
             id: self.id.as_ref().and_then(|id| id.to_str().ok()),
             trace: self.trace.as_deref(),
+            captured: &self.captured.borrow(),
         });
     }
 }

@@ -184,28 +184,17 @@ impl Requests {
                 self.try_answer(request, &asked).await
             }
         };
+        let compressible = matches!(answered, Ok(Answer::File(_) | Answer::Guest(..)));
         let mut response = match answered {
-            Ok(Answer::File(response)) => {
-                exchange.head(response.status());
-                let mut response = response.map(|body| Body::file(body, exchange));
-                if let Some((settings, coding, method)) = compress {
-                    reply::compress(&mut response, settings, coding, &method);
-                }
-                response
-            }
+            Ok(Answer::File(response)) => response.map(Body::file),
             Ok(Answer::Guest(mut response, seat)) => {
-                exchange.head(response.status());
                 let body = response.body_mut();
-                body.occupy(seat, exchange, self.settings.idle_body);
-                if let Some((settings, coding, method)) = compress {
-                    reply::compress(&mut response, settings, coding, &method);
-                }
+                body.occupy(seat, &exchange, self.settings.idle_body);
                 response
             }
             Ok(Answer::Redirect(location)) => {
                 let mut response = reply::plain(StatusCode::PERMANENT_REDIRECT, exchange.method());
                 response.headers_mut().insert(header::LOCATION, location);
-                exchange.head(response.status());
                 response
             }
             Err(refusal) => {
@@ -213,10 +202,15 @@ impl Requests {
                     let status = refusal.status().as_u16();
                     info!("{} - refused a request: {why} ({status})", arrival.client);
                 }
-                refusal.reply(exchange)
+                refusal.reply(&exchange)
             }
         };
+        if let Some((settings, coding, method)) = compress.filter(|_| compressible) {
+            reply::compress(&mut response, settings, coding, &method);
+        }
         front.send(response.headers_mut(), arrival.id.as_ref());
+        exchange.head(&response);
+        response.body_mut().record(exchange);
         response
     }
 
@@ -388,12 +382,12 @@ impl Refusal {
         })
     }
 
-    fn reply(self, exchange: Exchange) -> Response<Body> {
+    fn reply(self, exchange: &Exchange) -> Response<Body> {
         let response = reply::plain(self.status(), exchange.method());
         if let Refusal::Failed(failure) = self {
             exchange.failed(&failure);
         }
-        exchange.head(response.status());
+        exchange.abandon_upload();
         response
     }
 }

@@ -71,7 +71,7 @@ fn readable(sandbox: &Sandbox, role: Role) -> Vec<PathBuf> {
         readable.extend(RESOLVER.map(PathBuf::from));
     }
     match role {
-        Role::Admin => return Vec::new(),
+        Role::Admin | Role::Log => return Vec::new(),
         Role::Worker => return readable,
         // It has its code already.
         Role::Step => {}

@@ -40,6 +40,8 @@ pub enum Role {
     Worker,
     /// Answers questions about the server.
     Admin,
+    /// Writes logs to files that are open.
+    Log,
 }
 
 /// What guests were given of the machine, and so what the processes that they run in may use of it.
@@ -122,7 +124,7 @@ impl Sandbox {
         // An operator who is root may serve what lies in the home of somebody else.
         let kept: &[u32] = match role {
             Role::Compiler => &[CAP_DAC_READ_SEARCH],
-            Role::Step | Role::Zygote | Role::Worker | Role::Admin => &[],
+            Role::Step | Role::Zygote | Role::Worker | Role::Admin | Role::Log => &[],
         };
         privileges::drop_capabilities(kept).context("capabilities cannot be given up")?;
         privileges::set_dumpable(false);

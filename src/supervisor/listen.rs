@@ -7,11 +7,11 @@ use super::run::Supervisor;
 use super::successor::Successor;
 use super::zygote::Zygote;
 use crate::channel::{Garbage, Message, Receiver};
-use crate::debug;
 use crate::exit::Status;
 use crate::scoreboard::Phase;
 use crate::sys::process::{self, End};
 use crate::sys::watch::{self, Watch};
+use crate::{debug, warning};
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -51,9 +51,7 @@ impl<R: Roles> Supervisor<R> {
                 Ok(Signal::SIGTTOU) => Event::Fewer,
                 Ok(Signal::SIGUSR2) => Event::Upgrade,
                 Ok(Signal::SIGUSR1) => {
-                    for child in &self.children {
-                        process::signal(child.pid, Signal::SIGUSR1);
-                    }
+                    self.reopen_logs();
                     continue;
                 }
                 _ => continue,
@@ -73,6 +71,10 @@ impl<R: Roles> Supervisor<R> {
                 break;
             };
             self.forker.reaped(pid);
+            if self.log_writer.ended(pid) {
+                warning!("the process that writes the log [{pid}] has ended: {end}");
+                continue;
+            }
             if self.admin.ended(pid) {
                 debug!("the admin process [{pid}] has ended: {end}");
                 continue;

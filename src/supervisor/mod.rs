@@ -13,6 +13,7 @@ mod forker;
 pub mod fuzzing;
 mod handover;
 mod listen;
+mod log_writer;
 mod notify;
 mod orders;
 mod perform;
@@ -77,6 +78,8 @@ pub trait Roles: Sized {
     fn administer(&self, context: AdminContext) -> anyhow::Result<()>;
     /// What there is to say about the version that is served, as JSON.
     fn describe(&self, served: &Served<'_>) -> String;
+    /// Writes the logs, in a process of its own, until it is told by this to end.
+    fn write_logs(&self, orders: OwnedFd) -> anyhow::Result<()>;
     /// Takes no more connections.
     fn close(&self);
 }

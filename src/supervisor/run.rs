@@ -7,6 +7,7 @@ use super::children::{Attempt, Child, Generation};
 use super::clock::Clock;
 use super::code_files::Code;
 use super::forker::Forker;
+use super::log_writer::LogWriter;
 use super::notify::Notifier;
 use super::orders::{Abandoned, Order};
 use super::policy::{Event, Policy, Room};
@@ -44,6 +45,7 @@ pub struct Supervisor<R> {
     pub(super) watching: Option<(Option<Watch>, Changes)>,
     pub(super) forker: Forker,
     pub(super) admin: Admin,
+    pub(super) log_writer: LogWriter,
     pub(super) published: Published,
     pub(super) children: Vec<Child>,
     /// Workers that zygotes were asked for, and those that nobody waits for any more.
@@ -131,6 +133,7 @@ impl<R: Roles> Supervisor<R> {
             watching: None,
             forker,
             admin,
+            log_writer: LogWriter::default(),
             published: None,
             children: Vec::new(),
             orders: Vec::new(),
@@ -172,17 +175,21 @@ impl<R: Roles> Supervisor<R> {
     }
 
     fn supervise(mut self) -> Result<()> {
+        self.look_after_log();
         let ended = self.serve();
         if ended.is_err() {
             for child in &self.children {
                 process::signal(child.pid, Signal::SIGKILL);
             }
         }
-        if let Some((status, reason)) = ended? {
-            return Err(anyhow!(reason)).exits(status);
+        if matches!(ended, Ok(None)) {
+            info!("Stopping parent process [{}]", std::process::id());
         }
-        info!("Stopping parent process [{}]", std::process::id());
-        Ok(())
+        self.log_writer.finish();
+        match ended? {
+            Some((status, reason)) => Err(anyhow!(reason)).exits(status),
+            None => Ok(()),
+        }
     }
 
     fn serve(&mut self) -> Result<Failure> {
@@ -216,6 +223,7 @@ impl<R: Roles> Supervisor<R> {
             self.tell_service_manager();
             self.wait()?;
             self.look_after_admin();
+            self.look_after_log();
             self.read_messages();
             self.read_orders();
             self.read_signals()?;

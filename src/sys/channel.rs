@@ -31,6 +31,12 @@ pub fn never_wait(writer: &OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
+/// Has a pipe take so many bytes, where the kernel allows it (F_SETPIPE_SZ, fcntl(2)).
+pub fn widen(writer: &OwnedFd, bytes: usize) {
+    let bytes = bytes.try_into().unwrap_or(i32::MAX);
+    let _ = fcntl(writer, FcntlArg::F_SETPIPE_SZ(bytes));
+}
+
 /// What a pipe has to offer.
 #[derive(Debug)]
 pub enum Piece {

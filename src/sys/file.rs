@@ -96,6 +96,60 @@ fn write_plainly(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
     Ok(nix::unistd::write(fd, bytes)?)
 }
 
+/// What a log is written to.
+pub enum LogTarget {
+    /// A file, or a socket of whoever keeps the system's log: it is opened again when it is told.
+    Kept(OwnedFd),
+    /// A pipe or a device.
+    Other(OwnedFd),
+}
+
+/// Opens a file to append to, which is made where there is none, and waits for nobody. Its owner reads and writes it,
+/// and its group reads it.
+pub fn open_log(path: &Path) -> io::Result<LogTarget> {
+    let flags = OFlag::O_WRONLY
+        | OFlag::O_APPEND
+        | OFlag::O_CREAT
+        | OFlag::O_NONBLOCK
+        | OFlag::O_NOCTTY
+        | OFlag::O_CLOEXEC;
+    let mode = Mode::S_IRUSR | Mode::S_IWUSR | Mode::S_IRGRP;
+    let file = open(path, flags, mode)?;
+    let kind = SFlag::from_bits_truncate(fstat(&file)?.st_mode) & SFlag::S_IFMT;
+    Ok(match kind == SFlag::S_IFREG {
+        true => LogTarget::Kept(file),
+        false => LogTarget::Other(file),
+    })
+}
+
+/// Connects to a socket that datagrams are sent to (unix(7)).
+pub fn connect_log(path: &Path) -> io::Result<LogTarget> {
+    let socket = std::os::unix::net::UnixDatagram::unbound()?;
+    socket.connect(path)?;
+    Ok(LogTarget::Kept(socket.into()))
+}
+
+/// What tells a file from another that has its name later: its device and its number there.
+pub fn identity(path: &Path) -> Option<(u64, u64)> {
+    let status = nix::sys::stat::stat(path).ok()?;
+    Some((status.st_dev as u64, status.st_ino as u64))
+}
+
+/// Writes as much as the file takes now.
+pub fn write(fd: &OwnedFd, bytes: &[u8]) -> io::Result<usize> {
+    match nix::unistd::write(fd, bytes)? {
+        0 if !bytes.is_empty() => Err(io::ErrorKind::WriteZero.into()),
+        written => Ok(written),
+    }
+}
+
+/// Sends one datagram, if whoever receives has room for it.
+pub fn send_datagram(fd: &OwnedFd, bytes: &[u8]) -> io::Result<()> {
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+    send(fd.as_raw_fd(), bytes, flags)?;
+    Ok(())
+}
+
 /// Writes the whole file, or leaves what was there.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let mut name = path

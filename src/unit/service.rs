@@ -178,6 +178,12 @@ fn written(order: &Unit) -> Result<Vec<PathBuf>> {
     let store = store.and_then(|store| store.strip_prefix("sqlite:"));
     let store = store.and_then(|path| Path::new(path).parent());
     let cache = order.serve.code.cache_dir.as_deref();
-    let all = granted.map(Path::new).chain(store).chain(cache);
+    let logging = &order.serve.logging;
+    let logs = [&logging.log_file, &logging.access_logfile]
+        .into_iter()
+        .flatten();
+    let logs = logs.filter_map(|log| Path::new(log).parent());
+    let logs = logs.filter(|parent| !parent.as_os_str().is_empty());
+    let all = granted.map(Path::new).chain(store).chain(cache).chain(logs);
     all.map(absolute).collect()
 }

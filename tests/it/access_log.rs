@@ -45,6 +45,78 @@ fn a_json_record_tells_everything() {
     );
 }
 
+/// What the guest wrote was counted, and nothing of what the server says itself.
+#[test]
+fn bytes_out_are_those_that_leave() {
+    let server = Server::start(&[
+        &guest("behaviours"),
+        "--log-format",
+        "json",
+        "--compress",
+        "--compress-min-size",
+        "20",
+        "--limit-headers",
+        "20",
+    ]);
+    let text = "a".repeat(2000);
+    let target = format!("/respond?header=content-type:text/plain&body={text}");
+    let headers = "Accept-Encoding: gzip\r\n".to_owned();
+    let many: String = (0..40).map(|n| format!("x-{n}: 1\r\n")).collect();
+    for (number, (method, target, headers, status)) in [
+        ("GET", target.as_str(), &headers, 200),
+        ("GET", "/trap", &headers, 500),
+        ("GET", "/many", &many, 431),
+        ("HEAD", "/request", &headers, 200),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut connection = Connection::open(server.address);
+        connection
+            .write(format!(
+                "{method} {target} HTTP/1.1\r\nHost: test\r\n{headers}\r\n"
+            ))
+            .unwrap();
+        let length = match method {
+            "HEAD" => 0,
+            _ => {
+                let response = connection.response().unwrap();
+                assert_eq!(response.status, status, "{target}");
+                assert!(!response.body.is_empty() && response.body.len() < 1000);
+                response.body.len()
+            }
+        };
+        let line = server.wait_for_count("\"message\":\"request\"", number + 1);
+        assert_eq!(member(&line, "bytes_out"), length.to_string(), "{line}");
+        assert_eq!(member(&line, "status"), status.to_string(), "{line}");
+    }
+}
+
+#[test]
+fn a_format_of_the_operators_own_has_what_the_request_had() {
+    let server = Server::start(&[
+        &guest("behaviours"),
+        "--access-logformat",
+        "%(h)s %(u)s %({x-in}i)s %({content-type}o)s %({x-request-id}o)s \"%(r)s\" %(s)s %(B)s \"%(a)s\"",
+        "--access-log",
+    ]);
+    let mut connection = Connection::open(server.address);
+    connection
+        .write(
+            "GET /respond?header=content-type:text/plain&body=abc HTTP/1.1\r\nHost: test\r\nX-In: \"here\r\n\
+             X-Request-Id: me\r\nAuthorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\
+             User-Agent: a\u{e4}b\r\n\r\n",
+        )
+        .unwrap();
+    assert_eq!(connection.response().unwrap().status, 200);
+    let line = server.wait_for("127.0.0.1 ");
+    assert_eq!(
+        line,
+        "127.0.0.1 Aladdin \\x22here text/plain me \
+         \"GET /respond?header=content-type:text/plain&body=abc HTTP/1.1\" 200 3 \"a\\xC3\\xA4b\""
+    );
+}
+
 #[test]
 fn the_time_in_the_guest_is_not_the_time_that_it_waits() {
     let server = Server::start(&[&guest("behaviours"), "--log-format", "json"]);

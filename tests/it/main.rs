@@ -34,6 +34,7 @@ mod isolation;
 mod keyvalue;
 mod layering;
 mod limits;
+mod logs;
 mod memory;
 mod outbound;
 mod pages;

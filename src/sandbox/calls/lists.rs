@@ -172,6 +172,12 @@ pub const FORKING: &[i64] = &[
     libc::SYS_setsid,
 ];
 
+/// The process that writes logs.
+pub const WRITING_LOGS: &[i64] = &[
+    // Files that the supervisor has opened again are received.
+    libc::SYS_recvmsg,
+];
+
 /// What may be asked of what is open (ioctl(2)), FIONBIO aside, which is not asked of what others share.
 pub const ASKED: [u64; 4] = [
     // How much there is to read: the standard library and wasi:sockets.

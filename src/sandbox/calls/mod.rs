@@ -62,7 +62,7 @@ fn allowed(grants: &Grants, role: Role, shared: &Shared) -> Result<rules::Allowe
     for list in [lists::RUNNING, lists::SERVING, lists::OLDER] {
         rules.allow(list);
     }
-    if role != Role::Admin {
+    if !matches!(role, Role::Admin | Role::Log) {
         rules.allow(lists::FILES);
     }
     processes(&mut rules, role)?;
@@ -71,17 +71,18 @@ fn allowed(grants: &Grants, role: Role, shared: &Shared) -> Result<rules::Allowe
     match role {
         Role::Worker | Role::Admin => {}
         Role::Step | Role::Compiler => rules.allow(lists::BEGINNING),
+        Role::Log => rules.allow(lists::WRITING_LOGS),
         Role::Zygote => {
             rules.allow(lists::BEGINNING);
             rules.allow(lists::FORKING);
         }
     }
-    if !matches!(role, Role::Worker | Role::Admin) {
+    if !matches!(role, Role::Worker | Role::Admin | Role::Log) {
         // The loop's own pair, for signals. Datagrams could be sent to others by their paths.
         let stream = [Cases::masked(1, KIND, SOCK_STREAM as u64)];
         rules.only(libc::SYS_socketpair, Cases::all(&stream))?;
     }
-    if grants.connects || grants.unix_socket.is_some() {
+    if role != Role::Log && (grants.connects || grants.unix_socket.is_some()) {
         connections(&mut rules, grants, shared)?;
     }
     Ok(rules.allowed)

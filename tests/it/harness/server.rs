@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -102,6 +103,23 @@ impl Server {
         drop(Server::start_large(command));
     }
 
+    /// The same for one that says what it does in a file.
+    pub fn start_logged(mut command: Command, log: &Path) -> Server {
+        let (mut server, stdout) = Server::spawned(&mut command);
+        drain(stdout, server.output.clone());
+        let mut line = None;
+        eventually("the server runs", || {
+            let text = std::fs::read_to_string(log).unwrap_or_default();
+            let announced = text
+                .lines()
+                .find(|line| line.contains("wasmserve running on "));
+            line = announced.map(str::to_owned);
+            line.is_some()
+        });
+        server.note_address(&line.unwrap());
+        server
+    }
+
     fn announced_by(text: &str, command: Command) -> (Server, ChildStdout) {
         Server::announced_within(PATIENCE, text, command)
     }
@@ -111,6 +129,13 @@ impl Server {
         text: &str,
         mut command: Command,
     ) -> (Server, ChildStdout) {
+        let (mut server, stdout) = Server::spawned(&mut command);
+        let line = server.wait_within(patience, text, 1);
+        server.note_address(&line);
+        (server, stdout)
+    }
+
+    fn spawned(command: &mut Command) -> (Server, ChildStdout) {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -121,17 +146,19 @@ impl Server {
         let output = Arc::new(Lines::default());
         let stdout = child.stdout.take();
         drain(child.stderr.take().unwrap(), output.clone());
-        let mut server = Server {
+        let server = Server {
             child,
             output,
             address: SocketAddr::from(([0; 4], 0)),
         };
-        let line = server.wait_within(patience, text, 1);
+        (server, stdout.unwrap())
+    }
+
+    fn note_address(&mut self, line: &str) {
         if let Some((_, rest)) = line.split_once("://") {
             let address = rest.split(' ').next().unwrap();
-            server.address = address.parse().expect("the line names the address");
+            self.address = address.parse().expect("the line names the address");
         }
-        (server, stdout.unwrap())
     }
 
     /// Waits for a line that contains `text`; it may have been printed before.
@@ -195,9 +222,18 @@ impl Server {
     /// The worker processes, in the order in which they were forked.
     pub fn workers(&self) -> Vec<i32> {
         let children = self.children().into_iter();
-        let workers =
-            children.filter(|child| !is_called(*child, "zygote") && !is_called(*child, "admin"));
+        let workers = children.filter(|child| {
+            !["zygote", "admin", "log"]
+                .iter()
+                .any(|name| is_called(*child, name))
+        });
         workers.collect()
+    }
+
+    /// What writes the logs to files, where there is such a process.
+    pub fn log_writer(&self) -> Option<i32> {
+        let mut children = self.children().into_iter();
+        children.find(|child| is_called(*child, "log"))
     }
 
     /// What answers questions about the server, where there is such a process.

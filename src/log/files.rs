@@ -1,0 +1,132 @@
+//! What the supervisor keeps of the logs that are not standard streams: for each a pipe, which every process writes
+//! to, and what is open at its end, which one process alone writes to. So a file is opened again without any process
+//! noticing, and what is written meanwhile waits in the pipe.
+
+use super::destination::Destination;
+use super::output::Output;
+use crate::error;
+use crate::sys::channel::{self, Piece};
+use crate::sys::file::{self, LogTarget};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Lines wait in a pipe of so many bytes, where the kernel allows it (F_SETPIPE_SZ, fcntl(2)).
+const PIPE: usize = 1 << 20;
+
+/// A `LogFile` is one log that has a pipe.
+pub struct LogFile {
+    pub destination: Destination,
+    pub reader: OwnedFd,
+    pub target: OwnedFd,
+    output: &'static Output,
+    /// The file of the socket that was connected to, where it is one.
+    socket: Option<(u64, u64)>,
+}
+
+static FILES: Mutex<Vec<LogFile>> = Mutex::new(Vec::new());
+
+fn files() -> MutexGuard<'static, Vec<LogFile>> {
+    FILES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Adds a log, which is open, and has the output write to its pipe.
+pub(super) fn add(
+    destination: &Destination,
+    target: OwnedFd,
+    output: &'static Output,
+) -> io::Result<()> {
+    let (reader, writer) = channel::one_way()?;
+    channel::widen(&writer, PIPE);
+    output.redirect(writer);
+    files().push(LogFile {
+        destination: destination.clone(),
+        reader,
+        target,
+        output,
+        socket: socket(destination),
+    });
+    Ok(())
+}
+
+fn socket(destination: &Destination) -> Option<(u64, u64)> {
+    let path = destination.path().filter(|_| destination.is_service())?;
+    file::identity(path)
+}
+
+/// Says whether there is something to write for a process of its own.
+pub fn any() -> bool {
+    !files().is_empty()
+}
+
+/// Lists the descriptors that the process which writes must keep.
+pub fn descriptors() -> Vec<RawFd> {
+    let files = files();
+    let both = files
+        .iter()
+        .map(|file| [file.reader.as_raw_fd(), file.target.as_raw_fd()]);
+    both.flatten().collect()
+}
+
+/// Opens the logs again, all of them or those whose socket is another than it was, and gives what is open now with the
+/// place in the list. One that cannot be opened goes on as it is.
+pub fn reopened(all: bool) -> Vec<(usize, io::Result<OwnedFd>)> {
+    let mut failed = Vec::new();
+    let mut opened = Vec::new();
+    for (index, file) in files().iter_mut().enumerate() {
+        let socket = socket(&file.destination);
+        let is_another = socket.is_some() && socket != file.socket;
+        if !all && !is_another {
+            continue;
+        }
+        match file.destination.open() {
+            Ok(LogTarget::Kept(target)) => {
+                file.socket = socket;
+                opened.push((index, target.try_clone()));
+                file.target = target;
+            }
+            Ok(LogTarget::Other(_)) => failed.push(anyhow::anyhow!("what is there now is no file")),
+            Err(why) => failed.push(why),
+        }
+    }
+    for why in failed {
+        error!("a log is not opened again, and goes on as it was: {why:#}");
+    }
+    opened
+}
+
+/// Takes the list for the process that writes. Its own lines go where they went before.
+pub(super) fn take() -> Vec<LogFile> {
+    let files = std::mem::take(&mut *files());
+    files.iter().for_each(|file| file.output.restore());
+    files
+}
+
+/// Writes what is still in the pipes, and has this process write without them. For one that is the last.
+pub fn finish() {
+    let mut buffer = vec![0; 64 << 10];
+    for file in std::mem::take(&mut *files()) {
+        let mut stream = super::writer::Stream::new(&file.destination, file.target);
+        while let Ok(Piece::Bytes(length)) = channel::read(&file.reader, &mut buffer) {
+            stream.push(&buffer[..length]);
+            if !stream.flush() {
+                break;
+            }
+        }
+        match file.destination {
+            Destination::File(_) => file.output.redirect(stream.into_target()),
+            _ => file.output.restore(),
+        }
+    }
+}
+
+/// Sends a log that was opened again to the process that writes.
+pub fn send(orders: &OwnedFd, index: usize, target: &OwnedFd) -> io::Result<()> {
+    let index = u8::try_from(index).map_err(io::Error::other)?;
+    channel::send(orders, &[index], &[target.as_fd()])
+}
+
+/// Tells the process that writes to write what there is, and to end.
+pub fn send_end(orders: &OwnedFd) -> io::Result<()> {
+    channel::send(orders, &[u8::MAX], &[])
+}

@@ -1,0 +1,250 @@
+//! The process that writes logs to their files and to the system's log: whole lines, in the order in which they came.
+//! While a file takes nothing, lines wait in the pipe, and after that where they come from.
+
+use super::destination::Destination;
+use super::files;
+use super::service::{self, Service};
+use crate::sys::channel::{self, Piece, Received};
+use crate::sys::file;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// What could not be written is tried again after this time.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// At the end, what cannot be written is tried for so long.
+const LAST: Duration = Duration::from_secs(3);
+
+/// A line that is longer leaves in pieces where the system's log takes it.
+const LONGEST: usize = 32 << 10;
+
+/// Writes until nobody is left who could have something to write, or until this is to end.
+pub fn run(orders: OwnedFd) {
+    let files = files::take().into_iter();
+    let mut streams: Vec<_> = files
+        .map(|file| {
+            (
+                Some(file.reader),
+                Stream::new(&file.destination, file.target),
+            )
+        })
+        .collect();
+    let mut orders = Some(orders);
+    let mut buffer = vec![0; 64 << 10];
+    let mut last: Option<Instant> = None;
+    loop {
+        let mut written = true;
+        for (reader, stream) in &mut streams {
+            written &= pass_on(reader, stream, &mut buffer);
+        }
+        let over = streams.iter().all(|(reader, _)| reader.is_none());
+        if over && last.is_none() {
+            last = Some(Instant::now() + LAST);
+        }
+        if last.is_some_and(|last| written || Instant::now() >= last) {
+            return;
+        }
+        wait(&streams, orders.as_ref());
+        match orders.as_ref().map(|orders| order(orders, &mut streams)) {
+            Some(Order::End) => last = Some(Instant::now() + LAST),
+            Some(Order::Closed) => orders = None,
+            Some(Order::Nothing) | None => {}
+        }
+    }
+}
+
+/// What the supervisor asks for.
+enum Order {
+    Nothing,
+    End,
+    Closed,
+}
+
+fn order(orders: &OwnedFd, streams: &mut [(Option<OwnedFd>, Stream)]) -> Order {
+    let mut bytes = [0; 8];
+    loop {
+        match channel::receive(orders, &mut bytes) {
+            Ok(Received::Message(1, _)) if bytes[0] == u8::MAX => return Order::End,
+            Ok(Received::Message(_, carried)) => {
+                let stream = streams.get_mut(usize::from(bytes[0]));
+                if let (Some((_, stream)), Some(target)) = (stream, carried.into_iter().next()) {
+                    stream.turn(target);
+                }
+            }
+            Ok(Received::Nothing) => return Order::Nothing,
+            Ok(Received::Closed) | Err(_) => return Order::Closed,
+        }
+    }
+}
+
+/// Writes what is in the pipe. False where the file takes no more.
+fn pass_on(reader: &mut Option<OwnedFd>, stream: &mut Stream, buffer: &mut [u8]) -> bool {
+    while stream.flush() {
+        let Some(pipe) = reader else { return true };
+        match channel::read(pipe, buffer) {
+            Ok(Piece::Bytes(length)) => stream.push(&buffer[..length]),
+            Ok(Piece::Nothing) => return true,
+            Ok(Piece::End) | Err(_) => {
+                *reader = None;
+                stream.end();
+            }
+        }
+    }
+    false
+}
+
+fn wait(streams: &[(Option<OwnedFd>, Stream)], orders: Option<&OwnedFd>) {
+    // Who has something in hand that cannot be written takes no more.
+    let waiting = streams.iter().any(|(_, stream)| stream.is_behind());
+    let ready = streams.iter().filter(|(_, stream)| !stream.is_behind());
+    let readers = ready.filter_map(|(reader, _)| reader.as_ref());
+    let mut polled: Vec<_> = readers
+        .chain(orders)
+        .map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN))
+        .collect();
+    let pause = match waiting {
+        true => PollTimeout::try_from(PAUSE).unwrap_or(PollTimeout::MAX),
+        false => PollTimeout::NONE,
+    };
+    let _ = poll(&mut polled, pause);
+}
+
+/// A `Stream` is one log on its way to where it is kept.
+pub struct Stream {
+    service: Option<Service>,
+    target: OwnedFd,
+    /// The file is to be written to from the next line on.
+    next: Option<OwnedFd>,
+    held: Vec<u8>,
+    /// The last line that was written has no end yet.
+    in_line: bool,
+    ended: bool,
+    behind: bool,
+}
+
+impl Stream {
+    pub fn new(destination: &Destination, target: OwnedFd) -> Stream {
+        Stream {
+            service: Service::of(destination),
+            target,
+            next: None,
+            held: Vec::new(),
+            in_line: false,
+            ended: false,
+            behind: false,
+        }
+    }
+
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.held.extend_from_slice(bytes);
+    }
+
+    pub fn into_target(self) -> OwnedFd {
+        self.target
+    }
+
+    /// Goes on in this file, once the line that was begun has its end in the other.
+    fn turn(&mut self, target: OwnedFd) {
+        self.next = Some(target);
+        self.behind = false;
+        self.turn_between_lines();
+    }
+
+    fn turn_between_lines(&mut self) {
+        if !self.in_line
+            && let Some(next) = self.next.take()
+        {
+            self.target = next;
+        }
+    }
+
+    /// Nothing more comes.
+    fn end(&mut self) {
+        self.ended = true;
+    }
+
+    fn is_behind(&self) -> bool {
+        self.behind
+    }
+
+    /// Writes what is held, as far as it can be written now. False where some of it cannot.
+    pub fn flush(&mut self) -> bool {
+        let mut done = 0;
+        self.behind = false;
+        while done < self.held.len() && !self.behind {
+            self.turn_between_lines();
+            let rest = &self.held[done..];
+            let end = rest.iter().position(|byte| *byte == b'\n');
+            let result = match self.service {
+                None => {
+                    let piece = match (&self.next, end) {
+                        (Some(_), Some(end)) => &rest[..=end],
+                        _ => rest,
+                    };
+                    file::write(&self.target, piece)
+                }
+                Some(service) => match (end, self.ended || rest.len() >= LONGEST) {
+                    (Some(end), _) => {
+                        service::send(service, &self.target, &rest[..end]).map(|()| end + 1)
+                    }
+                    (None, true) => service::send(service, &self.target, rest).map(|()| rest.len()),
+                    (None, false) => break,
+                },
+            };
+            match result {
+                Ok(written) => {
+                    done += written;
+                    self.in_line = self.service.is_none() && self.held[done - 1] != b'\n';
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(_) => self.behind = true,
+            }
+        }
+        self.held.drain(..done);
+        !self.behind
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    fn content(path: &std::path::Path) -> String {
+        let mut text = String::new();
+        let mut file = std::fs::File::open(path).unwrap();
+        file.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn a_line_that_was_begun_ends_in_the_file_that_it_began_in() {
+        let directory = std::env::temp_dir();
+        let path = |name| directory.join(format!("wasmserve-turn-{name}-{}", std::process::id()));
+        let open = |name| std::fs::File::create(path(name)).unwrap().into();
+        let mut stream = Stream::new(&Destination::File(path("one")), open("one"));
+        stream.push(b"first\nsec");
+        assert!(stream.flush());
+        stream.turn(open("two"));
+        stream.push(b"ond\nthird\n");
+        assert!(stream.flush());
+        assert_eq!(content(&path("one")), "first\nsecond\n");
+        assert_eq!(content(&path("two")), "third\n");
+        for name in ["one", "two"] {
+            std::fs::remove_file(path(name)).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_kept() {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+        let destination = Destination::File("/dev/full".into());
+        let mut stream = Stream::new(&destination, full.unwrap().into());
+        stream.push(b"first\n");
+        assert!(!stream.flush() && stream.is_behind());
+        let null = std::fs::OpenOptions::new().write(true).open("/dev/null");
+        stream.turn(null.unwrap().into());
+        assert!(stream.flush());
+    }
+}

@@ -1,0 +1,123 @@
+//! The process that writes logs to files and to the system's log: forked where there are any, replaced when it has
+//! ended, handed what was opened again, and waited for at the end.
+
+use super::Roles;
+use super::forker::fork_child;
+use super::run::Supervisor;
+use crate::exit::Status;
+use crate::log::files;
+use crate::sys::{channel, clock, process, signals};
+use crate::{error, warning};
+use nix::poll::{PollFd, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
+
+/// How long after one was forked another may be.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long it may take to write what is left at the end.
+const LAST: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether it has ended.
+const GLANCE: u16 = 5;
+
+/// What the supervisor keeps of it.
+#[derive(Default)]
+pub struct LogWriter {
+    running: Option<Running>,
+    /// When another may be forked, in milliseconds of `sys::clock`.
+    next_ms: u64,
+}
+
+struct Running {
+    pid: Pid,
+    orders: OwnedFd,
+}
+
+impl LogWriter {
+    pub fn pid(&self) -> Option<Pid> {
+        self.running.as_ref().map(|running| running.pid)
+    }
+
+    /// It was reaped, if it was this process.
+    pub fn ended(&mut self, pid: Pid) -> bool {
+        self.running.take_if(|running| running.pid == pid).is_some()
+    }
+
+    /// Hands over what was opened again.
+    fn hand_over(&self, opened: Vec<(usize, io::Result<OwnedFd>)>) {
+        for (index, target) in opened {
+            let Some(running) = &self.running else { return };
+            let sent = target.and_then(|target| files::send(&running.orders, index, &target));
+            if let Err(why) = sent {
+                error!("a log that was opened again cannot be handed over: {why}");
+            }
+        }
+    }
+
+    /// Has it write what there is, and end.
+    pub fn finish(&mut self) {
+        let Some(Running { pid, orders }) = self.running.take() else {
+            return;
+        };
+        let deadline = Instant::now() + LAST;
+        let told = files::send_end(&orders).is_ok();
+        while told && Instant::now() < deadline {
+            if process::ended(pid).is_some() {
+                return;
+            }
+            let mut polled: [PollFd<'_>; 0] = [];
+            let _ = poll(&mut polled, PollTimeout::from(GLANCE));
+        }
+        process::signal(pid, Signal::SIGKILL);
+        let _ = process::wait_for(pid);
+    }
+}
+
+impl<R: Roles> Supervisor<R> {
+    /// Has a process write the logs where there are any, and hands it the system's log where that was opened anew.
+    pub(super) fn look_after_log(&mut self) {
+        if !files::any() || self.exit.is_some() {
+            return;
+        }
+        let now = clock::now_ms();
+        if self.log_writer.running.is_none() && now >= self.log_writer.next_ms {
+            self.log_writer.next_ms = now + PAUSE.as_millis() as u64;
+            match fork(&*self.roles) {
+                Ok(running) => self.log_writer.running = Some(running),
+                Err(error) => warning!("cannot start the process that writes the log: {error}"),
+            }
+        }
+        self.log_writer.hand_over(files::reopened(false));
+    }
+
+    /// Opens every log again: their files may have other names by now.
+    pub(super) fn reopen_logs(&mut self) {
+        self.log_writer.hand_over(files::reopened(true));
+    }
+}
+
+fn fork<R: Roles>(roles: &R) -> io::Result<Running> {
+    let (orders, taken) = channel::downward()?;
+    let mut kept: Vec<RawFd> = files::descriptors();
+    kept.push(taken.as_raw_fd());
+    let pid = fork_child(
+        &kept,
+        || Ok(()),
+        || {
+            process::call(c"log");
+            signals::ignore_reopening();
+            match roles.write_logs(taken) {
+                Ok(()) => Status::Stopped,
+                Err(why) => {
+                    error!("the logs cannot be written: {why:#}");
+                    Status::Internal
+                }
+            }
+        },
+    )?;
+    Ok(Running { pid, orders })
+}
