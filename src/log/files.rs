@@ -6,7 +6,7 @@ use super::destination::Destination;
 use super::output::Output;
 use crate::error;
 use crate::sys::channel::{self, Piece};
-use crate::sys::file::{self, LogTarget};
+use crate::sys::file::{self, Identity, LogTarget};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,7 +21,7 @@ pub struct LogFile {
     pub target: OwnedFd,
     output: &'static Output,
     /// The file of the socket that was connected to, where it is one.
-    socket: Option<(u64, u64)>,
+    socket: Option<Identity>,
 }
 
 static FILES: Mutex<Vec<LogFile>> = Mutex::new(Vec::new());
@@ -49,7 +49,7 @@ pub(super) fn add(
     Ok(())
 }
 
-fn socket(destination: &Destination) -> Option<(u64, u64)> {
+fn socket(destination: &Destination) -> Option<Identity> {
     let path = destination.path().filter(|_| destination.is_service())?;
     file::identity(path)
 }

@@ -7,6 +7,7 @@ use nix::sys::socket::{MsgFlags, send};
 use nix::sys::stat::{Mode, SFlag, fstat};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -129,10 +130,23 @@ pub fn connect_log(path: &Path) -> io::Result<LogTarget> {
     Ok(LogTarget::Kept(socket.into()))
 }
 
-/// What tells a file from another that has its name later: its device and its number there.
-pub fn identity(path: &Path) -> Option<(u64, u64)> {
-    let status = nix::sys::stat::stat(path).ok()?;
-    Some((status.st_dev as u64, status.st_ino as u64))
+/// What tells a file from another that has its name later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    device: u64,
+    number: u64,
+    /// When it was changed last: numbers are used again.
+    changed: (i64, i64),
+}
+
+/// Which file has this name now.
+pub fn identity(path: &Path) -> Option<Identity> {
+    let status = std::fs::metadata(path).ok()?;
+    Some(Identity {
+        device: status.dev(),
+        number: status.ino(),
+        changed: (status.ctime(), status.ctime_nsec()),
+    })
 }
 
 /// Writes as much as the file takes now.

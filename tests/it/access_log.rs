@@ -64,7 +64,7 @@ fn bytes_out_are_those_that_leave() {
     let many: String = (0..40).map(|n| format!("x-{n}: 1\r\n")).collect();
     for (number, (method, target, headers, status)) in [
         ("GET", target.as_str(), &headers, 200),
-        ("GET", "/trap", &headers, 500),
+        ("GET", "/trap-before-head", &headers, 500),
         ("GET", "/many", &many, 431),
         ("HEAD", "/request", &headers, 200),
     ]

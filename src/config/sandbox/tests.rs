@@ -155,6 +155,7 @@ fn one_attempt() {
         "compiler" => Role::Compiler,
         "zygote" => Role::Zygote,
         "admin" => Role::Admin,
+        "log" => Role::Log,
         _ => panic!("{role}"),
     };
     let home = Path::new(home);
@@ -163,7 +164,7 @@ fn one_attempt() {
     arguments.extend(["--cache-dir", cache.to_str().unwrap()]);
     let mut sandbox = Sandbox::clone(&sandbox(&arguments));
     sandbox.sources = vec![component];
-    if role == Role::Admin {
+    if matches!(role, Role::Admin | Role::Log) {
         // What guests were given is not for it.
         sandbox.grants = Grants::default();
     }
@@ -217,6 +218,20 @@ fn the_admin_process_has_less_than_a_worker() {
         "it_gains_no_rights",
     ] {
         attempt(name, "admin");
+    }
+}
+
+/// It reads what workers write.
+#[test]
+fn the_process_that_writes_logs_has_less_than_a_worker() {
+    for name in [
+        "it_signals_nobody_else",
+        "it_starts_no_process",
+        "it_makes_no_memory_executable",
+        "it_connects_to_nobody_unless_that_was_granted",
+        "it_gains_no_rights",
+    ] {
+        attempt(name, "log");
     }
 }
 

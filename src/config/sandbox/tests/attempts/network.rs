@@ -103,7 +103,7 @@ pub fn connects(sandbox: &Sandbox, role: Role, before: &Before) {
         call(libc::SYS_socketpair, &arguments)
     };
     assert_eq!(pair(libc::SOCK_DGRAM), Err(libc::ENOSYS));
-    let pairs = !matches!(role, Role::Worker | Role::Admin);
+    let pairs = !matches!(role, Role::Worker | Role::Admin | Role::Log);
     assert_eq!(pair(libc::SOCK_STREAM).is_ok(), pairs);
     if !granted {
         absent(
