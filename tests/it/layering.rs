@@ -57,6 +57,37 @@ const PLAIN: [&str; 9] = [
     "debug",
 ];
 
+/// The map for readers has the rules that the sources are checked by, and no room is in neither.
+#[test]
+fn the_map_has_the_same_rooms_and_rules() {
+    let map = std::fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    for (room, allowed) in ROOMS {
+        let begins = format!("| [`{room}`](../src/{room}");
+        let row = map.lines().find(|line| line.starts_with(&begins));
+        let row = row.unwrap_or_else(|| panic!("docs/architecture.md has no row for `{room}`"));
+        let told = row.split('|').nth(3).unwrap().split('`');
+        let mut told: Vec<&str> = told.skip(1).step_by(2).collect();
+        let mut allowed = allowed.to_vec();
+        told.sort_unstable();
+        allowed.sort_unstable();
+        assert_eq!(told, allowed, "docs/architecture.md about `{room}`");
+    }
+    let rows = map.lines().filter_map(|line| {
+        let (name, rest) = line.strip_prefix("| [`")?.split_once("`](../src/guest/")?;
+        rest.starts_with(&format!("{name}/mod.rs")).then_some(name)
+    });
+    assert_eq!(rows.collect::<Vec<_>>(), GUEST_ROOMS);
+    for entry in std::fs::read_dir(root().join("src")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let known = name == "fuzzing" || ROOMS.iter().any(|(room, _)| *room == name);
+        assert!(
+            !path.is_dir() || known,
+            "nothing says what `{name}` may import"
+        );
+    }
+}
+
 /// What must not be named under a room.
 const BANNED: [(&str, &[&str]); 8] = [
     ("supervisor", &["tokio", "hyper", "wasmtime"]),

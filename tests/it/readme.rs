@@ -10,7 +10,7 @@ fn readme() -> String {
 
 /// The pages that people read, with their text.
 fn pages() -> Vec<(PathBuf, String)> {
-    let top = ["README.md", "SECURITY.md"].map(|name| root().join(name));
+    let top = ["README.md", "SECURITY.md", "CONTRIBUTING.md"].map(|name| root().join(name));
     let docs = read_dir(root().join("docs")).unwrap();
     let docs = docs.map(|entry| entry.unwrap().path());
     let markdown = docs.filter(|path| path.extension().is_some_and(|name| name == "md"));
@@ -172,5 +172,26 @@ fn every_sentence_about_the_sandbox_is_a_test() {
     let tests = read_to_string(root().join("src/config/sandbox/tests.rs")).unwrap();
     for name in names {
         assert!(tests.contains(&format!("    {name}\n")), "{name}");
+    }
+}
+
+/// A short name that people are told, and what it is short for, are there.
+#[test]
+fn what_the_justfile_and_contributing_name_exists() {
+    let recipes = read_to_string(root().join("justfile")).unwrap();
+    let commands = recipes.lines().filter_map(|line| line.strip_prefix("    "));
+    let scripts = ["./", ".ci/", "benches/", "deploy/", "fuzz/", "guests/"];
+    for command in commands {
+        let program = command.split_whitespace().next().unwrap();
+        if scripts.iter().any(|begin| program.starts_with(begin)) {
+            assert!(root().join(program).exists(), "the justfile runs {program}");
+        }
+    }
+    let page = read_to_string(root().join("CONTRIBUTING.md")).unwrap();
+    for program in page.split('`').skip(1).step_by(2) {
+        let path = program.split_whitespace().next().unwrap_or_default();
+        if scripts.iter().any(|begin| path.starts_with(begin)) {
+            assert!(root().join(path).exists(), "CONTRIBUTING.md names {path}");
+        }
     }
 }
