@@ -17,6 +17,8 @@ pub enum Status {
     Address = 4,
     /// A child found compiled code to be damaged. No server ends with it.
     DamagedCode = 5,
+    /// A compiler found no room for its code where that was to be kept. No server ends with it.
+    NoRoom = 6,
 }
 
 impl Status {
@@ -32,6 +34,7 @@ impl Status {
             3 => Status::Application,
             4 => Status::Address,
             5 => Status::DamagedCode,
+            6 => Status::NoRoom,
             _ => Status::Internal,
         }
     }

@@ -15,16 +15,18 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json};
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Notify;
-use tokio::task::spawn_local;
+use tokio::task::{JoinHandle, spawn_local, yield_now};
 use tokio::time::{sleep, timeout};
 
-/// Connections at a time, for each address; others wait in the backlog.
+/// Connections at a time, for each address. A further one takes the place of the oldest, so that nobody keeps those
+/// who ask how the server is from asking; on a Unix socket, where only the owner connects, it waits in the backlog.
 const MOST: u32 = 64;
 
 /// How long a head may take to come.
@@ -95,10 +97,15 @@ impl Drop for Entered {
 impl Server {
     pub async fn accept_tcp(self: Rc<Self>, socket: &TcpListener, open: &Rc<Open>) {
         let own = Rc::new(Open::default());
+        let mut tasks = VecDeque::new();
         loop {
-            own.has_room().await;
             match socket.accept().await {
-                Ok((stream, _)) => self.spawn(stream, Rights::Read, [open, &own]),
+                Ok((stream, _)) => {
+                    tasks.push_back(self.spawn(stream, Rights::Read, [open, &own]));
+                    make_room(&mut tasks);
+                    // Who has come is answered before more are let in.
+                    yield_now().await;
+                }
                 Err(_) => sleep(PAUSE).await,
             }
         }
@@ -109,13 +116,13 @@ impl Server {
         loop {
             own.has_room().await;
             match socket.accept().await {
-                Ok((stream, _)) => self.spawn(stream, Rights::Order, [open, &own]),
+                Ok((stream, _)) => drop(self.spawn(stream, Rights::Order, [open, &own])),
                 Err(_) => sleep(PAUSE).await,
             }
         }
     }
 
-    fn spawn<S>(self: &Rc<Self>, stream: S, rights: Rights, open: [&Rc<Open>; 2])
+    fn spawn<S>(self: &Rc<Self>, stream: S, rights: Rights, open: [&Rc<Open>; 2]) -> JoinHandle<()>
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
@@ -134,7 +141,7 @@ impl Server {
             // What goes wrong on it is its client's to know.
             let _ = timeout(most, connection).await;
             drop(entered);
-        });
+        })
     }
 
     async fn answer(
@@ -201,6 +208,18 @@ impl Open {
         while self.count.get() >= MOST {
             self.changed.notified().await;
         }
+    }
+}
+
+/// Ends the oldest connection where there is one too many.
+fn make_room(tasks: &mut VecDeque<JoinHandle<()>>) {
+    if tasks.len() > MOST as usize {
+        tasks.retain(|task| !task.is_finished());
+    }
+    if tasks.len() > MOST as usize
+        && let Some(oldest) = tasks.pop_front()
+    {
+        oldest.abort();
     }
 }
 

@@ -10,7 +10,7 @@ pub mod seal;
 
 pub use directory::{Cache, default_directory};
 pub use name::CodeName;
-pub use output::Output;
+pub use output::{NoRoom, Output, about_room};
 
 use std::path::PathBuf;
 

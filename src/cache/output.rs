@@ -9,11 +9,35 @@ use crate::{log, warning};
 use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::path::Path;
+use std::{fmt, io};
 
 /// An `Output` is a file for the code of one component.
 pub struct Output {
     file: File,
     place: Place,
+}
+
+/// There is no room for code where its file is.
+#[derive(Debug)]
+pub struct NoRoom;
+
+impl fmt::Display for NoRoom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the compiled code cannot be written")
+    }
+}
+
+/// Marks an error of writing code that another place could be the remedy for.
+pub fn about_room(error: anyhow::Error) -> anyhow::Error {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    let full = error.chain().any(|cause| {
+        let cause = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        matches!(cause, Some(FileTooLarge | QuotaExceeded | StorageFull))
+    });
+    match full {
+        true => error.context(NoRoom),
+        false => error,
+    }
 }
 
 enum Place {
@@ -68,4 +92,21 @@ impl Output {
 
 fn memory_file() -> Result<File> {
     memory::empty_file("wasmserve code").context("there is no memory for compiled code")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lack_of_room_is_told_from_other_errors() {
+        let of = |number| {
+            let error = anyhow::Error::from(io::Error::from_raw_os_error(number));
+            about_room(error.context("it cannot be written"))
+        };
+        for number in [libc::ENOSPC, libc::EDQUOT, libc::EFBIG] {
+            assert!(of(number).context("component").is::<NoRoom>());
+        }
+        assert!(!of(libc::EIO).is::<NoRoom>());
+    }
 }

@@ -8,6 +8,7 @@ mod top;
 
 use crate::cli::{Control, RestartWorker, Running, Scale, StatusOf};
 use crate::exit::{Exit, Status};
+use crate::log;
 use crate::sys::process;
 use anyhow::{Result, anyhow, bail};
 use ask::{Answer, Server};
@@ -115,10 +116,15 @@ fn told(answer: &Answer, aloud: bool) -> Result<Status> {
     }
 }
 
-/// Nobody who reads is no failure.
+/// Nobody who reads is no failure. Whoever answers may be somebody else's server.
 fn print(text: &str) {
     use std::io::Write;
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let lines = text.split_inclusive('\n');
+    let escaped = lines.map(|line| match line.strip_suffix('\n') {
+        Some(line) => format!("{}\n", log::escape(line)),
+        None => log::escape(line).to_string(),
+    });
+    let _ = std::io::stdout().write_all(escaped.collect::<String>().as_bytes());
 }
 
 /// A text of the document, or nothing.

@@ -10,7 +10,7 @@ mod resolver;
 pub use identity::Identity;
 
 use crate::sys::privileges::{self, CAP_DAC_READ_SEARCH};
-use crate::sys::socket;
+use crate::sys::socket::{self, Open};
 use anyhow::{Context, Result, bail};
 use nix::sys::prctl;
 use std::path::PathBuf;
@@ -120,6 +120,9 @@ impl Sandbox {
             resolver::load();
         }
         let sockets = socket::open_sockets().context("its sockets cannot be listed")?;
+        if self.grants.connects && sockets.iter().any(Open::accepts_unix) {
+            resolver::ask_one_by_one();
+        }
         prctl::set_no_new_privs().context("privileges cannot be given up")?;
         // An operator who is root may serve what lies in the home of somebody else.
         let kept: &[u32] = match role {

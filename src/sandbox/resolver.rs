@@ -1,6 +1,6 @@
 //! What the C library looks names up with is loaded before it is needed: later no file becomes code.
 
-use crate::sys::privileges::load_library;
+use crate::sys::privileges::{load_library, set_variable};
 use std::ffi::CString;
 
 /// Parts of the C library itself before version 2.34.
@@ -16,6 +16,13 @@ pub fn load() {
             load_library(&library);
         }
     }
+}
+
+/// Has names looked up with one question at a time (resolv.conf(5)), for which no call is needed that can pass
+/// descriptors on.
+pub fn ask_one_by_one() {
+    let options = std::env::var("RES_OPTIONS").unwrap_or_default();
+    set_variable("RES_OPTIONS", format!("{options} single-request").trim());
 }
 
 /// The services on the line for hosts (nsswitch.conf(5)), without what is to be done after each.

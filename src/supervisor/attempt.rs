@@ -63,14 +63,18 @@ impl<R: Roles> Supervisor<R> {
             roles,
             stage,
         } = attempt;
+        let of_code = roles.clone();
+        let found = match &stage {
+            Stage::Compiling(zygote) | Stage::Loading(zygote) => zygote.found(),
+            Stage::Stepping { rest, .. } => rest.front().and_then(|code| code.found),
+        };
         let next = match stage {
             Stage::Compiling(zygote) | Stage::Loading(zygote)
-                if death.is_crash() && zygote.found().is_some() =>
+                if death.is_crash() && found.is_some() =>
             {
-                zygote.found().iter().for_each(|it| drop_code(&*roles, *it));
                 let _ = zygote.ended();
                 let why = format!("it could not be loaded: {death}");
-                return Some(Event::CodeDied { why });
+                Err((Status::DamagedCode, why))
             }
             Stage::Compiling(zygote) => self.compiled(number, roles, zygote, &death),
             Stage::Stepping { step, code, rest } => {
@@ -81,8 +85,18 @@ impl<R: Roles> Supervisor<R> {
                 (Status::Application, reason)
             })),
         };
-        let failed = next.err();
-        failed.map(|(status, reason)| Event::CompileFailed { status, reason })
+        let (status, reason) = next.err()?;
+        Some(match status {
+            Status::DamagedCode => {
+                found.iter().for_each(|name| drop_code(&*of_code, *name));
+                Event::CodeDied { why: reason }
+            }
+            Status::NoRoom => {
+                self.forker.note_lack_of_room();
+                Event::NoRoom { why: reason }
+            }
+            _ => Event::CompileFailed { status, reason },
+        })
     }
 
     /// A compiler has ended.
@@ -125,11 +139,13 @@ impl<R: Roles> Supervisor<R> {
         let name = log::escape(&name.unwrap_or_default()).to_string();
         let of_step = rest.pop_front().and_then(|code| code.found);
         let ended = step.ended(death, &name);
-        // It may have changed data already: it is not taken again, and its code is not used again.
-        let damaged = matches!(ended, Err((Status::DamagedCode, _))) || death.is_crash();
-        if let Some(name) = of_step.filter(|_| damaged) {
-            drop_code(&*roles, name);
-        }
+        // Code that was just made is not made better by making it again.
+        let ended = match ended {
+            Err((_, why)) if of_step.is_some() && death.is_crash() => {
+                Err((Status::DamagedCode, why))
+            }
+            ended => ended,
+        };
         self.step_or_load(number, roles, code, rest, ended? + 1)
     }
 

@@ -48,6 +48,14 @@ impl Stage {
         }
     }
 
+    /// How many bytes of code were written so far.
+    pub fn written(&self) -> u64 {
+        match self {
+            Stage::Compiling(zygote) | Stage::Loading(zygote) => zygote.written(),
+            Stage::Stepping { .. } => 0,
+        }
+    }
+
     /// What to wait for.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {

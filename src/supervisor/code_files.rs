@@ -4,11 +4,13 @@
 use super::settings::CodeSettings;
 use crate::cache::{Cache, CodeName, CodeOrigin, Output};
 use crate::channel::CodeReport;
+use crate::exit::{Exit, Status};
 use crate::warning;
 use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 /// Native code, and what its compiler noted about it.
@@ -55,14 +57,16 @@ enum Made {
 }
 
 impl CodeFiles {
-    pub fn open(settings: &CodeSettings) -> Result<CodeFiles> {
+    /// Opens a file for each component: in memory where the cache `has_room` no more.
+    pub fn open(settings: &CodeSettings, has_room: bool) -> Result<CodeFiles> {
         // Where there is none the compiler says so.
         let cache = settings.open_cache().ok();
+        let kept = cache.as_ref().filter(|_| has_room);
         let sources = settings.sources.iter();
         let files = sources.map(|source| {
             Ok(CodeFile {
                 source: source.clone(),
-                output: Output::open(cache.as_ref())?,
+                output: Output::open(kept)?,
                 made: Made::Nothing,
             })
         });
@@ -71,6 +75,13 @@ impl CodeFiles {
             cache,
             most: settings.most,
         })
+    }
+
+    /// How many bytes were written.
+    pub fn written(&self) -> u64 {
+        let files = self.files.iter();
+        let blocks = files.filter_map(|file| Some(file.output.file().metadata().ok()?.blocks()));
+        blocks.sum::<u64>() * 512
     }
 
     pub fn len(&self) -> usize {
@@ -88,7 +99,7 @@ impl CodeFiles {
         files.map(|file| file.output.file().try_clone()).collect()
     }
 
-    /// Takes note of what the compiler says.
+    /// Takes note of what the compiler says. Code that cannot be had any more counts as damaged.
     pub fn note(&mut self, report: CodeReport) -> Result<()> {
         let file = usize::try_from(report.index).ok();
         let file = file.and_then(|index| self.files.get_mut(index));
@@ -97,9 +108,10 @@ impl CodeFiles {
         file.made = match report.origin {
             CodeOrigin::Written(names) => Made::Written { names, note },
             CodeOrigin::Cached(name) => {
-                let cache = self.cache.as_ref().map(|cache| cache.lookup(name));
-                let found = cache.transpose()?.flatten();
-                let found = found.context("the compiled code has left the cache")?;
+                let cache = self.cache.as_ref().context("there is no cache");
+                let found = cache.and_then(|cache| cache.lookup(name));
+                let found = found.and_then(|it| it.context("the compiled code has left the cache"));
+                let found = found.exits(Status::DamagedCode)?;
                 Cache::touch(&found);
                 Made::Found(Code {
                     file: found.into(),
@@ -144,5 +156,41 @@ impl CodeFiles {
             warning!("the cache is larger than --cache-size: {error:#}");
         }
         Ok(codes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit::status_of;
+
+    /// Another server that has the same cache may have pruned it since the compiler looked.
+    #[test]
+    fn code_that_has_left_the_cache_is_damaged_code() {
+        let name = format!("wasmserve-code-files-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        let settings = CodeSettings {
+            sources: vec![PathBuf::from("app.wasm")],
+            directory: Some(directory.clone()),
+            most: 1 << 20,
+            owner: None,
+        };
+        let mut files = CodeFiles::open(&settings, true).unwrap();
+        let name = CodeName {
+            component: [1; 32],
+            engine: 2,
+        };
+        let (index, note) = (0, String::new());
+        let origin = CodeOrigin::Cached(name);
+        let report = CodeReport {
+            index,
+            origin,
+            note,
+        };
+        let error = files.note(report.clone()).unwrap_err();
+        assert_eq!(status_of(&error), Status::DamagedCode);
+        let unknown = files.note(CodeReport { index: 1, ..report });
+        assert_eq!(status_of(&unknown.unwrap_err()), Status::Internal);
+        std::fs::remove_dir_all(&directory).unwrap();
     }
 }

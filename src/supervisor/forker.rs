@@ -7,6 +7,7 @@ use super::slots::{ReservedSlot, Slots};
 use super::step::Step;
 use super::zygote::{Shared, Work, Zygote};
 use super::{Roles, WorkerContext};
+use crate::cache::NoRoom;
 use crate::cache::seal::Damaged;
 use crate::channel::{Receiver, Reporter, channel};
 use crate::exit::Status;
@@ -34,6 +35,8 @@ pub struct Forker {
     helpers: RefCell<Vec<Pid>>,
     /// How often a listening socket was bound anew.
     sockets: Cell<u32>,
+    /// The last compiler found no room in the cache.
+    lacks_room: Cell<bool>,
 }
 
 /// A worker's process-to-be: the slot and the channel that it is going to have.
@@ -60,6 +63,7 @@ impl Forker {
             held,
             helpers: RefCell::default(),
             sockets: Cell::new(0),
+            lacks_room: Cell::new(false),
         }
     }
 
@@ -122,9 +126,10 @@ impl Forker {
         (self.watched.as_fd(), self.held.as_fd())
     }
 
-    /// Forks the compiler of a version.
+    /// Forks the compiler of a version. Where the one before found no room in the cache, it compiles into memory.
     pub fn compiler<R: Roles>(&self, roles: &R) -> Result<Zygote> {
-        let files = CodeFiles::open(&roles.settings().code)?;
+        let has_room = !self.lacks_room.take();
+        let files = CodeFiles::open(&roles.settings().code, has_room)?;
         Ok(self.zygote(roles, Work::Compile(files))?)
     }
 
@@ -144,6 +149,11 @@ impl Forker {
         let step = Step::start(roles, index, code)?;
         self.helpers.borrow_mut().push(step.pid);
         Ok(step)
+    }
+
+    /// A compiler found no room in the cache.
+    pub fn note_lack_of_room(&self) {
+        self.lacks_room.set(true);
     }
 
     /// Another in the place of one that is of no more use. Until it is ready, workers are forked directly.
@@ -254,9 +264,10 @@ pub fn ended(result: Result<()>, reporter: &Reporter) -> Status {
     match result {
         Ok(()) => Status::Stopped,
         Err(error) => {
-            let status = match error.is::<Damaged>() {
-                true => Status::DamagedCode,
-                false => Status::Application,
+            let status = match &error {
+                error if error.is::<Damaged>() => Status::DamagedCode,
+                error if error.is::<NoRoom>() => Status::NoRoom,
+                _ => Status::Application,
             };
             reporter.failed(status, &format!("{error:#}"));
             status
@@ -271,7 +282,8 @@ pub fn fork_child(
     restrict: impl FnOnce() -> io::Result<()>,
     child: impl FnOnce() -> Status,
 ) -> io::Result<Pid> {
-    debug_assert_eq!(fork::thread_count(), Some(1));
+    // Where no descriptor is left it cannot be known.
+    debug_assert!(fork::thread_count().is_none_or(|count| count == 1));
     // SAFETY: the supervisor never starts a thread.
     unsafe {
         fork::fork(|| {

@@ -147,6 +147,7 @@ impl<R: Roles> Supervisor<R> {
         }
         if let Some(attempt) = &self.attempt {
             let resident = process::resident(attempt.stage.pid()).unwrap_or(0);
+            let resident = resident.max(attempt.stage.written());
             self.events.push_back(Event::CompilerSize { resident });
         }
         if beats {

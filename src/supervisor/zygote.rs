@@ -7,7 +7,7 @@ use super::forker::{Berth, ended, fork_child, serve};
 use super::{Roles, WorkerContext};
 use crate::cache::CodeName;
 use crate::channel::{Message, Receiver, Reporter, channel};
-use crate::exit::Status;
+use crate::exit::{Status, status_of};
 use crate::log;
 use crate::scoreboard::Scoreboard;
 use crate::sys::channel::{Received, downward, receive, send, wait};
@@ -25,17 +25,15 @@ pub struct Zygote {
     receiver: Receiver,
     orders: OwnedFd,
     state: State,
+    /// What was in the cache, and is loaded.
+    found: Option<CodeName>,
     /// How often a listening socket had been bound anew when it was forked.
     pub sockets: u32,
 }
 
 enum State {
     /// It compiles, or loads what it was given or has made.
-    Loading {
-        work: Work,
-        /// What was in the cache.
-        found: Option<CodeName>,
-    },
+    Loading(Work),
     /// It forks workers.
     Ready,
     /// It could not, and said so.
@@ -122,13 +120,11 @@ impl Zygote {
             pid,
             receiver,
             orders,
-            state: State::Loading {
-                found: match &work {
-                    Work::Load(code) => code.found,
-                    Work::Compile(_) => None,
-                },
-                work,
+            found: match &work {
+                Work::Load(code) => code.found,
+                Work::Compile(_) => None,
             },
+            state: State::Loading(work),
             sockets,
         })
     }
@@ -142,11 +138,16 @@ impl Zygote {
         matches!(self.state, State::Ready)
     }
 
-    /// The name of what it found in the cache, until it is ready.
+    /// The name of what it found in the cache.
     pub fn found(&self) -> Option<CodeName> {
+        self.found
+    }
+
+    /// How many bytes of code it has written.
+    pub fn written(&self) -> u64 {
         match &self.state {
-            State::Loading { found, .. } => *found,
-            _ => None,
+            State::Loading(Work::Compile(files)) => files.written(),
+            _ => 0,
         }
     }
 
@@ -154,7 +155,7 @@ impl Zygote {
     pub fn listen(&mut self) -> Option<Code> {
         let mut made = None;
         while let Some(message) = self.receiver.receive() {
-            let State::Loading { work, found } = &mut self.state else {
+            let State::Loading(work) = &mut self.state else {
                 continue;
             };
             let understood = match (message, work) {
@@ -164,25 +165,25 @@ impl Zygote {
                         self.state = State::Ready;
                         Ok(())
                     }
-                    Ok(None) => Err("the compiler is ready for nothing".to_owned()),
-                    Err(error) => Err(error.to_string()),
+                    Ok(None) => Err(internal("the compiler is ready for nothing")),
+                    Err(error) => Err(internal(&error.to_string())),
                 },
                 (Ok(Message::Failed { status, text }), _) => {
                     self.state = State::Failed(status, text);
                     Ok(())
                 }
                 (Ok(Message::Found(name)), _) => {
-                    *found = Some(name);
+                    self.found = Some(name);
                     Ok(())
                 }
-                (Ok(Message::Code(report)), Work::Compile(files)) => {
-                    files.note(report).map_err(|error| format!("{error:#}"))
-                }
+                (Ok(Message::Code(report)), Work::Compile(files)) => files
+                    .note(report)
+                    .map_err(|error| (status_of(&error), format!("{error:#}"))),
                 (Ok(Message::Code(_) | Message::Forked { .. } | Message::Spent), _) => Ok(()),
-                (Err(_), _) => Err("the compiler sent what cannot be understood".to_owned()),
+                (Err(_), _) => Err(internal("the compiler sent what cannot be understood")),
             };
-            if let Err(why) = understood {
-                self.state = State::Failed(Status::Internal, why);
+            if let Err((status, why)) = understood {
+                self.state = State::Failed(status, why);
                 process::signal(self.pid, Signal::SIGKILL);
             }
         }
@@ -192,12 +193,9 @@ impl Zygote {
     /// It was reaped, before it was ready or after: the files that it was to fill, or why it could not.
     pub fn ended(mut self) -> Result<Option<CodeFiles>, (Status, String)> {
         match std::mem::replace(&mut self.state, State::Reaped) {
-            State::Loading {
-                work: Work::Compile(files),
-                ..
-            } => Ok(Some(files)),
+            State::Loading(Work::Compile(files)) => Ok(Some(files)),
             State::Failed(status, text) => Err((status, text)),
-            State::Loading { .. } | State::Ready | State::Reaped => Ok(None),
+            State::Loading(_) | State::Ready | State::Reaped => Ok(None),
         }
     }
 
@@ -211,6 +209,10 @@ impl Zygote {
         let carried = [berth.reporter.as_fd(), scoreboard.descriptor()];
         send(&self.orders, &order.encode(), &carried)
     }
+}
+
+fn internal(why: &str) -> (Status, String) {
+    (Status::Internal, why.to_owned())
 }
 
 /// A process that is killed is reaped when it has ended, with all others.

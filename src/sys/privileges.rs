@@ -127,3 +127,10 @@ pub fn load_library(name: &CStr) -> bool {
     let loaded = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
     !loaded.is_null()
 }
+
+/// Sets a variable of this process's environment. It is for a process that begins: no other thread of it may read the
+/// environment yet.
+pub fn set_variable(name: &str, value: &str) {
+    // SAFETY: as this function demands.
+    unsafe { std::env::set_var(name, value) };
+}

@@ -121,6 +121,12 @@ pub struct Open {
     pub is_unix: bool,
 }
 
+impl Open {
+    pub fn accepts_unix(&self) -> bool {
+        self.listens && self.is_unix
+    }
+}
+
 /// The sockets of this process.
 pub fn open_sockets() -> io::Result<Vec<Open>> {
     let names = std::fs::read_dir("/proc/self/fd")?;

@@ -279,3 +279,21 @@ fn conforms(value: &Value, schema: &Value, place: &str) {
         _ => {}
     }
 }
+
+/// Guards against probes that nobody answers, so that an orchestrator ends a server that is well.
+#[test]
+fn clients_that_hold_every_connection_keep_no_probe_waiting() {
+    let watched = Watched::start(&[HELLO]);
+    let open = || {
+        let mut connection = Connection::open(watched.admin);
+        assert_eq!(connection.get("/livez").unwrap().status, 200);
+        connection
+    };
+    let mut held: Vec<Connection> = (0..64).map(|_| open()).collect();
+    // They may stay for a minute; the oldest makes room.
+    for _ in 0..10 {
+        assert_eq!(watched.ask("/livez").status, 200);
+    }
+    assert!(held[0].get("/livez").is_err(), "the oldest is still there");
+    assert_eq!(held[63].get("/livez").unwrap().status, 200);
+}

@@ -25,6 +25,7 @@ mod database_locks;
 mod early_answers;
 mod failing_guests;
 mod fair_shares;
+mod found_code;
 mod front;
 mod hostile;
 mod http;

@@ -7,6 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -248,5 +249,46 @@ fn sockets_of_servers_that_are_gone_are_removed_by_the_next() {
     second.signal(Signal::SIGTERM);
     second.wait();
     assert!(!own.exists());
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+/// Somebody else's server could say what acts on a terminal.
+#[test]
+fn what_another_server_says_forges_nothing() {
+    let folder = folder("forged");
+    let path = folder.join("evil.sock");
+    let socket = UnixListener::bind(&path).unwrap();
+    let evil = "\u{1b}]0;owned\u{7}\u{1b}[2J";
+    let document = serde_json::json!({
+        "version": evil, "pid": 7, "state": evil, "reasons": [evil], "listeners": [evil],
+        "component": {"path": evil, "digest": evil, "instances": evil},
+        "workers": [{"pid": 1, "state": evil}],
+        "outcome": "done", "detail": evil,
+    });
+    let answer = format!("HTTP/1.0 200 OK\r\n\r\n{document}{evil}");
+    let good = format!("HTTP/1.0 200 OK\r\n\r\n{document}");
+    let serving = std::thread::spawn(move || {
+        for answer in [&good, &good, &answer] {
+            let (mut client, _) = socket.accept().unwrap();
+            let mut head = [0; 1024];
+            let _ = client.read(&mut head).unwrap();
+            client.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let socket = ["--socket", path.to_str().unwrap()];
+    for arguments in [&["status"][..], &["reload"], &["status", "--json"]] {
+        let mut command = wasmserve();
+        command.args(arguments).args(socket);
+        let output = finished(command);
+        let printed = [output.stdout, output.stderr].concat();
+        assert!(!printed.is_empty());
+        let acts = |byte: &u8| byte.is_ascii_control() && *byte != b'\n';
+        assert!(
+            !printed.iter().any(acts),
+            "{}",
+            String::from_utf8_lossy(&printed)
+        );
+    }
+    serving.join().unwrap();
     fs::remove_dir_all(&folder).unwrap();
 }

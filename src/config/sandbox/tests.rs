@@ -187,6 +187,8 @@ sentences! {
     it_starts_no_process
     it_makes_no_memory_executable
     it_changes_no_listener
+    it_writes_to_the_end_of_the_log_alone
+    it_passes_nothing_on
     it_connects_to_nobody_unless_that_was_granted
     it_has_no_system_call_that_serving_does_not_take
     it_gains_no_rights_and_has_none_of_root

@@ -280,7 +280,8 @@ impl CompileRequest {
 
     /// Takes code that the operator vouches for. The engine that accepts it shows which target it was made for.
     fn adopt(&self, bytes: &[u8], mut code: File) -> Result<Compiled> {
-        code.write_all(bytes)?;
+        code.write_all(bytes)
+            .map_err(|error| cache::about_room(error.into()))?;
         let mut refusals = Vec::new();
         let sealed = seal::verify(&code).map_err(|error| refusals.push(format!("{error:#}")));
         let targets = Target::ALL.into_iter().filter(|_| sealed.is_ok());
@@ -317,8 +318,9 @@ impl CompileRequest {
         let (path, start) = (display_path(path), Instant::now());
         info!("Compiling {path}, {} …", display_size(binary));
         let name = spec.name(digest(binary))?;
-        let good = spec.compile(binary, self.limits.memory, cache, &mut file)?;
-        seal::close(&mut file, name)?;
+        let written = spec.compile(binary, self.limits.memory, cache, &mut file);
+        let sealed = written.and_then(|good| Ok((good, seal::close(&mut file, name)?)));
+        let (good, ()) = sealed.map_err(cache::about_room)?;
         info!("Compiled {path} in {:.1} s", start.elapsed().as_secs_f32());
         let code = spec.load(file, self.limits)?;
         let names = match good {

@@ -128,7 +128,21 @@ pub const FILES: &[i64] = &[
     libc::SYS_utimensat,
 ];
 
-/// The same by their older names, which the C library still uses on x86-64. SQLite calls several of them itself.
+/// Those of them that change an open file by its number, or where it is written to: done to the log, they would change
+/// it for all processes.
+pub const CHANGING: [i64; 8] = [
+    libc::SYS_fallocate,
+    libc::SYS_fchmod,
+    libc::SYS_fchown,
+    libc::SYS_ftruncate,
+    libc::SYS_lseek,
+    libc::SYS_pwrite64,
+    libc::SYS_pwritev,
+    libc::SYS_pwritev2,
+];
+
+/// The same as `FILES` by their older names, which the C library still uses on x86-64. SQLite calls several of them
+/// itself.
 #[cfg(target_arch = "x86_64")]
 pub const OLDER: &[i64] = &[
     libc::SYS_access,

@@ -5,6 +5,7 @@ mod lists;
 mod rules;
 
 use super::{Grants, Role};
+use crate::log;
 use crate::sys::socket::Open;
 use anyhow::Result;
 use libc::{
@@ -14,6 +15,9 @@ use libc::{
 use rules::{Cases, Rules};
 use seccompiler::{BpfProgram, Error, SeccompAction, SeccompFilter, TargetArch, apply_filter};
 use std::os::fd::RawFd;
+
+/// Standard input, output and error have these numbers.
+const STREAMS: std::ops::RangeInclusive<RawFd> = 0..=2;
 
 /// Whether the kernel can enforce it.
 pub fn restrict(grants: &Grants, role: Role, sockets: &[Open]) -> Result<bool> {
@@ -37,6 +41,8 @@ struct Shared {
     fixed: Vec<RawFd>,
     /// The same and Unix sockets: descriptors could be passed on by them.
     passing: Vec<RawFd>,
+    /// What is accepted may be a Unix socket too, of which nobody knows the number yet.
+    accepts_unix: bool,
 }
 
 impl Shared {
@@ -48,11 +54,12 @@ impl Shared {
         let numbers = |which: fn(&Open) -> bool| {
             let sockets = sockets.iter().filter(|socket| which(socket));
             let sockets = sockets.map(|socket| socket.number);
-            (0..=2).chain(sockets).collect()
+            STREAMS.chain(sockets).collect()
         };
         Shared {
             fixed: numbers(|socket| socket.listens),
             passing: numbers(|socket| socket.listens || socket.is_unix),
+            accepts_unix: sockets.iter().any(Open::accepts_unix),
         }
     }
 }
@@ -64,6 +71,7 @@ fn allowed(grants: &Grants, role: Role, shared: &Shared) -> Result<rules::Allowe
     }
     if !matches!(role, Role::Admin | Role::Log) {
         rules.allow(lists::FILES);
+        keep_log(&mut rules)?;
     }
     processes(&mut rules, role)?;
     memory(&mut rules, role)?;
@@ -122,6 +130,15 @@ fn memory(rules: &mut Rules, role: Role) -> Result<()> {
     Ok(())
 }
 
+/// The log is written at its end, and neither cut nor written over.
+fn keep_log(rules: &mut Rules) -> Result<()> {
+    let log: Vec<RawFd> = STREAMS.chain(log::descriptors()).collect();
+    for call in lists::CHANGING {
+        rules.only(call, Cases::outside(0, &log))?;
+    }
+    rules.only(libc::SYS_copy_file_range, Cases::outside(2, &log))
+}
+
 /// What is open is used, and changed where nobody shares it.
 fn descriptors(rules: &mut Rules, grants: &Grants, shared: &Shared) -> Result<()> {
     let own = || Cases::outside(0, &shared.fixed);
@@ -175,8 +192,11 @@ fn connections(rules: &mut Rules, grants: &Grants, shared: &Shared) -> Result<()
         sockets.push(Cases::one_of(0, &[AF_NETLINK as u64]).and(route));
         let not_passing = || Cases::outside(0, &shared.passing);
         rules.only(libc::SYS_recvmsg, not_passing())?;
-        // The resolver asks for both kinds of addresses at once.
-        rules.only(libc::SYS_sendmmsg, not_passing())?;
+        // The resolver asks for both kinds of addresses at once, unless it was told not to: then nobody passes a
+        // descriptor on to a client.
+        if !shared.accepts_unix {
+            rules.only(libc::SYS_sendmmsg, not_passing())?;
+        }
         rules.only(libc::SYS_sendto, unnamed().or(not_passing()))?;
         rules.only(libc::SYS_bind, own())?;
     }

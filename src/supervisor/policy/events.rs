@@ -19,7 +19,7 @@ pub enum Event {
     Compiling {
         limits: CompileLimits,
     },
-    /// The compiler has so many bytes of memory.
+    /// The compiler has so many bytes of memory, or has written as many.
     CompilerSize {
         resident: u64,
     },
@@ -31,8 +31,12 @@ pub enum Event {
     Loading {
         limits: CompileLimits,
     },
-    /// Code from the cache ended the process that loaded it, and was dropped; how.
+    /// Code from the cache ended the process that loaded it, and was dropped, or has left the cache; how.
     CodeDied {
+        why: String,
+    },
+    /// There is no room in the cache for what is compiled; how that was found out.
+    NoRoom {
         why: String,
     },
     /// It did not; the status and the reason.

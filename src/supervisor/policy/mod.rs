@@ -110,7 +110,17 @@ impl Policy {
             Event::CompilerSize { resident } => self.compiler_size(resident),
             Event::Stepping { limit } => self.stepping(limit, now),
             Event::Loading { limits } => self.loading(limits, now),
-            Event::CodeDied { why } => self.code_died(why, now),
+            Event::CodeDied { why } => {
+                self.compile_again(
+                    "The compiled code in the cache is not used, and made again",
+                    why,
+                    now,
+                );
+            }
+            Event::NoRoom { why } => {
+                let remedy = "There is no room for compiled code in the cache, and it is made again in memory";
+                self.compile_again(remedy, why, now);
+            }
             Event::CompileFailed { status, reason } => self.compile_failed(status, reason, now),
             Event::Ready(id) => self.ready(id, now),
             Event::Spent(id) => self.due(id, Reason::Requests),

@@ -186,16 +186,15 @@ impl Policy {
         true
     }
 
-    /// Code that was found in the cache has ended the process that loaded it, and was dropped.
-    pub(super) fn code_died(&mut self, why: String, now: Instant) {
+    /// An attempt has failed for the sake of the cache. There is another, once, which does without that.
+    pub(super) fn compile_again(&mut self, remedy: &str, why: String, now: Instant) {
         let again = !std::mem::replace(&mut self.reload.remade, true);
         let killed = matches!(self.reload.attempt, Attempt::Ending(_));
         if !again || killed || !self.mode.changes() {
             self.compile_failed(Status::Application, why, now);
             return;
         }
-        let text = format!("The compiled code in the cache is dropped, and made again: {why}");
-        self.log(Level::Warning, text);
+        self.log(Level::Warning, format!("{remedy}: {why}"));
         self.compile();
     }
 

@@ -83,7 +83,7 @@ impl Policy {
             return;
         }
         let status = match status {
-            Status::DamagedCode => Status::Application,
+            Status::DamagedCode | Status::NoRoom => Status::Application,
             status => status,
         };
         let failure = Some((status, why));

@@ -142,6 +142,18 @@ fn code_that_ends_its_compiler_is_made_again_once() {
 }
 
 #[test]
+fn where_the_cache_has_no_room_there_is_one_more_attempt_without() {
+    let mut world = World::new(settings(1));
+    world.compiling = None;
+    let why = || "no space left on device".to_owned();
+    world.on(Event::NoRoom { why: why() });
+    assert_eq!(world.compiling.take(), Some(2));
+    assert!(world.has_said("made again in memory: no space left"));
+    world.on(Event::NoRoom { why: why() });
+    assert!(matches!(world.ended, Some(Some((Status::Application, _)))));
+}
+
+#[test]
 fn a_step_that_does_not_end_is_ended() {
     let mut world = reloading();
     world.on(Event::Stepping { limit: STEP });

@@ -61,3 +61,24 @@ pub fn writes_no_code(sandbox: &Sandbox, role: Role, before: &Before) {
     denied(fs::write(&component, "new"), "the component");
     denied(fs::read(before.home.join("other/file")), "another file");
 }
+
+/// Guards against a worker that erases what it was seen doing: the log may be a file, which all processes share.
+pub fn keeps_log(_: &Sandbox, _: Role, _: &Before) {
+    for stream in 0..=2_usize {
+        for (number, what) in [
+            (libc::SYS_ftruncate, "ftruncate"),
+            (libc::SYS_fallocate, "fallocate"),
+            (libc::SYS_lseek, "lseek"),
+            (libc::SYS_pwrite64, "pwrite64"),
+            (libc::SYS_pwritev, "pwritev"),
+            (libc::SYS_pwritev2, "pwritev2"),
+            (libc::SYS_fchmod, "fchmod"),
+            (libc::SYS_fchown, "fchown"),
+        ] {
+            absent(number, &[stream], what);
+        }
+        let into = [usize::MAX, 0, stream];
+        absent(libc::SYS_copy_file_range, &into, "copy_file_range");
+    }
+    eprintln!("what is logged arrives");
+}

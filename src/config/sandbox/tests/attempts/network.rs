@@ -54,6 +54,25 @@ pub fn changes_listeners(sandbox: &Sandbox, _: Role, before: &Before) {
     serves(sandbox, before);
 }
 
+/// Guards against a worker that hands the listening socket to an accomplice: its client on a Unix socket.
+pub fn passes_nothing_on(sandbox: &Sandbox, role: Role, before: &Before) {
+    let path = before.unix_listener.local_addr().unwrap();
+    let path = path.as_pathname().unwrap().to_owned();
+    let connected = before.outside.does(move || {
+        std::mem::forget(UnixStream::connect(path).unwrap());
+        "connected".to_owned()
+    });
+    assert_eq!(connected, "connected");
+    let (client, _) = before.unix_listener.accept().unwrap();
+    absent(libc::SYS_sendmsg, &[raw(&client)], "sendmsg");
+    absent(libc::SYS_sendmmsg, &[raw(&client)], "sendmmsg");
+    absent(libc::SYS_dup, &[raw(&client)], "dup");
+    if sandbox.grants.connects && role == Role::Worker {
+        let options = std::env::var("RES_OPTIONS").unwrap();
+        assert!(options.ends_with("single-request"), "{options}");
+    }
+}
+
 /// Clients are still accepted, and their connections are the worker's to change.
 fn serves(sandbox: &Sandbox, before: &Before) {
     let address = before.address;
