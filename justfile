@@ -56,3 +56,7 @@ fuzz target seconds="60":
 # Builds the guests that tests and examples serve.
 guests:
     guests/build
+
+# Validates the manifests for Kubernetes.
+kubernetes:
+    deploy/kubernetes/validate

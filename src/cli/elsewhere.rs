@@ -1,5 +1,5 @@
-//! What people ask for who know other servers: options of gunicorn and uvicorn that are called otherwise here
-//! or mean nothing here, and applications that are no component yet.
+//! What people ask for who know other servers: options of gunicorn, uvicorn and `wasmtime serve` that are called
+//! otherwise here or mean nothing here, and applications that are no component yet.
 
 use std::path::Path;
 
@@ -100,6 +100,25 @@ const OPTIONS: &[(&[&str], &str)] = &[
         "--reload watches the component, and `wasmserve dev` the project",
     ),
     (&["--forwarded-allow-ip"], "write --forwarded-allow-ips"),
+    (&["--addr"], "write --bind"),
+    (&["--max-instance-reuse-count"], "write --reuse"),
+    (
+        &["--max-instance-concurrent-reuse-count"],
+        "write --reuse-concurrency",
+    ),
+    (&["--idle-instance-timeout"], "write --reuse-idle"),
+    (
+        &["--shutdown-addr"],
+        "send TERM, or use `wasmserve stop`, to stop it",
+    ),
+    (
+        &["--no-logging-prefix"],
+        "lines of guests always name their worker and request",
+    ),
+    (
+        &["-S", "-W", "-O"],
+        "what the WASI worlds have is offered, and granted by options: see --max-memory, --limit-cpu, --allow-net",
+    ),
 ];
 
 /// What to write in place of an option that is another server's.

@@ -114,7 +114,7 @@ pub enum Action {
     Adopt {
         generation: u32,
     },
-    /// Have a worker leave when it is done. `retiring` where others go on serving.
+    /// Have a worker leave when it is done. `retiring` where others go on serving, here or on other machines.
     Drain {
         id: Id,
         retiring: bool,

@@ -115,8 +115,10 @@ impl Policy {
         self.actions.push(Action::Withdraw);
         self.actions.push(Action::CloseListeners);
         self.abandon_changes(now);
+        // Behind a load balancer clients keep their connections: they are told that their next answer is the last one.
+        let retiring = !self.settings.shutdown_delay.is_zero();
         for id in self.ids(|worker| !worker.is_killed()) {
-            self.dismiss(id, Reason::Shutdown, false, now);
+            self.dismiss(id, Reason::Shutdown, retiring, now);
         }
     }
 
