@@ -6,6 +6,7 @@ mod access;
 mod destination;
 pub mod files;
 mod format;
+mod guest;
 mod output;
 mod service;
 mod text;
@@ -14,6 +15,7 @@ pub mod writer;
 pub use access::Access;
 pub use destination::Destination;
 pub use format::{AccessFormat, Captured};
+pub use guest::{GuestLine, GuestStream, guest};
 pub use text::{escape, push_target};
 
 use crate::trace::Trace;

@@ -43,7 +43,7 @@ pub fn build(tools: &mut Tools<'_>, path: &Path, output: &Path) -> Result<()> {
         .arg(&module);
     tools.run("cc", command)?;
     tools.say("making a component of it");
-    wit::component(&module, &packages, output)
+    wit::component(&module, &packages, wit::WORLD, output)
 }
 
 /// What `WASI_CC` says, or else zig, which brings a C library and a linker along.

@@ -92,7 +92,7 @@ pub fn build(tools: &mut Tools<'_>, directory: &Path, output: &Path) -> Result<(
     tools.say("making a component of it");
     let packages = tools.scratch().join("wit");
     wit::write(&packages)?;
-    wit::component(&core, &packages, output)
+    wit::component(&core, &packages, wit::BRIDGED, output)
 }
 
 /// Debian 12 has a Go that cannot make what is needed here, and says so in words that nobody understands.

@@ -24,6 +24,7 @@ const OURS: [files::Embedded; 4] = [
 const CALLED: &str = "import { handlerOf } from \"./bridge.js\";
 import application from \"./application.js\";
 export const incomingHandler = handlerOf(application);
+export { bridge } from \"./bridge.js\";
 ";
 
 /// The same for `wasmserve dev`.
@@ -31,6 +32,7 @@ const CALLED_IN_DEVELOPMENT: &str = "import { handlerOf } from \"./bridge.js\";
 import { shown } from \"./development.js\";
 import application from \"./application.js\";
 export const incomingHandler = handlerOf(application, shown);
+export { bridge } from \"./bridge.js\";
 ";
 
 /// The module of one that brings its own handler, or listens for events.
@@ -81,6 +83,7 @@ pub fn build(
     };
     files::write(&entry, text.as_bytes())?;
     bundle(tools, &root, &entry, "bundle.js")?;
+    let world = if called { wit::BRIDGED } else { wit::WORLD };
     let packages = tools.scratch().join("wit");
     wit::write(&packages)?;
     let mut command = componentize(&root, &node)?;
@@ -89,7 +92,7 @@ pub fn build(
         .arg("bundle.js")
         .arg("--wit")
         .arg(packages)
-        .args(["--world-name", wit::WORLD, "--out"])
+        .args(["--world-name", world, "--out"])
         .arg(output);
     tools.run("componentize-js", command)
 }

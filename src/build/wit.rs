@@ -13,6 +13,9 @@ use wit_parser::{Resolve, WorldId};
 /// Its name in `world.wit`.
 pub const WORLD: &str = "application";
 
+/// The name of the world of applications that have a bridge of ours beside them.
+pub const BRIDGED: &str = "bridged";
+
 macro_rules! wit {
     ($($path:literal),*) => {
         [$(($path, include_str!(concat!("../../wit/", $path)))),*]
@@ -44,36 +47,36 @@ pub fn write(directory: &Path) -> Result<()> {
 
 /// Makes a component of a core module for `wasm32-wasip1`, a reactor, whose bindings are those of the
 /// packages in `wit`.
-pub fn component(module: &Path, wit: &Path, output: &Path) -> Result<()> {
+pub fn component(module: &Path, wit: &Path, world: &str, output: &Path) -> Result<()> {
     let mut module =
         std::fs::read(module).with_context(|| format!("cannot read `{}`", module.display()))?;
     let component =
-        encode(&mut module, wit).context("cannot make a component of what was built")?;
+        encode(&mut module, wit, world).context("cannot make a component of what was built")?;
     files::write(output, &component)
 }
 
 /// Writes the bindings for C to a directory.
 pub fn write_c_bindings(wit: &Path, directory: &Path) -> Result<()> {
-    let (mut resolve, world) = resolved(wit)?;
+    let (mut resolve, world) = resolved(wit, WORLD)?;
     let mut files = wit_bindgen_core::Files::default();
     let mut generator = wit_bindgen_c::Opts::default().build();
     generator.generate(&mut resolve, world, &mut files)?;
     files::write_all(directory, files.iter())
 }
 
-fn resolved(wit: &Path) -> Result<(Resolve, WorldId)> {
+fn resolved(wit: &Path, world: &str) -> Result<(Resolve, WorldId)> {
     let mut resolve = Resolve::default();
     let (package, _) = resolve
         .push_dir(wit)
         .map_err(|error| anyhow!("{error:?}"))?;
     let world = resolve
-        .select_world(&[package], Some(WORLD))
+        .select_world(&[package], Some(world))
         .map_err(|error| anyhow!("{error:?}"))?;
     Ok((resolve, world))
 }
 
-fn encode(module: &mut Vec<u8>, wit: &Path) -> Result<Vec<u8>> {
-    let (resolve, world) = resolved(wit)?;
+fn encode(module: &mut Vec<u8>, wit: &Path, world: &str) -> Result<Vec<u8>> {
+    let (resolve, world) = resolved(wit, world)?;
     embed_component_metadata(module, &resolve, world, StringEncoding::UTF8)?;
     let adapter = WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER;
     ComponentEncoder::default()

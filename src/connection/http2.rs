@@ -1,5 +1,6 @@
 //! A connection that speaks HTTP/2: its streams are answered side by side.
 
+use super::head::is_for_a_url;
 use super::sending::{self, Stopped};
 use super::stream::Stream;
 use super::watch::{Manner, Stop, Watched};
@@ -9,7 +10,7 @@ use crate::request::{Body, Incoming, Progress, Reading, Streamed};
 use bytes::Bytes;
 use h2::server::{Builder, Connection, Handshake, SendResponse};
 use h2::{Reason, RecvStream};
-use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode, Uri, header};
 use http_body::Body as _;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -51,7 +52,7 @@ pub async fn refuse(client: &Client, stream: Stream) {
 pub async fn serve(client: Rc<Client>, mut stream: Stream) {
     let activity = client.activity.clone();
     let settings = &client.connections.settings;
-    stream.follow_frames();
+    stream.follow_frames(client.origin.peer);
     let mut builder = Builder::new();
     builder
         .initial_window_size(WINDOW)
@@ -138,7 +139,14 @@ impl Future for Serving {
                         let busy = Busy::begin(&self.client.activity);
                         spawn_local(run(self.client.clone(), busy, request, respond));
                     }
-                    Some(Err(_)) | None => return Poll::Ready(()),
+                    Some(Err(error)) => {
+                        // A client that has gone without a word is no news.
+                        if !error.is_io() {
+                            info!("{} - closed: {error}", self.client.origin.peer);
+                        }
+                        return Poll::Ready(());
+                    }
+                    None => return Poll::Ready(()),
                 },
             }
         }
@@ -192,11 +200,32 @@ const FRAMES_PER_REQUEST: u64 = 20;
 
 /// The request with its body as it comes.
 fn with_body(request: Request<RecvStream>, reading: &Arc<Reading>) -> Request<Incoming> {
-    let (parts, stream) = request.into_parts();
+    let (mut parts, stream) = request.into_parts();
+    encode(&mut parts.uri);
     let length = parts.headers.get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
     let body = Streamed::new(stream, length, reading.clone());
     Request::from_parts(parts, Incoming::Http2(body))
+}
+
+/// Percent-encodes in a target what no URL has, as in HTTP/1.
+fn encode(target: &mut Uri) {
+    let Some(path) = target.path_and_query() else {
+        return;
+    };
+    if path.as_str().bytes().all(is_for_a_url) {
+        return;
+    }
+    let mut encoded = String::with_capacity(path.as_str().len() + 16);
+    for byte in path.as_str().bytes() {
+        match is_for_a_url(byte) {
+            true => encoded.push(char::from(byte)),
+            false => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    let mut parts = std::mem::take(target).into_parts();
+    parts.path_and_query = encoded.parse().ok();
+    *target = Uri::from_parts(parts).unwrap_or_default();
 }
 
 /// The response; none where the client resets the stream before there is one.

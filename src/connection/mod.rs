@@ -19,6 +19,7 @@ mod outbox;
 mod patience;
 mod proxy;
 mod refusal;
+mod resets;
 mod roster;
 mod sending;
 mod settings;

@@ -4,8 +4,11 @@
 use super::activity::Activity;
 use super::framing::{Edit, EditKind, Fault, Follower, Limits};
 use super::outbox::Outbox;
+use super::resets::{Next, Resets};
 use super::transport::Transport;
 use super::unsent::{Kept, Unsent};
+use crate::info;
+use crate::request::Peer;
 use bytes::{Buf, BytesMut};
 use std::io;
 use std::pin::Pin;
@@ -34,6 +37,10 @@ pub struct Stream {
     unsent_now: Option<Kept>,
     /// Who reads, once the client has ended; and whether all that was written since then has left.
     ended: Option<(Waker, bool)>,
+    /// Follows HTTP/2's answers.
+    resets: Option<(Resets, Peer)>,
+    /// What leaves before anything else.
+    first: BytesMut,
 }
 
 /// Why nothing more is read.
@@ -57,6 +64,8 @@ impl Stream {
             unsent: None,
             unsent_now: None,
             ended: None,
+            resets: None,
+            first: BytesMut::new(),
         }
     }
 
@@ -90,8 +99,45 @@ impl Stream {
     }
 
     /// From here on this is HTTP/2.
-    pub fn follow_frames(&mut self) {
+    pub fn follow_frames(&mut self, peer: Peer) {
         self.activity.follow_frames();
+        self.resets = Some((Resets::default(), peer));
+    }
+
+    /// Answers what is to be reset without an answer; how many of these bytes may leave now.
+    fn poll_answer<'a>(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: impl Iterator<Item = &'a [u8]> + Clone,
+    ) -> Poll<io::Result<Option<usize>>> {
+        loop {
+            while self.first.has_remaining() {
+                let written = Pin::new(&mut self.transport).poll_write(cx, &self.first);
+                self.note(self.first.len(), &written);
+                self.first.advance(ready!(written)?);
+            }
+            let Some((resets, peer)) = &mut self.resets else {
+                return Poll::Ready(Ok(None));
+            };
+            match resets.next(slices.clone()) {
+                Next::Go => return Poll::Ready(Ok(None)),
+                Next::UpTo(length) => return Poll::Ready(Ok(Some(length))),
+                Next::Answer(stream) => {
+                    self.first.extend_from_slice(&resets.answer(stream));
+                    info!("{peer} - refused a request: its head is malformed (400)");
+                }
+            }
+        }
+    }
+
+    fn note_sent<'a>(
+        &mut self,
+        slices: impl Iterator<Item = &'a [u8]>,
+        written: &Poll<io::Result<usize>>,
+    ) {
+        if let (Some((resets, _)), Poll::Ready(Ok(count))) = (&mut self.resets, written) {
+            resets.sent(slices, *count);
+        }
     }
 
     /// Lets pass what came after `known` as far as it is sound.
@@ -252,8 +298,11 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        let most = ready!(self.poll_answer(cx, std::iter::once(bytes)))?;
+        let bytes = &bytes[..most.unwrap_or(bytes.len())];
         let written = Pin::new(&mut self.transport).poll_write(cx, bytes);
         self.note(bytes.len(), &written);
+        self.note_sent(std::iter::once(bytes), &written);
         written
     }
 
@@ -262,7 +311,15 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let each = slices.iter().map(|slice| &**slice);
+        if let Some(most) = ready!(self.poll_answer(cx, each.clone()))? {
+            // Rare: the first of the slices is enough.
+            let bytes = each.clone().find(|bytes| !bytes.is_empty());
+            let bytes = bytes.map_or(&[][..], |bytes| &bytes[..bytes.len().min(most)]);
+            return self.poll_write(cx, bytes);
+        }
         let written = Pin::new(&mut self.transport).poll_write_vectored(cx, slices);
+        self.note_sent(each, &written);
         let length = slices.iter().map(|slice| slice.len()).sum();
         self.note(length, &written);
         written

@@ -19,6 +19,8 @@ pub enum Failure {
     NoResponse,
     /// The guest answered with the `wasi:http/types.error-code` of this name.
     ErrorCode(String),
+    /// The application has not started, and said this.
+    NotStarted(String),
     /// The guest gave a head that cannot be sent, for this reason.
     IllegalHead(String),
     /// The guest gave up a body that it had begun.
@@ -56,6 +58,11 @@ impl fmt::Display for Failure {
             Failure::NoResponse => write!(f, "the guest returned without a response"),
             Failure::ErrorCode(code) => {
                 write!(f, "the guest answered with the error {}", log::escape(code))
+            }
+            Failure::NotStarted(said) => {
+                let lines = said.trim_end().lines();
+                let lines: Vec<String> = lines.map(|line| log::escape(line).to_string()).collect();
+                write!(f, "the application does not start:\n{}", lines.join("\n"))
             }
             Failure::Unfinished(why) => {
                 write!(f, "the guest did not finish the body: {}", log::escape(why))

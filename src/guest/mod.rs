@@ -14,6 +14,7 @@ mod limits;
 mod memory;
 mod schedule;
 mod snapshot;
+mod startup;
 
 pub use compile::{CompileProgress, CompileRequest, precompile};
 #[cfg(any(test, feature = "fuzzing"))]
@@ -72,6 +73,8 @@ pub struct Guest {
     restorer: Option<Arc<Restorer>>,
     /// The pool is `None` where every request gets an instance that is made for it.
     pool: Option<Arc<InstancePool>>,
+    /// The component has a bridge of ours, which starts the application when it is asked to, and knows the client.
+    is_bridged: bool,
     /// The set is `None` where an instance answers one request at a time.
     concurrent: Option<ConcurrentInstances>,
 }
@@ -86,6 +89,7 @@ impl Guest {
             capabilities,
             restorer,
             first,
+            is_bridged,
         } = loaded;
         // What it was seeded with before a fork, others have too.
         rand::rng().reseed().context("there is no randomness")?;
@@ -105,6 +109,7 @@ impl Guest {
             concurrent: ConcurrentInstances::new(limits, &epoch_thread, &scheduler),
             engine,
             handler,
+            is_bridged,
             limits,
             epoch_thread,
             scheduler,
@@ -340,10 +345,10 @@ fn poll_head(
     let polled = std::pin::Pin::new(guest).poll(cx);
     let response = match head.take() {
         Some(Ok(response)) => response,
-        Some(Err(code)) => {
+        Some(Err(given)) => {
             let failure = match polled {
                 Poll::Ready(Err(failure)) => failure,
-                Poll::Ready(Ok(())) | Poll::Pending => Failure::ErrorCode(code),
+                Poll::Ready(Ok(())) | Poll::Pending => given,
             };
             return Poll::Ready(Err(failure));
         }

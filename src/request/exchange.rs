@@ -3,6 +3,7 @@
 
 use super::client::Client;
 use super::front::Arrival;
+use super::startup::{self, Telling};
 use super::upload::Ledger;
 use crate::guest::Failure;
 use crate::log::{self, Access, Captured, Level};
@@ -123,6 +124,16 @@ impl Exchange {
     pub fn failed(&self, failure: &Failure) {
         self.slot.guest_failed(kind(failure));
         let trace = self.trace.as_deref();
+        match startup::note(failure) {
+            Telling::Whole => {}
+            Telling::Count(count) => {
+                let last = log::escape(&startup::last_word(failure)).to_string();
+                let message =
+                    format_args!("the application did not start {count} times more: {last}");
+                return log::write_of(Level::Error, None, message);
+            }
+            Telling::Nothing => return,
+        }
         let id = self.id.as_ref().and_then(|id| id.to_str().ok());
         let name = match log::request_name(id, trace) {
             name if name.is_empty() => name,
@@ -205,9 +216,10 @@ fn kind(failure: &Failure) -> GuestFailure {
         Failure::Trapped { .. } | Failure::Lost(_) => GuestFailure::Trap,
         Failure::TimedOut | Failure::OutOfTime => GuestFailure::Timeout,
         Failure::NoResponse => GuestFailure::NoResponse,
-        Failure::ErrorCode(_) | Failure::IllegalHead(_) | Failure::Unfinished(_) => {
-            GuestFailure::Error
-        }
+        Failure::ErrorCode(_)
+        | Failure::NotStarted(_)
+        | Failure::IllegalHead(_)
+        | Failure::Unfinished(_) => GuestFailure::Error,
     }
 }
 

@@ -11,6 +11,7 @@ use crate::trace::{Trace, Tracing};
 use http::header::{self, HeaderName};
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderValue, Request};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -187,10 +188,30 @@ fn replace(headers: &mut HeaderMap, fields: &HeaderMap) {
 }
 
 fn address(client: Client) -> Option<HeaderValue> {
-    let (Client::Peer(Peer::Inet(address)) | Client::Forwarded(address)) = client else {
-        return None;
-    };
-    HeaderValue::try_from(address.ip().to_canonical().to_string()).ok()
+    HeaderValue::try_from(inet(client)?.ip().to_canonical().to_string()).ok()
+}
+
+/// The address of a client that has one.
+fn inet(client: Client) -> Option<SocketAddr> {
+    match client {
+        Client::Peer(Peer::Inet(address)) | Client::Forwarded(address) => Some(address),
+        _ => None,
+    }
+}
+
+/// The bridges of `wasmserve build` read the client's address here (`wit/world.wit`).
+const CLIENT: HeaderName = HeaderName::from_static("wasmserve-client");
+
+/// Tells a bridge of ours who asks, whatever the client has written there.
+pub fn tell_client(headers: &mut HeaderMap, client: Client) {
+    headers.remove(CLIENT);
+    let value = inet(client).map(|address| {
+        let canonical = SocketAddr::new(address.ip().to_canonical(), address.port());
+        HeaderValue::try_from(canonical.to_string())
+    });
+    if let Some(Ok(value)) = value {
+        headers.insert(CLIENT, value);
+    }
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ mod redirect;
 mod reply;
 mod root_path;
 mod share;
+mod startup;
 mod timer;
 mod upload;
 mod waiting;
@@ -304,6 +305,9 @@ impl Requests {
                 drain::drain(body);
                 return None;
             }
+        }
+        if self.guest.is_bridged() {
+            front::tell_client(&mut parts.headers, asked.arrival.client);
         }
         asked.progress.uploads(None);
         let body = if body.is_end_stream() {

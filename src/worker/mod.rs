@@ -7,6 +7,7 @@ mod leave;
 mod usage;
 
 use crate::connection::{self, Connections, Departure, Door, Outbox, Roster, Unsent};
+use crate::exit::{Exit, Status};
 use crate::guest::Guest;
 use crate::request::{self, Requests};
 use crate::sandbox::{Role, Sandbox};
@@ -86,6 +87,11 @@ impl Worker {
         leave::never_outlive(self.lifeline.try_clone()?, self.settings.graceful_shutdown)?;
         let mut reasons = Reasons::new(self.lifeline)?;
         let outbox = Rc::new(Outbox::default());
+        tokio::select! {
+            biased;
+            started = requests.start_application() => started.exits(Status::Application)?,
+            _ = reasons.next() => return Ok(()),
+        }
         let connections = Rc::new(Connections {
             requests: requests.clone(),
             settings: self.settings.connection,

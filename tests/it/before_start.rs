@@ -62,9 +62,9 @@ fn steps_are_taken_in_order_and_once_before_the_first_worker_starts() {
     let server = Server::start_command(place.command(&[&step, &p3, &step]));
     let printed = server.printed();
     let expected = [
-        "guest stdout: step 1",
-        "guest stdout: waiting for a millisecond",
-        "guest stdout: step 2",
+        "] step 1",
+        "] waiting for a millisecond",
+        "] step 2",
         "Started server process",
     ];
     let places = expected.map(|text| printed.find(text).expect(text));
@@ -116,11 +116,11 @@ fn steps_are_taken_before_a_new_version_and_their_failure_leaves_the_old_one_ser
     server.signal(Signal::SIGHUP);
     let line = server.wait_for("The reload failed, and the old version goes on serving");
     assert!(line.contains("step before the start"), "{line}");
-    server.wait_for("guest stderr: the table is there already");
+    server.wait_for("] the table is there already");
     assert_eq!(steps_taken(&server), "Some(\"1\")");
     place.set("");
     server.signal(Signal::SIGHUP);
-    server.wait_for("guest stdout: step 2");
+    server.wait_for("] step 2");
     server.wait_for_count("Application startup complete.", 4);
     assert_eq!(steps_taken(&server), "Some(\"2\")");
 }
@@ -130,7 +130,7 @@ fn a_stop_does_not_wait_for_a_step() {
     let place = Place::new("waits");
     place.set("wait");
     let command = place.command(&[&guest("behaviours-step")]);
-    let mut server = Server::start_until("guest stdout: waiting", command);
+    let mut server = Server::start_until("] waiting", command);
     let step = server.workers();
     assert_eq!(step.len(), 1);
     server.signal(Signal::SIGTERM);
@@ -172,7 +172,7 @@ fn what_is_wrong_is_told_before_a_step_is_taken() {
         let printed = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(3), "{printed}");
         assert!(printed.contains(said), "{printed}");
-        assert!(!printed.contains("guest stdout"), "{printed}");
+        assert!(!printed.contains("[guest"), "{printed}");
     }
     let mut check = wasmserve();
     check.args(["check", &guest("hello"), "--before-start", &guest("hello")]);
@@ -190,7 +190,7 @@ fn waiting(name: &str, options: &[&str]) -> (Place, Server, i32) {
     place.set("wait");
     let mut command = place.command(&[&guest("behaviours-step")]);
     command.args(options);
-    let server = Server::start_until("guest stdout: waiting", command);
+    let server = Server::start_until("] waiting", command);
     let step = server.workers();
     assert_eq!(step.len(), 1);
     (place, server, step[0])
@@ -232,7 +232,7 @@ fn a_reload_during_a_step_waits_for_it_unless_it_is_asked_for_twice() {
     server.signal(Signal::SIGHUP);
     server.wait_for_count("Application startup complete.", 2);
     assert!(is_gone(step));
-    server.wait_for("guest stdout: step 1");
+    server.wait_for("] step 1");
 }
 
 /// Guards against a step that goes on when its supervisor is killed: who becomes another user forgets whom to die with.
@@ -261,7 +261,7 @@ fn no_step_outlives_a_supervisor_that_is_killed() {
             .args(["--env", "STEP=wait", "--keyvalue"])
             .arg(format!("sqlite:{}", store.display()))
             .args(user);
-        let mut server = Server::start_until("guest stdout: waiting", command);
+        let mut server = Server::start_until("] waiting", command);
         let step = server.workers()[0];
         server.signal(Signal::SIGKILL);
         server.wait();

@@ -251,12 +251,23 @@ fn a_guest_that_talks_too_much_is_cut_short_and_its_neighbours_are_heard() {
     let server = behaviours(&[]);
     assert_eq!(get(server.address, "/chatter?n=20000").status, 200);
     get(server.address, "/stdio?text=neighbour");
-    let line = server.wait_for("guest stdout: out: neighbour");
-    let id = line.split(['[', ']', ' ']).find(|word| word.len() == 32);
+    let line = server.wait_for("] out: neighbour");
+    let id = line.split(['[', ']', ' ']).find(|word| word.len() == 8);
     assert!(id.is_some(), "the line does not name its request: {line}");
     server.wait_for("lines of the guest's were left out");
     let lines = server.printed().matches(" of many").count();
     assert!((200..2000).contains(&lines), "{lines} lines");
+}
+
+/// What a guest says before it fails was INFO, and not there with `--log-level warning`.
+#[test]
+fn last_words_are_errors() {
+    let server = behaviours(&[]);
+    assert_eq!(get(server.address, "/trap-before-head").status, 500);
+    let line = server.wait_for("panicked at");
+    assert!(line.starts_with("ERROR:    [guest "), "{line}");
+    let line = server.wait_for("the guest trapped");
+    assert!(line.starts_with("ERROR:"), "{line}");
 }
 
 #[test]
@@ -264,13 +275,13 @@ fn what_an_earlier_request_began_to_say_is_not_the_next_ones() {
     let server = behaviours(&["--reuse", "10"]);
     let first = get(server.address, "/stdio?text=a");
     let second = get(server.address, "/stdio?text=b");
-    server.wait_for_count("guest stdout: unfinished", 2);
+    server.wait_for_count("] unfinished", 2);
     let said = server.printed();
     let names = [&first, &second].map(|answer| answer.header("x-request-id").unwrap());
     for name in names {
         assert!(
             said.lines()
-                .any(|line| line.contains(name) && line.ends_with("stdout: unfinished")),
+                .any(|line| line.contains(&name[..8]) && line.ends_with("] unfinished")),
             "{said}"
         );
     }

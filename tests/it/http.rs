@@ -212,7 +212,7 @@ fn what_a_guest_does_after_its_response_is_finished() {
         get(server.address, "/afterwork?ms=200").text(),
         "answered\n"
     );
-    server.wait_for("guest stdout: afterwork done");
+    server.wait_for("] afterwork done");
 }
 
 #[test]
@@ -264,11 +264,11 @@ fn what_a_guest_prints_is_logged_line_by_line() {
     let server = behaviours();
     get(server.address, "/stdio?text=hello");
     for line in [
-        "guest stdout: out: hello",
-        "guest stderr: err: hello",
-        "guest stdout: one",
-        "guest stdout: two",
-        "guest stdout: unfinished",
+        "] out: hello",
+        "] err: hello",
+        "] one",
+        "] two",
+        "] unfinished",
     ] {
         server.wait_for(line);
     }

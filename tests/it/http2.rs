@@ -84,7 +84,8 @@ fn malformed_requests_are_refused_and_their_neighbours_served() {
         let mut client = Http2::open(server.address).unwrap();
         let head = http2::raw_head(pseudo.iter().chain([&authority, &field]));
         let stream = client.ask(http2::END_STREAM, &head).unwrap();
-        assert!(client.answer(stream).is_err(), "{field:?}");
+        let answer = client.answer(stream);
+        assert!(!answer.is_ok_and(|body| body == b"ok\n"), "{field:?}");
     }
     let sound = client.get("/").unwrap();
     assert_eq!(client.answer(sound).unwrap(), b"ok\n");
@@ -171,4 +172,48 @@ fn a_cookie_in_pieces_reaches_the_guest_as_one() {
     let seen = String::from_utf8(client.answer(asked).unwrap()).unwrap();
     assert!(seen.contains("header cookie: a=1; b=2\n"), "{seen}");
     assert_eq!(seen.matches("cookie").count(), 1, "{seen}");
+}
+
+/// The stream was reset without an answer and without a word in the log.
+#[test]
+fn a_head_that_is_malformed_is_answered_and_logged() {
+    let server = behaviours(&[]);
+    let mut client = Http2::open(server.address).unwrap();
+    let well_formed = [
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":authority", "test"),
+        (":path", "/"),
+    ];
+    let mut heads: Vec<Vec<u8>> = ["/<x>", "/a b", "/`", "/?a=\"b\"", "/\u{1}"]
+        .iter()
+        .map(|path| http2::head("GET", path, &[]))
+        .collect();
+    heads.push(http2::raw_head(&well_formed[1..]));
+    heads.push(http2::raw_head(&well_formed[..3]));
+    heads.push(http2::head("GET", "/", &[("connection", "close")]));
+    for (count, head) in heads.iter().enumerate() {
+        let stream = client.ask(1, head).unwrap();
+        let answer = client.wait_for(1).unwrap();
+        // `:status 400`, and the end.
+        assert_eq!((answer.stream, answer.payload[0]), (stream, 0x8c));
+        assert!(answer.ends_stream());
+        server.wait_for_count("refused a request: its head is malformed (400)", count + 1);
+    }
+    let sound = client.get("/").unwrap();
+    assert_eq!(client.answer(sound).unwrap(), b"ok\n");
+}
+
+#[test]
+fn targets_are_percent_encoded_as_in_http_1() {
+    let server = behaviours(&[]);
+    let mut client = Http2::open(server.address).unwrap();
+    for (path, encoded) in [
+        ("/request?\u{e9}", "/request?%C3%A9"),
+        ("/request?{|}^", "/request?{|}^"),
+    ] {
+        let stream = client.get(path).unwrap();
+        let body = String::from_utf8(client.answer(stream).unwrap()).unwrap();
+        assert!(body.contains(encoded), "{path}: {body}");
+    }
 }

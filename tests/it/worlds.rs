@@ -41,7 +41,7 @@ fn a_0_3_guest_streams_and_prints_and_is_fresh() {
         assert_eq!(connection.get("/counter").unwrap().text(), "1\n");
     }
     connection.get("/stdio").unwrap();
-    server.wait_for("guest stdout: out: three");
+    server.wait_for("] out: three");
     connection
         .write("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhello")
         .unwrap();

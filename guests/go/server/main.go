@@ -74,8 +74,17 @@ func main() {
 		time.Sleep(100 * time.Millisecond) // So that its beginning is on its way.
 		panic("as asked")
 	})
+	mux.HandleFunc("GET /client", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, r.RemoteAddr, r.Header.Get("Wasmserve-Client"))
+	})
 	mux.HandleFunc("GET /fetch", func(w http.ResponseWriter, r *http.Request) {
-		answer, err := http.Get(r.URL.Query().Get("url"))
+		asked, err := http.NewRequest("GET", r.URL.Query().Get("url"), nil)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		asked.Host = r.URL.Query().Get("host")
+		answer, err := http.DefaultClient.Do(asked)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadGateway)
 			return
@@ -83,6 +92,9 @@ func main() {
 		defer answer.Body.Close()
 		_, _ = io.Copy(w, answer.Body)
 	})
+	if os.Getenv("DATABASE") == "gone" {
+		log.Fatal("no database")
+	}
 	log.Fatal(http.ListenAndServe(":8000", mux))
 }
 

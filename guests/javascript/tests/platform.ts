@@ -5,6 +5,11 @@ import { etag } from "hono/etag";
 const app = new Hono();
 // Also while the module is evaluated.
 const born = Math.random();
+// As Deno, Bun and Node.js tell who asks; the last is what `@hono/node-server/conninfo` reads.
+const clientOf = (c: any) => {
+  const { remoteAddr, server } = c.env;
+  return [remoteAddr, server.requestIP(c.req.raw), (c.env.server ?? c.env).incoming.socket];
+};
 const codes = (text: string | null) => [...(text ?? "")].map((character) => character.charCodeAt(0));
 
 app.use("/wrapped", async (c, next) => {
@@ -19,6 +24,11 @@ app.get("/json", () => Response.json({ a: 1 }));
 app.get("/unmodified", () => new Response(null, { status: 304, headers: { "content-length": "5" } }));
 app.get("/announced", () => new Response(null, { headers: { "content-length": "1000" } }));
 app.get("/connection", () => new Response("x", { headers: { connection: "keep-alive", "x-a": "b" } }));
+app.get("/client", (c) => c.json([clientOf(c), c.env, c.req.header("wasmserve-client") ?? null]));
+app.get("/error", (c) => {
+  console.error("told by console.error");
+  throw new Error("thrown");
+});
 app.get("/random", (c) => c.json([born, Math.random()]));
 app.get("/bytes", (c) =>
   c.json(codes(c.req.header("x-in") ?? null), 200, { "x-out": "lev\u00e9" }),

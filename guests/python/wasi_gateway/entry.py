@@ -11,12 +11,15 @@ import json
 import os
 import sys
 
+from componentize_py_types import Err, Ok
 from wit_world import exports
+from wit_world.imports import types
 
 from . import files, frozen, immortal, missing, ssl_stub, temporary, threads
+from .body import BodyWriter
 from .event_loop import Policy, WasiEventLoop
 from .exchange import Exchange
-from .lifespan import Lifespan
+from .lifespan import Lifespan, StartupFailed
 from .warm_up import warm_up
 from .wsgi import WsgiApp, is_wsgi
 
@@ -26,12 +29,13 @@ temporary.install()
 loop = WasiEventLoop()
 asyncio.events._set_event_loop_policy(Policy(loop))
 app = lifespan = None
+is_development = False
 CLOSED = "which is closed where the component is served: open it where a request or the lifespan begins"
 
 
 def build(settings_path):
     """Runs once, at build time; what it leaves in memory is the snapshot that every instance begins with."""
-    global app, lifespan
+    global app, lifespan, is_development
     with open(settings_path) as file:
         settings = json.load(file)
     os.environ.update(settings["environment"])
@@ -63,7 +67,7 @@ def build(settings_path):
     if settings["development"]:
         from .development import Shown
 
-        app = Shown(app)
+        app, is_development = Shown(app), True
     lifespan = Lifespan(loop, app)
     imports.serve()
     for name in settings["environment"]:
@@ -99,15 +103,25 @@ def _task(loop, coroutine, **options):
     return task
 
 
+class Bridge(exports.Bridge):
+    def version(self):
+        return 1
+
+
 class IncomingHandler(exports.IncomingHandler):
     def handle(self, request, response_out):
         loop.run_request(_answer(request, response_out))
 
 
 async def _answer(request, outparam):
-    if not lifespan.begun:
-        files.enter()
-        await lifespan.startup()
+    failure = await _started()
+    if isinstance(request.scheme(), types.Scheme_Other) and (failure is None or is_development):
+        # The host wants to know whether the application starts. A developer is shown by each answer why not.
+        _say(request, outparam, 204, None)
+        return
+    if failure is not None:
+        _say(request, outparam, 500, failure)
+        return
     exchange = Exchange(loop, request, outparam, lifespan.state)
     tasks = set()
     begun.set(tasks)
@@ -115,3 +129,34 @@ async def _answer(request, outparam):
     # The instance may go when this returns, so it stays for what the request has left running.
     while tasks:
         await asyncio.wait(tasks)
+
+
+async def _started():
+    """Starts the application, unless that is done; why it does not start."""
+    if lifespan.begun:
+        return None
+    files.enter()
+    try:
+        await lifespan.startup()
+    except StartupFailed as error:
+        return str(error)
+    return None
+
+
+def _say(request, outparam, status, failure):
+    """An answer of the bridge's own."""
+    if failure is not None and not is_development:
+        # The host tells it, once, and answers.
+        answer = Err(types.ErrorCode_InternalError(f"startup failed: {failure}"))
+        types.ResponseOutparam.set(outparam, answer)
+    else:
+        text = (failure or "").encode(errors="replace")
+        fields = [("content-type", b"text/plain; charset=utf-8")] if text else []
+        response = types.OutgoingResponse(types.Fields.from_list(fields))
+        response.set_status_code(status)
+        writer = BodyWriter(loop, response.body()) if text else None
+        types.ResponseOutparam.set(outparam, Ok(response))
+        if writer is not None:
+            writer.write_blocking(text)
+            writer.finish()
+    request.__exit__(None, None, None)

@@ -19,10 +19,12 @@ class Lifespan:
         self._task = self._events = self._answers = None
         # Whether the application speaks the protocol at all; one that does not may raise.
         self._spoke = False
+        self._error = None
         self.begun = False
         self.state = {}
 
     async def startup(self):
+        self._spoke, self._error = False, None
         self._events = asyncio.Queue()
         self._answers = asyncio.Queue()
         self._task = self._loop.create_task(self._run())
@@ -40,16 +42,27 @@ class Lifespan:
         await asyncio.wait({answer, self._task}, return_when=asyncio.FIRST_COMPLETED)
         if not answer.done():
             answer.cancel()
+            if self._error is not None:
+                raise StartupFailed(self._error)
         elif answer.result()["type"] == f"lifespan.{what}.failed":
-            raise StartupFailed(f"lifespan {what} failed: " + answer.result().get("message", ""))
+            message = answer.result().get("message", "")
+            raise StartupFailed(message or self._error or f"the application answered lifespan.{what}.failed")
 
     async def _run(self):
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
         try:
-            await self._app(scope, self._events.get, self._send)
+            await self._app(scope, self._receive, self._send)
         except Exception:
-            if self._spoke:
-                print("Exception in 'lifespan' protocol\n" + traceback.format_exc(), file=sys.stderr, end="")
+            if not self._spoke:
+                return
+            self._error = traceback.format_exc()
+            if self.begun:
+                print("Exception in 'lifespan' protocol\n" + self._error, file=sys.stderr, end="")
+
+    async def _receive(self):
+        # Whoever waits for events of the protocol knows it.
+        self._spoke = True
+        return await self._events.get()
 
     async def _send(self, message):
         self._spoke = True

@@ -35,7 +35,11 @@ class Call:
 
     def __init__(self, loop, method, scheme, authority, target, fields, timeouts):
         self._loop = loop
-        request = types.OutgoingRequest(types.Fields.from_list(headers.for_host(fields)))
+        kept = headers.for_host(fields)
+        # Another host than that of the URL is named as the application has it.
+        named = [bytes(value) for name, value in fields if bytes(name).lower() == b"host"]
+        kept += [("wasmserve-host", value) for value in named if value.lower() != authority.lower().encode()]
+        request = types.OutgoingRequest(types.Fields.from_list(kept))
         try:
             request.set_method(METHODS[method]() if method in METHODS else types.Method_Other(method))
             request.set_scheme(SCHEMES[scheme]())

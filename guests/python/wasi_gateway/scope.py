@@ -15,6 +15,7 @@ METHODS = {
     types.Method_Trace: "TRACE",
     types.Method_Patch: "PATCH",
 }
+CLIENT = b"wasmserve-client"
 PORTS = {"http": 80, "https": 443}
 
 
@@ -24,6 +25,7 @@ def of(request, state):
     authority = request.authority() or ""
     with request.headers() as fields:
         headers = [(name.encode("latin-1"), value) for name, value in fields.entries()]
+    client = _told(headers)
     known = dict(reversed(headers))
     if b"host" not in known and authority:
         headers.insert(0, (b"host", authority.encode("latin-1")))
@@ -44,7 +46,7 @@ def of(request, state):
         "query_string": query,
         "root_path": prefix.decode("latin-1"),
         "headers": headers,
-        "client": _client(known),
+        "client": client or _client(known),
         "server": _server(authority, scheme),
         "state": state.copy(),
     }
@@ -54,6 +56,15 @@ def _scheme(scheme):
     if isinstance(scheme, types.Scheme_Other):
         return scheme.value
     return "https" if isinstance(scheme, types.Scheme_Https) else "http"
+
+
+def _told(headers):
+    """The client as the host knows it. Nobody else can write this field."""
+    for index, (name, value) in enumerate(headers):
+        if name == CLIENT:
+            del headers[index]
+            return _node(value.decode("latin-1"))
+    return None
 
 
 def _client(known):

@@ -27,8 +27,13 @@ const HOP_BY_HOP = new Set([
   "transfer-encoding",
   "upgrade",
 ]);
+// The host writes the client's address here, and nobody else can.
+const CLIENT = "wasmserve-client";
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
+
+// See `wit/world.wit`.
+export const bridge = { version: () => 1 };
 
 // The handler of an application: `{ fetch(request, env, context) }`, or that function. `shown` makes what `wasmserve dev`
 // answers of a response and of an error.
@@ -42,6 +47,12 @@ export function handlerOf(application, shown = (response) => response) {
 }
 
 async function handle(fetch, shown, incoming, out) {
+  if (incoming.scheme()?.tag === "other") {
+    // The application was started while it was built.
+    const started = new OutgoingResponse(new Fields());
+    started.setStatusCode(204);
+    return ResponseOutparam.set(out, { tag: "ok", val: started });
+  }
   begin();
   const later = [];
   const context = {
@@ -52,7 +63,9 @@ async function handle(fetch, shown, incoming, out) {
   let response, head;
   try {
     const env = Object.fromEntries(getEnvironment());
-    response = await fetch(requestOf(incoming), env, context);
+    const { request, client } = requestOf(incoming);
+    if (client) introduce(client, env);
+    response = await fetch(request, env, context);
     if (!(response instanceof Response)) throw new TypeError("fetch gave no Response");
     if (response.body?.locked) throw new TypeError("the body of the response was read already");
     response = shown(response);
@@ -107,15 +120,36 @@ function requestOf(incoming) {
   const scheme = incoming.scheme()?.tag === "HTTPS" ? "https" : "http";
   const authority = incoming.authority() ?? "localhost";
   const headers = new Headers();
+  let client;
   for (const [name, value] of incoming.headers().entries()) {
-    headers.append(name, fromBytes(value));
+    if (name === CLIENT) client = addressOf(fromBytes(value));
+    else headers.append(name, fromBytes(value));
   }
   const init = { method, headers };
   if (method !== "GET" && method !== "HEAD") {
     init.body = bodyOf(incoming);
     init.duplex = "half";
   }
-  return new Request(`${scheme}://${authority}${incoming.pathWithQuery() ?? "/"}`, init);
+  const request = new Request(`${scheme}://${authority}${incoming.pathWithQuery() ?? "/"}`, init);
+  return { request, client };
+}
+
+// Host and port of `192.0.2.1:50000` or `[2001:db8::1]:50000`.
+function addressOf(text) {
+  const [, host, port] = /^(.*):([0-9]+)$/.exec(text);
+  return { address: host.replace(/^\[|\]$/g, ""), port: Number(port) };
+}
+
+// Tells who asks as Deno, Bun and Node.js do, where `getConnInfo` of Hono looks for it. It is not among the variables of
+// whoever lists them.
+function introduce({ address, port }, env) {
+  const family = address.includes(":") ? "IPv6" : "IPv4";
+  const incoming = { socket: { remoteAddress: address, remotePort: port, remoteFamily: family } };
+  const server = { incoming, requestIP: () => ({ address, port, family }) };
+  const told = { remoteAddr: { transport: "tcp", hostname: address, port }, incoming, server };
+  for (const [name, value] of Object.entries(told)) {
+    if (!(name in env)) Object.defineProperty(env, name, { value, configurable: true, writable: true });
+  }
 }
 
 function bodyOf(incoming) {

@@ -5,7 +5,7 @@ const log = console.error.bind(console);
 // Frameworks catch what an application throws, tell it here, and answer 500 (Hono's default handler of errors).
 console.error = (...values) => {
   last = values.find((value) => value instanceof Error) ?? last;
-  log(...values.map((value) => (value instanceof Error && value.stack ? `${value}\n${value.stack}` : value)));
+  log(...values);
 };
 
 export function shown(response, error = last) {

@@ -1,6 +1,13 @@
 // What the web platform has and the engine does not yet, where it can be had without the engine. Each part stands
 // aside once the engine brings it. `wasmserve build` bundles it with every application.
 
+// An error is told with where it comes from.
+const told = (value) => (value instanceof Error && value.stack ? `${value}\n${value.stack}` : value);
+for (const name of ["error", "warn", "log", "info", "debug"]) {
+  const say = console[name].bind(console);
+  console[name] = (...values) => say(...values.map(told));
+}
+
 // A body's bytes, and the pieces of a stream one by one (Fetch standard, Streams standard).
 for (const { prototype } of [Request, Response]) {
   prototype.bytes ??= async function bytes() {

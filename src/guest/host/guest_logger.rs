@@ -1,9 +1,7 @@
-//! A `GuestLogger` writes what a guest says into the log: it adds the worker and the request, and limits how much of
-//! it is written.
+//! A `GuestLogger` writes what a guest says into the log: it adds the request, and limits how much of it is written.
 
 use super::request_name::RequestName;
-use crate::log::{self, Level};
-use std::fmt;
+use crate::log::{self, GuestLine, GuestStream, Level};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -41,11 +39,11 @@ impl GuestLogger {
         request_log.lines = 0;
     }
 
-    /// Writes a line of the guest's, whose text is escaped.
-    pub fn say(&self, level: Level, line: fmt::Arguments<'_>) {
+    /// Writes a line of the guest's.
+    pub fn say(&self, level: Level, stream: GuestStream, context: &str, message: &str) {
         let mut request_log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if request_log.may_write(Instant::now()) {
-            request_log.say(level, line);
+        if log::format(level).is_some() && request_log.may_write(Instant::now()) {
+            request_log.say(level, stream, context, message);
         }
     }
 }
@@ -66,26 +64,21 @@ impl RequestLog {
     fn report_suppressed(&mut self) {
         let suppressed = std::mem::take(&mut self.suppressed);
         if suppressed > 0 {
-            self.say(
-                Level::Warning,
-                format_args!("{suppressed} lines of the guest's were left out"),
-            );
+            let message = format!("{suppressed} lines of the guest's were left out");
+            self.say(Level::Warning, GuestStream::Log, "", &message);
         }
     }
 
-    fn say(&self, level: Level, line: fmt::Arguments<'_>) {
-        let worker = std::process::id();
-        let Some(request) = &self.request else {
-            return log::write(level, format_args!("[{worker}] {line}"));
+    fn say(&self, level: Level, stream: GuestStream, context: &str, message: &str) {
+        let request = self.request.as_ref();
+        let line = GuestLine {
+            stream,
+            request: request.and_then(|request| request.id.as_ref()?.to_str().ok()),
+            trace: request.and_then(|request| request.trace.as_deref()),
+            context,
+            message,
         };
-        let id = request.id.as_ref().and_then(|id| id.to_str().ok());
-        let trace = request.trace.as_deref();
-        match log::request_name(id, trace) {
-            name if name.is_empty() => {
-                log::write_of(level, trace, format_args!("[{worker}] {line}"))
-            }
-            name => log::write_of(level, trace, format_args!("[{worker} {name}] {line}")),
-        }
+        log::guest(level, &line);
     }
 }
 

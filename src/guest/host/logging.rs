@@ -2,7 +2,7 @@
 //! recognisable as the guest's.
 
 use super::state::HostState;
-use crate::log;
+use crate::log::{self, GuestStream};
 use wasi::logging::logging::{Host, Level};
 use wasmtime::component::{HasSelf, Linker};
 
@@ -29,17 +29,7 @@ impl Host for HostState {
             Level::Critical => log::Level::Critical,
         };
         let (context, message) = (cut(&context), cut(&message));
-        let message = log::escape(message);
-        match context {
-            "" => self
-                .logger()
-                .say(level, format_args!("guest log: {message}")),
-            context => {
-                let context = log::escape(context);
-                let line = format_args!("guest log [{context}]: {message}");
-                self.logger().say(level, line);
-            }
-        }
+        self.logger().say(level, GuestStream::Log, context, message);
     }
 }
 

@@ -14,4 +14,5 @@ pub mod outbound;
 mod output;
 pub mod request_name;
 mod sockets;
+mod spoken_level;
 pub mod state;

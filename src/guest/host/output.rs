@@ -1,7 +1,8 @@
 //! What a guest writes to stdout and stderr becomes lines of the log, whole and recognisable.
 
 use super::guest_logger::GuestLogger;
-use crate::log::{self, Level};
+use super::spoken_level;
+use crate::log::{GuestStream, Level};
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,13 +10,6 @@ use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
-
-/// A guest has these two outputs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stream {
-    Stdout,
-    Stderr,
-}
 
 /// A line longer than this leaves in pieces of this many bytes.
 const LONGEST_LINE: usize = 8 << 10;
@@ -25,17 +19,20 @@ const LONGEST_LINE: usize = 8 << 10;
 pub struct GuestOutput(Arc<Mutex<LineBuffer>>);
 
 struct LineBuffer {
-    stream: Stream,
+    stream: GuestStream,
     logger: Arc<GuestLogger>,
     unfinished: Vec<u8>,
+    /// The last line that was not indented had this level.
+    level: Level,
 }
 
 impl GuestOutput {
-    pub fn new(stream: Stream, logger: Arc<GuestLogger>) -> GuestOutput {
+    pub fn new(stream: GuestStream, logger: Arc<GuestLogger>) -> GuestOutput {
         GuestOutput(Arc::new(Mutex::new(LineBuffer {
             stream,
             logger,
             unfinished: Vec::new(),
+            level: unnamed(stream),
         })))
     }
 
@@ -72,13 +69,20 @@ impl LineBuffer {
     fn flush(&mut self) {
         let line = std::mem::take(&mut self.unfinished);
         let text = String::from_utf8_lossy(&line);
-        let name = match self.stream {
-            Stream::Stdout => "stdout",
-            Stream::Stderr => "stderr",
-        };
-        let text = log::escape(text.trim_end_matches(['\n', '\r']));
-        self.logger
-            .say(Level::Info, format_args!("guest {name}: {text}"));
+        let text = text.trim_end_matches(['\n', '\r']);
+        // What is indented goes on with what was said before.
+        if !text.starts_with([' ', '\t']) {
+            self.level = spoken_level::of(text).unwrap_or(unnamed(self.stream));
+        }
+        self.logger.say(self.level, self.stream, "", text);
+    }
+}
+
+/// Chooses the level of lines that name none. Standard error is where a program says what went wrong.
+fn unnamed(stream: GuestStream) -> Level {
+    match stream {
+        GuestStream::Stderr => Level::Error,
+        GuestStream::Stdout | GuestStream::Log => Level::Info,
     }
 }
 
@@ -151,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_line_without_an_end_leaves_in_pieces() {
-        let output = GuestOutput::new(Stream::Stdout, Arc::new(GuestLogger::new(None)));
+        let output = GuestOutput::new(GuestStream::Stdout, Arc::new(GuestLogger::new(None)));
         output.push(&[b'x'; 3 * LONGEST_LINE - 1]);
         let unfinished = |output: &GuestOutput| output.0.lock().unwrap().unfinished.len();
         assert_eq!(unfinished(&output), LONGEST_LINE - 1);

@@ -6,13 +6,14 @@ use super::guest_logger::GuestLogger;
 use super::keyvalue::Store;
 use super::listings::Listings;
 use super::outbound::Outbound;
-use super::output::{GuestOutput, Stream};
+use super::output::GuestOutput;
 use super::request_name::RequestName;
 use super::sockets::Peers;
 use crate::guest::limits::Limits;
 use crate::guest::memory::instance::{InstanceMemory, Limiter};
 use crate::guest::schedule::cpu_share::CpuShare;
 use crate::guest::schedule::task_budget::{TaskBudget, TaskBudgets};
+use crate::log::GuestStream;
 use crate::trace::Trace;
 use std::sync::Arc;
 use wasmtime::component::{GuestTaskId, ResourceTable};
@@ -192,7 +193,7 @@ impl WasiView for HostState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         let wasi = self.wasi.get_or_insert_with(|| {
             let output = |stream| GuestOutput::new(stream, self.logger.clone());
-            let outputs = [Stream::Stdout, Stream::Stderr].map(output);
+            let outputs = [GuestStream::Stdout, GuestStream::Stderr].map(output);
             let context = self.granted.wasi(&self.peers, &outputs);
             Box::new(Wasi { context, outputs })
         });

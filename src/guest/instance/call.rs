@@ -17,7 +17,7 @@ use wasmtime_wasi_http::WasiBody;
 /// pass it on.
 pub type Request = Box<http::Request<WasiBody>>;
 
-type Head = Result<http::Response<WasiBody>, String>;
+type Head = Result<http::Response<WasiBody>, Failure>;
 
 /// The guest fills a `HeadSlot` once. One thread uses it, but the host's resources require a lock.
 #[derive(Clone, Default)]

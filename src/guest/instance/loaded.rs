@@ -10,6 +10,7 @@ use crate::guest::limits::Limits;
 use crate::guest::memory::worker::WorkerMemory;
 use crate::guest::schedule::cpu_share::CpuShare;
 use crate::guest::snapshot::Restorer;
+use crate::guest::startup;
 use anyhow::{Result, bail};
 use std::os::fd::OwnedFd;
 use std::pin::pin;
@@ -26,6 +27,8 @@ pub struct Loaded {
     pub(in crate::guest) capabilities: Arc<Capabilities>,
     /// The restorer puts instances back between two requests, where the component allows it.
     pub(in crate::guest) restorer: Option<Arc<Restorer>>,
+    /// The component has a bridge of ours.
+    pub(in crate::guest) is_bridged: bool,
     /// The first instance was made before the fork, where instances can be restored, and has not run.
     pub(in crate::guest) first: Option<Instance>,
 }
@@ -43,6 +46,7 @@ impl Loaded {
             handler: LinkedComponent::link(plan.target, &component)?,
             restorer: Restorer::open(code)?,
             first: None,
+            is_bridged: startup::is_bridged(&component),
             engine: component.engine().clone(),
             limits,
             capabilities,

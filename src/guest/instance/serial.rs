@@ -12,6 +12,7 @@ use crate::guest::host::state::HostState;
 use crate::guest::memory::instance::InstanceMemory;
 use crate::guest::schedule::cpu_share::CpuShare;
 use crate::guest::snapshot::{Handle, ResetHandle, Restorer, handles_in_use};
+use crate::guest::startup;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -245,12 +246,13 @@ async fn p2(
 ) -> wasmtime::Result<()> {
     let scheme = match request.uri().scheme_str() {
         Some("https") => P2Scheme::Https,
+        Some(startup::SCHEME) => P2Scheme::Other(startup::SCHEME.to_owned()),
         _ => P2Scheme::Http,
     };
     let mut http = store.data_mut().http();
     let request = http.new_incoming_request(scheme, *request)?;
     let response = http.new_response_outparam_from_callback(move |response| {
-        head.put(response.map_err(|code| code.to_string()));
+        head.put(response.map_err(startup::failure_of));
     })?;
     Box::pin(handle.call_async(store, (request, response))).await
 }
@@ -269,7 +271,7 @@ async fn p3(
                 let response = accessor.with(|access| response.into_http(access, sent))?;
                 head.put(Ok(response));
             }
-            Err(code) => head.put(Err(code.to_string())),
+            Err(code) => head.put(Err(Failure::ErrorCode(code.to_string()))),
         }
         std::future::poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
         wasmtime::Result::Ok(())

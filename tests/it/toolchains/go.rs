@@ -1,7 +1,7 @@
 //! Go, built by the standard toolchain: a server of net/http, as it is.
 
 use super::{built, trials};
-use crate::harness::{Connection, Server, Upstream};
+use crate::harness::{Connection, Server, Upstream, finished, send, wasmserve};
 
 const SERVER: &str = "guests/go/server";
 
@@ -97,6 +97,50 @@ fn a_server_of_net_http_asks_others() {
     let mut connection = Connection::open(server.address);
     let answer = connection.get(&format!("/fetch?url={allowed}/")).unwrap();
     assert_eq!((answer.status, answer.text()), (200, "hello".into()));
+}
+
+#[test]
+fn a_client_is_known_by_its_address() {
+    let server = trials::serve(&built(SERVER), &[]);
+    let head = "GET /client HTTP/1.1\r\nHost: test\r\nConnection: close\r\n";
+    let ask = |fields: &str| send(server.address, format!("{head}{fields}\r\n"));
+    let plain = ask("Wasmserve-Client: 6.6.6.6:1\r\n");
+    assert!(plain.contains("\r\n\r\n127.0.0.1:"), "{plain}");
+    assert!(!plain.contains("6.6.6.6"), "{plain}");
+    let forwarded = ask("X-Forwarded-For: 2001:db8::1\r\n");
+    assert!(
+        forwarded.contains("\r\n\r\n[2001:db8::1]:0 \n"),
+        "{forwarded}"
+    );
+}
+
+#[test]
+fn a_server_may_be_asked_by_another_name() {
+    let upstream = Upstream::friendly();
+    let allowed = format!("http://{}", upstream.address);
+    let server = trials::serve(&built(SERVER), &["--allow-http", &allowed]);
+    let mut connection = Connection::open(server.address);
+    connection
+        .get(&format!("/fetch?url={allowed}/&host=other.example"))
+        .unwrap();
+    let seen = upstream.seen();
+    let head = seen.last().unwrap().head.to_ascii_lowercase();
+    assert!(head.contains("\r\nhost: other.example\r\n"), "{head}");
+    assert_eq!(head.matches("\r\nhost:").count(), 1, "{head}");
+}
+
+#[test]
+fn a_main_function_that_ends_before_it_serves_ends_the_server() {
+    let mut command = wasmserve();
+    command
+        .arg(built(SERVER))
+        .args(["--port", "0", "--workers", "2"]);
+    command.args(["--env", "DATABASE=gone", "--log-level", "error"]);
+    let output = finished(command);
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{printed}");
+    assert!(printed.contains("no database"), "{printed}");
+    assert!(printed.contains("Application startup failed"), "{printed}");
 }
 
 #[test]

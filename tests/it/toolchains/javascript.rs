@@ -111,6 +111,28 @@ fn a_field_has_a_byte_for_each_character() {
 }
 
 #[test]
+fn errors_are_errors_and_clients_are_known() {
+    let server = trials::serve(&built(PLATFORM), &[]);
+    assert_eq!(answer(&server, "/error").0, 500);
+    for text in ["told by console.error", "Error: thrown"] {
+        let line = server.wait_for(text);
+        assert!(line.starts_with("ERROR:    [guest "), "{line}");
+    }
+    let (_, told) = answer(&server, "/client");
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    for (remote, [address, port]) in [
+        (&told[0][0], ["hostname", "port"]),
+        (&told[0][1], ["address", "port"]),
+        (&told[0][2], ["remoteAddress", "remotePort"]),
+    ] {
+        assert_eq!(remote[address], "127.0.0.1", "{told}");
+        assert!(remote[port].as_u64().unwrap() > 0, "{told}");
+    }
+    assert_eq!(told[1], serde_json::json!({}));
+    assert!(told[2].is_null(), "{told}");
+}
+
+#[test]
 fn each_instance_has_random_numbers_of_its_own() {
     let server = trials::serve(&built(PLATFORM), &[]);
     let (one, other) = (answer(&server, "/random").1, answer(&server, "/random").1);

@@ -18,6 +18,9 @@ import (
 	wit "go.bytecodealliance.org/pkg/wit/types"
 )
 
+// The host writes the client's address here, and nobody else can.
+const clientField = "Wasmserve-Client"
+
 // The application's handler, once it serves.
 var (
 	serving = make(chan struct{})
@@ -45,15 +48,30 @@ func Start(main func()) {
 	}()
 }
 
+//go:wasmexport wasmserve:guest/bridge#version
+func version() int32 { return 1 }
+
 //go:wasmexport wasi:http/incoming-handler@0.2.10#handle
 func handle(request, out int32) {
+	incoming := types.IncomingRequestFromOwnHandle(request)
+	outparam := types.ResponseOutparamFromOwnHandle(out)
 	select {
 	case <-serving:
 	case <-ended:
-		panic("the main function has returned, and serves nothing")
+		reason := wit.Some("startup failed: the main function has returned, and serves nothing")
+		failed := types.MakeErrorCodeInternalError(reason)
+		types.ResponseOutparamSet(outparam, wit.Err[*types.OutgoingResponse, types.ErrorCode](failed))
+		incoming.Drop()
+		return
 	}
-	incoming := types.IncomingRequestFromOwnHandle(request)
-	w := &response{header: http.Header{}, out: types.ResponseOutparamFromOwnHandle(out)}
+	w := &response{header: http.Header{}, out: outparam}
+	if scheme := incoming.Scheme(); scheme.IsSome() && scheme.Some().Tag() == types.Scheme_Other {
+		// The host wants to know whether the application serves. It does.
+		w.WriteHeader(http.StatusNoContent)
+		w.finish()
+		incoming.Drop()
+		return
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r := requestOf(incoming)
 	w.head = r.Method == http.MethodHead
@@ -98,6 +116,10 @@ func requestOf(incoming *types.IncomingRequest) *http.Request {
 	fields := incoming.Headers()
 	r.Header = headerOf(fields)
 	fields.Drop()
+	if client := r.Header.Get(clientField); client != "" {
+		r.RemoteAddr = client
+		r.Header.Del(clientField)
+	}
 	if scheme := incoming.Scheme(); scheme.IsSome() && scheme.Some().Tag() == types.Scheme_Https {
 		r.TLS = &tls.ConnectionState{}
 	}

@@ -27,6 +27,9 @@ func (transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if _, named := r.Header["User-Agent"]; !named {
 		fields.Append("user-agent", []byte("Go-http-client/1.1"))
 	}
+	if r.Host != "" && r.Host != r.URL.Host {
+		fields.Append("wasmserve-host", []byte(r.Host))
+	}
 	if r.ContentLength > 0 {
 		fields.Append("content-length", []byte(strconv.FormatInt(r.ContentLength, 10)))
 	}

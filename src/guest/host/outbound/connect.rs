@@ -29,17 +29,25 @@ type Future<T> = Pin<Box<dyn std::future::Future<Output = Result<T, Failed>> + S
 /// A `Connector` speaks TLS where the URL asks for it, and HTTP/2 where the server chooses it.
 pub type Connector = HttpsConnector<Checked>;
 
-pub fn connector(settings: &Settings) -> Result<Connector> {
+/// Makes a connector for either version of HTTP, and one for HTTP/1.1 alone.
+pub fn connectors(settings: &Settings) -> Result<[Connector; 2]> {
     let needed = settings.rules.mention(Scheme::Https);
     let tls = roots::tls(needed.then_some::<&Roots>(&settings.roots))?;
-    Ok(HttpsConnectorBuilder::new()
-        .with_tls_config(tls)
-        .https_or_http()
-        .enable_all_versions()
-        .wrap_connector(Checked {
-            rules: Arc::new(settings.rules.clone()),
-            patience: settings.times.connect,
-        }))
+    let checked = Checked {
+        rules: Arc::new(settings.rules.clone()),
+        patience: settings.times.connect,
+    };
+    let builder = |tls| {
+        HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+    };
+    Ok([
+        builder(tls.clone())
+            .enable_all_versions()
+            .wrap_connector(checked.clone()),
+        builder(tls).enable_http1().wrap_connector(checked),
+    ])
 }
 
 /// Finds the scheme, host and port that a URL asks.

@@ -2,13 +2,15 @@
 //! pool turned out to be dead.
 
 use super::body::{LastProgress, Permits, Receiving, Sending, begun, empty};
-use super::connect::{Connector, Used, connector, destination};
+use super::connect::{Connector, Used, connectors, destination};
 use super::failure::{self, Why};
 use super::headers::remove_hop_by_hop;
+use super::named_host;
 use super::{Settings, Times};
 use crate::guest::host::network::Denial;
 use crate::{debug, log, warning};
 use anyhow::Result;
+use http::header::HOST;
 use http::{Extensions, Method, Request, Response};
 use http_body::Body;
 use http_body_util::BodyExt;
@@ -26,6 +28,8 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 /// An `OutboundClient` has the connections that all instances of one process share.
 pub struct OutboundClient {
     pool: legacy::Client<Connector, Sending>,
+    /// In HTTP/2 the host of the URL is the only one that a request can name.
+    http1: legacy::Client<Connector, Sending>,
     settings: Settings,
     /// All instances together have these permits.
     all: Arc<Semaphore>,
@@ -49,14 +53,16 @@ struct Broken {
 
 impl OutboundClient {
     pub fn new(settings: Settings) -> Result<OutboundClient> {
-        let pool = legacy::Client::builder(TokioExecutor::new())
+        let mut builder = legacy::Client::builder(TokioExecutor::new());
+        builder
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(IDLE_PER_HOST)
-            .build(connector(&settings)?);
+            .pool_max_idle_per_host(IDLE_PER_HOST);
+        let [any, http1] = connectors(&settings)?;
         Ok(OutboundClient {
-            pool,
+            pool: builder.build(any),
+            http1: builder.build(http1),
             all: Arc::new(Semaphore::new(settings.of_all)),
             settings,
         })
@@ -78,6 +84,7 @@ impl OutboundClient {
         let deadline = Instant::now() + times.connect;
         let permits = self.permits(own, deadline).await?;
         remove_hop_by_hop(request.headers_mut());
+        named_host::settle(&self.settings.rules, &mut request);
         let mut request = begun(request).await?;
         let copy = repeatable(&request).then(|| head_of(&request));
         let mut left = ATTEMPTS;
@@ -159,7 +166,11 @@ impl OutboundClient {
             progress: progress.clone(),
         });
         let mut captured = capture_connection(&mut request);
-        let mut response = pin!(self.pool.request(request));
+        let pool = match request.headers().contains_key(HOST) {
+            true => &self.http1,
+            false => &self.pool,
+        };
+        let mut response = pin!(pool.request(request));
         tokio::select! {
             biased;
             result = &mut response => return result.map_err(|error| broken(&error, &captured)),

@@ -6,6 +6,7 @@ mod connect;
 mod exchange;
 mod failure;
 mod headers;
+mod named_host;
 mod roots;
 pub mod transmission;
 

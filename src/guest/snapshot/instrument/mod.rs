@@ -108,7 +108,7 @@ impl ModuleState {
 }
 
 /// The names of exports that are added to modules begin with this.
-const PREFIX: &str = "wasmserve:";
+const PREFIX: &str = "wasmserve-state:";
 
 fn global_name(index: u32) -> String {
     format!("{PREFIX}global:{index}")

@@ -124,7 +124,7 @@ fn state_that_cannot_be_put_back_is_a_refusal() {
         builtin.starts_with("it uses the built-in function ContextGet"),
         "{builtin}"
     );
-    let ours = r#"(core module (func (export "wasmserve:global:0")))"#;
+    let ours = r#"(core module (func (export "wasmserve-state:global:0")))"#;
     let ours = refusal(&format!("(component {ours})"));
     assert_eq!(ours, "it has exports of the names that are added here");
     let inner = |text: &str| {

@@ -4,6 +4,7 @@ mod ask;
 mod projects;
 mod schemathesis;
 mod sqlite;
+mod startup;
 mod table;
 
 use super::{built, kept, place, trials, with_toolchains};

@@ -1,0 +1,119 @@
+//! An application that does not start says so with every request: it is told whole once, and then counted.
+
+use super::Requests;
+use crate::error;
+use crate::guest::Failure;
+use anyhow::{Result, bail};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+impl Requests {
+    /// Has one instance start the application; what it says where it cannot is in the log.
+    pub async fn start_application(&self) -> Result<()> {
+        let Err(failure) = self.guest.start_application().await else {
+            return Ok(());
+        };
+        error!("{failure}");
+        error!("Application startup failed. Exiting.");
+        bail!("the application does not start: {}", last_word(&failure))
+    }
+}
+
+/// Failures are counted for so long before the count is told.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// The failures of one process.
+static TOLD: Mutex<Told> = Mutex::new(Told {
+    last: None,
+    untold: 0,
+});
+
+struct Told {
+    /// What was told last, and when.
+    last: Option<(String, Instant)>,
+    untold: u64,
+}
+
+/// What to write of one more failure.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Telling {
+    Whole,
+    /// So many failures like the last.
+    Count(u64),
+    Nothing,
+}
+
+/// Notes a failure, and says what to write of it.
+pub fn note(failure: &Failure) -> Telling {
+    let Failure::NotStarted(said) = failure else {
+        return Telling::Whole;
+    };
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    told.note(said, Instant::now())
+}
+
+impl Told {
+    fn note(&mut self, said: &str, now: Instant) -> Telling {
+        self.untold += 1;
+        let Some((text, since)) = &mut self.last else {
+            self.last = Some((said.to_owned(), now));
+            self.untold = 0;
+            return Telling::Whole;
+        };
+        if now.duration_since(*since) < QUIET {
+            return Telling::Nothing;
+        }
+        *since = now;
+        let count = std::mem::take(&mut self.untold);
+        if text == said {
+            return Telling::Count(count);
+        }
+        said.clone_into(text);
+        Telling::Whole
+    }
+}
+
+/// The last line of what is said, which is the error itself in a traceback.
+pub fn last_word(failure: &Failure) -> String {
+    let text = match failure {
+        Failure::NotStarted(said) => said.clone(),
+        failure => failure
+            .to_string()
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
+    };
+    let last = text.trim_end().lines().next_back().unwrap_or_default();
+    last.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_told_whole_once_and_then_counted() {
+        let mut told = Told {
+            last: None,
+            untold: 0,
+        };
+        let start = Instant::now();
+        assert_eq!(told.note("a", start), Telling::Whole);
+        for _ in 0..3 {
+            assert_eq!(told.note("a", start), Telling::Nothing);
+        }
+        assert_eq!(told.note("b", start), Telling::Nothing);
+        assert_eq!(told.note("a", start + QUIET), Telling::Count(5));
+        assert_eq!(told.note("b", start + QUIET), Telling::Nothing);
+        assert_eq!(told.note("b", start + 2 * QUIET), Telling::Whole);
+    }
+
+    #[test]
+    fn the_last_word_is_the_error_itself() {
+        let said = "Traceback (most recent call last):\n  File \"x\"\nValueError: boom\n\n";
+        let failure = Failure::NotStarted(said.to_owned());
+        assert_eq!(last_word(&failure), "ValueError: boom");
+        assert_eq!(last_word(&Failure::TimedOut), "the guest ran past its time");
+    }
+}
