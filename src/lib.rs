@@ -12,6 +12,8 @@ mod connection;
 mod control;
 mod develop;
 mod exit;
+mod exporter;
+mod exporter_role;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod guest;

@@ -3,13 +3,14 @@
 
 use crate::channel::{CodeReport, Reporter};
 use crate::config::Config;
+use crate::exporter;
 use crate::guest::{CompileProgress, Guest, Loaded, Plan};
 use crate::listen::Listeners;
 use crate::sandbox::{Grants, Role, Sandbox};
-use crate::supervisor::{self, AdminContext, Roles, Served, WorkerContext};
+use crate::supervisor::{self, AdminContext, ExporterContext, Roles, Served, WorkerContext};
 use crate::sys::directory::StartDirectory;
 use crate::worker::Worker;
-use crate::{admin_role, cli, info, log, resolved};
+use crate::{admin_role, cli, exporter_role, info, log, resolved};
 use anyhow::{Context, Result};
 use std::cell::{Cell, RefCell};
 use std::fs::File;
@@ -129,6 +130,15 @@ impl Roles for Server {
 
     fn administer(&self, context: AdminContext) -> Result<()> {
         admin_role::run(self, context)
+    }
+
+    fn exporter(&self) -> Option<u64> {
+        let exporter = self.config.exporter.as_ref();
+        exporter.map(exporter::Settings::fingerprint)
+    }
+
+    fn export(&self, context: ExporterContext) -> Result<()> {
+        exporter_role::run(self, context)
     }
 
     fn describe(&self, served: &Served<'_>) -> String {

@@ -5,6 +5,7 @@
 mod entry;
 mod foreign;
 mod layout;
+mod ring;
 mod slot;
 mod table;
 mod text;
@@ -13,17 +14,21 @@ pub mod totals;
 pub use entry::{Entry, Phase};
 pub use foreign::Foreign;
 pub use layout::Layout;
+#[cfg(test)]
+pub use ring::LONGEST as LONGEST_RECORD;
 pub use slot::{Ended, Slot};
 pub use table::{ServerState, Table, Versions, WorkerEnd};
 pub use totals::{GuestFailure, Protocol, Shed};
 
 use crate::sys::memory::{self, Access};
+use ring::Next;
 use std::io;
 use std::num::NonZeroUsize;
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::rc::Rc;
+use std::sync::atomic::Ordering::{Acquire, Release};
 use totals::Family;
 
 /// The table and all slots, mapped once before the first fork.
@@ -102,6 +107,30 @@ impl Scoreboard {
         unsafe { self.memory.add(self.layout.place(index)).cast().as_ref() }
     }
 
+    /// What the exporter says about itself; its ring says how much it has read of each worker's.
+    pub fn exporter(&self) -> &Slot {
+        // SAFETY: as above, for the slot behind the last one of a worker.
+        unsafe {
+            self.memory
+                .add(self.layout.place(self.length()))
+                .cast()
+                .as_ref()
+        }
+    }
+
+    /// Takes the next record that the worker in this slot has left for the exporter; empty where it left none that
+    /// can be understood. False where there is nothing.
+    pub fn take_record(&self, index: usize, record: &mut Vec<u8>) -> bool {
+        let position = self.exporter().ring().word(index as u64);
+        match self.slot(index).ring().read(position.load(Acquire), record) {
+            Next::Nothing => false,
+            Next::Record(next) | Next::Garbage(next) => {
+                position.store(next, Release);
+                true
+            }
+        }
+    }
+
     /// Makes a slot a new worker's.
     pub fn begin(&self, index: usize, generation: u32, now_ms: u64) {
         let slot = self.slot(index);
@@ -123,8 +152,10 @@ impl Scoreboard {
 
     /// A counter of all workers that there ever were, together.
     pub fn total(&self, family: Family, index: usize) -> u64 {
-        let slots = (0..self.length()).map(|slot| self.slot(slot).totals().value(family, index));
-        slots.fold(self.table().value(family, index), u64::wrapping_add)
+        let workers = (0..self.length()).map(|slot| self.slot(slot));
+        let slots = workers.chain([self.exporter()]);
+        let values = slots.map(|slot| slot.totals().value(family, index));
+        values.fold(self.table().value(family, index), u64::wrapping_add)
     }
 
     pub fn descriptor(&self) -> BorrowedFd<'_> {
@@ -140,9 +171,18 @@ impl Scoreboard {
         unsafe { memory::map_over(self.memory, bytes, &self.readable, 0, Access::Read) }
     }
 
+    /// The same but for the slot of the exporter, which is this process.
+    pub fn keep_exporter(&self) -> io::Result<()> {
+        self.keep_slot(self.length(), self.descriptor())
+    }
+
     /// The same but for one slot, which is this worker's, and which `writable` is for.
     pub fn keep(&self, index: usize, writable: BorrowedFd<'_>) -> io::Result<()> {
         assert!(index < self.length());
+        self.keep_slot(index, writable)
+    }
+
+    fn keep_slot(&self, index: usize, writable: BorrowedFd<'_>) -> io::Result<()> {
         let (place, bytes) = (self.layout.place(index), self.layout.stride());
         // SAFETY: the same.
         unsafe {
@@ -173,6 +213,14 @@ impl SlotRef {
     /// Which of the slots it is.
     pub fn index(&self) -> usize {
         self.index
+    }
+
+    /// Leaves a record for the exporter. Where that has not read enough for a further one, it is counted and lost.
+    pub fn record(&self, record: &[u8]) {
+        let read = self.scoreboard.exporter().ring().word(self.index as u64);
+        if !self.ring().write(read.load(Acquire), record) {
+            self.totals().add(totals::SPANS_DROPPED, 0, 1);
+        }
     }
 }
 

@@ -139,6 +139,20 @@ fn processes(page: &mut Page<'_>, reading: &Reading) -> Result<(), Error> {
         &totals::RELOAD_OUTCOMES,
         totals.family(totals::RELOADS),
     )?;
+    for (name, help, family) in [
+        (
+            "spans_exported",
+            "Spans that the collector has accepted",
+            totals::SPANS_EXPORTED,
+        ),
+        (
+            "spans_dropped",
+            "Spans that were lost: there was no room for them, or the collector did not accept them",
+            totals::SPANS_DROPPED,
+        ),
+    ] {
+        page.counters(name, help, [(NONE, totals.one(family))].into_iter())?;
+    }
     let states = [Phase::Starting, Phase::Ready, Phase::Draining];
     let counted = states.into_iter().map(|phase| {
         let count = reading

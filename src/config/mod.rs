@@ -28,7 +28,7 @@ use crate::cache;
 use crate::cli::Serve;
 use crate::guest::{self, CompileRequest, Limits};
 use crate::sys::memory;
-use crate::{log, request, supervisor, worker};
+use crate::{exporter, log, request, supervisor, worker};
 use anyhow::{Context, Result, bail};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -46,6 +46,8 @@ pub struct Config {
     /// What TLS is spoken with, where it is.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     pub log: log::Settings,
+    /// Where spans are sent, if they are.
+    pub exporter: Option<exporter::Settings>,
 }
 
 impl Config {
@@ -72,6 +74,7 @@ impl Config {
         Ok(Config {
             addresses: Addresses::resolve(&serve.addresses, tls.is_some())?,
             admin: admin::resolve(&serve.admin)?,
+            exporter: tracing::exporter(&serve.tracing, component)?,
             compile_request,
             supervisor,
             tls,

@@ -3,6 +3,7 @@
 
 use super::client::Client;
 use super::front::Arrival;
+use super::spans::Spans;
 use super::startup::{self, Telling};
 use super::upload::Ledger;
 use crate::guest::Failure;
@@ -22,6 +23,7 @@ pub struct Exchange {
     client: Client,
     id: Option<HeaderValue>,
     trace: Option<Arc<Trace>>,
+    spans: Option<Box<Spans>>,
     method: Method,
     target: Uri,
     version: Version,
@@ -56,6 +58,7 @@ impl Exchange {
             client: arrival.client,
             id: arrival.id.clone(),
             trace: arrival.trace.clone(),
+            spans: Spans::begin(arrival, request),
             method: request.method().clone(),
             target: request.uri().clone(),
             version: request.version(),
@@ -80,6 +83,9 @@ impl Exchange {
         let now = clock::now_ms();
         self.slot
             .answering(self.method.as_str(), self.target.path(), now);
+        if let Some(spans) = &self.spans {
+            spans.enter_guest(self.started.elapsed());
+        }
     }
 
     /// The head of the response is as the client gets it.
@@ -122,7 +128,12 @@ impl Exchange {
 
     /// The guest failed; says so in the log, with the request.
     pub fn failed(&self, failure: &Failure) {
-        self.slot.guest_failed(kind(failure));
+        let kind = kind(failure);
+        self.slot.guest_failed(kind);
+        if let Some(spans) = &self.spans {
+            let kind = totals::GUEST_FAILURE_KINDS[kind as usize];
+            spans.failed(kind, failure.to_string());
+        }
         let trace = self.trace.as_deref();
         match startup::note(failure) {
             Telling::Whole => {}
@@ -152,14 +163,18 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         self.abandon_upload();
-        self.slot.request_ended(&Ended {
+        let ended = Ended {
             method: method_index(&self.method),
             status: self.status.get().map(|status| status.as_u16()),
             received: self.upload().map_or(0, Ledger::received),
             sent: self.sent.get(),
             took: self.started.elapsed(),
             guest: self.guest.get(),
-        });
+        };
+        self.slot.request_ended(&ended);
+        if let Some(spans) = self.spans.take() {
+            spans.end(&ended);
+        }
         // Without a status the client went away before there was an answer.
         if let (true, Some(status)) = (self.logged, self.status.get()) {
             self.record(status);

@@ -41,6 +41,8 @@ pub struct Arrival {
     pub authority: Option<Authority>,
     pub id: Option<HeaderValue>,
     pub trace: Option<Arc<Trace>>,
+    /// Who is connected.
+    pub peer: Peer,
 }
 
 impl Arrival {
@@ -81,6 +83,7 @@ impl Front {
             authority: claims.authority,
             id,
             trace: None,
+            peer: origin.peer,
         }
     }
 

@@ -27,6 +27,7 @@ mod redirect;
 mod reply;
 mod root_path;
 mod share;
+mod spans;
 mod startup;
 mod timer;
 mod upload;

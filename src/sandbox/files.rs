@@ -22,6 +22,9 @@ const RESOLVER: [&str; 4] = [
     "/run/systemd/resolve",
 ];
 
+/// Names are looked up over TCP where an answer is long.
+const NAME_SERVERS: u16 = 53;
+
 /// Its own memory, and how much memory and how many processors there are for it.
 const OF_THE_MACHINE: [&str; 4] = [
     "/proc/self",
@@ -45,15 +48,21 @@ pub fn restrict(sandbox: &Sandbox, role: Role) -> Result<bool> {
         .handle_access(AccessFs::from_all(NEWEST))?
         .scope(Scope::from_all(NEWEST))?
         .handle_access(AccessNet::BindTcp)?;
-    if !grants.connects {
+    if !grants.connects || grants.port.is_some() {
         ruleset = ruleset.handle_access(AccessNet::ConnectTcp)?;
     }
+    let ports = grants
+        .port
+        .into_iter()
+        .flat_map(|port| [port, NAME_SERVERS]);
+    let ports = ports.map(|port| NetPort::new(port, AccessNet::ConnectTcp));
     // A guest may have its own end of a connection bound before it connects, by the system's choice.
     let own_end = grants.connects.then(|| NetPort::new(0, AccessNet::BindTcp));
     // Whoever listens there may make the socket anew.
     let status = ruleset
         .create()?
         .add_rules(own_end.map(Ok::<_, landlock::RulesetError>))?
+        .add_rules(ports.map(Ok::<_, landlock::RulesetError>))?
         .add_rules(path_beneath_rules(readable(sandbox, role), read))?
         .add_rules(path_beneath_rules(&grants.writable, read | write))?
         .add_rules(path_beneath_rules(
@@ -72,7 +81,7 @@ fn readable(sandbox: &Sandbox, role: Role) -> Vec<PathBuf> {
     }
     match role {
         Role::Admin | Role::Log => return Vec::new(),
-        Role::Worker => return readable,
+        Role::Worker | Role::Exporter => return readable,
         // It has its code already.
         Role::Step => {}
         // Its own memory and descriptors, and those of the workers to be.

@@ -42,6 +42,8 @@ pub enum Role {
     Admin,
     /// Writes logs to files that are open.
     Log,
+    /// Sends spans to a collector.
+    Exporter,
 }
 
 /// What guests were given of the machine, and so what the processes that they run in may use of it.
@@ -52,6 +54,8 @@ pub struct Grants {
     pub writable: Vec<PathBuf>,
     /// Whether names are looked up, and anybody is connected to.
     pub connects: bool,
+    /// The only TCP port that is connected to, where there is only one, besides that of name servers.
+    pub port: Option<u16>,
     /// A Unix socket that is connected to.
     pub unix_socket: Option<PathBuf>,
 }
@@ -127,7 +131,9 @@ impl Sandbox {
         // An operator who is root may serve what lies in the home of somebody else.
         let kept: &[u32] = match role {
             Role::Compiler => &[CAP_DAC_READ_SEARCH],
-            Role::Step | Role::Zygote | Role::Worker | Role::Admin | Role::Log => &[],
+            Role::Step | Role::Zygote | Role::Worker | Role::Admin | Role::Log | Role::Exporter => {
+                &[]
+            }
         };
         privileges::drop_capabilities(kept).context("capabilities cannot be given up")?;
         privileges::set_dumpable(false);

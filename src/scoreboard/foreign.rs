@@ -23,7 +23,7 @@ impl Foreign {
         let count = layout.totals.iter().map(|total| total.count).sum();
         Ok(Foreign {
             memory: View::of(memory, bytes)?,
-            taken: vec![vec![0; count]; layout.slots],
+            taken: vec![vec![0; count]; layout.slots + layout.others],
             layout,
         })
     }
@@ -61,7 +61,9 @@ impl Foreign {
     }
 
     /// Adds what stands there of no worker in particular. To be done once: whoever counted it is gone.
-    pub fn carry_over_rest(&self, into: &Totals) {
+    pub fn carry_over_rest(&mut self, into: &Totals) {
+        let others = self.layout.slots..self.layout.slots + self.layout.others;
+        others.for_each(|index| self.carry_over(index, into));
         let Some(place) = self.layout.carried else {
             return;
         };

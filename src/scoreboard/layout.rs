@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::mem::offset_of;
 
 /// The number of the layout of the table, its entries and a slot; to be raised whenever one of them changes.
-const FORM: u32 = 3;
+const FORM: u32 = 4;
 
 /// A scoreboard's layout. Places are in bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,9 @@ pub struct Layout {
     /// Where the totals of no worker in particular stand, in the same order as those of a slot.
     #[serde(default)]
     pub(super) carried: Option<usize>,
+    /// How many slots of other processes stand behind those of the workers.
+    #[serde(default)]
+    pub(super) others: usize,
 }
 
 /// So many bytes.
@@ -73,6 +76,7 @@ impl Layout {
             },
             totals: FAMILIES.map(own_total).into(),
             carried: Some(Table::totals_place()),
+            others: 1,
         }
     }
 
@@ -97,6 +101,7 @@ impl Layout {
                 Total::new(totals::LATENCY.name, 112, 32),
             ],
             carried: None,
+            others: 0,
         }
     }
 
@@ -111,7 +116,7 @@ impl Layout {
 
     /// How long all of it is.
     pub(super) fn bytes(&self) -> usize {
-        self.place(self.slots)
+        self.place(self.slots + self.others)
     }
 
     /// How long all of it is, where everything that it names is within it and the numbers are aligned.
@@ -141,7 +146,8 @@ impl Layout {
             place.is_multiple_of(8) && end.is_some_and(|end| end <= self.first)
         });
         let right = right && carried;
-        let slots = self.stride.checked_mul(self.slots)?;
+        let count = self.slots.checked_add(self.others)?;
+        let slots = self.stride.checked_mul(count)?;
         slots.checked_add(self.first).filter(|_| right)
     }
 }

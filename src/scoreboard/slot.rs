@@ -1,5 +1,6 @@
 //! One worker's slot: what it tells of itself while it serves.
 
+use super::ring::Ring;
 use super::totals::{self, GuestFailure, Protocol, Shed, Totals};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
@@ -28,6 +29,8 @@ pub struct Slot {
     /// The request line that was handed to a guest last. A reader may see half of two: it is for
     /// people's eyes.
     pub(super) answering: [AtomicU8; ANSWERING],
+    /// Spans that the exporter is to take.
+    ring: Ring,
 }
 
 /// How one request went.
@@ -65,6 +68,10 @@ impl Slot {
 
     pub fn totals(&self) -> &Totals {
         &self.totals
+    }
+
+    pub(super) fn ring(&self) -> &Ring {
+        &self.ring
     }
 
     /// The serving loop is alive.

@@ -150,9 +150,11 @@ pub const HANDSHAKES: Family = SPOKEN.then("handshakes", HANDSHAKE_OUTCOMES.len(
 pub const CPU: Family = HANDSHAKES.then("cpu", 1);
 pub const WORKER_ENDS: Family = CPU.then("worker_ends", END_REASONS.len());
 pub const RELOADS: Family = WORKER_ENDS.then("reloads", RELOAD_OUTCOMES.len());
+pub const SPANS_EXPORTED: Family = RELOADS.then("spans_exported", 1);
+pub const SPANS_DROPPED: Family = SPANS_EXPORTED.then("spans_dropped", 1);
 
 /// All of them, in their order.
-pub const FAMILIES: [Family; 18] = [
+pub const FAMILIES: [Family; 20] = [
     CONNECTIONS,
     REQUESTS,
     RESPONSES,
@@ -171,9 +173,11 @@ pub const FAMILIES: [Family; 18] = [
     CPU,
     WORKER_ENDS,
     RELOADS,
+    SPANS_EXPORTED,
+    SPANS_DROPPED,
 ];
 
-const LENGTH: usize = RELOADS.end();
+const LENGTH: usize = SPANS_DROPPED.end();
 
 /// One process's counters. It alone writes them, and so it needs no atomic addition.
 #[derive(Debug)]

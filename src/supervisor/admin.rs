@@ -19,7 +19,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// How long after one was forked another may be.
-const PAUSE: Duration = Duration::from_secs(1);
+pub(super) const PAUSE: Duration = Duration::from_secs(1);
 
 /// Commands that are carried out at a time.
 const MOST: usize = 16;

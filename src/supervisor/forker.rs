@@ -68,7 +68,7 @@ impl Forker {
     }
 
     /// With the scoreboard that workers of the executable before go on writing to, whose totals are carried over.
-    pub fn with_foreign(mut self, foreign: Foreign) -> Forker {
+    pub fn with_foreign(mut self, mut foreign: Foreign) -> Forker {
         let length = foreign.length();
         foreign.carry_over_rest(self.scoreboard.carried());
         self.foreign = Some(RefCell::new(foreign));

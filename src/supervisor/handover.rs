@@ -34,6 +34,9 @@ pub struct Handover {
     pub admin: Vec<(RawFd, String)>,
     #[serde(default)]
     pub admin_process: Option<i32>,
+    /// The process that exports spans: it ends when its lifeline does, which is not handed over.
+    #[serde(default)]
+    pub exporter_process: Option<i32>,
     /// Whether it comes from an executable of the first kind, which hears another answer.
     #[serde(skip)]
     pub is_first: bool,
@@ -64,6 +67,7 @@ impl Handover {
             workers: Vec::new(),
             admin: Vec::new(),
             admin_process: None,
+            exporter_process: None,
             is_first: false,
         }
     }

@@ -79,6 +79,10 @@ impl<R: Roles> Supervisor<R> {
                 debug!("the admin process [{pid}] has ended: {end}");
                 continue;
             }
+            if self.exporter.ended(pid) {
+                debug!("the exporter [{pid}] has ended: {end}");
+                continue;
+            }
             let memory = end == End::Killed(Signal::SIGKILL) && self.was_for_memory();
             let death = Death { end, memory };
             if let Some(index) = self.children.iter().position(|child| child.pid == pid) {

@@ -8,6 +8,7 @@ mod changes;
 mod children;
 mod clock;
 mod code_files;
+mod exporter;
 mod forker;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
@@ -27,6 +28,7 @@ mod successor;
 mod zygote;
 
 pub use admin::AdminContext;
+pub use exporter::ExporterContext;
 pub use publish::Served;
 pub use run::{resume, run};
 pub use settings::{CodeSettings, CompileLimits, Settings};
@@ -76,6 +78,10 @@ pub trait Roles: Sized {
     fn has_admin_always(&self) -> bool;
     /// Answers questions about the server, in a process of its own.
     fn administer(&self, context: AdminContext) -> anyhow::Result<()>;
+    /// Whether spans are exported: a number that another version does not have which wants it otherwise.
+    fn exporter(&self) -> Option<u64>;
+    /// Exports spans, in a process of its own.
+    fn export(&self, context: ExporterContext) -> anyhow::Result<()>;
     /// What there is to say about the version that is served, as JSON.
     fn describe(&self, served: &Served<'_>) -> String;
     /// Writes the logs, in a process of its own, until it is told by this to end.

@@ -52,6 +52,7 @@ impl<R: Roles> Supervisor<R> {
                 Action::Exit { failure } => {
                     self.attempt = None;
                     self.admin.kill();
+                    self.exporter.let_go();
                     self.generations.clear();
                     let until = self.now() + UNKILLABLE;
                     self.exit = Some((failure, until));
@@ -214,6 +215,7 @@ impl<R: Roles> Supervisor<R> {
             listeners: self.roles.sockets(),
             admin: self.roles.admin_descriptors(),
             admin_process: self.admin.pid().map(Pid::as_raw),
+            exporter_process: self.exporter.pid().map(Pid::as_raw),
             served,
             code: generation.code.file.as_raw_fd(),
             note: generation.code.note.clone(),

@@ -6,6 +6,7 @@ use super::changes::Changes;
 use super::children::{Attempt, Child, Generation};
 use super::clock::Clock;
 use super::code_files::Code;
+use super::exporter::Exporter;
 use super::forker::Forker;
 use super::log_writer::LogWriter;
 use super::notify::Notifier;
@@ -46,6 +47,7 @@ pub struct Supervisor<R> {
     pub(super) forker: Forker,
     pub(super) admin: Admin,
     pub(super) log_writer: LogWriter,
+    pub(super) exporter: Exporter,
     pub(super) published: Published,
     pub(super) children: Vec<Child>,
     /// Workers that zygotes were asked for, and those that nobody waits for any more.
@@ -99,6 +101,8 @@ pub fn resume<R: Roles>(roles: R, adopted: Adopted) -> Result<()> {
         // It is one of the executable before this one.
         process::signal(pid, Signal::SIGKILL);
     }
+    let exporter = handover.exporter_process.map(Pid::from_raw);
+    supervisor.exporter = Exporter::inherit(exporter.filter(|pid| process::is_child(*pid)));
     supervisor.children = adopted.children;
     supervisor.generations.push(Generation {
         number: handover.served,
@@ -134,6 +138,7 @@ impl<R: Roles> Supervisor<R> {
             forker,
             admin,
             log_writer: LogWriter::default(),
+            exporter: Exporter::default(),
             published: None,
             children: Vec::new(),
             orders: Vec::new(),
@@ -209,9 +214,12 @@ impl<R: Roles> Supervisor<R> {
                 memory::forget_code();
             }
             let now = self.now();
-            let over =
-                |(_, until): &mut (Failure, Instant)| self.forker.is_alone() || *until <= now;
+            let over = |(_, until): &mut (Failure, Instant)| {
+                let is_alone = self.forker.is_alone() && self.exporter.is_gone();
+                is_alone || *until <= now
+            };
             if let Some((failure, _)) = self.exit.take_if(over) {
+                self.exporter.kill();
                 return Ok(failure);
             }
             // The next executable is left workers, and no orders for them.
@@ -224,6 +232,7 @@ impl<R: Roles> Supervisor<R> {
             self.wait()?;
             self.look_after_admin();
             self.look_after_log();
+            self.look_after_exporter();
             self.read_messages();
             self.read_orders();
             self.read_signals()?;

@@ -3,11 +3,15 @@
 
 mod ids;
 mod parent;
+mod recorder;
 mod sampler;
+mod span;
 mod state;
 
 pub use ids::{SpanId, TraceId};
+pub use recorder::{begin_recording, record};
 pub use sampler::Sampler;
+pub use span::{Kind, Span};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use parent::Parent;
@@ -25,6 +29,8 @@ const RANDOM: u8 = 2;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tracing {
     pub sampler: Sampler,
+    /// Somebody takes the spans.
+    pub exports: bool,
 }
 
 /// A `Trace` is the place of one request in its trace. The server's own span is the parent of everything that the
@@ -37,6 +43,7 @@ pub struct Trace {
     /// The client's span, where the client named one.
     pub parent: Option<SpanId>,
     flags: u8,
+    exports: bool,
     /// What systems before this one noted, which is passed on as it is.
     pub state: Option<HeaderValue>,
 }
@@ -59,6 +66,7 @@ impl Tracing {
                     span: SpanId::random(),
                     parent: Some(parent.span),
                     flags: parent.flags & RANDOM | u8::from(sampled),
+                    exports: self.exports,
                     state,
                 }
             }
@@ -69,6 +77,7 @@ impl Tracing {
                     span: SpanId::random(),
                     parent: None,
                     flags: u8::from(self.sampler.begins(id)),
+                    exports: self.exports,
                     state: None,
                 }
             }
@@ -79,10 +88,25 @@ impl Tracing {
 }
 
 impl Trace {
-    /// Says whether the spans of this trace are recorded.
-    #[cfg(test)]
-    pub fn is_sampled(&self) -> bool {
+    fn is_sampled(&self) -> bool {
         self.flags & SAMPLED != 0
+    }
+
+    /// Begins a span of this trace, where its spans are taken.
+    pub fn span(&self, kind: Kind, id: SpanId) -> Option<Span> {
+        if !self.exports || !self.is_sampled() {
+            return None;
+        }
+        let parent = match kind {
+            Kind::Server => self.parent,
+            Kind::Guest | Kind::Client => Some(self.span),
+        };
+        let mut span = Span::new(kind, self.id, id, parent);
+        span.flags = self.flags.into();
+        if let Some(state) = self.state.as_ref().and_then(|state| state.to_str().ok()) {
+            span.state = state.to_owned();
+        }
+        Some(span)
     }
 
     /// Has the head of a request that the guest sends name `span` as its parent, unless it names one of the guest's
@@ -125,7 +149,8 @@ mod tests {
         for (name, value) in fields {
             headers.append(*name, value.parse().unwrap());
         }
-        let trace = Tracing { sampler }.begin(&mut headers, is_trusted);
+        let exports = true;
+        let trace = Tracing { sampler, exports }.begin(&mut headers, is_trusted);
         let expected = format!("00-{}-{}-{:02x}", trace.id, trace.span, trace.flags);
         assert_eq!(headers[TRACEPARENT], expected);
         assert_eq!(headers.get(TRACESTATE), trace.state.as_ref());

@@ -14,7 +14,7 @@ use crate::sandbox::{Role, Sandbox};
 use crate::scoreboard::{Scoreboard, SlotRef};
 use crate::sys::socket::Listening;
 use crate::sys::{clock, memory, process};
-use crate::warning;
+use crate::{trace, warning};
 use accept::Acceptor;
 use anyhow::{Context, Result};
 use leave::{Leave, Reasons};
@@ -79,6 +79,9 @@ impl Worker {
             acceptors.push((acceptor, door));
         }
         let slot = SlotRef::new(self.scoreboard.clone(), self.slot);
+        if self.settings.request.tracing.is_some_and(|it| it.exports) {
+            trace::begin_recording(slot.clone());
+        }
         let requests = Requests::new(self.guest, self.settings.request, slot.clone())?;
         let usage = Usage::open();
         enter_sandbox(&self.settings.sandbox, self.slot)?;

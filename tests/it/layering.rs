@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Every room, with the rooms it may import besides the plain-data modules. `config` reads the
 /// command line and fills in the settings of every room behind it.
-const ROOMS: [(&str, &[&str]); 20] = [
+const ROOMS: [(&str, &[&str]); 21] = [
     ("cli", &["sys"]),
     ("control", &["cli", "config", "sys"]),
     ("admin", &["sys"]),
@@ -22,6 +22,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
             "request",
             "guest",
             "cache",
+            "exporter",
             "sandbox",
             "sys",
         ],
@@ -42,6 +43,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("scoreboard", &["sys"]),
     ("channel", &["cache", "sys"]),
     ("trace", &["sys"]),
+    ("exporter", &["guest", "sys"]),
 ];
 
 /// Plain data that any room may use, and the macros of `log`.
@@ -89,10 +91,14 @@ fn the_map_has_the_same_rooms_and_rules() {
 }
 
 /// What must not be named under a room.
-const BANNED: [(&str, &[&str]); 8] = [
+const BANNED: [(&str, &[&str]); 9] = [
     ("supervisor", &["tokio", "hyper", "wasmtime"]),
     ("control", &["tokio", "hyper", "wasmtime"]),
     ("admin", &["wasmtime", "fork", "waitpid", "waitid", "kill"]),
+    (
+        "exporter",
+        &["wasmtime", "fork", "waitpid", "waitid", "kill"],
+    ),
     ("sys", &["tokio", "hyper", "wasmtime"]),
     ("sandbox", &["tokio", "hyper", "wasmtime"]),
     ("listen", &["tokio", "hyper", "wasmtime"]),

@@ -1,5 +1,8 @@
 //! Requests belong to traces: continued or begun, told to guests and to the servers that they ask, and named in the log.
 
+mod export;
+mod outages;
+
 use crate::harness::http2::{END_HEADERS, END_STREAM, Http2, head};
 use crate::harness::{After, HELLO, Server, Upstream, exchange, get, guest};
 use std::io::Write;

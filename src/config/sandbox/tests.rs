@@ -156,6 +156,7 @@ fn one_attempt() {
         "zygote" => Role::Zygote,
         "admin" => Role::Admin,
         "log" => Role::Log,
+        "exporter" => Role::Exporter,
         _ => panic!("{role}"),
     };
     let home = Path::new(home);
@@ -167,6 +168,14 @@ fn one_attempt() {
     if matches!(role, Role::Admin | Role::Log) {
         // What guests were given is not for it.
         sandbox.grants = Grants::default();
+    }
+    if role == Role::Exporter {
+        // Of the ports in use here, none is its collector's.
+        sandbox.grants = Grants {
+            connects: true,
+            port: Some(1),
+            ..Grants::default()
+        };
     }
     attempts::make(name, &sandbox, role, home);
 }
@@ -234,6 +243,20 @@ fn the_process_that_writes_logs_has_less_than_a_worker() {
         "it_gains_no_rights",
     ] {
         attempt(name, "log");
+    }
+}
+
+/// What it reads comes from workers, and what it is answered from somebody else.
+#[test]
+fn the_exporter_reaches_one_port_and_has_no_more_than_a_worker() {
+    for name in [
+        "it_signals_nobody_else",
+        "it_starts_no_process",
+        "it_makes_no_memory_executable",
+        "it_connects_to_nobody_unless_that_was_granted",
+        "it_gains_no_rights",
+    ] {
+        attempt(name, "exporter");
     }
 }
 

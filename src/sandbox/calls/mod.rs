@@ -77,7 +77,7 @@ fn allowed(grants: &Grants, role: Role, shared: &Shared) -> Result<rules::Allowe
     memory(&mut rules, role)?;
     descriptors(&mut rules, grants, shared)?;
     match role {
-        Role::Worker | Role::Admin => {}
+        Role::Worker | Role::Admin | Role::Exporter => {}
         Role::Step | Role::Compiler => rules.allow(lists::BEGINNING),
         Role::Log => rules.allow(lists::WRITING_LOGS),
         Role::Zygote => {
@@ -85,7 +85,10 @@ fn allowed(grants: &Grants, role: Role, shared: &Shared) -> Result<rules::Allowe
             rules.allow(lists::FORKING);
         }
     }
-    if !matches!(role, Role::Worker | Role::Admin | Role::Log) {
+    if !matches!(
+        role,
+        Role::Worker | Role::Admin | Role::Log | Role::Exporter
+    ) {
         // The loop's own pair, for signals. Datagrams could be sent to others by their paths.
         let stream = [Cases::masked(1, KIND, SOCK_STREAM as u64)];
         rules.only(libc::SYS_socketpair, Cases::all(&stream))?;

@@ -3,6 +3,7 @@
 pub mod asker;
 pub mod certificates;
 mod client;
+pub mod collector;
 pub mod http2;
 mod redis;
 mod server;

@@ -222,11 +222,8 @@ impl Server {
     /// The worker processes, in the order in which they were forked.
     pub fn workers(&self) -> Vec<i32> {
         let children = self.children().into_iter();
-        let workers = children.filter(|child| {
-            !["zygote", "admin", "log"]
-                .iter()
-                .any(|name| is_called(*child, name))
-        });
+        let others = ["zygote", "admin", "log", "exporter"];
+        let workers = children.filter(|child| !others.iter().any(|name| is_called(*child, name)));
         workers.collect()
     }
 
@@ -240,6 +237,12 @@ impl Server {
     pub fn admin(&self) -> Option<i32> {
         let mut children = self.children().into_iter();
         children.find(|child| is_called(*child, "admin"))
+    }
+
+    /// What sends spans to a collector, where there is such a process.
+    pub fn exporter(&self) -> Option<i32> {
+        let mut children = self.children().into_iter();
+        children.find(|child| is_called(*child, "exporter"))
     }
 
     /// What the workers of a large component are forked from.

@@ -8,14 +8,16 @@ mod failure;
 mod headers;
 mod named_host;
 mod roots;
+mod span;
 pub mod transmission;
 
 pub use exchange::OutboundClient;
-pub use roots::Roots;
+pub use roots::{Roots, tls};
 
 use super::network::Rules;
 use crate::trace::{SpanId, Trace};
 use http::HeaderName;
+use span::ClientSpan;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -111,13 +113,19 @@ impl WasiHttpHooks for Outbound {
         options: Option<RequestOptions>,
         _done: Rest,
     ) -> Box<dyn Future<Output = Sent> + Send> {
-        if let Some(trace) = &self.trace {
-            trace.announce_child(SpanId::random(), request.headers_mut());
-        }
+        let span = self.trace.as_ref().and_then(|trace| {
+            let id = SpanId::random();
+            trace.announce_child(id, request.headers_mut());
+            ClientSpan::begin(trace, id, &request)
+        });
         let client = self.client.clone();
         let own = self.own.clone();
         Box::new(async move {
-            let response = client.send(own, request, options).await?;
+            let answer = client.send(own, request, options).await;
+            let response = match span {
+                Some(span) => span.answered(answer)?,
+                None => answer?,
+            };
             let rest: Rest = Box::new(std::future::ready(Ok(())));
             Ok((response, rest))
         })

@@ -92,7 +92,8 @@ fn serves(sandbox: &Sandbox, before: &Before) {
 
 pub fn connects(sandbox: &Sandbox, role: Role, before: &Before) {
     let granted = sandbox.grants.connects;
-    assert_eq!(TcpStream::connect(before.address).is_ok(), granted);
+    let reaches = granted && sandbox.grants.port.is_none();
+    assert_eq!(TcpStream::connect(before.address).is_ok(), reaches);
     let datagram = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0));
     let sent = datagram.and_then(|socket| socket.send_to(b"x", before.address));
     assert_eq!(sent.is_ok(), granted);
@@ -122,7 +123,10 @@ pub fn connects(sandbox: &Sandbox, role: Role, before: &Before) {
         call(libc::SYS_socketpair, &arguments)
     };
     assert_eq!(pair(libc::SOCK_DGRAM), Err(libc::ENOSYS));
-    let pairs = !matches!(role, Role::Worker | Role::Admin | Role::Log);
+    let pairs = !matches!(
+        role,
+        Role::Worker | Role::Admin | Role::Log | Role::Exporter
+    );
     assert_eq!(pair(libc::SOCK_STREAM).is_ok(), pairs);
     if !granted {
         absent(

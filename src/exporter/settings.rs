@@ -1,0 +1,50 @@
+//! What the operator decided about exporting, by options and by OpenTelemetry's variables.
+
+use crate::guest::outbound::Roots;
+use http::{HeaderMap, Uri};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where spans are posted to, the path included.
+    pub endpoint: Uri,
+    /// Fields of each request, which may be secrets.
+    pub headers: HeaderMap,
+    /// Who is believed to be the collector.
+    pub roots: Roots,
+    /// What all spans have in common, by OpenTelemetry's names.
+    pub resource: Vec<(String, String)>,
+    /// How long the collector may take to answer.
+    pub timeout: Duration,
+    /// How long a span waits for others, at most.
+    pub delay: Duration,
+    /// Spans that are sent together, and that wait to be sent.
+    pub batch: usize,
+    pub queue: usize,
+}
+
+impl Settings {
+    /// The one TCP port that is connected to.
+    pub fn port(&self) -> u16 {
+        let default = match self.is_secure() {
+            true => 443,
+            false => 80,
+        };
+        self.endpoint.port_u16().unwrap_or(default)
+    }
+
+    pub fn is_secure(&self) -> bool {
+        self.endpoint.scheme_str() == Some("https")
+    }
+
+    /// Returns a number that is another where the settings are.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        format!("{self:?}").hash(&mut hasher);
+        for (name, value) in &self.headers {
+            (name.as_str(), value.as_bytes()).hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+}

@@ -1,0 +1,136 @@
+//! The exporter: a process that is there as long as the version that is served wants spans exported, replaced when it
+//! has ended or when another version wants it otherwise. It ends when it is let go of, and may take a moment for that.
+
+use super::Roles;
+use super::admin::PAUSE;
+use super::forker::fork_child;
+use super::run::Supervisor;
+use crate::exit::Status;
+use crate::scoreboard::Scoreboard;
+use crate::sys::channel::pipe;
+use crate::sys::{clock, process};
+use crate::{error, warning};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::rc::Rc;
+
+/// What the exporter is given.
+pub struct ExporterContext {
+    pub scoreboard: Rc<Scoreboard>,
+    /// Comes to its end when the exporter is to end.
+    pub lifeline: OwnedFd,
+}
+
+/// What the supervisor keeps of it.
+#[derive(Default)]
+pub struct Exporter {
+    process: Option<Running>,
+    /// When another may be forked, in milliseconds of `sys::clock`.
+    next_ms: u64,
+}
+
+struct Running {
+    pid: Pid,
+    /// What it is to do; none once it is to end.
+    work: Option<Work>,
+}
+
+struct Work {
+    /// A number that another version does not have which wants something else.
+    settings: u64,
+    /// The exporter ends when this is closed.
+    _held: OwnedFd,
+}
+
+impl Exporter {
+    /// With the process that the executable before this one has let go of.
+    pub fn inherit(pid: Option<Pid>) -> Exporter {
+        Exporter {
+            process: pid.map(|pid| Running { pid, work: None }),
+            next_ms: 0,
+        }
+    }
+
+    pub fn pid(&self) -> Option<Pid> {
+        self.process.as_ref().map(|running| running.pid)
+    }
+
+    /// It was reaped, if it was this process.
+    pub fn ended(&mut self, pid: Pid) -> bool {
+        self.process.take_if(|running| running.pid == pid).is_some()
+    }
+
+    /// Lets it send what it has, and end.
+    pub fn let_go(&mut self) {
+        if let Some(running) = &mut self.process {
+            running.work = None;
+        }
+    }
+
+    /// Whether no process is left.
+    pub fn is_gone(&self) -> bool {
+        self.process.is_none()
+    }
+
+    pub fn kill(&self) {
+        if let Some(running) = &self.process {
+            process::signal(running.pid, Signal::SIGKILL);
+        }
+    }
+}
+
+impl<R: Roles> Supervisor<R> {
+    /// Has an exporter where one is needed, and none that does what is not wanted any more.
+    pub(super) fn look_after_exporter(&mut self) {
+        let wanted = match self.exit {
+            None => self.roles.exporter(),
+            Some(_) => None,
+        };
+        if let Some(running) = &mut self.exporter.process {
+            running.work.take_if(|work| Some(work.settings) != wanted);
+            return;
+        }
+        let now = clock::now_ms();
+        let Some(settings) = wanted.filter(|_| now >= self.exporter.next_ms) else {
+            return;
+        };
+        self.exporter.next_ms = now + PAUSE.as_millis() as u64;
+        match fork(&*self.roles, settings, &self.forker.scoreboard) {
+            Ok(running) => self.exporter.process = Some(running),
+            Err(error) => warning!("cannot start the exporter: {error}"),
+        }
+    }
+}
+
+fn fork<R: Roles>(roles: &R, settings: u64, scoreboard: &Rc<Scoreboard>) -> io::Result<Running> {
+    let (lifeline, held) = pipe()?;
+    let restrict = || {
+        scoreboard.give_up()?;
+        scoreboard.keep_exporter()
+    };
+    let pid = fork_child(&[lifeline.as_raw_fd()], restrict, || {
+        process::die_with_parent();
+        process::call(c"exporter");
+        let context = ExporterContext {
+            scoreboard: scoreboard.clone(),
+            lifeline,
+        };
+        match roles.export(context) {
+            Ok(()) => Status::Stopped,
+            Err(why) => {
+                error!("the exporter cannot go on: {why:#}");
+                Status::Internal
+            }
+        }
+    })?;
+    let work = Work {
+        settings,
+        _held: held,
+    };
+    Ok(Running {
+        pid,
+        work: Some(work),
+    })
+}
