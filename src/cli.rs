@@ -23,6 +23,7 @@ mod sandbox;
 mod tls;
 mod tracing;
 mod unit;
+mod websockets;
 
 pub use addresses::Addresses;
 pub use admin::{Admin, Control, RestartWorker, Running, Scale, StatusOf, Top};
@@ -44,6 +45,7 @@ pub use sandbox::Sandbox;
 pub use tls::Tls;
 pub use tracing::Tracing;
 pub use unit::Unit;
+pub use websockets::WebSockets;
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -133,6 +135,9 @@ pub struct Serve {
 
     #[command(flatten)]
     pub clients: Clients,
+
+    #[command(flatten)]
+    pub websockets: WebSockets,
 
     #[command(flatten)]
     pub tls: Tls,

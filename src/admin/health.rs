@@ -110,6 +110,7 @@ pub mod tests {
             age: Duration::from_secs(60),
             heartbeat_age: Duration::from_millis(300),
             connections: 3,
+            websockets: 2,
             in_flight: 1,
             waiting: 0,
             requests: 17,

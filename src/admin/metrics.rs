@@ -225,6 +225,13 @@ fn workers(page: &mut Page<'_>, reading: &Reading) -> Result<(), Error> {
         None,
         each(|it| f64::from(it.connections)),
     )?;
+    let help = "WebSockets that are open in a worker";
+    page.gauges(
+        "worker_websockets",
+        help,
+        None,
+        each(|it| f64::from(it.websockets)),
+    )?;
     let help = "Requests that a worker is answering";
     page.gauges(
         "worker_requests_in_flight",

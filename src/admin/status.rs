@@ -136,6 +136,7 @@ fn worker(reading: &Reading, it: &Worker) -> Value {
         "generation": it.generation,
         "age_seconds": it.age.as_secs_f64(),
         "connections": it.connections,
+        "websockets": it.websockets,
         "in_flight": it.in_flight,
         "queued": it.waiting,
         "requests": it.requests,

@@ -22,7 +22,7 @@ macro_rules! wit {
     };
 }
 
-const FILES: [Embedded; 15] = wit![
+const FILES: [Embedded; 16] = wit![
     "world.wit",
     "deps/wasi-cli-0.2.10/package.wit",
     "deps/wasi-clocks-0.2.10/package.wit",
@@ -37,7 +37,8 @@ const FILES: [Embedded; 15] = wit![
     "deps/wasi-keyvalue-0.2.0-draft/world.wit",
     "deps/wasi-logging-0.1.0-draft/logging.wit",
     "deps/wasi-random-0.2.10/package.wit",
-    "deps/wasi-sockets-0.2.10/package.wit"
+    "deps/wasi-sockets-0.2.10/package.wit",
+    "deps/wasmserve-websocket-0.1.0/websocket.wit"
 ];
 
 /// Writes the packages of `wit/` to a directory.

@@ -19,6 +19,7 @@ mod sandbox;
 mod tls;
 mod tracing;
 mod units;
+mod websockets;
 
 pub use address::{Address, Host, Place};
 pub use addresses::Addresses;
@@ -99,6 +100,7 @@ fn limits(serve: &Serve, workers: NonZeroUsize) -> Result<Limits> {
             &serve.requests.limit_concurrency,
             units::positive,
         )?,
+        websockets: websockets::most(serve)?,
         memory: option("--max-memory", &serve.instances.max_memory, units::size)?,
         worker_memory: option(
             "--max-worker-memory",
@@ -186,6 +188,8 @@ fn worker_settings(
     let front = front::resolve(&serve.front)?;
     let files = files::directories(&serve.requests.files)?;
     let connection = clients::settings(serve, &front)?;
+    let idle_body = &serve.requests.timeout_idle_body;
+    let idle_body = option("--timeout-idle-body", idle_body, units::duration)?;
     Ok(worker::Settings {
         // Several beats within what counts as silence.
         heartbeat: (supervisor.healthcheck / 5)
@@ -208,11 +212,8 @@ fn worker_settings(
                 &serve.requests.timeout_request,
                 units::duration,
             )?,
-            idle_body: option(
-                "--timeout-idle-body",
-                &serve.requests.timeout_idle_body,
-                units::duration,
-            )?,
+            idle_body,
+            websockets: websockets::settings(serve, idle_body)?,
             body: option("--limit-body", &serve.clients.limit_body, units::size)?,
             rate: connection.rate,
             fields: connection.head.fields,

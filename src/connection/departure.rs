@@ -9,19 +9,28 @@ use tokio::time::sleep_until;
 #[derive(Default)]
 pub struct Departure {
     begun: Cell<Option<(Instant, Duration)>>,
+    /// When the worker is gone, whatever is still open.
+    until: Cell<Option<Instant>>,
     announced: Notify,
 }
 
 impl Departure {
     /// Connections are closed once they have been idle for `moment`; each answer until then says that
     /// it is the last.
-    pub fn begin(&self, moment: Duration) {
+    pub fn begin(&self, moment: Duration, until: Instant) {
+        self.until.set(Some(until));
         self.begun.set(Some((Instant::now(), moment)));
         self.announced.notify_waiters();
     }
 
     pub fn begun(&self) -> Option<(Instant, Duration)> {
         self.begun.get()
+    }
+
+    /// When the worker is gone, where others go on; none where all of them stop.
+    pub fn until(&self) -> Option<Instant> {
+        let (_, moment) = self.begun.get()?;
+        self.until.get().filter(|_| !moment.is_zero())
     }
 
     /// Resolves when it has begun, and who has been silent ever since is to be closed.

@@ -4,12 +4,14 @@ use super::refusal::Refusal;
 use super::settings::Settings;
 use super::stream::Stream;
 use super::watch::{Manner, Stop, Watched};
-use super::{Busy, Client, LAST_BYTES, asks_first};
+use super::{Busy, Client, LAST_BYTES, asks_first, websocket};
+use crate::request::websocket::WebSocket;
 use crate::request::{Body, Incoming, LINGER, LINGER_IDLE};
-use http::{HeaderValue, Request, Response, Version, header};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -30,7 +32,8 @@ pub async fn serve(client: Rc<Client>, mut stream: Stream) {
         &client.connections.outbox,
         &client.connections.unsent,
     );
-    let service = service_fn(|request| answer(client.clone(), request));
+    let opened = Rc::new(RefCell::new(None));
+    let service = service_fn(|request| answer(client.clone(), request, opened.clone()));
     let mut builder = Builder::new();
     builder
         .half_close(false)
@@ -51,6 +54,14 @@ pub async fn serve(client: Rc<Client>, mut stream: Stream) {
             // The body ends where the connection does, unless that is reset (RFC 9112 section 8).
             if activity.is_http_1_0() {
                 reset(connection.into_parts().io);
+            }
+        }
+        Ok(Ok(())) if let Some(socket) = opened.take() => {
+            let parts = connection.into_parts();
+            // What came before the answer is no message, whatever it is.
+            let transport = parts.io.into_inner().upgraded();
+            if let Some(transport) = transport.filter(|_| parts.read_buf.is_empty()) {
+                websocket::serve(&client, transport, socket).await;
             }
         }
         // Bytes of a request that nobody reads are on their way: closing over them would reset the connection, and
@@ -87,6 +98,7 @@ fn reset(stream: TokioIo<Stream>) {
 async fn answer(
     client: Rc<Client>,
     request: Request<hyper::body::Incoming>,
+    opened: Rc<RefCell<Option<WebSocket>>>,
 ) -> Result<Response<Body>, Infallible> {
     let busy = Busy::begin(&client.activity);
     let version = request.version();
@@ -94,10 +106,20 @@ async fn answer(
     let unasked = version > Version::HTTP_10 && asks_first(request.headers());
     let request = request.map(|body| Incoming::Http1 { body, unasked });
     let progress = client.activity.progress();
-    let mut response = client.answer(request, progress).await;
+    let mut response = match client.asks_for_websocket(&request) {
+        None => client.answer(request, progress).await,
+        Some(asked) => {
+            let requests = &client.connections.requests;
+            let answer = requests.open_websocket(asked, &client.origin, request, progress);
+            let (response, socket) = answer.await;
+            opened.replace(socket);
+            response
+        }
+    };
+    let is_over = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     busy.answered();
     response.body_mut().attach(Box::new(busy));
-    if version <= Version::HTTP_11 && client.connections.departure.begun().is_some() {
+    if !is_over && version <= Version::HTTP_11 && client.connections.departure.begun().is_some() {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
     }

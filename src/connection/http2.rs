@@ -4,14 +4,16 @@ use super::head::is_for_a_url;
 use super::sending::{self, Stopped};
 use super::stream::Stream;
 use super::watch::{Manner, Stop, Watched};
-use super::{Busy, Client, asks_first, date};
+use super::{Busy, Client, asks_first, date, websocket};
 use crate::info;
-use crate::request::{Body, Incoming, Progress, Reading, Streamed};
+use crate::request::websocket::Asked;
+use crate::request::{Incoming, Progress, Reading, Streamed};
 use bytes::Bytes;
 use h2::server::{Builder, Connection, Handshake, SendResponse};
 use h2::{Reason, RecvStream};
 use http::{HeaderMap, HeaderName, Request, Response, StatusCode, Uri, header};
 use http_body::Body as _;
+use http_body_util::{BodyExt, Collected, Empty};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -61,6 +63,9 @@ pub async fn serve(client: Rc<Client>, mut stream: Stream) {
         .max_local_error_reset_streams(Some(MISTAKES))
         .max_header_list_size(u32::try_from(settings.head.head).unwrap_or(u32::MAX))
         .max_send_buffer_size(GATHERED);
+    if client.connections.requests.takes_websockets() {
+        builder.enable_connect_protocol();
+    }
     let mut serving = Serving {
         state: State::Begins(Box::new(builder.handshake(stream))),
         client: client.clone(),
@@ -161,6 +166,9 @@ async fn run(
     mut respond: SendResponse<Bytes>,
 ) {
     let progress = client.activity.progress().of_stream();
+    if let Some(asked) = client.asks_for_websocket(&request) {
+        return open_websocket(client, busy, asked, request, respond).await;
+    }
     let asks = asks_first(request.headers()) && !request.body().is_end_stream();
     let reading = Arc::new(Reading::new(asks));
     let request = with_body(request, &reading);
@@ -193,6 +201,43 @@ async fn run(
             Err(Stopped::Gone) => {}
         }
     }
+}
+
+/// Runs one stream that is to become a WebSocket.
+async fn open_websocket(
+    client: Rc<Client>,
+    busy: Busy,
+    asked: Asked,
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+) {
+    let progress = client.activity.progress().of_stream();
+    let (parts, receiver) = request.into_parts();
+    let request = Request::from_parts(parts, Empty::<Bytes>::new());
+    let requests = &client.connections.requests;
+    let answer = requests.open_websocket(asked, &client.origin, request, &progress);
+    let nothing = Reading::default();
+    let Some((response, socket)) = answered(answer, &progress, &nothing, &mut respond).await else {
+        return;
+    };
+    busy.answered();
+    client.activity.earn(FRAMES_PER_REQUEST);
+    let (mut parts, body) = response.into_parts();
+    let length = body.size_hint().exact().filter(|_| socket.is_none());
+    complete(&mut parts.headers, length);
+    if client.connections.settings.date_header {
+        parts.headers.entry(header::DATE).or_insert_with(date::now);
+    }
+    let head = Response::from_parts(parts, ());
+    let Ok(mut sender) = respond.send_response(head, false) else {
+        return respond.send_reset(Reason::INTERNAL_ERROR);
+    };
+    if let Some(socket) = socket {
+        return websocket::serve_stream(&client, &progress, (receiver, sender), socket).await;
+    }
+    // An answer of ours, or one that its guest has given whole: it is short.
+    let body = body.collect().await.map(Collected::to_bytes);
+    let _ = sender.send_data(body.unwrap_or_default(), true);
 }
 
 /// How many frames that bring nothing a request gives its client reason for.
@@ -229,12 +274,12 @@ fn encode(target: &mut Uri) {
 }
 
 /// The response; none where the client resets the stream before there is one.
-async fn answered(
-    answer: impl Future<Output = Response<Body>>,
+async fn answered<T>(
+    answer: impl Future<Output = T>,
     progress: &Progress,
     reading: &Reading,
     respond: &mut SendResponse<Bytes>,
-) -> Option<Response<Body>> {
+) -> Option<T> {
     let mut answer = pin!(answer);
     let mut told = false;
     poll_fn(|cx| {

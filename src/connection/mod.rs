@@ -29,6 +29,7 @@ mod tls;
 mod transport;
 mod unsent;
 mod watch;
+mod websocket;
 
 pub use certificates::Certificates;
 pub use departure::Departure;
@@ -39,6 +40,7 @@ pub use socket::Accepted;
 pub use unsent::Unsent;
 
 use crate::info;
+use crate::request::websocket::{Asked, asked};
 use crate::request::{Body, Incoming, Origin, Peer, Progress, Requests};
 use crate::scoreboard::Protocol;
 use activity::Activity;
@@ -210,6 +212,13 @@ impl Client {
             () = http1::linger(transport) => {}
             () = self.connections.departure.ends_idling() => {}
         }
+    }
+
+    /// How a request asks for a WebSocket, where it is to get one.
+    fn asks_for_websocket<B>(&self, request: &Request<B>) -> Option<Asked> {
+        let may = self.connections.requests.takes_websockets();
+        let redirects = matches!(self.door, Door::Redirect { .. });
+        asked(request).filter(|_| may && !redirects)
     }
 
     async fn answer(&self, request: Request<Incoming>, progress: &Rc<Progress>) -> Response<Body> {

@@ -94,6 +94,12 @@ impl Stream {
         self.transport.socket().send_with(outbox);
     }
 
+    /// What this ran over, for whoever speaks something else from here on: none where more has come already.
+    pub fn upgraded(self) -> Option<Transport> {
+        let is_clean = self.kept.is_empty() && self.overflow.is_empty() && self.end.is_none();
+        is_clean.then_some(self.transport)
+    }
+
     pub fn into_transport(self) -> Transport {
         self.transport
     }

@@ -9,6 +9,8 @@ use std::time::Duration;
 pub struct Limits {
     /// So many instances may be alive at a time in one worker.
     pub instances: u32,
+    /// So many more may serve WebSockets, where the component takes them.
+    pub websockets: u32,
     /// One instance may have so many bytes: its memories, its tables, and what the host holds for it.
     pub memory: u64,
     /// All instances of one worker may have so many bytes together.

@@ -15,6 +15,7 @@ mod memory;
 mod schedule;
 mod snapshot;
 mod startup;
+pub mod websocket;
 
 pub use compile::{CompileProgress, CompileRequest, precompile};
 #[cfg(any(test, feature = "fuzzing"))]
@@ -40,6 +41,7 @@ use failure::NoRoom;
 use host::capabilities::Granted;
 use host::request_name::RequestName;
 use host::state::{self, HostState};
+use host::websocket::Open;
 use instance::body::Producer;
 use instance::call::{HeadSlot, RunningGuest, copy, is_repeatable};
 use instance::concurrent::ConcurrentInstances;
@@ -65,6 +67,9 @@ pub type Response = http::Response<GuestBody>;
 pub struct Guest {
     engine: Engine,
     handler: LinkedComponent,
+    takes_websockets: bool,
+    /// The WebSockets that instances serve now.
+    websockets: Open,
     limits: Limits,
     granted: Arc<Granted>,
     epoch_thread: Arc<EpochThread>,
@@ -85,6 +90,7 @@ impl Guest {
         let Loaded {
             engine,
             handler,
+            takes_websockets,
             limits,
             capabilities,
             restorer,
@@ -110,6 +116,8 @@ impl Guest {
             engine,
             handler,
             is_bridged,
+            takes_websockets,
+            websockets: Open::default(),
             limits,
             epoch_thread,
             scheduler,
@@ -160,6 +168,7 @@ impl Guest {
         if let Some(concurrent) = &self.concurrent {
             concurrent.relieve();
         }
+        self.websockets.relieve();
         memory.admit().await.map_err(|NoRoom| Failure::NoRoom)
     }
 

@@ -221,7 +221,7 @@ impl Exchange {
 }
 
 /// What kind of failure it is counted as.
-fn kind(failure: &Failure) -> GuestFailure {
+pub fn kind(failure: &Failure) -> GuestFailure {
     match failure {
         Failure::Trapped {
             refused_memory: true,

@@ -32,6 +32,7 @@ mod startup;
 mod timer;
 mod upload;
 mod waiting;
+pub mod websocket;
 
 pub use body::Body;
 pub use drain::{LINGER, LINGER_IDLE};
@@ -65,6 +66,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 use upload::{Demands, Fault, Ledger, Upload};
+use websocket::WebSockets;
 
 /// Limits of one exchange, and whether it is recorded.
 #[derive(Clone, Debug)]
@@ -93,6 +95,7 @@ pub struct Settings {
     /// Directories whose files are served.
     pub files: Vec<files::Directory>,
     pub front: Front,
+    pub websockets: websocket::Settings,
 }
 
 /// No method that is registered has more than 17 letters.
@@ -102,6 +105,7 @@ pub const LONGEST_METHOD: usize = 64;
 pub struct Requests {
     guest: Guest,
     admission: Admission,
+    websockets: WebSockets,
     settings: Settings,
     files: Option<Files>,
     ids: Ids,
@@ -110,14 +114,13 @@ pub struct Requests {
 
 impl Requests {
     pub fn new(guest: Guest, settings: Settings, slot: SlotRef) -> Result<Requests> {
-        let files = match settings.files.as_slice() {
-            [] => None,
-            directories => Some(Files::open(directories)?),
-        };
+        let directories = Some(&settings.files).filter(|files| !files.is_empty());
+        let files = directories.map(|files| Files::open(files)).transpose()?;
         Ok(Requests {
             guest,
             files,
             admission: Admission::new(settings.concurrency, settings.queue, settings.queue_wait),
+            websockets: WebSockets::new(settings.websockets),
             settings,
             ids: Ids::seeded(),
             slot,

@@ -19,6 +19,7 @@ pub struct Slot {
     waiting: AtomicU32,
     /// How much of the time the serving thread was running lately, in thousandths.
     busy: AtomicU32,
+    websockets: AtomicU32,
     /// The worker's proportional share of memory, in bytes.
     memory: AtomicU64,
     /// When it refused a request for want of room last.
@@ -57,6 +58,7 @@ impl Slot {
             &self.in_flight,
             &self.waiting,
             &self.busy,
+            &self.websockets,
         ] {
             present.store(0, Relaxed);
         }
@@ -111,6 +113,18 @@ impl Slot {
 
     pub fn connection_closed(&self) {
         self.connections.fetch_sub(1, Relaxed);
+    }
+
+    pub fn websocket_opened(&self) {
+        self.websockets.fetch_add(1, Relaxed);
+    }
+
+    pub fn websocket_closed(&self) {
+        self.websockets.fetch_sub(1, Relaxed);
+    }
+
+    pub fn websockets(&self) -> u32 {
+        self.websockets.load(Relaxed)
     }
 
     pub fn connections(&self) -> u32 {

@@ -121,8 +121,8 @@ impl Worker {
             task.abort();
         }
         if let Leave::After { idle } = leave {
-            connections.departure.begin(idle);
             let deadline = Instant::now() + self.settings.graceful_shutdown;
+            connections.departure.begin(idle, deadline.into());
             let done = async {
                 open.none().await;
                 requests.idle().await;

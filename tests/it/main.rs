@@ -64,5 +64,6 @@ mod top;
 mod traces;
 mod units;
 mod wasi_http;
+mod websockets;
 mod worlds;
 mod zygote;

@@ -34,6 +34,8 @@ from fastapi import (
     Request,
     Response,
     UploadFile,
+    WebSocket,
+    WebSocketDisconnect,
     status,
 )
 from fastapi.middleware.cors import CORSMiddleware
@@ -541,3 +543,48 @@ async def sub_hello(request: Request):
 
 
 app.mount("/sub", sub)
+
+
+def asked_tag(tag: str = "none"):
+    return tag
+
+
+@app.websocket("/talk/{name}")
+async def talk(socket: WebSocket, name: str, tag: Annotated[str, Depends(asked_tag)]):
+    if name == "nobody":
+        await socket.close(code=4403)
+        return
+    offered = socket.scope["subprotocols"]
+    await socket.accept(subprotocol=offered[0] if offered else None, headers=[(b"x-greeting", b"hello")])
+    try:
+        while True:
+            said = await socket.receive_json()
+            if said == "leave":
+                await socket.close(code=4000, reason="as you wish")
+                return
+            if said == "fail":
+                raise RuntimeError("as asked")
+            state = socket.state.greeting
+            await socket.send_json({"name": name, "tag": tag, "scheme": socket.url.scheme, "said": said, "state": state})
+    except WebSocketDisconnect as gone:
+        print(f"{name} left with {gone.code}", flush=True)
+
+
+@app.websocket("/ticks")
+async def ticks(socket: WebSocket):
+    """Sends while it receives."""
+    await socket.accept()
+
+    async def tick():
+        number = 0
+        while True:
+            await socket.send_text(f"tick {number}")
+            number += 1
+            await asyncio.sleep(0.02)
+
+    ticking = asyncio.create_task(tick())
+    try:
+        async for data in socket.iter_bytes():
+            await socket.send_bytes(data[::-1])
+    finally:
+        ticking.cancel()

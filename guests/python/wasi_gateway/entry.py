@@ -21,6 +21,7 @@ from .event_loop import Policy, WasiEventLoop
 from .exchange import Exchange
 from .lifespan import Lifespan, StartupFailed
 from .warm_up import warm_up
+from .websocket import WebSocket
 from .wsgi import WsgiApp, is_wsgi
 
 ssl_stub.install()
@@ -113,6 +114,11 @@ class IncomingHandler(exports.IncomingHandler):
         loop.run_request(_answer(request, response_out))
 
 
+class SocketHandler(exports.SocketHandler):
+    def handle(self, opening, connection):
+        loop.run_request(_serve(opening, connection))
+
+
 async def _answer(request, outparam):
     failure = await _started()
     if isinstance(request.scheme(), types.Scheme_Other) and (failure is None or is_development):
@@ -122,7 +128,19 @@ async def _answer(request, outparam):
     if failure is not None:
         _say(request, outparam, 500, failure)
         return
-    exchange = Exchange(loop, request, outparam, lifespan.state)
+    await _run(Exchange(loop, request, outparam, lifespan.state))
+
+
+async def _serve(opening, connection):
+    failure = await _started()
+    if failure is not None:
+        print(f"startup failed: {failure}", file=sys.stderr)
+        connection.reject(500, [], b"")
+        return
+    await _run(WebSocket(loop, opening, connection, lifespan.state))
+
+
+async def _run(exchange):
     tasks = set()
     begun.set(tasks)
     await exchange.run(app)

@@ -17,6 +17,15 @@ HOP_BY_HOP = frozenset(
 )
 
 
+def for_websocket(headers):
+    """The same for the answer to a handshake, whose own fields the host writes."""
+    return [
+        (name, value)
+        for name, value in for_host(headers)
+        if name != "content-length" and not name.startswith("sec-websocket-")
+    ]
+
+
 def for_host(headers):
     """The fields of an ASGI message as WASI takes them."""
     fields = []

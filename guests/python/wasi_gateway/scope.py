@@ -21,25 +21,44 @@ PORTS = {"http": 80, "https": 443}
 
 def of(request, state):
     method = request.method()
-    scheme = _scheme(request.scheme())
-    authority = request.authority() or ""
     with request.headers() as fields:
         headers = [(name.encode("latin-1"), value) for name, value in fields.entries()]
     client = _told(headers)
+    scheme, authority, target = _scheme(request.scheme()), request.authority() or "", request.path_with_query() or "/"
+    return {
+        "type": "http",
+        "method": METHODS.get(type(method)) or method.value,
+        **_common(scheme, authority, target, headers, client, state),
+    }
+
+
+def of_websocket(opening, state):
+    headers = [(name.encode("latin-1"), bytes(value)) for name, value in opening.headers]
+    _told(headers)
+    client = _node(opening.client) if opening.client else None
+    return {
+        "type": "websocket",
+        **_common(opening.scheme, opening.authority, opening.path_with_query, headers, client, state),
+        "http_version": opening.http_version,
+        "scheme": "wss" if opening.scheme == "https" else "ws",
+        "subprotocols": list(opening.subprotocols),
+        "extensions": {"websocket.http.response": {}},
+    }
+
+
+def _common(scheme, authority, target, headers, client, state):
     known = dict(reversed(headers))
     if b"host" not in known and authority:
         headers.insert(0, (b"host", authority.encode("latin-1")))
-    target = (request.path_with_query() or "/").encode("latin-1", "replace")
+    target = target.encode("latin-1", "replace")
     raw_path, _, query = target.partition(b"?")
     # The host takes the prefix off and says here what it was; ASGI wants both.
     prefix = known.get(b"x-forwarded-prefix", b"").rstrip(b"/")
     raw_path = prefix + raw_path
     path = unquote_to_bytes(raw_path) if b"%" in raw_path else raw_path
     return {
-        "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": "1.1",
-        "method": METHODS.get(type(method)) or method.value,
         "scheme": scheme,
         "path": path.decode("utf-8", "replace"),
         "raw_path": raw_path,

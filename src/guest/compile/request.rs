@@ -367,6 +367,7 @@ impl CompileRequest {
         }
         let limits = Limits {
             instances: 1,
+            websockets: 0,
             ..self.limits
         };
         let engine = engine::serving(plan, limits)?;

@@ -3,3 +3,4 @@
 pub mod info;
 pub mod source;
 pub mod target;
+pub mod websocket;

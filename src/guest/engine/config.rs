@@ -120,7 +120,7 @@ pub fn serving(plan: Plan, limits: Limits) -> Result<Engine> {
         return restorable(plan.target, limits);
     }
     let mut config = base(plan.target)?;
-    let pool = pool(needs, limits)?;
+    let pool = pool(needs, plan.instances(limits), limits)?;
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Engine::new(&config)
         .map_err(anyhow::Error::from)
@@ -128,7 +128,7 @@ pub fn serving(plan: Plan, limits: Limits) -> Result<Engine> {
             format!(
                 "cannot reserve address space for {} instances; lower --limit-concurrency or raise \
              `ulimit -v`",
-                limits.instances
+                plan.instances(limits)
             )
         })
 }
@@ -141,7 +141,7 @@ pub fn restorable(target: Target, limits: Limits) -> Result<Engine> {
     Ok(Engine::new(&config)?)
 }
 
-fn pool(needs: Needs, limits: Limits) -> Result<PoolingAllocationConfig> {
+fn pool(needs: Needs, instances: u32, limits: Limits) -> Result<PoolingAllocationConfig> {
     // The engine takes pages that were swapped out for clean: looking for dirty ones would leave them as they are.
     let scan = match memory::may_swap() {
         true => Enabled::No,
@@ -150,7 +150,7 @@ fn pool(needs: Needs, limits: Limits) -> Result<PoolingAllocationConfig> {
     let share = usize::try_from(limits.worker_memory / 4 / KEPT).unwrap_or(usize::MAX);
     let keep = KEEP_RESIDENT.min(share);
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(limits.instances)
+    pool.total_component_instances(instances)
         .total_core_instances(u32::MAX)
         .max_core_instances_per_component(u32::MAX)
         .max_component_instance_size(usize::MAX >> 1)
@@ -159,14 +159,10 @@ fn pool(needs: Needs, limits: Limits) -> Result<PoolingAllocationConfig> {
         .max_memories_per_module(needs.memories)
         .max_tables_per_component(needs.tables)
         .max_tables_per_module(needs.tables)
-        .total_memories(
-            limits
-                .instances
-                .saturating_mul(needs.memories.saturating_add(GC_HEAPS)),
-        )
-        .total_tables(limits.instances.saturating_mul(needs.tables))
-        .total_stacks(limits.instances.saturating_mul(STACKS_PER_INSTANCE))
-        .total_gc_heaps(limits.instances)
+        .total_memories(instances.saturating_mul(needs.memories.saturating_add(GC_HEAPS)))
+        .total_tables(instances.saturating_mul(needs.tables))
+        .total_stacks(instances.saturating_mul(STACKS_PER_INSTANCE))
+        .total_gc_heaps(instances)
         .table_elements(usize::try_from(needs.table_elements)?)
         .max_memory_size(usize::try_from(limits.memory.min(1 << 32))?)
         .linear_memory_keep_resident(keep)

@@ -3,6 +3,8 @@
 
 use crate::guest::component::info::World;
 use crate::guest::component::target::{Restore, Target};
+use crate::guest::component::websocket;
+use crate::guest::limits::Limits;
 use anyhow::{Result, bail};
 use std::fmt;
 use std::str::FromStr;
@@ -12,6 +14,8 @@ use wasmtime::component::Component;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
     pub target: Target,
+    /// The component takes WebSockets.
+    pub websockets: bool,
     pub(super) needs: Needs,
 }
 
@@ -41,6 +45,7 @@ impl Plan {
         let elements = required.and_then(|r| r.max_initial_table_size).unwrap_or(0);
         Plan {
             target,
+            websockets: websocket::is_taken_by(component),
             needs: Needs {
                 memories: required.map_or(1, |r| r.num_memories).max(1),
                 initial_memory: pages.saturating_mul(WASM_PAGE),
@@ -65,6 +70,14 @@ impl Plan {
         self.target.restore != Restore::No
     }
 
+    /// Computes how many instances there may be at a time in one worker.
+    pub(super) fn instances(self, limits: Limits) -> u32 {
+        match self.websockets {
+            true => limits.instances.saturating_add(limits.websockets),
+            false => limits.instances,
+        }
+    }
+
     /// Says whether the code is large, so that the processes that serve had better share what was loaded.
     pub fn is_large(self) -> bool {
         self.target.restore == Restore::Fenced
@@ -73,21 +86,26 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Plan { target, needs } = self;
+        let Plan {
+            target,
+            websockets,
+            needs,
+        } = self;
         let generation = match target.world {
             World::P2 => 2,
             World::P3 => 3,
         };
         write!(
             f,
-            "{generation} {} {} {} {} {} {} {}",
+            "{generation} {} {} {} {} {} {} {} {}",
             u8::from(target.concurrent),
             target.restore as u8,
             u8::from(target.inlining),
             needs.memories,
             needs.initial_memory,
             needs.tables,
-            needs.table_elements
+            needs.table_elements,
+            u8::from(*websockets)
         )
     }
 }
@@ -106,6 +124,7 @@ impl FromStr for Plan {
             initial_memory,
             tables,
             table_elements,
+            websockets,
         ] = numbers[..]
         else {
             bail!("not a plan: `{text}`");
@@ -125,6 +144,7 @@ impl FromStr for Plan {
                 },
                 inlining: inlining == 1,
             },
+            websockets: websockets == 1,
             needs: Needs {
                 memories: u32::try_from(memories)?,
                 initial_memory,
@@ -144,6 +164,7 @@ mod tests {
     fn a_plan_survives_the_way_through_the_supervisor() {
         let plan = Plan {
             target: Target::new(World::P3, true).of_size(LARGE),
+            websockets: true,
             needs: Needs {
                 memories: 2,
                 initial_memory: 1 << 17,

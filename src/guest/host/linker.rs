@@ -8,6 +8,7 @@ use super::listings;
 use super::logging;
 use super::sockets;
 use super::state::HostState;
+use super::websocket;
 use crate::guest::component::info::ComponentInfo;
 use crate::guest::component::target::Target;
 use anyhow::{Result, bail};
@@ -28,6 +29,7 @@ pub fn linker(engine: &Engine, target: Target) -> Result<Linker<HostState>> {
     wasmtime_wasi_config::add_to_linker(&mut linker, |state: &mut HostState| state.settings())?;
     logging::add_to_linker(&mut linker)?;
     keyvalue::add_to_linker(&mut linker)?;
+    websocket::add_to_linker(&mut linker)?;
     if target.concurrent {
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
@@ -40,7 +42,7 @@ pub fn linker(engine: &Engine, target: Target) -> Result<Linker<HostState>> {
 }
 
 /// The host offers these packages, in these versions: semantic versioning has `0.2.0` satisfied by a later `0.2.x`.
-const PACKAGES: [(&str, &str); 10] = [
+const PACKAGES: [(&str, &str); 11] = [
     ("wasi:cli", "0.2.x and 0.3.0"),
     ("wasi:clocks", "0.2.x and 0.3.0"),
     ("wasi:config", "0.2.0-rc.1"),
@@ -51,6 +53,7 @@ const PACKAGES: [(&str, &str); 10] = [
     ("wasi:logging", "0.1.0-draft"),
     ("wasi:random", "0.2.x and 0.3.0"),
     ("wasi:sockets", "0.2.x and 0.3.0"),
+    ("wasmserve:websocket", "0.1.0"),
 ];
 
 /// A `Missing` import cannot be satisfied.

@@ -16,3 +16,4 @@ pub mod request_name;
 mod sockets;
 mod spoken_level;
 pub mod state;
+pub mod websocket;

@@ -23,6 +23,8 @@ use wasmtime::{Engine, Store};
 pub struct Loaded {
     pub(in crate::guest) engine: Engine,
     pub(in crate::guest) handler: LinkedComponent,
+    /// The component takes WebSockets.
+    pub(in crate::guest) takes_websockets: bool,
     pub(in crate::guest) limits: Limits,
     pub(in crate::guest) capabilities: Arc<Capabilities>,
     /// The restorer puts instances back between two requests, where the component allows it.
@@ -43,6 +45,7 @@ impl Loaded {
         capabilities: Arc<Capabilities>,
     ) -> Result<Loaded> {
         let mut loaded = Loaded {
+            takes_websockets: plan.websockets,
             handler: LinkedComponent::link(plan.target, &component)?,
             restorer: Restorer::open(code)?,
             first: None,

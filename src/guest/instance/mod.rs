@@ -7,3 +7,4 @@ pub mod handler;
 pub mod loaded;
 pub mod pool;
 pub mod serial;
+pub mod websocket;

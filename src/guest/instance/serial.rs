@@ -9,6 +9,7 @@ use crate::guest::failure::Failure;
 use crate::guest::failure::NoRoom;
 use crate::guest::host::request_name::RequestName;
 use crate::guest::host::state::HostState;
+use crate::guest::host::websocket;
 use crate::guest::memory::instance::InstanceMemory;
 use crate::guest::schedule::cpu_share::CpuShare;
 use crate::guest::snapshot::{Handle, ResetHandle, Restorer, handles_in_use};
@@ -17,7 +18,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use wasmtime::Store;
-use wasmtime::component::{Accessor, AccessorTask};
+use wasmtime::component::{self, Accessor, AccessorTask};
 use wasmtime_wasi_http::p2::bindings::Proxy;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme as P2Scheme;
 use wasmtime_wasi_http::p3::Request as P3Request;
@@ -27,6 +28,8 @@ use wasmtime_wasi_http::{Error, WasiHttpView};
 pub struct Instance {
     store: Store<HostState>,
     exports: Exports,
+    /// The same as the engine knows it, for what else it exports.
+    component: component::Instance,
     /// The memories and tables begin with so many bytes.
     initial_memory: usize,
     /// The instance has answered so many requests.
@@ -94,7 +97,8 @@ impl Instance {
         restorer: Option<&Arc<Restorer>>,
     ) -> Result<Instance, Failure> {
         match made(handler, &mut store, restorer).await {
-            Ok((exports, reset_handle)) => Ok(Instance {
+            Ok((exports, component, reset_handle)) => Ok(Instance {
+                component,
                 initial_memory: store.data().memory().used(),
                 store,
                 exports,
@@ -193,6 +197,31 @@ impl Instance {
         &mut self.store
     }
 
+    /// Serves a WebSocket, and resolves when the guest has returned. The instance is not used again.
+    pub async fn serve_websocket(
+        mut self,
+        opening: websocket::Opening,
+        connection: websocket::Connection,
+    ) -> Result<(), Failure> {
+        if self.condition == RestoreState::MemoriesReset {
+            self.restore().await?;
+        }
+        let served = websocket::serve(&mut self.store, &self.component, &opening, connection);
+        let served = Box::pin(served).await;
+        self.store.data().rest();
+        served.map_err(|error| trapped(error, &self.store))
+    }
+
+    /// Restores the rest of an instance whose memories are restored.
+    async fn restore(&mut self) -> Result<(), Failure> {
+        if let Some(reset_handle) = &self.reset_handle {
+            let restored = reset_handle.restore(&mut self.store).await;
+            restored.map_err(|error| trapped(error, &self.store))?;
+        }
+        self.condition = RestoreState::Ready;
+        Ok(())
+    }
+
     /// Answers a request, and resolves when nothing of the guest runs any more.
     pub async fn answer(&mut self, request: Request, head: HeadSlot) -> Result<(), Failure> {
         let mut anew = None;
@@ -200,11 +229,10 @@ impl Instance {
             (&self.reset_handle, self.condition)
         {
             anew = reset_handle.handle();
-            if anew.is_none() {
-                let restored = reset_handle.restore(&mut self.store).await;
-                restored.map_err(|error| trapped(error, &self.store))?;
+            match anew {
+                Some(_) => self.condition = RestoreState::Ready,
+                None => self.restore().await?,
             }
-            self.condition = RestoreState::Ready;
         }
         let answered = match &self.exports {
             Exports::P2(handle) => {
@@ -222,18 +250,23 @@ async fn made(
     handler: &LinkedComponent,
     store: &mut Store<HostState>,
     restorer: Option<&Arc<Restorer>>,
-) -> wasmtime::Result<(Exports, Option<ResetHandle>)> {
+) -> wasmtime::Result<(Exports, component::Instance, Option<ResetHandle>)> {
     Ok(match (handler, restorer) {
         (LinkedComponent::P2(pre), Some(restorer)) => {
             let (instance, reset_handle) = restorer.instance(pre.instance_pre(), store).await?;
             let proxy = Proxy::new(store, &instance)?;
-            (Exports::p2(&proxy), Some(reset_handle))
+            (Exports::p2(&proxy), instance, Some(reset_handle))
         }
         (LinkedComponent::P2(pre), None) => {
-            let proxy = pre.instantiate_async(store).await?;
-            (Exports::p2(&proxy), None)
+            let instance = pre.instance_pre().instantiate_async(&mut *store).await?;
+            let proxy = Proxy::new(store, &instance)?;
+            (Exports::p2(&proxy), instance, None)
         }
-        (LinkedComponent::P3(pre), _) => (Exports::P3(pre.instantiate_async(store).await?), None),
+        (LinkedComponent::P3(pre), _) => {
+            let instance = pre.instance_pre().instantiate_async(&mut *store).await?;
+            let service = Service::new(store, &instance)?;
+            (Exports::P3(service), instance, None)
+        }
     })
 }
 

@@ -38,6 +38,13 @@ impl CpuBudget {
         result
     }
 
+    /// Begins to count anew, while the guest runs.
+    pub fn renew(&self) {
+        self.exact.store(false, Relaxed);
+        self.entered.store(self.now(), Relaxed);
+        self.spent.store(0, Relaxed);
+    }
+
     /// Returns the time that was used until the guest last paused.
     pub fn spent(&self) -> Duration {
         Duration::from_nanos(self.spent.load(Relaxed))

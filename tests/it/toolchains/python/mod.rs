@@ -6,6 +6,7 @@ mod schemathesis;
 mod sqlite;
 mod startup;
 mod table;
+mod websocket;
 
 use super::{built, kept, place, trials, with_toolchains};
 use crate::harness::{Connection, Server, Upstream, finished, get, root};

@@ -1,0 +1,374 @@
+//! Carries messages between the client of a WebSocket and its guest, and ends the connection as RFC 6455 section 7
+//! wants it.
+
+use super::code::{self, close_frame, fault};
+use super::keep_alive::{Due, KeepAlive};
+use super::wire::Wire;
+use crate::request::Timer;
+use crate::request::websocket::{Closed, Message, Outgoing, WebSocket};
+use bytes::Bytes;
+use std::io;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame as RawFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
+use tokio_tungstenite::tungstenite::{Error, Message as Frame};
+
+/// How long the other end of a close may take to come.
+const CLOSE: Duration = Duration::from_secs(10);
+
+/// How long before the worker goes clients are told to come again.
+const BEFORE: Duration = Duration::from_secs(1);
+
+/// Read ahead at a time, and gathered before it is written.
+const BUFFER: usize = 16 << 10;
+const GATHERED: usize = 16 << 10;
+
+/// A longer message is sent in parts, so that what waits to be written is short.
+const PART: usize = 1 << 20;
+
+/// Pings and pongs that any client may send, at once and per second.
+const CONTROL: u64 = 1000;
+const CONTROL_PER_SECOND: u64 = 50;
+
+/// Times that a connection is looked at before others have their turn.
+const ROUNDS: usize = 32;
+
+pub struct Link<T> {
+    wire: Wire<T>,
+    context: WebSocketContext,
+    socket: WebSocket,
+    state: State,
+    keep_alive: KeepAlive,
+    began: Instant,
+    /// Pings and pongs that came.
+    control: u64,
+    /// Bytes that had come when a message was last whole.
+    mark: u64,
+    /// What is left of a message of the guest's.
+    rest: Option<(Data, Bytes)>,
+    /// Nothing more is read until the guest has taken what came.
+    is_paused: bool,
+    /// When the client is to be told that the worker goes.
+    leaves: Option<Instant>,
+    timer: Timer,
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    Open,
+    /// One end has said that it closes.
+    Closing {
+        since: Instant,
+    },
+    /// What comes is not understood any more. The client is told, and nothing more is read.
+    Failing {
+        since: Instant,
+    },
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The client was told, or told us, and may still read.
+    Closed,
+    /// There is nobody any more.
+    Gone,
+}
+
+/// What is due at a time.
+enum Next {
+    KeepAlive(Due),
+    Leave,
+    /// The other end did not close in time.
+    GiveUp,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
+    pub fn new(wire: Wire<T>, socket: WebSocket) -> Link<T> {
+        let settings = socket.settings;
+        let config = WebSocketConfig::default()
+            .read_buffer_size(BUFFER)
+            .write_buffer_size(GATHERED)
+            .max_message_size(Some(settings.size))
+            .max_frame_size(Some(settings.size));
+        let now = Instant::now();
+        Link {
+            wire,
+            context: WebSocketContext::new(Role::Server, Some(config)),
+            keep_alive: KeepAlive::new(settings.ping_interval, settings.ping_timeout, now),
+            socket,
+            state: State::Open,
+            began: now,
+            control: 0,
+            mark: 0,
+            rest: None,
+            is_paused: false,
+            leaves: None,
+            timer: Timer::default(),
+        }
+    }
+
+    /// The guest, which may not have ended, and what the connection ran over.
+    pub fn into_parts(self) -> (WebSocket, T) {
+        let gone = Closed::new(code::ABNORMAL, "");
+        self.socket.session.channel().end(gone);
+        (self.socket, self.wire.into_transport())
+    }
+
+    /// The worker goes at this time; at once where all go.
+    pub fn leave(&mut self, until: Option<Instant>) {
+        match until {
+            None => self.close(code::AWAY, "the server stops"),
+            Some(until) => self.leaves = Some(until.checked_sub(BEFORE).unwrap_or(until)),
+        }
+    }
+
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        for _ in 0..ROUNDS {
+            if let Poll::Ready(end) = self.read(cx) {
+                return Poll::Ready(end);
+            }
+            self.run(cx);
+            if let Poll::Ready(end) = self.write(cx) {
+                return Poll::Ready(end);
+            }
+            // The guest may have made room for what was not read.
+            if !self.is_paused || !self.is_readable() {
+                return self.poll_timer(cx);
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Reads for as long as there is room for what comes.
+    fn read(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        loop {
+            self.is_paused = !self.is_readable();
+            if self.is_paused {
+                return Poll::Pending;
+            }
+            let before = self.wire.received();
+            let (context, wire) = (&mut self.context, &mut self.wire);
+            let read = self.socket.session.pay(|| context.read(&mut wire.now(cx)));
+            if self.wire.received() > before {
+                self.keep_alive.heard(Instant::now());
+            }
+            match read {
+                Ok(frame) => self.take(frame),
+                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.judge_pace();
+                    return Poll::Pending;
+                }
+                Err(Error::ConnectionClosed) => return Poll::Ready(End::Closed),
+                Err(
+                    Error::Io(_)
+                    | Error::AlreadyClosed
+                    | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake),
+                ) => return Poll::Ready(End::Gone),
+                Err(error) => {
+                    let (code, reason) = fault(&error);
+                    self.fail(cx, code, reason);
+                }
+            }
+        }
+    }
+
+    /// Whether what comes is read: of an open connection, as far as the guest takes it.
+    fn is_readable(&self) -> bool {
+        match self.state {
+            State::Open => self.socket.session.channel().has_room(),
+            State::Closing { .. } => true,
+            State::Failing { .. } => false,
+        }
+    }
+
+    fn take(&mut self, frame: Frame) {
+        let is_open = matches!(self.state, State::Open);
+        let message = match frame {
+            Frame::Text(text) => Message::Text(text.as_str().to_owned()),
+            Frame::Binary(bytes) => Message::Binary(bytes.into()),
+            Frame::Close(close) => {
+                let closed = match close {
+                    Some(close) => Closed::new(close.code.into(), &close.reason),
+                    None => Closed::new(code::NO_CODE, ""),
+                };
+                if is_open {
+                    self.socket.session.channel().end(closed.clone());
+                    self.socket.record.closed(closed);
+                    self.state = State::Closing {
+                        since: Instant::now(),
+                    };
+                }
+                return;
+            }
+            Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_) => {
+                self.control += 1;
+                return;
+            }
+        };
+        self.mark = self.wire.received();
+        if is_open {
+            self.socket.record.received();
+            self.socket.session.channel().deliver(message);
+        }
+    }
+
+    /// Closes the connection of a client that makes work and says nothing: pings without end, or fragments.
+    fn judge_pace(&mut self) {
+        let seconds = self.began.elapsed().as_secs();
+        if self.control > CONTROL + CONTROL_PER_SECOND * seconds {
+            self.close(code::POLICY, "too many pings");
+        }
+        // Of a message and its frames, where they are not very small.
+        let most = 2 * self.socket.settings.size as u64 + (1 << 20);
+        if self.wire.received() - self.mark > most + 131 * self.control {
+            self.close(code::TOO_BIG, "too many fragments");
+        }
+    }
+
+    /// Runs the guest.
+    fn run(&mut self, cx: &mut Context<'_>) {
+        if !self.socket.session.is_over()
+            && let Poll::Ready(Err(failure)) = self.socket.session.poll(cx)
+        {
+            self.socket.record.failed(&failure);
+        }
+    }
+
+    /// Writes what the guest sends, as fast as the client takes it.
+    fn write(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        let flushed = self.context.flush(&mut self.wire.now(cx));
+        if let Some(end) = ended(flushed) {
+            return end;
+        }
+        while let State::Open = self.state
+            && let Some(frame) = self.next_frame()
+        {
+            let written = self.context.write(&mut self.wire.now(cx), frame);
+            if let Some(end) = ended(written) {
+                return end;
+            }
+        }
+        let flushed = self.context.flush(&mut self.wire.now(cx));
+        match (ended(flushed), self.state) {
+            (Some(end), _) => end,
+            (None, State::Failing { .. }) => Poll::Ready(End::Closed),
+            (None, _) => Poll::Pending,
+        }
+    }
+
+    /// What is to be written next.
+    fn next_frame(&mut self) -> Option<Frame> {
+        if let Some((opcode, bytes)) = self.rest.take() {
+            return Some(self.part(opcode, bytes));
+        }
+        Some(match self.socket.session.channel().next_outgoing()? {
+            Outgoing::Message(message) => {
+                self.socket.record.sent();
+                match message {
+                    Message::Text(text) => self.part(Data::Text, text.into()),
+                    Message::Binary(bytes) => self.part(Data::Binary, bytes.into()),
+                }
+            }
+            Outgoing::Ping(data) => Frame::Ping(data.into()),
+            Outgoing::Close(closed) => {
+                let close = close_frame(&closed);
+                self.socket.record.closed(closed);
+                self.state = State::Closing {
+                    since: Instant::now(),
+                };
+                Frame::Close(Some(close))
+            }
+        })
+    }
+
+    /// The first part of a message, which may be all of it; the rest is kept.
+    fn part(&mut self, opcode: Data, mut bytes: Bytes) -> Frame {
+        let part = bytes.split_to(bytes.len().min(PART));
+        let is_last = bytes.is_empty();
+        if !is_last {
+            self.rest = Some((Data::Continue, bytes));
+        }
+        Frame::Frame(RawFrame::message(part, OpCode::Data(opcode), is_last))
+    }
+
+    /// What comes cannot be understood: the client is told why, and nothing more is read.
+    fn fail(&mut self, cx: &mut Context<'_>, code: u16, reason: &str) {
+        let closed = Closed::new(code, reason);
+        self.socket.session.channel().end(closed.clone());
+        let _ = self
+            .context
+            .close(&mut self.wire.now(cx), Some(close_frame(&closed)));
+        self.socket.record.closed(closed);
+        self.state = State::Failing {
+            since: Instant::now(),
+        };
+    }
+
+    /// Closes the connection from this side, after what the guest has sent.
+    fn close(&self, code: u16, reason: &str) {
+        self.socket
+            .session
+            .channel()
+            .close(Closed::new(code, reason));
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        loop {
+            let (state, leaves, keep_alive) = (self.state, self.leaves, self.keep_alive);
+            let is_read = !self.is_paused;
+            let next = || match state {
+                State::Closing { since } | State::Failing { since } => {
+                    Some((since + CLOSE, Next::GiveUp))
+                }
+                State::Open => {
+                    let alive = keep_alive.next(is_read);
+                    let alive = alive.map(|(until, due)| (until, Next::KeepAlive(due)));
+                    let leave = leaves.map(|until| (until, Next::Leave));
+                    let all = [alive, leave].into_iter().flatten();
+                    all.min_by_key(|(until, _)| *until)
+                }
+            };
+            let Poll::Ready(due) = self.timer.poll(cx, next) else {
+                return Poll::Pending;
+            };
+            match due {
+                Next::GiveUp => return Poll::Ready(End::Gone),
+                Next::Leave => {
+                    self.leaves = None;
+                    self.close(code::RESTART, "the worker is replaced");
+                }
+                Next::KeepAlive(Due::GiveUp) => {
+                    self.keep_alive.heard(Instant::now());
+                    self.close(code::FAILED, "no answer to a ping");
+                }
+                Next::KeepAlive(Due::Ping) => {
+                    self.keep_alive.asked(Instant::now());
+                    let ping = Frame::Ping(Vec::new().into());
+                    let written = self.context.write(&mut self.wire.now(cx), ping);
+                    if let Some(end) = ended(written) {
+                        return end;
+                    }
+                }
+            }
+            if let Poll::Ready(end) = self.write(cx) {
+                return Poll::Ready(end);
+            }
+        }
+    }
+}
+
+/// Whether writing has come to the end of the connection, or has to wait. None where it may go on.
+fn ended(written: Result<(), Error>) -> Option<Poll<End>> {
+    match written {
+        Ok(()) => None,
+        Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Some(Poll::Pending),
+        Err(Error::ConnectionClosed) => Some(Poll::Ready(End::Closed)),
+        Err(_) => Some(Poll::Ready(End::Gone)),
+    }
+}

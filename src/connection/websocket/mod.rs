@@ -1,0 +1,107 @@
+//! A connection, or a stream of HTTP/2, that has become a WebSocket: it lasts until one end closes it, or the worker
+//! goes.
+
+mod code;
+mod duplex;
+mod keep_alive;
+mod link;
+mod wire;
+
+use super::watch::{Manner, Watched};
+use super::{Busy, Client};
+use crate::request::websocket::{self, WebSocket};
+use crate::request::{Progress, Timer};
+use bytes::Bytes;
+use duplex::Duplex;
+use h2::{RecvStream, SendStream};
+use link::{End, Link};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use tokio::io::{AsyncRead, AsyncWrite};
+use wire::{Room, Wire};
+
+/// Carries messages until the connection ends, and then lets the guest come to its end.
+pub async fn serve(
+    client: &Rc<Client>,
+    transport: impl AsyncRead + AsyncWrite + Unpin,
+    socket: WebSocket,
+) {
+    let activity = &client.activity;
+    let busy = Busy::begin(activity);
+    busy.answered();
+    let room = Room::OfConnection(activity.clone());
+    let mut link = Link::new(Wire::new(transport, room), socket);
+    let watched = Watched {
+        connections: &client.connections,
+        activity,
+        manner: Manner::Http1,
+    };
+    let end = watched.run(pin!(carry(client, &mut link))).await;
+    finish(client, link, end.unwrap_or(End::Gone)).await;
+}
+
+/// The same for one stream of a connection that has others.
+pub async fn serve_stream(
+    client: &Rc<Client>,
+    progress: &Rc<Progress>,
+    (receiver, sender): (RecvStream, SendStream<Bytes>),
+    socket: WebSocket,
+) {
+    let transport = Duplex::new(receiver, sender, progress, &client.activity);
+    let mut link = Link::new(Wire::new(transport, Room::OfTransport), socket);
+    let write = client.connections.settings.write;
+    let mut timer = Timer::default();
+    let mut carrying = Box::pin(carry(client, &mut link));
+    let end = poll_fn(|cx| {
+        if let Poll::Ready(end) = carrying.as_mut().poll(cx) {
+            return Poll::Ready(end);
+        }
+        progress.register(cx);
+        let stalls = progress.take_evicted()
+            || timer
+                .poll(cx, || {
+                    let deadline = progress.write_deadline(write);
+                    deadline.map(|until| (until, ()))
+                })
+                .is_ready();
+        match stalls {
+            true => Poll::Ready(End::Gone),
+            false => Poll::Pending,
+        }
+    });
+    let end = end.await;
+    drop(carrying);
+    finish(client, link, end).await;
+}
+
+/// Carries messages until one end closes, and closes when the worker goes.
+async fn carry<T: AsyncRead + AsyncWrite + Unpin>(client: &Client, link: &mut Link<T>) -> End {
+    let departure = &client.connections.departure;
+    let mut departs = pin!(departure.wait());
+    let mut leaves = false;
+    poll_fn(|cx| {
+        if !leaves && departs.as_mut().poll(cx).is_ready() {
+            leaves = true;
+            link.leave(departure.until());
+        }
+        link.poll(cx)
+    })
+    .await
+}
+
+async fn finish<T: AsyncRead + AsyncWrite + Unpin>(client: &Client, link: Link<T>, end: End) {
+    let (socket, transport) = link.into_parts();
+    let finished = websocket::finish(socket);
+    match end {
+        // Closing over what the client may still be sending would reset the connection.
+        End::Closed => {
+            tokio::join!(client.linger(transport), finished);
+        }
+        End::Gone => {
+            drop(transport);
+            finished.await;
+        }
+    }
+}

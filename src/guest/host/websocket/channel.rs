@@ -1,0 +1,382 @@
+//! A `Channel` stands between a guest and the connection of its client: the answer to the opening request, and queues
+//! of messages in both directions, which are bounded.
+
+use http::HeaderMap;
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// A message is whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    Text(String),
+    Binary(Vec<u8>),
+}
+
+impl Message {
+    pub fn len(&self) -> usize {
+        match self {
+            Message::Text(text) => text.len(),
+            Message::Binary(bytes) => bytes.len(),
+        }
+    }
+}
+
+/// `Closed` says how a connection ended (RFC 6455 section 7.4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    pub code: u16,
+    pub reason: String,
+}
+
+impl Closed {
+    pub fn new(code: u16, reason: &str) -> Closed {
+        Closed {
+            code,
+            reason: reason.to_owned(),
+        }
+    }
+}
+
+/// The client is to be sent this.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outgoing {
+    Message(Message),
+    Ping(Vec<u8>),
+    Close(Closed),
+}
+
+/// The guest's answer to the opening request.
+#[derive(Debug)]
+pub enum Answer {
+    Accepted {
+        subprotocol: Option<String>,
+        headers: HeaderMap,
+    },
+    Rejected {
+        status: u16,
+        headers: HeaderMap,
+        body: Vec<u8>,
+    },
+}
+
+/// `Bounds` limits what waits in each direction.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// So many messages wait, at most.
+    pub messages: usize,
+    /// The client's are taken until so many bytes of them wait.
+    pub received: usize,
+    /// The guest's are taken until so many bytes of them wait.
+    pub sent: usize,
+}
+
+pub struct Channel {
+    bounds: Bounds,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+/// What became of the opening request.
+enum Handshake {
+    Undecided,
+    /// The answer is there, and the client has not been given it yet.
+    Decided(Answer),
+    /// The client has its answer; there is a WebSocket where the guest accepted.
+    Answered,
+}
+
+struct State {
+    handshake: Handshake,
+    received: Queue<Message>,
+    sent: Queue<Outgoing>,
+    /// The connection is over, for the guest.
+    closed: Option<Closed>,
+    /// A message was last received or sent at this time.
+    moved: Instant,
+}
+
+impl State {
+    fn received_fit(&self, bounds: Bounds) -> bool {
+        self.received.has_room(bounds.messages, bounds.received)
+    }
+
+    fn sent_fit(&self, bounds: Bounds) -> bool {
+        self.sent.has_room(bounds.messages, bounds.sent)
+    }
+}
+
+/// A queue, with the bytes that are in it.
+struct Queue<T> {
+    items: VecDeque<T>,
+    bytes: usize,
+}
+
+impl<T> Queue<T> {
+    fn new() -> Queue<T> {
+        Queue {
+            items: VecDeque::new(),
+            bytes: 0,
+        }
+    }
+
+    fn has_room(&self, messages: usize, bytes: usize) -> bool {
+        self.items.len() < messages && self.bytes < bytes
+    }
+
+    fn push(&mut self, item: T, bytes: usize) {
+        self.bytes += bytes;
+        self.items.push_back(item);
+    }
+}
+
+impl Channel {
+    pub fn new(bounds: Bounds) -> Channel {
+        Channel {
+            bounds,
+            state: Mutex::new(State {
+                handshake: Handshake::Undecided,
+                received: Queue::new(),
+                sent: Queue::new(),
+                closed: None,
+                moved: Instant::now(),
+            }),
+            changed: Notify::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The guest answers the opening request; says whether it may.
+    pub fn answer(&self, answer: Answer) -> bool {
+        let mut state = self.state();
+        let may = matches!(state.handshake, Handshake::Undecided) && state.closed.is_none();
+        if may {
+            if let Answer::Rejected { status, .. } = &answer {
+                let reason = format!("it was rejected with the status {status}");
+                state.closed = Some(Closed::new(NOT_OPENED, &reason));
+            }
+            state.handshake = Handshake::Decided(answer);
+        }
+        may
+    }
+
+    /// Takes the guest's answer to the opening request, once.
+    pub fn take_answer(&self) -> Option<Answer> {
+        let mut state = self.state();
+        match std::mem::replace(&mut state.handshake, Handshake::Answered) {
+            Handshake::Decided(answer) => Some(answer),
+            other => {
+                state.handshake = other;
+                None
+            }
+        }
+    }
+
+    /// Says whether a further message of the client's has room.
+    pub fn has_room(&self) -> bool {
+        self.state().received_fit(self.bounds)
+    }
+
+    /// Gives the guest a message of the client's.
+    pub fn deliver(&self, message: Message) {
+        let mut state = self.state();
+        state.moved = Instant::now();
+        if state.closed.is_none() {
+            let bytes = message.len();
+            state.received.push(message, bytes);
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// Takes what the client is to be sent next.
+    pub fn next_outgoing(&self) -> Option<Outgoing> {
+        let mut state = self.state();
+        let next = state.sent.items.pop_front()?;
+        if let Outgoing::Message(message) = &next {
+            state.sent.bytes -= message.len();
+            state.moved = Instant::now();
+        }
+        drop(state);
+        self.changed.notify_waiters();
+        Some(next)
+    }
+
+    /// The client has closed the connection, or is gone: nothing more can be sent.
+    pub fn end(&self, closed: Closed) {
+        let mut state = self.state();
+        state.sent = Queue::new();
+        state.closed.get_or_insert(closed);
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// Closes the connection from this side, after what was sent. Only the first who closes it does.
+    pub fn close(&self, closed: Closed) {
+        let mut state = self.state();
+        if state.closed.is_none() {
+            state.closed = Some(closed.clone());
+            state.sent.push(Outgoing::Close(closed), 0);
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// The guest closes the connection, and wants to receive nothing more.
+    pub fn leave(&self, closed: Closed) {
+        self.close(closed);
+        self.state().received = Queue::new();
+    }
+
+    /// Takes the next message for the guest, where one has come.
+    pub fn receive(&self) -> Result<Option<Message>, Closed> {
+        let mut state = self.state();
+        if let Some(message) = state.received.items.pop_front() {
+            state.received.bytes -= message.len();
+            return Ok(Some(message));
+        }
+        match &state.closed {
+            Some(closed) => Err(closed.clone()),
+            None => Ok(None),
+        }
+    }
+
+    /// Resolves when `receive` has something to say.
+    pub async fn receivable(&self) {
+        let is_ready = |state: &State| !state.received.items.is_empty() || state.closed.is_some();
+        self.wait(is_ready).await;
+    }
+
+    /// Queues something of the guest's where there is room for it, and gives it back where there is none.
+    pub fn send(&self, outgoing: Outgoing) -> Result<Option<Outgoing>, Closed> {
+        let mut state = self.state();
+        if let Some(closed) = &state.closed {
+            return Err(closed.clone());
+        }
+        if matches!(state.handshake, Handshake::Undecided) {
+            return Err(Closed::new(NOT_OPENED, "it was not accepted yet"));
+        }
+        if !state.sent_fit(self.bounds) {
+            return Ok(Some(outgoing));
+        }
+        let bytes = match &outgoing {
+            Outgoing::Message(message) => message.len(),
+            Outgoing::Ping(_) | Outgoing::Close(_) => 0,
+        };
+        state.sent.push(outgoing, bytes);
+        Ok(None)
+    }
+
+    /// Resolves when `send` has room, or nothing can be sent any more.
+    pub async fn sendable(&self) {
+        let is_ready = |state: &State| state.sent_fit(self.bounds) || state.closed.is_some();
+        self.wait(is_ready).await;
+    }
+
+    async fn wait(&self, is_ready: impl Fn(&State) -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            if is_ready(&self.state()) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Says for how long no message has moved, where the connection is not closed.
+    pub fn idle(&self, now: Instant) -> Option<Duration> {
+        let state = self.state();
+        state.closed.is_none().then(|| now - state.moved)
+    }
+}
+
+/// There is no connection, or none yet: the code that stands for one that ended without being closed.
+const NOT_OPENED: u16 = 1006;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn channel() -> Channel {
+        let channel = Channel::new(Bounds {
+            messages: 2,
+            received: 10,
+            sent: 10,
+        });
+        assert!(channel.answer(Answer::Accepted {
+            subprotocol: None,
+            headers: HeaderMap::new(),
+        }));
+        channel
+    }
+
+    fn text(text: &str) -> Message {
+        Message::Text(text.to_owned())
+    }
+
+    #[test]
+    fn queues_are_bounded_by_messages_and_by_bytes() {
+        let channel = channel();
+        channel.deliver(text("a"));
+        assert!(channel.has_room());
+        channel.deliver(text("b"));
+        assert!(!channel.has_room());
+        assert_eq!(channel.receive(), Ok(Some(text("a"))));
+        assert!(channel.has_room());
+        // One that is longer than the bound is taken, and nothing after it.
+        let long = Outgoing::Message(text("0123456789abc"));
+        assert_eq!(channel.send(long.clone()), Ok(None));
+        let ping = Outgoing::Ping(vec![1]);
+        assert_eq!(channel.send(ping.clone()), Ok(Some(ping)));
+        assert_eq!(channel.next_outgoing(), Some(long));
+        assert_eq!(channel.send(Outgoing::Ping(vec![])), Ok(None));
+    }
+
+    #[test]
+    fn what_came_before_the_end_is_received_first() {
+        let channel = channel();
+        channel.deliver(text("a"));
+        channel.end(Closed::new(1001, "bye"));
+        channel.end(Closed::new(1006, ""));
+        assert_eq!(channel.receive(), Ok(Some(text("a"))));
+        assert_eq!(channel.receive(), Err(Closed::new(1001, "bye")));
+        let sent = channel.send(Outgoing::Message(text("b")));
+        assert_eq!(sent, Err(Closed::new(1001, "bye")));
+    }
+
+    #[test]
+    fn a_close_follows_what_was_sent_and_comes_once() {
+        let channel = channel();
+        let message = Outgoing::Message(text("a"));
+        channel.send(message.clone()).unwrap();
+        channel.leave(Closed::new(1000, ""));
+        channel.close(Closed::new(1011, ""));
+        assert_eq!(channel.next_outgoing(), Some(message));
+        let close = Outgoing::Close(Closed::new(1000, ""));
+        assert_eq!(channel.next_outgoing(), Some(close));
+        assert_eq!(channel.next_outgoing(), None);
+    }
+
+    #[test]
+    fn an_opening_is_answered_once_and_nothing_is_sent_before() {
+        let channel = Channel::new(Bounds {
+            messages: 2,
+            received: 10,
+            sent: 10,
+        });
+        assert!(channel.send(Outgoing::Message(text("a"))).is_err());
+        let rejected = || Answer::Rejected {
+            status: 403,
+            headers: HeaderMap::new(),
+            body: Vec::new(),
+        };
+        assert!(channel.answer(rejected()));
+        assert!(!channel.answer(rejected()));
+        assert!(channel.take_answer().is_some() && channel.take_answer().is_none());
+        assert!(channel.receive().is_err());
+    }
+}

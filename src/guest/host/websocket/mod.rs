@@ -1,0 +1,10 @@
+//! What the host offers to guests that serve WebSockets: messages as values, in queues that are bounded. How messages
+//! are framed is the connection's business.
+
+mod channel;
+mod idlest;
+mod interface;
+
+pub use channel::{Answer, Bounds, Channel, Closed, Message, Outgoing};
+pub use idlest::Open;
+pub use interface::{Connection, Opening, add_to_linker, serve};

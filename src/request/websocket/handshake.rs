@@ -1,0 +1,184 @@
+//! The request that asks for a WebSocket, and what of it must be right (RFC 6455 section 4.2.1, RFC 8441 section 5).
+
+use http::header::{self, HeaderName};
+use http::{HeaderMap, HeaderValue, Method, Request, Version};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+/// The version of the protocol that there is (RFC 6455 section 4.1).
+pub const VERSION: HeaderValue = HeaderValue::from_static("13");
+
+/// A key is the Base64 of so many bytes.
+const KEY: usize = 16;
+
+/// How a request asks for a WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// By an upgrade of HTTP/1.1.
+    Upgrade,
+    /// By a CONNECT of HTTP/2 that names the protocol.
+    Connect,
+}
+
+/// Why a request cannot be answered with a WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsound {
+    /// It asks for another version of the protocol.
+    Version,
+    /// Its key is missing, or is none.
+    Key,
+    /// It has a body.
+    Body,
+}
+
+/// Whether a request asks for a WebSocket.
+pub fn asked<B>(request: &Request<B>) -> Option<Asked> {
+    let protocol = request.extensions().get::<h2::ext::Protocol>();
+    if *request.method() == Method::CONNECT {
+        let named = protocol.is_some_and(|protocol| protocol.as_str() == "websocket");
+        return named.then_some(Asked::Connect);
+    }
+    let upgrades = request.version() == Version::HTTP_11
+        && *request.method() == Method::GET
+        && has(request.headers(), &header::CONNECTION, "upgrade")
+        && has(request.headers(), &header::UPGRADE, "websocket");
+    upgrades.then_some(Asked::Upgrade)
+}
+
+/// Judges the request; gives the proof that it was understood, where there has to be one.
+pub fn judge<B: http_body::Body>(
+    asked: Asked,
+    request: &Request<B>,
+) -> Result<Option<HeaderValue>, Unsound> {
+    let headers = request.headers();
+    if only(headers, &header::SEC_WEBSOCKET_VERSION) != Some(&VERSION) {
+        return Err(Unsound::Version);
+    }
+    match asked {
+        Asked::Connect => Ok(None),
+        Asked::Upgrade if !request.body().is_end_stream() => Err(Unsound::Body),
+        Asked::Upgrade => {
+            let key = only(headers, &header::SEC_WEBSOCKET_KEY).filter(|key| is_key(key));
+            let proof = key.map(|key| derive_accept_key(key.as_bytes()));
+            let proof = proof.and_then(|proof| HeaderValue::try_from(proof).ok());
+            proof.map(Some).ok_or(Unsound::Key)
+        }
+    }
+}
+
+/// The subprotocols that a client offers, in its order.
+pub fn subprotocols(headers: &HeaderMap) -> Vec<String> {
+    let words = words(headers, &header::SEC_WEBSOCKET_PROTOCOL);
+    words.map(str::to_owned).collect()
+}
+
+/// The words of a list.
+fn words<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let values = headers.get_all(name).into_iter();
+    let words = values.flat_map(|value| value.to_str().unwrap_or_default().split(','));
+    words.map(str::trim).filter(|word| !word.is_empty())
+}
+
+fn has(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
+    words(headers, name).any(|other| other.eq_ignore_ascii_case(word))
+}
+
+/// The value of a field that is there once.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())
+}
+
+/// Whether this is the Base64 of sixteen bytes.
+fn is_key(value: &HeaderValue) -> bool {
+    let text = value.as_bytes();
+    let Some(digits) = text.strip_suffix(b"==") else {
+        return false;
+    };
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
+    digits.len() == (KEY * 8).div_ceil(6)
+        && digits.iter().all(is_digit)
+        // Of the last digit, two bits are of the sixteen bytes.
+        && digits.last().is_some_and(|last| b"AQgw".contains(last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::Empty;
+
+    type Body = Empty<bytes::Bytes>;
+
+    fn request(fields: &[(&str, &str)]) -> Request<Body> {
+        let usual = [
+            ("connection", "keep-alive, Upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ];
+        let mut request = Request::new(Body::new());
+        let headers = request.headers_mut();
+        for (name, value) in usual.iter().chain(fields) {
+            let name: HeaderName = name.parse().unwrap();
+            let value = value.parse().unwrap();
+            match name.as_str().starts_with("sec-websocket-p") {
+                true => headers.append(name, value),
+                false => headers.insert(name, value).is_some(),
+            };
+        }
+        request
+    }
+
+    #[test]
+    fn the_example_of_the_standard_is_proved() {
+        let request = request(&[]);
+        assert_eq!(asked(&request), Some(Asked::Upgrade));
+        let proof = judge(Asked::Upgrade, &request).unwrap().unwrap();
+        assert_eq!(proof, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    #[test]
+    fn other_upgrades_and_methods_do_not_ask_for_it() {
+        for field in [("upgrade", "h2c"), ("connection", "close")] {
+            assert_eq!(asked(&request(&[field])), None, "{field:?}");
+        }
+        let mut post = request(&[]);
+        *post.method_mut() = Method::POST;
+        assert_eq!(asked(&post), None);
+        let mut old = request(&[]);
+        *old.version_mut() = Version::HTTP_10;
+        assert_eq!(asked(&old), None);
+    }
+
+    #[test]
+    fn a_wrong_version_and_a_key_that_is_none_are_told_apart() {
+        for (name, value, expected) in [
+            ("sec-websocket-version", "8", Unsound::Version),
+            ("sec-websocket-version", "13, 8", Unsound::Version),
+            ("sec-websocket-key", "", Unsound::Key),
+            ("sec-websocket-key", "dGhlIHNhbXBsZQ==", Unsound::Key),
+            (
+                "sec-websocket-key",
+                "dGhlIHNhbXBsZSBub25jZR==",
+                Unsound::Key,
+            ),
+            (
+                "sec-websocket-key",
+                "dGhlIHNhbXBsZSBub25jZ!==",
+                Unsound::Key,
+            ),
+        ] {
+            let judged = judge(Asked::Upgrade, &request(&[(name, value)]));
+            assert_eq!(judged, Err(expected), "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn subprotocols_are_a_list_in_however_many_fields() {
+        let request = request(&[
+            ("sec-websocket-protocol", "chat, superchat"),
+            ("sec-websocket-protocol", "soap"),
+        ]);
+        let offered = subprotocols(request.headers());
+        assert_eq!(offered, ["chat", "superchat", "soap"]);
+    }
+}

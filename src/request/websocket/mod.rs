@@ -1,0 +1,317 @@
+//! WebSockets: whether one is opened, by which answer, and what is recorded of it. How it is framed is the
+//! connection's business.
+
+mod handshake;
+mod record;
+
+pub use crate::guest::websocket::{Closed, Message, Outgoing};
+pub use handshake::{Asked, asked};
+pub use record::Record;
+
+use super::admission::{Admission, Seat};
+use super::exchange::Exchange;
+use super::front::Arrival;
+use super::{Body, Origin, Progress, Requests, host, reply, share};
+use crate::guest::Failure;
+use crate::guest::websocket::{Answer, Bounds, Opening, RequestName, Session};
+use crate::scoreboard::Shed;
+use crate::sys::clock;
+use crate::{info, log};
+use bytes::Bytes;
+use handshake::Unsound;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
+use record::Opened;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::task::spawn_local;
+use tokio::time::timeout;
+
+/// What WebSockets may cost, and how they are kept alive.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// WebSockets of one worker.
+    pub most: usize,
+    /// Bytes of one message of the client's.
+    pub size: usize,
+    /// Messages that may wait in each direction.
+    pub queue: usize,
+    /// How long nothing may come before the client is sent a ping; nought where it is sent none.
+    pub ping_interval: Duration,
+    /// How long it may take to answer; nought where it may take for ever.
+    pub ping_timeout: Duration,
+    /// How long a guest may go on once its client is gone.
+    pub rest: Duration,
+}
+
+/// A guest's messages wait until so many bytes do.
+const SENT: usize = 1 << 20;
+
+/// The WebSockets of one worker.
+pub struct WebSockets {
+    admission: Admission,
+    settings: Settings,
+}
+
+impl WebSockets {
+    pub fn new(settings: Settings) -> WebSockets {
+        WebSockets {
+            // Nobody waits for another's end.
+            admission: Admission::new(settings.most, 0, Duration::ZERO),
+            settings,
+        }
+    }
+}
+
+/// A WebSocket that its guest has accepted.
+pub struct WebSocket {
+    pub session: Session,
+    pub record: Record,
+    pub settings: Settings,
+    /// Held for as long as it lasts.
+    _seat: Seat,
+}
+
+/// Why there is no WebSocket, and no answer of the guest's.
+enum Refused {
+    Unsound(Unsound),
+    BadRequest,
+    Full,
+    Failed(Failure),
+}
+
+impl Requests {
+    /// Whether a request that asks for a WebSocket is answered as such.
+    pub fn takes_websockets(&self) -> bool {
+        self.guest.takes_websockets()
+    }
+
+    /// Answers a request that asks for a WebSocket, which is there where the guest has accepted.
+    pub async fn open_websocket(
+        &self,
+        asked: Asked,
+        origin: &Origin,
+        mut request: Request<impl http_body::Body>,
+        progress: &Rc<Progress>,
+    ) -> (Response<Body>, Option<WebSocket>) {
+        let proof = handshake::judge(asked, &request);
+        let front = &self.settings.front;
+        let mut arrival = front.receive(origin, request.headers_mut(), &self.ids);
+        if let Some(tracing) = self.settings.tracing {
+            arrival.trace(tracing, front.proxies.trust(origin.peer), &mut request);
+        }
+        let exchange = Exchange::begin(&arrival, &request, &self.slot, self.settings.access_log);
+        let opened = match proof {
+            Ok(proof) => {
+                let begun = self.begin(origin, &arrival, request, progress, &exchange);
+                begun.await.map(|(answer, socket)| match answer {
+                    Answer::Accepted {
+                        subprotocol,
+                        headers,
+                    } => (accepted(proof, subprotocol, headers), Some(socket)),
+                    Answer::Rejected {
+                        status,
+                        headers,
+                        body,
+                    } => {
+                        spawn_local(finish(socket));
+                        (rejected(status, headers, body), None)
+                    }
+                })
+            }
+            Err(unsound) => Err(Refused::Unsound(unsound)),
+        };
+        let (mut response, socket) = match opened {
+            Ok(opened) => opened,
+            Err(refused) => (refused.reply(&exchange, &arrival), None),
+        };
+        front.send(response.headers_mut(), arrival.id.as_ref());
+        exchange.head(&response);
+        if socket.is_none() {
+            response.body_mut().record(exchange);
+        }
+        (response, socket)
+    }
+
+    /// Has a guest answer.
+    async fn begin(
+        &self,
+        origin: &Origin,
+        arrival: &Arrival,
+        request: Request<impl http_body::Body>,
+        progress: &Rc<Progress>,
+        exchange: &Exchange,
+    ) -> Result<(Answer, WebSocket), Refused> {
+        let name = RequestName::of(&request);
+        let (parts, _) = request.into_parts();
+        let root = self.settings.front.root_path.as_ref();
+        let target = host::target(&parts, origin, arrival, root).ok_or(Refused::BadRequest)?;
+        let who = share::who(arrival.client, &self.settings.front.proxies);
+        let WebSockets {
+            admission,
+            settings,
+        } = &self.websockets;
+        let Ok(seat) = admission.enter(who, progress).await else {
+            self.slot.shed(Shed::Queue, clock::now_ms());
+            return Err(Refused::Full);
+        };
+        progress.uploads(None);
+        exchange.enter_guest();
+        let bounds = Bounds {
+            messages: settings.queue,
+            received: settings.size,
+            sent: SENT,
+        };
+        let opening = opening(parts, &target, origin, arrival);
+        let path = opening.path_with_query.clone();
+        let opened = self.guest.open_websocket(opening, bounds, name);
+        let mut session = opened.await.map_err(|failure| self.refused(failure))?;
+        let answer = match timeout(self.settings.head, session.answer()).await {
+            Ok(answer) => answer.map_err(|failure| self.refused(failure))?,
+            Err(_) => return Err(Refused::Failed(Failure::TimedOut)),
+        };
+        let is_accepted = matches!(answer, Answer::Accepted { .. });
+        let opened = Opened {
+            client: arrival.client,
+            target: path,
+            id: arrival.id.clone(),
+            trace: arrival.trace.clone(),
+            is_logged: is_accepted
+                && self.settings.access_log
+                && log::format(log::Level::Info).is_some(),
+        };
+        let socket = WebSocket {
+            session,
+            record: Record::begin(opened, &self.slot),
+            settings: *settings,
+            _seat: seat,
+        };
+        Ok((answer, socket))
+    }
+
+    fn refused(&self, failure: Failure) -> Refused {
+        match failure {
+            Failure::NoRoom => {
+                super::waiting::no_memory(&self.slot);
+                Refused::Full
+            }
+            failure => Refused::Failed(failure),
+        }
+    }
+}
+
+/// Lets a guest come to its end that has no client any more.
+pub async fn finish(mut socket: WebSocket) {
+    let ended = timeout(socket.settings.rest, socket.session.end()).await;
+    match ended {
+        Ok(Ok(())) => {}
+        Ok(Err(failure)) => socket.record.failed(&failure),
+        Err(_) => socket.record.failed(&Failure::TimedOut),
+    }
+}
+
+/// The opening request as guests get it.
+fn opening(parts: Parts, target: &http::Uri, origin: &Origin, arrival: &Arrival) -> Opening {
+    let subprotocols = handshake::subprotocols(&parts.headers);
+    let fields = parts.headers.iter();
+    let client = arrival.client.address().map(|address| address.to_string());
+    Opening {
+        headers: fields
+            .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+            .collect(),
+        method: parts.method.as_str().to_owned(),
+        path_with_query: target
+            .path_and_query()
+            .map_or("/", |path| path.as_str())
+            .to_owned(),
+        scheme: arrival.scheme.as_str().to_owned(),
+        authority: target
+            .authority()
+            .map_or("", |authority| authority.as_str())
+            .to_owned(),
+        http_version: match parts.version {
+            Version::HTTP_2 => "2".to_owned(),
+            _ => "1.1".to_owned(),
+        },
+        subprotocols,
+        client,
+        server: origin.server.map(|server| server.to_string()),
+    }
+}
+
+/// The head that opens a WebSocket: in HTTP/1.1 it proves that the request was understood.
+fn accepted(
+    proof: Option<HeaderValue>,
+    subprotocol: Option<String>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.headers_mut() = headers;
+    let headers = response.headers_mut();
+    if let Some(value) = subprotocol.and_then(|name| HeaderValue::try_from(name).ok()) {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, value);
+    }
+    if let Some(proof) = proof {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, proof);
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    }
+    response
+}
+
+/// The guest's own answer.
+fn rejected(status: u16, headers: HeaderMap, body: Vec<u8>) -> Response<Body> {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
+    let is_bodiless = crate::guest::is_bodiless(status);
+    let mut response = Response::new(match body.is_empty() || is_bodiless {
+        true => Body::empty(),
+        false => Body::text(Bytes::from(body)),
+    });
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+impl Refused {
+    fn reply(self, exchange: &Exchange, arrival: &Arrival) -> Response<Body> {
+        let (status, why) = match &self {
+            Refused::Unsound(Unsound::Version) => (
+                StatusCode::UPGRADE_REQUIRED,
+                Some("it asks for another version of WebSocket"),
+            ),
+            Refused::Unsound(Unsound::Key) => (
+                StatusCode::BAD_REQUEST,
+                Some("its Sec-WebSocket-Key is missing or malformed"),
+            ),
+            Refused::Unsound(Unsound::Body) => (
+                StatusCode::BAD_REQUEST,
+                Some("it asks for a WebSocket and has a body"),
+            ),
+            Refused::BadRequest => (
+                StatusCode::BAD_REQUEST,
+                Some("it does not say clearly what it asks for"),
+            ),
+            Refused::Full => (StatusCode::SERVICE_UNAVAILABLE, None),
+            Refused::Failed(Failure::TimedOut | Failure::OutOfTime) => {
+                (StatusCode::GATEWAY_TIMEOUT, None)
+            }
+            Refused::Failed(_) => (StatusCode::INTERNAL_SERVER_ERROR, None),
+        };
+        if let Some(why) = why {
+            let status = status.as_u16();
+            info!("{} - refused a request: {why} ({status})", arrival.client);
+        }
+        if let Refused::Failed(failure) = &self {
+            exchange.failed(failure);
+        }
+        let mut response = reply::plain(status, exchange.method());
+        if status == StatusCode::UPGRADE_REQUIRED {
+            let headers = response.headers_mut();
+            headers.insert(header::SEC_WEBSOCKET_VERSION, handshake::VERSION);
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        }
+        response
+    }
+}

@@ -1,0 +1,112 @@
+//! What is recorded of one WebSocket: how many there are, a line when it ends, and the reason where its guest failed.
+
+use crate::guest::Failure;
+use crate::guest::websocket::Closed;
+use crate::log::{self, Level};
+use crate::request::client::Client;
+use crate::request::exchange::kind;
+use crate::scoreboard::SlotRef;
+use crate::trace::Trace;
+use http::HeaderValue;
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Who opened it, and how.
+pub struct Opened {
+    pub client: Client,
+    /// Path and query.
+    pub target: String,
+    /// The id of the opening request.
+    pub id: Option<HeaderValue>,
+    pub trace: Option<Arc<Trace>>,
+    /// Whether its end is logged.
+    pub is_logged: bool,
+}
+
+/// A WebSocket on its way; it is over when it is dropped.
+pub struct Record {
+    opened: Opened,
+    slot: SlotRef,
+    began: Instant,
+    received: Cell<u64>,
+    sent: Cell<u64>,
+    closed: RefCell<Option<Closed>>,
+}
+
+impl Record {
+    /// Begins once the opening request was answered, which has a line of its own.
+    pub fn begin(opened: Opened, slot: &SlotRef) -> Record {
+        slot.websocket_opened();
+        Record {
+            opened,
+            slot: slot.clone(),
+            began: Instant::now(),
+            received: Cell::new(0),
+            sent: Cell::new(0),
+            closed: RefCell::new(None),
+        }
+    }
+
+    /// A message came.
+    pub fn received(&self) {
+        self.received.set(self.received.get() + 1);
+    }
+
+    /// A message was sent.
+    pub fn sent(&self) {
+        self.sent.set(self.sent.get() + 1);
+    }
+
+    /// The connection is closed; only the first reason counts.
+    pub fn closed(&self, closed: Closed) {
+        self.closed.borrow_mut().get_or_insert(closed);
+    }
+
+    /// The guest failed; says so in the log.
+    pub fn failed(&self, failure: &Failure) {
+        self.slot.guest_failed(kind(failure));
+        let trace = self.opened.trace.as_deref();
+        let id = self.opened.id.as_ref().and_then(|id| id.to_str().ok());
+        let name = match log::request_name(id, trace) {
+            name if name.is_empty() => name,
+            name => format!(" [{name}]"),
+        };
+        let (client, target) = (&self.opened.client, self.shown_target());
+        let message = format_args!("{client} \"WebSocket {target}\"{name}: {failure}");
+        log::write_of(Level::Error, trace, message);
+    }
+
+    fn shown_target(&self) -> String {
+        let mut target = String::new();
+        log::push_target(&mut target, &self.opened.target);
+        target
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.slot.websocket_closed();
+        if !self.opened.is_logged {
+            return;
+        }
+        let closed = self.closed.take().unwrap_or(Closed::new(ABNORMAL, ""));
+        let reason = match closed.reason.as_str() {
+            "" => String::new(),
+            reason => format!(" ({})", log::escape(reason)),
+        };
+        let message = format_args!(
+            "{} - \"WebSocket {}\" closed {}{reason} after {:.3} s, {} messages received, {} sent",
+            self.opened.client,
+            self.shown_target(),
+            closed.code,
+            self.began.elapsed().as_secs_f64(),
+            self.received.get(),
+            self.sent.get(),
+        );
+        log::write_of(Level::Info, self.opened.trace.as_deref(), message);
+    }
+}
+
+/// The client left without closing (RFC 6455 section 7.1.5).
+const ABNORMAL: u16 = 1006;

@@ -1,0 +1,89 @@
+//! FastAPI's WebSocket routes, as they are.
+
+use super::{FASTAPI, FLASK, STARLETTE};
+use crate::harness::Server;
+use crate::toolchains::{built, trials};
+use crate::websockets::{closed, next, request, try_open};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+fn status(server: &Server, path: &str) -> u16 {
+    match try_open(server, request(server, path)) {
+        Err(Error::Http(response)) => response.status().as_u16(),
+        Err(error) => panic!("{path}: {error}"),
+        Ok(_) => panic!("{path} was accepted"),
+    }
+}
+
+#[test]
+fn a_route_accepts_receives_sends_and_closes() {
+    let server = trials::serve(&built(FASTAPI), &[]);
+    let mut asked = request(&server, "/talk/Ada?tag=blue");
+    let headers = asked.headers_mut();
+    headers.insert("sec-websocket-protocol", "one, two".parse().unwrap());
+    let (mut socket, response) = try_open(&server, asked).unwrap();
+    assert_eq!(response.headers()["sec-websocket-protocol"], "one");
+    assert_eq!(response.headers()["x-greeting"], "hello");
+    socket.send(Message::text(r#"{"a":[1,2]}"#)).unwrap();
+    let answer = next(&mut socket).into_text().unwrap();
+    for part in [
+        r#""name":"Ada""#,
+        r#""tag":"blue""#,
+        r#""scheme":"ws""#,
+        r#""said":{"a":[1,2]}"#,
+        r#""state":"hello from the lifespan""#,
+    ] {
+        assert!(answer.contains(part), "{part} in {answer}");
+    }
+    socket.send(Message::text(r#""leave""#)).unwrap();
+    assert_eq!(closed(&mut socket), (4000, "as you wish".to_owned()));
+    // The client's own code arrives in the application.
+    let mut socket = crate::websockets::open(&server, "/talk/Grace");
+    socket.close(None).unwrap();
+    server.wait_for("Grace left with 1005");
+}
+
+#[test]
+fn an_exception_closes_with_1011_and_is_in_the_log() {
+    let server = trials::serve(&built(FASTAPI), &[]);
+    let mut socket = crate::websockets::open(&server, "/talk/Ada");
+    socket.send(Message::text(r#""fail""#)).unwrap();
+    assert_eq!(closed(&mut socket).0, 1011);
+    server.wait_for("RuntimeError: as asked");
+}
+
+#[test]
+fn a_route_that_closes_before_it_accepts_and_a_path_without_one_are_answered_403() {
+    let server = trials::serve(&built(FASTAPI), &[]);
+    assert_eq!(status(&server, "/talk/nobody"), 403);
+    assert_eq!(status(&server, "/nowhere"), 403);
+    let server = trials::serve(&built(STARLETTE), &[]);
+    assert_eq!(status(&server, "/plain"), 403);
+}
+
+#[test]
+fn a_wsgi_application_answers_as_it_answers_any_request() {
+    let server = trials::serve(&built(FLASK), &[]);
+    assert_eq!(status(&server, "/a-path-that-is-nowhere"), 404);
+    assert_eq!(status(&server, "/hello/Ada"), 200);
+}
+
+#[test]
+fn a_route_sends_while_it_receives() {
+    let server = trials::serve(&built(FASTAPI), &[]);
+    let mut socket = crate::websockets::open(&server, "/ticks");
+    let (mut ticks, mut answered) = (0, false);
+    socket.send(Message::binary(b"abc".to_vec())).unwrap();
+    while ticks < 5 || !answered {
+        match next(&mut socket) {
+            Message::Text(text) => {
+                assert_eq!(text.as_str(), format!("tick {ticks}"));
+                ticks += 1;
+            }
+            Message::Binary(bytes) => {
+                assert_eq!(&bytes[..], b"cba");
+                answered = true;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
