@@ -1,6 +1,5 @@
-//! One exchange: from the head of a request to the last byte of its response. Decides who is
-//! answered, what a failure looks like to the client, and what is recorded of it. Knows nothing of
-//! sockets.
+//! One exchange: from the head of a request to the last byte of its response. Decides who is answered, what a failure
+//! looks like to the client, and what is recorded of it. Knows nothing of sockets.
 
 mod admission;
 mod body;
