@@ -1,5 +1,8 @@
 //! The command line: one field a flag. What the values mean is decided in `config`.
 
+// Comments on fields are the text of `--help`: brackets and addresses in them are no links.
+#![allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links)]
+
 mod addresses;
 mod admin;
 mod build;
