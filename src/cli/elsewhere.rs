@@ -113,7 +113,7 @@ const OPTIONS: &[(&[&str], &str)] = &[
     ),
     (
         &["--no-logging-prefix"],
-        "lines of guests always name their worker and request",
+        "lines of guests always name their request",
     ),
     (
         &["-S", "-W", "-O"],
