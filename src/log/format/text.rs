@@ -91,11 +91,11 @@ impl Line {
             Field::BracketedProcess => self.push_own(format_args!("<{}>", std::process::id())),
             Field::Worker => self.push_own(access.worker),
             Field::TraceId => match access.trace {
-                Some(trace) => self.push_own(&trace.id),
+                Some(trace) => self.push_own(trace.id),
                 None => self.push_own("-"),
             },
             Field::SpanId => match access.trace {
-                Some(trace) => self.push_own(&trace.span),
+                Some(trace) => self.push_own(trace.span),
                 None => self.push_own("-"),
             },
             Field::RequestId => self.push_outside(access.id.unwrap_or("-").as_bytes(), 128),
