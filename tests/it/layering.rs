@@ -190,7 +190,7 @@ const GUEST_ROOMS: [&str; 8] = [
 ];
 
 /// What stands beneath the rooms of `guest`.
-const GUEST_PLAIN: [&str; 2] = ["failure", "limits"];
+const GUEST_PLAIN: [&str; 3] = ["failure", "limits", "startup"];
 
 #[test]
 fn the_rooms_of_guest_import_those_beneath_them_only() {
