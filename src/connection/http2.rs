@@ -181,13 +181,19 @@ async fn run(
     let (mut parts, body) = response.into_parts();
     let length = body.size_hint().exact();
     let is_empty = body.is_end_stream();
-    complete(&mut parts.headers, length.filter(|_| !is_empty));
+    // Some clients stop to look at the connection once they have so many bytes, and send no more of a request that
+    // is being read (curl 7.88).
+    let is_read = poll_fn(|cx| Poll::Ready(reading.is_over(cx))).await;
+    if !is_read && !is_empty {
+        parts.headers.remove(header::CONTENT_LENGTH);
+    }
+    complete(&mut parts.headers, length.filter(|_| is_read && !is_empty));
     if client.connections.settings.date_header {
         parts.headers.entry(header::DATE).or_insert_with(date::now);
     }
     let head = Response::from_parts(parts, ());
     // A client that has all of the answer may send no more of a request that is being read.
-    let ends = is_empty && poll_fn(|cx| Poll::Ready(reading.is_over(cx))).await;
+    let ends = is_empty && is_read;
     let Ok(sender) = respond.send_response(head, ends) else {
         respond.send_reset(Reason::INTERNAL_ERROR);
         return;

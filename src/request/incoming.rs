@@ -112,6 +112,9 @@ impl Streamed {
                     self.length = self
                         .length
                         .map(|left| left.saturating_sub(data.len() as u64));
+                    if self.stream.is_end_stream() {
+                        self.reading.note(&self.reading.over);
+                    }
                     return Poll::Ready(Some(Ok(Frame::data(data))));
                 }
                 // Also a stream that the client, or nobody, reset: it is not all that was to come.
@@ -119,7 +122,9 @@ impl Streamed {
                 None => self.data_is_over = true,
             }
         }
-        match ready!(self.stream.poll_trailers(cx)) {
+        let trailers = ready!(self.stream.poll_trailers(cx));
+        self.reading.note(&self.reading.over);
+        match trailers {
             Ok(trailers) => Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers)))),
             Err(_) => Poll::Ready(Some(Err(Broken))),
         }
@@ -156,7 +161,7 @@ impl Reading {
         self.is_to_ask && self.is(&self.asked, cx)
     }
 
-    /// Whether nobody reads the body any more; who asks here is woken when that is so.
+    /// Whether nobody reads the body any more, or all of it was read; who asks here is woken when that is so.
     pub fn is_over(&self, cx: &Context<'_>) -> bool {
         self.is(&self.over, cx)
     }

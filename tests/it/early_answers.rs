@@ -114,6 +114,34 @@ fn a_request_of_http2_is_read_to_its_end_after_the_answer() {
     server.wait_for("afterwork done, 20000000 bytes read");
 }
 
+/// curl stopped to send once it had as much of the answer as the head announced.
+#[test]
+fn curl_sends_all_of_a_request_after_the_answer() {
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("early-answers");
+    std::fs::write(&file, vec![b'x'; 20_000_000]).unwrap();
+    let server = behaviours(&[]);
+    for (protocol, count) in [("--http1.1", 1), ("--http2-prior-knowledge", 2)] {
+        let output = std::process::Command::new("curl")
+            .args([
+                "--silent",
+                protocol,
+                "--max-time",
+                "60",
+                "--header",
+                "expect:",
+            ])
+            .arg("--data-binary")
+            .arg(format!("@{}", file.display()))
+            .args(["--write-out", "%{http_code} %{size_upload}"])
+            .arg(format!("http://{}/early-response?ms=10", server.address))
+            .output()
+            .expect("curl is there");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(said, "answered\n200 20000000", "{protocol}");
+        server.wait_for_count("afterwork done, 20000000 bytes read, whole", count);
+    }
+}
+
 /// A client that had half-closed its connection got no answer.
 #[test]
 fn a_client_that_sends_no_more_gets_its_answer() {
