@@ -40,7 +40,7 @@ fn only_file(cache: &Path) -> PathBuf {
 }
 
 /// The greeting, with a start function, and a memory that grows.
-fn with_start(body: &str) -> String {
+pub fn with_start(body: &str) -> String {
     let source = fs::read_to_string(root().join(HELLO)).unwrap();
     let mark = "    ;; Results are written to address 256:";
     assert!(source.contains(mark));

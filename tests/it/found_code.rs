@@ -1,7 +1,7 @@
 //! Code that was found in the cache and is of no use is made again, also where there is no room left for it.
 
-use crate::compiled_code::{HELLO, files, folder, with_cache};
-use crate::harness::{Server, get, guest, wasmserve};
+use crate::compiled_code::{HELLO, files, folder, with_cache, with_start};
+use crate::harness::{Server, finished, get, guest, wasmserve};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -95,6 +95,25 @@ fn so_is_that_of_a_step_before_the_start() {
         "{printed}"
     );
     assert!(printed.contains("is done, after"), "{printed}");
+}
+
+/// Guards against a compiler that cuts the file of code which it has still mapped (SIGBUS).
+#[test]
+fn a_start_function_that_traps_is_told_as_it_is() {
+    for (body, said) in [
+        ("unreachable", "`unreachable` instruction executed"),
+        ("(call $begin)", "call stack exhausted"),
+    ] {
+        let folder = folder("start-traps");
+        let path = folder.join("app.wat");
+        fs::write(&path, with_start(body)).unwrap();
+        let mut command = wasmserve();
+        command.args([path.to_str().unwrap(), "--port", "0"]);
+        let output = finished(command);
+        let printed = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{printed}");
+        assert!(printed.contains(said), "{printed}");
+    }
 }
 
 /// Guards against a server that does not come back from a restart because a disk has filled up.

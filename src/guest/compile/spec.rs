@@ -88,6 +88,8 @@ impl CompileSpec {
             if error.is::<restorable::MemoryRefused>() {
                 good = GoodFor::ThisStart;
             }
+            // Where an instance has trapped, its code stays mapped as long as the error, which knows where that was.
+            drop(error);
             file.set_len(0)?;
             file.rewind()?;
         }
