@@ -296,4 +296,12 @@ fn clients_that_hold_every_connection_keep_no_probe_waiting() {
     }
     assert!(held[0].get("/livez").is_err(), "the oldest is still there");
     assert_eq!(held[63].get("/livez").unwrap().status, 200);
+    // Nor do those who ask much and read nothing.
+    let much = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(200);
+    for connection in &mut held[40..] {
+        connection.write(&much).unwrap();
+    }
+    for _ in 0..10 {
+        assert_eq!(watched.ask("/livez").status, 200);
+    }
 }
