@@ -56,13 +56,27 @@ impl Roles for Server {
         order.take_step(index, code, note.parse()?, &confine)
     }
 
+    fn primes(&self, note: &str) -> bool {
+        let plan = note.parse::<Plan>();
+        plan.is_ok_and(|plan| self.config.compile_request.primes(plan))
+    }
+
+    fn prime(&self, code: &OwnedFd, note: &str, snapshot: &File) -> Result<()> {
+        self.sandbox().begin()?;
+        let confine = self.confined(Role::Step);
+        let mut snapshot = snapshot.try_clone()?;
+        let request = &self.config.compile_request;
+        request.prime(code, note.parse()?, &mut snapshot, &confine)
+    }
+
     fn is_shared(&self, note: &str) -> bool {
         note.parse().is_ok_and(|plan: Plan| plan.is_large())
     }
 
-    fn load(&self, code: &OwnedFd, note: &str) -> Result<Loaded> {
+    fn load(&self, code: &OwnedFd, note: &str, primed: Option<&OwnedFd>) -> Result<Loaded> {
         self.sandbox().begin()?;
-        self.config.compile_request.load(code, note.parse()?, None)
+        let request = &self.config.compile_request;
+        request.load(code, primed, note.parse()?, None)
     }
 
     fn confine_zygote(&self) -> Result<()> {

@@ -22,7 +22,7 @@ macro_rules! wit {
     };
 }
 
-const FILES: [Embedded; 16] = wit![
+const FILES: [Embedded; 17] = wit![
     "world.wit",
     "deps/wasi-cli-0.2.10/package.wit",
     "deps/wasi-clocks-0.2.10/package.wit",
@@ -38,6 +38,7 @@ const FILES: [Embedded; 16] = wit![
     "deps/wasi-logging-0.1.0-draft/logging.wit",
     "deps/wasi-random-0.2.10/package.wit",
     "deps/wasi-sockets-0.2.10/package.wit",
+    "deps/wasmserve-lifecycle-0.1.0/lifecycle.wit",
     "deps/wasmserve-websocket-0.1.0/websocket.wit"
 ];
 

@@ -55,6 +55,32 @@ pub struct Instances {
     )]
     pub reuse_idle: String,
 
+    /// Request answered before anybody is served, `[METHOD ]PATH`: instances begin as it leaves them; repeatable
+    #[arg(
+        long,
+        value_name = "REQUEST",
+        env = "WASMSERVE_PRIME",
+        help_heading = "Guest"
+    )]
+    pub prime: Vec<String>,
+
+    /// Field of these requests, `NAME:VALUE`; repeatable
+    #[arg(
+        long,
+        value_name = "FIELD",
+        env = "WASMSERVE_PRIME_HEADER",
+        help_heading = "Guest"
+    )]
+    pub prime_header: Vec<String>,
+
+    /// Do not start where instances cannot begin after the application's start, instead of a warning
+    #[arg(long, env = "WASMSERVE_PRIME_STRICT", help_heading = "Guest")]
+    pub prime_strict: bool,
+
+    /// Have the application start anew in each instance
+    #[arg(long, env = "WASMSERVE_NO_PRIME", help_heading = "Guest")]
+    pub no_prime: bool,
+
     /// Requests that one instance answers at a time, with --reuse; components of WASI 0.3 only
     #[arg(
         long,

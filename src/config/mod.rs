@@ -14,6 +14,7 @@ pub mod fuzzing;
 mod logging;
 mod outbound;
 mod overlap;
+mod priming;
 mod processes;
 mod sandbox;
 mod tls;
@@ -68,6 +69,7 @@ impl Config {
             allow_precompiled: serve.code.allow_precompiled,
             limits,
             capabilities: Arc::new(capabilities),
+            priming: priming::resolve(serve)?,
         };
         let worker = worker_settings(serve, &supervisor, &compile_request)?;
         let tls = tls::resolve(&serve.tls, worker.connection.protocols)?;

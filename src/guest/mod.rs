@@ -17,7 +17,7 @@ mod snapshot;
 mod startup;
 pub mod websocket;
 
-pub use compile::{CompileProgress, CompileRequest, precompile};
+pub use compile::{CompileProgress, CompileRequest, PrimeRequest, Priming, precompile};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use differential::{compare as compare_restored_with_fresh, survey_any_bytes};
 pub use engine::Plan;

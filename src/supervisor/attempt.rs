@@ -12,6 +12,7 @@ use crate::exit::Status;
 use crate::sys::process::End;
 use crate::{log, warning};
 use std::collections::VecDeque;
+use std::io;
 use std::rc::Rc;
 
 /// Why a version cannot be made.
@@ -27,6 +28,10 @@ impl<R: Roles> Supervisor<R> {
             Stage::Compiling(zygote) | Stage::Loading(zygote) => zygote.listen(),
             Stage::Stepping { step, .. } => {
                 step.listen();
+                None
+            }
+            Stage::Priming { primer, .. } => {
+                primer.listen();
                 None
             }
         };
@@ -80,6 +85,10 @@ impl<R: Roles> Supervisor<R> {
             Stage::Stepping { step, code, rest } => {
                 self.stepped(number, roles, step, code, rest, &death)
             }
+            Stage::Priming { primer, code } => match primer.ended(&death) {
+                Ok(primed) => self.load(number, roles, Code { primed, ..code }),
+                Err(failed) => Err(failed),
+            },
             Stage::Loading(zygote) => Err(zygote.ended().err().unwrap_or_else(|| {
                 let reason = format!("what was compiled could not be loaded: {death}");
                 (Status::Application, reason)
@@ -159,32 +168,45 @@ impl<R: Roles> Supervisor<R> {
         index: usize,
     ) -> Result<(), Failed> {
         let settings = roles.settings();
-        let (compile, limit) = (settings.compile, settings.step_time);
-        let cannot = |error: anyhow::Error, what: &str| {
-            let reason = format!("cannot {what}: {error:#}");
-            (Status::Internal, reason)
-        };
         let (stage, event) = if let Some(next) = rest.front() {
             let step = self.forker.step(&*roles, index, next);
-            let step = step.map_err(|error| cannot(error.into(), "run a step before the start"))?;
+            let step = step.map_err(|error| cannot(&error, "run a step before the start"))?;
+            let limit = settings.step_time;
             let stage = Stage::Stepping { step, code, rest };
             (stage, Event::Stepping { limit })
-        } else if roles.is_shared(&code.note) {
-            let zygote = self.forker.zygote(&*roles, Work::Load(code));
-            let zygote = zygote.map_err(|error| cannot(error.into(), "load it"))?;
-            let limits = compile;
-            (Stage::Loading(zygote), Event::Loading { limits })
+        } else if roles.primes(&code.note) {
+            let primer = self.forker.primer(&*roles, &code);
+            let primer = primer.map_err(|error| cannot(&error, "start the application"))?;
+            let limit = settings.startup;
+            (Stage::Priming { primer, code }, Event::Priming { limit })
         } else {
+            return self.load(number, roles, code);
+        };
+        self.goes_on_with(number, roles, stage, event);
+        Ok(())
+    }
+
+    /// Everything was done that comes before loading the application.
+    fn load(&mut self, number: u32, roles: Rc<R>, code: Code) -> Result<(), Failed> {
+        if !roles.is_shared(&code.note) {
             self.made(number, roles, code, None);
             return Ok(());
-        };
+        }
+        let limits = roles.settings().compile;
+        let zygote = self.forker.zygote(&*roles, Work::Load(code));
+        let zygote = zygote.map_err(|error| cannot(&error, "load it"))?;
+        let event = Event::Loading { limits };
+        self.goes_on_with(number, roles, Stage::Loading(zygote), event);
+        Ok(())
+    }
+
+    fn goes_on_with(&mut self, number: u32, roles: Rc<R>, stage: Stage, event: Event) {
         self.attempt = Some(Attempt {
             number,
             roles,
             stage,
         });
         self.events.push_back(event);
-        Ok(())
     }
 
     /// Code of a version that is damaged leaves the cache.
@@ -197,6 +219,10 @@ impl<R: Roles> Supervisor<R> {
             drop_code(&*generation.roles, name);
         }
     }
+}
+
+fn cannot(error: &io::Error, what: &str) -> Failed {
+    (Status::Internal, format!("cannot {what}: {error:#}"))
 }
 
 /// Removes code from the cache of a version.

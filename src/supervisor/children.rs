@@ -2,6 +2,7 @@
 
 use super::code_files::Code;
 use super::policy::Id;
+use super::primer::Primer;
 use super::slots::ReservedSlot;
 use super::step::Step;
 use super::zygote::Zygote;
@@ -36,6 +37,11 @@ pub enum Stage {
         code: Code,
         rest: VecDeque<Code>,
     },
+    /// An instance of the application is primed.
+    Priming {
+        primer: Primer,
+        code: Code,
+    },
     /// What was compiled is loaded.
     Loading(Zygote),
 }
@@ -45,6 +51,7 @@ impl Stage {
         match self {
             Stage::Compiling(zygote) | Stage::Loading(zygote) => zygote.pid,
             Stage::Stepping { step, .. } => step.pid,
+            Stage::Priming { primer, .. } => primer.pid,
         }
     }
 
@@ -61,6 +68,7 @@ impl Stage {
         match self {
             Stage::Compiling(zygote) | Stage::Loading(zygote) => zygote.descriptor(),
             Stage::Stepping { step, .. } => step.receiver.open_descriptor(),
+            Stage::Priming { primer, .. } => primer.receiver.open_descriptor(),
         }
     }
 }

@@ -19,14 +19,23 @@ pub struct Code {
     pub note: String,
     /// Its name in the cache, where it was there before this start.
     pub found: Option<CodeName>,
+    /// What its instances begin as, where that is another than when they are made.
+    pub primed: Option<OwnedFd>,
 }
 
 impl Code {
+    /// The descriptors that whoever loads it needs.
+    pub fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        let primed = self.primed.iter().map(AsRawFd::as_raw_fd);
+        primed.chain([self.file.as_raw_fd()])
+    }
+
     pub fn try_clone(&self) -> io::Result<Code> {
         Ok(Code {
             file: self.file.try_clone()?,
             note: self.note.clone(),
             found: self.found,
+            primed: self.primed.as_ref().map(OwnedFd::try_clone).transpose()?,
         })
     }
 }
@@ -117,6 +126,7 @@ impl CodeFiles {
                     file: found.into(),
                     note,
                     found: Some(name),
+                    primed: None,
                 })
             }
         };
@@ -146,6 +156,7 @@ impl CodeFiles {
                     file: written.into(),
                     note,
                     found: None,
+                    primed: None,
                 })
             }
         });

@@ -3,6 +3,7 @@
 use super::children::{Child, Generation, WorkerSlot};
 use super::code_files::{Code, CodeFiles};
 use super::policy::Id;
+use super::primer::Primer;
 use super::slots::{ReservedSlot, Slots};
 use super::step::Step;
 use super::zygote::{Shared, Work, Zygote};
@@ -156,6 +157,13 @@ impl Forker {
         self.lacks_room.set(true);
     }
 
+    /// Forks whoever primes an instance of this code.
+    pub fn primer<R: Roles>(&self, roles: &R, code: &Code) -> io::Result<Primer> {
+        let primer = Primer::start(roles, code)?;
+        self.helpers.borrow_mut().push(primer.pid);
+        Ok(primer)
+    }
+
     /// Another in the place of one that is of no more use. Until it is ready, workers are forked directly.
     pub fn renew_zygote<R: Roles>(&self, generation: &mut Generation<R>) {
         generation.zygote = None;
@@ -220,11 +228,8 @@ impl Forker {
         };
         let sockets = generation.roles.sockets();
         let mut kept: Vec<RawFd> = sockets.into_iter().map(|(fd, _)| fd).collect();
-        kept.extend([
-            generation.code.file.as_raw_fd(),
-            context.reporter.descriptor(),
-            context.lifeline.as_raw_fd(),
-        ]);
+        kept.extend(generation.code.descriptors());
+        kept.extend([context.reporter.descriptor(), context.lifeline.as_raw_fd()]);
         let (scoreboard, slot) = (&self.scoreboard, context.slot);
         let restrict = || {
             scoreboard.give_up()?;
@@ -232,8 +237,10 @@ impl Forker {
         };
         let pid = fork_child(&kept, restrict, || {
             signals::ignore_reopening();
-            let Code { file, note, .. } = &generation.code;
-            let loaded = generation.roles.load(file, note);
+            let Code {
+                file, note, primed, ..
+            } = &generation.code;
+            let loaded = generation.roles.load(file, note, primed.as_ref());
             serve(&*generation.roles, loaded, context)
         })?;
         Ok(self.child(id, pid, berth.slot, berth.receiver))

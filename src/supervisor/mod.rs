@@ -19,6 +19,7 @@ mod notify;
 mod orders;
 mod perform;
 mod policy;
+mod primer;
 mod publish;
 mod run;
 mod settings;
@@ -51,10 +52,21 @@ pub trait Roles: Sized {
     fn prepare(&self, reporter: &Reporter, files: &[File]) -> anyhow::Result<Option<Self::Loaded>>;
     /// Takes the step before the start with this index, of which there is code, in a process of its own.
     fn take_step(&self, index: usize, code: &OwnedFd, note: &str) -> anyhow::Result<()>;
+    /// Whether an instance of code of which this was noted is primed before there are workers.
+    fn primes(&self, note: &str) -> bool;
+    /// Primes one in a process of its own, and writes down in this file what it is then; nothing where no other instance
+    /// can begin as it is.
+    fn prime(&self, code: &OwnedFd, note: &str, snapshot: &File) -> anyhow::Result<()>;
     /// Whether loading code of which this was noted takes so much that workers are to share what comes of it.
     fn is_shared(&self, note: &str) -> bool;
-    /// Loads the code that was compiled, of which this was noted: as far as that may be carried over a fork.
-    fn load(&self, code: &OwnedFd, note: &str) -> anyhow::Result<Self::Loaded>;
+    /// Loads the code that was compiled, of which this was noted, and the primed snapshot: as far as that may be carried
+    /// over a fork.
+    fn load(
+        &self,
+        code: &OwnedFd,
+        note: &str,
+        primed: Option<&OwnedFd>,
+    ) -> anyhow::Result<Self::Loaded>;
     /// Keeps the process that workers are forked from, once it has loaded the code, to forking them.
     fn confine_zygote(&self) -> anyhow::Result<()>;
     /// Serves, in a process of its own.

@@ -111,6 +111,7 @@ pub fn resume<R: Roles>(roles: R, adopted: Adopted) -> Result<()> {
             file: adopted.code,
             note: handover.note,
             found: None,
+            primed: None,
         },
         zygote: None,
     });

@@ -53,7 +53,7 @@ impl Work {
     fn descriptors(&self) -> Vec<RawFd> {
         match self {
             Work::Compile(files) => files.descriptors().collect(),
-            Work::Load(code) => vec![code.file.as_raw_fd()],
+            Work::Load(code) => code.descriptors().collect(),
         }
     }
 
@@ -228,7 +228,10 @@ impl Drop for Zygote {
 /// from it then.
 fn loaded<R: Roles>(roles: &R, work: &Work, reporter: &Reporter) -> Result<Option<R::Loaded>> {
     let files = match work {
-        Work::Load(code) => return roles.load(&code.file, &code.note).map(Some),
+        Work::Load(code) => {
+            let loaded = roles.load(&code.file, &code.note, code.primed.as_ref());
+            return loaded.map(Some);
+        }
         Work::Compile(files) => files.try_clone()?,
     };
     // It has no handlers: a signal ends it, as it should.

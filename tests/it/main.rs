@@ -41,6 +41,7 @@ mod memory;
 mod outbound;
 mod pages;
 mod portable_code;
+mod priming;
 mod processes;
 mod proxy_protocol;
 mod readme;

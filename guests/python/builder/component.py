@@ -17,7 +17,7 @@ WIT = HERE.parent / "wit"
 # What an application may bring along, compressed: its modules, templates and other files.
 LARGEST = 64 << 20
 ENTRY = """from wasi_gateway import entry
-from wasi_gateway.entry import Bridge, IncomingHandler, SocketHandler
+from wasi_gateway.entry import Application, Bridge, IncomingHandler, SocketHandler
 
 entry.build("/0/settings.json")
 """

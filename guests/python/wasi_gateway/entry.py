@@ -15,7 +15,7 @@ from componentize_py_types import Err, Ok
 from wit_world import exports
 from wit_world.imports import types
 
-from . import files, frozen, immortal, missing, ssl_stub, temporary, threads
+from . import files, frozen, immortal, missing, printing, ssl_stub, temporary, threads
 from .body import BodyWriter
 from .event_loop import Policy, WasiEventLoop
 from .exchange import Exchange
@@ -26,17 +26,18 @@ from .wsgi import WsgiApp, is_wsgi
 
 ssl_stub.install()
 missing.install()
+printing.install()
 temporary.install()
 loop = WasiEventLoop()
 asyncio.events._set_event_loop_policy(Policy(loop))
-app = lifespan = None
+app = lifespan = priming = None
 is_development = False
 CLOSED = "which is closed where the component is served: open it where a request or the lifespan begins"
 
 
 def build(settings_path):
     """Runs once, at build time; what it leaves in memory is the snapshot that every instance begins with."""
-    global app, lifespan, is_development
+    global app, lifespan, priming, is_development
     with open(settings_path) as file:
         settings = json.load(file)
     os.environ.update(settings["environment"])
@@ -46,7 +47,7 @@ def build(settings_path):
     imports.install()
     threads.install(loop)
     # These import what an application may bring along.
-    from . import outbound
+    from . import outbound, priming
     from .while_building import Watch, handles
 
     outbound.install(loop)
@@ -74,6 +75,7 @@ def build(settings_path):
     for name in settings["environment"]:
         os.environ.pop(name, None)
     loop.serve()
+    printing.serve()
     gc.collect()
     gc.freeze()
     # Requests leave little behind that only this finds.
@@ -109,14 +111,37 @@ class Bridge(exports.Bridge):
         return 1
 
 
+class Application(exports.Application):
+    """The host tells when the application is to start, and when the snapshot is taken that each request begins with."""
+
+    def start(self):
+        # A developer is shown by each answer why it does not start.
+        if (failure := loop.run_request(_started())) is not None and not is_development:
+            raise Err(failure)
+
+    def settle(self):
+        if problem := priming.settle():
+            raise Err(problem)
+
+
 class IncomingHandler(exports.IncomingHandler):
     def handle(self, request, response_out):
-        loop.run_request(_answer(request, response_out))
+        _in_turn(_answer(request, response_out))
 
 
 class SocketHandler(exports.SocketHandler):
     def handle(self, opening, connection):
-        loop.run_request(_serve(opening, connection))
+        _in_turn(_serve(opening, connection))
+
+
+def _in_turn(coroutine):
+    """Runs what answers. An instance that begins as the snapshot is put back afterwards."""
+    is_copy = priming.Snapshot.fresh
+    if is_copy:
+        priming.renew()
+    loop.run_request(coroutine)
+    if is_copy:
+        priming.leave()
 
 
 async def _answer(request, outparam):

@@ -61,7 +61,7 @@ class WasiEventLoop(asyncio.BaseEventLoop):
         task = asyncio.Task(coroutine, loop=self, eager_start=True)
         while not task.done():
             self._run_once()
-        task.result()
+        return task.result()
 
     def forget_timers(self):
         """What is scheduled belongs to a clock that another machine does not have."""

@@ -1,6 +1,13 @@
 //! A guest that runs before there is anything that serves: alone, on a loop of its own.
 
+use super::request::CompileRequest;
+use crate::guest::host::capabilities::Granted;
+use crate::guest::host::drawn::Drawn;
+use crate::guest::host::state::HostState;
+use crate::guest::memory::worker::WorkerMemory;
+use crate::guest::schedule::cpu_share::CpuShare;
 use anyhow::{Context, Result};
+use wasmtime::{Engine, Store};
 
 /// Runs a guest that has no neighbours.
 pub fn block_on_guest<T>(guest: impl Future<Output = T>) -> Result<T> {
@@ -9,4 +16,22 @@ pub fn block_on_guest<T>(guest: impl Future<Output = T>) -> Result<T> {
     Ok(runtime
         .context("cannot start the loop that a guest runs in")?
         .block_on(guest))
+}
+
+impl CompileRequest {
+    /// Makes a store without limits on time, for a guest that has no neighbours. It may note whether the guest draws
+    /// random numbers.
+    pub(super) fn lone_store(
+        &self,
+        engine: &Engine,
+        drawn: Option<Drawn>,
+    ) -> Result<Store<HostState>> {
+        let (capabilities, memory) = (self.capabilities.clone(), WorkerMemory::unbounded());
+        let granted = Granted::open_watched(capabilities, memory, drawn)?;
+        let state = HostState::new(&granted, self.limits, CpuShare::unlimited(), None);
+        let mut store = Store::new(engine, state);
+        store.limiter_async(HostState::limiter);
+        store.set_epoch_deadline(u64::MAX >> 1);
+        Ok(store)
+    }
 }

@@ -2,6 +2,8 @@
 
 mod lone;
 mod precompile;
+mod primer;
+mod priming;
 mod progress;
 mod request;
 mod restorable;
@@ -9,6 +11,7 @@ mod spec;
 mod startup_step;
 
 pub use precompile::precompile;
+pub use priming::{PrimeRequest, Priming};
 pub use progress::CompileProgress;
 pub use request::CompileRequest;
 #[cfg(any(test, feature = "fuzzing"))]

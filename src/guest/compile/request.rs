@@ -2,6 +2,7 @@
 //! for it. Only the compiler process does this: compiling starts threads.
 
 use super::lone::block_on_guest;
+use super::priming::Priming;
 use super::progress::{CompileProgress, ReportProgress, display_path, display_size};
 use super::spec::{CompileSpec, GoodFor, MappedCode, cached, digest, digest_of_file};
 use super::startup_step::{self, StartupStep};
@@ -12,12 +13,9 @@ use crate::guest::component::target::{Target, target_of};
 use crate::guest::engine::{self, Plan, code};
 use crate::guest::host::capabilities::{Capabilities, Granted};
 use crate::guest::host::linker;
-use crate::guest::host::state::HostState;
 use crate::guest::instance::handler::LinkedComponent;
 use crate::guest::instance::loaded::Loaded;
 use crate::guest::limits::Limits;
-use crate::guest::memory::worker::WorkerMemory;
-use crate::guest::schedule::cpu_share::CpuShare;
 use crate::guest::snapshot;
 use crate::{info, warning};
 use anyhow::{Context, Result, bail};
@@ -28,7 +26,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 use wasmtime::component::Component;
-use wasmtime::{Engine, Store};
 
 /// A `CompileRequest` says what to compile, and what it will be served with.
 #[derive(Clone, Debug)]
@@ -41,6 +38,7 @@ pub struct CompileRequest {
     pub allow_precompiled: bool,
     pub limits: Limits,
     pub capabilities: Arc<Capabilities>,
+    pub priming: Priming,
 }
 
 /// A `Confine` function gives up the rights that compiling does not need, before the process reads what somebody else
@@ -73,10 +71,13 @@ impl CompileRequest {
         }
         let steps = self.steps()?;
         let mut compiled = self.compile(confine, report, file)?;
+        self.warn_unprimed(compiled.plan)?;
         let servable = compiled.servable.take();
+        let alone = steps.is_empty() && !self.primes(compiled.plan);
         let loaded = match (servable, steps.is_empty()) {
             (None, true) => None,
-            (known, _) => Some(self.load(&compiled.code, compiled.plan, known)?),
+            (Some(_), true) if !alone => None,
+            (known, _) => Some(self.load(&compiled.code, None, compiled.plan, known)?),
         };
         let Compiled { origin, plan, .. } = compiled;
         let index = 0;
@@ -94,7 +95,7 @@ impl CompileRequest {
                 plan,
             });
         }
-        Ok(loaded.filter(|_| steps.is_empty()))
+        Ok(loaded.filter(|_| alone))
     }
 
     /// Runs a step before the start, whose code was made, to its end.
@@ -111,7 +112,13 @@ impl CompileRequest {
     }
 
     /// Loads code of this component, unless that was done already.
-    pub fn load(&self, code: &OwnedFd, plan: Plan, known: Option<Component>) -> Result<Loaded> {
+    pub fn load(
+        &self,
+        code: &OwnedFd,
+        primed: Option<&OwnedFd>,
+        plan: Plan,
+        known: Option<Component>,
+    ) -> Result<Loaded> {
         let load = || {
             let component = match known {
                 Some(component) => component,
@@ -122,6 +129,7 @@ impl CompileRequest {
             };
             Loaded::new(
                 code,
+                primed,
                 plan,
                 component,
                 self.limits,
@@ -131,7 +139,7 @@ impl CompileRequest {
         load().with_context(|| self.about())
     }
 
-    fn about(&self) -> String {
+    pub(super) fn about(&self) -> String {
         format!("component `{}`", self.path.display())
     }
 
@@ -373,7 +381,7 @@ impl CompileRequest {
         let engine = engine::serving(plan, limits)?;
         let component = code::component(&engine, &compiled.code)?;
         let handler = LinkedComponent::link(plan.target, &component)?;
-        let store = self.lone_store(&engine)?;
+        let store = self.lone_store(&engine, None)?;
         let memory = store.data().memory().clone();
         let made = block_on_guest(handler.try_instance(store))?;
         made.with_context(|| match memory.refused() {
@@ -383,15 +391,5 @@ impl CompileRequest {
             false => "no instance can be made of it",
         })?;
         Ok(compiled)
-    }
-
-    /// Makes a store without limits on time, for a guest that has no neighbours.
-    pub(super) fn lone_store(&self, engine: &Engine) -> Result<Store<HostState>> {
-        let granted = Granted::open(self.capabilities.clone(), WorkerMemory::unbounded())?;
-        let state = HostState::new(&granted, self.limits, CpuShare::unlimited(), None);
-        let mut store = Store::new(engine, state);
-        store.limiter_async(HostState::limiter);
-        store.set_epoch_deadline(u64::MAX >> 1);
-        Ok(store)
     }
 }

@@ -90,7 +90,7 @@ pub fn take(
     confine()?;
     let linker = linker::linker(component.engine(), plan.target)?;
     let pre = linker.instantiate_pre(&component)?;
-    let store = request.lone_store(component.engine())?;
+    let store = request.lone_store(component.engine(), None)?;
     let path = display_path(path);
     info!("Running `{path}` before the start");
     let start = Instant::now();

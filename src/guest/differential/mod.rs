@@ -211,7 +211,7 @@ impl Restored {
         seal::close(&mut code, NAME)?;
         let engine = engine::compiling(target)?;
         let component = code::component(&engine, &code)?;
-        let restorer = Restorer::open(&code)?.expect("a snapshot beside the code");
+        let restorer = Restorer::open(&code, None)?.expect("a snapshot beside the code");
         restorer.settle();
         let pre = linked(&component)?;
         Ok(Restored { pre, restorer })

@@ -5,4 +5,4 @@ mod config;
 mod plan;
 
 pub use config::{Processors, compile, compile_for, compiling, restorable, serving};
-pub use plan::Plan;
+pub use plan::{LIFECYCLE, Plan};

@@ -5,7 +5,7 @@ use crate::guest::component::info::World;
 use crate::guest::component::target::{Restore, Target};
 use crate::guest::component::websocket;
 use crate::guest::limits::Limits;
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use std::fmt;
 use std::str::FromStr;
 use wasmtime::component::Component;
@@ -16,6 +16,8 @@ pub struct Plan {
     pub target: Target,
     /// The component takes WebSockets.
     pub websockets: bool,
+    /// The component wants to be told when it is to start (wit/lifecycle).
+    pub lifecycle: bool,
     pub(super) needs: Needs,
 }
 
@@ -31,6 +33,9 @@ pub(super) struct Needs {
 
 const WASM_PAGE: u64 = 64 << 10;
 
+/// A component exports this interface where its language takes part in its start: wit/lifecycle has it.
+pub const LIFECYCLE: &str = "wasmserve:lifecycle/application@0.1.0";
+
 /// Tables may grow to so many elements at least: dynamic linking inside a guest does that.
 const TABLE_ELEMENTS: u64 = 10_000;
 
@@ -43,9 +48,12 @@ impl Plan {
             .and_then(|r| r.max_initial_memory_size)
             .unwrap_or(0);
         let elements = required.and_then(|r| r.max_initial_table_size).unwrap_or(0);
+        let ty = component.component_type();
+        let mut exports = ty.exports(component.engine());
         Plan {
             target,
             websockets: websocket::is_taken_by(component),
+            lifecycle: exports.any(|(name, _)| name == LIFECYCLE),
             needs: Needs {
                 memories: required.map_or(1, |r| r.num_memories).max(1),
                 initial_memory: pages.saturating_mul(WASM_PAGE),
@@ -89,6 +97,7 @@ impl fmt::Display for Plan {
         let Plan {
             target,
             websockets,
+            lifecycle,
             needs,
         } = self;
         let generation = match target.world {
@@ -106,7 +115,11 @@ impl fmt::Display for Plan {
             needs.tables,
             needs.table_elements,
             u8::from(*websockets)
-        )
+        )?;
+        match lifecycle {
+            true => write!(f, " {}", 1),
+            false => Ok(()),
+        }
     }
 }
 
@@ -125,11 +138,14 @@ impl FromStr for Plan {
             tables,
             table_elements,
             websockets,
+            ref lifecycle @ ..,
         ] = numbers[..]
         else {
             bail!("not a plan: `{text}`");
         };
+        ensure!(lifecycle.len() <= 1, "not a plan: `{text}`");
         Ok(Plan {
+            lifecycle: lifecycle.contains(&1),
             target: Target {
                 world: if generation == 3 {
                     World::P3
@@ -165,6 +181,7 @@ mod tests {
         let plan = Plan {
             target: Target::new(World::P3, true).of_size(LARGE),
             websockets: true,
+            lifecycle: false,
             needs: Needs {
                 memories: 2,
                 initial_memory: 1 << 17,
@@ -172,7 +189,14 @@ mod tests {
                 table_elements: 20_000,
             },
         };
-        assert_eq!(plan.to_string().parse::<Plan>().unwrap(), plan);
+        let told = Plan {
+            lifecycle: true,
+            ..plan
+        };
+        for plan in [plan, told] {
+            assert_eq!(plan.to_string().parse::<Plan>().unwrap(), plan);
+        }
+        assert!(format!("{told} 1").parse::<Plan>().is_err());
         assert!("2 0 1".parse::<Plan>().is_err());
     }
 }

@@ -1,7 +1,9 @@
 //! `Capabilities` says what the operator lets every instance use; `Granted` holds what of it a process opens once for
 //! all of its instances.
 
+use super::clock::MachineClock;
 use super::directories::{self, Directory};
+use super::drawn::Drawn;
 use super::keyvalue::{self, Store, StoreLocation};
 use super::network::Rules;
 use super::outbound::{self, Outbound, OutboundClient};
@@ -57,6 +59,8 @@ pub struct Granted {
     client: Arc<OutboundClient>,
     keyvalue: Option<Store>,
     memory: Arc<WorkerMemory>,
+    /// Notes whether a guest has asked for random bytes, where that is of interest.
+    drawn: Option<Drawn>,
 }
 
 impl Granted {
@@ -74,6 +78,15 @@ impl Granted {
         capabilities: Arc<Capabilities>,
         memory: Arc<WorkerMemory>,
     ) -> Result<Arc<Granted>> {
+        Granted::open_watched(capabilities, memory, None)
+    }
+
+    /// The same, with a note of whether a guest has asked for random bytes.
+    pub fn open_watched(
+        capabilities: Arc<Capabilities>,
+        memory: Arc<WorkerMemory>,
+        drawn: Option<Drawn>,
+    ) -> Result<Arc<Granted>> {
         Ok(Arc::new(Granted {
             files: directories::open(&capabilities.directories)?,
             keyvalue: capabilities
@@ -85,6 +98,7 @@ impl Granted {
             client: Arc::new(OutboundClient::new(capabilities.outbound.clone())?),
             capabilities,
             memory,
+            drawn,
         }))
     }
 
@@ -120,7 +134,11 @@ impl Granted {
             .args(&self.capabilities.arguments)
             .max_random_size(RANDOM)
             .stdout(stdout)
-            .stderr(stderr);
+            .stderr(stderr)
+            .monotonic_clock(MachineClock);
+        if let Some(drawn) = &self.drawn {
+            wasi.secure_random(drawn.clone());
+        }
         peers.guard(&mut wasi);
         let mut wasi = wasi.build();
         wasi.filesystem().clone_from(&self.files);

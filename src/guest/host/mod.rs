@@ -1,8 +1,10 @@
 //! This room is the host that guests see: what it offers, and what of it the operator has granted.
 
 pub mod capabilities;
+mod clock;
 mod database_lock;
 pub mod directories;
+pub mod drawn;
 mod guest_logger;
 mod http_imports;
 pub mod keyvalue;
@@ -10,6 +12,7 @@ pub mod linker;
 mod listings;
 mod logging;
 pub mod network;
+pub mod open;
 pub mod outbound;
 mod output;
 pub mod request_name;

@@ -36,9 +36,11 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Links a component that was mapped from this code.
+    /// Links a component that was mapped from this code. Its instances begin as this primed snapshot has them, where
+    /// there is one.
     pub fn new(
         code: &OwnedFd,
+        primed: Option<&OwnedFd>,
         plan: Plan,
         component: Component,
         limits: Limits,
@@ -47,7 +49,7 @@ impl Loaded {
         let mut loaded = Loaded {
             takes_websockets: plan.websockets,
             handler: LinkedComponent::link(plan.target, &component)?,
-            restorer: Restorer::open(code)?,
+            restorer: Restorer::open(code, primed)?,
             first: None,
             is_bridged: startup::is_bridged(&component),
             engine: component.engine().clone(),

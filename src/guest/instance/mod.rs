@@ -6,5 +6,6 @@ pub mod concurrent;
 pub mod handler;
 pub mod loaded;
 pub mod pool;
+pub mod prime;
 pub mod serial;
 pub mod websocket;

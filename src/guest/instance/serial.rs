@@ -26,7 +26,7 @@ pub use wasmtime_wasi_http::p3::bindings::Service;
 use wasmtime_wasi_http::{Error, WasiHttpView};
 
 pub struct Instance {
-    store: Store<HostState>,
+    pub(super) store: Store<HostState>,
     exports: Exports,
     /// The same as the engine knows it, for what else it exports.
     component: component::Instance,
@@ -35,7 +35,7 @@ pub struct Instance {
     /// The instance has answered so many requests.
     answered: u64,
     /// The handle restores the instance, where that is possible.
-    reset_handle: Option<ResetHandle>,
+    pub(super) reset_handle: Option<ResetHandle>,
     condition: RestoreState,
     /// The last request had so many handles to the host's resources at a time, at most.
     handles: u32,
@@ -97,16 +97,26 @@ impl Instance {
         restorer: Option<&Arc<Restorer>>,
     ) -> Result<Instance, Failure> {
         match made(handler, &mut store, restorer).await {
-            Ok((exports, component, reset_handle)) => Ok(Instance {
-                component,
-                initial_memory: store.data().memory().used(),
-                store,
-                exports,
-                answered: 0,
-                reset_handle,
-                condition: RestoreState::Ready,
-                handles: 0,
-            }),
+            Ok((exports, component, reset_handle)) => {
+                let primed = reset_handle.as_ref().and_then(ResetHandle::primed);
+                let memory = store.data().memory();
+                let initial_memory = memory.used() + primed.unwrap_or_default();
+                memory.set_used(initial_memory);
+                Ok(Instance {
+                    component,
+                    initial_memory,
+                    store,
+                    exports,
+                    answered: 0,
+                    reset_handle,
+                    // What a primed snapshot says of the globals is not in them yet.
+                    condition: match primed {
+                        Some(_) => RestoreState::MemoriesReset,
+                        None => RestoreState::Ready,
+                    },
+                    handles: 0,
+                })
+            }
             Err(error) => Err(trapped(error, &store)),
         }
     }

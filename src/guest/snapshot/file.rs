@@ -25,9 +25,14 @@ pub struct Snapshot(Vec<(usize, Image)>);
 type Entry = (u64, u64);
 
 /// No component that a toolchain makes has more memories.
-const MOST: usize = 16;
+pub(super) const MOST: usize = 16;
 
 impl Snapshot {
+    /// Makes a snapshot of memories that have these sizes and images.
+    pub(super) fn of(memories: Vec<(usize, Image)>) -> Snapshot {
+        Snapshot(memories)
+    }
+
     /// Reads the snapshot behind the code in a file, if there is one.
     pub fn beside(code: &impl AsFd) -> Result<Option<Snapshot>> {
         let file = File::from(code.as_fd().try_clone_to_owned()?);

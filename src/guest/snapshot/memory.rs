@@ -90,13 +90,16 @@ unsafe impl LinearMemory for Memory {
 pub struct Regions(Vec<Arc<Region>>);
 
 impl Regions {
-    /// Has every memory share the pages of its image, which hold what is in the memory already.
-    pub fn lay(&self, _: impl AsContextMut, snapshot: &Snapshot) -> Result<()> {
+    /// Has every memory share the pages of its image. They hold what is in the memory already, unless the snapshot is a
+    /// primed one: then a memory may have to grow first, which the engine learns when the state is restored.
+    pub fn lay(&self, _: impl AsContextMut, snapshot: &Snapshot, is_primed: bool) -> Result<()> {
+        const OTHER: &str = "an instance has other memories than the snapshot has";
+        wasmtime::ensure!(self.0.len() == snapshot.memories().count(), OTHER);
         for (region, (size, image)) in self.0.iter().zip(snapshot.memories()) {
-            wasmtime::ensure!(
-                region.size() == size,
-                "an instance has other memories than the snapshot has"
-            );
+            if is_primed {
+                region.grow_to(size)?;
+            }
+            wasmtime::ensure!(region.size() == size, OTHER);
             // SAFETY: the instance does not run.
             unsafe { region.lay(image)? };
         }

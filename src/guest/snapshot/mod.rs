@@ -10,6 +10,7 @@ mod data;
 mod file;
 mod instrument;
 mod memory;
+mod primed;
 
 pub use data::{Segment, take_out_data};
 pub use file::{Snapshot, append, shared_code};
@@ -19,8 +20,10 @@ pub use memory::Memories;
 use crate::sys::region::DirtyPages;
 use anyhow::{Context, Result};
 use memory::{Collected, Regions};
+use primed::Global;
+use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{self, Poll, Waker};
@@ -30,7 +33,7 @@ use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
 
 /// The format has this version, which changes with what is added to components and with the form of snapshots: code
 /// in a cache may be older.
-pub const FORMAT: u32 = 5;
+pub const FORMAT: u32 = 6;
 
 /// Says why instances of a component cannot be restored, as far as that can be told without making one.
 pub fn validate(binary: &[u8]) -> Result<()> {
@@ -40,12 +43,17 @@ pub fn validate(binary: &[u8]) -> Result<()> {
 /// A `Restorer` restores the instances of one component.
 pub struct Restorer {
     snapshot: Snapshot,
+    /// These globals are not what they are in an instance that was just made; none where the snapshot is of one.
+    primed: Option<Vec<Global>>,
+    /// The snapshot has so many bytes of memory more than an instance that was just made.
+    grown: usize,
     dirty_pages: DirtyPages,
 }
 
 /// A `ResetHandle` restores one instance.
 pub struct ResetHandle {
     restorer: Arc<Restorer>,
+    instance: Instance,
     regions: Regions,
     restore: TypedFunc<(), ()>,
     reset_numbers: TypedFunc<(u32,), ()>,
@@ -63,14 +71,30 @@ pub type Handle = TypedFunc<
 
 impl Restorer {
     /// Opens the snapshot behind the code; returns `None` where there is none.
-    pub fn open(code: &impl AsFd) -> Result<Option<Arc<Restorer>>> {
+    /// Where there is a primed snapshot, instances are restored to that.
+    pub fn open(code: &impl AsFd, primed: Option<&OwnedFd>) -> Result<Option<Arc<Restorer>>> {
         let snapshot = Snapshot::beside(code).context("cannot map the snapshot beside the code")?;
-        Ok(snapshot.map(|snapshot| {
-            Arc::new(Restorer {
-                snapshot,
-                dirty_pages: DirtyPages::default(),
-            })
-        }))
+        let Some(snapshot) = snapshot else {
+            return Ok(None);
+        };
+        let mut restorer = Restorer {
+            snapshot,
+            primed: None,
+            grown: 0,
+            dirty_pages: DirtyPages::default(),
+        };
+        if let Some(primed) = primed {
+            let before = restorer.memory();
+            let (snapshot, globals) = primed::open(primed)?;
+            restorer.snapshot = snapshot;
+            restorer.primed = Some(globals);
+            restorer.grown = restorer.memory().saturating_sub(before);
+        }
+        Ok(Some(Arc::new(restorer)))
+    }
+
+    fn is_primed(&self) -> bool {
+        self.primed.is_some()
     }
 
     /// Binds the restorer to this process, after a fork.
@@ -93,9 +117,17 @@ impl Restorer {
         let restore = instance.get_typed_func(&mut *store, instrument::RESTORE)?;
         let reset_numbers = instance.get_typed_func(&mut *store, instrument::ORDER)?;
         let handle = instance.get_typed_func(&mut *store, instrument::HANDLE);
-        regions.lay(&mut *store, &self.snapshot)?;
+        regions.lay(&mut *store, &self.snapshot, self.is_primed())?;
+        if let Some(globals) = &self.primed {
+            let write: TypedFunc<(u32, u64), ()> =
+                instance.get_typed_func(&mut *store, instrument::WRITE)?;
+            for global in globals {
+                write.call_async(&mut *store, *global).await?;
+            }
+        }
         let reset_handle = ResetHandle {
             restorer: self.clone(),
+            instance,
             regions,
             restore,
             reset_numbers,
@@ -140,6 +172,7 @@ impl ResetHandle {
         let Restorer {
             snapshot,
             dirty_pages,
+            ..
         } = &*self.restorer;
         self.regions.reset(store, snapshot, dirty_pages)
     }
@@ -177,7 +210,56 @@ impl ResetHandle {
         self.handle
     }
 
+    /// Writes a primed snapshot of the instance as it is now, where its globals were these when it was made.
+    pub async fn prime(
+        &self,
+        store: &mut Store<impl Send>,
+        before: &[u64],
+        file: &mut File,
+    ) -> Result<()> {
+        let now = self.globals(store).await?;
+        let changed = (0..).zip(before.iter().zip(&now));
+        let changed: Vec<Global> = changed
+            .filter(|(_, (before, now))| before != now)
+            .map(|(number, (_, now))| (number, *now))
+            .collect();
+        primed::write(&self.regions.contents(store), &changed, file)
+    }
+
     pub async fn restore(&self, store: impl AsContextMut<Data: Send>) -> wasmtime::Result<()> {
         self.restore.call_async(store, ()).await
+    }
+
+    /// Returns the instance that the handle restores.
+    pub fn instance(&self) -> Instance {
+        self.instance
+    }
+
+    /// Says whether instances are restored to what they were after their application was started, and how many bytes
+    /// of memory they have more then than when they are made.
+    pub fn primed(&self) -> Option<usize> {
+        let restorer = &self.restorer;
+        restorer.is_primed().then_some(restorer.grown)
+    }
+
+    /// Reads the globals of the instance, in the order of their numbers.
+    pub async fn globals(&self, store: &mut Store<impl Send>) -> wasmtime::Result<Vec<u64>> {
+        let read: TypedFunc<(u32,), (u64,)> = self
+            .instance
+            .get_typed_func(&mut *store, instrument::READ)?;
+        let (count,) = read.call_async(&mut *store, (instrument::COUNT,)).await?;
+        let mut globals = Vec::new();
+        for number in 0..u32::try_from(count)? {
+            globals.push(read.call_async(&mut *store, (number,)).await?.0);
+        }
+        Ok(globals)
+    }
+
+    /// Has the instance's C library forget the directories that it was given.
+    pub async fn release_directories(&self, store: &mut Store<impl Send>) -> wasmtime::Result<()> {
+        let release: TypedFunc<(), ()> = self
+            .instance
+            .get_typed_func(&mut *store, instrument::RELEASE)?;
+        release.call_async(store, ()).await
     }
 }

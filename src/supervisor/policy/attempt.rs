@@ -19,6 +19,8 @@ pub enum Attempt {
     },
     /// A step before the start is taken.
     Stepping { until: Instant, limit: Duration },
+    /// The application starts in an instance that others are to begin as.
+    Priming { until: Instant, limit: Duration },
     /// What was compiled is being loaded.
     Loading {
         until: Instant,
@@ -37,6 +39,7 @@ pub enum GivenUp {
     Upgrade,
     Late(Duration),
     LateStep(Duration),
+    LateStart(Duration),
     Large(u64),
 }
 
@@ -60,6 +63,11 @@ impl fmt::Display for GivenUp {
             GivenUp::LateStep(limit) => write!(
                 f,
                 "a step before the start took longer than --timeout-before-start ({} s)",
+                limit.as_secs_f64()
+            ),
+            GivenUp::LateStart(limit) => write!(
+                f,
+                "the application's startup took longer than --timeout-worker-startup ({} s)",
                 limit.as_secs_f64()
             ),
             GivenUp::Large(limit) => write!(
@@ -92,7 +100,7 @@ impl Attempt {
     /// When to look at it again.
     pub fn wakes_at(&self, now: Instant) -> Option<Instant> {
         match self {
-            Attempt::Stepping { until, .. } => Some(*until),
+            Attempt::Stepping { until, .. } | Attempt::Priming { until, .. } => Some(*until),
             _ => self.bounds().map(|(until, _)| until.min(now + GLANCE)),
         }
     }
@@ -115,6 +123,16 @@ impl Policy {
             Attempt::Ending(_) => self.actions.push(Action::KillCompiler),
             _ if !self.mode.changes() => self.actions.push(Action::KillCompiler),
             _ => self.reload.attempt = Attempt::Stepping { until, limit },
+        }
+    }
+
+    /// An instance is primed now.
+    pub(super) fn priming(&mut self, limit: Duration, now: Instant) {
+        let until = now + limit;
+        match self.reload.attempt {
+            Attempt::Ending(_) => self.actions.push(Action::KillCompiler),
+            _ if !self.mode.changes() => self.actions.push(Action::KillCompiler),
+            _ => self.reload.attempt = Attempt::Priming { until, limit },
         }
     }
 
@@ -146,6 +164,11 @@ impl Policy {
         {
             self.give_up(GivenUp::LateStep(limit));
         }
+        if let Attempt::Priming { until, limit } = self.reload.attempt
+            && until <= now
+        {
+            self.give_up(GivenUp::LateStart(limit));
+        }
     }
 
     pub(super) fn give_up(&mut self, why: GivenUp) {
@@ -158,7 +181,10 @@ impl Policy {
     pub(super) fn supersede(&mut self) {
         let asked_before = self.reload.ask_again();
         match self.reload.attempt {
-            Attempt::Asked | Attempt::Compiling { .. } | Attempt::Loading { .. } => {
+            Attempt::Asked
+            | Attempt::Compiling { .. }
+            | Attempt::Priming { .. }
+            | Attempt::Loading { .. } => {
                 self.give_up(GivenUp::Newer);
             }
             Attempt::Stepping { .. } if asked_before => self.give_up(GivenUp::Newer),

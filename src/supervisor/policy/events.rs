@@ -27,6 +27,10 @@ pub enum Event {
     Stepping {
         limit: Duration,
     },
+    /// An instance of the application is primed, which may take so long.
+    Priming {
+        limit: Duration,
+    },
     /// What was compiled is being loaded, and may take this.
     Loading {
         limits: CompileLimits,

@@ -109,6 +109,7 @@ impl Policy {
             Event::Compiling { limits } => self.compiling(limits, now),
             Event::CompilerSize { resident } => self.compiler_size(resident),
             Event::Stepping { limit } => self.stepping(limit, now),
+            Event::Priming { limit } => self.priming(limit, now),
             Event::Loading { limits } => self.loading(limits, now),
             Event::CodeDied { why } => {
                 self.compile_again(

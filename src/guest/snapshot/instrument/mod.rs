@@ -5,6 +5,7 @@
 mod lift;
 mod module;
 mod operators;
+mod state_access;
 mod state_module;
 mod state_scan;
 #[cfg(test)]
@@ -25,6 +26,19 @@ pub const RESTORE: &str = "wasmserve-restore";
 pub const ORDER: &str = "wasmserve-order";
 /// The component exports a function that restores the state and answers a request.
 pub const HANDLE: &str = "wasmserve-handle";
+/// The component exports functions that read a number of its state as it is now, and that write one into what was
+/// saved. The numbers that there are, are counted by reading this one.
+pub const READ: &str = "wasmserve-read";
+pub const WRITE: &str = "wasmserve-write";
+pub const COUNT: u32 = u32::MAX;
+/// The component exports a function that has the C library forget which directories it was given: it asks for them
+/// anew when it needs them.
+pub const RELEASE: &str = "wasmserve-release";
+/// The names of all of these.
+pub const OWN: [&str; 7] = [SAVE, RESTORE, ORDER, HANDLE, READ, WRITE, RELEASE];
+
+/// wasi-libc exports this function where it is a module of its own (libc-bottom-half/sources/preopens.c).
+const FORGET: &str = "__wasilibc_reset_preopens";
 
 /// The sections have these numbers (WebAssembly core specification, section 5.5.2; component model, Binary.md).
 const MODULE_EXPORTS: u8 = 7;

@@ -1,10 +1,10 @@
 //! This file finds the state of a core module, and says whether all of it can be restored: it has an allow-list of
 //! sections, types and operators.
 
-use super::{PREFIX, operators};
+use super::{FORGET, PREFIX, operators};
 use anyhow::{Result, bail, ensure};
 use wasm_encoder::ValType;
-use wasmparser::{Payload, RefType, TypeRef};
+use wasmparser::{ExternalKind, Payload, RefType, TypeRef};
 
 /// A `ModuleState` lists the state of a core module that is not in its memories, and the memories.
 #[derive(Default)]
@@ -15,13 +15,18 @@ pub struct ModuleState {
     pub memories: Vec<(u32, bool)>,
     pub imported_globals: u32,
     pub imported_memories: u32,
+    /// The module exports [`super::FORGET`], a function without parameters and results.
+    pub forgets_directories: bool,
+    /// Says of each type whether it is that of a function without parameters and results.
+    plain_types: Vec<bool>,
+    /// Each function has this type.
+    functions: Vec<u32>,
 }
 
 impl ModuleState {
     pub fn read(&mut self, payload: &Payload<'_>) -> Result<()> {
         match payload {
             Payload::Version { .. }
-            | Payload::FunctionSection(_)
             | Payload::StartSection { .. }
             | Payload::ElementSection(_)
             | Payload::DataCountSection { .. }
@@ -30,7 +35,16 @@ impl ModuleState {
             | Payload::End(_) => {}
             Payload::TypeSection(types) => {
                 for ty in types.clone().into_iter_err_on_gc_types() {
-                    ensure!(ty.is_ok(), "it has types of garbage-collected objects");
+                    let Ok(ty) = ty else {
+                        bail!("it has types of garbage-collected objects");
+                    };
+                    let plain = ty.params().is_empty() && ty.results().is_empty();
+                    self.plain_types.push(plain);
+                }
+            }
+            Payload::FunctionSection(functions) => {
+                for ty in functions.clone() {
+                    self.functions.push(ty?);
                 }
             }
             Payload::ImportSection(imports) => {
@@ -66,8 +80,11 @@ impl ModuleState {
             }
             Payload::ExportSection(exports) => {
                 for export in exports.clone() {
-                    let is_ours = export?.name.starts_with(PREFIX);
+                    let export = export?;
+                    let is_ours = export.name.starts_with(PREFIX);
                     ensure!(!is_ours, "it has exports of the names that are added here");
+                    let forgets = export.name == FORGET && export.kind == ExternalKind::Func;
+                    self.forgets_directories |= forgets && self.is_plain(export.index);
                 }
             }
             // Known before it is compiled for nothing: Go's runtime asks for the time and more.
@@ -89,9 +106,16 @@ impl ModuleState {
         Ok(())
     }
 
+    /// Says whether a function has no parameters and no results.
+    fn is_plain(&self, function: u32) -> bool {
+        let ty = self.functions.get(function as usize);
+        let plain = ty.and_then(|ty| self.plain_types.get(*ty as usize));
+        plain.copied().unwrap_or_default()
+    }
+
     fn import(&mut self, ty: TypeRef) -> Result<()> {
         match ty {
-            TypeRef::Func(_) => {}
+            TypeRef::Func(ty) => self.functions.push(ty),
             TypeRef::Table(ty) => table_of(ty)?,
             TypeRef::Global(_) => self.imported_globals += 1,
             TypeRef::Memory(_) => self.imported_memories += 1,

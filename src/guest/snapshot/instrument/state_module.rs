@@ -1,7 +1,9 @@
 //! The state module keeps the state of all other modules; this file builds it and makes it a part of their component.
 
+use super::state_access::{call_all, read, write};
 use super::state_scan::StateScan;
-use super::{COMPONENT_MODULE, HANDLE, ORDER, RESTORE, SAVE, global_name, memory_name};
+use super::{COMPONENT_MODULE, FORGET, HANDLE, ORDER, READ, RELEASE, RESTORE, SAVE, WRITE};
+use super::{global_name, memory_name};
 use wasm_encoder::{
     BlockType, CanonicalFunctionSection, CodeSection, ComponentAliasSection, ComponentExportKind,
     ComponentExportSection, ComponentTypeSection, ConstExpr, EntityType, ExportKind, ExportSection,
@@ -66,12 +68,22 @@ impl StateScan {
         let mut exports = ComponentExportSection::new();
         let nothing: [(&str, wasm_encoder::ComponentValType); 0] = [];
         types.function().params(nothing).result(None);
-        let count = wasm_encoder::ComponentValType::Primitive(PrimitiveValType::U32);
+        let [count, value] = [PrimitiveValType::U32, PrimitiveValType::U64]
+            .map(wasm_encoder::ComponentValType::Primitive);
         types.function().params([("count", count)]).result(None);
+        types
+            .function()
+            .params([("number", count)])
+            .result(Some(value));
+        let parameters = [("number", count), ("value", value)];
+        types.function().params(parameters).result(None);
         let own = [
             (SAVE, first_type),
             (RESTORE, first_type),
             (ORDER, first_type + 1),
+            (READ, first_type + 2),
+            (WRITE, first_type + 3),
+            (RELEASE, first_type),
         ];
         let own = own.map(|(name, ty)| (name, ty, &[][..]));
         let handle = self.handle.as_ref();
@@ -102,16 +114,22 @@ impl StateScan {
         types.ty().function([ValType::I32; 2], []);
         types.ty().function([ValType::I32], [ValType::I32]);
         types.ty().function([ValType::I32], []);
+        types.ty().function([ValType::I32], [ValType::I64]);
+        types.ty().function([ValType::I32, ValType::I64], []);
         let mut imports = ImportSection::new();
         imports.import(HANDLES, NEW, EntityType::Function(2));
         imports.import(HANDLES, DROP, EntityType::Function(3));
         let mut functions = FunctionSection::new();
         let mut own = GlobalSection::new();
-        let (save, restore) = self.save_and_restore(&mut imports, &mut own);
+        let forgetting = self.import_forgetting(&mut imports);
+        let (save, restore, globals) = self.save_and_restore(&mut imports, &mut own);
         let mut own_functions = vec![
             (SAVE, 0, ended(save)),
             (RESTORE, 0, ended(restore.clone())),
             (ORDER, 3, order()),
+            (READ, 4, read(&globals)),
+            (WRITE, 5, write(&globals)),
+            (RELEASE, 0, call_all(IMPORTED, forgetting)),
         ];
         if self.handle.is_some() {
             imports.import(HANDLE, HANDLE, EntityType::Function(1));
@@ -120,12 +138,12 @@ impl StateScan {
                 .instructions()
                 .local_get(0)
                 .local_get(1)
-                .call(IMPORTED);
+                .call(IMPORTED + forgetting);
             own_functions.push((HANDLE, 1, ended(handle)));
         }
         let mut exports = ExportSection::new();
         let mut code = CodeSection::new();
-        let first = IMPORTED + u32::from(self.handle.is_some());
+        let first = IMPORTED + forgetting + u32::from(self.handle.is_some());
         for (number, (name, ty, body)) in (first..).zip(&own_functions) {
             functions.function(*ty);
             exports.export(name, ExportKind::Func, number);
@@ -142,13 +160,26 @@ impl StateScan {
         module.finish()
     }
 
-    /// Copies globals to globals of the state module and back. Memories that have grown become as small as before
+    /// Imports the functions that have a C library forget its directories, and counts them.
+    fn import_forgetting(&self, imports: &mut ImportSection) -> u32 {
+        let mut count = 0;
+        for (instance, module) in self.instances.iter().enumerate() {
+            let state = module.and_then(|module| self.modules.get(module as usize));
+            if state.is_some_and(|state| state.forgets_directories) {
+                imports.import(&instance.to_string(), FORGET, EntityType::Function(0));
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// Copies globals to globals of the state module and back, and gives their types. Memories that have grown become as small as before
     /// when they are asked to grow by nothing: their host knows better (`memory`).
     fn save_and_restore(
         &self,
         imports: &mut ImportSection,
         own: &mut GlobalSection,
-    ) -> (Function, Function) {
+    ) -> (Function, Function, Vec<ValType>) {
         let (mut globals, mut memories) = (Vec::new(), Vec::new());
         for (instance, module) in self.instances.iter().enumerate() {
             let Some(state) = module.and_then(|module| self.modules.get(module as usize)) else {
@@ -163,7 +194,7 @@ impl StateScan {
                 };
                 imports.import(&instance, &global_name(*index), EntityType::Global(ty));
                 own.global(ty, &zero(ty.val_type));
-                globals.push(ty);
+                globals.push(ty.val_type);
             }
             for (index, memory64) in &state.memories {
                 let ty = MemoryType {
@@ -192,7 +223,7 @@ impl StateScan {
             };
             instructions.memory_grow(number).drop();
         }
-        (save, restore)
+        (save, restore, globals)
     }
 }
 

@@ -2,10 +2,10 @@
 //! what may stand in the component itself, and in components inside it. Those may describe types and pass functions
 //! on, and have no code, no instances of modules and no resources: state of theirs would be out of reach.
 
+use super::OWN;
 use super::lift::{Lift, known_options};
 use super::module::ModuleState;
 use super::operators::FEATURES;
-use super::{HANDLE, ORDER, RESTORE, SAVE};
 use anyhow::{Context, Result, bail, ensure};
 use wasmparser::{
     CanonicalFunction, ComponentAlias, ComponentExternalKind, ComponentOuterAliasKind,
@@ -97,7 +97,7 @@ impl StateScan {
             }
             Payload::ComponentExportSection(exports) => {
                 for export in exports.clone() {
-                    let is_ours = [SAVE, RESTORE, ORDER, HANDLE].contains(&export?.name.name);
+                    let is_ours = OWN.contains(&export?.name.name);
                     ensure!(!is_ours, "it has exports of the names that are added here");
                 }
             }

@@ -35,7 +35,7 @@ fn a_component_exports_how_its_state_is_kept_and_is_sound() {
         .validate_all(&component)
         .unwrap();
     let text = exports(&component);
-    assert_eq!(text, ["run", SAVE, RESTORE, ORDER]);
+    assert_eq!(text, ["run", SAVE, RESTORE, ORDER, READ, WRITE, RELEASE]);
     // What was kept is the state of three instances of two modules.
     let keeper = last_module(&component);
     assert_eq!((keeper.imported_globals, keeper.imported_memories), (5, 2));
@@ -96,11 +96,17 @@ fn what_answers_requests_is_exported_with_the_state_restored_before() {
     Validator::new_with_features(WasmFeatures::all())
         .validate_all(&one)
         .unwrap();
-    assert_eq!(exports(&one)[2..], [SAVE, RESTORE, ORDER, HANDLE]);
+    assert_eq!(
+        exports(&one)[2..],
+        [SAVE, RESTORE, ORDER, READ, WRITE, RELEASE, HANDLE]
+    );
     // Which of two it is, nobody knows.
     let other = HANDLES.replace("out", "response");
     let two = with_functions(&[HANDLES, &other]);
-    assert_eq!(exports(&two)[2..], [SAVE, RESTORE, ORDER]);
+    assert_eq!(
+        exports(&two)[2..],
+        [SAVE, RESTORE, ORDER, READ, WRITE, RELEASE]
+    );
 }
 
 #[test]
@@ -127,6 +133,12 @@ fn state_that_cannot_be_put_back_is_a_refusal() {
     let ours = r#"(core module (func (export "wasmserve-state:global:0")))"#;
     let ours = refusal(&format!("(component {ours})"));
     assert_eq!(ours, "it has exports of the names that are added here");
+    let memory = r#"(core module (memory (export "wasmserve-state:memory:0") 1))"#;
+    assert_eq!(refusal(&format!("(component {memory})")), ours);
+    // As wit-component names what a component exports (wit/deps).
+    let lifecycle =
+        r#"(core module (func (export "wasmserve:lifecycle/application@0.1.0#start")))"#;
+    assert!(instrumented(&format!("(component {lifecycle})")).is_ok());
     let inner = |text: &str| {
         let module = r#"(core module $m (func (export "f")))"#;
         refusal(&format!("(component {module} (component {text}))"))
@@ -149,4 +161,19 @@ fn globals_of_every_number_are_kept() {
     let text = format!("(component (core module $m {globals}) (core instance (instantiate $m)))");
     let component = instrumented(&text).unwrap();
     assert_eq!(last_module(&component).globals.len(), 2);
+}
+
+#[test]
+fn a_library_is_made_to_forget_its_directories_where_that_takes_nothing() {
+    let module = |ty: &str| {
+        let module = format!("(core module $m (func (export \"{FORGET}\") {ty}))");
+        let component = format!("(component {module} (core instance (instantiate $m)))");
+        let component = instrumented(&component).unwrap();
+        Validator::new_with_features(WasmFeatures::all())
+            .validate_all(&component)
+            .unwrap();
+        component
+    };
+    assert!(module("").len() > module("(param i32)").len() - 1);
+    assert!(StateScan::of(&wat::parse_str("(component)").unwrap()).is_ok());
 }

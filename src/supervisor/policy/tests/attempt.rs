@@ -177,3 +177,30 @@ fn a_step_that_begins_when_its_attempt_was_ended_is_ended_too() {
     world.on(Event::Stepping { limit: STEP });
     assert!(world.killed_compiler);
 }
+
+#[test]
+fn a_startup_that_does_not_end_is_ended() {
+    let mut world = reloading();
+    let limit = 60 * SECOND;
+    world.on(Event::Priming { limit });
+    world.pass(limit - SECOND);
+    assert!(!world.killed_compiler);
+    world.pass(2 * SECOND);
+    assert!(world.killed_compiler);
+    world.compile_failed("killed by SIGKILL");
+    assert!(world.has_said("--timeout-worker-startup (60 s)"));
+}
+
+#[test]
+fn a_startup_gives_way_to_a_newer_version() {
+    let mut world = reloading();
+    let limit = 60 * SECOND;
+    world.on(Event::Priming { limit });
+    world.on(Event::Reload);
+    assert!(std::mem::take(&mut world.killed_compiler));
+    // It began when its attempt was ended already.
+    world.on(Event::Priming { limit });
+    assert!(world.killed_compiler);
+    world.compile_failed("killed by SIGKILL");
+    assert_eq!(world.compiling, Some(3));
+}

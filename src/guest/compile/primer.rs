@@ -1,0 +1,171 @@
+//! The primer makes one instance with all that the operator has granted, has its application start and answer the
+//! requests that the operator has named, and writes down what is in it then. An instance that has something of the host
+//! open cannot be the beginning of others: they would not have it.
+
+use super::lone::block_on_guest;
+use super::priming::{PrimeRequest, Priming};
+use super::progress::display_path;
+use super::request::{CompileRequest, Confine};
+use crate::cache::seal;
+use crate::guest::engine::{self, Plan, code};
+use crate::guest::failure::Failure;
+use crate::guest::host::drawn::Drawn;
+use crate::guest::instance::handler::LinkedComponent;
+use crate::guest::instance::prime::Moment;
+use crate::guest::instance::serial::Instance;
+use crate::guest::snapshot::Restorer;
+use crate::{error, info, log, warning};
+use anyhow::{Context, Result, bail, ensure};
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+impl CompileRequest {
+    /// Says whether an instance is primed before anybody is served.
+    pub fn primes(&self, plan: Plan) -> bool {
+        let Priming { off, requests, .. } = &self.priming;
+        let wanted = plan.lifecycle || !requests.is_empty();
+        wanted && !off && plan.restores() && self.limits.reuse.requests == 1
+    }
+
+    /// Says why requests that the operator has named are not asked.
+    pub(super) fn warn_unprimed(&self, plan: Plan) -> Result<()> {
+        let Priming { off, requests, .. } = &self.priming;
+        if requests.is_empty() || *off || self.primes(plan) {
+            return Ok(());
+        }
+        let why =
+            "--prime: each request has an instance made for it, as `wasmserve inspect` explains";
+        ensure!(!self.priming.strict, why);
+        warning!("{why}");
+        Ok(())
+    }
+
+    /// Writes a primed snapshot into an empty file, where there can be one.
+    pub fn prime(
+        &self,
+        code: &OwnedFd,
+        plan: Plan,
+        file: &mut File,
+        confine: Confine<'_>,
+    ) -> Result<()> {
+        prime(self, code, plan, file, confine).with_context(|| self.about())
+    }
+}
+
+/// `Primed` says what has come of it.
+enum Primed {
+    Yes,
+    /// Instances begin as they did before; for this reason.
+    No(String),
+}
+
+/// Writes a primed snapshot of what was made of this code into an empty file; leaves it empty where there cannot be
+/// one. An error ends the start: the application has failed, or the operator is strict.
+fn prime(
+    request: &CompileRequest,
+    code: &OwnedFd,
+    plan: Plan,
+    file: &mut File,
+    confine: Confine<'_>,
+) -> Result<()> {
+    seal::verify(&File::from(code.try_clone()?))?;
+    let component = code::component(&engine::serving(plan, request.limits)?, code)?;
+    confine()?;
+    let handler = LinkedComponent::link(plan.target, &component)?;
+    let restorer = Restorer::open(code, None)?.context("its instances are not put back")?;
+    let drawn = Drawn::default();
+    let store = request.lone_store(component.engine(), Some(drawn.clone()))?;
+    let start = Instant::now();
+    let primed = block_on_guest(async {
+        let made = Instance::new(&handler, store, Some(&restorer)).await;
+        let mut instance = made.map_err(|failure| anyhow::anyhow!("{failure}"))?;
+        primed(request, plan, &drawn, &mut instance, file).await
+    })?;
+    let path = display_path(&request.path);
+    match primed? {
+        Primed::Yes => {
+            let size = file.metadata()?.len() as f64 / 1e6;
+            let time = start.elapsed().as_secs_f32();
+            info!(
+                "Primed {path} in {time:.1} s: each request begins after its start ({size:.1} MB)"
+            );
+        }
+        Primed::No(why) if request.priming.strict => bail!("it cannot be primed: {why}"),
+        Primed::No(why) => {
+            warning!("{path} is not primed, and starts anew for each request: {why}");
+        }
+    }
+    Ok(())
+}
+
+async fn primed(
+    request: &CompileRequest,
+    plan: Plan,
+    drawn: &Drawn,
+    instance: &mut Instance,
+    file: &mut File,
+) -> Result<Primed> {
+    let before = instance.globals().await?;
+    if plan.lifecycle {
+        let started = instance.tell(Moment::Start).await;
+        let started = started.context("the application's startup did not end")?;
+        if let Err(said) = started {
+            error!("{}", Failure::NotStarted(said.clone()));
+            error!("Application startup failed. Exiting.");
+            // The last line of a traceback is the error itself.
+            let why = said.trim_end().lines().next_back().unwrap_or_default();
+            bail!("the application's startup failed: {}", why.trim());
+        }
+    }
+    for asked in &request.priming.requests {
+        if let Some(why) = ask(request, asked, instance).await? {
+            return Ok(Primed::No(why));
+        }
+    }
+    if plan.lifecycle {
+        let settled = instance.tell(Moment::Settle).await;
+        match settled {
+            Ok(Ok(())) => {}
+            Ok(Err(why)) => return Ok(Primed::No(why)),
+            Err(error) => return Ok(Primed::No(format!("{error:#}"))),
+        }
+    } else if drawn.was_used() {
+        let why = "it has drawn random numbers, which its instances would have in common; a component that draws them \
+                   anew says so by `wasmserve:lifecycle`";
+        return Ok(Primed::No(why.to_owned()));
+    }
+    instance.release_directories().await?;
+    let open = instance.open();
+    if !open.is_empty() {
+        let open = open.join(", ");
+        return Ok(Primed::No(format!("it has left open: {open}")));
+    }
+    instance.take_snapshot(&before, file).await?;
+    Ok(Primed::Yes)
+}
+
+/// Has the instance answer one request. Gives the reason where the instance is of no use afterwards.
+async fn ask(
+    request: &CompileRequest,
+    asked: &PrimeRequest,
+    instance: &mut Instance,
+) -> Result<Option<String>> {
+    let PrimeRequest { method, target } = asked;
+    let name = log::escape(&format!("{method} {target}")).to_string();
+    let answer = match instance.ask(asked.request(&request.priming.fields)).await {
+        Ok(answer) => answer,
+        Err(failure) => return Ok(Some(format!("`{name}`: {failure}"))),
+    };
+    let status = answer.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return Ok(None);
+    }
+    let said = String::from_utf8_lossy(answer.body()).into_owned();
+    let said = log::escape(said.trim()).to_string();
+    if request.priming.strict {
+        bail!("--prime `{name}` answers {status}: {said}");
+    }
+    warning!("--prime `{name}` answers {status}: {said}");
+    Ok(None)
+}

@@ -1,0 +1,155 @@
+//! An instance has its application start, and answers requests that nobody has sent, before anybody is served: what is
+//! in its memory then is what each request's instance begins with.
+
+use super::call::{HeadSlot, Request};
+use super::serial::{Instance, trapped};
+use crate::guest::engine::LIFECYCLE;
+use crate::guest::failure::Failure;
+use crate::guest::host::open;
+use crate::guest::snapshot::ResetHandle;
+use anyhow::{Context as _, Result, anyhow};
+use http_body::Body as _;
+use std::fs::File;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use wasmtime::component::TypedFunc;
+use wasmtime_wasi_http::WasiBody;
+
+/// So many bytes of an answer are kept, for whoever wants to know why it is an error.
+const KEPT: usize = 4 << 10;
+
+/// `Moment` says what an application is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// It is to start.
+    Start,
+    /// The snapshot is taken now: each instance goes on from here.
+    Settle,
+}
+
+impl Moment {
+    fn function(self) -> &'static str {
+        match self {
+            Moment::Start => "start",
+            Moment::Settle => "settle",
+        }
+    }
+}
+
+impl Instance {
+    /// Tells the application that this moment has come. The inner error is its own.
+    pub async fn tell(&mut self, moment: Moment) -> Result<Result<(), String>> {
+        let instance = self.handle()?.instance();
+        let interface = instance.get_export_index(&mut self.store, None, LIFECYCLE);
+        let function = interface.and_then(|interface| {
+            instance.get_export_index(&mut self.store, Some(&interface), moment.function())
+        });
+        let function = function.with_context(|| format!("`{LIFECYCLE}` is not whole"))?;
+        let function: TypedFunc<(), (Result<(), String>,)> =
+            instance.get_typed_func(&mut self.store, function)?;
+        let told = function.call_async(&mut self.store, ()).await;
+        self.store.data().rest();
+        match told {
+            Ok((told,)) => Ok(told),
+            Err(error) => Err(anyhow!("{}", trapped(error, &self.store))),
+        }
+    }
+
+    /// Has the instance answer a request, and reads the answer to its end. Not all of its content is kept.
+    pub async fn ask(&mut self, request: Request) -> Result<http::Response<Vec<u8>>, Failure> {
+        let head = HeadSlot::default();
+        let mut answering = Box::pin(self.answer(request, head.clone()));
+        let (mut answered, mut reading, mut content) = (None, None, Content::default());
+        let answer = poll_fn(|cx| {
+            loop {
+                if answered.is_none()
+                    && let Poll::Ready(ended) = answering.as_mut().poll(cx)
+                {
+                    answered = Some(ended);
+                }
+                if reading.is_none() {
+                    reading = head.take();
+                }
+                let before = content.length;
+                let read = match &mut reading {
+                    Some(Ok(response)) => content.poll_read(response, cx),
+                    Some(Err(_)) | None => Poll::Ready(()),
+                };
+                match (&answered, read) {
+                    (Some(_), Poll::Ready(())) => break,
+                    // There may be room for the guest to write on.
+                    (None, _) if content.length > before => {}
+                    _ => return Poll::Pending,
+                }
+            }
+            let ended = answered.take().unwrap_or(Ok(()));
+            Poll::Ready(ended.and_then(|()| match reading.take() {
+                Some(Ok(response)) => Ok(response.into_parts().0),
+                Some(Err(failure)) => Err(failure),
+                None => Err(Failure::NoResponse),
+            }))
+        });
+        let parts = answer.await?;
+        Ok(http::Response::from_parts(parts, content.kept))
+    }
+
+    /// Names what of the host the instance has open.
+    pub fn open(&mut self) -> Vec<&'static str> {
+        open::names(self.store.data_mut().table_mut())
+    }
+
+    /// Reads the globals of an instance that was just made, for the snapshot.
+    pub async fn globals(&mut self) -> Result<Vec<u64>> {
+        let handle = self.reset_handle.as_ref().context(NO_HANDLE)?;
+        Ok(handle.globals(&mut self.store).await?)
+    }
+
+    /// Has the C library give back the directories that it knows.
+    pub async fn release_directories(&mut self) -> Result<()> {
+        let handle = self.reset_handle.as_ref().context(NO_HANDLE)?;
+        Ok(handle.release_directories(&mut self.store).await?)
+    }
+
+    /// Writes what is in the instance into a file. Its globals were these when it was made.
+    pub async fn take_snapshot(&mut self, before: &[u64], file: &mut File) -> Result<()> {
+        let handle = self.reset_handle.as_ref().context(NO_HANDLE)?;
+        handle.prime(&mut self.store, before, file).await
+    }
+
+    fn handle(&self) -> Result<&ResetHandle> {
+        self.reset_handle.as_ref().context(NO_HANDLE)
+    }
+}
+
+const NO_HANDLE: &str = "its instances are not put back";
+
+/// What was read of an answer.
+#[derive(Default)]
+struct Content {
+    length: usize,
+    /// It begins like this.
+    kept: Vec<u8>,
+}
+
+impl Content {
+    /// Reads what there is of a response, and is ready at its end.
+    fn poll_read(
+        &mut self,
+        response: &mut http::Response<WasiBody>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        loop {
+            match Pin::new(response.body_mut()).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    let data = frame.into_data().unwrap_or_default();
+                    let room = KEPT - self.kept.len();
+                    self.kept.extend_from_slice(&data[..room.min(data.len())]);
+                    self.length += data.len();
+                }
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! A primed snapshot is kept in a file in memory, without code: what the memories of an instance hold after its
+//! application was started, and the globals that have changed since the instance was made. It may hold secrets, and
+//! never reaches a disk.
+
+use super::file::{MOST, Snapshot};
+use crate::sys::memory::page_size;
+use crate::sys::region::Image;
+use anyhow::{Context, Result, ensure};
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+
+/// A file with a primed snapshot ends with these bytes.
+const MARK: [u8; 8] = *b"wsprime1";
+
+/// The note at the end has so many bytes however much there is: how many memories, how many globals, the mark.
+const NOTE: usize = 8 + 8 + MARK.len();
+
+/// No component has more globals.
+const MOST_GLOBALS: u64 = 1 << 20;
+
+const WASM_PAGE: u64 = 64 << 10;
+
+/// A global with this number has this value (`instrument`).
+pub type Global = (u32, u64);
+
+/// Writes a snapshot of memories with these contents, and of globals, into an empty file.
+pub fn write(memories: &[&[u8]], globals: &[Global], file: &mut File) -> Result<()> {
+    let mut entries = Vec::new();
+    for bytes in memories {
+        let used = bytes.iter().rposition(|byte| *byte != 0);
+        let used = used.map_or(0, |last| last + 1);
+        let used = used.next_multiple_of(page_size());
+        file.write_all(&bytes[..used])
+            .context("cannot keep the snapshot in memory")?;
+        entries.extend([bytes.len() as u64, used as u64]);
+    }
+    let globals_of = globals.iter();
+    entries.extend(globals_of.flat_map(|(number, value)| [u64::from(*number), *value]));
+    entries.extend([memories.len() as u64, globals.len() as u64]);
+    let note = entries.iter().flat_map(|number| number.to_le_bytes());
+    file.write_all(&note.chain(MARK).collect::<Vec<u8>>())?;
+    Ok(())
+}
+
+/// Maps the snapshot in a file that nobody can change any more. Who wrote it ran a guest: nothing in it is believed.
+pub fn open(file: &OwnedFd) -> Result<(Snapshot, Vec<Global>)> {
+    const DAMAGED: &str = "the primed snapshot is damaged";
+    let reader = File::from(file.try_clone()?);
+    let length = reader.metadata()?.len();
+    let end = length.checked_sub(NOTE as u64).context(DAMAGED)?;
+    let mut note = [0; NOTE];
+    reader.read_exact_at(&mut note, end)?;
+    ensure!(note[16..] == MARK, DAMAGED);
+    let (count, _) = note.as_chunks::<8>();
+    let [memories, globals] = [count[0], count[1]].map(u64::from_le_bytes);
+    ensure!(memories <= MOST as u64 && globals <= MOST_GLOBALS, DAMAGED);
+    let at = end.checked_sub(16 * (memories + globals));
+    let mut entries = vec![0; 16 * usize::try_from(memories + globals)?];
+    reader.read_exact_at(&mut entries, at.context(DAMAGED)?)?;
+    let (numbers, _) = entries.as_chunks::<8>();
+    let numbers: Vec<u64> = numbers
+        .iter()
+        .map(|bytes| u64::from_le_bytes(*bytes))
+        .collect();
+    let (pairs, _) = numbers.as_chunks::<2>();
+    let (of_memories, of_globals) = pairs.split_at(usize::try_from(memories)?);
+    let mut offset = 0;
+    let mut images = Vec::new();
+    for [size, length] in of_memories {
+        ensure!(length <= size && size.is_multiple_of(WASM_PAGE), DAMAGED);
+        let image = Image::open(file.as_fd(), offset, usize::try_from(*length)?)?;
+        images.push((usize::try_from(*size)?, image));
+        offset = offset.checked_add(*length).context(DAMAGED)?;
+    }
+    let globals = of_globals.iter();
+    let globals = globals.map(|[number, value]| Ok((u32::try_from(*number)?, *value)));
+    Ok((Snapshot::of(images), globals.collect::<Result<_>>()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::memory::{empty_file, sealed_file};
+    use std::io::{Read, Seek};
+
+    fn written() -> Vec<u8> {
+        let mut file = empty_file("test").unwrap();
+        let memory = [vec![7; 3], vec![0; 65533]].concat();
+        write(&[&memory, &[0; 65536]], &[(3, u64::MAX), (9, 1)], &mut file).unwrap();
+        file.rewind().unwrap();
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn a_primed_snapshot_is_read_as_it_was_written() {
+        let file = sealed_file("test", &written()).unwrap();
+        let (snapshot, globals) = open(&file.into()).unwrap();
+        let sizes: Vec<usize> = snapshot.memories().map(|(size, _)| size).collect();
+        assert_eq!(sizes, [65536, 65536]);
+        assert_eq!(globals, [(3, u64::MAX), (9, 1)]);
+    }
+
+    /// The process that writes it runs a guest.
+    #[test]
+    fn what_is_no_snapshot_is_refused() {
+        let written = written();
+        for length in 0..NOTE + 64 {
+            let file = sealed_file("test", &written[..length.min(written.len() - 1)]).unwrap();
+            assert!(open(&file.into()).is_err(), "{length}");
+        }
+        for place in written.len() - NOTE..written.len() {
+            let mut garbled = written.clone();
+            garbled[place] ^= 0xff;
+            let file = sealed_file("test", &garbled).unwrap();
+            let read = open(&file.into());
+            // Other numbers may be those of another snapshot.
+            let is_mark = place >= written.len() - MARK.len();
+            assert!(read.is_err() || !is_mark, "{place}");
+        }
+    }
+}
