@@ -72,6 +72,7 @@ impl<R: Roles> Supervisor<R> {
         let found = match &stage {
             Stage::Compiling(zygote) | Stage::Loading(zygote) => zygote.found(),
             Stage::Stepping { rest, .. } => rest.front().and_then(|code| code.found),
+            Stage::Priming { code, .. } => code.found,
         };
         let next = match stage {
             Stage::Compiling(zygote) | Stage::Loading(zygote)
@@ -87,6 +88,9 @@ impl<R: Roles> Supervisor<R> {
             }
             Stage::Priming { primer, code } => match primer.ended(&death) {
                 Ok(primed) => self.load(number, roles, Code { primed, ..code }),
+                Err((_, why)) if found.is_some() && death.is_crash() => {
+                    Err((Status::DamagedCode, why))
+                }
                 Err(failed) => Err(failed),
             },
             Stage::Loading(zygote) => Err(zygote.ended().err().unwrap_or_else(|| {

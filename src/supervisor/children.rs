@@ -59,7 +59,7 @@ impl Stage {
     pub fn written(&self) -> u64 {
         match self {
             Stage::Compiling(zygote) | Stage::Loading(zygote) => zygote.written(),
-            Stage::Stepping { .. } => 0,
+            Stage::Stepping { .. } | Stage::Priming { .. } => 0,
         }
     }
 
