@@ -69,7 +69,7 @@ impl Application {
         let mut command = with_toolchains();
         command
             .current_dir(&at)
-            .args(["build", "main.py", "-o", "app.wasm"]);
+            .args(["build", "--no-warm-up", "main.py", "-o", "app.wasm"]);
         let output = finished(command);
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{said}");
@@ -165,7 +165,7 @@ fn fails_and_leaves_open(application: &Application) {
     );
     let server = Server::start_command(application.command(&["--env", "MODE=open"]));
     let printed = server.printed();
-    let why = "`main.kept` holds the file /data/open.txt";
+    let why = "holds the file /data/open.txt";
     assert!(
         printed.contains("is not primed") && printed.contains(why),
         "{printed}"
