@@ -140,7 +140,11 @@ fn check(serve: &Serve, said: &[Said]) -> Result<Status> {
             Source::File => "file",
             Source::Default => "default",
         };
-        println!("{} = {} ({source})", option.name, option.values.join(", "));
+        let values = match option.name.ends_with("-password") {
+            true => "(not shown)".to_owned(),
+            false => option.values.join(", "),
+        };
+        println!("{} = {values} ({source})", option.name);
     }
     let config = resolved(serve, said)?;
     config.compile_request.steps().exits(Status::Application)?;
@@ -193,6 +197,10 @@ fn serve(serve: &Serve, said: &[Said]) -> Result<Status> {
             ([listeners, admin], meant, ended)
         }
         None => {
+            if let Some(path) = &config.pid_file {
+                let refused = sys::pid_file::refuse_another(path);
+                refused.context("option --pid").exits(Status::Usage)?;
+            }
             let slots = supervisor::slots(&config.supervisor);
             let scoreboard = Scoreboard::new(slots).context("cannot make the scoreboard")?;
             let listeners = Listeners::bind(&config.addresses).exits(Status::Address)?;

@@ -4,6 +4,7 @@
 
 mod access;
 mod destination;
+mod failed;
 pub mod files;
 mod format;
 mod guest;
@@ -14,6 +15,7 @@ pub mod writer;
 
 pub use access::Access;
 pub use destination::Destination;
+pub use failed::{Failed, failed};
 pub use format::{AccessFormat, Captured};
 pub use guest::{GuestLine, GuestStream, guest};
 pub use text::{escape, push_target};
@@ -104,6 +106,19 @@ pub fn descriptors() -> impl Iterator<Item = i32> {
 pub fn format(level: Level) -> Option<Format> {
     let settings = settings();
     (level <= settings.level).then_some(settings.format)
+}
+
+/// The application that this process serves has this digest.
+static COMPONENT: OnceLock<String> = OnceLock::new();
+
+/// Decides which application failures are told to be of.
+pub fn set_component(digest: String) {
+    let _ = COMPONENT.set(digest);
+}
+
+/// Returns the digest of the application that this process serves.
+pub fn component() -> Option<&'static str> {
+    COMPONENT.get().map(String::as_str)
 }
 
 /// Returns the operator's format of the access log, for which parts of heads are kept.

@@ -9,8 +9,9 @@ use crate::listen::Listeners;
 use crate::sandbox::{Grants, Role, Sandbox};
 use crate::supervisor::{self, AdminContext, ExporterContext, Roles, Served, WorkerContext};
 use crate::sys::directory::StartDirectory;
+use crate::sys::pid_file::PidFile;
 use crate::worker::Worker;
-use crate::{admin_role, cli, exporter_role, info, log, resolved};
+use crate::{admin_role, cli, error, exporter_role, info, log, resolved};
 use anyhow::{Context, Result};
 use std::cell::{Cell, RefCell};
 use std::fs::File;
@@ -26,6 +27,8 @@ pub struct Server {
     /// Those of the admin process.
     pub admin: Rc<RefCell<Listeners>>,
     pub start: StartDirectory,
+    /// Says which process this is, while it serves.
+    pid_file: Rc<RefCell<Option<PidFile>>>,
 }
 
 impl Roles for Server {
@@ -105,6 +108,7 @@ impl Roles for Server {
             listeners: self.listeners.clone(),
             admin: self.admin.clone(),
             start: self.start.clone(),
+            pid_file: self.pid_file.clone(),
         })
     }
 
@@ -115,6 +119,16 @@ impl Roles for Server {
     fn watched(&self) -> Vec<PathBuf> {
         let files = self.config.watched().into_iter();
         files.map(|file| self.start.file(&file)).collect()
+    }
+
+    fn serving(&self) {
+        let mut pid_file = self.pid_file.borrow_mut();
+        if let (Some(path), None) = (&self.config.pid_file, &*pid_file) {
+            match PidFile::write(path) {
+                Ok(written) => *pid_file = Some(written),
+                Err(why) => error!("cannot write `{}`: {why}", path.display()),
+            }
+        }
     }
 
     fn addresses(&self) -> Vec<String> {
@@ -187,6 +201,7 @@ impl Server {
             listeners: listeners.clone(),
             admin: admin.clone(),
             start: StartDirectory::current(),
+            pid_file: Rc::default(),
         }
     }
 
@@ -207,6 +222,7 @@ impl Server {
 
     fn worker(&self, loaded: Loaded, context: WorkerContext) -> Result<Worker> {
         let (reporter, limit) = (context.reporter.clone(), context.reporter);
+        log::set_component(loaded.component.clone());
         Ok(Worker {
             guest: Guest::new(loaded)?,
             settings: self.config.worker.clone(),

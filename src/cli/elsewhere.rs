@@ -28,10 +28,11 @@ const OPTIONS: &[(&[&str], &str)] = &[
     ),
     (&["--keep-alive"], "write --timeout-keep-alive"),
     (
-        &["-D", "--daemon", "-p", "--pid", "--pidfile"],
+        &["-D", "--daemon"],
         "it stays in the foreground: let systemd, a container or `&` put it into the background, and \
-         tell its process",
+         --pid tell its process",
     ),
+    (&["-p", "--pid-file"], "write --pid"),
     (
         &["-n", "--name", "--proc-name"],
         "it has no meaning here: leave it out",
@@ -57,14 +58,8 @@ const OPTIONS: &[(&[&str], &str)] = &[
     (&["--keyfile"], "write --ssl-keyfile"),
     (&["--ca-certs"], "write --ssl-ca-certs"),
     (
-        &[
-            "--ssl-keyfile-password",
-            "--ssl-cert-reqs",
-            "--ssl-ciphers",
-            "--ssl-version",
-            "--ciphers",
-        ],
-        "it has no meaning here: see --ssl-min-version and --ssl-client-auth",
+        &["--do-handshake-on-connect", "--suppress-ragged-eofs"],
+        "it has no meaning here: see --timeout-handshake",
     ),
     (
         &["--log-config", "--logger-class", "--capture-output"],
@@ -168,7 +163,7 @@ mod tests {
     #[test]
     fn options_of_others_have_a_place_here() {
         assert_eq!(advice("-b"), Some("write --bind"));
-        assert!(advice("--pid").is_some() && advice("--no-such").is_none());
+        assert!(advice("--daemon").is_some() && advice("--no-such").is_none());
         let command = <crate::cli::Cli as clap::CommandFactory>::command();
         let known = |long: &str| {
             command

@@ -1,6 +1,7 @@
 //! The options about instances of the component.
 
 use clap::Args;
+use std::path::PathBuf;
 
 /// How many instances there are, what each may take, and how long it lives.
 #[derive(Debug, Args)]
@@ -34,6 +35,44 @@ pub struct Instances {
         help_heading = "Guest"
     )]
     pub limit_cpu: String,
+
+    /// Keep a core dump of each distinct failure of the guest in this directory; it holds the instance's memory
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "WASMSERVE_COREDUMP_DIR",
+        help_heading = "Guest"
+    )]
+    pub coredump_dir: Option<PathBuf>,
+
+    /// Keep no more core dumps than this
+    #[arg(
+        long,
+        default_value = "10",
+        value_name = "COUNT",
+        env = "WASMSERVE_COREDUMP_COUNT",
+        help_heading = "Guest"
+    )]
+    pub coredump_count: String,
+
+    /// Note for this time where guests spend it, and write what the Firefox profiler shows, for each worker
+    #[arg(
+        long,
+        value_name = "DURATION",
+        env = "WASMSERVE_PROFILE_GUEST",
+        help_heading = "Guest"
+    )]
+    pub profile_guest: Option<String>,
+
+    /// Write profiles into this directory
+    #[arg(
+        long,
+        default_value = ".",
+        value_name = "DIR",
+        env = "WASMSERVE_PROFILE_DIR",
+        help_heading = "Guest"
+    )]
+    pub profile_dir: PathBuf,
 
     /// Requests that one instance answers; 1 gives each request a fresh one
     #[arg(

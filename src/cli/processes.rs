@@ -1,6 +1,7 @@
 //! The options about the processes: how many there are, and when they are replaced.
 
 use clap::Args;
+use std::path::PathBuf;
 
 /// How many workers there are, and when they start, stop and are replaced.
 #[derive(Debug, Args)]
@@ -9,6 +10,16 @@ pub struct Processes {
     /// [default: $WEB_CONCURRENCY or 1]
     #[arg(short, long, env = "WASMSERVE_WORKERS", help_heading = "Processes")]
     pub workers: Option<String>,
+
+    /// Write the process's number to this file while it serves
+    #[arg(
+        long,
+        visible_alias = "pidfile",
+        value_name = "FILE",
+        env = "WASMSERVE_PID",
+        help_heading = "Processes"
+    )]
+    pub pid: Option<PathBuf>,
 
     /// Reload when the component's file changes
     #[arg(long, env = "WASMSERVE_RELOAD", help_heading = "Processes")]

@@ -1,8 +1,8 @@
 //! What the guest may use, resolved and checked: nothing that is not named here.
 
-use super::{dotenv, maybe, option, outbound};
+use super::{dotenv, maybe, option, outbound, units};
 use crate::cli::{self, Serve};
-use crate::guest::{Capabilities, Directory, StoreLocation};
+use crate::guest::{Capabilities, CoreDumps, Directory, ProfileSettings, StoreLocation};
 use crate::sys::regular::{self, LARGEST_TEXT};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,49 @@ pub fn resolve(serve: &Serve) -> Result<Capabilities> {
         keyvalue: maybe("--keyvalue", asked.keyvalue.as_ref(), StoreLocation::parse)?,
         sockets: Arc::new(outbound::sockets(&serve.outbound)?),
         outbound: outbound::resolve(&serve.outbound)?,
+        core_dumps: core_dumps(&serve.instances)?,
+        profile: profile(&serve.instances)?,
     })
+}
+
+fn profile(instances: &cli::Instances) -> Result<Option<ProfileSettings>> {
+    let time = maybe(
+        "--profile-guest",
+        instances.profile_guest.as_ref(),
+        units::duration,
+    )?;
+    let directory = &instances.profile_dir;
+    if time.is_some() && !directory.is_dir() {
+        bail!(
+            "option --profile-dir: there is no directory `{}`",
+            directory.display()
+        );
+    }
+    Ok(time.map(|time| ProfileSettings {
+        time,
+        directory: directory.clone(),
+    }))
+}
+
+fn core_dumps(instances: &cli::Instances) -> Result<Option<Arc<CoreDumps>>> {
+    let count = option(
+        "--coredump-count",
+        &instances.coredump_count,
+        units::positive,
+    )?;
+    let Some(directory) = &instances.coredump_dir else {
+        return Ok(None);
+    };
+    if !directory.is_dir() {
+        bail!(
+            "option --coredump-dir: there is no directory `{}`",
+            directory.display()
+        );
+    }
+    Ok(Some(Arc::new(CoreDumps {
+        directory: std::path::absolute(directory).context("option --coredump-dir")?,
+        most: count as usize,
+    })))
 }
 
 /// The files in their order, then what the command line says: later ones win.

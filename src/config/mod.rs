@@ -50,6 +50,8 @@ pub struct Config {
     pub log: log::Settings,
     /// Where spans are sent, if they are.
     pub exporter: Option<exporter::Settings>,
+    /// The file that says which process the server is.
+    pub pid_file: Option<PathBuf>,
 }
 
 impl Config {
@@ -83,6 +85,7 @@ impl Config {
             tls,
             worker,
             log: logging::resolve(&serve.logging)?,
+            pid_file: processes::pid_file(&serve.processes)?,
         })
     }
 
@@ -117,6 +120,7 @@ fn limits(serve: &Serve, workers: NonZeroUsize) -> Result<Limits> {
         )?,
         cpu: option("--limit-cpu", &serve.instances.limit_cpu, units::duration)?,
         reuse: reuse(serve)?,
+        core_dumps: serve.instances.coredump_dir.is_some(),
     })
 }
 

@@ -43,6 +43,20 @@ pub fn check(serve: &Serve, order: &CompileRequest, files: &[files::Directory]) 
     let relied = relied_on(serve, cache);
     let mut given = given(&order.capabilities, files);
     given.sort_by_key(|given| std::cmp::Reverse(given.access));
+    if let Some(core_dumps) = &order.capabilities.core_dumps {
+        // They hold what instances knew, and nobody writes there but workers.
+        let dumps = Relied {
+            what: "the core dumps",
+            path: core_dumps.directory.clone(),
+            harm: Access::Published,
+        };
+        given.iter().try_for_each(|given| given.spares(&dumps))?;
+        given.push(Given {
+            option: "--coredump-dir",
+            path: core_dumps.directory.clone(),
+            access: Access::Written,
+        });
+    }
     for given in &given {
         for relied in &relied {
             given.spares(relied)?;
@@ -64,6 +78,10 @@ fn relied_on(serve: &Serve, cache: Option<&Path>) -> Vec<Relied> {
     let mut all = Vec::new();
     all.extend(cache.map(|path| item("the cache of compiled code", path, Access::Read)));
     all.extend(tls::key_files(tls).map(|path| item("the private key", path, Access::Read)));
+    let passwords = tls.ssl_keyfile_password_file.iter();
+    all.extend(passwords.map(|path| item("the password", path, Access::Read)));
+    let pid = serve.processes.pid.iter();
+    all.extend(pid.map(|path| item("the file of --pid", path, Access::Written)));
     let config = serve.config_file.iter();
     all.extend(config.map(|path| item("the configuration file", path, Access::Read)));
     let variables = capabilities.env_file.iter();
@@ -76,6 +94,7 @@ fn relied_on(serve: &Serve, cache: Option<&Path>) -> Vec<Relied> {
     let logs = [&serve.logging.log_file, &serve.logging.access_logfile];
     let logs = logs.into_iter().flatten().map(Path::new);
     all.extend(logs.map(|path| item("the log", path, Access::Published)));
+    let authorities = authorities.chain(&tls.ssl_crl);
     let certificates = tls.ssl_certfile.iter().chain(authorities);
     all.extend(certificates.map(|path| item("the certificate", path, Access::Written)));
     all

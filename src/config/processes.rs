@@ -1,11 +1,12 @@
 //! How many processes there are, how long each may take for what it does, and when it is replaced.
 
 use super::{cache_settings, maybe, option, sandbox, units, variable};
-use crate::cli::Serve;
+use crate::cli::{self, Serve};
 use crate::supervisor;
 use crate::sys::cpus;
 use anyhow::{Context, Result, bail};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 /// Resolves the options about the processes.
 pub fn resolve(serve: &Serve) -> Result<supervisor::Settings> {
@@ -116,4 +117,19 @@ fn code_settings(serve: &Serve) -> Result<supervisor::CodeSettings> {
         most: cache.most,
         owner: sandbox::identity(&serve.sandbox)?.map(|identity| identity.uid()),
     })
+}
+
+/// The file of `--pid`, by a path that means the same from everywhere.
+pub fn pid_file(processes: &cli::Processes) -> Result<Option<PathBuf>> {
+    let Some(path) = &processes.pid else {
+        return Ok(None);
+    };
+    let absolute = std::path::absolute(path).context("option --pid")?;
+    match absolute.parent() {
+        Some(parent) if parent.is_dir() => Ok(Some(absolute)),
+        _ => bail!(
+            "option --pid: there is no directory for `{}`",
+            path.display()
+        ),
+    }
 }

@@ -71,6 +71,10 @@ fn grants(capabilities: &Capabilities, files: &[files::Directory]) -> Grants {
         };
         paths.push(directory.host.clone());
     }
+    let core_dumps = capabilities.core_dumps.iter();
+    grants
+        .writable
+        .extend(core_dumps.map(|it| it.directory.clone()));
     match &capabilities.keyvalue {
         // Beside the file are its journals.
         Some(StoreLocation::Sqlite(path)) => grants.writable.push(directory_of(path).to_owned()),

@@ -1,13 +1,17 @@
 //! What TLS is spoken with: certificates and keys are read and matched here, so that a mistake is known
 //! before anything is served with it.
 
+mod keys;
+mod suites;
+
 use super::{maybe, option};
 use crate::cli::Tls;
 use crate::connection::{Certificates, Protocols};
 use crate::sys::regular::{self, LARGEST_TEXT};
 use anyhow::{Context, Result, anyhow, bail};
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::CertifiedKey;
@@ -37,12 +41,18 @@ pub fn resolve(tls: &Tls, protocols: Protocols) -> Result<Option<Arc<ServerConfi
             tls.ssl_certfile.len()
         );
     }
-    let provider = Arc::new(ring::default_provider());
-    let certified = tls
-        .ssl_certfile
-        .iter()
-        .enumerate()
-        .map(|(index, chain)| certified(chain, keys.get(index).unwrap_or(chain), &provider));
+    let mut provider = ring::default_provider();
+    if let Some(list) = &tls.ssl_ciphers {
+        option("--ssl-ciphers", list, |list| {
+            suites::restrict(&mut provider, list)
+        })?;
+    }
+    let provider = Arc::new(provider);
+    let password = password(tls)?;
+    let certified = tls.ssl_certfile.iter().enumerate().map(|(index, chain)| {
+        let key = keys.get(index).unwrap_or(chain);
+        certified(chain, key, password.as_deref(), &provider)
+    });
     let certificates = Certificates::new(certified.collect::<Result<_>>()?);
     for (path, why) in tls.ssl_certfile.iter().zip(certificates.doubts()) {
         if let Some(why) = why {
@@ -51,7 +61,8 @@ pub fn resolve(tls: &Tls, protocols: Protocols) -> Result<Option<Arc<ServerConfi
     }
     let versions = option("--ssl-min-version", &tls.ssl_min_version, versions)?;
     let mut config = ServerConfig::builder_with_provider(provider.clone())
-        .with_protocol_versions(versions)?
+        .with_protocol_versions(versions)
+        .context("option --ssl-ciphers")?
         .with_client_cert_verifier(client_verifier(tls, provider)?)
         .with_cert_resolver(Arc::new(certificates));
     config.alpn_protocols = match protocols {
@@ -81,18 +92,47 @@ fn unused(tls: &Tls) -> Option<&'static str> {
         ("--ssl-keyfile", !tls.ssl_keyfile.is_empty()),
         ("--ssl-ca-certs", tls.ssl_ca_certs.is_some()),
         ("--ssl-client-auth", tls.ssl_client_auth.is_some()),
+        ("--ssl-crl", !tls.ssl_crl.is_empty()),
+        ("--ssl-ciphers", tls.ssl_ciphers.is_some()),
+        ("--ssl-keyfile-password", tls.ssl_keyfile_password.is_some()),
+        (
+            "--ssl-keyfile-password-file",
+            tls.ssl_keyfile_password_file.is_some(),
+        ),
     ];
     let mut given = options.iter().filter(|(_, given)| *given);
     given.next().map(|(name, _)| *name)
 }
 
-fn certified(chain: &Path, key: &Path, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>> {
+/// What keys that are encrypted are decrypted with.
+fn password(tls: &Tls) -> Result<Option<String>> {
+    match (&tls.ssl_keyfile_password, &tls.ssl_keyfile_password_file) {
+        (Some(_), Some(_)) => bail!(
+            "option --ssl-keyfile-password: --ssl-keyfile-password-file says it too; leave one of them out"
+        ),
+        (Some(password), None) => Ok(Some(password.clone())),
+        (None, Some(path)) => {
+            let name = "--ssl-keyfile-password-file";
+            let text = String::from_utf8(read(name, path)?);
+            let text = text.with_context(|| format!("option {name}: `{}`", path.display()))?;
+            Ok(Some(text.lines().next().unwrap_or_default().to_owned()))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+fn certified(
+    chain: &Path,
+    key: &Path,
+    password: Option<&str>,
+    provider: &CryptoProvider,
+) -> Result<Arc<CertifiedKey>> {
     let certificates = read("--ssl-certfile", chain)?;
     let certificates: Vec<_> = certificates_in(&certificates)
         .with_context(|| format!("option --ssl-certfile: `{}`", chain.display()))?;
     let text = read("--ssl-keyfile", key)?;
-    let key_der =
-        private_key(&text).with_context(|| format!("option --ssl-keyfile: `{}`", key.display()))?;
+    let key_der = keys::private_key(&text, password);
+    let key_der = key_der.with_context(|| format!("option --ssl-keyfile: `{}`", key.display()))?;
     let certified = CertifiedKey::from_der(certificates, key_der, provider);
     let certified = certified.map_err(|error| match error {
         rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => anyhow!(
@@ -137,32 +177,13 @@ fn certificates_in(text: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
     }
 }
 
-/// PKCS#8, PKCS#1 or SEC1.
-fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>> {
-    let encrypted: [&[u8]; 2] = [b"BEGIN ENCRYPTED PRIVATE KEY", b"Proc-Type: 4,ENCRYPTED"];
-    if encrypted
-        .iter()
-        .any(|mark| memchr::memmem::find(text, mark).is_some())
-    {
-        bail!(
-            "is encrypted; decrypt it with `openssl pkey -in KEY -out PLAIN` and let only its owner \
-             read it"
-        );
-    }
-    PrivateKeyDer::from_pem_slice(text).map_err(|error| match error {
-        pem::Error::NoItemsFound => {
-            anyhow!("holds no private key in PEM form (`-----BEGIN PRIVATE KEY-----`)")
-        }
-        error => anyhow!("is not PEM: {error}"),
-    })
-}
-
 static SINCE_1_2: [&SupportedProtocolVersion; 2] = [&version::TLS13, &version::TLS12];
 static SINCE_1_3: [&SupportedProtocolVersion; 1] = [&version::TLS13];
 
 fn versions(text: &str) -> Result<&'static [&'static SupportedProtocolVersion]> {
     match text {
-        "1.2" => Ok(&SINCE_1_2),
+        // The second is what Python calls all versions that are good enough, and uvicorn's --ssl-version says.
+        "1.2" | "17" => Ok(&SINCE_1_2),
         "1.3" => Ok(&SINCE_1_3),
         _ => bail!("`{text}` is not a version of TLS that is spoken here; use 1.2 or 1.3"),
     }
@@ -176,14 +197,18 @@ fn client_verifier(
         "--ssl-client-auth",
         tls.ssl_client_auth.as_ref(),
         |text| match text {
-            "none" => Ok(None),
-            "optional" => Ok(Some(false)),
-            "required" => Ok(Some(true)),
+            // Numbers are Python's, for uvicorn's --ssl-cert-reqs.
+            "none" | "0" => Ok(None),
+            "optional" | "1" => Ok(Some(false)),
+            "required" | "2" => Ok(Some(true)),
             _ => bail!("`{text}` is not one of none, optional and required"),
         },
     )?;
     let wanted = wanted.unwrap_or(tls.ssl_ca_certs.is_some().then_some(true));
     let Some(required) = wanted else {
+        if !tls.ssl_crl.is_empty() {
+            bail!("option --ssl-crl: no certificates of clients are checked; name --ssl-ca-certs");
+        }
         return Ok(WebPkiClientVerifier::no_client_auth());
     };
     let Some(path) = &tls.ssl_ca_certs else {
@@ -196,6 +221,10 @@ fn client_verifier(
     } else {
         builder.allow_unauthenticated()
     };
+    let builder = match revocations(&tls.ssl_crl)? {
+        none if none.is_empty() => builder,
+        lists => builder.with_crls(lists).enforce_revocation_expiration(),
+    };
     builder.build().context("option --ssl-ca-certs")
 }
 
@@ -207,4 +236,21 @@ fn authorities(path: &Path) -> Result<RootCertStore> {
         roots.add(certificate).with_context(context)?;
     }
     Ok(roots)
+}
+
+/// Lists of certificates that are not to be trusted any more.
+fn revocations(paths: &[PathBuf]) -> Result<Vec<CertificateRevocationListDer<'static>>> {
+    let mut lists = Vec::new();
+    for path in paths {
+        let text = read("--ssl-crl", path)?;
+        let found = CertificateRevocationListDer::pem_slice_iter(&text);
+        let found = found.collect::<Result<Vec<_>, _>>();
+        let found = found.map_err(|error| anyhow!("is not PEM: {error}"));
+        let found = found.and_then(|found| match found.is_empty() {
+            true => bail!("holds no list in PEM form (`-----BEGIN X509 CRL-----`)"),
+            false => Ok(found),
+        });
+        lists.extend(found.with_context(|| format!("option --ssl-crl: `{}`", path.display()))?);
+    }
+    Ok(lists)
 }

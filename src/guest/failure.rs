@@ -2,6 +2,7 @@
 
 use crate::log;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use wasmtime::{Trap, WasmBacktrace};
 
 /// A `Failure` says why a request did not get its response, or not all of it.
@@ -12,6 +13,8 @@ pub enum Failure {
         error: wasmtime::Error,
         /// The instance had been refused memory before it trapped.
         refused_memory: bool,
+        /// A core dump of this failure is kept in this file.
+        core_dump: Option<PathBuf>,
     },
     /// The instance failed for this reason while it was answering other requests as well.
     Lost(String),
@@ -33,19 +36,41 @@ pub enum Failure {
     NoRoom,
 }
 
+impl Failure {
+    /// Formats the functions that were running when the guest trapped, innermost first, where they are known.
+    pub fn backtrace(&self) -> Option<String> {
+        match self {
+            Failure::Trapped { error, .. } => {
+                let backtrace = error.downcast_ref::<WasmBacktrace>()?;
+                Some(in_its_lines(backtrace).trim_end().to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns the file of the core dump that is kept of this failure.
+    pub fn core_dump(&self) -> Option<&Path> {
+        match self {
+            Failure::Trapped { core_dump, .. } => core_dump.as_deref(),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Trapped {
                 error,
                 refused_memory,
+                ..
             } => {
                 write!(f, "the guest trapped: {}", log::escape(&cause(error)))?;
                 if *refused_memory {
                     write!(f, "; it had reached its memory limit (--max-memory)")?;
                 }
-                match error.downcast_ref::<WasmBacktrace>() {
-                    Some(backtrace) => write!(f, "\n{}", in_its_lines(backtrace)),
+                match self.backtrace() {
+                    Some(backtrace) => write!(f, "\n{backtrace}"),
                     None => Ok(()),
                 }
             }

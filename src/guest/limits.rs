@@ -22,6 +22,8 @@ pub struct Limits {
     /// A request may use so much processor time.
     pub cpu: Duration,
     pub reuse: Reuse,
+    /// Whether instances that trap are looked at, for core dumps of them.
+    pub core_dumps: bool,
 }
 
 /// A guest with memory to spare may hand so many bytes to the host in one call.

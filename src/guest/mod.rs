@@ -3,6 +3,7 @@
 
 mod compile;
 mod component;
+mod core_dump;
 #[cfg(any(test, feature = "fuzzing"))]
 mod differential;
 mod engine;
@@ -12,12 +13,14 @@ mod inspect;
 mod instance;
 mod limits;
 mod memory;
+mod profile;
 mod schedule;
 mod snapshot;
 mod startup;
 pub mod websocket;
 
 pub use compile::{CompileProgress, CompileRequest, PrimeRequest, Priming, precompile};
+pub use core_dump::CoreDumps;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use differential::{compare as compare_restored_with_fresh, survey_any_bytes};
 pub use engine::Plan;
@@ -32,6 +35,7 @@ pub use instance::body::{GuestBody, is_bodiless};
 pub use instance::call::Request;
 pub use instance::loaded::Loaded;
 pub use limits::{Limits, Reuse};
+pub use profile::ProfileSettings;
 pub use wasmtime_wasi_http::Error as BodyError;
 
 use crate::sys::heap;
@@ -49,13 +53,14 @@ use instance::handler::LinkedComponent;
 use instance::pool::InstancePool;
 use instance::serial::{Instance, InstanceSource};
 use memory::worker::WorkerMemory;
+use profile::{Profile, Unwritten};
 use schedule::cpu_share::CpuShare;
 use schedule::epoch::EpochThread;
 use schedule::scheduler::Scheduler;
 use snapshot::Restorer;
 use std::future::poll_fn;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use tokio::task::yield_now;
 use wasmtime::{Engine, Store, UpdateDeadline};
@@ -82,6 +87,9 @@ pub struct Guest {
     is_bridged: bool,
     /// The set is `None` where an instance answers one request at a time.
     concurrent: Option<ConcurrentInstances>,
+    /// Where guests spend their time is noted there, while the operator wants that.
+    profile: Option<Profile>,
+    unwritten: Mutex<Option<Unwritten>>,
 }
 
 impl Guest {
@@ -96,12 +104,16 @@ impl Guest {
             restorer,
             first,
             is_bridged,
+            ..
         } = loaded;
         // What it was seeded with before a fork, others have too.
         rand::rng().reseed().context("there is no randomness")?;
         if let Some(restorer) = &restorer {
             restorer.settle();
         }
+        let profile = capabilities.profile.as_ref();
+        let profile = profile.map(|it| Unwritten::open(it, handler.component()));
+        let unwritten = profile.transpose()?;
         let epoch_thread = Arc::new(EpochThread::new(&engine));
         let scheduler = Scheduler::default();
         let (most, each, patience) = (limits.worker_memory, limits.memory, limits.patience);
@@ -122,6 +134,8 @@ impl Guest {
             epoch_thread,
             scheduler,
             restorer,
+            profile: unwritten.as_ref().map(|it| it.profile().clone()),
+            unwritten: Mutex::new(unwritten),
         };
         if let (Some(pool), Some(mut first)) = (&guest.pool, first) {
             guest.own(&mut first);
@@ -133,6 +147,10 @@ impl Guest {
 
     /// Starts the thread that interrupts guests.
     pub fn start_clock(&self) -> Result<()> {
+        let unwritten = self.unwritten.lock().map(|mut it| it.take());
+        if let Ok(Some(unwritten)) = unwritten {
+            unwritten.finish_in_time()?;
+        }
         self.epoch_thread.start(self.granted.memory().clone())
     }
 
@@ -322,7 +340,13 @@ impl Guest {
         store.set_hostcall_fuel(self.limits.each_call());
         store.set_epoch_deadline(1);
         let epoch_thread = self.epoch_thread.clone();
+        let profile = self.profile.clone();
         store.epoch_deadline_callback(move |mut context| {
+            if let Some(profile) = &profile
+                && profile.sample(&context)
+            {
+                epoch_thread.shorten_ticks();
+            }
             let share = context.data().share().clone();
             state::charge(&share, &mut context)?;
             context.data().memory().check()?;

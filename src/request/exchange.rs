@@ -7,7 +7,7 @@ use super::spans::Spans;
 use super::startup::{self, Telling};
 use super::upload::Ledger;
 use crate::guest::Failure;
-use crate::log::{self, Access, Captured, Level};
+use crate::log::{self, Access, Captured, Failed, Level};
 use crate::scoreboard::{Ended, GuestFailure, SlotRef, totals};
 use crate::sys::clock;
 use crate::trace::Trace;
@@ -134,7 +134,6 @@ impl Exchange {
             let kind = totals::GUEST_FAILURE_KINDS[kind as usize];
             spans.failed(kind, failure.to_string());
         }
-        let trace = self.trace.as_deref();
         match startup::note(failure) {
             Telling::Whole => {}
             Telling::Count(count) => {
@@ -145,18 +144,17 @@ impl Exchange {
             }
             Telling::Nothing => return,
         }
-        let id = self.id.as_ref().and_then(|id| id.to_str().ok());
-        let name = match log::request_name(id, trace) {
-            name if name.is_empty() => name,
-            name => format!(" [{name}]"),
-        };
-        let mut target = String::new();
-        log::push_target(&mut target, self.shown_target());
-        let message = format_args!(
-            "{} \"{} {target}\"{name}: {failure}",
-            self.client, self.method
-        );
-        log::write_of(Level::Error, trace, message);
+        log::failed(&Failed {
+            client: &self.client,
+            method: self.method.as_str(),
+            target: self.shown_target(),
+            id: self.id.as_ref().and_then(|id| id.to_str().ok()),
+            trace: self.trace.as_deref(),
+            what: failure,
+            kind: totals::GUEST_FAILURE_KINDS[kind as usize],
+            backtrace: failure.backtrace(),
+            core_dump: failure.core_dump(),
+        });
     }
 }
 

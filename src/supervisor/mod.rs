@@ -76,6 +76,8 @@ pub trait Roles: Sized {
     fn settings(&self) -> &Settings;
     /// The files whose change causes a reload, where that is wanted.
     fn watched(&self) -> Vec<PathBuf>;
+    /// The server serves: what is to be told to others by files is told.
+    fn serving(&self);
     /// Where it listens, one URL an address.
     fn addresses(&self) -> Vec<String>;
     /// The listening sockets, each with what another executable must know to take it over.

@@ -34,6 +34,7 @@ impl<R: Roles> Supervisor<R> {
                 Action::Drain { id, retiring } => self.drain(id, retiring),
                 Action::Kill { id } => self.kill(id),
                 Action::Announce => {
+                    self.roles.serving();
                     for address in self.roles.addresses() {
                         info!("wasmserve running on {address} (Press CTRL+C to quit)");
                     }

@@ -103,6 +103,7 @@ pub fn resume<R: Roles>(roles: R, adopted: Adopted) -> Result<()> {
     }
     let exporter = handover.exporter_process.map(Pid::from_raw);
     supervisor.exporter = Exporter::inherit(exporter.filter(|pid| process::is_child(*pid)));
+    supervisor.roles.serving();
     supervisor.children = adopted.children;
     supervisor.generations.push(Generation {
         number: handover.served,

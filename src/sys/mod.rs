@@ -11,7 +11,9 @@ pub mod exec;
 pub mod file;
 pub mod fork;
 pub mod heap;
+pub mod locked_directory;
 pub mod memory;
+pub mod pid_file;
 pub mod privileges;
 pub mod process;
 #[cfg(test)]

@@ -55,17 +55,13 @@ fn bytes_out_are_those_that_leave() {
         "--compress",
         "--compress-min-size",
         "20",
-        "--limit-headers",
-        "20",
     ]);
     let text = "a".repeat(2000);
     let target = format!("/respond?header=content-type:text/plain&body={text}");
     let headers = "Accept-Encoding: gzip\r\n".to_owned();
-    let many: String = (0..40).map(|n| format!("x-{n}: 1\r\n")).collect();
     for (number, (method, target, headers, status)) in [
         ("GET", target.as_str(), &headers, 200),
         ("GET", "/trap-before-head", &headers, 500),
-        ("GET", "/many", &many, 431),
         ("HEAD", "/request", &headers, 200),
     ]
     .into_iter()

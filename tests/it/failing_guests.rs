@@ -26,6 +26,135 @@ fn a_trap_before_the_head_is_a_500_with_its_cause_and_backtrace_in_the_log() {
     goes_on(&server);
 }
 
+/// A line of text has this for people; an object has it where tools find it.
+#[test]
+fn a_trap_is_recorded_with_all_that_leads_to_it() {
+    let text = behaviours(&[]);
+    let path = "/trap-before-head?a=b";
+    assert_eq!(get(text.address, path).status, 500);
+    let line = text.wait_for("    component ");
+    let digest = line.trim().trim_start_matches("component ").to_owned();
+    assert!(
+        digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        "{line}"
+    );
+    text.wait_for("behaviours::");
+    let server = behaviours(&["--log-format", "json"]);
+    let mut connection = Connection::open(server.address);
+    let head = format!("GET {path} HTTP/1.1\r\nHost: a\r\nX-Request-Id: me\r\n\r\n");
+    connection.write(head).unwrap();
+    assert_eq!(connection.response().unwrap().status, 500);
+    let line = server.wait_for("the guest trapped");
+    let record: serde_json::Value = serde_json::from_str(&line).unwrap();
+    for (name, value) in [
+        ("level", "ERROR"),
+        ("failure", "trap"),
+        ("method", "GET"),
+        ("target", path),
+        ("request_id", "me"),
+        ("component", &digest),
+    ] {
+        assert_eq!(record[name], value, "{name} in {line}");
+    }
+    let client = record["client"].as_str().unwrap();
+    assert!(client.starts_with("127.0.0.1:"), "{line}");
+    let backtrace = record["backtrace"].as_str().unwrap();
+    // Names are as people write them.
+    assert!(
+        backtrace.contains("behaviours::") && !backtrace.contains("_ZN"),
+        "{backtrace}"
+    );
+    assert_eq!(get(server.address, "/no-response").status, 500);
+    let line = server.wait_for("\"failure\":\"no_response\"");
+    assert!(!line.contains("backtrace"), "{line}");
+}
+
+fn dumps(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .filter(|path| path.extension().is_some_and(|it| it == "wasm"))
+        .collect()
+}
+
+#[test]
+fn each_distinct_failure_has_one_core_dump_and_there_are_no_more_than_wanted() {
+    let name = format!("core-dumps-{}", std::process::id());
+    let directory = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&directory);
+    std::fs::create_dir_all(&directory).unwrap();
+    let place = directory.to_str().unwrap();
+    let arguments = [
+        "--workers",
+        "2",
+        "--coredump-dir",
+        place,
+        "--coredump-count",
+        "2",
+    ];
+    let server = behaviours(&arguments);
+    for _ in 0..6 {
+        assert_eq!(get(server.address, "/trap-before-head").status, 500);
+    }
+    let line = server.wait_for("    core dump ");
+    let first = dumps(&directory);
+    assert_eq!(first.len(), 1, "{first:?}");
+    assert!(line.ends_with(first[0].to_str().unwrap()), "{line}");
+    let bytes = std::fs::read(&first[0]).unwrap();
+    let mut sections = Vec::new();
+    let mut memory = 0;
+    for payload in wasmparser::Parser::new(0).parse_all(&bytes) {
+        match payload.unwrap() {
+            wasmparser::Payload::CustomSection(section) => sections.push(section.name().to_owned()),
+            wasmparser::Payload::DataSection(data) => memory = data.count(),
+            _ => {}
+        }
+    }
+    for name in ["core", "coremodules", "coreinstances", "corestack"] {
+        assert!(
+            sections.iter().any(|section| section == name),
+            "{sections:?}"
+        );
+    }
+    assert!(memory > 0, "it has what the memory held");
+    // Two more failures that differ, of which one has room.
+    let _ = Connection::open(server.address).get("/trap-after-head");
+    let _ = Connection::open(server.address).get("/trap-after-answer");
+    server.wait_for_count("the guest trapped", 8);
+    assert_eq!(dumps(&directory).len(), 2);
+    let mode = std::fs::metadata(&first[0]).unwrap().permissions();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o077, 0);
+    goes_on(&server);
+    std::fs::remove_dir_all(&directory).unwrap();
+}
+
+#[test]
+fn a_profile_has_the_functions_that_ran() {
+    let name = format!("profiles-{}", std::process::id());
+    let directory = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&directory);
+    std::fs::create_dir_all(&directory).unwrap();
+    let place = directory.to_str().unwrap();
+    let arguments = [
+        "--profile-guest",
+        "3s",
+        "--profile-dir",
+        place,
+        "--limit-cpu",
+        "1s",
+    ];
+    let server = behaviours(&arguments);
+    assert_eq!(get(server.address, "/spin").status, 504);
+    server.wait_for("The profile of this worker's guests is in");
+    let file = directory.join(format!("profile-{}.json", server.workers()[0]));
+    let text = std::fs::read_to_string(file).unwrap();
+    let profile: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let samples = profile["threads"][0]["samples"]["length"].as_u64().unwrap();
+    assert!(samples > 20, "{samples} samples in a second");
+    assert!(text.contains("behaviours::"), "it names the function");
+    std::fs::remove_dir_all(&directory).unwrap();
+}
+
 /// The names of functions are the component's to choose.
 #[test]
 fn the_name_of_a_function_forges_no_line() {

@@ -28,6 +28,7 @@ mod failing_guests;
 mod fair_shares;
 mod found_code;
 mod front;
+mod habits;
 mod hostile;
 mod http;
 mod http2;

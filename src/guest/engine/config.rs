@@ -120,6 +120,7 @@ pub fn serving(plan: Plan, limits: Limits) -> Result<Engine> {
         return restorable(plan.target, limits);
     }
     let mut config = base(plan.target)?;
+    config.coredump_on_trap(limits.core_dumps);
     let pool = pool(needs, plan.instances(limits), limits)?;
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Engine::new(&config)
@@ -137,7 +138,9 @@ pub fn serving(plan: Plan, limits: Limits) -> Result<Engine> {
 pub fn restorable(target: Target, limits: Limits) -> Result<Engine> {
     let most = usize::try_from(limits.memory).unwrap_or(usize::MAX >> 1);
     let mut config = base(target)?;
-    config.with_host_memory(Memories::new(most));
+    config
+        .with_host_memory(Memories::new(most))
+        .coredump_on_trap(limits.core_dumps);
     Ok(Engine::new(&config)?)
 }
 

@@ -9,7 +9,9 @@ use super::network::Rules;
 use super::outbound::{self, Outbound, OutboundClient};
 use super::output::GuestOutput;
 use super::sockets::Peers;
+use crate::guest::core_dump::CoreDumps;
 use crate::guest::memory::worker::WorkerMemory;
+use crate::guest::profile::ProfileSettings;
 use crate::trace::Trace;
 use anyhow::{Result, bail};
 use std::sync::Arc;
@@ -35,6 +37,10 @@ pub struct Capabilities {
     pub sockets: Arc<Rules>,
     /// The values of `wasi:keyvalue` are kept there, if anywhere.
     pub keyvalue: Option<StoreLocation>,
+    /// Core dumps of instances that trap are kept there, if anywhere.
+    pub core_dumps: Option<Arc<CoreDumps>>,
+    /// How long it is noted where guests spend their time, if it is.
+    pub profile: Option<ProfileSettings>,
 }
 
 impl Capabilities {
@@ -105,6 +111,10 @@ impl Granted {
     /// Returns the count of what all instances of the process take.
     pub fn memory(&self) -> &Arc<WorkerMemory> {
         &self.memory
+    }
+
+    pub fn core_dumps(&self) -> Option<&Arc<CoreDumps>> {
+        self.capabilities.core_dumps.as_ref()
     }
 
     pub fn settings(&self) -> &WasiConfigVariables {

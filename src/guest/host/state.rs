@@ -9,6 +9,7 @@ use super::outbound::Outbound;
 use super::output::GuestOutput;
 use super::request_name::RequestName;
 use super::sockets::Peers;
+use crate::guest::core_dump::CoreDumps;
 use crate::guest::limits::Limits;
 use crate::guest::memory::instance::{InstanceMemory, Limiter};
 use crate::guest::schedule::cpu_share::CpuShare;
@@ -96,6 +97,11 @@ impl HostState {
         self.logger.set_request(name);
         self.memory.0.forgive();
         self.share = share;
+    }
+
+    /// Says where core dumps of the instance are kept, if they are.
+    pub fn core_dumps(&self) -> Option<Arc<CoreDumps>> {
+        self.granted.core_dumps().cloned()
     }
 
     /// Returns the count of what the instance takes.

@@ -347,7 +347,7 @@ async fn answer_all(
     let ended = store.run_concurrent(answers).await;
     ended
         .flatten()
-        .map_err(|error| serial::trapped(error, &store))
+        .map_err(|error| serial::trapped(error, &mut store))
 }
 
 fn poll_answers(

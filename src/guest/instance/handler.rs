@@ -27,6 +27,13 @@ impl LinkedComponent {
         })
     }
 
+    pub fn component(&self) -> &Component {
+        match self {
+            LinkedComponent::P2(pre) => pre.instance_pre().component(),
+            LinkedComponent::P3(pre) => pre.instance_pre().component(),
+        }
+    }
+
     /// Makes an instance only to see whether that works.
     pub async fn try_instance(&self, mut store: Store<HostState>) -> Result<()> {
         match self {

@@ -3,6 +3,7 @@
 
 use super::handler::LinkedComponent;
 use super::serial::Instance;
+use crate::cache::seal;
 use crate::guest::engine::Plan;
 use crate::guest::host::capabilities::{Capabilities, Granted};
 use crate::guest::host::state::HostState;
@@ -12,6 +13,7 @@ use crate::guest::schedule::cpu_share::CpuShare;
 use crate::guest::snapshot::Restorer;
 use crate::guest::startup;
 use anyhow::{Result, bail};
+use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,6 +23,8 @@ use wasmtime::{Engine, Store};
 
 /// A `Loaded` component is mapped and linked, and its pool is reserved.
 pub struct Loaded {
+    /// The digest of the component.
+    pub component: String,
     pub(in crate::guest) engine: Engine,
     pub(in crate::guest) handler: LinkedComponent,
     /// The component takes WebSockets.
@@ -33,6 +37,12 @@ pub struct Loaded {
     pub(in crate::guest) is_bridged: bool,
     /// The first instance was made before the fork, where instances can be restored, and has not run.
     pub(in crate::guest) first: Option<Instance>,
+}
+
+/// Reads which component code was made of.
+fn digest(code: &OwnedFd) -> Result<String> {
+    let name = seal::name(&File::from(code.try_clone()?))?;
+    Ok(name.map(|name| name.component_digest()).unwrap_or_default())
 }
 
 impl Loaded {
@@ -53,6 +63,7 @@ impl Loaded {
             first: None,
             is_bridged: startup::is_bridged(&component),
             engine: component.engine().clone(),
+            component: digest(code)?,
             limits,
             capabilities,
         };

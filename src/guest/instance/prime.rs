@@ -52,7 +52,7 @@ impl Instance {
         self.store.data().rest();
         match told {
             Ok((told,)) => Ok(told),
-            Err(error) => Err(anyhow!("{}", trapped(error, &self.store))),
+            Err(error) => Err(anyhow!("{}", trapped(error, &mut self.store))),
         }
     }
 

@@ -7,6 +7,7 @@ use crate::debug;
 use crate::guest::failure::Exhausted;
 use crate::guest::failure::Failure;
 use crate::guest::failure::NoRoom;
+use crate::guest::failure::cause;
 use crate::guest::host::request_name::RequestName;
 use crate::guest::host::state::HostState;
 use crate::guest::host::websocket;
@@ -117,7 +118,7 @@ impl Instance {
                     handles: 0,
                 })
             }
-            Err(error) => Err(trapped(error, &store)),
+            Err(error) => Err(trapped(error, &mut store)),
         }
     }
 
@@ -219,14 +220,14 @@ impl Instance {
         let served = websocket::serve(&mut self.store, &self.component, &opening, connection);
         let served = Box::pin(served).await;
         self.store.data().rest();
-        served.map_err(|error| trapped(error, &self.store))
+        served.map_err(|error| trapped(error, &mut self.store))
     }
 
     /// Restores the rest of an instance whose memories are restored.
     async fn restore(&mut self) -> Result<(), Failure> {
         if let Some(reset_handle) = &self.reset_handle {
             let restored = reset_handle.restore(&mut self.store).await;
-            restored.map_err(|error| trapped(error, &self.store))?;
+            restored.map_err(|error| trapped(error, &mut self.store))?;
         }
         self.condition = RestoreState::Ready;
         Ok(())
@@ -252,7 +253,7 @@ impl Instance {
         };
         self.answered += 1;
         self.store.data().rest();
-        answered.map_err(|error| trapped(error, &self.store))
+        answered.map_err(|error| trapped(error, &mut self.store))
     }
 }
 
@@ -371,14 +372,16 @@ impl AccessorTask<HostState> for Answer {
     }
 }
 
-pub fn trapped(error: wasmtime::Error, store: &Store<HostState>) -> Failure {
+pub fn trapped(error: wasmtime::Error, store: &mut Store<HostState>) -> Failure {
     if error.is::<Exhausted>() {
         return Failure::OutOfTime;
     }
     if error.is::<NoRoom>() {
         return Failure::NoRoom;
     }
+    let core_dumps = store.data().core_dumps();
     Failure::Trapped {
+        core_dump: core_dumps.and_then(|core_dumps| core_dumps.keep(&error, &cause(&error), store)),
         error,
         refused_memory: store.data().memory().refused(),
     }

@@ -44,6 +44,7 @@ impl From<HostExcess> for Failure {
         Failure::Trapped {
             error: excess.into(),
             refused_memory: true,
+            core_dump: None,
         }
     }
 }

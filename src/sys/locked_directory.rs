@@ -1,0 +1,51 @@
+//! A directory that several processes add files to, one after the other.
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// No other process that asks has this directory, for as long as there is this.
+pub struct LockedDirectory {
+    path: PathBuf,
+    _lock: Flock<File>,
+}
+
+impl LockedDirectory {
+    /// Locks a directory; `None` where another process has it.
+    pub fn lock(path: &Path) -> io::Result<Option<LockedDirectory>> {
+        match Flock::lock(File::open(path)?, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Ok(Some(LockedDirectory {
+                path: path.to_owned(),
+                _lock: lock,
+            })),
+            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+            Err((_, error)) => Err(error.into()),
+        }
+    }
+
+    /// The names of what is in it, as far as they are text.
+    pub fn names(&self) -> io::Result<Vec<String>> {
+        let entries = std::fs::read_dir(&self.path)?;
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        Ok(names.collect())
+    }
+
+    /// Writes a file that its owner alone reads, whole or not at all.
+    pub fn write_new(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let unfinished = self.path.join(format!("{name}.part"));
+        let _ = std::fs::remove_file(&unfinished);
+        let mut options = File::options();
+        options.write(true).create_new(true).mode(0o600);
+        let written = options
+            .open(&unfinished)
+            .and_then(|mut file| file.write_all(bytes))
+            .and_then(|()| std::fs::rename(&unfinished, self.path.join(name)));
+        if written.is_err() {
+            let _ = std::fs::remove_file(&unfinished);
+        }
+        written
+    }
+}
