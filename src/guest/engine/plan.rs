@@ -117,7 +117,7 @@ impl fmt::Display for Plan {
             u8::from(*websockets)
         )?;
         match lifecycle {
-            true => write!(f, " {}", 1),
+            true => write!(f, " 1"),
             false => Ok(()),
         }
     }
