@@ -104,7 +104,7 @@ fn a_stop_closes_with_1001_at_once() {
 
 #[test]
 fn a_reload_closes_with_1012_when_the_time_of_the_old_worker_is_up() {
-    let server = start(&["--timeout-graceful-shutdown", "3s"]);
+    let server = start(&["--timeout-graceful-shutdown", "12s"]);
     let mut socket = open(&server, "/echo");
     server.signal(Signal::SIGHUP);
     server.wait_for_count("Application startup complete", 2);
@@ -125,7 +125,8 @@ fn a_client_that_does_not_answer_pings_is_given_up() {
     let _silent = open(&server, "/watch");
     server.wait_for("it was closed with 1011 no answer to a ping");
     server.wait_for("\"WebSocket /watch\" closed 1011 (no answer to a ping)");
-    // One that reads is kept.
+    // One that reads is kept, as often as it is asked.
+    let server = start(&["--ws-ping-interval", "100ms"]);
     let mut socket = open(&server, "/echo");
     let mut pings = 0;
     while pings < 5 {

@@ -15,7 +15,7 @@ pub enum Message {
 }
 
 impl Message {
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         match self {
             Message::Text(text) => text.len(),
             Message::Binary(bytes) => bytes.len(),
@@ -186,7 +186,7 @@ impl Channel {
         let mut state = self.state();
         state.moved = Instant::now();
         if state.closed.is_none() {
-            let bytes = message.len();
+            let bytes = message.size();
             state.received.push(message, bytes);
         }
         drop(state);
@@ -198,7 +198,7 @@ impl Channel {
         let mut state = self.state();
         let next = state.sent.items.pop_front()?;
         if let Outgoing::Message(message) = &next {
-            state.sent.bytes -= message.len();
+            state.sent.bytes -= message.size();
             state.moved = Instant::now();
         }
         drop(state);
@@ -236,7 +236,7 @@ impl Channel {
     pub fn receive(&self) -> Result<Option<Message>, Closed> {
         let mut state = self.state();
         if let Some(message) = state.received.items.pop_front() {
-            state.received.bytes -= message.len();
+            state.received.bytes -= message.size();
             return Ok(Some(message));
         }
         match &state.closed {
@@ -264,7 +264,7 @@ impl Channel {
             return Ok(Some(outgoing));
         }
         let bytes = match &outgoing {
-            Outgoing::Message(message) => message.len(),
+            Outgoing::Message(message) => message.size(),
             Outgoing::Ping(_) | Outgoing::Close(_) => 0,
         };
         state.sent.push(outgoing, bytes);
