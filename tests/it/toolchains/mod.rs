@@ -7,7 +7,6 @@ mod dev;
 mod go;
 mod javascript;
 mod new;
-mod protocols;
 mod python;
 mod rust;
 mod trials;
