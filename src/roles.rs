@@ -139,6 +139,10 @@ impl Roles for Server {
         self.listeners.borrow().descriptors()
     }
 
+    fn backlogs(&self) -> Vec<Option<u32>> {
+        self.listeners.borrow().backlogs()
+    }
+
     fn mend_sockets(&self) -> bool {
         let addresses = &self.config.addresses;
         self.listeners.borrow_mut().mend(addresses)

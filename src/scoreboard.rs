@@ -4,6 +4,7 @@
 
 mod entry;
 mod foreign;
+mod guests;
 mod layout;
 mod ring;
 mod slot;
@@ -13,6 +14,7 @@ pub mod totals;
 
 pub use entry::{Entry, Phase};
 pub use foreign::Foreign;
+pub use guests::{Dropped, Made, Outbound};
 pub use layout::Layout;
 #[cfg(test)]
 pub use ring::LONGEST as LONGEST_RECORD;

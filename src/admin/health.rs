@@ -118,6 +118,7 @@ pub mod tests {
             busy: 0.25,
             memory: 12 << 20,
             cpu_micros: 1_500_000,
+            instances: (2, 1),
             shed_age: None,
             asked: "GET /x".to_owned(),
             asked_age: Duration::from_secs(1),

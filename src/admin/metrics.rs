@@ -1,18 +1,19 @@
 //! What was read as metrics. Names and units follow the conventions of Prometheus, and of OpenTelemetry for HTTP.
 
+mod guests;
+mod writer;
+
 use super::health;
 use super::reading::{Reading, Worker};
 use crate::scoreboard::Phase;
-use crate::scoreboard::totals::{self, BUCKETS, CLASSES, Family, METHODS};
+use crate::scoreboard::totals::{self, CLASSES, METHODS};
+use guests::guests;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
-use prometheus_client::metrics::MetricType;
+use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Unit;
 use serde_json::Value;
 use std::fmt::Error;
-
-/// The buckets that are shown: from 64 microseconds to 67 seconds. What is faster counts in the first.
-const SHOWN: std::ops::RangeInclusive<usize> = 6..=26;
+use writer::{NONE, Page};
 
 #[derive(Debug)]
 pub struct Metrics(pub Reading);
@@ -21,6 +22,7 @@ impl Collector for Metrics {
     fn encode(&self, encoder: DescriptorEncoder) -> Result<(), Error> {
         let mut page = Page(encoder);
         requests(&mut page, &self.0)?;
+        guests(&mut page, &self.0)?;
         connections(&mut page, &self.0)?;
         processes(&mut page, &self.0)?;
         workers(&mut page, &self.0)?;
@@ -114,6 +116,7 @@ fn connections(page: &mut Page<'_>, reading: &Reading) -> Result<(), Error> {
     )?;
     let open = reading.workers.iter().map(|it| u64::from(it.connections));
     page.gauge("connections_open", "Connections that are open", open.sum())?;
+    backlogs(page, reading)?;
     page.family(
         "tls_handshakes",
         "TLS handshakes, by outcome",
@@ -121,6 +124,18 @@ fn connections(page: &mut Page<'_>, reading: &Reading) -> Result<(), Error> {
         &totals::HANDSHAKE_OUTCOMES,
         totals.family(totals::HANDSHAKES),
     )
+}
+
+fn backlogs(page: &mut Page<'_>, reading: &Reading) -> Result<(), Error> {
+    let about: Value = serde_json::from_str(&reading.about).unwrap_or_default();
+    let addresses = about["listeners"].as_array().into_iter().flatten();
+    let known = addresses.zip(&reading.backlogs);
+    let waiting = known.filter_map(|(address, waiting)| {
+        let address = address.as_str().unwrap_or_default().to_owned();
+        Some((vec![("address", address)], f64::from((*waiting)?)))
+    });
+    let help = "Connections that wait to be accepted, by address (TCP)";
+    page.gauges("listener_backlog", help, None, waiting)
 }
 
 fn processes(page: &mut Page<'_>, reading: &Reading) -> Result<(), Error> {
@@ -274,112 +289,5 @@ pub fn phase_name(phase: Phase) -> &'static str {
         Phase::Starting => "starting",
         Phase::Ready => "ready",
         Phase::Draining => "draining",
-    }
-}
-
-/// No labels.
-const NONE: Vec<(&str, &str)> = Vec::new();
-
-/// Where metrics are written.
-struct Page<'a>(DescriptorEncoder<'a>);
-
-impl Page<'_> {
-    /// One counter for each set of labels.
-    fn counters<V: prometheus_client::encoding::EncodeLabelValue>(
-        &mut self,
-        name: &str,
-        help: &str,
-        values: impl Iterator<Item = (Vec<(&'static str, V)>, u64)>,
-    ) -> Result<(), Error> {
-        let counter = MetricType::Counter;
-        let mut metric = self.0.encode_descriptor(name, help, None, counter)?;
-        for (labels, value) in values {
-            let mut labelled = metric.encode_family(&labels)?;
-            labelled.encode_counter::<NoLabelSet, _, f64>(&value, None)?;
-        }
-        Ok(())
-    }
-
-    /// The same, of a unit.
-    fn counters_of<V: prometheus_client::encoding::EncodeLabelValue, N>(
-        &mut self,
-        name: &str,
-        help: &str,
-        unit: &Unit,
-        values: impl Iterator<Item = (Vec<(&'static str, V)>, N)>,
-    ) -> Result<(), Error>
-    where
-        N: prometheus_client::encoding::EncodeCounterValue,
-    {
-        let counter = MetricType::Counter;
-        let mut metric = self.0.encode_descriptor(name, help, Some(unit), counter)?;
-        for (labels, value) in values {
-            let mut labelled = metric.encode_family(&labels)?;
-            labelled.encode_counter::<NoLabelSet, _, f64>(&value, None)?;
-        }
-        Ok(())
-    }
-
-    /// One counter for each value of a label.
-    fn family(
-        &mut self,
-        name: &str,
-        help: &str,
-        label: &'static str,
-        values: &[&'static str],
-        counts: &[u64],
-    ) -> Result<(), Error> {
-        let counted = values.iter().zip(counts);
-        let counted = counted.map(|(value, count)| (vec![(label, *value)], *count));
-        self.counters(name, help, counted)
-    }
-
-    fn gauge(&mut self, name: &str, help: &str, value: u64) -> Result<(), Error> {
-        self.gauges(name, help, None, [(NONE, value as f64)].into_iter())
-    }
-
-    /// One gauge for each set of labels.
-    fn gauges<V: prometheus_client::encoding::EncodeLabelValue>(
-        &mut self,
-        name: &str,
-        help: &str,
-        unit: Option<&Unit>,
-        values: impl Iterator<Item = (Vec<(&'static str, V)>, f64)>,
-    ) -> Result<(), Error> {
-        let gauge = MetricType::Gauge;
-        let mut metric = self.0.encode_descriptor(name, help, unit, gauge)?;
-        for (labels, value) in values {
-            metric.encode_family(&labels)?.encode_gauge(&value)?;
-        }
-        Ok(())
-    }
-
-    /// A histogram of the scoreboard, in seconds, with its sum.
-    fn histogram(
-        &mut self,
-        name: &str,
-        help: &str,
-        reading: &Reading,
-        (counts, sum): (Family, Family),
-    ) -> Result<(), Error> {
-        let counts = reading.totals.family(counts);
-        let mut buckets: Vec<(f64, u64)> = Vec::new();
-        let mut below = 0_u64;
-        for (bucket, count) in counts.iter().enumerate() {
-            below = below.wrapping_add(*count);
-            if SHOWN.contains(&bucket) {
-                let seconds = (1_u64 << bucket) as f64 / 1e6;
-                buckets.push((seconds, std::mem::take(&mut below)));
-            }
-        }
-        debug_assert!(*SHOWN.end() < BUCKETS);
-        buckets.push((f64::INFINITY, below));
-        let count = buckets.iter().map(|(_, count)| *count);
-        let count = count.fold(0, u64::wrapping_add);
-        let sum = reading.totals.one(sum) as f64 / 1e6;
-        let histogram = MetricType::Histogram;
-        let unit = Some(&Unit::Seconds);
-        let mut metric = self.0.encode_descriptor(name, help, unit, histogram)?;
-        metric.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
     }
 }

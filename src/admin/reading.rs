@@ -27,6 +27,8 @@ pub struct Reading {
     pub failure: String,
     /// What the supervisor says of the application and the addresses: JSON.
     pub about: String,
+    /// Connections that wait at each address, where that is known.
+    pub backlogs: Vec<Option<u32>>,
     pub workers: Vec<Worker>,
     pub ends: Vec<WorkerEnd>,
     pub totals: Totals,
@@ -51,6 +53,8 @@ pub struct Worker {
     /// Zero where it is not known yet.
     pub memory: u64,
     pub cpu_micros: u64,
+    /// Instances that there are, and those of them that wait for a request.
+    pub instances: (u32, u32),
     /// How long ago it refused a request for want of room; none where it never has.
     pub shed_age: Option<Duration>,
     /// What its guest was asked last, and how long ago that was.
@@ -102,6 +106,7 @@ impl Reading {
             reloaded_at_ms,
             failure,
             about: table.about(),
+            backlogs: table.backlogs().to_vec(),
             workers: taken
                 .map(|slot| Worker::of(scoreboard, slot, now_ms))
                 .collect(),
@@ -131,6 +136,7 @@ impl Worker {
             busy: slot.busy(),
             memory: slot.memory(),
             cpu_micros: slot.totals().value(totals::CPU, 0),
+            instances: slot.instances(),
             shed_age: (shed_ms > 0).then(|| since(shed_ms, now_ms)),
             asked: slot.answered_last(),
             asked_age: since(slot.answering_ms(), now_ms),

@@ -4,6 +4,7 @@
 mod compile;
 mod component;
 mod core_dump;
+mod counts;
 #[cfg(any(test, feature = "fuzzing"))]
 mod differential;
 mod engine;
@@ -38,15 +39,17 @@ pub use limits::{Limits, Reuse};
 pub use profile::ProfileSettings;
 pub use wasmtime_wasi_http::Error as BodyError;
 
+use crate::scoreboard::{Dropped, Made, Slot};
 use crate::sys::heap;
 use crate::warning;
 use anyhow::{Context as _, Result};
+use counts::Counts;
 use failure::NoRoom;
 use host::capabilities::Granted;
 use host::request_name::RequestName;
 use host::state::{self, HostState};
 use host::websocket::Open;
-use instance::body::Producer;
+use instance::body::{Producer, poll_head};
 use instance::call::{HeadSlot, RunningGuest, copy, is_repeatable};
 use instance::concurrent::ConcurrentInstances;
 use instance::handler::LinkedComponent;
@@ -76,6 +79,7 @@ pub struct Guest {
     /// The WebSockets that instances serve now.
     websockets: Open,
     limits: Limits,
+    counts: Arc<Counts>,
     granted: Arc<Granted>,
     epoch_thread: Arc<EpochThread>,
     scheduler: Scheduler,
@@ -121,10 +125,12 @@ impl Guest {
             Some(workers) => WorkerMemory::shared(most, each, patience, workers),
             None => WorkerMemory::bounded(most, each, patience),
         };
+        let counts = Arc::new(Counts::default());
         let guest = Guest {
-            granted: Granted::open(capabilities, memory)?,
-            pool: InstancePool::new(limits.reuse, restorer.is_some()),
-            concurrent: ConcurrentInstances::new(limits, &epoch_thread, &scheduler),
+            granted: Granted::open(capabilities, memory, &counts)?,
+            pool: InstancePool::new(limits.reuse, restorer.is_some(), &counts),
+            concurrent: ConcurrentInstances::new(limits, &epoch_thread, &scheduler, &counts),
+            counts,
             engine,
             handler,
             is_bridged,
@@ -139,6 +145,7 @@ impl Guest {
         };
         if let (Some(pool), Some(mut first)) = (&guest.pool, first) {
             guest.own(&mut first);
+            first.live(guest.counts.made(Made::Start));
             pool.put(first);
         }
         guest.watch_memory();
@@ -152,6 +159,11 @@ impl Guest {
             unwritten.finish_in_time()?;
         }
         self.epoch_thread.start(self.granted.memory().clone())
+    }
+
+    /// Takes what was counted of instances and of requests that guests sent over into the slot of this worker.
+    pub fn publish_counts(&self, slot: &Slot) {
+        self.counts.publish(slot);
     }
 
     /// There are so many workers now, which share the memory where the operator has not said what each may have.
@@ -171,7 +183,7 @@ impl Guest {
             let pool = Arc::downgrade(pool);
             self.granted.memory().on_need(move || {
                 if let Some(pool) = pool.upgrade() {
-                    pool.clear();
+                    pool.clear(Dropped::Memory);
                 }
             });
         }
@@ -274,16 +286,28 @@ impl Guest {
         let epoch_thread = self.epoch_thread.clone();
         let pool = self.pool.clone();
         let name = RequestName::of(&request);
+        let made = match (&instance, &self.pool) {
+            (Some(_), _) => Made::RestoreFailed,
+            (None, Some(_)) => Made::PoolEmpty,
+            (None, None) => Made::EachRequest,
+        };
         let start = match instance {
             Some(instance) => self.resume(instance, share.clone(), name),
             None => self.fresh(share.clone(), name),
         };
         let (own, memory) = (share.clone(), start.memory().clone());
+        let counts = self.counts.clone();
         let call = async move {
+            let is_fresh = matches!(start, InstanceSource::Fresh(..));
             let mut instance = start.instance(&own).await?;
+            if is_fresh {
+                instance.live(counts.made(made));
+            }
             if let Err(failure) = instance.answer(request, head).await {
+                instance.would_end(Dropped::Failed);
                 return own.fail(failure).await;
             }
+            instance.would_end(Dropped::Finished);
             if let Some(pool) = pool {
                 pool.keep(instance);
             }
@@ -307,13 +331,22 @@ impl Guest {
     ) -> InstanceSource {
         let restores = self.pool.as_ref().is_some_and(|pool| pool.restores());
         if !restores {
+            if !instance.is_new() {
+                self.counts.reused();
+            }
+            instance.would_end(Dropped::Abandoned);
             instance.renew(share, name);
             return InstanceSource::Kept(instance);
         }
         if let Err(error) = instance.reset() {
+            instance.would_end(Dropped::RestoreFailed);
             warning!("an instance cannot be put back, and another is made: {error}");
             return self.fresh(share, name);
         }
+        if !instance.is_new() {
+            self.counts.restored();
+        }
+        instance.would_end(Dropped::Abandoned);
         instance.begin_anew(self.state(share, name));
         InstanceSource::Kept(instance)
     }
@@ -363,38 +396,4 @@ impl Guest {
             Ok(UpdateDeadline::YieldCustom(1, slice))
         });
     }
-}
-
-/// Runs the guest until its head is there, and then for as long as it writes its body without a pause.
-fn poll_head(
-    running: &mut Option<RunningGuest>,
-    head: &HeadSlot,
-    bodiless: bool,
-    cx: &mut Context<'_>,
-) -> Poll<Result<Response, Failure>> {
-    let Some(guest) = running else {
-        return Poll::Pending;
-    };
-    let polled = std::pin::Pin::new(guest).poll(cx);
-    let response = match head.take() {
-        Some(Ok(response)) => response,
-        Some(Err(given)) => {
-            let failure = match polled {
-                Poll::Ready(Err(failure)) => failure,
-                Poll::Ready(Ok(())) | Poll::Pending => given,
-            };
-            return Poll::Ready(Err(failure));
-        }
-        None => return polled.map(|ended| ended.and(Err(Failure::NoResponse))),
-    };
-    let guest = match (running.take().map(RunningGuest::begins_body), polled) {
-        (Some(running), Poll::Pending) => Producer::Running(running),
-        // What it has handed over may be all of its answer.
-        (Some(running), Poll::Ready(Err(failure))) => Producer::Failed {
-            failure,
-            _remains: running,
-        },
-        _ => Producer::Finished,
-    };
-    Poll::Ready(GuestBody::begin(response, guest, bodiless, cx))
 }

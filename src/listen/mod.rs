@@ -176,6 +176,14 @@ impl Listeners {
             .collect()
     }
 
+    /// How many connections wait at each address, where that is known.
+    pub fn backlogs(&self) -> Vec<Option<u32>> {
+        let listeners = self.0.iter();
+        listeners
+            .map(|listener| listener.socket.waiting())
+            .collect()
+    }
+
     /// For a worker: what to accept from, and how to speak there.
     pub fn into_doors(self) -> Vec<(Listening, Door)> {
         let listeners = self.0.into_iter();

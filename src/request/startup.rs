@@ -8,6 +8,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 impl Requests {
+    /// Takes what the guests have counted over into the slot of this worker.
+    pub fn publish_counts(&self) {
+        self.guest.publish_counts(&self.slot);
+    }
+
     /// Has one instance start the application; what it says where it cannot is in the log.
     pub async fn start_application(&self) -> Result<()> {
         let Err(failure) = self.guest.start_application().await else {

@@ -20,6 +20,9 @@ pub struct Slot {
     /// How much of the time the serving thread was running lately, in thousandths.
     busy: AtomicU32,
     websockets: AtomicU32,
+    /// Instances that there are, and those of them that wait for a request.
+    instances: AtomicU32,
+    pooled: AtomicU32,
     /// The worker's proportional share of memory, in bytes.
     memory: AtomicU64,
     /// When it refused a request for want of room last.
@@ -59,6 +62,8 @@ impl Slot {
             &self.waiting,
             &self.busy,
             &self.websockets,
+            &self.instances,
+            &self.pooled,
         ] {
             present.store(0, Relaxed);
         }
@@ -104,6 +109,16 @@ impl Slot {
 
     pub fn memory(&self) -> u64 {
         self.memory.load(Relaxed)
+    }
+
+    pub fn has_instances(&self, all: u64, pooled: u64) {
+        self.instances.store(all as u32, Relaxed);
+        self.pooled.store(pooled as u32, Relaxed);
+    }
+
+    /// Instances that there are, and those of them that wait for a request.
+    pub fn instances(&self) -> (u32, u32) {
+        (self.instances.load(Relaxed), self.pooled.load(Relaxed))
     }
 
     pub fn connection_opened(&self) {

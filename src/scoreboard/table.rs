@@ -44,6 +44,9 @@ pub struct WorkerEnd {
     pub detail: String,
 }
 
+/// How many addresses are told of.
+const ADDRESSES: usize = 16;
+
 /// How many ends are remembered.
 const ENDS: usize = 10;
 
@@ -81,6 +84,8 @@ pub struct Table {
     reloaded_at_ms: AtomicU64,
     /// Orders of the admin process that were carried out.
     orders: AtomicU64,
+    /// Connections that wait at each address, and one more; nought where that is not known.
+    backlogs: [AtomicU32; ADDRESSES],
     ended: AtomicU64,
     ends: [EndCell; ENDS],
     /// Why the last reload failed.
@@ -189,6 +194,19 @@ impl Table {
 
     pub fn about(&self) -> String {
         self.about.read()
+    }
+
+    /// So many connections wait at each address; none where that is not known.
+    pub fn set_backlogs(&self, backlogs: &[Option<u32>]) {
+        for (cell, backlog) in self.backlogs.iter().zip(backlogs) {
+            let known = backlog.map_or(0, |count| count.saturating_add(1));
+            cell.store(known, Relaxed);
+        }
+    }
+
+    pub fn backlogs(&self) -> [Option<u32>; ADDRESSES] {
+        let cells = self.backlogs.each_ref();
+        cells.map(|cell| cell.load(Relaxed).checked_sub(1))
     }
 
     /// One more order of the admin process was carried out.

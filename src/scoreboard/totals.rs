@@ -1,5 +1,6 @@
 //! The counters that only ever grow: which there are, what they are called among executables, and where each stands.
 
+pub use super::guests::{DROP_REASONS, MADE_REASONS, OUTBOUND_OUTCOMES};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -152,9 +153,15 @@ pub const WORKER_ENDS: Family = CPU.then("worker_ends", END_REASONS.len());
 pub const RELOADS: Family = WORKER_ENDS.then("reloads", RELOAD_OUTCOMES.len());
 pub const SPANS_EXPORTED: Family = RELOADS.then("spans_exported", 1);
 pub const SPANS_DROPPED: Family = SPANS_EXPORTED.then("spans_dropped", 1);
+pub const INSTANCES_MADE: Family = SPANS_DROPPED.then("instances_made", MADE_REASONS.len());
+pub const INSTANCES_RESTORED: Family = INSTANCES_MADE.then("instances_restored", 1);
+pub const INSTANCES_REUSED: Family = INSTANCES_RESTORED.then("instances_reused", 1);
+pub const INSTANCES_DROPPED: Family =
+    INSTANCES_REUSED.then("instances_dropped", DROP_REASONS.len());
+pub const OUTBOUND: Family = INSTANCES_DROPPED.then("outbound", OUTBOUND_OUTCOMES.len());
 
 /// All of them, in their order.
-pub const FAMILIES: [Family; 20] = [
+pub const FAMILIES: [Family; 25] = [
     CONNECTIONS,
     REQUESTS,
     RESPONSES,
@@ -175,9 +182,14 @@ pub const FAMILIES: [Family; 20] = [
     RELOADS,
     SPANS_EXPORTED,
     SPANS_DROPPED,
+    INSTANCES_MADE,
+    INSTANCES_RESTORED,
+    INSTANCES_REUSED,
+    INSTANCES_DROPPED,
+    OUTBOUND,
 ];
 
-const LENGTH: usize = SPANS_DROPPED.end();
+const LENGTH: usize = OUTBOUND.end();
 
 /// One process's counters. It alone writes them, and so it needs no atomic addition.
 #[derive(Debug)]

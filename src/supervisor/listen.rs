@@ -160,6 +160,7 @@ impl<R: Roles> Supervisor<R> {
                 self.renew_zygotes();
                 self.events.push_back(Event::SocketsRenewed);
             }
+            self.publish_backlogs();
             let vitals = self.vitals();
             self.events.push_back(Event::Beat(vitals));
             self.events.extend(self.activity().map(Event::Activity));

@@ -82,6 +82,8 @@ pub trait Roles: Sized {
     fn addresses(&self) -> Vec<String>;
     /// The listening sockets, each with what another executable must know to take it over.
     fn sockets(&self) -> Vec<(RawFd, String)>;
+    /// How many connections wait at each address, where that is known.
+    fn backlogs(&self) -> Vec<Option<u32>>;
     /// Repairs what was done to the listening sockets. True where who holds them is to be replaced.
     fn mend_sockets(&self) -> bool;
     /// The sockets of the admin process, by further descriptors of them.

@@ -62,6 +62,12 @@ impl<R: Roles> Supervisor<R> {
         (0..self.admin.take_obeyed()).for_each(|_| table.obeyed());
     }
 
+    /// Says how many connections wait.
+    pub(super) fn publish_backlogs(&self) {
+        let table = self.forker.scoreboard.table();
+        table.set_backlogs(&self.roles.backlogs());
+    }
+
     /// Says what is served, where another executable has begun to.
     pub(super) fn describe_served(&self) {
         self.generations.iter().for_each(|it| self.describe(it));

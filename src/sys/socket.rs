@@ -9,6 +9,7 @@ use nix::sys::socket::{
 use nix::sys::stat::{Mode, umask};
 use nix::sys::time::TimeVal;
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
@@ -74,6 +75,14 @@ impl Listening {
             let _ = fcntl(self, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK));
         }
         blocks
+    }
+
+    /// How many connections wait to be accepted; none where the system does not say, which it does of TCP alone.
+    pub fn waiting(&self) -> Option<u32> {
+        match self {
+            Listening::Tcp(socket) => accept_queue(socket.as_fd()).ok(),
+            Listening::Unix(_) => None,
+        }
     }
 
     /// Listens again (listen(2)), which does no harm to a socket that does.
@@ -186,6 +195,28 @@ pub fn is_listened_on(path: &Path) -> io::Result<bool> {
         Err(nix::Error::ECONNREFUSED | nix::Error::ENOENT) => Ok(false),
         Err(error) => Err(error.into()),
     }
+}
+
+/// How many connections wait at a TCP socket that listens: what is `tcpi_unacked` of others (tcp_get_info in the kernel's
+/// net/ipv4/tcp.c).
+fn accept_queue(socket: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
+    let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes, which is what there is of it.
+    let status = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    if status < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: all of it is numbers, for which zeroes and whatever the kernel writes are valid.
+    Ok(unsafe { info.assume_init() }.tcpi_unacked)
 }
 
 fn stream(family: AddressFamily) -> io::Result<OwnedFd> {

@@ -132,6 +132,7 @@ impl Worker {
                 () = reasons.at_once() => {}
             }
         }
+        requests.publish_counts();
         Ok(())
     }
 }
@@ -189,6 +190,7 @@ async fn beat(slot: SlotRef, mut usage: Usage, served: Rc<Requests>, period: Dur
         ticks.tick().await;
         slot.beat(clock::now_ms());
         usage.tell(&slot);
+        served.publish_counts();
         if let Some(workers) = slot.workers() {
             served.share_memory(workers);
         }

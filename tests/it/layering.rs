@@ -190,7 +190,14 @@ const GUEST_ROOMS: [&str; 8] = [
 ];
 
 /// What stands beneath the rooms of `guest`.
-const GUEST_PLAIN: [&str; 5] = ["core_dump", "failure", "limits", "profile", "startup"];
+const GUEST_PLAIN: [&str; 6] = [
+    "core_dump",
+    "counts",
+    "failure",
+    "limits",
+    "profile",
+    "startup",
+];
 
 #[test]
 fn the_rooms_of_guest_import_those_beneath_them_only() {

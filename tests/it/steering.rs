@@ -224,6 +224,18 @@ fn a_runtime_directory_that_cannot_be_had_is_told_of_and_nothing_else() {
         server.wait_for("there is no socket for commands");
         assert_eq!(get(server.address, "/").status, 200);
     }
+    if nix::unistd::geteuid().is_root() {
+        let directory = folder.join("wasmserve");
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+        std::os::unix::fs::chown(&directory, Some(65534), None).unwrap();
+        let mut command = wasmserve();
+        command
+            .args([HELLO, "--port", "0"])
+            .env("XDG_RUNTIME_DIR", &folder);
+        let server = Server::start_command(command);
+        server.wait_for("it belongs to user 65534");
+        assert_eq!(get(server.address, "/").status, 200);
+    }
     fs::remove_dir_all(&folder).unwrap();
 }
 

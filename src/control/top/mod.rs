@@ -34,7 +34,7 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(5);
 /// What happens to the view.
 enum Input {
     Terminal(Event),
-    Answer(Sample),
+    Answer(Box<Sample>),
     /// The server did not answer in time, or not in a way that is understood.
     NoAnswer(String),
     /// Nobody listens any more.
@@ -104,7 +104,7 @@ fn watch(server: Server, interval: Duration, first: Sample) -> Result<End> {
             },
             // A terminal of another size is drawn anew.
             Ok(Input::Terminal(_)) => {}
-            Ok(Input::Answer(sample)) => view.answered(sample, begin.elapsed()),
+            Ok(Input::Answer(sample)) => view.answered(*sample, begin.elapsed()),
             Ok(Input::NoAnswer(why)) => view.unanswered(why, begin.elapsed()),
             Ok(Input::ServerEnded) => return Ok(End::OfServer),
             Ok(Input::End) | Err(_) => return Ok(End::Asked),
@@ -133,7 +133,7 @@ fn answer_inputs(server: &Server, interval: Duration, sender: &Sender<Input>) {
     loop {
         thread::sleep(interval);
         let input = match ask(server) {
-            Ok(sample) => Input::Answer(sample),
+            Ok(sample) => Input::Answer(Box::new(sample)),
             Err(_) if !is_listened_on(&server.path).unwrap_or(false) => Input::ServerEnded,
             Err(error) => Input::NoAnswer(format!("{error:#}")),
         };

@@ -10,6 +10,7 @@ use super::outbound::{self, Outbound, OutboundClient};
 use super::output::GuestOutput;
 use super::sockets::Peers;
 use crate::guest::core_dump::CoreDumps;
+use crate::guest::counts::Counts;
 use crate::guest::memory::worker::WorkerMemory;
 use crate::guest::profile::ProfileSettings;
 use crate::trace::Trace;
@@ -83,8 +84,9 @@ impl Granted {
     pub fn open(
         capabilities: Arc<Capabilities>,
         memory: Arc<WorkerMemory>,
+        counts: &Arc<Counts>,
     ) -> Result<Arc<Granted>> {
-        Granted::open_watched(capabilities, memory, None)
+        Granted::with(capabilities, memory, None, counts)
     }
 
     /// The same, with a note of whether a guest has asked for random bytes.
@@ -92,6 +94,15 @@ impl Granted {
         capabilities: Arc<Capabilities>,
         memory: Arc<WorkerMemory>,
         drawn: Option<Drawn>,
+    ) -> Result<Arc<Granted>> {
+        Granted::with(capabilities, memory, drawn, &Arc::default())
+    }
+
+    fn with(
+        capabilities: Arc<Capabilities>,
+        memory: Arc<WorkerMemory>,
+        drawn: Option<Drawn>,
+        counts: &Arc<Counts>,
     ) -> Result<Arc<Granted>> {
         Ok(Arc::new(Granted {
             files: directories::open(&capabilities.directories)?,
@@ -101,7 +112,7 @@ impl Granted {
                 .map(Store::open)
                 .transpose()?,
             settings: capabilities.settings.iter().cloned().collect(),
-            client: Arc::new(OutboundClient::new(capabilities.outbound.clone())?),
+            client: Arc::new(OutboundClient::new(capabilities.outbound.clone(), counts)?),
             capabilities,
             memory,
             drawn,

@@ -1,7 +1,7 @@
 //! The body of a guest's response is written while the guest runs: in the task that writes to the client, so that a
 //! client that goes away takes the instance with it, and a slow client slows the guest down.
 
-use super::call::RunningGuest;
+use super::call::{HeadSlot, RunningGuest};
 use super::concurrent::Lease;
 use crate::guest::failure::Failure;
 use bytes::{Bytes, BytesMut};
@@ -275,4 +275,38 @@ pub fn is_bodiless(status: StatusCode) -> bool {
         status,
         StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
     )
+}
+
+/// Runs the guest until its head is there, and then for as long as it writes its body without a pause.
+pub fn poll_head(
+    running: &mut Option<RunningGuest>,
+    head: &HeadSlot,
+    bodiless: bool,
+    cx: &mut Context<'_>,
+) -> Poll<Result<http::Response<GuestBody>, Failure>> {
+    let Some(guest) = running else {
+        return Poll::Pending;
+    };
+    let polled = Pin::new(guest).poll(cx);
+    let response = match head.take() {
+        Some(Ok(response)) => response,
+        Some(Err(given)) => {
+            let failure = match polled {
+                Poll::Ready(Err(failure)) => failure,
+                Poll::Ready(Ok(())) | Poll::Pending => given,
+            };
+            return Poll::Ready(Err(failure));
+        }
+        None => return polled.map(|ended| ended.and(Err(Failure::NoResponse))),
+    };
+    let guest = match (running.take().map(RunningGuest::begins_body), polled) {
+        (Some(running), Poll::Pending) => Producer::Running(running),
+        // What it has handed over may be all of its answer.
+        (Some(running), Poll::Ready(Err(failure))) => Producer::Failed {
+            failure,
+            _remains: running,
+        },
+        _ => Producer::Finished,
+    };
+    Poll::Ready(GuestBody::begin(response, guest, bodiless, cx))
 }

@@ -4,6 +4,7 @@
 use super::call::{Request, RunningGuest, copy};
 use super::handler::LinkedComponent;
 use super::serial::{self, Answer, Instance, Service};
+use crate::guest::counts::Counts;
 use crate::guest::failure::Failure;
 use crate::guest::host::request_name::RequestName;
 use crate::guest::host::state::HostState;
@@ -12,6 +13,7 @@ use crate::guest::schedule::cpu_share::CpuShare;
 use crate::guest::schedule::epoch::EpochThread;
 use crate::guest::schedule::scheduler::Scheduler;
 use crate::guest::schedule::task_budget::TaskBudget;
+use crate::scoreboard::{Dropped, Made};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -35,6 +37,7 @@ pub struct ConcurrentInstances {
     limits: Limits,
     epoch_thread: Arc<EpochThread>,
     scheduler: Scheduler,
+    counts: Arc<Counts>,
     instances: RefCell<Vec<(Rc<ConcurrentInstance>, JoinHandle<()>)>>,
 }
 
@@ -90,11 +93,13 @@ impl ConcurrentInstances {
         limits: Limits,
         epoch_thread: &Arc<EpochThread>,
         scheduler: &Scheduler,
+        counts: &Arc<Counts>,
     ) -> Option<ConcurrentInstances> {
         (limits.reuse.concurrency > 1).then(|| ConcurrentInstances {
             limits,
             epoch_thread: epoch_thread.clone(),
             scheduler: scheduler.clone(),
+            counts: counts.clone(),
             instances: RefCell::default(),
         })
     }
@@ -195,7 +200,7 @@ impl ConcurrentInstances {
         let share = CpuShare::new(Duration::MAX, &self.scheduler);
         let (handler, store) = make(share.clone());
         let memory = store.data().memory().clone();
-        let guest = answer_all(handler, store, instance.clone());
+        let guest = answer_all(handler, store, instance.clone(), self.counts.clone());
         let running = RunningGuest::new(guest, self.epoch_thread.clone(), share, memory);
         let task = spawn_local(run(running, instance.clone()));
         self.instances.borrow_mut().push((instance.clone(), task));
@@ -339,15 +344,21 @@ async fn answer_all(
     handler: LinkedComponent,
     store: Store<HostState>,
     instance: Rc<ConcurrentInstance>,
+    counts: Arc<Counts>,
 ) -> Result<(), Failure> {
     let (service, mut store) = Instance::service(&handler, store).await?;
+    let mut life = counts.made(Made::Concurrent);
+    // What runs until it is of no more use is dropped when it is idle.
+    life.would_end(Dropped::Idle);
     let answers = async |accessor: &Accessor<HostState>| {
         poll_fn(|cx| poll_answers(&instance, &service, accessor, cx)).await
     };
-    let ended = store.run_concurrent(answers).await;
-    ended
-        .flatten()
-        .map_err(|error| serial::trapped(error, &mut store))
+    let ended = store.run_concurrent(answers).await.flatten();
+    life.would_end(match ended {
+        Ok(()) => Dropped::Finished,
+        Err(_) => Dropped::Failed,
+    });
+    ended.map_err(|error| serial::trapped(error, &mut store))
 }
 
 fn poll_answers(

@@ -76,7 +76,7 @@ impl Loaded {
 
     /// Makes an instance without a host: an instance that can be restored asks the host for nothing while it is made.
     fn make(&self, restorer: &Arc<Restorer>) -> Result<Instance> {
-        let granted = Granted::open(Arc::default(), WorkerMemory::unbounded())?;
+        let granted = Granted::open(Arc::default(), WorkerMemory::unbounded(), &Arc::default())?;
         let state = HostState::new(&granted, self.limits, CpuShare::unlimited(), None);
         let mut store = Store::new(&self.engine, state);
         store.limiter_async(HostState::limiter);

@@ -2,7 +2,9 @@
 //! has allowed that.
 
 use super::serial::Instance;
+use crate::guest::counts::Counts;
 use crate::guest::limits::Reuse;
+use crate::scoreboard::Dropped;
 use crate::sys::memory;
 use crate::warning;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +21,7 @@ const REST: Duration = Duration::from_secs(2);
 pub struct InstancePool {
     reuse: Reuse,
     mode: Mode,
+    counts: Arc<Counts>,
     /// One thread uses the pool, but the engine requires a lock.
     state: Mutex<State>,
 }
@@ -64,7 +67,7 @@ impl Upkeep {
 
 impl InstancePool {
     /// Returns `None` where no instance is used twice: neither can it be restored, nor may it answer again.
-    pub fn new(reuse: Reuse, can_reset: bool) -> Option<Arc<InstancePool>> {
+    pub fn new(reuse: Reuse, can_reset: bool, counts: &Arc<Counts>) -> Option<Arc<InstancePool>> {
         let (mode, reuse) = match reuse.requests {
             1 if can_reset => {
                 let reuse = Reuse {
@@ -86,6 +89,7 @@ impl InstancePool {
         Some(Arc::new(InstancePool {
             reuse,
             mode,
+            counts: counts.clone(),
             state: Mutex::new(state),
         }))
     }
@@ -100,13 +104,16 @@ impl InstancePool {
     pub fn take(&self, repeatable: bool) -> Option<Instance> {
         let mut state = self.state();
         let (instance, _) = state.kept.pop()?;
+        self.counts.pooled(state.kept.len());
         let is_tried = self.restores() || state.second_request == SecondRequest::Answered;
         (is_tried || repeatable || instance.is_new()).then_some(instance)
     }
 
     /// Puts an instance into the pool that has answered nothing yet.
     pub fn put(&self, instance: Instance) {
-        self.state().kept.push((instance, Instant::now()));
+        let mut state = self.state();
+        state.kept.push((instance, Instant::now()));
+        self.counts.pooled(state.kept.len());
     }
 
     /// Notes that an instance has answered a second request.
@@ -125,12 +132,14 @@ impl InstancePool {
         }
         if self.restores() {
             if !instance.can_reset() {
+                instance.would_end(Dropped::KeptResources);
                 return;
             }
             instance.release_locks();
         }
         let mut state = self.state();
         state.kept.push((instance, Instant::now()));
+        self.counts.pooled(state.kept.len());
         if self.restores() && state.restoring.schedule() {
             spawn_local(restore(self.clone()));
         }
@@ -148,13 +157,15 @@ impl InstancePool {
                  makes instances for one request each, and --reuse is left alone from here on"
             );
         }
-        self.clear();
+        self.clear(Dropped::Finished);
     }
 
-    /// Drops all instances in the pool.
-    pub fn clear(&self) {
-        let kept = std::mem::take(&mut self.state().kept);
-        drop(kept);
+    /// Drops all instances in the pool, for this reason.
+    pub fn clear(&self, why: Dropped) {
+        let mut kept = std::mem::take(&mut self.state().kept);
+        let instances = kept.iter_mut().map(|(instance, _)| instance);
+        instances.for_each(|instance| instance.would_end(why));
+        self.counts.pooled(0);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -167,9 +178,10 @@ async fn restore(pool: Arc<InstancePool>) {
     yield_now().await;
     let mut state = pool.state();
     state.restoring = Upkeep::None;
-    state
-        .kept
-        .retain_mut(|(instance, _)| instance.reset().is_ok());
+    state.kept.retain_mut(|(instance, _)| {
+        is_kept(instance, Dropped::RestoreFailed, |it| it.reset().is_ok())
+    });
+    pool.counts.pooled(state.kept.len());
 }
 
 /// Drops instances that have waited for too long, until none is left. Where instances are restored the last one stays,
@@ -179,21 +191,39 @@ async fn sweep(pool: Arc<InstancePool>) {
         tokio::time::sleep(pool.reuse.idle).await;
         let mut state = pool.state();
         let last = state.kept.pop();
-        state
-            .kept
-            .retain(|(_, since)| since.elapsed() < pool.reuse.idle);
+        state.kept.retain_mut(|(instance, since)| {
+            is_kept(instance, Dropped::Idle, |_| {
+                since.elapsed() < pool.reuse.idle
+            })
+        });
         if let Some((mut instance, since)) = last {
+            instance.would_end(Dropped::Idle);
             let waits = since.elapsed() < pool.reuse.idle;
             if waits || (pool.restores() && instance.release_memory().is_ok()) {
                 state.kept.push((instance, since));
             }
+            pool.counts.pooled(state.kept.len());
             if waits {
                 continue;
             }
         }
+        pool.counts.pooled(state.kept.len());
         state.sweeping = Upkeep::None;
         drop(state);
         memory::collect();
         return;
     }
+}
+
+/// Judges an instance in the pool, and notes why it is gone where it is not kept.
+fn is_kept(
+    instance: &mut Instance,
+    why: Dropped,
+    is_good: impl FnOnce(&mut Instance) -> bool,
+) -> bool {
+    let good = is_good(instance);
+    if !good {
+        instance.would_end(why);
+    }
+    good
 }

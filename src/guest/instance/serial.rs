@@ -4,10 +4,8 @@ use super::call::{HeadSlot, Request};
 use super::concurrent::{Job, Reply};
 use super::handler::LinkedComponent;
 use crate::debug;
-use crate::guest::failure::Exhausted;
-use crate::guest::failure::Failure;
-use crate::guest::failure::NoRoom;
-use crate::guest::failure::cause;
+use crate::guest::counts::Life;
+use crate::guest::failure::{Exhausted, Failure, NoRoom, cause};
 use crate::guest::host::request_name::RequestName;
 use crate::guest::host::state::HostState;
 use crate::guest::host::websocket;
@@ -15,6 +13,7 @@ use crate::guest::memory::instance::InstanceMemory;
 use crate::guest::schedule::cpu_share::CpuShare;
 use crate::guest::snapshot::{Handle, ResetHandle, Restorer, handles_in_use};
 use crate::guest::startup;
+use crate::scoreboard::Dropped;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -40,6 +39,8 @@ pub struct Instance {
     condition: RestoreState,
     /// The last request had so many handles to the host's resources at a time, at most.
     handles: u32,
+    /// The instance is counted, where it belongs to a worker.
+    life: Option<Life>,
 }
 
 /// `RestoreState` says how far an instance is restored.
@@ -116,6 +117,7 @@ impl Instance {
                         None => RestoreState::Ready,
                     },
                     handles: 0,
+                    life: None,
                 })
             }
             Err(error) => Err(trapped(error, &mut store)),
@@ -132,6 +134,18 @@ impl Instance {
             Exports::P3(service) => Ok((Arc::new(service), store)),
             // Judged by the compiler.
             Exports::P2(_) => Err(Failure::NoResponse),
+        }
+    }
+
+    /// Has the instance counted for as long as it lives.
+    pub fn live(&mut self, life: Life) {
+        self.life = Some(life);
+    }
+
+    /// Notes why the instance is gone, should it be dropped from here on.
+    pub fn would_end(&mut self, why: Dropped) {
+        if let Some(life) = &mut self.life {
+            life.would_end(why);
         }
     }
 

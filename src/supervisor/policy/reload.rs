@@ -26,6 +26,8 @@ pub struct Reload {
     trying: Option<(u32, Box<Settings>)>,
     /// A version whose code was in the cache already, as long as nobody has found fault with it.
     found: Option<u32>,
+    /// The version that this executable began with when it took over from another, which is no reload.
+    taken_over: Option<u32>,
     /// The version that is served, or tried, was compiled because another one's code was found to be damaged.
     remade: bool,
 }
@@ -36,6 +38,7 @@ impl Reload {
         Reload {
             last: generation,
             served: Some(generation),
+            taken_over: generation.checked_add(1),
             ..Reload::default()
         }
     }
@@ -225,7 +228,8 @@ impl Policy {
         let Some((_, settings)) = self.reload.trying.take() else {
             return;
         };
-        if self.reload.served.replace(generation).is_some() {
+        let replaces = self.reload.served.replace(generation).is_some();
+        if replaces && self.reload.taken_over != Some(generation) {
             self.news.push(News::Reloaded);
         }
         let before = std::mem::replace(&mut self.settings, *settings);

@@ -7,6 +7,7 @@ use super::failure::{self, Why};
 use super::headers::remove_hop_by_hop;
 use super::named_host;
 use super::{Settings, Times};
+use crate::guest::counts::Counts;
 use crate::guest::host::network::Denial;
 use crate::{debug, log, warning};
 use anyhow::Result;
@@ -31,6 +32,7 @@ pub struct OutboundClient {
     /// In HTTP/2 the host of the URL is the only one that a request can name.
     http1: legacy::Client<Connector, Sending>,
     settings: Settings,
+    counts: Arc<Counts>,
     /// All instances together have these permits.
     all: Arc<Semaphore>,
 }
@@ -52,7 +54,7 @@ struct Broken {
 }
 
 impl OutboundClient {
-    pub fn new(settings: Settings) -> Result<OutboundClient> {
+    pub fn new(settings: Settings, counts: &Arc<Counts>) -> Result<OutboundClient> {
         let mut builder = legacy::Client::builder(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
@@ -65,6 +67,7 @@ impl OutboundClient {
             http1: builder.build(http1),
             all: Arc::new(Semaphore::new(settings.of_all)),
             settings,
+            counts: counts.clone(),
         })
     }
 
@@ -72,8 +75,20 @@ impl OutboundClient {
         &self.settings
     }
 
-    /// Sends a request of an instance that has the permits `own`.
+    /// Sends a request of an instance that has the permits `own`, and counts what comes of it.
     pub async fn send(
+        &self,
+        own: Arc<Semaphore>,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+    ) -> Result<Response<WasiBody>, Error> {
+        let sending = self.counts.sends();
+        let answered = self.exchange(own, request, options).await;
+        sending.ended(failure::outcome(&answered));
+        answered
+    }
+
+    async fn exchange(
         &self,
         own: Arc<Semaphore>,
         mut request: Request<WasiBody>,

@@ -1,6 +1,7 @@
 //! This file says what went wrong with a request, in the words that WASI has for it.
 
 use crate::guest::host::network::Denial;
+use crate::scoreboard::Outbound;
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
@@ -91,5 +92,32 @@ fn of_hyper(error: &hyper::Error) -> Option<Error> {
         Some(Error::HttpResponseTimeout)
     } else {
         None
+    }
+}
+
+/// Says how a request is counted.
+pub fn outcome<T>(answered: &Result<T, Error>) -> Outbound {
+    match answered {
+        Ok(_) => Outbound::Response,
+        Err(Error::HttpRequestDenied | Error::DestinationIpProhibited) => Outbound::Denied,
+        Err(
+            Error::DnsTimeout
+            | Error::ConnectionTimeout
+            | Error::ConnectionReadTimeout
+            | Error::ConnectionWriteTimeout
+            | Error::ConnectionLimitReached
+            | Error::HttpResponseTimeout,
+        ) => Outbound::Timeout,
+        Err(
+            Error::DnsError { .. }
+            | Error::DestinationNotFound
+            | Error::DestinationUnavailable
+            | Error::DestinationIpUnroutable
+            | Error::ConnectionRefused
+            | Error::TlsProtocolError
+            | Error::TlsCertificateError
+            | Error::TlsAlertReceived { .. },
+        ) => Outbound::Unreachable,
+        Err(_) => Outbound::Error,
     }
 }

@@ -1,0 +1,173 @@
+//! What happens to instances, and to the requests that guests send, is counted here by whoever it happens to. The
+//! worker's loop takes it over into its slot of the scoreboard now and then, since nothing else may write there.
+
+use crate::scoreboard::totals::{
+    Family, INSTANCES_DROPPED, INSTANCES_MADE, INSTANCES_RESTORED, INSTANCES_REUSED, OUTBOUND,
+};
+use crate::scoreboard::{Dropped, Made, Outbound, Slot};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// What is counted here, and the place of each.
+const COUNTED: [Family; 5] = [
+    INSTANCES_MADE,
+    INSTANCES_RESTORED,
+    INSTANCES_REUSED,
+    INSTANCES_DROPPED,
+    OUTBOUND,
+];
+
+const MADE: usize = 0;
+const RESTORED: usize = 1;
+const REUSED: usize = 2;
+const DROPPED: usize = 3;
+const SENT: usize = 4;
+
+/// There are no more values of a label than this.
+const MOST: usize = 8;
+
+/// `Counts` belong to one worker. The memory's thread counts too, so they are atomic.
+#[derive(Debug, Default)]
+pub struct Counts {
+    since: [[AtomicU64; MOST]; COUNTED.len()],
+    alive: AtomicU64,
+    pooled: AtomicU64,
+}
+
+impl Counts {
+    fn add(&self, place: usize, index: usize) {
+        debug_assert!(index < COUNTED[place].count);
+        self.since[place][index].fetch_add(1, Relaxed);
+    }
+
+    /// An instance was made, and lives as long as what this gives.
+    pub fn made(self: &Arc<Self>, why: Made) -> Life {
+        self.add(MADE, why as usize);
+        self.alive.fetch_add(1, Relaxed);
+        Life {
+            counts: self.clone(),
+            ends: Dropped::Abandoned,
+        }
+    }
+
+    /// An instance was restored for a further request.
+    pub fn restored(&self) {
+        self.add(RESTORED, 0);
+    }
+
+    /// An instance answers a further request as the last one left it.
+    pub fn reused(&self) {
+        self.add(REUSED, 0);
+    }
+
+    /// So many instances wait in the pool.
+    pub fn pooled(&self, count: usize) {
+        self.pooled.store(count as u64, Relaxed);
+    }
+
+    /// A guest sends a request.
+    pub fn sends(self: &Arc<Self>) -> Sending {
+        Sending {
+            counts: self.clone(),
+            outcome: Outbound::Cancelled,
+        }
+    }
+
+    /// Takes what was counted since the last time over into the slot of this worker.
+    pub fn publish(&self, slot: &Slot) {
+        for (family, cells) in COUNTED.into_iter().zip(&self.since) {
+            for (index, cell) in cells.iter().enumerate().take(family.count) {
+                match cell.swap(0, Relaxed) {
+                    0 => {}
+                    more => slot.totals().add(family, index, more),
+                }
+            }
+        }
+        slot.has_instances(self.alive.load(Relaxed), self.pooled.load(Relaxed));
+    }
+}
+
+/// `Life` is that of one instance, which knows why it would end now.
+#[derive(Debug)]
+pub struct Life {
+    counts: Arc<Counts>,
+    ends: Dropped,
+}
+
+impl Life {
+    /// Notes why the instance is gone, should it be dropped from here on.
+    pub fn would_end(&mut self, why: Dropped) {
+        self.ends = why;
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        self.counts.add(DROPPED, self.ends as usize);
+        self.counts.alive.fetch_sub(1, Relaxed);
+    }
+}
+
+/// `Sending` is a request of a guest that is under way.
+#[derive(Debug)]
+pub struct Sending {
+    counts: Arc<Counts>,
+    outcome: Outbound,
+}
+
+impl Sending {
+    pub fn ended(mut self, outcome: Outbound) {
+        self.outcome = outcome;
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.counts.add(SENT, self.outcome as usize);
+    }
+}
+
+const _: () = {
+    let mut place = 0;
+    while place < COUNTED.len() {
+        assert!(COUNTED[place].count <= MOST);
+        place += 1;
+    }
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scoreboard::Scoreboard;
+
+    #[test]
+    fn what_is_counted_is_taken_over_once() {
+        let scoreboard = Scoreboard::new(1).unwrap();
+        let (slot, counts) = (scoreboard.slot(0), Arc::new(Counts::default()));
+        let mut first = counts.made(Made::PoolEmpty);
+        let second = counts.made(Made::EachRequest);
+        first.would_end(Dropped::Failed);
+        drop(first);
+        counts.sends().ended(Outbound::Denied);
+        drop(counts.sends());
+        counts.pooled(1);
+        for _ in 0..2 {
+            counts.publish(slot);
+            for (family, index, count) in [
+                (INSTANCES_MADE, Made::PoolEmpty as usize, 1),
+                (INSTANCES_MADE, Made::EachRequest as usize, 1),
+                (INSTANCES_DROPPED, Dropped::Failed as usize, 1),
+                (INSTANCES_DROPPED, Dropped::Abandoned as usize, 0),
+                (OUTBOUND, Outbound::Denied as usize, 1),
+                (OUTBOUND, Outbound::Cancelled as usize, 1),
+            ] {
+                assert_eq!(slot.totals().value(family, index), count, "{family:?}");
+            }
+            assert_eq!(slot.instances(), (1, 1));
+        }
+        drop(second);
+        counts.publish(slot);
+        assert_eq!(slot.instances(), (0, 1));
+    }
+}
