@@ -128,33 +128,6 @@ fn each_distinct_failure_has_one_core_dump_and_there_are_no_more_than_wanted() {
     std::fs::remove_dir_all(&directory).unwrap();
 }
 
-#[test]
-fn a_profile_has_the_functions_that_ran() {
-    let name = format!("profiles-{}", std::process::id());
-    let directory = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = std::fs::remove_dir_all(&directory);
-    std::fs::create_dir_all(&directory).unwrap();
-    let place = directory.to_str().unwrap();
-    let arguments = [
-        "--profile-guest",
-        "3s",
-        "--profile-dir",
-        place,
-        "--limit-cpu",
-        "1s",
-    ];
-    let server = behaviours(&arguments);
-    assert_eq!(get(server.address, "/spin").status, 504);
-    server.wait_for("The profile of this worker's guests is in");
-    let file = directory.join(format!("profile-{}.json", server.workers()[0]));
-    let text = std::fs::read_to_string(file).unwrap();
-    let profile: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let samples = profile["threads"][0]["samples"]["length"].as_u64().unwrap();
-    assert!(samples > 20, "{samples} samples in a second");
-    assert!(text.contains("behaviours::"), "it names the function");
-    std::fs::remove_dir_all(&directory).unwrap();
-}
-
 /// The names of functions are the component's to choose.
 #[test]
 fn the_name_of_a_function_forges_no_line() {

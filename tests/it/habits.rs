@@ -264,3 +264,32 @@ fn what_has_no_meaning_says_what_takes_its_place() {
     get(server.address, "/asked");
     server.wait_for("GET /asked");
 }
+
+#[test]
+fn a_profile_has_the_functions_that_ran() {
+    let name = format!("profiles-{}", std::process::id());
+    let directory = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&directory);
+    std::fs::create_dir_all(&directory).unwrap();
+    let place = directory.to_str().unwrap();
+    let arguments = [
+        "--profile-guest",
+        "3s",
+        "--profile-dir",
+        place,
+        "--limit-cpu",
+        "1s",
+    ];
+    let guest = guest("behaviours");
+    let all: Vec<&str> = [guest.as_str()].into_iter().chain(arguments).collect();
+    let server = Server::start(&all);
+    assert_eq!(get(server.address, "/spin").status, 504);
+    server.wait_for("The profile of this worker's guests is in");
+    let file = directory.join(format!("profile-{}.json", server.workers()[0]));
+    let text = std::fs::read_to_string(file).unwrap();
+    let profile: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let samples = profile["threads"][0]["samples"]["length"].as_u64().unwrap();
+    assert!(samples > 20, "{samples} samples in a second");
+    assert!(text.contains("behaviours::"), "it names the function");
+    std::fs::remove_dir_all(&directory).unwrap();
+}
