@@ -111,8 +111,8 @@ fn a_reload_closes_with_1012_when_the_time_of_the_old_worker_is_up() {
     // It is served on for as long as the worker may.
     socket.send(Message::text("still there")).unwrap();
     assert_eq!(next(&mut socket), Message::text("still there"));
-    let mut other = open(&server, "/echo");
     assert_eq!(closed(&mut socket).0, 1012);
+    let mut other = open(&server, "/echo");
     other.send(Message::text("new")).unwrap();
     assert_eq!(next(&mut other), Message::text("new"));
 }
