@@ -275,7 +275,6 @@ fn an_option_of_another_server_is_told_what_it_is_called_here() {
         ("-b", "write --bind"),
         ("-k", "workers are of one kind"),
         ("--threads", "--limit-concurrency"),
-        ("--pid", "foreground"),
         ("--max-requests", "write --limit-max-requests"),
     ] {
         refused(
