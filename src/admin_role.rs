@@ -24,9 +24,9 @@ pub fn run(server: &Server, context: AdminContext) -> Result<()> {
     // Becoming another user has undone it (PR_SET_PDEATHSIG(2const)).
     process::die_with_parent();
     signals::unblock_for_compiler()?;
-    let doors = server.admin.take().into_doors();
+    let sockets = server.admin.take().into_sockets();
     let admin = Admin {
-        listeners: doors.into_iter().map(|(socket, _)| socket).collect(),
+        listeners: sockets.into_iter().map(|(socket, _)| socket).collect(),
         scoreboard: context.scoreboard,
         commands: context.commands,
         stays: server.has_admin_always(),

@@ -12,9 +12,9 @@ mod code;
 mod component;
 mod elsewhere;
 mod file;
-mod front;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod headers;
 mod instances;
 mod logging;
 mod outbound;
@@ -36,12 +36,12 @@ pub use clients::Clients;
 pub use code::Code;
 pub use component::{Compile, Inspect};
 pub use elsewhere::to_build;
-pub use front::Front;
+pub use headers::Headers;
 pub use instances::Instances;
 pub use logging::Logging;
 pub use outbound::Outbound;
 pub use pages::{Completions, Manual, print_completions, write_manual};
-pub use parse::{Said, parse, told};
+pub use parse::{OptionOrigin, parse, told};
 pub use processes::Processes;
 pub use requests::Requests;
 pub use sandbox::Sandbox;
@@ -149,7 +149,7 @@ pub struct Serve {
     pub instances: Instances,
 
     #[command(flatten)]
-    pub front: Front,
+    pub headers: Headers,
 
     #[command(flatten)]
     pub capabilities: Capabilities,

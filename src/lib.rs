@@ -31,7 +31,7 @@ mod worker;
 
 use anyhow::{Context, Result};
 use clap::error::ErrorKind;
-use cli::{Cli, Command, Said, Serve, Source};
+use cli::{Cli, Command, OptionOrigin, Serve, Source};
 use config::Config;
 use exit::{Exit, Status};
 use listen::Listeners;
@@ -98,7 +98,7 @@ fn run() -> Result<Status> {
 
 /// The command line, or the status to end with: help and version are answers, the rest are mistakes,
 /// told in one line.
-fn parse() -> Result<(Cli, Vec<Said>), Status> {
+fn parse() -> Result<(Cli, Vec<OptionOrigin>), Status> {
     cli::parse().map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let _ = error.print();
@@ -132,7 +132,7 @@ fn build(order: &cli::Build) -> Result<Status> {
 }
 
 /// Says what an option comes to and where that was said, and what the component is.
-fn check(serve: &Serve, said: &[Said]) -> Result<Status> {
+fn check(serve: &Serve, said: &[OptionOrigin]) -> Result<Status> {
     for option in said {
         let source = match option.source {
             Source::CommandLine => "command line",
@@ -151,7 +151,7 @@ fn check(serve: &Serve, said: &[Said]) -> Result<Status> {
     describe(&config.compile_request.path)
 }
 
-fn resolved(serve: &Serve, said: &[Said]) -> Result<Config> {
+fn resolved(serve: &Serve, said: &[OptionOrigin]) -> Result<Config> {
     if let Some(project) = serve.component.as_deref().and_then(cli::to_build) {
         let named = serve.component.as_deref().unwrap_or_else(|| "".as_ref());
         let error = anyhow::anyhow!(
@@ -162,7 +162,7 @@ fn resolved(serve: &Serve, said: &[Said]) -> Result<Config> {
     }
     let config = Config::resolve(serve);
     config
-        .map_err(|error| Said::blame(said, error))
+        .map_err(|error| OptionOrigin::blame(said, error))
         .exits(Status::Usage)
 }
 
@@ -177,7 +177,7 @@ fn describe(component: &std::path::Path) -> Result<Status> {
     })
 }
 
-fn serve(serve: &Serve, said: &[Said]) -> Result<Status> {
+fn serve(serve: &Serve, said: &[OptionOrigin]) -> Result<Status> {
     // First of all: what another executable leaves to this one are open descriptors.
     let adopted = supervisor::adopted()?;
     let config = resolved(serve, said)?;

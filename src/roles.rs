@@ -231,7 +231,7 @@ impl Server {
             guest: Guest::new(loaded)?,
             settings: self.config.worker.clone(),
             tls: self.config.tls.clone(),
-            listeners: self.listeners.take().into_doors(),
+            listeners: self.listeners.take().into_sockets(),
             scoreboard: context.scoreboard,
             slot: context.slot,
             lifeline: context.lifeline,

@@ -14,7 +14,7 @@ use std::ffi::OsString;
 
 /// An option, its value, and where it comes from.
 #[derive(Debug)]
-pub struct Said {
+pub struct OptionOrigin {
     pub name: String,
     pub values: Vec<String>,
     pub source: Source,
@@ -22,9 +22,9 @@ pub struct Said {
     pub place: Option<String>,
 }
 
-impl Said {
+impl OptionOrigin {
     /// A mistake in an option, told as one of where the option is set.
-    pub fn blame(all: &[Said], error: anyhow::Error) -> anyhow::Error {
+    pub fn blame(all: &[OptionOrigin], error: anyhow::Error) -> anyhow::Error {
         let text = format!("{error:#}");
         let told = text.strip_prefix("option --").and_then(|rest| {
             let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '-')?;
@@ -39,7 +39,7 @@ impl Said {
 }
 
 /// The whole command line, and what `wasmserve check` shows of it.
-pub fn parse() -> Result<(Cli, Vec<Said>), Error> {
+pub fn parse() -> Result<(Cli, Vec<OptionOrigin>), Error> {
     let given: Vec<OsString> = std::env::args_os().collect();
     if given.get(1).is_some_and(|first| first == "-h") {
         // The library prints it, as any help.
@@ -168,7 +168,7 @@ fn names_a_file(given: &[OsString]) -> bool {
     std::env::var_os("WASMSERVE_CONFIG_FILE").is_some() || given.iter().any(option)
 }
 
-fn said(command: &Command, matches: &ArgMatches, file: &FileArguments) -> Vec<Said> {
+fn said(command: &Command, matches: &ArgMatches, file: &FileArguments) -> Vec<OptionOrigin> {
     let options = command
         .get_arguments()
         .filter(|argument| !matches!(argument.get_id().as_str(), "help" | "version"));
@@ -190,7 +190,7 @@ fn said(command: &Command, matches: &ArgMatches, file: &FileArguments) -> Vec<Sa
         };
         let raw = matches.get_raw(id).into_iter().flatten();
         let values = raw.map(|value| shown(id, &value.to_string_lossy()));
-        Said {
+        OptionOrigin {
             name: argument.get_long().unwrap_or(id).to_owned(),
             values: values.collect(),
             source,

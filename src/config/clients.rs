@@ -1,12 +1,12 @@
 //! What clients may cost us, and how they are spoken to.
 
-use super::{front, option, units};
+use super::{headers, option, units};
 use crate::cli::Serve;
 use crate::connection::{Limits, Protocols, Settings};
-use crate::request::Front;
+use crate::request::HeaderPolicy;
 use anyhow::{Result, bail};
 
-pub fn settings(serve: &Serve, front: &Front) -> Result<Settings> {
+pub fn settings(serve: &Serve, header_policy: &HeaderPolicy) -> Result<Settings> {
     let (clients, tls) = (&serve.clients, &serve.tls);
     let duration = units::duration;
     let positive = units::positive;
@@ -21,9 +21,9 @@ pub fn settings(serve: &Serve, front: &Front) -> Result<Settings> {
         header: option("--timeout-header", &clients.timeout_header, duration)?,
         write: option("--timeout-write", &clients.timeout_write, duration)?,
         rate: option("--min-rate", &clients.min_rate, units::size)?,
-        proxy_protocol: front::introducers(&serve.front, serve.addresses.proxy_protocol)?,
-        date_header: front::date_header(&serve.front),
-        fields: front.response_lines(),
+        proxy_protocol: headers::introducers(&serve.headers, serve.addresses.proxy_protocol)?,
+        date_header: headers::date_header(&serve.headers),
+        fields: header_policy.response_lines(),
         head: Limits {
             head: option("--limit-head", &clients.limit_head, head)?,
             fields: option("--limit-headers", &clients.limit_headers, positive)? as usize,

@@ -8,9 +8,9 @@ mod capabilities;
 mod clients;
 mod dotenv;
 mod files;
-mod front;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod headers;
 mod logging;
 mod outbound;
 mod overlap;
@@ -191,9 +191,9 @@ fn worker_settings(
     supervisor: &supervisor::Settings,
     compile_request: &CompileRequest,
 ) -> Result<worker::Settings> {
-    let front = front::resolve(&serve.front)?;
+    let header_policy = headers::resolve(&serve.headers)?;
     let files = files::directories(&serve.requests.files)?;
-    let connection = clients::settings(serve, &front)?;
+    let connection = clients::settings(serve, &header_policy)?;
     let idle_body = &serve.requests.timeout_idle_body;
     let idle_body = option("--timeout-idle-body", idle_body, units::duration)?;
     Ok(worker::Settings {
@@ -227,7 +227,7 @@ fn worker_settings(
             tracing: tracing::resolve(&serve.tracing)?,
             compress: compression(serve)?,
             files,
-            front,
+            header_policy,
         },
         connection,
     })

@@ -46,7 +46,7 @@ impl Chunks {
         self == Chunks::Over
     }
 
-    /// How many of the bytes belong to the body; an error where it is broken, with how many were sound.
+    /// How many of the bytes belong to the body; an error where it is broken, with how many were valid.
     pub fn follow(&mut self, bytes: &[u8]) -> Result<usize, usize> {
         let mut at = 0;
         while at < bytes.len() && !self.are_over() {

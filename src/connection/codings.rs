@@ -34,7 +34,7 @@ impl Codings {
     }
 
     /// Nothing is let pass but what every reader takes for chunked (RFC 9112 section 6.1).
-    pub fn judge(&self) -> Result<Framing, Refusal> {
+    pub fn validate(&self) -> Result<Framing, Refusal> {
         if !self.chunked_last {
             return Err(refused(
                 StatusCode::BAD_REQUEST,

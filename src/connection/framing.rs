@@ -1,5 +1,5 @@
 //! Follows HTTP/1 requests through the bytes of a connection, so that each head is judged before it is
-//! parsed, and nothing that is not part of a sound request gets any further.
+//! parsed, and nothing that is not part of a valid request gets any further.
 
 use super::chunks::Chunks;
 use super::head::{self, Framing, is_for_a_url};
@@ -43,7 +43,7 @@ pub struct Follower {
     limits: Limits,
     /// The head so far, where it does not come in one piece.
     partial: Vec<u8>,
-    /// Heads that were sound.
+    /// Heads that were valid.
     requests: u64,
 }
 
@@ -72,10 +72,10 @@ enum State {
 /// Nothing from this place on may be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// A head is refused. The bytes before `sound` belong to earlier requests.
-    Head { sound: usize, refusal: Refusal },
-    /// The body of a request that is being answered is broken, but for the bytes before `sound`.
-    Body { sound: usize },
+    /// A head is refused. The bytes before `valid` belong to earlier requests.
+    Head { valid: usize, refusal: Refusal },
+    /// The body of a request that is being answered is broken, but for the bytes before `valid`.
+    Body { valid: usize },
 }
 
 impl Follower {
@@ -122,7 +122,7 @@ impl Follower {
                     }
                     Err(refusal) => {
                         self.state = State::Refused;
-                        return Err(Fault::Head { sound: at, refusal });
+                        return Err(Fault::Head { valid: at, refusal });
                     }
                 },
                 State::Length(left) => {
@@ -140,12 +140,12 @@ impl Follower {
                         }
                         at += read;
                     }
-                    Err(sound) => {
+                    Err(valid) => {
                         self.state = State::Refused;
-                        return Err(Fault::Body { sound: at + sound });
+                        return Err(Fault::Body { valid: at + valid });
                     }
                 },
-                State::Refused => return Err(Fault::Body { sound: at }),
+                State::Refused => return Err(Fault::Body { valid: at }),
             }
         }
         Ok(())
@@ -160,7 +160,7 @@ impl Follower {
                 return empty_line(bytes, &mut self.partial);
             }
             return match end(bytes, 0, self.limits)? {
-                Some(end) => self.judge(&bytes[..end]).map(|()| end),
+                Some(end) => self.validate(&bytes[..end]).map(|()| end),
                 None => {
                     self.partial.extend_from_slice(bytes);
                     Ok(bytes.len())
@@ -177,7 +177,7 @@ impl Follower {
             return Ok(bytes.len());
         };
         let whole = std::mem::take(&mut self.partial);
-        self.judge(&whole[..end])?;
+        self.validate(&whole[..end])?;
         Ok(end - known)
     }
 
@@ -212,8 +212,8 @@ impl Follower {
         }
     }
 
-    fn judge(&mut self, head: &[u8]) -> Result<(), Refusal> {
-        self.state = match head::judge(head, self.limits.fields)? {
+    fn validate(&mut self, head: &[u8]) -> Result<(), Refusal> {
+        self.state = match head::validate(head, self.limits.fields)? {
             Framing::Length(0) => State::Head,
             Framing::Length(length) => State::Length(length),
             Framing::Chunked => State::Chunked(Chunks::default()),
@@ -321,10 +321,10 @@ mod tests {
         assert_eq!(status(&format!("{post}GET / HTTP/1.1\r\n\r\n")), 400);
         let mut follower = Follower::new(LIMITS);
         let fault = follower.follow(format!("{post}GET / HTTP/1.1\n").as_bytes());
-        let Err(Fault::Head { sound, .. }) = fault else {
+        let Err(Fault::Head { valid, .. }) = fault else {
             panic!("{fault:?}");
         };
-        assert_eq!(sound, post.len());
+        assert_eq!(valid, post.len());
     }
 
     #[test]

@@ -67,14 +67,14 @@ fn followed(bytes: &[u8], piece: usize) -> Followed {
     let mut follower = Follower::new(LIMITS);
     let (mut passed, mut fault) = (Vec::new(), None);
     for piece in bytes.chunks(piece) {
-        let (sound, found) = match follower.follow(piece) {
+        let (valid, found) = match follower.follow(piece) {
             Ok(()) => (piece.len(), None),
-            Err(Fault::Head { sound, refusal }) => (sound, Some(Some(refusal.status.as_u16()))),
-            Err(Fault::Body { sound }) => (sound, Some(None)),
+            Err(Fault::Head { valid, refusal }) => (valid, Some(Some(refusal.status.as_u16()))),
+            Err(Fault::Body { valid }) => (valid, Some(None)),
         };
-        let mut room = piece[..sound].to_vec();
+        let mut room = piece[..valid].to_vec();
         let mut buffer = ReadBuf::new(&mut room);
-        buffer.set_filled(sound);
+        buffer.set_filled(valid);
         let overflow = edit(&mut buffer, 0, &follower.edits());
         passed.extend_from_slice(buffer.filled());
         passed.extend_from_slice(&overflow);
@@ -91,7 +91,7 @@ fn followed(bytes: &[u8], piece: usize) -> Followed {
     }
 }
 
-/// The method of each request whose head is sound.
+/// The method of each request whose head is valid.
 fn methods(bytes: &[u8]) -> Vec<String> {
     let mut follower = Follower::new(LIMITS);
     let (mut methods, mut start) = (Vec::new(), 0);

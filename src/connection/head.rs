@@ -24,7 +24,7 @@ const LONGEST_BODY: u64 = u64::MAX - 2;
 
 /// Judges a whole head, whose lines all end in CR LF, without the empty lines around it. `most_fields`
 /// bounds the number of its header fields.
-pub fn judge(head: &[u8], most_fields: usize) -> Result<Framing, Refusal> {
+pub fn validate(head: &[u8], most_fields: usize) -> Result<Framing, Refusal> {
     let mut lines = head.split(|byte| *byte == b'\n').map(trim_cr);
     let version = request_line(lines.next().unwrap_or_default())?;
     let mut fields = Fields::default();
@@ -37,7 +37,7 @@ pub fn judge(head: &[u8], most_fields: usize) -> Result<Framing, Refusal> {
         }
         fields.read(line)?;
     }
-    fields.judge(version)
+    fields.validate(version)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,7 +174,7 @@ impl Fields {
         }
     }
 
-    fn judge(&self, version: Version) -> Result<Framing, Refusal> {
+    fn validate(&self, version: Version) -> Result<Framing, Refusal> {
         // RFC 9112 section 3.2.
         if self.host.is_none() && version == Version::Http11 {
             return Err(refused(BAD, "it has no Host"));
@@ -189,7 +189,7 @@ impl Fields {
         if version == Version::Http10 {
             return Err(refused(BAD, "it is HTTP/1.0 with a Transfer-Encoding"));
         }
-        self.codings.judge()
+        self.codings.validate()
     }
 }
 
@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     fn status(head: &str) -> u16 {
-        match judge(head.as_bytes(), 100) {
+        match validate(head.as_bytes(), 100) {
             Ok(_) => 200,
             Err(refusal) => refusal.status.as_u16(),
         }

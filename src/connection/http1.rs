@@ -29,7 +29,7 @@ pub async fn serve(client: Rc<Client>, mut stream: Stream) {
     let limits = client.connections.settings.head;
     stream.follow(
         limits,
-        &client.connections.outbox,
+        &client.connections.write_batcher,
         &client.connections.unsent,
     );
     let opened = Rc::new(RefCell::new(None));
@@ -70,7 +70,7 @@ pub async fn serve(client: Rc<Client>, mut stream: Stream) {
             let stream = connection.into_parts().io.into_inner();
             client.linger(stream.into_transport()).await;
         }
-        // What was found sound here, and not by the parser behind: it has answered already.
+        // What was found valid here, and not by the parser behind: it has answered already.
         Ok(Err(error)) if error.is_parse() => client.note_refused(&error),
         Ok(_) | Err(Stop::Abused | Stop::Left) => {}
         Err(Stop::Close) => {
@@ -119,7 +119,7 @@ async fn answer(
     let is_over = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     busy.answered();
     response.body_mut().attach(Box::new(busy));
-    if !is_over && version <= Version::HTTP_11 && client.connections.departure.begun().is_some() {
+    if !is_over && version <= Version::HTTP_11 && client.connections.shutdown.begun().is_some() {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
     }

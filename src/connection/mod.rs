@@ -6,38 +6,38 @@ mod certificates;
 mod chunks;
 mod codings;
 mod date;
-mod departure;
 mod frames;
 mod framing;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
-mod greeting;
 mod head;
 mod http1;
 mod http2;
-mod outbox;
-mod patience;
 mod proxy;
 mod refusal;
+mod registry;
 mod resets;
-mod roster;
 mod sending;
 mod settings;
+mod shutdown;
 mod socket;
 mod stream;
+mod timeouts;
 mod tls;
+mod tls_sniffer;
 mod transport;
 mod unsent;
 mod watch;
 mod websocket;
+mod write_batcher;
 
 pub use certificates::Certificates;
-pub use departure::Departure;
-pub use outbox::Outbox;
-pub use roster::Roster;
-pub use settings::{Door, Limits, Protocols, Settings};
+pub use registry::ConnectionRegistry;
+pub use settings::{Limits, ListenerKind, Protocols, Settings};
+pub use shutdown::WorkerShutdown;
 pub use socket::Accepted;
 pub use unsent::Unsent;
+pub use write_batcher::WriteBatcher;
 
 use crate::info;
 use crate::request::websocket::{Asked, asked};
@@ -69,39 +69,43 @@ pub struct Connections {
     pub settings: Settings,
     /// What TLS is spoken with, where it is.
     pub tls: Option<Arc<ServerConfig>>,
-    pub departure: Departure,
+    pub shutdown: WorkerShutdown,
     /// Of those who speak HTTP/1.1. HTTP/2 puts together what it writes.
-    pub outbox: Rc<Outbox>,
-    pub roster: Roster,
+    pub write_batcher: Rc<WriteBatcher>,
+    pub registry: ConnectionRegistry,
     /// Answers that their clients do not take.
     pub unsent: Rc<Unsent>,
 }
 
 impl Connections {
     /// Serves one connection to its end.
-    pub async fn serve(self: Rc<Self>, accepted: Accepted, peer: Peer, door: Door) {
+    pub async fn serve(self: Rc<Self>, accepted: Accepted, peer: Peer, kind: ListenerKind) {
         let mut socket = Socket::new(accepted);
-        let Some(introduction) = proxy::introduced(&self, &mut socket, peer).await else {
+        let Some(proxy_header) = proxy::introduced(&self, &mut socket, peer).await else {
             return;
         };
         let activity = Rc::new(Activity::new(Instant::now(), self.settings.rate));
         activity.probe_with(socket.probe());
-        let _listed = self.roster.list(&activity);
+        let _listed = self.registry.list(&activity);
         let client = Client {
             activity: activity.clone(),
             origin: Origin {
-                peer: introduction.peer,
+                peer: proxy_header.peer,
                 server: socket.server(),
-                scheme: match introduction.secure {
+                scheme: match proxy_header.secure {
                     true => Scheme::HTTPS,
-                    false => door.scheme(),
+                    false => kind.scheme(),
                 },
             },
-            door,
+            kind,
             connections: self.clone(),
         };
         let client = Rc::new(client);
-        let tls = client.connections.tls.clone().filter(|_| door == Door::Tls);
+        let tls = client
+            .connections
+            .tls
+            .clone()
+            .filter(|_| kind == ListenerKind::Tls);
         let (transport, chosen) = match tls {
             None => (Transport::Plain(socket), None),
             Some(tls) => match client.secure(tls, socket).await {
@@ -132,7 +136,7 @@ struct Client {
     connections: Rc<Connections>,
     activity: Rc<Activity>,
     origin: Origin,
-    door: Door,
+    kind: ListenerKind,
 }
 
 impl Client {
@@ -210,21 +214,21 @@ impl Client {
     async fn linger(&self, transport: impl AsyncRead + AsyncWrite + Unpin) {
         tokio::select! {
             () = http1::linger(transport) => {}
-            () = self.connections.departure.ends_idling() => {}
+            () = self.connections.shutdown.ends_idling() => {}
         }
     }
 
     /// How a request asks for a WebSocket, where it is to get one.
     fn asks_for_websocket<B>(&self, request: &Request<B>) -> Option<Asked> {
         let may = self.connections.requests.takes_websockets();
-        let redirects = matches!(self.door, Door::Redirect { .. });
+        let redirects = matches!(self.kind, ListenerKind::Redirect { .. });
         asked(request).filter(|_| may && !redirects)
     }
 
     async fn answer(&self, request: Request<Incoming>, progress: &Rc<Progress>) -> Response<Body> {
-        let redirect = match self.door {
-            Door::Redirect { port } => Some(port),
-            Door::Plain | Door::Tls => None,
+        let redirect = match self.kind {
+            ListenerKind::Redirect { port } => Some(port),
+            ListenerKind::Plain | ListenerKind::Tls => None,
         };
         let requests = &self.connections.requests;
         requests

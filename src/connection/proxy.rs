@@ -23,7 +23,7 @@ const LOCAL: (usize, u8) = (12, 0x20);
 
 /// What is known of the client before it says anything itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Introduction {
+pub struct ProxyHeader {
     pub peer: Peer,
     /// It speaks TLS with the proxy.
     pub secure: bool,
@@ -35,10 +35,10 @@ pub async fn introduced(
     connections: &Connections,
     socket: &mut Socket,
     peer: Peer,
-) -> Option<Introduction> {
+) -> Option<ProxyHeader> {
     let proxies = connections.settings.proxy_protocol.as_ref();
     if !proxies.is_some_and(|proxies| proxies.trust(peer)) {
-        return Some(Introduction {
+        return Some(ProxyHeader {
             peer,
             secure: false,
         });
@@ -46,7 +46,7 @@ pub async fn introduced(
     let read = timeout(connections.settings.header, read(socket, peer));
     let read = tokio::select! {
         read = read => read.unwrap_or_else(|_| Err(broken("it did not come in time"))),
-        () = connections.departure.ends_idling() => return None,
+        () = connections.shutdown.ends_idling() => return None,
     };
     read.unwrap_or_else(|error| {
         // A health check may also end by a reset, which says nothing against the proxy.
@@ -58,7 +58,7 @@ pub async fn introduced(
 }
 
 /// Reads the header. None where the connection ends before it begins, as health checks' do.
-async fn read(socket: &mut Socket, peer: Peer) -> io::Result<Option<Introduction>> {
+async fn read(socket: &mut Socket, peer: Peer) -> io::Result<Option<ProxyHeader>> {
     let mut header = Vec::new();
     let mut window = [0; 536];
     loop {
@@ -79,7 +79,7 @@ async fn read(socket: &mut Socket, peer: Peer) -> io::Result<Option<Introduction
         if length == Some(header.len()) {
             let (named, secure) = named(&header)?;
             let peer = named.unwrap_or(peer);
-            return Ok(Some(Introduction { peer, secure }));
+            return Ok(Some(ProxyHeader { peer, secure }));
         }
     }
 }
@@ -165,7 +165,7 @@ mod tests {
     const V4: [u8; 12] = [192, 0, 2, 7, 192, 0, 2, 1, 0x10, 0x00, 0, 80];
 
     /// What is read of these bytes, sent in pieces of this size, and what is left after.
-    fn sent(bytes: &[u8], piece: usize) -> (io::Result<Option<Introduction>>, Vec<u8>) {
+    fn sent(bytes: &[u8], piece: usize) -> (io::Result<Option<ProxyHeader>>, Vec<u8>) {
         let runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = { runtime }.enable_all().build().unwrap();
         runtime.block_on(async {

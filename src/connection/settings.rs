@@ -41,7 +41,7 @@ pub enum Protocols {
 
 /// How connections of one listener are spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Door {
+pub enum ListenerKind {
     Plain,
     Tls,
     /// Every request is redirected to https, at this port.
@@ -50,19 +50,19 @@ pub enum Door {
     },
 }
 
-impl Door {
-    pub fn of(tls: bool) -> Door {
+impl ListenerKind {
+    pub fn of(tls: bool) -> ListenerKind {
         match tls {
-            true => Door::Tls,
-            false => Door::Plain,
+            true => ListenerKind::Tls,
+            false => ListenerKind::Plain,
         }
     }
 
     /// What clients call it.
     pub fn scheme(self) -> Scheme {
         match self {
-            Door::Tls => Scheme::HTTPS,
-            Door::Plain | Door::Redirect { .. } => Scheme::HTTP,
+            ListenerKind::Tls => Scheme::HTTPS,
+            ListenerKind::Plain | ListenerKind::Redirect { .. } => Scheme::HTTP,
         }
     }
 }

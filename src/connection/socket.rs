@@ -1,6 +1,6 @@
 //! The stream sockets that clients connect to.
 
-use super::outbox::Outbox;
+use super::write_batcher::WriteBatcher;
 use crate::sys::socket;
 use bytes::{Buf, BytesMut};
 use std::cell::{Cell, OnceCell, RefCell};
@@ -21,15 +21,15 @@ const SMALL: usize = 16 << 10;
 pub struct Socket {
     wire: Rc<RefCell<Wire>>,
     /// None where everything leaves at once.
-    outbox: OnceCell<Rc<Outbox>>,
+    write_batcher: OnceCell<Rc<WriteBatcher>>,
 }
 
-/// What of a socket its outbox knows.
+/// What of a socket its write batcher knows.
 pub struct Wire {
     stream: Accepted,
     /// Still to be written.
     unsent: BytesMut,
-    /// Its turn in the outbox is to come; and who is to know when it could not be written.
+    /// Its turn in the write batcher is to come; and who is to know when it could not be written.
     waits: Option<Waker>,
 }
 
@@ -68,13 +68,13 @@ impl Socket {
         };
         Socket {
             wire: Rc::new(RefCell::new(wire)),
-            outbox: OnceCell::new(),
+            write_batcher: OnceCell::new(),
         }
     }
 
     /// From here on small writes leave with those of others.
-    pub fn send_with(&self, outbox: &Rc<Outbox>) {
-        self.outbox.get_or_init(|| outbox.clone());
+    pub fn send_with(&self, write_batcher: &Rc<WriteBatcher>) {
+        self.write_batcher.get_or_init(|| write_batcher.clone());
     }
 
     /// The address that the client connected to.
@@ -160,7 +160,7 @@ impl Wire {
         Poll::Ready(Ok(()))
     }
 
-    /// Keeps it for when its turn in the outbox comes; also whether it has none yet.
+    /// Keeps it for when its turn in the write batcher comes; also whether it has none yet.
     fn keep(&mut self, cx: &Context<'_>, slices: &[IoSlice<'_>]) -> bool {
         slices
             .iter()
@@ -204,16 +204,17 @@ impl AsyncWrite for Socket {
     ) -> Poll<io::Result<usize>> {
         let length: usize = slices.iter().map(|slice| slice.len()).sum();
         // May write what waits, this socket's own included.
-        let can_wait = |outbox: &&Rc<Outbox>| length <= SMALL && outbox.can_wait();
-        let outbox = self.outbox.get().filter(can_wait);
+        let can_wait =
+            |write_batcher: &&Rc<WriteBatcher>| length <= SMALL && write_batcher.can_wait();
+        let write_batcher = self.write_batcher.get().filter(can_wait);
         let mut wire = self.wire.borrow_mut();
         let is_free = wire.unsent.is_empty() || wire.waits.is_some();
-        if let Some(outbox) = outbox
+        if let Some(write_batcher) = write_batcher
             && is_free
             && wire.unsent.len() + length <= SMALL
         {
             if wire.keep(cx, slices) {
-                outbox.put(&self.wire);
+                write_batcher.put(&self.wire);
             }
             return Poll::Ready(Ok(length));
         }
@@ -225,7 +226,7 @@ impl AsyncWrite for Socket {
         true
     }
 
-    /// What waits in the outbox is as good as written.
+    /// What waits in the write batcher is as good as written.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut wire = self.wire.borrow_mut();
         match &mut wire.waits {

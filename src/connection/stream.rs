@@ -3,10 +3,10 @@
 
 use super::activity::Activity;
 use super::framing::{Edit, EditKind, Fault, Follower, Limits};
-use super::outbox::Outbox;
 use super::resets::{Next, Resets};
 use super::transport::Transport;
 use super::unsent::{Kept, Unsent};
+use super::write_batcher::WriteBatcher;
 use crate::info;
 use crate::request::Peer;
 use bytes::{Buf, BytesMut};
@@ -88,10 +88,15 @@ impl Stream {
     }
 
     /// From here on this is HTTP/1, whose answers leave with those of others.
-    pub fn follow(&mut self, limits: Limits, outbox: &Rc<Outbox>, unsent: &Rc<Unsent>) {
+    pub fn follow(
+        &mut self,
+        limits: Limits,
+        write_batcher: &Rc<WriteBatcher>,
+        unsent: &Rc<Unsent>,
+    ) {
         self.follower = Some(Follower::new(limits));
         self.unsent = Some(unsent.clone());
-        self.transport.socket().send_with(outbox);
+        self.transport.socket().send_with(write_batcher);
     }
 
     /// What this ran over, for whoever speaks something else from here on: none where more has come already.
@@ -146,7 +151,7 @@ impl Stream {
         }
     }
 
-    /// Lets pass what came after `known` as far as it is sound.
+    /// Lets pass what came after `known` as far as it is valid.
     fn examine(&mut self, buffer: &mut ReadBuf<'_>, known: usize) -> Poll<io::Result<()>> {
         let came = &buffer.filled()[known..];
         let Some(follower) = &mut self.follower else {
@@ -160,21 +165,21 @@ impl Stream {
         let begins = !(is_in_body || follower.is_between_requests());
         let more = !was_in_body || begins || follower.requests() > requests;
         self.activity.received(is_in_body, more);
-        let (sound, end) = match followed {
+        let (valid, end) = match followed {
             Ok(()) => {
                 self.overflow = edit(buffer, known, &edits);
                 return Poll::Ready(Ok(()));
             }
-            Err(Fault::Body { sound }) => (sound, End::Broken),
-            Err(Fault::Head { sound, refusal }) => {
+            Err(Fault::Body { valid }) => (valid, End::Broken),
+            Err(Fault::Head { valid, refusal }) => {
                 self.activity.refuse(refusal, follower.requests());
-                (sound, End::Refused)
+                (valid, End::Refused)
             }
         };
         self.end = Some(end);
-        buffer.set_filled(known + sound);
+        buffer.set_filled(known + valid);
         self.overflow = edit(buffer, known, &edits);
-        if sound == 0 {
+        if valid == 0 {
             end.read()
         } else {
             Poll::Ready(Ok(()))

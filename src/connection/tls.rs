@@ -1,8 +1,8 @@
 //! The TLS handshake, beside the accept loop and within its time.
 
-use super::greeting::Greeted;
 use super::refusal::{Refusal, refused};
 use super::socket::Socket;
+use super::tls_sniffer::TlsSniffer;
 use super::transport::Transport;
 use http::StatusCode;
 use rustls::ServerConfig;
@@ -34,7 +34,7 @@ const PLAIN: Refusal = refused(
 
 pub async fn shake_hands(config: Arc<ServerConfig>, socket: Socket, limit: Duration) -> Handshake {
     let accept = TlsAcceptor::from(config)
-        .accept(Greeted::new(socket))
+        .accept(TlsSniffer::new(socket))
         .into_fallible();
     match timeout(limit, accept).await {
         Ok(Ok(stream)) => Handshake::Done {

@@ -1,7 +1,7 @@
 //! What HTTP is spoken over: a socket, or TLS on a socket.
 
-use super::greeting::Greeted;
 use super::socket::Socket;
+use super::tls_sniffer::TlsSniffer;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,7 +10,7 @@ use tokio_rustls::server::TlsStream;
 
 pub enum Transport {
     Plain(Socket),
-    Tls(Box<TlsStream<Greeted>>),
+    Tls(Box<TlsStream<TlsSniffer>>),
 }
 
 impl Transport {

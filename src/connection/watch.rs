@@ -1,9 +1,9 @@
 //! Runs a connection while its time is not up.
 
 use super::activity::Activity;
-use super::patience::{Leaving, Waits, deadline};
 use super::refusal::Refusal;
-use super::{Connections, Departure};
+use super::timeouts::{Leaving, Waits, deadline};
+use super::{Connections, WorkerShutdown};
 use crate::request::Timer;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -51,9 +51,9 @@ impl Watched<'_> {
 
     /// Polls `connection` until it ends or is to be ended.
     pub async fn run<F: Future>(&self, mut connection: Pin<&mut F>) -> Result<F::Output, Stop> {
-        let departure = &self.connections.departure;
+        let shutdown = &self.connections.shutdown;
         let mut leaving = false;
-        let mut departs = pin!(departure.wait());
+        let mut departs = pin!(shutdown.wait());
         let mut rests = pin!(self.activity.rests());
         let mut timer = Timer::default();
         poll_fn(|cx| {
@@ -73,7 +73,7 @@ impl Watched<'_> {
                 return Poll::Ready(Err(Stop::Close));
             }
             loop {
-                let Poll::Ready(stop) = timer.poll(cx, || self.deadline(departure)) else {
+                let Poll::Ready(stop) = timer.poll(cx, || self.deadline(shutdown)) else {
                     return Poll::Pending;
                 };
                 // What is on its way may have arrived in the meantime.
@@ -101,10 +101,10 @@ impl Watched<'_> {
         activity.is_to_be_cut().then_some(Stop::Stalled)
     }
 
-    fn deadline(&self, departure: &Departure) -> Option<(Instant, Stop)> {
+    fn deadline(&self, shutdown: &WorkerShutdown) -> Option<(Instant, Stop)> {
         let settings = &self.connections.settings;
         let leaving: Leaving = match self.manner {
-            Manner::Http1 => departure.begun(),
+            Manner::Http1 => shutdown.begun(),
             Manner::Http2 { told } => told.map(|told| (told, HEARD)),
         };
         let waits = Waits {

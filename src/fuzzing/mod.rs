@@ -54,7 +54,7 @@ pub fn header_policy(bytes: &[u8]) {
     request::fuzzing::header_policy(bytes);
 }
 
-/// Whatever a child sends is a sound message or command, or garbage.
+/// Whatever a child sends is a valid message or command, or garbage.
 pub fn records(bytes: &[u8]) {
     channel::fuzzing::records(bytes);
 }

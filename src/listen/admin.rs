@@ -3,7 +3,7 @@
 use super::unix;
 use super::{Listener, Listeners, Origin};
 use crate::config::{Address, Addresses, Admin, Place};
-use crate::connection::Door;
+use crate::connection::ListenerKind;
 use crate::sys::runtime;
 use crate::{debug, info, warning};
 use anyhow::{Context, Result};
@@ -75,7 +75,11 @@ fn for_commands(directory: &Path) -> Result<Listener> {
     };
     let (socket, file) = unix::bind(&path, &alone(address), "--admin")?;
     remove_dead(directory, &path);
-    Ok(Listener::new(socket, Door::Plain, Origin::File(file)))
+    Ok(Listener::new(
+        socket,
+        ListenerKind::Plain,
+        Origin::File(file),
+    ))
 }
 
 fn remove_dead(directory: &Path, own: &Path) {

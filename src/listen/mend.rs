@@ -31,7 +31,7 @@ impl Listeners {
     pub fn mend(&mut self, addresses: &Addresses) -> bool {
         let mut renewed = false;
         for listener in &mut self.0 {
-            let name = described(listener.door, &listener.place);
+            let name = described(listener.kind, &listener.place);
             if listener.socket.unblock() {
                 warning!("{name} had been made to wait for clients: set back");
             }
@@ -94,7 +94,7 @@ pub fn place(socket: &Listening) -> Place {
 mod tests {
     use super::*;
     use crate::config::{Address, Host};
-    use crate::connection::Door;
+    use crate::connection::ListenerKind;
     use nix::fcntl::{FcntlArg, OFlag, fcntl};
     use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
     use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -120,7 +120,7 @@ mod tests {
     fn given(socket: impl Into<OwnedFd>) -> Listeners {
         let mut listeners = Listeners::default();
         let socket = socket::listening(socket.into()).unwrap();
-        listeners.add(socket, Door::Plain, Origin::Given);
+        listeners.add(socket, ListenerKind::Plain, Origin::Given);
         listeners
     }
 

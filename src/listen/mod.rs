@@ -9,7 +9,7 @@ mod note;
 mod unix;
 
 use crate::config::{Address, Addresses, Host, Place};
-use crate::connection::Door;
+use crate::connection::ListenerKind;
 use crate::sys::socket::{self, Listening};
 use anyhow::{Context, Result};
 use mend::{Condition, Origin};
@@ -30,17 +30,17 @@ struct Listener {
     socket: Listening,
     /// Where it listens, also when it does so no more.
     place: socket::Place,
-    door: Door,
+    kind: ListenerKind,
     origin: Origin,
     condition: Condition,
 }
 
 impl Listener {
-    fn new(socket: Listening, door: Door, origin: Origin) -> Listener {
+    fn new(socket: Listening, kind: ListenerKind, origin: Origin) -> Listener {
         Listener {
             place: mend::place(&socket),
             socket,
-            door,
+            kind,
             origin,
             condition: Condition::Listens,
         }
@@ -74,7 +74,7 @@ impl Listeners {
         if named.is_empty() && !passed.is_empty() {
             for socket in passed {
                 let listening = inherited::take_passed(&socket)?;
-                self.add(listening, Door::of(addresses.tls), Origin::Given);
+                self.add(listening, ListenerKind::of(addresses.tls), Origin::Given);
             }
         } else {
             inherited::warn_of_unused(&passed, named);
@@ -82,31 +82,31 @@ impl Listeners {
         let fallback = Some(&addresses.fallback).filter(|_| named.is_empty() && self.0.is_empty());
         let mut given = given.into_iter();
         for address in named.iter().chain(fallback) {
-            let door = Door::of(address.tls);
+            let kind = ListenerKind::of(address.tls);
             match &address.place {
                 Place::Inet { host, port } => {
                     for socket in inet::bind(address, host, *port, addresses)? {
-                        self.add(socket, door, Origin::Bound);
+                        self.add(socket, kind, Origin::Bound);
                     }
                 }
                 Place::Unix(path) => {
                     let (socket, file) = unix::bind(path, addresses, address.option)?;
-                    self.add(socket, door, Origin::File(file));
+                    self.add(socket, kind, Origin::File(file));
                 }
                 Place::Descriptor(_) => {
                     let (_, socket) = given.next().context("a descriptor is missing")?;
-                    self.add(socket, door, Origin::Given);
+                    self.add(socket, kind, Origin::Given);
                 }
             }
         }
         if let Some(address) = &addresses.redirect
             && let Place::Inet { host, port } = &address.place
         {
-            let door = Door::Redirect {
+            let kind = ListenerKind::Redirect {
                 port: self.tls_port().unwrap_or(HTTPS),
             };
             for socket in inet::bind(address, host, *port, addresses)? {
-                self.add(socket, door, Origin::Bound);
+                self.add(socket, kind, Origin::Bound);
             }
         }
         Ok(())
@@ -114,15 +114,18 @@ impl Listeners {
 
     /// The first port at which TLS is spoken.
     fn tls_port(&self) -> Option<u16> {
-        let mut tls = self.0.iter().filter(|listener| listener.door == Door::Tls);
+        let mut tls = self
+            .0
+            .iter()
+            .filter(|listener| listener.kind == ListenerKind::Tls);
         tls.find_map(|listener| match &listener.place {
             socket::Place::Inet(address) => Some(address.port()),
             socket::Place::Unix(_) => None,
         })
     }
 
-    fn add(&mut self, socket: Listening, door: Door, origin: Origin) {
-        self.0.push(Listener::new(socket, door, origin));
+    fn add(&mut self, socket: Listening, kind: ListenerKind, origin: Origin) {
+        self.0.push(Listener::new(socket, kind, origin));
     }
 
     /// Those that another executable has left, each with its note.
@@ -135,7 +138,7 @@ impl Listeners {
                 (None, true) => Origin::Given,
                 (None, false) => Origin::Bound,
             };
-            Ok(Listener::new(socket, note.door, origin))
+            Ok(Listener::new(socket, note.kind, origin))
         };
         left.into_iter()
             .map(adopt)
@@ -152,7 +155,7 @@ impl Listeners {
                 Origin::Bound | Origin::Given => None,
             };
             let note = Note {
-                door: listener.door,
+                kind: listener.kind,
                 file,
                 given: matches!(listener.origin, Origin::Given),
             };
@@ -172,7 +175,7 @@ impl Listeners {
     pub fn addresses(&self) -> Vec<String> {
         let listeners = self.0.iter();
         listeners
-            .map(|listener| described(listener.door, &listener.place))
+            .map(|listener| described(listener.kind, &listener.place))
             .collect()
     }
 
@@ -185,10 +188,10 @@ impl Listeners {
     }
 
     /// For a worker: what to accept from, and how to speak there.
-    pub fn into_doors(self) -> Vec<(Listening, Door)> {
+    pub fn into_sockets(self) -> Vec<(Listening, ListenerKind)> {
         let listeners = self.0.into_iter();
         listeners
-            .map(|listener| (listener.socket, listener.door))
+            .map(|listener| (listener.socket, listener.kind))
             .collect()
     }
 
@@ -202,12 +205,12 @@ impl Listeners {
     }
 }
 
-fn described(door: Door, place: &socket::Place) -> String {
-    let scheme = door.scheme();
+fn described(kind: ListenerKind, place: &socket::Place) -> String {
+    let scheme = kind.scheme();
     match place {
-        socket::Place::Inet(address) => match door {
-            Door::Redirect { .. } => format!("{scheme}://{address} (redirects to https)"),
-            Door::Plain | Door::Tls => format!("{scheme}://{address}"),
+        socket::Place::Inet(address) => match kind {
+            ListenerKind::Redirect { .. } => format!("{scheme}://{address} (redirects to https)"),
+            ListenerKind::Plain | ListenerKind::Tls => format!("{scheme}://{address}"),
         },
         socket::Place::Unix(Some(path)) => format!("unix socket {}", path.display()),
         socket::Place::Unix(None) => "unix socket without a path".to_owned(),

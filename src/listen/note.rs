@@ -1,14 +1,14 @@
 //! What is handed over with a listening socket, in words.
 
 use super::unix::Identity;
-use crate::connection::Door;
+use crate::connection::ListenerKind;
 use anyhow::{Context, Result, bail};
 use std::fmt;
 use std::str::FromStr;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Note {
-    pub door: Door,
+    pub kind: ListenerKind,
     /// The file that was made for it.
     pub file: Option<Identity>,
     /// Whether somebody else made it.
@@ -17,10 +17,10 @@ pub struct Note {
 
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.door {
-            Door::Plain => write!(f, "http")?,
-            Door::Tls => write!(f, "https")?,
-            Door::Redirect { port } => write!(f, "redirect:{port}")?,
+        match self.kind {
+            ListenerKind::Plain => write!(f, "http")?,
+            ListenerKind::Tls => write!(f, "https")?,
+            ListenerKind::Redirect { port } => write!(f, "redirect:{port}")?,
         }
         if let Some(Identity { device, inode }) = self.file {
             write!(f, " {device}:{inode}")?;
@@ -35,12 +35,12 @@ impl FromStr for Note {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Note> {
-        let (door, file) = text.split_once(' ').unzip();
-        let door = match door.unwrap_or(text) {
-            "http" => Door::Plain,
-            "https" => Door::Tls,
+        let (kind, file) = text.split_once(' ').unzip();
+        let kind = match kind.unwrap_or(text) {
+            "http" => ListenerKind::Plain,
+            "https" => ListenerKind::Tls,
             other => match other.strip_prefix("redirect:") {
-                Some(port) => Door::Redirect {
+                Some(port) => ListenerKind::Redirect {
                     port: port.parse()?,
                 },
                 None => bail!("cannot understand what is handed over with a socket: `{text}`"),
@@ -55,7 +55,7 @@ impl FromStr for Note {
         };
         let given = file == Some("given");
         Ok(Note {
-            door,
+            kind,
             file: file.filter(|_| !given).map(identity).transpose()?,
             given,
         })
@@ -72,9 +72,13 @@ mod tests {
             device: 2049,
             inode: 77,
         };
-        for door in [Door::Plain, Door::Tls, Door::Redirect { port: 443 }] {
+        for kind in [
+            ListenerKind::Plain,
+            ListenerKind::Tls,
+            ListenerKind::Redirect { port: 443 },
+        ] {
             for (file, given) in [(None, false), (None, true), (Some(identity), false)] {
-                let note = Note { door, file, given };
+                let note = Note { kind, file, given };
                 assert_eq!(note.to_string().parse::<Note>().unwrap(), note);
             }
         }

@@ -1,8 +1,8 @@
-//! Who may be answered now, who waits, and who is turned away: the bound on what one worker does at a
+//! ClientKey may be answered now, who waits, and who is turned away: the bound on what one worker does at a
 //! time, and how clients share it where it is short.
 
 use super::progress::Progress;
-use super::share::{Share, Who};
+use super::share::{ClientKey, Share};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::spawn_local;
 
-/// Where others wait for a seat, it is taken from clients that are behind by so much.
+/// Where others wait for a permit, it is taken from clients that are behind by so much.
 const BEHIND: Duration = Duration::from_secs(2);
 
 /// How often that is looked at.
@@ -19,43 +19,43 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Clients that are remembered before those that are gone are forgotten.
 const CLIENTS: usize = 4096;
 
-/// A bounded number of seats with a bounded queue before them.
+/// A bounded number of permits with a bounded queue before them.
 #[derive(Clone)]
 pub struct Admission(Rc<Inner>);
 
 struct Inner {
-    seats: usize,
+    permits: usize,
     queue: usize,
     wait: Duration,
     held: Cell<usize>,
     waiting: Cell<usize>,
     /// Tells tickets apart, and which came first.
     tickets: Cell<u64>,
-    clients: RefCell<HashMap<Who, Rc<Share>>>,
+    clients: RefCell<HashMap<ClientKey, Rc<Share>>>,
     /// That of all who are nobody in particular.
     nobody: Rc<Share>,
     /// Those of whom somebody waits.
     queues: RefCell<Vec<Rc<Share>>>,
-    /// Who sits where, with whose share it is of.
+    /// ClientKey sits where, with whose share it is of.
     occupied: RefCell<Vec<Option<Occupant>>>,
     free: RefCell<Vec<usize>>,
-    /// Whether somebody looks for seats of clients that do not keep up.
+    /// Whether somebody looks for permits of clients that do not keep up.
     looks: Cell<bool>,
     rests: Notify,
 }
 
-/// An exchange, and the share that its seat is of.
+/// An exchange, and the share that its permit is of.
 type Occupant = (Rc<Progress>, Rc<Share>);
 
 /// A place in the queue.
-pub struct Ticket {
+pub struct Waiter {
     number: u64,
     progress: Rc<Progress>,
-    outcome: oneshot::Sender<Result<Seat, Full>>,
+    outcome: oneshot::Sender<Result<Permit, Rejected>>,
 }
 
-/// The right to be answered; the seat is free again when it is dropped.
-pub struct Seat {
+/// The right to be answered; the permit is free again when it is dropped.
+pub struct Permit {
     inner: Rc<Inner>,
     share: Rc<Share>,
     index: usize,
@@ -63,7 +63,7 @@ pub struct Seat {
 
 /// Why a request was turned away.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Full {
+pub enum Rejected {
     /// As many wait already as may, or as its client may have waiting.
     Queue,
     /// It waited as long as it may.
@@ -71,9 +71,9 @@ pub enum Full {
 }
 
 impl Admission {
-    pub fn new(seats: usize, queue: usize, wait: Duration) -> Admission {
+    pub fn new(permits: usize, queue: usize, wait: Duration) -> Admission {
         Admission(Rc::new(Inner {
-            seats,
+            permits,
             queue,
             wait,
             held: Cell::new(0),
@@ -89,26 +89,30 @@ impl Admission {
         }))
     }
 
-    /// Takes a seat: in the order of asking, but that of those who wait the client comes first that has the fewest.
-    pub async fn enter(&self, who: Option<Who>, progress: &Rc<Progress>) -> Result<Seat, Full> {
+    /// Takes a permit: in the order of asking, but that of those who wait the client comes first that has the fewest.
+    pub async fn enter(
+        &self,
+        who: Option<ClientKey>,
+        progress: &Rc<Progress>,
+    ) -> Result<Permit, Rejected> {
         let inner = &self.0;
         let share = inner.share(who);
         if inner.has_room() && share.waiting.borrow().is_empty() && inner.may(&share) {
             return Ok(inner.sit(share, progress.clone()));
         }
         if inner.waiting.get() >= inner.queue && !inner.displace(&share) {
-            return Err(Full::Queue);
+            return Err(Rejected::Queue);
         }
         let (outcome, waiting) = oneshot::channel();
         let _place = inner.queue(&share, progress, outcome);
         inner.look();
         match tokio::time::timeout(inner.wait, waiting).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) | Err(_) => Err(Full::Wait),
+            Ok(Err(_)) | Err(_) => Err(Rejected::Wait),
         }
     }
 
-    /// Resolves when every seat is free.
+    /// Resolves when every permit is free.
     pub async fn idle(&self) {
         while self.0.held.get() > 0 {
             self.0.rests.notified().await;
@@ -117,7 +121,7 @@ impl Admission {
 }
 
 impl Inner {
-    fn share(&self, who: Option<Who>) -> Rc<Share> {
+    fn share(&self, who: Option<ClientKey>) -> Rc<Share> {
         let Some(who) = who else {
             return self.nobody.clone();
         };
@@ -132,13 +136,13 @@ impl Inner {
     }
 
     fn has_room(&self) -> bool {
-        self.held.get() < self.seats
+        self.held.get() < self.permits
     }
 
-    /// Whether a client may have one seat more: no one has the last quarter while there are others.
+    /// Whether a client may have one permit more: no one has the last quarter while there are others.
     fn may(&self, share: &Rc<Share>) -> bool {
-        let most = (self.seats - self.seats / 4)
-            .min(self.seats.saturating_sub(1))
+        let most = (self.permits - self.permits / 4)
+            .min(self.permits.saturating_sub(1))
             .max(1);
         share.held() < most || !self.has_others(share)
     }
@@ -150,7 +154,7 @@ impl Inner {
         others.any(|other| other.is_present(now))
     }
 
-    fn sit(self: &Rc<Self>, share: Rc<Share>, progress: Rc<Progress>) -> Seat {
+    fn sit(self: &Rc<Self>, share: Rc<Share>, progress: Rc<Progress>) -> Permit {
         self.held.set(self.held.get() + 1);
         share.take();
         let occupant = Some((progress, share.clone()));
@@ -165,7 +169,7 @@ impl Inner {
                 occupied.len() - 1
             }
         };
-        Seat {
+        Permit {
             inner: self.clone(),
             share,
             index,
@@ -176,7 +180,7 @@ impl Inner {
         self: &Rc<Self>,
         share: &Rc<Share>,
         progress: &Rc<Progress>,
-        outcome: oneshot::Sender<Result<Seat, Full>>,
+        outcome: oneshot::Sender<Result<Permit, Rejected>>,
     ) -> Place {
         let number = self.tickets.get();
         self.tickets.set(number + 1);
@@ -184,7 +188,7 @@ impl Inner {
         if share.waiting.borrow().is_empty() {
             self.queues.borrow_mut().push(share.clone());
         }
-        share.waiting.borrow_mut().push_back(Ticket {
+        share.waiting.borrow_mut().push_back(Waiter {
             number,
             progress: progress.clone(),
             outcome,
@@ -210,30 +214,30 @@ impl Inner {
         }
         // Its place notices by itself.
         let last = most.waiting.borrow_mut().pop_back();
-        let last = last.map(|ticket| ticket.outcome.send(Err(Full::Queue)));
+        let last = last.map(|ticket| ticket.outcome.send(Err(Rejected::Queue)));
         last.is_some()
     }
 
-    /// Gives free seats to those who wait.
+    /// Gives free permits to those who wait.
     fn seat_next(self: &Rc<Self>) {
         while self.has_room() {
             let Some((share, ticket)) = self.next() else {
                 return;
             };
-            let seat = self.sit(share, ticket.progress);
-            // Who no longer waits gives it back, and this goes on.
-            let _ = ticket.outcome.send(Ok(seat));
+            let permit = self.sit(share, ticket.progress);
+            // ClientKey no longer waits gives it back, and this goes on.
+            let _ = ticket.outcome.send(Ok(permit));
         }
     }
 
-    /// Whose turn it is: of the clients that may, the one with the fewest seats; of those, who came first.
-    fn next(&self) -> Option<(Rc<Share>, Ticket)> {
+    /// Whose turn it is: of the clients that may, the one with the fewest permits; of those, who came first.
+    fn next(&self) -> Option<(Rc<Share>, Waiter)> {
         let mut queues = self.queues.borrow_mut();
         queues.retain(|share| !share.waiting.borrow().is_empty());
         let may = queues.iter().filter(|share| self.may(share));
         let first = |share: &&Rc<Share>| {
-            let front = share.waiting.borrow().front().map(|ticket| ticket.number);
-            (share.held(), front)
+            let first = share.waiting.borrow().front().map(|ticket| ticket.number);
+            (share.held(), first)
         };
         let share = may.min_by_key(first)?.clone();
         drop(queues);
@@ -241,7 +245,7 @@ impl Inner {
         Some((share, ticket))
     }
 
-    /// As long as somebody waits, sees to it that seats are not held by clients that do not keep up.
+    /// As long as somebody waits, sees to it that permits are not held by clients that do not keep up.
     fn look(self: &Rc<Self>) {
         if self.looks.replace(true) {
             return;
@@ -277,7 +281,7 @@ impl Inner {
     }
 }
 
-impl Drop for Seat {
+impl Drop for Permit {
     fn drop(&mut self) {
         let inner = &self.inner;
         inner.held.set(inner.held.get() - 1);

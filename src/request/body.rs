@@ -1,7 +1,7 @@
 //! The body of a response on its way to the client: watched for pauses, counted, and seen to its end
 //! even where the client does not need the end.
 
-use super::admission::Seat;
+use super::admission::Permit;
 use super::compress::Encoder;
 use super::compressed::{Compressed, Source};
 use super::exchange::Exchange;
@@ -49,7 +49,7 @@ pub struct Written {
     pause: Option<Pin<Box<Sleep>>>,
     exchange: Option<Rc<Exchange>>,
     /// Until the guest has finished, whatever its client has taken by then.
-    seat: Option<Seat>,
+    permit: Option<Permit>,
 }
 
 /// The body could not be finished: the connection must not look as if it had been.
@@ -122,7 +122,7 @@ impl Body {
             idle: Duration::MAX,
             pause: None,
             exchange: None,
-            seat: None,
+            permit: None,
         })))
     }
 
@@ -139,11 +139,11 @@ impl Body {
         self.kind = Kind::Compressed(Box::new(Compressed::new(source, encoder)));
     }
 
-    /// Keeps the request's seat until the guest has ended, and its record until the body has.
-    pub fn occupy(&mut self, seat: Seat, exchange: &Rc<Exchange>, idle: Duration) {
+    /// Keeps the request's permit until the guest has ended, and its record until the body has.
+    pub fn occupy(&mut self, permit: Permit, exchange: &Rc<Exchange>, idle: Duration) {
         if let Kind::Guest(written) = &mut self.kind {
             written.exchange = Some(exchange.clone());
-            written.seat = Some(seat);
+            written.permit = Some(permit);
             written.idle = idle;
             written.give_back();
         }
@@ -224,16 +224,16 @@ impl Written {
     }
 
     pub fn poll_ahead(&mut self, cx: &mut Context<'_>) {
-        if let Some(body) = self.body.as_mut().filter(|_| self.seat.is_some()) {
+        if let Some(body) = self.body.as_mut().filter(|_| self.permit.is_some()) {
             body.poll_ahead(cx);
             self.give_back();
         }
     }
 
-    /// Gives the seat back once the guest has finished.
+    /// Gives the permit back once the guest has finished.
     fn give_back(&mut self) {
         if self.body.as_ref().is_none_or(GuestBody::is_finished) {
-            self.seat = None;
+            self.permit = None;
         }
     }
 
@@ -257,7 +257,7 @@ impl Drop for Written {
         let (Some(mut body), Some(exchange)) = (self.body.take(), self.exchange.take()) else {
             return;
         };
-        let seat = self.seat.take();
+        let permit = self.permit.take();
         if !self.delivered(&body)
             || body.is_over()
             || tokio::runtime::Handle::try_current().is_err()
@@ -283,7 +283,7 @@ impl Drop for Written {
             if let Ok(Err(failure)) = result {
                 exchange.failed(&failure);
             }
-            drop(seat);
+            drop(permit);
         });
     }
 }

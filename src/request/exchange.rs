@@ -2,10 +2,10 @@
 //! where it failed.
 
 use super::client::Client;
-use super::front::Arrival;
+use super::header_policy::Arrival;
 use super::spans::Spans;
 use super::startup::{self, Telling};
-use super::upload::Ledger;
+use super::upload::UploadState;
 use crate::guest::Failure;
 use crate::log::{self, Access, Captured, Failed, Level};
 use crate::scoreboard::{Ended, GuestFailure, SlotRef, totals};
@@ -30,7 +30,7 @@ pub struct Exchange {
     started: Instant,
     status: Cell<Option<StatusCode>>,
     sent: Cell<u64>,
-    upload: OnceCell<Arc<Ledger>>,
+    upload: OnceCell<Arc<UploadState>>,
     logged: bool,
     /// How long the guest was running; none where it was not asked.
     guest: Cell<Option<Duration>>,
@@ -111,11 +111,11 @@ impl Exchange {
     }
 
     /// The request has a body, of which this is known.
-    pub fn uploads(&self, ledger: Arc<Ledger>) {
-        let _ = self.upload.set(ledger);
+    pub fn uploads(&self, upload_state: Arc<UploadState>) {
+        let _ = self.upload.set(upload_state);
     }
 
-    pub fn upload(&self) -> Option<&Ledger> {
+    pub fn upload(&self) -> Option<&UploadState> {
         self.upload.get().map(Arc::as_ref)
     }
 
@@ -164,7 +164,7 @@ impl Drop for Exchange {
         let ended = Ended {
             method: method_index(&self.method),
             status: self.status.get().map(|status| status.as_u16()),
-            received: self.upload().map_or(0, Ledger::received),
+            received: self.upload().map_or(0, UploadState::received),
             sent: self.sent.get(),
             took: self.started.elapsed(),
             guest: self.guest.get(),
@@ -206,7 +206,7 @@ impl Exchange {
             scheme: self.scheme.as_str(),
             status: status.as_u16(),
             reason: status.canonical_reason().unwrap_or_default(),
-            received: self.upload().map_or(0, Ledger::received),
+            received: self.upload().map_or(0, UploadState::received),
             sent: self.sent.get(),
             took: self.started.elapsed(),
             guest: self.guest.get().unwrap_or_default(),

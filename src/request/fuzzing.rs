@@ -3,7 +3,7 @@
 use super::client::Client;
 use super::ids::Ids;
 use super::proxies::Proxies;
-use super::{Front, Origin, Peer};
+use super::{HeaderPolicy, Origin, Peer};
 use http::header::{COOKIE, FORWARDED};
 use http::uri::Scheme;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -47,12 +47,12 @@ fn fields(bytes: &[u8]) -> HeaderMap {
         })
 }
 
-fn front() -> Front {
+fn policy() -> HeaderPolicy {
     let user = (
         HeaderName::from_static("x-user"),
         HeaderValue::from_static("operator"),
     );
-    Front {
+    HeaderPolicy {
         proxies: Proxies {
             networks: vec!["127.0.0.1/32".parse().expect("a network")],
             ..Proxies::default()
@@ -77,7 +77,7 @@ fn origin(peer: &str) -> Origin {
 /// Nothing is believed, and nothing of it is left.
 fn asked_by_a_stranger(mut headers: HeaderMap) {
     let origin = origin(STRANGER);
-    let arrival = front().receive(&origin, &mut headers, &Ids::seeded());
+    let arrival = policy().receive(&origin, &mut headers, &Ids::seeded());
     assert_eq!(arrival.client, Client::Peer(origin.peer));
     assert_eq!((arrival.scheme, arrival.authority), (Scheme::HTTP, None));
     assert_eq!(headers.get("x-request-id"), arrival.id.as_ref());
@@ -116,7 +116,7 @@ fn asked_by_a_proxy(mut headers: HeaderMap, name: HeaderName, appended: &str, is
             headers.append(&name, HeaderValue::from_str(appended).expect("a value"));
         }
     }
-    let arrival = front().receive(&origin(PROXY), &mut headers, &Ids::seeded());
+    let arrival = policy().receive(&origin(PROXY), &mut headers, &Ids::seeded());
     let expected =
         Client::Forwarded((NAMED.parse::<std::net::IpAddr>().expect("it is one"), 0).into());
     assert_eq!(arrival.client, expected);

@@ -1,6 +1,6 @@
 //! Whom a request asks: its target, absolute as guests get it, from what the client wrote where.
 
-use super::front::Arrival;
+use super::header_policy::Arrival;
 use super::{Octets, Origin, RootPath};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Uri};

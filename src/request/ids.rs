@@ -35,7 +35,7 @@ impl Ids {
 const LONGEST: usize = 128;
 
 /// Whether an id that somebody else made can be passed on, and written into logs, as it is.
-pub fn is_sound(id: &HeaderValue) -> bool {
+pub fn is_valid(id: &HeaderValue) -> bool {
     static PLAIN: Octets = Octets::alphanumeric_and(b"-._~+/=:@");
     (1..=LONGEST).contains(&id.len()) && PLAIN.make_up(id.as_bytes())
 }
@@ -51,17 +51,17 @@ mod tests {
         let made: HashSet<HeaderValue> =
             (0..500).flat_map(|_| [one.make(), other.make()]).collect();
         assert_eq!(made.len(), 1000);
-        assert!(made.iter().all(|id| id.len() == 32 && is_sound(id)));
+        assert!(made.iter().all(|id| id.len() == 32 && is_valid(id)));
     }
 
     #[test]
     fn an_id_that_could_forge_something_is_not_sound() {
-        let sound = |text: &str| is_sound(&HeaderValue::from_bytes(text.as_bytes()).unwrap());
-        assert!(sound("6f1ed002-ab5f-4a3c-8f5e-1a2b3c4d5e6f"));
-        assert!(sound("Root=1-67891233-abcdef012345678912345678"));
-        assert!(sound(&"a".repeat(128)));
+        let valid = |text: &str| is_valid(&HeaderValue::from_bytes(text.as_bytes()).unwrap());
+        assert!(valid("6f1ed002-ab5f-4a3c-8f5e-1a2b3c4d5e6f"));
+        assert!(valid("Root=1-67891233-abcdef012345678912345678"));
+        assert!(valid(&"a".repeat(128)));
         for text in ["", "a b", "a\"b", "a\tb", "a]b", "\u{e4}", &"a".repeat(129)] {
-            assert!(!sound(text), "{text}");
+            assert!(!valid(text), "{text}");
         }
     }
 }

@@ -4,22 +4,22 @@
 mod admission;
 mod body;
 mod client;
+mod client_rate;
 pub mod compress;
 mod compressed;
 mod drain;
 mod exchange;
 pub mod files;
 mod forwarded;
-mod front;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod header_policy;
 mod host;
 mod ids;
 mod incoming;
 mod names;
 mod octets;
 mod origin;
-mod pace;
 mod progress;
 mod proxies;
 mod redirect;
@@ -35,7 +35,7 @@ pub mod websocket;
 
 pub use body::Body;
 pub use drain::{LINGER, LINGER_IDLE};
-pub use front::Front;
+pub use header_policy::HeaderPolicy;
 pub use host::{host, is_host};
 pub use incoming::{Incoming, Reading, Streamed};
 pub use octets::Octets;
@@ -53,7 +53,7 @@ use admission::Admission;
 use anyhow::Result;
 use exchange::Exchange;
 use files::Files;
-use front::Arrival;
+use header_policy::Arrival;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Empty};
@@ -64,7 +64,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
-use upload::{Demands, Fault, Ledger, Upload};
+use upload::{Fault, Upload, UploadLimits, UploadState};
 use websocket::WebSockets;
 
 /// Limits of one exchange, and whether it is recorded.
@@ -93,7 +93,7 @@ pub struct Settings {
     pub compress: Option<compress::Settings>,
     /// Directories whose files are served.
     pub files: Vec<files::Directory>,
-    pub front: Front,
+    pub header_policy: HeaderPolicy,
     pub websockets: websocket::Settings,
 }
 
@@ -155,18 +155,18 @@ impl Requests {
         redirect: Option<u16>,
         progress: &Rc<Progress>,
     ) -> Response<Body> {
-        let sound = self.judge(&request);
+        let valid = self.validate(&request);
         let compress = self.settings.compress.map(|settings| {
             let coding = compress::Coding::wanted(request.headers());
             (settings, coding, request.method().clone())
         });
-        let front = &self.settings.front;
-        let mut arrival = front.receive(origin, request.headers_mut(), &self.ids);
+        let policy = &self.settings.header_policy;
+        let mut arrival = policy.receive(origin, request.headers_mut(), &self.ids);
         if let Some(tracing) = self.settings.tracing {
-            arrival.trace(tracing, front.proxies.trust(origin.peer), &mut request);
+            arrival.trace(tracing, policy.proxies.trust(origin.peer), &mut request);
         }
         let exchange = Exchange::begin(&arrival, &request, &self.slot, self.settings.access_log);
-        let answered = match (sound, redirect) {
+        let answered = match (valid, redirect) {
             (Err(refusal), _) => {
                 drain::drain(request.into_body());
                 Err(refusal)
@@ -191,9 +191,9 @@ impl Requests {
         let compressible = matches!(answered, Ok(Answer::File(_) | Answer::Guest(..)));
         let mut response = match answered {
             Ok(Answer::File(response)) => response.map(Body::file),
-            Ok(Answer::Guest(mut response, seat)) => {
+            Ok(Answer::Guest(mut response, permit)) => {
                 let body = response.body_mut();
-                body.occupy(seat, &exchange, self.settings.idle_body);
+                body.occupy(permit, &exchange, self.settings.idle_body);
                 response
             }
             Ok(Answer::Redirect(location)) => {
@@ -212,14 +212,14 @@ impl Requests {
         if let Some((settings, coding, method)) = compress.filter(|_| compressible) {
             reply::compress(&mut response, settings, coding, &method);
         }
-        front.send(response.headers_mut(), arrival.id.as_ref());
+        policy.send(response.headers_mut(), arrival.id.as_ref());
         exchange.head(&response);
         response.body_mut().record(exchange);
         response
     }
 
     /// Judges a head as the client sent it.
-    fn judge(&self, request: &Request<Incoming>) -> Result<(), Refusal> {
+    fn validate(&self, request: &Request<Incoming>) -> Result<(), Refusal> {
         if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
             return Err(Refusal::Method);
         }
@@ -249,16 +249,16 @@ impl Requests {
             None => request,
             Some(files) => {
                 let (parts, body) = request.into_parts();
-                let root = self.settings.front.root_path.as_ref();
+                let root = self.settings.header_policy.root_path.as_ref();
                 if let Some(response) = files.answer(&parts, root).await {
                     return Ok(Answer::File(response));
                 }
                 Box::new(Request::from_parts(parts, body))
             }
         };
-        let who = share::who(asked.arrival.client, &self.settings.front.proxies);
-        let seat = waiting::seat(&self.admission, who, progress, &self.slot).await;
-        let seat = seat.map_err(|_| Refusal::Full)?;
+        let who = share::who(asked.arrival.client, &self.settings.header_policy.proxies);
+        let permit = waiting::permit(&self.admission, who, progress, &self.slot).await;
+        let permit = permit.map_err(|_| Refusal::Full)?;
         exchange.enter_guest();
         let upload = exchange.upload();
         let mut answer = pin!(self.guest.answer(request));
@@ -282,12 +282,12 @@ impl Requests {
             },
         };
         // Where the body was not what it should be, the guest's view of it does not count.
-        if let Some(fault) = upload.and_then(Ledger::fault) {
+        if let Some(fault) = upload.and_then(UploadState::fault) {
             return Err(Refusal::Body(fault));
         }
         match answer.and_then(|response| reply::finish(response, exchange.method())) {
-            Ok(response) => Ok(Answer::Guest(response, seat)),
-            Err(Failure::TimedOut) if upload.is_some_and(Ledger::is_waiting) => {
+            Ok(response) => Ok(Answer::Guest(response, permit)),
+            Err(Failure::TimedOut) if upload.is_some_and(UploadState::is_waiting) => {
                 Err(Refusal::Body(Fault::TooSlow))
             }
             Err(Failure::NoRoom) => {
@@ -301,7 +301,7 @@ impl Requests {
     /// The request as guests get it.
     fn absolute(&self, request: Request<Incoming>, asked: &Asked<'_>) -> Option<guest::Request> {
         let (mut parts, body) = request.into_parts();
-        let root = self.settings.front.root_path.as_ref();
+        let root = self.settings.header_policy.root_path.as_ref();
         match host::target(&parts, asked.origin, asked.arrival, root) {
             Some(target) => parts.uri = target,
             None => {
@@ -310,20 +310,20 @@ impl Requests {
             }
         }
         if self.guest.is_bridged() {
-            front::tell_client(&mut parts.headers, asked.arrival.client);
+            header_policy::tell_client(&mut parts.headers, asked.arrival.client);
         }
         asked.progress.uploads(None);
         let body = if body.is_end_stream() {
             Empty::new().map_err(|never| match never {}).boxed_unsync()
         } else {
-            let demands = Demands {
+            let limits = UploadLimits {
                 most: self.settings.body,
                 idle: self.settings.idle_body,
                 rate: self.settings.rate,
             };
-            let upload = Upload::new(body, demands);
-            asked.exchange.uploads(upload.ledger());
-            asked.progress.uploads(Some(upload.ledger()));
+            let upload = Upload::new(body, limits);
+            asked.exchange.uploads(upload.upload_state());
+            asked.progress.uploads(Some(upload.upload_state()));
             upload.boxed_unsync()
         };
         Some(Box::new(Request::from_parts(parts, body)))
@@ -338,10 +338,10 @@ struct Asked<'a> {
     progress: &'a Rc<Progress>,
 }
 
-/// Who answers.
+/// ClientKey answers.
 enum Answer {
     File(Response<files::FileBody>),
-    Guest(Response<Body>, admission::Seat),
+    Guest(Response<Body>, admission::Permit),
     /// Nobody here: it is to be asked for at this URL, for good and whatever its method is (RFC 9110
     /// section 15.4.9).
     Redirect(HeaderValue),

@@ -1,21 +1,21 @@
 //! How the client of one exchange keeps up with it, for those who decide whether it may go on: its connection, and
-//! whoever gives seats away.
+//! whoever gives permits away.
 
-use super::pace::Pace;
-use super::upload::Ledger;
+use super::client_rate::ClientRate;
+use super::upload::UploadState;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-/// Shared by a connection, or one stream of it, and the seat of its request.
+/// Shared by a connection, or one stream of it, and the permit of its request.
 pub struct Progress {
     rate: u64,
     /// The client taking its response.
-    download: RefCell<Pace>,
+    download: RefCell<ClientRate>,
     /// The client sending its request.
-    upload: RefCell<Option<Arc<Ledger>>>,
+    upload: RefCell<Option<Arc<UploadState>>>,
     /// Since when nothing more can come from the client, which may have left.
     ended: Rc<Cell<Option<Instant>>>,
     evicted: Cell<bool>,
@@ -27,7 +27,7 @@ impl Progress {
     pub fn new(rate: u64, ended: &Rc<Cell<Option<Instant>>>) -> Rc<Progress> {
         Rc::new(Progress {
             rate,
-            download: RefCell::new(Pace::new(rate)),
+            download: RefCell::new(ClientRate::new(rate)),
             upload: RefCell::default(),
             ended: ended.clone(),
             evicted: Cell::new(false),
@@ -41,9 +41,9 @@ impl Progress {
     }
 
     /// The next request has this body, or none.
-    pub fn uploads(&self, ledger: Option<Arc<Ledger>>) {
+    pub fn uploads(&self, upload_state: Option<Arc<UploadState>>) {
         self.evicted.set(false);
-        self.upload.replace(ledger);
+        self.upload.replace(upload_state);
     }
 
     /// The client has no room for what is to be written.

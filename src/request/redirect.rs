@@ -1,6 +1,6 @@
 //! Where a client is sent that is to ask over https.
 
-use super::front::Arrival;
+use super::header_policy::Arrival;
 use super::{Origin, host};
 use http::request::Parts;
 use http::{HeaderValue, Uri};

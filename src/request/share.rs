@@ -1,6 +1,6 @@
 //! Whose a request is, as far as clients share what one worker can do.
 
-use super::admission::Ticket;
+use super::admission::Waiter;
 use super::client::Client;
 use super::{Peer, Proxies};
 use std::cell::{Cell, RefCell};
@@ -10,10 +10,10 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// One who shares: an address, or the network of one customer where that is as easy to have.
-pub type Who = IpAddr;
+pub type ClientKey = IpAddr;
 
-/// Who sent a request; nobody in particular where it is a proxy that speaks for many.
-pub fn who(client: Client, proxies: &Proxies) -> Option<Who> {
+/// ClientKey sent a request; nobody in particular where it is a proxy that speaks for many.
+pub fn who(client: Client, proxies: &Proxies) -> Option<ClientKey> {
     match client {
         Client::Peer(peer) if proxies.trust(peer) => None,
         Client::Peer(Peer::Inet(address)) | Client::Forwarded(address) => {
@@ -37,14 +37,14 @@ const PRESENT: Duration = Duration::from_secs(10);
 /// What one client holds, and waits for.
 pub struct Share {
     /// None for those who cannot be told apart, which share nothing with each other.
-    who: Option<Who>,
+    who: Option<ClientKey>,
     held: Cell<usize>,
-    pub waiting: RefCell<VecDeque<Ticket>>,
+    pub waiting: RefCell<VecDeque<Waiter>>,
     seen: Cell<Instant>,
 }
 
 impl Share {
-    pub fn new(who: Option<Who>) -> Rc<Share> {
+    pub fn new(who: Option<ClientKey>) -> Rc<Share> {
         Rc::new(Share {
             who,
             held: Cell::new(0),
@@ -88,7 +88,7 @@ impl Share {
 mod tests {
     use super::*;
 
-    fn forwarded(text: &str) -> Option<Who> {
+    fn forwarded(text: &str) -> Option<ClientKey> {
         let client = Client::Forwarded(format!("{text}:0").parse().unwrap());
         who(client, &Proxies::default())
     }

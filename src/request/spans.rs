@@ -3,7 +3,7 @@
 
 use super::Peer;
 use super::client::Client;
-use super::front::Arrival;
+use super::header_policy::Arrival;
 use crate::scoreboard::Ended;
 use crate::trace::{self, Kind, Span, SpanId, Trace};
 use http::header::{HOST, USER_AGENT};

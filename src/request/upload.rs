@@ -1,9 +1,9 @@
 //! The body of a request on its way to the guest: counted, bounded, and watched for pauses. What is
 //! wrong with it is noted, because the client is to be told whatever the guest makes of it.
 
+use super::client_rate::ClientRate;
 use super::drain::drain;
 use super::incoming::{Broken, Incoming};
-use super::pace::Pace;
 use super::timer::Timer;
 use crate::guest::BodyError;
 use bytes::Bytes;
@@ -26,23 +26,23 @@ pub enum Fault {
 
 /// What is known of a body, also to those who do not read it. The guest's host demands locks where
 /// one thread would do.
-pub struct Ledger {
+pub struct UploadState {
     received: AtomicU64,
     fault: OnceLock<Fault>,
     /// None once all of it was read, or nobody is to read the rest.
     body: Mutex<Option<Incoming>>,
-    pace: Mutex<Pace>,
+    client_rate: Mutex<ClientRate>,
     /// The guest, where it waits for more.
     reader: Mutex<Option<Waker>>,
 }
 
-impl Ledger {
-    fn new(body: Incoming, rate: u64) -> Ledger {
-        Ledger {
+impl UploadState {
+    fn new(body: Incoming, rate: u64) -> UploadState {
+        UploadState {
             received: AtomicU64::new(0),
             fault: OnceLock::new(),
             body: Mutex::new(Some(body)),
-            pace: Mutex::new(Pace::new(rate)),
+            client_rate: Mutex::new(ClientRate::new(rate)),
             reader: Mutex::new(None),
         }
     }
@@ -53,12 +53,12 @@ impl Ledger {
 
     /// Whether the guest waits for the client.
     pub fn is_waiting(&self) -> bool {
-        lock(&self.pace).is_waiting()
+        lock(&self.client_rate).is_waiting()
     }
 
     /// How far behind the client is.
     pub fn behind(&self, now: Instant) -> Duration {
-        lock(&self.pace).behind(now)
+        lock(&self.client_rate).behind(now)
     }
 
     pub fn fault(&self) -> Option<Fault> {
@@ -69,7 +69,7 @@ impl Ledger {
     pub fn abandon(&self) {
         let body = lock(&self.body).take();
         if let Some(body) = body {
-            lock(&self.pace).moved(0, Instant::now());
+            lock(&self.client_rate).moved(0, Instant::now());
             if !matches!(self.fault(), Some(Fault::TooSlow | Fault::Broken)) {
                 drain(body);
             }
@@ -78,13 +78,13 @@ impl Ledger {
 }
 
 /// Something came: from here on the client is not waited for, whenever the guest looks at it.
-impl Wake for Ledger {
+impl Wake for UploadState {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        lock(&self.pace).moved(0, Instant::now());
+        lock(&self.client_rate).moved(0, Instant::now());
         let reader = lock(&self.reader).take();
         if let Some(reader) = reader {
             reader.wake();
@@ -98,7 +98,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What a client may send, and how fast it must.
 #[derive(Clone, Copy, Debug)]
-pub struct Demands {
+pub struct UploadLimits {
     /// Bytes, all together.
     pub most: u64,
     /// How long nothing may come.
@@ -108,31 +108,31 @@ pub struct Demands {
 }
 
 pub struct Upload {
-    demands: Demands,
+    demands: UploadLimits,
     timer: Timer,
     /// All of it was read.
     is_whole: bool,
-    ledger: Arc<Ledger>,
+    upload_state: Arc<UploadState>,
 }
 
 impl Upload {
-    pub fn new(body: Incoming, demands: Demands) -> Upload {
+    pub fn new(body: Incoming, demands: UploadLimits) -> Upload {
         Upload {
             demands,
             timer: Timer::default(),
             is_whole: false,
-            ledger: Arc::new(Ledger::new(body, demands.rate)),
+            upload_state: Arc::new(UploadState::new(body, demands.rate)),
         }
     }
 
-    pub fn ledger(&self) -> Arc<Ledger> {
-        self.ledger.clone()
+    pub fn upload_state(&self) -> Arc<UploadState> {
+        self.upload_state.clone()
     }
 
     fn fail(&mut self, fault: Fault) -> BodyError {
-        let _ = self.ledger.fault.set(fault);
+        let _ = self.upload_state.fault.set(fault);
         match fault {
-            Fault::TooLarge => BodyError::HttpRequestBodySize(Some(self.ledger.received())),
+            Fault::TooLarge => BodyError::HttpRequestBodySize(Some(self.upload_state.received())),
             Fault::TooSlow => BodyError::ConnectionReadTimeout,
             Fault::Broken => BodyError::HttpProtocolError,
         }
@@ -140,10 +140,10 @@ impl Upload {
 
     /// Waits for the client, but not for longer than it may take.
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let (ledger, idle) = (&self.ledger, self.demands.idle);
-        lock(&ledger.pace).waits(Instant::now());
+        let (upload_state, idle) = (&self.upload_state, self.demands.idle);
+        lock(&upload_state.client_rate).waits(Instant::now());
         self.timer.poll(cx, || {
-            let deadline = lock(&ledger.pace).deadline(idle);
+            let deadline = lock(&upload_state.client_rate).deadline(idle);
             deadline.map(|until| (until, ()))
         })
     }
@@ -157,9 +157,9 @@ impl Body for Upload {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let waker = Waker::from(self.ledger.clone());
-        *lock(&self.ledger.reader) = Some(cx.waker().clone());
-        let polled = match &mut *lock(&self.ledger.body) {
+        let waker = Waker::from(self.upload_state.clone());
+        *lock(&self.upload_state.reader) = Some(cx.waker().clone());
+        let polled = match &mut *lock(&self.upload_state.body) {
             Some(body) => Pin::new(body).poll_frame(&mut Context::from_waker(&waker)),
             None if self.is_whole => return Poll::Ready(None),
             None => Poll::Ready(Some(Err(Broken))),
@@ -167,8 +167,8 @@ impl Body for Upload {
         match polled {
             Poll::Ready(Some(Ok(frame))) => {
                 let length = frame.data_ref().map_or(0, Bytes::len) as u64;
-                lock(&self.ledger.pace).moved(length, Instant::now());
-                let received = self.ledger.received.fetch_add(length, Relaxed) + length;
+                lock(&self.upload_state.client_rate).moved(length, Instant::now());
+                let received = self.upload_state.received.fetch_add(length, Relaxed) + length;
                 if received > self.demands.most {
                     return Poll::Ready(Some(Err(self.fail(Fault::TooLarge))));
                 }
@@ -177,7 +177,7 @@ impl Body for Upload {
             Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(self.fail(Fault::Broken)))),
             Poll::Ready(None) => {
                 self.is_whole = true;
-                let body = lock(&self.ledger.body).take();
+                let body = lock(&self.upload_state.body).take();
                 drop(body);
                 Poll::Ready(None)
             }
@@ -186,12 +186,12 @@ impl Body for Upload {
     }
 
     fn is_end_stream(&self) -> bool {
-        let body = lock(&self.ledger.body);
+        let body = lock(&self.upload_state.body);
         self.is_whole || body.as_ref().is_some_and(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        let body = lock(&self.ledger.body);
+        let body = lock(&self.upload_state.body);
         body.as_ref()
             .map_or_else(SizeHint::default, Body::size_hint)
     }
@@ -199,6 +199,6 @@ impl Body for Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        self.ledger.abandon();
+        self.upload_state.abandon();
     }
 }

@@ -1,8 +1,8 @@
 //! What is counted of requests that wait for their turn, and of those that are turned away.
 
-use super::admission::{Admission, Full, Seat};
+use super::admission::{Admission, Permit, Rejected};
 use super::progress::Progress;
-use super::share::Who;
+use super::share::ClientKey;
 use crate::scoreboard::{Shed, SlotRef};
 use crate::sys::clock;
 use std::future::poll_fn;
@@ -11,13 +11,13 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
 
-/// Takes a seat as soon as there is one, and counts the wait where there is any.
-pub async fn seat(
+/// Takes a permit as soon as there is one, and counts the wait where there is any.
+pub async fn permit(
     admission: &Admission,
-    who: Option<Who>,
+    who: Option<ClientKey>,
     progress: &Rc<Progress>,
     slot: &SlotRef,
-) -> Result<Seat, Full> {
+) -> Result<Permit, Rejected> {
     let mut entering = pin!(admission.enter(who, progress));
     let first = poll_fn(|cx| Poll::Ready(entering.as_mut().poll(cx))).await;
     let entered = match first {
@@ -29,8 +29,8 @@ pub async fn seat(
     };
     if let Err(full) = &entered {
         let why = match full {
-            Full::Queue => Shed::Queue,
-            Full::Wait => Shed::Wait,
+            Rejected::Queue => Shed::Queue,
+            Rejected::Wait => Shed::Wait,
         };
         slot.shed(why, clock::now_ms());
     }

@@ -51,11 +51,11 @@ pub struct CodeFiles {
 struct CodeFile {
     source: PathBuf,
     output: Output,
-    made: Made,
+    made: CompilerOutput,
 }
 
 /// What the compiler said about one of them.
-enum Made {
+enum CompilerOutput {
     Nothing,
     /// The code was in the cache already.
     Found(Code),
@@ -76,7 +76,7 @@ impl CodeFiles {
             Ok(CodeFile {
                 source: source.clone(),
                 output: Output::open(kept)?,
-                made: Made::Nothing,
+                made: CompilerOutput::Nothing,
             })
         });
         Ok(CodeFiles {
@@ -115,14 +115,14 @@ impl CodeFiles {
         let file = file.context("the compiler has made what it was not asked for")?;
         let note = report.note;
         file.made = match report.origin {
-            CodeOrigin::Written(names) => Made::Written { names, note },
+            CodeOrigin::Written(names) => CompilerOutput::Written { names, note },
             CodeOrigin::Cached(name) => {
                 let cache = self.cache.as_ref().context("there is no cache");
                 let found = cache.and_then(|cache| cache.lookup(name));
                 let found = found.and_then(|it| it.context("the compiled code has left the cache"));
                 let found = found.exits(Status::DamagedCode)?;
                 Cache::touch(&found);
-                Made::Found(Code {
+                CompilerOutput::Found(Code {
                     file: found.into(),
                     note,
                     found: Some(name),
@@ -136,7 +136,7 @@ impl CodeFiles {
     /// The application's code, where it was in the cache, so that nobody can write to it.
     pub fn found(&self) -> io::Result<Option<Code>> {
         match self.files.first().map(|file| &file.made) {
-            Some(Made::Found(code)) => code.try_clone().map(Some),
+            Some(CompilerOutput::Found(code)) => code.try_clone().map(Some),
             _ => Ok(None),
         }
     }
@@ -147,9 +147,9 @@ impl CodeFiles {
         let mut grew = false;
         let files = self.files.into_iter();
         let codes = files.map(|file| match file.made {
-            Made::Nothing => bail!("the compiler has ended too early"),
-            Made::Found(code) => Ok(code),
-            Made::Written { names, note } => {
+            CompilerOutput::Nothing => bail!("the compiler has ended too early"),
+            CompilerOutput::Found(code) => Ok(code),
+            CompilerOutput::Written { names, note } => {
                 grew |= !names.is_empty();
                 let written = file.output.finish(&names, cache, &file.source)?;
                 Ok(Code {

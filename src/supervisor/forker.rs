@@ -41,7 +41,7 @@ pub struct Forker {
 }
 
 /// A worker's process-to-be: the slot and the channel that it is going to have.
-pub struct Berth {
+pub struct NewWorker {
     pub slot: ReservedSlot,
     pub receiver: Receiver,
     pub reporter: Reporter,
@@ -198,13 +198,13 @@ impl Forker {
     }
 
     /// A free slot for a worker of this version, and a channel to it.
-    pub fn berth(&self, generation: u32, max_requests: Option<u64>) -> io::Result<Berth> {
+    pub fn new_worker(&self, generation: u32, max_requests: Option<u64>) -> io::Result<NewWorker> {
         let slot = self.slots.reserve();
         let slot = slot.ok_or_else(|| io::Error::other("every slot of the scoreboard is taken"))?;
         let (receiver, reporter) = channel()?;
         let now = clock::now_ms();
         self.scoreboard.begin(slot.index(), generation, now);
-        Ok(Berth {
+        Ok(NewWorker {
             slot,
             receiver,
             reporter,
@@ -217,14 +217,14 @@ impl Forker {
         &self,
         id: Id,
         generation: &Generation<R>,
-        berth: Berth,
+        new_worker: NewWorker,
     ) -> io::Result<Child> {
         let context = WorkerContext {
-            slot: berth.slot.index(),
-            reporter: Rc::new(berth.reporter),
+            slot: new_worker.slot.index(),
+            reporter: Rc::new(new_worker.reporter),
             lifeline: self.watched.try_clone()?,
             scoreboard: self.scoreboard.clone(),
-            max_requests: berth.max_requests,
+            max_requests: new_worker.max_requests,
         };
         let sockets = generation.roles.sockets();
         let mut kept: Vec<RawFd> = sockets.into_iter().map(|(fd, _)| fd).collect();
@@ -243,7 +243,7 @@ impl Forker {
             let loaded = generation.roles.load(file, note, primed.as_ref());
             serve(&*generation.roles, loaded, context)
         })?;
-        Ok(self.child(id, pid, berth.slot, berth.receiver))
+        Ok(self.child(id, pid, new_worker.slot, new_worker.receiver))
     }
 
     /// What is kept of a worker that is this process.

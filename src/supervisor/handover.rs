@@ -109,17 +109,17 @@ impl Handover {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::supervisor::policy::{Id, Standing};
+    use crate::supervisor::policy::{Id, InheritedState};
     use std::time::Duration;
 
     fn handover() -> Handover {
-        let worker = |id, standing| LeftWorker {
+        let worker = |id, state| LeftWorker {
             worker: Inherited {
                 id: Id(id),
                 pid: 4000,
                 seat: 1,
                 generation: 2,
-                standing,
+                state,
             },
             slot: 5,
             receiver: Some(17),
@@ -137,9 +137,9 @@ mod tests {
             admin_process: Some(4001),
             wanted: 2,
             workers: vec![
-                worker(3, Standing::Ready { age: time }),
-                worker(4, Standing::Starting { age: time }),
-                worker(5, Standing::Leaving { left: time }),
+                worker(3, InheritedState::Ready { age: time }),
+                worker(4, InheritedState::Starting { age: time }),
+                worker(5, InheritedState::Leaving { left: time }),
             ],
             ..Handover::nothing()
         }

@@ -2,7 +2,7 @@
 
 use super::Roles;
 use super::children::{Child, WorkerSlot};
-use super::policy::{Activity, Death, Event, Id, Vital};
+use super::policy::{Activity, Death, Event, HealthReading, Id};
 use super::run::Supervisor;
 use super::successor::Successor;
 use super::zygote::Zygote;
@@ -161,8 +161,8 @@ impl<R: Roles> Supervisor<R> {
                 self.events.push_back(Event::SocketsRenewed);
             }
             self.publish_backlogs();
-            let vitals = self.vitals();
-            self.events.push_back(Event::Beat(vitals));
+            let readings = self.readings();
+            self.events.push_back(Event::Beat(readings));
             self.events.extend(self.activity().map(Event::Activity));
         } else {
             self.events.push_back(Event::Time);
@@ -195,19 +195,19 @@ impl<R: Roles> Supervisor<R> {
         Some(Activity { open, total })
     }
 
-    fn vitals(&self) -> Vec<Vital> {
+    fn readings(&self) -> Vec<HealthReading> {
         let watches_memory = self.roles.settings().max_worker_rss.is_some();
-        let vital = |child: &Child| {
+        let reading = |child: &Child| {
             let (beat, answering) = self.forker.signs_of_life(&child.slot);
             let resident = watches_memory.then(|| process::resident(child.pid));
-            Vital {
+            HealthReading {
                 id: child.id,
                 beat,
                 resident: resident.flatten().unwrap_or(0),
                 answering,
             }
         };
-        self.children.iter().map(vital).collect()
+        self.children.iter().map(reading).collect()
     }
 }
 

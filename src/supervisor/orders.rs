@@ -2,7 +2,7 @@
 //! replaced, and its slot stays taken until it is certain that nobody has it.
 
 use super::Roles;
-use super::forker::Berth;
+use super::forker::NewWorker;
 use super::policy::{Death, Event, Id};
 use super::run::Supervisor;
 use super::slots::ReservedSlot;
@@ -41,24 +41,29 @@ enum Outcome {
 
 impl<R: Roles> Supervisor<R> {
     /// Asks the zygote of a version for a worker. Gives the berth back where it cannot be asked.
-    pub(super) fn order(&mut self, id: Id, number: u32, berth: Berth) -> Result<(), Berth> {
+    pub(super) fn order(
+        &mut self,
+        id: Id,
+        number: u32,
+        new_worker: NewWorker,
+    ) -> Result<(), NewWorker> {
         let mut generations = self.generations.iter();
         let generation = generations.find(|generation| generation.number == number);
         let zygote = generation.and_then(|generation| generation.zygote.as_ref());
         let Some(zygote) = zygote.filter(|zygote| zygote.is_ready()) else {
-            return Err(berth);
+            return Err(new_worker);
         };
-        if let Err(error) = zygote.order(&berth, &self.forker.scoreboard) {
+        if let Err(error) = zygote.order(&new_worker, &self.forker.scoreboard) {
             debug!("the zygote cannot be asked for a worker: {error}");
-            return Err(berth);
+            return Err(new_worker);
         }
         let deadline = self.now() + PATIENCE;
         self.orders.push(Order {
             id,
             generation: number,
-            slot: berth.slot,
-            receiver: berth.receiver,
-            max_requests: berth.max_requests,
+            slot: new_worker.slot,
+            receiver: new_worker.receiver,
+            max_requests: new_worker.max_requests,
             deadline,
         });
         Ok(())
@@ -116,8 +121,10 @@ impl<R: Roles> Supervisor<R> {
         }
         let (id, number, most) = (order.id, order.generation, order.max_requests);
         self.abandon(order);
-        let berth = self.forker.berth(number, most).map_err(Into::into);
-        if let Err(error) = berth.and_then(|berth| self.fork_directly(id, number, berth)) {
+        let new_worker = self.forker.new_worker(number, most).map_err(Into::into);
+        if let Err(error) =
+            new_worker.and_then(|new_worker| self.fork_directly(id, number, new_worker))
+        {
             self.fork_failed(id, &error);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::Roles;
 use super::children::{Attempt, Child, Generation, Stage, WorkerSlot};
-use super::forker::Berth;
+use super::forker::NewWorker;
 use super::handover::{Handover, LeftWorker};
 use super::policy::{Action, Death, Event, Id};
 use super::run::Supervisor;
@@ -90,25 +90,32 @@ impl<R: Roles> Supervisor<R> {
     }
 
     fn fork(&mut self, id: Id, number: u32) {
-        let forked = self.berth(number).and_then(|berth| {
-            let ordered = self.order(id, number, berth);
-            ordered.or_else(|berth| self.fork_directly(id, number, berth))
+        let forked = self.new_worker(number).and_then(|new_worker| {
+            let ordered = self.order(id, number, new_worker);
+            ordered.or_else(|new_worker| self.fork_directly(id, number, new_worker))
         });
         if let Err(error) = forked {
             self.fork_failed(id, &error);
         }
     }
 
-    fn berth(&self, number: u32) -> Result<Berth> {
+    fn new_worker(&self, number: u32) -> Result<NewWorker> {
         let settings = self.generation(number)?.roles.settings();
         let jitter = process::random() % settings.limit_max_requests_jitter.saturating_add(1);
         let limit = settings.limit_max_requests;
         let limit = limit.map(|limit| limit.saturating_add(jitter));
-        Ok(self.forker.berth(number, limit)?)
+        Ok(self.forker.new_worker(number, limit)?)
     }
 
-    pub(super) fn fork_directly(&mut self, id: Id, number: u32, berth: Berth) -> Result<()> {
-        let child = self.forker.worker(id, self.generation(number)?, berth)?;
+    pub(super) fn fork_directly(
+        &mut self,
+        id: Id,
+        number: u32,
+        new_worker: NewWorker,
+    ) -> Result<()> {
+        let child = self
+            .forker
+            .worker(id, self.generation(number)?, new_worker)?;
         self.policy.forked(id, child.pid.as_raw());
         self.children.push(child);
         Ok(())

@@ -11,7 +11,7 @@ use super::forker::Forker;
 use super::log_writer::LogWriter;
 use super::notify::Notifier;
 use super::orders::{Abandoned, Order};
-use super::policy::{Event, Policy, Room};
+use super::policy::{Capacity, Event, Policy};
 use super::publish::Published;
 use super::successor::{self, Adopted, Successor};
 use super::zygote::Zygote;
@@ -121,10 +121,10 @@ pub fn resume<R: Roles>(roles: R, adopted: Adopted) -> Result<()> {
     supervisor.supervise()
 }
 
-fn room<R: Roles>(roles: &R, scoreboard: &Scoreboard) -> Room {
+fn room<R: Roles>(roles: &R, scoreboard: &Scoreboard) -> Capacity {
     let slots = scoreboard.length();
     let most = most_workers(roles.settings()).min(slots / 2).max(1);
-    Room { most, slots }
+    Capacity { most, slots }
 }
 
 impl<R: Roles> Supervisor<R> {

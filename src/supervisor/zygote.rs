@@ -3,7 +3,7 @@
 //! their parent. Where code is found that needs no compiling, the compiler goes on as the zygote of it.
 
 use super::code_files::{Code, CodeFiles};
-use super::forker::{Berth, ended, fork_child, serve};
+use super::forker::{NewWorker, ended, fork_child, serve};
 use super::{Roles, WorkerContext};
 use crate::cache::CodeName;
 use crate::channel::{Message, Receiver, Reporter, channel};
@@ -201,12 +201,12 @@ impl Zygote {
 
     /// Asks it to fork a worker, which says by its reporter which process it is. It cannot write to the scoreboard
     /// without the descriptor of that, and its worker maps no more than its slot.
-    pub fn order(&self, berth: &Berth, scoreboard: &Scoreboard) -> io::Result<()> {
+    pub fn order(&self, new_worker: &NewWorker, scoreboard: &Scoreboard) -> io::Result<()> {
         let order = Order {
-            slot: berth.slot.index(),
-            max_requests: berth.max_requests,
+            slot: new_worker.slot.index(),
+            max_requests: new_worker.max_requests,
         };
-        let carried = [berth.reporter.as_fd(), scoreboard.descriptor()];
+        let carried = [new_worker.reporter.as_fd(), scoreboard.descriptor()];
         send(&self.orders, &order.encode(), &carried)
     }
 }

@@ -133,7 +133,7 @@ impl Span {
         let mut span = Span::decode(record).ok()?;
         let is_id =
             |id: &[u8], length: usize| id.len() == length && id.iter().any(|byte| *byte != 0);
-        let is_sound = is_id(&span.trace, 16)
+        let is_valid = is_id(&span.trace, 16)
             && is_id(&span.span, 8)
             && (span.parent.is_empty() || is_id(&span.parent, 8))
             && Kind::try_from(span.kind).is_ok()
@@ -144,7 +144,7 @@ impl Span {
             && span.peer_port <= u32::from(u16::MAX);
         span.cut();
         span.flags &= 0xff;
-        is_sound.then_some(span)
+        is_valid.then_some(span)
     }
 }
 

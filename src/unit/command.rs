@@ -2,7 +2,7 @@
 
 use super::quote;
 use super::socket::Socket;
-use crate::cli::{Said, Source};
+use crate::cli::{OptionOrigin, Source};
 use crate::sys::exec;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ const HONOURED: [&str; 2] = ["WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS"];
 
 impl CommandLine {
     /// What this process was given, for the service.
-    pub fn of_this_process(said: &[Said], sockets: &[Socket]) -> Result<CommandLine> {
+    pub fn of_this_process(said: &[OptionOrigin], sockets: &[Socket]) -> Result<CommandLine> {
         let executable = exec::own_path().context("cannot find this executable")?;
         let mut given = std::env::args_os().skip(1).map(|argument| {
             let text = argument.into_string();
@@ -100,7 +100,7 @@ pub fn absolute(path: &Path) -> Result<PathBuf> {
 }
 
 /// What the environment says of options that the units do not stand for.
-fn variables(said: &[Said]) -> Vec<(String, String)> {
+fn variables(said: &[OptionOrigin]) -> Vec<(String, String)> {
     let said = said.iter().filter(|said| {
         said.source == Source::Environment
             && !REPLACED.contains(&format!("--{}", said.name).as_str())

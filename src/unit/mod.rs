@@ -6,14 +6,14 @@ mod quote;
 mod service;
 mod socket;
 
-use crate::cli::{Said, Unit};
+use crate::cli::{OptionOrigin, Unit};
 use crate::config::Config;
 use anyhow::{Context, Result, bail};
 use command::CommandLine;
 use std::path::Path;
 
 /// Prints both units, or writes them where the operator wants them.
-pub fn write(order: &Unit, said: &[Said], config: &Config) -> Result<()> {
+pub fn write(order: &Unit, said: &[OptionOrigin], config: &Config) -> Result<()> {
     let component = order.serve.component.as_deref();
     let name = match &order.name {
         Some(name) => name.clone(),

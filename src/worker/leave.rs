@@ -22,7 +22,7 @@ pub fn never_outlive(lifeline: OwnedFd, grace: Duration) -> Result<()> {
 
 /// How to leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Leave {
+pub enum ShutdownMode {
     /// Without finishing anything.
     AtOnce,
     /// When what is in flight is done. Connections are closed after being idle for so long.
@@ -34,17 +34,17 @@ pub enum Leave {
 const RETIRING: Duration = Duration::from_secs(1);
 
 /// The reasons to leave, as they arrive.
-pub struct Reasons {
+pub struct ShutdownSignals {
     terminate: Signal,
     retire: Signal,
     quit: Signal,
     lifeline: pipe::Receiver,
 }
 
-impl Reasons {
+impl ShutdownSignals {
     /// From here on signals are received; those that came earlier were kept.
-    pub fn new(lifeline: OwnedFd) -> Result<Reasons> {
-        let reasons = Reasons {
+    pub fn new(lifeline: OwnedFd) -> Result<ShutdownSignals> {
+        let reasons = ShutdownSignals {
             terminate: signal(SignalKind::terminate())?,
             retire: signal(SignalKind::hangup())?,
             quit: signal(SignalKind::quit())?,
@@ -55,13 +55,13 @@ impl Reasons {
     }
 
     /// Resolves with the next reason.
-    pub async fn next(&mut self) -> Leave {
+    pub async fn next(&mut self) -> ShutdownMode {
         tokio::select! {
             biased;
-            _ = self.quit.recv() => Leave::AtOnce,
-            _ = self.terminate.recv() => Leave::After { idle: Duration::ZERO },
-            _ = self.retire.recv() => Leave::After { idle: RETIRING },
-            _ = self.lifeline.readable() => Leave::After { idle: Duration::ZERO },
+            _ = self.quit.recv() => ShutdownMode::AtOnce,
+            _ = self.terminate.recv() => ShutdownMode::After { idle: Duration::ZERO },
+            _ = self.retire.recv() => ShutdownMode::After { idle: RETIRING },
+            _ = self.lifeline.readable() => ShutdownMode::After { idle: Duration::ZERO },
         }
     }
 

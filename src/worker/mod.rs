@@ -6,7 +6,9 @@ mod balance;
 mod leave;
 mod usage;
 
-use crate::connection::{self, Connections, Departure, Door, Outbox, Roster, Unsent};
+use crate::connection::{
+    self, ConnectionRegistry, Connections, ListenerKind, Unsent, WorkerShutdown, WriteBatcher,
+};
 use crate::exit::{Exit, Status};
 use crate::guest::Guest;
 use crate::request::{self, Requests};
@@ -17,7 +19,7 @@ use crate::sys::{clock, memory, process};
 use crate::{trace, warning};
 use accept::Acceptor;
 use anyhow::{Context, Result};
-use leave::{Leave, Reasons};
+use leave::{ShutdownMode, ShutdownSignals};
 use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -48,7 +50,7 @@ pub struct Worker {
     /// What TLS is spoken with, where it is.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// What to accept from, and how the connections of each are spoken to.
-    pub listeners: Vec<(Listening, Door)>,
+    pub listeners: Vec<(Listening, ListenerKind)>,
     pub scoreboard: Rc<Scoreboard>,
     /// Index of this worker's slot of the scoreboard.
     pub slot: usize,
@@ -74,9 +76,9 @@ impl Worker {
     /// What is shared with others is opened before the sandbox is entered, where it cannot be duplicated.
     async fn serve(mut self) -> Result<()> {
         let mut acceptors = Vec::new();
-        for (listener, door) in std::mem::take(&mut self.listeners) {
+        for (listener, kind) in std::mem::take(&mut self.listeners) {
             let acceptor = Acceptor::new(&listener, self.scoreboard.clone(), self.slot)?;
-            acceptors.push((acceptor, door));
+            acceptors.push((acceptor, kind));
         }
         let slot = SlotRef::new(self.scoreboard.clone(), self.slot);
         if self.settings.request.tracing.is_some_and(|it| it.exports) {
@@ -88,8 +90,8 @@ impl Worker {
         requests.start_clock()?;
         let requests = Rc::new(requests);
         leave::never_outlive(self.lifeline.try_clone()?, self.settings.graceful_shutdown)?;
-        let mut reasons = Reasons::new(self.lifeline)?;
-        let outbox = Rc::new(Outbox::default());
+        let mut reasons = ShutdownSignals::new(self.lifeline)?;
+        let write_batcher = Rc::new(WriteBatcher::default());
         tokio::select! {
             biased;
             started = requests.start_application() => started.exits(Status::Application)?,
@@ -99,17 +101,17 @@ impl Worker {
             requests: requests.clone(),
             settings: self.settings.connection,
             tls: self.tls,
-            departure: Departure::default(),
-            outbox: outbox.clone(),
-            roster: Roster::default(),
+            shutdown: WorkerShutdown::default(),
+            write_batcher: write_batcher.clone(),
+            registry: ConnectionRegistry::default(),
             unsent: Rc::new(Unsent::default()),
         });
         let open = Rc::new(Open::new(slot.clone()));
         let accepting = acceptors
             .into_iter()
-            .map(|(acceptor, door)| accept(acceptor, door, connections.clone(), open.clone()));
+            .map(|(acceptor, kind)| accept(acceptor, kind, connections.clone(), open.clone()));
         let accepting: Vec<_> = accepting.map(spawn_local).collect();
-        spawn_local(async move { outbox.run().await });
+        spawn_local(async move { write_batcher.run().await });
         let period = self.settings.heartbeat;
         spawn_local(beat(slot.clone(), usage, requests.clone(), period));
         if let Some((limit, spent)) = self.spent {
@@ -120,9 +122,9 @@ impl Worker {
         for task in accepting {
             task.abort();
         }
-        if let Leave::After { idle } = leave {
+        if let ShutdownMode::After { idle } = leave {
             let deadline = Instant::now() + self.settings.graceful_shutdown;
-            connections.departure.begin(idle, deadline.into());
+            connections.shutdown.begin(idle, deadline.into());
             let done = async {
                 open.none().await;
                 requests.idle().await;
@@ -149,14 +151,19 @@ fn enter_sandbox(sandbox: &Sandbox, slot: usize) -> Result<()> {
     Ok(())
 }
 
-async fn accept(mut acceptor: Acceptor, door: Door, connections: Rc<Connections>, open: Rc<Open>) {
+async fn accept(
+    mut acceptor: Acceptor,
+    kind: ListenerKind,
+    connections: Rc<Connections>,
+    open: Rc<Open>,
+) {
     loop {
         make_room(&acceptor, &connections, &open).await;
         let (accepted, peer) = acceptor.next(&open.freed).await;
         let guard = open.enter();
         let connections = connections.clone();
         spawn_local(async move {
-            connections.serve(accepted, peer, door).await;
+            connections.serve(accepted, peer, kind).await;
             drop(guard);
         });
     }
@@ -172,7 +179,7 @@ async fn make_room(acceptor: &Acceptor, connections: &Connections, open: &Open) 
             biased;
             () = open.room(most) => {}
             () = acceptor.waits() => {
-                connections.roster.dismiss();
+                connections.registry.dismiss();
                 // What waits would keep this worker awake.
                 acceptor.leave();
                 let _ = tokio::time::timeout(LOOK, open.room(most)).await;

@@ -78,13 +78,13 @@ pub async fn serve_stream(
 
 /// Carries messages until one end closes, and closes when the worker goes.
 async fn carry<T: AsyncRead + AsyncWrite + Unpin>(client: &Client, link: &mut Link<T>) -> End {
-    let departure = &client.connections.departure;
-    let mut departs = pin!(departure.wait());
+    let shutdown = &client.connections.shutdown;
+    let mut departs = pin!(shutdown.wait());
     let mut leaves = false;
     poll_fn(|cx| {
         if !leaves && departs.as_mut().poll(cx).is_ready() {
             leaves = true;
-            link.leave(departure.until());
+            link.leave(shutdown.until());
         }
         link.poll(cx)
     })

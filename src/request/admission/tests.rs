@@ -17,20 +17,20 @@ fn progress() -> Rc<Progress> {
     Progress::new(0, &Rc::default())
 }
 
-fn somebody(last: u8) -> Option<Who> {
+fn somebody(last: u8) -> Option<ClientKey> {
     Some(IpAddr::from([192, 0, 2, last]))
 }
 
-type Waiting<'a> = Pin<Box<dyn Future<Output = Result<Seat, Full>> + 'a>>;
+type Waiting<'a> = Pin<Box<dyn Future<Output = Result<Permit, Rejected>> + 'a>>;
 
-fn poll(waiting: &mut Waiting<'_>) -> Poll<Result<Seat, Full>> {
+fn poll(waiting: &mut Waiting<'_>) -> Poll<Result<Permit, Rejected>> {
     waiting
         .as_mut()
         .poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Asks for a seat that is not to be had now.
-fn ask(admission: &Admission, who: Option<Who>) -> Waiting<'_> {
+/// Asks for a permit that is not to be had now.
+fn ask(admission: &Admission, who: Option<ClientKey>) -> Waiting<'_> {
     let mut waiting: Waiting = Box::pin(async move { admission.enter(who, &progress()).await });
     assert!(poll(&mut waiting).is_pending(), "there was a seat");
     waiting
@@ -42,11 +42,11 @@ const LONG: Duration = Duration::from_secs(3600);
 fn a_full_house_queues_and_then_turns_away() {
     run(async {
         let admission = Admission::new(1, 1, LONG);
-        let seat = admission.enter(None, &progress()).await.unwrap();
+        let permit = admission.enter(None, &progress()).await.unwrap();
         let second = ask(&admission, None);
         let third = admission.enter(None, &progress()).await;
-        assert_eq!(third.err(), Some(Full::Queue));
-        drop(seat);
+        assert_eq!(third.err(), Some(Rejected::Queue));
+        drop(permit);
         assert!(second.await.is_ok());
         admission.idle().await;
     });
@@ -58,7 +58,7 @@ fn nobody_waits_for_ever() {
         let admission = Admission::new(1, 1, Duration::from_millis(1));
         let _seat = admission.enter(None, &progress()).await.unwrap();
         let second = admission.enter(None, &progress()).await;
-        assert_eq!(second.err(), Some(Full::Wait));
+        assert_eq!(second.err(), Some(Rejected::Wait));
         assert_eq!(admission.0.waiting.get(), 0);
     });
 }
@@ -82,9 +82,9 @@ fn one_client_does_not_have_all_seats_while_there_are_others() {
     run(async {
         let admission = Admission::new(4, 10, LONG);
         drop(admission.enter(somebody(2), &progress()).await);
-        let mut seats = Vec::new();
+        let mut permits = Vec::new();
         for _ in 0..3 {
-            seats.push(admission.enter(somebody(1), &progress()).await.unwrap());
+            permits.push(admission.enter(somebody(1), &progress()).await.unwrap());
         }
         let _fourth = ask(&admission, somebody(1));
         assert!(admission.enter(somebody(2), &progress()).await.is_ok());
@@ -96,9 +96,9 @@ fn one_client_that_is_alone_or_a_proxy_may_have_all_seats() {
     run(async {
         for who in [somebody(1), None] {
             let admission = Admission::new(4, 10, LONG);
-            let mut seats = Vec::new();
+            let mut permits = Vec::new();
             for _ in 0..4 {
-                seats.push(admission.enter(who, &progress()).await.unwrap());
+                permits.push(admission.enter(who, &progress()).await.unwrap());
             }
             let _fifth = ask(&admission, who);
         }
@@ -113,9 +113,9 @@ fn a_queue_that_one_client_fills_has_room_for_others() {
         let mut waiting: Vec<_> = (0..3).map(|_| ask(&admission, somebody(1))).collect();
         let _other = ask(&admission, somebody(2));
         let last = waiting.pop().unwrap().await;
-        assert_eq!(last.err(), Some(Full::Queue));
+        assert_eq!(last.err(), Some(Rejected::Queue));
         let one_more = admission.enter(somebody(1), &progress()).await;
-        assert_eq!(one_more.err(), Some(Full::Queue));
+        assert_eq!(one_more.err(), Some(Rejected::Queue));
     });
 }
 
@@ -139,10 +139,10 @@ fn seats_of_clients_that_do_not_keep_up_go_to_those_who_wait() {
 fn who_gives_up_waiting_leaves_its_place() {
     run(async {
         let admission = Admission::new(1, 1, LONG);
-        let seat = admission.enter(None, &progress()).await.unwrap();
+        let permit = admission.enter(None, &progress()).await.unwrap();
         drop(ask(&admission, None));
         let second = ask(&admission, None);
-        drop(seat);
+        drop(permit);
         assert!(second.await.is_ok());
     });
 }

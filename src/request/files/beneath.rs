@@ -12,12 +12,16 @@ use std::path::{Component, Path};
 use std::pin::Pin;
 use std::sync::Arc;
 
-pub struct Beneath(Arc<OwnedFd>);
+pub struct ConfinedDirectory(Arc<OwnedFd>);
 
-impl Beneath {
-    pub fn open(directory: &Path) -> io::Result<Beneath> {
+impl ConfinedDirectory {
+    pub fn open(directory: &Path) -> io::Result<ConfinedDirectory> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        Ok(Beneath(Arc::new(open(directory, flags, Mode::empty())?)))
+        Ok(ConfinedDirectory(Arc::new(open(
+            directory,
+            flags,
+            Mode::empty(),
+        )?)))
     }
 }
 
@@ -37,7 +41,7 @@ impl IntoFileAccess for Identified {
     }
 }
 
-impl FileOpener for Beneath {
+impl FileOpener for ConfinedDirectory {
     type File = Identified;
     type Future = Pin<Box<dyn Future<Output = io::Result<Opened>> + Send>>;
 

@@ -8,14 +8,14 @@ mod validator;
 use super::RootPath;
 use super::ids::Ids;
 use anyhow::{Context, Result};
-use beneath::{Beneath, Identified};
+use beneath::{ConfinedDirectory, Identified};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header};
 use http_range::HttpRange;
 use hyper_staticfile::util::{FileBytesStream, FileBytesStreamMultiRange, FileBytesStreamRange};
 use hyper_staticfile::vfs::IntoFileAccess;
 use hyper_staticfile::{AcceptEncoding, ResolveResult, ResolvedFile, Resolver};
-use ranges::{Part, Wanted};
+use ranges::{Part, SelectedRanges};
 use std::path::PathBuf;
 use std::time::SystemTime;
 use validator::Verdict;
@@ -33,7 +33,7 @@ pub struct Directory {
 /// All of them.
 pub struct Files {
     /// The longest prefix first.
-    directories: Vec<(String, Resolver<Beneath>)>,
+    directories: Vec<(String, Resolver<ConfinedDirectory>)>,
     /// What separates the parts of a response.
     boundaries: Ids,
 }
@@ -42,7 +42,7 @@ impl Files {
     pub fn open(directories: &[Directory]) -> Result<Files> {
         let mut open = Vec::new();
         for directory in directories {
-            let beneath = Beneath::open(&directory.path).with_context(|| {
+            let beneath = ConfinedDirectory::open(&directory.path).with_context(|| {
                 format!("cannot open the directory `{}`", directory.path.display())
             })?;
             let mut resolver = Resolver::with_opener(beneath);
@@ -88,7 +88,7 @@ impl Files {
         headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         let validator = &file.handle.validator;
         validator.tell(headers);
-        match validator.judge(&request.headers) {
+        match validator.validate(&request.headers) {
             Verdict::Met => {}
             Verdict::NotModified => {
                 *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -104,11 +104,11 @@ impl Files {
         let in_parts = !is_head && validator.allows_ranges(&request.headers, SystemTime::now());
         let wanted = match in_parts {
             true => ranges::wanted(&request.headers, file.size),
-            false => Wanted::Whole,
+            false => SelectedRanges::Whole,
         };
         describe(headers, &file);
         match wanted {
-            Wanted::Whole => {
+            SelectedRanges::Whole => {
                 headers.insert(header::CONTENT_LENGTH, file.size.into());
                 if !is_head {
                     let access = file.handle.into_file_access();
@@ -117,8 +117,8 @@ impl Files {
                 }
                 response
             }
-            Wanted::Parts(parts) => self.partial(response, file, parts),
-            Wanted::Nothing => unsatisfiable(response, file.size),
+            SelectedRanges::Parts(parts) => self.partial(response, file, parts),
+            SelectedRanges::Nothing => unsatisfiable(response, file.size),
         }
     }
 

@@ -14,7 +14,7 @@ pub struct Part {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum SelectedRanges {
     Whole,
     /// In the order of the file, at least one, none of which touches another.
     Parts(Vec<Part>),
@@ -23,14 +23,14 @@ pub enum Wanted {
 }
 
 /// What is asked for of a file of `size` bytes. A field that is none is ignored (section 14.2).
-pub fn wanted(request: &HeaderMap, size: u64) -> Wanted {
+pub fn wanted(request: &HeaderMap, size: u64) -> SelectedRanges {
     let mut values = request.get_all(header::RANGE).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
-        return Wanted::Whole;
+        return SelectedRanges::Whole;
     };
     let text = value.to_str().ok().and_then(|text| text.split_once('='));
     let Some((_, list)) = text.filter(|(unit, _)| unit.trim().eq_ignore_ascii_case("bytes")) else {
-        return Wanted::Whole;
+        return SelectedRanges::Whole;
     };
     let items = list
         .split(',')
@@ -40,18 +40,18 @@ pub fn wanted(request: &HeaderMap, size: u64) -> Wanted {
         .map(|item| range(item, size))
         .collect::<Option<Vec<_>>>()
     else {
-        return Wanted::Whole;
+        return SelectedRanges::Whole;
     };
     if ranges.is_empty() {
-        return Wanted::Whole;
+        return SelectedRanges::Whole;
     }
     let mut parts: Vec<(u64, u64)> = ranges.into_iter().flatten().collect();
     parts.sort_unstable();
     let parts = merged(&parts);
     match parts.len() {
-        0 => Wanted::Nothing,
-        1..=MOST => Wanted::Parts(parts),
-        _ => Wanted::Whole,
+        0 => SelectedRanges::Nothing,
+        1..=MOST => SelectedRanges::Parts(parts),
+        _ => SelectedRanges::Whole,
     }
 }
 
@@ -100,18 +100,18 @@ fn merged(sorted: &[(u64, u64)]) -> Vec<Part> {
 mod tests {
     use super::*;
 
-    fn asked(text: &str) -> Wanted {
+    fn asked(text: &str) -> SelectedRanges {
         let mut headers = HeaderMap::new();
         headers.insert(header::RANGE, text.parse().unwrap());
         wanted(&headers, 10)
     }
 
-    fn parts(parts: &[(u64, u64)]) -> Wanted {
+    fn parts(parts: &[(u64, u64)]) -> SelectedRanges {
         let parts = parts.iter().map(|(start, length)| Part {
             start: *start,
             length: *length,
         });
-        Wanted::Parts(parts.collect())
+        SelectedRanges::Parts(parts.collect())
     }
 
     #[test]
@@ -139,7 +139,7 @@ mod tests {
         let every_second: Vec<String> = (0..40).map(|at| format!("{0}-{0}", at * 2)).collect();
         let text = format!("bytes={}", every_second.join(","));
         headers.insert(header::RANGE, text.parse().unwrap());
-        assert_eq!(wanted(&headers, 100), Wanted::Whole);
+        assert_eq!(wanted(&headers, 100), SelectedRanges::Whole);
     }
 
     #[test]
@@ -153,10 +153,10 @@ mod tests {
             "bytes=",
             "bytes=1-2,x",
         ] {
-            assert_eq!(asked(text), Wanted::Whole, "{text}");
+            assert_eq!(asked(text), SelectedRanges::Whole, "{text}");
         }
         for text in ["bytes=10-", "bytes=-0", "bytes=99999999999999999999-"] {
-            assert_eq!(asked(text), Wanted::Nothing, "{text}");
+            assert_eq!(asked(text), SelectedRanges::Nothing, "{text}");
         }
     }
 }

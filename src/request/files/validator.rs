@@ -50,7 +50,7 @@ impl Validator {
     }
 
     /// Judges the conditions of a request that reads.
-    pub fn judge(&self, request: &HeaderMap) -> Verdict {
+    pub fn validate(&self, request: &HeaderMap) -> Verdict {
         if request.contains_key(header::IF_MATCH) {
             if !self.is_listed(request, header::IF_MATCH, false) {
                 return Verdict::Failed;
@@ -154,7 +154,7 @@ mod tests {
     }
 
     fn verdict(fields: &[(&'static str, &'static str)]) -> Verdict {
-        validator().judge(&headers(fields))
+        validator().validate(&headers(fields))
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub fn asked<B>(request: &Request<B>) -> Option<Asked> {
 }
 
 /// Judges the request; gives the proof that it was understood, where there has to be one.
-pub fn judge<B: http_body::Body>(
+pub fn validate<B: http_body::Body>(
     asked: Asked,
     request: &Request<B>,
 ) -> Result<Option<HeaderValue>, Unsound> {
@@ -132,7 +132,7 @@ mod tests {
     fn the_example_of_the_standard_is_proved() {
         let request = request(&[]);
         assert_eq!(asked(&request), Some(Asked::Upgrade));
-        let proof = judge(Asked::Upgrade, &request).unwrap().unwrap();
+        let proof = validate(Asked::Upgrade, &request).unwrap().unwrap();
         assert_eq!(proof, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 
@@ -167,7 +167,7 @@ mod tests {
                 Unsound::Key,
             ),
         ] {
-            let judged = judge(Asked::Upgrade, &request(&[(name, value)]));
+            let judged = validate(Asked::Upgrade, &request(&[(name, value)]));
             assert_eq!(judged, Err(expected), "{name}: {value}");
         }
     }

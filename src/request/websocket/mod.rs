@@ -8,9 +8,9 @@ pub use crate::guest::websocket::{Closed, Message, Outgoing};
 pub use handshake::{Asked, asked};
 pub use record::Record;
 
-use super::admission::{Admission, Seat};
+use super::admission::{Admission, Permit};
 use super::exchange::Exchange;
-use super::front::Arrival;
+use super::header_policy::Arrival;
 use super::{Body, Origin, Progress, Requests, host, reply, share};
 use crate::guest::Failure;
 use crate::guest::websocket::{Answer, Bounds, Opening, RequestName, Session};
@@ -69,7 +69,7 @@ pub struct WebSocket {
     pub record: Record,
     pub settings: Settings,
     /// Held for as long as it lasts.
-    _seat: Seat,
+    _seat: Permit,
 }
 
 /// Why there is no WebSocket, and no answer of the guest's.
@@ -94,11 +94,15 @@ impl Requests {
         mut request: Request<impl http_body::Body>,
         progress: &Rc<Progress>,
     ) -> (Response<Body>, Option<WebSocket>) {
-        let proof = handshake::judge(asked, &request);
-        let front = &self.settings.front;
-        let mut arrival = front.receive(origin, request.headers_mut(), &self.ids);
+        let proof = handshake::validate(asked, &request);
+        let header_policy = &self.settings.header_policy;
+        let mut arrival = header_policy.receive(origin, request.headers_mut(), &self.ids);
         if let Some(tracing) = self.settings.tracing {
-            arrival.trace(tracing, front.proxies.trust(origin.peer), &mut request);
+            arrival.trace(
+                tracing,
+                header_policy.proxies.trust(origin.peer),
+                &mut request,
+            );
         }
         let exchange = Exchange::begin(&arrival, &request, &self.slot, self.settings.access_log);
         let opened = match proof {
@@ -125,7 +129,7 @@ impl Requests {
             Ok(opened) => opened,
             Err(refused) => (refused.reply(&exchange, &arrival), None),
         };
-        front.send(response.headers_mut(), arrival.id.as_ref());
+        header_policy.send(response.headers_mut(), arrival.id.as_ref());
         exchange.head(&response);
         if socket.is_none() {
             response.body_mut().record(exchange);
@@ -144,14 +148,14 @@ impl Requests {
     ) -> Result<(Answer, WebSocket), Refused> {
         let name = RequestName::of(&request);
         let (parts, _) = request.into_parts();
-        let root = self.settings.front.root_path.as_ref();
+        let root = self.settings.header_policy.root_path.as_ref();
         let target = host::target(&parts, origin, arrival, root).ok_or(Refused::BadRequest)?;
-        let who = share::who(arrival.client, &self.settings.front.proxies);
+        let who = share::who(arrival.client, &self.settings.header_policy.proxies);
         let WebSockets {
             admission,
             settings,
         } = &self.websockets;
-        let Ok(seat) = admission.enter(who, progress).await else {
+        let Ok(permit) = admission.enter(who, progress).await else {
             self.slot.shed(Shed::Queue, clock::now_ms());
             return Err(Refused::Full);
         };
@@ -184,7 +188,7 @@ impl Requests {
             session,
             record: Record::begin(opened, &self.slot),
             settings: *settings,
-            _seat: seat,
+            _seat: permit,
         };
         Ok((answer, socket))
     }

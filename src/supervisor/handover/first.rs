@@ -3,7 +3,7 @@
 
 use super::{Handover, LeftWorker};
 use crate::scoreboard::Layout;
-use crate::supervisor::policy::{Id, Inherited, Standing};
+use crate::supervisor::policy::{Id, Inherited, InheritedState};
 use anyhow::{Context, Result, bail};
 use std::str::{FromStr, SplitWhitespace};
 use std::time::Duration;
@@ -54,14 +54,14 @@ fn worker(words: &mut SplitWhitespace<'_>) -> Result<LeftWorker> {
     let (id, pid) = (Id(next(words)?), next(words)?);
     let (seat, generation) = (next(words)?, next(words)?);
     let (slot, _receiver) = (next(words)?, next::<i32>(words)?);
-    let standing = words.next();
+    let state = words.next();
     let time = Duration::from_millis(next(words)?);
-    let standing = match standing {
-        Some("starting") => Standing::Leaving {
+    let state = match state {
+        Some("starting") => InheritedState::Leaving {
             left: Duration::ZERO,
         },
-        Some("ready") => Standing::Ready { age: time },
-        Some("leaving") => Standing::Leaving { left: time },
+        Some("ready") => InheritedState::Ready { age: time },
+        Some("leaving") => InheritedState::Leaving { left: time },
         _ => bail!("unknown standing"),
     };
     let worker = Inherited {
@@ -69,7 +69,7 @@ fn worker(words: &mut SplitWhitespace<'_>) -> Result<LeftWorker> {
         pid,
         seat,
         generation,
-        standing,
+        state,
     };
     Ok(LeftWorker {
         worker,
@@ -97,15 +97,15 @@ mod tests {
         assert_eq!(handover.listeners, [(7, "https 2049:7".to_owned())]);
         assert_eq!((handover.wanted, handover.served, handover.code), (2, 2, 9));
         assert_eq!(handover.note, "0.2 memories=1");
-        let standings: Vec<Standing> = handover
-            .workers
-            .iter()
-            .map(|it| it.worker.standing)
-            .collect();
+        let standings: Vec<InheritedState> =
+            handover.workers.iter().map(|it| it.worker.state).collect();
         let (age, left) = (Duration::from_millis(1234), Duration::ZERO);
         assert_eq!(
             standings,
-            [Standing::Ready { age }, Standing::Leaving { left }]
+            [
+                InheritedState::Ready { age },
+                InheritedState::Leaving { left }
+            ]
         );
     }
 

@@ -1,6 +1,6 @@
 //! What can happen, and what can be done about it.
 
-use super::{Activity, Death, Id, Vital};
+use super::{Activity, Death, HealthReading, Id};
 use crate::exit::Status;
 use crate::log::Level;
 use crate::supervisor::settings::{CompileLimits, Settings};
@@ -89,7 +89,7 @@ pub enum Event {
     /// A listening socket was bound anew, and the workers that there are have the old one.
     SocketsRenewed,
     /// The readings of a health check.
-    Beat(Vec<Vital>),
+    Beat(Vec<HealthReading>),
     /// What clients do, where the server is to end when they do nothing.
     Activity(Activity),
     /// Nothing but time has passed.

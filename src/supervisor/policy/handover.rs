@@ -2,8 +2,8 @@
 
 use super::idle::Idle;
 use super::upgrade::Upgrade;
-use super::worker::Pulse;
-use super::{Id, Mode, Policy, Reason, Reload, Room, State, Worker};
+use super::worker::LastBeat;
+use super::{Capacity, Id, Mode, Policy, Reason, Reload, State, Worker};
 use crate::log::Level;
 use crate::supervisor::policy::Action;
 use crate::supervisor::settings::Settings;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 /// Where an inherited worker stands, in times that mean the same in another process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Standing {
+pub enum InheritedState {
     Starting {
         age: Duration,
     },
@@ -34,7 +34,7 @@ pub struct Inherited {
     pub pid: i32,
     pub seat: usize,
     pub generation: u32,
-    pub standing: Standing,
+    pub state: InheritedState,
 }
 
 impl Policy {
@@ -45,7 +45,7 @@ impl Policy {
             pid: worker.pid,
             seat: worker.seat,
             generation: worker.generation,
-            standing: worker.standing(now),
+            state: worker.state(now),
         });
         let served = self.reload.proven();
         let served = served.unwrap_or(self.reload.wanted_generation());
@@ -56,7 +56,7 @@ impl Policy {
     /// everything is made ready, as for a reload.
     pub fn inherit(
         settings: Settings,
-        room: Room,
+        room: Capacity,
         (served, wanted, workers): (u32, usize, Vec<Inherited>),
         now: Instant,
         random: Box<dyn FnMut() -> u64>,
@@ -96,17 +96,17 @@ impl Policy {
 }
 
 impl Worker {
-    fn standing(&self, now: Instant) -> Standing {
+    fn state(&self, now: Instant) -> InheritedState {
         let age = |since: &Instant| now.saturating_duration_since(*since);
         match &self.state {
-            State::Starting { since } => Standing::Starting { age: age(since) },
+            State::Starting { since } => InheritedState::Starting { age: age(since) },
             State::Ready { since } | State::Stale { since, .. } => {
-                Standing::Ready { age: age(since) }
+                InheritedState::Ready { age: age(since) }
             }
-            State::Leaving { deadline, .. } => Standing::Leaving {
+            State::Leaving { deadline, .. } => InheritedState::Leaving {
                 left: deadline.saturating_duration_since(now),
             },
-            State::Killed { .. } => Standing::Leaving {
+            State::Killed { .. } => InheritedState::Leaving {
                 left: Duration::ZERO,
             },
         }
@@ -116,10 +116,10 @@ impl Worker {
 impl Inherited {
     fn arrive(&self, now: Instant) -> Worker {
         let since = |age: Duration| now.checked_sub(age).unwrap_or(now);
-        let state = match self.standing {
-            Standing::Starting { age } => State::Starting { since: since(age) },
-            Standing::Ready { age } => State::Ready { since: since(age) },
-            Standing::Leaving { left } => State::Leaving {
+        let state = match self.state {
+            InheritedState::Starting { age } => State::Starting { since: since(age) },
+            InheritedState::Ready { age } => State::Ready { since: since(age) },
+            InheritedState::Leaving { left } => State::Leaving {
                 deadline: now.checked_add(left).unwrap_or(now),
                 reason: Reason::Reload,
             },
@@ -129,7 +129,7 @@ impl Inherited {
             seat: self.seat,
             generation: self.generation,
             state,
-            pulse: Pulse::new(now),
+            last_beat: LastBeat::new(now),
             due: None,
             last_words: None,
         }

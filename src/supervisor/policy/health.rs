@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// What was read of one worker.
 #[derive(Clone, Debug)]
-pub struct Vital {
+pub struct HealthReading {
     pub id: Id,
     /// What its serving loop wrote as its last sign of life.
     pub beat: u64,
@@ -27,10 +27,10 @@ impl Policy {
 
     /// Judges every worker. Time is the supervisor's own (see `Clock`), so that a machine that was
     /// suspended or starved has no hung workers.
-    pub(super) fn beat(&mut self, vitals: Vec<Vital>, now: Instant) {
-        for vital in vitals {
-            let id = vital.id;
-            match self.complaint(vital, now) {
+    pub(super) fn beat(&mut self, readings: Vec<HealthReading>, now: Instant) {
+        for reading in readings {
+            let id = reading.id;
+            match self.complaint(reading, now) {
                 Some(reason) if self.is_beyond_waiting(id, &reason) => self.kill(id, reason, now),
                 Some(reason) => self.due(id, reason),
                 None => {}
@@ -39,25 +39,25 @@ impl Policy {
         self.kill_late_starters(now);
     }
 
-    fn complaint(&mut self, vital: Vital, now: Instant) -> Option<Reason> {
+    fn complaint(&mut self, reading: HealthReading, now: Instant) -> Option<Reason> {
         let settings = &self.settings;
-        let worker = self.workers.get_mut(&vital.id)?;
-        let silent = worker.pulse.felt(vital.beat, now);
+        let worker = self.workers.get_mut(&reading.id)?;
+        let silent = worker.last_beat.felt(reading.beat, now);
         let since = match worker.state {
             State::Ready { since } | State::Stale { since, .. } => Some(since),
             State::Leaving { .. } => None,
             State::Starting { .. } | State::Killed { .. } => return None,
         };
         if silent > settings.healthcheck.max(LEAST_SILENCE) {
-            let answering = vital.answering;
+            let answering = reading.answering;
             return Some(Reason::Hung { silent, answering });
         }
         let age = now.saturating_duration_since(since?);
         if settings
             .max_worker_rss
-            .is_some_and(|limit| vital.resident > limit)
+            .is_some_and(|limit| reading.resident > limit)
         {
-            return Some(Reason::Memory(vital.resident));
+            return Some(Reason::Memory(reading.resident));
         }
         if settings
             .max_worker_lifetime

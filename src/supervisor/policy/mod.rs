@@ -21,8 +21,8 @@ mod worker;
 pub use condition::Condition;
 pub use ends::Death;
 pub use events::{Action, Event};
-pub use handover::{Inherited, Standing};
-pub use health::Vital;
+pub use handover::{Inherited, InheritedState};
+pub use health::HealthReading;
 pub use idle::Activity;
 pub use report::{News, Report};
 pub use worker::Id;
@@ -41,7 +41,7 @@ use worker::{State, Worker};
 
 /// What there is room for.
 #[derive(Clone, Copy, Debug)]
-pub struct Room {
+pub struct Capacity {
     /// Workers that may be asked for.
     pub most: usize,
     /// Worker processes that there may be, those that are leaving included.
@@ -76,7 +76,7 @@ impl Policy {
     /// The state before anything was compiled, and the first thing to do.
     pub fn new(
         settings: Settings,
-        room: Room,
+        room: Capacity,
         random: Box<dyn FnMut() -> u64>,
     ) -> (Policy, Vec<Action>) {
         let mut policy = Policy {
@@ -144,7 +144,7 @@ impl Policy {
             Event::Upgrade => self.upgrade(now),
             Event::Answered(answer) => self.answered(answer),
             Event::SocketsRenewed => self.sockets_renewed(),
-            Event::Beat(vitals) => self.beat(vitals, now),
+            Event::Beat(readings) => self.beat(readings, now),
             Event::Activity(activity) => self.activity(activity, now),
             Event::Time => {}
         }

@@ -134,7 +134,7 @@ impl Policy {
             Some((*id, reason.clone()))
         });
         if let Some((id, reason)) = leaving.filter(|_| in_time) {
-            self.kill(id, Reason::Room(Box::new(reason)), now);
+            self.kill(id, Reason::Capacity(Box::new(reason)), now);
         }
     }
 

@@ -30,8 +30,8 @@ pub enum Reason {
     Startup(Duration),
     /// It was still busy when its time to drain was over; why it had to leave.
     Drain(Box<Reason>),
-    /// Room was needed for one that serves; why it had to leave.
-    Room(Box<Reason>),
+    /// Capacity was needed for one that serves; why it had to leave.
+    Capacity(Box<Reason>),
 }
 
 impl Reason {
@@ -56,7 +56,7 @@ impl Reason {
             Reason::ScaleDown => EndReason::ScaleDown,
             Reason::Shutdown => EndReason::Shutdown,
             Reason::Startup(_) => EndReason::StartupTimeout,
-            Reason::Drain(_) | Reason::Room(_) => EndReason::DrainTimeout,
+            Reason::Drain(_) | Reason::Capacity(_) => EndReason::DrainTimeout,
         }
     }
 
@@ -64,7 +64,7 @@ impl Reason {
     pub fn level(&self) -> Level {
         match self {
             Reason::Hung { .. } | Reason::Startup(_) => Level::Error,
-            Reason::Drain(_) | Reason::Room(_) => Level::Warning,
+            Reason::Drain(_) | Reason::Capacity(_) => Level::Warning,
             _ => Level::Info,
         }
     }
@@ -102,7 +102,7 @@ impl fmt::Display for Reason {
                 f,
                 "{reason}; killed, still busy after --timeout-graceful-shutdown"
             ),
-            Reason::Room(reason) => write!(
+            Reason::Capacity(reason) => write!(
                 f,
                 "{reason}; killed while it drained, too many workers are leaving"
             ),

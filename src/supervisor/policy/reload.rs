@@ -214,7 +214,7 @@ impl Policy {
             return;
         };
         worker.state = State::Ready { since: now };
-        worker.pulse = super::worker::Pulse::new(now);
+        worker.last_beat = super::worker::LastBeat::new(now);
         let generation = worker.generation;
         self.served = true;
         if self.reload.tried() == Some(generation) {

@@ -39,22 +39,22 @@ pub enum State {
 
 /// The last sign of life of a serving loop.
 #[derive(Clone, Copy, Debug)]
-pub struct Pulse {
+pub struct LastBeat {
     /// What it wrote, whatever that means.
     beat: u64,
     /// When that was first seen here.
     seen: Instant,
 }
 
-impl Pulse {
-    pub fn new(now: Instant) -> Pulse {
-        Pulse { beat: 0, seen: now }
+impl LastBeat {
+    pub fn new(now: Instant) -> LastBeat {
+        LastBeat { beat: 0, seen: now }
     }
 
     /// How long it has been silent.
     pub fn felt(&mut self, beat: u64, now: Instant) -> Duration {
         if beat != self.beat {
-            *self = Pulse { beat, seen: now };
+            *self = LastBeat { beat, seen: now };
         }
         now.saturating_duration_since(self.seen)
     }
@@ -68,7 +68,7 @@ pub struct Worker {
     pub seat: usize,
     pub generation: u32,
     pub state: State,
-    pub pulse: Pulse,
+    pub last_beat: LastBeat,
     /// It should be replaced when its turn comes.
     pub due: Option<Reason>,
     pub last_words: Option<(Status, String)>,
@@ -82,7 +82,7 @@ impl Worker {
             seat,
             generation,
             state: State::Starting { since: now },
-            pulse: Pulse::new(now),
+            last_beat: LastBeat::new(now),
             due: None,
             last_words: None,
         }

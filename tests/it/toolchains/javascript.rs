@@ -172,7 +172,7 @@ fn redirecting() -> Upstream {
         let length = body.len();
         write!(
             stream,
-            "HTTP/1.1 {status} Said\r\nLocation: {location}\r\nContent-Length: {length}\r\n\r\n{body}"
+            "HTTP/1.1 {status} OptionOrigin\r\nLocation: {location}\r\nContent-Length: {length}\r\n\r\n{body}"
         )
         .unwrap();
         After::Keep

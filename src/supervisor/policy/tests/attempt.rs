@@ -82,7 +82,7 @@ fn code_that_was_found_and_crashes_its_workers_is_dropped_and_made_again_once() 
     for kept in [false, true] {
         let mut world = World::new(settings(3));
         world.found();
-        let id = world.doing(Doing::Starting)[1];
+        let id = world.doing(ProcessState::Starting)[1];
         world.crashes(id);
         world.reap();
         assert_eq!((&world.dropped[..], world.compiling), (&[1][..], Some(2)));
@@ -92,7 +92,7 @@ fn code_that_was_found_and_crashes_its_workers_is_dropped_and_made_again_once() 
             true => world.found(),
             false => world.compiled(),
         }
-        let id = world.doing(Doing::Starting)[0];
+        let id = world.doing(ProcessState::Starting)[0];
         world.crashes(id);
         world.reap();
         assert!(matches!(world.ended, Some(Some((Status::Application, _)))));
@@ -104,7 +104,7 @@ fn code_that_was_found_and_crashes_its_workers_is_dropped_and_made_again_once() 
 fn code_that_was_made_just_now_is_not_made_again() {
     let mut world = World::new(settings(1));
     world.compiled();
-    let id = world.doing(Doing::Starting)[0];
+    let id = world.doing(ProcessState::Starting)[0];
     world.crashes(id);
     assert!(world.dropped.is_empty());
     assert!(matches!(world.ended, Some(Some((Status::Application, _)))));
@@ -115,10 +115,10 @@ fn code_that_is_found_to_be_damaged_while_it_serves_is_made_again() {
     let mut world = World::new(settings(2));
     world.found();
     world.settle();
-    let id = world.doing(Doing::Serving)[0];
+    let id = world.doing(ProcessState::Serving)[0];
     world.crashes(id);
     assert!(world.dropped.is_empty(), "a request may have done that");
-    let id = world.doing(Doing::Starting)[0];
+    let id = world.doing(ProcessState::Starting)[0];
     let (status, text) = (Status::DamagedCode, "compiled code is damaged".to_owned());
     world.on(Event::LastWords { id, status, text });
     world.ends(id, End::Exited(5));

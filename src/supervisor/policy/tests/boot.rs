@@ -36,7 +36,7 @@ fn a_component_that_does_not_compile_ends_the_server() {
 fn a_worker_that_dies_before_the_first_is_ready_ends_the_server_with_its_last_words() {
     let mut world = World::new(settings(3));
     world.compiled();
-    let id = world.doing(Doing::Starting)[1];
+    let id = world.doing(ProcessState::Starting)[1];
     let (status, text) = (Status::Application, "no such import".to_owned());
     world.on(Event::LastWords { id, status, text });
     world.ends(id, End::Exited(3));
@@ -64,7 +64,7 @@ fn a_worker_that_dies_while_it_starts_after_another_was_ready_is_replaced() {
     let mut world = World::new(settings(2));
     world.compiled();
     world.one_ready();
-    let id = world.doing(Doing::Starting)[0];
+    let id = world.doing(ProcessState::Starting)[0];
     world.crashes(id);
     assert_eq!((world.ended.is_none(), world.processes.len()), (true, 2));
     world.settle();

@@ -10,7 +10,7 @@ mod steering;
 mod stop;
 mod upgrade;
 
-use super::{Action, Death, Event, Id, Policy, Room, State, Vital};
+use super::{Action, Capacity, Death, Event, HealthReading, Id, Policy, State};
 use crate::exit::Status;
 use crate::log::Level;
 use crate::supervisor::settings::{CodeSettings, CompileLimits, Settings};
@@ -46,7 +46,7 @@ pub fn settings(workers: usize) -> Settings {
 
 /// What a process does that the policy asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Doing {
+pub enum ProcessState {
     Starting,
     Serving,
     Draining,
@@ -55,7 +55,7 @@ pub enum Doing {
 #[derive(Clone, Copy, Debug)]
 pub struct Process {
     pub generation: u32,
-    pub doing: Doing,
+    pub doing: ProcessState,
     /// It was killed, and is not reaped yet.
     pub killed: bool,
     pub hangs: bool,
@@ -85,14 +85,14 @@ pub struct World {
 
 impl World {
     pub fn new(settings: Settings) -> World {
-        let room = Room {
+        let room = Capacity {
             most: 32,
             slots: 64,
         };
         World::with_room(settings, room)
     }
 
-    pub fn with_room(settings: Settings, room: Room) -> World {
+    pub fn with_room(settings: Settings, room: Capacity) -> World {
         let (policy, actions) = Policy::new(settings.clone(), room, Box::new(|| 250));
         let mut world = World {
             policy,
@@ -143,7 +143,7 @@ impl World {
                 Action::Fork { id, generation } => {
                     let process = Process {
                         generation,
-                        doing: Doing::Starting,
+                        doing: ProcessState::Starting,
                         killed: false,
                         hangs: false,
                     };
@@ -153,7 +153,7 @@ impl World {
                     );
                     self.policy.forked(id, 1000 + i32::try_from(id.0).unwrap());
                 }
-                Action::Drain { id, .. } => self.process(id).doing = Doing::Draining,
+                Action::Drain { id, .. } => self.process(id).doing = ProcessState::Draining,
                 Action::Kill { id } => self.process(id).killed = true,
                 Action::Announce => self.announced += 1,
                 Action::Withdraw => self.withdrawn = true,
@@ -184,14 +184,14 @@ impl World {
     }
 
     /// The processes that do this, oldest first.
-    pub fn doing(&self, doing: Doing) -> Vec<Id> {
+    pub fn doing(&self, doing: ProcessState) -> Vec<Id> {
         let is = |process: &Process| process.doing == doing && !process.killed;
         let found = self.processes.iter().filter(|(_, process)| is(process));
         found.map(|(id, _)| *id).collect()
     }
 
     pub fn serving_now(&self) -> usize {
-        self.doing(Doing::Serving).len()
+        self.doing(ProcessState::Serving).len()
     }
 
     pub fn generations(&self) -> Vec<u32> {
@@ -229,13 +229,13 @@ impl World {
     }
 
     pub fn ready(&mut self, id: Id) {
-        self.process(id).doing = Doing::Serving;
+        self.process(id).doing = ProcessState::Serving;
         self.on(Event::Ready(id));
     }
 
     /// The first that is starting gets ready.
     pub fn one_ready(&mut self) {
-        let id = self.doing(Doing::Starting)[0];
+        let id = self.doing(ProcessState::Starting)[0];
         self.ready(id);
     }
 
@@ -253,7 +253,7 @@ impl World {
     /// Processes that were killed or drain are gone.
     pub fn reap(&mut self) {
         let leaving = self.processes.iter().filter_map(|(id, process)| {
-            let drained = process.doing == Doing::Draining && !process.hangs;
+            let drained = process.doing == ProcessState::Draining && !process.hangs;
             match (process.killed, drained) {
                 (true, _) => Some((*id, End::Killed(Signal::SIGKILL))),
                 (false, true) => Some((*id, End::Exited(0))),
@@ -270,7 +270,7 @@ impl World {
     /// Everything that would happen by itself happens.
     pub fn settle(&mut self) {
         for _ in 0..1000 {
-            let starting = self.doing(Doing::Starting);
+            let starting = self.doing(ProcessState::Starting);
             if let Some(id) = starting.first() {
                 self.ready(*id);
             }
@@ -289,14 +289,14 @@ impl World {
         while self.now < end && self.ended.is_none() {
             self.now = end.min(self.now + self.policy.beat_period());
             self.beats += 1;
-            let beat = |(id, process): (&Id, &Process)| Vital {
+            let beat = |(id, process): (&Id, &Process)| HealthReading {
                 id: *id,
                 beat: if process.hangs { 1 } else { self.beats + 1 },
                 resident: 0,
                 answering: "GET /slow".to_owned(),
             };
-            let vitals = self.processes.iter().map(beat).collect();
-            self.on(Event::Beat(vitals));
+            let readings = self.processes.iter().map(beat).collect();
+            self.on(Event::Beat(readings));
         }
     }
 

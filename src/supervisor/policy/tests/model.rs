@@ -4,9 +4,9 @@ use super::*;
 use std::collections::BTreeSet;
 
 /// A generator of numbers that always come in the same order (xorshift, Marsaglia 2003).
-struct Dice(u64);
+struct XorShift(u64);
 
-impl Dice {
+impl XorShift {
     fn roll(&mut self, sides: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -21,7 +21,7 @@ impl Dice {
 
 struct Game {
     world: World,
-    dice: Dice,
+    dice: XorShift,
     /// How many workers the operator wants.
     wanted: usize,
     /// Whether workers that served die, and hang.
@@ -31,9 +31,9 @@ struct Game {
 }
 
 /// Puts moves into words only where somebody reads them.
-struct Story<'a>(&'a [usize]);
+struct Moves<'a>(&'a [usize]);
 
-impl std::fmt::Display for Story<'_> {
+impl std::fmt::Display for Moves<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "after the moves {:?}", self.0)
     }
@@ -41,7 +41,7 @@ impl std::fmt::Display for Story<'_> {
 
 impl Game {
     fn new(seed: u64, crashes: bool) -> Game {
-        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut dice = XorShift(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let workers = 1 + dice.roll(12);
         let mut chosen = settings(workers);
         if dice.roll(2) == 0 {
@@ -88,14 +88,15 @@ impl Game {
     }
 
     fn one_gets_ready(&mut self) {
-        let starting = self.world.doing(Doing::Starting);
+        let starting = self.world.doing(ProcessState::Starting);
         if let Some(id) = self.dice.pick(&starting) {
             self.world.ready(id);
         }
     }
 
     fn one_leaves(&mut self) {
-        let leaving = |process: &&Process| process.killed || process.doing == Doing::Draining;
+        let leaving =
+            |process: &&Process| process.killed || process.doing == ProcessState::Draining;
         let processes = self.world.processes.iter();
         let ids: Vec<Id> = processes
             .filter(|(_, p)| leaving(p))
@@ -120,7 +121,7 @@ impl Game {
     }
 
     fn spends(&mut self) {
-        let serving = self.world.doing(Doing::Serving);
+        let serving = self.world.doing(ProcessState::Serving);
         if let Some(id) = self.dice.pick(&serving) {
             self.world.on(Event::Spent(id));
         }
@@ -137,7 +138,7 @@ impl Game {
     }
 
     fn hangs(&mut self) {
-        let serving = self.world.doing(Doing::Serving);
+        let serving = self.world.doing(ProcessState::Serving);
         if let Some(id) = self.dice.pick(&serving).filter(|_| self.crashes) {
             self.world.hang(id);
         }
@@ -153,7 +154,7 @@ impl Game {
 
     /// A new version is broken: its workers die while the old ones serve.
     fn fails_to_start(&mut self) {
-        let starting = self.world.doing(Doing::Starting);
+        let starting = self.world.doing(ProcessState::Starting);
         if let Some(id) = self.dice.pick(&starting) {
             self.world.crashes(id);
         }
@@ -168,14 +169,14 @@ impl Game {
 
     /// Who serves, and at which seat.
     fn seats_served(&self) -> Vec<(Id, usize)> {
-        let serving = self.world.doing(Doing::Serving).into_iter();
+        let serving = self.world.doing(ProcessState::Serving).into_iter();
         let seat = |id: Id| (id, self.world.policy.workers[&id].seat);
         serving.map(seat).collect()
     }
 
     /// What holds after every move; these served before it.
     fn check(&self, before: &[(Id, usize)]) {
-        let (world, story) = (&self.world, Story(&self.moves));
+        let (world, story) = (&self.world, Moves(&self.moves));
         assert_eq!(world.ended, None, "{story}");
         assert!(world.processes.len() <= 64, "{story}");
         assert_eq!(world.processes.len(), world.policy.workers.len(), "{story}");
@@ -209,7 +210,7 @@ impl Game {
         }
         self.world.settle();
         let world = &self.world;
-        let story = Story(&self.moves);
+        let story = Moves(&self.moves);
         assert_eq!(world.policy.wanted, self.wanted, "{story}");
         let serving = world.serving_now();
         assert!(serving == self.wanted, "{serving} {story}");
@@ -237,7 +238,7 @@ impl Game {
                 self.world.reap();
             }
         }
-        let story = Story(&self.moves);
+        let story = Moves(&self.moves);
         assert_eq!(self.world.ended, Some(None), "{story}");
         assert_eq!(
             self.world.processes.len(),

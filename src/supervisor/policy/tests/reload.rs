@@ -10,7 +10,10 @@ fn each_new_worker_is_ready_before_an_old_one_drains() {
     world.compiled();
     for _ in 0..3 {
         assert_eq!(
-            (world.serving_now(), world.doing(Doing::Starting).len()),
+            (
+                world.serving_now(),
+                world.doing(ProcessState::Starting).len()
+            ),
             (3, 1)
         );
         world.one_ready();
@@ -37,13 +40,13 @@ fn a_version_that_does_not_start_leaves_the_old_one_serving() {
     let mut world = World::serving(settings(2));
     world.on(Event::Reload);
     world.compiled();
-    let id = world.doing(Doing::Starting)[0];
+    let id = world.doing(ProcessState::Starting)[0];
     world.crashes(id);
     world.settle();
     world.pass(60 * SECOND);
     assert_eq!((world.serving_now(), world.generations()), (2, vec![1]));
     assert!(world.has_said("The reload failed, and the old version goes on serving"));
-    let id = world.doing(Doing::Serving)[0];
+    let id = world.doing(ProcessState::Serving)[0];
     world.crashes(id);
     world.settle();
     assert_eq!((world.serving_now(), world.generations()), (2, vec![1]));
@@ -55,7 +58,7 @@ fn the_settings_of_a_version_that_does_not_start_do_not_count() {
     world.settings = settings(5);
     world.on(Event::Reload);
     world.compiled();
-    let id = world.doing(Doing::Starting)[0];
+    let id = world.doing(ProcessState::Starting)[0];
     world.crashes(id);
     world.settle();
     assert_eq!(world.serving_now(), 2);
@@ -86,7 +89,7 @@ fn a_second_reload_takes_the_place_of_the_first_while_that_compiles() {
     world.compile_failed("killed by SIGKILL");
     assert!(!world.has_said("reload failed"));
     assert_eq!(
-        (world.compiling, world.doing(Doing::Starting).len()),
+        (world.compiling, world.doing(ProcessState::Starting).len()),
         (Some(3), 0)
     );
     world.compiled();
@@ -123,7 +126,7 @@ fn a_crash_during_a_trial_is_mended_with_what_is_known_to_work() {
     let mut world = World::serving(settings(2));
     world.on(Event::Reload);
     world.compiled();
-    let id = world.doing(Doing::Serving)[1];
+    let id = world.doing(ProcessState::Serving)[1];
     world.crashes(id);
     let mut starting: Vec<u32> = world.processes.values().map(|p| p.generation).collect();
     starting.sort_unstable();

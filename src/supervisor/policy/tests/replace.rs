@@ -5,9 +5,9 @@ use super::*;
 #[test]
 fn a_worker_that_dies_is_replaced_at_once() {
     let mut world = World::serving(settings(2));
-    let id = world.doing(Doing::Serving)[0];
+    let id = world.doing(ProcessState::Serving)[0];
     world.crashes(id);
-    assert_eq!(world.doing(Doing::Starting).len(), 1);
+    assert_eq!(world.doing(ProcessState::Starting).len(), 1);
     assert_eq!(
         world.said(Level::Error),
         ["Child process [1000] died: killed by SIGSEGV"]
@@ -17,7 +17,7 @@ fn a_worker_that_dies_is_replaced_at_once() {
 #[test]
 fn one_that_keeps_dying_is_replaced_later_and_later_and_the_others_are_let_be() {
     let mut world = World::serving(settings(2));
-    let steady = world.doing(Doing::Serving)[0];
+    let steady = world.doing(ProcessState::Serving)[0];
     let mut forks = 0;
     for _ in 0..600 {
         let known = |id: &Id| *id != steady;
@@ -34,7 +34,7 @@ fn one_that_keeps_dying_is_replaced_later_and_later_and_the_others_are_let_be() 
         world.pass(Duration::from_millis(100));
     }
     assert!((5..15).contains(&forks), "{forks} forks in a minute");
-    assert_eq!(world.doing(Doing::Serving), [steady]);
+    assert_eq!(world.doing(ProcessState::Serving), [steady]);
     assert!(world.has_said("deaths in a row"));
 }
 
@@ -55,7 +55,7 @@ fn where_all_keep_dying_one_tries_every_second() {
 #[test]
 fn a_worker_that_leaves_uncalled_is_replaced() {
     let mut world = World::serving(settings(1));
-    let id = world.doing(Doing::Serving)[0];
+    let id = world.doing(ProcessState::Serving)[0];
     world.ends(id, End::Exited(0));
     assert!(world.has_said("died: it exited with status 0"));
     world.settle();
@@ -65,7 +65,7 @@ fn a_worker_that_leaves_uncalled_is_replaced() {
 #[test]
 fn its_last_words_are_in_the_record() {
     let mut world = World::serving(settings(1));
-    let id = world.doing(Doing::Serving)[0];
+    let id = world.doing(ProcessState::Serving)[0];
     let (status, text) = (Status::Internal, "no more threads".to_owned());
     world.on(Event::LastWords { id, status, text });
     world.ends(id, End::Exited(1));
@@ -75,14 +75,17 @@ fn its_last_words_are_in_the_record() {
 #[test]
 fn the_replacement_of_a_spent_worker_is_ready_first() {
     let mut world = World::serving(settings(2));
-    let id = world.doing(Doing::Serving)[0];
+    let id = world.doing(ProcessState::Serving)[0];
     world.on(Event::Spent(id));
     assert_eq!(
-        (world.serving_now(), world.doing(Doing::Starting).len()),
+        (
+            world.serving_now(),
+            world.doing(ProcessState::Starting).len()
+        ),
         (2, 1)
     );
     world.one_ready();
-    assert_eq!(world.doing(Doing::Draining), [id]);
+    assert_eq!(world.doing(ProcessState::Draining), [id]);
     assert_eq!(world.serving_now(), 2);
     world.settle();
     assert_eq!(
@@ -96,19 +99,26 @@ fn the_replacement_of_a_spent_worker_is_ready_first() {
 #[test]
 fn spent_workers_are_replaced_one_after_the_other() {
     let mut world = World::serving(settings(8));
-    for id in world.doing(Doing::Serving) {
+    for id in world.doing(ProcessState::Serving) {
         world.on(Event::Spent(id));
     }
     let mut replaced = 0;
-    while world.serving_now() + world.doing(Doing::Draining).len() > 0 && replaced < 8 {
-        assert_eq!(world.doing(Doing::Starting).len(), 1);
+    while world.serving_now() + world.doing(ProcessState::Draining).len() > 0 && replaced < 8 {
+        assert_eq!(world.doing(ProcessState::Starting).len(), 1);
         world.one_ready();
-        assert_eq!(world.doing(Doing::Starting).len(), 0, "one still drains");
+        assert_eq!(
+            world.doing(ProcessState::Starting).len(),
+            0,
+            "one still drains"
+        );
         world.reap();
         replaced += 1;
     }
     assert_eq!(
-        (world.serving_now(), world.doing(Doing::Starting).len()),
+        (
+            world.serving_now(),
+            world.doing(ProcessState::Starting).len()
+        ),
         (8, 0)
     );
 }
@@ -116,7 +126,7 @@ fn spent_workers_are_replaced_one_after_the_other() {
 #[test]
 fn of_more_than_eight_several_are_replaced_at_a_time() {
     let mut world = World::serving(settings(16));
-    for id in world.doing(Doing::Serving) {
+    for id in world.doing(ProcessState::Serving) {
         world.on(Event::Spent(id));
     }
     world.settle();
@@ -130,12 +140,12 @@ fn of_more_than_eight_several_are_replaced_at_a_time() {
 #[test]
 fn a_replacement_that_cannot_start_leaves_the_worn_worker_serving() {
     let mut world = World::serving(settings(1));
-    let worn = world.doing(Doing::Serving)[0];
+    let worn = world.doing(ProcessState::Serving)[0];
     world.on(Event::Spent(worn));
     for _ in 0..5 {
-        let id = world.doing(Doing::Starting)[0];
+        let id = world.doing(ProcessState::Starting)[0];
         world.crashes(id);
-        assert_eq!(world.doing(Doing::Serving), [worn]);
+        assert_eq!(world.doing(ProcessState::Serving), [worn]);
         world.pass(10 * SECOND);
     }
     world.settle();
@@ -173,7 +183,7 @@ fn workers_come_and_go_by_signal_and_one_stays() {
 #[test]
 fn of_fewer_workers_those_that_serve_stay() {
     let mut world = World::serving(settings(2));
-    let broken = world.doing(Doing::Serving)[0];
+    let broken = world.doing(ProcessState::Serving)[0];
     world.crashes(broken);
     world.on(Event::Fewer);
     assert_eq!(
@@ -187,21 +197,21 @@ fn of_fewer_workers_those_that_serve_stay() {
 
 #[test]
 fn workers_that_take_their_time_to_leave_do_not_keep_others_from_starting() {
-    let room = Room { most: 2, slots: 4 };
+    let room = Capacity { most: 2, slots: 4 };
     let mut world = World::with_room(settings(2), room);
     world.compiled();
     world.settle();
     for _ in 0..4 {
         world.on(Event::Reload);
         world.compiled();
-        while let Some(id) = world.doing(Doing::Starting).first() {
+        while let Some(id) = world.doing(ProcessState::Starting).first() {
             world.ready(*id);
         }
         assert!(world.processes.len() <= 4);
     }
-    let id = world.doing(Doing::Serving)[0];
+    let id = world.doing(ProcessState::Serving)[0];
     world.crashes(id);
-    let id = world.doing(Doing::Serving).first().copied();
+    let id = world.doing(ProcessState::Serving).first().copied();
     id.into_iter().for_each(|id| world.crashes(id));
     world.reap();
     world.settle();

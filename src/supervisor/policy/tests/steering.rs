@@ -8,13 +8,13 @@ use crate::supervisor::policy::News;
 #[test]
 fn a_worker_that_is_to_be_restarted_is_replaced_first() {
     let mut world = World::serving(settings(2));
-    let first = world.doing(Doing::Serving)[0];
+    let first = world.doing(ProcessState::Serving)[0];
     let pid = 1000 + i32::try_from(first.0).unwrap();
     world.on(Event::Restart { pid });
     assert_eq!(world.serving_now(), 2, "it serves until another does");
     world.settle();
     assert_eq!(world.serving_now(), 2);
-    assert!(!world.doing(Doing::Serving).contains(&first));
+    assert!(!world.doing(ProcessState::Serving).contains(&first));
     let [
         News::Ended {
             pid: ended, reason, ..
@@ -48,7 +48,7 @@ fn a_stop_that_is_asked_for_twice_still_drains() {
     world.on(Event::StopOnce);
     world.on(Event::StopOnce);
     assert_eq!(world.policy.report().state, ServerState::Draining);
-    assert_eq!(world.doing(Doing::Draining).len(), 2);
+    assert_eq!(world.doing(ProcessState::Draining).len(), 2);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn what_came_of_a_reload_is_told_once() {
 #[test]
 fn each_end_is_told_of_with_its_reason() {
     let mut world = World::serving(settings(2));
-    let [first, second] = world.doing(Doing::Serving)[..] else {
+    let [first, second] = world.doing(ProcessState::Serving)[..] else {
         panic!("two serve");
     };
     world.crashes(first);

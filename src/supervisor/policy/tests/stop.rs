@@ -7,7 +7,7 @@ fn a_stop_drains_everybody_and_ends_when_all_are_gone() {
     let mut world = World::serving(settings(3));
     world.on(Event::Stop);
     assert!(world.closed && world.withdrawn);
-    assert_eq!(world.doing(Doing::Draining).len(), 3);
+    assert_eq!(world.doing(ProcessState::Draining).len(), 3);
     assert_eq!(world.ended, None);
     world.reap();
     assert_eq!(world.ended, Some(None));
@@ -19,9 +19,9 @@ fn what_does_not_drain_in_time_is_killed() {
     let mut world = World::serving(settings(2));
     world.on(Event::Stop);
     world.pass(29 * SECOND);
-    assert_eq!(world.doing(Doing::Draining).len(), 2);
+    assert_eq!(world.doing(ProcessState::Draining).len(), 2);
     world.pass(2 * SECOND);
-    assert_eq!(world.doing(Doing::Draining).len(), 0);
+    assert_eq!(world.doing(ProcessState::Draining).len(), 0);
     world.reap();
     assert_eq!(world.ended, Some(None));
     assert!(world.has_said("still busy after --timeout-graceful-shutdown"));
@@ -51,7 +51,7 @@ fn during_the_shutdown_delay_everything_goes_on() {
     let mut world = World::serving(delayed);
     world.on(Event::Stop);
     assert!(world.withdrawn && !world.closed);
-    let id = world.doing(Doing::Serving)[0];
+    let id = world.doing(ProcessState::Serving)[0];
     world.crashes(id);
     world.settle();
     world.on(Event::Reload);
@@ -104,7 +104,11 @@ fn a_stop_while_it_boots_ends_it_without_a_failure() {
     world.compiled();
     world.one_ready();
     world.on(Event::Stop);
-    assert_eq!(world.doing(Doing::Draining).len(), 1, "who serves finishes");
+    assert_eq!(
+        world.doing(ProcessState::Draining).len(),
+        1,
+        "who serves finishes"
+    );
     world.reap();
     assert_eq!(world.ended, Some(None));
 }

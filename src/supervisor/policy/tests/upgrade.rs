@@ -1,6 +1,6 @@
 //! Another executable.
 
-use super::super::{Inherited, Standing};
+use super::super::{Inherited, InheritedState};
 use super::*;
 
 #[test]
@@ -66,10 +66,10 @@ fn what_is_inherited_serves_until_the_new_version_is_ready() {
     before.answered(Ok(()));
     let (served, wanted, workers) = before.policy.handover(before.now);
     assert_eq!((served, wanted, workers.len()), (1, 3, 3));
-    let starting = |worker: &Inherited| matches!(worker.standing, Standing::Starting { .. });
+    let starting = |worker: &Inherited| matches!(worker.state, InheritedState::Starting { .. });
     assert_eq!(workers.iter().filter(|worker| starting(worker)).count(), 1);
 
-    let room = Room {
+    let room = Capacity {
         most: 32,
         slots: 64,
     };
@@ -101,7 +101,7 @@ fn what_is_inherited_serves_until_the_new_version_is_ready() {
 fn where_the_new_version_does_not_compile_what_is_inherited_goes_on() {
     let before = World::serving(settings(1));
     let left = before.policy.handover(before.now);
-    let room = Room {
+    let room = Capacity {
         most: 32,
         slots: 64,
     };
@@ -110,7 +110,7 @@ fn where_the_new_version_does_not_compile_what_is_inherited_goes_on() {
     let mut world = World { policy, ..before };
     world.perform(actions);
     world.compile_failed("broken");
-    let id = world.doing(Doing::Serving)[0];
+    let id = world.doing(ProcessState::Serving)[0];
     world.crashes(id);
     world.settle();
     assert_eq!((world.serving_now(), world.generations()), (1, vec![1]));

@@ -10,7 +10,7 @@ const CREDIT: Duration = Duration::from_secs(20);
 
 /// One direction of one exchange.
 #[derive(Clone, Debug)]
-pub struct Pace {
+pub struct ClientRate {
     /// Bytes per second that are asked for; 0 where any rate will do.
     rate: u64,
     /// Since when the server waits for the client.
@@ -19,9 +19,9 @@ pub struct Pace {
     behind: i64,
 }
 
-impl Pace {
-    pub fn new(rate: u64) -> Pace {
-        Pace {
+impl ClientRate {
+    pub fn new(rate: u64) -> ClientRate {
+        ClientRate {
             rate,
             waits: None,
             behind: 0,
@@ -99,50 +99,53 @@ mod tests {
     #[test]
     fn a_client_that_drips_falls_behind() {
         let start = Instant::now();
-        let mut pace = Pace::new(100);
+        let mut client_rate = ClientRate::new(100);
         for second in 0..9 {
-            pace.waits(start + seconds(second));
-            pace.moved(1, start + seconds(second + 1));
+            client_rate.waits(start + seconds(second));
+            client_rate.moved(1, start + seconds(second + 1));
         }
-        pace.waits(start + seconds(9));
-        let until = pace.deadline(STALL).unwrap();
+        client_rate.waits(start + seconds(9));
+        let until = client_rate.deadline(STALL).unwrap();
         assert!(until <= start + GRACE + seconds(1), "{:?}", until - start);
-        assert!(pace.behind(start + seconds(9)) > seconds(8));
+        assert!(client_rate.behind(start + seconds(9)) > seconds(8));
     }
 
     #[test]
     fn only_time_that_is_waited_counts() {
         let start = Instant::now();
-        let mut pace = Pace::new(100);
-        assert_eq!(pace.deadline(STALL), None);
-        pace.waits(start);
-        pace.moved(100, start + seconds(1));
+        let mut client_rate = ClientRate::new(100);
+        assert_eq!(client_rate.deadline(STALL), None);
+        client_rate.waits(start);
+        client_rate.moved(100, start + seconds(1));
         // The server, or the guest, was busy for an hour.
-        assert_eq!(pace.behind(start + seconds(3600)), Duration::ZERO);
-        pace.waits(start + seconds(3600));
-        let until = pace.deadline(STALL).unwrap();
+        assert_eq!(client_rate.behind(start + seconds(3600)), Duration::ZERO);
+        client_rate.waits(start + seconds(3600));
+        let until = client_rate.deadline(STALL).unwrap();
         assert_eq!(until, start + seconds(3600) + GRACE);
     }
 
     #[test]
     fn what_was_moved_faster_counts_for_later_but_not_for_ever() {
         let start = Instant::now();
-        let mut pace = Pace::new(100);
-        pace.moved(1 << 30, start);
-        pace.waits(start);
-        assert_eq!(pace.deadline(STALL), Some(start + GRACE + CREDIT));
+        let mut client_rate = ClientRate::new(100);
+        client_rate.moved(1 << 30, start);
+        client_rate.waits(start);
+        assert_eq!(client_rate.deadline(STALL), Some(start + GRACE + CREDIT));
     }
 
     #[test]
     fn without_a_rate_a_client_may_only_not_stand_still() {
         let start = Instant::now();
-        let mut pace = Pace::new(0);
+        let mut client_rate = ClientRate::new(0);
         for second in 0..1000 {
-            pace.waits(start + seconds(second));
-            pace.moved(1, start + seconds(second + 1));
+            client_rate.waits(start + seconds(second));
+            client_rate.moved(1, start + seconds(second + 1));
         }
-        pace.waits(start + seconds(1000));
-        assert_eq!(pace.deadline(STALL), Some(start + seconds(1000) + STALL));
-        assert_eq!(pace.behind(start + seconds(1002)), seconds(2));
+        client_rate.waits(start + seconds(1000));
+        assert_eq!(
+            client_rate.deadline(STALL),
+            Some(start + seconds(1000) + STALL)
+        );
+        assert_eq!(client_rate.behind(start + seconds(1002)), seconds(2));
     }
 }

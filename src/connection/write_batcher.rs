@@ -15,22 +15,22 @@ const THICK: Duration = Duration::from_micros(50);
 const MOST: usize = 32;
 
 /// That of one worker.
-pub struct Outbox {
+pub struct WriteBatcher {
     thick: Duration,
     waiting: RefCell<Vec<Rc<RefCell<Wire>>>>,
     last: Cell<Option<Instant>>,
     round_ends: Notify,
 }
 
-impl Default for Outbox {
-    fn default() -> Outbox {
-        Outbox::new(THICK)
+impl Default for WriteBatcher {
+    fn default() -> WriteBatcher {
+        WriteBatcher::new(THICK)
     }
 }
 
-impl Outbox {
-    fn new(thick: Duration) -> Outbox {
-        Outbox {
+impl WriteBatcher {
+    fn new(thick: Duration) -> WriteBatcher {
+        WriteBatcher {
             thick,
             waiting: RefCell::default(),
             last: Cell::new(None),
@@ -87,23 +87,23 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::task::yield_now;
 
-    /// Runs a test beside an outbox where answers are thick if they come no longer after each other than this, from
+    /// Runs a test beside a write batcher where answers are thick if they come no longer after each other than this, from
     /// the second on.
-    fn run<T>(thick: Duration, test: impl AsyncFnOnce(&Rc<Outbox>) -> T) -> T {
+    fn run<T>(thick: Duration, test: impl AsyncFnOnce(&Rc<WriteBatcher>) -> T) -> T {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_all().build().unwrap();
-        let outbox = Rc::new(Outbox::new(thick));
-        assert!(!outbox.can_wait());
+        let write_batcher = Rc::new(WriteBatcher::new(thick));
+        assert!(!write_batcher.can_wait());
         runtime.block_on(async {
             tokio::select! {
                 biased;
-                done = test(&outbox) => done,
-                () = outbox.run() => unreachable!("it runs for ever"),
+                done = test(&write_batcher) => done,
+                () = write_batcher.run() => unreachable!("it runs for ever"),
             }
         })
     }
 
-    async fn pair(outbox: &Rc<Outbox>) -> (Socket, UnixStream) {
+    async fn pair(write_batcher: &Rc<WriteBatcher>) -> (Socket, UnixStream) {
         let (server, client) = UnixStream::pair().unwrap();
         server.set_nonblocking(true).unwrap();
         client.set_nonblocking(true).unwrap();
@@ -111,7 +111,7 @@ mod tests {
         // The runtime knows only after it has looked.
         server.writable().await.unwrap();
         let socket = Socket::new(Accepted::Unix(server));
-        socket.send_with(outbox);
+        socket.send_with(write_batcher);
         (socket, client)
     }
 
@@ -134,9 +134,9 @@ mod tests {
 
     #[test]
     fn answers_of_one_round_leave_at_its_end() {
-        run(Duration::MAX, async |outbox| {
-            let (mut one, first) = pair(outbox).await;
-            let (mut other, second) = pair(outbox).await;
+        run(Duration::MAX, async |write_batcher| {
+            let (mut one, first) = pair(write_batcher).await;
+            let (mut other, second) = pair(write_batcher).await;
             one.write_all(b"one").await.unwrap();
             one.flush().await.unwrap();
             one.write_all(b", two").await.unwrap();
@@ -150,8 +150,8 @@ mod tests {
 
     #[test]
     fn an_answer_that_comes_after_a_while_leaves_at_once() {
-        run(Duration::ZERO, async |outbox| {
-            let (mut socket, client) = pair(outbox).await;
+        run(Duration::ZERO, async |write_batcher| {
+            let (mut socket, client) = pair(write_batcher).await;
             socket.write_all(b"one").await.unwrap();
             assert_eq!(received(&client), b"one");
         });
@@ -159,10 +159,10 @@ mod tests {
 
     #[test]
     fn no_more_than_so_many_wait() {
-        run(Duration::MAX, async |outbox| {
+        run(Duration::MAX, async |write_batcher| {
             let mut pairs = Vec::new();
             for _ in 0..=MOST {
-                pairs.push(pair(outbox).await);
+                pairs.push(pair(write_batcher).await);
             }
             for (socket, _) in &mut pairs {
                 socket.write_all(b"x").await.unwrap();
@@ -174,8 +174,8 @@ mod tests {
 
     #[test]
     fn what_a_client_does_not_take_is_written_when_it_does() {
-        run(Duration::MAX, async |outbox| {
-            let (mut socket, client) = pair(outbox).await;
+        run(Duration::MAX, async |write_batcher| {
+            let (mut socket, client) = pair(write_batcher).await;
             let (large, small) = (vec![b'x'; 1 << 20], [b'y'; 100]);
             let writing = async {
                 socket.write_all(&large).await.unwrap();
@@ -192,8 +192,8 @@ mod tests {
 
     #[test]
     fn the_end_of_a_connection_does_not_overtake_its_last_answer() {
-        run(Duration::MAX, async |outbox| {
-            let (mut socket, client) = pair(outbox).await;
+        run(Duration::MAX, async |write_batcher| {
+            let (mut socket, client) = pair(write_batcher).await;
             socket.write_all(b"last").await.unwrap();
             socket.shutdown().await.unwrap();
             assert_eq!(all_received(client).await, b"last");

@@ -3,7 +3,7 @@
 use clap::Args;
 
 #[derive(Debug, Args)]
-pub struct Front {
+pub struct Headers {
     /// Believe what trusted proxies say of client, scheme and host (X-Forwarded-*, Forwarded,
     /// X-Request-Id) [default]
     #[arg(

@@ -7,14 +7,14 @@ use tokio::time::sleep_until;
 
 /// Set once, seen by every connection.
 #[derive(Default)]
-pub struct Departure {
+pub struct WorkerShutdown {
     begun: Cell<Option<(Instant, Duration)>>,
     /// When the worker is gone, whatever is still open.
     until: Cell<Option<Instant>>,
     announced: Notify,
 }
 
-impl Departure {
+impl WorkerShutdown {
     /// Connections are closed once they have been idle for `moment`; each answer until then says that
     /// it is the last.
     pub fn begin(&self, moment: Duration, until: Instant) {

@@ -6,23 +6,23 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 #[derive(Default)]
-pub struct Roster {
+pub struct ConnectionRegistry {
     listed: Rc<RefCell<HashMap<u64, Rc<Activity>>>>,
     next: Cell<u64>,
 }
 
 /// A connection is on the list until this is dropped.
-pub struct Listed {
+pub struct Registration {
     listed: Rc<RefCell<HashMap<u64, Rc<Activity>>>>,
     number: u64,
 }
 
-impl Roster {
-    pub(super) fn list(&self, activity: &Rc<Activity>) -> Listed {
+impl ConnectionRegistry {
+    pub(super) fn list(&self, activity: &Rc<Activity>) -> Registration {
         let number = self.next.get();
         self.next.set(number + 1);
         self.listed.borrow_mut().insert(number, activity.clone());
-        Listed {
+        Registration {
             listed: self.listed.clone(),
             number,
         }
@@ -40,7 +40,7 @@ impl Roster {
     }
 }
 
-impl Drop for Listed {
+impl Drop for Registration {
     fn drop(&mut self) {
         self.listed.borrow_mut().remove(&self.number);
     }

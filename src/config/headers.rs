@@ -2,14 +2,14 @@
 
 use super::{maybe, option, variable};
 use crate::cli;
-use crate::request::{Front, Proxies, RootPath};
+use crate::request::{HeaderPolicy, Proxies, RootPath};
 use anyhow::{Context, Result, bail};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 use std::net::IpAddr;
 
-pub fn resolve(asked: &cli::Front) -> Result<Front> {
-    Ok(Front {
+pub fn resolve(asked: &cli::Headers) -> Result<HeaderPolicy> {
+    Ok(HeaderPolicy {
         proxies: proxies(asked)?,
         root_path: option("--root-path", &asked.root_path, RootPath::parse)?,
         request_id: asked.request_id || !asked.no_request_id,
@@ -22,12 +22,12 @@ pub fn resolve(asked: &cli::Front) -> Result<Front> {
 }
 
 /// Whether responses say when they were made.
-pub fn date_header(asked: &cli::Front) -> bool {
+pub fn date_header(asked: &cli::Headers) -> bool {
     asked.date_header || !asked.no_date_header
 }
 
 /// Whom to believe what is said in heads.
-fn proxies(asked: &cli::Front) -> Result<Proxies> {
+fn proxies(asked: &cli::Headers) -> Result<Proxies> {
     let trusted = trusted(asked)?;
     match asked.no_proxy_headers && !asked.proxy_headers {
         true => Ok(Proxies::default()),
@@ -36,7 +36,7 @@ fn proxies(asked: &cli::Front) -> Result<Proxies> {
 }
 
 /// Whom to believe what is said before a connection, where that is spoken.
-pub fn introducers(asked: &cli::Front, spoken: bool) -> Result<Option<Proxies>> {
+pub fn introducers(asked: &cli::Headers, spoken: bool) -> Result<Option<Proxies>> {
     let trusted = trusted(asked)?;
     if spoken && trusted == Proxies::default() {
         bail!(
@@ -46,7 +46,7 @@ pub fn introducers(asked: &cli::Front, spoken: bool) -> Result<Option<Proxies>> 
     Ok(Some(trusted).filter(|_| spoken))
 }
 
-fn trusted(asked: &cli::Front) -> Result<Proxies> {
+fn trusted(asked: &cli::Headers) -> Result<Proxies> {
     const OURS: &str = "--forwarded-allow-ips";
     const THEIRS: &str = "FORWARDED_ALLOW_IPS";
     let (name, items) = match (&asked.forwarded_allow_ips, variable(THEIRS)) {
@@ -140,9 +140,9 @@ mod tests {
     use crate::cli::Cli;
     use clap::Parser;
 
-    fn resolve(arguments: &[&str]) -> Result<Front> {
+    fn resolve(arguments: &[&str]) -> Result<HeaderPolicy> {
         let arguments = ["wasmserve", "app.wasm"].iter().chain(arguments);
-        super::resolve(&Cli::parse_from(arguments).serve.front)
+        super::resolve(&Cli::parse_from(arguments).serve.headers)
     }
 
     fn mistake(arguments: &[&str]) -> String {
@@ -162,8 +162,8 @@ mod tests {
             resolve(&[ips, ""]),
             resolve(&[ips, "*", "--no-proxy-headers"]),
         ];
-        for front in nobody {
-            assert_eq!(front.unwrap().proxies, Proxies::default());
+        for header_policy in nobody {
+            assert_eq!(header_policy.unwrap().proxies, Proxies::default());
         }
     }
 
@@ -185,8 +185,12 @@ mod tests {
 
     #[test]
     fn fields_are_read_once() {
-        let front = resolve(&["--header", "X-A: b: c ", "--header", "x-a:d"]).unwrap();
-        let values: Vec<_> = front.response_headers.get_all("x-a").iter().collect();
+        let header_policy = resolve(&["--header", "X-A: b: c ", "--header", "x-a:d"]).unwrap();
+        let values: Vec<_> = header_policy
+            .response_headers
+            .get_all("x-a")
+            .iter()
+            .collect();
         assert_eq!(values, ["b: c", "d"]);
     }
 

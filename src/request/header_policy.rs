@@ -18,7 +18,7 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
 #[derive(Clone, Debug)]
-pub struct Front {
+pub struct HeaderPolicy {
     pub proxies: Proxies,
     pub root_path: Option<RootPath>,
     /// Every request has an id.
@@ -27,7 +27,7 @@ pub struct Front {
     pub client_header: Option<HeaderName>,
     /// Fields that guests see instead of what the client sent by these names.
     pub request_headers: HeaderMap,
-    /// Who says `server` where the guest does not.
+    /// ClientKey says `server` where the guest does not.
     pub server: Option<HeaderValue>,
     /// Fields of every response.
     pub response_headers: HeaderMap,
@@ -41,7 +41,7 @@ pub struct Arrival {
     pub authority: Option<Authority>,
     pub id: Option<HeaderValue>,
     pub trace: Option<Arc<Trace>>,
-    /// Who is connected.
+    /// ClientKey is connected.
     pub peer: Peer,
 }
 
@@ -54,7 +54,7 @@ impl Arrival {
     }
 }
 
-impl Front {
+impl HeaderPolicy {
     /// Decides who asks, and leaves in the head only what guests may believe.
     pub fn receive(&self, origin: &Origin, headers: &mut HeaderMap, ids: &Ids) -> Arrival {
         let mut claims = Claims::default();
@@ -63,7 +63,7 @@ impl Front {
             if self.proxies.trust(origin.peer) {
                 strip(headers, |name| name.contains('_'));
                 claims = forwarded::read(headers, &self.proxies);
-                id = headers.remove(X_REQUEST_ID).filter(ids::is_sound);
+                id = headers.remove(X_REQUEST_ID).filter(ids::is_valid);
             } else {
                 strip(headers, |_| true);
             }
@@ -221,8 +221,8 @@ pub fn tell_client(headers: &mut HeaderMap, client: Client) {
 mod tests {
     use super::*;
 
-    fn front() -> Front {
-        Front {
+    fn header_policy() -> HeaderPolicy {
+        HeaderPolicy {
             proxies: Proxies {
                 networks: vec!["127.0.0.1/32".parse().unwrap()],
                 ..Proxies::default()
@@ -270,7 +270,7 @@ mod tests {
     #[test]
     fn a_trusted_proxy_is_believed() {
         let mut headers = headers(&CLAIMS);
-        let arrival = front().receive(&origin("127.0.0.1:5"), &mut headers, &Ids::seeded());
+        let arrival = header_policy().receive(&origin("127.0.0.1:5"), &mut headers, &Ids::seeded());
         assert_eq!(arrival.client.to_string(), "192.0.2.1:0");
         assert_eq!(arrival.scheme, Scheme::HTTPS);
         assert_eq!(arrival.authority.unwrap(), "example.com");
@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn a_stranger_is_not_believed_and_guests_see_nothing_of_it() {
         let mut headers = headers(&CLAIMS);
-        let arrival = front().receive(&origin("127.0.0.2:5"), &mut headers, &Ids::seeded());
+        let arrival = header_policy().receive(&origin("127.0.0.2:5"), &mut headers, &Ids::seeded());
         assert_eq!(arrival.client.to_string(), "127.0.0.2:5");
         assert_eq!(arrival.scheme, Scheme::HTTP);
         assert_eq!(arrival.authority, None);
@@ -297,52 +297,52 @@ mod tests {
     #[test]
     fn an_unsound_id_is_replaced() {
         let mut headers = headers(&[("x-request-id", "a b")]);
-        let arrival = front().receive(&origin("127.0.0.1:5"), &mut headers, &Ids::seeded());
+        let arrival = header_policy().receive(&origin("127.0.0.1:5"), &mut headers, &Ids::seeded());
         assert_eq!(arrival.id.unwrap().len(), 32);
-        let front = Front {
+        let header_policy = HeaderPolicy {
             request_id: false,
-            ..front()
+            ..header_policy()
         };
         let mut headers = self::headers(&[("x-request-id", "a b")]);
-        let arrival = front.receive(&origin("127.0.0.1:5"), &mut headers, &Ids::seeded());
+        let arrival = header_policy.receive(&origin("127.0.0.1:5"), &mut headers, &Ids::seeded());
         assert_eq!((arrival.id, headers.len()), (None, 0));
     }
 
     #[test]
     fn guests_are_told_the_address_where_they_ask_for_it() {
-        let front = Front {
+        let header_policy = HeaderPolicy {
             client_header: Some(HeaderName::from_static("x-client")),
-            ..front()
+            ..header_policy()
         };
         let mut headers = headers(&[("x-client", "6.6.6.6")]);
-        front.receive(
+        header_policy.receive(
             &origin("[::ffff:192.0.2.7]:5"),
             &mut headers,
             &Ids::seeded(),
         );
         assert_eq!(headers["x-client"], "192.0.2.7");
         headers.insert("x-forwarded-for", HeaderValue::from_static("unknown"));
-        front.receive(&origin("127.0.0.1:5"), &mut headers, &Ids::seeded());
+        header_policy.receive(&origin("127.0.0.1:5"), &mut headers, &Ids::seeded());
         assert!(!headers.contains_key("x-client"));
     }
 
     #[test]
     fn a_cookie_that_came_in_pieces_is_whole() {
         let mut headers = headers(&[("cookie", "a=1"), ("cookie", "b=2; c"), ("cookie", "d=")]);
-        front().receive(&origin("127.0.0.1:5"), &mut headers, &Ids::seeded());
+        header_policy().receive(&origin("127.0.0.1:5"), &mut headers, &Ids::seeded());
         let cookies: Vec<_> = headers.get_all("cookie").iter().collect();
         assert_eq!(cookies, ["a=1; b=2; c; d="]);
     }
 
     #[test]
     fn names_that_older_interfaces_take_for_ours_are_not_passed_on() {
-        let front = Front {
+        let header_policy = HeaderPolicy {
             client_header: Some(HeaderName::from_static("x-client")),
             request_headers: headers(&[("x-user", "operator")]),
-            ..front()
+            ..header_policy()
         };
         let mut headers = headers(&[("x_client", "6.6.6.6"), ("x_user", "admin")]);
-        front.receive(&origin("127.0.0.1:5"), &mut headers, &Ids::seeded());
+        header_policy.receive(&origin("127.0.0.1:5"), &mut headers, &Ids::seeded());
         assert_eq!(headers["x-user"], "operator");
         for name in ["x_client", "x_user"] {
             assert!(!headers.contains_key(name), "{name}");
@@ -351,18 +351,18 @@ mod tests {
 
     #[test]
     fn an_operators_fields_take_the_place_of_others() {
-        let front = Front {
+        let header_policy = HeaderPolicy {
             response_headers: headers(&[("x-a", "1"), ("x-a", "2"), ("vary", "origin")]),
-            ..front()
+            ..header_policy()
         };
         let mut response = headers(&[("x-a", "guest"), ("vary", "accept"), ("server", "guest")]);
-        front.send(&mut response, None);
+        header_policy.send(&mut response, None);
         let all = |name| response.get_all(name).iter().collect::<Vec<_>>();
         assert_eq!(all("x-a"), ["1", "2"]);
         assert_eq!(all("vary"), ["accept", "origin"]);
         assert_eq!(all("server"), ["guest"]);
         let mut ours = HeaderMap::new();
-        front.send(&mut ours, Some(&HeaderValue::from_static("id")));
+        header_policy.send(&mut ours, Some(&HeaderValue::from_static("id")));
         assert_eq!(ours["server"], "wasmserve");
         assert_eq!(ours["x-request-id"], "id");
     }

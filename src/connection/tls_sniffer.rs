@@ -10,28 +10,28 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// What a TLS client sends first: a record of the handshake (RFC 8446 section 5.1).
 const HANDSHAKE: u8 = 22;
 
-pub struct Greeted {
+pub struct TlsSniffer {
     socket: Socket,
-    greeting: Greeting,
+    first_byte: FirstByte,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Greeting {
+enum FirstByte {
     Awaited,
     Tls,
     Plain,
 }
 
-impl Greeted {
-    pub fn new(socket: Socket) -> Greeted {
-        Greeted {
+impl TlsSniffer {
+    pub fn new(socket: Socket) -> TlsSniffer {
+        TlsSniffer {
             socket,
-            greeting: Greeting::Awaited,
+            first_byte: FirstByte::Awaited,
         }
     }
 
     pub fn is_plain(&self) -> bool {
-        self.greeting == Greeting::Plain
+        self.first_byte == FirstByte::Plain
     }
 
     pub fn socket(&self) -> &Socket {
@@ -43,7 +43,7 @@ impl Greeted {
     }
 }
 
-impl AsyncRead for Greeted {
+impl AsyncRead for TlsSniffer {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -51,10 +51,10 @@ impl AsyncRead for Greeted {
     ) -> Poll<io::Result<()>> {
         let known = buffer.filled().len();
         ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
-        if self.greeting == Greeting::Awaited {
-            self.greeting = match buffer.filled().get(known) {
-                Some(&HANDSHAKE) | None => Greeting::Tls,
-                Some(_) => Greeting::Plain,
+        if self.first_byte == FirstByte::Awaited {
+            self.first_byte = match buffer.filled().get(known) {
+                Some(&HANDSHAKE) | None => FirstByte::Tls,
+                Some(_) => FirstByte::Plain,
             };
         }
         Poll::Ready(if self.is_plain() {
@@ -65,7 +65,7 @@ impl AsyncRead for Greeted {
     }
 }
 
-impl AsyncWrite for Greeted {
+impl AsyncWrite for TlsSniffer {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
