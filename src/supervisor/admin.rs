@@ -79,6 +79,14 @@ impl Admin {
         }
     }
 
+    /// Ends the process, and reaps it: nothing is left of a server that has ended.
+    pub fn finish(&mut self) {
+        if let Some(running) = self.process.take() {
+            process::signal(running.pid, Signal::SIGKILL);
+            let _ = process::wait_for(running.pid);
+        }
+    }
+
     /// How many commands were carried out since this was asked last.
     pub fn take_obeyed(&mut self) -> u32 {
         std::mem::take(&mut self.obeyed)

@@ -74,9 +74,11 @@ impl Exporter {
         self.process.is_none()
     }
 
-    pub fn kill(&self) {
-        if let Some(running) = &self.process {
+    /// Ends the process where there is one still, and reaps it.
+    pub fn finish(&mut self) {
+        if let Some(running) = self.process.take() {
             process::signal(running.pid, Signal::SIGKILL);
+            let _ = process::wait_for(running.pid);
         }
     }
 }

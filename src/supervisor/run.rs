@@ -192,6 +192,7 @@ impl<R: Roles> Supervisor<R> {
         if matches!(ended, Ok(None)) {
             info!("Stopping parent process [{}]", std::process::id());
         }
+        self.admin.finish();
         self.log_writer.finish();
         match ended? {
             Some((status, reason)) => Err(anyhow!(reason)).exits(status),
@@ -221,7 +222,7 @@ impl<R: Roles> Supervisor<R> {
                 is_alone || *until <= now
             };
             if let Some((failure, _)) = self.exit.take_if(over) {
-                self.exporter.kill();
+                self.exporter.finish();
                 return Ok(failure);
             }
             // The next executable is left workers, and no orders for them.

@@ -48,7 +48,9 @@ const PRELUDE: &str = r#"set -eu
 ip link set lo up
 served=
 serve() {
-    "$@" >log 2>&1 &
+    rm -f log
+    : >log
+    "$@" >>log 2>&1 &
     served=$!
     for _ in $(seq 3000); do
         ! grep -q "running on" log || return 0

@@ -226,7 +226,9 @@ fn a_thousand_requests_fresh_and_reused() {
                 application == EVENTS && reuse == "100",
                 "{application}"
             );
-            assert!(!server.printed().contains("ERROR"), "{}", server.printed());
+            // An instance that is asked again although it cannot be says so.
+            let failed = server.printed().contains("ERROR") && !told;
+            assert!(!failed, "{}", server.printed());
         }
     }
 }
