@@ -87,7 +87,7 @@ fn remove_dead(directory: &Path, own: &Path) {
         return;
     };
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    for path in paths.filter(|path| path != own) {
+    for path in paths.filter(|path| path != own && !may_live(path)) {
         if path.extension().is_some_and(|it| it == "sock") && unix::remove_dead(&path) {
             debug!(
                 "removed the socket {} of a server that is gone",
@@ -95,4 +95,11 @@ fn remove_dead(directory: &Path, own: &Path) {
             );
         }
     }
+}
+
+/// Says whether the process that a socket is named after is there. To find out by a connection has it start its admin
+/// process, so only the sockets of others are looked at in that way.
+fn may_live(path: &Path) -> bool {
+    let pid = path.file_stem().and_then(|stem| stem.to_str());
+    pid.is_some_and(|pid| Path::new("/proc").join(pid).exists())
 }

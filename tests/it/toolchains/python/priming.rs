@@ -147,7 +147,7 @@ fn the_lifespan_runs_once_and_each_request_begins_after_it() {
         "{printed}"
     );
     server.signal(Signal::SIGHUP);
-    server.wait_for_count("Application startup complete.", 6);
+    server.wait_for_count("ended: replaced by a reload", 3);
     assert_eq!(application.starts(), 2);
     let (again, ..) = asked(&server);
     assert!(again.is_disjoint(&same), "what a start draws is its own");
