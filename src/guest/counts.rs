@@ -9,8 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
+/// So many families are counted here: a number, since a length that is computed from them has the compiler go in circles
+/// where it asks which types may be sent to other threads.
+const FAMILIES: usize = 5;
+
 /// What is counted here, and the place of each.
-const COUNTED: [Family; 5] = [
+const COUNTED: [Family; FAMILIES] = [
     INSTANCES_MADE,
     INSTANCES_RESTORED,
     INSTANCES_REUSED,
@@ -30,7 +34,7 @@ const MOST: usize = 8;
 /// `Counts` belong to one worker. The memory's thread counts too, so they are atomic.
 #[derive(Debug, Default)]
 pub struct Counts {
-    since: [[AtomicU64; MOST]; COUNTED.len()],
+    since: [[AtomicU64; MOST]; FAMILIES],
     alive: AtomicU64,
     pooled: AtomicU64,
 }
