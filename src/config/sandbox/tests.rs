@@ -12,7 +12,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 fn resolved(arguments: &[&str]) -> Result<Arc<Sandbox>> {
-    let component = ["wasmserve", "app.wasm"].iter();
+    let component = ["wasmserve", "/app.wasm"].iter();
     let config = Config::resolve(&Cli::parse_from(component.chain(arguments)).serve)?;
     Ok(config.worker.sandbox)
 }
