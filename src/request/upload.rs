@@ -108,20 +108,20 @@ pub struct UploadLimits {
 }
 
 pub struct Upload {
-    demands: UploadLimits,
+    limits: UploadLimits,
     timer: Timer,
-    /// All of it was read.
+    /// All of it was read, and nothing that happens to the connection afterwards is wrong with it.
     is_whole: bool,
     upload_state: Arc<UploadState>,
 }
 
 impl Upload {
-    pub fn new(body: Incoming, demands: UploadLimits) -> Upload {
+    pub fn new(body: Incoming, limits: UploadLimits) -> Upload {
         Upload {
-            demands,
+            limits,
             timer: Timer::default(),
             is_whole: false,
-            upload_state: Arc::new(UploadState::new(body, demands.rate)),
+            upload_state: Arc::new(UploadState::new(body, limits.rate)),
         }
     }
 
@@ -140,7 +140,7 @@ impl Upload {
 
     /// Waits for the client, but not for longer than it may take.
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let (upload_state, idle) = (&self.upload_state, self.demands.idle);
+        let (upload_state, idle) = (&self.upload_state, self.limits.idle);
         lock(&upload_state.client_rate).waits(Instant::now());
         self.timer.poll(cx, || {
             let deadline = lock(&upload_state.client_rate).deadline(idle);
@@ -160,8 +160,8 @@ impl Body for Upload {
         let waker = Waker::from(self.upload_state.clone());
         *lock(&self.upload_state.reader) = Some(cx.waker().clone());
         let polled = match &mut *lock(&self.upload_state.body) {
+            _ if self.is_whole => Poll::Ready(None),
             Some(body) => Pin::new(body).poll_frame(&mut Context::from_waker(&waker)),
-            None if self.is_whole => return Poll::Ready(None),
             None => Poll::Ready(Some(Err(Broken))),
         };
         match polled {
@@ -169,9 +169,11 @@ impl Body for Upload {
                 let length = frame.data_ref().map_or(0, Bytes::len) as u64;
                 lock(&self.upload_state.client_rate).moved(length, Instant::now());
                 let received = self.upload_state.received.fetch_add(length, Relaxed) + length;
-                if received > self.demands.most {
+                if received > self.limits.most {
                     return Poll::Ready(Some(Err(self.fail(Fault::TooLarge))));
                 }
+                // Its client may leave before anybody looks for more.
+                self.is_whole = self.is_end_stream();
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(self.fail(Fault::Broken)))),
