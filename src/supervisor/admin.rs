@@ -2,11 +2,10 @@
 //! replaced when it has ended, and obeyed within bounds.
 
 use super::Roles;
-use super::forker::fork_child;
+use super::forker::{fork_child, told};
 use super::policy::Event;
 use super::run::Supervisor;
 use crate::channel::{Command, CommandReceiver, CommandSender, Garbage, command_channel};
-use crate::exit::Status;
 use crate::scoreboard::Scoreboard;
 use crate::sys::socket::has_arrivals;
 use crate::sys::{clock, process};
@@ -82,8 +81,7 @@ impl Admin {
     /// Ends the process, and reaps it: nothing is left of a server that has ended.
     pub fn finish(&mut self) {
         if let Some(running) = self.process.take() {
-            process::signal(running.pid, Signal::SIGKILL);
-            let _ = process::wait_for(running.pid);
+            process::kill_and_reap(running.pid);
         }
     }
 
@@ -159,13 +157,7 @@ fn fork<R: Roles>(roles: &R, scoreboard: &Rc<Scoreboard>) -> io::Result<Running>
             scoreboard: scoreboard.clone(),
             commands: sender,
         };
-        match roles.administer(context) {
-            Ok(()) => Status::Stopped,
-            Err(why) => {
-                error!("the admin process cannot go on: {why:#}");
-                Status::Internal
-            }
-        }
+        told(roles.administer(context), "admin process")
     })?;
     Ok(Running { pid, commands })
 }

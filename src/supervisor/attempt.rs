@@ -27,11 +27,11 @@ impl<R: Roles> Supervisor<R> {
         let made = match &mut attempt.stage {
             Stage::Compiling(zygote) | Stage::Loading(zygote) => zygote.listen(),
             Stage::Stepping { step, .. } => {
-                step.listen();
+                step.process.listen();
                 None
             }
             Stage::Priming { primer, .. } => {
-                primer.listen();
+                primer.process.listen();
                 None
             }
         };

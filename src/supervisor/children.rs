@@ -50,8 +50,8 @@ impl Stage {
     pub fn pid(&self) -> Pid {
         match self {
             Stage::Compiling(zygote) | Stage::Loading(zygote) => zygote.pid,
-            Stage::Stepping { step, .. } => step.pid,
-            Stage::Priming { primer, .. } => primer.pid,
+            Stage::Stepping { step, .. } => step.process.pid,
+            Stage::Priming { primer, .. } => primer.process.pid,
         }
     }
 
@@ -67,8 +67,8 @@ impl Stage {
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Stage::Compiling(zygote) | Stage::Loading(zygote) => zygote.descriptor(),
-            Stage::Stepping { step, .. } => step.receiver.open_descriptor(),
-            Stage::Priming { primer, .. } => primer.receiver.open_descriptor(),
+            Stage::Stepping { step, .. } => step.process.receiver.open_descriptor(),
+            Stage::Priming { primer, .. } => primer.process.receiver.open_descriptor(),
         }
     }
 }

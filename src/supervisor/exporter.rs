@@ -3,14 +3,12 @@
 
 use super::Roles;
 use super::admin::PAUSE;
-use super::forker::fork_child;
+use super::forker::{fork_child, told};
 use super::run::Supervisor;
-use crate::exit::Status;
 use crate::scoreboard::Scoreboard;
 use crate::sys::channel::pipe;
 use crate::sys::{clock, process};
-use crate::{error, warning};
-use nix::sys::signal::Signal;
+use crate::warning;
 use nix::unistd::Pid;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -77,8 +75,7 @@ impl Exporter {
     /// Ends the process where there is one still, and reaps it.
     pub fn finish(&mut self) {
         if let Some(running) = self.process.take() {
-            process::signal(running.pid, Signal::SIGKILL);
-            let _ = process::wait_for(running.pid);
+            process::kill_and_reap(running.pid);
         }
     }
 }
@@ -119,13 +116,7 @@ fn fork<R: Roles>(roles: &R, settings: u64, scoreboard: &Rc<Scoreboard>) -> io::
             scoreboard: scoreboard.clone(),
             lifeline,
         };
-        match roles.export(context) {
-            Ok(()) => Status::Stopped,
-            Err(why) => {
-                error!("the exporter cannot go on: {why:#}");
-                Status::Internal
-            }
-        }
+        told(roles.export(context), "exporter")
     })?;
     let work = Work {
         settings,

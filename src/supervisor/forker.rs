@@ -12,10 +12,10 @@ use crate::cache::NoRoom;
 use crate::cache::seal::Damaged;
 use crate::channel::{Receiver, Reporter, channel};
 use crate::exit::Status;
-use crate::log;
 use crate::scoreboard::{Foreign, Phase, Scoreboard};
 use crate::sys::channel::pipe;
 use crate::sys::{clock, fork, signals};
+use crate::{error, log};
 use anyhow::{Context, Result};
 use nix::unistd::Pid;
 use std::cell::{Cell, RefCell};
@@ -148,7 +148,7 @@ impl Forker {
     /// Forks whoever takes the step before the start of which this is the code.
     pub fn step<R: Roles>(&self, roles: &R, index: usize, code: &Code) -> io::Result<Step> {
         let step = Step::start(roles, index, code)?;
-        self.helpers.borrow_mut().push(step.pid);
+        self.helpers.borrow_mut().push(step.process.pid);
         Ok(step)
     }
 
@@ -160,7 +160,7 @@ impl Forker {
     /// Forks whoever primes an instance of this code.
     pub fn primer<R: Roles>(&self, roles: &R, code: &Code) -> io::Result<Primer> {
         let primer = Primer::start(roles, code)?;
-        self.helpers.borrow_mut().push(primer.pid);
+        self.helpers.borrow_mut().push(primer.process.pid);
         Ok(primer)
     }
 
@@ -264,6 +264,17 @@ pub fn serve<R: Roles>(roles: &R, loaded: Result<R::Loaded>, context: WorkerCont
     let reporter = context.reporter.clone();
     let served = loaded.and_then(|loaded| roles.serve(loaded, context));
     ended(served, &reporter)
+}
+
+/// Says in the log why a child of this role cannot go on, where that is so.
+pub fn told(result: Result<()>, role: &str) -> Status {
+    match result {
+        Ok(()) => Status::Stopped,
+        Err(why) => {
+            error!("the {role} cannot go on: {why:#}");
+            Status::Internal
+        }
+    }
 }
 
 /// Tells why a child cannot go on, where that is so.

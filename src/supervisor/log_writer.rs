@@ -2,6 +2,7 @@
 //! ended, handed what was opened again, and waited for at the end.
 
 use super::Roles;
+use super::admin::PAUSE;
 use super::forker::fork_child;
 use super::run::Supervisor;
 use crate::exit::Status;
@@ -9,14 +10,10 @@ use crate::log::files;
 use crate::sys::{channel, clock, process, signals};
 use crate::{error, warning};
 use nix::poll::{PollFd, PollTimeout, poll};
-use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
-
-/// How long after one was forked another may be.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// How long it may take to write what is left at the end.
 const LAST: Duration = Duration::from_secs(5);
@@ -72,8 +69,7 @@ impl LogWriter {
             let mut polled: [PollFd<'_>; 0] = [];
             let _ = poll(&mut polled, PollTimeout::from(GLANCE));
         }
-        process::signal(pid, Signal::SIGKILL);
-        let _ = process::wait_for(pid);
+        process::kill_and_reap(pid);
     }
 }
 

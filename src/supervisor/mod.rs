@@ -23,6 +23,7 @@ mod primer;
 mod publish;
 mod run;
 mod settings;
+mod single_task;
 mod slots;
 mod step;
 mod successor;

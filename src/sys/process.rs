@@ -152,6 +152,12 @@ pub fn wait_for(child: Pid) -> Option<End> {
     }
 }
 
+/// Kills a child of ours, and waits until it has ended.
+pub fn kill_and_reap(child: Pid) {
+    signal(child, Signal::SIGKILL);
+    let _ = wait_for(child);
+}
+
 /// Ends this process at once: neither destructors nor exit handlers run.
 pub fn leave() -> ! {
     // SAFETY: _exit(2) has no preconditions.

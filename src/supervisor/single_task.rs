@@ -1,0 +1,87 @@
+//! A process that does one thing for a version before there are workers, and says why where it fails. It ends with the
+//! supervisor.
+
+use super::forker::{ended, fork_child};
+use super::policy::Death;
+use crate::channel::{Message, Receiver, channel};
+use crate::exit::Status;
+use crate::sys::process::{self, End};
+use crate::sys::signals;
+use anyhow::Result;
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::RawFd;
+
+/// It is killed with this handle.
+pub struct SingleTask {
+    pub pid: Pid,
+    pub receiver: Receiver,
+    state: State,
+}
+
+enum State {
+    Running,
+    Failed(Status, String),
+    Reaped,
+}
+
+impl SingleTask {
+    /// Forks a process of this name that keeps these descriptors.
+    pub fn start(
+        name: &CStr,
+        kept: &[RawFd],
+        task: impl FnOnce() -> Result<()>,
+    ) -> io::Result<SingleTask> {
+        let (receiver, reporter) = channel()?;
+        let kept = [kept, &[reporter.descriptor()]].concat();
+        let pid = fork_child(
+            &kept,
+            || Ok(()),
+            || {
+                process::die_with_parent();
+                process::call(name);
+                signals::ignore_reopening();
+                let unblocked = signals::unblock_for_compiler().map_err(Into::into);
+                ended(unblocked.and_then(|()| task()), &reporter)
+            },
+        )?;
+        Ok(SingleTask {
+            pid,
+            receiver,
+            state: State::Running,
+        })
+    }
+
+    /// Takes note of what it said.
+    pub fn listen(&mut self) {
+        while let Some(message) = self.receiver.receive() {
+            match (message, &self.state) {
+                (Ok(Message::Failed { status, text }), State::Running) => {
+                    self.state = State::Failed(status, text);
+                }
+                (Ok(_), _) => {}
+                (Err(_), _) => process::signal(self.pid, Signal::SIGKILL),
+            }
+        }
+    }
+
+    /// It was reaped: why it has failed, in its own words, or else beginning with `what` did not end.
+    pub fn ended(mut self, death: &Death, what: &str) -> Result<(), (Status, String)> {
+        match (std::mem::replace(&mut self.state, State::Reaped), death.end) {
+            (State::Failed(status, text), _) => Err((status, text)),
+            (_, End::Exited(0)) => Ok(()),
+            _ => Err((Status::Application, format!("{what}: {death}"))),
+        }
+    }
+}
+
+/// A process that is killed is reaped when it has ended, with all others.
+impl Drop for SingleTask {
+    fn drop(&mut self) {
+        if !matches!(self.state, State::Reaped) {
+            process::signal(self.pid, Signal::SIGKILL);
+        }
+    }
+}
