@@ -45,18 +45,8 @@ pub async fn send(
         if polled.is_ready() {
             return polled;
         }
-        progress.register(cx);
-        let stalls = progress.take_evicted()
-            || timer
-                .poll(cx, || {
-                    let deadline = progress.write_deadline(write);
-                    deadline.map(|until| (until, ()))
-                })
-                .is_ready();
-        match stalls {
-            true => Poll::Ready(Err(Stopped::Stalled)),
-            false => Poll::Pending,
-        }
+        let stalled = progress.poll_stalled(&mut timer, write, cx);
+        stalled.map(|()| Err(Stopped::Stalled))
     })
     .await
 }

@@ -2,11 +2,12 @@
 //! whoever gives permits away.
 
 use super::client_rate::ClientRate;
+use super::timer::Timer;
 use super::upload::UploadState;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 /// Shared by a connection, or one stream of it, and the permit of its request.
@@ -98,6 +99,20 @@ impl Progress {
     /// Whether this exchange is to end, said once: whoever asks sees to it.
     pub fn take_evicted(&self) -> bool {
         self.evicted.take()
+    }
+
+    /// Resolves when the client is given up: it takes nothing for too long, or others need what the exchange holds.
+    pub fn poll_stalled(
+        &self,
+        timer: &mut Timer,
+        write: Duration,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        self.register(cx);
+        if self.take_evicted() {
+            return Poll::Ready(());
+        }
+        timer.poll(cx, || self.write_deadline(write).map(|until| (until, ())))
     }
 
     /// Whoever polls the exchange is to be woken when it is to end.

@@ -58,18 +58,8 @@ pub async fn serve_stream(
         if let Poll::Ready(end) = carrying.as_mut().poll(cx) {
             return Poll::Ready(end);
         }
-        progress.register(cx);
-        let stalls = progress.take_evicted()
-            || timer
-                .poll(cx, || {
-                    let deadline = progress.write_deadline(write);
-                    deadline.map(|until| (until, ()))
-                })
-                .is_ready();
-        match stalls {
-            true => Poll::Ready(End::Gone),
-            false => Poll::Pending,
-        }
+        let stalled = progress.poll_stalled(&mut timer, write, cx);
+        stalled.map(|()| End::Gone)
     });
     let end = end.await;
     drop(carrying);
