@@ -55,6 +55,17 @@ impl Failure {
             _ => None,
         }
     }
+
+    /// Returns the failure in one line: of what an application has said the last, which is the error itself in a
+    /// traceback.
+    pub fn last_word(&self) -> String {
+        let all = self.to_string();
+        let line = match self {
+            Failure::NotStarted(said) => said.trim_end().lines().next_back(),
+            _ => all.lines().next(),
+        };
+        line.unwrap_or_default().trim().to_owned()
+    }
 }
 
 impl fmt::Display for Failure {
@@ -146,5 +157,18 @@ pub fn cause(error: &wasmtime::Error) -> String {
     match error.downcast_ref::<Trap>() {
         Some(trap) => trap.to_string(),
         None => error.root_cause().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_word_is_the_error_itself() {
+        let said = "Traceback (most recent call last):\n  File \"x\"\nValueError: boom\n\n";
+        let failure = Failure::NotStarted(said.to_owned());
+        assert_eq!(failure.last_word(), "ValueError: boom");
+        assert_eq!(Failure::TimedOut.last_word(), "the guest ran past its time");
     }
 }

@@ -137,7 +137,7 @@ impl Exchange {
         match startup::note(failure) {
             Telling::Whole => {}
             Telling::Count(count) => {
-                let last = log::escape(&startup::last_word(failure)).to_string();
+                let last = log::escape(&failure.last_word()).to_string();
                 let message =
                     format_args!("the application did not start {count} times more: {last}");
                 return log::write_of(Level::Error, None, message);

@@ -20,7 +20,7 @@ impl Requests {
         };
         error!("{failure}");
         error!("Application startup failed. Exiting.");
-        bail!("the application does not start: {}", last_word(&failure))
+        bail!("the application does not start: {}", failure.last_word())
     }
 }
 
@@ -78,21 +78,6 @@ impl Told {
     }
 }
 
-/// The last line of what is said, which is the error itself in a traceback.
-pub fn last_word(failure: &Failure) -> String {
-    let text = match failure {
-        Failure::NotStarted(said) => said.clone(),
-        failure => failure
-            .to_string()
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .to_owned(),
-    };
-    let last = text.trim_end().lines().next_back().unwrap_or_default();
-    last.trim().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,13 +97,5 @@ mod tests {
         assert_eq!(told.note("a", start + QUIET), Telling::Count(5));
         assert_eq!(told.note("b", start + QUIET), Telling::Nothing);
         assert_eq!(told.note("b", start + 2 * QUIET), Telling::Whole);
-    }
-
-    #[test]
-    fn the_last_word_is_the_error_itself() {
-        let said = "Traceback (most recent call last):\n  File \"x\"\nValueError: boom\n\n";
-        let failure = Failure::NotStarted(said.to_owned());
-        assert_eq!(last_word(&failure), "ValueError: boom");
-        assert_eq!(last_word(&Failure::TimedOut), "the guest ran past its time");
     }
 }

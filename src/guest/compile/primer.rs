@@ -111,11 +111,10 @@ async fn primed(
         let started = instance.tell(Moment::Start).await;
         let started = started.context("the application's startup did not end")?;
         if let Err(said) = started {
-            error!("{}", Failure::NotStarted(said.clone()));
+            let failure = Failure::NotStarted(said);
+            error!("{failure}");
             error!("Application startup failed. Exiting.");
-            // The last line of a traceback is the error itself.
-            let why = said.trim_end().lines().next_back().unwrap_or_default();
-            bail!("the application's startup failed: {}", why.trim());
+            bail!("the application's startup failed: {}", failure.last_word());
         }
     }
     for asked in &request.priming.requests {
