@@ -1,4 +1,4 @@
-//! ClientKey may be answered now, who waits, and who is turned away: the bound on what one worker does at a
+//! Who may be answered now, who waits, and who is turned away: the bound on what one worker does at a
 //! time, and how clients share it where it is short.
 
 use super::progress::Progress;
@@ -36,7 +36,7 @@ struct Inner {
     nobody: Rc<Share>,
     /// Those of whom somebody waits.
     queues: RefCell<Vec<Rc<Share>>>,
-    /// ClientKey sits where, with whose share it is of.
+    /// Who holds which permit, with whose share it is of.
     occupied: RefCell<Vec<Option<Occupant>>>,
     free: RefCell<Vec<usize>>,
     /// Whether somebody looks for permits of clients that do not keep up.
@@ -98,7 +98,7 @@ impl Admission {
         let inner = &self.0;
         let share = inner.share(who);
         if inner.has_room() && share.waiting.borrow().is_empty() && inner.may(&share) {
-            return Ok(inner.sit(share, progress.clone()));
+            return Ok(inner.grant(share, progress.clone()));
         }
         if inner.waiting.get() >= inner.queue && !inner.displace(&share) {
             return Err(Rejected::Queue);
@@ -154,7 +154,7 @@ impl Inner {
         others.any(|other| other.is_present(now))
     }
 
-    fn sit(self: &Rc<Self>, share: Rc<Share>, progress: Rc<Progress>) -> Permit {
+    fn grant(self: &Rc<Self>, share: Rc<Share>, progress: Rc<Progress>) -> Permit {
         self.held.set(self.held.get() + 1);
         share.take();
         let occupant = Some((progress, share.clone()));
@@ -224,8 +224,8 @@ impl Inner {
             let Some((share, ticket)) = self.next() else {
                 return;
             };
-            let permit = self.sit(share, ticket.progress);
-            // ClientKey no longer waits gives it back, and this goes on.
+            let permit = self.grant(share, ticket.progress);
+            // Who no longer waits gives it back, and this goes on.
             let _ = ticket.outcome.send(Ok(permit));
         }
     }

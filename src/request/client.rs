@@ -1,4 +1,4 @@
-//! ClientKey sent a request, as far as it is known: for the log, and for guests that ask for it.
+//! Who sent a request, as far as it is known: for the log, and for guests that ask for it.
 
 use super::Peer;
 use std::fmt;

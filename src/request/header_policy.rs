@@ -27,7 +27,7 @@ pub struct HeaderPolicy {
     pub client_header: Option<HeaderName>,
     /// Fields that guests see instead of what the client sent by these names.
     pub request_headers: HeaderMap,
-    /// ClientKey says `server` where the guest does not.
+    /// Who says `server` where the guest does not.
     pub server: Option<HeaderValue>,
     /// Fields of every response.
     pub response_headers: HeaderMap,
@@ -41,7 +41,7 @@ pub struct Arrival {
     pub authority: Option<Authority>,
     pub id: Option<HeaderValue>,
     pub trace: Option<Arc<Trace>>,
-    /// ClientKey is connected.
+    /// Who is connected.
     pub peer: Peer,
 }
 

@@ -338,7 +338,7 @@ struct Asked<'a> {
     progress: &'a Rc<Progress>,
 }
 
-/// ClientKey answers.
+/// Who answers.
 enum Answer {
     File(Response<files::FileBody>),
     Guest(Response<Body>, admission::Permit),

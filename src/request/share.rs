@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// One who shares: an address, or the network of one customer where that is as easy to have.
 pub type ClientKey = IpAddr;
 
-/// ClientKey sent a request; nobody in particular where it is a proxy that speaks for many.
+/// Who sent a request; nobody in particular where it is a proxy that speaks for many.
 pub fn who(client: Client, proxies: &Proxies) -> Option<ClientKey> {
     match client {
         Client::Peer(peer) if proxies.trust(peer) => None,

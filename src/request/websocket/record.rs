@@ -12,7 +12,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// ClientKey opened it, and how.
+/// Who opened it, and how.
 pub struct Opened {
     pub client: Client,
     /// Path and query.

@@ -30,7 +30,7 @@ pub enum Reason {
     Startup(Duration),
     /// It was still busy when its time to drain was over; why it had to leave.
     Drain(Box<Reason>),
-    /// Capacity was needed for one that serves; why it had to leave.
+    /// Room was needed for one that serves; why it had to leave.
     Capacity(Box<Reason>),
 }
 
