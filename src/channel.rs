@@ -6,7 +6,7 @@ mod command;
 pub mod fuzzing;
 mod record;
 
-pub use command::{Command, CommandReceiver, CommandSender, command_channel};
+pub use command::{Command, CommandReceiver, CommandSender, WorkerRange, command_channel};
 pub use record::Garbage;
 
 use crate::cache::{CodeName, CodeOrigin};

@@ -19,7 +19,7 @@ pub use layout::Layout;
 #[cfg(test)]
 pub use ring::LONGEST as LONGEST_RECORD;
 pub use slot::{Ended, Slot};
-pub use table::{ServerState, Table, Versions, WorkerEnd};
+pub use table::{ServerState, Table, Versions, WorkerEnd, WorkerNumbers};
 pub use totals::{GuestFailure, Protocol, Shed};
 
 use crate::sys::memory::{self, Access};
@@ -208,7 +208,7 @@ impl SlotRef {
 
     /// How many workers there should be; none before that is known.
     pub fn workers(&self) -> Option<NonZeroUsize> {
-        let (wanted, _) = self.scoreboard.table().workers();
+        let wanted = self.scoreboard.table().workers().wanted;
         NonZeroUsize::new(wanted as usize)
     }
 

@@ -66,11 +66,11 @@ pub fn ready(reading: &Reading) -> Health {
         .filter(|worker| !worker.hangs(silence) && sheds(worker))
         .count();
     let serving = ready().count() - hanging - shedding;
-    let enough = (reading.wanted as usize).div_ceil(2).max(1);
+    let enough = (reading.numbers.wanted as usize).div_ceil(2).max(1);
     if serving < enough {
         let mut reason = format!(
             "{serving} of {} workers take requests, and {enough} would do",
-            reading.wanted
+            reading.numbers.wanted
         );
         for (count, what) in [
             (hanging, "hang"),
@@ -87,7 +87,7 @@ pub fn ready(reading: &Reading) -> Health {
         reasons,
         detail: json!({
             "workers": {
-                "wanted": reading.wanted,
+                "wanted": reading.numbers.wanted,
                 "ready": ready().count(),
                 "serving": serving,
                 "hanging": hanging,
@@ -100,6 +100,7 @@ pub fn ready(reading: &Reading) -> Health {
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use crate::scoreboard::WorkerNumbers;
 
     pub fn worker(phase: Phase) -> Worker {
         Worker {
@@ -128,7 +129,10 @@ pub mod tests {
     pub fn reading(workers: Vec<Worker>) -> Reading {
         Reading {
             state: ServerState::Serving,
-            wanted: workers.len() as u32,
+            numbers: WorkerNumbers {
+                wanted: workers.len() as u32,
+                ..WorkerNumbers::default()
+            },
             silence: Duration::from_secs(5),
             workers,
             ..Reading::default()
@@ -149,7 +153,7 @@ pub mod tests {
         assert!(is_ready(|_| {}));
         assert!(is_ready(|it| it.workers[0].phase = Phase::Draining));
         assert!(!is_ready(|it| it.workers.clear()));
-        assert!(!is_ready(|it| it.wanted = 5));
+        assert!(!is_ready(|it| it.numbers.wanted = 5));
         assert!(is_ready(|it| it.workers[0].heartbeat_age = silent));
         assert!(!is_ready(|it| {
             it.workers

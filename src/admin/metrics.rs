@@ -181,7 +181,17 @@ fn processes(page: &mut Page<'_>, reading: &Reading) -> Result<(), Error> {
     page.gauge(
         "workers_wanted",
         "Worker processes that there should be",
-        u64::from(reading.wanted),
+        u64::from(reading.numbers.wanted),
+    )?;
+    page.gauge(
+        "workers_min",
+        "Worker processes that there should be at least",
+        u64::from(reading.numbers.least),
+    )?;
+    page.gauge(
+        "workers_max",
+        "Worker processes that there may be as the load grows",
+        u64::from(reading.numbers.most),
     )?;
     let cpu = totals.one(totals::CPU) as f64 / 1e6;
     let help = "Processor time of all workers";

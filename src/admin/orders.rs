@@ -81,10 +81,11 @@ impl Orders {
     /// What speaks against an order before it is given.
     fn objection(&self, command: Command) -> Option<String> {
         match command {
-            Command::Scale(workers) => {
-                let (_, most) = self.scoreboard.table().workers();
-                let may = (1..=most).contains(&workers);
-                (!may).then(|| format!("there may be 1 to {most} workers, not {workers}"))
+            Command::Scale(range) => {
+                let limit = self.scoreboard.table().workers().limit;
+                let most = range.most();
+                let too_many = most > limit as usize;
+                too_many.then(|| format!("there may be 1 to {limit} workers, not {most}"))
             }
             Command::Restart(pid) => {
                 let serves = self.workers().any(|(worker, phase, _)| {
@@ -130,7 +131,7 @@ impl Orders {
 
     /// As many as there should be are ready, and none that should not be there.
     fn has_all_workers(&self) -> Option<Outcome> {
-        let (wanted, _) = self.scoreboard.table().workers();
+        let wanted = self.scoreboard.table().workers().wanted;
         let count = |which: Phase| {
             self.workers()
                 .filter(|(_, phase, _)| *phase == which)

@@ -2,7 +2,7 @@
 //! as it is: it may be anything.
 
 use crate::scoreboard::totals::{self, FAMILIES, Family};
-use crate::scoreboard::{Phase, Scoreboard, ServerState, Versions, WorkerEnd};
+use crate::scoreboard::{Phase, Scoreboard, ServerState, Versions, WorkerEnd, WorkerNumbers};
 use crate::sys::clock;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub struct Reading {
     pub state: ServerState,
     pub withdrawn: bool,
     pub versions: Versions,
-    pub wanted: u32,
+    pub numbers: WorkerNumbers,
     /// Silence after which a worker is taken to hang.
     pub silence: Duration,
     /// How long ago the supervisor's loop went round.
@@ -98,7 +98,7 @@ impl Reading {
             state: table.state(),
             withdrawn: table.is_withdrawn(),
             versions: table.versions(),
-            wanted: table.workers().0,
+            numbers: table.workers(),
             silence: Duration::from_millis(table.silence_ms()),
             beat_age: since(table.beat_ms(), now_ms),
             now_at_ms: clock::unix_ms(),

@@ -236,8 +236,9 @@ fn command(path: &str, uri: &Uri) -> Option<Result<Command, &'static str>> {
         "/reload" => Ok(Command::Reload),
         "/stop" => Ok(Command::Stop),
         "/scale" => match value("workers").map(str::parse) {
-            Some(Ok(workers)) => Ok(Command::Scale(workers)),
-            _ => Err("say how many: ?workers=4"),
+            Some(Ok(range)) => Ok(Command::Scale(range)),
+            Some(Err(why)) => Err(why),
+            None => Err("say how many: ?workers=4, or ?workers=2..8"),
         },
         "/restart-worker" => match value("pid").map(str::parse) {
             Some(Ok(pid)) => Ok(Command::Restart(pid)),
@@ -310,7 +311,9 @@ mod tests {
     #[test]
     fn orders_are_understood_and_mistakes_are_told() {
         assert_eq!(asked("/reload"), Some(Ok(Command::Reload)));
-        assert_eq!(asked("/scale?workers=3"), Some(Ok(Command::Scale(3))));
+        let scale = |text: &str| Some(Ok(Command::Scale(text.parse().unwrap())));
+        assert_eq!(asked("/scale?workers=3"), scale("3"));
+        assert_eq!(asked("/scale?workers=2..8"), scale("2..8"));
         assert_eq!(
             asked("/restart-worker?a=b&pid=7"),
             Some(Ok(Command::Restart(7)))

@@ -3,18 +3,65 @@
 
 use super::Garbage;
 use crate::sys::channel::{self, Piece};
+use std::fmt::{self, Display, Formatter};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::str::FromStr;
 
 /// One order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
     Reload,
     /// So many workers are wanted.
-    Scale(u32),
+    Scale(WorkerRange),
     /// The worker that is this process is to be replaced.
     Restart(i32),
     Stop,
+}
+
+/// A number of workers, between these bounds: both included, and at least one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkerRange {
+    least: u16,
+    most: u16,
+}
+
+impl WorkerRange {
+    /// None where there would be no worker, or the lesser bound is the greater one.
+    pub fn new(least: u16, most: u16) -> Option<WorkerRange> {
+        (1 <= least && least <= most).then_some(WorkerRange { least, most })
+    }
+
+    pub fn least(self) -> usize {
+        self.least.into()
+    }
+
+    pub fn most(self) -> usize {
+        self.most.into()
+    }
+}
+
+impl Display for WorkerRange {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.least == self.most {
+            true => write!(f, "{}", self.most),
+            false => write!(f, "{}..{}", self.least, self.most),
+        }
+    }
+}
+
+/// Reads `4`, or `2..8`.
+impl FromStr for WorkerRange {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<WorkerRange, &'static str> {
+        let (least, most) = text.split_once("..").unwrap_or((text, text));
+        let range = match (least.parse(), most.parse()) {
+            (Ok(least), Ok(most)) => WorkerRange::new(least, most),
+            _ => None,
+        };
+        range.ok_or("write 4, or 2..8: at least one, and the lesser number first")
+    }
 }
 
 /// A number for the kind, and one that belongs to it.
@@ -24,7 +71,7 @@ impl Command {
     pub(super) fn encode(self) -> [u8; SIZE] {
         let (kind, number) = match self {
             Command::Reload => (1_u32, 0),
-            Command::Scale(workers) => (2, workers),
+            Command::Scale(range) => (2, u32::from(range.least) << 16 | u32::from(range.most)),
             Command::Restart(pid) => (3, pid.cast_unsigned()),
             Command::Stop => (4, 0),
         };
@@ -39,7 +86,9 @@ impl Command {
         let number = u32::from_ne_bytes(number.try_into().map_err(|_| Garbage)?);
         match u32::from_ne_bytes(*kind) {
             1 if number == 0 => Ok(Command::Reload),
-            2 if (1..=u32::from(u16::MAX)).contains(&number) => Ok(Command::Scale(number)),
+            2 => WorkerRange::new((number >> 16) as u16, number as u16)
+                .map(Command::Scale)
+                .ok_or(Garbage),
             3 if number.cast_signed() > 1 => Ok(Command::Restart(number.cast_signed())),
             4 if number == 0 => Ok(Command::Stop),
             _ => Err(Garbage),
@@ -97,7 +146,7 @@ mod tests {
         let (receiver, sender) = command_channel().unwrap();
         let commands = [
             Command::Reload,
-            Command::Scale(7),
+            Command::Scale(WorkerRange::new(7, 300).unwrap()),
             Command::Restart(4711),
             Command::Stop,
         ];
@@ -119,7 +168,9 @@ mod tests {
             (0_u32, 0_u32),
             (1, 1),
             (2, 0),
+            (2, 7),
             (2, 1 << 16),
+            (2, 2 << 16 | 1),
             (3, 0),
             (3, 1),
             (3, u32::MAX),

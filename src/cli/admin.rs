@@ -1,5 +1,6 @@
 //! Where the server is watched and steered, and the commands that do so.
 
+use crate::channel::WorkerRange;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -74,9 +75,9 @@ pub struct Top {
 
 #[derive(Debug, Args)]
 pub struct Scale {
-    /// How many worker processes there should be
+    /// How many worker processes there should be: 4, or 2..8 for a number that follows the load
     #[arg(value_name = "WORKERS")]
-    pub workers: u32,
+    pub workers: WorkerRange,
 
     #[command(flatten)]
     pub server: Running,

@@ -6,10 +6,20 @@ use std::path::PathBuf;
 /// How many workers there are, and when they start, stop and are replaced.
 #[derive(Debug, Args)]
 pub struct Processes {
-    /// Worker processes, or `auto`: one for each processor this process may use
+    /// Worker processes, or `auto`: one for each processor this process may use; or `2..8`: as many as the load takes
     /// [default: $WEB_CONCURRENCY or 1]
     #[arg(short, long, env = "WASMSERVE_WORKERS", help_heading = "Processes")]
     pub workers: Option<String>,
+
+    /// With `--workers 2..8`, how long workers must have had little to do until there is one fewer
+    #[arg(
+        long,
+        default_value = "60s",
+        value_name = "DURATION",
+        env = "WASMSERVE_SCALE_DOWN_AFTER",
+        help_heading = "Processes"
+    )]
+    pub scale_down_after: String,
 
     /// Write the process's number to this file while it serves
     #[arg(

@@ -29,7 +29,6 @@ pub use admin::Admin;
 use crate::cache;
 use crate::cli::Serve;
 use crate::guest::{self, CompileRequest, Limits};
-use crate::sys::memory;
 use crate::{exporter, log, request, supervisor, worker};
 use anyhow::{Context, Result, bail};
 use std::num::NonZeroUsize;
@@ -60,8 +59,11 @@ impl Config {
         let Some(component) = &serve.component else {
             bail!("no component was named; give the path of a .wasm file");
         };
-        let supervisor = processes::resolve(serve)?;
-        let limits = limits(serve, supervisor.workers)?;
+        let mut supervisor = processes::resolve(serve)?;
+        let limits = limits(serve, supervisor.workers.most)?;
+        if serve.instances.max_worker_memory != "auto" {
+            supervisor.workers = processes::within_memory(supervisor.workers, limits.worker_memory);
+        }
         let capabilities = capabilities::resolve(serve)?;
         let cache = cache_settings(serve)?;
         let compile_request = CompileRequest {
@@ -124,16 +126,11 @@ fn limits(serve: &Serve, workers: NonZeroUsize) -> Result<Limits> {
     })
 }
 
-/// The part of the memory that there is which all workers may have together; the rest is the supervisor's, the
-/// compiler's and the kernel's.
-const SHARE: u64 = 80;
-
 fn worker_memory(text: &str, workers: NonZeroUsize) -> Result<u64> {
     if text != "auto" {
         return units::size(text);
     }
-    let all = memory::available().unwrap_or(u64::MAX);
-    Ok(all / 100 * SHARE / workers.get() as u64)
+    Ok(processes::shared_memory() / workers.get() as u64)
 }
 
 fn cache_settings(serve: &Serve) -> Result<cache::Settings> {
@@ -268,15 +265,15 @@ mod tests {
     #[test]
     fn options_are_resolved() {
         let config = resolve(&["--workers", "4"]).unwrap();
-        assert_eq!(config.supervisor.workers.get(), 4);
-        assert!(
-            resolve(&["--workers", "auto"])
-                .unwrap()
-                .supervisor
-                .workers
-                .get()
-                >= 1
-        );
+        assert_eq!(config.supervisor.workers.most.get(), 4);
+        let bounds = |text| {
+            let workers = resolve(&["--workers", text]).unwrap().supervisor.workers;
+            (workers.least.get(), workers.most.get())
+        };
+        assert_eq!(bounds("2..8"), (2, 8));
+        let (least, most) = bounds("auto");
+        assert!(least >= 1 && least == most);
+        assert_eq!(bounds("1..auto"), (1, most));
     }
 
     #[test]
@@ -293,7 +290,9 @@ mod tests {
 
     #[test]
     fn a_mistake_names_its_option() {
-        assert!(mistake(&["--workers", "0"]).starts_with("option --workers: "));
+        for workers in ["0", "0..2", "3..2", "2..", "..", "1..9999"] {
+            assert!(mistake(&["--workers", workers]).starts_with("option --workers: "));
+        }
         assert!(mistake(&["--port", "70000"]).starts_with("option --port: "));
         assert!(mistake(&["--host", "not a name"]).starts_with("option --host: "));
         assert!(mistake(&["--max-memory", "lots"]).starts_with("option --max-memory: "));

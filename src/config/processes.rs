@@ -2,8 +2,9 @@
 
 use super::{cache_settings, maybe, option, sandbox, units, variable};
 use crate::cli::{self, Serve};
-use crate::supervisor;
-use crate::sys::cpus;
+use crate::supervisor::{self, WorkerBounds};
+use crate::sys::{cpus, memory};
+use crate::warning;
 use anyhow::{Context, Result, bail};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -17,6 +18,11 @@ pub fn resolve(serve: &Serve) -> Result<supervisor::Settings> {
     let positive = |text: &str| units::positive(text).map(u64::from);
     Ok(supervisor::Settings {
         workers: workers(serve)?,
+        scale_down: option(
+            "--scale-down-after",
+            &serve.processes.scale_down_after,
+            units::duration,
+        )?,
         graceful_shutdown: option(
             "--timeout-graceful-shutdown",
             &serve.processes.timeout_graceful_shutdown,
@@ -84,16 +90,52 @@ pub fn resolve(serve: &Serve) -> Result<supervisor::Settings> {
     })
 }
 
-fn workers(serve: &Serve) -> Result<NonZeroUsize> {
+fn workers(serve: &Serve) -> Result<WorkerBounds> {
     match (&serve.processes.workers, variable("WEB_CONCURRENCY")) {
-        (Some(text), _) => option("--workers", text, worker_count),
-        (None, Some(text)) => option("WEB_CONCURRENCY", &text, worker_count),
-        (None, None) => Ok(NonZeroUsize::MIN),
+        (Some(text), _) => option("--workers", text, worker_bounds),
+        (None, Some(text)) => option("WEB_CONCURRENCY", &text, worker_bounds),
+        (None, None) => Ok(WorkerBounds::fixed(NonZeroUsize::MIN)),
     }
 }
 
 /// More processes than this on one machine are a slip of the finger.
 const MOST_WORKERS: usize = 512;
+
+/// `4`, `auto`, `2..8` or `1..auto`.
+fn worker_bounds(text: &str) -> Result<WorkerBounds> {
+    let Some((least, most)) = text.split_once("..") else {
+        return Ok(WorkerBounds::fixed(worker_count(text)?));
+    };
+    let (least, most) = (worker_count(least)?, worker_count(most)?);
+    if least > most {
+        bail!("the least, {least}, is more than the most, {most}: write it as {most}..{least}");
+    }
+    Ok(WorkerBounds { least, most })
+}
+
+/// No more workers than there is memory for, where their number follows the load and each may take so much of it.
+pub fn within_memory(workers: WorkerBounds, each: u64) -> WorkerBounds {
+    let all = shared_memory();
+    let room = usize::try_from(all / each.max(1)).unwrap_or(usize::MAX);
+    let most = NonZeroUsize::new(room).map_or(workers.least, |room| room.max(workers.least));
+    if most >= workers.most {
+        return workers;
+    }
+    warning!(
+        "There is memory for {most} workers of --max-worker-memory at most, and not for {} as --workers has it",
+        workers.most
+    );
+    WorkerBounds { most, ..workers }
+}
+
+/// The part of the memory that there is which all workers may have together, in percent; the rest is the supervisor's,
+/// the compiler's and the kernel's.
+const SHARE: u64 = 80;
+
+/// Bytes that all workers may take together.
+pub fn shared_memory() -> u64 {
+    memory::available().unwrap_or(u64::MAX) / 100 * SHARE
+}
 
 fn worker_count(text: &str) -> Result<NonZeroUsize> {
     let count = match text {

@@ -53,6 +53,14 @@ pub fn status(document: &Value) -> String {
     let listeners = array(&document["listeners"]).filter_map(Value::as_str);
     let listeners: Vec<&str> = listeners.collect();
     let _ = writeln!(shown, "listening  {}", listeners.join(", "));
+    let (least, most) = (&document["workers_min"], &document["workers_max"]);
+    if least != most {
+        let wanted = &document["workers_wanted"];
+        let _ = writeln!(
+            shown,
+            "workers    {wanted}, between {least} and {most} as the load takes"
+        );
+    }
     let requests = &document["requests"];
     let _ = writeln!(
         shown,

@@ -60,6 +60,18 @@ struct EndCell {
     detail: Text<240>,
 }
 
+/// How many workers there should be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WorkerNumbers {
+    /// Now.
+    pub wanted: u32,
+    /// Between which bounds that follows the load.
+    pub least: u32,
+    pub most: u32,
+    /// How many may be asked for.
+    pub limit: u32,
+}
+
 /// What comes before the entries.
 #[derive(Debug)]
 #[repr(C, align(64))]
@@ -71,9 +83,10 @@ pub struct Table {
     served: AtomicU32,
     attempted: AtomicU32,
     failed: AtomicU32,
-    /// How many workers there should be, and may be asked for.
     wanted: AtomicU32,
+    least: AtomicU32,
     most: AtomicU32,
+    limit: AtomicU32,
     supervisor: AtomicI32,
     /// Silence after which a worker is taken to hang.
     silence_ms: AtomicU64,
@@ -135,14 +148,20 @@ impl Table {
         }
     }
 
-    pub fn set_workers(&self, wanted: usize, most: usize) {
-        self.wanted.store(wanted as u32, Relaxed);
-        self.most.store(most as u32, Relaxed);
+    pub fn set_workers(&self, numbers: WorkerNumbers) {
+        self.wanted.store(numbers.wanted, Relaxed);
+        self.least.store(numbers.least, Relaxed);
+        self.most.store(numbers.most, Relaxed);
+        self.limit.store(numbers.limit, Relaxed);
     }
 
-    /// How many workers there should be, and how many may be asked for.
-    pub fn workers(&self) -> (u32, u32) {
-        (self.wanted.load(Relaxed), self.most.load(Relaxed))
+    pub fn workers(&self) -> WorkerNumbers {
+        WorkerNumbers {
+            wanted: self.wanted.load(Relaxed),
+            least: self.least.load(Relaxed),
+            most: self.most.load(Relaxed),
+            limit: self.limit.load(Relaxed),
+        }
     }
 
     /// The supervisor is this process, and takes a worker to hang after so much silence. The server is as old as

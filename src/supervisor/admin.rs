@@ -5,6 +5,7 @@ use super::Roles;
 use super::forker::{fork_child, told};
 use super::policy::Event;
 use super::run::Supervisor;
+use super::settings::WorkerBounds;
 use crate::channel::{Command, CommandReceiver, CommandSender, Garbage, command_channel};
 use crate::scoreboard::Scoreboard;
 use crate::sys::socket::has_arrivals;
@@ -135,7 +136,7 @@ impl<R: Roles> Supervisor<R> {
 fn event(command: Command) -> Event {
     match command {
         Command::Reload => Event::Reload,
-        Command::Scale(workers) => Event::Scale(workers as usize),
+        Command::Scale(range) => Event::Scale(WorkerBounds::from(range)),
         Command::Restart(pid) => Event::Restart { pid },
         Command::Stop => Event::StopOnce,
     }

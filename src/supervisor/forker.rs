@@ -2,7 +2,7 @@
 
 use super::children::{Child, Generation, WorkerSlot};
 use super::code_files::{Code, CodeFiles};
-use super::policy::Id;
+use super::policy::{Id, WorkerLoad};
 use super::primer::Primer;
 use super::slots::{ReservedSlot, Slots};
 use super::step::Step;
@@ -113,6 +113,18 @@ impl Forker {
                 let slot = self.scoreboard.slot(slot.index());
                 (slot.heartbeat_ms(), slot.answered_last())
             }
+        }
+    }
+
+    /// What a worker has to do; nothing where it is of another executable and says so elsewhere.
+    pub fn load(&self, slot: &WorkerSlot) -> WorkerLoad {
+        let WorkerSlot::Own(slot) = slot else {
+            return WorkerLoad::default();
+        };
+        let slot = self.scoreboard.slot(slot.index());
+        WorkerLoad {
+            busy: slot.busy(),
+            waiting: slot.waiting(),
         }
     }
 

@@ -199,12 +199,14 @@ impl<R: Roles> Supervisor<R> {
         let watches_memory = self.roles.settings().max_worker_rss.is_some();
         let reading = |child: &Child| {
             let (beat, answering) = self.forker.signs_of_life(&child.slot);
+            let load = self.forker.load(&child.slot);
             let resident = watches_memory.then(|| process::resident(child.pid));
             HealthReading {
                 id: child.id,
                 beat,
                 resident: resident.flatten().unwrap_or(0),
                 answering,
+                load,
             }
         };
         self.children.iter().map(reading).collect()

@@ -33,7 +33,7 @@ pub use admin::AdminContext;
 pub use exporter::ExporterContext;
 pub use publish::Served;
 pub use run::{resume, run};
-pub use settings::{CodeSettings, CompileLimits, Settings};
+pub use settings::{CodeSettings, CompileLimits, Settings, WorkerBounds};
 pub use successor::adopted;
 
 use crate::channel::Reporter;
@@ -126,5 +126,5 @@ pub fn slots(settings: &Settings) -> usize {
 
 /// How many workers may be asked for by signal.
 fn most_workers(settings: &Settings) -> usize {
-    (2 * settings.workers.get()).max(32)
+    (2 * settings.workers.most.get()).max(32)
 }

@@ -38,7 +38,7 @@ impl<R: Roles> Supervisor<R> {
         let table = self.forker.scoreboard.table();
         table.beat(clock::now_ms());
         if self.published.as_ref() != Some(&report) {
-            table.set_workers(report.wanted, report.most);
+            table.set_workers(report.workers);
             table.set_versions(report.versions);
             table.enter(report.state);
             self.published = Some(report);

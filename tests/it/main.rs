@@ -26,6 +26,7 @@ mod documented;
 mod early_answers;
 mod failing_guests;
 mod fair_shares;
+mod following;
 mod found_code;
 mod front;
 mod habits;

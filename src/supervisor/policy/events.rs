@@ -3,7 +3,7 @@
 use super::{Activity, Death, HealthReading, Id};
 use crate::exit::Status;
 use crate::log::Level;
-use crate::supervisor::settings::{CompileLimits, Settings};
+use crate::supervisor::settings::{CompileLimits, Settings, WorkerBounds};
 use std::time::Duration;
 
 /// Something happened.
@@ -70,7 +70,7 @@ pub enum Event {
     /// The same as `Stop`, unless it was asked for already.
     StopOnce,
     /// The operator asks for so many workers.
-    Scale(usize),
+    Scale(WorkerBounds),
     /// The operator asks for the worker that is this process to be replaced.
     Restart {
         pid: i32,
@@ -79,7 +79,7 @@ pub enum Event {
     Reload,
     /// A watched file changed.
     Changed,
-    /// One worker more, one fewer (TTIN, TTOU).
+    /// One worker more, one fewer (TTIN, TTOU): both bounds move.
     More,
     Fewer,
     /// The operator asks for the executable to be replaced (USR2).

@@ -1,14 +1,16 @@
 //! What of the state goes over to the executable that replaces this one.
 
 use super::idle::Idle;
+use super::load::Trend;
 use super::upgrade::Upgrade;
 use super::worker::LastBeat;
 use super::{Capacity, Id, Mode, Policy, Reason, Reload, State, Worker};
 use crate::log::Level;
 use crate::supervisor::policy::Action;
-use crate::supervisor::settings::Settings;
+use crate::supervisor::settings::{Settings, WorkerBounds};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 /// Where an inherited worker stands, in times that mean the same in another process.
@@ -69,10 +71,18 @@ impl Policy {
             .iter()
             .map(|worker| (worker.id, worker.arrive(now)))
             .collect();
+        let bounds = settings.workers.moved(0, room.most);
+        let bounds = match NonZeroUsize::new(wanted.min(room.most)) {
+            // What was asked for by signal goes on to count.
+            Some(wanted) if bounds.is_fixed() => WorkerBounds::fixed(wanted),
+            _ => bounds,
+        };
         let mut policy = Policy {
+            wanted: bounds.clamp(wanted),
+            bounds,
+            trend: Trend::default(),
             settings,
             mode: Mode::Serving,
-            wanted: wanted.clamp(1, room.most),
             most: room.most,
             slots: room.slots,
             workers,

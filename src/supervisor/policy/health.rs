@@ -1,6 +1,6 @@
 //! Whether workers are well.
 
-use super::{Id, Policy, Reason, State};
+use super::{Id, Policy, Reason, State, WorkerLoad};
 use std::time::{Duration, Instant};
 
 /// What was read of one worker.
@@ -13,6 +13,8 @@ pub struct HealthReading {
     pub resident: u64,
     /// What it was answering last.
     pub answering: String,
+    /// What it has to do.
+    pub load: WorkerLoad,
 }
 
 /// A serving loop that is well stamps twice a second: no less counts as silence, whatever was asked
@@ -28,6 +30,7 @@ impl Policy {
     /// Judges every worker. Time is the supervisor's own (see `Clock`), so that a machine that was
     /// suspended or starved has no hung workers.
     pub(super) fn beat(&mut self, readings: Vec<HealthReading>, now: Instant) {
+        self.follow_load(&readings, now);
         for reading in readings {
             let id = reading.id;
             match self.complaint(reading, now) {

@@ -8,6 +8,7 @@ mod events;
 mod handover;
 mod health;
 mod idle;
+mod load;
 mod plan;
 mod reason;
 mod reload;
@@ -24,13 +25,15 @@ pub use events::{Action, Event};
 pub use handover::{Inherited, InheritedState};
 pub use health::HealthReading;
 pub use idle::Activity;
+pub use load::WorkerLoad;
 pub use report::{News, Report};
 pub use worker::Id;
 
 use super::backoff::Backoff;
-use super::settings::Settings;
+use super::settings::{Settings, WorkerBounds};
 use crate::log::Level;
 use idle::Idle;
+use load::Trend;
 use reason::Reason;
 use reload::Reload;
 use std::collections::BTreeMap;
@@ -52,8 +55,10 @@ pub struct Capacity {
 pub struct Policy {
     settings: Settings,
     mode: Mode,
-    /// How many workers there should be.
+    /// How many workers there should be: always within `bounds`.
     wanted: usize,
+    bounds: WorkerBounds,
+    trend: Trend,
     most: usize,
     slots: usize,
     workers: BTreeMap<Id, Worker>,
@@ -80,7 +85,9 @@ impl Policy {
         random: Box<dyn FnMut() -> u64>,
     ) -> (Policy, Vec<Action>) {
         let mut policy = Policy {
-            wanted: settings.workers.get().min(room.most),
+            wanted: settings.workers.least.get().min(room.most),
+            bounds: settings.workers.moved(0, room.most),
+            trend: Trend::default(),
             most: room.most,
             slots: room.slots,
             settings,
@@ -137,10 +144,10 @@ impl Policy {
             Event::Changed => self.reload("a file changed"),
             Event::StopOnce if self.mode.changes() => self.stop(now),
             Event::StopOnce => {}
-            Event::Scale(wanted) => self.scale(wanted),
+            Event::Scale(bounds) => self.bound(bounds),
             Event::Restart { pid } => self.restart(pid),
-            Event::More => self.scale(self.wanted + 1),
-            Event::Fewer => self.scale(self.wanted - 1),
+            Event::More => self.bound(self.bounds.moved(1, self.most)),
+            Event::Fewer => self.bound(self.bounds.moved(-1, self.most)),
             Event::Upgrade => self.upgrade(now),
             Event::Answered(answer) => self.answered(answer),
             Event::SocketsRenewed => self.sockets_renewed(),

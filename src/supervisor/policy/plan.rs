@@ -1,7 +1,7 @@
 //! Who is forked and who has to leave, so that there are as many workers as there should be, of the
 //! version that there should be, and never fewer than before by our own doing.
 
-use super::{Action, Id, Mode, Policy, Reason, State, Worker};
+use super::{Action, Id, Mode, Policy, Reason, State, Trend, Worker, WorkerBounds};
 use crate::log::Level;
 use std::time::{Duration, Instant};
 
@@ -193,15 +193,23 @@ impl Policy {
         }
     }
 
-    /// Changes how many workers there should be. Where there will be fewer, those that serve take
-    /// the seats that stay.
-    pub(super) fn scale(&mut self, wanted: usize) {
-        let wanted = wanted.clamp(1, self.most);
+    /// Changes how many workers there may be, and how many there are to be where that is outside of it.
+    pub(super) fn bound(&mut self, bounds: WorkerBounds) {
+        if self.mode.changes() {
+            self.bounds = bounds.moved(0, self.most);
+            self.trend = Trend::default();
+            self.scale(self.bounds.clamp(self.wanted), "");
+        }
+    }
+
+    /// Changes how many workers there should be, which is said with a reason. Where there will be fewer, those that
+    /// serve take the seats that stay.
+    pub(super) fn scale(&mut self, wanted: usize, why: &str) {
         if wanted == self.wanted || !self.mode.changes() {
             return;
         }
         let (before, level) = (self.wanted, Level::Info);
-        let text = format!("Changing the number of workers from {before} to {wanted}");
+        let text = format!("Changing the number of workers from {before} to {wanted}{why}");
         self.actions.push(Action::Log { level, text });
         self.wanted = wanted;
         for seat in wanted..before {

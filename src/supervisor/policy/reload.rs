@@ -234,7 +234,7 @@ impl Policy {
         }
         let before = std::mem::replace(&mut self.settings, *settings);
         if self.settings.workers != before.workers {
-            self.scale(self.settings.workers.get());
+            self.bound(self.settings.workers);
         }
         self.actions.push(Action::Adopt { generation });
     }

@@ -5,16 +5,14 @@ use super::upgrade::Upgrade;
 use super::worker::Worker;
 use super::{Mode, Policy};
 use crate::scoreboard::totals::EndReason;
-use crate::scoreboard::{ServerState, Versions};
+use crate::scoreboard::{ServerState, Versions, WorkerNumbers};
 
 /// The present.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     pub state: ServerState,
     pub versions: Versions,
-    /// How many workers there should be, and how many may be asked for.
-    pub wanted: usize,
-    pub most: usize,
+    pub workers: WorkerNumbers,
 }
 
 /// Something that has happened.
@@ -42,8 +40,12 @@ impl Policy {
                 Mode::Killing { .. } | Mode::Over => ServerState::Ending,
             },
             versions: self.reload.versions(self.upgrade != Upgrade::None),
-            wanted: self.wanted,
-            most: self.most,
+            workers: WorkerNumbers {
+                wanted: self.wanted as u32,
+                least: self.bounds.least.get() as u32,
+                most: self.bounds.most.get() as u32,
+                limit: self.most as u32,
+            },
         }
     }
 

@@ -79,6 +79,7 @@ fn workers_are_well_whose_time_did_not_pass() {
         beat: 4,
         resident: 0,
         answering: String::new(),
+        load: WorkerLoad::default(),
     };
     let readings: Vec<HealthReading> = world.processes.keys().map(stale).collect();
     world.now += 2 * SECOND;
@@ -111,6 +112,7 @@ fn memory_beyond_the_limit_is_wear() {
         beat: 7,
         resident,
         answering: String::new(),
+        load: WorkerLoad::default(),
     };
     world.on(Event::Beat(vec![reading(100 << 20)]));
     assert_eq!(world.doing(ProcessState::Starting).len(), 0);

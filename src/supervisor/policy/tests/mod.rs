@@ -3,6 +3,7 @@
 mod attempt;
 mod boot;
 mod health;
+mod load;
 mod model;
 mod reload;
 mod replace;
@@ -10,10 +11,10 @@ mod steering;
 mod stop;
 mod upgrade;
 
-use super::{Action, Capacity, Death, Event, HealthReading, Id, Policy, State};
+use super::{Action, Capacity, Death, Event, HealthReading, Id, Policy, State, WorkerLoad};
 use crate::exit::Status;
 use crate::log::Level;
-use crate::supervisor::settings::{CodeSettings, CompileLimits, Settings};
+use crate::supervisor::settings::{CodeSettings, CompileLimits, Settings, WorkerBounds};
 use crate::sys::process::End;
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
@@ -24,7 +25,8 @@ const SECOND: Duration = Duration::from_secs(1);
 
 pub fn settings(workers: usize) -> Settings {
     Settings {
-        workers: NonZeroUsize::new(workers).unwrap(),
+        workers: WorkerBounds::fixed(NonZeroUsize::new(workers).unwrap()),
+        scale_down: 60 * SECOND,
         graceful_shutdown: 30 * SECOND,
         shutdown_delay: Duration::ZERO,
         healthcheck: 5 * SECOND,
@@ -81,6 +83,8 @@ pub struct World {
     pub executed: u32,
     pub ended: Option<Option<(Status, String)>>,
     beats: u64,
+    /// What each worker has to do.
+    pub load: WorkerLoad,
 }
 
 impl World {
@@ -110,6 +114,7 @@ impl World {
             executed: 0,
             ended: None,
             beats: 0,
+            load: WorkerLoad::default(),
         };
         world.perform(actions);
         world
@@ -294,6 +299,7 @@ impl World {
                 beat: if process.hangs { 1 } else { self.beats + 1 },
                 resident: 0,
                 answering: "GET /slow".to_owned(),
+                load: self.load,
             };
             let readings = self.processes.iter().map(beat).collect();
             self.on(Event::Beat(readings));

@@ -32,12 +32,16 @@ fn a_worker_that_is_to_be_restarted_is_replaced_first() {
 #[test]
 fn as_many_workers_as_were_asked_for_serve() {
     let mut world = World::serving(settings(2));
-    for (asked, serve) in [(5, 5), (1, 1), (0, 1), (10_000, 32)] {
-        world.on(Event::Scale(asked));
+    for (asked, serve) in [(5, 5), (1, 1), (10_000, 32)] {
+        let bounds = WorkerBounds::fixed(NonZeroUsize::new(asked).unwrap());
+        world.on(Event::Scale(bounds));
         world.settle();
         let report = world.policy.report();
-        assert_eq!((world.serving_now(), report.wanted), (serve, serve));
-        assert_eq!(report.most, 32);
+        assert_eq!(
+            (world.serving_now(), report.workers.wanted as usize),
+            (serve, serve)
+        );
+        assert_eq!(report.workers.limit, 32);
     }
 }
 

@@ -1,0 +1,140 @@
+//! How many workers the load takes, where the operator has set bounds for their number and not the number itself.
+//!
+//! One more comes where workers have been busy, or requests have waited for a worker's instances, for a while; as many
+//! more as would bring them back to what is comfortable. One fewer comes where one fewer would have had little to do
+//! for long. What is too much and what is too little are so far apart that the answer to one is never the other.
+
+use super::{HealthReading, Mode, Policy};
+use std::fmt::{self, Display, Formatter};
+use std::time::{Duration, Instant};
+
+/// What a worker has to do.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WorkerLoad {
+    /// How much of the time its serving thread was running lately, from nought to one.
+    pub busy: f64,
+    /// Requests that wait for their turn.
+    pub waiting: u32,
+}
+
+/// The busy share of workers, on average, from which on there are too few of them.
+const HIGH: f64 = 0.75;
+
+/// The busy share that is aimed at where there are too few.
+const COMFORTABLE: f64 = 0.6;
+
+/// The busy share that one fewer would have had, below which there are too many.
+const LOW: f64 = 0.5;
+
+/// How long there must be too few before there are more.
+const HIGH_FOR: Duration = Duration::from_secs(2);
+
+/// How long there is between one worker fewer and the next.
+const PACE: Duration = Duration::from_secs(5);
+
+/// Where the load is going.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trend {
+    #[default]
+    Steady,
+    /// There are too few workers since then.
+    TooFew { since: Instant },
+    /// There are too many, and there will be one fewer then.
+    TooMany { until: Instant },
+}
+
+/// What all workers that serve have to do.
+struct TotalLoad {
+    workers: usize,
+    busy: f64,
+    waiting: u64,
+}
+
+impl TotalLoad {
+    fn share(&self) -> f64 {
+        self.busy / self.workers as f64
+    }
+
+    fn is_high(&self) -> bool {
+        self.share() >= HIGH || self.waiting > 0
+    }
+
+    fn is_low(&self) -> bool {
+        self.waiting == 0 && self.workers > 1 && self.busy < LOW * (self.workers - 1) as f64
+    }
+
+    /// How many workers would be comfortable with it; more than there are.
+    fn comfortable(&self) -> usize {
+        let enough = (self.busy / COMFORTABLE).ceil() as usize;
+        enough.max(self.workers + 1)
+    }
+}
+
+impl Display for TotalLoad {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            ": they are busy for {:.0} % of the time",
+            self.share() * 100.0
+        )?;
+        match self.waiting {
+            0 => Ok(()),
+            1 => f.write_str(", and 1 request waits"),
+            waiting => write!(f, ", and {waiting} requests wait"),
+        }
+    }
+}
+
+impl Policy {
+    /// Changes the number of workers where what they have to do takes more of them, or fewer, and nothing else is being
+    /// changed: while workers start, it is not known yet what they will change.
+    pub(super) fn follow_load(&mut self, readings: &[HealthReading], now: Instant) {
+        if self.bounds.is_fixed() || self.mode != Mode::Serving || self.reload.proven().is_some() {
+            return;
+        }
+        let Some(load) = self.total_load(readings) else {
+            return;
+        };
+        let (least, most) = (self.bounds.least.get(), self.bounds.most.get());
+        self.trend = match self.trend {
+            Trend::TooFew { since } if load.is_high() => {
+                if now.saturating_duration_since(since) < HIGH_FOR {
+                    return;
+                }
+                self.scale(load.comfortable().min(most), &load.to_string());
+                Trend::Steady
+            }
+            Trend::TooMany { until } if load.is_low() => {
+                if now < until {
+                    return;
+                }
+                self.scale(self.wanted - 1, &load.to_string());
+                let until = now + PACE.min(self.settings.scale_down);
+                Trend::TooMany { until }
+            }
+            _ if load.is_high() && self.wanted < most => Trend::TooFew { since: now },
+            _ if load.is_low() && self.wanted > least => Trend::TooMany {
+                until: now + self.settings.scale_down,
+            },
+            _ => Trend::Steady,
+        };
+        if self.wanted == least && matches!(self.trend, Trend::TooMany { .. }) {
+            self.trend = Trend::Steady;
+        }
+    }
+
+    /// None where not as many workers serve as there should be.
+    fn total_load(&self, readings: &[HealthReading]) -> Option<TotalLoad> {
+        let serves = |id| self.workers.get(id).is_some_and(super::Worker::is_ready);
+        let loads: Vec<WorkerLoad> = readings
+            .iter()
+            .filter(|reading| serves(&reading.id))
+            .map(|reading| reading.load)
+            .collect();
+        (loads.len() == self.wanted).then(|| TotalLoad {
+            workers: self.wanted,
+            busy: loads.iter().map(|load| load.busy.clamp(0.0, 1.0)).sum(),
+            waiting: loads.iter().map(|load| u64::from(load.waiting)).sum(),
+        })
+    }
+}
