@@ -3,10 +3,11 @@
 use super::frames::Frames;
 use super::refusal::Refusal;
 use super::socket::Probe;
-use crate::request::Progress;
+use crate::request::{Progress, Reading};
 use http::Version;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Instant;
 use tokio::sync::Notify;
@@ -190,10 +191,17 @@ impl Activity {
         }
     }
 
-    /// Bytes of HTTP/2 came.
-    pub fn received_frames(&self, bytes: &[u8]) {
+    /// Bytes of HTTP/2 came; some of them are changed.
+    pub fn received_frames(&self, bytes: &mut [u8]) {
         if let Some(frames) = &mut *self.frames.borrow_mut() {
             frames.follow(bytes, Instant::now);
+        }
+    }
+
+    /// The answer to a request of HTTP/2 begins before all of its body has come; until it has ended, with none.
+    pub fn answers_early(&self, stream: u32, reading: Option<&Arc<Reading>>) {
+        if let Some(frames) = &mut *self.frames.borrow_mut() {
+            frames.answers_early(stream, reading);
         }
     }
 

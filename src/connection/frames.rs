@@ -2,9 +2,14 @@
 //! and bring nothing, and since when the head of a request is unfinished.
 
 use super::stream::PREFACE;
+use crate::request::Reading;
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 const HEADER: usize = 9;
+/// Where in it the flags are.
+const FLAGS: usize = 4;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -21,6 +26,8 @@ pub struct Frames {
     head: Option<Instant>,
     /// A head has begun that further frames are to end.
     continues: bool,
+    /// Streams that are answered before all of their request has come.
+    early: HashMap<u32, Arc<Reading>>,
 }
 
 enum State {
@@ -41,6 +48,7 @@ impl Frames {
             idle: 0,
             head: None,
             continues: false,
+            early: HashMap::new(),
         }
     }
 
@@ -53,8 +61,17 @@ impl Frames {
         self.head
     }
 
-    /// Takes note of the bytes that came next.
-    pub fn follow(&mut self, mut bytes: &[u8], now: impl Fn() -> Instant) {
+    /// This stream has an answer that goes on while its request comes; without `reading` that is over.
+    pub fn answers_early(&mut self, stream: u32, reading: Option<&Arc<Reading>>) {
+        match reading {
+            Some(reading) => self.early.insert(stream, reading.clone()),
+            None => self.early.remove(&stream),
+        };
+    }
+
+    /// Takes note of the bytes that came next. Where a request that is answered early ends, its reader is told, and
+    /// nobody else: short of the length that it announced, its stream would be reset, and the answer with it.
+    pub fn follow(&mut self, mut bytes: &mut [u8], now: impl Fn() -> Instant) {
         while !bytes.is_empty() {
             let taken = match &mut self.state {
                 State::Preface(known) => {
@@ -66,11 +83,18 @@ impl Frames {
                     taken
                 }
                 State::Header(header, known) => {
-                    let taken = bytes.len().min(HEADER - *known);
-                    header[*known..*known + taken].copy_from_slice(&bytes[..taken]);
+                    let before = *known;
+                    let taken = bytes.len().min(HEADER - before);
+                    header[before..before + taken].copy_from_slice(&bytes[..taken]);
                     *known += taken;
                     if *known == HEADER {
                         let header = *header;
+                        // Flags that came before the rest of the header have gone on.
+                        if let Some(flags) = FLAGS.checked_sub(before)
+                            && self.ends_early(&header)
+                        {
+                            bytes[flags] &= !END_STREAM;
+                        }
                         self.begin(&header);
                     }
                     taken
@@ -81,7 +105,7 @@ impl Frames {
                     taken
                 }
             };
-            bytes = &bytes[taken..];
+            bytes = &mut bytes[taken..];
             if let State::Payload { left: 0, .. } = self.state {
                 self.state = State::Header([0; HEADER], 0);
             }
@@ -101,6 +125,21 @@ impl Frames {
             _ => self.idle += 1,
         }
         self.state = State::Payload { left, kind };
+    }
+
+    /// Whether this ends a request that is answered early: its reader is told.
+    fn ends_early(&mut self, header: &[u8; HEADER]) -> bool {
+        let [_, _, _, kind, flags, high, stream @ ..] = *header;
+        if kind != DATA || flags & END_STREAM == 0 {
+            return false;
+        }
+        let [upper, middle, low] = stream;
+        let stream = u32::from_be_bytes([high & 0x7f, upper, middle, low]);
+        let reading = self.early.remove(&stream);
+        reading.is_some_and(|reading| {
+            reading.leave();
+            true
+        })
     }
 
     fn is_in_head(&self) -> bool {
@@ -126,7 +165,7 @@ mod tests {
     /// What becomes of these bytes in pieces of this size.
     fn followed(bytes: &[u8], piece: usize) -> Frames {
         let mut frames = Frames::new();
-        for piece in [PREFACE, bytes].concat().chunks(piece) {
+        for piece in [PREFACE, bytes].concat().chunks_mut(piece) {
             frames.follow(piece, Instant::now);
         }
         frames
@@ -170,12 +209,33 @@ mod tests {
     fn the_time_of_a_head_counts_from_its_first_byte() {
         let start = Instant::now();
         let mut frames = Frames::new();
-        frames.follow(PREFACE, || start);
+        frames.follow(&mut PREFACE.to_vec(), || start);
         assert_eq!(frames.head_since(), None);
         for (second, byte) in frame(HEADERS, 0, b"block").iter().enumerate() {
             let now = start + std::time::Duration::from_secs(second as u64);
-            frames.follow(&[*byte], || now);
+            frames.follow(&mut [*byte], || now);
             assert_eq!(frames.head_since(), Some(start));
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_request_that_is_answered_early_is_told_to_its_reader_alone() {
+        for piece in HEADER..40 {
+            let mut frames = Frames::new();
+            frames.follow(&mut PREFACE.to_vec(), Instant::now);
+            frames.answers_early(1, Some(&Arc::default()));
+            let mut bytes = [
+                frame(DATA, 0, b"data"),
+                frame(DATA, END_STREAM, b"short"),
+                frame(DATA, END_STREAM, b"of another"),
+            ]
+            .concat();
+            let (first, rest) = bytes.split_at_mut(13);
+            frames.follow(first, Instant::now);
+            for piece in rest.chunks_mut(piece) {
+                frames.follow(piece, Instant::now);
+            }
+            assert_eq!([bytes[17], bytes[31]], [0, END_STREAM], "pieces of {piece}");
         }
     }
 

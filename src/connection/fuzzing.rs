@@ -182,7 +182,7 @@ pub fn http2(bytes: &[u8]) {
     let counted = |piece: usize| {
         let mut frames = Frames::new();
         for piece in sent.chunks(piece) {
-            frames.follow(piece, Instant::now);
+            frames.follow(&mut piece.to_vec(), Instant::now);
         }
         (frames.idle(), frames.head_since().is_some())
     };

@@ -1,5 +1,6 @@
 //! A connection that speaks HTTP/2: its streams are answered side by side.
 
+use super::activity::Activity;
 use super::head::is_for_a_url;
 use super::sending::{self, Stopped};
 use super::stream::Stream;
@@ -171,6 +172,7 @@ async fn run(
     }
     let asks = asks_first(request.headers()) && !request.body().is_end_stream();
     let reading = Arc::new(Reading::new(asks));
+    let announces_length = request.headers().contains_key(header::CONTENT_LENGTH);
     let request = with_body(request, &reading);
     let answer = client.answer(request, &progress);
     let Some(response) = answered(answer, &progress, &reading, &mut respond).await else {
@@ -192,6 +194,10 @@ async fn run(
         parts.headers.entry(header::DATE).or_insert_with(date::now);
     }
     let head = Response::from_parts(parts, ());
+    let _early = (!is_read && announces_length).then(|| {
+        let stream = respond.stream_id().as_u32();
+        EarlyAnswer::begin(&client.activity, stream, &reading)
+    });
     // A client that has all of the answer may send no more of a request that is being read.
     let ends = is_empty && is_read;
     let Ok(sender) = respond.send_response(head, ends) else {
@@ -206,6 +212,29 @@ async fn run(
             Err(Stopped::Stalled) => respond.send_reset(Reason::CANCEL),
             Err(Stopped::Gone) => {}
         }
+    }
+}
+
+/// An answer that began before all of its request had come. A client that stops sending at an error (curl) may end such
+/// a stream short of the length that it announced: the rest of the answer would be lost over that.
+struct EarlyAnswer {
+    activity: Rc<Activity>,
+    stream: u32,
+}
+
+impl EarlyAnswer {
+    fn begin(activity: &Rc<Activity>, stream: u32, reading: &Arc<Reading>) -> EarlyAnswer {
+        activity.answers_early(stream, Some(reading));
+        EarlyAnswer {
+            activity: activity.clone(),
+            stream,
+        }
+    }
+}
+
+impl Drop for EarlyAnswer {
+    fn drop(&mut self) {
+        self.activity.answers_early(self.stream, None);
     }
 }
 

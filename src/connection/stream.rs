@@ -153,11 +153,12 @@ impl Stream {
 
     /// Lets pass what came after `known` as far as it is valid.
     fn examine(&mut self, buffer: &mut ReadBuf<'_>, known: usize) -> Poll<io::Result<()>> {
-        let came = &buffer.filled()[known..];
         let Some(follower) = &mut self.follower else {
-            self.activity.received_frames(came);
+            self.activity
+                .received_frames(&mut buffer.filled_mut()[known..]);
             return Poll::Ready(Ok(()));
         };
+        let came = &buffer.filled()[known..];
         let (was_in_body, requests) = (follower.is_in_body(), follower.requests());
         let followed = follower.follow(came);
         let edits = follower.edits();

@@ -37,6 +37,19 @@ impl Incoming {
             Incoming::Http2(streamed) => streamed.is_unasked(),
         }
     }
+
+    /// Has a client that waits to be asked never be asked. Whether its stream is to be kept all the same until it has
+    /// seen that: some lose the answer where a reset follows on its end (curl 7.88).
+    pub fn forgo(&mut self) -> bool {
+        match self {
+            Incoming::Http1 { .. } => false,
+            Incoming::Http2(streamed) => {
+                streamed.is_forgone = true;
+                streamed.reading.note(&streamed.reading.over);
+                true
+            }
+        }
+    }
 }
 
 impl Body for Incoming {
@@ -82,6 +95,8 @@ pub struct Streamed {
     /// As long as the head says.
     length: Option<u64>,
     data_is_over: bool,
+    /// Its client is never asked for it.
+    is_forgone: bool,
     reading: Arc<Reading>,
 }
 
@@ -92,6 +107,7 @@ impl Streamed {
             stream,
             length,
             data_is_over: false,
+            is_forgone: false,
             reading,
         }
     }
@@ -101,11 +117,17 @@ impl Streamed {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        if self.is_unasked() {
+        if self.is_unasked() && !self.is_forgone {
             self.reading.note(&self.reading.asked);
         }
         if !self.data_is_over {
-            match ready!(self.stream.poll_data(cx)) {
+            let polled = self.stream.poll_data(cx);
+            if polled.is_pending() && self.reading.is_left(cx) {
+                self.reading.note(&self.reading.over);
+                let is_whole = self.length == Some(0);
+                return Poll::Ready((!is_whole).then_some(Err(Broken)));
+            }
+            match ready!(polled) {
                 Some(Ok(data)) => {
                     // The client may send as much again.
                     let _ = self.stream.flow_control().release_capacity(data.len());
@@ -145,7 +167,11 @@ pub struct Reading {
     is_to_ask: bool,
     asked: AtomicBool,
     over: AtomicBool,
+    /// The client has ended it, which its stream does not know.
+    left: AtomicBool,
     waker: Mutex<Option<Waker>>,
+    /// Whoever reads it.
+    reader: Mutex<Option<Waker>>,
 }
 
 impl Reading {
@@ -166,23 +192,38 @@ impl Reading {
         self.is(&self.over, cx)
     }
 
+    /// The client sends no more of it, whether or not that is all of it.
+    pub fn leave(&self) {
+        self.left.store(true, Relaxed);
+        wake(&self.reader);
+    }
+
+    fn is_left(&self, cx: &Context<'_>) -> bool {
+        *lock(&self.reader) = Some(cx.waker().clone());
+        self.left.load(Relaxed)
+    }
+
     fn is(&self, what: &AtomicBool, cx: &Context<'_>) -> bool {
         let is = what.load(Relaxed);
         if !is {
-            *self.waker() = Some(cx.waker().clone());
+            *lock(&self.waker) = Some(cx.waker().clone());
         }
         is
     }
 
     fn note(&self, what: &AtomicBool) {
         what.store(true, Relaxed);
-        let waker = self.waker().take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wake(&self.waker);
     }
+}
 
-    fn waker(&self) -> MutexGuard<'_, Option<Waker>> {
-        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
+fn wake(waker: &Mutex<Option<Waker>>) {
+    let waker = lock(waker).take();
+    if let Some(waker) = waker {
+        waker.wake();
     }
+}
+
+fn lock(waker: &Mutex<Option<Waker>>) -> MutexGuard<'_, Option<Waker>> {
+    waker.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,9 +3,9 @@
 use crate::harness::certificates::Authority;
 use crate::harness::http2::{self, Http2};
 use crate::harness::{Connection, Server, guest, upload};
+use rustls::{ClientConnection, StreamOwned};
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 fn behaviours(options: &[&str]) -> Server {
@@ -194,34 +194,54 @@ fn a_client_of_http2_that_sends_no_more_gets_its_answers() {
     }
 }
 
+/// What a client of TLS has after its `close_notify`, which says that it sends no more. (`openssl s_client` leaves at
+/// once when it has said that.)
 #[test]
 fn a_client_of_tls_that_sends_no_more_gets_its_answer() {
     let authority = Authority::new();
-    let pair = authority.issue("server", &["a.test"]);
+    let pair = authority.issue("server", &["localhost"]);
     let server = behaviours(&[
         "--ssl-certfile",
         &pair.certificate,
         "--ssl-keyfile",
         &pair.key,
     ]);
-    // Without -ign_eof it says goodbye at the end of what it sends.
-    let mut client = Command::new("openssl")
-        .args([
-            "s_client",
-            "-quiet",
-            "-connect",
-            &server.address.to_string(),
-        ])
-        .args(["-servername", "a.test"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("openssl is there");
-    let head = b"GET /sleep?ms=300 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-    client.stdin.take().unwrap().write_all(head).unwrap();
-    let output = client.wait_with_output().unwrap();
-    assert!(String::from_utf8_lossy(&output.stdout).contains("slept"));
+    let open = |protocol: &str| {
+        let socket = TcpStream::connect(server.address).unwrap();
+        socket
+            .set_read_timeout(Some(crate::harness::PATIENCE))
+            .unwrap();
+        let name = "localhost".try_into().unwrap();
+        let session = ClientConnection::new(authority.client(protocol), name).unwrap();
+        StreamOwned::new(session, socket)
+    };
+    for target in ["/", "/sleep?ms=300", "/big?bytes=500000"] {
+        let mut stream = open("http/1.1");
+        let head = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.conn.send_close_notify();
+        stream.flush().unwrap();
+        let mut connection = Connection::over(Box::new(stream));
+        assert_eq!(connection.response().unwrap().status, 200, "{target}");
+        assert_eq!(connection.rest().unwrap(), b"");
+    }
+    let mut client = Http2::over(open("h2")).unwrap();
+    let stream = client.get("/sleep?ms=300").unwrap();
+    client.stream.conn.send_close_notify();
+    client.stream.flush().unwrap();
+    let mut body = Vec::new();
+    loop {
+        // What is to be acknowledged cannot be any more.
+        let frame = client.raw_frame().unwrap();
+        if (frame.kind, frame.stream) == (http2::DATA, stream) {
+            body.extend(&frame.payload);
+        }
+        assert_ne!(frame.kind, http2::RST_STREAM, "{frame:?}");
+        if frame.ends_stream() {
+            break;
+        }
+    }
+    assert!(String::from_utf8_lossy(&body).contains("slept"));
 }
 
 #[test]
@@ -269,6 +289,68 @@ fn a_body_that_waits_to_be_asked_for_is_asked_for_over_http2() {
     let first = client.wait_for(http2::HEADERS).unwrap();
     assert!(!first.payload.starts_with(CONTINUE), "{first:?}");
     assert_eq!(client.answer(stream).unwrap(), b"Payload Too Large\n");
+}
+
+/// curl (7.88) loses an answer right after whose end its stream is reset.
+#[test]
+fn the_stream_of_a_client_that_is_not_asked_for_its_body_outlives_the_answer() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let files = format!("/files={root}/guests/hello");
+    let server = behaviours(&["--limit-body", "1000", "--static", &files]);
+    for (target, length) in [
+        ("/ignore-body", "3"),
+        ("/respond?status=404", "3"),
+        ("/files/hello.wat", "3"),
+        ("/files", "3"),
+        ("/", "2000"),
+    ] {
+        let mut client = Http2::open(server.address).unwrap();
+        let fields = [("expect", "100-continue"), ("content-length", length)];
+        let head = http2::head("POST", target, &fields);
+        let stream = client.ask(0, &head).unwrap();
+        client.answer(stream).unwrap();
+        client.send(http2::PING, 0, 0, &[7; 8]).unwrap();
+        loop {
+            let frame = client.raw_frame().unwrap();
+            assert_ne!(frame.kind, http2::RST_STREAM, "{target}");
+            if (frame.kind, frame.flags) == (http2::PING, http2::ACK) {
+                break;
+            }
+        }
+        // It may send all the same.
+        client.send(http2::DATA, 0, stream, b"ab").unwrap();
+        client
+            .send(http2::DATA, http2::END_STREAM, stream, b"c")
+            .unwrap();
+        let next = client.get("/").unwrap();
+        assert_eq!(client.answer(next).unwrap(), b"ok\n", "{target}");
+    }
+}
+
+/// A client that stops at an error (curl) ends its request short of the length that it announced: the rest of the
+/// answer was lost over that. A guest that reads is told that the request is not whole.
+#[test]
+fn a_request_of_http2_that_ends_short_after_the_head_of_its_answer_does_not_cost_the_rest() {
+    let server = behaviours(&["--limit-body", "1000000"]);
+    for (target, length) in [
+        ("/respond?status=404", "100000"),
+        ("/respond?status=500&body=x", "100000"),
+        ("/early-response", "100000"),
+        ("/", "2000000"),
+    ] {
+        let mut client = Http2::open(server.address).unwrap();
+        let head = http2::head("POST", target, &[("content-length", length)]);
+        let stream = client.ask(0, &head).unwrap();
+        client.send(http2::DATA, 0, stream, &[b'x'; 9]).unwrap();
+        assert!(!client.wait_for(http2::HEADERS).unwrap().ends_stream());
+        client
+            .send(http2::DATA, http2::END_STREAM, stream, b"y")
+            .unwrap();
+        client.answer(stream).unwrap();
+        let next = client.get("/").unwrap();
+        assert_eq!(client.answer(next).unwrap(), b"ok\n", "{target}");
+    }
+    server.wait_for("afterwork done, 10 bytes read, broken");
 }
 
 /// RFC 9113 section 3.4.

@@ -22,10 +22,9 @@ fn a_length_may_be_said_twice() {
                 "{name} {lengths}"
             );
         }
-        assert_eq!(
-            get(server.address, "/lengths?length=9&body=hello").status,
-            500
-        );
+        // Where the guest was slow between its head and the end of its body, the head had left.
+        let short = Connection::open(server.address).get("/lengths?length=9&body=hello");
+        assert!(short.is_err() || short.is_ok_and(|answer| answer.status == 500));
     }
 }
 

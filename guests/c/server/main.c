@@ -59,6 +59,55 @@ static void echo(wasi_http_types_borrow_incoming_request_t request,
   wasi_http_types_incoming_body_drop_own(body);
 }
 
+// So many bytes the client sends.
+static uint64_t received(wasi_http_types_borrow_incoming_request_t request) {
+  wasi_http_types_own_incoming_body_t body;
+  wasi_io_streams_own_input_stream_t from;
+  if (!wasi_http_types_method_incoming_request_consume(request, &body)) {
+    return 0;
+  }
+  wasi_http_types_method_incoming_body_stream(wasi_http_types_borrow_incoming_body(body), &from);
+  uint64_t count = 0;
+  application_list_u8_t piece;
+  wasi_io_streams_stream_error_t ended;
+  while (wasi_io_streams_method_input_stream_blocking_read(
+      wasi_io_streams_borrow_input_stream(from), 64 * 1024, &piece, &ended)) {
+    count += piece.len;
+    application_list_u8_free(&piece);
+  }
+  wasi_io_streams_input_stream_drop_own(from);
+  wasi_http_types_incoming_body_drop_own(body);
+  return count;
+}
+
+static void say_bytes(wasi_io_streams_own_output_stream_t to, const uint8_t *bytes, size_t length) {
+  application_list_u8_t list = {(uint8_t *)bytes, length};
+  wasi_io_streams_stream_error_t failed;
+  wasi_io_streams_method_output_stream_blocking_write_and_flush(
+      wasi_io_streams_borrow_output_stream(to), &list, &failed);
+}
+
+// Says what it was asked, a line for each thing.
+static void describe(wasi_http_types_borrow_incoming_request_t request, application_string_t path,
+                     uint64_t received, wasi_io_streams_own_output_stream_t to) {
+  say(to, "path ");
+  say_bytes(to, path.ptr, path.len);
+  wasi_http_types_own_headers_t headers = wasi_http_types_method_incoming_request_headers(request);
+  wasi_http_types_list_tuple2_field_name_field_value_t entries;
+  wasi_http_types_method_fields_entries(wasi_http_types_borrow_fields(headers), &entries);
+  for (size_t i = 0; i < entries.len; i++) {
+    say(to, "\nheader ");
+    say_bytes(to, entries.ptr[i].f0.ptr, entries.ptr[i].f0.len);
+    say(to, ": ");
+    say_bytes(to, entries.ptr[i].f1.ptr, entries.ptr[i].f1.len);
+  }
+  wasi_http_types_list_tuple2_field_name_field_value_free(&entries);
+  wasi_http_types_fields_drop_own(headers);
+  char line[32];
+  snprintf(line, sizeof line, "\nbody %llu\n", (unsigned long long)received);
+  say(to, line);
+}
+
 // Writes five lines, a tenth of a second apart.
 static void slow(wasi_io_streams_own_output_stream_t to) {
   const uint64_t tenth = 100 * 1000 * 1000;
@@ -71,6 +120,10 @@ static void slow(wasi_io_streams_own_output_stream_t to) {
     wasi_io_poll_method_pollable_block(wasi_io_poll_borrow_pollable(timer));
     wasi_io_poll_pollable_drop_own(timer);
   }
+}
+
+static bool begins(application_string_t path, const char *with) {
+  return path.len >= strlen(with) && memcmp(path.ptr, with, strlen(with)) == 0;
 }
 
 static bool is(application_string_t path, const char *expected) {
@@ -98,6 +151,10 @@ void exports_wasi_http_incoming_handler_handle(
   } else if (posts && is(path, "/echo")) {
     to = begin(out, 200, &body);
     echo(asked, to);
+  } else if (begins(path, "/request")) {
+    uint64_t count = received(asked);
+    to = begin(out, 200, &body);
+    describe(asked, path, count, to);
   } else {
     to = begin(out, 404, &body);
     say(to, "not found\n");

@@ -8,6 +8,7 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -47,6 +48,18 @@ func main() {
 			return
 		}
 		writeJSON(w, http.StatusCreated, map[string]string{"created": item.Name})
+	})
+	// What it was asked, a line for each thing.
+	mux.HandleFunc("/request/", func(w http.ResponseWriter, r *http.Request) {
+		read, _ := io.Copy(io.Discard, r.Body)
+		w.Header().Set("X-Out", "lev\xe9")
+		fmt.Fprintln(w, "path", r.RequestURI)
+		for name, values := range r.Header {
+			for _, value := range values {
+				fmt.Fprintf(w, "header %s: %s\n", strings.ToLower(name), value)
+			}
+		}
+		fmt.Fprintln(w, "body", read)
 	})
 	// The body goes back as it comes.
 	mux.HandleFunc("POST /echo", func(w http.ResponseWriter, r *http.Request) {

@@ -40,6 +40,15 @@ app.get("/clone", async (c) => {
   for await (const piece of new Response("abcd").body!) pieces.push(piece.length);
   return c.json([await one.text(), await other.text(), one.bodyUsed, pieces]);
 });
+// What it was asked, a line for each thing.
+app.all("/request/*", async (c) => {
+  const { pathname, search } = new URL(c.req.url);
+  const lines = [`path ${pathname}${search}`];
+  for (const [name, value] of c.req.raw.headers) lines.push(`header ${name}: ${value}`);
+  lines.push(`body ${(await c.req.arrayBuffer()).byteLength}`, "");
+  const bytes = Uint8Array.from(codes(lines.join("\n")));
+  return new Response(bytes, { headers: { "content-type": "text/plain", "x-out": "lev\u00e9" } });
+});
 app.get("/fetch", async (c) => {
   const { url, method, body, redirect } = c.req.query();
   try {

@@ -38,7 +38,7 @@ impl Frame {
 }
 
 pub struct Http2<S> {
-    stream: S,
+    pub stream: S,
     next: u32,
 }
 

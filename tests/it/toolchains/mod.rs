@@ -7,6 +7,7 @@ mod dev;
 mod go;
 mod javascript;
 mod new;
+mod protocols;
 mod python;
 mod rust;
 mod trials;
