@@ -1,6 +1,6 @@
 //! Go: the standard toolchain builds for wasip1, and what comes of it is made a component here. An
-//! application that serves with net/http is built as it is: our bridge is laid over its module, and over
-//! one method of net/http, without a file of either being changed (`go help build`, -overlay).
+//! application that serves with net/http is built as it is: our bridge is laid over its module, over one method of
+//! net/http, and beside Go's runtime, without a file of any being changed (`go help build`, -overlay).
 
 use super::advice;
 use super::files::{self, Embedded};
@@ -20,7 +20,11 @@ const NEWEST: u32 = 27;
 const WITHIN: &str = "internal/wasmserve";
 
 /// The packages of the bridge: the bindings are as wit-bindgen writes them (`guests/go/bindings`).
-const PACKAGES: [Embedded; 9] = [
+const PACKAGES: [Embedded; 10] = [
+    (
+        "bridge/lifecycle.go",
+        include_str!("go/bridge/lifecycle.go"),
+    ),
     ("bridge/server.go", include_str!("go/bridge/server.go")),
     (
         "bridge/transport.go",
@@ -54,6 +58,14 @@ const PACKAGES: [Embedded; 9] = [
         "wit/types/types.go",
         include_str!("go/bindings/wit_types.go"),
     ),
+];
+
+/// What is added to Go's runtime, and what it relies on there.
+const RESEED: &str = include_str!("go/bridge/reseed.go");
+const RELIED_ON: [&str; 3] = [
+    "\nvar globalRand struct {",
+    "\nfunc randinit() {",
+    "\nfunc mrandinit(mp *m) {",
 ];
 
 /// What those packages call each other, before they have a place.
@@ -123,8 +135,7 @@ fn minor(version: &str) -> Option<u32> {
 
 /// The path of the module, which go.mod begins with.
 fn module(file: &Path) -> Result<String> {
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("cannot read `{}`", file.display()))?;
+    let text = read(file)?;
     let line = text.lines().find_map(|line| line.strip_prefix("module "));
     let path = line.with_context(|| format!("`{}` names no module", file.display()))?;
     let path = path.split("//").next().unwrap_or_default();
@@ -162,13 +173,32 @@ fn overlay(
     let mut command = Command::new(go);
     command.args(["env", "GOROOT"]).current_dir(directory);
     let goroot = tools.read("go env", command)?;
-    let server = Path::new(String::from_utf8_lossy(&goroot).trim()).join("src/net/http/server.go");
-    let text = std::fs::read_to_string(&server)
-        .with_context(|| format!("cannot read `{}`", server.display()))?;
-    lay("server.go", server, asking_first(&text)?)?;
+    let source = Path::new(String::from_utf8_lossy(&goroot).trim()).join("src");
+    let server = source.join("net/http/server.go");
+    lay("server.go", server.clone(), asking_first(&read(&server)?)?)?;
+    check_runtime(&read(&source.join("runtime/rand.go"))?)?;
+    lay(
+        "reseed.go",
+        source.join("runtime/wasmserve_reseed.go"),
+        RESEED.to_owned(),
+    )?;
     let table = tools.scratch().join("overlay.json");
     files::write(&table, json!({ "Replace": replace }).to_string().as_bytes())?;
     Ok(table)
+}
+
+fn read(file: &Path) -> Result<String> {
+    std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))
+}
+
+/// Says whether the runtime draws its seeds in the way that is known here.
+fn check_runtime(text: &str) -> Result<()> {
+    if RELIED_ON.iter().any(|relied_on| !text.contains(relied_on)) {
+        bail!(
+            "this version of Go has another runtime than is known here; use Go 1.{OLDEST} to 1.{NEWEST}"
+        );
+    }
+    Ok(())
 }
 
 fn asking_first(text: &str) -> Result<String> {
@@ -203,5 +233,12 @@ mod tests {
             "{asking}"
         );
         assert!(asking_first("package http\n").is_err());
+    }
+
+    #[test]
+    fn a_runtime_that_is_not_known_is_refused() {
+        let text = format!("package runtime\n{}", RELIED_ON.join("}\n"));
+        assert!(check_runtime(&text).is_ok());
+        assert!(check_runtime("package runtime\nfunc randinit() {").is_err());
     }
 }

@@ -24,7 +24,7 @@ const OURS: [files::Embedded; 4] = [
 const CALLED: &str = "import { handlerOf } from \"./bridge.js\";
 import application from \"./application.js\";
 export const incomingHandler = handlerOf(application);
-export { bridge } from \"./bridge.js\";
+export { bridge, lifecycle as application } from \"./bridge.js\";
 ";
 
 /// The same for `wasmserve dev`.
@@ -32,7 +32,7 @@ const CALLED_IN_DEVELOPMENT: &str = "import { handlerOf } from \"./bridge.js\";
 import { shown } from \"./development.js\";
 import application from \"./application.js\";
 export const incomingHandler = handlerOf(application, shown);
-export { bridge } from \"./bridge.js\";
+export { bridge, lifecycle as application } from \"./bridge.js\";
 ";
 
 /// The module of one that brings its own handler, or listens for events.

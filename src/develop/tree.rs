@@ -46,14 +46,6 @@ pub struct Wanted {
     pub delay: Duration,
 }
 
-/// What has changed.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Changed {
-    /// One of the files, as people call it.
-    pub shown: PathBuf,
-    pub files: Vec<PathBuf>,
-}
-
 pub struct Tree {
     wanted: Wanted,
     watch: Option<Watch>,
@@ -78,8 +70,8 @@ impl Tree {
         self.watch.as_ref().map(Watch::descriptor)
     }
 
-    /// Tells once of each change, when it has settled: the files that changed.
-    pub fn changed(&mut self, now: Instant) -> Option<Changed> {
+    /// Tells once of each change, when it has settled: the first file that changed.
+    pub fn changed(&mut self, now: Instant) -> Option<PathBuf> {
         if let Some(watch) = &self.watch {
             watch.drain();
         }
@@ -98,21 +90,17 @@ impl Tree {
         }
         self.fresh = None;
         let earlier = std::mem::replace(&mut self.known, files);
-        let newer = self
+        let mut newer = self
             .known
             .iter()
             .filter(|(path, is)| earlier.get(*path) != Some(*is));
-        let gone = earlier
+        let mut gone = earlier
             .keys()
             .filter(|path| !self.known.contains_key(*path));
-        let files: Vec<PathBuf> = newer.map(|(path, _)| path).chain(gone).cloned().collect();
-        let first = files.first()?;
-        let beneath = |root: &PathBuf| first.strip_prefix(root).ok();
+        let path = newer.next().map(|(path, _)| path).or_else(|| gone.next())?;
+        let beneath = |root: &PathBuf| path.strip_prefix(root).ok();
         let shown = self.wanted.roots.iter().find_map(beneath);
-        Some(Changed {
-            shown: shown.unwrap_or(first).to_owned(),
-            files,
-        })
+        Some(shown.unwrap_or(path).to_owned())
     }
 
     /// When to look again, where something is going on.
@@ -217,9 +205,7 @@ mod tests {
         assert_eq!(tree.changed(start), None);
         assert_eq!(tree.wakes_at(), Some(start + settled));
         let later = start + settled;
-        let changed = tree.changed(later).unwrap();
-        assert_eq!(changed.shown, PathBuf::from("main.rs"));
-        assert_eq!(changed.files, [scratch.path().join("main.rs")]);
+        assert_eq!(tree.changed(later), Some(PathBuf::from("main.rs")));
         assert_eq!(tree.changed(later), None);
     }
 

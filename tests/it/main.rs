@@ -58,6 +58,7 @@ mod sandbox;
 mod service_manager;
 mod sockets;
 mod stalled_clients;
+mod standard_streams;
 mod static_files;
 mod steering;
 mod strict;

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"strings"
@@ -23,6 +25,13 @@ func main() {
 	mux.HandleFunc("GET /counter", func(w http.ResponseWriter, r *http.Request) {
 		counter++
 		fmt.Fprintln(w, counter)
+	})
+	// Drawn for this request.
+	mux.HandleFunc("GET /drawn", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, rand.Uint64())
+	})
+	mux.HandleFunc("GET /say", func(w http.ResponseWriter, r *http.Request) {
+		slog.Info("as asked")
 	})
 	mux.HandleFunc("/length", func(w http.ResponseWriter, r *http.Request) {
 		read, _ := io.ReadAll(r.Body)
@@ -105,6 +114,7 @@ func main() {
 		defer answer.Body.Close()
 		_, _ = io.Copy(w, answer.Body)
 	})
+	slog.Info("main is about to serve")
 	if os.Getenv("DATABASE") == "gone" {
 		log.Fatal("no database")
 	}

@@ -17,6 +17,14 @@ app.use("/wrapped", async (c, next) => {
   c.res = new Response(`<<${await c.res.text()}>>`);
 });
 app.use("/tagged", etag());
+// Asked for before the first request.
+let warmed = "nothing";
+app.use("/a-path-that-is-nowhere", async (c, next) => {
+  console.log("said before the first request");
+  warmed = await fetch("http://localhost/").then(String, String);
+  await next();
+});
+app.get("/warmed", (c) => c.text(warmed));
 app.get("/", (c) => c.text("Hello, world!\n"));
 app.get("/wrapped", (c) => c.text("inner"));
 app.get("/tagged", (c) => c.text("tagged"));

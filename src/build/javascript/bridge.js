@@ -1,7 +1,7 @@
 // Between wasi:http and an application that has a `fetch`: requests and responses of the web platform on one
 // side, WASI's resources on the other. `wasmserve build` bundles it with the application.
 
-import { begin } from "./platform.js";
+import { alone, begin, settle } from "./platform.js";
 import { lengthOf } from "./response.js";
 import { getEnvironment } from "wasi:cli/environment@0.2.10";
 import {
@@ -35,6 +35,9 @@ const encoder = new TextEncoder();
 // See `wit/world.wit`.
 export const bridge = { version: () => 1 };
 
+// See `wit/deps/wasmserve-lifecycle-0.1.0`. The application was started while it was built.
+export const lifecycle = { start: warmUp, settle };
+
 // The handler of an application: `{ fetch(request, env, context) }`, or that function. `shown` makes what `wasmserve dev`
 // answers of a response and of an error.
 export function handlerOf(application, shown = (response) => response) {
@@ -43,10 +46,21 @@ export function handlerOf(application, shown = (response) => response) {
   if (typeof fetch !== "function") {
     throw new Error("the default export is no function, and has no function `fetch`");
   }
+  called = fetch;
   return { handle: (incoming, out) => handle(fetch, shown, incoming, out) };
 }
 
 async function handle(fetch, shown, incoming, out) {
+  // Handles that are left when this ends would belong to the next request: another instance has to be made for it then.
+  const held = [() => incoming[Symbol.dispose]()];
+  try {
+    await respond(fetch, shown, incoming, out, held);
+  } finally {
+    for (const release of held.reverse()) release();
+  }
+}
+
+async function respond(fetch, shown, incoming, out, held) {
   if (incoming.scheme()?.tag === "other") {
     // The application was started while it was built.
     const started = new OutgoingResponse(new Fields());
@@ -63,7 +77,7 @@ async function handle(fetch, shown, incoming, out) {
   let response, head;
   try {
     const env = Object.fromEntries(getEnvironment());
-    const { request, client } = requestOf(incoming);
+    const { request, client } = requestOf(incoming, held);
     if (client) introduce(client, env);
     response = await fetch(request, env, context);
     if (!(response instanceof Response)) throw new TypeError("fetch gave no Response");
@@ -91,6 +105,64 @@ async function handle(fetch, shown, incoming, out) {
   }
 }
 
+// What answers requests.
+let called;
+
+// Has the engine do once what it would otherwise do in each instance, when a request comes for the first time: compile
+// functions, and set up what they use. The application is asked for a path that it does not have, as when one in Python
+// is built. It reaches nobody meanwhile, and what it says is not told.
+async function warmUp() {
+  begin();
+  await warmUpBridge();
+  for (let round = 0; round < ASKED; round++) {
+    const asked = alone(async () => {
+      const env = Object.fromEntries(getEnvironment());
+      introduce({ address: "127.0.0.1", port: 1 }, env);
+      const context = { waitUntil() {}, passThroughOnException() {} };
+      const response = await called(new Request(NOWHERE, { method: "GET" }), env, context);
+      await response.text();
+    });
+    // Whatever comes of it.
+    if (!(await inTime(asked.catch(() => {})))) return;
+  }
+}
+
+const NOWHERE = "http://localhost/a-path-that-is-nowhere";
+const ASKED = 3;
+
+// Waits for a second. Says whether the promise has ended.
+async function inTime(promise) {
+  let timer;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(() => resolve(false), 1000);
+  });
+  const ended = await Promise.race([promise.then(() => true), late]);
+  clearTimeout(timer);
+  return ended;
+}
+
+async function warmUpBridge() {
+  for (let round = 0; round < ROUNDS; round++) {
+    const headers = new Headers({ accept: "*/*", host: "localhost" });
+    const request = new Request("http://localhost/?a=b", { method: "GET", headers });
+    const { searchParams, pathname } = new URL(request.url);
+    const asked = `${request.method} ${pathname} ${searchParams.get("a")} ${request.headers.get("accept")}`;
+    const shown = new Response(asked, { headers: { "content-type": "text/plain" } });
+    headOf(shown, false)[Symbol.dispose]();
+    const reader = shown.body.getReader();
+    while (!(await reader.read()).done);
+    const told = Response.json({ asked });
+    headOf(told, false)[Symbol.dispose]();
+    await told.text();
+    Object.fromEntries(getEnvironment());
+    addressOf("127.0.0.1:1");
+    Math.random();
+  }
+}
+
+// After so many the engine's inline caches have settled.
+const ROUNDS = 10;
+
 function isBodiless(response, isHead) {
   return isHead || response.status === 204 || response.status === 304;
 }
@@ -114,20 +186,22 @@ function headOf(response, isHead) {
   return head;
 }
 
-function requestOf(incoming) {
+function requestOf(incoming, held) {
   const { tag, val } = incoming.method();
   const method = tag === "other" ? val : tag.toUpperCase();
   const scheme = incoming.scheme()?.tag === "HTTPS" ? "https" : "http";
   const authority = incoming.authority() ?? "localhost";
   const headers = new Headers();
   let client;
-  for (const [name, value] of incoming.headers().entries()) {
+  const fields = incoming.headers();
+  for (const [name, value] of fields.entries()) {
     if (name === CLIENT) client = addressOf(fromBytes(value));
     else headers.append(name, fromBytes(value));
   }
+  fields[Symbol.dispose]();
   const init = { method, headers };
   if (method !== "GET" && method !== "HEAD") {
-    init.body = bodyOf(incoming);
+    init.body = bodyOf(incoming, held);
     init.duplex = "half";
   }
   const request = new Request(`${scheme}://${authority}${incoming.pathWithQuery() ?? "/"}`, init);
@@ -152,9 +226,16 @@ function introduce({ address, port }, env) {
   }
 }
 
-function bodyOf(incoming) {
+function bodyOf(incoming, held) {
   const body = incoming.consume();
-  const stream = body.stream();
+  let stream = body.stream();
+  const end = () => {
+    stream?.[Symbol.dispose]();
+    // What comes of it is trailers, which nobody asks for.
+    if (stream) IncomingBody.finish(body)[Symbol.dispose]();
+    stream = undefined;
+  };
+  held.push(end);
   return new ReadableStream({
     pull(controller) {
       for (;;) {
@@ -162,8 +243,7 @@ function bodyOf(incoming) {
         try {
           piece = stream.blockingRead(PIECE);
         } catch (error) {
-          stream[Symbol.dispose]();
-          IncomingBody.finish(body);
+          end();
           if ((error?.payload ?? error)?.tag === "closed") controller.close();
           else controller.error(new TypeError("the body of the request broke off"));
           return;

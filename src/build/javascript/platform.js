@@ -97,6 +97,29 @@ export function begin() {
   live = true;
 }
 
+// Others begin as this instance is now: none of them is to draw what another has.
+export function settle() {
+  next = words.length;
+}
+
+// Runs a function that reaches nobody and says nothing.
+export async function alone(run) {
+  const { fetch } = globalThis;
+  const said = SAYS.map((name) => console[name]);
+  globalThis.fetch = async () => {
+    throw new TypeError("nobody is reached before the first request");
+  };
+  for (const name of SAYS) console[name] = () => {};
+  try {
+    return await run();
+  } finally {
+    globalThis.fetch = fetch;
+    SAYS.forEach((name, number) => (console[name] = said[number]));
+  }
+}
+
+const SAYS = ["debug", "error", "info", "log", "trace", "warn"];
+
 const listen = globalThis.addEventListener;
 if (listen) {
   globalThis.addEventListener = function addEventListener(type, listener, ...rest) {

@@ -13,7 +13,7 @@ use crate::guest::host::drawn::Drawn;
 use crate::guest::instance::handler::LinkedComponent;
 use crate::guest::instance::prime::Moment;
 use crate::guest::instance::serial::Instance;
-use crate::guest::snapshot::Restorer;
+use crate::guest::snapshot::{Restorer, are_sound};
 use crate::{error, info, log, warning};
 use anyhow::{Context, Result, bail, ensure};
 use std::fs::File;
@@ -59,6 +59,9 @@ enum Primed {
     /// Instances begin as they did before; for this reason.
     No(String),
 }
+
+const FAILED: &str = "Application startup failed. Exiting.";
+const ENDLESS: &str = "the application's startup did not end";
 
 /// Writes a primed snapshot of what was made of this code into an empty file; leaves it empty where there cannot be
 /// one. An error ends the start: the application has failed, or the operator is strict.
@@ -107,15 +110,19 @@ async fn primed(
     file: &mut File,
 ) -> Result<Primed> {
     let before = instance.globals().await?;
-    if plan.lifecycle {
-        let started = instance.tell(Moment::Start).await;
-        let started = started.context("the application's startup did not end")?;
-        if let Err(said) = started {
-            let failure = Failure::NotStarted(said);
-            error!("{failure}");
-            error!("Application startup failed. Exiting.");
-            bail!("the application's startup failed: {}", failure.last_word());
-        }
+    let started = match instance.begin().await {
+        Ok(()) if plan.lifecycle => instance.tell(Moment::Start).await,
+        Ok(()) => Ok(Ok(())),
+        Err(failure) => Err(anyhow::anyhow!("{failure}")),
+    };
+    if let Err(said) = started
+        .inspect_err(|_| error!("{FAILED}"))
+        .context(ENDLESS)?
+    {
+        let failure = Failure::NotStarted(said);
+        error!("{failure}");
+        error!("{FAILED}");
+        bail!("the application's startup failed: {}", failure.last_word());
     }
     for asked in &request.priming.requests {
         if let Some(why) = ask(request, asked, instance).await? {
@@ -135,12 +142,13 @@ async fn primed(
         return Ok(Primed::No(why.to_owned()));
     }
     instance.release_directories().await?;
+    let streams = instance.close_standard_streams();
     let open = instance.open();
-    if !open.is_empty() {
+    if !open.is_empty() || !are_sound(&streams) {
         let open = open.join(", ");
         return Ok(Primed::No(format!("it has left open: {open}")));
     }
-    instance.take_snapshot(&before, file).await?;
+    instance.take_snapshot(&before, &streams, file).await?;
     Ok(Primed::Yes)
 }
 

@@ -85,7 +85,7 @@ pub fn compare(bytes: &[u8]) -> Verdict {
             None => restored.make(),
         };
         let seen = ask(&mut instance.store, &instance.instance, calls);
-        let handles = handles_in_use(&mut instance.store.data_mut().0);
+        let handles = handles_in_use(&mut instance.store.data_mut().0, 0);
         assert_eq!(
             expected, seen,
             "request {number} of {:?}, on the left by a fresh instance",

@@ -7,8 +7,8 @@ use super::drawn::Drawn;
 use super::keyvalue::{self, Store, StoreLocation};
 use super::network::Rules;
 use super::outbound::{self, Outbound, OutboundClient};
-use super::output::GuestOutput;
 use super::sockets::Peers;
+use super::standard_streams::StandardStreams;
 use crate::guest::core_dump::CoreDumps;
 use crate::guest::counts::Counts;
 use crate::guest::memory::worker::WorkerMemory;
@@ -148,12 +148,13 @@ impl Granted {
     }
 
     /// Makes the WASI context of one instance.
-    pub fn wasi(&self, peers: &Arc<Peers>, outputs: &[GuestOutput; 2]) -> WasiCtx {
-        let [stdout, stderr] = outputs.clone();
+    pub fn wasi(&self, peers: &Arc<Peers>, streams: &StandardStreams) -> WasiCtx {
+        let [stdout, stderr] = streams.outputs.clone();
         let mut wasi = WasiCtx::builder();
         wasi.envs(&self.capabilities.environment)
             .args(&self.capabilities.arguments)
             .max_random_size(RANDOM)
+            .stdin(streams.input.clone())
             .stdout(stdout)
             .stderr(stderr)
             .monotonic_clock(MachineClock);

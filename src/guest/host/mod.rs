@@ -17,6 +17,8 @@ pub mod outbound;
 mod output;
 pub mod request_name;
 mod sockets;
+
 mod spoken_level;
+pub mod standard_streams;
 pub mod state;
 pub mod websocket;

@@ -2,6 +2,8 @@
 
 use super::guest_logger::GuestLogger;
 use super::spoken_level;
+use super::standard_streams::{HandedOut, Origin};
+use crate::guest::snapshot::StandardStream;
 use crate::log::{GuestStream, Level};
 use std::io;
 use std::pin::Pin;
@@ -9,14 +11,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+use wasmtime_wasi::p2::{DynOutputStream, OutputStream, Pollable, StreamResult};
 
 /// A line longer than this leaves in pieces of this many bytes.
 const LONGEST_LINE: usize = 8 << 10;
 
 /// A `GuestOutput` is one output of one instance. Handles to it share the line that is being written.
 #[derive(Clone)]
-pub struct GuestOutput(Arc<Mutex<LineBuffer>>);
+pub struct GuestOutput {
+    lines: Arc<Mutex<LineBuffer>>,
+    handed_out: HandedOut,
+    stream: StandardStream,
+}
+
+/// An `OutputHandle` is what a guest has of an output.
+struct OutputHandle(GuestOutput);
 
 struct LineBuffer {
     stream: GuestStream,
@@ -27,25 +36,43 @@ struct LineBuffer {
 }
 
 impl GuestOutput {
-    pub fn new(stream: GuestStream, logger: Arc<GuestLogger>) -> GuestOutput {
-        GuestOutput(Arc::new(Mutex::new(LineBuffer {
-            stream,
-            logger,
-            unfinished: Vec::new(),
-            level: unnamed(stream),
-        })))
+    pub fn new(
+        stream: GuestStream,
+        logger: Arc<GuestLogger>,
+        handed_out: HandedOut,
+    ) -> GuestOutput {
+        GuestOutput {
+            lines: Arc::new(Mutex::new(LineBuffer {
+                stream,
+                logger,
+                unfinished: Vec::new(),
+                level: unnamed(stream),
+            })),
+            handed_out,
+            stream: match stream {
+                GuestStream::Stderr => StandardStream::Error,
+                GuestStream::Stdout | GuestStream::Log => StandardStream::Output,
+            },
+        }
+    }
+
+    /// Makes a stream that a guest may write to.
+    pub fn handle(&self, origin: Origin) -> DynOutputStream {
+        let handle = Box::new(OutputHandle(self.clone()));
+        self.handed_out.note(&*handle, self.stream, origin);
+        handle
     }
 
     /// Writes the line that was begun, whether the guest has ended it or not.
     pub fn end_line(&self) {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         if !lines.unfinished.is_empty() {
             lines.flush();
         }
     }
 
     fn push(&self, bytes: &[u8]) {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.push(bytes);
     }
 }
@@ -106,13 +133,13 @@ impl StdoutStream for GuestOutput {
     }
 
     fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(self.clone())
+        self.handle(Origin::Request)
     }
 }
 
-impl OutputStream for GuestOutput {
+impl OutputStream for OutputHandle {
     fn write(&mut self, bytes: bytes::Bytes) -> StreamResult<()> {
-        self.push(&bytes);
+        self.0.push(&bytes);
         Ok(())
     }
 
@@ -126,8 +153,14 @@ impl OutputStream for GuestOutput {
 }
 
 #[wasmtime_wasi::async_trait]
-impl Pollable for GuestOutput {
+impl Pollable for OutputHandle {
     async fn ready(&mut self) {}
+}
+
+impl Drop for OutputHandle {
+    fn drop(&mut self) {
+        self.0.handed_out.forget(self);
+    }
 }
 
 impl AsyncWrite for GuestOutput {
@@ -155,9 +188,13 @@ mod tests {
 
     #[test]
     fn a_line_without_an_end_leaves_in_pieces() {
-        let output = GuestOutput::new(GuestStream::Stdout, Arc::new(GuestLogger::new(None)));
+        let output = GuestOutput::new(
+            GuestStream::Stdout,
+            Arc::new(GuestLogger::new(None)),
+            HandedOut::default(),
+        );
         output.push(&[b'x'; 3 * LONGEST_LINE - 1]);
-        let unfinished = |output: &GuestOutput| output.0.lock().unwrap().unfinished.len();
+        let unfinished = |output: &GuestOutput| output.lines.lock().unwrap().unfinished.len();
         assert_eq!(unfinished(&output), LONGEST_LINE - 1);
         output.push(b"y\nz");
         assert_eq!(unfinished(&output), 1);

@@ -9,12 +9,13 @@ use super::outbound::Outbound;
 use super::output::GuestOutput;
 use super::request_name::RequestName;
 use super::sockets::Peers;
+use super::standard_streams::{Left, StandardStreams};
 use crate::guest::core_dump::CoreDumps;
 use crate::guest::limits::Limits;
 use crate::guest::memory::instance::{InstanceMemory, Limiter};
 use crate::guest::schedule::cpu_share::CpuShare;
 use crate::guest::schedule::task_budget::{TaskBudget, TaskBudgets};
-use crate::log::GuestStream;
+use crate::guest::snapshot::OpenStream;
 use crate::trace::Trace;
 use std::sync::Arc;
 use wasmtime::component::{GuestTaskId, ResourceTable};
@@ -38,7 +39,9 @@ const BUFFER: usize = 64 << 10;
 /// `HostState` is the data of one store.
 pub struct HostState {
     /// The context is made when it is first asked for: many requests need nothing of it.
-    wasi: Option<Box<Wasi>>,
+    wasi: Option<Box<WasiCtx>>,
+    /// The same.
+    streams: Option<Box<StandardStreams>>,
     http: WasiHttpCtx,
     outbound: Outbound,
     peers: Arc<Peers>,
@@ -51,11 +54,6 @@ pub struct HostState {
     /// Each of the requests that are answered at the same time has a budget here.
     task_budgets: TaskBudgets,
     logger: Arc<GuestLogger>,
-}
-
-struct Wasi {
-    context: WasiCtx,
-    outputs: [GuestOutput; 2],
 }
 
 impl HostState {
@@ -71,6 +69,7 @@ impl HostState {
         table.set_max_capacity((memory.left() / BUFFER).clamp(FEW_RESOURCES, RESOURCES));
         HostState {
             wasi: None,
+            streams: None,
             http: WasiHttpCtx::new(),
             outbound: granted.outbound(limits.reuse.concurrency, trace(name.as_ref())),
             peers,
@@ -87,8 +86,26 @@ impl HostState {
 
     /// Ends the lines of the request that was answered.
     pub fn rest(&self) {
-        let outputs = self.wasi.iter().flat_map(|wasi| &wasi.outputs);
+        let outputs = self.streams.iter().flat_map(|streams| &streams.outputs);
         outputs.for_each(GuestOutput::end_line);
+    }
+
+    /// Opens the streams that an instance begins with; nothing else is open.
+    pub fn open_streams(&mut self, open: &[OpenStream]) -> wasmtime::Result<()> {
+        if open.is_empty() {
+            return Ok(());
+        }
+        let streams = || Box::new(StandardStreams::new(&self.logger));
+        let streams = self.streams.get_or_insert_with(streams);
+        streams.open(open, &mut self.table)
+    }
+
+    /// Lists what is open, where that is nothing but standard streams.
+    pub fn left_streams(&mut self) -> Option<Vec<Left>> {
+        match &self.streams {
+            Some(streams) => streams.left(&mut self.table),
+            None => self.table.is_empty().then(Vec::new),
+        }
     }
 
     /// Forgets what belonged to an earlier request; the next is called `name`.
@@ -198,13 +215,12 @@ impl Drop for HostState {
 impl WasiView for HostState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         let wasi = self.wasi.get_or_insert_with(|| {
-            let output = |stream| GuestOutput::new(stream, self.logger.clone());
-            let outputs = [GuestStream::Stdout, GuestStream::Stderr].map(output);
-            let context = self.granted.wasi(&self.peers, &outputs);
-            Box::new(Wasi { context, outputs })
+            let streams = || Box::new(StandardStreams::new(&self.logger));
+            let streams = self.streams.get_or_insert_with(streams);
+            Box::new(self.granted.wasi(&self.peers, streams))
         });
         WasiCtxView {
-            ctx: &mut wasi.context,
+            ctx: wasi,
             table: &mut self.table,
         }
     }

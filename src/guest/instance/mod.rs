@@ -7,5 +7,6 @@ pub mod handler;
 pub mod loaded;
 pub mod pool;
 pub mod prime;
+mod restore;
 pub mod serial;
 pub mod websocket;

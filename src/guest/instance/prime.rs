@@ -6,7 +6,8 @@ use super::serial::{Instance, trapped};
 use crate::guest::engine::LIFECYCLE;
 use crate::guest::failure::Failure;
 use crate::guest::host::open;
-use crate::guest::snapshot::ResetHandle;
+use crate::guest::host::standard_streams::Origin;
+use crate::guest::snapshot::{OpenStream, ResetHandle};
 use anyhow::{Context as _, Result, anyhow};
 use http_body::Body as _;
 use std::fs::File;
@@ -94,6 +95,19 @@ impl Instance {
         Ok(http::Response::from_parts(parts, content.kept))
     }
 
+    /// Runs what modules would have run when they were instantiated, where that was deferred.
+    pub async fn begin(&mut self) -> Result<(), Failure> {
+        self.restore().await
+    }
+
+    /// Closes the standard streams, which each instance gets anew, and says which they were.
+    pub fn close_standard_streams(&mut self) -> Vec<OpenStream> {
+        let closed = self.close_streams(Origin::Request);
+        let mut closed = closed.unwrap_or_default();
+        closed.sort_by_key(|open| open.handle);
+        closed
+    }
+
     /// Names what of the host the instance has open.
     pub fn open(&mut self) -> Vec<&'static str> {
         open::names(self.store.data_mut().table_mut())
@@ -111,10 +125,16 @@ impl Instance {
         Ok(handle.release_directories(&mut self.store).await?)
     }
 
-    /// Writes what is in the instance into a file. Its globals were these when it was made.
-    pub async fn take_snapshot(&mut self, before: &[u64], file: &mut File) -> Result<()> {
+    /// Writes what is in the instance into a file. Its globals were these when it was made, and these streams were open
+    /// until now.
+    pub async fn take_snapshot(
+        &mut self,
+        before: &[u64],
+        open: &[OpenStream],
+        file: &mut File,
+    ) -> Result<()> {
         let handle = self.reset_handle.as_ref().context(NO_HANDLE)?;
-        handle.prime(&mut self.store, before, file).await
+        handle.prime(&mut self.store, before, open, file).await
     }
 
     fn handle(&self) -> Result<&ResetHandle> {

@@ -3,16 +3,15 @@
 use super::call::{HeadSlot, Request};
 use super::concurrent::{Job, Reply};
 use super::handler::LinkedComponent;
-use crate::debug;
+use super::restore::RestoreState;
 use crate::guest::counts::Life;
 use crate::guest::failure::{Exhausted, Failure, NoRoom, cause};
 use crate::guest::host::{request_name::RequestName, state::HostState, websocket};
 use crate::guest::memory::instance::InstanceMemory;
 use crate::guest::schedule::cpu_share::CpuShare;
-use crate::guest::snapshot::{Handle, ResetHandle, Restorer, handles_in_use};
+use crate::guest::snapshot::{Handle, ResetHandle, Restorer};
 use crate::guest::startup;
 use crate::scoreboard::Dropped;
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use wasmtime::Store;
@@ -29,25 +28,16 @@ pub struct Instance {
     /// The same as the engine knows it, for what else it exports.
     component: component::Instance,
     /// The memories and tables begin with so many bytes.
-    initial_memory: usize,
+    pub(super) initial_memory: usize,
     /// The instance has answered so many requests.
     answered: u64,
     /// The handle restores the instance, where that is possible.
     pub(super) reset_handle: Option<ResetHandle>,
-    condition: RestoreState,
+    pub(super) condition: RestoreState,
     /// The last request had so many handles to the host's resources at a time, at most.
-    handles: u32,
+    pub(super) handles: u32,
     /// The instance is counted, where it belongs to a worker.
     life: Option<Life>,
-}
-
-/// `RestoreState` says how far an instance is restored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum RestoreState {
-    /// The instance is as it was when it was made, or as the last request left it where that is wanted.
-    Ready,
-    /// The memories are as they were when the instance was made, and the globals are not.
-    MemoriesReset,
 }
 
 /// An `InstanceSource` says where the instance for a request comes from.
@@ -99,6 +89,7 @@ impl Instance {
         match made(handler, &mut store, restorer).await {
             Ok((exports, component, reset_handle)) => {
                 let primed = reset_handle.as_ref().and_then(ResetHandle::primed);
+                let is_restored = reset_handle.is_some();
                 let memory = store.data().memory();
                 let initial_memory = memory.used() + primed.unwrap_or_default();
                 memory.set_used(initial_memory);
@@ -109,10 +100,11 @@ impl Instance {
                     exports,
                     answered: 0,
                     reset_handle,
-                    // What a primed snapshot says of the globals is not in them yet.
-                    condition: match primed {
-                        Some(_) => RestoreState::MemoriesReset,
-                        None => RestoreState::Ready,
+                    // What a primed snapshot says of the globals is not in them yet, and where no snapshot was primed,
+                    // something may have to be run first.
+                    condition: match is_restored {
+                        true => RestoreState::MemoriesReset,
+                        false => RestoreState::Ready,
                     },
                     handles: 0,
                     life: None,
@@ -162,59 +154,6 @@ impl Instance {
         self.store.set_epoch_deadline(1);
     }
 
-    /// Says whether the instance can be restored.
-    pub fn can_reset(&mut self) -> bool {
-        let handles = handles_in_use(self.store.data_mut().table_mut());
-        self.handles = handles.unwrap_or_default();
-        if handles.is_none() {
-            debug!(
-                "the next request has an instance made for it: the guest has not given up its handles"
-            );
-        }
-        self.reset_handle.is_some() && handles.is_some()
-    }
-
-    /// Gives back the locks on databases that the last request has left. Nothing else of that request remains.
-    pub fn release_locks(&mut self) {
-        self.store.data_mut().release_locks();
-    }
-
-    /// Restores the memories and the handles; the globals follow before the instance runs again.
-    pub fn reset(&mut self) -> io::Result<()> {
-        if let (Some(reset_handle), RestoreState::Ready) = (&self.reset_handle, self.condition) {
-            reset_handle.reset(&mut self.store)?;
-            self.store.data().memory().reset(self.initial_memory);
-            self.reset_handle_numbers()?;
-        }
-        Ok(())
-    }
-
-    /// Restores the memories and the handles, and gives the pages that were written to back to the kernel.
-    pub fn release_memory(&mut self) -> io::Result<()> {
-        if let Some(reset_handle) = &self.reset_handle {
-            reset_handle.release_memory(&mut self.store)?;
-            self.store.data().memory().reset(self.initial_memory);
-            self.reset_handle_numbers()?;
-        }
-        Ok(())
-    }
-
-    fn reset_handle_numbers(&mut self) -> io::Result<()> {
-        if let (Some(reset_handle), RestoreState::Ready) = (&self.reset_handle, self.condition) {
-            let ordered = reset_handle.reset_handle_numbers(&mut self.store, self.handles);
-            ordered.map_err(io::Error::other)?;
-            self.condition = RestoreState::MemoriesReset;
-        }
-        Ok(())
-    }
-
-    /// Gives the instance new state on the host's side, as if it had just been made.
-    pub fn begin_anew(&mut self, state: HostState) {
-        state.memory().set_used(self.initial_memory);
-        *self.store.data_mut() = state;
-        self.store.set_epoch_deadline(1);
-    }
-
     /// Returns the store of an instance that does not run.
     pub fn store_mut(&mut self) -> &mut Store<HostState> {
         &mut self.store
@@ -233,16 +172,6 @@ impl Instance {
         let served = Box::pin(served).await;
         self.store.data().rest();
         served.map_err(|error| trapped(error, &mut self.store))
-    }
-
-    /// Restores the rest of an instance whose memories are restored.
-    async fn restore(&mut self) -> Result<(), Failure> {
-        if let Some(reset_handle) = &self.reset_handle {
-            let restored = reset_handle.restore(&mut self.store).await;
-            restored.map_err(|error| trapped(error, &mut self.store))?;
-        }
-        self.condition = RestoreState::Ready;
-        Ok(())
     }
 
     /// Answers a request, and resolves when nothing of the guest runs any more.
@@ -276,6 +205,7 @@ async fn made(
 ) -> wasmtime::Result<(Exports, component::Instance, Option<ResetHandle>)> {
     Ok(match (handler, restorer) {
         (LinkedComponent::P2(pre), Some(restorer)) => {
+            store.data_mut().open_streams(restorer.open_streams())?;
             let (instance, reset_handle) = restorer.instance(pre.instance_pre(), store).await?;
             let proxy = Proxy::new(store, &instance)?;
             (Exports::p2(&proxy), instance, Some(reset_handle))

@@ -11,11 +11,13 @@ mod file;
 mod instrument;
 mod memory;
 mod primed;
+mod streams;
 
 pub use data::{Segment, take_out_data};
 pub use file::{Snapshot, append, shared_code};
 pub use instrument::{FEATURES, instrument};
 pub use memory::Memories;
+pub use streams::{OpenStream, StandardStream, are_sound};
 
 use crate::sys::region::DirtyPages;
 use anyhow::{Context, Result};
@@ -33,7 +35,7 @@ use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
 
 /// The format has this version, which changes with what is added to components and with the form of snapshots: code
 /// in a cache may be older.
-pub const FORMAT: u32 = 6;
+pub const FORMAT: u32 = 7;
 
 /// Says why instances of a component cannot be restored, as far as that can be told without making one.
 pub fn validate(binary: &[u8]) -> Result<()> {
@@ -45,6 +47,8 @@ pub struct Restorer {
     snapshot: Snapshot,
     /// These globals are not what they are in an instance that was just made; none where the snapshot is of one.
     primed: Option<Vec<Global>>,
+    /// These streams are open in the snapshot.
+    open: Vec<OpenStream>,
     /// The snapshot has so many bytes of memory more than an instance that was just made.
     grown: usize,
     dirty_pages: DirtyPages,
@@ -56,7 +60,7 @@ pub struct ResetHandle {
     instance: Instance,
     regions: Regions,
     restore: TypedFunc<(), ()>,
-    reset_numbers: TypedFunc<(u32,), ()>,
+    reset_numbers: TypedFunc<(u32, u64), ()>,
     handle: Option<Handle>,
 }
 
@@ -80,14 +84,20 @@ impl Restorer {
         let mut restorer = Restorer {
             snapshot,
             primed: None,
+            open: Vec::new(),
             grown: 0,
             dirty_pages: DirtyPages::default(),
         };
         if let Some(primed) = primed {
             let before = restorer.memory();
-            let (snapshot, globals) = primed::open(primed)?;
+            let primed::Primed {
+                snapshot,
+                globals,
+                open,
+            } = primed::open(primed)?;
             restorer.snapshot = snapshot;
             restorer.primed = Some(globals);
+            restorer.open = open;
             restorer.grown = restorer.memory().saturating_sub(before);
         }
         Ok(Some(Arc::new(restorer)))
@@ -107,7 +117,8 @@ impl Restorer {
         self.snapshot.memories().map(|(size, _)| size).sum()
     }
 
-    /// Makes an instance, and the handle that restores it.
+    /// Makes an instance, and the handle that restores it. The streams that are open in the snapshot are at the first
+    /// places of the host's table.
     pub async fn instance<T: Send + 'static>(
         self: &Arc<Self>,
         pre: &InstancePre<T>,
@@ -133,6 +144,7 @@ impl Restorer {
             reset_numbers,
             handle: handle.ok(),
         };
+        reset_handle.take_over(store).await?;
         Ok((instance, reset_handle))
     }
 }
@@ -141,16 +153,17 @@ impl Restorer {
 const MANY_HANDLES: u32 = 1000;
 
 /// Counts the handles that an instance has had at a time, at most, since the host's side of them was this table.
-/// Returns `None` where some are left, which stay in the engine's table too, where nobody else can give them up; or
-/// where they have been very many. The table is of no use afterwards.
-pub fn handles_in_use(table: &mut ResourceTable) -> Option<u32> {
-    if table.iter_mut().next().is_some() {
+/// Returns `None` where more are left than these, which stay in the engine's table too, where nobody else can give them
+/// up; or where they have been very many. The table is of no use afterwards.
+pub fn handles_in_use(table: &mut ResourceTable, left: usize) -> Option<u32> {
+    if table.iter_mut().take(left + 1).count() != left {
         return None;
     }
     // As long as it may not grow, there is a place where something was before.
     table.set_max_capacity(0);
-    let count = (0..=MANY_HANDLES).find(|_| table.push(()).is_err());
-    count.filter(|count| *count < MANY_HANDLES)
+    let count = (0..=MANY_HANDLES).find(|_| table.push(()).is_err())?;
+    let count = count + u32::try_from(left).ok()?;
+    Some(count).filter(|count| *count < MANY_HANDLES)
 }
 
 /// Makes an instance and has it save its state.
@@ -178,7 +191,7 @@ impl ResetHandle {
     }
 
     /// Has the engine give out handle numbers as it did at first. No more than `count` of them were in use at a time,
-    /// and none is now; otherwise it fails.
+    /// and now none is but those of the streams that are open in the snapshot; otherwise it fails.
     pub fn reset_handle_numbers(
         &self,
         store: &mut Store<impl Send>,
@@ -186,7 +199,8 @@ impl ResetHandle {
     ) -> wasmtime::Result<()> {
         // It is a short loop, and asks nobody for anything.
         store.set_epoch_deadline(u64::MAX >> 1);
-        let ordered = pin!(self.reset_numbers.call_async(store, (count,)));
+        let standing = streams::bits(&self.restorer.open);
+        let ordered = pin!(self.reset_numbers.call_async(store, (count, standing)));
         match ordered.poll(&mut task::Context::from_waker(Waker::noop())) {
             Poll::Ready(ordered) => ordered,
             Poll::Pending => wasmtime::bail!("it waits for something"),
@@ -210,11 +224,13 @@ impl ResetHandle {
         self.handle
     }
 
-    /// Writes a primed snapshot of the instance as it is now, where its globals were these when it was made.
+    /// Writes a primed snapshot of the instance as it is now, where its globals were these when it was made, and these
+    /// streams are open.
     pub async fn prime(
         &self,
         store: &mut Store<impl Send>,
         before: &[u64],
+        open: &[OpenStream],
         file: &mut File,
     ) -> Result<()> {
         let now = self.globals(store).await?;
@@ -223,7 +239,7 @@ impl ResetHandle {
             .filter(|(_, (before, now))| before != now)
             .map(|(number, (_, now))| (number, *now))
             .collect();
-        primed::write(&self.regions.contents(store), &changed, file)
+        primed::write(&self.regions.contents(store), &changed, open, file)
     }
 
     pub async fn restore(&self, store: impl AsContextMut<Data: Send>) -> wasmtime::Result<()> {

@@ -3,6 +3,7 @@
 //! never reaches a disk.
 
 use super::file::{MOST, Snapshot};
+use super::streams::{self, OpenStream, StandardStream};
 use crate::sys::memory::page_size;
 use crate::sys::region::Image;
 use anyhow::{Context, Result, ensure};
@@ -12,10 +13,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
 /// A file with a primed snapshot ends with these bytes.
-const MARK: [u8; 8] = *b"wsprime1";
+const MARK: [u8; 8] = *b"wsprime2";
 
-/// The note at the end has so many bytes however much there is: how many memories, how many globals, the mark.
-const NOTE: usize = 8 + 8 + MARK.len();
+/// The note at the end has so many bytes however much there is: how many memories, how many globals, how many streams
+/// are open, the mark.
+const NOTE: usize = 8 + 8 + 8 + MARK.len();
 
 /// No component has more globals.
 const MOST_GLOBALS: u64 = 1 << 20;
@@ -25,8 +27,20 @@ const WASM_PAGE: u64 = 64 << 10;
 /// A global with this number has this value (`instrument`).
 pub type Global = (u32, u64);
 
-/// Writes a snapshot of memories with these contents, and of globals, into an empty file.
-pub fn write(memories: &[&[u8]], globals: &[Global], file: &mut File) -> Result<()> {
+/// A `Primed` snapshot, as it was read.
+pub struct Primed {
+    pub snapshot: Snapshot,
+    pub globals: Vec<Global>,
+    pub open: Vec<OpenStream>,
+}
+
+/// Writes a snapshot of memories with these contents, of globals, and of streams that are open, into an empty file.
+pub fn write(
+    memories: &[&[u8]],
+    globals: &[Global],
+    open: &[OpenStream],
+    file: &mut File,
+) -> Result<()> {
     let mut entries = Vec::new();
     for bytes in memories {
         let used = bytes.iter().rposition(|byte| *byte != 0);
@@ -38,26 +52,31 @@ pub fn write(memories: &[&[u8]], globals: &[Global], file: &mut File) -> Result<
     }
     let globals_of = globals.iter();
     entries.extend(globals_of.flat_map(|(number, value)| [u64::from(*number), *value]));
-    entries.extend([memories.len() as u64, globals.len() as u64]);
+    for OpenStream { stream, handle } in open {
+        entries.extend([stream.number(), u64::from(*handle)]);
+    }
+    entries.extend([memories.len(), globals.len(), open.len()].map(|count| count as u64));
     let note = entries.iter().flat_map(|number| number.to_le_bytes());
     file.write_all(&note.chain(MARK).collect::<Vec<u8>>())?;
     Ok(())
 }
 
 /// Maps the snapshot in a file that nobody can change any more. Who wrote it ran a guest: nothing in it is believed.
-pub fn open(file: &OwnedFd) -> Result<(Snapshot, Vec<Global>)> {
+pub fn open(file: &OwnedFd) -> Result<Primed> {
     const DAMAGED: &str = "the primed snapshot is damaged";
     let reader = File::from(file.try_clone()?);
     let length = reader.metadata()?.len();
     let end = length.checked_sub(NOTE as u64).context(DAMAGED)?;
     let mut note = [0; NOTE];
     reader.read_exact_at(&mut note, end)?;
-    ensure!(note[16..] == MARK, DAMAGED);
+    ensure!(note[24..] == MARK, DAMAGED);
     let (count, _) = note.as_chunks::<8>();
-    let [memories, globals] = [count[0], count[1]].map(u64::from_le_bytes);
+    let [memories, globals, open] = [count[0], count[1], count[2]].map(u64::from_le_bytes);
     ensure!(memories <= MOST as u64 && globals <= MOST_GLOBALS, DAMAGED);
-    let at = end.checked_sub(16 * (memories + globals));
-    let mut entries = vec![0; 16 * usize::try_from(memories + globals)?];
+    ensure!(open <= streams::MOST as u64, DAMAGED);
+    let count = memories + globals + open;
+    let at = end.checked_sub(16 * count);
+    let mut entries = vec![0; 16 * usize::try_from(count)?];
     reader.read_exact_at(&mut entries, at.context(DAMAGED)?)?;
     let (numbers, _) = entries.as_chunks::<8>();
     let numbers: Vec<u64> = numbers
@@ -65,7 +84,8 @@ pub fn open(file: &OwnedFd) -> Result<(Snapshot, Vec<Global>)> {
         .map(|bytes| u64::from_le_bytes(*bytes))
         .collect();
     let (pairs, _) = numbers.as_chunks::<2>();
-    let (of_memories, of_globals) = pairs.split_at(usize::try_from(memories)?);
+    let (of_memories, others) = pairs.split_at(usize::try_from(memories)?);
+    let (of_globals, of_streams) = others.split_at(usize::try_from(globals)?);
     let mut offset = 0;
     let mut images = Vec::new();
     for [size, length] in of_memories {
@@ -76,7 +96,18 @@ pub fn open(file: &OwnedFd) -> Result<(Snapshot, Vec<Global>)> {
     }
     let globals = of_globals.iter();
     let globals = globals.map(|[number, value]| Ok((u32::try_from(*number)?, *value)));
-    Ok((Snapshot::of(images), globals.collect::<Result<_>>()?))
+    let open = of_streams.iter().map(|[stream, handle]| {
+        let stream = StandardStream::of(*stream).context(DAMAGED)?;
+        let handle = u32::try_from(*handle)?;
+        Ok(OpenStream { stream, handle })
+    });
+    let open = open.collect::<Result<Vec<_>>>()?;
+    ensure!(streams::are_sound(&open), DAMAGED);
+    Ok(Primed {
+        snapshot: Snapshot::of(images),
+        globals: globals.collect::<Result<_>>()?,
+        open,
+    })
 }
 
 #[cfg(test)]
@@ -85,10 +116,16 @@ mod tests {
     use crate::sys::memory::{empty_file, sealed_file};
     use std::io::{Read, Seek};
 
+    const OPEN: [OpenStream; 1] = [OpenStream {
+        stream: StandardStream::Error,
+        handle: 4,
+    }];
+
     fn written() -> Vec<u8> {
         let mut file = empty_file("test").unwrap();
         let memory = [vec![7; 3], vec![0; 65533]].concat();
-        write(&[&memory, &[0; 65536]], &[(3, u64::MAX), (9, 1)], &mut file).unwrap();
+        let memories: [&[u8]; 2] = [&memory, &[0; 65536]];
+        write(&memories, &[(3, u64::MAX), (9, 1)], &OPEN, &mut file).unwrap();
         file.rewind().unwrap();
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).unwrap();
@@ -98,10 +135,11 @@ mod tests {
     #[test]
     fn a_primed_snapshot_is_read_as_it_was_written() {
         let file = sealed_file("test", &written()).unwrap();
-        let (snapshot, globals) = open(&file.into()).unwrap();
-        let sizes: Vec<usize> = snapshot.memories().map(|(size, _)| size).collect();
+        let read = open(&file.into()).unwrap();
+        let sizes: Vec<usize> = read.snapshot.memories().map(|(size, _)| size).collect();
         assert_eq!(sizes, [65536, 65536]);
-        assert_eq!(globals, [(3, u64::MAX), (9, 1)]);
+        assert_eq!(read.globals, [(3, u64::MAX), (9, 1)]);
+        assert_eq!(read.open, OPEN);
     }
 
     /// The process that writes it runs a guest.

@@ -1,7 +1,10 @@
 //! Go, built by the standard toolchain: a server of net/http, as it is.
 
 use super::{built, trials};
-use crate::harness::{Connection, Server, Upstream, finished, send, wasmserve};
+use crate::harness::{
+    Connection, Server, Upstream, Watched, eventually, finished, send, wasmserve,
+};
+use std::collections::BTreeSet;
 
 const SERVER: &str = "guests/go/server";
 
@@ -141,6 +144,38 @@ fn a_main_function_that_ends_before_it_serves_ends_the_server() {
     assert_eq!(output.status.code(), Some(3), "{printed}");
     assert!(printed.contains("no database"), "{printed}");
     assert!(printed.contains("Application startup failed"), "{printed}");
+}
+
+/// `main` runs once for each version, and what it has printed with is there in each instance.
+#[test]
+fn each_request_begins_where_main_serves() {
+    let path = built(SERVER);
+    let watched = Watched::start(&[&path, "--workers", "2", "--no-access-log"]);
+    let server = &watched.server;
+    let mut connection = Connection::open(server.address);
+    let mut drawn = BTreeSet::new();
+    for _ in 0..20 {
+        assert_eq!(connection.get("/counter").unwrap().text(), "1\n");
+        assert_eq!(connection.get("/say").unwrap().status, 200);
+        drawn.insert(connection.get("/drawn").unwrap().text());
+    }
+    assert_eq!(drawn.len(), 20, "{drawn:?}");
+    let printed = server.printed();
+    let count = |text: &str| printed.lines().filter(|line| line.contains(text)).count();
+    assert_eq!(count("main is about to serve"), 1, "{printed}");
+    assert_eq!(count("as asked"), 20, "{printed}");
+    let kept = "wasmserve_instances_dropped_total{reason=\"kept_resources\"}";
+    eventually("instances are put back", || {
+        watched.metric("wasmserve_instances_restored_total") > 0.0
+    });
+    assert_eq!(watched.metric(kept), 0.0);
+    // Without that each begins with a main of its own.
+    let server = Server::start(&[&path, "--no-prime"]);
+    let mut connection = Connection::open(server.address);
+    for _ in 0..3 {
+        assert_eq!(connection.get("/counter").unwrap().text(), "1\n");
+    }
+    server.wait_for_count("main is about to serve", 4);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! JavaScript and TypeScript, built by esbuild and componentize-js.
 
 use super::{built, trials};
-use crate::harness::{After, Connection, Server, Upstream};
+use crate::harness::{After, Connection, Server, Upstream, Watched, eventually};
 use std::io::Write;
 
 const HONO: &str = "guests/javascript";
@@ -134,9 +134,51 @@ fn errors_are_errors_and_clients_are_known() {
 
 #[test]
 fn each_instance_has_random_numbers_of_its_own() {
-    let server = trials::serve(&built(PLATFORM), &[]);
-    let (one, other) = (answer(&server, "/random").1, answer(&server, "/random").1);
-    assert_ne!(one, other);
+    for options in [&[][..], &["--prime", "/random"], &["--no-prime"]] {
+        let server = trials::serve(&built(PLATFORM), options);
+        let (one, other) = (answer(&server, "/random").1, answer(&server, "/random").1);
+        assert_ne!(one, other, "{options:?}");
+    }
+}
+
+/// What the application does then must change nothing outside.
+#[test]
+fn an_application_that_is_warmed_up_reaches_nobody_and_says_nothing() {
+    let upstream = Upstream::friendly();
+    let allowed = format!("http://{}", upstream.address);
+    let server = trials::serve(&built(PLATFORM), &["--allow-http", &allowed]);
+    let (_, warmed) = answer(&server, "/warmed");
+    assert!(warmed.contains("nobody is reached"), "{warmed}");
+    let printed = server.printed();
+    assert!(!printed.contains("said before"), "{printed}");
+    // Afterwards it may.
+    let fetched = answer(&server, &format!("/fetch?url={allowed}/"));
+    assert_eq!(fetched, (200, r#"[200,false,"hello"]"#.to_owned()));
+    assert_eq!(answer(&server, "/error").0, 500);
+    server.wait_for("told by console.error");
+}
+
+/// Handles that were left to the collector of garbage had an instance made for each request.
+#[test]
+fn nothing_of_the_host_is_left_when_a_request_is_answered() {
+    for (path, options) in [(HONO, &[][..]), (PLAIN, &["--prime", "/"])] {
+        let path = built(path);
+        let watched = Watched::start(&[&[&path[..], "--no-access-log"], options].concat());
+        let server = &watched.server;
+        assert!(server.printed().contains("Primed "), "{}", server.printed());
+        let mut connection = Connection::open(server.address);
+        for _ in 0..10 {
+            assert_eq!(connection.get("/").unwrap().status, 200);
+            // Nobody reads its body.
+            trials::post(&mut connection, "/", b"some text");
+            trials::post(&mut connection, "/items", br#"{"name":"chair"}"#);
+        }
+        eventually("instances are put back", || {
+            watched.metric("wasmserve_instances_restored_total") > 0.0
+        });
+        let kept = "wasmserve_instances_dropped_total{reason=\"kept_resources\"}";
+        assert_eq!(watched.metric(kept), 0.0);
+    }
 }
 
 #[test]

@@ -98,13 +98,11 @@ fn kept(application: &str, build: impl FnOnce(&Path) -> Command) -> String {
     path
 }
 
-/// Instances are restored for what every toolchain makes, but for Go's and for components of WASI 0.3: safety must not
-/// be had by restoring nothing.
+/// Instances are restored for what every toolchain makes, but for components of WASI 0.3: safety must not be had by
+/// restoring nothing.
 fn is_as_it_should(application: &str, component: &str) {
     let freshness = freshness(component);
-    if application.starts_with("guests/go") {
-        assert!(freshness.contains("Go asks the host"), "{freshness}");
-    } else if !freshness.ends_with("it is of WASI 0.3") {
+    if !freshness.ends_with("it is of WASI 0.3") {
         assert_eq!(freshness, RESTORED, "{application}");
     }
 }

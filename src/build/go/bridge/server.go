@@ -51,14 +51,18 @@ func Start(main func()) {
 //go:wasmexport wasmserve:guest/bridge#version
 func version() int32 { return 1 }
 
+// What an application says that ends before it serves.
+const endless = "the main function has returned, and serves nothing"
+
 //go:wasmexport wasi:http/incoming-handler@0.2.10#handle
 func handle(request, out int32) {
+	renew()
 	incoming := types.IncomingRequestFromOwnHandle(request)
 	outparam := types.ResponseOutparamFromOwnHandle(out)
 	select {
 	case <-serving:
 	case <-ended:
-		reason := wit.Some("startup failed: the main function has returned, and serves nothing")
+		reason := wit.Some("startup failed: " + endless)
 		failed := types.MakeErrorCodeInternalError(reason)
 		types.ResponseOutparamSet(outparam, wit.Err[*types.OutgoingResponse, types.ErrorCode](failed))
 		incoming.Drop()

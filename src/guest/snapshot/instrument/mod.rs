@@ -2,12 +2,14 @@
 //! has besides the contents of its memories, and one more module, which knows nothing else, saves that state and
 //! restores it.
 
+mod handles;
 mod lift;
 mod module;
 mod operators;
 mod state_access;
 mod state_module;
 mod state_scan;
+mod stream_types;
 #[cfg(test)]
 mod tests;
 
@@ -22,8 +24,15 @@ use wasmparser::{BinaryReader, ExportSectionReader};
 /// The component exports a function that saves the state once, and one that restores it.
 pub const SAVE: &str = "wasmserve-save";
 pub const RESTORE: &str = "wasmserve-restore";
-/// The component exports a function after which the engine gives out handle numbers from the first again.
+/// The component exports a function after which the engine gives out handle numbers from the first again, but for
+/// those that are to stay, which are the bits of a number.
 pub const ORDER: &str = "wasmserve-order";
+/// The component exports a function that takes the next handle number, and one that gives one up.
+pub const TAKE: &str = "wasmserve-take";
+pub const GIVE: &str = "wasmserve-give";
+/// The component exports functions that take over a stream, and keep it open, and that close one.
+pub const ADOPT: [&str; 2] = ["wasmserve-adopt-output", "wasmserve-adopt-input"];
+pub const CLOSE: [&str; 2] = ["wasmserve-close-output", "wasmserve-close-input"];
 /// The component exports a function that restores the state and answers a request.
 pub const HANDLE: &str = "wasmserve-handle";
 /// The component exports functions that read a number of its state as it is now, and that write one into what was
@@ -35,13 +44,17 @@ pub const COUNT: u32 = u32::MAX;
 /// anew when it needs them.
 pub const RELEASE: &str = "wasmserve-release";
 /// The names of all of these.
-pub const OWN: [&str; 7] = [SAVE, RESTORE, ORDER, HANDLE, READ, WRITE, RELEASE];
+pub const OWN: [&str; 13] = [
+    SAVE, RESTORE, ORDER, HANDLE, READ, WRITE, RELEASE, TAKE, GIVE, ADOPT[0], ADOPT[1], CLOSE[0],
+    CLOSE[1],
+];
 
 /// wasi-libc exports this function where it is a module of its own (libc-bottom-half/sources/preopens.c).
 const FORGET: &str = "__wasilibc_reset_preopens";
 
 /// The sections have these numbers (WebAssembly core specification, section 5.5.2; component model, Binary.md).
 const MODULE_EXPORTS: u8 = 7;
+const MODULE_START: u8 = 8;
 /// These sections come after the exports, the code among them.
 const AFTER_EXPORTS: [u8; 5] = [8, 9, 12, 10, 11];
 pub const COMPONENT_MODULE: u8 = 1;
@@ -55,7 +68,7 @@ pub fn instrument(binary: &[u8]) -> Result<Vec<u8>> {
         let (id, data) = section?;
         if id == COMPONENT_MODULE {
             let state = modules.next().context("a module was not seen")?;
-            let data = state.exported(data)?;
+            let data = state.exported(data, scan.defers)?;
             component.section(&RawSection { id, data: &data });
         } else {
             component.section(&RawSection { id, data });
@@ -82,8 +95,8 @@ pub fn sections(binary: &[u8]) -> impl Iterator<Item = Result<(u8, &[u8])>> {
 }
 
 impl ModuleState {
-    /// Has a module export its state.
-    fn exported(&self, module: &[u8]) -> Result<Vec<u8>> {
+    /// Has a module export its state, and, where that is deferred, what it would run when it is instantiated.
+    fn exported(&self, module: &[u8], defers: bool) -> Result<Vec<u8>> {
         let mut exported = Module::new();
         let mut pending = Some(ExportSection::new());
         for section in sections(module) {
@@ -94,23 +107,28 @@ impl ModuleState {
                     let export = export?;
                     exports.export(export.name, kind(export.kind)?, export.index);
                 }
-                exported.section(&self.with_state(exports));
+                exported.section(&self.with_state(exports, defers));
                 continue;
             }
             if AFTER_EXPORTS.contains(&id)
                 && let Some(exports) = pending.take()
             {
-                exported.section(&self.with_state(exports));
+                exported.section(&self.with_state(exports, defers));
             }
-            exported.section(&RawSection { id, data });
+            if id != MODULE_START || !defers {
+                exported.section(&RawSection { id, data });
+            }
         }
         if let Some(exports) = pending {
-            exported.section(&self.with_state(exports));
+            exported.section(&self.with_state(exports, defers));
         }
         Ok(exported.finish())
     }
 
-    fn with_state(&self, mut exports: ExportSection) -> ExportSection {
+    fn with_state(&self, mut exports: ExportSection, defers: bool) -> ExportSection {
+        if let Some(start) = self.start.filter(|_| defers) {
+            exports.export(START, ExportKind::Func, start);
+        }
         for (index, _) in &self.globals {
             exports.export(&global_name(*index), ExportKind::Global, *index);
         }
@@ -123,6 +141,9 @@ impl ModuleState {
 
 /// The names of exports that are added to modules begin with this.
 const PREFIX: &str = "wasmserve-state:";
+
+/// A module exports by this name what it would run when it is instantiated.
+const START: &str = "wasmserve-state:start";
 
 fn global_name(index: u32) -> String {
     format!("{PREFIX}global:{index}")

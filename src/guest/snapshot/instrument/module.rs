@@ -17,6 +17,12 @@ pub struct ModuleState {
     pub imported_memories: u32,
     /// The module exports [`super::FORGET`], a function without parameters and results.
     pub forgets_directories: bool,
+    /// The module runs this function when it is instantiated.
+    pub start: Option<u32>,
+    /// The module has something of its own: a memory, a table, a global, or contents for such.
+    pub has_own: bool,
+    /// Go's runtime asks for the time and more when it begins.
+    pub is_go: bool,
     /// Says of each type whether it is that of a function without parameters and results.
     plain_types: Vec<bool>,
     /// Each function has this type.
@@ -27,12 +33,11 @@ impl ModuleState {
     pub fn read(&mut self, payload: &Payload<'_>) -> Result<()> {
         match payload {
             Payload::Version { .. }
-            | Payload::StartSection { .. }
-            | Payload::ElementSection(_)
             | Payload::DataCountSection { .. }
-            | Payload::DataSection(_)
             | Payload::CodeSectionStart { .. }
             | Payload::End(_) => {}
+            Payload::StartSection { func, .. } => self.start = Some(*func),
+            Payload::ElementSection(_) | Payload::DataSection(_) => self.has_own = true,
             Payload::TypeSection(types) => {
                 for ty in types.clone().into_iter_err_on_gc_types() {
                     let Ok(ty) = ty else {
@@ -53,11 +58,13 @@ impl ModuleState {
                 }
             }
             Payload::TableSection(tables) => {
+                self.has_own = true;
                 for table in tables.clone() {
                     table_of(table?.ty)?;
                 }
             }
             Payload::GlobalSection(globals) => {
+                self.has_own = true;
                 for (number, global) in (self.imported_globals..).zip(globals.clone()) {
                     let ty = global?.ty;
                     ensure!(!ty.shared, "it shares globals");
@@ -68,6 +75,7 @@ impl ModuleState {
                 }
             }
             Payload::MemorySection(memories) => {
+                self.has_own = true;
                 for (number, memory) in (self.imported_memories..).zip(memories.clone()) {
                     let memory = memory?;
                     ensure!(!memory.shared, "it shares memory");
@@ -87,11 +95,7 @@ impl ModuleState {
                     self.forgets_directories |= forgets && self.is_plain(export.index);
                 }
             }
-            // Known before it is compiled for nothing: Go's runtime asks for the time and more.
-            Payload::CustomSection(section) if section.name() == "go:buildid" => {
-                bail!("Go asks the host for something while an instance is made")
-            }
-            Payload::CustomSection(_) => {}
+            Payload::CustomSection(section) => self.is_go |= section.name() == "go:buildid",
             Payload::CodeSectionEntry(body) => {
                 for local in body.get_locals_reader()? {
                     operators::value(local?.1)?;

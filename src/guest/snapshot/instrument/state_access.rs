@@ -86,11 +86,11 @@ fn begin(code: &mut InstructionSink<'_>, number: i32) {
     code.if_(BlockType::Empty);
 }
 
-/// Builds the function that calls so many functions, from this one on.
-pub fn call_all(first: u32, count: u32) -> Function {
+/// Builds the function that calls these functions.
+pub fn call_all(functions: std::ops::Range<u32>) -> Function {
     let mut function = Function::new([]);
     let mut code = function.instructions();
-    for number in first..first + count {
+    for number in functions {
         code.call(number);
     }
     code.end();

@@ -1,37 +1,70 @@
 //! The state module keeps the state of all other modules; this file builds it and makes it a part of their component.
 
+use super::handles::{give, order, same, take};
 use super::state_access::{call_all, read, write};
 use super::state_scan::StateScan;
-use super::{COMPONENT_MODULE, FORGET, HANDLE, ORDER, READ, RELEASE, RESTORE, SAVE, WRITE};
-use super::{global_name, memory_name};
+use super::{
+    ADOPT, CLOSE, COMPONENT_MODULE, FORGET, GIVE, HANDLE, ORDER, READ, RELEASE, RESTORE, SAVE,
+    START, TAKE, WRITE, global_name, memory_name,
+};
+use std::ops::Range;
 use wasm_encoder::{
     BlockType, CanonicalFunctionSection, CodeSection, ComponentAliasSection, ComponentExportKind,
-    ComponentExportSection, ComponentTypeSection, ConstExpr, EntityType, ExportKind, ExportSection,
-    Function, FunctionSection, GlobalSection, GlobalType, ImportSection, InstanceSection,
-    MemoryType, Module, ModuleArg, PrimitiveValType, RawSection, TypeSection, ValType,
+    ComponentExportSection, ComponentTypeSection, ComponentValType, ConstExpr, EntityType,
+    ExportKind, ExportSection, Function, FunctionSection, GlobalSection, GlobalType, ImportSection,
+    InstanceSection, MemoryType, Module, ModuleArg, PrimitiveValType, RawSection, TypeSection,
+    ValType,
 };
 
-/// The state module imports the functions that make and drop a handle from an instance of this name.
+/// The state module imports the functions that make and drop a handle from an instance of this name, and those that
+/// drop streams.
 const HANDLES: &str = "wasmserve-handles";
 const NEW: &str = "new";
 const DROP: &str = "drop";
-/// The state module imports so many functions, which come first.
-const IMPORTED: u32 = 2;
+
+/// The types of functions in the state module, by their numbers.
+const NOTHING: u32 = 0;
+const TWO: u32 = 1;
+const NUMBER_OF_NUMBER: u32 = 2;
+const ONE: u32 = 3;
+const VALUE_OF_NUMBER: u32 = 4;
+const NUMBER_AND_VALUE: u32 = 5;
+const NUMBER: u32 = 6;
+
+/// This says whether what modules run when they are instantiated was run.
+const STARTED: GlobalType = GlobalType {
+    val_type: ValType::I32,
+    mutable: true,
+    shared: false,
+};
+
+/// A `Plain` function is one that takes and gives nothing.
+#[derive(Clone, Copy)]
+enum Plain {
+    Forget,
+    Start,
+}
 
 impl StateScan {
     /// Appends the state module, an instance of it, and what it exports.
     pub fn append_keeper(&self, component: &mut wasm_encoder::Component) {
+        let mut aliases = ComponentAliasSection::new();
+        self.streams.append_aliases(&mut aliases);
         // A resource of the keeper's own: its handles are in the table that the others' are in.
-        let resource = self.counts.types;
+        let resource = self.counts.types + self.streams.count();
         let mut types = ComponentTypeSection::new();
         types.resource(ValType::I32, None);
         let mut functions = CanonicalFunctionSection::new();
         functions.resource_new(resource).resource_drop(resource);
+        for number in 0..self.streams.count() {
+            functions.resource_drop(self.counts.types + number);
+        }
         let keeper = RawSection {
             id: COMPONENT_MODULE,
             data: &self.keeper(),
         };
         component
+            .section(&aliases)
             .section(&types)
             .section(&functions)
             .section(&keeper)
@@ -47,8 +80,12 @@ impl StateScan {
             .map(|(number, _): (u32, _)| (number.to_string(), ModuleArg::Instance(number)))
             .collect();
         let mut instances = InstanceSection::new();
-        let (new, drop) = (self.counts.core_functions, self.counts.core_functions + 1);
-        instances.export_items([(NEW, ExportKind::Func, new), (DROP, ExportKind::Func, drop)]);
+        let names = [NEW, DROP].into_iter();
+        let names = names.chain(self.streams.each().map(|kind| CLOSE[kind]));
+        let handles: Vec<(&str, u32)> = names.zip(self.counts.core_functions..).collect();
+        let handles = handles.iter();
+        instances
+            .export_items(handles.map(|(name, function)| (*name, ExportKind::Func, *function)));
         let number = self.instances.len() as u32;
         arguments.push((HANDLES.to_owned(), ModuleArg::Instance(number)));
         if let Some(handle) = &self.handle {
@@ -61,15 +98,14 @@ impl StateScan {
 
     fn append_exports(&self, component: &mut wasm_encoder::Component) {
         let keeper = self.instances.len() as u32 + 1 + u32::from(self.handle.is_some());
-        let (first_function, first_type) = (self.counts.core_functions + 2, self.counts.types + 1);
-        let mut aliases = ComponentAliasSection::new();
+        let streams = self.streams.count();
+        let first_function = self.counts.core_functions + 2 + streams;
+        let first_type = self.counts.types + streams + 1;
         let mut types = ComponentTypeSection::new();
-        let mut functions = CanonicalFunctionSection::new();
-        let mut exports = ComponentExportSection::new();
-        let nothing: [(&str, wasm_encoder::ComponentValType); 0] = [];
+        let nothing: [(&str, ComponentValType); 0] = [];
         types.function().params(nothing).result(None);
-        let [count, value] = [PrimitiveValType::U32, PrimitiveValType::U64]
-            .map(wasm_encoder::ComponentValType::Primitive);
+        let [count, value] =
+            [PrimitiveValType::U32, PrimitiveValType::U64].map(ComponentValType::Primitive);
         types.function().params([("count", count)]).result(None);
         types
             .function()
@@ -77,18 +113,30 @@ impl StateScan {
             .result(Some(value));
         let parameters = [("number", count), ("value", value)];
         types.function().params(parameters).result(None);
-        let own = [
+        types.function().params(nothing).result(Some(count));
+        let (first, adopting) = (self.counts.types, first_type + 5);
+        self.streams.append_functions(&mut types, first, adopting);
+        let mut own = vec![
             (SAVE, first_type),
             (RESTORE, first_type),
-            (ORDER, first_type + 1),
+            (ORDER, first_type + 3),
             (READ, first_type + 2),
             (WRITE, first_type + 3),
             (RELEASE, first_type),
+            (TAKE, first_type + 4),
+            (GIVE, first_type + 1),
         ];
-        let own = own.map(|(name, ty)| (name, ty, &[][..]));
+        for (number, kind) in (0..).zip(self.streams.each()) {
+            own.push((ADOPT[kind], adopting + 2 * number + 1));
+            own.push((CLOSE[kind], first_type + 1));
+        }
+        let own = own.into_iter().map(|(name, ty)| (name, ty, &[][..]));
         let handle = self.handle.as_ref();
         let handle = handle.map(|handle| (HANDLE, handle.ty, &handle.options[..]));
-        for (number, (name, ty, options)) in (0..).zip(own.into_iter().chain(handle)) {
+        let mut aliases = ComponentAliasSection::new();
+        let mut functions = CanonicalFunctionSection::new();
+        let mut exports = ComponentExportSection::new();
+        for (number, (name, ty, options)) in (0..).zip(own.chain(handle)) {
             aliases.alias(wasm_encoder::Alias::CoreInstanceExport {
                 instance: keeper,
                 kind: ExportKind::Func,
@@ -109,49 +157,55 @@ impl StateScan {
     /// Builds a module that imports all the state there is, and copies it to and fro. Where it is clear which
     /// function answers requests, it also restores the state and answers a request in one call.
     fn keeper(&self) -> Vec<u8> {
-        let mut types = TypeSection::new();
-        types.ty().function([], []);
-        types.ty().function([ValType::I32; 2], []);
-        types.ty().function([ValType::I32], [ValType::I32]);
-        types.ty().function([ValType::I32], []);
-        types.ty().function([ValType::I32], [ValType::I64]);
-        types.ty().function([ValType::I32, ValType::I64], []);
         let mut imports = ImportSection::new();
-        imports.import(HANDLES, NEW, EntityType::Function(2));
-        imports.import(HANDLES, DROP, EntityType::Function(3));
+        imports.import(HANDLES, NEW, EntityType::Function(NUMBER_OF_NUMBER));
+        imports.import(HANDLES, DROP, EntityType::Function(ONE));
+        for kind in self.streams.each() {
+            imports.import(HANDLES, CLOSE[kind], EntityType::Function(ONE));
+        }
         let mut functions = FunctionSection::new();
         let mut own = GlobalSection::new();
-        let forgetting = self.import_forgetting(&mut imports);
-        let (save, restore, globals) = self.save_and_restore(&mut imports, &mut own);
+        let (new, drop, closing) = (0, 1, 2);
+        let forgetting = closing + self.streams.count();
+        let starting = forgetting + self.import_each(&mut imports, Plain::Forget);
+        let mut imported = starting + self.import_each(&mut imports, Plain::Start);
+        let (save, restore, globals) =
+            self.save_and_restore(&mut imports, &mut own, starting..imported);
         let mut own_functions = vec![
-            (SAVE, 0, ended(save)),
-            (RESTORE, 0, ended(restore.clone())),
-            (ORDER, 3, order()),
-            (READ, 4, read(&globals)),
-            (WRITE, 5, write(&globals)),
-            (RELEASE, 0, call_all(IMPORTED, forgetting)),
+            (SAVE, NOTHING, ended(save)),
+            (RESTORE, NOTHING, ended(restore.clone())),
+            (ORDER, NUMBER_AND_VALUE, order(new, drop)),
+            (READ, VALUE_OF_NUMBER, read(&globals)),
+            (WRITE, NUMBER_AND_VALUE, write(&globals)),
+            (RELEASE, NOTHING, call_all(forgetting..starting)),
+            (TAKE, NUMBER, take(new)),
+            (GIVE, ONE, give(drop)),
         ];
+        for (number, kind) in (closing..).zip(self.streams.each()) {
+            own_functions.push((ADOPT[kind], NUMBER_OF_NUMBER, same()));
+            own_functions.push((CLOSE[kind], ONE, give(number)));
+        }
         if self.handle.is_some() {
-            imports.import(HANDLE, HANDLE, EntityType::Function(1));
+            imports.import(HANDLE, HANDLE, EntityType::Function(TWO));
             let mut handle = restore;
             handle
                 .instructions()
                 .local_get(0)
                 .local_get(1)
-                .call(IMPORTED + forgetting);
-            own_functions.push((HANDLE, 1, ended(handle)));
+                .call(imported);
+            own_functions.push((HANDLE, TWO, ended(handle)));
+            imported += 1;
         }
         let mut exports = ExportSection::new();
         let mut code = CodeSection::new();
-        let first = IMPORTED + forgetting + u32::from(self.handle.is_some());
-        for (number, (name, ty, body)) in (first..).zip(&own_functions) {
+        for (number, (name, ty, body)) in (imported..).zip(&own_functions) {
             functions.function(*ty);
             exports.export(name, ExportKind::Func, number);
             code.function(body);
         }
         let mut module = Module::new();
         module
-            .section(&types)
+            .section(&types())
             .section(&imports)
             .section(&functions)
             .section(&own)
@@ -160,27 +214,40 @@ impl StateScan {
         module.finish()
     }
 
-    /// Imports the functions that have a C library forget its directories, and counts them.
-    fn import_forgetting(&self, imports: &mut ImportSection) -> u32 {
+    /// Imports functions of instances without parameters and results, and counts them.
+    fn import_each(&self, imports: &mut ImportSection, which: Plain) -> u32 {
         let mut count = 0;
         for (instance, module) in self.instances.iter().enumerate() {
             let state = module.and_then(|module| self.modules.get(module as usize));
-            if state.is_some_and(|state| state.forgets_directories) {
-                imports.import(&instance.to_string(), FORGET, EntityType::Function(0));
+            let Some(state) = state else {
+                continue;
+            };
+            let (name, is_there) = match which {
+                Plain::Forget => (FORGET, state.forgets_directories),
+                Plain::Start => (START, state.start.is_some() && self.defers),
+            };
+            if is_there {
+                imports.import(&instance.to_string(), name, EntityType::Function(NOTHING));
                 count += 1;
             }
         }
         count
     }
 
-    /// Copies globals to globals of the state module and back, and gives their types. Memories that have grown become as small as before
-    /// when they are asked to grow by nothing: their host knows better (`memory`).
+    /// Copies globals to globals of the state module and back, and gives their types. Memories that have grown become
+    /// as small as before when they are asked to grow by nothing: their host knows better (`memory`). What modules
+    /// would have run when they were instantiated is run after that, where it has not been: one more global, of the
+    /// state module's own, says so.
     fn save_and_restore(
         &self,
         imports: &mut ImportSection,
         own: &mut GlobalSection,
+        starting: Range<u32>,
     ) -> (Function, Function, Vec<ValType>) {
         let (mut globals, mut memories) = (Vec::new(), Vec::new());
+        if !starting.is_empty() {
+            own.global(STARTED, &zero(STARTED.val_type));
+        }
         for (instance, module) in self.instances.iter().enumerate() {
             let Some(state) = module.and_then(|module| self.modules.get(module as usize)) else {
                 continue;
@@ -208,6 +275,11 @@ impl StateScan {
                 memories.push(*memory64);
             }
         }
+        let started = globals.len() as u32;
+        if !starting.is_empty() {
+            own.global(STARTED, &zero(STARTED.val_type));
+            globals.push(STARTED.val_type);
+        }
         let count = globals.len() as u32;
         let (mut save, mut restore) = (Function::new([]), Function::new([]));
         for number in 0..count {
@@ -223,6 +295,15 @@ impl StateScan {
             };
             instructions.memory_grow(number).drop();
         }
+        if !starting.is_empty() {
+            let mut code = restore.instructions();
+            code.global_get(started).i32_eqz().if_(BlockType::Empty);
+            code.i32_const(1).global_set(started);
+            starting.for_each(|function| {
+                code.call(function);
+            });
+            code.end();
+        }
         (save, restore, globals)
     }
 }
@@ -232,30 +313,17 @@ fn ended(mut function: Function) -> Function {
     function
 }
 
-/// Has the engine give out handle numbers as it did at first, up to this one. The engine gives out first what was
-/// given up last: this function takes them all, and gives them up from the last to the first. It traps where one of
-/// them is still there, or is missing because more were in use.
-fn order() -> Function {
-    const COUNT: u32 = 0;
-    const LEFT: u32 = 1;
-    let mut order = Function::new([(1, ValType::I32)]);
-    let mut code = order.instructions();
-    code.local_get(COUNT).local_set(LEFT);
-    code.block(BlockType::Empty).loop_(BlockType::Empty);
-    code.local_get(LEFT).i32_eqz().br_if(1);
-    code.i32_const(0).call(0).drop();
-    code.local_get(LEFT).i32_const(1).i32_sub().local_set(LEFT);
-    code.br(0).end().end();
-    code.block(BlockType::Empty).loop_(BlockType::Empty);
-    code.local_get(COUNT).i32_eqz().br_if(1);
-    code.local_get(COUNT).call(1);
-    code.local_get(COUNT)
-        .i32_const(1)
-        .i32_sub()
-        .local_set(COUNT);
-    code.br(0).end().end();
-    code.end();
-    order
+/// Lists the types of functions, in the order of their numbers.
+fn types() -> TypeSection {
+    let mut types = TypeSection::new();
+    types.ty().function([], []);
+    types.ty().function([ValType::I32; 2], []);
+    types.ty().function([ValType::I32], [ValType::I32]);
+    types.ty().function([ValType::I32], []);
+    types.ty().function([ValType::I32], [ValType::I64]);
+    types.ty().function([ValType::I32, ValType::I64], []);
+    types.ty().function([], [ValType::I32]);
+    types
 }
 
 fn zero(ty: ValType) -> ConstExpr {

@@ -6,6 +6,7 @@ use super::OWN;
 use super::lift::{Lift, known_options};
 use super::module::ModuleState;
 use super::operators::FEATURES;
+use super::stream_types::{Finder, StreamTypes};
 use anyhow::{Context, Result, bail, ensure};
 use wasmparser::{
     CanonicalFunction, ComponentAlias, ComponentExternalKind, ComponentOuterAliasKind,
@@ -20,6 +21,11 @@ pub struct StateScan {
     pub instances: Vec<Option<u32>>,
     /// This function answers requests, where that is clear.
     pub handle: Option<Lift>,
+    /// What modules run when they are instantiated asks the host for something, and is run later.
+    pub defers: bool,
+    /// The component imports the types of streams.
+    pub streams: StreamTypes,
+    finder: Finder,
     lifts: Vec<Lift>,
     pub counts: Counts,
 }
@@ -80,6 +86,7 @@ impl StateScan {
     }
 
     fn read(&mut self, payload: &Payload<'_>) -> Result<()> {
+        self.finder.read(payload)?;
         match payload {
             Payload::ModuleSection { .. } => {}
             Payload::InstanceSection(instances) => {
@@ -145,9 +152,34 @@ impl StateScan {
             functions: types.component_function_count(),
             types: types.component_type_count(),
         };
+        self.defers = self.modules.iter().any(|module| module.is_go);
+        if self.defers {
+            self.check_order()?;
+        }
+        self.streams = self.finder.found(types);
         let lifts = std::mem::take(&mut self.lifts).into_iter();
         let mut handles = lifts.filter(|lift| lift.takes_two_handles(types));
         self.handle = handles.next().filter(|_| handles.next().is_none());
+        Ok(())
+    }
+}
+
+impl StateScan {
+    /// Says whether all else is in place before the first module runs something: then nothing is lost if that is run
+    /// when an instance is whole.
+    fn check_order(&self) -> Result<()> {
+        let modules = self.instances.iter().flatten();
+        let modules = modules.filter_map(|module| self.modules.get(*module as usize));
+        let mut later = modules.skip_while(|module| module.start.is_none());
+        let alone = |module: &ModuleState| module.start.is_some() && !module.has_own;
+        let in_place = match later.next() {
+            Some(_) => later.all(alone),
+            None => true,
+        };
+        ensure!(
+            in_place,
+            "Go asks the host for something while an instance is made"
+        );
         Ok(())
     }
 }

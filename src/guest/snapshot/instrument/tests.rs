@@ -11,6 +11,9 @@ fn refusal(text: &str) -> String {
     format!("{:#}", instrumented(text).unwrap_err())
 }
 
+/// What is exported of every component.
+const PLAIN: [&str; 8] = [SAVE, RESTORE, ORDER, READ, WRITE, RELEASE, TAKE, GIVE];
+
 #[test]
 fn a_component_exports_how_its_state_is_kept_and_is_sound() {
     let component = instrumented(
@@ -35,7 +38,8 @@ fn a_component_exports_how_its_state_is_kept_and_is_sound() {
         .validate_all(&component)
         .unwrap();
     let text = exports(&component);
-    assert_eq!(text, ["run", SAVE, RESTORE, ORDER, READ, WRITE, RELEASE]);
+    assert_eq!(text[0], "run");
+    assert_eq!(text[1..], PLAIN);
     // What was kept is the state of three instances of two modules.
     let keeper = last_module(&component);
     assert_eq!((keeper.imported_globals, keeper.imported_memories), (5, 2));
@@ -96,17 +100,11 @@ fn what_answers_requests_is_exported_with_the_state_restored_before() {
     Validator::new_with_features(WasmFeatures::all())
         .validate_all(&one)
         .unwrap();
-    assert_eq!(
-        exports(&one)[2..],
-        [SAVE, RESTORE, ORDER, READ, WRITE, RELEASE, HANDLE]
-    );
+    assert_eq!(exports(&one)[2..], [&PLAIN[..], &[HANDLE]].concat());
     // Which of two it is, nobody knows.
     let other = HANDLES.replace("out", "response");
     let two = with_functions(&[HANDLES, &other]);
-    assert_eq!(
-        exports(&two)[2..],
-        [SAVE, RESTORE, ORDER, READ, WRITE, RELEASE]
-    );
+    assert_eq!(exports(&two)[2..], PLAIN);
 }
 
 #[test]
@@ -153,6 +151,60 @@ fn state_that_cannot_be_put_back_is_a_refusal() {
     assert_eq!(import, "it imports code, or has components inside that do");
     let deeper = inner(r#"(component (import "c" (component)))"#);
     assert_eq!(deeper, "it imports code, or has components inside that do");
+}
+
+/// Builds a component of a module that asks the host for something when it begins, and of these modules after it.
+fn of_go(later: &str) -> Result<Vec<u8>> {
+    instrumented(&format!(
+        r#"(component
+             (core module $go (@custom "go:buildid" "x") (memory 1)
+               (global (mut i32) (i32.const 1)) (func (export "_initialize")))
+             (core instance $go (instantiate $go))
+             (core module $begin (import "" "" (func)) (start 0))
+             (core instance (instantiate $begin (with ""
+               (instance (export "" (func $go "_initialize"))))))
+             {later})"#
+    ))
+}
+
+#[test]
+fn what_asks_the_host_when_it_begins_is_run_when_the_instance_is_whole() {
+    let component = of_go("").unwrap();
+    Validator::new_with_features(WasmFeatures::all())
+        .validate_all(&component)
+        .unwrap();
+    let starts = Parser::new(0).parse_all(&component);
+    let mut starts = starts.filter(|it| matches!(it, Ok(Payload::StartSection { .. })));
+    assert!(starts.next().is_none());
+    // Whether it was run is one more number.
+    assert_eq!(last_module(&component).globals.len(), 3);
+    let passive = "(core module $more (func)) (core instance (instantiate $more))";
+    for later in [passive, &passive.replace("(func)", "(memory 1)")] {
+        let error = of_go(later).unwrap_err().to_string();
+        assert!(error.contains("while an instance is made"), "{error}");
+    }
+}
+
+#[test]
+fn streams_are_taken_over_and_closed_where_their_types_are_imported() {
+    let streams = |names: &[&str]| {
+        let types = names.iter();
+        let types: String = types
+            .map(|name| format!("(export \"{name}\" (type (sub resource)))"))
+            .collect();
+        let import = format!("(import \"wasi:io/streams@0.2.6\" (instance {types}))");
+        let text = format!("(component (import \"other\" (instance)) {import})");
+        let component = instrumented(&text).unwrap();
+        Validator::new_with_features(WasmFeatures::all())
+            .validate_all(&component)
+            .unwrap();
+        exports(&component)[PLAIN.len()..].to_vec()
+    };
+    assert_eq!(streams(&["output-stream"]), [ADOPT[0], CLOSE[0]]);
+    assert_eq!(streams(&["input-stream"]), [ADOPT[1], CLOSE[1]]);
+    let both = [ADOPT[0], CLOSE[0], ADOPT[1], CLOSE[1]];
+    assert_eq!(streams(&["input-stream", "output-stream"]), both);
+    assert!(streams(&["pollable"]).is_empty());
 }
 
 #[test]

@@ -1,0 +1,186 @@
+//! Which standard streams an instance has open, and where they are in its table of resources. The pool closes what a
+//! request has left open of them, and opens anew what an instance began with.
+
+use super::guest_logger::GuestLogger;
+use super::output::GuestOutput;
+use crate::guest::snapshot::{OpenStream, StandardStream};
+use crate::log::GuestStream;
+use std::any::Any;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::cli::{IsTerminal, StdinStream};
+use wasmtime_wasi::p2::{
+    DynInputStream, DynOutputStream, InputStream, Pollable, StreamError, StreamResult,
+};
+
+/// `StandardStreams` are those of one instance.
+pub struct StandardStreams {
+    pub outputs: [GuestOutput; 2],
+    pub input: NoInput,
+    handed_out: HandedOut,
+}
+
+/// Streams that a guest has, by the addresses that they have in the meantime.
+#[derive(Clone, Default)]
+pub struct HandedOut(Arc<Mutex<Vec<Handed>>>);
+
+struct Handed {
+    address: usize,
+    stream: StandardStream,
+    origin: Origin,
+}
+
+/// `Origin` says since when a stream is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The instance has begun with it.
+    Snapshot,
+    Request,
+}
+
+/// A `Left` stream is open, at this place of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    pub place: u32,
+    pub stream: StandardStream,
+    pub origin: Origin,
+}
+
+impl HandedOut {
+    pub fn note<T>(&self, handle: &T, stream: StandardStream, origin: Origin) {
+        self.list().push(Handed {
+            address: std::ptr::from_ref(handle).addr(),
+            stream,
+            origin,
+        });
+    }
+
+    pub fn forget<T>(&self, handle: &T) {
+        let gone = std::ptr::from_ref(handle).addr();
+        self.list().retain(|handed| handed.address != gone);
+    }
+
+    fn find(&self, address: usize) -> Option<(StandardStream, Origin)> {
+        let list = self.list();
+        let handed = list.iter().find(|handed| handed.address == address)?;
+        Some((handed.stream, handed.origin))
+    }
+
+    fn list(&self) -> MutexGuard<'_, Vec<Handed>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A table has so many streams at its end, at most, that are looked at.
+const MOST: usize = 16;
+
+/// They are looked for at so many places.
+const PLACES: u32 = 1000;
+
+impl StandardStreams {
+    pub fn new(logger: &Arc<GuestLogger>) -> StandardStreams {
+        let handed_out = HandedOut::default();
+        let output = |stream| GuestOutput::new(stream, logger.clone(), handed_out.clone());
+        StandardStreams {
+            outputs: [GuestStream::Stdout, GuestStream::Stderr].map(output),
+            input: NoInput(handed_out.clone()),
+            handed_out,
+        }
+    }
+
+    /// Puts the streams that an instance begins with into its table, which is empty.
+    pub fn open(&self, open: &[OpenStream], table: &mut ResourceTable) -> wasmtime::Result<()> {
+        for (place, open) in (0..).zip(open) {
+            let put = match open.stream {
+                StandardStream::Output => {
+                    table.push(self.outputs[0].handle(Origin::Snapshot))?.rep()
+                }
+                StandardStream::Error => {
+                    table.push(self.outputs[1].handle(Origin::Snapshot))?.rep()
+                }
+                StandardStream::Input => table.push(self.input.handle(Origin::Snapshot))?.rep(),
+            };
+            wasmtime::ensure!(put == place, "the table of an instance is not empty");
+        }
+        Ok(())
+    }
+
+    /// Lists what a table has, where that is nothing but these streams.
+    pub fn left(&self, table: &mut ResourceTable) -> Option<Vec<Left>> {
+        let count = table.iter_mut().take(MOST + 1).count();
+        if count > MOST {
+            return None;
+        }
+        let mut left = Vec::new();
+        for place in 0..PLACES {
+            if left.len() == count {
+                return Some(left);
+            }
+            if let Ok(resource) = table.get_any_mut(place) {
+                let (stream, origin) = self.handed_out.find(address_of(resource)?)?;
+                left.push(Left {
+                    place,
+                    stream,
+                    origin,
+                });
+            }
+        }
+        None
+    }
+}
+
+fn address_of(resource: &dyn Any) -> Option<usize> {
+    if let Some(stream) = resource.downcast_ref::<DynOutputStream>() {
+        return Some(std::ptr::from_ref(&**stream).addr());
+    }
+    let stream = resource.downcast_ref::<DynInputStream>()?;
+    Some(std::ptr::from_ref(&**stream).addr())
+}
+
+/// Guests read nothing from standard input.
+#[derive(Clone)]
+pub struct NoInput(HandedOut);
+
+/// A guest has this in the place of standard input.
+struct InputHandle(HandedOut);
+
+impl NoInput {
+    fn handle(&self, origin: Origin) -> DynInputStream {
+        let handle = Box::new(InputHandle(self.0.clone()));
+        self.0.note(&*handle, StandardStream::Input, origin);
+        handle
+    }
+}
+
+impl IsTerminal for NoInput {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdinStream for NoInput {
+    fn async_stream(&self) -> Box<dyn tokio::io::AsyncRead + Send + Sync> {
+        Box::new(tokio::io::empty())
+    }
+
+    fn p2_stream(&self) -> Box<dyn InputStream> {
+        self.handle(Origin::Request)
+    }
+}
+
+impl InputStream for InputHandle {
+    fn read(&mut self, _: usize) -> StreamResult<bytes::Bytes> {
+        Err(StreamError::Closed)
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for InputHandle {
+    async fn ready(&mut self) {}
+}
+
+impl Drop for InputHandle {
+    fn drop(&mut self) {
+        self.0.forget(self);
+    }
+}

@@ -1,0 +1,120 @@
+//! An instance is restored between two requests: its memories, its handles, its globals, and the standard streams that
+//! it has open.
+
+use super::serial::{Instance, trapped};
+use crate::debug;
+use crate::guest::failure::Failure;
+use crate::guest::host::standard_streams::{Left, Origin};
+use crate::guest::host::state::HostState;
+use crate::guest::snapshot::{OpenStream, handles_in_use};
+use anyhow::{Context as _, Result, ensure};
+use std::io;
+
+/// `RestoreState` says how far an instance is restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestoreState {
+    /// The instance is as it was when it was made, or as the last request left it where that is wanted.
+    Ready,
+    /// The memories are as they were when the instance was made, and the globals are not.
+    MemoriesReset,
+}
+
+impl Instance {
+    /// Says whether the instance can be restored.
+    pub fn can_reset(&mut self) -> bool {
+        let Some(handle) = &self.reset_handle else {
+            return false;
+        };
+        let begun_with = handle.open_streams().len();
+        let closed = self.close_streams(Origin::Request);
+        let handles = closed.and_then(|_| {
+            let left = self.store.data_mut().left_streams().unwrap_or_default();
+            ensure!(left.len() == begun_with, "it has closed what it began with");
+            let handles = handles_in_use(self.store.data_mut().table_mut(), begun_with);
+            handles.context("the guest has not given up its handles")
+        });
+        if let Err(error) = &handles {
+            debug!("the next request has an instance made for it: {error:#}");
+        }
+        self.handles = *handles.as_ref().unwrap_or(&0);
+        handles.is_ok()
+    }
+
+    /// Gives back the locks on databases that the last request has left. Nothing else of that request remains.
+    pub fn release_locks(&mut self) {
+        self.store.data_mut().release_locks();
+    }
+
+    /// Restores the memories and the handles; the globals follow before the instance runs again.
+    pub fn reset(&mut self) -> io::Result<()> {
+        if let (Some(reset_handle), RestoreState::Ready) = (&self.reset_handle, self.condition) {
+            reset_handle.reset(&mut self.store)?;
+            self.store.data().memory().reset(self.initial_memory);
+            self.reset_handle_numbers()?;
+        }
+        Ok(())
+    }
+
+    /// Restores the memories and the handles, and gives the pages that were written to back to the kernel.
+    pub fn release_memory(&mut self) -> io::Result<()> {
+        if let Some(reset_handle) = &self.reset_handle {
+            reset_handle.release_memory(&mut self.store)?;
+            self.store.data().memory().reset(self.initial_memory);
+            self.reset_handle_numbers()?;
+        }
+        Ok(())
+    }
+
+    fn reset_handle_numbers(&mut self) -> io::Result<()> {
+        if let (Some(reset_handle), RestoreState::Ready) = (&self.reset_handle, self.condition) {
+            let ordered = reset_handle.reset_handle_numbers(&mut self.store, self.handles);
+            ordered.map_err(io::Error::other)?;
+            self.condition = RestoreState::MemoriesReset;
+        }
+        Ok(())
+    }
+
+    /// Gives the instance new state on the host's side, as if it had just been made.
+    pub fn begin_anew(&mut self, state: HostState) {
+        state.memory().set_used(self.initial_memory);
+        let open = self.reset_handle.as_ref();
+        let open = open.map(|handle| handle.open_streams()).unwrap_or_default();
+        *self.store.data_mut() = state;
+        self.store.set_epoch_deadline(1);
+        // A stream that has no place is one that the guest cannot write to.
+        let _ = self.store.data_mut().open_streams(open);
+    }
+
+    /// Closes the standard streams that are open since then, and gives them in the order of their places. Fails where
+    /// anything else is open.
+    pub(super) fn close_streams(&mut self, since: Origin) -> Result<Vec<OpenStream>> {
+        let left = self.store.data_mut().left_streams();
+        let left = left.context("the guest has not given up its handles")?;
+        let mut closed = Vec::new();
+        for stream in left.iter().filter(|left| left.origin == since) {
+            closed.push(self.close_stream(*stream)?);
+        }
+        Ok(closed)
+    }
+
+    /// Closes a stream. Which handle is that of a stream is a guess, until it is seen that this one has gone.
+    fn close_stream(&mut self, left: Left) -> Result<OpenStream> {
+        let Left { place, stream, .. } = left;
+        let handle = self.reset_handle.as_ref();
+        let handle = handle.context("its instances are not restored")?;
+        let handle = handle.close(&mut self.store, place, stream)?;
+        let now = self.store.data_mut().left_streams().unwrap_or_default();
+        ensure!(!now.contains(&left), "another stream was closed");
+        Ok(OpenStream { stream, handle })
+    }
+
+    /// Restores the rest of an instance whose memories are restored.
+    pub(super) async fn restore(&mut self) -> Result<(), Failure> {
+        if let Some(reset_handle) = &self.reset_handle {
+            let restored = reset_handle.restore(&mut self.store).await;
+            restored.map_err(|error| trapped(error, &mut self.store))?;
+        }
+        self.condition = RestoreState::Ready;
+        Ok(())
+    }
+}
