@@ -3,8 +3,8 @@
 
 use crate::Server;
 use crate::admin::Admin;
+use crate::channel::Plan;
 use crate::config::Config;
-use crate::guest::Plan;
 use crate::sandbox::{Grants, Role, Sandbox};
 use crate::supervisor::{AdminContext, Roles, Served};
 use crate::sys::{process, signals};
@@ -48,11 +48,8 @@ pub fn keep_addresses(config: &mut Config, served: &Config) {
 }
 
 /// What there is to say about the version that is served, as JSON.
-pub fn describe(server: &Server, served: &Served<'_>) -> String {
-    let (plan, order) = (
-        served.note.parse::<Plan>().ok(),
-        &server.config.compile_request,
-    );
+pub fn describe(server: &Server, served: &Served) -> String {
+    let (plan, order) = (served.plan, &server.config.compile_request);
     let instances = match (plan, order.limits.reuse.requests) {
         (_, 2..) => "reused",
         (Some(plan), _) if plan.restores() => "restored",
@@ -68,7 +65,7 @@ pub fn describe(server: &Server, served: &Served<'_>) -> String {
             "instances": instances,
             "served_since": served.since_ms as f64 / 1e3,
         },
-        "listeners": server.addresses(),
+        "listeners": server.listeners.borrow().addresses(),
     });
     about.to_string()
 }

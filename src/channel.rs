@@ -1,12 +1,17 @@
-//! What a child tells the supervisor: that it is ready, or why it cannot go on. Each message is one record of a
-//! fixed size over a pipe: a pipe carries no descriptors, and reading it waits for nobody.
+//! What processes tell each other. What a child tells the supervisor (that it is ready, or why it cannot go on) is one
+//! record of a fixed size over a pipe: a pipe carries no descriptors, and reading it waits for nobody. What the
+//! supervisor tells others, and one executable the next, is JSON.
 
 mod command;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod listener;
+mod plan;
 mod record;
 
 pub use command::{Command, CommandReceiver, CommandSender, WorkerRange, command_channel};
+pub use listener::{FileIdentity, LeftListener, ListenerKind, SocketMaker};
+pub use plan::{Needs, Plan, Restore, Target, World};
 pub use record::Garbage;
 
 use crate::cache::{CodeName, CodeOrigin};
@@ -41,7 +46,7 @@ pub struct CodeReport {
     pub index: u32,
     pub origin: CodeOrigin,
     /// What has to be known to load it.
-    pub note: String,
+    pub plan: Plan,
 }
 
 /// No child of ours sends more messages than this in its life. One that does is not ours any more.
@@ -203,6 +208,25 @@ mod tests {
         assert!(receiver.open_descriptor().is_none());
     }
 
+    fn plan() -> Plan {
+        Plan {
+            target: Target {
+                world: World::P2,
+                concurrent: false,
+                restore: Restore::Checked,
+                inlining: true,
+            },
+            websockets: false,
+            lifecycle: true,
+            needs: Needs {
+                memories: 1,
+                initial_memory: 1 << 16,
+                tables: 1,
+                table_elements: 10_000,
+            },
+        }
+    }
+
     #[test]
     fn code_is_told_of_as_it_was() {
         let name = CodeName {
@@ -215,21 +239,14 @@ mod tests {
             CodeOrigin::Written(vec![name; 2]),
             CodeOrigin::Written(Vec::new()),
         ] {
-            let note = "2 0 1 0 1 65536 1 10000".to_owned();
             let report = CodeReport {
                 index: 3,
                 origin,
-                note,
+                plan: plan(),
             };
             reporter.code(report.clone());
             assert_eq!(receiver.receive(), Some(Ok(Message::Code(report))));
         }
-        reporter.code(CodeReport {
-            index: 0,
-            origin: CodeOrigin::Written(Vec::new()),
-            note: "2\nERROR: \u{1b}[2J".to_owned(),
-        });
-        assert_eq!(receiver.receive(), Some(Err(Garbage)));
     }
 
     #[test]

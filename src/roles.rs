@@ -1,13 +1,15 @@
 //! What the children of the supervisor do: compile, take steps, fork workers, serve, administer. Part of the crate's
 //! root, since it names rooms that do not know each other.
 
-use crate::channel::{CodeReport, Reporter};
+use crate::channel::{CodeReport, LeftListener, Plan, Reporter};
 use crate::config::Config;
 use crate::exporter;
-use crate::guest::{CompileProgress, Guest, Loaded, Plan};
+use crate::guest::{CompileProgress, Guest, Loaded};
 use crate::listen::Listeners;
 use crate::sandbox::{Grants, Role, Sandbox};
-use crate::supervisor::{self, AdminContext, ExporterContext, Roles, Served, WorkerContext};
+use crate::supervisor::{
+    self, AdminContext, Code, ExporterContext, Roles, Served, Sockets, WorkerContext,
+};
 use crate::sys::directory::StartDirectory;
 use crate::sys::pid_file::PidFile;
 use crate::worker::Worker;
@@ -15,7 +17,7 @@ use crate::{admin_role, cli, error, exporter_role, info, log, resolved};
 use anyhow::{Context, Result};
 use std::cell::{Cell, RefCell};
 use std::fs::File;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -33,6 +35,7 @@ pub struct Server {
 
 impl Roles for Server {
     type Loaded = Loaded;
+    type Sockets = Listeners;
 
     fn prepare(&self, reporter: &Reporter, files: &[File]) -> Result<Option<Loaded>> {
         self.sandbox().begin()?;
@@ -46,40 +49,35 @@ impl Roles for Server {
             } => reporter.code(CodeReport {
                 index,
                 origin,
-                note: plan.to_string(),
+                plan,
             }),
         };
         let confine = self.confined(Role::Compiler);
         self.config.compile_request.prepare(&confine, &told, files)
     }
 
-    fn take_step(&self, index: usize, code: &OwnedFd, note: &str) -> Result<()> {
+    fn take_step(&self, index: usize, code: &Code) -> Result<()> {
         self.sandbox().begin()?;
-        let (order, confine) = (&self.config.compile_request, self.confined(Role::Step));
-        order.take_step(index, code, note.parse()?, &confine)
+        let (request, confine) = (&self.config.compile_request, self.confined(Role::Step));
+        request.take_step(index, &code.file, code.known_plan()?, &confine)
     }
 
-    fn primes(&self, note: &str) -> bool {
-        let plan = note.parse::<Plan>();
-        plan.is_ok_and(|plan| self.config.compile_request.primes(plan))
+    fn primes(&self, plan: Plan) -> bool {
+        self.config.compile_request.primes(plan)
     }
 
-    fn prime(&self, code: &OwnedFd, note: &str, snapshot: &File) -> Result<()> {
+    fn prime(&self, code: &Code, snapshot: &File) -> Result<()> {
         self.sandbox().begin()?;
         let confine = self.confined(Role::Step);
         let mut snapshot = snapshot.try_clone()?;
         let request = &self.config.compile_request;
-        request.prime(code, note.parse()?, &mut snapshot, &confine)
+        request.prime(&code.file, code.known_plan()?, &mut snapshot, &confine)
     }
 
-    fn is_shared(&self, note: &str) -> bool {
-        note.parse().is_ok_and(|plan: Plan| plan.is_large())
-    }
-
-    fn load(&self, code: &OwnedFd, note: &str, primed: Option<&OwnedFd>) -> Result<Loaded> {
+    fn load(&self, code: &Code) -> Result<Loaded> {
         self.sandbox().begin()?;
         let request = &self.config.compile_request;
-        request.load(code, primed, note.parse()?, None)
+        request.load(&code.file, code.primed.as_ref(), code.known_plan()?, None)
     }
 
     fn confine_zygote(&self) -> Result<()> {
@@ -131,29 +129,17 @@ impl Roles for Server {
         }
     }
 
-    fn addresses(&self) -> Vec<String> {
-        self.listeners.borrow().addresses()
+    fn sockets(&self) -> &RefCell<Listeners> {
+        &self.listeners
     }
 
-    fn sockets(&self) -> Vec<(RawFd, String)> {
-        self.listeners.borrow().descriptors()
-    }
-
-    fn backlogs(&self) -> Vec<Option<u32>> {
-        self.listeners.borrow().backlogs()
+    fn admin_sockets(&self) -> &RefCell<Listeners> {
+        &self.admin
     }
 
     fn mend_sockets(&self) -> bool {
         let addresses = &self.config.addresses;
         self.listeners.borrow_mut().mend(addresses)
-    }
-
-    fn admin_sockets(&self) -> Vec<OwnedFd> {
-        self.admin.borrow().duplicates()
-    }
-
-    fn admin_descriptors(&self) -> Vec<(RawFd, String)> {
-        self.admin.borrow().descriptors()
     }
 
     fn has_admin_always(&self) -> bool {
@@ -173,7 +159,7 @@ impl Roles for Server {
         exporter_role::run(self, context)
     }
 
-    fn describe(&self, served: &Served<'_>) -> String {
+    fn describe(&self, served: &Served) -> String {
         admin_role::describe(self, served)
     }
 
@@ -188,9 +174,27 @@ impl Roles for Server {
         log::writer::run(orders);
         Ok(())
     }
+}
 
-    fn close(&self) {
-        self.listeners.borrow_mut().close();
+impl Sockets for Listeners {
+    fn addresses(&self) -> Vec<String> {
+        Listeners::addresses(self)
+    }
+
+    fn left(&self) -> Vec<LeftListener> {
+        Listeners::left(self)
+    }
+
+    fn backlogs(&self) -> Vec<Option<u32>> {
+        Listeners::backlogs(self)
+    }
+
+    fn duplicates(&self) -> Vec<OwnedFd> {
+        Listeners::duplicates(self)
+    }
+
+    fn close(&mut self) {
+        Listeners::close(self);
     }
 }
 

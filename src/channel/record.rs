@@ -1,5 +1,6 @@
 //! The form of a message: numbers at fixed places and a bounded text, each of which is checked when it is read.
 
+use super::plan::{self, Plan};
 use super::{CodeReport, Message};
 use crate::cache::{CodeName, CodeOrigin};
 use crate::exit::Status;
@@ -19,10 +20,9 @@ const FOUND: u32 = 5;
 const CACHED: u32 = 6;
 const WRITTEN: u32 = 7;
 
-/// How many names code may have, how many bytes each has, and how many the longest note about code.
+/// How many names code may have, and how many bytes each has.
 const MOST_NAMES: usize = 2;
 const NAME: usize = 40;
-const LONGEST_NOTE: usize = 256;
 
 /// What nobody sends who means well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl Record {
         };
         let mut text = vec![names.len() as u8];
         names.iter().for_each(|name| text.extend(name.to_bytes()));
-        text.extend_from_slice(report.note.as_bytes());
+        text.extend(report.plan.encode());
         Record::new(kind, report.index.cast_signed(), &text)
     }
 
@@ -120,18 +120,15 @@ impl Record {
     }
 }
 
-/// What was said about code: a number that counts, and a note of printable characters.
+/// Reads what was said about code: which it is, its names, and its plan.
 fn code(kind: u32, number: i32, text: &[u8]) -> Result<Message, Garbage> {
     let (count, rest) = text.split_first().ok_or(Garbage)?;
     let count = usize::from(*count);
     if count > MOST_NAMES {
         return Err(Garbage);
     }
-    let (names, note) = rest.split_at_checked(count * NAME).ok_or(Garbage)?;
-    let printable = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
-    if note.len() > LONGEST_NOTE || !note.iter().all(printable) {
-        return Err(Garbage);
-    }
+    let (names, plan) = rest.split_at_checked(count * NAME).ok_or(Garbage)?;
+    let plan: &[u8; plan::SIZE] = plan.try_into().map_err(|_| Garbage)?;
     let (names, _) = names.as_chunks::<NAME>();
     let names: Vec<CodeName> = names.iter().map(CodeName::of_bytes).collect();
     let origin = match (kind, &names[..]) {
@@ -142,6 +139,6 @@ fn code(kind: u32, number: i32, text: &[u8]) -> Result<Message, Garbage> {
     Ok(Message::Code(CodeReport {
         index: u32::try_from(number).map_err(|_| Garbage)?,
         origin,
-        note: String::from_utf8_lossy(note).into_owned(),
+        plan: Plan::decode(plan)?,
     }))
 }

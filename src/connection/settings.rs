@@ -1,6 +1,8 @@
 //! What a client may cost us, and how it is spoken to.
 
 pub use super::framing::Limits;
+pub use crate::channel::ListenerKind;
+
 use crate::request::Proxies;
 use http::uri::Scheme;
 use std::time::Duration;
@@ -37,17 +39,6 @@ pub enum Protocols {
     Both,
     Http1,
     Http2,
-}
-
-/// How connections of one listener are spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ListenerKind {
-    Plain,
-    Tls,
-    /// Every request is redirected to https, at this port.
-    Redirect {
-        port: u16,
-    },
 }
 
 impl ListenerKind {

@@ -24,7 +24,6 @@ pub use compile::{CompileProgress, CompileRequest, PrimeRequest, Priming, precom
 pub use core_dump::CoreDumps;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use differential::{compare as compare_restored_with_fresh, survey_any_bytes};
-pub use engine::Plan;
 pub use failure::Failure;
 pub use host::capabilities::Capabilities;
 pub use host::directories::Directory;

@@ -5,17 +5,16 @@ mod admin;
 mod inet;
 mod inherited;
 mod mend;
-mod note;
 mod unix;
 
+use crate::channel::{LeftListener, SocketMaker};
 use crate::config::{Address, Addresses, Host, Place};
 use crate::connection::ListenerKind;
 use crate::sys::socket::{self, Listening};
 use anyhow::{Context, Result};
 use mend::{Condition, Origin};
-use note::Note;
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use unix::SocketFile;
 
 /// The port that https has where none is named.
@@ -128,17 +127,18 @@ impl Listeners {
         self.0.push(Listener::new(socket, kind, origin));
     }
 
-    /// Those that another executable has left, each with its note.
-    pub fn adopt(left: Vec<(OwnedFd, String)>) -> Result<Listeners> {
-        let adopt = |(fd, note): (OwnedFd, String)| {
-            let note: Note = note.parse()?;
+    /// Takes those that another executable has left, each with its descriptor.
+    pub fn adopt(left: Vec<(OwnedFd, LeftListener)>) -> Result<Listeners> {
+        let adopt = |(fd, left): (OwnedFd, LeftListener)| {
             let socket = socket::listening(fd).context("a socket that was handed over")?;
-            let origin = match (note.file.zip(unix::path(&socket)), note.given) {
-                (Some((identity, path)), _) => Origin::File(SocketFile { path, identity }),
-                (None, true) => Origin::Given,
-                (None, false) => Origin::Bound,
+            let origin = match (left.maker, unix::path(&socket)) {
+                (SocketMaker::File(identity), Some(path)) => {
+                    Origin::File(SocketFile { path, identity })
+                }
+                (SocketMaker::Given, _) => Origin::Given,
+                (SocketMaker::File(_) | SocketMaker::Bound, _) => Origin::Bound,
             };
-            Ok(Listener::new(socket, note.kind, origin))
+            Ok(Listener::new(socket, left.kind, origin))
         };
         left.into_iter()
             .map(adopt)
@@ -146,22 +146,19 @@ impl Listeners {
             .map(Listeners)
     }
 
-    /// Each descriptor, and what the executable that is left it must know.
-    pub fn descriptors(&self) -> Vec<(RawFd, String)> {
+    /// Says of each what the executable must know that it is left to.
+    pub fn left(&self) -> Vec<LeftListener> {
         let listeners = self.0.iter();
-        let described = listeners.map(|listener| {
-            let file = match &listener.origin {
-                Origin::File(file) => Some(file.identity),
-                Origin::Bound | Origin::Given => None,
-            };
-            let note = Note {
-                kind: listener.kind,
-                file,
-                given: matches!(listener.origin, Origin::Given),
-            };
-            (listener.socket.as_raw_fd(), note.to_string())
+        let left = listeners.map(|listener| LeftListener {
+            fd: listener.socket.as_raw_fd(),
+            kind: listener.kind,
+            maker: match &listener.origin {
+                Origin::Bound => SocketMaker::Bound,
+                Origin::File(file) => SocketMaker::File(file.identity),
+                Origin::Given => SocketMaker::Given,
+            },
         });
-        described.collect()
+        left.collect()
     }
 
     /// Further descriptors of the same sockets.

@@ -1,6 +1,7 @@
 //! Unix sockets and their files: one that nobody listens on any more is replaced, one that somebody
 //! does is refused, and in the end ours is removed, and only ours.
 
+use crate::channel::FileIdentity;
 use crate::config::Addresses;
 use crate::sys::socket::{self, Listening, Place};
 use crate::sys::watch::directory_of;
@@ -13,18 +14,11 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// What tells a file from another that was put in its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
-    pub device: u64,
-    pub inode: u64,
-}
-
 /// The file of a socket that was bound here.
 #[derive(Debug)]
 pub struct SocketFile {
     pub path: PathBuf,
-    pub identity: Identity,
+    pub identity: FileIdentity,
 }
 
 /// `option` is what the path was given with.
@@ -110,9 +104,9 @@ pub fn path(socket: &Listening) -> Option<PathBuf> {
     }
 }
 
-fn identity(path: &Path) -> io::Result<Identity> {
+fn identity(path: &Path) -> io::Result<FileIdentity> {
     let file = std::fs::symlink_metadata(path)?;
-    Ok(Identity {
+    Ok(FileIdentity {
         device: file.dev(),
         inode: file.ino(),
     })

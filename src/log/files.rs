@@ -7,8 +7,9 @@ use super::output::Output;
 use crate::error;
 use crate::sys::channel::{self, Piece};
 use crate::sys::file::{self, Identity, LogTarget};
+use serde::{Deserialize, Serialize};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Lines wait in a pipe of so many bytes, where the kernel allows it (F_SETPIPE_SZ, fcntl(2)).
@@ -120,13 +121,44 @@ pub fn finish() {
     }
 }
 
+/// A `LogOrder` is what the supervisor asks of the process that writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum LogOrder {
+    /// The log with this place in the list was opened again, and comes with the order.
+    Reopened(usize),
+    /// What there is is to be written, and then the process is to end.
+    End,
+}
+
+impl LogOrder {
+    /// An order takes no more bytes than this.
+    pub(super) const SIZE: usize = 64;
+
+    fn send(self, orders: &OwnedFd, carried: &[BorrowedFd<'_>]) -> io::Result<()> {
+        channel::send(orders, &serde_json::to_vec(&self)?, carried)
+    }
+}
+
 /// Sends a log that was opened again to the process that writes.
 pub fn send(orders: &OwnedFd, index: usize, target: &OwnedFd) -> io::Result<()> {
-    let index = u8::try_from(index).map_err(io::Error::other)?;
-    channel::send(orders, &[index], &[target.as_fd()])
+    LogOrder::Reopened(index).send(orders, &[target.as_fd()])
 }
 
 /// Tells the process that writes to write what there is, and to end.
 pub fn send_end(orders: &OwnedFd) -> io::Result<()> {
-    channel::send(orders, &[u8::MAX], &[])
+    LogOrder::End.send(orders, &[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_order_has_room() {
+        for order in [LogOrder::End, LogOrder::Reopened(usize::MAX)] {
+            let written = serde_json::to_vec(&order).unwrap();
+            assert!(written.len() <= LogOrder::SIZE);
+            assert_eq!(serde_json::from_slice::<LogOrder>(&written).unwrap(), order);
+        }
+    }
 }

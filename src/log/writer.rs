@@ -2,7 +2,7 @@
 //! While a file takes nothing, lines wait in the pipe, and after that where they come from.
 
 use super::destination::Destination;
-use super::files;
+use super::files::{self, LogOrder};
 use super::service::{self, Service};
 use crate::sys::channel::{self, Piece, Received};
 use crate::sys::file;
@@ -46,34 +46,40 @@ pub fn run(orders: OwnedFd) {
             return;
         }
         wait(&streams, orders.as_ref());
-        match orders.as_ref().map(|orders| order(orders, &mut streams)) {
-            Some(Order::End) => last = Some(Instant::now() + LAST),
-            Some(Order::Closed) => orders = None,
-            Some(Order::Nothing) | None => {}
+        match orders.as_ref().map(|orders| obey(orders, &mut streams)) {
+            Some(Obeyed::End) => last = Some(Instant::now() + LAST),
+            Some(Obeyed::Closed) => orders = None,
+            Some(Obeyed::All) | None => {}
         }
     }
 }
 
-/// What the supervisor asks for.
-enum Order {
-    Nothing,
+/// What follows from the orders that have come.
+enum Obeyed {
+    /// The supervisor asks for nothing more for now.
+    All,
     End,
+    /// The supervisor is gone.
     Closed,
 }
 
-fn order(orders: &OwnedFd, streams: &mut [(Option<OwnedFd>, Stream)]) -> Order {
-    let mut bytes = [0; 8];
+fn obey(orders: &OwnedFd, streams: &mut [(Option<OwnedFd>, Stream)]) -> Obeyed {
+    let mut bytes = [0; LogOrder::SIZE];
     loop {
-        match channel::receive(orders, &mut bytes) {
-            Ok(Received::Message(1, _)) if bytes[0] == u8::MAX => return Order::End,
-            Ok(Received::Message(_, carried)) => {
-                let stream = streams.get_mut(usize::from(bytes[0]));
+        let (length, carried) = match channel::receive(orders, &mut bytes) {
+            Ok(Received::Message(length, carried)) => (length, carried),
+            Ok(Received::Nothing) => return Obeyed::All,
+            Ok(Received::Closed) | Err(_) => return Obeyed::Closed,
+        };
+        match serde_json::from_slice(&bytes[..length]) {
+            Ok(LogOrder::End) => return Obeyed::End,
+            Ok(LogOrder::Reopened(index)) => {
+                let stream = streams.get_mut(index);
                 if let (Some((_, stream)), Some(target)) = (stream, carried.into_iter().next()) {
                     stream.turn(target);
                 }
             }
-            Ok(Received::Nothing) => return Order::Nothing,
-            Ok(Received::Closed) | Err(_) => return Order::Closed,
+            Err(_) => {}
         }
     }
 }

@@ -1,11 +1,11 @@
 //! The admin process: forked when somebody connects to its sockets, or at once where it is to be there always,
 //! replaced when it has ended, and obeyed within bounds.
 
-use super::Roles;
 use super::forker::{fork_child, told};
 use super::policy::Event;
 use super::run::Supervisor;
 use super::settings::WorkerBounds;
+use super::{Roles, Sockets};
 use crate::channel::{Command, CommandReceiver, CommandSender, Garbage, command_channel};
 use crate::scoreboard::Scoreboard;
 use crate::sys::socket::has_arrivals;
@@ -14,7 +14,7 @@ use crate::{debug, error, warning};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ struct Running {
 impl Admin {
     pub fn new<R: Roles>(roles: &R) -> Admin {
         Admin {
-            sockets: roles.admin_sockets(),
+            sockets: roles.admin_sockets().borrow().duplicates(),
             process: None,
             next_ms: 0,
             obeyed: 0,
@@ -144,11 +144,7 @@ fn event(command: Command) -> Event {
 
 fn fork<R: Roles>(roles: &R, scoreboard: &Rc<Scoreboard>) -> io::Result<Running> {
     let (commands, sender) = command_channel()?;
-    let mut kept: Vec<RawFd> = roles
-        .admin_descriptors()
-        .into_iter()
-        .map(|(fd, _)| fd)
-        .collect();
+    let mut kept = roles.admin_sockets().borrow().descriptors();
     kept.push(sender.descriptor());
     let restrict = || scoreboard.give_up();
     let pid = fork_child(&kept, restrict, || {

@@ -8,6 +8,7 @@ use super::run::Supervisor;
 use super::step::Step;
 use super::zygote::{Work, Zygote};
 use crate::cache::CodeName;
+use crate::channel::Plan;
 use crate::exit::Status;
 use crate::sys::process::End;
 use crate::{log, warning};
@@ -178,7 +179,7 @@ impl<R: Roles> Supervisor<R> {
             let limit = settings.step_time;
             let stage = Stage::Stepping { step, code, rest };
             (stage, Event::Stepping { limit })
-        } else if roles.primes(&code.note) {
+        } else if code.plan.is_some_and(|plan| roles.primes(plan)) {
             let primer = self.forker.primer(&*roles, &code);
             let primer = primer.map_err(|error| cannot(&error, "start the application"))?;
             let limit = settings.startup;
@@ -192,7 +193,7 @@ impl<R: Roles> Supervisor<R> {
 
     /// Everything was done that comes before loading the application.
     fn load(&mut self, number: u32, roles: Rc<R>, code: Code) -> Result<(), Failed> {
-        if !roles.is_shared(&code.note) {
+        if !code.plan.is_some_and(Plan::is_large) {
             self.made(number, roles, code, None);
             return Ok(());
         }

@@ -3,7 +3,7 @@
 
 use super::settings::CodeSettings;
 use crate::cache::{Cache, CodeName, CodeOrigin, Output};
-use crate::channel::CodeReport;
+use crate::channel::{CodeReport, Plan};
 use crate::exit::{Exit, Status};
 use crate::warning;
 use anyhow::{Context, Result, bail};
@@ -13,10 +13,11 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
-/// Native code, and what its compiler noted about it.
+/// Native code, and what its compiler said about it.
 pub struct Code {
     pub file: OwnedFd,
-    pub note: String,
+    /// None where the executable before this one had it made, and has a plan that this one does not know.
+    pub plan: Option<Plan>,
     /// Its name in the cache, where it was there before this start.
     pub found: Option<CodeName>,
     /// What its instances begin as, where that is another than when they are made.
@@ -30,10 +31,16 @@ impl Code {
         primed.chain([self.file.as_raw_fd()])
     }
 
+    /// The plan, without which it cannot be loaded.
+    pub fn known_plan(&self) -> Result<Plan> {
+        let plan = self.plan;
+        plan.context("an executable before this one has compiled it, in another way")
+    }
+
     pub fn try_clone(&self) -> io::Result<Code> {
         Ok(Code {
             file: self.file.try_clone()?,
-            note: self.note.clone(),
+            plan: self.plan,
             found: self.found,
             primed: self.primed.as_ref().map(OwnedFd::try_clone).transpose()?,
         })
@@ -61,7 +68,7 @@ enum CompilerOutput {
     Found(Code),
     Written {
         names: Vec<CodeName>,
-        note: String,
+        plan: Plan,
     },
 }
 
@@ -113,9 +120,9 @@ impl CodeFiles {
         let file = usize::try_from(report.index).ok();
         let file = file.and_then(|index| self.files.get_mut(index));
         let file = file.context("the compiler has made what it was not asked for")?;
-        let note = report.note;
+        let plan = report.plan;
         file.made = match report.origin {
-            CodeOrigin::Written(names) => CompilerOutput::Written { names, note },
+            CodeOrigin::Written(names) => CompilerOutput::Written { names, plan },
             CodeOrigin::Cached(name) => {
                 let cache = self.cache.as_ref().context("there is no cache");
                 let found = cache.and_then(|cache| cache.lookup(name));
@@ -124,7 +131,7 @@ impl CodeFiles {
                 Cache::touch(&found);
                 CompilerOutput::Found(Code {
                     file: found.into(),
-                    note,
+                    plan: Some(plan),
                     found: Some(name),
                     primed: None,
                 })
@@ -149,12 +156,12 @@ impl CodeFiles {
         let codes = files.map(|file| match file.made {
             CompilerOutput::Nothing => bail!("the compiler has ended too early"),
             CompilerOutput::Found(code) => Ok(code),
-            CompilerOutput::Written { names, note } => {
+            CompilerOutput::Written { names, plan } => {
                 grew |= !names.is_empty();
                 let written = file.output.finish(&names, cache, &file.source)?;
                 Ok(Code {
                     file: written.into(),
-                    note,
+                    plan: Some(plan),
                     found: None,
                     primed: None,
                 })
@@ -173,7 +180,27 @@ impl CodeFiles {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::channel::{Needs, Restore, Target, World};
     use crate::exit::status_of;
+
+    fn plan() -> Plan {
+        Plan {
+            target: Target {
+                world: World::P2,
+                concurrent: false,
+                restore: Restore::No,
+                inlining: true,
+            },
+            websockets: false,
+            lifecycle: false,
+            needs: Needs {
+                memories: 1,
+                initial_memory: 0,
+                tables: 1,
+                table_elements: 0,
+            },
+        }
+    }
 
     /// Another server that has the same cache may have pruned it since the compiler looked.
     #[test]
@@ -191,12 +218,10 @@ mod tests {
             component: [1; 32],
             engine: 2,
         };
-        let (index, note) = (0, String::new());
-        let origin = CodeOrigin::Cached(name);
         let report = CodeReport {
-            index,
-            origin,
-            note,
+            index: 0,
+            origin: CodeOrigin::Cached(name),
+            plan: plan(),
         };
         let error = files.note(report.clone()).unwrap_err();
         assert_eq!(status_of(&error), Status::DamagedCode);

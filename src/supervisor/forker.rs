@@ -7,7 +7,7 @@ use super::primer::Primer;
 use super::slots::{ReservedSlot, Slots};
 use super::step::Step;
 use super::zygote::{Shared, Work, Zygote};
-use super::{Roles, WorkerContext};
+use super::{Roles, Sockets, WorkerContext};
 use crate::cache::NoRoom;
 use crate::cache::seal::Damaged;
 use crate::channel::{Receiver, Reporter, channel};
@@ -238,8 +238,7 @@ impl Forker {
             scoreboard: self.scoreboard.clone(),
             max_requests: new_worker.max_requests,
         };
-        let sockets = generation.roles.sockets();
-        let mut kept: Vec<RawFd> = sockets.into_iter().map(|(fd, _)| fd).collect();
+        let mut kept = generation.roles.sockets().borrow().descriptors();
         kept.extend(generation.code.descriptors());
         kept.extend([context.reporter.descriptor(), context.lifeline.as_raw_fd()]);
         let (scoreboard, slot) = (&self.scoreboard, context.slot);
@@ -249,10 +248,7 @@ impl Forker {
         };
         let pid = fork_child(&kept, restrict, || {
             signals::ignore_reopening();
-            let Code {
-                file, note, primed, ..
-            } = &generation.code;
-            let loaded = generation.roles.load(file, note, primed.as_ref());
+            let loaded = generation.roles.load(&generation.code);
             serve(&*generation.roles, loaded, context)
         })?;
         Ok(self.child(id, pid, new_worker.slot, new_worker.receiver))

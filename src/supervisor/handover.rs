@@ -1,16 +1,23 @@
-//! What one executable leaves to the next: numbers of descriptors, and where each worker stands. Reading and writing
-//! it is all that is done here.
+//! What one executable leaves to the next: numbers of descriptors, and where each worker stands, as one document of
+//! JSON. That names what it holds, so that a member can be added which older executables need not know. Reading and
+//! writing it is all that is done here.
 
 mod first;
+mod second;
 
 use super::policy::Inherited;
+use crate::channel::{LeftListener, Plan};
 use crate::scoreboard::Layout;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::os::fd::RawFd;
 
 /// Another number is another language. What is added to it later is not known to executables before that.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
+
+/// The one before that, which is understood.
+const SECOND: u32 = 2;
 
 /// Everything that is left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,18 +27,18 @@ pub struct Handover {
     pub layout: Layout,
     /// The end of the lifeline that workers watch, and the one that is held.
     pub lifeline: (RawFd, RawFd),
-    /// The sockets, each with what those who make them note about it.
-    pub listeners: Vec<(RawFd, String)>,
-    /// The version that is served: its number, its code, and what its compiler noted.
+    pub listeners: Vec<LeftListener>,
+    /// The version that is served: its number, its code, and what its compiler said of that. There is no plan where an
+    /// older executable has one that this one does not know.
     pub served: u32,
     pub code: RawFd,
-    pub note: String,
+    pub plan: Option<Plan>,
     /// How many workers there should be.
     pub wanted: usize,
     pub workers: Vec<LeftWorker>,
-    /// The sockets of the admin process, as `listeners`, and the process.
+    /// The sockets of the admin process, and the process.
     #[serde(default)]
-    pub admin: Vec<(RawFd, String)>,
+    pub admin: Vec<LeftListener>,
     #[serde(default)]
     pub admin_process: Option<i32>,
     /// The process that exports spans: it ends when its lifeline does, which is not handed over.
@@ -62,7 +69,7 @@ impl Handover {
             listeners: Vec::new(),
             served: 0,
             code: -1,
-            note: String::new(),
+            plan: None,
             wanted: 0,
             workers: Vec::new(),
             admin: Vec::new(),
@@ -77,27 +84,28 @@ impl Handover {
     }
 
     pub fn read(bytes: &[u8]) -> Result<Handover> {
-        #[derive(Deserialize)]
-        struct Version {
-            version: u32,
-        }
         let text = std::str::from_utf8(bytes).context("what is handed over is no text")?;
         if text.lines().next() == Some(first::TITLE) {
             return first::parse(text);
         }
         let context = "cannot understand what is handed over";
-        let Version { version } = serde_json::from_str(text).context(context)?;
-        if version != VERSION {
-            bail!("the running executable hands over in another way than this one");
-        }
-        serde_json::from_str(text).context(context)
+        let document: Value = serde_json::from_str(text).context(context)?;
+        let document = match document["version"]
+            .as_u64()
+            .and_then(|it| it.try_into().ok())
+        {
+            Some(VERSION) => document,
+            Some(SECOND) => second::translate(document).context(context)?,
+            _ => bail!("the running executable hands over in another way than this one"),
+        };
+        serde_json::from_value(document).context(context)
     }
 
     /// All descriptors that are left.
     pub fn descriptors(&self) -> Vec<RawFd> {
         let workers = self.workers.iter().filter_map(|left| left.receiver);
         let listeners = self.listeners.iter().chain(&self.admin);
-        let listeners = listeners.map(|(fd, _)| *fd);
+        let listeners = listeners.map(|left| left.fd);
         [self.scoreboard, self.lifeline.0, self.lifeline.1, self.code]
             .into_iter()
             .chain(listeners)
@@ -109,6 +117,7 @@ impl Handover {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::channel::{FileIdentity, ListenerKind, SocketMaker};
     use crate::supervisor::policy::{Id, InheritedState};
     use std::time::Duration;
 
@@ -125,15 +134,22 @@ mod tests {
             receiver: Some(17),
         };
         let time = Duration::from_millis(1234);
+        let (device, inode) = (2049, 7);
+        let file = FileIdentity { device, inode };
+        let kind = ListenerKind::Redirect { port: 443 };
+        let listener = |fd, maker| LeftListener { fd, kind, maker };
         Handover {
             scoreboard: 4,
             layout: Layout::own(64),
             lifeline: (5, 6),
-            listeners: vec![(7, "http".to_owned()), (8, "https 2049:7".to_owned())],
+            listeners: vec![
+                listener(7, SocketMaker::Bound),
+                listener(8, SocketMaker::File(file)),
+            ],
             served: 2,
             code: 9,
-            note: "0.2 memories=1 tables=3".to_owned(),
-            admin: vec![(10, "http".to_owned())],
+            plan: second::plan("2 0 1 0 1 65536 1 10000 0"),
+            admin: vec![listener(10, SocketMaker::Given)],
             admin_process: Some(4001),
             wanted: 2,
             workers: vec![
@@ -159,8 +175,13 @@ mod tests {
             &b""[..],
             b"wasmserve handover 2\n",
             b"wasmserve handover 1\nsomething else\n",
+            b"{\"version\":4}",
             b"{\"version\":3}",
             b"{\"version\":2}",
+            b"{\"version\":2,\"note\":7}",
+            b"{\"version\":2,\"listeners\":[[7,\"gopher\"]],\"note\":\"\"}",
+            b"[]",
+            b"3",
             b"\xff\xfe",
         ] {
             assert!(Handover::read(text).is_err(), "{text:?}");

@@ -1,12 +1,12 @@
 //! What the policy says is done here, and nothing is decided.
 
-use super::Roles;
 use super::children::{Attempt, Child, Generation, Stage, WorkerSlot};
 use super::forker::NewWorker;
 use super::handover::{Handover, LeftWorker};
 use super::policy::{Action, Death, Event, Id};
 use super::run::Supervisor;
 use super::successor;
+use super::{Roles, Sockets};
 use crate::exit::{Status, status_of};
 use crate::scoreboard::Phase;
 use crate::sys::process::{self, End};
@@ -35,7 +35,7 @@ impl<R: Roles> Supervisor<R> {
                 Action::Kill { id } => self.kill(id),
                 Action::Announce => {
                     self.roles.serving();
-                    for address in self.roles.addresses() {
+                    for address in self.roles.sockets().borrow().addresses() {
                         info!("wasmserve running on {address} (Press CTRL+C to quit)");
                     }
                 }
@@ -44,7 +44,7 @@ impl<R: Roles> Supervisor<R> {
                     // They hold them too, and no worker is forked any more.
                     let versions = self.generations.iter_mut();
                     versions.for_each(|version| version.zygote = None);
-                    self.roles.close();
+                    self.roles.sockets().borrow_mut().close();
                 }
                 Action::AskSuccessor => self.ask(),
                 Action::KillSuccessor => kill(self.successor.as_ref().map(|s| s.pid)),
@@ -220,13 +220,13 @@ impl<R: Roles> Supervisor<R> {
             scoreboard: self.forker.scoreboard.descriptor().as_raw_fd(),
             layout: self.forker.scoreboard.layout().clone(),
             lifeline: (watched.as_raw_fd(), held.as_raw_fd()),
-            listeners: self.roles.sockets(),
-            admin: self.roles.admin_descriptors(),
+            listeners: self.roles.sockets().borrow().left(),
+            admin: self.roles.admin_sockets().borrow().left(),
             admin_process: self.admin.pid().map(Pid::as_raw),
             exporter_process: self.exporter.pid().map(Pid::as_raw),
             served,
             code: generation.code.file.as_raw_fd(),
-            note: generation.code.note.clone(),
+            plan: generation.code.plan,
             wanted,
             workers: workers.collect::<Result<_>>()?,
             ..Handover::nothing()

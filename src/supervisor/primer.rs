@@ -22,7 +22,7 @@ impl Primer {
     pub fn start<R: Roles>(roles: &R, code: &Code) -> io::Result<Primer> {
         let snapshot = memory::empty_file("wasmserve snapshot")?;
         let kept = [code.file.as_raw_fd(), snapshot.as_raw_fd()];
-        let prime = || roles.prime(&code.file, &code.note, &snapshot);
+        let prime = || roles.prime(code, &snapshot);
         let process = SingleTask::start(c"primer", &kept, prime)?;
         Ok(Primer { process, snapshot })
     }

@@ -1,20 +1,21 @@
 //! What the supervisor says about itself in the scoreboard, each time that its loop goes round.
 
-use super::Roles;
 use super::children::Generation;
 use super::policy::{News, Report};
 use super::run::Supervisor;
+use super::{Roles, Sockets};
 use crate::cache::{CodeName, seal};
+use crate::channel::Plan;
 use crate::log;
 use crate::scoreboard::WorkerEnd;
 use crate::sys::clock;
 use std::fs::File;
 
 /// What is known of the version that is served.
-pub struct Served<'a> {
+pub struct Served {
     pub number: u32,
-    /// What its compiler noted.
-    pub note: &'a str,
+    /// What its compiler said; none where that is not understood.
+    pub plan: Option<Plan>,
     /// The name of its code, where that has one.
     pub name: Option<CodeName>,
     /// Its code was in the cache already.
@@ -65,7 +66,7 @@ impl<R: Roles> Supervisor<R> {
     /// Says how many connections wait.
     pub(super) fn publish_backlogs(&self) {
         let table = self.forker.scoreboard.table();
-        table.set_backlogs(&self.roles.backlogs());
+        table.set_backlogs(&self.roles.sockets().borrow().backlogs());
     }
 
     /// Says what is served, where another executable has begun to.
@@ -78,7 +79,7 @@ impl<R: Roles> Supervisor<R> {
         let code = generation.code.file.try_clone().map(File::from);
         let served = Served {
             number: generation.number,
-            note: &generation.code.note,
+            plan: generation.code.plan,
             name: code.ok().and_then(|file| seal::name(&file).ok().flatten()),
             found: generation.code.found.is_some(),
             since_ms: clock::unix_ms(),

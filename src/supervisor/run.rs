@@ -110,7 +110,7 @@ pub fn resume<R: Roles>(roles: R, adopted: Adopted) -> Result<()> {
         roles,
         code: Code {
             file: adopted.code,
-            note: handover.note,
+            plan: handover.plan,
             found: None,
             primed: None,
         },

@@ -18,7 +18,7 @@ pub struct Step {
 impl Step {
     /// Forks a process that takes the step of which this is the code.
     pub fn start<R: Roles>(roles: &R, index: usize, code: &Code) -> io::Result<Step> {
-        let take = || roles.take_step(index, &code.file, &code.note);
+        let take = || roles.take_step(index, code);
         let process = SingleTask::start(c"step", &[code.file.as_raw_fd()], take)?;
         Ok(Step { process, index })
     }

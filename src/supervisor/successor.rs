@@ -7,7 +7,7 @@ use super::code_files::Code;
 use super::forker::{Forker, ended, fork_child};
 use super::handover::Handover;
 use super::policy::Death;
-use crate::channel::{Message, Receiver, Reporter, channel};
+use crate::channel::{LeftListener, Message, Receiver, Reporter, channel};
 use crate::exit::{Exit, Status};
 use crate::scoreboard::{Foreign, Layout, Scoreboard};
 use crate::sys::channel::send;
@@ -30,10 +30,10 @@ const QUESTION: &str = "WASMSERVE_QUESTION";
 
 /// What an executable finds that is to take over from another.
 pub struct Adopted {
-    /// The sockets that are open, in the order in which they were bound, each with its note.
-    pub listeners: Vec<(OwnedFd, String)>,
-    /// The same of the admin process; none where the executable before this one had none.
-    pub admin: Vec<(OwnedFd, String)>,
+    /// The sockets that are open, in the order in which they were bound.
+    pub listeners: Vec<(OwnedFd, LeftListener)>,
+    /// Those of the admin process; none where the executable before this one had none.
+    pub admin: Vec<(OwnedFd, LeftListener)>,
     pub(super) handover: Handover,
     pub(super) forker: Forker,
     pub(super) code: OwnedFd,
@@ -80,9 +80,8 @@ pub fn adopted() -> Result<Option<Adopted>> {
 }
 
 fn accept(handover: Handover, question: Option<Question>) -> Result<Adopted> {
-    let sockets = |left: &[(RawFd, String)]| {
-        let sockets = left.iter();
-        let sockets = sockets.map(|(fd, note)| Ok((own(*fd)?, note.clone())));
+    let sockets = |left: &[LeftListener]| {
+        let sockets = left.iter().map(|left| Ok((own(left.fd)?, *left)));
         sockets.collect::<Result<Vec<_>>>()
     };
     let listeners = sockets(&handover.listeners)?;

@@ -4,7 +4,7 @@
 
 use super::code_files::{Code, CodeFiles};
 use super::forker::{NewWorker, ended, fork_child, serve};
-use super::{Roles, WorkerContext};
+use super::{Roles, Sockets, WorkerContext};
 use crate::cache::CodeName;
 use crate::channel::{Message, Receiver, Reporter, channel};
 use crate::exit::{Status, status_of};
@@ -15,6 +15,7 @@ use crate::sys::{fork, memory, process, signals};
 use anyhow::Result;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
@@ -85,7 +86,7 @@ impl Zygote {
             receiver.expect(u32::try_from(files.len()).unwrap_or(0));
         }
         let (orders, taken) = downward()?;
-        let listening = roles.sockets().into_iter().map(|(fd, _)| fd);
+        let listening = roles.sockets().borrow().descriptors().into_iter();
         let own = [
             shared.lifeline.as_raw_fd(),
             reporter.descriptor(),
@@ -207,7 +208,8 @@ impl Zygote {
             max_requests: new_worker.max_requests,
         };
         let carried = [new_worker.reporter.as_fd(), scoreboard.descriptor()];
-        send(&self.orders, &order.encode(), &carried)
+        let order = serde_json::to_vec(&order)?;
+        send(&self.orders, &order, &carried)
     }
 }
 
@@ -229,8 +231,7 @@ impl Drop for Zygote {
 fn loaded<R: Roles>(roles: &R, work: &Work, reporter: &Reporter) -> Result<Option<R::Loaded>> {
     let files = match work {
         Work::Load(code) => {
-            let loaded = roles.load(&code.file, &code.note, code.primed.as_ref());
-            return loaded.map(Some);
+            return roles.load(code).map(Some);
         }
         Work::Compile(files) => files.try_clone()?,
     };
@@ -250,40 +251,25 @@ fn confined<R: Roles>(roles: &R, loaded: Option<R::Loaded>) -> Result<Option<R::
 }
 
 /// What is asked of a zygote.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Order {
     slot: usize,
     max_requests: Option<u64>,
 }
 
-impl Order {
-    const SIZE: usize = 16;
-
-    /// A limit of nought stands for none: a worker that answers nothing is not asked for.
-    fn encode(&self) -> [u8; Order::SIZE] {
-        let mut bytes = [0; Order::SIZE];
-        bytes[..8].copy_from_slice(&(self.slot as u64).to_ne_bytes());
-        bytes[8..].copy_from_slice(&self.max_requests.unwrap_or(0).to_ne_bytes());
-        bytes
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Order> {
-        let (slot, most) = bytes.split_first_chunk::<8>()?;
-        let most = u64::from_ne_bytes(most.try_into().ok()?);
-        Some(Order {
-            slot: u64::from_ne_bytes(*slot).try_into().ok()?,
-            max_requests: Some(most).filter(|most| *most > 0),
-        })
-    }
-}
+/// An order takes no more bytes than this.
+const ORDER: usize = 128;
 
 /// Forks a worker for every order, until nobody can give another. Returns in each of them too, with its context.
 fn fork_as_asked(orders: &OwnedFd, shared: &Shared) -> Option<WorkerContext> {
-    let mut buffer = [0; 2 * Order::SIZE];
+    let mut buffer = [0; ORDER];
     loop {
         wait(orders);
         let (order, carried) = match receive(orders, &mut buffer) {
-            Ok(Received::Message(length, carried)) => (Order::decode(&buffer[..length])?, carried),
+            Ok(Received::Message(length, carried)) => (
+                serde_json::from_slice::<Order>(&buffer[..length]).ok()?,
+                carried,
+            ),
             Ok(Received::Nothing) => continue,
             _ => return None,
         };
@@ -331,16 +317,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_order_arrives() {
+    fn every_order_arrives() {
         for max_requests in [None, Some(1), Some(u64::MAX)] {
             let order = Order {
-                slot: 63,
+                slot: usize::MAX,
                 max_requests,
             };
-            assert_eq!(Order::decode(&order.encode()), Some(order));
+            let written = serde_json::to_vec(&order).unwrap();
+            assert!(written.len() <= ORDER);
+            assert_eq!(serde_json::from_slice::<Order>(&written).unwrap(), order);
         }
-        assert_eq!(Order::decode(&[0; 15]), None);
-        assert_eq!(Order::decode(&[0; 17]), None);
-        assert_eq!(Order::decode(&[]), None);
     }
 }

@@ -80,6 +80,25 @@ fn a_scoreboard_of_another_shape_is_taken_over_with_its_counters() {
     });
 }
 
+/// Sockets and code had notes in words, of which the one about code may be in words that nobody knows any more.
+#[test]
+fn what_an_executable_leaves_that_writes_notes_in_words_is_taken_over() {
+    let layout = r#"{"form":9,"slots":64,"first":0,"stride":64,"heartbeat":0,"answering":{"place":8,"length":16},"totals":[]}"#;
+    for (name, note) in [
+        ("noted", "2 0 1 0 1 65536 1 10000 0 1"),
+        ("forgotten", "0.2 memories=1"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let description = format!(
+            r#"{{"version":2,"scoreboard":4,"layout":{layout},"lifeline":[5,6],"listeners":[[7,"http given"]],"served":3,"code":8,"note":"{note}","wanted":2,"workers":[],"admin":[],"admin_process":null,"exporter_process":null}}"#
+        );
+        let command = after(name, description.as_bytes(), &listener, &[0; 64 * 64]);
+        let server = Server::start_until("The executable was replaced", command);
+        server.wait_for_count("Application startup complete.", 2);
+        assert_eq!(get(listener.local_addr().unwrap(), "/").status, 200);
+    }
+}
+
 #[test]
 fn what_cannot_be_understood_is_an_error_and_no_crash() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -99,6 +118,8 @@ fn what_cannot_be_understood_is_an_error_and_no_crash() {
         "wasmserve handover 1\nscoreboard 400 64\n",
         "{\"version\":99}",
         "{\"version\":2}",
+        "{\"version\":3}",
+        "{\"version\":2,\"listeners\":[[7,\"gopher\"]],\"note\":\"\"}",
         &with(layouts[0]),
         &with(layouts[1]),
         &with("7"),

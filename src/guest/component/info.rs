@@ -1,17 +1,9 @@
 //! `ComponentInfo` says what a component is: its exports, its imports, and the world that it is served in. It is read
 //! from the bytes, which are not compiled, and it knows nothing of what the host offers.
 
+pub use crate::channel::World;
 use anyhow::{Context, Result, bail};
 use wasmparser::{Chunk, Encoding, Parser, Payload};
-
-/// A `World` is the generation of WASI HTTP that a component exports a handler for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum World {
-    /// The component exports `wasi:http/incoming-handler@0.2.x`, as the `proxy` world has it.
-    P2,
-    /// The component exports `wasi:http/handler@0.3.x`, as the `service` world has it.
-    P3,
-}
 
 impl World {
     /// Names the world as the documentation of toolchains does.

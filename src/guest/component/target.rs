@@ -2,32 +2,8 @@
 //! which maps it.
 
 use super::info::{ComponentInfo, World};
+pub use crate::channel::{Restore, Target};
 use anyhow::Result;
-
-/// A `Target` is what the generated code depends on. An engine for one target refuses code that was compiled for
-/// another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target {
-    pub world: World,
-    /// The engine supports the component model's async.
-    pub concurrent: bool,
-    /// Instances can be restored, in this way.
-    pub restore: Restore,
-    /// The compiler inlines functions of one module into functions of another.
-    pub inlining: bool,
-}
-
-/// `Restore` says whether instances can be restored to what they were when they were made, and how the code finds the
-/// end of a memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Restore {
-    No,
-    /// The code checks where a memory ends before it uses it, so that memories grow and shrink without the kernel.
-    /// This suits short work.
-    Checked,
-    /// The kernel guards the end of each memory. This suits large components, which spend their time computing.
-    Fenced,
-}
 
 impl Target {
     /// These are the targets that components ask for.

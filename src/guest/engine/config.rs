@@ -1,7 +1,8 @@
 //! This file configures the engine: how code is compiled, and how large the pool is that instances come from. It
 //! knows nothing of requests.
 
-use super::plan::{Needs, Plan};
+use super::plan::Plan;
+use crate::channel::Needs;
 use crate::guest::component::target::{Restore, Target};
 use crate::guest::limits::Limits;
 use crate::guest::snapshot::{FEATURES, Memories};

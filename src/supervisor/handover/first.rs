@@ -1,7 +1,7 @@
 //! What the executables of the first kind leave, in lines of words. They do not tell how their scoreboard is laid out,
 //! and their workers speak otherwise.
 
-use super::{Handover, LeftWorker};
+use super::{Handover, LeftWorker, second};
 use crate::scoreboard::Layout;
 use crate::supervisor::policy::{Id, Inherited, InheritedState};
 use anyhow::{Context, Result, bail};
@@ -33,7 +33,8 @@ fn read(handover: &mut Handover, line: &str) -> Result<()> {
         Some("listener") => {
             let listener = next(&mut words)?;
             let note: Vec<&str> = words.collect();
-            handover.listeners.push((listener, note.join(" ")));
+            let listener = second::listener(listener, &note.join(" "))?;
+            handover.listeners.push(listener);
         }
         Some("wanted") => handover.wanted = next(&mut words)?,
         Some("served") => {
@@ -41,7 +42,7 @@ fn read(handover: &mut Handover, line: &str) -> Result<()> {
             let mut word = || words.next().context("a word is missing");
             handover.served = word()?.parse()?;
             handover.code = word()?.parse()?;
-            word()?.clone_into(&mut handover.note);
+            handover.plan = second::plan(word()?);
         }
         Some("worker") => handover.workers.push(worker(&mut words)?),
         _ => bail!("unknown"),
@@ -94,9 +95,12 @@ mod tests {
             served 2 9 0.2 memories=1\nworker 3 4000 1 2 5 17 ready 1234\nworker 4 4001 0 2 6 18 starting 10\n";
         let handover = parse(text).unwrap();
         assert_eq!(handover.layout, Layout::first(64));
-        assert_eq!(handover.listeners, [(7, "https 2049:7".to_owned())]);
+        assert_eq!(
+            handover.listeners,
+            [second::listener(7, "https 2049:7").unwrap()]
+        );
         assert_eq!((handover.wanted, handover.served, handover.code), (2, 2, 9));
-        assert_eq!(handover.note, "0.2 memories=1");
+        assert_eq!(handover.plan, None);
         let standings: Vec<InheritedState> =
             handover.workers.iter().map(|it| it.worker.state).collect();
         let (age, left) = (Duration::from_millis(1234), Duration::ZERO);
