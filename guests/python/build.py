@@ -2,7 +2,7 @@
 """Builds a WASI HTTP component from a Python application (ASGI or WSGI) that knows nothing of WebAssembly.
 
     python3 build.py PATH -o FILE [--app MODULE:NAME] [--cache DIR] [--env NAME=VALUE]… [--find-links DIR]…
-                     [--no-warm-up] [--development] [--prepare] [--verbose]
+                     [--no-warm-up] [--development] [--late FILE] [--prepare] [--verbose]
 
 PATH is a Python file or a folder that has one (main.py, app.py, api.py, app/main.py, …). Its requirements are read from
 requirements.txt or pyproject.toml beside it or above. FILE appears whole or not at all.
@@ -37,6 +37,9 @@ def arguments():
     parser.add_argument("--find-links", metavar="DIR", action="append", default=[], help="a folder with wheels for WASI")
     parser.add_argument("--no-warm-up", action="store_true", help="only import the application, ask it nothing")
     parser.add_argument("--development", action="store_true", help="show to whoever asks what the application raises")
+    parser.add_argument(
+        "--late", metavar="FILE", help="the application is read from /app when it is served: FILE says what belongs there"
+    )
     parser.add_argument("--prepare", action="store_true", help="only fetch and make what a build needs")
     parser.add_argument("--verbose", action="store_true", help="print each command, and what it prints")
     return parser.parse_args()

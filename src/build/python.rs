@@ -31,6 +31,9 @@ pub fn build(tools: &mut Tools<'_>, path: &Path, asked: &cli::Build, output: &Pa
     for variable in &asked.env {
         command.arg(format!("--env={variable}"));
     }
+    if let Some(note) = &asked.late {
+        command.arg("--late").arg(note);
+    }
     for (flag, is_given) in [
         ("--no-warm-up", asked.no_warm_up),
         ("--development", asked.development),

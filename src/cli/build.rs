@@ -29,6 +29,10 @@ pub struct Build {
     #[arg(long, hide = true)]
     pub development: bool,
 
+    /// Leave the application out, which is read from /app when it is served, and say in this file what belongs there (Python)
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub late: Option<PathBuf>,
+
     /// Print each command before it runs, and all that it says
     #[arg(short, long)]
     pub verbose: bool,

@@ -2,6 +2,7 @@
 //! this executable too. The server reloads by itself when the component's file is replaced, so that the old
 //! version serves until the new one is ready.
 
+mod late;
 mod page;
 mod tree;
 
@@ -13,6 +14,7 @@ use crate::sys::process::{self, End};
 use crate::sys::{exec, signals};
 use crate::{error, info};
 use anyhow::{Context, Result, anyhow};
+use late::Late;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::signalfd::SignalFd;
@@ -44,6 +46,10 @@ struct Develop<'a> {
     shown: Option<File>,
     server: Option<Pid>,
     is_python: bool,
+    /// Whether builds leave the application out, which is read when it is served.
+    reads_late: bool,
+    /// What the build of the component that is served has left out.
+    late: Option<Late>,
     /// Whether it was asked to stop.
     stopping: bool,
 }
@@ -66,14 +72,16 @@ pub fn run(dev: &Dev) -> Result<Status> {
         executable: exec::own_path().context("cannot find this executable")?,
         scratch: &scratch,
         signals: signals::descriptor().context("cannot receive signals")?,
-        tree: Tree::new(wanted(dev, root)?),
+        tree: Tree::new(wanted(dev, root.clone())?),
         builder: None,
         shown: None,
         server: None,
         is_python: build::is_python(&dev.path, dev.python.app.as_deref()),
+        reads_late: false,
+        late: None,
         stopping: false,
     };
-    let ended = develop.check().and_then(|()| develop.work());
+    let ended = develop.check(&root).and_then(|()| develop.work());
     develop.end_build();
     if let Some(server) = develop.server {
         process::end_group(server, GRACE);
@@ -104,14 +112,30 @@ fn wanted(dev: &Dev, root: PathBuf) -> Result<Wanted> {
 }
 
 impl Develop<'_> {
-    /// Has the options judged before anything is built.
-    fn check(&self) -> Result<()> {
-        let placeholder = self.component();
-        std::fs::write(&placeholder, page::component("")).context("cannot write a component")?;
+    /// Has the options judged before anything is built, and finds out whether the application can be read when it is
+    /// served.
+    fn check(&mut self, root: &Path) -> Result<()> {
+        std::fs::write(self.component(), page::component(""))
+            .context("cannot write a component")?;
+        self.judge(&[])?;
+        self.reads_late = self.is_python
+            && late::is_possible(&self.dev.options)
+            && self.judge(&late::grant(root)).is_ok();
+        if self.reads_late {
+            let nothing = self.scratch.path().join("nothing");
+            std::fs::create_dir(&nothing).context("cannot make a temporary directory")?;
+            late::point(&self.link(), &nothing)?;
+        }
+        Ok(())
+    }
+
+    /// Has the server judge the options, and these before them.
+    fn judge(&self, more: &[OsString]) -> Result<()> {
         let mut command = Command::new(&self.executable);
         command
             .arg("check")
-            .arg(&placeholder)
+            .arg(self.component())
+            .args(more)
             .args(&self.dev.options);
         let output = command.stdin(Stdio::null()).output();
         let output = output.context("cannot run this executable")?;
@@ -144,10 +168,22 @@ impl Develop<'_> {
             if self.stopping {
                 continue;
             }
-            if let Some(path) = self.tree.changed(Instant::now()) {
-                info!("{} has changed", path.display());
-                self.build()?;
+            if let Some(changed) = self.tree.changed(Instant::now()) {
+                info!("{} has changed", changed.shown.display());
+                self.follow(&changed.files)?;
             }
+        }
+    }
+
+    /// Has what has changed served: by a new start where that is enough, or by a build.
+    fn follow(&mut self, changed: &[PathBuf]) -> Result<()> {
+        let late = self.late.as_ref().filter(|_| self.builder.is_none());
+        match (late, self.server) {
+            (Some(late), Some(server)) if late.is_enough(changed) => {
+                process::signal(server, Signal::SIGHUP);
+                Ok(())
+            }
+            _ => self.build(),
         }
     }
 
@@ -228,6 +264,9 @@ impl Develop<'_> {
         if self.is_python {
             words.extend(variables(&self.dev.options));
         }
+        if self.reads_late {
+            words.extend(["--late".into(), self.note().into()]);
+        }
         words
     }
 
@@ -255,6 +294,10 @@ impl Develop<'_> {
         if end == End::Exited(0) {
             let seconds = began.elapsed().as_secs_f32();
             info!("Built {} in {seconds:.1} s", self.dev.path.display());
+            if self.reads_late && !self.place()? {
+                self.reads_late = false;
+                return self.build();
+            }
             return self.serve(&self.scratch.path().join("built.wasm"));
         }
         let said = std::fs::read(self.said()).unwrap_or_default();
@@ -262,6 +305,7 @@ impl Develop<'_> {
         error!("The build has failed; a page says so until one succeeds");
         let page = self.scratch.path().join("page.wat");
         std::fs::write(&page, page::component(&said)).context("cannot write a component")?;
+        self.late = None;
         self.serve(&page)
     }
 
@@ -278,10 +322,12 @@ impl Develop<'_> {
         if self.server.is_some() {
             return Ok(());
         }
+        let grant = self.reads_late.then(|| late::grant(&self.link()));
         let mut command = Command::new(&self.executable);
         command
             .arg(self.component())
             .arg("--reload")
+            .args(grant.into_iter().flatten())
             .args(&self.dev.options)
             .stdin(Stdio::null());
         self.server = Some(process::start(&mut command).context("cannot run this executable")?);
@@ -290,6 +336,26 @@ impl Develop<'_> {
 
     fn component(&self) -> PathBuf {
         self.scratch.path().join("application.wasm")
+    }
+
+    /// Has the application's folder be where the component looks for it. False where the guest must not have that.
+    fn place(&mut self) -> Result<bool> {
+        let late = Late::read(&self.note())?;
+        if self.judge(&late::grant(late.folder())).is_err() {
+            return Ok(false);
+        }
+        late.place(&self.link())?;
+        self.late = Some(late);
+        Ok(true)
+    }
+
+    /// The name that leads to the application's folder, once it is known.
+    fn link(&self) -> PathBuf {
+        self.scratch.path().join("project")
+    }
+
+    fn note(&self) -> PathBuf {
+        self.scratch.path().join("left-out")
     }
 
     fn said(&self) -> PathBuf {

@@ -46,6 +46,14 @@ pub struct Wanted {
     pub delay: Duration,
 }
 
+/// What has changed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// One of the files, as people call it.
+    pub shown: PathBuf,
+    pub files: Vec<PathBuf>,
+}
+
 pub struct Tree {
     wanted: Wanted,
     watch: Option<Watch>,
@@ -70,8 +78,8 @@ impl Tree {
         self.watch.as_ref().map(Watch::descriptor)
     }
 
-    /// Tells once of each change, when it has settled: the first file that changed.
-    pub fn changed(&mut self, now: Instant) -> Option<PathBuf> {
+    /// Tells once of each change, when it has settled: the files that changed.
+    pub fn changed(&mut self, now: Instant) -> Option<Changed> {
         if let Some(watch) = &self.watch {
             watch.drain();
         }
@@ -90,17 +98,21 @@ impl Tree {
         }
         self.fresh = None;
         let earlier = std::mem::replace(&mut self.known, files);
-        let mut newer = self
+        let newer = self
             .known
             .iter()
             .filter(|(path, is)| earlier.get(*path) != Some(*is));
-        let mut gone = earlier
+        let gone = earlier
             .keys()
             .filter(|path| !self.known.contains_key(*path));
-        let path = newer.next().map(|(path, _)| path).or_else(|| gone.next())?;
-        let beneath = |root: &PathBuf| path.strip_prefix(root).ok();
+        let files: Vec<PathBuf> = newer.map(|(path, _)| path).chain(gone).cloned().collect();
+        let first = files.first()?;
+        let beneath = |root: &PathBuf| first.strip_prefix(root).ok();
         let shown = self.wanted.roots.iter().find_map(beneath);
-        Some(shown.unwrap_or(path).to_owned())
+        Some(Changed {
+            shown: shown.unwrap_or(first).to_owned(),
+            files,
+        })
     }
 
     /// When to look again, where something is going on.
@@ -205,7 +217,9 @@ mod tests {
         assert_eq!(tree.changed(start), None);
         assert_eq!(tree.wakes_at(), Some(start + settled));
         let later = start + settled;
-        assert_eq!(tree.changed(later), Some(PathBuf::from("main.rs")));
+        let changed = tree.changed(later).unwrap();
+        assert_eq!(changed.shown, PathBuf::from("main.rs"));
+        assert_eq!(changed.files, [scratch.path().join("main.rs")]);
         assert_eq!(tree.changed(later), None);
     }
 

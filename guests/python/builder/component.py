@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from . import archive, immortal
+from . import archive, immortal, late
 from .say import Mistake, progress
 from .tools import COMPONENTIZE, key, whole_or_not
 
@@ -30,47 +30,62 @@ def prepare(tools, cache):
 
 def build(project, site, tools, cache, output, environment, flags):
     stdlib = _stdlib(tools, cache)
-    with tempfile.TemporaryDirectory(prefix="wasmserve-") as work:
-        work = Path(work)
-        begin = work / "begin"
-        shutil.copytree(GATEWAY, begin / "wasi_gateway", ignore=shutil.ignore_patterns("__pycache__"))
-        (begin / "wasmserve_app.py").write_text(ENTRY)
-        folders = [("app", project.folder), ("site", site), ("site", tools.zones)]
-        try:
-            archive.write(begin / "archive.bin", folders, LARGEST, [("lib", stdlib)])
-        except archive.TooLarge as error:
-            raise Mistake(f"the application is too large: {error}") from None
-        settings = {
-            "environment": environment,
-            "archive": "/0/archive.bin",
-            # Where componentize-py shows the folders, in the order of -p.
-            "native": "/1",
-            "module": project.module,
-            "attribute": project.attribute,
-            "warm_up": not flags.no_warm_up,
-            "development": flags.development,
-            "notes": "/0/notes.txt",
-            "objects": "/0/objects",
-        }
-        (begin / "settings.json").write_text(json.dumps(settings))
-        progress("building the component")
-        made = work / "app.wasm"
-        paths = [word for folder in (begin, site) for word in ("-p", folder)]
-        succeeded, printed = tools.componentize(
-            ["-d", WIT, "-w", "application", "componentize", "wasmserve_app", *paths, "-o", made]
-        )
-        if not succeeded:
-            raise Mistake(_failure(printed, project))
-        for line in project.notes:
-            progress(f"note: {line}")
-        component = bytearray(made.read_bytes())
-        immortal.make(component, (begin / "objects").read_bytes())
-        made.write_bytes(component)
-        notes = begin / "notes.txt"
-        if notes.exists():
-            for line in notes.read_text().splitlines():
-                progress(line)
-        _place(made, output)
+    settings = {
+        "environment": environment,
+        "archive": "/0/archive.bin",
+        # Where componentize-py shows the folders, in the order of -p.
+        "native": "/1",
+        "module": project.module,
+        "attribute": project.attribute,
+        "warm_up": not flags.no_warm_up,
+        "development": flags.development,
+        # What the application imports, where it is not there itself.
+        "ahead": late.modules(project) if flags.late else None,
+        "notes": "/0/notes.txt",
+        "objects": "/0/objects",
+    }
+    folders = [("site", site), ("site", tools.zones)]
+    if not flags.late:
+        with tempfile.TemporaryDirectory(prefix="wasmserve-") as work:
+            _place(_make(project, Path(work), settings, [("app", project.folder), *folders], stdlib, site, tools), output)
+        return
+    with late.kept(cache, settings, site, stdlib) as (home, unfinished):
+        if unfinished is not None:
+            with tempfile.TemporaryDirectory(prefix="wasmserve-") as work:
+                made = _make(project, Path(work), settings, folders, stdlib, site, tools)
+                shutil.move(made, unfinished / late.COMPONENT)
+        _place(home / late.COMPONENT, output)
+    late.note(project, flags.late)
+
+
+def _make(project, work, settings, folders, stdlib, site, tools):
+    """The component, in the folder `work`."""
+    begin = work / "begin"
+    shutil.copytree(GATEWAY, begin / "wasi_gateway", ignore=shutil.ignore_patterns("__pycache__"))
+    (begin / "wasmserve_app.py").write_text(ENTRY)
+    try:
+        archive.write(begin / "archive.bin", folders, LARGEST, [("lib", stdlib)])
+    except archive.TooLarge as error:
+        raise Mistake(f"the application is too large: {error}") from None
+    (begin / "settings.json").write_text(json.dumps(settings))
+    progress("building the component")
+    made = work / "app.wasm"
+    paths = [word for folder in (begin, site) for word in ("-p", folder)]
+    succeeded, printed = tools.componentize(
+        ["-d", WIT, "-w", "application", "componentize", "wasmserve_app", *paths, "-o", made]
+    )
+    if not succeeded:
+        raise Mistake(_failure(printed, project))
+    for line in project.notes:
+        progress(f"note: {line}")
+    component = bytearray(made.read_bytes())
+    immortal.make(component, (begin / "objects").read_bytes())
+    made.write_bytes(component)
+    notes = begin / "notes.txt"
+    if notes.exists():
+        for line in notes.read_text().splitlines():
+            progress(line)
+    return made
 
 
 def _place(made, output):

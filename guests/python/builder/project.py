@@ -94,7 +94,7 @@ def _import_of(file):
 def _is_namespace(folder):
     """Whether the files of a folder without an __init__.py call each other by the folder's name (`from app.db import …`)."""
     for file in folder.glob("*.py"):
-        for node in _nodes(file):
+        for node in nodes(file):
             if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
                 first, _, rest = node.module.partition(".")
                 names = [rest] if rest else [alias.name for alias in node.names]
@@ -112,7 +112,7 @@ def _exists(base):
     return base.is_dir() or base.with_suffix(".py").is_file()
 
 
-def _nodes(file):
+def nodes(file):
     try:
         return list(ast.walk(ast.parse(file.read_bytes())))
     except (OSError, SyntaxError, ValueError, RecursionError):
@@ -186,8 +186,8 @@ def _is_factory(node):
 
 def _imports(folder):
     found = set()
-    for file in _sources(folder):
-        for node in _nodes(file):
+    for file in sources(folder):
+        for node in nodes(file):
             if isinstance(node, ast.Import):
                 found |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
@@ -201,8 +201,8 @@ def _imports(folder):
 
 def _notes(folder):
     found = []
-    for file in _sources(folder):
-        for node in _nodes(file):
+    for file in sources(folder):
+        for node in nodes(file):
             for name in sorted(_named(node) & MISSING):
                 found.append(f"{file.relative_to(folder)}:{node.lineno} names `{name}`, which Python for WASI does not have")
     if (folder / ".env").is_file():
@@ -220,7 +220,7 @@ def _named(node):
     return set()
 
 
-def _sources(folder):
+def sources(folder):
     from .archive import files
 
     return [Path(path) for path in files(folder) if path.endswith(".py")]

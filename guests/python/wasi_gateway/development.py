@@ -3,6 +3,8 @@
 import html
 import traceback
 
+from . import frozen
+
 
 class Shown:
     """An ASGI application whose answer to an exception is its traceback. A response of the status 500 is held until it
@@ -39,8 +41,16 @@ class Shown:
             await send(message)
 
 
+def shortened(error):
+    """Without the calls of the bridge and of the import system, which come before the application's."""
+    frames = error.__traceback__
+    while frames is not None and not frames.tb_frame.f_code.co_filename.startswith((frozen.APPLICATION + "/", frozen.SITE + "/")):
+        frames = frames.tb_next
+    return error.with_traceback(frames) if frames is not None else error
+
+
 async def _show(error, scope, send):
-    text = "".join(traceback.format_exception(error))
+    text = "".join(traceback.format_exception(shortened(error)))
     accepted = b",".join(value for name, value in scope["headers"] if name == b"accept")
     if b"html" in accepted:
         kind, text = b"text/html", PAGE.format(html.escape(f"{type(error).__name__}: {error}"), html.escape(text))

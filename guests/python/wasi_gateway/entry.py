@@ -30,14 +30,14 @@ printing.install()
 temporary.install()
 loop = WasiEventLoop()
 asyncio.events._set_event_loop_policy(Policy(loop))
-app = lifespan = priming = None
+app = lifespan = priming = late = None
 is_development = False
 CLOSED = "which is closed where the component is served: open it where a request or the lifespan begins"
 
 
 def build(settings_path):
     """Runs once, at build time; what it leaves in memory is the snapshot that every instance begins with."""
-    global app, lifespan, priming, is_development
+    global app, lifespan, priming, late, is_development
     with open(settings_path) as file:
         settings = json.load(file)
     os.environ.update(settings["environment"])
@@ -53,11 +53,15 @@ def build(settings_path):
     outbound.install(loop)
     watch = Watch(settings["environment"])
     watch.begin(loop)
-    app = _application(settings["module"], settings["attribute"])
-    if is_wsgi(app):
-        app = WsgiApp(app)
+    if settings["ahead"] is not None:
+        from .late import Late
+
+        late = Late(settings["module"], settings["attribute"])
+        late.import_ahead(settings["ahead"])
+    else:
+        app = asgi(find(settings["module"], settings["attribute"]))
     loop.set_task_factory(_task)
-    if settings["warm_up"]:
+    if settings["warm_up"] and app is not None:
         loop.run_until_complete(warm_up(app, settings["notes"]))
     loop.forget_timers()
     watch.end()
@@ -69,8 +73,9 @@ def build(settings_path):
     if settings["development"]:
         from .development import Shown
 
-        app, is_development = Shown(app), True
-    lifespan = Lifespan(loop, app)
+        is_development = True
+        app = app and Shown(app)
+    lifespan = app and Lifespan(loop, app)
     imports.serve()
     for name in settings["environment"]:
         os.environ.pop(name, None)
@@ -83,7 +88,12 @@ def build(settings_path):
     immortal.note(settings["objects"])
 
 
-def _application(module, attribute):
+def asgi(app):
+    return WsgiApp(app) if is_wsgi(app) else app
+
+
+def find(module, attribute):
+    """The application, by the name of its module and its own."""
     found = importlib.import_module(module)
     names, called, _ = attribute.partition("()")
     for name in names.split("."):
@@ -115,6 +125,7 @@ class Application(exports.Application):
     """The host tells when the application is to start, and when the snapshot is taken that each request begins with."""
 
     def start(self):
+        _read_late()
         # A developer is shown by each answer why it does not start.
         if (failure := loop.run_request(_started())) is not None and not is_development:
             raise Err(failure)
@@ -139,9 +150,23 @@ def _in_turn(coroutine):
     is_copy = priming.Snapshot.fresh
     if is_copy:
         priming.renew()
+    _read_late()
     loop.run_request(coroutine)
     if is_copy:
         priming.leave()
+
+
+def _read_late():
+    """Imports the application, where that was left until it is served."""
+    global app, lifespan, late
+    if late is None:
+        return
+    from .development import Shown
+
+    files.enter()
+    reading, late = late, None
+    app = Shown(reading.application(find, asgi))
+    lifespan = Lifespan(loop, app)
 
 
 async def _answer(request, outparam):

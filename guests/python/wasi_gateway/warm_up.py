@@ -35,7 +35,7 @@ OF_PACKAGES = {
 
 
 async def warm_up(app, notes):
-    _import_late()
+    import_late()
 
     def note(text):
         with open(notes, "a") as file:
@@ -67,7 +67,7 @@ def _loop():
     return asyncio.get_running_loop()
 
 
-def _import_late():
+def import_late():
     names = list(LATE)
     for package, late in OF_PACKAGES.items():
         if package in sys.modules:

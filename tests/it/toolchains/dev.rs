@@ -160,7 +160,7 @@ fn an_application_in_python_is_built_and_served() {
     command.env("TMPDIR", at.join("scratch")).arg("dev");
     command.arg(&main).args(["--port", "0"]);
     let server = Server::start_large(command);
-    server.wait_for("building the component");
+    server.wait_for("Built ");
     assert_eq!(get(server.address, "/").text(), "one");
     // What it raises is shown to whoever asks, although it would be a plain 500 elsewhere.
     let raising = text.replace(
@@ -190,6 +190,47 @@ fn an_application_in_python_is_built_and_served() {
         |response| response.text() == "two",
     );
     server.wait_for("KeyError: 'missing'");
+    let shown = |response: &Response| {
+        let text = response.text();
+        text.contains("def f(:") && text.contains("SyntaxError") && !text.contains("importlib")
+    };
+    std::fs::write(&main, format!("{text}\ndef f(:\n")).unwrap();
+    becomes(&server, shown, |response| {
+        response.text().contains("KeyError")
+    });
+    // All of that took new starts of the application, and no build.
+    let builds = || server.printed().matches("INFO:     Building ").count();
+    assert_eq!(builds(), 1, "{}", server.printed());
+    // What it requires is in the component.
+    std::fs::write(at.join("project/requirements.txt"), "").unwrap();
+    eventually("it is built again", || builds() == 2);
+    std::fs::write(&main, text).unwrap();
+    becomes(&server, |response| response.text() == "one", shown);
+}
+
+/// Where the operator has something else be /app, the application must be in the component.
+#[test]
+fn an_application_in_python_is_built_where_its_folder_is_taken() {
+    let at = place("dev-python-taken");
+    for folder in ["project", "scratch", "data"] {
+        std::fs::create_dir(at.join(folder)).unwrap();
+    }
+    let text = "import pathlib
+async def app(scope, receive, send):
+    if scope['type'] == 'http':
+        text = pathlib.Path('note.txt').read_bytes()
+        await send({'type': 'http.response.start', 'status': 200, 'headers': []})
+        await send({'type': 'http.response.body', 'body': text})
+";
+    std::fs::write(at.join("project/main.py"), text).unwrap();
+    std::fs::write(at.join("data/note.txt"), "of the operator").unwrap();
+    let mut command = with_toolchains();
+    command.env("TMPDIR", at.join("scratch")).arg("dev");
+    let grant = format!("{}::/app", at.join("data").display());
+    command.arg(at.join("project/main.py"));
+    command.args(["--port", "0", "--dir", &grant]);
+    let server = Server::start_large(command);
+    assert_eq!(get(server.address, "/").text(), "of the operator");
 }
 
 #[test]

@@ -1,0 +1,123 @@
+//! An application in Python is read from its folder when it is served, so that a change of it takes a new start of the
+//! application and no build. A build is needed where what it requires has changed.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use std::ffi::OsString;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+/// Where the component looks for the application.
+const GUEST_PATH: &str = "/app";
+
+/// Files that say what an application requires, wherever they are.
+const REQUIREMENTS: [&str; 2] = ["requirements.txt", "pyproject.toml"];
+
+/// What a build has left out of the component.
+pub struct Late {
+    /// The application's folder.
+    folder: PathBuf,
+    /// The files that the component was made from.
+    inputs: Vec<PathBuf>,
+}
+
+impl Late {
+    /// Reads what the build has said.
+    pub fn read(note: &Path) -> Result<Late> {
+        let text = std::fs::read(note).context("the build does not say what it has left out")?;
+        let note: Value = serde_json::from_slice(&text)?;
+        let folder = note["folder"].as_str().context("no folder")?.into();
+        let inputs = note["inputs"].as_array().context("no inputs")?;
+        let inputs = inputs.iter().filter_map(Value::as_str).map(PathBuf::from);
+        Ok(Late {
+            folder,
+            inputs: inputs.collect(),
+        })
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Has the name that the server was given lead to the application's folder.
+    pub fn place(&self, link: &Path) -> Result<()> {
+        point(link, &self.folder)
+    }
+
+    /// Whether it is enough to start the application again when these files have changed.
+    pub fn is_enough(&self, changed: &[PathBuf]) -> bool {
+        changed.iter().all(|path| {
+            let name = path.file_name().unwrap_or_default();
+            let whole = path.canonicalize().unwrap_or_else(|_| path.clone());
+            !REQUIREMENTS.contains(&&*name.to_string_lossy()) && !self.inputs.contains(&whole)
+        })
+    }
+}
+
+/// Has a name lead to this directory, and to nothing else in between.
+pub fn point(link: &Path, directory: &Path) -> Result<()> {
+    let beside = link.with_extension("new");
+    symlink(directory, &beside)
+        .and_then(|()| std::fs::rename(&beside, link))
+        .with_context(|| format!("cannot make `{}`", link.display()))
+}
+
+/// The option that gives the guest a directory for the application.
+pub fn grant(directory: &Path) -> [OsString; 2] {
+    let mut grant = directory.as_os_str().to_owned();
+    grant.push("::");
+    grant.push(GUEST_PATH);
+    ["--dir".into(), grant]
+}
+
+/// Whether the options to serve with leave the guest's directory of the application alone.
+pub fn is_possible(options: &[OsString]) -> bool {
+    let is_taken = |word: &OsString| {
+        let word = word.to_string_lossy();
+        word.ends_with("::/app") || word.ends_with("::/app/")
+    };
+    !options.iter().any(is_taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::Scratch;
+
+    #[test]
+    fn a_build_is_needed_where_what_is_required_has_changed() {
+        let scratch = Scratch::new().unwrap();
+        let at = scratch.path().canonicalize().unwrap();
+        let [main, listing, more] = ["main.py", "dev.txt", "page.html"].map(|name| at.join(name));
+        for file in [&main, &listing, &more] {
+            std::fs::write(file, "").unwrap();
+        }
+        let note = at.join("note");
+        let text = serde_json::json!({"folder": &at, "inputs": [&listing]});
+        std::fs::write(&note, text.to_string()).unwrap();
+        let late = Late::read(&note).unwrap();
+        assert!(late.is_enough(&[main.clone(), more]));
+        assert!(!late.is_enough(&[main, listing]));
+        assert!(
+            !late.is_enough(&[at.join("requirements.txt")]),
+            "it is new, or gone"
+        );
+        let link = at.join("link");
+        point(&link, Path::new("/")).unwrap();
+        late.place(&link).unwrap();
+        assert_eq!(std::fs::read_link(&link).unwrap(), at);
+    }
+
+    #[test]
+    fn a_directory_that_somebody_gave_the_guest_stays() {
+        let options = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+        assert!(is_possible(&options(&[
+            "--port",
+            "1",
+            "--dir",
+            "data::/data"
+        ])));
+        assert!(!is_possible(&options(&["--dir-rw", ".::/app"])));
+        assert!(!is_possible(&options(&["--dir-rw=.::/app"])));
+    }
+}
