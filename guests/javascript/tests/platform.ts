@@ -21,6 +21,7 @@ app.use("/tagged", etag());
 let warmed = "nothing";
 app.use("/a-path-that-is-nowhere", async (c, next) => {
   console.log("said before the first request");
+  if (c.env.HANGS) await new Promise(() => {});
   warmed = await fetch("http://localhost/").then(String, String);
   await next();
 });

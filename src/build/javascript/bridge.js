@@ -1,7 +1,7 @@
 // Between wasi:http and an application that has a `fetch`: requests and responses of the web platform on one
 // side, WASI's resources on the other. `wasmserve build` bundles it with the application.
 
-import { alone, begin, settle } from "./platform.js";
+import { begin, renew, silence } from "./platform.js";
 import { lengthOf } from "./response.js";
 import { getEnvironment } from "wasi:cli/environment@0.2.10";
 import {
@@ -114,17 +114,30 @@ let called;
 async function warmUp() {
   begin();
   await warmUpBridge();
-  for (let round = 0; round < ASKED; round++) {
-    const asked = alone(async () => {
-      const env = Object.fromEntries(getEnvironment());
-      introduce({ address: "127.0.0.1", port: 1 }, env);
-      const context = { waitUntil() {}, passThroughOnException() {} };
-      const response = await called(new Request(NOWHERE, { method: "GET" }), env, context);
-      await response.text();
-    });
+  const speak = silence();
+  for (let round = 0; round < ASKED && !late; round++) {
     // Whatever comes of it.
-    if (!(await inTime(asked.catch(() => {})))) return;
+    late = !(await inTime(askNowhere().catch(() => {})));
   }
+  speak();
+}
+
+async function askNowhere() {
+  const env = Object.fromEntries(getEnvironment());
+  introduce({ address: "127.0.0.1", port: 1 }, env);
+  const later = [];
+  const context = { waitUntil: (promise) => void later.push(promise), passThroughOnException() {} };
+  const response = await called(new Request(NOWHERE, { method: "GET" }), env, context);
+  await response.text();
+  await Promise.allSettled(later);
+}
+
+// What goes on in this instance would go on in each.
+let late = false;
+
+function settle() {
+  if (late) throw `the application has not answered a request for ${new URL(NOWHERE).pathname} in a second`;
+  renew();
 }
 
 const NOWHERE = "http://localhost/a-path-that-is-nowhere";

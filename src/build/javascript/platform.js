@@ -98,24 +98,22 @@ export function begin() {
 }
 
 // Others begin as this instance is now: none of them is to draw what another has.
-export function settle() {
+export function renew() {
   next = words.length;
 }
 
-// Runs a function that reaches nobody and says nothing.
-export async function alone(run) {
+// Has the application reach nobody and say nothing, until the function is called that this gives.
+export function silence() {
   const { fetch } = globalThis;
   const said = SAYS.map((name) => console[name]);
   globalThis.fetch = async () => {
     throw new TypeError("nobody is reached before the first request");
   };
   for (const name of SAYS) console[name] = () => {};
-  try {
-    return await run();
-  } finally {
+  return () => {
     globalThis.fetch = fetch;
     SAYS.forEach((name, number) => (console[name] = said[number]));
-  }
+  };
 }
 
 const SAYS = ["debug", "error", "info", "log", "trace", "warn"];

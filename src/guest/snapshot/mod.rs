@@ -3,8 +3,9 @@
 //! (`memory`), its globals, which a module keeps that was added to the component, and the order in which the engine
 //! gives out handle numbers, which that module resets (`instrument`). The rest is checked before: a component that
 //! uses anything that is not known here, or that asks the host for something while an instance is made, is not served
-//! in this way. The host's resources are new for each request; an instance that still has handles to those of the
-//! last is not used again.
+//! in this way; of Go it is known that it asks, and it begins when the instance is whole. The host's resources are new
+//! for each request; an instance that still has handles to those of the last, other than standard streams (`streams`),
+//! is not used again.
 
 mod data;
 mod file;

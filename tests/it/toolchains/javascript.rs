@@ -158,6 +158,21 @@ fn an_application_that_is_warmed_up_reaches_nobody_and_says_nothing() {
     server.wait_for("told by console.error");
 }
 
+/// What goes on when the snapshot is taken would go on in each instance.
+#[test]
+fn an_application_that_is_not_warm_in_time_begins_as_it_was_built() {
+    let upstream = Upstream::friendly();
+    let allowed = format!("http://{}", upstream.address);
+    let options = ["--env", "HANGS=1", "--allow-http", &allowed];
+    let server = trials::serve(&built(PLATFORM), &options);
+    let printed = server.printed();
+    assert!(printed.contains("is not primed"), "{printed}");
+    assert!(printed.contains("/a-path-that-is-nowhere"), "{printed}");
+    assert_eq!(answer(&server, "/warmed"), (200, "nothing".to_owned()));
+    let fetched = answer(&server, &format!("/fetch?url={allowed}/"));
+    assert_eq!(fetched, (200, r#"[200,false,"hello"]"#.to_owned()));
+}
+
 /// Handles that were left to the collector of garbage had an instance made for each request.
 #[test]
 fn nothing_of_the_host_is_left_when_a_request_is_answered() {
