@@ -55,9 +55,13 @@ pub fn describe(server: &Server, served: &Served) -> String {
         (Some(plan), _) if plan.restores() => "restored",
         _ => "made anew",
     };
+    let path = match &server.config.pull {
+        Some(pull) => pull.reference.to_string().into(),
+        None => server.start.file(&order.path),
+    };
     let about = serde_json::json!({
         "component": {
-            "path": server.start.file(&order.path),
+            "path": path,
             "digest": served.name.map(|name| name.component_digest()),
             "world": plan.map(Plan::world),
             "generation": served.number,

@@ -21,6 +21,7 @@ mod outbound;
 mod pages;
 mod parse;
 mod processes;
+mod registry;
 mod requests;
 mod sandbox;
 mod tls;
@@ -43,6 +44,7 @@ pub use outbound::Outbound;
 pub use pages::{Completions, Manual, print_completions, write_manual};
 pub use parse::{OptionOrigin, parse, told};
 pub use processes::Processes;
+pub use registry::{ClearRegistries, Pull, PullWhen, Push, Registry};
 pub use requests::Requests;
 pub use sandbox::Sandbox;
 pub use tls::Tls;
@@ -100,6 +102,10 @@ pub enum Command {
     Man(Manual),
     /// Write a small project to begin with
     New(New),
+    /// Pull a component from a registry into the cache
+    Pull(Pull),
+    /// Push a component to a registry
+    Push(Push),
     #[command(flatten)]
     Control(Control),
     /// Print a hardened service and its socket for systemd, for this command line of wasmserve
@@ -108,7 +114,7 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// The component to serve, in binary or text form
+    /// The component to serve: a file in binary or text form, or oci://registry/name:tag
     #[arg(value_name = "COMPONENT", required = true, env = "WASMSERVE_COMPONENT")]
     pub component: Option<PathBuf>,
 
@@ -159,6 +165,9 @@ pub struct Serve {
 
     #[command(flatten)]
     pub code: Code,
+
+    #[command(flatten)]
+    pub registry: Registry,
 
     #[command(flatten)]
     pub logging: Logging,

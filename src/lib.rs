@@ -19,6 +19,8 @@ pub mod fuzzing;
 mod guest;
 mod listen;
 mod log;
+mod registry;
+mod registry_role;
 mod request;
 mod roles;
 mod sandbox;
@@ -75,7 +77,8 @@ fn run() -> Result<Status> {
         Some(Command::Dev(dev)) => develop::run(dev),
         Some(Command::Check(serve)) => check(serve, &said),
         Some(Command::Compile(compile)) => {
-            let code = guest::precompile(&compile.component, compile.is_portable());
+            let component = registry_role::local(&compile.component)?;
+            let code = guest::precompile(&component, compile.is_portable());
             let code = code.exits(Status::Application)?;
             sys::file::write_whole(&compile.output, &code).exits(Status::Usage)?;
             Ok(Status::Stopped)
@@ -86,12 +89,14 @@ fn run() -> Result<Status> {
         Some(Command::Man(order)) => cli::write_manual(order)
             .exits(Status::Usage)
             .map(|()| Status::Stopped),
+        Some(Command::Pull(order)) => registry_role::pull_command(order),
+        Some(Command::Push(order)) => registry_role::push_command(order),
         Some(Command::Unit(order)) => {
             let config = resolved(&order.serve, &said)?;
             unit::write(order, &said, &config).exits(Status::Usage)?;
             Ok(Status::Stopped)
         }
-        Some(Command::Inspect(inspect)) => describe(&inspect.component),
+        Some(Command::Inspect(inspect)) => describe(&registry_role::local(&inspect.component)?),
         Some(Command::Control(command)) => control::run(command),
     }
 }
@@ -147,6 +152,7 @@ fn check(serve: &Serve, said: &[OptionOrigin]) -> Result<Status> {
         println!("{} = {values} ({source})", option.name);
     }
     let config = resolved(serve, said)?;
+    registry_role::pull_served(&config)?;
     config.compile_request.steps().exits(Status::Application)?;
     describe(&config.compile_request.path)
 }

@@ -3,6 +3,7 @@
 //! to standard error, if the operator has not named another place.
 
 mod access;
+mod bar;
 mod destination;
 mod failed;
 pub mod files;
@@ -14,11 +15,12 @@ mod text;
 pub mod writer;
 
 pub use access::Access;
+pub use bar::{Bar, Ticker};
 pub use destination::Destination;
 pub use failed::{Failed, failed};
 pub use format::{AccessFormat, Captured};
 pub use guest::{GuestLine, GuestStream, guest};
-pub use text::{escape, push_target};
+pub use text::{escape, push_target, timestamp};
 
 use crate::trace::Trace;
 use anyhow::{Context, Result};

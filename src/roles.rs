@@ -13,13 +13,14 @@ use crate::supervisor::{
 use crate::sys::directory::StartDirectory;
 use crate::sys::pid_file::PidFile;
 use crate::worker::Worker;
-use crate::{admin_role, cli, error, exporter_role, info, log, resolved};
+use crate::{admin_role, cli, error, exporter_role, info, log, registry_role, resolved};
 use anyhow::{Context, Result};
 use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// What the supervisor's children do.
 pub struct Server {
@@ -36,6 +37,17 @@ pub struct Server {
 impl Roles for Server {
     type Loaded = Loaded;
     type Sockets = Listeners;
+
+    fn pulls(&self) -> Option<Duration> {
+        self.config.pull.as_ref().map(|pull| pull.limit)
+    }
+
+    fn pull(&self) -> Result<()> {
+        let pull = self.config.pull.as_ref();
+        pull.map_or(Ok(()), |pull| {
+            registry_role::pull_for_server(pull, self.sandbox())
+        })
+    }
 
     fn prepare(&self, reporter: &Reporter, files: &[File]) -> Result<Option<Loaded>> {
         self.sandbox().begin()?;

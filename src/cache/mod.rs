@@ -11,6 +11,7 @@ pub mod seal;
 pub use directory::{Cache, default_directory};
 pub use name::CodeName;
 pub use output::{NoRoom, Output, about_room};
+pub use prune::{Entry, superfluous};
 
 use std::path::PathBuf;
 

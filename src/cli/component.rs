@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct Compile {
-    /// The component, in binary or text form
+    /// The component: a file in binary or text form, or oci://registry/name:tag
     #[arg(value_name = "COMPONENT")]
     pub component: PathBuf,
 
@@ -34,7 +34,7 @@ pub enum Cpu {
 
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// The component, in binary or text form
+    /// The component: a file in binary or text form, or oci://registry/name:tag
     #[arg(value_name = "COMPONENT")]
     pub component: PathBuf,
 }

@@ -16,6 +16,7 @@ mod outbound;
 mod overlap;
 mod priming;
 mod processes;
+pub mod registry;
 mod sandbox;
 mod tls;
 mod tracing;
@@ -29,6 +30,7 @@ pub use admin::Admin;
 use crate::cache;
 use crate::cli::Serve;
 use crate::guest::{self, CompileRequest, Limits};
+use crate::registry::{Pull, When};
 use crate::{exporter, log, request, supervisor, worker};
 use anyhow::{Context, Result, bail};
 use std::num::NonZeroUsize;
@@ -41,6 +43,8 @@ use std::time::Duration;
 pub struct Config {
     pub addresses: Addresses,
     pub admin: Admin,
+    /// How the component is pulled first, where it is in a registry.
+    pub pull: Option<Pull>,
     pub compile_request: CompileRequest,
     pub supervisor: supervisor::Settings,
     pub worker: worker::Settings,
@@ -66,8 +70,14 @@ impl Config {
         }
         let capabilities = capabilities::resolve(serve)?;
         let cache = cache_settings(serve)?;
+        let pull = registry::resolve(serve)?;
+        let path = match &pull {
+            Some(pull) => pull.store.path(&pull.reference),
+            None => component.clone(),
+        };
         let compile_request = CompileRequest {
-            path: component.clone(),
+            path,
+            name: component.clone(),
             steps: serve.capabilities.before_start.clone(),
             cache,
             allow_precompiled: serve.code.allow_precompiled,
@@ -81,7 +91,8 @@ impl Config {
         Ok(Config {
             addresses: Addresses::resolve(&serve.addresses, tls.is_some())?,
             admin: admin::resolve(&serve.admin)?,
-            exporter: tracing::exporter(&serve.tracing, component)?,
+            exporter: tracing::exporter(&serve.tracing, name_of(pull.as_ref(), component))?,
+            pull,
             compile_request,
             supervisor,
             tls,
@@ -91,13 +102,24 @@ impl Config {
         })
     }
 
+    /// What the component is called, without where it is: the end of it may be a file's.
+    pub fn component_name(&self) -> &Path {
+        name_of(self.pull.as_ref(), &self.compile_request.path)
+    }
+
     /// The files whose change `--reload` looks out for.
     pub fn watched(&self) -> Vec<PathBuf> {
-        let files = [&self.compile_request.path]
-            .into_iter()
-            .chain(&self.compile_request.steps);
+        let component = Some(&self.compile_request.path);
+        // What is pulled with each reload changes by that.
+        let pulls = |pull: &Pull| pull.when == When::Always;
+        let component = component.filter(|_| !self.pull.as_ref().is_some_and(pulls));
+        let files = component.into_iter().chain(&self.compile_request.steps);
         files.cloned().collect()
     }
+}
+
+fn name_of<'a>(pull: Option<&'a Pull>, component: &'a Path) -> &'a Path {
+    pull.map_or(component, |pull| Path::new(&pull.reference.name))
 }
 
 fn limits(serve: &Serve, workers: NonZeroUsize) -> Result<Limits> {

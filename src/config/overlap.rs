@@ -4,6 +4,7 @@
 use super::tls;
 use crate::cli::Serve;
 use crate::guest::{Capabilities, CompileRequest, StoreLocation};
+use crate::registry::is_reference;
 use crate::request::files;
 use crate::sys::watch::directory_of;
 use anyhow::{Result, bail};
@@ -86,7 +87,8 @@ fn relied_on(serve: &Serve, cache: Option<&Path>) -> Vec<Relied> {
     all.extend(config.map(|path| item("the configuration file", path, Access::Read)));
     let variables = capabilities.env_file.iter();
     all.extend(variables.map(|path| item("the environment file", path, Access::Published)));
-    let component = serve.component.iter();
+    // What is pulled lies in the cache.
+    let component = serve.component.iter().filter(|it| !is_reference(it));
     all.extend(component.map(|path| item("the component", path, Access::Published)));
     let steps = capabilities.before_start.iter();
     all.extend(steps.map(|path| item("the component", path, Access::Published)));

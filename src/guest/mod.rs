@@ -15,6 +15,7 @@ mod instance;
 mod limits;
 mod memory;
 mod profile;
+mod publish;
 mod schedule;
 mod snapshot;
 mod startup;
@@ -36,6 +37,7 @@ pub use instance::call::Request;
 pub use instance::loaded::Loaded;
 pub use limits::{Limits, Reuse};
 pub use profile::ProfileSettings;
+pub use publish::published;
 pub use wasmtime_wasi_http::Error as BodyError;
 
 use crate::scoreboard::{Dropped, Made, Slot};

@@ -112,6 +112,11 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// Writes a time as RFC 3339 has it.
+pub fn timestamp(time: SystemTime) -> String {
+    Timestamp(time).to_string()
+}
+
 /// `Dated` writes a time as the Common Log Format has it, in UTC.
 pub struct Dated(pub SystemTime);
 

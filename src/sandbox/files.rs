@@ -81,7 +81,7 @@ fn readable(sandbox: &Sandbox, role: Role) -> Vec<PathBuf> {
     }
     match role {
         Role::Admin | Role::Log => return Vec::new(),
-        Role::Worker | Role::Exporter => return readable,
+        Role::Worker | Role::Exporter | Role::Registry => return readable,
         // It has its code already.
         Role::Step => {}
         // Its own memory and descriptors, and those of the workers to be.

@@ -44,6 +44,8 @@ pub enum Role {
     Log,
     /// Sends spans to a collector.
     Exporter,
+    /// Speaks to a registry.
+    Registry,
 }
 
 /// What guests were given of the machine, and so what the processes that they run in may use of it.
@@ -131,9 +133,13 @@ impl Sandbox {
         // An operator who is root may serve what lies in the home of somebody else.
         let kept: &[u32] = match role {
             Role::Compiler => &[CAP_DAC_READ_SEARCH],
-            Role::Step | Role::Zygote | Role::Worker | Role::Admin | Role::Log | Role::Exporter => {
-                &[]
-            }
+            Role::Step
+            | Role::Zygote
+            | Role::Worker
+            | Role::Admin
+            | Role::Log
+            | Role::Exporter
+            | Role::Registry => &[],
         };
         privileges::drop_capabilities(kept).context("capabilities cannot be given up")?;
         privileges::set_dumpable(false);

@@ -5,11 +5,12 @@ use super::children::{Attempt, Generation, Stage};
 use super::code_files::Code;
 use super::policy::{Death, Event};
 use super::run::Supervisor;
+use super::single_task::SingleTask;
 use super::step::Step;
 use super::zygote::{Work, Zygote};
 use crate::cache::CodeName;
 use crate::channel::Plan;
-use crate::exit::Status;
+use crate::exit::{Status, status_of};
 use crate::sys::process::End;
 use crate::{log, warning};
 use std::collections::VecDeque;
@@ -26,6 +27,10 @@ impl<R: Roles> Supervisor<R> {
             return;
         };
         let made = match &mut attempt.stage {
+            Stage::Pulling(task) => {
+                task.listen();
+                None
+            }
             Stage::Compiling(zygote) | Stage::Loading(zygote) => zygote.listen(),
             Stage::Stepping { step, .. } => {
                 step.process.listen();
@@ -74,6 +79,7 @@ impl<R: Roles> Supervisor<R> {
             Stage::Compiling(zygote) | Stage::Loading(zygote) => zygote.found(),
             Stage::Stepping { rest, .. } => rest.front().and_then(|code| code.found),
             Stage::Priming { code, .. } => code.found,
+            Stage::Pulling(_) => None,
         };
         let next = match stage {
             Stage::Compiling(zygote) | Stage::Loading(zygote)
@@ -83,6 +89,7 @@ impl<R: Roles> Supervisor<R> {
                 let why = format!("it could not be loaded: {death}");
                 Err((Status::DamagedCode, why))
             }
+            Stage::Pulling(task) => self.pulled(number, roles, task, &death),
             Stage::Compiling(zygote) => self.compiled(number, roles, zygote, &death),
             Stage::Stepping { step, code, rest } => {
                 self.stepped(number, roles, step, code, rest, &death)
@@ -111,6 +118,22 @@ impl<R: Roles> Supervisor<R> {
             }
             _ => Event::CompileFailed { status, reason },
         })
+    }
+
+    /// Whoever pulled the component has ended.
+    fn pulled(
+        &mut self,
+        number: u32,
+        roles: Rc<R>,
+        task: SingleTask,
+        death: &Death,
+    ) -> Result<(), Failed> {
+        task.ended(death, "pulling the component did not end")?;
+        let compiling = self.compiling(&*roles);
+        let (stage, event) =
+            compiling.map_err(|error| (status_of(&error), format!("{error:#}")))?;
+        self.goes_on_with(number, roles, stage, event);
+        Ok(())
     }
 
     /// A compiler has ended.
@@ -205,7 +228,7 @@ impl<R: Roles> Supervisor<R> {
         Ok(())
     }
 
-    fn goes_on_with(&mut self, number: u32, roles: Rc<R>, stage: Stage, event: Event) {
+    pub(super) fn goes_on_with(&mut self, number: u32, roles: Rc<R>, stage: Stage, event: Event) {
         self.attempt = Some(Attempt {
             number,
             roles,

@@ -3,6 +3,7 @@
 use super::code_files::Code;
 use super::policy::Id;
 use super::primer::Primer;
+use super::single_task::SingleTask;
 use super::slots::ReservedSlot;
 use super::step::Step;
 use super::zygote::Zygote;
@@ -30,6 +31,8 @@ pub struct Attempt<R> {
 
 /// How far it has come, and who is at it.
 pub enum Stage {
+    /// The component is pulled.
+    Pulling(SingleTask),
     Compiling(Zygote),
     /// A step before the start is taken: the first of these. The application's code is waiting.
     Stepping {
@@ -49,6 +52,7 @@ pub enum Stage {
 impl Stage {
     pub fn pid(&self) -> Pid {
         match self {
+            Stage::Pulling(task) => task.pid,
             Stage::Compiling(zygote) | Stage::Loading(zygote) => zygote.pid,
             Stage::Stepping { step, .. } => step.process.pid,
             Stage::Priming { primer, .. } => primer.process.pid,
@@ -59,13 +63,14 @@ impl Stage {
     pub fn written(&self) -> u64 {
         match self {
             Stage::Compiling(zygote) | Stage::Loading(zygote) => zygote.written(),
-            Stage::Stepping { .. } | Stage::Priming { .. } => 0,
+            Stage::Pulling(_) | Stage::Stepping { .. } | Stage::Priming { .. } => 0,
         }
     }
 
     /// What to wait for.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
+            Stage::Pulling(task) => task.receiver.open_descriptor(),
             Stage::Compiling(zygote) | Stage::Loading(zygote) => zygote.descriptor(),
             Stage::Stepping { step, .. } => step.process.receiver.open_descriptor(),
             Stage::Priming { primer, .. } => primer.process.receiver.open_descriptor(),

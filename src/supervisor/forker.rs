@@ -4,6 +4,7 @@ use super::children::{Child, Generation, WorkerSlot};
 use super::code_files::{Code, CodeFiles};
 use super::policy::{Id, WorkerLoad};
 use super::primer::Primer;
+use super::single_task::SingleTask;
 use super::slots::{ReservedSlot, Slots};
 use super::step::Step;
 use super::zygote::{Shared, Work, Zygote};
@@ -137,6 +138,13 @@ impl Forker {
 
     pub fn lifeline(&self) -> (BorrowedFd<'_>, BorrowedFd<'_>) {
         (self.watched.as_fd(), self.held.as_fd())
+    }
+
+    /// Forks whoever pulls the component of a version.
+    pub fn puller<R: Roles>(&self, roles: &R) -> io::Result<SingleTask> {
+        let puller = SingleTask::start(c"puller", &[], || roles.pull())?;
+        self.helpers.borrow_mut().push(puller.pid);
+        Ok(puller)
     }
 
     /// Forks the compiler of a version. Where the one before found no room in the cache, it compiles into memory.

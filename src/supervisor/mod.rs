@@ -44,6 +44,7 @@ use std::fs::File;
 use std::os::fd::{OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// `Roles` says what the children do, and what is known of the application.
 pub trait Roles: Sized {
@@ -52,6 +53,10 @@ pub trait Roles: Sized {
     /// What is listened on.
     type Sockets: Sockets;
 
+    /// How long pulling the application may take, where it is to be pulled before it is compiled.
+    fn pulls(&self) -> Option<Duration>;
+    /// Pulls the application, in a process of its own.
+    fn pull(&self) -> anyhow::Result<()>;
     /// Makes code of the application and of the steps before the start in these files, in a process of its own, and
     /// tells of each. Gives the application, loaded, where it is to be shared and no thread was needed for all of this.
     fn prepare(&self, reporter: &Reporter, files: &[File]) -> anyhow::Result<Option<Self::Loaded>>;

@@ -1,6 +1,7 @@
 //! What the policy says is done here, and nothing is decided.
 
-use super::children::{Attempt, Child, Generation, Stage, WorkerSlot};
+use super::Roles;
+use super::children::{Child, Generation, Stage, WorkerSlot};
 use super::forker::NewWorker;
 use super::handover::{Handover, LeftWorker};
 use super::policy::{Action, Death, Event, Id};
@@ -68,25 +69,31 @@ impl<R: Roles> Supervisor<R> {
             _ => self.roles.reload().map(Rc::new),
         };
         let attempt = roles.and_then(|roles| {
-            let compiler = self.forker.compiler(&*roles);
-            let compiler = compiler.context("cannot start the compiler")?;
-            Ok(Attempt {
-                number,
-                roles,
-                stage: Stage::Compiling(compiler),
-            })
+            let (stage, event) = match roles.pulls() {
+                Some(limit) => {
+                    let puller = self.forker.puller(&*roles);
+                    let puller = puller.context("cannot start pulling the component")?;
+                    (Stage::Pulling(puller), Event::Pulling { limit })
+                }
+                None => self.compiling(&*roles)?,
+            };
+            Ok((number, roles, stage, event))
         });
         match attempt {
-            Ok(attempt) => {
-                let limits = attempt.roles.settings().compile;
-                self.attempt = Some(attempt);
-                self.events.push_back(Event::Compiling { limits });
-            }
+            Ok((number, roles, stage, event)) => self.goes_on_with(number, roles, stage, event),
             Err(error) => self.events.push_back(Event::CompileFailed {
                 status: status_of(&error),
                 reason: format!("{error:#}"),
             }),
         }
+    }
+
+    /// Forks the compiler of a version.
+    pub(super) fn compiling(&self, roles: &R) -> Result<(Stage, Event)> {
+        let compiler = self.forker.compiler(roles);
+        let compiler = compiler.context("cannot start the compiler")?;
+        let limits = roles.settings().compile;
+        Ok((Stage::Compiling(compiler), Event::Compiling { limits }))
     }
 
     fn fork(&mut self, id: Id, number: u32) {

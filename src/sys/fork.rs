@@ -63,6 +63,17 @@ pub fn fork_away() -> io::Result<bool> {
     unsafe { libc::_exit(status) }
 }
 
+/// Forks as [`fork`] does, where this process has one thread; an error where it has more.
+pub fn fork_alone(child: impl FnOnce() -> i32) -> io::Result<Pid> {
+    if thread_count() != Some(1) {
+        return Err(io::Error::other(
+            "a process with several threads cannot fork",
+        ));
+    }
+    // SAFETY: there is one thread.
+    unsafe { fork(child) }
+}
+
 /// Closes every descriptor above standard error but these.
 ///
 /// # Safety

@@ -14,10 +14,10 @@ use std::path::Path;
 
 /// Prints both units, or writes them where the operator wants them.
 pub fn write(order: &Unit, said: &[OptionOrigin], config: &Config) -> Result<()> {
-    let component = order.serve.component.as_deref();
+    let component = config.component_name();
     let name = match &order.name {
         Some(name) => name.clone(),
-        None => name_of(component.unwrap_or_else(|| Path::new("wasmserve"))),
+        None => name_of(component),
     };
     check_name(&name)?;
     let sockets = socket::sockets(config)?;

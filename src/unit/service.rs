@@ -61,7 +61,11 @@ pub fn text(name: &str, order: &Unit, config: &Config, command: &CommandLine) ->
 /// How it is started, watched, reloaded and stopped.
 fn run(text: &mut String, name: &str, config: &Config, command: &CommandLine, here: &Path) {
     let settings = &config.supervisor;
-    let start = settings.compile.time + settings.startup + SLACK;
+    let pull = config
+        .pull
+        .as_ref()
+        .map_or(Duration::ZERO, |pull| pull.limit);
+    let start = pull + settings.compile.time + settings.startup + SLACK;
     let stop = settings.shutdown_delay + settings.graceful_shutdown + SLACK;
     let _ = write!(
         text,
@@ -118,6 +122,7 @@ fn protect(text: &mut String, order: &Unit, config: &Config, here: &Path) -> Res
     let outbound = &order.serve.outbound;
     let talks = !outbound.allow_http.is_empty() || !outbound.allow_net.is_empty();
     let redis = order.serve.capabilities.keyvalue.as_deref();
+    let talks = talks || config.pull.is_some();
     let talks = talks || redis.is_some_and(|store| store.starts_with("redis"));
     // Names are resolved with the help of the interfaces that there are.
     let families = if talks { " AF_NETLINK" } else { "" };
@@ -125,7 +130,12 @@ fn protect(text: &mut String, order: &Unit, config: &Config, here: &Path) -> Res
         text,
         "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6{families}"
     );
-    let read = [here.to_owned(), absolute(&config.compile_request.path)?];
+    // What is pulled lies in the service's own cache.
+    let component = match &config.pull {
+        Some(_) => None,
+        None => Some(absolute(&config.compile_request.path)?),
+    };
+    let read: Vec<PathBuf> = component.into_iter().chain([here.to_owned()]).collect();
     let home = match read.iter().any(|path| is_home(path)) {
         true => "read-only",
         false => "yes",

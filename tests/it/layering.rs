@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Every room, with the rooms it may import besides the plain-data modules. `config` reads the
 /// command line and fills in the settings of every room behind it.
-const ROOMS: [(&str, &[&str]); 21] = [
+const ROOMS: [(&str, &[&str]); 22] = [
     ("cli", &["sys"]),
     ("control", &["cli", "config", "sys"]),
     ("admin", &["sys"]),
@@ -23,6 +23,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
             "guest",
             "cache",
             "exporter",
+            "registry",
             "sandbox",
             "sys",
         ],
@@ -44,6 +45,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
     ("channel", &["cache", "sys"]),
     ("trace", &["sys"]),
     ("exporter", &["guest", "sys"]),
+    ("registry", &["cache", "guest", "sys"]),
 ];
 
 /// Plain data that any room may use, and the macros of `log`.
@@ -91,7 +93,7 @@ fn the_map_has_the_same_rooms_and_rules() {
 }
 
 /// What must not be named under a room.
-const BANNED: [(&str, &[&str]); 9] = [
+const BANNED: [(&str, &[&str]); 10] = [
     ("supervisor", &["tokio", "hyper", "wasmtime"]),
     ("control", &["tokio", "hyper", "wasmtime"]),
     ("admin", &["wasmtime", "fork", "waitpid", "waitid", "kill"]),
@@ -99,6 +101,7 @@ const BANNED: [(&str, &[&str]); 9] = [
         "exporter",
         &["wasmtime", "fork", "waitpid", "waitid", "kill"],
     ),
+    ("registry", &["wasmtime", "fork", "waitpid", "waitid"]),
     ("sys", &["tokio", "hyper", "wasmtime"]),
     ("sandbox", &["tokio", "hyper", "wasmtime"]),
     ("listen", &["tokio", "hyper", "wasmtime"]),

@@ -50,6 +50,7 @@ mod prometheus;
 mod proxy_protocol;
 mod readme;
 mod redirect;
+mod registry;
 mod responses;
 mod restoring;
 mod reuse;

@@ -82,6 +82,8 @@ fn every_option_of_the_pages_exists() {
         "compile",
         "inspect",
         "man",
+        "pull",
+        "push",
         "unit",
         "status",
         "scale",

@@ -157,6 +157,7 @@ fn one_attempt() {
         "admin" => Role::Admin,
         "log" => Role::Log,
         "exporter" => Role::Exporter,
+        "registry" => Role::Registry,
         _ => panic!("{role}"),
     };
     let home = Path::new(home);
@@ -174,6 +175,13 @@ fn one_attempt() {
         sandbox.grants = Grants {
             connects: true,
             port: Some(1),
+            ..Grants::default()
+        };
+    }
+    if role == Role::Registry {
+        sandbox.grants = Grants {
+            connects: true,
+            writable: vec![home.join("write")],
             ..Grants::default()
         };
     }
@@ -257,6 +265,20 @@ fn the_exporter_reaches_one_port_and_has_no_more_than_a_worker() {
         "it_gains_no_rights",
     ] {
         attempt(name, "exporter");
+    }
+}
+
+/// What it reads comes from a registry, and from whoever is on the way.
+#[test]
+fn the_process_that_pulls_writes_what_it_pulls_and_has_no_more_than_a_worker() {
+    for name in [
+        "it_opens_nothing_but_what_was_named",
+        "it_signals_nobody_else",
+        "it_starts_no_process",
+        "it_makes_no_memory_executable",
+        "it_gains_no_rights",
+    ] {
+        attempt(name, "registry");
     }
 }
 

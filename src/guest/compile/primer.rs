@@ -85,7 +85,7 @@ fn prime(
         let mut instance = made.map_err(|failure| anyhow::anyhow!("{failure}"))?;
         primed(request, plan, &drawn, &mut instance, file).await
     })?;
-    let path = display_path(&request.path);
+    let path = display_path(&request.name);
     match primed? {
         Primed::Yes => {
             let size = file.metadata()?.len() as f64 / 1e6;

@@ -17,6 +17,7 @@ use crate::guest::instance::handler::LinkedComponent;
 use crate::guest::instance::loaded::Loaded;
 use crate::guest::limits::Limits;
 use crate::guest::snapshot;
+use crate::log::Ticker;
 use crate::{info, warning};
 use anyhow::{Context, Result, bail};
 use std::fs::File;
@@ -31,6 +32,8 @@ use wasmtime::component::Component;
 #[derive(Clone, Debug)]
 pub struct CompileRequest {
     pub path: PathBuf,
+    /// The operator calls it this.
+    pub name: PathBuf,
     /// These components are run to their end, one after the other, before the application is served.
     pub steps: Vec<PathBuf>,
     /// These settings say where code is kept between starts.
@@ -140,7 +143,7 @@ impl CompileRequest {
     }
 
     pub(super) fn about(&self) -> String {
-        format!("component `{}`", self.path.display())
+        format!("component `{}`", self.name.display())
     }
 
     /// Reads the steps before the start, and says what can be known to be wrong without running them.
@@ -201,7 +204,7 @@ impl CompileRequest {
             warning!(
                 "the compiled code of {} is not kept, and the next start compiles it again: {error:#}; name a \
                  directory with --cache-dir",
-                display_path(&self.path)
+                display_path(&self.name)
             );
         }
     }
@@ -241,7 +244,7 @@ impl CompileRequest {
     ) -> Result<Compiled> {
         info!(
             "Found the compiled code of {} in the cache",
-            display_path(&self.path)
+            display_path(&self.name)
         );
         let ty = code.component.component_type();
         let imports = ty.imports(code.component.engine());
@@ -279,7 +282,7 @@ impl CompileRequest {
                 let imports = info.imports.iter().map(String::as_str);
                 self.capabilities.check(imports)?;
                 let spec = CompileSpec::of_application(target, binary.len());
-                let (code, names) = self.make(&self.path, &spec, &binary, cache, file)?;
+                let (code, names) = self.make(&self.name, &spec, &binary, cache, file)?;
                 let plan = Plan::of(code.target, &code.component);
                 Ok((self.checked(code.file, plan)?, names))
             }
@@ -326,7 +329,8 @@ impl CompileRequest {
         let (path, start) = (display_path(path), Instant::now());
         info!("Compiling {path}, {} …", display_size(binary));
         let name = spec.name(digest(binary))?;
-        let written = spec.compile(binary, self.limits.memory, cache, &mut file);
+        let written = Ticker::start(format!("Compiling {path}"))
+            .during(|| spec.compile(binary, self.limits.memory, cache, &mut file));
         let sealed = written.and_then(|good| Ok((good, seal::close(&mut file, name)?)));
         let (good, ()) = sealed.map_err(cache::about_room)?;
         info!("Compiled {path} in {:.1} s", start.elapsed().as_secs_f32());

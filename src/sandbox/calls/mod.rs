@@ -77,7 +77,7 @@ fn allowed(grants: &Grants, role: Role, shared: &Shared) -> Result<rules::Allowe
     memory(&mut rules, role)?;
     descriptors(&mut rules, grants, shared)?;
     match role {
-        Role::Worker | Role::Admin | Role::Exporter => {}
+        Role::Worker | Role::Admin | Role::Exporter | Role::Registry => {}
         Role::Step | Role::Compiler => rules.allow(lists::BEGINNING),
         Role::Log => rules.allow(lists::WRITING_LOGS),
         Role::Zygote => {
@@ -87,7 +87,7 @@ fn allowed(grants: &Grants, role: Role, shared: &Shared) -> Result<rules::Allowe
     }
     if !matches!(
         role,
-        Role::Worker | Role::Admin | Role::Log | Role::Exporter
+        Role::Worker | Role::Admin | Role::Log | Role::Exporter | Role::Registry
     ) {
         // The loop's own pair, for signals. Datagrams could be sent to others by their paths.
         let stream = [Cases::masked(1, KIND, SOCK_STREAM as u64)];

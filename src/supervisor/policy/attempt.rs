@@ -13,6 +13,8 @@ pub enum Attempt {
     None,
     /// A compiler is to be forked.
     Asked,
+    /// The component is pulled.
+    Pulling { until: Instant, limit: Duration },
     Compiling {
         until: Instant,
         limits: CompileLimits,
@@ -37,6 +39,7 @@ pub enum GivenUp {
     Newer,
     /// The new executable makes its own.
     Upgrade,
+    LatePull(Duration),
     Late(Duration),
     LateStep(Duration),
     LateStart(Duration),
@@ -55,6 +58,11 @@ impl fmt::Display for GivenUp {
         match self {
             GivenUp::Newer => write!(f, "another reload was asked for"),
             GivenUp::Upgrade => write!(f, "the executable is being replaced"),
+            GivenUp::LatePull(limit) => write!(
+                f,
+                "pulling the component took longer than --timeout-pull ({} s)",
+                limit.as_secs_f64()
+            ),
             GivenUp::Late(limit) => write!(
                 f,
                 "compiling the component took longer than --limit-compile-time ({} s)",
@@ -100,18 +108,36 @@ impl Attempt {
     /// When to look at it again.
     pub fn wakes_at(&self, now: Instant) -> Option<Instant> {
         match self {
-            Attempt::Stepping { until, .. } | Attempt::Priming { until, .. } => Some(*until),
+            Attempt::Pulling { until, .. }
+            | Attempt::Stepping { until, .. }
+            | Attempt::Priming { until, .. } => Some(*until),
             _ => self.bounds().map(|(until, _)| until.min(now + GLANCE)),
         }
     }
 }
 
 impl Policy {
+    /// The component is pulled now.
+    pub(super) fn pulling(&mut self, limit: Duration, now: Instant) {
+        let until = now + limit;
+        if matches!(self.reload.attempt, Attempt::Asked) {
+            self.reload.attempt = Attempt::Pulling { until, limit };
+        }
+    }
+
     /// The compiler was forked, and may take this.
     pub(super) fn compiling(&mut self, limits: CompileLimits, now: Instant) {
         let until = now + limits.time;
-        if matches!(self.reload.attempt, Attempt::Asked) {
-            self.reload.attempt = Attempt::Compiling { until, limits };
+        match self.reload.attempt {
+            Attempt::Asked => self.reload.attempt = Attempt::Compiling { until, limits },
+            Attempt::Pulling { .. } if self.mode.changes() => {
+                self.reload.attempt = Attempt::Compiling { until, limits };
+            }
+            // It began when its attempt was ended already, or everything.
+            Attempt::Pulling { .. } | Attempt::Ending(_) => {
+                self.actions.push(Action::KillCompiler);
+            }
+            _ => {}
         }
     }
 
@@ -159,6 +185,11 @@ impl Policy {
         {
             self.give_up(GivenUp::Late(limits.time));
         }
+        if let Attempt::Pulling { until, limit } = self.reload.attempt
+            && until <= now
+        {
+            self.give_up(GivenUp::LatePull(limit));
+        }
         if let Attempt::Stepping { until, limit } = self.reload.attempt
             && until <= now
         {
@@ -182,6 +213,7 @@ impl Policy {
         let asked_before = self.reload.ask_again();
         match self.reload.attempt {
             Attempt::Asked
+            | Attempt::Pulling { .. }
             | Attempt::Compiling { .. }
             | Attempt::Priming { .. }
             | Attempt::Loading { .. } => {

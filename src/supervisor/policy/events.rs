@@ -15,6 +15,10 @@ pub enum Event {
         /// Its code was in the cache.
         found: bool,
     },
+    /// The component is being pulled, which may take so long.
+    Pulling {
+        limit: Duration,
+    },
     /// The compiler was forked, and may take this.
     Compiling {
         limits: CompileLimits,

@@ -113,6 +113,7 @@ impl Policy {
     pub fn on(&mut self, event: Event, now: Instant) -> Vec<Action> {
         match event {
             Event::Compiled { settings, found } => self.compiled(settings, found, now),
+            Event::Pulling { limit } => self.pulling(limit, now),
             Event::Compiling { limits } => self.compiling(limits, now),
             Event::CompilerSize { resident } => self.compiler_size(resident),
             Event::Stepping { limit } => self.stepping(limit, now),

@@ -6,6 +6,7 @@ mod client;
 pub mod collector;
 pub mod http2;
 mod redis;
+pub mod registry;
 mod server;
 mod service;
 mod upstream;

@@ -125,7 +125,7 @@ pub fn connects(sandbox: &Sandbox, role: Role, before: &Before) {
     assert_eq!(pair(libc::SOCK_DGRAM), Err(libc::ENOSYS));
     let pairs = !matches!(
         role,
-        Role::Worker | Role::Admin | Role::Log | Role::Exporter
+        Role::Worker | Role::Admin | Role::Log | Role::Exporter | Role::Registry
     );
     assert_eq!(pair(libc::SOCK_STREAM).is_ok(), pairs);
     if !granted {

@@ -1,0 +1,37 @@
+//! What is said about a component that is pushed, before anybody has it.
+
+use crate::guest::component::info::World;
+use crate::guest::component::source::Source;
+use crate::guest::component::target::target_of;
+use anyhow::{Context, Result, bail};
+use std::path::Path;
+
+/// `Published` is a component in binary form, with what it needs and gives.
+pub struct Published {
+    pub component: Vec<u8>,
+    /// The system that it is for, as registries have it.
+    pub system: &'static str,
+    pub exports: Vec<String>,
+    pub imports: Vec<String>,
+}
+
+/// Reads a component that could be served by somebody.
+pub fn published(path: &Path) -> Result<Published> {
+    let about = || format!("component `{}`", path.display());
+    let Source::Component { binary, info } = Source::read(path)? else {
+        bail!(
+            "{}: it is native code; push the .wasm that it was made from",
+            about()
+        );
+    };
+    let system = match target_of(&info).with_context(about)?.world {
+        World::P2 => "wasip2",
+        World::P3 => "wasip3",
+    };
+    Ok(Published {
+        component: binary,
+        system,
+        exports: info.exports,
+        imports: info.imports,
+    })
+}

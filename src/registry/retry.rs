@@ -1,0 +1,109 @@
+//! What is tried again and what is not, and how long is waited in between.
+
+use http::{HeaderMap, StatusCode};
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// So often is something tried that may work later.
+const ATTEMPTS: u32 = 5;
+
+/// The first pause, which doubles, and the longest that a registry is granted.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Why something failed.
+#[derive(Debug)]
+pub enum Failure {
+    /// Another attempt may work, not before this time where somebody said so.
+    Passing {
+        why: anyhow::Error,
+        after: Option<Duration>,
+    },
+    /// None will.
+    Final(anyhow::Error),
+}
+
+impl Failure {
+    pub fn passing(why: anyhow::Error) -> Failure {
+        Failure::Passing { why, after: None }
+    }
+
+    /// Of an answer with this status: those that are tried again say so.
+    pub fn of_status(status: StatusCode, headers: &HeaderMap, why: anyhow::Error) -> Failure {
+        match status {
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {}
+            status if status.is_server_error() => {}
+            _ => return Failure::Final(why),
+        }
+        let after = headers.get(http::header::RETRY_AFTER);
+        let seconds = after.and_then(|it| it.to_str().ok()?.trim().parse().ok());
+        let after = seconds.map(Duration::from_secs);
+        Failure::Passing { why, after }
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(why: E) -> Failure {
+        Failure::Final(why.into())
+    }
+}
+
+/// Counts attempts. What made progress has all of them before it.
+#[derive(Default)]
+pub struct Attempts {
+    made: u32,
+}
+
+impl Attempts {
+    pub fn start_over(&mut self) {
+        self.made = 0;
+    }
+
+    /// Waits until the next attempt; an error where there is none.
+    pub async fn next(&mut self, failure: Failure) -> anyhow::Result<()> {
+        let (why, after) = match failure {
+            Failure::Passing { why, after } => (why, after),
+            Failure::Final(why) => return Err(why),
+        };
+        self.made += 1;
+        if self.made >= ATTEMPTS {
+            return Err(why);
+        }
+        let pause = FIRST_PAUSE * 2_u32.pow(self.made - 1);
+        sleep(
+            after
+                .map_or(pause, |after| after.max(pause))
+                .min(LONGEST_PAUSE),
+        )
+        .await;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::anyhow;
+
+    fn of(status: u16, after: Option<&str>) -> Option<Option<Duration>> {
+        let mut headers = HeaderMap::new();
+        if let Some(after) = after {
+            headers.insert(http::header::RETRY_AFTER, after.parse().unwrap());
+        }
+        let status = StatusCode::from_u16(status).unwrap();
+        match Failure::of_status(status, &headers, anyhow!("no")) {
+            Failure::Passing { after, .. } => Some(after),
+            Failure::Final(_) => None,
+        }
+    }
+
+    #[test]
+    fn what_may_pass_is_tried_again_and_a_refusal_is_not() {
+        assert_eq!(of(503, None), Some(None));
+        assert_eq!(of(429, Some("7")), Some(Some(Duration::from_secs(7))));
+        assert_eq!(of(500, Some("soon")), Some(None));
+        for last in [400, 401, 403, 404, 416] {
+            assert_eq!(of(last, None), None, "{last}");
+        }
+    }
+}
