@@ -3,7 +3,7 @@
 use super::{cache_settings, option, units};
 use crate::cache;
 use crate::cli::{self, ClearRegistries, PullWhen, Serve};
-use crate::registry::{Pull, Store, When, check_clear, is_reference};
+use crate::registry::{Pull, Store, When, check_host, is_reference};
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::time::Duration;
@@ -75,7 +75,7 @@ pub fn clear(asked: &ClearRegistries) -> Result<Vec<String>> {
     hosts
         .map(|host| {
             option("--registry-http", host, |host| {
-                check_clear(host).map(|()| host.to_owned())
+                check_host(host).map(|()| host.to_owned())
             })
         })
         .collect()

@@ -6,7 +6,7 @@ use super::credentials::Credentials;
 use super::retry::Failure;
 use super::upload::Body;
 use crate::guest::outbound::{Roots, tls};
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use http::header::{AUTHORIZATION, LOCATION, USER_AGENT};
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
@@ -239,15 +239,4 @@ impl Client {
 pub fn is_loopback(authority: &Authority) -> bool {
     let host = authority.host().trim_matches(['[', ']']);
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|it| it.is_loopback())
-}
-
-/// Refuses what is no name of a registry.
-pub fn check_clear(host: &str) -> Result<()> {
-    match host.parse::<Authority>() {
-        Ok(authority) if authority.as_str() == host && !host.contains('@') => Ok(()),
-        _ => bail!(
-            "`{}` is no host; write it like registry.lan:5000",
-            host.escape_default()
-        ),
-    }
 }

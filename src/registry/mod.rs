@@ -17,10 +17,10 @@ mod retry;
 mod store;
 mod upload;
 
-pub use client::{Client, check_clear};
+pub use client::Client;
 pub use credentials::Credentials;
 pub use digest::Digest;
-pub use reference::{Reference, is_reference};
+pub use reference::{Reference, check_host, is_reference};
 pub use store::Store;
 pub use upload::Artifact;
 

@@ -88,13 +88,19 @@ impl FromStr for Reference {
     }
 }
 
-fn check_host(host: &str) -> Result<()> {
+/// Refuses what is no host with a port or without.
+pub fn check_host(host: &str) -> Result<()> {
     let plain = |c: char| c.is_ascii_alphanumeric() || ".-:[]".contains(c);
-    let parsed = host.parse::<Authority>();
-    let is_host = parsed.is_ok_and(|it| !it.host().is_empty() && !host.ends_with(':'));
+    let is_host = host.parse::<Authority>().is_ok_and(|it| {
+        let name = it.host();
+        !name.is_empty() && (name.len() == host.len() || it.port_u16().is_some())
+    });
     match is_host && host.chars().all(plain) {
         true => Ok(()),
-        false => bail!("`{}` is no host", host.escape_default()),
+        false => bail!(
+            "`{}` is no host; write it like registry.lan:5000",
+            host.escape_default()
+        ),
     }
 }
 
