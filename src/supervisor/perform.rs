@@ -1,6 +1,5 @@
 //! What the policy says is done here, and nothing is decided.
 
-use super::Roles;
 use super::children::{Child, Generation, Stage, WorkerSlot};
 use super::forker::NewWorker;
 use super::handover::{Handover, LeftWorker};
