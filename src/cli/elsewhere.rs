@@ -22,10 +22,9 @@ const OPTIONS: &[(&[&str], &str)] = &[
         "workers are of one kind here: leave it out",
     ),
     (&["-t", "--timeout"], "write --timeout-request"),
-    (
-        &["-g", "--graceful-timeout"],
-        "write --timeout-graceful-shutdown",
-    ),
+    (&["--graceful-timeout"], "write --timeout-graceful-shutdown"),
+    (&["-u"], "write --user"),
+    (&["-g"], "write --group"),
     (&["--keep-alive"], "write --timeout-keep-alive"),
     (
         &["-D", "--daemon"],
@@ -49,6 +48,7 @@ const OPTIONS: &[(&[&str], &str)] = &[
         &[
             "--limit-request-line",
             "--limit-request-field_size",
+            "--limit-request-field-size",
             "--h11-max-incomplete-event-size",
         ],
         "write --limit-head",
@@ -56,14 +56,62 @@ const OPTIONS: &[(&[&str], &str)] = &[
     (&["--limit-request-fields"], "write --limit-headers"),
     (&["--certfile"], "write --ssl-certfile"),
     (&["--keyfile"], "write --ssl-keyfile"),
+    (&["--keyfile-password"], "write --ssl-keyfile-password"),
     (&["--ca-certs"], "write --ssl-ca-certs"),
+    (&["--cert-reqs"], "write --ssl-cert-reqs"),
+    (&["--http-protocols"], "write --http"),
     (
         &["--do-handshake-on-connect", "--suppress-ragged-eofs"],
         "it has no meaning here: see --timeout-handshake",
     ),
     (
-        &["--log-config", "--logger-class", "--capture-output"],
+        &[
+            "--log-config",
+            "--log-config-json",
+            "--logger-class",
+            "--capture-output",
+        ],
         "it has no meaning here: see --log-file, --log-format and --access-logformat",
+    ),
+    (
+        &[
+            "--log-syslog",
+            "--log-syslog-to",
+            "--log-syslog-prefix",
+            "--log-syslog-facility",
+            "--disable-redirect-access-to-syslog",
+        ],
+        "write --log-file syslog or --access-logfile syslog",
+    ),
+    (
+        &[
+            "--statsd-host",
+            "--statsd-prefix",
+            "--dogstatsd-tags",
+            "--enable-backlog-metric",
+        ],
+        "metrics are read at /metrics: see --admin",
+    ),
+    (
+        &["--print-config", "--check-config"],
+        "use `wasmserve check`, which takes the same options",
+    ),
+    (
+        &["--control-socket"],
+        "`wasmserve status` and its like use the socket of --admin",
+    ),
+    (&["--proxy-allow-from"], "write --forwarded-allow-ips"),
+    (
+        &[
+            "--permit-obsolete-folding",
+            "--permit-unconventional-http-method",
+            "--permit-unconventional-http-version",
+            "--casefold-http-method",
+            "--strip-header-spaces",
+            "--header-map",
+            "--forwarder-headers",
+        ],
+        "what two readers could understand in two ways is always refused or dropped: leave it out",
     ),
     (&["-e", "--raw-env"], "write --env"),
     (
@@ -73,11 +121,28 @@ const OPTIONS: &[(&[&str], &str)] = &[
             "--pythonpath",
             "--factory",
             "--preload",
+            "--paste",
+            "--paster",
+            "--raw-paste-global-conf",
         ],
         "the component holds its application: it has no meaning here",
     ),
     (
-        &["-u", "-m", "--umask", "--worker-tmp-dir"],
+        &[
+            "-m",
+            "--umask",
+            "--worker-tmp-dir",
+            "--initgroups",
+            "--reuse-port",
+            "--sendfile",
+            "--no-sendfile",
+            "--spew",
+            "-R",
+            "--enable-stdio-inheritance",
+            "--no-control-socket",
+            "--ws-per-message-deflate",
+            "--reset-contextvars",
+        ],
         "it has no meaning here: leave it out",
     ),
     (
@@ -86,6 +151,7 @@ const OPTIONS: &[(&[&str], &str)] = &[
             "--reload-include",
             "--reload-exclude",
             "--reload-delay",
+            "--reload-extra-file",
         ],
         "--reload watches the component; `wasmserve dev` watches a project, and takes it before the \
          options to serve with",

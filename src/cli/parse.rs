@@ -9,7 +9,6 @@ use clap::builder::{BoolishValueParser, Resettable};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Command, CommandFactory, Error, FromArgMatches};
-use short::SHORT_HELP;
 use std::ffi::OsString;
 
 /// An option, its value, and where it comes from.
@@ -41,15 +40,12 @@ impl OptionOrigin {
 /// The whole command line, and what `wasmserve check` shows of it.
 pub fn parse() -> Result<(Cli, Vec<OptionOrigin>), Error> {
     let given: Vec<OsString> = std::env::args_os().collect();
-    if given.get(1).is_some_and(|first| first == "-h") {
-        // The library prints it, as any help.
-        Cli::command()
-            .override_help(SHORT_HELP)
-            .try_get_matches_from(&given[..2])?;
-    }
     let command = lenient_variables(Cli::command());
-    let (arguments, file) = with_file(&command, given)?;
-    let matches = command.clone().try_get_matches_from(arguments)?;
+    let (arguments, file) = with_file(&command, given.clone())?;
+    let matches = command
+        .clone()
+        .try_get_matches_from(arguments)
+        .map_err(|error| short::in_place_of(error, &given))?;
     let said = match matches.subcommand() {
         Some((name, serving)) if SERVING.contains(&name) => {
             said(named(&command, name), serving, &file)

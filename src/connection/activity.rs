@@ -4,7 +4,7 @@ use super::frames::Frames;
 use super::refusal::Refusal;
 use super::socket::Probe;
 use crate::request::{Progress, Reading};
-use http::Version;
+use http::{Uri, Version};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -203,6 +203,14 @@ impl Activity {
         if let Some(frames) = &mut *self.frames.borrow_mut() {
             frames.answers_early(stream, reading);
         }
+    }
+
+    /// Puts back what the target of a request of HTTP/2 stands for; false where that is not known.
+    pub fn restore_target(&self, target: &mut Uri) -> bool {
+        let frames = self.frames.borrow();
+        frames
+            .as_ref()
+            .is_none_or(|frames| frames.targets.restore(target))
     }
 
     /// Whether the client ended before its request was whole.

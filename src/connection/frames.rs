@@ -1,7 +1,8 @@
-//! Follows the frames that an HTTP/2 client sends (RFC 9113 section 4.1), without looking into them: which cost work
-//! and bring nothing, and since when the head of a request is unfinished.
+//! Follows the frames that an HTTP/2 client sends (RFC 9113 section 4.1): which cost work and bring nothing, and since
+//! when the head of a request is unfinished. Looks into none of them but for targets.
 
 use super::stream::PREFACE;
+use super::targets::Targets;
 use crate::request::Reading;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub struct Frames {
     continues: bool,
     /// Streams that are answered before all of their request has come.
     early: HashMap<u32, Arc<Reading>>,
+    pub targets: Targets,
 }
 
 enum State {
@@ -49,6 +51,7 @@ impl Frames {
             head: None,
             continues: false,
             early: HashMap::new(),
+            targets: Targets::default(),
         }
     }
 
@@ -96,12 +99,21 @@ impl Frames {
                             bytes[flags] &= !END_STREAM;
                         }
                         self.begin(&header);
+                        if let ([high, middle, low, HEADERS, flags, ..], came) =
+                            (header, &mut bytes[taken..])
+                        {
+                            let length = u32::from_be_bytes([0, high, middle, low]) as usize;
+                            self.targets.examine(length, flags, came);
+                        }
                     }
                     taken
                 }
-                State::Payload { left, .. } => {
+                State::Payload { left, kind } => {
                     let taken = bytes.len().min(*left);
                     *left -= taken;
+                    if *kind == HEADERS {
+                        self.targets.follow(&bytes[..taken]);
+                    }
                     taken
                 }
             };

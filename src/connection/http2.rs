@@ -5,7 +5,7 @@ use super::head::is_for_a_url;
 use super::sending::{self, Stopped};
 use super::stream::Stream;
 use super::watch::{Manner, Stop, Watched};
-use super::{Busy, Client, asks_first, date, websocket};
+use super::{Busy, Client, asks_first, date, targets, websocket};
 use crate::info;
 use crate::request::websocket::Asked;
 use crate::request::{Incoming, Progress, Reading, Streamed};
@@ -140,7 +140,12 @@ impl Future for Serving {
                     Err(_) => return Poll::Ready(()),
                 },
                 State::Open(connection) => match ready!(connection.poll_accept(cx)) {
-                    Some(Ok((request, respond))) => {
+                    Some(Ok((mut request, mut respond))) => {
+                        // Whoever sees this leave answers first, with a 400.
+                        if !self.client.activity.restore_target(request.uri_mut()) {
+                            respond.send_reset(Reason::PROTOCOL_ERROR);
+                            continue;
+                        }
                         // From here on, so that the end of what the client sends does not come before.
                         let busy = Busy::begin(&self.client.activity);
                         spawn_local(run(self.client.clone(), busy, request, respond));
@@ -296,13 +301,7 @@ fn encode(target: &mut Uri) {
     if path.as_str().bytes().all(is_for_a_url) {
         return;
     }
-    let mut encoded = String::with_capacity(path.as_str().len() + 16);
-    for byte in path.as_str().bytes() {
-        match is_for_a_url(byte) {
-            true => encoded.push(char::from(byte)),
-            false => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
+    let encoded = targets::encoded(path.as_str().as_bytes());
     let mut parts = std::mem::take(target).into_parts();
     parts.path_and_query = encoded.parse().ok();
     *target = Uri::from_parts(parts).unwrap_or_default();

@@ -185,7 +185,7 @@ fn a_head_that_is_malformed_is_answered_and_logged() {
         (":authority", "test"),
         (":path", "/"),
     ];
-    let mut heads: Vec<Vec<u8>> = ["/<x>", "/a b", "/`", "/?a=\"b\"", "/\u{1}"]
+    let mut heads: Vec<Vec<u8>> = ["/a#b", "/a b", "/a\u{7f}", "a/b", "/\u{1}"]
         .iter()
         .map(|path| http2::head("GET", path, &[]))
         .collect();
@@ -216,4 +216,40 @@ fn targets_are_percent_encoded_as_in_http_1() {
         let body = String::from_utf8(client.answer(stream).unwrap()).unwrap();
         assert!(body.contains(encoded), "{path}: {body}");
     }
+}
+
+/// One ended the whole connection; what `#` begins was dropped.
+#[test]
+fn a_target_that_no_url_has_costs_at_most_its_own_stream() {
+    let server = Server::start(&[&guest("behaviours")]);
+    let mut client = Http2::open(server.address).unwrap();
+    let slow = client.get("/sleep?ms=300").unwrap();
+    let mut odd = http2::head("GET", "/request?a=<caf~>\"`", &[]);
+    let tilde = odd.iter().position(|byte| *byte == b'~').unwrap();
+    odd[tilde] = 0xe9;
+    // The second time it is in the client's table, where it is indexed.
+    for first in [0, 0x40] {
+        let path = odd
+            .windows(6)
+            .position(|part| part == b"\x05:path")
+            .unwrap();
+        odd[path - 1] = first;
+        let stream = client.ask(http2::END_STREAM, &odd).unwrap();
+        let answer = String::from_utf8(client.answer(stream).unwrap()).unwrap();
+        let told = "path /request?a=%3Ccaf%E9%3E%22%60\n";
+        assert!(answer.contains(told), "{answer}");
+    }
+    let rest = http2::raw_head(&[(":method", "GET"), (":scheme", "http"), (":authority", "a")]);
+    let again = [&rest[..], &[0x80 | 62]].concat();
+    let stream = client.ask(http2::END_STREAM, &again).unwrap();
+    let answer = String::from_utf8(client.answer(stream).unwrap()).unwrap();
+    assert!(answer.contains("a=%3Ccaf%E9%3E%22%60\n"), "{answer}");
+    for target in ["/a#b", "/a b", "/a\u{7f}"] {
+        let stream = client.get(target).unwrap();
+        assert_eq!(client.answer(stream).unwrap(), b"", "{target}");
+    }
+    server.wait_for_count("refused a request: its head is malformed (400)", 3);
+    let stream = client.get("/").unwrap();
+    assert_eq!(client.answer(stream).unwrap(), b"ok\n");
+    assert!(slow < stream);
 }

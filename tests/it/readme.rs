@@ -136,15 +136,24 @@ fn every_option_is_explained() {
 
 #[test]
 fn the_short_help_fits_on_a_screen_and_names_what_exists() {
-    let mut command = wasmserve();
-    command.arg("-h");
-    let short = String::from_utf8(finished(command).stdout).unwrap();
-    assert!(short.lines().count() <= 24, "{short}");
-    assert!(short.lines().all(|line| line.len() <= 80), "{short}");
-    assert!(options(&short).count() > 10, "{short}");
     let help = help("");
-    for option in options(&short) {
-        assert!(help.contains(option), "-h has {option}, --help has not");
+    for (given, least) in [
+        (&["-h"][..], 10),
+        (&["app.wasm", "-h"], 10),
+        (&["--workers", "2", "-h"], 10),
+        (&["check", "-h"], 0),
+        (&["unit", "app.wasm", "-h"], 1),
+    ] {
+        let mut command = wasmserve();
+        command.args(given);
+        let short = String::from_utf8(finished(command).stdout).unwrap();
+        assert!(short.lines().count() <= 24, "{given:?}: {short}");
+        assert!(short.lines().all(|line| line.len() <= 80), "{short}");
+        assert!(options(&short).count() > least, "{given:?}: {short}");
+        let unit = ["--name", "--output"];
+        for option in options(&short).filter(|option| !unit.contains(option)) {
+            assert!(help.contains(option), "-h has {option}, --help has not");
+        }
     }
 }
 

@@ -1,7 +1,12 @@
 //! What `wasmserve -h` prints: what most people need, on one screen of 24 lines and 80 columns.
 
-/// The short help. `wasmserve --help` lists everything.
-pub const SHORT_HELP: &str = "\
+use crate::cli::Cli;
+use clap::CommandFactory;
+use clap::error::{Error, ErrorKind};
+use std::ffi::OsString;
+
+/// Of serving. `wasmserve --help` lists everything.
+const SERVING: &str = "\
 Serves a WASI HTTP component from several worker processes
 
 Usage: wasmserve [OPTIONS] <COMPONENT>
@@ -25,3 +30,45 @@ Usage: wasmserve [OPTIONS] <COMPONENT>
 
       --help                   every option; each has a variable WASMSERVE_...
 ";
+
+/// The short help of the commands that have all options of serving.
+const CHECK: &str = "\
+Read everything, say what it comes to, and serve nothing
+
+Usage: wasmserve check [OPTIONS] <COMPONENT>
+
+It takes the options of serving: `wasmserve -h` has the most common ones.
+
+      --help                   every option; each has a variable WASMSERVE_...
+";
+const UNIT: &str = "\
+Print a hardened service and its socket for systemd
+
+Usage: wasmserve unit [OPTIONS] <COMPONENT>
+
+      --name <NAME>            what the units are called [the component's file]
+  -o, --output <DIR>           write NAME.service and NAME.socket into it
+
+It takes the options of serving too: `wasmserve -h` has the most common ones.
+
+      --help                   every option; each has a variable WASMSERVE_...
+";
+
+/// The short help in place of the long one, where it is `-h` that asks for help with serving.
+pub fn in_place_of(help: Error, given: &[OsString]) -> Error {
+    let asks = |what: &str| given.iter().any(|given| given == what);
+    if help.kind() != ErrorKind::DisplayHelp || !asks("-h") || asks("--help") {
+        return help;
+    }
+    let first = given.get(1).and_then(|first| first.to_str());
+    let text = match first {
+        Some("check") => CHECK,
+        Some("unit") => UNIT,
+        Some(name) if Cli::command().find_subcommand(name).is_some() => return help,
+        _ => SERVING,
+    };
+    // The library prints it, as any help.
+    let short = Cli::command().override_help(text);
+    let asked = short.try_get_matches_from(["wasmserve", "-h"]);
+    asked.err().unwrap_or(help)
+}

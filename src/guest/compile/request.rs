@@ -169,7 +169,7 @@ impl CompileRequest {
                 return self.compile_known(name, code, confine);
             }
             confine()?;
-            let source = Source::read(&self.path)?;
+            let source = Source::parse(&self.path)?;
             if let Some((name, code)) = self.known_source(cache, &source) {
                 report(CompileProgress::Found(name));
                 let compiled = self.compile_known(name, code, confine)?;

@@ -23,7 +23,8 @@ impl Source {
         Self::parse(path).with_context(|| format!("component `{}`", path.display()))
     }
 
-    fn parse(path: &Path) -> Result<Source> {
+    /// The same for whoever says which component it is.
+    pub fn parse(path: &Path) -> Result<Source> {
         let bytes = bytes_of(path)?;
         match Engine::detect_precompiled(&bytes) {
             Some(Precompiled::Component) => return Ok(Source::Precompiled(bytes)),

@@ -1,0 +1,282 @@
+//! Targets of HTTP/2 requests that the library beneath does not take, although other servers do: with bytes that are
+//! no UTF-8, or with `"`, `<`, `>` and `` ` ``. One would end the whole connection, or its stream. They are replaced in
+//! the head before it is read, by as many bytes, so that the tables of header compression stay as their client has
+//! them; and put back afterwards, percent-encoded as in HTTP/1. What is no target at all becomes one that is malformed
+//! for that library too, which costs one stream.
+
+use super::head::is_for_a_url;
+use super::huffman;
+use http::Uri;
+use std::collections::VecDeque;
+use std::ops::Range;
+
+const END_HEADERS: u8 = 4;
+const PADDED: u8 = 8;
+const PRIORITY: u8 = 32;
+
+/// What stands for a target begins with it, and no other target has it; two digits follow, and as much as is to be
+/// filled.
+const MARK: char = '\u{80}';
+const FILLING: u8 = b'_';
+/// A `/`, the mark, and the digits.
+const SHORTEST: usize = 5;
+
+/// No more targets than have two digits are remembered, nor more bytes of them. A client's table has room for fewer
+/// than 100 (RFC 9113 section 6.5.2).
+const MOST: usize = 256;
+const MOST_BYTES: usize = 64 << 10;
+
+/// RFC 9113 section 4.2.
+const LONGEST_FRAME: usize = 16 << 10;
+
+#[derive(Default)]
+pub struct Targets {
+    /// The last of them comes last, and `next` comes after it.
+    kept: VecDeque<String>,
+    next: u8,
+    bytes: usize,
+    /// Somebody may have sent what stands for a target.
+    is_blind: bool,
+    /// A frame of which only some has come, so that it cannot be changed; and its length and flags.
+    partial: Vec<u8>,
+    expected: (usize, u8),
+}
+
+/// A text in a head, behind the byte that says how it is encoded.
+struct Text {
+    kind: usize,
+    range: Range<usize>,
+    is_encoded: bool,
+}
+
+/// What is to become of a target.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Leave,
+    Replace(String),
+    Refuse,
+}
+
+impl Targets {
+    /// Changes the head in a HEADERS frame (RFC 9113 section 6.2) whose payload begins here, where all of it is here.
+    pub fn examine(&mut self, length: usize, flags: u8, came: &mut [u8]) {
+        match came.get_mut(..length) {
+            // Where it ends too early, whoever reads it says so.
+            Some(payload) if flags & END_HEADERS != 0 => {
+                if let Some(head) = unpadded(flags, payload) {
+                    self.fields(head, true);
+                }
+            }
+            None if flags & END_HEADERS != 0 && length <= LONGEST_FRAME => {
+                self.partial.clear();
+                self.expected = (length, flags);
+            }
+            _ => self.is_blind = true,
+        }
+    }
+
+    /// Takes note of more of a HEADERS frame that had not come whole.
+    pub fn follow(&mut self, bytes: &[u8]) {
+        let (length, flags) = self.expected;
+        if length == 0 {
+            return;
+        }
+        self.partial.extend_from_slice(bytes);
+        if self.partial.len() >= length {
+            self.expected = (0, 0);
+            let mut payload = std::mem::take(&mut self.partial);
+            if let Some(head) = unpadded(flags, &mut payload) {
+                self.fields(head, false);
+            }
+        }
+    }
+
+    /// Puts back what a target stands for; false where that is not known any more.
+    pub fn restore(&self, target: &mut Uri) -> bool {
+        let Some(path) = target.path_and_query().map(|path| path.as_str()) else {
+            return true;
+        };
+        let Some(digits) = path
+            .strip_prefix('/')
+            .and_then(|path| path.strip_prefix(MARK))
+        else {
+            return true;
+        };
+        let number = digits
+            .get(..2)
+            .and_then(|two| u8::from_str_radix(two, 16).ok());
+        let behind =
+            number.map(|number| usize::from(self.next.wrapping_sub(number).wrapping_sub(1)));
+        let at = behind.and_then(|behind| self.kept.len().checked_sub(behind + 1));
+        let Some(kept) = at
+            .and_then(|at| self.kept.get(at))
+            .filter(|_| !self.is_blind)
+        else {
+            return false;
+        };
+        let mut parts = std::mem::take(target).into_parts();
+        parts.path_and_query = kept.parse().ok();
+        *target = Uri::from_parts(parts).unwrap_or_default();
+        true
+    }
+
+    /// Goes through the fields of a head (RFC 7541 section 6), to change its path or to see what is in it.
+    fn fields(&mut self, head: &mut [u8], changes: bool) -> Option<()> {
+        const PATHS: [usize; 2] = [4, 5];
+        let mut at = 0;
+        while let Some(first) = head.get(at) {
+            let prefix = match first {
+                0x80.. => {
+                    integer(head, &mut at, 7)?;
+                    continue;
+                }
+                0x40.. => 6,
+                0x20.. => {
+                    integer(head, &mut at, 5)?;
+                    continue;
+                }
+                _ => 4,
+            };
+            let is_path = match integer(head, &mut at, prefix)? {
+                0 => Text::read(head, &mut at)?.decoded(head)? == b":path",
+                name => PATHS.contains(&name),
+            };
+            let value = Text::read(head, &mut at)?;
+            match is_path && changes {
+                true => self.path(head, &value)?,
+                false => self.other(head, &value),
+            }
+        }
+        Some(())
+    }
+
+    fn path(&mut self, head: &mut [u8], value: &Text) -> Option<()> {
+        let target = value.decoded(head)?;
+        let placeholder = match judge(&target) {
+            Verdict::Leave => return Some(()),
+            Verdict::Replace(target) if value.range.len() >= SHORTEST => self.keep(target),
+            // What is too short to be replaced is taken as it is, or costs its stream, unless it is no text.
+            Verdict::Replace(_) if std::str::from_utf8(&target).is_ok() => return Some(()),
+            Verdict::Replace(_) | Verdict::Refuse => " ".to_owned(),
+        };
+        // What was encoded is not any more, and has as many bytes as its code had, which is shorter than itself: an entry
+        // of the table is no larger for us than for the client.
+        head[value.kind] &= 0x7f;
+        let room = &mut head[value.range.clone()];
+        room.fill(FILLING);
+        for (byte, with) in room.iter_mut().zip(placeholder.bytes()) {
+            *byte = with;
+        }
+        Some(())
+    }
+
+    /// The mark may come in by a name that the client's table has.
+    fn other(&mut self, head: &[u8], value: &Text) {
+        let bytes = &head[value.range.clone()];
+        let mark = MARK.len_utf8();
+        let has_mark = |bytes: &[u8]| bytes.windows(mark).any(|two| two == "\u{80}".as_bytes());
+        self.is_blind |= match value.is_encoded {
+            // Both bytes of the mark have long codes, which begin with so many ones.
+            true => {
+                bytes.contains(&0xff) && huffman::decode(bytes).is_none_or(|bytes| has_mark(&bytes))
+            }
+            false => has_mark(bytes),
+        };
+    }
+
+    /// Remembers a target; what stands for it.
+    fn keep(&mut self, target: String) -> String {
+        let number = self.next;
+        self.next = self.next.wrapping_add(1);
+        self.bytes += target.len();
+        self.kept.push_back(target);
+        while self.kept.len() > MOST || self.bytes > MOST_BYTES {
+            let first = self.kept.pop_front();
+            self.bytes -= first.map_or(0, |first| first.len());
+        }
+        format!("/{MARK}{number:02x}")
+    }
+}
+
+impl Text {
+    fn read(head: &[u8], at: &mut usize) -> Option<Text> {
+        let kind = *at;
+        let is_encoded = head.get(kind)? & 0x80 != 0;
+        let length = integer(head, at, 7)?;
+        let range = *at..at.checked_add(length)?;
+        head.get(range.clone())?;
+        *at = range.end;
+        Some(Text {
+            kind,
+            range,
+            is_encoded,
+        })
+    }
+
+    fn decoded(&self, head: &[u8]) -> Option<Vec<u8>> {
+        let bytes = &head[self.range.clone()];
+        match self.is_encoded {
+            true => huffman::decode(bytes),
+            false => Some(bytes.to_vec()),
+        }
+    }
+}
+
+/// RFC 7541 section 5.1.
+fn integer(head: &[u8], at: &mut usize, prefix: u32) -> Option<usize> {
+    let most = (1 << prefix) - 1;
+    let mut value = usize::from(*head.get(*at)?) & most;
+    *at += 1;
+    if value < most {
+        return Some(value);
+    }
+    for shift in [0, 7, 14, 21] {
+        let byte = usize::from(*head.get(*at)?);
+        *at += 1;
+        value += (byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+/// The head in a HEADERS frame, without what may stand around it.
+fn unpadded(flags: u8, payload: &mut [u8]) -> Option<&mut [u8]> {
+    let (mut from, mut to) = (0, payload.len());
+    if flags & PADDED != 0 {
+        to = to.checked_sub(usize::from(*payload.first()?))?;
+        from += 1;
+    }
+    if flags & PRIORITY != 0 {
+        from += 5;
+    }
+    payload.get_mut(from..to)
+}
+
+/// The same rules as for HTTP/1.
+fn judge(target: &[u8]) -> Verdict {
+    let printable = |byte: &u8| matches!(byte, b'!'..=b'~' | 0x80..);
+    if !target.iter().all(printable) || target.contains(&b'#') {
+        return Verdict::Refuse;
+    }
+    if target.first() != Some(&b'/') || target.iter().copied().all(is_for_a_url) {
+        return Verdict::Leave;
+    }
+    Verdict::Replace(encoded(target))
+}
+
+/// A target with what no URL has percent-encoded.
+pub fn encoded(target: &[u8]) -> String {
+    let mut encoded = String::with_capacity(target.len() + 16);
+    for byte in target {
+        match is_for_a_url(*byte) {
+            true => encoded.push(char::from(*byte)),
+            false => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! What is replaced in heads of HTTP/2, and put back.
+
+use super::*;
+
+/// A head whose path is this literal, of the kind that `first` says.
+fn head(first: &[u8], path: &[u8], is_encoded: bool) -> Vec<u8> {
+    let kind = path.len() as u8 | if is_encoded { 0x80 } else { 0 };
+    [b"\x82", first, &[kind], path, b"\x86"].concat()
+}
+
+/// What the library beneath sees of a path, and what it stands for.
+fn seen(
+    targets: &mut Targets,
+    first: &[u8],
+    path: &[u8],
+    is_encoded: bool,
+) -> (Vec<u8>, Option<String>) {
+    let mut head = head(first, path, is_encoded);
+    let length = head.len();
+    targets.examine(length, END_HEADERS, &mut head);
+    assert_eq!(head.len(), length);
+    let at = 1 + first.len();
+    if head[at] & 0x80 != 0 {
+        return (head, None);
+    }
+    let path = head[at + 1..length - 1].to_vec();
+    let uri = std::str::from_utf8(&path)
+        .ok()
+        .and_then(|path| path.parse::<Uri>().ok());
+    let restored = uri.map(|mut uri| {
+        assert!(targets.restore(&mut uri));
+        uri.to_string()
+    });
+    (path, restored)
+}
+
+#[test]
+fn what_would_end_a_connection_is_replaced_and_put_back() {
+    let mut targets = Targets::default();
+    for (path, expected) in [
+        (&b"/caf\xe9"[..], "/caf%E9"),
+        (b"/a?b=<c>\"`", "/a?b=%3Cc%3E%22%60"),
+        (b"/\xc2\x80ab", "/%C2%80ab"),
+    ] {
+        // With and without indexing, and with a name of its own.
+        for first in [&b"\x44"[..], b"\x04", b"\x14", b"\x00\x05:path"] {
+            let (seen, restored) = seen(&mut targets, first, path, false);
+            assert_eq!(seen.len(), path.len());
+            assert_eq!(restored.as_deref(), Some(expected));
+        }
+    }
+    // `/caf` and 0xe9 in Huffman code.
+    let (_, restored) = seen(&mut targets, b"\x44", b"\x60\x83\x97\xff\xfe\xbf", true);
+    assert_eq!(restored.as_deref(), Some("/caf%E9"));
+}
+
+#[test]
+fn what_is_no_target_becomes_malformed_and_others_are_left_alone() {
+    let mut targets = Targets::default();
+    for path in [&b"/a#b"[..], b"/a b", b"/a\x00", b"/a\x7f", b"/\xe9"] {
+        let (seen, restored) = seen(&mut targets, b"\x44", path, false);
+        assert_eq!((seen[0], restored), (b' ', None), "{path:?}");
+    }
+    for path in [&b"/"[..], b"/a?b=c%20d", b"*", b"/\xc3\xa9"] {
+        assert_eq!(seen(&mut targets, b"\x44", path, false).0, path);
+    }
+    assert!(targets.kept.is_empty());
+}
+
+#[test]
+fn nobody_else_can_say_what_stands_for_a_target() {
+    let restored = |targets: &Targets, path: &str| targets.restore(&mut path.parse().unwrap());
+    let mut targets = Targets::default();
+    seen(&mut targets, b"\x44", b"/caf\xe9", false);
+    assert!(restored(&targets, "/\u{80}00_"));
+    for path in ["/\u{80}01_", "/\u{80}ff", "/\u{80}", "/\u{80}zz"] {
+        assert!(!restored(&targets, path), "{path}");
+    }
+    // A head that goes on in another frame, a name from the client's table, and a frame that comes in pieces.
+    for (flags, first, pieces) in [
+        (0, &b"\x44"[..], false),
+        (END_HEADERS, b"\x7e", false),
+        (END_HEADERS, b"\x44", true),
+    ] {
+        for (path, is_known) in [("/\u{80}00", false), ("/abc", flags != 0)] {
+            let mut targets = Targets::default();
+            seen(&mut targets, b"\x44", b"/caf\xe9", false);
+            let mut head = head(first, path.as_bytes(), false);
+            let length = head.len();
+            let came = if pieces { 3 } else { length };
+            targets.examine(length, flags, &mut head[..came]);
+            let (one, other) = head.split_at(came);
+            targets.follow(one);
+            targets.follow(other);
+            assert_eq!(restored(&targets, "/\u{80}00_"), is_known);
+        }
+    }
+}
+
+#[test]
+fn so_many_targets_are_remembered_and_no_more() {
+    let mut targets = Targets::default();
+    for number in 0..1000 {
+        let path = format!("/<{number:04}");
+        let (_, restored) = seen(&mut targets, b"\x44", path.as_bytes(), false);
+        assert_eq!(restored, Some(format!("/%3C{number:04}")));
+    }
+    assert_eq!(targets.kept.len(), MOST);
+    let long = [b"/<", &[b'x'; 100][..]].concat();
+    for _ in 0..1000 {
+        seen(&mut targets, b"\x44", &long, false);
+    }
+    assert!(targets.bytes <= MOST_BYTES);
+}
+
+#[test]
+fn padding_and_priority_are_no_part_of_a_head() {
+    let mut payload = [
+        &b"\x02....."[..],
+        &head(b"\x44", b"/caf\xe9", false),
+        b"\0\0",
+    ]
+    .concat();
+    let mut targets = Targets::default();
+    let flags = END_HEADERS | PADDED | PRIORITY;
+    targets.examine(payload.len(), flags, &mut payload);
+    assert_eq!(targets.kept, ["/caf%E9"]);
+}
