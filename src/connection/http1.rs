@@ -3,10 +3,11 @@
 use super::refusal::Refusal;
 use super::settings::Settings;
 use super::stream::Stream;
+use super::timeouts::{LAST_BYTES, LINGER, LINGER_IDLE};
 use super::watch::{Manner, Stop, Watched};
-use super::{Busy, Client, LAST_BYTES, asks_first, websocket};
+use super::{Busy, Client, asks_first, websocket};
 use crate::request::websocket::WebSocket;
-use crate::request::{Body, Incoming, LINGER, LINGER_IDLE};
+use crate::request::{Body, Incoming};
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
@@ -119,7 +120,7 @@ async fn answer(
     let is_over = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     busy.answered();
     response.body_mut().attach(Box::new(busy));
-    if !is_over && version <= Version::HTTP_11 && client.connections.shutdown.begun().is_some() {
+    if !is_over && version <= Version::HTTP_11 && client.connections.shutdown.leaving().is_some() {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
     }

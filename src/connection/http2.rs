@@ -4,6 +4,7 @@ use super::activity::Activity;
 use super::head::is_for_a_url;
 use super::sending::{self, Stopped};
 use super::stream::Stream;
+use super::timeouts::LAST_FRAME;
 use super::watch::{Manner, Stop, Watched};
 use super::{Busy, Client, asks_first, date, targets, websocket};
 use crate::info;
@@ -20,7 +21,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::io::AsyncWriteExt;
 use tokio::task::spawn_local;
 use tokio::time::timeout;
@@ -33,9 +34,6 @@ const GATHERED: usize = 128 << 10;
 
 /// How many streams a client may have us reset by its own mistakes.
 const MISTAKES: usize = 1024;
-
-/// How long the last frame may take to leave.
-const LAST_FRAME: Duration = Duration::from_secs(1);
 
 /// Settings of ours that say nothing, and GOAWAY for a PROTOCOL_ERROR before any stream (RFC 9113 sections 6.5, 6.8).
 const NOT_HTTP2: [u8; 26] = [

@@ -55,15 +55,12 @@ use std::cell::Cell;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use stream::Stream;
 use tls::Handshake;
 use tokio::io::{AsyncRead, AsyncWrite};
 use transport::Transport;
 use watch::{Manner, Stop, Watched};
-
-/// How long the last answer may take to leave when its connection is closed.
-const LAST_BYTES: Duration = Duration::from_secs(5);
 
 /// What all connections of one worker share.
 pub struct Connections {

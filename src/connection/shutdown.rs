@@ -1,43 +1,51 @@
 //! That the worker is leaving: since when, and how long it waits for idle connections to speak up.
 
+use super::timeouts::Leaving;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::time::sleep_until;
 
-/// Set once, seen by every connection.
+/// A `WorkerShutdown` begins once, and is seen by every connection.
 #[derive(Default)]
 pub struct WorkerShutdown {
-    begun: Cell<Option<(Instant, Duration)>>,
-    /// When the worker is gone, whatever is still open.
-    until: Cell<Option<Instant>>,
+    begun: Cell<Option<Begun>>,
     announced: Notify,
 }
 
+#[derive(Clone, Copy)]
+struct Begun {
+    leaving: Leaving,
+    /// When the worker is gone, whatever is still open.
+    until: Instant,
+}
+
 impl WorkerShutdown {
-    /// Connections are closed once they have been idle for `moment`; each answer until then says that
-    /// it is the last.
-    pub fn begin(&self, moment: Duration, until: Instant) {
-        self.until.set(Some(until));
-        self.begun.set(Some((Instant::now(), moment)));
+    /// Begins to close connections, each once it has been idle for so long. Until then each answer says that it is the
+    /// last.
+    pub fn begin(&self, idle: Duration, until: Instant) {
+        let since = Instant::now();
+        let leaving = Leaving { since, idle };
+        self.begun.set(Some(Begun { leaving, until }));
         self.announced.notify_waiters();
     }
 
-    pub fn begun(&self) -> Option<(Instant, Duration)> {
-        self.begun.get()
+    /// Says since when the worker is leaving, where it is.
+    pub fn leaving(&self) -> Option<Leaving> {
+        self.begun.get().map(|begun| begun.leaving)
     }
 
-    /// When the worker is gone, where others go on; none where all of them stop.
+    /// Says when the worker is gone, where others go on; none where all of them stop.
     pub fn until(&self) -> Option<Instant> {
-        let (_, moment) = self.begun.get()?;
-        self.until.get().filter(|_| !moment.is_zero())
+        let Begun { leaving, until } = self.begun.get()?;
+        (!leaving.is_hurried()).then_some(until)
     }
 
     /// Resolves when it has begun, and who has been silent ever since is to be closed.
     pub async fn ends_idling(&self) {
         self.wait().await;
-        if let Some((since, moment)) = self.begun() {
-            sleep_until((since + moment).into()).await;
+        if let Some(Leaving { since, idle }) = self.leaving() {
+            sleep_until((since + idle).into()).await;
         }
     }
 

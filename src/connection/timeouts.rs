@@ -1,19 +1,76 @@
-//! How long a connection may stay as it is: a pure rule over what it is doing.
+//! Every time-out of a connection: when it runs, what ends it, and what comes of it.
+//!
+//! | time-out | runs from, or while | until | then |
+//! | --- | --- | --- | --- |
+//! | `Settings::header` | a proxy connects that is to send a PROXY header | the header is whole | closed |
+//! | `Settings::handshake` | a TLS handshake begins | the handshake is done | closed |
+//! | `Settings::header` | the first byte of a request's head, beside whatever else goes on | the head is whole | 408 |
+//! | `Settings::keep_alive` | the last answer, or the beginning | a request begins | closed |
+//! | `Settings::write` | the client takes nothing of what is written | the client takes some | dropped |
+//! | `Settings::rate` | the client takes less than this per second, as far as the server waits for it | the client has caught up | dropped |
+//! | [`CLIENT_ENDED`] | a client that is being answered sends no more | the answer has ended | dropped |
+//! | [`Leaving::idle`] | the worker leaves, and the connection is idle | a request begins | closed |
+//! | [`GOAWAY_HEARD`] | a client of HTTP/2 was told that its connection ends, and has no stream | a stream begins | closed |
+//! | [`LAST_BYTES`] | a connection of HTTP/1 is to be closed over an answer or a refusal | that has left | closed |
+//! | [`LAST_FRAME`] | the same of HTTP/2 | the frame has left | closed |
+//! | [`LINGER`], and [`LINGER_IDLE`] while nothing comes | an answer came before the request was whole | the request is whole | closed |
+//! | ping interval, ping time-out (`websocket::keep_alive`) | a WebSocket is silent | anything comes | a ping; given up |
+//! | [`CLOSE_ANSWERED`] | a WebSocket was closed by us | the client has answered | dropped |
+//! | [`BEFORE_THE_END`] | this time before the worker ends | | WebSockets are closed with 1012 |
 
 use super::activity::Phase;
 use super::refusal::TOO_SLOW;
 use super::settings::Settings;
-use super::watch::Stop;
+use super::shutdown::WorkerShutdown;
+use super::watch::{Manner, Stop};
+pub use crate::request::{LINGER, LINGER_IDLE};
 use std::time::{Duration, Instant};
 
-/// Since when the worker is leaving, and how long a connection must be idle before it is closed for
-/// that: a request may be on its way.
-pub type Leaving = Option<(Instant, Duration)>;
-
 /// How long a client is answered that sends no more: most such have left.
-const ENDED: Duration = Duration::from_secs(10);
+pub const CLIENT_ENDED: Duration = Duration::from_secs(10);
 
-/// What there is to wait for.
+/// How long a client of HTTP/2 that was told that its connection ends may still begin a stream, which was on its way.
+pub const GOAWAY_HEARD: Duration = Duration::from_secs(1);
+
+/// How long the last answer may take to leave when its connection is closed.
+pub const LAST_BYTES: Duration = Duration::from_secs(5);
+
+/// How long the last frame of HTTP/2 may take to leave.
+pub const LAST_FRAME: Duration = Duration::from_secs(1);
+
+/// How long the other end of a WebSocket's close may take to come.
+pub const CLOSE_ANSWERED: Duration = Duration::from_secs(10);
+
+/// How long before the worker ends clients of WebSockets are told to come again.
+pub const BEFORE_THE_END: Duration = Duration::from_secs(1);
+
+/// `Leaving` says that a connection is to be closed when it is idle, since others take over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leaving {
+    pub since: Instant,
+    /// How long the connection must have been idle: a request may be on its way.
+    pub idle: Duration,
+}
+
+impl Leaving {
+    /// Says whether nobody takes over, so that nothing is waited for.
+    pub fn is_hurried(self) -> bool {
+        self.idle.is_zero()
+    }
+
+    /// Says whether a connection that is ended in this manner is leaving.
+    pub fn of(manner: Manner, shutdown: &WorkerShutdown) -> Option<Leaving> {
+        match manner {
+            Manner::Http1 => shutdown.leaving(),
+            Manner::Http2 { told } => told.map(|since| Leaving {
+                since,
+                idle: GOAWAY_HEARD,
+            }),
+        }
+    }
+}
+
+/// `Waits` says what there is to wait for.
 #[derive(Clone, Copy, Debug)]
 pub struct Waits {
     pub phase: Phase,
@@ -25,21 +82,25 @@ pub struct Waits {
     pub ended: Option<Instant>,
 }
 
-/// When a connection's time is up if nothing changes, and what that means then.
-pub fn deadline(waits: Waits, settings: &Settings, leaving: Leaving) -> Option<(Instant, Stop)> {
+/// Says when a connection's time is up if nothing changes, and what that means then.
+pub fn deadline(
+    waits: Waits,
+    settings: &Settings,
+    leaving: Option<Leaving>,
+) -> Option<(Instant, Stop)> {
     let header = |since| (since + settings.header, Stop::Refuse(TOO_SLOW));
     let by_phase = match waits.phase {
-        Phase::Busy { .. } => waits.ended.map(|since| (since + ENDED, Stop::Left)),
-        // How long that may take is decided by who throws it away.
+        Phase::Busy { .. } => waits.ended.map(|since| (since + CLIENT_ENDED, Stop::Left)),
+        // LINGER runs where the rest is thrown away.
         Phase::Rest => None,
         // Where everybody leaves, nobody waits for the rest of a head.
-        Phase::Head { since } if leaving.is_some_and(|(_, moment)| moment.is_zero()) => {
+        Phase::Head { since } if leaving.is_some_and(Leaving::is_hurried) => {
             Some((since, Stop::Close))
         }
         Phase::Head { since } => Some(header(since)),
         Phase::Idle { since } => {
             let kept = since + settings.keep_alive;
-            let left = leaving.map(|(start, moment)| since.max(start) + moment);
+            let left = leaving.map(|leaving| since.max(leaving.since) + leaving.idle);
             Some((left.map_or(kept, |left| left.min(kept)), Stop::Close))
         }
     };
@@ -138,27 +199,28 @@ mod tests {
             ..waits(Phase::Busy { requests: 1 })
         };
         let verdict = deadline(waits, &SETTINGS, None);
-        assert_eq!(verdict, Some((since + ENDED, Stop::Left)));
+        assert_eq!(verdict, Some((since + CLIENT_ENDED, Stop::Left)));
     }
 
     #[test]
     fn a_draining_worker_closes_what_is_idle_for_a_moment() {
         let start = Instant::now();
-        let moment = Duration::from_secs(1);
-        let leaving = Some((start, moment));
+        let idle = Duration::from_secs(1);
+        let leaving = Some(Leaving { since: start, idle });
         let long_idle = Phase::Idle {
             since: start - Duration::from_secs(20),
         };
         assert_eq!(
             deadline(waits(long_idle), &SETTINGS, leaving),
-            Some((start + moment, Stop::Close))
+            Some((start + idle, Stop::Close))
         );
     }
 
     #[test]
     fn half_a_head_does_not_hold_up_a_stop() {
         let since = Instant::now();
-        let leaving = Some((since, Duration::ZERO));
+        let idle = Duration::ZERO;
+        let leaving = Some(Leaving { since, idle });
         let verdict = deadline(waits(Phase::Head { since }), &SETTINGS, leaving);
         assert_eq!(verdict, Some((since, Stop::Close)));
     }

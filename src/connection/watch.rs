@@ -8,7 +8,7 @@ use crate::request::Timer;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Why a connection is not run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,9 +33,6 @@ pub enum Manner {
     /// By telling the client, which is done once, and giving it time to have heard.
     Http2 { told: Option<Instant> },
 }
-
-/// How long a client that was told is waited for.
-const HEARD: Duration = Duration::from_secs(1);
 
 /// What is watched.
 pub struct Watched<'a> {
@@ -103,10 +100,7 @@ impl Watched<'_> {
 
     fn deadline(&self, shutdown: &WorkerShutdown) -> Option<(Instant, Stop)> {
         let settings = &self.connections.settings;
-        let leaving: Leaving = match self.manner {
-            Manner::Http1 => shutdown.begun(),
-            Manner::Http2 { told } => told.map(|told| (told, HEARD)),
-        };
+        let leaving = Leaving::of(self.manner, shutdown);
         let waits = Waits {
             phase: self.activity.phase(),
             write: self.activity.progress().write_deadline(settings.write),

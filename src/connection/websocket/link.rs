@@ -4,24 +4,19 @@
 use super::code::{self, close_frame, fault};
 use super::keep_alive::{Due, KeepAlive};
 use super::wire::Wire;
+use crate::connection::timeouts::{BEFORE_THE_END, CLOSE_ANSWERED};
 use crate::request::Timer;
 use crate::request::websocket::{Closed, Message, Outgoing, WebSocket};
 use bytes::Bytes;
 use std::io;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame as RawFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tokio_tungstenite::tungstenite::{Error, Message as Frame};
-
-/// How long the other end of a close may take to come.
-const CLOSE: Duration = Duration::from_secs(10);
-
-/// How long before the worker goes clients are told to come again.
-const BEFORE: Duration = Duration::from_secs(1);
 
 /// Read ahead at a time, and gathered before it is written.
 const BUFFER: usize = 16 << 10;
@@ -123,7 +118,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     pub fn leave(&mut self, until: Option<Instant>) {
         match until {
             None => self.close(code::AWAY, "the server stops"),
-            Some(until) => self.leaves = Some(until.checked_sub(BEFORE).unwrap_or(until)),
+            Some(until) => self.leaves = Some(until.checked_sub(BEFORE_THE_END).unwrap_or(until)),
         }
     }
 
@@ -324,7 +319,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             let is_read = !self.is_paused;
             let next = || match state {
                 State::Closing { since } | State::Failing { since } => {
-                    Some((since + CLOSE, Next::GiveUp))
+                    Some((since + CLOSE_ANSWERED, Next::GiveUp))
                 }
                 State::Open => {
                     let alive = keep_alive.next(is_read);
