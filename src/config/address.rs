@@ -29,17 +29,17 @@ pub enum Host {
     Name(String),
 }
 
-/// What stands before an address, and what it says of TLS where it says something.
-const SCHEMES: [(&str, Scheme, Option<bool>); 9] = [
-    ("unix:", Scheme::Unix, None),
-    ("unix+http:", Scheme::Unix, Some(false)),
-    ("unix+https:", Scheme::Unix, Some(true)),
-    ("fd://", Scheme::Descriptor, None),
-    ("fd+http://", Scheme::Descriptor, Some(false)),
-    ("fd+https://", Scheme::Descriptor, Some(true)),
-    ("tcp://", Scheme::Inet, None),
-    ("http://", Scheme::Inet, Some(false)),
-    ("https://", Scheme::Inet, Some(true)),
+/// What stands before an address, and what it says of TLS.
+const SCHEMES: [(&str, Scheme, Security); 9] = [
+    ("unix:", Scheme::Unix, Security::ByCertificates),
+    ("unix+http:", Scheme::Unix, Security::Plain),
+    ("unix+https:", Scheme::Unix, Security::Tls),
+    ("fd://", Scheme::Descriptor, Security::ByCertificates),
+    ("fd+http://", Scheme::Descriptor, Security::Plain),
+    ("fd+https://", Scheme::Descriptor, Security::Tls),
+    ("tcp://", Scheme::Inet, Security::ByCertificates),
+    ("http://", Scheme::Inet, Security::Plain),
+    ("https://", Scheme::Inet, Security::Tls),
 ];
 
 #[derive(Clone, Copy)]
@@ -49,15 +49,34 @@ enum Scheme {
     Descriptor,
 }
 
+/// `Security` says whether TLS is spoken.
+#[derive(Clone, Copy)]
+enum Security {
+    Plain,
+    Tls,
+    /// TLS is spoken where there are certificates.
+    ByCertificates,
+}
+
+impl Security {
+    fn is_tls(self, certificates: bool) -> bool {
+        match self {
+            Security::Plain => false,
+            Security::Tls => true,
+            Security::ByCertificates => certificates,
+        }
+    }
+}
+
 /// The longest path that the address of a Unix socket has room for (unix(7)): 108 bytes with the NUL.
 const LONGEST_PATH: usize = 107;
 
 /// The value of --bind; `certificates` says what is spoken where it does not.
 pub fn bind(text: &str, certificates: bool) -> Result<Address> {
     let schemes = SCHEMES.iter();
-    let mut found = schemes.filter_map(|(prefix, scheme, tls)| {
+    let mut found = schemes.filter_map(|(prefix, scheme, security)| {
         let rest = text.strip_prefix(prefix)?;
-        Some((rest, *scheme, tls.unwrap_or(certificates)))
+        Some((rest, *scheme, security.is_tls(certificates)))
     });
     let (rest, scheme, tls) = match found.next() {
         Some(found) => found,

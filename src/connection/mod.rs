@@ -57,7 +57,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 use stream::Stream;
-use tls::Handshake;
+use tls::{Chosen, Handshake};
 use tokio::io::{AsyncRead, AsyncWrite};
 use transport::Transport;
 use watch::{Manner, Stop, Watched};
@@ -106,7 +106,7 @@ impl Connections {
             .clone()
             .filter(|_| kind == ListenerKind::Tls);
         let (transport, chosen) = match tls {
-            None => (Transport::Plain(socket), None),
+            None => (Transport::Plain(socket), Chosen::None),
             Some(tls) => match client.secure(tls, socket).await {
                 Some(secured) => secured,
                 None => return,
@@ -139,19 +139,15 @@ struct Client {
 }
 
 impl Client {
-    /// Makes the connection secure; also which protocol the client chose (RFC 7301).
-    async fn secure(
-        &self,
-        tls: Arc<ServerConfig>,
-        socket: Socket,
-    ) -> Option<(Transport, Option<bool>)> {
+    /// Makes the connection secure, and says which protocol the client has chosen.
+    async fn secure(&self, tls: Arc<ServerConfig>, socket: Socket) -> Option<(Transport, Chosen)> {
         let limit = self.connections.settings.handshake;
         let handshake = pin!(tls::shake_hands(tls, socket, limit));
         let shaken = self.watch(handshake).await;
         let slot = self.connections.requests.slot();
         slot.shook_hands(matches!(shaken, Ok(Handshake::Done { .. })));
         match shaken.ok()? {
-            Handshake::Done { transport, http2 } => Some((transport, http2)),
+            Handshake::Done { transport, chosen } => Some((transport, chosen)),
             Handshake::Plain { socket, refusal } => {
                 self.refuse(socket, refusal).await;
                 None
@@ -160,16 +156,12 @@ impl Client {
         }
     }
 
-    /// Which version of HTTP this is to be.
-    async fn speaks_http2(
-        &self,
-        stream: &mut Stream,
-        chosen: Option<bool>,
-    ) -> Result<Spoken, Stop> {
+    /// Finds out which version of HTTP this is to be.
+    async fn speaks_http2(&self, stream: &mut Stream, chosen: Chosen) -> Result<Spoken, Stop> {
         let must = match (self.connections.settings.protocols, chosen) {
-            (Protocols::Http1, _) | (Protocols::Both, Some(false)) => return Ok(Spoken::Http1),
-            (Protocols::Http2, _) | (Protocols::Both, Some(true)) => true,
-            (Protocols::Both, None) => false,
+            (Protocols::Http1, _) | (Protocols::Both, Chosen::Http1) => return Ok(Spoken::Http1),
+            (Protocols::Http2, _) | (Protocols::Both, Chosen::Http2) => true,
+            (Protocols::Both, Chosen::None) => false,
         };
         let first = pin!(stream.speaks_http2());
         match self.watch(first).await {

@@ -13,10 +13,10 @@ use tokio_rustls::TlsAcceptor;
 
 /// How a handshake came out.
 pub enum Handshake {
-    /// Done, and the client chose HTTP/2, or HTTP/1, or neither by name.
+    /// The handshake is done.
     Done {
         transport: Transport,
-        http2: Option<bool>,
+        chosen: Chosen,
     },
     /// The client does not speak TLS; it is told in the language that it seems to speak.
     Plain {
@@ -24,6 +24,25 @@ pub enum Handshake {
         refusal: Refusal,
     },
     Failed,
+}
+
+/// `Chosen` says which protocol a client has chosen by its name (ALPN, RFC 7301).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chosen {
+    Http1,
+    Http2,
+    /// The client has not named any: what it sends first tells.
+    None,
+}
+
+impl Chosen {
+    fn named(name: Option<&[u8]>) -> Chosen {
+        match name {
+            Some(b"h2") => Chosen::Http2,
+            Some(_) => Chosen::Http1,
+            None => Chosen::None,
+        }
+    }
 }
 
 /// The client speaks HTTP where HTTPS is spoken.
@@ -38,7 +57,7 @@ pub async fn shake_hands(config: Arc<ServerConfig>, socket: Socket, limit: Durat
         .into_fallible();
     match timeout(limit, accept).await {
         Ok(Ok(stream)) => Handshake::Done {
-            http2: stream.get_ref().1.alpn_protocol().map(|name| name == b"h2"),
+            chosen: Chosen::named(stream.get_ref().1.alpn_protocol()),
             transport: Transport::Tls(Box::new(stream)),
         },
         Ok(Err((_, greeted))) if greeted.is_plain() => Handshake::Plain {

@@ -185,28 +185,37 @@ fn compiled<R: Roles>(roles: &R, forker: &Forker) -> Result<Code> {
 pub struct Successor {
     pub pid: Pid,
     pub receiver: Receiver,
-    can: bool,
-    failed: Option<String>,
+    answer: Answer,
+}
+
+/// What the new executable has said so far.
+enum Answer {
+    Nothing,
+    Can,
+    Cannot(String),
 }
 
 impl Successor {
     /// Takes note of what it said.
     pub fn listen(&mut self) {
         while let Some(message) = self.receiver.receive() {
-            match message {
-                Ok(Message::Ready) => self.can = true,
-                Ok(Message::Failed { text, .. }) => self.failed = Some(text),
-                Ok(_) => {}
-                Err(_) => self.failed = Some("it sent what cannot be understood".to_owned()),
+            match (message, &self.answer) {
+                (Ok(Message::Ready), Answer::Nothing) => self.answer = Answer::Can,
+                (Ok(Message::Failed { text, .. }), _) => self.answer = Answer::Cannot(text),
+                (Ok(_), _) => {}
+                (Err(_), _) => {
+                    let why = "it sent what cannot be understood".to_owned();
+                    self.answer = Answer::Cannot(why);
+                }
             }
         }
     }
 
     /// What it came to; it has ended.
     pub fn answer(self, death: Death) -> Result<(), String> {
-        match (self.failed, death.end) {
-            (Some(why), _) => Err(why),
-            (None, End::Exited(0)) if self.can => Ok(()),
+        match (self.answer, death.end) {
+            (Answer::Cannot(why), _) => Err(why),
+            (Answer::Can, End::Exited(0)) => Ok(()),
             _ => Err(format!("the new one did not say that it can: {death}")),
         }
     }
@@ -238,8 +247,7 @@ pub fn ask(path: &Path, handover: &Handover) -> io::Result<Successor> {
     Ok(Successor {
         pid,
         receiver,
-        can: false,
-        failed: None,
+        answer: Answer::Nothing,
     })
 }
 
