@@ -42,7 +42,7 @@ fn is_for(certified: &CertifiedKey, name: &ServerName<'_>) -> bool {
     parsed.is_some_and(|parsed| parsed.verify_is_valid_for_subject_name(name).is_ok())
 }
 
-/// Whether a certificate has this name as it is.
+/// Says whether a certificate has this name as it is.
 fn names(certified: &CertifiedKey, name: &str) -> bool {
     let certificate = certified.end_entity_cert().ok();
     let parsed = certificate.and_then(|der| EndEntityCert::try_from(der).ok());

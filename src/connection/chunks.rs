@@ -46,7 +46,7 @@ impl Chunks {
         self == Chunks::Over
     }
 
-    /// How many of the bytes belong to the body; an error where it is broken, with how many were valid.
+    /// Says how many of the bytes belong to the body; an error where it is broken, with how many were valid.
     pub fn follow(&mut self, bytes: &[u8]) -> Result<usize, usize> {
         let mut at = 0;
         while at < bytes.len() && !self.are_over() {
@@ -121,7 +121,7 @@ fn digit(byte: u8) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// How much of the text is a whole body; none where it is broken or unfinished.
+    /// Says how much of the text is a whole body; none where it is broken or unfinished.
     fn length(text: &str) -> Option<usize> {
         let mut chunks = Chunks::default();
         let read = chunks.follow(text.as_bytes()).ok()?;

@@ -94,17 +94,17 @@ impl Follower {
         self.requests
     }
 
-    /// Whether the body of a request is still to come.
+    /// Says whether the body of a request is still to come.
     pub fn is_in_body(&self) -> bool {
         matches!(self.state, State::Length(_) | State::Chunked(_))
     }
 
-    /// What is to be changed in the bytes that were followed last.
+    /// Gives what is to be changed in the bytes that were followed last.
     pub fn edits(&mut self) -> Vec<Edit> {
         std::mem::take(&mut self.edits)
     }
 
-    /// Whether no request has begun that has not ended.
+    /// Says whether no request has begun that has not ended.
     pub fn is_between_requests(&self) -> bool {
         matches!(self.state, State::Head) && self.partial.is_empty()
     }
@@ -284,7 +284,7 @@ mod tests {
         fields: 5,
     };
 
-    /// What becomes of bytes that come in pieces of this size: the status, or 200.
+    /// Gives what becomes of bytes that come in pieces of this size: the status, or 200.
     fn in_pieces(text: &str, size: usize) -> u16 {
         let mut follower = Follower::new(LIMITS);
         for piece in text.as_bytes().chunks(size) {

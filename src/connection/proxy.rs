@@ -136,7 +136,7 @@ pub(super) fn named(header: &[u8]) -> io::Result<(Option<Peer>, bool)> {
     Ok((peer, false))
 }
 
-/// Whether this part of a header says that the client speaks TLS (section 2.2.6).
+/// Says whether this part of a header says that the client speaks TLS (section 2.2.6).
 fn says_tls(part: &v2::TypeLengthValue<'_>) -> bool {
     const CLIENT_SSL: u8 = 1;
     let flags = part.value.first().copied().unwrap_or(0);
@@ -164,7 +164,7 @@ mod tests {
 
     const V4: [u8; 12] = [192, 0, 2, 7, 192, 0, 2, 1, 0x10, 0x00, 0, 80];
 
-    /// What is read of these bytes, sent in pieces of this size, and what is left after.
+    /// Gives what is read of these bytes, sent in pieces of this size, and what is left after.
     fn sent(bytes: &[u8], piece: usize) -> (io::Result<Option<ProxyHeader>>, Vec<u8>) {
         let runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = { runtime }.enable_all().build().unwrap();

@@ -183,7 +183,7 @@ mod tests {
         [&head[..], payload].concat()
     }
 
-    /// What a client gets of these frames, which leave in pieces of this size.
+    /// Gives what a client gets of these frames, which leave in pieces of this size.
     fn told(frames: &[u8], piece: usize) -> Vec<u8> {
         let (mut resets, mut left, mut told) = (Resets::default(), frames, Vec::new());
         while !left.is_empty() {

@@ -49,7 +49,7 @@ impl ListenerKind {
         }
     }
 
-    /// What clients call it.
+    /// Gives what clients call it.
     pub fn scheme(self) -> Scheme {
         match self {
             ListenerKind::Tls => Scheme::HTTPS,

@@ -85,7 +85,7 @@ impl Socket {
         }
     }
 
-    /// What has come, without taking it; nothing where the client has ended.
+    /// Gives what has come, without taking it; nothing where the client has ended.
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         poll_fn(|cx| self.wire.borrow().poll_peek(cx, buffer)).await
     }

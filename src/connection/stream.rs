@@ -99,7 +99,7 @@ impl Stream {
         self.transport.socket().send_with(write_batcher);
     }
 
-    /// What this ran over, for whoever speaks something else from here on: none where more has come already.
+    /// Gives what this ran over, for whoever speaks something else from here on: none where more has come already.
     pub fn upgraded(self) -> Option<Transport> {
         let is_clean = self.kept.is_empty() && self.overflow.is_empty() && self.end.is_none();
         is_clean.then_some(self.transport)

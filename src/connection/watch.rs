@@ -82,7 +82,7 @@ impl Watched<'_> {
         .await
     }
 
-    /// Why the connection is not run on, whatever the time is.
+    /// Says why the connection is not run on, whatever the time is.
     fn stops(&self) -> Option<Stop> {
         let activity = self.activity;
         if let Some(refusal) = activity.refused() {

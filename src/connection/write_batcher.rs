@@ -38,7 +38,7 @@ impl WriteBatcher {
         }
     }
 
-    /// Whether what is to be written now can wait for what else this round brings. What waited already does so no
+    /// Says whether what is to be written now can wait for what else this round brings. What waited already does so no
     /// longer where not.
     pub fn can_wait(&self) -> bool {
         let now = Instant::now();
@@ -115,7 +115,7 @@ mod tests {
         (socket, client)
     }
 
-    /// What is there already.
+    /// Gives what is there already.
     fn received(mut client: &UnixStream) -> Vec<u8> {
         let mut buffer = [0; 100];
         match client.read(&mut buffer) {

@@ -108,7 +108,7 @@ impl Body {
         Body::written(body, declared, false)
     }
 
-    /// What a guest writes although its client gets no body.
+    /// Throws away what a guest writes, whose client gets no body.
     pub fn unsent(body: GuestBody) -> Body {
         Body::written(body, None, true)
     }
@@ -242,7 +242,7 @@ impl Written {
         upload.is_some_and(|upload| upload.fault() == Some(Fault::TooSlow))
     }
 
-    /// Whether the client has all that it was promised, so that the guest may end in peace.
+    /// Says whether the client has all that it was promised, so that the guest may end in peace.
     fn delivered(&self, body: &GuestBody) -> bool {
         self.unsent
             || body.is_end_stream()

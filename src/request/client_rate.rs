@@ -52,7 +52,7 @@ impl ClientRate {
         self.behind = self.behind.saturating_sub(bytes).max(-credit);
     }
 
-    /// How far behind the client is: by the least rate, or by how long it is waited for where there is none.
+    /// Says how far behind the client is: by the least rate, or by how long it is waited for where there is none.
     pub fn behind(&self, now: Instant) -> Duration {
         let Some(since) = self.waits else {
             return Duration::ZERO;
@@ -64,7 +64,7 @@ impl ClientRate {
         Duration::from_secs_f64(bytes as f64 / self.rate as f64)
     }
 
-    /// When the client's time is up if nothing moves; it may stand still for `stall`.
+    /// Says when the client's time is up if nothing moves; it may stand still for `stall`.
     pub fn deadline(&self, stall: Duration) -> Option<Instant> {
         let since = self.waits?;
         if self.rate == 0 {

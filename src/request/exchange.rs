@@ -218,7 +218,7 @@ impl Exchange {
     }
 }
 
-/// What kind of failure it is counted as.
+/// Gives what kind of failure it is counted as.
 pub fn kind(failure: &Failure) -> GuestFailure {
     match failure {
         Failure::Trapped {
@@ -236,7 +236,7 @@ pub fn kind(failure: &Failure) -> GuestFailure {
     }
 }
 
-/// Which of the methods that are told apart it is; the last where it is none of them.
+/// Says which of the methods that are told apart it is; the last where it is none of them.
 fn method_index(method: &Method) -> usize {
     let known = totals::METHODS
         .iter()

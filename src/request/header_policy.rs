@@ -100,7 +100,7 @@ impl HeaderPolicy {
         replace(headers, &self.request_headers);
     }
 
-    /// What `send` adds to a head that has nothing yet, except for the id.
+    /// Gives what `send` adds to a head that has nothing yet, except for the id.
     pub fn response_lines(&self) -> String {
         let mut headers = HeaderMap::new();
         self.send(&mut headers, None);
@@ -125,8 +125,8 @@ impl HeaderPolicy {
     }
 }
 
-/// Whether a field is one of those by which proxies say for whom they ask. Gateways to older
-/// interfaces read `_` and `-` as one.
+/// Says whether a field is one of those by which proxies say for whom they ask. Gateways to older interfaces read `_`
+/// and `-` as one.
 fn is_claim(name: &str) -> bool {
     const NAMES: [&str; 3] = ["forwarded", "x-real-ip", "x-request-id"];
     let Some(b'x' | b'f') = name.as_bytes().first() else {

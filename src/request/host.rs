@@ -13,7 +13,7 @@ pub fn host(value: &[u8]) -> Option<Authority> {
         .flatten()
 }
 
-/// Whether this is a host and perhaps a port, as far as can be seen without parsing an IPv6 address.
+/// Says whether this is a host and perhaps a port, as far as can be seen without parsing an IPv6 address.
 pub fn is_host(value: &[u8]) -> bool {
     /// What is in a name or an address (RFC 3986 section 3.2.2, without the comma, which separates values of fields).
     static ALLOWED: Octets = Octets::alphanumeric_and(b"-._~!$&'()*+;=%:");
@@ -30,7 +30,7 @@ pub fn is_host(value: &[u8]) -> bool {
     !name.is_empty() && ALLOWED.make_up(name) && is_port(port)
 }
 
-/// Whether this is nothing, or a colon and perhaps a port.
+/// Says whether this is nothing, or a colon and perhaps a port.
 fn is_port(text: &[u8]) -> bool {
     match text {
         [] | [b':'] => true,

@@ -34,7 +34,7 @@ impl Ids {
 /// Longer names only fill logs; a UUID has 36 characters, a trace id with its parents about 60.
 const LONGEST: usize = 128;
 
-/// Whether an id that somebody else made can be passed on, and written into logs, as it is.
+/// Says whether an id that somebody else made can be passed on, and written into logs, as it is.
 pub fn is_valid(id: &HeaderValue) -> bool {
     static PLAIN: Octets = Octets::alphanumeric_and(b"-._~+/=:@");
     (1..=LONGEST).contains(&id.len()) && PLAIN.make_up(id.as_bytes())

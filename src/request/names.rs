@@ -64,7 +64,7 @@ pub fn remove_ambiguous<'a>(headers: &mut HeaderMap, ours: impl Iterator<Item = 
     }
 }
 
-/// Whether two names are one where `_` and `-` are.
+/// Says whether two names are one where `_` and `-` are.
 pub fn are_one(one: &str, other: &str) -> bool {
     let is_dash = |byte| matches!(byte, b'-' | b'_');
     let same = |(one, other): (u8, u8)| one == other || (is_dash(one) && is_dash(other));

@@ -19,7 +19,7 @@ impl Octets {
         Octets(set)
     }
 
-    /// Whether this consists of nothing else.
+    /// Says whether this consists of nothing else.
     pub fn make_up(&self, text: &[u8]) -> bool {
         text.iter().all(|octet| self.0[usize::from(*octet)])
     }

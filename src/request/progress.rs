@@ -64,17 +64,17 @@ impl Progress {
         }
     }
 
-    /// Whether the client has no room.
+    /// Says whether the client has no room.
     pub fn is_waited_for(&self) -> bool {
         self.download.borrow().is_waiting()
     }
 
-    /// When the client's time to take some of its response is up.
+    /// Says when the client's time to take some of its response is up.
     pub fn write_deadline(&self, stall: Duration) -> Option<Instant> {
         self.download.borrow().deadline(stall)
     }
 
-    /// How far behind the client is, in whatever it is waited for.
+    /// Says how far behind the client is, in whatever it is waited for.
     pub fn behind(&self, now: Instant) -> Duration {
         let download = self.download.borrow().behind(now);
         let upload = self.upload.borrow();
@@ -96,7 +96,7 @@ impl Progress {
         self.evicted.get()
     }
 
-    /// Whether this exchange is to end, said once: whoever asks sees to it.
+    /// Says whether this exchange is to end, said once: whoever asks sees to it.
     pub fn take_evicted(&self) -> bool {
         self.evicted.take()
     }

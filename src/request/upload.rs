@@ -51,12 +51,12 @@ impl UploadState {
         self.received.load(Relaxed)
     }
 
-    /// Whether the guest waits for the client.
+    /// Says whether the guest waits for the client.
     pub fn is_waiting(&self) -> bool {
         lock(&self.client_rate).is_waiting()
     }
 
-    /// How far behind the client is.
+    /// Says how far behind the client is.
     pub fn behind(&self, now: Instant) -> Duration {
         lock(&self.client_rate).behind(now)
     }

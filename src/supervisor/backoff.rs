@@ -44,7 +44,7 @@ impl Backoff {
         };
     }
 
-    /// When the next attempt may be made, where that is not now.
+    /// Says when the next attempt may be made, where that is not now.
     pub fn waits_until(&self, now: Instant) -> Option<Instant> {
         self.until.filter(|until| *until > now)
     }

@@ -59,7 +59,7 @@ impl Stage {
         }
     }
 
-    /// How many bytes of code were written so far.
+    /// Says how many bytes of code were written so far.
     pub fn written(&self) -> u64 {
         match self {
             Stage::Compiling(zygote) | Stage::Loading(zygote) => zygote.written(),
@@ -67,7 +67,7 @@ impl Stage {
         }
     }
 
-    /// What to wait for.
+    /// Gives what to wait for.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Stage::Pulling(task) => task.receiver.open_descriptor(),

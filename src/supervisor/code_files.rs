@@ -93,7 +93,7 @@ impl CodeFiles {
         })
     }
 
-    /// How many bytes were written.
+    /// Says how many bytes were written.
     pub fn written(&self) -> u64 {
         let files = self.files.iter();
         let blocks = files.filter_map(|file| Some(file.output.file().metadata().ok()?.blocks()));

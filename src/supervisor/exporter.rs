@@ -67,7 +67,7 @@ impl Exporter {
         }
     }
 
-    /// Whether no process is left.
+    /// Says whether no process is left.
     pub fn is_gone(&self) -> bool {
         self.process.is_none()
     }

@@ -59,7 +59,7 @@ pub struct LeftWorker {
 }
 
 impl Handover {
-    /// What is to be filled in.
+    /// Gives what is to be filled in.
     pub fn nothing() -> Handover {
         Handover {
             version: VERSION,

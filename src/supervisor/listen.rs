@@ -179,7 +179,8 @@ impl<R: Roles> Supervisor<R> {
         }
     }
 
-    /// What clients do; none where nobody wants to know, or where a worker of another executable would have to be asked.
+    /// Gives what clients do; none where nobody wants to know, or where a worker of another executable would have to be
+    /// asked.
     fn activity(&self) -> Option<Activity> {
         self.roles.settings().exit_idle?;
         let scoreboard = &self.forker.scoreboard;

@@ -47,7 +47,7 @@ impl Notifier {
         }
     }
 
-    /// When there is something to tell again, whatever happens.
+    /// Says when there is something to tell again, whatever happens.
     pub fn wakes_at(&self) -> Option<Instant> {
         self.address.as_ref().and(self.news.wakes_at())
     }
@@ -91,7 +91,7 @@ impl News {
         alive.into_iter().chain(self.extension).min()
     }
 
-    /// What to send now; none where there is nothing new.
+    /// Gives what to send now; none where there is nothing new.
     fn message(&mut self, condition: Condition, now: Instant) -> Option<String> {
         let before = self.told.replace(condition);
         let mut lines = Vec::new();
@@ -120,7 +120,7 @@ impl News {
     }
 }
 
-/// What a change is called in the protocol. The time of a reload's beginning is that of CLOCK_MONOTONIC.
+/// Gives what a change is called in the protocol. The time of a reload's beginning is that of CLOCK_MONOTONIC.
 fn transition(before: Option<Condition>, condition: Condition) -> Vec<String> {
     let lines: &[&str] = match (before, condition) {
         (Some(Condition::Serving { .. }), Condition::Serving { .. }) => &[],

@@ -200,7 +200,7 @@ impl<R: Roles> Supervisor<R> {
         self.events.push_back(Event::Answered(Err(why)));
     }
 
-    /// What the new executable is left.
+    /// Gives what the new executable is left.
     fn handover(&mut self) -> Result<Handover> {
         let now = self.now();
         let (served, wanted, workers) = self.policy.handover(now);

@@ -51,14 +51,14 @@ pub enum Question {
 }
 
 impl Adopted {
-    /// Whether this executable is to take over, and not only to say whether it could.
+    /// Says whether this executable is to take over, and not only to say whether it could.
     pub fn is_meant(&self) -> bool {
         self.question.is_none()
     }
 }
 
-/// What another executable leaves to this one; none where it was started by itself. To be called
-/// before anything else has opened a descriptor or started a thread.
+/// Gives what another executable leaves to this one; none where it was started by itself. To be called before anything
+/// else has opened a descriptor or started a thread.
 pub fn adopted() -> Result<Option<Adopted>> {
     let Some(number) = exec::take_variable(HANDOVER) else {
         return Ok(None);
@@ -211,7 +211,7 @@ impl Successor {
         }
     }
 
-    /// What it came to; it has ended.
+    /// Says whether the new one can take over, or why not. It has ended.
     pub fn answer(self, death: Death) -> Result<(), String> {
         match (self.answer, death.end) {
             (Answer::Cannot(why), _) => Err(why),

@@ -58,7 +58,7 @@ impl Work {
         }
     }
 
-    /// What workers can be forked for while it lives: code that it cannot write to.
+    /// Gives what workers can be forked for while it lives: code that it cannot write to.
     fn servable(&self) -> io::Result<Option<Code>> {
         match self {
             Work::Compile(files) => files.found(),
@@ -130,7 +130,7 @@ impl Zygote {
         })
     }
 
-    /// What to wait for.
+    /// Gives what to wait for.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.receiver.open_descriptor()
     }
@@ -144,7 +144,7 @@ impl Zygote {
         self.found
     }
 
-    /// How many bytes of code it has written.
+    /// Says how many bytes of code it has written.
     pub fn written(&self) -> u64 {
         match &self.state {
             State::Loading(Work::Compile(files)) => files.written(),

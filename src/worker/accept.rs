@@ -207,12 +207,12 @@ impl Acceptor {
         }
     }
 
-    /// Whether a sibling should take the next connection rather than this worker.
+    /// Says whether a sibling should take the next connection rather than this worker.
     fn has_more_than_its_share(&self) -> bool {
         self.any_sibling(balance::leaves)
     }
 
-    /// Whether this is so of a sibling that takes connections, given the loads of both.
+    /// Says whether this is so of a sibling that takes connections, given the loads of both.
     fn any_sibling(&self, is: impl Fn(Load, Load) -> bool) -> bool {
         let now = clock::now_ms();
         let mine = load(self.scoreboard.slot(self.slot));
@@ -225,7 +225,7 @@ impl Acceptor {
         })
     }
 
-    /// How many connections all workers have taken so far.
+    /// Says how many connections all workers have taken so far.
     fn taken(&self) -> u64 {
         let slots = (0..self.scoreboard.length()).map(|index| self.scoreboard.slot(index));
         slots.fold(0, |sum, slot| sum.wrapping_add(slot.connections_total()))

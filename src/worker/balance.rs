@@ -9,9 +9,8 @@ pub struct Load {
     pub in_flight: u32,
 }
 
-/// Whether a worker with load `mine` lets this sibling go first. One connection in sixteen of difference
-/// does not count; a worker that is answering leaves new work to one that
-/// is not.
+/// Says whether a worker with load `mine` lets this sibling go first. One connection in sixteen of difference does not
+/// count; a worker that is answering leaves new work to one that is not.
 pub fn leaves(mine: Load, sibling: Load) -> bool {
     let slack = sibling.connections / 16;
     let fewer = sibling.connections.saturating_add(slack) < mine.connections;
@@ -20,8 +19,8 @@ pub fn leaves(mine: Load, sibling: Load) -> bool {
     fewer || idle
 }
 
-/// Whether a worker with load `mine` has so much more than this sibling that it waits for the sibling to
-/// take the next connection.
+/// Says whether a worker with load `mine` has so much more than this sibling that it waits for the sibling to take the
+/// next connection.
 pub fn waits_for(mine: Load, sibling: Load) -> bool {
     sibling.connections + sibling.connections / 8 + 2 < mine.connections
 }

@@ -15,7 +15,7 @@ pub const TOO_BIG: u16 = 1009;
 pub const FAILED: u16 = 1011;
 pub const RESTART: u16 = 1012;
 
-/// What a client is told that has broken the protocol.
+/// Gives what a client is told that has broken the protocol.
 pub fn fault(error: &Error) -> (u16, &'static str) {
     match error {
         Error::Utf8(_) => (NOT_UTF8, "a text is not UTF-8"),

@@ -43,7 +43,7 @@ impl KeepAlive {
         self.asked = Some(now);
     }
 
-    /// What is due next, and when. A client whose messages nobody takes cannot be heard either.
+    /// Gives what is due next, and when. A client whose messages nobody takes cannot be heard either.
     pub fn next(&self, is_read: bool) -> Option<(Instant, Due)> {
         match self.asked {
             _ if self.interval.is_zero() => None,

@@ -48,7 +48,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         self.received
     }
 
-    /// What reads and writes as far as that is possible now; whoever polls is woken when more is.
+    /// Gives what reads and writes as far as that is possible now; whoever polls is woken when more is.
     pub fn now<'a, 'b>(&'a mut self, cx: &'a mut Context<'b>) -> Now<'a, 'b, T> {
         Now { wire: self, cx }
     }

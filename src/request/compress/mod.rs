@@ -18,8 +18,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// How to compress a response to a client that accepts `coding`, if at all. Its head is made to say
-    /// that this depends on the client. `length` is that of its body, where it is known.
+    /// Says how to compress a response to a client that accepts `coding`, if at all. Its head is made to say that this
+    /// depends on the client. `length` is that of its body, where it is known.
     pub fn choose(
         self,
         coding: Option<Coding>,
@@ -53,7 +53,7 @@ pub fn announce(coding: Coding, headers: &mut HeaderMap) {
     weaken(headers);
 }
 
-/// Whether the guest has left it to us, and it is of a type that gets shorter.
+/// Says whether the guest has left it to us, and it is of a type that gets shorter.
 fn is_compressible(headers: &HeaderMap) -> bool {
     let untouchable = headers.get_all(header::CACHE_CONTROL).iter().any(|value| {
         let value = value.to_str().unwrap_or_default().to_ascii_lowercase();

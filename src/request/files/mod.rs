@@ -172,7 +172,7 @@ fn describe(headers: &mut HeaderMap, file: &ResolvedFile<Identified>) {
     }
 }
 
-/// How long the file is, so that the client can ask for what there is (RFC 9110 section 15.5.17).
+/// Says how long the file is, so that the client can ask for what there is (RFC 9110 section 15.5.17).
 fn unsatisfiable(mut response: Response<FileBody>, size: u64) -> Response<FileBody> {
     *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
     let headers = response.headers_mut();

@@ -22,7 +22,7 @@ pub enum SelectedRanges {
     Nothing,
 }
 
-/// What is asked for of a file of `size` bytes. A field that is none is ignored (section 14.2).
+/// Gives what is asked for of a file of `size` bytes. A field that is none is ignored (section 14.2).
 pub fn wanted(request: &HeaderMap, size: u64) -> SelectedRanges {
     let mut values = request.get_all(header::RANGE).iter();
     let (Some(value), None) = (values.next(), values.next()) else {

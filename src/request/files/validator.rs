@@ -75,8 +75,8 @@ impl Validator {
         }
     }
 
-    /// Whether a range may be taken of what the client has a part of (section 13.1.5): only a strong
-    /// validator says so.
+    /// Says whether a range may be taken of what the client has a part of (section 13.1.5): only a strong validator
+    /// says so.
     pub fn allows_ranges(&self, request: &HeaderMap, now: SystemTime) -> bool {
         let mut conditions = request.get_all(header::IF_RANGE).iter();
         let (condition, None) = (conditions.next(), conditions.next()) else {
@@ -102,7 +102,7 @@ impl Validator {
         settled && date.is_some_and(|date| seconds(date) == seconds(modified))
     }
 
-    /// Whether a list of tags has this one, or means any. Compared weakly, a weak tag is as good.
+    /// Says whether a list of tags has this one, or means any. Compared weakly, a weak tag is as good.
     fn is_listed(&self, request: &HeaderMap, name: HeaderName, weakly: bool) -> bool {
         let values = request.get_all(name).iter();
         // A tag of ours holds no comma.

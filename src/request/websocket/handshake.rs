@@ -30,7 +30,7 @@ pub enum Unsound {
     Body,
 }
 
-/// Whether a request asks for a WebSocket.
+/// Says whether a request asks for a WebSocket.
 pub fn asked<B>(request: &Request<B>) -> Option<Asked> {
     let protocol = request.extensions().get::<h2::ext::Protocol>();
     if *request.method() == Method::CONNECT {
@@ -88,7 +88,7 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue
     values.next().filter(|_| values.next().is_none())
 }
 
-/// Whether this is the Base64 of sixteen bytes.
+/// Says whether this is the Base64 of sixteen bytes.
 fn is_key(value: &HeaderValue) -> bool {
     let text = value.as_bytes();
     let Some(digits) = text.strip_suffix(b"==") else {

@@ -47,7 +47,7 @@ pub enum GivenUp {
 }
 
 impl GivenUp {
-    /// Whether somebody asked for it, so that it is no failure.
+    /// Says whether somebody asked for it, so that it is no failure.
     pub fn was_asked_for(self) -> bool {
         matches!(self, GivenUp::Newer | GivenUp::Upgrade)
     }
@@ -91,7 +91,7 @@ impl fmt::Display for GivenUp {
 const GLANCE: Duration = Duration::from_millis(100);
 
 impl Attempt {
-    /// Whether there is a process, or is to be one.
+    /// Says whether there is a process, or is to be one.
     pub fn is_under_way(&self) -> bool {
         !matches!(self, Attempt::None)
     }
@@ -105,7 +105,7 @@ impl Attempt {
         }
     }
 
-    /// When to look at it again.
+    /// Says when to look at it again.
     pub fn wakes_at(&self, now: Instant) -> Option<Instant> {
         match self {
             Attempt::Pulling { until, .. }

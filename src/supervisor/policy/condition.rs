@@ -21,7 +21,7 @@ pub enum Condition {
 }
 
 impl Policy {
-    /// What the server is doing now.
+    /// Gives what the server is doing now.
     pub fn condition(&self) -> Condition {
         let ready = self.workers.values().filter(|worker| worker.serves());
         let (ready, wanted) = (ready.count(), self.wanted);
@@ -35,7 +35,7 @@ impl Policy {
         }
     }
 
-    /// Whether another version is on its way, up to the last worker that has the one before.
+    /// Says whether another version is on its way, up to the last worker that has the one before.
     pub(super) fn is_reloading(&self) -> bool {
         let wanted = self.reload.wanted_generation();
         let outdated = |worker: &Worker| worker.serves() && worker.generation != wanted;

@@ -25,14 +25,14 @@ impl std::fmt::Display for Death {
 }
 
 impl Death {
-    /// Whether what it executed ended it.
+    /// Says whether what it executed ended it.
     pub fn is_crash(self) -> bool {
         use Signal::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
         let crashes = [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP];
         matches!(self.end, End::Killed(signal) if crashes.contains(&signal))
     }
 
-    /// What the end of a worker is counted as.
+    /// Gives what the end of a worker is counted as.
     fn counted_as(self) -> EndReason {
         match self.end {
             _ if self.memory => EndReason::OutOfMemory,
@@ -174,7 +174,7 @@ struct Loss {
     since: Instant,
 }
 
-/// What is known of how a worker ended.
+/// Gives what is known of how a worker ended.
 fn how(worker: &Worker, death: Death) -> String {
     match &worker.last_words {
         Some((_, text)) => format!("{text} ({death})"),

@@ -22,7 +22,7 @@ pub struct HealthReading {
 const LEAST_SILENCE: Duration = Duration::from_millis(1500);
 
 impl Policy {
-    /// How often health is to be checked: five times within what counts as silence.
+    /// Says how often health is to be checked: five times within what counts as silence.
     pub fn beat_period(&self) -> Duration {
         (self.settings.healthcheck / 5).clamp(Duration::from_millis(50), Duration::from_secs(1))
     }

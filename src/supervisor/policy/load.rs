@@ -63,7 +63,7 @@ impl TotalLoad {
         self.waiting == 0 && self.workers > 1 && self.busy < LOW * (self.workers - 1) as f64
     }
 
-    /// How many workers would be comfortable with it; more than there are.
+    /// Says how many workers would be comfortable with it; more than there are.
     fn comfortable(&self) -> usize {
         let enough = (self.busy / COMFORTABLE).ceil() as usize;
         enough.max(self.workers + 1)

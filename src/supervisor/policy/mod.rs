@@ -109,7 +109,7 @@ impl Policy {
         (policy, actions)
     }
 
-    /// What is to be done about `event`.
+    /// Gives what is to be done about `event`.
     pub fn on(&mut self, event: Event, now: Instant) -> Vec<Action> {
         match event {
             Event::Compiled { settings, found } => self.compiled(settings, found, now),
@@ -168,7 +168,7 @@ impl Policy {
         }
     }
 
-    /// When the policy wants to be asked again, whatever happens; none where only events matter.
+    /// Says when the policy wants to be asked again, whatever happens; none where only events matter.
     pub fn wakes_at(&self, now: Instant) -> Option<Instant> {
         let deadlines = self.workers.values().filter_map(|worker| {
             let State::Leaving { deadline, .. } = worker.state else {
@@ -183,7 +183,7 @@ impl Policy {
         deadlines.chain(retries).chain(once).min()
     }
 
-    /// Whether a worker of this version may still be forked.
+    /// Says whether a worker of this version may still be forked.
     pub fn needs(&self, generation: u32) -> bool {
         self.reload.needs(generation)
     }

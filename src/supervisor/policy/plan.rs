@@ -29,7 +29,7 @@ impl Policy {
         }
     }
 
-    /// How many workers are replaced at a time: one, unless there are more than eight.
+    /// Says how many workers are replaced at a time: one, unless there are more than eight.
     fn surge(&self) -> usize {
         (self.wanted / 8).max(1)
     }
@@ -67,7 +67,7 @@ impl Policy {
         }
     }
 
-    /// Whether the seat is held by a worker that stays: ready, and of the version that is wanted.
+    /// Says whether the seat is held by a worker that stays: ready, and of the version that is wanted.
     fn is_held(&self, seat: usize) -> bool {
         let generation = self.reload.wanted_generation();
         self.at(seat)
@@ -99,8 +99,8 @@ impl Policy {
         }
     }
 
-    /// When somebody may be forked for a seat, where that is not now: where nobody serves or is about
-    /// to, one is not left to wait for long.
+    /// Says when somebody may be forked for a seat, where that is not now: where nobody serves or is about to, one is
+    /// not left to wait for long.
     pub(super) fn waits_until(&self, seat: usize, now: Instant) -> Option<Instant> {
         let until = self.seats[seat].waits_until(now)?;
         let mut workers = self.workers.values();

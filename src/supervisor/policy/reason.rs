@@ -35,7 +35,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Whether this is wear, which is dealt with one worker after the other.
+    /// Says whether this is wear, which is dealt with one worker after the other.
     pub fn is_recycling(&self) -> bool {
         matches!(
             self,
@@ -43,7 +43,7 @@ impl Reason {
         )
     }
 
-    /// What its end is counted as.
+    /// Gives what its end is counted as.
     pub fn counted_as(&self) -> EndReason {
         match self {
             Reason::Requests => EndReason::MaxRequests,
@@ -60,7 +60,7 @@ impl Reason {
         }
     }
 
-    /// How serious the end of a worker for this reason is.
+    /// Says how serious the end of a worker for this reason is.
     pub fn level(&self) -> Level {
         match self {
             Reason::Hung { .. } | Reason::Startup(_) => Level::Error,

@@ -57,7 +57,8 @@ impl Reload {
         self.trying.as_ref().and(self.served)
     }
 
-    /// What whoever looks after the server is told of it. An executable that is being replaced makes a version too.
+    /// Gives what whoever looks after the server is told of it. An executable that is being replaced makes a version
+    /// too.
     pub fn versions(&self, upgrades: bool) -> Versions {
         Versions {
             served: self.served.unwrap_or(0),
@@ -71,17 +72,17 @@ impl Reload {
         self.tried().or(self.served).is_none()
     }
 
-    /// Whether there is a process that makes the next version.
+    /// Says whether there is a process that makes the next version.
     pub fn is_compiling(&self) -> bool {
         self.attempt.is_under_way()
     }
 
-    /// Whether a worker of this version is the first that would prove it.
+    /// Says whether a worker of this version is the first that would prove it.
     pub fn tries(&self, generation: u32) -> bool {
         self.tried() == Some(generation) && self.served.is_some()
     }
 
-    /// Whether a worker of this version may still be forked.
+    /// Says whether a worker of this version may still be forked.
     pub fn needs(&self, generation: u32) -> bool {
         self.tried() == Some(generation) || self.served == Some(generation)
     }
@@ -91,7 +92,7 @@ impl Reload {
         std::mem::replace(&mut self.again, true)
     }
 
-    /// Whether another reload was asked for, which is begun now.
+    /// Says whether another reload was asked for, which is begun now.
     pub fn take_again(&mut self) -> bool {
         std::mem::take(&mut self.again)
     }

@@ -30,12 +30,12 @@ pub enum Mode {
 const UNKILLABLE: Duration = Duration::from_secs(10);
 
 impl Mode {
-    /// Whether workers that die are to be replaced.
+    /// Says whether workers that die are to be replaced.
     pub fn serves(&self) -> bool {
         self.changes() || matches!(self, Mode::Delaying { .. })
     }
 
-    /// Whether reloads and the like still make sense.
+    /// Says whether reloads and the like still make sense.
     pub fn changes(&self) -> bool {
         matches!(self, Mode::Booting | Mode::Serving)
     }
@@ -122,7 +122,7 @@ impl Policy {
         }
     }
 
-    /// What is due because time has passed.
+    /// Does what is due because time has passed.
     pub(super) fn advance(&mut self, now: Instant) {
         if self.mode.until().is_some_and(|until| until <= now) {
             self.drain(now);

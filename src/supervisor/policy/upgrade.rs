@@ -25,12 +25,12 @@ pub enum Upgrade {
 }
 
 impl Upgrade {
-    /// Whether the new executable is being asked or takes over.
+    /// Says whether the new executable is being asked or takes over.
     pub fn is_under_way(self) -> bool {
         !matches!(self, Upgrade::None | Upgrade::Asked)
     }
 
-    /// Whether there is a process that is being asked.
+    /// Says whether there is a process that is being asked.
     pub fn has_process(self) -> bool {
         matches!(self, Upgrade::Asking { .. } | Upgrade::GivenUp)
     }

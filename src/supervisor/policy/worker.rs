@@ -51,7 +51,7 @@ impl LastBeat {
         LastBeat { beat: 0, seen: now }
     }
 
-    /// How long it has been silent.
+    /// Says how long it has been silent.
     pub fn felt(&mut self, beat: u64, now: Instant) -> Duration {
         if beat != self.beat {
             *self = LastBeat { beat, seen: now };
@@ -104,7 +104,7 @@ impl Worker {
         matches!(self.state, State::Killed { .. })
     }
 
-    /// Whether it takes connections, and answers them.
+    /// Says whether it takes connections, and answers them.
     pub fn serves(&self) -> bool {
         (self.is_ready() || self.is_stale()) && !self.hangs()
     }
@@ -117,7 +117,7 @@ impl Worker {
         matches!(reason, Some(Reason::Hung { .. }))
     }
 
-    /// Whether it is on its way out because its turn to be replaced has come.
+    /// Says whether it is on its way out because its turn to be replaced has come.
     pub fn is_being_recycled(&self) -> bool {
         match &self.state {
             State::Stale { reason, .. } | State::Leaving { reason, .. } => reason.is_recycling(),

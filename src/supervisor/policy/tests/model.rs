@@ -174,7 +174,7 @@ impl Game {
         serving.map(seat).collect()
     }
 
-    /// What holds after every move; these served before it.
+    /// Checks what holds after every move; these served before it.
     fn check(&self, before: &[(Id, usize)]) {
         let (world, story) = (&self.world, Moves(&self.moves));
         assert_eq!(world.ended, None, "{story}");
