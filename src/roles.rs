@@ -78,6 +78,10 @@ impl Roles for Server {
         self.config.compile_request.primes(plan)
     }
 
+    fn largest_snapshot(&self) -> u64 {
+        self.config.compile_request.largest_snapshot()
+    }
+
     fn prime(&self, code: &Code, snapshot: &File) -> Result<()> {
         self.sandbox().begin()?;
         let confine = self.confined(Role::Step);

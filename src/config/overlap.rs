@@ -1,9 +1,10 @@
 //! What guests and clients are given must not hold what is executed, trusted or secret: a guest that can write the
 //! cache writes native code, and a directory whose files are served serves the key that lies in it.
 
-use super::tls;
+use super::{tls, tracing};
 use crate::cli::Serve;
 use crate::guest::{Capabilities, CompileRequest, StoreLocation};
+use crate::log::Destination;
 use crate::registry::is_reference;
 use crate::request::files;
 use crate::sys::watch::directory_of;
@@ -94,8 +95,16 @@ fn relied_on(serve: &Serve, cache: Option<&Path>) -> Vec<Relied> {
     all.extend(steps.map(|path| item("the component", path, Access::Published)));
     let authorities = serve.outbound.outbound_ca.iter().chain(&tls.ssl_ca_certs);
     let logs = [&serve.logging.log_file, &serve.logging.access_logfile];
-    let logs = logs.into_iter().flatten().map(Path::new);
+    let logs = logs.into_iter().flatten();
+    let logs: Vec<Destination> = logs.filter_map(|it| Destination::parse(it).ok()).collect();
+    let logs = logs.iter().filter_map(Destination::path);
     all.extend(logs.map(|path| item("the log", path, Access::Published)));
+    if serve.instances.profile_guest.is_some() {
+        let profiles = &serve.instances.profile_dir;
+        all.push(item("the profiles", profiles, Access::Written));
+    }
+    let collector = tracing::certificate().into_iter();
+    all.extend(collector.map(|path| item("the certificate", &path, Access::Written)));
     let authorities = authorities.chain(&tls.ssl_crl);
     let certificates = tls.ssl_certfile.iter().chain(authorities);
     all.extend(certificates.map(|path| item("the certificate", path, Access::Written)));
@@ -313,6 +322,17 @@ mod tests {
                 "--static",
                 "environment",
             ),
+            // A name that can be guessed, which a guest could have lead elsewhere.
+            (
+                "@/app/a.wasm --profile-guest 1s --profile-dir @/data/deep --dir-rw @/data",
+                "--dir-rw",
+                "profiles",
+            ),
+            (
+                "@/app/a.wasm --log-file syslog:@/data/log --dir-rw @/data",
+                "--dir-rw",
+                "log",
+            ),
         ] {
             let said = folder.said(line).expect(line);
             let begins = said.starts_with(&format!("option {option}: "));
@@ -329,6 +349,9 @@ mod tests {
             "@/app/a.wasm --cache-dir @/cache --static /=@/www --dir-rw @/data/deep",
             "@/app/a.wasm --cache-dir @/cache --keyvalue sqlite:@/data/s.db",
             "@/app/a.wasm --cache-dir @/cache-not --dir-rw @/cache",
+            // No files of these names.
+            "@/app/a.wasm --cache-dir @/cache --static /=. --log-file - --access-logfile syslog",
+            "@/app/a.wasm --cache-dir @/cache --profile-dir @/data --dir-rw @/data",
         ] {
             assert_eq!(folder.said(line), None, "{line}");
         }

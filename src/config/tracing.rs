@@ -8,7 +8,7 @@ use crate::guest::outbound::Roots;
 use crate::trace::{Sampler, Tracing};
 use anyhow::{Context, Result, bail};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -134,13 +134,15 @@ fn headers() -> Result<HeaderMap> {
 }
 
 fn roots() -> Result<Roots> {
-    match of_traces("CERTIFICATE") {
-        Some(name) => {
-            let path = variable(&name).unwrap_or_default();
-            Roots::read(Path::new(&path)).context(name)
-        }
-        None => Ok(Roots::System),
+    match (certificate(), of_traces("CERTIFICATE")) {
+        (Some(path), Some(name)) => Roots::read(&path).context(name),
+        _ => Ok(Roots::System),
     }
+}
+
+/// The file of the authorities that the collector is believed by, where one is named.
+pub fn certificate() -> Option<PathBuf> {
+    of_traces("CERTIFICATE").map(|name| variable(&name).unwrap_or_default().into())
 }
 
 /// What all spans have in common. The service is called as the component's file is, unless the operator names it.

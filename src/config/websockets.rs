@@ -4,9 +4,11 @@ use super::{option, units};
 use crate::cli::Serve;
 use crate::request::websocket::Settings;
 use anyhow::{Context, Result};
+use std::time::Duration;
 
-/// `idle_body` is how long a guest may go on without its client, as for the body of a response.
-pub fn settings(serve: &Serve, idle_body: std::time::Duration) -> Result<Settings> {
+/// `idle_body` is how long a guest may go on without its client, as for the body of a response, and how long nothing may
+/// come of a message, as for the body of a request; `rate` is what must come of either.
+pub fn settings(serve: &Serve, idle_body: Duration, rate: u64) -> Result<Settings> {
     let cli = &serve.websockets;
     let size = |text: &str| {
         let size = usize::try_from(units::size(text)?).context("it is too large");
@@ -21,6 +23,8 @@ pub fn settings(serve: &Serve, idle_body: std::time::Duration) -> Result<Setting
         queue: option("--ws-max-queue", &cli.ws_max_queue, units::positive)? as usize,
         ping_interval: option("--ws-ping-interval", &cli.ws_ping_interval, units::duration)?,
         ping_timeout: option("--ws-ping-timeout", &cli.ws_ping_timeout, units::duration)?,
+        idle: idle_body,
+        rate,
         rest: idle_body,
     })
 }

@@ -15,7 +15,7 @@ use h2::server::{Builder, Connection, Handshake, SendResponse};
 use h2::{Reason, RecvStream};
 use http::{HeaderMap, HeaderName, Request, Response, StatusCode, Uri, header};
 use http_body::Body as _;
-use http_body_util::{BodyExt, Collected, Empty};
+use http_body_util::Empty;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -209,12 +209,16 @@ async fn run(
     };
     if !ends {
         let sent = sending::send(&client, &progress, &reading, body, sender).await;
-        match sent {
-            Ok(()) => {}
-            Err(Stopped::Unfinished) => respond.send_reset(Reason::INTERNAL_ERROR),
-            Err(Stopped::Stalled) => respond.send_reset(Reason::CANCEL),
-            Err(Stopped::Gone) => {}
-        }
+        reset_unfinished(sent, &mut respond);
+    }
+}
+
+/// Tells the client of a stream whose answer was not sent to its end.
+fn reset_unfinished(sent: Result<(), Stopped>, respond: &mut SendResponse<Bytes>) {
+    match sent {
+        Ok(()) | Err(Stopped::Gone) => {}
+        Err(Stopped::Unfinished) => respond.send_reset(Reason::INTERNAL_ERROR),
+        Err(Stopped::Stalled) => respond.send_reset(Reason::CANCEL),
     }
 }
 
@@ -254,7 +258,7 @@ async fn open_websocket(
     let request = Request::from_parts(parts, Empty::<Bytes>::new());
     let requests = &client.connections.requests;
     let answer = requests.open_websocket(asked, &client.origin, request, &progress);
-    let nothing = Reading::default();
+    let nothing = Reading::of_nothing();
     let Some((response, socket)) = answered(answer, &progress, &nothing, &mut respond).await else {
         return;
     };
@@ -267,15 +271,14 @@ async fn open_websocket(
         parts.headers.entry(header::DATE).or_insert_with(date::now);
     }
     let head = Response::from_parts(parts, ());
-    let Ok(mut sender) = respond.send_response(head, false) else {
+    let Ok(sender) = respond.send_response(head, false) else {
         return respond.send_reset(Reason::INTERNAL_ERROR);
     };
     if let Some(socket) = socket {
         return websocket::serve_stream(&client, &progress, (receiver, sender), socket).await;
     }
-    // An answer of ours, or one that its guest has given whole: it is short.
-    let body = body.collect().await.map(Collected::to_bytes);
-    let _ = sender.send_data(body.unwrap_or_default(), true);
+    let sent = sending::send(&client, &progress, &nothing, body, sender).await;
+    reset_unfinished(sent, &mut respond);
 }
 
 /// How many frames that bring nothing a request gives its client reason for.

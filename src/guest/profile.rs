@@ -2,6 +2,7 @@
 //! written once, for the Firefox profiler.
 
 use crate::info;
+use crate::sys::file;
 use anyhow::{Context, Result};
 use std::fs::File;
 use std::io::Write;
@@ -38,7 +39,7 @@ impl Unwritten {
     pub fn open(settings: &ProfileSettings, component: &Component) -> Result<Unwritten> {
         let name = format!("profile-{}.json", std::process::id());
         let path = settings.directory.join(name);
-        let file = File::create(&path);
+        let file = file::make_own(&path);
         let file = file.with_context(|| format!("cannot write `{}`", path.display()))?;
         let engine = component.engine();
         let profiler =

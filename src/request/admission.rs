@@ -27,6 +27,8 @@ struct Inner {
     permits: usize,
     queue: usize,
     wait: Duration,
+    /// The last quarter is kept from every client, also while there is no other: who has a permit may keep it.
+    keeps: bool,
     held: Cell<usize>,
     waiting: Cell<usize>,
     /// Tells tickets apart, and which came first.
@@ -72,10 +74,20 @@ pub enum Rejected {
 
 impl Admission {
     pub fn new(permits: usize, queue: usize, wait: Duration) -> Admission {
+        Admission::of(permits, queue, wait, false)
+    }
+
+    /// For what may last for days: nobody waits for another's end, and no client has all.
+    pub fn lasting(permits: usize) -> Admission {
+        Admission::of(permits, 0, Duration::ZERO, true)
+    }
+
+    fn of(permits: usize, queue: usize, wait: Duration, keeps: bool) -> Admission {
         Admission(Rc::new(Inner {
             permits,
             queue,
             wait,
+            keeps,
             held: Cell::new(0),
             waiting: Cell::new(0),
             tickets: Cell::new(0),
@@ -144,7 +156,7 @@ impl Inner {
         let most = (self.permits - self.permits / 4)
             .min(self.permits.saturating_sub(1))
             .max(1);
-        share.held() < most || !self.has_others(share)
+        share.held() < most || !self.keeps && !self.has_others(share)
     }
 
     fn has_others(&self, share: &Rc<Share>) -> bool {

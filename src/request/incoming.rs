@@ -182,6 +182,14 @@ impl Reading {
         }
     }
 
+    /// How a body is read that is none.
+    pub fn of_nothing() -> Reading {
+        Reading {
+            over: AtomicBool::new(true),
+            ..Reading::default()
+        }
+    }
+
     /// Whether the client is to be told to send the body; who asks here is woken when it is.
     pub fn is_asked(&self, cx: &Context<'_>) -> bool {
         self.is_to_ask && self.is(&self.asked, cx)

@@ -4,7 +4,7 @@
 mod admission;
 mod body;
 mod client;
-mod client_rate;
+pub mod client_rate;
 pub mod compress;
 mod compressed;
 mod drain;

@@ -64,6 +64,8 @@ pub trait Roles: Sized {
     fn take_step(&self, index: usize, code: &Code) -> anyhow::Result<()>;
     /// Says whether an instance of code with this plan is primed before there are workers.
     fn primes(&self, plan: Plan) -> bool;
+    /// Returns how many bytes a primed snapshot has at most.
+    fn largest_snapshot(&self) -> u64;
     /// Primes one in a process of its own, and writes down in this file what it is then; nothing where no other instance
     /// can begin as it is.
     fn prime(&self, code: &Code, snapshot: &File) -> anyhow::Result<()>;

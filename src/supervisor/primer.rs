@@ -15,6 +15,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 pub struct Primer {
     pub process: SingleTask,
     snapshot: File,
+    /// The snapshot may have so many bytes.
+    most: u64,
 }
 
 impl Primer {
@@ -24,23 +26,51 @@ impl Primer {
         let kept = [code.file.as_raw_fd(), snapshot.as_raw_fd()];
         let prime = || roles.prime(code, &snapshot);
         let process = SingleTask::start(c"primer", &kept, prime)?;
-        Ok(Primer { process, snapshot })
+        Ok(Primer {
+            process,
+            snapshot,
+            most: roles.largest_snapshot(),
+        })
     }
 
     /// It was reaped: the snapshot, where there can be one, or why the application does not start.
     pub fn ended(self, death: &Death) -> Result<Option<OwnedFd>, (Status, String)> {
         let what = "the application's startup did not end";
         self.process.ended(death, what)?;
-        let sealed = sealed(&self.snapshot);
+        let sealed = sealed(&self.snapshot, self.most);
         sealed.map_err(|error| (Status::Internal, format!("the snapshot is lost: {error}")))
     }
 }
 
-/// The snapshot, to be read only; none where nothing was written.
-fn sealed(snapshot: &File) -> io::Result<Option<OwnedFd>> {
-    if snapshot.metadata()?.len() == 0 {
-        return Ok(None);
-    }
+/// The snapshot, to be read only; none where nothing was written. Who wrote it ran a guest, and could have written
+/// without end: the memory would be taken for as long as the version is served.
+fn sealed(snapshot: &File, most: u64) -> io::Result<Option<OwnedFd>> {
     memory::seal(snapshot)?;
-    Ok(Some(memory::read_only(snapshot)?.into()))
+    match snapshot.metadata()?.len() {
+        0 => Ok(None),
+        length if length > most => {
+            let why = format!("it has {length} bytes, and an instance has at most {most}");
+            Err(io::Error::other(why))
+        }
+        _ => Ok(Some(memory::read_only(snapshot)?.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn a_snapshot_is_closed_to_every_change_and_no_larger_than_an_instance() {
+        let mut snapshot = memory::empty_file("test").unwrap();
+        assert!(sealed(&snapshot, 9).unwrap().is_none());
+        assert!(snapshot.write_all(&[1]).is_err());
+        for (length, is_kept) in [(9, true), (10, false)] {
+            let mut snapshot = memory::empty_file("test").unwrap();
+            snapshot.write_all(&vec![1; length]).unwrap();
+            assert_eq!(sealed(&snapshot, 9).is_ok(), is_kept, "{length}");
+            assert!(snapshot.write_all(&[1]).is_err());
+        }
+    }
 }

@@ -5,9 +5,10 @@ use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, send};
 use nix::sys::stat::{Mode, SFlag, fstat};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -164,6 +165,17 @@ pub fn send_datagram(fd: &OwnedFd, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Makes a file that its owner alone reads, in the place of what has its name: where that is a link, what it leads to
+/// stays as it is.
+pub fn make_own(path: &Path) -> io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = File::options();
+    options.write(true).create_new(true).mode(0o600).open(path)
+}
+
 /// Writes the whole file, or leaves what was there.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let mut name = path
@@ -178,4 +190,30 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         let _ = std::fs::remove_file(&unfinished);
     }
     written.with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    /// The name can be guessed, and who could write to the directory may have been there before.
+    #[test]
+    fn a_file_of_our_own_is_never_what_a_link_leads_to() {
+        let directory = std::env::temp_dir().join(format!("wasmserve-own-{}", std::process::id()));
+        std::fs::create_dir(&directory).unwrap();
+        let (secret, own) = (directory.join("secret"), directory.join("own"));
+        std::fs::write(&secret, "kept").unwrap();
+        for _ in 0..2 {
+            symlink(&secret, &own).unwrap();
+            make_own(&own).unwrap();
+            assert_eq!(std::fs::read(&secret).unwrap(), b"kept");
+            let made = std::fs::symlink_metadata(&own).unwrap();
+            assert!(made.is_file() && made.mode() & 0o777 == 0o600);
+            // So it is where a file is in its place.
+            make_own(&own).unwrap();
+            std::fs::remove_file(&own).unwrap();
+        }
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
 }

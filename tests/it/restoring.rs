@@ -261,3 +261,89 @@ fn what_a_start_function_does_is_done_once_for_each_request() {
     assert_eq!(freshness(&path), RESTORED);
     always_answers(&path, &[], 9);
 }
+
+/// What newer WebAssembly has to keep something in, beside globals and the first memory: each program answers 1 where it
+/// finds nothing of the request before.
+#[test]
+fn nothing_that_newer_webassembly_keeps_survives() {
+    const IS_NULL: &str = "(call $hex (select (i32.const 1) (i32.const 2) (ref.is_null";
+    let is_null = |what: &str, then: &str| format!("{IS_NULL} {what}))) {then}");
+    let cases = [
+        (
+            "second-memory",
+            "(memory $other 1)",
+            "(i32.store $other (i32.const 8) (i32.add (i32.load $other (i32.const 8)) (i32.const 1)))
+             (call $hex (i32.load $other (i32.const 8)))"
+                .to_owned(),
+        ),
+        (
+            "second-memory-grows",
+            "(memory $other 1)",
+            "(call $hex (memory.grow $other (i32.const 1)))".to_owned(),
+        ),
+        (
+            "memory-of-64-bits",
+            "(memory $other i64 1)",
+            "(i32.store $other (i64.const 8) (i32.add (i32.load $other (i64.const 8)) (i32.const 1)))
+             (call $hex (i32.load $other (i64.const 8)))"
+                .to_owned(),
+        ),
+        (
+            "vector",
+            "(global $kept (mut v128) (v128.const i32x4 0 0 0 0))",
+            "(global.set $kept (i32x4.add (global.get $kept) (v128.const i32x4 1 1 1 1)))
+             (call $hex (i32x4.extract_lane 2 (global.get $kept)))"
+                .to_owned(),
+        ),
+        (
+            "exception",
+            "(tag $thrown) (func $throws (throw $thrown)) (global $kept (mut exnref) (ref.null exn))",
+            is_null(
+                "(global.get $kept)",
+                "(block $caught (result exnref) (try_table (catch_all_ref $caught) (call $throws)) (ref.null exn))
+                 (global.set $kept)",
+            ),
+        ),
+        (
+            "small-number",
+            "(global $kept (mut anyref) (ref.null any))",
+            is_null(
+                "(global.get $kept)",
+                "(global.set $kept (ref.i31 (i32.const 7)))",
+            ),
+        ),
+        (
+            "function",
+            "(elem declare func $hex) (global $kept (mut funcref) (ref.null func))",
+            is_null("(global.get $kept)", "(global.set $kept (ref.func $hex))"),
+        ),
+        (
+            "table",
+            "(elem declare func $hex) (table $kept 4 funcref)",
+            is_null(
+                "(table.get $kept (i32.const 1))",
+                "(table.set $kept (i32.const 1) (ref.func $hex))",
+            ),
+        ),
+        (
+            "table-grows",
+            "(table $kept 1 100 funcref)",
+            "(call $hex (table.grow $kept (ref.null func) (i32.const 1)))".to_owned(),
+        ),
+        (
+            "dropped-segment",
+            "(data $kept \"abcd\")",
+            "(memory.init $kept (i32.const 60000) (i32.const 0) (i32.const 4)) (data.drop $kept)
+             (call $hex (i32.const 1))"
+                .to_owned(),
+        ),
+    ];
+    for (name, declarations, before) in cases {
+        let variant = Variant {
+            declarations,
+            before: &before,
+            ..Variant::default()
+        };
+        always_answers(&variant.write(name), &[], 1);
+    }
+}

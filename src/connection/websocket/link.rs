@@ -3,6 +3,7 @@
 
 use super::code::{self, close_frame, fault};
 use super::keep_alive::{Due, KeepAlive};
+use super::message_rate::MessageRate;
 use super::wire::Wire;
 use crate::connection::timeouts::{BEFORE_THE_END, CLOSE_ANSWERED};
 use crate::request::Timer;
@@ -38,6 +39,7 @@ pub struct Link<T> {
     socket: WebSocket,
     state: State,
     keep_alive: KeepAlive,
+    message_rate: MessageRate,
     began: Instant,
     /// Pings and pongs that came.
     control: u64,
@@ -78,6 +80,8 @@ pub enum End {
 enum Next {
     KeepAlive(Due),
     Leave,
+    /// A message that has begun does not come.
+    Slow,
     /// The other end did not close in time.
     GiveUp,
 }
@@ -95,6 +99,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             wire,
             context: WebSocketContext::new(Role::Server, Some(config)),
             keep_alive: KeepAlive::new(settings.ping_interval, settings.ping_timeout, now),
+            message_rate: MessageRate::new(settings.rate),
             socket,
             state: State::Open,
             began: now,
@@ -145,6 +150,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         loop {
             self.is_paused = !self.is_readable();
             if self.is_paused {
+                self.message_rate.rests(Instant::now());
                 return Poll::Pending;
             }
             let before = self.wire.received();
@@ -157,6 +163,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 Ok(frame) => self.take(frame),
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.judge_pace();
+                    let received = self.wire.received();
+                    self.message_rate.waits(received, Instant::now());
                     return Poll::Pending;
                 }
                 Err(Error::ConnectionClosed) => return Poll::Ready(End::Closed),
@@ -201,12 +209,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 }
                 return;
             }
-            Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_) => {
+            Frame::Ping(data) | Frame::Pong(data) => {
                 self.control += 1;
+                self.message_rate.control(&data);
                 return;
             }
+            Frame::Frame(_) => return,
         };
         self.mark = self.wire.received();
+        self.message_rate.whole(self.mark);
         if is_open {
             self.socket.record.received();
             self.socket.session.channel().deliver(message);
@@ -317,6 +328,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         loop {
             let (state, leaves, keep_alive) = (self.state, self.leaves, self.keep_alive);
             let is_read = !self.is_paused;
+            let slow = self.message_rate.deadline(self.socket.settings.idle);
             let next = || match state {
                 State::Closing { since } | State::Failing { since } => {
                     Some((since + CLOSE_ANSWERED, Next::GiveUp))
@@ -325,7 +337,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                     let alive = keep_alive.next(is_read);
                     let alive = alive.map(|(until, due)| (until, Next::KeepAlive(due)));
                     let leave = leaves.map(|until| (until, Next::Leave));
-                    let all = [alive, leave].into_iter().flatten();
+                    let slow = slow.map(|until| (until, Next::Slow));
+                    let all = [alive, leave, slow].into_iter().flatten();
                     all.min_by_key(|(until, _)| *until)
                 }
             };
@@ -337,6 +350,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 Next::Leave => {
                     self.leaves = None;
                     self.close(code::RESTART, "the worker is replaced");
+                }
+                Next::Slow => {
+                    self.message_rate.rests(Instant::now());
+                    self.close(code::POLICY, "a message does not come to its end");
                 }
                 Next::KeepAlive(Due::GiveUp) => {
                     self.keep_alive.heard(Instant::now());

@@ -5,6 +5,7 @@ mod code;
 mod duplex;
 mod keep_alive;
 mod link;
+mod message_rate;
 mod wire;
 
 use super::watch::{Manner, Watched};

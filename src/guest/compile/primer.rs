@@ -13,7 +13,7 @@ use crate::guest::host::drawn::Drawn;
 use crate::guest::instance::handler::LinkedComponent;
 use crate::guest::instance::prime::Moment;
 use crate::guest::instance::serial::Instance;
-use crate::guest::snapshot::{Restorer, are_sound};
+use crate::guest::snapshot::{self, Restorer, are_sound};
 use crate::{error, info, log, warning};
 use anyhow::{Context, Result, bail, ensure};
 use std::fs::File;
@@ -26,6 +26,11 @@ impl CompileRequest {
         let Priming { off, requests, .. } = &self.priming;
         let wanted = plan.lifecycle || !requests.is_empty();
         wanted && !off && plan.restores() && self.limits.reuse.requests == 1
+    }
+
+    /// How many bytes a primed snapshot has at most: the memories of one instance, and the note about them.
+    pub fn largest_snapshot(&self) -> u64 {
+        self.limits.memory.saturating_add(snapshot::LONGEST_NOTE)
     }
 
     /// Says why requests that the operator has named are not asked.

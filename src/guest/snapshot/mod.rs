@@ -18,6 +18,7 @@ pub use data::{Segment, take_out_data};
 pub use file::{Snapshot, append, shared_code};
 pub use instrument::{FEATURES, instrument};
 pub use memory::Memories;
+pub use primed::LONGEST_NOTE;
 pub use streams::{OpenStream, StandardStream, are_sound};
 
 use crate::sys::region::DirtyPages;
@@ -115,7 +116,8 @@ impl Restorer {
 
     /// Computes the bytes of memory that an instance begins with.
     pub fn memory(&self) -> usize {
-        self.snapshot.memories().map(|(size, _)| size).sum()
+        let sizes = self.snapshot.memories().map(|(size, _)| size);
+        sizes.fold(0, usize::saturating_add)
     }
 
     /// Makes an instance, and the handle that restores it. The streams that are open in the snapshot are at the first

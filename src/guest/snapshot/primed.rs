@@ -22,6 +22,10 @@ const NOTE: usize = 8 + 8 + 8 + MARK.len();
 /// No component has more globals.
 const MOST_GLOBALS: u64 = 1 << 20;
 
+/// The note with all before it that is not memory has so many bytes at most.
+pub const LONGEST_NOTE: u64 =
+    NOTE as u64 + 16 * (MOST as u64 + MOST_GLOBALS + streams::MOST as u64);
+
 const WASM_PAGE: u64 = 64 << 10;
 
 /// A global with this number has this value (`instrument`).
@@ -140,6 +144,27 @@ mod tests {
         assert_eq!(sizes, [65536, 65536]);
         assert_eq!(read.globals, [(3, u64::MAX), (9, 1)]);
         assert_eq!(read.open, OPEN);
+    }
+
+    #[test]
+    fn what_a_note_says_that_cannot_be_is_refused() {
+        let most = u64::MAX - 0xffff;
+        for memories in [
+            vec![(65537, 0)],
+            vec![(65536, 65537)],
+            vec![(65536, 4096), (65536, 4096)],
+            vec![(most, most)],
+            vec![(65536, 4096), (most, most - 4096)],
+            vec![(65536, 4096), (most, most - 4095)],
+        ] {
+            let mut entries: Vec<u64> = Vec::new();
+            entries.extend(memories.iter().flat_map(|(size, length)| [*size, *length]));
+            entries.extend([memories.len() as u64, 0, 0]);
+            let note = entries.iter().flat_map(|number| number.to_le_bytes());
+            let bytes: Vec<u8> = [0; 4096].into_iter().chain(note).chain(MARK).collect();
+            let file = sealed_file("test", &bytes).unwrap();
+            assert!(open(&file.into()).is_err(), "{memories:?}");
+        }
     }
 
     /// The process that writes it runs a guest.

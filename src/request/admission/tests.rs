@@ -105,6 +105,24 @@ fn one_client_that_is_alone_or_a_proxy_may_have_all_seats() {
     });
 }
 
+/// What lasts for days does not end when others come.
+#[test]
+fn of_what_lasts_one_client_never_has_all() {
+    run(async {
+        let admission = Admission::lasting(4);
+        let mut permits = Vec::new();
+        for _ in 0..3 {
+            permits.push(admission.enter(somebody(1), &progress()).await.unwrap());
+        }
+        let fourth = admission.enter(somebody(1), &progress()).await;
+        assert_eq!(fourth.err(), Some(Rejected::Queue));
+        assert!(admission.enter(somebody(2), &progress()).await.is_ok());
+        // A proxy speaks for many.
+        let admission = Admission::lasting(1);
+        assert!(admission.enter(None, &progress()).await.is_ok());
+    });
+}
+
 #[test]
 fn a_queue_that_one_client_fills_has_room_for_others() {
     run(async {

@@ -40,6 +40,9 @@ pub struct Settings {
     pub ping_interval: Duration,
     /// How long it may take to answer; nought where it may take for ever.
     pub ping_timeout: Duration,
+    /// How long nothing may come of a message that has begun, and how many bytes a second must come of it on average.
+    pub idle: Duration,
+    pub rate: u64,
     /// How long a guest may go on once its client is gone.
     pub rest: Duration,
 }
@@ -56,8 +59,7 @@ pub struct WebSockets {
 impl WebSockets {
     pub fn new(settings: Settings) -> WebSockets {
         WebSockets {
-            // Nobody waits for another's end.
-            admission: Admission::new(settings.most, 0, Duration::ZERO),
+            admission: Admission::lasting(settings.most),
             settings,
         }
     }

@@ -28,7 +28,8 @@ impl Image {
             view: std::ptr::null(),
             length,
         };
-        if offset + length as u64 > image.file.metadata()?.len() {
+        let end = offset.checked_add(length as u64);
+        if end.is_none_or(|end| end > image.file.metadata().map_or(0, |it| it.len())) {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         if length > 0 {

@@ -157,6 +157,28 @@ fn pings_without_end_and_parts_without_end_are_too_many() {
     }
 }
 
+/// What has come of a message is held in memory until the rest has.
+#[test]
+fn a_message_that_has_begun_has_to_come() {
+    let server = start(&["--timeout-idle-body", "1s", "--ws-ping-interval", "0"]);
+    let mut silent = Raw::open(&server, "/echo");
+    let pinging = |raw: &mut Raw| raw.0.write_all(&frame(0x89, b"still there"));
+    for begun in [
+        frame(0x01, b"a part"),
+        frame(0x82, b"cut short")[..9].to_vec(),
+    ] {
+        let mut raw = Raw::open(&server, "/echo");
+        pinging(&mut raw).unwrap();
+        raw.0.write_all(&begun).unwrap();
+        assert_eq!(raw.code(), 1008);
+    }
+    // Who has begun none may say nothing for longer.
+    silent.0.write_all(&frame(0x81, b"here")).unwrap();
+    let mut answer = [0; 6];
+    silent.0.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"\x81\x04here");
+}
+
 /// The code of the close, among pongs.
 fn close_code(raw: &mut Raw) -> u16 {
     Raw(raw.0.try_clone().unwrap()).code()

@@ -2,8 +2,8 @@
 
 use super::frames::frame;
 use super::start;
-use crate::harness::Server;
-use crate::harness::http2::{DATA, HEADERS, Http2, SETTINGS, head};
+use crate::harness::http2::{DATA, HEADERS, Http2, RST_STREAM, SETTINGS, head};
+use crate::harness::{PATIENCE, Server};
 use std::collections::HashMap;
 use std::net::TcpStream;
 
@@ -106,6 +106,23 @@ fn what_is_refused_has_an_ordinary_answer() {
         .ask(0, &head("CONNECT", "/echo", &fields))
         .unwrap();
     server.wait_for("\"CONNECT /echo HTTP/2\" 405 Method Not Allowed");
+}
+
+/// It holds the answer, and a stream of the connection that requests go on over.
+#[test]
+fn a_client_that_makes_no_room_for_a_rejection_has_its_stream_reset() {
+    let server = start(&["--timeout-write", "1s"]);
+    let setting = [&4_u16.to_be_bytes()[..], &0_u32.to_be_bytes()].concat();
+    let socket = TcpStream::connect(server.address).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut client = Client {
+        http2: Http2::with_settings(socket, &setting).unwrap(),
+        came: HashMap::new(),
+    };
+    let (stream, status) = client.open("/reject", "13");
+    assert_ne!(status, OK);
+    let reset = client.http2.wait_for(RST_STREAM).unwrap();
+    assert_eq!(reset.stream, stream);
 }
 
 #[test]
