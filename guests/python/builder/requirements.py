@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -57,6 +58,7 @@ def _local_files(lines, project):
 def _fill(home, lines, project, tools, cache, find_links):
     if not lines:
         return
+    _judge_names(lines, project, find_links)
     listing = home / "requirements.txt"
     listing.write_text("\n".join(lines) + "\n")
     links = [word for link in find_links for word in ("--find-links", link)]
@@ -108,6 +110,19 @@ def _sorted(found):
         is_native = url.split("#")[0].endswith(".whl") and tag != "any" and "wasm32" not in tag
         (native if is_native else pure).append(item)
     return pure, native
+
+
+def _judge_names(lines, project, find_links):
+    """Says of what is named itself, before anything is fetched, that it cannot be had."""
+    for line in lines:
+        # What a marker says of it is pip's affair.
+        named = re.match(r"\s*([A-Za-z0-9][\w.-]*)\s*(\[[^\]]*\])?[^;@]*$", line)
+        name = re.sub(r"[-_.]+", "-", named[1]).lower() if named else None
+        if name in known.NATIVE and name not in known.OF_SERVERS and not _has_wheel(name, find_links):
+            raise Mistake(
+                f"{named[1]}, which {project.source.name} asks for, has a native part that cannot be in a component: "
+                f"{known.NATIVE[name]}"
+            )
 
 
 def _judge(item, asked, find_links):

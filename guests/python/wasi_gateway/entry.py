@@ -1,7 +1,12 @@
 """What a component begins with: imports the application while it is built, answers requests when it is served.
 
-The order matters: `ssl` and threads are replaced before anything imports them.
+The order matters: what `ssl` stands on is there before asyncio imports it, and threads are replaced before anything
+imports them.
 """
+
+from . import tls
+
+tls.install()
 
 import asyncio
 import contextvars
@@ -15,7 +20,7 @@ from componentize_py_types import Err, Ok
 from wit_world import exports
 from wit_world.imports import types
 
-from . import files, frozen, immortal, missing, printing, ssl_stub, temporary, threads
+from . import files, frozen, immortal, missing, printing, sockets, temporary, threads
 from .body import BodyWriter
 from .event_loop import Policy, WasiEventLoop
 from .exchange import Exchange
@@ -24,7 +29,7 @@ from .warm_up import warm_up
 from .websocket import WebSocket
 from .wsgi import WsgiApp, is_wsgi
 
-ssl_stub.install()
+sockets.install()
 missing.install()
 printing.install()
 temporary.install()

@@ -1,22 +1,60 @@
-"""asyncio on `wasi:io/poll`: the standard library's own loop, with timers, over pollables instead of sockets."""
+"""asyncio on `wasi:io/poll`: the standard library's own loop, with timers, over pollables and sockets."""
 
 import asyncio
 import concurrent.futures
+import select
+import selectors
+from asyncio import selector_events
 
 from wit_world.imports import monotonic_clock, poll
+
+from .sockets import LISTENS
 
 # Nothing can wake the loop, as where an application waits for something that never comes. It waits then
 # as it would anywhere, until the host has had enough.
 FOR_EVER = 3600.0
+# Who waits for sockets, which the C library has, and for something else, looks at each of them in turn, so often.
+TURN = 0.002
 
 
-class Pollables:
-    """Takes the place of a selector in asyncio's loop."""
+class Pollables(selectors._BaseSelectorImpl):
+    """Takes the place of a selector in asyncio's loop. What is ready is a future, or a socket's key with its events."""
 
     def __init__(self):
+        super().__init__()
         self.waiting = {}
 
-    def select(self, timeout):
+    def select(self, timeout=None):
+        if not self._fd_to_key:
+            return self._pollables(timeout)
+        if not self.waiting:
+            return self._sockets(timeout)
+        left = FOR_EVER if timeout is None else timeout
+        while True:
+            found = self._pollables(0) + self._sockets(0)
+            if found or left <= 0:
+                return found
+            found = self._pollables(min(left, TURN))
+            if found:
+                return found
+            left -= TURN
+
+    def _sockets(self, timeout):
+        asked = select.poll()
+        for number, key in self._fd_to_key.items():
+            reads, writes = key.events & selectors.EVENT_READ, key.events & selectors.EVENT_WRITE
+            asked.register(number, (select.POLLIN if reads else 0) | (select.POLLOUT if writes else 0))
+        found = []
+        for number, events in asked.poll(FOR_EVER * 1000 if timeout is None else max(timeout, 0) * 1000):
+            key = self._fd_to_key.get(number)
+            mask = (selectors.EVENT_READ if events & ~select.POLLOUT else 0) | (
+                selectors.EVENT_WRITE if events & ~select.POLLIN else 0
+            )
+            if key is not None and mask & key.events:
+                found.append((key, mask & key.events))
+        return found
+
+    def _pollables(self, timeout):
         if timeout is not None and timeout <= 0:
             return [future for future, pollable in self.waiting.items() if pollable.ready()]
         if timeout is None and self.waiting:
@@ -33,10 +71,9 @@ class Pollables:
         return [futures[index] for index in poll.poll(pollables) if index < len(futures)]
 
 
-class WasiEventLoop(asyncio.BaseEventLoop):
+class WasiEventLoop(selector_events.BaseSelectorEventLoop):
     def __init__(self):
-        super().__init__()
-        self._selector = Pollables()
+        super().__init__(Pollables())
         # Who else may run while a function that "has a thread" waits.
         self._nested = 0
 
@@ -72,7 +109,8 @@ class WasiEventLoop(asyncio.BaseEventLoop):
         """At once, and not in a thread: there are none."""
         future = self.create_future()
         try:
-            result = func(*args)
+            with Aside():
+                result = func(*args)
         except BaseException as error:
             if not isinstance(error, Exception):
                 raise
@@ -83,6 +121,8 @@ class WasiEventLoop(asyncio.BaseEventLoop):
 
     def run_nested(self, coroutine):
         """Runs a coroutine to its end from inside a function that the loop itself has called."""
+        aside = asyncio._get_running_loop()
+        asyncio._set_running_loop(self)
         outer = asyncio.tasks._swap_current_task(self, None)
         self._nested += 1
         try:
@@ -93,6 +133,7 @@ class WasiEventLoop(asyncio.BaseEventLoop):
         finally:
             self._nested -= 1
             asyncio.tasks._swap_current_task(self, outer)
+            asyncio._set_running_loop(aside)
 
     def call_soon_threadsafe(self, callback, *args, context=None):
         return self.call_soon(callback, *args, context=context)
@@ -101,14 +142,58 @@ class WasiEventLoop(asyncio.BaseEventLoop):
         if not isinstance(executor, concurrent.futures.Executor):
             raise TypeError("executor must be an Executor")
 
+    async def create_server(self, *args, **kwargs):
+        raise NotImplementedError(LISTENS)
+
+    create_unix_server = create_server
+
+    async def create_unix_connection(self, *args, **kwargs):
+        raise NotImplementedError("a component reaches TCP and UDP, and no Unix sockets")
+
+    async def subprocess_exec(self, *args, **kwargs):
+        raise NotImplementedError("WASI starts no processes")
+
+    subprocess_shell = subprocess_exec
+
+    def add_signal_handler(self, number, callback, *args):
+        raise NotImplementedError("nobody sends a component signals")
+
+    def remove_signal_handler(self, number):
+        return False
+
     def _process_events(self, ready):
-        for future in ready:
-            self._selector.waiting.pop(future, None)
-            if not future.done():
-                future.set_result(None)
+        sockets = []
+        for it in ready:
+            if isinstance(it, tuple):
+                sockets.append(it)
+                continue
+            self._selector.waiting.pop(it, None)
+            if not it.done():
+                it.set_result(None)
+        super()._process_events(sockets)
+
+    def _make_self_pipe(self):
+        """Nothing else runs that could wake the loop."""
+
+    def _close_self_pipe(self):
+        pass
 
     def _write_to_self(self):
         pass
+
+
+class Aside:
+    """Within it no loop runs, as in a thread: what it calls may have one of its own."""
+
+    def __enter__(self):
+        self._loop = asyncio._get_running_loop()
+        self._task = self._loop and asyncio.tasks._swap_current_task(self._loop, None)
+        asyncio._set_running_loop(None)
+
+    def __exit__(self, *failure):
+        asyncio._set_running_loop(self._loop)
+        if self._loop is not None:
+            asyncio.tasks._swap_current_task(self._loop, self._task)
 
 
 class Policy(asyncio.events._AbstractEventLoopPolicy):

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import logging
 import sys
 import types
 
@@ -45,3 +46,5 @@ def install():
     module.mmap, module.error, module.ACCESS_READ, module.ACCESS_WRITE = Mapping, OSError, 1, 2
     module.PAGESIZE = module.ALLOCATIONGRANULARITY = 65536
     sys.modules["mmap"] = module
+    # What is logged where nothing was configured says how important it is, so that the host's log has that.
+    logging.lastResort.setFormatter(logging.Formatter(logging.BASIC_FORMAT))

@@ -6,6 +6,7 @@ import os
 import stat
 import sys
 
+from . import tls
 from .while_building import handles
 
 # A guest seldom has more files open.
@@ -46,6 +47,7 @@ def renew():
 def leave():
     """To be called when such an instance has answered: it is put back then, unless something is open. Memory knows
     nothing of these files afterwards."""
+    tls.leave()
     os.closerange(3, MOST)
 
 

@@ -1,11 +1,25 @@
-"""What would run in a thread runs at once, where it was asked for: WASI has no threads."""
+"""What would run in a thread runs at once, where it was asked for: WASI has no threads. Nor has it processes."""
 
 import asyncio
 import concurrent.futures
 import contextvars
+import errno
+import threading
+import time
+
+from .event_loop import Aside
+
+DAEMON = (
+    "WASI has no threads. A thread runs to its end when it is started, and one that is a daemon would have none: begin a "
+    "task of asyncio, or do the work in the request"
+)
+WAITS = "it waits for another thread, and WASI has none"
+PROCESSES = "WASI starts no processes"
 
 
 def install(loop):
+    _install_threading()
+    _install_processes()
     concurrent.futures.ThreadPoolExecutor.submit = _submit
     asyncio.run_coroutine_threadsafe = _threadsafe
     asyncio.tasks.run_coroutine_threadsafe = _threadsafe
@@ -29,7 +43,8 @@ def _install_anyio(backend, loop):
             try:
                 with claim_worker_thread(cls, loop):
                     local.current_cancel_scope = None
-                    return context.run(func, *args)
+                    with Aside():
+                        return context.run(func, *args)
             finally:
                 vars(local).clear()
                 vars(local).update(before)
@@ -42,7 +57,12 @@ def _install_anyio(backend, loop):
     def run_sync_from_thread(cls, func, args, token):
         context = contextvars.copy_context()
         context.run(backend.set_current_async_library, "asyncio")
-        return context.run(func, *args)
+        outside = asyncio._get_running_loop()
+        asyncio._set_running_loop(loop)
+        try:
+            return context.run(func, *args)
+        finally:
+            asyncio._set_running_loop(outside)
 
     kind = backend.AsyncIOBackend
     kind.run_sync_in_worker_thread = classmethod(run_sync_in_worker_thread)
@@ -54,7 +74,9 @@ def _submit(self, function, /, *args, **kwargs):
     future = concurrent.futures.Future()
     future.set_running_or_notify_cancel()
     try:
-        future.set_result(function(*args, **kwargs))
+        with Aside():
+            result = function(*args, **kwargs)
+        future.set_result(result)
     except Exception as error:
         future.set_exception(error)
     return future
@@ -68,3 +90,66 @@ def _threadsafe(coroutine, loop):
     except Exception as error:
         future.set_exception(error)
     return future
+
+
+class Ended:
+    """In place of the system's handle of a thread that has run."""
+
+    def __init__(self):
+        self.ident = threading.get_ident()
+
+    def is_done(self):
+        return True
+
+    def join(self, timeout=None):
+        pass
+
+    def _set_done(self):
+        pass
+
+
+def _run_in_place(bootstrap, *, handle, daemon):
+    if daemon:
+        raise RuntimeError(f"can't start new thread: {DAEMON}")
+    ident = threading.get_ident()
+    before = threading._active.get(ident)
+    try:
+        with Aside():
+            bootstrap()
+    finally:
+        if before is not None:
+            threading._active[ident] = before
+    bootstrap.__self__._os_thread_handle = Ended()
+
+
+def _install_threading():
+    threading._start_joinable_thread = _run_in_place
+    wait = threading.Condition.wait
+
+    def wait_for_nobody(self, timeout=None):
+        if not self._is_owned():
+            return wait(self, timeout)
+        if timeout is None:
+            raise RuntimeError(WAITS)
+        # Nobody can notify meanwhile.
+        time.sleep(max(timeout, 0))
+        return False
+
+    threading.Condition.wait = wait_for_nobody
+
+
+def _install_processes():
+    def none(self, *args, **kwargs):
+        raise OSError(errno.ENOTSUP, PROCESSES)
+
+    try:
+        from multiprocessing import process
+    except ImportError:
+        return
+    process.BaseProcess.start = none
+
+    try:
+        from concurrent.futures import process as pool
+    except (ImportError, NotImplementedError):
+        return
+    pool.ProcessPoolExecutor.__init__ = none

@@ -13,7 +13,7 @@ import sys
 import time
 import types
 
-from . import frozen, outbound
+from . import frozen, outbound, tls
 
 # How far to look for the application's line that led to something.
 DEPTH = 60
@@ -74,6 +74,7 @@ class Watch:
             self._keep(socket, name, self._refusal("a name cannot be looked up", socket.gaierror, socket.EAI_AGAIN))
         refuse = self._refusal("a socket cannot be opened", OSError, 0)
         self._keep(socket.socket, "__init__", lambda self, *args, **kwargs: refuse())
+        self._keep(tls, "opened", self._refusal("TLS cannot be spoken", OSError, 0))
 
     def end(self):
         os.environ.__class__ = self._kept.pop("environ")

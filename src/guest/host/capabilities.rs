@@ -15,6 +15,7 @@ use crate::guest::memory::worker::WorkerMemory;
 use crate::guest::profile::ProfileSettings;
 use crate::trace::Trace;
 use anyhow::{Result, bail};
+use rustls::RootCertStore;
 use std::sync::Arc;
 use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
@@ -65,6 +66,8 @@ pub struct Granted {
     settings: WasiConfigVariables,
     client: Arc<OutboundClient>,
     keyvalue: Option<Store>,
+    /// Who is believed where guests speak TLS over their sockets, if they have any.
+    authorities: Option<Arc<RootCertStore>>,
     memory: Arc<WorkerMemory>,
     /// Notes whether a guest has asked for random bytes, where that is of interest.
     drawn: Option<Drawn>,
@@ -112,6 +115,8 @@ impl Granted {
                 .map(Store::open)
                 .transpose()?,
             settings: capabilities.settings.iter().cloned().collect(),
+            authorities: (!capabilities.sockets.is_empty())
+                .then(|| Arc::new(capabilities.outbound.roots.store())),
             client: Arc::new(OutboundClient::new(capabilities.outbound.clone(), counts)?),
             capabilities,
             memory,
@@ -134,6 +139,10 @@ impl Granted {
 
     pub fn keyvalue(&self) -> Option<&Store> {
         self.keyvalue.as_ref()
+    }
+
+    pub fn authorities(&self) -> Option<&Arc<RootCertStore>> {
+        self.authorities.as_ref()
     }
 
     /// Makes the way out for one instance that answers so many requests at a time, the first of which belongs to this

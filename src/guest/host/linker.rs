@@ -8,6 +8,7 @@ use super::listings;
 use super::logging;
 use super::sockets;
 use super::state::HostState;
+use super::tls;
 use super::websocket;
 use crate::guest::component::info::ComponentInfo;
 use crate::guest::component::target::Target;
@@ -30,6 +31,7 @@ pub fn linker(engine: &Engine, target: Target) -> Result<Linker<HostState>> {
     logging::add_to_linker(&mut linker)?;
     keyvalue::add_to_linker(&mut linker)?;
     websocket::add_to_linker(&mut linker)?;
+    tls::add_to_linker(&mut linker)?;
     if target.concurrent {
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
@@ -42,7 +44,7 @@ pub fn linker(engine: &Engine, target: Target) -> Result<Linker<HostState>> {
 }
 
 /// The host offers these packages, in these versions: semantic versioning has `0.2.0` satisfied by a later `0.2.x`.
-const PACKAGES: [(&str, &str); 11] = [
+const PACKAGES: [(&str, &str); 12] = [
     ("wasi:cli", "0.2.x and 0.3.0"),
     ("wasi:clocks", "0.2.x and 0.3.0"),
     ("wasi:config", "0.2.0-rc.1"),
@@ -53,6 +55,7 @@ const PACKAGES: [(&str, &str); 11] = [
     ("wasi:logging", "0.1.0-draft"),
     ("wasi:random", "0.2.x and 0.3.0"),
     ("wasi:sockets", "0.2.x and 0.3.0"),
+    ("wasmserve:tls", "0.1.0"),
     ("wasmserve:websocket", "0.1.0"),
 ];
 

@@ -21,4 +21,5 @@ mod sockets;
 mod spoken_level;
 pub mod standard_streams;
 pub mod state;
+mod tls;
 pub mod websocket;

@@ -17,6 +17,7 @@ use crate::guest::schedule::cpu_share::CpuShare;
 use crate::guest::schedule::task_budget::{TaskBudget, TaskBudgets};
 use crate::guest::snapshot::OpenStream;
 use crate::trace::Trace;
+use rustls::RootCertStore;
 use std::sync::Arc;
 use wasmtime::component::{GuestTaskId, ResourceTable};
 use wasmtime::{ResourceLimiterAsync, StoreContextMut};
@@ -156,6 +157,11 @@ impl HostState {
     /// Returns the peers for `wasi:sockets`.
     pub fn peers(&self) -> &Arc<Peers> {
         &self.peers
+    }
+
+    /// Returns the authorities that are believed where a guest speaks TLS over its sockets, if it has any.
+    pub fn authorities(&self) -> Option<&Arc<RootCertStore>> {
+        self.granted.authorities()
     }
 
     /// Returns the store for `wasi:keyvalue`, where there is one.

@@ -36,7 +36,7 @@ impl Roots {
         Ok(Roots::Listed(certificates))
     }
 
-    fn store(&self) -> RootCertStore {
+    pub fn store(&self) -> RootCertStore {
         let mut store = RootCertStore::empty();
         match self {
             Roots::Listed(certificates) => {
@@ -47,7 +47,7 @@ impl Roots {
                 store.add_parsable_certificates(found.certs);
                 if store.is_empty() {
                     warning!(
-                        "this system has no certificate authorities, and no https:// server will be \
+                        "this system has no certificate authorities, and no server that speaks TLS will be \
                          believed; install ca-certificates or give --outbound-ca"
                     );
                 }

@@ -1,0 +1,83 @@
+"""The constants of the module `_ssl`, with OpenSSL's values, as libraries name and compare them."""
+
+ALERTS = {
+    "CLOSE_NOTIFY": 0, "UNEXPECTED_MESSAGE": 10, "BAD_RECORD_MAC": 20, "RECORD_OVERFLOW": 22,
+    "DECOMPRESSION_FAILURE": 30, "HANDSHAKE_FAILURE": 40, "BAD_CERTIFICATE": 42, "UNSUPPORTED_CERTIFICATE": 43,
+    "CERTIFICATE_REVOKED": 44, "CERTIFICATE_EXPIRED": 45, "CERTIFICATE_UNKNOWN": 46, "ILLEGAL_PARAMETER": 47,
+    "UNKNOWN_CA": 48, "ACCESS_DENIED": 49, "DECODE_ERROR": 50, "DECRYPT_ERROR": 51, "PROTOCOL_VERSION": 70,
+    "INSUFFICIENT_SECURITY": 71, "INTERNAL_ERROR": 80, "USER_CANCELLED": 90, "NO_RENEGOTIATION": 100,
+    "UNSUPPORTED_EXTENSION": 110, "CERTIFICATE_UNOBTAINABLE": 111, "UNRECOGNIZED_NAME": 112,
+    "BAD_CERTIFICATE_STATUS_RESPONSE": 113, "BAD_CERTIFICATE_HASH_VALUE": 114, "UNKNOWN_PSK_IDENTITY": 115,
+}  # fmt: skip
+NAMES = {
+    "OP_ALL": 0x80000050, "OP_CIPHER_SERVER_PREFERENCE": 1 << 22, "OP_ENABLE_KTLS": 8,
+    "OP_ENABLE_MIDDLEBOX_COMPAT": 1 << 20, "OP_IGNORE_UNEXPECTED_EOF": 128, "OP_LEGACY_SERVER_CONNECT": 4,
+    "OP_NO_COMPRESSION": 1 << 17, "OP_NO_RENEGOTIATION": 1 << 30, "OP_NO_SSLv2": 0, "OP_NO_SSLv3": 1 << 25,
+    "OP_NO_TICKET": 1 << 14, "OP_NO_TLSv1": 1 << 26, "OP_NO_TLSv1_1": 1 << 28, "OP_NO_TLSv1_2": 1 << 27,
+    "OP_NO_TLSv1_3": 1 << 29, "OP_SINGLE_DH_USE": 0, "OP_SINGLE_ECDH_USE": 0,
+    "VERIFY_DEFAULT": 0, "VERIFY_CRL_CHECK_LEAF": 4, "VERIFY_CRL_CHECK_CHAIN": 12, "VERIFY_X509_STRICT": 32,
+    "VERIFY_ALLOW_PROXY_CERTS": 64, "VERIFY_X509_TRUSTED_FIRST": 1 << 15, "VERIFY_X509_PARTIAL_CHAIN": 1 << 19,
+    "PROTOCOL_SSLv23": 2, "PROTOCOL_TLS": 2, "PROTOCOL_TLSv1": 3, "PROTOCOL_TLSv1_1": 4, "PROTOCOL_TLSv1_2": 5,
+    "PROTOCOL_TLS_CLIENT": 16, "PROTOCOL_TLS_SERVER": 17,
+    "PROTO_MINIMUM_SUPPORTED": -2, "PROTO_MAXIMUM_SUPPORTED": -1, "PROTO_SSLv3": 0x300, "PROTO_TLSv1": 0x301,
+    "PROTO_TLSv1_1": 0x302, "PROTO_TLSv1_2": 0x303, "PROTO_TLSv1_3": 0x304,
+    "SSL_ERROR_SSL": 1, "SSL_ERROR_WANT_READ": 2, "SSL_ERROR_WANT_WRITE": 3, "SSL_ERROR_WANT_X509_LOOKUP": 4,
+    "SSL_ERROR_SYSCALL": 5, "SSL_ERROR_ZERO_RETURN": 6, "SSL_ERROR_WANT_CONNECT": 7, "SSL_ERROR_EOF": 8,
+    "SSL_ERROR_INVALID_ERROR_CODE": 10,
+    "CERT_NONE": 0, "CERT_OPTIONAL": 1, "CERT_REQUIRED": 2, "ENCODING_PEM": 1, "ENCODING_DER": 2,
+    "HOSTFLAG_ALWAYS_CHECK_SUBJECT": 1, "HOSTFLAG_NO_WILDCARDS": 2, "HOSTFLAG_NO_PARTIAL_WILDCARDS": 4,
+    "HOSTFLAG_MULTI_LABEL_WILDCARDS": 8, "HOSTFLAG_SINGLE_LABEL_SUBDOMAINS": 16, "HOSTFLAG_NEVER_CHECK_SUBJECT": 32,
+    **{f"ALERT_DESCRIPTION_{name}": value for name, value in ALERTS.items()},
+    "HAS_SNI": True, "HAS_ALPN": True, "HAS_ECDH": True, "HAS_TLSv1_2": True, "HAS_TLSv1_3": True,
+    "HAS_NPN": False, "HAS_SSLv2": False, "HAS_SSLv3": False, "HAS_TLSv1": False, "HAS_TLSv1_1": False,
+    "HAS_PSK": False, "HAS_PHA": False, "HAS_TLS_UNIQUE": False, "HAS_PSK_TLS13": False,
+    # Libraries refuse what is older than OpenSSL 1.1.1, and warn of what is not OpenSSL.
+    "OPENSSL_VERSION": "OpenSSL 3.0.0 in name: the host's rustls",
+    "OPENSSL_VERSION_INFO": (3, 0, 0, 0, 0), "OPENSSL_VERSION_NUMBER": 0x30000000,
+    "_OPENSSL_API_VERSION": (3, 0, 0, 0, 0), "_DEFAULT_CIPHERS": "DEFAULT",
+}  # fmt: skip
+# What each session offers (the names of IANA's registry).
+CIPHERS = {
+    "TLS_AES_256_GCM_SHA384": 256, "TLS_AES_128_GCM_SHA256": 128, "TLS_CHACHA20_POLY1305_SHA256": 256,
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": 256, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": 128,
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256": 256, "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384": 256,
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256": 128, "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256": 256,
+}  # fmt: skip
+OBJECTS = [
+    (129, "serverAuth", "TLS Web Server Authentication", "1.3.6.1.5.5.7.3.1"),
+    (130, "clientAuth", "TLS Web Client Authentication", "1.3.6.1.5.5.7.3.2"),
+]
+
+
+class SSLError(OSError):
+    """An error of TLS. `reason` is the name that OpenSSL has for it, where it has one."""
+
+    reason = library = None
+
+    def __str__(self):
+        return self.strerror if isinstance(self.strerror, str) else str(self.args)
+
+
+class SSLZeroReturnError(SSLError):
+    pass
+
+
+class SSLWantReadError(SSLError):
+    pass
+
+
+class SSLWantWriteError(SSLError):
+    pass
+
+
+class SSLSyscallError(SSLError):
+    pass
+
+
+class SSLEOFError(SSLError):
+    pass
+
+
+class SSLCertVerificationError(SSLError, ValueError):
+    # X509_V_ERR_UNSPECIFIED
+    verify_code, verify_message = 1, ""
