@@ -5,10 +5,20 @@ use super::tool::{Tools, needed};
 use super::{advice, files};
 use crate::cli;
 use anyhow::Result;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 include!(concat!(env!("OUT_DIR"), "/python_files.rs"));
+
+/// What would be compiled for minutes, where it came with this executable: the wheel `wasmserve-python` puts it there.
+fn prebuilt() -> Option<PathBuf> {
+    let executable = std::env::current_exe().ok()?;
+    let made = executable
+        .parent()?
+        .parent()?
+        .join("share/wasmserve/python");
+    made.is_dir().then_some(made)
+}
 
 pub fn build(tools: &mut Tools<'_>, path: &Path, asked: &cli::Build, output: &Path) -> Result<()> {
     let python = needed("python3", &advice::packages(&["python3", "python3-venv"]))?;
@@ -27,6 +37,13 @@ pub fn build(tools: &mut Tools<'_>, path: &Path, asked: &cli::Build, output: &Pa
     }
     for links in &asked.python.find_links {
         command.arg("--find-links").arg(links);
+    }
+    if let Some(made) = prebuilt() {
+        command.arg("--find-links").arg(&made);
+        let constraints = made.join("constraints.txt");
+        if constraints.is_file() && std::env::var_os("PIP_CONSTRAINT").is_none() {
+            command.env("PIP_CONSTRAINT", constraints);
+        }
     }
     for variable in &asked.env {
         command.arg(format!("--env={variable}"));

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Packs an executable as a Python wheel, so that `pip install` puts it on the PATH.
 
-    deploy/wheel EXECUTABLE DIRECTORY
+    deploy/wheel.py EXECUTABLE DIRECTORY
 
 It is the executable of the other artefacts, byte for byte, which a build backend that calls cargo by itself would not
 give. The format is that of https://packaging.python.org/en/latest/specifications/binary-distribution-format/.
@@ -20,6 +20,10 @@ import zipfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
+def package():
+    return tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]
+
+
 def metadata(package):
     lines = [
         "Metadata-Version: 2.4",
@@ -29,6 +33,9 @@ def metadata(package):
         f"License-Expression: {package['license']}",
         "License-File: LICENSE",
         f"Keywords: {','.join(package['keywords'])}",
+        # What applications in Python are built with, compiled already.
+        "Provides-Extra: python",
+        f"Requires-Dist: wasmserve-python=={package['version']}; extra == 'python'",
         "Classifier: Operating System :: POSIX :: Linux",
         "Classifier: Programming Language :: Rust",
         "Classifier: Topic :: Internet :: WWW/HTTP :: HTTP Servers",
@@ -41,15 +48,22 @@ def metadata(package):
 
 def main():
     executable, directory = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
-    package = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]
+    ours = package()
     libc = subprocess.run([ROOT / "deploy/libc_version", executable], check=True, stdout=subprocess.PIPE, text=True)
     tag = f"py3-none-manylinux_{libc.stdout.strip().replace('.', '_')}_{platform.machine()}"
-    name = f"{package['name']}-{package['version']}"
+    name = f"{ours['name']}-{ours['version']}"
+    files = [(f"{name}.data/scripts/wasmserve", executable.read_bytes(), 0o755)]
+    print(pack(directory, name, tag, metadata(ours), files))
+
+
+def pack(directory, name, tag, about, files):
+    """Writes a wheel with these files, each with its place, content and mode; the same bytes for the same files."""
     info = f"{name}.dist-info"
-    wheel = f"Wheel-Version: 1.0\nGenerator: wasmserve deploy/wheel\nRoot-Is-Purelib: false\nTag: {tag}\n"
+    pure = str(tag.endswith("-any")).lower()
+    wheel = f"Wheel-Version: 1.0\nGenerator: wasmserve deploy/wheel.py\nRoot-Is-Purelib: {pure}\nTag: {tag}\n"
     files = [
-        (f"{name}.data/scripts/wasmserve", executable.read_bytes(), 0o755),
-        (f"{info}/METADATA", metadata(package), 0o644),
+        *files,
+        (f"{info}/METADATA", about, 0o644),
         (f"{info}/WHEEL", wheel.encode(), 0o644),
         (f"{info}/licenses/LICENSE", (ROOT / "LICENSE").read_bytes(), 0o644),
     ]
@@ -63,7 +77,7 @@ def main():
             entry.external_attr = (0o100000 | mode) << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, data)
-    print(target)
+    return target
 
 
 def digest(data):
