@@ -1,6 +1,6 @@
 //! What is recorded of requests, and that recording never gets in the way.
 
-use crate::harness::{Connection, Server, get, guest, wasmserve};
+use crate::harness::{Connection, Server, get, guest};
 use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
 
@@ -17,12 +17,17 @@ fn member<'a>(line: &'a str, name: &str) -> &'a str {
 
 #[test]
 fn a_json_record_tells_everything() {
-    let server = Server::start(&[&guest("behaviours"), "--log-format", "json"]);
-    let mut connection = Connection::open(server.address);
-    connection
-        .write("POST /request?a=b HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\nX-Request-Id: me\r\n\r\nabcde")
-        .unwrap();
-    let body = connection.response().unwrap().body;
+    let server = Server::component(guest("behaviours"))
+        .arg("--log-format=json")
+        .start();
+    let mut connection = server.connect();
+    let body = connection
+        .post("/request?a=b")
+        .header("X-Request-Id", "me")
+        .body("abcde")
+        .response()
+        .unwrap()
+        .body;
     let line = server.wait_for("\"message\":\"request\"");
     for (name, value) in [
         ("level", "\"INFO\""),
@@ -48,14 +53,11 @@ fn a_json_record_tells_everything() {
 /// What the guest wrote was counted, and nothing of what the server says itself.
 #[test]
 fn bytes_out_are_those_that_leave() {
-    let server = Server::start(&[
-        &guest("behaviours"),
-        "--log-format",
-        "json",
-        "--compress",
-        "--compress-min-size",
-        "20",
-    ]);
+    let server = Server::component(guest("behaviours"))
+        .arg("--log-format=json")
+        .arg("--compress")
+        .arg("--compress-min-size=20")
+        .start();
     let text = "a".repeat(2000);
     let target = format!("/respond?header=content-type:text/plain&body={text}");
     let headers = "Accept-Encoding: gzip\r\n".to_owned();
@@ -67,7 +69,7 @@ fn bytes_out_are_those_that_leave() {
     .into_iter()
     .enumerate()
     {
-        let mut connection = Connection::open(server.address);
+        let mut connection = server.connect();
         connection
             .write(format!(
                 "{method} {target} HTTP/1.1\r\nHost: test\r\n{headers}\r\n"
@@ -90,21 +92,20 @@ fn bytes_out_are_those_that_leave() {
 
 #[test]
 fn a_format_of_the_operators_own_has_what_the_request_had() {
-    let server = Server::start(&[
-        &guest("behaviours"),
-        "--access-logformat",
-        "%(h)s %(u)s %({x-in}i)s %({content-type}o)s %({x-request-id}o)s \"%(r)s\" %(s)s %(B)s \"%(a)s\"",
-        "--access-log",
-    ]);
-    let mut connection = Connection::open(server.address);
-    connection
-        .write(
-            "GET /respond?header=content-type:text/plain&body=abc HTTP/1.1\r\nHost: test\r\nX-In: \"here\r\n\
-             X-Request-Id: me\r\nAuthorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\
-             User-Agent: a\u{e4}b\r\n\r\n",
-        )
-        .unwrap();
-    assert_eq!(connection.response().unwrap().status, 200);
+    let server = Server::component(guest("behaviours")).arg("--access-logformat=%(h)s %(u)s %({x-in}i)s %({content-type}o)s %({x-request-id}o)s \"%(r)s\" %(s)s %(B)s \"%(a)s\"").arg("--access-log").start();
+    let mut connection = server.connect();
+    assert_eq!(
+        connection
+            .get("/respond?header=content-type:text/plain&body=abc")
+            .header("X-In", "\"here")
+            .header("X-Request-Id", "me")
+            .header("Authorization", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==")
+            .header("User-Agent", "a\u{e4}b")
+            .response()
+            .unwrap()
+            .status,
+        200
+    );
     let line = server.wait_for("127.0.0.1 ");
     assert_eq!(
         line,
@@ -115,7 +116,9 @@ fn a_format_of_the_operators_own_has_what_the_request_had() {
 
 #[test]
 fn the_time_in_the_guest_is_not_the_time_that_it_waits() {
-    let server = Server::start(&[&guest("behaviours"), "--log-format", "json"]);
+    let server = Server::component(guest("behaviours"))
+        .arg("--log-format=json")
+        .start();
     get(server.address, "/slow-stream?n=3&ms=200");
     let line = server.wait_for("\"message\":\"request\"");
     let millis = |name| member(&line, name).parse::<f64>().unwrap();
@@ -128,13 +131,10 @@ fn the_time_in_the_guest_is_not_the_time_that_it_waits() {
 
 #[test]
 fn a_request_cannot_forge_a_line() {
-    let server = Server::start(&[&guest("behaviours")]);
-    let mut connection = Connection::open(server.address);
+    let server = Server::component(guest("behaviours")).start();
+    let mut connection = server.connect();
     let target = "/x\"_200_OK\\";
-    connection
-        .write(format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n"))
-        .unwrap();
-    assert_eq!(connection.response().unwrap().status, 200);
+    assert_eq!(connection.get(target).response().unwrap().status, 200);
     let line = server.wait_for("GET /x");
     let expected = "\"GET /x%22_200_OK%5C HTTP/1.1\" 200 OK";
     assert!(line.ends_with(expected), "{line}");
@@ -142,7 +142,7 @@ fn a_request_cannot_forge_a_line() {
 
 #[test]
 fn a_guest_cannot_forge_a_line_by_its_error() {
-    let server = Server::start(&[&guest("behaviours")]);
+    let server = Server::component(guest("behaviours")).start();
     assert_eq!(
         get(server.address, "/error-code?text=a%0AINFO:%20forged").status,
         500
@@ -153,15 +153,9 @@ fn a_guest_cannot_forge_a_line_by_its_error() {
 
 #[test]
 fn a_reader_that_reads_no_more_costs_lines_and_no_time() {
-    let mut command = wasmserve();
-    command.args([
-        guest("behaviours").as_str(),
-        "--port",
-        "0",
-        "--workers",
-        "2",
-    ]);
-    let (server, stdout) = Server::start_unread(command);
+    let (server, stdout) = Server::component(guest("behaviours"))
+        .workers(2)
+        .start_unread();
     let workers = server.workers();
     // A pipe has room for 64 KiB (pipe(7)).
     let target = format!("/{}", "x".repeat(1000));
@@ -172,7 +166,7 @@ fn a_reader_that_reads_no_more_costs_lines_and_no_time() {
             std::thread::spawn(move || {
                 let mut connection = Connection::open(address);
                 for _ in 0..100 {
-                    assert_eq!(connection.get(&target).unwrap().status, 200);
+                    assert_eq!(connection.get(&target).response().unwrap().status, 200);
                 }
             })
         })

@@ -1,7 +1,9 @@
 //! Sockets that somebody else has bound: left open by number, or passed by a service manager.
 
-use crate::addresses::{Folder, has_ipv6, stop};
-use crate::harness::{Connection, Server, activated, eventually, get, leave_open, root, wasmserve};
+use crate::harness::{
+    Connection, Folder, HELLO, Server, activated, eventually, get, has_ipv6, leave_open, root,
+    wasmserve,
+};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::net::TcpListener;
@@ -9,19 +11,19 @@ use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-const HELLO: &str = "guests/hello/hello.wat";
-
 #[test]
 fn a_descriptor_that_was_left_open_is_served_and_its_file_left_alone() {
     let folder = Folder::new("fd");
-    let path = folder.path();
+    let path = folder.socket();
     let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = tcp.local_addr().unwrap();
     let unix = UnixListener::bind(&path).unwrap();
-    let mut command = wasmserve();
-    command.args([HELLO, "--fd", "3", "--bind", "fd://4", "--workers", "2"]);
-    leave_open(&mut command, vec![tcp.into(), unix.into()]);
-    let server = Server::start_command(command);
+    let server = Server::component(HELLO)
+        .workers(2)
+        .args(["--fd=3", "--bind=fd://4"])
+        .without_port()
+        .prepared(|command| leave_open(command, vec![tcp.into(), unix.into()]))
+        .start();
     assert_eq!(server.address, address);
     for _ in 0..2 {
         assert_eq!(get(address, "/").status, 200);
@@ -29,7 +31,7 @@ fn a_descriptor_that_was_left_open_is_served_and_its_file_left_alone() {
         server.signal(Signal::SIGUSR2);
         server.wait_for_count("Application startup complete.", 4);
     }
-    stop(server);
+    server.stop();
     assert!(path.exists(), "who made it removes it");
 }
 
@@ -44,7 +46,7 @@ fn sockets_of_a_service_manager_are_found_where_no_address_is_named() {
     );
     let addresses = [&first, &second].map(|socket| socket.local_addr().unwrap());
     let sockets = vec![first.into(), second.into()];
-    let server = Server::start_command(activated(&[HELLO], sockets, "web:web6"));
+    let server = Server::command(activated(&[HELLO], sockets, "web:web6")).start();
     server.wait_for_count("wasmserve running on", 2);
     assert_eq!(
         server.announced(),
@@ -72,17 +74,19 @@ fn sockets_of_a_service_manager_are_found_where_no_address_is_named() {
 fn sockets_of_a_service_manager_that_other_addresses_displace_are_told_of() {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let arguments = [HELLO, "--port", "0"];
-    let server = Server::start_command(activated(&arguments, vec![socket.into()], "web"));
+    let server = Server::command(activated(&arguments, vec![socket.into()], "web")).start();
     server.wait_for("not listening on descriptor 3 (`web`)");
     assert_eq!(server.announced().len(), 1);
 }
 
 #[test]
 fn sockets_that_were_passed_to_somebody_else_are_not_taken() {
-    let mut command = wasmserve();
-    command.args([HELLO]).env("PORT", "0");
-    command.env("LISTEN_FDS", "1").env("LISTEN_PID", "1");
-    let server = Server::start_command(command);
+    let server = Server::component(HELLO)
+        .env("PORT", "0")
+        .env("LISTEN_FDS", "1")
+        .env("LISTEN_PID", "1")
+        .without_port()
+        .start();
     assert_eq!(get(server.address, "/").status, 200);
 }
 

@@ -1,62 +1,24 @@
 //! Where it listens: every kind of address, what is announced of it, and what is left behind.
 
-use crate::harness::{Connection, Server, eventually, finished, get, root, wasmserve};
+use crate::harness::{
+    Connection, Folder, HELLO, Server, eventually, finished, get, guest, has_ipv6, root, text,
+    wasmserve,
+};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-
-const HELLO: &str = "guests/hello/hello.wat";
-
-/// A folder of the test's own, short enough for a socket's path, and gone at the end.
-pub struct Folder(PathBuf);
-
-impl Folder {
-    pub fn new(name: &str) -> Folder {
-        let folder = format!("wasmserve-{}-{name}", std::process::id());
-        let folder = std::env::temp_dir().join(folder);
-        fs::create_dir_all(&folder).unwrap();
-        Folder(folder)
-    }
-
-    pub fn path(&self) -> PathBuf {
-        self.0.join("http.sock")
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Whether this machine has an IPv6 loopback, which not every container has.
-pub fn has_ipv6() -> bool {
-    let has = TcpListener::bind("[::1]:0").is_ok();
-    if !has {
-        println!("there is no IPv6 here");
-    }
-    has
-}
 
 /// Serves with these arguments alone.
 fn serve(arguments: &[&str]) -> Server {
-    let mut command = wasmserve();
-    command.arg(HELLO).args(arguments);
-    Server::start_command(command)
-}
-
-pub fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
-
-pub fn stop(mut server: Server) {
-    server.signal(Signal::SIGTERM);
-    assert_eq!(server.wait().code(), Some(0));
+    Server::component(HELLO)
+        .args(arguments)
+        .without_port()
+        .start()
 }
 
 fn curl(arguments: &[&str]) -> String {
@@ -75,7 +37,7 @@ fn every_address_is_served_and_announced_as_it_was_bound() {
         return;
     }
     let folder = Folder::new("every");
-    let path = folder.path();
+    let path = folder.socket();
     let unix = format!("unix:{}", path.display());
     let server = serve(&[
         "--host",
@@ -105,7 +67,7 @@ fn every_address_is_served_and_announced_as_it_was_bound() {
         assert_eq!(answer, "Hello, world!\n");
     }
     server.wait_for("unix: - \"GET /x HTTP/1.1\" 200");
-    stop(server);
+    server.stop();
     assert!(!path.exists(), "the socket's file is left behind");
 }
 
@@ -143,7 +105,7 @@ fn wildcards_of_both_kinds_share_a_port_where_both_are_named() {
             get(SocketAddr::from(([127, 0, 0, 1], port)), "/").status,
             200
         );
-        stop(server);
+        server.stop();
     }
 }
 
@@ -165,7 +127,7 @@ fn a_name_binds_all_of_its_addresses_on_one_port() {
 #[test]
 fn the_file_of_a_socket_has_the_permissions_that_were_asked_for() {
     let folder = Folder::new("mode");
-    let path = folder.path();
+    let path = folder.socket();
     for (arguments, mode) in [
         (&["--uds-permissions", "600"][..], 0o600),
         (&["--uds-permissions", "777"], 0o777),
@@ -174,14 +136,14 @@ fn the_file_of_a_socket_has_the_permissions_that_were_asked_for() {
         let server = serve(&[&["--uds", text(&path)], arguments].concat());
         let bits = fs::metadata(&path).unwrap().permissions().mode() & 0o7777;
         assert_eq!(bits, mode, "{bits:o}");
-        stop(server);
+        server.stop();
     }
 }
 
 #[test]
 fn a_socket_that_nobody_listens_on_is_replaced_by_one_of_several_who_try() {
     let folder = Folder::new("stale");
-    let path = folder.path();
+    let path = folder.socket();
     drop(UnixListener::bind(&path).unwrap());
     let attempt = || {
         let mut command = wasmserve();
@@ -213,7 +175,7 @@ fn a_socket_that_nobody_listens_on_is_replaced_by_one_of_several_who_try() {
 #[test]
 fn a_socket_that_a_killed_server_left_is_replaced() {
     let folder = Folder::new("killed");
-    let path = folder.path();
+    let path = folder.socket();
     let mut killed = serve(&["--uds", text(&path)]);
     let worker = killed.workers()[0];
     killed.signal(Signal::SIGKILL);
@@ -233,19 +195,19 @@ fn a_socket_that_a_killed_server_left_is_replaced() {
 #[test]
 fn a_socket_that_somebody_else_put_in_place_of_ours_stays() {
     let folder = Folder::new("foreign");
-    let path = folder.path();
+    let path = folder.socket();
     let server = serve(&["--uds", text(&path)]);
     fs::remove_file(&path).unwrap();
     let _theirs = UnixListener::bind(&path).unwrap();
-    stop(server);
+    server.stop();
     assert!(path.exists());
 }
 
 #[test]
 fn a_server_that_cannot_start_leaves_no_socket_behind() {
     let folder = Folder::new("fails");
-    let path = folder.path();
-    let broken = folder.0.join("broken.wat");
+    let path = folder.socket();
+    let broken = folder.path().join("broken.wat");
     fs::write(&broken, "(component)").unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
@@ -263,13 +225,13 @@ fn a_server_that_cannot_start_leaves_no_socket_behind() {
 #[test]
 fn a_stop_closes_a_unix_socket_to_others_at_once() {
     let folder = Folder::new("stop");
-    let path = folder.path();
-    let mut command = wasmserve();
-    command.args([&crate::harness::guest("behaviours"), "--uds", text(&path)]);
-    let mut server = Server::start_command(command);
+    let path = folder.socket();
+    let mut server = Server::component(guest("behaviours"))
+        .option("--uds", text(&path))
+        .without_port()
+        .start();
     let mut busy = Connection::open(path.as_path());
-    busy.write("GET /slow-stream?n=4&ms=150 HTTP/1.1\r\nHost: test\r\n\r\n")
-        .unwrap();
+    busy.get("/slow-stream?n=4&ms=150").send().unwrap();
     busy.head().unwrap();
     server.signal(Signal::SIGTERM);
     eventually("the socket is gone", || !path.exists());
@@ -284,7 +246,7 @@ fn a_stop_closes_a_unix_socket_to_others_at_once() {
 #[test]
 fn a_reload_keeps_the_addresses() {
     let folder = Folder::new("reload");
-    let path = folder.path();
+    let path = folder.socket();
     let server = serve(&["--uds", text(&path), "--port", "0"]);
     server.signal(Signal::SIGHUP);
     server.wait_for_count("ended: replaced by a reload", 1);

@@ -1,19 +1,20 @@
 //! The server seen from inside: health, metrics and status.
 
-use crate::harness::{Connection, Watched, eventually, exchange, get, guest, order, root};
+use crate::harness::{Connection, HELLO, Server, eventually, get, guest, order, root};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::fs;
-
-const HELLO: &str = "guests/hello/hello.wat";
 
 const GOOD: &str = "wasmserve_requests_total{method=\"GET\",status=\"2xx\"}";
 
 /// Lost counts show as sawteeth in every graph; a counter that starts again at nought is one, too.
 #[test]
 fn counters_equal_what_clients_saw_across_reloads_and_a_new_executable_and_killed_workers() {
-    let watched = Watched::start(&[HELLO, "--workers", "2", "--no-access-log"]);
+    let watched = Server::component(HELLO)
+        .workers(2)
+        .arg("--no-access-log")
+        .watched();
     let server = &watched.server;
     let mut seen = 0.0;
     let mut ask = |count: u32| {
@@ -63,7 +64,10 @@ fn counters_equal_what_clients_saw_across_reloads_and_a_new_executable_and_kille
 #[test]
 fn requests_are_counted_by_method_and_status_and_failures_by_kind() {
     let behaviours = guest("behaviours");
-    let watched = Watched::start(&[&behaviours, "--no-access-log", "--timeout-request", "1s"]);
+    let watched = Server::component(&behaviours)
+        .arg("--no-access-log")
+        .arg("--timeout-request=1s")
+        .watched();
     let address = watched.server.address;
     for (path, status) in [
         ("/trap-before-head", 500),
@@ -72,10 +76,24 @@ fn requests_are_counted_by_method_and_status_and_failures_by_kind() {
     ] {
         assert_eq!(get(address, path).status, status, "{path}");
     }
-    let post = "POST /respond?status=404 HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\n\r\nabc";
-    assert_eq!(exchange(address, post).status, 404);
-    let odd = "PROPFIND /respond HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
-    assert_eq!(exchange(address, odd).status, 200);
+    assert_eq!(
+        Connection::open(address)
+            .post("/respond?status=404")
+            .body("abc")
+            .response()
+            .unwrap()
+            .status,
+        404
+    );
+    assert_eq!(
+        Connection::open(address)
+            .request("PROPFIND", "/respond")
+            .header("Connection", "close")
+            .response()
+            .unwrap()
+            .status,
+        200
+    );
     for (name, count) in [
         (
             "wasmserve_requests_total{method=\"GET\",status=\"5xx\"}",
@@ -101,7 +119,9 @@ fn requests_are_counted_by_method_and_status_and_failures_by_kind() {
 /// A balancer that is told late sends requests to a server that is gone.
 #[test]
 fn readiness_ends_first_and_requests_are_answered_until_the_delay_is_over() {
-    let mut watched = Watched::start(&[HELLO, "--shutdown-delay", "3s"]);
+    let mut watched = Server::component(HELLO)
+        .arg("--shutdown-delay=3s")
+        .watched();
     eventually("it is ready", || watched.is_ready());
     watched.server.signal(Signal::SIGTERM);
     eventually("it is not ready", || !watched.is_ready());
@@ -115,7 +135,9 @@ fn readiness_ends_first_and_requests_are_answered_until_the_delay_is_over() {
 /// A health check that a worker answers says nothing of a server whose workers hang, or says it to nobody.
 #[test]
 fn workers_that_hang_are_told_of_while_nobody_replaces_them() {
-    let watched = Watched::start(&[HELLO, "--timeout-worker-healthcheck", "2s"]);
+    let watched = Server::component(HELLO)
+        .arg("--timeout-worker-healthcheck=2s")
+        .watched();
     let server = &watched.server;
     eventually("it is ready", || watched.is_ready());
     // With the supervisor, which would have it replaced.
@@ -147,11 +169,10 @@ fn a_server_that_turns_requests_away_is_not_ready_until_it_has_room_again() {
         "0",
         "--no-access-log",
     ];
-    let watched = Watched::start(&[&[behaviours.as_str()], &arguments[..]].concat());
+    let watched = Server::component(&behaviours).args(arguments).watched();
     let address = watched.server.address;
     let mut busy = Connection::open(address);
-    busy.write("GET /sleep?ms=1500 HTTP/1.1\r\nHost: test\r\n\r\n")
-        .unwrap();
+    busy.get("/sleep?ms=1500").send().unwrap();
     eventually("one is in flight", || {
         watched.metric("wasmserve_requests_in_flight") == 1.0
     });
@@ -169,7 +190,7 @@ fn a_server_that_turns_requests_away_is_not_ready_until_it_has_room_again() {
 /// What scripts read must be what is written down.
 #[test]
 fn the_status_is_as_its_schema_says() {
-    let watched = Watched::start(&[HELLO, "--workers", "2"]);
+    let watched = Server::component(HELLO).workers(2).watched();
     assert_eq!(get(watched.server.address, "/").status, 200);
     let worker = watched.server.workers()[0];
     kill(Pid::from_raw(worker), Signal::SIGKILL).unwrap();
@@ -240,10 +261,10 @@ fn conforms(value: &Value, schema: &Value, place: &str) {
 /// Guards against probes that nobody answers, so that an orchestrator ends a server that is well.
 #[test]
 fn clients_that_hold_every_connection_keep_no_probe_waiting() {
-    let watched = Watched::start(&[HELLO]);
+    let watched = Server::component(HELLO).watched();
     let open = || {
         let mut connection = Connection::open(watched.admin);
-        assert_eq!(connection.get("/livez").unwrap().status, 200);
+        assert_eq!(connection.get("/livez").response().unwrap().status, 200);
         connection
     };
     let mut held: Vec<Connection> = (0..64).map(|_| open()).collect();
@@ -251,8 +272,11 @@ fn clients_that_hold_every_connection_keep_no_probe_waiting() {
     for _ in 0..10 {
         assert_eq!(watched.ask("/livez").status, 200);
     }
-    assert!(held[0].get("/livez").is_err(), "the oldest is still there");
-    assert_eq!(held[63].get("/livez").unwrap().status, 200);
+    assert!(
+        held[0].get("/livez").response().is_err(),
+        "the oldest is still there"
+    );
+    assert_eq!(held[63].get("/livez").response().unwrap().status, 200);
     // Nor do those who ask much and read nothing.
     let much = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(200);
     for connection in &mut held[40..] {

@@ -1,7 +1,6 @@
 //! Addresses that cannot be had: each is told at once, in one line, before anything serves.
 
-use crate::addresses::Folder;
-use crate::bad_input::{Unprivileged, file, hello, refused, refused_by};
+use crate::harness::{Folder, Unprivileged, file, hello, refused, refused_by};
 use crate::harness::{leave_open, wasmserve};
 use std::fs::{self, Permissions};
 use std::net::TcpListener;
@@ -94,7 +93,7 @@ fn a_protocol_of_proxies_without_proxies() {
 #[test]
 fn a_unix_socket_in_use() {
     let folder = Folder::new("used");
-    let path = folder.path();
+    let path = folder.socket();
     let _used = UnixListener::bind(&path).unwrap();
     let path = path.display().to_string();
     let words = [path.as_str(), "in use", "--uds"];
@@ -104,7 +103,7 @@ fn a_unix_socket_in_use() {
 #[test]
 fn a_unix_socket_in_use_whose_backlog_is_full() {
     let folder = Folder::new("full");
-    let path = folder.path();
+    let path = folder.socket();
     let full = UnixListener::bind(&path).unwrap();
     let backlog = nix::sys::socket::Backlog::new(0).unwrap();
     nix::sys::socket::listen(&full, backlog).unwrap();

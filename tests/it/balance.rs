@@ -1,9 +1,8 @@
 //! Connections are spread over the workers, and never refused for want of descriptors.
 
-use crate::harness::{Connection, Server, Target, eventually, get, guest, wasmserve};
+use crate::harness::{Connection, HELLO, Server, Target, eventually, get, guest};
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
 /// Sockets that a process has open.
@@ -19,14 +18,11 @@ fn sockets(pid: i32) -> usize {
 fn four_workers(name: &str) -> (Server, PathBuf) {
     let name = format!("wasmserve-{}-{name}.sock", std::process::id());
     let path = std::env::temp_dir().join(name);
-    let server = Server::start(&[
-        "guests/hello/hello.wat",
-        "--workers",
-        "4",
-        "--no-access-log",
-        "--uds",
-        path.to_str().unwrap(),
-    ]);
+    let server = Server::component(HELLO)
+        .workers(4)
+        .arg("--no-access-log")
+        .option("--uds", &path)
+        .start();
     (server, path)
 }
 
@@ -63,12 +59,10 @@ fn is_spread(server: &Server, target: &Target) {
 
 #[test]
 fn a_worker_that_is_busy_leaves_connections_to_one_that_is_not() {
-    let server = Server::start(&[&guest("behaviours"), "--workers", "2"]);
-    let mut busy: Vec<Connection> = (0..4).map(|_| Connection::open(server.address)).collect();
+    let server = Server::component(guest("behaviours")).workers(2).start();
+    let mut busy: Vec<Connection> = (0..4).map(|_| server.connect()).collect();
     for connection in &mut busy {
-        connection
-            .write("GET /sleep?ms=1000 HTTP/1.1\r\nHost: test\r\n\r\n")
-            .unwrap();
+        connection.get("/sleep?ms=1000").send().unwrap();
     }
     let first = server.workers()[0];
     nix::sys::signal::kill(
@@ -92,16 +86,12 @@ fn a_worker_that_is_busy_leaves_connections_to_one_that_is_not() {
 
 #[test]
 fn accepting_pauses_while_there_are_no_descriptors_and_goes_on_when_there_are() {
-    let executable = wasmserve().get_program().to_owned();
-    let mut command = Command::new("sh");
-    command
-        .arg("-c")
-        .arg("ulimit -n 40; exec \"$0\" \"$@\"")
-        .arg(executable);
-    command.args(["guests/hello/hello.wat", "--port", "0", "--no-access-log"]);
-    let server = Server::start_command(command);
+    let server = Server::component(HELLO)
+        .arg("--no-access-log")
+        .under(["sh", "-c", "ulimit -n 40; exec \"$0\" \"$@\""])
+        .start();
     let worker = server.workers()[0];
-    let held: Vec<Connection> = (0..60).map(|_| Connection::open(server.address)).collect();
+    let held: Vec<Connection> = (0..60).map(|_| server.connect()).collect();
     server.wait_for("accepting pauses");
     let ticks = |pid: i32| -> u64 {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
@@ -125,7 +115,7 @@ fn a_worker_that_is_stopped_or_killed_delays_no_connection() {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(workers[worker]), signal).unwrap();
     };
     // Each has connections that it keeps, so that those who go seem to have room.
-    let held: Vec<Connection> = (0..20).map(|_| Connection::open(server.address)).collect();
+    let held: Vec<Connection> = (0..20).map(|_| server.connect()).collect();
     send(0, nix::sys::signal::Signal::SIGSTOP);
     for number in 0..200 {
         if number == 100 {

@@ -59,7 +59,7 @@ fn steps_taken(server: &Server) -> String {
 fn steps_are_taken_in_order_and_once_before_the_first_worker_starts() {
     let (step, p3) = (guest("behaviours-step"), guest("behaviours-step-p3"));
     let place = Place::new("order");
-    let server = Server::start_command(place.command(&[&step, &p3, &step]));
+    let server = Server::command(place.command(&[&step, &p3, &step])).start();
     let printed = server.printed();
     let expected = [
         "] step 1",
@@ -103,14 +103,14 @@ fn a_step_that_fails_stops_the_start() {
 fn a_step_may_end_by_leaving() {
     let place = Place::new("leaves");
     place.set("leave");
-    let server = Server::start_command(place.command(&[&guest("behaviours-step")]));
+    let server = Server::command(place.command(&[&guest("behaviours-step")])).start();
     assert_eq!(steps_taken(&server), "None");
 }
 
 #[test]
 fn steps_are_taken_before_a_new_version_and_their_failure_leaves_the_old_one_serving() {
     let place = Place::new("reload");
-    let server = Server::start_command(place.command(&[&guest("behaviours-step")]));
+    let server = Server::command(place.command(&[&guest("behaviours-step")])).start();
     assert_eq!(steps_taken(&server), "Some(\"1\")");
     place.set("fail");
     server.signal(Signal::SIGHUP);
@@ -130,7 +130,7 @@ fn a_stop_does_not_wait_for_a_step() {
     let place = Place::new("waits");
     place.set("wait");
     let command = place.command(&[&guest("behaviours-step")]);
-    let mut server = Server::start_until("] waiting", command);
+    let mut server = Server::command(command).until("] waiting").start();
     let step = server.workers();
     assert_eq!(step.len(), 1);
     server.signal(Signal::SIGTERM);
@@ -190,7 +190,7 @@ fn waiting(name: &str, options: &[&str]) -> (Place, Server, i32) {
     place.set("wait");
     let mut command = place.command(&[&guest("behaviours-step")]);
     command.args(options);
-    let server = Server::start_until("] waiting", command);
+    let server = Server::command(command).until("] waiting").start();
     let step = server.workers();
     assert_eq!(step.len(), 1);
     (place, server, step[0])
@@ -261,7 +261,7 @@ fn no_step_outlives_a_supervisor_that_is_killed() {
             .args(["--env", "STEP=wait", "--keyvalue"])
             .arg(format!("sqlite:{}", store.display()))
             .args(user);
-        let mut server = Server::start_until("] waiting", command);
+        let mut server = Server::command(command).until("] waiting").start();
         let step = server.workers()[0];
         server.signal(Signal::SIGKILL);
         server.wait();

@@ -23,7 +23,10 @@ fn directories_are_seen_read_only_or_writable_and_not_left() {
     std::os::unix::fs::symlink("../secret", home.join("read/link")).unwrap();
     let read = format!("{}::/read", home.join("read").display());
     let write = format!("{}::/write", home.join("write").display());
-    let server = Server::start(&[&guest("behaviours"), "--dir", &read, "--dir-rw", &write]);
+    let server = Server::component(guest("behaviours"))
+        .option("--dir", &read)
+        .option("--dir-rw", &write)
+        .start();
     let ask = |query: &str| get(server.address, &format!("/files?{query}")).text();
 
     assert_eq!(ask("read=/read/greeting"), "hello\n");
@@ -47,7 +50,7 @@ fn directories_are_seen_read_only_or_writable_and_not_left() {
 
 #[test]
 fn a_guest_sees_no_directory_that_is_not_named() {
-    let server = Server::start(&[&guest("behaviours")]);
+    let server = Server::component(guest("behaviours")).start();
     for path in ["/", ".", "/etc"] {
         let said = get(server.address, &format!("/files?list={path}")).text();
         assert!(said.starts_with("error"), "{path}: {said}");
@@ -63,15 +66,13 @@ fn the_environment_comes_from_files_and_from_the_command_line() {
         "# a comment\nFIRST=\"one two\"\nexport SECOND=2\nTHIRD=3\nSECRET=p@$$w0rd!\nJSON={\"a\":1}\n",
     )
     .unwrap();
-    let mut command = wasmserve();
-    command
-        .args([&guest("behaviours"), "--port", "0", "--env", "THIRD=three"])
-        .args(["--env", "PASSED"])
-        .arg("--env-file")
-        .arg(&file)
+    let server = Server::component(guest("behaviours"))
+        .arg("--env=THIRD=three")
+        .arg("--env=PASSED")
+        .option("--env-file", &file)
         .env("PASSED", "on")
-        .env("HELD", "back");
-    let server = Server::start_command(command);
+        .env("HELD", "back")
+        .start();
     let seen = get(server.address, "/environment").text();
     for line in [
         "FIRST=one two\n",
@@ -124,7 +125,7 @@ fn what_is_named_and_not_there_is_a_mistake() {
 fn a_guest_is_told_its_configuration() {
     let arguments = ["--config", "greeting=hello=you", "--config", "empty="];
     let guest = guest("behaviours");
-    let server = Server::start(&[&[guest.as_str()], &arguments[..]].concat());
+    let server = Server::component(&guest).args(arguments).start();
     let ask = |query: &str| get(server.address, &format!("/settings{query}")).text();
     assert_eq!(ask("?name=greeting"), "Some(\"hello=you\")\n");
     assert_eq!(ask("?name=empty"), "Some(\"\")\n");
@@ -137,7 +138,9 @@ fn a_guest_is_told_its_configuration() {
 
 #[test]
 fn what_a_guest_logs_has_its_level_and_context_and_forges_nothing() {
-    let server = Server::start(&[&guest("behaviours"), "--log-level", "debug"]);
+    let server = Server::component(guest("behaviours"))
+        .arg("--log-level=debug")
+        .start();
     get(server.address, "/log");
     for (level, text) in [
         ("DEBUG: ", "] shop: as Level::Debug"),

@@ -1,8 +1,7 @@
 //! Which certificate is shown to whom, and which keys are taken.
 
 use crate::harness::certificates::{Authority, Pair};
-use crate::harness::{Server, finished, guest, wasmserve};
-use crate::tls::{curl, s_client, secure};
+use crate::harness::{Server, curl, finished, guest, s_client, secure, wasmserve};
 use std::path::Path;
 use std::process::Command;
 

@@ -5,7 +5,7 @@
 
 use crate::harness::asker::{Asker, Speaks};
 use crate::harness::certificates::Authority;
-use crate::harness::{Server, Target, wasmserve};
+use crate::harness::{HELLO, Server, Target};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -76,13 +76,10 @@ fn under_load_of(
 }
 
 fn server() -> Server {
-    let workers = WORKERS.to_string();
-    Server::start(&[
-        "guests/hello/hello.wat",
-        "--workers",
-        &workers,
-        "--no-access-log",
-    ])
+    Server::component(HELLO)
+        .workers(WORKERS)
+        .arg("--no-access-log")
+        .start()
 }
 
 fn pause(milliseconds: u64) {
@@ -113,17 +110,12 @@ fn scaling_loses_nothing() {
 
 #[test]
 fn recycling_loses_nothing() {
-    let workers = WORKERS.to_string();
-    let server = Server::start(&[
-        "guests/hello/hello.wat",
-        "--workers",
-        &workers,
-        "--no-access-log",
-        "--limit-max-requests",
-        "500",
-        "--limit-max-requests-jitter",
-        "100",
-    ]);
+    let server = Server::component(HELLO)
+        .workers(WORKERS)
+        .arg("--no-access-log")
+        .arg("--limit-max-requests=500")
+        .arg("--limit-max-requests-jitter=100")
+        .start();
     let (_, lost) = under_load(&server, || pause(100));
     assert_eq!(lost, 0);
     assert!(server.printed().contains("recycled after its requests"));
@@ -164,12 +156,12 @@ fn replacing_the_executable_loses_nothing() {
 #[test]
 fn neither_reloads_nor_a_replaced_executable_lose_anything_over_a_unix_socket() {
     let path = std::env::temp_dir().join(format!("wasmserve-{}-chaos.sock", std::process::id()));
-    let mut command = wasmserve();
-    command.args(["guests/hello/hello.wat", "--no-access-log"]);
-    command
-        .args(["--workers", &WORKERS.to_string(), "--uds"])
-        .arg(&path);
-    let mut server = Server::start_command(command);
+    let mut server = Server::component(HELLO)
+        .arg("--no-access-log")
+        .workers(WORKERS)
+        .option("--uds", &path)
+        .without_port()
+        .start();
     let mut count = 0;
     let (_, lost) = under_load_of(&Target::from(path.as_path()), None, http1, || {
         count += 1;
@@ -188,17 +180,11 @@ fn neither_reloads_nor_a_replaced_executable_lose_anything_over_a_unix_socket() 
 
 fn secure_server(authority: &Authority) -> Server {
     let pair = authority.issue("server", &["localhost"]);
-    let workers = WORKERS.to_string();
-    Server::start(&[
-        "guests/hello/hello.wat",
-        "--workers",
-        &workers,
-        "--no-access-log",
-        "--ssl-certfile",
-        &pair.certificate,
-        "--ssl-keyfile",
-        &pair.key,
-    ])
+    Server::component(HELLO)
+        .workers(WORKERS)
+        .arg("--no-access-log")
+        .certificate(&pair)
+        .start()
 }
 
 #[test]

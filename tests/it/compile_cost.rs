@@ -1,8 +1,7 @@
 //! What compiling takes: memory that does not grow with all of the code, and next to nothing for an application whose
 //! interpreter was compiled before.
 
-use crate::compiled_code::{HELLO, files, folder, with_cache};
-use crate::harness::{Server, get, guest, root};
+use crate::harness::{HELLO, Server, files, folder, get, guest, pad, root, with_cache};
 use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -21,10 +20,10 @@ fn memory_that_compiling_takes_does_not_grow_with_all_that_is_compiled() {
     }
     let component = folder.join("app.wat");
     fs::write(&component, source.replacen(mark, &(functions + mark), 1)).unwrap();
-    let mut command = with_cache(&component.display().to_string(), &folder.join("cache"));
     // It took a GiB.
-    command.args(["--limit-compile-memory", "384MiB"]);
-    let server = Server::start_command(command);
+    let server = with_cache(&component, &folder.join("cache"))
+        .arg("--limit-compile-memory=384MiB")
+        .start();
     assert_eq!(get(server.address, "/").text(), "Hello, world!\n");
 }
 
@@ -36,23 +35,16 @@ fn large(folder: &Path, text: &str) -> PathBuf {
     let place = places.into_iter().position(|place| place == greeting);
     let place = place.expect("a greeting");
     component[place..place + greeting.len()].copy_from_slice(text.as_bytes());
-    // A custom section means nothing: its name is empty.
-    const LENGTH: usize = 5 << 20;
-    component.push(0);
-    component.extend([0, 1, 2, 3].map(|place| {
-        let more = if place < 3 { 0x80 } else { 0 };
-        (LENGTH >> (7 * place)) as u8 & 0x7f | more
-    }));
-    component.extend(vec![0; LENGTH]);
+    pad(&mut component);
     let path = folder.join(format!("{text}.wasm"));
     fs::write(&path, component).unwrap();
     path
 }
 
 fn start(component: &Path, cache: &Path) -> Server {
-    let mut command = with_cache(&component.display().to_string(), cache);
-    command.args(["--log-level", "debug"]);
-    Server::start_command(command)
+    with_cache(component, cache)
+        .arg("--log-level=debug")
+        .start()
 }
 
 const KNOWN: &str = "only its data is new";

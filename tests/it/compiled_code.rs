@@ -1,51 +1,21 @@
 //! Compiled code is executed as it was written, or not at all; what compiling may take is bounded, and it is told.
 
-use crate::harness::{Server, eventually, finished, get, guest, root, wasmserve};
+use crate::harness::{
+    HELLO, Server, eventually, files, finished, folder, get, guest, root, wasmserve, with_cache,
+    with_start,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-pub const HELLO: &str = "guests/hello/hello.wat";
-
 /// A folder of the test's own, empty.
-pub fn folder(name: &str) -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("code-{name}"));
-    let _ = fs::remove_dir_all(&path);
-    fs::create_dir_all(&path).unwrap();
-    // It may be a cache.
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
-    path
-}
-
-pub fn with_cache(component: &str, cache: &Path) -> Command {
-    let mut command = wasmserve();
-    command.args([component, "--port", "0", "--cache-dir"]);
-    command.arg(cache);
-    command
-}
-
-/// The files of a cache.
-pub fn files(cache: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(cache).unwrap();
-    entries.map(|entry| entry.unwrap().path()).collect()
-}
-
 fn only_file(cache: &Path) -> PathBuf {
     let mut files = files(cache);
     assert_eq!(files.len(), 1, "{files:?}");
     files.remove(0)
-}
-
-/// The greeting, with a start function, and a memory that grows.
-pub fn with_start(body: &str) -> String {
-    let source = fs::read_to_string(root().join(HELLO)).unwrap();
-    let mark = "    ;; Results are written to address 256:";
-    assert!(source.contains(mark));
-    let start = format!("(func $begin {body}) (start $begin)\n{mark}");
-    source.replacen(mark, &start, 1)
 }
 
 #[test]
@@ -53,8 +23,8 @@ fn code_that_was_changed_cut_short_or_exchanged_is_compiled_again() {
     let cache = folder("damaged");
     let other = folder("other");
     let behaviours = guest("behaviours");
-    drop(Server::start_command(with_cache(HELLO, &cache)));
-    drop(Server::start_command(with_cache(&behaviours, &other)));
+    drop(with_cache(HELLO, &cache).start());
+    drop(with_cache(&behaviours, &other).start());
     let file = only_file(&cache);
     let good = fs::read(&file).unwrap();
     let flipped = |at: usize| {
@@ -75,14 +45,14 @@ fn code_that_was_changed_cut_short_or_exchanged_is_compiled_again() {
         ("of another component", fs::read(only_file(&other)).unwrap()),
     ] {
         fs::write(&file, bytes).unwrap();
-        let server = Server::start_command(with_cache(HELLO, &cache));
+        let server = with_cache(HELLO, &cache).start();
         assert_eq!(get(server.address, "/").text(), "Hello, world!\n", "{what}");
         let printed = server.printed();
         let told = "compiled code in the cache is not used, and made again";
         assert_eq!(printed.matches(told).count(), 1, "{what}: {printed}");
         assert!(!printed.contains("died"), "{what}: {printed}");
         drop(server);
-        let server = Server::start_command(with_cache(HELLO, &cache));
+        let server = with_cache(HELLO, &cache).start();
         server.wait_for("Found the compiled code of guests/hello/hello.wat in the cache");
         assert!(!server.printed().contains(told), "{what}");
     }
@@ -95,19 +65,15 @@ fn native_code_of_the_operators_own_is_checked_too() {
     let mut compile = wasmserve();
     compile.args(["compile", HELLO, "-o"]).arg(&code);
     assert!(finished(compile).status.success());
-    let serve = || {
-        let mut command = with_cache(&code.display().to_string(), &folder.join("cache"));
-        command.arg("--allow-precompiled");
-        command
-    };
-    let server = Server::start_command(serve());
+    let serve = || with_cache(&code, &folder.join("cache")).arg("--allow-precompiled");
+    let server = serve().start();
     assert_eq!(get(server.address, "/").text(), "Hello, world!\n");
     drop(server);
     let mut bytes = fs::read(&code).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&code, bytes).unwrap();
-    let output = finished(serve());
+    let output = serve().finished();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(said.contains("damaged"), "{said}");
@@ -116,7 +82,7 @@ fn native_code_of_the_operators_own_is_checked_too() {
 #[test]
 fn compiling_is_told_with_its_size_and_time_and_so_is_what_was_found() {
     let cache = folder("told");
-    let server = Server::start_command(with_cache(HELLO, &cache));
+    let server = with_cache(HELLO, &cache).start();
     let printed = server.printed();
     assert!(
         printed.contains("Compiling guests/hello/hello.wat, "),
@@ -127,7 +93,7 @@ fn compiling_is_told_with_its_size_and_time_and_so_is_what_was_found() {
         "{printed}"
     );
     drop(server);
-    let server = Server::start_command(with_cache(HELLO, &cache));
+    let server = with_cache(HELLO, &cache).start();
     let printed = server.printed();
     assert!(
         printed.contains("Found the compiled code of guests"),
@@ -138,12 +104,13 @@ fn compiling_is_told_with_its_size_and_time_and_so_is_what_was_found() {
 
 #[test]
 fn code_that_cannot_be_kept_is_a_warning() {
-    let mut command = wasmserve();
-    command.args([HELLO, "--port", "0"]);
-    for name in ["HOME", "XDG_CACHE_HOME", "CACHE_DIRECTORY"] {
-        command.env_remove(name);
-    }
-    let server = Server::start_command(command);
+    let server = Server::component(HELLO)
+        .prepared(|command| {
+            for name in ["HOME", "XDG_CACHE_HOME", "CACHE_DIRECTORY"] {
+                command.env_remove(name);
+            }
+        })
+        .start();
     let line = server.wait_for("is not kept, and the next start compiles it again");
     assert!(
         line.contains("HOME") && line.contains("--cache-dir"),
@@ -155,12 +122,12 @@ fn code_that_cannot_be_kept_is_a_warning() {
 #[test]
 fn the_cache_keeps_within_its_size_what_was_used_last() {
     let cache = folder("bounded");
-    drop(Server::start_command(with_cache(HELLO, &cache)));
+    drop(with_cache(HELLO, &cache).start());
     let first = only_file(&cache);
     let behaviours = guest("behaviours");
-    let mut command = with_cache(&behaviours, &cache);
-    command.args(["--cache-size", "1"]);
-    let server = Server::start_command(command);
+    let server = with_cache(&behaviours, &cache)
+        .arg("--cache-size=1")
+        .start();
     eventually("the older file is gone", || !first.exists());
     only_file(&cache);
     assert_eq!(get(server.address, "/ok").status, 200);
@@ -175,11 +142,12 @@ fn memory_that_is_taken_before_the_start_is_bounded_and_not_kept() {
                 (memory.fill (i32.const 1048576) (i32.const 1) (i32.const 3144000000))";
     fs::write(&component, with_start(body)).unwrap();
     let cache = folder.join("cache");
-    let mut command = with_cache(&component.display().to_string(), &cache);
-    command
-        .args(["--max-memory", "64MiB"])
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
+    let mut child = with_cache(&component, &cache)
+        .arg("--max-memory=64MiB")
+        .command()
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let (pid, mut largest) = (child.id(), 0);
     eventually("it has ended", || {
         largest = largest.max(resident_below(pid));
@@ -273,10 +241,11 @@ fn a_reload_reads_from_where_the_name_of_the_working_directory_leads_now() {
     }
     let current = folder.join("current");
     symlink("one", &current).unwrap();
-    let mut command = with_cache("app.wat", &folder.join("cache"));
     // As a shell does.
-    command.current_dir(&current).env("PWD", &current);
-    let server = Server::start_command(command);
+    let server = with_cache("app.wat", &folder.join("cache"))
+        .current_dir(&current)
+        .env("PWD", &current)
+        .start();
     assert_eq!(get(server.address, "/").text(), "Hello, one!!!\n");
     let next = folder.join("next");
     symlink("two", &next).unwrap();
@@ -298,9 +267,9 @@ fn a_start_function_that_loops_ends_the_first_start_in_time() {
     let folder = folder("start-loop");
     let component = folder.join("app.wat");
     fs::write(&component, with_start("(loop $l (br $l))")).unwrap();
-    let mut command = with_cache(&component.display().to_string(), &folder.join("cache"));
-    command.args(["--limit-compile-time", "1s"]);
-    let output = finished(command);
+    let output = with_cache(&component, &folder.join("cache"))
+        .arg("--limit-compile-time=1s")
+        .finished();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(
@@ -316,9 +285,9 @@ fn a_bad_deploy_does_not_keep_the_next_one_waiting() {
     let source = fs::read_to_string(root().join(HELLO)).unwrap();
     let says = |text: &str| source.replace("Hello, world!", text);
     fs::write(&component, &source).unwrap();
-    let mut command = with_cache(&component.display().to_string(), &folder.join("cache"));
-    command.args(["--workers", "2"]);
-    let server = Server::start_command(command);
+    let server = with_cache(&component, &folder.join("cache"))
+        .workers(2)
+        .start();
     replace(&component, &with_start("(loop $l (br $l))"));
     server.signal(Signal::SIGHUP);
     server.wait_for_count("Compiling ", 2);
@@ -350,8 +319,7 @@ fn a_new_executable_does_not_wait_for_a_version_that_does_not_compile() {
     let component = folder.join("app.wat");
     let source = fs::read_to_string(root().join(HELLO)).unwrap();
     fs::write(&component, &source).unwrap();
-    let command = with_cache(&component.display().to_string(), &folder.join("cache"));
-    let server = Server::start_command(command);
+    let server = with_cache(&component, &folder.join("cache")).start();
     replace(&component, &with_start("(loop $l (br $l))"));
     server.signal(Signal::SIGHUP);
     server.wait_for_count("Compiling ", 2);
@@ -364,9 +332,9 @@ fn a_new_executable_does_not_wait_for_a_version_that_does_not_compile() {
 #[test]
 fn memory_that_compiling_takes_is_bounded() {
     let folder = folder("compile-memory");
-    let mut command = with_cache(&guest("behaviours"), &folder.join("cache"));
-    command.args(["--limit-compile-memory", "20MiB"]);
-    let output = finished(command);
+    let output = with_cache(guest("behaviours"), &folder.join("cache"))
+        .arg("--limit-compile-memory=20MiB")
+        .finished();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(said.contains("--limit-compile-memory (20 MiB)"), "{said}");
@@ -375,8 +343,8 @@ fn memory_that_compiling_takes_is_bounded() {
 #[test]
 fn code_that_is_damaged_while_it_serves_is_compiled_again() {
     let cache = folder("damaged-later");
-    drop(Server::start_command(with_cache(HELLO, &cache)));
-    let server = Server::start_command(with_cache(HELLO, &cache));
+    drop(with_cache(HELLO, &cache).start());
+    let server = with_cache(HELLO, &cache).start();
     let file = only_file(&cache);
     let mut bytes = fs::read(&file).unwrap();
     // Of what no worker has in use.

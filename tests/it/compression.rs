@@ -5,18 +5,18 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 fn compressing() -> Server {
-    Server::start(&[
-        &guest("behaviours"),
-        "--compress",
-        "--compress-min-size",
-        "20",
-    ])
+    Server::component(guest("behaviours"))
+        .arg("--compress")
+        .arg("--compress-min-size=20")
+        .start()
 }
 
 fn ask(connection: &mut Connection, path: &str, accept: &str) -> crate::harness::Response {
-    let head = format!("GET {path} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: {accept}\r\n\r\n");
-    connection.write(head).unwrap();
-    connection.response().unwrap()
+    connection
+        .get(path)
+        .header("Accept-Encoding", accept)
+        .response()
+        .unwrap()
 }
 
 const TEXT: &str =
@@ -25,7 +25,7 @@ const TEXT: &str =
 #[test]
 fn a_client_gets_the_coding_that_it_wants_and_the_same_body() {
     let server = compressing();
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     let plain = ask(&mut connection, TEXT, "identity");
     assert_eq!(plain.header("content-encoding"), None);
     assert_eq!(plain.header("vary"), Some("accept-encoding"));
@@ -53,7 +53,7 @@ fn a_client_gets_the_coding_that_it_wants_and_the_same_body() {
 fn a_stream_stays_a_stream() {
     let server = compressing();
     for coding in ["gzip", "br", "zstd"] {
-        let mut connection = Connection::open(server.address);
+        let mut connection = server.connect();
         let path = "/slow-stream?n=3&ms=1500&type=text/event-stream";
         let head = format!("GET {path} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: {coding}\r\n\r\n");
         let start = Instant::now();
@@ -73,7 +73,7 @@ fn a_stream_stays_a_stream() {
 #[test]
 fn what_need_not_or_must_not_be_compressed_is_not() {
     let server = compressing();
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     for path in [
         "/respond?header=content-type:text/plain&body=short",
         "/respond?header=content-type:image/png&body=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
@@ -87,7 +87,7 @@ fn what_need_not_or_must_not_be_compressed_is_not() {
             "{path}"
         );
     }
-    let off = Server::start(&[&guest("behaviours")]);
+    let off = Server::component(guest("behaviours")).start();
     let mut connection = Connection::open(off.address);
     assert_eq!(
         ask(&mut connection, TEXT, "gzip").header("content-encoding"),
@@ -98,17 +98,21 @@ fn what_need_not_or_must_not_be_compressed_is_not() {
 #[test]
 fn a_failure_never_looks_like_an_end() {
     let server = compressing();
-    let mut connection = Connection::open(server.address);
-    let head = "GET /trap-after-head HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n";
-    connection.write(head).unwrap();
-    assert!(connection.response().is_err());
+    let mut connection = server.connect();
+    assert!(
+        connection
+            .get("/trap-after-head")
+            .header("Accept-Encoding", "gzip")
+            .response()
+            .is_err()
+    );
 }
 
 #[test]
 fn the_head_alone_is_the_one_that_goes_before_the_body() {
     let server = compressing();
     let path = format!("{TEXT}&header=repr-digest:sha-256=:x:");
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     let mut heads = ["GET", "HEAD"].map(|method| {
         let head = format!("{method} {path} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n");
         connection.write(head).unwrap();

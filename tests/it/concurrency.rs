@@ -1,18 +1,18 @@
 //! Instances that answer several requests at a time.
 
-use crate::harness::{Connection, Server, finished, get, guest, wasmserve};
+use crate::harness::{Connection, Server, eventually, finished, get, guest, wasmserve};
 use std::time::Duration;
 
 /// Guests of WASI 0.3, this many requests at a time in each instance.
 fn start(concurrency: &str, options: &[&str]) -> Server {
     let guest = guest("behaviours-p3");
     let reuse = ["--reuse", "1000", "--reuse-concurrency", concurrency];
-    Server::start(&[&[guest.as_str()], &reuse[..], options].concat())
+    Server::component(&guest).args(reuse).args(options).start()
 }
 
 /// A request that is being answered.
 fn begin(server: &Server, target: &str) -> Connection {
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     ask(&mut connection, "GET", target);
     connection
 }
@@ -73,7 +73,7 @@ fn streams_of_one_instance_go_on_side_by_side() {
 fn a_guest_that_spins_is_stopped_and_who_can_be_asked_again_is_answered() {
     let server = start("8", &["--limit-cpu", "300ms"]);
     let mut safe = begin(&server, "/sleep?ms=1000");
-    let mut unsafe_ = Connection::open(server.address);
+    let mut unsafe_ = server.connect();
     ask(&mut unsafe_, "POST", "/sleep?ms=10000");
     let mut stream = begin(&server, "/slow-stream?n=100&ms=100");
     let mut head = stream.head().unwrap();
@@ -112,14 +112,14 @@ fn a_request_that_is_not_waited_for_is_the_last_of_its_instance() {
     let gone = begin(&server, "/sleep?ms=60000");
     assert_eq!(count(&server), "2");
     drop(gone);
-    crate::harness::eventually("the instance is left", || count(&server) == "1");
+    eventually("the instance is left", || count(&server) == "1");
 }
 
 #[test]
 fn instances_are_ended_when_they_have_answered_or_waited_for_long_enough() {
     let guest = guest("behaviours-p3");
     let options = ["--reuse", "3", "--reuse-concurrency", "2"];
-    let server = Server::start(&[&[guest.as_str()], &options[..]].concat());
+    let server = Server::component(&guest).args(options).start();
     let seen = [(); 7].map(|()| count(&server));
     assert_eq!(seen, ["1", "2", "3", "1", "2", "3", "1"]);
     let server = start("2", &["--reuse-idle", "200ms"]);
@@ -143,7 +143,7 @@ fn there_is_an_instance_for_every_seat() {
                         2 => "/stdio",
                         _ => "/counter",
                     };
-                    let response = connection.get(target).unwrap();
+                    let response = connection.get(target).response().unwrap();
                     assert_eq!(response.status, 200, "{target}");
                 }
             })

@@ -50,19 +50,19 @@ fn a_file_says_everything_and_the_command_line_has_the_last_word() {
         guest("behaviours")
     );
     let file = File::new("whole", &text);
-    let server = Server::start(&["--config-file", file.path()]);
+    let server = Server::configured()
+        .option("--config-file", file.path())
+        .start();
     assert_eq!(server.workers().len(), 2);
     let answer = get(server.address, "/environment");
     assert_eq!(answer.text(), "NAME=from the file\n");
     assert_eq!(answer.header("x-from"), Some("file"));
     assert_eq!(answer.header("server"), None);
-    let other = Server::start(&[
-        "--config-file",
-        file.path(),
-        "--header",
-        "X-From: flag",
-        "--server-header",
-    ]);
+    let other = Server::configured()
+        .option("--config-file", file.path())
+        .arg("--header=X-From: flag")
+        .arg("--server-header")
+        .start();
     let answer = get(other.address, "/");
     assert_eq!(answer.header("x-from"), Some("flag"));
     assert_eq!(answer.header("server"), Some("wasmserve"));
@@ -72,7 +72,9 @@ fn a_file_says_everything_and_the_command_line_has_the_last_word() {
 fn a_reload_reads_it_again_and_a_bad_one_changes_nothing() {
     let text = |value: &str| format!("header = [\"X-Version: {value}\"]\n");
     let file = File::new("reload", &text("1"));
-    let server = Server::start(&[&guest("behaviours"), "--config-file", file.path()]);
+    let server = Server::component(guest("behaviours"))
+        .option("--config-file", file.path())
+        .start();
     fs::write(&file.0, text("2")).unwrap();
     server.signal(Signal::SIGHUP);
     server.wait_for("replaced by a reload");
@@ -140,12 +142,10 @@ fn variables_say_yes_and_no_as_elsewhere_and_empty_ones_say_nothing() {
         ("0", false),
         ("", false),
     ] {
-        let mut command = wasmserve();
-        command
-            .args([&guest("behaviours"), "--port", "0"])
+        let server = Server::component(guest("behaviours"))
             .env("WASMSERVE_NO_SERVER_HEADER", value)
-            .env("WASMSERVE_WORKERS", "");
-        let server = Server::start_command(command);
+            .env("WASMSERVE_WORKERS", "")
+            .start();
         let answer = get(server.address, "/");
         assert_eq!(answer.header("server").is_none(), flag, "{value:?}");
     }

@@ -1,15 +1,13 @@
 //! The page of the admin address: what it is sent with, and what it makes of status documents. How it looks and who can
 //! use it is judged in a browser by `.ci/dashboard`.
 
-use crate::harness::{Watched, exchange, finished, root, said};
+use crate::harness::{Connection, HELLO, Server, finished, root, said};
 use std::process::Command;
-
-const HELLO: &str = "guests/hello/hello.wat";
 
 /// What guests and clients have written must not run in the operator's browser.
 #[test]
 fn the_page_may_run_its_own_script_and_nothing_else() {
-    let watched = Watched::start(&[HELLO]);
+    let watched = Server::component(HELLO).watched();
     let page = watched.ask("/");
     assert_eq!(page.status, 200);
     assert_eq!(
@@ -26,8 +24,15 @@ fn the_page_may_run_its_own_script_and_nothing_else() {
         let answer = watched.ask(path);
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     }
-    let posted = "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n";
-    assert_eq!(exchange(watched.admin, posted).status, 405);
+    assert_eq!(
+        Connection::open(watched.admin)
+            .post("/")
+            .body("")
+            .response()
+            .unwrap()
+            .status,
+        405
+    );
 }
 
 #[test]

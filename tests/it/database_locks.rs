@@ -20,10 +20,11 @@ impl Database {
         let native = Native::open(directory.join("a.db")).unwrap();
         native.execute_batch("create table t (a)").unwrap();
         let data = format!("{}::/data", directory.display());
-        let p3 = guest("behaviours-p3");
-        let all = [&[&p3, "--dir-rw", &data], options].concat();
         Database {
-            server: Server::start(&all),
+            server: Server::component(guest("behaviours-p3"))
+                .option("--dir-rw", data)
+                .args(options)
+                .start(),
             directory,
         }
     }
@@ -31,8 +32,10 @@ impl Database {
     /// An instance has the lock, for as long as this is there.
     fn held(&self, query: &str) -> Connection {
         let mut client = Connection::open(self.server.address);
-        let head = format!("GET /lock?path=a.db.lock&{query} HTTP/1.1\r\nHost: a\r\n\r\n");
-        client.write(head).unwrap();
+        client
+            .get(&format!("/lock?path=a.db.lock&{query}"))
+            .send()
+            .unwrap();
         self.server.wait_for("holds a.db.lock");
         client
     }

@@ -2,14 +2,14 @@
 
 use crate::harness::certificates::Authority;
 use crate::harness::http2::{self, Http2};
-use crate::harness::{Connection, Server, guest, upload};
+use crate::harness::{Connection, DEADLINE, Server, guest, upload};
 use rustls::{ClientConnection, StreamOwned};
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 fn behaviours(options: &[&str]) -> Server {
-    Server::start(&[&[guest("behaviours").as_str()], options].concat())
+    Server::component(guest("behaviours")).args(options).start()
 }
 
 /// The connection was closed over what was still coming, and the answer lost.
@@ -42,7 +42,7 @@ fn an_upload_that_nobody_reads_does_not_cost_the_answer() {
 #[test]
 fn a_connection_goes_on_after_an_upload_that_nobody_read() {
     let server = behaviours(&["--timeout-keep-alive", "300ms"]);
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     let mut sender = connection.second();
     sender
         .write_all(b"POST /ignore-body HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n")
@@ -52,15 +52,14 @@ fn a_connection_goes_on_after_an_upload_that_nobody_read() {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(connection.response().unwrap().text(), "ignored\n");
-    assert_eq!(connection.get("/").unwrap().text(), "ok\n");
+    assert_eq!(connection.get("/").response().unwrap().text(), "ok\n");
 }
 
 #[test]
 fn a_full_house_is_told_to_those_who_upload_too() {
     let server = behaviours(&["--limit-concurrency", "1", "--limit-queue", "0"]);
-    let mut busy = Connection::open(server.address);
-    busy.write("GET /slow-stream?n=2&ms=3000 HTTP/1.1\r\nHost: a\r\n\r\n")
-        .unwrap();
+    let mut busy = server.connect();
+    busy.get("/slow-stream?n=2&ms=3000").send().unwrap();
     busy.head().unwrap();
     let answer = upload(server.address, "/", "Host: a\r\n", 2_000_000).unwrap();
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
@@ -70,7 +69,7 @@ fn a_full_house_is_told_to_those_who_upload_too() {
 fn static_files_answer_those_who_upload_too() {
     let root = env!("CARGO_MANIFEST_DIR");
     let server = behaviours(&["--static", &format!("/files={root}/guests/hello")]);
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     let mut sender = connection.second();
     sender
         .write_all(b"GET /files/hello.wat HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n")
@@ -153,7 +152,7 @@ fn a_client_that_sends_no_more_gets_its_answer() {
         "/slow-stream?n=3&ms=100",
     ] {
         for fields in ["", "Connection: close\r\n"] {
-            let mut connection = Connection::open(server.address);
+            let mut connection = server.connect();
             let head = format!("GET {target} HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
             connection.write(head).unwrap();
             connection.second().shutdown(Shutdown::Write).unwrap();
@@ -161,7 +160,7 @@ fn a_client_that_sends_no_more_gets_its_answer() {
             assert_eq!(connection.rest().unwrap(), b"");
         }
     }
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     connection
         .write("POST /request HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcGET / HTTP/1.1\r\nHost: a\r\n\r\n")
         .unwrap();
@@ -174,9 +173,7 @@ fn a_client_that_sends_no_more_gets_its_answer() {
 fn a_client_of_http2_that_sends_no_more_gets_its_answers() {
     let server = behaviours(&[]);
     let socket = TcpStream::connect(server.address).unwrap();
-    socket
-        .set_read_timeout(Some(crate::harness::PATIENCE))
-        .unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
     let end = socket.try_clone().unwrap();
     let mut client = Http2::over(socket).unwrap();
     let slow = client.get("/sleep?ms=300").unwrap();
@@ -247,12 +244,11 @@ fn a_client_of_tls_that_sends_no_more_gets_its_answer() {
 #[test]
 fn a_client_that_leaves_makes_room_for_those_who_wait() {
     let server = behaviours(&["--limit-concurrency", "1"]);
-    let mut gone = Connection::open(server.address);
-    gone.write("GET /sleep?ms=25000 HTTP/1.1\r\nHost: a\r\n\r\n")
-        .unwrap();
+    let mut gone = server.connect();
+    gone.get("/sleep?ms=25000").send().unwrap();
     server.wait_for("Application startup complete");
-    let mut next = Connection::open(server.address);
-    next.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let mut next = server.connect();
+    next.get("/").send().unwrap();
     drop(gone);
     let start = Instant::now();
     assert_eq!(next.response().unwrap().text(), "ok\n");

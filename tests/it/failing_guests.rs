@@ -1,12 +1,12 @@
 //! A guest that fails: what its client sees, what the log says, and that the worker goes on.
 
-use crate::harness::{Connection, Server, get, guest};
+use crate::harness::{HELLO, Server, eventually, get, guest, root};
 use std::time::{Duration, Instant};
 
 fn behaviours(arguments: &[&str]) -> Server {
-    let guest = guest("behaviours");
-    let all: Vec<&str> = [guest.as_str()].iter().chain(arguments).copied().collect();
-    Server::start(&all)
+    Server::component(guest("behaviours"))
+        .args(arguments)
+        .start()
 }
 
 fn goes_on(server: &Server) {
@@ -40,10 +40,16 @@ fn a_trap_is_recorded_with_all_that_leads_to_it() {
     );
     text.wait_for("behaviours::");
     let server = behaviours(&["--log-format", "json"]);
-    let mut connection = Connection::open(server.address);
-    let head = format!("GET {path} HTTP/1.1\r\nHost: a\r\nX-Request-Id: me\r\n\r\n");
-    connection.write(head).unwrap();
-    assert_eq!(connection.response().unwrap().status, 500);
+    let mut connection = server.connect();
+    assert_eq!(
+        connection
+            .get(path)
+            .header("X-Request-Id", "me")
+            .response()
+            .unwrap()
+            .status,
+        500
+    );
     let line = server.wait_for("the guest trapped");
     let record: serde_json::Value = serde_json::from_str(&line).unwrap();
     for (name, value) in [
@@ -118,8 +124,8 @@ fn each_distinct_failure_has_one_core_dump_and_there_are_no_more_than_wanted() {
     }
     assert!(memory > 0, "it has what the memory held");
     // Two more failures that differ, of which one has room.
-    let _ = Connection::open(server.address).get("/trap-after-head");
-    let _ = Connection::open(server.address).get("/trap-after-answer");
+    let _ = server.connect().get("/trap-after-head");
+    let _ = server.connect().get("/trap-after-answer");
     server.wait_for_count("the guest trapped", 8);
     assert_eq!(dumps(&directory).len(), 2);
     let mode = std::fs::metadata(&first[0]).unwrap().permissions();
@@ -131,7 +137,7 @@ fn each_distinct_failure_has_one_core_dump_and_there_are_no_more_than_wanted() {
 /// The names of functions are the component's to choose.
 #[test]
 fn the_name_of_a_function_forges_no_line() {
-    let source = std::fs::read_to_string(crate::harness::root().join("guests/hello/hello.wat"));
+    let source = std::fs::read_to_string(root().join(HELLO));
     let named = r#"(func $named (@name "x\0aERROR:    forged\0d\1b[2J\07\e2\80\aeback") unreachable)
     (func (export "handle") (param $request i32) (param $out i32)"#;
     let source = source.unwrap().replace(
@@ -142,7 +148,9 @@ fn the_name_of_a_function_forges_no_line() {
     let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("named.wat");
     std::fs::write(&path, source).unwrap();
     for format in ["text", "json"] {
-        let server = Server::start(&[path.to_str().unwrap(), "--log-format", format]);
+        let server = Server::component(&path)
+            .option("--log-format", format)
+            .start();
         assert_eq!(get(server.address, "/").status, 500);
         server.wait_for("wasm backtrace:");
         server.wait_for("forged");
@@ -175,10 +183,8 @@ fn a_failure_after_the_head_never_looks_like_an_end() {
         "/spin-after-head",
         "/short",
     ] {
-        let mut connection = Connection::open(server.address);
-        connection
-            .write(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"))
-            .unwrap();
+        let mut connection = server.connect();
+        connection.get(path).send().unwrap();
         let mut response = connection.head().unwrap();
         if path == "/short" && response.status == 500 {
             continue;
@@ -196,7 +202,7 @@ fn a_failure_after_the_head_never_looks_like_an_end() {
 #[test]
 fn a_body_that_ends_with_the_connection_is_reset_when_it_is_not_whole() {
     let server = behaviours(&[]);
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     connection
         .write("GET /trap-after-head HTTP/1.0\r\n\r\n")
         .unwrap();
@@ -230,20 +236,16 @@ fn a_guest_that_burns_its_processor_time_is_a_504_and_one_that_waits_is_not() {
     server.wait_for("the guest used up its processor time (--limit-cpu)");
     assert_eq!(get(server.address, "/sleep?ms=600").status, 200);
     // After the head there is nothing left to say but that it was not the end.
-    let mut late = Connection::open(server.address);
-    late.write("GET /spin-after-head HTTP/1.1\r\nHost: test\r\n\r\n")
-        .unwrap();
-    assert!(late.response().is_err());
+    let mut late = server.connect();
+    assert!(late.get("/spin-after-head").response().is_err());
     goes_on(&server);
 }
 
 #[test]
 fn others_are_answered_while_a_guest_spins() {
     let server = behaviours(&["--timeout-request", "2s"]);
-    let mut spinning = Connection::open(server.address);
-    spinning
-        .write("GET /spin HTTP/1.1\r\nHost: test\r\n\r\n")
-        .unwrap();
+    let mut spinning = server.connect();
+    spinning.get("/spin").send().unwrap();
     let start = Instant::now();
     for _ in 0..5 {
         assert_eq!(get(server.address, "/ok").status, 200);
@@ -274,7 +276,7 @@ fn endless_recursion_is_a_trap() {
 /// The same in both worlds.
 fn worlds(options: &[&str], test: impl Fn(&Server)) {
     for name in ["behaviours", "behaviours-p3"] {
-        let server = Server::start(&[&[guest(name).as_str()], options].concat());
+        let server = Server::component(guest(name)).args(options).start();
         test(&server);
         goes_on(&server);
     }
@@ -294,10 +296,8 @@ fn memory_and_stack_are_bounded_in_both_worlds() {
 #[test]
 fn a_guest_that_has_the_host_work_burns_its_own_time() {
     worlds(&["--limit-cpu", "200ms"], |server| {
-        let mut toils = Connection::open(server.address);
-        toils
-            .write("GET /toil HTTP/1.1\r\nHost: a\r\n\r\n")
-            .unwrap();
+        let mut toils = server.connect();
+        toils.get("/toil").send().unwrap();
         goes_on(server);
         assert_eq!(toils.response().unwrap().status, 504);
     });
@@ -334,7 +334,7 @@ fn descriptors_that_a_guest_does_not_close_are_closed_with_it() {
         assert_eq!(opened.text(), "opened 500\n");
         assert_eq!(get(server.address, "/descriptors").status, 500);
     }
-    crate::harness::eventually("they are closed", || open() <= before + 2);
+    eventually("they are closed", || open() <= before + 2);
     goes_on(&server);
 }
 

@@ -1,21 +1,19 @@
 //! Clients that take much, or take nothing, beside those that want an answer.
 
 use crate::harness::http2::{self, Http2};
-use crate::harness::{Connection, Server, eventually, get, guest};
+use crate::harness::{Connection, DEADLINE, Server, eventually, get, guest};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 fn behaviours(options: &[&str]) -> Server {
-    Server::start(&[&[guest("behaviours").as_str()], options].concat())
+    Server::component(guest("behaviours")).args(options).start()
 }
 
 /// A client that has no room for any answer (SETTINGS_INITIAL_WINDOW_SIZE).
 fn without_room(address: SocketAddr, window: u32) -> Http2<TcpStream> {
     const INITIAL_WINDOW_SIZE: u16 = 4;
     let socket = TcpStream::connect(address).unwrap();
-    socket
-        .set_read_timeout(Some(crate::harness::PATIENCE))
-        .unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
     let setting = [
         &INITIAL_WINDOW_SIZE.to_be_bytes()[..],
         &window.to_be_bytes(),
@@ -66,7 +64,7 @@ fn seats_are_taken_from_clients_that_do_not_keep_up_where_others_wait() {
     // Bodies by the byte, before and after the head of the answer, and answers that are too large to be kept.
     let mut drips: Vec<Connection> = Vec::new();
     for target in ["/request", "/early-response", "/request"] {
-        let mut drip = Connection::open(server.address);
+        let mut drip = server.connect();
         let head = format!("POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nx");
         drip.write(head).unwrap();
         drips.push(drip);
@@ -89,11 +87,11 @@ fn seats_are_taken_from_clients_that_do_not_keep_up_where_others_wait() {
 #[test]
 fn a_client_that_only_drips_is_given_up_and_one_that_waits_is_not() {
     let server = behaviours(&[]);
-    let mut uploads = Connection::open(server.address);
+    let mut uploads = server.connect();
     uploads
         .write("POST /request HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nx")
         .unwrap();
-    let mut answered = Connection::open(server.address);
+    let mut answered = server.connect();
     answered
         .write("POST /early-response HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nx")
         .unwrap();
@@ -101,13 +99,10 @@ fn a_client_that_only_drips_is_given_up_and_one_that_waits_is_not() {
     let head = http2::head("POST", "/request", &[("content-length", "1000")]);
     let upload = stream.ask(0, &head).unwrap();
     // These wait for the guest, and are not waited for.
-    let mut events = Connection::open(server.address);
-    events
-        .write("GET /slow-stream?n=14&ms=1000 HTTP/1.1\r\nHost: a\r\n\r\n")
-        .unwrap();
-    let mut slow = Connection::open(server.address);
-    slow.write("GET /sleep?ms=14000 HTTP/1.1\r\nHost: a\r\n\r\n")
-        .unwrap();
+    let mut events = server.connect();
+    events.get("/slow-stream?n=14&ms=1000").send().unwrap();
+    let mut slow = server.connect();
+    slow.get("/sleep?ms=14000").send().unwrap();
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(13) {
         let _ = uploads.write("x");
@@ -133,9 +128,12 @@ fn a_client_that_only_drips_is_given_up_and_one_that_waits_is_not() {
 fn one_client_does_not_have_all_seats_while_there_are_others() {
     let server = behaviours(&["--limit-concurrency", "4", "--limit-queue", "20"]);
     let ask = |client: &str, target: &str| {
-        let mut connection = Connection::open(server.address);
-        let head = format!("GET {target} HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {client}\r\n\r\n");
-        connection.write(head).unwrap();
+        let mut connection = server.connect();
+        connection
+            .get(target)
+            .header("X-Forwarded-For", client)
+            .send()
+            .unwrap();
         connection
     };
     assert_eq!(ask("192.0.2.2", "/").response().unwrap().status, 200);
@@ -158,17 +156,16 @@ fn one_client_does_not_have_all_seats_while_there_are_others() {
 #[test]
 fn the_idlest_connection_makes_room_for_a_new_one() {
     let server = behaviours(&["--limit-connections", "3"]);
-    let mut oldest = Connection::open(server.address);
-    oldest.get("/").unwrap();
-    let mut busy = Connection::open(server.address);
-    busy.write("GET /sleep?ms=1000 HTTP/1.1\r\nHost: a\r\n\r\n")
-        .unwrap();
-    let mut newer = Connection::open(server.address);
-    newer.get("/").unwrap();
+    let mut oldest = server.connect();
+    oldest.get("/").response().unwrap();
+    let mut busy = server.connect();
+    busy.get("/sleep?ms=1000").send().unwrap();
+    let mut newer = server.connect();
+    newer.get("/").response().unwrap();
     assert_eq!(get(server.address, "/").status, 200);
     assert_eq!(oldest.rest().unwrap(), b"");
     assert_eq!(busy.response().unwrap().text(), "slept\n");
-    assert_eq!(newer.get("/").unwrap().status, 200);
+    assert_eq!(newer.get("/").response().unwrap().status, 200);
 }
 
 #[test]
@@ -242,9 +239,8 @@ fn a_head_of_http2_that_does_not_come_in_time_ends_its_connection() {
 #[test]
 fn a_slow_reader_that_keeps_up_gets_all_of_its_answer() {
     let server = behaviours(&["--timeout-write", "1s"]);
-    let mut slow = Connection::open(server.address);
-    slow.write("GET /big?bytes=8000000 HTTP/1.1\r\nHost: a\r\n\r\n")
-        .unwrap();
+    let mut slow = server.connect();
+    slow.get("/big?bytes=8000000").send().unwrap();
     let mut head = slow.head().unwrap();
     // Every pause is shorter than what is allowed, while less is taken than makes the socket writable.
     let mut left: usize = head

@@ -1,7 +1,6 @@
 //! Code that was found in the cache and is of no use is made again, also where there is no room left for it.
 
-use crate::compiled_code::{HELLO, files, folder, with_cache, with_start};
-use crate::harness::{Server, finished, get, guest, wasmserve};
+use crate::harness::{HELLO, Server, files, folder, get, guest, with_cache, with_start};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -56,10 +55,10 @@ fn names(cache: &Path) -> BTreeSet<PathBuf> {
 fn code_that_was_found_and_crashes_is_made_again() {
     let cache = folder("crashes");
     for component in [HELLO.to_owned(), guest("behaviours")] {
-        drop(Server::start_command(with_cache(&component, &cache)));
+        drop(with_cache(&component, &cache).start());
         let files = names(&cache);
         files.iter().for_each(|file| spoil(file));
-        let server = Server::start_command(with_cache(&component, &cache));
+        let server = with_cache(&component, &cache).start();
         let printed = server.printed();
         assert!(
             printed.contains("WARNING:  The compiled code in the cache is "),
@@ -76,19 +75,19 @@ fn code_that_was_found_and_crashes_is_made_again() {
 fn so_is_that_of_a_step_before_the_start() {
     let (cache, data) = (folder("step-crashes"), folder("step-data"));
     let with_step = || {
-        let mut command = with_cache(HELLO, &cache);
         let store = format!("sqlite:{}", data.join("a.db").display());
-        command.args(["--keyvalue", &store, "--env", "STEP="]);
-        command.args(["--before-start", &guest("behaviours-step")]);
-        command
+        with_cache(HELLO, &cache)
+            .option("--keyvalue", store)
+            .arg("--env=STEP=")
+            .option("--before-start", guest("behaviours-step"))
     };
-    drop(Server::start_command(with_cache(HELLO, &cache)));
+    drop(with_cache(HELLO, &cache).start());
     let before = names(&cache);
-    drop(Server::start_command(with_step()));
+    drop(with_step().start());
     let of_step: Vec<PathBuf> = names(&cache).difference(&before).cloned().collect();
     assert_eq!(of_step.len(), 1, "{of_step:?}");
     spoil(&of_step[0]);
-    let server = Server::start_command(with_step());
+    let server = with_step().start();
     let printed = server.printed();
     assert!(
         printed.contains("The compiled code in the cache is not used, and made again: step before"),
@@ -107,9 +106,7 @@ fn a_start_function_that_traps_is_told_as_it_is() {
         let folder = folder("start-traps");
         let path = folder.join("app.wat");
         fs::write(&path, with_start(body)).unwrap();
-        let mut command = wasmserve();
-        command.args([path.to_str().unwrap(), "--port", "0"]);
-        let output = finished(command);
+        let output = Server::component(&path).finished();
         let printed = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(3), "{printed}");
         assert!(printed.contains(said), "{printed}");
@@ -125,19 +122,17 @@ fn a_cache_without_room_keeps_nobody_from_serving() {
         return;
     }
     let cache = folder("full");
-    let served = with_cache(&guest("behaviours"), &cache);
-    let mut command = Command::new("unshare");
     let script = "mount -t tmpfs -o size=64k,mode=700 tmpfs \"$0\" && exec \"$@\"";
-    command.args(["--mount", "sh", "-c", script]).arg(&cache);
-    command.arg(served.get_program()).args(served.get_args());
-    let variables = wasmserve();
-    for (name, value) in variables.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    let server = Server::start_command(command);
+    let server = with_cache(guest("behaviours"), &cache)
+        .under([
+            "unshare",
+            "--mount",
+            "sh",
+            "-c",
+            script,
+            cache.to_str().unwrap(),
+        ])
+        .start();
     let printed = server.printed();
     for said in [
         "There is no room for compiled code in the cache, and it is made again in memory",

@@ -1,9 +1,11 @@
 //! Behind a proxy, and before one: who is believed, and what is added to heads.
 
-use crate::harness::{Connection, Response, Server, get, guest, send, wasmserve};
+use crate::harness::{Connection, Response, Server, get, guest, send};
 
 fn start(arguments: &[&str]) -> Server {
-    Server::start(&[&[guest("behaviours").as_str()], arguments].concat())
+    Server::component(guest("behaviours"))
+        .args(arguments)
+        .start()
 }
 
 /// What the guest sees of a request with these fields.
@@ -12,7 +14,7 @@ fn seen(server: &Server, fields: &str) -> String {
 }
 
 fn ask(server: &Server, path: &str, fields: &str) -> Response {
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     let head = format!("GET {path} HTTP/1.1\r\nHost: direct\r\n{fields}\r\n");
     connection.write(head).unwrap();
     connection.response().unwrap()
@@ -118,11 +120,10 @@ fn everybody_can_be_trusted() {
 
 #[test]
 fn the_list_of_proxies_is_taken_from_where_uvicorn_takes_it() {
-    let mut command = wasmserve();
-    command
-        .args([&guest("behaviours"), "--port", "0", "--host", "::1"])
-        .env("FORWARDED_ALLOW_IPS", "10.0.0.1, ::1");
-    let server = Server::start_command(command);
+    let server = Server::component(guest("behaviours"))
+        .arg("--host=::1")
+        .env("FORWARDED_ALLOW_IPS", "10.0.0.1, ::1")
+        .start();
     seen(&server, "X-Forwarded-For: 192.0.2.7, 10.0.0.1\r\n");
     server.wait_for("192.0.2.7:0 - \"GET /request");
 }
@@ -191,17 +192,16 @@ fn whoever_may_open_our_unix_socket_is_trusted_if_told_so() {
     ] {
         let name = format!("wasmserve-front-{}-{}", std::process::id(), arguments.len());
         let path = std::env::temp_dir().join(name);
-        let mut command = wasmserve();
-        command.args([
-            guest("behaviours").as_str(),
-            "--uds",
-            path.to_str().unwrap(),
-        ]);
-        command.args(arguments);
-        let server = Server::start_command(command);
+        let server = Server::component(guest("behaviours"))
+            .option("--uds", &path)
+            .args(arguments)
+            .without_port()
+            .start();
         let mut connection = Connection::open(path.as_path());
         connection
-            .write("GET /request HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: https\r\n\r\n")
+            .get("/request")
+            .header("X-Forwarded-Proto", "https")
+            .send()
             .unwrap();
         has(&connection.response().unwrap().text(), &[expected]);
         drop(server);

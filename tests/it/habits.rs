@@ -2,8 +2,7 @@
 //! revoked certificates, and names of options.
 
 use crate::harness::certificates::{Authority, Pair};
-use crate::harness::{Server, eventually, finished, get, guest, wasmserve};
-use crate::tls::{curl, s_client, secure};
+use crate::harness::{Server, curl, eventually, finished, get, guest, s_client, secure, wasmserve};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +16,9 @@ fn place(name: &str) -> PathBuf {
 }
 
 fn with_pid(path: &Path) -> Server {
-    Server::start(&[&guest("hello"), "--pid", path.to_str().unwrap()])
+    Server::component(guest("hello"))
+        .option("--pid", &path)
+        .start()
 }
 
 fn refused(path: &Path) -> String {
@@ -260,7 +261,9 @@ fn what_has_no_meaning_says_what_takes_its_place() {
         assert_eq!(output.status.code(), Some(2), "{option}");
         assert!(said.contains(says), "{option}: {said}");
     }
-    let server = Server::start(&[&guest("hello"), "--access-log"]);
+    let server = Server::component(guest("hello"))
+        .arg("--access-log")
+        .start();
     get(server.address, "/asked");
     server.wait_for("GET /asked");
 }
@@ -271,18 +274,11 @@ fn a_profile_has_the_functions_that_ran() {
     let directory = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = std::fs::remove_dir_all(&directory);
     std::fs::create_dir_all(&directory).unwrap();
-    let place = directory.to_str().unwrap();
-    let arguments = [
-        "--profile-guest",
-        "3s",
-        "--profile-dir",
-        place,
-        "--limit-cpu",
-        "1s",
-    ];
-    let guest = guest("behaviours");
-    let all: Vec<&str> = [guest.as_str()].into_iter().chain(arguments).collect();
-    let server = Server::start(&all);
+    let server = Server::component(guest("behaviours"))
+        .arg("--profile-guest=3s")
+        .option("--profile-dir", &directory)
+        .arg("--limit-cpu=1s")
+        .start();
     assert_eq!(get(server.address, "/spin").status, 504);
     server.wait_for("The profile of this worker's guests is in");
     let file = directory.join(format!("profile-{}.json", server.workers()[0]));

@@ -1,9 +1,7 @@
 //! A worker that was taken over: it does with what it has been given whatever it likes. What it can reach are its
 //! descriptors and its memory, and the test takes hold of both.
 
-use crate::harness::{Server, eventually, get, wasmserve};
-use crate::processes::strike;
-use crate::zygote::compiled;
+use crate::harness::{HELLO, Server, compiled, eventually, get, strike};
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -13,8 +11,6 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-
-const HELLO: &str = "guests/hello/hello.wat";
 
 /// The descriptors of a process, and what each is of.
 fn descriptors(pid: i32) -> BTreeMap<i32, String> {
@@ -71,7 +67,7 @@ fn shut_down(listener: OwnedFd) {
 #[test]
 fn a_worker_has_nothing_that_could_send_the_supervisor_a_descriptor() {
     for component in [HELLO.to_owned(), compiled("behaviours")] {
-        let server = Server::start(&[&component, "--workers", "2"]);
+        let server = Server::component(&component).workers(2).start();
         for worker in server.workers() {
             let channels = own_channels(&server, worker);
             assert_eq!(channels.len(), 1, "{channels:?}");
@@ -86,7 +82,7 @@ fn a_worker_has_nothing_that_could_send_the_supervisor_a_descriptor() {
 fn a_worker_that_sends_garbage_or_without_end_is_ended_and_nobody_else() {
     let ready = [&2_u32.to_ne_bytes()[..], &[0; 4092]].concat().repeat(16);
     for bytes in [vec![0xff; 4096], b"r".to_vec(), ready] {
-        let server = Server::start(&[HELLO, "--workers", "2"]);
+        let server = Server::component(HELLO).workers(2).start();
         let workers = server.workers();
         let before = descriptors(server.pid()).len();
         let number = own_channels(&server, workers[0])[0];
@@ -110,7 +106,7 @@ fn a_worker_that_sends_garbage_or_without_end_is_ended_and_nobody_else() {
 #[test]
 fn a_listener_that_a_worker_shut_down_is_bound_anew() {
     for component in [HELLO.to_owned(), compiled("behaviours")] {
-        let server = Server::start(&[&component, "--workers", "2"]);
+        let server = Server::component(&component).workers(2).start();
         let before = server.workers();
         shut_down(listener(&server, before[0]));
         server.wait_for("was shut down by one of its processes: it is bound anew");
@@ -131,9 +127,10 @@ fn a_listener_that_a_worker_shut_down_is_bound_anew() {
 #[test]
 fn so_is_a_unix_socket_and_its_file_is_removed_at_the_end() {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("hostile.socket");
-    let mut command = wasmserve();
-    command.args([HELLO, "--uds", path.to_str().unwrap()]);
-    let mut server = Server::start_command(command);
+    let mut server = Server::component(HELLO)
+        .option("--uds", &path)
+        .without_port()
+        .start();
     let worker = server.workers()[0];
     shut_down(listener(&server, worker));
     server.wait_for("was shut down by one of its processes: it is bound anew");
@@ -146,13 +143,10 @@ fn so_is_a_unix_socket_and_its_file_is_removed_at_the_end() {
 
 #[test]
 fn a_listener_that_was_made_to_wait_keeps_no_worker() {
-    let server = Server::start(&[
-        HELLO,
-        "--workers",
-        "2",
-        "--timeout-worker-healthcheck",
-        "2s",
-    ]);
+    let server = Server::component(HELLO)
+        .workers(2)
+        .arg("--timeout-worker-healthcheck=2s")
+        .start();
     let before = server.workers();
     let listener = listener(&server, before[0]);
     // SAFETY: the call takes numbers alone.
@@ -190,7 +184,7 @@ fn scoreboard(pid: i32) -> (Vec<u64>, bool) {
 #[test]
 fn a_worker_can_write_its_own_slot_alone() {
     for component in [HELLO.to_owned(), compiled("behaviours")] {
-        let server = Server::start(&[&component, "--workers", "3"]);
+        let server = Server::component(&component).workers(3).start();
         let mut slots: Vec<u64> = Vec::new();
         for worker in server.workers() {
             let (writable, could) = scoreboard(worker);
@@ -218,7 +212,7 @@ fn a_worker_can_write_its_own_slot_alone() {
 /// What a worker writes into its slot is read by its siblings and by the supervisor.
 #[test]
 fn a_worker_that_writes_anything_into_its_slot_keeps_nobody_from_serving() {
-    let server = Server::start(&[HELLO, "--workers", "2"]);
+    let server = Server::component(HELLO).workers(2).start();
     let [hostile, _] = server.workers()[..] else {
         panic!("not two")
     };

@@ -1,15 +1,15 @@
 //! HTTP/1.1 as clients use it.
 
-use crate::harness::{Connection, Server, get, guest, send};
+use crate::harness::{HELLO, Server, get, guest, send};
 use std::time::{Duration, Instant};
 
 fn behaviours() -> Server {
-    Server::start(&[&guest("behaviours")])
+    Server::component(guest("behaviours")).start()
 }
 
 #[test]
 fn a_component_answers() {
-    let server = Server::start(&["guests/hello/hello.wat", "--workers", "2"]);
+    let server = Server::component(HELLO).workers(2).start();
     let response = get(server.address, "/");
     assert_eq!(
         (response.status, response.text().as_str()),
@@ -22,26 +22,26 @@ fn a_component_answers() {
 #[test]
 fn a_connection_serves_many_requests() {
     let server = behaviours();
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     for _ in 0..20 {
-        assert_eq!(connection.get("/").unwrap().text(), "ok\n");
+        assert_eq!(connection.get("/").response().unwrap().text(), "ok\n");
     }
 }
 
 #[test]
 fn every_request_has_an_instance_of_its_own() {
     let server = behaviours();
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     for _ in 0..5 {
-        assert_eq!(connection.get("/counter").unwrap().text(), "1\n");
-        assert_eq!(connection.get("/scan").unwrap().text(), "0\n");
+        assert_eq!(connection.get("/counter").response().unwrap().text(), "1\n");
+        assert_eq!(connection.get("/scan").response().unwrap().text(), "0\n");
     }
 }
 
 #[test]
 fn pipelined_requests_are_answered_in_order() {
     let server = behaviours();
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     let request = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n");
     connection
         .write(request("/sleep?ms=100") + &request("/") + &request("/counter"))
@@ -53,11 +53,9 @@ fn pipelined_requests_are_answered_in_order() {
 #[test]
 fn a_response_is_streamed_as_the_guest_writes_it() {
     let server = behaviours();
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     let start = Instant::now();
-    connection
-        .write("GET /slow-stream?n=4&ms=150 HTTP/1.1\r\nHost: test\r\n\r\n")
-        .unwrap();
+    connection.get("/slow-stream?n=4&ms=150").send().unwrap();
     let head = connection.head().unwrap();
     assert_eq!(head.header("transfer-encoding"), Some("chunked"));
     let mut times = Vec::new();
@@ -78,10 +76,12 @@ fn a_response_is_streamed_as_the_guest_writes_it() {
 
 #[test]
 fn a_request_body_is_streamed_while_the_response_is() {
-    let server = Server::start(&[&guest("echo")]);
-    let mut connection = Connection::open(server.address);
+    let server = Server::component(guest("echo")).start();
+    let mut connection = server.connect();
     connection
-        .write("POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .post("/")
+        .header("Transfer-Encoding", "chunked")
+        .send()
         .unwrap();
     connection.write("6\r\nfirst\n\r\n").unwrap();
     connection.head().unwrap();
@@ -93,9 +93,9 @@ fn a_request_body_is_streamed_while_the_response_is() {
 
 #[test]
 fn a_large_body_comes_back_whole() {
-    let server = Server::start(&[&guest("echo")]);
+    let server = Server::component(guest("echo")).start();
     let body: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     connection
         .write(format!(
             "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n",
@@ -119,9 +119,12 @@ fn a_large_body_comes_back_whole() {
 #[test]
 fn trailers_go_both_ways() {
     let server = behaviours();
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     connection
-        .write("POST /request HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\nTrailer: sum\r\n\r\n")
+        .post("/request")
+        .header("Transfer-Encoding", "chunked")
+        .header("Trailer", "sum")
+        .send()
         .unwrap();
     connection
         .write("3\r\nabc\r\n0\r\nsum: 42\r\n\r\n")
@@ -129,19 +132,23 @@ fn trailers_go_both_ways() {
     let seen = connection.response().unwrap().text();
     assert!(seen.contains("trailer sum: 42"), "{seen}");
 
-    connection
-        .write("GET /respond?body=x&trailer=sum:43 HTTP/1.1\r\nHost: test\r\nTE: trailers\r\n\r\n")
+    let response = connection
+        .get("/respond?body=x&trailer=sum:43")
+        .header("TE", "trailers")
+        .response()
         .unwrap();
-    let response = connection.response().unwrap();
     assert_eq!(response.trailers, [("sum".to_owned(), "43".to_owned())]);
 }
 
 #[test]
 fn a_client_that_expects_100_continue_gets_it_when_the_guest_reads() {
     let server = behaviours();
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     connection
-        .write("POST /request HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+        .post("/request")
+        .header("Content-Length", "3")
+        .header("Expect", "100-continue")
+        .send()
         .unwrap();
     assert_eq!(connection.head().unwrap().status, 100);
     connection.write("abc").unwrap();
@@ -151,20 +158,19 @@ fn a_client_that_expects_100_continue_gets_it_when_the_guest_reads() {
 #[test]
 fn head_has_the_head_of_get_and_no_body() {
     let server = behaviours();
-    let mut connection = Connection::open(server.address);
-    connection
-        .write("HEAD / HTTP/1.1\r\nHost: test\r\n\r\n")
-        .unwrap();
+    let mut connection = server.connect();
+    connection.request("HEAD", "/").send().unwrap();
     let head = connection.head().unwrap();
     assert_eq!(
         (head.status, head.header("content-length")),
         (200, Some("3"))
     );
     connection
-        .write("HEAD /slow-stream?n=2&ms=10 HTTP/1.1\r\nHost: test\r\n\r\n")
+        .request("HEAD", "/slow-stream?n=2&ms=10")
+        .send()
         .unwrap();
     assert_eq!(connection.head().unwrap().status, 200);
-    assert_eq!(connection.get("/").unwrap().text(), "ok\n");
+    assert_eq!(connection.get("/").response().unwrap().text(), "ok\n");
 }
 
 #[test]
@@ -217,21 +223,14 @@ fn what_a_guest_does_after_its_response_is_finished() {
 
 #[test]
 fn a_client_that_leaves_takes_its_instance_with_it() {
-    let server = Server::start(&[
-        &guest("behaviours"),
-        "--limit-concurrency",
-        "1",
-        "--limit-queue",
-        "1",
-    ]);
-    let mut connection = Connection::open(server.address);
-    connection
-        .write("GET /sleep?ms=20000 HTTP/1.1\r\nHost: test\r\n\r\n")
-        .unwrap();
-    let mut second = Connection::open(server.address);
-    second
-        .write("GET / HTTP/1.1\r\nHost: test\r\n\r\n")
-        .unwrap();
+    let server = Server::component(guest("behaviours"))
+        .arg("--limit-concurrency=1")
+        .arg("--limit-queue=1")
+        .start();
+    let mut connection = server.connect();
+    connection.get("/sleep?ms=20000").send().unwrap();
+    let mut second = server.connect();
+    second.get("/").send().unwrap();
     std::thread::sleep(Duration::from_millis(100));
     drop(connection);
     assert_eq!(second.response().unwrap().text(), "ok\n");
@@ -239,16 +238,12 @@ fn a_client_that_leaves_takes_its_instance_with_it() {
 
 #[test]
 fn what_finds_no_room_is_told_when_to_come_again() {
-    let server = Server::start(&[
-        &guest("behaviours"),
-        "--limit-concurrency",
-        "1",
-        "--limit-queue",
-        "0",
-    ]);
-    let mut busy = Connection::open(server.address);
-    busy.write("GET /slow-stream?n=3&ms=200 HTTP/1.1\r\nHost: test\r\n\r\n")
-        .unwrap();
+    let server = Server::component(guest("behaviours"))
+        .arg("--limit-concurrency=1")
+        .arg("--limit-queue=0")
+        .start();
+    let mut busy = server.connect();
+    busy.get("/slow-stream?n=3&ms=200").send().unwrap();
     busy.head().unwrap();
     let refused = get(server.address, "/");
     assert_eq!(
@@ -276,13 +271,11 @@ fn what_a_guest_prints_is_logged_line_by_line() {
 
 #[test]
 fn the_environment_of_the_guest_is_what_was_given() {
-    let server = Server::start(&[
-        &guest("behaviours"),
-        "--env",
-        "NAME=value",
-        "--arg",
-        "--verbose",
-    ]);
+    let server = Server::component(guest("behaviours"))
+        .arg("--env=NAME=value")
+        .arg("--arg")
+        .arg("--verbose")
+        .start();
     assert_eq!(
         get(server.address, "/environment").text(),
         "NAME=value\nargument --verbose\n"
@@ -291,8 +284,10 @@ fn the_environment_of_the_guest_is_what_was_given() {
 
 #[test]
 fn a_head_that_does_not_come_in_time_is_a_408() {
-    let server = Server::start(&[&guest("behaviours"), "--timeout-header", "300ms"]);
-    let mut slow = Connection::open(server.address);
+    let server = Server::component(guest("behaviours"))
+        .arg("--timeout-header=300ms")
+        .start();
+    let mut slow = server.connect();
     slow.write("GET / HTTP/1.1\r\nHost: te").unwrap();
     let start = Instant::now();
     assert_eq!(slow.response().unwrap().status, 408);
@@ -302,10 +297,12 @@ fn a_head_that_does_not_come_in_time_is_a_408() {
 
 #[test]
 fn an_idle_connection_is_closed_after_a_while() {
-    let server = Server::start(&[&guest("behaviours"), "--timeout-keep-alive", "300ms"]);
-    let mut unused = Connection::open(server.address);
-    let mut used = Connection::open(server.address);
-    used.get("/").unwrap();
+    let server = Server::component(guest("behaviours"))
+        .arg("--timeout-keep-alive=300ms")
+        .start();
+    let mut unused = server.connect();
+    let mut used = server.connect();
+    used.get("/").response().unwrap();
     assert_eq!(used.rest().unwrap(), b"");
     assert_eq!(unused.rest().unwrap(), b"");
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 fn behaviours(options: &[&str]) -> Server {
-    Server::start(&[&[guest("behaviours").as_str()], options].concat())
+    Server::component(guest("behaviours")).args(options).start()
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Nothing of a request is left for the next, in whatever slot of the pool it comes to run.
 
-use crate::harness::{Server, get, root};
+use crate::harness::{HELLO, Server, get, guest, root};
 use std::fs;
 use std::path::Path;
 
@@ -51,7 +51,7 @@ const SPOILER: &str = r#"
 
 /// The smallest guest, with memory that is partly an image, which checks, answers and spoils.
 fn spoiler() -> String {
-    let mut text = fs::read_to_string(root().join("guests/hello/hello.wat")).unwrap();
+    let mut text = fs::read_to_string(root().join(HELLO)).unwrap();
     let mut replace = |what: &str, with: &str| {
         assert_eq!(text.matches(what).count(), 1, "{what}");
         text = text.replace(what, with);
@@ -92,9 +92,11 @@ fn rewindable() -> String {
 fn start(guest: &str, options: &[&str]) -> Server {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("isolation-cache");
     let _ = fs::remove_dir_all(&cache);
-    let cache = cache.display().to_string();
-    let always = [guest, "--cache-dir", &cache, "--log-level", "debug"];
-    Server::start(&[&always[..], options].concat())
+    Server::component(guest)
+        .option("--cache-dir", &cache)
+        .arg("--log-level=debug")
+        .args(options)
+        .start()
 }
 
 fn is_always_fresh(server: &Server) {
@@ -130,7 +132,7 @@ fn what_cannot_be_put_back_is_made_anew() {
 
 #[test]
 fn what_a_guest_holds_on_to_is_not_there_for_the_next_request() {
-    let server = Server::start(&[&crate::harness::guest("behaviours")]);
+    let server = Server::component(guest("behaviours")).start();
     let ask = |path: &str| get(server.address, path).text();
     for _ in 0..3 {
         assert_eq!(ask("/keep"), "kept 1\n");
@@ -145,7 +147,9 @@ fn what_a_guest_holds_on_to_is_not_there_for_the_next_request() {
 fn an_instance_finds_nothing_of_those_before_it() {
     let guest = spoiler();
     // Two slots, so that each is used again and again.
-    let server = Server::start(&[&guest, "--limit-concurrency", "2"]);
+    let server = Server::component(&guest)
+        .arg("--limit-concurrency=2")
+        .start();
     is_always_fresh(&server);
     // It would have told what it found.
     let spoiled = guest.replace(".wat", "-before.wat");
@@ -155,5 +159,8 @@ fn an_instance_finds_nothing_of_those_before_it() {
         text.replace("(mut i64) (i64.const 7)", "(mut i64) (i64.const 8)"),
     )
     .unwrap();
-    assert_eq!(get(Server::start(&[&spoiled]).address, "/").status, 500);
+    assert_eq!(
+        get(Server::component(&spoiled).start().address, "/").status,
+        500
+    );
 }

@@ -1,7 +1,8 @@
 //! What a guest stores is there for the next request, whichever worker answers it, and stays.
 
-use crate::harness::{Connection, Redis, Server, eventually, finished, get, guest, wasmserve};
-use crate::memory::peak;
+use crate::harness::{
+    Connection, Redis, Server, eventually, finished, get, guest, peak, wasmserve,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::HashMap;
@@ -21,13 +22,10 @@ fn file(name: &str) -> String {
 }
 
 fn serve(store: &str, workers: &str) -> Server {
-    Server::start(&[
-        &guest("behaviours-keyvalue"),
-        "--keyvalue",
-        store,
-        "--workers",
-        workers,
-    ])
+    Server::component(guest("behaviours-keyvalue"))
+        .option("--keyvalue", store)
+        .option("--workers", workers)
+        .start()
 }
 
 /// Once with each kind of store.
@@ -40,13 +38,10 @@ fn with_each_store(name: &str, test: impl Fn(&str)) {
 #[test]
 fn no_more_is_read_than_the_guest_has_memory_for() {
     with_each_store("large", |store| {
-        let server = Server::start(&[
-            &guest("behaviours-keyvalue"),
-            "--keyvalue",
-            store,
-            "--max-memory",
-            "64MiB",
-        ]);
+        let server = Server::component(guest("behaviours-keyvalue"))
+            .option("--keyvalue", store)
+            .arg("--max-memory=64MiB")
+            .start();
         let ask = |query: &str| get(server.address, query).text();
         assert_eq!(ask("/set-large?key=a&bytes=5000000"), "()");
         assert_eq!(ask("/get-large?key=a"), "5000000");
@@ -115,7 +110,7 @@ fn increment(address: SocketAddr, times: usize) -> usize {
         return 0;
     };
     for done in 0..times {
-        match connection.get("/increment") {
+        match connection.get("/increment").response() {
             Ok(response) if response.text().parse::<u64>().is_ok() => {}
             _ => return done,
         }
@@ -159,7 +154,7 @@ fn a_write_that_was_acknowledged_outlives_its_worker() {
                             };
                             for _ in 0..20 {
                                 attempted.fetch_add(1, Ordering::Relaxed);
-                                match connection.get("/increment") {
+                                match connection.get("/increment").response() {
                                     Ok(response) if response.text().parse::<u64>().is_ok() => {
                                         acknowledged.fetch_add(1, Ordering::Relaxed);
                                     }
@@ -167,7 +162,7 @@ fn a_write_that_was_acknowledged_outlives_its_worker() {
                                 }
                                 let next = last + 1;
                                 let set = format!("/set?key=client{client}&value={next}");
-                                match connection.get(&set) {
+                                match connection.get(&set).response() {
                                     Ok(response) if response.text() == "()" => last = next,
                                     _ => break,
                                 }

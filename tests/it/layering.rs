@@ -307,3 +307,26 @@ fn every_file_opens_with_what_it_decides() {
         assert!(lines <= limit, "{} has {lines} lines", path.display());
     }
 }
+
+/// What two tests need is in the harness: whoever changes one test then knows that no other depends on it.
+#[test]
+fn tests_do_not_import_each_other() {
+    let tests = root().join("tests/it");
+    let mut all = Vec::new();
+    collect(&tests, &mut all);
+    for (path, code) in all {
+        let within = path.strip_prefix(&tests).unwrap();
+        let room = within.components().next().unwrap().as_os_str();
+        let room = room.to_str().unwrap().trim_end_matches(".rs");
+        if room == "layering" {
+            continue;
+        }
+        for name in imported(&code) {
+            assert!(
+                name == room || name == "harness",
+                "{} imports `{name}`",
+                path.display()
+            );
+        }
+    }
+}

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 fn behaviours(options: &[&str]) -> Server {
-    Server::start(&[&[guest("behaviours").as_str()], options].concat())
+    Server::component(guest("behaviours")).args(options).start()
 }
 
 fn ask(connection: &mut Connection, text: &str) -> u16 {
@@ -34,7 +34,7 @@ fn a_head_is_bounded() {
             200,
         ),
     ] {
-        let mut connection = Connection::open(server.address);
+        let mut connection = server.connect();
         assert_eq!(ask(&mut connection, &request), status);
     }
     let mut client = Http2::open(server.address).unwrap();
@@ -51,15 +51,15 @@ fn a_head_is_bounded() {
 #[test]
 fn a_body_is_bounded_before_and_while_it_comes() {
     let server = behaviours(&["--limit-body", "10"]);
-    let mut announced = Connection::open(server.address);
+    let mut announced = server.connect();
     let head =
         "POST /request HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 11\r\n\r\n";
     assert_eq!(ask(&mut announced, head), 413);
     let head = "POST /request HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let mut counted = Connection::open(server.address);
+    let mut counted = server.connect();
     let body = "6\r\nabcdef\r\n6\r\nabcdef\r\n0\r\n\r\n";
     assert_eq!(ask(&mut counted, &format!("{head}{body}")), 413);
-    let mut fits = Connection::open(server.address);
+    let mut fits = server.connect();
     assert_eq!(
         ask(&mut fits, &format!("{head}a\r\n0123456789\r\n0\r\n\r\n")),
         200
@@ -69,7 +69,7 @@ fn a_body_is_bounded_before_and_while_it_comes() {
 #[test]
 fn a_body_that_does_not_come_is_a_408() {
     let server = behaviours(&["--timeout-idle-body", "300ms"]);
-    let mut slow = Connection::open(server.address);
+    let mut slow = server.connect();
     let head = "POST /request HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc";
     assert_eq!(ask(&mut slow, head), 408);
 }
@@ -77,14 +77,12 @@ fn a_body_that_does_not_come_is_a_408() {
 #[test]
 fn further_connections_wait_their_turn() {
     let server = behaviours(&["--limit-connections", "2"]);
-    let mut held: Vec<Connection> = (0..2).map(|_| Connection::open(server.address)).collect();
+    let mut held: Vec<Connection> = (0..2).map(|_| server.connect()).collect();
     for connection in &mut held {
-        connection
-            .write("GET /sleep?ms=60000 HTTP/1.1\r\nHost: a\r\n\r\n")
-            .unwrap();
+        connection.get("/sleep?ms=60000").send().unwrap();
     }
-    let mut waiting = Connection::open(server.address);
-    waiting.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let mut waiting = server.connect();
+    waiting.get("/").send().unwrap();
     assert!(waiting.is_silent_for(Duration::from_millis(200)));
     held.pop();
     assert_eq!(waiting.response().unwrap().status, 200);
@@ -93,9 +91,8 @@ fn further_connections_wait_their_turn() {
 #[test]
 fn a_client_that_takes_nothing_is_dropped() {
     let server = behaviours(&["--timeout-write", "500ms"]);
-    let mut idle = Connection::open(server.address);
-    idle.write("GET /big?bytes=50000000 HTTP/1.1\r\nHost: a\r\n\r\n")
-        .unwrap();
+    let mut idle = server.connect();
+    idle.get("/big?bytes=50000000").send().unwrap();
     let mut stream = Http2::open(server.address).unwrap();
     let stalled = stream.get("/big?bytes=50000000").unwrap();
     // Its window is used up and not renewed; others of the same connection go on.
@@ -109,7 +106,7 @@ fn a_client_that_takes_nothing_is_dropped() {
 #[test]
 fn slow_clients_by_the_hundred_hold_nobody_up() {
     let server = behaviours(&["--workers", "2"]);
-    let mut slow: Vec<Connection> = (0..400).map(|_| Connection::open(server.address)).collect();
+    let mut slow: Vec<Connection> = (0..400).map(|_| server.connect()).collect();
     for connection in &mut slow {
         connection.write("GET / HTTP/1.1\r\nHo").unwrap();
     }
@@ -199,12 +196,11 @@ fn an_http2_connection_has_so_many_streams() {
 #[test]
 fn an_upload_is_not_held_in_memory() {
     let server = behaviours(&["--max-memory", "64MiB"]);
-    let mut connection = Connection::open(server.address);
-    let length = 300 << 20;
+    let mut connection = server.connect();
     connection
-        .write(format!(
-            "POST /request HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"
-        ))
+        .post("/request")
+        .header("Content-Length", &(300 << 20).to_string())
+        .send()
         .unwrap();
     let mut sender = connection.second();
     let piece = vec![b'x'; 1 << 20];

@@ -1,6 +1,8 @@
 //! Logs in files and in the system's log: nothing is lost while they are turned, and nothing in them is forged.
 
-use crate::harness::{Connection, Server, eventually, finished, get, guest, wasmserve};
+use crate::harness::{
+    Connection, DEADLINE, Folder, Server, eventually, finished, get, guest, wasmserve,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::HashMap;
@@ -12,46 +14,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-/// A directory of a test's own, which nobody else may write to: logrotate asks for that.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let place = format!("logs-{name}-{}", std::process::id());
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(place);
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn file(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
-    }
-
-    /// The lines of all files whose names begin so.
-    fn lines(&self, name: &str) -> Vec<String> {
-        let mut lines = Vec::new();
-        for entry in fs::read_dir(&self.0).unwrap() {
-            let path = entry.unwrap().path();
-            let begins = |path: &Path| path.file_name()?.to_str()?.starts_with(name).then_some(());
-            if begins(&path).is_some() {
-                let text = fs::read_to_string(&path).unwrap();
-                assert!(
-                    text.is_empty() || text.ends_with('\n'),
-                    "{}: {text}",
-                    path.display()
-                );
-                lines.extend(text.lines().map(str::to_owned));
-            }
+/// The lines of all files of this folder whose names begin so.
+fn lines(folder: &Folder, name: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    for entry in fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let begins = |path: &Path| path.file_name()?.to_str()?.starts_with(name).then_some(());
+        if begins(&path).is_some() {
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(
+                text.is_empty() || text.ends_with('\n'),
+                "{}: {text}",
+                path.display()
+            );
+            lines.extend(text.lines().map(str::to_owned));
         }
-        lines
     }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+    lines
 }
 
 /// Clients that ask for one path after the other, each of which is asked for once, until they are stopped.
@@ -69,7 +48,10 @@ impl Load {
                 let mut connection = Connection::open(address);
                 let mut asked = 0;
                 while !stop.load(Ordering::Relaxed) {
-                    let answer = connection.get(&format!("/{client}/{asked}")).unwrap();
+                    let answer = connection
+                        .get(&format!("/{client}/{asked}"))
+                        .response()
+                        .unwrap();
                     assert_eq!(answer.status, 200);
                     asked += 1;
                 }
@@ -98,15 +80,11 @@ fn stopped(mut server: Server) {
 #[test]
 fn logrotate_turns_the_log_under_load_and_no_line_is_lost() {
     let folder = Folder::new("rotate");
-    let server = Server::start(&[
-        &guest("hello"),
-        "--workers",
-        "2",
-        "--access-logfile",
-        &folder.file("access.log"),
-        "--access-logformat",
-        "%(U)s %(s)s",
-    ]);
+    let server = Server::component(guest("hello"))
+        .workers(2)
+        .option("--access-logfile", &folder.file("access.log"))
+        .arg("--access-logformat=%(U)s %(s)s")
+        .start();
     let configuration = format!(
         "{} {{\n  rotate 1000\n  sharedscripts\n  postrotate\n    kill -USR1 {}\n  endscript\n}}\n",
         folder.file("access.log"),
@@ -136,7 +114,7 @@ fn logrotate_turns_the_log_under_load_and_no_line_is_lost() {
     let asked = load.end();
     stopped(server);
     let mut seen: HashMap<String, usize> = HashMap::new();
-    for line in folder.lines("access.log") {
+    for line in lines(&folder, "access.log") {
         *seen.entry(line).or_default() += 1;
     }
     assert!(
@@ -155,24 +133,19 @@ fn logrotate_turns_the_log_under_load_and_no_line_is_lost() {
 #[test]
 fn the_log_goes_to_its_file_from_the_first_line_to_the_last() {
     let folder = Folder::new("file");
-    let mut command = wasmserve();
     let log = folder.file("error.log");
-    command.args([
-        &guest("hello"),
-        "--port",
-        "0",
-        "--log-file",
-        &log,
-        "--log-time",
-    ]);
-    let server = Server::start_logged(command, Path::new(&log));
+    let server = Server::component(guest("hello"))
+        .option("--log-file", &log)
+        .arg("--log-time")
+        .until_logged(&log)
+        .start();
     get(server.address, "/asked");
     server.wait_for("GET /asked");
     fs::rename(&log, folder.file("error.log.1")).unwrap();
     server.signal(Signal::SIGUSR1);
     eventually("the file is there again", || Path::new(&log).exists());
     stopped(server);
-    let lines = folder.lines("error.log");
+    let lines = lines(&folder, "error.log");
     for text in [
         "Started parent process",
         "Started server process",
@@ -211,18 +184,16 @@ fn why_a_start_fails_is_in_the_log_and_on_the_terminal() {
     assert_eq!(output.status.code(), Some(4));
     let printed = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(printed.contains("in use"), "{printed}");
-    let log = folder.lines("log").concat();
+    let log = lines(&folder, "log").concat();
     assert!(log.contains("in use"), "{log}");
 }
 
 #[test]
 fn who_writes_the_log_is_replaced() {
     let folder = Folder::new("replaced");
-    let server = Server::start(&[
-        &guest("hello"),
-        "--access-logfile",
-        &folder.file("access.log"),
-    ]);
+    let server = Server::component(guest("hello"))
+        .option("--access-logfile", &folder.file("access.log"))
+        .start();
     eventually("there is one", || server.log_writer().is_some());
     let first = server.log_writer().unwrap();
     kill(Pid::from_raw(first), Signal::SIGKILL).unwrap();
@@ -232,8 +203,7 @@ fn who_writes_the_log_is_replaced() {
         server.log_writer().is_some_and(|pid| pid != first)
     });
     eventually("the request is in the log", || {
-        folder
-            .lines("access.log")
+        lines(&folder, "access.log")
             .iter()
             .any(|line| line.contains("/after"))
     });
@@ -242,9 +212,7 @@ fn who_writes_the_log_is_replaced() {
 
 fn received(socket: &UnixDatagram) -> String {
     let mut buffer = [0; 8192];
-    socket
-        .set_read_timeout(Some(crate::harness::PATIENCE))
-        .unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
     let length = socket.recv(&mut buffer).expect("something is sent");
     String::from_utf8(buffer[..length].to_vec()).unwrap()
 }
@@ -254,11 +222,9 @@ fn received(socket: &UnixDatagram) -> String {
 fn the_systems_log_gets_each_request_also_after_it_was_started_again() {
     let folder = Folder::new("syslog");
     let socket = UnixDatagram::bind(folder.file("log")).unwrap();
-    let server = Server::start(&[
-        &guest("hello"),
-        "--access-logfile",
-        &format!("syslog:{}", folder.file("log")),
-    ]);
+    let server = Server::component(guest("hello"))
+        .option("--access-logfile", format!("syslog:{}", folder.file("log")))
+        .start();
     let worker = server.workers()[0];
     get(server.address, "/first");
     let line = received(&socket);
@@ -277,11 +243,12 @@ fn the_systems_log_gets_each_request_also_after_it_was_started_again() {
 fn the_journal_gets_fields() {
     let folder = Folder::new("journal");
     let socket = UnixDatagram::bind(folder.file("socket")).unwrap();
-    let server = Server::start(&[
-        &guest("hello"),
-        "--access-logfile",
-        &format!("journald:{}", folder.file("socket")),
-    ]);
+    let server = Server::component(guest("hello"))
+        .option(
+            "--access-logfile",
+            format!("journald:{}", folder.file("socket")),
+        )
+        .start();
     let worker = server.workers()[0];
     get(server.address, "/asked");
     let entry = received(&socket);
@@ -331,7 +298,7 @@ fn mistakes_name_their_option() {
             "{text}"
         );
     }
-    let rw = format!("{}::/data", folder.0.display());
+    let rw = format!("{}::/data", folder.path().display());
     let mut command = wasmserve();
     let log = folder.file("access.log");
     command.args([

@@ -1,7 +1,7 @@
 //! Memory is one account: what an instance takes, what the host holds for it, and what all of them take together.
 
-use crate::bad_input::refused;
 use crate::harness::{Connection, Server, get, guest, root};
+use crate::harness::{HELLO, peak, refused};
 use std::path::PathBuf;
 
 const MIB: u64 = 1 << 20;
@@ -9,20 +9,13 @@ const MIB: u64 = 1 << 20;
 /// What a test allows beyond a bound: buffers of the connections, and what the allocator keeps.
 const SLACK: u64 = 64 * MIB;
 
-/// The most that a process has had in memory, in bytes (proc(5), VmHWM).
-pub fn peak(pid: i32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-    let kilobytes = line.unwrap().split_whitespace().nth(1).unwrap();
-    kilobytes.parse::<u64>().unwrap() * 1024
-}
-
 /// Has a guest of `name` hold what `query` says, with 64 MiB for each instance: it fails, and its worker stays small
 /// and goes on.
 fn is_bounded(name: &str, options: &[&str], query: &str) {
-    let component = guest(name);
-    let all = [&[component.as_str(), "--max-memory", "64MiB"], options].concat();
-    let server = Server::start(&all);
+    let server = Server::component(guest(name))
+        .arg("--max-memory=64MiB")
+        .args(options)
+        .start();
     let before = server.workers();
     assert_eq!(get(server.address, "/ok").status, 200);
     let base = peak(before[0]);
@@ -73,7 +66,10 @@ fn listings_of_directories_count() {
     let options = ["--dir", option.as_str()];
     is_bounded("behaviours", &options, "/hold?what=directories&n=900");
     let component = guest("behaviours");
-    let server = Server::start(&[&component, "--max-memory", "64MiB", "--dir", &option]);
+    let server = Server::component(&component)
+        .arg("--max-memory=64MiB")
+        .option("--dir", &option)
+        .start();
     let held = get(server.address, "/hold?what=directories&n=20");
     assert_eq!(held.text(), "held 20\n");
     let listed = get(server.address, "/files?list=/data").text();
@@ -83,7 +79,9 @@ fn listings_of_directories_count() {
 #[test]
 fn a_little_may_be_held() {
     for name in ["behaviours", "behaviours-p3"] {
-        let server = Server::start(&[&guest(name), "--max-memory", "64MiB"]);
+        let server = Server::component(guest(name))
+            .arg("--max-memory=64MiB")
+            .start();
         for what in ["fields", "methods"] {
             let query = format!("/hold?what={what}&n=100&bytes=100000");
             assert_eq!(get(server.address, &query).text(), "held 100\n");
@@ -93,14 +91,16 @@ fn a_little_may_be_held() {
 
 #[test]
 fn what_streams_through_is_not_held() {
-    let server = Server::start(&[&guest("behaviours"), "--max-memory", "16MiB"]);
+    let server = Server::component(guest("behaviours"))
+        .arg("--max-memory=16MiB")
+        .start();
     let answer = get(server.address, "/big?bytes=200000000");
     assert_eq!(answer.body.len(), 200_000_000);
 }
 
 /// A component with a large table, that hello.wat is beside it.
 fn with_table(elements: u32) -> PathBuf {
-    let hello = std::fs::read_to_string(root().join("guests/hello/hello.wat")).unwrap();
+    let hello = std::fs::read_to_string(root().join(HELLO)).unwrap();
     let memory = "(memory (export \"memory\") 1)";
     assert!(hello.contains(memory));
     let table = format!("{memory}\n(table {elements} funcref)");
@@ -112,7 +112,7 @@ fn with_table(elements: u32) -> PathBuf {
 #[test]
 fn tables_count() {
     let fits = with_table(1_000_000);
-    let server = Server::start(&[fits.to_str().unwrap(), "--max-memory", "64MiB"]);
+    let server = Server::component(&fits).arg("--max-memory=64MiB").start();
     assert_eq!(get(server.address, "/").status, 200);
     let large = with_table(20_000_000);
     let arguments = [
@@ -127,18 +127,14 @@ fn tables_count() {
 
 /// Sixty guests at their limit, at once.
 fn sixty(name: &str) {
-    let server = Server::start(&[
-        &guest(name),
-        "--max-memory",
-        "64MiB",
-        "--max-worker-memory",
-        "256MiB",
-        "--timeout-queue",
-        "20s",
-    ]);
+    let server = Server::component(guest(name))
+        .arg("--max-memory=64MiB")
+        .arg("--max-worker-memory=256MiB")
+        .arg("--timeout-queue=20s")
+        .start();
     let before = server.workers();
     let ask = "GET /fill?bytes=28000000&ms=200 HTTP/1.1\r\nHost: a\r\n\r\n";
-    let mut clients: Vec<Connection> = (0..60).map(|_| Connection::open(server.address)).collect();
+    let mut clients: Vec<Connection> = (0..60).map(|_| server.connect()).collect();
     for client in &mut clients {
         client.write(ask).unwrap();
     }
@@ -166,20 +162,14 @@ fn instances_wait_for_each_other_s_memory() {
 
 #[test]
 fn who_finds_no_memory_is_told_to_come_again() {
-    let server = Server::start(&[
-        &guest("behaviours"),
-        "--max-memory",
-        "64MiB",
-        "--max-worker-memory",
-        "96MiB",
-        "--timeout-queue",
-        "100ms",
-    ]);
-    let mut holds: Vec<Connection> = (0..5).map(|_| Connection::open(server.address)).collect();
+    let server = Server::component(guest("behaviours"))
+        .arg("--max-memory=64MiB")
+        .arg("--max-worker-memory=96MiB")
+        .arg("--timeout-queue=100ms")
+        .start();
+    let mut holds: Vec<Connection> = (0..5).map(|_| server.connect()).collect();
     for client in &mut holds {
-        client
-            .write("GET /fill?bytes=28000000&ms=3000 HTTP/1.1\r\nHost: a\r\n\r\n")
-            .unwrap();
+        client.get("/fill?bytes=28000000&ms=3000").send().unwrap();
     }
     server.wait_for("requests wait for memory");
     let answers: Vec<_> = holds

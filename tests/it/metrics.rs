@@ -1,10 +1,8 @@
 //! What is counted of guests: where their instances come from and why they go, and the requests that they send.
 
-use crate::harness::{Connection, Upstream, Watched, eventually, get, guest, order};
+use crate::harness::{Connection, HELLO, Server, Upstream, eventually, get, guest, order};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-
-const HELLO: &str = "guests/hello/hello.wat";
 
 fn made(reason: &str) -> String {
     format!("wasmserve_instances_made_total{{reason=\"{reason}\"}}")
@@ -19,7 +17,10 @@ fn dropped(reason: &str) -> String {
 fn instances_are_counted_exactly_across_reloads_and_a_new_executable() {
     // It is made anew for each request.
     let behaviours = guest("behaviours-p3");
-    let watched = Watched::start(&[&behaviours, "--workers", "2", "--no-access-log"]);
+    let watched = Server::component(&behaviours)
+        .workers(2)
+        .arg("--no-access-log")
+        .watched();
     let server = &watched.server;
     let mut seen = 0.0;
     let mut ask = || {
@@ -65,13 +66,13 @@ fn instances_are_counted_exactly_across_reloads_and_a_new_executable() {
 
 #[test]
 fn restored_reused_and_failed_instances_are_told_apart() {
-    let watched = Watched::start(&[HELLO, "--no-access-log"]);
+    let watched = Server::component(HELLO).arg("--no-access-log").watched();
     eventually("the first is there", || {
         watched.metric(&made("start")) == 1.0 && watched.metric("wasmserve_instances_pooled") == 1.0
     });
     let mut connection = Connection::open(watched.server.address);
     for _ in 0..20 {
-        assert_eq!(connection.get("/").unwrap().status, 200);
+        assert_eq!(connection.get("/").response().unwrap().status, 200);
     }
     // The first request has the instance that was there; one may be asked for before the last is back in the pool.
     eventually("each further request has another", || {
@@ -80,10 +81,13 @@ fn restored_reused_and_failed_instances_are_told_apart() {
     });
 
     let behaviours = guest("behaviours");
-    let reusing = Watched::start(&[&behaviours, "--reuse", "50", "--no-access-log"]);
+    let reusing = Server::component(&behaviours)
+        .arg("--reuse=50")
+        .arg("--no-access-log")
+        .watched();
     let mut connection = Connection::open(reusing.server.address);
     for _ in 0..10 {
-        assert_eq!(connection.get("/respond").unwrap().status, 200);
+        assert_eq!(connection.get("/respond").response().unwrap().status, 200);
     }
     eventually("instances answer again", || {
         let reused = reusing.metric("wasmserve_instances_reused_total");
@@ -100,14 +104,11 @@ fn requests_of_guests_are_counted_by_what_came_of_them() {
     let friend = Upstream::friendly();
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     for name in ["behaviours", "behaviours-p3"] {
-        let watched = Watched::start(&[
-            &guest(name),
-            "--allow-http",
-            "127.0.0.1",
-            "--timeout-outbound-first-byte",
-            "300ms",
-            "--no-access-log",
-        ]);
+        let watched = Server::component(guest(name))
+            .arg("--allow-http=127.0.0.1")
+            .arg("--timeout-outbound-first-byte=300ms")
+            .arg("--no-access-log")
+            .watched();
         for authority in [
             friend.address.to_string(),
             // Nobody listens on tcpmux.
@@ -136,7 +137,9 @@ fn requests_of_guests_are_counted_by_what_came_of_them() {
 /// Whoever waits in the kernel's queue is seen by no worker.
 #[test]
 fn connections_that_nobody_accepts_are_seen() {
-    let watched = Watched::start(&[HELLO, "--timeout-worker-healthcheck", "60s"]);
+    let watched = Server::component(HELLO)
+        .arg("--timeout-worker-healthcheck=60s")
+        .watched();
     let address = watched.server.address;
     let backlog = format!("wasmserve_listener_backlog{{address=\"http://{address}\"}}");
     assert_eq!(watched.metric(&backlog), 0.0);

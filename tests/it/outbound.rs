@@ -15,10 +15,7 @@ fn ask(server: &Server, query: &str) -> String {
 }
 
 fn serve(name: &str, arguments: &[&str]) -> Server {
-    let guest = guest(name);
-    let mut all = vec![guest.as_str()];
-    all.extend(arguments);
-    Server::start(&all)
+    Server::component(guest(name)).args(arguments).start()
 }
 
 fn denied(said: &str) -> bool {

@@ -1,10 +1,8 @@
 //! Code that is compiled ahead of time for other machines.
 
-use crate::harness::{Server, finished, get, wasmserve};
+use crate::harness::{HELLO, Server, finished, get, wasmserve};
 use std::fs;
 use std::path::PathBuf;
-
-const HELLO: &str = "guests/hello/hello.wat";
 
 /// Whether code says that it needs each of the processor's features that the engine notes (`has_avx` and the like): the
 /// name, the kind of the value, and the value.
@@ -42,10 +40,8 @@ fn code_for_every_processor_needs_no_feature_of_this_one() {
     );
     let needed = needs(&baseline);
     assert!(needed.len() > 5 && !needed.contains(&true), "{needed:?}");
-    let mut command = wasmserve();
-    command
-        .arg(&baseline)
-        .args(["--allow-precompiled", "--port", "0"]);
-    let server = Server::start_command(command);
+    let server = Server::component(&baseline)
+        .arg("--allow-precompiled")
+        .start();
     assert_eq!(get(server.address, "/").text(), "Hello, world!\n");
 }

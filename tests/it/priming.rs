@@ -2,7 +2,7 @@
 //! before.
 
 use crate::harness::{
-    Server, Variant, always_answers, finished, get, guest, root, wasmserve, write,
+    HELLO, Server, Variant, always_answers, finished, get, guest, root, wasmserve, write,
 };
 use nix::sys::signal::Signal;
 use std::fs;
@@ -177,7 +177,7 @@ fn an_instance_that_cannot_be_kept_is_not_and_the_log_says_why() {
         (unkept, "no db"),
     ] {
         let options = [&path[..], "--prime", "/", "--prime", "/"];
-        let server = Server::start(&options);
+        let server = Server::configured().args(options).start();
         assert!(get(server.address, "/").text().starts_with("00000001"));
         let printed = server.printed();
         let line = printed.lines().find(|line| line.contains("is not primed"));
@@ -202,7 +202,7 @@ fn what_was_drawn_at_random_is_in_no_snapshot() {
                  (call $hex (i32.wrap_i64 (global.get $drawn)))",
     };
     let path = variant.write("drawn");
-    let server = Server::start(&[&path, "--prime", "/"]);
+    let server = Server::component(&path).arg("--prime=/").start();
     let [one, other] = [(); 2].map(|()| get(server.address, "/").text());
     assert_ne!(one, other);
     let printed = server.printed();
@@ -213,7 +213,9 @@ fn what_was_drawn_at_random_is_in_no_snapshot() {
 fn an_error_that_answers_a_priming_request_is_told() {
     let behaviours = guest("behaviours");
     let path = "/respond?status=503";
-    let server = Server::start(&[&behaviours, "--prime", path]);
+    let server = Server::component(&behaviours)
+        .option("--prime", path)
+        .start();
     let printed = server.printed();
     assert!(printed.contains("answers 503"), "{printed}");
     let (status, printed) = refused(&[&behaviours, "--prime", path, "--prime-strict"]);
@@ -223,7 +225,7 @@ fn an_error_that_answers_a_priming_request_is_told() {
 #[test]
 fn each_version_is_primed_anew() {
     let path = counter("reloaded");
-    let server = Server::start(&[&path, "--prime", "/", "--workers", "2"]);
+    let server = Server::component(&path).arg("--prime=/").workers(2).start();
     for count in 2..4 {
         server.signal(Signal::SIGHUP);
         server.wait_for_count("Primed ", count);
@@ -234,7 +236,7 @@ fn each_version_is_primed_anew() {
 
 #[test]
 fn what_cannot_be_primed_is_a_mistake_or_told() {
-    let hello = root().join("guests/hello/hello.wat").display().to_string();
+    let hello = root().join(HELLO).display().to_string();
     for (options, option) in [
         (&["--prime", "items"][..], "--prime"),
         (&["--prime", "/", "--reuse", "2"], "--prime"),
@@ -245,7 +247,7 @@ fn what_cannot_be_primed_is_a_mistake_or_told() {
         assert!(printed.contains(&format!("option {option}: ")), "{printed}");
     }
     let service = guest("service");
-    let server = Server::start(&[&service, "--prime", "/"]);
+    let server = Server::component(&service).arg("--prime=/").start();
     let printed = server.printed();
     assert!(
         printed.contains("--prime: each request has an instance made for it"),
@@ -281,7 +283,7 @@ fn a_model_that_is_loaded_at_the_start_is_in_memory_once() {
            (local.get $sum))"
     );
     let path = with_more("model", &start, WELL, &read, "(drop (call $read))");
-    let server = Server::start(&[&path, "--workers", "4"]);
+    let server = Server::component(&path).workers(4).start();
     let workers = server.workers();
     assert_eq!(workers.len(), 4);
     for _ in 0..40 {

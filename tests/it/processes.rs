@@ -1,33 +1,14 @@
 //! The processes: who there is, what each may cost, and what happens when one is gone.
 
-use crate::harness::{Connection, Server, eventually, get, guest};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use crate::harness::{Connection, HELLO, Server, eventually, get, guest, lives, number, strike};
+use nix::sys::signal::Signal;
 use std::fs;
 use std::net::TcpStream;
 use std::path::PathBuf;
 
-const HELLO: &str = "guests/hello/hello.wat";
-
-/// A number of `/proc/<pid>/<file>`, in its own unit.
-pub fn number(pid: i32, file: &str, name: &str) -> u64 {
-    let text = fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix(name));
-    let line = line.unwrap_or_else(|| panic!("no {name} in {text}"));
-    line.split_whitespace().next().unwrap().parse().unwrap()
-}
-
-pub fn strike(pid: i32, signal: Signal) {
-    kill(Pid::from_raw(pid), signal).unwrap();
-}
-
-pub fn lives(pid: i32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
-}
-
 #[test]
 fn there_are_as_many_workers_as_were_asked_for() {
-    let server = Server::start(&[HELLO, "--workers", "3"]);
+    let server = Server::component(HELLO).workers(3).start();
     assert_eq!(server.workers().len(), 3);
     assert_eq!(
         server.printed().matches("Started server process").count(),
@@ -38,18 +19,17 @@ fn there_are_as_many_workers_as_were_asked_for() {
 
 #[test]
 fn the_environment_other_servers_honour_is_honoured() {
-    let mut command = crate::harness::wasmserve();
-    command
-        .args([HELLO])
+    let server = Server::component(HELLO)
+        .without_port()
         .env("WEB_CONCURRENCY", "2")
-        .env("PORT", "0");
-    let server = Server::start_command(command);
+        .env("PORT", "0")
+        .start();
     assert_eq!(server.workers().len(), 2);
 }
 
 #[test]
 fn the_supervisor_has_one_thread_and_is_small() {
-    let server = Server::start(&[HELLO, "--workers", "2"]);
+    let server = Server::component(HELLO).workers(2).start();
     get(server.address, "/");
     assert_eq!(number(server.pid(), "status", "Threads:"), 1);
     let kilobytes = number(server.pid(), "smaps_rollup", "Pss:");
@@ -58,7 +38,7 @@ fn the_supervisor_has_one_thread_and_is_small() {
 
 #[test]
 fn all_workers_map_the_same_code() {
-    let server = Server::start(&[HELLO, "--workers", "3"]);
+    let server = Server::component(HELLO).workers(3).start();
     let mapped = |pid: i32| -> Vec<(PathBuf, u64)> {
         let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
         let mut found: Vec<(PathBuf, u64)> = maps
@@ -81,10 +61,10 @@ fn all_workers_map_the_same_code() {
 
 #[test]
 fn without_a_place_to_write_the_code_is_kept_in_memory() {
-    let mut command = crate::harness::wasmserve();
-    command.args([HELLO, "--port", "0", "--workers", "2"]);
-    command.env("XDG_CACHE_HOME", "/proc/nowhere");
-    let server = Server::start_command(command);
+    let server = Server::component(HELLO)
+        .workers(2)
+        .env("XDG_CACHE_HOME", "/proc/nowhere")
+        .start();
     assert_eq!(get(server.address, "/").status, 200);
     for worker in server.workers() {
         let maps = fs::read_to_string(format!("/proc/{worker}/maps")).unwrap();
@@ -94,7 +74,7 @@ fn without_a_place_to_write_the_code_is_kept_in_memory() {
 
 #[test]
 fn a_killed_worker_is_replaced_and_the_others_answer_meanwhile() {
-    let server = Server::start(&[HELLO, "--workers", "2"]);
+    let server = Server::component(HELLO).workers(2).start();
     for round in 1..=3 {
         let victim = server.workers()[0];
         strike(victim, Signal::SIGKILL);
@@ -109,14 +89,12 @@ fn a_killed_worker_is_replaced_and_the_others_answer_meanwhile() {
 
 #[test]
 fn a_killed_worker_loses_no_queued_connection() {
-    let server = Server::start(&[HELLO, "--workers", "1"]);
+    let server = Server::component(HELLO).workers(1).start();
     let worker = server.workers()[0];
     strike(worker, Signal::SIGSTOP);
-    let mut queued: Vec<Connection> = (0..20).map(|_| Connection::open(server.address)).collect();
+    let mut queued: Vec<Connection> = (0..20).map(|_| server.connect()).collect();
     for connection in &mut queued {
-        connection
-            .write("GET / HTTP/1.1\r\nHost: test\r\n\r\n")
-            .unwrap();
+        connection.get("/").send().unwrap();
     }
     strike(worker, Signal::SIGKILL);
     for connection in &mut queued {
@@ -127,13 +105,12 @@ fn a_killed_worker_loses_no_queued_connection() {
 #[test]
 fn a_stop_finishes_what_is_in_flight_and_closes_to_others_at_once() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
-        let mut server = Server::start(&[&guest("behaviours"), "--workers", "2"]);
-        let _idle = Connection::open(server.address);
-        let mut half_sent = Connection::open(server.address);
+        let mut server = Server::component(guest("behaviours")).workers(2).start();
+        let _idle = server.connect();
+        let mut half_sent = server.connect();
         half_sent.write("GET / HT").unwrap();
-        let mut busy = Connection::open(server.address);
-        busy.write("GET /slow-stream?n=4&ms=150 HTTP/1.1\r\nHost: test\r\n\r\n")
-            .unwrap();
+        let mut busy = server.connect();
+        busy.get("/slow-stream?n=4&ms=150").send().unwrap();
         busy.head().unwrap();
         server.signal(signal);
         server.wait_for("Shutting down");
@@ -152,10 +129,11 @@ fn a_stop_finishes_what_is_in_flight_and_closes_to_others_at_once() {
 
 #[test]
 fn what_does_not_finish_in_time_is_killed() {
-    let mut server = Server::start(&[&guest("behaviours"), "--timeout-graceful-shutdown", "300ms"]);
-    let mut busy = Connection::open(server.address);
-    busy.write("GET /sleep?ms=20000 HTTP/1.1\r\nHost: test\r\n\r\n")
-        .unwrap();
+    let mut server = Server::component(guest("behaviours"))
+        .arg("--timeout-graceful-shutdown=300ms")
+        .start();
+    let mut busy = server.connect();
+    busy.get("/sleep?ms=20000").send().unwrap();
     eventually("it is being answered", || {
         get(server.address, "/").status == 200
     });
@@ -167,10 +145,9 @@ fn what_does_not_finish_in_time_is_killed() {
 #[test]
 fn quit_and_a_second_interrupt_do_not_wait() {
     for signals in [&[Signal::SIGQUIT][..], &[Signal::SIGINT, Signal::SIGINT]] {
-        let mut server = Server::start(&[&guest("behaviours")]);
-        let mut busy = Connection::open(server.address);
-        busy.write("GET /slow-stream?n=100&ms=300 HTTP/1.1\r\nHost: test\r\n\r\n")
-            .unwrap();
+        let mut server = Server::component(guest("behaviours")).start();
+        let mut busy = server.connect();
+        busy.get("/slow-stream?n=100&ms=300").send().unwrap();
         busy.head().unwrap();
         for signal in signals {
             server.signal(*signal);
@@ -182,7 +159,7 @@ fn quit_and_a_second_interrupt_do_not_wait() {
 
 #[test]
 fn workers_leave_when_the_supervisor_is_killed() {
-    let mut server = Server::start(&[HELLO, "--workers", "2"]);
+    let mut server = Server::component(HELLO).workers(2).start();
     let workers = server.workers();
     server.signal(Signal::SIGKILL);
     server.wait();
@@ -194,7 +171,7 @@ fn workers_leave_when_the_supervisor_is_killed() {
 
 #[test]
 fn orphans_of_the_guest_processes_are_reaped() {
-    let server = Server::start(&[HELLO, "--workers", "2"]);
+    let server = Server::component(HELLO).workers(2).start();
     strike(server.workers()[0], Signal::SIGKILL);
     server.wait_for("died");
     eventually("no child is a zombie", || {

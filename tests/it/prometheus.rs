@@ -1,25 +1,26 @@
 //! Metrics as Prometheus itself reads them: its tool finds no fault with them, and its server scrapes and plots them.
 
-use crate::harness::{Server, Watched, eventually, exchange, get, said};
+use crate::harness::{Connection, HELLO, Server, eventually, get, said};
 use serde_json::Value;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-const HELLO: &str = "guests/hello/hello.wat";
-
 #[test]
 fn the_metrics_are_what_prometheus_reads() {
-    let watched = Watched::start(&[HELLO, "--workers", "2"]);
+    let watched = Server::component(HELLO).workers(2).watched();
     assert_eq!(get(watched.server.address, "/").status, 200);
     let page = watched.ask("/metrics");
     assert_eq!(
         page.header("content-type"),
         Some("text/plain; version=0.0.4; charset=utf-8")
     );
-    let open = "GET /metrics HTTP/1.1\r\nHost: test\r\nAccept: application/openmetrics-text; version=1.0.0\r\n\r\n";
-    let open = exchange(watched.admin, open);
+    let open = Connection::open(watched.admin)
+        .get("/metrics")
+        .header("Accept", "application/openmetrics-text; version=1.0.0")
+        .response()
+        .unwrap();
     let kind = open.header("content-type").unwrap();
     assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
     assert!(open.text().ends_with("# EOF\n"));
@@ -45,7 +46,7 @@ fn the_metrics_are_what_prometheus_reads() {
 /// What it accepts and cannot plot is of no use.
 #[test]
 fn a_prometheus_scrapes_the_server_and_plots_it() {
-    let watched = Watched::start(&[HELLO, "--no-access-log"]);
+    let watched = Server::component(HELLO).arg("--no-access-log").watched();
     for _ in 0..25 {
         assert_eq!(get(watched.server.address, "/").status, 200);
     }
@@ -64,7 +65,7 @@ fn a_prometheus_scrapes_the_server_and_plots_it() {
         format!("--storage.tsdb.path={}", folder.join("data").display()),
         "--web.listen-address=127.0.0.1:0".to_owned(),
     ]);
-    let prometheus = Server::start_until("Listening on", command);
+    let prometheus = Server::command(command).until("Listening on").start();
     let line = prometheus.wait_for("Listening on");
     let address = line.split("address=").nth(1).unwrap().trim();
     let address: std::net::SocketAddr = address.parse().unwrap();

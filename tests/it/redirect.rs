@@ -1,23 +1,19 @@
 //! Clear text and TLS side by side: which address speaks what, and one that sends all to https.
 
-use crate::addresses::{Folder, text};
 use crate::harness::certificates::Authority;
-use crate::harness::{Connection, Server, finished, get, send, upload, wasmserve};
+use crate::harness::{Connection, Folder, HELLO, Server, finished, get, send, text, upload};
 use nix::sys::signal::Signal;
 use std::net::SocketAddr;
 use std::process::Command;
 
-const HELLO: &str = "guests/hello/hello.wat";
-
 /// Serves with a certificate for `a.test`, and with these arguments alone.
 fn serve(authority: &Authority, arguments: &[&str]) -> Server {
     let pair = authority.issue("server", &["a.test"]);
-    let mut command = wasmserve();
-    command
-        .arg(HELLO)
-        .args(["--ssl-certfile", &pair.certificate]);
-    command.args(["--ssl-keyfile", &pair.key]).args(arguments);
-    Server::start_command(command)
+    Server::component(HELLO)
+        .certificate(&pair)
+        .args(arguments)
+        .without_port()
+        .start()
 }
 
 /// The address of the line that begins like this.
@@ -58,12 +54,11 @@ fn every_request_is_redirected_to_the_same_resource_over_https() {
     let https = announced(&server, "https://", "").port();
     for (method, path) in [("GET", "/a/b?c=d&e"), ("POST", "/"), ("DELETE", "/%20")] {
         let mut client = Connection::open(plain);
-        client
-            .write(format!(
-                "{method} {path} HTTP/1.1\r\nHost: a.test:80\r\n\r\n"
-            ))
+        let answer = client
+            .request(method, path)
+            .host("a.test:80")
+            .response()
             .unwrap();
-        let answer = client.response().unwrap();
         assert_eq!(answer.status, 308);
         let location = format!("https://a.test:{https}{path}");
         assert_eq!(answer.header("location"), Some(location.as_str()));
@@ -125,7 +120,7 @@ fn a_client_that_follows_arrives_also_after_reloads_and_a_new_executable() {
 fn with_a_certificate_every_address_speaks_tls_that_does_not_say_otherwise() {
     let authority = Authority::new();
     let folder = Folder::new("tls");
-    let path = folder.path();
+    let path = folder.socket();
     let path = text(&path);
     let clear = format!("unix+http:{path}.clear");
     let bind = [
@@ -160,7 +155,7 @@ fn a_proxy_names_the_client_before_tls_begins() {
     let mut raw = Connection::open(tls);
     raw.write("PROXY TCP4 192.0.2.7 192.0.2.1 4096 80\r\n")
         .unwrap();
-    raw.write("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").unwrap();
+    raw.get("/").host("a.test").send().unwrap();
     let answer = raw.rest().unwrap_or_default();
     let answer = String::from_utf8_lossy(&answer).into_owned();
     assert!(

@@ -2,18 +2,17 @@
 //! confused with it.
 
 use crate::harness::http2::{self, Http2};
-use crate::harness::{Connection, Server, finished, get, guest, send};
+use crate::harness::{Server, finished, get, guest, send};
 use std::process::Command;
 
 /// Both generations of WASI HTTP, with nothing in the head that the tests do not ask for.
 fn both() -> [Server; 2] {
     ["behaviours", "behaviours-p3"].map(|name| {
-        Server::start(&[
-            &guest(name),
-            "--no-date-header",
-            "--no-server-header",
-            "--no-request-id",
-        ])
+        Server::component(guest(name))
+            .arg("--no-date-header")
+            .arg("--no-server-header")
+            .arg("--no-request-id")
+            .start()
     })
 }
 
@@ -92,7 +91,7 @@ fn a_length_that_turns_out_wrong_ends_the_connection() {
             (5, 10),
         ] {
             let path = format!("/content-length?declared={declared}&actual={actual}");
-            let mut connection = Connection::open(server.address);
+            let mut connection = server.connect();
             connection
                 .write(format!(
                     "GET {path} HTTP/1.1\r\nHost: test\r\n\r\nGET /after HTTP/1.1\r\nHost: test\r\n\r\n"
@@ -211,19 +210,21 @@ fn a_status_that_is_not_final_is_the_guests_failure() {
 
 #[test]
 fn trailers_cannot_say_what_belongs_in_the_head() {
-    let server = Server::start(&[&guest("behaviours"), "--no-date-header"]);
-    let mut connection = Connection::open(server.address);
+    let server = Server::component(guest("behaviours"))
+        .arg("--no-date-header")
+        .start();
+    let mut connection = server.connect();
     let trailers = "trailer=content-length:3&trailer=set-cookie:a&trailer=sum:43&trailer=te:x";
-    connection
-        .write(format!(
-            "GET /respond?body=x&{trailers} HTTP/1.1\r\nHost: t\r\nTE: trailers\r\n\r\n"
-        ))
+    let response = connection
+        .get(&format!("/respond?body=x&{trailers}"))
+        .host("t")
+        .header("TE", "trailers")
+        .response()
         .unwrap();
-    let response = connection.response().unwrap();
     assert_eq!(response.header("trailer"), Some("sum"));
     assert_eq!(response.trailers, [("sum".to_owned(), "43".to_owned())]);
     let path = "/respond?header=te:trailers&body=x";
-    assert_eq!(connection.get(path).unwrap().header("te"), None);
+    assert_eq!(connection.get(path).response().unwrap().header("te"), None);
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //! (state in components inside, objects of a garbage collector, exceptions) is served all the same.
 
 use crate::harness::{
-    RESTORED, Server, Variant, always_answers, freshness, get, guest, is_made_anew, root, write,
+    HELLO, RESTORED, Server, Variant, always_answers, freshness, get, guest, is_made_anew, root,
+    write,
 };
 use std::fs;
 
@@ -24,7 +25,7 @@ fn counting<'a>(component: &'a str) -> Variant<'a> {
 
 #[test]
 fn what_toolchains_make_is_restored() {
-    let hello = root().join("guests/hello/hello.wat");
+    let hello = root().join(HELLO);
     assert_eq!(freshness(&hello.display().to_string()), RESTORED);
     for name in [
         "hello",
@@ -201,7 +202,7 @@ fn handles_have_the_same_numbers_in_each_request() {
 }
 
 fn is_the_same_each_time(path: &str) {
-    let server = Server::start(&[path]);
+    let server = Server::component(path).start();
     let first = get(server.address, "/");
     assert_eq!(first.status, 200, "{}", server.printed());
     for _ in 0..20 {

@@ -1,16 +1,24 @@
 //! How many requests an instance answers.
 
-use crate::harness::{Connection, Server, guest};
+use crate::harness::{Server, guest};
 use std::time::Duration;
 
 fn start(name: &str, options: &[&str]) -> Server {
-    Server::start(&[&[guest(name).as_str()], options].concat())
+    Server::component(guest(name)).args(options).start()
 }
 
 /// What is answered, one request after the other.
 fn answers(server: &Server, paths: &[&str]) -> Vec<String> {
-    let mut connection = Connection::open(server.address);
-    let mut ask = |path: &&str| connection.get(path).unwrap().text().trim().to_owned();
+    let mut connection = server.connect();
+    let mut ask = |path: &&str| {
+        connection
+            .get(path)
+            .response()
+            .unwrap()
+            .text()
+            .trim()
+            .to_owned()
+    };
     paths.iter().map(&mut ask).collect()
 }
 
@@ -35,9 +43,8 @@ fn an_instance_answers_as_many_as_it_may() {
 fn one_request_at_a_time() {
     let server = start("behaviours", &["--reuse", "100"]);
     answers(&server, &["/counter"]);
-    let mut slow = Connection::open(server.address);
-    slow.write("GET /sleep?ms=500 HTTP/1.1\r\nHost: a\r\n\r\n")
-        .unwrap();
+    let mut slow = server.connect();
+    slow.get("/sleep?ms=500").send().unwrap();
     assert!(slow.is_silent_for(Duration::from_millis(100)));
     assert_eq!(answers(&server, &["/counter"]), ["1"]);
     assert_eq!(slow.response().unwrap().text(), "slept\n");
@@ -51,10 +58,16 @@ fn a_trap_retires_the_instance_and_a_safe_request_is_answered_by_a_fresh_one() {
         &["/counter", "/counter", "/trap-if-used", "/counter"],
     );
     assert_eq!(seen, ["1", "2", "the first", "2"]);
-    let mut connection = Connection::open(server.address);
-    let post = "POST /trap-if-used HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
-    connection.write(post).unwrap();
-    assert_eq!(connection.response().unwrap().status, 500);
+    let mut connection = server.connect();
+    assert_eq!(
+        connection
+            .post("/trap-if-used")
+            .body("")
+            .response()
+            .unwrap()
+            .status,
+        500
+    );
 }
 
 #[test]
@@ -70,10 +83,15 @@ fn a_component_whose_instances_cannot_be_reused_is_found_out() {
 fn an_instance_is_tried_a_second_time_only_with_what_can_be_repeated() {
     let server = start("behaviours", &["--reuse", "100"]);
     let post = |path: &str| {
-        let mut connection = Connection::open(server.address);
-        let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
-        connection.write(head).unwrap();
-        connection.response().unwrap().text().trim().to_owned()
+        let mut connection = server.connect();
+        connection
+            .post(path)
+            .body("hi")
+            .response()
+            .unwrap()
+            .text()
+            .trim()
+            .to_owned()
     };
     for _ in 0..3 {
         assert_eq!(post("/once"), "the first");
@@ -89,12 +107,10 @@ fn an_instance_that_waits_makes_room_for_one_that_is_needed() {
         "behaviours",
         &["--reuse", "100", "--limit-concurrency", "1"],
     );
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     for _ in 0..3 {
         // Not to be repeated, and so not for an instance that may be good for one request only.
-        let post = "POST /counter HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
-        connection.write(post).unwrap();
-        let response = connection.response().unwrap();
+        let response = connection.post("/counter").body("").response().unwrap();
         assert_eq!((response.status, response.text().trim()), (200, "1"));
     }
 }

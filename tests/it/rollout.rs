@@ -1,7 +1,7 @@
 //! The rollout of deploy/kubernetes, played on one machine: servers behind a balancer that follows their readiness,
 //! and clients throughout.
 
-use crate::harness::{Connection, Server, Watched, eventually, finished, root, wasmserve};
+use crate::harness::{Connection, HELLO, Server, Watched, eventually, finished, root, wasmserve};
 use nix::sys::signal::Signal;
 use std::fs::read_to_string;
 use std::io::{self, Read, Write};
@@ -10,8 +10,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
-
-const HELLO: &str = "guests/hello/hello.wat";
 
 /// How often readiness is asked for, and how often a client asks.
 const PERIOD: Duration = Duration::from_millis(20);
@@ -107,7 +105,7 @@ fn client(address: SocketAddr, keeps: bool, done: &AtomicBool) -> (u32, u32) {
     while !done.load(SeqCst) {
         let is_kept = kept.is_some();
         let mut connection = kept.take().unwrap_or_else(|| Connection::open(address));
-        match connection.get("/") {
+        match connection.get("/").response() {
             Ok(answer) if answer.status == 200 => {
                 answered += 1;
                 let last = answer.header("connection") == Some("close");
@@ -124,8 +122,11 @@ fn client(address: SocketAddr, keeps: bool, done: &AtomicBool) -> (u32, u32) {
 
 /// A pod: as the manifest has it, with less patience.
 fn pod() -> Watched {
-    let arguments = [HELLO, "--workers", "1", "--shutdown-delay", "10s"];
-    Watched::start(&[&arguments[..], &["--no-access-log"]].concat())
+    Server::component(HELLO)
+        .workers(1)
+        .arg("--shutdown-delay=10s")
+        .arg("--no-access-log")
+        .watched()
 }
 
 #[test]
@@ -158,12 +159,12 @@ fn a_rollout_behind_a_balancer_that_follows_readiness_loses_no_request() {
 /// Clients of a load balancer keep their connections: each is told before it is closed.
 #[test]
 fn after_a_shutdown_delay_a_kept_connection_is_told_that_its_next_answer_is_the_last() {
-    let mut server = Server::start(&[HELLO, "--shutdown-delay", "1s"]);
-    let mut kept = Connection::open(server.address);
-    assert_eq!(kept.get("/").unwrap().header("connection"), None);
+    let mut server = Server::component(HELLO).arg("--shutdown-delay=1s").start();
+    let mut kept = server.connect();
+    assert_eq!(kept.get("/").response().unwrap().header("connection"), None);
     server.signal(Signal::SIGTERM);
     eventually("an answer says that it is the last", || {
-        let answer = kept.get("/").unwrap();
+        let answer = kept.get("/").response().unwrap();
         assert_eq!(answer.status, 200);
         answer.header("connection") == Some("close")
     });

@@ -1,9 +1,9 @@
 //! Workers have given up their rights before they serve, all of their threads, wherever they come from; the supervisor
 //! has not. What they can do then is tried beside src/config/sandbox.rs.
 
-use crate::harness::{Server, eventually, finished, get, guest, wasmserve};
-use crate::processes::{number, strike};
-use crate::zygote::compiled;
+use crate::harness::{
+    HELLO, Server, compiled, eventually, finished, get, guest, number, root, strike, wasmserve,
+};
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getsid};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_filter};
@@ -67,7 +67,7 @@ fn replace_a_worker(server: &Server) {
 
 #[test]
 fn workers_are_confined() {
-    let server = Server::start(&[&guest("behaviours"), "--workers", "2"]);
+    let server = Server::component(guest("behaviours")).workers(2).start();
     assert_confined(&server);
     replace_a_worker(&server);
     assert_confined(&server);
@@ -75,7 +75,7 @@ fn workers_are_confined() {
 
 #[test]
 fn so_are_those_of_a_large_component() {
-    let server = Server::start(&[&compiled("behaviours"), "--workers", "2"]);
+    let server = Server::component(compiled("behaviours")).workers(2).start();
     let zygote = server.zygote().unwrap();
     assert_eq!(filters(zygote), [1]);
     assert_has_no_rights(zygote);
@@ -90,7 +90,7 @@ fn so_are_those_of_a_large_component() {
 fn an_operator_can_do_without() {
     for off in [&["--no-sandbox"][..], &["--sandbox", "off"]] {
         let component = guest("behaviours");
-        let server = Server::start(&[&[component.as_str()], off].concat());
+        let server = Server::component(&component).args(off).start();
         let worker = server.workers()[0];
         assert!(filters(worker).iter().all(|count| *count == 0));
         let [its, ours] =
@@ -132,7 +132,7 @@ fn without_landlock(arguments: &[&str]) -> Command {
 
 #[test]
 fn a_kernel_that_cannot_enforce_it_is_warned_about_or_refused() {
-    let server = Server::start_command(without_landlock(&[]));
+    let server = Server::command(without_landlock(&[])).start();
     server.wait_for("the kernel has no landlock");
     assert_eq!(get(server.address, "/").status, 200);
     let output = finished(without_landlock(&["--sandbox", "strict"]));
@@ -158,18 +158,13 @@ fn everything_but_the_supervisor_runs_as_the_user_who_is_named() {
     fs::create_dir(&cache).unwrap();
     std::os::unix::fs::chown(&cache, Some(65534), Some(65534)).unwrap();
     fs::set_permissions(&cache, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-    let paths = [&component, &cache].map(|path| path.display().to_string());
-    let arguments = [
-        paths[0].as_str(),
-        "--cache-dir",
-        &paths[1],
-        "--workers",
-        "2",
-    ];
-    let user = ["--user", "65534", "--group", "65534"];
     // The first time it is compiled, the second it is found; a reload works as well.
     for _ in 0..2 {
-        let server = Server::start(&[&arguments[..], &user].concat());
+        let server = Server::component(&component)
+            .workers(2)
+            .option("--cache-dir", &cache)
+            .args(["--user=65534", "--group=65534"])
+            .start();
         assert_confined(&server);
         server.signal(Signal::SIGHUP);
         server.wait_for_count("Application startup complete.", 4);
@@ -193,7 +188,9 @@ fn a_directory_that_guests_cannot_write_to_is_named_at_the_start() {
     fs::create_dir(&home).unwrap();
     std::os::unix::fs::chown(&home, Some(65534), Some(65534)).unwrap();
     let grant = format!("{}::/data", home.display());
-    let server = Server::start(&[&guest("behaviours"), "--dir-rw", &grant]);
+    let server = Server::component(guest("behaviours"))
+        .option("--dir-rw", &grant)
+        .start();
     let line = server.wait_for("guests cannot write in");
     let path = format!("`{}`", home.display());
     assert!(
@@ -201,7 +198,10 @@ fn a_directory_that_guests_cannot_write_to_is_named_at_the_start() {
         "{line}"
     );
     drop(server);
-    let server = Server::start(&[&guest("behaviours"), "--dir-rw", &grant, "--sandbox", "off"]);
+    let server = Server::component(guest("behaviours"))
+        .option("--dir-rw", &grant)
+        .arg("--sandbox=off")
+        .start();
     assert!(!server.printed().contains("guests cannot"));
     fs::remove_dir_all(home).unwrap();
 }
@@ -218,7 +218,7 @@ fn a_user_who_is_not_there_is_a_mistake() {
 
 /// An application that never gets through its start, so that its compiler can be looked at.
 fn endless() -> String {
-    let hello = fs::read_to_string(crate::harness::root().join("guests/hello/hello.wat")).unwrap();
+    let hello = fs::read_to_string(root().join(HELLO)).unwrap();
     let first = "    (func $value (result i32)";
     assert!(hello.contains(first));
     let spin = "    (func $spin (loop $again (br $again))) (start $spin)\n";

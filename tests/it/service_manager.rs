@@ -1,21 +1,20 @@
 //! What a service manager is told, and that an idle server costs nothing under one.
 
-use crate::addresses::{Folder, stop};
-use crate::harness::{Connection, NotifySocket, Server, activated, get, root, wasmserve};
+use crate::harness::{
+    Connection, Folder, HELLO, NotifySocket, Server, activated, eventually, get, root,
+};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::net::TcpListener;
 use std::time::Duration;
 
-const HELLO: &str = "guests/hello/hello.wat";
-
 #[test]
 fn a_service_manager_is_told_of_a_start_a_reload_and_a_stop() {
     let mut manager = NotifySocket::new();
-    let mut command = wasmserve();
-    command.args([HELLO, "--port", "0", "--workers", "2"]);
-    manager.listen_to(&mut command);
-    let server = Server::start_command(command);
+    let server = Server::component(HELLO)
+        .workers(2)
+        .prepared(|command| manager.listen_to(command))
+        .start();
     manager.wait_for("READY=1");
     let told = manager.lines.join("\n");
     assert!(
@@ -39,7 +38,7 @@ fn a_service_manager_is_told_of_a_start_a_reload_and_a_stop() {
     server.signal(Signal::SIGUSR2);
     manager.wait_for("RELOADING=1");
     manager.wait_for("READY=1");
-    stop(server);
+    server.stop();
     manager.wait_for("STOPPING=1");
 }
 
@@ -47,13 +46,12 @@ fn a_service_manager_is_told_of_a_start_a_reload_and_a_stop() {
 #[test]
 fn a_reload_that_fails_is_told_to_be_over() {
     let folder = Folder::new("notify");
-    let component = folder.path().with_extension("wat");
+    let component = folder.path().join("app.wat");
     fs::copy(root().join(HELLO), &component).unwrap();
     let mut manager = NotifySocket::new();
-    let mut command = wasmserve();
-    command.arg(&component).args(["--port", "0"]);
-    manager.listen_to(&mut command);
-    let server = Server::start_command(command);
+    let server = Server::component(&component)
+        .prepared(|command| manager.listen_to(command))
+        .start();
     manager.wait_for("READY=1");
     fs::write(&component, "no component").unwrap();
     server.signal(Signal::SIGHUP);
@@ -66,12 +64,11 @@ fn a_reload_that_fails_is_told_to_be_over() {
 #[test]
 fn the_watchdog_hears_the_supervisor_for_as_long_as_its_loop_goes_round() {
     let mut manager = NotifySocket::new();
-    let mut command = wasmserve();
-    command.args([HELLO, "--port", "0"]);
-    manager.listen_to(&mut command);
     // Less than the time between two health checks.
-    command.env("WATCHDOG_USEC", "300000");
-    let server = Server::start_command(command);
+    let server = Server::component(HELLO)
+        .prepared(|command| manager.listen_to(command))
+        .env("WATCHDOG_USEC", "300000")
+        .start();
     manager.wait_for("READY=1");
     for _ in 0..4 {
         manager.wait_for("WATCHDOG=1");
@@ -81,45 +78,41 @@ fn the_watchdog_hears_the_supervisor_for_as_long_as_its_loop_goes_round() {
     while manager.message(Duration::from_millis(1500)).is_some() {}
     server.signal(Signal::SIGCONT);
     manager.wait_for("WATCHDOG=1");
-    stop(server);
+    server.stop();
 }
 
 #[test]
 fn a_watchdog_of_another_process_is_not_told() {
     let mut manager = NotifySocket::new();
-    let mut command = wasmserve();
-    command.args([HELLO, "--port", "0"]);
-    manager.listen_to(&mut command);
-    command
+    let server = Server::component(HELLO)
+        .prepared(|command| manager.listen_to(command))
         .env("WATCHDOG_USEC", "100000")
-        .env("WATCHDOG_PID", "1");
-    let server = Server::start_command(command);
+        .env("WATCHDOG_PID", "1")
+        .start();
     manager.wait_for("READY=1");
     while manager.message(Duration::from_millis(500)).is_some() {}
     assert!(!manager.lines.iter().any(|line| line == "WATCHDOG=1"));
-    stop(server);
+    server.stop();
 }
 
 /// A supervisor that waited for it would be the first that hangs.
 #[test]
 fn a_service_manager_that_does_not_listen_is_not_waited_for() {
     let manager = NotifySocket::new();
-    let mut command = wasmserve();
-    command.args([HELLO, "--port", "0"]);
-    manager.listen_to(&mut command);
     // Nobody reads: the queue of a datagram socket is full after some ten messages.
-    command.env("WATCHDOG_USEC", "4000");
-    let mut server = Server::start_command(command);
+    let server = Server::component(HELLO)
+        .prepared(|command| manager.listen_to(command))
+        .env("WATCHDOG_USEC", "4000")
+        .start();
     for _ in 0..3 {
         let first = server.workers();
         server.signal(Signal::SIGHUP);
-        crate::harness::eventually("the worker is replaced", || {
+        eventually("the worker is replaced", || {
             let now = server.workers();
             now.len() == 1 && now != first
         });
     }
-    server.signal(Signal::SIGTERM);
-    assert_eq!(server.wait().code(), Some(0));
+    server.stop();
 }
 
 #[test]
@@ -129,23 +122,18 @@ fn an_idle_server_ends_and_the_next_connection_starts_it_again() {
     for _ in 0..2 {
         // The connection is there before the server is.
         let mut connection = Connection::open(address);
-        connection
-            .write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-            .unwrap();
+        connection.get("/").send().unwrap();
         let passed = vec![listener.try_clone().unwrap().into()];
         let command = activated(
             &[HELLO, "--exit-idle", "1s", "--timeout-keep-alive", "30s"],
             passed,
             "web",
         );
-        let mut server = Server::start_command(command);
+        let mut server = Server::command(command).start();
         assert_eq!(connection.response().unwrap().status, 200);
         // A connection that is kept is no idleness, whatever it does.
         std::thread::sleep(Duration::from_millis(2500));
-        connection
-            .write("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-            .unwrap();
-        assert_eq!(connection.response().unwrap().status, 200);
+        assert_eq!(connection.get("/").response().unwrap().status, 200);
         drop(connection);
         server.wait_for("No connection for 1 s");
         assert_eq!(server.wait().code(), Some(0));

@@ -46,12 +46,8 @@ fn peer() -> (u16, Arc<AtomicUsize>) {
 }
 
 fn serve(name: &str, rules: &[&str]) -> Server {
-    let guest = guest(name);
-    let mut arguments = vec![guest.as_str()];
-    for rule in rules {
-        arguments.extend(["--allow-net", rule]);
-    }
-    Server::start(&arguments)
+    let rules = rules.iter().flat_map(|rule| ["--allow-net", rule]);
+    Server::component(guest(name)).args(rules).start()
 }
 
 fn ask(server: &Server, query: &str) -> String {

@@ -2,7 +2,7 @@
 
 use crate::harness::certificates::Authority;
 use crate::harness::http2::{self, Http2};
-use crate::harness::{Connection, PATIENCE, Server, eventually, guest, wasmserve};
+use crate::harness::{Connection, DEADLINE, Server, eventually, guest, secure};
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrIn, connect, setsockopt, socket, sockopt,
 };
@@ -25,12 +25,8 @@ impl Secure {
     fn serve(options: &[&str]) -> Secure {
         let authority = Authority::new();
         let pair = authority.issue("server", &["a.test"]);
-        let mut command = wasmserve();
-        command.arg(guest("behaviours")).args(["--port", "0"]);
-        command.args(["--ssl-certfile", &pair.certificate]);
-        command.args(["--ssl-keyfile", &pair.key]).args(options);
         Secure {
-            server: Server::start_command(command),
+            server: secure(&pair, options),
             authority,
         }
     }
@@ -38,7 +34,7 @@ impl Secure {
     /// A client that speaks this over a socket with little room.
     fn connect(&self, alpn: &str) -> Tls {
         let socket = with_little_room(self.server.address);
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_read_timeout(Some(DEADLINE)).unwrap();
         let config = self.authority.client(alpn);
         let client = ClientConnection::new(config, "a.test".try_into().unwrap()).unwrap();
         StreamOwned::new(client, socket)
@@ -141,10 +137,12 @@ fn answers_that_clients_of_http_1_do_not_take_are_bounded_together() {
     let files = format!("/files={}", directory.display());
     // What the kernel keeps for a Unix socket is little.
     let socket = directory.join("socket");
-    let mut command = wasmserve();
-    command.arg(guest("behaviours")).args(["--static", &files]);
-    command.arg("--uds").arg(&socket).arg("--no-access-log");
-    let server = Server::start_command(command);
+    let server = Server::component(guest("behaviours"))
+        .option("--static", &files)
+        .option("--uds", &socket)
+        .arg("--no-access-log")
+        .without_port()
+        .start();
     let worker = server.workers()[0];
     let before = own_memory(worker);
     let mut clients = Vec::new();
@@ -153,18 +151,26 @@ fn answers_that_clients_of_http_1_do_not_take_are_bounded_together() {
         client
             .write_all(b"GET /files/large HTTP/1.1\r\nHost: a\r\n\r\n")
             .unwrap();
+        // Its answer has begun, and so it stands still for longer than whoever comes later.
+        client.read_exact(&mut [0; 15]).unwrap();
         clients.push(client);
     }
     // Those that keep up lose nothing.
     let mut quick = Connection::open(socket.as_path());
-    assert_eq!(quick.get("/files/large").unwrap().body.len() as u64, LENGTH);
+    assert_eq!(
+        quick.get("/files/large").response().unwrap().body.len() as u64,
+        LENGTH
+    );
     let mut most = 0;
     let open = || fs::read_dir(format!("/proc/{worker}/fd")).unwrap().count();
     eventually("some clients are shown out", || {
         most = most.max(own_memory(worker).saturating_sub(before));
         open() < CLIENTS
     });
-    assert_eq!(quick.get("/files/large").unwrap().body.len() as u64, LENGTH);
+    assert_eq!(
+        quick.get("/files/large").response().unwrap().body.len() as u64,
+        LENGTH
+    );
     most = most.max(own_memory(worker) - before);
     assert!(most < MOST, "{} MiB", most >> 20);
     drop(clients);

@@ -1,6 +1,6 @@
 //! Files that are served beside the guest.
 
-use crate::harness::{Connection, Response, Server, finished, get, guest, wasmserve};
+use crate::harness::{Response, Server, finished, get, guest, wasmserve};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
@@ -29,7 +29,9 @@ impl Site {
 
     fn serve(&self, prefix: &str) -> Server {
         let directory = format!("{prefix}={}", self.0.join("dist").display());
-        Server::start(&[&guest("behaviours"), "--static", &directory])
+        Server::component(guest("behaviours"))
+            .option("--static", &directory)
+            .start()
     }
 }
 
@@ -40,7 +42,7 @@ impl Drop for Site {
 }
 
 fn ask(server: &Server, method: &str, path: &str, fields: &str) -> Response {
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     connection
         .write(format!(
             "{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{fields}\r\n"
@@ -171,14 +173,10 @@ fn a_directorys_redirect_can_be_followed_from_outside() {
     let site = Site::new("redirects");
     fs::create_dir_all(site.0.join("dist/d \u{e9}")).unwrap();
     let directory = format!("/assets={}", site.0.join("dist").display());
-    let arguments = [
-        &guest("behaviours"),
-        "--static",
-        &directory,
-        "--root-path",
-        "/api",
-    ];
-    let server = Server::start(&arguments);
+    let server = Server::component(guest("behaviours"))
+        .option("--static", &directory)
+        .arg("--root-path=/api")
+        .start();
     for (asked, location) in [
         ("/api/assets/sub", "/api/assets/sub/"),
         ("/assets/sub?a=b", "/api/assets/sub/?a=b"),
@@ -198,7 +196,10 @@ fn files_are_compressed_like_answers() {
     let site = Site::new("compress");
     fs::write(site.0.join("dist/long.txt"), "words ".repeat(5000)).unwrap();
     let directory = format!("/={}", site.0.join("dist").display());
-    let server = Server::start(&[&guest("behaviours"), "--static", &directory, "--compress"]);
+    let server = Server::component(guest("behaviours"))
+        .option("--static", &directory)
+        .arg("--compress")
+        .start();
     let accepts = "Accept-Encoding: gzip\r\n";
     let plain = get(server.address, "/long.txt");
     let packed = ask(&server, "GET", "/long.txt", accepts);

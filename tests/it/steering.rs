@@ -1,7 +1,7 @@
 //! A server that runs is found and steered by commands, and by nobody else.
 
 use crate::harness::{
-    Connection, Server, Target, Watched, exchange, finished, get, order, root, said, wasmserve,
+    Connection, HELLO, Server, Target, exchange, finished, get, order, root, said, wasmserve,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -11,8 +11,6 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-
-const HELLO: &str = "guests/hello/hello.wat";
 
 /// A folder of the test's own.
 fn folder(name: &str) -> PathBuf {
@@ -31,7 +29,7 @@ fn application(folder: &Path) -> PathBuf {
 
 #[test]
 fn a_server_is_found_and_steered_by_commands() {
-    let mut server = Server::start(&[HELLO]);
+    let mut server = Server::component(HELLO).start();
     let status = order(&server, &["status"]);
     assert_eq!(status.status.code(), Some(0), "{}", said(&status));
     assert!(
@@ -74,7 +72,7 @@ fn a_server_is_found_and_steered_by_commands() {
 fn a_reload_says_what_came_of_it() {
     let folder = folder("reload");
     let path = application(&folder);
-    let server = Server::start(&[path.to_str().unwrap(), "--workers", "2"]);
+    let server = Server::component(&path).workers(2).start();
     let before = server.workers();
     let reloaded = order(&server, &["reload"]);
     assert_eq!(reloaded.status.code(), Some(0), "{}", said(&reloaded));
@@ -108,24 +106,26 @@ fn a_reload_says_what_came_of_it() {
 
 /// Serves with an admin socket at this path.
 fn watched_at(path: &Path) -> Server {
-    let mut command = wasmserve();
-    command.args([
-        HELLO,
-        "--port",
-        "0",
-        "--admin",
-        &format!("unix:{}", path.display()),
-    ]);
-    Server::start_command(command)
+    Server::component(HELLO)
+        .option("--admin", format!("unix:{}", path.display()))
+        .start()
 }
 
 /// Who can reach the port of the metrics must not be able to stop the server.
 #[test]
 fn orders_are_taken_on_sockets_of_the_owner_alone() {
-    let watched = Watched::start(&[HELLO]);
+    let watched = Server::component(HELLO).watched();
     for target in ["/stop", "/reload", "/scale?workers=2"] {
-        let order = format!("POST {target} HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n");
-        assert_eq!(exchange(watched.admin, &order).status, 403, "{target}");
+        assert_eq!(
+            Connection::open(watched.admin)
+                .post(target)
+                .body("")
+                .response()
+                .unwrap()
+                .status,
+            403,
+            "{target}"
+        );
         assert_eq!(watched.ask(target).status, 405, "{target}");
     }
     assert_eq!(watched.ask("/nothing").status, 404);
@@ -143,13 +143,11 @@ fn orders_are_taken_on_sockets_of_the_owner_alone() {
 /// One that reads nothing would keep others from seeing the server.
 #[test]
 fn a_scraper_that_never_reads_and_an_admin_process_that_dies_hinder_nobody() {
-    let watched = Watched::start(&[HELLO]);
+    let watched = Server::component(HELLO).watched();
     let mut silent: Vec<Connection> = (0..20).map(|_| Connection::open(watched.admin)).collect();
     for connection in &mut silent {
         for _ in 0..50 {
-            connection
-                .write("GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n")
-                .unwrap();
+            connection.get("/metrics").send().unwrap();
         }
     }
     assert_eq!(watched.ask("/livez").status, 200);
@@ -163,11 +161,11 @@ fn a_scraper_that_never_reads_and_an_admin_process_that_dies_hinder_nobody() {
 /// There is a process for questions only once somebody has one.
 #[test]
 fn a_server_that_nobody_looks_at_has_no_admin_process_and_without_a_socket_none_at_all() {
-    let server = Server::start(&[HELLO]);
+    let server = Server::component(HELLO).start();
     assert_eq!(server.admin(), None);
     assert_eq!(order(&server, &["status"]).status.code(), Some(0));
     assert!(server.admin().is_some());
-    let hidden = Server::start(&[HELLO, "--no-admin"]);
+    let hidden = Server::component(HELLO).arg("--no-admin").start();
     assert_eq!(order(&hidden, &["status"]).status.code(), Some(1));
 }
 
@@ -216,11 +214,9 @@ fn a_runtime_directory_that_cannot_be_had_is_told_of_and_nothing_else() {
         let directory = folder.join("wasmserve");
         fs::create_dir_all(&directory).unwrap();
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o777)).unwrap();
-        let mut command = wasmserve();
-        command
-            .args([HELLO, "--port", "0"])
-            .env("XDG_RUNTIME_DIR", &parent);
-        let server = Server::start_command(command);
+        let server = Server::component(HELLO)
+            .env("XDG_RUNTIME_DIR", &parent)
+            .start();
         server.wait_for("there is no socket for commands");
         assert_eq!(get(server.address, "/").status, 200);
     }
@@ -228,11 +224,9 @@ fn a_runtime_directory_that_cannot_be_had_is_told_of_and_nothing_else() {
         let directory = folder.join("wasmserve");
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
         std::os::unix::fs::chown(&directory, Some(65534), None).unwrap();
-        let mut command = wasmserve();
-        command
-            .args([HELLO, "--port", "0"])
-            .env("XDG_RUNTIME_DIR", &folder);
-        let server = Server::start_command(command);
+        let server = Server::component(HELLO)
+            .env("XDG_RUNTIME_DIR", &folder)
+            .start();
         server.wait_for("it belongs to user 65534");
         assert_eq!(get(server.address, "/").status, 200);
     }
@@ -243,11 +237,9 @@ fn a_runtime_directory_that_cannot_be_had_is_told_of_and_nothing_else() {
 fn sockets_of_servers_that_are_gone_are_removed_by_the_next() {
     let folder = folder("gone");
     let start = || {
-        let mut command = wasmserve();
-        command
-            .args([HELLO, "--port", "0"])
-            .env("XDG_RUNTIME_DIR", &folder);
-        Server::start_command(command)
+        Server::component(HELLO)
+            .env("XDG_RUNTIME_DIR", &folder)
+            .start()
     };
     let first = start();
     let path = folder.join(format!("wasmserve/{}.sock", first.pid()));

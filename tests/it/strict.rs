@@ -1,9 +1,9 @@
 //! What is no request, or could be read as two, is answered by the server and ends the connection.
 
-use crate::harness::{Connection, Server, guest, send};
+use crate::harness::{Server, guest, send};
 
 fn behaviours() -> Server {
-    Server::start(&[&guest("behaviours")])
+    Server::component(guest("behaviours")).start()
 }
 
 /// The status of the answer, which must be the last.
@@ -167,7 +167,7 @@ fn what_is_unusual_but_sound_is_served() {
 #[test]
 fn a_head_that_comes_byte_by_byte_is_judged_alike() {
     let server = behaviours();
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     for byte in b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n" {
         connection.write([*byte]).unwrap();
     }
@@ -198,7 +198,7 @@ fn what_other_servers_let_pass_is_let_pass_in_a_form_that_urls_have() {
     let later = "GET /request HTTP/1.2\r\nHost: a\r\nConnection: close\r\n\r\n";
     assert_eq!(status(&send(server.address, later)), 200);
     // An edit in the first of two, and in what comes in pieces.
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     for piece in [
         "GET /request/",
         "<",

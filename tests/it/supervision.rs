@@ -1,14 +1,12 @@
 //! Workers that hang, grow old or grow large, versions that come and go, and readers that leave.
 
-use crate::harness::{Connection, Server, eventually, get, guest, root, wasmserve};
+use crate::harness::{HELLO, Server, eventually, get, guest, root, wasmserve};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
-
-const HELLO: &str = "guests/hello/hello.wat";
 
 fn strike(pid: i32, signal: Signal) {
     kill(Pid::from_raw(pid), signal).unwrap();
@@ -46,13 +44,10 @@ impl Application {
 
 #[test]
 fn a_worker_that_hangs_is_replaced_and_then_killed() {
-    let server = Server::start(&[
-        HELLO,
-        "--workers",
-        "2",
-        "--timeout-worker-healthcheck",
-        "1s",
-    ]);
+    let server = Server::component(HELLO)
+        .workers(2)
+        .arg("--timeout-worker-healthcheck=1s")
+        .start();
     get(server.address, "/before");
     let hung = server.workers()[0];
     strike(hung, Signal::SIGSTOP);
@@ -76,7 +71,7 @@ fn a_worker_that_grows_old_or_large_is_recycled() {
         ("--max-worker-lifetime", "1s", "recycled for its age"),
         ("--max-worker-rss", "1MiB", "recycled for its memory"),
     ] {
-        let server = Server::start(&[HELLO, option, value]);
+        let server = Server::component(HELLO).arg(option).arg(value).start();
         server.wait_for(reason);
         assert_eq!(get(server.address, "/").status, 200);
         assert!(!server.printed().contains("died"), "{}", server.printed());
@@ -86,7 +81,7 @@ fn a_worker_that_grows_old_or_large_is_recycled() {
 #[test]
 fn a_reload_serves_the_new_version() {
     let application = Application::new("reload");
-    let server = Server::start(&[&application.path(), "--workers", "2"]);
+    let server = Server::component(&application.path()).workers(2).start();
     assert_eq!(get(server.address, "/").text(), "Hello, world!\n");
     application.says("Hello, again!");
     server.signal(Signal::SIGHUP);
@@ -97,7 +92,9 @@ fn a_reload_serves_the_new_version() {
 #[test]
 fn a_changed_file_is_a_reload_where_that_is_wanted() {
     let application = Application::new("watch");
-    let server = Server::start(&[&application.path(), "--reload"]);
+    let server = Server::component(&application.path())
+        .arg("--reload")
+        .start();
     application.says("Hello, again!");
     server.wait_for_count("ended: replaced by a reload", 1);
     assert_eq!(get(server.address, "/").text(), "Hello, again!\n");
@@ -106,7 +103,7 @@ fn a_changed_file_is_a_reload_where_that_is_wanted() {
 #[test]
 fn a_version_that_does_not_start_leaves_the_old_one_serving() {
     let application = Application::new("broken");
-    let server = Server::start(&[&application.path(), "--workers", "2"]);
+    let server = Server::component(&application.path()).workers(2).start();
     let before = server.workers();
     application.becomes("(component)");
     server.signal(Signal::SIGHUP);
@@ -122,10 +119,9 @@ fn a_version_that_does_not_start_leaves_the_old_one_serving() {
 
 #[test]
 fn a_request_in_flight_outlives_a_reload() {
-    let server = Server::start(&[&guest("behaviours"), "--workers", "1"]);
-    let mut busy = Connection::open(server.address);
-    busy.write("GET /slow-stream?n=5&ms=200 HTTP/1.1\r\nHost: test\r\n\r\n")
-        .unwrap();
+    let server = Server::component(guest("behaviours")).workers(1).start();
+    let mut busy = server.connect();
+    busy.get("/slow-stream?n=5&ms=200").send().unwrap();
     busy.head().unwrap();
     server.signal(Signal::SIGHUP);
     server.wait_for_count("Application startup complete.", 2);
@@ -138,13 +134,13 @@ fn a_request_in_flight_outlives_a_reload() {
 
 #[test]
 fn an_idle_connection_is_told_that_its_next_answer_is_the_last() {
-    let server = Server::start(&[HELLO, "--workers", "1"]);
-    let mut kept = Connection::open(server.address);
-    assert_eq!(kept.get("/").unwrap().header("connection"), None);
+    let server = Server::component(HELLO).workers(1).start();
+    let mut kept = server.connect();
+    assert_eq!(kept.get("/").response().unwrap().header("connection"), None);
     server.signal(Signal::SIGHUP);
     server.wait_for_count("Application startup complete.", 2);
     eventually("an answer says that it is the last", || {
-        let answer = kept.get("/").unwrap();
+        let answer = kept.get("/").response().unwrap();
         assert_eq!(answer.status, 200);
         answer.header("connection") == Some("close")
     });
@@ -152,7 +148,7 @@ fn an_idle_connection_is_told_that_its_next_answer_is_the_last() {
 
 #[test]
 fn a_delayed_stop_goes_on_serving_meanwhile() {
-    let mut server = Server::start(&[HELLO, "--shutdown-delay", "1s"]);
+    let mut server = Server::component(HELLO).arg("--shutdown-delay=1s").start();
     let start = Instant::now();
     server.signal(Signal::SIGTERM);
     server.wait_for("Shutting down in 1 s");
@@ -163,7 +159,7 @@ fn a_delayed_stop_goes_on_serving_meanwhile() {
 
 #[test]
 fn a_closed_log_does_not_end_the_server() {
-    let mut server = Server::start(&[HELLO]);
+    let mut server = Server::component(HELLO).start();
     // Its output goes to pipes that nobody reads any more.
     server.stop_reading();
     for _ in 0..10 {
@@ -178,9 +174,9 @@ fn a_worker_that_hangs_leaves_too_when_the_supervisor_is_killed() {
     let mut command = wasmserve();
     command.args([HELLO, "--port", "0", "--timeout-graceful-shutdown", "1s"]);
     command.stdout(Stdio::null());
-    let mut server = Server::start_command(command);
+    let mut server = Server::command(command).start();
     let worker = server.workers()[0];
-    let _open = Connection::open(server.address);
+    let _open = server.connect();
     server.signal(Signal::SIGKILL);
     server.wait();
     eventually("the worker is gone", || {
@@ -192,10 +188,10 @@ fn a_worker_that_hangs_leaves_too_when_the_supervisor_is_killed() {
 
 #[test]
 fn the_executable_is_replaced_and_nothing_is_lost() {
-    let server = Server::start(&[HELLO, "--workers", "2"]);
+    let server = Server::component(HELLO).workers(2).start();
     let before = server.workers();
-    let mut kept = Connection::open(server.address);
-    kept.get("/").unwrap();
+    let mut kept = server.connect();
+    kept.get("/").response().unwrap();
     server.signal(Signal::SIGUSR2);
     server.wait_for_count("Application startup complete.", 4);
     eventually("the old workers are gone", || {
@@ -216,7 +212,7 @@ fn an_executable_that_cannot_take_over_is_not_taken() {
     fs::copy(env!("CARGO_BIN_EXE_wasmserve"), &executable).unwrap();
     let mut command = std::process::Command::new(&executable);
     command.args([HELLO, "--port", "0"]);
-    let server = Server::start_command(command);
+    let server = Server::command(command).start();
     let before = server.workers();
     fs::remove_file(&executable).unwrap();
     fs::write(&executable, "not an executable").unwrap();

@@ -1,15 +1,13 @@
 //! What an executable makes of what another one leaves to it, whose own shape it does not have. The test plays the
 //! one before: it leaves descriptors and a description of them.
 
-use crate::harness::{Server, eventually, finished, get, leave_open, wasmserve};
+use crate::harness::{HELLO, Server, eventually, finished, get, leave_open, wasmserve};
 use std::fs::{self, File};
 use std::io::Write;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::Command;
-
-const HELLO: &str = "guests/hello/hello.wat";
 
 fn file(name: &str, content: &[u8]) -> File {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("takeover-{name}"));
@@ -46,7 +44,9 @@ fn a_scoreboard_of_another_shape_is_taken_over_with_its_counters() {
     let description = "wasmserve handover 1\nscoreboard 4 64\nlifeline 5 6\nlistener 7 http\nwanted 2\n\
         served 3 8 0.2 memories=1\n";
     let command = after("first", description.as_bytes(), &listener, &scoreboard);
-    let server = Server::start_until("The executable was replaced", command);
+    let server = Server::command(command)
+        .until("The executable was replaced")
+        .start();
     server.wait_for_count("Application startup complete.", 2);
     assert_eq!(get(listener.local_addr().unwrap(), "/").status, 200);
     let pid = server.pid();

@@ -1,60 +1,10 @@
 //! TLS as real clients speak it.
 
 use crate::harness::certificates::{Authority, Pair};
-use crate::harness::{Connection, Server, guest, send, wasmserve};
+use crate::harness::{Connection, Server, curl, guest, s_client, secure, send, wasmserve};
 use nix::sys::signal::Signal;
 use rcgen::date_time_ymd;
-use std::io::Write;
 use std::process::{Command, Stdio};
-
-pub fn secure(pair: &Pair, options: &[&str]) -> Server {
-    let guest = guest("behaviours");
-    let mut arguments = vec![guest.as_str(), "--ssl-certfile", &pair.certificate];
-    arguments.extend(["--ssl-keyfile", &pair.key]);
-    arguments.extend(options);
-    Server::start(&arguments)
-}
-
-/// What curl prints: the body, the version of HTTP and the status.
-pub fn curl(server: &Server, authority: &Authority, name: &str, options: &[&str]) -> String {
-    let port = server.address.port();
-    let output = Command::new("curl")
-        .args(["--silent", "--show-error", "--max-time", "20"])
-        .args(["--cacert", &authority.file()])
-        .args([
-            "--resolve",
-            &format!("{name}:{port}:{}", server.address.ip()),
-        ])
-        .args(["--write-out", "%{http_version} %{http_code}"])
-        .args(options)
-        .arg(format!("https://{name}:{port}/request"))
-        .output()
-        .expect("curl is there");
-    let (out, err) = (output.stdout, output.stderr);
-    String::from_utf8_lossy(&[out, err].concat()).into_owned()
-}
-
-/// What `openssl s_client` says of a handshake and one exchange.
-pub fn s_client(server: &Server, options: &[&str]) -> String {
-    let mut client = Command::new("openssl")
-        .args([
-            "s_client",
-            "-ign_eof",
-            "-connect",
-            &server.address.to_string(),
-        ])
-        .args(options)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("openssl is there");
-    // Where the handshake fails, nobody takes this.
-    let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-    let _ = client.stdin.take().unwrap().write_all(request);
-    let output = client.wait_with_output().unwrap();
-    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
-}
 
 #[test]
 fn clients_choose_their_version_of_http() {
@@ -188,7 +138,9 @@ fn keys_of_every_form_are_read() {
         );
     }
     let both = authority.write("both.pem", &(text("server.pem") + &text("server.key")));
-    let server = Server::start(&[&guest("behaviours"), "--ssl-certfile", &both]);
+    let server = Server::component(guest("behaviours"))
+        .option("--ssl-certfile", &both)
+        .start();
     assert!(curl(&server, &authority, "a.test", &[]).ends_with(" 200"));
 }
 
@@ -256,7 +208,7 @@ fn a_slow_handshake_holds_nobody_up_and_ends() {
     let authority = Authority::new();
     let pair = authority.issue("server", &["a.test"]);
     let server = secure(&pair, &["--timeout-handshake", "2s"]);
-    let mut slow: Vec<Connection> = (0..50).map(|_| Connection::open(server.address)).collect();
+    let mut slow: Vec<Connection> = (0..50).map(|_| server.connect()).collect();
     for connection in &mut slow {
         connection.write([0x16, 3, 1]).unwrap();
     }

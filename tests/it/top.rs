@@ -1,6 +1,6 @@
 //! The live view in a real terminal: what it shows, and that it gives the terminal back as it was.
 
-use crate::harness::{Server, eventually, finished, get, order, said, wasmserve};
+use crate::harness::{HELLO, Server, eventually, finished, get, order, said, wasmserve};
 use nix::pty::{OpenptyResult, Winsize, openpty};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{Termios, tcgetattr};
@@ -10,8 +10,6 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex};
-
-const HELLO: &str = "guests/hello/hello.wat";
 
 /// Another page of the terminal is taken, and left.
 const TAKEN: &str = "\u{1b}[?1049h";
@@ -99,7 +97,10 @@ impl Drop for Top {
 
 #[test]
 fn the_live_view_shows_requests_and_workers_and_leaves_the_terminal_whole() {
-    let server = Server::start(&[HELLO, "--workers", "2", "--no-access-log"]);
+    let server = Server::component(HELLO)
+        .workers(2)
+        .arg("--no-access-log")
+        .start();
     let pid = server.pid();
     for (key, name) in [("q", "q"), ("\u{1b}", "escape"), ("\u{3}", "control-c")] {
         let mut top = Top::start(&server);
@@ -117,7 +118,7 @@ fn the_live_view_shows_requests_and_workers_and_leaves_the_terminal_whole() {
 
 #[test]
 fn the_live_view_is_sorted_by_keys_and_tells_of_a_killed_worker() {
-    let server = Server::start(&[HELLO, "--no-access-log"]);
+    let server = Server::component(HELLO).arg("--no-access-log").start();
     let mut top = Top::start(&server);
     top.shows("PID\u{25b2}");
     top.keys.write_all(b"\x1b[C\x1b[C\x1b[C").unwrap();
@@ -139,7 +140,7 @@ fn the_live_view_is_sorted_by_keys_and_tells_of_a_killed_worker() {
 /// Whoever is left with a terminal that shows nothing of what they type closes it.
 #[test]
 fn a_signal_or_the_end_of_the_server_leaves_the_terminal_whole() {
-    let mut server = Server::start(&[HELLO]);
+    let mut server = Server::component(HELLO).start();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         let top = Top::start(&server);
         top.shows("requests/s");
@@ -160,7 +161,7 @@ fn a_signal_or_the_end_of_the_server_leaves_the_terminal_whole() {
 
 #[test]
 fn without_a_terminal_or_a_server_the_live_view_says_what_to_do() {
-    let mut server = Server::start(&[HELLO]);
+    let mut server = Server::component(HELLO).start();
     let top = order(&server, &["top"]);
     assert_eq!(top.status.code(), Some(2));
     let text = said(&top);

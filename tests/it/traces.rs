@@ -4,7 +4,7 @@ mod export;
 mod outages;
 
 use crate::harness::http2::{END_HEADERS, END_STREAM, Http2, head};
-use crate::harness::{After, HELLO, Server, Upstream, exchange, get, guest};
+use crate::harness::{After, DEADLINE, GREETING, Server, Upstream, exchange, get, guest};
 use std::io::Write;
 use std::sync::{Condvar, Mutex};
 
@@ -56,7 +56,10 @@ fn said(server: &Server, fields: &str) -> String {
 
 fn serve(arguments: &[&str]) -> Server {
     let guest = guest("behaviours");
-    Server::start(&[&[guest.as_str(), "--trace-context"], arguments].concat())
+    Server::component(&guest)
+        .arg("--trace-context")
+        .args(arguments)
+        .start()
 }
 
 #[test]
@@ -125,12 +128,11 @@ fn where_the_parent_is_broken_a_trace_begins_and_a_broken_state_is_left_out() {
 #[test]
 fn only_those_who_are_trusted_decide_what_is_recorded() {
     let with = |sampler: &str, trusted: &str| {
-        let mut command = crate::harness::wasmserve();
-        command
-            .args([&guest("behaviours"), "--port", "0", "--trace-context"])
-            .args(["--forwarded-allow-ips", trusted])
-            .env("OTEL_TRACES_SAMPLER", sampler);
-        Server::start_command(command)
+        Server::component(guest("behaviours"))
+            .arg("--trace-context")
+            .option("--forwarded-allow-ips", trusted)
+            .env("OTEL_TRACES_SAMPLER", sampler)
+            .start()
     };
     let parent = |flags: &str| format!("traceparent: {}{flags}\r\n", &PARENT[..PARENT.len() - 2]);
     for (sampler, trusted, sent, got) in [
@@ -148,7 +150,7 @@ fn only_those_who_are_trusted_decide_what_is_recorded() {
 
 #[test]
 fn without_the_option_fields_pass_as_they_are() {
-    let server = Server::start(&[&guest("behaviours")]);
+    let server = Server::component(guest("behaviours")).start();
     assert!(!said(&server, "").contains("traceparent"));
     let text = said(&server, "traceparent: x\r\ntracestate: =\r\n");
     assert!(text.contains("header traceparent: x\n"), "{text}");
@@ -160,8 +162,10 @@ fn the_servers_that_a_guest_asks_are_told_the_trace() {
     for name in ["behaviours", "behaviours-p3"] {
         let upstream = Upstream::friendly();
         let rule = format!("http://{}", upstream.address);
-        let arguments = [&guest(name), "--trace-context", "--allow-http", &rule];
-        let server = Server::start(&arguments);
+        let server = Server::component(guest(name))
+            .arg("--trace-context")
+            .option("--allow-http", &rule)
+            .start();
         let path = format!("/outbound?authority={}", upstream.address);
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: test\r\ntraceparent: {PARENT}\r\ntracestate: a=1\r\n\r\n"
@@ -215,10 +219,9 @@ fn requests_that_are_answered_beside_each_other_keep_their_own_traces() {
         let mut count = count.lock().unwrap();
         *count += 1;
         changed.notify_all();
-        let waited =
-            changed.wait_timeout_while(count, crate::harness::PATIENCE, |count| *count < BESIDE);
+        let waited = changed.wait_timeout_while(count, DEADLINE, |count| *count < BESIDE);
         drop(waited.unwrap());
-        stream.write_all(HELLO).unwrap();
+        stream.write_all(GREETING).unwrap();
         After::Keep
     });
     let (guest, rule) = (
@@ -232,16 +235,23 @@ fn requests_that_are_answered_beside_each_other_keep_their_own_traces() {
         "8",
         "--trace-context",
     ];
-    let server = Server::start(&[&[&guest, "--allow-http", &rule], &beside[..]].concat());
+    let server = Server::component(&guest)
+        .option("--allow-http", &rule)
+        .args(beside)
+        .start();
     std::thread::scope(|scope| {
         for number in 0..BESIDE {
             let (server, upstream) = (&server, &upstream);
             scope.spawn(move || {
                 let path = format!("/outbound?authority={}&path=/{number}", upstream.address);
                 let parent = format!("00-{number:032x}-00f067aa0ba902b7-01", number = number + 1);
-                let request =
-                    format!("GET {path} HTTP/1.1\r\nHost: test\r\ntraceparent: {parent}\r\n\r\n");
-                let text = exchange(server.address, &request).text();
+                let text = server
+                    .connect()
+                    .get(&path)
+                    .header("traceparent", &parent)
+                    .response()
+                    .unwrap()
+                    .text();
                 assert!(text.starts_with("status 200"), "{text}");
             });
         }
@@ -259,8 +269,12 @@ fn requests_that_are_answered_beside_each_other_keep_their_own_traces() {
 fn both_logs_name_the_trace() {
     let server = serve(&["--log-format", "json"]);
     let ask = |path: &str| {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\ntraceparent: {PARENT}\r\n\r\n");
-        exchange(server.address, &request)
+        server
+            .connect()
+            .get(path)
+            .header("traceparent", PARENT)
+            .response()
+            .unwrap()
     };
     assert_eq!(ask("/trap-before-head").status, 500);
     let span = told(&ask("/request").text()).span;
@@ -281,12 +295,14 @@ fn both_logs_name_the_trace() {
 #[test]
 fn a_text_log_names_the_trace_beside_the_request() {
     let server = serve(&[]);
-    let request = format!(
-        "GET /trap-before-head HTTP/1.1\r\nHost: test\r\nX-Request-Id: me\r\ntraceparent: {PARENT}\r\n\r\n"
-    );
-    assert_eq!(exchange(server.address, &request).status, 500);
+    let ask = |path: &str| {
+        let mut connection = server.connect();
+        let request = connection.get(path).header("X-Request-Id", "me");
+        request.header("traceparent", PARENT).response().unwrap()
+    };
+    assert_eq!(ask("/trap-before-head").status, 500);
     server.wait_for(&format!("\"GET /trap-before-head\" [me trace={ID}]: "));
-    exchange(server.address, &request.replace("trap-before-head", "log"));
+    ask("/log");
     server.wait_for(&format!(" me trace={ID}] "));
 }
 

@@ -1,18 +1,15 @@
 //! The units for systemd that are printed: systemd accepts them, and what they start serves.
 
-use crate::addresses::Folder;
 use crate::harness::certificates::Authority;
-use crate::harness::{Server, activated, finished, get, root, wasmserve};
+use crate::harness::{Folder, HELLO, Server, activated, finished, get, root, wasmserve};
 use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-const HELLO: &str = "guests/hello/hello.wat";
-
 /// Writes the units of a command line, and gives what both of them say.
 fn units(folder: &Folder, arguments: &[&str]) -> (PathBuf, [String; 2]) {
-    let directory = folder.path().with_file_name("units");
+    let directory = folder.path().join("units");
     fs::create_dir_all(&directory).unwrap();
     let mut command = wasmserve();
     command.arg("unit").args(arguments).current_dir(root());
@@ -45,7 +42,7 @@ fn systemd_accepts_the_units_and_rates_them_well() {
     let authority = Authority::new();
     let pair = authority.issue("localhost", &["localhost"]);
     let stores = Folder::new("unit-stores");
-    let store = stores.path().with_file_name("store.db");
+    let store = stores.path().join("store.db");
     let store = format!("--keyvalue=sqlite:{}", store.display());
     let secure = [
         HELLO,
@@ -97,7 +94,7 @@ fn the_command_of_the_service_serves_the_sockets_of_the_unit() {
     let expected = format!("{executable} {HELLO} --workers 2 \"--env=A=b c\"");
     assert_eq!(exec, expected);
     let arguments = [HELLO, "--workers", "2", "--env=A=b c"];
-    let server = Server::start_command(activated(&arguments, vec![listener.into()], "app"));
+    let server = Server::command(activated(&arguments, vec![listener.into()], "app")).start();
     assert_eq!(server.announced(), [format!("http://{address}")]);
     assert_eq!(get(address, "/").status, 200);
 }

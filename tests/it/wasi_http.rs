@@ -1,6 +1,6 @@
 //! What guests of both worlds may count on in `wasi:http`.
 
-use crate::harness::{Connection, Server, Upstream, get, guest};
+use crate::harness::{Server, Upstream, get, guest};
 
 const BOTH: [&str; 2] = ["behaviours", "behaviours-p3"];
 
@@ -8,7 +8,7 @@ const BOTH: [&str; 2] = ["behaviours", "behaviours-p3"];
 #[test]
 fn a_length_may_be_said_twice() {
     for name in BOTH {
-        let server = Server::start(&[&guest(name)]);
+        let server = Server::component(guest(name)).start();
         for lengths in [
             "length=5",
             "length=5&length=5",
@@ -31,7 +31,7 @@ fn a_length_may_be_said_twice() {
 #[test]
 fn an_answer_that_is_whole_is_sent_whatever_its_guest_does_then() {
     for name in BOTH {
-        let server = Server::start(&[&guest(name)]);
+        let server = Server::component(guest(name)).start();
         for query in ["ms=0", "ms=100"] {
             let answer = get(server.address, &format!("/trap-after-answer?{query}"));
             assert_eq!(
@@ -42,11 +42,8 @@ fn an_answer_that_is_whole_is_sent_whatever_its_guest_does_then() {
         }
         server.wait_for_count("the guest trapped", 2);
         // What is not whole never looks as if it were.
-        let mut connection = Connection::open(server.address);
-        connection
-            .write("GET /trap-after-head HTTP/1.1\r\nHost: a\r\n\r\n")
-            .unwrap();
-        assert!(connection.response().is_err());
+        let mut connection = server.connect();
+        assert!(connection.get("/trap-after-head").response().is_err());
     }
 }
 
@@ -55,7 +52,9 @@ fn a_request_without_a_path_is_sent_to_the_root() {
     let upstream = Upstream::friendly();
     for name in BOTH {
         let rule = format!("http://{}", upstream.at("127.0.0.1"));
-        let server = Server::start(&[&guest(name), "--allow-http", &rule]);
+        let server = Server::component(guest(name))
+            .option("--allow-http", &rule)
+            .start();
         let query = format!("/outbound?authority={}&path=", upstream.at("127.0.0.1"));
         let said = get(server.address, &query).text();
         assert!(said.starts_with("status 200"), "{name}: {said}");
@@ -70,13 +69,13 @@ fn a_request_without_a_path_is_sent_to_the_root() {
 #[test]
 fn a_request_that_could_not_be_sent_was_not_transmitted() {
     let upstream = Upstream::friendly();
-    let server = Server::start(&[
-        &guest("behaviours-p3"),
-        "--allow-http",
-        "http://127.0.0.1:1",
-        "--allow-http",
-        &format!("http://{}", upstream.at("127.0.0.1")),
-    ]);
+    let server = Server::component(guest("behaviours-p3"))
+        .arg("--allow-http=http://127.0.0.1:1")
+        .option(
+            "--allow-http",
+            format!("http://{}", upstream.at("127.0.0.1")),
+        )
+        .start();
     let ask = |authority: &str, more: &str| {
         let query = format!("/outbound?authority={authority}&transmission=1{more}");
         get(server.address, &query).text()
@@ -101,7 +100,7 @@ fn a_request_that_could_not_be_sent_was_not_transmitted() {
 #[test]
 fn a_body_that_was_cut_short_is_no_end() {
     for name in BOTH {
-        let server = Server::start(&[&guest(name)]);
+        let server = Server::component(guest(name)).start();
         for (framing, part) in [
             ("Content-Length: 100", "x".repeat(50)),
             (
@@ -109,7 +108,7 @@ fn a_body_that_was_cut_short_is_no_end() {
                 format!("32\r\n{}\r\n", "x".repeat(50)),
             ),
         ] {
-            let mut connection = Connection::open(server.address);
+            let mut connection = server.connect();
             let head =
                 format!("POST /early-response?ms=0 HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n");
             connection.write(format!("{head}{part}")).unwrap();

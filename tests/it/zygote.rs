@@ -1,45 +1,16 @@
 //! Workers of a large component are forked from a process that has loaded it.
 
-use crate::harness::{Connection, Server, eventually, get, guest, root};
-use crate::processes::{lives, number, strike};
+use crate::harness::{Connection, Server, compiled, eventually, get, lives, number, strike};
 use nix::sys::signal::Signal;
 use std::collections::HashSet;
 use std::fs;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-/// A guest of the tests as a component of five megabytes: most of it is a custom section, which means nothing.
-fn large(name: &str) -> String {
-    let mut component = fs::read(guest(name)).unwrap();
-    let payload = [b"\x03pad".as_slice(), &[0; 5 << 20]].concat();
-    component.push(0);
-    let mut length = payload.len();
-    while length >= 0x80 {
-        component.push(0x80 | (length & 0x7f) as u8);
-        length >>= 7;
-    }
-    component.push(length as u8);
-    component.extend(payload);
-    let path = root().join(format!(
-        "target/tmp/large-{name}-{:?}.wasm",
-        std::thread::current().id()
-    ));
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(&path, component).unwrap();
-    path.to_str().unwrap().to_owned()
-}
-
-/// Once compiled, so that the code is found from here on.
-pub fn compiled(name: &str) -> String {
-    let component = large(name);
-    Server::compile(&component);
-    component
-}
-
 #[test]
 fn workers_share_what_was_loaded() {
     let component = compiled("behaviours");
-    let server = Server::start(&[&component, "--workers", "3"]);
+    let server = Server::component(&component).workers(3).start();
     assert!(server.zygote().is_some());
     assert_eq!(server.workers().len(), 3);
     for worker in server.workers() {
@@ -56,13 +27,12 @@ fn workers_share_what_was_loaded() {
 #[test]
 fn no_two_workers_have_the_same_randomness() {
     let component = compiled("behaviours");
-    let server = Server::start(&[&component, "--workers", "4"]);
+    let server = Server::component(&component).workers(4).start();
     // Every worker answers some of these, and each begins at its beginning.
-    let mut connections: Vec<Connection> =
-        (0..32).map(|_| Connection::open(server.address)).collect();
+    let mut connections: Vec<Connection> = (0..32).map(|_| server.connect()).collect();
     let mut seen = HashSet::new();
     for connection in &mut connections {
-        let response = connection.get("/random").unwrap();
+        let response = connection.get("/random").response().unwrap();
         let text = response.text();
         let id = response.header("x-request-id").unwrap();
         let random: Vec<&str> = text.lines().chain([id]).collect();
@@ -76,7 +46,7 @@ fn no_two_workers_have_the_same_randomness() {
 #[test]
 fn one_that_is_killed_is_replaced_and_workers_are_forked_all_the_while() {
     let component = compiled("behaviours");
-    let server = Server::start(&[&component, "--workers", "2"]);
+    let server = Server::component(&component).workers(2).start();
     let mut last = 0;
     for round in 1..=3 {
         let first = server.zygote().unwrap();
@@ -97,7 +67,7 @@ fn one_that_is_killed_is_replaced_and_workers_are_forked_all_the_while() {
 #[test]
 fn one_that_does_not_answer_is_done_without() {
     let component = compiled("behaviours");
-    let server = Server::start(&[&component, "--workers", "1"]);
+    let server = Server::component(&component).workers(1).start();
     let zygote = server.zygote().unwrap();
     let victim = server.workers()[0];
     strike(zygote, Signal::SIGSTOP);
@@ -113,7 +83,7 @@ fn one_that_does_not_answer_is_done_without() {
 #[test]
 fn nothing_waits_for_one_that_does_not_answer() {
     let component = compiled("behaviours");
-    let mut server = Server::start(&[&component, "--workers", "2"]);
+    let mut server = Server::component(&component).workers(2).start();
     let victim = server.workers()[0];
     strike(server.zygote().unwrap(), Signal::SIGSTOP);
     strike(victim, Signal::SIGKILL);
@@ -131,7 +101,7 @@ fn nothing_waits_for_one_that_does_not_answer() {
 #[test]
 fn a_reload_has_one_of_its_own() {
     let component = compiled("behaviours");
-    let server = Server::start(&[&component, "--workers", "2"]);
+    let server = Server::component(&component).workers(2).start();
     let first = server.zygote().unwrap();
     server.signal(Signal::SIGHUP);
     server.wait_for_count("Application startup complete.", 4);
@@ -144,11 +114,10 @@ fn a_reload_has_one_of_its_own() {
 #[test]
 fn nothing_is_left_of_it_and_the_port_is_closed_at_once() {
     let component = compiled("behaviours");
-    let mut server = Server::start(&[&component, "--workers", "2"]);
+    let mut server = Server::component(&component).workers(2).start();
     let zygote = server.zygote().unwrap();
-    let mut busy = Connection::open(server.address);
-    busy.write("GET /slow-stream?n=4&ms=150 HTTP/1.1\r\nHost: test\r\n\r\n")
-        .unwrap();
+    let mut busy = server.connect();
+    busy.get("/slow-stream?n=4&ms=150").send().unwrap();
     busy.head().unwrap();
     server.signal(Signal::SIGTERM);
     server.wait_for("Shutting down");
@@ -165,7 +134,7 @@ fn nothing_is_left_of_it_and_the_port_is_closed_at_once() {
 #[test]
 fn it_does_not_outlive_a_killed_supervisor() {
     let component = compiled("behaviours");
-    let server = Server::start(&[&component, "--workers", "1"]);
+    let server = Server::component(&component).workers(1).start();
     let zygote = server.zygote().unwrap();
     server.signal(Signal::SIGKILL);
     eventually("it is gone", || !lives(zygote));

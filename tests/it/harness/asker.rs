@@ -2,7 +2,7 @@
 
 use super::certificates::Authority;
 use super::http2::{self, Http2};
-use super::{Connection, PATIENCE, Socket, Target};
+use super::{Connection, DEADLINE, Socket, Target};
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use std::io;
 use std::net::TcpStream;
@@ -57,8 +57,8 @@ impl Server {
         let (Some(tls), Target::Inet(address)) = (&self.tls, &self.target) else {
             return super::client::connect(&self.target);
         };
-        let mut socket = TcpStream::connect_timeout(address, PATIENCE)?;
-        socket.set_read_timeout(Some(PATIENCE))?;
+        let mut socket = TcpStream::connect_timeout(address, DEADLINE)?;
+        socket.set_read_timeout(Some(DEADLINE))?;
         socket.set_nodelay(true)?;
         let name = "localhost".try_into().unwrap();
         let mut session = ClientConnection::new(tls.clone(), name).map_err(io::Error::other)?;

@@ -1,6 +1,6 @@
 //! A small HTTP/1.1 client that hides nothing: what came, and whether it came whole.
 
-use super::PATIENCE;
+use super::DEADLINE;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -90,14 +90,14 @@ impl Response {
 pub fn connect(target: &Target) -> io::Result<Box<dyn Socket>> {
     Ok(match target {
         Target::Inet(address) => {
-            let socket = TcpStream::connect_timeout(address, PATIENCE)?;
-            socket.set_read_timeout(Some(PATIENCE))?;
+            let socket = TcpStream::connect_timeout(address, DEADLINE)?;
+            socket.set_read_timeout(Some(DEADLINE))?;
             socket.set_nodelay(true)?;
             Box::new(socket)
         }
         Target::Unix(path) => {
             let socket = UnixStream::connect(path)?;
-            socket.set_read_timeout(Some(PATIENCE))?;
+            socket.set_read_timeout(Some(DEADLINE))?;
             Box::new(socket)
         }
     })
@@ -125,12 +125,6 @@ impl Connection {
     /// Another handle on the same socket, to write from another thread.
     pub fn second(&self) -> TcpStream {
         self.reader.get_ref().second()
-    }
-
-    /// A GET on this connection, which stays open.
-    pub fn get(&mut self, path: &str) -> io::Result<Response> {
-        self.write(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"))?;
-        self.response()
     }
 
     /// The next response to a request that was not HEAD. An error where it does not come whole.
@@ -198,7 +192,7 @@ impl Connection {
     pub fn is_silent_for(&mut self, time: Duration) -> bool {
         self.reader.get_mut().wait_for(time);
         let silent = self.reader.fill_buf().is_err();
-        self.reader.get_mut().wait_for(PATIENCE);
+        self.reader.get_mut().wait_for(DEADLINE);
         silent
     }
 
@@ -238,9 +232,8 @@ fn broken(what: &str) -> io::Error {
 /// A GET on a connection of its own.
 pub fn get(target: impl Into<Target>, path: &str) -> Response {
     let mut connection = Connection::open(target);
-    connection
-        .get(path)
-        .unwrap_or_else(|error| panic!("GET {path}: {error}"))
+    let response = connection.get(path).response();
+    response.unwrap_or_else(|error| panic!("GET {path}: {error}"))
 }
 
 /// Sends these bytes, and gives everything that comes until the server closes.
@@ -258,7 +251,7 @@ pub fn upload(
     length: usize,
 ) -> io::Result<String> {
     let mut socket = TcpStream::connect(address)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_read_timeout(Some(DEADLINE))?;
     let head = format!("POST {target} HTTP/1.1\r\n{fields}Content-Length: {length}\r\n\r\n");
     socket.write_all(head.as_bytes())?;
     let piece = [b'x'; 50_000];

@@ -1,6 +1,6 @@
 //! A collector of spans (OTLP over HTTP), which keeps what it is sent and answers as the test decides.
 
-use super::PATIENCE;
+use super::DEADLINE;
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, getsockname, listen, socket,
 };
@@ -131,7 +131,7 @@ impl Collector {
         let state = self.shared.state.lock().unwrap();
         let changed = &self.shared.changed;
         let waits = |state: &mut State| meant(state).len() < count;
-        let (state, _) = changed.wait_timeout_while(state, PATIENCE, waits).unwrap();
+        let (state, _) = changed.wait_timeout_while(state, DEADLINE, waits).unwrap();
         let found = meant(&state);
         assert!(
             found.len() >= count,

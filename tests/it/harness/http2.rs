@@ -1,6 +1,6 @@
 //! A small HTTP/2 client, one frame at a time (RFC 9113), so that a test can send what no client sends.
 
-use super::PATIENCE;
+use super::DEADLINE;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
@@ -45,8 +45,8 @@ pub struct Http2<S> {
 impl Http2<TcpStream> {
     /// Without being asked (prior knowledge).
     pub fn open(address: SocketAddr) -> io::Result<Http2<TcpStream>> {
-        let socket = TcpStream::connect_timeout(&address, PATIENCE)?;
-        socket.set_read_timeout(Some(PATIENCE))?;
+        let socket = TcpStream::connect_timeout(&address, DEADLINE)?;
+        socket.set_read_timeout(Some(DEADLINE))?;
         socket.set_nodelay(true)?;
         Http2::over(socket)
     }

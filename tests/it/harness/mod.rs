@@ -1,31 +1,56 @@
 //! What the tests share: a running server, a client that sees every byte, and the guests.
 
 pub mod asker;
+mod cache;
 pub mod certificates;
 mod client;
 pub mod collector;
+mod command;
+mod folder;
 pub mod http2;
+mod large;
+mod output;
+mod process;
 mod redis;
 pub mod registry;
+mod refusal;
+mod request;
 mod server;
 mod service;
+mod start;
+mod tls;
 mod upstream;
 mod variant;
 mod watched;
+pub mod websocket;
 
+pub use cache::{files, folder, with_cache, with_start};
 pub use client::{Connection, Response, Socket, Target, get, send, upload};
+pub use command::{finished, finished_within, leave_open};
+pub use folder::{Folder, has_ipv6, text};
+pub use large::{compiled, pad};
+pub use process::{lives, number, peak, strike};
 pub use redis::Redis;
-pub use server::{Server, finished, finished_within, leave_open, wasmserve};
+pub use refusal::{Unprivileged, file, hello, refused, refused_by, refused_with};
+pub use server::Server;
 pub use service::{NotifySocket, activated};
-pub use upstream::{After, HELLO, Upstream};
+pub use start::{Start, wasmserve};
+pub use tls::{curl, s_client, secure};
+pub use upstream::{After, GREETING, Upstream};
 pub use variant::{RESTORED, Variant, always_answers, freshness, is_made_anew, write};
 pub use watched::{Watched, exchange, order, said};
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// How long anything is waited for.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How long anything is waited for, on a machine that is busy with much else.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// How long a component of fifty megabytes may take to be compiled, while other tests run.
+pub const COMPILING: Duration = Duration::from_secs(600);
+
+/// The smallest component, which needs no toolchain.
+pub const HELLO: &str = "guests/hello/hello.wat";
 
 /// A guest that `guests/build` made.
 pub fn guest(name: &str) -> String {
@@ -45,7 +70,7 @@ pub fn root() -> PathBuf {
 
 /// Waits until `condition` holds.
 pub fn eventually(what: &str, condition: impl FnMut() -> bool) {
-    eventually_within(PATIENCE, what, condition);
+    eventually_within(DEADLINE, what, condition);
 }
 
 /// Waits for at most `patience` until `condition` holds.

@@ -1,6 +1,7 @@
 //! What a service manager does for a service: it passes sockets, and hears how the service is.
 
-use super::{PATIENCE, leave_open, wasmserve};
+use super::command::{leave_open, under};
+use super::{DEADLINE, wasmserve};
 use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -10,17 +11,10 @@ use std::time::{Duration, Instant};
 
 /// wasmserve with these arguments, started by a shell that passes it sockets as a service manager does.
 pub fn activated(arguments: &[&str], sockets: Vec<OwnedFd>, names: &str) -> Command {
-    let executable = wasmserve();
-    let mut command = Command::new("sh");
+    let mut served = wasmserve();
+    served.args(arguments);
     // The number of the shell is that of what it becomes.
-    command.args(["-c", "LISTEN_PID=$$ exec \"$0\" \"$@\""]);
-    command.arg(executable.get_program()).args(arguments);
-    for (name, value) in executable.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
+    let mut command = under(&["sh", "-c", "LISTEN_PID=$$ exec \"$0\" \"$@\""], &served);
     command.env("LISTEN_FDS", sockets.len().to_string());
     command.env("LISTEN_FDNAMES", names);
     leave_open(&mut command, sockets);
@@ -59,7 +53,7 @@ impl NotifySocket {
 
     /// Waits for a line that begins with `text`, among those that come from here on.
     pub fn wait_for(&mut self, text: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + DEADLINE;
         loop {
             assert!(
                 Instant::now() < deadline,

@@ -50,7 +50,7 @@ impl Upstream {
     /// One that answers 200 with `hello`.
     pub fn friendly() -> Upstream {
         Upstream::start(|_, stream| {
-            stream.write_all(HELLO).unwrap();
+            stream.write_all(GREETING).unwrap();
             After::Keep
         })
     }
@@ -66,7 +66,7 @@ impl Upstream {
     }
 }
 
-pub const HELLO: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+pub const GREETING: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 
 fn converse(
     connection: usize,

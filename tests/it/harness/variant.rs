@@ -1,6 +1,6 @@
 //! The smallest guest with more in it, and how its requests come to their instances.
 
-use super::{Server, finished, get, root, wasmserve};
+use super::{HELLO, Server, finished, get, root, wasmserve};
 use std::fs;
 use std::path::Path;
 
@@ -36,7 +36,7 @@ pub struct Variant<'a> {
 
 impl Variant<'_> {
     pub fn write(&self, name: &str) -> String {
-        let mut text = fs::read_to_string(root().join("guests/hello/hello.wat")).unwrap();
+        let mut text = fs::read_to_string(root().join(HELLO)).unwrap();
         for (place, addition) in [
             ("    (data (i32.const 0) \"Hello", self.imports),
             (
@@ -76,7 +76,7 @@ pub fn is_made_anew(path: &str, why: &str) {
 
 /// Each request is answered with this number.
 pub fn always_answers(path: &str, options: &[&str], number: u32) {
-    let server = Server::start(&[&[path], options].concat());
+    let server = Server::component(path).args(options).start();
     for _ in 0..30 {
         let response = get(server.address, "/");
         assert_eq!(

@@ -4,7 +4,7 @@ use super::{Connection, Response, Server, Target, finished, get, wasmserve};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::process::{Command, Output};
+use std::process::Output;
 
 /// A server that is watched over TCP.
 pub struct Watched {
@@ -13,16 +13,8 @@ pub struct Watched {
 }
 
 impl Watched {
-    pub fn start(arguments: &[&str]) -> Watched {
-        let mut command = wasmserve();
-        command.args(arguments).args(["--port", "0"]);
-        Watched::start_command(command)
-    }
-
-    /// The same for a command that says all but where it is watched.
-    pub fn start_command(mut command: Command) -> Watched {
-        command.args(["--admin", "127.0.0.1:0"]);
-        let server = Server::start_command(command);
+    /// Looks at a server that was told to have an admin address over TCP.
+    pub fn over(server: Server) -> Watched {
         let line = server.wait_for("wasmserve is watched at http://");
         let (_, address) = line.split_once("http://").unwrap();
         let admin = address.trim().parse().unwrap();

@@ -1,7 +1,7 @@
 //! How a guest's requests travel.
 
 use super::{BOTH, ask, serve};
-use crate::harness::{After, HELLO, Upstream};
+use crate::harness::{After, GREETING, Upstream};
 use std::io::Write;
 
 #[test]
@@ -114,7 +114,7 @@ fn forgetful() -> Upstream {
         if seen.nth > 0 {
             return After::Close;
         }
-        stream.write_all(HELLO).unwrap();
+        stream.write_all(GREETING).unwrap();
         After::Keep
     })
 }

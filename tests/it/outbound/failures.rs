@@ -1,7 +1,7 @@
 //! Servers that fail their guests, and limits that guests run into.
 
 use super::{BOTH, ask, serve};
-use crate::harness::{After, HELLO, Upstream, eventually, get};
+use crate::harness::{After, GREETING, Upstream, eventually, get};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -140,7 +140,7 @@ fn requests_at_a_time_are_limited_for_a_request_and_for_a_worker() {
             high.fetch_max(count, Ordering::SeqCst);
             std::thread::sleep(Duration::from_millis(100));
             now.fetch_sub(1, Ordering::SeqCst);
-            stream.write_all(HELLO).unwrap();
+            stream.write_all(GREETING).unwrap();
             After::Keep
         });
         let count = at_most.to_string();
@@ -155,7 +155,7 @@ fn requests_at_a_time_are_limited_for_a_request_and_for_a_worker() {
 fn a_turn_that_does_not_come_is_an_error_and_leaves_nothing_behind() {
     let upstream = Upstream::start(|_, stream| {
         std::thread::sleep(Duration::from_millis(1500));
-        let _ = stream.write_all(HELLO);
+        let _ = stream.write_all(GREETING);
         After::Keep
     });
     let server = serve(

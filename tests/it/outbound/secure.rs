@@ -9,13 +9,9 @@ use crate::harness::{Server, guest};
 fn secure(names: &[&str]) -> (Server, Authority) {
     let authority = Authority::new();
     let pair = authority.issue("server", names);
-    let server = Server::start(&[
-        &guest("behaviours"),
-        "--ssl-certfile",
-        &pair.certificate,
-        "--ssl-keyfile",
-        &pair.key,
-    ]);
+    let server = Server::component(guest("behaviours"))
+        .certificate(&pair)
+        .start();
     (server, authority)
 }
 

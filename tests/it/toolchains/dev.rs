@@ -56,7 +56,7 @@ impl Project {
             .arg(&self.directory)
             .args(["--port", "0"])
             .args(options);
-        Server::start_command(command)
+        Server::command(command).start()
     }
 }
 
@@ -159,7 +159,7 @@ fn an_application_in_python_is_built_and_served() {
     let mut command = with_toolchains();
     command.env("TMPDIR", at.join("scratch")).arg("dev");
     command.arg(&main).args(["--port", "0"]);
-    let server = Server::start_large(command);
+    let server = Server::command(command).compiles().start();
     server.wait_for("Built ");
     assert_eq!(get(server.address, "/").text(), "one");
     // What it raises is shown to whoever asks, although it would be a plain 500 elsewhere.
@@ -319,7 +319,7 @@ export default app;
     let mut command = with_toolchains();
     command.env("TMPDIR", at.join("scratch")).arg("dev");
     command.arg(&main).args(["--port", "0"]);
-    let server = Server::start_large(command);
+    let server = Server::command(command).compiles().start();
     let response = get(server.address, "/");
     assert_eq!(response.status, 500);
     let text = response.text();

@@ -1,9 +1,7 @@
 //! Go, built by the standard toolchain: a server of net/http, as it is.
 
 use super::{built, trials};
-use crate::harness::{
-    Connection, Server, Upstream, Watched, eventually, finished, send, wasmserve,
-};
+use crate::harness::{Server, Upstream, eventually, finished, send, wasmserve};
 use std::collections::BTreeSet;
 
 const SERVER: &str = "guests/go/server";
@@ -12,18 +10,18 @@ const SERVER: &str = "guests/go/server";
 fn a_server_of_net_http_answers_as_it_does_natively() {
     let options = ["--env", "GREETING=good morning", "--reuse", "10"];
     let server = trials::serve(&built(SERVER), &options);
-    let mut connection = Connection::open(server.address);
-    let root = connection.get("/").unwrap();
+    let mut connection = server.connect();
+    let root = connection.get("/").response().unwrap();
     assert_eq!(root.text(), "Hello, world!\n");
     assert_eq!(root.header("content-length"), Some("14"));
     assert_eq!(
         root.header("content-type"),
         Some("text/plain; charset=utf-8")
     );
-    let item = connection.get("/items/7?q=a%20b").unwrap();
+    let item = connection.get("/items/7?q=a%20b").response().unwrap();
     assert_eq!(item.text(), "{\"id\":\"7\",\"query\":\"a b\"}\n");
     assert_eq!(
-        connection.get("/greeting").unwrap().text(),
+        connection.get("/greeting").response().unwrap().text(),
         "good morning\n"
     );
     let created = trials::post(&mut connection, "/items", br#"{"name":"chair"}"#);
@@ -33,7 +31,7 @@ fn a_server_of_net_http_answers_as_it_does_natively() {
     );
     assert_eq!(trials::post(&mut connection, "/items", b"{").status, 400);
     assert_eq!(trials::post(&mut connection, "/", b"").status, 405);
-    let cookies = connection.get("/cookies").unwrap();
+    let cookies = connection.get("/cookies").response().unwrap();
     let set = cookies
         .headers
         .iter()
@@ -47,7 +45,7 @@ fn heads_and_bodies_are_those_of_net_http() {
     let upstream = Upstream::friendly();
     let allowed = format!("http://{}", upstream.address);
     let server = trials::serve(&built(SERVER), &["--allow-http", &allowed]);
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     let mut ask = |text: &str| {
         connection.write(text).unwrap();
         connection.response().unwrap()
@@ -78,18 +76,12 @@ fn heads_and_bodies_are_those_of_net_http() {
 fn a_handler_that_panics_fails_its_own_request() {
     let server = trials::serve(&built(SERVER), &["--reuse", "10"]);
     assert_eq!(
-        Connection::open(server.address)
-            .get("/throw")
-            .unwrap()
-            .status,
+        server.connect().get("/throw").response().unwrap().status,
         500
     );
     server.wait_for("panic serving /throw: as asked");
-    assert!(Connection::open(server.address).get("/throw-late").is_err());
-    assert_eq!(
-        Connection::open(server.address).get("/").unwrap().status,
-        200
-    );
+    assert!(server.connect().get("/throw-late").response().is_err());
+    assert_eq!(server.connect().get("/").response().unwrap().status, 200);
 }
 
 #[test]
@@ -97,8 +89,11 @@ fn a_server_of_net_http_asks_others() {
     let upstream = Upstream::friendly();
     let allowed = format!("http://{}", upstream.address);
     let server = trials::serve(&built(SERVER), &["--allow-http", &allowed]);
-    let mut connection = Connection::open(server.address);
-    let answer = connection.get(&format!("/fetch?url={allowed}/")).unwrap();
+    let mut connection = server.connect();
+    let answer = connection
+        .get(&format!("/fetch?url={allowed}/"))
+        .response()
+        .unwrap();
     assert_eq!((answer.status, answer.text()), (200, "hello".into()));
 }
 
@@ -122,9 +117,10 @@ fn a_server_may_be_asked_by_another_name() {
     let upstream = Upstream::friendly();
     let allowed = format!("http://{}", upstream.address);
     let server = trials::serve(&built(SERVER), &["--allow-http", &allowed]);
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     connection
         .get(&format!("/fetch?url={allowed}/&host=other.example"))
+        .response()
         .unwrap();
     let seen = upstream.seen();
     let head = seen.last().unwrap().head.to_ascii_lowercase();
@@ -150,14 +146,17 @@ fn a_main_function_that_ends_before_it_serves_ends_the_server() {
 #[test]
 fn each_request_begins_where_main_serves() {
     let path = built(SERVER);
-    let watched = Watched::start(&[&path, "--workers", "2", "--no-access-log"]);
+    let watched = Server::component(&path)
+        .workers(2)
+        .arg("--no-access-log")
+        .watched();
     let server = &watched.server;
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     let mut drawn = BTreeSet::new();
     for _ in 0..20 {
-        assert_eq!(connection.get("/counter").unwrap().text(), "1\n");
-        assert_eq!(connection.get("/say").unwrap().status, 200);
-        drawn.insert(connection.get("/drawn").unwrap().text());
+        assert_eq!(connection.get("/counter").response().unwrap().text(), "1\n");
+        assert_eq!(connection.get("/say").response().unwrap().status, 200);
+        drawn.insert(connection.get("/drawn").response().unwrap().text());
     }
     assert_eq!(drawn.len(), 20, "{drawn:?}");
     let printed = server.printed();
@@ -170,19 +169,19 @@ fn each_request_begins_where_main_serves() {
     });
     assert_eq!(watched.metric(kept), 0.0);
     // Without that each begins with a main of its own.
-    let server = Server::start(&[&path, "--no-prime"]);
-    let mut connection = Connection::open(server.address);
+    let server = Server::component(&path).arg("--no-prime").start();
+    let mut connection = server.connect();
     for _ in 0..3 {
-        assert_eq!(connection.get("/counter").unwrap().text(), "1\n");
+        assert_eq!(connection.get("/counter").response().unwrap().text(), "1\n");
     }
     server.wait_for_count("main is about to serve", 4);
 }
 
 #[test]
 fn instances_of_a_go_application_are_reused() {
-    let server = Server::start(&[&built(SERVER), "--reuse", "100"]);
-    let mut connection = Connection::open(server.address);
-    let mut count = || connection.get("/counter").unwrap().text();
+    let server = Server::component(built(SERVER)).arg("--reuse=100").start();
+    let mut connection = server.connect();
+    let mut count = || connection.get("/counter").response().unwrap().text();
     assert_eq!([count(), count(), count()], ["1\n", "2\n", "3\n"]);
 }
 

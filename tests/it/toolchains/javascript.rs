@@ -1,7 +1,7 @@
 //! JavaScript and TypeScript, built by esbuild and componentize-js.
 
 use super::{built, trials};
-use crate::harness::{After, Connection, Server, Upstream, Watched, eventually};
+use crate::harness::{After, Server, Upstream, eventually};
 use std::io::Write;
 
 const HONO: &str = "guests/javascript";
@@ -10,7 +10,7 @@ const PLAIN: &str = "guests/javascript/src/plain.js";
 const EVENTS: &str = "guests/javascript/src/events.js";
 
 fn answer(server: &Server, path: &str) -> (u16, String) {
-    let response = Connection::open(server.address).get(path).unwrap();
+    let response = server.connect().get(path).response().unwrap();
     (response.status, response.text())
 }
 
@@ -26,13 +26,13 @@ fn a_hono_application_answers_as_it_does_elsewhere() {
     assert_eq!(answer(&server, "/throw").0, 500);
     assert_eq!(answer(&server, "/later"), ok("now\n"));
     server.wait_for("done later");
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     let created = trials::post(&mut connection, "/items", br#"{"name":"chair"}"#);
     assert_eq!(
         (created.status, created.text()),
         (201, r#"{"created":"chair"}"#.into())
     );
-    let cookies = connection.get("/cookies").unwrap();
+    let cookies = connection.get("/cookies").response().unwrap();
     let set = cookies
         .headers
         .iter()
@@ -54,7 +54,7 @@ fn a_hono_application_asks_others() {
 
 /// Status, body, and the length that was announced.
 fn asked(server: &Server, method: &str, path: &str) -> (u16, String, Option<String>) {
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     let head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\n\r\n");
     connection.write(head).unwrap();
     let mut response = connection.head().unwrap();
@@ -178,12 +178,15 @@ fn an_application_that_is_not_warm_in_time_begins_as_it_was_built() {
 fn nothing_of_the_host_is_left_when_a_request_is_answered() {
     for (path, options) in [(HONO, &[][..]), (PLAIN, &["--prime", "/"])] {
         let path = built(path);
-        let watched = Watched::start(&[&[&path[..], "--no-access-log"], options].concat());
+        let watched = Server::component(&path[..])
+            .arg("--no-access-log")
+            .args(options)
+            .watched();
         let server = &watched.server;
         assert!(server.printed().contains("Primed "), "{}", server.printed());
-        let mut connection = Connection::open(server.address);
+        let mut connection = server.connect();
         for _ in 0..10 {
-            assert_eq!(connection.get("/").unwrap().status, 200);
+            assert_eq!(connection.get("/").response().unwrap().status, 200);
             // Nobody reads its body.
             trials::post(&mut connection, "/", b"some text");
             trials::post(&mut connection, "/items", br#"{"name":"chair"}"#);
@@ -203,9 +206,9 @@ fn responses_are_cloned_and_tagged_and_redirects_followed() {
     let server = trials::serve(&built(PLATFORM), &["--allow-http", &allowed]);
     let cloned = r#"["abc","abc",true,[4]]"#;
     assert_eq!(answer(&server, "/clone"), (200, cloned.to_owned()));
-    let tagged = Connection::open(server.address).get("/tagged").unwrap();
+    let tagged = server.connect().get("/tagged").response().unwrap();
     let tag = tagged.header("etag").unwrap();
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     let head = format!("GET /tagged HTTP/1.1\r\nHost: test\r\nIf-None-Match: {tag}\r\n\r\n");
     connection.write(head).unwrap();
     assert_eq!(connection.head().unwrap().status, 304);
@@ -265,7 +268,7 @@ fn redirects_are_followed_as_fetch_has_it_and_only_to_where_is_allowed() {
 
 #[test]
 fn instances_of_a_hono_application_are_reused() {
-    let server = Server::start(&[&built(HONO), "--reuse", "100"]);
+    let server = Server::component(built(HONO)).arg("--reuse=100").start();
     let counted: Vec<String> = (0..4).map(|_| answer(&server, "/counter").1).collect();
     assert_eq!(counted, ["1\n", "2\n", "3\n", "4\n"]);
     assert!(!server.printed().contains("--reuse is left alone"));

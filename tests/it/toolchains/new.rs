@@ -1,7 +1,7 @@
 //! `wasmserve new`: what it writes is built and served as it is.
 
 use super::{place, trials, with_toolchains};
-use crate::harness::{Connection, Server, finished, root};
+use crate::harness::{Server, finished, root};
 use std::path::Path;
 
 fn new(language: &str, directory: &Path) -> std::process::Output {
@@ -29,11 +29,14 @@ fn served(language: &str, prepare: impl FnOnce(&Path)) -> Server {
 /// Asks a project what every one of them answers.
 fn is_served(language: &str, prepare: impl FnOnce(&Path)) {
     let server = served(language, prepare);
-    let mut connection = Connection::open(server.address);
-    assert_eq!(connection.get("/").unwrap().text(), "Hello, world!\n");
+    let mut connection = server.connect();
+    assert_eq!(
+        connection.get("/").response().unwrap().text(),
+        "Hello, world!\n"
+    );
     let echoed = trials::post(&mut connection, "/echo", b"the same");
     assert_eq!((echoed.status, echoed.text()), (200, "the same".into()));
-    assert_eq!(connection.get("/nowhere").unwrap().status, 404);
+    assert_eq!(connection.get("/nowhere").response().unwrap().status, 404);
 }
 
 #[test]
@@ -60,8 +63,8 @@ fn a_project_in_go_is_served() {
 #[test]
 fn a_project_in_python_is_served() {
     let server = served("python", |_| {});
-    let mut connection = Connection::open(server.address);
-    let greeting = connection.get("/").unwrap().text();
+    let mut connection = server.connect();
+    let greeting = connection.get("/").response().unwrap().text();
     assert_eq!(greeting, r#"{"message":"Hello, world!"}"#);
     let head = "POST /echo HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n";
     let body = r#"{"text":"the same"}"#;
@@ -69,7 +72,7 @@ fn a_project_in_python_is_served() {
     let request = format!("{head}Content-Length: {length}\r\n\r\n{body}");
     connection.write(request).unwrap();
     assert_eq!(connection.response().unwrap().text(), body);
-    assert_eq!(connection.get("/nowhere").unwrap().status, 404);
+    assert_eq!(connection.get("/nowhere").response().unwrap().status, 404);
 }
 
 #[test]

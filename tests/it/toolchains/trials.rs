@@ -1,7 +1,7 @@
 //! What every application goes through, whatever it is written in: the samples answer the same paths.
 
 use crate::harness::asker::Speaks;
-use crate::harness::{Connection, Response, Server};
+use crate::harness::{Connection, Response, Server, eventually};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,8 +13,11 @@ const REQUESTS: usize = 1000;
 
 /// Four workers, with what is asked for besides.
 pub fn serve(component: &str, options: &[&str]) -> Server {
-    let always = [component, "--workers", "4", "--no-access-log"];
-    Server::start(&[&always, options].concat())
+    Server::component(component)
+        .workers(4)
+        .arg("--no-access-log")
+        .args(options)
+        .start()
 }
 
 pub fn post(connection: &mut Connection, path: &str, body: &[u8]) -> Response {
@@ -29,7 +32,7 @@ pub fn a_thousand_mixed_requests(server: &Server) {
     scope(|threads| {
         for client in 0..CLIENTS {
             threads.spawn(move || {
-                let mut connection = Connection::open(server.address);
+                let mut connection = server.connect();
                 for number in 0..REQUESTS / CLIENTS {
                     ask(&mut connection, client + number);
                 }
@@ -42,7 +45,7 @@ pub fn a_thousand_mixed_requests(server: &Server) {
 fn ask(connection: &mut Connection, number: usize) {
     match number % 3 {
         0 => {
-            let response = connection.get("/").unwrap();
+            let response = connection.get("/").response().unwrap();
             assert_eq!(
                 (response.status, response.text().as_str()),
                 (200, "Hello, world!\n")
@@ -53,16 +56,14 @@ fn ask(connection: &mut Connection, number: usize) {
             let response = post(connection, "/echo", body.as_bytes());
             assert_eq!((response.status, response.text()), (200, body));
         }
-        _ => assert_eq!(connection.get("/nowhere").unwrap().status, 404),
+        _ => assert_eq!(connection.get("/nowhere").response().unwrap().status, 404),
     }
 }
 
 /// Five lines that are written a tenth of a second apart come so: none waits for the next.
 pub fn what_is_streamed_comes_as_it_is_written(server: &Server) {
-    let mut connection = Connection::open(server.address);
-    connection
-        .write("GET /slow HTTP/1.1\r\nHost: test\r\n\r\n")
-        .unwrap();
+    let mut connection = server.connect();
+    connection.get("/slow").send().unwrap();
     assert_eq!(connection.head().unwrap().status, 200);
     let mut arrived = Vec::new();
     let mut text = Vec::new();
@@ -82,7 +83,7 @@ pub fn a_large_body_comes_back(server: &Server) {
     let body: Vec<u8> = (0..3_000_000_u32)
         .map(|number| (number % 251) as u8)
         .collect();
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     assert!(post(&mut connection, "/echo", &body).body == body);
 }
 
@@ -98,10 +99,7 @@ pub fn signals_under_load_cost_no_more_than_they_must(server: &Server) {
         kill(Pid::from_raw(victim), Signal::SIGKILL).unwrap();
     });
     assert!(lost <= CLIENTS as u64, "{lost} lost for a killed worker");
-    assert_eq!(
-        Connection::open(server.address).get("/").unwrap().status,
-        200
-    );
+    assert_eq!(server.connect().get("/").response().unwrap().status, 200);
 }
 
 /// Disturbs while clients ask, and gives them time after it. How many requests were lost.
@@ -111,7 +109,7 @@ fn under_load(server: &Server, disturb: impl FnOnce()) -> u64 {
     let target = server.address.into();
     let more = |count: u64| {
         let goal = answered.load(Ordering::Relaxed) + count;
-        crate::harness::eventually("requests are answered", || {
+        eventually("requests are answered", || {
             answered.load(Ordering::Relaxed) >= goal
         });
     };

@@ -4,25 +4,23 @@ use super::{ID, PARENT, told};
 use crate::harness::certificates::Authority;
 use crate::harness::collector::{Collector, Span};
 use crate::harness::http2::{END_HEADERS, END_STREAM, Http2, head};
-use crate::harness::{Server, Upstream, exchange, finished, get, guest, said, wasmserve};
-use nix::sys::signal::Signal;
+use crate::harness::{Server, Start, Upstream, finished, get, guest, said, wasmserve};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
-use std::process::Command;
 
-/// The command for a server whose spans go to this collector, without a pause.
-pub(super) fn command(collector: &str, arguments: &[&str]) -> Command {
-    let mut command = wasmserve();
-    command
-        .args(["--port", "0", "--otlp-endpoint", collector])
-        .args(arguments)
-        .env("OTEL_BSP_SCHEDULE_DELAY", "10");
-    command
+/// A server whose spans go to this collector, without a pause.
+pub(super) fn exporting(collector: &str) -> Start {
+    exporting_from("behaviours", collector)
+}
+
+/// The same of another guest.
+fn exporting_from(name: &str, collector: &str) -> Start {
+    Server::component(guest(name))
+        .option("--otlp-endpoint", collector)
+        .env("OTEL_BSP_SCHEDULE_DELAY", "10")
 }
 
 fn serve(collector: &Collector, arguments: &[&str]) -> Server {
-    let guest = guest("behaviours");
-    let arguments = [&[guest.as_str()], arguments].concat();
-    Server::start_command(command(&collector.url(), &arguments))
+    exporting(&collector.url()).args(arguments).start()
 }
 
 fn is_server(span: &Span) -> bool {
@@ -38,11 +36,17 @@ fn attribute<'a>(span: &'a Span, name: &str) -> &'a str {
 fn a_request_has_a_span_and_its_guest_a_child_of_that() {
     let collector = Collector::start();
     let server = serve(&collector, &[]);
-    let request = format!(
-        "POST /request?a=b HTTP/1.1\r\nHost: shop.example:81\r\nUser-Agent: tester\r\nX-Request-Id: me\r\n\
-         Content-Length: 3\r\ntraceparent: {PARENT}\r\ntracestate: v=1\r\n\r\nabc"
-    );
-    let response = exchange(server.address, &request);
+    let response = server
+        .connect()
+        .post("/request?a=b")
+        .host("shop.example:81")
+        .header("User-Agent", "tester")
+        .header("X-Request-Id", "me")
+        .header("traceparent", PARENT)
+        .header("tracestate", "v=1")
+        .body("abc")
+        .response()
+        .unwrap();
     let told = told(&response.text());
     let span = &collector.wait_for(1, is_server)[0];
     assert_eq!((span.name.as_str(), span.trace.as_str()), ("POST", ID));
@@ -100,8 +104,16 @@ fn requests_of_http2_and_refused_ones_have_spans_too() {
         (span.parent.as_str(), attribute(span, "server.address")),
         ("", "test")
     );
-    let large = "POST /large HTTP/1.1\r\nHost: test\r\nContent-Length: 11\r\n\r\n12345678901";
-    assert_eq!(exchange(server.address, large).status, 413);
+    assert_eq!(
+        server
+            .connect()
+            .post("/large")
+            .body("12345678901")
+            .response()
+            .unwrap()
+            .status,
+        413
+    );
     let span = &collector.wait_for(1, is("/large"))[0];
     assert_eq!(attribute(span, "http.response.status_code"), "413");
     assert!(!span.has_failed);
@@ -112,14 +124,10 @@ fn a_request_of_the_guest_is_a_child_whose_id_the_other_server_is_told() {
     for name in ["behaviours", "behaviours-p3"] {
         let (collector, upstream) = (Collector::start(), Upstream::friendly());
         let rule = format!("http://{}", upstream.address);
-        let arguments = [
-            &guest(name),
-            "--allow-http",
-            &rule,
-            "--allow-http",
-            "http://127.0.0.1:1",
-        ];
-        let server = Server::start_command(command(&collector.url(), &arguments));
+        let server = exporting_from(name, &collector.url())
+            .option("--allow-http", &rule)
+            .arg("--allow-http=http://127.0.0.1:1")
+            .start();
         let path = format!("/outbound?authority={}&path=/x%3Fy", upstream.address);
         assert!(get(server.address, &path).text().starts_with("status 200"));
         let span = &collector.wait_for(1, |span| span.kind == SpanKind::Client)[0];
@@ -172,8 +180,16 @@ fn what_is_not_sampled_is_not_exported() {
     let server = serve(&collector, &[]);
     let ask = |path: &str, flags: &str| {
         let parent = format!("{}{flags}", &PARENT[..PARENT.len() - 2]);
-        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\ntraceparent: {parent}\r\n\r\n");
-        assert_eq!(exchange(server.address, &request).status, 200);
+        assert_eq!(
+            server
+                .connect()
+                .get(path)
+                .header("traceparent", &parent)
+                .response()
+                .unwrap()
+                .status,
+            200
+        );
     };
     ask("/left-out", "00");
     ask("/recorded", "01");
@@ -185,9 +201,7 @@ fn what_is_not_sampled_is_not_exported() {
 #[test]
 fn the_variables_of_opentelemetry_are_honoured() {
     let collector = Collector::start();
-    let mut command = wasmserve();
-    command
-        .args([&guest("behaviours"), "--port", "0"])
+    let server = Server::component(guest("behaviours"))
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url() + "/below")
         .env(
             "OTEL_EXPORTER_OTLP_HEADERS",
@@ -198,8 +212,8 @@ fn the_variables_of_opentelemetry_are_honoured() {
             "OTEL_RESOURCE_ATTRIBUTES",
             "service.name=other,deployment.environment.name=a%2Cb",
         )
-        .env("OTEL_BSP_SCHEDULE_DELAY", "10");
-    let server = Server::start_command(command);
+        .env("OTEL_BSP_SCHEDULE_DELAY", "10")
+        .start();
     get(server.address, "/");
     let span = &collector.wait_for(1, is_server)[0];
     assert_eq!(span.resource["service.name"], "shop");
@@ -215,18 +229,14 @@ fn a_collector_is_spoken_to_over_tls_and_must_be_the_right_one() {
     // Another wasmserve stands before the collector: what it is asked is what its guest is told.
     let authority = Authority::new();
     let pair = authority.issue("collector", &["localhost"]);
-    let secure = Server::start(&[
-        &guest("behaviours"),
-        "--ssl-certfile",
-        &pair.certificate,
-        "--ssl-keyfile",
-        &pair.key,
-    ]);
+    let secure = Server::component(guest("behaviours"))
+        .certificate(&pair)
+        .start();
     let url = format!("https://localhost:{}", secure.address.port());
     let with = |authority: &Authority| {
-        let mut command = command(&url, &[&guest("behaviours")]);
-        command.env("OTEL_EXPORTER_OTLP_CERTIFICATE", authority.file());
-        let server = Server::start_command(command);
+        let server = exporting(&url)
+            .env("OTEL_EXPORTER_OTLP_CERTIFICATE", authority.file())
+            .start();
         get(server.address, "/");
         server
     };
@@ -254,9 +264,9 @@ fn a_collector_that_cannot_be_one_is_refused_and_a_kill_switch_works() {
     assert!(refused("localhost:4318").contains("option --otlp-endpoint: "));
     assert!(refused("http://user:secret@host").contains("OTEL_EXPORTER_OTLP_HEADERS"));
     let collector = Collector::start();
-    let mut command = command(&collector.url(), &[&guest("behaviours")]);
-    command.env("OTEL_SDK_DISABLED", "true");
-    let server = Server::start_command(command);
+    let server = exporting(&collector.url())
+        .env("OTEL_SDK_DISABLED", "true")
+        .start();
     assert!(
         !get(server.address, "/request")
             .text()
@@ -269,11 +279,11 @@ fn a_collector_that_cannot_be_one_is_refused_and_a_kill_switch_works() {
 #[test]
 fn what_waits_is_sent_before_the_server_ends() {
     let collector = Collector::start();
-    let mut command = command(&collector.url(), &[&guest("behaviours"), "--workers", "2"]);
-    command.env("OTEL_BSP_SCHEDULE_DELAY", "600000");
-    let mut server = Server::start_command(command);
+    let server = exporting(&collector.url())
+        .workers(2)
+        .env("OTEL_BSP_SCHEDULE_DELAY", "600000")
+        .start();
     (0..20).for_each(|_| assert_eq!(get(server.address, "/").status, 200));
-    server.signal(Signal::SIGTERM);
-    assert_eq!(server.wait().code(), Some(0));
+    server.stop();
     assert_eq!(collector.wait_for(20, is_server).len(), 20);
 }

@@ -1,13 +1,12 @@
 //! Collectors that are slow or away, and exporters that end, cost no request anything; what is lost is counted.
 
-use super::export::command;
+use super::export::exporting;
 use crate::harness::collector::{Answer, Collector, Reserved, Span};
-use crate::harness::{Watched, eventually, get, guest, order, wasmserve};
+use crate::harness::{Server, Watched, eventually, get, guest, order};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use std::collections::HashSet;
-use std::process::Command;
 
 const EXPORTED: &str = "wasmserve_spans_exported_total";
 const DROPPED: &str = "wasmserve_spans_dropped_total";
@@ -16,14 +15,12 @@ fn is_server(span: &Span) -> bool {
     span.kind == SpanKind::Server
 }
 
-fn watched(command: Command) -> Watched {
-    Watched::start_command(command)
-}
-
 fn serve(collector: &str, variables: &[(&str, &str)], arguments: &[&str]) -> Watched {
-    let mut command = command(collector, &[&guest("behaviours"), "--no-access-log"]);
-    command.args(arguments).envs(variables.iter().copied());
-    watched(command)
+    exporting(collector)
+        .arg("--no-access-log")
+        .args(arguments)
+        .envs(variables)
+        .watched()
 }
 
 #[test]
@@ -169,12 +166,10 @@ fn a_reload_may_name_another_collector() {
     let file = directory.join(format!("collector-{}.toml", std::process::id()));
     let write = |url: &str| std::fs::write(&file, format!("otlp-endpoint = \"{url}\"\n")).unwrap();
     write(&one.url());
-    let mut command = wasmserve();
-    command
-        .args([&guest("behaviours"), "--port", "0", "--config-file"])
-        .arg(&file)
-        .env("OTEL_BSP_SCHEDULE_DELAY", "10");
-    let watched = watched(command);
+    let watched = Server::component(guest("behaviours"))
+        .option("--config-file", &file)
+        .env("OTEL_BSP_SCHEDULE_DELAY", "10")
+        .watched();
     get(watched.server.address, "/");
     one.wait_for(1, is_server);
     write(&other.url());

@@ -1,7 +1,8 @@
 //! Frames that no client sends (RFC 6455 section 5), each with the code that it is answered with.
 
-use super::{request, start, tcp};
+use super::start;
 use crate::harness::Server;
+use crate::harness::websocket::{request, tcp};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 

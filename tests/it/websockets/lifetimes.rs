@@ -1,6 +1,7 @@
 //! How long WebSockets last, what they may cost, and what ends them.
 
-use super::{closed, next, open, refused, start};
+use super::start;
+use crate::harness::websocket::{closed, next, open, refused, request, try_open};
 use crate::harness::{Server, eventually, get};
 use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
@@ -33,8 +34,8 @@ fn each_has_an_instance_that_is_gone_after_it() {
     // Thrice as many as there may be at a time, one after the other, and the client leaves in the middle.
     for _ in 0..12 {
         eventually("there is room again", || {
-            let request = super::request(&server, "/echo");
-            super::try_open(&server, request).is_ok()
+            let request = request(&server, "/echo");
+            try_open(&server, request).is_ok()
         });
     }
 }
@@ -44,7 +45,7 @@ fn there_are_no_more_than_may_be_and_requests_go_on() {
     let server = start(&["--limit-websockets", "4", "--limit-concurrency", "1"]);
     let mut sockets = Vec::new();
     // Of one client, as long as there is no other.
-    while let Ok((socket, _)) = super::try_open(&server, super::request(&server, "/echo")) {
+    while let Ok((socket, _)) = try_open(&server, request(&server, "/echo")) {
         sockets.push(socket);
         assert!(sockets.len() <= 4);
     }
@@ -53,7 +54,7 @@ fn there_are_no_more_than_may_be_and_requests_go_on() {
     assert_eq!(get(server.address, "/").status, 200);
     drop(sockets);
     eventually("there is room again", || {
-        super::try_open(&server, super::request(&server, "/echo")).is_ok()
+        try_open(&server, request(&server, "/echo")).is_ok()
     });
 }
 

@@ -5,78 +5,19 @@ mod http2;
 mod lifetimes;
 
 use crate::harness::certificates::Authority;
-use crate::harness::{Connection, PATIENCE, Server, get, guest};
+use crate::harness::websocket::{Socket, closed, next, open, refused, request, tcp, try_open};
+use crate::harness::{Server, get, guest};
 use rustls::{ClientConnection, StreamOwned};
-use std::net::{SocketAddr, TcpStream};
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::handshake::client::{Request, Response};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
-use tokio_tungstenite::tungstenite::{Bytes, Error, Message, WebSocket, client};
-
-pub type Socket = WebSocket<TcpStream>;
+use tokio_tungstenite::tungstenite::{Bytes, Message, client};
 
 /// A server of the guest that does what its path says.
 pub fn start(options: &[&str]) -> Server {
-    Server::start(&[&[guest("behaviours-websocket").as_str()], options].concat())
-}
-
-pub fn request(server: &Server, path: &str) -> Request {
-    let url = format!("ws://{}{path}", server.address);
-    url.into_client_request().unwrap()
-}
-
-pub fn tcp(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream
-}
-
-/// Opens a WebSocket, or gets the answer that there is instead.
-pub fn try_open(server: &Server, request: Request) -> Result<(Socket, Response), Error> {
-    client::client(request, tcp(server.address)).map_err(|error| match error {
-        tokio_tungstenite::tungstenite::HandshakeError::Failure(error) => error,
-        other => panic!("{other}"),
-    })
-}
-
-pub fn open(server: &Server, path: &str) -> Socket {
-    let opened = try_open(server, request(server, path));
-    opened.unwrap_or_else(|error| panic!("{path}: {error}")).0
-}
-
-/// The answer of a request that gets no WebSocket.
-fn refused(server: &Server, path: &str) -> (u16, String) {
-    match try_open(server, request(server, path)) {
-        Err(Error::Http(response)) => {
-            let body = response.body().clone().unwrap_or_default();
-            (response.status().as_u16(), String::from_utf8(body).unwrap())
-        }
-        Err(error) => panic!("{path}: {error}"),
-        Ok(_) => panic!("{path} was accepted"),
-    }
-}
-
-/// The next message, whatever pings come before it.
-pub fn next(socket: &mut Socket) -> Message {
-    loop {
-        match socket.read().unwrap() {
-            Message::Ping(_) | Message::Pong(_) => {}
-            message => return message,
-        }
-    }
-}
-
-/// The code and reason that the connection is closed with.
-pub fn closed(socket: &mut Socket) -> (u16, String) {
-    loop {
-        match next(socket) {
-            Message::Close(Some(close)) => return (close.code.into(), close.reason.to_string()),
-            Message::Close(None) => return (1005, String::new()),
-            _ => {}
-        }
-    }
+    Server::component(guest("behaviours-websocket"))
+        .args(options)
+        .start()
 }
 
 fn comes_back(socket: &mut Socket, message: Message) {
@@ -175,7 +116,7 @@ fn a_guest_that_does_not_answer_in_time_is_given_up() {
 
 /// What a plain client is answered that asks in this way.
 fn asked(server: &Server, fields: &str) -> crate::harness::Response {
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     let usual = "Host: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n";
     connection
         .write(format!("GET /echo HTTP/1.1\r\n{usual}{fields}\r\n"))
@@ -209,15 +150,22 @@ fn ordinary_requests_are_answered_beside_it() {
     assert_eq!(get(server.address, "/").text(), "an ordinary answer\n");
     comes_back(&mut socket, Message::text("still there"));
     // The upgrade to another protocol is the application's business, as it was.
-    let mut connection = Connection::open(server.address);
-    let other = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n";
-    connection.write(other).unwrap();
-    assert_eq!(connection.response().unwrap().status, 200);
+    let mut connection = server.connect();
+    assert_eq!(
+        connection
+            .get("/")
+            .header("Connection", "Upgrade")
+            .header("Upgrade", "other")
+            .response()
+            .unwrap()
+            .status,
+        200
+    );
 }
 
 #[test]
 fn a_component_without_the_export_answers_the_handshake_at_once() {
-    let server = Server::start(&[&guest("hello")]);
+    let server = Server::component(guest("hello")).start();
     let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
     assert_eq!(asked(&server, key).status, 200);
 }

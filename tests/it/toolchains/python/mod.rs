@@ -10,7 +10,7 @@ mod table;
 mod websocket;
 
 use super::{built, kept, place, trials, with_toolchains};
-use crate::harness::{Connection, Server, Upstream, finished, get, root};
+use crate::harness::{Server, Upstream, finished, get, root};
 use ask::{Answer, Ask};
 use std::collections::HashSet;
 use std::process::Command;
@@ -38,7 +38,9 @@ fn uvicorn() -> Server {
         .current_dir(root().join(FASTAPI))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .args(["main:app", "--port", "0", "--no-access-log"]);
-    Server::start_uvicorn(command)
+    Server::command(command)
+        .until("Uvicorn running on ")
+        .start()
 }
 
 /// The FastAPI sample as a component, whose clients are known to it as they are to uvicorn.
@@ -115,10 +117,8 @@ fn events_leave_one_by_one() {
     for (application, path, count) in [(FASTAPI, "/events?n=5&ms=100", 5), (STARLETTE, "/ticks", 3)]
     {
         let server = trials::serve(&built(application), &[]);
-        let mut connection = Connection::open(server.address);
-        connection
-            .write(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"))
-            .unwrap();
+        let mut connection = server.connect();
+        connection.get(path).send().unwrap();
         assert_eq!(connection.head().unwrap().status, 200);
         let mut arrived = Vec::new();
         while connection.chunk().unwrap().is_some() {
@@ -133,7 +133,7 @@ fn events_leave_one_by_one() {
 #[test]
 fn a_request_is_read_as_it_comes() {
     let server = trials::serve(&built(FASTAPI), &[]);
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     let head = "POST /first HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n";
     connection.write(format!("{head}5\r\nhello\r\n")).unwrap();
     // The rest is never sent.
@@ -149,7 +149,7 @@ fn a_request_is_read_as_it_comes() {
 fn background_tasks_run_after_the_response() {
     for reuse in REUSE {
         let server = trials::serve(&built(FASTAPI), &["--reuse", reuse]);
-        let mut connection = Connection::open(server.address);
+        let mut connection = server.connect();
         let accepted = trials::post(&mut connection, "/background/sweeping", b"");
         assert_eq!(
             (accepted.status, accepted.text()),
@@ -188,15 +188,15 @@ fn signals_under_load_cost_no_more_than_they_must() {
 fn a_starlette_application_answers() {
     for reuse in REUSE {
         let server = trials::serve(&built(STARLETTE), &["--reuse", reuse]);
-        let mut connection = Connection::open(server.address);
-        let hello = connection.get("/hello/world").unwrap();
+        let mut connection = server.connect();
+        let hello = connection.get("/hello/world").response().unwrap();
         assert_eq!(hello.text(), "Hello, world!\n");
         let echoed = trials::post(&mut connection, "/echo", br#"{"a": [1, "\u00fc"]}"#);
         assert_eq!(echoed.text(), r#"{"you sent":{"a":[1,"ü"]}}"#);
-        let plain = connection.get("/plain").unwrap();
+        let plain = connection.get("/plain").response().unwrap();
         assert_eq!(plain.text(), "a plain function\n");
-        assert_eq!(connection.get("/nowhere").unwrap().status, 404);
-        assert_eq!(connection.get("/echo").unwrap().status, 405);
+        assert_eq!(connection.get("/nowhere").response().unwrap().status, 404);
+        assert_eq!(connection.get("/echo").response().unwrap().status, 405);
     }
 }
 

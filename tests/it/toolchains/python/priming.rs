@@ -77,7 +77,7 @@ impl Application {
         // Compiled once, without a start.
         let mut command = wasmserve();
         command.args([&component, "--port", "0", "--no-prime"]);
-        drop(Server::start_large(command));
+        drop(Server::command(command).compiles().start());
         let data = place("python-priming-data");
         Application {
             component,
@@ -118,14 +118,15 @@ fn asked(server: &Server) -> (HashSet<String>, Vec<String>, Vec<f64>) {
 #[test]
 fn the_lifespan_runs_once_and_each_request_begins_after_it() {
     let application = Application::built();
-    let server = Server::start_command(application.command(&[
+    let server = Server::command(application.command(&[
         "--workers",
         "3",
         "--env",
         "MODE=note",
         "--prime",
         "/",
-    ]));
+    ]))
+    .start();
     let (same, drawn, times) = asked(&server);
     // One request has primed it, and no other is ever seen.
     assert_eq!(same.len(), 1, "{same:?}");
@@ -163,7 +164,7 @@ fn fails_and_leaves_open(application: &Application) {
         last.contains("startup failed: the database is away"),
         "{said}"
     );
-    let server = Server::start_command(application.command(&["--env", "MODE=open"]));
+    let server = Server::command(application.command(&["--env", "MODE=open"])).start();
     let printed = server.printed();
     let why = "holds the file /data/open.txt";
     assert!(
@@ -174,7 +175,7 @@ fn fails_and_leaves_open(application: &Application) {
     let strict = application.command(&["--env", "MODE=open", "--prime-strict"]);
     let output = finished(strict);
     assert_eq!(output.status.code(), Some(3));
-    let unprimed = Server::start_command(application.command(&["--no-prime"]));
+    let unprimed = Server::command(application.command(&["--no-prime"])).start();
     let (same, ..) = asked(&unprimed);
     assert_eq!(same.len(), 30, "each start draws its own");
 }

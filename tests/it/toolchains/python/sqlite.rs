@@ -31,7 +31,10 @@ impl Database {
     }
 
     fn ask(&self, path: &str) -> (u16, String) {
-        let response = Connection::open(self.server.address).get(path).unwrap();
+        let response = Connection::open(self.server.address)
+            .get(path)
+            .response()
+            .unwrap();
         (response.status, response.text())
     }
 

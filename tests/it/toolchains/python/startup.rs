@@ -157,7 +157,10 @@ fn a_reload_to_an_application_that_does_not_start_leaves_the_old_one() {
 fn later_failures_to_start_are_told_once_and_counted() {
     let at = place("python-startup-later");
     let directory = format!("{}::/state", at.display());
-    let server = Server::start(&[&asgi(), "--no-prime", "--dir", &directory]);
+    let server = Server::component(asgi())
+        .arg("--no-prime")
+        .option("--dir", &directory)
+        .start();
     assert_eq!(get(server.address, "/").text(), "ok");
     std::fs::write(at.join("broken"), "").unwrap();
     for _ in 0..30 {

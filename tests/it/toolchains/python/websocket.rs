@@ -2,16 +2,12 @@
 
 use super::{FASTAPI, FLASK, STARLETTE};
 use crate::harness::Server;
+use crate::harness::websocket::{closed, next, open, refused, request, try_open};
 use crate::toolchains::{built, trials};
-use crate::websockets::{closed, next, request, try_open};
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::tungstenite::Message;
 
 fn status(server: &Server, path: &str) -> u16 {
-    match try_open(server, request(server, path)) {
-        Err(Error::Http(response)) => response.status().as_u16(),
-        Err(error) => panic!("{path}: {error}"),
-        Ok(_) => panic!("{path} was accepted"),
-    }
+    refused(server, path).0
 }
 
 #[test]
@@ -37,7 +33,7 @@ fn a_route_accepts_receives_sends_and_closes() {
     socket.send(Message::text(r#""leave""#)).unwrap();
     assert_eq!(closed(&mut socket), (4000, "as you wish".to_owned()));
     // The client's own code arrives in the application.
-    let mut socket = crate::websockets::open(&server, "/talk/Grace");
+    let mut socket = open(&server, "/talk/Grace");
     socket.close(None).unwrap();
     server.wait_for("Grace left with 1005");
 }
@@ -45,7 +41,7 @@ fn a_route_accepts_receives_sends_and_closes() {
 #[test]
 fn an_exception_closes_with_1011_and_is_in_the_log() {
     let server = trials::serve(&built(FASTAPI), &[]);
-    let mut socket = crate::websockets::open(&server, "/talk/Ada");
+    let mut socket = open(&server, "/talk/Ada");
     socket.send(Message::text(r#""fail""#)).unwrap();
     assert_eq!(closed(&mut socket).0, 1011);
     server.wait_for("RuntimeError: as asked");
@@ -71,7 +67,7 @@ fn a_wsgi_application_answers_as_it_answers_any_request() {
 #[test]
 fn a_route_sends_while_it_receives() {
     let server = trials::serve(&built(FASTAPI), &[]);
-    let mut socket = crate::websockets::open(&server, "/ticks");
+    let mut socket = open(&server, "/ticks");
     let (mut ticks, mut answered) = (0, false);
     socket.send(Message::binary(b"abc".to_vec())).unwrap();
     while ticks < 5 || !answered {

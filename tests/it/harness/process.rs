@@ -1,0 +1,26 @@
+//! Processes as the kernel sees them.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs;
+
+/// A number of `/proc/<pid>/<file>`, in its own unit.
+pub fn number(pid: i32, file: &str, name: &str) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let line = line.unwrap_or_else(|| panic!("no {name} in {text}"));
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+pub fn strike(pid: i32, signal: Signal) {
+    kill(Pid::from_raw(pid), signal).unwrap();
+}
+
+pub fn lives(pid: i32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+/// The most that a process has had in memory, in bytes (proc(5), VmHWM).
+pub fn peak(pid: i32) -> u64 {
+    number(pid, "status", "VmHWM:") * 1024
+}
