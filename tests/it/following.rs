@@ -14,7 +14,9 @@ fn start(workers: &str) -> Server {
         ["--timeout-queue", "60s"],
         ["--scale-down-after", "1s"],
     ];
-    Server::start(&[&[guest.as_str()], options.as_flattened()].concat())
+    Server::component(&guest)
+        .args(options.as_flattened())
+        .start()
 }
 
 fn numbers(server: &Server) -> [u64; 3] {
@@ -24,9 +26,12 @@ fn numbers(server: &Server) -> [u64; 3] {
 }
 
 fn slow(server: &Server) -> Connection {
-    let mut connection = Connection::open(server.address);
-    let head = "GET /sleep?ms=4000 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-    connection.write(head).unwrap();
+    let mut connection = server.connect();
+    connection
+        .get("/sleep?ms=4000")
+        .header("Connection", "close")
+        .send()
+        .unwrap();
     connection
 }
 
@@ -80,7 +85,7 @@ fn bounds_the_wrong_way_round_are_refused() {
 fn there_are_no_more_workers_than_there_is_memory_for() {
     let component = guest("behaviours");
     let memory = ["--workers", "1..512", "--max-worker-memory", "100000GiB"];
-    let server = Server::start(&[&[component.as_str()], &memory[..]].concat());
+    let server = Server::component(&component).args(memory).start();
     server
         .wait_for("There is memory for 1 workers of --max-worker-memory at most, and not for 512");
     assert_eq!(numbers(&server), [1, 1, 1]);
