@@ -1,7 +1,6 @@
 //! Instances that answer several requests at a time.
 
 use crate::harness::{Connection, Server, eventually, finished, get, guest, wasmserve};
-use std::time::Duration;
 
 /// Guests of WASI 0.3, this many requests at a time in each instance.
 fn start(concurrency: &str, options: &[&str]) -> Server {
@@ -18,16 +17,15 @@ fn begin(server: &Server, target: &str) -> Connection {
 }
 
 fn ask(connection: &mut Connection, method: &str, target: &str) {
-    let head = format!("{method} {target} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
-    connection.write(head).unwrap();
+    connection.request(method, target).body("").send().unwrap();
 }
 
 /// Two requests that an instance has taken, and will not answer for a while.
 fn two_that_wait(server: &Server) -> [Connection; 2] {
     assert_eq!(count(server), "1");
-    let mut slow = [(); 2].map(|()| begin(server, "/sleep?ms=1500"));
+    let slow = [(); 2].map(|()| begin(server, "/sleep?ms=4000"));
     // Each is in the instance before the next is asked.
-    assert!(slow[1].is_silent_for(Duration::from_millis(100)));
+    server.answers_now(2);
     slow
 }
 
@@ -93,8 +91,8 @@ fn a_guest_that_spins_is_stopped_and_who_can_be_asked_again_is_answered() {
 #[test]
 fn a_trap_is_told_by_the_request_that_is_to_blame() {
     let server = start("8", &[]);
-    let mut safe = begin(&server, "/sleep?ms=500");
-    assert!(safe.is_silent_for(Duration::from_millis(100)));
+    let mut safe = begin(&server, "/sleep?ms=3000");
+    server.answers_now(1);
     assert_eq!(get(server.address, "/trap-before-head").status, 500);
     assert_eq!(safe.response().unwrap().text(), "slept\n");
     assert_eq!(get(server.address, "/error-code").status, 500);
@@ -122,10 +120,12 @@ fn instances_are_ended_when_they_have_answered_or_waited_for_long_enough() {
     let server = Server::component(&guest).args(options).start();
     let seen = [(); 7].map(|()| count(&server));
     assert_eq!(seen, ["1", "2", "3", "1", "2", "3", "1"]);
-    let server = start("2", &["--reuse-idle", "200ms"]);
-    assert_eq!([(); 2].map(|()| count(&server)), ["1", "2"]);
-    std::thread::sleep(Duration::from_millis(600));
-    assert_eq!(count(&server), "1");
+    let watched = Server::component(&guest)
+        .args(["--reuse=1000", "--reuse-concurrency=2", "--reuse-idle=3s"])
+        .watched();
+    assert_eq!([(); 2].map(|()| count(&watched.server)), ["1", "2"]);
+    watched.has_no_instance_in_its_pool();
+    assert_eq!(count(&watched.server), "1");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A guest that fails: what its client sees, what the log says, and that the worker goes on.
 
-use crate::harness::{HELLO, Server, eventually, get, guest, root};
+use crate::harness::{DEADLINE, HELLO, Server, eventually, get, guest, root};
 use std::time::{Duration, Instant};
 
 fn behaviours(arguments: &[&str]) -> Server {
@@ -214,12 +214,12 @@ fn a_body_that_ends_with_the_connection_is_reset_when_it_is_not_whole() {
 #[test]
 fn a_guest_that_runs_past_its_time_is_a_504_soon_after() {
     let server = behaviours(&["--timeout-request", "300ms"]);
-    for path in ["/spin", "/sleep?ms=5000"] {
+    for path in ["/spin", "/sleep?ms=600000"] {
         let start = Instant::now();
         assert_eq!(get(server.address, path).status, 504, "{path}");
         let took = start.elapsed();
         assert!(
-            took >= Duration::from_millis(300) && took < Duration::from_secs(2),
+            took >= Duration::from_millis(300) && took < DEADLINE,
             "{took:?}"
         );
     }
@@ -230,9 +230,7 @@ fn a_guest_that_runs_past_its_time_is_a_504_soon_after() {
 #[test]
 fn a_guest_that_burns_its_processor_time_is_a_504_and_one_that_waits_is_not() {
     let server = behaviours(&["--limit-cpu", "200ms"]);
-    let start = Instant::now();
     assert_eq!(get(server.address, "/spin").status, 504);
-    assert!(start.elapsed() < Duration::from_secs(2));
     server.wait_for("the guest used up its processor time (--limit-cpu)");
     assert_eq!(get(server.address, "/sleep?ms=600").status, 200);
     // After the head there is nothing left to say but that it was not the end.
@@ -243,17 +241,17 @@ fn a_guest_that_burns_its_processor_time_is_a_504_and_one_that_waits_is_not() {
 
 #[test]
 fn others_are_answered_while_a_guest_spins() {
-    let server = behaviours(&["--timeout-request", "2s"]);
+    let server = behaviours(&["--timeout-request", "8s"]);
     let mut spinning = server.connect();
     spinning.get("/spin").send().unwrap();
-    let start = Instant::now();
+    server.answers_now(1);
     for _ in 0..5 {
         assert_eq!(get(server.address, "/ok").status, 200);
     }
-    assert!(
-        start.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        start.elapsed()
+    assert_eq!(
+        server.status()["requests"]["in_flight"],
+        1,
+        "it spins still"
     );
     assert_eq!(spinning.response().unwrap().status, 504);
 }

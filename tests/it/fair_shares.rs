@@ -139,17 +139,11 @@ fn one_client_does_not_have_all_seats_while_there_are_others() {
     assert_eq!(ask("192.0.2.2", "/").response().unwrap().status, 200);
     // By other addresses of one network.
     let busy: Vec<Connection> = (0..10)
-        .map(|number| ask(&format!("2001:db8::{number}"), "/sleep?ms=4000"))
+        .map(|number| ask(&format!("2001:db8::{number}"), "/sleep?ms=600000"))
         .collect();
-    let start = Instant::now();
     for _ in 0..10 {
         assert_eq!(ask("192.0.2.2", "/").response().unwrap().status, 200);
     }
-    assert!(
-        start.elapsed() < Duration::from_secs(3),
-        "{:?}",
-        start.elapsed()
-    );
     drop(busy);
 }
 
@@ -159,7 +153,8 @@ fn the_idlest_connection_makes_room_for_a_new_one() {
     let mut oldest = server.connect();
     oldest.get("/").response().unwrap();
     let mut busy = server.connect();
-    busy.get("/sleep?ms=1000").send().unwrap();
+    busy.get("/sleep?ms=3000").send().unwrap();
+    server.answers_now(1);
     let mut newer = server.connect();
     newer.get("/").response().unwrap();
     assert_eq!(get(server.address, "/").status, 200);

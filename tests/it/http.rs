@@ -228,10 +228,12 @@ fn a_client_that_leaves_takes_its_instance_with_it() {
         .arg("--limit-queue=1")
         .start();
     let mut connection = server.connect();
-    connection.get("/sleep?ms=20000").send().unwrap();
+    // Longer than anybody waits here.
+    connection.get("/sleep?ms=600000").send().unwrap();
+    server.answers_now(1);
     let mut second = server.connect();
     second.get("/").send().unwrap();
-    std::thread::sleep(Duration::from_millis(100));
+    server.keeps_waiting(1);
     drop(connection);
     assert_eq!(second.response().unwrap().text(), "ok\n");
 }

@@ -1,7 +1,6 @@
 //! How many requests an instance answers.
 
 use crate::harness::{Server, guest};
-use std::time::Duration;
 
 fn start(name: &str, options: &[&str]) -> Server {
     Server::component(guest(name)).args(options).start()
@@ -44,8 +43,8 @@ fn one_request_at_a_time() {
     let server = start("behaviours", &["--reuse", "100"]);
     answers(&server, &["/counter"]);
     let mut slow = server.connect();
-    slow.get("/sleep?ms=500").send().unwrap();
-    assert!(slow.is_silent_for(Duration::from_millis(100)));
+    slow.get("/sleep?ms=3000").send().unwrap();
+    server.answers_now(1);
     assert_eq!(answers(&server, &["/counter"]), ["1"]);
     assert_eq!(slow.response().unwrap().text(), "slept\n");
 }
@@ -117,8 +116,10 @@ fn an_instance_that_waits_makes_room_for_one_that_is_needed() {
 
 #[test]
 fn an_instance_does_not_wait_for_ever() {
-    let server = start("behaviours", &["--reuse", "100", "--reuse-idle", "200ms"]);
-    assert_eq!(answers(&server, &["/counter"; 2]), ["1", "2"]);
-    std::thread::sleep(Duration::from_millis(600));
-    assert_eq!(answers(&server, &["/counter"]), ["1"]);
+    let watched = Server::component(guest("behaviours"))
+        .args(["--reuse=100", "--reuse-idle=3s"])
+        .watched();
+    assert_eq!(answers(&watched.server, &["/counter"; 2]), ["1", "2"]);
+    watched.has_no_instance_in_its_pool();
+    assert_eq!(answers(&watched.server, &["/counter"]), ["1"]);
 }

@@ -1,7 +1,7 @@
 //! A server that runs is found and steered by commands, and by nobody else.
 
 use crate::harness::{
-    Connection, HELLO, Server, Target, exchange, finished, get, order, root, said, wasmserve,
+    Connection, HELLO, Server, Target, finished, get, order, root, said, wasmserve,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -135,8 +135,9 @@ fn orders_are_taken_on_sockets_of_the_owner_alone() {
         fs::metadata(&path).unwrap().permissions().mode() & 0o777,
         0o600
     );
-    let order = "POST /scale?workers=2 HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n";
-    assert_eq!(exchange(Target::from(path.as_path()), order).status, 200);
+    let mut connection = Connection::open(path.as_path());
+    let scaled = connection.post("/scale?workers=2").body("").response();
+    assert_eq!(scaled.unwrap().status, 200);
     assert_eq!(server.workers().len(), 2);
 }
 

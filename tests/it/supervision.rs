@@ -1,16 +1,11 @@
 //! Workers that hang, grow old or grow large, versions that come and go, and readers that leave.
 
-use crate::harness::{HELLO, Server, eventually, get, guest, root, wasmserve};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use crate::harness::{HELLO, Server, eventually, get, guest, lives, root, strike};
+use nix::sys::signal::Signal;
 use std::fs;
+use std::io;
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
-
-fn strike(pid: i32, signal: Signal) {
-    kill(Pid::from_raw(pid), signal).unwrap();
-}
 
 /// A copy of the greeting that says something else, in a folder of the test's own.
 struct Application(PathBuf);
@@ -170,20 +165,17 @@ fn a_closed_log_does_not_end_the_server() {
 }
 
 #[test]
-fn a_worker_that_hangs_leaves_too_when_the_supervisor_is_killed() {
-    let mut command = wasmserve();
-    command.args([HELLO, "--port", "0", "--timeout-graceful-shutdown", "1s"]);
-    command.stdout(Stdio::null());
-    let mut server = Server::command(command).start();
+fn a_worker_that_is_busy_leaves_too_when_the_supervisor_is_killed() {
+    let mut server = Server::component(guest("behaviours"))
+        .arg("--timeout-graceful-shutdown=1s")
+        .start();
     let worker = server.workers()[0];
-    let _open = server.connect();
+    let mut busy = server.connect();
+    busy.get("/sleep?ms=600000").send().unwrap();
+    server.answers_now(1);
     server.signal(Signal::SIGKILL);
     server.wait();
-    eventually("the worker is gone", || {
-        !PathBuf::from(format!("/proc/{worker}/maps")).exists()
-            || fs::read_to_string(format!("/proc/{worker}/stat"))
-                .is_ok_and(|stat| stat.contains(") Z "))
-    });
+    eventually("the worker is gone", || !lives(worker));
 }
 
 #[test]
@@ -198,6 +190,11 @@ fn the_executable_is_replaced_and_nothing_is_lost() {
         let now = server.workers();
         now.len() == 2 && !now.iter().any(|worker| before.contains(worker))
     });
+    // The connection that was kept is answered, or was closed while nothing was asked on it.
+    match kept.get("/").response() {
+        Ok(answer) => assert_eq!(answer.status, 200),
+        Err(error) => assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{error}"),
+    }
     assert_eq!(get(server.address, "/").status, 200);
     let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
     assert!(status.contains("Threads:\t1\n"), "{status}");
@@ -217,7 +214,9 @@ fn an_executable_that_cannot_take_over_is_not_taken() {
     fs::remove_file(&executable).unwrap();
     fs::write(&executable, "not an executable").unwrap();
     server.signal(Signal::SIGUSR2);
-    server.wait_for("ERROR:");
+    let line = server.wait_for("The executable is not replaced, and this one goes on serving: ");
+    assert!(line.contains("ERROR:"), "{line}");
+    assert!(line.contains(executable.to_str().unwrap()), "{line}");
     assert_eq!(get(server.address, "/").status, 200);
     assert_eq!(server.workers(), before);
 }

@@ -4,7 +4,7 @@ mod export;
 mod outages;
 
 use crate::harness::http2::{END_HEADERS, END_STREAM, Http2, head};
-use crate::harness::{After, DEADLINE, GREETING, Server, Upstream, exchange, get, guest};
+use crate::harness::{After, DEADLINE, GREETING, Server, Upstream, get, guest};
 use std::io::Write;
 use std::sync::{Condvar, Mutex};
 
@@ -48,8 +48,8 @@ fn asked(server: &Server, fields: &str) -> Told {
 }
 
 fn said(server: &Server, fields: &str) -> String {
-    let request = format!("GET /request HTTP/1.1\r\nHost: test\r\n{fields}\r\n");
-    let response = exchange(server.address, &request);
+    let response = server.connect().get("/request").lines(fields).response();
+    let response = response.unwrap();
     assert_eq!(response.status, 200);
     response.text()
 }
@@ -167,11 +167,14 @@ fn the_servers_that_a_guest_asks_are_told_the_trace() {
             .option("--allow-http", &rule)
             .start();
         let path = format!("/outbound?authority={}", upstream.address);
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: test\r\ntraceparent: {PARENT}\r\ntracestate: a=1\r\n\r\n"
-        );
         for _ in 0..2 {
-            let text = exchange(server.address, &request).text();
+            let mut connection = server.connect();
+            let request = connection.get(&path).header("traceparent", PARENT);
+            let text = request
+                .header("tracestate", "a=1")
+                .response()
+                .unwrap()
+                .text();
             assert!(text.starts_with("status 200"), "{name}: {text}");
         }
         let seen: Vec<Told> = upstream

@@ -57,6 +57,12 @@ impl Request<'_> {
         self
     }
 
+    /// Adds lines of the head, each with its end, as they are.
+    pub fn lines(mut self, lines: &str) -> Self {
+        self.fields += lines;
+        self
+    }
+
     /// Adds a body, and the field that says how long it is.
     pub fn body(mut self, body: impl AsRef<[u8]>) -> Self {
         self.body = body.as_ref().to_vec();

@@ -131,7 +131,8 @@ impl Server {
         children.find(|child| is_called(*child, "zygote"))
     }
 
-    fn children(&self) -> Vec<i32> {
+    /// All its child processes, also those that are no part of it.
+    pub fn children(&self) -> Vec<i32> {
         let pid = self.pid();
         let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
         let children = children.unwrap_or_default();

@@ -1,6 +1,6 @@
 //! A server that is looked at from inside: over its admin address, and by commands.
 
-use super::{Connection, Response, Server, Target, finished, get, wasmserve};
+use super::{Response, Server, eventually, finished, get, wasmserve};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -33,6 +33,13 @@ impl Watched {
         self.ask("/readyz").status == 200
     }
 
+    /// Waits until no instance is kept for a later request.
+    pub fn has_no_instance_in_its_pool(&self) {
+        eventually("the pool is empty", || {
+            self.metric("wasmserve_instances_pooled") == 0.0
+        });
+    }
+
     /// A counter, or nought where it is not shown.
     pub fn metric(&self, name: &str) -> f64 {
         metrics(&self.ask("/metrics").text())
@@ -40,13 +47,6 @@ impl Watched {
             .copied()
             .unwrap_or(0.0)
     }
-}
-
-/// One request, and its response.
-pub fn exchange(target: impl Into<Target>, request: &str) -> Response {
-    let mut connection = Connection::open(target);
-    connection.write(request).unwrap();
-    connection.response().unwrap()
 }
 
 /// Every sample of a page by its name and labels.
@@ -71,4 +71,36 @@ pub fn order(server: &Server, arguments: &[&str]) -> Output {
 pub fn said(output: &Output) -> String {
     let text = [&output.stdout[..], &output.stderr[..]].concat();
     String::from_utf8(text).unwrap()
+}
+
+impl Server {
+    /// What `wasmserve status` says of this server.
+    pub fn status(&self) -> Value {
+        let output = order(self, &["status", "--json"]);
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output)))
+    }
+
+    /// Waits until so many requests are being answered.
+    pub fn answers_now(&self, count: u64) {
+        eventually(&format!("{count} requests are being answered"), || {
+            self.status()["requests"]["in_flight"] == count
+        });
+    }
+
+    /// Waits until so many requests wait for their turn.
+    pub fn keeps_waiting(&self, count: u64) {
+        eventually(&format!("{count} requests wait"), || {
+            self.status()["requests"]["queued"] == count
+        });
+    }
+
+    /// Waits until workers have so many connections in all.
+    pub fn has_connections(&self, count: u64) {
+        eventually(&format!("there are {count} connections"), || {
+            let status = self.status();
+            let workers = status["workers"].as_array().expect("a list").iter();
+            let connections = workers.filter_map(|worker| worker["connections"].as_u64());
+            connections.sum::<u64>() == count
+        });
+    }
 }
