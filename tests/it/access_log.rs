@@ -181,7 +181,7 @@ fn a_reader_that_reads_no_more_costs_lines_and_no_time() {
     std::thread::spawn(move || {
         for _ in 0..100 {
             let mut connection = Connection::open(address);
-            let _ = connection.get("/after");
+            let _ = connection.get("/after").response();
         }
     });
     let mut told = 0_usize;

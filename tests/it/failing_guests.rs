@@ -124,8 +124,8 @@ fn each_distinct_failure_has_one_core_dump_and_there_are_no_more_than_wanted() {
     }
     assert!(memory > 0, "it has what the memory held");
     // Two more failures that differ, of which one has room.
-    let _ = server.connect().get("/trap-after-head");
-    let _ = server.connect().get("/trap-after-answer");
+    let _ = server.connect().get("/trap-after-head").response();
+    let _ = server.connect().get("/trap-after-answer").response();
     server.wait_for_count("the guest trapped", 8);
     assert_eq!(dumps(&directory).len(), 2);
     let mode = std::fs::metadata(&first[0]).unwrap().permissions();

@@ -34,9 +34,9 @@ impl Watched {
     }
 
     /// Waits until no instance is kept for a later request.
-    pub fn has_no_instance_in_its_pool(&self) {
-        eventually("the pool is empty", || {
-            self.metric("wasmserve_instances_pooled") == 0.0
+    pub fn has_no_instances(&self) {
+        eventually("no instance is left", || {
+            self.metric("wasmserve_instances") == 0.0
         });
     }
 
