@@ -1,9 +1,7 @@
 //! What a guest prints costs it no instance: the standard streams that it has open are closed after a request, or opened
 //! anew where its snapshot has them, and none is taken for another.
 
-use crate::harness::{
-    Connection, RESTORED, Server, Variant, Watched, eventually, freshness, get, guest,
-};
+use crate::harness::{RESTORED, Server, Variant, Watched, eventually, freshness, get, guest};
 
 /// The text that a guest prints is eight digits, at address 320, and a line end.
 const TEXT: &str = r#"(data (i32.const 328) "\n")
@@ -52,9 +50,9 @@ const KEPT: &str = "wasmserve_instances_dropped_total{reason=\"kept_resources\"}
 
 /// Asks so often, one after the other; the answers are all the same.
 fn always(server: &Server, times: usize) -> String {
-    let mut connection = Connection::open(server.address);
+    let mut connection = server.connect();
     let mut ask = || {
-        let response = connection.get("/").unwrap();
+        let response = connection.get("/").response().unwrap();
         assert_eq!(response.status, 200, "{}", server.printed());
         response.text()[..8].to_owned()
     };
@@ -77,7 +75,7 @@ fn is_put_back(watched: &Watched) {
 fn a_guest_that_prints_is_put_back() {
     let path = printing("prints", BOTH, OPENED_ONCE);
     assert_eq!(freshness(&path), RESTORED);
-    let watched = Watched::start(&[&path, "--no-access-log"]);
+    let watched = Server::component(&path).arg("--no-access-log").watched();
     assert_eq!(
         always(&watched.server, 20),
         "00010103",
@@ -89,7 +87,9 @@ fn a_guest_that_prints_is_put_back() {
     let line = watched.server.wait_for("0b000001");
     assert!(line.contains("[guest "), "{line}");
     // What Rust's standard library makes of it.
-    let watched = Watched::start(&[&guest("behaviours"), "--no-access-log"]);
+    let watched = Server::component(guest("behaviours"))
+        .arg("--no-access-log")
+        .watched();
     for _ in 0..20 {
         assert_eq!(get(watched.server.address, "/stdio?text=x").status, 200);
     }
@@ -99,7 +99,10 @@ fn a_guest_that_prints_is_put_back() {
 #[test]
 fn streams_that_are_open_in_a_snapshot_are_open_in_each_instance() {
     let path = printing("primed-streams", BOTH, OPENED_ONCE);
-    let watched = Watched::start(&[&path, "--prime", "/", "--no-access-log"]);
+    let watched = Server::component(&path)
+        .arg("--prime=/")
+        .arg("--no-access-log")
+        .watched();
     let server = &watched.server;
     assert!(server.printed().contains("Primed "), "{}", server.printed());
     assert_eq!(always(server, 20), "00020103");
@@ -127,7 +130,7 @@ fn streams_that_a_request_exchanges_are_not_those_of_the_next() {
         ("more", more, "00020103"),
     ] {
         let path = printing(name, BOTH, &format!("{OPENED_ONCE} {change} {ANSWER}"));
-        let server = Server::start(&[&path, "--prime", "/"]);
+        let server = Server::component(&path).arg("--prime=/").start();
         assert!(server.printed().contains("Primed "), "{}", server.printed());
         assert_eq!(always(&server, 10), handles, "{name}");
         let printed = server.printed();

@@ -93,7 +93,9 @@ fn what_an_executable_leaves_that_writes_notes_in_words_is_taken_over() {
             r#"{{"version":2,"scoreboard":4,"layout":{layout},"lifeline":[5,6],"listeners":[[7,"http given"]],"served":3,"code":8,"note":"{note}","wanted":2,"workers":[],"admin":[],"admin_process":null,"exporter_process":null}}"#
         );
         let command = after(name, description.as_bytes(), &listener, &[0; 64 * 64]);
-        let server = Server::start_until("The executable was replaced", command);
+        let server = Server::command(command)
+            .until("The executable was replaced")
+            .start();
         server.wait_for_count("Application startup complete.", 2);
         assert_eq!(get(listener.local_addr().unwrap(), "/").status, 200);
     }
