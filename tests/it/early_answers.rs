@@ -205,9 +205,7 @@ fn a_client_of_tls_that_sends_no_more_gets_its_answer() {
     ]);
     let open = |protocol: &str| {
         let socket = TcpStream::connect(server.address).unwrap();
-        socket
-            .set_read_timeout(Some(crate::harness::PATIENCE))
-            .unwrap();
+        socket.set_read_timeout(Some(DEADLINE)).unwrap();
         let name = "localhost".try_into().unwrap();
         let session = ClientConnection::new(authority.client(protocol), name).unwrap();
         StreamOwned::new(session, socket)

@@ -225,7 +225,7 @@ fn targets_are_percent_encoded_as_in_http_1() {
 /// One ended the whole connection; what `#` begins was dropped.
 #[test]
 fn a_target_that_no_url_has_costs_at_most_its_own_stream() {
-    let server = Server::start(&[&guest("behaviours")]);
+    let server = Server::component(guest("behaviours")).start();
     let mut client = Http2::open(server.address).unwrap();
     let slow = client.get("/sleep?ms=300").unwrap();
     let mut odd = http2::head("GET", "/request?a=<caf~>\"`", &[]);

@@ -23,7 +23,10 @@ fn a_length_may_be_said_twice() {
             );
         }
         // Where the guest was slow between its head and the end of its body, the head had left.
-        let short = Connection::open(server.address).get("/lengths?length=9&body=hello");
+        let short = server
+            .connect()
+            .get("/lengths?length=9&body=hello")
+            .response();
         assert!(short.is_err() || short.is_ok_and(|answer| answer.status == 500));
     }
 }

@@ -2,7 +2,7 @@
 //! and what breaks off is gone on with.
 
 use super::{at_home, failed, greets, run, serve, succeeded};
-use crate::compiled_code::folder;
+use crate::harness::folder;
 use crate::harness::registry::{Bad, BadRegistry, Registry};
 use crate::harness::{eventually, finished, guest};
 use nix::sys::signal::{Signal, killpg};

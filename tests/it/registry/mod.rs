@@ -2,7 +2,7 @@
 
 mod misbehaving;
 
-use crate::compiled_code::folder;
+use crate::harness::folder;
 use crate::harness::registry::Registry;
 use crate::harness::{Server, finished, get, guest, wasmserve};
 use nix::sys::signal::Signal;
@@ -42,7 +42,7 @@ fn succeeded(output: &Output) -> String {
 fn serve(home: &Path, arguments: &[&str]) -> Server {
     let mut command = at_home(home);
     command.args(arguments).args(["--port", "0"]);
-    Server::start_command(command)
+    Server::command(command).start()
 }
 
 fn greets(server: &Server) -> String {
@@ -51,7 +51,7 @@ fn greets(server: &Server) -> String {
 
 /// A component that answers otherwise than the one of the examples.
 fn other(home: &Path) -> String {
-    let source = fs::read_to_string(crate::compiled_code::HELLO).unwrap();
+    let source = fs::read_to_string(crate::harness::HELLO).unwrap();
     assert!(source.contains("Hello, world!"));
     let path = home.join("other.wat");
     fs::write(&path, source.replace("Hello, world!", "Hello, there!")).unwrap();
@@ -63,7 +63,7 @@ fn what_was_pushed_is_served_by_tag_and_by_digest_and_then_without_the_registry(
     let home = folder("registry-served");
     let mut registry = Registry::start(&home, false);
     let tag = registry.named("team/hello:1.0");
-    let pinned = succeeded(&run(&home, &["push", crate::compiled_code::HELLO, &tag]));
+    let pinned = succeeded(&run(&home, &["push", crate::harness::HELLO, &tag]));
     let begins = registry.named("team/hello@sha256:");
     assert!(pinned.starts_with(&begins), "{pinned}");
     for reference in [&tag, &pinned] {
@@ -131,7 +131,7 @@ fn a_tag_that_has_moved_is_served_after_a_reload_where_that_was_asked_for() {
     let home = folder("registry-moved");
     let registry = Registry::start(&home, false);
     let tag = registry.named("hello:now");
-    succeeded(&run(&home, &["push", crate::compiled_code::HELLO, &tag]));
+    succeeded(&run(&home, &["push", crate::harness::HELLO, &tag]));
     let (missing, always) = (
         serve(&home, &[&tag]),
         serve(&home, &[&tag, "--pull", "always"]),
@@ -160,7 +160,7 @@ fn without_its_registry_a_server_goes_on_and_a_new_one_says_why_it_cannot_begin(
     let home = folder("registry-away");
     let mut registry = Registry::start(&home, false);
     let tag = registry.named("hello:1");
-    succeeded(&run(&home, &["push", crate::compiled_code::HELLO, &tag]));
+    succeeded(&run(&home, &["push", crate::harness::HELLO, &tag]));
     let server = serve(&home, &[&tag, "--pull", "always"]);
     registry.stop();
     server.signal(Signal::SIGHUP);
@@ -182,7 +182,7 @@ fn a_login_is_shown_to_its_registry_from_the_file_or_from_a_helper() {
     let docker = home.join("docker");
     fs::create_dir(&docker).unwrap();
     let configure = |text: String| fs::write(docker.join("config.json"), text).unwrap();
-    let push = || run(&home, &["push", crate::compiled_code::HELLO, &tag]);
+    let push = || run(&home, &["push", crate::harness::HELLO, &tag]);
     let said = failed(&push(), 3);
     assert!(said.contains(&format!("docker login {host}")), "{said}");
     // tester:wrong
@@ -212,7 +212,7 @@ fn a_login_is_shown_to_its_registry_from_the_file_or_from_a_helper() {
     command
         .args([&tag, "--port", "0"])
         .env("PATH", format!("{}:{path}", docker.display()));
-    let server = Server::start_command(command);
+    let server = Server::command(command).start();
     assert_eq!(greets(&server), "Hello, world!\n");
 }
 

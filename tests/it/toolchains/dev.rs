@@ -229,7 +229,7 @@ async def app(scope, receive, send):
     let grant = format!("{}::/app", at.join("data").display());
     command.arg(at.join("project/main.py"));
     command.args(["--port", "0", "--dir", &grant]);
-    let server = Server::start_large(command);
+    let server = Server::command(command).compiles().start();
     assert_eq!(get(server.address, "/").text(), "of the operator");
 }
 

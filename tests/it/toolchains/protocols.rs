@@ -321,8 +321,11 @@ fn every_client_has_the_same_answer_in_each_version_of_http() {
         ("ASGI", By::Guest, built("guests/python/starlette")),
         ("WSGI", By::Guest, built("guests/python/flask")),
     ] {
-        let clear = Server::start(&[&[component.as_str()], &options[..]].concat());
-        let secure = Server::start(&[&[component.as_str()], &options[..], &tls].concat());
+        let clear = Server::component(&component).args(options).start();
+        let secure = Server::component(&component)
+            .args(options)
+            .args(&tls)
+            .start();
         let place = Place {
             servers: [&clear, &secure],
             directory: &directory,
