@@ -3,7 +3,7 @@
 use super::frames::frame;
 use super::start;
 use crate::harness::http2::{DATA, HEADERS, Http2, RST_STREAM, SETTINGS, head};
-use crate::harness::{PATIENCE, Server};
+use crate::harness::{DEADLINE, Server};
 use std::collections::HashMap;
 use std::net::TcpStream;
 
@@ -114,7 +114,7 @@ fn a_client_that_makes_no_room_for_a_rejection_has_its_stream_reset() {
     let server = start(&["--timeout-write", "1s"]);
     let setting = [&4_u16.to_be_bytes()[..], &0_u32.to_be_bytes()].concat();
     let socket = TcpStream::connect(server.address).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
     let mut client = Client {
         http2: Http2::with_settings(socket, &setting).unwrap(),
         came: HashMap::new(),
