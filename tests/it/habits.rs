@@ -17,7 +17,7 @@ fn place(name: &str) -> PathBuf {
 
 fn with_pid(path: &Path) -> Server {
     Server::component(guest("hello"))
-        .option("--pid", &path)
+        .option("--pid", path)
         .start()
 }
 

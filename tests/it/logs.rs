@@ -82,7 +82,7 @@ fn logrotate_turns_the_log_under_load_and_no_line_is_lost() {
     let folder = Folder::new("rotate");
     let server = Server::component(guest("hello"))
         .workers(2)
-        .option("--access-logfile", &folder.file("access.log"))
+        .option("--access-logfile", folder.file("access.log"))
         .arg("--access-logformat=%(U)s %(s)s")
         .start();
     let configuration = format!(
@@ -192,7 +192,7 @@ fn why_a_start_fails_is_in_the_log_and_on_the_terminal() {
 fn who_writes_the_log_is_replaced() {
     let folder = Folder::new("replaced");
     let server = Server::component(guest("hello"))
-        .option("--access-logfile", &folder.file("access.log"))
+        .option("--access-logfile", folder.file("access.log"))
         .start();
     eventually("there is one", || server.log_writer().is_some());
     let first = server.log_writer().unwrap();

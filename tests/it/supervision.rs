@@ -76,7 +76,7 @@ fn a_worker_that_grows_old_or_large_is_recycled() {
 #[test]
 fn a_reload_serves_the_new_version() {
     let application = Application::new("reload");
-    let server = Server::component(&application.path()).workers(2).start();
+    let server = Server::component(application.path()).workers(2).start();
     assert_eq!(get(server.address, "/").text(), "Hello, world!\n");
     application.says("Hello, again!");
     server.signal(Signal::SIGHUP);
@@ -87,7 +87,7 @@ fn a_reload_serves_the_new_version() {
 #[test]
 fn a_changed_file_is_a_reload_where_that_is_wanted() {
     let application = Application::new("watch");
-    let server = Server::component(&application.path())
+    let server = Server::component(application.path())
         .arg("--reload")
         .start();
     application.says("Hello, again!");
@@ -98,7 +98,7 @@ fn a_changed_file_is_a_reload_where_that_is_wanted() {
 #[test]
 fn a_version_that_does_not_start_leaves_the_old_one_serving() {
     let application = Application::new("broken");
-    let server = Server::component(&application.path()).workers(2).start();
+    let server = Server::component(application.path()).workers(2).start();
     let before = server.workers();
     application.becomes("(component)");
     server.signal(Signal::SIGHUP);
