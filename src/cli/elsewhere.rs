@@ -58,7 +58,7 @@ const OPTIONS: &[(&[&str], &str)] = &[
     (&["--keyfile"], "write --ssl-keyfile"),
     (&["--keyfile-password"], "write --ssl-keyfile-password"),
     (&["--ca-certs"], "write --ssl-ca-certs"),
-    (&["--cert-reqs"], "write --ssl-cert-reqs"),
+    (&["--cert-reqs"], "write --ssl-client-auth"),
     (&["--http-protocols"], "write --http"),
     (
         &["--do-handshake-on-connect", "--suppress-ragged-eofs"],
