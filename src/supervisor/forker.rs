@@ -142,7 +142,7 @@ impl Forker {
 
     /// Forks whoever pulls the component of a version.
     pub fn puller<R: Roles>(&self, roles: &R) -> io::Result<SingleTask> {
-        let puller = SingleTask::start(c"puller", &[], || roles.pull())?;
+        let puller = SingleTask::start(c"puller", &self.scoreboard, &[], || roles.pull())?;
         self.helpers.borrow_mut().push(puller.pid);
         Ok(puller)
     }
@@ -167,7 +167,7 @@ impl Forker {
 
     /// Forks whoever takes the step before the start of which this is the code.
     pub fn step<R: Roles>(&self, roles: &R, index: usize, code: &Code) -> io::Result<Step> {
-        let step = Step::start(roles, index, code)?;
+        let step = Step::start(roles, &self.scoreboard, index, code)?;
         self.helpers.borrow_mut().push(step.process.pid);
         Ok(step)
     }
@@ -179,7 +179,7 @@ impl Forker {
 
     /// Forks whoever primes an instance of this code.
     pub fn primer<R: Roles>(&self, roles: &R, code: &Code) -> io::Result<Primer> {
-        let primer = Primer::start(roles, code)?;
+        let primer = Primer::start(roles, &self.scoreboard, code)?;
         self.helpers.borrow_mut().push(primer.process.pid);
         Ok(primer)
     }

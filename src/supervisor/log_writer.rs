@@ -7,6 +7,7 @@ use super::forker::fork_child;
 use super::run::Supervisor;
 use crate::exit::Status;
 use crate::log::files;
+use crate::scoreboard::Scoreboard;
 use crate::sys::{channel, clock, process, signals};
 use crate::{error, warning};
 use nix::poll::{PollFd, PollTimeout, poll};
@@ -82,7 +83,7 @@ impl<R: Roles> Supervisor<R> {
         let now = clock::now_ms();
         if self.log_writer.running.is_none() && now >= self.log_writer.next_ms {
             self.log_writer.next_ms = now + PAUSE.as_millis() as u64;
-            match fork(&*self.roles) {
+            match fork(&*self.roles, &self.forker.scoreboard) {
                 Ok(running) => self.log_writer.running = Some(running),
                 Err(error) => warning!("cannot start the process that writes the log: {error}"),
             }
@@ -96,13 +97,13 @@ impl<R: Roles> Supervisor<R> {
     }
 }
 
-fn fork<R: Roles>(roles: &R) -> io::Result<Running> {
+fn fork<R: Roles>(roles: &R, scoreboard: &Scoreboard) -> io::Result<Running> {
     let (orders, taken) = channel::downward()?;
     let mut kept: Vec<RawFd> = files::descriptors();
     kept.push(taken.as_raw_fd());
     let pid = fork_child(
         &kept,
-        || Ok(()),
+        || scoreboard.give_up(),
         || {
             process::call(c"log");
             signals::ignore_reopening();

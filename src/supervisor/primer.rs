@@ -6,6 +6,7 @@ use super::code_files::Code;
 use super::policy::Death;
 use super::single_task::SingleTask;
 use crate::exit::Status;
+use crate::scoreboard::Scoreboard;
 use crate::sys::memory;
 use std::fs::File;
 use std::io;
@@ -21,11 +22,11 @@ pub struct Primer {
 
 impl Primer {
     /// Forks a process that primes an instance of which this is the code.
-    pub fn start<R: Roles>(roles: &R, code: &Code) -> io::Result<Primer> {
+    pub fn start<R: Roles>(roles: &R, scoreboard: &Scoreboard, code: &Code) -> io::Result<Primer> {
         let snapshot = memory::empty_file("wasmserve snapshot")?;
         let kept = [code.file.as_raw_fd(), snapshot.as_raw_fd()];
         let prime = || roles.prime(code, &snapshot);
-        let process = SingleTask::start(c"primer", &kept, prime)?;
+        let process = SingleTask::start(c"primer", scoreboard, &kept, prime)?;
         Ok(Primer {
             process,
             snapshot,

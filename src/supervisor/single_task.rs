@@ -5,6 +5,7 @@ use super::forker::{ended, fork_child};
 use super::policy::Death;
 use crate::channel::{Message, Receiver, channel};
 use crate::exit::Status;
+use crate::scoreboard::Scoreboard;
 use crate::sys::process::{self, End};
 use crate::sys::signals;
 use anyhow::Result;
@@ -31,6 +32,7 @@ impl SingleTask {
     /// Forks a process of this name that keeps these descriptors.
     pub fn start(
         name: &CStr,
+        scoreboard: &Scoreboard,
         kept: &[RawFd],
         task: impl FnOnce() -> Result<()>,
     ) -> io::Result<SingleTask> {
@@ -38,7 +40,7 @@ impl SingleTask {
         let kept = [kept, &[reporter.descriptor()]].concat();
         let pid = fork_child(
             &kept,
-            || Ok(()),
+            || scoreboard.give_up(),
             || {
                 process::die_with_parent();
                 process::call(name);

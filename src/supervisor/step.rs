@@ -5,6 +5,7 @@ use super::code_files::Code;
 use super::policy::Death;
 use super::single_task::SingleTask;
 use crate::exit::Status;
+use crate::scoreboard::Scoreboard;
 use std::io;
 use std::os::fd::AsRawFd;
 
@@ -17,9 +18,14 @@ pub struct Step {
 
 impl Step {
     /// Forks a process that takes the step of which this is the code.
-    pub fn start<R: Roles>(roles: &R, index: usize, code: &Code) -> io::Result<Step> {
+    pub fn start<R: Roles>(
+        roles: &R,
+        scoreboard: &Scoreboard,
+        index: usize,
+        code: &Code,
+    ) -> io::Result<Step> {
         let take = || roles.take_step(index, code);
-        let process = SingleTask::start(c"step", &[code.file.as_raw_fd()], take)?;
+        let process = SingleTask::start(c"step", scoreboard, &[code.file.as_raw_fd()], take)?;
         Ok(Step { process, index })
     }
 

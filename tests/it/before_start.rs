@@ -1,6 +1,6 @@
 //! Steps before the start: run once, in order, to their end, and never beside a version that they are not for.
 
-use crate::harness::{Server, eventually, finished, get, guest, root, wasmserve};
+use crate::harness::{Server, eventually, finished, get, guest, root, scoreboard, wasmserve};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
@@ -194,6 +194,13 @@ fn waiting(name: &str, options: &[&str]) -> (Place, Server, i32) {
     let step = server.workers();
     assert_eq!(step.len(), 1);
     (place, server, step[0])
+}
+
+/// A step runs a component before anybody serves, and shares nothing with who does.
+#[test]
+fn a_step_can_write_nothing_of_the_scoreboard() {
+    let (_place, _server, step) = waiting("scoreboard", &[]);
+    assert_eq!(scoreboard(step), (vec![], false));
 }
 
 fn is_gone(pid: i32) -> bool {

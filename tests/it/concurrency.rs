@@ -124,7 +124,7 @@ fn instances_are_ended_when_they_have_answered_or_waited_for_long_enough() {
         .args(["--reuse=1000", "--reuse-concurrency=2", "--reuse-idle=3s"])
         .watched();
     assert_eq!([(); 2].map(|()| count(&watched.server)), ["1", "2"]);
-    watched.has_no_instances();
+    watched.has_let_an_instance_go();
     assert_eq!(count(&watched.server), "1");
 }
 

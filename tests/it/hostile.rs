@@ -1,7 +1,7 @@
 //! A worker that was taken over: it does with what it has been given whatever it likes. What it can reach are its
 //! descriptors and its memory, and the test takes hold of both.
 
-use crate::harness::{HELLO, Server, compiled, eventually, get, strike};
+use crate::harness::{Folder, HELLO, Server, compiled, eventually, get, scoreboard, strike};
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -160,31 +160,13 @@ fn a_listener_that_was_made_to_wait_keeps_no_worker() {
     assert_eq!(server.workers(), before);
 }
 
-/// The pages of the scoreboard that a process can write, by their place in it, and whether it could make others so.
-fn scoreboard(pid: i32) -> (Vec<u64>, bool) {
-    let maps = fs::read_to_string(format!("/proc/{pid}/smaps")).unwrap();
-    let (mut writable, mut could, mut own) = (Vec::new(), false, None);
-    for line in maps.lines() {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        if fields[0].contains('-') {
-            own = line
-                .contains("wasmserve scoreboard")
-                .then(|| fields[1].contains('w'));
-            if own == Some(true) {
-                writable.push(u64::from_str_radix(fields[2], 16).unwrap());
-            }
-        } else if fields[0] == "VmFlags:" && own == Some(false) {
-            // VM_MAYWRITE (Documentation/filesystems/proc.rst).
-            could |= fields.contains(&"mw");
-        }
-    }
-    (writable, could)
-}
-
 #[test]
 fn a_worker_can_write_its_own_slot_alone() {
     for component in [HELLO.to_owned(), compiled("behaviours")] {
-        let server = Server::component(&component).workers(3).start();
+        let folder = Folder::new("own-slot");
+        let log = folder.path().join("log");
+        let server = Server::component(&component).workers(3);
+        let server = server.option("--access-logfile", &log).start();
         let mut slots: Vec<u64> = Vec::new();
         for worker in server.workers() {
             let (writable, could) = scoreboard(worker);
@@ -197,7 +179,8 @@ fn a_worker_can_write_its_own_slot_alone() {
                 "{kept:?}"
             );
         }
-        // Nor can what they are forked from.
+        // Nor can who writes the log, and what they are forked from.
+        assert_eq!(scoreboard(server.log_writer().unwrap()), (vec![], false));
         if let Some(zygote) = server.zygote() {
             assert_eq!(scoreboard(zygote), (vec![], false));
             let kept = descriptors(zygote);

@@ -29,7 +29,7 @@ pub use client::{Connection, Response, Socket, Target, get, send, upload};
 pub use command::{finished, finished_within, leave_open};
 pub use folder::{Folder, has_ipv6, text};
 pub use large::{compiled, pad};
-pub use process::{lives, number, peak, strike};
+pub use process::{lives, number, peak, scoreboard, strike};
 pub use redis::Redis;
 pub use refusal::{Unprivileged, file, hello, refused, refused_by, refused_with};
 pub use server::Server;

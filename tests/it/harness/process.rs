@@ -24,3 +24,24 @@ pub fn lives(pid: i32) -> bool {
 pub fn peak(pid: i32) -> u64 {
     number(pid, "status", "VmHWM:") * 1024
 }
+
+/// The pages of the scoreboard that a process can write, by their place in it, and whether it could make others so.
+pub fn scoreboard(pid: i32) -> (Vec<u64>, bool) {
+    let maps = fs::read_to_string(format!("/proc/{pid}/smaps")).unwrap();
+    let (mut writable, mut could, mut own) = (Vec::new(), false, None);
+    for line in maps.lines() {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        if fields[0].contains('-') {
+            own = line
+                .contains("wasmserve scoreboard")
+                .then(|| fields[1].contains('w'));
+            if own == Some(true) {
+                writable.push(u64::from_str_radix(fields[2], 16).unwrap());
+            }
+        } else if fields[0] == "VmFlags:" && own == Some(false) {
+            // VM_MAYWRITE (Documentation/filesystems/proc.rst).
+            could |= fields.contains(&"mw");
+        }
+    }
+    (writable, could)
+}

@@ -33,11 +33,10 @@ impl Watched {
         self.ask("/readyz").status == 200
     }
 
-    /// Waits until no instance is kept for a later request.
-    pub fn has_no_instances(&self) {
-        eventually("no instance is left", || {
-            self.metric("wasmserve_instances") == 0.0
-        });
+    /// Waits until an instance that was kept for a later request has ended.
+    pub fn has_let_an_instance_go(&self) {
+        let name = r#"wasmserve_instances_dropped_total{reason="idle"}"#;
+        eventually("an instance has ended", || self.metric(name) >= 1.0);
     }
 
     /// A counter, or nought where it is not shown.
