@@ -19,13 +19,19 @@ app.use("/wrapped", async (c, next) => {
 app.use("/tagged", etag());
 // Asked for before the first request.
 let warmed = "nothing";
+let kept: { fetch: typeof fetch; log: typeof console.log };
 app.use("/a-path-that-is-nowhere", async (c, next) => {
   console.log("said before the first request");
   if (c.env.HANGS) await new Promise(() => {});
-  warmed = await fetch("http://localhost/").then(String, String);
+  kept ??= { fetch: globalThis.fetch, log: console.log };
+  if (c.env.ASKS) warmed = await fetch("http://localhost/").then(String, String);
   await next();
 });
 app.get("/warmed", (c) => c.text(warmed));
+app.get("/kept", async (c) => {
+  kept.log("said by what was kept");
+  return c.text(await (await kept.fetch(c.req.query("url")!)).text());
+});
 app.get("/", (c) => c.text("Hello, world!\n"));
 app.get("/wrapped", (c) => c.text("inner"));
 app.get("/tagged", (c) => c.text("tagged"));

@@ -110,16 +110,18 @@ let called;
 
 // Has the engine do once what it would otherwise do in each instance, when a request comes for the first time: compile
 // functions, and set up what they use. The application is asked for a path that it does not have, as when one in Python
-// is built. It reaches nobody meanwhile, and what it says is not told.
+// is built. It reaches nobody meanwhile, and what it says is not told; if it tries to reach somebody, each instance
+// begins as it was built.
 async function warmUp() {
   begin();
   await warmUpBridge();
   const speak = silence();
-  for (let round = 0; round < ASKED && !late; round++) {
+  for (let round = 0; round < ASKED && !problem; round++) {
     // Whatever comes of it.
-    late = !(await inTime(askNowhere().catch(() => {})));
+    const isInTime = await inTime(askNowhere().catch(() => {}));
+    if (!isInTime) problem = `the application has not answered a request for ${PATH} in a second`;
   }
-  speak();
+  if (speak()) problem ??= `the application asks a server when it is asked for ${PATH}`;
 }
 
 async function askNowhere() {
@@ -132,15 +134,16 @@ async function askNowhere() {
   await Promise.allSettled(later);
 }
 
-// What goes on in this instance would go on in each.
-let late = false;
+// Why no other instance can begin as this one is: what goes on in it would go on in each.
+let problem;
 
 function settle() {
-  if (late) throw `the application has not answered a request for ${new URL(NOWHERE).pathname} in a second`;
+  if (problem) throw problem;
   renew();
 }
 
-const NOWHERE = "http://localhost/a-path-that-is-nowhere";
+const PATH = "/a-path-that-is-nowhere";
+const NOWHERE = `http://localhost${PATH}`;
 const ASKED = 3;
 
 // Waits for a second. Says whether the promise has ended.

@@ -1,11 +1,16 @@
 // What the web platform has and the engine does not yet, where it can be had without the engine. Each part stands
 // aside once the engine brings it. `wasmserve build` bundles it with every application.
 
+// Nobody is reached, and nothing is said: the application is warmed up. Whatever it keeps of `fetch` and `console`
+// meanwhile is of use afterwards.
+let quiet = false;
+let tried = false;
+
 // An error is told with where it comes from.
 const told = (value) => (value instanceof Error && value.stack ? `${value}\n${value.stack}` : value);
-for (const name of ["error", "warn", "log", "info", "debug"]) {
-  const say = console[name].bind(console);
-  console[name] = (...values) => say(...values.map(told));
+for (const name of ["error", "warn", "log", "info", "debug", "trace"]) {
+  const say = console[name]?.bind(console);
+  if (say) console[name] = (...values) => void (quiet || say(...values.map(told)));
 }
 
 // A body's bytes, and the pieces of a stream one by one (Fetch standard, Streams standard).
@@ -102,21 +107,15 @@ export function renew() {
   next = words.length;
 }
 
-// Has the application reach nobody and say nothing, until the function is called that this gives.
+// Has the application reach nobody and say nothing, until the function is called that this gives. That says whether it
+// has tried to reach somebody: it may have kept that it could not.
 export function silence() {
-  const { fetch } = globalThis;
-  const said = SAYS.map((name) => console[name]);
-  globalThis.fetch = async () => {
-    throw new TypeError("nobody is reached before the first request");
-  };
-  for (const name of SAYS) console[name] = () => {};
+  quiet = true;
   return () => {
-    globalThis.fetch = fetch;
-    SAYS.forEach((name, number) => (console[name] = said[number]));
+    quiet = false;
+    return tried;
   };
 }
-
-const SAYS = ["debug", "error", "info", "log", "trace", "warn"];
 
 const listen = globalThis.addEventListener;
 if (listen) {
@@ -151,6 +150,10 @@ const engineFetch = globalThis.fetch;
 
 // Follows redirects (Fetch standard, HTTP-redirect fetch).
 globalThis.fetch = async function fetch(input, init) {
+  if (quiet) {
+    tried = true;
+    throw new TypeError("nobody is reached before the first request");
+  }
   const known = asked.get(input);
   const mode = init?.redirect ?? known?.redirect ?? "follow";
   const first = input instanceof EngineRequest ? input : new EngineRequest(input, bodiless(init));

@@ -6,6 +6,7 @@ use super::output::GuestOutput;
 use crate::guest::snapshot::{OpenStream, StandardStream};
 use crate::log::GuestStream;
 use std::any::Any;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::cli::{IsTerminal, StdinStream};
@@ -22,13 +23,7 @@ pub struct StandardStreams {
 
 /// Streams that a guest has, by the addresses that they have in the meantime.
 #[derive(Clone, Default)]
-pub struct HandedOut(Arc<Mutex<Vec<Handed>>>);
-
-struct Handed {
-    address: usize,
-    stream: StandardStream,
-    origin: Origin,
-}
+pub struct HandedOut(Arc<Mutex<HashMap<usize, (StandardStream, Origin)>>>);
 
 /// `Origin` says since when a stream is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,27 +43,24 @@ pub struct Left {
 
 impl HandedOut {
     pub fn note<T>(&self, handle: &T, stream: StandardStream, origin: Origin) {
-        self.list().push(Handed {
-            address: std::ptr::from_ref(handle).addr(),
-            stream,
-            origin,
-        });
+        self.known().insert(address(handle), (stream, origin));
     }
 
     pub fn forget<T>(&self, handle: &T) {
-        let gone = std::ptr::from_ref(handle).addr();
-        self.list().retain(|handed| handed.address != gone);
+        self.known().remove(&address(handle));
     }
 
     fn find(&self, address: usize) -> Option<(StandardStream, Origin)> {
-        let list = self.list();
-        let handed = list.iter().find(|handed| handed.address == address)?;
-        Some((handed.stream, handed.origin))
+        self.known().get(&address).copied()
     }
 
-    fn list(&self) -> MutexGuard<'_, Vec<Handed>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<usize, (StandardStream, Origin)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn address<T>(handle: &T) -> usize {
+    std::ptr::from_ref(handle).addr()
 }
 
 /// A table has so many streams at its end, at most, that are looked at.

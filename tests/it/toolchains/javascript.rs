@@ -141,21 +141,38 @@ fn each_instance_has_random_numbers_of_its_own() {
     }
 }
 
-/// What the application does then must change nothing outside.
+/// What the application does then must change nothing outside, and what it keeps must be of use afterwards.
 #[test]
-fn an_application_that_is_warmed_up_reaches_nobody_and_says_nothing() {
+fn an_application_that_is_warmed_up_says_nothing_and_keeps_what_works() {
     let upstream = Upstream::friendly();
     let allowed = format!("http://{}", upstream.address);
     let server = trials::serve(&built(PLATFORM), &["--allow-http", &allowed]);
-    let (_, warmed) = answer(&server, "/warmed");
-    assert!(warmed.contains("nobody is reached"), "{warmed}");
     let printed = server.printed();
     assert!(!printed.contains("said before"), "{printed}");
-    // Afterwards it may.
-    let fetched = answer(&server, &format!("/fetch?url={allowed}/"));
-    assert_eq!(fetched, (200, r#"[200,false,"hello"]"#.to_owned()));
+    assert!(printed.contains("Primed "), "{printed}");
+    let fetched = answer(&server, &format!("/kept?url={allowed}/"));
+    assert_eq!(fetched, (200, "hello".to_owned()));
+    server.wait_for("said by what was kept");
     assert_eq!(answer(&server, "/error").0, 500);
     server.wait_for("told by console.error");
+}
+
+/// It may have kept that it could not reach anybody.
+#[test]
+fn an_application_that_reaches_out_when_it_is_warmed_up_begins_as_it_was_built() {
+    let upstream = Upstream::friendly();
+    let allowed = format!("http://{}", upstream.address);
+    let options = ["--env", "ASKS=1", "--allow-http", &allowed];
+    let server = trials::serve(&built(PLATFORM), &options);
+    let printed = server.printed();
+    assert!(
+        printed.contains("the application asks a server"),
+        "{printed}"
+    );
+    assert!(upstream.seen().is_empty());
+    assert_eq!(answer(&server, "/warmed"), (200, "nothing".to_owned()));
+    let fetched = answer(&server, &format!("/fetch?url={allowed}/"));
+    assert_eq!(fetched, (200, r#"[200,false,"hello"]"#.to_owned()));
 }
 
 /// What goes on when the snapshot is taken would go on in each instance.
