@@ -72,7 +72,8 @@ impl Answers {
         let all = self.each.values();
         let mut left: Vec<_> = all.filter(|(progress, _)| !progress.is_evicted()).collect();
         let mut bytes: usize = left.iter().map(|(_, bytes)| bytes).sum();
-        left.sort_by_cached_key(|(progress, _)| progress.behind(now));
+        // Who was fast for a moment has credit for a while, and stands still nevertheless.
+        left.sort_by_cached_key(|(progress, _)| (progress.behind(now), progress.stands_still(now)));
         while bytes > MOST
             && let Some((progress, kept)) = left.pop()
         {
@@ -118,5 +119,25 @@ mod tests {
         drop(kept);
         let answers = unsent.0.borrow();
         assert_eq!((answers.bytes, answers.each.len()), (0, 0));
+    }
+
+    /// A client that took much at first is ahead of the least rate for as long as one that still takes it.
+    #[test]
+    fn credit_of_earlier_keeps_no_answer_in_the_place_of_one_that_is_taken() {
+        let unsent = Rc::new(Unsent::default());
+        let all: Vec<_> = (0..40)
+            .map(|_| Progress::new(1000, &Rc::default()))
+            .collect();
+        let mut kept = Vec::new();
+        for progress in &all {
+            progress.took(1 << 20);
+            progress.waits_for_room();
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_millis(2) {}
+            kept.push(unsent.keep(progress, MOST / 20));
+        }
+        let evicted: Vec<bool> = all.iter().map(|each| each.is_evicted()).collect();
+        let expected: Vec<bool> = (0..40).map(|number| number < 20).collect();
+        assert_eq!(evicted, expected);
     }
 }

@@ -64,6 +64,12 @@ impl ClientRate {
         Duration::from_secs_f64(bytes as f64 / self.rate as f64)
     }
 
+    /// Says how long the client is waited for.
+    pub fn stands_still(&self, now: Instant) -> Duration {
+        let waits = self.waits.map(|since| now.saturating_duration_since(since));
+        waits.unwrap_or_default()
+    }
+
     /// Says when the client's time is up if nothing moves; it may stand still for `stall`.
     pub fn deadline(&self, stall: Duration) -> Option<Instant> {
         let since = self.waits?;

@@ -84,6 +84,12 @@ impl Progress {
         download.max(upload).max(ended)
     }
 
+    /// Says how long the client has taken nothing of its response although it is waited for: what tells apart those that
+    /// are not behind the least rate yet.
+    pub fn stands_still(&self, now: Instant) -> Duration {
+        self.download.borrow().stands_still(now)
+    }
+
     /// Ends this exchange, since others need what it holds.
     pub fn evict(&self) {
         self.evicted.set(true);
