@@ -123,10 +123,12 @@ fn the_live_view_is_sorted_by_keys_and_tells_of_a_killed_worker() {
     top.shows("PID\u{25b2}");
     top.keys.write_all(b"\x1b[C\x1b[C\x1b[C").unwrap();
     top.shows("REQ/S\u{25bc}");
+    // Columns that were passed may have been drawn, too.
+    let marks = |top: &Top| top.written().matches('\u{25b2}').count();
+    let before = marks(&top);
     top.keys.write_all(b"r").unwrap();
     // Nothing but the mark is drawn again.
-    let marks = |top: &Top| top.written().matches('\u{25b2}').count();
-    eventually("the order is reversed", || marks(&top) == 2);
+    eventually("the order is reversed", || marks(&top) > before);
     let worker = server.workers()[0];
     kill(Pid::from_raw(worker), Signal::SIGKILL).unwrap();
     // Blanks that were there before are not written again.
