@@ -158,7 +158,8 @@ impl Policy {
                 let outdated = worker.generation != generation;
                 let reason = match &worker.state {
                     State::Stale { reason, .. } if unwanted || held() => reason.clone(),
-                    State::Ready { .. } | State::Starting { .. } if unwanted => Reason::ScaleDown,
+                    // One that starts may serve already, and not have been heard of: it leaves when it is ready.
+                    State::Ready { .. } if unwanted => Reason::ScaleDown,
                     State::Ready { .. } | State::Starting { .. } if outdated && held() => {
                         Reason::Reload
                     }
