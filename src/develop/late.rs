@@ -1,10 +1,10 @@
 //! An application in Python is read from its folder when it is served, so that a change of it takes a new start of the
 //! application and no build. A build is needed where what it requires has changed.
 
+use crate::sys::file;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::ffi::OsString;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 /// Where the component looks for the application.
@@ -54,12 +54,10 @@ impl Late {
     }
 }
 
-/// Has a name lead to this directory, and to nothing else in between.
+/// Has a name lead to this directory.
 pub fn point(link: &Path, directory: &Path) -> Result<()> {
-    let beside = link.with_extension("new");
-    symlink(directory, &beside)
-        .and_then(|()| std::fs::rename(&beside, link))
-        .with_context(|| format!("cannot make `{}`", link.display()))
+    let pointed = file::point(link, directory, &link.with_extension("new"));
+    pointed.with_context(|| format!("cannot make `{}`", link.display()))
 }
 
 /// The option that gives the guest a directory for the application.

@@ -4,10 +4,11 @@
 use super::digest::{Digest, Digester};
 use super::reference::{Reference, Version};
 use crate::cache::{Entry, superfluous};
+use crate::sys::file;
 use crate::warning;
 use anyhow::{Context, Result, bail};
-use nix::fcntl::{AT_FDCWD, Flock, FlockArg, OFlag};
-use nix::unistd::{geteuid, symlinkat};
+use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::unistd::geteuid;
 use std::fs::{self, DirBuilder, File, FileTimes, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -160,9 +161,7 @@ impl Store {
         let next = self
             .directory
             .join(format!("link.{}{PARTIAL}", std::process::id()));
-        let _ = fs::remove_file(&next);
-        let linked = symlinkat(target, AT_FDCWD, &next).map_err(std::io::Error::from);
-        let pointed = linked.and_then(|()| fs::rename(&next, &path));
+        let pointed = file::point(&path, Path::new(target), &next);
         pointed.with_context(|| format!("`{}`", path.display()))
     }
 

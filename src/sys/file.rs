@@ -1,10 +1,11 @@
 //! Writing to standard output and standard error, without waiting where that can be had.
 
 use anyhow::Context as _;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{AT_FDCWD, OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, send};
 use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::unistd::symlinkat;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -163,6 +164,14 @@ pub fn send_datagram(fd: &OwnedFd, bytes: &[u8]) -> io::Result<()> {
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
     send(fd.as_raw_fd(), bytes, flags)?;
     Ok(())
+}
+
+/// Has `link` lead to `target` from here on, by way of a link `beside` it: whoever looks meanwhile finds the one or the
+/// other.
+pub fn point(link: &Path, target: &Path, beside: &Path) -> io::Result<()> {
+    let _ = std::fs::remove_file(beside);
+    symlinkat(target, AT_FDCWD, beside)?;
+    std::fs::rename(beside, link)
 }
 
 /// Makes a file that its owner alone reads, in the place of what has its name: where that is a link, what it leads to
