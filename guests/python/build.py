@@ -59,6 +59,8 @@ def main():
         component.prepare(toolbox, cache)
         return
     component.build(found, site, toolbox, cache, asked.output, environment, asked)
+    for line in found.notes:
+        say.progress(f"note: {line}")
     size = Path(asked.output).stat().st_size / 1e6
     say.done(f"{asked.output} is ready: {size:.0f} MB, after {time.monotonic() - begin:.0f} s")
 

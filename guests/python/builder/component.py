@@ -76,8 +76,6 @@ def _make(project, work, settings, folders, stdlib, site, tools):
     )
     if not succeeded:
         raise Mistake(_failure(printed, project))
-    for line in project.notes:
-        progress(f"note: {line}")
     component = bytearray(made.read_bytes())
     immortal.make(component, (begin / "objects").read_bytes())
     made.write_bytes(component)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .project import nodes, sources
+from .requirements import named_files
 from .tools import COMPONENTIZE, key, whole_or_not
 
 COMPONENT = "app.wasm"
@@ -44,12 +45,6 @@ def kept(cache, settings, site, stdlib):
 
 def note(project, file):
     """Says which folder is to be /app, and which files a build depends on."""
-    files = []
-    if project.source is not None:
-        files.append(project.source)
-    for line in project.requirements:
-        words = line.split()
-        if len(words) > 1 and words[0] in ("-r", "-c", "--requirement", "--constraint"):
-            files.append(project.folder / words[1])
+    files = [*filter(None, [project.source]), *named_files(project)]
     known = {"folder": str(project.folder), "inputs": [str(path.resolve()) for path in files]}
     Path(file).write_text(json.dumps(known))

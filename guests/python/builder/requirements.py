@@ -32,7 +32,8 @@ WITHOUT_NATIVE = {
 def folder(project, tools, cache, find_links):
     """The folder that holds all of it; made once for each set of requirements."""
     lines = [line for line in project.requirements if line.strip()]
-    local = _local_files(lines, project)
+    # They count with what is in them.
+    local = [path.read_bytes() if path.is_file() else b"" for path in named_files(project)]
     here = Path(__file__)
     parts = ("requirements.py", "pip_for_wasi.py", "dependencies.py", "known.py", "pydantic_core.py")
     code = [here.with_name(part).read_bytes() for part in parts]
@@ -44,15 +45,11 @@ def folder(project, tools, cache, find_links):
     return home
 
 
-def _local_files(lines, project):
-    """Files that the requirements name count with what is in them."""
-    found = []
-    for line in lines:
-        words = line.split()
-        if len(words) > 1 and words[0] in ("-r", "-c", "--requirement", "--constraint"):
-            path = project.folder / words[1]
-            found.append(path.read_bytes() if path.is_file() else b"")
-    return found
+def named_files(project):
+    """Files that the requirements name."""
+    words = [line.split() for line in project.requirements]
+    options = ("-r", "-c", "--requirement", "--constraint")
+    return [project.folder / line[1] for line in words if len(line) > 1 and line[0] in options]
 
 
 def _fill(home, lines, project, tools, cache, find_links):
