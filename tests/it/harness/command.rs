@@ -6,7 +6,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
@@ -19,13 +19,7 @@ pub fn finished(command: Command) -> Output {
 /// The same in less time. A server that should have refused to start is killed then.
 pub fn finished_within(mut command: Command, limit: Duration) -> Output {
     let about = format!("{command:?}");
-    let child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .spawn()
-        .expect("the executable can be started");
+    let child = spawned(&mut command);
     let group = Pid::from_raw(child.id().cast_signed());
     let (ended, awaited) = mpsc::channel::<()>();
     let watch = thread::spawn(move || {
@@ -40,6 +34,17 @@ pub fn finished_within(mut command: Command, limit: Duration) -> Output {
     let is_late = watch.join().expect("it only waits");
     assert!(!is_late, "{about} did not end within {limit:?}: {output:?}");
     output
+}
+
+/// Starts a command in a group of its own, with nothing to read and with pipes for what it prints.
+pub fn spawned(command: &mut Command) -> Child {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .expect("the executable can be started")
 }
 
 /// The command that `wrapper` runs `inner` with, in the environment of `inner`.

@@ -1,14 +1,14 @@
 //! A server that is running: what it prints is read, and its processes are killed at the end.
 
+use super::command;
 use super::output::Printed;
 use super::start::ANNOUNCEMENT;
 use super::{DEADLINE, eventually};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use std::net::SocketAddr;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,13 +22,7 @@ pub struct Server {
 impl Server {
     /// Runs the command, and reads what it prints on standard error.
     pub(super) fn spawned(command: &mut Command) -> (Server, ChildStdout) {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .expect("the executable can be started");
+        let mut child = command::spawned(command);
         let output = Arc::new(Printed::default());
         let stdout = child.stdout.take();
         output.drain(child.stderr.take().unwrap());
