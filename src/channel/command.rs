@@ -39,11 +39,36 @@ impl WorkerRange {
     pub fn most(self) -> usize {
         self.most.into()
     }
+
+    /// Says whether it is one number.
+    pub fn is_fixed(self) -> bool {
+        self.least == self.most
+    }
+
+    pub fn clamp(self, workers: usize) -> usize {
+        workers.clamp(self.least(), self.most())
+    }
+
+    /// Gives the bounds with a lesser upper one, but not less than the lower one; none where that changes nothing.
+    pub fn at_most(self, most: u16) -> Option<WorkerRange> {
+        let most = most.max(self.least);
+        (most < self.most).then_some(WorkerRange { most, ..self })
+    }
+
+    /// Gives the bounds that are so many workers further up, or further down; at least one, and at most `limit`.
+    pub fn moved(self, by: i16, limit: usize) -> WorkerRange {
+        let limit = u16::try_from(limit).unwrap_or(u16::MAX).max(1);
+        let moved = |bound: u16| bound.saturating_add_signed(by).clamp(1, limit);
+        WorkerRange {
+            least: moved(self.least),
+            most: moved(self.most),
+        }
+    }
 }
 
 impl Display for WorkerRange {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self.least == self.most {
+        match self.is_fixed() {
             true => write!(f, "{}", self.most),
             false => write!(f, "{}..{}", self.least, self.most),
         }

@@ -64,7 +64,7 @@ impl Config {
             bail!("no component was named; give the path of a .wasm file");
         };
         let mut supervisor = processes::resolve(serve)?;
-        let limits = limits(serve, supervisor.workers.most)?;
+        let limits = limits(serve, supervisor.workers.most())?;
         if serve.instances.max_worker_memory != "auto" {
             supervisor.workers = processes::within_memory(supervisor.workers, limits.worker_memory);
         }
@@ -122,7 +122,7 @@ fn name_of<'a>(pull: Option<&'a Pull>, component: &'a Path) -> &'a Path {
     pull.map_or(component, |pull| Path::new(&pull.reference.name))
 }
 
-fn limits(serve: &Serve, workers: NonZeroUsize) -> Result<Limits> {
+fn limits(serve: &Serve, workers: usize) -> Result<Limits> {
     Ok(Limits {
         instances: option(
             "--limit-concurrency",
@@ -136,7 +136,7 @@ fn limits(serve: &Serve, workers: NonZeroUsize) -> Result<Limits> {
             &serve.instances.max_worker_memory,
             |text| worker_memory(text, workers),
         )?,
-        sharers: (serve.instances.max_worker_memory == "auto").then_some(workers),
+        sharers: NonZeroUsize::new(workers).filter(|_| serve.instances.max_worker_memory == "auto"),
         patience: option(
             "--timeout-queue",
             &serve.requests.timeout_queue,
@@ -148,11 +148,11 @@ fn limits(serve: &Serve, workers: NonZeroUsize) -> Result<Limits> {
     })
 }
 
-fn worker_memory(text: &str, workers: NonZeroUsize) -> Result<u64> {
+fn worker_memory(text: &str, workers: usize) -> Result<u64> {
     if text != "auto" {
         return units::size(text);
     }
-    Ok(processes::shared_memory() / workers.get() as u64)
+    Ok(processes::shared_memory() / workers as u64)
 }
 
 fn cache_settings(serve: &Serve) -> Result<cache::Settings> {
@@ -287,10 +287,10 @@ mod tests {
     #[test]
     fn options_are_resolved() {
         let config = resolve(&["--workers", "4"]).unwrap();
-        assert_eq!(config.supervisor.workers.most.get(), 4);
+        assert_eq!(config.supervisor.workers.most(), 4);
         let bounds = |text| {
             let workers = resolve(&["--workers", text]).unwrap().supervisor.workers;
-            (workers.least.get(), workers.most.get())
+            (workers.least(), workers.most())
         };
         assert_eq!(bounds("2..8"), (2, 8));
         let (least, most) = bounds("auto");

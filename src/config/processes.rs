@@ -1,12 +1,12 @@
 //! How many processes there are, how long each may take for what it does, and when it is replaced.
 
 use super::{cache_settings, maybe, option, sandbox, units, variable};
+use crate::channel::WorkerRange;
 use crate::cli::{self, Serve};
-use crate::supervisor::{self, WorkerBounds};
+use crate::supervisor;
 use crate::sys::{cpus, memory};
 use crate::warning;
 use anyhow::{Context, Result, bail};
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// Resolves the options about the processes.
@@ -90,42 +90,38 @@ pub fn resolve(serve: &Serve) -> Result<supervisor::Settings> {
     })
 }
 
-fn workers(serve: &Serve) -> Result<WorkerBounds> {
+fn workers(serve: &Serve) -> Result<WorkerRange> {
     match (&serve.processes.workers, variable("WEB_CONCURRENCY")) {
-        (Some(text), _) => option("--workers", text, worker_bounds),
-        (None, Some(text)) => option("WEB_CONCURRENCY", &text, worker_bounds),
-        (None, None) => Ok(WorkerBounds::fixed(NonZeroUsize::MIN)),
+        (Some(text), _) => option("--workers", text, worker_range),
+        (None, Some(text)) => option("WEB_CONCURRENCY", &text, worker_range),
+        (None, None) => worker_range("1"),
     }
 }
 
 /// More processes than this on one machine are a slip of the finger.
-const MOST_WORKERS: usize = 512;
+const MOST_WORKERS: u16 = 512;
 
 /// `4`, `auto`, `2..8` or `1..auto`.
-fn worker_bounds(text: &str) -> Result<WorkerBounds> {
-    let Some((least, most)) = text.split_once("..") else {
-        return Ok(WorkerBounds::fixed(worker_count(text)?));
-    };
+fn worker_range(text: &str) -> Result<WorkerRange> {
+    let (least, most) = text.split_once("..").unwrap_or((text, text));
     let (least, most) = (worker_count(least)?, worker_count(most)?);
-    if least > most {
-        bail!("the least, {least}, is more than the most, {most}: write it as {most}..{least}");
-    }
-    Ok(WorkerBounds { least, most })
+    WorkerRange::new(least, most).with_context(|| {
+        format!("the least, {least}, is more than the most, {most}: write it as {most}..{least}")
+    })
 }
 
 /// No more workers than there is memory for, where their number follows the load and each may take so much of it.
-pub fn within_memory(workers: WorkerBounds, each: u64) -> WorkerBounds {
-    let all = shared_memory();
-    let room = usize::try_from(all / each.max(1)).unwrap_or(usize::MAX);
-    let most = NonZeroUsize::new(room).map_or(workers.least, |room| room.max(workers.least));
-    if most >= workers.most {
+pub fn within_memory(workers: WorkerRange, each: u64) -> WorkerRange {
+    let room = u16::try_from(shared_memory() / each.max(1)).unwrap_or(u16::MAX);
+    let Some(most) = workers.at_most(room) else {
         return workers;
-    }
+    };
     warning!(
-        "There is memory for {most} workers of --max-worker-memory at most, and not for {} as --workers has it",
-        workers.most
+        "There is memory for {} workers of --max-worker-memory at most, and not for {} as --workers has it",
+        most.most(),
+        workers.most()
     );
-    WorkerBounds { most, ..workers }
+    most
 }
 
 /// The part of the memory that there is which all workers may have together, in percent; the rest is the supervisor's,
@@ -137,13 +133,13 @@ pub fn shared_memory() -> u64 {
     memory::available().unwrap_or(u64::MAX) / 100 * SHARE
 }
 
-fn worker_count(text: &str) -> Result<NonZeroUsize> {
+fn worker_count(text: &str) -> Result<u16> {
     let count = match text {
         "auto" => cpus::available(),
         _ => units::positive(text)? as usize,
     };
-    match NonZeroUsize::new(count) {
-        Some(count) if count.get() <= MOST_WORKERS => Ok(count),
+    match u16::try_from(count) {
+        Ok(count @ 1..=MOST_WORKERS) => Ok(count),
         _ => bail!("it is {count}; it must be at least 1 and at most {MOST_WORKERS}"),
     }
 }

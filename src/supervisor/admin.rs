@@ -4,7 +4,6 @@
 use super::forker::{fork_child, told};
 use super::policy::Event;
 use super::run::Supervisor;
-use super::settings::WorkerBounds;
 use super::{Roles, Sockets};
 use crate::channel::{Command, CommandReceiver, CommandSender, Garbage, command_channel};
 use crate::scoreboard::Scoreboard;
@@ -136,7 +135,7 @@ impl<R: Roles> Supervisor<R> {
 fn event(command: Command) -> Event {
     match command {
         Command::Reload => Event::Reload,
-        Command::Scale(range) => Event::Scale(WorkerBounds::from(range)),
+        Command::Scale(range) => Event::Scale(range),
         Command::Restart(pid) => Event::Restart { pid },
         Command::Stop => Event::StopOnce,
     }

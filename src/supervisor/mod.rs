@@ -34,7 +34,7 @@ pub use code_files::Code;
 pub use exporter::ExporterContext;
 pub use publish::Served;
 pub use run::{resume, run};
-pub use settings::{CodeSettings, CompileLimits, Settings, WorkerBounds};
+pub use settings::{CodeSettings, CompileLimits, Settings};
 pub use successor::adopted;
 
 use crate::channel::{LeftListener, Plan, Reporter};
@@ -142,5 +142,5 @@ pub fn slots(settings: &Settings) -> usize {
 
 /// How many workers may be asked for by signal.
 fn most_workers(settings: &Settings) -> usize {
-    (2 * settings.workers.most.get()).max(32)
+    (2 * settings.workers.most()).max(32)
 }

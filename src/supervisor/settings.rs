@@ -4,14 +4,13 @@ use crate::cache::Cache;
 use crate::channel::WorkerRange;
 use crate::sys::privileges;
 use anyhow::{Context, Result};
-use serde::{Deserialize, Serialize};
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 #[derive(Clone, Debug)]
 pub struct Settings {
-    pub workers: WorkerBounds,
+    /// How many workers there are: their number follows the load between these bounds.
+    pub workers: WorkerRange,
     /// How long workers must have had little to do until there is one fewer.
     pub scale_down: Duration,
     /// How long requests in flight may go on before their worker is killed.
@@ -38,53 +37,6 @@ pub struct Settings {
     /// How long a step before the start may take.
     pub step_time: Duration,
     pub code: CodeSettings,
-}
-
-/// How many workers there may be: their number follows the load between these, both included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WorkerBounds {
-    pub least: NonZeroUsize,
-    pub most: NonZeroUsize,
-}
-
-impl WorkerBounds {
-    /// Always the same number.
-    pub fn fixed(workers: NonZeroUsize) -> WorkerBounds {
-        WorkerBounds {
-            least: workers,
-            most: workers,
-        }
-    }
-
-    pub fn is_fixed(self) -> bool {
-        self.least == self.most
-    }
-
-    /// The bounds that are so many workers further up, or further down, and at most so high.
-    pub(super) fn moved(self, by: isize, limit: usize) -> WorkerBounds {
-        let moved = |bound: NonZeroUsize| {
-            let bound = bound.get().saturating_add_signed(by).min(limit);
-            NonZeroUsize::new(bound).unwrap_or(NonZeroUsize::MIN)
-        };
-        WorkerBounds {
-            least: moved(self.least),
-            most: moved(self.most),
-        }
-    }
-
-    pub(super) fn clamp(self, workers: usize) -> usize {
-        workers.clamp(self.least.get(), self.most.get())
-    }
-}
-
-impl From<WorkerRange> for WorkerBounds {
-    fn from(range: WorkerRange) -> WorkerBounds {
-        let bound = |bound| NonZeroUsize::new(bound).unwrap_or(NonZeroUsize::MIN);
-        WorkerBounds {
-            least: bound(range.least()),
-            most: bound(range.most()),
-        }
-    }
 }
 
 /// What code is made of, and where it is kept.

@@ -17,7 +17,6 @@ pub mod outbound;
 mod output;
 pub mod request_name;
 mod sockets;
-
 mod spoken_level;
 pub mod standard_streams;
 pub mod state;

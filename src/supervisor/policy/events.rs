@@ -1,9 +1,10 @@
 //! What can happen, and what can be done about it.
 
 use super::{Activity, Death, HealthReading, Id};
+use crate::channel::WorkerRange;
 use crate::exit::Status;
 use crate::log::Level;
-use crate::supervisor::settings::{CompileLimits, Settings, WorkerBounds};
+use crate::supervisor::settings::{CompileLimits, Settings};
 use std::time::Duration;
 
 /// Something happened.
@@ -74,7 +75,7 @@ pub enum Event {
     /// The same as `Stop`, unless it was asked for already.
     StopOnce,
     /// The operator asks for so many workers.
-    Scale(WorkerBounds),
+    Scale(WorkerRange),
     /// The operator asks for the worker that is this process to be replaced.
     Restart {
         pid: i32,

@@ -5,12 +5,12 @@ use super::load::Trend;
 use super::upgrade::Upgrade;
 use super::worker::LastBeat;
 use super::{Capacity, Id, Mode, Policy, Reason, Reload, State, Worker};
+use crate::channel::WorkerRange;
 use crate::log::Level;
 use crate::supervisor::policy::Action;
-use crate::supervisor::settings::{Settings, WorkerBounds};
+use crate::supervisor::settings::Settings;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 /// Where an inherited worker stands, in times that mean the same in another process.
@@ -72,9 +72,10 @@ impl Policy {
             .map(|worker| (worker.id, worker.arrive(now)))
             .collect();
         let bounds = settings.workers.moved(0, room.most);
-        let bounds = match NonZeroUsize::new(wanted.min(room.most)) {
+        let wanted_of_before = u16::try_from(wanted.min(room.most)).ok();
+        let bounds = match wanted_of_before.and_then(|it| WorkerRange::new(it, it)) {
             // What was asked for by signal goes on to count.
-            Some(wanted) if bounds.is_fixed() => WorkerBounds::fixed(wanted),
+            Some(wanted) if bounds.is_fixed() => wanted,
             _ => bounds,
         };
         let mut policy = Policy {

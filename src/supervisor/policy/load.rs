@@ -95,7 +95,7 @@ impl Policy {
         let Some(load) = self.total_load(readings) else {
             return;
         };
-        let (least, most) = (self.bounds.least.get(), self.bounds.most.get());
+        let (least, most) = (self.bounds.least(), self.bounds.most());
         self.trend = match self.trend {
             Trend::TooFew { since } if load.is_high() => {
                 if now.saturating_duration_since(since) < HIGH_FOR {
@@ -110,7 +110,10 @@ impl Policy {
                 }
                 self.scale(self.wanted - 1, &load.to_string());
                 let until = now + PACE.min(self.settings.scale_down);
-                Trend::TooMany { until }
+                match self.wanted > least {
+                    true => Trend::TooMany { until },
+                    false => Trend::Steady,
+                }
             }
             _ if load.is_high() && self.wanted < most => Trend::TooFew { since: now },
             _ if load.is_low() && self.wanted > least => Trend::TooMany {
@@ -118,9 +121,6 @@ impl Policy {
             },
             _ => Trend::Steady,
         };
-        if self.wanted == least && matches!(self.trend, Trend::TooMany { .. }) {
-            self.trend = Trend::Steady;
-        }
     }
 
     /// None where not as many workers serve as there should be.

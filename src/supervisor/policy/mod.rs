@@ -30,7 +30,8 @@ pub use report::{News, Report};
 pub use worker::Id;
 
 use super::backoff::Backoff;
-use super::settings::{Settings, WorkerBounds};
+use super::settings::Settings;
+use crate::channel::WorkerRange;
 use crate::log::Level;
 use idle::Idle;
 use load::Trend;
@@ -57,7 +58,7 @@ pub struct Policy {
     mode: Mode,
     /// How many workers there should be: always within `bounds`.
     wanted: usize,
-    bounds: WorkerBounds,
+    bounds: WorkerRange,
     trend: Trend,
     most: usize,
     slots: usize,
@@ -85,7 +86,7 @@ impl Policy {
         random: Box<dyn FnMut() -> u64>,
     ) -> (Policy, Vec<Action>) {
         let mut policy = Policy {
-            wanted: settings.workers.least.get().min(room.most),
+            wanted: settings.workers.least().min(room.most),
             bounds: settings.workers.moved(0, room.most),
             trend: Trend::default(),
             most: room.most,

@@ -1,7 +1,7 @@
 //! Who is forked and who has to leave, so that there are as many workers as there should be, of the
 //! version that there should be, and never fewer than before by our own doing.
 
-use super::{Action, Id, Mode, Policy, Reason, State, Trend, Worker, WorkerBounds};
+use super::{Action, Id, Mode, Policy, Reason, State, Trend, Worker, WorkerRange};
 use crate::log::Level;
 use std::time::{Duration, Instant};
 
@@ -195,7 +195,7 @@ impl Policy {
     }
 
     /// Changes how many workers there may be, and how many there are to be where that is outside of it.
-    pub(super) fn bound(&mut self, bounds: WorkerBounds) {
+    pub(super) fn bound(&mut self, bounds: WorkerRange) {
         if self.mode.changes() {
             self.bounds = bounds.moved(0, self.most);
             self.trend = Trend::default();

@@ -42,8 +42,8 @@ impl Policy {
             versions: self.reload.versions(self.upgrade != Upgrade::None),
             workers: WorkerNumbers {
                 wanted: self.wanted as u32,
-                least: self.bounds.least.get() as u32,
-                most: self.bounds.most.get() as u32,
+                least: self.bounds.least() as u32,
+                most: self.bounds.most() as u32,
                 limit: self.most as u32,
             },
         }

@@ -1,7 +1,7 @@
 //! What a guest asks of a session becomes rustls' configuration.
 
 use super::interface::wit::{Error, Identity, Settings, Verification, Version};
-use super::verify::{AnyName, Anyone};
+use super::verify::LessStrict;
 use rustls::client::WebPkiServerVerifier;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -27,23 +27,20 @@ pub fn client(settings: Settings, host: Option<&Arc<RootCertStore>>) -> Result<C
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&versions(settings.lowest, settings.highest))
         .map_err(|error| Error::Settings(error.to_string()))?;
-    let builder = match settings.verification {
-        Verification::Full => builder.with_root_certificates(believed(&settings, host)?),
+    let issued = match settings.verification {
+        Verification::Full | Verification::None => None,
         Verification::Issuer => {
             let believed = believed(&settings, host)?;
-            let verifier = WebPkiServerVerifier::builder_with_provider(believed, provider).build();
-            let verifier = verifier.map_err(|_| nobody_believed())?;
-            let verifier = Arc::new(AnyName(verifier));
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(verifier)
+            let verifier =
+                WebPkiServerVerifier::builder_with_provider(believed, provider.clone()).build();
+            Some(verifier.map_err(|_| nobody_believed())?)
         }
-        Verification::None => {
-            let verifier = Arc::new(Anyone(provider));
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(verifier)
-        }
+    };
+    let builder = match settings.verification {
+        Verification::Full => builder.with_root_certificates(believed(&settings, host)?),
+        Verification::Issuer | Verification::None => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(LessStrict { issued, provider })),
     };
     let mut config = match settings.identity {
         None => builder.with_no_client_auth(),

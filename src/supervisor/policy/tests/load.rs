@@ -15,12 +15,8 @@ struct Outcome {
 }
 
 fn between(least: usize, most: usize) -> Settings {
-    let count = |count| NonZeroUsize::new(count).unwrap();
     let mut chosen = settings(1);
-    chosen.workers = WorkerBounds {
-        least: count(least),
-        most: count(most),
-    };
+    chosen.workers = range(least, most);
     chosen
 }
 
@@ -166,8 +162,7 @@ fn the_bounds_are_moved_by_signals_and_by_name() {
     world.on(Event::Fewer);
     world.on(Event::Fewer);
     assert_eq!(numbers(&world), (1, 3, 3));
-    let five = NonZeroUsize::new(5).unwrap();
-    world.on(Event::Scale(WorkerBounds::fixed(five)));
+    world.on(Event::Scale(fixed(5)));
     assert_eq!(numbers(&world), (5, 5, 5));
     world.load.busy = 1.0;
     world.settle();

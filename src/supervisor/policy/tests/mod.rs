@@ -12,20 +12,29 @@ mod stop;
 mod upgrade;
 
 use super::{Action, Capacity, Death, Event, HealthReading, Id, Policy, State, WorkerLoad};
+use crate::channel::WorkerRange;
 use crate::exit::Status;
 use crate::log::Level;
-use crate::supervisor::settings::{CodeSettings, CompileLimits, Settings, WorkerBounds};
+use crate::supervisor::settings::{CodeSettings, CompileLimits, Settings};
 use crate::sys::process::End;
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+pub fn fixed(workers: usize) -> WorkerRange {
+    range(workers, workers)
+}
+
+pub fn range(least: usize, most: usize) -> WorkerRange {
+    let bound = |bound| u16::try_from(bound).unwrap();
+    WorkerRange::new(bound(least), bound(most)).unwrap()
+}
+
 pub fn settings(workers: usize) -> Settings {
     Settings {
-        workers: WorkerBounds::fixed(NonZeroUsize::new(workers).unwrap()),
+        workers: fixed(workers),
         scale_down: 60 * SECOND,
         graceful_shutdown: 30 * SECOND,
         shutdown_delay: Duration::ZERO,

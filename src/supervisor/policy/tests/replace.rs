@@ -217,3 +217,19 @@ fn workers_that_take_their_time_to_leave_do_not_keep_others_from_starting() {
     world.settle();
     assert_eq!(world.serving_now(), 2);
 }
+
+/// What it has said is heard later than it begins to serve.
+#[test]
+fn a_worker_that_starts_when_one_fewer_is_wanted_may_serve_already_and_is_not_killed() {
+    let mut world = World::serving(settings(2));
+    world.on(Event::More);
+    let [late] = world.doing(ProcessState::Starting)[..] else {
+        panic!("one starts");
+    };
+    world.on(Event::Fewer);
+    assert!(!world.processes[&late].killed);
+    world.ready(late);
+    assert_eq!(world.doing(ProcessState::Draining), [late]);
+    world.settle();
+    assert_eq!(world.serving_now(), 2);
+}

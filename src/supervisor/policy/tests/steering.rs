@@ -33,7 +33,7 @@ fn a_worker_that_is_to_be_restarted_is_replaced_first() {
 fn as_many_workers_as_were_asked_for_serve() {
     let mut world = World::serving(settings(2));
     for (asked, serve) in [(5, 5), (1, 1), (10_000, 32)] {
-        let bounds = WorkerBounds::fixed(NonZeroUsize::new(asked).unwrap());
+        let bounds = fixed(asked);
         world.on(Event::Scale(bounds));
         world.settle();
         let report = world.policy.report();
