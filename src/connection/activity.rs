@@ -191,10 +191,11 @@ impl Activity {
         }
     }
 
-    /// Bytes of HTTP/2 came; some of them are changed.
-    pub fn received_frames(&self, bytes: &mut [u8]) {
-        if let Some(frames) = &mut *self.frames.borrow_mut() {
-            frames.follow(bytes, Instant::now);
+    /// Bytes of HTTP/2 came; some of them are changed, and so many of them may be passed on.
+    pub fn received_frames(&self, bytes: &mut [u8]) -> usize {
+        match &mut *self.frames.borrow_mut() {
+            Some(frames) => frames.follow(bytes, Instant::now),
+            None => bytes.len(),
         }
     }
 

@@ -1,6 +1,8 @@
 //! Follows the frames that an HTTP/2 client sends (RFC 9113 section 4.1): which cost work and bring nothing, and since
-//! when the head of a request is unfinished. Looks into none of them but for targets.
+//! when the head of a request is unfinished. Looks into none of them but for targets, and holds heads back for that
+//! until they are whole.
 
+use super::field_blocks::FieldBlock;
 use super::stream::PREFACE;
 use super::targets::Targets;
 use crate::request::Reading;
@@ -8,16 +10,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-const HEADER: usize = 9;
+pub const HEADER: usize = 9;
 /// Where in it the flags are.
 const FLAGS: usize = 4;
 
 const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const CONTINUATION: u8 = 9;
+pub const HEADERS: u8 = 1;
+pub const CONTINUATION: u8 = 9;
 
 const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub const END_HEADERS: u8 = 4;
 
 pub struct Frames {
     state: State,
@@ -32,15 +34,35 @@ pub struct Frames {
     pub targets: Targets,
 }
 
+#[derive(Clone, Copy)]
 enum State {
     /// So many bytes of the preface have come.
     Preface(usize),
-    Header([u8; HEADER], usize),
+    /// The next byte begins a frame.
+    Between,
     /// So much of a frame is still to come.
-    Payload {
-        left: usize,
-        kind: u8,
-    },
+    Payload { left: usize, kind: u8 },
+}
+
+/// `Header` is what a frame begins with.
+pub struct Header {
+    pub length: usize,
+    pub kind: u8,
+    pub flags: u8,
+    stream: u32,
+}
+
+impl Header {
+    pub fn read(bytes: &[u8; HEADER]) -> Header {
+        let [high, middle, low, kind, flags, stream @ ..] = *bytes;
+        Header {
+            length: u32::from_be_bytes([0, high, middle, low]) as usize,
+            kind,
+            flags,
+            // The first bit is reserved.
+            stream: u32::from_be_bytes(stream) & (u32::MAX >> 1),
+        }
+    }
 }
 
 impl Frames {
@@ -72,82 +94,85 @@ impl Frames {
         };
     }
 
-    /// Takes note of the bytes that came next. Where a request that is answered early ends, its reader is told, and
+    /// Takes note of the bytes that came next, and returns how many of them may be passed on; the others are to be
+    /// shown again with what comes after them. Where a request that is answered early ends, its reader is told, and
     /// nobody else: short of the length that it announced, its stream would be reset, and the answer with it.
-    pub fn follow(&mut self, mut bytes: &mut [u8], now: impl Fn() -> Instant) {
-        while !bytes.is_empty() {
-            let taken = match &mut self.state {
-                State::Preface(known) => {
-                    let taken = bytes.len().min(PREFACE.len() - *known);
-                    *known += taken;
-                    if *known == PREFACE.len() {
-                        self.state = State::Header([0; HEADER], 0);
-                    }
-                    taken
-                }
-                State::Header(header, known) => {
-                    let before = *known;
-                    let taken = bytes.len().min(HEADER - before);
-                    header[before..before + taken].copy_from_slice(&bytes[..taken]);
-                    *known += taken;
-                    if *known == HEADER {
-                        let header = *header;
-                        // Flags that came before the rest of the header have gone on.
-                        if let Some(flags) = FLAGS.checked_sub(before)
-                            && self.ends_early(&header)
-                        {
-                            bytes[flags] &= !END_STREAM;
-                        }
-                        self.begin(&header);
-                        if let ([high, middle, low, HEADERS, flags, ..], came) =
-                            (header, &mut bytes[taken..])
-                        {
-                            let length = u32::from_be_bytes([0, high, middle, low]) as usize;
-                            self.targets.examine(length, flags, came);
-                        }
-                    }
-                    taken
-                }
-                State::Payload { left, kind } => {
-                    let taken = bytes.len().min(*left);
-                    *left -= taken;
-                    if *kind == HEADERS {
-                        self.targets.follow(&bytes[..taken]);
-                    }
-                    taken
-                }
-            };
-            bytes = &mut bytes[taken..];
-            if let State::Payload { left: 0, .. } = self.state {
-                self.state = State::Header([0; HEADER], 0);
+    pub fn follow(&mut self, bytes: &mut [u8], now: impl Fn() -> Instant) -> usize {
+        let mut at = 0;
+        while at < bytes.len() {
+            match self.step(&mut bytes[at..]) {
+                0 => break,
+                taken => at += taken,
             }
         }
-        match self.is_in_head() {
+        match at < bytes.len() || self.is_in_head() {
             true => self.head = Some(self.head.unwrap_or_else(now)),
             false => self.head = None,
         }
+        at
     }
 
-    fn begin(&mut self, header: &[u8; HEADER]) {
-        let [high, middle, low, kind, flags, ..] = *header;
-        let left = u32::from_be_bytes([0, high, middle, low]) as usize;
+    /// Takes some bytes; none where more of them must be here.
+    fn step(&mut self, bytes: &mut [u8]) -> usize {
+        let (taken, next) = match self.state {
+            State::Preface(known) => {
+                let taken = bytes.len().min(PREFACE.len() - known);
+                (taken, State::Preface(known + taken))
+            }
+            State::Payload { left, kind } => {
+                let taken = bytes.len().min(left);
+                (
+                    taken,
+                    State::Payload {
+                        left: left - taken,
+                        kind,
+                    },
+                )
+            }
+            State::Between => {
+                let Some(header) = bytes.first_chunk().map(Header::read) else {
+                    return 0;
+                };
+                if header.kind == HEADERS
+                    && !FieldBlock::find(bytes).examine(bytes, &mut self.targets)
+                {
+                    return 0;
+                }
+                if self.ends_early(&header) {
+                    bytes[FLAGS] &= !END_STREAM;
+                }
+                (HEADER, self.begin(&header))
+            }
+        };
+        self.state = match next {
+            State::Payload { left: 0, .. } => State::Between,
+            State::Preface(known) if known == PREFACE.len() => State::Between,
+            next => next,
+        };
+        taken
+    }
+
+    fn begin(&mut self, header: &Header) -> State {
+        let Header {
+            length: left,
+            kind,
+            flags,
+            ..
+        } = *header;
         match kind {
             HEADERS | CONTINUATION => self.continues = flags & END_HEADERS == 0,
             DATA if left > 0 || flags & END_STREAM != 0 => {}
             _ => self.idle += 1,
         }
-        self.state = State::Payload { left, kind };
+        State::Payload { left, kind }
     }
 
     /// Whether this ends a request that is answered early: its reader is told.
-    fn ends_early(&mut self, header: &[u8; HEADER]) -> bool {
-        let [_, _, _, kind, flags, high, stream @ ..] = *header;
-        if kind != DATA || flags & END_STREAM == 0 {
+    fn ends_early(&mut self, header: &Header) -> bool {
+        if header.kind != DATA || header.flags & END_STREAM == 0 {
             return false;
         }
-        let [upper, middle, low] = stream;
-        let stream = u32::from_be_bytes([high & 0x7f, upper, middle, low]);
-        let reading = self.early.remove(&stream);
+        let reading = self.early.remove(&header.stream);
         reading.is_some_and(|reading| {
             reading.leave();
             true
@@ -157,7 +182,7 @@ impl Frames {
     fn is_in_head(&self) -> bool {
         match self.state {
             State::Preface(_) => true,
-            State::Header(_, known) => self.continues || known > 0,
+            State::Between => self.continues,
             // A body may take its time; how fast it comes is looked at elsewhere.
             State::Payload { kind, .. } => self.continues || kind != DATA,
         }
@@ -177,10 +202,20 @@ mod tests {
     /// What becomes of these bytes in pieces of this size.
     fn followed(bytes: &[u8], piece: usize) -> Frames {
         let mut frames = Frames::new();
-        for piece in [PREFACE, bytes].concat().chunks_mut(piece) {
-            frames.follow(piece, Instant::now);
-        }
+        let sent = [PREFACE, bytes].concat();
+        assert!(sent.starts_with(&passed(&mut frames, &sent, piece)));
         frames
+    }
+
+    /// What is passed on of these bytes when they come in pieces of this size.
+    fn passed(frames: &mut Frames, bytes: &[u8], piece: usize) -> Vec<u8> {
+        let (mut held, mut passed) = (Vec::new(), Vec::new());
+        for piece in bytes.chunks(piece) {
+            held.extend_from_slice(piece);
+            let passes = frames.follow(&mut held, Instant::now);
+            passed.extend(held.drain(..passes));
+        }
+        passed
     }
 
     #[test]
@@ -223,31 +258,35 @@ mod tests {
         let mut frames = Frames::new();
         frames.follow(&mut PREFACE.to_vec(), || start);
         assert_eq!(frames.head_since(), None);
-        for (second, byte) in frame(HEADERS, 0, b"block").iter().enumerate() {
-            let now = start + std::time::Duration::from_secs(second as u64);
-            frames.follow(&mut [*byte], || now);
+        let mut block = frame(HEADERS, END_HEADERS, b"block");
+        for length in 1..block.len() {
+            let now = start + std::time::Duration::from_secs(length as u64 - 1);
+            assert_eq!(frames.follow(&mut block[..length], || now), 0);
             assert_eq!(frames.head_since(), Some(start));
         }
+        assert_eq!(frames.follow(&mut block, || start), block.len());
+        assert_eq!(frames.head_since(), None);
     }
 
     #[test]
     fn the_end_of_a_request_that_is_answered_early_is_told_to_its_reader_alone() {
-        for piece in HEADER..40 {
+        let bytes = [
+            frame(DATA, 0, b"data"),
+            frame(DATA, END_STREAM, b"short"),
+            frame(DATA, END_STREAM, b"of another"),
+        ]
+        .concat();
+        for piece in 1..bytes.len() {
             let mut frames = Frames::new();
             frames.follow(&mut PREFACE.to_vec(), Instant::now);
             frames.answers_early(1, Some(&Arc::default()));
-            let mut bytes = [
-                frame(DATA, 0, b"data"),
-                frame(DATA, END_STREAM, b"short"),
-                frame(DATA, END_STREAM, b"of another"),
-            ]
-            .concat();
-            let (first, rest) = bytes.split_at_mut(13);
-            frames.follow(first, Instant::now);
-            for piece in rest.chunks_mut(piece) {
-                frames.follow(piece, Instant::now);
-            }
-            assert_eq!([bytes[17], bytes[31]], [0, END_STREAM], "pieces of {piece}");
+            let passed = passed(&mut frames, &bytes, piece);
+            assert_eq!(passed.len(), bytes.len());
+            assert_eq!(
+                [passed[17], passed[31]],
+                [0, END_STREAM],
+                "in pieces of {piece}"
+            );
         }
     }
 

@@ -1,9 +1,10 @@
 //! What must hold for any bytes that a client sends, for fuzzing.
 
+use super::edits::edit;
 use super::frames::Frames;
 use super::framing::{Fault, Follower, Limits};
 use super::proxy;
-use super::stream::{PREFACE, edit};
+use super::stream::PREFACE;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty};
 use hyper::server::conn::http1::Builder;
@@ -180,11 +181,13 @@ pub fn http2(bytes: &[u8]) {
     };
     let sent = [PREFACE, bytes].concat();
     let counted = |piece: usize| {
-        let mut frames = Frames::new();
+        let (mut frames, mut held, mut passed) = (Frames::new(), Vec::new(), Vec::new());
         for piece in sent.chunks(piece) {
-            frames.follow(&mut piece.to_vec(), Instant::now);
+            held.extend_from_slice(piece);
+            let passes = frames.follow(&mut held, Instant::now);
+            passed.extend(held.drain(..passes));
         }
-        (frames.idle(), frames.head_since().is_some())
+        (frames.idle(), frames.head_since().is_some(), passed)
     };
     let whole = counted(sent.len());
     assert_eq!(whole, counted(usize::from(*piece).max(1)));

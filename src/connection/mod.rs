@@ -6,6 +6,8 @@ mod certificates;
 mod chunks;
 mod codings;
 mod date;
+mod edits;
+mod field_blocks;
 mod frames;
 mod framing;
 #[cfg(any(test, feature = "fuzzing"))]

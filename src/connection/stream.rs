@@ -1,8 +1,9 @@
 //! A client's stream: it notes when bytes arrive and when they do not leave, and lets nothing of an
-//! unsound HTTP/1 request pass. A client that sends no more gets what it asked for.
+//! unsound HTTP/1 request pass, nor half a head of HTTP/2. A client that sends no more gets what it asked for.
 
 use super::activity::Activity;
-use super::framing::{Edit, EditKind, Fault, Follower, Limits};
+use super::edits::edit;
+use super::framing::{Fault, Follower, Limits};
 use super::resets::{Next, Resets};
 use super::transport::Transport;
 use super::unsent::{Kept, Unsent};
@@ -31,6 +32,8 @@ pub struct Stream {
     follower: Option<Follower>,
     /// Sound, and longer than it came, so that there was no room for it.
     overflow: BytesMut,
+    /// Of HTTP/2, and not to be passed on before more of it has come.
+    held: BytesMut,
     end: Option<End>,
     /// What of HTTP/1's answers the client does not take. Of HTTP/2, streams know that themselves.
     unsent: Option<Rc<Unsent>>,
@@ -60,6 +63,7 @@ impl Stream {
             kept: BytesMut::new(),
             follower: None,
             overflow: BytesMut::new(),
+            held: BytesMut::new(),
             end: None,
             unsent: None,
             unsent_now: None,
@@ -154,8 +158,7 @@ impl Stream {
     /// Lets pass what came after `known` as far as it is valid.
     fn examine(&mut self, buffer: &mut ReadBuf<'_>, known: usize) -> Poll<io::Result<()>> {
         let Some(follower) = &mut self.follower else {
-            self.activity
-                .received_frames(&mut buffer.filled_mut()[known..]);
+            self.examine_frames(buffer, known);
             return Poll::Ready(Ok(()));
         };
         let came = &buffer.filled()[known..];
@@ -185,6 +188,27 @@ impl Stream {
         } else {
             Poll::Ready(Ok(()))
         }
+    }
+
+    /// Lets pass what may be passed on of HTTP/2's frames, which may be nothing of what came after `known`.
+    fn examine_frames(&mut self, buffer: &mut ReadBuf<'_>, known: usize) {
+        let came = &mut buffer.filled_mut()[known..];
+        if self.held.is_empty() {
+            let passes = self.activity.received_frames(came);
+            self.held.extend_from_slice(&came[passes..]);
+            buffer.set_filled(known + passes);
+            return;
+        }
+        self.held.extend_from_slice(came);
+        buffer.set_filled(known);
+        let passes = self.activity.received_frames(&mut self.held);
+        self.overflow = self.held.split_to(passes);
+        self.pass_overflow(buffer);
+    }
+
+    fn pass_overflow(&mut self, buffer: &mut ReadBuf<'_>) {
+        let length = self.overflow.len().min(buffer.remaining());
+        buffer.put_slice(&self.overflow.split_to(length));
     }
 
     /// The client sends no more. Whoever reads is told only when everything was answered: it would give up.
@@ -242,29 +266,6 @@ impl Stream {
     }
 }
 
-/// Makes the changes in what came after `known`; what there is no room for afterwards.
-pub(super) fn edit(buffer: &mut ReadBuf<'_>, known: usize, edits: &[Edit]) -> BytesMut {
-    if edits.is_empty() {
-        return BytesMut::new();
-    }
-    let came = buffer.filled()[known..].to_vec();
-    let mut edited = BytesMut::with_capacity(came.len() + 2 * edits.len());
-    let mut from = 0;
-    for Edit { at, kind } in edits {
-        edited.extend_from_slice(&came[from..*at]);
-        match kind {
-            EditKind::Encode => edited.extend_from_slice(format!("%{:02X}", came[*at]).as_bytes()),
-            EditKind::Version => edited.extend_from_slice(b"1"),
-        }
-        from = at + 1;
-    }
-    edited.extend_from_slice(&came[from..]);
-    buffer.set_filled(known);
-    let fits = edited.split_to(edited.len().min(buffer.remaining()));
-    buffer.put_slice(&fits);
-    edited
-}
-
 impl End {
     fn read(self) -> Poll<io::Result<()>> {
         match self {
@@ -281,26 +282,31 @@ impl AsyncRead for Stream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.overflow.has_remaining() {
-            let length = self.overflow.len().min(buffer.remaining());
-            buffer.put_slice(&self.overflow.split_to(length));
+            self.pass_overflow(buffer);
             return Poll::Ready(Ok(()));
         }
         if let Some(end) = self.end {
             return end.read();
         }
         let known = buffer.filled().len();
-        if self.kept.has_remaining() {
-            let length = self.kept.len().min(buffer.remaining());
-            buffer.put_slice(&self.kept.split_to(length));
-        } else {
-            if self.ended.is_none() {
-                ready!(Pin::new(&mut self.transport).poll_read(cx, buffer))?;
+        loop {
+            if self.kept.has_remaining() {
+                let length = self.kept.len().min(buffer.remaining());
+                buffer.put_slice(&self.kept.split_to(length));
+            } else {
+                if self.ended.is_none() {
+                    ready!(Pin::new(&mut self.transport).poll_read(cx, buffer))?;
+                }
+                if buffer.filled().len() == known {
+                    return self.poll_end(cx);
+                }
             }
-            if buffer.filled().len() == known {
-                return self.poll_end(cx);
+            ready!(self.examine(buffer, known))?;
+            // Nothing would be the end.
+            if buffer.filled().len() > known {
+                return Poll::Ready(Ok(()));
             }
         }
-        self.examine(buffer, known)
     }
 }
 
@@ -355,24 +361,5 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.transport).poll_shutdown(cx)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_grows_beyond_the_room_waits_for_more() {
-        let mut room = [0; 12];
-        let mut buffer = ReadBuf::new(&mut room);
-        buffer.put_slice(b"oldGET /<>");
-        let edits = [8, 9].map(|at| Edit {
-            at: at - 3,
-            kind: EditKind::Encode,
-        });
-        let rest = edit(&mut buffer, 3, &edits);
-        assert_eq!(buffer.filled(), b"oldGET /%3C%");
-        assert_eq!(&rest[..], b"3E");
     }
 }

@@ -10,10 +10,6 @@ use http::Uri;
 use std::collections::VecDeque;
 use std::ops::Range;
 
-const END_HEADERS: u8 = 4;
-const PADDED: u8 = 8;
-const PRIORITY: u8 = 32;
-
 /// What stands for a target begins with it, and no other target has it; two digits follow, and as much as is to be
 /// filled.
 const MARK: char = '\u{80}';
@@ -26,9 +22,6 @@ const SHORTEST: usize = 5;
 const MOST: usize = 256;
 const MOST_BYTES: usize = 64 << 10;
 
-/// RFC 9113 section 4.2.
-const LONGEST_FRAME: usize = 16 << 10;
-
 #[derive(Default)]
 pub struct Targets {
     /// The last of them comes last, and `next` comes after it.
@@ -37,9 +30,6 @@ pub struct Targets {
     bytes: usize,
     /// Somebody may have sent what stands for a target.
     is_blind: bool,
-    /// A frame of which only some has come, so that it cannot be changed; and its length and flags.
-    partial: Vec<u8>,
-    expected: (usize, u8),
 }
 
 /// A text in a head, behind the byte that says how it is encoded.
@@ -58,37 +48,15 @@ enum Verdict {
 }
 
 impl Targets {
-    /// Changes the head in a HEADERS frame (RFC 9113 section 6.2) whose payload begins here, where all of it is here.
-    pub fn examine(&mut self, length: usize, flags: u8, came: &mut [u8]) {
-        match came.get_mut(..length) {
-            // Where it ends too early, whoever reads it says so.
-            Some(payload) if flags & END_HEADERS != 0 => {
-                if let Some(head) = unpadded(flags, payload) {
-                    self.fields(head, true);
-                }
-            }
-            None if flags & END_HEADERS != 0 && length <= LONGEST_FRAME => {
-                self.partial.clear();
-                self.expected = (length, flags);
-            }
-            _ => self.is_blind = true,
-        }
+    /// Replaces the target in a head, which is all of a field block.
+    pub fn examine(&mut self, head: &mut [u8]) {
+        // Where it ends too early, whoever reads it says so.
+        let _ = self.fields(head);
     }
 
-    /// Takes note of more of a HEADERS frame that had not come whole.
-    pub fn follow(&mut self, bytes: &[u8]) {
-        let (length, flags) = self.expected;
-        if length == 0 {
-            return;
-        }
-        self.partial.extend_from_slice(bytes);
-        if self.partial.len() >= length {
-            self.expected = (0, 0);
-            let mut payload = std::mem::take(&mut self.partial);
-            if let Some(head) = unpadded(flags, &mut payload) {
-                self.fields(head, false);
-            }
-        }
+    /// Notes that a head was not examined.
+    pub fn overlook(&mut self) {
+        self.is_blind = true;
     }
 
     /// Puts back what a target stands for; false where that is not known any more.
@@ -120,8 +88,8 @@ impl Targets {
         true
     }
 
-    /// Goes through the fields of a head (RFC 7541 section 6), to change its path or to see what is in it.
-    fn fields(&mut self, head: &mut [u8], changes: bool) -> Option<()> {
+    /// Goes through the fields of a head (RFC 7541 section 6), to change its path.
+    fn fields(&mut self, head: &mut [u8]) -> Option<()> {
         const PATHS: [usize; 2] = [4, 5];
         let mut at = 0;
         while let Some(first) = head.get(at) {
@@ -142,7 +110,7 @@ impl Targets {
                 name => PATHS.contains(&name),
             };
             let value = Text::read(head, &mut at)?;
-            match is_path && changes {
+            match is_path {
                 true => self.path(head, &value)?,
                 false => self.other(head, &value),
             }
@@ -239,19 +207,6 @@ fn integer(head: &[u8], at: &mut usize, prefix: u32) -> Option<usize> {
         }
     }
     None
-}
-
-/// The head in a HEADERS frame, without what may stand around it.
-fn unpadded(flags: u8, payload: &mut [u8]) -> Option<&mut [u8]> {
-    let (mut from, mut to) = (0, payload.len());
-    if flags & PADDED != 0 {
-        to = to.checked_sub(usize::from(*payload.first()?))?;
-        from += 1;
-    }
-    if flags & PRIORITY != 0 {
-        from += 5;
-    }
-    payload.get_mut(from..to)
 }
 
 /// The same rules as for HTTP/1.

@@ -3,6 +3,7 @@
 use crate::harness::http2::{self, Http2};
 use crate::harness::{Server, guest};
 use nix::sys::signal::Signal;
+use std::io::Write;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -256,4 +257,59 @@ fn a_target_that_no_url_has_costs_at_most_its_own_stream() {
     let stream = client.get("/").unwrap();
     assert_eq!(client.answer(stream).unwrap(), b"ok\n");
     assert!(slow < stream);
+}
+
+/// Where a head crossed the end of what was read at a time, its target ended the connection, or lost what `#` begins.
+#[test]
+fn a_target_is_the_same_however_its_head_comes() {
+    const TOLD: &str = "path /request?a=%3Ccaf%E9%3E";
+    let server = behaviours(&[]);
+    let mut client = Http2::open(server.address).unwrap();
+    let mut odd = http2::head("GET", "/request?a=<caf~>", &[]);
+    let tilde = odd.iter().position(|byte| *byte == b'~').unwrap();
+    odd[tilde] = 0xe9;
+
+    // In two frames and in two pieces, of which the first has been read when the other is sent.
+    for at in [0, 1, tilde, tilde + 1, odd.len() - 1, odd.len()] {
+        let stream = client.next_stream();
+        let mut begun = http2::framed(http2::PING, 0, 0, b"are here");
+        begun.extend(http2::framed(
+            http2::HEADERS,
+            http2::END_STREAM,
+            stream,
+            &odd[..at],
+        ));
+        let rest = http2::framed(http2::CONTINUATION, http2::END_HEADERS, stream, &odd[at..]);
+        client
+            .stream
+            .write_all(&begun[..begun.len() - at / 2])
+            .unwrap();
+        while client.raw_frame().unwrap().payload != b"are here" {}
+        begun.drain(..begun.len() - at / 2);
+        begun.extend(rest);
+        client.stream.write_all(&begun).unwrap();
+        let answer = String::from_utf8(client.answer(stream).unwrap()).unwrap();
+        assert!(answer.contains(TOLD), "divided at {at}: {answer}");
+    }
+
+    // So many at once that heads lie across the end of whatever is read at a time.
+    for _ in 0..4 {
+        let mut burst = Vec::new();
+        let streams: Vec<u32> = (0..90).map(|_| client.next_stream()).collect();
+        for (number, stream) in streams.iter().enumerate() {
+            let refused = http2::head("GET", "/a#b", &[("x-fill", &"x".repeat(number))]);
+            let head = if number % 9 == 0 { &refused } else { &odd };
+            let flags = http2::END_STREAM | http2::END_HEADERS;
+            burst.extend(http2::framed(http2::HEADERS, flags, *stream, head));
+        }
+        client.stream.write_all(&burst).unwrap();
+        let mut bodies = client.answers(&streams).unwrap();
+        for (number, stream) in streams.iter().enumerate() {
+            let body = String::from_utf8(bodies.remove(stream).unwrap()).unwrap();
+            match number % 9 {
+                0 => assert_eq!(body, ""),
+                _ => assert!(body.contains(TOLD), "{number}: {body}"),
+            }
+        }
+    }
 }

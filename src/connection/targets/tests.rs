@@ -17,7 +17,7 @@ fn seen(
 ) -> (Vec<u8>, Option<String>) {
     let mut head = head(first, path, is_encoded);
     let length = head.len();
-    targets.examine(length, END_HEADERS, &mut head);
+    targets.examine(&mut head);
     assert_eq!(head.len(), length);
     let at = 1 + first.len();
     if head[at] & 0x80 != 0 {
@@ -76,24 +76,16 @@ fn nobody_else_can_say_what_stands_for_a_target() {
     for path in ["/\u{80}01_", "/\u{80}ff", "/\u{80}", "/\u{80}zz"] {
         assert!(!restored(&targets, path), "{path}");
     }
-    // A head that goes on in another frame, a name from the client's table, and a frame that comes in pieces.
-    for (flags, first, pieces) in [
-        (0, &b"\x44"[..], false),
-        (END_HEADERS, b"\x7e", false),
-        (END_HEADERS, b"\x44", true),
-    ] {
-        for (path, is_known) in [("/\u{80}00", false), ("/abc", flags != 0)] {
-            let mut targets = Targets::default();
-            seen(&mut targets, b"\x44", b"/caf\xe9", false);
-            let mut head = head(first, path.as_bytes(), false);
-            let length = head.len();
-            let came = if pieces { 3 } else { length };
-            targets.examine(length, flags, &mut head[..came]);
-            let (one, other) = head.split_at(came);
-            targets.follow(one);
-            targets.follow(other);
-            assert_eq!(restored(&targets, "/\u{80}00_"), is_known);
-        }
+    // A head that was not examined, and a name from the client's table.
+    let mut targets = Targets::default();
+    seen(&mut targets, b"\x44", b"/caf\xe9", false);
+    targets.overlook();
+    assert!(!restored(&targets, "/\u{80}00_"));
+    for (path, is_known) in [("/\u{80}00", false), ("/abc", true)] {
+        let mut targets = Targets::default();
+        seen(&mut targets, b"\x44", b"/caf\xe9", false);
+        targets.examine(&mut head(b"\x7e", path.as_bytes(), false));
+        assert_eq!(restored(&targets, "/\u{80}00_"), is_known);
     }
 }
 
@@ -111,18 +103,4 @@ fn so_many_targets_are_remembered_and_no_more() {
         seen(&mut targets, b"\x44", &long, false);
     }
     assert!(targets.bytes <= MOST_BYTES);
-}
-
-#[test]
-fn padding_and_priority_are_no_part_of_a_head() {
-    let mut payload = [
-        &b"\x02....."[..],
-        &head(b"\x44", b"/caf\xe9", false),
-        b"\0\0",
-    ]
-    .concat();
-    let mut targets = Targets::default();
-    let flags = END_HEADERS | PADDED | PRIORITY;
-    targets.examine(payload.len(), flags, &mut payload);
-    assert_eq!(targets.kept, ["/caf%E9"]);
 }

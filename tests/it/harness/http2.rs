@@ -1,6 +1,7 @@
 //! A small HTTP/2 client, one frame at a time (RFC 9113), so that a test can send what no client sends.
 
 use super::DEADLINE;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
@@ -11,6 +12,7 @@ pub const SETTINGS: u8 = 4;
 pub const PING: u8 = 6;
 pub const GOAWAY: u8 = 7;
 pub const WINDOW_UPDATE: u8 = 8;
+pub const CONTINUATION: u8 = 9;
 
 pub const ACK: u8 = 1;
 pub const END_STREAM: u8 = 1;
@@ -65,11 +67,13 @@ impl<S: Read + Write> Http2<S> {
     }
 
     pub fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> io::Result<()> {
-        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-        let mut frame = vec![length[1], length[2], length[3], kind, flags];
-        frame.extend(stream.to_be_bytes());
-        frame.extend(payload);
-        self.stream.write_all(&frame)
+        self.stream.write_all(&framed(kind, flags, stream, payload))
+    }
+
+    /// The number of a stream that is to be begun.
+    pub fn next_stream(&mut self) -> u32 {
+        self.next += 2;
+        self.next - 2
     }
 
     /// Asks for a path; the number of the stream.
@@ -80,8 +84,7 @@ impl<S: Read + Write> Http2<S> {
 
     /// Sends a head; the number of the stream.
     pub fn ask(&mut self, flags: u8, head: &[u8]) -> io::Result<u32> {
-        let stream = self.next;
-        self.next += 2;
+        let stream = self.next_stream();
         self.send(HEADERS, END_HEADERS | flags, stream, head)?;
         Ok(stream)
     }
@@ -143,6 +146,31 @@ impl<S: Read + Write> Http2<S> {
         }
     }
 
+    /// The bodies of answers that come in any order, once all are whole.
+    pub fn answers(&mut self, streams: &[u32]) -> io::Result<HashMap<u32, Vec<u8>>> {
+        let mut bodies: HashMap<u32, Vec<u8>> = HashMap::new();
+        let mut open: HashSet<u32> = streams.iter().copied().collect();
+        while !open.is_empty() {
+            let frame = self.frame()?;
+            match frame.kind {
+                DATA => bodies
+                    .entry(frame.stream)
+                    .or_default()
+                    .extend(&frame.payload),
+                GOAWAY => return Err(io::ErrorKind::ConnectionAborted.into()),
+                RST_STREAM if open.contains(&frame.stream) => {
+                    return Err(io::ErrorKind::ConnectionReset.into());
+                }
+                _ => {}
+            }
+            if frame.ends_stream() {
+                bodies.entry(frame.stream).or_default();
+                open.remove(&frame.stream);
+            }
+        }
+        Ok(bodies)
+    }
+
     /// Whether the server closes without having anything more to say but that it goes.
     pub fn is_closed(&mut self) -> bool {
         while let Ok(frame) = self.frame() {
@@ -150,6 +178,14 @@ impl<S: Read + Write> Http2<S> {
         }
         true
     }
+}
+
+pub fn framed(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut frame = vec![length[1], length[2], length[3], kind, flags];
+    frame.extend(stream.to_be_bytes());
+    frame.extend(payload);
+    frame
 }
 
 /// A head block (RFC 7541) without compression; names in lower case.
