@@ -64,18 +64,18 @@ pub fn run_command_line() -> i32 {
 
 fn run() -> Result<Status> {
     sys::signals::ignore_broken_pipes();
-    let (cli, said) = match parse() {
+    let (cli, origins) = match parse() {
         Ok(parsed) => parsed,
         Err(status) => return Ok(status),
     };
     match &cli.command {
-        None => serve(&cli.serve, &said),
+        None => serve(&cli.serve, &origins),
         Some(Command::Build(order)) => build(order),
         Some(Command::New(new)) => build::write_template(new)
             .exits(Status::Usage)
             .map(|()| Status::Stopped),
         Some(Command::Dev(dev)) => develop::run(dev),
-        Some(Command::Check(serve)) => check(serve, &said),
+        Some(Command::Check(serve)) => check(serve, &origins),
         Some(Command::Compile(compile)) => {
             let component = registry_role::local(&compile.component)?;
             let code = guest::precompile(&component, compile.is_portable());
@@ -92,8 +92,8 @@ fn run() -> Result<Status> {
         Some(Command::Pull(order)) => registry_role::pull_command(order),
         Some(Command::Push(order)) => registry_role::push_command(order),
         Some(Command::Unit(order)) => {
-            let config = resolved(&order.serve, &said)?;
-            unit::write(order, &said, &config).exits(Status::Usage)?;
+            let config = resolved(&order.serve, &origins)?;
+            unit::write(order, &origins, &config).exits(Status::Usage)?;
             Ok(Status::Stopped)
         }
         Some(Command::Inspect(inspect)) => describe(&registry_role::local(&inspect.component)?),
@@ -137,8 +137,8 @@ fn build(order: &cli::Build) -> Result<Status> {
 }
 
 /// Says what an option comes to and where that was said, and what the component is.
-fn check(serve: &Serve, said: &[OptionOrigin]) -> Result<Status> {
-    for option in said {
+fn check(serve: &Serve, origins: &[OptionOrigin]) -> Result<Status> {
+    for option in origins {
         let source = match option.source {
             Source::CommandLine => "command line",
             Source::Environment => "environment",
@@ -151,13 +151,13 @@ fn check(serve: &Serve, said: &[OptionOrigin]) -> Result<Status> {
         };
         println!("{} = {values} ({source})", option.name);
     }
-    let config = resolved(serve, said)?;
+    let config = resolved(serve, origins)?;
     registry_role::pull_served(&config)?;
     config.compile_request.steps().exits(Status::Application)?;
     describe(&config.compile_request.path)
 }
 
-fn resolved(serve: &Serve, said: &[OptionOrigin]) -> Result<Config> {
+fn resolved(serve: &Serve, origins: &[OptionOrigin]) -> Result<Config> {
     if let Some(project) = serve.component.as_deref().and_then(cli::to_build) {
         let named = serve.component.as_deref().unwrap_or_else(|| "".as_ref());
         let error = anyhow::anyhow!(
@@ -168,7 +168,7 @@ fn resolved(serve: &Serve, said: &[OptionOrigin]) -> Result<Config> {
     }
     let config = Config::resolve(serve);
     config
-        .map_err(|error| OptionOrigin::blame(said, error))
+        .map_err(|error| OptionOrigin::blame(origins, error))
         .exits(Status::Usage)
 }
 
@@ -183,10 +183,10 @@ fn describe(component: &std::path::Path) -> Result<Status> {
     })
 }
 
-fn serve(serve: &Serve, said: &[OptionOrigin]) -> Result<Status> {
+fn serve(serve: &Serve, origins: &[OptionOrigin]) -> Result<Status> {
     // First of all: what another executable leaves to this one are open descriptors.
     let adopted = supervisor::adopted()?;
-    let config = resolved(serve, said)?;
+    let config = resolved(serve, origins)?;
     log::init(config.log.clone()).exits(Status::Usage)?;
     sys::signals::block_for_supervision()?;
     let (listeners, meant, ended) = match adopted {

@@ -27,8 +27,8 @@ impl OptionOrigin {
         let text = format!("{error:#}");
         let told = text.strip_prefix("option --").and_then(|rest| {
             let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '-')?;
-            let said = all.iter().find(|said| said.name == rest[..end])?;
-            Some(format!("{}: {text}", said.place.as_ref()?))
+            let origin = all.iter().find(|origin| origin.name == rest[..end])?;
+            Some(format!("{}: {text}", origin.place.as_ref()?))
         });
         match told {
             Some(told) => anyhow::anyhow!(told),
@@ -46,14 +46,14 @@ pub fn parse() -> Result<(Cli, Vec<OptionOrigin>), Error> {
         .clone()
         .try_get_matches_from(arguments)
         .map_err(|error| short::in_place_of(error, &given))?;
-    let said = match matches.subcommand() {
+    let origins = match matches.subcommand() {
         Some((name, serving)) if SERVING.contains(&name) => {
-            said(named(&command, name), serving, &file)
+            origins(named(&command, name), serving, &file)
         }
-        None => said(&command, &matches, &file),
+        None => origins(&command, &matches, &file),
         Some(_) => Vec::new(),
     };
-    Ok((Cli::from_arg_matches(&matches)?, said))
+    Ok((Cli::from_arg_matches(&matches)?, origins))
 }
 
 /// An empty variable counts as not set, and a flag is set by what means yes elsewhere too.
@@ -164,11 +164,11 @@ fn names_a_file(given: &[OsString]) -> bool {
     std::env::var_os("WASMSERVE_CONFIG_FILE").is_some() || given.iter().any(option)
 }
 
-fn said(command: &Command, matches: &ArgMatches, file: &FileArguments) -> Vec<OptionOrigin> {
+fn origins(command: &Command, matches: &ArgMatches, file: &FileArguments) -> Vec<OptionOrigin> {
     let options = command
         .get_arguments()
         .filter(|argument| !matches!(argument.get_id().as_str(), "help" | "version"));
-    let said = options.map(|argument| {
+    let all = options.map(|argument| {
         let id = argument.get_id().as_str();
         let from_file = file.place(id).is_some();
         let source = match matches.value_source(id) {
@@ -193,7 +193,7 @@ fn said(command: &Command, matches: &ArgMatches, file: &FileArguments) -> Vec<Op
             place,
         }
     });
-    said.collect()
+    all.collect()
 }
 
 /// A value without what may be secret in it.

@@ -4,6 +4,7 @@
 
 use super::codings::Codings;
 use super::refusal::{Refusal, refused};
+use crate::request::length::number;
 use crate::request::{LONGEST_METHOD, Octets, is_host};
 use http::StatusCode;
 
@@ -156,12 +157,7 @@ impl Fields {
     }
 
     fn length(&mut self, value: &[u8]) -> Result<(), Refusal> {
-        let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-        let length = std::str::from_utf8(value)
-            .ok()
-            .filter(|_| digits)
-            .and_then(|text| text.parse().ok());
-        let Some(length) = length else {
+        let Some(length) = number(value) else {
             return Err(refused(BAD, "its Content-Length is not a number"));
         };
         if length >= LONGEST_BODY {

@@ -9,7 +9,7 @@ use super::watch::{Manner, Stop, Watched};
 use super::{Busy, Client, asks_first, date, targets, websocket};
 use crate::info;
 use crate::request::websocket::Asked;
-use crate::request::{Incoming, Progress, Reading, Streamed};
+use crate::request::{Incoming, Progress, Reading, Streamed, length};
 use bytes::Bytes;
 use h2::server::{Builder, Connection, Handshake, SendResponse};
 use h2::{Reason, RecvStream};
@@ -288,8 +288,7 @@ const FRAMES_PER_REQUEST: u64 = 20;
 fn with_body(request: Request<RecvStream>, reading: &Arc<Reading>) -> Request<Incoming> {
     let (mut parts, stream) = request.into_parts();
     encode(&mut parts.uri);
-    let length = parts.headers.get(header::CONTENT_LENGTH);
-    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    let length = length::declared(&parts.headers).ok().flatten();
     let body = Streamed::new(stream, length, reading.clone());
     Request::from_parts(parts, Incoming::Http2(body))
 }

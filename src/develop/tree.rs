@@ -1,10 +1,10 @@
 //! The files of a project, and whether one has changed. Knows nothing of what they mean.
 
-use crate::sys::watch::{self, Watch};
+use crate::sys::watch::{self, Settling, Signature, Watch};
 use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// Directories that hold what tools make, not what people write. So do those whose name begins with a
 /// dot, and virtual environments.
@@ -32,7 +32,7 @@ const WRITTEN_AS: [&str; 7] = ["wasm", "pyc", "log", "tmp", "swp", "db", "sqlite
 /// More are not watched: this is no project, but somebody's home.
 const MOST: usize = 20_000;
 
-type Files = BTreeMap<PathBuf, Option<(u64, u64, u64, SystemTime)>>;
+type Files = BTreeMap<PathBuf, Signature>;
 
 /// Which files count, and when.
 #[derive(Debug, Default)]
@@ -57,20 +57,18 @@ pub struct Changed {
 pub struct Tree {
     wanted: Wanted,
     watch: Option<Watch>,
-    known: Files,
-    fresh: Option<(Files, Instant)>,
+    files: Settling<Files>,
 }
 
 impl Tree {
     pub fn new(wanted: Wanted) -> Tree {
-        let mut tree = Tree {
+        let watch = Watch::new().ok();
+        let known = look(&wanted, watch.as_ref());
+        Tree {
+            files: Settling::new(known, wanted.delay),
             wanted,
-            watch: Watch::new().ok(),
-            known: Files::new(),
-            fresh: None,
-        };
-        tree.known = tree.look();
-        tree
+            watch,
+        }
     }
 
     /// Who wakes us, if the kernel does.
@@ -83,28 +81,13 @@ impl Tree {
         if let Some(watch) = &self.watch {
             watch.drain();
         }
-        let files = self.look();
-        if files == self.known {
-            self.fresh = None;
-            return None;
-        }
-        let since = match &self.fresh {
-            Some((seen, since)) if *seen == files => *since,
-            _ => now,
-        };
-        if now.saturating_duration_since(since) < self.wanted.delay {
-            self.fresh = Some((files, since));
-            return None;
-        }
-        self.fresh = None;
-        let earlier = std::mem::replace(&mut self.known, files);
-        let newer = self
-            .known
+        let files = look(&self.wanted, self.watch.as_ref());
+        let earlier = self.files.seen(files, now, |_| true)?;
+        let known = self.files.known();
+        let newer = known
             .iter()
             .filter(|(path, is)| earlier.get(*path) != Some(*is));
-        let gone = earlier
-            .keys()
-            .filter(|path| !self.known.contains_key(*path));
+        let gone = earlier.keys().filter(|path| !known.contains_key(*path));
         let files: Vec<PathBuf> = newer.map(|(path, _)| path).chain(gone).cloned().collect();
         let first = files.first()?;
         let beneath = |root: &PathBuf| first.strip_prefix(root).ok();
@@ -117,23 +100,22 @@ impl Tree {
 
     /// When to look again, where something is going on.
     pub fn wakes_at(&self) -> Option<Instant> {
-        let (_, since) = self.fresh.as_ref()?;
-        Some(*since + self.wanted.delay)
+        self.files.settles_at()
     }
+}
 
-    fn look(&self) -> Files {
-        let mut files = Files::new();
-        for root in &self.wanted.roots {
-            self.wanted.collect(root, root, &mut files);
-        }
-        if let Some(watch) = &self.watch {
-            // Through their directories: one of a directory is enough.
-            let mut directories: Vec<PathBuf> = files.keys().cloned().collect();
-            directories.dedup_by(|one, other| one.parent() == other.parent());
-            watch.add(&directories);
-        }
-        files
+fn look(wanted: &Wanted, watch: Option<&Watch>) -> Files {
+    let mut files = Files::new();
+    for root in &wanted.roots {
+        wanted.collect(root, root, &mut files);
     }
+    if let Some(watch) = watch {
+        // Through their directories: one of a directory is enough.
+        let mut directories: Vec<PathBuf> = files.keys().cloned().collect();
+        directories.dedup_by(|one, other| one.parent() == other.parent());
+        watch.add(&directories);
+    }
+    files
 }
 
 impl Wanted {
@@ -242,7 +224,11 @@ mod tests {
             excluded: vec!["*.md".into(), "frontend/".into()],
             ..Wanted::default()
         });
-        let names = tree.known.keys().filter_map(|path| path.file_name());
+        let names = tree
+            .files
+            .known()
+            .keys()
+            .filter_map(|path| path.file_name());
         assert_eq!(names.collect::<Vec<_>>(), ["main.py", "test.db"]);
         assert!(is_like(b"a*c?", b"abbcd") && !is_like(b"a*c?", b"abbc"));
     }

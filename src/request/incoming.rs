@@ -1,7 +1,8 @@
 //! The body of a request as it comes from the client's connection.
 
+use super::length;
 use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -20,9 +21,7 @@ pub enum Incoming {
 
 /// How long a request says that its body is; nothing where it does not say.
 pub fn declared(headers: &HeaderMap) -> u64 {
-    let length = headers.get(header::CONTENT_LENGTH);
-    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-    length.unwrap_or(0)
+    length::declared(headers).ok().flatten().unwrap_or(0)
 }
 
 /// What came is not all that was to come.

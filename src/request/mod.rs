@@ -17,6 +17,7 @@ mod header_policy;
 mod host;
 mod ids;
 mod incoming;
+pub mod length;
 mod names;
 mod octets;
 mod origin;
@@ -342,8 +343,7 @@ struct Asked<'a> {
 enum Answer {
     File(Response<files::FileBody>),
     Guest(Response<Body>, admission::Permit),
-    /// Nobody here: it is to be asked for at this URL, for good and whatever its method is (RFC 9110
-    /// section 15.4.9).
+    /// Nobody here: it is to be asked for at this URL, for good and whatever its method (RFC 9110 section 15.4.9).
     Redirect(HeaderValue),
 }
 

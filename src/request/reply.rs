@@ -1,7 +1,7 @@
 //! The heads of responses: what is added to a guest's, and those that we answer ourselves.
 
 use super::Body;
-use super::compress;
+use super::{compress, length};
 use crate::guest::{self, Failure, GuestBody};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
@@ -82,18 +82,8 @@ pub fn finish(response: guest::Response, method: &Method) -> Result<Response<Bod
 }
 
 fn declared(headers: &HeaderMap) -> Result<Option<u64>, Failure> {
-    let Some(value) = headers.get(header::CONTENT_LENGTH) else {
-        return Ok(None);
-    };
-    let digits = value.as_bytes().iter().all(u8::is_ascii_digit);
-    let one = headers.get_all(header::CONTENT_LENGTH).iter().count() == 1;
-    let parsed = value.to_str().ok().and_then(|text| text.parse().ok());
-    match parsed.filter(|_| digits && one) {
-        Some(length) => Ok(Some(length)),
-        None => Err(Failure::IllegalHead(
-            "its content-length is not one number".to_owned(),
-        )),
-    }
+    let illegal = |_| Failure::IllegalHead("its content-length is not one number".to_owned());
+    length::declared(headers).map_err(illegal)
 }
 
 /// Only trailers that were announced are sent in HTTP/1.1.
@@ -121,8 +111,7 @@ pub fn compress(
 ) {
     let exact = response.body().size_hint().exact();
     let (status, headers) = (response.status(), response.headers_mut());
-    let declared = headers.get(header::CONTENT_LENGTH);
-    let declared = declared.and_then(|length| length.to_str().ok()?.parse().ok());
+    let declared = length::declared(headers).ok().flatten();
     let length = match *method == Method::HEAD {
         true => declared,
         false => exact.or(declared),

@@ -1,30 +1,22 @@
 //! Whether a watched file has changed, and whether whoever changes it has finished.
 
+use crate::sys::watch::{Settling, Signature};
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// How long a changed file must be left alone before it counts as written.
 const SETTLED: Duration = Duration::from_millis(150);
 
-/// What tells two states of a file apart: its device and inode, its length and when it was written.
-/// None where it is missing, which it is for a moment when build tools replace it.
-pub type Signature = Option<(u64, u64, u64, SystemTime)>;
-
-/// The files that a reload would read.
 pub struct Changes {
     files: Vec<PathBuf>,
-    /// As they were when they were acted upon last.
-    known: Vec<Signature>,
-    /// As they were seen last, and since when, while that is something new.
-    fresh: Option<(Vec<Signature>, Instant)>,
+    signatures: Settling<Vec<Signature>>,
 }
 
 impl Changes {
     pub fn new(files: Vec<PathBuf>, known: Vec<Signature>) -> Changes {
         Changes {
             files,
-            known,
-            fresh: None,
+            signatures: Settling::new(known, SETTLED),
         }
     }
 
@@ -35,36 +27,24 @@ impl Changes {
     /// Takes note of how the files are now. Tells once of each change, when it has settled: nobody
     /// writes any more, and no file is missing or empty.
     pub fn seen(&mut self, signatures: Vec<Signature>, now: Instant) -> bool {
-        if signatures == self.known {
-            self.fresh = None;
-            return false;
-        }
-        let since = match &self.fresh {
-            Some((seen, since)) if *seen == signatures => *since,
-            _ => now,
-        };
-        let whole = |signature: &Signature| signature.is_some_and(|(_, _, length, _)| length > 0);
-        let settled = now.saturating_duration_since(since) >= SETTLED;
-        if settled && signatures.iter().all(whole) {
-            self.known = signatures;
-            self.fresh = None;
-            return true;
-        }
-        self.fresh = Some((signatures, since));
-        false
+        let is_whole = |it: &Signature| it.is_some_and(|(_, _, length, _)| length > 0);
+        let all = |signatures: &Vec<Signature>| signatures.iter().all(is_whole);
+        self.signatures.seen(signatures, now, all).is_some()
     }
 
     /// When to look again, where something is going on.
     pub fn wakes_at(&self, now: Instant) -> Option<Instant> {
-        let (_, since) = self.fresh.as_ref()?;
         // A file that stays empty or away is looked at with every beat.
-        Some(*since + SETTLED).filter(|settled| *settled > now)
+        self.signatures
+            .settles_at()
+            .filter(|settled| *settled > now)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::SystemTime;
 
     const TICK: Duration = Duration::from_millis(50);
 

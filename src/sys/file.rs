@@ -7,7 +7,7 @@ use nix::sys::socket::{MsgFlags, send};
 use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::symlinkat;
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -187,18 +187,38 @@ pub fn make_own(path: &Path) -> io::Result<File> {
 
 /// Writes the whole file, or leaves what was there.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let mut name = path
-        .file_name()
-        .context("the output has no file name")?
-        .to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let unfinished = path.with_file_name(name);
-    let written =
-        std::fs::write(&unfinished, bytes).and_then(|()| std::fs::rename(&unfinished, path));
+    put_in_place(path, READ_BY_ALL, |mut file| file.write_all(bytes))
+        .with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// The mode of a file that everybody may read whom the umask lets.
+pub const READ_BY_ALL: u32 = 0o666;
+
+/// Has a new file filled, and puts it in the place of what is there: whole, or not at all. Until then it stands beside
+/// that, under a name that no other process gives.
+pub fn put_in_place<T>(
+    path: &Path,
+    mode: u32,
+    fill: impl FnOnce(File) -> io::Result<T>,
+) -> io::Result<T> {
+    let name = path.file_name().ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidInput, "the path ends in no file name")
+    })?;
+    let mut unfinished = name.to_owned();
+    unfinished.push(format!(".{}.tmp", std::process::id()));
+    let unfinished = path.with_file_name(unfinished);
+    let _ = std::fs::remove_file(&unfinished);
+    let mut options = File::options();
+    options.write(true).create_new(true).mode(mode);
+    let written = options.open(&unfinished).and_then(|file| {
+        let filled = fill(file)?;
+        std::fs::rename(&unfinished, path)?;
+        Ok(filled)
+    });
     if written.is_err() {
         let _ = std::fs::remove_file(&unfinished);
     }
-    written.with_context(|| format!("cannot write `{}`", path.display()))
+    written
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! A directory that several processes add files to, one after the other.
 
+use super::file::put_in_place;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// No other process that asks has this directory, for as long as there is this.
@@ -35,17 +35,8 @@ impl LockedDirectory {
 
     /// Writes a file that its owner alone reads, whole or not at all.
     pub fn write_new(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let unfinished = self.path.join(format!("{name}.part"));
-        let _ = std::fs::remove_file(&unfinished);
-        let mut options = File::options();
-        options.write(true).create_new(true).mode(0o600);
-        let written = options
-            .open(&unfinished)
-            .and_then(|mut file| file.write_all(bytes))
-            .and_then(|()| std::fs::rename(&unfinished, self.path.join(name)));
-        if written.is_err() {
-            let _ = std::fs::remove_file(&unfinished);
-        }
-        written
+        put_in_place(&self.path.join(name), 0o600, |mut file| {
+            file.write_all(bytes)
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! A file that says which process the server is. Whoever has written it holds a lock on it for as long as it lives.
 
+use super::file::{READ_BY_ALL, put_in_place};
 use anyhow::{Context, bail};
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::File;
@@ -85,22 +86,11 @@ fn executable(pid: i32) -> Option<PathBuf> {
 impl PidFile {
     /// Writes the file, whole, in the place of what was there.
     pub fn write(path: &Path) -> io::Result<PidFile> {
-        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-        let mut unfinished = name.to_owned();
-        unfinished.push(format!(".{}.tmp", std::process::id()));
-        let unfinished = path.with_file_name(unfinished);
-        let _ = std::fs::remove_file(&unfinished);
-        let written = (|| {
-            let mut file = File::create_new(&unfinished)?;
+        let written = put_in_place(path, READ_BY_ALL, |mut file| {
             writeln!(file, "{}", std::process::id())?;
             let file = Flock::lock(file, FlockArg::LockExclusiveNonblock);
-            let file = file.map_err(|(_, why)| why)?;
-            std::fs::rename(&unfinished, path)?;
-            Ok(file)
-        })();
-        if written.is_err() {
-            let _ = std::fs::remove_file(&unfinished);
-        }
+            file.map_err(|(_, why)| why.into())
+        });
         written.map(|file| PidFile {
             path: path.to_owned(),
             file,

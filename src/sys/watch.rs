@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 /// The directory that a file is in, as it can be opened.
 pub fn directory_of(file: &Path) -> &Path {
@@ -46,9 +46,65 @@ impl Watch {
     }
 }
 
-/// The device, inode and length of a file, and when it was written; none where it is not there.
-pub fn signature(file: &Path) -> Option<(u64, u64, u64, SystemTime)> {
+/// What tells two states of a file apart: its device, its inode, its length, and when it was written. None where it is
+/// not there, as it is for a moment when a tool replaces it.
+pub type Signature = Option<(u64, u64, u64, SystemTime)>;
+
+pub fn signature(file: &Path) -> Signature {
     let metadata = std::fs::metadata(file).ok()?;
     let modified = metadata.modified().ok()?;
     Some((metadata.dev(), metadata.ino(), metadata.len(), modified))
+}
+
+/// Files that are told of once for each change, when nobody has written to them for a while.
+pub struct Settling<T> {
+    quiet: Duration,
+    known: T,
+    /// How they are now, and since when.
+    fresh: Option<(T, Instant)>,
+}
+
+impl<T: PartialEq> Settling<T> {
+    pub fn new(known: T, quiet: Duration) -> Settling<T> {
+        Settling {
+            quiet,
+            known,
+            fresh: None,
+        }
+    }
+
+    /// How the files were when a change was told last.
+    pub fn known(&self) -> &T {
+        &self.known
+    }
+
+    /// Takes note of how the files are now. Gives how they were before, where a change has settled and this state
+    /// may be told.
+    pub fn seen(
+        &mut self,
+        files: T,
+        now: Instant,
+        may_be_told: impl FnOnce(&T) -> bool,
+    ) -> Option<T> {
+        if files == self.known {
+            self.fresh = None;
+            return None;
+        }
+        let since = match &self.fresh {
+            Some((seen, since)) if *seen == files => *since,
+            _ => now,
+        };
+        if now.saturating_duration_since(since) < self.quiet || !may_be_told(&files) {
+            self.fresh = Some((files, since));
+            return None;
+        }
+        self.fresh = None;
+        Some(std::mem::replace(&mut self.known, files))
+    }
+
+    /// When a change that was seen will have settled.
+    pub fn settles_at(&self) -> Option<Instant> {
+        let (_, since) = self.fresh.as_ref()?;
+        Some(*since + self.quiet)
+    }
 }

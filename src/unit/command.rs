@@ -37,7 +37,7 @@ const HONOURED: [&str; 2] = ["WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS"];
 
 impl CommandLine {
     /// What this process was given, for the service.
-    pub fn of_this_process(said: &[OptionOrigin], sockets: &[Socket]) -> Result<CommandLine> {
+    pub fn of_this_process(origins: &[OptionOrigin], sockets: &[Socket]) -> Result<CommandLine> {
         let executable = exec::own_path().context("cannot find this executable")?;
         let mut given = std::env::args_os().skip(1).map(|argument| {
             let text = argument.into_string();
@@ -55,7 +55,7 @@ impl CommandLine {
         }
         Ok(CommandLine {
             exec,
-            variables: variables(said),
+            variables: variables(origins),
             credentials,
         })
     }
@@ -100,12 +100,13 @@ pub fn absolute(path: &Path) -> Result<PathBuf> {
 }
 
 /// What the environment says of options that the units do not stand for.
-fn variables(said: &[OptionOrigin]) -> Vec<(String, String)> {
-    let said = said.iter().filter(|said| {
-        said.source == Source::Environment
-            && !REPLACED.contains(&format!("--{}", said.name).as_str())
+fn variables(origins: &[OptionOrigin]) -> Vec<(String, String)> {
+    let from_variables = origins.iter().filter(|origin| {
+        origin.source == Source::Environment
+            && !REPLACED.contains(&format!("--{}", origin.name).as_str())
     });
-    let named = said.filter_map(|said| said.place.as_ref()?.strip_prefix("variable "));
+    let named =
+        from_variables.filter_map(|origin| origin.place.as_ref()?.strip_prefix("variable "));
     let named = named.chain(HONOURED);
     named
         .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))

@@ -13,7 +13,7 @@ use command::CommandLine;
 use std::path::Path;
 
 /// Prints both units, or writes them where the operator wants them.
-pub fn write(order: &Unit, said: &[OptionOrigin], config: &Config) -> Result<()> {
+pub fn write(order: &Unit, origins: &[OptionOrigin], config: &Config) -> Result<()> {
     let component = config.component_name();
     let name = match &order.name {
         Some(name) => name.clone(),
@@ -21,7 +21,7 @@ pub fn write(order: &Unit, said: &[OptionOrigin], config: &Config) -> Result<()>
     };
     check_name(&name)?;
     let sockets = socket::sockets(config)?;
-    let command = CommandLine::of_this_process(said, &sockets)?;
+    let command = CommandLine::of_this_process(origins, &sockets)?;
     let units = [
         (
             format!("{name}.service"),

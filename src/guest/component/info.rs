@@ -3,6 +3,7 @@
 
 pub use crate::channel::World;
 use anyhow::{Context, Result, bail};
+use wasm_encoder::{RawSection, Section};
 use wasmparser::{Chunk, Encoding, Parser, Payload};
 
 impl World {
@@ -171,17 +172,8 @@ fn is_code(payload: &Payload<'_>) -> bool {
     )
 }
 
-/// Appends a section: its identifier, its length in LEB128, its content (WebAssembly core specification, section
-/// 5.5.2).
-fn copy_section(to: &mut Vec<u8>, id: u8, content: &[u8]) {
-    to.push(id);
-    let mut length = content.len();
-    while length >= 0x80 {
-        to.push((length & 0x7f) as u8 | 0x80);
-        length >>= 7;
-    }
-    to.push(length as u8);
-    to.extend_from_slice(content);
+fn copy_section(to: &mut Vec<u8>, id: u8, data: &[u8]) {
+    RawSection { id, data }.append_to(to);
 }
 
 fn listed(names: &[String]) -> String {

@@ -2,6 +2,7 @@
 //! so long.
 
 use super::failure::{self, Why};
+use super::observed::{Observed, Observer};
 use bytes::Bytes;
 use http::Request;
 use http_body::{Body, Frame, SizeHint};
@@ -85,32 +86,11 @@ impl Body for Begun {
 }
 
 /// `Sending` is the body of a request.
-pub struct Sending {
-    pub body: WasiBody,
-    pub progress: LastProgress,
-}
+pub type Sending = Observed<LastProgress>;
 
-impl Body for Sending {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        if polled.is_ready() {
-            self.progress.note();
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+impl Observer for LastProgress {
+    fn sees(&mut self, _: Option<&Result<Frame<Bytes>, Error>>) {
+        self.note();
     }
 }
 

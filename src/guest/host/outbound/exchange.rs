@@ -176,10 +176,7 @@ impl OutboundClient {
         times: Times,
     ) -> Result<Response<Incoming>, Broken> {
         let progress = LastProgress::now();
-        let mut request = request.map(|body| Sending {
-            body,
-            progress: progress.clone(),
-        });
+        let mut request = request.map(|body| Sending::new(body, progress.clone()));
         let mut captured = capture_connection(&mut request);
         let pool = match request.headers().contains_key(HOST) {
             true => &self.http1,

@@ -7,6 +7,7 @@ mod exchange;
 mod failure;
 mod headers;
 mod named_host;
+mod observed;
 mod roots;
 mod span;
 pub mod transmission;

@@ -1,13 +1,12 @@
 //! What the span of a guest's own request says: from the moment that it is sent until its answer was taken, or given
 //! up.
 
+use super::observed::{Observed, Observer};
 use crate::trace::{self, Kind, Span, SpanId, Trace};
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body::{Body, Frame, SizeHint};
+use http_body::Frame;
 use http_body_util::BodyExt;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::{Instant, SystemTime};
 use wasmtime_wasi_http::{Error, WasiBody};
 
@@ -49,11 +48,7 @@ impl ClientSpan {
                 if status.is_client_error() || status.is_server_error() {
                     self.span.error = status.as_u16().to_string();
                 }
-                let body = |body| Measured {
-                    body,
-                    span: Some(self),
-                };
-                Ok(response.map(|it| body(it).boxed_unsync()))
+                Ok(response.map(|body| Observed::new(body, Some(self)).boxed_unsync()))
             }
             Err(error) => {
                 self.failed(&error);
@@ -83,38 +78,17 @@ impl Drop for ClientSpan {
     }
 }
 
-/// The body of an answer. Its span is over with it.
-struct Measured {
-    body: WasiBody,
-    span: Option<ClientSpan>,
-}
-
-impl Body for Measured {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        match (&polled, &mut self.span) {
-            (Poll::Ready(Some(Ok(frame))), Some(measured)) => {
+/// The span of an answer, which is over with its body.
+impl Observer for Option<ClientSpan> {
+    fn sees(&mut self, frame: Option<&Result<Frame<Bytes>, Error>>) {
+        match (frame, &mut *self) {
+            (Some(Ok(frame)), Some(measured)) => {
                 let length = frame.data_ref().map_or(0, Bytes::len);
                 measured.span.received += length as u64;
             }
-            (Poll::Ready(Some(Err(error))), Some(measured)) => measured.failed(error),
-            (Poll::Ready(None), _) => self.span = None,
+            (Some(Err(error)), Some(measured)) => measured.failed(error),
+            (None, _) => *self = None,
             _ => {}
         }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

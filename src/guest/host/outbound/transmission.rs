@@ -1,11 +1,10 @@
 //! The guest that sent a request learns how its transmission went: a request is transmitted when its body has been
 //! taken to its end, and a response came.
 
+use super::observed::{Observed, Observer};
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
+use http_body::Frame;
 use std::cell::Cell;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::{Error, WasiBody};
 
@@ -39,11 +38,8 @@ pub fn channel() -> (
 
 impl Report {
     /// Wraps a body so that it tells when it has been taken.
-    pub fn watch(&self, body: WasiBody) -> Watched {
-        Watched {
-            body,
-            report: self.body.take(),
-        }
+    pub fn watch(&self, body: WasiBody) -> Observed<Taken> {
+        Observed::new(body, Taken(self.body.take()))
     }
 
     /// Tells that there is a response, or why there is none.
@@ -55,54 +51,32 @@ impl Report {
     }
 }
 
-/// A `Watched` body tells when it has been taken.
-pub struct Watched {
-    body: WasiBody,
-    report: Option<oneshot::Sender<Result<(), Error>>>,
-}
+/// A `Taken` tells once whether a body has been taken to its end.
+pub struct Taken(Option<oneshot::Sender<Result<(), Error>>>);
 
-impl Watched {
+impl Taken {
     fn tell(&mut self, result: Result<(), Error>) {
-        if let Some(report) = self.report.take() {
+        if let Some(report) = self.0.take() {
             let _ = report.send(result);
         }
     }
 }
 
-impl Body for Watched {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        match &polled {
-            Poll::Ready(None) => self.tell(Ok(())),
+impl Observer for Taken {
+    fn sees(&mut self, frame: Option<&Result<Frame<Bytes>, Error>>) {
+        match frame {
+            None => self.tell(Ok(())),
             // The reason itself goes to who sends it.
-            Poll::Ready(Some(Err(_))) => self.tell(Err(Error::ConnectionTerminated)),
-            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
+            Some(Err(_)) => self.tell(Err(Error::ConnectionTerminated)),
+            Some(Ok(_)) => {}
         }
-        polled
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        let result = match self.body.is_end_stream() {
+    fn ends(&mut self, is_whole: bool) {
+        self.tell(match is_whole {
             true => Ok(()),
             false => Err(Error::ConnectionTerminated),
-        };
-        self.tell(result);
+        });
     }
 }
 
@@ -111,7 +85,7 @@ mod tests {
     use super::*;
     use http_body_util::{BodyExt, Full};
     use std::pin::pin;
-    use std::task::Waker;
+    use std::task::{Context, Poll, Waker};
 
     fn body() -> WasiBody {
         let body = Full::new(Bytes::from_static(b"abc"));
