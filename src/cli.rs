@@ -1,4 +1,4 @@
-//! The command line: one field a flag. What the values mean is decided in `config`.
+//! This room is the command line: one field for each flag. What the values mean is decided in `config`.
 
 // Comments on fields are the text of `--help`: brackets and addresses in them are no links.
 #![allow(rustdoc::bare_urls, rustdoc::broken_intra_doc_links)]
@@ -75,7 +75,7 @@ pub struct Cli {
     pub serve: Serve,
 }
 
-/// Where the value of an option comes from.
+/// A `Source` says where the value of an option comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     CommandLine,

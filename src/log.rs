@@ -1,6 +1,9 @@
 //! The log has lines as uvicorn writes them, or JSON objects. Each leaves in one write, and a reader that has gone
-//! away, or that reads no more, neither ends nor stops the server. The access log goes to standard output, the rest
-//! to standard error, if the operator has not named another place.
+//! away, or that reads no more, neither ends nor stops the server. The access log goes to standard output, the rest to
+//! standard error, if the operator has not named another place.
+//!
+//! It is our own, as many processes write to it: each line is one write, is escaped, and is lost rather than waited
+//! for. `tracing` and its subscribers promise none of it.
 
 mod access;
 mod bar;

@@ -1,6 +1,9 @@
-//! What the processes know of each other, in memory that all of them share: a table that the supervisor alone can
-//! write, and one slot a worker, on pages of its own, that this worker alone can write. Everyone reads. Totals survive
-//! the worker that made them.
+//! The scoreboard is what the processes know of each other, in memory that all of them share: a table that the
+//! supervisor alone can write, and one slot for each worker, on pages of its own, that this worker alone can write.
+//! Every process reads all of it. Totals survive the worker that made them.
+//!
+//! It is our own, and not a library's: processes of different executables share it, and those who write to it may not
+//! be believed.
 
 mod entry;
 mod foreign;
@@ -33,25 +36,26 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use totals::Family;
 
-/// The table and all slots, mapped once before the first fork.
+/// A `Scoreboard` is the table and all slots, mapped once before the first fork.
 #[derive(Debug)]
 pub struct Scoreboard {
     memory: NonNull<u8>,
     layout: Layout,
-    /// Whoever has the first can map all of it writable, whoever has the second cannot.
+    /// A process that has this descriptor can map all of the scoreboard so that it can write; one that has only the
+    /// other cannot.
     writable: OwnedFd,
     readable: OwnedFd,
 }
 
 impl Scoreboard {
-    /// A scoreboard of `length` free slots.
+    /// Makes a scoreboard of `length` free slots.
     pub fn new(length: usize) -> io::Result<Scoreboard> {
         let layout = Layout::own(length);
         let memory = memory::shared_file("wasmserve scoreboard", layout.bytes())?;
         Scoreboard::map(memory, layout)
     }
 
-    /// The scoreboard behind `memory`, as another executable made it. An error where that one had another idea of it.
+    /// Maps the scoreboard that another executable made in `memory`. Fails where that one had another layout.
     pub fn adopt(memory: OwnedFd, layout: &Layout) -> io::Result<Scoreboard> {
         if *layout != Layout::own(layout.slots) {
             return Err(io::Error::other("the scoreboard has another layout"));
@@ -71,7 +75,7 @@ impl Scoreboard {
         })
     }
 
-    /// How many slots there are.
+    /// Returns how many slots there are.
     pub fn length(&self) -> usize {
         self.layout.slots
     }
@@ -80,14 +84,14 @@ impl Scoreboard {
         &self.layout
     }
 
-    /// What the supervisor says about the server.
+    /// Returns what the supervisor says about the server.
     pub fn table(&self) -> &Table {
         // SAFETY: the mapping begins with a table, is aligned to a page, is never unmapped, and was zeroed at first;
         // a table is all atomics, so others may write it.
         unsafe { self.memory.cast().as_ref() }
     }
 
-    /// What the supervisor says about the worker that has this slot.
+    /// Returns what the supervisor says about the worker that has this slot.
     pub fn entry(&self, index: usize) -> &Entry {
         assert!(index < self.length());
         // SAFETY: after the table the mapping has room for an entry for each slot, aligned as the table is. The rest
@@ -102,14 +106,14 @@ impl Scoreboard {
         }
     }
 
-    /// What the worker that has this slot says about itself.
+    /// Returns what the worker that has this slot says about itself.
     pub fn slot(&self, index: usize) -> &Slot {
         assert!(index < self.length());
         // SAFETY: the mapping has whole pages for each slot, where a slot is all atomics. The rest is as above.
         unsafe { self.memory.add(self.layout.place(index)).cast().as_ref() }
     }
 
-    /// What the exporter says about itself; its ring says how much it has read of each worker's.
+    /// Returns what the exporter says about itself; its ring says how much it has read of each worker's.
     pub fn exporter(&self) -> &Slot {
         // SAFETY: as above, for the slot behind the last one of a worker.
         unsafe {
@@ -120,8 +124,8 @@ impl Scoreboard {
         }
     }
 
-    /// Takes the next record that the worker in this slot has left for the exporter; empty where it left none that
-    /// can be understood. False where there is nothing.
+    /// Takes the next record that the worker in this slot has left for the exporter, and says whether there was one. A
+    /// record that cannot be understood is left empty.
     pub fn take_record(&self, index: usize, record: &mut Vec<u8>) -> bool {
         let position = self.exporter().ring().word(index as u64);
         match self.slot(index).ring().read(position.load(Acquire), record) {
@@ -133,7 +137,7 @@ impl Scoreboard {
         }
     }
 
-    /// Makes a slot a new worker's.
+    /// Gives a slot to a new worker.
     pub fn begin(&self, index: usize, generation: u32, now_ms: u64) {
         let slot = self.slot(index);
         let (requests, failures) = (slot.requests(), slot.guest_failures());
@@ -142,17 +146,17 @@ impl Scoreboard {
         slot.begin(now_ms);
     }
 
-    /// The server is about to stop: nobody should send it more connections.
+    /// Notes that the server is about to stop, so that nobody sends it more connections.
     pub fn withdraw(&self) {
         self.table().withdraw();
     }
 
-    /// Where the supervisor counts what is no worker's of this executable.
+    /// Returns the counters of what no worker of this executable has counted.
     pub fn carried(&self) -> &totals::Totals {
         self.table().totals()
     }
 
-    /// A counter of all workers that there ever were, together.
+    /// Adds up a counter of all workers that there ever were.
     pub fn total(&self, family: Family, index: usize) -> u64 {
         let workers = (0..self.length()).map(|slot| self.slot(slot));
         let slots = workers.chain([self.exporter()]);
@@ -164,21 +168,21 @@ impl Scoreboard {
         self.writable.as_fd()
     }
 
-    /// From here on this process, a child of the supervisor's, can write nothing of it. For good, once it has closed
-    /// the descriptors that it has of it: memory that was mapped from one that can only be read cannot be made
-    /// writable (mprotect(2), EACCES).
+    /// Takes the right to write from this process, which is a child of the supervisor's. That is for good, once the
+    /// process has closed its descriptors of the memory: what was mapped from a descriptor that can only be read
+    /// cannot be made writable (mprotect(2), EACCES).
     pub fn give_up(&self) -> io::Result<()> {
         let bytes = self.layout.bytes();
         // SAFETY: these are the same bytes as before at the same place, and never unmapped.
         unsafe { memory::map_over(self.memory, bytes, &self.readable, 0, Access::Read) }
     }
 
-    /// The same but for the slot of the exporter, which is this process.
+    /// Takes the right to write from this process, which is the exporter, but for the exporter's slot.
     pub fn keep_exporter(&self) -> io::Result<()> {
         self.keep_slot(self.length(), self.descriptor())
     }
 
-    /// The same but for one slot, which is this worker's, and which `writable` is for.
+    /// Takes the right to write from this process, which is a worker, but for its own slot, which `writable` is for.
     pub fn keep(&self, index: usize, writable: BorrowedFd<'_>) -> io::Result<()> {
         assert!(index < self.length());
         self.keep_slot(index, writable)
@@ -194,7 +198,7 @@ impl Scoreboard {
     }
 }
 
-/// One worker's own slot.
+/// A `SlotRef` is a worker's way to its own slot.
 #[derive(Clone, Debug)]
 pub struct SlotRef {
     scoreboard: Rc<Scoreboard>,
@@ -206,18 +210,18 @@ impl SlotRef {
         SlotRef { scoreboard, index }
     }
 
-    /// How many workers there should be; none before that is known.
+    /// Returns how many workers there should be; none before that is known.
     pub fn workers(&self) -> Option<NonZeroUsize> {
         let wanted = self.scoreboard.table().workers().wanted;
         NonZeroUsize::new(wanted as usize)
     }
 
-    /// Which of the slots it is.
+    /// Returns which of the slots it is.
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// Leaves a record for the exporter. Where that has not read enough for a further one, it is counted and lost.
+    /// Leaves a record for the exporter. A record for which the exporter has not made room is counted and lost.
     pub fn record(&self, record: &[u8]) {
         let read = self.scoreboard.exporter().ring().word(self.index as u64);
         if !self.ring().write(read.load(Acquire), record) {

@@ -1,4 +1,4 @@
-//! Metrics as text: which form is asked for, and the registry that writes it.
+//! This file writes metrics as text, in the form that the scraper asks for.
 
 use super::metrics::Metrics;
 use super::reading::Reading;
@@ -6,16 +6,16 @@ use prometheus_client::encoding::{prometheus_text, text};
 use prometheus_client::registry::Registry;
 use std::fmt;
 
-/// The two forms that scrapers ask for.
+/// Scrapers ask for one of these two formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Prometheus' own text format, version 0.0.4.
+    /// Prometheus has this text format of its own, version 0.0.4.
     Prometheus,
     OpenMetrics,
 }
 
 impl Format {
-    /// What the Accept fields of a request ask for most; Prometheus' own where they do not say.
+    /// Finds the format that the Accept fields of a request ask for most; Prometheus' own where they do not say.
     pub fn wanted<'a>(accepted: impl Iterator<Item = &'a str>) -> Format {
         let (mut prometheus, mut open_metrics) = (0.0, 0.0);
         for range in accepted.flat_map(|value| value.split(',')) {
@@ -44,7 +44,7 @@ impl Format {
     }
 }
 
-/// What was read, in one of the forms.
+/// Writes the metrics of a reading in one of the formats.
 pub fn written(reading: Reading, format: Format) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("wasmserve");
     registry.register_collector(Box::new(Metrics(reading)));

@@ -1,12 +1,12 @@
-//! Whether the server lives, and whether it should be sent requests: two questions with two answers, each with its
-//! reasons. Pure rules over what was read.
+//! Two questions about the server's health have two answers, each with its reasons: whether it lives, and whether it
+//! should be sent requests. They are pure rules over a reading.
 
 use super::reading::{Reading, Worker};
 use crate::scoreboard::{Phase, ServerState};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// The supervisor's loop goes round at least once a second. It may be kept by a disk for some time.
+/// The supervisor's loop goes round at least once a second. A disk may hold it up for some time.
 const SUPERVISOR_SILENCE: Duration = Duration::from_secs(10);
 
 /// The serving loop says twice a second that it is alive.
@@ -15,11 +15,11 @@ const LEAST_SILENCE: Duration = Duration::from_millis(1500);
 /// A worker that has refused a request for want of room is taken to be full for so long.
 const SHEDDING: Duration = Duration::from_secs(2);
 
-/// The answer to one of the questions.
+/// `Health` answers one of the questions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
     pub is_well: bool,
-    /// What speaks against it.
+    /// These reasons speak against it.
     pub reasons: Vec<String>,
     detail: Value,
 }
@@ -35,7 +35,7 @@ impl Health {
     }
 }
 
-/// Whether the supervisor lives and its loop goes round.
+/// Says whether the supervisor lives and its loop goes round.
 pub fn live(reading: &Reading) -> Health {
     let silent = reading.beat_age;
     let mut reasons = Vec::new();
@@ -50,7 +50,7 @@ pub fn live(reading: &Reading) -> Health {
     }
 }
 
-/// Whether enough workers take requests: at least half of those that there should be.
+/// Says whether enough workers take requests: at least half of those that there should be.
 pub fn ready(reading: &Reading) -> Health {
     let mut reasons = live(reading).reasons;
     match reading.state {

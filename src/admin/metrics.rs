@@ -1,4 +1,5 @@
-//! What was read as metrics. Names and units follow the conventions of Prometheus, and of OpenTelemetry for HTTP.
+//! This file makes metrics of a reading. Names and units follow the conventions of Prometheus, and of OpenTelemetry
+//! for HTTP.
 
 mod guests;
 mod writer;

@@ -23,20 +23,20 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::task::spawn_local;
 
-/// How long this process stays without a question, where it is there only while somebody asks.
+/// The process ends after so long without a question, where it is there only while somebody asks.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// What the process is given.
+/// `Admin` is what the process is given.
 pub struct Admin {
     pub listeners: Vec<Listening>,
     pub scoreboard: Rc<Scoreboard>,
     pub commands: CommandSender,
-    /// Whether it stays when nobody asks anything.
+    /// The process stays when nobody asks anything.
     pub stays: bool,
 }
 
 impl Admin {
-    /// Serves; `confine` gives up what is not needed for that. Returns when nobody has asked for long.
+    /// Serves until nobody has asked for long; `confine` gives up the rights that this does not take.
     pub fn run(self, confine: impl FnOnce() -> Result<()>) -> Result<()> {
         let runtime = Builder::new_current_thread()
             .enable_all()

@@ -1,4 +1,4 @@
-//! Orders to the supervisor: given by a record, and over when the scoreboard shows what came of them.
+//! An order to the supervisor is given by a record, and is over when the scoreboard shows what came of it.
 
 use crate::channel::{Command, CommandSender};
 use crate::scoreboard::{Phase, Scoreboard, ServerState};
@@ -7,22 +7,22 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// How often the scoreboard is looked at.
+/// The scoreboard is looked at so often.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How long the supervisor may take to hear of an order.
+/// The supervisor may take so long to hear of an order.
 const HEARD: Duration = Duration::from_secs(30);
 
-/// How long it may take until what was ordered is so.
+/// An order may take so long to be carried out.
 const DONE: Duration = Duration::from_secs(800);
 
-/// What came of an order, in words.
+/// An `Outcome` says in words what came of an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Done(String),
-    /// It was tried.
+    /// The order was tried.
     Failed(String),
-    /// It makes no sense now.
+    /// The order makes no sense now.
     Refused(String),
     /// The supervisor did not answer, or did not finish.
     Unheard(String),
@@ -31,7 +31,7 @@ pub enum Outcome {
 pub struct Orders {
     scoreboard: Rc<Scoreboard>,
     commands: CommandSender,
-    /// How many orders will have been carried out when the last that was given is.
+    /// So many orders will have been carried out when the last that was given is.
     expected: Cell<u64>,
 }
 
@@ -78,7 +78,7 @@ impl Orders {
         done.unwrap_or_else(unfinished)
     }
 
-    /// What speaks against an order before it is given.
+    /// Finds what speaks against an order before it is given.
     fn objection(&self, command: Command) -> Option<String> {
         match command {
             Command::Scale(range) => {
@@ -97,7 +97,7 @@ impl Orders {
         }
     }
 
-    /// The process, the phase and the version of each worker.
+    /// Lists the process, the phase and the version of each worker.
     fn workers(&self) -> impl Iterator<Item = (i32, Phase, u32)> {
         let slots = 0..self.scoreboard.length();
         let entries = slots.map(|slot| self.scoreboard.entry(slot));
@@ -105,7 +105,7 @@ impl Orders {
         taken.map(|entry| (entry.pid(), entry.phase(), entry.generation()))
     }
 
-    /// What came of a reload that was asked for when the version of this number was the newest.
+    /// Says what came of a reload that was asked for when the version of this number was the newest.
     fn reloaded(&self, attempted: u32) -> Option<Outcome> {
         let table = self.scoreboard.table();
         if !matches!(table.state(), ServerState::Starting | ServerState::Serving) {
@@ -129,7 +129,7 @@ impl Orders {
         (!old).then(|| Outcome::Done(format!("version {served} is served")))
     }
 
-    /// As many as there should be are ready, and none that should not be there.
+    /// Says whether as many workers as there should be are ready, and no others are there.
     fn has_all_workers(&self) -> Option<Outcome> {
         let wanted = self.scoreboard.table().workers().wanted;
         let count = |which: Phase| {
@@ -142,7 +142,7 @@ impl Orders {
         settled.then(|| Outcome::Done(format!("{wanted} workers serve")))
     }
 
-    /// Another serves in its place.
+    /// Says whether another worker serves in the place of this one.
     fn is_replaced(&self, pid: i32) -> Option<Outcome> {
         self.has_all_workers()?;
         let stays = self

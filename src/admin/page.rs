@@ -10,11 +10,11 @@ const STYLE: &str = include_str!("page/style.css");
 const MODEL: &str = include_str!("page/model.js");
 const VIEW: &str = include_str!("page/view.js");
 
-/// The page, and what browsers are told of it.
+/// A `Page` is the document, and what browsers are told of it.
 #[derive(Debug)]
 pub struct Page {
     pub html: String,
-    /// The value of Content-Security-Policy.
+    /// Content-Security-Policy has this value.
     pub policy: String,
 }
 
@@ -61,7 +61,8 @@ mod tests {
         assert!(!page.policy.contains("-inline") && !page.policy.contains("-eval"));
     }
 
-    /// An asset from elsewhere would tell others of the server, and be missing where there is no way out.
+    /// Guards against an asset from elsewhere, which would tell others of the server, and be missing where there is no
+    /// way out.
     #[test]
     fn the_page_needs_nothing_from_elsewhere() {
         let page = Page::new().html;
@@ -75,7 +76,7 @@ mod tests {
         }
     }
 
-    /// Status documents hold what clients asked for.
+    /// Guards against what clients asked for, which is in status documents.
     #[test]
     fn nothing_from_the_server_becomes_html() {
         for banned in [

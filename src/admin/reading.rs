@@ -1,40 +1,40 @@
-//! What stands in the scoreboard at one moment, as plain values. Whatever a worker has written about itself is taken
-//! as it is: it may be anything.
+//! A `Reading` has what stands in the scoreboard at one moment, as plain values. What a worker has written about
+//! itself is taken as it is: it may be anything.
 
 use crate::scoreboard::totals::{self, FAMILIES, Family};
 use crate::scoreboard::{Phase, Scoreboard, ServerState, Versions, WorkerEnd, WorkerNumbers};
 use crate::sys::clock;
 use std::time::Duration;
 
-/// Everything that is known.
+/// A `Reading` has everything that is known.
 #[derive(Clone, Debug, Default)]
 pub struct Reading {
-    /// The supervisor's process.
+    /// The supervisor is this process.
     pub supervisor: i32,
     pub state: ServerState,
     pub withdrawn: bool,
     pub versions: Versions,
     pub numbers: WorkerNumbers,
-    /// Silence after which a worker is taken to hang.
+    /// A worker that is silent for so long is taken to hang.
     pub silence: Duration,
-    /// How long ago the supervisor's loop went round.
+    /// The supervisor's loop went round so long ago.
     pub beat_age: Duration,
-    /// In milliseconds since 1970.
+    /// The reading was made at this time, in milliseconds since 1970.
     pub now_at_ms: u64,
     pub started_at_ms: u64,
-    /// When the last reload was over, or nought, and why it failed if it did.
+    /// The last reload was over at this time (0 where there was none), and failed for this reason if it did.
     pub reloaded_at_ms: u64,
     pub failure: String,
-    /// What the supervisor says of the application and the addresses: JSON.
+    /// The supervisor says this of the application and the addresses, in JSON.
     pub about: String,
-    /// Connections that wait at each address, where that is known.
+    /// So many connections wait at each address, where that is known.
     pub backlogs: Vec<Option<u32>>,
     pub workers: Vec<Worker>,
     pub ends: Vec<WorkerEnd>,
     pub totals: Totals,
 }
 
-/// One worker.
+/// A `Worker` has what is known of one worker.
 #[derive(Clone, Debug)]
 pub struct Worker {
     pub slot: usize,
@@ -50,19 +50,19 @@ pub struct Worker {
     pub requests: u64,
     pub failures: u64,
     pub busy: f64,
-    /// Zero where it is not known yet.
+    /// The memory is 0 where it is not known yet.
     pub memory: u64,
     pub cpu_micros: u64,
-    /// Instances that there are, and those of them that wait for a request.
+    /// There are so many instances, and so many of them wait for a request.
     pub instances: (u32, u32),
-    /// How long ago it refused a request for want of room; none where it never has.
+    /// The worker last refused a request for want of room so long ago, if it ever did.
     pub shed_age: Option<Duration>,
-    /// What its guest was asked last, and how long ago that was.
+    /// The worker's guest was asked this last, so long ago.
     pub asked: String,
     pub asked_age: Duration,
 }
 
-/// The counters of all workers that there ever were, family by family.
+/// `Totals` has the counters of all workers that there ever were, family by family.
 #[derive(Clone, Debug, Default)]
 pub struct Totals(Vec<u64>);
 
@@ -74,7 +74,7 @@ impl Totals {
         Totals(numbers.collect())
     }
 
-    /// The counters of one family.
+    /// Returns the counters of one family.
     pub fn family(&self, wanted: Family) -> &[u64] {
         let before = FAMILIES.iter().take_while(|family| **family != wanted);
         let first: usize = before.map(|family| family.count).sum();
@@ -143,7 +143,7 @@ impl Worker {
         }
     }
 
-    /// Whether its serving loop has been silent for longer than it may.
+    /// Says whether the worker's serving loop has been silent for longer than it may.
     pub fn hangs(&self, silence: Duration) -> bool {
         self.heartbeat_age > silence
     }

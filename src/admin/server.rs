@@ -1,4 +1,5 @@
-//! The HTTP of the admin process: few connections, each for a short time, and what is asked of which address.
+//! The admin process speaks HTTP: on few connections, each for a short time. This file says what may be asked of which
+//! address.
 
 use super::exposition::Format;
 use super::orders::{Orders, Outcome};
@@ -25,28 +26,29 @@ use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local, yield_now};
 use tokio::time::{sleep, timeout};
 
-/// Connections at a time, for each address. A further one takes the place of the oldest, so that nobody keeps those
-/// who ask how the server is from asking; on a Unix socket, where only the owner connects, it waits in the backlog.
+/// There are so many connections at a time, for each address. A further one takes the place of the oldest, so that
+/// nobody keeps those who ask how the server is from asking; on a Unix socket, where only the owner connects, it waits
+/// in the backlog.
 const MOST: u32 = 64;
 
-/// How long a head may take to come.
+/// A head may take so long to come.
 const HEAD: Duration = Duration::from_secs(5);
 
-/// How long one connection may last: scrapers come back, and one that reads nothing must not stay.
+/// One connection may last so long: scrapers come back, and one that reads nothing must not stay.
 const CONNECTION: Duration = Duration::from_secs(60);
 
-/// The same where orders are given, of which some take their time.
+/// A connection may last so long where orders are given, some of which take their time.
 const ORDERS: Duration = Duration::from_secs(900);
 
-/// How long accepting pauses where it fails.
+/// Accepting pauses for so long where it fails.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What may be asked of an address.
+/// `Rights` says what may be asked of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rights {
-    /// How the server is.
+    /// Whoever connects may ask how the server is.
     Read,
-    /// That, and orders are taken: nobody but the owner can connect there.
+    /// Whoever connects may also give orders: nobody but the owner can connect there.
     Order,
 }
 
@@ -56,7 +58,7 @@ pub struct Server {
     pub page: Page,
 }
 
-/// The connections that are open.
+/// `Open` counts the connections that are open.
 #[derive(Default)]
 pub struct Open {
     count: Cell<u32>,
@@ -64,7 +66,7 @@ pub struct Open {
 }
 
 impl Open {
-    /// Resolves when for so long there was no connection.
+    /// Resolves when there was no connection for so long.
     pub async fn rested(&self, time: Duration) {
         loop {
             let changed = self.changed.notified();
@@ -225,7 +227,7 @@ fn make_room(tasks: &mut VecDeque<JoinHandle<()>>) {
     }
 }
 
-/// What an order's path and query ask for; a mistake where it lacks what it needs.
+/// Reads which order a path and a query ask for; a mistake where it lacks what it needs.
 fn command(path: &str, uri: &Uri) -> Option<Result<Command, &'static str>> {
     let value = |name: &str| {
         let pairs = uri.query().unwrap_or_default().split('&');

@@ -1,4 +1,4 @@
-//! What was read as one JSON document, whose form `docs/status.schema.json` describes.
+//! This file makes one JSON document of a reading. `docs/status.schema.json` describes its form.
 
 use super::health;
 use super::metrics::phase_name;
@@ -7,7 +7,7 @@ use crate::scoreboard::totals::{self, END_REASONS, Family};
 use crate::scoreboard::{Phase, ServerState};
 use serde_json::{Value, json};
 
-/// The document.
+/// Makes the document.
 pub fn document(reading: &Reading) -> Value {
     let about: Value = serde_json::from_str(&reading.about).unwrap_or_default();
     let (live, ready) = (health::live(reading), health::ready(reading));
@@ -63,7 +63,7 @@ fn requests(reading: &Reading) -> Value {
     })
 }
 
-/// The counters of a family by the values of its label.
+/// Names the counters of a family by the values of its label.
 fn named(reading: &Reading, family: Family, names: &[&str]) -> Value {
     let counts = reading.totals.family(family).iter();
     let named = names.iter().zip(counts);
@@ -74,7 +74,8 @@ fn named(reading: &Reading, family: Family, names: &[&str]) -> Value {
     )
 }
 
-/// What so large a part of all requests took less than: the end of a bucket, or null where there was no request.
+/// Finds the time that so large a part of all requests took less than: the end of a bucket, or null where there was no
+/// request.
 fn percentile(reading: &Reading, part: f64) -> Value {
     let counts = reading.totals.family(totals::LATENCY);
     let all = counts

@@ -1,5 +1,8 @@
-//! `wasmserve build`: makes a component of a project by calling the toolchain of its language. Knows what
-//! each toolchain wants, and nothing of serving.
+//! `wasmserve build` makes a component of a project by calling the toolchain of its language. It knows what each
+//! toolchain wants, and nothing of serving.
+//!
+//! The bridges that it adds are our own, as applications for ASGI, WSGI, `fetch` and net/http are to run unchanged,
+//! and nobody else translates them.
 
 mod advice;
 mod c;

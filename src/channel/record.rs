@@ -1,4 +1,8 @@
-//! The form of a message: numbers at fixed places and a bounded text, each of which is checked when it is read.
+//! A record is the form of a message: numbers at fixed places and a bounded text, each of which is checked when it is
+//! read.
+//!
+//! It is our own, as a process that was taken over may send one: a fixed form cannot be wrong in interesting ways, and
+//! a general decoder would be something to attack.
 
 use super::plan::{self, Plan};
 use super::{CodeReport, Message};

@@ -1,4 +1,4 @@
-//! Options that say where to listen.
+//! These options say where to listen.
 
 use clap::Args;
 use std::path::PathBuf;

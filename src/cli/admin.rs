@@ -1,4 +1,4 @@
-//! Where the server is watched and steered, and the commands that do so.
+//! These options say where the server is watched and steered, and these commands do so.
 
 use crate::channel::WorkerRange;
 use clap::{Args, Subcommand};
@@ -37,7 +37,7 @@ pub enum Control {
     Top(Top),
 }
 
-/// Which of the servers that run.
+/// `Running` names one of the servers that run.
 #[derive(Debug, Args)]
 pub struct Running {
     /// The server whose supervisor is this process, where several run

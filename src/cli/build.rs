@@ -1,4 +1,4 @@
-//! The options of the commands that make components: `build`, `new` and `dev`.
+//! These are the options of the commands that make components: `build`, `new` and `dev`.
 
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
@@ -38,7 +38,7 @@ pub struct Build {
     pub verbose: bool,
 }
 
-/// What `build` and `dev` take for applications in Python.
+/// `Python` has what `build` and `dev` take for applications in Python.
 #[derive(Debug, Default, Args)]
 pub struct Python {
     /// The application, where it is not found by itself: app.main:app (Python)
@@ -75,7 +75,7 @@ pub enum Language {
     Go,
 }
 
-/// Which changes `dev` builds for. They are named before the options to serve with.
+/// `Watch` says which changes `dev` builds for. Its options stand before those to serve with.
 #[derive(Debug, Default, Args)]
 pub struct Watch {
     /// Watch this directory, in place of the project's

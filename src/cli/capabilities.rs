@@ -1,4 +1,4 @@
-//! What the guest may use: environment, directories, network, stores.
+//! These options say what the guest may use: environment, directories, network, stores.
 
 use clap::Args;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What clients may do, and how they are spoken to.
+//! These options say what clients may do, and how they are spoken to.
 
 use clap::Args;
 

@@ -1,4 +1,4 @@
-//! Compiled code: where it is kept, and what making it may take.
+//! These options say where compiled code is kept, and what making it may take.
 
 use clap::Args;
 use std::path::PathBuf;

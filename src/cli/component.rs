@@ -1,4 +1,4 @@
-//! The commands that do something with one component.
+//! These commands do something with one component.
 
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -19,13 +19,13 @@ pub struct Compile {
 }
 
 impl Compile {
-    /// Whether every processor of the architecture is to run the code.
+    /// Says whether every processor of the architecture is to run the code.
     pub fn is_portable(&self) -> bool {
         self.cpu == Cpu::Baseline
     }
 }
 
-/// Which processors run code that is compiled ahead of time.
+/// `Cpu` says which processors run code that is compiled ahead of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Cpu {
     Native,

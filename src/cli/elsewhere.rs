@@ -1,9 +1,9 @@
-//! What people ask for who know other servers: options of gunicorn, uvicorn and `wasmtime serve` that are called
-//! otherwise here or mean nothing here, and applications that are no component yet.
+//! This file answers people who know other servers: with options of gunicorn, uvicorn and `wasmtime serve` that are
+//! called otherwise here or mean nothing here, and with applications that are no component yet.
 
 use std::path::Path;
 
-/// Options that are not ours, and what takes their place.
+/// These options are not ours, and something takes the place of each.
 const OPTIONS: &[(&[&str], &str)] = &[
     (&["-b"], "write --bind"),
     (
@@ -182,15 +182,15 @@ const OPTIONS: &[(&[&str], &str)] = &[
     ),
 ];
 
-/// What to write in place of an option that is another server's.
+/// Finds what to write in place of an option that is another server's.
 pub fn advice(option: &str) -> Option<&'static str> {
     let of = |(names, _): &&(&[&str], &str)| names.contains(&option);
     OPTIONS.iter().find(of).map(|(_, advice)| *advice)
 }
 
-/// What to build first where something is named that is an application, and not a component.
+/// Finds what to build first where something is named that is an application, and not a component.
 pub fn to_build(component: &Path) -> Option<String> {
-    /// What is in a folder that can be built.
+    /// A folder that has one of these can be built.
     const PROJECTS: [&str; 8] = [
         "main.py",
         "app.py",

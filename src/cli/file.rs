@@ -10,16 +10,16 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-/// What the file says, as arguments, and the options that it sets.
+/// `FileArguments` are what the file says, as arguments, and the options that it sets.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct FileArguments {
     pub arguments: Vec<OsString>,
-    /// By what the options are called among the arguments, each with the file and the line.
+    /// The file sets these, each by what it is called among the arguments, with the file and the line.
     set: Vec<(String, String)>,
 }
 
 impl FileArguments {
-    /// Where the file sets this option, if it does.
+    /// Returns where the file sets this option, if it does.
     pub fn place(&self, id: &str) -> Option<String> {
         let mut set = self.set.iter();
         set.find(|(set, _)| set == id)
@@ -27,7 +27,7 @@ impl FileArguments {
     }
 }
 
-/// Variables that other servers honour too; they count more than the file.
+/// Other servers honour these variables too; they count more than the file.
 const HONOURED: [(&str, &str); 2] = [("workers", "WEB_CONCURRENCY"), ("port", "PORT")];
 
 /// Reads the file that `matches` names, if it names one.
@@ -65,7 +65,7 @@ pub(super) fn translate(
     Ok(found)
 }
 
-/// The option of this name, or which one was perhaps meant.
+/// Finds the option of this name, or which one was perhaps meant.
 fn argument<'a>(command: &'a Command, key: &str) -> Result<&'a Arg, String> {
     let known = |argument: &&Arg| name(argument).is_some();
     let options = || command.get_arguments().filter(known);
@@ -84,7 +84,7 @@ fn argument<'a>(command: &'a Command, key: &str) -> Result<&'a Arg, String> {
     })
 }
 
-/// What an option is called in the file.
+/// Returns what an option is called in the file.
 fn name(argument: &Arg) -> Option<&str> {
     match (argument.get_id().as_str(), argument.get_long()) {
         ("component", _) => Some("component"),
@@ -93,7 +93,7 @@ fn name(argument: &Arg) -> Option<&str> {
     }
 }
 
-/// Whether the command line or the environment sets it, or its opposite.
+/// Says whether the command line or the environment sets the option, or its opposite.
 fn is_said_elsewhere(matches: &ArgMatches, argument: &Arg) -> bool {
     let id = argument.get_id().as_str();
     let opposite = id
@@ -138,7 +138,7 @@ fn arguments(
     Ok(texts.into_iter().map(option).collect())
 }
 
-/// The component's path, also where a command or an option has that name.
+/// Makes an argument of the component's path, also where a command or an option has that name.
 fn component(command: &Command, path: String) -> String {
     let is_command = command.find_subcommand(&path).is_some() || path == "help";
     match is_command || path.starts_with('-') {

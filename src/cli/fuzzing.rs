@@ -1,4 +1,4 @@
-//! What must hold for any configuration file, for fuzzing.
+//! This file says, for fuzzing, what must hold for any configuration file.
 
 use super::{Cli, file};
 use clap::error::ErrorKind;

@@ -1,4 +1,5 @@
-//! What stands between the client and the guest: proxies, and the fields that are added to heads.
+//! These options are about what stands between the client and the guest: proxies, and the fields that are added to
+//! heads.
 
 use clap::Args;
 

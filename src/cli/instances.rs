@@ -1,9 +1,9 @@
-//! The options about instances of the component.
+//! These options are about instances of the component.
 
 use clap::Args;
 use std::path::PathBuf;
 
-/// How many instances there are, what each may take, and how long it lives.
+/// `Instances` says how many there are, what each may take, and how long it lives.
 #[derive(Debug, Args)]
 pub struct Instances {
     /// Memory of one instance: its linear memories, its tables, and what the host holds for it

@@ -1,8 +1,8 @@
-//! The options about the log.
+//! These options are about the log.
 
 use clap::Args;
 
-/// What is logged, and how.
+/// `Logging` says what is logged, and how.
 #[derive(Debug, Args)]
 pub struct Logging {
     /// critical, error, warning, info, debug or trace

@@ -1,4 +1,4 @@
-//! Whom the guest may talk to.
+//! These options say whom the guest may talk to.
 
 use clap::Args;
 use std::path::PathBuf;

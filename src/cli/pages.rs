@@ -1,4 +1,4 @@
-//! What packages carry beside the executable: completions for shells, and manual pages.
+//! Packages carry these beside the executable: completions for shells, and manual pages.
 
 use super::Cli;
 use anyhow::{Context, Result};

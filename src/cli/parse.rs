@@ -1,4 +1,4 @@
-//! Puts together what the command line, the environment and the configuration file say, in this order of
+//! This file puts together what the command line, the environment and the configuration file say, in this order of
 //! weight.
 
 mod short;
@@ -11,18 +11,18 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Command, CommandFactory, Error, FromArgMatches};
 use std::ffi::OsString;
 
-/// An option, its value, and where it comes from.
+/// An `OptionOrigin` is an option, its value, and where that comes from.
 #[derive(Debug)]
 pub struct OptionOrigin {
     pub name: String,
     pub values: Vec<String>,
     pub source: Source,
-    /// The variable, or the file with the line, that says it.
+    /// This variable, or this line of the file, says it.
     pub place: Option<String>,
 }
 
 impl OptionOrigin {
-    /// A mistake in an option, told as one of where the option is set.
+    /// Tells a mistake in an option as one of where the option is set.
     pub fn blame(all: &[OptionOrigin], error: anyhow::Error) -> anyhow::Error {
         let text = format!("{error:#}");
         let told = text.strip_prefix("option --").and_then(|rest| {
@@ -37,7 +37,7 @@ impl OptionOrigin {
     }
 }
 
-/// The whole command line, and what `wasmserve check` shows of it.
+/// Reads the whole command line, and what `wasmserve check` shows of it.
 pub fn parse() -> Result<(Cli, Vec<OptionOrigin>), Error> {
     let given: Vec<OsString> = std::env::args_os().collect();
     let command = lenient_variables(Cli::command());
@@ -56,7 +56,7 @@ pub fn parse() -> Result<(Cli, Vec<OptionOrigin>), Error> {
     Ok((Cli::from_arg_matches(&matches)?, origins))
 }
 
-/// An empty variable counts as not set, and a flag is set by what means yes elsewhere too.
+/// Has an empty variable count as not set, and a flag set by what means yes elsewhere too.
 fn lenient_variables(command: Command) -> Command {
     let command = command.mut_args(|argument| {
         let Some(variable) = argument.get_env() else {
@@ -79,7 +79,7 @@ fn lenient_variables(command: Command) -> Command {
     })
 }
 
-/// A mistake on the command line in one line, without the usage, with what else it could be.
+/// Tells a mistake on the command line in one line, without the usage, with what else it could be.
 pub fn told(error: &Error) -> String {
     let named = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(name)) => name.as_str(),
@@ -107,7 +107,7 @@ pub fn told(error: &Error) -> String {
     }
 }
 
-/// The variable that says what `--option` is, where the command line does not.
+/// Finds the variable that says what `--option` is, where the command line does not.
 fn variable_of(named: &str) -> Option<String> {
     let given = std::env::args_os().any(|given| {
         let given = given.to_string_lossy().into_owned();
@@ -122,7 +122,7 @@ fn variable_of(named: &str) -> Option<String> {
         .then(|| variable.to_string_lossy().into_owned())
 }
 
-/// The commands that have the options of serving.
+/// These commands have the options of serving.
 const SERVING: [&str; 2] = ["check", "unit"];
 
 fn named<'a>(command: &'a Command, name: &str) -> &'a Command {
@@ -158,7 +158,7 @@ fn with_file(
     Ok((all, file))
 }
 
-/// Whether there is anything to look for.
+/// Says whether there is anything to look for.
 fn names_a_file(given: &[OsString]) -> bool {
     let option = |text: &OsString| text.as_encoded_bytes().starts_with(b"--config-file");
     std::env::var_os("WASMSERVE_CONFIG_FILE").is_some() || given.iter().any(option)
@@ -196,7 +196,7 @@ fn origins(command: &Command, matches: &ArgMatches, file: &FileArguments) -> Vec
     all.collect()
 }
 
-/// A value without what may be secret in it.
+/// Shows a value without what may be secret in it.
 fn shown(id: &str, value: &str) -> String {
     match (id, value.split_once('='), value.split_once(':')) {
         ("env" | "config" | "header" | "request_header", Some((name, _)), _) => {

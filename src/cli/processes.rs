@@ -1,9 +1,9 @@
-//! The options about the processes: how many there are, and when they are replaced.
+//! These options are about the processes: how many there are, and when they are replaced.
 
 use clap::Args;
 use std::path::PathBuf;
 
-/// How many workers there are, and when they start, stop and are replaced.
+/// `Processes` says how many workers there are, and when they start, stop and are replaced.
 #[derive(Debug, Args)]
 pub struct Processes {
     /// Worker processes, or `auto`: one for each processor this process may use; or `2..8`: as many as the load takes

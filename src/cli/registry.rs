@@ -1,9 +1,10 @@
-//! Components from registries: how they are pulled before they are served, and the commands that pull and push.
+//! Components may come from registries: these options say how they are pulled before they are served, and these
+//! commands pull and push.
 
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
-/// How a component that is named by `oci://…` is pulled.
+/// `Registry` says how a component that is named by `oci://…` is pulled.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Registry")]
 pub struct Registry {
@@ -30,7 +31,7 @@ pub struct Registry {
     pub clear: ClearRegistries,
 }
 
-/// Registries without TLS.
+/// `ClearRegistries` names registries without TLS.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Registry")]
 pub struct ClearRegistries {

@@ -1,8 +1,8 @@
-//! The options about requests and their answers.
+//! These options are about requests and their answers.
 
 use clap::Args;
 
-/// How requests are queued, timed and answered.
+/// `Requests` says how requests are queued, timed and answered.
 #[derive(Debug, Args)]
 pub struct Requests {
     /// Requests that one worker answers at a time; each has an instance

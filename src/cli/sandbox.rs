@@ -1,4 +1,4 @@
-//! What the processes that serve may ask of the system, and who they run as.
+//! These options say what the processes that serve may ask of the system, and who they run as.
 
 use clap::Args;
 

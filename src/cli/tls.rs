@@ -1,4 +1,4 @@
-//! TLS: certificates, and whose are wanted.
+//! These options are about TLS: certificates, and whose are wanted.
 
 use clap::Args;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! The options about traces.
+//! These options are about traces.
 
 use clap::Args;
 

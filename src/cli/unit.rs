@@ -1,4 +1,4 @@
-//! The command that prints units for systemd.
+//! This command prints units for systemd.
 
 use super::Serve;
 use clap::Args;

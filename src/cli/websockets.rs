@@ -1,8 +1,8 @@
-//! The options about WebSockets.
+//! These options are about WebSockets.
 
 use clap::Args;
 
-/// What WebSockets may cost, and how they are kept alive.
+/// `WebSockets` says what they may cost, and how they are kept alive.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "WebSockets")]
 pub struct WebSockets {

@@ -1,4 +1,5 @@
-//! One address, in every form of writing it, and whether it speaks TLS. Names are not resolved here.
+//! An `Address` can be written in every form that other servers have, and says whether it speaks TLS. Names are not
+//! resolved here.
 
 use anyhow::{Context, Result, bail};
 use std::ffi::OsStr;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 pub struct Address {
     pub place: Place,
     pub tls: bool,
-    /// What it was given with, for whoever has to change it.
+    /// The operator gave the address with this option.
     pub option: &'static str,
 }
 
@@ -25,11 +26,11 @@ pub enum Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Host {
     Address(IpAddr),
-    /// To be resolved, which gives one address or several.
+    /// The name is still to be resolved, which gives one address or several.
     Name(String),
 }
 
-/// What stands before an address, and what it says of TLS.
+/// These may stand before an address, and each says this of TLS.
 const SCHEMES: [(&str, Scheme, Security); 9] = [
     ("unix:", Scheme::Unix, Security::ByCertificates),
     ("unix+http:", Scheme::Unix, Security::Plain),
@@ -68,10 +69,10 @@ impl Security {
     }
 }
 
-/// The longest path that the address of a Unix socket has room for (unix(7)): 108 bytes with the NUL.
+/// The address of a Unix socket has room for no longer path (unix(7)): 108 bytes with the NUL.
 const LONGEST_PATH: usize = 107;
 
-/// The value of --bind; `certificates` says what is spoken where it does not.
+/// Parses the value of --bind; `certificates` says what is spoken where the value does not.
 pub fn bind(text: &str, certificates: bool) -> Result<Address> {
     let schemes = SCHEMES.iter();
     let mut found = schemes.filter_map(|(prefix, scheme, security)| {
@@ -128,8 +129,8 @@ pub fn host(text: &str) -> Result<Host> {
     bail!("`{text}` is neither an IP address nor a name; write it like 127.0.0.1, 0.0.0.0 or ::")
 }
 
-/// Whether it can be a host's name (RFC 1123 section 2.1, and the underscore that is in use). What
-/// ends in a number is a mistyped address.
+/// Says whether this can be a host's name (RFC 1123 section 2.1, and the underscore that is in use). What ends in a
+/// number is a mistyped address.
 fn is_name(text: &str) -> bool {
     let label = |label: &str| {
         let known = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';

@@ -1,4 +1,4 @@
-//! Where to listen, as it was asked for: which addresses there are, and whether they go together.
+//! `Addresses` says where to listen, as it was asked for: which addresses there are, and whether they go together.
 
 use super::address::{self, Address, Host, Place};
 use super::{maybe, option, units, variable};
@@ -6,20 +6,20 @@ use crate::cli;
 use anyhow::{Context, Result, bail};
 use std::net::{IpAddr, Ipv4Addr};
 
-/// All of it.
+/// `Addresses` are all that the server listens at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addresses {
-    /// Those that were named. Where there are none: what the service manager left open, or else
-    /// `fallback`.
+    /// The operator has named these. Where there are none, the server takes what the service manager left open, or
+    /// else `fallback`.
     pub named: Vec<Address>,
     pub fallback: Address,
-    /// Where requests are only redirected to https.
+    /// Requests are only redirected to https here.
     pub redirect: Option<Address>,
-    /// Whether an address that does not say so speaks TLS.
+    /// An address that does not say so speaks TLS.
     pub tls: bool,
-    /// Of the files of Unix sockets.
+    /// The files of Unix sockets have these permissions.
     pub permissions: u32,
-    /// Connections that the kernel holds until they are accepted.
+    /// The kernel holds so many connections until they are accepted.
     pub backlog: i32,
 }
 
@@ -71,7 +71,7 @@ impl Addresses {
         Ok(addresses)
     }
 
-    /// What each of them cannot know of the others.
+    /// Checks what each address cannot know of the others.
     fn agree(&self) -> Result<()> {
         for (index, address) in self.named.iter().enumerate() {
             let port_0 = matches!(address.place, Place::Inet { port: 0, .. });

@@ -1,4 +1,4 @@
-//! Where the admin process is reached, resolved and checked.
+//! This file resolves and checks where the admin process is reached.
 
 use super::{Address, Place, address, option};
 use crate::cli;
@@ -6,12 +6,12 @@ use crate::sys::runtime;
 use anyhow::{Result, bail};
 use std::path::PathBuf;
 
-/// Where questions about the server are answered, and orders taken.
+/// `Admin` says where questions about the server are answered, and orders taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admin {
-    /// What was asked for.
+    /// The operator has asked for this address.
     pub address: Option<Address>,
-    /// The directory of the socket that commands look for; none where there is to be none.
+    /// The socket that commands look for is in this directory, where there is to be one.
     pub directory: Option<PathBuf>,
 }
 

@@ -1,4 +1,4 @@
-//! What the guest may use, resolved and checked: nothing that is not named here.
+//! This file resolves and checks what the guest may use: nothing that is not named here.
 
 use super::{dotenv, maybe, option, outbound, units};
 use crate::cli::{self, Serve};
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Files and directories that are named must be there, now and not at the first request.
+/// Resolves the options. Files and directories that they name must be there now, and not at the first request.
 pub fn resolve(serve: &Serve) -> Result<Capabilities> {
     let asked = &serve.capabilities;
     Ok(Capabilities {
@@ -64,7 +64,7 @@ fn core_dumps(instances: &cli::Instances) -> Result<Option<Arc<CoreDumps>>> {
     })))
 }
 
-/// The files in their order, then what the command line says: later ones win.
+/// Puts the variables of the files together in their order, and then those of the command line: later ones win.
 fn environment(asked: &cli::Capabilities) -> Result<Vec<(String, String)>> {
     let mut all: Vec<(String, String)> = Vec::new();
     let mut set =
@@ -104,7 +104,7 @@ fn environment_variable(text: &str) -> Result<(String, String)> {
     }
 }
 
-/// Later ones win.
+/// Reads the settings of the guest: later ones win.
 fn settings(asked: &cli::Capabilities) -> Result<Vec<(String, String)>> {
     let pairs = asked.config.iter().map(|text| {
         option("--config", text, |text| match text.split_once('=') {

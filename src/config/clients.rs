@@ -1,4 +1,4 @@
-//! What clients may cost us, and how they are spoken to.
+//! This file resolves what clients may cost us, and how they are spoken to.
 
 use super::{headers, option, units};
 use crate::cli::Serve;
@@ -42,8 +42,8 @@ fn protocols(text: &str) -> Result<Protocols> {
     }
 }
 
-/// A head of less than this could not hold what browsers send; one of more is not held in memory for
-/// anybody who asks.
+/// A limit on heads lies in this range: a smaller one could not hold what browsers send, and a larger head is not held
+/// in memory for anybody who asks.
 const HEADS: std::ops::RangeInclusive<u64> = 1 << 10..=1 << 20;
 
 fn head(text: &str) -> Result<usize> {

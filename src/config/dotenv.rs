@@ -1,14 +1,15 @@
-//! Files of variables, as python-dotenv reads them, and with it uvicorn and FastAPI: values stay as they
-//! are, but for escapes within quotes, comments after a blank, and `${NAME}`.
+//! Files of variables are read as python-dotenv reads them, and with it uvicorn and FastAPI: values stay as they are,
+//! but for escapes within quotes, comments after a blank, and `${NAME}`. It is our own, as the crates mean other
+//! things by these files.
 
 use crate::sys::regular::LARGEST_TEXT;
 use anyhow::{Context, Result, bail};
 
-/// So many bytes the values of a file may have together. Written out they have no more than a file is read of; what
-/// stands in braces could be doubled with each line.
+/// The values of a file may have so many bytes together, which is what a file is read of. What stands in braces could
+/// be doubled with each line.
 const LARGEST: usize = LARGEST_TEXT as usize;
 
-/// The variables of a file, in its order. `outer` tells what is set outside of it.
+/// Reads the variables of a file, in its order. `outer` tells what is set outside of it.
 pub fn parse(text: &str, outer: impl Fn(&str) -> Option<String>) -> Result<Vec<(String, String)>> {
     let mut found: Vec<(String, String)> = Vec::new();
     let mut length = 0;
@@ -39,7 +40,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Goes to the next line that says something; what is left from there on.
+    /// Goes to the next line that says something, and returns what is left from there on.
     fn next_line(&mut self) -> Option<&'a str> {
         loop {
             self.rest = self.rest.trim_start();
@@ -93,7 +94,7 @@ impl<'a> Reader<'a> {
         Ok(name.to_owned())
     }
 
-    /// To the end of the line, or to a comment.
+    /// Reads to the end of the line, or to a comment.
     fn plain(&mut self) -> String {
         let end = self.rest.find(['\r', '\n']).unwrap_or(self.rest.len());
         let (line, rest) = self.rest.split_at(end);
@@ -106,7 +107,7 @@ impl<'a> Reader<'a> {
         value.trim_end().to_owned()
     }
 
-    /// To the closing quote, over lines where need be; nothing but a comment may follow it.
+    /// Reads to the closing quote, over lines where need be; nothing but a comment may follow it.
     fn quoted(&mut self, quote: char) -> Result<String> {
         let mut value = String::new();
         let mut chars = self.rest.char_indices().skip(1).peekable();
@@ -141,7 +142,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What a backslash and this stand for within such quotes.
+/// Finds what a backslash and this character stand for within such quotes.
 fn unescaped(quote: char, c: char) -> Option<char> {
     Some(match (quote, c) {
         (_, '\\' | '\'') => c,
@@ -158,7 +159,7 @@ fn unescaped(quote: char, c: char) -> Option<char> {
     })
 }
 
-/// With `${NAME}` and `${NAME:-DEFAULT}` replaced; what is not set is empty.
+/// Replaces `${NAME}` and `${NAME:-DEFAULT}`; what is not set is empty.
 fn interpolated(value: &str, known: impl Fn(&str) -> Option<String>) -> String {
     let mut made = String::with_capacity(value.len());
     let mut rest = value;

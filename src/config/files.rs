@@ -1,4 +1,4 @@
-//! Directories whose files are served.
+//! This file resolves the directories whose files are served.
 
 use super::option;
 use crate::request::files::Directory;

@@ -1,11 +1,11 @@
-//! What must hold for any text that an option or a file of variables has, for fuzzing.
+//! This file says, for fuzzing, what must hold for any text that an option or a file of variables has.
 
 use super::address::{self, Host, Place};
 use super::{dotenv, units};
 use crate::guest::{Rule, Rules};
 use crate::sys::regular::LARGEST_TEXT;
 
-/// What stands in braces may make values so much longer than their file.
+/// What stands in braces may make values longer than their file by so much.
 const GROWTH: usize = LARGEST_TEXT as usize;
 
 pub fn env_file(bytes: &[u8]) {

@@ -1,4 +1,4 @@
-//! Whom to believe, and what is added to heads, resolved and checked.
+//! This file resolves and checks who is believed, and what is added to heads.
 
 use super::{maybe, option, variable};
 use crate::cli;
@@ -21,12 +21,12 @@ pub fn resolve(asked: &cli::Headers) -> Result<HeaderPolicy> {
     })
 }
 
-/// Whether responses say when they were made.
+/// Says whether responses tell when they were made.
 pub fn date_header(asked: &cli::Headers) -> bool {
     asked.date_header || !asked.no_date_header
 }
 
-/// Whom to believe what is said in heads.
+/// Resolves whose statements in heads are believed.
 fn proxies(asked: &cli::Headers) -> Result<Proxies> {
     let trusted = trusted(asked)?;
     match asked.no_proxy_headers && !asked.proxy_headers {
@@ -35,7 +35,7 @@ fn proxies(asked: &cli::Headers) -> Result<Proxies> {
     }
 }
 
-/// Whom to believe what is said before a connection, where that is spoken.
+/// Resolves whose PROXY headers are believed, where that protocol is spoken.
 pub fn introducers(asked: &cli::Headers, spoken: bool) -> Result<Option<Proxies>> {
     let trusted = trusted(asked)?;
     if spoken && trusted == Proxies::default() {
@@ -84,8 +84,8 @@ fn network(text: &str) -> Result<IpNet> {
     Ok(network.trunc())
 }
 
-/// Fields by which messages are told apart, or which belong to one connection; who adds them by hand
-/// breaks messages (RFC 9110 section 7.6.1, RFC 9112 section 6).
+/// Nobody adds these fields by hand: messages are told apart by them, or they belong to one connection (RFC 9110
+/// section 7.6.1, RFC 9112 section 6).
 const OURS_ALONE: [&str; 11] = [
     "connection",
     "content-length",

@@ -1,4 +1,4 @@
-//! What is logged, how, and where to.
+//! This file resolves what is logged, how, and where to.
 
 use super::{maybe, option};
 use crate::cli::Logging;

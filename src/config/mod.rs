@@ -1,5 +1,5 @@
-//! Everything that was asked for, resolved, checked and defaulted once: below this there are no
-//! strings to parse and no options that may be missing. Each mistake names its option.
+//! A `Config` is everything that was asked for, resolved, checked and defaulted once: below this there are no strings
+//! to parse and no options that may be missing. Each mistake names its option.
 
 mod address;
 mod addresses;
@@ -38,22 +38,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What `wasmserve` was asked to do.
+/// A `Config` says what `wasmserve` was asked to do.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub addresses: Addresses,
     pub admin: Admin,
-    /// How the component is pulled first, where it is in a registry.
+    /// The component is pulled first in this way, where it is in a registry.
     pub pull: Option<Pull>,
     pub compile_request: CompileRequest,
     pub supervisor: supervisor::Settings,
     pub worker: worker::Settings,
-    /// What TLS is spoken with, where it is.
+    /// TLS is spoken with this, where it is.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     pub log: log::Settings,
-    /// Where spans are sent, if they are.
+    /// Spans are sent there, if they are.
     pub exporter: Option<exporter::Settings>,
-    /// The file that says which process the server is.
+    /// This file says which process the server is.
     pub pid_file: Option<PathBuf>,
 }
 
@@ -102,12 +102,12 @@ impl Config {
         })
     }
 
-    /// What the component is called, without where it is: the end of it may be a file's.
+    /// Returns the component's name without where it is: the end of it may be a file's.
     pub fn component_name(&self) -> &Path {
         name_of(self.pull.as_ref(), &self.compile_request.path)
     }
 
-    /// The files whose change `--reload` looks out for.
+    /// Lists the files whose change `--reload` looks out for.
     pub fn watched(&self) -> Vec<PathBuf> {
         let component = Some(&self.compile_request.path);
         // What is pulled with each reload changes by that.
@@ -181,12 +181,12 @@ fn reuse(serve: &Serve) -> Result<guest::Reuse> {
     Ok(reuse)
 }
 
-/// The place of a Unix socket of this path.
+/// Makes the place of a Unix socket of this path.
 pub fn unix_place(path: &Path) -> Result<Place> {
     address::unix(path.as_os_str())
 }
 
-/// A duration that an option gives.
+/// Parses the duration that an option gives.
 pub fn duration(name: &str, text: &str) -> Result<Duration> {
     option(name, text, units::duration)
 }
@@ -196,7 +196,7 @@ fn option<T>(name: &str, text: &str, parse: impl FnOnce(&str) -> Result<T>) -> R
     parse(text).with_context(|| format!("option {name}"))
 }
 
-/// The same for an option that may be left out.
+/// Parses an option that may be left out, and names it where that fails.
 fn maybe<T>(
     name: &str,
     text: Option<&String>,
@@ -264,7 +264,7 @@ fn compression(serve: &Serve) -> Result<Option<request::compress::Settings>> {
         .then_some(request::compress::Settings { least }))
 }
 
-/// An environment variable that other servers honour too; an empty one counts as not set.
+/// Reads an environment variable that other servers honour too; an empty one counts as not set.
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -1,4 +1,4 @@
-//! Whom the guest may talk to, and what that may take.
+//! This file resolves whom the guest may talk to, and what that may take.
 
 use super::{option, units};
 use crate::cli;
@@ -46,7 +46,7 @@ pub fn resolve(asked: &cli::Outbound) -> Result<Settings> {
     })
 }
 
-/// Whom sockets may be connected to.
+/// Resolves whom sockets may be connected to.
 pub fn sockets(asked: &cli::Outbound) -> Result<Rules> {
     let rules = asked
         .allow_net

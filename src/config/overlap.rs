@@ -13,26 +13,26 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
-/// What somebody who is not trusted may do with a file, from the least to the most.
+/// `Access` says what somebody who is not trusted may do with a file, from the least to the most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Access {
-    /// A guest reads it.
+    /// A guest reads the file.
     Read,
-    /// Every client reads it.
+    /// Every client reads the file.
     Published,
-    /// A guest writes it.
+    /// A guest writes the file.
     Written,
 }
 
-/// A file or directory that this server relies on.
+/// A `Relied` is a file or directory that this server relies on.
 struct Relied {
     what: &'static str,
     path: PathBuf,
-    /// The least that harms.
+    /// This is the least access that harms.
     harm: Access,
 }
 
-/// A file or directory that is given to guests or clients.
+/// A `Given` is a file or directory that is given to guests or clients.
 struct Given {
     option: &'static str,
     path: PathBuf,
@@ -163,7 +163,8 @@ impl Given {
     }
 }
 
-/// A worker may write in all of the directory that the database is in, for the sake of its journals.
+/// Refuses a database that stands where the cache is: a worker may write in all of the directory that the database is
+/// in, for the sake of its journals.
 fn database_spares(database: &Path, cache: &Path) -> Result<()> {
     let directory = Given {
         option: "--keyvalue",
@@ -177,10 +178,10 @@ fn database_spares(database: &Path, cache: &Path) -> Result<()> {
     })
 }
 
-/// More symbolic links on one way than any kernel follows (path_resolution(7)).
+/// No kernel follows more symbolic links on one way (path_resolution(7)).
 const MOST_LINKS: usize = 40;
 
-/// Every symbolic link that is followed on the way to a file, and where it leads at last, whether there is
+/// Lists every symbolic link that is followed on the way to a file, and where it leads at last, whether there is
 /// something or not: whoever can replace one of them can replace the file.
 fn reached(path: &Path) -> Vec<PathBuf> {
     let start = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
@@ -248,7 +249,7 @@ mod tests {
             Folder(path)
         }
 
-        /// What is said to a command line in which `@` stands for this folder.
+        /// Returns what is said to a command line in which `@` stands for this folder.
         fn said(&self, line: &str) -> Option<String> {
             let line = line.replace('@', &self.0.display().to_string());
             let words = ["wasmserve"].into_iter().chain(line.split(' '));

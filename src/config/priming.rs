@@ -1,4 +1,4 @@
-//! What is done with an instance before anybody is served.
+//! This file resolves what is done with an instance before anybody is served.
 
 use super::option;
 use crate::cli::Serve;

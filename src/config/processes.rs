@@ -1,4 +1,4 @@
-//! How many processes there are, how long each may take for what it does, and when it is replaced.
+//! This file resolves how many processes there are, how long each may take for what it does, and when it is replaced.
 
 use super::{cache_settings, maybe, option, sandbox, units, variable};
 use crate::channel::WorkerRange;
@@ -101,7 +101,7 @@ fn workers(serve: &Serve) -> Result<WorkerRange> {
 /// More processes than this on one machine are a slip of the finger.
 const MOST_WORKERS: u16 = 512;
 
-/// `4`, `auto`, `2..8` or `1..auto`.
+/// Parses `4`, `auto`, `2..8` or `1..auto`.
 fn worker_range(text: &str) -> Result<WorkerRange> {
     let (least, most) = text.split_once("..").unwrap_or((text, text));
     let (least, most) = (worker_count(least)?, worker_count(most)?);
@@ -110,7 +110,8 @@ fn worker_range(text: &str) -> Result<WorkerRange> {
     })
 }
 
-/// No more workers than there is memory for, where their number follows the load and each may take so much of it.
+/// Bounds the workers by the memory that there is, where their number follows the load and each may take so much of
+/// it.
 pub fn within_memory(workers: WorkerRange, each: u64) -> WorkerRange {
     let room = u16::try_from(shared_memory() / each.max(1)).unwrap_or(u16::MAX);
     let Some(most) = workers.at_most(room) else {
@@ -124,11 +125,11 @@ pub fn within_memory(workers: WorkerRange, each: u64) -> WorkerRange {
     most
 }
 
-/// The part of the memory that there is which all workers may have together, in percent; the rest is the supervisor's,
-/// the compiler's and the kernel's.
+/// All workers together may have this part of the memory that there is, in percent; the rest is the supervisor's, the
+/// compiler's and the kernel's.
 const SHARE: u64 = 80;
 
-/// Bytes that all workers may take together.
+/// Computes the bytes that all workers may take together.
 pub fn shared_memory() -> u64 {
     memory::available().unwrap_or(u64::MAX) / 100 * SHARE
 }
@@ -144,7 +145,7 @@ fn worker_count(text: &str) -> Result<u16> {
     }
 }
 
-/// What is compiled, and where the supervisor keeps it.
+/// Resolves what is compiled, and where the supervisor keeps it.
 fn code_settings(serve: &Serve) -> Result<supervisor::CodeSettings> {
     let cache = cache_settings(serve)?;
     let steps = &serve.capabilities.before_start;
@@ -157,7 +158,7 @@ fn code_settings(serve: &Serve) -> Result<supervisor::CodeSettings> {
     })
 }
 
-/// The file of `--pid`, by a path that means the same from everywhere.
+/// Makes the path of `--pid` one that means the same from everywhere.
 pub fn pid_file(processes: &cli::Processes) -> Result<Option<PathBuf>> {
     let Some(path) = &processes.pid else {
         return Ok(None);

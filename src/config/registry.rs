@@ -1,4 +1,4 @@
-//! A component that is in a registry, and where its file is once it was pulled.
+//! A component may be in a registry: this file resolves how it is pulled, and where its file is afterwards.
 
 use super::{cache_settings, option, units};
 use crate::cache;
@@ -8,10 +8,10 @@ use anyhow::{Context, Result};
 use std::path::Path;
 use std::time::Duration;
 
-/// What `wasmserve pull` keeps, as serving does by itself.
+/// `wasmserve pull` keeps so much, as serving does by itself.
 const MOST: u64 = 2 << 30;
 
-/// How the component is pulled, if it is in a registry.
+/// Resolves how the component is pulled, if it is in a registry.
 pub fn resolve(serve: &Serve) -> Result<Option<Pull>> {
     let asked = &serve.registry;
     let limit = option("--timeout-pull", &asked.timeout_pull, units::duration)?;
@@ -33,7 +33,7 @@ pub fn resolve(serve: &Serve) -> Result<Option<Pull>> {
     }))
 }
 
-/// How `wasmserve pull` does it.
+/// Resolves how `wasmserve pull` does it.
 pub fn of_command(order: &cli::Pull) -> Result<Pull> {
     let cache = order.cache_dir.clone().or_else(cache::default_directory);
     Ok(Pull {
@@ -43,7 +43,7 @@ pub fn of_command(order: &cli::Pull) -> Result<Pull> {
     })
 }
 
-/// How commands that look at one component do it, if it is in a registry.
+/// Resolves how commands that look at one component pull it, if it is in a registry.
 pub fn of_component(component: &Path) -> Result<Option<Pull>> {
     match is_reference(component) {
         true => plain(component, cache::default_directory().as_deref()).map(Some),
@@ -69,7 +69,7 @@ fn plain(component: &Path, cache: Option<&Path>) -> Result<Pull> {
     })
 }
 
-/// Registries that are spoken to without TLS.
+/// Resolves the registries that are spoken to without TLS.
 pub fn clear(asked: &ClearRegistries) -> Result<Vec<String>> {
     let hosts = asked.registry_http.iter();
     hosts

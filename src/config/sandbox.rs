@@ -1,4 +1,4 @@
-//! What the processes that serve are kept to: what guests were given, and who they run as.
+//! This file resolves what the processes that serve are kept to: what guests were given, and who they run as.
 
 use super::option;
 use crate::cli;

@@ -1,5 +1,5 @@
-//! What TLS is spoken with: certificates and keys are read and matched here, so that a mistake is known
-//! before anything is served with it.
+//! This file resolves what TLS is spoken with: certificates and keys are read and matched here, so that a mistake is
+//! known before anything is served with it.
 
 mod keys;
 mod suites;
@@ -19,10 +19,10 @@ use rustls::{InconsistentKeys, RootCertStore, ServerConfig, SupportedProtocolVer
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What a session with a client's certificates needs.
+/// A session with a client's certificates needs tickets of this length.
 const LONGEST_TICKET: usize = 8 << 10;
 
-/// None where no certificate was named.
+/// Resolves the options; none where no certificate was named.
 pub fn resolve(tls: &Tls, protocols: Protocols) -> Result<Option<Arc<ServerConfig>>> {
     if tls.ssl_certfile.is_empty() {
         return match unused(tls) {
@@ -77,7 +77,7 @@ pub fn resolve(tls: &Tls, protocols: Protocols) -> Result<Option<Arc<ServerConfi
     Ok(Some(Arc::new(config)))
 }
 
-/// The files that private keys are in: each certificate's own where it names no other.
+/// Lists the files that private keys are in: each certificate's own where it names no other.
 pub fn key_files(tls: &Tls) -> impl Iterator<Item = &Path> {
     let keys = match tls.ssl_keyfile.is_empty() {
         true => &tls.ssl_certfile,
@@ -86,7 +86,7 @@ pub fn key_files(tls: &Tls) -> impl Iterator<Item = &Path> {
     keys.iter().map(PathBuf::as_path)
 }
 
-/// An option that has no meaning without a certificate.
+/// Finds an option that has no meaning without a certificate.
 fn unused(tls: &Tls) -> Option<&'static str> {
     let options = [
         ("--ssl-keyfile", !tls.ssl_keyfile.is_empty()),
@@ -104,7 +104,7 @@ fn unused(tls: &Tls) -> Option<&'static str> {
     given.next().map(|(name, _)| *name)
 }
 
-/// What keys that are encrypted are decrypted with.
+/// Reads the password that keys are decrypted with.
 fn password(tls: &Tls) -> Result<Option<String>> {
     match (&tls.ssl_keyfile_password, &tls.ssl_keyfile_password_file) {
         (Some(_), Some(_)) => bail!(
@@ -154,7 +154,7 @@ fn certified(
     certified.map(Arc::new)
 }
 
-/// Whether a key is one of secp521r1: its object identifier, 1.3.132.0.35, stands in it (RFC 5480).
+/// Says whether a key is one of secp521r1: its object identifier, 1.3.132.0.35, stands in it (RFC 5480).
 fn is_p521(pem: &[u8]) -> bool {
     const IDENTIFIER: [u8; 7] = [0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23];
     let key = PrivateKeyDer::from_pem_slice(pem);
@@ -238,7 +238,7 @@ fn authorities(path: &Path) -> Result<RootCertStore> {
     Ok(roots)
 }
 
-/// Lists of certificates that are not to be trusted any more.
+/// Reads lists of certificates that are not to be trusted any more.
 fn revocations(paths: &[PathBuf]) -> Result<Vec<CertificateRevocationListDer<'static>>> {
     let mut lists = Vec::new();
     for path in paths {

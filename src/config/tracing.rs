@@ -1,5 +1,5 @@
-//! How requests belong to traces and where their spans go, by the options and by OpenTelemetry's variables
-//! (opentelemetry.io, "Environment Variable Specification" and "OTLP Exporter Configuration").
+//! This file resolves how requests belong to traces and where their spans go, by the options and by OpenTelemetry's
+//! variables (opentelemetry.io, "Environment Variable Specification" and "OTLP Exporter Configuration").
 
 use super::{option, variable};
 use crate::cli;
@@ -35,7 +35,7 @@ fn sampler() -> Result<Sampler> {
     }
 }
 
-/// Where spans of this component are sent and how, if they are.
+/// Resolves where spans of this component are sent and how, if they are.
 pub fn exporter(asked: &cli::Tracing, component: &Path) -> Result<Option<Settings>> {
     let Some(endpoint) = endpoint(asked)? else {
         return Ok(None);
@@ -87,14 +87,14 @@ fn endpoint(asked: &cli::Tracing) -> Result<Option<Uri>> {
     Ok(Some(endpoint))
 }
 
-/// The variable of this name for traces, or else the one for everything that is exported.
+/// Reads the variable of this name for traces, or else the one for everything that is exported.
 fn of_traces(name: &str) -> Option<String> {
     let names = ["OTEL_EXPORTER_OTLP_TRACES_", "OTEL_EXPORTER_OTLP_"];
     let mut names = names.into_iter().map(|prefix| format!("{prefix}{name}"));
     names.find(|name| variable(name).is_some())
 }
 
-/// A collector's URL, below which each kind of data has a path.
+/// Parses a collector's URL, below which each kind of data has a path.
 fn base(text: &str) -> Result<Uri> {
     const PATH: &str = "/v1/traces";
     let text = text.trim_end_matches('/');
@@ -140,12 +140,13 @@ fn roots() -> Result<Roots> {
     }
 }
 
-/// The file of the authorities that the collector is believed by, where one is named.
+/// Finds the file of the authorities that the collector is believed by, where one is named.
 pub fn certificate() -> Option<PathBuf> {
     of_traces("CERTIFICATE").map(|name| variable(&name).unwrap_or_default().into())
 }
 
-/// What all spans have in common. The service is called as the component's file is, unless the operator names it.
+/// Lists what all spans have in common. The service is called as the component's file is, unless the operator names
+/// it.
 fn resource(component: &Path) -> Result<Vec<(String, String)>> {
     const SERVICE: &str = "service.name";
     let mut resource = match variable("OTEL_RESOURCE_ATTRIBUTES") {
@@ -172,7 +173,7 @@ fn resource(component: &Path) -> Result<Vec<(String, String)>> {
     Ok(resource)
 }
 
-/// The variable's `key=value` pairs, with commas between them and percent-encoded values (W3C Baggage).
+/// Splits the variable's `key=value` pairs, with commas between them and percent-encoded values (W3C Baggage).
 fn pairs(name: &str) -> Result<Vec<(String, String)>> {
     let text = variable(name).unwrap_or_default();
     let items = text

@@ -1,9 +1,12 @@
-//! How durations, sizes and counts are written on the command line and in the environment.
+//! Durations, sizes and counts are written like this on the command line and in the environment.
+//!
+//! It is our own, as a bare number means seconds or bytes, as in the servers that people come from; humantime refuses
+//! those, and bytesize takes `64K` for 64,000 bytes.
 
 use anyhow::{Context, Result, bail};
 use std::time::Duration;
 
-/// `300ms`, `5s`, `2m`, `1h`; a bare number is seconds.
+/// Parses `300ms`, `5s`, `2m`, `1h`; a bare number is seconds.
 pub fn duration(text: &str) -> Result<Duration> {
     let (number, unit) = split(text);
     let seconds = match unit {
@@ -20,7 +23,7 @@ pub fn duration(text: &str) -> Result<Duration> {
     Duration::try_from_secs_f64(number * seconds).with_context(|| format!("`{text}` is too long"))
 }
 
-/// `64MiB`, `64MB`; a bare number is bytes.
+/// Parses `64MiB`, `64MB`; a bare number is bytes.
 pub fn size(text: &str) -> Result<u64> {
     let (number, unit) = split(text);
     let factor: u64 = match unit.to_ascii_lowercase().as_str() {
@@ -41,7 +44,7 @@ pub fn size(text: &str) -> Result<u64> {
         .with_context(|| format!("`{text}` is too large"))
 }
 
-/// A whole number of at least one.
+/// Parses a whole number of at least one.
 pub fn positive(text: &str) -> Result<u32> {
     match text.parse::<u32>() {
         Ok(0) => bail!("it is 0; it must be at least 1"),
@@ -50,7 +53,7 @@ pub fn positive(text: &str) -> Result<u32> {
     }
 }
 
-/// `660`: permission bits in octal, as chmod has them.
+/// Parses `660`: permission bits in octal, as chmod has them.
 pub fn permissions(text: &str) -> Result<u32> {
     let digits = text.strip_prefix("0o").unwrap_or(text);
     let octal = !digits.is_empty() && digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte));

@@ -1,4 +1,4 @@
-//! What WebSockets may cost, and how they are kept alive.
+//! This file resolves what WebSockets may cost, and how they are kept alive.
 
 use super::{option, units};
 use crate::cli::Serve;
@@ -6,8 +6,8 @@ use crate::request::websocket::Settings;
 use anyhow::{Context, Result};
 use std::time::Duration;
 
-/// `idle_body` is how long a guest may go on without its client, as for the body of a response, and how long nothing may
-/// come of a message, as for the body of a request; `rate` is what must come of either.
+/// Resolves the options: `idle_body` is how long a guest may go on without its client, as for the body of a response,
+/// and how long nothing may come of a message, as for the body of a request; `rate` is what must come of either.
 pub fn settings(serve: &Serve, idle_body: Duration, rate: u64) -> Result<Settings> {
     let cli = &serve.websockets;
     let size = |text: &str| {
@@ -29,7 +29,7 @@ pub fn settings(serve: &Serve, idle_body: Duration, rate: u64) -> Result<Setting
     })
 }
 
-/// How many there may be at a time in one worker.
+/// Resolves how many WebSockets there may be at a time in one worker.
 pub fn most(serve: &Serve) -> Result<u32> {
     let text = &serve.websockets.limit_websockets;
     option("--limit-websockets", text, units::positive)

@@ -1,4 +1,5 @@
-//! Follows a chunked body to its end (RFC 9112 section 7.1). What it carries is read elsewhere.
+//! This file follows a chunked body to its end (RFC 9112 section 7.1), as a part of `framing`. What the body carries
+//! is read by hyper.
 
 use super::head::is_token;
 

@@ -1,5 +1,5 @@
-//! The transfer codings of a request (RFC 9112 section 6.1): nothing is let pass but what every reader takes
-//! for chunked.
+//! This file judges the transfer codings of a request (RFC 9112 section 6.1): nothing is let pass but what every
+//! reader takes for chunked.
 
 use super::head::Framing;
 use super::refusal::{Refusal, refused};

@@ -1,4 +1,5 @@
-//! The time for the heads of HTTP/2 responses (RFC 9110 section 6.6.1), written once a second.
+//! This file gives the time for the heads of HTTP/2 responses (RFC 9110 section 6.6.1), which `httpdate` writes once a
+//! second. In HTTP/1 hyper does it.
 
 use http::HeaderValue;
 use std::cell::RefCell;

@@ -1,5 +1,8 @@
-//! Follows HTTP/1 requests through the bytes of a connection, so that each head is judged before it is
+//! A `Follower` follows HTTP/1 requests through the bytes of a connection, so that each head is judged before it is
 //! parsed, and nothing that is not part of a valid request gets any further.
+//!
+//! It is our own, as hyper has no mode that refuses what two readers could disagree on: bare LF, signs in
+//! Content-Length, unusual codings, a repeated Host.
 
 use super::chunks::Chunks;
 use super::head::{self, Framing, is_for_a_url};

@@ -1,5 +1,7 @@
-//! The Huffman code of header fields (RFC 7541 section 5.2 and appendix B). It is canonical: how long the code of each
-//! byte is says everything.
+//! This file has the Huffman code of header fields (RFC 7541 section 5.2 and appendix B). It is canonical: how long
+//! the code of each byte is says everything.
+//!
+//! It is our own, as h2 keeps its decoder to itself, and the crates that have one bring all of HPACK.
 
 const LONGEST: usize = 30;
 

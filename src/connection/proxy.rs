@@ -1,6 +1,6 @@
-//! The header that proxies put before a connection to say whose it is: the PROXY protocol, version 1
-//! and 2 (<https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>). It is read to its last byte
-//! and no further.
+//! Proxies put a header before a connection to say whose it is: the PROXY protocol, version 1 and 2
+//! (<https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>). It is read to its last byte and no further; the
+//! crate `ppp` says what it holds.
 
 use super::Connections;
 use super::socket::Socket;

@@ -1,5 +1,7 @@
-//! Answers that leave together. What a write costs is mostly waking its client: where answers come thick and fast,
-//! those of one round of the serving loop wait for its end, and are written one after the other.
+//! The `WriteBatcher` has answers leave together. What a write costs is mostly waking its client: where answers come
+//! thick and fast, those of one round of the serving loop wait for its end, and are written one after the other.
+//!
+//! It is our own, as the event loop writes connection by connection.
 
 use super::socket::Wire;
 use std::cell::{Cell, RefCell};

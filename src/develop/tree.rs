@@ -1,4 +1,4 @@
-//! The files of a project, and whether one has changed. Knows nothing of what they mean.
+//! A `Tree` has the files of a project, and knows whether one has changed. It does not know what they mean.
 
 use crate::sys::watch::{self, Settling, Signature, Watch};
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
-//! The collector, as it is spoken to: one POST a batch (OTLP/HTTP). Which answers mean that it is to be tried again, and
-//! when, is decided here.
+//! The collector is sent one POST for each batch (OTLP/HTTP). This file decides which answers mean that it is to be
+//! tried again, and when.
 
 use super::Settings;
 use crate::guest::outbound::tls;

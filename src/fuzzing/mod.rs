@@ -1,4 +1,4 @@
-//! The targets for fuzzing (fuzz/): each takes bytes, and panics on a finding. Those that need what a room keeps to
+//! The targets for fuzzing (fuzz/) each take bytes, and panic on a finding. Those that need what a room keeps to
 //! itself stand in that room.
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! A core dump keeps what an instance was like when it trapped: one for each failure that differs, and no more than the
-//! operator wants.
+//! A core dump keeps what an instance was like when it trapped. There is one for each failure that differs, and no
+//! more than the operator wants.
 
 use crate::log;
 use crate::sys::locked_directory::LockedDirectory;
@@ -49,7 +49,7 @@ impl CoreDumps {
         }
     }
 
-    /// Writes a dump. False where there is one of this name, or enough of them.
+    /// Writes a dump, and says whether it did: not where there is one of this name, or enough of them.
     fn write<T: 'static>(
         &self,
         name: &str,

@@ -1,4 +1,4 @@
-//! What happens to instances, and to the requests that guests send, is counted here by whoever it happens to. The
+//! `Counts` has what happens to instances, and to the requests that guests send, counted by whoever it happens to. The
 //! worker's loop takes it over into its slot of the scoreboard now and then, since nothing else may write there.
 
 use crate::scoreboard::totals::{
@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering::Relaxed;
 /// where it asks which types may be sent to other threads.
 const FAMILIES: usize = 5;
 
-/// What is counted here, and the place of each.
+/// These families are counted here, each at its place.
 const COUNTED: [Family; FAMILIES] = [
     INSTANCES_MADE,
     INSTANCES_RESTORED,
@@ -45,7 +45,7 @@ impl Counts {
         self.since[place][index].fetch_add(1, Relaxed);
     }
 
-    /// An instance was made, and lives as long as what this gives.
+    /// Counts an instance that was made, and lives as long as what this returns.
     pub fn made(self: &Arc<Self>, why: Made) -> Life {
         self.add(MADE, why as usize);
         self.alive.fetch_add(1, Relaxed);
@@ -55,22 +55,22 @@ impl Counts {
         }
     }
 
-    /// An instance was restored for a further request.
+    /// Counts an instance that was restored for a further request.
     pub fn restored(&self) {
         self.add(RESTORED, 0);
     }
 
-    /// An instance answers a further request as the last one left it.
+    /// Counts an instance that answers a further request as the last one left it.
     pub fn reused(&self) {
         self.add(REUSED, 0);
     }
 
-    /// So many instances wait in the pool.
+    /// Notes how many instances wait in the pool.
     pub fn pooled(&self, count: usize) {
         self.pooled.store(count as u64, Relaxed);
     }
 
-    /// A guest sends a request.
+    /// Counts a request that a guest sends.
     pub fn sends(self: &Arc<Self>) -> Sending {
         Sending {
             counts: self.clone(),
@@ -92,7 +92,7 @@ impl Counts {
     }
 }
 
-/// `Life` is that of one instance, which knows why it would end now.
+/// A `Life` is that of one instance, and knows why it would end now.
 #[derive(Debug)]
 pub struct Life {
     counts: Arc<Counts>,

@@ -56,8 +56,7 @@ impl Failure {
         }
     }
 
-    /// Returns the failure in one line: of what an application has said the last, which is the error itself in a
-    /// traceback.
+    /// Returns the last line of what an application has said, which is the error itself in a traceback.
     pub fn last_word(&self) -> String {
         let all = self.to_string();
         let line = match self {

@@ -15,14 +15,14 @@ pub struct Limits {
     pub memory: u64,
     /// All instances of one worker may have so many bytes together.
     pub worker_memory: u64,
-    /// How many workers there were to be when that was made each one's share; none where the operator named it.
+    /// The worker's memory is each one's share of what so many workers have; none where the operator named it.
     pub sharers: Option<NonZeroUsize>,
     /// A request waits for so long for memory.
     pub patience: Duration,
     /// A request may use so much processor time.
     pub cpu: Duration,
     pub reuse: Reuse,
-    /// Whether instances that trap are looked at, for core dumps of them.
+    /// Instances that trap are looked at, for core dumps of them.
     pub core_dumps: bool,
 }
 

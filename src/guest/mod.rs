@@ -77,7 +77,7 @@ pub struct Guest {
     engine: Engine,
     handler: LinkedComponent,
     takes_websockets: bool,
-    /// The WebSockets that instances serve now.
+    /// Instances serve these WebSockets now.
     websockets: Open,
     limits: Limits,
     counts: Arc<Counts>,
@@ -167,7 +167,8 @@ impl Guest {
         self.counts.publish(slot);
     }
 
-    /// There are so many workers now, which share the memory where the operator has not said what each may have.
+    /// Notes that there are so many workers now, which share the memory where the operator has not said what each may
+    /// have.
     pub fn share_memory(&self, workers: NonZeroUsize) {
         self.granted.memory().share_among(workers);
     }

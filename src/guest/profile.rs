@@ -87,7 +87,7 @@ impl Profile {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes which functions are running. False once the profile is complete.
+    /// Notes which functions are running, and says whether the profile goes on.
     pub fn sample(&self, store: impl AsContext) -> bool {
         match &mut *self.lock() {
             Some(profiler) => {

@@ -1,4 +1,4 @@
-//! What is said about a component that is pushed, before anybody has it.
+//! `Published` says of a component that is pushed what registries tell of it before anybody has it.
 
 use crate::guest::component::info::World;
 use crate::guest::component::source::Source;
@@ -9,7 +9,7 @@ use std::path::Path;
 /// `Published` is a component in binary form, with what it needs and gives.
 pub struct Published {
     pub component: Vec<u8>,
-    /// The system that it is for, as registries have it.
+    /// Registries have this name for the system that the component is for.
     pub system: &'static str,
     pub exports: Vec<String>,
     pub imports: Vec<String>,

@@ -1,5 +1,7 @@
-//! Sockets that somebody else has bound: by number, or passed by a service manager
-//! (sd_listen_fds(3)).
+//! Somebody else has bound these sockets: they come by number, or are passed by a service manager (sd_listen_fds(3)).
+//!
+//! It is our own, as listenfd gives sockets by place alone: names that units give, and what is wrong with a socket,
+//! would not be told.
 
 use crate::config::{Address, Place};
 use crate::sys::exec;

@@ -1,4 +1,4 @@
-//! Shows how far something has come that takes a while: by a bar on a terminal, by a line now and then elsewhere.
+//! A bar on a terminal, or a line now and then elsewhere, shows how far something has come that takes a while.
 
 use super::{Destination, Format, Level, STDERR, escape, settings};
 use crate::info;
@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 /// What is over sooner needs no bar.
 const FIRST: Duration = Duration::from_millis(300);
 
-/// How often a bar is drawn anew, and how often a line is written where there is none.
+/// A bar is drawn anew so often, and a line is written so often where there is none.
 const DRAWN: Duration = Duration::from_millis(100);
 const WRITTEN: Duration = Duration::from_secs(10);
 
-/// Columns of the bar itself, and of what is said before it.
+/// The bar itself has so many columns, and what is said before it so many.
 const WIDTH: u64 = 30;
 const LONGEST: usize = 40;
 
-/// It disappears with this.
+/// A `Bar` disappears from the terminal when it is dropped.
 pub struct Bar {
     what: String,
     total: Option<u64>,
@@ -34,7 +34,7 @@ enum Place {
 }
 
 impl Bar {
-    /// What is done, and how much of it there is, where that is known.
+    /// Begins to show this, of which there is so much, where that is known.
     pub fn new(what: String, total: Option<u64>) -> Bar {
         let begun = Instant::now();
         let place = match draws() {
@@ -55,7 +55,7 @@ impl Bar {
         }
     }
 
-    /// So much is done now.
+    /// Notes that so much is done now.
     pub fn advance(&mut self, done: u64) {
         let now = Instant::now();
         if now < self.next {
@@ -88,7 +88,7 @@ impl Drop for Bar {
     }
 }
 
-/// Whether whoever reads the log sees a bar.
+/// Says whether whoever reads the log sees a bar.
 fn draws() -> bool {
     let settings = settings();
     let plain = settings.format == Format::Text && settings.file == Destination::Standard;
@@ -96,7 +96,7 @@ fn draws() -> bool {
     plain && Level::Info <= settings.level && !dumb && std::io::stderr().is_terminal()
 }
 
-/// In percent.
+/// Computes a share in percent.
 fn share(done: u64, total: u64) -> u64 {
     match total {
         0 => 100,
@@ -125,14 +125,14 @@ fn drawn(what: &str, done: u64, total: Option<u64>, seconds: u64) -> String {
     )
 }
 
-/// Shows that something goes on which does not tell how far it has come.
+/// A `Ticker` shows that something goes on which does not tell how far it has come.
 pub struct Ticker {
     end: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Ticker {
-    /// Begins a thread for it. Where there can be none, nothing is shown.
+    /// Begins a thread that shows it. Where there can be none, nothing is shown.
     pub fn start(what: String) -> Ticker {
         let (end, ended) = channel();
         let thread = std::thread::Builder::new().name("progress".to_owned());
@@ -150,7 +150,7 @@ impl Ticker {
 }
 
 impl Ticker {
-    /// Shows it for as long as this takes.
+    /// Shows it for as long as this work takes.
     pub fn during<T>(self, work: impl FnOnce() -> T) -> T {
         work()
     }

@@ -1,4 +1,4 @@
-//! Where lines go: to a standard stream, to a file, or to the system's log.
+//! A `Destination` is where lines go: to a standard stream, to a file, or to the system's log.
 
 use super::files;
 use super::output::Output;
@@ -6,10 +6,10 @@ use crate::sys::file::{self, LogTarget};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 
-/// Where programs leave messages for the system's log (syslog(3)).
+/// Programs leave messages for the system's log here (syslog(3)).
 const SYSLOG: &str = "/dev/log";
 
-/// Where systemd's journal takes entries (systemd.io/JOURNAL_NATIVE_PROTOCOL).
+/// systemd's journal takes entries here (systemd.io/JOURNAL_NATIVE_PROTOCOL).
 const JOURNAL: &str = "/run/systemd/journal/socket";
 
 /// A `Destination` is where one of the two logs goes.
@@ -78,7 +78,7 @@ impl Destination {
     }
 }
 
-/// What is opened again later is meant to be the same, wherever that is done from.
+/// Makes a path absolute: what is opened again later is meant to be the same, wherever that is done from.
 fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).with_context(|| format!("`{}` is no path", path.display()))
 }

@@ -1,5 +1,5 @@
-//! What is told of a request that the guest has failed: in words, or as the members of a JSON object that tools find
-//! the request, the code and the place in the code by.
+//! This file tells of a request that the guest has failed: in words, or as the members of a JSON object that tools
+//! find the request, the code and the place in the code by.
 
 use super::text::{Json, Timestamp};
 use super::{Format, Level, STDERR, component, emit, push_target, push_trace, settings};
@@ -15,10 +15,10 @@ pub struct Failed<'a> {
     pub target: &'a str,
     pub id: Option<&'a str>,
     pub trace: Option<&'a Trace>,
-    /// The failure in words, and what kind of failure it is counted as.
+    /// The failure is this in words, and is counted as one of this kind.
     pub what: &'a dyn fmt::Display,
     pub kind: &'static str,
-    /// The functions that were running, innermost first, where the guest has trapped.
+    /// These functions were running, innermost first, where the guest has trapped.
     pub backtrace: Option<String>,
     pub core_dump: Option<&'a Path>,
 }

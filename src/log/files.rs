@@ -1,6 +1,6 @@
-//! What the supervisor keeps of the logs that are not standard streams: for each a pipe, which every process writes
-//! to, and what is open at its end, which one process alone writes to. So a file is opened again without any process
-//! noticing, and what is written meanwhile waits in the pipe.
+//! A log that is not a standard stream has a pipe, which every process writes to, and at its end something open, which
+//! one process alone writes to. So a file is opened again without any process noticing, and what is written meanwhile
+//! waits in the pipe. This file is what the supervisor keeps of them.
 
 use super::destination::Destination;
 use super::output::Output;

@@ -83,7 +83,7 @@ enum Field {
     SpanId,
 }
 
-/// The values of the header fields that a format has, of one request.
+/// `Captured` has the values of the header fields that a format has, of one request.
 #[derive(Debug, Default)]
 pub struct Captured {
     pub request: Vec<Option<HeaderValue>>,

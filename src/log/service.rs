@@ -1,4 +1,5 @@
-//! The system's log: what a line is like in the pipe, and what is sent of it, to whoever keeps the log.
+//! The system's log gets lines from the pipe of the log. This file says what they are like there, and what is sent of
+//! them to whoever keeps the log.
 
 use super::Level;
 use super::destination::Destination;
@@ -10,7 +11,7 @@ use std::os::fd::OwnedFd;
 /// Other programs that stay in the background are of this facility too (LOG_DAEMON, syslog(3)).
 const DAEMON: u8 = 3;
 
-/// The name that lines are found by.
+/// Lines are found by this name.
 const NAME: &str = "wasmserve";
 
 /// A `Service` is a way of keeping the system's log.
@@ -65,7 +66,7 @@ fn parted(line: &[u8]) -> (u8, &[u8], &[u8]) {
     }
 }
 
-/// Sends one line. An error where it cannot be sent now.
+/// Sends one line. Fails where it cannot be sent now.
 pub fn send(service: Service, target: &OwnedFd, line: &[u8]) -> io::Result<()> {
     let message = message(service, line);
     match file::send_datagram(target, &message) {

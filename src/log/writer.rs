@@ -1,5 +1,5 @@
-//! The process that writes logs to their files and to the system's log: whole lines, in the order in which they came.
-//! While a file takes nothing, lines wait in the pipe, and after that where they come from.
+//! The log process writes logs to their files and to the system's log: whole lines, in the order in which they came.
+//! While a file takes nothing, lines wait in the pipe, and after that in the processes that write them.
 
 use super::destination::Destination;
 use super::files::{self, LogOrder};
@@ -54,7 +54,7 @@ pub fn run(orders: OwnedFd) {
     }
 }
 
-/// What follows from the orders that have come.
+/// `Obeyed` says what follows from the orders that have come.
 enum Obeyed {
     /// The supervisor asks for nothing more for now.
     All,
@@ -84,7 +84,7 @@ fn obey(orders: &OwnedFd, streams: &mut [(Option<OwnedFd>, Stream)]) -> Obeyed {
     }
 }
 
-/// Writes what is in the pipe. False where the file takes no more.
+/// Writes what is in the pipe, and says whether the file takes more.
 fn pass_on(reader: &mut Option<OwnedFd>, stream: &mut Stream, buffer: &mut [u8]) -> bool {
     while stream.flush() {
         let Some(pipe) = reader else { return true };
@@ -165,7 +165,7 @@ impl Stream {
         }
     }
 
-    /// Nothing more comes.
+    /// Ends the stream, as nothing more comes.
     fn end(&mut self) {
         self.ended = true;
     }
@@ -174,7 +174,7 @@ impl Stream {
         self.behind
     }
 
-    /// Writes what is held, as far as it can be written now. False where some of it cannot.
+    /// Writes what is held, as far as it can be written now, and says whether that was all.
     pub fn flush(&mut self) -> bool {
         let mut done = 0;
         self.behind = false;

@@ -1,5 +1,7 @@
-//! Who may be answered now, who waits, and who is turned away: the bound on what one worker does at a
-//! time, and how clients share it where it is short.
+//! Admission says who may be answered now, who waits, and who is turned away: it bounds what one worker does at a
+//! time, and shares it among clients where it is short.
+//!
+//! It is our own, as a semaphore has no clients: it does not know who waits, who has too much, and who is put out.
 
 use super::progress::Progress;
 use super::share::{ClientKey, Share};

@@ -1,9 +1,9 @@
-//! What the supervisor says about each worker: written by it alone.
+//! An `Entry` is what the supervisor, which alone writes it, says about one worker.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU32, AtomicU64};
 
-/// Where a worker is in its life.
+/// A `Phase` says where a worker is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Phase {
@@ -11,20 +11,20 @@ pub enum Phase {
     Free = 0,
     Starting = 1,
     Ready = 2,
-    /// It takes no more connections.
+    /// The worker takes no more connections.
     Draining = 3,
 }
 
-/// One worker's entry.
+/// An `Entry` is about one worker.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub struct Entry {
-    /// The process that has the slot, or had it last, and the version that it serves.
+    /// This process has the slot, or had it last, and serves this version.
     pid: AtomicI32,
     generation: AtomicU32,
-    /// When it was forked, in milliseconds of `sys::clock`.
+    /// The worker was forked at this time, in milliseconds of `sys::clock`.
     started_ms: AtomicU64,
-    /// What the slot's totals were at that time.
+    /// The slot's totals were these when the worker was forked.
     requests_before: AtomicU64,
     failures_before: AtomicU64,
     phase: AtomicU8,
@@ -44,7 +44,7 @@ impl Entry {
         self.phase.store(phase as u8, Relaxed);
     }
 
-    /// Makes it a new worker's, of a slot that has counted so many requests and failures.
+    /// Makes the entry a new worker's, in a slot that has counted so many requests and failures.
     pub(super) fn begin(&self, generation: u32, now_ms: u64, requests: u64, failures: u64) {
         self.pid.store(0, Relaxed);
         self.generation.store(generation, Relaxed);
@@ -54,7 +54,7 @@ impl Entry {
         self.enter(Phase::Starting);
     }
 
-    /// The process that the slot is for.
+    /// Notes the process that the slot is for.
     pub fn belongs_to(&self, pid: i32) {
         self.pid.store(pid, Relaxed);
     }
@@ -67,12 +67,12 @@ impl Entry {
         self.generation.load(Relaxed)
     }
 
-    /// When it was forked, in milliseconds of `sys::clock`.
+    /// Returns when the worker was forked, in milliseconds of `sys::clock`.
     pub fn started_ms(&self) -> u64 {
         self.started_ms.load(Relaxed)
     }
 
-    /// Requests that the slot had counted before this worker had it.
+    /// Returns how many requests the slot had counted before this worker had it.
     pub fn requests_before(&self) -> u64 {
         self.requests_before.load(Relaxed)
     }

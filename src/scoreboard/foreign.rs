@@ -1,5 +1,5 @@
-//! A scoreboard that another executable laid out in its own way: read until the workers that write it are gone, so
-//! that their signs of life are seen and nothing that they counted is lost.
+//! A `Foreign` scoreboard was laid out by another executable in its own way. It is read until the workers that write
+//! it are gone, so that their signs of life are seen and nothing that they counted is lost.
 
 use super::layout::Layout;
 use super::totals::Totals;
@@ -11,12 +11,12 @@ use std::os::fd::OwnedFd;
 pub struct Foreign {
     memory: View,
     layout: Layout,
-    /// What was taken over of each slot's totals, in their order.
+    /// So much of each slot's totals was taken over, in their order.
     taken: Vec<Vec<u64>>,
 }
 
 impl Foreign {
-    /// The scoreboard behind `memory`. An error where it does not have what its layout says.
+    /// Maps the scoreboard in `memory`. Fails where that does not have what its layout says.
     pub fn new(memory: &OwnedFd, layout: Layout) -> io::Result<Foreign> {
         let wrong = || io::Error::other("the layout of the scoreboard cannot be right");
         let bytes = layout.checked_bytes().ok_or_else(wrong)?;
@@ -32,12 +32,12 @@ impl Foreign {
         self.layout.slots
     }
 
-    /// What the serving loop of the worker in this slot wrote as its last sign of life.
+    /// Returns the last sign of life of the worker in this slot.
     pub fn heartbeat_ms(&self, index: usize) -> u64 {
         self.number(index, self.layout.heartbeat)
     }
 
-    /// What that worker asked a guest last.
+    /// Returns what the worker in this slot asked a guest last.
     pub fn answered_last(&self, index: usize) -> String {
         let text = self.layout.answering;
         let place = self.layout.place(index) + text.place;
@@ -60,7 +60,7 @@ impl Foreign {
         self.taken[index] = now_taken;
     }
 
-    /// Adds what stands there of no worker in particular. To be done once: whoever counted it is gone.
+    /// Adds what stands there of no worker in particular. This is done once, as whoever counted it is gone.
     pub fn carry_over_rest(&mut self, into: &Totals) {
         let others = self.layout.slots..self.layout.slots + self.layout.others;
         others.for_each(|index| self.carry_over(index, into));
@@ -89,7 +89,7 @@ mod tests {
     use std::os::fd::AsFd;
     use std::os::unix::fs::FileExt;
 
-    /// Memory as the first executables laid it out.
+    /// Makes memory as the first executables laid it out.
     fn first(slots: usize) -> OwnedFd {
         crate::sys::memory::shared_file("test", 128 + 512 * slots).unwrap()
     }

@@ -1,18 +1,18 @@
-//! What is counted of a worker's guests: where instances come from and why they go, and what came of the requests that
-//! guests sent. The names are the labels in the metrics.
+//! A worker counts these things of its guests: where instances come from and why they go, and how the requests ended
+//! that guests sent. The names are the labels in the metrics.
 
-/// Why an instance was made.
+/// `Made` says why an instance was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Made {
-    /// It was there before the first request.
+    /// The instance was there before the first request.
     Start,
     /// No instance waited in the pool.
     PoolEmpty,
-    /// Each request has one of its own: the component can neither be restored nor may it be used again.
+    /// Each request has an instance of its own: the component can neither be restored nor may it be used again.
     EachRequest,
-    /// The one from the pool could not be restored.
+    /// The instance from the pool could not be restored.
     RestoreFailed,
-    /// It answers several requests at a time.
+    /// The instance answers several requests at a time.
     Concurrent,
 }
 
@@ -24,21 +24,21 @@ pub const MADE_REASONS: [&str; 5] = [
     "concurrent",
 ];
 
-/// Why an instance is gone.
+/// `Dropped` says why an instance is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dropped {
-    /// It has answered all that it was for.
+    /// The instance has answered all that it was for.
     Finished,
-    /// It failed a request.
+    /// The instance failed a request.
     Failed,
-    /// Nobody waits for its answer any more.
+    /// Nobody waits for the instance's answer any more.
     Abandoned,
     /// The guest has kept resources of the host.
     KeptResources,
     RestoreFailed,
-    /// It had nothing to do.
+    /// The instance had nothing to do.
     Idle,
-    /// Others needed its memory.
+    /// Other instances needed the memory.
     Memory,
 }
 
@@ -52,17 +52,17 @@ pub const DROP_REASONS: [&str; 7] = [
     "memory",
 ];
 
-/// What came of a request that a guest sent, up to the head of the response.
+/// `Outbound` says how a request ended that a guest sent, up to the head of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outbound {
     Response,
-    /// No rule allows it.
+    /// No rule allows the request.
     Denied,
-    /// It waited for its turn, for the connection or for the response for too long.
+    /// The request waited too long for a permit, for the connection or for the response.
     Timeout,
     /// There is no such name or address, nobody listens there, or its certificate is not trusted.
     Unreachable,
-    /// The guest did not wait.
+    /// The guest did not wait for the response.
     Cancelled,
     Error,
 }

@@ -1,5 +1,5 @@
-//! Where things stand in a scoreboard, told in a form that another executable understands, whose own scoreboard may
-//! look otherwise.
+//! A `Layout` says where things stand in a scoreboard, in a form that another executable understands whose own
+//! scoreboard is laid out otherwise.
 
 use super::entry::Entry;
 use super::slot::{self, Slot};
@@ -9,38 +9,39 @@ use crate::sys::memory::page_size;
 use serde::{Deserialize, Serialize};
 use std::mem::offset_of;
 
-/// The number of the layout of the table, its entries and a slot; to be raised whenever one of them changes.
+/// This is the number of the layout of the table, its entries and a slot; it is raised whenever one of them changes.
 const FORM: u32 = 4;
 
-/// A scoreboard's layout. Places are in bytes.
+/// A `Layout` describes a scoreboard. Places are in bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
     form: u32,
-    /// How many slots there are.
+    /// There are so many slots.
     pub slots: usize,
-    /// Where the first slot begins, and how far it is from one to the next.
+    /// The first slot begins here, and it is so far from one to the next.
     first: usize,
     stride: usize,
-    /// Within a slot: the last sign of life, the last request as a text that ends with a nought, and the totals.
+    /// Within a slot these are the places of the last sign of life, of the last request as a text that ends with a
+    /// zero byte, and of the totals.
     pub(super) heartbeat: usize,
     pub(super) answering: Bytes,
     pub(super) totals: Vec<Total>,
-    /// Where the totals of no worker in particular stand, in the same order as those of a slot.
+    /// The totals of no worker in particular stand here, in the same order as those of a slot.
     #[serde(default)]
     pub(super) carried: Option<usize>,
-    /// How many slots of other processes stand behind those of the workers.
+    /// So many slots of other processes stand behind those of the workers.
     #[serde(default)]
     pub(super) others: usize,
 }
 
-/// So many bytes.
+/// `Bytes` is a place and a length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bytes {
     pub(super) place: usize,
     pub(super) length: usize,
 }
 
-/// Numbers of eight bytes that only ever grow.
+/// A `Total` describes numbers of eight bytes that only ever grow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Total {
     pub(super) name: String,
@@ -61,7 +62,7 @@ fn own_total(family: totals::Family) -> Total {
 }
 
 impl Layout {
-    /// Of a scoreboard of this executable.
+    /// Describes a scoreboard of this executable.
     pub fn own(slots: usize) -> Layout {
         let table = size_of::<Table>() + slots * size_of::<Entry>();
         Layout {
@@ -80,7 +81,7 @@ impl Layout {
         }
     }
 
-    /// Of the executables that did not tell it.
+    /// Describes a scoreboard of the executables that did not describe theirs.
     pub fn first(slots: usize) -> Layout {
         Layout {
             form: 1,
@@ -105,7 +106,7 @@ impl Layout {
         }
     }
 
-    /// Where a slot begins.
+    /// Computes where a slot begins.
     pub(super) fn place(&self, index: usize) -> usize {
         self.first + index * self.stride
     }
@@ -114,12 +115,13 @@ impl Layout {
         self.stride
     }
 
-    /// How long all of it is.
+    /// Computes the length of the whole scoreboard.
     pub(super) fn bytes(&self) -> usize {
         self.place(self.slots + self.others)
     }
 
-    /// How long all of it is, where everything that it names is within it and the numbers are aligned.
+    /// Computes the length of the whole scoreboard, where everything that the layout names is within it and the
+    /// numbers are aligned.
     pub(super) fn checked_bytes(&self) -> Option<usize> {
         let within = |place: usize, length: usize| {
             let end = place.checked_add(length);

@@ -1,34 +1,35 @@
-//! A ring of records: one worker writes it, and the exporter alone reads it. The writer waits for nobody; a record that
-//! has no room is left out. The reader believes nothing of what it finds.
+//! A `Ring` holds records: one worker writes it, and the exporter alone reads it. The writer waits for nobody; a
+//! record that has no room is left out. The reader believes nothing of what it finds.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-/// Words of eight bytes: room for some hundred records. What nothing was written to takes no memory.
+/// The ring has so many words of eight bytes: room for some hundred records. Pages that nothing was written to take no
+/// memory.
 const WORDS: usize = 32 << 10;
 
-/// Bytes of one record.
+/// A record has no more bytes than this.
 pub const LONGEST: usize = 8 << 10;
 
 #[derive(Debug)]
 #[repr(C)]
 pub struct Ring {
-    /// Words that were ever written, of all workers that had this slot.
+    /// So many words were ever written, by all workers that had this slot.
     written: AtomicU64,
     words: [AtomicU64; WORDS],
 }
 
-/// What a reader finds; with it goes where to read on.
+/// `Next` is what a reader finds, with the place where it reads on.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
     Nothing,
     Record(u64),
-    /// What no writer of ours would have written. All of it is passed over.
+    /// No writer of ours would have written this. All of it is passed over.
     Garbage(u64),
 }
 
 impl Ring {
-    /// Writes a record, where so many words were read. False where there is no room.
+    /// Writes a record into a ring of which so many words were read, and says whether it had room.
     pub(super) fn write(&self, read: u64, record: &[u8]) -> bool {
         let written = self.written.load(Relaxed);
         let (used, needed) = (written.wrapping_sub(read), words(record.len()));
@@ -68,14 +69,14 @@ impl Ring {
         Next::Record(end)
     }
 
-    /// The word that a count of words leads to. In the exporter's own ring, which nobody writes records to, the words
-    /// say how much it has read of each worker's.
+    /// Returns the word that a count of words leads to. In the exporter's own ring, which nobody writes records to,
+    /// the words say how much it has read of each worker's.
     pub(super) fn word(&self, count: u64) -> &AtomicU64 {
         &self.words[(count % WORDS as u64) as usize]
     }
 }
 
-/// Words that a record takes, its length included.
+/// Computes the words that a record takes, its length included.
 fn words(length: usize) -> u64 {
     1 + length.div_ceil(8) as u64
 }

@@ -1,4 +1,4 @@
-//! One worker's slot: what it tells of itself while it serves.
+//! A `Slot` is what one worker tells of itself while it serves.
 
 use super::ring::Ring;
 use super::totals::{self, GuestFailure, Protocol, Shed, Totals};
@@ -8,52 +8,52 @@ use std::time::Duration;
 
 pub const ANSWERING: usize = 112;
 
-/// One worker's slot. What is read from it is whatever its worker has written: any number may stand anywhere.
+/// A `Slot` belongs to one worker. What is read from it is whatever that worker has written: any number may stand
+/// anywhere.
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub struct Slot {
     pub(super) heartbeat_ms: AtomicU64,
     connections: AtomicU32,
     in_flight: AtomicU32,
-    /// Requests that wait for their turn.
+    /// So many requests wait for a permit.
     waiting: AtomicU32,
-    /// How much of the time the serving thread was running lately, in thousandths.
+    /// The serving thread was running for so much of the time lately, in thousandths.
     busy: AtomicU32,
     websockets: AtomicU32,
-    /// Instances that there are, and those of them that wait for a request.
+    /// There are so many instances, and so many of them wait for a request.
     instances: AtomicU32,
     pooled: AtomicU32,
-    /// The worker's proportional share of memory, in bytes.
+    /// The worker has this proportional share of memory, in bytes.
     memory: AtomicU64,
-    /// When it refused a request for want of room last.
+    /// The worker last refused a request for want of room at this time.
     shed_ms: AtomicU64,
-    /// When the guest was asked what `answering` says.
+    /// The guest was asked what `answering` says at this time.
     answering_ms: AtomicU64,
     pub(super) totals: Totals,
-    /// The request line that was handed to a guest last. A reader may see half of two: it is for
-    /// people's eyes.
+    /// This request line was handed to a guest last. A reader may see half of two: it is for people's eyes.
     pub(super) answering: [AtomicU8; ANSWERING],
-    /// Spans that the exporter is to take.
+    /// The exporter is to take these spans.
     ring: Ring,
 }
 
-/// How one request went.
+/// `Ended` says how one request went.
 #[derive(Clone, Copy, Debug)]
 pub struct Ended {
-    /// Which of `METHODS` it had.
+    /// The request had this one of `METHODS`.
     pub method: usize,
-    /// None where the client left before there was one.
+    /// There is no status where the client left before there was one.
     pub status: Option<u16>,
-    /// Bytes of the bodies.
+    /// The bodies had so many bytes.
     pub received: u64,
     pub sent: u64,
     pub took: Duration,
-    /// How long the guest was running; none where it was not asked.
+    /// The guest was running for so long; there is no time where it was not asked.
     pub guest: Option<Duration>,
 }
 
 impl Slot {
-    /// Makes the slot a new worker's: what counted the present is set back, totals go on.
+    /// Makes the slot a new worker's: what counts the present is set to zero, totals go on.
     pub(super) fn begin(&self, now_ms: u64) {
         self.beat(now_ms);
         for present in [
@@ -81,7 +81,7 @@ impl Slot {
         &self.ring
     }
 
-    /// The serving loop is alive.
+    /// Notes that the serving loop is alive.
     pub fn beat(&self, now_ms: u64) {
         self.heartbeat_ms.store(now_ms, Relaxed);
     }
@@ -90,7 +90,7 @@ impl Slot {
         self.heartbeat_ms.load(Relaxed)
     }
 
-    /// Notes what the worker took since the last time: processor time, and how much of the time that passed its
+    /// Notes what the worker took since the last time: processor time, and for how much of the time that passed its
     /// serving thread was running.
     pub fn used(&self, cpu: Duration, busy: f64) {
         self.totals.add(totals::CPU, 0, micros(cpu));
@@ -98,7 +98,7 @@ impl Slot {
         self.busy.store(thousandths, Relaxed);
     }
 
-    /// How much of the time the serving thread was running lately, from nought to one.
+    /// Returns for how much of the time the serving thread was running lately, from 0 to 1.
     pub fn busy(&self) -> f64 {
         f64::from(self.busy.load(Relaxed).min(1000)) / 1000.0
     }
@@ -116,7 +116,7 @@ impl Slot {
         self.pooled.store(pooled as u32, Relaxed);
     }
 
-    /// Instances that there are, and those of them that wait for a request.
+    /// Returns how many instances there are, and how many of them wait for a request.
     pub fn instances(&self) -> (u32, u32) {
         (self.instances.load(Relaxed), self.pooled.load(Relaxed))
     }
@@ -146,17 +146,17 @@ impl Slot {
         self.connections.load(Relaxed)
     }
 
-    /// Connections that were ever open, of all workers that had this slot.
+    /// Returns how many connections were ever open, of all workers that had this slot.
     pub fn connections_total(&self) -> u64 {
         self.totals.value(totals::CONNECTIONS, 0)
     }
 
-    /// It is known what is spoken on a connection.
+    /// Counts a connection by the protocol that it turned out to speak.
     pub fn speaks(&self, protocol: Protocol) {
         self.totals.add(totals::SPOKEN, protocol as usize, 1);
     }
 
-    /// A TLS handshake is over.
+    /// Counts a TLS handshake that is over.
     pub fn shook_hands(&self, succeeded: bool) {
         let outcome = usize::from(!succeeded);
         self.totals.add(totals::HANDSHAKES, outcome, 1);
@@ -187,17 +187,17 @@ impl Slot {
         self.in_flight.load(Relaxed)
     }
 
-    /// Requests that have ended, of all workers that had this slot.
+    /// Returns how many requests have ended, of all workers that had this slot.
     pub fn requests(&self) -> u64 {
         self.totals.value(totals::REQUESTS, 0)
     }
 
-    /// A request begins to wait for its turn.
+    /// Notes that a request begins to wait for a permit.
     pub fn wait_began(&self) {
         self.waiting.fetch_add(1, Relaxed);
     }
 
-    /// It waits no more, whatever came of it.
+    /// Notes that a request waits no more, whatever came of it.
     pub fn wait_ended(&self, waited: Duration) {
         self.waiting.fetch_sub(1, Relaxed);
         let totals = &self.totals;
@@ -208,13 +208,13 @@ impl Slot {
         self.waiting.load(Relaxed)
     }
 
-    /// A request is refused for want of room.
+    /// Notes that a request is refused for want of room.
     pub fn shed(&self, why: Shed, now_ms: u64) {
         self.totals.add(totals::SHED, why as usize, 1);
         self.shed_ms.store(now_ms, Relaxed);
     }
 
-    /// When a request was refused for want of room last; nought where none was.
+    /// Returns when a request was last refused for want of room; 0 where none was.
     pub fn shed_ms(&self) -> u64 {
         self.shed_ms.load(Relaxed)
     }
@@ -223,7 +223,7 @@ impl Slot {
         self.totals.add(totals::GUEST_FAILURES, kind as usize, 1);
     }
 
-    /// Requests that guests failed, of all workers that had this slot.
+    /// Returns how many requests guests failed, of all workers that had this slot.
     pub fn guest_failures(&self) -> u64 {
         let kinds = 0..totals::GUEST_FAILURES.count;
         let values = kinds.map(|kind| self.totals.value(totals::GUEST_FAILURES, kind));
@@ -240,14 +240,14 @@ impl Slot {
         self.answering_ms.store(now_ms, Relaxed);
     }
 
-    /// What a guest was asked last.
+    /// Returns what a guest was asked last.
     pub fn answered_last(&self) -> String {
         let bytes = self.answering.iter().map(|cell| cell.load(Relaxed));
         let text: Vec<u8> = bytes.take_while(|byte| *byte != 0).collect();
         String::from_utf8_lossy(&text).into_owned()
     }
 
-    /// When that was.
+    /// Returns when a guest was asked last.
     pub fn answering_ms(&self) -> u64 {
         self.answering_ms.load(Relaxed)
     }

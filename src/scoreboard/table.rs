@@ -1,4 +1,4 @@
-//! What the supervisor says about the server as a whole: written by it alone.
+//! The `Table` is what the supervisor, which alone writes it, says about the server as a whole.
 
 use super::text::Text;
 use super::totals::{Family, RELOADS, Totals, WORKER_ENDS};
@@ -6,51 +6,51 @@ use std::mem::offset_of;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64};
 
-/// What the server is doing.
+/// A `ServerState` says what the server is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ServerState {
-    /// Not every worker has been ready yet.
+    /// Some worker has not been ready yet.
     #[default]
     Starting = 0,
     Serving = 1,
-    /// A stop was asked for, and requests are still taken.
+    /// The operator has asked for a stop, and requests are still taken.
     Delaying = 2,
     /// No more connections are taken.
     Draining = 3,
     Ending = 4,
 }
 
-/// What is known of the versions of the application.
+/// `Versions` says what is known of the versions of the application.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Versions {
-    /// The number of the one that is served; nought before the first is.
+    /// The version of this number is served; 0 before there is one.
     pub served: u32,
-    /// The one that was begun last, and the last that could not be served.
+    /// The version of the first number was begun last; the one of the second is the last that could not be served.
     pub attempted: u32,
     pub failed: u32,
-    /// Whether one is being made or tried.
+    /// A version is being made or tried.
     pub changing: bool,
 }
 
-/// The end of one worker.
+/// A `WorkerEnd` is the end of one worker.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WorkerEnd {
     pub pid: i32,
-    /// Which of `END_REASONS` it was.
+    /// The worker ended for this one of `END_REASONS`.
     pub reason: usize,
-    /// When, in milliseconds since 1970.
+    /// The worker ended at this time, in milliseconds since 1970.
     pub at_ms: u64,
     pub detail: String,
 }
 
-/// How many addresses are told of.
+/// The table tells of so many addresses.
 const ADDRESSES: usize = 16;
 
-/// How many ends are remembered.
+/// The table remembers so many ends.
 const ENDS: usize = 10;
 
-/// The newest of these stands behind the one before it.
+/// An `EndCell` holds an end; the newest stands behind the one before it.
 #[derive(Debug)]
 #[repr(C)]
 struct EndCell {
@@ -60,23 +60,23 @@ struct EndCell {
     detail: Text<240>,
 }
 
-/// How many workers there should be.
+/// `WorkerNumbers` says how many workers there should be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WorkerNumbers {
-    /// Now.
+    /// So many workers are wanted now.
     pub wanted: u32,
-    /// Between which bounds that follows the load.
+    /// The number follows the load between these bounds.
     pub least: u32,
     pub most: u32,
-    /// How many may be asked for.
+    /// No more workers than this may be asked for.
     pub limit: u32,
 }
 
-/// What comes before the entries.
+/// The `Table` stands before the entries.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub struct Table {
-    /// Whether the server is about to stop taking connections.
+    /// The server is about to stop taking connections.
     withdrawn: AtomicBool,
     state: AtomicU8,
     changing: AtomicBool,
@@ -88,24 +88,25 @@ pub struct Table {
     most: AtomicU32,
     limit: AtomicU32,
     supervisor: AtomicI32,
-    /// Silence after which a worker is taken to hang.
+    /// A worker that is silent for so long is taken to hang.
     silence_ms: AtomicU64,
-    /// When the supervisor's loop went round last.
+    /// The supervisor's loop went round last at this time.
     beat_ms: AtomicU64,
-    /// When the server was started, and when the last reload was over, in milliseconds since 1970.
+    /// The server was started at the first time, and the last reload was over at the second, in milliseconds since
+    /// 1970.
     started_at_ms: AtomicU64,
     reloaded_at_ms: AtomicU64,
-    /// Orders of the admin process that were carried out.
+    /// So many orders of the admin process were carried out.
     orders: AtomicU64,
-    /// Connections that wait at each address, and one more; nought where that is not known.
+    /// So many connections wait at each address, plus one; 0 where that is not known.
     backlogs: [AtomicU32; ADDRESSES],
     ended: AtomicU64,
     ends: [EndCell; ENDS],
-    /// Why the last reload failed.
+    /// The last reload failed for this reason.
     failure: Text<2048>,
-    /// What is served, and where: JSON.
+    /// A JSON document says what is served, and where.
     about: Text<8192>,
-    /// What the supervisor itself has counted, and what workers of other executables had.
+    /// The supervisor itself has counted these, and workers of other executables had counted them.
     totals: Totals,
 }
 
@@ -164,8 +165,8 @@ impl Table {
         }
     }
 
-    /// The supervisor is this process, and takes a worker to hang after so much silence. The server is as old as
-    /// the first that said so.
+    /// Notes which process is the supervisor, and after how much silence it takes a worker to hang. The server is as
+    /// old as the first supervisor that said so.
     pub fn begin(&self, pid: i32, silence_ms: u64, at_ms: u64) {
         self.supervisor.store(pid, Relaxed);
         self.silence_ms.store(silence_ms, Relaxed);
@@ -186,7 +187,7 @@ impl Table {
         self.started_at_ms.load(Relaxed)
     }
 
-    /// The supervisor's loop goes round.
+    /// Notes that the supervisor's loop goes round.
     pub fn beat(&self, now_ms: u64) {
         self.beat_ms.store(now_ms, Relaxed);
     }
@@ -195,14 +196,14 @@ impl Table {
         self.beat_ms.load(Relaxed)
     }
 
-    /// A reload is over; the reason where it failed.
+    /// Notes that a reload is over, and the reason where it failed.
     pub fn reloaded(&self, failure: Option<&str>, at_ms: u64) {
         self.totals.add(RELOADS, usize::from(failure.is_some()), 1);
         self.failure.write(failure.unwrap_or_default());
         self.reloaded_at_ms.store(at_ms, Relaxed);
     }
 
-    /// When the last reload was over (nought where there was none), and why it failed where it did.
+    /// Returns when the last reload was over (0 where there was none), and why it failed where it did.
     pub fn last_reload(&self) -> (u64, String) {
         (self.reloaded_at_ms.load(Relaxed), self.failure.read())
     }
@@ -215,7 +216,7 @@ impl Table {
         self.about.read()
     }
 
-    /// So many connections wait at each address; none where that is not known.
+    /// Notes how many connections wait at each address, where that is known.
     pub fn set_backlogs(&self, backlogs: &[Option<u32>]) {
         for (cell, backlog) in self.backlogs.iter().zip(backlogs) {
             let known = backlog.map_or(0, |count| count.saturating_add(1));
@@ -228,7 +229,7 @@ impl Table {
         cells.map(|cell| cell.load(Relaxed).checked_sub(1))
     }
 
-    /// One more order of the admin process was carried out.
+    /// Notes that one more order of the admin process was carried out.
     pub fn obeyed(&self) {
         self.orders.store(self.orders().wrapping_add(1), Relaxed);
     }
@@ -248,7 +249,7 @@ impl Table {
         self.ended.store(ended.wrapping_add(1), Relaxed);
     }
 
-    /// The last ends of workers, the newest first.
+    /// Lists the last ends of workers, the newest first.
     pub fn ends(&self) -> Vec<WorkerEnd> {
         let ended = self.ended.load(Relaxed);
         let newest_first = (0..ended.min(ENDS as u64)).map(|back| {
@@ -263,7 +264,7 @@ impl Table {
         newest_first.collect()
     }
 
-    /// Where its totals stand, in bytes.
+    /// Computes where the table's totals stand, in bytes.
     pub(super) fn totals_place() -> usize {
         offset_of!(Table, totals)
     }
@@ -272,7 +273,7 @@ impl Table {
         &self.totals
     }
 
-    /// The supervisor's own counters of this family.
+    /// Returns one of the supervisor's own counters.
     pub fn value(&self, family: Family, index: usize) -> u64 {
         self.totals.value(family, index)
     }

@@ -1,20 +1,20 @@
-//! A text in shared memory, with one writer and readers that see one of its versions, or a mixture where the writer
-//! dies within it.
+//! A `Text` stands in shared memory. It has one writer, and readers that see one of its versions, or a mixture where
+//! the writer dies while it writes.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU8, AtomicU32, fence};
 
-/// A text of up to `N` bytes.
+/// A `Text` has up to `N` bytes.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Text<const N: usize> {
-    /// Odd while it is being written.
+    /// The version is odd while the text is being written.
     version: AtomicU32,
     length: AtomicU32,
     bytes: [AtomicU8; N],
 }
 
-/// How often a reader begins again.
+/// A reader begins again so often.
 const ATTEMPTS: u32 = 100;
 
 impl<const N: usize> Text<N> {

@@ -1,13 +1,14 @@
-//! The counters that only ever grow: which there are, what they are called among executables, and where each stands.
+//! Totals only ever grow. This file says which there are, what they are called among executables, and where each
+//! stands.
 
 pub use super::guests::{DROP_REASONS, MADE_REASONS, OUTBOUND_OUTCOMES};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Counters that belong together: one number, or one for each value of a label.
+/// A `Family` is a set of counters that belong together: one number, or one for each value of a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Family {
-    /// The name by which another executable knows it.
+    /// Another executable knows the family by this name.
     pub name: &'static str,
     first: usize,
     pub count: usize,
@@ -19,7 +20,7 @@ impl Family {
         Family { name, first, count }
     }
 
-    /// The family that stands behind this one.
+    /// Makes the family that stands behind this one.
     const fn then(self, name: &'static str, count: usize) -> Family {
         Family {
             name,
@@ -32,50 +33,50 @@ impl Family {
         self.first + self.count
     }
 
-    /// How many bytes it begins after the first family.
+    /// Computes how many bytes the family begins after the first one.
     pub(super) fn offset(self) -> usize {
         self.first * size_of::<AtomicU64>()
     }
 }
 
-/// Buckets of a histogram: bucket `n` counts what took less than 2^n microseconds.
+/// A histogram has so many buckets: bucket `n` counts what took less than 2^n microseconds.
 pub const BUCKETS: usize = 32;
 
-/// The methods that are told apart; the last stands for all others.
+/// These methods are told apart; the last stands for all others.
 pub const METHODS: [&str; 9] = [
     "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "_OTHER",
 ];
 
-/// The classes of statuses; in the first the client left before there was a status.
+/// These are the classes of statuses; in the first the client left before there was a status.
 pub const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// How a guest fails a request.
+/// `GuestFailure` says how a guest fails a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GuestFailure {
     Trap,
     Timeout,
     Memory,
     NoResponse,
-    /// It answered with an error, with a head that cannot be sent, or gave up its body.
+    /// The guest answered with an error, with a head that cannot be sent, or gave up its body.
     Error,
 }
 
 pub const GUEST_FAILURE_KINDS: [&str; 5] = ["trap", "timeout", "memory", "no_response", "error"];
 
-/// Why a request was refused with 503.
+/// `Shed` says why a request was refused with 503.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shed {
     /// The queue was full.
     Queue,
-    /// It waited for too long.
+    /// The request waited for too long.
     Wait,
-    /// There was no memory for it.
+    /// There was no memory for the request.
     Memory,
 }
 
 pub const SHED_KINDS: [&str; 3] = ["queue_full", "queue_timeout", "memory"];
 
-/// What is spoken on a connection.
+/// A `Protocol` is spoken on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     Http1,
@@ -86,7 +87,7 @@ pub const PROTOCOLS: [&str; 2] = ["http/1.1", "http/2"];
 
 pub const HANDSHAKE_OUTCOMES: [&str; 2] = ["success", "failure"];
 
-/// Why a worker ended.
+/// `EndReason` says why a worker ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndReason {
     Reload,
@@ -95,16 +96,16 @@ pub enum EndReason {
     MaxRequests,
     MaxMemory,
     MaxLifetime,
-    /// The operator asked for it.
+    /// The operator asked for the end.
     Asked,
-    /// Its listening socket was of no more use.
+    /// The worker's listening socket was of no more use.
     Sockets,
     Hung,
     StartupTimeout,
     DrainTimeout,
-    /// What it executed ended it.
+    /// The code that the worker executed ended it.
     Crashed,
-    /// Somebody else killed it.
+    /// Somebody else killed the worker.
     Killed,
     OutOfMemory,
     Exited,
@@ -132,13 +133,13 @@ pub const RELOAD_OUTCOMES: [&str; 2] = ["success", "failure"];
 
 pub const CONNECTIONS: Family = Family::first("connections", 1);
 pub const REQUESTS: Family = CONNECTIONS.then("requests", 1);
-/// For each method, each class.
+/// There is a counter for each class of each method.
 pub const RESPONSES: Family = REQUESTS.then("responses", METHODS.len() * CLASSES.len());
 pub const GUEST_FAILURES: Family = RESPONSES.then("guest_failures_by_kind", 5);
 pub const BYTES_OUT: Family = GUEST_FAILURES.then("bytes_out", 1);
 pub const BYTES_IN: Family = BYTES_OUT.then("bytes_in", 1);
 pub const LATENCY: Family = BYTES_IN.then("latency", BUCKETS);
-/// In microseconds, as all sums are.
+/// The sum is in microseconds, as all sums are.
 pub const LATENCY_SUM: Family = LATENCY.then("latency_sum", 1);
 pub const GUEST_TIME: Family = LATENCY_SUM.then("guest_time", BUCKETS);
 pub const GUEST_TIME_SUM: Family = GUEST_TIME.then("guest_time_sum", 1);
@@ -147,7 +148,7 @@ pub const WAIT_SUM: Family = WAIT.then("wait_sum", 1);
 pub const SHED: Family = WAIT_SUM.then("shed", SHED_KINDS.len());
 pub const SPOKEN: Family = SHED.then("spoken", PROTOCOLS.len());
 pub const HANDSHAKES: Family = SPOKEN.then("handshakes", HANDSHAKE_OUTCOMES.len());
-/// Microseconds of processor time.
+/// The processor time is in microseconds.
 pub const CPU: Family = HANDSHAKES.then("cpu", 1);
 pub const WORKER_ENDS: Family = CPU.then("worker_ends", END_REASONS.len());
 pub const RELOADS: Family = WORKER_ENDS.then("reloads", RELOAD_OUTCOMES.len());
@@ -160,7 +161,7 @@ pub const INSTANCES_DROPPED: Family =
     INSTANCES_REUSED.then("instances_dropped", DROP_REASONS.len());
 pub const OUTBOUND: Family = INSTANCES_DROPPED.then("outbound", OUTBOUND_OUTCOMES.len());
 
-/// All of them, in their order.
+/// These are all families, in their order.
 pub const FAMILIES: [Family; 25] = [
     CONNECTIONS,
     REQUESTS,
@@ -191,13 +192,13 @@ pub const FAMILIES: [Family; 25] = [
 
 const LENGTH: usize = OUTBOUND.end();
 
-/// One process's counters. It alone writes them, and so it needs no atomic addition.
+/// `Totals` holds the counters of one process. It alone writes them, and so it needs no atomic addition.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Totals([AtomicU64; LENGTH]);
 
 impl Totals {
-    /// Adds to one number of a family.
+    /// Adds to one counter of a family.
     pub fn add(&self, family: Family, index: usize, more: u64) {
         debug_assert!(index < family.count);
         if let Some(total) = self.0.get(family.first + index) {
@@ -212,7 +213,7 @@ impl Totals {
         self.add(sum, 0, micros);
     }
 
-    /// Adds to a total of this name, as another executable has it. One that is not known counts nothing.
+    /// Adds to a total of this name, as another executable has it. A name that is not known counts nothing.
     pub(super) fn add_named(&self, name: &str, index: usize, more: u64) {
         let other = (METHODS.len() - 1) * CLASSES.len();
         let (family, index) = match name {

@@ -1,4 +1,4 @@
-//! How long to wait before a worker that keeps dying is replaced.
+//! `Backoff` says how long to wait before a worker that keeps dying is replaced.
 
 use std::time::{Duration, Instant};
 

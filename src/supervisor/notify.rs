@@ -1,5 +1,7 @@
-//! Tells a service manager what the server is doing, and that the supervisor's loop is alive (sd_notify(3)). What the
-//! server is doing is decided elsewhere.
+//! This file tells a service manager what the server is doing, and that the supervisor's loop is alive (sd_notify(3)).
+//! What the server is doing is decided elsewhere.
+//!
+//! It is our own, as it is one datagram, and the watchdog must come from the supervisor's own loop.
 
 use super::policy::Condition;
 use crate::sys::clock;

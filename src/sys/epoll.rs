@@ -1,9 +1,8 @@
-//! One descriptor in the epoll set of an event loop that is not ours, so that an event wakes one of the
+//! A descriptor is put into the epoll set of an event loop that is not ours, so that an event wakes one of the
 //! processes that wait for it, and not all of them (EPOLLEXCLUSIVE, epoll_ctl(2)).
 //!
-//! The loop offers no such thing. So it is given a stand-in, and this descriptor is put beside it into
-//! the same set under the same token: the loop takes what happens to the one for what happens to the
-//! other.
+//! It is our own, as tokio offers no such thing. So tokio is given a stand-in, and this descriptor is put beside it
+//! into the same set under the same token: the loop takes what happens to the one for what happens to the other.
 
 use std::cell::Cell;
 use std::io;

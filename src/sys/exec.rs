@@ -1,4 +1,4 @@
-//! Becoming another executable, and what is kept across that.
+//! This file finds executables, and has this one become another, with what is kept across that.
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use std::ffi::{CString, OsStr, OsString};

@@ -1,5 +1,8 @@
-//! Accounts of the heap: how many bytes are allocated for whom. Each block says who pays for it, so that it is given
-//! back to the same account whoever frees it. One thread runs for accounts; others only free what they were handed.
+//! Accounts of the heap say how many bytes are allocated for whom. Each block says who pays for it, so that it is
+//! given back to the same account whoever frees it. One thread runs for accounts; others only free what they were
+//! handed.
+//!
+//! They are our own, as allocators do not tell for whom they allocate.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;

@@ -1,4 +1,4 @@
-//! A directory that several processes add files to, one after the other.
+//! Several processes add files to a `LockedDirectory`, one after the other.
 
 use super::file::put_in_place;
 use nix::errno::Errno;

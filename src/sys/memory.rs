@@ -1,4 +1,4 @@
-//! Memory behind descriptors, and memory that is given back.
+//! This file has memory behind descriptors, and gives memory back.
 
 use super::control_group::{Version, directories};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};

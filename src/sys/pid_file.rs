@@ -1,4 +1,4 @@
-//! A file that says which process the server is. Whoever has written it holds a lock on it for as long as it lives.
+//! A `PidFile` says which process the server is. Whoever has written it holds a lock on it for as long as it lives.
 
 use super::file::{READ_BY_ALL, put_in_place};
 use anyhow::{Context, bail};

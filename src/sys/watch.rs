@@ -1,4 +1,7 @@
-//! Files that change.
+//! This file watches files that change.
+//!
+//! It is our own, as notify starts a thread for it, which the supervisor must not have; both who watch (`supervisor`,
+//! `develop`) look at the files themselves.
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use std::io;

@@ -1,5 +1,7 @@
-//! The field `traceparent`, as strictly as the standard wants it (Trace Context section 3.2): what is not exactly that
-//! names no parent.
+//! The field `traceparent` is read as strictly as the standard wants it (Trace Context section 3.2): what is not
+//! exactly that names no parent.
+//!
+//! It is our own, as the propagator of opentelemetry comes with an SDK that has threads and global state.
 
 use super::{SAMPLED, SpanId, TRACEPARENT, TraceId};
 use http::HeaderMap;

@@ -1,5 +1,5 @@
-//! Units for systemd: a service that runs one command line of wasmserve with as few rights as that needs, and the
-//! socket that is kept open while the service is away.
+//! This room writes units for systemd: a service that runs one command line of wasmserve with as few rights as that
+//! needs, and the socket that is kept open while the service is away.
 
 mod command;
 mod quote;

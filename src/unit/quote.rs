@@ -1,4 +1,6 @@
-//! How values are written in units (systemd.syntax(7), systemd.service(5)).
+//! Values are written in units like this (systemd.syntax(7), systemd.service(5)).
+//!
+//! It is our own, as crates quote for a shell, which knows neither `%` nor systemd's escapes.
 
 /// One argument of a command. What systemd would replace in it stands for itself.
 pub fn argument(text: &str) -> String {

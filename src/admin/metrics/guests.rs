@@ -1,4 +1,5 @@
-//! Metrics of guests: where their instances come from and why they go, and what came of the requests that they sent.
+//! These are the metrics of guests: where their instances come from and why they go, and how the requests ended that
+//! they sent.
 
 use super::super::reading::Reading;
 use super::writer::{NONE, Page};

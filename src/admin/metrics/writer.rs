@@ -1,4 +1,4 @@
-//! How metrics are written down: one line for each set of labels, histograms from the scoreboard's buckets.
+//! This file writes metrics down: one line for each set of labels, histograms from the scoreboard's buckets.
 
 use super::super::reading::Reading;
 use crate::scoreboard::totals::{BUCKETS, Family};
@@ -7,17 +7,17 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 use std::fmt::Error;
 
-/// The buckets that are shown: from 64 microseconds to 67 seconds. What is faster counts in the first.
+/// These buckets are shown: from 64 microseconds to 67 seconds. What is faster counts in the first.
 const SHOWN: std::ops::RangeInclusive<usize> = 6..=26;
 
-/// No labels.
+/// A metric without labels has these.
 pub const NONE: Vec<(&str, &str)> = Vec::new();
 
-/// Where metrics are written.
+/// A `Page` is what metrics are written to.
 pub struct Page<'a>(pub DescriptorEncoder<'a>);
 
 impl Page<'_> {
-    /// One counter for each set of labels.
+    /// Writes one counter for each set of labels.
     pub fn counters<V: prometheus_client::encoding::EncodeLabelValue>(
         &mut self,
         name: &str,
@@ -33,7 +33,7 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// The same, of a unit.
+    /// Writes one counter for each set of labels, with a unit.
     pub fn counters_of<V: prometheus_client::encoding::EncodeLabelValue, N>(
         &mut self,
         name: &str,
@@ -53,7 +53,7 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// One counter for each value of a label.
+    /// Writes one counter for each value of a label.
     pub fn family(
         &mut self,
         name: &str,
@@ -71,7 +71,7 @@ impl Page<'_> {
         self.gauges(name, help, None, [(NONE, value as f64)].into_iter())
     }
 
-    /// One gauge for each set of labels.
+    /// Writes one gauge for each set of labels.
     pub fn gauges<V: prometheus_client::encoding::EncodeLabelValue>(
         &mut self,
         name: &str,
@@ -87,7 +87,7 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// A histogram of the scoreboard, in seconds, with its sum.
+    /// Writes a histogram of the scoreboard, in seconds, with its sum.
     pub fn histogram(
         &mut self,
         name: &str,

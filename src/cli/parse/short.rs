@@ -5,7 +5,7 @@ use clap::CommandFactory;
 use clap::error::{Error, ErrorKind};
 use std::ffi::OsString;
 
-/// Of serving. `wasmserve --help` lists everything.
+/// This is the help of serving. `wasmserve --help` lists everything.
 const SERVING: &str = "\
 Serves a WASI HTTP component from several worker processes
 
@@ -31,7 +31,7 @@ Usage: wasmserve [OPTIONS] <COMPONENT>
       --help                   every option; each has a variable WASMSERVE_...
 ";
 
-/// The short help of the commands that have all options of serving.
+/// This is the short help of the commands that have all options of serving.
 const CHECK: &str = "\
 Read everything, say what it comes to, and serve nothing
 
@@ -54,7 +54,7 @@ It takes the options of serving too: `wasmserve -h` has the most common ones.
       --help                   every option; each has a variable WASMSERVE_...
 ";
 
-/// The short help in place of the long one, where it is `-h` that asks for help with serving.
+/// Puts the short help in place of the long one, where it is `-h` that asks for help with serving.
 pub fn in_place_of(help: Error, given: &[OsString]) -> Error {
     let asks = |what: &str| given.iter().any(|given| given == what);
     if help.kind() != ErrorKind::DisplayHelp || !asks("-h") || asks("--help") {

@@ -1,10 +1,10 @@
-//! Private keys, also those that a password protects.
+//! This file reads private keys, also those that a password protects.
 
 use anyhow::{Context, Result, anyhow, bail};
 use pkcs8::{EncryptedPrivateKeyInfoRef, SecretDocument};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, pem, pem::PemObject};
 
-/// How openssl and others mark a key that is encrypted as PKCS#8 has it (RFC 5958), and in their older way.
+/// openssl and others mark a key in this way that is encrypted as PKCS#8 has it (RFC 5958), and in their older way.
 const ENCRYPTED: &[u8] = b"BEGIN ENCRYPTED PRIVATE KEY";
 const ENCRYPTED_BEFORE: &[u8] = b"Proc-Type: 4,ENCRYPTED";
 

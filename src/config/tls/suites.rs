@@ -1,11 +1,11 @@
-//! Which ciphers are spoken, by the names that openssl or the registry of TLS has for them.
+//! This file finds ciphers by the names that openssl or the registry of TLS has for them.
 
 use anyhow::{Result, bail};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::{ALL_CIPHER_SUITES, cipher_suite as ring};
 use rustls::{CipherSuite, SupportedCipherSuite};
 
-/// What openssl calls the suites of TLS 1.2; those of TLS 1.3 have one name everywhere.
+/// openssl has these names for the suites of TLS 1.2; those of TLS 1.3 have one name everywhere.
 const OPENSSL: [(&str, SupportedCipherSuite); 6] = [
     (
         "ECDHE-ECDSA-AES128-GCM-SHA256",
@@ -74,7 +74,7 @@ fn named(name: &str) -> Option<SupportedCipherSuite> {
     suite.copied()
 }
 
-/// The name in the registry of TLS, which the library writes otherwise for TLS 1.3.
+/// Finds the name in the registry of TLS, which the library writes otherwise for TLS 1.3.
 fn registered(suite: CipherSuite) -> String {
     let name = suite.as_str().unwrap_or_default();
     name.replacen("TLS13_", "TLS_", 1)

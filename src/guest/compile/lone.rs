@@ -1,4 +1,4 @@
-//! A guest that runs before there is anything that serves: alone, on a loop of its own.
+//! A lone guest runs before there is anything that serves, on a loop of its own.
 
 use super::request::CompileRequest;
 use crate::guest::host::capabilities::Granted;

@@ -28,7 +28,7 @@ impl CompileRequest {
         wanted && !off && plan.restores() && self.limits.reuse.requests == 1
     }
 
-    /// How many bytes a primed snapshot has at most: the memories of one instance, and the note about them.
+    /// Computes how many bytes a primed snapshot has at most: the memories of one instance, and the note about them.
     pub fn largest_snapshot(&self) -> u64 {
         self.limits.memory.saturating_add(snapshot::LONGEST_NOTE)
     }
@@ -58,10 +58,10 @@ impl CompileRequest {
     }
 }
 
-/// `Primed` says what has come of it.
+/// `Primed` says what has come of priming.
 enum Primed {
     Yes,
-    /// Instances begin as they did before; for this reason.
+    /// Instances begin as they did before, for this reason.
     No(String),
 }
 

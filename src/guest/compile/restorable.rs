@@ -118,7 +118,7 @@ fn append_snapshot(
     snapshot::append(&regions.contents(&mut store), shared, file)
 }
 
-/// An instance was refused memory while it was made: with a higher limit the snapshot might be different.
+/// An instance was refused memory while it was made, so that with a higher limit the snapshot might be different.
 #[derive(Debug)]
 pub struct MemoryRefused;
 

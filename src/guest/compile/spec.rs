@@ -32,7 +32,7 @@ pub struct CompileSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GoodFor {
     EveryStart {
-        /// By which name the code is found for other components too.
+        /// Other components find the code by this name too.
         shared: Option<CodeName>,
     },
     /// The code depends on what this start allows.
@@ -117,7 +117,7 @@ impl CompileSpec {
     }
 }
 
-/// A hash of everything but the component that code depends on, and of what else it is to be told apart by.
+/// Hashes everything but the component that code depends on, and what else it is to be told apart by.
 pub fn engine_hash(target: Target, kind: impl Hash) -> Result<u64> {
     let engine = engine::compiling(target)?;
     let mut hasher = DefaultHasher::new();
@@ -150,7 +150,8 @@ pub fn digest_of_file(path: &Path) -> std::io::Result<(Digest, usize)> {
     }
 }
 
-/// MappedCode that is found but cannot be used is made again, and what is made takes its place.
+/// Finds code in the cache. Code that is found but cannot be used counts as missing, and what is made then takes its
+/// place.
 pub fn cached(
     cache: &Cache,
     name: CodeName,

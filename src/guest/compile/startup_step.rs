@@ -62,7 +62,7 @@ impl StartupStep {
         })
     }
 
-    /// Makes its code, in this file where it is not in the cache.
+    /// Makes the code of the step, in this file where it is not in the cache.
     pub fn compile(
         &self,
         request: &CompileRequest,

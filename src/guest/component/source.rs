@@ -23,7 +23,7 @@ impl Source {
         Self::parse(path).with_context(|| format!("component `{}`", path.display()))
     }
 
-    /// The same for whoever says which component it is.
+    /// Reads a file for a caller that names the component in each mistake itself.
     pub fn parse(path: &Path) -> Result<Source> {
         let bytes = bytes_of(path)?;
         match Engine::detect_precompiled(&bytes) {

@@ -1,4 +1,4 @@
-//! Whether a component takes WebSockets, which it says by its exports.
+//! A component says by its exports whether it takes WebSockets.
 
 use wasmtime::component::Component;
 

@@ -1,5 +1,5 @@
-//! Components that are made up, in the shapes that there are: modules in the component itself or in one inside it,
-//! instances that share memories, tables and globals, the shims of toolchains, and resources.
+//! A `Case` is a component that is made up, in one of the shapes that there are: modules in the component itself or in
+//! one inside it, instances that share memories, tables and globals, the shims of toolchains, and resources.
 
 use super::modules::{BASE, Export, FILLER, HANDLES, Made, OBJECTS, SHIM};
 use super::probe::probe;
@@ -11,16 +11,16 @@ use wasm_encoder::{
 };
 use wasmtime::component::Val;
 
-/// What gives the number of all state.
+/// A component exports a function of this name, which gives the number of all state.
 pub const PROBE: &str = "probe";
 
-/// The instance that the host gives, where one is imported.
+/// A component imports an instance of this name from the host, where it has a host.
 pub const HOST: &str = "host";
 
-/// A component, and what it is asked for.
+/// A `Case` is a component, and what it is asked for.
 pub struct Case {
     pub component: Vec<u8>,
-    /// The calls of each request.
+    /// Each request makes these calls.
     pub requests: Vec<Vec<Call>>,
 }
 
@@ -31,38 +31,38 @@ pub struct Call {
     pub returns: bool,
 }
 
-/// Where the modules and their instances stand.
+/// A `Shape` says where the modules and their instances stand.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Shape {
     Plain,
-    /// In a component inside.
+    /// Modules and instances are in a component inside.
     Inner,
     /// Instances are in a component inside, which has its modules from the outer one.
     Alias,
 }
 
-/// What answers `step`.
+/// A `Step` says what answers `step`.
 #[derive(Clone, Copy)]
 enum Step {
     Base,
     Shim,
-    /// A handle to a resource of the component's own.
+    /// It takes and drops a handle to a resource of the component's own.
     Resource,
-    /// A module that has handles to the host's resources.
+    /// It is a module that has handles to the host's resources.
     Host,
-    /// A module that makes garbage-collected objects.
+    /// It is a module that makes garbage-collected objects.
     Objects,
 }
 
-/// More functions than these are not called.
+/// No more functions than these are called.
 const FUNCTIONS: usize = 12;
 
 struct Shell {
     shape: Shape,
     outer: ComponentBuilder,
-    /// Where instances are, and modules too unless they come from outside.
+    /// Instances stand here, and modules too unless they come from outside.
     body: ComponentBuilder,
-    /// Names, parameters and results of functions.
+    /// These functions have such names, parameters and results.
     functions: Vec<(String, Vec<Primitive>, Option<Primitive>)>,
 }
 
@@ -178,7 +178,7 @@ impl Shell {
         )
     }
 
-    /// What modules import, and the shim that has to be filled in where there is one.
+    /// Makes what modules import, and the shim that has to be filled in where there is one.
     fn environment(&mut self, base: u32, step: Step) -> Result<(u32, Option<u32>)> {
         let mut items = Vec::new();
         for (name, kind) in [

@@ -1,5 +1,5 @@
-//! Compares restored instances with fresh ones, for components that are made up: the same calls have the same
-//! results, the same traps, and leave the same globals, memories and tables. Between two requests all memory is
+//! This room compares restored instances with fresh ones, for components that are made up: the same calls have the
+//! same results, the same traps, and leave the same globals, memories and tables. Between two requests all memory is
 //! overwritten, also what is accessible behind its end: none of that may be seen again.
 
 mod case;
@@ -28,28 +28,28 @@ use wasmtime::component::{
 };
 use wasmtime::{Engine, Store, Trap};
 
-/// Nobody looks for it by its name.
+/// Nobody looks for the code by this name.
 const NAME: CodeName = CodeName {
     component: [0; 32],
     engine: 0,
 };
 
-/// What came of a component.
+/// A `Verdict` says what came of a component.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The bytes were too few, or of no use.
     Nothing,
-    /// Its instances are made anew, for this reason.
+    /// The component's instances are made anew, for this reason.
     MadeAnew(String),
-    /// Its instances are restored; so many requests found the same as with a fresh one.
+    /// The component's instances are restored; so many requests found the same as with a fresh one.
     Restored(usize),
 }
 
-/// What a request has seen: the result of each call, and of all state at the end.
+/// `Seen` is what a request has seen: the result of each call, and of all state at the end.
 #[derive(Debug, PartialEq)]
 struct Seen(Vec<Result<Option<Val>, Trapped>>);
 
-/// How a call trapped.
+/// `Trapped` says how a call trapped.
 #[derive(Debug, PartialEq)]
 struct Trapped(Option<Trap>);
 
@@ -59,7 +59,7 @@ impl Seen {
     }
 }
 
-/// Panics where a restored instance is not as a fresh one.
+/// Compares, and panics where a restored instance is not as a fresh one.
 pub fn compare(bytes: &[u8]) -> Verdict {
     let mut u = Unstructured::new(bytes);
     let Ok(case) = Case::arbitrary(&mut u) else {
@@ -98,7 +98,7 @@ pub fn compare(bytes: &[u8]) -> Verdict {
     Verdict::Restored(case.requests.len())
 }
 
-/// Nothing waits for long: there is no host, and a collector of garbage only pauses.
+/// Resolves a future at once. None waits for long: there is no host, and a collector of garbage only pauses.
 fn now<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     for _ in 0..1_000_000 {
@@ -112,11 +112,11 @@ fn now<T>(future: impl Future<Output = T>) -> T {
     panic!("a guest without a host waits for something")
 }
 
-/// What the host keeps for an instance.
+/// A `Host` is what the host keeps for an instance.
 #[derive(Default)]
 struct Host(ResourceTable);
 
-/// A resource of the host's.
+/// A `Thing` is a resource of the host's.
 struct Thing;
 
 /// Links a component, which may import what makes handles.
@@ -200,7 +200,7 @@ struct Kept {
     store: Store<Host>,
     instance: Instance,
     reset_handle: ResetHandle,
-    /// As many as the last request had at a time.
+    /// The last request had so many handles at a time.
     handles: u32,
 }
 

@@ -1,12 +1,12 @@
-//! Core modules for components that are made up: one that all others share things of, ones that wasm-smith makes,
-//! and what can be seen of them from outside.
+//! Components that are made up have these core modules: one that all others share things of, ones that wasm-smith
+//! makes, and one that sees what there is from outside.
 
 use arbitrary::{Result, Unstructured};
 use wasm_smith::{Config, InstructionKind, InstructionKinds, Module};
 use wasmparser::types::EntityType;
 use wasmparser::{FuncType, RefType, Validator};
 
-/// What the other modules import, with state of its own.
+/// The other modules import this one, which has state of its own.
 pub const BASE: &str = r#"(module
     (memory (export "memory") 1 4)
     (table (export "table") 4 funcref)
@@ -21,8 +21,8 @@ pub const BASE: &str = r#"(module
     (elem (i32.const 0) $step $page)
     (data (i32.const 7) "not zero"))"#;
 
-/// What is put in the place of `step` where there is a host: handles, which are given up in one order or another, and
-/// at times not at all.
+/// This takes the place of `step` where there is a host: it takes handles, and gives them up in one order or another,
+/// and at times not at all.
 pub const HANDLES: &str = r#"(module
     (import "" "make" (func $make (param i32) (result i32)))
     (import "" "drop" (func $drop (param i32)))
@@ -36,7 +36,7 @@ pub const HANDLES: &str = r#"(module
         (then (drop (call $make (local.get $how)))))
       (i32.add (i32.shl (local.get $one) (i32.const 8)) (local.get $other))))"#;
 
-/// The same for objects that the engine has to collect.
+/// This takes the place of `step` where the engine has to collect objects.
 pub const OBJECTS: &str = r#"(module
     (type $bytes (array (mut i8)))
     (type $link (struct (field (mut i32)) (field (ref null $link))))
@@ -60,7 +60,7 @@ const IMPORTS: &str = r#"(module
     (import "env" "f64" (global (mut f64)))
     (import "env" "step" (func (param i32) (result i32))))"#;
 
-/// What toolchains put before a module whose imports exist only after it: a table, filled in by `FILLER`.
+/// Toolchains put such a module before one whose imports exist only after it: a table, filled in by `FILLER`.
 pub const SHIM: &str = r#"(module
     (type $step (func (param i32) (result i32)))
     (table (export "$imports") 1 funcref)
@@ -72,10 +72,10 @@ pub const FILLER: &str = r#"(module
     (import "" "$imports" (table 1 funcref))
     (elem (i32.const 0) func $step))"#;
 
-/// So many calls and turns of loops are left to an instance before it traps.
+/// An instance has so many calls and turns of loops left before it traps.
 const FUEL: u32 = 500;
 
-/// A module, and all that it exports, which is all that it has.
+/// `Made` is a module, and all that it exports, which is all that it has.
 pub struct Made {
     pub bytes: Vec<u8>,
     pub exports: Vec<(String, Export)>,
@@ -91,7 +91,7 @@ pub enum Export {
 }
 
 impl Made {
-    /// Most are of what is restored; some of everything.
+    /// Makes a module: most have only what is restored, some have everything.
     pub fn arbitrary(u: &mut Unstructured<'_>) -> Result<Made> {
         let mut module = Module::new(config(u)?, u)?;
         let ends = module.ensure_termination(FUEL);

@@ -1,5 +1,5 @@
-//! A core module that looks at all that others export, and makes one number of it: sizes and contents of memories,
-//! globals, and which elements of tables are there.
+//! The probe is a core module that looks at all that others export, and makes one number of it: sizes and contents of
+//! memories, globals, and which elements of tables are there.
 
 use super::modules::{Export, Made, is_null_or_function};
 use wasm_encoder::{
@@ -8,11 +8,11 @@ use wasm_encoder::{
     TableType, TypeSection, ValType,
 };
 
-/// Locals of the function: what is computed, and where it looks.
+/// The function has these locals: what is computed, and where it looks.
 const SUM: u32 = 0;
 const AT: u32 = 1;
 
-/// Imports of each module, by the number of its instance, what is to be looked at.
+/// Builds the probe. It imports of each module, by the number of its instance, what is to be looked at.
 pub fn probe<'a>(instances: impl Iterator<Item = (String, &'a Made)>) -> Vec<u8> {
     let mut imports = ImportSection::new();
     let mut function = Function::new([(2, ValType::I64)]);
@@ -91,7 +91,7 @@ fn whole(imports: &ImportSection, function: &Function) -> Vec<u8> {
     module.finish()
 }
 
-/// None for what is no number: immutable, or not restored.
+/// Returns a global that is to be looked at; none for what is no number, immutable, or not restored.
 fn global(ty: wasmparser::GlobalType) -> Option<GlobalType> {
     let val_type = match ty.content_type {
         wasmparser::ValType::I32 => ValType::I32,
@@ -108,21 +108,21 @@ fn global(ty: wasmparser::GlobalType) -> Option<GlobalType> {
     })
 }
 
-/// Takes a number from the stack, as FNV does.
+/// Adds code that takes a number from the stack, as FNV does.
 fn add(code: &mut InstructionSink<'_>) {
     code.local_get(SUM).i64_xor();
     code.i64_const(0x100_0000_01b3).i64_mul();
     code.i64_const(23).i64_rotl().local_set(SUM);
 }
 
-/// As a number of 64 bits, whatever it was.
+/// Adds code that makes a number one of 64 bits, whatever it was.
 fn wide(code: &mut InstructionSink<'_>, is_wide: bool) {
     if !is_wide {
         code.i64_extend_i32_u();
     }
 }
 
-/// The place that is looked at.
+/// Adds code that gives the place that is looked at.
 fn at(code: &mut InstructionSink<'_>, is_wide: bool) {
     code.local_get(AT);
     if !is_wide {

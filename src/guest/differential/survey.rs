@@ -1,5 +1,5 @@
-//! The survey of components on any bytes: those of a file, binary or text, or a component that is made up and then
-//! damaged.
+//! This file has the state scan read any bytes: those of a file, binary or text, or a component that is made up and
+//! then damaged.
 
 use super::case::Case;
 use crate::guest::component::info::ComponentInfo;
@@ -7,10 +7,10 @@ use crate::guest::snapshot::{FEATURES, instrument};
 use arbitrary::{Result, Unstructured};
 use wasmparser::Validator;
 
-/// So many bytes of a component that is made up are changed, at most.
+/// No more bytes than these of a component that is made up are changed.
 const CHANGES: usize = 4;
 
-/// Panics where it does, or where what is added to a component makes it invalid.
+/// Scans the bytes, and panics where the scan does, or where what is added to a component makes it invalid.
 pub fn survey_any_bytes(bytes: &[u8]) {
     if bytes.starts_with(b"\0asm") {
         survey(bytes);

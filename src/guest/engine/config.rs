@@ -33,11 +33,11 @@ const GC_HEAPS: u32 = 1;
 /// A 0.3 instance may run so many guest tasks side by side, each on a stack of its own.
 const STACKS_PER_INSTANCE: u32 = 4;
 
-/// Which processors the code runs on.
+/// `Processors` says which processors the code runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Processors {
     LikeThisOne,
-    /// Every processor of this architecture.
+    /// The code runs on every processor of this architecture.
     All,
 }
 
@@ -49,7 +49,7 @@ pub fn compile_for(processors: Processors) {
     FOR_ALL.store(processors == Processors::All, Relaxed);
 }
 
-/// What this program is built for, as the engine names it.
+/// The engine has this name for what this program is built for.
 #[cfg(target_arch = "x86_64")]
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 #[cfg(target_arch = "aarch64")]

@@ -41,7 +41,7 @@ pub struct Capabilities {
     pub keyvalue: Option<StoreLocation>,
     /// Core dumps of instances that trap are kept there, if anywhere.
     pub core_dumps: Option<Arc<CoreDumps>>,
-    /// How long it is noted where guests spend their time, if it is.
+    /// The time that guests spend is noted for so long, if it is.
     pub profile: Option<ProfileSettings>,
 }
 
@@ -66,7 +66,7 @@ pub struct Granted {
     settings: WasiConfigVariables,
     client: Arc<OutboundClient>,
     keyvalue: Option<Store>,
-    /// Who is believed where guests speak TLS over their sockets, if they have any.
+    /// These authorities are believed where guests speak TLS over their sockets, if there are any.
     authorities: Option<Arc<RootCertStore>>,
     memory: Arc<WorkerMemory>,
     /// Notes whether a guest has asked for random bytes, where that is of interest.
@@ -92,7 +92,7 @@ impl Granted {
         Granted::with(capabilities, memory, None, counts)
     }
 
-    /// The same, with a note of whether a guest has asked for random bytes.
+    /// Opens what the operator named, and notes whether a guest has asked for random bytes.
     pub fn open_watched(
         capabilities: Arc<Capabilities>,
         memory: Arc<WorkerMemory>,

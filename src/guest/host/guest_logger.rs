@@ -31,7 +31,7 @@ impl GuestLogger {
         }))
     }
 
-    /// Writes lines for another request from here on.
+    /// Has further lines belong to another request.
     pub fn set_request(&self, request: Option<RequestName>) {
         let mut request_log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         request_log.report_suppressed();

@@ -1,5 +1,6 @@
 //! Some functions of `wasi:http` take the place of the engine's, each of which is wrong in a detail: a second
-//! `content-length`, a request without a path, and a request that could not be sent.
+//! `content-length`, a request without a path, and a request that could not be sent. Everything else is
+//! wasmtime-wasi-http's.
 
 use super::outbound::transmission;
 use super::state::HostState;

@@ -1,5 +1,5 @@
-//! Which standard streams an instance has open, and where they are in its table of resources. The pool closes what a
-//! request has left open of them, and opens anew what an instance began with.
+//! `StandardStreams` knows which standard streams an instance has open, and where they are in its table of resources.
+//! The pool closes what a request has left open of them, and opens anew what an instance began with.
 
 use super::guest_logger::GuestLogger;
 use super::output::GuestOutput;
@@ -14,18 +14,18 @@ use wasmtime_wasi::p2::{
     DynInputStream, DynOutputStream, InputStream, Pollable, StreamError, StreamResult,
 };
 
-/// `StandardStreams` are those of one instance.
+/// `StandardStreams` belongs to one instance.
 pub struct StandardStreams {
     pub outputs: [GuestOutput; 2],
     pub input: NoInput,
     handed_out: HandedOut,
 }
 
-/// Streams that a guest has, by the addresses that they have in the meantime.
+/// `HandedOut` has the streams that a guest has, by the addresses that they have in the meantime.
 #[derive(Clone, Default)]
 pub struct HandedOut(Arc<Mutex<HashMap<usize, (StandardStream, Origin)>>>);
 
-/// `Origin` says since when a stream is open.
+/// An `Origin` says since when a stream is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The instance has begun with it.
@@ -63,10 +63,10 @@ fn address<T>(handle: &T) -> usize {
     std::ptr::from_ref(handle).addr()
 }
 
-/// A table has so many streams at its end, at most, that are looked at.
+/// No more streams than these are looked at, at the end of a table.
 const MOST: usize = 16;
 
-/// They are looked for at so many places.
+/// Streams are looked for at so many places.
 const PLACES: u32 = 1000;
 
 impl StandardStreams {

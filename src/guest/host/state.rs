@@ -41,7 +41,7 @@ const BUFFER: usize = 64 << 10;
 pub struct HostState {
     /// The context is made when it is first asked for: many requests need nothing of it.
     wasi: Option<Box<WasiCtx>>,
-    /// The same.
+    /// The streams are made when they are first asked for, too.
     streams: Option<Box<StandardStreams>>,
     http: WasiHttpCtx,
     outbound: Outbound,

@@ -23,7 +23,7 @@ use wasmtime::{Engine, Store};
 
 /// A `Loaded` component is mapped and linked, and its pool is reserved.
 pub struct Loaded {
-    /// The digest of the component.
+    /// The component has this digest.
     pub component: String,
     pub(in crate::guest) engine: Engine,
     pub(in crate::guest) handler: LinkedComponent,

@@ -23,7 +23,7 @@ const KEPT: usize = 4 << 10;
 /// `Moment` says what an application is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// It is to start.
+    /// The application is to start.
     Start,
     /// The snapshot is taken now: each instance goes on from here.
     Settle,
@@ -144,11 +144,11 @@ impl Instance {
 
 const NO_HANDLE: &str = "its instances are not put back";
 
-/// What was read of an answer.
+/// `Content` is what was read of an answer.
 #[derive(Default)]
 struct Content {
     length: usize,
-    /// It begins like this.
+    /// The answer begins like this.
     kept: Vec<u8>,
 }
 

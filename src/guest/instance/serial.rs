@@ -25,7 +25,7 @@ use wasmtime_wasi_http::{Error, WasiHttpView};
 pub struct Instance {
     pub(super) store: Store<HostState>,
     exports: Exports,
-    /// The same as the engine knows it, for what else it exports.
+    /// The engine knows the instance by this, with what else it exports.
     component: component::Instance,
     /// The memories and tables begin with so many bytes.
     pub(super) initial_memory: usize,

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-/// One part in so many of the bound is kept, at most, for what guests touch between two looks.
+/// The worker keeps one part in so many of the bound, at most, for what guests touch between two looks.
 const MARGIN: usize = 4;
 
 /// A smaller growth does not cause a look of its own.
@@ -28,9 +28,9 @@ pub struct WorkerMemory {
     most: AtomicUsize,
     /// Above so many bytes no request begins, unless it is the only one.
     full: AtomicUsize,
-    /// What one instance may have of it.
+    /// One instance may have so many of these bytes.
     each: usize,
-    /// Bytes that all workers may have together, where each is to have its share.
+    /// All workers may have so many bytes together, where each is to have its share.
     shared: Option<usize>,
     /// A request waits for so long for memory.
     patience: Duration,
@@ -68,7 +68,7 @@ impl WorkerMemory {
         Arc::new(memory)
     }
 
-    /// The same, where it is the share that each of so many workers has.
+    /// Bounds the worker to the share that each of so many workers has.
     pub fn shared(
         most: u64,
         each: u64,
@@ -82,7 +82,7 @@ impl WorkerMemory {
         memory
     }
 
-    /// There are so many workers now.
+    /// Notes that there are so many workers now.
     pub fn share_among(&self, workers: NonZeroUsize) {
         if let Some(all) = self.shared {
             self.set_most(all / workers);

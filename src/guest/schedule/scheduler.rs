@@ -2,6 +2,8 @@
 //! something, so that short work is done before the next begins and finds the caches warm. A guest that goes on for
 //! longer makes room: such guests take turns, one time slice of one of them between two looks at sockets and timers,
 //! however many there are, so that their neighbours wait for one slice at most.
+//!
+//! It is our own, as the engine can interrupt guests, and leaves it open who runs next and who pays.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,11 +1,14 @@
-//! This room restores instances to what they were when they were made, so that each request finds a fresh one that
-//! did not have to be made for it. An instance can change the contents and the sizes of its memories, which are ours
+//! This room restores instances to what they were when they were made, so that each request finds a fresh one that did
+//! not have to be made for it. An instance can change the contents and the sizes of its memories, which are ours
 //! (`memory`), its globals, which a module keeps that was added to the component, and the order in which the engine
 //! gives out handle numbers, which that module resets (`instrument`). The rest is checked before: a component that
 //! uses anything that is not known here, or that asks the host for something while an instance is made, is not served
 //! in this way; of Go it is known that it asks, and it begins when the instance is whole. The host's resources are new
 //! for each request; an instance that still has handles to those of the last, other than standard streams (`streams`),
 //! is not used again.
+//!
+//! It is our own, as the engine makes instances quickly and never puts one back; Wizer and `component-init` freeze a
+//! component once, when it is built.
 
 mod data;
 mod file;
@@ -152,7 +155,7 @@ impl Restorer {
     }
 }
 
-/// At most so many handle numbers are reset: it takes a moment for each.
+/// No more handle numbers than these are reset: it takes a moment for each.
 const MANY_HANDLES: u32 = 1000;
 
 /// Counts the handles that an instance has had at a time, at most, since the host's side of them was this table.

@@ -31,7 +31,7 @@ const WASM_PAGE: u64 = 64 << 10;
 /// A global with this number has this value (`instrument`).
 pub type Global = (u32, u64);
 
-/// A `Primed` snapshot, as it was read.
+/// A `Primed` snapshot is as it was read.
 pub struct Primed {
     pub snapshot: Snapshot,
     pub globals: Vec<Global>,

@@ -23,7 +23,7 @@ pub struct OpenStream {
     pub handle: u32,
 }
 
-/// The numbers of open streams are the bits of a number.
+/// No handle of an open stream has a higher number: the numbers are the bits of a number.
 const HIGHEST: u32 = 63;
 
 /// A snapshot has so many open streams, at most: C libraries, adapters and Rust open each once.
@@ -74,14 +74,15 @@ fn expected(place: u32, open: &[OpenStream]) -> u32 {
 }
 
 impl Restorer {
-    /// The streams that are open in the snapshot; the host has the first places of its table for them, in this order.
+    /// Returns the streams that are open in the snapshot; the host has the first places of its table for them, in this
+    /// order.
     pub fn open_streams(&self) -> &[OpenStream] {
         &self.open
     }
 }
 
 impl ResetHandle {
-    /// The streams that are open in the snapshot.
+    /// Returns the streams that are open in the snapshot.
     pub fn open_streams(&self) -> &[OpenStream] {
         &self.restorer.open
     }

@@ -1,10 +1,10 @@
-//! What the fields of a format are called: gunicorn's atoms, and nginx's variables.
+//! This file has the names of the fields of formats: gunicorn's atoms, and nginx's variables.
 
 use super::{AccessFormat, Field, Piece};
 use anyhow::{Context, Result, bail};
 use http::HeaderName;
 
-/// Atoms of gunicorn (its setting `access_log_format`).
+/// gunicorn has these atoms (its setting `access_log_format`).
 const ATOMS: [(&str, Field); 16] = [
     ("h", Field::Address),
     ("l", Field::Nothing),
@@ -24,7 +24,7 @@ const ATOMS: [(&str, Field); 16] = [
     ("p", Field::BracketedProcess),
 ];
 
-/// Variables of nginx (ngx_http_core_module, ngx_http_log_module), and some of our own.
+/// nginx has these variables (ngx_http_core_module, ngx_http_log_module), and some are our own.
 const VARIABLES: [(&str, Field); 26] = [
     ("remote_addr", Field::Address),
     ("remote_port", Field::Port),

@@ -1,4 +1,4 @@
-//! One line is put together: what clients say is escaped, and takes no more room than there is.
+//! This file puts one line together: what clients say is escaped, and takes no more room than there is.
 
 use super::Field;
 use crate::log::Access;

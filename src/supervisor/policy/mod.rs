@@ -1,5 +1,8 @@
-//! What the supervisor does about what happens: a pure function of its state, an event and the time.
-//! It forks nothing, kills nothing and writes nothing; it says what is to be done.
+//! The policy says what the supervisor does about what happens: it is a pure function of its state, an event and the
+//! time. It forks nothing, kills nothing and writes nothing; it says what is to be done.
+//!
+//! It is our own, as this is the product: crates for supervision manage threads or tasks, not forked processes with
+//! sockets, versions and a handover.
 
 mod attempt;
 mod condition;

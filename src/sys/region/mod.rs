@@ -1,5 +1,7 @@
-//! Memory that begins as a private copy of an image, and is put back as it was: of what is accessible, only what
-//! was written to.
+//! A `Region` is memory that begins as a private copy of an image, and is put back as it was: of what is accessible,
+//! only what was written to.
+//!
+//! It is our own, as the engine has no interface for copying back only the pages that were written to (PAGEMAP_SCAN).
 
 mod dirty_pages;
 mod image;

@@ -3,6 +3,8 @@
 //! instance ends in the middle of a transaction. Here, what a guest asks about such a directory is answered by a lock
 //! of the kernel on the database file, on the bytes that every other SQLite locks. The directory is never made; the
 //! lock ends with the instance that holds it, and with its process.
+//!
+//! It is our own, as nobody else has answered for what WASI lacks.
 
 mod beneath;
 mod file;

@@ -1,4 +1,4 @@
-//! A body of a guest's request or of its answer that somebody looks at while it goes by.
+//! An `Observed` body, of a guest's request or of its answer, is looked at by somebody while it goes by.
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -6,12 +6,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use wasmtime_wasi_http::{Error, WasiBody};
 
-/// Who looks at a body.
+/// An `Observer` looks at a body.
 pub trait Observer: Unpin {
-    /// A frame has come, or none will come any more, because of an error or because the body is over.
+    /// Sees a frame that has come; none will come any more after an error or where there is none.
     fn sees(&mut self, frame: Option<&Result<Frame<Bytes>, Error>>);
 
-    /// Nobody takes more of the body, of which this was all or not.
+    /// Learns that nobody takes more of the body, and whether that was all of it.
     fn ends(&mut self, _is_whole: bool) {}
 }
 

@@ -1,5 +1,5 @@
-//! What the span of a guest's own request says: from the moment that it is sent until its answer was taken, or given
-//! up.
+//! A client span says of a guest's own request what came of it, from the moment that it is sent until its answer was
+//! taken, or given up.
 
 use super::observed::{Observed, Observer};
 use crate::trace::{self, Kind, Span, SpanId, Trace};
@@ -78,7 +78,7 @@ impl Drop for ClientSpan {
     }
 }
 
-/// The span of an answer, which is over with its body.
+/// The span of an answer is over with its body.
 impl Observer for Option<ClientSpan> {
     fn sees(&mut self, frame: Option<&Result<Frame<Bytes>, Error>>) {
         match (frame, &mut *self) {

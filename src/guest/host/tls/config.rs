@@ -1,4 +1,4 @@
-//! What a guest asks of a session becomes rustls' configuration.
+//! This file makes rustls' configuration of what a guest asks of a session.
 
 use super::interface::wit::{Error, Identity, Settings, Verification, Version};
 use super::verify::LessStrict;
@@ -21,7 +21,7 @@ pub struct Client {
     pub server: ServerName<'static>,
 }
 
-/// Makes it of a guest's settings, and of the authorities that the host believes.
+/// Makes a configuration of a guest's settings, and of the authorities that the host believes.
 pub fn client(settings: Settings, host: Option<&Arc<RootCertStore>>) -> Result<Client, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())

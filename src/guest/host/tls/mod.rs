@@ -1,4 +1,4 @@
-//! TLS that guests speak over sockets of their own: they move the bytes, the host does the cryptography and judges
+//! Guests speak TLS over sockets of their own: they move the bytes, the host does the cryptography and judges
 //! certificates. A session is a function of bytes; nothing here waits or knows of sockets.
 
 mod config;

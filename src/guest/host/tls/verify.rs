@@ -8,8 +8,8 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use std::sync::Arc;
 
-/// `LessStrict` wants a server that has the key of its certificate. `issued` wants that an authority has issued it, too,
-/// whatever its names are.
+/// `LessStrict` wants a server that has the key of its certificate. With `issued` it wants that an authority has
+/// issued the certificate, too, whatever its names are.
 #[derive(Debug)]
 pub struct LessStrict {
     pub issued: Option<Arc<WebPkiServerVerifier>>,

@@ -47,7 +47,7 @@ pub enum Outgoing {
     Close(Closed),
 }
 
-/// The guest's answer to the opening request.
+/// An `Answer` is the guest's answer to the opening request.
 #[derive(Debug)]
 pub enum Answer {
     Accepted {
@@ -66,9 +66,9 @@ pub enum Answer {
 pub struct Bounds {
     /// So many messages wait, at most.
     pub messages: usize,
-    /// The client's are taken until so many bytes of them wait.
+    /// The client's messages are taken until so many bytes of them wait.
     pub received: usize,
-    /// The guest's are taken until so many bytes of them wait.
+    /// The guest's messages are taken until so many bytes of them wait.
     pub sent: usize,
 }
 
@@ -78,7 +78,7 @@ pub struct Channel {
     changed: Notify,
 }
 
-/// What became of the opening request.
+/// A `Handshake` says what became of the opening request.
 enum Handshake {
     Undecided,
     /// The answer is there, and the client has not been given it yet.
@@ -91,7 +91,7 @@ struct State {
     handshake: Handshake,
     received: Queue<Message>,
     sent: Queue<Outgoing>,
-    /// The connection is over, for the guest.
+    /// The connection is over, for the guest, and ended like this.
     closed: Option<Closed>,
     /// A message was last received or sent at this time.
     moved: Instant,
@@ -107,7 +107,7 @@ impl State {
     }
 }
 
-/// A queue, with the bytes that are in it.
+/// A `Queue` knows how many bytes are in it.
 struct Queue<T> {
     items: VecDeque<T>,
     bytes: usize,
@@ -150,7 +150,7 @@ impl Channel {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The guest answers the opening request; says whether it may.
+    /// Answers the opening request for the guest, and says whether that may be.
     pub fn answer(&self, answer: Answer) -> bool {
         let mut state = self.state();
         let may = matches!(state.handshake, Handshake::Undecided) && state.closed.is_none();
@@ -206,7 +206,7 @@ impl Channel {
         Some(next)
     }
 
-    /// The client has closed the connection, or is gone: nothing more can be sent.
+    /// Notes that the client has closed the connection, or is gone: nothing more can be sent.
     pub fn end(&self, closed: Closed) {
         let mut state = self.state();
         state.sent = Queue::new();
@@ -226,7 +226,7 @@ impl Channel {
         self.changed.notify_waiters();
     }
 
-    /// The guest closes the connection, and wants to receive nothing more.
+    /// Closes the connection for the guest, which wants to receive nothing more.
     pub fn leave(&self, closed: Closed) {
         self.close(closed);
         self.state().received = Queue::new();
@@ -294,7 +294,7 @@ impl Channel {
     }
 }
 
-/// There is no connection, or none yet: the code that stands for one that ended without being closed.
+/// This code stands for a connection that ended without being closed: there is none, or none yet.
 const NOT_OPENED: u16 = 1006;
 
 #[cfg(test)]

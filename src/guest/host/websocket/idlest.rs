@@ -1,13 +1,13 @@
-//! The WebSockets of one worker, for when its memory is short: the one that has been idle for longest goes.
+//! A worker closes the WebSocket that has been idle for longest when its memory is short.
 
 use super::channel::{Channel, Closed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-/// Try again later (the registry that RFC 6455 section 11.7 founds).
+/// The client is told to try again later (the registry that RFC 6455 section 11.7 founds).
 const TRY_AGAIN: u16 = 1013;
 
-/// One that was closed is given so much time to give back what it holds, before the next.
+/// A WebSocket that was closed has so much time to give back what it holds, before the next is closed.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// `Open` holds the WebSockets that are open. One thread uses it, but the engine requires a lock.

@@ -252,14 +252,14 @@ fn decide(connection: &Connection, answer: Answer) -> Result<(), HandshakeError>
     }
 }
 
-/// Which codes an endpoint sends (RFC 6455 section 7.4, and the registry that it founds).
+/// Says whether an endpoint may send this code (RFC 6455 section 7.4, and the registry that it founds).
 fn may_be_sent(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
-/// The header of a guest's answer; the name of a field that cannot be in it is the error.
+/// Makes the header of a guest's answer; the name of a field that cannot be in it is the error.
 fn legal(headers: wit::Headers) -> Result<HeaderMap, String> {
-    /// They frame the message, or belong to the connection, or to the handshake.
+    /// These fields frame the message, or belong to the connection, or to the handshake.
     const OURS: [HeaderName; 8] = [
         header::CONNECTION,
         header::CONTENT_LENGTH,

@@ -1,4 +1,4 @@
-//! What the host offers to guests that serve WebSockets: messages as values, in queues that are bounded. How messages
+//! The host offers this to guests that serve WebSockets: messages as values, in queues that are bounded. How messages
 //! are framed is the connection's business.
 
 mod channel;

@@ -1,6 +1,9 @@
 //! This file rewrites a component so that its instances can be restored: every core module exports the state that it
 //! has besides the contents of its memories, and one more module, which knows nothing else, saves that state and
 //! restores it.
+//!
+//! Sections are copied as they are, and not through wasm-encoder's `reencode`: nothing but exports is added, so that
+//! no index changes, and code that is not touched cannot be changed by mistake.
 
 mod handles;
 mod lift;
@@ -36,14 +39,14 @@ pub const CLOSE: [&str; 2] = ["wasmserve-close-output", "wasmserve-close-input"]
 /// The component exports a function that restores the state and answers a request.
 pub const HANDLE: &str = "wasmserve-handle";
 /// The component exports functions that read a number of its state as it is now, and that write one into what was
-/// saved. The numbers that there are, are counted by reading this one.
+/// saved. Reading this number counts them.
 pub const READ: &str = "wasmserve-read";
 pub const WRITE: &str = "wasmserve-write";
 pub const COUNT: u32 = u32::MAX;
 /// The component exports a function that has the C library forget which directories it was given: it asks for them
 /// anew when it needs them.
 pub const RELEASE: &str = "wasmserve-release";
-/// The names of all of these.
+/// These are all the names.
 pub const OWN: [&str; 13] = [
     SAVE, RESTORE, ORDER, HANDLE, READ, WRITE, RELEASE, TAKE, GIVE, ADOPT[0], ADOPT[1], CLOSE[0],
     CLOSE[1],

@@ -23,7 +23,7 @@ pub struct ModuleState {
     pub has_own: bool,
     /// Go's runtime asks for the time and more when it begins.
     pub is_go: bool,
-    /// Says of each type whether it is that of a function without parameters and results.
+    /// Each type is that of a function without parameters and results, or is not.
     plain_types: Vec<bool>,
     /// Each function has this type.
     functions: Vec<u32>,

@@ -22,7 +22,7 @@ const HANDLES: &str = "wasmserve-handles";
 const NEW: &str = "new";
 const DROP: &str = "drop";
 
-/// The types of functions in the state module, by their numbers.
+/// The types of functions in the state module have these numbers.
 const NOTHING: u32 = 0;
 const TWO: u32 = 1;
 const NUMBER_OF_NUMBER: u32 = 2;
@@ -31,7 +31,7 @@ const VALUE_OF_NUMBER: u32 = 4;
 const NUMBER_AND_VALUE: u32 = 5;
 const NUMBER: u32 = 6;
 
-/// This says whether what modules run when they are instantiated was run.
+/// This global says whether what modules run when they are instantiated was run.
 const STARTED: GlobalType = GlobalType {
     val_type: ValType::I32,
     mutable: true,

@@ -1,4 +1,7 @@
-//! Thousands of random orders of events, and what must hold in all of them.
+//! Thousands of random orders of events are played against the policy, with what must hold in all of them.
+//!
+//! The generator is a few lines and not a crate's: a seed names a history, and a history that fails is short enough to
+//! be read as it is.
 
 use super::*;
 use std::collections::BTreeSet;
