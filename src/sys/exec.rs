@@ -5,6 +5,7 @@ use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Where this executable was started from: the name that it was called by and not what that referred
@@ -20,11 +21,18 @@ pub fn own_path() -> io::Result<PathBuf> {
     }
 }
 
-/// Looks for an executable file on the path.
+/// Looks for an executable file in the directories of PATH.
 pub fn on_path(name: impl AsRef<Path>) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut candidates = std::env::split_paths(&path).map(|directory| directory.join(&name));
-    candidates.find(|candidate| candidate.is_file())
+    executable_in(&std::env::var_os("PATH").unwrap_or_default(), name.as_ref())
+}
+
+/// Looks in these directories, in their order, for a file that somebody may execute.
+fn executable_in(directories: &OsStr, name: &Path) -> Option<PathBuf> {
+    let mut candidates = std::env::split_paths(directories).map(|directory| directory.join(name));
+    candidates.find(|candidate| {
+        std::fs::metadata(candidate)
+            .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    })
 }
 
 /// Replaces this executable by the one at `path`, called as this one was, with these variables in
@@ -84,4 +92,26 @@ pub fn take_variable(name: &str) -> Option<String> {
     // SAFETY: it is called before any thread is started.
     unsafe { std::env::remove_var(name) };
     Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shells pass over such a file too, and would run the next.
+    #[test]
+    fn a_file_that_nobody_may_execute_is_passed_over_on_the_path() {
+        let all = tempfile::tempdir().unwrap();
+        let [first, second] = ["first", "second"].map(|name| all.path().join(name));
+        for (directory, mode) in [(&first, 0o644), (&second, 0o755)] {
+            std::fs::create_dir(directory).unwrap();
+            let tool = directory.join("tool");
+            std::fs::write(&tool, "").unwrap();
+            std::fs::set_permissions(&tool, PermissionsExt::from_mode(mode)).unwrap();
+        }
+        let directories = std::env::join_paths([&first, &second]).unwrap();
+        let found = executable_in(&directories, Path::new("tool"));
+        assert_eq!(found, Some(second.join("tool")));
+        assert_eq!(executable_in(&directories, Path::new("none")), None);
+    }
 }
