@@ -1,5 +1,5 @@
-//! What processes tell each other. What a child tells the supervisor (that it is ready, or why it cannot go on) is one
-//! record of a fixed size over a pipe: a pipe carries no descriptors, and reading it waits for nobody. What the
+//! Processes tell each other things here. What a child tells the supervisor (that it is ready, or why it cannot go on)
+//! is one record of a fixed size over a pipe: a pipe carries no descriptors, and reading it waits for nobody. What the
 //! supervisor tells others, and one executable the next, is JSON.
 
 mod command;
@@ -22,12 +22,12 @@ use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-/// One message of a child.
+/// A `Message` is one message of a child.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
-    /// A process was forked in the supervisor's stead, and says that it is this one.
+    /// A zygote has forked a process, which says that it is this one.
     Forked { pid: i32 },
-    /// It can do what it was forked for.
+    /// The process can do what it was forked for.
     Ready,
     /// A worker has answered as many requests as it should.
     Spent,
@@ -39,13 +39,13 @@ pub enum Message {
     Failed { status: Status, text: String },
 }
 
-/// Of which component there is code, and where.
+/// A `CodeReport` says of which component there is code, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CodeReport {
     /// The application is the first, the steps before the start follow.
     pub index: u32,
     pub origin: CodeOrigin,
-    /// What has to be known to load it.
+    /// The plan is what has to be known to load the code.
     pub plan: Plan,
 }
 
@@ -60,13 +60,13 @@ pub struct Reporter(OwnedFd);
 #[derive(Debug)]
 pub struct Receiver {
     fd: OwnedFd,
-    /// How many messages may still come.
+    /// So many messages may still come.
     left: Cell<u32>,
     /// The child closed its end: a descriptor at its end would wake the supervisor for ever.
     closed: Cell<bool>,
 }
 
-/// A channel from a child to the supervisor.
+/// Makes a channel from a child to the supervisor.
 pub fn channel() -> io::Result<(Receiver, Reporter)> {
     let (receiver, reporter) = channel::one_way()?;
     Ok((Receiver::from(receiver), Reporter(reporter)))
@@ -113,7 +113,7 @@ impl Reporter {
         self.0.as_fd()
     }
 
-    /// A supervisor that is gone needs no messages.
+    /// Sends a message. A supervisor that is gone needs none.
     fn say(&self, message: &Message) {
         let _ = self.send(message);
     }
@@ -164,17 +164,17 @@ impl Receiver {
         Some(read)
     }
 
-    /// What to wait for, until the child has closed its end.
+    /// Returns what to wait for, until the child has closed its end.
     pub fn open_descriptor(&self) -> Option<BorrowedFd<'_>> {
         (!self.closed.get()).then(|| self.fd.as_fd())
     }
 
-    /// Whether nothing more is to come.
+    /// Says whether nothing more is to come.
     pub fn has_ended(&self) -> bool {
         self.closed.get()
     }
 
-    /// Whether every process that could send is gone.
+    /// Says whether every process that could send is gone.
     pub fn is_hung_up(&self) -> bool {
         channel::is_hung_up(&self.fd)
     }

@@ -15,12 +15,13 @@ pub use prune::{Entry, superfluous};
 
 use std::path::PathBuf;
 
-/// Where the compiler has left the code of a component.
+/// `CodeOrigin` says where the compiler has left the code of a component.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CodeOrigin {
-    /// It was in the cache already, under this name.
+    /// The code was in the cache already, under this name.
     Cached(CodeName),
-    /// In the file that it was given for it; with its names where other starts can use it too.
+    /// The code is in the file that the compiler was given for it; it has these names where other starts can use it
+    /// too.
     Written(Vec<CodeName>),
 }
 

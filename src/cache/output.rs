@@ -1,5 +1,5 @@
-//! A file that a compiler writes code into, and what becomes of it: it gets its names in the cache, or nobody can
-//! write to it any more. The supervisor opens it before it forks the compiler, and finishes it when that has ended.
+//! A compiler writes code into a file, which then gets its names in the cache, or nobody can write to it any more. The
+//! supervisor opens the file before it forks the compiler, and finishes it when that has ended.
 
 use super::directory::Cache;
 use super::name::CodeName;
@@ -42,7 +42,7 @@ pub fn about_room(error: anyhow::Error) -> anyhow::Error {
 
 enum Place {
     Cache,
-    /// Where the cache cannot be written to, why not.
+    /// The code is in memory, where the cache cannot be written to, for this reason.
     Memory(Option<anyhow::Error>),
 }
 

@@ -1,5 +1,5 @@
-//! What the admin process asks of the supervisor: records of a fixed size over a pipe, each part of which is checked
-//! when it is read. Nothing is answered there: what comes of it stands in the scoreboard.
+//! The admin process asks these things of the supervisor: in records of a fixed size over a pipe, each part of which
+//! is checked when it is read. Nothing is answered there: what comes of it stands in the scoreboard.
 
 use super::Garbage;
 use crate::sys::channel::{self, Piece};
@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::str::FromStr;
 
-/// One order.
+/// A `Command` is one order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
     Reload,
@@ -19,7 +19,7 @@ pub enum Command {
     Stop,
 }
 
-/// A number of workers, between these bounds: both included, and at least one.
+/// A `WorkerRange` is a number of workers between these bounds: both included, and at least one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WorkerRange {
     least: u16,
@@ -27,7 +27,7 @@ pub struct WorkerRange {
 }
 
 impl WorkerRange {
-    /// None where there would be no worker, or the lesser bound is the greater one.
+    /// Returns `None` where there would be no worker, or the lesser bound is the greater one.
     pub fn new(least: u16, most: u16) -> Option<WorkerRange> {
         (1 <= least && least <= most).then_some(WorkerRange { least, most })
     }
@@ -89,7 +89,7 @@ impl FromStr for WorkerRange {
     }
 }
 
-/// A number for the kind, and one that belongs to it.
+/// A command is a number for its kind, and one that belongs to it.
 const SIZE: usize = 8;
 
 impl Command {
@@ -129,7 +129,7 @@ pub struct CommandSender(OwnedFd);
 #[derive(Debug)]
 pub struct CommandReceiver(OwnedFd);
 
-/// A channel for commands, on which neither end waits.
+/// Makes a channel for commands, on which neither end waits.
 pub fn command_channel() -> io::Result<(CommandReceiver, CommandSender)> {
     let (receiver, sender) = channel::one_way()?;
     channel::never_wait(&sender)?;
@@ -137,7 +137,7 @@ pub fn command_channel() -> io::Result<(CommandReceiver, CommandSender)> {
 }
 
 impl CommandSender {
-    /// An error where nobody reads, or nobody has read for long.
+    /// Sends a command. Fails where nobody reads, or nobody has read for long.
     pub fn send(&self, command: Command) -> io::Result<()> {
         channel::write(&self.0, &command.encode())
     }

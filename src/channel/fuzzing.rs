@@ -1,4 +1,4 @@
-//! What must hold for any bytes that a child sends, for fuzzing.
+//! This file says, for fuzzing, what must hold for any bytes that a child sends.
 
 use super::Message;
 use super::command::Command;
@@ -10,7 +10,7 @@ pub fn records(bytes: &[u8]) {
     command(bytes);
 }
 
-/// What the admin process sends.
+/// Checks bytes as the admin process's.
 fn command(bytes: &[u8]) {
     let whole = Command::decode(bytes);
     if let Ok(command) = whole {
@@ -24,7 +24,7 @@ fn command(bytes: &[u8]) {
     }
 }
 
-/// What every other child sends.
+/// Checks bytes as every other child's.
 fn message(bytes: &[u8]) {
     let mut record = Record::default();
     let size = record.bytes().len();

@@ -1,4 +1,4 @@
-//! What one executable tells the next of a listening socket.
+//! A `LeftListener` is what one executable tells the next of a listening socket.
 
 use serde::{Deserialize, Serialize};
 use std::os::fd::RawFd;
@@ -25,11 +25,11 @@ pub enum ListenerKind {
 /// `SocketMaker` says who made a socket, and what was made with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SocketMaker {
-    /// It was bound here, to an address.
+    /// The socket was bound here, to an address.
     Bound,
-    /// It was bound here, to a path, where this file was made for it.
+    /// The socket was bound here, to a path, where this file was made for it.
     File(FileIdentity),
-    /// Somebody else made it, and passed it to us.
+    /// Somebody else made the socket, and passed it to us.
     Given,
 }
 

@@ -13,7 +13,7 @@ use crate::log;
 /// As many bytes as a pipe takes and gives as one (PIPE_BUF, pipe(7)).
 const SIZE: usize = 4096;
 
-/// Where the text begins: after what kind of message it is, a number, and the length of the text.
+/// The text begins here: after the kind of the message, a number, and the length of the text.
 const TEXT: usize = 12;
 
 const FORKED: u32 = 1;
@@ -24,15 +24,15 @@ const FOUND: u32 = 5;
 const CACHED: u32 = 6;
 const WRITTEN: u32 = 7;
 
-/// How many names code may have, and how many bytes each has.
+/// Code may have so many names, each of so many bytes.
 const MOST_NAMES: usize = 2;
 const NAME: usize = 40;
 
-/// What nobody sends who means well.
+/// `Garbage` is what nobody sends who means well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Garbage;
 
-/// Three numbers of four bytes each in this machine's order, and the text.
+/// A `Record` has three numbers of four bytes each in this machine's order, and the text.
 #[repr(C)]
 pub(super) struct Record([u8; SIZE]);
 

@@ -9,14 +9,14 @@ use crate::{debug, info, warning};
 use anyhow::{Context, Result};
 use std::path::Path;
 
-/// Nobody but the owner.
+/// Nobody but the owner may connect.
 const PRIVATE: u32 = 0o600;
 
-/// Questions that wait.
+/// So many questions wait.
 const BACKLOG: i32 = 64;
 
 impl Listeners {
-    /// Binds what was asked for, and where that can be had the socket for commands.
+    /// Binds what was asked for, and the socket for commands where that can be had.
     pub fn bind_admin(asked: &Admin) -> Result<Listeners> {
         let mut listeners = match &asked.address {
             None => Listeners::default(),
@@ -53,7 +53,7 @@ fn alone(address: Address) -> Addresses {
     }
 }
 
-/// What stands at the path of a socket is not replaced where it is another user's.
+/// Refuses a path of a socket where something of another user's stands.
 fn is_ours(path: &Path) -> Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(found) => Ok(runtime::belongs_to_us(&found)?),

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
-/// How often a free port is looked for that is free on every address of a name.
+/// A port that is free on every address of a name is looked for so often.
 const ATTEMPTS: usize = 16;
 
 pub fn bind(
@@ -39,7 +39,7 @@ pub fn bind(
     Ok(bound)
 }
 
-/// All addresses of a name. `localhost` is what RFC 6761 section 6.3 says, whatever a resolver is set
+/// Resolves a name to all of its addresses. `localhost` is what RFC 6761 section 6.3 says, whatever a resolver is set
 /// up to answer.
 fn resolve(name: &str, port: u16) -> Result<Vec<SocketAddr>> {
     if name.eq_ignore_ascii_case("localhost") {
@@ -61,7 +61,7 @@ fn resolve(name: &str, port: u16) -> Result<Vec<SocketAddr>> {
     Ok(all)
 }
 
-/// An address that could not be bound, and why.
+/// A `Failure` is an address that could not be bound, and why.
 type Failure = (SocketAddr, io::Error);
 
 /// Binds all of them, on one port where that is possible, and says which this machine does not have
@@ -106,7 +106,7 @@ fn attempt<T: Bound>(
     }
 }
 
-/// What has been bound, as far as its port matters.
+/// A `Bound` socket has a port, which is all that matters of it.
 trait Bound {
     fn port(&self) -> Option<u16>;
 }

@@ -13,14 +13,14 @@ use std::os::fd::RawFd;
 /// The first descriptor that a service manager passes (SD_LISTEN_FDS_START).
 const FIRST: RawFd = 3;
 
-/// A descriptor that a service manager has passed.
+/// A `Passed` descriptor comes from a service manager.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Passed {
     number: RawFd,
     name: String,
 }
 
-/// What is passed to this process. The variables that say so go no further.
+/// Takes what is passed to this process. The variables that say so go no further.
 pub fn passed() -> Vec<Passed> {
     let take = |name| exec::take_variable(name).unwrap_or_default();
     let (pid, count) = (take("LISTEN_PID"), take("LISTEN_FDS"));
@@ -63,7 +63,7 @@ pub fn take_passed(passed: &Passed) -> Result<Listening> {
     })
 }
 
-/// Clients of sockets that nobody listens to would wait in vain.
+/// Warns of sockets that were passed and are not used: their clients would wait in vain.
 pub fn warn_of_unused(passed: &[Passed], named: &[Address]) {
     for socket in passed {
         let is_used = |address: &Address| address.place == Place::Descriptor(socket.number);

@@ -1,5 +1,5 @@
-//! Whether the sockets still listen, and what is done where one does not. They are shared with every worker, and what
-//! one process does to a socket is done for all (shutdown(2), fcntl(2)).
+//! This file looks whether the sockets still listen, and mends those that do not. They are shared with every worker,
+//! and what one process does to a socket is done for all (shutdown(2), fcntl(2)).
 
 use super::{Listener, Listeners, described, leaves_v4, unix};
 use crate::config::Addresses;
@@ -7,27 +7,27 @@ use crate::sys::socket::{self, Listening, Place};
 use crate::{error, warning};
 use anyhow::{Result, bail};
 
-/// What somebody did to a socket.
+/// A `Condition` says what somebody did to a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
     Listens,
-    /// It was shut down, and nothing that was tried has helped.
+    /// The socket was shut down, and nothing that was tried has helped.
     Lost,
 }
 
-/// Who made a socket, and how it can be made again.
+/// An `Origin` says who made a socket, and so how it can be made again.
 #[derive(Debug)]
 pub enum Origin {
     Bound,
-    /// It was bound to a path, where this file was made for it.
+    /// The socket was bound to a path, where this file was made for it.
     File(unix::SocketFile),
-    /// Somebody else made it, and passed it to us.
+    /// Somebody else made the socket, and passed it to us.
     Given,
 }
 
 impl Listeners {
-    /// Repairs what was done to the sockets, and says so. True where one is another now than before, or listens
-    /// again, so that whoever has it is to be replaced.
+    /// Mends what was done to the sockets, and logs it. Says whether one is another now than before, or listens again,
+    /// so that whoever has it is to be replaced.
     pub fn mend(&mut self, addresses: &Addresses) -> bool {
         let mut renewed = false;
         for listener in &mut self.0 {
@@ -74,8 +74,8 @@ impl Listener {
         Ok(())
     }
 
-    /// Nobody here may bind what somebody else has bound. A TCP socket that was shut down can listen again, if it
-    /// was bound to a port that was named.
+    /// Has a TCP socket that was shut down listen again, if it was bound to a port that was named: nobody here may
+    /// bind what somebody else has bound.
     fn listen_again(&self, backlog: i32) -> Result<()> {
         self.socket.listen_again(backlog)?;
         if !self.socket.listens() || self.socket.place()? != self.place {
@@ -124,7 +124,7 @@ mod tests {
         listeners
     }
 
-    /// What one process does to a socket that it shares with us.
+    /// Does what one process can do to a socket that it shares with us.
     fn shut_down(listeners: &Listeners) {
         let shared = listeners.0[0].socket.as_fd().try_clone_to_owned().unwrap();
         let shared = TcpStream::from(shared);

@@ -20,14 +20,14 @@ use unix::SocketFile;
 /// The port that https has where none is named.
 const HTTPS: u16 = 443;
 
-/// All that are open. Files of sockets stay behind where this is dropped rather than closed.
+/// `Listeners` are all that are open. Files of sockets stay behind where they are dropped rather than closed.
 #[derive(Debug, Default)]
 pub struct Listeners(Vec<Listener>);
 
 #[derive(Debug)]
 struct Listener {
     socket: Listening,
-    /// Where it listens, also when it does so no more.
+    /// The socket listens here, or did.
     place: socket::Place,
     kind: ListenerKind,
     origin: Origin,
@@ -161,14 +161,14 @@ impl Listeners {
         left.collect()
     }
 
-    /// Further descriptors of the same sockets.
+    /// Makes further descriptors of the same sockets.
     pub fn duplicates(&self) -> Vec<OwnedFd> {
         let sockets = self.0.iter();
         let duplicated = sockets.map(|it| it.socket.as_fd().try_clone_to_owned());
         duplicated.filter_map(Result::ok).collect()
     }
 
-    /// Where clients connect, in the log's words.
+    /// Names the addresses where clients connect, in the log's words.
     pub fn addresses(&self) -> Vec<String> {
         let listeners = self.0.iter();
         listeners
@@ -176,7 +176,7 @@ impl Listeners {
             .collect()
     }
 
-    /// How many connections wait at each address, where that is known.
+    /// Returns how many connections wait at each address, where that is known.
     pub fn backlogs(&self) -> Vec<Option<u32>> {
         let listeners = self.0.iter();
         listeners
@@ -184,7 +184,7 @@ impl Listeners {
             .collect()
     }
 
-    /// For a worker: what to accept from, and how to speak there.
+    /// Gives a worker what it accepts from, and how it speaks there.
     pub fn into_sockets(self) -> Vec<(Listening, ListenerKind)> {
         let listeners = self.0.into_iter();
         listeners
@@ -214,7 +214,7 @@ fn described(kind: ListenerKind, place: &socket::Place) -> String {
     }
 }
 
-/// Whether an IPv6 wildcard leaves IPv4 to another address of ours.
+/// Says whether an IPv6 wildcard leaves IPv4 to another address of ours.
 fn leaves_v4(addresses: &Addresses, port: u16) -> bool {
     let all: [&Option<Address>; 1] = [&addresses.redirect];
     let mut all = addresses.named.iter().chain(all.into_iter().flatten());

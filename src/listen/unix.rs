@@ -1,5 +1,5 @@
-//! Unix sockets and their files: one that nobody listens on any more is replaced, one that somebody
-//! does is refused, and in the end ours is removed, and only ours.
+//! Unix sockets have files: one that nobody listens on any more is replaced, one that somebody does is refused, and in
+//! the end ours is removed, and only ours.
 
 use crate::channel::FileIdentity;
 use crate::config::Addresses;
@@ -112,11 +112,11 @@ fn identity(path: &Path) -> io::Result<FileIdentity> {
     })
 }
 
-/// How long another that looks at the same directory is waited for, and how often.
+/// Another process that looks at the same directory is waited for so long at a time, so often.
 const PATIENCE: (Duration, u32) = (Duration::from_millis(5), 100);
 
-/// Keeps others of us from looking at a socket between its making and its listening, and from
-/// replacing it at the same time. Where that cannot be had, things go on without.
+/// Keeps other servers of ours from looking at a socket between its making and its listening, and from replacing it at
+/// the same time. Where that cannot be had, things go on without.
 fn lock(path: &Path) -> Option<Flock<File>> {
     let mut file = File::open(directory_of(path)).ok()?;
     let (pause, times) = PATIENCE;

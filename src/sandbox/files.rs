@@ -1,5 +1,5 @@
-//! Files that may be opened, and whom may be connected to or signalled (landlock(7)). What a kernel is too old for is
-//! left out.
+//! This file says which files may be opened, and who may be connected to or signalled (landlock(7)). What a kernel is
+//! too old for is left out.
 
 use super::{Role, Sandbox};
 use crate::sys::watch::directory_of;
@@ -13,8 +13,8 @@ use std::path::PathBuf;
 /// The newest that is asked for (Linux 7.1): who may be connected to by a path.
 const NEWEST: ABI = ABI::V9;
 
-/// Where it is written how names are looked up (nsswitch.conf(5), resolv.conf(5)): directories, since others replace
-/// these files.
+/// These directories say how names are looked up (nsswitch.conf(5), resolv.conf(5)): directories, since others replace
+/// the files.
 const RESOLVER: [&str; 4] = [
     "/etc",
     "/run/NetworkManager",
@@ -25,7 +25,7 @@ const RESOLVER: [&str; 4] = [
 /// Names are looked up over TCP where an answer is long.
 const NAME_SERVERS: u16 = 53;
 
-/// Its own memory, and how much memory and how many processors there are for it.
+/// A process may read its own memory, and how much memory and how many processors there are for it.
 const OF_THE_MACHINE: [&str; 4] = [
     "/proc/self",
     "/proc/meminfo",
@@ -33,11 +33,11 @@ const OF_THE_MACHINE: [&str; 4] = [
     "/sys/fs/cgroup",
 ];
 
-/// Where systems keep their certificate authorities, and what their links lead to.
+/// Systems keep their certificate authorities here, and what their links lead to.
 const AUTHORITIES: [&str; 3] = ["/usr", "/var/ssl", "/nix/store"];
 const NAMED_AUTHORITIES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
-/// Whether the kernel enforces any of it.
+/// Restricts this thread to the files of its role, and says whether the kernel enforces any of it.
 pub fn restrict(sandbox: &Sandbox, role: Role) -> Result<bool> {
     let read: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | ReadDir});
     let write = make_bitflags!(AccessFs::{

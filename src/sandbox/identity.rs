@@ -9,7 +9,7 @@ use nix::unistd::{
 };
 use std::ffi::CString;
 
-/// A user with his groups.
+/// An `Identity` is a user with his groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     uid: Uid,

@@ -1,5 +1,6 @@
-//! What each process beneath the supervisor may still ask of the kernel once it meets what others control: a second
-//! wall behind WebAssembly's. A process gives up its rights for good; what was open stays open.
+//! This room keeps each process beneath the supervisor to what it may still ask of the kernel once it meets what
+//! others control: a second wall behind WebAssembly's. A process gives up its rights for good; what was open stays
+//! open.
 
 mod calls;
 mod files;
@@ -15,10 +16,10 @@ use anyhow::{Context, Result, bail};
 use nix::sys::prctl;
 use std::path::PathBuf;
 
-/// What is done where the kernel cannot enforce all of it.
+/// A `Mode` says what is done where the kernel cannot enforce all of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// What it can enforce is enforced, and the log says what is missing.
+    /// What the kernel can enforce is enforced, and the log says what is missing.
     #[default]
     Auto,
     /// Nothing is served.
@@ -27,62 +28,62 @@ pub enum Mode {
     Off,
 }
 
-/// What a process is for.
+/// A `Role` says what a process is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Reads the component, makes native code of it, and runs it once to see that it starts.
     Compiler,
-    /// Runs a component before the start.
+    /// The process runs a component before the start.
     Step,
-    /// Forks workers.
+    /// The process forks workers.
     Zygote,
-    /// Serves.
+    /// The process serves.
     Worker,
-    /// Answers questions about the server.
+    /// The process answers questions about the server.
     Admin,
     /// Writes logs to files that are open.
     Log,
     /// Sends spans to a collector.
     Exporter,
-    /// Speaks to a registry.
+    /// The process speaks to a registry.
     Registry,
 }
 
-/// What guests were given of the machine, and so what the processes that they run in may use of it.
+/// `Grants` says what guests were given of the machine, and so what the processes that they run in may use of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grants {
-    /// Directories whose files are read, and those whose files are written too.
+    /// Files are read in the first of these directories, and written too in the others.
     pub readable: Vec<PathBuf>,
     pub writable: Vec<PathBuf>,
-    /// Whether names are looked up, and anybody is connected to.
+    /// Names are looked up, and anybody is connected to.
     pub connects: bool,
     /// The only TCP port that is connected to, where there is only one, besides that of name servers.
     pub port: Option<u16>,
-    /// A Unix socket that is connected to.
+    /// This Unix socket is connected to.
     pub unix_socket: Option<PathBuf>,
 }
 
-/// What the processes of one configuration are kept to.
+/// A `Sandbox` says what the processes of one configuration are kept to.
 #[derive(Clone, Debug, Default)]
 pub struct Sandbox {
     pub mode: Mode,
     /// The user that they run as, where that is another.
     pub identity: Option<Identity>,
     pub grants: Grants,
-    /// Files that the compiler reads.
+    /// The compiler reads these files.
     pub sources: Vec<PathBuf>,
     /// The directory that it finds code in.
     pub cache: Option<PathBuf>,
 }
 
-/// What this kernel cannot enforce.
+/// `Missing` lists what this kernel cannot enforce.
 pub type Missing = Vec<&'static str>;
 
 /// The least version of landlock that has all that is promised: signals are kept in since Linux 6.12.
 const COMPLETE: u32 = 6;
 
 impl Sandbox {
-    /// Sees that this kernel can do what is demanded of it.
+    /// Checks that this kernel can do what is demanded of it.
     pub fn check(&self) -> Result<()> {
         if self.mode != Mode::Strict {
             return Ok(());
@@ -97,7 +98,7 @@ impl Sandbox {
         }
     }
 
-    /// What a process does first. It may be done again.
+    /// Does what a process does first. It may be done again.
     pub fn begin(&self) -> Result<()> {
         if let Some(identity) = &self.identity {
             identity.assume()?;
@@ -111,8 +112,8 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Keeps this thread, and those that it starts, to what the role needs from here on. Gives what there is in this
-    /// kernel to enforce nothing of it with.
+    /// Keeps this thread, and those that it starts, to what the role needs from here on. Returns what this kernel
+    /// cannot enforce.
     pub fn enter(&self, role: Role) -> Result<Missing> {
         if self.mode == Mode::Off {
             return Ok(Vec::new());

@@ -7,7 +7,7 @@ use nix::unistd::{Gid, Uid, getegid, geteuid, getgroups};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 
-/// What it takes to use a directory's files (path_resolution(7)).
+/// A directory's files can be used with these rights (path_resolution(7)).
 const READ: u32 = 0o5;
 const WRITE: u32 = 0o7;
 
@@ -48,7 +48,8 @@ impl Sandbox {
     }
 }
 
-/// Whether a user without capabilities has these rights, by the permissions of the owner, the group or the others.
+/// Says whether a user without capabilities has these rights, by the permissions of the owner, the group or the
+/// others.
 fn may(metadata: &Metadata, user: Uid, groups: &[Gid], need: u32) -> bool {
     let mode = metadata.mode();
     let rights = if metadata.uid() == user.as_raw() {

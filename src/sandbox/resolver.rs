@@ -1,9 +1,9 @@
-//! What the C library looks names up with is loaded before it is needed: later no file becomes code.
+//! This file loads what the C library looks names up with before it is needed: later no file becomes code.
 
 use crate::sys::privileges::{load_library, set_variable};
 use std::ffi::CString;
 
-/// Parts of the C library itself before version 2.34.
+/// These were parts of the C library itself before version 2.34.
 const ALWAYS: [&str; 3] = ["libresolv.so.2", "libnss_files.so.2", "libnss_dns.so.2"];
 
 /// Loads the modules that are named where hosts are looked up. One that is not there is not used either.

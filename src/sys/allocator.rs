@@ -1,6 +1,6 @@
-//! mimalloc as this program's allocator, with a word before each block that says which account of the heap pays for
-//! it (`heap`). What needs no more than the alignment that all of its blocks have, as nearly everything does, is
-//! asked for without one, which is the shorter way.
+//! This program's allocator is mimalloc, with a word before each block that says which account of the heap pays for it
+//! (`heap`). What needs no more than the alignment that all of its blocks have, as nearly everything does, is asked
+//! for without one, which is the shorter way.
 
 use super::heap::{self, Payer};
 use libmimalloc_sys::{
@@ -15,17 +15,18 @@ pub struct Mimalloc;
 /// Every block that is at least as large is aligned so (mimalloc's MI_MAX_ALIGN_SIZE).
 const NATURAL: usize = 16;
 
-/// Bytes of the word that says who pays.
+/// The word that says who pays has so many bytes.
 const WORD: usize = size_of::<Payer>();
 
-/// Bytes before a block: the word comes last of them, and what follows is aligned as it was asked for.
+/// Computes the bytes before a block: the word comes last of them, and what follows is aligned as it was asked for.
 fn head(layout: Layout) -> usize {
     layout.align().max(WORD)
 }
 
-/// What follows the head of a new block, for which the present payer pays.
+/// Returns what follows the head of a new block, for which the present payer pays.
 ///
 /// # Safety
+///
 /// `base` is null, or a block of `head` bytes and `size` more that nobody uses yet.
 unsafe fn begin(base: *mut c_void, head: usize, size: usize) -> *mut u8 {
     if base.is_null() {
@@ -44,9 +45,10 @@ unsafe fn begin(base: *mut c_void, head: usize, size: usize) -> *mut u8 {
     block
 }
 
-/// Who pays for a block.
+/// Returns who pays for a block.
 ///
 /// # Safety
+///
 /// `block` came from `begin`.
 unsafe fn payer_of(block: *mut u8) -> Payer {
     // SAFETY: the word is there since the block began.

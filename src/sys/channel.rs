@@ -1,4 +1,4 @@
-//! Messages between processes: over pipes where what comes must carry nothing, over sockets where descriptors go
+//! Messages between processes go over pipes where what comes must carry nothing, and over sockets where descriptors go
 //! along.
 
 use nix::cmsg_space;
@@ -12,20 +12,20 @@ use nix::sys::socket::{
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-/// A pipe (pipe(2)): the reading end, and the writing end that keeps it open.
+/// Makes a pipe (pipe(2)): the reading end, and the writing end that keeps it open.
 pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(nix::unistd::pipe2(OFlag::O_CLOEXEC)?)
 }
 
-/// A pipe whose reading end is never waited for. It is another open file than the writing end, which can therefore
-/// not change that (fcntl(2), F_SETFL).
+/// Makes a pipe whose reading end is never waited for. It is another open file than the writing end, which can
+/// therefore not change that (fcntl(2), F_SETFL).
 pub fn one_way() -> io::Result<(OwnedFd, OwnedFd)> {
     let (reader, writer) = pipe()?;
     fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok((reader, writer))
 }
 
-/// Writing to a pipe is an error, and no wait, where it is full.
+/// Has writing to a pipe be an error, and no wait, where it is full.
 pub fn never_wait(writer: &OwnedFd) -> io::Result<()> {
     fcntl(writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok(())
@@ -37,7 +37,7 @@ pub fn widen(writer: &OwnedFd, bytes: usize) {
     let _ = fcntl(writer, FcntlArg::F_SETPIPE_SZ(bytes));
 }
 
-/// What a pipe has to offer.
+/// A `Piece` is what a pipe has to offer.
 #[derive(Debug)]
 pub enum Piece {
     /// So many bytes, which are in the buffer.
@@ -47,7 +47,7 @@ pub enum Piece {
     End,
 }
 
-/// What is in a pipe, as far as the buffer has room for it.
+/// Reads what is in a pipe, as far as the buffer has room for it.
 pub fn read(fd: &OwnedFd, buffer: &mut [u8]) -> io::Result<Piece> {
     match nix::unistd::read(fd, buffer) {
         Ok(0) => Ok(Piece::End),
@@ -57,7 +57,7 @@ pub fn read(fd: &OwnedFd, buffer: &mut [u8]) -> io::Result<Piece> {
     }
 }
 
-/// Whether nobody holds the writing end of a pipe any more (POLLHUP, poll(2)).
+/// Says whether nobody holds the writing end of a pipe any more (POLLHUP, poll(2)).
 pub fn is_hung_up(fd: &OwnedFd) -> bool {
     let mut polled = [PollFd::new(fd.as_fd(), PollFlags::empty())];
     let known = poll(&mut polled, PollTimeout::ZERO).is_ok();
@@ -77,7 +77,7 @@ pub fn write(fd: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Two ends of a channel that keeps the bounds of messages (unix(7), SOCK_SEQPACKET).
+/// Makes two ends of a channel that keeps the bounds of messages (unix(7), SOCK_SEQPACKET).
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let ends = socketpair(
         AddressFamily::Unix,
@@ -107,7 +107,7 @@ pub fn send(fd: &OwnedFd, bytes: &[u8], carried: &[BorrowedFd<'_>]) -> io::Resul
     Ok(())
 }
 
-/// What a channel has to offer.
+/// `Received` is what a channel has to offer.
 #[derive(Debug)]
 pub enum Received {
     /// One message: its length in the buffer, and what it carried.
@@ -123,8 +123,8 @@ pub fn wait(fd: &OwnedFd) {
     let _ = poll(&mut polled, PollTimeout::NONE);
 }
 
-/// One message, if there is one, with up to two descriptors. Not for what somebody else may fill: closing a
-/// descriptor that was received can take as long as its sender likes (SO_LINGER, socket(7)).
+/// Receives one message, if there is one, with up to two descriptors. This is not for what somebody else may fill:
+/// closing a descriptor that was received can take as long as its sender likes (SO_LINGER, socket(7)).
 pub fn receive(fd: &OwnedFd, buffer: &mut [u8]) -> io::Result<Received> {
     let mut space = cmsg_space!([RawFd; 2]);
     let mut text = [IoSliceMut::new(buffer)];

@@ -2,8 +2,8 @@
 
 use nix::time::{ClockId, clock_gettime};
 
-/// Milliseconds of CLOCK_MONOTONIC (clock_gettime(2)): the same in every process, never set back, and
-/// standing still while the machine is suspended.
+/// Returns milliseconds of CLOCK_MONOTONIC (clock_gettime(2)): the same in every process, never set back, and standing
+/// still while the machine is suspended.
 pub fn now_ms() -> u64 {
     now_ns() / 1_000_000
 }
@@ -13,17 +13,17 @@ pub fn now_ns() -> u64 {
     nanoseconds(ClockId::CLOCK_MONOTONIC)
 }
 
-/// Nanoseconds that this thread has been running.
+/// Returns for how many nanoseconds this thread has been running.
 pub fn thread_cpu_ns() -> u64 {
     nanoseconds(ClockId::CLOCK_THREAD_CPUTIME_ID)
 }
 
-/// Nanoseconds that all threads of this process have been running.
+/// Returns for how many nanoseconds all threads of this process have been running.
 pub fn process_cpu_ns() -> u64 {
     nanoseconds(ClockId::CLOCK_PROCESS_CPUTIME_ID)
 }
 
-/// Milliseconds since 1970, as the machine has it now.
+/// Returns the milliseconds since 1970, as the machine has it now.
 pub fn unix_ms() -> u64 {
     nanoseconds(ClockId::CLOCK_REALTIME) / 1_000_000
 }

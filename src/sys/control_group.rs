@@ -1,4 +1,4 @@
-//! Where the limits of the control groups stand that this process is in (cgroups(7)).
+//! This file finds where the limits of the control groups stand that this process is in (cgroups(7)).
 
 use std::fs::read_to_string;
 use std::path::{Path, PathBuf};

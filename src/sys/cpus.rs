@@ -1,4 +1,4 @@
-//! How many processors this process may use.
+//! This file counts the processors that this process may use.
 
 use super::control_group::{Version, directories};
 use nix::sched::{CpuSet, sched_getaffinity};

@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-/// A directory that is entered again by its name: where a link of that name was pointed elsewhere meanwhile, as
+/// A `StartDirectory` is entered again by its name: where a link of that name was pointed elsewhere meanwhile, as
 /// deployments by release do, this is another directory then.
 #[derive(Clone, Debug)]
 pub struct StartDirectory(PathBuf);

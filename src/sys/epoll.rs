@@ -8,21 +8,21 @@ use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
-/// Descriptors that are looked at to find the loop's set.
+/// No more descriptors than these are looked at to find the loop's set.
 const HIGHEST: RawFd = 4096;
 
-/// Tokens of the loop itself: those of its waker and of its signals are small, all others addresses.
+/// The loop's own tokens are smaller than this, those of its waker and of its signals; all others are addresses.
 const ITS_OWN: u64 = 4096;
 
-/// A descriptor that shares an event with other processes. Of those that wait at the time, the one
-/// that joined first is woken; a process that runs, or is stopped, is passed over.
+/// An `Exclusive` descriptor shares an event with other processes. Of those that wait at the time, the one that joined
+/// first is woken; a process that runs, or is stopped, is passed over.
 #[derive(Debug)]
 pub struct Exclusive<S> {
     epoll: OwnedFd,
     token: u64,
     shared: OwnedFd,
     joined: Cell<bool>,
-    /// Dropped after this has left the set: until then the loop knows the token.
+    /// The stand-in is dropped after this has left the set: until then the loop knows the token.
     stand_in: S,
 }
 
@@ -41,7 +41,7 @@ impl<S: AsRawFd> Exclusive<S> {
         })
     }
 
-    /// What the loop tells events of.
+    /// Returns what the loop tells events of.
     pub fn stand_in(&self) -> &S {
         &self.stand_in
     }
@@ -63,7 +63,7 @@ impl<S: AsRawFd> Exclusive<S> {
         joined
     }
 
-    /// Is not woken any more.
+    /// Leaves the set, so that this process is not woken any more.
     pub fn leave(&self) {
         if self.joined.replace(false) {
             // It is in the set, so that it can be taken out.

@@ -8,8 +8,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// Where this executable was started from: the name that it was called by and not what that referred
-/// to, so that what has been put in its place meanwhile is found. Relative names are resolved now.
+/// Finds where this executable was started from: by the name that it was called by and not what that referred to, so
+/// that what has been put in its place meanwhile is found. Relative names are resolved now.
 pub fn own_path() -> io::Result<PathBuf> {
     let called = std::env::args_os().next().unwrap_or_default();
     if called.as_encoded_bytes().contains(&b'/') {
@@ -59,7 +59,7 @@ fn joined(name: &OsStr, value: &OsStr) -> OsString {
     text
 }
 
-/// Whether a descriptor stays open when this executable is replaced (FD_CLOEXEC, fcntl(2)).
+/// Decides whether a descriptor stays open when this executable is replaced (FD_CLOEXEC, fcntl(2)).
 pub fn keep_across(fd: RawFd, keep: bool) -> io::Result<()> {
     let flags = match keep {
         true => FdFlag::empty(),
@@ -71,7 +71,7 @@ pub fn keep_across(fd: RawFd, keep: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// A descriptor that the executable before this one left open. From here on it is close-on-exec.
+/// Takes over a descriptor that the executable before this one left open. From here on it is close-on-exec.
 ///
 /// # Safety
 ///

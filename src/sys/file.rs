@@ -13,20 +13,20 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-/// How to write to a descriptor that we share with others, whose mode is not ours to change.
+/// A `Way` is how to write to a descriptor that we share with others, whose mode is not ours to change.
 pub enum Way {
-    /// As it is, since nothing better is known: asked first whether it has room, and given no more
-    /// than it has room for then.
+    /// The descriptor is used as it is, since nothing better is known: it is asked first whether it has room, and
+    /// given no more than it has room for then.
     Plain(RawFd),
-    /// A file, which takes everything at once.
+    /// The descriptor is a file, which takes everything at once.
     File(RawFd),
     /// The same pipe or terminal, opened once more and in our own mode.
     Reopened(OwnedFd),
-    /// A socket, which can be told with each message not to wait.
+    /// The descriptor is a socket, which can be told with each message not to wait.
     Socket(RawFd),
 }
 
-/// Most that a pipe which is ready takes without waiting (PIPE_BUF, pipe(7)).
+/// A pipe that is ready takes no more than this without waiting (PIPE_BUF, pipe(7)).
 const ATOMIC: usize = 4096;
 
 impl Way {
@@ -61,7 +61,7 @@ impl Way {
         }
     }
 
-    /// write(2), or what comes nearest; `WouldBlock` where it would have to wait.
+    /// Writes by write(2), or what comes nearest; `WouldBlock` where it would have to wait.
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Way::Reopened(fd) => Ok(nix::unistd::write(fd, bytes)?),
@@ -75,8 +75,8 @@ impl Way {
         }
     }
 
-    /// Whether a write would not wait, at once or within `patience` (poll(2)). A descriptor that is
-    /// broken is ready to say so.
+    /// Says whether a write would not wait, at once or within `patience` (poll(2)). A descriptor that is broken is
+    /// ready to say so.
     pub fn takes(&self, patience: Duration) -> bool {
         let fd = match self {
             Way::Reopened(fd) => fd.as_fd(),
@@ -99,11 +99,11 @@ fn write_plainly(fd: RawFd, bytes: &[u8]) -> io::Result<usize> {
     Ok(nix::unistd::write(fd, bytes)?)
 }
 
-/// What a log is written to.
+/// A `LogTarget` is what a log is written to.
 pub enum LogTarget {
-    /// A file, or a socket of whoever keeps the system's log: it is opened again when it is told.
+    /// The target is a file, or a socket of whoever keeps the system's log: it is opened again when it is told.
     Kept(OwnedFd),
-    /// A pipe or a device.
+    /// The target is a pipe or a device.
     Other(OwnedFd),
 }
 
@@ -132,16 +132,16 @@ pub fn connect_log(path: &Path) -> io::Result<LogTarget> {
     Ok(LogTarget::Kept(socket.into()))
 }
 
-/// What tells a file from another that has its name later.
+/// An `Identity` tells a file from another that has its name later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
     device: u64,
     number: u64,
-    /// When it was changed last: numbers are used again.
+    /// The file was changed last at this time: numbers are used again.
     changed: (i64, i64),
 }
 
-/// Which file has this name now.
+/// Finds which file has this name now.
 pub fn identity(path: &Path) -> Option<Identity> {
     let status = std::fs::metadata(path).ok()?;
     Some(Identity {

@@ -1,4 +1,4 @@
-//! Forking, and what a child does first.
+//! This file forks, and does what a child does first.
 
 use super::process::End;
 use nix::unistd::{ForkResult, Pid, getpid, getppid};
@@ -26,11 +26,11 @@ pub unsafe fn fork(child: impl FnOnce() -> i32) -> io::Result<Pid> {
     }
 }
 
-/// How long the end of a process that has nothing more to do may take.
+/// The end of a process that has nothing more to do may take so long.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Forks a process that is not ours: one in between forks it and ends, so that it is left to the next process above
-/// that adopts orphans (PR_SET_CHILD_SUBREAPER(2const)). True in the new process, once that is so. An error where
+/// that adopts orphans (PR_SET_CHILD_SUBREAPER(2const)). Returns true in the new process, once that is so. Fails where
 /// this process has further threads.
 pub fn fork_away() -> io::Result<bool> {
     if thread_count() != Some(1) {
@@ -97,7 +97,7 @@ pub unsafe fn close_all_but(kept: &[RawFd]) {
     }
 }
 
-/// close_range(2), or one by one where the kernel does not have it (before 5.9) or a filter of
+/// Closes descriptors by close_range(2), or one by one where the kernel does not have it (before 5.9) or a filter of
 /// system calls does not know it.
 ///
 /// # Safety
@@ -119,7 +119,7 @@ unsafe fn close_range(first: u32, last: u32) {
     }
 }
 
-/// How many threads this process has (`Threads` of proc_pid_status(5)).
+/// Counts the threads of this process (`Threads` of proc_pid_status(5)).
 pub fn thread_count() -> Option<usize> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status

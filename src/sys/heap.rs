@@ -9,15 +9,15 @@ use std::collections::VecDeque;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
-/// Who pays for a block, where anybody in particular does. Counters are never freed.
+/// A `Payer` pays for a block, where anybody in particular does. Counters are never freed.
 pub type Payer = Option<&'static Counter>;
 
 /// The bytes of one account.
 pub struct Counter {
-    /// Allocated and not freed, but for what other threads have freed.
+    /// So many bytes are allocated and not freed, but for what other threads have freed.
     live: AtomicUsize,
     freed_elsewhere: AtomicUsize,
-    /// Bytes that there may be before somebody is told.
+    /// There may be so many bytes before somebody is told.
     most: AtomicUsize,
     /// The same, until somebody was told.
     threshold: AtomicUsize,
@@ -25,18 +25,18 @@ pub struct Counter {
 }
 
 thread_local! {
-    /// Whom what is allocated now is for.
+    /// What is allocated now is for this payer.
     static PAYER: Cell<Payer> = const { Cell::new(None) };
-    /// Whether this is the thread that runs for accounts.
+    /// This is the thread that runs for accounts.
     static RUNS: Cell<bool> = const { Cell::new(false) };
-    /// Counters without an account; some have blocks that outlive it.
+    /// These counters have no account; some have blocks that outlive it.
     static SPARE: RefCell<VecDeque<&'static Counter>> = const { RefCell::new(VecDeque::new()) };
 }
 
-/// How many of those are looked at before a new one is made.
+/// So many of them are looked at before a new one is made.
 const LOOKS: usize = 4;
 
-/// Called when an account first has more than it may, from within an allocation: it must not allocate.
+/// This is called when an account first has more than it may, from within an allocation: it must not allocate.
 static NOTIFY: OnceLock<Box<dyn Fn() + Send + Sync>> = OnceLock::new();
 
 /// Has `notify` called whenever an account comes to have more than it may. It must not allocate. The first who asks
@@ -45,7 +45,7 @@ pub fn on_excess(notify: impl Fn() + Send + Sync + 'static) {
     NOTIFY.get_or_init(|| Box::new(notify));
 }
 
-/// Whom what is allocated now is for.
+/// Returns who pays for what is allocated now.
 pub fn payer() -> Payer {
     PAYER.get()
 }
@@ -113,7 +113,7 @@ impl Counter {
     }
 }
 
-/// An account of the heap. What was allocated for it may outlive it.
+/// An `Account` is one of the heap. What was allocated for it may outlive it.
 pub struct Account(&'static Counter);
 
 impl Account {
@@ -145,19 +145,19 @@ impl Account {
         run()
     }
 
-    /// Bytes that it pays for now.
+    /// Returns the bytes that the account pays for now.
     pub fn bytes(&self) -> usize {
         self.0.live()
     }
 
-    /// How many bytes there may be before somebody is told.
+    /// Sets how many bytes there may be before somebody is told.
     pub fn allow(&self, bytes: usize) {
         self.0.most.store(bytes, Relaxed);
         self.0.is_noticed.store(false, Relaxed);
         self.0.threshold.store(bytes, Relaxed);
     }
 
-    /// Whether it has come to pay for more than it may, and still does.
+    /// Says whether the account has come to pay for more than it may, and still does.
     pub fn has_excess(&self) -> bool {
         if !self.0.is_noticed.load(Relaxed) {
             return false;
@@ -176,7 +176,7 @@ impl Drop for Account {
     }
 }
 
-/// Who paid before.
+/// `Before` is who paid before.
 struct Before(Payer);
 
 impl Drop for Before {

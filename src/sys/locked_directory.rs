@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// No other process that asks has this directory, for as long as there is this.
+/// A `LockedDirectory` belongs to this process: no other that asks has it meanwhile.
 pub struct LockedDirectory {
     path: PathBuf,
     _lock: Flock<File>,

@@ -14,7 +14,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU8, AtomicU64};
 
-/// A file in memory with this content, which nobody can change any more (memfd_create(2)).
+/// Makes a file in memory with this content, which nobody can change any more (memfd_create(2)).
 #[cfg(test)]
 pub fn sealed_file(name: &str, content: &[u8]) -> io::Result<File> {
     let mut file = empty_file(name)?;
@@ -23,13 +23,13 @@ pub fn sealed_file(name: &str, content: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-/// A file in memory that can be sealed.
+/// Makes a file in memory that can be sealed.
 pub fn empty_file(name: &str) -> io::Result<File> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     Ok(File::from(memfd_create(name, flags)?))
 }
 
-/// Nobody can change a file in memory any more, whoever has it open (F_ADD_SEALS, fcntl(2)).
+/// Seals a file in memory: nobody can change it any more, whoever has it open (F_ADD_SEALS, fcntl(2)).
 pub fn seal(file: &File) -> io::Result<()> {
     let seals = SealFlag::F_SEAL_WRITE
         | SealFlag::F_SEAL_GROW
@@ -44,7 +44,7 @@ pub fn read_only(file: &File) -> io::Result<File> {
     File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
-/// A file in memory with this content, which outlives this executable: not close-on-exec.
+/// Makes a file in memory with this content, which outlives this executable: it is not close-on-exec.
 pub fn inheritable_file(name: &str, content: &[u8]) -> io::Result<File> {
     let mut file = File::from(memfd_create(name, MFdFlags::empty())?);
     file.write_all(content)?;
@@ -52,8 +52,8 @@ pub fn inheritable_file(name: &str, content: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-/// A file in memory of so many zeroes, which forked processes share. Its length stays as it is: nobody can take away
-/// what somebody has mapped (F_SEAL_SHRINK, F_GET_SEALS(2const)).
+/// Makes a file in memory of so many zeroes, which forked processes share. Its length stays as it is: nobody can take
+/// away what somebody has mapped (F_SEAL_SHRINK, F_GET_SEALS(2const)).
 pub fn shared_file(name: &str, length: usize) -> io::Result<OwnedFd> {
     let fd = memfd_create(name, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
     nix::unistd::ftruncate(&fd, i64::try_from(length).map_err(io::Error::other)?)?;
@@ -62,7 +62,7 @@ pub fn shared_file(name: &str, length: usize) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// How long the file behind a descriptor is.
+/// Returns the length of the file behind a descriptor.
 pub fn length(fd: &OwnedFd) -> io::Result<u64> {
     let status = nix::sys::stat::fstat(fd)?;
     u64::try_from(status.st_size).map_err(io::Error::other)
@@ -74,7 +74,7 @@ pub fn reopened_to_read(fd: &OwnedFd) -> io::Result<OwnedFd> {
     Ok(File::open(path)?.into())
 }
 
-/// What may be done with memory that is mapped.
+/// `Access` says what may be done with memory that is mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     Read,
@@ -122,7 +122,7 @@ pub unsafe fn map_over(
     Ok(())
 }
 
-/// Memory that others write, and that is only read here.
+/// A `View` is memory that others write, and that is only read here.
 #[derive(Debug)]
 pub struct View {
     memory: NonNull<u8>,
@@ -155,21 +155,21 @@ impl View {
     }
 }
 
-/// Bytes of a page of memory.
+/// Returns the bytes of a page of memory.
 pub fn page_size() -> usize {
     // SAFETY: sysconf(3) has no preconditions.
     let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     usize::try_from(size).unwrap_or(4096)
 }
 
-/// Whether pages may be swapped out on this machine (proc(5), /proc/swaps: a header, and a line for each place).
+/// Says whether pages may be swapped out on this machine (proc(5), /proc/swaps: a header, and a line for each place).
 pub fn may_swap() -> bool {
     let swaps = std::fs::read_to_string("/proc/swaps");
     swaps.map_or(true, |swaps| swaps.lines().count() > 1)
 }
 
-/// Bytes of memory that this process and its children may use together: the machine's, or the least that a control
-/// group allows.
+/// Returns the bytes of memory that this process and its children may use together: the machine's, or the least that a
+/// control group allows.
 pub fn available() -> Option<u64> {
     let machine = std::fs::read_to_string("/proc/meminfo").ok();
     let machine = machine.as_deref().and_then(total);
@@ -185,7 +185,7 @@ pub fn available() -> Option<u64> {
     groups.chain(machine).min()
 }
 
-/// What /proc/meminfo says of the machine: `MemTotal:       24541956 kB`.
+/// Finds what /proc/meminfo says of the machine: `MemTotal:       24541956 kB`.
 fn total(text: &str) -> Option<u64> {
     let total = text
         .lines()
@@ -194,8 +194,8 @@ fn total(text: &str) -> Option<u64> {
     kilobytes.checked_mul(1024)
 }
 
-/// What this process has in memory that is its own: not its files' pages, which the kernel can take back (proc(5),
-/// /proc/pid/statm).
+/// `Resident` reads what this process has in memory that is its own: not its files' pages, which the kernel can take
+/// back (proc(5), /proc/pid/statm).
 pub struct Resident(File);
 
 impl Resident {
@@ -247,14 +247,14 @@ pub fn collect() {
     unsafe { mi_collect(true) };
 }
 
-/// Lets go of the pages of the executable that were needed so far. What is needed again is mapped again,
-/// from the memory that all processes of this executable share.
+/// Lets go of the pages of the executable that were needed so far. What is needed again is mapped again, from the
+/// memory that all processes of this executable share.
 pub fn forget_code() {
     // SAFETY: the callback is called before this returns, and needs no data.
     unsafe { libc::dl_iterate_phdr(Some(forget_segments), std::ptr::null_mut()) };
 }
 
-/// For dl_iterate_phdr(3), which tells of the executable first.
+/// Forgets segments for dl_iterate_phdr(3), which tells of the executable first.
 unsafe extern "C" fn forget_segments(
     info: *mut libc::dl_phdr_info,
     _: libc::size_t,

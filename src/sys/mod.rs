@@ -1,4 +1,5 @@
-//! System calls and the allocator, and nothing else: no policy, no state, the only home of `unsafe`.
+//! This room has the system calls and the allocator, and nothing else: no policy, no state. It is the only home of
+//! `unsafe`.
 
 pub mod allocator;
 pub mod channel;

@@ -15,14 +15,14 @@ pub struct PidFile {
     writer: u32,
 }
 
-/// What stands in the place of the file.
+/// A `Holder` stands in the place of the file.
 #[derive(Debug, PartialEq, Eq)]
 enum Holder {
-    /// Nobody, or a process that has ended.
+    /// Nobody has the file, or a process that has ended.
     Nobody,
-    /// A process that lives, and may be another server.
+    /// A process lives that has the file, and may be another server.
     Process(i32),
-    /// What is no file of this kind.
+    /// There is something that is no file of this kind.
     Unknown,
 }
 

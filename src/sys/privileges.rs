@@ -1,4 +1,4 @@
-//! What a process gives up of its rights, for good, and what the kernel has to keep it to the rest.
+//! This file gives up rights of this process, for good, and has the kernel keep it to the rest.
 
 use nix::sys::resource::{Resource, setrlimit};
 use std::ffi::CStr;
@@ -88,8 +88,8 @@ pub fn leave_no_core_file() {
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
 }
 
-/// Whether other processes of this user may look into this one, and what `/proc/self` shows of it may be opened
-/// (PR_SET_DUMPABLE(2const)).
+/// Decides whether other processes of this user may look into this one, and what `/proc/self` shows of it may be
+/// opened (PR_SET_DUMPABLE(2const)).
 pub fn set_dumpable(dumpable: bool) {
     let _ = nix::sys::prctl::set_dumpable(dumpable);
 }
@@ -114,13 +114,13 @@ pub fn landlock_version() -> Option<u32> {
     u32::try_from(version).ok().filter(|version| *version > 0)
 }
 
-/// Whether this kernel filters system calls (PR_GET_SECCOMP(2const)).
+/// Says whether this kernel filters system calls (PR_GET_SECCOMP(2const)).
 pub fn has_seccomp() -> bool {
     // SAFETY: it takes nothing.
     unsafe { libc::prctl(libc::PR_GET_SECCOMP) >= 0 }
 }
 
-/// Loads a library for as long as this process lives; false where there is none.
+/// Loads a library for as long as this process lives, and says whether there is one.
 pub fn load_library(name: &CStr) -> bool {
     // SAFETY: those that are named are part of the system's C library, or of how it looks names up: it would load
     // them into this process itself.

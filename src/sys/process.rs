@@ -1,4 +1,4 @@
-//! Children: their ends and their sizes.
+//! This file asks the kernel about processes: how children ended, and how large they are.
 
 use super::memory::page_size;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -13,7 +13,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// How a process ended.
+/// An `End` says how a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     Exited(i32),
@@ -29,8 +29,8 @@ impl fmt::Display for End {
     }
 }
 
-/// A child that has ended, ours or one that was left to us, and that goes on being known until it is reaped; none
-/// where all live on (WNOWAIT, waitid(2)).
+/// Finds a child that has ended, ours or one that was left to us, and that goes on being known until it is reaped;
+/// none where all live on (WNOWAIT, waitid(2)).
 pub fn ended_child() -> Option<Pid> {
     let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     loop {
@@ -42,13 +42,13 @@ pub fn ended_child() -> Option<Pid> {
     }
 }
 
-/// Whether this process is a child of ours, which has not been reaped.
+/// Says whether this process is a child of ours, which has not been reaped.
 pub fn is_child(pid: Pid) -> bool {
     let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     pid.as_raw() > 0 && waitid(Id::Pid(pid), flags).is_ok()
 }
 
-/// Whether there is such a process and it has not ended, be it that its parent has not asked how
+/// Says whether there is such a process and it has not ended, be it that its parent has not asked how
 /// (proc_pid_stat(5)).
 pub fn lives(pid: i32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -70,7 +70,7 @@ pub fn adopt_orphans() {
     let _ = nix::sys::prctl::set_child_subreaper(true);
 }
 
-/// Resident memory in bytes (`/proc/<pid>/statm`, proc_pid_statm(5)).
+/// Reads the resident memory in bytes (`/proc/<pid>/statm`, proc_pid_statm(5)).
 pub fn resident(pid: Pid) -> Option<u64> {
     let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
     let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
@@ -83,7 +83,7 @@ pub fn die_with_parent() {
     let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
 }
 
-/// What this process is called in lists of processes (PR_SET_NAME(2const)).
+/// Sets what this process is called in lists of processes (PR_SET_NAME(2const)).
 pub fn call(name: &CStr) {
     let _ = nix::sys::prctl::set_name(name);
 }
@@ -98,8 +98,8 @@ pub fn has_ended(pipe: &OwnedFd) -> bool {
             .is_some_and(|events| events.contains(PollFlags::POLLHUP))
 }
 
-/// How often the kernel killed a process of this control group for want of memory: `memory.events`
-/// (cgroup v2) or `memory.oom_control` (v1), or of the whole machine where neither can be read.
+/// Counts how often the kernel killed a process of this control group for want of memory: `memory.events` (cgroup v2)
+/// or `memory.oom_control` (v1), or of the whole machine where neither can be read.
 pub fn memory_kills() -> u64 {
     let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let of_group = groups.lines().find_map(|line| {
@@ -125,14 +125,14 @@ fn counted(file: &str) -> Option<u64> {
     kills.trim().parse().ok()
 }
 
-/// As many descriptors as the hard limit allows (getrlimit(2)): a connection takes one.
+/// Allows as many descriptors as the hard limit does (getrlimit(2)): a connection takes one.
 pub fn raise_descriptor_limit() {
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
 }
 
-/// A random number, for jitter.
+/// Draws a random number, for jitter.
 pub fn random() -> u64 {
     let mut bytes = [0_u8; 8];
     // SAFETY: the buffer has the length that is given.
@@ -164,12 +164,12 @@ pub fn leave() -> ! {
     unsafe { libc::_exit(0) }
 }
 
-/// Which process this is.
+/// Returns which process this is.
 pub fn own_pid() -> i32 {
     nix::unistd::getpid().as_raw()
 }
 
-/// How this child of ours has ended; none where it lives.
+/// Returns how this child of ours has ended; none where it lives.
 pub fn ended(pid: Pid) -> Option<End> {
     match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
         Ok(WaitStatus::Exited(_, code)) => Some(End::Exited(code)),

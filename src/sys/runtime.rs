@@ -1,4 +1,4 @@
-//! Where sockets of programs that are running stand by convention.
+//! Sockets of programs that are running stand here by convention.
 
 use nix::unistd::geteuid;
 use std::env;
@@ -33,7 +33,7 @@ pub fn make_private(directory: &Path) -> io::Result<()> {
     }
 }
 
-/// An error where somebody else owns it.
+/// Fails where somebody else owns what was found.
 pub fn belongs_to_us(found: &fs::Metadata) -> io::Result<()> {
     match found.uid() == geteuid().as_raw() {
         true => Ok(()),

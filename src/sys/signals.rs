@@ -1,11 +1,11 @@
-//! Signals: blocked before the first fork, read from a descriptor by the supervisor, handled by the
-//! workers' own loop.
+//! Signals are blocked before the first fork, read from a descriptor by the supervisor, and handled by the workers'
+//! own loop.
 
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::io;
 
-/// What the supervisor acts on.
+/// The supervisor acts on these.
 const OF_THE_SUPERVISOR: [Signal; 9] = [
     Signal::SIGTERM,
     Signal::SIGINT,
@@ -18,8 +18,8 @@ const OF_THE_SUPERVISOR: [Signal; 9] = [
     Signal::SIGCHLD,
 ];
 
-/// What a worker acts on. An interrupt from the terminal reaches every process of the group; what
-/// workers do about it is the supervisor's decision.
+/// A worker acts on these. An interrupt from the terminal reaches every process of the group; what workers do about it
+/// is the supervisor's decision.
 const OF_A_WORKER: [Signal; 4] = [
     Signal::SIGTERM,
     Signal::SIGQUIT,
@@ -31,7 +31,7 @@ fn set(signals: &[Signal]) -> SigSet {
     signals.iter().copied().collect()
 }
 
-/// Writing to a reader that is gone is an error of that write, not the end of the process.
+/// Has writing to a reader that is gone be an error of that write, and not the end of the process.
 pub fn ignore_broken_pipes() {
     // SAFETY: ignoring a signal installs no handler.
     let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) };
@@ -55,14 +55,14 @@ pub fn unblock_for_worker() -> io::Result<()> {
     Ok(())
 }
 
-/// A request to reopen log files ends no process that has none: every worker is sent it, and one that
-/// has no handler for it would die of it (signal(7)).
+/// Has a request to reopen log files end no process that has none: every worker is sent it, and one that has no
+/// handler for it would die of it (signal(7)).
 pub fn ignore_reopening() {
     // SAFETY: ignoring a signal installs no handler.
     let _ = unsafe { signal(Signal::SIGUSR1, SigHandler::SigIgn) };
 }
 
-/// For a child that has no handlers: what stops the server stops it too, save an interrupt from the
+/// Unblocks signals in a child that has no handlers: what stops the server stops it too, save an interrupt from the
 /// terminal, of which the supervisor makes what it wants.
 pub fn unblock_for_compiler() -> io::Result<()> {
     let signals = set(&[Signal::SIGTERM, Signal::SIGQUIT]);
@@ -70,7 +70,7 @@ pub fn unblock_for_compiler() -> io::Result<()> {
     Ok(())
 }
 
-/// What ends a command that has taken the terminal for itself, and has to give it back first.
+/// These end a command that has taken the terminal for itself, and has to give it back first.
 const OF_A_VIEW: [Signal; 4] = [
     Signal::SIGTERM,
     Signal::SIGINT,

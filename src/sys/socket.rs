@@ -1,4 +1,4 @@
-//! Listening sockets.
+//! This file has listening sockets, and asks the kernel about connections.
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -15,18 +15,18 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-/// A socket that listens. Non-blocking, close-on-exec.
+/// A `Listening` socket is non-blocking and close-on-exec.
 #[derive(Debug)]
 pub enum Listening {
     Tcp(TcpListener),
     Unix(UnixListener),
 }
 
-/// Where a socket listens.
+/// A `Place` is where a socket listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     Inet(SocketAddr),
-    /// None where the socket has no name, or one that is no path.
+    /// The path is `None` where the socket has no name, or one that is no path.
     Unix(Option<PathBuf>),
 }
 
@@ -42,7 +42,7 @@ impl Listening {
     }
 }
 
-/// How long accepting waits at most where somebody has taken O_NONBLOCK away (SO_RCVTIMEO, socket(7)).
+/// Accepting waits no longer than this where somebody has taken O_NONBLOCK away (SO_RCVTIMEO, socket(7)).
 const MOMENT_US: i64 = 10_000;
 
 impl Listening {
@@ -55,7 +55,7 @@ impl Listening {
         })
     }
 
-    /// Whether clients can still connect: neither was it shut down, nor taken apart in another way. A TCP socket
+    /// Says whether clients can still connect: neither was it shut down, nor taken apart in another way. A TCP socket
     /// that was shut down does not accept any more (SO_ACCEPTCONN, socket(7)), a Unix one hangs up (poll(2)).
     pub fn listens(&self) -> bool {
         let hangs_up = PollFlags::from_bits_retain(libc::POLLRDHUP | libc::POLLHUP);
@@ -65,7 +65,7 @@ impl Listening {
         accepts && !(known && polled[0].any() != Some(false))
     }
 
-    /// Sees that accepting does not wait. True where it would have.
+    /// Has accepting not wait, and says whether it would have.
     pub fn unblock(&self) -> bool {
         let _ = setsockopt(self, sockopt::ReceiveTimeout, &TimeVal::new(0, MOMENT_US));
         let flags = fcntl(self, FcntlArg::F_GETFL).map(OFlag::from_bits_retain);
@@ -77,7 +77,8 @@ impl Listening {
         blocks
     }
 
-    /// How many connections wait to be accepted; none where the system does not say, which it does of TCP alone.
+    /// Returns how many connections wait to be accepted; none where the system does not say, which it does of TCP
+    /// alone.
     pub fn waiting(&self) -> Option<u32> {
         match self {
             Listening::Tcp(socket) => accept_queue(socket.as_fd()).ok(),
@@ -106,8 +107,8 @@ impl AsRawFd for Listening {
     }
 }
 
-/// Numbers from here on are for what must not have the number of something else after it was closed: the lowest that
-/// is free is what others get.
+/// Descriptors have numbers from here on that must not be those of something else after they were closed: the lowest
+/// that is free is what others get.
 const HIGH: RawFd = 960;
 
 /// The same socket under a number that nothing else gets, for as long as most numbers are free.
@@ -122,7 +123,7 @@ pub fn moved_up(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// What is known of a socket that is open.
+/// `Open` has what is known of a socket that is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Open {
     pub number: RawFd,
@@ -186,7 +187,7 @@ pub fn listen_unix(path: &Path, permissions: u32, backlog: i32) -> io::Result<Li
     listening(fd)
 }
 
-/// Whether somebody listens on the Unix socket at this path.
+/// Says whether somebody listens on the Unix socket at this path.
 pub fn is_listened_on(path: &Path) -> io::Result<bool> {
     let fd = stream(AddressFamily::Unix)?;
     match connect(fd.as_raw_fd(), &UnixAddr::new(path)?) {
@@ -197,8 +198,8 @@ pub fn is_listened_on(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// How many connections wait at a TCP socket that listens: what is `tcpi_unacked` of others (tcp_get_info in the kernel's
-/// net/ipv4/tcp.c).
+/// Returns how many connections wait at a TCP socket that listens: what is `tcpi_unacked` of others (tcp_get_info in
+/// the kernel's net/ipv4/tcp.c).
 fn accept_queue(socket: BorrowedFd<'_>) -> io::Result<u32> {
     let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
     let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
@@ -229,7 +230,7 @@ fn start(fd: &impl AsFd, backlog: i32) -> io::Result<()> {
     Ok(listen(fd, backlog)?)
 }
 
-/// A listening socket that was open when this executable began, or what the descriptor is in place of
+/// Takes over a listening socket that was open when this executable began, or says what the descriptor is in place of
 /// that. What this process opens itself is close-on-exec, and what it was left cannot have been.
 pub fn inherited(number: RawFd) -> Result<Listening, String> {
     // SAFETY: the descriptor is only borrowed for these calls; should it be closed, they fail.
@@ -264,7 +265,7 @@ fn objection(fd: BorrowedFd<'_>) -> Option<&'static str> {
     }
 }
 
-/// A listening socket, whoever has made it.
+/// Takes a listening socket, whoever has made it.
 pub fn listening(fd: OwnedFd) -> io::Result<Listening> {
     let listening = match family(fd.as_fd()) {
         Some(AddressFamily::Unix) => Listening::Unix(fd.into()),
@@ -281,22 +282,22 @@ fn family(fd: BorrowedFd<'_>) -> Option<AddressFamily> {
         .family()
 }
 
-/// Whether a connection waits to be accepted (poll(2)).
+/// Says whether a connection waits to be accepted (poll(2)).
 pub fn has_arrivals(listener: BorrowedFd<'_>) -> bool {
     let mut waits = [PollFd::new(listener, PollFlags::POLLIN)];
     poll(&mut waits, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
 
-/// What waits to be read, without taking it (MSG_PEEK, recv(2)).
+/// Reads what waits, without taking it (MSG_PEEK, recv(2)).
 pub fn peek(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
     Ok(recv(fd.as_raw_fd(), buffer, flags)?)
 }
 
-/// How many bytes of a TCP connection the other end has acknowledged (tcpi_bytes_acked of `struct tcp_info`,
-/// linux/tcp.h; tcp(7)). None where the kernel does not say.
+/// Returns how many bytes of a TCP connection the other end has acknowledged (tcpi_bytes_acked of `struct tcp_info`,
+/// linux/tcp.h; tcp(7)); none where the kernel does not say.
 pub fn acknowledged(fd: BorrowedFd<'_>) -> Option<u64> {
-    /// Where it stands, in eights of bytes.
+    /// The field stands here, in eights of bytes.
     const ACKNOWLEDGED: usize = 15;
     let mut info = [0_u64; ACKNOWLEDGED + 1];
     let mut length = libc::socklen_t::try_from(size_of_val(&info)).ok()?;

@@ -16,8 +16,8 @@ pub fn directory_of(file: &Path) -> &Path {
     directory.unwrap_or(Path::new("."))
 }
 
-/// Wakes up whoever polls it when something happens to files (inotify(7)). It tells neither what nor
-/// to which: a look at the files does, and that also works where the kernel cannot watch.
+/// A `Watch` wakes up whoever polls it when something happens to files (inotify(7)). It tells neither what nor to
+/// which: a look at the files does, and that also works where the kernel cannot watch.
 pub struct Watch {
     inotify: Inotify,
 }
@@ -49,8 +49,8 @@ impl Watch {
     }
 }
 
-/// What tells two states of a file apart: its device, its inode, its length, and when it was written. None where it is
-/// not there, as it is for a moment when a tool replaces it.
+/// A `Signature` tells two states of a file apart: its device, its inode, its length, and when it was written. It is
+/// `None` where the file is not there, as it is for a moment when a tool replaces it.
 pub type Signature = Option<(u64, u64, u64, SystemTime)>;
 
 pub fn signature(file: &Path) -> Signature {
@@ -59,11 +59,11 @@ pub fn signature(file: &Path) -> Signature {
     Some((metadata.dev(), metadata.ino(), metadata.len(), modified))
 }
 
-/// Files that are told of once for each change, when nobody has written to them for a while.
+/// `Settling` files are told of once for each change, when nobody has written to them for a while.
 pub struct Settling<T> {
     quiet: Duration,
     known: T,
-    /// How they are now, and since when.
+    /// The files are like this now, since then.
     fresh: Option<(T, Instant)>,
 }
 
@@ -76,7 +76,7 @@ impl<T: PartialEq> Settling<T> {
         }
     }
 
-    /// How the files were when a change was told last.
+    /// Returns how the files were when a change was told last.
     pub fn known(&self) -> &T {
         &self.known
     }
@@ -105,7 +105,7 @@ impl<T: PartialEq> Settling<T> {
         Some(std::mem::replace(&mut self.known, files))
     }
 
-    /// When a change that was seen will have settled.
+    /// Returns when a change that was seen will have settled.
     pub fn settles_at(&self) -> Option<Instant> {
         let (_, since) = self.fresh.as_ref()?;
         Some(*since + self.quiet)

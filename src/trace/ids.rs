@@ -1,4 +1,4 @@
-//! Ids of traces and spans: random bytes, written in hexadecimal digits.
+//! Ids of traces and spans are random bytes, written in hexadecimal digits.
 
 use rand::Rng;
 use std::fmt;

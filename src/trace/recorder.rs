@@ -1,4 +1,4 @@
-//! Where a worker leaves its spans: in its own slot of the scoreboard, from where the exporter takes them. Nothing here
+//! A worker leaves its spans in its own slot of the scoreboard, from where the exporter takes them. Nothing here
 //! waits.
 
 use super::Span;
@@ -11,7 +11,7 @@ thread_local! {
     static RECORDER: RefCell<Option<(SlotRef, Vec<u8>)>> = const { RefCell::new(None) };
 }
 
-/// From here on this thread's spans are left in this slot.
+/// Has this thread's spans left in this slot from here on.
 pub fn begin_recording(slot: SlotRef) {
     RECORDER.with(|recorder| recorder.replace(Some((slot, Vec::new()))));
 }

@@ -1,4 +1,4 @@
-//! Which traces are recorded, by the names that OpenTelemetry has for it (`OTEL_TRACES_SAMPLER`).
+//! A `Sampler` says which traces are recorded, by the names that OpenTelemetry has for it (`OTEL_TRACES_SAMPLER`).
 
 use super::TraceId;
 use anyhow::{Context, Result, bail};
@@ -6,14 +6,14 @@ use anyhow::{Context, Result, bail};
 /// `Sampler` decides of each trace whether it is recorded.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampler {
-    /// A client's decision is kept.
+    /// The sampler keeps a client's decision.
     follows_parent: bool,
     /// So much of all traces is recorded, from nought to one.
     ratio: f64,
 }
 
 impl Default for Sampler {
-    /// OpenTelemetry's own.
+    /// Returns OpenTelemetry's own default.
     fn default() -> Sampler {
         Sampler {
             follows_parent: true,
@@ -53,7 +53,7 @@ impl Sampler {
         self.ratio >= 1.0 || (number as f64) < bound
     }
 
-    /// Decides about one of which a client that is trusted says whether it is recorded.
+    /// Decides about a trace of which a client that is trusted says whether it is recorded.
     pub fn continues(self, id: TraceId, is_sampled: bool) -> bool {
         match self.follows_parent {
             true => is_sampled,

@@ -1,15 +1,15 @@
-//! What is recorded of one span on its way from the process that measured it to the one that exports it: a record of
+//! A `Span` is what is recorded on its way from the process that measured it to the one that exports it: a record of
 //! bounded size. Who reads it checks it: it comes from a process that runs guests.
 
 use super::{SpanId, TraceId};
 use prost::Message;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Letters of each text that are kept.
+/// So many letters of each text are kept.
 const LONGEST: usize = 1024;
 const SHORT: usize = 256;
 
-/// What a span is about.
+/// A `Kind` says what a span is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
 #[repr(i32)]
 pub enum Kind {
@@ -21,7 +21,7 @@ pub enum Kind {
     Client = 2,
 }
 
-/// Texts that are empty, and numbers that are nought, are not known.
+/// A `Span` has empty texts, and zeros, for what is not known.
 #[derive(Clone, PartialEq, Message)]
 pub struct Span {
     #[prost(enumeration = "Kind", tag = "1")]
@@ -36,7 +36,7 @@ pub struct Span {
     pub flags: u32,
     #[prost(string, tag = "6")]
     pub state: String,
-    /// Nanoseconds since 1970.
+    /// The span began at this time, in nanoseconds since 1970.
     #[prost(fixed64, tag = "7")]
     pub start: u64,
     #[prost(fixed64, tag = "8")]
@@ -53,7 +53,7 @@ pub struct Span {
     pub path: String,
     #[prost(string, tag = "14")]
     pub query: String,
-    /// Who asked, as far as trusted proxies tell, and who was connected.
+    /// This client asked, as far as trusted proxies tell, and this one was connected.
     #[prost(string, tag = "15")]
     pub client: String,
     #[prost(uint32, tag = "16")]
@@ -68,7 +68,7 @@ pub struct Span {
     pub user_agent: String,
     #[prost(uint32, tag = "21")]
     pub status: u32,
-    /// Bytes of the bodies.
+    /// The bodies had so many bytes.
     #[prost(uint64, tag = "22")]
     pub received: u64,
     #[prost(uint64, tag = "23")]
@@ -82,7 +82,7 @@ pub struct Span {
     pub request_id: String,
     #[prost(uint32, tag = "27")]
     pub process: u32,
-    /// Nanoseconds that the guest was running.
+    /// The guest was running for so many nanoseconds.
     #[prost(uint64, tag = "28")]
     pub running: u64,
 }

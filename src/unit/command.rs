@@ -7,17 +7,17 @@ use crate::sys::exec;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 
-/// What the service runs, and with what.
+/// A `CommandLine` is what the service runs, and with what.
 pub struct CommandLine {
     /// The executable and its arguments, as a unit has them.
     pub exec: String,
-    /// Variables that say options now, with their values.
+    /// These variables say options now, with their values.
     pub variables: Vec<(String, String)>,
-    /// Files that only root may read, each with the name that the service finds it by.
+    /// Only root may read these files, each with the name that the service finds it by.
     pub credentials: Vec<(String, PathBuf)>,
 }
 
-/// Options that take a value and that the units themselves stand for.
+/// These options take a value, and the units themselves stand for them.
 const REPLACED: [&str; 8] = [
     "--name",
     "--output",
@@ -29,14 +29,14 @@ const REPLACED: [&str; 8] = [
     "--backlog",
 ];
 
-/// Files that belong to root alone as a rule.
+/// Files of this option belong to root alone as a rule.
 const SECRET: &str = "--ssl-keyfile";
 
-/// Variables that other servers honour too.
+/// Other servers honour these variables too.
 const HONOURED: [&str; 2] = ["WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS"];
 
 impl CommandLine {
-    /// What this process was given, for the service.
+    /// Takes what this process was given, for the service.
     pub fn of_this_process(origins: &[OptionOrigin], sockets: &[Socket]) -> Result<CommandLine> {
         let executable = exec::own_path().context("cannot find this executable")?;
         let mut given = std::env::args_os().skip(1).map(|argument| {
@@ -61,7 +61,7 @@ impl CommandLine {
     }
 }
 
-/// Names of credentials, each with the file that it is read from.
+/// `Credentials` are names, each with the file that it is read from.
 type Credentials = Vec<(String, PathBuf)>;
 
 /// The arguments, quoted, and the credentials among them.
@@ -99,7 +99,7 @@ pub fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).with_context(|| format!("cannot resolve `{}`", path.display()))
 }
 
-/// What the environment says of options that the units do not stand for.
+/// Lists what the environment says of options that the units do not stand for.
 fn variables(origins: &[OptionOrigin]) -> Vec<(String, String)> {
     let from_variables = origins.iter().filter(|origin| {
         origin.source == Source::Environment

@@ -53,7 +53,8 @@ fn name_of(component: &Path) -> String {
         .collect()
 }
 
-/// Names are those of directories too (RuntimeDirectory= and the like), so an @ is left out.
+/// Refuses what cannot be a unit's name. Names are those of directories too (RuntimeDirectory= and the like), so an @
+/// is left out.
 fn check_name(name: &str) -> Result<()> {
     if name.is_empty() || name.starts_with(['.', '-']) || !name.chars().all(is_plain) {
         bail!(

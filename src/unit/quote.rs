@@ -2,17 +2,17 @@
 //!
 //! It is our own, as crates quote for a shell, which knows neither `%` nor systemd's escapes.
 
-/// One argument of a command. What systemd would replace in it stands for itself.
+/// Writes one argument of a command. What systemd would replace in it stands for itself.
 pub fn argument(text: &str) -> String {
     quoted(&text.replace('%', "%%").replace('$', "$$"))
 }
 
-/// One item of a list that is no command, such as `NAME=VALUE` of Environment=.
+/// Writes one item of a list that is no command, such as `NAME=VALUE` of Environment=.
 pub fn item(text: &str) -> String {
     quoted(&text.replace('%', "%%"))
 }
 
-/// A value that is alone on its line, such as a path.
+/// Writes a value that is alone on its line, such as a path.
 pub fn value(text: &str) -> String {
     text.replace('%', "%%")
 }

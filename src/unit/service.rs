@@ -9,12 +9,12 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// What ends take beyond the time that requests in flight get.
+/// Ends take so long beyond the time that requests in flight get.
 const SLACK: Duration = Duration::from_secs(15);
 
-/// Protections that hold for every command line. The kernel's interfaces that workers confine themselves by
-/// (landlock, seccomp) are not among systemd's @system-service before version 254. Code is compiled while the
-/// service runs, so MemoryDenyWriteExecute= is left out.
+/// These protections hold for every command line. The kernel's interfaces that workers confine themselves by
+/// (landlock, seccomp) are not among systemd's @system-service before version 254. Code is compiled while the service
+/// runs, so MemoryDenyWriteExecute= is left out.
 const PROTECTIONS: &str = "\
 DynamicUser=yes
 UMask=0077
@@ -58,7 +58,7 @@ pub fn text(name: &str, order: &Unit, config: &Config, command: &CommandLine) ->
     Ok(text)
 }
 
-/// How it is started, watched, reloaded and stopped.
+/// Writes how the service is started, watched, reloaded and stopped.
 fn run(text: &mut String, name: &str, config: &Config, command: &CommandLine, here: &Path) {
     let settings = &config.supervisor;
     let pull = config
@@ -107,7 +107,7 @@ fn run(text: &mut String, name: &str, config: &Config, command: &CommandLine, he
     );
 }
 
-/// What it may do.
+/// Writes what the service may do.
 fn protect(text: &mut String, order: &Unit, config: &Config, here: &Path) -> Result<()> {
     text.push_str(PROTECTIONS);
     let capability = match binds_privileged_port(config) {
@@ -158,7 +158,7 @@ fn protect(text: &mut String, order: &Unit, config: &Config, here: &Path) -> Res
     Ok(())
 }
 
-/// Whether an address stays with the service that needs a privilege.
+/// Says whether an address stays with the service that needs a privilege.
 fn binds_privileged_port(config: &Config) -> bool {
     let redirect = config.addresses.redirect.as_ref();
     redirect.is_some_and(|Address { place, .. }| {
@@ -179,7 +179,7 @@ fn is_temporary(path: &Path) -> bool {
         .any(|temporary| path.starts_with(temporary))
 }
 
-/// Directories that the operator lets the guest, or the server for it, write to.
+/// Lists directories that the operator lets the guest, or the server for it, write to.
 fn written(order: &Unit) -> Result<Vec<PathBuf>> {
     let capabilities = &order.serve.capabilities;
     let granted = capabilities.dir_rw.iter();

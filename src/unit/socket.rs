@@ -9,12 +9,12 @@ use std::net::SocketAddr;
 /// The first descriptor that systemd passes (SD_LISTEN_FDS_START).
 const FIRST: usize = 3;
 
-/// One socket of the unit.
+/// A `Socket` is one socket of the unit.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Socket {
     /// The value of ListenStream=.
     pub listen: String,
-    /// What the service is told of it, where that is not what it would do by itself.
+    /// The service is told this of the socket, where that is not what it would do by itself.
     argument: Option<[String; 2]>,
 }
 
@@ -47,7 +47,7 @@ pub fn sockets(config: &Config) -> Result<Vec<Socket>> {
     Ok(sockets)
 }
 
-/// What systemd is to listen at for one address.
+/// Lists what systemd is to listen at for one address.
 fn streams(address: &Address) -> Result<Vec<String>> {
     match &address.place {
         Place::Inet { port: 0, .. } => {

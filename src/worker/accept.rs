@@ -23,33 +23,33 @@ use tokio::sync::Notify;
 use tokio::task::yield_now;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
-/// How often a worker that has more than its share lets others go first before it takes a connection.
+/// A worker that has more than its share lets others go first so often before it takes a connection.
 const COURTESIES: u32 = 2;
 
-/// How long, and how often without anybody taking anything, it waits for a sibling that has much less.
+/// The worker waits so long at a time, so often without anybody taking anything, for a sibling that has much less.
 const WAIT: Duration = Duration::from_millis(1);
 const MOST_WAITS: u32 = 20;
 
 /// The same where siblings take others meanwhile, or say so.
 const LONGEST_MS: u64 = 200;
 
-/// Others who take longer than this to let this worker run again are no workers that look for
-/// connections, and are not let go first for a while.
+/// Processes that take longer than this to let this worker run again are no workers that look for connections, and are
+/// not let go first for a while.
 const LONG_NS: u64 = 1_000_000;
 const HURRY_MS: u64 = 250;
 
 /// A sibling that has been silent for this long is not expected to take anything.
 const SILENT_MS: u64 = 2500;
 
-/// How often a worker looks for connections that nobody has told it of: who was told may have been
-/// killed or stopped before it could take them.
+/// A worker looks so often for connections that nobody has told it of: who was told may have been killed or stopped
+/// before it could take them.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How long accepting pauses when there are no descriptors or no memory for a connection.
+/// Accepting pauses for so long when there are no descriptors or no memory for a connection.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// One listener, as this worker sees it. A connection wakes one worker of those that wait: the one that
-/// has been at the end of the queue for longest. A worker that has more than its share goes to the end.
+/// An `Acceptor` is one listener, as this worker sees it. A connection wakes one worker of those that wait: the one
+/// that has been at the end of the queue for longest. A worker that has more than its share goes to the end.
 pub struct Acceptor {
     listener: Listening,
     /// The stand-in is a socket with a byte that nobody reads, from this peer.
@@ -60,14 +60,14 @@ pub struct Acceptor {
     slot: usize,
     /// The next connection is one that the kernel wakes this worker for.
     was_woken: Cell<bool>,
-    /// Until when the processor is not left to others, and until when nobody is waited for.
+    /// The processor is not left to others until the first time, and nobody is waited for until the second.
     keeps_processor_until_ms: Cell<u64>,
     hurried_until_ms: Cell<u64>,
     paused: bool,
 }
 
 impl Acceptor {
-    /// To be called before anything else is done with the serving loop.
+    /// Makes an acceptor, before anything else is done with the serving loop.
     pub fn new(listener: &Listening, scoreboard: Rc<Scoreboard>, slot: usize) -> Result<Acceptor> {
         let listener = listener.moved_up()?;
         let shared = moved_up(listener.as_fd())?;
@@ -152,9 +152,8 @@ impl Acceptor {
         accepted
     }
 
-    /// Where this worker has more than its share, its own requests go first, which may end some, and
-    /// then siblings that were woken and wait for this processor. A connection that nobody took
-    /// meanwhile is taken.
+    /// Lets others go first where this worker has more than its share: its own requests, which may end some, and then
+    /// siblings that were woken and wait for this processor. A connection that nobody took meanwhile is taken.
     async fn let_others_first(&self, freed: &Notify) {
         let taken = self.taken();
         for _ in 0..COURTESIES {
@@ -231,9 +230,9 @@ impl Acceptor {
         slots.fold(0, |sum, slot| sum.wrapping_add(slot.connections_total()))
     }
 
-    /// Descriptors or memory ran out (EMFILE, ENFILE, ENOBUFS, ENOMEM): what is open goes on, and
-    /// what waits in the backlog is taken when there is room again.
-    /// A socket that was shut down (EINVAL, accept(2)) is the supervisor's to see to.
+    /// Pauses where descriptors or memory ran out (EMFILE, ENFILE, ENOBUFS, ENOMEM): what is open goes on, and what
+    /// waits in the backlog is taken when there is room again. A socket that was shut down (EINVAL, accept(2)) is the
+    /// supervisor's to see to.
     async fn pause(&mut self, error: &io::Error) {
         let told = std::mem::replace(&mut self.paused, true);
         match error.raw_os_error() {

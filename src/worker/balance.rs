@@ -1,11 +1,11 @@
-//! Whether to take the next connection or to leave it to a sibling: pure rules over the scoreboard.
+//! This file says whether to take the next connection or to leave it to a sibling, by pure rules over the scoreboard.
 
-/// What counts of a worker's load.
+/// A `Load` has what counts of a worker's load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
-    /// Connections open now.
+    /// So many connections are open now.
     pub connections: u32,
-    /// Requests being answered now.
+    /// So many requests are being answered now.
     pub in_flight: u32,
 }
 

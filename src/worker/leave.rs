@@ -1,4 +1,4 @@
-//! When a worker leaves: on a signal, or when the supervisor is gone.
+//! A worker leaves on a signal, or when the supervisor is gone.
 
 use crate::sys::{process, signals};
 use anyhow::{Context, Result};
@@ -20,17 +20,17 @@ pub fn never_outlive(lifeline: OwnedFd, grace: Duration) -> Result<()> {
     Ok(())
 }
 
-/// How to leave.
+/// A `ShutdownMode` says how to leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShutdownMode {
-    /// Without finishing anything.
+    /// The worker leaves without finishing anything.
     AtOnce,
-    /// When what is in flight is done. Connections are closed after being idle for so long.
+    /// The worker leaves when what is in flight is done. Connections are closed after being idle for so long.
     After { idle: Duration },
 }
 
-/// Where this worker leaves while others go on, idle clients get this long to use their connection
-/// once more and be told that it is the last time.
+/// Idle clients get this long to use their connection once more and be told that it is the last time, where this
+/// worker leaves while others go on.
 const RETIRING: Duration = Duration::from_secs(1);
 
 /// The reasons to leave, as they arrive.
@@ -42,7 +42,7 @@ pub struct ShutdownSignals {
 }
 
 impl ShutdownSignals {
-    /// From here on signals are received; those that came earlier were kept.
+    /// Begins to receive signals; those that came earlier were kept.
     pub fn new(lifeline: OwnedFd) -> Result<ShutdownSignals> {
         let reasons = ShutdownSignals {
             terminate: signal(SignalKind::terminate())?,

@@ -1,4 +1,4 @@
-//! One worker process: it accepts, serves, says that it is alive, and leaves when told. Knows nothing
+//! This room is one worker process: it accepts, serves, says that it is alive, and leaves when told. It knows nothing
 //! of its siblings but their slots of the scoreboard.
 
 mod accept;
@@ -30,35 +30,35 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, interval, timeout_at};
 use usage::Usage;
 
-/// How a worker serves.
+/// `Settings` says how a worker serves.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How long requests in flight may go on when the worker is to leave.
+    /// Requests in flight may go on for so long when the worker is to leave.
     pub graceful_shutdown: Duration,
-    /// How often the serving loop says that it is alive.
+    /// The serving loop says so often that it is alive.
     pub heartbeat: Duration,
-    /// What a worker is kept to.
+    /// The worker is kept to this.
     pub sandbox: Arc<Sandbox>,
     pub connection: connection::Settings,
     pub request: request::Settings,
 }
 
-/// Everything that a worker is given.
+/// A `Worker` has everything that it is given.
 pub struct Worker {
     pub guest: Guest,
     pub settings: Settings,
-    /// What TLS is spoken with, where it is.
+    /// TLS is spoken with this, where it is.
     pub tls: Option<Arc<rustls::ServerConfig>>,
-    /// What to accept from, and how the connections of each are spoken to.
+    /// The worker accepts from these, and speaks on the connections of each like this.
     pub listeners: Vec<(Listening, ListenerKind)>,
     pub scoreboard: Rc<Scoreboard>,
-    /// Index of this worker's slot of the scoreboard.
+    /// The worker has the slot of the scoreboard with this index.
     pub slot: usize,
-    /// Readable at its end, which is when the supervisor is gone.
+    /// The lifeline can be read at its end, which is when the supervisor is gone.
     pub lifeline: OwnedFd,
-    /// Called once, when this worker can serve.
+    /// The worker calls this once, when it can serve.
     pub ready: Box<dyn FnOnce()>,
-    /// Called once, after this many requests.
+    /// The worker calls this once, after this many requests.
     pub spent: Option<(u64, Box<dyn FnOnce()>)>,
 }
 
@@ -73,7 +73,7 @@ impl Worker {
         runtime.block_on(self.serve())
     }
 
-    /// What is shared with others is opened before the sandbox is entered, where it cannot be duplicated.
+    /// Opens what is shared with others before the sandbox is entered, where it cannot be duplicated, and serves.
     async fn serve(mut self) -> Result<()> {
         let mut acceptors = Vec::new();
         for (listener, kind) in std::mem::take(&mut self.listeners) {
@@ -139,7 +139,7 @@ impl Worker {
     }
 }
 
-/// Before there is a second thread: each has a sandbox of its own.
+/// Enters the sandbox before there is a second thread: each has a sandbox of its own.
 fn enter_sandbox(sandbox: &Sandbox, slot: usize) -> Result<()> {
     let missing = sandbox.enter(Role::Worker)?;
     if slot == 0 && !missing.is_empty() {
@@ -171,7 +171,7 @@ async fn accept(
 
 /// Resolves when there is room for another connection: for one that waits, the one that has been idle for longest goes.
 async fn make_room(acceptor: &Acceptor, connections: &Connections, open: &Open) {
-    /// How often an idle one is looked for where there was none.
+    /// An idle worker is looked for so often where there was none.
     const LOOK: Duration = Duration::from_millis(100);
     let most = connections.settings.connections;
     while open.is_full(most) {

@@ -1,16 +1,16 @@
-//! What a worker takes of the machine, told by itself: nobody else may look into it.
+//! A worker itself tells what it takes of the machine: nobody else may look into it.
 
 use crate::scoreboard::Slot;
 use crate::sys::clock;
 use crate::sys::memory::Proportional;
 use std::time::Duration;
 
-/// How often memory is measured: the kernel looks at every page for that.
+/// Memory is measured so often: the kernel looks at every page for that.
 const MEMORY: Duration = Duration::from_secs(5);
 
-/// What was read last.
+/// `Usage` is what was read last.
 pub struct Usage {
-    /// None where the kernel does not tell.
+    /// The file is `None` where the kernel does not tell.
     memory: Option<Proportional>,
     cpu_ns: u64,
     thread_ns: u64,
@@ -19,7 +19,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// To be made before the sandbox is entered, by the thread that serves.
+    /// Opens what is read, before the sandbox is entered, in the thread that serves.
     pub fn open() -> Usage {
         Usage {
             memory: Proportional::open().ok(),

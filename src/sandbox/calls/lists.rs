@@ -1,4 +1,4 @@
-//! System calls, in groups by who needs them and for what. What is not in a list does not exist.
+//! System calls stand in groups here, by who needs them and for what. What is not in a list does not exist.
 
 use libc::{
     IP_RECVERR, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, IPV6_RECVERR, IPV6_V6ONLY, SO_KEEPALIVE,
@@ -78,12 +78,14 @@ pub const SERVING: &[i64] = &[
     libc::SYS_close,
 ];
 
-/// A loop that is made inside the sandbox: where a guest is run once (compiler, step before the start), and in workers
-/// that a zygote has forked. Workers that were forked directly, and the admin process, have made theirs before.
+/// These calls make an event loop inside the sandbox: where a guest is run once (compiler, step before the start), and
+/// in workers that a zygote has forked. Workers that were forked directly, and the admin process, have made theirs
+/// before.
 pub const BEGINNING: &[i64] = &[libc::SYS_epoll_create1, libc::SYS_eventfd2, libc::SYS_pipe2];
 
-/// Files: directories of guests (cap-std), `--static`, SQLite, files that the system's resolver reads. These calls say
-/// nothing about which files there are: landlock does (`files`), and where it grants nothing they open nothing.
+/// These calls use files: directories of guests (cap-std), `--static`, SQLite, files that the system's resolver reads.
+/// They say nothing about which files there are: landlock does (`files`), and where it grants nothing they open
+/// nothing.
 pub const FILES: &[i64] = &[
     // Finding and opening: openat2 resolves beneath a directory (RESOLVE_BENEATH), for guests and for static files.
     libc::SYS_faccessat,
@@ -128,8 +130,8 @@ pub const FILES: &[i64] = &[
     libc::SYS_utimensat,
 ];
 
-/// Those of them that change an open file by its number, or where it is written to: done to the log, they would change
-/// it for all processes.
+/// These of those calls change an open file by its number, or where it is written to: done to the log, they would
+/// change it for all processes.
 pub const CHANGING: [i64; 8] = [
     libc::SYS_fallocate,
     libc::SYS_fchmod,
@@ -192,7 +194,7 @@ pub const WRITING_LOGS: &[i64] = &[
     libc::SYS_recvmsg,
 ];
 
-/// What may be asked of what is open (ioctl(2)), FIONBIO aside, which is not asked of what others share.
+/// Processes may ask these things of what is open (ioctl(2)), and FIONBIO of what others do not share.
 pub const ASKED: [u64; 4] = [
     // How much there is to read: the standard library and wasi:sockets.
     libc::FIONREAD as _,
@@ -204,7 +206,7 @@ pub const ASKED: [u64; 4] = [
     0xc060_6610,
 ];
 
-/// Commands of fcntl(2) on anything. F_SETFL and F_DUPFD are looked at in the parent module.
+/// Processes may give these commands of fcntl(2) to anything. F_SETFL and F_DUPFD are looked at in the parent module.
 pub const COMMANDS: [u64; 9] = [
     // Flags: Rust's library reads them, and debug builds look whether a descriptor is open.
     libc::F_GETFD as _,
@@ -220,10 +222,10 @@ pub const COMMANDS: [u64; 9] = [
     libc::F_OFD_SETLKW as _,
 ];
 
-/// How a thread is called: every role names its threads, for lists of processes and debuggers.
+/// Every role names its threads, for lists of processes and debuggers.
 pub const NAMES: [u64; 2] = [libc::PR_SET_NAME as _, libc::PR_GET_NAME as _];
 
-/// What workers of a zygote ask of prctl(2) while they set up their own sandbox.
+/// Workers of a zygote ask these things of prctl(2) while they set up their own sandbox.
 pub const GIVING_UP: [u64; 7] = [
     libc::PR_CAPBSET_DROP as _,
     libc::PR_CAP_AMBIENT as _,
@@ -234,8 +236,9 @@ pub const GIVING_UP: [u64; 7] = [
     libc::PR_SET_SECCOMP as _,
 ];
 
-/// Options of connections, accepted or made: the worker has what is written leave at once (TCP_NODELAY), the outbound
-/// client and wasi:sockets have the kernel find out who is gone (the others), and a close can be a reset (SO_LINGER).
+/// Connections, accepted or made, have these options set: the worker has what is written leave at once (TCP_NODELAY),
+/// the outbound client and wasi:sockets have the kernel find out who is gone (the others), and a close can be a reset
+/// (SO_LINGER).
 pub const OF_CONNECTIONS: [(i32, i32); 7] = [
     (SOL_SOCKET, SO_LINGER),
     (SOL_SOCKET, SO_KEEPALIVE),
@@ -246,8 +249,8 @@ pub const OF_CONNECTIONS: [(i32, i32); 7] = [
     (IPPROTO_TCP, TCP_USER_TIMEOUT),
 ];
 
-/// Options that are set besides on sockets that this process makes: wasi:sockets has them, hyper's client, the
-/// system's resolver.
+/// Sockets that this process makes have these options set besides: wasi:sockets has them, hyper's client, the system's
+/// resolver.
 pub const OF_SOCKETS: [(i32, i32); 8] = [
     (SOL_SOCKET, SO_REUSEADDR),
     (SOL_SOCKET, SO_RCVBUF),
@@ -259,9 +262,9 @@ pub const OF_SOCKETS: [(i32, i32); 8] = [
     (IPPROTO_IPV6, IPV6_V6ONLY),
 ];
 
-/// How glibc and musl start a thread (pthread_create(3)): all of it shared, by clone(2), since clone3(2) cannot be
-/// looked into.
+/// glibc and musl start a thread with these flags (pthread_create(3)): all of it shared, by clone(2), since clone3(2)
+/// cannot be looked into.
 pub const OF_A_THREAD: [u64; 2] = [0x003d_0f00, 0x007d_0f00];
 
-/// How they fork.
+/// glibc and musl fork with these flags.
 pub const OF_A_FORK: [u64; 2] = [0x0120_0011, 0x11];

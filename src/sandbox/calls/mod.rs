@@ -1,5 +1,5 @@
-//! System calls that may be made, and with which arguments (seccomp(2)). The others do not exist, which is what
-//! libraries are prepared for.
+//! This room says which system calls may be made, and with which arguments (seccomp(2)). The others do not exist,
+//! which is what libraries are prepared for.
 
 mod lists;
 mod rules;
@@ -19,7 +19,7 @@ use std::os::fd::RawFd;
 /// Standard input, output and error have these numbers.
 const STREAMS: std::ops::RangeInclusive<RawFd> = 0..=2;
 
-/// Whether the kernel can enforce it.
+/// Restricts this thread to the calls of its role, and says whether the kernel can enforce it.
 pub fn restrict(grants: &Grants, role: Role, sockets: &[Open]) -> Result<bool> {
     let Ok(machine) = TargetArch::try_from(std::env::consts::ARCH) else {
         return Ok(false);
@@ -34,10 +34,11 @@ pub fn restrict(grants: &Grants, role: Role, sockets: &[Open]) -> Result<bool> {
     }
 }
 
-/// Descriptors whose other users a process could harm, by their numbers, which they keep: they cannot be duplicated.
+/// `Shared` has descriptors whose other users a process could harm, by their numbers, which they keep: they cannot be
+/// duplicated.
 #[derive(Default)]
 struct Shared {
-    /// Sockets that listen, and the standard streams: whoever changes them changes them for all.
+    /// Sockets that listen, and the standard streams, have these numbers: whoever changes them changes them for all.
     fixed: Vec<RawFd>,
     /// The same and Unix sockets: descriptors could be passed on by them.
     passing: Vec<RawFd>,
@@ -46,7 +47,8 @@ struct Shared {
 }
 
 impl Shared {
-    /// In a zygote the numbers are not yet those of the workers, which have filters of their own.
+    /// Finds what the role shares. In a zygote the numbers are not yet those of the workers, which have filters of
+    /// their own.
     fn of(role: Role, sockets: &[Open]) -> Shared {
         if role == Role::Zygote {
             return Shared::default();
@@ -99,7 +101,7 @@ fn allowed(grants: &Grants, role: Role, shared: &Shared) -> Result<rules::Allowe
     Ok(rules.allowed)
 }
 
-/// Threads, and processes where they are forked; nobody else is signalled.
+/// Allows threads, and processes where they are forked; nobody else is signalled.
 fn processes(rules: &mut Rules, role: Role) -> Result<()> {
     let threads = Cases::one_of(0, &lists::OF_A_THREAD);
     let names = Cases::one_of(0, &lists::NAMES);
@@ -120,7 +122,7 @@ fn processes(rules: &mut Rules, role: Role) -> Result<()> {
     rules.only(libc::SYS_tgkill, Cases::one_of(0, &[own]))
 }
 
-/// No memory becomes code, but where code is made.
+/// Allows memory, which becomes no code but where code is made.
 fn memory(rules: &mut Rules, role: Role) -> Result<()> {
     if role == Role::Compiler {
         rules.allow(&[libc::SYS_mmap, libc::SYS_mprotect]);
@@ -142,7 +144,7 @@ fn keep_log(rules: &mut Rules) -> Result<()> {
     rules.only(libc::SYS_copy_file_range, Cases::outside(2, &log))
 }
 
-/// What is open is used, and changed where nobody shares it.
+/// Allows what is open to be used, and to be changed where nobody shares it.
 fn descriptors(rules: &mut Rules, grants: &Grants, shared: &Shared) -> Result<()> {
     let own = || Cases::outside(0, &shared.fixed);
     let commands = Cases::one_of(1, &lists::COMMANDS)
@@ -166,7 +168,7 @@ fn descriptors(rules: &mut Rules, grants: &Grants, shared: &Shared) -> Result<()
     rules.only(libc::SYS_sendto, unnamed())
 }
 
-/// What is sent (sendto(2)) names nobody, and connects to nobody.
+/// Demands that what is sent (sendto(2)) names nobody, and connects to nobody.
 fn unnamed() -> Cases {
     Cases::all(&[Cases::null(4), Cases::masked(3, MSG_FASTOPEN as u64, 0)])
 }
@@ -174,7 +176,7 @@ fn unnamed() -> Cases {
 /// The bits of a socket's type beside its flags (socket(2)).
 const KIND: u64 = 0xf;
 
-/// What it takes to reach others. Unix sockets could lead to whoever runs this machine.
+/// Allows what it takes to reach others. Unix sockets could lead to whoever runs this machine.
 fn connections(rules: &mut Rules, grants: &Grants, shared: &Shared) -> Result<()> {
     let own = || Cases::outside(0, &shared.fixed);
     let of_kind = |family: i32, kind: i32| {

@@ -1,4 +1,4 @@
-//! A small language for what arguments must be like: cases, of which one must hold.
+//! Rules say what the arguments of calls must be like: there are cases, of which one must hold.
 
 use anyhow::Result;
 use seccompiler::SeccompCmpArgLen::{self, Dword, Qword};
@@ -7,10 +7,10 @@ use seccompiler::{SeccompCondition, SeccompRule};
 use std::collections::BTreeMap;
 use std::os::fd::RawFd;
 
-/// Calls, each with what must hold of its arguments where that is not nothing.
+/// `Allowed` has the calls, each with what must hold of its arguments where that is not nothing.
 pub type Allowed = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// What must hold of one argument.
+/// A `Condition` must hold of one argument.
 #[derive(Clone)]
 pub struct Condition {
     argument: u8,
@@ -31,18 +31,18 @@ impl Condition {
     }
 }
 
-/// One case of these must hold, and of it every condition. Without a case everything is right, as seccompiler has it.
+/// Of `Cases` one must hold, and of that every condition. Without a case everything is right, as seccompiler has it.
 #[derive(Clone, Default)]
 pub struct Cases(Vec<Vec<Condition>>);
 
 impl Cases {
-    /// An argument is one of these.
+    /// Demands that an argument is one of these.
     pub fn one_of(argument: u8, values: &[u64]) -> Cases {
         let case = |value: &u64| vec![Condition::new(argument, Eq, *value)];
         Cases(values.iter().map(case).collect())
     }
 
-    /// Two arguments are one of these pairs.
+    /// Demands that two arguments are one of these pairs.
     pub fn pairs((first, second): (u8, u8), values: &[(i32, i32)]) -> Cases {
         let case = |(one, other): &(i32, i32)| {
             vec![
@@ -53,17 +53,17 @@ impl Cases {
         Cases(values.iter().map(case).collect())
     }
 
-    /// All of these conditions hold.
+    /// Demands that all of these conditions hold.
     pub fn all(conditions: &[Condition]) -> Cases {
         Cases(vec![conditions.to_vec()])
     }
 
-    /// Of the bits of an argument that are in the mask, these are set.
+    /// Demands that of the bits of an argument that are in the mask, these are set.
     pub fn masked(argument: u8, mask: u64, value: u64) -> Condition {
         Condition::new(argument, MaskedEq(mask), value)
     }
 
-    /// A pointer leads nowhere.
+    /// Demands that a pointer leads nowhere.
     pub fn null(argument: u8) -> Condition {
         Condition {
             length: Qword,
@@ -71,7 +71,7 @@ impl Cases {
         }
     }
 
-    /// A descriptor is none of these.
+    /// Demands that a descriptor is none of these.
     pub fn outside(argument: u8, numbers: &[RawFd]) -> Cases {
         let mut numbers: Vec<u64> = numbers
             .iter()
@@ -96,7 +96,7 @@ impl Cases {
         Cases(cases)
     }
 
-    /// One of these, or one of those.
+    /// Demands one of these cases, or one of those.
     pub fn or(mut self, other: Cases) -> Cases {
         if self.0.is_empty() || other.0.is_empty() {
             return Cases::default();
@@ -105,7 +105,7 @@ impl Cases {
         self
     }
 
-    /// One of these, and one of those.
+    /// Demands one of these cases, and one of those.
     pub fn and(self, other: Cases) -> Cases {
         if self.0.is_empty() {
             return other;
@@ -122,20 +122,20 @@ impl Cases {
     }
 }
 
-/// What is put together.
+/// `Rules` are put together call by call.
 #[derive(Default)]
 pub struct Rules {
     pub allowed: Allowed,
 }
 
 impl Rules {
-    /// With whatever arguments.
+    /// Allows these calls, with whatever arguments.
     pub fn allow(&mut self, calls: &[i64]) {
         let calls = calls.iter().map(|call| (*call, Vec::new()));
         self.allowed.extend(calls);
     }
 
-    /// With such arguments alone.
+    /// Allows this call, with such arguments alone.
     pub fn only(&mut self, call: i64, cases: Cases) -> Result<()> {
         let rules = cases.0.into_iter().map(rule);
         self.allowed.insert(call, rules.collect::<Result<_>>()?);
@@ -160,7 +160,7 @@ fn rule(conditions: Vec<Condition>) -> Result<SeccompRule> {
 mod tests {
     use super::*;
 
-    /// Whether a descriptor of this number is let through.
+    /// Says whether a descriptor of this number is let through.
     fn holds(cases: &Cases, number: u64) -> bool {
         let holds = |condition: &Condition| match condition.operation {
             Gt => number > condition.value,

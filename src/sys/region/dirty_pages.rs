@@ -1,4 +1,4 @@
-//! Which pages of this process were written to, where the kernel tells (PAGEMAP_SCAN, Linux 6.7;
+//! `DirtyPages` tells which pages of this process were written to, where the kernel does (PAGEMAP_SCAN, Linux 6.7;
 //! Documentation/admin-guide/mm/pagemap.rst).
 
 use crate::sys::memory::page_size;
@@ -8,10 +8,10 @@ use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::sync::OnceLock;
 
-/// Bytes that are told, at most: what is put back by hand stays mapped, and the rest is given back to the kernel.
+/// No more bytes than these are told: what is put back by hand stays mapped, and the rest is given back to the kernel.
 const BY_HAND: usize = 16 << 20;
 
-/// Where this process has written to. Which process that is, is settled once, when it is first asked at the latest.
+/// `DirtyPages` is about one process. Which that is, is settled when it is first asked at the latest.
 #[derive(Default)]
 pub struct DirtyPages(OnceLock<Option<File>>);
 
@@ -41,8 +41,8 @@ struct Found {
     categories: u64,
 }
 
-/// How many page faults this thread has had (getrusage(2)): without one more, it has written to no page that it had not
-/// written to before.
+/// Returns how many page faults this thread has had (getrusage(2)): without one more, it has written to no page that
+/// it had not written to before.
 pub fn faults() -> Option<i64> {
     let usage = getrusage(UsageWho::RUSAGE_THREAD).ok()?;
     Some(usage.minor_page_faults() + usage.major_page_faults())
@@ -56,13 +56,13 @@ const PAGE_IS_SWAPPED: u64 = 1 << 4;
 const PAGE_IS_PFNZERO: u64 = 1 << 5;
 
 impl DirtyPages {
-    /// Nothing is known.
+    /// Makes one that knows nothing.
     #[cfg(test)]
     pub fn unknown() -> DirtyPages {
         DirtyPages(OnceLock::from(None))
     }
 
-    /// It is about this process from here on.
+    /// Binds it to this process from here on.
     pub fn settle(&self) -> Option<&File> {
         let pagemap = || File::open("/proc/self/pagemap").ok();
         self.0.get_or_init(pagemap).as_ref()

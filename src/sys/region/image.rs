@@ -1,4 +1,4 @@
-//! What a region begins as: a part of a file.
+//! An `Image` is what a region begins as: a part of a file.
 
 use std::fs::File;
 use std::io;
@@ -39,7 +39,10 @@ impl Image {
         Ok(image)
     }
 
+    /// Maps the image.
+    ///
     /// # Safety
+    ///
     /// As of mmap(2): with MAP_FIXED the addresses are the caller's.
     pub(super) unsafe fn map(
         &self,

@@ -18,29 +18,30 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How much more becomes accessible at a time where that may be more than is needed.
+/// So much more becomes accessible at a time where that may be more than is needed.
 const STEP: usize = 1 << 20;
 
-/// Addresses that are reserved, of which the first are accessible.
+/// A `Region` is a range of addresses that are reserved, of which the first are accessible.
 pub struct Region {
     base: *mut u8,
     reserved: usize,
-    /// Nothing behind its size is accessible. Elsewhere those who use it look where it ends, and it is left
-    /// accessible as far as it ever was: that spares a system call each time it grows and each time it is put back.
+    /// Nothing behind the region's size is accessible where this is set. Elsewhere those who use it look where it
+    /// ends, and it is left accessible as far as it ever was: that spares a system call each time it grows and each
+    /// time it is put back.
     fenced: bool,
     size: AtomicUsize,
     accessible: AtomicUsize,
     written: Mutex<Written>,
 }
 
-/// What was found to be written to. Nothing else has been since, as long as there are no more page faults than there
-/// were then, and as much is accessible: other pages are written to with a fault, or become accessible.
+/// `Written` is what was found to be written to. Nothing else has been since, as long as there are no more page faults
+/// than there were then, and as much is accessible: other pages are written to with a fault, or become accessible.
 #[derive(Default)]
 struct Written {
     faults: Option<i64>,
     accessible: usize,
     pieces: Vec<Range<usize>>,
-    /// Where what was not looked at begins.
+    /// What was not looked at begins here.
     end: usize,
 }
 
@@ -75,7 +76,7 @@ impl Region {
         self.base
     }
 
-    /// Bytes that it has.
+    /// Returns the bytes that the region has.
     pub fn size(&self) -> usize {
         self.size.load(Relaxed)
     }
@@ -181,9 +182,10 @@ impl Region {
         unsafe { self.base.write_bytes(0xdb, self.accessible.load(Relaxed)) };
     }
 
-    /// Copies these bytes to where they shall be.
+    /// Writes these bytes to where they shall be.
     ///
     /// # Safety
+    ///
     /// Nobody else uses the region meanwhile.
     pub unsafe fn write(&self, offset: usize, bytes: &[u8]) -> io::Result<()> {
         let end = offset.checked_add(bytes.len());
@@ -217,9 +219,10 @@ impl Region {
         result(unsafe { libc::mprotect(self.base.add(from).cast(), to - from, access) })
     }
 
-    /// What is in it.
+    /// Returns what is in the region.
     ///
     /// # Safety
+    ///
     /// Nobody writes to the region meanwhile.
     pub unsafe fn bytes(&self) -> &[u8] {
         // SAFETY: it is accessible, and nobody writes to it.
