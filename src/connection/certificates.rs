@@ -1,4 +1,4 @@
-//! Which certificate is shown to whom.
+//! This file says which certificate is shown to whom.
 
 use rustls::pki_types::{ServerName, UnixTime};
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -6,19 +6,19 @@ use rustls::sign::CertifiedKey;
 use std::sync::Arc;
 use webpki::{EndEntityCert, KeyUsage};
 
-/// Chosen by the name that the client asks for (SNI, RFC 6066 section 3): one that has the name itself
-/// before one that has it by a wildcard, and the first of each. The first of all is shown to clients that
-/// ask for no name, or for one that no certificate has.
+/// `Certificates` are chosen by the name that the client asks for (SNI, RFC 6066 section 3): one that has the name
+/// itself before one that has it by a wildcard, and the first of each. The first of all is shown to clients that ask
+/// for no name, or for one that no certificate has.
 #[derive(Debug)]
 pub struct Certificates(Vec<Arc<CertifiedKey>>);
 
 impl Certificates {
-    /// There must be one at least.
+    /// Takes certificates, of which there must be one at least.
     pub fn new(certified: Vec<Arc<CertifiedKey>>) -> Certificates {
         Certificates(certified)
     }
 
-    /// For each, why clients will not trust it, as far as that can be told from here.
+    /// Says of each why clients will not trust it, as far as that can be told from here.
     pub fn doubts(&self) -> Vec<Option<&'static str>> {
         self.0.iter().map(|certified| doubt(certified)).collect()
     }

@@ -3,20 +3,20 @@
 
 use super::head::is_token;
 
-/// Where in the body we are. The size of the chunk is known from its first digit on.
+/// `Chunks` says where in the body we are. The size of the chunk is known from its first digit on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Chunks {
-    /// Before the first digit of a size.
+    /// The first digit of a size comes next.
     #[default]
     Start,
     Size(u64),
-    /// In what follows the size on its line.
+    /// We are in what follows the size on its line.
     Extension(u64, Extension),
     SizeFeed(u64),
     Data(u64),
     DataReturn,
     DataFeed,
-    /// At the beginning of a line of the trailer section.
+    /// We are at the beginning of a line of the trailer section.
     TrailerStart,
     Trailer,
     TrailerFeed,
@@ -24,20 +24,20 @@ pub enum Chunks {
     Over,
 }
 
-/// Where in a chunk's extensions we are (RFC 9112 section 7.1.1). Blanks may stand around `;` and `=`,
-/// and nowhere else.
+/// An `Extension` says where in a chunk's extensions we are (RFC 9112 section 7.1.1). Blanks may stand around `;` and
+/// `=`, and nowhere else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extension {
-    /// After blanks that only another extension may follow.
+    /// There were blanks that only another extension may follow.
     Semicolon,
     NameStart,
     Name,
-    /// After a name and blanks.
+    /// There were a name and blanks.
     NameEnd,
     ValueStart,
     Value,
     Quoted,
-    /// After a backslash within quotes.
+    /// There was a backslash within quotes.
     Escape,
     QuotedEnd,
 }

@@ -5,11 +5,11 @@ use super::head::Framing;
 use super::refusal::{Refusal, refused};
 use http::StatusCode;
 
-/// What all fields of Transfer-Encoding say together.
+/// `Codings` is what all fields of Transfer-Encoding say together.
 #[derive(Default)]
 pub struct Codings {
     fields: usize,
-    /// How often it is chunked, and whether that is what was done last.
+    /// The body is chunked so often.
     chunked: usize,
     chunked_last: bool,
     others: usize,
@@ -20,7 +20,7 @@ impl Codings {
         self.fields == 0
     }
 
-    /// A list, whose empty elements count for nothing (RFC 9110 section 5.6.1).
+    /// Reads a list, whose empty elements count for nothing (RFC 9110 section 5.6.1).
     pub fn read(&mut self, value: &[u8]) {
         self.fields += 1;
         let codings = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
@@ -33,7 +33,7 @@ impl Codings {
         }
     }
 
-    /// Nothing is let pass but what every reader takes for chunked (RFC 9112 section 6.1).
+    /// Lets nothing pass but what every reader takes for chunked (RFC 9112 section 6.1).
     pub fn validate(&self) -> Result<Framing, Refusal> {
         if !self.chunked_last {
             return Err(refused(

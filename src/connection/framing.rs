@@ -12,54 +12,54 @@ use http::StatusCode;
 /// The minor version's place in `HTTP/1.1`.
 const MINOR: usize = 7;
 
-/// How large a head may be.
+/// `Limits` says how large a head may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes, request line and header fields together.
+    /// Request line and header fields may have so many bytes together.
     pub head: usize,
-    /// Header fields.
+    /// There may be so many header fields.
     pub fields: usize,
 }
 
-/// A byte of a request line that whoever reads it next must not see as it came.
+/// An `Edit` is of a byte of a request line that whoever reads it next must not see as it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edit {
-    /// Where among the bytes that were followed.
+    /// The byte stands here among those that were followed.
     pub at: usize,
     pub kind: EditKind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EditKind {
-    /// It is percent-encoded.
+    /// The byte is percent-encoded.
     Encode,
     /// The minor version becomes the one that is spoken.
     Version,
 }
 
-/// Where in its requests a connection is.
+/// A `Follower` knows where in its requests a connection is.
 pub struct Follower {
     state: State,
-    /// Where in the request line.
+    /// The request line has come so far.
     line: Line,
     edits: Vec<Edit>,
     limits: Limits,
     /// The head so far, where it does not come in one piece.
     partial: Vec<u8>,
-    /// Heads that were valid.
+    /// So many heads were valid.
     requests: u64,
 }
 
-/// Where in a request line the next byte is.
+/// A `Line` says where in a request line the next byte is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Line {
-    /// Before it.
+    /// The byte is before the request line.
     Start,
     Method,
     Target,
-    /// At this byte of the version.
+    /// The byte is this one of the version.
     Version(usize),
-    /// After it.
+    /// The byte is behind the request line.
     Over,
 }
 
@@ -72,7 +72,7 @@ enum State {
     Refused,
 }
 
-/// Nothing from this place on may be read.
+/// A `Fault` says that nothing from this place on may be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// A head is refused. The bytes before `valid` belong to earlier requests.
@@ -241,7 +241,7 @@ fn empty_line(bytes: &[u8], kept: &mut Vec<u8>) -> Result<usize, Refusal> {
     }
 }
 
-/// Where the head ends, if it does; the bytes before `known` were looked at before.
+/// Finds where the head ends, if it does; the bytes before `known` were looked at before.
 fn end(head: &[u8], known: usize, limits: Limits) -> Result<Option<usize>, Refusal> {
     let mut line = memchr::memrchr(b'\n', &head[..known]).map_or(0, |feed| feed + 1);
     let first = line == 0;

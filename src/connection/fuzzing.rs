@@ -1,4 +1,4 @@
-//! What must hold for any bytes that a client sends, for fuzzing.
+//! This file says, for fuzzing, what must hold for any bytes that a client sends.
 
 use super::edits::edit;
 use super::frames::Frames;
@@ -23,10 +23,10 @@ const LIMITS: Limits = Limits {
     fields: 12,
 };
 
-/// What became of bytes.
+/// `Followed` says what became of bytes.
 #[derive(Debug, PartialEq, Eq)]
 struct Followed {
-    /// What the parser behind is given.
+    /// The parser behind is given these bytes.
     passed: Vec<u8>,
     /// The status of a head that is refused; none for a body that is broken.
     fault: Option<Option<u16>>,
@@ -133,7 +133,7 @@ fn seen_by_hyper(bytes: &[u8], piece: usize) -> (Vec<String>, bool) {
     (seen, goes_on)
 }
 
-/// A client that has sent all that it will ever send, and takes every answer.
+/// A `Client` has sent all that it will ever send, and takes every answer.
 struct Client<'a> {
     bytes: &'a [u8],
     piece: usize,
@@ -194,7 +194,7 @@ pub fn http2(bytes: &[u8]) {
     assert_eq!(whole.0, idle_frames(bytes));
 }
 
-/// How many frames bring nothing, as RFC 9113 section 4.1 has them begin.
+/// Counts the frames that bring nothing, as RFC 9113 section 4.1 has them begin.
 fn idle_frames(mut bytes: &[u8]) -> u64 {
     let (mut idle, data, headers, continuation, end_stream) = (0, 0, 1, 9, 1);
     while let Some((header, rest)) = bytes.split_first_chunk::<9>() {

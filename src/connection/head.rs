@@ -1,6 +1,6 @@
-//! Judges the head of an HTTP/1 request as it came over the wire, more strictly than the parser behind
-//! it: where two readers could disagree on what a head means, one of them can be made to see a request
-//! that the other does not.
+//! This file judges the head of an HTTP/1 request as it came over the wire, more strictly than the parser behind it:
+//! where two readers could disagree on what a head means, one of them can be made to see a request that the other does
+//! not.
 
 use super::codings::Codings;
 use super::refusal::{Refusal, refused};
@@ -8,7 +8,7 @@ use crate::request::length::number;
 use crate::request::{LONGEST_METHOD, Octets, is_host};
 use http::StatusCode;
 
-/// How the body after a head is framed (RFC 9112 section 6.3).
+/// `Framing` says how the body after a head is framed (RFC 9112 section 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
     Length(u64),
@@ -17,14 +17,14 @@ pub enum Framing {
 
 const BAD: StatusCode = StatusCode::BAD_REQUEST;
 
-/// RFC 9112 section 3.
+/// A method that is too long is refused as one that is not known (RFC 9112 section 3).
 pub const METHOD_TOO_LONG: Refusal = refused(StatusCode::NOT_IMPLEMENTED, "its method is too long");
 
 /// Lengths from here on have a meaning of their own in the parser behind.
 const LONGEST_BODY: u64 = u64::MAX - 2;
 
-/// Judges a whole head, whose lines all end in CR LF, without the empty lines around it. `most_fields`
-/// bounds the number of its header fields.
+/// Judges a whole head, whose lines all end in CR LF, without the empty lines around it. `most_fields` bounds the
+/// number of its header fields.
 pub fn validate(head: &[u8], most_fields: usize) -> Result<Framing, Refusal> {
     let mut lines = head.split(|byte| *byte == b'\n').map(trim_cr);
     let version = request_line(lines.next().unwrap_or_default())?;
@@ -47,7 +47,7 @@ enum Version {
     Http11,
 }
 
-/// RFC 9112 section 3.
+/// Judges a request line (RFC 9112 section 3).
 fn request_line(line: &[u8]) -> Result<Version, Refusal> {
     let mut words = line.split(|byte| *byte == b' ');
     let (Some(method), Some(target), Some(version), None) =
@@ -78,8 +78,8 @@ fn request_line(line: &[u8]) -> Result<Version, Refusal> {
     }
 }
 
-/// Whether a byte of a target stands for itself. Other servers let the rest pass, although no URL has it
-/// (RFC 3986 section 2): here it is percent-encoded for whoever comes next.
+/// Says whether a byte of a target stands for itself. Other servers let the rest pass, although no URL has it (RFC
+/// 3986 section 2): here it is percent-encoded for whoever comes next.
 pub fn is_for_a_url(byte: u8) -> bool {
     !matches!(byte, b'"' | b'<' | b'>' | b'`' | 0x80..)
 }
@@ -119,7 +119,7 @@ struct Fields {
 }
 
 impl Fields {
-    /// RFC 9112 section 5.
+    /// Judges a field (RFC 9112 section 5).
     fn read(&mut self, line: &[u8]) -> Result<(), Refusal> {
         if matches!(line.first(), Some(b' ' | b'\t')) {
             return Err(refused(BAD, "a header field is folded"));
@@ -193,7 +193,7 @@ fn trim_cr(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// RFC 9110 section 5.6.2.
+/// Says whether a word is a token (RFC 9110 section 5.6.2).
 pub fn is_token(word: &[u8]) -> bool {
     static TCHAR: Octets = Octets::alphanumeric_and(b"!#$%&'*+-.^_`|~");
     !word.is_empty() && TCHAR.make_up(word)

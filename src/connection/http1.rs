@@ -1,4 +1,4 @@
-//! A connection that speaks HTTP/1.1.
+//! This file serves a connection that speaks HTTP/1.1.
 
 use super::refusal::Refusal;
 use super::settings::Settings;
@@ -19,10 +19,10 @@ use std::rc::Rc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-/// Header fields that the parser has room for unless it is told otherwise.
+/// The parser has room for so many header fields unless it is told otherwise.
 const DEFAULT_FIELDS: usize = 100;
 
-/// What the parser reads ahead, at most.
+/// The parser reads no more than this ahead.
 const BUFFER: usize = 128 << 10;
 
 pub async fn serve(client: Rc<Client>, mut stream: Stream) {

@@ -5,7 +5,7 @@
 
 const LONGEST: usize = 30;
 
-/// Bits of the code of each byte.
+/// The code of each byte has so many bits.
 #[rustfmt::skip]
 const LENGTHS: [u8; 256] = [
     13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28,
@@ -25,7 +25,7 @@ const LENGTHS: [u8; 256] = [
 struct Codes {
     first: u32,
     count: u32,
-    /// Where their bytes begin among all bytes in the order of their codes.
+    /// Their bytes begin here among all bytes in the order of their codes.
     from: usize,
 }
 
@@ -74,7 +74,7 @@ const fn bytes() -> [u8; 256] {
     bytes
 }
 
-/// What was encoded; none where that is no such code.
+/// Decodes what was encoded; none where that is no such code.
 pub fn decode(encoded: &[u8]) -> Option<Vec<u8>> {
     let mut decoded = Vec::with_capacity(encoded.len() * 2);
     let (mut code, mut length) = (0_u32, 0);

@@ -1,5 +1,5 @@
-//! One client's connection: how it speaks, its time-outs, and its end when the worker leaves. Knows
-//! requests only as something to be answered.
+//! This room serves one client's connection: how it speaks, its time-outs, and its end when the worker leaves. It
+//! knows requests only as something to be answered.
 
 mod activity;
 mod certificates;
@@ -64,17 +64,17 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use transport::Transport;
 use watch::{Manner, Stop, Watched};
 
-/// What all connections of one worker share.
+/// `Connections` has what all connections of one worker share.
 pub struct Connections {
     pub requests: Rc<Requests>,
     pub settings: Settings,
-    /// What TLS is spoken with, where it is.
+    /// TLS is spoken with this, where it is.
     pub tls: Option<Arc<ServerConfig>>,
     pub shutdown: WorkerShutdown,
-    /// Of those who speak HTTP/1.1. HTTP/2 puts together what it writes.
+    /// The answers of connections that speak HTTP/1.1 leave by this. HTTP/2 puts together what it writes itself.
     pub write_batcher: Rc<WriteBatcher>,
     pub registry: ConnectionRegistry,
-    /// Answers that their clients do not take.
+    /// Answers are counted there that their clients do not take.
     pub unsent: Rc<Unsent>,
 }
 
@@ -211,7 +211,7 @@ impl Client {
         }
     }
 
-    /// How a request asks for a WebSocket, where it is to get one.
+    /// Finds how a request asks for a WebSocket, where it is to get one.
     fn asks_for_websocket<B>(&self, request: &Request<B>) -> Option<Asked> {
         let may = self.connections.requests.takes_websockets();
         let redirects = matches!(self.kind, ListenerKind::Redirect { .. });
@@ -230,15 +230,15 @@ impl Client {
     }
 }
 
-/// What a client speaks.
+/// `Spoken` says what a client speaks.
 enum Spoken {
     Http1,
     Http2,
-    /// Not what it must.
+    /// The client does not speak what it must.
     Neither,
 }
 
-/// Whether a client waits to be told to send its request's body (RFC 9110 section 10.1.1).
+/// Says whether a client waits to be told to send its request's body (RFC 9110 section 10.1.1).
 fn asks_first(headers: &HeaderMap) -> bool {
     let mut expected = headers.get_all(header::EXPECT).iter();
     expected.any(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))

@@ -15,22 +15,22 @@ use tokio::time::timeout;
 /// The longest header of version 1 (section 2.1).
 const LONGEST_V1: usize = 107;
 
-/// What is before the addresses in version 2 (section 2.2), the last two bytes being their length.
+/// So many bytes stand before the addresses in version 2 (section 2.2), the last two being their length.
 const FIXED_V2: usize = 16;
 
 /// The byte of version 2 that says that the proxy speaks for itself.
 const LOCAL: (usize, u8) = (12, 0x20);
 
-/// What is known of the client before it says anything itself.
+/// A `ProxyHeader` has what is known of the client before it says anything itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProxyHeader {
     pub peer: Peer,
-    /// It speaks TLS with the proxy.
+    /// The client speaks TLS with the proxy.
     pub secure: bool,
 }
 
-/// Who is at the other end: `peer`, or whom it names where it is a proxy that must. None where there
-/// is nobody to serve.
+/// Finds who is at the other end: `peer`, or whom it names where it is a proxy that must. Returns none where there is
+/// nobody to serve.
 pub async fn introduced(
     connections: &Connections,
     socket: &mut Socket,
@@ -108,7 +108,7 @@ pub(super) fn length(begun: &[u8]) -> io::Result<Option<usize>> {
     }
 }
 
-/// Whom a whole header names, if it names anybody, and whether he speaks TLS.
+/// Finds whom a whole header names, if it names anybody, and whether he speaks TLS.
 pub(super) fn named(header: &[u8]) -> io::Result<(Option<Peer>, bool)> {
     let inet = |address: IpAddr, port| {
         let address = address.to_canonical();
@@ -155,7 +155,7 @@ mod tests {
     use tokio::io::AsyncWriteExt;
     use tokio::net::UnixStream;
 
-    /// Version 2, for this command, family and payload.
+    /// Makes a header of version 2, for this command, family and payload.
     fn v2(command: u8, family: u8, payload: &[u8]) -> Vec<u8> {
         let length = u16::try_from(payload.len()).unwrap().to_be_bytes();
         let fixed = [command, family, length[0], length[1]];

@@ -1,10 +1,10 @@
-//! Answers to what never became a request. They are the last on their connection: what comes after it
-//! cannot be told apart.
+//! A `Refusal` answers what never became a request. It is the last answer on its connection: what comes after cannot
+//! be told apart.
 
 use http::StatusCode;
 use std::time::SystemTime;
 
-/// Why nothing more is read, in the log's words, and the status that says so.
+/// A `Refusal` says why nothing more is read, in the log's words, and the status that says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     pub status: StatusCode,

@@ -1,4 +1,5 @@
-//! The connections of one worker, for when there is no room for another: the one that has been idle for longest goes.
+//! The registry has the connections of one worker, for when there is no room for another: the one that has been idle
+//! for longest goes.
 
 use super::activity::Activity;
 use std::cell::{Cell, RefCell};
@@ -11,7 +12,7 @@ pub struct ConnectionRegistry {
     next: Cell<u64>,
 }
 
-/// A connection is on the list until this is dropped.
+/// A `Registration` keeps a connection on the list until it is dropped.
 pub struct Registration {
     listed: Rc<RefCell<HashMap<u64, Rc<Activity>>>>,
     number: u64,

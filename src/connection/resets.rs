@@ -1,10 +1,10 @@
-//! Follows the frames that an HTTP/2 client is sent. Where a stream is reset because its head was malformed, the
-//! client gets an answer first (RFC 9113 section 8.1.1): the library beneath resets such streams without a word.
+//! This file follows the frames that an HTTP/2 client is sent. Where a stream is reset because its head was malformed,
+//! the client gets an answer first (RFC 9113 section 8.1.1): the library beneath resets such streams without a word.
 
 use std::collections::VecDeque;
 
 const HEADER: usize = 9;
-/// With the reason of RST_STREAM, which is all of its payload.
+/// RST_STREAM has so many bytes, with its reason, which is all of its payload.
 const RESET: usize = HEADER + 4;
 
 const HEADERS: u8 = 1;
@@ -12,7 +12,7 @@ const RST_STREAM: u8 = 3;
 
 const END_STREAM: u8 = 1;
 
-/// RFC 9113 section 7.
+/// The reason has this code (RFC 9113 section 7).
 const PROTOCOL_ERROR: [u8; 4] = [0, 0, 0, 1];
 
 /// The head of a 400 without a body, from the static table alone (RFC 7541 appendix A): `:status 400`,
@@ -30,7 +30,7 @@ pub struct Resets {
     answered: VecDeque<u32>,
 }
 
-/// Where in the frames the next byte stands.
+/// A `Place` says where in the frames the next byte stands.
 #[derive(Clone, Copy, Default)]
 struct Place {
     header: [u8; RESET],
@@ -46,14 +46,14 @@ struct Frame {
     reason: [u8; 4],
 }
 
-/// What is to be sent before what comes next.
+/// `Next` says what is to be sent before what comes next.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Nothing: these bytes may be sent as they are.
+    /// These bytes may be sent as they are.
     Go,
-    /// Nothing, but only so many bytes are to be sent at first.
+    /// Only so many bytes are to be sent at first.
     UpTo(usize),
-    /// An answer to this stream.
+    /// An answer to this stream is to be sent.
     Answer(u32),
 }
 

@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-/// Why a body was not sent to its end.
+/// `Stopped` says why a body was not sent to its end.
 pub enum Stopped {
     /// There is no more of it.
     Unfinished,
@@ -54,12 +54,12 @@ pub async fn send(
 struct Sending<'a> {
     client: &'a Client,
     progress: &'a Rc<Progress>,
-    /// How the request's body is read.
+    /// The request's body is read like this.
     reading: &'a Reading,
-    /// None once all of it is in `piece` or beyond.
+    /// The body is `None` once all of it is in `piece` or beyond.
     body: Option<Body>,
     sender: SendStream<Bytes>,
-    /// Taken from the body, and not yet sent.
+    /// This was taken from the body, and is not yet sent.
     piece: Bytes,
     kept: Option<Kept>,
 }
@@ -158,5 +158,5 @@ impl Sending<'_> {
     }
 }
 
-/// Bytes of a frame, at most, unless the client says otherwise (RFC 9113 section 4.2).
+/// A frame has no more bytes than this, unless the client says otherwise (RFC 9113 section 4.2).
 const FRAME: u64 = 16 << 10;

@@ -1,4 +1,4 @@
-//! What a client may cost us, and how it is spoken to.
+//! `Settings` says what a client may cost us, and how it is spoken to.
 
 pub use super::framing::Limits;
 pub use crate::channel::ListenerKind;
@@ -10,26 +10,26 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub protocols: Protocols,
-    /// For a TLS handshake.
+    /// A TLS handshake may take so long.
     pub handshake: Duration,
-    /// Between two requests.
+    /// So much time may pass between two requests.
     pub keep_alive: Duration,
-    /// From the first byte of a request's head to its last.
+    /// So much time may pass from the first byte of a request's head to its last.
     pub header: Duration,
-    /// For a client to take some of what is written to it.
+    /// A client may take so long to take some of what is written to it.
     pub write: Duration,
-    /// Bytes per second that a client must take or send while it is waited for.
+    /// A client must take or send so many bytes per second while it is waited for.
     pub rate: u64,
-    /// Who must say whose connection it is before anything else, where that is spoken.
+    /// These peers must say whose connection it is before anything else, where that is spoken.
     pub proxy_protocol: Option<Proxies>,
-    /// Whether responses say when they were made.
+    /// Responses say when they were made.
     pub date_header: bool,
-    /// Lines of the head of every response, for those that answer what never became a request.
+    /// The head of every response has these lines, for answers to what never became a request.
     pub fields: String,
     pub head: Limits,
-    /// Requests of one HTTP/2 connection that are answered at a time.
+    /// So many requests of one HTTP/2 connection are answered at a time.
     pub streams: u32,
-    /// Connections of one worker.
+    /// One worker has so many connections.
     pub connections: u32,
 }
 

@@ -1,4 +1,5 @@
-//! That the worker is leaving: since when, and how long it waits for idle connections to speak up.
+//! `WorkerShutdown` says that the worker is leaving: since when, and how long it waits for idle connections to speak
+//! up.
 
 use super::timeouts::Leaving;
 use std::cell::Cell;
@@ -16,7 +17,7 @@ pub struct WorkerShutdown {
 #[derive(Clone, Copy)]
 struct Begun {
     leaving: Leaving,
-    /// When the worker is gone, whatever is still open.
+    /// The worker is gone at this time, whatever is still open.
     until: Instant,
 }
 

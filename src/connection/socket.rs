@@ -14,32 +14,32 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-/// What may wait to leave with others.
+/// No more than this waits to leave with others.
 const SMALL: usize = 16 << 10;
 
-/// A socket whose small writes may leave together with those of others.
+/// A `Socket` has small writes leave together with those of others.
 pub struct Socket {
     wire: Rc<RefCell<Wire>>,
-    /// None where everything leaves at once.
+    /// The write batcher is `None` where everything leaves at once.
     write_batcher: OnceCell<Rc<WriteBatcher>>,
 }
 
-/// What of a socket its write batcher knows.
+/// A `Wire` is what its write batcher knows of a socket.
 pub struct Wire {
     stream: Accepted,
-    /// Still to be written.
+    /// These bytes are still to be written.
     unsent: BytesMut,
-    /// Its turn in the write batcher is to come; and who is to know when it could not be written.
+    /// The wire waits for the write batcher, and this is woken when the bytes could not be written.
     waits: Option<Waker>,
 }
 
-/// How much of what was written has arrived.
+/// A `Probe` tells how much of what was written has arrived.
 pub struct Probe {
     wire: Rc<RefCell<Wire>>,
     known: Cell<u64>,
 }
 
-/// A connection as it was accepted.
+/// An `Accepted` connection is as it was accepted.
 pub enum Accepted {
     Tcp(TcpStream),
     Unix(UnixStream),
@@ -72,7 +72,7 @@ impl Socket {
         }
     }
 
-    /// From here on small writes leave with those of others.
+    /// Has small writes leave with those of others from here on.
     pub fn send_with(&self, write_batcher: &Rc<WriteBatcher>) {
         self.write_batcher.get_or_init(|| write_batcher.clone());
     }
@@ -106,7 +106,7 @@ impl Socket {
 }
 
 impl Probe {
-    /// Bytes that have arrived since this was asked last, as far as that can be told.
+    /// Returns the bytes that have arrived since this was asked last, as far as that can be told.
     pub fn taken(&self) -> usize {
         let arrived = match &self.wire.borrow().stream {
             Accepted::Tcp(stream) => socket::acknowledged(stream.as_fd()).unwrap_or(0),
@@ -226,7 +226,7 @@ impl AsyncWrite for Socket {
         true
     }
 
-    /// What waits in the write batcher is as good as written.
+    /// Flushes at once: what waits in the write batcher is as good as written.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut wire = self.wire.borrow_mut();
         match &mut wire.waits {

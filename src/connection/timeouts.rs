@@ -26,29 +26,29 @@ use super::watch::{Manner, Stop};
 pub use crate::request::{LINGER, LINGER_IDLE};
 use std::time::{Duration, Instant};
 
-/// How long a client is answered that sends no more: most such have left.
+/// A client that sends no more is answered for so long: most such have left.
 pub const CLIENT_ENDED: Duration = Duration::from_secs(10);
 
-/// How long a client of HTTP/2 that was told that its connection ends may still begin a stream, which was on its way.
+/// A client of HTTP/2 that was told that its connection ends may begin a stream for so long, which was on its way.
 pub const GOAWAY_HEARD: Duration = Duration::from_secs(1);
 
-/// How long the last answer may take to leave when its connection is closed.
+/// The last answer may take so long to leave when its connection is closed.
 pub const LAST_BYTES: Duration = Duration::from_secs(5);
 
-/// How long the last frame of HTTP/2 may take to leave.
+/// The last frame of HTTP/2 may take so long to leave.
 pub const LAST_FRAME: Duration = Duration::from_secs(1);
 
-/// How long the other end of a WebSocket's close may take to come.
+/// The other end of a WebSocket's close may take so long to come.
 pub const CLOSE_ANSWERED: Duration = Duration::from_secs(10);
 
-/// How long before the worker ends clients of WebSockets are told to come again.
+/// Clients of WebSockets are told to come again so long before the worker ends.
 pub const BEFORE_THE_END: Duration = Duration::from_secs(1);
 
 /// `Leaving` says that a connection is to be closed when it is idle, since others take over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leaving {
     pub since: Instant,
-    /// How long the connection must have been idle: a request may be on its way.
+    /// The connection must have been idle for so long: a request may be on its way.
     pub idle: Duration,
 }
 
@@ -74,11 +74,11 @@ impl Leaving {
 #[derive(Clone, Copy, Debug)]
 pub struct Waits {
     pub phase: Phase,
-    /// When the client must have taken some of what is written, where it does not.
+    /// The client must have taken some of what is written by then, where it does not.
     pub write: Option<Instant>,
-    /// Since when a head of HTTP/2 is unfinished, beside whatever else goes on.
+    /// A head of HTTP/2 is unfinished since then, beside whatever else goes on.
     pub head: Option<Instant>,
-    /// Since when the client sends no more.
+    /// The client sends no more since then.
     pub ended: Option<Instant>,
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-/// How a handshake came out.
+/// A `Handshake` says how it came out.
 pub enum Handshake {
     /// The handshake is done.
     Done {

@@ -1,5 +1,5 @@
-//! A socket whose first byte is looked at, so that a client that speaks no TLS can be told in words: the
-//! TLS library would answer it with an alert.
+//! The first byte of a socket is looked at here, so that a client that speaks no TLS can be told in words: the TLS
+//! library would answer it with an alert.
 
 use super::socket::Socket;
 use std::io;
@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What a TLS client sends first: a record of the handshake (RFC 8446 section 5.1).
+/// A TLS client sends this first: a record of the handshake (RFC 8446 section 5.1).
 const HANDSHAKE: u8 = 22;
 
 pub struct TlsSniffer {

@@ -1,4 +1,4 @@
-//! What HTTP is spoken over: a socket, or TLS on a socket.
+//! A `Transport` is what HTTP is spoken over: a socket, or TLS on a socket.
 
 use super::socket::Socket;
 use super::tls_sniffer::TlsSniffer;

@@ -1,4 +1,4 @@
-//! What one worker keeps of answers that their clients do not take, whatever they speak: it is bounded, and those that
+//! One worker keeps what its clients do not take of their answers, whatever they speak: it is bounded, and those that
 //! stand still for longest have to go first.
 
 use crate::request::Progress;
@@ -20,7 +20,7 @@ struct Answers {
     each: HashMap<*const Progress, (Rc<Progress>, usize)>,
 }
 
-/// An answer, or a part of one, that is kept until this is dropped.
+/// `Kept` is an answer, or a part of one, that is kept until this is dropped.
 pub struct Kept {
     unsent: Rc<Unsent>,
     progress: Rc<Progress>,

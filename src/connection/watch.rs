@@ -1,4 +1,4 @@
-//! Runs a connection while its time is not up.
+//! This file runs a connection while its time is not up.
 
 use super::activity::Activity;
 use super::refusal::Refusal;
@@ -10,10 +10,10 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Instant;
 
-/// Why a connection is not run on.
+/// `Stop` says why a connection is not run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// It was idle for long enough.
+    /// The connection was idle for long enough.
     Close,
     /// What came cannot be answered but by this.
     Refuse(Refusal),
@@ -25,16 +25,16 @@ pub enum Stop {
     Left,
 }
 
-/// How a connection is ended.
+/// A `Manner` says how a connection is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manner {
-    /// When it is idle, or with the next answer.
+    /// The connection ends when it is idle, or with the next answer.
     Http1,
-    /// By telling the client, which is done once, and giving it time to have heard.
+    /// The client is told, once, and gets time to have heard.
     Http2 { told: Option<Instant> },
 }
 
-/// What is watched.
+/// `Watched` is the connection that is watched.
 pub struct Watched<'a> {
     pub connections: &'a Connections,
     pub activity: &'a Activity,

@@ -16,7 +16,7 @@ const THICK: Duration = Duration::from_micros(50);
 /// So many wait at most.
 const MOST: usize = 32;
 
-/// That of one worker.
+/// A `WriteBatcher` belongs to one worker.
 pub struct WriteBatcher {
     thick: Duration,
     waiting: RefCell<Vec<Rc<RefCell<Wire>>>>,

@@ -15,13 +15,13 @@ use tokio::task::spawn_local;
 /// Where others wait for a permit, it is taken from clients that are behind by so much.
 const BEHIND: Duration = Duration::from_secs(2);
 
-/// How often that is looked at.
+/// Permits of such clients are looked for so often.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Clients that are remembered before those that are gone are forgotten.
+/// So many clients are remembered before those that are gone are forgotten.
 const CLIENTS: usize = 4096;
 
-/// A bounded number of permits with a bounded queue before them.
+/// `Admission` is a bounded number of permits with a bounded queue before them.
 #[derive(Clone)]
 pub struct Admission(Rc<Inner>);
 
@@ -36,22 +36,22 @@ struct Inner {
     /// Tells tickets apart, and which came first.
     tickets: Cell<u64>,
     clients: RefCell<HashMap<ClientKey, Rc<Share>>>,
-    /// That of all who are nobody in particular.
+    /// All who are nobody in particular have this share.
     nobody: Rc<Share>,
-    /// Those of whom somebody waits.
+    /// Somebody waits of each of these clients.
     queues: RefCell<Vec<Rc<Share>>>,
-    /// Who holds which permit, with whose share it is of.
+    /// Each permit is held by one of these, or free.
     occupied: RefCell<Vec<Option<Occupant>>>,
     free: RefCell<Vec<usize>>,
-    /// Whether somebody looks for permits of clients that do not keep up.
+    /// Somebody looks for permits of clients that do not keep up.
     looks: Cell<bool>,
     rests: Notify,
 }
 
-/// An exchange, and the share that its permit is of.
+/// An `Occupant` is an exchange, and the share that its permit is of.
 type Occupant = (Rc<Progress>, Rc<Share>);
 
-/// A place in the queue.
+/// A `Waiter` has a place in the queue.
 pub struct Waiter {
     number: u64,
     progress: Rc<Progress>,
@@ -65,12 +65,12 @@ pub struct Permit {
     index: usize,
 }
 
-/// Why a request was turned away.
+/// `Rejected` says why a request was turned away.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Rejected {
     /// As many wait already as may, or as its client may have waiting.
     Queue,
-    /// It waited as long as it may.
+    /// The request waited as long as it may.
     Wait,
 }
 
@@ -79,7 +79,7 @@ impl Admission {
         Admission::of(permits, queue, wait, false)
     }
 
-    /// For what may last for days: nobody waits for another's end, and no client has all.
+    /// Makes an admission for what may last for days: nobody waits for another's end, and no client has all.
     pub fn lasting(permits: usize) -> Admission {
         Admission::of(permits, 0, Duration::ZERO, true)
     }
@@ -153,7 +153,7 @@ impl Inner {
         self.held.get() < self.permits
     }
 
-    /// Whether a client may have one permit more: no one has the last quarter while there are others.
+    /// Says whether a client may have one permit more: no one has the last quarter while there are others.
     fn may(&self, share: &Rc<Share>) -> bool {
         let most = (self.permits - self.permits / 4)
             .min(self.permits.saturating_sub(1))
@@ -244,7 +244,7 @@ impl Inner {
         }
     }
 
-    /// Whose turn it is: of the clients that may, the one with the fewest permits; of those, who came first.
+    /// Finds who is next: of the clients that may, the one with the fewest permits; of those, who came first.
     fn next(&self) -> Option<(Rc<Share>, Waiter)> {
         let mut queues = self.queues.borrow_mut();
         queues.retain(|share| !share.waiting.borrow().is_empty());
@@ -259,7 +259,7 @@ impl Inner {
         Some((share, ticket))
     }
 
-    /// As long as somebody waits, sees to it that permits are not held by clients that do not keep up.
+    /// Sees to it, as long as somebody waits, that permits are not held by clients that do not keep up.
     fn look(self: &Rc<Self>) {
         if self.looks.replace(true) {
             return;
@@ -311,7 +311,7 @@ impl Drop for Permit {
     }
 }
 
-/// A place in the queue, given up however the waiting ends.
+/// A `Place` in the queue is given up however the waiting ends.
 struct Place {
     inner: Rc<Inner>,
     share: Rc<Share>,

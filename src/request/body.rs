@@ -21,12 +21,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Sleep, sleep};
 
-/// A response body: our own text, or what a guest writes.
+/// A `Body` is that of a response: our own text, or what a guest writes.
 pub struct Body {
     kind: Kind,
-    /// Dropped when the connection is done with the body.
+    /// This is dropped when the connection is done with the body.
     attached: Option<Box<dyn Any>>,
-    /// Where it is noted what leaves, as it leaves: after compression.
+    /// The exchange notes what leaves, as it leaves: after compression.
     recorded: Option<Rc<Exchange>>,
 }
 
@@ -37,7 +37,7 @@ enum Kind {
     File(Box<FileBody>),
 }
 
-/// A guest's body, with what it holds until it is over.
+/// `Written` is a guest's body, with what it holds until it is over.
 pub struct Written {
     body: Option<GuestBody>,
     /// The length that the guest's head promises.
@@ -48,7 +48,7 @@ pub struct Written {
     idle: Duration,
     pause: Option<Pin<Box<Sleep>>>,
     exchange: Option<Rc<Exchange>>,
-    /// Until the guest has finished, whatever its client has taken by then.
+    /// The permit is held until the guest has finished, whatever its client has taken by then.
     permit: Option<Permit>,
 }
 
@@ -150,7 +150,7 @@ impl Body {
     }
 }
 
-/// More of a file.
+/// Reads more of a file.
 pub fn poll_file(
     file: &mut FileBody,
     cx: &mut Context<'_>,

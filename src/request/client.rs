@@ -1,4 +1,4 @@
-//! Who sent a request, as far as it is known: for the log, and for guests that ask for it.
+//! A `Client` is who sent a request, as far as it is known: for the log, and for guests that ask for it.
 
 use super::Peer;
 use std::fmt;
@@ -8,14 +8,14 @@ use std::net::SocketAddr;
 pub enum Client {
     /// The other end of the connection.
     Peer(Peer),
-    /// Whom a trusted proxy names; port 0 where it names none, as in uvicorn's log.
+    /// A trusted proxy names this address; its port is 0 where the proxy names none, as in uvicorn's log.
     Forwarded(SocketAddr),
-    /// Somebody whom a trusted proxy will not, or cannot, name (RFC 7239 section 6.3).
+    /// A trusted proxy will not, or cannot, name the client (RFC 7239 section 6.3).
     Hidden,
 }
 
 impl Client {
-    /// Its address, where it has one that is known.
+    /// Returns the client's address, where it has one that is known.
     pub fn address(self) -> Option<SocketAddr> {
         match self {
             Client::Peer(Peer::Inet(address)) | Client::Forwarded(address) => Some(address),

@@ -1,21 +1,22 @@
-//! Whether a client keeps up: the time for which the server waited for it, held against the bytes that it moved.
+//! `ClientRate` says whether a client keeps up: it holds the time for which the server waited for the client against
+//! the bytes that the client moved.
 
 use std::time::{Duration, Instant};
 
-/// How far a client may fall behind the least rate before it is given up.
+/// A client may fall behind the least rate by so much before it is given up.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How much of what it moved faster than it must counts for later.
+/// So much of what a client moved faster than it must counts for later.
 const CREDIT: Duration = Duration::from_secs(20);
 
-/// One direction of one exchange.
+/// A `ClientRate` is about one direction of one exchange.
 #[derive(Clone, Debug)]
 pub struct ClientRate {
-    /// Bytes per second that are asked for; 0 where any rate will do.
+    /// A client must move so many bytes per second; 0 where any rate will do.
     rate: u64,
-    /// Since when the server waits for the client.
+    /// The server waits for the client since then.
     waits: Option<Instant>,
-    /// Bytes that are missing so far; less than none where the client was faster.
+    /// So many bytes are missing so far; less than none where the client was faster.
     behind: i64,
 }
 

@@ -1,4 +1,4 @@
-//! A body that is compressed on its way: what a guest has written leaves as soon as it pauses.
+//! A `Compressed` body is compressed on its way: what a guest has written leaves as soon as it pauses.
 
 use super::body::{Aborted, Written, poll_file};
 use super::compress::{self, Encoder};
@@ -8,10 +8,10 @@ use bytes::Bytes;
 use http_body::Frame;
 use std::task::{Context, Poll};
 
-/// How much of what is compressed is gathered before it is handed on, while the guest goes on writing.
+/// So much of what is compressed is gathered before it is handed on, while the guest goes on writing.
 const GATHERED: usize = 16 << 10;
 
-/// What is compressed.
+/// A `Source` is what is compressed.
 pub enum Source {
     Guest(Box<Written>),
     File(Box<FileBody>),
@@ -32,7 +32,7 @@ impl Source {
         }
     }
 
-    /// A file is read on as fast as it goes: nobody waits for the beginning of what comes next.
+    /// Says whether somebody waits for the beginning of what comes next. A file is read on as fast as it goes.
     fn is_written_piece_by_piece(&self) -> bool {
         matches!(self, Source::Guest(_))
     }
@@ -40,7 +40,7 @@ impl Source {
 
 pub struct Compressed {
     source: Source,
-    /// None once all of it was handed on.
+    /// The encoder is `None` once all of it was handed on.
     encoder: Option<Encoder>,
     gathered: Vec<u8>,
     /// Something was taken that was not given out.

@@ -1,6 +1,6 @@
-//! What becomes of a request's body that nobody reads: it is thrown away as it comes, for a while. A client that
-//! writes first and then reads would lose its answer otherwise, since closing over what it sends resets the
-//! connection (RFC 9112 section 9.6; RFC 9113 section 8.1).
+//! A request's body that nobody reads is thrown away as it comes, for a while. A client that writes first and then
+//! reads would lose its answer otherwise, since closing over what it sends resets the connection (RFC 9112 section
+//! 9.6; RFC 9113 section 8.1).
 
 use super::Incoming;
 use http_body::Body;
@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
-/// For how long altogether, and for how long while nothing comes (as nginx lingers).
+/// A body is thrown away for so long altogether, and for so long while nothing comes (as nginx lingers).
 pub const LINGER: Duration = Duration::from_secs(30);
 pub const LINGER_IDLE: Duration = Duration::from_secs(5);
 

@@ -1,5 +1,5 @@
-//! What is recorded of one exchange: the counters of the scoreboard, the access log, and the reason
-//! where it failed.
+//! An `Exchange` records what comes of a request: the counters of the scoreboard, the access log, and the reason where
+//! it failed.
 
 use super::client::Client;
 use super::header_policy::Arrival;
@@ -18,7 +18,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// One request on its way; it is over when it is dropped.
+/// An `Exchange` is one request on its way; it is over when it is dropped.
 pub struct Exchange {
     client: Client,
     id: Option<HeaderValue>,
@@ -32,11 +32,11 @@ pub struct Exchange {
     sent: Cell<u64>,
     upload: OnceCell<Arc<UploadState>>,
     logged: bool,
-    /// How long the guest was running; none where it was not asked.
+    /// The guest was running for so long; none where it was not asked.
     guest: Cell<Option<Duration>>,
     slot: SlotRef,
     scheme: Scheme,
-    /// What the operator's format of the log has of both heads.
+    /// The operator's format of the log has these fields of both heads.
     captured: RefCell<Captured>,
 }
 
@@ -96,7 +96,7 @@ impl Exchange {
         }
     }
 
-    /// Bytes of the response body were handed to the connection.
+    /// Notes that bytes of the response body were handed to the connection.
     pub fn sent(&self, bytes: u64) {
         self.sent.set(self.sent.get() + bytes);
     }
@@ -119,7 +119,7 @@ impl Exchange {
         self.upload.get().map(Arc::as_ref)
     }
 
-    /// Nobody reads the rest of the request's body.
+    /// Notes that nobody reads the rest of the request's body.
     pub fn abandon_upload(&self) {
         if let Some(upload) = self.upload() {
             upload.abandon();

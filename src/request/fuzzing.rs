@@ -1,4 +1,4 @@
-//! What must hold for any header fields that a client sends, for fuzzing.
+//! This file says, for fuzzing, what must hold for any header fields that a client sends.
 
 use super::client::Client;
 use super::ids::Ids;
@@ -11,10 +11,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 const PROXY: &str = "127.0.0.1:5";
 const STRANGER: &str = "192.0.2.99:5";
 
-/// Whom the proxy names.
+/// The proxy names this client.
 const NAMED: &str = "198.51.100.7";
 
-/// Fields, one a line.
+/// Checks fields, one a line.
 pub fn header_policy(bytes: &[u8]) {
     let sent = fields(bytes);
     asked_by_a_stranger(sent.clone());
@@ -74,7 +74,7 @@ fn origin(peer: &str) -> Origin {
     }
 }
 
-/// Nothing is believed, and nothing of it is left.
+/// Checks that nothing is believed of a stranger, and nothing of it is left.
 fn asked_by_a_stranger(mut headers: HeaderMap) {
     let origin = origin(STRANGER);
     let arrival = policy().receive(&origin, &mut headers, &Ids::seeded());
@@ -88,7 +88,7 @@ fn asked_by_a_stranger(mut headers: HeaderMap) {
     left_is_sound(&headers);
 }
 
-/// What a stranger wrote before a proxy's own words changes nothing.
+/// Checks that what a stranger wrote before a proxy's own words changes nothing.
 fn asked_by_a_proxy(mut headers: HeaderMap, name: HeaderName, appended: &str, is_joined: bool) {
     if name == FORWARDED {
         // The other kind counts more.
@@ -132,7 +132,7 @@ fn asked_by_a_proxy(mut headers: HeaderMap, name: HeaderName, appended: &str, is
     left_is_sound(&headers);
 }
 
-/// What guests see of ours is ours, also to those who take `_` and `-` for one.
+/// Checks that what guests see of ours is ours, also to those who take `_` and `-` for one.
 fn left_is_sound(headers: &HeaderMap) {
     assert_eq!(all(headers, "x-user"), ["operator"]);
     assert!(all(headers, "x-request-id").len() == 1);

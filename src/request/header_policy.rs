@@ -1,5 +1,5 @@
-//! What is done to the head of every request before a guest sees it, and to the head of every response
-//! after: identity, and the fields that the operator adds.
+//! A `HeaderPolicy` says what is done to the head of every request before a guest sees it, and to the head of every
+//! response after: identity, and the fields that the operator adds.
 
 use super::client::Client;
 use super::forwarded::{self, Claims};
@@ -25,23 +25,23 @@ pub struct HeaderPolicy {
     pub request_id: bool,
     /// Tells guests the address of their client.
     pub client_header: Option<HeaderName>,
-    /// Fields that guests see instead of what the client sent by these names.
+    /// Guests see these fields instead of what the client sent by these names.
     pub request_headers: HeaderMap,
-    /// Who says `server` where the guest does not.
+    /// Responses say this in `server` where the guest says nothing.
     pub server: Option<HeaderValue>,
-    /// Fields of every response.
+    /// Every response has these fields.
     pub response_headers: HeaderMap,
 }
 
-/// A request as it came, once it is clear whom to believe.
+/// An `Arrival` is a request as it came, once it is clear whom to believe.
 pub struct Arrival {
     pub client: Client,
     pub scheme: Scheme,
-    /// None where it is the request that names it.
+    /// The authority is `None` where it is the request that names it.
     pub authority: Option<Authority>,
     pub id: Option<HeaderValue>,
     pub trace: Option<Arc<Trace>>,
-    /// Who is connected.
+    /// This peer is connected.
     pub peer: Peer,
 }
 
@@ -152,8 +152,8 @@ fn strip(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
     }
 }
 
-/// HTTP/2 lets clients send a cookie in pieces; whoever knows only one field is to see it whole (RFC 9113
-/// section 8.2.3).
+/// Joins cookies: HTTP/2 lets clients send one in pieces, and whoever knows only one field is to see it whole (RFC
+/// 9113 section 8.2.3).
 fn join_cookies(headers: &mut HeaderMap) {
     let mut pieces = headers.get_all(header::COOKIE).iter();
     let (Some(first), Some(second)) = (pieces.next(), pieces.next()) else {

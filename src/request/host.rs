@@ -1,4 +1,4 @@
-//! Whom a request asks: its target, absolute as guests get it, from what the client wrote where.
+//! This file finds whom a request asks: its target, absolute as guests get it, from what the client wrote where.
 
 use super::header_policy::Arrival;
 use super::{Octets, Origin, RootPath};
@@ -6,7 +6,7 @@ use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Uri};
 use http::{HeaderMap, Method, Version, header};
 
-/// A host and perhaps a port (RFC 9110 section 7.2), where this is that and nothing else.
+/// Reads a host and perhaps a port (RFC 9110 section 7.2), where this is that and nothing else.
 pub fn host(value: &[u8]) -> Option<Authority> {
     is_host(value)
         .then(|| Authority::try_from(value).ok())
@@ -15,7 +15,8 @@ pub fn host(value: &[u8]) -> Option<Authority> {
 
 /// Says whether this is a host and perhaps a port, as far as can be seen without parsing an IPv6 address.
 pub fn is_host(value: &[u8]) -> bool {
-    /// What is in a name or an address (RFC 3986 section 3.2.2, without the comma, which separates values of fields).
+    /// A name or an address has these bytes (RFC 3986 section 3.2.2, without the comma, which separates values of
+    /// fields).
     static ALLOWED: Octets = Octets::alphanumeric_and(b"-._~!$&'()*+;=%:");
     let (name, port) = match value.strip_prefix(b"[") {
         Some(address) => match memchr::memchr(b']', address) {

@@ -1,4 +1,4 @@
-//! Names for requests, by which a client, a guest and the log mean the same one: nobody can guess the
+//! `Ids` makes names for requests, by which a client, a guest and the log mean the same one: nobody can guess the
 //! next, and no two workers make the same.
 
 use super::Octets;
@@ -17,7 +17,7 @@ impl Ids {
         Ids(RefCell::new(seeded))
     }
 
-    /// 128 random bits in hexadecimal digits.
+    /// Makes a name of 128 random bits in hexadecimal digits.
     pub fn make(&self) -> HeaderValue {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut bits = [0; 16];

@@ -19,17 +19,17 @@ pub enum Incoming {
     Http2(Streamed),
 }
 
-/// How long a request says that its body is; nothing where it does not say.
+/// Returns how long a request says that its body is; 0 where it does not say.
 pub fn declared(headers: &HeaderMap) -> u64 {
     length::declared(headers).ok().flatten().unwrap_or(0)
 }
 
-/// What came is not all that was to come.
+/// `Broken` says that what came is not all that was to come.
 #[derive(Debug)]
 pub struct Broken;
 
 impl Incoming {
-    /// Whether the client waits to be told to send it, and was not.
+    /// Says whether the client waits to be told to send the body, and was not.
     pub fn is_unasked(&self) -> bool {
         match self {
             Incoming::Http1 { unasked, .. } => *unasked,
@@ -88,13 +88,13 @@ impl Body for Incoming {
     }
 }
 
-/// A body that comes in a stream of HTTP/2.
+/// A `Streamed` body comes in a stream of HTTP/2.
 pub struct Streamed {
     stream: h2::RecvStream,
-    /// As long as the head says.
+    /// The body is as long as the head says.
     length: Option<u64>,
     data_is_over: bool,
-    /// Its client is never asked for it.
+    /// The client is never asked for the body.
     is_forgone: bool,
     reading: Arc<Reading>,
 }
@@ -158,8 +158,8 @@ impl Drop for Streamed {
     }
 }
 
-/// How the body of a request is read, for whoever answers it. The guest's host demands atomics where one thread would
-/// do.
+/// `Reading` says how the body of a request is read, for whoever answers it. The guest's host demands atomics where
+/// one thread would do.
 #[derive(Default)]
 pub struct Reading {
     /// The client waits to be told to send it.
@@ -169,7 +169,7 @@ pub struct Reading {
     /// The client has ended it, which its stream does not know.
     left: AtomicBool,
     waker: Mutex<Option<Waker>>,
-    /// Whoever reads it.
+    /// This wakes whoever reads the body.
     reader: Mutex<Option<Waker>>,
 }
 
@@ -181,7 +181,7 @@ impl Reading {
         }
     }
 
-    /// How a body is read that is none.
+    /// Makes the reading of a body that is none.
     pub fn of_nothing() -> Reading {
         Reading {
             over: AtomicBool::new(true),
@@ -189,12 +189,12 @@ impl Reading {
         }
     }
 
-    /// Whether the client is to be told to send the body; who asks here is woken when it is.
+    /// Says whether the client is to be told to send the body; who asks here is woken when it is.
     pub fn is_asked(&self, cx: &Context<'_>) -> bool {
         self.is_to_ask && self.is(&self.asked, cx)
     }
 
-    /// Whether nobody reads the body any more, or all of it was read; who asks here is woken when that is so.
+    /// Says whether nobody reads the body any more, or all of it was read; who asks here is woken when that is so.
     pub fn is_over(&self, cx: &Context<'_>) -> bool {
         self.is(&self.over, cx)
     }

@@ -1,4 +1,4 @@
-//! What a head says of the length of its body, read in one way for requests and responses of every protocol: digits
+//! A head says how long its body is: this is read in one way for requests and responses of every protocol, as digits
 //! and nothing else (RFC 9110 section 8.6).
 
 use http::{HeaderMap, header};

@@ -1,5 +1,5 @@
-//! One exchange: from the head of a request to the last byte of its response. Decides who is answered, what a failure
-//! looks like to the client, and what is recorded of it. Knows nothing of sockets.
+//! This room has one exchange, from the head of a request to the last byte of its response. It decides who is
+//! answered, what a failure looks like to the client, and what is recorded of it. It knows nothing of sockets.
 
 mod admission;
 mod body;
@@ -68,31 +68,31 @@ use std::time::Duration;
 use upload::{Fault, Upload, UploadLimits, UploadState};
 use websocket::WebSockets;
 
-/// Limits of one exchange, and whether it is recorded.
+/// `Settings` has the limits of one exchange, and says what is done with it.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Requests answered at a time.
+    /// So many requests are answered at a time.
     pub concurrency: usize,
-    /// Requests that may wait for their turn.
+    /// So many requests may wait for a permit.
     pub queue: usize,
-    /// How long they may wait.
+    /// Requests may wait for so long.
     pub queue_wait: Duration,
-    /// How long the guest may take until the head of its response.
+    /// The guest may take so long until the head of its response.
     pub head: Duration,
-    /// How long a body may pause, in either direction.
+    /// A body may pause for so long, in either direction.
     pub idle_body: Duration,
-    /// Bytes of a request's body.
+    /// A request's body may have so many bytes.
     pub body: u64,
-    /// Bytes per second that a client must send or take while it is waited for.
+    /// A client must send or take so many bytes per second while it is waited for.
     pub rate: u64,
-    /// Header fields of a request.
+    /// A request may have so many header fields.
     pub fields: usize,
     pub access_log: bool,
-    /// How requests belong to traces, where they do.
+    /// Requests belong to traces in this way, where they do.
     pub tracing: Option<Tracing>,
-    /// Whether responses are compressed for clients that accept it, and which.
+    /// These responses are compressed for clients that accept it.
     pub compress: Option<compress::Settings>,
-    /// Directories whose files are served.
+    /// The files of these directories are served.
     pub files: Vec<files::Directory>,
     pub header_policy: HeaderPolicy,
     pub websockets: websocket::Settings,
@@ -101,7 +101,7 @@ pub struct Settings {
 /// No method that is registered has more than 17 letters.
 pub const LONGEST_METHOD: usize = 64;
 
-/// Answers the requests of one worker.
+/// `Requests` answers the requests of one worker.
 pub struct Requests {
     guest: Guest,
     admission: Admission,
@@ -127,7 +127,7 @@ impl Requests {
         })
     }
 
-    /// Where what happens to connections is counted.
+    /// Returns where what happens to connections is counted.
     pub fn slot(&self) -> &SlotRef {
         &self.slot
     }
@@ -137,7 +137,7 @@ impl Requests {
         self.guest.start_clock()
     }
 
-    /// There are so many workers now.
+    /// Notes that there are so many workers now.
     pub fn share_memory(&self, workers: NonZeroUsize) {
         self.guest.share_memory(workers);
     }
@@ -331,7 +331,7 @@ impl Requests {
     }
 }
 
-/// What is known of a request beside itself.
+/// `Asked` is what is known of a request beside itself.
 struct Asked<'a> {
     origin: &'a Origin,
     arrival: &'a Arrival,
@@ -339,20 +339,21 @@ struct Asked<'a> {
     progress: &'a Rc<Progress>,
 }
 
-/// Who answers.
+/// An `Answer` says who answers.
 enum Answer {
     File(Response<files::FileBody>),
     Guest(Response<Body>, admission::Permit),
-    /// Nobody here: it is to be asked for at this URL, for good and whatever its method (RFC 9110 section 15.4.9).
+    /// Nobody here answers: the request is to be made at this URL, for good and whatever its method (RFC 9110 section
+    /// 15.4.9).
     Redirect(HeaderValue),
 }
 
-/// Why a request gets an answer from us and not from the guest.
+/// A `Refusal` says why a request gets an answer from us and not from the guest.
 pub(crate) enum Refusal {
     BadRequest,
-    /// One that no guest is asked to answer: CONNECT asks a proxy, TRACE shows what proxies added.
+    /// No guest is asked to answer this method: CONNECT asks a proxy, TRACE shows what proxies added.
     Method,
-    /// One that nobody knows.
+    /// Nobody knows this method.
     UnknownMethod,
     Head,
     Body(Fault),
@@ -375,7 +376,7 @@ impl Refusal {
         }
     }
 
-    /// What was wrong with the request, in the log's words. What our side lacked is told elsewhere.
+    /// Says what was wrong with the request, in the log's words. What our side lacked is told elsewhere.
     fn why(&self) -> Option<&'static str> {
         Some(match self {
             Refusal::BadRequest => "it does not say clearly what it asks for",

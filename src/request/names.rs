@@ -1,10 +1,10 @@
-//! Names of header fields that gateways to older interfaces cannot tell apart: CGI, and so WSGI and PHP,
-//! read `_` and `-` as one (RFC 3875 section 4.1.18). Where one of two such names is ours, or a
-//! variable of CGI, nobody else may send the other.
+//! Some names of header fields cannot be told apart by gateways to older interfaces: CGI, and so WSGI and PHP, read
+//! `_` and `-` as one (RFC 3875 section 4.1.18). Where one of two such names is ours, or a variable of CGI, nobody
+//! else may send the other.
 
 use http::{HeaderMap, HeaderName};
 
-/// Variables of CGI and fields that decide who asks for what, as their fields are written.
+/// These are variables of CGI and fields that decide who asks for what, as their fields are written.
 const KNOWN: [&str; 26] = [
     "auth-type",
     "content-encoding",

@@ -3,7 +3,7 @@
 pub struct Octets([bool; 256]);
 
 impl Octets {
-    /// Letters and digits of ASCII, and these others.
+    /// Makes a set of the letters and digits of ASCII, and these others.
     pub const fn alphanumeric_and(others: &[u8]) -> Octets {
         let mut set = [false; 256];
         let mut octet = 0;

@@ -1,4 +1,4 @@
-//! Where a request came from, as far as its connection knows.
+//! An `Origin` says where a request came from, as far as its connection knows.
 
 use http::uri::Scheme;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     Inet(SocketAddr),
-    /// Whoever may open the socket's file; clients have no address there (unix(7)).
+    /// The peer is whoever may open the socket's file; clients have no address there (unix(7)).
     Unix,
 }
 
@@ -21,7 +21,7 @@ impl fmt::Display for Peer {
     }
 }
 
-/// What is known of a request before its head is read.
+/// An `Origin` has what is known of a request before its head is read.
 #[derive(Clone, Debug)]
 pub struct Origin {
     pub peer: Peer,

@@ -1,5 +1,5 @@
-//! How the client of one exchange keeps up with it, for those who decide whether it may go on: its connection, and
-//! whoever gives permits away.
+//! `Progress` says how the client of one exchange keeps up with it, for those who decide whether it may go on: its
+//! connection, and whoever gives permits away.
 
 use super::client_rate::ClientRate;
 use super::timer::Timer;
@@ -10,21 +10,22 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-/// Shared by a connection, or one stream of it, and the permit of its request.
+/// A `Progress` is shared by a connection, or one stream of it, and the permit of its request.
 pub struct Progress {
     rate: u64,
     /// The client taking its response.
     download: RefCell<ClientRate>,
     /// The client sending its request.
     upload: RefCell<Option<Arc<UploadState>>>,
-    /// Since when nothing more can come from the client, which may have left.
+    /// Nothing more can come since then from the client, which may have left.
     ended: Rc<Cell<Option<Instant>>>,
     evicted: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
 impl Progress {
-    /// A client must move so many bytes per second while it is waited for; `ended` is known of its connection.
+    /// Demands of a client that it moves so many bytes per second while it is waited for; `ended` is known of its
+    /// connection.
     pub fn new(rate: u64, ended: &Rc<Cell<Option<Instant>>>) -> Rc<Progress> {
         Rc::new(Progress {
             rate,
@@ -121,7 +122,7 @@ impl Progress {
         timer.poll(cx, || self.write_deadline(write).map(|until| (until, ())))
     }
 
-    /// Whoever polls the exchange is to be woken when it is to end.
+    /// Has whoever polls the exchange woken when it is to end.
     pub fn register(&self, cx: &Context<'_>) {
         match &mut *self.waker.borrow_mut() {
             Some(waker) => waker.clone_from(cx.waker()),

@@ -1,4 +1,4 @@
-//! Which peers are believed when they say for whom they ask.
+//! `Proxies` says which peers are believed when they say for whom they ask.
 
 use super::Peer;
 use ipnet::IpNet;
@@ -6,9 +6,9 @@ use std::net::IpAddr;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proxies {
-    /// Everybody, whatever the rest says.
+    /// Everybody is believed, whatever the rest says.
     pub all: bool,
-    /// Whoever may open our Unix socket.
+    /// Whoever may open our Unix socket is believed.
     pub unix: bool,
     pub networks: Vec<IpNet>,
 }

@@ -1,4 +1,4 @@
-//! Where a client is sent that is to ask over https.
+//! This file says where a client is sent that is to ask over https.
 
 use super::header_policy::Arrival;
 use super::{Origin, host};
@@ -8,7 +8,7 @@ use http::{HeaderValue, Uri};
 /// The port of https, which its URLs leave out (RFC 9110 section 4.2.2).
 const HTTPS: u16 = 443;
 
-/// Where a request is sent to: the resource that it asks for, over https at this port. None where it
+/// Finds where a request is sent to: the resource that it asks for, over https at this port. Returns none where it
 /// cannot be told what that is.
 pub fn location(
     parts: &Parts,

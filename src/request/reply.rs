@@ -8,14 +8,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, hea
 use http_body::Body as _;
 use hyper::ext::ReasonPhrase;
 
-/// Seconds after which a client that found no room may come again.
+/// A client that found no room may come again after so many seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
-/// What a guest may be asked (RFC 9110 section 10.2.1 wants a 405 to say so).
+/// A guest may be asked these methods (RFC 9110 section 10.2.1 wants a 405 to say so).
 const ALLOW: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS");
 
-/// Fields that must not come after the content: they frame messages, route them, change what the content
-/// means, or are not for this connection (RFC 9110 section 6.5.1).
+/// These fields must not come after the content: they frame messages, route them, change what the content means, or
+/// are not for this connection (RFC 9110 section 6.5.1).
 const NOT_IN_TRAILERS: [HeaderName; 15] = [
     header::AUTHORIZATION,
     header::CACHE_CONTROL,
@@ -34,7 +34,7 @@ const NOT_IN_TRAILERS: [HeaderName; 15] = [
     HeaderName::from_static("keep-alive"),
 ];
 
-/// Trailers without what must not be there.
+/// Removes from trailers what must not be there.
 pub fn legal_trailers(mut trailers: HeaderMap) -> HeaderMap {
     for name in NOT_IN_TRAILERS {
         trailers.remove(name);
@@ -42,8 +42,8 @@ pub fn legal_trailers(mut trailers: HeaderMap) -> HeaderMap {
     trailers
 }
 
-/// A guest's response, made ready for the wire. What frames a message or belongs to a connection the
-/// guest was not allowed to set in the first place, except for the length; that is checked here.
+/// Makes a guest's response ready for the wire. What frames a message or belongs to a connection the guest was not
+/// allowed to set in the first place, except for the length; that is checked here.
 pub fn finish(response: guest::Response, method: &Method) -> Result<Response<Body>, Failure> {
     let (mut parts, body) = response.into_parts();
     if !(200..=599).contains(&parts.status.as_u16()) {
@@ -86,7 +86,7 @@ fn declared(headers: &HeaderMap) -> Result<Option<u64>, Failure> {
     length::declared(headers).map_err(illegal)
 }
 
-/// Only trailers that were announced are sent in HTTP/1.1.
+/// Announces trailers: only those that were announced are sent in HTTP/1.1.
 fn announce_trailers(headers: &mut HeaderMap, body: &GuestBody) {
     if let Some(trailers) = body.trailers()
         && !headers.contains_key(header::TRAILER)
@@ -101,8 +101,8 @@ fn announce_trailers(headers: &mut HeaderMap, body: &GuestBody) {
     }
 }
 
-/// Compresses a response where that is wanted and worth it. The head that answers HEAD is the one that GET
-/// would get (RFC 9110 section 9.3.2).
+/// Compresses a response where that is wanted and worth it. The head that answers HEAD is the one that GET would get
+/// (RFC 9110 section 9.3.2).
 pub fn compress(
     response: &mut Response<Body>,
     settings: compress::Settings,
@@ -127,7 +127,7 @@ pub fn compress(
     }
 }
 
-/// A short answer of our own.
+/// Makes a short answer of our own.
 pub fn plain(status: StatusCode, method: &Method) -> Response<Body> {
     let reason = status.canonical_reason().unwrap_or("Error");
     let text = Bytes::from(format!("{reason}\n"));

@@ -13,7 +13,7 @@ pub struct RootPath {
 }
 
 impl RootPath {
-    /// None for the empty prefix, which `/` is too.
+    /// Parses a prefix; none for the empty one, which `/` is too.
     pub fn parse(text: &str) -> Result<Option<RootPath>> {
         let trimmed = text.trim_end_matches('/');
         if trimmed.is_empty() {
@@ -33,7 +33,7 @@ impl RootPath {
         &self.text
     }
 
-    /// For the header that tells guests of it.
+    /// Returns the value of the header that tells guests of the prefix.
     pub fn value(&self) -> &HeaderValue {
         &self.value
     }

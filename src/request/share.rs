@@ -1,4 +1,4 @@
-//! Whose a request is, as far as clients share what one worker can do.
+//! A `Share` says whose a request is, as far as clients share what one worker can do.
 
 use super::admission::Waiter;
 use super::client::Client;
@@ -9,10 +9,10 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// One who shares: an address, or the network of one customer where that is as easy to have.
+/// A `ClientKey` is one who shares: an address, or the network of one customer where that is as easy to have.
 pub type ClientKey = IpAddr;
 
-/// Who sent a request; nobody in particular where it is a proxy that speaks for many.
+/// Finds who sent a request; nobody in particular where it is a proxy that speaks for many.
 pub fn who(client: Client, proxies: &Proxies) -> Option<ClientKey> {
     match client {
         Client::Peer(peer) if proxies.trust(peer) => None,
@@ -23,7 +23,7 @@ pub fn who(client: Client, proxies: &Proxies) -> Option<ClientKey> {
     }
 }
 
-/// Whoever has one address of IPv6 has the 2^64 beside it (RFC 4291 section 2.5.4).
+/// Finds the network of an address: whoever has one address of IPv6 has the 2^64 beside it (RFC 4291 section 2.5.4).
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
@@ -31,12 +31,12 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// How long a client that asked for something is reckoned with.
+/// A client that asked for something counts for so long.
 const PRESENT: Duration = Duration::from_secs(10);
 
-/// What one client holds, and waits for.
+/// A `Share` is what one client holds, and waits for.
 pub struct Share {
-    /// None for those who cannot be told apart, which share nothing with each other.
+    /// The key is `None` for those who cannot be told apart, which share nothing with each other.
     who: Option<ClientKey>,
     held: Cell<usize>,
     pub waiting: RefCell<VecDeque<Waiter>>,
@@ -67,7 +67,7 @@ impl Share {
         self.who.is_some()
     }
 
-    /// Seats that it has; none where nobody in particular has them.
+    /// Returns how many permits the client has; none where nobody in particular has them.
     pub fn held(&self) -> usize {
         match self.who {
             Some(_) => self.held.get(),

@@ -1,5 +1,5 @@
-//! What a request's spans say: the server's, from the head of the request to the end of the response, and the guest's
-//! within it. There is something to do only for traces that are recorded.
+//! This file records a request's spans: the server's, from the head of the request to the end of the response, and the
+//! guest's within it. There is something to do only for traces that are recorded.
 
 use super::Peer;
 use super::client::Client;
@@ -18,7 +18,7 @@ pub struct Spans {
     trace: Arc<Trace>,
     server: Span,
     started: SystemTime,
-    /// When the guest began, counted from the start.
+    /// The guest began at this time, counted from the start.
     guest: Cell<Option<Duration>>,
     /// The kind of the failure, and what is said about it.
     failure: RefCell<Option<(&'static str, String)>>,

@@ -34,12 +34,12 @@ static TOLD: Mutex<Told> = Mutex::new(Told {
 });
 
 struct Told {
-    /// What was told last, and when.
+    /// This was told last, at this time.
     last: Option<(String, Instant)>,
     untold: u64,
 }
 
-/// What to write of one more failure.
+/// `Telling` says what to write of one more failure.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Telling {
     Whole,

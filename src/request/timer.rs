@@ -9,7 +9,7 @@ use tokio::time::{Sleep, sleep};
 /// Where nothing is to be waited for, it is looked at again after this time.
 const SELDOM: Duration = Duration::from_secs(3600);
 
-/// None as long as nothing was waited for.
+/// The timer is `None` as long as nothing was waited for.
 #[derive(Default)]
 pub struct Timer(Option<Pin<Box<Sleep>>>);
 

@@ -14,22 +14,22 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-/// What is wrong with a request's body.
+/// A `Fault` says what is wrong with a request's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     TooLarge,
     /// Nothing came for too long, or too little.
     TooSlow,
-    /// Its framing is broken, or it ended before it was whole.
+    /// The body's framing is broken, or it ended before it was whole.
     Broken,
 }
 
-/// What is known of a body, also to those who do not read it. The guest's host demands locks where
-/// one thread would do.
+/// An `UploadState` has what is known of a body, also to those who do not read it. The guest's host demands locks
+/// where one thread would do.
 pub struct UploadState {
     received: AtomicU64,
     fault: OnceLock<Fault>,
-    /// None once all of it was read, or nobody is to read the rest.
+    /// The body is `None` once all of it was read, or nobody is to read the rest.
     body: Mutex<Option<Incoming>>,
     client_rate: Mutex<ClientRate>,
     /// The guest, where it waits for more.
@@ -65,7 +65,7 @@ impl UploadState {
         self.fault.get().copied()
     }
 
-    /// Nobody reads the rest, which the client may be sending before it looks for an answer.
+    /// Notes that nobody reads the rest, which the client may be sending before it looks for an answer.
     pub fn abandon(&self) {
         let body = lock(&self.body).take();
         if let Some(body) = body {
@@ -77,7 +77,7 @@ impl UploadState {
     }
 }
 
-/// Something came: from here on the client is not waited for, whenever the guest looks at it.
+/// Notes that something came: from here on the client is not waited for, whenever the guest looks at it.
 impl Wake for UploadState {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
@@ -96,21 +96,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a client may send, and how fast it must.
+/// `UploadLimits` says what a client may send, and how fast it must.
 #[derive(Clone, Copy, Debug)]
 pub struct UploadLimits {
-    /// Bytes, all together.
+    /// A body may have so many bytes, all together.
     pub most: u64,
-    /// How long nothing may come.
+    /// Nothing may come for so long.
     pub idle: Duration,
-    /// Bytes per second.
+    /// So many bytes must come per second.
     pub rate: u64,
 }
 
 pub struct Upload {
     limits: UploadLimits,
     timer: Timer,
-    /// All of it was read, and nothing that happens to the connection afterwards is wrong with it.
+    /// All of the body was read, and nothing that happens to the connection afterwards is wrong with it.
     is_whole: bool,
     upload_state: Arc<UploadState>,
 }

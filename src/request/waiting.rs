@@ -1,4 +1,4 @@
-//! What is counted of requests that wait for their turn, and of those that are turned away.
+//! This file counts requests that wait for a permit, and those that are turned away.
 
 use super::admission::{Admission, Permit, Rejected};
 use super::progress::Progress;
@@ -37,12 +37,12 @@ pub async fn permit(
     entered
 }
 
-/// A request was turned away because its worker has no memory for it.
+/// Counts a request that was turned away because its worker has no memory for it.
 pub fn no_memory(slot: &SlotRef) {
     slot.shed(Shed::Memory, clock::now_ms());
 }
 
-/// One request that waits, until it does so no more, be it because its client has left.
+/// `Waiting` is one request that waits, until it does so no more, be it because its client has left.
 struct Waiting {
     slot: SlotRef,
     since: Instant,

@@ -1,4 +1,4 @@
-//! A stream of HTTP/2 as the transport of a WebSocket (RFC 8441): what comes and what leaves are its data.
+//! A stream of HTTP/2 is the transport of a WebSocket here (RFC 8441): what comes and what leaves are its data.
 
 use crate::connection::activity::Activity;
 use crate::request::Progress;
@@ -13,9 +13,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub struct Duplex {
     receiver: RecvStream,
     sender: SendStream<Bytes>,
-    /// Came, and was not read yet.
+    /// This came, and was not read yet.
     piece: Bytes,
-    /// Written, and not sent yet: the client has no room for it.
+    /// This was written, and is not sent yet: the client has no room for it.
     unsent: Bytes,
     progress: Rc<Progress>,
     activity: Rc<Activity>,
@@ -120,5 +120,5 @@ impl AsyncWrite for Duplex {
     }
 }
 
-/// Bytes of a frame, at most, unless the client says otherwise (RFC 9113 section 4.2).
+/// A frame has no more bytes than this, unless the client says otherwise (RFC 9113 section 4.2).
 const FRAME: u64 = 16 << 10;

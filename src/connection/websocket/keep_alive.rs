@@ -1,21 +1,21 @@
-//! Whether the client of a WebSocket is still there: a pure rule over what came, and when.
+//! `KeepAlive` says whether the client of a WebSocket is still there, by a pure rule over what came, and when.
 
 use std::time::{Duration, Instant};
 
-/// When a client is asked, and how long its answer may take.
+/// `KeepAlive` says when a client is asked, and how long its answer may take.
 #[derive(Clone, Copy, Debug)]
 pub struct KeepAlive {
-    /// Nought where it is not asked.
+    /// The interval is 0 where the client is not asked.
     interval: Duration,
-    /// Nought where it is waited for for ever.
+    /// The time-out is 0 where the client is waited for for ever.
     timeout: Duration,
-    /// When something came last.
+    /// Something came last at this time.
     heard: Instant,
-    /// When it was asked, since then.
+    /// The client was asked at this time, since something came.
     asked: Option<Instant>,
 }
 
-/// What is to be done.
+/// `Due` says what is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
     Ping,
@@ -32,13 +32,13 @@ impl KeepAlive {
         }
     }
 
-    /// Something came from the client.
+    /// Notes that something came from the client.
     pub fn heard(&mut self, now: Instant) {
         self.heard = now;
         self.asked = None;
     }
 
-    /// It was sent a ping.
+    /// Notes that the client was sent a ping.
     pub fn asked(&mut self, now: Instant) {
         self.asked = Some(now);
     }

@@ -1,5 +1,5 @@
-//! Carries messages between the client of a WebSocket and its guest, and ends the connection as RFC 6455 section 7
-//! wants it.
+//! A link carries messages between the client of a WebSocket and its guest, and ends the connection as RFC 6455
+//! section 7 wants it.
 
 use super::code::{self, close_frame, fault};
 use super::keep_alive::{Due, KeepAlive};
@@ -19,18 +19,18 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tokio_tungstenite::tungstenite::{Error, Message as Frame};
 
-/// Read ahead at a time, and gathered before it is written.
+/// So much is read ahead at a time, and gathered before it is written.
 const BUFFER: usize = 16 << 10;
 const GATHERED: usize = 16 << 10;
 
 /// A longer message is sent in parts, so that what waits to be written is short.
 const PART: usize = 1 << 20;
 
-/// Pings and pongs that any client may send, at once and per second.
+/// Any client may send so many pings and pongs, at once and per second.
 const CONTROL: u64 = 1000;
 const CONTROL_PER_SECOND: u64 = 50;
 
-/// Times that a connection is looked at before others have their turn.
+/// A connection is looked at so often before others are.
 const ROUNDS: usize = 32;
 
 pub struct Link<T> {
@@ -41,15 +41,15 @@ pub struct Link<T> {
     keep_alive: KeepAlive,
     message_rate: MessageRate,
     began: Instant,
-    /// Pings and pongs that came.
+    /// So many pings and pongs came.
     control: u64,
-    /// Bytes that had come when a message was last whole.
+    /// So many bytes had come when a message was last whole.
     mark: u64,
-    /// What is left of a message of the guest's.
+    /// This is left of a message of the guest's.
     rest: Option<(Data, Bytes)>,
     /// Nothing more is read until the guest has taken what came.
     is_paused: bool,
-    /// When the client is to be told that the worker goes.
+    /// The client is to be told at this time that the worker goes.
     leaves: Option<Instant>,
     timer: Timer,
 }
@@ -67,7 +67,7 @@ enum State {
     },
 }
 
-/// How a connection ended.
+/// An `End` says how a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// The client was told, or told us, and may still read.
@@ -76,7 +76,7 @@ pub enum End {
     Gone,
 }
 
-/// What is due at a time.
+/// `Next` says what is due at a time.
 enum Next {
     KeepAlive(Due),
     Leave,
@@ -181,7 +181,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         }
     }
 
-    /// Whether what comes is read: of an open connection, as far as the guest takes it.
+    /// Says whether what comes is read: of an open connection, as far as the guest takes it.
     fn is_readable(&self) -> bool {
         match self.state {
             State::Open => self.socket.session.channel().has_room(),
@@ -268,7 +268,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         }
     }
 
-    /// What is to be written next.
+    /// Finds what is to be written next.
     fn next_frame(&mut self) -> Option<Frame> {
         if let Some((opcode, bytes)) = self.rest.take() {
             return Some(self.part(opcode, bytes));
@@ -303,7 +303,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         Frame::Frame(RawFrame::message(part, OpCode::Data(opcode), is_last))
     }
 
-    /// What comes cannot be understood: the client is told why, and nothing more is read.
+    /// Fails the connection, as what comes cannot be understood: the client is told why, and nothing more is read.
     fn fail(&mut self, cx: &mut Context<'_>, code: u16, reason: &str) {
         let closed = Closed::new(code, reason);
         self.socket.session.channel().end(closed.clone());
@@ -375,7 +375,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     }
 }
 
-/// Whether writing has come to the end of the connection, or has to wait. None where it may go on.
+/// Says whether writing has come to the end of the connection, or has to wait; none where it may go on.
 fn ended(written: Result<(), Error>) -> Option<Poll<End>> {
     match written {
         Ok(()) => None,

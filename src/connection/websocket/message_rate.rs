@@ -1,24 +1,25 @@
-//! Whether a client keeps up with a message that it has begun: what has come of it is held in memory until all has. A
-//! client that has begun none may be silent for as long as it likes, and pings are no part of a message.
+//! `MessageRate` says whether a client keeps up with a message that it has begun: what has come of it is held in
+//! memory until all has. A client that has begun none may be silent for as long as it likes, and pings are no part of
+//! a message.
 
 use crate::request::client_rate::ClientRate;
 use std::time::{Duration, Instant};
 
 pub struct MessageRate {
     rate: ClientRate,
-    /// Bytes of pings and pongs.
+    /// Pings and pongs had so many bytes.
     control: u64,
-    /// Bytes of messages that the rate knows of.
+    /// The rate knows of so many bytes of messages.
     counted: u64,
-    /// Bytes of messages that had come when the last one was whole.
+    /// So many bytes of messages had come when the last one was whole.
     whole: u64,
 }
 
-/// Bytes of a client's ping or pong that are not its payload (RFC 6455 section 5.5): two, and the mask.
+/// A client's ping or pong has so many bytes that are not its payload (RFC 6455 section 5.5): two, and the mask.
 const CONTROL_HEAD: u64 = 6;
 
 impl MessageRate {
-    /// A client must send so many bytes a second, on average.
+    /// Demands so many bytes a second of a client, on average.
     pub fn new(rate: u64) -> MessageRate {
         MessageRate {
             rate: ClientRate::new(rate),
@@ -28,17 +29,17 @@ impl MessageRate {
         }
     }
 
-    /// A ping or a pong came with this payload.
+    /// Notes that a ping or a pong came with this payload.
     pub fn control(&mut self, payload: &[u8]) {
         self.control += CONTROL_HEAD + payload.len() as u64;
     }
 
-    /// A message is whole; so many bytes have come until now.
+    /// Notes that a message is whole; so many bytes have come until now.
     pub fn whole(&mut self, received: u64) {
         self.whole = received.saturating_sub(self.control);
     }
 
-    /// Nothing more is there to be read: the client is waited for where it has begun a message.
+    /// Notes that nothing more is there to be read: the client is waited for where it has begun a message.
     pub fn waits(&mut self, received: u64, now: Instant) {
         let came = received.saturating_sub(self.control);
         // Whoever looks again and finds nothing new does not put the end off.
@@ -52,12 +53,12 @@ impl MessageRate {
         }
     }
 
-    /// Nothing is read for now.
+    /// Notes that nothing is read for now.
     pub fn rests(&mut self, now: Instant) {
         self.rate.moved(0, now);
     }
 
-    /// When the client's time is up if nothing comes, which it may do for so long.
+    /// Says when the client's time is up if nothing comes, which it may do for so long.
     pub fn deadline(&self, idle: Duration) -> Option<Instant> {
         self.rate.deadline(idle)
     }

@@ -1,4 +1,4 @@
-//! A connection, or a stream of HTTP/2, that has become a WebSocket: it lasts until one end closes it, or the worker
+//! A connection, or a stream of HTTP/2, has become a WebSocket here: it lasts until one end closes it, or the worker
 //! goes.
 
 mod code;

@@ -7,14 +7,14 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A transport that notes what comes, and what does not leave.
+/// A `Wire` is a transport that notes what comes, and what does not leave.
 pub struct Wire<T> {
     transport: T,
     room: Room,
     received: u64,
 }
 
-/// Who knows whether the client has room for what is written.
+/// A `Room` knows whether the client has room for what is written.
 pub enum Room {
     OfConnection(Rc<Activity>),
     /// The transport itself.
@@ -43,7 +43,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
         self.transport
     }
 
-    /// Bytes that have come.
+    /// Returns the bytes that have come.
     pub fn received(&self) -> u64 {
         self.received
     }

@@ -1,9 +1,9 @@
-//! Which content coding a client wants (RFC 9110 section 12.5.3).
+//! This file finds which content coding a client wants (RFC 9110 section 12.5.3).
 
 use http::HeaderMap;
 use http::header::{self, HeaderValue};
 
-/// Those that are offered; of those that a client wants equally, the later one.
+/// These codings are offered; of those that a client wants equally, the later one is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Coding {
     Gzip,
@@ -39,7 +39,7 @@ impl Coding {
     }
 }
 
-/// In thousandths.
+/// Computes a weight in thousandths.
 fn weight(values: &[&str], coding: &str) -> u16 {
     named(values, coding)
         .or_else(|| named(values, "*"))

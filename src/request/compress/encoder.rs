@@ -1,16 +1,16 @@
-//! Compresses what passes, and gives out what there is when nothing passes.
+//! An `Encoder` compresses what passes, and gives out what there is when nothing passes.
 
 use super::Coding;
 use bytes::Bytes;
 use flate2::write::GzEncoder;
 use std::io::{self, Write};
 
-/// Levels that cost about as much as writing the bytes to a network does.
+/// These levels cost about as much as writing the bytes to a network does.
 const GZIP: u32 = 5;
 const BROTLI: u32 = 4;
 const ZSTD: i32 = 3;
 
-/// Windows of 2^18 bytes: what a response under way may hold in memory.
+/// Windows have 2^18 bytes: a response under way may hold so much in memory.
 const BROTLI_WINDOW: u32 = 18;
 
 pub enum Encoder {

@@ -1,5 +1,5 @@
-//! Compression of responses: which of them, and how (RFC 9110 section 8.4). What a guest has compressed
-//! itself, or does not want to be changed, is left as it is.
+//! This room says which responses are compressed, and how (RFC 9110 section 8.4). What a guest has compressed itself,
+//! or does not want to be changed, is left as it is.
 
 mod coding;
 mod encoder;
@@ -10,7 +10,7 @@ pub use encoder::Encoder;
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
 
-/// What is worth compressing.
+/// `Settings` says what is worth compressing.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Bodies that are known to be shorter stay as they are.
@@ -106,7 +106,7 @@ fn vary(headers: &mut HeaderMap) {
     }
 }
 
-/// Digests of what is not sent as it was (RFC 9530 sections 2 and 3, RFC 3230, RFC 1864).
+/// Removes digests of what is not sent as it was (RFC 9530 sections 2 and 3, RFC 3230, RFC 1864).
 pub fn remove_digests(headers: &mut HeaderMap) {
     const NAMES: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];
     for name in NAMES {
@@ -114,7 +114,7 @@ pub fn remove_digests(headers: &mut HeaderMap) {
     }
 }
 
-/// Compressed, a body is equivalent to what its validator names, but not the same (section 8.8.1).
+/// Weakens the validator: compressed, a body is equivalent to what that names, but not the same (section 8.8.1).
 fn weaken(headers: &mut HeaderMap) {
     let Some(tag) = headers.get(header::ETAG) else {
         return;

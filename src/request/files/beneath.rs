@@ -27,7 +27,7 @@ impl ConfinedDirectory {
 
 type Opened = FileWithMetadata<Identified>;
 
-/// An open file, and the state in which it was then.
+/// An `Identified` file is open, with the state in which it was then.
 pub struct Identified {
     file: tokio::fs::File,
     pub validator: Validator,
@@ -84,7 +84,7 @@ fn open_in(directory: &OwnedFd, path: &Path) -> io::Result<Opened> {
     })
 }
 
-/// Names that begin with a dot are not for the public, but for the one that is (RFC 8615).
+/// Says whether a name is not for the public: those are that begin with a dot, but for one (RFC 8615).
 fn is_hidden(component: Component<'_>) -> bool {
     let name = component.as_os_str().as_encoded_bytes();
     name.starts_with(b".") && name != b".well-known"

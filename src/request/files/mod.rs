@@ -1,5 +1,5 @@
-//! Files that are served without asking the guest: those that exist below the paths that the operator
-//! names. What does not exist there is the guest's to answer.
+//! Files below the paths that the operator names are served without asking the guest. What does not exist there is the
+//! guest's to answer.
 
 mod beneath;
 mod ranges;
@@ -22,7 +22,7 @@ use validator::Verdict;
 
 pub type FileBody = hyper_staticfile::Body;
 
-/// A directory, and the path below which its files are served.
+/// A `Directory` has the path below which its files are served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directory {
     /// Begins with a slash and does not end with one; empty for the root.
@@ -30,11 +30,11 @@ pub struct Directory {
     pub path: PathBuf,
 }
 
-/// All of them.
+/// `Files` are all of them.
 pub struct Files {
     /// The longest prefix first.
     directories: Vec<(String, Resolver<ConfinedDirectory>)>,
-    /// What separates the parts of a response.
+    /// These separate the parts of a response.
     boundaries: Ids,
 }
 
@@ -188,8 +188,8 @@ fn set(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     }
 }
 
-/// A directory is asked for with a slash at its end, so that what its page names is found beside it: at
-/// the path that the client knows, which no other host's can be made of.
+/// Redirects to a directory with a slash at its end, so that what its page names is found beside it: at the path that
+/// the client knows, which no other host's can be made of.
 fn redirect(asked: &Uri, root: Option<&RootPath>) -> Option<Response<FileBody>> {
     let root = root.map_or("", RootPath::as_str);
     let path = asked.path().trim_start_matches(['/', '\\']);
@@ -212,7 +212,7 @@ fn redirect(asked: &Uri, root: Option<&RootPath>) -> Option<Response<FileBody>> 
     Some(response)
 }
 
-/// RFC 3986 section 3.3, with what is encoded already.
+/// Says whether a byte may stand in a path (RFC 3986 section 3.3), with what is encoded already.
 fn is_for_a_path(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/%".contains(&byte)
 }

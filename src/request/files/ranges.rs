@@ -1,9 +1,9 @@
-//! Which parts of a file a request asks for (RFC 9110 section 14). What overlaps is sent once, and who asks
-//! for too many parts gets the whole.
+//! This file finds which parts of a file a request asks for (RFC 9110 section 14). What overlaps is sent once, and who
+//! asks for too many parts gets the whole.
 
 use http::{HeaderMap, header};
 
-/// Parts of one response. Players and readers of archives ask for a few.
+/// One response has no more parts. Players and readers of archives ask for a few.
 const MOST: usize = 16;
 
 /// So many bytes from `start` on, at least one.
@@ -16,9 +16,9 @@ pub struct Part {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SelectedRanges {
     Whole,
-    /// In the order of the file, at least one, none of which touches another.
+    /// The parts are in the order of the file, at least one, none of which touches another.
     Parts(Vec<Part>),
-    /// None of it is there.
+    /// None of what is asked for is there.
     Nothing,
 }
 
@@ -74,7 +74,7 @@ fn range(text: &str, size: u64) -> Option<Option<(u64, u64)>> {
     Some(Some(range).filter(|(start, end)| start < end))
 }
 
-/// Digits; numbers that are beyond all files are as good as the largest.
+/// Reads digits; numbers that are beyond all files are as good as the largest.
 fn number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().unwrap_or(u64::MAX))

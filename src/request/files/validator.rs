@@ -1,4 +1,5 @@
-//! What identifies one state of a file, and the conditions that requests make of it (RFC 9110 section 13).
+//! A `Validator` identifies one state of a file, and judges the conditions that requests make of it (RFC 9110 section
+//! 13).
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::fs::Metadata;
@@ -8,12 +9,12 @@ use std::time::{Duration, SystemTime};
 /// The state that a file is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Validator {
-    /// Strong: no change leaves all of this as it was, not even one that sets back the time of the last.
+    /// The tag is strong: no change leaves all of this as it was, not even one that sets back the time of the last.
     tag: String,
     modified: Option<SystemTime>,
 }
 
-/// What the conditions of a request come to (section 13.2.2).
+/// A `Verdict` is what the conditions of a request come to (section 13.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Met,
@@ -117,7 +118,7 @@ impl Validator {
     }
 }
 
-/// Times that mean nothing: images and stores set them to the beginning of time, or a second later.
+/// Says whether a time means something: images and stores set it to the beginning of time, or a second later.
 fn is_telling(time: SystemTime) -> bool {
     seconds(time) >= 2
 }
@@ -127,7 +128,7 @@ fn seconds(time: SystemTime) -> u64 {
     since.map_or(0, |since| since.as_secs())
 }
 
-/// A date, where there is one and it is one; others are ignored (sections 13.1.3 and 13.1.4).
+/// Reads a date, where there is one and it is one; others are ignored (sections 13.1.3 and 13.1.4).
 fn date(request: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
     httpdate::parse_http_date(request.get(name)?.to_str().ok()?).ok()
 }

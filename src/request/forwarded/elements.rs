@@ -38,7 +38,7 @@ fn last_separator(bytes: &[u8], separator: u8) -> Option<usize> {
     None
 }
 
-/// One element: what one proxy says of the request that it was sent.
+/// An `Element` is what one proxy says of the request that it was sent.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Element<'a> {
     pub node: Option<Cow<'a, str>>,
@@ -47,7 +47,7 @@ pub struct Element<'a> {
 }
 
 impl Element<'_> {
-    /// None where it is not well-formed, or says something twice.
+    /// Parses an element; none where it is not well-formed, or says something twice.
     pub fn parse(text: &str) -> Option<Element<'_>> {
         let mut element = Element::default();
         for pair in from_the_end(text, b';').filter(|pair| !pair.is_empty()) {

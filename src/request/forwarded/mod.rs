@@ -1,6 +1,6 @@
-//! What trusted proxies say of a request: for whom they ask, by which scheme, and of which host. Chains
-//! are followed from the nearest proxy to the first node that is not trusted: that is the client, and
-//! what stands before it was written by strangers.
+//! Trusted proxies say of a request for whom they ask, by which scheme, and of which host. Chains are followed from
+//! the nearest proxy to the first node that is not trusted: that is the client, and what stands before it was written
+//! by strangers.
 
 mod elements;
 mod node;
@@ -16,7 +16,7 @@ pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for
 pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// What is believed of a request; where a part is missing, the connection tells it.
+/// `Claims` are what is believed of a request; where a part is missing, the connection tells it.
 #[derive(Debug, Default, PartialEq)]
 pub struct Claims {
     pub client: Option<Client>,
@@ -24,7 +24,7 @@ pub struct Claims {
     pub authority: Option<Authority>,
 }
 
-/// Fields without what strangers wrote in them.
+/// `Cut` has fields without what strangers wrote in them.
 type Cut = Vec<(HeaderName, String)>;
 
 /// Reads the fields of a request that came from a trusted peer, and removes what strangers wrote in
@@ -120,7 +120,7 @@ fn items_of(value: &[u8]) -> Vec<&str> {
     items
 }
 
-/// Where in a chain the client stands: the first node that is not trusted, or the last of all.
+/// Finds where in a chain the client stands: the first node that is not trusted, or the last of all.
 fn first_stranger(
     nodes: impl ExactSizeIterator<Item = Option<std::net::SocketAddr>>,
     proxies: &Proxies,
@@ -151,7 +151,7 @@ fn client(address: Option<std::net::SocketAddr>) -> Client {
     address.map_or(Client::Hidden, Client::Forwarded)
 }
 
-/// WebSocket schemes are those of HTTP (RFC 6455 section 3); guests know no others.
+/// Reads a scheme. Those of WebSockets are those of HTTP (RFC 6455 section 3); guests know no others.
 fn scheme(text: &str) -> Option<Scheme> {
     let is = |names: [&str; 2]| names.iter().any(|name| text.eq_ignore_ascii_case(name));
     if is(["https", "wss"]) {
@@ -163,7 +163,7 @@ fn scheme(text: &str) -> Option<Scheme> {
     }
 }
 
-/// A host, with a port or without; never with a user (RFC 9110 section 4.2.4).
+/// Reads a host, with a port or without; never with a user (RFC 9110 section 4.2.4).
 fn authority(text: &str) -> Option<Authority> {
     let authority: Authority = text.parse().ok()?;
     (!text.contains('@') && !authority.host().is_empty()).then_some(authority)

@@ -1,8 +1,8 @@
-//! One node of a chain of proxies, as `X-Forwarded-For` and RFC 7239 section 6 write it.
+//! A node of a chain of proxies is written as `X-Forwarded-For` and RFC 7239 section 6 have it.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// An address, with port 0 where there is none. None for `unknown`, for what begins with `_`, and for
+/// Parses an address, with port 0 where there is none. Returns none for `unknown`, for what begins with `_`, and for
 /// everything else that names nobody.
 pub fn parse(text: &str) -> Option<SocketAddr> {
     let text = text.trim_matches([' ', '\t']);

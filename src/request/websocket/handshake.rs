@@ -10,23 +10,23 @@ pub const VERSION: HeaderValue = HeaderValue::from_static("13");
 /// A key is the Base64 of so many bytes.
 const KEY: usize = 16;
 
-/// How a request asks for a WebSocket.
+/// `Asked` says how a request asks for a WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// By an upgrade of HTTP/1.1.
+    /// The client asks by an upgrade of HTTP/1.1.
     Upgrade,
-    /// By a CONNECT of HTTP/2 that names the protocol.
+    /// The client asks by a CONNECT of HTTP/2 that names the protocol.
     Connect,
 }
 
-/// Why a request cannot be answered with a WebSocket.
+/// `Unsound` says why a request cannot be answered with a WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unsound {
-    /// It asks for another version of the protocol.
+    /// The request asks for another version of the protocol.
     Version,
-    /// Its key is missing, or is none.
+    /// The request's key is missing, or is none.
     Key,
-    /// It has a body.
+    /// The request has a body.
     Body,
 }
 

@@ -1,5 +1,5 @@
-//! WebSockets: whether one is opened, by which answer, and what is recorded of it. How it is framed is the
-//! connection's business.
+//! This room decides whether a WebSocket is opened, by which answer, and what is recorded of it. How it is framed is
+//! the connection's business.
 
 mod handshake;
 mod record;
@@ -27,23 +27,24 @@ use std::time::Duration;
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
-/// What WebSockets may cost, and how they are kept alive.
+/// `Settings` says what WebSockets may cost, and how they are kept alive.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// WebSockets of one worker.
+    /// One worker has so many WebSockets.
     pub most: usize,
-    /// Bytes of one message of the client's.
+    /// One message of the client's may have so many bytes.
     pub size: usize,
-    /// Messages that may wait in each direction.
+    /// So many messages may wait in each direction.
     pub queue: usize,
-    /// How long nothing may come before the client is sent a ping; nought where it is sent none.
+    /// The client is sent a ping when nothing came for so long; 0 where it is sent none.
     pub ping_interval: Duration,
-    /// How long it may take to answer; nought where it may take for ever.
+    /// The client may take so long to answer; 0 where it may take for ever.
     pub ping_timeout: Duration,
-    /// How long nothing may come of a message that has begun, and how many bytes a second must come of it on average.
+    /// Nothing may come for so long of a message that has begun, and so many bytes a second must come of it on
+    /// average.
     pub idle: Duration,
     pub rate: u64,
-    /// How long a guest may go on once its client is gone.
+    /// A guest may go on for so long once its client is gone.
     pub rest: Duration,
 }
 
@@ -65,16 +66,16 @@ impl WebSockets {
     }
 }
 
-/// A WebSocket that its guest has accepted.
+/// A `WebSocket` is one that its guest has accepted.
 pub struct WebSocket {
     pub session: Session,
     pub record: Record,
     pub settings: Settings,
-    /// Held for as long as it lasts.
+    /// The permit is held for as long as it lasts.
     _seat: Permit,
 }
 
-/// Why there is no WebSocket, and no answer of the guest's.
+/// `Refused` says why there is no WebSocket, and no answer of the guest's.
 enum Refused {
     Unsound(Unsound),
     BadRequest,
@@ -83,7 +84,7 @@ enum Refused {
 }
 
 impl Requests {
-    /// Whether a request that asks for a WebSocket is answered as such.
+    /// Says whether a request that asks for a WebSocket is answered as such.
     pub fn takes_websockets(&self) -> bool {
         self.guest.takes_websockets()
     }

@@ -1,4 +1,5 @@
-//! What is recorded of one WebSocket: how many there are, a line when it ends, and the reason where its guest failed.
+//! A `Record` is what is recorded of WebSockets: how many there are, a line when one ends, and the reason where its
+//! guest failed.
 
 use crate::guest::Failure;
 use crate::guest::websocket::Closed;
@@ -12,19 +13,19 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Who opened it, and how.
+/// `Opened` says who opened the WebSocket, and how.
 pub struct Opened {
     pub client: Client,
-    /// Path and query.
+    /// The target is path and query.
     pub target: String,
     /// The id of the opening request.
     pub id: Option<HeaderValue>,
     pub trace: Option<Arc<Trace>>,
-    /// Whether its end is logged.
+    /// The end of the WebSocket is logged.
     pub is_logged: bool,
 }
 
-/// A WebSocket on its way; it is over when it is dropped.
+/// A `Record` is a WebSocket on its way; it is over when it is dropped.
 pub struct Record {
     opened: Opened,
     slot: SlotRef,
@@ -48,12 +49,12 @@ impl Record {
         }
     }
 
-    /// A message came.
+    /// Notes that a message came.
     pub fn received(&self) {
         self.received.set(self.received.get() + 1);
     }
 
-    /// A message was sent.
+    /// Notes that a message was sent.
     pub fn sent(&self) {
         self.sent.set(self.sent.get() + 1);
     }
