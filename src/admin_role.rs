@@ -35,7 +35,7 @@ pub fn run(server: &Server, context: AdminContext) -> Result<()> {
     admin.run(|| sandbox.enter(Role::Admin).map(drop))
 }
 
-/// Sockets are bound once: what a reload wants otherwise is told, and left.
+/// Keeps the addresses that were bound at the start: what a reload wants otherwise is told, and left.
 pub fn keep_addresses(config: &mut Config, served: &Config) {
     if config.addresses != served.addresses {
         warning!("The addresses stay as they are: new ones need a restart");
@@ -47,7 +47,7 @@ pub fn keep_addresses(config: &mut Config, served: &Config) {
     }
 }
 
-/// What there is to say about the version that is served, as JSON.
+/// Describes the version that is served, as JSON.
 pub fn describe(server: &Server, served: &Served) -> String {
     let (plan, order) = (served.plan, &server.config.compile_request);
     let instances = match (plan, order.limits.reuse.requests) {

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-/// What the end of the process says.
+/// A `Status` is what the end of the process says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Stopped as asked.
+    /// The server stopped as asked.
     Stopped = 0,
-    /// An internal error.
+    /// There was an internal error.
     Internal = 1,
     /// The command line or the configuration is wrong.
     Usage = 2,
@@ -40,7 +40,7 @@ impl Status {
     }
 }
 
-/// An error that knows the status to end with. It reads as the error itself.
+/// A `Marked` error knows the status to end with. It reads as the error itself.
 #[derive(Debug)]
 struct Marked {
     status: Status,

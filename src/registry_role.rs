@@ -1,5 +1,5 @@
-//! Speaking to registries, each time in a process that can do little else: a child of the supervisor, of a command, or
-//! the command itself. Part of the crate's root, since it names rooms that do not know each other.
+//! Registries are spoken to each time in a process that can do little else: a child of the supervisor, of a command,
+//! or the command itself. This file is part of the crate's root, since it names rooms that do not know each other.
 
 use crate::cli;
 use crate::config::{self, Config};
@@ -34,7 +34,7 @@ pub fn pull_for_server(order: &Pull, sandbox: &Sandbox) -> Result<()> {
     pulled.map(drop)
 }
 
-/// To registries and this, and nothing of what guests were given.
+/// Makes a sandbox for speaking to registries and this, and for nothing of what guests were given.
 fn kept_to(sandbox: &Sandbox, writable: Vec<PathBuf>) -> Sandbox {
     Sandbox {
         grants: Grants {
@@ -92,7 +92,7 @@ pub fn push_command(order: &cli::Push) -> Result<Status> {
     Ok(Status::Stopped)
 }
 
-/// Now, or what whoever builds the same twice says instead (reproducible-builds.org).
+/// Returns now, or what whoever builds the same twice says instead (reproducible-builds.org).
 fn created() -> SystemTime {
     let said = std::env::var("SOURCE_DATE_EPOCH").ok();
     let seconds = said.and_then(|said| said.parse().ok());

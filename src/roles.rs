@@ -1,5 +1,5 @@
-//! What the children of the supervisor do: compile, take steps, fork workers, serve, administer. Part of the crate's
-//! root, since it names rooms that do not know each other.
+//! This file says what the children of the supervisor do: compile, take steps, fork workers, serve, administer. It is
+//! part of the crate's root, since it names rooms that do not know each other.
 
 use crate::channel::{CodeReport, LeftListener, Plan, Reporter};
 use crate::config::Config;
@@ -22,12 +22,12 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// What the supervisor's children do.
+/// A `Server` says what the supervisor's children do.
 pub struct Server {
     pub config: Config,
-    /// Shared by the versions of the configuration: sockets stay open from the first to the last.
+    /// The versions of the configuration share the sockets, which stay open from the first to the last.
     pub listeners: Rc<RefCell<Listeners>>,
-    /// Those of the admin process.
+    /// The admin process has these sockets.
     pub admin: Rc<RefCell<Listeners>>,
     pub start: StartDirectory,
     /// Says which process this is, while it serves.
@@ -229,12 +229,12 @@ impl Server {
         }
     }
 
-    /// What its children are kept to.
+    /// Returns what the server's children are kept to.
     pub fn sandbox(&self) -> &Sandbox {
         &self.config.worker.sandbox
     }
 
-    /// What confines a process to its role, once.
+    /// Returns what confines a process to its role, once.
     fn confined(&self, role: Role) -> impl Fn() -> Result<()> {
         let (sandbox, confined) = (self.config.worker.sandbox.clone(), Cell::new(false));
         move || match confined.replace(true) {

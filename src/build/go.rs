@@ -1,6 +1,6 @@
-//! Go: the standard toolchain builds for wasip1, and what comes of it is made a component here. An
-//! application that serves with net/http is built as it is: our bridge is laid over its module, over one method of
-//! net/http, and beside Go's runtime, without a file of any being changed (`go help build`, -overlay).
+//! For Go, the standard toolchain builds for wasip1, and what comes of it is made a component here. An application
+//! that serves with net/http is built as it is: our bridge is laid over its module, over one method of net/http, and
+//! beside Go's runtime, without a file of any being changed (`go help build`, -overlay).
 
 use super::advice;
 use super::files::{self, Embedded};
@@ -16,7 +16,7 @@ use std::process::Command;
 const OLDEST: u32 = 24;
 const NEWEST: u32 = 27;
 
-/// Where the bridge is within the application's module.
+/// The bridge is here within the application's module.
 const WITHIN: &str = "internal/wasmserve";
 
 /// The packages of the bridge: the bindings are as wit-bindgen writes them (`guests/go/bindings`).
@@ -60,7 +60,7 @@ const PACKAGES: [Embedded; 10] = [
     ),
 ];
 
-/// What is added to Go's runtime, and what it relies on there.
+/// This is added to Go's runtime, and relies on these lines of it.
 const RESEED: &str = include_str!("go/bridge/reseed.go");
 const RELIED_ON: [&str; 3] = [
     "\nvar globalRand struct {",
@@ -68,7 +68,7 @@ const RELIED_ON: [&str; 3] = [
     "\nfunc mrandinit(mp *m) {",
 ];
 
-/// What those packages call each other, before they have a place.
+/// Those packages call each other so, before they have a place.
 const NAMED: [&str; 2] = ["\"wit_component/", "\"go.bytecodealliance.org/pkg/"];
 
 /// The method of net/http that asks the bridge first.
@@ -107,7 +107,8 @@ pub fn build(tools: &mut Tools<'_>, directory: &Path, output: &Path) -> Result<(
     wit::component(&core, &packages, wit::BRIDGED, output)
 }
 
-/// Debian 12 has a Go that cannot make what is needed here, and says so in words that nobody understands.
+/// Says whether this Go can make what is needed. Debian 12 has one that cannot, and says so in words that nobody
+/// understands.
 fn is_known(tools: &mut Tools<'_>, go: &Path, directory: &Path) -> Result<()> {
     let mut command = Command::new(go);
     command.args(["env", "GOVERSION"]).current_dir(directory);
@@ -124,7 +125,7 @@ fn is_known(tools: &mut Tools<'_>, go: &Path, directory: &Path) -> Result<()> {
     }
 }
 
-/// 24 of `go1.24.3`.
+/// Reads 24 from `go1.24.3`.
 fn minor(version: &str) -> Option<u32> {
     let rest = version.strip_prefix("go1.")?;
     rest.split(|c: char| !c.is_ascii_digit())

@@ -1,6 +1,6 @@
-//! JavaScript and TypeScript: esbuild makes one module of the application, componentize-js a component of
-//! that. An application that exports something with a `fetch`, as Hono, Bun, Deno and Workers have it, is
-//! called by our bridge; one that brings its own handler, or listens for the `fetch` event, is left as it is.
+//! For JavaScript and TypeScript, esbuild makes one module of the application, and componentize-js a component of
+//! that. An application that exports something with a `fetch`, as Hono, Bun, Deno and Workers have it, is called by
+//! our bridge; one that brings its own handler, or listens for the `fetch` event, is left as it is.
 
 use super::project::{JavaScript, nearest};
 use super::tool::{Tools, needed};
@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What is bundled with applications.
+/// These files are bundled with applications.
 const OURS: [files::Embedded; 4] = [
     ("bridge.js", include_str!("javascript/bridge.js")),
     ("development.js", include_str!("javascript/development.js")),
@@ -43,7 +43,7 @@ export * from \"./application.js\";
 const NODE: [&str; 2] = ["nodejs", "npm"];
 const COMPONENTIZE: &str = "@bytecodealliance/componentize-js";
 
-/// Where a main file is looked for, in this order, with each of the extensions.
+/// A main file is looked for under these names, in this order, with each of the extensions.
 const MAINS: [&str; 10] = [
     "src/index",
     "src/main",
@@ -202,7 +202,7 @@ fn componentize(root: &Path, node: &Path) -> Result<Command> {
     Ok(command)
 }
 
-/// A tool that the project has, or one on the path.
+/// Finds a tool that the project has, or one on the path.
 fn installed(root: &Path, file: &str, program: &str, package: &str) -> Result<PathBuf> {
     let local = Path::new("node_modules").join(file);
     let here = nearest(root, &local.to_string_lossy()).map(|directory| directory.join(local));

@@ -27,21 +27,21 @@ use project::Project;
 use std::path::{Path, PathBuf};
 use tool::Tools;
 
-/// A project that was recognised, and where its component shall be.
+/// An `Order` is a project that was recognised, with the place where its component shall be.
 pub struct Order<'a> {
     asked: &'a cli::Build,
     project: Project,
     pub output: PathBuf,
 }
 
-/// A component that was built, in a directory that goes with it.
+/// A `Built` component is in a directory that goes with it.
 pub struct Built {
     pub file: PathBuf,
     _scratch: Scratch,
 }
 
 impl<'a> Order<'a> {
-    /// An error says what the path should have been.
+    /// Recognises the project. An error says what the path should have been.
     pub fn new(build: &'a cli::Build) -> Result<Order<'a>> {
         let project = Project::recognise(&build.path, build.python.app.as_deref())?;
         let is_for_python = build.python.is_given() || !build.env.is_empty() || build.no_warm_up;
@@ -84,7 +84,7 @@ impl<'a> Order<'a> {
     }
 }
 
-/// Whether a path is a project in Python, as far as that can be told.
+/// Says whether a path is a project in Python, as far as that can be told.
 pub fn is_python(path: &Path, app: Option<&str>) -> bool {
     matches!(Project::recognise(path, app), Ok(Project::Python(_)))
 }

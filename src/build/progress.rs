@@ -1,5 +1,5 @@
-//! What a tool tells of its progress: lines of its standard error that begin so, as it writes them. What they
-//! leave is why it fails.
+//! A tool tells of its progress in lines of its standard error that begin so, as it writes them. What they leave is
+//! why it fails.
 
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -7,17 +7,17 @@ use std::path::Path;
 
 const MARK: &str = "build: ";
 
-/// How the last message of a tool begins that knows what was wrong.
+/// The last message of a tool that knows what was wrong begins so.
 const REASON: &str = "error: ";
 
 pub struct Progress {
     file: File,
-    /// What has come of a line that is not complete.
+    /// This has come of a line that is not complete.
     rest: Vec<u8>,
 }
 
 impl Progress {
-    /// Of a tool that writes into this file.
+    /// Follows a tool that writes into this file.
     pub fn of(path: &Path) -> std::io::Result<Progress> {
         Ok(Progress {
             file: File::open(path)?,
@@ -25,7 +25,7 @@ impl Progress {
         })
     }
 
-    /// What was told since the last time.
+    /// Returns what was told since the last time.
     pub fn news(&mut self) -> Vec<String> {
         // What cannot be read is not shown; the tool goes on.
         let _ = self.file.read_to_end(&mut self.rest);
@@ -36,7 +36,7 @@ impl Progress {
         told.map(str::to_owned).collect()
     }
 
-    /// Why it failed, if it said so itself; all of it, without what was progress.
+    /// Returns why the tool failed, if it said so itself; else all of its output, without what was progress.
     pub fn reason(&mut self) -> Option<String> {
         let mut said = Vec::new();
         self.file.rewind().ok()?;

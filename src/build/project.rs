@@ -1,4 +1,4 @@
-//! What a path is a project of: decided by its name, or by the names of what is in it.
+//! This file says what a path is a project of, by its name, or by the names of what is in it.
 
 use crate::sys::watch::directory_of;
 use anyhow::{Result, bail};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Project {
-    /// One source, or a directory of them.
+    /// The project is one source, or a directory of them.
     C(PathBuf),
     /// The directory of its go.mod.
     Go(PathBuf),
@@ -25,9 +25,8 @@ pub struct JavaScript {
     pub main: Option<PathBuf>,
 }
 
-/// Files that tell what a directory is, the language that they tell of, and whether they do so even
-/// where another language's are there too: what a language's own tool reads, not what one happens
-/// to name a file.
+/// These files tell what a directory is, with the language that they tell of, and whether they do so even where
+/// another language's are there too: what a language's own tool reads, not what one happens to name a file.
 const SIGNS: [(&str, &str, bool); 22] = [
     ("Cargo.toml", "Rust", true),
     ("go.mod", "Go", true),

@@ -1,5 +1,5 @@
-//! Python: the bridge of guests/python knows how to build an application. It is unpacked, and told what to
-//! build; what it fetches and makes on the way it keeps in a cache of its own.
+//! For Python, the bridge beside this file knows how to build an application. It is unpacked, and told what to build;
+//! what it fetches and makes on the way it keeps in a cache of its own.
 
 use super::tool::{Tools, needed};
 use super::{advice, files};
@@ -10,7 +10,8 @@ use std::process::Command;
 
 include!(concat!(env!("OUT_DIR"), "/python_files.rs"));
 
-/// What would be compiled for minutes, where it came with this executable: the wheel `wasmserve-python` puts it there.
+/// Finds what would be compiled for minutes, where it came with this executable: the wheel `wasmserve-python` puts it
+/// there.
 fn prebuilt() -> Option<PathBuf> {
     let executable = std::env::current_exe().ok()?;
     let made = executable

@@ -1,4 +1,4 @@
-//! Rust: cargo builds for wasm32-wasip2, and its linker makes the component. A project that is meant for
+//! For Rust, cargo builds for wasm32-wasip2, and its linker makes the component. A project that is meant for
 //! cargo-component is built by that where it is there.
 
 use super::advice;
@@ -11,7 +11,7 @@ use toml::de::DeTable;
 
 const TARGET: &str = "wasm32-wasip2";
 
-/// What cargo-component builds for: it makes the component itself.
+/// cargo-component builds for this target: it makes the component itself.
 const ITS_TARGET: &str = "wasm32-wasip1";
 
 pub fn build(tools: &mut Tools<'_>, directory: &Path, output: &Path) -> Result<()> {
@@ -35,7 +35,7 @@ fn by_cargo(tools: &mut Tools<'_>, cargo: &Path, directory: &Path) -> Result<Pat
     component(&String::from_utf8_lossy(&messages))
 }
 
-/// What the host's own builds are told is not for this one.
+/// Makes a command of cargo's. What the host's own builds are told is not for this one.
 fn cargo_in(cargo: &Path, directory: &Path) -> Command {
     let mut command = Command::new(cargo);
     command
@@ -46,7 +46,8 @@ fn cargo_in(cargo: &Path, directory: &Path) -> Command {
     command
 }
 
-/// Whether its Cargo.toml has `[package.metadata.component]`, and its code needs what cargo-component writes.
+/// Says whether the project's Cargo.toml has `[package.metadata.component]`, and its code needs what cargo-component
+/// writes.
 fn is_for_cargo_component(directory: &Path) -> Result<bool> {
     let file = directory.join("Cargo.toml");
     let text = std::fs::read_to_string(&file)
@@ -60,7 +61,7 @@ fn is_for_cargo_component(directory: &Path) -> Result<bool> {
     Ok(table.is_some())
 }
 
-/// Its bindings it writes into the project, as `cargo component build` does there.
+/// Builds with cargo-component, which writes its bindings into the project, as `cargo component build` does there.
 fn by_cargo_component(tools: &mut Tools<'_>, cargo: &Path, directory: &Path) -> Result<PathBuf> {
     if on_path("cargo-component").is_none() {
         let source = std::fs::read_to_string(directory.join("src/lib.rs")).unwrap_or_default();
@@ -154,8 +155,8 @@ fn component(messages: &str) -> Result<PathBuf> {
     }
 }
 
-/// What one message of cargo's says was made, unless that is for the host (`compiler-artifact`, the cargo
-/// book, External tools).
+/// Lists what one message of cargo's says was made, unless that is for the host (`compiler-artifact`, the cargo book,
+/// External tools).
 fn files_of(message: &str) -> Vec<PathBuf> {
     let Ok(message) = serde_json::from_str::<serde_json::Value>(message) else {
         return Vec::new();

@@ -1,9 +1,9 @@
-//! A directory for what is only needed meanwhile.
+//! A `Scratch` directory is for what is only needed meanwhile.
 
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 
-/// Readable by its owner alone; removed with all that is in it when this is dropped.
+/// A `Scratch` directory can be read by its owner alone, and is removed with all that is in it when this is dropped.
 pub struct Scratch(PathBuf);
 
 impl Scratch {

@@ -73,7 +73,7 @@ fn is_free(directory: &Path) -> Result<bool> {
     }
 }
 
-/// What the project is called: as its directory is, as far as every language allows that.
+/// Names the project as its directory is called, as far as every language allows that.
 fn name(directory: &Path) -> Result<String> {
     let whole = directory
         .canonicalize()

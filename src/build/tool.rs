@@ -19,13 +19,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How often the time that a tool takes is shown.
+/// The time that a tool takes is shown so often.
 const TICK: u16 = 500;
 
-/// How much of a line is shown: a terminal has 80 columns, and the time needs some.
+/// So much of a line is shown: a terminal has 80 columns, and the time needs some.
 const SHOWN: usize = 68;
 
-/// How long a tool may take to end when it was told to.
+/// A tool may take so long to end when it was told to.
 const GRACE: Duration = Duration::from_secs(5);
 
 pub struct Tools<'a> {
@@ -54,12 +54,12 @@ impl<'a> Tools<'a> {
         })
     }
 
-    /// Where files may be made that are needed only now.
+    /// Returns where files may be made that are needed only now.
     pub fn scratch(&self) -> &Path {
         self.scratch.path()
     }
 
-    /// Whether all that tools say is wanted.
+    /// Says whether all that tools say is wanted.
     pub fn verbose(&self) -> bool {
         self.verbose
     }
@@ -107,7 +107,7 @@ impl<'a> Tools<'a> {
         Ok(self.answered())
     }
 
-    /// What a command answers that may as well fail, which is none then.
+    /// Returns what a command answers that may as well fail, which is none then.
     pub fn ask(&mut self, what: &str, mut command: Command) -> Result<Option<String>> {
         let end = self.finish(what, &mut command)?;
         let answered = String::from_utf8_lossy(&self.answered()).trim().to_owned();
@@ -173,7 +173,7 @@ impl<'a> Tools<'a> {
         eprintln!("built {} in {seconds:.1} s", output.display());
     }
 
-    /// A line that stays, where none that goes is shown, or where it is more than progress.
+    /// Writes a line that stays, where none that goes is shown, or where it is more than progress.
     fn tell(&self, line: &str) {
         if !self.terminal || line.starts_with("note: ") {
             self.clear();
@@ -237,7 +237,7 @@ fn judge(what: &str, end: End, command: &Command) -> Result<()> {
     }
 }
 
-/// A command as one would type it.
+/// Writes a command as one would type it.
 fn shown(command: &Command) -> String {
     let mut words = Vec::new();
     if let Some(directory) = command.get_current_dir() {

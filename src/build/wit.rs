@@ -10,7 +10,7 @@ use wasi_preview1_component_adapter_provider::{
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::{Resolve, WorldId};
 
-/// Its name in `world.wit`.
+/// The world has this name in `world.wit`.
 pub const WORLD: &str = "application";
 
 /// The name of the world of applications that have a bridge of ours beside them.

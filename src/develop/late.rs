@@ -7,13 +7,13 @@ use serde_json::Value;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Where the component looks for the application.
+/// The component looks for the application here.
 const GUEST_PATH: &str = "/app";
 
-/// Files that say what an application requires, wherever they are.
+/// These files say what an application requires, wherever they are.
 const REQUIREMENTS: [&str; 2] = ["requirements.txt", "pyproject.toml"];
 
-/// What a build has left out of the component.
+/// `Late` is what a build has left out of the component.
 pub struct Late {
     /// The application's folder.
     folder: PathBuf,
@@ -44,7 +44,7 @@ impl Late {
         point(link, &self.folder)
     }
 
-    /// Whether it is enough to start the application again when these files have changed.
+    /// Says whether it is enough to start the application again when these files have changed.
     pub fn is_enough(&self, changed: &[PathBuf]) -> bool {
         changed.iter().all(|path| {
             let name = path.file_name().unwrap_or_default();
@@ -68,7 +68,7 @@ pub fn grant(directory: &Path) -> [OsString; 2] {
     ["--dir".into(), grant]
 }
 
-/// Whether the options to serve with leave the guest's directory of the application alone.
+/// Says whether the options to serve with leave the guest's directory of the application alone.
 pub fn is_possible(options: &[OsString]) -> bool {
     let is_taken = |word: &OsString| {
         let word = word.to_string_lossy();

@@ -28,10 +28,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tree::{Tree, Wanted};
 
-/// How often the files are looked at where the kernel tells nothing of them.
+/// The files are looked at so often where the kernel tells nothing of them.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How long a build may take to end when it is not wanted any more.
+/// A build may take so long to end when it is not wanted any more.
 const GRACE: Duration = Duration::from_secs(10);
 
 struct Develop<'a> {
@@ -40,17 +40,17 @@ struct Develop<'a> {
     scratch: &'a Scratch,
     signals: SignalFd,
     tree: Tree,
-    /// With when it began.
+    /// The build runs in this process, since then.
     builder: Option<(Pid, Instant)>,
-    /// What the build says, as far as that was shown.
+    /// The build writes here, and so much of that was shown.
     shown: Option<File>,
     server: Option<Pid>,
     is_python: bool,
-    /// Whether builds leave the application out, which is read when it is served.
+    /// Builds leave the application out, which is read when it is served.
     reads_late: bool,
-    /// What the build of the component that is served has left out.
+    /// The build of the component that is served has left this out.
     late: Option<Late>,
-    /// Whether it was asked to stop.
+    /// The operator has asked for a stop.
     stopping: bool,
 }
 
@@ -254,7 +254,7 @@ impl Develop<'_> {
         Ok(())
     }
 
-    /// What an application in Python is built with: its variables are those that it is served with.
+    /// Lists what an application in Python is built with: its variables are those that it is served with.
     fn python(&self) -> Vec<OsString> {
         let asked = &self.dev.python;
         let app = asked.app.iter().map(|app| format!("--app={app}").into());

@@ -2,7 +2,7 @@
 
 const COMPONENT: &str = include_str!("page.wat");
 
-/// Where the page is in the component's memory, of one WebAssembly page.
+/// The page is here in the component's memory, of one WebAssembly page.
 const AT: usize = 1024;
 const ROOM: usize = 60 * 1024;
 
@@ -41,7 +41,7 @@ fn page(said: &str) -> String {
     )
 }
 
-/// Without what colours a terminal (ECMA-48, control sequences).
+/// Returns a text without what colours a terminal (ECMA-48, control sequences).
 fn visible(said: &str) -> String {
     let mut text = String::new();
     let mut rest = said.chars();

@@ -6,8 +6,8 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Directories that hold what tools make, not what people write. So do those whose name begins with a
-/// dot, and virtual environments.
+/// These directories hold what tools make, not what people write. So do those whose name begins with a dot, and
+/// virtual environments.
 const MADE: [&str; 7] = [
     "target",
     "node_modules",
@@ -18,7 +18,7 @@ const MADE: [&str; 7] = [
     "vendor",
 ];
 
-/// Files that tools write while they build.
+/// Tools write these files while they build.
 const WRITTEN: [&str; 6] = [
     "Cargo.lock",
     "package-lock.json",
@@ -29,27 +29,27 @@ const WRITTEN: [&str; 6] = [
 ];
 const WRITTEN_AS: [&str; 7] = ["wasm", "pyc", "log", "tmp", "swp", "db", "sqlite"];
 
-/// More are not watched: this is no project, but somebody's home.
+/// No more files are watched: this is no project, but somebody's home.
 const MOST: usize = 20_000;
 
 type Files = BTreeMap<PathBuf, Signature>;
 
-/// Which files count, and when.
+/// `Wanted` says which files count, and when.
 #[derive(Debug, Default)]
 pub struct Wanted {
     pub roots: Vec<PathBuf>,
-    /// Patterns of names, or of paths beneath a root, that count although tools write them.
+    /// Names, or paths beneath a root, of these patterns count although tools write them.
     pub included: Vec<String>,
-    /// Patterns of what does not count.
+    /// Names or paths of these patterns do not count.
     pub excluded: Vec<String>,
-    /// How long a project must be left alone before it is built again.
+    /// A project must be left alone for so long before it is built again.
     pub delay: Duration,
 }
 
-/// What has changed.
+/// `Changed` says what has changed.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Changed {
-    /// One of the files, as people call it.
+    /// People call one of the files so.
     pub shown: PathBuf,
     pub files: Vec<PathBuf>,
 }
@@ -71,7 +71,7 @@ impl Tree {
         }
     }
 
-    /// Who wakes us, if the kernel does.
+    /// Returns what wakes us, if the kernel does.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.watch.as_ref().map(Watch::descriptor)
     }
@@ -98,7 +98,7 @@ impl Tree {
         })
     }
 
-    /// When to look again, where something is going on.
+    /// Says when to look again, where something is going on.
     pub fn wakes_at(&self) -> Option<Instant> {
         self.files.settles_at()
     }
@@ -146,7 +146,7 @@ impl Wanted {
     }
 }
 
-/// Whether its name, or its path beneath the root, is of one of the patterns.
+/// Says whether a file's name, or its path beneath the root, is of one of the patterns.
 fn matches_any(patterns: &[String], root: &Path, path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beneath = path.strip_prefix(root).unwrap_or(path).to_string_lossy();

@@ -34,23 +34,23 @@ const ANSWER: usize = 64 << 10;
 /// A connection that carried nothing for so long is closed.
 const KEPT: Duration = Duration::from_secs(30);
 
-/// What came of an attempt.
+/// An `Outcome` says what came of an attempt.
 #[derive(Debug)]
 pub enum Outcome {
-    /// All spans but so many.
+    /// The collector has taken all spans but so many.
     Accepted { rejected: u64 },
     /// The collector may accept them later, not before this time where it says so.
     Again {
         why: String,
         after: Option<Duration>,
     },
-    /// It never will.
+    /// The collector will never take the spans.
     Refused { why: String },
 }
 
 pub type Attempt = Pin<Box<dyn Future<Output = Outcome>>>;
 
-/// A batch on its way.
+/// A `Delivery` is a batch on its way.
 pub struct Delivery {
     body: Bytes,
     pub count: u64,
@@ -170,7 +170,7 @@ async fn read(response: Response<Incoming>) -> Outcome {
     }
 }
 
-/// How long the collector wants to be left alone: seconds, or until a date (RFC 9110 section 10.2.3).
+/// Finds how long the collector wants to be left alone: seconds, or until a date (RFC 9110 section 10.2.3).
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     match text.parse() {
@@ -182,7 +182,7 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     }
 }
 
-/// An error with what caused it, in one line.
+/// Writes an error with what caused it, in one line.
 fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

@@ -1,4 +1,4 @@
-//! Spans as OpenTelemetry has them: OTLP's messages, with the names of its conventions for HTTP.
+//! This file writes spans as OpenTelemetry has them: OTLP's messages, with the names of its conventions for HTTP.
 
 use super::Settings;
 use crate::trace::{Kind, Span};
@@ -18,7 +18,8 @@ const METHODS: [&str; 9] = [
 ];
 const OTHER: &str = "_OTHER";
 
-/// Flags of a span beside those of its trace: whether its parent is another process's is known, and whether it is.
+/// A span has these flags beside those of its trace: whether its parent is known to be another process's or not, and
+/// whether it is.
 const KNOWS_PARENT: u32 = 0x100;
 const HAS_REMOTE_PARENT: u32 = 0x200;
 
@@ -123,7 +124,7 @@ fn attributes(span: &Span) -> Vec<KeyValue> {
     all.0
 }
 
-/// Attributes that are known.
+/// `Attributes` are those that are known.
 #[derive(Default)]
 struct Attributes(Vec<KeyValue>);
 
@@ -153,7 +154,7 @@ fn attribute(key: &str, value: Value) -> KeyValue {
     }
 }
 
-/// An IPv6 address without its brackets.
+/// Returns an IPv6 address without its brackets.
 fn bare(host: &str) -> &str {
     host.trim_start_matches('[').trim_end_matches(']')
 }

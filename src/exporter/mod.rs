@@ -20,18 +20,18 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// How often workers' spans are looked for, while there are some and while there are none.
+/// Workers' spans are looked for so often, while there are some and while there are none.
 const BUSY: Duration = Duration::from_millis(20);
 const IDLE: Duration = Duration::from_millis(100);
 
-/// How long what is left at the end may take to be sent.
+/// What is left at the end may take so long to be sent.
 const FLUSH: Duration = Duration::from_secs(5);
 
-/// What the process is given.
+/// `Exporter` is what the process is given.
 pub struct Exporter {
     pub settings: Settings,
     pub scoreboard: Rc<Scoreboard>,
-    /// Comes to its end when this process is to end.
+    /// The lifeline comes to its end when this process is to end.
     pub lifeline: OwnedFd,
 }
 
@@ -84,7 +84,7 @@ impl Exporter {
     }
 }
 
-/// One batch at a time is on its way.
+/// `Work` has one batch at a time on its way.
 #[derive(Default)]
 struct Work {
     delivery: Option<Delivery>,
@@ -142,7 +142,7 @@ impl Work {
         self.delivery = None;
     }
 
-    /// Spans that were not delivered.
+    /// Counts the spans that were not delivered.
     fn held(&self) -> u64 {
         self.delivery.as_ref().map_or(0, |delivery| delivery.count)
     }

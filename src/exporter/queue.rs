@@ -12,14 +12,14 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use tokio::time::Instant;
 
-/// Records that are taken from one worker before it is the next one's turn.
+/// So many records are taken from one worker before the next worker's.
 const TURN: usize = 256;
 
 pub struct Queue {
     scoreboard: Rc<Scoreboard>,
     settings: Settings,
     spans: VecDeque<Span>,
-    /// When the oldest of them came.
+    /// The oldest of them came at this time.
     since: Instant,
     /// The collector did not accept the last batch.
     is_down: bool,
@@ -57,7 +57,7 @@ impl Queue {
 
     /// Takes what workers have left up to now.
     pub fn collect_all(&mut self) {
-        /// Workers may go on leaving spans.
+        /// No more rounds are made than this: workers may go on leaving spans.
         const ROUNDS: usize = 16;
         for _ in 0..ROUNDS {
             if !self.collect() {

@@ -1,4 +1,4 @@
-//! What the operator decided about exporting, by options and by OpenTelemetry's variables.
+//! `Settings` says what the operator decided about exporting, by options and by OpenTelemetry's variables.
 
 use crate::guest::outbound::Roots;
 use http::{HeaderMap, Uri};
@@ -7,19 +7,19 @@ use std::time::Duration;
 
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where spans are posted to, the path included.
+    /// Spans are posted to this URL, the path included.
     pub endpoint: Uri,
-    /// Fields of each request, which may be secrets.
+    /// Each request has these fields, which may be secrets.
     pub headers: HeaderMap,
-    /// Who is believed to be the collector.
+    /// These authorities are believed to vouch for the collector.
     pub roots: Roots,
-    /// What all spans have in common, by OpenTelemetry's names.
+    /// All spans have these in common, by OpenTelemetry's names.
     pub resource: Vec<(String, String)>,
-    /// How long the collector may take to answer.
+    /// The collector may take so long to answer.
     pub timeout: Duration,
-    /// How long a span waits for others, at most.
+    /// A span waits for others no longer than this.
     pub delay: Duration,
-    /// Spans that are sent together, and that wait to be sent.
+    /// So many spans are sent together, and so many wait to be sent.
     pub batch: usize,
     pub queue: usize,
 }

@@ -1,4 +1,4 @@
-//! What a registry answers that is no component: a text of bounded length, or why it refuses.
+//! A registry answers something that is no component: a text of bounded length, or why it refuses.
 
 use super::client::{Client, SILENCE};
 use super::retry::Failure;
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 impl Client {
-    /// What an answer says that is no success.
+    /// Says why an answer is no success.
     pub async fn refused(&self, response: Response<Incoming>) -> Failure {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = text(response, 64 << 10).await.unwrap_or_default();
@@ -51,7 +51,7 @@ pub async fn text(response: Response<Incoming>, most: usize) -> Result<Bytes, Fa
     }
 }
 
-/// What registries say of themselves about an error (distribution specification, "Error Codes").
+/// Reads what registries say of themselves about an error (distribution specification, "Error Codes").
 fn reason(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Errors {
@@ -73,7 +73,7 @@ fn reason(body: &[u8]) -> String {
     format!("; it says: {}", log::escape(&words))
 }
 
-/// An error with what caused it, in one line.
+/// Writes an error with what caused it, in one line.
 pub fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let (mut texts, mut next) = (Vec::<String>::new(), Some(error));
     while let Some(error) = next {

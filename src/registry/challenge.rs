@@ -1,14 +1,15 @@
-//! How a registry says what it wants to see before it answers (WWW-Authenticate, RFC 9110 section 11.6.1).
+//! A registry says in a `Challenge` what it wants to see before it answers (WWW-Authenticate, RFC 9110 section
+//! 11.6.1).
 
 use http::HeaderMap;
 use http::header::WWW_AUTHENTICATE;
 
-/// What is wanted.
+/// A `Challenge` is what is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Challenge {
-    /// Name and password with each request.
+    /// The registry wants name and password with each request.
     Basic,
-    /// A token that somebody else gives out.
+    /// The registry wants a token that somebody else gives out.
     Bearer {
         realm: String,
         service: Option<String>,

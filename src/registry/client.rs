@@ -1,4 +1,4 @@
-//! One registry, as it is spoken to: with TLS unless it is this machine or that was asked for, with the token or the
+//! A `Client` speaks to one registry: with TLS unless it is this machine or that was asked for, with the token or the
 //! password that it wants, and to where it sends us for content.
 
 use super::answer::causes;
@@ -20,7 +20,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// How long connecting, the head of an answer, and each piece of it may take.
+/// Connecting, the head of an answer, and each piece of it may take so long.
 const CONNECT: Duration = Duration::from_secs(10);
 const HELLO: Duration = Duration::from_secs(5);
 pub const SILENCE: Duration = Duration::from_secs(30);
@@ -28,14 +28,14 @@ pub const SILENCE: Duration = Duration::from_secs(30);
 /// So much of an answer is read that is no component.
 pub const LARGEST_ANSWER: usize = 4 << 20;
 
-/// So often content may be somewhere else.
+/// Content may be somewhere else so often.
 const REDIRECTS: usize = 5;
 
-/// What is asked.
+/// A `Call` is what is asked.
 #[derive(Clone)]
 pub struct Call {
     pub method: Method,
-    /// A path at the registry, or a whole URL.
+    /// The target is a path at the registry, or a whole URL.
     pub target: String,
     pub headers: HeaderMap,
     pub body: Body,
@@ -57,19 +57,19 @@ impl Call {
     }
 }
 
-/// How this registry is spoken to.
+/// `Speech` says how this registry is spoken to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Speech {
     Tls,
     Clear,
-    /// One of this machine may do without TLS, and the first request tells.
+    /// A registry of this machine may do without TLS, and the first request tells.
     Unknown,
 }
 
 pub struct Client {
     http: HyperClient<HttpsConnector<HttpConnector>, Body>,
     pub(super) authority: Authority,
-    /// Registries that are spoken to in clear text.
+    /// These registries are spoken to in clear text.
     pub(super) clear: Vec<String>,
     speech: Cell<Speech>,
     pub(super) credentials: Option<Credentials>,
@@ -143,7 +143,7 @@ impl Client {
         }
     }
 
-    /// One request and the head of its answer, with the place that it came from.
+    /// Makes one request, and returns the head of its answer, with the place that it came from.
     async fn exchange(&self, call: &Call) -> Result<(Uri, Response<Incoming>), Failure> {
         if self.speech.get() == Speech::Unknown {
             let hello = Call::new(Method::GET, "/v2/".to_owned());
@@ -213,7 +213,7 @@ impl Client {
         uri.authority() == Some(&self.authority) && uri.scheme() == Some(&self.scheme())
     }
 
-    /// Where a Location leads: a URL, or a path at where it was read.
+    /// Finds where a Location leads: a URL, or a path at where it was read.
     pub fn resolve(&self, base: &Uri, location: &HeaderValue) -> Result<Uri> {
         let location = location
             .to_str()
@@ -235,7 +235,7 @@ impl Client {
     }
 }
 
-/// Whether this is the machine that we run on.
+/// Says whether this is the machine that we run on.
 pub fn is_loopback(authority: &Authority) -> bool {
     let host = authority.host().trim_matches(['[', ']']);
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|it| it.is_loopback())

@@ -1,5 +1,6 @@
-//! Who we are to a registry, by what `docker login` has left: names and passwords in the Docker configuration, or
-//! programs that keep them elsewhere (docs.docker.com, "docker login", credential stores and helpers).
+//! `Credentials` say who we are to a registry, by what `docker login` has left: names and passwords in the Docker
+//! configuration, or programs that keep them elsewhere (docs.docker.com, "docker login", credential stores and
+//! helpers).
 
 use crate::sys::regular::{self, LARGEST_TEXT};
 use anyhow::{Context, Result, bail};
@@ -12,24 +13,24 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long such a program may take.
+/// Such a program may take so long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What Docker Hub is called in the configuration.
+/// Docker Hub is called so in the configuration.
 const HUB: &str = "https://index.docker.io/v1/";
 
-/// What shows a registry who asks.
+/// `Credentials` show a registry who asks.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credentials {
     Password {
         user: String,
         password: String,
     },
-    /// By which tokens are given out.
+    /// Tokens are given out for this identity.
     Identity(String),
 }
 
-/// Nobody reads it in a log.
+/// Credentials are never written into a log.
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Credentials(…)")
@@ -53,7 +54,7 @@ struct Entry {
     identitytoken: Option<String>,
 }
 
-/// What a program answers.
+/// `Kept` is what a program answers.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Kept {
@@ -62,8 +63,8 @@ struct Kept {
 }
 
 impl Credentials {
-    /// What there is for a registry; none where nobody has logged in. It may run a program that the configuration
-    /// names, so it is asked before rights are given up.
+    /// Finds the credentials for a registry; none where nobody has logged in. It may run a program that the
+    /// configuration names, so it is called before rights are given up.
     pub fn find(host: &str) -> Result<Option<Credentials>> {
         let Some(path) = configuration() else {
             return Ok(None);
@@ -120,7 +121,7 @@ impl Configuration {
     }
 }
 
-/// Whether an entry is for this registry, whose name may be written as a URL.
+/// Says whether an entry is for this registry, whose name may be written as a URL.
 fn is_of(key: &str, wanted: &str) -> bool {
     let host = key
         .strip_prefix("https://")
@@ -210,7 +211,7 @@ fn asked(program: &str, key: &str) -> Result<Option<Credentials>> {
     }))
 }
 
-/// Whether it succeeded, within its time. What it says is less than a pipe takes.
+/// Says whether the program succeeded, within its time. What it says is less than a pipe takes.
 fn ended(child: &mut Child) -> Result<bool> {
     let deadline = Instant::now() + PATIENCE;
     loop {

@@ -1,4 +1,4 @@
-//! Digests as registries write them: SHA-256, in small letters.
+//! A `Digest` is written as registries do: SHA-256, in small letters.
 
 use anyhow::{Context, Result, bail};
 use ring::digest::{Context as Hasher, SHA256, digest};
@@ -20,7 +20,7 @@ impl Digest {
         Digest(bytes)
     }
 
-    /// Without the name of the algorithm.
+    /// Writes the digest without the name of the algorithm.
     pub fn hex(self) -> String {
         let bytes = self.0.iter();
         bytes.fold(String::new(), |text, byte| text + &format!("{byte:02x}"))

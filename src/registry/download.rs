@@ -1,5 +1,5 @@
-//! Brings a component here: from where it broke off, as often as that takes, and not under its name before its digest
-//! is the one that the manifest has.
+//! This file brings a component here: from where it broke off, as often as that takes, and not under its name before
+//! its digest is the one that the manifest has.
 
 use super::answer::causes;
 use super::client::{Call, Client, SILENCE};
@@ -122,7 +122,7 @@ async fn piece(
     }
 }
 
-/// Whether an answer goes on where it was asked to (Content-Range, RFC 9110 section 14.4).
+/// Says whether an answer goes on where it was asked to (Content-Range, RFC 9110 section 14.4).
 fn begins_at(response: &Response<Incoming>, at: u64) -> bool {
     let range = response.headers().get(CONTENT_RANGE);
     let range = range.and_then(|range| range.to_str().ok()?.strip_prefix("bytes "));

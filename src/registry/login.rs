@@ -1,4 +1,5 @@
-//! Who we are, as a registry wants to see it: name and password, or a token that somebody else gives out.
+//! This file says who we are, as a registry wants to see it: name and password, or a token that somebody else gives
+//! out.
 
 use super::answer::text;
 use super::challenge::Challenge;
@@ -96,7 +97,7 @@ impl Client {
         Ok(token.context("who gives out tokens has given none")?)
     }
 
-    /// Whether it may see a password: nobody listens on the way.
+    /// Says whether a server may see a password: nobody listens on the way.
     fn may_know(&self, uri: &Uri) -> bool {
         let Some(authority) = uri.authority() else {
             return false;
@@ -107,7 +108,7 @@ impl Client {
     }
 }
 
-/// As a value of a query (RFC 3986 section 2.3).
+/// Writes a value of a query (RFC 3986 section 2.3).
 fn encoded(text: &str) -> String {
     let bytes = text.bytes();
     bytes.fold(String::new(), |text, byte| {

@@ -18,18 +18,18 @@ const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
                         application/vnd.docker.distribution.manifest.v2+json";
 
-/// What the configuration and the layer of an artifact of WebAssembly are.
+/// The configuration and the layer of an artifact of WebAssembly are of these types.
 pub const CONFIG: &str = "application/vnd.wasm.config.v0+json";
 pub const LAYER: &str = "application/wasm";
 
-/// What others have called such a layer.
+/// Others have called such a layer so.
 const LAYERS: [&str; 3] = [
     LAYER,
     "application/vnd.wasm.content.layer.v1+wasm",
     "application/vnd.module.wasm.content.layer.v1+wasm",
 ];
 
-/// What a registry says about something that it has.
+/// A `Descriptor` is what a registry says about something that it has.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
@@ -45,7 +45,7 @@ pub struct Platform {
     pub architecture: String,
 }
 
-/// A manifest, or an index of several.
+/// A `Manifest` is a manifest, or an index of several.
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {

@@ -30,30 +30,30 @@ use manifest::Layer;
 use std::time::Duration;
 use tokio::runtime::{Builder, LocalOptions};
 
-/// When a registry is asked what a tag means.
+/// `When` says when a registry is asked what a tag means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
-    /// Where the component is not here.
+    /// The registry is asked where the component is not here.
     Missing,
-    /// At each start and each reload.
+    /// The registry is asked at each start and each reload.
     Always,
 }
 
-/// What is to be pulled, and where to.
+/// A `Pull` says what is to be pulled, and where to.
 #[derive(Clone, Debug)]
 pub struct Pull {
     pub reference: Reference,
     pub store: Store,
     pub when: When,
-    /// Registries that are spoken to without TLS, beside those of this machine.
+    /// These registries are spoken to without TLS, beside those of this machine.
     pub clear: Vec<String>,
-    /// How long it may take.
+    /// The pull may take so long.
     pub limit: Duration,
-    /// Bytes that all that was pulled may take.
+    /// All that was pulled may take so many bytes.
     pub most: u64,
 }
 
-/// What was pulled.
+/// `Pulled` says what was pulled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pulled {
     /// The digest of the manifest, by which the same is pulled whatever a tag means then.
@@ -126,7 +126,7 @@ fn blocking<T>(work: impl Future<Output = T>) -> Result<T> {
     Ok(runtime.block_on(work))
 }
 
-/// A number of bytes for people.
+/// Writes a number of bytes for people.
 fn size(bytes: u64) -> String {
     match bytes as f64 {
         bytes if bytes < 1e6 => format!("{:.1} kB", bytes / 1e3),

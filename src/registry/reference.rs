@@ -1,5 +1,5 @@
-//! What names an artifact: `oci://HOST[:PORT]/NAME[:TAG][@DIGEST]`, as the distribution specification has names and
-//! tags.
+//! A `Reference` names an artifact: `oci://HOST[:PORT]/NAME[:TAG][@DIGEST]`, as the distribution specification has
+//! names and tags.
 
 use super::digest::Digest;
 use anyhow::{Result, bail};
@@ -14,23 +14,23 @@ const SCHEME: &str = "oci://";
 const LONGEST_NAME: usize = 255;
 const LONGEST_TAG: usize = 128;
 
-/// Whether somebody has named an artifact of a registry, and not a file.
+/// Says whether somebody has named an artifact of a registry, and not a file.
 pub fn is_reference(path: &Path) -> bool {
     path.to_str().is_some_and(|text| text.starts_with(SCHEME))
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
-    /// With the port, where one was given.
+    /// The host has its port, where one was given.
     pub host: String,
     pub name: String,
     pub version: Version,
 }
 
-/// Which of the artifacts of a name.
+/// A `Version` says which of the artifacts of a name is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Version {
-    /// Whichever has this tag now.
+    /// The artifact is whichever has this tag now.
     Tag(String),
     /// The one whose manifest has this digest.
     Digest(Digest),

@@ -1,17 +1,17 @@
-//! What is tried again and what is not, and how long is waited in between.
+//! This file says what is tried again and what is not, and how long is waited in between.
 
 use http::{HeaderMap, StatusCode};
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// So often is something tried that may work later.
+/// Something that may work later is tried so often.
 const ATTEMPTS: u32 = 5;
 
 /// The first pause, which doubles, and the longest that a registry is granted.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Why something failed.
+/// A `Failure` says why something failed.
 #[derive(Debug)]
 pub enum Failure {
     /// Another attempt may work, not before this time where somebody said so.
@@ -19,7 +19,7 @@ pub enum Failure {
         why: anyhow::Error,
         after: Option<Duration>,
     },
-    /// None will.
+    /// No attempt will work.
     Final(anyhow::Error),
 }
 
@@ -28,7 +28,7 @@ impl Failure {
         Failure::Passing { why, after: None }
     }
 
-    /// Of an answer with this status: those that are tried again say so.
+    /// Judges an answer with this status: those that are tried again say so.
     pub fn of_status(status: StatusCode, headers: &HeaderMap, why: anyhow::Error) -> Failure {
         match status {
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {}

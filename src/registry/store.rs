@@ -15,7 +15,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// How the names of components, links and what is on its way end.
+/// The names of components, links and what is on its way end so.
 const COMPONENT: &str = ".wasm";
 const PARTIAL: &str = ".part";
 
@@ -28,7 +28,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// In this cache.
+    /// Makes the store that is in this cache.
     pub fn within(cache: &Path) -> Store {
         Store {
             directory: cache.join("registry"),
@@ -77,14 +77,14 @@ impl Store {
         Ok(())
     }
 
-    /// Whether the component of a reference is here, whole.
+    /// Says whether the component of a reference is here, whole.
     pub fn holds(&self, reference: &Reference) -> bool {
         let target = fs::read_link(self.path(reference)).ok();
         let digest = target.and_then(|target| of_name(target.to_str()?));
         digest.is_some_and(|digest| self.has(digest))
     }
 
-    /// Whether this component is here. One that is damaged is removed.
+    /// Says whether this component is here. One that is damaged is removed.
     pub fn has(&self, digest: Digest) -> bool {
         let path = self.component(digest);
         let read = || {
@@ -112,7 +112,7 @@ impl Store {
             .join(format!("sha256-{}{COMPONENT}", digest.hex()))
     }
 
-    /// What is on its way: what came of it before, where nobody else is at it.
+    /// Opens what is on its way: what came of it before, where nobody else is at it.
     pub fn partial(&self, digest: Digest) -> Result<Partial> {
         let path = self
             .directory
@@ -212,7 +212,7 @@ fn of_name(name: &str) -> Option<Digest> {
     format!("sha256:{hex}").parse().ok()
 }
 
-/// A component that is on its way. It stays when we do not, and is gone on with.
+/// A `Partial` is a component that is on its way. It stays when we do not, and is gone on with.
 pub struct Partial {
     path: PathBuf,
     file: Flock<File>,
@@ -242,7 +242,7 @@ impl Partial {
         self.digester.clone().finish()
     }
 
-    /// Nobody is to go on with it.
+    /// Removes it, so that nobody goes on with it.
     pub fn remove(self) {
         let _ = fs::remove_file(&self.path);
     }

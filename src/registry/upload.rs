@@ -1,4 +1,4 @@
-//! Pushes a component: itself and its configuration first, then the manifest that names both.
+//! This file pushes a component: itself and its configuration first, then the manifest that names both.
 
 use super::client::{Call, Client};
 use super::digest::Digest;
@@ -22,19 +22,19 @@ use std::time::{Duration, SystemTime};
 /// So much is handed on at a time.
 const PIECE: usize = 64 << 10;
 
-/// What is pushed.
+/// An `Artifact` is what is pushed.
 pub struct Artifact {
     pub component: Bytes,
     /// `wasip2` or `wasip3`.
     pub system: &'static str,
     pub exports: Vec<String>,
     pub imports: Vec<String>,
-    /// When it was made.
+    /// The artifact was made at this time.
     pub created: SystemTime,
 }
 
 impl Artifact {
-    /// What others read about it before they have it.
+    /// Writes what others read about the artifact before they have it.
     fn configuration(&self, digest: Digest) -> Vec<u8> {
         let about = serde_json::json!({
             "created": crate::log::timestamp(self.created),
@@ -51,7 +51,7 @@ impl Artifact {
     }
 }
 
-/// Pushes it, and gives the digest of its manifest.
+/// Pushes an artifact, and gives the digest of its manifest.
 pub async fn push(client: &Client, reference: &Reference, artifact: Artifact) -> Result<Digest> {
     let digest = Digest::of(&artifact.component);
     let configuration = Bytes::from(artifact.configuration(digest));
@@ -97,7 +97,7 @@ pub async fn push(client: &Client, reference: &Reference, artifact: Artifact) ->
     }
 }
 
-/// Pushes a part of it, where the registry does not have it.
+/// Pushes a part of an artifact, where the registry does not have it.
 async fn blob(client: &Client, reference: &Reference, body: Body) -> Result<()> {
     let mut attempts = Attempts::default();
     loop {
@@ -133,7 +133,7 @@ async fn try_blob(client: &Client, reference: &Reference, body: &Body) -> Result
     client.expect(call).await.map(drop)
 }
 
-/// What is sent, which may have to be sent once more.
+/// A `Body` is what is sent, which may have to be sent once more.
 #[derive(Clone, Default)]
 pub struct Body {
     bytes: Bytes,
@@ -149,7 +149,7 @@ impl Body {
         }
     }
 
-    /// With a bar that shows how much was sent.
+    /// Makes a body with a bar that shows how much was sent.
     fn shown(bytes: Bytes, bar: Bar) -> Body {
         Body {
             bytes,
@@ -158,7 +158,7 @@ impl Body {
         }
     }
 
-    /// From its beginning.
+    /// Begins it anew.
     pub fn again(&self) -> Body {
         Body {
             at: 0,
@@ -166,7 +166,7 @@ impl Body {
         }
     }
 
-    /// How long it may take to be sent: as if there were 100 kB each second.
+    /// Computes how long it may take to be sent: as if there were 100 kB each second.
     pub fn time(&self) -> Duration {
         Duration::from_secs(self.bytes.len() as u64 / 100_000)
     }

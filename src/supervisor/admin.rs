@@ -17,26 +17,26 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// How long after one was forked another may be.
+/// Another process may be forked so long after one was.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
 
-/// Commands that are carried out at a time.
+/// So many commands are carried out at a time.
 const MOST: usize = 16;
 
-/// What the admin process is given.
+/// An `AdminContext` is what the admin process is given.
 pub struct AdminContext {
     pub scoreboard: Rc<Scoreboard>,
     pub commands: CommandSender,
 }
 
-/// What the supervisor keeps of it.
+/// An `Admin` is what the supervisor keeps of the admin process.
 pub struct Admin {
-    /// Its sockets, by descriptors of the supervisor's own.
+    /// These are its sockets, by descriptors of the supervisor's own.
     sockets: Vec<OwnedFd>,
     process: Option<Running>,
-    /// When another may be forked, in milliseconds of `sys::clock`.
+    /// Another may be forked at this time, in milliseconds of `sys::clock`.
     next_ms: u64,
-    /// Commands that are carried out when the policy has heard of them.
+    /// So many commands were carried out that the policy has heard of.
     obeyed: u32,
 }
 
@@ -59,7 +59,7 @@ impl Admin {
         self.process.as_ref().map(|running| running.pid)
     }
 
-    /// What to wait for: its commands, or, where there is no process, somebody who connects.
+    /// Returns what to wait for: the process's commands, or, where there is no process, somebody who connects.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let commands = self.process.iter().map(|it| it.commands.descriptor());
         let waits = self.process.is_none() && clock::now_ms() >= self.next_ms;
@@ -67,7 +67,7 @@ impl Admin {
         commands.chain(sockets.map(AsFd::as_fd))
     }
 
-    /// It was reaped, if it was this process.
+    /// Notes that a process was reaped, and says whether it was this one.
     pub fn ended(&mut self, pid: Pid) -> bool {
         self.process.take_if(|running| running.pid == pid).is_some()
     }
@@ -85,7 +85,7 @@ impl Admin {
         }
     }
 
-    /// How many commands were carried out since this was asked last.
+    /// Returns how many commands were carried out since this was asked last.
     pub fn take_obeyed(&mut self) -> u32 {
         std::mem::take(&mut self.obeyed)
     }

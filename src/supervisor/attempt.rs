@@ -1,4 +1,5 @@
-//! From a compiler to a version that workers can be forked for: what comes after each process that makes it.
+//! An attempt leads from a compiler to a version that workers can be forked for: this file does what comes after each
+//! process that makes it.
 
 use super::Roles;
 use super::children::{Attempt, Generation, Stage};
@@ -17,11 +18,11 @@ use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 
-/// Why a version cannot be made.
+/// `Failed` says why a version cannot be made.
 type Failed = (Status, String);
 
 impl<R: Roles> Supervisor<R> {
-    /// Hears whoever makes the next version.
+    /// Hears the process that makes the next version.
     pub(super) fn listen_to_attempt(&mut self) {
         let Some(attempt) = &mut self.attempt else {
             return;
@@ -49,7 +50,7 @@ impl<R: Roles> Supervisor<R> {
         }
     }
 
-    /// Workers of the version that was asked for can be forked.
+    /// Notes that workers of the version that was asked for can be forked.
     fn made(&mut self, number: u32, roles: Rc<R>, code: Code, zygote: Option<Zygote>) {
         let settings = Box::new(roles.settings().clone());
         let found = code.found.is_some();
@@ -120,7 +121,7 @@ impl<R: Roles> Supervisor<R> {
         })
     }
 
-    /// Whoever pulled the component has ended.
+    /// Goes on when the process that pulled the component has ended.
     fn pulled(
         &mut self,
         number: u32,
@@ -136,7 +137,7 @@ impl<R: Roles> Supervisor<R> {
         Ok(())
     }
 
-    /// A compiler has ended.
+    /// Goes on when a compiler has ended.
     fn compiled(
         &mut self,
         number: u32,
@@ -160,7 +161,7 @@ impl<R: Roles> Supervisor<R> {
         }
     }
 
-    /// A step before the start has ended.
+    /// Goes on when a step before the start has ended.
     fn stepped(
         &mut self,
         number: u32,
@@ -214,7 +215,7 @@ impl<R: Roles> Supervisor<R> {
         Ok(())
     }
 
-    /// Everything was done that comes before loading the application.
+    /// Loads the application, as everything was done that comes before.
     fn load(&mut self, number: u32, roles: Rc<R>, code: Code) -> Result<(), Failed> {
         if !code.plan.is_some_and(Plan::is_large) {
             self.made(number, roles, code, None);
@@ -237,7 +238,7 @@ impl<R: Roles> Supervisor<R> {
         self.events.push_back(event);
     }
 
-    /// Code of a version that is damaged leaves the cache.
+    /// Removes code of a version that is damaged from the cache.
     pub(super) fn drop_code(&self, number: u32) {
         let mut generations = self.generations.iter();
         let generation = generations.find(|generation| generation.number == number);

@@ -21,14 +21,14 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// A worker was killed by somebody else after having lived for `lived`. That one who served was
-    /// does not tell anything about the next.
+    /// Notes that a worker was killed by somebody else after having lived for `lived`. That one who served was does
+    /// not tell anything about the next.
     pub fn was_killed(&mut self, lived: Duration, now: Instant, random: u64) {
         let counts = if lived >= SERVED { STABLE } else { lived };
         self.died(counts, now, random);
     }
 
-    /// A worker died after having lived for `lived`. `random` spreads what would coincide.
+    /// Notes that a worker died after having lived for `lived`. `random` spreads what would coincide.
     pub fn died(&mut self, lived: Duration, now: Instant, random: u64) {
         self.deaths = if lived >= STABLE { 0 } else { self.deaths + 1 };
         self.until = match self.deaths {

@@ -1,10 +1,10 @@
-//! Whether a watched file has changed, and whether whoever changes it has finished.
+//! `Changes` says whether a watched file has changed, and whether whoever changes it has finished.
 
 use crate::sys::watch::{Settling, Signature};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// How long a changed file must be left alone before it counts as written.
+/// A changed file must be left alone for so long before it counts as written.
 const SETTLED: Duration = Duration::from_millis(150);
 
 pub struct Changes {
@@ -32,7 +32,7 @@ impl Changes {
         self.signatures.seen(signatures, now, all).is_some()
     }
 
-    /// When to look again, where something is going on.
+    /// Says when to look again, where something is going on.
     pub fn wakes_at(&self, now: Instant) -> Option<Instant> {
         // A file that stays empty or away is looked at with every beat.
         self.signatures
@@ -52,7 +52,7 @@ mod tests {
         vec![Some((1, inode, length, SystemTime::UNIX_EPOCH))]
     }
 
-    /// Which of these observations, one a tick, told of a change.
+    /// Says which of these observations, one a tick, told of a change.
     fn told(observations: &[Vec<Signature>]) -> Vec<usize> {
         let mut changes = Changes::new(vec![PathBuf::from("app.wasm")], file(1, 10));
         let start = Instant::now();

@@ -1,4 +1,4 @@
-//! What is kept of each child process, and of the versions of the application that they serve.
+//! This file is what is kept of each child process, and of the versions of the application that they serve.
 
 use super::code_files::Code;
 use super::policy::Id;
@@ -13,23 +13,24 @@ use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 
-/// A version of the application: what to do, and the code to do it with.
+/// A `Generation` is a version of the application: what to do, and the code to do it with.
 pub struct Generation<R> {
     pub number: u32,
     pub roles: Rc<R>,
     pub code: Code,
-    /// What its workers are forked from. Where there is none, this process forks them, and each loads the code.
+    /// The version's workers are forked from this zygote. Where there is none, this process forks them, and each loads
+    /// the code.
     pub zygote: Option<Zygote>,
 }
 
-/// A version that is being compiled and loaded.
+/// An `Attempt` is a version that is being compiled and loaded.
 pub struct Attempt<R> {
     pub number: u32,
     pub roles: Rc<R>,
     pub stage: Stage,
 }
 
-/// How far it has come, and who is at it.
+/// A `Stage` says how far an attempt has come, and which process is at it.
 pub enum Stage {
     /// The component is pulled.
     Pulling(SingleTask),
@@ -78,18 +79,18 @@ impl Stage {
     }
 }
 
-/// A worker process.
+/// A `Child` is a worker process.
 pub struct Child {
     pub id: Id,
     pub pid: Pid,
     pub slot: WorkerSlot,
-    /// None where its messages cannot be understood.
+    /// The receiver is `None` where the child's messages cannot be understood.
     pub receiver: Option<Receiver>,
 }
 
-/// Where a worker says that it is alive.
+/// A `WorkerSlot` is where a worker says that it is alive.
 pub enum WorkerSlot {
     Own(ReservedSlot),
-    /// In the scoreboard of the executable before this one, which laid it out in its own way.
+    /// The slot is in the scoreboard of the executable before this one, which laid it out in its own way.
     Foreign(usize),
 }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-/// A clock that does not jump.
+/// A `Clock` does not jump.
 pub struct Clock {
     now: Instant,
     /// The real time of the last reading.

@@ -13,14 +13,15 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
-/// Native code, and what its compiler said about it.
+/// `Code` is native code, and what its compiler said about it.
 pub struct Code {
     pub file: OwnedFd,
-    /// None where the executable before this one had it made, and has a plan that this one does not know.
+    /// The plan is `None` where the executable before this one had the code made, and has a plan that this one does
+    /// not know.
     pub plan: Option<Plan>,
-    /// Its name in the cache, where it was there before this start.
+    /// The code has this name in the cache, where it was there before this start.
     pub found: Option<CodeName>,
-    /// What its instances begin as, where that is another than when they are made.
+    /// Instances begin as this snapshot has them, where that is another than when they are made.
     pub primed: Option<OwnedFd>,
 }
 
@@ -47,10 +48,10 @@ impl Code {
     }
 }
 
-/// One for the application, and one for each step before the start.
+/// `CodeFiles` has one file for the application, and one for each step before the start.
 pub struct CodeFiles {
     cache: Option<Cache>,
-    /// Bytes that all of the cache may take.
+    /// All of the cache may take so many bytes.
     most: u64,
     files: Vec<CodeFile>,
 }
@@ -61,7 +62,7 @@ struct CodeFile {
     made: CompilerOutput,
 }
 
-/// What the compiler said about one of them.
+/// A `CompilerOutput` is what the compiler said about one of them.
 enum CompilerOutput {
     Nothing,
     /// The code was in the cache already.

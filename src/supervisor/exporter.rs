@@ -14,36 +14,36 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 
-/// What the exporter is given.
+/// An `ExporterContext` is what the exporter is given.
 pub struct ExporterContext {
     pub scoreboard: Rc<Scoreboard>,
-    /// Comes to its end when the exporter is to end.
+    /// The lifeline comes to its end when the exporter is to end.
     pub lifeline: OwnedFd,
 }
 
-/// What the supervisor keeps of it.
+/// An `Exporter` is what the supervisor keeps of it.
 #[derive(Default)]
 pub struct Exporter {
     process: Option<Running>,
-    /// When another may be forked, in milliseconds of `sys::clock`.
+    /// Another may be forked at this time, in milliseconds of `sys::clock`.
     next_ms: u64,
 }
 
 struct Running {
     pid: Pid,
-    /// What it is to do; none once it is to end.
+    /// The exporter is to do this; none once it is to end.
     work: Option<Work>,
 }
 
 struct Work {
-    /// A number that another version does not have which wants something else.
+    /// Another version that wants something else has another number.
     settings: u64,
     /// The exporter ends when this is closed.
     _held: OwnedFd,
 }
 
 impl Exporter {
-    /// With the process that the executable before this one has let go of.
+    /// Takes over the process that the executable before this one has let go of.
     pub fn inherit(pid: Option<Pid>) -> Exporter {
         Exporter {
             process: pid.map(|pid| Running { pid, work: None }),
@@ -55,7 +55,7 @@ impl Exporter {
         self.process.as_ref().map(|running| running.pid)
     }
 
-    /// It was reaped, if it was this process.
+    /// Notes that a process was reaped, and says whether it was this one.
     pub fn ended(&mut self, pid: Pid) -> bool {
         self.process.take_if(|running| running.pid == pid).is_some()
     }

@@ -1,4 +1,4 @@
-//! Forks the children: what each is given, and what it must not have.
+//! The `Forker` forks the children: it says what each is given, and what it must not have.
 
 use super::children::{Child, Generation, WorkerSlot};
 use super::code_files::{Code, CodeFiles};
@@ -24,7 +24,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
 
-/// What every fork needs.
+/// A `Forker` has what every fork needs.
 pub struct Forker {
     pub scoreboard: Rc<Scoreboard>,
     pub slots: Slots,
@@ -33,15 +33,15 @@ pub struct Forker {
     /// The end that workers watch, and the one that only the supervisor holds.
     watched: OwnedFd,
     held: OwnedFd,
-    /// Compilers, steps before the start and zygotes that have not been reaped.
+    /// These compilers, steps before the start and zygotes have not been reaped.
     helpers: RefCell<Vec<Pid>>,
-    /// How often a listening socket was bound anew.
+    /// A listening socket was bound anew so often.
     sockets: Cell<u32>,
     /// The last compiler found no room in the cache.
     lacks_room: Cell<bool>,
 }
 
-/// A worker's process-to-be: the slot and the channel that it is going to have.
+/// A `NewWorker` has the slot and the channel that a worker's process is going to have.
 pub struct NewWorker {
     pub slot: ReservedSlot,
     pub receiver: Receiver,
@@ -54,7 +54,7 @@ impl Forker {
         Ok(Forker::inherit(scoreboard, pipe()?))
     }
 
-    /// With the ends of the lifeline that there are workers on already.
+    /// Takes over the ends of the lifeline that there are workers on already.
     pub fn inherit(scoreboard: Scoreboard, (watched, held): (OwnedFd, OwnedFd)) -> Forker {
         let scoreboard = Rc::new(scoreboard);
         Forker {
@@ -69,7 +69,8 @@ impl Forker {
         }
     }
 
-    /// With the scoreboard that workers of the executable before go on writing to, whose totals are carried over.
+    /// Takes over the scoreboard that workers of the executable before go on writing to, whose totals are carried
+    /// over.
     pub fn with_foreign(mut self, mut foreign: Foreign) -> Forker {
         let length = foreign.length();
         foreign.carry_over_rest(self.scoreboard.carried());
@@ -95,7 +96,7 @@ impl Forker {
         slot.with_context(|| format!("slot {index} is not free"))
     }
 
-    /// A worker is gone. What one of the executable before has counted is kept.
+    /// Releases the slot of a worker that is gone. What one of the executable before has counted is kept.
     pub fn release(&self, slot: WorkerSlot) {
         if let WorkerSlot::Foreign(index) = slot {
             self.carry_over(index);
@@ -117,7 +118,7 @@ impl Forker {
         }
     }
 
-    /// What a worker has to do; nothing where it is of another executable and says so elsewhere.
+    /// Returns what a worker has to do; nothing where it is of another executable and says so elsewhere.
     pub fn load(&self, slot: &WorkerSlot) -> WorkerLoad {
         let WorkerSlot::Own(slot) = slot else {
             return WorkerLoad::default();
@@ -140,7 +141,7 @@ impl Forker {
         (self.watched.as_fd(), self.held.as_fd())
     }
 
-    /// Forks whoever pulls the component of a version.
+    /// Forks a process that pulls the component of a version.
     pub fn puller<R: Roles>(&self, roles: &R) -> io::Result<SingleTask> {
         let puller = SingleTask::start(c"puller", &self.scoreboard, &[], || roles.pull())?;
         self.helpers.borrow_mut().push(puller.pid);
@@ -154,7 +155,7 @@ impl Forker {
         Ok(self.zygote(roles, Work::Compile(files))?)
     }
 
-    /// Forks whoever does this for a version.
+    /// Forks a zygote that does this for a version.
     pub fn zygote<R: Roles>(&self, roles: &R, work: Work) -> io::Result<Zygote> {
         let shared = Shared {
             lifeline: self.watched.try_clone()?,
@@ -165,26 +166,27 @@ impl Forker {
         Ok(zygote)
     }
 
-    /// Forks whoever takes the step before the start of which this is the code.
+    /// Forks a process that takes the step before the start of which this is the code.
     pub fn step<R: Roles>(&self, roles: &R, index: usize, code: &Code) -> io::Result<Step> {
         let step = Step::start(roles, &self.scoreboard, index, code)?;
         self.helpers.borrow_mut().push(step.process.pid);
         Ok(step)
     }
 
-    /// A compiler found no room in the cache.
+    /// Notes that a compiler found no room in the cache.
     pub fn note_lack_of_room(&self) {
         self.lacks_room.set(true);
     }
 
-    /// Forks whoever primes an instance of this code.
+    /// Forks a process that primes an instance of this code.
     pub fn primer<R: Roles>(&self, roles: &R, code: &Code) -> io::Result<Primer> {
         let primer = Primer::start(roles, &self.scoreboard, code)?;
         self.helpers.borrow_mut().push(primer.process.pid);
         Ok(primer)
     }
 
-    /// Another in the place of one that is of no more use. Until it is ready, workers are forked directly.
+    /// Forks another zygote in the place of one that is of no more use. Until it is ready, workers are forked
+    /// directly.
     pub fn renew_zygote<R: Roles>(&self, generation: &mut Generation<R>) {
         generation.zygote = None;
         let code = generation.code.try_clone();
@@ -192,32 +194,32 @@ impl Forker {
         generation.zygote = again.ok();
     }
 
-    /// A listening socket was bound anew: who was forked before has the old one.
+    /// Notes that a listening socket was bound anew: who was forked before has the old one.
     pub fn sockets_renewed(&self) {
         self.sockets.set(self.sockets.get() + 1);
     }
 
-    /// Whether a zygote was forked before a listening socket was bound anew.
+    /// Says whether a zygote was forked before a listening socket was bound anew.
     pub fn is_stale(&self, zygote: &Zygote) -> bool {
         zygote.sockets != self.sockets.get()
     }
 
-    /// Whether a compiler or a zygote is this process.
+    /// Says whether a compiler or a zygote is this process.
     pub fn is_helper(&self, pid: Pid) -> bool {
         self.helpers.borrow().contains(&pid)
     }
 
-    /// A child was reaped, of whatever kind.
+    /// Notes that a child was reaped, of whatever kind.
     pub fn reaped(&self, pid: Pid) {
         self.helpers.borrow_mut().retain(|helper| *helper != pid);
     }
 
-    /// Whether every compiler and every zygote is gone, and with them their hold on the listening sockets.
+    /// Says whether every compiler and every zygote is gone, and with them their hold on the listening sockets.
     pub fn is_alone(&self) -> bool {
         self.helpers.borrow().is_empty()
     }
 
-    /// A free slot for a worker of this version, and a channel to it.
+    /// Reserves a free slot for a worker of this version, and makes a channel to it.
     pub fn new_worker(&self, generation: u32, max_requests: Option<u64>) -> io::Result<NewWorker> {
         let slot = self.slots.reserve();
         let slot = slot.ok_or_else(|| io::Error::other("every slot of the scoreboard is taken"))?;
@@ -262,7 +264,7 @@ impl Forker {
         Ok(self.child(id, pid, new_worker.slot, new_worker.receiver))
     }
 
-    /// What is kept of a worker that is this process.
+    /// Makes what is kept of a worker that is this process.
     pub fn child(&self, id: Id, pid: Pid, slot: ReservedSlot, receiver: Receiver) -> Child {
         let entry = self.scoreboard.entry(slot.index());
         entry.belongs_to(pid.as_raw());
@@ -275,7 +277,7 @@ impl Forker {
     }
 }
 
-/// A worker's life.
+/// Lives a worker's life.
 pub fn serve<R: Roles>(roles: &R, loaded: Result<R::Loaded>, context: WorkerContext) -> Status {
     let reporter = context.reporter.clone();
     let served = loaded.and_then(|loaded| roles.serve(loaded, context));

@@ -1,4 +1,4 @@
-//! What must hold for anything that another executable leaves, for fuzzing.
+//! This file says, for fuzzing, what must hold for anything that another executable leaves.
 
 use super::handover::Handover;
 

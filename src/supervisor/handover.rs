@@ -1,6 +1,6 @@
-//! What one executable leaves to the next: numbers of descriptors, and where each worker stands, as one document of
-//! JSON. That names what it holds, so that a member can be added which older executables need not know. Reading and
-//! writing it is all that is done here.
+//! A `Handover` is what one executable leaves to the next: numbers of descriptors, and where each worker stands, as
+//! one document of JSON. That names what it holds, so that a member can be added which older executables need not
+//! know. Reading and writing it is all that is done here.
 
 mod first;
 mod second;
@@ -19,7 +19,7 @@ const VERSION: u32 = 3;
 /// The one before that, which is understood.
 const SECOND: u32 = 2;
 
-/// Everything that is left.
+/// A `Handover` is everything that is left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Handover {
     pub version: u32,
@@ -33,7 +33,7 @@ pub struct Handover {
     pub served: u32,
     pub code: RawFd,
     pub plan: Option<Plan>,
-    /// How many workers there should be.
+    /// There should be so many workers.
     pub wanted: usize,
     pub workers: Vec<LeftWorker>,
     /// The sockets of the admin process, and the process.
@@ -44,17 +44,17 @@ pub struct Handover {
     /// The process that exports spans: it ends when its lifeline does, which is not handed over.
     #[serde(default)]
     pub exporter_process: Option<i32>,
-    /// Whether it comes from an executable of the first kind, which hears another answer.
+    /// The document comes from an executable of the first kind, which hears another answer.
     #[serde(skip)]
     pub is_first: bool,
 }
 
-/// One worker that is left.
+/// A `LeftWorker` is one worker that is left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftWorker {
     pub worker: Inherited,
     pub slot: usize,
-    /// Where its messages come from; none where they cannot be understood.
+    /// The worker's messages come from this descriptor; none where they cannot be understood.
     pub receiver: Option<RawFd>,
 }
 
@@ -101,7 +101,7 @@ impl Handover {
         serde_json::from_value(document).context(context)
     }
 
-    /// All descriptors that are left.
+    /// Lists all descriptors that are left.
     pub fn descriptors(&self) -> Vec<RawFd> {
         let workers = self.workers.iter().filter_map(|left| left.receiver);
         let listeners = self.listeners.iter().chain(&self.admin);

@@ -1,4 +1,4 @@
-//! What the system says is turned into events here: messages, signals, ends of children, time.
+//! This file turns what the system says into events: messages, signals, ends of children, time.
 
 use super::Roles;
 use super::children::{Child, WorkerSlot};
@@ -110,7 +110,7 @@ impl<R: Roles> Supervisor<R> {
         self.memory_kills > before
     }
 
-    /// One that was of use is replaced.
+    /// Replaces a zygote that was of use.
     fn replace_zygote(&mut self, pid: Pid, death: Death) {
         let is = |zygote: &mut Zygote| zygote.pid == pid;
         for generation in &mut self.generations {
@@ -126,8 +126,7 @@ impl<R: Roles> Supervisor<R> {
         }
     }
 
-    /// Versions that no worker will have any more are closed. The newest may not be known to policy
-    /// yet.
+    /// Closes versions that no worker will have any more. The newest may not be known to policy yet.
     fn forget_generations(&mut self) {
         let newest = self.generations.last().map(|generation| generation.number);
         let policy = &self.policy;
@@ -169,7 +168,7 @@ impl<R: Roles> Supervisor<R> {
         }
     }
 
-    /// What is forked from them has sockets that nobody can reach.
+    /// Replaces zygotes, as what is forked from them has sockets that nobody can reach.
     fn renew_zygotes(&mut self) {
         self.forker.sockets_renewed();
         for generation in &mut self.generations {

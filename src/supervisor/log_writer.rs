@@ -16,17 +16,17 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
-/// How long it may take to write what is left at the end.
+/// What is left at the end may take so long to be written.
 const LAST: Duration = Duration::from_secs(5);
 
-/// How often it is looked whether it has ended.
+/// It is looked so often whether the log process has ended.
 const GLANCE: u16 = 5;
 
-/// What the supervisor keeps of it.
+/// A `LogWriter` is what the supervisor keeps of the log process.
 #[derive(Default)]
 pub struct LogWriter {
     running: Option<Running>,
-    /// When another may be forked, in milliseconds of `sys::clock`.
+    /// Another may be forked at this time, in milliseconds of `sys::clock`.
     next_ms: u64,
 }
 
@@ -40,7 +40,7 @@ impl LogWriter {
         self.running.as_ref().map(|running| running.pid)
     }
 
-    /// It was reaped, if it was this process.
+    /// Notes that a process was reaped, and says whether it was this one.
     pub fn ended(&mut self, pid: Pid) -> bool {
         self.running.take_if(|running| running.pid == pid).is_some()
     }

@@ -50,10 +50,10 @@ use std::time::Duration;
 pub trait Roles: Sized {
     /// The application, loaded.
     type Loaded;
-    /// What is listened on.
+    /// These are the sockets that are listened on.
     type Sockets: Sockets;
 
-    /// How long pulling the application may take, where it is to be pulled before it is compiled.
+    /// Returns how long pulling the application may take, where it is to be pulled before it is compiled.
     fn pulls(&self) -> Option<Duration>;
     /// Pulls the application, in a process of its own.
     fn pull(&self) -> anyhow::Result<()>;
@@ -100,7 +100,7 @@ pub trait Roles: Sized {
     fn sockets(&self) -> &RefCell<Self::Sockets>;
     /// The sockets of the admin process.
     fn admin_sockets(&self) -> &RefCell<Self::Sockets>;
-    /// Repairs what was done to the listening sockets. True where who holds them is to be replaced.
+    /// Mends what was done to the listening sockets, and says whether those who hold them are to be replaced.
     fn mend_sockets(&self) -> bool;
 }
 
@@ -123,24 +123,24 @@ pub trait Sockets {
     }
 }
 
-/// Everything that a worker is given.
+/// A `WorkerContext` has everything that a worker is given.
 pub struct WorkerContext {
-    /// Index of its slot of the scoreboard.
+    /// The worker's slot of the scoreboard has this index.
     pub slot: usize,
     pub reporter: Rc<Reporter>,
-    /// Comes to its end when the supervisor does.
+    /// The lifeline comes to its end when the supervisor does.
     pub lifeline: OwnedFd,
     pub scoreboard: Rc<Scoreboard>,
-    /// Requests after which the worker reports that it is spent.
+    /// The worker reports after so many requests that it is spent.
     pub max_requests: Option<u64>,
 }
 
-/// Slots that the scoreboard needs: workers that leave keep theirs while their replacements serve.
+/// Computes how many slots the scoreboard needs: workers that leave keep theirs while their replacements serve.
 pub fn slots(settings: &Settings) -> usize {
     2 * most_workers(settings)
 }
 
-/// How many workers may be asked for by signal.
+/// Computes how many workers may be asked for by signal.
 fn most_workers(settings: &Settings) -> usize {
     (2 * settings.workers.most()).max(32)
 }

@@ -10,13 +10,13 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::{Duration, Instant};
 
-/// How often a start or a stop that goes on asks for more time.
+/// A start or a stop that goes on asks for more time so often.
 const EXTENSION_PERIOD: Duration = Duration::from_secs(5);
 
 /// The time that is asked for. What a start or a stop may take in all is limited elsewhere.
 const EXTENSION: Duration = Duration::from_secs(30);
 
-/// Whom to tell; nobody where no service manager waits for it.
+/// A `Notifier` tells a service manager; nobody where none waits for it.
 pub struct Notifier {
     address: Option<SocketAddr>,
     news: News,
@@ -69,11 +69,11 @@ fn send(address: &SocketAddr, text: &str) -> io::Result<()> {
     socket.send_to_addr(text.as_bytes(), address).map(drop)
 }
 
-/// What has been told, and what has to be told when.
+/// `News` says what has been told, and what has to be told when.
 #[derive(Debug)]
 struct News {
     told: Option<Condition>,
-    /// How often a sign of life is due, where it is waited for, and when it is next.
+    /// A sign of life is due so often, where it is waited for, and next at this time.
     alive: Option<(Duration, Instant)>,
     extension: Option<Instant>,
 }

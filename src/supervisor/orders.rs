@@ -1,5 +1,5 @@
-//! Workers that a zygote was asked for and that have not said yet which process they are. Whom nobody hears of is
-//! replaced, and its slot stays taken until it is certain that nobody has it.
+//! An order is for a worker that a zygote was asked for and that has not said yet which process it is. A worker that
+//! nobody hears of is replaced, and its slot stays taken until it is certain that nobody has it.
 
 use super::Roles;
 use super::forker::NewWorker;
@@ -13,10 +13,10 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::time::{Duration, Instant};
 
-/// How long a zygote may take to fork a worker.
+/// A zygote may take so long to fork a worker.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A worker that a zygote was asked for.
+/// An `Order` is for a worker that a zygote was asked for.
 pub struct Order {
     id: Id,
     generation: u32,
@@ -26,13 +26,13 @@ pub struct Order {
     pub deadline: Instant,
 }
 
-/// What nobody waits for any more. There may be a process, which still has the slot.
+/// Nobody waits for an `Abandoned` worker any more. There may be a process, which still has the slot.
 pub struct Abandoned {
     _slot: ReservedSlot,
     pub receiver: Receiver,
 }
 
-/// What became of an order.
+/// An `Outcome` says what became of an order.
 enum Outcome {
     Open,
     Forked(Pid),

@@ -1,4 +1,4 @@
-//! What the policy says is done here, and nothing is decided.
+//! This file does what the policy says, and decides nothing.
 
 use super::children::{Child, Generation, Stage, WorkerSlot};
 use super::forker::NewWorker;
@@ -18,7 +18,7 @@ use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// How long the ends of compilers and zygotes that were killed are waited for before everything ends: they hold the
+/// The ends of compilers and zygotes that were killed are waited for so long before everything ends: they hold the
 /// listening sockets too. Killing takes no time worth speaking of, save where a device does not answer.
 const UNKILLABLE: Duration = Duration::from_secs(10);
 
@@ -133,7 +133,7 @@ impl<R: Roles> Supervisor<R> {
         generation.context("its version is gone")
     }
 
-    /// To the policy this is a worker that ended at once.
+    /// Tells the policy of a worker that could not be forked, as of one that ended at once.
     pub(super) fn fork_failed(&mut self, id: Id, error: &anyhow::Error) {
         self.events.push_back(Event::LastWords {
             id,
@@ -186,7 +186,7 @@ impl<R: Roles> Supervisor<R> {
         }
     }
 
-    /// Becomes the new executable. Coming back from this is the failure of it.
+    /// Becomes the new executable. Where this returns, that has failed.
     pub(super) fn execute(&mut self) {
         let error = match self.handover() {
             Ok(handover) => successor::become_it(&self.executable, &handover).into(),

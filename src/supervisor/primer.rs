@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-/// It is killed with this handle.
+/// The process is killed with this handle.
 pub struct Primer {
     pub process: SingleTask,
     snapshot: File,
@@ -34,7 +34,8 @@ impl Primer {
         })
     }
 
-    /// It was reaped: the snapshot, where there can be one, or why the application does not start.
+    /// Returns what a process that was reaped leaves: the snapshot, where there can be one, or why the application
+    /// does not start.
     pub fn ended(self, death: &Death) -> Result<Option<OwnedFd>, (Status, String)> {
         let what = "the application's startup did not end";
         self.process.ended(death, what)?;

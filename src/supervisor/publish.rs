@@ -1,4 +1,4 @@
-//! What the supervisor says about itself in the scoreboard, each time that its loop goes round.
+//! The supervisor says this about itself in the scoreboard, each time that its loop goes round.
 
 use super::children::Generation;
 use super::policy::{News, Report};
@@ -11,16 +11,16 @@ use crate::scoreboard::WorkerEnd;
 use crate::sys::clock;
 use std::fs::File;
 
-/// What is known of the version that is served.
+/// `Served` is what is known of the version that is served.
 pub struct Served {
     pub number: u32,
-    /// What its compiler said; none where that is not understood.
+    /// The version's compiler said this; none where that is not understood.
     pub plan: Option<Plan>,
     /// The name of its code, where that has one.
     pub name: Option<CodeName>,
-    /// Its code was in the cache already.
+    /// The version's code was in the cache already.
     pub found: bool,
-    /// When it began to be served, in milliseconds since 1970.
+    /// The version began to be served at this time, in milliseconds since 1970.
     pub since_ms: u64,
 }
 
@@ -89,5 +89,5 @@ impl<R: Roles> Supervisor<R> {
     }
 }
 
-/// What was said last.
+/// `Published` is what was said last.
 pub type Published = Option<Report>;

@@ -32,17 +32,17 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// Why the server could not go on, where it was not asked to stop.
+/// A `Failure` says why the server could not go on, where it was not asked to stop.
 pub type Failure = Option<(Status, String)>;
 
 pub struct Supervisor<R> {
-    /// What a reload begins with.
+    /// A reload begins with these.
     pub(super) roles: Rc<R>,
     pub(super) policy: Policy,
-    /// What has happened and was not acted upon yet.
+    /// These have happened and were not acted upon yet.
     pub(super) events: VecDeque<Event>,
     pub(super) signals: SignalFd,
-    /// Where files are watched: who wakes us, if the kernel does, and what is known of them.
+    /// Files are watched by this, if the kernel does that, and this is known of them.
     pub(super) watching: Option<(Option<Watch>, Changes)>,
     pub(super) forker: Forker,
     pub(super) admin: Admin,
@@ -50,7 +50,7 @@ pub struct Supervisor<R> {
     pub(super) exporter: Exporter,
     pub(super) published: Published,
     pub(super) children: Vec<Child>,
-    /// Workers that zygotes were asked for, and those that nobody waits for any more.
+    /// Zygotes were asked for these workers, some of which nobody waits for any more.
     pub(super) orders: Vec<Order>,
     pub(super) abandoned: Vec<Abandoned>,
     /// The version that is being compiled and loaded.
@@ -58,16 +58,16 @@ pub struct Supervisor<R> {
     /// The new executable, while it is asked whether it can take over.
     pub(super) successor: Option<Successor>,
     pub(super) executes: bool,
-    /// Where this executable was started from.
+    /// This executable was started from here.
     pub(super) executable: PathBuf,
     /// The versions that are served or tried.
     pub(super) generations: Vec<Generation<R>>,
     pub(super) memory_kills: u64,
-    /// Whom to tell what the server is doing.
+    /// The notifier tells the service manager what the server is doing.
     notifier: Notifier,
     clock: Clock,
     pub(super) next_beat: Instant,
-    /// Why to end, and until when the ends of what was killed are waited for.
+    /// The server ends for this reason, and waits until then for the ends of what was killed.
     pub(super) exit: Option<(Failure, Instant)>,
 }
 

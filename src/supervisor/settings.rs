@@ -1,4 +1,4 @@
-//! What the operator decided about processes.
+//! `Settings` says what the operator decided about processes.
 
 use crate::cache::Cache;
 use crate::channel::WorkerRange;
@@ -9,44 +9,44 @@ use std::time::Duration;
 
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How many workers there are: their number follows the load between these bounds.
+    /// The number of workers follows the load between these bounds.
     pub workers: WorkerRange,
-    /// How long workers must have had little to do until there is one fewer.
+    /// Workers must have had little to do for so long until there is one fewer.
     pub scale_down: Duration,
-    /// How long requests in flight may go on before their worker is killed.
+    /// Requests in flight may go on for so long before their worker is killed.
     pub graceful_shutdown: Duration,
-    /// How long everything goes on after a stop was asked for.
+    /// Everything goes on for so long after a stop was asked for.
     pub shutdown_delay: Duration,
-    /// How long a worker may be silent.
+    /// A worker may be silent for so long.
     pub healthcheck: Duration,
-    /// How long a worker may take to get ready.
+    /// A worker may take so long to get ready.
     pub startup: Duration,
-    /// Requests after which a worker is replaced.
+    /// A worker is replaced after so many requests.
     pub limit_max_requests: Option<u64>,
-    /// What is added to that, at most, at random.
+    /// No more than this is added to that, at random.
     pub limit_max_requests_jitter: u64,
-    /// Resident bytes beyond which a worker is replaced.
+    /// A worker with more resident bytes is replaced.
     pub max_worker_rss: Option<u64>,
-    /// Age at which a worker is replaced.
+    /// A worker of this age is replaced.
     pub max_worker_lifetime: Option<Duration>,
-    /// Whether changed files cause a reload.
+    /// Changed files cause a reload.
     pub reload: bool,
-    /// How long nobody may be connected until the server ends.
+    /// The server ends when nobody was connected for so long.
     pub exit_idle: Option<Duration>,
     pub compile: CompileLimits,
-    /// How long a step before the start may take.
+    /// A step before the start may take so long.
     pub step_time: Duration,
     pub code: CodeSettings,
 }
 
-/// What code is made of, and where it is kept.
+/// `CodeSettings` says what code is made of, and where it is kept.
 #[derive(Clone, Debug, Default)]
 pub struct CodeSettings {
     /// The application's component, and those of the steps before the start.
     pub sources: Vec<PathBuf>,
     /// The directory of the cache; none where no place for it is known.
     pub directory: Option<PathBuf>,
-    /// Bytes that all of it may take.
+    /// All code may take so many bytes.
     pub most: u64,
     /// The user that the compiler runs as, where that is another.
     pub owner: Option<u32>,
@@ -63,10 +63,10 @@ impl CodeSettings {
     }
 }
 
-/// What compiling a component may take.
+/// `CompileLimits` says what compiling a component may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CompileLimits {
     pub time: Duration,
-    /// Resident bytes of the compiler.
+    /// The compiler may have so many resident bytes.
     pub memory: u64,
 }

@@ -1,5 +1,5 @@
-//! A process that does one thing for a version before there are workers, and says why where it fails. It ends with the
-//! supervisor.
+//! A `SingleTask` process does one thing for a version before there are workers, and says why where it fails. It ends
+//! with the supervisor.
 
 use super::forker::{ended, fork_child};
 use super::policy::Death;
@@ -15,7 +15,7 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::RawFd;
 
-/// It is killed with this handle.
+/// The process is killed with this handle.
 pub struct SingleTask {
     pub pid: Pid,
     pub receiver: Receiver,
@@ -69,7 +69,7 @@ impl SingleTask {
         }
     }
 
-    /// It was reaped: why it has failed, in its own words, or else beginning with `what` did not end.
+    /// Returns why a process that was reaped has failed, in its own words, or else beginning with `what` did not end.
     pub fn ended(mut self, death: &Death, what: &str) -> Result<(), (Status, String)> {
         match (std::mem::replace(&mut self.state, State::Reaped), death.end) {
             (State::Failed(status, text), _) => Err((status, text)),
@@ -79,7 +79,7 @@ impl SingleTask {
     }
 }
 
-/// A process that is killed is reaped when it has ended, with all others.
+/// Kills the process, which is reaped when it has ended, with all others.
 impl Drop for SingleTask {
     fn drop(&mut self) {
         if !matches!(self.state, State::Reaped) {

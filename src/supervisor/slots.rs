@@ -1,16 +1,16 @@
-//! Which slots of the scoreboard are taken: the supervisor's own table, which nobody else can write.
+//! This file says which slots of the scoreboard are taken: the supervisor's own table, which nobody else can write.
 
 use crate::scoreboard::{Phase, Scoreboard};
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// All slots.
+/// `Slots` are all slots.
 pub struct Slots {
     scoreboard: Rc<Scoreboard>,
     taken: Rc<RefCell<Vec<bool>>>,
 }
 
-/// A slot that belongs to one process, or to what may still become one. It is free again when this is dropped.
+/// A `ReservedSlot` belongs to one process, or to what may still become one. It is free again when this is dropped.
 pub struct ReservedSlot {
     index: usize,
     scoreboard: Rc<Scoreboard>,
@@ -26,7 +26,7 @@ impl Slots {
         }
     }
 
-    /// A free slot; none where all are taken.
+    /// Reserves a free slot; none where all are taken.
     pub fn reserve(&self) -> Option<ReservedSlot> {
         let free = self.taken.borrow().iter().position(|taken| !taken)?;
         self.take(free)

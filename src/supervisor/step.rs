@@ -9,10 +9,10 @@ use crate::scoreboard::Scoreboard;
 use std::io;
 use std::os::fd::AsRawFd;
 
-/// It is killed with this handle.
+/// The process is killed with this handle.
 pub struct Step {
     pub process: SingleTask,
-    /// Its place among the steps.
+    /// The step has this place among the steps.
     index: usize,
 }
 
@@ -29,7 +29,7 @@ impl Step {
         Ok(Step { process, index })
     }
 
-    /// It was reaped: which step it was, or why the step has failed.
+    /// Returns which step a process that was reaped took, or why the step has failed.
     pub fn ended(self, death: &Death, name: &str) -> Result<usize, (Status, String)> {
         let what = format!("step before the start `{name}`: it did not finish");
         self.process.ended(death, &what)?;

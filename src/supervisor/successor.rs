@@ -25,28 +25,28 @@ use std::time::{Duration, Instant};
 /// The descriptor that what is handed over can be read from.
 const HANDOVER: &str = "WASMSERVE_HANDOVER";
 
-/// Where the answer is to go, when the executable is only asked.
+/// This variable names the descriptor that an answer goes to, when the executable is only asked.
 const QUESTION: &str = "WASMSERVE_QUESTION";
 
-/// What an executable finds that is to take over from another.
+/// `Adopted` is what an executable finds that is to take over from another.
 pub struct Adopted {
     /// The sockets that are open, in the order in which they were bound.
     pub listeners: Vec<(OwnedFd, LeftListener)>,
-    /// Those of the admin process; none where the executable before this one had none.
+    /// The admin process has these sockets; none where the executable before this one had none.
     pub admin: Vec<(OwnedFd, LeftListener)>,
     pub(super) handover: Handover,
     pub(super) forker: Forker,
     pub(super) code: OwnedFd,
     pub(super) children: Vec<Child>,
-    /// Where the answer goes, if it was only asked whether it can.
+    /// The answer goes there, if the executable was only asked whether it can.
     pub(super) question: Option<Question>,
 }
 
-/// Where an answer goes.
+/// A `Question` says where an answer goes.
 pub enum Question {
     Records(Reporter),
-    /// To an executable of the first kind, which takes a message with any descriptor for a yes, and else looks at how
-    /// this process ends.
+    /// The answer goes to an executable of the first kind, which takes a message with any descriptor for a yes, and
+    /// else looks at how this process ends.
     First(OwnedFd),
 }
 
@@ -143,7 +143,7 @@ pub fn answer<R: Roles>(roles: &R, forker: &Forker, question: &Question) -> Resu
     }
 }
 
-/// How often a compiler is looked at that has said everything.
+/// A compiler that has said everything is looked at so often.
 const GLANCE: Duration = Duration::from_millis(10);
 
 /// Has the application compiled, as it is at a start. Steps before the start are not taken.
@@ -188,7 +188,7 @@ pub struct Successor {
     answer: Answer,
 }
 
-/// What the new executable has said so far.
+/// An `Answer` is what the new executable has said so far.
 enum Answer {
     Nothing,
     Can,

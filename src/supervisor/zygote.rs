@@ -26,27 +26,27 @@ pub struct Zygote {
     receiver: Receiver,
     orders: OwnedFd,
     state: State,
-    /// What was in the cache, and is loaded.
+    /// This was in the cache, and is loaded.
     found: Option<CodeName>,
-    /// How often a listening socket had been bound anew when it was forked.
+    /// A listening socket had been bound anew so often when the zygote was forked.
     pub sockets: u32,
 }
 
 enum State {
-    /// It compiles, or loads what it was given or has made.
+    /// The zygote compiles, or loads what it was given or has made.
     Loading(Work),
-    /// It forks workers.
+    /// The zygote forks workers.
     Ready,
-    /// It could not, and said so.
+    /// The zygote could not, and said so.
     Failed(Status, String),
     Reaped,
 }
 
-/// What it has to do.
+/// `Work` is what a zygote has to do.
 pub enum Work {
-    /// To compile into these files, and to load what it finds instead, where that is large.
+    /// The zygote is to compile into these files, and to load what it finds instead, where that is large.
     Compile(CodeFiles),
-    /// To load this.
+    /// The zygote is to load this.
     Load(Code),
 }
 
@@ -67,14 +67,14 @@ impl Work {
     }
 }
 
-/// What all workers have in common.
+/// `Shared` is what all workers have in common.
 pub struct Shared {
     pub lifeline: OwnedFd,
     pub scoreboard: Rc<Scoreboard>,
 }
 
 impl Zygote {
-    /// Forks whoever is to do this.
+    /// Forks a zygote that is to do this.
     pub fn start<R: Roles>(
         roles: &R,
         shared: Shared,
@@ -191,7 +191,8 @@ impl Zygote {
         made
     }
 
-    /// It was reaped, before it was ready or after: the files that it was to fill, or why it could not.
+    /// Returns the files that a zygote which was reaped was to fill, or why it could not, whether it was ready before
+    /// or not.
     pub fn ended(mut self) -> Result<Option<CodeFiles>, (Status, String)> {
         match std::mem::replace(&mut self.state, State::Reaped) {
             State::Loading(Work::Compile(files)) => Ok(Some(files)),
@@ -217,7 +218,7 @@ fn internal(why: &str) -> (Status, String) {
     (Status::Internal, why.to_owned())
 }
 
-/// A process that is killed is reaped when it has ended, with all others.
+/// Kills the process, which is reaped when it has ended, with all others.
 impl Drop for Zygote {
     fn drop(&mut self) {
         if !matches!(self.state, State::Reaped) {
@@ -226,8 +227,8 @@ impl Drop for Zygote {
     }
 }
 
-/// Compiles where that is to be done, and loads: where compiling has left no threads behind. Workers are forked
-/// from it then.
+/// Compiles where that is to be done, and loads: where compiling has left no threads behind. Workers are forked from
+/// it then.
 fn loaded<R: Roles>(roles: &R, work: &Work, reporter: &Reporter) -> Result<Option<R::Loaded>> {
     let files = match work {
         Work::Load(code) => {
@@ -242,7 +243,7 @@ fn loaded<R: Roles>(roles: &R, work: &Work, reporter: &Reporter) -> Result<Optio
     Ok(loaded)
 }
 
-/// Whoever goes on as a zygote can do nothing else from here on.
+/// Keeps a process that goes on as a zygote to what that takes.
 fn confined<R: Roles>(roles: &R, loaded: Option<R::Loaded>) -> Result<Option<R::Loaded>> {
     if loaded.is_some() {
         roles.confine_zygote()?;
@@ -250,7 +251,7 @@ fn confined<R: Roles>(roles: &R, loaded: Option<R::Loaded>) -> Result<Option<R::
     Ok(loaded)
 }
 
-/// What is asked of a zygote.
+/// An `Order` is what is asked of a zygote.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Order {
     slot: usize,

@@ -1,5 +1,5 @@
-//! What the executables of the first kind leave, in lines of words. They do not tell how their scoreboard is laid out,
-//! and their workers speak otherwise.
+//! The executables of the first kind leave lines of words. They do not tell how their scoreboard is laid out, and
+//! their workers speak otherwise.
 
 use super::{Handover, LeftWorker, second};
 use crate::scoreboard::Layout;
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// The first line.
 pub const TITLE: &str = "wasmserve handover 1";
 
-/// Everything that is left.
+/// Parses everything that is left.
 pub fn parse(text: &str) -> Result<Handover> {
     let mut handover = Handover::nothing();
     handover.is_first = true;
@@ -50,7 +50,7 @@ fn read(handover: &mut Handover, line: &str) -> Result<()> {
     Ok(())
 }
 
-/// A worker that is still starting would say in its own way that it is ready: nobody waits for it.
+/// Reads a worker. One that is still starting would say in its own way that it is ready: nobody waits for it.
 fn worker(words: &mut SplitWhitespace<'_>) -> Result<LeftWorker> {
     let (id, pid) = (Id(next(words)?), next(words)?);
     let (seat, generation) = (next(words)?, next(words)?);

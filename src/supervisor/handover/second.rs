@@ -1,4 +1,4 @@
-//! What the executables of the second kind leave: the same document as now, where sockets and code have notes in words.
+//! The executables of the second kind leave the same document as now, where sockets and code have notes in words.
 
 use super::VERSION;
 use crate::channel::{
