@@ -24,6 +24,7 @@ mod sending;
 mod settings;
 mod shutdown;
 mod socket;
+mod state;
 mod stream;
 mod targets;
 mod timeouts;

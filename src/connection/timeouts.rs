@@ -18,10 +18,10 @@
 //! | [`CLOSE_ANSWERED`] | a WebSocket was closed by us | the client has answered | dropped |
 //! | [`BEFORE_THE_END`] | this time before the worker ends | | WebSockets are closed with 1012 |
 
-use super::activity::Phase;
 use super::refusal::TOO_SLOW;
 use super::settings::Settings;
 use super::shutdown::WorkerShutdown;
+use super::state::Phase;
 use super::watch::{Manner, Stop};
 pub use crate::request::{LINGER, LINGER_IDLE};
 use std::time::{Duration, Instant};

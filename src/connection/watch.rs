@@ -91,7 +91,7 @@ impl Watched<'_> {
         if activity.is_abused() {
             return Some(Stop::Abused);
         }
-        if activity.is_dismissed() {
+        if activity.take_dismissed() {
             return Some(Stop::Close);
         }
         // Before there is an answer the request is refused, which is none of our business here.

@@ -1,0 +1,388 @@
+//! A connection's `State` says what it is doing: it follows from what came, what was answered, and the time. It wakes
+//! nobody.
+
+use super::frames::Frames;
+use super::refusal::Refusal;
+use crate::request::Reading;
+use http::{Uri, Version};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A `Phase` is what the time-outs know of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Nothing has been received since the last answer.
+    Idle { since: Instant },
+    /// A head has begun to arrive.
+    Head { since: Instant },
+    /// This many requests are being answered.
+    Busy { requests: usize },
+    /// There was an answer before the request was whole; the rest of it is still to come.
+    Rest,
+}
+
+/// The `State` of one connection.
+pub struct State {
+    doing: Doing,
+    /// So many requests began.
+    begun: u64,
+    protocol: Protocol,
+}
+
+/// `Doing` says what a connection does, whatever it speaks.
+#[derive(Clone, Copy)]
+enum Doing {
+    Idle {
+        since: Instant,
+    },
+    /// The connection is idle, and is to be closed in favour of another if it stays so.
+    Dismissed {
+        since: Instant,
+    },
+    Head {
+        since: Instant,
+    },
+    Busy {
+        requests: usize,
+    },
+}
+
+/// A `Protocol` has what is known only where it is spoken. Until it is known what is spoken, that is HTTP/1.
+enum Protocol {
+    /// Requests come one by one.
+    Http1(Http1),
+    /// Requests come in frames, side by side.
+    Http2(Http2),
+}
+
+struct Http1 {
+    /// The last request was of this version.
+    version: Version,
+    /// What comes belongs to a request that began before.
+    is_in_body: bool,
+    /// What came after so many requests cannot be answered but by this.
+    refused: Option<(Refusal, u64)>,
+}
+
+struct Http2 {
+    since: Instant,
+    frames: Frames,
+    /// The client has reason to send so many further frames.
+    earned: u64,
+    /// The client went away from so many requests before there was an answer.
+    cancelled: u64,
+}
+
+impl State {
+    pub fn new(now: Instant) -> State {
+        State {
+            doing: Doing::Idle { since: now },
+            begun: 0,
+            protocol: Protocol::Http1(Http1 {
+                version: Version::HTTP_11,
+                is_in_body: false,
+                refused: None,
+            }),
+        }
+    }
+
+    pub fn phase(&self) -> Phase {
+        let since = match self.doing {
+            Doing::Busy { requests } => return Phase::Busy { requests },
+            Doing::Head { since } => return Phase::Head { since },
+            Doing::Idle { since } | Doing::Dismissed { since } => since,
+        };
+        match (&self.protocol, self.head_since()) {
+            (_, Some(since)) => Phase::Head { since },
+            (Protocol::Http1(http1), None) if http1.is_in_body => Phase::Rest,
+            (_, None) => Phase::Idle { since },
+        }
+    }
+
+    /// Says since when a head of HTTP/2 is unfinished, beside whatever else goes on.
+    pub fn head_since(&self) -> Option<Instant> {
+        match &self.protocol {
+            Protocol::Http1(_) => None,
+            Protocol::Http2(http2) => http2.frames.head_since(),
+        }
+    }
+
+    pub fn is_busy(&self) -> bool {
+        matches!(self.doing, Doing::Busy { .. })
+    }
+
+    /// Says whether the connection is busy where so many requests have come.
+    pub fn is_busy_with(&self, requests: u64) -> bool {
+        self.is_busy() || self.begun < requests
+    }
+
+    /// Says whether there was an answer, and nothing else since, so that some of it may still be on its way.
+    pub fn has_answered(&self) -> bool {
+        let is_idle = matches!(self.doing, Doing::Idle { .. } | Doing::Dismissed { .. });
+        is_idle && self.begun > 0
+    }
+
+    /// Says since when the connection has done nothing; none where it is to be closed for that already.
+    pub fn idle_since(&self) -> Option<Instant> {
+        match (self.doing, self.phase()) {
+            (Doing::Idle { .. }, Phase::Idle { since }) => Some(since),
+            _ => None,
+        }
+    }
+
+    /// Has the connection closed if it stays idle until that is looked at.
+    pub fn dismiss(&mut self) {
+        if let Doing::Idle { since } = self.doing {
+            self.doing = Doing::Dismissed { since };
+        }
+    }
+
+    /// Says, once, whether the connection is to be closed now in favour of another.
+    pub fn take_dismissed(&mut self) -> bool {
+        let Doing::Dismissed { since } = self.doing else {
+            return false;
+        };
+        let is_idle = matches!(self.phase(), Phase::Idle { .. });
+        self.doing = Doing::Idle { since };
+        is_idle
+    }
+
+    /// Notes that nothing that came so far began a request.
+    pub fn rest(&mut self, now: Instant) {
+        self.doing = Doing::Idle { since: now };
+    }
+
+    pub fn request_began(&mut self) {
+        self.begun += 1;
+        let requests = match self.doing {
+            Doing::Busy { requests } => requests + 1,
+            Doing::Idle { .. } | Doing::Dismissed { .. } | Doing::Head { .. } => 1,
+        };
+        self.doing = Doing::Busy { requests };
+    }
+
+    pub fn request_ended(&mut self, now: Instant) {
+        self.doing = match self.doing {
+            Doing::Busy { requests } if requests > 1 => Doing::Busy {
+                requests: requests - 1,
+            },
+            _ => Doing::Idle { since: now },
+        };
+    }
+
+    /// Notes that the client went away from a request before there was an answer. In HTTP/1 that ends the connection.
+    pub fn request_cancelled(&mut self) {
+        if let Protocol::Http2(http2) = &mut self.protocol {
+            http2.cancelled += 1;
+        }
+    }
+}
+
+/// What only HTTP/1 knows.
+impl State {
+    /// Notes the version of the client's last request.
+    pub fn speaks(&mut self, version: Version) {
+        if let Protocol::Http1(http1) = &mut self.protocol {
+            http1.version = version;
+        }
+    }
+
+    pub fn is_http_1_0(&self) -> bool {
+        matches!(&self.protocol, Protocol::Http1(http1) if http1.version <= Version::HTTP_10)
+    }
+
+    /// Notes that bytes came: whether a body goes on after them, and whether a request began with them.
+    pub fn received(&mut self, is_in_body: bool, begins: bool, now: impl FnOnce() -> Instant) {
+        if let Protocol::Http1(http1) = &mut self.protocol {
+            http1.is_in_body = is_in_body;
+        }
+        self.doing = match self.doing {
+            Doing::Idle { .. } | Doing::Dismissed { .. } if begins => Doing::Head { since: now() },
+            Doing::Idle { .. } => Doing::Idle { since: now() },
+            Doing::Dismissed { .. } => Doing::Dismissed { since: now() },
+            doing => doing,
+        };
+    }
+
+    /// Says whether the client ended before its request was whole.
+    pub fn is_cut_short(&self) -> bool {
+        matches!(&self.protocol, Protocol::Http1(http1) if http1.is_in_body)
+    }
+
+    /// Refuses what came after so many requests.
+    pub fn refuse(&mut self, refusal: Refusal, requests: u64) {
+        if let Protocol::Http1(http1) = &mut self.protocol {
+            http1.refused = Some((refusal, requests));
+        }
+    }
+
+    /// Returns the refusal that is due: the requests before it were answered.
+    pub fn refused(&self) -> Option<Refusal> {
+        let Protocol::Http1(http1) = &self.protocol else {
+            return None;
+        };
+        let (refusal, requests) = http1.refused?;
+        (!self.is_busy_with(requests)).then_some(refusal)
+    }
+}
+
+/// What only HTTP/2 knows.
+impl State {
+    /// Follows frames from here on.
+    pub fn follow_frames(&mut self, now: Instant) {
+        self.rest(now);
+        self.protocol = Protocol::Http2(Http2 {
+            since: now,
+            frames: Frames::new(),
+            earned: 0,
+            cancelled: 0,
+        });
+    }
+
+    /// Notes that bytes came; some of them are changed, and so many of them may be passed on.
+    pub fn received_frames(&mut self, bytes: &mut [u8]) -> usize {
+        match &mut self.protocol {
+            Protocol::Http1(_) => bytes.len(),
+            Protocol::Http2(http2) => http2.frames.follow(bytes, Instant::now),
+        }
+    }
+
+    /// Notes that the answer to a request begins before all of its body has come; with none, that it has ended.
+    pub fn answers_early(&mut self, stream: u32, reading: Option<&Arc<Reading>>) {
+        if let Protocol::Http2(http2) = &mut self.protocol {
+            http2.frames.answers_early(stream, reading);
+        }
+    }
+
+    /// Puts back what the target of a request stands for, and says whether that is known.
+    pub fn restore_target(&self, target: &mut Uri) -> bool {
+        match &self.protocol {
+            Protocol::Http1(_) => true,
+            Protocol::Http2(http2) => http2.frames.targets.restore(target),
+        }
+    }
+
+    /// Notes that the client has reason to send so many further frames.
+    pub fn earn(&mut self, frames: u64) {
+        if let Protocol::Http2(http2) = &mut self.protocol {
+            http2.earned += frames;
+        }
+    }
+
+    /// Says whether the client makes work without wanting answers: it resets what it asks for (CVE-2023-44487), or sends
+    /// frames that bring nothing (CVE-2019-9512 and those beside it).
+    pub fn is_abused(&self, now: impl FnOnce() -> Instant) -> bool {
+        /// A client that changes its mind has reason to, now and then.
+        const CANCELLED: u64 = 200;
+        /// Anybody may send so many frames, at once and per second.
+        const FRAMES: u64 = 1000;
+        const FRAMES_PER_SECOND: u64 = 50;
+        let Protocol::Http2(http2) = &self.protocol else {
+            return false;
+        };
+        if http2.cancelled > CANCELLED && http2.cancelled * 2 > self.begun {
+            return true;
+        }
+        let (idle, earned) = (http2.frames.idle(), FRAMES + http2.earned);
+        let age = |now: Instant| now.saturating_duration_since(http2.since);
+        let by_now = |age: Duration| earned + FRAMES_PER_SECOND * age.as_secs();
+        idle > earned && idle > by_now(age(now()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::refusal::TOO_SLOW;
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_connection_goes_from_head_to_answer_and_rests_again() {
+        let start = Instant::now();
+        let mut state = State::new(start);
+        assert_eq!(state.phase(), Phase::Idle { since: start });
+        // An empty line begins nothing, and the connection is as young as that.
+        state.received(false, false, || start + SECOND);
+        let since = start + SECOND;
+        assert_eq!(state.phase(), Phase::Idle { since });
+        state.received(false, true, || start + 2 * SECOND);
+        let since = start + 2 * SECOND;
+        assert_eq!(state.phase(), Phase::Head { since });
+        state.received(false, true, || start + 3 * SECOND);
+        assert_eq!(state.phase(), Phase::Head { since });
+        state.request_began();
+        assert_eq!(state.phase(), Phase::Busy { requests: 1 });
+        assert!(!state.has_answered());
+        let since = start + 4 * SECOND;
+        state.request_ended(since);
+        assert_eq!(state.phase(), Phase::Idle { since });
+        assert!(state.has_answered());
+    }
+
+    #[test]
+    fn an_answer_before_the_end_of_its_request_leaves_the_rest_to_come() {
+        let start = Instant::now();
+        let mut state = State::new(start);
+        state.received(true, true, || start);
+        state.request_began();
+        state.request_ended(start);
+        assert_eq!(state.phase(), Phase::Rest);
+        assert!(state.is_cut_short());
+        state.received(false, false, || start);
+        assert_eq!(state.phase(), Phase::Idle { since: start });
+    }
+
+    #[test]
+    fn a_connection_that_is_dismissed_is_closed_once_and_only_where_it_stays_idle() {
+        let start = Instant::now();
+        let mut state = State::new(start);
+        state.dismiss();
+        assert_eq!(state.idle_since(), None);
+        assert!(state.take_dismissed());
+        assert!(!state.take_dismissed());
+        state.dismiss();
+        state.received(false, true, || start);
+        assert!(!state.take_dismissed());
+        state.request_began();
+        state.dismiss();
+        state.request_ended(start);
+        assert!(!state.take_dismissed());
+        assert_eq!(state.idle_since(), Some(start));
+    }
+
+    #[test]
+    fn a_refusal_waits_for_the_answers_before_it() {
+        let start = Instant::now();
+        let mut state = State::new(start);
+        state.refuse(TOO_SLOW, 1);
+        assert_eq!(state.refused(), None);
+        state.request_began();
+        assert_eq!(state.refused(), None);
+        state.request_ended(start);
+        assert_eq!(state.refused(), Some(TOO_SLOW));
+    }
+
+    #[test]
+    fn who_cancels_most_of_many_requests_makes_work_in_http_2_alone() {
+        let start = Instant::now();
+        let cancelled = |mut state: State, all: usize| {
+            for number in 0..all {
+                state.request_began();
+                if number % 3 > 0 {
+                    state.request_cancelled();
+                }
+                state.request_ended(start);
+            }
+            state.is_abused(|| start)
+        };
+        let http2 = || {
+            let mut state = State::new(start);
+            state.follow_frames(start);
+            state
+        };
+        assert!(!cancelled(http2(), 300));
+        assert!(cancelled(http2(), 400));
+        assert!(!cancelled(State::new(start), 400));
+    }
+}
