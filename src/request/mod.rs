@@ -343,8 +343,7 @@ struct Asked<'a> {
 enum Answer {
     File(Response<files::FileBody>),
     Guest(Response<Body>, admission::Permit),
-    /// Nobody here answers: the request is to be made at this URL, for good and whatever its method (RFC 9110 section
-    /// 15.4.9).
+    /// The request is to be made at this URL, for good and whatever its method (RFC 9110 section 15.4.9).
     Redirect(HeaderValue),
 }
 
