@@ -2,8 +2,7 @@
 //! away, or that reads no more, neither ends nor stops the server. The access log goes to standard output, the rest to
 //! standard error, if the operator has not named another place.
 //!
-//! It is our own, as many processes write to it: each line is one write, is escaped, and is lost rather than waited
-//! for. `tracing` and its subscribers promise none of it.
+//! It is our own, since many processes write to it, in lines that are escaped, and lost rather than waited for.
 
 mod access;
 mod bar;

@@ -167,8 +167,7 @@ impl Guest {
         self.counts.publish(slot);
     }
 
-    /// Notes that there are so many workers now, which share the memory where the operator has not said what each may
-    /// have.
+    /// Notes the number of workers, which share the memory where the operator has not said what each may have.
     pub fn share_memory(&self, workers: NonZeroUsize) {
         self.granted.memory().share_among(workers);
     }
