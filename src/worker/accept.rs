@@ -162,6 +162,11 @@ impl Acceptor {
                 return;
             }
             yield_now().await;
+            // Short connections make small differences all the time: a switch of processes for each costs more than
+            // they do.
+            if !self.any_sibling(balance::waits_for) {
+                break;
+            }
             let now = clock::now_ns();
             if now / 1_000_000 < self.keeps_processor_until_ms.get() {
                 break;
