@@ -4,6 +4,7 @@ use crate::log;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use wasmtime::{Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
 
 /// A `Failure` says why a request did not get its response, or not all of it.
 #[derive(Debug)]
@@ -75,7 +76,10 @@ impl fmt::Display for Failure {
                 refused_memory,
                 ..
             } => {
-                write!(f, "the guest trapped: {}", log::escape(&cause(error)))?;
+                match error.downcast_ref::<I32Exit>() {
+                    Some(I32Exit(status)) => write!(f, "the guest exited with status {status}")?,
+                    None => write!(f, "the guest trapped: {}", log::escape(&cause(error)))?,
+                }
                 if *refused_memory {
                     write!(f, "; it had reached its memory limit (--max-memory)")?;
                 }

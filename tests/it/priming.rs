@@ -144,7 +144,13 @@ fn an_application_that_does_not_start_ends_the_server_with_its_own_words() {
     assert!(!printed.contains("running on"), "{printed}");
     let (status, printed) = refused(&[&told("start-traps", "unreachable", WELL)]);
     assert_eq!(status, Some(3), "{printed}");
-    assert!(printed.contains("startup did not end"), "{printed}");
+    let last = printed.lines().last().unwrap();
+    assert!(
+        last.ends_with(
+            "startup failed: the guest trapped: wasm trap: wasm `unreachable` instruction executed"
+        ),
+        "{printed}"
+    );
     let path = told("start-never-ends", "(loop $on (br $on)) unreachable", WELL);
     let (status, printed) = refused(&[&path, "--timeout-worker-startup", "1s"]);
     assert_eq!(status, Some(3), "{printed}");
@@ -171,9 +177,10 @@ fn an_instance_that_cannot_be_kept_is_not_and_the_log_says_why() {
         ..Variant::default()
     };
     let unkept = told("unkept", WELL, ERROR);
+    let trapped = "`GET /`: the guest trapped: wasm trap: wasm `unreachable` instruction executed";
     for (path, why) in [
         (handle.write("left-open"), "it has left open: "),
-        (trap.write("traps-later"), "`GET /`: "),
+        (trap.write("traps-later"), trapped),
         (unkept, "no db"),
     ] {
         let options = [&path[..], "--prime", "/", "--prime", "/"];
@@ -182,6 +189,11 @@ fn an_instance_that_cannot_be_kept_is_not_and_the_log_says_why() {
         let printed = server.printed();
         let line = printed.lines().find(|line| line.contains("is not primed"));
         assert!(line.is_some_and(|line| line.contains(why)), "{printed}");
+        // Which functions were running stands before.
+        assert!(
+            line.is_some_and(|line| !line.contains("backtrace")),
+            "{printed}"
+        );
         let (status, printed) = refused(&[&options[..], &["--prime-strict"]].concat());
         assert_eq!(status, Some(3), "{printed}");
         assert!(printed.contains(why), "{printed}");

@@ -1,7 +1,10 @@
 //! What a guest prints costs it no instance: the standard streams that it has open are closed after a request, or opened
 //! anew where its snapshot has them, and none is taken for another.
 
-use crate::harness::{RESTORED, Server, Variant, Watched, eventually, freshness, get, guest};
+use crate::harness::{
+    RESTORED, Server, Upstream, Variant, Watched, eventually, freshness, get, guest, write,
+};
+use std::fs;
 
 /// The text that a guest prints is eight digits, at address 320, and a line end.
 const TEXT: &str = r#"(data (i32.const 328) "\n")
@@ -12,20 +15,40 @@ const TEXT: &str = r#"(data (i32.const 328) "\n")
 
 /// A guest that opens standard output and standard error as it likes.
 fn printing(name: &str, globals: &str, before: &str) -> String {
+    printing_to("$output-stream", "0", "", name, globals, before)
+}
+
+/// The same with another version of the streams' interface: this is the type there, and how to come by it.
+fn printing_to(
+    ty: &str,
+    version: &str,
+    component: &str,
+    name: &str,
+    globals: &str,
+    before: &str,
+) -> String {
     let interface = |name: &str| {
         format!(
-            r#"(import "wasi:cli/{name}@0.2.0" (instance ${name}
-                 (alias outer 1 $output-stream (type $of-streams))
+            r#"(import "wasi:cli/{name}@0.2.{version}" (instance ${name}
+                 (alias outer 1 {ty} (type $of-streams))
                  (export "output-stream" (type $stream (eq $of-streams)))
                  (export "get-{name}" (func (result (own $stream))))))
                (core func $open-{name} (canon lower (func ${name} "get-{name}")))"#
         )
     };
     let variant = Variant {
-        component: &[interface("stdout"), interface("stderr")].concat(),
+        component: &[
+            component,
+            DROP_FIELDS,
+            &interface("stdout"),
+            &interface("stderr"),
+        ]
+        .concat(),
         imports: r#"(import "host" "open-stdout" (func $stdout (result i32)))
-                    (import "host" "open-stderr" (func $stderr (result i32)))"#,
-        exports: r#"(export "open-stdout" (func $open-stdout)) (export "open-stderr" (func $open-stderr))"#,
+                    (import "host" "open-stderr" (func $stderr (result i32)))
+                    (import "host" "drop-fields" (func $drop-fields (param i32)))"#,
+        exports: r#"(export "open-stdout" (func $open-stdout)) (export "open-stderr" (func $open-stderr))
+                    (export "drop-fields" (func $drop-fields))"#,
         declarations: &format!("(global $count (mut i32) (i32.const 0)) {globals} {TEXT}"),
         before: &format!(
             "(global.set $count (i32.add (global.get $count) (i32.const 1))) {before}"
@@ -33,6 +56,10 @@ fn printing(name: &str, globals: &str, before: &str) -> String {
     };
     variant.write(name)
 }
+
+const DROP_FIELDS: &str = r#"
+    (alias export $http "fields" (type $dropped-fields))
+    (core func $drop-fields (canon resource.drop $dropped-fields))"#;
 
 const BOTH: &str = "(global $out (mut i32) (i32.const 0)) (global $err (mut i32) (i32.const 0))";
 
@@ -144,3 +171,134 @@ fn streams_that_a_request_exchanges_are_not_those_of_the_next() {
 
 const ANSWER: &str = "(call $hex (i32.or (i32.shl (global.get $count) (i32.const 16))
       (i32.or (i32.shl (global.get $out) (i32.const 8)) (global.get $err))))";
+
+/// Has the guest do so when it has given the head of its answer, and not before.
+fn later(path: &str, name: &str, what: &str) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let answers = "      (call $write (local.get $body) (i32.const 256))";
+    assert_eq!(text.matches(answers).count(), 1);
+    write(name, &text.replace(answers, &format!("{what}\n{answers}")))
+}
+
+/// The handle of the response is given up after that of the outparam, by the guest and by the host: a stream that gets
+/// one of these numbers is found under it.
+#[test]
+fn a_guest_that_prints_when_it_has_answered_is_put_back() {
+    let path = later(
+        &printing("prints-later-head", BOTH, ""),
+        "prints-later",
+        OPENED_ONCE,
+    );
+    for (options, answer) in [(&[][..], "00010102"), (&["--prime=/"], "00020102")] {
+        let watched = Server::component(&path)
+            .args(options)
+            .arg("--no-access-log")
+            .watched();
+        assert_eq!(always(&watched.server, 20), answer);
+        is_put_back(&watched);
+        let line = watched.server.wait_for("0a0000");
+        assert!(line.starts_with("INFO"), "{line}");
+        let line = watched.server.wait_for("0b0000");
+        assert!(line.starts_with("ERROR"), "{line}");
+    }
+}
+
+/// Opens ten handles before the streams, and gives them up after.
+const HIGH: &str = "
+    (if (i32.eqz (global.get $out)) (then
+      (loop $more
+        (call $fields (i32.const 128) (i32.const 2) (i32.const 256))
+        (i32.store (i32.add (i32.const 400) (i32.shl (local.get $body) (i32.const 2))) (call $value))
+        (local.set $body (i32.add (local.get $body) (i32.const 1)))
+        (br_if $more (i32.lt_u (local.get $body) (i32.const MANY))))
+      (global.set $out (call $stdout)) (global.set $err (call $stderr))
+      (loop $less
+        (local.set $body (i32.sub (local.get $body) (i32.const 1)))
+        (call $drop-fields (i32.load (i32.add (i32.const 400)
+          (i32.shl (local.get $body) (i32.const 2)))))
+        (br_if $less (local.get $body)))))";
+
+/// A request has fewer handles than these have numbers.
+#[test]
+fn streams_that_were_opened_after_much_else_are_open_in_each_instance() {
+    let high = |name: &str, many: &str| {
+        let before = [&HIGH.replace("MANY", many), OPENED_ONCE].concat();
+        printing(name, BOTH, &before)
+    };
+    let watched = Server::component(high("high-streams", "10"))
+        .arg("--prime=/")
+        .arg("--no-access-log")
+        .watched();
+    let server = &watched.server;
+    assert!(server.printed().contains("Primed "), "{}", server.printed());
+    assert_eq!(always(server, 20), "00020c0d");
+    is_put_back(&watched);
+    let server = Server::component(high("highest-streams", "70"))
+        .arg("--prime=/")
+        .start();
+    assert_eq!(always(&server, 3), "00014849");
+    let why = "a standard stream was opened while 63 and more other things of the host were open";
+    let printed = server.printed();
+    let line = printed.lines().find(|line| line.contains("is not primed"));
+    assert!(line.is_some_and(|line| line.ends_with(why)), "{printed}");
+}
+
+#[test]
+fn a_guest_that_opens_its_streams_too_often_is_not_primed_and_is_told_why() {
+    let nine = "(drop (call $stdout))".repeat(9);
+    let before = format!("{nine} {OPENED_ONCE}");
+    let server = Server::component(printing("nine-streams", BOTH, &before))
+        .arg("--prime=/")
+        .start();
+    let printed = server.printed();
+    let line = printed.lines().find(|line| line.contains("is not primed"));
+    let why = "it has opened its standard streams 11 times, and may have 8 of them open";
+    assert!(line.is_some_and(|line| line.ends_with(why)), "{printed}");
+    always(&server, 3);
+}
+
+/// Toolchains make components whose adapter imports another version than the program does.
+#[test]
+fn a_guest_with_two_versions_of_streams_is_put_back() {
+    let component = r#"
+      (import "wasi:io/streams@0.2.6" (instance $streams-6
+        (export "output-stream" (type (sub resource)))))
+      (alias export $streams-6 "output-stream" (type $output-stream-6))"#;
+    let opened = "(if (i32.eqz (global.get $out)) (then
+          (global.set $out (call $stdout)) (global.set $err (call $stderr))))
+        (call $hex (i32.or (i32.shl (global.get $count) (i32.const 16))
+          (i32.or (i32.shl (global.get $out) (i32.const 8)) (global.get $err))))";
+    let path = printing_to(
+        "$output-stream-6",
+        "6",
+        component,
+        "two-versions",
+        BOTH,
+        opened,
+    );
+    for (options, answer) in [(&[][..], "00010103"), (&["--prime=/"], "00020103")] {
+        let watched = Server::component(&path)
+            .args(options)
+            .arg("--no-access-log")
+            .watched();
+        assert_eq!(always(&watched.server, 20), answer);
+        is_put_back(&watched);
+    }
+}
+
+/// The options of a request are given up with it.
+#[test]
+fn a_guest_that_asks_others_with_options_is_put_back() {
+    let upstream = Upstream::friendly();
+    let authority = upstream.address.to_string();
+    let watched = Server::component(guest("behaviours"))
+        .option("--allow-http", &format!("http://{authority}"))
+        .arg("--no-access-log")
+        .watched();
+    let path = format!("/outbound?authority={authority}&connect=10000");
+    let denied = "/outbound?authority=127.0.0.1:1&connect=10000";
+    for path in [&path[..], denied, &path, denied, &path] {
+        assert_eq!(get(watched.server.address, path).status, 200);
+    }
+    is_put_back(&watched);
+}

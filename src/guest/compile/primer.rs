@@ -13,7 +13,7 @@ use crate::guest::host::drawn::Drawn;
 use crate::guest::instance::handler::LinkedComponent;
 use crate::guest::instance::prime::Moment;
 use crate::guest::instance::serial::Instance;
-use crate::guest::snapshot::{self, Restorer, are_sound};
+use crate::guest::snapshot::{self, Restorer, objection};
 use crate::{error, info, log, warning};
 use anyhow::{Context, Result, bail, ensure};
 use std::fs::File;
@@ -66,7 +66,6 @@ enum Primed {
 }
 
 const FAILED: &str = "Application startup failed. Exiting.";
-const ENDLESS: &str = "the application's startup did not end";
 
 /// Writes a primed snapshot of what was made of this code into an empty file; leaves it empty where there cannot be
 /// one. An error ends the start: the application has failed, or the operator is strict.
@@ -117,14 +116,14 @@ async fn primed(
     let before = instance.globals().await?;
     let started = match instance.begin().await {
         Ok(()) if plan.lifecycle => instance.tell(Moment::Start).await,
-        Ok(()) => Ok(Ok(())),
-        Err(failure) => Err(anyhow::anyhow!("{failure}")),
+        begun => begun.map(Ok),
     };
-    if let Err(said) = started
-        .inspect_err(|_| error!("{FAILED}"))
-        .context(ENDLESS)?
-    {
-        let failure = Failure::NotStarted(said);
+    let failure = match started {
+        Ok(Ok(())) => None,
+        Ok(Err(said)) => Some(Failure::NotStarted(said)),
+        Err(failure) => Some(failure),
+    };
+    if let Some(failure) = failure {
         error!("{failure}");
         error!("{FAILED}");
         bail!("the application's startup failed: {}", failure.last_word());
@@ -139,7 +138,7 @@ async fn primed(
         match settled {
             Ok(Ok(())) => {}
             Ok(Err(why)) => return Ok(Primed::No(why)),
-            Err(error) => return Ok(Primed::No(format!("{error:#}"))),
+            Err(failure) => return Ok(Primed::No(told(&failure))),
         }
     } else if drawn.was_used() {
         let why = "it has drawn random numbers, which its instances would have in common; a component that draws them \
@@ -149,9 +148,12 @@ async fn primed(
     instance.release_directories().await?;
     let streams = instance.close_standard_streams();
     let open = instance.open();
-    if !open.is_empty() || !are_sound(&streams) {
+    if !open.is_empty() {
         let open = open.join(", ");
         return Ok(Primed::No(format!("it has left open: {open}")));
+    }
+    if let Some(why) = objection(&streams) {
+        return Ok(Primed::No(why));
     }
     instance.take_snapshot(&before, &streams, file).await?;
     Ok(Primed::Yes)
@@ -167,7 +169,7 @@ async fn ask(
     let name = log::escape(&format!("{method} {target}")).to_string();
     let answer = match instance.ask(asked.request(&request.priming.fields)).await {
         Ok(answer) => answer,
-        Err(failure) => return Ok(Some(format!("`{name}`: {failure}"))),
+        Err(failure) => return Ok(Some(format!("`{name}`: {}", told(&failure)))),
     };
     let status = answer.status();
     if !status.is_client_error() && !status.is_server_error() {
@@ -180,4 +182,12 @@ async fn ask(
     }
     warning!("--prime `{name}` answers {status}: {said}");
     Ok(None)
+}
+
+/// Logs a failure, with the functions that were running, and gives it in one line.
+fn told(failure: &Failure) -> String {
+    if failure.backtrace().is_some() {
+        error!("{failure}");
+    }
+    failure.last_word()
 }

@@ -1,16 +1,19 @@
 //! Some functions of `wasi:http` take the place of the engine's, each of which is wrong in a detail: a second
-//! `content-length`, a request without a path, and a request that could not be sent. Everything else is
-//! wasmtime-wasi-http's.
+//! `content-length`, a request without a path, options of a request that stay, a request that could not be sent, and
+//! places in the table that are not given back in the order in which the guest gives up its handles, so that nobody
+//! knows which handle is whose. Everything else is wasmtime-wasi-http's.
 
 use super::outbound::transmission;
 use super::state::HostState;
 use http::header::CONTENT_LENGTH;
 use http::uri::PathAndQuery;
-use wasmtime::component::{Accessor, Linker, Resource};
+use wasmtime::component::{Accessor, Linker, Resource, ResourceTable};
 use wasmtime::{AsContextMut, StoreContextMut};
 use wasmtime_wasi_http::p2::bindings::http::outgoing_handler;
 use wasmtime_wasi_http::p2::bindings::http::types as p2;
-use wasmtime_wasi_http::p2::types::{HostFutureIncomingResponse, HostOutgoingRequest};
+use wasmtime_wasi_http::p2::types::{
+    HostFutureIncomingResponse, HostOutgoingRequest, HostOutgoingResponse, HostResponseOutparam,
+};
 use wasmtime_wasi_http::p3::Request;
 use wasmtime_wasi_http::p3::bindings::http::client::HostWithStore;
 use wasmtime_wasi_http::p3::bindings::http::types as p3;
@@ -30,6 +33,7 @@ pub fn replace(linker: &mut Linker<HostState>, concurrent: bool) -> wasmtime::Re
     let mut types = linker.instance(P2_TYPES)?;
     types.func_wrap("[method]fields.append", p2_append)?;
     types.func_wrap("[static]fields.from-list", p2_from_list)?;
+    types.func_wrap("[static]response-outparam.set", p2_set)?;
     let mut handler = linker.instance(P2_HANDLER)?;
     handler.func_wrap("handle", p2_handle)?;
     if concurrent {
@@ -155,9 +159,26 @@ fn with_one_length(mut entries: Entries) -> Entries {
     entries
 }
 
+type Answered = Result<Resource<HostOutgoingResponse>, p2::ErrorCode>;
+
+/// Gives up the handles in the order in which the guest has.
+fn p2_set(
+    mut store: StoreContextMut<'_, HostState>,
+    (outparam, response): (Resource<HostResponseOutparam>, Answered),
+) -> wasmtime::Result<()> {
+    let table = store.data_mut().table_mut();
+    let outparam = table.delete(outparam)?;
+    let response = match response {
+        Ok(response) => Ok(table.delete(response)?.try_into()?),
+        Err(code) => Err(code),
+    };
+    (outparam.send)(response);
+    Ok(())
+}
+
 type Handled = Result<Resource<HostFutureIncomingResponse>, p2::ErrorCode>;
 
-/// Sends a request without a path to `/`.
+/// Sends a request without a path to `/`, and gives up the options too.
 fn p2_handle(
     mut store: StoreContextMut<'_, HostState>,
     (request, options): (
@@ -170,11 +191,46 @@ fn p2_handle(
     if path.as_deref().is_none_or(str::is_empty) {
         *path = Some("/".to_owned());
     }
-    let handled = match outgoing_handler::Host::handle(&mut http, request, options) {
-        Ok(response) => Ok(response),
-        Err(error) => Err(p2::Host::convert_error_code(&mut http, error)?),
+    // The engine gives up the request, takes a place for the answer, and keeps the options. The guest gives up both
+    // first, and its handle of the answer gets the number that the options had.
+    let (request, options) = match options {
+        Some(options) => {
+            let (request, options) = exchanged(http.table, request, options)?;
+            (request, Some(options))
+        }
+        None => (request, None),
     };
-    Ok((handled,))
+    let place = options.as_ref().map(Resource::rep);
+    let kept = place.map(Resource::<RequestOptions>::new_own);
+    let handled = outgoing_handler::Host::handle(&mut http, request, options);
+    if let Some(options) = kept {
+        http.table.delete(options)?;
+    }
+    match handled {
+        Ok(response) => Ok((Ok(response),)),
+        Err(error) => {
+            if place.is_some() {
+                // No place was taken for an answer: the one that the options had comes first here, too.
+                let free = [http.table.push(())?, http.table.push(())?];
+                for free in free {
+                    http.table.delete(free)?;
+                }
+            }
+            let code = p2::Host::convert_error_code(&mut http, error)?;
+            Ok((Err(code),))
+        }
+    }
+}
+
+/// Has two resources exchange their places.
+fn exchanged<T: Send + 'static, U: Send + 'static>(
+    table: &mut ResourceTable,
+    one: Resource<T>,
+    other: Resource<U>,
+) -> wasmtime::Result<(Resource<T>, Resource<U>)> {
+    let (one, other) = (table.delete(one)?, table.delete(other)?);
+    // What was given up last is given out first.
+    Ok((table.push(one)?, table.push(other)?))
 }
 
 type Sent = Result<Resource<p3::Response>, p3::ErrorCode>;

@@ -8,7 +8,7 @@ use crate::guest::failure::Failure;
 use crate::guest::host::open;
 use crate::guest::host::standard_streams::Origin;
 use crate::guest::snapshot::{OpenStream, ResetHandle};
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use http_body::Body as _;
 use std::fs::File;
 use std::future::poll_fn;
@@ -38,23 +38,32 @@ impl Moment {
     }
 }
 
+/// An application is told by a function of this type.
+type Told = TypedFunc<(), (Result<(), String>,)>;
+
 impl Instance {
     /// Tells the application that this moment has come. The inner error is its own.
-    pub async fn tell(&mut self, moment: Moment) -> Result<Result<(), String>> {
+    pub async fn tell(&mut self, moment: Moment) -> Result<Result<(), String>, Failure> {
+        let told = match self.told(moment) {
+            Ok(function) => function.call_async(&mut self.store, ()).await,
+            Err(error) => return Err(Failure::NotStarted(format!("{error:#}"))),
+        };
+        self.store.data().rest();
+        match told {
+            Ok((told,)) => Ok(told),
+            Err(error) => Err(trapped(error, &mut self.store)),
+        }
+    }
+
+    /// Finds the function by which the application is told.
+    fn told(&mut self, moment: Moment) -> Result<Told> {
         let instance = self.handle()?.instance();
         let interface = instance.get_export_index(&mut self.store, None, LIFECYCLE);
         let function = interface.and_then(|interface| {
             instance.get_export_index(&mut self.store, Some(&interface), moment.function())
         });
         let function = function.with_context(|| format!("`{LIFECYCLE}` is not whole"))?;
-        let function: TypedFunc<(), (Result<(), String>,)> =
-            instance.get_typed_func(&mut self.store, function)?;
-        let told = function.call_async(&mut self.store, ()).await;
-        self.store.data().rest();
-        match told {
-            Ok((told,)) => Ok(told),
-            Err(error) => Err(anyhow!("{}", trapped(error, &mut self.store))),
-        }
+        Ok(instance.get_typed_func(&mut self.store, function)?)
     }
 
     /// Has the instance answer a request, and reads the answer to its end. Not all of its content is kept.

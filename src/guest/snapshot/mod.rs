@@ -22,7 +22,7 @@ pub use file::{Snapshot, append, shared_code};
 pub use instrument::{FEATURES, instrument};
 pub use memory::Memories;
 pub use primed::LONGEST_NOTE;
-pub use streams::{OpenStream, StandardStream, are_sound};
+pub use streams::{OpenStream, StandardStream, objection};
 
 use crate::sys::region::DirtyPages;
 use anyhow::{Context, Result};
@@ -40,7 +40,7 @@ use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
 
 /// The format has this version, which changes with what is added to components and with the form of snapshots: code
 /// in a cache may be older.
-pub const FORMAT: u32 = 7;
+pub const FORMAT: u32 = 8;
 
 /// Says why instances of a component cannot be restored, as far as that can be told without making one.
 pub fn validate(binary: &[u8]) -> Result<()> {
@@ -197,7 +197,8 @@ impl ResetHandle {
     }
 
     /// Has the engine give out handle numbers as it did at first. No more than `count` of them were in use at a time,
-    /// and now none is but those of the streams that are open in the snapshot; otherwise it fails.
+    /// and now none is but those of the streams that are open in the snapshot, whose numbers may be higher than that;
+    /// otherwise it fails.
     pub fn reset_handle_numbers(
         &self,
         store: &mut Store<impl Send>,
@@ -205,7 +206,10 @@ impl ResetHandle {
     ) -> wasmtime::Result<()> {
         // It is a short loop, and asks nobody for anything.
         store.set_epoch_deadline(u64::MAX >> 1);
-        let standing = streams::bits(&self.restorer.open);
+        let open = &self.restorer.open;
+        let standing = streams::bits(open);
+        let highest = open.iter().map(|open| open.handle).max();
+        let count = count.max(highest.unwrap_or_default());
         let ordered = pin!(self.reset_numbers.call_async(store, (count, standing)));
         match ordered.poll(&mut task::Context::from_waker(Waker::noop())) {
             Poll::Ready(ordered) => ordered,

@@ -106,7 +106,7 @@ pub fn open(file: &OwnedFd) -> Result<Primed> {
         Ok(OpenStream { stream, handle })
     });
     let open = open.collect::<Result<Vec<_>>>()?;
-    ensure!(streams::are_sound(&open), DAMAGED);
+    ensure!(streams::objection(&open).is_none(), DAMAGED);
     Ok(Primed {
         snapshot: Snapshot::of(images),
         globals: globals.collect::<Result<_>>()?,

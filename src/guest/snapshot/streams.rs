@@ -45,19 +45,24 @@ impl StandardStream {
             .get(usize::try_from(number).ok()?)
             .copied()
     }
-
-    /// Says which of the state module's functions are for its type.
-    fn direction(self) -> usize {
-        usize::from(self == StandardStream::Input)
-    }
 }
 
-/// Says whether open streams may be those of a snapshot: their numbers ascend.
-pub fn are_sound(open: &[OpenStream]) -> bool {
+/// Says why a snapshot cannot have these streams open, if it cannot: their numbers ascend.
+pub fn objection(open: &[OpenStream]) -> Option<String> {
     let numbers = || open.iter().map(|open| open.handle);
-    open.len() <= MOST
-        && numbers().all(|number| (1..=HIGHEST).contains(&number))
-        && numbers().is_sorted_by(|one, next| one < next)
+    if open.len() > MOST {
+        let count = open.len();
+        return Some(format!(
+            "it has opened its standard streams {count} times, and may have {MOST} of them open"
+        ));
+    }
+    let is_known = numbers().all(|number| (1..=HIGHEST).contains(&number));
+    let is_sound = is_known && numbers().is_sorted_by(|one, next| one < next);
+    (!is_sound).then(|| {
+        format!(
+            "a standard stream was opened while {HIGHEST} and more other things of the host were open"
+        )
+    })
 }
 
 /// Gives the numbers of open streams as the bits of a number.
@@ -104,7 +109,7 @@ impl ResetHandle {
                 taken.push(number);
                 next += 1;
             }
-            let name = instrument::ADOPT[open.stream.direction()];
+            let name = instrument::ADOPT[open.stream as usize];
             let (number,) = match open.stream {
                 StandardStream::Output | StandardStream::Error => {
                     let adopt: TypedFunc<(Resource<DynOutputStream>,), (u32,)> =
@@ -137,7 +142,7 @@ impl ResetHandle {
         stream: StandardStream,
     ) -> wasmtime::Result<u32> {
         let number = expected(place, &self.restorer.open);
-        let name = instrument::CLOSE[stream.direction()];
+        let name = instrument::CLOSE[stream as usize];
         let close: TypedFunc<(u32,), ()> = self.function(store, name)?;
         // It is short, and asks nobody for anything but to close the stream.
         store.set_epoch_deadline(u64::MAX >> 1);
@@ -188,7 +193,8 @@ mod tests {
 
     #[test]
     fn numbers_that_cannot_be_are_refused() {
-        assert!(are_sound(&open(&[])) && are_sound(&open(&[1, 63])));
+        assert_eq!(objection(&open(&[])), None);
+        assert_eq!(objection(&open(&[1, 63])), None);
         for wrong in [
             &[0][..],
             &[64],
@@ -196,7 +202,7 @@ mod tests {
             &[1, 1],
             &[1, 2, 3, 4, 5, 6, 7, 8, 9],
         ] {
-            assert!(!are_sound(&open(wrong)), "{wrong:?}");
+            assert!(objection(&open(wrong)).is_some(), "{wrong:?}");
         }
     }
 }

@@ -140,6 +140,11 @@ fn a_main_function_that_ends_before_it_serves_ends_the_server() {
     assert_eq!(output.status.code(), Some(3), "{printed}");
     assert!(printed.contains("no database"), "{printed}");
     assert!(printed.contains("Application startup failed"), "{printed}");
+    let last = printed.lines().last().unwrap();
+    assert!(
+        last.ends_with("startup failed: the guest exited with status 1"),
+        "{printed}"
+    );
 }
 
 /// `main` runs once for each version, and what it has printed with is there in each instance.

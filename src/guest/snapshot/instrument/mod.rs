@@ -33,9 +33,17 @@ pub const ORDER: &str = "wasmserve-order";
 /// The component exports a function that takes the next handle number, and one that gives one up.
 pub const TAKE: &str = "wasmserve-take";
 pub const GIVE: &str = "wasmserve-give";
-/// The component exports functions that take over a stream, and keep it open, and that close one.
-pub const ADOPT: [&str; 2] = ["wasmserve-adopt-output", "wasmserve-adopt-input"];
-pub const CLOSE: [&str; 2] = ["wasmserve-close-output", "wasmserve-close-input"];
+/// The component exports functions that take over a standard stream, and keep it open, and that close one.
+pub const ADOPT: [&str; 3] = [
+    "wasmserve-adopt-stdout",
+    "wasmserve-adopt-stderr",
+    "wasmserve-adopt-stdin",
+];
+pub const CLOSE: [&str; 3] = [
+    "wasmserve-close-stdout",
+    "wasmserve-close-stderr",
+    "wasmserve-close-stdin",
+];
 /// The component exports a function that restores the state and answers a request.
 pub const HANDLE: &str = "wasmserve-handle";
 /// The component exports functions that read a number of its state as it is now, and that write one into what was
@@ -47,9 +55,9 @@ pub const COUNT: u32 = u32::MAX;
 /// anew when it needs them.
 pub const RELEASE: &str = "wasmserve-release";
 /// These are all the names.
-pub const OWN: [&str; 13] = [
-    SAVE, RESTORE, ORDER, HANDLE, READ, WRITE, RELEASE, TAKE, GIVE, ADOPT[0], ADOPT[1], CLOSE[0],
-    CLOSE[1],
+pub const OWN: [&str; 15] = [
+    SAVE, RESTORE, ORDER, HANDLE, READ, WRITE, RELEASE, TAKE, GIVE, ADOPT[0], ADOPT[1], ADOPT[2],
+    CLOSE[0], CLOSE[1], CLOSE[2],
 ];
 
 /// wasi-libc exports this function where it is a module of its own (libc-bottom-half/sources/preopens.c).

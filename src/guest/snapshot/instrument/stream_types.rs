@@ -1,50 +1,62 @@
-//! This file finds the types of WASI's streams among what a component imports. With them the state module can take over
-//! a standard stream, and close one.
+//! This file finds the types of the standard streams among what a component imports: what `get-stdout` and the like
+//! give has a type of its own for each, where the component imports several versions of the interfaces. With them the
+//! state module can take over a standard stream, and close one.
 
 use anyhow::Result;
 use wasm_encoder::{Alias, ComponentAliasSection, ComponentExportKind, ComponentTypeSection};
-use wasmparser::component_types::{ComponentAnyTypeId, ComponentEntityType};
+use wasmparser::component_types::{
+    ComponentAnyTypeId, ComponentDefinedType, ComponentEntityType, ComponentValType, ResourceId,
+};
 use wasmparser::types::TypesRef;
 use wasmparser::{ComponentAlias, ComponentExternalKind, ComponentTypeRef, Payload};
 
-/// The interface has this name, whatever its last number.
-const INTERFACE: &str = "wasi:io/streams@0.2.";
+/// The interface that has the types has this name, whatever its last number.
+const TYPES: &str = "wasi:io/streams@0.2.";
 
-/// The types have these names there: of streams to write to, and of streams to read from.
-const NAMES: [&str; 2] = ["output-stream", "input-stream"];
+/// The interfaces that give the streams have these names, whatever their last number, and their functions these: in
+/// the order of [`StandardStream`](super::super::StandardStream).
+const GIVERS: [(&str, &str); KINDS] = [
+    ("wasi:cli/stdout@0.2.", "get-stdout"),
+    ("wasi:cli/stderr@0.2.", "get-stderr"),
+    ("wasi:cli/stdin@0.2.", "get-stdin"),
+];
 
-/// `StreamTypes` says where a component has the types of streams.
-#[derive(Clone, Copy, Default)]
-pub struct StreamTypes {
-    /// This instance exports them.
+const KINDS: usize = 3;
+
+/// `StreamTypes` says where a component has the type of each standard stream.
+#[derive(Clone, Default)]
+pub struct StreamTypes([Option<TypePlace>; KINDS]);
+
+/// A type is what this instance exports under this name.
+#[derive(Clone)]
+struct TypePlace {
     instance: u32,
-    /// It exports these of [`NAMES`].
-    has: [bool; 2],
+    name: String,
 }
 
 impl StreamTypes {
-    /// Lists the types that there are, as numbers of [`NAMES`].
-    pub fn each(self) -> impl Iterator<Item = usize> {
-        (0..NAMES.len()).filter(move |kind| self.has[*kind])
+    /// Lists the streams whose types there are, by their numbers.
+    pub fn each(&self) -> impl Iterator<Item = usize> {
+        (0..KINDS).filter(|kind| self.0[*kind].is_some())
     }
 
-    pub fn count(self) -> u32 {
+    pub fn count(&self) -> u32 {
         self.each().count() as u32
     }
 
     /// Names the types, in their order.
-    pub fn append_aliases(self, aliases: &mut ComponentAliasSection) {
-        for kind in self.each() {
+    pub fn append_aliases(&self, aliases: &mut ComponentAliasSection) {
+        for TypePlace { instance, name } in self.0.iter().flatten() {
             aliases.alias(Alias::InstanceExport {
-                instance: self.instance,
+                instance: *instance,
                 kind: ComponentExportKind::Type,
-                name: NAMES[kind],
+                name,
             });
         }
     }
 
     /// Appends types of functions that take over a stream, two types for each: the first aliases are these types.
-    pub fn append_functions(self, types: &mut ComponentTypeSection, aliases: u32, first: u32) {
+    pub fn append_functions(&self, types: &mut ComponentTypeSection, aliases: u32, first: u32) {
         for number in 0..self.count() {
             types.defined_type().own(aliases + number);
             let own = wasm_encoder::ComponentValType::Type(first + 2 * number);
@@ -58,11 +70,14 @@ impl StreamTypes {
     }
 }
 
-/// A `Finder` counts the instances that a component has, and looks for the one of streams.
+/// A `Finder` counts the instances that a component has, and looks for those of the streams.
 #[derive(Default)]
 pub struct Finder {
     count: u32,
-    found: Vec<u32>,
+    /// These instances may have the types.
+    types: Vec<u32>,
+    /// These give each of the streams.
+    givers: [Vec<u32>; KINDS],
 }
 
 impl Finder {
@@ -72,9 +87,7 @@ impl Finder {
                 for import in imports.clone() {
                     let import = import?;
                     if let ComponentTypeRef::Instance(_) = import.ty {
-                        if import.name.name.starts_with(INTERFACE) {
-                            self.found.push(self.count);
-                        }
+                        self.note(import.name.name);
                         self.count += 1;
                     }
                 }
@@ -103,22 +116,66 @@ impl Finder {
         Ok(())
     }
 
+    /// Notes the next instance where its interface is one of these. Those that give a stream name its type, too.
+    fn note(&mut self, interface: &str) {
+        let given = GIVERS.iter().position(|(it, _)| interface.starts_with(it));
+        if let Some(kind) = given {
+            self.givers[kind].push(self.count);
+        }
+        if given.is_some() || interface.starts_with(TYPES) {
+            self.types.push(self.count);
+        }
+    }
+
     /// Gives the types, where it is clear which they are.
     pub fn found(&self, types: TypesRef<'_>) -> StreamTypes {
-        let [instance] = self.found[..] else {
-            return StreamTypes::default();
-        };
-        let exports = &types[types.component_instance_at(instance)].exports;
-        let has = NAMES.map(|name| {
-            let entity = exports.get(name).map(|export| export.ty);
-            matches!(
-                entity,
-                Some(ComponentEntityType::Type {
-                    created: ComponentAnyTypeId::Resource(_),
-                    ..
-                })
-            )
-        });
-        StreamTypes { instance, has }
+        let kinds: [usize; KINDS] = std::array::from_fn(|kind| kind);
+        StreamTypes(kinds.map(|kind| {
+            let given = |instance: &u32| given(types, *instance, GIVERS[kind].1);
+            let mut all = self.givers[kind].iter().map(given);
+            let first = all.next()??;
+            // Which of two types a stream has that somebody holds, nobody knows.
+            let same = all.all(|other| other == Some(first));
+            same.then(|| self.place(types, first)).flatten()
+        }))
+    }
+
+    /// Finds an instance that exports this type.
+    fn place(&self, types: TypesRef<'_>, wanted: ResourceId) -> Option<TypePlace> {
+        self.types.iter().find_map(|instance| {
+            let exports = &types[types.component_instance_at(*instance)].exports;
+            let mut exports = exports.iter();
+            let (name, _) = exports.find(|(_, export)| exported(export.ty) == Some(wanted))?;
+            Some(TypePlace {
+                instance: *instance,
+                name: name.clone(),
+            })
+        })
+    }
+}
+
+/// Returns the type of resource that this is an export of.
+fn exported(entity: ComponentEntityType) -> Option<ResourceId> {
+    match entity {
+        ComponentEntityType::Type {
+            created: ComponentAnyTypeId::Resource(id),
+            ..
+        } => Some(id.resource()),
+        _ => None,
+    }
+}
+
+/// Returns the type of what a function of this instance gives.
+fn given(types: TypesRef<'_>, instance: u32, function: &str) -> Option<ResourceId> {
+    let exports = &types[types.component_instance_at(instance)].exports;
+    let ComponentEntityType::Func(function) = exports.get(function)?.ty else {
+        return None;
+    };
+    let Some(ComponentValType::Type(result)) = types[function].result else {
+        return None;
+    };
+    match types[result] {
+        ComponentDefinedType::Own(id) => Some(id.resource()),
+        _ => None,
     }
 }

@@ -185,26 +185,57 @@ fn what_asks_the_host_when_it_begins_is_run_when_the_instance_is_whole() {
     }
 }
 
-#[test]
-fn streams_are_taken_over_and_closed_where_their_types_are_imported() {
-    let streams = |names: &[&str]| {
-        let types = names.iter();
-        let types: String = types
-            .map(|name| format!("(export \"{name}\" (type (sub resource)))"))
-            .collect();
-        let import = format!("(import \"wasi:io/streams@0.2.6\" (instance {types}))");
-        let text = format!("(component (import \"other\" (instance)) {import})");
-        let component = instrumented(&text).unwrap();
-        Validator::new_with_features(WasmFeatures::all())
-            .validate_all(&component)
-            .unwrap();
-        exports(&component)[PLAIN.len()..].to_vec()
+/// An import of a version of the interface of streams, and one of what gives one of them.
+fn stream_import(version: u32, giver: Option<(&str, &str)>) -> String {
+    let types = "(export \"output-stream\" (type (sub resource))) (export \"input-stream\" (type (sub resource)))";
+    let import =
+        format!("(import \"wasi:io/streams@0.2.{version}\" (instance $s{version} {types}))");
+    let Some((name, ty)) = giver else {
+        return import;
     };
-    assert_eq!(streams(&["output-stream"]), [ADOPT[0], CLOSE[0]]);
-    assert_eq!(streams(&["input-stream"]), [ADOPT[1], CLOSE[1]]);
-    let both = [ADOPT[0], CLOSE[0], ADOPT[1], CLOSE[1]];
-    assert_eq!(streams(&["input-stream", "output-stream"]), both);
-    assert!(streams(&["pollable"]).is_empty());
+    format!(
+        "{import} (alias export $s{version} \"{ty}\" (type $t{version}))
+         (import \"wasi:cli/{name}@0.2.{version}\" (instance
+           (alias outer 1 $t{version} (type $t)) (export \"get-{name}\" (func (result (own $t))))))"
+    )
+}
+
+/// The names of what is added for the streams that a component imports.
+fn stream_exports(imports: &[String]) -> Vec<String> {
+    let imports = imports.concat();
+    let component = instrumented(&format!(
+        "(component (import \"other\" (instance)) {imports})"
+    ))
+    .unwrap();
+    Validator::new_with_features(WasmFeatures::all())
+        .validate_all(&component)
+        .unwrap();
+    exports(&component)[PLAIN.len()..].to_vec()
+}
+
+#[test]
+fn streams_are_taken_over_and_closed_where_it_is_clear_which_type_they_have() {
+    const OUT: Option<(&str, &str)> = Some(("stdout", "output-stream"));
+    const ERROR: Option<(&str, &str)> = Some(("stderr", "output-stream"));
+    const IN: Option<(&str, &str)> = Some(("stdin", "input-stream"));
+    assert_eq!(
+        stream_exports(&[stream_import(6, OUT)]),
+        [ADOPT[0], CLOSE[0]]
+    );
+    assert_eq!(
+        stream_exports(&[stream_import(6, IN)]),
+        [ADOPT[2], CLOSE[2]]
+    );
+    assert!(stream_exports(&[stream_import(6, None)]).is_empty());
+    // What else imports the interface of streams in another version does not matter.
+    let bodies = stream_import(0, None);
+    let one = stream_exports(&[bodies, stream_import(6, OUT)]);
+    assert_eq!(one, [ADOPT[0], CLOSE[0]]);
+    // Each has its own version.
+    let both = stream_exports(&[stream_import(0, OUT), stream_import(6, ERROR)]);
+    assert_eq!(both, [ADOPT[0], CLOSE[0], ADOPT[1], CLOSE[1]]);
+    // Of one stream in two versions nobody knows which was opened.
+    assert!(stream_exports(&[stream_import(0, OUT), stream_import(6, OUT)]).is_empty());
 }
 
 #[test]
