@@ -6,6 +6,7 @@
 mod addresses;
 mod admin;
 mod build;
+mod canary;
 mod capabilities;
 mod clients;
 mod code;
@@ -30,8 +31,9 @@ mod unit;
 mod websockets;
 
 pub use addresses::Addresses;
-pub use admin::{Admin, Control, RestartWorker, Running, Scale, StatusOf, Top};
+pub use admin::{Admin, Control, Reload, RestartWorker, Running, Scale, StatusOf, Top};
 pub use build::{Build, Dev, Language, New};
+pub use canary::{Canary, WithoutTraffic};
 pub use capabilities::Capabilities;
 pub use clients::Clients;
 pub use code::Code;
@@ -132,6 +134,9 @@ pub struct Serve {
 
     #[command(flatten)]
     pub processes: Processes,
+
+    #[command(flatten)]
+    pub canary: Canary,
 
     #[command(flatten)]
     pub sandbox: Sandbox,

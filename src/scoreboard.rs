@@ -5,6 +5,8 @@
 //! It is our own, and not a library's: processes of different executables share it, and those who write to it may not
 //! be believed.
 
+mod answers;
+mod canary;
 mod entry;
 mod foreign;
 mod guests;
@@ -15,6 +17,8 @@ mod table;
 mod text;
 pub mod totals;
 
+pub use answers::{Answers, STEPS};
+pub use canary::{CanaryFigures, VersionFigures};
 pub use entry::{Entry, Phase};
 pub use foreign::Foreign;
 pub use guests::{Dropped, Made, Outbound};

@@ -110,6 +110,7 @@ mod tests {
                 sent: 7,
                 took: Duration::from_micros(micros),
                 guest: None,
+                failed: false,
             });
         }
         let page = written(Reading::of(&scoreboard), Format::Prometheus).unwrap();

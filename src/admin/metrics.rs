@@ -1,6 +1,7 @@
 //! This file makes metrics of a reading. Names and units follow the conventions of Prometheus, and of OpenTelemetry
 //! for HTTP.
 
+mod canary;
 mod guests;
 mod writer;
 
@@ -8,6 +9,7 @@ use super::health;
 use super::reading::{Reading, Worker};
 use crate::scoreboard::Phase;
 use crate::scoreboard::totals::{self, CLASSES, METHODS};
+use canary::canary;
 use guests::guests;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
@@ -26,6 +28,7 @@ impl Collector for Metrics {
         guests(&mut page, &self.0)?;
         connections(&mut page, &self.0)?;
         processes(&mut page, &self.0)?;
+        canary(&mut page, &self.0)?;
         workers(&mut page, &self.0)?;
         about(&mut page, &self.0)
     }

@@ -56,6 +56,7 @@ impl Orders {
             return Outcome::Refused(objection);
         }
         let attempted = table.versions().attempted;
+        let canary = table.canary().map_or(0, |canary| canary.generation);
         if self.commands.send(command).is_err() {
             return Outcome::Unheard("the supervisor takes no orders at present".to_owned());
         }
@@ -69,7 +70,11 @@ impl Orders {
             return Outcome::Unheard("the supervisor does not answer".to_owned());
         }
         let done = match command {
-            Command::Reload => within(DONE, || self.reloaded(attempted)).await,
+            Command::Reload | Command::ReloadCanary => {
+                within(DONE, || self.reloaded(attempted)).await
+            }
+            Command::Promote => within(DONE, || self.promoted(canary)).await,
+            Command::RollBack => within(DONE, || self.rolled_back(canary)).await,
             Command::Scale(_) => within(DONE, || self.has_all_workers()).await,
             Command::Restart(pid) => within(DONE, || self.is_replaced(pid)).await,
             Command::Stop => None,
@@ -93,7 +98,11 @@ impl Orders {
                 });
                 (!serves).then(|| format!("no worker that serves is process {pid}"))
             }
-            Command::Reload | Command::Stop => None,
+            Command::Promote | Command::RollBack => {
+                let runs = self.scoreboard.table().canary().is_some();
+                (!runs).then(|| "no canary runs".to_owned())
+            }
+            Command::Reload | Command::ReloadCanary | Command::Stop => None,
         }
     }
 
@@ -129,9 +138,46 @@ impl Orders {
         (!old).then(|| Outcome::Done(format!("version {served} is served")))
     }
 
+    /// What came of promoting this version.
+    fn promoted(&self, canary: u32) -> Option<Outcome> {
+        let versions = self.scoreboard.table().versions();
+        if self.runs(canary) {
+            return None;
+        }
+        match versions.served == canary {
+            true => self.reloaded(canary.saturating_sub(1)),
+            false => Some(Outcome::Refused(format!(
+                "version {canary} was rolled back before"
+            ))),
+        }
+    }
+
+    /// What came of rolling this version back.
+    fn rolled_back(&self, canary: u32) -> Option<Outcome> {
+        let served = self.scoreboard.table().versions().served;
+        if self.runs(canary) {
+            return None;
+        }
+        match served == canary {
+            true => Some(Outcome::Refused(format!(
+                "version {canary} was promoted before"
+            ))),
+            false => Some(Outcome::Done(format!(
+                "version {canary} is rolled back, and version {served} is served"
+            ))),
+        }
+    }
+
+    fn runs(&self, canary: u32) -> bool {
+        let now = self.scoreboard.table().canary();
+        now.is_some_and(|it| it.generation == canary)
+    }
+
     /// Says whether as many workers as there should be are ready, and no others are there.
     fn has_all_workers(&self) -> Option<Outcome> {
-        let wanted = self.scoreboard.table().workers().wanted;
+        let table = self.scoreboard.table();
+        let canary = table.canary().map_or(0, |canary| canary.workers);
+        let wanted = table.workers().wanted.saturating_add(canary);
         let count = |which: Phase| {
             self.workers()
                 .filter(|(_, phase, _)| *phase == which)

@@ -2,7 +2,9 @@
 //! itself is taken as it is: it may be anything.
 
 use crate::scoreboard::totals::{self, FAMILIES, Family};
-use crate::scoreboard::{Phase, Scoreboard, ServerState, Versions, WorkerEnd, WorkerNumbers};
+use crate::scoreboard::{
+    CanaryFigures, Phase, Scoreboard, ServerState, Versions, WorkerEnd, WorkerNumbers,
+};
 use crate::sys::clock;
 use std::time::Duration;
 
@@ -14,6 +16,8 @@ pub struct Reading {
     pub state: ServerState,
     pub withdrawn: bool,
     pub versions: Versions,
+    /// None where no canary runs.
+    pub canary: Option<CanaryFigures>,
     pub numbers: WorkerNumbers,
     /// A worker that is silent for so long is taken to hang.
     pub silence: Duration,
@@ -98,6 +102,7 @@ impl Reading {
             state: table.state(),
             withdrawn: table.is_withdrawn(),
             versions: table.versions(),
+            canary: table.canary(),
             numbers: table.workers(),
             silence: Duration::from_millis(table.silence_ms()),
             beat_age: since(table.beat_ms(), now_ms),

@@ -235,7 +235,13 @@ fn command(path: &str, uri: &Uri) -> Option<Result<Command, &'static str>> {
         pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
     };
     Some(match path {
-        "/reload" => Ok(Command::Reload),
+        "/reload" => match value("canary") {
+            None | Some("no") => Ok(Command::Reload),
+            Some("yes") => Ok(Command::ReloadCanary),
+            Some(_) => Err("say whether it has a canary: ?canary=yes, or ?canary=no"),
+        },
+        "/promote" => Ok(Command::Promote),
+        "/rollback" => Ok(Command::RollBack),
         "/stop" => Ok(Command::Stop),
         "/scale" => match value("workers").map(str::parse) {
             Some(Ok(range)) => Ok(Command::Scale(range)),
@@ -312,7 +318,15 @@ mod tests {
 
     #[test]
     fn orders_are_understood_and_mistakes_are_told() {
-        assert_eq!(asked("/reload"), Some(Ok(Command::Reload)));
+        for (target, command) in [
+            ("/reload", Command::Reload),
+            ("/reload?canary=no", Command::Reload),
+            ("/reload?canary=yes", Command::ReloadCanary),
+            ("/promote", Command::Promote),
+            ("/rollback", Command::RollBack),
+        ] {
+            assert_eq!(asked(target), Some(Ok(command)));
+        }
         let scale = |text: &str| Some(Ok(Command::Scale(text.parse().unwrap())));
         assert_eq!(asked("/scale?workers=3"), scale("3"));
         assert_eq!(asked("/scale?workers=2..8"), scale("2..8"));
@@ -325,6 +339,7 @@ mod tests {
             "/scale?workers=",
             "/scale?workers=-1",
             "/restart-worker?pid=x",
+            "/reload?canary=maybe",
         ] {
             assert!(matches!(asked(target), Some(Err(_))), "{target}");
         }

@@ -4,7 +4,7 @@ use super::health;
 use super::metrics::phase_name;
 use super::reading::{Reading, Worker};
 use crate::scoreboard::totals::{self, END_REASONS, Family};
-use crate::scoreboard::{Phase, ServerState};
+use crate::scoreboard::{Phase, ServerState, VersionFigures};
 use serde_json::{Value, json};
 
 /// Makes the document.
@@ -94,6 +94,7 @@ fn percentile(reading: &Reading, part: f64) -> Value {
 
 fn reloads(reading: &Reading) -> Value {
     let outcomes = reading.totals.family(totals::RELOADS);
+    let canaries = reading.totals.family(totals::CANARIES);
     let failed = !reading.failure.is_empty();
     let last = (reading.reloaded_at_ms > 0).then(|| {
         json!({
@@ -108,6 +109,32 @@ fn reloads(reading: &Reading) -> Value {
         "succeeded": outcomes.first().copied().unwrap_or_default(),
         "failed": outcomes.get(1).copied().unwrap_or_default(),
         "last": last,
+        "promoted": canaries.first().copied().unwrap_or_default(),
+        "rolled_back": canaries.get(1).copied().unwrap_or_default(),
+        "canary": canary(reading),
+    })
+}
+
+/// The canary that runs, or null.
+fn canary(reading: &Reading) -> Value {
+    let Some(canary) = reading.canary else {
+        return Value::Null;
+    };
+    let version = |it: VersionFigures| {
+        json!({
+            "requests": it.requests,
+            "failed": it.failed,
+            "p99_seconds": (it.p99_us > 0).then_some(it.p99_us as f64 / 1e6),
+        })
+    };
+    json!({
+        "generation": canary.generation,
+        "state": if canary.is_waiting { "waiting" } else { "comparing" },
+        "workers": canary.workers,
+        "elapsed_seconds": seconds(canary.elapsed_ms),
+        "time_seconds": seconds(canary.time_ms),
+        "old": version(canary.old),
+        "new": version(canary.new),
     })
 }
 

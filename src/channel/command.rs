@@ -12,6 +12,12 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
     Reload,
+    /// A reload whose version is compared with the one that is served first.
+    ReloadCanary,
+    /// The canary's version is to be served by all workers.
+    Promote,
+    /// The canary is to end.
+    RollBack,
     /// So many workers are wanted.
     Scale(WorkerRange),
     /// The worker that is this process is to be replaced.
@@ -99,6 +105,9 @@ impl Command {
             Command::Scale(range) => (2, u32::from(range.least) << 16 | u32::from(range.most)),
             Command::Restart(pid) => (3, pid.cast_unsigned()),
             Command::Stop => (4, 0),
+            Command::ReloadCanary => (5, 0),
+            Command::Promote => (6, 0),
+            Command::RollBack => (7, 0),
         };
         let mut bytes = [0; SIZE];
         bytes[..4].copy_from_slice(&kind.to_ne_bytes());
@@ -116,6 +125,9 @@ impl Command {
                 .ok_or(Garbage),
             3 if number.cast_signed() > 1 => Ok(Command::Restart(number.cast_signed())),
             4 if number == 0 => Ok(Command::Stop),
+            5 if number == 0 => Ok(Command::ReloadCanary),
+            6 if number == 0 => Ok(Command::Promote),
+            7 if number == 0 => Ok(Command::RollBack),
             _ => Err(Garbage),
         }
     }
@@ -174,6 +186,9 @@ mod tests {
             Command::Scale(WorkerRange::new(7, 300).unwrap()),
             Command::Restart(4711),
             Command::Stop,
+            Command::ReloadCanary,
+            Command::Promote,
+            Command::RollBack,
         ];
         for command in commands {
             sender.send(command).unwrap();
@@ -199,7 +214,10 @@ mod tests {
             (3, 0),
             (3, 1),
             (3, u32::MAX),
-            (5, 0),
+            (5, 1),
+            (6, 1),
+            (7, 1),
+            (8, 0),
         ] {
             let bytes = [kind.to_ne_bytes(), number.to_ne_bytes()].concat();
             assert_eq!(Command::decode(&bytes), Err(Garbage), "{kind} {number}");

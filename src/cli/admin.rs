@@ -23,10 +23,14 @@ pub struct Admin {
 /// Commands to a server that runs.
 #[derive(Debug, Subcommand)]
 pub enum Control {
+    /// Have a running server give its canary's version to all workers, and wait until they have it
+    Promote(Running),
     /// Have a running server reload, and wait until the new version is served
-    Reload(Running),
+    Reload(Reload),
     /// Have a worker of a running server replaced
     RestartWorker(RestartWorker),
+    /// Have a running server end its canary, and go on with the version that it serves
+    Rollback(Running),
     /// Change how many workers a running server has
     Scale(Scale),
     /// Say how a running server is
@@ -51,6 +55,17 @@ pub struct Running {
     /// Time that this may take
     #[arg(long, default_value = "5m", value_name = "DURATION")]
     pub timeout: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Reload {
+    /// Compare the new version with the old one first, as the server's --canary options say, by 10% of its workers
+    /// where they name no share
+    #[arg(long)]
+    pub canary: bool,
+
+    #[command(flatten)]
+    pub server: Running,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@
 mod address;
 mod addresses;
 mod admin;
+mod canary;
 mod capabilities;
 mod clients;
 mod dotenv;

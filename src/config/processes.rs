@@ -1,6 +1,6 @@
 //! This file resolves how many processes there are, how long each may take for what it does, and when it is replaced.
 
-use super::{cache_settings, maybe, option, sandbox, units, variable};
+use super::{cache_settings, canary, maybe, option, sandbox, units, variable};
 use crate::channel::WorkerRange;
 use crate::cli::{self, Serve};
 use crate::supervisor;
@@ -86,6 +86,7 @@ pub fn resolve(serve: &Serve) -> Result<supervisor::Settings> {
             &serve.capabilities.timeout_before_start,
             units::duration,
         )?,
+        canary: canary::resolve(&serve.canary)?,
         code: code_settings(serve)?,
     })
 }

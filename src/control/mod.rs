@@ -6,7 +6,7 @@ mod find;
 mod show;
 mod top;
 
-use crate::cli::{Control, RestartWorker, Running, Scale, StatusOf};
+use crate::cli::{Control, Reload, RestartWorker, Running, Scale, StatusOf};
 use crate::exit::{Exit, Status};
 use crate::log;
 use crate::sys::process;
@@ -21,8 +21,10 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Carries a command out.
 pub fn run(command: &Control) -> Result<Status> {
     match command {
+        Control::Promote(asked) => order(asked, "/promote"),
         Control::Reload(asked) => reload(asked),
         Control::RestartWorker(asked) => restart_worker(asked),
+        Control::Rollback(asked) => order(asked, "/rollback"),
         Control::Scale(asked) => scale(asked),
         Control::Status(asked) => status(asked),
         Control::Stop(asked) => stop(asked),
@@ -42,8 +44,12 @@ fn status(asked: &StatusOf) -> Result<Status> {
 }
 
 /// Has the server reload, and waits until the new version is served, or says why it is not.
-fn reload(asked: &Running) -> Result<Status> {
-    order(asked, "/reload")
+fn reload(asked: &Reload) -> Result<Status> {
+    let target = match asked.canary {
+        true => "/reload?canary=yes",
+        false => "/reload",
+    };
+    order(&asked.server, target)
 }
 
 /// Changes the number of workers, and waits until there are as many.

@@ -71,6 +71,7 @@ pub fn status(document: &Value) -> String {
         time(&requests["duration_seconds"]["p50"]),
         time(&requests["duration_seconds"]["p99"]),
     );
+    canary(&mut shown, &document["reloads"]["canary"]);
     let last = &document["reloads"]["last"];
     if last["outcome"] == "failure" {
         let _ = writeln!(shown, "the last reload failed: {}", text(last, "reason"));
@@ -78,6 +79,34 @@ pub fn status(document: &Value) -> String {
     shown.push('\n');
     table(&mut shown, document);
     shown
+}
+
+/// The canary that runs, where one does.
+fn canary(shown: &mut String, canary: &Value) {
+    if !canary.is_object() {
+        return;
+    }
+    let version = |it: &Value| {
+        let (failed, requests) = (&it["failed"], &it["requests"]);
+        let p99 = time(&it["p99_seconds"]);
+        format!("{failed} of {requests} failed, 99 % within {p99}")
+    };
+    let over = match text(canary, "state") {
+        "waiting" => "too few requests to judge by; waiting".to_owned(),
+        _ => format!(
+            "{} of {}",
+            time(&canary["elapsed_seconds"]),
+            time(&canary["time_seconds"])
+        ),
+    };
+    let _ = writeln!(
+        shown,
+        "canary     version {}, workers {}, {over}: {}; old version: {}",
+        canary["generation"],
+        canary["workers"],
+        version(&canary["new"]),
+        version(&canary["old"]),
+    );
 }
 
 fn table(shown: &mut String, document: &Value) {

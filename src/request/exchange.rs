@@ -34,6 +34,7 @@ pub struct Exchange {
     logged: bool,
     /// The guest was running for so long; none where it was not asked.
     guest: Cell<Option<Duration>>,
+    failed: Cell<bool>,
     slot: SlotRef,
     scheme: Scheme,
     /// The operator's format of the log has these fields of both heads.
@@ -68,6 +69,7 @@ impl Exchange {
             upload: OnceCell::new(),
             logged,
             guest: Cell::new(None),
+            failed: Cell::new(false),
             slot: slot.clone(),
             scheme: arrival.scheme.clone(),
             captured: RefCell::new(captured.unwrap_or_default()),
@@ -129,6 +131,7 @@ impl Exchange {
     /// The guest failed; says so in the log, with the request.
     pub fn failed(&self, failure: &Failure) {
         let kind = kind(failure);
+        self.failed.set(true);
         self.slot.guest_failed(kind);
         if let Some(spans) = &self.spans {
             let kind = totals::GUEST_FAILURE_KINDS[kind as usize];
@@ -168,6 +171,7 @@ impl Drop for Exchange {
             sent: self.sent.get(),
             took: self.started.elapsed(),
             guest: self.guest.get(),
+            failed: self.failed.get(),
         };
         self.slot.request_ended(&ended);
         if let Some(spans) = self.spans.take() {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::mem::offset_of;
 
 /// This is the number of the layout of the table, its entries and a slot; it is raised whenever one of them changes.
-const FORM: u32 = 4;
+const FORM: u32 = 5;
 
 /// A `Layout` describes a scoreboard. Places are in bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -50,6 +50,8 @@ pub struct Ended {
     pub took: Duration,
     /// The guest was running for so long; there is no time where it was not asked.
     pub guest: Option<Duration>,
+    /// The guest failed it.
+    pub failed: bool,
 }
 
 impl Slot {
@@ -178,6 +180,10 @@ impl Slot {
         let method = ended.method.min(totals::METHODS.len() - 1);
         totals.add(totals::RESPONSES, method * classes + class, 1);
         totals.observe(totals::LATENCY, totals::LATENCY_SUM, micros(ended.took));
+        if ended.guest.is_some() || ended.failed {
+            let failed = ended.failed || ended.status.is_some_and(|status| status >= 500);
+            totals.answered(micros(ended.took), failed);
+        }
         if let Some(guest) = ended.guest {
             totals.observe(totals::GUEST_TIME, totals::GUEST_TIME_SUM, micros(guest));
         }
@@ -223,6 +229,11 @@ impl Slot {
         self.totals.add(totals::GUEST_FAILURES, kind as usize, 1);
     }
 
+    /// A guest failed a request that is over already: its WebSocket came to nothing.
+    pub fn failed_later(&self) {
+        self.totals.add(totals::ANSWERS, 1, 1);
+    }
+
     /// Returns how many requests guests failed, of all workers that had this slot.
     pub fn guest_failures(&self) -> u64 {
         let kinds = 0..totals::GUEST_FAILURES.count;
@@ -260,7 +271,7 @@ fn micros(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scoreboard::{Phase, Scoreboard};
+    use crate::scoreboard::{Answers, Phase, Scoreboard};
 
     fn ended(method: usize, status: Option<u16>) -> Ended {
         Ended {
@@ -270,7 +281,29 @@ mod tests {
             sent: 10,
             took: Duration::from_micros(3),
             guest: Some(Duration::from_micros(1)),
+            failed: false,
         }
+    }
+
+    /// Two versions are compared by what their guests did: what the server itself refused is no answer of a guest.
+    #[test]
+    fn answers_of_guests_are_told_from_those_of_the_server() {
+        let scoreboard = Scoreboard::new(1).unwrap();
+        let slot = scoreboard.slot(0);
+        let by_server = Ended {
+            guest: None,
+            ..ended(0, Some(503))
+        };
+        let broken_off = Ended {
+            failed: true,
+            ..ended(0, Some(200))
+        };
+        let all = [ended(0, Some(200)), ended(0, Some(502)), ended(0, None)];
+        for one in all.iter().chain([&by_server, &broken_off]) {
+            slot.request_ended(one);
+        }
+        let answers = Answers::of(&slot.totals);
+        assert_eq!((answers.count, answers.failed, answers.timed()), (4, 2, 4));
     }
 
     #[test]

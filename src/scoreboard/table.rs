@@ -1,7 +1,8 @@
 //! The `Table` is what the supervisor, which alone writes it, says about the server as a whole.
 
+use super::canary::{CanaryCell, CanaryFigures};
 use super::text::Text;
-use super::totals::{Family, RELOADS, Totals, WORKER_ENDS};
+use super::totals::{CANARIES, Family, RELOADS, Totals, WORKER_ENDS};
 use std::mem::offset_of;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64};
@@ -98,6 +99,7 @@ pub struct Table {
     reloaded_at_ms: AtomicU64,
     /// So many orders of the admin process were carried out.
     orders: AtomicU64,
+    canary: CanaryCell,
     /// So many connections wait at each address, plus one; 0 where that is not known.
     backlogs: [AtomicU32; ADDRESSES],
     ended: AtomicU64,
@@ -206,6 +208,20 @@ impl Table {
     /// Returns when the last reload was over (0 where there was none), and why it failed where it did.
     pub fn last_reload(&self) -> (u64, String) {
         (self.reloaded_at_ms.load(Relaxed), self.failure.read())
+    }
+
+    /// Says how the canary is; none where no canary runs.
+    pub fn set_canary(&self, canary: Option<CanaryFigures>) {
+        self.canary.write(canary);
+    }
+
+    pub fn canary(&self) -> Option<CanaryFigures> {
+        self.canary.read()
+    }
+
+    /// A canary was promoted, or rolled back.
+    pub fn canary_over(&self, promoted: bool) {
+        self.totals.add(CANARIES, usize::from(!promoted), 1);
     }
 
     pub fn describe(&self, about: &str) {

@@ -1,6 +1,7 @@
 //! Totals only ever grow. This file says which there are, what they are called among executables, and where each
 //! stands.
 
+use super::answers::{self, STEPS};
 pub use super::guests::{DROP_REASONS, MADE_REASONS, OUTBOUND_OUTCOMES};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -131,6 +132,8 @@ pub const END_REASONS: [&str; 15] = [
 
 pub const RELOAD_OUTCOMES: [&str; 2] = ["success", "failure"];
 
+pub const CANARY_OUTCOMES: [&str; 2] = ["promoted", "rolled_back"];
+
 pub const CONNECTIONS: Family = Family::first("connections", 1);
 pub const REQUESTS: Family = CONNECTIONS.then("requests", 1);
 /// There is a counter for each class of each method.
@@ -160,9 +163,14 @@ pub const INSTANCES_REUSED: Family = INSTANCES_RESTORED.then("instances_reused",
 pub const INSTANCES_DROPPED: Family =
     INSTANCES_REUSED.then("instances_dropped", DROP_REASONS.len());
 pub const OUTBOUND: Family = INSTANCES_DROPPED.then("outbound", OUTBOUND_OUTCOMES.len());
+/// Requests that guests were asked, and those of them that they failed or answered with a status of 500 and above.
+pub const ANSWERS: Family = OUTBOUND.then("answers", 2);
+/// How long the first of these took, in finer steps than `LATENCY` has.
+pub const ANSWER_TIMES: Family = ANSWERS.then("answer_times", STEPS);
+pub const CANARIES: Family = ANSWER_TIMES.then("canaries", CANARY_OUTCOMES.len());
 
 /// These are all families, in their order.
-pub const FAMILIES: [Family; 25] = [
+pub const FAMILIES: [Family; 28] = [
     CONNECTIONS,
     REQUESTS,
     RESPONSES,
@@ -188,9 +196,12 @@ pub const FAMILIES: [Family; 25] = [
     INSTANCES_REUSED,
     INSTANCES_DROPPED,
     OUTBOUND,
+    ANSWERS,
+    ANSWER_TIMES,
+    CANARIES,
 ];
 
-const LENGTH: usize = OUTBOUND.end();
+const LENGTH: usize = CANARIES.end();
 
 /// `Totals` holds the counters of one process. It alone writes them, and so it needs no atomic addition.
 #[derive(Debug)]
@@ -211,6 +222,13 @@ impl Totals {
         let bucket = (u64::BITS - micros.leading_zeros()) as usize;
         self.add(histogram, bucket.min(BUCKETS - 1), 1);
         self.add(sum, 0, micros);
+    }
+
+    /// Notes that a guest was asked, how long its answer took, and whether it failed.
+    pub(super) fn answered(&self, micros: u64, failed: bool) {
+        self.add(ANSWERS, 0, 1);
+        self.add(ANSWERS, 1, u64::from(failed));
+        self.add(ANSWER_TIMES, answers::step(micros), 1);
     }
 
     /// Adds to a total of this name, as another executable has it. A name that is not known counts nothing.

@@ -135,6 +135,9 @@ impl<R: Roles> Supervisor<R> {
 fn event(command: Command) -> Event {
     match command {
         Command::Reload => Event::Reload,
+        Command::ReloadCanary => Event::ReloadCanary,
+        Command::Promote => Event::Promote,
+        Command::RollBack => Event::RollBack,
         Command::Scale(range) => Event::Scale(range),
         Command::Restart(pid) => Event::Restart { pid },
         Command::Stop => Event::StopOnce,

@@ -13,7 +13,7 @@ use crate::cache::NoRoom;
 use crate::cache::seal::Damaged;
 use crate::channel::{Receiver, Reporter, channel};
 use crate::exit::Status;
-use crate::scoreboard::{Foreign, Phase, Scoreboard};
+use crate::scoreboard::{Answers, Foreign, Phase, Scoreboard};
 use crate::sys::channel::pipe;
 use crate::sys::{clock, fork, signals};
 use crate::{error, log};
@@ -127,6 +127,14 @@ impl Forker {
         WorkerLoad {
             busy: slot.busy(),
             waiting: slot.waiting(),
+        }
+    }
+
+    /// What a worker has answered since it was forked; none where it is of another executable.
+    pub fn answers(&self, slot: &WorkerSlot) -> Option<Box<Answers>> {
+        match slot {
+            WorkerSlot::Own(slot) => Some(Box::new(slot.answers())),
+            WorkerSlot::Foreign(_) => None,
         }
     }
 

@@ -196,6 +196,7 @@ impl<R: Roles> Supervisor<R> {
     }
 
     fn readings(&self) -> Vec<HealthReading> {
+        let compares = self.policy.compares_answers();
         let watches_memory = self.roles.settings().max_worker_rss.is_some();
         let reading = |child: &Child| {
             let (beat, answering) = self.forker.signs_of_life(&child.slot);
@@ -207,6 +208,7 @@ impl<R: Roles> Supervisor<R> {
                 resident: resident.flatten().unwrap_or(0),
                 answering,
                 load,
+                answers: compares.then(|| self.forker.answers(&child.slot)).flatten(),
             }
         };
         self.children.iter().map(reading).collect()

@@ -34,7 +34,7 @@ pub use code_files::Code;
 pub use exporter::ExporterContext;
 pub use publish::Served;
 pub use run::{resume, run};
-pub use settings::{CodeSettings, CompileLimits, Settings};
+pub use settings::{CanarySettings, CodeSettings, CompileLimits, Settings, WithoutTraffic};
 pub use successor::adopted;
 
 use crate::channel::{LeftListener, Plan, Reporter};

@@ -35,9 +35,12 @@ impl<R: Roles> Supervisor<R> {
 
     /// Says what there is to say.
     pub(super) fn publish(&mut self) {
+        let now = self.now();
+        let canary = self.policy.canary_figures(now);
         let report = self.policy.report();
         let table = self.forker.scoreboard.table();
         table.beat(clock::now_ms());
+        table.set_canary(canary);
         if self.published.as_ref() != Some(&report) {
             table.set_workers(report.workers);
             table.set_versions(report.versions);
@@ -52,6 +55,7 @@ impl<R: Roles> Supervisor<R> {
                     let why = log::escape(&why).to_string();
                     table.reloaded(Some(&why), at_ms);
                 }
+                News::CanaryOver { promoted } => table.canary_over(promoted),
                 News::Ended { pid, reason, why } => table.worker_ended(&WorkerEnd {
                     pid,
                     reason: reason as usize,

@@ -36,7 +36,30 @@ pub struct Settings {
     pub compile: CompileLimits,
     /// A step before the start may take so long.
     pub step_time: Duration,
+    pub canary: CanarySettings,
     pub code: CodeSettings,
+}
+
+/// How a new version is compared with the one that is served.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CanarySettings {
+    /// The share of all workers that have the new version meanwhile; none where reloads have no canary unless that is
+    /// asked for.
+    pub share: Option<f64>,
+    pub time: Duration,
+    /// How much larger a share of its requests the new version may fail.
+    pub max_failures: f64,
+    /// How many times as long the slowest of 100 requests may take.
+    pub max_latency: f64,
+    pub without_traffic: WithoutTraffic,
+}
+
+/// What is done when the time is over and too few requests have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WithoutTraffic {
+    Wait,
+    Promote,
+    RollBack,
 }
 
 /// `CodeSettings` says what code is made of, and where it is kept.

@@ -1,6 +1,6 @@
 //! This file says which slots of the scoreboard are taken: the supervisor's own table, which nobody else can write.
 
-use crate::scoreboard::{Phase, Scoreboard};
+use crate::scoreboard::{Answers, Phase, Scoreboard};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -13,6 +13,8 @@ pub struct Slots {
 /// A `ReservedSlot` belongs to one process, or to what may still become one. It is free again when this is dropped.
 pub struct ReservedSlot {
     index: usize,
+    /// What others that had it before have answered.
+    before: Box<Answers>,
     scoreboard: Rc<Scoreboard>,
     taken: Rc<RefCell<Vec<bool>>>,
 }
@@ -37,8 +39,10 @@ impl Slots {
         let mut taken = self.taken.borrow_mut();
         let slot = taken.get_mut(index).filter(|taken| !**taken)?;
         *slot = true;
+        let totals = self.scoreboard.slot(index).totals();
         Some(ReservedSlot {
             index,
+            before: Box::new(Answers::of(totals)),
             scoreboard: self.scoreboard.clone(),
             taken: self.taken.clone(),
         })
@@ -48,6 +52,12 @@ impl Slots {
 impl ReservedSlot {
     pub fn index(&self) -> usize {
         self.index
+    }
+
+    /// What whoever has it has answered.
+    pub fn answers(&self) -> Answers {
+        let totals = self.scoreboard.slot(self.index).totals();
+        Answers::of(totals).since(&self.before)
     }
 }
 

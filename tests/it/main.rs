@@ -12,6 +12,7 @@ mod bad_addresses;
 mod bad_input;
 mod balance;
 mod before_start;
+mod canary;
 mod capabilities;
 mod certificates;
 mod chaos;

@@ -88,6 +88,9 @@ fn every_option_of_the_pages_exists() {
         "status",
         "scale",
         "restart-worker",
+        "reload",
+        "promote",
+        "rollback",
         "top",
     ];
     let help: String = subcommands.map(help).concat();

@@ -144,11 +144,21 @@ const model = (() => {
     return mib < 1024 ? `${mib.toFixed(1)} MiB` : `${(mib / 1024).toFixed(1)} GiB`;
   }
 
+  // A canary in one line; what has failed of all, and what 99 of 100 requests took, of both versions.
+  function canary(it) {
+    if (!it) return "none";
+    const version = (of) => `${count(of?.failed)} of ${count(of?.requests)} failed, p99 ${time(of?.p99_seconds)}`;
+    const left = it.state === "waiting"
+      ? "too few requests to judge by, waiting"
+      : `${time(Math.max(0, number(it.time_seconds) - number(it.elapsed_seconds)))} left`;
+    return `version ${it.generation}, ${left}: ${version(it.new)}; old version: ${version(it.old)}`;
+  }
+
   // A round number that is no less, for the end of an axis.
   function ceiling(value) {
     const size = 10 ** Math.floor(Math.log10(Math.max(value, 1e-6)));
     return [1, 2, 5, 10].map((step) => step * size).find((step) => step >= value) ?? value;
   }
 
-  return { add, bytes, ceiling, count, create, latest, list, number, percentile, rate, sum, time, workerRate, perSecond, grown };
+  return { add, bytes, canary, ceiling, count, create, latest, list, number, percentile, rate, sum, time, workerRate, perSecond, grown };
 })();

@@ -176,6 +176,7 @@
       ["succeeded", model.count(reloads.succeeded)],
       ["failed", model.count(reloads.failed), reloads.failed > 0 ? "bad" : ""],
       ["last reload", outcome, last?.outcome === "failure" ? "bad" : ""],
+      ["canary", model.canary(reloads.canary)],
     ]);
     const ends = model.list(status.ended_workers);
     table("ends", ends.map((it) => [clock(it.at), String(it.pid), String(it.reason).replaceAll("_", " "), [it.detail, "text"]]), "None has ended");

@@ -3,7 +3,7 @@
 
 use super::super::show::time_of;
 use super::rows::{Column, Row as WorkerRow, rows};
-use super::sample::{Sample, plain};
+use super::sample::{Canary, ComparedVersion, Sample, plain};
 use super::view::View;
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
@@ -112,8 +112,26 @@ fn trouble<'a>(view: &View, latest: &Sample, now: Duration) -> Line<'a> {
             .red()
             .into();
     }
+    if let Some(canary) = &latest.reloads.canary {
+        return self::canary(canary).into();
+    }
     let reasons: Vec<String> = latest.reasons.iter().map(|it| plain(it)).collect();
     reasons.join("; ").red().into()
+}
+
+/// The canary in one line: what both versions have failed, and how long 99 of 100 requests took.
+fn canary(canary: &Canary) -> String {
+    let version = |it: &ComparedVersion| {
+        let p99 = it.p99_seconds.map_or("-".to_owned(), time_of);
+        format!("{}/{} {p99}", it.failed, it.requests)
+    };
+    let left = match canary.state.as_str() {
+        "waiting" => "waiting".to_owned(),
+        _ => time_of((canary.time_seconds - canary.elapsed_seconds).max(0.0)),
+    };
+    let (new, old) = (version(&canary.new), version(&canary.old));
+    let number = canary.generation;
+    format!("canary version {number}, {left}: failed/all p99 new {new}, old {old}")
 }
 
 fn draw_rates(frame: &mut Frame<'_>, view: &View, area: Rect) {

@@ -70,6 +70,26 @@ pub struct Requests {
 #[serde(default)]
 pub struct Reloads {
     pub last: Option<LastReload>,
+    pub canary: Option<Canary>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Canary {
+    pub generation: u64,
+    pub state: String,
+    pub elapsed_seconds: f64,
+    pub time_seconds: f64,
+    pub old: ComparedVersion,
+    pub new: ComparedVersion,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ComparedVersion {
+    pub requests: u64,
+    pub failed: u64,
+    pub p99_seconds: Option<f64>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -67,6 +67,7 @@ impl Record {
     /// The guest failed; says so in the log.
     pub fn failed(&self, failure: &Failure) {
         self.slot.guest_failed(kind(failure));
+        self.slot.failed_later();
         let trace = self.opened.trace.as_deref();
         let id = self.opened.id.as_ref().and_then(|id| id.to_str().ok());
         let name = match log::request_name(id, trace) {

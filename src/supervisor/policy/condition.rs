@@ -35,8 +35,12 @@ impl Policy {
         }
     }
 
-    /// Says whether another version is on its way, up to the last worker that has the one before.
+    /// Says whether another version is on its way, up to the last worker that has the one before. While a
+    /// canary runs both are served, for as long as it may take.
     pub(super) fn is_reloading(&self) -> bool {
+        if self.canary().is_some() {
+            return self.reload.is_compiling();
+        }
         let wanted = self.reload.wanted_generation();
         let outdated = |worker: &Worker| worker.serves() && worker.generation != wanted;
         self.reload.is_compiling()

@@ -43,7 +43,7 @@ impl Death {
     }
 
     /// Nobody kills itself in this way.
-    fn is_by_others(self) -> bool {
+    pub(super) fn is_by_others(self) -> bool {
         self.end == End::Killed(Signal::SIGKILL) && !self.memory
     }
 }
@@ -137,6 +137,7 @@ impl Policy {
     fn died(&mut self, worker: &Worker, loss: &Loss, now: Instant) {
         self.note_end(worker, loss.death.counted_as(), &loss.how);
         self.lost(worker, loss, now);
+        self.lost_in_canary(worker.generation, loss.death, &loss.how, now);
     }
 
     /// The same, once it is counted.

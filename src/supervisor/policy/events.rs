@@ -82,6 +82,11 @@ pub enum Event {
     },
     /// The operator asks for a reload (HUP).
     Reload,
+    /// The same, where the new version is compared with the old one first.
+    ReloadCanary,
+    /// The operator asks for the canary's version to be given to all workers, or to be given up.
+    Promote,
+    RollBack,
     /// A watched file changed.
     Changed,
     /// One worker more, one fewer (TTIN, TTOU): both bounds move.

@@ -1,6 +1,7 @@
 //! Whether workers are well.
 
 use super::{Id, Policy, Reason, State, WorkerLoad};
+use crate::scoreboard::Answers;
 use std::time::{Duration, Instant};
 
 /// What was read of one worker.
@@ -15,6 +16,8 @@ pub struct HealthReading {
     pub answering: String,
     /// What it has to do.
     pub load: WorkerLoad,
+    /// What it has answered since it was forked, where that is asked for.
+    pub answers: Option<Box<Answers>>,
 }
 
 /// A serving loop that is well stamps twice a second: no less counts as silence, whatever was asked
@@ -31,15 +34,24 @@ impl Policy {
     /// suspended or starved has no hung workers.
     pub(super) fn beat(&mut self, readings: Vec<HealthReading>, now: Instant) {
         self.follow_load(&readings, now);
+        self.judge_canary(&readings, now);
         for reading in readings {
             let id = reading.id;
             match self.complaint(reading, now) {
                 Some(reason) if self.is_beyond_waiting(id, &reason) => self.kill(id, reason, now),
-                Some(reason) => self.due(id, reason),
+                Some(reason) => self.complains(id, reason, now),
                 None => {}
             }
         }
         self.kill_late_starters(now);
+    }
+
+    fn complains(&mut self, id: Id, reason: Reason, now: Instant) {
+        let hung = matches!(reason, Reason::Hung { .. });
+        self.due(id, reason.clone());
+        if hung {
+            self.hangs_in_canary(id, &reason, now);
+        }
     }
 
     fn complaint(&mut self, reading: HealthReading, now: Instant) -> Option<Reason> {

@@ -5,6 +5,7 @@
 //! sockets, versions and a handover.
 
 mod attempt;
+mod canary;
 mod condition;
 mod ends;
 mod events;
@@ -145,8 +146,11 @@ impl Policy {
             Event::Ended { id, death } => self.ended(id, death, now),
             Event::Stop => self.stop(now),
             Event::Quit => self.quit(now),
-            Event::Reload => self.reload("asked to"),
-            Event::Changed => self.reload("a file changed"),
+            Event::Reload => self.reload("asked to", false),
+            Event::ReloadCanary => self.reload("asked to, with a canary", true),
+            Event::Changed => self.reload("a file changed", false),
+            Event::Promote => self.promote_by_hand(),
+            Event::RollBack => self.roll_back("asked to", now),
             Event::StopOnce if self.mode.changes() => self.stop(now),
             Event::StopOnce => {}
             Event::Scale(bounds) => self.bound(bounds),

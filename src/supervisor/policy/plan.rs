@@ -17,7 +17,8 @@ impl Policy {
         if !self.mode.serves() || self.reload.has_no_code() {
             return;
         }
-        let seats = self.wanted.max(self.seats.len());
+        let seats = self.wanted.max(self.canary_seats().end);
+        let seats = seats.max(self.seats.len());
         self.seats.resize_with(seats, Default::default);
         self.promote_due();
         self.fork_missing(now);
@@ -69,18 +70,33 @@ impl Policy {
 
     /// Says whether the seat is held by a worker that stays: ready, and of the version that is wanted.
     fn is_held(&self, seat: usize) -> bool {
-        let generation = self.reload.wanted_generation();
+        let generation = self.generation_at(seat);
         self.at(seat)
             .any(|worker| worker.is_ready() && worker.generation == generation)
     }
 
-    fn at(&self, seat: usize) -> impl Iterator<Item = &Worker> {
+    /// Gives the version that the worker at a seat should have: while a canary runs, its own workers alone have the new
+    /// one.
+    fn generation_at(&self, seat: usize) -> u32 {
+        match self.reload.proven() {
+            Some(proven) if self.canary().is_some() && !self.canary_seats().contains(&seat) => {
+                proven
+            }
+            _ => self.reload.wanted_generation(),
+        }
+    }
+
+    fn is_wanted(&self, seat: usize) -> bool {
+        seat < self.wanted || self.canary_seats().contains(&seat)
+    }
+
+    pub(super) fn at(&self, seat: usize) -> impl Iterator<Item = &Worker> {
         let workers = self.workers.values();
         workers.filter(move |worker| worker.seat == seat)
     }
 
     fn fork_missing(&mut self, now: Instant) {
-        for seat in 0..self.wanted {
+        for seat in (0..self.wanted).chain(self.canary_seats()) {
             let starts = self.at(seat).any(Worker::is_starting);
             let waits = self.waits_until(seat, now);
             if starts || self.is_held(seat) || waits.is_some() {
@@ -95,7 +111,7 @@ impl Policy {
                 self.make_room(serves, now);
                 continue;
             }
-            self.fork(seat, self.version_for(serves), now);
+            self.fork(seat, self.version_for(seat, serves), now);
         }
     }
 
@@ -114,7 +130,10 @@ impl Policy {
 
     /// A version that is not proven yet is tried where another goes on serving; a seat that nobody
     /// serves gets what is known to work, once somebody else is trying.
-    fn version_for(&self, serves: bool) -> u32 {
+    fn version_for(&self, seat: usize, serves: bool) -> u32 {
+        if self.canary().is_some() {
+            return self.generation_at(seat);
+        }
         let wanted = self.reload.wanted_generation();
         let mut starting = self.workers.values().filter(|worker| worker.is_starting());
         match self.reload.proven() {
@@ -148,14 +167,13 @@ impl Policy {
 
     /// Workers whose seat is held by a ready one of the wanted version, or is wanted no more.
     fn dismiss_replaced(&mut self, now: Instant) {
-        let generation = self.reload.wanted_generation();
         let leaving: Vec<(Id, Reason)> = self
             .workers
             .iter()
             .filter_map(|(id, worker)| {
-                let unwanted = worker.seat >= self.wanted;
+                let unwanted = !self.is_wanted(worker.seat);
                 let held = || self.is_held(worker.seat);
-                let outdated = worker.generation != generation;
+                let outdated = worker.generation != self.generation_at(worker.seat);
                 let reason = match &worker.state {
                     State::Stale { reason, .. } if unwanted || held() => reason.clone(),
                     // One that starts may serve already, and not have been heard of: it leaves when it is ready.

@@ -24,6 +24,8 @@ pub enum Reason {
     /// A listening socket was bound anew, and it has the old one.
     Sockets,
     Reload,
+    /// Its version was not given to all workers.
+    Canary,
     ScaleDown,
     Shutdown,
     /// It did not get ready in time.
@@ -52,7 +54,7 @@ impl Reason {
             Reason::Asked => EndReason::Asked,
             Reason::Hung { .. } => EndReason::Hung,
             Reason::Sockets => EndReason::Sockets,
-            Reason::Reload => EndReason::Reload,
+            Reason::Reload | Reason::Canary => EndReason::Reload,
             Reason::ScaleDown => EndReason::ScaleDown,
             Reason::Shutdown => EndReason::Shutdown,
             Reason::Startup(_) => EndReason::StartupTimeout,
@@ -92,6 +94,7 @@ impl fmt::Display for Reason {
             }
             Reason::Sockets => write!(f, "recycled for its listening socket, which was shut down"),
             Reason::Reload => write!(f, "replaced by a reload"),
+            Reason::Canary => write!(f, "its version was not promoted"),
             Reason::ScaleDown => write!(f, "one worker fewer was asked for"),
             Reason::Shutdown => write!(f, "shutdown"),
             Reason::Startup(limit) => {

@@ -1,6 +1,7 @@
 //! Versions of the application: which one is served, and which one is being tried.
 
 use super::attempt::Attempt;
+use super::canary::Canary;
 use super::upgrade::Upgrade;
 use super::{Action, Id, News, Policy, Reason, State, Worker};
 use crate::exit::Status;
@@ -8,6 +9,14 @@ use crate::log::Level;
 use crate::scoreboard::Versions;
 use crate::supervisor::settings::Settings;
 use std::time::Instant;
+
+/// A version that is compiled, with its settings: one of which no worker has been ready yet, or one that has a canary.
+#[derive(Debug)]
+pub struct Trial {
+    pub generation: u32,
+    settings: Box<Settings>,
+    pub canary: Option<Canary>,
+}
 
 /// The versions that there are.
 #[derive(Debug, Default)]
@@ -18,12 +27,13 @@ pub struct Reload {
     pub attempt: Attempt,
     /// Another reload was asked for meanwhile.
     again: bool,
+    /// The reload that was asked for last is to have a canary, whatever the settings say.
+    asks_canary: bool,
     /// The version that is served; none before the first was ready.
     served: Option<u32>,
     /// The last version that could not be served; nought where there was none.
     failed: u32,
-    /// A version that is compiled, with its settings, and of which no worker has been ready yet.
-    trying: Option<(u32, Box<Settings>)>,
+    trying: Option<Trial>,
     /// A version whose code was in the cache already, as long as nobody has found fault with it.
     found: Option<u32>,
     /// The version that this executable began with when it took over from another, which is no reload.
@@ -43,8 +53,31 @@ impl Reload {
         }
     }
 
-    fn tried(&self) -> Option<u32> {
-        self.trying.as_ref().map(|(generation, _)| *generation)
+    /// The version that is being tried.
+    pub fn tried(&self) -> Option<u32> {
+        self.trying.as_ref().map(|trial| trial.generation)
+    }
+
+    pub fn trial(&self) -> Option<&Trial> {
+        self.trying.as_ref()
+    }
+
+    pub fn trial_mut(&mut self) -> Option<&mut Trial> {
+        self.trying.as_mut()
+    }
+
+    pub fn asks_canary(&self) -> bool {
+        self.asks_canary
+    }
+
+    /// Says whether a version takes the place of another of this executable.
+    pub fn is_reload(&self, generation: u32) -> bool {
+        self.served.is_some() && self.taken_over != Some(generation)
+    }
+
+    /// Notes that a version cannot be served.
+    pub fn note_failed(&mut self, generation: u32) {
+        self.failed = self.failed.max(generation);
     }
 
     /// The version that workers should have.
@@ -108,10 +141,11 @@ impl Policy {
         self.actions.push(Action::Compile { number });
     }
 
-    pub(super) fn reload(&mut self, why: &str) {
+    pub(super) fn reload(&mut self, why: &str, canary: bool) {
         if !self.mode.changes() {
             return;
         }
+        self.reload.asks_canary = canary;
         self.log(Level::Info, format!("Reloading: {why}"));
         // A new chance for code that was found, too.
         self.reload.remade = false;
@@ -134,7 +168,19 @@ impl Policy {
             return;
         }
         self.abandon_trial(now);
-        self.reload.trying = Some((self.reload.last, settings));
+        let generation = self.reload.last;
+        let canary = self.new_canary(generation, &settings.canary);
+        if canary.is_some() && self.upgrade == Upgrade::Asked {
+            // The new executable makes its own version of everything; where it cannot, another reload follows.
+            self.reload.ask_again();
+            self.begin_upgrade_that_waited(now);
+            return;
+        }
+        self.reload.trying = Some(Trial {
+            generation,
+            settings,
+            canary,
+        });
         self.reload.found = found.then_some(self.reload.last);
         // A new version has a clean slate.
         self.seats.clear();
@@ -218,15 +264,15 @@ impl Policy {
         worker.last_beat = super::worker::LastBeat::new(now);
         let generation = worker.generation;
         self.served = true;
-        if self.reload.tried() == Some(generation) {
+        if self.reload.tried() == Some(generation) && !self.canary_ready(now) {
             self.adopt(generation);
         }
     }
 
-    /// A worker of the version that is being tried is ready: from here on it is the one. How many
+    /// A version that was tried can serve: from here on it is the one. How many
     /// workers were asked for by signal goes on to count, unless the new settings want another number.
-    fn adopt(&mut self, generation: u32) {
-        let Some((_, settings)) = self.reload.trying.take() else {
+    pub(super) fn adopt(&mut self, generation: u32) {
+        let Some(Trial { settings, .. }) = self.reload.trying.take() else {
             return;
         };
         let replaces = self.reload.served.replace(generation).is_some();
@@ -242,14 +288,21 @@ impl Policy {
 
     /// The version that is being tried does not start: what served before goes on.
     pub(super) fn trial_failed(&mut self, why: &str, now: Instant) {
-        self.reload_failed(why);
-        self.abandon_trial(now);
+        match self.canary() {
+            Some(_) => self.roll_back(why, now),
+            None => {
+                self.reload_failed(why);
+                self.abandon_trial(now);
+            }
+        }
     }
 
     pub(super) fn abandon_trial(&mut self, now: Instant) {
-        let Some((tried, _)) = self.reload.trying.take() else {
+        let Some(trial) = self.reload.trying.take() else {
             return;
         };
+        let tried = trial.generation;
+        self.dismiss_canary(&trial, now);
         let starting =
             self.ids(|worker: &Worker| worker.generation == tried && worker.is_starting());
         for id in starting {

@@ -21,6 +21,9 @@ pub enum News {
     Reloaded,
     /// The reason.
     ReloadFailed(String),
+    CanaryOver {
+        promoted: bool,
+    },
     /// A worker has ended.
     Ended {
         pid: i32,

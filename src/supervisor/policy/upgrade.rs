@@ -48,6 +48,10 @@ impl Policy {
         if self.mode != super::Mode::Serving || self.upgrade != Upgrade::None {
             let text = "Not replacing the executable: it can be done one at a time, while serving";
             self.log(Level::Warning, text.to_owned());
+        } else if self.canary().is_some() {
+            let text =
+                "Not replacing the executable: a canary runs; promote it or roll it back first";
+            self.log(Level::Warning, text.to_owned());
         } else if self.reload.is_compiling() {
             self.upgrade = Upgrade::Asked;
             // The new executable compiles for itself. Steps may change data, and are waited for.

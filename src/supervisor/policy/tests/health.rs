@@ -80,6 +80,7 @@ fn workers_are_well_whose_time_did_not_pass() {
         resident: 0,
         answering: String::new(),
         load: WorkerLoad::default(),
+        answers: None,
     };
     let readings: Vec<HealthReading> = world.processes.keys().map(stale).collect();
     world.now += 2 * SECOND;
@@ -113,6 +114,7 @@ fn memory_beyond_the_limit_is_wear() {
         resident,
         answering: String::new(),
         load: WorkerLoad::default(),
+        answers: None,
     };
     world.on(Event::Beat(vec![reading(100 << 20)]));
     assert_eq!(world.doing(ProcessState::Starting).len(), 0);

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod boot;
+mod canary;
 mod health;
 mod load;
 mod model;
@@ -15,7 +16,10 @@ use super::{Action, Capacity, Death, Event, HealthReading, Id, Policy, State, Wo
 use crate::channel::WorkerRange;
 use crate::exit::Status;
 use crate::log::Level;
-use crate::supervisor::settings::{CodeSettings, CompileLimits, Settings};
+use crate::scoreboard::Answers;
+use crate::supervisor::settings::{
+    CanarySettings, CodeSettings, CompileLimits, Settings, WithoutTraffic,
+};
 use crate::sys::process::End;
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
@@ -51,9 +55,32 @@ pub fn settings(workers: usize) -> Settings {
             memory: 1 << 30,
         },
         step_time: 3600 * SECOND,
+        canary: CanarySettings {
+            share: None,
+            time: 60 * SECOND,
+            max_failures: 0.01,
+            max_latency: 1.5,
+            without_traffic: WithoutTraffic::Wait,
+        },
         code: CodeSettings::default(),
     }
 }
+
+/// What a version does with the requests that come.
+#[derive(Clone, Copy, Debug)]
+pub struct Behaviour {
+    /// Requests of each of its workers a second.
+    pub rate: u32,
+    /// Of this many requests one fails; nought where none does.
+    pub one_fails_of: u64,
+    pub micros: u64,
+}
+
+pub const GOOD: Behaviour = Behaviour {
+    rate: 50,
+    one_fails_of: 0,
+    micros: 20_000,
+};
 
 /// What a process does that the policy asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +121,10 @@ pub struct World {
     beats: u64,
     /// What each worker has to do.
     pub load: WorkerLoad,
+    /// How each version behaves; those that are not named here are asked nothing.
+    pub behaviours: BTreeMap<u32, Behaviour>,
+    answers: BTreeMap<Id, Answers>,
+    dice: model::XorShift,
 }
 
 impl World {
@@ -124,6 +155,9 @@ impl World {
             ended: None,
             beats: 0,
             load: WorkerLoad::default(),
+            behaviours: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            dice: model::XorShift(1),
         };
         world.perform(actions);
         world
@@ -303,15 +337,39 @@ impl World {
         while self.now < end && self.ended.is_none() {
             self.now = end.min(self.now + self.policy.beat_period());
             self.beats += 1;
+            self.ask();
             let beat = |(id, process): (&Id, &Process)| HealthReading {
                 id: *id,
                 beat: if process.hangs { 1 } else { self.beats + 1 },
                 resident: 0,
                 answering: "GET /slow".to_owned(),
                 load: self.load,
+                answers: self.answers.get(id).map(|it| Box::new(it.clone())),
             };
             let readings = self.processes.iter().map(beat).collect();
             self.on(Event::Beat(readings));
+        }
+    }
+
+    /// Clients ask for the length of a beat.
+    fn ask(&mut self) {
+        let period = self.policy.beat_period();
+        for (id, process) in &self.processes {
+            let answers = self.answers.entry(*id).or_default();
+            let Some(behaviour) = self.behaviours.get(&process.generation) else {
+                continue;
+            };
+            if process.doing == ProcessState::Serving && !process.killed {
+                let count = period.as_secs_f64() * f64::from(behaviour.rate);
+                for _ in 0..count.round() as u64 {
+                    let fails = behaviour.one_fails_of;
+                    let failed = fails > 0 && self.dice.roll(fails as usize) == 0;
+                    // Some take up to twice as long.
+                    let micros =
+                        behaviour.micros + behaviour.micros * self.dice.roll(100) as u64 / 100;
+                    answers.note(micros, failed);
+                }
+            }
         }
     }
 

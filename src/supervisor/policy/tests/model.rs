@@ -7,10 +7,10 @@ use super::*;
 use std::collections::BTreeSet;
 
 /// A generator of numbers that always come in the same order (xorshift, Marsaglia 2003).
-struct XorShift(u64);
+pub struct XorShift(pub u64);
 
 impl XorShift {
-    fn roll(&mut self, sides: usize) -> usize {
+    pub fn roll(&mut self, sides: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -53,6 +53,11 @@ impl Game {
         if dice.roll(3) == 0 {
             chosen.shutdown_delay = 3 * SECOND;
         }
+        if dice.roll(3) == 0 {
+            let share = [0.1, 0.25, 0.5][dice.roll(3)];
+            chosen.canary.share = Some(share);
+            chosen.canary.time = 10 * SECOND;
+        }
         let mut world = World::new(chosen);
         world.compiled();
         world.settle();
@@ -67,7 +72,7 @@ impl Game {
 
     /// One thing happens that can happen.
     fn play(&mut self) {
-        let kind = self.dice.roll(if self.crashes { 19 } else { 16 });
+        let kind = self.dice.roll(if self.crashes { 22 } else { 19 });
         self.moves.push(kind);
         let before = self.seats_served();
         match kind {
@@ -84,7 +89,10 @@ impl Game {
             13 => self.hangs(),
             14 => self.upgrade(),
             15 => self.fails_to_start(),
-            16 | 17 => self.crashes(),
+            16 => self.world.on(Event::ReloadCanary),
+            17 => self.world.on(Event::Promote),
+            18 => self.world.on(Event::RollBack),
+            19 | 20 => self.crashes(),
             _ => self.world.pass(45 * SECOND),
         }
         self.check(&before);
@@ -170,11 +178,14 @@ impl Game {
         }
     }
 
-    /// Who serves, and at which seat.
+    /// Who serves, and at which seat. Workers of a canary are there besides those that there should be, and may leave
+    /// at any time.
     fn seats_served(&self) -> Vec<(Id, usize)> {
         let serving = self.world.doing(ProcessState::Serving).into_iter();
         let seat = |id: Id| (id, self.world.policy.workers[&id].seat);
-        serving.map(seat).collect()
+        let canary = self.world.policy.canary_seats();
+        let served = serving.map(seat);
+        served.filter(|(_, seat)| !canary.contains(seat)).collect()
     }
 
     /// Checks what holds after every move; these served before it.
@@ -201,6 +212,15 @@ impl Game {
 
     /// Nothing more happens from outside. Everything must come to rest as it should be.
     fn rest(&mut self) {
+        for generation in 1..200 {
+            let fails = if generation % 3 == 0 { 20 } else { 0 };
+            let behaviour = Behaviour {
+                rate: 5,
+                one_fails_of: fails,
+                ..GOOD
+            };
+            self.world.behaviours.insert(generation, behaviour);
+        }
         for _ in 0..60 {
             if self.world.compiling.is_some() {
                 self.world.compiled();
