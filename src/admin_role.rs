@@ -59,6 +59,8 @@ pub fn describe(server: &Server, served: &Served) -> String {
         Some(pull) => pull.reference.to_string().into(),
         None => server.start.file(&order.path),
     };
+    let profiles = order.capabilities.profile.as_ref();
+    let profiles = profiles.filter(|it| it.by_command);
     let about = serde_json::json!({
         "component": {
             "path": path,
@@ -67,6 +69,7 @@ pub fn describe(server: &Server, served: &Served) -> String {
             "generation": served.number,
             "from_cache": served.found,
             "instances": instances,
+            "profile_dir": profiles.map(|it| server.start.file(&it.directory)),
             "served_since": served.since_ms as f64 / 1e3,
         },
         "listeners": server.listeners.borrow().addresses(),

@@ -9,7 +9,9 @@ mod listener;
 mod plan;
 mod record;
 
-pub use command::{Command, CommandReceiver, CommandSender, WorkerRange, command_channel};
+pub use command::{
+    Command, CommandReceiver, CommandSender, ProfileRequest, WorkerRange, command_channel,
+};
 pub use listener::{FileIdentity, LeftListener, ListenerKind, SocketMaker};
 pub use plan::{Needs, Plan, Restore, Target, World};
 pub use record::Garbage;

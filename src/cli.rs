@@ -31,7 +31,9 @@ mod unit;
 mod websockets;
 
 pub use addresses::Addresses;
-pub use admin::{Admin, Control, Reload, RestartWorker, Running, Scale, StatusOf, Top};
+pub use admin::{
+    Admin, Control, Logs, MakeProfile, Reload, RestartWorker, Running, Scale, StatusOf, Top,
+};
 pub use build::{Build, Dev, Language, New};
 pub use canary::{Canary, WithoutTraffic};
 pub use capabilities::Capabilities;

@@ -12,6 +12,7 @@ pub mod files;
 mod format;
 mod guest;
 mod output;
+pub mod recent;
 mod service;
 mod text;
 pub mod writer;
@@ -197,12 +198,8 @@ pub fn request_name(id: Option<&str>, trace: Option<&Trace>) -> String {
 
 /// Adds the members by which tools find the trace that an object is about.
 fn push_trace(line: &mut String, trace: Option<&Trace>) {
-    if let Some(trace) = trace {
-        let _ = write!(
-            line,
-            r#","trace_id":"{}","span_id":"{}""#,
-            trace.id, trace.span
-        );
+    if let Some(Trace { id, span, .. }) = trace {
+        let _ = write!(line, r#","trace_id":"{id}","span_id":"{span}""#);
     }
 }
 
@@ -225,6 +222,7 @@ pub fn last_words(text: &str) {
 }
 
 fn emit(output: &Output, destination: &Destination, level: Level, line: &str) {
+    recent::keep(std::ptr::eq(output, &raw const STDOUT), level, line);
     let marked = |level, line: String| match destination.is_service() {
         true => service::marked(level, &line),
         false => line,

@@ -29,6 +29,7 @@ pub use slot::{Ended, Slot};
 pub use table::{ServerState, Table, Versions, WorkerEnd, WorkerNumbers};
 pub use totals::{GuestFailure, Protocol, Shed};
 
+use crate::log::recent::{self, Recent};
 use crate::sys::memory::{self, Access};
 use ring::Next;
 use std::io;
@@ -128,6 +129,19 @@ impl Scoreboard {
         }
     }
 
+    /// Returns the last lines that the process which has this slot has logged.
+    pub fn recent(&self, index: usize) -> &'static Recent {
+        assert!(index <= self.layout.supervisor());
+        // SAFETY: behind the slots the mapping has whole pages for each ring of lines, which is all atomics. The
+        // mapping stays for the life of the process. A worker, which sees its own ring alone, asks for no other.
+        unsafe { self.memory.add(self.layout.lines(index)).cast().as_ref() }
+    }
+
+    /// Returns the last lines of the supervisor and of those of its children that have no slot.
+    pub fn recent_of_supervisor(&self) -> &'static Recent {
+        self.recent(self.layout.supervisor())
+    }
+
     /// Takes the next record that the worker in this slot has left for the exporter, and says whether there was one. A
     /// record that cannot be understood is left empty.
     pub fn take_record(&self, index: usize, record: &mut Vec<u8>) -> bool {
@@ -176,6 +190,7 @@ impl Scoreboard {
     /// process has closed its descriptors of the memory: what was mapped from a descriptor that can only be read
     /// cannot be made writable (mprotect(2), EACCES).
     pub fn give_up(&self) -> io::Result<()> {
+        recent::keep_nothing();
         let bytes = self.layout.bytes();
         // SAFETY: these are the same bytes as before at the same place, and never unmapped.
         unsafe { memory::map_over(self.memory, bytes, &self.readable, 0, Access::Read) }
@@ -187,18 +202,27 @@ impl Scoreboard {
     }
 
     /// Takes the right to write from this process, which is a worker, but for its own slot, which `writable` is for.
+    /// What others log it cannot even read: addresses of their clients, and what these ask for.
     pub fn keep(&self, index: usize, writable: BorrowedFd<'_>) -> io::Result<()> {
         assert!(index < self.length());
+        let lines = self.layout.lines(0);
+        // SAFETY: nobody here has a reference to a ring of lines: the process has given up its own.
+        unsafe { memory::hide(self.memory.add(lines), self.layout.bytes() - lines) }?;
         self.keep_slot(index, writable)
     }
 
     fn keep_slot(&self, index: usize, writable: BorrowedFd<'_>) -> io::Result<()> {
         let (place, bytes) = (self.layout.place(index), self.layout.stride());
-        // SAFETY: the same.
-        unsafe {
-            let memory = self.memory.add(place);
-            memory::map_over(memory, bytes, &writable, place, Access::ReadWrite)
+        let (lines, lines_bytes) = (self.layout.lines(index), Layout::lines_stride());
+        for (place, bytes) in [(place, bytes), (lines, lines_bytes)] {
+            // SAFETY: the same.
+            unsafe {
+                let memory = self.memory.add(place);
+                memory::map_over(memory, bytes, &writable, place, Access::ReadWrite)?;
+            }
         }
+        recent::keep_in(self.recent(index));
+        Ok(())
     }
 }
 
@@ -218,6 +242,11 @@ impl SlotRef {
     pub fn workers(&self) -> Option<NonZeroUsize> {
         let wanted = self.scoreboard.table().workers().wanted;
         NonZeroUsize::new(wanted as usize)
+    }
+
+    /// Returns the number of the profile that was asked for last, and the request.
+    pub fn profile(&self) -> (u32, u32) {
+        self.scoreboard.table().profile()
     }
 
     /// Returns which of the slots it is.

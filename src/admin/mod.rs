@@ -3,9 +3,11 @@
 
 mod exposition;
 mod health;
+mod logs;
 mod metrics;
 mod orders;
 mod page;
+mod profiles;
 mod reading;
 mod server;
 mod status;
@@ -19,12 +21,18 @@ use page::Page;
 use server::{Open, Server};
 use std::rc::Rc;
 use std::time::Duration;
+use tokio::io::Interest;
+use tokio::net::unix::pipe;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::task::spawn_local;
+use tokio::time::timeout;
 
 /// The process ends after so long without a question, where it is there only while somebody asks.
 const IDLE: Duration = Duration::from_secs(60);
+
+/// Whoever reads the log may take so long for its last lines.
+const LAST: Duration = Duration::from_millis(400);
 
 /// `Admin` is what the process is given.
 pub struct Admin {
@@ -54,12 +62,18 @@ impl Admin {
                 Listening::Unix(socket) => Accepts::Unix(UnixListener::from_std(socket)?),
             });
         }
+        let supervisor = self.commands.watched();
+        let supervisor = supervisor.context("cannot watch the supervisor")?;
+        let supervisor =
+            pipe::Sender::from_owned_fd(supervisor).context("cannot watch the supervisor")?;
         confine()?;
         let server = Rc::new(Server {
             orders: Orders::new(self.scoreboard.clone(), self.commands),
             scoreboard: self.scoreboard,
             page: Page::new(),
+            ends: Rc::default(),
         });
+        let ends = server.ends.clone();
         for accepts in listening {
             let (server, open) = (server.clone(), open.clone());
             spawn_local(async move {
@@ -69,10 +83,14 @@ impl Admin {
                 }
             });
         }
-        if self.stays {
-            std::future::pending::<()>().await;
+        tokio::select! {
+            // It reads no more orders: the server ends.
+            _ = supervisor.ready(Interest::ERROR) => {
+                ends.set(true);
+                let _ = timeout(LAST, open.rested(Duration::ZERO)).await;
+            }
+            () = open.rested(IDLE), if !self.stays => {}
         }
-        open.rested(IDLE).await;
         Ok(())
     }
 }

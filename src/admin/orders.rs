@@ -29,10 +29,12 @@ pub enum Outcome {
 }
 
 pub struct Orders {
-    scoreboard: Rc<Scoreboard>,
+    pub(super) scoreboard: Rc<Scoreboard>,
     commands: CommandSender,
     /// So many orders will have been carried out when the last that was given is.
     expected: Cell<u64>,
+    /// Profiles are being made.
+    pub(super) profiling: Cell<bool>,
 }
 
 impl Orders {
@@ -41,6 +43,7 @@ impl Orders {
             expected: Cell::new(scoreboard.table().orders()),
             scoreboard,
             commands,
+            profiling: Cell::new(false),
         }
     }
 
@@ -77,6 +80,7 @@ impl Orders {
             Command::RollBack => within(DONE, || self.rolled_back(canary)).await,
             Command::Scale(_) => within(DONE, || self.has_all_workers()).await,
             Command::Restart(pid) => within(DONE, || self.is_replaced(pid)).await,
+            Command::Profile(request) => return self.profiles(request).await,
             Command::Stop => None,
         };
         let unfinished = || Outcome::Unheard("it is not finished yet".to_owned());
@@ -102,6 +106,7 @@ impl Orders {
                 let runs = self.scoreboard.table().canary().is_some();
                 (!runs).then(|| "no canary runs".to_owned())
             }
+            Command::Profile(request) => self.objection_to_profile(request),
             Command::Reload | Command::ReloadCanary | Command::Stop => None,
         }
     }
@@ -199,7 +204,7 @@ impl Orders {
 }
 
 /// Looks again and again until there is something to see.
-async fn within<T>(time: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+pub(super) async fn within<T>(time: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + time;
     loop {
         if let Some(seen) = look() {

@@ -2,14 +2,15 @@
 //! address.
 
 use super::exposition::Format;
+use super::logs::{Log, Wanted};
 use super::orders::{Orders, Outcome};
 use super::page::Page;
 use super::reading::Reading;
 use super::{exposition, health, status};
-use crate::channel::Command;
+use crate::channel::{Command, ProfileRequest};
 use crate::scoreboard::Scoreboard;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -18,13 +19,14 @@ use serde_json::{Value, json};
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local, yield_now};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// There are so many connections at a time, for each address. A further one takes the place of the oldest, so that
 /// nobody keeps those who ask how the server is from asking; on a Unix socket, where only the owner connects, it waits
@@ -37,7 +39,8 @@ const HEAD: Duration = Duration::from_secs(5);
 /// One connection may last so long: scrapers come back, and one that reads nothing must not stay.
 const CONNECTION: Duration = Duration::from_secs(60);
 
-/// A connection may last so long where orders are given, some of which take their time.
+/// A connection may last so long where orders are given, some of which take their time. Whoever follows the log and
+/// reads may stay.
 const ORDERS: Duration = Duration::from_secs(900);
 
 /// Accepting pauses for so long where it fails.
@@ -56,7 +59,11 @@ pub struct Server {
     pub orders: Orders,
     pub scoreboard: Rc<Scoreboard>,
     pub page: Page,
+    /// The server has ended.
+    pub ends: Rc<Cell<bool>>,
 }
+
+type Answer = Response<Either<Full<Bytes>, Log>>;
 
 /// `Open` counts the connections that are open.
 #[derive(Default)]
@@ -135,13 +142,19 @@ impl Server {
             Rights::Order => ORDERS,
         };
         spawn_local(async move {
-            let answer = service_fn(|request| server.answer(request, rights));
+            let progress = Rc::new(Cell::new(Instant::now()));
+            let answer = service_fn(|request| server.answer(request, rights, progress.clone()));
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD)
                 .serve_connection(TokioIo::new(stream), answer);
+            let mut connection = pin!(connection);
             // What goes wrong on it is its client's to know.
-            let _ = timeout(most, connection).await;
+            while timeout_at(progress.get() + most, &mut connection)
+                .await
+                .is_err()
+                && progress.get().elapsed() < most
+            {}
             drop(entered);
         })
     }
@@ -150,18 +163,20 @@ impl Server {
         &self,
         request: Request<Incoming>,
         rights: Rights,
-    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        progress: Rc<Cell<Instant>>,
+    ) -> Result<Answer, Infallible> {
         // Who asks many things at once waits for those who ask one.
         yield_now().await;
         let (method, uri) = (request.method(), request.uri());
         let reads = matches!(*method, Method::GET | Method::HEAD);
         let response = match uri.path() {
+            "/logs" if reads => return Ok(self.log(uri, rights, progress)),
             "/livez" if reads => health_reply(&health::live(&self.reading())),
             "/readyz" if reads => health_reply(&health::ready(&self.reading())),
             "/status" if reads => reply(StatusCode::OK, &status::document(&self.reading())),
             "/metrics" if reads => self.metrics(request.headers()),
             "/" if reads => self.page(),
-            "/livez" | "/readyz" | "/status" | "/metrics" | "/" => {
+            "/livez" | "/readyz" | "/status" | "/metrics" | "/logs" | "/" => {
                 refuse(StatusCode::METHOD_NOT_ALLOWED, "this is read with GET")
             }
             path => match command(path, uri) {
@@ -177,7 +192,23 @@ impl Server {
                 Some(Ok(command)) => told(&self.orders.give(command).await),
             },
         };
-        Ok(response)
+        Ok(response.map(Either::Left))
+    }
+
+    /// Lines of the log, which say who asked for what: for the owner alone.
+    fn log(&self, uri: &Uri, rights: Rights, progress: Rc<Cell<Instant>>) -> Answer {
+        let refused = |status, why| refuse(status, why).map(Either::Left);
+        match Wanted::of(uri) {
+            _ if rights == Rights::Read => {
+                refused(StatusCode::FORBIDDEN, "logs are read on Unix sockets alone")
+            }
+            Err(mistake) => refused(StatusCode::BAD_REQUEST, mistake),
+            Ok(wanted) => {
+                let log = Log::new(&self.scoreboard, wanted, progress, &self.ends);
+                let text = "text/plain; charset=utf-8";
+                typed(StatusCode::OK, text, String::new()).map(|_| Either::Right(log))
+            }
+        }
     }
 
     fn reading(&self) -> Reading {
@@ -252,8 +283,22 @@ fn command(path: &str, uri: &Uri) -> Option<Result<Command, &'static str>> {
             Some(Ok(pid)) => Ok(Command::Restart(pid)),
             _ => Err("say which process: ?pid=1234"),
         },
+        "/profile" => Ok(match profile(value("seconds"), value("worker")) {
+            Some(request) => Command::Profile(request),
+            None => {
+                return Some(Err(
+                    "say for how long, and of whom: ?seconds=10&worker=1234",
+                ));
+            }
+        }),
         _ => return None,
     })
+}
+
+/// A profile for 1 to 600 seconds, of the worker that is this process or of all.
+fn profile(seconds: Option<&str>, worker: Option<&str>) -> Option<ProfileRequest> {
+    let worker = worker.map(str::parse).transpose().ok()?;
+    ProfileRequest::new(seconds?.parse().ok()?, worker)
 }
 
 fn told(outcome: &Outcome) -> Response<Full<Bytes>> {
@@ -340,6 +385,10 @@ mod tests {
             "/scale?workers=-1",
             "/restart-worker?pid=x",
             "/reload?canary=maybe",
+            "/profile",
+            "/profile?seconds=0",
+            "/profile?seconds=601",
+            "/profile?seconds=5&worker=1",
         ] {
             assert!(matches!(asked(target), Some(Err(_))), "{target}");
         }

@@ -23,6 +23,49 @@ pub enum Command {
     /// The worker that is this process is to be replaced.
     Restart(i32),
     Stop,
+    /// A profile of what guests run is to be made, for so many seconds: of the worker that is this process, or of all.
+    Profile(ProfileRequest),
+}
+
+/// For how long a profile is made, and of whom. It has 32 bits in all: process ids have 22 (proc_pid_max(5)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProfileRequest {
+    seconds: u16,
+    pid: i32,
+}
+
+impl ProfileRequest {
+    /// Seconds, at most.
+    pub const LONGEST: u16 = 600;
+
+    /// None where it is for too long or for no process. All workers are meant where there is no process.
+    pub fn new(seconds: u16, pid: Option<i32>) -> Option<ProfileRequest> {
+        let pid = pid.map_or(Some(0), |pid| (1 < pid && pid < 1 << 22).then_some(pid))?;
+        let right = (1..=ProfileRequest::LONGEST).contains(&seconds);
+        right.then_some(ProfileRequest { seconds, pid })
+    }
+
+    pub fn seconds(self) -> u64 {
+        self.seconds.into()
+    }
+
+    /// Says whether the worker that is this process is meant.
+    pub fn is_for(self, pid: i32) -> bool {
+        self.pid == 0 || self.pid == pid
+    }
+
+    pub fn pid(self) -> Option<i32> {
+        (self.pid != 0).then_some(self.pid)
+    }
+
+    pub fn to_number(self) -> u32 {
+        self.pid.cast_unsigned() << 10 | u32::from(self.seconds)
+    }
+
+    pub fn from_number(number: u32) -> Option<ProfileRequest> {
+        let pid = (number >> 10).cast_signed();
+        ProfileRequest::new((number & 0x3ff) as u16, (pid != 0).then_some(pid))
+    }
 }
 
 /// A `WorkerRange` is a number of workers between these bounds: both included, and at least one.
@@ -108,6 +151,7 @@ impl Command {
             Command::ReloadCanary => (5, 0),
             Command::Promote => (6, 0),
             Command::RollBack => (7, 0),
+            Command::Profile(request) => (8, request.to_number()),
         };
         let mut bytes = [0; SIZE];
         bytes[..4].copy_from_slice(&kind.to_ne_bytes());
@@ -128,6 +172,9 @@ impl Command {
             5 if number == 0 => Ok(Command::ReloadCanary),
             6 if number == 0 => Ok(Command::Promote),
             7 if number == 0 => Ok(Command::RollBack),
+            8 => ProfileRequest::from_number(number)
+                .map(Command::Profile)
+                .ok_or(Garbage),
             _ => Err(Garbage),
         }
     }
@@ -156,6 +203,11 @@ impl CommandSender {
 
     pub fn descriptor(&self) -> RawFd {
         self.0.as_raw_fd()
+    }
+
+    /// Another descriptor of the same, which has an error once nobody reads orders any more (poll(2), POLLERR).
+    pub fn watched(&self) -> io::Result<OwnedFd> {
+        self.0.try_clone()
     }
 }
 
@@ -189,6 +241,8 @@ mod tests {
             Command::ReloadCanary,
             Command::Promote,
             Command::RollBack,
+            Command::Profile(ProfileRequest::new(600, Some(4_194_303)).unwrap()),
+            Command::Profile(ProfileRequest::new(1, None).unwrap()),
         ];
         for command in commands {
             sender.send(command).unwrap();
@@ -218,6 +272,9 @@ mod tests {
             (6, 1),
             (7, 1),
             (8, 0),
+            (8, 601),
+            (8, 1 << 10 | 5),
+            (9, 0),
         ] {
             let bytes = [kind.to_ne_bytes(), number.to_ne_bytes()].concat();
             assert_eq!(Command::decode(&bytes), Err(Garbage), "{kind} {number}");

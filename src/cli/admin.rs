@@ -23,6 +23,10 @@ pub struct Admin {
 /// Commands to a server that runs.
 #[derive(Debug, Subcommand)]
 pub enum Control {
+    /// Print the last lines of a running server's log, and those that come
+    Logs(Logs),
+    /// Have a running server write profiles of what its guests run
+    Profile(MakeProfile),
     /// Have a running server give its canary's version to all workers, and wait until they have it
     Promote(Running),
     /// Have a running server reload, and wait until the new version is served
@@ -76,6 +80,46 @@ pub struct StatusOf {
     /// Print the whole document as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Logs {
+    #[command(flatten)]
+    pub server: Running,
+
+    /// Go on until the server ends
+    #[arg(long, short)]
+    pub follow: bool,
+
+    /// So many of the last lines, at most
+    #[arg(long, short = 'n', default_value = "50", value_name = "COUNT")]
+    pub lines: usize,
+
+    /// Only lines of requests
+    #[arg(long)]
+    pub access: bool,
+
+    /// Only lines that are as important as this: critical, error, warning, info, debug or trace
+    #[arg(long, default_value = "trace", value_name = "LEVEL")]
+    pub level: String,
+}
+
+#[derive(Debug, Args)]
+pub struct MakeProfile {
+    /// For how many seconds, 1 to 600
+    #[arg(value_name = "SECONDS")]
+    pub seconds: u16,
+
+    /// The worker that is this process, and no other
+    #[arg(long, value_name = "WORKER_PID")]
+    pub worker: Option<i32>,
+
+    /// Write the worker's profile into this file, too
+    #[arg(long, short, value_name = "FILE", requires = "worker")]
+    pub output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub server: Running,
 }
 
 #[derive(Debug, Args)]

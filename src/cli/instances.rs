@@ -64,15 +64,14 @@ pub struct Instances {
     )]
     pub profile_guest: Option<String>,
 
-    /// Write profiles into this directory
+    /// Write profiles into this directory [default: the working directory]; with it `wasmserve profile` makes them, too
     #[arg(
         long,
-        default_value = ".",
         value_name = "DIR",
         env = "WASMSERVE_PROFILE_DIR",
         help_heading = "Guest"
     )]
-    pub profile_dir: PathBuf,
+    pub profile_dir: Option<PathBuf>,
 
     /// Requests that one instance answers; 1 gives each request a fresh one
     #[arg(

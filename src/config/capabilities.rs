@@ -30,16 +30,22 @@ fn profile(instances: &cli::Instances) -> Result<Option<ProfileSettings>> {
         instances.profile_guest.as_ref(),
         units::duration,
     )?;
-    let directory = &instances.profile_dir;
-    if time.is_some() && !directory.is_dir() {
+    // What was named is where profiles are made by command, too.
+    let named = instances.profile_dir.as_ref();
+    if time.is_none() && named.is_none() {
+        return Ok(None);
+    }
+    let directory = named.cloned().unwrap_or_else(|| PathBuf::from("."));
+    if !directory.is_dir() {
         bail!(
             "option --profile-dir: there is no directory `{}`",
             directory.display()
         );
     }
-    Ok(time.map(|time| ProfileSettings {
+    Ok(Some(ProfileSettings {
         time,
-        directory: directory.clone(),
+        directory,
+        by_command: named.is_some(),
     }))
 }
 

@@ -45,6 +45,15 @@ pub fn check(serve: &Serve, order: &CompileRequest, files: &[files::Directory]) 
     let relied = relied_on(serve, cache);
     let mut given = given(&order.capabilities, files);
     given.sort_by_key(|given| std::cmp::Reverse(given.access));
+    let profiles = order.capabilities.profile.iter();
+    for profiles in profiles.clone() {
+        let profiles = Relied {
+            what: "the profiles",
+            path: profiles.directory.clone(),
+            harm: Access::Written,
+        };
+        given.iter().try_for_each(|given| given.spares(&profiles))?;
+    }
     if let Some(core_dumps) = &order.capabilities.core_dumps {
         // They hold what instances knew, and nobody writes there but workers.
         let dumps = Relied {
@@ -59,6 +68,11 @@ pub fn check(serve: &Serve, order: &CompileRequest, files: &[files::Directory]) 
             access: Access::Written,
         });
     }
+    given.extend(profiles.filter(|it| it.by_command).map(|profiles| Given {
+        option: "--profile-dir",
+        path: profiles.directory.clone(),
+        access: Access::Written,
+    }));
     for given in &given {
         for relied in &relied {
             given.spares(relied)?;
@@ -99,10 +113,6 @@ fn relied_on(serve: &Serve, cache: Option<&Path>) -> Vec<Relied> {
     let logs: Vec<Destination> = logs.filter_map(|it| Destination::parse(it).ok()).collect();
     let logs = logs.iter().filter_map(Destination::path);
     all.extend(logs.map(|path| item("the log", path, Access::Published)));
-    if serve.instances.profile_guest.is_some() {
-        let profiles = &serve.instances.profile_dir;
-        all.push(item("the profiles", profiles, Access::Written));
-    }
     let collector = tracing::certificate().into_iter();
     all.extend(collector.map(|path| item("the certificate", &path, Access::Written)));
     let authorities = authorities.chain(&tls.ssl_crl);

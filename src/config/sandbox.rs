@@ -75,6 +75,10 @@ fn grants(capabilities: &Capabilities, files: &[files::Directory]) -> Grants {
     grants
         .writable
         .extend(core_dumps.map(|it| it.directory.clone()));
+    let profiles = capabilities.profile.iter().filter(|it| it.by_command);
+    grants
+        .writable
+        .extend(profiles.map(|it| it.directory.clone()));
     match &capabilities.keyvalue {
         // Beside the file are its journals.
         Some(StoreLocation::Sqlite(path)) => grants.writable.push(directory_of(path).to_owned()),

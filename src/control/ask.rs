@@ -31,18 +31,9 @@ impl Answer {
 
 impl Server {
     pub fn ask(&self, method: &str, target: &str) -> Result<Answer> {
-        let shown = self.path.display();
-        let mut socket = UnixStream::connect(&self.path)
-            .with_context(|| format!("no server is running: cannot connect to `{shown}`"))?;
-        let wait = self.timeout.max(Duration::from_millis(1));
-        socket.set_read_timeout(Some(wait))?;
-        socket.set_write_timeout(Some(wait))?;
-        let request = format!("{method} {target} HTTP/1.0\r\nContent-Length: 0\r\n\r\n");
+        let socket = self.send(method, target)?;
         let mut received = Vec::new();
-        let asked = socket
-            .write_all(request.as_bytes())
-            .and_then(|()| socket.take(LONGEST).read_to_end(&mut received));
-        match asked {
+        match socket.take(LONGEST).read_to_end(&mut received) {
             Ok(0) => bail!("the server ended before it answered"),
             Ok(_) => understood(&received),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => bail!(
@@ -52,9 +43,23 @@ impl Server {
             Err(error) => Err(error).context("the server cannot be asked"),
         }
     }
+
+    /// Sends a question, whose answer is to be read within the time that there is.
+    pub fn send(&self, method: &str, target: &str) -> Result<UnixStream> {
+        let shown = self.path.display();
+        let mut socket = UnixStream::connect(&self.path)
+            .with_context(|| format!("no server is running: cannot connect to `{shown}`"))?;
+        let wait = self.timeout.max(Duration::from_millis(1));
+        socket.set_read_timeout(Some(wait))?;
+        socket.set_write_timeout(Some(wait))?;
+        let request = format!("{method} {target} HTTP/1.0\r\nContent-Length: 0\r\n\r\n");
+        let sent = socket.write_all(request.as_bytes());
+        sent.context("the server cannot be asked")?;
+        Ok(socket)
+    }
 }
 
-fn understood(received: &[u8]) -> Result<Answer> {
+pub fn understood(received: &[u8]) -> Result<Answer> {
     let text = String::from_utf8_lossy(received);
     let parts = text.split_once("\r\n\r\n").and_then(|(head, body)| {
         let status = head.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok()?;

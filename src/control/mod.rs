@@ -3,14 +3,15 @@
 
 mod ask;
 mod find;
+mod logs;
 mod show;
 mod top;
 
-use crate::cli::{Control, Reload, RestartWorker, Running, Scale, StatusOf};
+use crate::cli::{Control, MakeProfile, Reload, RestartWorker, Running, Scale, StatusOf};
 use crate::exit::{Exit, Status};
 use crate::log;
 use crate::sys::process;
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use ask::{Answer, Server};
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -21,6 +22,8 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Carries a command out.
 pub fn run(command: &Control) -> Result<Status> {
     match command {
+        Control::Logs(asked) => logs::run(asked),
+        Control::Profile(asked) => profile(asked),
         Control::Promote(asked) => order(asked, "/promote"),
         Control::Reload(asked) => reload(asked),
         Control::RestartWorker(asked) => restart_worker(asked),
@@ -55,6 +58,26 @@ fn reload(asked: &Reload) -> Result<Status> {
 /// Changes the number of workers, and waits until there are as many.
 fn scale(asked: &Scale) -> Result<Status> {
     order(&asked.server, &format!("/scale?workers={}", asked.workers))
+}
+
+/// Has workers write profiles, waits until they have, and copies the one that is wanted elsewhere.
+fn profile(asked: &MakeProfile) -> Result<Status> {
+    let mut server = found(&asked.server)?;
+    server.timeout += Duration::from_secs(asked.seconds.into());
+    let worker = asked.worker.map(|pid| format!("&worker={pid}"));
+    let (seconds, worker) = (asked.seconds, worker.unwrap_or_default());
+    let answer = server.ask("POST", &format!("/profile?seconds={seconds}{worker}"))?;
+    if answer.status == 400 {
+        told(&answer, false).exits(Status::Usage)?;
+    }
+    let status = told(&answer, asked.output.is_none())?;
+    if let Some(output) = &asked.output {
+        let document = answer.document()?;
+        let made = text(&document, "detail");
+        let copied = std::fs::copy(made, output);
+        copied.with_context(|| format!("cannot copy `{made}` to `{}`", output.display()))?;
+    }
+    Ok(status)
 }
 
 /// Has one worker replaced, and waits until another serves in its place.

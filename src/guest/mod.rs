@@ -57,15 +57,16 @@ use instance::handler::LinkedComponent;
 use instance::pool::InstancePool;
 use instance::serial::{Instance, InstanceSource};
 use memory::worker::WorkerMemory;
-use profile::{Profile, Unwritten};
+use profile::Profiles;
 use schedule::cpu_share::CpuShare;
 use schedule::epoch::EpochThread;
 use schedule::scheduler::Scheduler;
 use snapshot::Restorer;
 use std::future::poll_fn;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::task::yield_now;
 use wasmtime::{Engine, Store, UpdateDeadline};
 
@@ -93,8 +94,7 @@ pub struct Guest {
     /// The set is `None` where an instance answers one request at a time.
     concurrent: Option<ConcurrentInstances>,
     /// Where guests spend their time is noted there, while the operator wants that.
-    profile: Option<Profile>,
-    unwritten: Mutex<Option<Unwritten>>,
+    profiles: Profiles,
 }
 
 impl Guest {
@@ -116,9 +116,7 @@ impl Guest {
         if let Some(restorer) = &restorer {
             restorer.settle();
         }
-        let profile = capabilities.profile.as_ref();
-        let profile = profile.map(|it| Unwritten::open(it, handler.component()));
-        let unwritten = profile.transpose()?;
+        let profiles = Profiles::new(capabilities.profile.clone(), handler.component())?;
         let epoch_thread = Arc::new(EpochThread::new(&engine));
         let scheduler = Scheduler::default();
         let (most, each, patience) = (limits.worker_memory, limits.memory, limits.patience);
@@ -141,8 +139,7 @@ impl Guest {
             epoch_thread,
             scheduler,
             restorer,
-            profile: unwritten.as_ref().map(|it| it.profile().clone()),
-            unwritten: Mutex::new(unwritten),
+            profiles,
         };
         if let (Some(pool), Some(mut first)) = (&guest.pool, first) {
             guest.own(&mut first);
@@ -155,16 +152,21 @@ impl Guest {
 
     /// Starts the thread that interrupts guests.
     pub fn start_clock(&self) -> Result<()> {
-        let unwritten = self.unwritten.lock().map(|mut it| it.take());
-        if let Ok(Some(unwritten)) = unwritten {
-            unwritten.finish_in_time()?;
-        }
+        self.profiles.start()?;
         self.epoch_thread.start(self.granted.memory().clone())
     }
 
     /// Takes what was counted of instances and of requests that guests sent over into the slot of this worker.
     pub fn publish_counts(&self, slot: &Slot) {
         self.counts.publish(slot);
+        if let Some((number, made)) = self.profiles.made() {
+            slot.has_profiled(number, made);
+        }
+    }
+
+    /// Makes a profile by the command of this number, for so long.
+    pub fn make_profile(&self, number: u32, time: Duration) {
+        self.profiles.make(number, time);
     }
 
     /// Notes the number of workers, which share the memory where the operator has not said what each may have.
@@ -374,11 +376,9 @@ impl Guest {
         store.set_hostcall_fuel(self.limits.each_call());
         store.set_epoch_deadline(1);
         let epoch_thread = self.epoch_thread.clone();
-        let profile = self.profile.clone();
+        let profile = self.profiles.profile().clone();
         store.epoch_deadline_callback(move |mut context| {
-            if let Some(profile) = &profile
-                && profile.sample(&context)
-            {
+            if profile.sample(&context) {
                 epoch_thread.shorten_ticks();
             }
             let share = context.data().share().clone();

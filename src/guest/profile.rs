@@ -1,13 +1,13 @@
 //! A profile says where guests spend their time: which functions run when the epoch thread interrupts them. It is
-//! written once, for the Firefox profiler.
+//! written when its time is over, for the Firefox profiler.
 
-use crate::info;
 use crate::sys::file;
-use anyhow::{Context, Result};
+use crate::{info, warning};
+use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use wasmtime::component::Component;
 use wasmtime::{AsContext, GuestProfiler};
@@ -15,16 +15,81 @@ use wasmtime::{AsContext, GuestProfiler};
 /// A guest is interrupted so often, at most: a function that runs for less is seen now and then.
 const INTERVAL: Duration = Duration::from_micros(500);
 
-/// `ProfileSettings` says for how long guests are looked at, and where the profile of each worker is kept.
+/// `ProfileSettings` says for how long guests are looked at from the start of a worker, and where the profile of each
+/// is kept.
 #[derive(Clone, Debug)]
 pub struct ProfileSettings {
-    pub time: Duration,
+    /// None where profiles are made by command alone.
+    pub time: Option<Duration>,
     pub directory: PathBuf,
+    /// The operator has named the directory: workers may write there for as long as they serve.
+    pub by_command: bool,
 }
 
-/// A `Profile` is being made.
-#[derive(Clone)]
+/// A `Profile` is being made, or none is.
+#[derive(Clone, Default)]
 pub struct Profile(Arc<Mutex<Option<GuestProfiler>>>);
+
+/// `Profiles` of one worker's guests are made from its start on, or by command.
+pub struct Profiles {
+    profile: Profile,
+    settings: Option<ProfileSettings>,
+    component: Component,
+    unwritten: Mutex<Option<Unwritten>>,
+    /// The one that was made by command last: the number of the command, and whether it went well.
+    made: Arc<Mutex<Option<(u32, bool)>>>,
+}
+
+impl Profiles {
+    /// Begins the one from the start on, where that is wanted.
+    pub fn new(settings: Option<ProfileSettings>, component: &Component) -> Result<Profiles> {
+        let profile = Profile::default();
+        let unwritten = settings.as_ref().and_then(|settings| {
+            let time = settings.time?;
+            Some(Unwritten::open(&profile, time, settings, component))
+        });
+        Ok(Profiles {
+            unwritten: Mutex::new(unwritten.transpose()?),
+            profile,
+            settings,
+            component: component.clone(),
+            made: Arc::default(),
+        })
+    }
+
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// Has the one that was begun written in time: there may be threads now.
+    pub fn start(&self) -> Result<()> {
+        let unwritten = lock(&self.unwritten).take();
+        unwritten.map_or(Ok(()), |it| it.finish_in_time(|_| ()))
+    }
+
+    /// Makes one by the command of this number, for so long.
+    pub fn make(&self, number: u32, time: Duration) {
+        let settings = self.settings.as_ref().filter(|it| it.by_command);
+        let made = self.made.clone();
+        let begun = settings
+            .context("there is no --profile-dir")
+            .and_then(|it| Unwritten::open(&self.profile, time, it, &self.component))
+            .and_then(|it| it.finish_in_time(move |well| *lock(&made) = Some((number, well))));
+        if let Err(why) = begun {
+            warning!("a profile cannot be made: {why:#}");
+            *lock(&self.made) = Some((number, false));
+        }
+    }
+
+    /// Returns the number of the command that was carried out last, and whether it went well.
+    pub fn made(&self) -> Option<(u32, bool)> {
+        *lock(&self.made)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// An `Unwritten` profile has a file, and does not begin before there can be threads.
 pub struct Unwritten {
@@ -35,8 +100,16 @@ pub struct Unwritten {
 }
 
 impl Unwritten {
-    /// Opens the file, while that can be done.
-    pub fn open(settings: &ProfileSettings, component: &Component) -> Result<Unwritten> {
+    /// Opens the file, while that can be done, and begins.
+    pub fn open(
+        profile: &Profile,
+        time: Duration,
+        settings: &ProfileSettings,
+        component: &Component,
+    ) -> Result<Unwritten> {
+        if profile.lock().is_some() {
+            bail!("another profile is being made");
+        }
         let name = format!("profile-{}.json", std::process::id());
         let path = settings.directory.join(name);
         let file = file::make_own(&path);
@@ -46,20 +119,17 @@ impl Unwritten {
             GuestProfiler::new_component(engine, "guest", INTERVAL, component.clone(), [])
                 .map_err(anyhow::Error::from)
                 .context("the component cannot be profiled")?;
+        *profile.lock() = Some(profiler);
         Ok(Unwritten {
-            profile: Profile(Arc::new(Mutex::new(Some(profiler)))),
-            time: settings.time,
+            profile: profile.clone(),
+            time,
             path,
             file,
         })
     }
 
-    pub fn profile(&self) -> &Profile {
-        &self.profile
-    }
-
-    /// Writes the profile when its time is over.
-    pub fn finish_in_time(self) -> Result<()> {
+    /// Writes the profile when its time is over, and says then whether that went well.
+    pub fn finish_in_time(self, told: impl FnOnce(bool) + Send + 'static) -> Result<()> {
         let thread = std::thread::Builder::new().name("profile".to_owned());
         let finish = move || {
             std::thread::sleep(self.time);
@@ -67,13 +137,15 @@ impl Unwritten {
             let (path, mut file) = (self.path.display(), self.file);
             let mut text = Vec::new();
             let written = profiler.map_or(Ok(()), |it| it.finish(&mut text));
-            match written
+            let written = written
                 .map_err(anyhow::Error::from)
-                .and_then(|()| Ok(file.write_all(&text)?))
-            {
+                .and_then(|()| Ok(file.write_all(&text)?));
+            let is_written = written.is_ok();
+            match written {
                 Ok(()) => info!("The profile of this worker's guests is in `{path}`"),
                 Err(why) => crate::error!("the profile cannot be written to `{path}`: {why:#}"),
             }
+            told(is_written);
         };
         thread
             .spawn(finish)
@@ -83,8 +155,8 @@ impl Unwritten {
 }
 
 impl Profile {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<GuestProfiler>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<GuestProfiler>> {
+        lock(&self.0)
     }
 
     /// Notes which functions are running, and says whether the profile goes on.

@@ -13,6 +13,11 @@ impl Requests {
         self.guest.publish_counts(&self.slot);
     }
 
+    /// Makes a profile of the guests by the command of this number.
+    pub fn make_profile(&self, number: u32, time: Duration) {
+        self.guest.make_profile(number, time);
+    }
+
     /// Has one instance start the application; what it says where it cannot is in the log.
     pub async fn start_application(&self) -> Result<()> {
         let Err(failure) = self.guest.start_application().await else {

@@ -5,12 +5,13 @@ use super::entry::Entry;
 use super::slot::{self, Slot};
 use super::table::Table;
 use super::totals::{self, FAMILIES};
+use crate::log::recent::Recent;
 use crate::sys::memory::page_size;
 use serde::{Deserialize, Serialize};
 use std::mem::offset_of;
 
 /// This is the number of the layout of the table, its entries and a slot; it is raised whenever one of them changes.
-const FORM: u32 = 5;
+const FORM: u32 = 6;
 
 /// A `Layout` describes a scoreboard. Places are in bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +33,9 @@ pub struct Layout {
     /// So many slots of other processes stand behind those of the workers.
     #[serde(default)]
     pub(super) others: usize,
+    /// Behind all slots there are the last lines of the log, of each of these processes and of the supervisor.
+    #[serde(default)]
+    has_lines: bool,
 }
 
 /// `Bytes` is a place and a length.
@@ -78,6 +82,7 @@ impl Layout {
             totals: FAMILIES.map(own_total).into(),
             carried: Some(Table::totals_place()),
             others: 1,
+            has_lines: true,
         }
     }
 
@@ -103,6 +108,7 @@ impl Layout {
             ],
             carried: None,
             others: 0,
+            has_lines: false,
         }
     }
 
@@ -115,9 +121,26 @@ impl Layout {
         self.stride
     }
 
+    /// Returns where the last lines of a process stand, on pages of their own.
+    pub(super) fn lines(&self, index: usize) -> usize {
+        self.place(self.slots + self.others) + index * Layout::lines_stride()
+    }
+
+    pub(super) fn lines_stride() -> usize {
+        size_of::<Recent>().next_multiple_of(page_size())
+    }
+
+    /// Returns the place among the rings of lines of the supervisor's, which is behind those of all others.
+    pub(super) fn supervisor(&self) -> usize {
+        self.slots + self.others
+    }
+
     /// Computes the length of the whole scoreboard.
     pub(super) fn bytes(&self) -> usize {
-        self.place(self.slots + self.others)
+        match self.has_lines {
+            true => self.lines(self.supervisor() + 1),
+            false => self.place(self.slots + self.others),
+        }
     }
 
     /// Computes the length of the whole scoreboard, where everything that the layout names is within it and the
@@ -163,7 +186,7 @@ mod tests {
         for layout in [Layout::own(64), Layout::first(64)] {
             let told = serde_json::to_string(&layout).unwrap();
             assert_eq!(serde_json::from_str::<Layout>(&told).unwrap(), layout);
-            assert_eq!(layout.checked_bytes(), Some(layout.bytes()));
+            assert!(layout.checked_bytes().unwrap() <= layout.bytes());
         }
     }
 

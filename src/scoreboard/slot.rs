@@ -28,6 +28,8 @@ pub struct Slot {
     memory: AtomicU64,
     /// The worker last refused a request for want of room at this time.
     shed_ms: AtomicU64,
+    /// This profile was made last, by the number of its request, doubled; it is one more where it could not be made.
+    profiled: AtomicU64,
     /// The guest was asked what `answering` says at this time.
     answering_ms: AtomicU64,
     pub(super) totals: Totals,
@@ -69,7 +71,12 @@ impl Slot {
         ] {
             present.store(0, Relaxed);
         }
-        for present in [&self.memory, &self.shed_ms, &self.answering_ms] {
+        for present in [
+            &self.memory,
+            &self.shed_ms,
+            &self.answering_ms,
+            &self.profiled,
+        ] {
             present.store(0, Relaxed);
         }
         self.answering[0].store(0, Relaxed);
@@ -98,6 +105,18 @@ impl Slot {
         self.totals.add(totals::CPU, 0, micros(cpu));
         let thousandths = (busy.clamp(0.0, 1.0) * 1000.0) as u32;
         self.busy.store(thousandths, Relaxed);
+    }
+
+    /// Notes that the profile of this number is made, or cannot be.
+    pub fn has_profiled(&self, number: u32, made: bool) {
+        let number = u64::from(number) << 1 | u64::from(!made);
+        self.profiled.store(number, Relaxed);
+    }
+
+    /// Says whether the profile of this number was made; none where it is not known yet.
+    pub fn profiled(&self, number: u32) -> Option<bool> {
+        let found = self.profiled.load(Relaxed);
+        (found >> 1 == u64::from(number)).then_some(found & 1 == 0)
     }
 
     /// Returns for how much of the time the serving thread was running lately, from 0 to 1.

@@ -100,6 +100,8 @@ pub struct Table {
     /// So many orders of the admin process were carried out.
     orders: AtomicU64,
     canary: CanaryCell,
+    /// This profile was asked for last: the number of the request, and what `ProfileRequest` makes of the rest.
+    profile: AtomicU64,
     /// So many connections wait at each address, plus one; 0 where that is not known.
     backlogs: [AtomicU32; ADDRESSES],
     ended: AtomicU64,
@@ -248,6 +250,19 @@ impl Table {
     /// Notes that one more order of the admin process was carried out.
     pub fn obeyed(&self) {
         self.orders.store(self.orders().wrapping_add(1), Relaxed);
+    }
+
+    /// Has workers make a profile.
+    pub fn ask_profile(&self, request: u32) {
+        let number = (self.profile.load(Relaxed) >> 32).wrapping_add(1);
+        self.profile
+            .store(number << 32 | u64::from(request), Relaxed);
+    }
+
+    /// Returns the number of the profile that was asked for last, and the request.
+    pub fn profile(&self) -> (u32, u32) {
+        let both = self.profile.load(Relaxed);
+        ((both >> 32) as u32, both as u32)
     }
 
     pub fn orders(&self) -> u64 {

@@ -10,15 +10,20 @@ use crate::scoreboard::Scoreboard;
 use crate::sys::socket::has_arrivals;
 use crate::sys::{clock, process};
 use crate::{debug, error, warning};
+use nix::poll::{PollFd, poll};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Another process may be forked so long after one was.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
+
+/// The process may take so long to end with the server, which is looked for so often, in milliseconds.
+const LAST: Duration = Duration::from_millis(600);
+const GLANCE: u8 = 2;
 
 /// So many commands are carried out at a time.
 const MOST: usize = 16;
@@ -78,11 +83,23 @@ impl Admin {
         }
     }
 
-    /// Ends the process, and reaps it: nothing is left of a server that has ended.
+    /// Ends the process, and reaps it: nothing is left of a server that has ended. Whoever follows the log has its
+    /// last lines before.
     pub fn finish(&mut self) {
-        if let Some(running) = self.process.take() {
-            process::kill_and_reap(running.pid);
+        let Some(Running { pid, commands }) = self.process.take() else {
+            return;
+        };
+        // This tells it that the server ends.
+        drop(commands);
+        let deadline = Instant::now() + LAST;
+        while Instant::now() < deadline {
+            if process::ended(pid).is_some() {
+                return;
+            }
+            let mut polled: [PollFd<'_>; 0] = [];
+            let _ = poll(&mut polled, GLANCE);
         }
+        process::kill_and_reap(pid);
     }
 
     /// Returns how many commands were carried out since this was asked last.
@@ -120,7 +137,11 @@ impl<R: Roles> Supervisor<R> {
                 None => return,
                 Some(Ok(command)) => {
                     debug!("the admin process asks for {command:?}");
-                    self.events.push_back(event(command));
+                    if let Command::Profile(request) = command {
+                        let table = self.forker.scoreboard.table();
+                        table.ask_profile(request.to_number());
+                    }
+                    self.events.extend(event(command));
                     self.admin.obeyed += 1;
                 }
                 Some(Err(Garbage)) => {
@@ -132,8 +153,9 @@ impl<R: Roles> Supervisor<R> {
     }
 }
 
-fn event(command: Command) -> Event {
-    match command {
+/// Says what the policy hears of a command; nothing where it has no say.
+fn event(command: Command) -> Option<Event> {
+    Some(match command {
         Command::Reload => Event::Reload,
         Command::ReloadCanary => Event::ReloadCanary,
         Command::Promote => Event::Promote,
@@ -141,7 +163,8 @@ fn event(command: Command) -> Event {
         Command::Scale(range) => Event::Scale(range),
         Command::Restart(pid) => Event::Restart { pid },
         Command::Stop => Event::StopOnce,
-    }
+        Command::Profile(_) => return None,
+    })
 }
 
 fn fork<R: Roles>(roles: &R, scoreboard: &Rc<Scoreboard>) -> io::Result<Running> {

@@ -57,6 +57,7 @@ impl Forker {
     /// Takes over the ends of the lifeline that there are workers on already.
     pub fn inherit(scoreboard: Scoreboard, (watched, held): (OwnedFd, OwnedFd)) -> Forker {
         let scoreboard = Rc::new(scoreboard);
+        log::recent::keep_in(scoreboard.recent_of_supervisor());
         Forker {
             slots: Slots::new(scoreboard.clone()),
             scoreboard,

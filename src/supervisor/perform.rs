@@ -52,7 +52,6 @@ impl<R: Roles> Supervisor<R> {
                 Action::Log { level, text } => log::write(level, format_args!("{text}")),
                 Action::Exit { failure } => {
                     self.attempt = None;
-                    self.admin.finish();
                     self.exporter.let_go();
                     self.generations.clear();
                     let until = self.now() + UNKILLABLE;

@@ -3,7 +3,7 @@
 use super::control_group::{Version, directories};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::mman::{MapFlags, ProtFlags, mmap};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous};
 use std::ffi::{c_int, c_void};
 use std::fs::File;
 use std::io::{self, Seek, Write};
@@ -119,6 +119,19 @@ pub unsafe fn map_over(
     let offset = i64::try_from(offset).map_err(io::Error::other)?;
     // SAFETY: as this function demands.
     unsafe { mmap(Some(place.addr()), length, protection, flags, fd, offset) }?;
+    Ok(())
+}
+
+/// Takes away what is mapped at `place`, and has nothing else be mapped there.
+///
+/// # Safety
+///
+/// Nobody has a reference to what is there.
+pub unsafe fn hide(place: NonNull<u8>, length: usize) -> io::Result<()> {
+    let length = NonZeroUsize::new(length).ok_or(io::ErrorKind::InvalidInput)?;
+    let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_FIXED | MapFlags::MAP_NORESERVE;
+    // SAFETY: as this function demands.
+    unsafe { mmap_anonymous(Some(place.addr()), length, ProtFlags::PROT_NONE, flags) }?;
     Ok(())
 }
 

@@ -6,6 +6,7 @@ mod balance;
 mod leave;
 mod usage;
 
+use crate::channel::ProfileRequest;
 use crate::connection::{
     self, ConnectionRegistry, Connections, ListenerKind, Unsent, WorkerShutdown, WriteBatcher,
 };
@@ -193,9 +194,17 @@ async fn make_room(acceptor: &Acceptor, connections: &Connections, open: &Open) 
 async fn beat(slot: SlotRef, mut usage: Usage, served: Rc<Requests>, period: Duration) {
     let mut ticks = interval(period);
     let (mut requests, mut tidy) = (slot.requests(), false);
+    let (mut profile, _) = slot.profile();
     loop {
         ticks.tick().await;
         slot.beat(clock::now_ms());
+        let (number, request) = slot.profile();
+        if number != std::mem::replace(&mut profile, number)
+            && let Some(asked) = ProfileRequest::from_number(request)
+            && asked.is_for(process::own_pid())
+        {
+            served.make_profile(number, Duration::from_secs(asked.seconds()));
+        }
         usage.tell(&slot);
         served.publish_counts();
         if let Some(workers) = slot.workers() {

@@ -2,11 +2,14 @@
 //! revoked certificates, and names of options.
 
 use crate::harness::certificates::{Authority, Pair};
-use crate::harness::{Server, curl, eventually, finished, get, guest, s_client, secure, wasmserve};
+use crate::harness::{
+    Server, curl, eventually, finished, get, guest, order, s_client, said, secure, wasmserve,
+};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 fn place(name: &str) -> PathBuf {
     let name = format!("{name}-{}.pid", std::process::id());
@@ -266,6 +269,69 @@ fn what_has_no_meaning_says_what_takes_its_place() {
         .start();
     get(server.address, "/asked");
     server.wait_for("GET /asked");
+}
+
+/// What is slow is found on the server that is slow: one that had to be started anew would be another.
+#[test]
+fn a_running_server_makes_profiles_by_command() {
+    let without = Server::component(guest("behaviours")).start();
+    let refused = order(&without, &["profile", "1"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+    assert!(
+        said(&refused).contains("--profile-dir"),
+        "{}",
+        said(&refused)
+    );
+    let name = format!("profiles-command-{}", std::process::id());
+    let directory = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&directory);
+    std::fs::create_dir_all(&directory).unwrap();
+    let server = Server::component(guest("behaviours"))
+        .workers(2)
+        .option("--profile-dir", &directory)
+        .arg("--limit-cpu=500ms")
+        .start();
+    assert_eq!(get(server.address, "/").status, 200);
+    let (address, done) = (server.address, AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    get(address, "/spin");
+                }
+            });
+        }
+        let worker = server.workers()[0].to_string();
+        let copy = directory.join("copy.json");
+        let copied = copy.to_str().unwrap();
+        let one = ["profile", "2", "--worker", &worker, "--output", copied];
+        let all = [order(&server, &one), order(&server, &["profile", "3"])];
+        done.store(true, Ordering::Relaxed);
+        for made in &all {
+            assert_eq!(made.status.code(), Some(0), "{}", said(made));
+        }
+        let mut files: Vec<std::path::PathBuf> = said(&all[1]).lines().map(Into::into).collect();
+        assert_eq!(files.len(), 2, "{files:?}");
+        files.push(copy);
+        let texts = files
+            .iter()
+            .map(|file| std::fs::read_to_string(file).unwrap());
+        let texts: Vec<String> = texts.collect();
+        for text in &texts {
+            let profile: serde_json::Value = serde_json::from_str(text).unwrap();
+            assert!(
+                profile["threads"][0]["samples"]["length"].is_u64(),
+                "{text}"
+            );
+        }
+        assert!(texts.iter().any(|text| text.contains("behaviours::")));
+    });
+    for wrong in [["profile", "0"], ["profile", "601"]] {
+        assert_eq!(order(&server, &wrong).status.code(), Some(2), "{wrong:?}");
+    }
+    let nobody = order(&server, &["profile", "1", "--worker", "4194000"]);
+    assert_eq!(nobody.status.code(), Some(2), "{}", said(&nobody));
+    std::fs::remove_dir_all(&directory).unwrap();
 }
 
 #[test]

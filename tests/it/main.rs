@@ -40,6 +40,7 @@ mod keyvalue;
 mod layering;
 mod limits;
 mod logs;
+mod logs_command;
 mod memory;
 mod metrics;
 mod outbound;

@@ -92,6 +92,8 @@ fn every_option_of_the_pages_exists() {
         "promote",
         "rollback",
         "top",
+        "logs",
+        "profile",
     ];
     let help: String = subcommands.map(help).concat();
     for (page, text) in pages() {
