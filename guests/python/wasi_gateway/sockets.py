@@ -6,6 +6,10 @@ import socket
 
 import _socket
 
+# There is no other name: the C library has `(none)`, which libraries for mail would look up.
+HERE = "localhost"
+LOOPBACK = "127.0.0.1"
+
 LISTENS = "a component cannot listen: it is the host that takes connections, and answers them by the application"
 
 
@@ -20,14 +24,32 @@ def install():
         except OSError as error:
             if text is None:
                 raise
-            rule = f"--allow-net {text}:{port if isinstance(port, int) else 'PORT'}"
-            if not isinstance(error, socket.gaierror):
-                raise PermissionError(errno.EACCES, f"no rule of the server's names {text}; {rule} would") from None
-            detail = f"{error.args[-1]}; where no rule of the server's names it, {rule} would"
-            raise socket.gaierror(error.args[0], f"{text}: {detail}") from None
+            raise unknown(text, port if isinstance(port, int) else "PORT", error) from None
         for *_, address in found if text else ():
             names[address[0]] = text
         return found
+
+    def unknown(name, port, error):
+        """What those expect who look names up, libraries among them."""
+        rule = f"--allow-net {name}:{port}"
+        if not isinstance(error, socket.gaierror):
+            return socket.gaierror(socket.EAI_FAIL, f"no rule of the server's names {name}; {rule} would")
+        detail = f"{error.args[-1]}; where no rule of the server's names it, {rule} would"
+        return socket.gaierror(error.args[0], f"{name}: {detail}")
+
+    def by_name(function, itself):
+        """The same function, which does not ask for the name that this program has itself."""
+
+        def called(name):
+            if name == HERE:
+                return itself
+            try:
+                return function(name)
+            except OSError as error:
+                raise unknown(name, "PORT", error) from None
+
+        called.__name__ = function.__name__
+        return called
 
     def denied(address):
         if not isinstance(address, tuple) or len(address) < 2:
@@ -99,6 +121,10 @@ def install():
         return address
 
     socket.getaddrinfo = getaddrinfo
+    socket.gethostname = lambda: HERE
+    socket.gethostbyname = by_name(socket.gethostbyname, LOOPBACK)
+    for function in (socket.gethostbyname_ex, socket.gethostbyaddr):
+        setattr(socket, function.__name__, by_name(function, (HERE, [], [LOOPBACK])))
     socket.socket.__init__, socket.socket._real_close = begun, real_close
     for function in (connect, connect_ex, bind, listen, getpeername):
         setattr(socket.socket, function.__name__, function)

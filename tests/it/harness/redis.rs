@@ -1,6 +1,8 @@
-//! A Redis server of a test's own, on a socket in a directory of its own.
+//! A Redis server of a test's own, on a socket in a directory of its own, or at ports where one asks for them.
 
+use super::certificates::Pair;
 use super::eventually;
+use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -10,17 +12,49 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub struct Redis {
     child: Option<Child>,
     home: PathBuf,
+    network: Vec<String>,
 }
 
 impl Redis {
     pub fn start() -> Redis {
+        Redis::with(["--port", "0"].map(str::to_owned).to_vec())
+    }
+
+    /// Starts one that has a port, and one for TLS.
+    pub fn at_ports(pair: &Pair) -> (Redis, [u16; 2]) {
+        let ports = [(); 2].map(|()| TcpListener::bind(("127.0.0.1", 0)).unwrap());
+        let ports = ports.map(|port| port.local_addr().unwrap().port());
+        let [plain, secure] = ports.map(|port| port.to_string());
+        let network = [
+            "--port",
+            &plain,
+            "--tls-port",
+            &secure,
+            "--tls-cert-file",
+            &pair.certificate,
+            "--tls-key-file",
+            &pair.key,
+            "--tls-auth-clients",
+            "no",
+            // It insists on one, and asks nobody for a certificate.
+            "--tls-ca-cert-file",
+            &pair.certificate,
+        ];
+        (Redis::with(network.map(str::to_owned).to_vec()), ports)
+    }
+
+    fn with(network: Vec<String>) -> Redis {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let nth = COUNT.fetch_add(1, Ordering::Relaxed);
         // A socket's path is short.
         let name = format!("wasmserve-redis-{}-{nth}", std::process::id());
         let home = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&home).unwrap();
-        let mut redis = Redis { child: None, home };
+        let mut redis = Redis {
+            child: None,
+            home,
+            network,
+        };
         redis.begin();
         redis
     }
@@ -31,7 +65,8 @@ impl Redis {
         // no service.
         let child = Command::new("redis-check-rdb")
             .arg0("redis-server")
-            .args(["--port", "0", "--unixsocket"])
+            .args(&self.network)
+            .arg("--unixsocket")
             .arg(self.socket())
             .args(["--appendonly", "yes", "--dir"])
             .arg(&self.home)

@@ -78,7 +78,17 @@ impl Server {
 
     /// Starts a server and stops it, to have the code of a large component compiled and kept.
     pub fn compile(component: &str) {
-        drop(Server::component(component).compiles().start());
+        Server::compile_with(component, &[]);
+    }
+
+    /// The same of one that does not start without these options.
+    pub fn compile_with(component: &str, options: &[&str]) {
+        drop(
+            Server::component(component)
+                .args(options)
+                .compiles()
+                .start(),
+        );
     }
 }
 

@@ -62,7 +62,12 @@ fn place(name: &str) -> PathBuf {
 
 /// The component of an application in the repository, built where it or the way it is built has changed.
 fn built(application: &str) -> String {
-    kept(application, |file| {
+    built_for(application, &[])
+}
+
+/// The same of one that does not start without these options.
+fn built_for(application: &str, options: &[&str]) -> String {
+    kept(application, options, |file| {
         let mut command = with_toolchains();
         command.arg("build").arg(application).arg("-o").arg(file);
         command
@@ -70,7 +75,7 @@ fn built(application: &str) -> String {
 }
 
 /// The same for whatever builds it.
-fn kept(application: &str, build: impl FnOnce(&Path) -> Command) -> String {
+fn kept(application: &str, options: &[&str], build: impl FnOnce(&Path) -> Command) -> String {
     // One at a time.
     static COMPILED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
     let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -92,7 +97,7 @@ fn kept(application: &str, build: impl FnOnce(&Path) -> Command) -> String {
     }
     let path = file.display().to_string();
     if compiled.insert(file) {
-        Server::compile(&path);
+        Server::compile_with(&path, options);
         is_as_it_should(application, &path);
     }
     path

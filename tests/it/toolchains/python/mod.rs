@@ -4,12 +4,13 @@ mod ask;
 mod priming;
 mod projects;
 mod schemathesis;
+mod services;
 mod sqlite;
 mod startup;
 mod table;
 mod websocket;
 
-use super::{built, kept, place, trials, with_toolchains};
+use super::{built, built_for, kept, place, trials, with_toolchains};
 use crate::harness::{Server, Upstream, finished, get, root};
 use ask::{Answer, Ask};
 use std::collections::HashSet;
@@ -256,7 +257,7 @@ fn references_to_what_an_instance_begins_with_are_not_counted() {
 
 /// The sample for WASI 0.3, by componentize-py alone.
 fn service() -> String {
-    kept(SERVICE, |file| {
+    kept(SERVICE, &[], |file| {
         let mut command =
             Command::new(root().join("target/python/componentize/bin/componentize-py"));
         command
