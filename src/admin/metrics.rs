@@ -138,7 +138,7 @@ fn backlogs(page: &mut Page<'_>, reading: &Reading) -> Result<(), Error> {
         let address = address.as_str().unwrap_or_default().to_owned();
         Some((vec![("address", address)], f64::from((*waiting)?)))
     });
-    let help = "Connections that wait to be accepted, by address (TCP)";
+    let help = "Connections that wait to be accepted, by address";
     page.gauges("listener_backlog", help, None, waiting)
 }
 

@@ -7,7 +7,7 @@
 use super::chunks::Chunks;
 use super::head::{self, Framing, is_for_a_url};
 use super::refusal::{Refusal, refused};
-use http::StatusCode;
+use http::{Request, StatusCode};
 
 /// The minor version's place in `HTTP/1.1`.
 const MINOR: usize = 7;
@@ -102,6 +102,12 @@ impl Follower {
         matches!(self.state, State::Length(_) | State::Chunked(_))
     }
 
+    /// Returns what a head that was refused, or did not come to its end, asks for, where its first line is sound.
+    pub fn asked(&self) -> Option<Request<()>> {
+        let end = memchr::memchr(b'\n', &self.partial)?;
+        head::asked(&self.partial[..end])
+    }
+
     /// Gives what is to be changed in the bytes that were followed last.
     pub fn edits(&mut self) -> Vec<Edit> {
         std::mem::take(&mut self.edits)
@@ -124,6 +130,10 @@ impl Follower {
                         at += read;
                     }
                     Err(refusal) => {
+                        if self.partial.is_empty() {
+                            let most = rest.len().min(self.limits.head);
+                            self.partial.extend_from_slice(&rest[..most]);
+                        }
                         self.state = State::Refused;
                         return Err(Fault::Head { valid: at, refusal });
                     }
@@ -180,7 +190,10 @@ impl Follower {
             return Ok(bytes.len());
         };
         let whole = std::mem::take(&mut self.partial);
-        self.validate(&whole[..end])?;
+        if let Err(refusal) = self.validate(&whole[..end]) {
+            self.partial = whole;
+            return Err(refusal);
+        }
         Ok(end - known)
     }
 

@@ -6,7 +6,7 @@ use super::codings::Codings;
 use super::refusal::{Refusal, refused};
 use crate::request::length::number;
 use crate::request::{LONGEST_METHOD, Octets, is_host};
-use http::StatusCode;
+use http::{Request, StatusCode};
 
 /// `Framing` says how the body after a head is framed (RFC 9112 section 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +76,26 @@ fn request_line(line: &[u8]) -> Result<Version, Refusal> {
     } else {
         Err(refused(BAD, "its target is not one for its method"))
     }
+}
+
+/// Reads what a request line asks for, without its end; `None` where it is not sound.
+pub fn asked(line: &[u8]) -> Option<Request<()>> {
+    let line = trim_cr(line);
+    let version = match request_line(line).ok()? {
+        Version::Http10 => http::Version::HTTP_10,
+        Version::Http11 => http::Version::HTTP_11,
+    };
+    let mut words = line.split(|byte| *byte == b' ');
+    let method = words.next()?;
+    let mut target = String::new();
+    for byte in words.next()? {
+        match is_for_a_url(*byte) {
+            true => target.push(char::from(*byte)),
+            false => target.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    let asked = Request::builder().method(method).uri(target);
+    asked.version(version).body(()).ok()
 }
 
 /// Says whether a byte of a target stands for itself. Other servers let the rest pass, although no URL has it (RFC

@@ -84,7 +84,8 @@ pub async fn serve(client: Rc<Client>, mut stream: Stream) {
             // Half an answer may still wait to be written; another must not follow it.
             if !activity.is_blocked() {
                 let stream = connection.into_parts().io.into_inner();
-                client.refuse(stream.into_transport(), refusal).await;
+                let asked = stream.asked();
+                client.refuse(stream.into_transport(), refusal, asked).await;
             }
         }
         Err(Stop::Stalled) => reset(connection.into_parts().io),

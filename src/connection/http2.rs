@@ -53,7 +53,7 @@ pub async fn refuse(client: &Client, stream: Stream) {
 pub async fn serve(client: Rc<Client>, mut stream: Stream) {
     let activity = client.activity.clone();
     let settings = &client.connections.settings;
-    stream.follow_frames(client.origin.peer);
+    stream.follow_frames(&client);
     let mut builder = Builder::new();
     builder
         .initial_window_size(WINDOW)

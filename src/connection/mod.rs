@@ -50,10 +50,11 @@ use crate::request::{Body, Incoming, Origin, Peer, Progress, Requests};
 use crate::scoreboard::Protocol;
 use activity::Activity;
 use http::uri::Scheme;
-use http::{HeaderMap, Request, Response, header};
+use http::{HeaderMap, Request, Response, StatusCode, Version, header};
 use refusal::Refusal;
 use rustls::ServerConfig;
 use socket::Socket;
+use state::Phase;
 use std::cell::Cell;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -127,7 +128,9 @@ impl Connections {
                 http1::serve(client, stream).await;
             }
             Ok(Spoken::Neither) => http2::refuse(&client, stream).await,
-            Err(Stop::Refuse(refusal)) => client.refuse(stream.into_transport(), refusal).await,
+            Err(Stop::Refuse(refusal)) => {
+                client.refuse(stream.into_transport(), refusal, None).await;
+            }
             Err(_) => {}
         }
     }
@@ -152,10 +155,14 @@ impl Client {
         match shaken.ok()? {
             Handshake::Done { transport, chosen } => Some((transport, chosen)),
             Handshake::Plain { socket, refusal } => {
-                self.refuse(socket, refusal).await;
+                self.refuse(socket, refusal, None).await;
                 None
             }
-            Handshake::Failed => None,
+            Handshake::Failed(why) => {
+                info!("{} - closed: no TLS: {why}", self.origin.peer);
+                None
+            }
+            Handshake::Left => None,
         }
     }
 
@@ -189,19 +196,44 @@ impl Client {
     }
 
     /// Tells the client, and the log, why nothing more is read.
-    async fn refuse(&self, transport: impl AsyncRead + AsyncWrite + Unpin, refusal: Refusal) {
-        info!(
-            "{} - refused a request: {} ({})",
-            self.origin.peer,
-            refusal.why,
-            refusal.status.as_u16()
-        );
+    async fn refuse(
+        &self,
+        transport: impl AsyncRead + AsyncWrite + Unpin,
+        refusal: Refusal,
+        asked: Option<Request<()>>,
+    ) {
+        let (peer, status) = (self.origin.peer, refusal.status.as_u16());
+        info!("{peer} - refused a request: {} ({status})", refusal.why);
+        self.record_refused(asked, refusal.status, refusal.length());
         http1::refuse(transport, refusal, &self.connections.settings).await;
     }
 
-    /// Tells the log that somebody else has refused what came.
+    /// Tells the log that somebody else has refused what came, and has answered.
     fn note_refused(&self, why: &hyper::Error) {
         info!("{} - refused a request: {why}", self.origin.peer);
+        let status = match why.is_parse_too_large() {
+            true => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            false => StatusCode::BAD_REQUEST,
+        };
+        self.record_refused(None, status, 0);
+    }
+
+    /// Tells the log that a stream of HTTP/2 was answered without a request.
+    fn note_malformed(&self) {
+        let peer = self.origin.peer;
+        info!("{peer} - refused a request: its head is malformed (400)");
+        let mut unread = Requests::unread();
+        *unread.version_mut() = Version::HTTP_2;
+        self.record_refused(Some(unread), StatusCode::BAD_REQUEST, 0);
+    }
+
+    fn record_refused(&self, asked: Option<Request<()>>, status: StatusCode, sent: u64) {
+        let since = match self.activity.phase() {
+            Phase::Head { since } => since,
+            Phase::Idle { .. } | Phase::Busy { .. } | Phase::Rest => Instant::now(),
+        };
+        let requests = &self.connections.requests;
+        requests.record_refused(&self.origin, asked, since, status, sent);
     }
 
     /// Lets a client that may still be sending read what it was told, but holds nobody up who leaves.

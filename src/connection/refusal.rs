@@ -22,9 +22,18 @@ pub const fn refused(status: StatusCode, why: &'static str) -> Refusal {
 }
 
 impl Refusal {
+    fn reason(self) -> &'static str {
+        self.status.canonical_reason().unwrap_or("Error")
+    }
+
+    /// Returns the length of the message's body.
+    pub fn length(self) -> u64 {
+        self.reason().len() as u64 + 1
+    }
+
     /// The whole message; `fields` are lines of its head.
     pub fn message(&self, dated: bool, fields: &str) -> Vec<u8> {
-        let reason = self.status.canonical_reason().unwrap_or("Error");
+        let reason = self.reason();
         let date = match dated {
             true => format!("date: {}\r\n", httpdate::fmt_http_date(SystemTime::now())),
             false => String::new(),
@@ -42,6 +51,7 @@ impl Refusal {
 
 #[cfg(test)]
 mod tests {
+    use super::super::framing::{Fault, Follower, Limits};
     use super::*;
 
     #[test]
@@ -52,8 +62,33 @@ mod tests {
             head.starts_with("HTTP/1.1 408 Request Timeout\r\n"),
             "{head}"
         );
+        assert_eq!(TOO_SLOW.length(), body.len() as u64);
         let rest = format!("\r\ncontent-length: {}\r\nx: y", body.len());
         assert!(head.ends_with(&rest), "{head}");
         assert!(!head.contains("date:"));
+    }
+
+    /// Otherwise the access log could not say what was refused.
+    #[test]
+    fn what_a_refused_head_asks_for_is_known_in_whatever_pieces_it_comes() {
+        let limits = Limits {
+            head: 100,
+            fields: 5,
+        };
+        let head = b"GET /a\"b?c HTTP/1.0\r\nHost: a\r\n\xff\x01: x\r\n\r\n";
+        for size in 1..=head.len() {
+            let mut follower = Follower::new(limits);
+            let followed = head.chunks(size).try_for_each(|it| follower.follow(it));
+            assert!(matches!(followed, Err(Fault::Head { .. })), "{size}");
+            let asked = follower.asked().unwrap();
+            assert_eq!(asked.method(), "GET");
+            assert_eq!(asked.uri(), "/a%22b?c");
+            assert_eq!(asked.version(), http::Version::HTTP_10);
+        }
+        for unsound in ["GET / x HTTP/1.1\r\n\r\n", "GET /", "\r\n", ""] {
+            let mut follower = Follower::new(limits);
+            let _ = follower.follow(unsound.as_bytes());
+            assert!(follower.asked().is_none(), "{unsound}");
+        }
     }
 }

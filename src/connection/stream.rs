@@ -1,6 +1,7 @@
 //! A client's stream: it notes when bytes arrive and when they do not leave, and lets nothing of an
 //! unsound HTTP/1 request pass, nor half a head of HTTP/2. A client that sends no more gets what it asked for.
 
+use super::Client;
 use super::activity::Activity;
 use super::edits::edit;
 use super::framing::{Fault, Follower, Limits};
@@ -8,9 +9,8 @@ use super::resets::{Next, Resets};
 use super::transport::Transport;
 use super::unsent::{Kept, Unsent};
 use super::write_batcher::WriteBatcher;
-use crate::info;
-use crate::request::Peer;
 use bytes::{Buf, BytesMut};
+use http::Request;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -41,7 +41,7 @@ pub struct Stream {
     /// Who reads, once the client has ended; and whether all that was written since then has left.
     ended: Option<(Waker, bool)>,
     /// Follows HTTP/2's answers.
-    resets: Option<(Resets, Peer)>,
+    resets: Option<(Resets, Rc<Client>)>,
     /// What leaves before anything else.
     first: BytesMut,
 }
@@ -109,14 +109,19 @@ impl Stream {
         is_clean.then_some(self.transport)
     }
 
+    /// Returns what a head that was refused asks for, as far as it is known.
+    pub fn asked(&self) -> Option<Request<()>> {
+        self.follower.as_ref()?.asked()
+    }
+
     pub fn into_transport(self) -> Transport {
         self.transport
     }
 
     /// From here on this is HTTP/2.
-    pub fn follow_frames(&mut self, peer: Peer) {
+    pub fn follow_frames(&mut self, client: &Rc<Client>) {
         self.activity.follow_frames();
-        self.resets = Some((Resets::default(), peer));
+        self.resets = Some((Resets::default(), client.clone()));
     }
 
     /// Answers what is to be reset without an answer; how many of these bytes may leave now.
@@ -131,7 +136,7 @@ impl Stream {
                 self.note(self.first.len(), &written);
                 self.first.advance(ready!(written)?);
             }
-            let Some((resets, peer)) = &mut self.resets else {
+            let Some((resets, client)) = &mut self.resets else {
                 return Poll::Ready(Ok(None));
             };
             match resets.next(slices.clone()) {
@@ -139,7 +144,7 @@ impl Stream {
                 Next::UpTo(length) => return Poll::Ready(Ok(Some(length))),
                 Next::Answer(stream) => {
                     self.first.extend_from_slice(&resets.answer(stream));
-                    info!("{peer} - refused a request: its head is malformed (400)");
+                    client.note_malformed();
                 }
             }
         }

@@ -19,11 +19,11 @@ pub enum Handshake {
         chosen: Chosen,
     },
     /// The client does not speak TLS; it is told in the language that it seems to speak.
-    Plain {
-        socket: Socket,
-        refusal: Refusal,
-    },
-    Failed,
+    Plain { socket: Socket, refusal: Refusal },
+    /// The handshake failed; the log is told why.
+    Failed(String),
+    /// The client left before it said anything, as health checks do.
+    Left,
 }
 
 /// `Chosen` says which protocol a client has chosen by its name (ALPN, RFC 7301).
@@ -64,6 +64,8 @@ pub async fn shake_hands(config: Arc<ServerConfig>, socket: Socket, limit: Durat
             socket: greeted.into_socket(),
             refusal: PLAIN,
         },
-        Ok(Err(_)) | Err(_) => Handshake::Failed,
+        Ok(Err((_, silent))) if silent.is_silent() => Handshake::Left,
+        Ok(Err((error, _))) => Handshake::Failed(error.to_string()),
+        Err(_) => Handshake::Failed("the handshake did not end in time".to_owned()),
     }
 }

@@ -34,6 +34,11 @@ impl TlsSniffer {
         self.first_byte == FirstByte::Plain
     }
 
+    /// Says whether nothing has come.
+    pub fn is_silent(&self) -> bool {
+        self.first_byte == FirstByte::Awaited
+    }
+
     pub fn socket(&self) -> &Socket {
         &self.socket
     }
@@ -53,7 +58,8 @@ impl AsyncRead for TlsSniffer {
         ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
         if self.first_byte == FirstByte::Awaited {
             self.first_byte = match buffer.filled().get(known) {
-                Some(&HANDSHAKE) | None => FirstByte::Tls,
+                None => FirstByte::Awaited,
+                Some(&HANDSHAKE) => FirstByte::Tls,
                 Some(_) => FirstByte::Plain,
             };
         }

@@ -52,6 +52,7 @@ fn told(span: Span) -> otlp::Span {
     let method = known_method(&span);
     let name = match kind {
         Kind::Guest => "guest",
+        Kind::WebSocket => "websocket",
         Kind::Server | Kind::Client if method == OTHER => "HTTP",
         Kind::Server | Kind::Client => method,
     };
@@ -63,7 +64,7 @@ fn told(span: Span) -> otlp::Span {
         name: name.to_owned(),
         kind: match kind {
             Kind::Server => SpanKind::Server,
-            Kind::Guest => SpanKind::Internal,
+            Kind::Guest | Kind::WebSocket => SpanKind::Internal,
             Kind::Client => SpanKind::Client,
         }
         .into(),
@@ -94,6 +95,13 @@ fn attributes(span: &Span) -> Vec<KeyValue> {
     all.number("process.pid", span.process.into());
     if span.kind() == Kind::Guest {
         all.number("wasmserve.guest.running_ns", span.running);
+        return all.0;
+    }
+    if span.kind() == Kind::WebSocket {
+        all.text("network.protocol.name", "websocket");
+        all.number("wasmserve.websocket.close_code", span.code.into());
+        all.number("wasmserve.websocket.messages_received", span.received);
+        all.number("wasmserve.websocket.messages_sent", span.sent);
         return all.0;
     }
     all.text("http.request.method", known_method(span));

@@ -57,10 +57,12 @@ impl Access<'_> {
     fn text(&self, line: &mut String) {
         let _ = write!(line, "{} - \"", self.client);
         line.push_str(self.method());
-        line.push(' ');
-        push_target(line, self.target);
-        line.push(' ');
-        line.push_str(self.protocol);
+        if !self.is_unread() {
+            line.push(' ');
+            push_target(line, self.target);
+            line.push(' ');
+            line.push_str(self.protocol);
+        }
         line.push_str("\" ");
         let _ = write!(line, "{}", self.status);
         if !self.reason.is_empty() {
@@ -95,6 +97,11 @@ impl Access<'_> {
         }
         push_trace(line, self.trace);
         line.push('}');
+    }
+
+    /// Says whether nothing could be read of what was asked for; `-` stands for it.
+    pub(super) fn is_unread(&self) -> bool {
+        self.method == "-" && self.target == "-"
     }
 
     /// Returns the method if it is a token (RFC 9110 section 9.1), which can forge nothing.
@@ -160,6 +167,19 @@ pub mod tests {
             ..ACCESS
         };
         assert!(written(Format::Text, &unknown).ends_with("HTTP/1.1\" 299\n"));
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_a_dash() {
+        let unread = Access {
+            method: "-",
+            target: "-",
+            status: 400,
+            reason: "Bad Request",
+            ..ACCESS
+        };
+        let line = written(Format::Text, &unread);
+        assert_eq!(line, "INFO:     127.0.0.1:52000 - \"-\" 400 Bad Request\n");
     }
 
     #[test]

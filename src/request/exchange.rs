@@ -1,6 +1,8 @@
 //! An `Exchange` records what comes of a request: the counters of the scoreboard, the access log, and the reason where
 //! it failed.
 
+mod refused;
+
 use super::client::Client;
 use super::header_policy::Arrival;
 use super::spans::Spans;
@@ -48,6 +50,17 @@ impl Exchange {
         slot: &SlotRef,
         logged: bool,
     ) -> Rc<Exchange> {
+        Exchange::begin_since(arrival, request, slot, logged, Instant::now())
+    }
+
+    /// Begins where the head of the request began to come earlier.
+    pub fn begin_since<B>(
+        arrival: &Arrival,
+        request: &Request<B>,
+        slot: &SlotRef,
+        logged: bool,
+        started: Instant,
+    ) -> Rc<Exchange> {
         slot.request_began();
         let logged = logged && log::format(Level::Info).is_some();
         let format = log::access_format().filter(|_| logged);
@@ -59,11 +72,11 @@ impl Exchange {
             client: arrival.client,
             id: arrival.id.clone(),
             trace: arrival.trace.clone(),
-            spans: Spans::begin(arrival, request),
+            spans: Spans::begin(arrival, request, started),
             method: request.method().clone(),
             target: request.uri().clone(),
             version: request.version(),
-            started: Instant::now(),
+            started,
             status: Cell::new(None),
             sent: Cell::new(0),
             upload: OnceCell::new(),

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, Request, Version};
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 pub struct Spans {
     trace: Arc<Trace>,
@@ -26,7 +26,11 @@ pub struct Spans {
 
 impl Spans {
     /// Returns `None` where nobody takes the spans of this request.
-    pub fn begin<B>(arrival: &Arrival, request: &Request<B>) -> Option<Box<Spans>> {
+    pub fn begin<B>(
+        arrival: &Arrival,
+        request: &Request<B>,
+        started: Instant,
+    ) -> Option<Box<Spans>> {
         let trace = arrival.trace.as_ref()?;
         let mut server = trace.span(Kind::Server, trace.span)?;
         request.method().as_str().clone_into(&mut server.method);
@@ -57,7 +61,7 @@ impl Spans {
         Some(Box::new(Spans {
             trace: trace.clone(),
             server,
-            started: SystemTime::now(),
+            started: SystemTime::now() - started.elapsed(),
             guest: Cell::new(None),
             failure: RefCell::default(),
         }))

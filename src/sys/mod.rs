@@ -24,4 +24,5 @@ pub mod regular;
 pub mod runtime;
 pub mod signals;
 pub mod socket;
+mod unix_queue;
 pub mod watch;

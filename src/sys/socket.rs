@@ -1,5 +1,6 @@
 //! This file has listening sockets, and asks the kernel about connections.
 
+use super::unix_queue;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
@@ -77,12 +78,11 @@ impl Listening {
         blocks
     }
 
-    /// Returns how many connections wait to be accepted; none where the system does not say, which it does of TCP
-    /// alone.
+    /// Returns how many connections wait to be accepted; none where the system does not say.
     pub fn waiting(&self) -> Option<u32> {
         match self {
             Listening::Tcp(socket) => accept_queue(socket.as_fd()).ok(),
-            Listening::Unix(_) => None,
+            Listening::Unix(socket) => unix_queue::accept_queue(socket.as_fd()).ok(),
         }
     }
 

@@ -99,7 +99,7 @@ impl Trace {
         }
         let parent = match kind {
             Kind::Server => self.parent,
-            Kind::Guest | Kind::Client => Some(self.span),
+            Kind::Guest | Kind::Client | Kind::WebSocket => Some(self.span),
         };
         let mut span = Span::new(kind, self.id, id, parent);
         span.flags = self.flags.into();

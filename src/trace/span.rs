@@ -19,6 +19,8 @@ pub enum Kind {
     Guest = 1,
     /// The guest asks a server.
     Client = 2,
+    /// A WebSocket is open.
+    WebSocket = 3,
 }
 
 /// A `Span` has empty texts, and zeros, for what is not known.
@@ -85,6 +87,9 @@ pub struct Span {
     /// The guest was running for so many nanoseconds.
     #[prost(uint64, tag = "28")]
     pub running: u64,
+    /// A WebSocket was closed with this code; what was received and sent are messages.
+    #[prost(uint32, tag = "29")]
+    pub code: u32,
 }
 
 impl Span {
@@ -139,6 +144,7 @@ impl Span {
             && Kind::try_from(span.kind).is_ok()
             && span.start <= span.end
             && span.status < 1000
+            && span.code < 5000
             && span.port <= u32::from(u16::MAX)
             && span.client_port <= u32::from(u16::MAX)
             && span.peer_port <= u32::from(u16::MAX);
@@ -210,12 +216,13 @@ mod tests {
     /// A worker that was taken over may write anything.
     #[test]
     fn what_cannot_be_a_span_is_refused() {
-        let wrong: [fn(&mut Span); 8] = [
+        let wrong: [fn(&mut Span); 9] = [
             |span| span.trace.truncate(15),
             |span| span.trace = vec![0; 16],
             |span| span.span = vec![1; 9],
             |span| span.parent = vec![1; 7],
-            |span| span.kind = 3,
+            |span| span.kind = 4,
+            |span| span.code = 5000,
             |span| span.end = span.start - 1,
             |span| span.status = 1000,
             |span| span.peer_port = 1 << 16,

@@ -159,6 +159,37 @@ fn workers_that_hang_are_told_of_while_nobody_replaces_them() {
     });
 }
 
+/// The answers come from a process that no guest runs in.
+#[test]
+fn probes_are_answered_while_guests_spin_in_every_worker() {
+    let watched = Server::component(guest("behaviours"))
+        .workers(2)
+        .args(["--limit-cpu=300s", "--timeout-request=300s"])
+        .watched();
+    let address = watched.server.address;
+    let spinning: Vec<Connection> = (0..8)
+        .map(|_| {
+            let mut connection = Connection::open(address);
+            connection.get("/spin").send().unwrap();
+            connection
+        })
+        .collect();
+    eventually("all spin", || {
+        watched.metric("wasmserve_requests_in_flight") == 8.0
+    });
+    eventually("the workers are busy", || {
+        let busy = watched.ask("/metrics").text();
+        let mut busy = busy
+            .lines()
+            .filter(|line| line.starts_with("wasmserve_worker_busy_ratio{"));
+        busy.any(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap() > 0.0)
+    });
+    assert_eq!(watched.ask("/livez").status, 200);
+    let now = watched.json("/status")["workers"].to_string();
+    assert!(now.contains("GET /spin"), "{now}");
+    drop(spinning);
+}
+
 #[test]
 fn a_server_that_turns_requests_away_is_not_ready_until_it_has_room_again() {
     let behaviours = guest("behaviours");

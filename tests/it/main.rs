@@ -52,6 +52,7 @@ mod prometheus;
 mod proxy_protocol;
 mod readme;
 mod redirect;
+mod refusals;
 mod registry;
 mod responses;
 mod restoring;

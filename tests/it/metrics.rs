@@ -1,8 +1,9 @@
 //! What is counted of guests: where their instances come from and why they go, and the requests that they send.
 
-use crate::harness::{Connection, HELLO, Server, Upstream, eventually, get, guest, order};
+use crate::harness::{Connection, Folder, HELLO, Server, Upstream, eventually, get, guest, order};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use std::os::unix::net::UnixStream;
 
 fn made(reason: &str) -> String {
     format!("wasmserve_instances_made_total{{reason=\"{reason}\"}}")
@@ -136,18 +137,38 @@ fn requests_of_guests_are_counted_by_what_came_of_them() {
 
 /// Whoever waits in the kernel's queue is seen by no worker.
 #[test]
-fn connections_that_nobody_accepts_are_seen() {
+fn connections_that_nobody_accepts_are_seen_at_sockets_of_both_kinds() {
+    let folder = Folder::new("backlog");
+    let socket = folder.file("app.sock");
     let watched = Server::component(HELLO)
         .arg("--timeout-worker-healthcheck=60s")
+        .option("--uds", &socket)
         .watched();
     let address = watched.server.address;
-    let backlog = format!("wasmserve_listener_backlog{{address=\"http://{address}\"}}");
-    assert_eq!(watched.metric(&backlog), 0.0);
+    let backlog = |address: &str| {
+        watched.metric(&format!(
+            "wasmserve_listener_backlog{{address=\"{address}\"}}"
+        ))
+    };
+    let (inet, unix) = (format!("http://{address}"), format!("unix socket {socket}"));
+    let page = watched.ask("/metrics").text();
+    assert!(
+        page.contains(&format!("{{address=\"{unix}\"}} 0.0\n")),
+        "{page}"
+    );
+    assert_eq!((backlog(&inet), backlog(&unix)), (0.0, 0.0));
     let worker = Pid::from_raw(watched.server.workers()[0]);
     kill(worker, Signal::SIGSTOP).unwrap();
     let waiting: Vec<Connection> = (0..5).map(|_| Connection::open(address)).collect();
-    eventually("five wait", || watched.metric(&backlog) == 5.0);
+    let local: Vec<_> = (0..3)
+        .map(|_| UnixStream::connect(&socket).unwrap())
+        .collect();
+    eventually("eight wait", || {
+        (backlog(&inet), backlog(&unix)) == (5.0, 3.0)
+    });
     kill(worker, Signal::SIGCONT).unwrap();
-    eventually("none waits", || watched.metric(&backlog) == 0.0);
-    drop(waiting);
+    eventually("none waits", || {
+        (backlog(&inet), backlog(&unix)) == (0.0, 0.0)
+    });
+    drop((waiting, local));
 }

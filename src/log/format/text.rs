@@ -61,6 +61,7 @@ impl Line {
                     since.subsec_millis()
                 ));
             }
+            Field::RequestLine if access.is_unread() => self.push_own("-"),
             Field::RequestLine => {
                 self.push_outside(access.method().as_bytes(), LONGEST_VALUE);
                 self.push_own(" ");

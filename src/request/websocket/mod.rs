@@ -183,6 +183,7 @@ impl Requests {
             target: path,
             id: arrival.id.clone(),
             trace: arrival.trace.clone(),
+            is_open: is_accepted,
             is_logged: is_accepted
                 && self.settings.access_log
                 && log::format(log::Level::Info).is_some(),

@@ -6,12 +6,12 @@ use crate::guest::websocket::Closed;
 use crate::log::{self, Level};
 use crate::request::client::Client;
 use crate::request::exchange::kind;
-use crate::scoreboard::SlotRef;
-use crate::trace::Trace;
+use crate::scoreboard::{SlotRef, totals};
+use crate::trace::{self, Kind, Span, SpanId, Trace};
 use http::HeaderValue;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// `Opened` says who opened the WebSocket, and how.
 pub struct Opened {
@@ -21,6 +21,8 @@ pub struct Opened {
     /// The id of the opening request.
     pub id: Option<HeaderValue>,
     pub trace: Option<Arc<Trace>>,
+    /// The guest has accepted, so that there is a WebSocket and not only a session.
+    pub is_open: bool,
     /// The end of the WebSocket is logged.
     pub is_logged: bool,
 }
@@ -33,12 +35,16 @@ pub struct Record {
     received: Cell<u64>,
     sent: Cell<u64>,
     closed: RefCell<Option<Closed>>,
+    /// The span of the WebSocket is there where somebody takes it; with the time when it began.
+    span: RefCell<Option<(Span, SystemTime)>>,
 }
 
 impl Record {
     /// Begins once the opening request was answered, which has a line of its own.
     pub fn begin(opened: Opened, slot: &SlotRef) -> Record {
         slot.websocket_opened();
+        let trace = opened.trace.as_ref().filter(|_| opened.is_open);
+        let span = trace.and_then(|trace| trace.span(Kind::WebSocket, SpanId::random()));
         Record {
             opened,
             slot: slot.clone(),
@@ -46,6 +52,7 @@ impl Record {
             received: Cell::new(0),
             sent: Cell::new(0),
             closed: RefCell::new(None),
+            span: RefCell::new(span.map(|span| (span, SystemTime::now()))),
         }
     }
 
@@ -66,8 +73,13 @@ impl Record {
 
     /// The guest failed; says so in the log.
     pub fn failed(&self, failure: &Failure) {
-        self.slot.guest_failed(kind(failure));
+        let kind = kind(failure);
+        self.slot.guest_failed(kind);
         self.slot.failed_later();
+        if let Some((span, _)) = &mut *self.span.borrow_mut() {
+            totals::GUEST_FAILURE_KINDS[kind as usize].clone_into(&mut span.error);
+            span.message = failure.to_string();
+        }
         let trace = self.opened.trace.as_deref();
         let id = self.opened.id.as_ref().and_then(|id| id.to_str().ok());
         let name = match log::request_name(id, trace) {
@@ -89,10 +101,16 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         self.slot.websocket_closed();
+        let closed = self.closed.take().unwrap_or(Closed::new(ABNORMAL, ""));
+        if let Some((mut span, began)) = self.span.take() {
+            span.lasts(began, self.began.elapsed());
+            span.code = closed.code.into();
+            (span.received, span.sent) = (self.received.get(), self.sent.get());
+            trace::record(span);
+        }
         if !self.opened.is_logged {
             return;
         }
-        let closed = self.closed.take().unwrap_or(Closed::new(ABNORMAL, ""));
         let reason = match closed.reason.as_str() {
             "" => String::new(),
             reason => format!(" ({})", log::escape(reason)),

@@ -4,8 +4,9 @@ use super::{ID, PARENT, told};
 use crate::harness::certificates::Authority;
 use crate::harness::collector::{Collector, Span};
 use crate::harness::http2::{END_HEADERS, END_STREAM, Http2, head};
-use crate::harness::{Server, Start, Upstream, finished, get, guest, said, wasmserve};
+use crate::harness::{Server, Start, Upstream, finished, get, guest, said, wasmserve, websocket};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use tokio_tungstenite::tungstenite::Message;
 
 /// A server whose spans go to this collector, without a pause.
 pub(super) fn exporting(collector: &str) -> Start {
@@ -286,4 +287,30 @@ fn what_waits_is_sent_before_the_server_ends() {
     (0..20).for_each(|_| assert_eq!(get(server.address, "/").status, 200));
     server.stop();
     assert_eq!(collector.wait_for(20, is_server).len(), 20);
+}
+
+/// The span of the opening request is over when the WebSocket has just begun.
+#[test]
+fn a_websocket_has_a_span_until_it_is_closed() {
+    let collector = Collector::start();
+    let server = exporting_from("behaviours-websocket", &collector.url()).start();
+    let mut socket = websocket::open(&server, "/echo");
+    let opened = &collector.wait_for(1, is_server)[0];
+    assert_eq!(attribute(opened, "http.response.status_code"), "101");
+    socket.send(Message::text("hello")).unwrap();
+    assert_eq!(websocket::next(&mut socket), Message::text("hello"));
+    let is_websocket = |span: &Span| span.name == "websocket";
+    assert!(!collector.spans().iter().any(is_websocket), "it is open");
+    socket.close(None).unwrap();
+    websocket::closed(&mut socket);
+    let span = &collector.wait_for(1, is_websocket)[0];
+    assert_eq!((&span.parent, &span.trace), (&opened.id, &opened.trace));
+    assert!(!span.has_failed && span.kind == SpanKind::Internal);
+    for (name, value) in [
+        ("network.protocol.name", "websocket"),
+        ("wasmserve.websocket.messages_received", "1"),
+        ("wasmserve.websocket.messages_sent", "1"),
+    ] {
+        assert_eq!(attribute(span, name), value, "{name}");
+    }
 }
