@@ -18,6 +18,7 @@ pub mod fuzzing;
 mod headers;
 mod instances;
 mod logging;
+mod opposites;
 mod outbound;
 mod pages;
 mod parse;

@@ -1,6 +1,7 @@
 //! The configuration file: options by their long names, which count where neither the command line nor
 //! the environment says anything. It is read by making arguments of it.
 
+use super::opposites::opposite;
 use crate::sys::regular::{self, LARGEST_TEXT};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
@@ -96,9 +97,6 @@ fn name(argument: &Arg) -> Option<&str> {
 /// Says whether the command line or the environment sets the option, or its opposite.
 fn is_said_elsewhere(matches: &ArgMatches, argument: &Arg) -> bool {
     let id = argument.get_id().as_str();
-    let opposite = id
-        .strip_prefix("no_")
-        .map_or_else(|| format!("no_{id}"), str::to_owned);
     let said = |id: &str| {
         let known = matches.try_contains_id(id).is_ok();
         let source = known.then(|| matches.value_source(id)).flatten();
@@ -107,10 +105,14 @@ fn is_said_elsewhere(matches: &ArgMatches, argument: &Arg) -> bool {
             Some(ValueSource::CommandLine | ValueSource::EnvVariable)
         )
     };
+    // That `--no-sandbox` is not set says nothing of what `--sandbox` is.
+    let opposite = opposite(id);
+    let off = matches.try_get_one(&opposite).ok().flatten() == Some(&false);
+    let says_nothing = off && !matches!(argument.get_action(), ArgAction::SetTrue);
     let honoured = HONOURED.iter().any(|(name, variable)| {
         *name == id && std::env::var_os(variable).is_some_and(|value| !value.is_empty())
     });
-    said(id) || said(&opposite) || honoured
+    said(id) || (said(&opposite) && !says_nothing) || honoured
 }
 
 fn arguments(

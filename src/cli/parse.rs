@@ -4,7 +4,7 @@
 mod short;
 
 use super::file::{self, FileArguments};
-use super::{Cli, Source, elsewhere};
+use super::{Cli, Source, elsewhere, opposites};
 use clap::builder::{BoolishValueParser, Resettable};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
@@ -40,7 +40,7 @@ impl OptionOrigin {
 /// Reads the whole command line, and what `wasmserve check` shows of it.
 pub fn parse() -> Result<(Cli, Vec<OptionOrigin>), Error> {
     let given: Vec<OsString> = std::env::args_os().collect();
-    let command = lenient_variables(Cli::command());
+    let command = opposites::nearer_only(lenient_variables(Cli::command()), &given);
     let (arguments, file) = with_file(&command, given.clone())?;
     let matches = command
         .clone()
@@ -123,7 +123,7 @@ fn variable_of(named: &str) -> Option<String> {
 }
 
 /// These commands have the options of serving.
-const SERVING: [&str; 2] = ["check", "unit"];
+pub(super) const SERVING: [&str; 2] = ["check", "unit"];
 
 fn named<'a>(command: &'a Command, name: &str) -> &'a Command {
     command.find_subcommand(name).unwrap_or(command)

@@ -43,6 +43,7 @@ mod logs;
 mod logs_command;
 mod memory;
 mod metrics;
+mod opposites;
 mod outbound;
 mod pages;
 mod portable_code;
