@@ -7,10 +7,10 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 /// An open WebSocket whose frames are made by hand.
-struct Raw(TcpStream);
+pub struct Raw(pub TcpStream);
 
 impl Raw {
-    fn open(server: &Server, path: &str) -> Raw {
+    pub fn open(server: &Server, path: &str) -> Raw {
         let mut stream = tcp(server.address);
         let key = "dGhlIHNhbXBsZSBub25jZQ==";
         let host = request(server, path).uri().authority().unwrap().to_string();
@@ -30,7 +30,7 @@ impl Raw {
     }
 
     /// The code of the close that comes next.
-    fn code(mut self) -> u16 {
+    pub fn code(mut self) -> u16 {
         loop {
             let mut head = [0; 2];
             self.0.read_exact(&mut head).unwrap();
