@@ -4,7 +4,7 @@
 use crate::channel::{CodeReport, LeftListener, Plan, Reporter};
 use crate::config::Config;
 use crate::exporter;
-use crate::guest::{CompileProgress, Guest, Loaded};
+use crate::guest::{CompileProgress, Guest, Loaded, Occasion};
 use crate::listen::Listeners;
 use crate::sandbox::{Grants, Role, Sandbox};
 use crate::supervisor::{
@@ -69,9 +69,11 @@ impl Roles for Server {
     }
 
     fn take_step(&self, index: usize, code: &Code) -> Result<()> {
-        self.sandbox().begin()?;
-        let (request, confine) = (&self.config.compile_request, self.confined(Role::Step));
-        request.take_step(index, &code.file, code.known_plan()?, &confine)
+        self.run_command(Occasion::BeforeStart, index, code)
+    }
+
+    fn run_job(&self, index: usize, code: &Code) -> Result<()> {
+        self.run_command(Occasion::Periodic, index, code)
     }
 
     fn primes(&self, plan: Plan) -> bool {
@@ -232,6 +234,13 @@ impl Server {
     /// Returns what the server's children are kept to.
     pub fn sandbox(&self) -> &Sandbox {
         &self.config.worker.sandbox
+    }
+
+    /// Runs a component of the command world to its end.
+    fn run_command(&self, occasion: Occasion, index: usize, code: &Code) -> Result<()> {
+        self.sandbox().begin()?;
+        let (request, confine) = (&self.config.compile_request, self.confined(Role::Step));
+        request.take_step(occasion, index, &code.file, code.known_plan()?, &confine)
     }
 
     /// Returns what confines a process to its role, once.

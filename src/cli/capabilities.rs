@@ -89,4 +89,24 @@ pub struct Capabilities {
         help_heading = "Guest"
     )]
     pub timeout_before_start: String,
+
+    /// Run this component of the command world every so often, like 5m=job.wasm, with what the guest may use, in a
+    /// process of its own
+    #[arg(
+        long,
+        value_name = "PERIOD=COMPONENT",
+        env = "WASMSERVE_EVERY",
+        help_heading = "Guest"
+    )]
+    pub every: Vec<String>,
+
+    /// Time that each run of these components may take
+    #[arg(
+        long,
+        default_value = "1h",
+        value_name = "DURATION",
+        env = "WASMSERVE_TIMEOUT_EVERY",
+        help_heading = "Guest"
+    )]
+    pub timeout_every: String,
 }

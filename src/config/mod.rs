@@ -12,6 +12,7 @@ mod files;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod headers;
+mod jobs;
 mod logging;
 mod outbound;
 mod overlap;
@@ -80,6 +81,7 @@ impl Config {
             path,
             name: component.clone(),
             steps: serve.capabilities.before_start.clone(),
+            jobs: supervisor.jobs.iter().map(|job| job.path.clone()).collect(),
             cache,
             allow_precompiled: serve.code.allow_precompiled,
             limits,
@@ -114,8 +116,9 @@ impl Config {
         // What is pulled with each reload changes by that.
         let pulls = |pull: &Pull| pull.when == When::Always;
         let component = component.filter(|_| !self.pull.as_ref().is_some_and(pulls));
-        let files = component.into_iter().chain(&self.compile_request.steps);
-        files.cloned().collect()
+        let request = &self.compile_request;
+        let files = component.into_iter().chain(&request.steps);
+        files.chain(&request.jobs).cloned().collect()
     }
 }
 

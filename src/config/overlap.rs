@@ -42,7 +42,7 @@ struct Given {
 /// Refuses a configuration that gives away what this server relies on.
 pub fn check(serve: &Serve, order: &CompileRequest, files: &[files::Directory]) -> Result<()> {
     let cache = order.cache.directory.as_deref();
-    let relied = relied_on(serve, cache);
+    let relied = relied_on(serve, order);
     let mut given = given(&order.capabilities, files);
     given.sort_by_key(|given| std::cmp::Reverse(given.access));
     let profiles = order.capabilities.profile.iter();
@@ -84,7 +84,8 @@ pub fn check(serve: &Serve, order: &CompileRequest, files: &[files::Directory]) 
     }
 }
 
-fn relied_on(serve: &Serve, cache: Option<&Path>) -> Vec<Relied> {
+fn relied_on(serve: &Serve, order: &CompileRequest) -> Vec<Relied> {
+    let cache = order.cache.directory.as_deref();
     let item = |what, path: &Path, harm| Relied {
         what,
         path: path.to_owned(),
@@ -105,7 +106,7 @@ fn relied_on(serve: &Serve, cache: Option<&Path>) -> Vec<Relied> {
     // What is pulled lies in the cache.
     let component = serve.component.iter().filter(|it| !is_reference(it));
     all.extend(component.map(|path| item("the component", path, Access::Published)));
-    let steps = capabilities.before_start.iter();
+    let steps = order.steps.iter().chain(&order.jobs);
     all.extend(steps.map(|path| item("the component", path, Access::Published)));
     let authorities = serve.outbound.outbound_ca.iter().chain(&tls.ssl_ca_certs);
     let logs = [&serve.logging.log_file, &serve.logging.access_logfile];
@@ -325,6 +326,11 @@ mod tests {
             ),
             (
                 "@/www/a.wasm --before-start @/data/link.wasm --dir-rw @/data",
+                "--dir-rw",
+                "component",
+            ),
+            (
+                "@/www/a.wasm --every 5m=@/data/link.wasm --dir-rw @/data",
                 "--dir-rw",
                 "component",
             ),

@@ -1,6 +1,6 @@
 //! This file resolves how many processes there are, how long each may take for what it does, and when it is replaced.
 
-use super::{cache_settings, canary, maybe, option, sandbox, units, variable};
+use super::{cache_settings, canary, jobs, maybe, option, sandbox, units, variable};
 use crate::channel::WorkerRange;
 use crate::cli::{self, Serve};
 use crate::supervisor;
@@ -87,6 +87,12 @@ pub fn resolve(serve: &Serve) -> Result<supervisor::Settings> {
             units::duration,
         )?,
         canary: canary::resolve(&serve.canary)?,
+        jobs: jobs::resolve(&serve.capabilities)?,
+        job_time: option(
+            "--timeout-every",
+            &serve.capabilities.timeout_every,
+            units::duration,
+        )?,
         code: code_settings(serve)?,
     })
 }
@@ -150,9 +156,12 @@ fn worker_count(text: &str) -> Result<u16> {
 fn code_settings(serve: &Serve) -> Result<supervisor::CodeSettings> {
     let cache = cache_settings(serve)?;
     let steps = &serve.capabilities.before_start;
-    let sources = serve.component.iter().chain(steps);
+    let jobs = jobs::resolve(&serve.capabilities)?;
+    let sources = serve.component.iter().chain(steps).cloned();
     Ok(supervisor::CodeSettings {
-        sources: sources.cloned().collect(),
+        sources: sources
+            .chain(jobs.into_iter().map(|job| job.path))
+            .collect(),
         directory: cache.directory,
         most: cache.most,
         owner: sandbox::identity(&serve.sandbox)?.map(|identity| identity.uid()),

@@ -23,6 +23,7 @@ pub fn resolve(
         sources: [&order.path]
             .into_iter()
             .chain(&order.steps)
+            .chain(&order.jobs)
             .cloned()
             .collect(),
         cache: order.cache.directory.clone(),

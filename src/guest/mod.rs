@@ -21,7 +21,7 @@ mod snapshot;
 mod startup;
 pub mod websocket;
 
-pub use compile::{CompileProgress, CompileRequest, PrimeRequest, Priming, precompile};
+pub use compile::{CompileProgress, CompileRequest, Occasion, PrimeRequest, Priming, precompile};
 pub use core_dump::CoreDumps;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use differential::{compare as compare_restored_with_fresh, survey_any_bytes};

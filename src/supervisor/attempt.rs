@@ -154,9 +154,11 @@ impl<R: Roles> Supervisor<R> {
         };
         let codes = files.finish();
         let mut codes = codes.map_err(|error| (Status::Internal, format!("{error:#}")))?;
+        let jobs = codes.len().saturating_sub(roles.settings().jobs.len());
+        let jobs = codes.split_off(jobs.max(1));
         let steps: VecDeque<Code> = codes.split_off(1).into();
         match codes.pop() {
-            Some(code) => self.step_or_load(number, roles, code, steps, 0),
+            Some(code) => self.step_or_load(number, roles, Code { jobs, ..code }, steps, 0),
             None => Err((Status::Internal, "nothing was compiled".to_owned())),
         }
     }

@@ -23,6 +23,8 @@ pub struct Code {
     pub found: Option<CodeName>,
     /// Instances begin as this snapshot has them, where that is another than when they are made.
     pub primed: Option<OwnedFd>,
+    /// There is this code of what is run every so often beside it.
+    pub jobs: Vec<Code>,
 }
 
 impl Code {
@@ -44,6 +46,11 @@ impl Code {
             plan: self.plan,
             found: self.found,
             primed: self.primed.as_ref().map(OwnedFd::try_clone).transpose()?,
+            jobs: self
+                .jobs
+                .iter()
+                .map(Code::try_clone)
+                .collect::<io::Result<_>>()?,
         })
     }
 }
@@ -135,6 +142,7 @@ impl CodeFiles {
                     plan: Some(plan),
                     found: Some(name),
                     primed: None,
+                    jobs: Vec::new(),
                 })
             }
         };
@@ -165,6 +173,7 @@ impl CodeFiles {
                     plan: Some(plan),
                     found: None,
                     primed: None,
+                    jobs: Vec::new(),
                 })
             }
         });

@@ -182,6 +182,15 @@ impl Forker {
         Ok(step)
     }
 
+    /// Forks a process that runs what is run every so often, and of which this is the code.
+    pub fn job<R: Roles>(&self, roles: &R, index: usize, code: &Code) -> io::Result<SingleTask> {
+        let run = || roles.run_job(index, code);
+        let kept = [code.file.as_raw_fd()];
+        let job = SingleTask::start(c"job", &self.scoreboard, &kept, run)?;
+        self.helpers.borrow_mut().push(job.pid);
+        Ok(job)
+    }
+
     /// Notes that a compiler found no room in the cache.
     pub fn note_lack_of_room(&self) {
         self.lacks_room.set(true);

@@ -38,6 +38,7 @@ impl<R: Roles> Supervisor<R> {
             generation.zygote.as_mut().map(Zygote::listen);
         }
         self.successor.iter_mut().for_each(Successor::listen);
+        self.jobs.listen();
         self.listen_to_attempt();
     }
 
@@ -85,6 +86,9 @@ impl<R: Roles> Supervisor<R> {
             }
             let memory = end == End::Killed(Signal::SIGKILL) && self.was_for_memory();
             let death = Death { end, memory };
+            if self.jobs.ended(pid, &death) {
+                continue;
+            }
             if let Some(index) = self.children.iter().position(|child| child.pid == pid) {
                 let child = self.children.swap_remove(index);
                 self.forker.release(child.slot);

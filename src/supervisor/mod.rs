@@ -13,6 +13,7 @@ mod forker;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod handover;
+mod jobs;
 mod listen;
 mod log_writer;
 mod notify;
@@ -34,7 +35,9 @@ pub use code_files::Code;
 pub use exporter::ExporterContext;
 pub use publish::Served;
 pub use run::{resume, run};
-pub use settings::{CanarySettings, CodeSettings, CompileLimits, Settings, WithoutTraffic};
+pub use settings::{
+    CanarySettings, CodeSettings, CompileLimits, JobSettings, Settings, WithoutTraffic,
+};
 pub use successor::adopted;
 
 use crate::channel::{LeftListener, Plan, Reporter};
@@ -57,11 +60,13 @@ pub trait Roles: Sized {
     fn pulls(&self) -> Option<Duration>;
     /// Pulls the application, in a process of its own.
     fn pull(&self) -> anyhow::Result<()>;
-    /// Makes code of the application and of the steps before the start in these files, in a process of its own, and
-    /// tells of each. Gives the application, loaded, where it is to be shared and no thread was needed for all of this.
+    /// Makes code of the application, of the steps before the start and of what is run every so often in these files, in
+    /// a process of its own, and tells of each. Gives the application, loaded, where it is to be shared and no thread was needed for all of this.
     fn prepare(&self, reporter: &Reporter, files: &[File]) -> anyhow::Result<Option<Self::Loaded>>;
     /// Takes the step before the start with this index, of which there is code, in a process of its own.
     fn take_step(&self, index: usize, code: &Code) -> anyhow::Result<()>;
+    /// Runs what is run every so often and has this index, of which there is code, in a process of its own.
+    fn run_job(&self, index: usize, code: &Code) -> anyhow::Result<()>;
     /// Says whether an instance of code with this plan is primed before there are workers.
     fn primes(&self, plan: Plan) -> bool;
     /// Returns how many bytes a primed snapshot has at most.

@@ -41,20 +41,29 @@ impl<R: Roles> Supervisor<R> {
                 }
                 Action::Withdraw => self.forker.scoreboard.withdraw(),
                 Action::CloseListeners => {
+                    self.executes = false;
                     // They hold them too, and no worker is forked any more.
                     let versions = self.generations.iter_mut();
                     versions.for_each(|version| version.zygote = None);
                     self.roles.sockets().borrow_mut().close();
+                    self.finish_jobs();
                 }
                 Action::AskSuccessor => self.ask(),
                 Action::KillSuccessor => kill(self.successor.as_ref().map(|s| s.pid)),
-                Action::Execute => self.executes = true,
+                Action::Execute => {
+                    self.executes = true;
+                    self.finish_jobs();
+                }
                 Action::Log { level, text } => log::write(level, format_args!("{text}")),
                 Action::Exit { failure } => {
                     self.attempt = None;
                     self.exporter.let_go();
                     self.generations.clear();
-                    let until = self.now() + UNKILLABLE;
+                    let now = self.now();
+                    if failure.is_some() {
+                        self.jobs.finish_by(now);
+                    }
+                    let until = self.jobs.deadline().unwrap_or(now) + UNKILLABLE;
                     self.exit = Some((failure, until));
                 }
             }
@@ -151,6 +160,7 @@ impl<R: Roles> Supervisor<R> {
             self.roles = generation.roles.clone();
             self.describe(generation);
             self.watch();
+            self.adopt_jobs();
         }
     }
 
@@ -195,6 +205,8 @@ impl<R: Roles> Supervisor<R> {
     }
 
     fn stays(&mut self, error: &anyhow::Error) {
+        let now = self.now();
+        self.jobs.go_on(now);
         let why = format!("`{}`: {error:#}", self.executable.display());
         self.events.push_back(Event::Answered(Err(why)));
     }

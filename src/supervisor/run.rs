@@ -8,6 +8,7 @@ use super::clock::Clock;
 use super::code_files::Code;
 use super::exporter::Exporter;
 use super::forker::Forker;
+use super::jobs::Jobs;
 use super::log_writer::LogWriter;
 use super::notify::Notifier;
 use super::orders::{Abandoned, Order};
@@ -48,6 +49,7 @@ pub struct Supervisor<R> {
     pub(super) admin: Admin,
     pub(super) log_writer: LogWriter,
     pub(super) exporter: Exporter,
+    pub(super) jobs: Jobs,
     pub(super) published: Published,
     pub(super) children: Vec<Child>,
     /// Zygotes were asked for these workers, some of which nobody waits for any more.
@@ -113,6 +115,7 @@ pub fn resume<R: Roles>(roles: R, adopted: Adopted) -> Result<()> {
             plan: handover.plan,
             found: None,
             primed: None,
+            jobs: Vec::new(),
         },
         zygote: None,
     });
@@ -141,6 +144,7 @@ impl<R: Roles> Supervisor<R> {
             admin,
             log_writer: LogWriter::default(),
             exporter: Exporter::default(),
+            jobs: Jobs::default(),
             published: None,
             children: Vec::new(),
             orders: Vec::new(),
@@ -226,7 +230,7 @@ impl<R: Roles> Supervisor<R> {
                 return Ok(failure);
             }
             // The next executable is left workers, and no orders for them.
-            if self.executes && self.orders.is_empty() {
+            if self.executes && self.orders.is_empty() && self.jobs.is_idle() {
                 self.executes = false;
                 self.execute();
                 continue;
@@ -236,6 +240,7 @@ impl<R: Roles> Supervisor<R> {
             self.look_after_admin();
             self.look_after_log();
             self.look_after_exporter();
+            self.look_after_jobs();
             self.read_messages();
             self.read_orders();
             self.read_signals()?;
@@ -266,6 +271,7 @@ impl<R: Roles> Supervisor<R> {
             self.policy.wakes_at(now),
             changes.and_then(|(_, changes)| changes.wakes_at(now)),
             self.exit.as_ref().map(|(_, until)| *until),
+            self.jobs.wakes_at(),
         ];
         let wake = wake
             .into_iter()

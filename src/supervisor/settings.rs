@@ -37,6 +37,10 @@ pub struct Settings {
     /// A step before the start may take so long.
     pub step_time: Duration,
     pub canary: CanarySettings,
+    /// These are run every so often while the application is served.
+    pub jobs: Vec<JobSettings>,
+    /// Each of them may take so long.
+    pub job_time: Duration,
     pub code: CodeSettings,
 }
 
@@ -62,10 +66,17 @@ pub enum WithoutTraffic {
     RollBack,
 }
 
+/// `JobSettings` says how often a component is run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobSettings {
+    pub path: PathBuf,
+    pub period: Duration,
+}
+
 /// `CodeSettings` says what code is made of, and where it is kept.
 #[derive(Clone, Debug, Default)]
 pub struct CodeSettings {
-    /// The application's component, and those of the steps before the start.
+    /// The application's component, those of the steps before the start, and those that are run every so often.
     pub sources: Vec<PathBuf>,
     /// The directory of the cache; none where no place for it is known.
     pub directory: Option<PathBuf>,

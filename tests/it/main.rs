@@ -46,6 +46,7 @@ mod metrics;
 mod opposites;
 mod outbound;
 mod pages;
+mod periodic;
 mod portable_code;
 mod priming;
 mod processes;

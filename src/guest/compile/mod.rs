@@ -16,3 +16,4 @@ pub use progress::CompileProgress;
 pub use request::CompileRequest;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use restorable::compile as compile_restorable;
+pub use startup_step::Occasion;

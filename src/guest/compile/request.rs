@@ -5,7 +5,6 @@ use super::lone::block_on_guest;
 use super::priming::Priming;
 use super::progress::{CompileProgress, ReportProgress, display_path, display_size};
 use super::spec::{CompileSpec, GoodFor, MappedCode, cached, digest, digest_of_file};
-use super::startup_step::{self, StartupStep};
 use crate::cache::{self, Cache, CodeName, CodeOrigin, seal};
 use crate::guest::component::info::World;
 use crate::guest::component::source::Source;
@@ -36,6 +35,8 @@ pub struct CompileRequest {
     pub name: PathBuf,
     /// These components are run to their end, one after the other, before the application is served.
     pub steps: Vec<PathBuf>,
+    /// These components are run every so often while it is served.
+    pub jobs: Vec<PathBuf>,
     /// These settings say where code is kept between starts.
     pub cache: cache::Settings,
     pub allow_precompiled: bool,
@@ -58,7 +59,8 @@ pub struct Compiled {
 }
 
 impl CompileRequest {
-    /// Makes the code of the application, and that of the steps before the start, each in its file, and tells of each.
+    /// Makes the code of the application, of the steps before the start and of what is run every so often, each in its
+    /// file, and tells of each.
     ///
     /// Loads the application too, where there is much to load and nothing has run until then: a process that has
     /// compiled, or run a guest, must not fork.
@@ -69,7 +71,7 @@ impl CompileRequest {
         files: &[File],
     ) -> Result<Option<Loaded>> {
         let (file, of_steps) = files.split_first().context("there is no file for code")?;
-        if !self.steps.is_empty() {
+        if !self.steps.is_empty() || !self.jobs.is_empty() {
             confine()?;
         }
         let steps = self.steps()?;
@@ -99,19 +101,6 @@ impl CompileRequest {
             });
         }
         Ok(loaded.filter(|_| alone))
-    }
-
-    /// Runs a step before the start, whose code was made, to its end.
-    pub fn take_step(
-        &self,
-        index: usize,
-        code: &OwnedFd,
-        plan: Plan,
-        confine: Confine<'_>,
-    ) -> Result<()> {
-        let path = self.steps.get(index).context("there is no such step")?;
-        startup_step::take(self, path, code, plan, confine)
-            .with_context(|| format!("step before the start `{}`", path.display()))
     }
 
     /// Loads code of this component, unless that was done already.
@@ -144,14 +133,6 @@ impl CompileRequest {
 
     pub(super) fn about(&self) -> String {
         format!("component `{}`", self.name.display())
-    }
-
-    /// Reads the steps before the start, and says what can be known to be wrong without running them.
-    pub fn steps(&self) -> Result<Vec<StartupStep>> {
-        let steps = self.steps.iter();
-        steps
-            .map(|path| StartupStep::read(path, &self.capabilities))
-            .collect()
     }
 
     /// Makes the code, or says what is wrong with the component.

@@ -1,5 +1,5 @@
-//! A step before the start is a component of the command world that is run once, to its end, with what the
-//! application may use. It knows nothing of requests.
+//! A step before the start, and what is run every so often, are components of the command world that are run to their
+//! end, with what the application may use. They know nothing of requests.
 
 use super::lone::block_on_guest;
 use super::progress::display_path;
@@ -25,29 +25,60 @@ use wasmtime::component::InstancePre;
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::{p2, p3};
 
+/// An `Occasion` is when a component of the command world is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// It is run once, before the application is served.
+    BeforeStart,
+    /// It is run again and again, beside the application.
+    Periodic,
+}
+
+impl Occasion {
+    /// Returns the option that asks for it.
+    fn option(self) -> &'static str {
+        match self {
+            Occasion::BeforeStart => "--before-start",
+            Occasion::Periodic => "--every",
+        }
+    }
+
+    /// Says what a component that is run on this occasion is called.
+    fn about(self, path: &Path) -> String {
+        match self {
+            Occasion::BeforeStart => format!("step before the start `{}`", path.display()),
+            Occasion::Periodic => format!("job `{}`", path.display()),
+        }
+    }
+}
+
 /// A `StartupStep` is a component that can be run, because all that it imports is offered.
 pub struct StartupStep {
     path: PathBuf,
+    occasion: Occasion,
     binary: Vec<u8>,
     target: Target,
 }
 
 impl StartupStep {
     /// Reads a component, and says what is wrong with it or missing for it.
-    pub fn read(path: &Path, capabilities: &Capabilities) -> Result<StartupStep> {
+    fn read(path: &Path, occasion: Occasion, capabilities: &Capabilities) -> Result<StartupStep> {
         let step = || match Source::read(path)? {
-            Source::Component { binary, info } => Self::validate(path, binary, &info, capabilities)
-                .with_context(|| format!("component `{}`", path.display())),
+            Source::Component { binary, info } => {
+                let step = Self::validate(path, occasion, binary, &info, capabilities);
+                step.with_context(|| format!("component `{}`", path.display()))
+            }
             Source::Precompiled(_) => bail!(
                 "component `{}`: it is native code; name the .wasm that it was made from",
                 path.display()
             ),
         };
-        step().context("option --before-start")
+        step().with_context(|| format!("option {}", occasion.option()))
     }
 
     fn validate(
         path: &Path,
+        occasion: Occasion,
         binary: Vec<u8>,
         info: &ComponentInfo,
         capabilities: &Capabilities,
@@ -57,6 +88,7 @@ impl StartupStep {
         capabilities.check(info.imports.iter().map(String::as_str))?;
         Ok(StartupStep {
             path: path.to_owned(),
+            occasion,
             binary,
             target,
         })
@@ -71,15 +103,46 @@ impl StartupStep {
     ) -> Result<(CodeOrigin, Plan)> {
         let spec = CompileSpec::of_step(self.target, self.binary.len());
         let code = request.code(&self.path, &spec, &self.binary, cache, file);
-        let about = || format!("step before the start `{}`", self.path.display());
+        let about = || self.occasion.about(&self.path);
         let (code, origin) = code.with_context(about)?;
         Ok((origin, Plan::of(code.target, &code.component)))
     }
 }
 
-/// Runs the step that was made of this file, and waits for its end.
-pub fn take(
+impl CompileRequest {
+    /// Reads the steps before the start, and then what is run every so often, and says what can be known to be wrong
+    /// without running them.
+    pub fn steps(&self) -> Result<Vec<StartupStep>> {
+        let steps = self.steps.iter().map(|path| (path, Occasion::BeforeStart));
+        let jobs = self.jobs.iter().map(|path| (path, Occasion::Periodic));
+        let all = steps.chain(jobs);
+        all.map(|(path, occasion)| StartupStep::read(path, occasion, &self.capabilities))
+            .collect()
+    }
+
+    /// Runs a step before the start, or what is run every so often, whose code was made, to its end.
+    pub fn take_step(
+        &self,
+        occasion: Occasion,
+        index: usize,
+        code: &OwnedFd,
+        plan: Plan,
+        confine: Confine<'_>,
+    ) -> Result<()> {
+        let paths = match occasion {
+            Occasion::BeforeStart => &self.steps,
+            Occasion::Periodic => &self.jobs,
+        };
+        let path = paths.get(index).context("there is no such component")?;
+        let taken = take(self, occasion, path, code, plan, confine);
+        taken.with_context(|| occasion.about(path))
+    }
+}
+
+/// Runs what was made of this file, and waits for its end.
+fn take(
     request: &CompileRequest,
+    occasion: Occasion,
     path: &Path,
     code: &OwnedFd,
     plan: Plan,
@@ -92,7 +155,10 @@ pub fn take(
     let pre = linker.instantiate_pre(&component)?;
     let store = request.lone_store(component.engine(), None)?;
     let path = display_path(path);
-    info!("Running `{path}` before the start");
+    match occasion {
+        Occasion::BeforeStart => info!("Running `{path}` before the start"),
+        Occasion::Periodic => info!("Running `{path}`"),
+    }
     let start = Instant::now();
     let ended = block_on_guest(run(plan.target.world, pre, store))?;
     succeeded(ended)?;

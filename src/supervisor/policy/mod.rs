@@ -17,6 +17,7 @@ mod plan;
 mod reason;
 mod reload;
 mod report;
+mod schedule;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ pub use health::HealthReading;
 pub use idle::Activity;
 pub use load::WorkerLoad;
 pub use report::{News, Report};
+pub use schedule::Schedule;
 pub use worker::Id;
 
 use super::backoff::Backoff;

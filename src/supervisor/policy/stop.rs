@@ -49,6 +49,11 @@ impl Mode {
 }
 
 impl Policy {
+    /// Says whether nothing is waited for any more.
+    pub fn kills(&self) -> bool {
+        matches!(self.mode, Mode::Killing { .. } | Mode::Over)
+    }
+
     pub(super) fn stop(&mut self, now: Instant) {
         match self.mode {
             Mode::Serving if !self.settings.shutdown_delay.is_zero() => {

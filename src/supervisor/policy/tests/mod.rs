@@ -62,6 +62,8 @@ pub fn settings(workers: usize) -> Settings {
             max_latency: 1.5,
             without_traffic: WithoutTraffic::Wait,
         },
+        jobs: Vec::new(),
+        job_time: 3600 * SECOND,
         code: CodeSettings::default(),
     }
 }
