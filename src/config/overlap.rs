@@ -346,6 +346,17 @@ mod tests {
                 "profiles",
             ),
             (
+                "@/app/a.wasm --profile-dir @/data/deep --dir-rw @/data",
+                "--dir-rw",
+                "profiles",
+            ),
+            // Workers write there for as long as they serve.
+            (
+                "@/app/a.wasm --cache-dir @/cache --profile-dir @/cache/inner",
+                "--profile-dir",
+                "cache",
+            ),
+            (
                 "@/app/a.wasm --log-file syslog:@/data/log --dir-rw @/data",
                 "--dir-rw",
                 "log",
@@ -368,7 +379,7 @@ mod tests {
             "@/app/a.wasm --cache-dir @/cache-not --dir-rw @/cache",
             // No files of these names.
             "@/app/a.wasm --cache-dir @/cache --static /=. --log-file - --access-logfile syslog",
-            "@/app/a.wasm --cache-dir @/cache --profile-dir @/data --dir-rw @/data",
+            "@/app/a.wasm --cache-dir @/cache --profile-dir @/data --dir-rw @/www --dir @/data",
         ] {
             assert_eq!(folder.said(line), None, "{line}");
         }
