@@ -82,7 +82,10 @@ fn grants(capabilities: &Capabilities, files: &[files::Directory]) -> Grants {
         .extend(profiles.map(|it| it.directory.clone()));
     match &capabilities.keyvalue {
         // Beside the file are its journals.
-        Some(StoreLocation::Sqlite(path)) => grants.writable.push(directory_of(path).to_owned()),
+        Some(StoreLocation::Sqlite(path)) => {
+            grants.writable.push(directory_of(path).to_owned());
+            grants.database = true;
+        }
         Some(StoreLocation::Redis(server)) => match server.addr() {
             redis::ConnectionAddr::Unix(path) => grants.unix_socket = Some(path.clone()),
             _ => grants.connects = true,

@@ -55,6 +55,8 @@ pub struct Grants {
     /// Files are read in the first of these directories, and written too in the others.
     pub readable: Vec<PathBuf>,
     pub writable: Vec<PathBuf>,
+    /// SQLite has a database in one of them.
+    pub database: bool,
     /// Names are looked up, and anybody is connected to.
     pub connects: bool,
     /// The only TCP port that is connected to, where there is only one, besides that of name servers.

@@ -205,6 +205,7 @@ sentences! {
     it_makes_no_memory_executable
     it_changes_no_listener
     it_writes_to_the_end_of_the_log_alone
+    it_changes_no_modes_and_lends_no_rights
     it_passes_nothing_on
     it_connects_to_nobody_unless_that_was_granted
     it_has_no_system_call_that_serving_does_not_take
@@ -218,6 +219,7 @@ fn steps_are_kept_to_the_same() {
     for name in [
         "it_opens_nothing_but_what_was_named",
         "it_starts_no_process",
+        "it_changes_no_modes_and_lends_no_rights",
         "it_makes_no_memory_executable",
         "it_connects_to_nobody_unless_that_was_granted",
     ] {
@@ -231,6 +233,7 @@ fn the_admin_process_has_less_than_a_worker() {
     for name in [
         "it_signals_nobody_else",
         "it_starts_no_process",
+        "it_changes_no_modes_and_lends_no_rights",
         "it_makes_no_memory_executable",
         "it_changes_no_listener",
         "it_connects_to_nobody_unless_that_was_granted",
@@ -246,6 +249,7 @@ fn the_process_that_writes_logs_has_less_than_a_worker() {
     for name in [
         "it_signals_nobody_else",
         "it_starts_no_process",
+        "it_changes_no_modes_and_lends_no_rights",
         "it_makes_no_memory_executable",
         "it_connects_to_nobody_unless_that_was_granted",
         "it_gains_no_rights",
@@ -260,6 +264,7 @@ fn the_exporter_reaches_one_port_and_has_no_more_than_a_worker() {
     for name in [
         "it_signals_nobody_else",
         "it_starts_no_process",
+        "it_changes_no_modes_and_lends_no_rights",
         "it_makes_no_memory_executable",
         "it_connects_to_nobody_unless_that_was_granted",
         "it_gains_no_rights",
@@ -275,6 +280,7 @@ fn the_process_that_pulls_writes_what_it_pulls_and_has_no_more_than_a_worker() {
         "it_opens_nothing_but_what_was_named",
         "it_signals_nobody_else",
         "it_starts_no_process",
+        "it_changes_no_modes_and_lends_no_rights",
         "it_makes_no_memory_executable",
         "it_gains_no_rights",
     ] {
@@ -287,6 +293,7 @@ fn the_compiler_reaches_nobody_and_writes_into_no_cache() {
     for name in [
         "it_writes_no_code_but_into_what_is_open",
         "it_starts_no_process",
+        "it_changes_no_modes_and_lends_no_rights",
         "it_connects_to_nobody_unless_that_was_granted",
         "it_gains_no_rights",
     ] {
@@ -298,6 +305,7 @@ fn the_compiler_reaches_nobody_and_writes_into_no_cache() {
 fn the_zygote_forks_and_nothing_else() {
     for name in [
         "it_forks",
+        "it_changes_no_modes_and_lends_no_rights",
         "it_opens_nothing_to_write_but_what_was_named",
         "it_makes_no_memory_executable",
         "it_connects_to_nobody_unless_that_was_granted",

@@ -92,7 +92,6 @@ pub const FILES: &[i64] = &[
     libc::SYS_faccessat2,
     libc::SYS_getcwd,
     libc::SYS_getdents64,
-    libc::SYS_openat,
     libc::SYS_openat2,
     libc::SYS_readlinkat,
     // What a file is.
@@ -118,24 +117,30 @@ pub const FILES: &[i64] = &[
     libc::SYS_sync_file_range,
     // Locks of whole files; those of ranges are commands of fcntl (`COMMANDS`).
     libc::SYS_flock,
-    // Modes and owners of files that are open: SQLite gives its journal those of its database.
-    libc::SYS_fchmod,
-    libc::SYS_fchown,
     // Making, moving and removing, by wasi:filesystem and SQLite.
     libc::SYS_linkat,
-    libc::SYS_mkdirat,
     libc::SYS_renameat2,
     libc::SYS_symlinkat,
     libc::SYS_unlinkat,
-    libc::SYS_utimensat,
 ];
+
+/// These calls of `FILES` make files and directories, and the arguments of these numbers say with which mode.
+pub const MAKING: &[(i64, u8)] = &[
+    (libc::SYS_openat, 3),
+    (libc::SYS_mkdirat, 2),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_open, 2),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_mkdir, 1),
+];
+
+/// Modes that lend the rights of a file's owner or group to whoever executes it (inode(7)).
+pub const LENDING: u64 = 0o7000;
 
 /// These of those calls change an open file by its number, or where it is written to: done to the log, they would
 /// change it for all processes.
-pub const CHANGING: [i64; 8] = [
+pub const CHANGING: [i64; 6] = [
     libc::SYS_fallocate,
-    libc::SYS_fchmod,
-    libc::SYS_fchown,
     libc::SYS_ftruncate,
     libc::SYS_lseek,
     libc::SYS_pwrite64,
@@ -150,8 +155,6 @@ pub const OLDER: &[i64] = &[
     libc::SYS_access,
     libc::SYS_epoll_wait,
     libc::SYS_lstat,
-    libc::SYS_mkdir,
-    libc::SYS_open,
     libc::SYS_poll,
     libc::SYS_readlink,
     libc::SYS_rename,

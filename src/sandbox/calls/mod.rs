@@ -74,6 +74,7 @@ fn allowed(grants: &Grants, role: Role, shared: &Shared) -> Result<rules::Allowe
     if !matches!(role, Role::Admin | Role::Log) {
         rules.allow(lists::FILES);
         keep_log(&mut rules)?;
+        modes(&mut rules, grants)?;
     }
     processes(&mut rules, role)?;
     memory(&mut rules, role)?;
@@ -135,13 +136,36 @@ fn memory(rules: &mut Rules, role: Role) -> Result<()> {
     Ok(())
 }
 
+fn log_numbers() -> Vec<RawFd> {
+    STREAMS.chain(log::descriptors()).collect()
+}
+
 /// The log is written at its end, and neither cut nor written over.
 fn keep_log(rules: &mut Rules) -> Result<()> {
-    let log: Vec<RawFd> = STREAMS.chain(log::descriptors()).collect();
+    let log = log_numbers();
     for call in lists::CHANGING {
         rules.only(call, Cases::outside(0, &log))?;
     }
     rules.only(libc::SYS_copy_file_range, Cases::outside(2, &log))
+}
+
+/// Allows files to be made, but none that lends rights. What landlock does not look at, modes, owners and times, is
+/// changed only where guests write files: of what is open, and so by no path; modes and owners by SQLite alone, which
+/// gives its journals those of its database.
+fn modes(rules: &mut Rules, grants: &Grants) -> Result<()> {
+    let ordinary = |argument| Cases::all(&[Cases::masked(argument, lists::LENDING, 0)]);
+    for (call, mode) in lists::MAKING {
+        rules.only(*call, ordinary(*mode))?;
+    }
+    if !grants.writable.is_empty() {
+        rules.only(libc::SYS_utimensat, Cases::all(&[Cases::null(1)]))?;
+    }
+    if grants.database {
+        let others = || Cases::outside(0, &log_numbers());
+        rules.only(libc::SYS_fchmod, ordinary(1).and(others()))?;
+        rules.only(libc::SYS_fchown, others())?;
+    }
+    Ok(())
 }
 
 /// Allows what is open to be used, and to be changed where nobody shares it.
@@ -170,8 +194,11 @@ fn descriptors(rules: &mut Rules, grants: &Grants, shared: &Shared) -> Result<()
 
 /// Demands that what is sent (sendto(2)) names nobody, and connects to nobody.
 fn unnamed() -> Cases {
-    Cases::all(&[Cases::null(4), Cases::masked(3, MSG_FASTOPEN as u64, 0)])
+    Cases::all(&[Cases::null(4), SLOWLY])
 }
+
+/// Demands that sending (sendto(2), sendmmsg(2)) does not connect as well: of that landlock asks nobody.
+const SLOWLY: rules::Condition = Cases::masked(3, MSG_FASTOPEN as u64, 0);
 
 /// The bits of a socket's type beside its flags (socket(2)).
 const KIND: u64 = 0xf;
@@ -199,10 +226,11 @@ fn connections(rules: &mut Rules, grants: &Grants, shared: &Shared) -> Result<()
         rules.only(libc::SYS_recvmsg, not_passing())?;
         // The resolver asks for both kinds of addresses at once, unless it was told not to: then nobody passes a
         // descriptor on to a client.
+        let known = || not_passing().and(Cases::all(&[SLOWLY]));
         if !shared.accepts_unix {
-            rules.only(libc::SYS_sendmmsg, not_passing())?;
+            rules.only(libc::SYS_sendmmsg, known())?;
         }
-        rules.only(libc::SYS_sendto, unnamed().or(not_passing()))?;
+        rules.only(libc::SYS_sendto, unnamed().or(known()))?;
         rules.only(libc::SYS_bind, own())?;
     }
     let sockets = sockets.into_iter().reduce(Cases::or).unwrap_or_default();

@@ -21,7 +21,7 @@ pub struct Condition {
 
 impl Condition {
     /// The kernel looks at the lower half of what is no pointer.
-    fn new(argument: u8, operation: SeccompCmpOp, value: u64) -> Condition {
+    const fn new(argument: u8, operation: SeccompCmpOp, value: u64) -> Condition {
         Condition {
             argument,
             length: Dword,
@@ -59,7 +59,7 @@ impl Cases {
     }
 
     /// Demands that of the bits of an argument that are in the mask, these are set.
-    pub fn masked(argument: u8, mask: u64, value: u64) -> Condition {
+    pub const fn masked(argument: u8, mask: u64, value: u64) -> Condition {
         Condition::new(argument, MaskedEq(mask), value)
     }
 

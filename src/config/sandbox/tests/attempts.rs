@@ -102,6 +102,7 @@ pub fn make(name: &str, sandbox: &Sandbox, role: Role, home: &Path) {
         "it_makes_no_memory_executable" => processes::makes_code,
         "it_changes_no_listener" => network::changes_listeners,
         "it_writes_to_the_end_of_the_log_alone" => files::keeps_log,
+        "it_changes_no_modes_and_lends_no_rights" => files::changes_no_mode,
         "it_passes_nothing_on" => network::passes_nothing_on,
         "it_connects_to_nobody_unless_that_was_granted" => network::connects,
         "it_has_no_system_call_that_serving_does_not_take" => rights::calls,

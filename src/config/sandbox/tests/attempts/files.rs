@@ -1,8 +1,11 @@
 //! Opening, reading and writing files.
 
-use super::{Before, absent, denied};
+use super::{Before, absent, denied, raw};
 use crate::sandbox::{Role, Sandbox};
+use crate::sys::raw::call;
+use std::ffi::CString;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 
 pub fn opens(sandbox: &Sandbox, role: Role, before: &Before) {
@@ -81,4 +84,40 @@ pub fn keeps_log(_: &Sandbox, _: Role, _: &Before) {
         absent(libc::SYS_copy_file_range, &into, "copy_file_range");
     }
     eprintln!("what is logged arrives");
+}
+
+/// Landlock looks at none of these: a file that is open to be read, or that nobody may open, would do.
+pub fn changes_no_mode(sandbox: &Sandbox, _: Role, before: &Before) {
+    let open = raw(&before.file);
+    let home = CString::new(before.home.as_os_str().as_bytes()).unwrap();
+    let path = home.as_ptr().expose_provenance();
+    let here = libc::AT_FDCWD as usize;
+    for (number, what) in [
+        (libc::SYS_fchmodat, "fchmodat"),
+        (libc::SYS_fchownat, "fchownat"),
+        (libc::SYS_utimensat, "utimensat of a path"),
+        (libc::SYS_fsetxattr, "fsetxattr"),
+    ] {
+        absent(number, &[here, path, 0, 0], what);
+    }
+    let making = libc::O_CREAT as usize | libc::O_WRONLY as usize;
+    for lending in [0o4755, 0o2755, 0o1777] {
+        absent(libc::SYS_fchmod, &[open, lending], "fchmod");
+        absent(libc::SYS_openat, &[here, path, making, lending], "openat");
+        absent(libc::SYS_mkdirat, &[here, path, lending], "mkdirat");
+        #[cfg(target_arch = "x86_64")]
+        {
+            absent(libc::SYS_open, &[path, making, lending], "open");
+            absent(libc::SYS_mkdir, &[path, lending], "mkdir");
+        }
+    }
+    if !sandbox.grants.database {
+        absent(libc::SYS_fchmod, &[open, 0o666], "fchmod");
+        absent(libc::SYS_fchown, &[open, usize::MAX, usize::MAX], "fchown");
+    }
+    let times = call(libc::SYS_utimensat, &[open, 0, 0, 0]);
+    assert_eq!(
+        times == Err(libc::ENOSYS),
+        sandbox.grants.writable.is_empty()
+    );
 }

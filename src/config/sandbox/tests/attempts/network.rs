@@ -128,14 +128,18 @@ pub fn connects(sandbox: &Sandbox, role: Role, before: &Before) {
         Role::Worker | Role::Admin | Role::Log | Role::Exporter | Role::Registry
     );
     assert_eq!(pair(libc::SOCK_STREAM).is_ok(), pairs);
+    // Of what connects while it sends, landlock asks nobody.
+    for flags in [libc::MSG_FASTOPEN, libc::MSG_FASTOPEN | libc::MSG_NOSIGNAL] {
+        let fast = [3, 0, 0, flags as usize, ends, 16];
+        absent(libc::SYS_sendto, &fast, "sendto with MSG_FASTOPEN");
+        absent(libc::SYS_sendmmsg, &fast, "sendmmsg with MSG_FASTOPEN");
+    }
     if !granted {
         absent(
             libc::SYS_sendto,
             &[3, 0, 0, 0, ends, 16],
             "what names a peer",
         );
-        let fast = [3, 0, 0, libc::MSG_FASTOPEN as usize];
-        absent(libc::SYS_sendto, &fast, "MSG_FASTOPEN");
         absent(libc::SYS_sendmmsg, &[3], "sendmmsg");
     }
 }
