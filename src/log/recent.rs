@@ -304,7 +304,7 @@ mod tests {
             ring.claimed.store(claimed, Release);
             for index in 0..CELLS {
                 let index = claimed.wrapping_sub(index);
-                let head = head_of(index) | FIRST | index % 256;
+                let head = head_of(index) | FIRST | (index % 256);
                 ring.cell(index).head.store(head, Release);
             }
             (0..2000).for_each(|_| drop(read(&mut reader, ring)));

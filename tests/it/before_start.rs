@@ -213,7 +213,7 @@ fn a_step_that_does_not_end_fails_the_start_in_its_time() {
     let (_place, mut server, step) = waiting("endless", &["--timeout-before-start", "1s"]);
     assert_eq!(server.wait().code(), Some(3));
     let said = "took longer than --timeout-before-start (1 s)";
-    assert!(server.printed().contains(said), "{}", server.printed());
+    server.wait_for(said);
     assert!(is_gone(step));
 }
 
@@ -222,11 +222,7 @@ fn a_step_that_is_killed_is_told_with_the_signal() {
     let (_place, mut server, step) = waiting("killed", &[]);
     kill(Pid::from_raw(step), Signal::SIGKILL).unwrap();
     assert_eq!(server.wait().code(), Some(3));
-    let printed = server.printed();
-    assert!(
-        printed.contains("it did not finish: killed by SIGKILL"),
-        "{printed}"
-    );
+    server.wait_for("it did not finish: killed by SIGKILL");
 }
 
 #[test]

@@ -292,7 +292,7 @@ fn a_guest_that_asks_others_with_options_is_put_back() {
     let upstream = Upstream::friendly();
     let authority = upstream.address.to_string();
     let watched = Server::component(guest("behaviours"))
-        .option("--allow-http", &format!("http://{authority}"))
+        .option("--allow-http", format!("http://{authority}"))
         .arg("--no-access-log")
         .watched();
     let path = format!("/outbound?authority={authority}&connect=10000");

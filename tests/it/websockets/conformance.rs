@@ -41,6 +41,9 @@ fn closing(code: u16, reason: &str) -> Vec<u8> {
 /// A frame of the server's: all but its length.
 type Frame = (u8, Vec<u8>);
 
+/// A name, the frames that are sent, and what is answered.
+type Case = (&'static str, Vec<Vec<u8>>, Vec<Frame>);
+
 fn read(raw: &mut Raw) -> Frame {
     let mut head = [0; 2];
     raw.0.read_exact(&mut head).unwrap();
@@ -84,7 +87,7 @@ fn what_may_be_sent_is_answered_in_order() {
     let pong = |payload: &[u8]| (PONG, payload.to_vec());
     let part = |first: u8, text: &str| masked(first, text.as_bytes());
     let long = "x".repeat(125);
-    let cases: Vec<(&str, Vec<Vec<u8>>, Vec<Frame>)> = vec![
+    let cases: Vec<Case> = vec![
         ("2.1", vec![ping(b"")], vec![pong(b"")]),
         (
             "2.3",
