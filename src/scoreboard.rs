@@ -238,10 +238,12 @@ impl SlotRef {
         SlotRef { scoreboard, index }
     }
 
-    /// Returns how many workers there should be; none before that is known.
+    /// Returns how many workers there should be, those of a canary included; none before that is known.
     pub fn workers(&self) -> Option<NonZeroUsize> {
-        let wanted = self.scoreboard.table().workers().wanted;
-        NonZeroUsize::new(wanted as usize)
+        let table = self.scoreboard.table();
+        let canary = table.canary().map_or(0, |canary| canary.workers);
+        let all = table.workers().wanted.saturating_add(canary);
+        NonZeroUsize::new(all as usize)
     }
 
     /// Returns the number of the profile that was asked for last, and the request.

@@ -143,7 +143,7 @@ impl Orders {
         (!old).then(|| Outcome::Done(format!("version {served} is served")))
     }
 
-    /// What came of promoting this version.
+    /// Says what came of promoting this version.
     fn promoted(&self, canary: u32) -> Option<Outcome> {
         let versions = self.scoreboard.table().versions();
         if self.runs(canary) {
@@ -157,7 +157,7 @@ impl Orders {
         }
     }
 
-    /// What came of rolling this version back.
+    /// Says what came of rolling this version back.
     fn rolled_back(&self, canary: u32) -> Option<Outcome> {
         let served = self.scoreboard.table().versions().served;
         if self.runs(canary) {

@@ -115,7 +115,7 @@ fn reloads(reading: &Reading) -> Value {
     })
 }
 
-/// The canary that runs, or null.
+/// Describes the canary that runs; null where there is none.
 fn canary(reading: &Reading) -> Value {
     let Some(canary) = reading.canary else {
         return Value::Null;

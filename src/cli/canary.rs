@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-/// How a new version is compared with the one that is served.
+/// A new version is compared with the one that is served.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Canary")]
 pub struct Canary {

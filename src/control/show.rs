@@ -81,7 +81,7 @@ pub fn status(document: &Value) -> String {
     shown
 }
 
-/// The canary that runs, where one does.
+/// Shows the canary that runs, where one does.
 fn canary(shown: &mut String, canary: &Value) {
     if !canary.is_object() {
         return;

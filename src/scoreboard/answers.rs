@@ -2,11 +2,11 @@
 
 use super::totals::{ANSWER_TIMES, ANSWERS, Totals};
 
-/// How finely times are counted: four steps to each doubling.
+/// Times are counted in so many steps: four to each doubling.
 pub const STEPS: usize = 128;
 
-/// Requests that guests were asked, those of them that they failed, and how long all of them took: step `n` counts
-/// what took no less than `step_start(n)` microseconds, and less than the next.
+/// `Answers` counts the requests that guests were asked, those of them that they failed, and how long all of them took:
+/// step `n` counts what took no less than `step_start(n)` microseconds, and less than the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answers {
     pub count: u64,
@@ -33,7 +33,7 @@ impl Answers {
         }
     }
 
-    /// What has come since it was like this. A worker may write any number: what went down counts nothing.
+    /// Returns what has come since it was like this. A worker may write any number: what went down counts nothing.
     pub fn since(&self, before: &Answers) -> Answers {
         Answers {
             count: self.count.saturating_sub(before.count),
@@ -58,7 +58,7 @@ impl Answers {
         }
     }
 
-    /// Requests whose time is counted.
+    /// Says of how many requests the time is counted.
     pub fn timed(&self) -> u64 {
         self.times
             .iter()

@@ -3,31 +3,31 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 
-/// A canary that runs.
+/// `CanaryFigures` says how the canary is that runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CanaryFigures {
     pub generation: u32,
-    /// How many workers there are for it.
+    /// There are so many workers for it.
     pub workers: u32,
     /// Its time is over, and there was too little to judge it by.
     pub is_waiting: bool,
-    /// For how long it has run, and for how long it is to run.
+    /// It has run for the first time, and is to run for the second.
     pub elapsed_ms: u64,
     pub time_ms: u64,
     pub old: VersionFigures,
     pub new: VersionFigures,
 }
 
-/// What one version has answered since the canary began.
+/// `VersionFigures` says what one version has answered since the canary began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct VersionFigures {
     pub requests: u64,
     pub failed: u64,
-    /// What 99 of 100 requests took no longer than; nought where there was none.
+    /// 99 of 100 requests took no longer; it is 0 where there was none.
     pub p99_us: u64,
 }
 
-/// The same in shared memory.
+/// `CanaryCell` is where the same stands in shared memory.
 #[derive(Debug)]
 #[repr(C)]
 pub struct CanaryCell {
@@ -55,7 +55,7 @@ impl CanaryCell {
         self.generation.store(figures.generation, Relaxed);
     }
 
-    /// None where no canary runs.
+    /// Returns none where no canary runs.
     pub fn read(&self) -> Option<CanaryFigures> {
         let generation = self.generation.load(Relaxed);
         let [old, new] = self.versions.each_ref().map(|cells| {

@@ -163,9 +163,10 @@ pub const INSTANCES_REUSED: Family = INSTANCES_RESTORED.then("instances_reused",
 pub const INSTANCES_DROPPED: Family =
     INSTANCES_REUSED.then("instances_dropped", DROP_REASONS.len());
 pub const OUTBOUND: Family = INSTANCES_DROPPED.then("outbound", OUTBOUND_OUTCOMES.len());
-/// Requests that guests were asked, and those of them that they failed or answered with a status of 500 and above.
+/// The first counts requests that guests were asked, the second those of them that they failed or answered with a status
+/// of 500 and above.
 pub const ANSWERS: Family = OUTBOUND.then("answers", 2);
-/// How long the first of these took, in finer steps than `LATENCY` has.
+/// These count how long the first took, in finer steps than `LATENCY` has.
 pub const ANSWER_TIMES: Family = ANSWERS.then("answer_times", STEPS);
 pub const CANARIES: Family = ANSWER_TIMES.then("canaries", CANARY_OUTCOMES.len());
 

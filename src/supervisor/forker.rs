@@ -131,7 +131,7 @@ impl Forker {
         }
     }
 
-    /// What a worker has answered since it was forked; none where it is of another executable.
+    /// Returns what a worker has answered since it was forked; none where it is of another executable.
     pub fn answers(&self, slot: &WorkerSlot) -> Option<Box<Answers>> {
         match slot {
             WorkerSlot::Own(slot) => Some(Box::new(slot.answers())),

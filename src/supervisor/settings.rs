@@ -44,21 +44,21 @@ pub struct Settings {
     pub code: CodeSettings,
 }
 
-/// How a new version is compared with the one that is served.
+/// `CanarySettings` says how a new version is compared with the one that is served.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CanarySettings {
-    /// The share of all workers that have the new version meanwhile; none where reloads have no canary unless that is
-    /// asked for.
+    /// So large a share of all workers has the new version meanwhile. Where there is none, reloads have no canary unless
+    /// that is asked for.
     pub share: Option<f64>,
     pub time: Duration,
-    /// How much larger a share of its requests the new version may fail.
+    /// The new version may fail a share of its requests that is larger by so much.
     pub max_failures: f64,
-    /// How many times as long the slowest of 100 requests may take.
+    /// The slowest of 100 requests may take so many times as long.
     pub max_latency: f64,
     pub without_traffic: WithoutTraffic,
 }
 
-/// What is done when the time is over and too few requests have come.
+/// `WithoutTraffic` says what is done when the time is over and too few requests have come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WithoutTraffic {
     Wait,

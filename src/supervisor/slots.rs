@@ -13,7 +13,7 @@ pub struct Slots {
 /// A `ReservedSlot` belongs to one process, or to what may still become one. It is free again when this is dropped.
 pub struct ReservedSlot {
     index: usize,
-    /// What others that had it before have answered.
+    /// Others that had it before have answered this.
     before: Box<Answers>,
     scoreboard: Rc<Scoreboard>,
     taken: Rc<RefCell<Vec<bool>>>,
@@ -54,7 +54,7 @@ impl ReservedSlot {
         self.index
     }
 
-    /// What whoever has it has answered.
+    /// Returns what whoever has it has answered.
     pub fn answers(&self) -> Answers {
         let totals = self.scoreboard.slot(self.index).totals();
         Answers::of(totals).since(&self.before)

@@ -50,6 +50,13 @@ const odd = { requests: { total: null, duration_counts: [null, "x"], guest_failu
 const many = watched(...Array(500).fill({}), odd, { requests: null, ended_workers: 7, reloads: null });
 assert.ok(many.state.points.length <= 120 && many.state.samples.length <= 12);
 
+// A canary is shown with the figures of both versions.
+const compared = (failed, p99_seconds) => ({ requests: 240, failed, p99_seconds });
+const canary = { generation: 4, state: "comparing", elapsed_seconds: 15, time_seconds: 60, old: compared(0, null), new: compared(12, 0.0201) };
+assert.equal(model.canary(canary), "version 4, 45.0 s left: 12 of 240 failed, p99 20.1 ms; old version: 0 of 240 failed, p99 –");
+assert.match(model.canary({ ...canary, state: "waiting" }), /too few requests/);
+assert.deepEqual([model.canary(null), typeof model.canary({ state: 7 })], ["none", "string"]);
+
 // Times, numbers and sizes are shown in the units that people use.
 const shown = [0.00012, 0.25, 7.25, 61.9, 7260, 90000, null].map(model.time);
 assert.deepEqual(shown, ["120 µs", "250.0 ms", "7.3 s", "1 min 1 s", "2 h 1 min", "1 d 1 h", "–"]);

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread::JoinHandle;
 
-/// What the old version answers, and what the new one does.
+/// The old version answers the first, and the new one the second.
 const OLD: &str = "Hello, world!\n";
 const NEW: &str = "00000002orld!\n";
 
-/// An application in a folder, whose old version never fails.
+/// `Application` is one in a folder, whose old version never fails.
 struct Application {
     folder: Folder,
     new: String,
@@ -59,7 +59,7 @@ impl Application {
     }
 }
 
-/// What clients were answered.
+/// `Seen` counts what clients were answered.
 #[derive(Default)]
 struct Seen {
     old: AtomicU64,
@@ -69,7 +69,7 @@ struct Seen {
     done: AtomicBool,
 }
 
-/// Clients that ask again and again, each time on another connection.
+/// `Clients` ask again and again, each time on another connection.
 struct Clients {
     seen: Arc<Seen>,
     threads: Vec<JoinHandle<()>>,
@@ -210,7 +210,7 @@ fn a_canary_is_shown_and_decided_by_hand() {
     application.deploy();
     server.signal(Signal::SIGHUP);
     server.wait_for(
-        "Canary: version 2 is compared for 3600 s, by 1 workers beside 2 of the old version",
+        "Canary: version 2 is compared for 3600 s, by 1 worker beside 2 of the old version",
     );
     eventually("it is shown", || {
         let canary = &watched.json("/status")["reloads"]["canary"];

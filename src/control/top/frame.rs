@@ -112,26 +112,30 @@ fn trouble<'a>(view: &View, latest: &Sample, now: Duration) -> Line<'a> {
             .red()
             .into();
     }
-    if let Some(canary) = &latest.reloads.canary {
+    let canary = latest.reloads.canary.as_ref();
+    if let Some(canary) = canary.filter(|_| latest.reasons.is_empty()) {
         return self::canary(canary).into();
     }
     let reasons: Vec<String> = latest.reasons.iter().map(|it| plain(it)).collect();
     reasons.join("; ").red().into()
 }
 
-/// The canary in one line: what both versions have failed, and how long 99 of 100 requests took.
+/// Says in one line what both versions of a canary have failed, and how long 99 of 100 requests took.
 fn canary(canary: &Canary) -> String {
     let version = |it: &ComparedVersion| {
         let p99 = it.p99_seconds.map_or("-".to_owned(), time_of);
-        format!("{}/{} {p99}", it.failed, it.requests)
+        format!("{}/{} (p99 {p99})", it.failed, it.requests)
     };
     let left = match canary.state.as_str() {
         "waiting" => "waiting".to_owned(),
-        _ => time_of((canary.time_seconds - canary.elapsed_seconds).max(0.0)),
+        _ => {
+            let left = canary.time_seconds - canary.elapsed_seconds;
+            format!("{} left", time_of(left.max(0.0)))
+        }
     };
     let (new, old) = (version(&canary.new), version(&canary.old));
     let number = canary.generation;
-    format!("canary version {number}, {left}: failed/all p99 new {new}, old {old}")
+    format!("canary {number}, {left}: failed {new}, old version {old}")
 }
 
 fn draw_rates(frame: &mut Frame<'_>, view: &View, area: Rect) {

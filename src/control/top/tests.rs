@@ -51,6 +51,28 @@ fn view(workers: &[Value]) -> View {
     view
 }
 
+/// Whoever watches a canary sees what it is judged by.
+#[test]
+fn a_canary_is_shown_with_the_figures_of_both_versions() {
+    let mut view = view(&[worker(4712, 0.62, 12_345)]);
+    let version = |failed, p99_seconds| json!({"requests": 240, "failed": failed, "p99_seconds": p99_seconds});
+    let canary = |state| {
+        json!({
+            "generation": 4, "state": state, "elapsed_seconds": 15, "time_seconds": 60,
+            "old": version(0, json!(null)), "new": version(12, json!(0.0201)),
+        })
+    };
+    for (state, left) in [("comparing", "45.0 s left"), ("waiting", "waiting")] {
+        let document = json!({"ready": true, "reloads": {"canary": canary(state)}});
+        let sample = serde_json::from_value(document).unwrap();
+        view.answered(sample, Duration::from_secs(3));
+        let shown = &drawn(&view, 80, 24)[3];
+        let expected =
+            format!("canary 4, {left}: failed 12/240 (p99 20.1 ms), old version 0/240 (p99 -)");
+        assert_eq!(*shown, expected);
+    }
+}
+
 #[test]
 fn everything_is_readable_on_eighty_columns_and_twenty_four_lines() {
     let view = view(&[worker(4712, 0.62, 12_345), worker(4713, 0.1, 99)]);

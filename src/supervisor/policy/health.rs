@@ -16,7 +16,7 @@ pub struct HealthReading {
     pub answering: String,
     /// What it has to do.
     pub load: WorkerLoad,
-    /// What it has answered since it was forked, where that is asked for.
+    /// It has answered this since it was forked, where that is asked for.
     pub answers: Option<Box<Answers>>,
 }
 

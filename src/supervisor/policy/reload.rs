@@ -167,8 +167,9 @@ impl Policy {
             self.compile();
             return;
         }
-        self.abandon_trial(now);
         let generation = self.reload.last;
+        self.canary_gives_way(generation);
+        self.abandon_trial(now);
         let canary = self.new_canary(generation, &settings.canary);
         if canary.is_some() && self.upgrade == Upgrade::Asked {
             // The new executable makes its own version of everything; where it cannot, another reload follows.

@@ -16,19 +16,20 @@ const LEAST_TIMED: u64 = 100;
 /// Answers that take this much longer are not slower in a way that anybody would notice, in microseconds.
 const UNNOTICED: f64 = 5000.0;
 
-/// The share of answers whose times do not count.
+/// The times of so large a share of the answers do not count.
 const SLOWEST: f64 = 0.01;
 
-/// How certain a verdict has to be, in standard deviations.
+/// `Certainty` is how sure a verdict has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Certainty {
-    /// Of one of many looks: one in two thousand is wrong.
+    /// It is one of many looks: one in two thousand is wrong.
     Early,
-    /// Of the last look: one in a hundred is wrong.
+    /// It is the last look: one in a hundred is wrong.
     Last,
 }
 
 impl Certainty {
+    /// Gives it in standard deviations.
     fn deviations(self) -> f64 {
         match self {
             Certainty::Early => 3.3,
@@ -41,7 +42,7 @@ impl Certainty {
 pub enum Finding {
     TooFew,
     NotWorse,
-    /// How.
+    /// This is how.
     Worse(String),
 }
 
@@ -138,7 +139,7 @@ fn failures(old: &Answers, new: &Answers) -> String {
     format!("it fails {new}, the old version {old}")
 }
 
-/// `12 of 240 requests (5.0 %)`.
+/// Writes how many requests were failed, as `12 of 240 requests (5.0 %)`.
 pub fn share(of: &Answers) -> String {
     let part = of.failed as f64 / of.count.max(1) as f64 * 100.0;
     format!("{} of {} requests ({part:.1} %)", of.failed, of.count)

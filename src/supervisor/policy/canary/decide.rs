@@ -55,12 +55,12 @@ impl Policy {
         })
     }
 
-    /// The seats of the canary's workers; none where no canary runs.
+    /// Gives the seats of the canary's workers; none where no canary runs.
     pub(in super::super) fn canary_seats(&self) -> Range<usize> {
         self.canary().map_or(0..0, |canary| canary.seats.clone())
     }
 
-    /// A worker of the version that is being tried is ready. False where that has no canary.
+    /// A worker of the version that is being tried is ready. This is false where that has no canary.
     pub(in super::super) fn canary_ready(&mut self, now: Instant) -> bool {
         let others = self.wanted;
         let Some(canary) = self.canary_mut() else {
@@ -71,9 +71,12 @@ impl Policy {
             let (generation, workers) = (canary.generation, canary.seats.len());
             let time = canary.settings.time.as_secs_f64();
             let hurries = canary.hurries;
+            let beside = match workers {
+                1 => "1 worker".to_owned(),
+                workers => format!("{workers} workers"),
+            };
             let text = format!(
-                "Canary: version {generation} is compared for {time} s, by {workers} workers beside {others} of the old \
-                 version"
+                "Canary: version {generation} is compared for {time} s, by {beside} beside {others} of the old version"
             );
             self.log(Level::Info, text);
             if hurries {
@@ -81,6 +84,15 @@ impl Policy {
             }
         }
         true
+    }
+
+    /// Says that the canary that runs, if one does, makes room for this version.
+    pub(in super::super) fn canary_gives_way(&mut self, to: u32) {
+        if let Some(canary) = self.canary() {
+            let from = canary.generation;
+            let text = format!("Canary: version {from} is given up for version {to}");
+            self.log(Level::Info, text);
+        }
     }
 
     /// Compares both versions by what their workers have answered.

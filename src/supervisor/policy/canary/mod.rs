@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// The share of workers that a canary has which was asked for without saying one.
+/// A canary that was asked for without saying a share has this one.
 const SHARE: f64 = 0.1;
 
 /// New workers are slow at first: for this part of the time, and no longer than this, times are not compared.
@@ -23,11 +23,11 @@ const LONGEST_WARMING: Duration = Duration::from_secs(5);
 /// So many workers of the new version have to die before that is compared with the deaths of the old one.
 const DEATHS: u32 = 3;
 
-/// What is known of a canary.
+/// `Canary` is all that is known of one.
 #[derive(Debug)]
 pub struct Canary {
     generation: u32,
-    /// The seats of its workers: behind all that other workers can have.
+    /// Its workers have these seats, which are behind all that other workers can have.
     seats: Range<usize>,
     settings: CanarySettings,
     stage: Stage,
@@ -35,11 +35,11 @@ pub struct Canary {
     hurries: bool,
     old: Seen,
     new: Seen,
-    /// What each worker had answered when it was looked at last.
+    /// Each worker had answered this when it was looked at last.
     known: BTreeMap<Id, Answers>,
 }
 
-/// How far it has come.
+/// `Stage` is how far it has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// None of its workers has been ready yet.
@@ -56,20 +56,20 @@ enum Stage {
     },
 }
 
-/// What was seen of one version.
+/// `Seen` is what was seen of one version.
 #[derive(Debug, Default)]
 struct Seen {
     answers: Answers,
     deaths: u32,
 }
 
-/// What is to be done about it.
+/// `Verdict` says what is to be done about it.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     GoOn,
     /// There is nothing to compare by, which is said once.
     Wait,
-    /// Why.
+    /// It says why.
     Promote(String),
     RollBack(String),
 }

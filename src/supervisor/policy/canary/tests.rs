@@ -20,7 +20,7 @@ fn settings() -> CanarySettings {
     }
 }
 
-/// Numbers that always come in the same order (SplitMix64, Steele et al. 2014), from nought to one.
+/// `Dice` gives numbers that always come in the same order (SplitMix64, Steele et al. 2014), from nought to one.
 struct Dice(u64);
 
 impl Dice {
@@ -33,13 +33,13 @@ impl Dice {
     }
 }
 
-/// How one version behaves.
+/// `Version` is how one version behaves.
 #[derive(Clone, Copy)]
 struct Version {
-    /// Requests a second.
+    /// It is asked so often a second.
     rate: u32,
     fails: f64,
-    /// In microseconds; one of twenty takes three times as long.
+    /// An answer takes so many microseconds; one of twenty takes three times as long.
     takes: f64,
 }
 

@@ -161,6 +161,7 @@ fn a_newer_reload_takes_the_place_of_a_canary() {
     world.compiled();
     world.settle();
     assert_eq!(versions(&world), BTreeMap::from([(1, 2), (3, 1)]));
+    assert!(world.has_said("version 2 is given up for version 3"));
     // One that does not compile leaves the canary as it is.
     world.on(Event::Changed);
     world.compile_failed("broken");

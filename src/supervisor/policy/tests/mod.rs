@@ -68,10 +68,10 @@ pub fn settings(workers: usize) -> Settings {
     }
 }
 
-/// What a version does with the requests that come.
+/// `Behaviour` is what a version does with the requests that come.
 #[derive(Clone, Copy, Debug)]
 pub struct Behaviour {
-    /// Requests of each of its workers a second.
+    /// Each of its workers is asked so often a second.
     pub rate: u32,
     /// Of this many requests one fails; nought where none does.
     pub one_fails_of: u64,
@@ -123,7 +123,7 @@ pub struct World {
     beats: u64,
     /// What each worker has to do.
     pub load: WorkerLoad,
-    /// How each version behaves; those that are not named here are asked nothing.
+    /// Each version behaves like this; those that are not named here are asked nothing.
     pub behaviours: BTreeMap<u32, Behaviour>,
     answers: BTreeMap<Id, Answers>,
     dice: model::XorShift,
