@@ -69,6 +69,15 @@ pub fn descriptors() -> Vec<RawFd> {
     both.flatten().collect()
 }
 
+/// Names the logs, in the order of the list.
+pub fn names() -> Vec<String> {
+    let files = files();
+    let places = files.iter().filter_map(|file| file.destination.path());
+    places
+        .map(|place| place.to_string_lossy().into_owned())
+        .collect()
+}
+
 /// Opens the logs again, all of them or those whose socket is another than it was, and gives what is open now with the
 /// place in the list. One that cannot be opened goes on as it is.
 pub fn reopened(all: bool) -> Vec<(usize, io::Result<OwnedFd>)> {

@@ -44,6 +44,9 @@ pub struct Handover {
     /// The process that exports spans: it ends when its lifeline does, which is not handed over.
     #[serde(default)]
     pub exporter_process: Option<i32>,
+    /// The processes that write the logs of workers: this executable's, and those of executables before it.
+    #[serde(default)]
+    pub log_writers: Vec<LeftLogWriter>,
     /// The document comes from an executable of the first kind, which hears another answer.
     #[serde(skip)]
     pub is_first: bool,
@@ -56,6 +59,16 @@ pub struct LeftWorker {
     pub slot: usize,
     /// The worker's messages come from this descriptor; none where they cannot be understood.
     pub receiver: Option<RawFd>,
+}
+
+/// A `LeftLogWriter` is a process that writes logs until nobody is left who has something to write.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftLogWriter {
+    pub process: i32,
+    /// It takes orders from this descriptor.
+    pub orders: RawFd,
+    /// It writes these logs, in this order.
+    pub logs: Vec<String>,
 }
 
 impl Handover {
@@ -75,6 +88,7 @@ impl Handover {
             admin: Vec::new(),
             admin_process: None,
             exporter_process: None,
+            log_writers: Vec::new(),
             is_first: false,
         }
     }
@@ -106,9 +120,11 @@ impl Handover {
         let workers = self.workers.iter().filter_map(|left| left.receiver);
         let listeners = self.listeners.iter().chain(&self.admin);
         let listeners = listeners.map(|left| left.fd);
+        let orders = self.log_writers.iter().map(|left| left.orders);
         [self.scoreboard, self.lifeline.0, self.lifeline.1, self.code]
             .into_iter()
             .chain(listeners)
+            .chain(orders)
             .chain(workers)
             .collect()
     }
@@ -157,6 +173,11 @@ mod tests {
                 worker(4, InheritedState::Starting { age: time }),
                 worker(5, InheritedState::Leaving { left: time }),
             ],
+            log_writers: vec![LeftLogWriter {
+                process: 4002,
+                orders: 18,
+                logs: vec!["/log".to_owned()],
+            }],
             ..Handover::nothing()
         }
     }

@@ -4,6 +4,7 @@
 use super::Roles;
 use super::admin::PAUSE;
 use super::forker::fork_child;
+use super::handover::LeftLogWriter;
 use super::run::Supervisor;
 use crate::exit::Status;
 use crate::log::files;
@@ -26,6 +27,8 @@ const GLANCE: u16 = 5;
 #[derive(Default)]
 pub struct LogWriter {
     running: Option<Running>,
+    /// These write what workers of the executables before this one log, until those have ended.
+    before: Vec<Running>,
     /// Another may be forked at this time, in milliseconds of `sys::clock`.
     next_ms: u64,
 }
@@ -33,32 +36,80 @@ pub struct LogWriter {
 struct Running {
     pid: Pid,
     orders: OwnedFd,
+    /// It writes these logs, in this order.
+    logs: Vec<String>,
 }
 
 impl LogWriter {
-    pub fn pid(&self) -> Option<Pid> {
-        self.running.as_ref().map(|running| running.pid)
+    /// Takes over the processes that an executable before this one has left.
+    pub fn inherit(left: Vec<(OwnedFd, LeftLogWriter)>) -> LogWriter {
+        let left = left.into_iter().map(|(orders, left)| Running {
+            pid: Pid::from_raw(left.process),
+            orders,
+            logs: left.logs,
+        });
+        LogWriter {
+            before: left.filter(|it| process::is_child(it.pid)).collect(),
+            ..LogWriter::default()
+        }
     }
 
-    /// Notes that a process was reaped, and says whether it was this one.
+    /// Gives what the next executable is left.
+    pub fn left(&self) -> Vec<LeftLogWriter> {
+        let all = self.all().map(|it| LeftLogWriter {
+            process: it.pid.as_raw(),
+            orders: it.orders.as_raw_fd(),
+            logs: it.logs.clone(),
+        });
+        all.collect()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Running> {
+        self.running.iter().chain(&self.before)
+    }
+
+    /// Says whether this process writes logs.
+    pub fn is(&self, pid: Pid) -> bool {
+        self.all().any(|it| it.pid == pid)
+    }
+
+    /// Notes that a process was reaped, and says whether it was the one that writes this executable's logs.
     pub fn ended(&mut self, pid: Pid) -> bool {
+        self.before.retain(|it| it.pid != pid);
         self.running.take_if(|running| running.pid == pid).is_some()
     }
 
-    /// Hands over what was opened again.
+    /// Hands over what was opened again to all who write to it.
     fn hand_over(&self, opened: Vec<(usize, io::Result<OwnedFd>)>) {
+        if opened.is_empty() {
+            return;
+        }
+        let names = files::names();
         for (index, target) in opened {
-            let Some(running) = &self.running else { return };
-            let sent = target.and_then(|target| files::send(&running.orders, index, &target));
+            let sent = target.and_then(|target| self.send(names.get(index), &target));
             if let Err(why) = sent {
                 error!("a log that was opened again cannot be handed over: {why}");
             }
         }
     }
 
+    fn send(&self, name: Option<&String>, target: &OwnedFd) -> io::Result<()> {
+        for writer in self.all() {
+            let logs = writer.logs.iter().enumerate();
+            for (index, _) in logs.filter(|(_, log)| Some(*log) == name) {
+                let sent = files::send(&writer.orders, index, target);
+                // Those before end by themselves, and need not be reaped yet.
+                if self.running.as_ref().is_some_and(|it| it.pid == writer.pid) {
+                    sent?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Has it write what there is, and end.
     pub fn finish(&mut self) {
-        let Some(Running { pid, orders }) = self.running.take() else {
+        let Some(Running { pid, orders, .. }) = self.running.take() else {
             return;
         };
         let deadline = Instant::now() + LAST;
@@ -116,5 +167,6 @@ fn fork<R: Roles>(roles: &R, scoreboard: &Scoreboard) -> io::Result<Running> {
             }
         },
     )?;
-    Ok(Running { pid, orders })
+    let logs = files::names();
+    Ok(Running { pid, orders, logs })
 }

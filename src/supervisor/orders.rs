@@ -106,7 +106,7 @@ impl<R: Roles> Supervisor<R> {
         let known = self.children.iter().any(|child| child.pid == pid)
             || self.successor.as_ref().is_some_and(|it| it.pid == pid)
             || self.admin.pid() == Some(pid)
-            || self.log_writer.pid() == Some(pid)
+            || self.log_writer.is(pid)
             || self.forker.is_helper(pid);
         (!known && process::is_child(pid)).then_some(pid)
     }

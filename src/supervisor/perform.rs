@@ -241,6 +241,7 @@ impl<R: Roles> Supervisor<R> {
             admin: self.roles.admin_sockets().borrow().left(),
             admin_process: self.admin.pid().map(Pid::as_raw),
             exporter_process: self.exporter.pid().map(Pid::as_raw),
+            log_writers: self.log_writer.left(),
             served,
             code: generation.code.file.as_raw_fd(),
             plan: generation.code.plan,

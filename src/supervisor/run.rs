@@ -105,6 +105,7 @@ pub fn resume<R: Roles>(roles: R, adopted: Adopted) -> Result<()> {
     }
     let exporter = handover.exporter_process.map(Pid::from_raw);
     supervisor.exporter = Exporter::inherit(exporter.filter(|pid| process::is_child(*pid)));
+    supervisor.log_writer = LogWriter::inherit(adopted.log_writers);
     supervisor.roles.serving();
     supervisor.children = adopted.children;
     supervisor.generations.push(Generation {

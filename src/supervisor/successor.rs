@@ -5,7 +5,7 @@ use super::Roles;
 use super::children::Child;
 use super::code_files::Code;
 use super::forker::{Forker, ended, fork_child};
-use super::handover::Handover;
+use super::handover::{Handover, LeftLogWriter};
 use super::policy::Death;
 use crate::channel::{LeftListener, Message, Receiver, Reporter, channel};
 use crate::exit::{Exit, Status};
@@ -38,6 +38,7 @@ pub struct Adopted {
     pub(super) forker: Forker,
     pub(super) code: OwnedFd,
     pub(super) children: Vec<Child>,
+    pub(super) log_writers: Vec<(OwnedFd, LeftLogWriter)>,
     /// The answer goes there, if the executable was only asked whether it can.
     pub(super) question: Option<Question>,
 }
@@ -94,6 +95,8 @@ fn accept(handover: Handover, question: Option<Question>) -> Result<Adopted> {
         let before = Foreign::new(&memory, layout.clone())?;
         Forker::inherit(Scoreboard::new(before.length())?, lifeline).with_foreign(before)
     };
+    let log_writers = handover.log_writers.iter();
+    let log_writers = log_writers.map(|left| Ok((own(left.orders)?, left.clone())));
     // Who is only asked has no workers.
     let workers = handover.workers.iter().filter(|_| question.is_none());
     let children = workers.map(|left| {
@@ -109,6 +112,7 @@ fn accept(handover: Handover, question: Option<Question>) -> Result<Adopted> {
         admin,
         code: own(handover.code)?,
         children: children.collect::<Result<_>>()?,
+        log_writers: log_writers.collect::<Result<_>>()?,
         forker,
         handover,
         question,

@@ -1,7 +1,7 @@
 //! Logs in files and in the system's log: nothing is lost while they are turned, and nothing in them is forged.
 
 use crate::harness::{
-    Connection, DEADLINE, Folder, Server, eventually, finished, get, guest, wasmserve,
+    Connection, DEADLINE, Folder, Server, eventually, finished, get, guest, order, wasmserve,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -128,6 +128,42 @@ fn logrotate_turns_the_log_under_load_and_no_line_is_lost() {
         }
     }
     assert!(seen.is_empty(), "nobody asked for {seen:?}");
+}
+
+/// Workers that drain after USR2 write by the log process of their own executable: it would go on in a file that is
+/// compressed and gone by the time they end.
+#[test]
+fn a_log_is_turned_for_workers_of_the_executable_before_too() {
+    let folder = Folder::new("turned");
+    let (log, turned) = (folder.file("access.log"), folder.file("access.log.1"));
+    let server = Server::component(guest("behaviours"))
+        .option("--access-logfile", &log)
+        .args(["--min-rate=0", "--timeout-idle-body=300s"])
+        .args(["--timeout-request=300s", "--timeout-graceful-shutdown=300s"])
+        .start();
+    let mut slow = server.connect();
+    slow.write("POST /request HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab")
+        .unwrap();
+    server.answers_now(1);
+    server.signal(Signal::SIGUSR2);
+    server.wait_for("The executable was replaced");
+    eventually("the new executable answers", || {
+        get(server.address, "/respond?new");
+        lines(&folder, "access.log")
+            .iter()
+            .any(|line| line.contains("?new"))
+    });
+    fs::rename(&log, &turned).unwrap();
+    server.signal(Signal::SIGUSR1);
+    eventually("the log is there again", || Path::new(&log).exists());
+    // Whoever obeys this is done with that.
+    assert_eq!(order(&server, &["scale", "1"]).status.code(), Some(0));
+    slow.write("cde").unwrap();
+    assert_eq!(slow.response().unwrap().status, 200);
+    let has = |path: &str| fs::read_to_string(path).unwrap().contains("POST /request");
+    eventually("the line is in the new file", || has(&log));
+    assert!(!has(&turned));
+    stopped(server);
 }
 
 #[test]
