@@ -1,5 +1,5 @@
-//! This file answers people who know other servers: with options of gunicorn, uvicorn and `wasmtime serve` that are
-//! called otherwise here or mean nothing here, and with applications that are no component yet.
+//! This file answers people who know other servers: with options of gunicorn, uvicorn, hypercorn, granian and `wasmtime
+//! serve` that are called otherwise here or mean nothing here, and with applications that are no component yet.
 
 use std::path::Path;
 
@@ -18,11 +18,15 @@ const OPTIONS: &[(&[&str], &str)] = &[
             "--ws",
             "--interface",
             "--lifespan",
+            "--task-impl",
         ],
         "workers are of one kind here: leave it out",
     ),
     (&["-t", "--timeout"], "write --timeout-request"),
-    (&["--graceful-timeout"], "write --timeout-graceful-shutdown"),
+    (
+        &["--graceful-timeout", "--workers-kill-timeout"],
+        "write --timeout-graceful-shutdown",
+    ),
     (&["-u"], "write --user"),
     (&["-g"], "write --group"),
     (&["--keep-alive"], "write --timeout-keep-alive"),
@@ -33,11 +37,19 @@ const OPTIONS: &[(&[&str], &str)] = &[
     ),
     (&["-p", "--pid-file"], "write --pid"),
     (
-        &["-n", "--name", "--proc-name"],
+        &["-n", "--name", "--proc-name", "--process-name"],
         "it has no meaning here: leave it out",
     ),
     (
-        &["--threads", "--worker-connections"],
+        &[
+            "--threads",
+            "--worker-connections",
+            "--blocking-threads",
+            "--blocking-threads-idle-timeout",
+            "--runtime-threads",
+            "--runtime-blocking-threads",
+            "--runtime-mode",
+        ],
         "a worker answers many requests at a time: see --limit-concurrency and --limit-connections",
     ),
     (
@@ -50,15 +62,66 @@ const OPTIONS: &[(&[&str], &str)] = &[
             "--limit-request-field_size",
             "--limit-request-field-size",
             "--h11-max-incomplete-event-size",
+            "--http1-buffer-size",
+            "--http2-max-headers-size",
         ],
         "write --limit-head",
     ),
     (&["--limit-request-fields"], "write --limit-headers"),
-    (&["--certfile"], "write --ssl-certfile"),
+    (&["--certfile", "--ssl-certificate"], "write --ssl-certfile"),
     (&["--keyfile"], "write --ssl-keyfile"),
     (&["--keyfile-password"], "write --ssl-keyfile-password"),
-    (&["--ca-certs"], "write --ssl-ca-certs"),
-    (&["--cert-reqs"], "write --ssl-client-auth"),
+    (&["--ca-certs", "--ssl-ca"], "write --ssl-ca-certs"),
+    (
+        &["--cert-reqs", "--verify-mode", "--ssl-client-verify"],
+        "write --ssl-client-auth",
+    ),
+    (&["--ssl-protocol-min"], "write --ssl-min-version"),
+    (&["--quic-bind"], "HTTP/3 is not spoken here: leave it out"),
+    (&["--insecure-bind"], "write --bind, or --redirect-http"),
+    (&["--read-timeout"], "write --timeout-idle-body"),
+    (&["--http1-header-read-timeout"], "write --timeout-header"),
+    (
+        &[
+            "--http1-keep-alive",
+            "--no-http1-keep-alive",
+            "--http2-keep-alive-interval",
+            "--http2-keep-alive-timeout",
+        ],
+        "see --timeout-keep-alive",
+    ),
+    (&["--http2-max-concurrent-streams"], "write --limit-streams"),
+    (&["--backpressure"], "write --limit-concurrency"),
+    (&["--websocket-ping-interval"], "write --ws-ping-interval"),
+    (&["--url-path-prefix"], "write --root-path"),
+    (&["--env-files"], "write --env-file"),
+    (
+        &[
+            "--static-path-route",
+            "--static-path-mount",
+            "--static-path-dir-to-file",
+            "--static-path-expires",
+        ],
+        "see --static",
+    ),
+    (&["--workers-max-rss"], "write --max-worker-rss"),
+    (
+        &["--rss-sample-interval", "--rss-samples"],
+        "see --max-worker-rss",
+    ),
+    (&["--workers-lifetime"], "write --max-worker-lifetime"),
+    (
+        &[
+            "--respawn-failed-workers",
+            "--no-respawn-failed-workers",
+            "--respawn-interval",
+        ],
+        "a worker that ends is always replaced: leave it out",
+    ),
+    (&["--access-log-fmt"], "write --access-logformat"),
+    (&["--error-log"], "write --log-file"),
+    (&["--log", "--no-log"], "see --log-level"),
+    (&["--debug"], "write --log-level debug"),
     (&["--http-protocols"], "write --http"),
     (
         &["--do-handshake-on-connect", "--suppress-ragged-eofs"],
@@ -89,6 +152,10 @@ const OPTIONS: &[(&[&str], &str)] = &[
             "--statsd-prefix",
             "--dogstatsd-tags",
             "--enable-backlog-metric",
+            "--metrics",
+            "--metrics-address",
+            "--metrics-port",
+            "--metrics-scrape-interval",
         ],
         "metrics are read at /metrics: see --admin",
     ),
@@ -124,6 +191,7 @@ const OPTIONS: &[(&[&str], &str)] = &[
             "--paste",
             "--paster",
             "--raw-paste-global-conf",
+            "--working-dir",
         ],
         "the component holds its application: it has no meaning here",
     ),
@@ -142,6 +210,12 @@ const OPTIONS: &[(&[&str], &str)] = &[
             "--no-control-socket",
             "--ws-per-message-deflate",
             "--reset-contextvars",
+            "--http1-pipeline-flush",
+            "--http2-adaptive-window",
+            "--http2-initial-connection-window-size",
+            "--http2-initial-stream-window-size",
+            "--http2-max-frame-size",
+            "--http2-max-send-buffer-size",
         ],
         "it has no meaning here: leave it out",
     ),
@@ -152,6 +226,11 @@ const OPTIONS: &[(&[&str], &str)] = &[
             "--reload-exclude",
             "--reload-delay",
             "--reload-extra-file",
+            "--reload-paths",
+            "--reload-ignore-dirs",
+            "--reload-ignore-patterns",
+            "--reload-ignore-paths",
+            "--reload-tick",
         ],
         "--reload watches the component; `wasmserve dev` watches a project, and takes it before the \
          options to serve with",
@@ -181,6 +260,14 @@ const OPTIONS: &[(&[&str], &str)] = &[
         "what the WASI worlds have is offered, and granted by options: see --max-memory, --limit-cpu, --allow-net",
     ),
 ];
+
+/// Names that are more alike than this are perhaps one, misspelt.
+pub const SIMILAR: f64 = 0.88;
+
+/// Says how much alike two names are, from 0 to 1.
+pub fn likeness(one: &str, other: &str) -> f64 {
+    strsim::jaro_winkler(one, other)
+}
 
 /// Finds what to write in place of an option that is another server's.
 pub fn advice(option: &str) -> Option<&'static str> {

@@ -1,6 +1,7 @@
 //! The configuration file: options by their long names, which count where neither the command line nor
 //! the environment says anything. It is read by making arguments of it.
 
+use super::elsewhere;
 use super::opposites::opposite;
 use crate::sys::regular::{self, LARGEST_TEXT};
 use clap::error::ErrorKind;
@@ -58,12 +59,29 @@ pub(super) fn translate(
         if is_said_elsewhere(matches, argument) {
             continue;
         }
-        let arguments = arguments(command, argument, value).map_err(|why| at(&why))?;
+        let arguments = arguments(command, argument, value);
+        let arguments = arguments.map_err(|fault| match fault.at {
+            Some(start) => mistake(path, Some(line_of(text, start)), &fault.why),
+            None => at(&fault.why),
+        })?;
         found.arguments.extend(arguments);
         let place = place(path, Some(line_of(text, key.span().start)));
         found.set.push((argument.get_id().to_string(), place));
     }
     Ok(found)
+}
+
+/// A `Fault` is what is wrong with a value.
+struct Fault {
+    why: String,
+    /// It stands here, where that is not its option's own place.
+    at: Option<usize>,
+}
+
+impl From<String> for Fault {
+    fn from(why: String) -> Fault {
+        Fault { why, at: None }
+    }
 }
 
 /// Finds the option of this name, or which one was perhaps meant.
@@ -73,12 +91,15 @@ fn argument<'a>(command: &'a Command, key: &str) -> Result<&'a Arg, String> {
     if let Some(argument) = options().find(|argument| name(argument) == Some(key)) {
         return Ok(argument);
     }
+    if let Some(advice) = elsewhere::advice(&format!("--{key}")) {
+        return Err(format!("`{key}` is another server's: {advice}"));
+    }
     let near = options()
         .filter_map(name)
-        .map(|name| (strsim::jaro_winkler(name, key), name))
+        .map(|name| (elsewhere::likeness(name, key), name))
         .max_by(|one, other| one.0.total_cmp(&other.0));
     Err(match near {
-        Some((likeness, name)) if likeness > 0.7 => {
+        Some((likeness, name)) if likeness > elsewhere::SIMILAR => {
             format!("`{key}` is not an option; did you mean `{name}`?")
         }
         _ => format!("`{key}` is not an option; `wasmserve --help` lists them"),
@@ -119,18 +140,18 @@ fn arguments(
     command: &Command,
     argument: &Arg,
     value: &Spanned<DeValue<'_>>,
-) -> Result<Vec<OsString>, String> {
+) -> Result<Vec<OsString>, Fault> {
     let name = name(argument).unwrap_or_default();
     if matches!(argument.get_action(), ArgAction::SetTrue) {
-        return flag(command, name, value.get_ref());
+        return Ok(flag(command, name, value.get_ref())?);
     }
     let texts = match value.get_ref() {
         DeValue::Array(values) if repeats(argument) => {
-            let texts = values.iter().map(|value| text(name, value.get_ref()));
+            let texts = values.iter().map(|value| item(name, value));
             texts.collect::<Result<Vec<_>, _>>()?
         }
         DeValue::Table(table) if matches!(name, "env" | "config") => pairs(name, table)?,
-        DeValue::Array(_) => return Err(format!("`{name}` takes one value, not a list")),
+        DeValue::Array(_) => return Err(format!("`{name}` takes one value, not a list").into()),
         value => vec![text(name, value)?],
     };
     let option = |text: String| match argument.get_long() {
@@ -178,9 +199,17 @@ fn text(name: &str, value: &DeValue<'_>) -> Result<String, String> {
     }
 }
 
-fn pairs(name: &str, table: &DeTable<'_>) -> Result<Vec<String>, String> {
+/// Reads one of several values, which has a place of its own.
+fn item(name: &str, value: &Spanned<DeValue<'_>>) -> Result<String, Fault> {
+    text(name, value.get_ref()).map_err(|why| Fault {
+        why,
+        at: Some(value.span().start),
+    })
+}
+
+fn pairs(name: &str, table: &DeTable<'_>) -> Result<Vec<String>, Fault> {
     let pair = |(key, value): (&Spanned<DeString<'_>>, &Spanned<DeValue<'_>>)| {
-        let value = text(name, value.get_ref())?;
+        let value = item(&format!("{name}.{}", key.get_ref()), value)?;
         Ok(format!("{}={value}", key.get_ref()))
     };
     table.iter().map(pair).collect()
@@ -277,6 +306,16 @@ mod tests {
             ("reload = 1", "line 1: `reload` is true or false"),
             ("max-memory = [1]", "line 1: `max-memory` takes one value"),
             ("a = ", "line 1: "),
+            (
+                "[env]\nA = \"1\"\nB = true",
+                "line 3: `env.B` takes a text or a number",
+            ),
+            ("bind = [\n\"a\",\n[]]", "line 3: `bind` takes a text"),
+            ("keyfile = \"x\"", "another server's: write --ssl-keyfile"),
+            (
+                "blocking = 1",
+                "is not an option; `wasmserve --help` lists them",
+            ),
             ("config-file = \"x\"", "is not an option"),
         ] {
             let error = translated(&[], text).unwrap_err();

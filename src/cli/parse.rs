@@ -97,7 +97,9 @@ pub fn told(error: &Error) -> String {
         .lines()
         .map(str::trim)
         .take_while(|line| !line.starts_with("Usage:"));
-    let said: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+    let said: Vec<&str> = lines
+        .filter(|line| !line.is_empty() && is_worth_saying(line, named))
+        .collect();
     let said = said.join("; ").trim_start_matches("error: ").to_owned();
     match variable_of(named) {
         Some(variable) if error.kind() != ErrorKind::UnknownArgument => {
@@ -105,6 +107,29 @@ pub fn told(error: &Error) -> String {
         }
         _ => said,
     }
+}
+
+/// Says whether a line of a mistake helps: options are no values here, and what they are taken for must be near.
+fn is_worth_saying(line: &str, named: &str) -> bool {
+    if line.starts_with("For more information") {
+        return false;
+    }
+    let Some(tip) = line
+        .strip_prefix("tip: ")
+        .filter(|_| named.starts_with('-'))
+    else {
+        return true;
+    };
+    // `a similar argument exists: '--workers'`, or `'build --app' exists`.
+    let meant = tip
+        .split('\'')
+        .nth(1)
+        .and_then(|meant| meant.split(' ').next_back());
+    let is_near = |meant: &str| {
+        let (meant, named) = (meant.trim_start_matches('-'), named.trim_start_matches('-'));
+        elsewhere::likeness(meant, named) > elsewhere::SIMILAR
+    };
+    !tip.starts_with("to pass ") && meant.is_none_or(is_near)
 }
 
 /// Finds the variable that says what `--option` is, where the command line does not.
@@ -204,5 +229,41 @@ fn shown(id: &str, value: &str) -> String {
         }
         ("header" | "request_header" | "keyvalue", None, Some((name, _))) => format!("{name}:…"),
         _ => value.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_suggests_only_what_is_near() {
+        for (given, expected) in [
+            (
+                "--wrokers",
+                "unexpected argument '--wrokers' found; tip: a similar argument exists: '--workers'",
+            ),
+            ("--foo", "unexpected argument '--foo' found"),
+            ("-Z", "unexpected argument '-Z' found"),
+            (
+                "--lomit-heap-x",
+                "unexpected argument '--lomit-heap-x' found",
+            ),
+            (
+                "--blocking-threads",
+                "option --blocking-threads is another server's: ",
+            ),
+            (
+                "--port",
+                "a value is required for '--port <PORT>' but none was supplied",
+            ),
+        ] {
+            let error = Cli::command().try_get_matches_from(["wasmserve", "a.wasm", given]);
+            let said = told(&error.unwrap_err());
+            match expected.ends_with(' ') {
+                true => assert!(said.starts_with(expected), "{said}"),
+                false => assert_eq!(said, expected),
+            }
+        }
     }
 }

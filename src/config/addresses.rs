@@ -1,7 +1,7 @@
 //! `Addresses` says where to listen, as it was asked for: which addresses there are, and whether they go together.
 
 use super::address::{self, Address, Host, Place};
-use super::{maybe, option, units, variable};
+use super::{honoured, maybe, option, units};
 use crate::cli;
 use anyhow::{Context, Result, bail};
 use std::net::{IpAddr, Ipv4Addr};
@@ -100,7 +100,7 @@ impl Addresses {
 fn tcp(options: &cli::Addresses) -> Result<Place> {
     let port = match &options.port {
         Some(port) => option("--port", port, address::port_number)?,
-        None => maybe("PORT", variable("PORT").as_ref(), address::port_number)?.unwrap_or(8000),
+        None => honoured("PORT", address::port_number)?.unwrap_or(8000),
     };
     let host = match &options.host {
         Some(host) => option("--host", host, |text| {

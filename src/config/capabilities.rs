@@ -115,7 +115,9 @@ fn settings(asked: &cli::Capabilities) -> Result<Vec<(String, String)>> {
     let pairs = asked.config.iter().map(|text| {
         option("--config", text, |text| match text.split_once('=') {
             Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-            _ => bail!("`{text}` is not NAME=VALUE"),
+            _ => bail!(
+                "`{text}` is not NAME=VALUE; a file of options (TOML) is named with --config-file"
+            ),
         })
     });
     pairs.collect()

@@ -65,11 +65,12 @@ impl<'a> Reader<'a> {
         let Some(value) = self.rest.strip_prefix('=') else {
             bail!("it has no `=`");
         };
+        let is_apart = value.starts_with(char::is_whitespace);
         self.rest = value;
         self.skip_blanks();
         let value = match self.rest.chars().next() {
             Some(quote @ ('\'' | '"')) => self.quoted(quote)?,
-            _ => self.plain(),
+            _ => self.plain(is_apart),
         };
         Ok((name, value))
     }
@@ -94,14 +95,14 @@ impl<'a> Reader<'a> {
         Ok(name.to_owned())
     }
 
-    /// Reads to the end of the line, or to a comment.
-    fn plain(&mut self) -> String {
+    /// Reads to the end of the line, or to a comment, which may stand first where the `=` is apart.
+    fn plain(&mut self, is_apart: bool) -> String {
         let end = self.rest.find(['\r', '\n']).unwrap_or(self.rest.len());
         let (line, rest) = self.rest.split_at(end);
         self.rest = rest;
         let comment = line.match_indices('#').find(|(at, _)| {
             let before = line[..*at].chars().next_back();
-            before.is_some_and(char::is_whitespace)
+            before.map_or(is_apart, char::is_whitespace)
         });
         let value = comment.map_or(line, |(at, _)| &line[..at]);
         value.trim_end().to_owned()
@@ -207,6 +208,9 @@ mod tests {
             ("A=a b  ", "a b"),
             ("A=a#b", "a#b"),
             ("A=a #b", "a"),
+            ("A= #b", ""),
+            ("A=\t#b #c", ""),
+            ("A=#b", "#b"),
             ("A=", ""),
             ("export A = b", "b"),
             ("A='a\\n$x \\' #'", "a\\n$x ' #"),

@@ -1,6 +1,6 @@
 //! This file resolves and checks who is believed, and what is added to heads.
 
-use super::{maybe, option, variable};
+use super::{honoured, maybe, option};
 use crate::cli;
 use crate::request::{HeaderPolicy, Proxies, RootPath};
 use anyhow::{Context, Result, bail};
@@ -47,16 +47,20 @@ pub fn introducers(asked: &cli::Headers, spoken: bool) -> Result<Option<Proxies>
 }
 
 fn trusted(asked: &cli::Headers) -> Result<Proxies> {
-    const OURS: &str = "--forwarded-allow-ips";
-    const THEIRS: &str = "FORWARDED_ALLOW_IPS";
-    let (name, items) = match (&asked.forwarded_allow_ips, variable(THEIRS)) {
-        (Some(items), _) => (OURS, items.clone()),
-        (None, Some(text)) => (THEIRS, text.split(',').map(str::to_owned).collect()),
-        (None, None) => (OURS, vec!["127.0.0.1".to_owned()]),
-    };
+    if let Some(items) = &asked.forwarded_allow_ips {
+        return option("--forwarded-allow-ips", &items.join(","), listed);
+    }
+    match honoured("FORWARDED_ALLOW_IPS", listed)? {
+        Some(proxies) => Ok(proxies),
+        None => listed("127.0.0.1"),
+    }
+}
+
+/// Reads a list of those who are trusted.
+fn listed(list: &str) -> Result<Proxies> {
     let mut proxies = Proxies::default();
-    for item in &items {
-        option(name, item.trim(), |item| trust(&mut proxies, item))?;
+    for item in list.split(',') {
+        trust(&mut proxies, item.trim())?;
     }
     Ok(proxies)
 }

@@ -200,6 +200,13 @@ fn option<T>(name: &str, text: &str, parse: impl FnOnce(&str) -> Result<T>) -> R
     parse(text).with_context(|| format!("option {name}"))
 }
 
+/// Parses what a variable says that other servers honour too, and names it where that fails.
+fn honoured<T>(name: &str, parse: impl FnOnce(&str) -> Result<T>) -> Result<Option<T>> {
+    let text = variable(name);
+    text.map(|text| parse(&text).with_context(|| format!("variable {name}")))
+        .transpose()
+}
+
 /// Parses an option that may be left out, and names it where that fails.
 fn maybe<T>(
     name: &str,

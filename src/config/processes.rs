@@ -1,6 +1,6 @@
 //! This file resolves how many processes there are, how long each may take for what it does, and when it is replaced.
 
-use super::{cache_settings, canary, jobs, maybe, option, sandbox, units, variable};
+use super::{cache_settings, canary, honoured, jobs, maybe, option, sandbox, units};
 use crate::channel::WorkerRange;
 use crate::cli::{self, Serve};
 use crate::supervisor;
@@ -98,10 +98,12 @@ pub fn resolve(serve: &Serve) -> Result<supervisor::Settings> {
 }
 
 fn workers(serve: &Serve) -> Result<WorkerRange> {
-    match (&serve.processes.workers, variable("WEB_CONCURRENCY")) {
-        (Some(text), _) => option("--workers", text, worker_range),
-        (None, Some(text)) => option("WEB_CONCURRENCY", &text, worker_range),
-        (None, None) => worker_range("1"),
+    if let Some(text) = &serve.processes.workers {
+        return option("--workers", text, worker_range);
+    }
+    match honoured("WEB_CONCURRENCY", worker_range)? {
+        Some(workers) => Ok(workers),
+        None => worker_range("1"),
     }
 }
 

@@ -66,8 +66,8 @@ pub fn resolve(tls: &Tls, protocols: Protocols) -> Result<Option<Arc<ServerConfi
         .with_client_cert_verifier(client_verifier(tls, provider)?)
         .with_cert_resolver(Arc::new(certificates));
     config.alpn_protocols = match protocols {
-        Protocols::Both => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
-        Protocols::Http1 => vec![b"http/1.1".to_vec()],
+        Protocols::Both => vec![b"h2".to_vec(), b"http/1.1".to_vec(), b"http/1.0".to_vec()],
+        Protocols::Http1 => vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()],
         Protocols::Http2 => vec![b"h2".to_vec()],
     };
     // Made before the first fork: a session that one worker began is resumed by any.

@@ -168,9 +168,10 @@ impl Fields {
         }
     }
 
+    /// An empty one is there, and names no host (RFC 9110 section 7.2).
     fn host(&mut self, value: &[u8]) -> Result<(), Refusal> {
         match self.host.replace(()) {
-            None if is_host(value) => Ok(()),
+            None if value.is_empty() || is_host(value) => Ok(()),
             None => Err(refused(BAD, "its Host is malformed")),
             Some(()) => Err(refused(BAD, "it has several Hosts")),
         }
@@ -291,8 +292,13 @@ mod tests {
     fn there_is_one_host() {
         assert_eq!(status("GET / HTTP/1.1\r\n\r\n"), 400);
         assert_eq!(with("Host: a"), 400);
+        assert_eq!(with("Host:"), 400);
+        for head in ["Host:", "Host: \t"] {
+            let head = format!("GET / HTTP/1.1\r\n{head}\r\n\r\n");
+            assert_eq!(status(&head), 200, "{head}");
+        }
         for host in [
-            "", "a b", "a,b", "a/b", "u@a", "a:port", "a:70000", "a:80:80", "[::1", "[::1]8", "[]",
+            "a b", "a,b", "a/b", "u@a", "a:port", "a:70000", "a:80:80", "[::1", "[::1]8", "[]",
         ] {
             let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
             assert_eq!(status(&head), 400, "{host}");

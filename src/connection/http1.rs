@@ -9,6 +9,7 @@ use super::{Busy, Client, asks_first, websocket};
 use crate::request::websocket::WebSocket;
 use crate::request::{Body, Incoming};
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
+use http_body::Body as _;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -16,6 +17,8 @@ use std::cell::RefCell;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -105,8 +108,14 @@ async fn answer(
     let busy = Busy::begin(&client.activity);
     let version = request.version();
     client.activity.speaks(version);
-    let unasked = version > Version::HTTP_10 && asks_first(request.headers());
-    let request = request.map(|body| Incoming::Http1 { body, unasked });
+    let asks = version > Version::HTTP_10
+        && asks_first(request.headers())
+        && !request.body().is_end_stream();
+    let asked = asks.then(Arc::<AtomicBool>::default);
+    let request = request.map(|body| Incoming::Http1 {
+        body,
+        asked: asked.clone(),
+    });
     let progress = client.activity.progress();
     let mut response = match client.asks_for_websocket(&request) {
         None => client.answer(request, progress).await,
@@ -121,11 +130,26 @@ async fn answer(
     let is_over = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     busy.answered();
     response.body_mut().attach(Box::new(busy));
-    if !is_over && version <= Version::HTTP_11 && client.connections.shutdown.leaving().is_some() {
+    let is_leaving = client.connections.shutdown.leaving().is_some();
+    // Who was not asked for a body does not send it, so that nobody knows what comes next (RFC 9110 section 10.1.1).
+    let is_unasked = asked.is_some_and(|asked| !asked.load(Relaxed));
+    let ends_body = version <= Version::HTTP_10 && is_endless(&response);
+    if ends_body {
+        // The parser keeps to what it is told of a response of this version.
+        *response.version_mut() = Version::HTTP_10;
+    }
+    if !is_over && version <= Version::HTTP_11 && (is_leaving || is_unasked || ends_body) {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
     }
     Ok(response)
+}
+
+/// Says whether only the end of the connection ends a response of HTTP/1.0 (RFC 9112 section 9.6).
+fn is_endless(response: &Response<Body>) -> bool {
+    let body = response.body();
+    let is_known = response.headers().contains_key(header::CONTENT_LENGTH);
+    !is_known && !body.is_end_stream() && body.size_hint().exact().is_none()
 }
 
 /// Says why nothing more is read, and sees to it that the client can read that.

@@ -83,11 +83,18 @@ pub fn target(
 fn authority(headers: &HeaderMap, version: Version, origin: &Origin) -> Option<Authority> {
     let mut hosts = headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
+        // What HTTP/1.1 says with an empty field, 1.0 says with none (RFC 9110 section 7.2).
+        (Some(value), None) if value.is_empty() && version <= Version::HTTP_11 => own(origin),
         (Some(value), None) => host(value.as_bytes()),
-        (None, _) if version <= Version::HTTP_10 => match origin.server {
-            Some(server) => Authority::try_from(server.to_string()).ok(),
-            None => Some(Authority::from_static("localhost")),
-        },
+        (None, _) if version <= Version::HTTP_10 => own(origin),
         _ => None,
+    }
+}
+
+/// The address that was connected to, where a request names no host.
+fn own(origin: &Origin) -> Option<Authority> {
+    match origin.server {
+        Some(server) => Authority::try_from(server.to_string()).ok(),
+        None => Some(Authority::from_static("localhost")),
     }
 }

@@ -13,15 +13,16 @@ use std::task::{Context, Poll, Waker, ready};
 pub enum Incoming {
     Http1 {
         body: hyper::body::Incoming,
-        /// The client waits to be told to send it (RFC 9110 section 10.1.1), and was not.
-        unasked: bool,
+        /// Whether the client was told to send it, where it waits for that (RFC 9110 section 10.1.1).
+        asked: Option<Arc<AtomicBool>>,
     },
     Http2(Streamed),
 }
 
-/// Returns how long a request says that its body is; 0 where it does not say.
-pub fn declared(headers: &HeaderMap) -> u64 {
-    length::declared(headers).ok().flatten().unwrap_or(0)
+/// Returns how long a request says that its body is; 0 where it does not say. Heads of HTTP/1 are judged before; of
+/// HTTP/2, its parser looks at the first such field alone (RFC 9113 section 8.1.1).
+pub fn declared(headers: &HeaderMap) -> Result<u64, length::Malformed> {
+    Ok(length::declared(headers)?.unwrap_or(0))
 }
 
 /// `Broken` says that what came is not all that was to come.
@@ -32,7 +33,9 @@ impl Incoming {
     /// Says whether the client waits to be told to send the body, and was not.
     pub fn is_unasked(&self) -> bool {
         match self {
-            Incoming::Http1 { unasked, .. } => *unasked,
+            Incoming::Http1 { asked, .. } => {
+                asked.as_ref().is_some_and(|asked| !asked.load(Relaxed))
+            }
             Incoming::Http2(streamed) => streamed.is_unasked(),
         }
     }
@@ -60,8 +63,10 @@ impl Body for Incoming {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match &mut *self {
-            Incoming::Http1 { body, unasked } => {
-                *unasked = false;
+            Incoming::Http1 { body, asked } => {
+                if let Some(asked) = asked {
+                    asked.store(true, Relaxed);
+                }
                 let polled = Pin::new(body).poll_frame(cx);
                 polled.map_err(|_| Broken)
             }

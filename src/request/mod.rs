@@ -230,7 +230,7 @@ impl Requests {
         if request.method().as_str().len() > LONGEST_METHOD {
             return Err(Refusal::UnknownMethod);
         }
-        let declared = incoming::declared(request.headers());
+        let declared = incoming::declared(request.headers()).map_err(|_| Refusal::BadRequest)?;
         if request.body().size_hint().lower().max(declared) > self.settings.body {
             return Err(Refusal::Body(Fault::TooLarge));
         }

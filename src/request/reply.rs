@@ -36,10 +36,22 @@ const NOT_IN_TRAILERS: [HeaderName; 15] = [
 
 /// Removes from trailers what must not be there.
 pub fn legal_trailers(mut trailers: HeaderMap) -> HeaderMap {
+    trim(&mut trailers);
     for name in NOT_IN_TRAILERS {
         trailers.remove(name);
     }
     trailers
+}
+
+/// Removes white space around values: HTTP/2 has none (RFC 9113 section 8.2.1), and in HTTP/1 it is not part of them.
+fn trim(headers: &mut HeaderMap) {
+    for value in headers.values_mut() {
+        let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+        if is_blank(value.as_bytes().first()) || is_blank(value.as_bytes().last()) {
+            let trimmed = HeaderValue::from_bytes(value.as_bytes().trim_ascii());
+            *value = trimmed.unwrap_or_else(|_| HeaderValue::from_static(""));
+        }
+    }
 }
 
 /// Makes a guest's response ready for the wire. What frames a message or belongs to a connection the guest was not
@@ -54,6 +66,7 @@ pub fn finish(response: guest::Response, method: &Method) -> Result<Response<Bod
     if parts.status.canonical_reason().is_none() {
         parts.extensions.insert(ReasonPhrase::from_static(b""));
     }
+    trim(&mut parts.headers);
     // It speaks of requests (RFC 9110 section 10.1.4).
     parts.headers.remove(header::TE);
     let length = body.size_hint().exact();
@@ -150,4 +163,26 @@ pub fn plain(status: StatusCode, method: &Method) -> Response<Body> {
         _ => None,
     };
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// HTTP/2 sent it along (RFC 9113 section 8.2.1).
+    #[test]
+    fn white_space_around_values_is_removed() {
+        for (value, expected) in [
+            ("  y  ", "y"),
+            ("\ta\tb ", "a\tb"),
+            (" ", ""),
+            ("", ""),
+            ("a", "a"),
+        ] {
+            let value = HeaderValue::from_static(value);
+            let mut headers = HeaderMap::from_iter([(header::LINK, value)]);
+            trim(&mut headers);
+            assert_eq!(headers[header::LINK], expected);
+        }
+    }
 }

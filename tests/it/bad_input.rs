@@ -150,9 +150,21 @@ fn wrong_options() {
         &[("WEB_CONCURRENCY", "none")],
         &[&hello],
         2,
-        &["WEB_CONCURRENCY", "none"],
+        &["variable WEB_CONCURRENCY: `none`"],
     );
-    refused_with(&[("PORT", "http")], &[&hello], 2, &["PORT", "http"]);
+    refused_with(
+        &[("PORT", "http")],
+        &[&hello],
+        2,
+        &["variable PORT: `http`"],
+    );
+    let variable = [("FORWARDED_ALLOW_IPS", "x")];
+    refused_with(
+        &variable,
+        &[&hello],
+        2,
+        &["variable FORWARDED_ALLOW_IPS: `x`"],
+    );
     refused_with(
         &[("WASMSERVE_PORT", "http")],
         &[&hello],

@@ -199,6 +199,53 @@ fn http_1_0_is_served() {
     );
 }
 
+/// RFC 9110 section 7.2: it is what a target without an authority calls for.
+#[test]
+fn a_request_whose_host_is_empty_names_no_host() {
+    let server = behaviours();
+    for head in [
+        "GET /request HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n",
+        "GET /request HTTP/1.0\r\nHost: \r\n\r\n",
+    ] {
+        let answer = send(server.address, head);
+        let authority = format!("authority {}", server.address);
+        assert!(answer.contains(&authority), "{head:?}: {answer}");
+    }
+}
+
+/// The body had the connection's end for its own, and the head said that the connection stays (RFC 9112 section 9.6).
+#[test]
+fn a_connection_whose_end_is_that_of_a_body_is_not_said_to_stay() {
+    let server = behaviours();
+    let keeps = "HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+    let answer = send(server.address, format!("GET /slow-stream?n=2&ms=1 {keeps}"));
+    let head = answer.split("\r\n\r\n").next().unwrap().to_lowercase();
+    assert!(head.contains("\r\nconnection: close"), "{answer}");
+    assert!(!head.contains("keep-alive"), "{answer}");
+    let mut stays = server.connect();
+    for _ in 0..2 {
+        stays.write(format!("GET / {keeps}")).unwrap();
+        let answer = stays.response().unwrap();
+        assert_eq!(answer.header("connection"), Some("keep-alive"));
+    }
+}
+
+/// RFC 9110 section 10.1.1: who was not asked for the body does not know what the server makes of the connection.
+#[test]
+fn an_answer_before_the_body_was_asked_for_says_that_the_connection_ends() {
+    let server = Server::component(guest("behaviours"))
+        .args(["--limit-body", "10"])
+        .start();
+    for (target, length, status) in [("/ignore-body", "3", 200), ("/request", "11", 413)] {
+        let mut connection = server.connect();
+        let request = connection.post(target).header("Content-Length", length);
+        request.header("Expect", "100-continue").send().unwrap();
+        let answer = connection.response().unwrap();
+        assert_eq!(answer.status, status, "{target}");
+        assert_eq!(answer.header("connection"), Some("close"), "{target}");
+    }
+}
+
 #[test]
 fn a_request_without_one_host_is_refused() {
     let server = behaviours();

@@ -110,6 +110,23 @@ fn a_stop_says_goodbye_and_finishes_what_was_asked() {
     assert_eq!(server.wait().code(), Some(0));
 }
 
+/// The first alone was looked at (RFC 9113 section 8.1.1).
+#[test]
+fn a_request_with_two_lengths_is_malformed_as_in_http1() {
+    let server = behaviours(&[]);
+    let mut client = Http2::open(server.address).unwrap();
+    for second in ["3", "4"] {
+        let fields = [("content-length", "3"), ("content-length", second)];
+        let stream = client
+            .ask(0, &http2::head("POST", "/request", &fields))
+            .unwrap();
+        client
+            .send(http2::DATA, http2::END_STREAM, stream, b"abc")
+            .unwrap();
+        assert_eq!(client.answer(stream).unwrap(), b"Bad Request\n", "{second}");
+    }
+}
+
 #[test]
 fn an_idle_connection_does_not_hold_up_a_stop() {
     let mut server = behaviours(&[]);

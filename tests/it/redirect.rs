@@ -68,7 +68,7 @@ fn every_request_is_redirected_to_the_same_resource_over_https() {
         "GET / HTTP/1.1\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a.test\r\nHost: b.test\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a.test/@evil\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost:\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost:\r\nHost:\r\n\r\n",
     ] {
         let answer = send(plain, head);
         assert!(answer.starts_with("HTTP/1.1 400 "), "{head:?}: {answer}");

@@ -32,6 +32,9 @@ fn both_versions_of_tls_are_spoken_unless_only_one_is_wanted() {
     for version in ["-tls1_2", "-tls1_3"] {
         let said = s_client(&server, &[version, "-alpn", "h3,http/1.1"]);
         assert!(said.contains("ALPN protocol: http/1.1"), "{said}");
+        // All that some old clients speak.
+        let said = s_client(&server, &[version, "-alpn", "http/1.0"]);
+        assert!(said.contains("ALPN protocol: http/1.0"), "{said}");
     }
     let newer = secure(&pair, &["--ssl-min-version", "1.3"]);
     assert!(s_client(&newer, &["-tls1_2"]).contains("alert protocol version"));
