@@ -66,7 +66,7 @@ fn without_farther(command: Command, matches: &ArgMatches) -> Command {
             .iter()
             .all(|it| matches!(it.get_action(), ArgAction::SetTrue))
             && source(id) == Some(ValueSource::EnvVariable)
-            && !matches.get_flag(id);
+            && matches.get_one::<bool>(id) == Some(&false);
         match given {
             [false, true] => silent.push(id.to_owned()),
             [false, false] if is_off && !is_set(opposite) => switched.push(other.to_owned()),
