@@ -1,15 +1,17 @@
 //! A connection's `Activity` is its state, shared by those who see a part of it each, with who is to be woken when it
 //! changes.
 
+use super::dismissal::Dismissible;
 use super::refusal::Refusal;
 use super::socket::Probe;
 use super::state::{Phase, State};
 use crate::request::{Progress, Reading};
 use http::{Uri, Version};
 use std::cell::{Cell, OnceCell, RefCell};
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 use tokio::sync::Notify;
 
@@ -162,7 +164,7 @@ impl Activity {
         self.ended.get()
     }
 
-    /// Closes this connection if it is idle.
+    /// Closes this connection if nobody loses an answer by that.
     pub fn dismiss(&self) {
         self.state.borrow_mut().dismiss();
         if let Some(runner) = self.runner.take() {
@@ -170,9 +172,21 @@ impl Activity {
         }
     }
 
-    /// Says, once, whether the connection is to be closed now in favour of another.
-    pub fn take_dismissed(&self) -> bool {
+    /// Says, once, why the connection is to be closed now in favour of another, if it is.
+    pub fn take_dismissed(&self) -> Option<Dismissible> {
         self.state.borrow_mut().take_dismissed()
+    }
+
+    /// Resolves when the connection is to be closed in favour of another.
+    pub async fn dismissed(&self) {
+        poll_fn(|cx| {
+            self.register(cx);
+            match self.take_dismissed() {
+                Some(_) => Poll::Ready(()),
+                None => Poll::Pending,
+            }
+        })
+        .await;
     }
 
     /// Says whether the request that is being answered, or the rest of its answer, is to end, since others need what it
@@ -181,9 +195,11 @@ impl Activity {
         self.progress.take_evicted() && (self.is_busy() || self.is_blocked())
     }
 
-    /// Says since when the connection has done nothing.
-    pub fn idle_since(&self) -> Option<Instant> {
-        self.state.borrow().idle_since()
+    /// Says why the connection may be closed in favour of another, if it may.
+    pub fn dismissible(&self) -> Option<Dismissible> {
+        let why = self.state.borrow().dismissible();
+        // Of an answer some is still to be written.
+        why.filter(|why| why.is_idle() || !self.is_blocked())
     }
 
     /// Has the runner of this connection woken for what it does not see itself.

@@ -94,6 +94,8 @@ pub async fn serve(client: Rc<Client>, mut stream: Stream) {
                 info!("{peer} - closed: it makes work and asks for nothing");
                 return serving.abort(Reason::ENHANCE_YOUR_CALM).await;
             }
+            // What has not come whole may be asked for again elsewhere.
+            Err(Stop::Dismissed) => return serving.abort(Reason::NO_ERROR).await,
             Err(Stop::Close | Stop::Stalled | Stop::Left) => return,
         }
     }

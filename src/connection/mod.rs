@@ -6,6 +6,7 @@ mod certificates;
 mod chunks;
 mod codings;
 mod date;
+mod dismissal;
 mod edits;
 mod field_blocks;
 mod frames;
@@ -84,12 +85,17 @@ impl Connections {
     /// Serves one connection to its end.
     pub async fn serve(self: Rc<Self>, accepted: Accepted, peer: Peer, kind: ListenerKind) {
         let mut socket = Socket::new(accepted);
-        let Some(proxy_header) = proxy::introduced(&self, &mut socket, peer).await else {
-            return;
-        };
         let activity = Rc::new(Activity::new(Instant::now(), self.settings.rate));
         activity.probe_with(socket.probe());
-        let _listed = self.registry.list(&activity);
+        let listed = self.registry.list(&activity);
+        let introduced = tokio::select! {
+            introduced = proxy::introduced(&self, &mut socket, peer) => introduced,
+            () = activity.dismissed() => None,
+        };
+        let Some(proxy_header) = introduced else {
+            return;
+        };
+        listed.belongs_to(self.requests.client_key(proxy_header.peer));
         let client = Client {
             activity: activity.clone(),
             origin: Origin {
@@ -205,7 +211,10 @@ impl Client {
         let (peer, status) = (self.origin.peer, refusal.status.as_u16());
         info!("{peer} - refused a request: {} ({status})", refusal.why);
         self.record_refused(asked, refusal.status, refusal.length());
-        http1::refuse(transport, refusal, &self.connections.settings).await;
+        tokio::select! {
+            () = http1::refuse(transport, refusal, &self.connections.settings) => {}
+            () = self.activity.dismissed() => {}
+        }
     }
 
     /// Tells the log that somebody else has refused what came, and has answered.
@@ -236,10 +245,11 @@ impl Client {
         requests.record_refused(&self.origin, asked, since, status, sent);
     }
 
-    /// Lets a client that may still be sending read what it was told, but holds nobody up who leaves.
+    /// Lets a client that may still be sending read what it was told, but holds nobody up who leaves or comes.
     async fn linger(&self, transport: impl AsyncRead + AsyncWrite + Unpin) {
         tokio::select! {
             () = http1::linger(transport) => {}
+            () = self.activity.dismissed() => {}
             () = self.connections.shutdown.ends_idling() => {}
         }
     }

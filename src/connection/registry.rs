@@ -1,20 +1,28 @@
-//! The registry has the connections of one worker, for when there is no room for another: the one that has been idle
-//! for longest goes.
+//! The registry has the connections of one worker, for when there is no room for another.
 
 use super::activity::Activity;
+use super::dismissal::{self, Candidate};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::rc::Rc;
+use std::time::Instant;
 
 #[derive(Default)]
 pub struct ConnectionRegistry {
-    listed: Rc<RefCell<HashMap<u64, Rc<Activity>>>>,
+    listed: Rc<RefCell<HashMap<u64, Listed>>>,
     next: Cell<u64>,
+}
+
+/// A connection is `Listed` with whose it is, as far as that is known and they can be told apart.
+struct Listed {
+    activity: Rc<Activity>,
+    who: Option<IpAddr>,
 }
 
 /// A `Registration` keeps a connection on the list until it is dropped.
 pub struct Registration {
-    listed: Rc<RefCell<HashMap<u64, Rc<Activity>>>>,
+    listed: Rc<RefCell<HashMap<u64, Listed>>>,
     number: u64,
 }
 
@@ -22,22 +30,38 @@ impl ConnectionRegistry {
     pub(super) fn list(&self, activity: &Rc<Activity>) -> Registration {
         let number = self.next.get();
         self.next.set(number + 1);
-        self.listed.borrow_mut().insert(number, activity.clone());
+        let listed = Listed {
+            activity: activity.clone(),
+            who: None,
+        };
+        self.listed.borrow_mut().insert(number, listed);
         Registration {
             listed: self.listed.clone(),
             number,
         }
     }
 
-    /// Closes the connection that has been idle for longest; whether there is one.
+    /// Closes the connection that is missed least; whether there is one.
     pub fn dismiss(&self) -> bool {
         let listed = self.listed.borrow();
-        let idle = listed.values().filter_map(|activity| {
-            let since = activity.idle_since()?;
-            Some((since, activity))
-        });
-        let idlest = idle.min_by_key(|(since, _)| *since);
-        idlest.map(|(_, activity)| activity.dismiss()).is_some()
+        let (candidates, activities): (Vec<_>, Vec<_>) = listed
+            .values()
+            .map(|Listed { activity, who }| {
+                let why = activity.dismissible();
+                (Candidate { who: *who, why }, activity)
+            })
+            .unzip();
+        let chosen = dismissal::choose(&candidates, Instant::now());
+        chosen.map(|index| activities[index].dismiss()).is_some()
+    }
+}
+
+impl Registration {
+    /// Notes whose connection it is.
+    pub fn belongs_to(&self, who: Option<IpAddr>) {
+        if let Some(listed) = self.listed.borrow_mut().get_mut(&self.number) {
+            listed.who = who;
+        }
     }
 }
 

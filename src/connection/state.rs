@@ -1,6 +1,7 @@
 //! A connection's `State` says what it is doing: it follows from what came, what was answered, and the time. It wakes
 //! nobody.
 
+use super::dismissal::{Dismissal, Dismissible};
 use super::frames::Frames;
 use super::refusal::Refusal;
 use crate::request::Reading;
@@ -24,6 +25,8 @@ pub enum Phase {
 /// The `State` of one connection.
 pub struct State {
     doing: Doing,
+    accepted: Instant,
+    dismissal: Dismissal,
     /// So many requests began.
     begun: u64,
     protocol: Protocol,
@@ -32,19 +35,9 @@ pub struct State {
 /// `Doing` says what a connection does, whatever it speaks.
 #[derive(Clone, Copy)]
 enum Doing {
-    Idle {
-        since: Instant,
-    },
-    /// The connection is idle, and is to be closed in favour of another if it stays so.
-    Dismissed {
-        since: Instant,
-    },
-    Head {
-        since: Instant,
-    },
-    Busy {
-        requests: usize,
-    },
+    Idle { since: Instant },
+    Head { since: Instant },
+    Busy { requests: usize },
 }
 
 /// A `Protocol` has what is known only where it is spoken. Until it is known what is spoken, that is HTTP/1.
@@ -77,6 +70,8 @@ impl State {
     pub fn new(now: Instant) -> State {
         State {
             doing: Doing::Idle { since: now },
+            accepted: now,
+            dismissal: Dismissal::default(),
             begun: 0,
             protocol: Protocol::Http1(Http1 {
                 version: Version::HTTP_11,
@@ -90,7 +85,7 @@ impl State {
         let since = match self.doing {
             Doing::Busy { requests } => return Phase::Busy { requests },
             Doing::Head { since } => return Phase::Head { since },
-            Doing::Idle { since } | Doing::Dismissed { since } => since,
+            Doing::Idle { since } => since,
         };
         match (&self.protocol, self.head_since()) {
             (_, Some(since)) => Phase::Head { since },
@@ -118,33 +113,36 @@ impl State {
 
     /// Says whether there was an answer, and nothing else since, so that some of it may still be on its way.
     pub fn has_answered(&self) -> bool {
-        let is_idle = matches!(self.doing, Doing::Idle { .. } | Doing::Dismissed { .. });
-        is_idle && self.begun > 0
+        matches!(self.doing, Doing::Idle { .. }) && self.begun > 0
     }
 
-    /// Says since when the connection has done nothing; none where it is to be closed for that already.
-    pub fn idle_since(&self) -> Option<Instant> {
-        match (self.doing, self.phase()) {
-            (Doing::Idle { .. }, Phase::Idle { since }) => Some(since),
-            _ => None,
-        }
+    /// Says why the connection may be closed in favour of another; none where it may not, or is closed already.
+    pub fn dismissible(&self) -> Option<Dismissible> {
+        self.dismissal.allows(self.loses_nothing())
     }
 
-    /// Has the connection closed if it stays idle until that is looked at.
+    /// Has the connection closed if nothing comes of it until that is looked at.
     pub fn dismiss(&mut self) {
-        if let Doing::Idle { since } = self.doing {
-            self.doing = Doing::Dismissed { since };
-        }
+        self.dismissal.ask(self.loses_nothing());
     }
 
-    /// Says, once, whether the connection is to be closed now in favour of another.
-    pub fn take_dismissed(&mut self) -> bool {
-        let Doing::Dismissed { since } = self.doing else {
-            return false;
-        };
-        let is_idle = matches!(self.phase(), Phase::Idle { .. });
-        self.doing = Doing::Idle { since };
-        is_idle
+    /// Says, once, why the connection is to be closed now in favour of another, if it is.
+    pub fn take_dismissed(&mut self) -> Option<Dismissible> {
+        self.dismissal.take(self.loses_nothing())
+    }
+
+    fn loses_nothing(&self) -> Option<Dismissible> {
+        let is_new = self.begun == 0;
+        let accepted = self.accepted;
+        Some(match (self.phase(), self.doing) {
+            (Phase::Busy { .. }, _) => return None,
+            (Phase::Idle { .. }, _) if is_new => Dismissible::New { since: accepted },
+            (Phase::Idle { since }, _) => Dismissible::Idle { since },
+            (Phase::Head { .. }, _) if is_new => Dismissible::Unfinished { since: accepted },
+            (Phase::Head { since }, _) => Dismissible::Unfinished { since },
+            (Phase::Rest, Doing::Idle { since }) => Dismissible::Unfinished { since },
+            (Phase::Rest, Doing::Head { .. } | Doing::Busy { .. }) => return None,
+        })
     }
 
     /// Notes that nothing that came so far began a request.
@@ -156,7 +154,7 @@ impl State {
         self.begun += 1;
         let requests = match self.doing {
             Doing::Busy { requests } => requests + 1,
-            Doing::Idle { .. } | Doing::Dismissed { .. } | Doing::Head { .. } => 1,
+            Doing::Idle { .. } | Doing::Head { .. } => 1,
         };
         self.doing = Doing::Busy { requests };
     }
@@ -197,9 +195,9 @@ impl State {
             http1.is_in_body = is_in_body;
         }
         self.doing = match self.doing {
-            Doing::Idle { .. } | Doing::Dismissed { .. } if begins => Doing::Head { since: now() },
-            Doing::Idle { .. } => Doing::Idle { since: now() },
-            Doing::Dismissed { .. } => Doing::Dismissed { since: now() },
+            Doing::Idle { .. } if begins => Doing::Head { since: now() },
+            // The rest of a request that was answered is no reason to stay.
+            Doing::Idle { .. } if !is_in_body => Doing::Idle { since: now() },
             doing => doing,
         };
     }
@@ -331,24 +329,6 @@ mod tests {
         assert!(state.is_cut_short());
         state.received(false, false, || start);
         assert_eq!(state.phase(), Phase::Idle { since: start });
-    }
-
-    #[test]
-    fn a_connection_that_is_dismissed_is_closed_once_and_only_where_it_stays_idle() {
-        let start = Instant::now();
-        let mut state = State::new(start);
-        state.dismiss();
-        assert_eq!(state.idle_since(), None);
-        assert!(state.take_dismissed());
-        assert!(!state.take_dismissed());
-        state.dismiss();
-        state.received(false, true, || start);
-        assert!(!state.take_dismissed());
-        state.request_began();
-        state.dismiss();
-        state.request_ended(start);
-        assert!(!state.take_dismissed());
-        assert_eq!(state.idle_since(), Some(start));
     }
 
     #[test]

@@ -15,6 +15,8 @@ use std::time::Instant;
 pub enum Stop {
     /// The connection was idle for long enough.
     Close,
+    /// Nothing whole has come for too long, and another connection needs the place.
+    Dismissed,
     /// What came cannot be answered but by this.
     Refuse(Refusal),
     /// The client takes nothing of what is written.
@@ -91,8 +93,10 @@ impl Watched<'_> {
         if activity.is_abused() {
             return Some(Stop::Abused);
         }
-        if activity.take_dismissed() {
-            return Some(Stop::Close);
+        match activity.take_dismissed() {
+            Some(why) if why.is_idle() => return Some(Stop::Close),
+            Some(_) => return Some(Stop::Dismissed),
+            None => {}
         }
         // Before there is an answer the request is refused, which is none of our business here.
         activity.is_to_be_cut().then_some(Stop::Stalled)

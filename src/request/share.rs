@@ -2,7 +2,7 @@
 
 use super::admission::Waiter;
 use super::client::Client;
-use super::{Peer, Proxies};
+use super::{Peer, Proxies, Requests};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -20,6 +20,13 @@ pub fn who(client: Client, proxies: &Proxies) -> Option<ClientKey> {
             Some(network(address.ip()))
         }
         Client::Peer(Peer::Unix) | Client::Hidden => None,
+    }
+}
+
+impl Requests {
+    /// Finds whose a connection is, before anything is asked over it; nobody's in particular where it is a proxy's.
+    pub fn client_key(&self, peer: Peer) -> Option<ClientKey> {
+        who(Client::Peer(peer), &self.settings.header_policy.proxies)
     }
 }
 

@@ -30,6 +30,7 @@ mod fair_shares;
 mod following;
 mod found_code;
 mod front;
+mod full_workers;
 mod habits;
 mod hostile;
 mod http;

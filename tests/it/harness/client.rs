@@ -2,7 +2,8 @@
 
 use super::DEADLINE;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -110,6 +111,21 @@ impl Connection {
 
     pub fn try_open(target: impl Into<Target>) -> io::Result<Connection> {
         Ok(Connection::over(connect(&target.into())?))
+    }
+
+    /// Opens a connection from this address of the machine's own.
+    pub fn from(source: Ipv4Addr, address: SocketAddr) -> Connection {
+        use nix::sys::socket::{
+            AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrStorage, bind, connect, socket,
+        };
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let socket = socket(AddressFamily::Inet, SockType::Stream, flags, None).unwrap();
+        let source = SockaddrIn::from(SocketAddrV4::new(source, 0));
+        bind(socket.as_raw_fd(), &source).unwrap();
+        connect(socket.as_raw_fd(), &SockaddrStorage::from(address)).unwrap();
+        let socket = TcpStream::from(socket);
+        socket.set_read_timeout(Some(DEADLINE)).unwrap();
+        Connection::over(Box::new(socket))
     }
 
     pub fn over(socket: Box<dyn Socket>) -> Connection {
