@@ -61,7 +61,7 @@ enum State {
     Closing {
         since: Instant,
     },
-    /// What comes is not understood any more. The client is told, and nothing more is read.
+    /// What comes is not understood any more, or has no room. The client is told, and nothing more is read.
     Failing {
         since: Instant,
     },
@@ -117,6 +117,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         let gone = Closed::new(code::ABNORMAL, "");
         self.socket.session.channel().end(gone);
         (self.socket, self.wire.into_transport())
+    }
+
+    /// Resolves when others need what the connection holds.
+    pub fn given_up(&self) -> impl Future<Output = ()> + use<T> {
+        self.socket.session.given_up()
     }
 
     /// The worker goes at this time; at once where all go.
@@ -285,8 +290,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             Outgoing::Close(closed) => {
                 let close = close_frame(&closed);
                 self.socket.record.closed(closed);
-                self.state = State::Closing {
-                    since: Instant::now(),
+                let since = Instant::now();
+                self.state = match self.socket.session.channel().is_given_up() {
+                    true => State::Failing { since },
+                    false => State::Closing { since },
                 };
                 Frame::Close(Some(close))
             }

@@ -71,8 +71,11 @@ pub async fn serve_stream(
 async fn carry<T: AsyncRead + AsyncWrite + Unpin>(client: &Client, link: &mut Link<T>) -> End {
     let shutdown = &client.connections.shutdown;
     let mut departs = pin!(shutdown.wait());
-    let mut leaves = false;
+    let mut given_up = pin!(link.given_up());
+    let (mut leaves, mut is_given_up) = (false, false);
     poll_fn(|cx| {
+        // What is to be sent then is there.
+        is_given_up = is_given_up || given_up.as_mut().poll(cx).is_ready();
         if !leaves && departs.as_mut().poll(cx).is_ready() {
             leaves = true;
             link.leave(shutdown.until());

@@ -38,6 +38,12 @@ impl Session {
         &self.channel
     }
 
+    /// Resolves when others need what the WebSocket holds.
+    pub fn given_up(&self) -> impl Future<Output = ()> + use<> {
+        let channel = self.channel.clone();
+        async move { channel.given_up().await }
+    }
+
     /// Counts what `run` allocates as the instance's.
     pub fn pay<T>(&self, run: impl FnOnce() -> T) -> T {
         self.memory.pay(run)

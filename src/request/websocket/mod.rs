@@ -25,7 +25,7 @@ use record::Opened;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::task::spawn_local;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// `Settings` says what WebSockets may cost, and how they are kept alive.
 #[derive(Clone, Copy, Debug)]
@@ -208,9 +208,20 @@ impl Requests {
     }
 }
 
+/// A guest may go on for so long where others need the memory that it has.
+const GIVEN_UP: Duration = Duration::from_secs(1);
+
 /// Lets a guest come to its end that has no client any more.
 pub async fn finish(mut socket: WebSocket) {
-    let ended = timeout(socket.settings.rest, socket.session.end()).await;
+    let given_up = socket.session.given_up();
+    let hurry = async {
+        given_up.await;
+        sleep(GIVEN_UP).await;
+    };
+    let ended = tokio::select! {
+        ended = timeout(socket.settings.rest, socket.session.end()) => ended.map_err(|_| ()),
+        () = hurry => Err(()),
+    };
     match ended {
         Ok(Ok(())) => {}
         Ok(Err(failure)) => socket.record.failed(&failure),

@@ -4,6 +4,7 @@ mod conformance;
 mod frames;
 mod http2;
 mod lifetimes;
+mod memory;
 
 use crate::harness::certificates::Authority;
 use crate::harness::websocket::{Socket, closed, next, open, refused, request, tcp, try_open};

@@ -95,6 +95,10 @@ struct State {
     closed: Option<Closed>,
     /// A message was last received or sent at this time.
     moved: Instant,
+    /// The guest has taken a message at this time, or there was none before.
+    taken: Instant,
+    /// Others need what the connection holds.
+    is_given_up: bool,
 }
 
 impl State {
@@ -141,6 +145,8 @@ impl Channel {
                 sent: Queue::new(),
                 closed: None,
                 moved: Instant::now(),
+                taken: Instant::now(),
+                is_given_up: false,
             }),
             changed: Notify::new(),
         }
@@ -187,6 +193,9 @@ impl Channel {
         state.moved = Instant::now();
         if state.closed.is_none() {
             let bytes = message.size();
+            if state.received.items.is_empty() {
+                state.taken = state.moved;
+            }
             state.received.push(message, bytes);
         }
         drop(state);
@@ -232,11 +241,31 @@ impl Channel {
         self.state().received = Queue::new();
     }
 
+    /// Closes the connection since others need what it holds, which is dropped.
+    pub fn give_up(&self, closed: Closed) {
+        let mut state = self.state();
+        state.received = Queue::new();
+        state.sent = Queue::new();
+        state.is_given_up = true;
+        drop(state);
+        self.close(closed);
+    }
+
+    pub fn is_given_up(&self) -> bool {
+        self.state().is_given_up
+    }
+
+    /// Resolves when the connection is given up.
+    pub async fn given_up(&self) {
+        self.wait(|state| state.is_given_up).await;
+    }
+
     /// Takes the next message for the guest, where one has come.
     pub fn receive(&self) -> Result<Option<Message>, Closed> {
         let mut state = self.state();
         if let Some(message) = state.received.items.pop_front() {
             state.received.bytes -= message.size();
+            state.taken = Instant::now();
             return Ok(Some(message));
         }
         match &state.closed {
@@ -287,96 +316,23 @@ impl Channel {
         }
     }
 
-    /// Says for how long no message has moved, where the connection is not closed.
-    pub fn idle(&self, now: Instant) -> Option<Duration> {
+    /// Says how many bytes the guest leaves untaken, and for how long no message has moved; none where nothing would be
+    /// gained by giving the connection up.
+    pub fn burden(&self, now: Instant) -> Option<(usize, Duration)> {
         let state = self.state();
-        state.closed.is_none().then(|| now - state.moved)
+        let is_over = state.closed.is_some() && state.received.items.is_empty();
+        let is_stuck = now.saturating_duration_since(state.taken) >= STUCK;
+        let untaken = if is_stuck { state.received.bytes } else { 0 };
+        let idle = now.saturating_duration_since(state.moved);
+        (!is_over && !state.is_given_up).then_some((untaken, idle))
     }
 }
+
+/// A guest that takes none of its messages for so long does not keep up.
+const STUCK: Duration = Duration::from_secs(1);
 
 /// This code stands for a connection that ended without being closed: there is none, or none yet.
 const NOT_OPENED: u16 = 1006;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn channel() -> Channel {
-        let channel = Channel::new(Bounds {
-            messages: 2,
-            received: 10,
-            sent: 10,
-        });
-        assert!(channel.answer(Answer::Accepted {
-            subprotocol: None,
-            headers: HeaderMap::new(),
-        }));
-        channel
-    }
-
-    fn text(text: &str) -> Message {
-        Message::Text(text.to_owned())
-    }
-
-    #[test]
-    fn queues_are_bounded_by_messages_and_by_bytes() {
-        let channel = channel();
-        channel.deliver(text("a"));
-        assert!(channel.has_room());
-        channel.deliver(text("b"));
-        assert!(!channel.has_room());
-        assert_eq!(channel.receive(), Ok(Some(text("a"))));
-        assert!(channel.has_room());
-        // One that is longer than the bound is taken, and nothing after it.
-        let long = Outgoing::Message(text("0123456789abc"));
-        assert_eq!(channel.send(long.clone()), Ok(None));
-        let ping = Outgoing::Ping(vec![1]);
-        assert_eq!(channel.send(ping.clone()), Ok(Some(ping)));
-        assert_eq!(channel.next_outgoing(), Some(long));
-        assert_eq!(channel.send(Outgoing::Ping(vec![])), Ok(None));
-    }
-
-    #[test]
-    fn what_came_before_the_end_is_received_first() {
-        let channel = channel();
-        channel.deliver(text("a"));
-        channel.end(Closed::new(1001, "bye"));
-        channel.end(Closed::new(1006, ""));
-        assert_eq!(channel.receive(), Ok(Some(text("a"))));
-        assert_eq!(channel.receive(), Err(Closed::new(1001, "bye")));
-        let sent = channel.send(Outgoing::Message(text("b")));
-        assert_eq!(sent, Err(Closed::new(1001, "bye")));
-    }
-
-    #[test]
-    fn a_close_follows_what_was_sent_and_comes_once() {
-        let channel = channel();
-        let message = Outgoing::Message(text("a"));
-        channel.send(message.clone()).unwrap();
-        channel.leave(Closed::new(1000, ""));
-        channel.close(Closed::new(1011, ""));
-        assert_eq!(channel.next_outgoing(), Some(message));
-        let close = Outgoing::Close(Closed::new(1000, ""));
-        assert_eq!(channel.next_outgoing(), Some(close));
-        assert_eq!(channel.next_outgoing(), None);
-    }
-
-    #[test]
-    fn an_opening_is_answered_once_and_nothing_is_sent_before() {
-        let channel = Channel::new(Bounds {
-            messages: 2,
-            received: 10,
-            sent: 10,
-        });
-        assert!(channel.send(Outgoing::Message(text("a"))).is_err());
-        let rejected = || Answer::Rejected {
-            status: 403,
-            headers: HeaderMap::new(),
-            body: Vec::new(),
-        };
-        assert!(channel.answer(rejected()));
-        assert!(!channel.answer(rejected()));
-        assert!(channel.take_answer().is_some() && channel.take_answer().is_none());
-        assert!(channel.receive().is_err());
-    }
-}
+mod tests;

@@ -1,4 +1,5 @@
-//! A worker closes the WebSocket that has been idle for longest when its memory is short.
+//! A worker closes a WebSocket when its memory is short: the one whose guest leaves most of its messages untaken, or the
+//! one that has been idle for longest.
 
 use super::channel::{Channel, Closed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -28,7 +29,7 @@ impl Open {
         state.channels.push(Arc::downgrade(channel));
     }
 
-    /// Closes the one that has been idle for longest, unless another was closed only just now.
+    /// Gives one up, unless another was given up only just now.
     pub fn relieve(&self) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -36,9 +37,9 @@ impl Open {
             return;
         }
         let channels = state.channels.iter().filter_map(Weak::upgrade);
-        let idle = channels.filter_map(|channel| Some((channel.idle(now)?, channel)));
-        if let Some((_, channel)) = idle.max_by_key(|(idle, _)| *idle) {
-            channel.close(Closed::new(TRY_AGAIN, "the server is short of memory"));
+        let each = channels.filter_map(|channel| Some((channel.burden(now)?, channel)));
+        if let Some((_, channel)) = each.max_by_key(|(burden, _)| *burden) {
+            channel.give_up(Closed::new(TRY_AGAIN, "the server is short of memory"));
             state.relieved = Some(now);
         }
     }
