@@ -5,10 +5,10 @@
 mod late;
 mod page;
 mod tree;
+mod wanted;
 
 use crate::build::{self, Scratch};
 use crate::cli::Dev;
-use crate::config::duration;
 use crate::exit::{Exit, Status};
 use crate::sys::process::{self, End};
 use crate::sys::{exec, signals};
@@ -26,7 +26,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use tree::{Tree, Wanted};
+use tree::Tree;
 
 /// The files are looked at so often where the kernel tells nothing of them.
 const LOOK: Duration = Duration::from_secs(1);
@@ -72,7 +72,7 @@ pub fn run(dev: &Dev) -> Result<Status> {
         executable: exec::own_path().context("cannot find this executable")?,
         scratch: &scratch,
         signals: signals::descriptor().context("cannot receive signals")?,
-        tree: Tree::new(wanted(dev, root.clone())?),
+        tree: Tree::new(wanted::wanted(dev, root.clone())?),
         builder: None,
         shown: None,
         server: None,
@@ -87,28 +87,6 @@ pub fn run(dev: &Dev) -> Result<Status> {
         process::end_group(server, GRACE);
     }
     ended
-}
-
-/// The files that a change of is built for.
-fn wanted(dev: &Dev, root: PathBuf) -> Result<Wanted> {
-    let watch = &dev.watch;
-    if let Some(missing) = watch.reload_dir.iter().find(|path| !path.is_dir()) {
-        let error = anyhow!(
-            "option --reload-dir: `{}` is no directory",
-            missing.display()
-        );
-        return Err(error).exits(Status::Usage);
-    }
-    let delay = duration("--reload-delay", &watch.reload_delay);
-    Ok(Wanted {
-        roots: match watch.reload_dir.is_empty() {
-            true => vec![root],
-            false => watch.reload_dir.clone(),
-        },
-        included: watch.reload_include.clone(),
-        excluded: watch.reload_exclude.clone(),
-        delay: delay.exits(Status::Usage)?,
-    })
 }
 
 impl Develop<'_> {
@@ -178,8 +156,9 @@ impl Develop<'_> {
     /// Has what has changed served: by a new start where that is enough, or by a build.
     fn follow(&mut self, changed: &[PathBuf]) -> Result<()> {
         let late = self.late.as_ref().filter(|_| self.builder.is_none());
-        match (late, self.server) {
-            (Some(late), Some(server)) if late.is_enough(changed) => {
+        let is_enough = late.is_some_and(|late| late.is_enough(changed));
+        match self.server {
+            Some(server) if is_enough || self.tree.names_all(changed) => {
                 process::signal(server, Signal::SIGHUP);
                 Ok(())
             }

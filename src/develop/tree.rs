@@ -42,6 +42,8 @@ pub struct Wanted {
     pub included: Vec<String>,
     /// Names or paths of these patterns do not count.
     pub excluded: Vec<String>,
+    /// These count whatever they are called; they are part of no build.
+    pub named: Vec<PathBuf>,
     /// A project must be left alone for so long before it is built again.
     pub delay: Duration,
 }
@@ -98,6 +100,13 @@ impl Tree {
         })
     }
 
+    /// Says whether all of these files are among those that were named.
+    pub fn names_all(&self, files: &[PathBuf]) -> bool {
+        let whole = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+        let named: Vec<PathBuf> = self.wanted.named.iter().map(whole).collect();
+        files.iter().all(|file| named.contains(&whole(file)))
+    }
+
     /// Says when to look again, where something is going on.
     pub fn wakes_at(&self) -> Option<Instant> {
         self.files.settles_at()
@@ -108,6 +117,9 @@ fn look(wanted: &Wanted, watch: Option<&Watch>) -> Files {
     let mut files = Files::new();
     for root in &wanted.roots {
         wanted.collect(root, root, &mut files);
+    }
+    for path in &wanted.named {
+        files.insert(path.clone(), watch::signature(path));
     }
     if let Some(watch) = watch {
         // Through their directories: one of a directory is enough.
@@ -203,6 +215,24 @@ mod tests {
         assert_eq!(changed.shown, PathBuf::from("main.rs"));
         assert_eq!(changed.files, [scratch.path().join("main.rs")]);
         assert_eq!(tree.changed(later), None);
+    }
+
+    #[test]
+    fn what_was_named_is_told_of_whatever_it_is_called() {
+        let scratch = Scratch::new().unwrap();
+        let variables = scratch.path().join(".env");
+        std::fs::write(&variables, "A=1").unwrap();
+        let mut tree = Tree::new(Wanted {
+            roots: vec![scratch.path().to_owned()],
+            named: vec![variables.clone()],
+            ..Wanted::default()
+        });
+        let start = Instant::now();
+        std::fs::write(&variables, "A=12").unwrap();
+        let changed = tree.changed(start).or_else(|| tree.changed(start)).unwrap();
+        assert_eq!(changed.files, [variables]);
+        assert!(tree.names_all(&changed.files));
+        assert!(!tree.names_all(&[scratch.path().join("main.rs")]));
     }
 
     #[test]

@@ -37,6 +37,13 @@ func main() {
 		read, _ := io.ReadAll(r.Body)
 		fmt.Fprintln(w, r.ContentLength, r.Body == http.NoBody, len(read))
 	})
+	mux.HandleFunc("GET /longer", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "5")
+		_, _ = w.Write([]byte("hello"))
+		if _, err := w.Write([]byte(" world")); err != http.ErrContentLength {
+			panic(err)
+		}
+	})
 	mux.HandleFunc("GET /late", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Early", "a\nb")
 		w.WriteHeader(http.StatusOK)

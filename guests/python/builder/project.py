@@ -50,7 +50,8 @@ def read(path, app):
         folder = named
         if path.is_dir() or not _file(folder, module):
             # What is named is imported from here, or from where a package begins.
-            folder = next((it for it in [named, *named.resolve().parents][:4] if _file(it, module)), named)
+            places = [named, named / "src", *named.resolve().parents][:5]
+            folder = next((it for it in places if _file(it, module)), named)
     else:
         file = path if path.is_file() else _found(path)
         folder, module = _import_of(file)
@@ -72,10 +73,18 @@ def _entrypoint(path):
 
 
 def _found(folder):
-    for name in NAMES:
-        if (folder / name).is_file():
-            return folder / name
+    for place in _places(folder):
+        for name in NAMES:
+            if (place / name).is_file():
+                return place / name
     raise Mistake(f"{folder} has none of {', '.join(NAMES)}: name the file, or the application with --app MODULE:NAME")
+
+
+def _places(folder):
+    """Where an application may be: in the project's folder, beneath src, or in a package there."""
+    yield folder
+    yield folder / "src"
+    yield from sorted(package.parent for package in folder.glob("src/*/__init__.py"))
 
 
 def _import_of(file):
@@ -141,6 +150,10 @@ def _look(folder, module, attribute):
         name = re.split(r"[.(]", attribute)[0]
         if name not in bound and "*" not in bound:
             raise Mistake(f"{file} has no `{name}`: name the application with --app {module}:NAME")
+        if any(_is_named_factory(node, attribute) for node in tree.body):
+            # As uvicorn takes it, which says so too.
+            progress(f"{attribute} is a function without arguments: it is called, and makes the application")
+            return f"{attribute}()"
         return attribute
     made = [name for node in tree.body for name in _made(node)]
     factories = [f"{node.name}()" for node in tree.body if isinstance(node, ast.FunctionDef) and _is_factory(node)]
@@ -180,8 +193,19 @@ def _made(node):
 
 
 def _is_factory(node):
-    needed = len(node.args.posonlyargs) + len(node.args.args) - len(node.args.defaults)
-    return node.name in FACTORIES and needed == 0
+    return node.name in FACTORIES and _needs_nothing(node)
+
+
+def _is_named_factory(node, name):
+    """Whether this is a plain function of that name: a decorator may make an application of one."""
+    is_plain = isinstance(node, ast.FunctionDef) and not node.decorator_list
+    return is_plain and node.name == name and _needs_nothing(node) and not node.args.vararg
+
+
+def _needs_nothing(node):
+    """Whether a function can be called without arguments."""
+    positional = len(node.args.posonlyargs) + len(node.args.args) - len(node.args.defaults)
+    return positional == 0 and None not in node.args.kw_defaults
 
 
 def _imports(folder):

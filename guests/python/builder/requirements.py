@@ -49,7 +49,12 @@ def named_files(project):
     """Files that the requirements name."""
     words = [line.split() for line in project.requirements]
     options = ("-r", "-c", "--requirement", "--constraint")
-    return [project.folder / line[1] for line in words if len(line) > 1 and line[0] in options]
+    return [_beside(project) / line[1] for line in words if len(line) > 1 and line[0] in options]
+
+
+def _beside(project):
+    """The folder that the requirements are written in."""
+    return project.source.resolve().parent if project.source else project.folder
 
 
 def _fill(home, lines, project, tools, cache, find_links):
@@ -61,13 +66,14 @@ def _fill(home, lines, project, tools, cache, find_links):
     links = [word for link in find_links for word in ("--find-links", link)]
     progress(f"finding what {project.source.name} asks for")
     report = home / "report.json"
-    # In the project's folder, as relative paths within requirements.txt are meant.
-    near = project.folder / f".wasmserve-requirements-{os.getpid()}.txt"
+    # Beside what says so, as relative paths within it are meant: of files from there, of folders (`-e .`) from where
+    # pip runs.
+    near = _beside(project) / f".wasmserve-requirements-{os.getpid()}.txt"
     shutil.copy(listing, near)
     try:
         tools.pip(
             "install", "-q", "--dry-run", "--ignore-installed", "--report", report, "-r", near, *links,
-            what="resolving the requirements",
+            what="resolving the requirements", cwd=near.parent,
         )  # fmt: skip
     finally:
         near.unlink()

@@ -88,9 +88,9 @@ class Tools:
         """The folder that has the package tzdata."""
         return self.folder / "zones"
 
-    def pip(self, *arguments, what, env=None, timeout=None):
+    def pip(self, *arguments, what, env=None, timeout=None, cwd=None):
         shim = Path(__file__).with_name("pip_for_wasi.py")
-        return run([self.python, shim, *arguments], what, env={**_own(), **(env or {})}, timeout=timeout)
+        return run([self.python, shim, *arguments], what, env={**_own(), **(env or {})}, timeout=timeout, cwd=cwd)
 
     def depend(self, report, left_out):
         script = Path(__file__).with_name("dependencies.py")

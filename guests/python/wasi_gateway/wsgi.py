@@ -50,12 +50,17 @@ class WsgiApp:
                 written.clear()
                 if not started:
                     await send(_head(head))
-                    started = True
+                    started, left = True, _announced(head)
+                # No more than was announced, as gunicorn has it.
+                piece = piece[:left]
+                if left is not None:
+                    left -= len(piece)
                 if piece:
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
             if not started:
                 await send(_head(head))
-            await send({"type": "http.response.body", "body": b"".join(written)})
+                left = _announced(head)
+            await send({"type": "http.response.body", "body": b"".join(written)[:left]})
         finally:
             close = getattr(pieces, "close", None)
             if close is not None:
@@ -66,6 +71,11 @@ def _head(head):
     status, fields = head
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields]
     return {"type": "http.response.start", "status": status, "headers": encoded}
+
+
+def _announced(head):
+    lengths = [value for name, value in head[1] if name.lower() == "content-length"]
+    return int(lengths[0]) if lengths and lengths[0].isdecimal() else None
 
 
 def _environ(scope, body):

@@ -35,12 +35,12 @@ impl Settings {
         let partial =
             status == StatusCode::PARTIAL_CONTENT || headers.contains_key(header::CONTENT_RANGE);
         let short = length.is_some_and(|length| length < self.least);
-        if partial || short || !is_compressible(headers) {
+        if (short && !partial) || !is_compressible(headers) {
             return None;
         }
         // Caches must know that others may get other bytes, this client included (section 12.5.5).
         vary(headers);
-        coding.filter(|_| !bodiless)
+        coding.filter(|_| !bodiless && !partial)
     }
 }
 
@@ -195,6 +195,17 @@ mod tests {
         assert_eq!(headers[header::VARY], "accept-encoding");
     }
 
+    /// What a part says is to be what the whole would say (RFC 9110 section 15.3.7).
+    #[test]
+    fn a_part_varies_like_the_whole_and_stays_as_it_is() {
+        let html = ("content-type", "text/html");
+        let mut headers = headers(&[html, ("content-range", "bytes 0-1/5000")]);
+        let status = StatusCode::PARTIAL_CONTENT;
+        let coding = SETTINGS.choose(Some(Coding::Gzip), status, &mut headers, Some(2));
+        assert_eq!(coding, None);
+        assert_eq!(headers[header::VARY], "accept-encoding");
+    }
+
     #[test]
     fn what_would_not_gain_or_must_not_change_is_left_alone() {
         let html = ("content-type", "text/html");
@@ -204,7 +215,6 @@ mod tests {
             (vec![html], Some(99)),
             (vec![html, ("content-encoding", "br")], None),
             (vec![html, ("cache-control", "public, No-Transform")], None),
-            (vec![html, ("content-range", "bytes 0-1/5")], None),
         ] {
             let (compressed, headers) = applied(&fields, length);
             assert!(!compressed, "{fields:?}");

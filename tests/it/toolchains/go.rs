@@ -51,6 +51,13 @@ fn heads_and_bodies_are_those_of_net_http() {
         connection.response().unwrap()
     };
     let request = |method, more| format!("{method} /length HTTP/1.1\r\nHost: test\r\n{more}");
+    let longer = ask("GET /longer HTTP/1.1\r\nHost: test\r\n\r\n");
+    assert_eq!((longer.status, longer.text().as_str()), (200, "hello"));
+    let whole = ask("OPTIONS * HTTP/1.1\r\nHost: test\r\n\r\n");
+    assert_eq!(
+        (whole.status, whole.header("content-length")),
+        (200, Some("0"))
+    );
     let bodiless = ask(&request("DELETE", "\r\n"));
     assert_eq!(bodiless.text(), "0 true 0\n");
     let chunked = ask(&request(

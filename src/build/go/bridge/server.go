@@ -26,6 +26,8 @@ var (
 	serving = make(chan struct{})
 	ended   = make(chan struct{})
 	handler http.Handler
+	// Nobody but the server answers `OPTIONS *`.
+	general bool
 )
 
 // Start runs the application's main function until it serves, and says where its requests come from.
@@ -39,6 +41,7 @@ func Start(main func()) {
 		if handler == nil {
 			handler = http.DefaultServeMux
 		}
+		general = !server.DisableGeneralOptionsHandler
 		close(serving)
 		select {}
 	}
@@ -97,6 +100,10 @@ func answer(w *response, r *http.Request) {
 		}
 		w.abort()
 	}()
+	if general && r.Method == http.MethodOptions && r.RequestURI == "*" {
+		w.header.Set("Content-Length", "0")
+		return
+	}
 	handler.ServeHTTP(w, r)
 }
 
@@ -218,7 +225,10 @@ type response struct {
 	// As it was when the status was given: what is set later is not sent.
 	sent   http.Header
 	status int
-	head   bool
+	// As long as the head says that the body is, or -1; and so much of it was written.
+	announced int64
+	written   int64
+	head      bool
 	buffer []byte
 	out    *types.ResponseOutparam
 	body   *types.OutgoingBody
@@ -232,13 +242,33 @@ func (w *response) WriteHeader(status int) {
 	if w.status == 0 && status >= 200 {
 		w.status = status
 		w.sent = w.header.Clone()
+		w.announced = lengthOf(w.sent)
 	}
+}
+
+// A length that is none is not sent, as by net/http.
+func lengthOf(header http.Header) int64 {
+	text := header.Get("Content-Length")
+	if text == "" {
+		return -1
+	}
+	length, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || length < 0 {
+		log.Printf("http: invalid Content-Length of %q", text)
+		header.Del("Content-Length")
+		return -1
+	}
+	return length
 }
 
 func (w *response) Write(p []byte) (int, error) {
 	w.WriteHeader(http.StatusOK)
 	if w.status == http.StatusNoContent || w.status == http.StatusNotModified {
 		return 0, http.ErrBodyNotAllowed
+	}
+	w.written += int64(len(p))
+	if w.announced >= 0 && w.written > w.announced {
+		return 0, http.ErrContentLength
 	}
 	w.buffer = append(w.buffer, p...)
 	if len(w.buffer) > held {

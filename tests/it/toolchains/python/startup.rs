@@ -67,6 +67,10 @@ def app(environ, start_response):
         speaks_below()
     if environ["PATH_INFO"] == "/errors":
         print("to wsgi.errors", file=environ["wsgi.errors"])
+    if environ["PATH_INFO"] == "/longer":
+        write = start_response("200 OK", [("Content-Length", "5")])
+        write(b"ab")
+        return [b"cd", b"ef", b"gh"]
     start_response("200 OK", [])
     said = [environ.get("REMOTE_ADDR"), environ.get("REMOTE_PORT"), environ.get("HTTP_WASMSERVE_CLIENT")]
     return [repr(said).encode()]
@@ -207,6 +211,9 @@ fn tracebacks_are_errors_and_show_the_source() {
     get(server.address, "/errors");
     let line = server.wait_for("] to wsgi.errors");
     assert!(line.starts_with("ERROR:    [guest "), "{line}");
+    // What is written beyond the length that was announced is cut off, as by gunicorn: it was a 500.
+    let cut = get(server.address, "/longer");
+    assert_eq!((cut.status, cut.text().as_str()), (200, "abcde"));
 }
 
 #[test]
