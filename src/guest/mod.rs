@@ -16,6 +16,7 @@ mod limits;
 mod memory;
 mod profile;
 mod publish;
+mod run;
 mod schedule;
 mod snapshot;
 mod startup;
@@ -51,7 +52,7 @@ use host::request_name::RequestName;
 use host::state::{self, HostState};
 use host::websocket::Open;
 use instance::body::{Producer, poll_head};
-use instance::call::{HeadSlot, RunningGuest, copy, is_repeatable};
+use instance::call::{copy, is_repeatable};
 use instance::concurrent::ConcurrentInstances;
 use instance::handler::LinkedComponent;
 use instance::pool::InstancePool;
@@ -62,11 +63,13 @@ use schedule::cpu_share::CpuShare;
 use schedule::epoch::EpochThread;
 use schedule::scheduler::Scheduler;
 use snapshot::Restorer;
+use startup::Exported;
 use std::future::poll_fn;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio::task::yield_now;
 use wasmtime::{Engine, Store, UpdateDeadline};
 
@@ -77,7 +80,7 @@ pub type Response = http::Response<GuestBody>;
 pub struct Guest {
     engine: Engine,
     handler: LinkedComponent,
-    takes_websockets: bool,
+    exported: Exported,
     /// Instances serve these WebSockets now.
     websockets: Open,
     limits: Limits,
@@ -89,8 +92,6 @@ pub struct Guest {
     restorer: Option<Arc<Restorer>>,
     /// The pool is `None` where every request gets an instance that is made for it.
     pool: Option<Arc<InstancePool>>,
-    /// The component has a bridge of ours, which starts the application when it is asked to, and knows the client.
-    is_bridged: bool,
     /// The set is `None` where an instance answers one request at a time.
     concurrent: Option<ConcurrentInstances>,
     /// Where guests spend their time is noted there, while the operator wants that.
@@ -103,12 +104,11 @@ impl Guest {
         let Loaded {
             engine,
             handler,
-            takes_websockets,
+            exported,
             limits,
             capabilities,
             restorer,
             first,
-            is_bridged,
             ..
         } = loaded;
         // What it was seeded with before a fork, others have too.
@@ -132,8 +132,7 @@ impl Guest {
             counts,
             engine,
             handler,
-            is_bridged,
-            takes_websockets,
+            exported,
             websockets: Open::default(),
             limits,
             epoch_thread,
@@ -273,50 +272,10 @@ impl Guest {
         share: Arc<CpuShare>,
         request: Request,
     ) -> Result<Response, Failure> {
-        let head = HeadSlot::default();
         let bodiless = request.method() == http::Method::HEAD;
-        let mut running = Some(self.start(instance, share, request, head.clone()));
-        poll_fn(|cx| poll_head(&mut running, &head, bodiless, cx)).await
-    }
-
-    fn start(
-        &self,
-        instance: Option<Instance>,
-        share: Arc<CpuShare>,
-        request: Request,
-        head: HeadSlot,
-    ) -> RunningGuest {
-        let epoch_thread = self.epoch_thread.clone();
-        let pool = self.pool.clone();
-        let name = RequestName::of(&request);
-        let made = match (&instance, &self.pool) {
-            (Some(_), _) => Made::RestoreFailed,
-            (None, Some(_)) => Made::PoolEmpty,
-            (None, None) => Made::EachRequest,
-        };
-        let start = match instance {
-            Some(instance) => self.resume(instance, share.clone(), name),
-            None => self.fresh(share.clone(), name),
-        };
-        let (own, memory) = (share.clone(), start.memory().clone());
-        let counts = self.counts.clone();
-        let call = async move {
-            let is_fresh = matches!(start, InstanceSource::Fresh(..));
-            let mut instance = start.instance(&own).await?;
-            if is_fresh {
-                instance.live(counts.made(made));
-            }
-            if let Err(failure) = instance.answer(request, head).await {
-                instance.would_end(Dropped::Failed);
-                return own.fail(failure).await;
-            }
-            instance.would_end(Dropped::Finished);
-            if let Some(pool) = pool {
-                pool.keep(instance);
-            }
-            Ok(())
-        };
-        RunningGuest::new(call, epoch_thread, share, memory)
+        let (sender, mut head) = oneshot::channel();
+        let mut running = Some(self.start(instance, share, request, sender));
+        poll_fn(|cx| poll_head(&mut running, &mut head, bodiless, cx)).await
     }
 
     fn fresh(&self, share: Arc<CpuShare>, name: Option<RequestName>) -> InstanceSource {

@@ -1,25 +1,52 @@
-//! The application's own startup, which the bridges of `wasmserve build` run when they are asked to (`wit/world.wit`):
-//! Python's lifespan, Go's main function until it serves. Without a bridge there is nothing to ask.
+//! The application's own startup, before there are requests: Python's lifespan, Go's main function until it serves. A
+//! component takes part in it by exporting `wasmserve:lifecycle/application`. The primer asks it to start, or, where no
+//! snapshot was primed, each worker asks one instance.
 
 use super::Guest;
+use super::engine::Plan;
 use super::failure::Failure;
-use http::{Request, Uri};
-use http_body_util::{BodyExt, Empty};
+use crate::scoreboard::Made;
 use wasmtime::component::Component;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 
-/// A component with a bridge exports this interface.
+/// A component with a bridge of ours exports this interface.
 const BRIDGE: &str = "wasmserve:guest/bridge";
 
-/// Requests that clients send have another scheme.
-pub const SCHEME: &str = "wasmserve";
-
-/// A bridge says in this way that the application does not start; what follows the application has said.
+/// A bridge says in this way that the application has not started; what follows the application has said.
 const FAILED: &str = "startup failed: ";
 
-/// Says whether a component has a bridge of ours.
-pub fn is_bridged(component: &Component) -> bool {
-    component.get_export_index(None, BRIDGE).is_some()
+/// `Exported` says what a component exports beside its handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exported {
+    pub websockets: bool,
+    /// The component has a bridge of ours, which knows the client.
+    pub bridge: bool,
+    pub startup: Startup,
+}
+
+/// `Startup` says whether an instance has to be asked to start the application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Startup {
+    /// The component takes no part in its start: what there is to do comes with the first request.
+    Unasked,
+    /// The instances begin as the primer's was when the application had started.
+    Primed,
+    /// Nobody has asked yet.
+    Due,
+}
+
+impl Exported {
+    pub fn of(component: &Component, plan: Plan, is_primed: bool) -> Exported {
+        Exported {
+            websockets: plan.websockets,
+            bridge: component.get_export_index(None, BRIDGE).is_some(),
+            startup: match (plan.lifecycle, is_primed) {
+                (false, _) => Startup::Unasked,
+                (true, true) => Startup::Primed,
+                (true, false) => Startup::Due,
+            },
+        }
+    }
 }
 
 /// Reads what a guest answers in the place of a response.
@@ -35,22 +62,22 @@ pub fn failure_of(code: ErrorCode) -> Failure {
 impl Guest {
     /// Says whether the component has a bridge of ours.
     pub fn is_bridged(&self) -> bool {
-        self.is_bridged
+        self.exported.bridge
     }
 
-    /// Has one instance start the application, so that one that cannot start is known before there are requests.
+    /// Has one instance start the application, so that one that cannot start is known before there are requests. The
+    /// instance is kept for the first request.
     pub async fn start_application(&self) -> Result<(), Failure> {
-        if !self.is_bridged {
+        if self.exported.startup != Startup::Due {
             return Ok(());
         }
-        let empty = Empty::new().map_err(|never| match never {});
-        let mut request = Request::new(empty.boxed_unsync());
-        *request.uri_mut() = Uri::from_static("wasmserve://localhost/start");
-        let response = self.answer(Box::new(request)).await?;
-        // The instance is kept for the first request when it has ended its answer.
-        match response.into_body().collect().await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(Failure::Unfinished(error.to_string())),
-        }
+        self.admit().await?;
+        let share = self.begin().await;
+        let kept = self.pool.as_ref().and_then(|pool| pool.take(true));
+        let source = self.source(kept, &share, None);
+        let starting = self.run(source, share, Made::Start, async |instance| {
+            instance.start_application().await
+        });
+        starting.await
     }
 }

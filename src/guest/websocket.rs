@@ -14,7 +14,7 @@ use std::sync::Arc;
 impl Guest {
     /// Says whether the component takes WebSockets.
     pub fn takes_websockets(&self) -> bool {
-        self.takes_websockets
+        self.exported.websockets
     }
 
     /// Begins to have an instance serve a WebSocket. The guest logs under this name.

@@ -135,6 +135,30 @@ fn a_component_that_wants_to_know_is_told_once_when_it_starts_and_when_it_is_kep
     always_answers(&path, &["--no-prime"], 1);
 }
 
+/// Where nothing is primed the worker asks, and its instance goes on from there where it may be kept.
+#[test]
+fn what_was_not_primed_is_told_to_start_by_each_worker() {
+    let start = format!("(global.set $count (i32.const 16)) {WELL}");
+    let path = told("told-by-worker", &start, WELL);
+    let server = Server::component(&path).arg("--reuse=3").start();
+    // The instance that was asked answers three requests; the next one starts with its first.
+    for count in [17, 18, 19, 1] {
+        let answer = get(server.address, "/").text();
+        assert!(answer.starts_with(&format!("{count:08x}")), "{answer}");
+    }
+    let fails = told("not-started-by-worker", ERROR, WELL);
+    let traps = told("trapped-in-worker", "unreachable", WELL);
+    for options in [&["--no-prime"][..], &["--reuse", "3"]] {
+        let (status, printed) = refused(&[&[&*fails], options].concat());
+        assert_eq!(status, Some(3), "{printed}");
+        assert!(printed.contains("does not start: no db"), "{printed}");
+        assert!(!printed.contains("running on"), "{printed}");
+        let (status, printed) = refused(&[&[&*traps], options].concat());
+        assert_eq!(status, Some(3), "{printed}");
+        assert!(!printed.contains("running on"), "{printed}");
+    }
+}
+
 #[test]
 fn an_application_that_does_not_start_ends_the_server_with_its_own_words() {
     let path = told("start-fails", ERROR, WELL);

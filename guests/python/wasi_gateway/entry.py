@@ -176,12 +176,8 @@ def _read_late():
 
 async def _answer(request, outparam):
     failure = await _started()
-    if isinstance(request.scheme(), types.Scheme_Other) and (failure is None or is_development):
-        # The host wants to know whether the application starts. A developer is shown by each answer why not.
-        _say(request, outparam, 204, None)
-        return
     if failure is not None:
-        _say(request, outparam, 500, failure)
+        _refuse(request, outparam, failure)
         return
     await _run(Exchange(loop, request, outparam, lifespan.state))
 
@@ -216,20 +212,17 @@ async def _started():
     return None
 
 
-def _say(request, outparam, status, failure):
-    """An answer of the bridge's own."""
-    if failure is not None and not is_development:
-        # The host tells it, once, and answers.
+def _refuse(request, outparam, failure):
+    """Answers in place of an application that has not started: a developer is shown why, else the host tells it."""
+    if is_development:
+        text = failure.encode(errors="replace")
+        response = types.OutgoingResponse(types.Fields.from_list([("content-type", b"text/plain; charset=utf-8")]))
+        response.set_status_code(500)
+        writer = BodyWriter(loop, response.body())
+        types.ResponseOutparam.set(outparam, Ok(response))
+        writer.write_blocking(text)
+        writer.finish()
+    else:
         answer = Err(types.ErrorCode_InternalError(f"startup failed: {failure}"))
         types.ResponseOutparam.set(outparam, answer)
-    else:
-        text = (failure or "").encode(errors="replace")
-        fields = [("content-type", b"text/plain; charset=utf-8")] if text else []
-        response = types.OutgoingResponse(types.Fields.from_list(fields))
-        response.set_status_code(status)
-        writer = BodyWriter(loop, response.body()) if text else None
-        types.ResponseOutparam.set(outparam, Ok(response))
-        if writer is not None:
-            writer.write_blocking(text)
-            writer.finish()
     request.__exit__(None, None, None)

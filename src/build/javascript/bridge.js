@@ -36,7 +36,7 @@ const encoder = new TextEncoder();
 export const bridge = { version: () => 1 };
 
 // See `wit/deps/wasmserve-lifecycle-0.1.0`. The application was started while it was built.
-export const lifecycle = { start: warmUp, settle };
+export const lifecycle = { start() {}, settle };
 
 // The handler of an application: `{ fetch(request, env, context) }`, or that function. `shown` makes what `wasmserve dev`
 // answers of a response and of an error.
@@ -61,12 +61,6 @@ async function handle(fetch, shown, incoming, out) {
 }
 
 async function respond(fetch, shown, incoming, out, held) {
-  if (incoming.scheme()?.tag === "other") {
-    // The application was started while it was built.
-    const started = new OutgoingResponse(new Fields());
-    started.setStatusCode(204);
-    return ResponseOutparam.set(out, { tag: "ok", val: started });
-  }
   begin();
   const later = [];
   const context = {
@@ -137,7 +131,9 @@ async function askNowhere() {
 // Why no other instance can begin as this one is: what goes on in it would go on in each.
 let problem;
 
-function settle() {
+// The snapshot is taken: what is warm now is warm in each instance.
+async function settle() {
+  await warmUp();
   if (problem) throw problem;
   renew();
 }

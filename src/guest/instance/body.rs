@@ -1,7 +1,7 @@
 //! The body of a guest's response is written while the guest runs: in the task that writes to the client, so that a
 //! client that goes away takes the instance with it, and a slow client slows the guest down.
 
-use super::call::{HeadSlot, RunningGuest};
+use super::call::{Head, RunningGuest};
 use super::concurrent::Lease;
 use crate::guest::failure::Failure;
 use bytes::{Bytes, BytesMut};
@@ -10,6 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use tokio::sync::oneshot;
 use wasmtime_wasi_http::WasiBody;
 
 /// So many bytes of a body are awaited before the head is sent, while the guest writes without a pause: a shorter
@@ -280,7 +281,7 @@ pub fn is_bodiless(status: StatusCode) -> bool {
 /// Runs the guest until its head is there, and then for as long as it writes its body without a pause.
 pub fn poll_head(
     running: &mut Option<RunningGuest>,
-    head: &HeadSlot,
+    head: &mut oneshot::Receiver<Head>,
     bodiless: bool,
     cx: &mut Context<'_>,
 ) -> Poll<Result<http::Response<GuestBody>, Failure>> {
@@ -288,16 +289,16 @@ pub fn poll_head(
         return Poll::Pending;
     };
     let polled = Pin::new(guest).poll(cx);
-    let response = match head.take() {
-        Some(Ok(response)) => response,
-        Some(Err(given)) => {
+    let response = match head.try_recv() {
+        Ok(Ok(response)) => response,
+        Ok(Err(given)) => {
             let failure = match polled {
                 Poll::Ready(Err(failure)) => failure,
                 Poll::Ready(Ok(())) | Poll::Pending => given,
             };
             return Poll::Ready(Err(failure));
         }
-        None => return polled.map(|ended| ended.and(Err(Failure::NoResponse))),
+        Err(_) => return polled.map(|ended| ended.and(Err(Failure::NoResponse))),
     };
     let guest = match (running.take().map(RunningGuest::begins_body), polled) {
         (Some(running), Poll::Pending) => Producer::Running(running),

@@ -1,5 +1,5 @@
-//! A call is one request inside one instance: a future that runs the guest, and a slot where the guest leaves the
-//! head of its response.
+//! A call is one request inside one instance: a future that runs the guest, which sends the head of its response to
+//! whoever polls that.
 
 use crate::guest::failure::{Failure, NoRoom};
 use crate::guest::memory::instance::InstanceMemory;
@@ -9,7 +9,7 @@ use crate::guest::schedule::epoch::EpochThread;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use wasmtime_wasi_http::WasiBody;
 
@@ -17,21 +17,8 @@ use wasmtime_wasi_http::WasiBody;
 /// pass it on.
 pub type Request = Box<http::Request<WasiBody>>;
 
-type Head = Result<http::Response<WasiBody>, Failure>;
-
-/// The guest fills a `HeadSlot` once. One thread uses it, but the host's resources require a lock.
-#[derive(Clone, Default)]
-pub struct HeadSlot(Arc<Mutex<Option<Head>>>);
-
-impl HeadSlot {
-    pub fn put(&self, head: Head) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
-    }
-
-    pub fn take(&self) -> Option<Head> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
+/// A guest gives this at first.
+pub type Head = Result<http::Response<WasiBody>, Failure>;
 
 /// A `RunningGuest` makes progress only while it is polled, and is gone when it is dropped.
 pub struct RunningGuest {

@@ -11,7 +11,7 @@ use crate::guest::limits::Limits;
 use crate::guest::memory::worker::WorkerMemory;
 use crate::guest::schedule::cpu_share::CpuShare;
 use crate::guest::snapshot::Restorer;
-use crate::guest::startup;
+use crate::guest::startup::Exported;
 use anyhow::{Result, bail};
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -27,14 +27,11 @@ pub struct Loaded {
     pub component: String,
     pub(in crate::guest) engine: Engine,
     pub(in crate::guest) handler: LinkedComponent,
-    /// The component takes WebSockets.
-    pub(in crate::guest) takes_websockets: bool,
+    pub(in crate::guest) exported: Exported,
     pub(in crate::guest) limits: Limits,
     pub(in crate::guest) capabilities: Arc<Capabilities>,
     /// The restorer puts instances back between two requests, where the component allows it.
     pub(in crate::guest) restorer: Option<Arc<Restorer>>,
-    /// The component has a bridge of ours.
-    pub(in crate::guest) is_bridged: bool,
     /// The first instance was made before the fork, where instances can be restored, and has not run.
     pub(in crate::guest) first: Option<Instance>,
 }
@@ -57,11 +54,10 @@ impl Loaded {
         capabilities: Arc<Capabilities>,
     ) -> Result<Loaded> {
         let mut loaded = Loaded {
-            takes_websockets: plan.websockets,
+            exported: Exported::of(&component, plan, primed.is_some()),
             handler: LinkedComponent::link(plan.target, &component)?,
             restorer: Restorer::open(code, primed)?,
             first: None,
-            is_bridged: startup::is_bridged(&component),
             engine: component.engine().clone(),
             component: digest(code)?,
             limits,

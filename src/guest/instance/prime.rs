@@ -1,19 +1,21 @@
 //! An instance has its application start, and answers requests that nobody has sent, before anybody is served: what is
 //! in its memory then is what each request's instance begins with.
 
-use super::call::{HeadSlot, Request};
+use super::call::Request;
+use super::restore::RestoreState;
 use super::serial::{Instance, trapped};
 use crate::guest::engine::LIFECYCLE;
 use crate::guest::failure::Failure;
 use crate::guest::host::open;
 use crate::guest::host::standard_streams::Origin;
-use crate::guest::snapshot::{OpenStream, ResetHandle};
+use crate::guest::snapshot::OpenStream;
 use anyhow::{Context as _, Result};
 use http_body::Body as _;
 use std::fs::File;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use tokio::sync::oneshot;
 use wasmtime::component::TypedFunc;
 use wasmtime_wasi_http::WasiBody;
 
@@ -42,6 +44,15 @@ impl Moment {
 type Told = TypedFunc<(), (Result<(), String>,)>;
 
 impl Instance {
+    /// Has the application start, in an instance that then answers requests.
+    pub async fn start_application(&mut self) -> Result<(), Failure> {
+        if self.condition == RestoreState::MemoriesReset {
+            self.restore().await?;
+        }
+        let started = self.tell(Moment::Start).await?;
+        started.map_err(Failure::NotStarted)
+    }
+
     /// Tells the application that this moment has come. The inner error is its own.
     pub async fn tell(&mut self, moment: Moment) -> Result<Result<(), String>, Failure> {
         let told = match self.told(moment) {
@@ -57,7 +68,7 @@ impl Instance {
 
     /// Finds the function by which the application is told.
     fn told(&mut self, moment: Moment) -> Result<Told> {
-        let instance = self.handle()?.instance();
+        let instance = self.component;
         let interface = instance.get_export_index(&mut self.store, None, LIFECYCLE);
         let function = interface.and_then(|interface| {
             instance.get_export_index(&mut self.store, Some(&interface), moment.function())
@@ -68,8 +79,8 @@ impl Instance {
 
     /// Has the instance answer a request, and reads the answer to its end. Not all of its content is kept.
     pub async fn ask(&mut self, request: Request) -> Result<http::Response<Vec<u8>>, Failure> {
-        let head = HeadSlot::default();
-        let mut answering = Box::pin(self.answer(request, head.clone()));
+        let (sender, mut head) = oneshot::channel();
+        let mut answering = Box::pin(self.answer(request, sender));
         let (mut answered, mut reading, mut content) = (None, None, Content::default());
         let answer = poll_fn(|cx| {
             loop {
@@ -79,7 +90,7 @@ impl Instance {
                     answered = Some(ended);
                 }
                 if reading.is_none() {
-                    reading = head.take();
+                    reading = head.try_recv().ok();
                 }
                 let before = content.length;
                 let read = match &mut reading {
@@ -144,10 +155,6 @@ impl Instance {
     ) -> Result<()> {
         let handle = self.reset_handle.as_ref().context(NO_HANDLE)?;
         handle.prime(&mut self.store, before, open, file).await
-    }
-
-    fn handle(&self) -> Result<&ResetHandle> {
-        self.reset_handle.as_ref().context(NO_HANDLE)
     }
 }
 

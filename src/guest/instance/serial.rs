@@ -1,6 +1,6 @@
 //! An instance of the component answers requests one after the other, in either generation of WASI HTTP.
 
-use super::call::{HeadSlot, Request};
+use super::call::{Head, Request};
 use super::concurrent::{Job, Reply};
 use super::handler::LinkedComponent;
 use super::restore::RestoreState;
@@ -14,6 +14,7 @@ use crate::guest::startup;
 use crate::scoreboard::Dropped;
 use std::pin::Pin;
 use std::sync::Arc;
+use tokio::sync::oneshot;
 use wasmtime::Store;
 use wasmtime::component::{self, Accessor, AccessorTask};
 use wasmtime_wasi_http::p2::bindings::Proxy;
@@ -26,7 +27,7 @@ pub struct Instance {
     pub(super) store: Store<HostState>,
     exports: Exports,
     /// The engine knows the instance by this, with what else it exports.
-    component: component::Instance,
+    pub(super) component: component::Instance,
     /// The memories and tables begin with so many bytes.
     pub(super) initial_memory: usize,
     /// The instance has answered so many requests.
@@ -175,7 +176,11 @@ impl Instance {
     }
 
     /// Answers a request, and resolves when nothing of the guest runs any more.
-    pub async fn answer(&mut self, request: Request, head: HeadSlot) -> Result<(), Failure> {
+    pub async fn answer(
+        &mut self,
+        request: Request,
+        head: oneshot::Sender<Head>,
+    ) -> Result<(), Failure> {
         let mut anew = None;
         if let (Some(reset_handle), RestoreState::MemoriesReset) =
             (&self.reset_handle, self.condition)
@@ -228,17 +233,16 @@ async fn p2(
     handle: Handle,
     store: &mut Store<HostState>,
     request: Request,
-    head: HeadSlot,
+    head: oneshot::Sender<Head>,
 ) -> wasmtime::Result<()> {
     let scheme = match request.uri().scheme_str() {
         Some("https") => P2Scheme::Https,
-        Some(startup::SCHEME) => P2Scheme::Other(startup::SCHEME.to_owned()),
         _ => P2Scheme::Http,
     };
     let mut http = store.data_mut().http();
     let request = http.new_incoming_request(scheme, *request)?;
     let response = http.new_response_outparam_from_callback(move |response| {
-        head.put(response.map_err(startup::failure_of));
+        let _ = head.send(response.map_err(startup::failure_of));
     })?;
     Box::pin(handle.call_async(store, (request, response))).await
 }
@@ -248,17 +252,16 @@ async fn p3(
     service: &Service,
     store: &mut Store<HostState>,
     request: Request,
-    head: HeadSlot,
+    head: oneshot::Sender<Head>,
 ) -> wasmtime::Result<()> {
     let run = store.run_concurrent(async |accessor| {
         let (request, sent) = accessor.with(|mut access| p3_request(access.data_mut(), request));
-        match service.handle(accessor, request).await? {
-            Ok(response) => {
-                let response = accessor.with(|access| response.into_http(access, sent))?;
-                head.put(Ok(response));
-            }
-            Err(code) => head.put(Err(Failure::ErrorCode(code.to_string()))),
-        }
+        let response = match service.handle(accessor, request).await? {
+            Ok(response) => Ok(accessor.with(|access| response.into_http(access, sent))?),
+            Err(code) => Err(Failure::ErrorCode(code.to_string())),
+        };
+        // Nobody waits for it where the client has gone away.
+        let _ = head.send(response);
         std::future::poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
         wasmtime::Result::Ok(())
     });

@@ -256,11 +256,6 @@ impl ResetHandle {
         self.restore.call_async(store, ()).await
     }
 
-    /// Returns the instance that the handle restores.
-    pub fn instance(&self) -> Instance {
-        self.instance
-    }
-
     /// Says whether instances are restored to what they were after their application was started, and how many bytes
     /// of memory they have more then than when they are made.
     pub fn primed(&self) -> Option<usize> {

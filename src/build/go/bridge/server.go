@@ -72,13 +72,6 @@ func handle(request, out int32) {
 		return
 	}
 	w := &response{header: http.Header{}, out: outparam}
-	if scheme := incoming.Scheme(); scheme.IsSome() && scheme.Some().Tag() == types.Scheme_Other {
-		// The host wants to know whether the application serves. It does.
-		w.WriteHeader(http.StatusNoContent)
-		w.finish()
-		incoming.Drop()
-		return
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r := requestOf(incoming)
 	w.head = r.Method == http.MethodHead
