@@ -100,7 +100,8 @@ pub fn told(error: &Error) -> String {
     let said: Vec<&str> = lines
         .filter(|line| !line.is_empty() && is_worth_saying(line, named))
         .collect();
-    let said = said.join("; ").trim_start_matches("error: ").to_owned();
+    let said = said.join("; ").replace(":; ", ": ");
+    let said = said.trim_start_matches("error: ").to_owned();
     match variable_of(named) {
         Some(variable) if error.kind() != ErrorKind::UnknownArgument => {
             format!("variable {variable}: {said}")
@@ -265,5 +266,13 @@ mod tests {
                 false => assert_eq!(said, expected),
             }
         }
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let error = Cli::command().try_get_matches_from(["wasmserve", "restart-worker"]);
+        let said = told(&error.unwrap_err());
+        let expected = "the following required arguments were not provided: <WORKER_PID>";
+        assert_eq!(said, expected);
     }
 }

@@ -222,6 +222,15 @@ fn a_fifo_in_the_place_of_a_file_is_an_error_at_once() {
         let said = refused(&[option, &fifo]);
         assert!(said.contains(&fifo), "{said}");
     }
+    // The authorities of those that a guest may ask: a worker would wait for them.
+    let mut command = wasmserve();
+    command
+        .env("SSL_CERT_FILE", &fifo)
+        .args([HELLO, "--port", "0", "--allow-http", "*"]);
+    let output = finished(command);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("variable SSL_CERT_FILE"), "{said}");
     let mut command = wasmserve();
     command.args([&fifo, "--port", "0"]);
     let output = finished(command);

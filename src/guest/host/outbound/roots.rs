@@ -6,8 +6,12 @@ use anyhow::{Context, Result, bail};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
+
+/// The largest file of all the authorities of a system that is read.
+const LARGEST_BUNDLE: u64 = 64 << 20;
 
 /// `Roots` holds certificate authorities.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +38,26 @@ impl Roots {
             );
         }
         Ok(Roots::Listed(certificates))
+    }
+
+    /// Takes the system's, where what the environment names in their place can be read at once: whoever needs them
+    /// reads it later, and would wait for the other end of a FIFO.
+    pub fn system() -> Result<Roots> {
+        if let Some(path) = std::env::var_os("SSL_CERT_FILE") {
+            let path = Path::new(&path);
+            match regular::open(path, LARGEST_BUNDLE) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(error).with_context(|| {
+                        format!(
+                            "variable SSL_CERT_FILE: `{}` cannot be read",
+                            path.display()
+                        )
+                    });
+                }
+                _ => {}
+            }
+        }
+        Ok(Roots::System)
     }
 
     pub fn store(&self) -> RootCertStore {
