@@ -7,6 +7,7 @@ mod writer;
 
 use super::health;
 use super::reading::{Reading, Worker};
+use crate::log::escape;
 use crate::scoreboard::Phase;
 use crate::scoreboard::totals::{self, CLASSES, METHODS};
 use canary::canary;
@@ -279,7 +280,8 @@ fn about(page: &mut Page<'_>, reading: &Reading) -> Result<(), Error> {
     page.gauges("build_info", help, None, [(version, 1.0)].into_iter())?;
     let about: Value = serde_json::from_str(&reading.about).unwrap_or_default();
     let component = &about["component"];
-    let text = |name: &str| component[name].as_str().unwrap_or_default().to_owned();
+    // Whoever looks at the page may do so on a terminal.
+    let text = |name: &str| escape(component[name].as_str().unwrap_or_default()).to_string();
     let labels = vec![
         ("path", text("path")),
         ("digest", text("digest")),
