@@ -29,7 +29,7 @@ pub struct Canary {
     )]
     pub canary_max_failures: String,
 
-    /// How many times as long as the old version's 99 of 100 answers of the new one may take
+    /// How many times as long 99 of 100 answers of the new version may take as those of the old one
     #[arg(
         long,
         default_value = "1.5x",
