@@ -1,26 +1,20 @@
 //! Lists the files of the Python bridge, for `src/build/python.rs` to carry: each with its path beneath
-//! src/build/python_bridge, which is guests/python in the repository.
+//! src/build/python.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-/// What the bridge is made of; the applications beside it are samples.
-const PARTS: [&str; 4] = ["build.py", "builder", "wasi_gateway", "wit"];
-
 fn main() {
     let manifest = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
-    let root = manifest.join("src/build/python_bridge");
+    let root = manifest.join("src/build/python");
+    println!("cargo::rerun-if-changed=src/build/python");
     let mut files = Vec::new();
-    for part in PARTS {
-        println!("cargo::rerun-if-changed=src/build/python_bridge/{part}");
-        let before = files.len();
-        collect(&root.join(part), &mut files);
-        // An executable without it would say so only when somebody builds a Python application.
-        assert!(
-            files.len() > before,
-            "src/build/python_bridge/{part} is missing: the Python bridge cannot be carried"
-        );
-    }
+    collect(&root, &mut files);
+    // An executable without it would say so only when somebody builds a Python application.
+    assert!(
+        !files.is_empty(),
+        "src/build/python is missing: the Python bridge cannot be carried"
+    );
     files.sort();
     let mut table = format!("const FILES: [(&str, &[u8]); {}] = [\n", files.len());
     for file in &files {

@@ -69,15 +69,15 @@ fn the_packaged_crate_has_all_that_it_is_built_of() {
         "build.rs",
         "src/build/go/bridge/server.go",
         "src/build/javascript/bridge.js",
-        "src/build/python_bridge/build.py",
-        "src/build/python_bridge/wasi_gateway/entry.py",
-        "src/build/python_bridge/wit/application.wit",
-        "src/build/python_bridge/builder/project.py",
+        "src/build/python/build.py",
+        "src/build/python/wasi_gateway/entry.py",
+        "src/build/python/wit/application.wit",
+        "src/build/python/builder/project.py",
         "wit/world.wit",
     ] {
         assert!(listed.lines().any(|line| line == file), "{file}: {listed}");
     }
-    for other in ["guests/", "tests/", "src/build/python_bridge/fastapi/"] {
+    for other in ["guests/", "tests/"] {
         assert!(
             !listed.lines().any(|line| line.starts_with(other)),
             "{other}: {listed}"

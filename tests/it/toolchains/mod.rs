@@ -121,21 +121,13 @@ fn state_of(application: &str) -> u64 {
         Some(_) => project.parent().unwrap(),
         None => project,
     };
-    let bridge: &[&str] = match project.starts_with("guests/python") {
-        true => &[
-            "build.py",
-            "builder",
-            "wasi_gateway",
-            "wit",
-            "constraints.txt",
-        ],
-        false => &[],
-    };
-    let bridge = bridge
-        .iter()
-        .map(|part| Path::new("guests/python").join(part));
-    let parts = [Path::new("src/build").into(), "wit".into(), project.into()];
-    for part in bridge.chain(parts) {
+    let parts = [
+        Path::new("src/build"),
+        Path::new("wit"),
+        Path::new("guests/python/constraints.txt"),
+        project,
+    ];
+    for part in parts {
         hash(&root().join(part), &mut hasher);
     }
     hasher.finish()
