@@ -9,8 +9,8 @@ use crate::log;
 use crate::sys::socket::Open;
 use anyhow::Result;
 use libc::{
-    AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, F_DUPFD, F_DUPFD_CLOEXEC, F_SETFL, MSG_FASTOPEN,
-    NETLINK_ROUTE, PROT_EXEC, SHUT_WR, SOCK_DGRAM, SOCK_STREAM,
+    AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, F_DUPFD, F_DUPFD_CLOEXEC, F_SETFL, IPPROTO_TCP,
+    IPPROTO_UDP, MSG_FASTOPEN, NETLINK_ROUTE, PROT_EXEC, SHUT_WR, SOCK_DGRAM, SOCK_STREAM,
 };
 use rules::{Cases, Rules};
 use seccompiler::{BpfProgram, Error, SeccompAction, SeccompFilter, TargetArch, apply_filter};
@@ -203,21 +203,28 @@ const SLOWLY: rules::Condition = Cases::masked(3, MSG_FASTOPEN as u64, 0);
 /// The bits of a socket's type beside its flags (socket(2)).
 const KIND: u64 = 0xf;
 
+/// The protocols by which others are reached, each with the type of its sockets.
+const PROTOCOLS: [(i32, i32); 2] = [(SOCK_STREAM, IPPROTO_TCP), (SOCK_DGRAM, IPPROTO_UDP)];
+
 /// Allows what it takes to reach others. Unix sockets could lead to whoever runs this machine.
 fn connections(rules: &mut Rules, grants: &Grants, shared: &Shared) -> Result<()> {
     let own = || Cases::outside(0, &shared.fixed);
-    let of_kind = |family: i32, kind: i32| {
+    // Landlock's rules about TCP do not reach protocols that are made of it, such as MPTCP.
+    let of_kind = |family: i32, (kind, protocol): (i32, i32)| {
         let family = Cases::one_of(0, &[family as u64]);
-        family.and(Cases::all(&[Cases::masked(1, KIND, kind as u64)]))
+        let kind = Cases::all(&[Cases::masked(1, KIND, kind as u64)]);
+        family
+            .and(kind)
+            .and(Cases::one_of(2, &[0, protocol as u64]))
     };
     let mut sockets = Vec::new();
     if grants.unix_socket.is_some() {
-        sockets.push(of_kind(AF_UNIX, SOCK_STREAM));
+        sockets.push(of_kind(AF_UNIX, (SOCK_STREAM, 0)));
     }
     rules.only(libc::SYS_connect, own())?;
     if grants.connects {
         for family in [AF_INET, AF_INET6] {
-            sockets.extend([SOCK_STREAM, SOCK_DGRAM].map(|kind| of_kind(family, kind)));
+            sockets.extend(PROTOCOLS.map(|kind| of_kind(family, kind)));
         }
         // How the resolver learns which addresses the machine has, and how its answers are read.
         let route = Cases::one_of(2, &[NETLINK_ROUTE as u64]);

@@ -115,6 +115,23 @@ pub fn connects(sandbox: &Sandbox, role: Role, before: &Before) {
         let arguments = [family as usize, kind as usize, 1];
         absent(libc::SYS_socket, &arguments, &format!("socket {family}"));
     }
+    // Landlock's rules about TCP do not reach other protocols of connections, and nobody needs those of datagrams.
+    for family in [libc::AF_INET, libc::AF_INET6] {
+        for (kind, protocol) in [
+            (libc::SOCK_STREAM, libc::IPPROTO_MPTCP),
+            (libc::SOCK_STREAM, libc::IPPROTO_SCTP),
+            (libc::SOCK_DGRAM, libc::IPPROTO_UDPLITE),
+            (libc::SOCK_DGRAM, libc::IPPROTO_ICMP),
+            (libc::SOCK_DGRAM, libc::IPPROTO_ICMPV6),
+        ] {
+            let arguments = [family as usize, kind as usize, protocol as usize];
+            absent(
+                libc::SYS_socket,
+                &arguments,
+                &format!("protocol {protocol}"),
+            );
+        }
+    }
     // What is sent by path needs no connection.
     let mut ends = [0_i32; 2];
     let ends = ends.as_mut_ptr().expose_provenance();
