@@ -2,6 +2,7 @@
 //! with what is asked for and nothing else. Lines are looked for, not announced, so that whoever reads them slowly keeps
 //! nobody waiting.
 
+use super::server::Entered;
 use crate::log::recent::{Line, Reader};
 use crate::log::{self, Level};
 use crate::scoreboard::Scoreboard;
@@ -132,6 +133,8 @@ pub struct Log {
     progress: Rc<Cell<Instant>>,
     ends: Rc<Cell<bool>>,
     over: bool,
+    /// Counts as one who follows, until this goes.
+    _follower: Option<Entered>,
 }
 
 impl Log {
@@ -140,6 +143,7 @@ impl Log {
         wanted: Wanted,
         progress: Rc<Cell<Instant>>,
         ends: &Rc<Cell<bool>>,
+        follower: Option<Entered>,
     ) -> Log {
         let rings = scoreboard.length() + 2;
         let mut lines = Lines {
@@ -158,6 +162,7 @@ impl Log {
             progress,
             ends: ends.clone(),
             over: !wanted.follows,
+            _follower: follower,
         }
     }
 }

@@ -71,6 +71,7 @@ impl Admin {
             orders: Orders::new(self.scoreboard.clone(), self.commands),
             scoreboard: self.scoreboard,
             page: Page::new(),
+            followers: Rc::default(),
             ends: Rc::default(),
         });
         let ends = server.ends.clone();

@@ -58,6 +58,8 @@ impl Orders {
         if let Some(objection) = self.objection(command) {
             return Outcome::Refused(objection);
         }
+        // From here on, so that nobody else is told that there are none.
+        let _profiling = matches!(command, Command::Profile(_)).then(|| self.begin_profiles());
         let attempted = table.versions().attempted;
         let canary = table.canary().map_or(0, |canary| canary.generation);
         if self.commands.send(command).is_err() {

@@ -17,7 +17,7 @@ struct Profiled {
 }
 
 /// Profiles are made no longer, also where nobody waits for them any more.
-struct Profiling<'a>(&'a Cell<bool>);
+pub(super) struct Profiling<'a>(&'a Cell<bool>);
 
 impl Drop for Profiling<'_> {
     fn drop(&mut self) {
@@ -26,6 +26,12 @@ impl Drop for Profiling<'_> {
 }
 
 impl Orders {
+    /// Keeps others from asking for profiles, until what it returns is dropped.
+    pub(super) fn begin_profiles(&self) -> Profiling<'_> {
+        self.profiling.set(true);
+        Profiling(&self.profiling)
+    }
+
     /// Says what speaks against a profile.
     pub(super) fn objection_to_profile(&self, request: ProfileRequest) -> Option<String> {
         if self.profile_directory().is_none() {
@@ -63,8 +69,6 @@ impl Orders {
 
     /// Waits until the profiles are written that were asked for last.
     pub(super) async fn profiles(&self, request: ProfileRequest) -> Outcome {
-        self.profiling.set(true);
-        let _guard = Profiling(&self.profiling);
         let (number, _) = self.scoreboard.table().profile();
         let profiled = self.profiled(request);
         let most = Duration::from_secs(request.seconds()) + WRITTEN;

@@ -36,6 +36,9 @@ const MOST: u32 = 64;
 /// A head may take so long to come.
 const HEAD: Duration = Duration::from_secs(5);
 
+/// So many may follow the log at a time: room is left for those who give orders.
+const FOLLOWERS: u32 = MOST / 2;
+
 /// One connection may last so long: scrapers come back, and one that reads nothing must not stay.
 const CONNECTION: Duration = Duration::from_secs(60);
 
@@ -59,6 +62,8 @@ pub struct Server {
     pub orders: Orders,
     pub scoreboard: Rc<Scoreboard>,
     pub page: Page,
+    /// Those who follow the log.
+    pub followers: Rc<Open>,
     /// The server has ended.
     pub ends: Rc<Cell<bool>>,
 }
@@ -94,7 +99,7 @@ impl Open {
     }
 }
 
-struct Entered(Rc<Open>);
+pub struct Entered(Rc<Open>);
 
 impl Drop for Entered {
     fn drop(&mut self) {
@@ -197,14 +202,19 @@ impl Server {
 
     /// Lines of the log, which say who asked for what: for the owner alone.
     fn log(&self, uri: &Uri, rights: Rights, progress: Rc<Cell<Instant>>) -> Answer {
-        let refused = |status, why| refuse(status, why).map(Either::Left);
+        let refused = |status, why: &str| refuse(status, why).map(Either::Left);
         match Wanted::of(uri) {
             _ if rights == Rights::Read => {
                 refused(StatusCode::FORBIDDEN, "logs are read on Unix sockets alone")
             }
             Err(mistake) => refused(StatusCode::BAD_REQUEST, mistake),
+            Ok(wanted) if wanted.follows && self.followers.count.get() >= FOLLOWERS => {
+                let why = format!("{FOLLOWERS} follow the log already: end one of them");
+                refused(StatusCode::SERVICE_UNAVAILABLE, &why)
+            }
             Ok(wanted) => {
-                let log = Log::new(&self.scoreboard, wanted, progress, &self.ends);
+                let follower = wanted.follows.then(|| self.followers.enter());
+                let log = Log::new(&self.scoreboard, wanted, progress, &self.ends, follower);
                 let text = "text/plain; charset=utf-8";
                 typed(StatusCode::OK, text, String::new()).map(|_| Either::Right(log))
             }

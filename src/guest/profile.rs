@@ -5,8 +5,8 @@ use crate::sys::file;
 use crate::{info, warning};
 use anyhow::{Context, Result, bail};
 use std::fs::File;
-use std::io::Write;
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use wasmtime::component::Component;
@@ -46,7 +46,7 @@ impl Profiles {
         let profile = Profile::default();
         let unwritten = settings.as_ref().and_then(|settings| {
             let time = settings.time?;
-            Some(Unwritten::open(&profile, time, settings, component))
+            Some(Unwritten::begin(&profile, time, settings, component))
         });
         Ok(Profiles {
             unwritten: Mutex::new(unwritten.transpose()?),
@@ -73,7 +73,7 @@ impl Profiles {
         let made = self.made.clone();
         let begun = settings
             .context("there is no --profile-dir")
-            .and_then(|it| Unwritten::open(&self.profile, time, it, &self.component))
+            .and_then(|it| Unwritten::begin(&self.profile, time, it, &self.component))
             .and_then(|it| it.finish_in_time(move |well| *lock(&made) = Some((number, well))));
         if let Err(why) = begun {
             warning!("a profile cannot be made: {why:#}");
@@ -91,17 +91,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// An `Unwritten` profile has a file, and does not begin before there can be threads.
-pub struct Unwritten {
+/// An `Unwritten` profile is begun, and written when its time is over.
+struct Unwritten {
     profile: Profile,
     time: Duration,
     path: PathBuf,
-    file: File,
+    /// Where no file can be made later, this one is there from the beginning.
+    file: Option<File>,
 }
 
 impl Unwritten {
-    /// Opens the file, while that can be done, and begins.
-    pub fn open(
+    fn begin(
         profile: &Profile,
         time: Duration,
         settings: &ProfileSettings,
@@ -112,7 +112,8 @@ impl Unwritten {
         }
         let name = format!("profile-{}.json", std::process::id());
         let path = settings.directory.join(name);
-        let file = file::make_own(&path);
+        let file = (!settings.by_command).then(|| file::make_own(&path));
+        let file = file.transpose();
         let file = file.with_context(|| format!("cannot write `{}`", path.display()))?;
         let engine = component.engine();
         let profiler =
@@ -134,12 +135,12 @@ impl Unwritten {
         let finish = move || {
             std::thread::sleep(self.time);
             let profiler = self.profile.lock().take();
-            let (path, mut file) = (self.path.display(), self.file);
+            let path = self.path.display();
             let mut text = Vec::new();
             let written = profiler.map_or(Ok(()), |it| it.finish(&mut text));
             let written = written
                 .map_err(anyhow::Error::from)
-                .and_then(|()| Ok(file.write_all(&text)?));
+                .and_then(|()| Ok(write(self.file, &self.path, &text)?));
             let is_written = written.is_ok();
             match written {
                 Ok(()) => info!("The profile of this worker's guests is in `{path}`"),
@@ -151,6 +152,14 @@ impl Unwritten {
             .spawn(finish)
             .context("cannot start the thread that writes the profile")?;
         Ok(())
+    }
+}
+
+/// Without a file that is open, one appears whole, and until then there is the one that was there.
+fn write(file: Option<File>, path: &Path, text: &[u8]) -> io::Result<()> {
+    match file {
+        Some(mut file) => file.write_all(text),
+        None => file::put_in_place(path, 0o600, |mut file| file.write_all(text)),
     }
 }
 
