@@ -122,8 +122,9 @@ impl Activity {
     }
 
     /// Follows the frames of HTTP/2 from here on.
-    pub fn follow_frames(&self) {
-        self.state.borrow_mut().follow_frames(Instant::now());
+    pub fn follow_frames(&self, longest_head: usize) {
+        let mut state = self.state.borrow_mut();
+        state.follow_frames(longest_head, Instant::now());
     }
 
     /// Notes that bytes of HTTP/1 came: whether a body goes on after them, and whether a request began with them.

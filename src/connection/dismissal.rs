@@ -239,7 +239,7 @@ mod tests {
     fn half_a_header_block_and_the_rest_of_a_body_are_dismissed() {
         let start = Instant::now();
         let mut state = State::new(start);
-        state.follow_frames(start);
+        state.follow_frames(usize::MAX, start);
         state.received_frames(&mut [super::super::stream::PREFACE, &[0]].concat());
         state.dismiss();
         let head = Dismissible::Unfinished { since: start };

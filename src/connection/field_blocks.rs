@@ -11,7 +11,7 @@ const PRIORITY: u8 = 32;
 /// No longer block is waited for than a few frames of the longest that are allowed (RFC 9113 section 4.2); whoever
 /// reads the frames allows fewer.
 const MOST_FRAMES: usize = 16;
-const MOST_BYTES: usize = 96 << 10;
+pub const MOST_BYTES: usize = 96 << 10;
 const LONGEST_FRAME: usize = 16 << 10;
 
 /// `FieldBlock` says what is known of a block from the bytes that begin with its first frame.
@@ -28,7 +28,8 @@ pub enum FieldBlock {
 }
 
 impl FieldBlock {
-    pub fn find(bytes: &[u8]) -> FieldBlock {
+    /// Looks for the block in what has come of it, as far as so many bytes.
+    pub fn find(bytes: &[u8], most: usize) -> FieldBlock {
         let (mut at, mut pieces) = (0, Vec::new());
         loop {
             let Some(header) = bytes.get(at..).and_then(|rest| rest.first_chunk()) else {
@@ -39,7 +40,7 @@ impl FieldBlock {
             let payload = at + HEADER..at + HEADER + header.length;
             let is_allowed = header.kind == expected
                 && header.length <= LONGEST_FRAME
-                && payload.end <= MOST_BYTES
+                && payload.end <= most
                 && pieces.len() < MOST_FRAMES;
             if !is_allowed {
                 return FieldBlock::Unfollowed;
@@ -115,7 +116,7 @@ mod tests {
     #[test]
     fn a_block_is_found_whole_or_waited_for() {
         let one = frame(HEADERS, END_HEADERS, b"block");
-        assert_eq!(FieldBlock::find(&one), FieldBlock::One(9..14));
+        assert_eq!(FieldBlock::find(&one, MOST_BYTES), FieldBlock::One(9..14));
         let several = [
             frame(HEADERS, PADDED | PRIORITY, b"\x02.....block.."),
             frame(CONTINUATION, 0, b""),
@@ -123,10 +124,16 @@ mod tests {
         ]
         .concat();
         let pieces = vec![15..20, 31..31, 40..44];
-        assert_eq!(FieldBlock::find(&several), FieldBlock::Several(pieces));
+        assert_eq!(
+            FieldBlock::find(&several, MOST_BYTES),
+            FieldBlock::Several(pieces)
+        );
         for block in [one, several] {
             for length in 0..block.len() {
-                assert_eq!(FieldBlock::find(&block[..length]), FieldBlock::Unfinished);
+                assert_eq!(
+                    FieldBlock::find(&block[..length], MOST_BYTES),
+                    FieldBlock::Unfinished
+                );
             }
         }
     }
@@ -145,7 +152,7 @@ mod tests {
         ]
         .concat();
         for block in [padded, foreign, long[..HEADER].to_vec(), endless, full] {
-            assert_eq!(FieldBlock::find(&block), FieldBlock::Unfollowed);
+            assert_eq!(FieldBlock::find(&block, MOST_BYTES), FieldBlock::Unfollowed);
         }
     }
 
@@ -160,7 +167,7 @@ mod tests {
             ]
             .concat();
             let mut targets = Targets::default();
-            assert!(FieldBlock::find(&bytes).examine(&mut bytes, &mut targets));
+            assert!(FieldBlock::find(&bytes, MOST_BYTES).examine(&mut bytes, &mut targets));
             let seen = [&bytes[HEADER..HEADER + at], &bytes[2 * HEADER + at..]].concat();
             let mut seen = std::str::from_utf8(&seen[3..8]).unwrap().parse().unwrap();
             assert!(targets.restore(&mut seen), "divided at {at}");

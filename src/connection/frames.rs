@@ -2,7 +2,7 @@
 //! when the head of a request is unfinished. Looks into none of them but for targets, and holds heads back for that
 //! until they are whole.
 
-use super::field_blocks::FieldBlock;
+use super::field_blocks::{FieldBlock, MOST_BYTES};
 use super::stream::PREFACE;
 use super::targets::Targets;
 use crate::request::Reading;
@@ -13,6 +13,9 @@ use std::time::Instant;
 pub const HEADER: usize = 9;
 /// Where in it the flags are.
 const FLAGS: usize = 4;
+
+/// Padding and the beginnings of frames take so much at most, which does not count as a head.
+const AROUND_HEAD: usize = 1 << 10;
 
 const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
@@ -32,6 +35,8 @@ pub struct Frames {
     /// Streams that are answered before all of their request has come.
     early: HashMap<u32, Arc<Reading>>,
     pub targets: Targets,
+    /// A head is held back until so many bytes of it have come.
+    held: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -66,7 +71,8 @@ impl Header {
 }
 
 impl Frames {
-    pub fn new() -> Frames {
+    /// Heads may have so many bytes: what is longer is not held back, and whoever reads it refuses it.
+    pub fn new(longest_head: usize) -> Frames {
         Frames {
             state: State::Preface(0),
             idle: 0,
@@ -74,6 +80,7 @@ impl Frames {
             continues: false,
             early: HashMap::new(),
             targets: Targets::default(),
+            held: longest_head.saturating_add(AROUND_HEAD).min(MOST_BYTES),
         }
     }
 
@@ -134,7 +141,7 @@ impl Frames {
                     return 0;
                 };
                 if header.kind == HEADERS
-                    && !FieldBlock::find(bytes).examine(bytes, &mut self.targets)
+                    && !FieldBlock::find(bytes, self.held).examine(bytes, &mut self.targets)
                 {
                     return 0;
                 }
@@ -201,7 +208,7 @@ mod tests {
 
     /// What becomes of these bytes in pieces of this size.
     fn followed(bytes: &[u8], piece: usize) -> Frames {
-        let mut frames = Frames::new();
+        let mut frames = Frames::new(MOST_BYTES);
         let sent = [PREFACE, bytes].concat();
         assert!(sent.starts_with(&passed(&mut frames, &sent, piece)));
         frames
@@ -255,7 +262,7 @@ mod tests {
     #[test]
     fn the_time_of_a_head_counts_from_its_first_byte() {
         let start = Instant::now();
-        let mut frames = Frames::new();
+        let mut frames = Frames::new(MOST_BYTES);
         frames.follow(&mut PREFACE.to_vec(), || start);
         assert_eq!(frames.head_since(), None);
         let mut block = frame(HEADERS, END_HEADERS, b"block");
@@ -269,6 +276,21 @@ mod tests {
     }
 
     #[test]
+    fn no_more_is_held_back_than_a_head_may_have() {
+        let long = [
+            frame(HEADERS, 0, b"block"),
+            frame(CONTINUATION, 0, &[0; 6000]),
+        ]
+        .concat();
+        for (longest_head, passes) in [(4096, long.len()), (8192, 0)] {
+            let mut frames = Frames::new(longest_head);
+            frames.follow(&mut PREFACE.to_vec(), Instant::now);
+            let passed = frames.follow(&mut long.clone(), Instant::now);
+            assert_eq!(passed, passes, "heads of {longest_head} bytes");
+        }
+    }
+
+    #[test]
     fn the_end_of_a_request_that_is_answered_early_is_told_to_its_reader_alone() {
         let bytes = [
             frame(DATA, 0, b"data"),
@@ -277,7 +299,7 @@ mod tests {
         ]
         .concat();
         for piece in 1..bytes.len() {
-            let mut frames = Frames::new();
+            let mut frames = Frames::new(MOST_BYTES);
             frames.follow(&mut PREFACE.to_vec(), Instant::now);
             frames.answers_early(1, Some(&Arc::default()));
             let passed = passed(&mut frames, &bytes, piece);

@@ -181,7 +181,7 @@ pub fn http2(bytes: &[u8]) {
     };
     let sent = [PREFACE, bytes].concat();
     let counted = |piece: usize| {
-        let (mut frames, mut held, mut passed) = (Frames::new(), Vec::new(), Vec::new());
+        let (mut frames, mut held, mut passed) = (Frames::new(usize::MAX), Vec::new(), Vec::new());
         for piece in sent.chunks(piece) {
             held.extend_from_slice(piece);
             let passes = frames.follow(&mut held, Instant::now);

@@ -227,11 +227,11 @@ impl State {
 /// What only HTTP/2 knows.
 impl State {
     /// Follows frames from here on.
-    pub fn follow_frames(&mut self, now: Instant) {
+    pub fn follow_frames(&mut self, longest_head: usize, now: Instant) {
         self.rest(now);
         self.protocol = Protocol::Http2(Http2 {
             since: now,
-            frames: Frames::new(),
+            frames: Frames::new(longest_head),
             earned: 0,
             cancelled: 0,
         });
@@ -358,7 +358,7 @@ mod tests {
         };
         let http2 = || {
             let mut state = State::new(start);
-            state.follow_frames(start);
+            state.follow_frames(usize::MAX, start);
             state
         };
         assert!(!cancelled(http2(), 300));

@@ -120,7 +120,8 @@ impl Stream {
 
     /// From here on this is HTTP/2.
     pub fn follow_frames(&mut self, client: &Rc<Client>) {
-        self.activity.follow_frames();
+        let settings = &client.connections.settings;
+        self.activity.follow_frames(settings.head.head);
         self.resets = Some((Resets::default(), client.clone()));
     }
 
