@@ -2,10 +2,13 @@
 //! that. An application that exports something with a `fetch`, as Hono, Bun, Deno and Workers have it, is called by
 //! our bridge; one that brings its own handler, or listens for the `fetch` event, is left as it is.
 
+mod late;
+
 use super::project::{JavaScript, nearest};
 use super::tool::{Tools, needed};
 use super::wit;
 use super::{advice, files};
+use crate::cli;
 use crate::sys::exec::on_path;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -13,10 +16,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// These files are bundled with applications.
-const OURS: [files::Embedded; 4] = [
+const OURS: [files::Embedded; 6] = [
     ("bridge.js", include_str!("javascript/bridge.js")),
     ("development.js", include_str!("javascript/development.js")),
+    ("late.js", include_str!("javascript/late.js")),
     ("platform.js", include_str!("javascript/platform.js")),
+    ("positions.js", include_str!("javascript/positions.js")),
     ("response.js", include_str!("javascript/response.js")),
 ];
 
@@ -58,11 +63,23 @@ const MAINS: [&str; 10] = [
 ];
 const EXTENSIONS: [&str; 6] = ["ts", "tsx", "mts", "js", "jsx", "mjs"];
 
-/// `development` has errors shown to whoever asks.
+/// A `Place` is where a project is, and what it is built with.
+struct Place<'a> {
+    root: &'a Path,
+    node: &'a Path,
+}
+
+/// A `Bundle` is one module, which esbuild has made of a file and all that it imports.
+struct Bundle {
+    exports: Vec<String>,
+    /// It imports something of the host.
+    asks_host: bool,
+}
+
 pub fn build(
     tools: &mut Tools<'_>,
     project: &JavaScript,
-    development: bool,
+    asked: &cli::Build,
     output: &Path,
 ) -> Result<()> {
     let node = needed("node", &advice::packages(&NODE))?;
@@ -72,29 +89,31 @@ pub fn build(
         Some(main) => whole(main)?,
         None => main_of(&root)?,
     };
-    let exports = bundle(tools, &root, &main, "application.js")?;
-    let called = exports.iter().any(|name| name == "default") && !brings_handler(&exports);
-    let entry = tools.scratch().join("entry.js");
+    let place = Place {
+        root: &root,
+        node: &node,
+    };
+    let made = bundle(tools, &root, &main, "application.js", &[])?;
+    let called =
+        made.exports.iter().any(|name| name == "default") && !brings_handler(&made.exports);
     files::write_all(tools.scratch(), OURS)?;
-    let text = match (called, development) {
+    if let Some(note) = &asked.late {
+        // What is evaluated when it is served imports nothing of the host.
+        if called && !made.asks_host {
+            return late::build(tools, &place, &main, note, output);
+        }
+        late::leave_nothing_out(note)?;
+    }
+    let entry = tools.scratch().join("entry.js");
+    let text = match (called, asked.development) {
         (true, false) => CALLED,
         (true, true) => CALLED_IN_DEVELOPMENT,
         (false, _) => LEFT,
     };
     files::write(&entry, text.as_bytes())?;
-    bundle(tools, &root, &entry, "bundle.js")?;
+    bundle(tools, &root, &entry, "bundle.js", &[])?;
     let world = if called { wit::BRIDGED } else { wit::WORLD };
-    let packages = tools.scratch().join("wit");
-    wit::write(&packages)?;
-    let mut command = componentize(&root, &node)?;
-    command
-        .current_dir(tools.scratch())
-        .arg("bundle.js")
-        .arg("--wit")
-        .arg(packages)
-        .args(["--world-name", world, "--out"])
-        .arg(output);
-    tools.run("componentize-js", command)
+    componentize(tools, &place, world, output)
 }
 
 fn whole(path: &Path) -> Result<PathBuf> {
@@ -153,8 +172,14 @@ fn main_of(root: &Path) -> Result<PathBuf> {
         })
 }
 
-/// Makes one module of a file and all that it imports; what that module exports.
-fn bundle(tools: &mut Tools<'_>, root: &Path, main: &Path, module: &str) -> Result<Vec<String>> {
+/// Makes one module of a file and all that it imports.
+fn bundle(
+    tools: &mut Tools<'_>,
+    root: &Path,
+    main: &Path,
+    module: &str,
+    more: &[&str],
+) -> Result<Bundle> {
     let facts = tools.scratch().join("facts.json");
     let mut command = Command::new(installed(root, ".bin/esbuild", "esbuild", "esbuild")?);
     command
@@ -164,20 +189,31 @@ fn bundle(tools: &mut Tools<'_>, root: &Path, main: &Path, module: &str) -> Resu
         .args(["--platform=neutral", "--main-fields=module,main"])
         .args(["--conditions=worker,import", "--external:wasi:*"])
         .arg("--log-level=warning")
+        .args(more)
         .arg(option("--metafile=", &facts))
         .arg(option("--outfile=", &tools.scratch().join(module)));
     tools.run("esbuild", command)?;
     let text = std::fs::read_to_string(&facts).context("esbuild left no metafile")?;
     let facts: Value = serde_json::from_str(&text).context("esbuild's metafile is no JSON")?;
-    let outputs = facts["outputs"].as_object();
-    let exports = outputs
-        .into_iter()
-        .flat_map(|outputs| outputs.values())
-        .filter_map(|output| output["exports"].as_array())
-        .flatten();
-    Ok(exports
-        .filter_map(|name| Some(name.as_str()?.to_owned()))
-        .collect())
+    Ok(Bundle::of(&facts))
+}
+
+impl Bundle {
+    /// Reads esbuild's metafile.
+    fn of(facts: &Value) -> Bundle {
+        let outputs = facts["outputs"].as_object();
+        let listed = |what: &'static str| {
+            let outputs = outputs.into_iter().flat_map(|outputs| outputs.values());
+            outputs
+                .filter_map(move |output| output[what].as_array())
+                .flatten()
+        };
+        let exports = listed("exports").filter_map(|name| Some(name.as_str()?.to_owned()));
+        Bundle {
+            exports: exports.collect(),
+            asks_host: listed("imports").any(|import| import["external"] == true),
+        }
+    }
 }
 
 fn option(name: &str, path: &Path) -> std::ffi::OsString {
@@ -186,20 +222,39 @@ fn option(name: &str, path: &Path) -> std::ffi::OsString {
     option
 }
 
-fn componentize(root: &Path, node: &Path) -> Result<Command> {
+/// Makes a component of the module `bundle.js`.
+fn componentize(
+    tools: &mut Tools<'_>,
+    place: &Place<'_>,
+    world: &str,
+    output: &Path,
+) -> Result<()> {
+    let packages = tools.scratch().join("wit");
+    wit::write(&packages)?;
+    let script = componentizer(place.root)?;
+    let mut command = match script.extension() {
+        None => Command::new(script),
+        Some(_) => {
+            let mut command = Command::new(place.node);
+            command.arg(script);
+            command
+        }
+    };
+    command
+        .current_dir(tools.scratch())
+        .arg("bundle.js")
+        .arg("--wit")
+        .arg(packages)
+        .args(["--world-name", world, "--out"])
+        .arg(output);
+    tools.run("componentize-js", command)
+}
+
+/// Finds componentize-js: its script, or the program of that name.
+fn componentizer(root: &Path) -> Result<PathBuf> {
     let script = format!("{COMPONENTIZE}/src/cli.js");
-    let found = installed(
-        root,
-        &script,
-        "componentize-js",
-        &format!("{COMPONENTIZE}@0.23"),
-    )?;
-    if found.extension().is_none() {
-        return Ok(Command::new(found));
-    }
-    let mut command = Command::new(node);
-    command.arg(found);
-    Ok(command)
+    let package = format!("{COMPONENTIZE}@0.23");
+    installed(root, &script, "componentize-js", &package)
 }
 
 /// Finds a tool that the project has, or one on the path.

@@ -71,7 +71,7 @@ impl<'a> Order<'a> {
             Project::C(path) => c::build(&mut tools, path, &file),
             Project::Go(directory) => go::build(&mut tools, directory, &file),
             Project::JavaScript(project) => {
-                javascript::build(&mut tools, project, self.asked.development, &file)
+                javascript::build(&mut tools, project, self.asked, &file)
             }
             Project::Python(path) => python::build(&mut tools, path, self.asked, &file),
             Project::Rust(directory) => rust::build(&mut tools, directory, &file),
@@ -84,9 +84,24 @@ impl<'a> Order<'a> {
     }
 }
 
-/// Says whether a path is a project in Python, as far as that can be told.
-pub fn is_python(path: &Path, app: Option<&str>) -> bool {
-    matches!(Project::recognise(path, app), Ok(Project::Python(_)))
+/// A `Reading` says how an application can be read when it is served, rather than when it is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// In Python it is read as it stands in the project's folder.
+    Folder,
+    /// In JavaScript it is read from one file, which a build makes of the project's.
+    Bundle,
+    /// In all other languages it is compiled.
+    Never,
+}
+
+/// Says how the project at a path can be read, as far as that can be told.
+pub fn reading(path: &Path, app: Option<&str>) -> Reading {
+    match Project::recognise(path, app) {
+        Ok(Project::Python(_)) => Reading::Folder,
+        Ok(Project::JavaScript(_)) => Reading::Bundle,
+        _ => Reading::Never,
+    }
 }
 
 /// `app.wasm` for `app.py`, for the directory `app`, and for `.` in it.

@@ -16,13 +16,16 @@ pub const WORLD: &str = "application";
 /// The name of the world of applications that have a bridge of ours beside them.
 pub const BRIDGED: &str = "bridged";
 
+/// The name of the world of the bridge that reads an application from a file.
+pub const LATE: &str = "bridged-late";
+
 macro_rules! wit {
     ($($path:literal),*) => {
         [$(($path, include_str!(concat!("../../wit/", $path)))),*]
     };
 }
 
-const FILES: [Embedded; 17] = wit![
+static FILES: [Embedded; 17] = wit![
     "world.wit",
     "deps/wasi-cli-0.2.10/package.wit",
     "deps/wasi-clocks-0.2.10/package.wit",
@@ -41,6 +44,11 @@ const FILES: [Embedded; 17] = wit![
     "deps/wasmserve-lifecycle-0.1.0/lifecycle.wit",
     "deps/wasmserve-websocket-0.1.0/websocket.wit"
 ];
+
+/// Lists the packages of `wit/`.
+pub fn files() -> &'static [Embedded] {
+    &FILES
+}
 
 /// Writes the packages of `wit/` to a directory.
 pub fn write(directory: &Path) -> Result<()> {

@@ -29,7 +29,7 @@ pub struct Build {
     #[arg(long, hide = true)]
     pub development: bool,
 
-    /// Leave the application out, which is read from /app when it is served, and say in this file what belongs there (Python)
+    /// Leave the application out, which is read from /app when it is served, and say in this file what belongs there (Python, JavaScript)
     #[arg(long, value_name = "FILE", hide = true)]
     pub late: Option<PathBuf>,
 

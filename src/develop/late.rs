@@ -1,5 +1,6 @@
-//! An application in Python is read from its folder when it is served, so that a change of it takes a new start of the
-//! application and no build. A build is needed where what it requires has changed.
+//! An application in Python or JavaScript is read when it is served, so that a change of it takes a new start of the
+//! application, and no new component. One in Python is read from its folder, and a build is needed where what it
+//! requires has changed; one in JavaScript is read from a file that each build makes of it.
 
 use crate::sys::file;
 use anyhow::{Context, Result};
@@ -19,20 +20,25 @@ pub struct Late {
     folder: PathBuf,
     /// The files that the component was made from.
     inputs: Vec<PathBuf>,
+    /// What is in the folder was made by the build.
+    is_built: bool,
 }
 
 impl Late {
-    /// Reads what the build has said.
-    pub fn read(note: &Path) -> Result<Late> {
+    /// Reads what the build has said; returns `None` where it has left out nothing.
+    pub fn read(note: &Path) -> Result<Option<Late>> {
         let text = std::fs::read(note).context("the build does not say what it has left out")?;
         let note: Value = serde_json::from_slice(&text)?;
-        let folder = note["folder"].as_str().context("no folder")?.into();
+        let Some(folder) = note["folder"].as_str().map(PathBuf::from) else {
+            return Ok(None);
+        };
         let inputs = note["inputs"].as_array().context("no inputs")?;
         let inputs = inputs.iter().filter_map(Value::as_str).map(PathBuf::from);
-        Ok(Late {
+        Ok(Some(Late {
             folder,
             inputs: inputs.collect(),
-        })
+            is_built: note["built"] == true,
+        }))
     }
 
     pub fn folder(&self) -> &Path {
@@ -46,12 +52,19 @@ impl Late {
 
     /// Says whether it is enough to start the application again when these files have changed.
     pub fn is_enough(&self, changed: &[PathBuf]) -> bool {
-        changed.iter().all(|path| {
+        let is_enough = |path: &PathBuf| {
             let name = path.file_name().unwrap_or_default();
             let whole = path.canonicalize().unwrap_or_else(|_| path.clone());
             !REQUIREMENTS.contains(&&*name.to_string_lossy()) && !self.inputs.contains(&whole)
-        })
+        };
+        !self.is_built && changed.iter().all(is_enough)
     }
+}
+
+/// Says whether two files have the same in them.
+pub fn is_same(one: &Path, other: &Path) -> bool {
+    let read = |path| std::fs::read(path).ok();
+    read(one).is_some_and(|bytes| read(other) == Some(bytes))
 }
 
 /// Has a name lead to this directory.
@@ -93,13 +106,19 @@ mod tests {
         let note = at.join("note");
         let text = serde_json::json!({"folder": &at, "inputs": [&listing]});
         std::fs::write(&note, text.to_string()).unwrap();
-        let late = Late::read(&note).unwrap();
+        let late = Late::read(&note).unwrap().unwrap();
         assert!(late.is_enough(&[main.clone(), more]));
         assert!(!late.is_enough(&[main, listing]));
         assert!(
             !late.is_enough(&[at.join("requirements.txt")]),
             "it is new, or gone"
         );
+        let text = serde_json::json!({"folder": &at, "inputs": [], "built": true});
+        std::fs::write(&note, text.to_string()).unwrap();
+        let built = Late::read(&note).unwrap().unwrap();
+        assert!(!built.is_enough(&[at.join("index.js")]));
+        std::fs::write(&note, r#"{"folder": null}"#).unwrap();
+        assert!(Late::read(&note).unwrap().is_none());
         let link = at.join("link");
         point(&link, Path::new("/")).unwrap();
         late.place(&link).unwrap();

@@ -7,7 +7,7 @@ mod page;
 mod tree;
 mod wanted;
 
-use crate::build::{self, Scratch};
+use crate::build::{self, Reading, Scratch};
 use crate::cli::Dev;
 use crate::exit::{Exit, Status};
 use crate::sys::process::{self, End};
@@ -45,7 +45,7 @@ struct Develop<'a> {
     /// The build writes here, and so much of that was shown.
     shown: Option<File>,
     server: Option<Pid>,
-    is_python: bool,
+    reading: Reading,
     /// Builds leave the application out, which is read when it is served.
     reads_late: bool,
     /// The build of the component that is served has left this out.
@@ -76,7 +76,7 @@ pub fn run(dev: &Dev) -> Result<Status> {
         builder: None,
         shown: None,
         server: None,
-        is_python: build::is_python(&dev.path, dev.python.app.as_deref()),
+        reading: build::reading(&dev.path, dev.python.app.as_deref()),
         reads_late: false,
         late: None,
         stopping: false,
@@ -96,9 +96,14 @@ impl Develop<'_> {
         std::fs::write(self.component(), page::component(""))
             .context("cannot write a component")?;
         self.judge(&[])?;
-        self.reads_late = self.is_python
-            && late::is_possible(&self.dev.options)
-            && self.judge(&late::grant(root)).is_ok();
+        let folder = match self.reading {
+            Reading::Folder => Some(root),
+            Reading::Bundle => Some(self.scratch.path()),
+            Reading::Never => None,
+        };
+        self.reads_late = folder.is_some_and(|folder| {
+            late::is_possible(&self.dev.options) && self.judge(&late::grant(folder)).is_ok()
+        });
         if self.reads_late {
             let nothing = self.scratch.path().join("nothing");
             std::fs::create_dir(&nothing).context("cannot make a temporary directory")?;
@@ -233,14 +238,14 @@ impl Develop<'_> {
         Ok(())
     }
 
-    /// Lists what an application in Python is built with: its variables are those that it is served with.
+    /// Lists what an application is built with besides: the variables of one in Python are those that it is served with.
     fn python(&self) -> Vec<OsString> {
         let asked = &self.dev.python;
         let app = asked.app.iter().map(|app| format!("--app={app}").into());
         let links = asked.find_links.iter();
         let links = links.flat_map(|links| ["--find-links".into(), links.clone().into_os_string()]);
         let mut words: Vec<OsString> = app.chain(links).collect();
-        if self.is_python {
+        if self.reading == Reading::Folder {
             words.extend(variables(&self.dev.options));
         }
         if self.reads_late {
@@ -296,6 +301,14 @@ impl Develop<'_> {
 
     /// Puts a component in the place of the one that is served, or begins to serve it.
     fn serve(&mut self, component: &Path) -> Result<()> {
+        if let Some(server) = self.server
+            && self.late.is_some()
+            && late::is_same(component, &self.component())
+        {
+            // What it reads has changed, at most.
+            process::signal(server, Signal::SIGHUP);
+            return Ok(());
+        }
         std::fs::rename(component, self.component())
             .context("cannot put the component in place")?;
         if self.server.is_some() {
@@ -320,11 +333,15 @@ impl Develop<'_> {
     /// Has the application's folder be where the component looks for it. False where the guest must not have that.
     fn place(&mut self) -> Result<bool> {
         let late = Late::read(&self.note())?;
-        if self.judge(&late::grant(late.folder())).is_err() {
-            return Ok(false);
+        if let Some(late) = &late {
+            // The folder of a bundle is in the temporary directory, and has nothing else.
+            let is_own = self.reading == Reading::Bundle;
+            if !is_own && self.judge(&late::grant(late.folder())).is_err() {
+                return Ok(false);
+            }
+            late.place(&self.link())?;
         }
-        late.place(&self.link())?;
-        self.late = Some(late);
+        self.late = late;
         Ok(true)
     }
 

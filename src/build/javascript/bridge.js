@@ -38,14 +38,19 @@ export const bridge = { version: () => 1 };
 // See `wit/deps/wasmserve-lifecycle-0.1.0`. The application was started while it was built.
 export const lifecycle = { start() {}, settle };
 
-// The handler of an application: `{ fetch(request, env, context) }`, or that function. `shown` makes what `wasmserve dev`
-// answers of a response and of an error.
-export function handlerOf(application, shown = (response) => response) {
+// What answers requests of an application: `{ fetch(request, env, context) }`, or that function.
+export function fetchOf(application) {
   const fetch =
     typeof application === "function" ? application : application?.fetch?.bind(application);
   if (typeof fetch !== "function") {
     throw new Error("the default export is no function, and has no function `fetch`");
   }
+  return fetch;
+}
+
+// The handler of an application. `shown` makes what `wasmserve dev` answers of a response and of an error.
+export function handlerOf(application, shown = (response) => response) {
+  const fetch = fetchOf(application);
   called = fetch;
   return { handle: (incoming, out) => handle(fetch, shown, incoming, out) };
 }

@@ -6,6 +6,10 @@
 let quiet = false;
 let tried = false;
 
+// The module of the application is evaluated while the component serves, where nobody may be reached as little as while
+// it is built.
+let evaluating = false;
+
 // An error is told with where it comes from.
 const told = (value) => (value instanceof Error && value.stack ? `${value}\n${value.stack}` : value);
 for (const name of ["error", "warn", "log", "info", "debug", "trace"]) {
@@ -117,6 +121,14 @@ export function silence() {
   };
 }
 
+// Has the module that is evaluated reach nobody, until the function is called that this gives.
+export function reachNobody() {
+  evaluating = true;
+  return () => {
+    evaluating = false;
+  };
+}
+
 const listen = globalThis.addEventListener;
 if (listen) {
   globalThis.addEventListener = function addEventListener(type, listener, ...rest) {
@@ -154,6 +166,7 @@ globalThis.fetch = async function fetch(input, init) {
     tried = true;
     throw new TypeError("nobody is reached before the first request");
   }
+  if (evaluating) throw new TypeError("nobody is reached while the module is evaluated; ask in a request");
   const known = asked.get(input);
   const mode = init?.redirect ?? known?.redirect ?? "follow";
   const first = input instanceof EngineRequest ? input : new EngineRequest(input, bodiless(init));

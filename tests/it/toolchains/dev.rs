@@ -1,13 +1,9 @@
 //! `wasmserve dev`: builds, serves and watches; nothing is left behind.
 
-use super::{place, with_toolchains};
-use crate::harness::{Response, Server, eventually, eventually_within, finished, get, root};
+use super::{becomes, place, with_toolchains};
+use crate::harness::{Response, Server, eventually, finished, get};
 use nix::sys::signal::Signal;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// How long a build and a compile may take on a machine that does much else.
-const REBUILD: Duration = Duration::from_secs(180);
 
 const MAIN: &str = "package main
 
@@ -62,25 +58,6 @@ impl Project {
 
 fn is_empty(directory: &Path) -> bool {
     std::fs::read_dir(directory).unwrap().next().is_none()
-}
-
-/// Asks until the answer is as wanted; every answer until then is one that `meanwhile` allows.
-fn becomes(
-    server: &Server,
-    wanted: impl Fn(&Response) -> bool,
-    meanwhile: impl Fn(&Response) -> bool,
-) {
-    eventually_within(REBUILD, "the answer changes", || {
-        let response = get(server.address, "/");
-        let there = wanted(&response);
-        assert!(
-            there || meanwhile(&response),
-            "{} {}",
-            response.status,
-            response.text()
-        );
-        there
-    });
 }
 
 /// The processes of a group, by their numbers.
@@ -300,29 +277,4 @@ fn wrong_options_are_told_before_anything_is_built() {
         assert!(said.contains(why), "{said}");
     }
     assert!(is_empty(&project.scratch));
-}
-
-#[test]
-fn an_exception_in_javascript_is_shown_to_whoever_asks() {
-    let at = place("dev-javascript");
-    std::fs::create_dir(at.join("project")).unwrap();
-    std::fs::create_dir(at.join("scratch")).unwrap();
-    let installed = root().join("guests/javascript/node_modules");
-    std::os::unix::fs::symlink(installed, at.join("project/node_modules")).unwrap();
-    let main = at.join("project/index.js");
-    let text = "import { Hono } from 'hono';
-const app = new Hono();
-app.get('/', () => { throw new TypeError('oh <dear>'); });
-export default app;
-";
-    std::fs::write(&main, text).unwrap();
-    let mut command = with_toolchains();
-    command.env("TMPDIR", at.join("scratch")).arg("dev");
-    command.arg(&main).args(["--port", "0"]);
-    let server = Server::command(command).compiles().start();
-    let response = get(server.address, "/");
-    assert_eq!(response.status, 500);
-    let text = response.text();
-    assert!(text.contains("oh &lt;dear&gt;"), "{text}");
-    server.wait_for("oh <dear>");
 }

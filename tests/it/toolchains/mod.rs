@@ -4,6 +4,7 @@
 mod build;
 mod c;
 mod dev;
+mod dev_javascript;
 mod go;
 mod javascript;
 mod new;
@@ -12,12 +13,15 @@ mod python;
 mod rust;
 mod trials;
 
-use crate::harness::{RESTORED, Server, finished, freshness, root, wasmserve};
+use crate::harness::{
+    RESTORED, Response, Server, eventually_within, finished, freshness, get, root, wasmserve,
+};
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// A directory of the project's own, made by what `./test` runs first.
 fn directory_that(script: &str) -> PathBuf {
@@ -58,6 +62,28 @@ fn place(name: &str) -> PathBuf {
     let _ = std::fs::remove_dir_all(&path);
     std::fs::create_dir_all(&path).unwrap();
     path
+}
+
+/// How long a build and a compile may take on a machine that does much else.
+const REBUILD: Duration = Duration::from_secs(180);
+
+/// Asks until the answer is as wanted; every answer until then is one that `meanwhile` allows.
+fn becomes(
+    server: &Server,
+    wanted: impl Fn(&Response) -> bool,
+    meanwhile: impl Fn(&Response) -> bool,
+) {
+    eventually_within(REBUILD, "the answer changes", || {
+        let response = get(server.address, "/");
+        let there = wanted(&response);
+        assert!(
+            there || meanwhile(&response),
+            "{} {}",
+            response.status,
+            response.text()
+        );
+        there
+    });
 }
 
 /// The component of an application in the repository, built where it or the way it is built has changed.
