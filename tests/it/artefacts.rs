@@ -1,7 +1,9 @@
 //! What is shipped: how it is built, and what comes with it.
 
 use crate::harness::{finished, root, wasmserve};
-use std::fs::read_to_string;
+use std::fs::{self, read_to_string};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 
 fn text(path: &str) -> String {
@@ -82,5 +84,29 @@ fn the_packaged_crate_has_all_that_it_is_built_of() {
             !listed.lines().any(|line| line.starts_with(other)),
             "{other}: {listed}"
         );
+    }
+}
+
+/// Counts the scripts in this directory, all of which can be run.
+fn scripts(directory: &Path) -> usize {
+    let mut count = 0;
+    for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
+        let (path, kind) = (entry.path(), entry.file_type().unwrap());
+        if kind.is_dir() {
+            count += scripts(&path);
+        } else if kind.is_file() && fs::read(&path).unwrap().starts_with(b"#!/") {
+            let mode = entry.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o111, 0o111, "{} cannot be run", path.display());
+            count += 1;
+        }
+    }
+    count
+}
+
+/// Guards against a release that fails on a clean checkout, and nowhere else.
+#[test]
+fn whatever_is_called_can_be_run() {
+    for directory in [".ci", "deploy"] {
+        assert!(scripts(&root().join(directory)) > 0, "{directory}");
     }
 }
