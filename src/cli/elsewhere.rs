@@ -299,6 +299,10 @@ pub fn to_build(component: &Path) -> Option<String> {
         return SOURCES.contains(&extension).then(|| text.to_owned());
     }
     let (module, object) = text.split_once(':')?;
+    // As hypercorn takes it.
+    if module.ends_with(".py") {
+        return Some(module.to_owned());
+    }
     let is_name = |name: &str| {
         let legal = |c: char| c.is_alphanumeric() || c == '_';
         !name.is_empty()
@@ -346,6 +350,8 @@ mod tests {
             to_build(Path::new("app.main:app")).as_deref(),
             Some("app/main.py")
         );
+        let by_file = to_build(Path::new("src/main.py:app"));
+        assert_eq!(by_file.as_deref(), Some("src/main.py"));
         for other in ["no/such.wasm", "a/b:c", "/etc/passwd", "/tmp", ":", "a:"] {
             assert_eq!(to_build(Path::new(other)), None, "{other}");
         }
