@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::unistd::geteuid;
 use std::fs::{self, DirBuilder, File, FileTimes, OpenOptions};
+use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
 use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -222,8 +223,13 @@ pub struct Partial {
 
 impl Partial {
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let about = || format!("cannot write `{}`", self.path.display());
-        self.file.write_all(bytes).with_context(about)?;
+        if let Err(error) = self.file.write_all(bytes) {
+            // What cannot become whole leaves the room to others.
+            if matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge) {
+                let _ = self.file.set_len(0);
+            }
+            return Err(error).with_context(|| format!("cannot write `{}`", self.path.display()));
+        }
         self.digester.update(bytes);
         self.length += bytes.len() as u64;
         Ok(())
