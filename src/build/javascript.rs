@@ -16,13 +16,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// These files are bundled with applications.
-const OURS: [files::Embedded; 6] = [
+const OURS: [files::Embedded; 9] = [
+    ("bodies.js", include_str!("javascript/bodies.js")),
     ("bridge.js", include_str!("javascript/bridge.js")),
     ("development.js", include_str!("javascript/development.js")),
     ("late.js", include_str!("javascript/late.js")),
+    ("normalize.js", include_str!("javascript/normalize.js")),
     ("platform.js", include_str!("javascript/platform.js")),
     ("positions.js", include_str!("javascript/positions.js")),
     ("response.js", include_str!("javascript/response.js")),
+    ("standard.js", include_str!("javascript/standard.js")),
 ];
 
 /// The module of an application that our bridge calls.
@@ -188,6 +191,9 @@ fn bundle(
         .args(["--bundle", "--format=esm", "--target=es2022"])
         .args(["--platform=neutral", "--main-fields=module,main"])
         .args(["--conditions=worker,import", "--external:wasi:*"])
+        // The engine has no tables of Unicode: one such expression would be a syntax error of the whole module, where
+        // it is now an error of whoever evaluates it.
+        .arg("--supported:regexp-unicode-property-escapes=false")
         .arg("--log-level=warning")
         .args(more)
         .arg(option("--metafile=", &facts))

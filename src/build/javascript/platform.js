@@ -1,6 +1,10 @@
 // What the web platform has and the engine does not yet, where it can be had without the engine. Each part stands
 // aside once the engine brings it. `wasmserve build` bundles it with every application.
 
+import { formatted } from "./standard.js";
+import "./bodies.js";
+import "./normalize.js";
+
 // Nobody is reached, and nothing is said: the application is warmed up. Whatever it keeps of `fetch` and `console`
 // meanwhile is of use afterwards.
 let quiet = false;
@@ -12,9 +16,10 @@ let evaluating = false;
 
 // An error is told with where it comes from.
 const told = (value) => (value instanceof Error && value.stack ? `${value}\n${value.stack}` : value);
-for (const name of ["error", "warn", "log", "info", "debug", "trace"]) {
-  const say = console[name]?.bind(console);
-  if (say) console[name] = (...values) => void (quiet || say(...values.map(told)));
+for (const name of ["error", "warn", "debug", "log", "info", "trace"]) {
+  // The engine takes what is only for debugging to be an error.
+  const say = console[name === "debug" ? "log" : name]?.bind(console);
+  if (say) console[name] = (...values) => void (quiet || say(...formatted(values).map(told)));
 }
 
 // A body's bytes, and the pieces of a stream one by one (Fetch standard, Streams standard).
@@ -42,7 +47,7 @@ ReadableStream.prototype[Symbol.asyncIterator] ??= ReadableStream.prototype.valu
 const halves = new WeakMap();
 if (!Response.prototype.clone) {
   const { prototype } = Response;
-  for (const name of ["arrayBuffer", "blob", "formData", "json", "text"]) {
+  for (const name of ["arrayBuffer", "json", "text"]) {
     const read = prototype[name];
     prototype[name] = { [name]() { return read.call(halves.get(this) ?? this); } }[name];
   }

@@ -222,6 +222,32 @@ fn responses_are_cloned_and_tagged_and_redirects_followed() {
     assert_eq!(fetched, (200, r#"[200,false,"hello"]"#.to_owned()));
 }
 
+/// What the engine was built without: each part works, or says what takes its place.
+#[test]
+fn parts_of_the_web_platform_that_the_engine_lacks_are_there() {
+    let server = trials::serve(&built(PLATFORM), &[]);
+    let (status, told) = answer(&server, "/parts");
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let expected = serde_json::json!({
+        "parse": ["http://a/b", null, true, false],
+        "decoded": "h\u{e9}llo",
+        "encoded": "\u{1f600}",
+        "from": "ab",
+        "aborted": ["Error: why", "AbortError"],
+        "timeout": "TimeoutError",
+        "error": ["error", 0],
+        "blob": "x/y",
+        "agent": "wasmserve",
+        "normalized": ["Creme Brulee", true, "1\u{2044}2", true],
+        "letters": true,
+        "digest": 32,
+        "form": ["1", "f\u{e9}.txt", "text/plain", [120, 121, 122, 0, 255], 0, "\u{e9}"],
+    });
+    assert_eq!((status, told), (200, expected));
+    let line = server.wait_for("told half of 50%");
+    assert!(line.starts_with("INFO: "), "{line}");
+}
+
 /// One that sends who asks for `/STATUS` on, and says at last how it was asked.
 fn redirecting() -> Upstream {
     Upstream::start(|seen, stream| {
