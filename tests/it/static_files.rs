@@ -236,6 +236,41 @@ fn a_sibling_that_was_compressed_before_is_taken() {
             .unwrap()
             .contains("javascript")
     );
+    // The client says which one it would rather have.
+    fs::write(site.0.join("dist/app.js.gz"), "compressed otherwise").unwrap();
+    for (accepted, encoding) in [
+        ("br;q=0.1, gzip", Some("gzip")),
+        ("br, gzip;q=0.9", Some("br")),
+        ("gzip;q=0, br;q=0.5, zstd", Some("br")),
+        ("br;q=0, *", Some("gzip")),
+        ("identity, br;q=0.5", None),
+        ("zstd", None),
+    ] {
+        let fields = format!("Accept-Encoding: {accepted}\r\n");
+        let answer = ask(&server, "GET", "/app.js", &fields);
+        assert_eq!(answer.header("content-encoding"), encoding, "{accepted}");
+    }
+}
+
+/// As Starlette's StaticFiles and uvicorn have it.
+#[test]
+fn texts_are_said_to_be_in_utf_8() {
+    let site = Site::new("charset");
+    for name in ["a.css", "a.txt", "a.svg"] {
+        fs::write(site.0.join("dist").join(name), "x").unwrap();
+    }
+    let server = site.serve("/");
+    for (path, kind) in [
+        ("/", "text/html; charset=utf-8"),
+        ("/app.js", "text/javascript; charset=utf-8"),
+        ("/a.css", "text/css; charset=utf-8"),
+        ("/a.txt", "text/plain; charset=utf-8"),
+        ("/a.svg", "image/svg+xml"),
+        ("/ten.bin", "application/octet-stream"),
+    ] {
+        let answer = ask(&server, "GET", path, "");
+        assert_eq!(answer.header("content-type"), Some(kind), "{path}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use http::HeaderMap;
 use http::header::{self, HeaderValue};
+use std::collections::BTreeMap;
 
 /// These codings are offered; of those that a client wants equally, the later one is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,14 +17,23 @@ impl Coding {
 
     /// The one that a client wants most, if any.
     pub fn wanted(headers: &HeaderMap) -> Option<Coding> {
+        let best = Coding::wanted_equally(headers).into_iter().next()?;
+        best.into_iter().max()
+    }
+
+    /// Those that a client wants, by how much it wants them: most first, and together where it says the same of them.
+    pub fn wanted_equally(headers: &HeaderMap) -> Vec<Vec<Coding>> {
         let values = headers.get_all(header::ACCEPT_ENCODING).iter();
         let values: Vec<&str> = values.filter_map(|value| value.to_str().ok()).collect();
-        let weight = |coding: &Coding| weight(&values, coding.as_str());
-        let identity = named(&values, "identity").unwrap_or(0);
-        let wanted = Coding::ALL
-            .into_iter()
-            .max_by_key(|coding| (weight(coding), *coding))?;
-        (weight(&wanted) > 0 && weight(&wanted) >= identity).then_some(wanted)
+        let least = named(&values, "identity").unwrap_or(0).max(1);
+        let mut by_weight = BTreeMap::<u16, Vec<Coding>>::new();
+        for coding in Coding::ALL {
+            let weight = weight(&values, coding.as_str());
+            if weight >= least {
+                by_weight.entry(weight).or_default().push(coding);
+            }
+        }
+        by_weight.into_values().rev().collect()
     }
 
     pub fn name(self) -> HeaderValue {

@@ -6,6 +6,7 @@ mod ranges;
 mod validator;
 
 use super::RootPath;
+use super::compress::Coding;
 use super::ids::Ids;
 use anyhow::{Context, Result};
 use beneath::{ConfinedDirectory, Identified};
@@ -70,14 +71,20 @@ impl Files {
             let rest = path.strip_prefix(prefix.as_str())?;
             rest.starts_with('/').then_some((resolver, rest))
         })?;
-        let wanted = request.headers.get(header::ACCEPT_ENCODING);
-        let wanted = wanted.map_or(AcceptEncoding::none(), AcceptEncoding::from_header_value);
-        match resolver.resolve_path(rest, wanted).await {
-            Ok(ResolveResult::IsDirectory { .. }) => redirect(&request.uri, root),
-            Ok(ResolveResult::Found(file)) => Some(self.found(request, file)),
-            // What cannot be opened is as good as not there.
-            _ => None,
+        for wanted in siblings(&request.headers) {
+            match resolver.resolve_path(rest, wanted).await {
+                Ok(ResolveResult::IsDirectory { .. }) => return redirect(&request.uri, root),
+                // The client would rather have another one that was compressed before, if there is such.
+                Ok(ResolveResult::Found(file)) if file.encoding.is_none() && !is_last(wanted) => {}
+                Ok(ResolveResult::Found(mut file)) => {
+                    file.content_type = file.content_type.map(with_charset);
+                    return Some(self.found(request, file));
+                }
+                // What cannot be opened is as good as not there.
+                _ => return None,
+            }
         }
+        None
     }
 
     fn found(&self, request: &Parts, file: ResolvedFile<Identified>) -> Response<FileBody> {
@@ -152,6 +159,31 @@ impl Files {
         headers.insert(header::CONTENT_LENGTH, stream.compute_length().into());
         *response.body_mut() = FileBody::MultiRange(stream);
         response
+    }
+}
+
+/// What was compressed before in the codings that the client wants, those that it wants most first, and the file itself
+/// at last.
+fn siblings(headers: &HeaderMap) -> impl Iterator<Item = AcceptEncoding> {
+    let wanted = Coding::wanted_equally(headers).into_iter();
+    let wanted = wanted.map(|equal| AcceptEncoding {
+        gzip: equal.contains(&Coding::Gzip),
+        br: equal.contains(&Coding::Brotli),
+    });
+    wanted
+        .filter(|wanted| !is_last(*wanted))
+        .chain([AcceptEncoding::none()])
+}
+
+fn is_last(wanted: AcceptEncoding) -> bool {
+    !wanted.gzip && !wanted.br
+}
+
+/// Texts are in UTF-8, as Starlette has it: without a word a browser takes them to be in the encoding of its country.
+fn with_charset(kind: String) -> String {
+    match kind.starts_with("text/") && !kind.contains("charset") {
+        true => format!("{kind}; charset=utf-8"),
+        false => kind,
     }
 }
 
