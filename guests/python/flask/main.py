@@ -49,6 +49,8 @@ def described(environ, start_response):
 
 def dispatched(environ, start_response, flask=app.wsgi_app):
     is_described = environ["PATH_INFO"].startswith("/request")
+    if environ["PATH_INFO"] == "/throw":
+        raise ValueError("outside of Flask")
     return (described if is_described else flask)(environ, start_response)
 
 

@@ -31,14 +31,15 @@ class Exchange:
         self._gone = False
 
     async def run(self, app):
+        kind = getattr(app, "INTERFACE", "ASGI")
         try:
             await app(self.scope, self.receive, self.send)
             if self._start is None:
-                print("ASGI callable returned without starting response.", file=sys.stderr)
+                print(f"{kind} callable returned without starting response.", file=sys.stderr)
         except Disconnected:
             pass
         except Exception:
-            print("Exception in ASGI application\n" + traceback.format_exc(), file=sys.stderr, end="")
+            print(f"Exception in {kind} application\n" + traceback.format_exc(), file=sys.stderr, end="")
         finally:
             await self._end()
 

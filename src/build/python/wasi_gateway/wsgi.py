@@ -19,6 +19,9 @@ def is_wsgi(app):
 
 
 class WsgiApp:
+    # What the log calls an application of this kind.
+    INTERFACE = "WSGI"
+
     def __init__(self, app):
         self.app = app
 
@@ -36,15 +39,17 @@ class WsgiApp:
         head = []
 
         def start_response(status, fields, exc_info=None):
+            if exc_info is not None and started:
+                # Nothing can be said in place of what was sent (PEP 3333).
+                raise exc_info[1].with_traceback(exc_info[2])
             if head and exc_info is None:
                 raise AssertionError("start_response was called twice")
             head[:] = [int(status.split(" ", 1)[0]), fields]
             return written.append
 
-        written = []
+        written, started = [], False
         pieces = self.app(_environ(scope, bytes(body)), start_response)
         try:
-            started = False
             for piece in pieces:
                 piece = b"".join(written) + piece
                 written.clear()
@@ -68,6 +73,8 @@ class WsgiApp:
 
 
 def _head(head):
+    if not head:
+        raise AssertionError("the application has not called start_response")
     status, fields = head
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields]
     return {"type": "http.response.start", "status": status, "headers": encoded}

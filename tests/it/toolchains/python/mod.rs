@@ -221,6 +221,9 @@ fn a_flask_application_answers() {
         assert_eq!(missing.status, 404);
         assert!(missing.text().contains("it is not here"));
         assert_eq!(get(server.address, "/echo").status, 405);
+        assert_eq!(get(server.address, "/throw").status, 500);
+        server.wait_for("Exception in WSGI application");
+        server.wait_for("ValueError: outside of Flask");
     }
 }
 
