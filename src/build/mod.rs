@@ -22,6 +22,7 @@ pub use scratch::Scratch;
 pub use template::write as write_template;
 
 use crate::cli;
+use crate::sys::watch;
 use anyhow::{Context, Result, bail};
 use project::Project;
 use std::path::{Path, PathBuf};
@@ -104,9 +105,23 @@ pub fn reading(path: &Path, app: Option<&str>) -> Reading {
     }
 }
 
+/// The directory whose files count for a project: that of its module where a program in Go is a part of one.
+pub fn directory_of(path: &Path, app: Option<&str>) -> PathBuf {
+    if let Ok(Project::Go(directory)) = Project::recognise(path, app) {
+        let nearest = |sign| project::nearest(&directory, sign);
+        return nearest("go.work")
+            .or_else(|| nearest("go.mod"))
+            .unwrap_or(directory);
+    }
+    match path.is_dir() {
+        true => path.to_owned(),
+        false => watch::directory_of(path).to_owned(),
+    }
+}
+
 /// `app.wasm` for `app.py`, for the directory `app`, and for `.` in it.
 fn named_after(path: &Path) -> Result<String> {
-    let whole = path
+    let whole = project::without_pattern(path)
         .canonicalize()
         .with_context(|| format!("cannot find `{}`", path.display()))?;
     let name = match whole.is_dir() {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 pub enum Project {
     /// The project is one source, or a directory of them.
     C(PathBuf),
-    /// The directory of its go.mod.
+    /// The directory of its program, or one above that.
     Go(PathBuf),
     JavaScript(JavaScript),
     /// The main file, or the directory of the project.
@@ -27,9 +27,10 @@ pub struct JavaScript {
 
 /// These files tell what a directory is, with the language that they tell of, and whether they do so even where
 /// another language's are there too: what a language's own tool reads, not what one happens to name a file.
-const SIGNS: [(&str, &str, bool); 22] = [
+const SIGNS: [(&str, &str, bool); 23] = [
     ("Cargo.toml", "Rust", true),
     ("go.mod", "Go", true),
+    ("go.work", "Go", true),
     ("package.json", "JavaScript", true),
     ("pyproject.toml", "Python", true),
     ("requirements.txt", "Python", true),
@@ -55,6 +56,9 @@ const SIGNS: [(&str, &str, bool); 22] = [
 impl Project {
     /// `app` names an application in Python within a directory, whatever else that has.
     pub fn recognise(path: &Path, app: Option<&str>) -> Result<Project> {
+        if path.ends_with(PATTERN) {
+            return Ok(Project::Go(without_pattern(path).to_owned()));
+        }
         if path.is_dir() && app.is_some() {
             return Ok(Project::Python(path.to_owned()));
         }
@@ -70,8 +74,9 @@ impl Project {
     fn of_file(path: &Path) -> Result<Project> {
         let directory = directory_of(path);
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if SIGNS.iter().any(|(sign, _, own)| *own && *sign == name) {
-            return Project::of_directory(directory);
+        if let Some((sign, language, _)) = SIGNS.iter().find(|(sign, _, own)| *own && *sign == name)
+        {
+            return Ok(Project::of_language(language, directory, sign));
         }
         let with = |sign| nearest(directory, sign).unwrap_or_else(|| directory.to_owned());
         match path.extension().and_then(|extension| extension.to_str()) {
@@ -84,7 +89,7 @@ impl Project {
                 }))
             }
             Some("rs") => Ok(Project::Rust(with("Cargo.toml"))),
-            Some("go") => Ok(Project::Go(with("go.mod"))),
+            Some("go") => Ok(Project::Go(directory.to_owned())),
             Some("wasm" | "wat") => bail!(
                 "`{}` is built already: `wasmserve {0}` serves it",
                 path.display()
@@ -113,6 +118,7 @@ impl Project {
         };
         match found[..] {
             [(name, language)] => Ok(Project::of_language(language, path, name)),
+            [] if nearest(path, "go.mod").is_some() => Ok(Project::Go(path.to_owned())),
             [] => bail!(
                 "`{}` is no project that is known here: it has no Cargo.toml, go.mod, package.json, \
                  pyproject.toml, requirements.txt, main.py, app.py, app/main.py, main.c, index.js or \
@@ -137,6 +143,17 @@ impl Project {
                 main: (sign != "package.json").then(|| path.join(sign)),
             }),
         }
+    }
+}
+
+/// Go's own commands take all packages of a directory so.
+const PATTERN: &str = "...";
+
+/// The directory that such a pattern names, and else the path as it is.
+pub fn without_pattern(path: &Path) -> &Path {
+    match path.ends_with(PATTERN) {
+        true => directory_of(path),
+        false => path,
     }
 }
 
@@ -185,6 +202,30 @@ mod tests {
                 .unwrap_err()
                 .contains("name the application's main file")
         );
+    }
+
+    #[test]
+    fn a_directory_in_a_module_of_go_is_a_part_of_it() {
+        let (at, project) = with(&["go.mod", "package.json"]);
+        assert!(
+            project
+                .unwrap_err()
+                .contains("both go.mod and package.json")
+        );
+        let below = at.path().join("cmd/server");
+        std::fs::create_dir_all(&below).unwrap();
+        std::fs::write(below.join("main.go"), "").unwrap();
+        for (path, meant) in [
+            ("go.mod", ""),
+            ("./...", ""),
+            ("cmd/...", "cmd"),
+            ("cmd/server", "cmd/server"),
+            ("cmd/server/main.go", "cmd/server"),
+        ] {
+            let project = Project::recognise(&at.path().join(path), None).unwrap();
+            assert_eq!(project, Project::Go(at.path().join(meant)), "{path}");
+        }
+        assert_eq!(without_pattern(Path::new("...")), Path::new("."));
     }
 
     #[test]

@@ -278,7 +278,7 @@ pub fn advice(option: &str) -> Option<&'static str> {
 /// Finds what to build first where something is named that is an application, and not a component.
 pub fn to_build(component: &Path) -> Option<String> {
     /// A folder that has one of these can be built.
-    const PROJECTS: [&str; 8] = [
+    const PROJECTS: [&str; 10] = [
         "main.py",
         "app.py",
         "app/main.py",
@@ -286,6 +286,8 @@ pub fn to_build(component: &Path) -> Option<String> {
         "package.json",
         "Cargo.toml",
         "go.mod",
+        "go.work",
+        "main.go",
         "main.c",
     ];
     const SOURCES: [&str; 9] = ["py", "js", "mjs", "ts", "jsx", "tsx", "go", "rs", "c"];

@@ -57,15 +57,7 @@ struct Develop<'a> {
 /// Builds and serves until it is told to stop, or the server ends by itself.
 pub fn run(dev: &Dev) -> Result<Status> {
     let scratch = Scratch::new()?;
-    let root = match dev.path.is_dir() {
-        true => dev.path.clone(),
-        false => dev.path.parent().map(Path::to_owned).unwrap_or_default(),
-    };
-    let root = if root.as_os_str().is_empty() {
-        PathBuf::from(".")
-    } else {
-        root
-    };
+    let root = build::directory_of(&dev.path, dev.python.app.as_deref());
     signals::block_for_supervision().context("cannot hold signals back")?;
     let mut develop = Develop {
         dev,

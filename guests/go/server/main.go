@@ -125,7 +125,13 @@ func main() {
 	if os.Getenv("DATABASE") == "gone" {
 		log.Fatal("no database")
 	}
-	log.Fatal(http.ListenAndServe(":8000", mux))
+	library(mux)
+	server := server(mux)
+	if os.Getenv("SECURE") != "" {
+		go func() { log.Fatal(http.ListenAndServe("localhost:6060", nil)) }()
+		log.Fatal(server.ListenAndServeTLS("none.pem", "none.pem"))
+	}
+	log.Fatal(server.ListenAndServe())
 }
 
 func writeJSON(w http.ResponseWriter, status int, value any) {

@@ -1,5 +1,8 @@
 //! Go, built by the standard toolchain: a server of net/http, as it is.
 
+mod layouts;
+mod library;
+
 use super::{built, trials};
 use crate::harness::{Server, Upstream, eventually, finished, send, wasmserve};
 use std::collections::BTreeSet;

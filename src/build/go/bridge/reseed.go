@@ -8,3 +8,19 @@ func WasmserveReseed() {
 	randinit()
 	mrandinit(getg().m)
 }
+
+// WasmserveHold holds the collector of garbage back while the host has memory allocated: a collection asks for the
+// time, and nothing may be asked then.
+func WasmserveHold(hold bool) {
+	getg().m.preemptoff = ""
+	if hold {
+		getg().m.preemptoff = "the host has memory allocated"
+	}
+}
+
+// WasmserveCollect begins the collection that is due, if one is.
+func WasmserveCollect() {
+	if trigger := (gcTrigger{kind: gcTriggerHeap}); trigger.test() {
+		gcStart(trigger)
+	}
+}

@@ -5,17 +5,16 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 
+	wit "go.bytecodealliance.org/pkg/wit/types"
 	outgoing "wit_component/wasi_http_outgoing_handler"
 	types "wit_component/wasi_http_types"
-	wit "go.bytecodealliance.org/pkg/wit/types"
 )
 
-// Requests of the application's own go through the host. They wait for their answer where they are made:
-// other goroutines do not run meanwhile.
-type transport struct{}
-
-func (transport) RoundTrip(r *http.Request) (*http.Response, error) {
+// Requests of the application's own go through the host, whichever http.Transport they are given to. What that says of
+// connections is not asked: they are the host's.
+func roundTrip(r *http.Request) (*http.Response, error) {
 	fields := types.MakeFields()
 	for name, values := range r.Header {
 		for _, value := range values {
@@ -43,41 +42,48 @@ func (transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if sent.IsErr() {
 		return nil, fmt.Errorf("the host refuses the request (wasi:http error %d)", sent.Err().Tag())
 	}
-	if err := send(body, r.Body); err != nil {
+	future := sent.Ok()
+	// Nothing is asked for any longer where it ends without an answer.
+	defer future.Drop()
+	until := limit{ctx: r.Context()}
+	if err := send(body, r.Body, until); err != nil {
 		return nil, err
 	}
-	future := sent.Ok()
 	ready := future.Subscribe()
-	ready.Block()
+	err := wait(ready, until)
 	ready.Drop()
+	if err != nil {
+		return nil, err
+	}
 	answer := future.Get().Some().Ok()
-	future.Drop()
 	if answer.IsErr() {
 		return nil, fmt.Errorf("no response (wasi:http error %d)", answer.Err().Tag())
 	}
 	return responseOf(r, answer.Ok()), nil
 }
 
-func send(body *types.OutgoingBody, from io.ReadCloser) error {
+func send(body *types.OutgoingBody, from io.ReadCloser, until limit) error {
 	if from != nil {
 		defer from.Close()
-		stream := body.Write().Ok()
+		out := writer{stream: body.Write().Ok(), until: until}
 		piece := make([]byte, 32*1024)
 		for {
 			n, err := from.Read(piece)
-			if !writeAll(stream, piece[:n]) {
+			if failure := out.writeAll(piece[:n]); failure == io.ErrClosedPipe {
 				break // The response tells why.
+			} else if failure != nil {
+				err = failure
 			}
 			if err == io.EOF {
 				break
 			}
 			if err != nil {
-				stream.Drop()
+				out.drop()
 				body.Drop()
 				return err
 			}
 		}
-		stream.Drop()
+		out.drop()
 	}
 	types.OutgoingBodyFinish(body, wit.None[*types.Fields]())
 	return nil
@@ -109,7 +115,9 @@ func responseOf(r *http.Request, incoming *types.IncomingResponse) *http.Respons
 	if n, err := strconv.ParseInt(header.Get("Content-Length"), 10, 64); err == nil {
 		length = n
 	}
-	return &http.Response{
+	received := bodyOf(incoming.Consume().Ok())
+	received.until = limit{ctx: r.Context()}
+	response := &http.Response{
 		Status:        fmt.Sprintf("%d %s", status, http.StatusText(status)),
 		StatusCode:    status,
 		Proto:         "HTTP/1.1",
@@ -117,7 +125,18 @@ func responseOf(r *http.Request, incoming *types.IncomingResponse) *http.Respons
 		ProtoMinor:    1,
 		Header:        header,
 		ContentLength: length,
-		Body:          bodyOf(incoming.Consume().Ok()),
+		Body:          received,
 		Request:       r,
+		Trailer:       announced(header),
 	}
+	received.trailers = func(trailers http.Header) { response.Trailer = trailers }
+	return response
+}
+
+// The host has a port where the application names one, and no other use for it.
+func schemeOf(text string) types.Scheme {
+	if strings.EqualFold(text, "https") {
+		return types.MakeSchemeHttps()
+	}
+	return types.MakeSchemeHttp()
 }

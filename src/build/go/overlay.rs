@@ -1,0 +1,205 @@
+//! What is laid over an application's module and over Go's own packages while it is built, so that no file of either
+//! is changed: our bridge, and the places where Go asks it first.
+
+use super::package::Package;
+use super::{NEWEST, OLDEST, files, read};
+use crate::build::files::Embedded;
+use anyhow::{Result, bail};
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+
+/// The bridge is here within the application's module.
+const WITHIN: &str = "internal/wasmserve";
+
+/// The packages of the bridge: the bindings are as wit-bindgen writes them (`guests/go/bindings`).
+const PACKAGES: [Embedded; 14] = [
+    ("bridge/body.go", include_str!("bridge/body.go")),
+    ("bridge/lifecycle.go", include_str!("bridge/lifecycle.go")),
+    ("bridge/request.go", include_str!("bridge/request.go")),
+    ("bridge/response.go", include_str!("bridge/response.go")),
+    ("bridge/server.go", include_str!("bridge/server.go")),
+    ("bridge/transport.go", include_str!("bridge/transport.go")),
+    ("bridge/wait.go", include_str!("bridge/wait.go")),
+    (
+        "wasi_http_outgoing_handler/bindings.go",
+        include_str!("bindings/wasi_http_outgoing_handler.go"),
+    ),
+    (
+        "wasi_http_types/bindings.go",
+        include_str!("bindings/wasi_http_types.go"),
+    ),
+    (
+        "wasi_io_error/bindings.go",
+        include_str!("bindings/wasi_io_error.go"),
+    ),
+    (
+        "wasi_io_poll/bindings.go",
+        include_str!("bindings/wasi_io_poll.go"),
+    ),
+    (
+        "wasi_io_streams/bindings.go",
+        include_str!("bindings/wasi_io_streams.go"),
+    ),
+    (
+        "wit/runtime/runtime.go",
+        include_str!("bindings/wit_runtime.go"),
+    ),
+    ("wit/types/types.go", include_str!("bindings/wit_types.go")),
+];
+
+/// Those packages call each other so, before they have a place.
+const NAMED: [&str; 2] = ["\"wit_component/", "\"go.bytecodealliance.org/pkg/"];
+
+/// The host has memory allocated by this line of theirs, and a collection of garbage in it would ask the host for the
+/// time, which traps.
+const ALLOCATES: &str = "\t\tpointer := Allocate(&pinner, newSize, align)\n";
+const HOLDS: &str = "\t\truntime.WasmserveHold(true)\n\t\tpointer := Allocate(&pinner, newSize, align)\n\
+                     \t\truntime.WasmserveHold(false)\n";
+
+/// This is added to Go's runtime, and relies on these lines of it.
+const RESEED: &str = include_str!("bridge/reseed.go");
+const RELIED_ON: [&str; 3] = [
+    "\nvar globalRand struct {",
+    "\nfunc randinit() {",
+    "\nfunc mrandinit(mp *m) {",
+];
+
+/// A place in a file of Go's where something else comes first.
+struct Place {
+    file: &'static str,
+    /// Stands before this line, which is there once.
+    before: &'static str,
+    added: &'static str,
+    /// Stands at the end of the file.
+    declared: &'static str,
+}
+
+const PLACES: [Place; 4] = [
+    // `http2.ConfigureServer` calls Serve too, and has returned before this line.
+    Place {
+        file: "net/http/server.go",
+        before: "\torigListener := l\n",
+        added: "\tif WasmserveServe != nil {\n\t\treturn WasmserveServe(s, l, false)\n\t}\n",
+        declared: "\nvar WasmserveServe func(s *Server, l net.Listener, secure bool) error\n",
+    },
+    Place {
+        file: "net/http/server.go",
+        before: "\t// Setup HTTP/2 before s.Serve, to initialize s.TLSConfig\n",
+        added: "\tif WasmserveServe != nil {\n\t\treturn WasmserveServe(s, l, true)\n\t}\n",
+        declared: "",
+    },
+    // Whoever registers another protocol has it called; http2.ConfigureTransport does so for https.
+    Place {
+        file: "net/http/roundtrip.go",
+        before: "\treturn t.roundTrip(req)\n",
+        added: "\tif WasmserveRoundTrip != nil && req.URL != nil && (req.URL.Scheme == \"http\" || req.URL.Scheme == \
+                \"https\") {\n\t\treturn WasmserveRoundTrip(req)\n\t}\n",
+        declared: "\nvar WasmserveRoundTrip func(*Request) (*Response, error)\n",
+    },
+    // A file of a form that is larger than the application wants to hold in memory has no other place where nothing can
+    // be written.
+    Place {
+        file: "mime/multipart/formdata.go",
+        before: "\t\tif n > maxFileMemoryBytes {\n",
+        added: "\t\tif n > maxFileMemoryBytes && file == nil && !wasmserveSpills(r.tempDir) {\n\
+                \t\t\tif _, err := io.Copy(&b, p); err != nil {\n\t\t\t\treturn nil, err\n\t\t\t}\n\
+                \t\t\tfh.content = b.Bytes()\n\t\t\tfh.Size = int64(len(fh.content))\n\
+                \t\t\tform.File[name] = append(form.File[name], fh)\n\t\t\tcontinue\n\t\t}\n",
+        declared: "\nfunc wasmserveSpills(dir string) bool {\n\
+                   \tfile, err := os.CreateTemp(dir, \"multipart-\")\n\tif err != nil {\n\t\treturn false\n\t}\n\
+                   \tfile.Close()\n\treturn os.Remove(file.Name()) == nil\n}\n",
+    },
+];
+
+/// Writes the files that are laid over others into `scratch`, and a table of which they are laid over.
+pub fn write(scratch: &Path, goroot: &Path, package: &Package) -> Result<PathBuf> {
+    let laid = scratch.join("overlay");
+    let mut replace = Map::new();
+    let mut lay = |name: &str, over: PathBuf, text: String| -> Result<()> {
+        let file = laid.join(name);
+        files::write(&file, text.as_bytes())?;
+        let (over, file) = (over.display().to_string(), file.display().to_string());
+        replace.insert(over, Value::String(file));
+        Ok(())
+    };
+    let within = format!("\"{}/{WITHIN}/", package.module);
+    for (name, text) in PACKAGES {
+        let placed = NAMED
+            .iter()
+            .fold(text.to_owned(), |text, named| text.replace(named, &within))
+            .replace(ALLOCATES, HOLDS);
+        let over = package.module_directory.join(WITHIN).join(name);
+        lay(name, over, placed)?;
+    }
+    let start = format!(
+        "package main\n\nimport {within}bridge\"\n\nfunc init() {{ bridge.Start(main) }}\n"
+    );
+    let over = package.directory.join("wasmserve_start.go");
+    lay("start.go", over, start)?;
+    let source = goroot.join("src");
+    for file in PLACES.map(|place| place.file) {
+        let over = source.join(file);
+        let text = asking_first(file, read(&over)?)?;
+        lay(&format!("go/{file}"), over, text)?;
+    }
+    check_runtime(&read(&source.join("runtime/rand.go"))?)?;
+    let over = source.join("runtime/wasmserve_reseed.go");
+    lay("reseed.go", over, RESEED.to_owned())?;
+    let table = scratch.join("overlay.json");
+    files::write(&table, json!({ "Replace": replace }).to_string().as_bytes())?;
+    Ok(table)
+}
+
+/// Says whether the runtime draws its seeds in the way that is known here.
+fn check_runtime(text: &str) -> Result<()> {
+    if RELIED_ON.iter().any(|relied_on| !text.contains(relied_on)) {
+        bail!(
+            "this version of Go has another runtime than is known here; use Go 1.{OLDEST} to 1.{NEWEST}"
+        );
+    }
+    Ok(())
+}
+
+fn asking_first(file: &str, mut text: String) -> Result<String> {
+    for place in PLACES.iter().filter(|place| place.file == file) {
+        if text.matches(place.before).count() != 1 {
+            bail!(
+                "this version of Go has another {file} than is known here; use Go 1.{OLDEST} to 1.{NEWEST}"
+            );
+        }
+        let added = format!("{}{}", place.added, place.before);
+        text = text.replace(place.before, &added) + place.declared;
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn net_http_asks_the_bridge_first() {
+        let text =
+            |places: &[&Place]| -> String { places.iter().map(|place| place.before).collect() };
+        let [serve, secure, ..] = &PLACES;
+        let asking = asking_first(serve.file, text(&[serve, secure])).unwrap();
+        let expected = format!("{}{}{}", serve.added, serve.before, secure.added);
+        assert!(asking.starts_with(&expected), "{asking}");
+        assert!(asking.ends_with(serve.declared), "{asking}");
+        assert!(asking_first(serve.file, text(&[serve])).is_err());
+        assert!(asking_first(serve.file, text(&[serve, serve, secure])).is_err());
+    }
+
+    #[test]
+    fn nothing_is_collected_while_the_host_allocates() {
+        let allocate = PACKAGES.iter().filter(|(_, text)| text.contains(ALLOCATES));
+        assert_eq!(allocate.count(), 1);
+    }
+
+    #[test]
+    fn a_runtime_that_is_not_known_is_refused() {
+        let text = format!("package runtime\n{}", RELIED_ON.join("}\n"));
+        assert!(check_runtime(&text).is_ok());
+        assert!(check_runtime("package runtime\nfunc randinit() {").is_err());
+    }
+}
