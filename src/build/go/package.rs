@@ -1,5 +1,5 @@
-//! Which package of a module, or of a workspace, is the program that is built: the directory that was named, or the only
-//! one below it that can serve.
+//! This file finds the package that is built: the one in the directory that was named, or the only one below it that
+//! can serve.
 
 use super::super::project::nearest;
 use super::super::tool::Tools;
