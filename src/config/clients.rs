@@ -2,7 +2,7 @@
 
 use super::{headers, option, units};
 use crate::cli::Serve;
-use crate::connection::{Limits, Protocols, Settings};
+use crate::connection::{HeadLimits, Protocols, Settings};
 use crate::request::HeaderPolicy;
 use anyhow::{Result, bail};
 
@@ -24,7 +24,7 @@ pub fn settings(serve: &Serve, header_policy: &HeaderPolicy) -> Result<Settings>
         proxy_protocol: headers::introducers(&serve.headers, serve.addresses.proxy_protocol)?,
         date_header: headers::date_header(&serve.headers),
         fields: header_policy.response_lines(),
-        head: Limits {
+        head: HeadLimits {
             head: option("--limit-head", &clients.limit_head, head)?,
             fields: option("--limit-headers", &clients.limit_headers, positive)? as usize,
         },

@@ -2,9 +2,9 @@
 //! changes.
 
 use super::dismissal::Dismissible;
-use super::refusal::Refusal;
+use super::refusal::HeadRefusal;
 use super::socket::Probe;
-use super::state::{Phase, State};
+use super::state::{ConnectionPhase, ConnectionState};
 use crate::request::{Progress, Reading};
 use http::{Uri, Version};
 use std::cell::{Cell, OnceCell, RefCell};
@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 /// An `Activity` is shared by the stream, which sees bytes arrive and not leave, and the service, which sees requests
 /// begin and end.
 pub struct Activity {
-    state: RefCell<State>,
+    state: RefCell<ConnectionState>,
     rested: Notify,
     /// The client takes what is written to the connection like this. Of HTTP/1, whose requests come one by one, it also
     /// says how the client sends them.
@@ -35,7 +35,7 @@ impl Activity {
     pub fn new(now: Instant, rate: u64) -> Activity {
         let ended = Rc::default();
         Activity {
-            state: RefCell::new(State::new(now)),
+            state: RefCell::new(ConnectionState::new(now)),
             rested: Notify::new(),
             progress: Progress::new(rate, &ended),
             ended,
@@ -44,7 +44,7 @@ impl Activity {
         }
     }
 
-    pub fn phase(&self) -> Phase {
+    pub fn phase(&self) -> ConnectionPhase {
         self.state.borrow().phase()
     }
 
@@ -81,12 +81,12 @@ impl Activity {
     }
 
     /// Refuses what came after so many requests of HTTP/1.
-    pub fn refuse(&self, refusal: Refusal, requests: u64) {
+    pub fn refuse(&self, refusal: HeadRefusal, requests: u64) {
         self.state.borrow_mut().refuse(refusal, requests);
     }
 
     /// Returns the refusal that is due.
-    pub fn refused(&self) -> Option<Refusal> {
+    pub fn refused(&self) -> Option<HeadRefusal> {
         self.state.borrow().refused()
     }
 

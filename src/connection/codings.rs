@@ -2,7 +2,7 @@
 //! reader takes for chunked.
 
 use super::head::Framing;
-use super::refusal::{Refusal, refused};
+use super::refusal::{HeadRefusal, refused};
 use http::StatusCode;
 
 /// `Codings` is what all fields of Transfer-Encoding say together.
@@ -34,7 +34,7 @@ impl Codings {
     }
 
     /// Lets nothing pass but what every reader takes for chunked (RFC 9112 section 6.1).
-    pub fn validate(&self) -> Result<Framing, Refusal> {
+    pub fn validate(&self) -> Result<Framing, HeadRefusal> {
         if !self.chunked_last {
             return Err(refused(
                 StatusCode::BAD_REQUEST,

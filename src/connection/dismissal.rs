@@ -119,7 +119,7 @@ pub fn choose(candidates: &[Candidate], now: Instant) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::state::State;
+    use super::super::state::ConnectionState;
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn a_connection_that_is_dismissed_is_closed_once_and_only_where_it_stays_idle() {
         let start = Instant::now();
-        let mut state = State::new(start);
+        let mut state = ConnectionState::new(start);
         let new = Dismissible::New { since: start };
         assert_eq!(state.dismissible(), Some(new));
         state.dismiss();
@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(state.take_dismissed(), Some(new));
         assert_eq!((state.take_dismissed(), state.dismissible()), (None, None));
         let head = Dismissible::Unfinished { since: start };
-        let mut state = State::new(start);
+        let mut state = ConnectionState::new(start);
         state.dismiss();
         state.received(false, true, || start + SECOND);
         assert_eq!(state.take_dismissed(), None);
@@ -238,13 +238,13 @@ mod tests {
     #[test]
     fn half_a_header_block_and_the_rest_of_a_body_are_dismissed() {
         let start = Instant::now();
-        let mut state = State::new(start);
+        let mut state = ConnectionState::new(start);
         state.follow_frames(usize::MAX, start);
         state.received_frames(&mut [super::super::stream::PREFACE, &[0]].concat());
         state.dismiss();
         let head = Dismissible::Unfinished { since: start };
         assert_eq!(state.take_dismissed(), Some(head));
-        let mut state = State::new(start);
+        let mut state = ConnectionState::new(start);
         state.received(true, true, || start);
         state.request_began();
         state.request_ended(start);

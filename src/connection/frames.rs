@@ -25,7 +25,7 @@ const END_STREAM: u8 = 1;
 pub const END_HEADERS: u8 = 4;
 
 pub struct Frames {
-    state: State,
+    state: FrameState,
     /// Frames that brought nothing.
     idle: u64,
     /// Since when a head is unfinished, or what may be one.
@@ -40,7 +40,7 @@ pub struct Frames {
 }
 
 #[derive(Clone, Copy)]
-enum State {
+enum FrameState {
     /// So many bytes of the preface have come.
     Preface(usize),
     /// The next byte begins a frame.
@@ -74,7 +74,7 @@ impl Frames {
     /// Heads may have so many bytes: what is longer is not held back, and whoever reads it refuses it.
     pub fn new(longest_head: usize) -> Frames {
         Frames {
-            state: State::Preface(0),
+            state: FrameState::Preface(0),
             idle: 0,
             head: None,
             continues: false,
@@ -122,21 +122,21 @@ impl Frames {
     /// Takes some bytes; none where more of them must be here.
     fn step(&mut self, bytes: &mut [u8]) -> usize {
         let (taken, next) = match self.state {
-            State::Preface(known) => {
+            FrameState::Preface(known) => {
                 let taken = bytes.len().min(PREFACE.len() - known);
-                (taken, State::Preface(known + taken))
+                (taken, FrameState::Preface(known + taken))
             }
-            State::Payload { left, kind } => {
+            FrameState::Payload { left, kind } => {
                 let taken = bytes.len().min(left);
                 (
                     taken,
-                    State::Payload {
+                    FrameState::Payload {
                         left: left - taken,
                         kind,
                     },
                 )
             }
-            State::Between => {
+            FrameState::Between => {
                 let Some(header) = bytes.first_chunk().map(Header::read) else {
                     return 0;
                 };
@@ -152,14 +152,14 @@ impl Frames {
             }
         };
         self.state = match next {
-            State::Payload { left: 0, .. } => State::Between,
-            State::Preface(known) if known == PREFACE.len() => State::Between,
+            FrameState::Payload { left: 0, .. } => FrameState::Between,
+            FrameState::Preface(known) if known == PREFACE.len() => FrameState::Between,
             next => next,
         };
         taken
     }
 
-    fn begin(&mut self, header: &Header) -> State {
+    fn begin(&mut self, header: &Header) -> FrameState {
         let Header {
             length: left,
             kind,
@@ -171,7 +171,7 @@ impl Frames {
             DATA if left > 0 || flags & END_STREAM != 0 => {}
             _ => self.idle += 1,
         }
-        State::Payload { left, kind }
+        FrameState::Payload { left, kind }
     }
 
     /// Whether this ends a request that is answered early: its reader is told.
@@ -188,10 +188,10 @@ impl Frames {
 
     fn is_in_head(&self) -> bool {
         match self.state {
-            State::Preface(_) => true,
-            State::Between => self.continues,
+            FrameState::Preface(_) => true,
+            FrameState::Between => self.continues,
             // A body may take its time; how fast it comes is looked at elsewhere.
-            State::Payload { kind, .. } => self.continues || kind != DATA,
+            FrameState::Payload { kind, .. } => self.continues || kind != DATA,
         }
     }
 }

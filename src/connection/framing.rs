@@ -6,15 +6,15 @@
 
 use super::chunks::Chunks;
 use super::head::{self, Framing, is_for_a_url};
-use super::refusal::{Refusal, refused};
+use super::refusal::{HeadRefusal, refused};
 use http::{Request, StatusCode};
 
 /// The minor version's place in `HTTP/1.1`.
 const MINOR: usize = 7;
 
-/// `Limits` says how large a head may be.
+/// `HeadLimits` says how large a head may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct HeadLimits {
     /// Request line and header fields may have so many bytes together.
     pub head: usize,
     /// There may be so many header fields.
@@ -39,11 +39,11 @@ pub enum EditKind {
 
 /// A `Follower` knows where in its requests a connection is.
 pub struct Follower {
-    state: State,
+    state: MessageState,
     /// The request line has come so far.
     line: Line,
     edits: Vec<Edit>,
-    limits: Limits,
+    limits: HeadLimits,
     /// The head so far, where it does not come in one piece.
     partial: Vec<u8>,
     /// So many heads were valid.
@@ -63,7 +63,7 @@ enum Line {
     Over,
 }
 
-enum State {
+enum MessageState {
     Head,
     /// So much of a body is still to come.
     Length(u64),
@@ -72,19 +72,19 @@ enum State {
     Refused,
 }
 
-/// A `Fault` says that nothing from this place on may be read.
+/// A `FramingError` says that nothing from this place on may be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum FramingError {
     /// A head is refused. The bytes before `valid` belong to earlier requests.
-    Head { valid: usize, refusal: Refusal },
+    Head { valid: usize, refusal: HeadRefusal },
     /// The body of a request that is being answered is broken, but for the bytes before `valid`.
     Body { valid: usize },
 }
 
 impl Follower {
-    pub fn new(limits: Limits) -> Follower {
+    pub fn new(limits: HeadLimits) -> Follower {
         Follower {
-            state: State::Head,
+            state: MessageState::Head,
             line: Line::Start,
             edits: Vec::new(),
             limits,
@@ -99,7 +99,10 @@ impl Follower {
 
     /// Says whether the body of a request is still to come.
     pub fn is_in_body(&self) -> bool {
-        matches!(self.state, State::Length(_) | State::Chunked(_))
+        matches!(
+            self.state,
+            MessageState::Length(_) | MessageState::Chunked(_)
+        )
     }
 
     /// Returns what a head that was refused, or did not come to its end, asks for, where its first line is sound.
@@ -115,16 +118,16 @@ impl Follower {
 
     /// Says whether no request has begun that has not ended.
     pub fn is_between_requests(&self) -> bool {
-        matches!(self.state, State::Head) && self.partial.is_empty()
+        matches!(self.state, MessageState::Head) && self.partial.is_empty()
     }
 
     /// Takes note of the bytes that came next.
-    pub fn follow(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+    pub fn follow(&mut self, bytes: &[u8]) -> Result<(), FramingError> {
         let mut at = 0;
         while at < bytes.len() {
             let rest = &bytes[at..];
             match &mut self.state {
-                State::Head => match self.head(rest) {
+                MessageState::Head => match self.head(rest) {
                     Ok(read) => {
                         self.follow_line(&rest[..read], at);
                         at += read;
@@ -134,38 +137,38 @@ impl Follower {
                             let most = rest.len().min(self.limits.head);
                             self.partial.extend_from_slice(&rest[..most]);
                         }
-                        self.state = State::Refused;
-                        return Err(Fault::Head { valid: at, refusal });
+                        self.state = MessageState::Refused;
+                        return Err(FramingError::Head { valid: at, refusal });
                     }
                 },
-                State::Length(left) => {
+                MessageState::Length(left) => {
                     let read = rest.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
                     *left -= read as u64;
                     if *left == 0 {
-                        self.state = State::Head;
+                        self.state = MessageState::Head;
                     }
                     at += read;
                 }
-                State::Chunked(chunks) => match chunks.follow(rest) {
+                MessageState::Chunked(chunks) => match chunks.follow(rest) {
                     Ok(read) => {
                         if chunks.are_over() {
-                            self.state = State::Head;
+                            self.state = MessageState::Head;
                         }
                         at += read;
                     }
                     Err(valid) => {
-                        self.state = State::Refused;
-                        return Err(Fault::Body { valid: at + valid });
+                        self.state = MessageState::Refused;
+                        return Err(FramingError::Body { valid: at + valid });
                     }
                 },
-                State::Refused => return Err(Fault::Body { valid: at }),
+                MessageState::Refused => return Err(FramingError::Body { valid: at }),
             }
         }
         Ok(())
     }
 
     /// Reads on in a head; how many of the bytes belong to it.
-    fn head(&mut self, bytes: &[u8]) -> Result<usize, Refusal> {
+    fn head(&mut self, bytes: &[u8]) -> Result<usize, HeadRefusal> {
         let known = self.partial.len();
         if known == 0 {
             // Empty lines before a head are passed over (RFC 9112 section 2.2).
@@ -228,11 +231,11 @@ impl Follower {
         }
     }
 
-    fn validate(&mut self, head: &[u8]) -> Result<(), Refusal> {
+    fn validate(&mut self, head: &[u8]) -> Result<(), HeadRefusal> {
         self.state = match head::validate(head, self.limits.fields)? {
-            Framing::Length(0) => State::Head,
-            Framing::Length(length) => State::Length(length),
-            Framing::Chunked => State::Chunked(Chunks::default()),
+            Framing::Length(0) => MessageState::Head,
+            Framing::Length(length) => MessageState::Length(length),
+            Framing::Chunked => MessageState::Chunked(Chunks::default()),
         };
         self.requests += 1;
         Ok(())
@@ -240,7 +243,7 @@ impl Follower {
 }
 
 /// Passes over an empty line; half of one is kept.
-fn empty_line(bytes: &[u8], kept: &mut Vec<u8>) -> Result<usize, Refusal> {
+fn empty_line(bytes: &[u8], kept: &mut Vec<u8>) -> Result<usize, HeadRefusal> {
     match bytes {
         [b'\r', b'\n', ..] => Ok(2),
         [b'\r'] => {
@@ -255,7 +258,7 @@ fn empty_line(bytes: &[u8], kept: &mut Vec<u8>) -> Result<usize, Refusal> {
 }
 
 /// Finds where the head ends, if it does; the bytes before `known` were looked at before.
-fn end(head: &[u8], known: usize, limits: Limits) -> Result<Option<usize>, Refusal> {
+fn end(head: &[u8], known: usize, limits: HeadLimits) -> Result<Option<usize>, HeadRefusal> {
     let mut line = memchr::memrchr(b'\n', &head[..known]).map_or(0, |feed| feed + 1);
     let first = line == 0;
     while let Some(feed) = memchr::memchr(b'\n', &head[line..]) {
@@ -295,7 +298,7 @@ fn end(head: &[u8], known: usize, limits: Limits) -> Result<Option<usize>, Refus
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits {
+    const LIMITS: HeadLimits = HeadLimits {
         head: 100,
         fields: 5,
     };
@@ -306,8 +309,8 @@ mod tests {
         for piece in text.as_bytes().chunks(size) {
             match follower.follow(piece) {
                 Ok(()) => {}
-                Err(Fault::Head { refusal, .. }) => return refusal.status.as_u16(),
-                Err(Fault::Body { .. }) => return 0,
+                Err(FramingError::Head { refusal, .. }) => return refusal.status.as_u16(),
+                Err(FramingError::Body { .. }) => return 0,
             }
         }
         assert!(follower.is_between_requests(), "{text:?} in {size}s");
@@ -337,7 +340,7 @@ mod tests {
         assert_eq!(status(&format!("{post}GET / HTTP/1.1\r\n\r\n")), 400);
         let mut follower = Follower::new(LIMITS);
         let fault = follower.follow(format!("{post}GET / HTTP/1.1\n").as_bytes());
-        let Err(Fault::Head { valid, .. }) = fault else {
+        let Err(FramingError::Head { valid, .. }) = fault else {
             panic!("{fault:?}");
         };
         assert_eq!(valid, post.len());

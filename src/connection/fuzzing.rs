@@ -2,7 +2,7 @@
 
 use super::edits::edit;
 use super::frames::Frames;
-use super::framing::{Fault, Follower, Limits};
+use super::framing::{Follower, FramingError, HeadLimits};
 use super::proxy;
 use super::stream::PREFACE;
 use http::{Request, Response};
@@ -18,7 +18,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-const LIMITS: Limits = Limits {
+const LIMITS: HeadLimits = HeadLimits {
     head: 600,
     fields: 12,
 };
@@ -70,8 +70,10 @@ fn followed(bytes: &[u8], piece: usize) -> Followed {
     for piece in bytes.chunks(piece) {
         let (valid, found) = match follower.follow(piece) {
             Ok(()) => (piece.len(), None),
-            Err(Fault::Head { valid, refusal }) => (valid, Some(Some(refusal.status.as_u16()))),
-            Err(Fault::Body { valid }) => (valid, Some(None)),
+            Err(FramingError::Head { valid, refusal }) => {
+                (valid, Some(Some(refusal.status.as_u16())))
+            }
+            Err(FramingError::Body { valid }) => (valid, Some(None)),
         };
         let mut room = piece[..valid].to_vec();
         let mut buffer = ReadBuf::new(&mut room);
@@ -121,7 +123,7 @@ fn seen_by_hyper(bytes: &[u8], piece: usize) -> (Vec<String>, bool) {
         let _ = request.into_body().collect().await;
         Ok::<_, Infallible>(Response::new(Empty::<&[u8]>::new()))
     });
-    let client = Client { bytes, piece };
+    let client = ReceivedBytes { bytes, piece };
     let mut builder = Builder::new();
     builder.half_close(false);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(client), service));
@@ -133,13 +135,13 @@ fn seen_by_hyper(bytes: &[u8], piece: usize) -> (Vec<String>, bool) {
     (seen, goes_on)
 }
 
-/// A `Client` has sent all that it will ever send, and takes every answer.
-struct Client<'a> {
+/// `ReceivedBytes` is a client that has sent all that it will ever send, and takes every answer.
+struct ReceivedBytes<'a> {
     bytes: &'a [u8],
     piece: usize,
 }
 
-impl AsyncRead for Client<'_> {
+impl AsyncRead for ReceivedBytes<'_> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
@@ -156,7 +158,7 @@ impl AsyncRead for Client<'_> {
     }
 }
 
-impl AsyncWrite for Client<'_> {
+impl AsyncWrite for ReceivedBytes<'_> {
     fn poll_write(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,

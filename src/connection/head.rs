@@ -3,7 +3,7 @@
 //! not.
 
 use super::codings::Codings;
-use super::refusal::{Refusal, refused};
+use super::refusal::{HeadRefusal, refused};
 use crate::request::length::number;
 use crate::request::{LONGEST_METHOD, Octets, is_host};
 use http::{Request, StatusCode};
@@ -18,14 +18,15 @@ pub enum Framing {
 const BAD: StatusCode = StatusCode::BAD_REQUEST;
 
 /// A method that is too long is refused as one that is not known (RFC 9112 section 3).
-pub const METHOD_TOO_LONG: Refusal = refused(StatusCode::NOT_IMPLEMENTED, "its method is too long");
+pub const METHOD_TOO_LONG: HeadRefusal =
+    refused(StatusCode::NOT_IMPLEMENTED, "its method is too long");
 
 /// Lengths from here on have a meaning of their own in the parser behind.
 const LONGEST_BODY: u64 = u64::MAX - 2;
 
 /// Judges a whole head, whose lines all end in CR LF, without the empty lines around it. `most_fields` bounds the
 /// number of its header fields.
-pub fn validate(head: &[u8], most_fields: usize) -> Result<Framing, Refusal> {
+pub fn validate(head: &[u8], most_fields: usize) -> Result<Framing, HeadRefusal> {
     let mut lines = head.split(|byte| *byte == b'\n').map(trim_cr);
     let version = request_line(lines.next().unwrap_or_default())?;
     let mut fields = Fields::default();
@@ -48,7 +49,7 @@ enum Version {
 }
 
 /// Judges a request line (RFC 9112 section 3).
-fn request_line(line: &[u8]) -> Result<Version, Refusal> {
+fn request_line(line: &[u8]) -> Result<Version, HeadRefusal> {
     let mut words = line.split(|byte| *byte == b' ');
     let (Some(method), Some(target), Some(version), None) =
         (words.next(), words.next(), words.next(), words.next())
@@ -140,7 +141,7 @@ struct Fields {
 
 impl Fields {
     /// Judges a field (RFC 9112 section 5).
-    fn read(&mut self, line: &[u8]) -> Result<(), Refusal> {
+    fn read(&mut self, line: &[u8]) -> Result<(), HeadRefusal> {
         if matches!(line.first(), Some(b' ' | b'\t')) {
             return Err(refused(BAD, "a header field is folded"));
         }
@@ -169,7 +170,7 @@ impl Fields {
     }
 
     /// An empty one is there, and names no host (RFC 9110 section 7.2).
-    fn host(&mut self, value: &[u8]) -> Result<(), Refusal> {
+    fn host(&mut self, value: &[u8]) -> Result<(), HeadRefusal> {
         match self.host.replace(()) {
             None if value.is_empty() || is_host(value) => Ok(()),
             None => Err(refused(BAD, "its Host is malformed")),
@@ -177,7 +178,7 @@ impl Fields {
         }
     }
 
-    fn length(&mut self, value: &[u8]) -> Result<(), Refusal> {
+    fn length(&mut self, value: &[u8]) -> Result<(), HeadRefusal> {
         let Some(length) = number(value) else {
             return Err(refused(BAD, "its Content-Length is not a number"));
         };
@@ -191,7 +192,7 @@ impl Fields {
         }
     }
 
-    fn validate(&self, version: Version) -> Result<Framing, Refusal> {
+    fn validate(&self, version: Version) -> Result<Framing, HeadRefusal> {
         // RFC 9112 section 3.2.
         if self.host.is_none() && version == Version::Http11 {
             return Err(refused(BAD, "it has no Host"));

@@ -1,11 +1,11 @@
 //! This file serves a connection that speaks HTTP/1.1.
 
-use super::refusal::Refusal;
+use super::refusal::HeadRefusal;
 use super::settings::Settings;
 use super::stream::Stream;
 use super::timeouts::{LAST_BYTES, LINGER, LINGER_IDLE};
 use super::watch::{Manner, Stop, Watched};
-use super::{Busy, Client, asks_first, websocket};
+use super::{Busy, ClientConnection, asks_first, websocket};
 use crate::request::websocket::WebSocket;
 use crate::request::{Body, Incoming};
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
@@ -28,7 +28,7 @@ const DEFAULT_FIELDS: usize = 100;
 /// The parser reads no more than this ahead.
 const BUFFER: usize = 128 << 10;
 
-pub async fn serve(client: Rc<Client>, mut stream: Stream) {
+pub async fn serve(client: Rc<ClientConnection>, mut stream: Stream) {
     let activity = client.activity.clone();
     let limits = client.connections.settings.head;
     stream.follow(
@@ -101,7 +101,7 @@ fn reset(stream: TokioIo<Stream>) {
 }
 
 async fn answer(
-    client: Rc<Client>,
+    client: Rc<ClientConnection>,
     request: Request<hyper::body::Incoming>,
     opened: Rc<RefCell<Option<WebSocket>>>,
 ) -> Result<Response<Body>, Infallible> {
@@ -155,7 +155,7 @@ fn is_endless(response: &Response<Body>) -> bool {
 /// Says why nothing more is read, and sees to it that the client can read that.
 pub async fn refuse(
     mut client: impl AsyncRead + AsyncWrite + Unpin,
-    refusal: Refusal,
+    refusal: HeadRefusal,
     settings: &Settings,
 ) {
     let message = refusal.message(settings.date_header, &settings.fields);

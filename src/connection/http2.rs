@@ -6,7 +6,7 @@ use super::sending::{self, Stopped};
 use super::stream::Stream;
 use super::timeouts::LAST_FRAME;
 use super::watch::{Manner, Stop, Watched};
-use super::{Busy, Client, asks_first, date, targets, websocket};
+use super::{Busy, ClientConnection, asks_first, date, targets, websocket};
 use crate::info;
 use crate::request::websocket::Asked;
 use crate::request::{Incoming, Progress, Reading, Streamed, length};
@@ -42,7 +42,7 @@ const NOT_HTTP2: [u8; 26] = [
 ];
 
 /// A connection error is all that a client is told that does not speak HTTP/2 where it must (RFC 9113 section 3.4).
-pub async fn refuse(client: &Client, stream: Stream) {
+pub async fn refuse(client: &ClientConnection, stream: Stream) {
     info!("{} - closed: it does not speak HTTP/2", client.origin.peer);
     let mut transport = stream.into_transport();
     if let Ok(Ok(())) = timeout(LAST_FRAME, transport.write_all(&NOT_HTTP2)).await {
@@ -50,7 +50,7 @@ pub async fn refuse(client: &Client, stream: Stream) {
     }
 }
 
-pub async fn serve(client: Rc<Client>, mut stream: Stream) {
+pub async fn serve(client: Rc<ClientConnection>, mut stream: Stream) {
     let activity = client.activity.clone();
     let settings = &client.connections.settings;
     stream.follow_frames(&client);
@@ -66,7 +66,7 @@ pub async fn serve(client: Rc<Client>, mut stream: Stream) {
         builder.enable_connect_protocol();
     }
     let mut serving = Serving {
-        state: State::Begins(Box::new(builder.handshake(stream))),
+        state: ServingState::Begins(Box::new(builder.handshake(stream))),
         client: client.clone(),
     };
     let mut watched = Watched {
@@ -103,11 +103,11 @@ pub async fn serve(client: Rc<Client>, mut stream: Stream) {
 
 /// Takes requests from a connection.
 struct Serving {
-    state: State,
-    client: Rc<Client>,
+    state: ServingState,
+    client: Rc<ClientConnection>,
 }
 
-enum State {
+enum ServingState {
     Begins(Box<Handshake<Stream, Bytes>>),
     Open(Box<Connection<Stream, Bytes>>),
 }
@@ -115,14 +115,14 @@ enum State {
 impl Serving {
     /// Tells the client that no further requests are answered.
     fn shut_down(&mut self) {
-        if let State::Open(connection) = &mut self.state {
+        if let ServingState::Open(connection) = &mut self.state {
             connection.graceful_shutdown();
         }
     }
 
     /// Ends the connection, and tells the client why.
     async fn abort(mut self, reason: Reason) {
-        if let State::Open(connection) = &mut self.state {
+        if let ServingState::Open(connection) = &mut self.state {
             connection.abrupt_shutdown(reason);
         }
         let _ = timeout(LAST_FRAME, self).await;
@@ -135,11 +135,11 @@ impl Future for Serving {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             match &mut self.state {
-                State::Begins(handshake) => match ready!(Pin::new(handshake).poll(cx)) {
-                    Ok(connection) => self.state = State::Open(Box::new(connection)),
+                ServingState::Begins(handshake) => match ready!(Pin::new(handshake).poll(cx)) {
+                    Ok(connection) => self.state = ServingState::Open(Box::new(connection)),
                     Err(_) => return Poll::Ready(()),
                 },
-                State::Open(connection) => match ready!(connection.poll_accept(cx)) {
+                ServingState::Open(connection) => match ready!(connection.poll_accept(cx)) {
                     Some(Ok((mut request, mut respond))) => {
                         // Whoever sees this leave answers first, with a 400.
                         if !self.client.activity.restore_target(request.uri_mut()) {
@@ -166,7 +166,7 @@ impl Future for Serving {
 
 /// Runs one stream, but no longer than its client takes what it is given.
 async fn run(
-    client: Rc<Client>,
+    client: Rc<ClientConnection>,
     busy: Busy,
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
@@ -249,7 +249,7 @@ impl Drop for EarlyAnswer {
 
 /// Runs one stream that is to become a WebSocket.
 async fn open_websocket(
-    client: Rc<Client>,
+    client: Rc<ClientConnection>,
     busy: Busy,
     asked: Asked,
     request: Request<RecvStream>,

@@ -39,7 +39,7 @@ mod write_batcher;
 
 pub use certificates::Certificates;
 pub use registry::ConnectionRegistry;
-pub use settings::{Limits, ListenerKind, Protocols, Settings};
+pub use settings::{HeadLimits, ListenerKind, Protocols, Settings};
 pub use shutdown::WorkerShutdown;
 pub use socket::Accepted;
 pub use unsent::Unsent;
@@ -52,10 +52,10 @@ use crate::scoreboard::Protocol;
 use activity::Activity;
 use http::uri::Scheme;
 use http::{HeaderMap, Request, Response, StatusCode, Version, header};
-use refusal::Refusal;
+use refusal::HeadRefusal;
 use rustls::ServerConfig;
 use socket::Socket;
-use state::Phase;
+use state::ConnectionPhase;
 use std::cell::Cell;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -96,7 +96,7 @@ impl Connections {
             return;
         };
         listed.belongs_to(self.requests.client_key(proxy_header.peer));
-        let client = Client {
+        let client = ClientConnection {
             activity: activity.clone(),
             origin: Origin {
                 peer: proxy_header.peer,
@@ -125,15 +125,15 @@ impl Connections {
         let mut stream = Stream::new(transport, activity);
         let slot = self.requests.slot();
         match client.speaks_http2(&mut stream, chosen).await {
-            Ok(Spoken::Http2) => {
+            Ok(DetectedProtocol::Http2) => {
                 slot.speaks(Protocol::Http2);
                 http2::serve(client, stream).await;
             }
-            Ok(Spoken::Http1) => {
+            Ok(DetectedProtocol::Http1) => {
                 slot.speaks(Protocol::Http1);
                 http1::serve(client, stream).await;
             }
-            Ok(Spoken::Neither) => http2::refuse(&client, stream).await,
+            Ok(DetectedProtocol::Neither) => http2::refuse(&client, stream).await,
             Err(Stop::Refuse(refusal)) => {
                 client.refuse(stream.into_transport(), refusal, None).await;
             }
@@ -142,15 +142,15 @@ impl Connections {
     }
 }
 
-/// The client of one connection.
-struct Client {
+/// The connection of one client, with what is known of it before a request.
+struct ClientConnection {
     connections: Rc<Connections>,
     activity: Rc<Activity>,
     origin: Origin,
     kind: ListenerKind,
 }
 
-impl Client {
+impl ClientConnection {
     /// Makes the connection secure, and says which protocol the client has chosen.
     async fn secure(&self, tls: Arc<ServerConfig>, socket: Socket) -> Option<(Transport, Chosen)> {
         let limit = self.connections.settings.handshake;
@@ -173,17 +173,23 @@ impl Client {
     }
 
     /// Finds out which version of HTTP this is to be.
-    async fn speaks_http2(&self, stream: &mut Stream, chosen: Chosen) -> Result<Spoken, Stop> {
+    async fn speaks_http2(
+        &self,
+        stream: &mut Stream,
+        chosen: Chosen,
+    ) -> Result<DetectedProtocol, Stop> {
         let must = match (self.connections.settings.protocols, chosen) {
-            (Protocols::Http1, _) | (Protocols::Both, Chosen::Http1) => return Ok(Spoken::Http1),
+            (Protocols::Http1, _) | (Protocols::Both, Chosen::Http1) => {
+                return Ok(DetectedProtocol::Http1);
+            }
             (Protocols::Http2, _) | (Protocols::Both, Chosen::Http2) => true,
             (Protocols::Both, Chosen::None) => false,
         };
         let first = pin!(stream.speaks_http2());
         match self.watch(first).await {
-            Ok(Ok(true)) => Ok(Spoken::Http2),
-            Ok(Ok(false)) if must => Ok(Spoken::Neither),
-            Ok(Ok(false)) => Ok(Spoken::Http1),
+            Ok(Ok(true)) => Ok(DetectedProtocol::Http2),
+            Ok(Ok(false)) if must => Ok(DetectedProtocol::Neither),
+            Ok(Ok(false)) => Ok(DetectedProtocol::Http1),
             Ok(Err(_)) => Err(Stop::Close),
             // What it would be told is HTTP/1.
             Err(Stop::Refuse(_)) if must => Err(Stop::Close),
@@ -205,7 +211,7 @@ impl Client {
     async fn refuse(
         &self,
         transport: impl AsyncRead + AsyncWrite + Unpin,
-        refusal: Refusal,
+        refusal: HeadRefusal,
         asked: Option<Request<()>>,
     ) {
         let (peer, status) = (self.origin.peer, refusal.status.as_u16());
@@ -238,8 +244,10 @@ impl Client {
 
     fn record_refused(&self, asked: Option<Request<()>>, status: StatusCode, sent: u64) {
         let since = match self.activity.phase() {
-            Phase::Head { since } => since,
-            Phase::Idle { .. } | Phase::Busy { .. } | Phase::Rest => Instant::now(),
+            ConnectionPhase::Head { since } => since,
+            ConnectionPhase::Idle { .. } | ConnectionPhase::Busy { .. } | ConnectionPhase::Rest => {
+                Instant::now()
+            }
         };
         let requests = &self.connections.requests;
         requests.record_refused(&self.origin, asked, since, status, sent);
@@ -273,8 +281,8 @@ impl Client {
     }
 }
 
-/// `Spoken` says what a client speaks.
-enum Spoken {
+/// `DetectedProtocol` says what a client speaks.
+enum DetectedProtocol {
     Http1,
     Http2,
     /// The client does not speak what it must.

@@ -1,27 +1,27 @@
-//! A `Refusal` answers what never became a request. It is the last answer on its connection: what comes after cannot
+//! A `HeadRefusal` answers what never became a request. It is the last answer on its connection: what comes after cannot
 //! be told apart.
 
 use http::StatusCode;
 use std::time::SystemTime;
 
-/// A `Refusal` says why nothing more is read, in the log's words, and the status that says so.
+/// A `HeadRefusal` says why nothing more is read, in the log's words, and the status that says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct HeadRefusal {
     pub status: StatusCode,
     pub why: &'static str,
 }
 
 /// The head did not arrive in time (RFC 9110 section 15.5.9).
-pub const TOO_SLOW: Refusal = Refusal {
+pub const TOO_SLOW: HeadRefusal = HeadRefusal {
     status: StatusCode::REQUEST_TIMEOUT,
     why: "its head did not come in time",
 };
 
-pub const fn refused(status: StatusCode, why: &'static str) -> Refusal {
-    Refusal { status, why }
+pub const fn refused(status: StatusCode, why: &'static str) -> HeadRefusal {
+    HeadRefusal { status, why }
 }
 
-impl Refusal {
+impl HeadRefusal {
     fn reason(self) -> &'static str {
         self.status.canonical_reason().unwrap_or("Error")
     }
@@ -51,7 +51,7 @@ impl Refusal {
 
 #[cfg(test)]
 mod tests {
-    use super::super::framing::{Fault, Follower, Limits};
+    use super::super::framing::{Follower, FramingError, HeadLimits};
     use super::*;
 
     #[test]
@@ -71,7 +71,7 @@ mod tests {
     /// Otherwise the access log could not say what was refused.
     #[test]
     fn what_a_refused_head_asks_for_is_known_in_whatever_pieces_it_comes() {
-        let limits = Limits {
+        let limits = HeadLimits {
             head: 100,
             fields: 5,
         };
@@ -79,7 +79,7 @@ mod tests {
         for size in 1..=head.len() {
             let mut follower = Follower::new(limits);
             let followed = head.chunks(size).try_for_each(|it| follower.follow(it));
-            assert!(matches!(followed, Err(Fault::Head { .. })), "{size}");
+            assert!(matches!(followed, Err(FramingError::Head { .. })), "{size}");
             let asked = follower.asked().unwrap();
             assert_eq!(asked.method(), "GET");
             assert_eq!(asked.uri(), "/a%22b?c");

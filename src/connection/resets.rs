@@ -25,14 +25,14 @@ const REMEMBERED: usize = 256;
 /// `Resets` follows one connection.
 #[derive(Default)]
 pub struct Resets {
-    place: Place,
+    position: FramePosition,
     /// These streams have had the head of an answer; the last of them come last.
     answered: VecDeque<u32>,
 }
 
-/// A `Place` says where in the frames the next byte stands.
+/// A `FramePosition` says where in the frames the next byte stands.
 #[derive(Clone, Copy, Default)]
-struct Place {
+struct FramePosition {
     header: [u8; RESET],
     known: usize,
     /// So much of the payload is left.
@@ -57,7 +57,7 @@ pub enum Next {
     Answer(u32),
 }
 
-impl Place {
+impl FramePosition {
     /// Takes one frame's beginning out of the bytes; returns how many bytes that took.
     fn step(&mut self, bytes: &[u8]) -> (usize, Option<Frame>) {
         if self.left > 0 {
@@ -103,15 +103,15 @@ impl Place {
 impl Resets {
     /// Says what is to be sent before these bytes, which come next.
     pub fn next<'a>(&self, slices: impl Iterator<Item = &'a [u8]>) -> Next {
-        let mut place = self.place;
+        let mut position = self.position;
         // A frame whose beginning has left cannot have anything before it.
-        let (mut at, mut start) = (0, (place.known == 0).then_some(0));
+        let (mut at, mut start) = (0, (position.known == 0).then_some(0));
         for mut bytes in slices {
             while !bytes.is_empty() {
-                if place.known == 0 && place.left == 0 {
+                if position.known == 0 && position.left == 0 {
                     start = Some(at);
                 }
-                let (taken, frame) = place.step(bytes);
+                let (taken, frame) = position.step(bytes);
                 (at, bytes) = (at + taken, &bytes[taken..]);
                 match (frame.filter(|frame| self.is_unanswered(frame)), start) {
                     (Some(frame), Some(0)) => return Next::Answer(frame.stream),
@@ -151,7 +151,7 @@ impl Resets {
             let mut bytes = &bytes[..bytes.len().min(count)];
             count -= bytes.len();
             while !bytes.is_empty() {
-                let (taken, frame) = self.place.step(bytes);
+                let (taken, frame) = self.position.step(bytes);
                 bytes = &bytes[taken..];
                 if let Some(frame) = frame {
                     self.note(&frame);

@@ -1,7 +1,7 @@
 //! The body of an HTTP/2 response on its way: no faster than the client makes room for it, and no longer than it does.
 
-use super::Client;
-use super::unsent::Kept;
+use super::ClientConnection;
+use super::unsent::HeldBytes;
 use crate::request::{Body, Progress, Reading, Timer};
 use bytes::Bytes;
 use h2::SendStream;
@@ -23,7 +23,7 @@ pub enum Stopped {
 
 /// Sends a body.
 pub async fn send(
-    client: &Client,
+    client: &ClientConnection,
     progress: &Rc<Progress>,
     reading: &Reading,
     body: Body,
@@ -52,7 +52,7 @@ pub async fn send(
 }
 
 struct Sending<'a> {
-    client: &'a Client,
+    client: &'a ClientConnection,
     progress: &'a Rc<Progress>,
     /// The request's body is read like this.
     reading: &'a Reading,
@@ -61,7 +61,7 @@ struct Sending<'a> {
     sender: SendStream<Bytes>,
     /// This was taken from the body, and is not yet sent.
     piece: Bytes,
-    kept: Option<Kept>,
+    kept: Option<HeldBytes>,
 }
 
 impl Sending<'_> {

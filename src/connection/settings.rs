@@ -1,6 +1,6 @@
 //! `Settings` says what a client may cost us, and how it is spoken to.
 
-pub use super::framing::Limits;
+pub use super::framing::HeadLimits;
 pub use crate::channel::ListenerKind;
 
 use crate::request::Proxies;
@@ -26,7 +26,7 @@ pub struct Settings {
     pub date_header: bool,
     /// The head of every response has these lines, for answers to what never became a request.
     pub fields: String,
-    pub head: Limits,
+    pub head: HeadLimits,
     /// So many requests of one HTTP/2 connection are answered at a time.
     pub streams: u32,
     /// One worker has so many connections.

@@ -10,12 +10,12 @@ use tokio::time::sleep_until;
 /// A `WorkerShutdown` begins once, and is seen by every connection.
 #[derive(Default)]
 pub struct WorkerShutdown {
-    begun: Cell<Option<Begun>>,
+    begun: Cell<Option<ShutdownPlan>>,
     announced: Notify,
 }
 
 #[derive(Clone, Copy)]
-struct Begun {
+struct ShutdownPlan {
     leaving: Leaving,
     /// The worker is gone at this time, whatever is still open.
     until: Instant,
@@ -27,7 +27,7 @@ impl WorkerShutdown {
     pub fn begin(&self, idle: Duration, until: Instant) {
         let since = Instant::now();
         let leaving = Leaving { since, idle };
-        self.begun.set(Some(Begun { leaving, until }));
+        self.begun.set(Some(ShutdownPlan { leaving, until }));
         self.announced.notify_waiters();
     }
 
@@ -38,7 +38,7 @@ impl WorkerShutdown {
 
     /// Says when the worker is gone, where others go on; none where all of them stop.
     pub fn until(&self) -> Option<Instant> {
-        let Begun { leaving, until } = self.begun.get()?;
+        let ShutdownPlan { leaving, until } = self.begun.get()?;
         (!leaving.is_hurried()).then_some(until)
     }
 

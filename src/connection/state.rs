@@ -1,17 +1,17 @@
-//! A connection's `State` says what it is doing: it follows from what came, what was answered, and the time. It wakes
+//! A connection's `ConnectionState` says what it is doing: it follows from what came, what was answered, and the time. It wakes
 //! nobody.
 
 use super::dismissal::{Dismissal, Dismissible};
 use super::frames::Frames;
-use super::refusal::Refusal;
+use super::refusal::HeadRefusal;
 use crate::request::Reading;
 use http::{Uri, Version};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A `Phase` is what the time-outs know of a connection.
+/// A `ConnectionPhase` is what the time-outs know of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub enum ConnectionPhase {
     /// Nothing has been received since the last answer.
     Idle { since: Instant },
     /// A head has begun to arrive.
@@ -22,9 +22,9 @@ pub enum Phase {
     Rest,
 }
 
-/// The `State` of one connection.
-pub struct State {
-    doing: Doing,
+/// The `ConnectionState` of one connection.
+pub struct ConnectionState {
+    doing: HttpActivity,
     accepted: Instant,
     dismissal: Dismissal,
     /// So many requests began.
@@ -32,9 +32,9 @@ pub struct State {
     protocol: Protocol,
 }
 
-/// `Doing` says what a connection does, whatever it speaks.
+/// `HttpActivity` says what a connection does, whatever it speaks.
 #[derive(Clone, Copy)]
-enum Doing {
+enum HttpActivity {
     Idle { since: Instant },
     Head { since: Instant },
     Busy { requests: usize },
@@ -54,7 +54,7 @@ struct Http1 {
     /// What comes belongs to a request that began before.
     is_in_body: bool,
     /// What came after so many requests cannot be answered but by this.
-    refused: Option<(Refusal, u64)>,
+    refused: Option<(HeadRefusal, u64)>,
 }
 
 struct Http2 {
@@ -66,10 +66,10 @@ struct Http2 {
     cancelled: u64,
 }
 
-impl State {
-    pub fn new(now: Instant) -> State {
-        State {
-            doing: Doing::Idle { since: now },
+impl ConnectionState {
+    pub fn new(now: Instant) -> ConnectionState {
+        ConnectionState {
+            doing: HttpActivity::Idle { since: now },
             accepted: now,
             dismissal: Dismissal::default(),
             begun: 0,
@@ -81,16 +81,16 @@ impl State {
         }
     }
 
-    pub fn phase(&self) -> Phase {
+    pub fn phase(&self) -> ConnectionPhase {
         let since = match self.doing {
-            Doing::Busy { requests } => return Phase::Busy { requests },
-            Doing::Head { since } => return Phase::Head { since },
-            Doing::Idle { since } => since,
+            HttpActivity::Busy { requests } => return ConnectionPhase::Busy { requests },
+            HttpActivity::Head { since } => return ConnectionPhase::Head { since },
+            HttpActivity::Idle { since } => since,
         };
         match (&self.protocol, self.head_since()) {
-            (_, Some(since)) => Phase::Head { since },
-            (Protocol::Http1(http1), None) if http1.is_in_body => Phase::Rest,
-            (_, None) => Phase::Idle { since },
+            (_, Some(since)) => ConnectionPhase::Head { since },
+            (Protocol::Http1(http1), None) if http1.is_in_body => ConnectionPhase::Rest,
+            (_, None) => ConnectionPhase::Idle { since },
         }
     }
 
@@ -103,7 +103,7 @@ impl State {
     }
 
     pub fn is_busy(&self) -> bool {
-        matches!(self.doing, Doing::Busy { .. })
+        matches!(self.doing, HttpActivity::Busy { .. })
     }
 
     /// Says whether the connection is busy where so many requests have come.
@@ -113,7 +113,7 @@ impl State {
 
     /// Says whether there was an answer, and nothing else since, so that some of it may still be on its way.
     pub fn has_answered(&self) -> bool {
-        matches!(self.doing, Doing::Idle { .. }) && self.begun > 0
+        matches!(self.doing, HttpActivity::Idle { .. }) && self.begun > 0
     }
 
     /// Says why the connection may be closed in favour of another; none where it may not, or is closed already.
@@ -135,36 +135,42 @@ impl State {
         let is_new = self.begun == 0;
         let accepted = self.accepted;
         Some(match (self.phase(), self.doing) {
-            (Phase::Busy { .. }, _) => return None,
-            (Phase::Idle { .. }, _) if is_new => Dismissible::New { since: accepted },
-            (Phase::Idle { since }, _) => Dismissible::Idle { since },
-            (Phase::Head { .. }, _) if is_new => Dismissible::Unfinished { since: accepted },
-            (Phase::Head { since }, _) => Dismissible::Unfinished { since },
-            (Phase::Rest, Doing::Idle { since }) => Dismissible::Unfinished { since },
-            (Phase::Rest, Doing::Head { .. } | Doing::Busy { .. }) => return None,
+            (ConnectionPhase::Busy { .. }, _) => return None,
+            (ConnectionPhase::Idle { .. }, _) if is_new => Dismissible::New { since: accepted },
+            (ConnectionPhase::Idle { since }, _) => Dismissible::Idle { since },
+            (ConnectionPhase::Head { .. }, _) if is_new => {
+                Dismissible::Unfinished { since: accepted }
+            }
+            (ConnectionPhase::Head { since }, _) => Dismissible::Unfinished { since },
+            (ConnectionPhase::Rest, HttpActivity::Idle { since }) => {
+                Dismissible::Unfinished { since }
+            }
+            (ConnectionPhase::Rest, HttpActivity::Head { .. } | HttpActivity::Busy { .. }) => {
+                return None;
+            }
         })
     }
 
     /// Notes that nothing that came so far began a request.
     pub fn rest(&mut self, now: Instant) {
-        self.doing = Doing::Idle { since: now };
+        self.doing = HttpActivity::Idle { since: now };
     }
 
     pub fn request_began(&mut self) {
         self.begun += 1;
         let requests = match self.doing {
-            Doing::Busy { requests } => requests + 1,
-            Doing::Idle { .. } | Doing::Head { .. } => 1,
+            HttpActivity::Busy { requests } => requests + 1,
+            HttpActivity::Idle { .. } | HttpActivity::Head { .. } => 1,
         };
-        self.doing = Doing::Busy { requests };
+        self.doing = HttpActivity::Busy { requests };
     }
 
     pub fn request_ended(&mut self, now: Instant) {
         self.doing = match self.doing {
-            Doing::Busy { requests } if requests > 1 => Doing::Busy {
+            HttpActivity::Busy { requests } if requests > 1 => HttpActivity::Busy {
                 requests: requests - 1,
             },
-            _ => Doing::Idle { since: now },
+            _ => HttpActivity::Idle { since: now },
         };
     }
 
@@ -177,7 +183,7 @@ impl State {
 }
 
 /// What only HTTP/1 knows.
-impl State {
+impl ConnectionState {
     /// Notes the version of the client's last request.
     pub fn speaks(&mut self, version: Version) {
         if let Protocol::Http1(http1) = &mut self.protocol {
@@ -195,9 +201,9 @@ impl State {
             http1.is_in_body = is_in_body;
         }
         self.doing = match self.doing {
-            Doing::Idle { .. } if begins => Doing::Head { since: now() },
+            HttpActivity::Idle { .. } if begins => HttpActivity::Head { since: now() },
             // The rest of a request that was answered is no reason to stay.
-            Doing::Idle { .. } if !is_in_body => Doing::Idle { since: now() },
+            HttpActivity::Idle { .. } if !is_in_body => HttpActivity::Idle { since: now() },
             doing => doing,
         };
     }
@@ -208,14 +214,14 @@ impl State {
     }
 
     /// Refuses what came after so many requests.
-    pub fn refuse(&mut self, refusal: Refusal, requests: u64) {
+    pub fn refuse(&mut self, refusal: HeadRefusal, requests: u64) {
         if let Protocol::Http1(http1) = &mut self.protocol {
             http1.refused = Some((refusal, requests));
         }
     }
 
     /// Returns the refusal that is due: the requests before it were answered.
-    pub fn refused(&self) -> Option<Refusal> {
+    pub fn refused(&self) -> Option<HeadRefusal> {
         let Protocol::Http1(http1) = &self.protocol else {
             return None;
         };
@@ -225,7 +231,7 @@ impl State {
 }
 
 /// What only HTTP/2 knows.
-impl State {
+impl ConnectionState {
     /// Follows frames from here on.
     pub fn follow_frames(&mut self, longest_head: usize, now: Instant) {
         self.rest(now);
@@ -298,43 +304,43 @@ mod tests {
     #[test]
     fn a_connection_goes_from_head_to_answer_and_rests_again() {
         let start = Instant::now();
-        let mut state = State::new(start);
-        assert_eq!(state.phase(), Phase::Idle { since: start });
+        let mut state = ConnectionState::new(start);
+        assert_eq!(state.phase(), ConnectionPhase::Idle { since: start });
         // An empty line begins nothing, and the connection is as young as that.
         state.received(false, false, || start + SECOND);
         let since = start + SECOND;
-        assert_eq!(state.phase(), Phase::Idle { since });
+        assert_eq!(state.phase(), ConnectionPhase::Idle { since });
         state.received(false, true, || start + 2 * SECOND);
         let since = start + 2 * SECOND;
-        assert_eq!(state.phase(), Phase::Head { since });
+        assert_eq!(state.phase(), ConnectionPhase::Head { since });
         state.received(false, true, || start + 3 * SECOND);
-        assert_eq!(state.phase(), Phase::Head { since });
+        assert_eq!(state.phase(), ConnectionPhase::Head { since });
         state.request_began();
-        assert_eq!(state.phase(), Phase::Busy { requests: 1 });
+        assert_eq!(state.phase(), ConnectionPhase::Busy { requests: 1 });
         assert!(!state.has_answered());
         let since = start + 4 * SECOND;
         state.request_ended(since);
-        assert_eq!(state.phase(), Phase::Idle { since });
+        assert_eq!(state.phase(), ConnectionPhase::Idle { since });
         assert!(state.has_answered());
     }
 
     #[test]
     fn an_answer_before_the_end_of_its_request_leaves_the_rest_to_come() {
         let start = Instant::now();
-        let mut state = State::new(start);
+        let mut state = ConnectionState::new(start);
         state.received(true, true, || start);
         state.request_began();
         state.request_ended(start);
-        assert_eq!(state.phase(), Phase::Rest);
+        assert_eq!(state.phase(), ConnectionPhase::Rest);
         assert!(state.is_cut_short());
         state.received(false, false, || start);
-        assert_eq!(state.phase(), Phase::Idle { since: start });
+        assert_eq!(state.phase(), ConnectionPhase::Idle { since: start });
     }
 
     #[test]
     fn a_refusal_waits_for_the_answers_before_it() {
         let start = Instant::now();
-        let mut state = State::new(start);
+        let mut state = ConnectionState::new(start);
         state.refuse(TOO_SLOW, 1);
         assert_eq!(state.refused(), None);
         state.request_began();
@@ -346,7 +352,7 @@ mod tests {
     #[test]
     fn who_cancels_most_of_many_requests_makes_work_in_http_2_alone() {
         let start = Instant::now();
-        let cancelled = |mut state: State, all: usize| {
+        let cancelled = |mut state: ConnectionState, all: usize| {
             for number in 0..all {
                 state.request_began();
                 if number % 3 > 0 {
@@ -357,12 +363,12 @@ mod tests {
             state.is_abused(|| start)
         };
         let http2 = || {
-            let mut state = State::new(start);
+            let mut state = ConnectionState::new(start);
             state.follow_frames(usize::MAX, start);
             state
         };
         assert!(!cancelled(http2(), 300));
         assert!(cancelled(http2(), 400));
-        assert!(!cancelled(State::new(start), 400));
+        assert!(!cancelled(ConnectionState::new(start), 400));
     }
 }

@@ -1,13 +1,13 @@
 //! A client's stream: it notes when bytes arrive and when they do not leave, and lets nothing of an
 //! unsound HTTP/1 request pass, nor half a head of HTTP/2. A client that sends no more gets what it asked for.
 
-use super::Client;
+use super::ClientConnection;
 use super::activity::Activity;
 use super::edits::edit;
-use super::framing::{Fault, Follower, Limits};
+use super::framing::{Follower, FramingError, HeadLimits};
 use super::resets::{Next, Resets};
 use super::transport::Transport;
-use super::unsent::{Kept, Unsent};
+use super::unsent::{HeldBytes, Unsent};
 use super::write_batcher::WriteBatcher;
 use bytes::{Buf, BytesMut};
 use http::Request;
@@ -37,11 +37,11 @@ pub struct Stream {
     end: Option<End>,
     /// What of HTTP/1's answers the client does not take. Of HTTP/2, streams know that themselves.
     unsent: Option<Rc<Unsent>>,
-    unsent_now: Option<Kept>,
+    unsent_now: Option<HeldBytes>,
     /// Who reads, once the client has ended; and whether all that was written since then has left.
     ended: Option<(Waker, bool)>,
     /// Follows HTTP/2's answers.
-    resets: Option<(Resets, Rc<Client>)>,
+    resets: Option<(Resets, Rc<ClientConnection>)>,
     /// What leaves before anything else.
     first: BytesMut,
 }
@@ -94,7 +94,7 @@ impl Stream {
     /// From here on this is HTTP/1, whose answers leave with those of others.
     pub fn follow(
         &mut self,
-        limits: Limits,
+        limits: HeadLimits,
         write_batcher: &Rc<WriteBatcher>,
         unsent: &Rc<Unsent>,
     ) {
@@ -119,7 +119,7 @@ impl Stream {
     }
 
     /// From here on this is HTTP/2.
-    pub fn follow_frames(&mut self, client: &Rc<Client>) {
+    pub fn follow_frames(&mut self, client: &Rc<ClientConnection>) {
         let settings = &client.connections.settings;
         self.activity.follow_frames(settings.head.head);
         self.resets = Some((Resets::default(), client.clone()));
@@ -180,8 +180,8 @@ impl Stream {
                 self.overflow = edit(buffer, known, &edits);
                 return Poll::Ready(Ok(()));
             }
-            Err(Fault::Body { valid }) => (valid, End::Broken),
-            Err(Fault::Head { valid, refusal }) => {
+            Err(FramingError::Body { valid }) => (valid, End::Broken),
+            Err(FramingError::Head { valid, refusal }) => {
                 self.activity.refuse(refusal, follower.requests());
                 (valid, End::Refused)
             }
@@ -253,7 +253,7 @@ impl Stream {
 
     fn note_unsent(&mut self, length: usize) {
         let kept = length + BESIDE;
-        let known = self.unsent_now.as_ref().map(Kept::bytes);
+        let known = self.unsent_now.as_ref().map(HeldBytes::bytes);
         if let Some(unsent) = self.unsent.as_ref().filter(|_| known != Some(kept)) {
             self.unsent_now = None;
             self.unsent_now = Some(unsent.keep(self.activity.progress(), kept));

@@ -21,7 +21,7 @@
 use super::refusal::TOO_SLOW;
 use super::settings::Settings;
 use super::shutdown::WorkerShutdown;
-use super::state::Phase;
+use super::state::ConnectionPhase;
 use super::watch::{Manner, Stop};
 pub use crate::request::{LINGER, LINGER_IDLE};
 use std::time::{Duration, Instant};
@@ -73,7 +73,7 @@ impl Leaving {
 /// `Waits` says what there is to wait for.
 #[derive(Clone, Copy, Debug)]
 pub struct Waits {
-    pub phase: Phase,
+    pub phase: ConnectionPhase,
     /// The client must have taken some of what is written by then, where it does not.
     pub write: Option<Instant>,
     /// A head of HTTP/2 is unfinished since then, beside whatever else goes on.
@@ -90,15 +90,15 @@ pub fn deadline(
 ) -> Option<(Instant, Stop)> {
     let header = |since| (since + settings.header, Stop::Refuse(TOO_SLOW));
     let by_phase = match waits.phase {
-        Phase::Busy { .. } => waits.ended.map(|since| (since + CLIENT_ENDED, Stop::Left)),
+        ConnectionPhase::Busy { .. } => waits.ended.map(|since| (since + CLIENT_ENDED, Stop::Left)),
         // LINGER runs where the rest is thrown away.
-        Phase::Rest => None,
+        ConnectionPhase::Rest => None,
         // Where everybody leaves, nobody waits for the rest of a head.
-        Phase::Head { since } if leaving.is_some_and(Leaving::is_hurried) => {
+        ConnectionPhase::Head { since } if leaving.is_some_and(Leaving::is_hurried) => {
             Some((since, Stop::Close))
         }
-        Phase::Head { since } => Some(header(since)),
-        Phase::Idle { since } => {
+        ConnectionPhase::Head { since } => Some(header(since)),
+        ConnectionPhase::Idle { since } => {
             let kept = since + settings.keep_alive;
             let left = leaving.map(|leaving| since.max(leaving.since) + leaving.idle);
             Some((left.map_or(kept, |left| left.min(kept)), Stop::Close))
@@ -112,9 +112,9 @@ pub fn deadline(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connection::{Limits, Protocols};
+    use crate::connection::{HeadLimits, Protocols};
 
-    fn waits(phase: Phase) -> Waits {
+    fn waits(phase: ConnectionPhase) -> Waits {
         Waits {
             phase,
             write: None,
@@ -126,7 +126,7 @@ mod tests {
     const SETTINGS: Settings = Settings {
         protocols: Protocols::Both,
         handshake: Duration::from_secs(10),
-        head: Limits {
+        head: HeadLimits {
             head: 65536,
             fields: 100,
         },
@@ -144,19 +144,19 @@ mod tests {
     #[test]
     fn an_idle_connection_is_kept_for_a_while() {
         let since = Instant::now();
-        let deadline = deadline(waits(Phase::Idle { since }), &SETTINGS, None);
+        let deadline = deadline(waits(ConnectionPhase::Idle { since }), &SETTINGS, None);
         assert_eq!(deadline, Some((since + SETTINGS.keep_alive, Stop::Close)));
     }
 
     #[test]
     fn a_slow_head_times_out_and_a_busy_connection_does_not() {
         let since = Instant::now();
-        let head = deadline(waits(Phase::Head { since }), &SETTINGS, None);
+        let head = deadline(waits(ConnectionPhase::Head { since }), &SETTINGS, None);
         assert_eq!(
             head,
             Some((since + SETTINGS.header, Stop::Refuse(TOO_SLOW)))
         );
-        let busy = Phase::Busy { requests: 1 };
+        let busy = ConnectionPhase::Busy { requests: 1 };
         assert_eq!(deadline(waits(busy), &SETTINGS, None), None);
     }
 
@@ -164,9 +164,9 @@ mod tests {
     fn a_client_that_takes_nothing_is_dropped_whatever_else_it_does() {
         let since = Instant::now();
         for phase in [
-            Phase::Busy { requests: 1 },
-            Phase::Idle { since },
-            Phase::Rest,
+            ConnectionPhase::Busy { requests: 1 },
+            ConnectionPhase::Idle { since },
+            ConnectionPhase::Rest,
         ] {
             let waits = Waits {
                 write: Some(since),
@@ -182,7 +182,7 @@ mod tests {
         let since = Instant::now();
         let waits = Waits {
             head: Some(since),
-            ..waits(Phase::Busy { requests: 1 })
+            ..waits(ConnectionPhase::Busy { requests: 1 })
         };
         let verdict = deadline(waits, &SETTINGS, None);
         assert_eq!(
@@ -196,7 +196,7 @@ mod tests {
         let since = Instant::now();
         let waits = Waits {
             ended: Some(since),
-            ..waits(Phase::Busy { requests: 1 })
+            ..waits(ConnectionPhase::Busy { requests: 1 })
         };
         let verdict = deadline(waits, &SETTINGS, None);
         assert_eq!(verdict, Some((since + CLIENT_ENDED, Stop::Left)));
@@ -207,7 +207,7 @@ mod tests {
         let start = Instant::now();
         let idle = Duration::from_secs(1);
         let leaving = Some(Leaving { since: start, idle });
-        let long_idle = Phase::Idle {
+        let long_idle = ConnectionPhase::Idle {
             since: start - Duration::from_secs(20),
         };
         assert_eq!(
@@ -221,7 +221,7 @@ mod tests {
         let since = Instant::now();
         let idle = Duration::ZERO;
         let leaving = Some(Leaving { since, idle });
-        let verdict = deadline(waits(Phase::Head { since }), &SETTINGS, leaving);
+        let verdict = deadline(waits(ConnectionPhase::Head { since }), &SETTINGS, leaving);
         assert_eq!(verdict, Some((since, Stop::Close)));
     }
 }

@@ -1,6 +1,6 @@
 //! The TLS handshake, beside the accept loop and within its time.
 
-use super::refusal::{Refusal, refused};
+use super::refusal::{HeadRefusal, refused};
 use super::socket::Socket;
 use super::tls_sniffer::TlsSniffer;
 use super::transport::Transport;
@@ -19,7 +19,10 @@ pub enum Handshake {
         chosen: Chosen,
     },
     /// The client does not speak TLS; it is told in the language that it seems to speak.
-    Plain { socket: Socket, refusal: Refusal },
+    Plain {
+        socket: Socket,
+        refusal: HeadRefusal,
+    },
     /// The handshake failed; the log is told why.
     Failed(String),
     /// The client left before it said anything, as health checks do.
@@ -46,7 +49,7 @@ impl Chosen {
 }
 
 /// The client speaks HTTP where HTTPS is spoken.
-const PLAIN: Refusal = refused(
+const PLAIN: HeadRefusal = refused(
     StatusCode::BAD_REQUEST,
     "it is plain HTTP, sent to an HTTPS port",
 );

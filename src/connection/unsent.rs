@@ -20,8 +20,8 @@ struct Answers {
     each: HashMap<*const Progress, (Rc<Progress>, usize)>,
 }
 
-/// `Kept` is an answer, or a part of one, that is kept until this is dropped.
-pub struct Kept {
+/// `HeldBytes` is an answer, or a part of one, that is kept until this is dropped.
+pub struct HeldBytes {
     unsent: Rc<Unsent>,
     progress: Rc<Progress>,
     bytes: usize,
@@ -29,13 +29,13 @@ pub struct Kept {
 
 impl Unsent {
     /// Keeps so many bytes of the one answer that its client makes progress with.
-    pub fn keep(self: &Rc<Self>, progress: &Rc<Progress>, bytes: usize) -> Kept {
+    pub fn keep(self: &Rc<Self>, progress: &Rc<Progress>, bytes: usize) -> HeldBytes {
         let mut answers = self.0.borrow_mut();
         answers.add(progress, bytes);
         if answers.bytes > MOST {
             answers.evict();
         }
-        Kept {
+        HeldBytes {
             unsent: self.clone(),
             progress: progress.clone(),
             bytes,
@@ -43,7 +43,7 @@ impl Unsent {
     }
 }
 
-impl Kept {
+impl HeldBytes {
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -83,7 +83,7 @@ impl Answers {
     }
 }
 
-impl Drop for Kept {
+impl Drop for HeldBytes {
     fn drop(&mut self) {
         let mut answers = self.unsent.0.borrow_mut();
         answers.remove(&self.progress, self.bytes);

@@ -1,7 +1,7 @@
 //! This file runs a connection while its time is not up.
 
 use super::activity::Activity;
-use super::refusal::Refusal;
+use super::refusal::HeadRefusal;
 use super::timeouts::{Leaving, Waits, deadline};
 use super::{Connections, WorkerShutdown};
 use crate::request::Timer;
@@ -18,7 +18,7 @@ pub enum Stop {
     /// Nothing whole has come for too long, and another connection needs the place.
     Dismissed,
     /// What came cannot be answered but by this.
-    Refuse(Refusal),
+    Refuse(HeadRefusal),
     /// The client takes nothing of what is written.
     Stalled,
     /// The client only makes work.

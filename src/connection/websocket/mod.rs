@@ -9,7 +9,7 @@ mod message_rate;
 mod wire;
 
 use super::watch::{Manner, Watched};
-use super::{Busy, Client};
+use super::{Busy, ClientConnection};
 use crate::request::websocket::{self, WebSocket};
 use crate::request::{Progress, Timer};
 use bytes::Bytes;
@@ -25,7 +25,7 @@ use wire::{Room, Wire};
 
 /// Carries messages until the connection ends, and then lets the guest come to its end.
 pub async fn serve(
-    client: &Rc<Client>,
+    client: &Rc<ClientConnection>,
     transport: impl AsyncRead + AsyncWrite + Unpin,
     socket: WebSocket,
 ) {
@@ -45,7 +45,7 @@ pub async fn serve(
 
 /// The same for one stream of a connection that has others.
 pub async fn serve_stream(
-    client: &Rc<Client>,
+    client: &Rc<ClientConnection>,
     progress: &Rc<Progress>,
     (receiver, sender): (RecvStream, SendStream<Bytes>),
     socket: WebSocket,
@@ -68,7 +68,10 @@ pub async fn serve_stream(
 }
 
 /// Carries messages until one end closes, and closes when the worker goes.
-async fn carry<T: AsyncRead + AsyncWrite + Unpin>(client: &Client, link: &mut Link<T>) -> End {
+async fn carry<T: AsyncRead + AsyncWrite + Unpin>(
+    client: &ClientConnection,
+    link: &mut Link<T>,
+) -> End {
     let shutdown = &client.connections.shutdown;
     let mut departs = pin!(shutdown.wait());
     let mut given_up = pin!(link.given_up());
@@ -85,7 +88,11 @@ async fn carry<T: AsyncRead + AsyncWrite + Unpin>(client: &Client, link: &mut Li
     .await
 }
 
-async fn finish<T: AsyncRead + AsyncWrite + Unpin>(client: &Client, link: Link<T>, end: End) {
+async fn finish<T: AsyncRead + AsyncWrite + Unpin>(
+    client: &ClientConnection,
+    link: Link<T>,
+    end: End,
+) {
     let (socket, transport) = link.into_parts();
     let finished = websocket::finish(socket);
     match end {
