@@ -1,7 +1,7 @@
 //! A connection's `Activity` is its state, shared by those who see a part of it each, with who is to be woken when it
 //! changes.
 
-use super::dismissal::Dismissible;
+use super::eviction::Evictable;
 use super::refusal::HeadRefusal;
 use super::socket::Probe;
 use super::state::{ConnectionPhase, ConnectionState};
@@ -166,23 +166,23 @@ impl Activity {
     }
 
     /// Closes this connection if nobody loses an answer by that.
-    pub fn dismiss(&self) {
-        self.state.borrow_mut().dismiss();
+    pub fn evict(&self) {
+        self.state.borrow_mut().evict();
         if let Some(runner) = self.runner.take() {
             runner.wake();
         }
     }
 
     /// Says, once, why the connection is to be closed now in favour of another, if it is.
-    pub fn take_dismissed(&self) -> Option<Dismissible> {
-        self.state.borrow_mut().take_dismissed()
+    pub fn take_evicted(&self) -> Option<Evictable> {
+        self.state.borrow_mut().take_evicted()
     }
 
     /// Resolves when the connection is to be closed in favour of another.
-    pub async fn dismissed(&self) {
+    pub async fn evicted(&self) {
         poll_fn(|cx| {
             self.register(cx);
-            match self.take_dismissed() {
+            match self.take_evicted() {
                 Some(_) => Poll::Ready(()),
                 None => Poll::Pending,
             }
@@ -197,8 +197,8 @@ impl Activity {
     }
 
     /// Says why the connection may be closed in favour of another, if it may.
-    pub fn dismissible(&self) -> Option<Dismissible> {
-        let why = self.state.borrow().dismissible();
+    pub fn evictable(&self) -> Option<Evictable> {
+        let why = self.state.borrow().evictable();
         // Of an answer some is still to be written.
         why.filter(|why| why.is_idle() || !self.is_blocked())
     }

@@ -76,7 +76,7 @@ pub async fn serve(client: Rc<ClientConnection>, mut stream: Stream) {
         }
         // What was found valid here, and not by the parser behind: it has answered already.
         Ok(Err(error)) if error.is_parse() => client.note_refused(&error),
-        Ok(_) | Err(Stop::Abused | Stop::Left | Stop::Dismissed) => {}
+        Ok(_) | Err(Stop::Abused | Stop::Left | Stop::Evicted) => {}
         Err(Stop::Close) => {
             if activity.has_answered() {
                 Pin::new(&mut connection).graceful_shutdown();

@@ -95,7 +95,7 @@ pub async fn serve(client: Rc<ClientConnection>, mut stream: Stream) {
                 return serving.abort(Reason::ENHANCE_YOUR_CALM).await;
             }
             // What has not come whole may be asked for again elsewhere.
-            Err(Stop::Dismissed) => return serving.abort(Reason::NO_ERROR).await,
+            Err(Stop::Evicted) => return serving.abort(Reason::NO_ERROR).await,
             Err(Stop::Close | Stop::Stalled | Stop::Left) => return,
         }
     }

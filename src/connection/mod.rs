@@ -6,8 +6,8 @@ mod certificates;
 mod chunks;
 mod codings;
 mod date;
-mod dismissal;
 mod edits;
+mod eviction;
 mod field_blocks;
 mod frames;
 mod framing;
@@ -17,9 +17,9 @@ mod head;
 mod http1;
 mod http2;
 mod huffman;
+mod list;
 mod proxy;
 mod refusal;
-mod registry;
 mod resets;
 mod sending;
 mod settings;
@@ -38,7 +38,7 @@ mod websocket;
 mod write_batcher;
 
 pub use certificates::Certificates;
-pub use registry::ConnectionRegistry;
+pub use list::ConnectionList;
 pub use settings::{HeadLimits, ListenerKind, Protocols, Settings};
 pub use shutdown::WorkerShutdown;
 pub use socket::Accepted;
@@ -76,7 +76,7 @@ pub struct Connections {
     pub shutdown: WorkerShutdown,
     /// The answers of connections that speak HTTP/1.1 leave by this. HTTP/2 puts together what it writes itself.
     pub write_batcher: Rc<WriteBatcher>,
-    pub registry: ConnectionRegistry,
+    pub list: ConnectionList,
     /// Answers are counted there that their clients do not take.
     pub unsent: Rc<Unsent>,
 }
@@ -87,10 +87,10 @@ impl Connections {
         let mut socket = Socket::new(accepted);
         let activity = Rc::new(Activity::new(Instant::now(), self.settings.rate));
         activity.probe_with(socket.probe());
-        let listed = self.registry.list(&activity);
+        let listed = self.list.list(&activity);
         let introduced = tokio::select! {
             introduced = proxy::introduced(&self, &mut socket, peer) => introduced,
-            () = activity.dismissed() => None,
+            () = activity.evicted() => None,
         };
         let Some(proxy_header) = introduced else {
             return;
@@ -219,7 +219,7 @@ impl ClientConnection {
         self.record_refused(asked, refusal.status, refusal.length());
         tokio::select! {
             () = http1::refuse(transport, refusal, &self.connections.settings) => {}
-            () = self.activity.dismissed() => {}
+            () = self.activity.evicted() => {}
         }
     }
 
@@ -257,7 +257,7 @@ impl ClientConnection {
     async fn linger(&self, transport: impl AsyncRead + AsyncWrite + Unpin) {
         tokio::select! {
             () = http1::linger(transport) => {}
-            () = self.activity.dismissed() => {}
+            () = self.activity.evicted() => {}
             () = self.connections.shutdown.ends_idling() => {}
         }
     }

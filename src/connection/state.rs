@@ -1,7 +1,7 @@
 //! A connection's `ConnectionState` says what it is doing: it follows from what came, what was answered, and the time. It wakes
 //! nobody.
 
-use super::dismissal::{Dismissal, Dismissible};
+use super::eviction::{Evictable, Eviction};
 use super::frames::Frames;
 use super::refusal::HeadRefusal;
 use crate::request::Reading;
@@ -26,7 +26,7 @@ pub enum ConnectionPhase {
 pub struct ConnectionState {
     doing: HttpActivity,
     accepted: Instant,
-    dismissal: Dismissal,
+    eviction: Eviction,
     /// So many requests began.
     begun: u64,
     protocol: Protocol,
@@ -71,7 +71,7 @@ impl ConnectionState {
         ConnectionState {
             doing: HttpActivity::Idle { since: now },
             accepted: now,
-            dismissal: Dismissal::default(),
+            eviction: Eviction::default(),
             begun: 0,
             protocol: Protocol::Http1(Http1 {
                 version: Version::HTTP_11,
@@ -117,33 +117,33 @@ impl ConnectionState {
     }
 
     /// Says why the connection may be closed in favour of another; none where it may not, or is closed already.
-    pub fn dismissible(&self) -> Option<Dismissible> {
-        self.dismissal.allows(self.loses_nothing())
+    pub fn evictable(&self) -> Option<Evictable> {
+        self.eviction.allows(self.loses_nothing())
     }
 
     /// Has the connection closed if nothing comes of it until that is looked at.
-    pub fn dismiss(&mut self) {
-        self.dismissal.ask(self.loses_nothing());
+    pub fn evict(&mut self) {
+        self.eviction.ask(self.loses_nothing());
     }
 
     /// Says, once, why the connection is to be closed now in favour of another, if it is.
-    pub fn take_dismissed(&mut self) -> Option<Dismissible> {
-        self.dismissal.take(self.loses_nothing())
+    pub fn take_evicted(&mut self) -> Option<Evictable> {
+        self.eviction.take(self.loses_nothing())
     }
 
-    fn loses_nothing(&self) -> Option<Dismissible> {
+    fn loses_nothing(&self) -> Option<Evictable> {
         let is_new = self.begun == 0;
         let accepted = self.accepted;
         Some(match (self.phase(), self.doing) {
             (ConnectionPhase::Busy { .. }, _) => return None,
-            (ConnectionPhase::Idle { .. }, _) if is_new => Dismissible::New { since: accepted },
-            (ConnectionPhase::Idle { since }, _) => Dismissible::Idle { since },
+            (ConnectionPhase::Idle { .. }, _) if is_new => Evictable::New { since: accepted },
+            (ConnectionPhase::Idle { since }, _) => Evictable::Idle { since },
             (ConnectionPhase::Head { .. }, _) if is_new => {
-                Dismissible::Unfinished { since: accepted }
+                Evictable::Unfinished { since: accepted }
             }
-            (ConnectionPhase::Head { since }, _) => Dismissible::Unfinished { since },
+            (ConnectionPhase::Head { since }, _) => Evictable::Unfinished { since },
             (ConnectionPhase::Rest, HttpActivity::Idle { since }) => {
-                Dismissible::Unfinished { since }
+                Evictable::Unfinished { since }
             }
             (ConnectionPhase::Rest, HttpActivity::Head { .. } | HttpActivity::Busy { .. }) => {
                 return None;

@@ -16,7 +16,7 @@ pub enum Stop {
     /// The connection was idle for long enough.
     Close,
     /// Nothing whole has come for too long, and another connection needs the place.
-    Dismissed,
+    Evicted,
     /// What came cannot be answered but by this.
     Refuse(HeadRefusal),
     /// The client takes nothing of what is written.
@@ -93,9 +93,9 @@ impl Watched<'_> {
         if activity.is_abused() {
             return Some(Stop::Abused);
         }
-        match activity.take_dismissed() {
+        match activity.take_evicted() {
             Some(why) if why.is_idle() => return Some(Stop::Close),
-            Some(_) => return Some(Stop::Dismissed),
+            Some(_) => return Some(Stop::Evicted),
             None => {}
         }
         // Before there is an answer the request is refused, which is none of our business here.

@@ -8,7 +8,7 @@ mod usage;
 
 use crate::channel::ProfileRequest;
 use crate::connection::{
-    self, ConnectionRegistry, Connections, ListenerKind, Unsent, WorkerShutdown, WriteBatcher,
+    self, ConnectionList, Connections, ListenerKind, Unsent, WorkerShutdown, WriteBatcher,
 };
 use crate::exit::{Exit, Status};
 use crate::guest::Guest;
@@ -104,7 +104,7 @@ impl Worker {
             tls: self.tls,
             shutdown: WorkerShutdown::default(),
             write_batcher: write_batcher.clone(),
-            registry: ConnectionRegistry::default(),
+            list: ConnectionList::default(),
             unsent: Rc::new(Unsent::default()),
         });
         let open = Rc::new(Open::new(slot.clone()));
@@ -180,7 +180,7 @@ async fn make_room(acceptor: &Acceptor, connections: &Connections, open: &Open) 
             biased;
             () = open.room(most) => {}
             () = acceptor.waits() => {
-                connections.registry.dismiss();
+                connections.list.evict();
                 // What waits would keep this worker awake.
                 acceptor.leave();
                 let _ = tokio::time::timeout(LOOK, open.room(most)).await;

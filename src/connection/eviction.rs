@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 /// chance on a full server too.
 pub const GRACE: Duration = Duration::from_secs(1);
 
-/// `Dismissible` says why nobody loses an answer where a connection is closed.
+/// `Evictable` says why nobody loses an answer where a connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dismissible {
+pub enum Evictable {
     /// The connection has been idle since then.
     Idle { since: Instant },
     /// The client has asked for nothing yet, and has been there since then.
@@ -20,56 +20,56 @@ pub enum Dismissible {
     Unfinished { since: Instant },
 }
 
-impl Dismissible {
+impl Evictable {
     /// Says whether the connection would still be closed for the same reason.
-    fn is_still(self, now: Option<Dismissible>) -> bool {
+    fn is_still(self, now: Option<Evictable>) -> bool {
         now.is_some_and(|now| now.is_idle() == self.is_idle())
     }
 
     pub fn is_idle(self) -> bool {
         match self {
-            Dismissible::Idle { .. } | Dismissible::New { .. } => true,
-            Dismissible::Unfinished { .. } => false,
+            Evictable::Idle { .. } | Evictable::New { .. } => true,
+            Evictable::Unfinished { .. } => false,
         }
     }
 }
 
-/// A `Dismissal` says whether a connection is to be closed in favour of another.
+/// An `Eviction` says whether a connection is to be closed in favour of another.
 #[derive(Clone, Copy, Default)]
-pub enum Dismissal {
+pub enum Eviction {
     #[default]
     None,
     /// It is, if that still holds when it is looked at.
-    Asked(Dismissible),
+    Asked(Evictable),
     /// It ends, in its own time, for being idle.
     Told,
 }
 
-impl Dismissal {
+impl Eviction {
     /// Says why the connection may be closed: for `why`, if it is not closed for that already.
-    pub fn allows(self, why: Option<Dismissible>) -> Option<Dismissible> {
+    pub fn allows(self, why: Option<Evictable>) -> Option<Evictable> {
         match self {
-            Dismissal::Asked(_) => None,
-            Dismissal::Told => why.filter(|why| !why.is_idle()),
-            Dismissal::None => why,
+            Eviction::Asked(_) => None,
+            Eviction::Told => why.filter(|why| !why.is_idle()),
+            Eviction::None => why,
         }
     }
 
-    pub fn ask(&mut self, why: Option<Dismissible>) {
+    pub fn ask(&mut self, why: Option<Evictable>) {
         if let Some(why) = self.allows(why) {
-            *self = Dismissal::Asked(why);
+            *self = Eviction::Asked(why);
         }
     }
 
     /// Says, once, why the connection is to be closed, where it may still be closed for `now`.
-    pub fn take(&mut self, now: Option<Dismissible>) -> Option<Dismissible> {
-        let Dismissal::Asked(why) = *self else {
+    pub fn take(&mut self, now: Option<Evictable>) -> Option<Evictable> {
+        let Eviction::Asked(why) = *self else {
             return None;
         };
         let stays = why.is_still(now);
         *self = match stays && why.is_idle() {
-            true => Dismissal::Told,
-            false => Dismissal::None,
+            true => Eviction::Told,
+            false => Eviction::None,
         };
         stays.then_some(why)
     }
@@ -81,7 +81,7 @@ pub struct Candidate {
     /// The key is `None` for those who cannot be told apart.
     pub who: Option<IpAddr>,
     /// The reason is `None` where the connection must stay.
-    pub why: Option<Dismissible>,
+    pub why: Option<Evictable>,
 }
 
 /// Chooses the connection to be closed: the one that has been idle for longest; where none is idle, of those that have
@@ -91,9 +91,9 @@ pub fn choose(candidates: &[Candidate], now: Instant) -> Option<usize> {
     let each = candidates.iter().enumerate();
     let idle = each.clone().filter_map(|(index, candidate)| {
         let since = match candidate.why? {
-            Dismissible::Idle { since } => since,
-            Dismissible::New { since } if is_over(since) => since,
-            Dismissible::New { .. } | Dismissible::Unfinished { .. } => return None,
+            Evictable::Idle { since } => since,
+            Evictable::New { since } if is_over(since) => since,
+            Evictable::New { .. } | Evictable::Unfinished { .. } => return None,
         };
         Some((since, index))
     });
@@ -105,12 +105,12 @@ pub fn choose(candidates: &[Candidate], now: Instant) -> Option<usize> {
         *connections.entry(who).or_default() += 1;
     }
     let unfinished = each.filter_map(|(index, candidate)| match candidate.why? {
-        Dismissible::New { since } | Dismissible::Unfinished { since } => {
+        Evictable::New { since } | Evictable::Unfinished { since } => {
             // Of those who cannot be told apart each counts as a client.
             let count = candidate.who.map_or(1, |who| connections[&who]);
             Some((Reverse(count), since, index))
         }
-        Dismissible::Idle { .. } => None,
+        Evictable::Idle { .. } => None,
     });
     // Its time is waited for, so that nobody has to go for those who come anew all the time.
     let (_, since, index) = unfinished.min_by_key(|(count, since, _)| (*count, *since))?;
@@ -124,7 +124,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn candidate(client: u8, why: Dismissible) -> Candidate {
+    fn candidate(client: u8, why: Evictable) -> Candidate {
         Candidate {
             who: Some([192, 0, 2, client].into()),
             why: Some(why),
@@ -135,17 +135,17 @@ mod tests {
     fn who_is_idle_goes_before_who_is_slow_and_the_idlest_first() {
         let start = Instant::now();
         let candidates = [
-            candidate(1, Dismissible::Unfinished { since: start }),
-            candidate(1, Dismissible::Unfinished { since: start }),
+            candidate(1, Evictable::Unfinished { since: start }),
+            candidate(1, Evictable::Unfinished { since: start }),
             candidate(
                 2,
-                Dismissible::Idle {
+                Evictable::Idle {
                     since: start + 4 * SECOND,
                 },
             ),
             candidate(
                 3,
-                Dismissible::Idle {
+                Evictable::Idle {
                     since: start + 3 * SECOND,
                 },
             ),
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn of_unfinished_heads_the_oldest_of_who_has_most_connections_goes() {
         let start = Instant::now();
-        let at = |seconds: u32| Dismissible::Unfinished {
+        let at = |seconds: u32| Evictable::Unfinished {
             since: start + seconds * SECOND,
         };
         let busy = Candidate {
@@ -185,8 +185,8 @@ mod tests {
     fn a_newcomer_has_its_time() {
         let start = Instant::now();
         for why in [
-            Dismissible::New { since: start },
-            Dismissible::Unfinished { since: start },
+            Evictable::New { since: start },
+            Evictable::Unfinished { since: start },
         ] {
             let candidates = [candidate(1, why)];
             assert_eq!(choose(&candidates, start + GRACE / 2), None);
@@ -194,61 +194,61 @@ mod tests {
         }
         // Nobody else goes in the meantime, who has fewer connections.
         let since = start + 60 * SECOND;
-        let crowd = candidate(2, Dismissible::Unfinished { since });
-        let slow = candidate(1, Dismissible::Unfinished { since: start });
+        let crowd = candidate(2, Evictable::Unfinished { since });
+        let slow = candidate(1, Evictable::Unfinished { since: start });
         assert_eq!(choose(&[slow, crowd, crowd], since), None);
         assert_eq!(choose(&[slow, crowd, crowd], since + GRACE), Some(1));
         // Who was answered needs none.
-        let idle = [candidate(1, Dismissible::Idle { since: start })];
+        let idle = [candidate(1, Evictable::Idle { since: start })];
         assert_eq!(choose(&idle, start), Some(0));
     }
 
     #[test]
-    fn a_connection_that_is_dismissed_is_closed_once_and_only_where_it_stays_idle() {
+    fn a_connection_that_is_evicted_is_closed_once_and_only_where_it_stays_idle() {
         let start = Instant::now();
         let mut state = ConnectionState::new(start);
-        let new = Dismissible::New { since: start };
-        assert_eq!(state.dismissible(), Some(new));
-        state.dismiss();
-        assert_eq!(state.dismissible(), None);
-        assert_eq!(state.take_dismissed(), Some(new));
-        assert_eq!((state.take_dismissed(), state.dismissible()), (None, None));
-        let head = Dismissible::Unfinished { since: start };
+        let new = Evictable::New { since: start };
+        assert_eq!(state.evictable(), Some(new));
+        state.evict();
+        assert_eq!(state.evictable(), None);
+        assert_eq!(state.take_evicted(), Some(new));
+        assert_eq!((state.take_evicted(), state.evictable()), (None, None));
+        let head = Evictable::Unfinished { since: start };
         let mut state = ConnectionState::new(start);
-        state.dismiss();
+        state.evict();
         state.received(false, true, || start + SECOND);
-        assert_eq!(state.take_dismissed(), None);
+        assert_eq!(state.take_evicted(), None);
         // Its time runs from the beginning.
-        assert_eq!(state.dismissible(), Some(head));
-        state.dismiss();
+        assert_eq!(state.evictable(), Some(head));
+        state.evict();
         state.request_began();
-        assert_eq!((state.take_dismissed(), state.dismissible()), (None, None));
-        state.dismiss();
+        assert_eq!((state.take_evicted(), state.evictable()), (None, None));
+        state.evict();
         state.request_ended(start);
-        assert_eq!(state.take_dismissed(), None);
-        let idle = Dismissible::Idle { since: start };
-        assert_eq!(state.dismissible(), Some(idle));
+        assert_eq!(state.take_evicted(), None);
+        let idle = Evictable::Idle { since: start };
+        assert_eq!(state.evictable(), Some(idle));
         // What begins anew has a time of its own.
         let since = start + SECOND;
         state.received(false, true, || since);
-        let head = Dismissible::Unfinished { since };
-        assert_eq!(state.dismissible(), Some(head));
+        let head = Evictable::Unfinished { since };
+        assert_eq!(state.evictable(), Some(head));
     }
 
     #[test]
-    fn half_a_header_block_and_the_rest_of_a_body_are_dismissed() {
+    fn half_a_header_block_and_the_rest_of_a_body_are_evicted() {
         let start = Instant::now();
         let mut state = ConnectionState::new(start);
         state.follow_frames(usize::MAX, start);
         state.received_frames(&mut [super::super::stream::PREFACE, &[0]].concat());
-        state.dismiss();
-        let head = Dismissible::Unfinished { since: start };
-        assert_eq!(state.take_dismissed(), Some(head));
+        state.evict();
+        let head = Evictable::Unfinished { since: start };
+        assert_eq!(state.take_evicted(), Some(head));
         let mut state = ConnectionState::new(start);
         state.received(true, true, || start);
         state.request_began();
         state.request_ended(start);
         state.received(true, false, || start + SECOND);
-        assert_eq!(state.dismissible(), Some(head));
+        assert_eq!(state.evictable(), Some(head));
     }
 }

@@ -1,7 +1,7 @@
-//! The registry has the connections of one worker, for when there is no room for another.
+//! The list has the connections of one worker, for when there is no room for another.
 
 use super::activity::Activity;
-use super::dismissal::{self, Candidate};
+use super::eviction::{self, Candidate};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,28 +9,28 @@ use std::rc::Rc;
 use std::time::Instant;
 
 #[derive(Default)]
-pub struct ConnectionRegistry {
-    listed: Rc<RefCell<HashMap<u64, Listed>>>,
+pub struct ConnectionList {
+    listed: Rc<RefCell<HashMap<u64, ListedConnection>>>,
     next: Cell<u64>,
 }
 
-/// A connection is `Listed` with whose it is, as far as that is known and they can be told apart.
-struct Listed {
+/// A connection is `ListedConnection` with whose it is, as far as that is known and they can be told apart.
+struct ListedConnection {
     activity: Rc<Activity>,
     who: Option<IpAddr>,
 }
 
 /// A `Registration` keeps a connection on the list until it is dropped.
 pub struct Registration {
-    listed: Rc<RefCell<HashMap<u64, Listed>>>,
+    listed: Rc<RefCell<HashMap<u64, ListedConnection>>>,
     number: u64,
 }
 
-impl ConnectionRegistry {
+impl ConnectionList {
     pub(super) fn list(&self, activity: &Rc<Activity>) -> Registration {
         let number = self.next.get();
         self.next.set(number + 1);
-        let listed = Listed {
+        let listed = ListedConnection {
             activity: activity.clone(),
             who: None,
         };
@@ -42,17 +42,17 @@ impl ConnectionRegistry {
     }
 
     /// Closes the connection that is missed least; whether there is one.
-    pub fn dismiss(&self) -> bool {
+    pub fn evict(&self) -> bool {
         let listed = self.listed.borrow();
         let (candidates, activities): (Vec<_>, Vec<_>) = listed
             .values()
-            .map(|Listed { activity, who }| {
-                let why = activity.dismissible();
+            .map(|ListedConnection { activity, who }| {
+                let why = activity.evictable();
                 (Candidate { who: *who, why }, activity)
             })
             .unzip();
-        let chosen = dismissal::choose(&candidates, Instant::now());
-        chosen.map(|index| activities[index].dismiss()).is_some()
+        let chosen = eviction::choose(&candidates, Instant::now());
+        chosen.map(|index| activities[index].evict()).is_some()
     }
 }
 
