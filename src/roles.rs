@@ -155,9 +155,9 @@ impl Roles for Server {
         &self.admin
     }
 
-    fn mend_sockets(&self) -> bool {
+    fn repair_sockets(&self) -> bool {
         let addresses = &self.config.addresses;
-        self.listeners.borrow_mut().mend(addresses)
+        self.listeners.borrow_mut().repair(addresses)
     }
 
     fn has_admin_always(&self) -> bool {

@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    pub place: Place,
+    pub place: Endpoint,
     pub tls: bool,
     /// The operator gave the address with this option.
     pub option: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Endpoint {
     Inet { host: Host, port: u16 },
     Unix(PathBuf),
     Descriptor(RawFd),
@@ -31,20 +31,20 @@ pub enum Host {
 }
 
 /// These may stand before an address, and each says this of TLS.
-const SCHEMES: [(&str, Scheme, Security); 9] = [
-    ("unix:", Scheme::Unix, Security::ByCertificates),
-    ("unix+http:", Scheme::Unix, Security::Plain),
-    ("unix+https:", Scheme::Unix, Security::Tls),
-    ("fd://", Scheme::Descriptor, Security::ByCertificates),
-    ("fd+http://", Scheme::Descriptor, Security::Plain),
-    ("fd+https://", Scheme::Descriptor, Security::Tls),
-    ("tcp://", Scheme::Inet, Security::ByCertificates),
-    ("http://", Scheme::Inet, Security::Plain),
-    ("https://", Scheme::Inet, Security::Tls),
+const SCHEMES: [(&str, AddressForm, Security); 9] = [
+    ("unix:", AddressForm::Unix, Security::ByCertificates),
+    ("unix+http:", AddressForm::Unix, Security::Plain),
+    ("unix+https:", AddressForm::Unix, Security::Tls),
+    ("fd://", AddressForm::Descriptor, Security::ByCertificates),
+    ("fd+http://", AddressForm::Descriptor, Security::Plain),
+    ("fd+https://", AddressForm::Descriptor, Security::Tls),
+    ("tcp://", AddressForm::Inet, Security::ByCertificates),
+    ("http://", AddressForm::Inet, Security::Plain),
+    ("https://", AddressForm::Inet, Security::Tls),
 ];
 
 #[derive(Clone, Copy)]
-enum Scheme {
+enum AddressForm {
     Inet,
     Unix,
     Descriptor,
@@ -84,18 +84,18 @@ pub fn bind(text: &str, certificates: bool) -> Result<Address> {
         None if text.contains("://") => bail!(
             "`{text}` is of no known kind; write HOST:PORT, http://, https://, unix: or fd://"
         ),
-        None => (text, Scheme::Inet, certificates),
+        None => (text, AddressForm::Inet, certificates),
     };
     let place = match scheme {
-        Scheme::Inet => inet(rest.strip_suffix('/').unwrap_or(rest))?,
-        Scheme::Unix => unix(OsStr::new(rest.strip_prefix("//").unwrap_or(rest)))?,
-        Scheme::Descriptor => descriptor(rest)?,
+        AddressForm::Inet => inet(rest.strip_suffix('/').unwrap_or(rest))?,
+        AddressForm::Unix => unix(OsStr::new(rest.strip_prefix("//").unwrap_or(rest)))?,
+        AddressForm::Descriptor => descriptor(rest)?,
     };
     let option = "--bind";
     Ok(Address { place, tls, option })
 }
 
-pub fn inet(text: &str) -> Result<Place> {
+pub fn inet(text: &str) -> Result<Endpoint> {
     let Some((host, port)) = text.rsplit_once(':') else {
         bail!("`{text}` has no port; write it like 127.0.0.1:8000 or [::1]:8000");
     };
@@ -114,7 +114,7 @@ pub fn inet(text: &str) -> Result<Place> {
         None => host,
     };
     let (host, port) = (self::host(host)?, port_number(port)?);
-    Ok(Place::Inet { host, port })
+    Ok(Endpoint::Inet { host, port })
 }
 
 pub fn host(text: &str) -> Result<Host> {
@@ -141,7 +141,7 @@ fn is_name(text: &str) -> bool {
     labels.all(label) && !last.chars().all(|c| c.is_ascii_digit())
 }
 
-pub fn unix(path: &OsStr) -> Result<Place> {
+pub fn unix(path: &OsStr) -> Result<Endpoint> {
     let length = path.len();
     let path = Path::new(path);
     if length == 0 {
@@ -154,15 +154,15 @@ pub fn unix(path: &OsStr) -> Result<Place> {
             path.display()
         );
     }
-    Ok(Place::Unix(path.to_owned()))
+    Ok(Endpoint::Unix(path.to_owned()))
 }
 
-pub fn descriptor(text: &str) -> Result<Place> {
+pub fn descriptor(text: &str) -> Result<Endpoint> {
     match text.parse::<RawFd>() {
         Ok(0..=2) => {
             bail!("{text} is standard input, output or error; pass the socket as 3 or higher")
         }
-        Ok(number) if number > 2 => Ok(Place::Descriptor(number)),
+        Ok(number) if number > 2 => Ok(Endpoint::Descriptor(number)),
         _ => bail!("`{text}` is not the number of a descriptor"),
     }
 }
@@ -178,7 +178,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls { "https" } else { "http" };
         match &self.place {
-            Place::Inet { host, port } => match host {
+            Endpoint::Inet { host, port } => match host {
                 Host::Address(IpAddr::V6(address)) => write!(f, "{scheme}://[{address}]:{port}"),
                 Host::Address(address) => write!(f, "{scheme}://{address}:{port}"),
                 Host::Name(zoned) if zoned.contains(':') => {
@@ -186,8 +186,8 @@ impl fmt::Display for Address {
                 }
                 Host::Name(name) => write!(f, "{scheme}://{name}:{port}"),
             },
-            Place::Unix(path) => write!(f, "unix socket {}", path.display()),
-            Place::Descriptor(number) => write!(f, "descriptor {number}"),
+            Endpoint::Unix(path) => write!(f, "unix socket {}", path.display()),
+            Endpoint::Descriptor(number) => write!(f, "descriptor {number}"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `Addresses` says where to listen, as it was asked for: which addresses there are, and whether they go together.
 
-use super::address::{self, Address, Host, Place};
+use super::address::{self, Address, Endpoint, Host};
 use super::{honoured, maybe, option, units};
 use crate::cli;
 use anyhow::{Context, Result, bail};
@@ -74,7 +74,7 @@ impl Addresses {
     /// Checks what each address cannot know of the others.
     fn agree(&self) -> Result<()> {
         for (index, address) in self.named.iter().enumerate() {
-            let port_0 = matches!(address.place, Place::Inet { port: 0, .. });
+            let port_0 = matches!(address.place, Endpoint::Inet { port: 0, .. });
             let before = &self.named[..index];
             if !port_0 && before.iter().any(|other| other.place == address.place) {
                 bail!("option {}: {} is named twice", address.option, address);
@@ -97,7 +97,7 @@ impl Addresses {
     }
 }
 
-fn tcp(options: &cli::Addresses) -> Result<Place> {
+fn tcp(options: &cli::Addresses) -> Result<Endpoint> {
     let port = match &options.port {
         Some(port) => option("--port", port, address::port_number)?,
         None => honoured("PORT", address::port_number)?.unwrap_or(8000),
@@ -108,7 +108,7 @@ fn tcp(options: &cli::Addresses) -> Result<Place> {
         })?,
         None => Host::Address(IpAddr::from(Ipv4Addr::LOCALHOST)),
     };
-    Ok(Place::Inet { host, port })
+    Ok(Endpoint::Inet { host, port })
 }
 
 fn backlog(text: &str) -> Result<i32> {

@@ -1,6 +1,6 @@
 //! This file resolves and checks where the admin process is reached.
 
-use super::{Address, Place, address, option};
+use super::{Address, Endpoint, address, option};
 use crate::cli;
 use crate::sys::runtime;
 use anyhow::{Result, bail};
@@ -22,7 +22,7 @@ pub fn resolve(asked: &cli::Admin) -> Result<Admin> {
     let address = asked.admin.as_ref().map(|text| {
         option("--admin", text, |text| {
             let bound = address::bind(text, false)?;
-            if bound.tls || matches!(bound.place, Place::Descriptor(_)) {
+            if bound.tls || matches!(bound.place, Endpoint::Descriptor(_)) {
                 bail!(
                     "`{text}` is of a kind that is not served there; write HOST:PORT or unix:PATH"
                 );

@@ -1,6 +1,6 @@
 //! This file says, for fuzzing, what must hold for any text that an option or a file of variables has.
 
-use super::address::{self, Host, Place};
+use super::address::{self, Endpoint, Host};
 use super::{dotenv, units};
 use crate::guest::{Rule, Rules};
 use crate::sys::regular::LARGEST_TEXT;
@@ -32,7 +32,7 @@ pub fn option_values(bytes: &[u8]) {
         let Ok(bound) = address::bind(text, certificates) else {
             continue;
         };
-        if let Place::Inet { host, .. } = &bound.place
+        if let Endpoint::Inet { host, .. } = &bound.place
             && !matches!(host, Host::Name(name) if name.contains('%'))
         {
             let again = address::bind(&bound.to_string(), !certificates);

@@ -25,13 +25,13 @@ mod tracing;
 mod units;
 mod websockets;
 
-pub use address::{Address, Host, Place};
+pub use address::{Address, Endpoint, Host};
 pub use addresses::Addresses;
 pub use admin::Admin;
 
 use crate::cache;
 use crate::cli::Serve;
-use crate::guest::{self, CompileRequest, Limits};
+use crate::guest::{self, CompileRequest, GuestLimits};
 use crate::registry::{Pull, When};
 use crate::{exporter, log, request, supervisor, worker};
 use anyhow::{Context, Result, bail};
@@ -126,8 +126,8 @@ fn name_of<'a>(pull: Option<&'a Pull>, component: &'a Path) -> &'a Path {
     pull.map_or(component, |pull| Path::new(&pull.reference.name))
 }
 
-fn limits(serve: &Serve, workers: usize) -> Result<Limits> {
-    Ok(Limits {
+fn limits(serve: &Serve, workers: usize) -> Result<GuestLimits> {
+    Ok(GuestLimits {
         instances: option(
             "--limit-concurrency",
             &serve.requests.limit_concurrency,
@@ -186,7 +186,7 @@ fn reuse(serve: &Serve) -> Result<guest::Reuse> {
 }
 
 /// Makes the place of a Unix socket of this path.
-pub fn unix_place(path: &Path) -> Result<Place> {
+pub fn unix_endpoint(path: &Path) -> Result<Endpoint> {
     address::unix(path.as_os_str())
 }
 

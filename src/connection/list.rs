@@ -27,7 +27,7 @@ pub struct Registration {
 }
 
 impl ConnectionList {
-    pub(super) fn list(&self, activity: &Rc<Activity>) -> Registration {
+    pub(super) fn add(&self, activity: &Rc<Activity>) -> Registration {
         let number = self.next.get();
         self.next.set(number + 1);
         let listed = ListedConnection {

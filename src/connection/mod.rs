@@ -87,7 +87,7 @@ impl Connections {
         let mut socket = Socket::new(accepted);
         let activity = Rc::new(Activity::new(Instant::now(), self.settings.rate));
         activity.probe_with(socket.probe());
-        let listed = self.list.list(&activity);
+        let listed = self.list.add(&activity);
         let introduced = tokio::select! {
             introduced = proxy::introduced(&self, &mut socket, peer) => introduced,
             () = activity.evicted() => None,

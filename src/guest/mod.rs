@@ -36,7 +36,7 @@ pub use inspect::inspect;
 pub use instance::body::{GuestBody, is_bodiless};
 pub use instance::call::Request;
 pub use instance::loaded::Loaded;
-pub use limits::{Limits, Reuse};
+pub use limits::{GuestLimits, Reuse};
 pub use profile::ProfileSettings;
 pub use publish::published;
 pub use wasmtime_wasi_http::Error as BodyError;
@@ -83,7 +83,7 @@ pub struct Guest {
     exported: Exported,
     /// Instances serve these WebSockets now.
     websockets: Open,
-    limits: Limits,
+    limits: GuestLimits,
     counts: Arc<Counts>,
     granted: Arc<Granted>,
     epoch_thread: Arc<EpochThread>,

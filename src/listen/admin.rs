@@ -2,7 +2,7 @@
 
 use super::unix;
 use super::{Listener, Listeners, Origin};
-use crate::config::{Address, Addresses, Admin, Place};
+use crate::config::{Address, Addresses, Admin, Endpoint};
 use crate::connection::ListenerKind;
 use crate::sys::runtime;
 use crate::{debug, info, warning};
@@ -21,7 +21,7 @@ impl Listeners {
         let mut listeners = match &asked.address {
             None => Listeners::default(),
             Some(address) => {
-                if let Place::Unix(path) = &address.place {
+                if let Endpoint::Unix(path) = &address.place {
                     is_ours(path).with_context(|| format!("cannot bind {address} (--admin)"))?;
                 }
                 Listeners::bind(&alone(address.clone()))?
@@ -66,7 +66,7 @@ fn for_commands(directory: &Path) -> Result<Listener> {
     let shown = directory.display();
     runtime::make_private(directory).with_context(|| format!("directory `{shown}`"))?;
     let path = directory.join(format!("{}.sock", std::process::id()));
-    let place = crate::config::unix_place(&path)?;
+    let place = crate::config::unix_endpoint(&path)?;
     is_ours(&path)?;
     let address = Address {
         place,

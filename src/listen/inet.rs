@@ -2,7 +2,7 @@
 
 use super::leaves_v4;
 use crate::config::{Address, Addresses, Host};
-use crate::sys::socket::{self, Listening, Place};
+use crate::sys::socket::{self, Listening, LocalAddress};
 use crate::warning;
 use anyhow::{Context, Result, bail};
 use std::io;
@@ -114,7 +114,7 @@ trait Bound {
 impl Bound for Listening {
     fn port(&self) -> Option<u16> {
         match self.place() {
-            Ok(Place::Inet(address)) => Some(address.port()),
+            Ok(LocalAddress::Inet(address)) => Some(address.port()),
             _ => None,
         }
     }

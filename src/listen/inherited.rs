@@ -3,7 +3,7 @@
 //! It is our own, as listenfd gives sockets by place alone: names that units give, and what is wrong with a socket,
 //! would not be told.
 
-use crate::config::{Address, Place};
+use crate::config::{Address, Endpoint};
 use crate::sys::exec;
 use crate::sys::socket::{self, Listening};
 use crate::warning;
@@ -13,15 +13,15 @@ use std::os::fd::RawFd;
 /// The first descriptor that a service manager passes (SD_LISTEN_FDS_START).
 const FIRST: RawFd = 3;
 
-/// A `Passed` descriptor comes from a service manager.
+/// An `InheritedSocket` descriptor comes from a service manager.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Passed {
+pub struct InheritedSocket {
     number: RawFd,
     name: String,
 }
 
 /// Takes what is passed to this process. The variables that say so go no further.
-pub fn passed() -> Vec<Passed> {
+pub fn passed() -> Vec<InheritedSocket> {
     let take = |name| exec::take_variable(name).unwrap_or_default();
     let (pid, count) = (take("LISTEN_PID"), take("LISTEN_FDS"));
     let names = take("LISTEN_FDNAMES");
@@ -32,13 +32,13 @@ pub fn passed() -> Vec<Passed> {
     listed(&count, &names)
 }
 
-fn listed(count: &str, names: &str) -> Vec<Passed> {
+fn listed(count: &str, names: &str) -> Vec<InheritedSocket> {
     let count = count.parse().unwrap_or(0);
     let names = names.split(':').map(str::to_owned);
     let names = names.chain(std::iter::repeat(String::new()));
     let numbered = (FIRST..).zip(names).take(count);
     numbered
-        .map(|(number, name)| Passed { number, name })
+        .map(|(number, name)| InheritedSocket { number, name })
         .collect()
 }
 
@@ -53,7 +53,7 @@ pub fn take(number: RawFd, option: &str) -> Result<Listening> {
 }
 
 /// Takes over a socket that a service manager has passed.
-pub fn take_passed(passed: &Passed) -> Result<Listening> {
+pub fn take_passed(passed: &InheritedSocket) -> Result<Listening> {
     socket::inherited(passed.number).map_err(|objection| {
         let described = passed.described();
         anyhow!(
@@ -64,9 +64,9 @@ pub fn take_passed(passed: &Passed) -> Result<Listening> {
 }
 
 /// Warns of sockets that were passed and are not used: their clients would wait in vain.
-pub fn warn_of_unused(passed: &[Passed], named: &[Address]) {
+pub fn warn_of_unused(passed: &[InheritedSocket], named: &[Address]) {
     for socket in passed {
-        let is_used = |address: &Address| address.place == Place::Descriptor(socket.number);
+        let is_used = |address: &Address| address.place == Endpoint::Descriptor(socket.number);
         if !named.iter().any(is_used) {
             warning!(
                 "not listening on {} from the service manager: other addresses were named; add \
@@ -78,7 +78,7 @@ pub fn warn_of_unused(passed: &[Passed], named: &[Address]) {
     }
 }
 
-impl Passed {
+impl InheritedSocket {
     fn described(&self) -> String {
         match self.name.as_str() {
             "" | "unknown" => format!("descriptor {}", self.number),
@@ -95,7 +95,7 @@ mod tests {
     fn passed_sockets_have_the_names_that_there_are() {
         let described = |count, names| -> Vec<String> {
             let passed = listed(count, names);
-            passed.iter().map(Passed::described).collect()
+            passed.iter().map(InheritedSocket::described).collect()
         };
         assert_eq!(
             described("2", "web:api"),

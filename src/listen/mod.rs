@@ -4,15 +4,15 @@
 mod admin;
 mod inet;
 mod inherited;
-mod mend;
+mod repair;
 mod unix;
 
 use crate::channel::{LeftListener, SocketMaker};
-use crate::config::{Address, Addresses, Host, Place};
+use crate::config::{Address, Addresses, Endpoint, Host};
 use crate::connection::ListenerKind;
 use crate::sys::socket::{self, Listening};
 use anyhow::{Context, Result};
-use mend::{Condition, Origin};
+use repair::{Origin, SocketCondition};
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use unix::SocketFile;
@@ -28,20 +28,20 @@ pub struct Listeners(Vec<Listener>);
 struct Listener {
     socket: Listening,
     /// The socket listens here, or did.
-    place: socket::Place,
+    place: socket::LocalAddress,
     kind: ListenerKind,
     origin: Origin,
-    condition: Condition,
+    condition: SocketCondition,
 }
 
 impl Listener {
     fn new(socket: Listening, kind: ListenerKind, origin: Origin) -> Listener {
         Listener {
-            place: mend::place(&socket),
+            place: repair::place(&socket),
             socket,
             kind,
             origin,
-            condition: Condition::Listens,
+            condition: SocketCondition::Listens,
         }
     }
 }
@@ -63,7 +63,7 @@ impl Listeners {
         let passed = inherited::passed();
         let named = &addresses.named;
         let descriptors = named.iter().filter_map(|address| match address.place {
-            Place::Descriptor(number) => Some((number, address)),
+            Endpoint::Descriptor(number) => Some((number, address)),
             _ => None,
         });
         let mut given = Vec::new();
@@ -83,23 +83,23 @@ impl Listeners {
         for address in named.iter().chain(fallback) {
             let kind = ListenerKind::of(address.tls);
             match &address.place {
-                Place::Inet { host, port } => {
+                Endpoint::Inet { host, port } => {
                     for socket in inet::bind(address, host, *port, addresses)? {
                         self.add(socket, kind, Origin::Bound);
                     }
                 }
-                Place::Unix(path) => {
+                Endpoint::Unix(path) => {
                     let (socket, file) = unix::bind(path, addresses, address.option)?;
                     self.add(socket, kind, Origin::File(file));
                 }
-                Place::Descriptor(_) => {
+                Endpoint::Descriptor(_) => {
                     let (_, socket) = given.next().context("a descriptor is missing")?;
                     self.add(socket, kind, Origin::Given);
                 }
             }
         }
         if let Some(address) = &addresses.redirect
-            && let Place::Inet { host, port } = &address.place
+            && let Endpoint::Inet { host, port } = &address.place
         {
             let kind = ListenerKind::Redirect {
                 port: self.tls_port().unwrap_or(HTTPS),
@@ -118,8 +118,8 @@ impl Listeners {
             .iter()
             .filter(|listener| listener.kind == ListenerKind::Tls);
         tls.find_map(|listener| match &listener.place {
-            socket::Place::Inet(address) => Some(address.port()),
-            socket::Place::Unix(_) => None,
+            socket::LocalAddress::Inet(address) => Some(address.port()),
+            socket::LocalAddress::Unix(_) => None,
         })
     }
 
@@ -202,15 +202,15 @@ impl Listeners {
     }
 }
 
-fn described(kind: ListenerKind, place: &socket::Place) -> String {
+fn described(kind: ListenerKind, place: &socket::LocalAddress) -> String {
     let scheme = kind.scheme();
     match place {
-        socket::Place::Inet(address) => match kind {
+        socket::LocalAddress::Inet(address) => match kind {
             ListenerKind::Redirect { .. } => format!("{scheme}://{address} (redirects to https)"),
             ListenerKind::Plain | ListenerKind::Tls => format!("{scheme}://{address}"),
         },
-        socket::Place::Unix(Some(path)) => format!("unix socket {}", path.display()),
-        socket::Place::Unix(None) => "unix socket without a path".to_owned(),
+        socket::LocalAddress::Unix(Some(path)) => format!("unix socket {}", path.display()),
+        socket::LocalAddress::Unix(None) => "unix socket without a path".to_owned(),
     }
 }
 
@@ -221,7 +221,7 @@ fn leaves_v4(addresses: &Addresses, port: u16) -> bool {
     let v4 = Host::Address(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     port != 0
         && all.any(|address| match &address.place {
-            Place::Inet { host, port: other } => *host == v4 && *other == port,
+            Endpoint::Inet { host, port: other } => *host == v4 && *other == port,
             _ => false,
         })
 }

@@ -3,7 +3,7 @@
 
 use crate::channel::FileIdentity;
 use crate::config::Addresses;
-use crate::sys::socket::{self, Listening, Place};
+use crate::sys::socket::{self, Listening, LocalAddress};
 use crate::sys::watch::directory_of;
 use crate::{info, warning};
 use anyhow::{Context, Result, bail};
@@ -99,7 +99,7 @@ impl SocketFile {
 /// The path that a Unix socket was bound to.
 pub fn path(socket: &Listening) -> Option<PathBuf> {
     match socket.place() {
-        Ok(Place::Unix(path)) => path,
+        Ok(LocalAddress::Unix(path)) => path,
         _ => None,
     }
 }

@@ -159,7 +159,7 @@ impl<R: Roles> Supervisor<R> {
         }
         if beats {
             self.next_beat = now + self.policy.beat_period();
-            if self.roles.mend_sockets() {
+            if self.roles.repair_sockets() {
                 self.renew_zygotes();
                 self.events.push_back(Event::SocketsRenewed);
             }

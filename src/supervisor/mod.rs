@@ -105,8 +105,8 @@ pub trait Roles: Sized {
     fn sockets(&self) -> &RefCell<Self::Sockets>;
     /// The sockets of the admin process.
     fn admin_sockets(&self) -> &RefCell<Self::Sockets>;
-    /// Mends what was done to the listening sockets, and says whether those who hold them are to be replaced.
-    fn mend_sockets(&self) -> bool;
+    /// Repairs what was done to the listening sockets, and says whether those who hold them are to be replaced.
+    fn repair_sockets(&self) -> bool;
 }
 
 /// `Sockets` are those that one kind of process listens on, from the first version of the configuration to the last.

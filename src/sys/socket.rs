@@ -23,21 +23,23 @@ pub enum Listening {
     Unix(UnixListener),
 }
 
-/// A `Place` is where a socket listens.
+/// A `LocalAddress` is where a socket listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum LocalAddress {
     Inet(SocketAddr),
     /// The path is `None` where the socket has no name, or one that is no path.
     Unix(Option<PathBuf>),
 }
 
 impl Listening {
-    pub fn place(&self) -> io::Result<Place> {
+    pub fn place(&self) -> io::Result<LocalAddress> {
         match self {
-            Listening::Tcp(socket) => socket.local_addr().map(Place::Inet),
+            Listening::Tcp(socket) => socket.local_addr().map(LocalAddress::Inet),
             Listening::Unix(socket) => {
                 let address = socket.local_addr()?;
-                Ok(Place::Unix(address.as_pathname().map(Path::to_owned)))
+                Ok(LocalAddress::Unix(
+                    address.as_pathname().map(Path::to_owned),
+                ))
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::command::{CommandLine, absolute};
 use super::quote;
 use crate::cli::Unit;
-use crate::config::{Address, Config, Place};
+use crate::config::{Address, Config, Endpoint};
 use anyhow::{Context, Result};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -162,7 +162,7 @@ fn protect(text: &mut String, order: &Unit, config: &Config, here: &Path) -> Res
 fn binds_privileged_port(config: &Config) -> bool {
     let redirect = config.addresses.redirect.as_ref();
     redirect.is_some_and(|Address { place, .. }| {
-        matches!(place, Place::Inet { port, .. } if (1..1024).contains(port))
+        matches!(place, Endpoint::Inet { port, .. } if (1..1024).contains(port))
     })
 }
 

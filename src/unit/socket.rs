@@ -1,7 +1,7 @@
 //! The sockets that systemd keeps open for the service.
 
 use super::quote;
-use crate::config::{Address, Config, Host, Place};
+use crate::config::{Address, Config, Endpoint, Host};
 use anyhow::{Result, bail};
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -50,13 +50,13 @@ pub fn sockets(config: &Config) -> Result<Vec<Socket>> {
 /// Lists what systemd is to listen at for one address.
 fn streams(address: &Address) -> Result<Vec<String>> {
     match &address.place {
-        Place::Inet { port: 0, .. } => {
+        Endpoint::Inet { port: 0, .. } => {
             bail!(
                 "option {}: a socket unit needs a port that stays",
                 address.option
             )
         }
-        Place::Inet { host, port } => match host {
+        Endpoint::Inet { host, port } => match host {
             Host::Address(host) => Ok(vec![SocketAddr::new(*host, *port).to_string()]),
             Host::Name(name) if name.eq_ignore_ascii_case("localhost") => {
                 Ok(vec![format!("127.0.0.1:{port}"), format!("[::1]:{port}")])
@@ -66,14 +66,14 @@ fn streams(address: &Address) -> Result<Vec<String>> {
                 address.option
             ),
         },
-        Place::Unix(path) => match path.is_absolute() {
+        Endpoint::Unix(path) => match path.is_absolute() {
             true => Ok(vec![quote::value(&path.display().to_string())]),
             false => bail!(
                 "option {}: a socket unit needs the whole path of a Unix socket",
                 address.option
             ),
         },
-        Place::Descriptor(_) => bail!(
+        Endpoint::Descriptor(_) => bail!(
             "option {}: descriptors are what the socket unit passes; name the address",
             address.option
         ),

@@ -1,4 +1,4 @@
-//! The codes that a connection is closed with (RFC 6455 section 7.4.1, and the list that it founds), and for what.
+//! The codes that a connection is closed with (RFC 6455 section 7.4.1, and the registry that it founds), and for what.
 
 use crate::request::websocket::Closed;
 use tokio_tungstenite::tungstenite::Error;

@@ -1,7 +1,7 @@
 //! A guest may use `wasi:sockets` to reach the peers that a rule names. Names are looked up only if a rule names
 //! them, and the addresses that they resolve to are checked when the guest connects. A guest cannot listen.
 
-use super::network::{Denial, Permit, Rules, Scheme};
+use super::network::{Denial, PeerScheme, Permit, Rules};
 use super::state::HostState;
 use crate::{log, warning};
 use std::collections::HashMap;
@@ -83,7 +83,7 @@ impl Peers {
     /// Checks an address by itself, or by one of the names that resolved to it.
     fn validate(&self, address: SocketAddr) -> Result<(), Denial> {
         let (ip, port) = (address.ip().to_canonical(), address.port());
-        let permit = |host: &str| self.rules.permit(Scheme::Socket, host, port);
+        let permit = |host: &str| self.rules.permit(PeerScheme::Socket, host, port);
         let itself = permit(&ip.to_string()).map(|_| ());
         let names = self.found().names.get(&ip).cloned().unwrap_or_default();
         names.iter().fold(itself, |before, name| {

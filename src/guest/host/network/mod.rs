@@ -6,4 +6,4 @@
 mod address;
 mod rule;
 
-pub use rule::{Denial, Permit, Rule, Rules, Scheme};
+pub use rule::{Denial, PeerScheme, Permit, Rule, Rules};

@@ -7,29 +7,29 @@ use ipnet::IpNet;
 use std::fmt;
 use std::net::IpAddr;
 
-/// A `Scheme` says how a peer is spoken to.
+/// A `PeerScheme` says how a peer is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
+pub enum PeerScheme {
     Http,
     Https,
     /// The guest uses a bare socket.
     Socket,
 }
 
-impl Scheme {
+impl PeerScheme {
     fn default_port(self) -> Option<u16> {
         match self {
-            Scheme::Http => Some(80),
-            Scheme::Https => Some(443),
-            Scheme::Socket => None,
+            PeerScheme::Http => Some(80),
+            PeerScheme::Https => Some(443),
+            PeerScheme::Socket => None,
         }
     }
 
     fn prefix(self) -> &'static str {
         match self {
-            Scheme::Http => "http://",
-            Scheme::Https => "https://",
-            Scheme::Socket => "",
+            PeerScheme::Http => "http://",
+            PeerScheme::Https => "https://",
+            PeerScheme::Socket => "",
         }
     }
 }
@@ -38,7 +38,7 @@ impl Scheme {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// The rule is about any scheme where this is `None`.
-    scheme: Option<Scheme>,
+    scheme: Option<PeerScheme>,
     host: Host,
     /// The rule is about any port where this is `None`, or the scheme's own where a scheme is given.
     port: Option<u16>,
@@ -56,8 +56,8 @@ enum Host {
 impl Rule {
     pub fn parse(text: &str) -> Result<Rule> {
         let (scheme, rest) = match text.split_once("://") {
-            Some(("http", rest)) => (Some(Scheme::Http), rest),
-            Some(("https", rest)) => (Some(Scheme::Https), rest),
+            Some(("http", rest)) => (Some(PeerScheme::Http), rest),
+            Some(("https", rest)) => (Some(PeerScheme::Https), rest),
             Some((scheme, _)) => bail!("`{scheme}://` is neither http:// nor https://"),
             None => (None, text),
         };
@@ -84,8 +84,8 @@ impl Rule {
     }
 
     /// Says whether the rule is about this scheme and port, whatever the host.
-    fn covers(&self, scheme: Scheme, port: u16) -> bool {
-        let wanted = self.port.or(self.scheme.and_then(Scheme::default_port));
+    fn covers(&self, scheme: PeerScheme, port: u16) -> bool {
+        let wanted = self.port.or(self.scheme.and_then(PeerScheme::default_port));
         self.scheme.is_none_or(|own| own == scheme) && wanted.is_none_or(|own| own == port)
     }
 }
@@ -191,7 +191,7 @@ impl Rules {
     }
 
     /// Says whether anything may be asked with this scheme.
-    pub fn mention(&self, scheme: Scheme) -> bool {
+    pub fn mention(&self, scheme: PeerScheme) -> bool {
         self.0
             .iter()
             .any(|rule| rule.scheme.is_none_or(|own| own == scheme))
@@ -199,7 +199,7 @@ impl Rules {
 
     /// Says whether `host` may be spoken to, and at which of its addresses. A host that is not allowed is not looked
     /// up either.
-    pub fn permit(&self, scheme: Scheme, host: &str, port: u16) -> Result<Permit, Denial> {
+    pub fn permit(&self, scheme: PeerScheme, host: &str, port: u16) -> Result<Permit, Denial> {
         let target = Peer {
             scheme,
             host: host.to_owned(),
@@ -250,7 +250,7 @@ impl Rules {
 /// A `Peer` is a peer as the guest named it.
 #[derive(Clone, Debug)]
 struct Peer {
-    scheme: Scheme,
+    scheme: PeerScheme,
     host: String,
     port: u16,
 }
@@ -333,7 +333,7 @@ impl Permit {
 /// A `Denial` says why a guest may not talk to a peer, and what the operator would have to allow.
 #[derive(Clone, Debug)]
 pub struct Denial {
-    scheme: Scheme,
+    scheme: PeerScheme,
     target: String,
     reason: String,
     /// This rule would allow it, where one can.
@@ -344,8 +344,8 @@ impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.target, self.reason)?;
         let option = match self.scheme {
-            Scheme::Socket => "--allow-net",
-            Scheme::Http | Scheme::Https => "--allow-http",
+            PeerScheme::Socket => "--allow-net",
+            PeerScheme::Http | PeerScheme::Https => "--allow-http",
         };
         match &self.rule {
             Some(rule) => write!(f, "; {option} {rule} would"),

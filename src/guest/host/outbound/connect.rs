@@ -3,7 +3,7 @@
 use super::failure::NoAddress;
 use super::roots;
 use super::{Roots, Settings};
-use crate::guest::host::network::{Permit, Rules, Scheme};
+use crate::guest::host::network::{PeerScheme, Permit, Rules};
 use anyhow::Result;
 use http::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -31,7 +31,7 @@ pub type Connector = HttpsConnector<Checked>;
 
 /// Makes a connector for either version of HTTP, and one for HTTP/1.1 alone.
 pub fn connectors(settings: &Settings) -> Result<[Connector; 2]> {
-    let needed = settings.rules.mention(Scheme::Https);
+    let needed = settings.rules.mention(PeerScheme::Https);
     let tls = roots::tls(needed.then_some::<&Roots>(&settings.roots))?;
     let checked = Checked {
         rules: Arc::new(settings.rules.clone()),
@@ -51,10 +51,10 @@ pub fn connectors(settings: &Settings) -> Result<[Connector; 2]> {
 }
 
 /// Finds the scheme, host and port that a URL asks.
-pub fn destination(uri: &Uri) -> Option<(Scheme, &str, u16)> {
+pub fn destination(uri: &Uri) -> Option<(PeerScheme, &str, u16)> {
     let (scheme, default) = match uri.scheme_str()? {
-        "http" => (Scheme::Http, 80),
-        "https" => (Scheme::Https, 443),
+        "http" => (PeerScheme::Http, 80),
+        "https" => (PeerScheme::Https, 443),
         _ => return None,
     };
     Some((scheme, uri.host()?, uri.port_u16().unwrap_or(default)))

@@ -15,8 +15,8 @@ fn rules(texts: &[&str]) -> Rules {
 fn ask(texts: &[&str], url: &str, address: &str) -> Result<(), String> {
     let uri: http::Uri = url.parse().unwrap();
     let scheme = match uri.scheme_str() {
-        Some("https") => Scheme::Https,
-        _ => Scheme::Http,
+        Some("https") => PeerScheme::Https,
+        _ => PeerScheme::Http,
     };
     let port = uri.port_u16().or(scheme.default_port()).unwrap();
     let permit = rules(texts).permit(scheme, uri.host().unwrap(), port);
@@ -84,7 +84,7 @@ fn addresses_are_allowed_by_their_network() {
     ] {
         let uri: http::Uri = format!("http://{host}").parse().unwrap();
         let permit = rules(&[rule]).permit(
-            Scheme::Http,
+            PeerScheme::Http,
             uri.host().unwrap(),
             uri.port_u16().unwrap_or(80),
         );
@@ -172,7 +172,7 @@ fn a_network_that_holds_everything_names_nothing_that_is_inside() {
 
 /// Asks for an address itself.
 fn literal(rule: &str, address: &str) -> Result<(), String> {
-    let permit = rules(&[rule]).permit(Scheme::Socket, address, 443);
+    let permit = rules(&[rule]).permit(PeerScheme::Socket, address, 443);
     permit.map(drop).map_err(|denial| denial.to_string())
 }
 
@@ -269,7 +269,7 @@ fn rules_for_sockets_have_ports_and_no_scheme() {
     ] {
         assert_eq!(rules.name(name), allowed, "{name}");
     }
-    let denial = rules.permit(Scheme::Socket, "fd00::1", 53).unwrap_err();
+    let denial = rules.permit(PeerScheme::Socket, "fd00::1", 53).unwrap_err();
     assert!(
         denial
             .to_string()

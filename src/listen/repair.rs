@@ -1,15 +1,15 @@
-//! This file looks whether the sockets still listen, and mends those that do not. They are shared with every worker,
+//! This file looks whether the sockets still listen, and repairs those that do not. They are shared with every worker,
 //! and what one process does to a socket is done for all (shutdown(2), fcntl(2)).
 
 use super::{Listener, Listeners, described, leaves_v4, unix};
 use crate::config::Addresses;
-use crate::sys::socket::{self, Listening, Place};
+use crate::sys::socket::{self, Listening, LocalAddress};
 use crate::{error, warning};
 use anyhow::{Result, bail};
 
-/// A `Condition` says what somebody did to a socket.
+/// A `SocketCondition` says what somebody did to a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Condition {
+pub enum SocketCondition {
     Listens,
     /// The socket was shut down, and nothing that was tried has helped.
     Lost,
@@ -26,9 +26,9 @@ pub enum Origin {
 }
 
 impl Listeners {
-    /// Mends what was done to the sockets, and logs it. Says whether one is another now than before, or listens again,
+    /// Repairs what was done to the sockets, and logs it. Says whether one is another now than before, or listens again,
     /// so that whoever has it is to be replaced.
-    pub fn mend(&mut self, addresses: &Addresses) -> bool {
+    pub fn repair(&mut self, addresses: &Addresses) -> bool {
         let mut renewed = false;
         for listener in &mut self.0 {
             let name = described(listener.kind, &listener.place);
@@ -41,14 +41,14 @@ impl Listeners {
             match listener.renew(addresses) {
                 Ok(()) => {
                     error!("{name} was shut down by one of its processes: it is bound anew");
-                    listener.condition = Condition::Listens;
+                    listener.condition = SocketCondition::Listens;
                     renewed = true;
                 }
-                Err(error) if listener.condition == Condition::Listens => {
+                Err(error) if listener.condition == SocketCondition::Listens => {
                     error!(
                         "{name} was shut down by one of its processes, and takes no clients: {error:#}"
                     );
-                    listener.condition = Condition::Lost;
+                    listener.condition = SocketCondition::Lost;
                 }
                 // It was said, and is tried again with each look.
                 Err(_) => {}
@@ -61,7 +61,7 @@ impl Listeners {
 impl Listener {
     fn renew(&mut self, addresses: &Addresses) -> Result<()> {
         match (&self.origin, &self.place) {
-            (Origin::Bound, Place::Inet(place)) => {
+            (Origin::Bound, LocalAddress::Inet(place)) => {
                 let only_v6 = place.ip().is_unspecified() && leaves_v4(addresses, place.port());
                 self.socket = socket::listen_tcp(*place, only_v6, addresses.backlog)?;
             }
@@ -86,8 +86,8 @@ impl Listener {
 }
 
 /// The place of a socket as long as it has one: one that is shut down may lose its port.
-pub fn place(socket: &Listening) -> Place {
-    socket.place().unwrap_or(Place::Unix(None))
+pub fn place(socket: &Listening) -> LocalAddress {
+    socket.place().unwrap_or(LocalAddress::Unix(None))
 }
 
 #[cfg(test)]
@@ -103,7 +103,7 @@ mod tests {
     fn addresses(ip: &str) -> Addresses {
         let host = Host::Address(ip.parse::<IpAddr>().unwrap());
         let address = Address {
-            place: crate::config::Place::Inet { host, port: 0 },
+            place: crate::config::Endpoint::Inet { host, port: 0 },
             tls: false,
             option: "--bind",
         };
@@ -136,16 +136,16 @@ mod tests {
         for ip in ["127.0.0.1", "::1"] {
             let addresses = addresses(ip);
             let mut listeners = Listeners::bind(&addresses).unwrap();
-            let Place::Inet(place) = listeners.0[0].place else {
+            let LocalAddress::Inet(place) = listeners.0[0].place else {
                 panic!("no address");
             };
-            assert!(!listeners.mend(&addresses));
+            assert!(!listeners.repair(&addresses));
             for _ in 0..3 {
                 shut_down(&listeners);
                 assert!(TcpStream::connect(place).is_err());
-                assert!(listeners.mend(&addresses));
+                assert!(listeners.repair(&addresses));
                 TcpStream::connect(place).unwrap();
-                assert!(!listeners.mend(&addresses));
+                assert!(!listeners.repair(&addresses));
             }
         }
     }
@@ -158,20 +158,20 @@ mod tests {
         let mut listeners = given(TcpListener::bind(place).unwrap());
         let number = listeners.0[0].socket.as_raw_fd();
         shut_down(&listeners);
-        assert!(listeners.mend(&addresses("::1")));
+        assert!(listeners.repair(&addresses("::1")));
         assert_eq!(listeners.0[0].socket.as_raw_fd(), number);
         TcpStream::connect(place).unwrap();
     }
 
     #[test]
     fn one_that_cannot_be_had_again_is_tried_with_each_look() {
-        let path = std::env::temp_dir().join(format!("wasmserve-mend-{}", std::process::id()));
+        let path = std::env::temp_dir().join(format!("wasmserve-repair-{}", std::process::id()));
         let _ = std::fs::remove_file(&path);
         let mut listeners = given(UnixListener::bind(&path).unwrap());
         shut_down(&listeners);
         for _ in 0..2 {
-            assert!(!listeners.mend(&addresses("::1")));
-            assert_eq!(listeners.0[0].condition, Condition::Lost);
+            assert!(!listeners.repair(&addresses("::1")));
+            assert_eq!(listeners.0[0].condition, SocketCondition::Lost);
         }
         std::fs::remove_file(&path).unwrap();
     }
@@ -182,7 +182,7 @@ mod tests {
         let mut listeners = Listeners::bind(&addresses).unwrap();
         fcntl(&listeners.0[0].socket, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
         // Nobody who has it need be replaced.
-        assert!(!listeners.mend(&addresses));
+        assert!(!listeners.repair(&addresses));
         assert!(!listeners.0[0].socket.unblock());
     }
 
