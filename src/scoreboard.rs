@@ -19,7 +19,7 @@ pub mod totals;
 
 pub use answers::{Answers, STEPS};
 pub use canary::{CanaryFigures, VersionFigures};
-pub use entry::{Entry, Phase};
+pub use entry::{Entry, WorkerPhase};
 pub use foreign::Foreign;
 pub use guests::{Dropped, Made, Outbound};
 pub use layout::Layout;
@@ -281,12 +281,12 @@ mod tests {
     fn another_executable_finds_the_scoreboard_as_it_was_left() {
         let scoreboard = Scoreboard::new(3).unwrap();
         scoreboard.slot(2).connection_opened();
-        scoreboard.entry(1).enter(Phase::Draining);
+        scoreboard.entry(1).enter(WorkerPhase::Draining);
         scoreboard.withdraw();
         let descriptor = || scoreboard.descriptor().try_clone_to_owned().unwrap();
         let adopted = Scoreboard::adopt(descriptor(), scoreboard.layout()).unwrap();
         assert_eq!(adopted.slot(2).connections(), 1);
-        assert_eq!(adopted.entry(1).phase(), Phase::Draining);
+        assert_eq!(adopted.entry(1).phase(), WorkerPhase::Draining);
         assert!(adopted.table().is_withdrawn());
         assert!(Scoreboard::adopt(descriptor(), &Layout::own(4000)).is_err());
         assert!(Scoreboard::adopt(descriptor(), &Layout::first(3)).is_err());

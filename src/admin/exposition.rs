@@ -60,7 +60,7 @@ pub fn written(reading: Reading, format: Format) -> Result<String, fmt::Error> {
 mod tests {
     use super::super::health::tests::{reading, worker};
     use super::*;
-    use crate::scoreboard::{Ended, Phase, Scoreboard};
+    use crate::scoreboard::{Ended, Scoreboard, WorkerPhase};
     use std::time::Duration;
 
     #[test]
@@ -85,7 +85,11 @@ mod tests {
 
     #[test]
     fn every_metric_has_its_unit_and_open_metrics_has_an_end() {
-        let page = written(reading(vec![worker(Phase::Ready)]), Format::OpenMetrics).unwrap();
+        let page = written(
+            reading(vec![worker(WorkerPhase::Ready)]),
+            Format::OpenMetrics,
+        )
+        .unwrap();
         assert!(page.ends_with("# EOF\n"));
         for name in [
             "wasmserve_worker_memory_bytes{worker=\"0\"} 12582912",

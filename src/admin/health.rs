@@ -2,7 +2,7 @@
 //! should be sent requests. They are pure rules over a reading.
 
 use super::reading::{Reading, Worker};
-use crate::scoreboard::{Phase, ServerState};
+use crate::scoreboard::{ServerState, WorkerPhase};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -59,7 +59,12 @@ pub fn ready(reading: &Reading) -> Health {
         _ => reasons.push("the server is stopping".to_owned()),
     }
     let silence = reading.silence.max(LEAST_SILENCE);
-    let ready = || reading.workers.iter().filter(|it| it.phase == Phase::Ready);
+    let ready = || {
+        reading
+            .workers
+            .iter()
+            .filter(|it| it.phase == WorkerPhase::Ready)
+    };
     let sheds = |worker: &Worker| worker.shed_age.is_some_and(|age| age < SHEDDING);
     let hanging = ready().filter(|worker| worker.hangs(silence)).count();
     let shedding = ready()
@@ -102,7 +107,7 @@ pub mod tests {
     use super::*;
     use crate::scoreboard::WorkerNumbers;
 
-    pub fn worker(phase: Phase) -> Worker {
+    pub fn worker(phase: WorkerPhase) -> Worker {
         Worker {
             slot: 0,
             pid: 4711,
@@ -140,7 +145,7 @@ pub mod tests {
     }
 
     fn is_ready(change: impl FnOnce(&mut Reading)) -> bool {
-        let mut reading = reading(vec![worker(Phase::Ready); 2]);
+        let mut reading = reading(vec![worker(WorkerPhase::Ready); 2]);
         change(&mut reading);
         let health = ready(&reading);
         assert_eq!(health.is_well, health.reasons.is_empty());
@@ -151,7 +156,7 @@ pub mod tests {
     fn a_server_is_ready_while_half_of_its_workers_take_requests() {
         let silent = Duration::from_secs(6);
         assert!(is_ready(|_| {}));
-        assert!(is_ready(|it| it.workers[0].phase = Phase::Draining));
+        assert!(is_ready(|it| it.workers[0].phase = WorkerPhase::Draining));
         assert!(!is_ready(|it| it.workers.clear()));
         assert!(!is_ready(|it| it.numbers.wanted = 5));
         assert!(is_ready(|it| it.workers[0].heartbeat_age = silent));

@@ -8,7 +8,7 @@ mod writer;
 use super::health;
 use super::reading::{Reading, Worker};
 use crate::log::escape;
-use crate::scoreboard::Phase;
+use crate::scoreboard::WorkerPhase;
 use crate::scoreboard::totals::{self, CLASSES, METHODS};
 use canary::canary;
 use guests::guests;
@@ -173,7 +173,11 @@ fn processes(page: &mut Page<'_>, reading: &Reading) -> Result<(), Error> {
     ] {
         page.counters(name, help, [(NONE, totals.one(family))].into_iter())?;
     }
-    let states = [Phase::Starting, Phase::Ready, Phase::Draining];
+    let states = [
+        WorkerPhase::Starting,
+        WorkerPhase::Ready,
+        WorkerPhase::Draining,
+    ];
     let counted = states.into_iter().map(|phase| {
         let count = reading
             .workers
@@ -299,11 +303,11 @@ fn about(page: &mut Page<'_>, reading: &Reading) -> Result<(), Error> {
     )
 }
 
-pub fn phase_name(phase: Phase) -> &'static str {
+pub fn phase_name(phase: WorkerPhase) -> &'static str {
     match phase {
-        Phase::Free => "free",
-        Phase::Starting => "starting",
-        Phase::Ready => "ready",
-        Phase::Draining => "draining",
+        WorkerPhase::Free => "free",
+        WorkerPhase::Starting => "starting",
+        WorkerPhase::Ready => "ready",
+        WorkerPhase::Draining => "draining",
     }
 }

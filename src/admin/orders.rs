@@ -1,7 +1,7 @@
 //! An order to the supervisor is given by a record, and is over when the scoreboard shows what came of it.
 
 use crate::channel::{Command, CommandSender};
-use crate::scoreboard::{Phase, Scoreboard, ServerState};
+use crate::scoreboard::{Scoreboard, ServerState, WorkerPhase};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -100,7 +100,7 @@ impl Orders {
             }
             Command::Restart(pid) => {
                 let serves = self.workers().any(|(worker, phase, _)| {
-                    worker == pid && matches!(phase, Phase::Ready | Phase::Starting)
+                    worker == pid && matches!(phase, WorkerPhase::Ready | WorkerPhase::Starting)
                 });
                 (!serves).then(|| format!("no worker that serves is process {pid}"))
             }
@@ -114,10 +114,10 @@ impl Orders {
     }
 
     /// Lists the process, the phase and the version of each worker.
-    fn workers(&self) -> impl Iterator<Item = (i32, Phase, u32)> {
+    fn workers(&self) -> impl Iterator<Item = (i32, WorkerPhase, u32)> {
         let slots = 0..self.scoreboard.length();
         let entries = slots.map(|slot| self.scoreboard.entry(slot));
-        let taken = entries.filter(|entry| entry.phase() != Phase::Free);
+        let taken = entries.filter(|entry| entry.phase() != WorkerPhase::Free);
         taken.map(|entry| (entry.pid(), entry.phase(), entry.generation()))
     }
 
@@ -141,7 +141,7 @@ impl Orders {
         self.has_all_workers()?;
         let old = self
             .workers()
-            .any(|(_, phase, version)| phase != Phase::Draining && version != served);
+            .any(|(_, phase, version)| phase != WorkerPhase::Draining && version != served);
         (!old).then(|| Outcome::Done(format!("version {served} is served")))
     }
 
@@ -185,12 +185,12 @@ impl Orders {
         let table = self.scoreboard.table();
         let canary = table.canary().map_or(0, |canary| canary.workers);
         let wanted = table.workers().wanted.saturating_add(canary);
-        let count = |which: Phase| {
+        let count = |which: WorkerPhase| {
             self.workers()
                 .filter(|(_, phase, _)| *phase == which)
                 .count()
         };
-        let (ready, starting) = (count(Phase::Ready), count(Phase::Starting));
+        let (ready, starting) = (count(WorkerPhase::Ready), count(WorkerPhase::Starting));
         let settled = ready == wanted as usize && starting == 0;
         settled.then(|| Outcome::Done(format!("{wanted} workers serve")))
     }
@@ -200,7 +200,7 @@ impl Orders {
         self.has_all_workers()?;
         let stays = self
             .workers()
-            .any(|(worker, phase, _)| worker == pid && phase != Phase::Draining);
+            .any(|(worker, phase, _)| worker == pid && phase != WorkerPhase::Draining);
         (!stays).then(|| Outcome::Done(format!("process {pid} is replaced")))
     }
 }

@@ -3,7 +3,7 @@
 
 use super::orders::{Orders, Outcome, within};
 use crate::channel::ProfileRequest;
-use crate::scoreboard::Phase;
+use crate::scoreboard::WorkerPhase;
 use std::cell::Cell;
 use std::time::Duration;
 
@@ -59,7 +59,8 @@ impl Orders {
 
     fn profiled(&self, request: ProfileRequest) -> Vec<Profiled> {
         let slots = 0..self.scoreboard.length();
-        let serving = slots.filter(|slot| self.scoreboard.entry(*slot).phase() == Phase::Ready);
+        let serving =
+            slots.filter(|slot| self.scoreboard.entry(*slot).phase() == WorkerPhase::Ready);
         let workers = serving.map(|slot| Profiled {
             slot,
             pid: self.scoreboard.entry(slot).pid(),
@@ -102,6 +103,6 @@ impl Orders {
 
     fn is_gone(&self, it: &Profiled) -> bool {
         let entry = self.scoreboard.entry(it.slot);
-        entry.phase() == Phase::Free || entry.pid() != it.pid
+        entry.phase() == WorkerPhase::Free || entry.pid() != it.pid
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::scoreboard::totals::{self, FAMILIES, Family};
 use crate::scoreboard::{
-    CanaryFigures, Phase, Scoreboard, ServerState, Versions, WorkerEnd, WorkerNumbers,
+    CanaryFigures, Scoreboard, ServerState, Versions, WorkerEnd, WorkerNumbers, WorkerPhase,
 };
 use crate::sys::clock;
 use std::time::Duration;
@@ -43,7 +43,7 @@ pub struct Reading {
 pub struct Worker {
     pub slot: usize,
     pub pid: i32,
-    pub phase: Phase,
+    pub phase: WorkerPhase,
     pub generation: u32,
     pub age: Duration,
     pub heartbeat_age: Duration,
@@ -95,8 +95,8 @@ impl Reading {
         let table = scoreboard.table();
         let now_ms = clock::now_ms();
         let (reloaded_at_ms, failure) = table.last_reload();
-        let taken =
-            (0..scoreboard.length()).filter(|slot| scoreboard.entry(*slot).phase() != Phase::Free);
+        let taken = (0..scoreboard.length())
+            .filter(|slot| scoreboard.entry(*slot).phase() != WorkerPhase::Free);
         Reading {
             supervisor: table.supervisor(),
             state: table.state(),

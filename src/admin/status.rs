@@ -4,7 +4,7 @@ use super::health;
 use super::metrics::phase_name;
 use super::reading::{Reading, Worker};
 use crate::scoreboard::totals::{self, END_REASONS, Family};
-use crate::scoreboard::{Phase, ServerState, VersionFigures};
+use crate::scoreboard::{ServerState, VersionFigures, WorkerPhase};
 use serde_json::{Value, json};
 
 /// Makes the document.
@@ -158,7 +158,7 @@ fn worker(reading: &Reading, it: &Worker) -> Value {
             "since_seconds": it.asked_age.as_secs_f64(),
         })
     });
-    let hangs = it.phase == Phase::Ready && it.hangs(reading.silence);
+    let hangs = it.phase == WorkerPhase::Ready && it.hangs(reading.silence);
     json!({
         "slot": it.slot,
         "pid": it.pid,
@@ -199,7 +199,10 @@ mod tests {
 
     #[test]
     fn a_worker_that_answers_says_what_and_one_that_does_not_says_nothing() {
-        let mut reading = reading(vec![worker(Phase::Ready), worker(Phase::Draining)]);
+        let mut reading = reading(vec![
+            worker(WorkerPhase::Ready),
+            worker(WorkerPhase::Draining),
+        ]);
         reading.workers[1].in_flight = 0;
         let document = document(&reading);
         assert_eq!(document["workers"][0]["answering"]["request"], "GET /x");
@@ -210,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_worker_that_is_silent_is_shown_as_hung() {
-        let mut reading = reading(vec![worker(Phase::Ready)]);
+        let mut reading = reading(vec![worker(WorkerPhase::Ready)]);
         reading.workers[0].heartbeat_age = reading.silence * 2;
         assert_eq!(document(&reading)["workers"][0]["state"], "hung");
     }

@@ -3,10 +3,10 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU32, AtomicU64};
 
-/// A `Phase` says where a worker is in its life.
+/// A `WorkerPhase` says where a worker is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Phase {
+pub enum WorkerPhase {
     /// The slot has no worker.
     Free = 0,
     Starting = 1,
@@ -31,16 +31,16 @@ pub struct Entry {
 }
 
 impl Entry {
-    pub fn phase(&self) -> Phase {
+    pub fn phase(&self) -> WorkerPhase {
         match self.phase.load(Relaxed) {
-            1 => Phase::Starting,
-            2 => Phase::Ready,
-            3 => Phase::Draining,
-            _ => Phase::Free,
+            1 => WorkerPhase::Starting,
+            2 => WorkerPhase::Ready,
+            3 => WorkerPhase::Draining,
+            _ => WorkerPhase::Free,
         }
     }
 
-    pub fn enter(&self, phase: Phase) {
+    pub fn enter(&self, phase: WorkerPhase) {
         self.phase.store(phase as u8, Relaxed);
     }
 
@@ -51,7 +51,7 @@ impl Entry {
         self.started_ms.store(now_ms, Relaxed);
         self.requests_before.store(requests, Relaxed);
         self.failures_before.store(failures, Relaxed);
-        self.enter(Phase::Starting);
+        self.enter(WorkerPhase::Starting);
     }
 
     /// Notes the process that the slot is for.

@@ -290,7 +290,7 @@ fn micros(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scoreboard::{Answers, Phase, Scoreboard};
+    use crate::scoreboard::{Answers, Scoreboard, WorkerPhase};
 
     fn ended(method: usize, status: Option<u16>) -> Ended {
         Ended {
@@ -339,11 +339,11 @@ mod tests {
             (0, 0, 1)
         );
         let phase = |index| scoreboard.entry(index).phase();
-        assert_eq!((phase(1), slot.heartbeat_ms()), (Phase::Starting, 9));
+        assert_eq!((phase(1), slot.heartbeat_ms()), (WorkerPhase::Starting, 9));
         assert_eq!(slot.totals.value(totals::LATENCY, 2), 1);
         assert_eq!(slot.totals.value(totals::LATENCY_SUM, 0), 3);
         assert_eq!(slot.totals.value(totals::GUEST_TIME, 1), 1);
-        assert_eq!(phase(0), Phase::Free);
+        assert_eq!(phase(0), WorkerPhase::Free);
         // What this worker has answered is told from what others before it have.
         assert_eq!(scoreboard.entry(1).requests_before(), 1);
     }

@@ -10,10 +10,10 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// A worker that lived this long did not die of its start.
 const STABLE: Duration = Duration::from_secs(20);
 
-/// A worker that lived this long has served: its seat is not left empty for longer than that.
+/// A worker that lived this long has served: nobody takes longer than that to take its place.
 const SERVED: Duration = Duration::from_secs(1);
 
-/// The deaths at one seat.
+/// The deaths of the workers of one index.
 #[derive(Clone, Debug, Default)]
 pub struct Backoff {
     deaths: u32,
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seat_whose_worker_served_is_not_empty_for_longer_than_that() {
+    fn whoever_served_is_replaced_within_that_time() {
         let now = Instant::now();
         let mut backoff = Backoff::default();
         let lived = Duration::from_secs(2);

@@ -13,7 +13,7 @@ use crate::cache::NoRoom;
 use crate::cache::seal::Damaged;
 use crate::channel::{Receiver, Reporter, channel};
 use crate::exit::Status;
-use crate::scoreboard::{Answers, Foreign, Phase, Scoreboard};
+use crate::scoreboard::{Answers, Foreign, Scoreboard, WorkerPhase};
 use crate::sys::channel::pipe;
 use crate::sys::{clock, fork, signals};
 use crate::{error, log};
@@ -140,7 +140,7 @@ impl Forker {
     }
 
     /// Says to its siblings where a worker is in its life.
-    pub fn enters(&self, slot: &WorkerSlot, phase: Phase) {
+    pub fn enters(&self, slot: &WorkerSlot, phase: WorkerPhase) {
         if let WorkerSlot::Own(slot) = slot {
             self.scoreboard.entry(slot.index()).enter(phase);
         }

@@ -142,7 +142,7 @@ mod tests {
             worker: Inherited {
                 id: Id(id),
                 pid: 4000,
-                seat: 1,
+                index: 1,
                 generation: 2,
                 state,
             },

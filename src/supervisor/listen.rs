@@ -8,7 +8,7 @@ use super::successor::Successor;
 use super::zygote::Zygote;
 use crate::channel::{Garbage, Message, Receiver};
 use crate::exit::Status;
-use crate::scoreboard::Phase;
+use crate::scoreboard::WorkerPhase;
 use crate::sys::process::{self, End};
 use crate::sys::watch::{self, Watch};
 use crate::{debug, warning};
@@ -29,7 +29,7 @@ impl<R: Roles> Supervisor<R> {
                     }
                 });
                 if matches!(message, Message::Ready) {
-                    self.forker.enters(&child.slot, Phase::Ready);
+                    self.forker.enters(&child.slot, WorkerPhase::Ready);
                 }
                 self.events.extend(of_worker(child.id, message));
             }

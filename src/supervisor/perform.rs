@@ -8,7 +8,7 @@ use super::run::Supervisor;
 use super::successor;
 use super::{Roles, Sockets};
 use crate::exit::{Status, status_of};
-use crate::scoreboard::Phase;
+use crate::scoreboard::WorkerPhase;
 use crate::sys::process::{self, End};
 use crate::{info, log};
 use anyhow::{Context, Result, anyhow};
@@ -173,7 +173,7 @@ impl<R: Roles> Supervisor<R> {
     fn drain(&self, id: Id, retiring: bool) {
         let Some(child) = self.child(id) else { return };
         // Its siblings are to see it before it does.
-        self.forker.enters(&child.slot, Phase::Draining);
+        self.forker.enters(&child.slot, WorkerPhase::Draining);
         let signal = match retiring {
             true => Signal::SIGHUP,
             false => Signal::SIGTERM,

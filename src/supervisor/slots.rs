@@ -1,6 +1,6 @@
 //! This file says which slots of the scoreboard are taken: the supervisor's own table, which nobody else can write.
 
-use crate::scoreboard::{Answers, Phase, Scoreboard};
+use crate::scoreboard::{Answers, Scoreboard, WorkerPhase};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -63,7 +63,7 @@ impl ReservedSlot {
 
 impl Drop for ReservedSlot {
     fn drop(&mut self) {
-        self.scoreboard.entry(self.index).enter(Phase::Free);
+        self.scoreboard.entry(self.index).enter(WorkerPhase::Free);
         self.taken.borrow_mut()[self.index] = false;
     }
 }
@@ -79,7 +79,10 @@ mod tests {
         let second = slots.reserve().unwrap();
         assert_ne!(first.index(), second.index());
         // What is in shared memory is not asked.
-        slots.scoreboard.entry(first.index()).enter(Phase::Free);
+        slots
+            .scoreboard
+            .entry(first.index())
+            .enter(WorkerPhase::Free);
         assert!(slots.reserve().is_none() && slots.take(1).is_none());
         drop(first);
         assert_eq!(slots.reserve().unwrap().index(), 0);

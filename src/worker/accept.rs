@@ -4,7 +4,7 @@
 use super::balance::{self, Load};
 use crate::connection::Accepted;
 use crate::request::Peer;
-use crate::scoreboard::{Phase, Scoreboard, Slot};
+use crate::scoreboard::{Scoreboard, Slot, WorkerPhase};
 use crate::sys::clock;
 use crate::sys::epoll::Exclusive;
 use crate::sys::socket::{self, Listening, moved_up};
@@ -223,7 +223,7 @@ impl Acceptor {
         let mut siblings = (0..self.scoreboard.length()).filter(|index| *index != self.slot);
         siblings.any(|index| {
             let slot = self.scoreboard.slot(index);
-            self.scoreboard.entry(index).phase() == Phase::Ready
+            self.scoreboard.entry(index).phase() == WorkerPhase::Ready
                 && now.abs_diff(slot.heartbeat_ms()) < SILENT_MS
                 && is(mine, load(slot))
         })

@@ -53,7 +53,7 @@ fn read(handover: &mut Handover, line: &str) -> Result<()> {
 /// Reads a worker. One that is still starting would say in its own way that it is ready: nobody waits for it.
 fn worker(words: &mut SplitWhitespace<'_>) -> Result<LeftWorker> {
     let (id, pid) = (Id(next(words)?), next(words)?);
-    let (seat, generation) = (next(words)?, next(words)?);
+    let (index, generation) = (next(words)?, next(words)?);
     let (slot, _receiver) = (next(words)?, next::<i32>(words)?);
     let state = words.next();
     let time = Duration::from_millis(next(words)?);
@@ -68,7 +68,7 @@ fn worker(words: &mut SplitWhitespace<'_>) -> Result<LeftWorker> {
     let worker = Inherited {
         id,
         pid,
-        seat,
+        index,
         generation,
         state,
     };

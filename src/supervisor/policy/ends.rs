@@ -146,18 +146,18 @@ impl Policy {
         let lived = now.saturating_duration_since(loss.since);
         let random = (self.random)();
         self.last_death = Some(now);
-        let seat = self
-            .seats
-            .get_mut(worker.seat)
+        let backoff = self
+            .backoffs
+            .get_mut(worker.index)
             .filter(|_| self.mode.serves());
-        if let Some(seat) = seat {
+        if let Some(backoff) = backoff {
             match loss.death.is_by_others() {
-                true => seat.was_killed(lived, now, random),
-                false => seat.died(lived, now, random),
+                true => backoff.was_killed(lived, now, random),
+                false => backoff.died(lived, now, random),
             }
-            if let Some(until) = seat.waits_until(now) {
+            if let Some(until) = backoff.waits_until(now) {
                 let wait = (until - now).as_secs_f64();
-                let deaths = seat.deaths();
+                let deaths = backoff.deaths();
                 text.push_str(&format!(
                     "; replaced in {wait:.1} s, after {deaths} deaths in a row"
                 ));

@@ -34,7 +34,8 @@ pub enum InheritedState {
 pub struct Inherited {
     pub id: Id,
     pub pid: i32,
-    pub seat: usize,
+    #[serde(rename = "seat")]
+    pub index: usize,
     pub generation: u32,
     pub state: InheritedState,
 }
@@ -45,7 +46,7 @@ impl Policy {
         let workers = self.workers.iter().map(|(id, worker)| Inherited {
             id: *id,
             pid: worker.pid,
-            seat: worker.seat,
+            index: worker.index,
             generation: worker.generation,
             state: worker.state(now),
         });
@@ -87,7 +88,7 @@ impl Policy {
             most: room.most,
             slots: room.slots,
             workers,
-            seats: Vec::new(),
+            backoffs: Vec::new(),
             last_death: None,
             next_id: next_id.unwrap_or(0),
             reload: Reload::serving(served),
@@ -137,7 +138,7 @@ impl Inherited {
         };
         Worker {
             pid: self.pid,
-            seat: self.seat,
+            index: self.index,
             generation: self.generation,
             state,
             last_beat: LastBeat::new(now),

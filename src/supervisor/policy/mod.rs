@@ -69,8 +69,8 @@ pub struct Policy {
     most: usize,
     slots: usize,
     workers: BTreeMap<Id, Worker>,
-    /// The deaths at each seat: a seat is one of the workers that there should be.
-    seats: Vec<Backoff>,
+    /// The deaths of each worker that there should be, by its index.
+    backoffs: Vec<Backoff>,
     last_death: Option<Instant>,
     next_id: u64,
     reload: Reload,
@@ -100,7 +100,7 @@ impl Policy {
             settings,
             mode: Mode::Booting,
             workers: BTreeMap::new(),
-            seats: Vec::new(),
+            backoffs: Vec::new(),
             last_death: None,
             next_id: 0,
             reload: Reload::default(),
@@ -186,8 +186,8 @@ impl Policy {
             };
             Some(deadline)
         });
-        let seats = 0..self.seats.len();
-        let retries = seats.filter_map(|seat| self.waits_until(seat, now));
+        let indices = 0..self.backoffs.len();
+        let retries = indices.filter_map(|index| self.waits_until(index, now));
         let once = self.mode.until().into_iter().chain(self.upgrade.until());
         let once = once.chain(self.reload.attempt.wakes_at(now));
         deadlines.chain(retries).chain(once).min()

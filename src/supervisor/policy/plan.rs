@@ -17,9 +17,9 @@ impl Policy {
         if !self.mode.serves() || self.reload.has_no_code() {
             return;
         }
-        let seats = self.wanted.max(self.canary_seats().end);
-        let seats = seats.max(self.seats.len());
-        self.seats.resize_with(seats, Default::default);
+        let indices = self.wanted.max(self.canary_indices().end);
+        let indices = indices.max(self.backoffs.len());
+        self.backoffs.resize_with(indices, Default::default);
         self.promote_due();
         self.fork_missing(now);
         self.dismiss_replaced(now);
@@ -68,42 +68,42 @@ impl Policy {
         }
     }
 
-    /// Says whether the seat is held by a worker that stays: ready, and of the version that is wanted.
-    fn is_held(&self, seat: usize) -> bool {
-        let generation = self.generation_at(seat);
-        self.at(seat)
+    /// Says whether the index is held by a worker that stays: ready, and of the version that is wanted.
+    fn is_held(&self, index: usize) -> bool {
+        let generation = self.generation_at(index);
+        self.at(index)
             .any(|worker| worker.is_ready() && worker.generation == generation)
     }
 
-    /// Gives the version that the worker at a seat should have: while a canary runs, its own workers alone have the new
+    /// Gives the version that the worker at an index should have: while a canary runs, its own workers alone have the new
     /// one.
-    fn generation_at(&self, seat: usize) -> u32 {
+    fn generation_at(&self, index: usize) -> u32 {
         match self.reload.proven() {
-            Some(proven) if self.canary().is_some() && !self.canary_seats().contains(&seat) => {
+            Some(proven) if self.canary().is_some() && !self.canary_indices().contains(&index) => {
                 proven
             }
             _ => self.reload.wanted_generation(),
         }
     }
 
-    fn is_wanted(&self, seat: usize) -> bool {
-        seat < self.wanted || self.canary_seats().contains(&seat)
+    fn is_wanted(&self, index: usize) -> bool {
+        index < self.wanted || self.canary_indices().contains(&index)
     }
 
-    pub(super) fn at(&self, seat: usize) -> impl Iterator<Item = &Worker> {
+    pub(super) fn at(&self, index: usize) -> impl Iterator<Item = &Worker> {
         let workers = self.workers.values();
-        workers.filter(move |worker| worker.seat == seat)
+        workers.filter(move |worker| worker.index == index)
     }
 
     fn fork_missing(&mut self, now: Instant) {
-        for seat in (0..self.wanted).chain(self.canary_seats()) {
-            let starts = self.at(seat).any(Worker::is_starting);
-            let waits = self.waits_until(seat, now);
-            if starts || self.is_held(seat) || waits.is_some() {
+        for index in (0..self.wanted).chain(self.canary_indices()) {
+            let starts = self.at(index).any(Worker::is_starting);
+            let waits = self.waits_until(index, now);
+            if starts || self.is_held(index) || waits.is_some() {
                 continue;
             }
-            let serves = self.at(seat).any(Worker::serves);
-            // Where another still serves at this seat there is no hurry.
+            let serves = self.at(index).any(Worker::serves);
+            // Where another still serves at this index there is no hurry.
             if serves && self.starting() >= self.surge() {
                 continue;
             }
@@ -111,14 +111,14 @@ impl Policy {
                 self.make_room(serves, now);
                 continue;
             }
-            self.fork(seat, self.version_for(seat, serves), now);
+            self.fork(index, self.version_for(index, serves), now);
         }
     }
 
-    /// Says when somebody may be forked for a seat, where that is not now: where nobody serves or is about to, one is
+    /// Says when somebody may be forked for an index, where that is not now: where nobody serves or is about to, one is
     /// not left to wait for long.
-    pub(super) fn waits_until(&self, seat: usize, now: Instant) -> Option<Instant> {
-        let until = self.seats[seat].waits_until(now)?;
+    pub(super) fn waits_until(&self, index: usize, now: Instant) -> Option<Instant> {
+        let until = self.backoffs[index].waits_until(now)?;
         let mut workers = self.workers.values();
         let deserted = !workers.any(|worker| worker.serves() || worker.is_starting());
         let until = match self.last_death {
@@ -128,11 +128,11 @@ impl Policy {
         (until > now).then_some(until)
     }
 
-    /// A version that is not proven yet is tried where another goes on serving; a seat that nobody
+    /// A version that is not proven yet is tried where another goes on serving; an index that nobody
     /// serves gets what is known to work, once somebody else is trying.
-    fn version_for(&self, seat: usize, serves: bool) -> u32 {
+    fn version_for(&self, index: usize, serves: bool) -> u32 {
         if self.canary().is_some() {
-            return self.generation_at(seat);
+            return self.generation_at(index);
         }
         let wanted = self.reload.wanted_generation();
         let mut starting = self.workers.values().filter(|worker| worker.is_starting());
@@ -157,23 +157,23 @@ impl Policy {
         }
     }
 
-    fn fork(&mut self, seat: usize, generation: u32, now: Instant) {
+    fn fork(&mut self, index: usize, generation: u32, now: Instant) {
         let id = Id(self.next_id);
         self.next_id += 1;
-        let worker = Worker::new(seat, generation, now);
+        let worker = Worker::new(index, generation, now);
         self.workers.insert(id, worker);
         self.actions.push(Action::Fork { id, generation });
     }
 
-    /// Workers whose seat is held by a ready one of the wanted version, or is wanted no more.
+    /// Workers whose index is held by a ready one of the wanted version, or is wanted no more.
     fn dismiss_replaced(&mut self, now: Instant) {
         let leaving: Vec<(Id, Reason)> = self
             .workers
             .iter()
             .filter_map(|(id, worker)| {
-                let unwanted = !self.is_wanted(worker.seat);
-                let held = || self.is_held(worker.seat);
-                let outdated = worker.generation != self.generation_at(worker.seat);
+                let unwanted = !self.is_wanted(worker.index);
+                let held = || self.is_held(worker.index);
+                let outdated = worker.generation != self.generation_at(worker.index);
                 let reason = match &worker.state {
                     State::Stale { reason, .. } if unwanted || held() => reason.clone(),
                     // One that starts may serve already, and not have been heard of: it leaves when it is ready.
@@ -222,7 +222,7 @@ impl Policy {
     }
 
     /// Changes how many workers there should be, which is said with a reason. Where there will be fewer, those that
-    /// serve take the seats that stay.
+    /// serve take the indices that stay.
     pub(super) fn scale(&mut self, wanted: usize, why: &str) {
         if wanted == self.wanted || !self.mode.changes() {
             return;
@@ -231,20 +231,20 @@ impl Policy {
         let text = format!("Changing the number of workers from {before} to {wanted}{why}");
         self.actions.push(Action::Log { level, text });
         self.wanted = wanted;
-        for seat in wanted..before {
-            let empty = (0..wanted).find(|seat| !self.at(*seat).any(Worker::serves));
-            if let Some(empty) = empty.filter(|_| self.at(seat).any(Worker::serves)) {
-                self.swap(seat, empty);
+        for index in wanted..before {
+            let empty = (0..wanted).find(|index| !self.at(*index).any(Worker::serves));
+            if let Some(empty) = empty.filter(|_| self.at(index).any(Worker::serves)) {
+                self.swap(index, empty);
             }
         }
     }
 
     fn swap(&mut self, one: usize, other: usize) {
         for worker in self.workers.values_mut() {
-            if worker.seat == one {
-                worker.seat = other;
-            } else if worker.seat == other {
-                worker.seat = one;
+            if worker.index == one {
+                worker.index = other;
+            } else if worker.index == other {
+                worker.index = one;
             }
         }
     }

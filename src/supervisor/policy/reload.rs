@@ -184,7 +184,7 @@ impl Policy {
         });
         self.reload.found = found.then_some(self.reload.last);
         // A new version has a clean slate.
-        self.seats.clear();
+        self.backoffs.clear();
         self.begin_upgrade_that_waited(now);
     }
 

@@ -65,7 +65,7 @@ pub struct Worker {
     /// The process; 0 until it is forked.
     pub pid: i32,
     /// Which of the wanted workers it is.
-    pub seat: usize,
+    pub index: usize,
     pub generation: u32,
     pub state: State,
     pub last_beat: LastBeat,
@@ -76,10 +76,10 @@ pub struct Worker {
 
 impl Worker {
     /// A worker that is to be forked.
-    pub fn new(seat: usize, generation: u32, now: Instant) -> Worker {
+    pub fn new(index: usize, generation: u32, now: Instant) -> Worker {
         Worker {
             pid: 0,
-            seat,
+            index,
             generation,
             state: State::Starting { since: now },
             last_beat: LastBeat::new(now),

@@ -45,7 +45,7 @@ impl Policy {
         let workers = workers(share, self.wanted);
         Some(Canary {
             generation,
-            seats: self.most..self.most + workers,
+            indices: self.most..self.most + workers,
             settings: settings.clone(),
             stage: Stage::Starting,
             hurries: false,
@@ -55,9 +55,9 @@ impl Policy {
         })
     }
 
-    /// Gives the seats of the canary's workers; none where no canary runs.
-    pub(in super::super) fn canary_seats(&self) -> Range<usize> {
-        self.canary().map_or(0..0, |canary| canary.seats.clone())
+    /// Gives the indices of the canary's workers; none where no canary runs.
+    pub(in super::super) fn canary_indices(&self) -> Range<usize> {
+        self.canary().map_or(0..0, |canary| canary.indices.clone())
     }
 
     /// A worker of the version that is being tried is ready. This is false where that has no canary.
@@ -68,7 +68,7 @@ impl Policy {
         };
         if canary.stage == Stage::Starting {
             canary.stage = Stage::Warming { since: now };
-            let (generation, workers) = (canary.generation, canary.seats.len());
+            let (generation, workers) = (canary.generation, canary.indices.len());
             let time = canary.settings.time.as_secs_f64();
             let hurries = canary.hurries;
             let beside = match workers {
@@ -134,10 +134,10 @@ impl Policy {
         }
     }
 
-    /// The new version is given to all workers. Those that have it take the seats of others.
+    /// The new version is given to all workers. Those that have it take the indices of others.
     fn promote(&mut self, why: &str) {
-        let seats = self.canary_seats();
-        if seats.is_empty() || !self.mode.changes() {
+        let indices = self.canary_indices();
+        if indices.is_empty() || !self.mode.changes() {
             return;
         }
         let Some(generation) = self.reload.tried() else {
@@ -146,23 +146,23 @@ impl Policy {
         let text = format!("Canary: version {generation} is promoted: {why}");
         self.log(Level::Info, text);
         self.news.push(News::CanaryOver { promoted: true });
-        self.take_seats(seats);
-        self.seats.clear();
+        self.take_indices(indices);
+        self.backoffs.clear();
         self.adopt(generation);
     }
 
-    /// The canary's workers take the seats of others: first those that nobody serves at, so that nobody leaves who is
+    /// The canary's workers take the indices of others: first those that nobody serves at, so that nobody leaves who is
     /// needed.
-    fn take_seats(&mut self, seats: Range<usize>) {
-        let served = |seat: &usize| self.at(*seat).any(Worker::serves);
-        let mut from: Vec<usize> = seats.collect();
+    fn take_indices(&mut self, indices: Range<usize>) {
+        let served = |index: &usize| self.at(*index).any(Worker::serves);
+        let mut from: Vec<usize> = indices.collect();
         let mut to: Vec<usize> = (0..self.wanted).collect();
-        from.sort_by_key(|seat| !served(seat));
+        from.sort_by_key(|index| !served(index));
         to.sort_by_key(served);
         let moves: BTreeMap<usize, usize> = from.into_iter().zip(to).collect();
         for worker in self.workers.values_mut() {
-            if let Some(seat) = moves.get(&worker.seat) {
-                worker.seat = *seat;
+            if let Some(index) = moves.get(&worker.index) {
+                worker.index = *index;
             }
         }
     }

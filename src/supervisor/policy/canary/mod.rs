@@ -27,8 +27,8 @@ const DEATHS: u32 = 3;
 #[derive(Debug)]
 pub struct Canary {
     generation: u32,
-    /// Its workers have these seats, which are behind all that other workers can have.
-    seats: Range<usize>,
+    /// Its workers have these indices, which are behind all that other workers can have.
+    indices: Range<usize>,
     settings: CanarySettings,
     stage: Stage,
     /// It is to be promoted as soon as one of its workers is ready.
@@ -164,7 +164,7 @@ impl Canary {
         };
         CanaryFigures {
             generation: self.generation,
-            workers: self.seats.len() as u32,
+            workers: self.indices.len() as u32,
             is_waiting: matches!(self.stage, Stage::Waiting { .. }),
             elapsed_ms: elapsed.as_millis() as u64,
             time_ms: self.settings.time.as_millis() as u64,
@@ -179,7 +179,7 @@ impl Canary {
         let seen = if is_new { &mut self.new } else { &mut self.old };
         seen.deaths += 1;
         let (new, old) = (self.new.deaths as usize, self.old.deaths as usize);
-        let oftener = new * others > 2 * old * self.seats.len();
+        let oftener = new * others > 2 * old * self.indices.len();
         is_new && (old == 0 || self.new.deaths >= DEATHS && oftener)
     }
 }

@@ -62,7 +62,7 @@ impl Version {
 fn canary(settings: CanarySettings, since: Instant) -> Canary {
     Canary {
         generation: 2,
-        seats: 32..33,
+        indices: 32..33,
         settings,
         stage: Stage::Warming { since },
         hurries: false,

@@ -241,7 +241,7 @@ fn the_executable_is_not_replaced_while_a_canary_runs_and_its_own_versions_have_
     let worker = Inherited {
         id: Id(5),
         pid: 77,
-        seat: 0,
+        index: 0,
         generation: 1,
         state: InheritedState::Ready { age: SECOND },
     };

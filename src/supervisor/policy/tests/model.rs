@@ -74,7 +74,7 @@ impl Game {
     fn play(&mut self) {
         let kind = self.dice.roll(if self.crashes { 22 } else { 19 });
         self.moves.push(kind);
-        let before = self.seats_served();
+        let before = self.indices_served();
         match kind {
             0..=3 => self.one_gets_ready(),
             4..=6 => self.one_leaves(),
@@ -178,14 +178,16 @@ impl Game {
         }
     }
 
-    /// Who serves, and at which seat. Workers of a canary are there besides those that there should be, and may leave
+    /// Who serves, and at which index. Workers of a canary are there besides those that there should be, and may leave
     /// at any time.
-    fn seats_served(&self) -> Vec<(Id, usize)> {
+    fn indices_served(&self) -> Vec<(Id, usize)> {
         let serving = self.world.doing(ProcessState::Serving).into_iter();
-        let seat = |id: Id| (id, self.world.policy.workers[&id].seat);
-        let canary = self.world.policy.canary_seats();
-        let served = serving.map(seat);
-        served.filter(|(_, seat)| !canary.contains(seat)).collect()
+        let index = |id: Id| (id, self.world.policy.workers[&id].index);
+        let canary = self.world.policy.canary_indices();
+        let served = serving.map(index);
+        served
+            .filter(|(_, index)| !canary.contains(index))
+            .collect()
     }
 
     /// Checks what holds after every move; these served before it.
@@ -202,8 +204,8 @@ impl Game {
         let left = before
             .iter()
             .filter(|(id, _)| world.processes.contains_key(id));
-        let seats: BTreeSet<usize> = left.map(|(_, seat)| *seat).collect();
-        let least = seats.len().min(self.wanted);
+        let indices: BTreeSet<usize> = left.map(|(_, index)| *index).collect();
+        let least = indices.len().min(self.wanted);
         assert!(
             world.serving_now() >= least,
             "fewer than {least} serve: {story}"
