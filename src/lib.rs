@@ -185,21 +185,24 @@ fn describe(component: &std::path::Path) -> Result<Status> {
 
 fn serve(serve: &Serve, origins: &[OptionOrigin]) -> Result<Status> {
     // First of all: what another executable leaves to this one are open descriptors.
-    let adopted = supervisor::adopted()?;
+    let predecessor = supervisor::predecessor()?;
     let config = resolved(serve, origins)?;
     log::init(config.log.clone()).exits(Status::Usage)?;
     sys::signals::block_for_supervision()?;
-    let (listeners, meant, ended) = match adopted {
-        Some(mut adopted) => {
-            let left = std::mem::take(&mut adopted.listeners);
+    let (listeners, meant, ended) = match predecessor {
+        Some(mut predecessor) => {
+            let left = std::mem::take(&mut predecessor.listeners);
             let listeners = shared(Listeners::adopt(left)?);
-            let (left, meant) = (std::mem::take(&mut adopted.admin), adopted.is_meant());
+            let (left, meant) = (
+                std::mem::take(&mut predecessor.admin),
+                predecessor.is_meant(),
+            );
             let admin = match left.is_empty() && meant {
                 true => Listeners::bind_admin(&config.admin).exits(Status::Address)?,
                 false => Listeners::adopt(left)?,
             };
             let admin = shared(admin);
-            let ended = supervisor::resume(Server::new(config, &listeners, &admin), adopted);
+            let ended = supervisor::resume(Server::new(config, &listeners, &admin), predecessor);
             ([listeners, admin], meant, ended)
         }
         None => {

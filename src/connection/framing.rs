@@ -39,7 +39,7 @@ pub enum EditKind {
 
 /// A `Follower` knows where in its requests a connection is.
 pub struct Follower {
-    state: MessageState,
+    state: Expected,
     /// The request line has come so far.
     line: Line,
     edits: Vec<Edit>,
@@ -63,7 +63,7 @@ enum Line {
     Over,
 }
 
-enum MessageState {
+enum Expected {
     Head,
     /// So much of a body is still to come.
     Length(u64),
@@ -84,7 +84,7 @@ pub enum FramingError {
 impl Follower {
     pub fn new(limits: HeadLimits) -> Follower {
         Follower {
-            state: MessageState::Head,
+            state: Expected::Head,
             line: Line::Start,
             edits: Vec::new(),
             limits,
@@ -99,10 +99,7 @@ impl Follower {
 
     /// Says whether the body of a request is still to come.
     pub fn is_in_body(&self) -> bool {
-        matches!(
-            self.state,
-            MessageState::Length(_) | MessageState::Chunked(_)
-        )
+        matches!(self.state, Expected::Length(_) | Expected::Chunked(_))
     }
 
     /// Returns what a head that was refused, or did not come to its end, asks for, where its first line is sound.
@@ -118,7 +115,7 @@ impl Follower {
 
     /// Says whether no request has begun that has not ended.
     pub fn is_between_requests(&self) -> bool {
-        matches!(self.state, MessageState::Head) && self.partial.is_empty()
+        matches!(self.state, Expected::Head) && self.partial.is_empty()
     }
 
     /// Takes note of the bytes that came next.
@@ -127,7 +124,7 @@ impl Follower {
         while at < bytes.len() {
             let rest = &bytes[at..];
             match &mut self.state {
-                MessageState::Head => match self.head(rest) {
+                Expected::Head => match self.head(rest) {
                     Ok(read) => {
                         self.follow_line(&rest[..read], at);
                         at += read;
@@ -137,31 +134,31 @@ impl Follower {
                             let most = rest.len().min(self.limits.head);
                             self.partial.extend_from_slice(&rest[..most]);
                         }
-                        self.state = MessageState::Refused;
+                        self.state = Expected::Refused;
                         return Err(FramingError::Head { valid: at, refusal });
                     }
                 },
-                MessageState::Length(left) => {
+                Expected::Length(left) => {
                     let read = rest.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
                     *left -= read as u64;
                     if *left == 0 {
-                        self.state = MessageState::Head;
+                        self.state = Expected::Head;
                     }
                     at += read;
                 }
-                MessageState::Chunked(chunks) => match chunks.follow(rest) {
+                Expected::Chunked(chunks) => match chunks.follow(rest) {
                     Ok(read) => {
                         if chunks.are_over() {
-                            self.state = MessageState::Head;
+                            self.state = Expected::Head;
                         }
                         at += read;
                     }
                     Err(valid) => {
-                        self.state = MessageState::Refused;
+                        self.state = Expected::Refused;
                         return Err(FramingError::Body { valid: at + valid });
                     }
                 },
-                MessageState::Refused => return Err(FramingError::Body { valid: at }),
+                Expected::Refused => return Err(FramingError::Body { valid: at }),
             }
         }
         Ok(())
@@ -233,9 +230,9 @@ impl Follower {
 
     fn validate(&mut self, head: &[u8]) -> Result<(), HeadRefusal> {
         self.state = match head::validate(head, self.limits.fields)? {
-            Framing::Length(0) => MessageState::Head,
-            Framing::Length(length) => MessageState::Length(length),
-            Framing::Chunked => MessageState::Chunked(Chunks::default()),
+            Framing::Length(0) => Expected::Head,
+            Framing::Length(length) => Expected::Length(length),
+            Framing::Chunked => Expected::Chunked(Chunks::default()),
         };
         self.requests += 1;
         Ok(())

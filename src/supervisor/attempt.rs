@@ -8,7 +8,7 @@ use super::policy::{Death, Event};
 use super::run::Supervisor;
 use super::single_task::SingleTask;
 use super::step::Step;
-use super::zygote::{Work, Zygote};
+use super::zygote::{Zygote, ZygoteTask};
 use crate::cache::CodeName;
 use crate::channel::Plan;
 use crate::exit::{Status, status_of};
@@ -224,7 +224,7 @@ impl<R: Roles> Supervisor<R> {
             return Ok(());
         }
         let limits = roles.settings().compile;
-        let zygote = self.forker.zygote(&*roles, Work::Load(code));
+        let zygote = self.forker.zygote(&*roles, ZygoteTask::Load(code));
         let zygote = zygote.map_err(|error| cannot(&error, "load it"))?;
         let event = Event::Loading { limits };
         self.goes_on_with(number, roles, Stage::Loading(zygote), event);

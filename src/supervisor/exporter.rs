@@ -32,10 +32,10 @@ pub struct Exporter {
 struct Running {
     pid: Pid,
     /// The exporter is to do this; none once it is to end.
-    work: Option<Work>,
+    work: Option<ExporterTask>,
 }
 
-struct Work {
+struct ExporterTask {
     /// Another version that wants something else has another number.
     settings: u64,
     /// The exporter ends when this is closed.
@@ -118,7 +118,7 @@ fn fork<R: Roles>(roles: &R, settings: u64, scoreboard: &Rc<Scoreboard>) -> io::
         };
         told(roles.export(context), "exporter")
     })?;
-    let work = Work {
+    let work = ExporterTask {
         settings,
         _held: held,
     };

@@ -7,7 +7,7 @@ use super::primer::Primer;
 use super::single_task::SingleTask;
 use super::slots::{ReservedSlot, Slots};
 use super::step::Step;
-use super::zygote::{Shared, Work, Zygote};
+use super::zygote::{Shared, Zygote, ZygoteTask};
 use super::{Roles, Sockets, WorkerContext};
 use crate::cache::NoRoom;
 use crate::cache::seal::Damaged;
@@ -161,11 +161,11 @@ impl Forker {
     pub fn compiler<R: Roles>(&self, roles: &R) -> Result<Zygote> {
         let has_room = !self.lacks_room.take();
         let files = CodeFiles::open(&roles.settings().code, has_room)?;
-        Ok(self.zygote(roles, Work::Compile(files))?)
+        Ok(self.zygote(roles, ZygoteTask::Compile(files))?)
     }
 
     /// Forks a zygote that does this for a version.
-    pub fn zygote<R: Roles>(&self, roles: &R, work: Work) -> io::Result<Zygote> {
+    pub fn zygote<R: Roles>(&self, roles: &R, work: ZygoteTask) -> io::Result<Zygote> {
         let shared = Shared {
             lifeline: self.watched.try_clone()?,
             scoreboard: self.scoreboard.clone(),
@@ -208,7 +208,7 @@ impl Forker {
     pub fn renew_zygote<R: Roles>(&self, generation: &mut Generation<R>) {
         generation.zygote = None;
         let code = generation.code.try_clone();
-        let again = code.and_then(|code| self.zygote(&*generation.roles, Work::Load(code)));
+        let again = code.and_then(|code| self.zygote(&*generation.roles, ZygoteTask::Load(code)));
         generation.zygote = again.ok();
     }
 

@@ -8,16 +8,16 @@ mod changes;
 mod children;
 mod clock;
 mod code_files;
+mod event_sources;
 mod exporter;
 mod forker;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod handover;
 mod jobs;
-mod listen;
 mod log_writer;
 mod notify;
-mod orders;
+mod pending_workers;
 mod perform;
 mod policy;
 mod primer;
@@ -38,7 +38,7 @@ pub use run::{resume, run};
 pub use settings::{
     CanarySettings, CodeSettings, CompileLimits, JobSettings, Settings, WithoutTraffic,
 };
-pub use successor::adopted;
+pub use successor::predecessor;
 
 use crate::channel::{LeftListener, Plan, Reporter};
 use crate::scoreboard::Scoreboard;

@@ -19,7 +19,7 @@ const EXTENSION: Duration = Duration::from_secs(30);
 /// A `Notifier` tells a service manager; nobody where none waits for it.
 pub struct Notifier {
     address: Option<SocketAddr>,
-    news: News,
+    state: NotifyState,
 }
 
 impl Notifier {
@@ -33,14 +33,14 @@ impl Notifier {
         let limit = limit.and_then(|limit| limit.parse().ok());
         Notifier {
             address,
-            news: News::new(limit.map(Duration::from_micros), now),
+            state: NotifyState::new(limit.map(Duration::from_micros), now),
         }
     }
 
     /// Tells what there is to tell. A service manager that does not listen is not waited for.
     pub fn tell(&mut self, condition: Condition, now: Instant) {
         let Some(address) = &self.address else { return };
-        let Some(text) = self.news.message(condition, now) else {
+        let Some(text) = self.state.message(condition, now) else {
             return;
         };
         // A socket for each message, so that no child ever has one.
@@ -51,7 +51,7 @@ impl Notifier {
 
     /// Says when there is something to tell again, whatever happens.
     pub fn wakes_at(&self) -> Option<Instant> {
-        self.address.as_ref().and(self.news.wakes_at())
+        self.address.as_ref().and(self.state.wakes_at())
     }
 }
 
@@ -69,19 +69,19 @@ fn send(address: &SocketAddr, text: &str) -> io::Result<()> {
     socket.send_to_addr(text.as_bytes(), address).map(drop)
 }
 
-/// `News` says what has been told, and what has to be told when.
+/// `NotifyState` says what has been told, and what has to be told when.
 #[derive(Debug)]
-struct News {
+struct NotifyState {
     told: Option<Condition>,
     /// A sign of life is due so often, where it is waited for, and next at this time.
     alive: Option<(Duration, Instant)>,
     extension: Option<Instant>,
 }
 
-impl News {
+impl NotifyState {
     /// `limit` is the silence after which the service manager ends the server.
-    fn new(limit: Option<Duration>, now: Instant) -> News {
-        News {
+    fn new(limit: Option<Duration>, now: Instant) -> NotifyState {
+        NotifyState {
             told: None,
             alive: limit.map(|limit| (limit / 2, now)),
             extension: None,
@@ -168,8 +168,8 @@ mod tests {
     #[test]
     fn a_life_is_told_in_the_words_of_the_protocol() {
         let now = Instant::now();
-        let mut news = News::new(None, now);
-        let mut told = |condition| news.message(condition, now).unwrap_or_default();
+        let mut state = NotifyState::new(None, now);
+        let mut told = |condition| state.message(condition, now).unwrap_or_default();
         assert!(told(STARTING).starts_with("STATUS=Starting: 1 of 2 workers are ready\nEXTEND"));
         assert_eq!(told(STARTING), "");
         assert_eq!(told(SERVING), "READY=1\nSTATUS=Serving with 2 workers");
@@ -186,24 +186,24 @@ mod tests {
     #[test]
     fn a_sign_of_life_is_sent_twice_within_the_limit() {
         let (limit, start) = (Duration::from_secs(10), Instant::now());
-        let mut news = News::new(Some(limit), start);
-        let first = news.message(SERVING, start).unwrap();
+        let mut state = NotifyState::new(Some(limit), start);
+        let first = state.message(SERVING, start).unwrap();
         assert!(first.ends_with("WATCHDOG=1"), "{first}");
-        assert_eq!(news.wakes_at(), Some(start + limit / 2));
-        assert_eq!(news.message(SERVING, start + limit / 3), None);
-        let next = news.message(SERVING, start + limit / 2);
+        assert_eq!(state.wakes_at(), Some(start + limit / 2));
+        assert_eq!(state.message(SERVING, start + limit / 3), None);
+        let next = state.message(SERVING, start + limit / 2);
         assert_eq!(next.as_deref(), Some("WATCHDOG=1"));
     }
 
     #[test]
     fn a_long_start_asks_for_more_time() {
         let start = Instant::now();
-        let mut news = News::new(None, start);
-        news.message(STARTING, start);
-        let due = news.wakes_at().unwrap();
-        let asked = news.message(STARTING, due).unwrap();
+        let mut state = NotifyState::new(None, start);
+        state.message(STARTING, start);
+        let due = state.wakes_at().unwrap();
+        let asked = state.message(STARTING, due).unwrap();
         assert_eq!(asked, "EXTEND_TIMEOUT_USEC=30000000");
-        news.message(SERVING, due);
-        assert_eq!(news.wakes_at(), None);
+        state.message(SERVING, due);
+        assert_eq!(state.wakes_at(), None);
     }
 }

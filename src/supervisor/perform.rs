@@ -105,8 +105,8 @@ impl<R: Roles> Supervisor<R> {
 
     fn fork(&mut self, id: Id, number: u32) {
         let forked = self.new_worker(number).and_then(|new_worker| {
-            let ordered = self.order(id, number, new_worker);
-            ordered.or_else(|new_worker| self.fork_directly(id, number, new_worker))
+            let asked = self.ask_zygote(id, number, new_worker);
+            asked.or_else(|new_worker| self.fork_directly(id, number, new_worker))
         });
         if let Err(error) = forked {
             self.fork_failed(id, &error);
@@ -165,7 +165,7 @@ impl<R: Roles> Supervisor<R> {
     }
 
     fn kill(&mut self, id: Id) {
-        if !self.cancel_order(id) {
+        if !self.cancel_pending(id) {
             kill(self.child(id).map(|child| child.pid));
         }
     }

@@ -1,7 +1,7 @@
 //! The supervisor says this about itself in the scoreboard, each time that its loop goes round.
 
 use super::children::Generation;
-use super::policy::{News, Report};
+use super::policy::{Incident, Report};
 use super::run::Supervisor;
 use super::{Roles, Sockets};
 use crate::cache::{CodeName, seal};
@@ -47,16 +47,16 @@ impl<R: Roles> Supervisor<R> {
             table.enter(report.state);
             self.published = Some(report);
         }
-        for news in self.policy.take_news() {
+        for incident in self.policy.take_incidents() {
             let at_ms = clock::unix_ms();
-            match news {
-                News::Reloaded => table.reloaded(None, at_ms),
-                News::ReloadFailed(why) => {
+            match incident {
+                Incident::Reloaded => table.reloaded(None, at_ms),
+                Incident::ReloadFailed(why) => {
                     let why = log::escape(&why).to_string();
                     table.reloaded(Some(&why), at_ms);
                 }
-                News::CanaryOver { promoted } => table.canary_over(promoted),
-                News::Ended { pid, reason, why } => table.worker_ended(&WorkerEnd {
+                Incident::CanaryOver { promoted } => table.canary_over(promoted),
+                Incident::Ended { pid, reason, why } => table.worker_ended(&WorkerEnd {
                     pid,
                     reason: reason as usize,
                     at_ms,

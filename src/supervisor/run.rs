@@ -11,10 +11,10 @@ use super::forker::Forker;
 use super::jobs::Jobs;
 use super::log_writer::LogWriter;
 use super::notify::Notifier;
-use super::orders::{Abandoned, Order};
+use super::pending_workers::{AbandonedWorker, PendingWorker};
 use super::policy::{Capacity, Event, Policy};
 use super::publish::Published;
-use super::successor::{self, Adopted, Successor};
+use super::successor::{self, Predecessor, Successor};
 use super::zygote::Zygote;
 use super::{Roles, most_workers};
 use crate::exit::{Exit, Status};
@@ -53,8 +53,8 @@ pub struct Supervisor<R> {
     pub(super) published: Published,
     pub(super) children: Vec<Child>,
     /// Zygotes were asked for these workers, some of which nobody waits for any more.
-    pub(super) orders: Vec<Order>,
-    pub(super) abandoned: Vec<Abandoned>,
+    pub(super) pending_workers: Vec<PendingWorker>,
+    pub(super) abandoned_workers: Vec<AbandonedWorker>,
     /// The version that is being compiled and loaded.
     pub(super) attempt: Option<Attempt<R>>,
     /// The new executable, while it is asked whether it can take over.
@@ -86,17 +86,17 @@ pub fn run<R: Roles>(roles: R, scoreboard: Scoreboard) -> Result<()> {
 }
 
 /// Takes over from the executable that was replaced, or tells it whether it could.
-pub fn resume<R: Roles>(roles: R, adopted: Adopted) -> Result<()> {
-    if let Some(question) = &adopted.question {
-        return successor::answer(&roles, &adopted.forker, question);
+pub fn resume<R: Roles>(roles: R, predecessor: Predecessor) -> Result<()> {
+    if let Some(question) = &predecessor.question {
+        return successor::answer(&roles, &predecessor.forker, question);
     }
-    let (handover, roles) = (adopted.handover, Rc::new(roles));
+    let (handover, roles) = (predecessor.handover, Rc::new(roles));
     let workers = handover.workers.into_iter().map(|left| left.worker);
     let left = (handover.served, handover.wanted, workers.collect());
-    let room = room(&*roles, &adopted.forker.scoreboard);
+    let room = room(&*roles, &predecessor.forker.scoreboard);
     let (settings, now) = (roles.settings().clone(), Instant::now());
     let (policy, actions) = Policy::inherit(settings, room, left, now, Box::new(process::random));
-    let mut supervisor = Supervisor::new(roles.clone(), policy, adopted.forker)?;
+    let mut supervisor = Supervisor::new(roles.clone(), policy, predecessor.forker)?;
     if let Some(pid) = handover.admin_process.map(Pid::from_raw)
         && process::is_child(pid)
     {
@@ -105,14 +105,14 @@ pub fn resume<R: Roles>(roles: R, adopted: Adopted) -> Result<()> {
     }
     let exporter = handover.exporter_process.map(Pid::from_raw);
     supervisor.exporter = Exporter::inherit(exporter.filter(|pid| process::is_child(*pid)));
-    supervisor.log_writer = LogWriter::inherit(adopted.log_writers);
+    supervisor.log_writer = LogWriter::inherit(predecessor.log_writers);
     supervisor.roles.serving();
-    supervisor.children = adopted.children;
+    supervisor.children = predecessor.children;
     supervisor.generations.push(Generation {
         number: handover.served,
         roles,
         code: Code {
-            file: adopted.code,
+            file: predecessor.code,
             plan: handover.plan,
             found: None,
             primed: None,
@@ -148,8 +148,8 @@ impl<R: Roles> Supervisor<R> {
             jobs: Jobs::default(),
             published: None,
             children: Vec::new(),
-            orders: Vec::new(),
-            abandoned: Vec::new(),
+            pending_workers: Vec::new(),
+            abandoned_workers: Vec::new(),
             attempt: None,
             successor: None,
             executes: false,
@@ -230,8 +230,8 @@ impl<R: Roles> Supervisor<R> {
                 self.exporter.finish();
                 return Ok(failure);
             }
-            // The next executable is left workers, and no orders for them.
-            if self.executes && self.orders.is_empty() && self.jobs.is_idle() {
+            // The next executable is left workers, and none that are pending.
+            if self.executes && self.pending_workers.is_empty() && self.jobs.is_idle() {
                 self.executes = false;
                 self.execute();
                 continue;
@@ -243,7 +243,7 @@ impl<R: Roles> Supervisor<R> {
             self.look_after_exporter();
             self.look_after_jobs();
             self.read_messages();
-            self.read_orders();
+            self.read_pending_workers();
             self.read_signals()?;
             self.reap();
             self.look_after_time();
@@ -266,7 +266,7 @@ impl<R: Roles> Supervisor<R> {
     fn wait(&mut self) -> Result<()> {
         let now = self.now();
         let changes = self.watching.as_ref();
-        let orders = self.orders.iter().map(|order| order.deadline);
+        let pending = self.pending_workers.iter().map(|pending| pending.deadline);
         let wake = [
             Some(self.next_beat),
             self.policy.wakes_at(now),
@@ -277,7 +277,7 @@ impl<R: Roles> Supervisor<R> {
         let wake = wake
             .into_iter()
             .flatten()
-            .chain(orders)
+            .chain(pending)
             .min()
             .unwrap_or(now);
         let left = wake.saturating_duration_since(now) + Duration::from_millis(1);
@@ -291,8 +291,8 @@ impl<R: Roles> Supervisor<R> {
         let children = self.children.iter();
         let receivers = children.filter_map(|child| child.receiver.as_ref());
         let receivers = receivers
-            .chain(self.orders.iter().map(|order| &order.receiver))
-            .chain(self.abandoned.iter().map(|late| &late.receiver))
+            .chain(self.pending_workers.iter().map(|pending| &pending.receiver))
+            .chain(self.abandoned_workers.iter().map(|late| &late.receiver))
             .chain(self.successor.iter().map(|asked| &asked.receiver));
         let descriptors = receivers.filter_map(|receiver| receiver.open_descriptor());
         let watches = changes

@@ -19,10 +19,10 @@ use std::os::fd::RawFd;
 pub struct SingleTask {
     pub pid: Pid,
     pub receiver: Receiver,
-    state: State,
+    state: TaskState,
 }
 
-enum State {
+enum TaskState {
     Running,
     Failed(Status, String),
     Reaped,
@@ -52,7 +52,7 @@ impl SingleTask {
         Ok(SingleTask {
             pid,
             receiver,
-            state: State::Running,
+            state: TaskState::Running,
         })
     }
 
@@ -60,8 +60,8 @@ impl SingleTask {
     pub fn listen(&mut self) {
         while let Some(message) = self.receiver.receive() {
             match (message, &self.state) {
-                (Ok(Message::Failed { status, text }), State::Running) => {
-                    self.state = State::Failed(status, text);
+                (Ok(Message::Failed { status, text }), TaskState::Running) => {
+                    self.state = TaskState::Failed(status, text);
                 }
                 (Ok(_), _) => {}
                 (Err(_), _) => process::signal(self.pid, Signal::SIGKILL),
@@ -71,8 +71,11 @@ impl SingleTask {
 
     /// Returns why a process that was reaped has failed, in its own words, or else beginning with `what` did not end.
     pub fn ended(mut self, death: &Death, what: &str) -> Result<(), (Status, String)> {
-        match (std::mem::replace(&mut self.state, State::Reaped), death.end) {
-            (State::Failed(status, text), _) => Err((status, text)),
+        match (
+            std::mem::replace(&mut self.state, TaskState::Reaped),
+            death.end,
+        ) {
+            (TaskState::Failed(status, text), _) => Err((status, text)),
             (_, End::Exited(0)) => Ok(()),
             _ => Err((Status::Application, format!("{what}: {death}"))),
         }
@@ -82,7 +85,7 @@ impl SingleTask {
 /// Kills the process, which is reaped when it has ended, with all others.
 impl Drop for SingleTask {
     fn drop(&mut self) {
-        if !matches!(self.state, State::Reaped) {
+        if !matches!(self.state, TaskState::Reaped) {
             process::signal(self.pid, Signal::SIGKILL);
         }
     }

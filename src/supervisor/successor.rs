@@ -28,8 +28,8 @@ const HANDOVER: &str = "WASMSERVE_HANDOVER";
 /// This variable names the descriptor that an answer goes to, when the executable is only asked.
 const QUESTION: &str = "WASMSERVE_QUESTION";
 
-/// `Adopted` is what an executable finds that is to take over from another.
-pub struct Adopted {
+/// `Predecessor` is what an executable finds that is to take over from another.
+pub struct Predecessor {
     /// The sockets that are open, in the order in which they were bound.
     pub listeners: Vec<(OwnedFd, LeftListener)>,
     /// The admin process has these sockets; none where the executable before this one had none.
@@ -51,7 +51,7 @@ pub enum Question {
     First(OwnedFd),
 }
 
-impl Adopted {
+impl Predecessor {
     /// Says whether this executable is to take over, and not only to say whether it could.
     pub fn is_meant(&self) -> bool {
         self.question.is_none()
@@ -60,7 +60,7 @@ impl Adopted {
 
 /// Gives what another executable leaves to this one; none where it was started by itself. To be called before anything
 /// else has opened a descriptor or started a thread.
-pub fn adopted() -> Result<Option<Adopted>> {
+pub fn predecessor() -> Result<Option<Predecessor>> {
     let Some(number) = exec::take_variable(HANDOVER) else {
         return Ok(None);
     };
@@ -74,13 +74,13 @@ pub fn adopted() -> Result<Option<Adopted>> {
         true => Question::First(fd),
         false => Question::Records(Reporter::from(fd)),
     });
-    let adopted = accept(handover, question);
-    adopted
+    let predecessor = accept(handover, question);
+    predecessor
         .context("cannot take over from the executable that was replaced")
         .map(Some)
 }
 
-fn accept(handover: Handover, question: Option<Question>) -> Result<Adopted> {
+fn accept(handover: Handover, question: Option<Question>) -> Result<Predecessor> {
     let sockets = |left: &[LeftListener]| {
         let sockets = left.iter().map(|left| Ok((own(left.fd)?, *left)));
         sockets.collect::<Result<Vec<_>>>()
@@ -107,7 +107,7 @@ fn accept(handover: Handover, question: Option<Question>) -> Result<Adopted> {
             receiver: left.receiver.map(own).transpose()?.map(Receiver::from),
         })
     });
-    Ok(Adopted {
+    Ok(Predecessor {
         listeners,
         admin,
         code: own(handover.code)?,

@@ -24,17 +24,17 @@ use std::rc::Rc;
 pub struct Zygote {
     pub pid: Pid,
     receiver: Receiver,
-    orders: OwnedFd,
-    state: State,
+    requests: OwnedFd,
+    state: ZygoteState,
     /// This was in the cache, and is loaded.
     found: Option<CodeName>,
     /// A listening socket had been bound anew so often when the zygote was forked.
     pub sockets: u32,
 }
 
-enum State {
+enum ZygoteState {
     /// The zygote compiles, or loads what it was given or has made.
-    Loading(Work),
+    Loading(ZygoteTask),
     /// The zygote forks workers.
     Ready,
     /// The zygote could not, and said so.
@@ -42,27 +42,27 @@ enum State {
     Reaped,
 }
 
-/// `Work` is what a zygote has to do.
-pub enum Work {
+/// `ZygoteTask` is what a zygote has to do.
+pub enum ZygoteTask {
     /// The zygote is to compile into these files, and to load what it finds instead, where that is large.
     Compile(CodeFiles),
     /// The zygote is to load this.
     Load(Code),
 }
 
-impl Work {
+impl ZygoteTask {
     fn descriptors(&self) -> Vec<RawFd> {
         match self {
-            Work::Compile(files) => files.descriptors().collect(),
-            Work::Load(code) => code.descriptors().collect(),
+            ZygoteTask::Compile(files) => files.descriptors().collect(),
+            ZygoteTask::Load(code) => code.descriptors().collect(),
         }
     }
 
     /// Gives what workers can be forked for while it lives: code that it cannot write to.
     fn servable(&self) -> io::Result<Option<Code>> {
         match self {
-            Work::Compile(files) => files.found(),
-            Work::Load(code) => code.try_clone().map(Some),
+            ZygoteTask::Compile(files) => files.found(),
+            ZygoteTask::Load(code) => code.try_clone().map(Some),
         }
     }
 }
@@ -78,14 +78,14 @@ impl Zygote {
     pub fn start<R: Roles>(
         roles: &R,
         shared: Shared,
-        work: Work,
+        work: ZygoteTask,
         sockets: u32,
     ) -> io::Result<Zygote> {
         let (receiver, reporter) = channel()?;
-        if let Work::Compile(files) = &work {
+        if let ZygoteTask::Compile(files) = &work {
             receiver.expect(u32::try_from(files.len()).unwrap_or(0));
         }
-        let (orders, taken) = downward()?;
+        let (requests, taken) = downward()?;
         let listening = roles.sockets().borrow().descriptors().into_iter();
         let own = [
             shared.lifeline.as_raw_fd(),
@@ -120,12 +120,12 @@ impl Zygote {
         Ok(Zygote {
             pid,
             receiver,
-            orders,
+            requests,
             found: match &work {
-                Work::Load(code) => code.found,
-                Work::Compile(_) => None,
+                ZygoteTask::Load(code) => code.found,
+                ZygoteTask::Compile(_) => None,
             },
-            state: State::Loading(work),
+            state: ZygoteState::Loading(work),
             sockets,
         })
     }
@@ -136,7 +136,7 @@ impl Zygote {
     }
 
     pub fn is_ready(&self) -> bool {
-        matches!(self.state, State::Ready)
+        matches!(self.state, ZygoteState::Ready)
     }
 
     /// The name of what it found in the cache.
@@ -147,7 +147,7 @@ impl Zygote {
     /// Says how many bytes of code it has written.
     pub fn written(&self) -> u64 {
         match &self.state {
-            State::Loading(Work::Compile(files)) => files.written(),
+            ZygoteState::Loading(ZygoteTask::Compile(files)) => files.written(),
             _ => 0,
         }
     }
@@ -156,35 +156,35 @@ impl Zygote {
     pub fn listen(&mut self) -> Option<Code> {
         let mut made = None;
         while let Some(message) = self.receiver.receive() {
-            let State::Loading(work) = &mut self.state else {
+            let ZygoteState::Loading(work) = &mut self.state else {
                 continue;
             };
             let understood = match (message, work) {
                 (Ok(Message::Ready), work) => match work.servable() {
                     Ok(Some(code)) => {
                         made = Some(code);
-                        self.state = State::Ready;
+                        self.state = ZygoteState::Ready;
                         Ok(())
                     }
                     Ok(None) => Err(internal("the compiler is ready for nothing")),
                     Err(error) => Err(internal(&error.to_string())),
                 },
                 (Ok(Message::Failed { status, text }), _) => {
-                    self.state = State::Failed(status, text);
+                    self.state = ZygoteState::Failed(status, text);
                     Ok(())
                 }
                 (Ok(Message::Found(name)), _) => {
                     self.found = Some(name);
                     Ok(())
                 }
-                (Ok(Message::Code(report)), Work::Compile(files)) => files
+                (Ok(Message::Code(report)), ZygoteTask::Compile(files)) => files
                     .note(report)
                     .map_err(|error| (status_of(&error), format!("{error:#}"))),
                 (Ok(Message::Code(_) | Message::Forked { .. } | Message::Spent), _) => Ok(()),
                 (Err(_), _) => Err(internal("the compiler sent what cannot be understood")),
             };
             if let Err((status, why)) = understood {
-                self.state = State::Failed(status, why);
+                self.state = ZygoteState::Failed(status, why);
                 process::signal(self.pid, Signal::SIGKILL);
             }
         }
@@ -194,23 +194,23 @@ impl Zygote {
     /// Returns the files that a zygote which was reaped was to fill, or why it could not, whether it was ready before
     /// or not.
     pub fn ended(mut self) -> Result<Option<CodeFiles>, (Status, String)> {
-        match std::mem::replace(&mut self.state, State::Reaped) {
-            State::Loading(Work::Compile(files)) => Ok(Some(files)),
-            State::Failed(status, text) => Err((status, text)),
-            State::Loading(_) | State::Ready | State::Reaped => Ok(None),
+        match std::mem::replace(&mut self.state, ZygoteState::Reaped) {
+            ZygoteState::Loading(ZygoteTask::Compile(files)) => Ok(Some(files)),
+            ZygoteState::Failed(status, text) => Err((status, text)),
+            ZygoteState::Loading(_) | ZygoteState::Ready | ZygoteState::Reaped => Ok(None),
         }
     }
 
     /// Asks it to fork a worker, which says by its reporter which process it is. It cannot write to the scoreboard
     /// without the descriptor of that, and its worker maps no more than its slot.
-    pub fn order(&self, new_worker: &NewWorker, scoreboard: &Scoreboard) -> io::Result<()> {
-        let order = Order {
+    pub fn ask_for(&self, new_worker: &NewWorker, scoreboard: &Scoreboard) -> io::Result<()> {
+        let request = ForkRequest {
             slot: new_worker.slot.index(),
             max_requests: new_worker.max_requests,
         };
         let carried = [new_worker.reporter.as_fd(), scoreboard.descriptor()];
-        let order = serde_json::to_vec(&order)?;
-        send(&self.orders, &order, &carried)
+        let request = serde_json::to_vec(&request)?;
+        send(&self.requests, &request, &carried)
     }
 }
 
@@ -221,7 +221,7 @@ fn internal(why: &str) -> (Status, String) {
 /// Kills the process, which is reaped when it has ended, with all others.
 impl Drop for Zygote {
     fn drop(&mut self) {
-        if !matches!(self.state, State::Reaped) {
+        if !matches!(self.state, ZygoteState::Reaped) {
             process::signal(self.pid, Signal::SIGKILL);
         }
     }
@@ -229,12 +229,16 @@ impl Drop for Zygote {
 
 /// Compiles where that is to be done, and loads: where compiling has left no threads behind. Workers are forked from
 /// it then.
-fn loaded<R: Roles>(roles: &R, work: &Work, reporter: &Reporter) -> Result<Option<R::Loaded>> {
+fn loaded<R: Roles>(
+    roles: &R,
+    work: &ZygoteTask,
+    reporter: &Reporter,
+) -> Result<Option<R::Loaded>> {
     let files = match work {
-        Work::Load(code) => {
+        ZygoteTask::Load(code) => {
             return roles.load(code).map(Some);
         }
-        Work::Compile(files) => files.try_clone()?,
+        ZygoteTask::Compile(files) => files.try_clone()?,
     };
     // It has no handlers: a signal ends it, as it should.
     signals::unblock_for_compiler()?;
@@ -251,24 +255,24 @@ fn confined<R: Roles>(roles: &R, loaded: Option<R::Loaded>) -> Result<Option<R::
     Ok(loaded)
 }
 
-/// An `Order` is what is asked of a zygote.
+/// A `ForkRequest` is what is asked of a zygote.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Order {
+struct ForkRequest {
     slot: usize,
     max_requests: Option<u64>,
 }
 
-/// An order takes no more bytes than this.
-const ORDER: usize = 128;
+/// A request takes no more bytes than this.
+const FORK_REQUEST: usize = 128;
 
-/// Forks a worker for every order, until nobody can give another. Returns in each of them too, with its context.
-fn fork_as_asked(orders: &OwnedFd, shared: &Shared) -> Option<WorkerContext> {
-    let mut buffer = [0; ORDER];
+/// Forks a worker for every request, until nobody can give another. Returns in each of them too, with its context.
+fn fork_as_asked(requests: &OwnedFd, shared: &Shared) -> Option<WorkerContext> {
+    let mut buffer = [0; FORK_REQUEST];
     loop {
-        wait(orders);
-        let (order, carried) = match receive(orders, &mut buffer) {
+        wait(requests);
+        let (request, carried) = match receive(requests, &mut buffer) {
             Ok(Received::Message(length, carried)) => (
-                serde_json::from_slice::<Order>(&buffer[..length]).ok()?,
+                serde_json::from_slice::<ForkRequest>(&buffer[..length]).ok()?,
                 carried,
             ),
             Ok(Received::Nothing) => continue,
@@ -276,15 +280,15 @@ fn fork_as_asked(orders: &OwnedFd, shared: &Shared) -> Option<WorkerContext> {
         };
         let mut carried = carried.into_iter();
         let (reporter, scoreboard) = (Reporter::from(carried.next()?), carried.next()?);
-        match forked(&order, &reporter, &scoreboard, shared) {
+        match forked(&request, &reporter, &scoreboard, shared) {
             Ok(None) => {}
             Ok(Some(lifeline)) => {
                 return Some(WorkerContext {
-                    slot: order.slot,
+                    slot: request.slot,
                     reporter: Rc::new(reporter),
                     lifeline,
                     scoreboard: shared.scoreboard.clone(),
-                    max_requests: order.max_requests,
+                    max_requests: request.max_requests,
                 });
             }
             Err(error) => reporter.failed(Status::Internal, &error.to_string()),
@@ -294,7 +298,7 @@ fn fork_as_asked(orders: &OwnedFd, shared: &Shared) -> Option<WorkerContext> {
 
 /// Forks a worker, which tells the supervisor who it is before it does anything else. Returns its lifeline in it.
 fn forked(
-    order: &Order,
+    request: &ForkRequest,
     reporter: &Reporter,
     scoreboard: &OwnedFd,
     shared: &Shared,
@@ -305,7 +309,7 @@ fn forked(
     }
     // Whom nobody expects must not serve.
     let told = reporter.forked(process::own_pid());
-    let kept = || shared.scoreboard.keep(order.slot, scoreboard.as_fd());
+    let kept = || shared.scoreboard.keep(request.slot, scoreboard.as_fd());
     if told.and_then(|()| kept()).is_err() {
         process::leave();
     }
@@ -320,13 +324,16 @@ mod tests {
     #[test]
     fn every_order_arrives() {
         for max_requests in [None, Some(1), Some(u64::MAX)] {
-            let order = Order {
+            let request = ForkRequest {
                 slot: usize::MAX,
                 max_requests,
             };
-            let written = serde_json::to_vec(&order).unwrap();
-            assert!(written.len() <= ORDER);
-            assert_eq!(serde_json::from_slice::<Order>(&written).unwrap(), order);
+            let written = serde_json::to_vec(&request).unwrap();
+            assert!(written.len() <= FORK_REQUEST);
+            assert_eq!(
+                serde_json::from_slice::<ForkRequest>(&written).unwrap(),
+                request
+            );
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the end of a worker means. Each is one record of the log, with its true reason.
 
-use super::{Id, Policy, Reason, State, Worker};
+use super::{Id, Policy, Reason, Worker, WorkerState};
 use crate::exit::Status;
 use crate::log::Level;
 use crate::scoreboard::totals::EndReason;
@@ -55,21 +55,21 @@ impl Policy {
             return;
         };
         match &worker.state {
-            State::Leaving { reason, .. } => self.left(&worker, reason, death),
-            State::Killed { reason, .. } => {
+            WorkerState::Leaving { reason, .. } => self.left(&worker, reason, death),
+            WorkerState::Killed { reason, .. } => {
                 self.note_end(&worker, reason.counted_as(), &reason.to_string());
                 let text = format!("Child process [{}] ended: {reason}", worker.pid);
                 self.log(reason.level(), text);
             }
-            State::Starting { .. } => self.ended_while_starting(&worker, death, now),
-            State::Ready { since } => {
+            WorkerState::Starting { .. } => self.ended_while_starting(&worker, death, now),
+            WorkerState::Ready { since } => {
                 let (how, since) = (how(&worker, death), *since);
-                self.died(&worker, &Loss { how, death, since }, now);
+                self.died(&worker, &LostWorker { how, death, since }, now);
             }
-            State::Stale { since, reason } => {
+            WorkerState::Stale { since, reason } => {
                 let how = format!("{}; it was being replaced: {reason}", how(&worker, death));
                 let since = *since;
-                self.died(&worker, &Loss { how, death, since }, now);
+                self.died(&worker, &LostWorker { how, death, since }, now);
             }
         }
     }
@@ -123,7 +123,7 @@ impl Policy {
             let how = format!("it could not start: {why}");
             self.lost(
                 worker,
-                &Loss {
+                &LostWorker {
                     how,
                     death,
                     since: now,
@@ -134,14 +134,14 @@ impl Policy {
     }
 
     /// A worker that nobody told to leave is gone.
-    fn died(&mut self, worker: &Worker, loss: &Loss, now: Instant) {
+    fn died(&mut self, worker: &Worker, loss: &LostWorker, now: Instant) {
         self.note_end(worker, loss.death.counted_as(), &loss.how);
         self.lost(worker, loss, now);
         self.lost_in_canary(worker.generation, loss.death, &loss.how, now);
     }
 
     /// The same, once it is counted.
-    fn lost(&mut self, worker: &Worker, loss: &Loss, now: Instant) {
+    fn lost(&mut self, worker: &Worker, loss: &LostWorker, now: Instant) {
         let mut text = format!("Child process [{}] died: {}", worker.pid, loss.how);
         let lived = now.saturating_duration_since(loss.since);
         let random = (self.random)();
@@ -168,7 +168,7 @@ impl Policy {
 }
 
 /// The end of a worker that was wanted.
-struct Loss {
+struct LostWorker {
     how: String,
     death: Death,
     /// Since when it served.

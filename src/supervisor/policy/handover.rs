@@ -4,7 +4,7 @@ use super::idle::Idle;
 use super::load::Trend;
 use super::upgrade::Upgrade;
 use super::worker::LastBeat;
-use super::{Capacity, Id, Mode, Policy, Reason, Reload, State, Worker};
+use super::{Capacity, Id, Mode, Policy, Reason, Reload, Worker, WorkerState};
 use crate::channel::WorkerRange;
 use crate::log::Level;
 use crate::supervisor::policy::Action;
@@ -97,7 +97,7 @@ impl Policy {
             served: true,
             random,
             actions: Vec::new(),
-            news: Vec::new(),
+            incidents: Vec::new(),
         };
         let text = "The executable was replaced: replacing the workers";
         policy.log(Level::Info, text.to_owned());
@@ -111,14 +111,14 @@ impl Worker {
     fn state(&self, now: Instant) -> InheritedState {
         let age = |since: &Instant| now.saturating_duration_since(*since);
         match &self.state {
-            State::Starting { since } => InheritedState::Starting { age: age(since) },
-            State::Ready { since } | State::Stale { since, .. } => {
+            WorkerState::Starting { since } => InheritedState::Starting { age: age(since) },
+            WorkerState::Ready { since } | WorkerState::Stale { since, .. } => {
                 InheritedState::Ready { age: age(since) }
             }
-            State::Leaving { deadline, .. } => InheritedState::Leaving {
+            WorkerState::Leaving { deadline, .. } => InheritedState::Leaving {
                 left: deadline.saturating_duration_since(now),
             },
-            State::Killed { .. } => InheritedState::Leaving {
+            WorkerState::Killed { .. } => InheritedState::Leaving {
                 left: Duration::ZERO,
             },
         }
@@ -129,9 +129,9 @@ impl Inherited {
     fn arrive(&self, now: Instant) -> Worker {
         let since = |age: Duration| now.checked_sub(age).unwrap_or(now);
         let state = match self.state {
-            InheritedState::Starting { age } => State::Starting { since: since(age) },
-            InheritedState::Ready { age } => State::Ready { since: since(age) },
-            InheritedState::Leaving { left } => State::Leaving {
+            InheritedState::Starting { age } => WorkerState::Starting { since: since(age) },
+            InheritedState::Ready { age } => WorkerState::Ready { since: since(age) },
+            InheritedState::Leaving { left } => WorkerState::Leaving {
                 deadline: now.checked_add(left).unwrap_or(now),
                 reason: Reason::Reload,
             },

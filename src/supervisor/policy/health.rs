@@ -1,6 +1,6 @@
 //! Whether workers are well.
 
-use super::{Id, Policy, Reason, State, WorkerLoad};
+use super::{Id, Policy, Reason, WorkerLoad, WorkerState};
 use crate::scoreboard::Answers;
 use std::time::{Duration, Instant};
 
@@ -59,9 +59,9 @@ impl Policy {
         let worker = self.workers.get_mut(&reading.id)?;
         let silent = worker.last_beat.felt(reading.beat, now);
         let since = match worker.state {
-            State::Ready { since } | State::Stale { since, .. } => Some(since),
-            State::Leaving { .. } => None,
-            State::Starting { .. } | State::Killed { .. } => return None,
+            WorkerState::Ready { since } | WorkerState::Stale { since, .. } => Some(since),
+            WorkerState::Leaving { .. } => None,
+            WorkerState::Starting { .. } | WorkerState::Killed { .. } => return None,
         };
         if silent > settings.healthcheck.max(LEAST_SILENCE) {
             let answering = reading.answering;
@@ -94,7 +94,7 @@ impl Policy {
         self.workers
             .get(&id)
             .is_some_and(|worker| match &worker.state {
-                State::Leaving { .. } => true,
+                WorkerState::Leaving { .. } => true,
                 _ => *silent > limit,
             })
     }
@@ -107,8 +107,8 @@ impl Policy {
         };
         let hung = matches!(reason, Reason::Hung { .. });
         match &mut worker.state {
-            State::Stale { reason: known, .. } if hung => *known = reason,
-            State::Ready { .. } if hung || worker.due.is_none() => worker.due = Some(reason),
+            WorkerState::Stale { reason: known, .. } if hung => *known = reason,
+            WorkerState::Ready { .. } if hung || worker.due.is_none() => worker.due = Some(reason),
             _ => {}
         }
     }
@@ -127,8 +127,10 @@ impl Policy {
     /// Every worker that there is now is to be replaced, also one that is still starting.
     pub(super) fn sockets_renewed(&mut self) {
         for worker in self.workers.values_mut() {
-            if matches!(worker.state, State::Ready { .. } | State::Starting { .. })
-                && !worker.hangs()
+            if matches!(
+                worker.state,
+                WorkerState::Ready { .. } | WorkerState::Starting { .. }
+            ) && !worker.hangs()
             {
                 worker.due = Some(Reason::Sockets);
             }
@@ -138,7 +140,7 @@ impl Policy {
     fn kill_late_starters(&mut self, now: Instant) {
         let limit = self.settings.startup;
         let late: Vec<Id> = self.ids(|worker| match worker.state {
-            State::Starting { since } => now.saturating_duration_since(since) > limit,
+            WorkerState::Starting { since } => now.saturating_duration_since(since) > limit,
             _ => false,
         });
         for id in late {

@@ -31,7 +31,7 @@ pub use handover::{Inherited, InheritedState};
 pub use health::HealthReading;
 pub use idle::Activity;
 pub use load::WorkerLoad;
-pub use report::{News, Report};
+pub use report::{Incident, Report};
 pub use schedule::Schedule;
 pub use worker::Id;
 
@@ -47,7 +47,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 use stop::Mode;
 use upgrade::Upgrade;
-use worker::{State, Worker};
+use worker::{Worker, WorkerState};
 
 /// What there is room for.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +81,7 @@ pub struct Policy {
     random: Box<dyn FnMut() -> u64>,
     actions: Vec<Action>,
     /// What has happened since it was told last.
-    news: Vec<News>,
+    incidents: Vec<Incident>,
 }
 
 impl Policy {
@@ -109,7 +109,7 @@ impl Policy {
             served: false,
             random,
             actions: Vec::new(),
-            news: Vec::new(),
+            incidents: Vec::new(),
         };
         policy.compile();
         let actions = std::mem::take(&mut policy.actions);
@@ -181,7 +181,7 @@ impl Policy {
     /// Says when the policy wants to be asked again, whatever happens; none where only events matter.
     pub fn wakes_at(&self, now: Instant) -> Option<Instant> {
         let deadlines = self.workers.values().filter_map(|worker| {
-            let State::Leaving { deadline, .. } = worker.state else {
+            let WorkerState::Leaving { deadline, .. } = worker.state else {
                 return None;
             };
             Some(deadline)

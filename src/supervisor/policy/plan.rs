@@ -1,7 +1,7 @@
 //! Who is forked and who has to leave, so that there are as many workers as there should be, of the
 //! version that there should be, and never fewer than before by our own doing.
 
-use super::{Action, Id, Mode, Policy, Reason, State, Trend, Worker, WorkerRange};
+use super::{Action, Id, Mode, Policy, Reason, Trend, Worker, WorkerRange, WorkerState};
 use crate::log::Level;
 use std::time::{Duration, Instant};
 
@@ -49,7 +49,7 @@ impl Policy {
             room = 0;
         }
         for worker in self.workers.values_mut() {
-            let State::Ready { since } = worker.state else {
+            let WorkerState::Ready { since } = worker.state else {
                 continue;
             };
             let hangs = worker.hangs();
@@ -60,7 +60,7 @@ impl Policy {
                 let text = format!("Replacing child process [{}]: {reason}", worker.pid);
                 let level = reason.level();
                 self.actions.push(Action::Log { level, text });
-                worker.state = State::Stale { since, reason };
+                worker.state = WorkerState::Stale { since, reason };
                 if !hangs {
                     room -= 1;
                 }
@@ -147,7 +147,7 @@ impl Policy {
     fn make_room(&mut self, serves: bool, now: Instant) {
         let in_time = !serves && !self.workers.values().any(Worker::is_killed);
         let leaving = self.workers.iter().find_map(|(id, worker)| {
-            let State::Leaving { reason, .. } = &worker.state else {
+            let WorkerState::Leaving { reason, .. } = &worker.state else {
                 return None;
             };
             Some((*id, reason.clone()))
@@ -175,10 +175,12 @@ impl Policy {
                 let held = || self.is_held(worker.index);
                 let outdated = worker.generation != self.generation_at(worker.index);
                 let reason = match &worker.state {
-                    State::Stale { reason, .. } if unwanted || held() => reason.clone(),
+                    WorkerState::Stale { reason, .. } if unwanted || held() => reason.clone(),
                     // One that starts may serve already, and not have been heard of: it leaves when it is ready.
-                    State::Ready { .. } if unwanted => Reason::ScaleDown,
-                    State::Ready { .. } | State::Starting { .. } if outdated && held() => {
+                    WorkerState::Ready { .. } if unwanted => Reason::ScaleDown,
+                    WorkerState::Ready { .. } | WorkerState::Starting { .. }
+                        if outdated && held() =>
+                    {
                         Reason::Reload
                     }
                     _ => return None,
@@ -200,14 +202,14 @@ impl Policy {
         if worker.is_starting() || worker.hangs() {
             self.kill(id, reason, now);
         } else {
-            worker.state = State::Leaving { deadline, reason };
+            worker.state = WorkerState::Leaving { deadline, reason };
             self.actions.push(Action::Drain { id, retiring });
         }
     }
 
     pub(super) fn kill(&mut self, id: Id, reason: Reason, now: Instant) {
         if let Some(worker) = self.workers.get_mut(&id) {
-            worker.state = State::Killed { since: now, reason };
+            worker.state = WorkerState::Killed { since: now, reason };
             self.actions.push(Action::Kill { id });
         }
     }

@@ -3,7 +3,7 @@
 use super::attempt::Attempt;
 use super::canary::Canary;
 use super::upgrade::Upgrade;
-use super::{Action, Id, News, Policy, Reason, State, Worker};
+use super::{Action, Id, Incident, Policy, Reason, Worker, WorkerState};
 use crate::exit::Status;
 use crate::log::Level;
 use crate::scoreboard::Versions;
@@ -12,7 +12,7 @@ use std::time::Instant;
 
 /// A version that is compiled, with its settings: one of which no worker has been ready yet, or one that has a canary.
 #[derive(Debug)]
-pub struct Trial {
+pub struct CandidateVersion {
     pub generation: u32,
     settings: Box<Settings>,
     pub canary: Option<Canary>,
@@ -33,7 +33,7 @@ pub struct Reload {
     served: Option<u32>,
     /// The last version that could not be served; nought where there was none.
     failed: u32,
-    trying: Option<Trial>,
+    trying: Option<CandidateVersion>,
     /// A version whose code was in the cache already, as long as nobody has found fault with it.
     found: Option<u32>,
     /// The version that this executable began with when it took over from another, which is no reload.
@@ -55,14 +55,14 @@ impl Reload {
 
     /// The version that is being tried.
     pub fn tried(&self) -> Option<u32> {
-        self.trying.as_ref().map(|trial| trial.generation)
+        self.trying.as_ref().map(|candidate| candidate.generation)
     }
 
-    pub fn trial(&self) -> Option<&Trial> {
+    pub fn candidate(&self) -> Option<&CandidateVersion> {
         self.trying.as_ref()
     }
 
-    pub fn trial_mut(&mut self) -> Option<&mut Trial> {
+    pub fn candidate_mut(&mut self) -> Option<&mut CandidateVersion> {
         self.trying.as_mut()
     }
 
@@ -177,7 +177,7 @@ impl Policy {
             self.begin_upgrade_that_waited(now);
             return;
         }
-        self.reload.trying = Some(Trial {
+        self.reload.trying = Some(CandidateVersion {
             generation,
             settings,
             canary,
@@ -251,7 +251,7 @@ impl Policy {
 
     fn reload_failed(&mut self, why: &str) {
         self.reload.failed = self.reload.last;
-        self.news.push(News::ReloadFailed(why.to_owned()));
+        self.incidents.push(Incident::ReloadFailed(why.to_owned()));
         let text = format!("The reload failed, and the old version goes on serving: {why}");
         self.log(Level::Error, text);
     }
@@ -261,7 +261,7 @@ impl Policy {
         let Some(worker) = self.workers.get_mut(&id).filter(|w| w.is_starting()) else {
             return;
         };
-        worker.state = State::Ready { since: now };
+        worker.state = WorkerState::Ready { since: now };
         worker.last_beat = super::worker::LastBeat::new(now);
         let generation = worker.generation;
         self.served = true;
@@ -273,12 +273,12 @@ impl Policy {
     /// A version that was tried can serve: from here on it is the one. How many
     /// workers were asked for by signal goes on to count, unless the new settings want another number.
     pub(super) fn adopt(&mut self, generation: u32) {
-        let Some(Trial { settings, .. }) = self.reload.trying.take() else {
+        let Some(CandidateVersion { settings, .. }) = self.reload.trying.take() else {
             return;
         };
         let replaces = self.reload.served.replace(generation).is_some();
         if replaces && self.reload.taken_over != Some(generation) {
-            self.news.push(News::Reloaded);
+            self.incidents.push(Incident::Reloaded);
         }
         let before = std::mem::replace(&mut self.settings, *settings);
         if self.settings.workers != before.workers {
@@ -299,11 +299,11 @@ impl Policy {
     }
 
     pub(super) fn abandon_trial(&mut self, now: Instant) {
-        let Some(trial) = self.reload.trying.take() else {
+        let Some(candidate) = self.reload.trying.take() else {
             return;
         };
-        let tried = trial.generation;
-        self.dismiss_canary(&trial, now);
+        let tried = candidate.generation;
+        self.dismiss_canary(&candidate, now);
         let starting =
             self.ids(|worker: &Worker| worker.generation == tried && worker.is_starting());
         for id in starting {

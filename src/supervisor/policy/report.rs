@@ -17,7 +17,7 @@ pub struct Report {
 
 /// Something that has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
+pub enum Incident {
     Reloaded,
     /// The reason.
     ReloadFailed(String),
@@ -52,15 +52,15 @@ impl Policy {
         }
     }
 
-    pub fn take_news(&mut self) -> Vec<News> {
-        std::mem::take(&mut self.news)
+    pub fn take_incidents(&mut self) -> Vec<Incident> {
+        std::mem::take(&mut self.incidents)
     }
 
     /// A worker has ended.
     pub(super) fn note_end(&mut self, worker: &Worker, reason: EndReason, why: &str) {
         // Who was never forked is nobody.
         if worker.pid > 0 {
-            self.news.push(News::Ended {
+            self.incidents.push(Incident::Ended {
                 pid: worker.pid,
                 reason,
                 why: why.to_owned(),

@@ -20,11 +20,11 @@ struct Job {
     period: Option<Duration>,
     due: Instant,
     limit: Duration,
-    state: State,
+    state: JobState,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum JobState {
     Waiting,
     Running { deadline: Instant },
     Killed(Lateness),
@@ -37,9 +37,9 @@ enum Lateness {
     Stopped,
 }
 
-/// A `Due` is a job whose time has come.
+/// A `DueJob` is a job whose time has come.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Due {
+pub struct DueJob {
     pub path: PathBuf,
     /// It runs still, and is left out this time.
     pub is_running: bool,
@@ -68,7 +68,7 @@ impl Schedule {
                     period: Some(period),
                     due,
                     limit,
-                    state: State::Waiting,
+                    state: JobState::Waiting,
                 }),
             }
         }
@@ -76,7 +76,7 @@ impl Schedule {
     }
 
     /// Gives those whose time has come, each once, and has them due again later.
-    pub fn due(&mut self, now: Instant) -> Vec<Due> {
+    pub fn due(&mut self, now: Instant) -> Vec<DueJob> {
         if self.finish_by.is_some() {
             return Vec::new();
         }
@@ -86,9 +86,9 @@ impl Schedule {
                 continue;
             };
             job.due = next(job.due, period, now);
-            all.push(Due {
+            all.push(DueJob {
                 path: job.path.clone(),
-                is_running: job.state != State::Waiting,
+                is_running: job.state != JobState::Waiting,
             });
         }
         all
@@ -97,7 +97,7 @@ impl Schedule {
     pub fn started(&mut self, path: &Path, now: Instant) {
         if let Some(job) = self.job(path) {
             let deadline = now + job.limit;
-            job.state = State::Running { deadline };
+            job.state = JobState::Running { deadline };
         }
     }
 
@@ -106,7 +106,7 @@ impl Schedule {
         let finish_by = self.finish_by;
         let mut all = Vec::new();
         for job in &mut self.jobs {
-            let State::Running { deadline } = job.state else {
+            let JobState::Running { deadline } = job.state else {
                 continue;
             };
             let lateness = match finish_by {
@@ -114,7 +114,7 @@ impl Schedule {
                 Some(until) if until <= now => Lateness::Stopped,
                 _ => continue,
             };
-            job.state = State::Killed(lateness);
+            job.state = JobState::Killed(lateness);
             all.push(job.path.clone());
         }
         all
@@ -123,15 +123,15 @@ impl Schedule {
     /// Notes that one has ended, and says why it was killed, where it was.
     pub fn ended(&mut self, path: &Path) -> Option<String> {
         let job = self.job(path)?;
-        let killed = match std::mem::replace(&mut job.state, State::Waiting) {
-            State::Killed(Lateness::OverLimit) => Some(format!(
+        let killed = match std::mem::replace(&mut job.state, JobState::Waiting) {
+            JobState::Killed(Lateness::OverLimit) => Some(format!(
                 "it took longer than --timeout-every ({} s) and was ended",
                 job.limit.as_secs_f64()
             )),
-            State::Killed(Lateness::Stopped) => {
+            JobState::Killed(Lateness::Stopped) => {
                 Some("it was ended, as the server does not wait for it any longer".to_owned())
             }
-            State::Running { .. } | State::Waiting => None,
+            JobState::Running { .. } | JobState::Waiting => None,
         };
         self.forget();
         killed
@@ -158,8 +158,8 @@ impl Schedule {
     /// Says when what runs has to have ended, where something runs.
     pub fn deadline(&self) -> Option<Instant> {
         let running = self.jobs.iter().filter_map(|job| match job.state {
-            State::Running { deadline } => Some(deadline),
-            State::Waiting | State::Killed(_) => None,
+            JobState::Running { deadline } => Some(deadline),
+            JobState::Waiting | JobState::Killed(_) => None,
         });
         let last = running.max()?;
         Some(self.finish_by.map_or(last, |until| until.min(last)))
@@ -171,10 +171,10 @@ impl Schedule {
             let due = job.period.filter(|_| self.finish_by.is_none());
             let due = due.map(|_| job.due);
             let late = match job.state {
-                State::Running { deadline } => {
+                JobState::Running { deadline } => {
                     Some(self.finish_by.map_or(deadline, |until| until.min(deadline)))
                 }
-                State::Waiting | State::Killed(_) => None,
+                JobState::Waiting | JobState::Killed(_) => None,
             };
             [due, late].into_iter().flatten()
         });
@@ -188,7 +188,7 @@ impl Schedule {
     /// Drops those that nobody wants and that do not run.
     fn forget(&mut self) {
         self.jobs
-            .retain(|job| job.period.is_some() || job.state != State::Waiting);
+            .retain(|job| job.period.is_some() || job.state != JobState::Waiting);
     }
 }
 

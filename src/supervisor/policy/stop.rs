@@ -1,6 +1,6 @@
 //! How everything ends.
 
-use super::{Action, Id, Policy, Reason, State, Worker};
+use super::{Action, Id, Policy, Reason, Worker, WorkerState};
 use crate::exit::Status;
 use crate::log::Level;
 use std::time::{Duration, Instant};
@@ -142,7 +142,7 @@ impl Policy {
 
     fn kill_late_leavers(&mut self, now: Instant) {
         let late = self.workers.iter().filter_map(|(id, worker)| {
-            let State::Leaving { deadline, reason } = &worker.state else {
+            let WorkerState::Leaving { deadline, reason } = &worker.state else {
                 return None;
             };
             (*deadline <= now).then(|| (*id, reason.clone()))
@@ -155,7 +155,7 @@ impl Policy {
 
     fn exit_when_over(&mut self, now: Instant) {
         let dead = |worker: &Worker| match worker.state {
-            State::Killed { since, .. } => now.saturating_duration_since(since) > UNKILLABLE,
+            WorkerState::Killed { since, .. } => now.saturating_duration_since(since) > UNKILLABLE,
             _ => false,
         };
         let helps = self.reload.is_compiling() || self.upgrade.has_process();

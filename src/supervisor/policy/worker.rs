@@ -12,7 +12,7 @@ pub struct Id(pub u64);
 
 /// Where a worker is in its life.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum WorkerState {
     Starting {
         since: Instant,
     },
@@ -67,7 +67,7 @@ pub struct Worker {
     /// Which of the wanted workers it is.
     pub index: usize,
     pub generation: u32,
-    pub state: State,
+    pub state: WorkerState,
     pub last_beat: LastBeat,
     /// It should be replaced when its turn comes.
     pub due: Option<Reason>,
@@ -81,7 +81,7 @@ impl Worker {
             pid: 0,
             index,
             generation,
-            state: State::Starting { since: now },
+            state: WorkerState::Starting { since: now },
             last_beat: LastBeat::new(now),
             due: None,
             last_words: None,
@@ -89,19 +89,19 @@ impl Worker {
     }
 
     pub fn is_starting(&self) -> bool {
-        matches!(self.state, State::Starting { .. })
+        matches!(self.state, WorkerState::Starting { .. })
     }
 
     pub fn is_ready(&self) -> bool {
-        matches!(self.state, State::Ready { .. })
+        matches!(self.state, WorkerState::Ready { .. })
     }
 
     pub fn is_stale(&self) -> bool {
-        matches!(self.state, State::Stale { .. })
+        matches!(self.state, WorkerState::Stale { .. })
     }
 
     pub fn is_killed(&self) -> bool {
-        matches!(self.state, State::Killed { .. })
+        matches!(self.state, WorkerState::Killed { .. })
     }
 
     /// Says whether it takes connections, and answers them.
@@ -111,7 +111,7 @@ impl Worker {
 
     pub fn hangs(&self) -> bool {
         let reason = match &self.state {
-            State::Stale { reason, .. } => Some(reason),
+            WorkerState::Stale { reason, .. } => Some(reason),
             _ => self.due.as_ref(),
         };
         matches!(reason, Some(Reason::Hung { .. }))
@@ -120,7 +120,9 @@ impl Worker {
     /// Says whether it is on its way out because its turn to be replaced has come.
     pub fn is_being_recycled(&self) -> bool {
         match &self.state {
-            State::Stale { reason, .. } | State::Leaving { reason, .. } => reason.is_recycling(),
+            WorkerState::Stale { reason, .. } | WorkerState::Leaving { reason, .. } => {
+                reason.is_recycling()
+            }
             _ => false,
         }
     }

@@ -1,7 +1,7 @@
 //! What is done about a canary: it is begun, promoted or rolled back, and shown.
 
-use super::super::reload::Trial;
-use super::super::{Death, HealthReading, Id, News, Policy, Reason, State, Worker};
+use super::super::reload::CandidateVersion;
+use super::super::{Death, HealthReading, Id, Incident, Policy, Reason, Worker, WorkerState};
 use super::{Canary, SHARE, Seen, Stage, Verdict, workers};
 use crate::log::Level;
 use crate::scoreboard::{Answers, CanaryFigures};
@@ -12,11 +12,11 @@ use std::time::Instant;
 
 impl Policy {
     pub(in super::super) fn canary(&self) -> Option<&Canary> {
-        self.reload.trial()?.canary.as_ref()
+        self.reload.candidate()?.canary.as_ref()
     }
 
     fn canary_mut(&mut self) -> Option<&mut Canary> {
-        self.reload.trial_mut()?.canary.as_mut()
+        self.reload.candidate_mut()?.canary.as_mut()
     }
 
     /// Says whether what workers have answered is of any use.
@@ -145,7 +145,7 @@ impl Policy {
         };
         let text = format!("Canary: version {generation} is promoted: {why}");
         self.log(Level::Info, text);
-        self.news.push(News::CanaryOver { promoted: true });
+        self.incidents.push(Incident::CanaryOver { promoted: true });
         self.take_indices(indices);
         self.backoffs.clear();
         self.adopt(generation);
@@ -176,8 +176,9 @@ impl Policy {
         let served = self.reload.proven().unwrap_or_default();
         self.reload.note_failed(generation);
         let reason = format!("the canary of version {generation} was rolled back: {why}");
-        self.news.push(News::ReloadFailed(reason));
-        self.news.push(News::CanaryOver { promoted: false });
+        self.incidents.push(Incident::ReloadFailed(reason));
+        self.incidents
+            .push(Incident::CanaryOver { promoted: false });
         let text = format!(
             "Canary: version {generation} is rolled back, and version {served} goes on serving: {why}"
         );
@@ -186,13 +187,16 @@ impl Policy {
     }
 
     /// Workers of a version that is not tried any more leave.
-    pub(in super::super) fn dismiss_canary(&mut self, trial: &Trial, now: Instant) {
-        if trial.canary.is_none() {
+    pub(in super::super) fn dismiss_canary(&mut self, candidate: &CandidateVersion, now: Instant) {
+        if candidate.canary.is_none() {
             return;
         }
         let leaving = self.ids(|worker| {
-            worker.generation == trial.generation
-                && matches!(worker.state, State::Ready { .. } | State::Stale { .. })
+            worker.generation == candidate.generation
+                && matches!(
+                    worker.state,
+                    WorkerState::Ready { .. } | WorkerState::Stale { .. }
+                )
         });
         for id in leaving {
             self.dismiss(id, Reason::Canary, true, now);

@@ -1,6 +1,6 @@
 //! New versions that are compared with the old one.
 
-use super::super::{Condition, Inherited, InheritedState, News};
+use super::super::{Condition, Incident, Inherited, InheritedState};
 use super::*;
 
 fn with_canary(workers: usize) -> Settings {
@@ -57,8 +57,8 @@ fn a_good_version_is_promoted_when_its_time_is_over() {
         assert!(
             world
                 .policy
-                .take_news()
-                .contains(&News::CanaryOver { promoted: true })
+                .take_incidents()
+                .contains(&Incident::CanaryOver { promoted: true })
         );
     }
 }

@@ -12,7 +12,7 @@ mod steering;
 mod stop;
 mod upgrade;
 
-use super::{Action, Capacity, Death, Event, HealthReading, Id, Policy, State, WorkerLoad};
+use super::{Action, Capacity, Death, Event, HealthReading, Id, Policy, WorkerLoad, WorkerState};
 use crate::channel::WorkerRange;
 use crate::exit::Status;
 use crate::log::Level;

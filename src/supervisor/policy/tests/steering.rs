@@ -3,7 +3,7 @@
 use super::*;
 use crate::scoreboard::ServerState;
 use crate::scoreboard::totals::EndReason;
-use crate::supervisor::policy::News;
+use crate::supervisor::policy::Incident;
 
 #[test]
 fn a_worker_that_is_to_be_restarted_is_replaced_first() {
@@ -16,17 +16,17 @@ fn a_worker_that_is_to_be_restarted_is_replaced_first() {
     assert_eq!(world.serving_now(), 2);
     assert!(!world.doing(ProcessState::Serving).contains(&first));
     let [
-        News::Ended {
+        Incident::Ended {
             pid: ended, reason, ..
         },
-    ] = &world.policy.take_news()[..]
+    ] = &world.policy.take_incidents()[..]
     else {
         panic!("one end is told of");
     };
     assert_eq!((*ended, *reason), (pid, EndReason::Asked));
     world.on(Event::Restart { pid: 1 });
     world.settle();
-    assert_eq!(world.policy.take_news(), [], "nobody is meant");
+    assert_eq!(world.policy.take_incidents(), [], "nobody is meant");
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn a_stop_that_is_asked_for_twice_still_drains() {
 #[test]
 fn what_came_of_a_reload_is_told_once() {
     let mut world = World::serving(settings(1));
-    assert_eq!(world.policy.take_news(), [], "a start is no reload");
+    assert_eq!(world.policy.take_incidents(), [], "a start is no reload");
     let before = world.policy.report().versions;
     assert_eq!((before.served, before.changing), (1, false));
     world.on(Event::Reload);
@@ -67,15 +67,21 @@ fn what_came_of_a_reload_is_told_once() {
     let versions = world.policy.report().versions;
     assert_eq!((versions.served, versions.failed), (1, 2));
     assert!(!versions.changing);
-    let failed = News::ReloadFailed("no component".to_owned());
-    assert_eq!(world.policy.take_news(), [failed]);
+    let failed = Incident::ReloadFailed("no component".to_owned());
+    assert_eq!(world.policy.take_incidents(), [failed]);
     world.on(Event::Reload);
     world.compiled();
     assert!(world.policy.report().versions.changing, "it is tried");
     world.settle();
     assert_eq!(world.policy.report().versions.served, 3);
-    let news = world.policy.take_news();
-    assert_eq!(news.iter().filter(|it| **it == News::Reloaded).count(), 1);
+    let incidents = world.policy.take_incidents();
+    assert_eq!(
+        incidents
+            .iter()
+            .filter(|it| **it == Incident::Reloaded)
+            .count(),
+        1
+    );
 }
 
 #[test]
@@ -88,10 +94,10 @@ fn each_end_is_told_of_with_its_reason() {
     world.ends(second, End::Killed(Signal::SIGKILL));
     let reasons: Vec<EndReason> = world
         .policy
-        .take_news()
+        .take_incidents()
         .into_iter()
-        .filter_map(|news| match news {
-            News::Ended { reason, .. } => Some(reason),
+        .filter_map(|incident| match incident {
+            Incident::Ended { reason, .. } => Some(reason),
             _ => None,
         })
         .collect();

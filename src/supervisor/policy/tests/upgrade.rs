@@ -93,7 +93,7 @@ fn what_is_inherited_serves_until_the_new_version_is_ready() {
             .policy
             .workers
             .values()
-            .all(|w| matches!(w.state, State::Ready { .. }))
+            .all(|w| matches!(w.state, WorkerState::Ready { .. }))
     );
 }
 

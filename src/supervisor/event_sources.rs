@@ -67,7 +67,7 @@ impl<R: Roles> Supervisor<R> {
         while let Some(pid) = process::ended_child() {
             // Who it was is told by what it said, and can be looked up until it is reaped.
             self.read_messages();
-            self.read_orders();
+            self.read_pending_workers();
             let Some(end) = process::ended(pid) else {
                 break;
             };

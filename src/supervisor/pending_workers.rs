@@ -1,4 +1,4 @@
-//! An order is for a worker that a zygote was asked for and that has not said yet which process it is. A worker that
+//! A worker is pending while a zygote was asked for it and has not said yet which process it is. A worker that
 //! nobody hears of is replaced, and its slot stays taken until it is certain that nobody has it.
 
 use super::Roles;
@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 /// A zygote may take so long to fork a worker.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// An `Order` is for a worker that a zygote was asked for.
-pub struct Order {
+/// A `PendingWorker` is one that a zygote was asked for.
+pub struct PendingWorker {
     id: Id,
     generation: u32,
     slot: ReservedSlot,
@@ -26,22 +26,22 @@ pub struct Order {
     pub deadline: Instant,
 }
 
-/// Nobody waits for an `Abandoned` worker any more. There may be a process, which still has the slot.
-pub struct Abandoned {
+/// Nobody waits for an `AbandonedWorker` any more. There may be a process, which still has the slot.
+pub struct AbandonedWorker {
     _slot: ReservedSlot,
     pub receiver: Receiver,
 }
 
-/// An `Outcome` says what became of an order.
-enum Outcome {
+/// A `ForkOutcome` says what became of a pending worker.
+enum ForkOutcome {
     Open,
     Forked(Pid),
     Failed(String),
 }
 
 impl<R: Roles> Supervisor<R> {
-    /// Asks the zygote of a version for a worker. Gives the berth back where it cannot be asked.
-    pub(super) fn order(
+    /// Asks the zygote of a version for a worker. Gives everything back where the zygote cannot be asked.
+    pub(super) fn ask_zygote(
         &mut self,
         id: Id,
         number: u32,
@@ -53,12 +53,12 @@ impl<R: Roles> Supervisor<R> {
         let Some(zygote) = zygote.filter(|zygote| zygote.is_ready()) else {
             return Err(new_worker);
         };
-        if let Err(error) = zygote.order(&new_worker, &self.forker.scoreboard) {
+        if let Err(error) = zygote.ask_for(&new_worker, &self.forker.scoreboard) {
             debug!("the zygote cannot be asked for a worker: {error}");
             return Err(new_worker);
         }
         let deadline = self.now() + PATIENCE;
-        self.orders.push(Order {
+        self.pending_workers.push(PendingWorker {
             id,
             generation: number,
             slot: new_worker.slot,
@@ -70,13 +70,13 @@ impl<R: Roles> Supervisor<R> {
     }
 
     /// Takes note of the workers that there are now.
-    pub(super) fn read_orders(&mut self) {
-        for order in std::mem::take(&mut self.orders) {
-            match self.outcome(&order) {
-                Outcome::Open => self.orders.push(order),
-                Outcome::Failed(why) => self.replace_order(order, &why),
-                Outcome::Forked(pid) => {
-                    let (id, slot, receiver) = (order.id, order.slot, order.receiver);
+    pub(super) fn read_pending_workers(&mut self) {
+        for pending in std::mem::take(&mut self.pending_workers) {
+            match self.outcome(&pending) {
+                ForkOutcome::Open => self.pending_workers.push(pending),
+                ForkOutcome::Failed(why) => self.replace_pending(pending, &why),
+                ForkOutcome::Forked(pid) => {
+                    let (id, slot, receiver) = (pending.id, pending.slot, pending.receiver);
                     self.policy.forked(id, pid.as_raw());
                     let child = self.forker.child(id, pid, slot, receiver);
                     self.children.push(child);
@@ -86,17 +86,19 @@ impl<R: Roles> Supervisor<R> {
         self.look_after_abandoned();
     }
 
-    fn outcome(&mut self, order: &Order) -> Outcome {
-        match order.receiver.receive() {
+    fn outcome(&mut self, pending: &PendingWorker) -> ForkOutcome {
+        match pending.receiver.receive() {
             Some(Ok(Message::Forked { pid })) => match self.unknown_child(pid) {
-                Some(pid) => Outcome::Forked(pid),
-                None => Outcome::Failed(format!("it named the process {pid}")),
+                Some(pid) => ForkOutcome::Forked(pid),
+                None => ForkOutcome::Failed(format!("it named the process {pid}")),
             },
-            Some(Ok(Message::Failed { text, .. })) => Outcome::Failed(text),
-            Some(_) => Outcome::Failed("it sent what no zygote sends".to_owned()),
-            None if order.receiver.has_ended() => Outcome::Failed("it ended".to_owned()),
-            None if order.deadline <= self.now() => Outcome::Failed("it did not answer".to_owned()),
-            None => Outcome::Open,
+            Some(Ok(Message::Failed { text, .. })) => ForkOutcome::Failed(text),
+            Some(_) => ForkOutcome::Failed("it sent what no zygote sends".to_owned()),
+            None if pending.receiver.has_ended() => ForkOutcome::Failed("it ended".to_owned()),
+            None if pending.deadline <= self.now() => {
+                ForkOutcome::Failed("it did not answer".to_owned())
+            }
+            None => ForkOutcome::Open,
         }
     }
 
@@ -112,15 +114,15 @@ impl<R: Roles> Supervisor<R> {
     }
 
     /// The zygote is of no more use, and its worker is forked directly.
-    fn replace_order(&mut self, order: Order, why: &str) {
+    fn replace_pending(&mut self, pending: PendingWorker, why: &str) {
         debug!("the zygote forks no worker, and another takes its place: {why}");
         let mut generations = self.generations.iter_mut();
-        let generation = generations.find(|generation| generation.number == order.generation);
+        let generation = generations.find(|generation| generation.number == pending.generation);
         if let Some(generation) = generation {
             self.forker.renew_zygote(generation);
         }
-        let (id, number, most) = (order.id, order.generation, order.max_requests);
-        self.abandon(order);
+        let (id, number, most) = (pending.id, pending.generation, pending.max_requests);
+        self.abandon(pending);
         let new_worker = self.forker.new_worker(number, most).map_err(Into::into);
         if let Err(error) =
             new_worker.and_then(|new_worker| self.fork_directly(id, number, new_worker))
@@ -129,35 +131,40 @@ impl<R: Roles> Supervisor<R> {
         }
     }
 
-    /// The worker is not wanted any more, whether there is a process or not. False where it was not ordered.
-    pub(super) fn cancel_order(&mut self, id: Id) -> bool {
-        let Some(place) = self.orders.iter().position(|order| order.id == id) else {
+    /// The worker is not wanted any more, whether there is a process or not. False where it was not asked.
+    pub(super) fn cancel_pending(&mut self, id: Id) -> bool {
+        let Some(place) = self
+            .pending_workers
+            .iter()
+            .position(|pending| pending.id == id)
+        else {
             return false;
         };
-        let order = self.orders.swap_remove(place);
-        self.abandon(order);
+        let pending = self.pending_workers.swap_remove(place);
+        self.abandon(pending);
         let (end, memory) = (End::Killed(Signal::SIGKILL), false);
         let death = Death { end, memory };
         self.events.push_back(Event::Ended { id, death });
         true
     }
 
-    fn abandon(&mut self, order: Order) {
-        self.abandoned.push(Abandoned {
-            _slot: order.slot,
-            receiver: order.receiver,
+    fn abandon(&mut self, pending: PendingWorker) {
+        self.abandoned_workers.push(AbandonedWorker {
+            _slot: pending.slot,
+            receiver: pending.receiver,
         });
     }
 
     /// Kills whoever turns up late, and frees the slots that nobody can have any more.
     fn look_after_abandoned(&mut self) {
-        for late in &self.abandoned {
+        for late in &self.abandoned_workers {
             if let Some(Ok(Message::Forked { pid })) = late.receiver.receive()
                 && let Some(pid) = self.unknown_child(pid)
             {
                 process::signal(pid, Signal::SIGKILL);
             }
         }
-        self.abandoned.retain(|late| !late.receiver.is_hung_up());
+        self.abandoned_workers
+            .retain(|late| !late.receiver.is_hung_up());
     }
 }
