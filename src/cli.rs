@@ -39,7 +39,7 @@ pub use build::{Build, Dev, Language, New};
 pub use canary::{Canary, WithoutTraffic};
 pub use capabilities::Capabilities;
 pub use clients::Clients;
-pub use code::Code;
+pub use code::CompileOptions;
 pub use component::{Compile, Inspect};
 pub use elsewhere::to_build;
 pub use headers::Headers;
@@ -172,7 +172,7 @@ pub struct Serve {
     pub outbound: Outbound,
 
     #[command(flatten)]
-    pub code: Code,
+    pub code: CompileOptions,
 
     #[command(flatten)]
     pub registry: Registry,

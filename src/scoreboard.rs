@@ -8,9 +8,9 @@
 mod answers;
 mod canary;
 mod entry;
-mod foreign;
 mod guests;
 mod layout;
+mod predecessor;
 mod ring;
 mod slot;
 mod table;
@@ -20,9 +20,9 @@ pub mod totals;
 pub use answers::{Answers, STEPS};
 pub use canary::{CanaryFigures, VersionFigures};
 pub use entry::{Entry, WorkerPhase};
-pub use foreign::Foreign;
 pub use guests::{Dropped, Made, Outbound};
 pub use layout::Layout;
+pub use predecessor::PredecessorScoreboard;
 #[cfg(test)]
 pub use ring::LONGEST as LONGEST_RECORD;
 pub use slot::{Ended, Slot};

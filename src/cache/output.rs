@@ -14,7 +14,7 @@ use std::{fmt, io};
 /// An `Output` is a file for the code of one component.
 pub struct Output {
     file: File,
-    place: Place,
+    place: CodeStorage,
 }
 
 /// There is no room for code where its file is.
@@ -40,7 +40,7 @@ pub fn about_room(error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-enum Place {
+enum CodeStorage {
     Cache,
     /// The code is in memory, where the cache cannot be written to, for this reason.
     Memory(Option<anyhow::Error>),
@@ -50,9 +50,9 @@ impl Output {
     /// Opens a file in the cache, or in memory where there is none.
     pub fn open(cache: Option<&Cache>) -> Result<Output> {
         let (file, place) = match cache.map(Cache::nameless) {
-            Some(Ok(file)) => (file, Place::Cache),
-            Some(Err(error)) => (memory_file()?, Place::Memory(Some(error))),
-            None => (memory_file()?, Place::Memory(None)),
+            Some(Ok(file)) => (file, CodeStorage::Cache),
+            Some(Err(error)) => (memory_file()?, CodeStorage::Memory(Some(error))),
+            None => (memory_file()?, CodeStorage::Memory(None)),
         };
         Ok(Output { file, place })
     }
@@ -68,11 +68,11 @@ impl Output {
             bail!("the compiler has not written what it says");
         }
         let kept = match self.place {
-            Place::Memory(why) => {
+            CodeStorage::Memory(why) => {
                 memory::seal(&self.file).context("compiled code cannot be sealed")?;
                 why.filter(|_| !names.is_empty()).map_or(Ok(()), Err)
             }
-            Place::Cache => {
+            CodeStorage::Cache => {
                 let mut names = names.iter();
                 cache.map_or(Ok(()), |cache| {
                     names.try_for_each(|name| cache.keep(&self.file, *name))

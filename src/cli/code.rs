@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Guest")]
-pub struct Code {
+pub struct CompileOptions {
     /// Keep compiled code in this directory [default: $XDG_CACHE_HOME/wasmserve]
     #[arg(
         long,

@@ -71,16 +71,16 @@ pub(super) fn translate(
     Ok(found)
 }
 
-/// A `Fault` is what is wrong with a value.
-struct Fault {
+/// A `ValueError` is what is wrong with a value.
+struct ValueError {
     why: String,
     /// It stands here, where that is not its option's own place.
     at: Option<usize>,
 }
 
-impl From<String> for Fault {
-    fn from(why: String) -> Fault {
-        Fault { why, at: None }
+impl From<String> for ValueError {
+    fn from(why: String) -> ValueError {
+        ValueError { why, at: None }
     }
 }
 
@@ -140,7 +140,7 @@ fn arguments(
     command: &Command,
     argument: &Arg,
     value: &Spanned<DeValue<'_>>,
-) -> Result<Vec<OsString>, Fault> {
+) -> Result<Vec<OsString>, ValueError> {
     let name = name(argument).unwrap_or_default();
     if matches!(argument.get_action(), ArgAction::SetTrue) {
         return Ok(flag(command, name, value.get_ref())?);
@@ -200,14 +200,14 @@ fn text(name: &str, value: &DeValue<'_>) -> Result<String, String> {
 }
 
 /// Reads one of several values, which has a place of its own.
-fn item(name: &str, value: &Spanned<DeValue<'_>>) -> Result<String, Fault> {
-    text(name, value.get_ref()).map_err(|why| Fault {
+fn item(name: &str, value: &Spanned<DeValue<'_>>) -> Result<String, ValueError> {
+    text(name, value.get_ref()).map_err(|why| ValueError {
         why,
         at: Some(value.span().start),
     })
 }
 
-fn pairs(name: &str, table: &DeTable<'_>) -> Result<Vec<String>, Fault> {
+fn pairs(name: &str, table: &DeTable<'_>) -> Result<Vec<String>, ValueError> {
     let pair = |(key, value): (&Spanned<DeString<'_>>, &Spanned<DeValue<'_>>)| {
         let value = item(&format!("{name}.{}", key.get_ref()), value)?;
         Ok(format!("{}={value}", key.get_ref()))

@@ -31,7 +31,7 @@ pub use admin::Admin;
 
 use crate::cache;
 use crate::cli::Serve;
-use crate::guest::{self, CompileRequest, GuestLimits};
+use crate::guest::{self, CompileRequest, Limits};
 use crate::registry::{Pull, When};
 use crate::{exporter, log, request, supervisor, worker};
 use anyhow::{Context, Result, bail};
@@ -126,8 +126,8 @@ fn name_of<'a>(pull: Option<&'a Pull>, component: &'a Path) -> &'a Path {
     pull.map_or(component, |pull| Path::new(&pull.reference.name))
 }
 
-fn limits(serve: &Serve, workers: usize) -> Result<GuestLimits> {
-    Ok(GuestLimits {
+fn limits(serve: &Serve, workers: usize) -> Result<Limits> {
+    Ok(Limits {
         instances: option(
             "--limit-concurrency",
             &serve.requests.limit_concurrency,

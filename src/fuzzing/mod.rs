@@ -20,7 +20,7 @@ pub const TARGETS: [(&str, FuzzTarget); 10] = [
     ("option_values", option_values),
     ("proxy_header", proxy_header),
     ("records", records),
-    ("survey", survey),
+    ("scan", scan),
 ];
 
 /// Restored instances are as fresh ones, for a component that is made of these bytes. It is not among the others,
@@ -30,8 +30,8 @@ pub fn snapshot(bytes: &[u8]) {
 }
 
 /// What a component has is found out whatever its bytes are, and what is added to it leaves it valid.
-pub fn survey(bytes: &[u8]) {
-    guest::survey_any_bytes(bytes);
+pub fn scan(bytes: &[u8]) {
+    guest::scan_any_bytes(bytes);
 }
 
 /// HTTP/1 requests end where hyper sees them end, whatever the pieces that they come in.

@@ -4,9 +4,9 @@ use anyhow::{Result, ensure};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-/// `GuestLimits` bounds what each instance takes, and what all of a worker take together.
+/// `Limits` bounds what each instance takes, and what all of a worker take together.
 #[derive(Clone, Copy, Debug)]
-pub struct GuestLimits {
+pub struct Limits {
     /// So many instances may be alive at a time in one worker.
     pub instances: u32,
     /// So many more may serve WebSockets, where the component takes them.
@@ -29,8 +29,8 @@ pub struct GuestLimits {
 /// A guest with memory to spare may hand so many bytes to the host in one call.
 const CALL: u64 = 128 << 20;
 
-impl GuestLimits {
-    /// GuestLimits the bytes that a guest hands to the host in one call: the guest holds them as well, and both copies
+impl Limits {
+    /// Limits the bytes that a guest hands to the host in one call: the guest holds them as well, and both copies
     /// count.
     pub fn each_call(&self) -> usize {
         usize::try_from(CALL.min(self.memory / 2)).unwrap_or(usize::MAX)

@@ -25,7 +25,7 @@ pub mod websocket;
 pub use compile::{CompileProgress, CompileRequest, Occasion, PrimeRequest, Priming, precompile};
 pub use core_dump::CoreDumps;
 #[cfg(any(test, feature = "fuzzing"))]
-pub use differential::{compare as compare_restored_with_fresh, survey_any_bytes};
+pub use differential::{compare as compare_restored_with_fresh, scan_any_bytes};
 pub use failure::Failure;
 pub use host::capabilities::Capabilities;
 pub use host::directories::Directory;
@@ -36,7 +36,7 @@ pub use inspect::inspect;
 pub use instance::body::{GuestBody, is_bodiless};
 pub use instance::call::Request;
 pub use instance::loaded::Loaded;
-pub use limits::{GuestLimits, Reuse};
+pub use limits::{Limits, Reuse};
 pub use profile::ProfileSettings;
 pub use publish::published;
 pub use wasmtime_wasi_http::Error as BodyError;
@@ -83,7 +83,7 @@ pub struct Guest {
     exported: Exported,
     /// Instances serve these WebSockets now.
     websockets: Open,
-    limits: GuestLimits,
+    limits: Limits,
     counts: Arc<Counts>,
     granted: Arc<Granted>,
     epoch_thread: Arc<EpochThread>,

@@ -22,13 +22,13 @@ const LONGEST: usize = 40;
 pub struct Bar {
     what: String,
     total: Option<u64>,
-    place: Place,
+    place: BarOutput,
     begun: Instant,
     next: Instant,
     is_drawn: bool,
 }
 
-enum Place {
+enum BarOutput {
     Terminal,
     Log,
 }
@@ -38,12 +38,12 @@ impl Bar {
     pub fn new(what: String, total: Option<u64>) -> Bar {
         let begun = Instant::now();
         let place = match draws() {
-            true => Place::Terminal,
-            false => Place::Log,
+            true => BarOutput::Terminal,
+            false => BarOutput::Log,
         };
         let first = match place {
-            Place::Terminal => FIRST,
-            Place::Log => WRITTEN,
+            BarOutput::Terminal => FIRST,
+            BarOutput::Log => WRITTEN,
         };
         Bar {
             what,
@@ -63,14 +63,14 @@ impl Bar {
         }
         let seconds = (now - self.begun).as_secs();
         match self.place {
-            Place::Terminal => {
+            BarOutput::Terminal => {
                 let text = drawn(&self.what, done, self.total, seconds);
                 // What is written next begins where this does.
                 STDERR.emit(&format!("\x1b[K{text}\r"), |_| String::new());
                 self.is_drawn = true;
                 self.next = now + DRAWN;
             }
-            Place::Log => {
+            BarOutput::Log => {
                 let share = self.total.map(|total| share(done, total));
                 let share = share.map_or(String::new(), |share| format!(", {share} %"));
                 info!("{} … {seconds} s{share}", self.what);

@@ -18,10 +18,10 @@ const SHARE: u64 = 10;
 /// An `Output` is standard output or standard error, or what is open in the place of it.
 pub struct Output {
     standard: i32,
-    state: Mutex<State>,
+    state: Mutex<OutputState>,
 }
 
-struct State {
+struct OutputState {
     way: Way,
     /// This is open in the place of the standard stream.
     opened: Option<OwnedFd>,
@@ -36,7 +36,7 @@ struct State {
 
 impl Output {
     pub const fn new(standard: i32) -> Output {
-        let state = Mutex::new(State {
+        let state = Mutex::new(OutputState {
             way: Way::plain(standard),
             opened: None,
             waited_ms: 0,
@@ -74,7 +74,7 @@ impl Output {
         state.torn = false;
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, OutputState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -111,7 +111,7 @@ impl Output {
     }
 }
 
-impl State {
+impl OutputState {
     /// Writes a line, or counts it among those that were lost.
     fn write(&mut self, line: &str) -> bool {
         let mut rest = line.as_bytes();

@@ -187,8 +187,8 @@ impl Reader {
     }
 }
 
-/// A `Place` is where this process keeps its lines.
-enum Place {
+/// A `LineStore` is where this process keeps its lines.
+enum LineStore {
     /// The process has no ring yet; the first lines go into it when it has one.
     Early(Vec<Line>),
     Ring(&'static Recent),
@@ -198,29 +198,29 @@ enum Place {
 /// So many lines are kept for a ring that there is not yet.
 const EARLY: usize = 64;
 
-static OWN: Mutex<Place> = Mutex::new(Place::Early(Vec::new()));
+static OWN: Mutex<LineStore> = Mutex::new(LineStore::Early(Vec::new()));
 
-fn own() -> MutexGuard<'static, Place> {
+fn own() -> MutexGuard<'static, LineStore> {
     OWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Keeps what this process logs in this ring from here on, and what it has logged before it had one.
 pub fn keep_in(ring: &'static Recent) {
-    let before = std::mem::replace(&mut *own(), Place::Ring(ring));
-    if let Place::Early(lines) = before {
+    let before = std::mem::replace(&mut *own(), LineStore::Ring(ring));
+    if let LineStore::Early(lines) = before {
         lines.iter().for_each(|line| ring.write(line));
     }
 }
 
 /// Keeps nothing of what this process logs from here on.
 pub fn keep_nothing() {
-    *own() = Place::Nowhere;
+    *own() = LineStore::Nowhere;
 }
 
 /// Keeps a line that this process writes.
 pub(super) fn keep(is_access: bool, level: Level, text: &str) {
     let mut own = own();
-    if matches!(*own, Place::Nowhere) {
+    if matches!(*own, LineStore::Nowhere) {
         return;
     }
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
@@ -233,9 +233,9 @@ pub(super) fn keep(is_access: bool, level: Level, text: &str) {
         text: text.to_owned(),
     };
     match &mut *own {
-        Place::Ring(ring) => ring.write(&line),
-        Place::Early(lines) if lines.len() < EARLY => lines.push(line),
-        Place::Early(_) | Place::Nowhere => {}
+        LineStore::Ring(ring) => ring.write(&line),
+        LineStore::Early(lines) if lines.len() < EARLY => lines.push(line),
+        LineStore::Early(_) | LineStore::Nowhere => {}
     }
 }
 

@@ -195,7 +195,7 @@ impl Inner {
         share: &Rc<Share>,
         progress: &Rc<Progress>,
         outcome: oneshot::Sender<Result<Permit, Rejected>>,
-    ) -> Place {
+    ) -> QueueEntry {
         let number = self.tickets.get();
         self.tickets.set(number + 1);
         self.waiting.set(self.waiting.get() + 1);
@@ -207,7 +207,7 @@ impl Inner {
             progress: progress.clone(),
             outcome,
         });
-        Place {
+        QueueEntry {
             inner: self.clone(),
             share: share.clone(),
             number,
@@ -233,7 +233,7 @@ impl Inner {
     }
 
     /// Gives free permits to those who wait.
-    fn seat_next(self: &Rc<Self>) {
+    fn admit_next(self: &Rc<Self>) {
         while self.has_room() {
             let Some((share, ticket)) = self.next() else {
                 return;
@@ -268,7 +268,7 @@ impl Inner {
         spawn_local(async move {
             while inner.waiting.get() > 0 {
                 tokio::time::sleep(LOOK).await;
-                inner.seat_next();
+                inner.admit_next();
                 inner.evict(Instant::now());
             }
             inner.looks.set(false);
@@ -303,7 +303,7 @@ impl Drop for Permit {
         inner.occupied.borrow_mut()[self.index] = None;
         inner.free.borrow_mut().push(self.index);
         if inner.waiting.get() > 0 {
-            inner.seat_next();
+            inner.admit_next();
         }
         if inner.held.get() == 0 {
             inner.rests.notify_one();
@@ -311,14 +311,14 @@ impl Drop for Permit {
     }
 }
 
-/// A `Place` in the queue is given up however the waiting ends.
-struct Place {
+/// A `QueueEntry` in the queue is given up however the waiting ends.
+struct QueueEntry {
     inner: Rc<Inner>,
     share: Rc<Share>,
     number: u64,
 }
 
-impl Drop for Place {
+impl Drop for QueueEntry {
     fn drop(&mut self) {
         self.inner.waiting.set(self.inner.waiting.get() - 1);
         let mut waiting = self.share.waiting.borrow_mut();

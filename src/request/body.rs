@@ -7,7 +7,7 @@ use super::compressed::{Compressed, Source};
 use super::exchange::Exchange;
 use super::files::FileBody;
 use super::reply;
-use super::upload::Fault;
+use super::upload::UploadError;
 use crate::guest::{Failure, GuestBody};
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
@@ -239,7 +239,7 @@ impl Written {
 
     fn is_given_up(&self) -> bool {
         let upload = self.exchange.as_ref().and_then(|it| it.upload());
-        upload.is_some_and(|upload| upload.fault() == Some(Fault::TooSlow))
+        upload.is_some_and(|upload| upload.fault() == Some(UploadError::TooSlow))
     }
 
     /// Says whether the client has all that it was promised, so that the guest may end in peace.

@@ -65,7 +65,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
-use upload::{Fault, Upload, UploadLimits, UploadState};
+use upload::{Upload, UploadError, UploadLimits, UploadState};
 use websocket::WebSockets;
 
 /// `Settings` has the limits of one exchange, and says what is done with it.
@@ -232,7 +232,7 @@ impl Requests {
         }
         let declared = incoming::declared(request.headers()).map_err(|_| Refusal::BadRequest)?;
         if request.body().size_hint().lower().max(declared) > self.settings.body {
-            return Err(Refusal::Body(Fault::TooLarge));
+            return Err(Refusal::Body(UploadError::TooLarge));
         }
         Ok(())
     }
@@ -266,10 +266,10 @@ impl Requests {
         let mut answer = pin!(poll_fn(|cx| {
             let polled = exchange.in_guest(|| answer.as_mut().poll(cx));
             // A client that does not send what the guest waits for is told without asking the guest what it thinks.
-            let too_slow = upload.is_some_and(|upload| upload.fault() == Some(Fault::TooSlow));
+            let too_slow = upload.and_then(UploadState::fault) == Some(UploadError::TooSlow);
             match polled {
                 Poll::Pending if too_slow || progress.take_evicted() => {
-                    Poll::Ready(Err(Refusal::Body(Fault::TooSlow)))
+                    Poll::Ready(Err(Refusal::Body(UploadError::TooSlow)))
                 }
                 polled => polled.map(Ok),
             }
@@ -289,7 +289,7 @@ impl Requests {
         match answer.and_then(|response| reply::finish(response, exchange.method())) {
             Ok(response) => Ok(Answer::Guest(response, permit)),
             Err(Failure::TimedOut) if upload.is_some_and(UploadState::is_waiting) => {
-                Err(Refusal::Body(Fault::TooSlow))
+                Err(Refusal::Body(UploadError::TooSlow))
             }
             Err(Failure::NoRoom) => {
                 waiting::no_memory(&self.slot);
@@ -355,7 +355,7 @@ pub(crate) enum Refusal {
     /// Nobody knows this method.
     UnknownMethod,
     Head,
-    Body(Fault),
+    Body(UploadError),
     Full,
     Failed(Failure),
 }
@@ -363,12 +363,12 @@ pub(crate) enum Refusal {
 impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
-            Refusal::BadRequest | Refusal::Body(Fault::Broken) => StatusCode::BAD_REQUEST,
+            Refusal::BadRequest | Refusal::Body(UploadError::Broken) => StatusCode::BAD_REQUEST,
             Refusal::Method => StatusCode::METHOD_NOT_ALLOWED,
             Refusal::UnknownMethod => StatusCode::NOT_IMPLEMENTED,
             Refusal::Head => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Refusal::Body(Fault::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
-            Refusal::Body(Fault::TooSlow) => StatusCode::REQUEST_TIMEOUT,
+            Refusal::Body(UploadError::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+            Refusal::Body(UploadError::TooSlow) => StatusCode::REQUEST_TIMEOUT,
             Refusal::Full => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::Failed(Failure::TimedOut | Failure::OutOfTime) => StatusCode::GATEWAY_TIMEOUT,
             Refusal::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -382,9 +382,9 @@ impl Refusal {
             Refusal::Method => "CONNECT and TRACE are not for guests",
             Refusal::UnknownMethod => "its method is too long",
             Refusal::Head => "it has too many header fields",
-            Refusal::Body(Fault::TooLarge) => "its body is too large",
-            Refusal::Body(Fault::TooSlow) => "its body did not come in time",
-            Refusal::Body(Fault::Broken) => "its body is broken or unfinished",
+            Refusal::Body(UploadError::TooLarge) => "its body is too large",
+            Refusal::Body(UploadError::TooSlow) => "its body did not come in time",
+            Refusal::Body(UploadError::Broken) => "its body is broken or unfinished",
             Refusal::Full | Refusal::Failed(_) => return None,
         })
     }

@@ -14,9 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-/// A `Fault` says what is wrong with a request's body.
+/// A `UploadError` says what is wrong with a request's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum UploadError {
     TooLarge,
     /// Nothing came for too long, or too little.
     TooSlow,
@@ -28,7 +28,7 @@ pub enum Fault {
 /// where one thread would do.
 pub struct UploadState {
     received: AtomicU64,
-    fault: OnceLock<Fault>,
+    fault: OnceLock<UploadError>,
     /// The body is `None` once all of it was read, or nobody is to read the rest.
     body: Mutex<Option<Incoming>>,
     client_rate: Mutex<ClientRate>,
@@ -61,7 +61,7 @@ impl UploadState {
         lock(&self.client_rate).behind(now)
     }
 
-    pub fn fault(&self) -> Option<Fault> {
+    pub fn fault(&self) -> Option<UploadError> {
         self.fault.get().copied()
     }
 
@@ -70,7 +70,10 @@ impl UploadState {
         let body = lock(&self.body).take();
         if let Some(body) = body {
             lock(&self.client_rate).moved(0, Instant::now());
-            if !matches!(self.fault(), Some(Fault::TooSlow | Fault::Broken)) {
+            if !matches!(
+                self.fault(),
+                Some(UploadError::TooSlow | UploadError::Broken)
+            ) {
                 drain(body);
             }
         }
@@ -129,12 +132,14 @@ impl Upload {
         self.upload_state.clone()
     }
 
-    fn fail(&mut self, fault: Fault) -> BodyError {
+    fn fail(&mut self, fault: UploadError) -> BodyError {
         let _ = self.upload_state.fault.set(fault);
         match fault {
-            Fault::TooLarge => BodyError::HttpRequestBodySize(Some(self.upload_state.received())),
-            Fault::TooSlow => BodyError::ConnectionReadTimeout,
-            Fault::Broken => BodyError::HttpProtocolError,
+            UploadError::TooLarge => {
+                BodyError::HttpRequestBodySize(Some(self.upload_state.received()))
+            }
+            UploadError::TooSlow => BodyError::ConnectionReadTimeout,
+            UploadError::Broken => BodyError::HttpProtocolError,
         }
     }
 
@@ -170,20 +175,22 @@ impl Body for Upload {
                 lock(&self.upload_state.client_rate).moved(length, Instant::now());
                 let received = self.upload_state.received.fetch_add(length, Relaxed) + length;
                 if received > self.limits.most {
-                    return Poll::Ready(Some(Err(self.fail(Fault::TooLarge))));
+                    return Poll::Ready(Some(Err(self.fail(UploadError::TooLarge))));
                 }
                 // Its client may leave before anybody looks for more.
                 self.is_whole = self.is_end_stream();
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(self.fail(Fault::Broken)))),
+            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(self.fail(UploadError::Broken)))),
             Poll::Ready(None) => {
                 self.is_whole = true;
                 let body = lock(&self.upload_state.body).take();
                 drop(body);
                 Poll::Ready(None)
             }
-            Poll::Pending => self.wait(cx).map(|()| Some(Err(self.fail(Fault::TooSlow)))),
+            Poll::Pending => self
+                .wait(cx)
+                .map(|()| Some(Err(self.fail(UploadError::TooSlow)))),
         }
     }
 

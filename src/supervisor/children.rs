@@ -92,5 +92,5 @@ pub struct Child {
 pub enum WorkerSlot {
     Own(ReservedSlot),
     /// The slot is in the scoreboard of the executable before this one, which laid it out in its own way.
-    Foreign(usize),
+    Predecessor(usize),
 }

@@ -193,7 +193,7 @@ impl<R: Roles> Supervisor<R> {
         });
         let open = self.children.iter().map(|child| match &child.slot {
             WorkerSlot::Own(slot) => Some(u64::from(scoreboard.slot(slot.index()).connections())),
-            WorkerSlot::Foreign(_) => None,
+            WorkerSlot::Predecessor(_) => None,
         });
         let open = open.sum::<Option<u64>>()?;
         Some(Activity { open, total })

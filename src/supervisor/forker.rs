@@ -13,7 +13,7 @@ use crate::cache::NoRoom;
 use crate::cache::seal::Damaged;
 use crate::channel::{Receiver, Reporter, channel};
 use crate::exit::Status;
-use crate::scoreboard::{Answers, Foreign, Scoreboard, WorkerPhase};
+use crate::scoreboard::{Answers, PredecessorScoreboard, Scoreboard, WorkerPhase};
 use crate::sys::channel::pipe;
 use crate::sys::{clock, fork, signals};
 use crate::{error, log};
@@ -29,7 +29,7 @@ pub struct Forker {
     pub scoreboard: Rc<Scoreboard>,
     pub slots: Slots,
     /// The one of the executable before, where it was laid out in another way.
-    foreign: Option<RefCell<Foreign>>,
+    predecessor: Option<RefCell<PredecessorScoreboard>>,
     /// The end that workers watch, and the one that only the supervisor holds.
     watched: OwnedFd,
     held: OwnedFd,
@@ -61,7 +61,7 @@ impl Forker {
         Forker {
             slots: Slots::new(scoreboard.clone()),
             scoreboard,
-            foreign: None,
+            predecessor: None,
             watched,
             held,
             helpers: RefCell::default(),
@@ -72,25 +72,27 @@ impl Forker {
 
     /// Takes over the scoreboard that workers of the executable before go on writing to, whose totals are carried
     /// over.
-    pub fn with_foreign(mut self, mut foreign: Foreign) -> Forker {
-        let length = foreign.length();
-        foreign.carry_over_rest(self.scoreboard.carried());
-        self.foreign = Some(RefCell::new(foreign));
+    pub fn with_predecessor(mut self, mut predecessor: PredecessorScoreboard) -> Forker {
+        let length = predecessor.length();
+        predecessor.carry_over_rest(self.scoreboard.carried());
+        self.predecessor = Some(RefCell::new(predecessor));
         (0..length).for_each(|index| self.carry_over(index));
         self
     }
 
     fn carry_over(&self, index: usize) {
-        if let Some(foreign) = &self.foreign {
+        if let Some(predecessor) = &self.predecessor {
             let into = self.scoreboard.carried();
-            foreign.borrow_mut().carry_over(index, into);
+            predecessor.borrow_mut().carry_over(index, into);
         }
     }
 
     /// The slot of a worker that was left to us.
     pub fn left_slot(&self, index: usize) -> Result<WorkerSlot> {
-        let slot = match &self.foreign {
-            Some(foreign) if index < foreign.borrow().length() => Some(WorkerSlot::Foreign(index)),
+        let slot = match &self.predecessor {
+            Some(predecessor) if index < predecessor.borrow().length() => {
+                Some(WorkerSlot::Predecessor(index))
+            }
             Some(_) => None,
             None => self.slots.take(index).map(WorkerSlot::Own),
         };
@@ -99,19 +101,22 @@ impl Forker {
 
     /// Releases the slot of a worker that is gone. What one of the executable before has counted is kept.
     pub fn release(&self, slot: WorkerSlot) {
-        if let WorkerSlot::Foreign(index) = slot {
+        if let WorkerSlot::Predecessor(index) = slot {
             self.carry_over(index);
         }
     }
 
     /// The last sign of life of the worker that has this slot, and what it asked a guest last.
     pub fn signs_of_life(&self, slot: &WorkerSlot) -> (u64, String) {
-        match (slot, &self.foreign) {
-            (WorkerSlot::Foreign(index), Some(foreign)) => {
-                let foreign = foreign.borrow();
-                (foreign.heartbeat_ms(*index), foreign.answered_last(*index))
+        match (slot, &self.predecessor) {
+            (WorkerSlot::Predecessor(index), Some(predecessor)) => {
+                let predecessor = predecessor.borrow();
+                (
+                    predecessor.heartbeat_ms(*index),
+                    predecessor.answered_last(*index),
+                )
             }
-            (WorkerSlot::Foreign(_), None) => (0, String::new()),
+            (WorkerSlot::Predecessor(_), None) => (0, String::new()),
             (WorkerSlot::Own(slot), _) => {
                 let slot = self.scoreboard.slot(slot.index());
                 (slot.heartbeat_ms(), slot.answered_last())
@@ -135,7 +140,7 @@ impl Forker {
     pub fn answers(&self, slot: &WorkerSlot) -> Option<Box<Answers>> {
         match slot {
             WorkerSlot::Own(slot) => Some(Box::new(slot.answers())),
-            WorkerSlot::Foreign(_) => None,
+            WorkerSlot::Predecessor(_) => None,
         }
     }
 

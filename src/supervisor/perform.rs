@@ -220,7 +220,7 @@ impl<R: Roles> Supervisor<R> {
             let child = self.child(worker.id)?;
             let slot = match &child.slot {
                 WorkerSlot::Own(slot) => Ok(slot.index()),
-                WorkerSlot::Foreign(_) => Err(anyhow!(
+                WorkerSlot::Predecessor(_) => Err(anyhow!(
                     "workers of the executable before this one have not left yet"
                 )),
             };

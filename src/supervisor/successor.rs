@@ -9,7 +9,7 @@ use super::handover::{Handover, LeftLogWriter};
 use super::policy::Death;
 use crate::channel::{LeftListener, Message, Receiver, Reporter, channel};
 use crate::exit::{Exit, Status};
-use crate::scoreboard::{Foreign, Layout, Scoreboard};
+use crate::scoreboard::{Layout, PredecessorScoreboard, Scoreboard};
 use crate::sys::channel::send;
 use crate::sys::process::{self, End};
 use crate::sys::{exec, memory};
@@ -92,8 +92,8 @@ fn accept(handover: Handover, question: Option<Question>) -> Result<Predecessor>
     let forker = if *layout == Layout::own(layout.slots) {
         Forker::inherit(Scoreboard::adopt(memory, layout)?, lifeline)
     } else {
-        let before = Foreign::new(&memory, layout.clone())?;
-        Forker::inherit(Scoreboard::new(before.length())?, lifeline).with_foreign(before)
+        let before = PredecessorScoreboard::new(&memory, layout.clone())?;
+        Forker::inherit(Scoreboard::new(before.length())?, lifeline).with_predecessor(before)
     };
     let log_writers = handover.log_writers.iter();
     let log_writers = log_writers.map(|left| Ok((own(left.orders)?, left.clone())));

@@ -129,7 +129,7 @@ fn instances_are_ended_when_they_have_answered_or_waited_for_long_enough() {
 }
 
 #[test]
-fn there_is_an_instance_for_every_seat() {
+fn there_is_an_instance_for_every_permit() {
     let server = start("4", &["--limit-concurrency", "3"]);
     let clients: Vec<_> = (0..12)
         .map(|client| {

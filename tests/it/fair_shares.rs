@@ -22,9 +22,9 @@ fn without_room(address: SocketAddr, window: u32) -> Http2<TcpStream> {
     Http2::with_settings(socket, &setting).unwrap()
 }
 
-/// Eleven such clients ended the service of a worker, each holding a hundred seats.
+/// Eleven such clients ended the service of a worker, each holding a hundred permits.
 #[test]
-fn answers_that_nobody_takes_hold_no_seats() {
+fn answers_that_nobody_takes_hold_no_permits() {
     for path in ["/", "/big?bytes=50000", "/afterwork?ms=20"] {
         let server = behaviours(&["--limit-concurrency", "20", "--limit-queue", "1000"]);
         let mut idle: Vec<_> = (0..3).map(|_| without_room(server.address, 0)).collect();
@@ -59,7 +59,7 @@ fn a_stream_that_stands_still_is_reset_whatever_its_size() {
 }
 
 #[test]
-fn seats_are_taken_from_clients_that_do_not_keep_up_where_others_wait() {
+fn permits_are_taken_from_clients_that_do_not_keep_up_where_others_wait() {
     let server = behaviours(&["--limit-concurrency", "6", "--limit-queue", "100"]);
     // Bodies by the byte, before and after the head of the answer, and answers that are too large to be kept.
     let mut drips: Vec<Connection> = Vec::new();
@@ -125,7 +125,7 @@ fn a_client_that_only_drips_is_given_up_and_one_that_waits_is_not() {
 }
 
 #[test]
-fn one_client_does_not_have_all_seats_while_there_are_others() {
+fn one_client_does_not_have_all_permits_while_there_are_others() {
     let server = behaviours(&["--limit-concurrency", "4", "--limit-queue", "20"]);
     let ask = |client: &str, target: &str| {
         let mut connection = server.connect();

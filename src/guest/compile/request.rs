@@ -14,7 +14,7 @@ use crate::guest::host::capabilities::{Capabilities, Granted};
 use crate::guest::host::linker;
 use crate::guest::instance::handler::LinkedComponent;
 use crate::guest::instance::loaded::Loaded;
-use crate::guest::limits::GuestLimits;
+use crate::guest::limits::Limits;
 use crate::guest::snapshot;
 use crate::log::Ticker;
 use crate::{info, warning};
@@ -40,7 +40,7 @@ pub struct CompileRequest {
     /// These settings say where code is kept between starts.
     pub cache: cache::Settings,
     pub allow_precompiled: bool,
-    pub limits: GuestLimits,
+    pub limits: Limits,
     pub capabilities: Arc<Capabilities>,
     pub priming: Priming,
 }
@@ -358,7 +358,7 @@ impl CompileRequest {
             Granted::prepare(&self.capabilities)?;
             return Ok(compiled);
         }
-        let limits = GuestLimits {
+        let limits = Limits {
             instances: 1,
             websockets: 0,
             ..self.limits

@@ -5,11 +5,11 @@
 mod case;
 mod modules;
 mod probe;
-mod survey;
+mod scan;
 #[cfg(test)]
 mod tests;
 
-pub use survey::survey_any_bytes;
+pub use scan::scan_any_bytes;
 
 use crate::cache::{CodeName, seal};
 use crate::guest::compile::compile_restorable as compile;

@@ -4,7 +4,7 @@
 use super::plan::Plan;
 use crate::channel::Needs;
 use crate::guest::component::target::{Restore, Target};
-use crate::guest::limits::GuestLimits;
+use crate::guest::limits::Limits;
 use crate::guest::snapshot::{FEATURES, Memories};
 use crate::sys::memory;
 use anyhow::{Context, Result};
@@ -73,7 +73,7 @@ fn base(target: Target) -> Result<Config> {
         .max_wasm_stack(WASM_STACK)
         .wasm_backtrace_max_frames(std::num::NonZero::new(32));
     if target.restores() {
-        // What the survey does not know cannot be compiled either. Without garbage collection no heap of its
+        // What the scan does not know cannot be compiled either. Without garbage collection no heap of its
         // objects comes from `Memories`, which would restore it behind the collector's back.
         config.wasm_features(WasmFeatures::all().difference(FEATURES), false);
         // Their images are ours.
@@ -114,7 +114,7 @@ pub fn compile(target: Target, binary: &[u8]) -> Result<Vec<u8>> {
 
 /// Makes an engine that serves: instances come from a pool whose size the plan decides, or are restored again and
 /// again.
-pub fn serving(plan: Plan, limits: GuestLimits) -> Result<Engine> {
+pub fn serving(plan: Plan, limits: Limits) -> Result<Engine> {
     let needs = plan.needs;
     limits.admit(needs.initial_memory)?;
     if plan.target.restores() {
@@ -136,7 +136,7 @@ pub fn serving(plan: Plan, limits: GuestLimits) -> Result<Engine> {
 }
 
 /// Makes an engine that serves code whose instances are restored.
-pub fn restorable(target: Target, limits: GuestLimits) -> Result<Engine> {
+pub fn restorable(target: Target, limits: Limits) -> Result<Engine> {
     let most = usize::try_from(limits.memory).unwrap_or(usize::MAX >> 1);
     let mut config = base(target)?;
     config
@@ -145,7 +145,7 @@ pub fn restorable(target: Target, limits: GuestLimits) -> Result<Engine> {
     Ok(Engine::new(&config)?)
 }
 
-fn pool(needs: Needs, instances: u32, limits: GuestLimits) -> Result<PoolingAllocationConfig> {
+fn pool(needs: Needs, instances: u32, limits: Limits) -> Result<PoolingAllocationConfig> {
     // The engine takes pages that were swapped out for clean: looking for dirty ones would leave them as they are.
     let scan = match memory::may_swap() {
         true => Enabled::No,

@@ -6,7 +6,7 @@ use crate::channel::Needs;
 use crate::guest::component::info::World;
 use crate::guest::component::target::{Restore, Target};
 use crate::guest::component::websocket;
-use crate::guest::limits::GuestLimits;
+use crate::guest::limits::Limits;
 use wasmtime::component::Component;
 
 const WASM_PAGE: u64 = 64 << 10;
@@ -55,7 +55,7 @@ impl Plan {
     }
 
     /// Computes how many instances there may be at a time in one worker.
-    pub(super) fn instances(self, limits: GuestLimits) -> u32 {
+    pub(super) fn instances(self, limits: Limits) -> u32 {
         match self.websockets {
             true => limits.instances.saturating_add(limits.websockets),
             false => limits.instances,

@@ -11,7 +11,7 @@ use super::request_name::RequestName;
 use super::sockets::Peers;
 use super::standard_streams::{Left, StandardStreams};
 use crate::guest::core_dump::CoreDumps;
-use crate::guest::limits::GuestLimits;
+use crate::guest::limits::Limits;
 use crate::guest::memory::instance::{InstanceMemory, Limiter};
 use crate::guest::schedule::cpu_share::CpuShare;
 use crate::guest::schedule::task_budget::{TaskBudget, TaskBudgets};
@@ -60,7 +60,7 @@ pub struct HostState {
 impl HostState {
     pub fn new(
         granted: &Arc<Granted>,
-        limits: GuestLimits,
+        limits: Limits,
         share: Arc<CpuShare>,
         name: Option<RequestName>,
     ) -> HostState {

@@ -8,7 +8,7 @@ use crate::guest::counts::Counts;
 use crate::guest::failure::Failure;
 use crate::guest::host::request_name::RequestName;
 use crate::guest::host::state::HostState;
-use crate::guest::limits::{GuestLimits, Reuse};
+use crate::guest::limits::{Limits, Reuse};
 use crate::guest::schedule::cpu_share::CpuShare;
 use crate::guest::schedule::epoch::EpochThread;
 use crate::guest::schedule::scheduler::Scheduler;
@@ -34,7 +34,7 @@ pub type MakeStore<'a> = &'a dyn Fn(Arc<CpuShare>) -> (LinkedComponent, Store<Ho
 
 /// `ConcurrentInstances` holds the concurrent instances of one worker.
 pub struct ConcurrentInstances {
-    limits: GuestLimits,
+    limits: Limits,
     epoch_thread: Arc<EpochThread>,
     scheduler: Scheduler,
     counts: Arc<Counts>,
@@ -56,12 +56,12 @@ struct ConcurrentInstance {
     closed: Cell<bool>,
     waker: RefCell<Option<Waker>>,
     /// The instance ended for this reason.
-    lost: RefCell<Option<Loss>>,
+    lost: RefCell<Option<LostInstance>>,
 }
 
-/// A `Loss` says why an instance ended.
+/// A `LostInstance` says why an instance ended.
 #[derive(Clone)]
-enum Loss {
+enum LostInstance {
     NoRoom,
     Failed(String),
 }
@@ -90,7 +90,7 @@ pub struct Lease {
 impl ConcurrentInstances {
     /// Returns `None` where an instance answers one request at a time.
     pub fn new(
-        limits: GuestLimits,
+        limits: Limits,
         epoch_thread: &Arc<EpochThread>,
         scheduler: &Scheduler,
         counts: &Arc<Counts>,
@@ -273,8 +273,8 @@ impl Lease {
             return Failure::OutOfTime;
         }
         match self.instance.lost.borrow().clone() {
-            Some(Loss::NoRoom) => Failure::NoRoom,
-            Some(Loss::Failed(why)) => Failure::Lost(why),
+            Some(LostInstance::NoRoom) => Failure::NoRoom,
+            Some(LostInstance::Failed(why)) => Failure::Lost(why),
             None => Failure::Lost("it was ended".to_owned()),
         }
     }
@@ -332,8 +332,8 @@ async fn run(running: RunningGuest, instance: Rc<ConcurrentInstance>) {
     instance.closed.set(true);
     if let Err(failure) = ended {
         instance.lost.replace(Some(match failure {
-            Failure::NoRoom => Loss::NoRoom,
-            failure => Loss::Failed(failure.to_string()),
+            Failure::NoRoom => LostInstance::NoRoom,
+            failure => LostInstance::Failed(failure.to_string()),
         }));
     }
     instance.give_back();

@@ -7,7 +7,7 @@ use crate::cache::seal;
 use crate::guest::engine::Plan;
 use crate::guest::host::capabilities::{Capabilities, Granted};
 use crate::guest::host::state::HostState;
-use crate::guest::limits::GuestLimits;
+use crate::guest::limits::Limits;
 use crate::guest::memory::worker::WorkerMemory;
 use crate::guest::schedule::cpu_share::CpuShare;
 use crate::guest::snapshot::Restorer;
@@ -28,7 +28,7 @@ pub struct Loaded {
     pub(in crate::guest) engine: Engine,
     pub(in crate::guest) handler: LinkedComponent,
     pub(in crate::guest) exported: Exported,
-    pub(in crate::guest) limits: GuestLimits,
+    pub(in crate::guest) limits: Limits,
     pub(in crate::guest) capabilities: Arc<Capabilities>,
     /// The restorer puts instances back between two requests, where the component allows it.
     pub(in crate::guest) restorer: Option<Arc<Restorer>>,
@@ -50,7 +50,7 @@ impl Loaded {
         primed: Option<&OwnedFd>,
         plan: Plan,
         component: Component,
-        limits: GuestLimits,
+        limits: Limits,
         capabilities: Arc<Capabilities>,
     ) -> Result<Loaded> {
         let mut loaded = Loaded {

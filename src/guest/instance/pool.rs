@@ -23,7 +23,7 @@ pub struct InstancePool {
     mode: Mode,
     counts: Arc<Counts>,
     /// One thread uses the pool, but the engine requires a lock.
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
 }
 
 /// A `Mode` says what an instance is when it answers again.
@@ -35,7 +35,7 @@ enum Mode {
     AsLeft,
 }
 
-struct State {
+struct PoolState {
     /// The instance that was used last comes last: its memory is warm.
     kept: Vec<(Instance, Instant)>,
     second_request: SecondRequest,
@@ -80,7 +80,7 @@ impl InstancePool {
             1 => return None,
             _ => (Mode::AsLeft, reuse),
         };
-        let state = State {
+        let state = PoolState {
             kept: Vec::new(),
             second_request: SecondRequest::Untried,
             restoring: Upkeep::None,
@@ -168,7 +168,7 @@ impl InstancePool {
         self.counts.pooled(0);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -32,7 +32,7 @@ fn poll(waiting: &mut Waiting<'_>) -> Poll<Result<Permit, Rejected>> {
 /// Asks for a permit that is not to be had now.
 fn ask(admission: &Admission, who: Option<ClientKey>) -> Waiting<'_> {
     let mut waiting: Waiting = Box::pin(async move { admission.enter(who, &progress()).await });
-    assert!(poll(&mut waiting).is_pending(), "there was a seat");
+    assert!(poll(&mut waiting).is_pending(), "there was a permit");
     waiting
 }
 
@@ -56,7 +56,7 @@ fn a_full_house_queues_and_then_turns_away() {
 fn nobody_waits_for_ever() {
     run(async {
         let admission = Admission::new(1, 1, Duration::from_millis(1));
-        let _seat = admission.enter(None, &progress()).await.unwrap();
+        let _permit = admission.enter(None, &progress()).await.unwrap();
         let second = admission.enter(None, &progress()).await;
         assert_eq!(second.err(), Some(Rejected::Wait));
         assert_eq!(admission.0.waiting.get(), 0);
@@ -64,7 +64,7 @@ fn nobody_waits_for_ever() {
 }
 
 #[test]
-fn the_client_with_the_fewest_seats_is_next() {
+fn the_client_with_the_fewest_permits_is_next() {
     run(async {
         let admission = Admission::new(2, 10, LONG);
         let first = admission.enter(somebody(1), &progress()).await.unwrap();
@@ -78,7 +78,7 @@ fn the_client_with_the_fewest_seats_is_next() {
 }
 
 #[test]
-fn one_client_does_not_have_all_seats_while_there_are_others() {
+fn one_client_does_not_have_all_permits_while_there_are_others() {
     run(async {
         let admission = Admission::new(4, 10, LONG);
         drop(admission.enter(somebody(2), &progress()).await);
@@ -92,7 +92,7 @@ fn one_client_does_not_have_all_seats_while_there_are_others() {
 }
 
 #[test]
-fn one_client_that_is_alone_or_a_proxy_may_have_all_seats() {
+fn one_client_that_is_alone_or_a_proxy_may_have_all_permits() {
     run(async {
         for who in [somebody(1), None] {
             let admission = Admission::new(4, 10, LONG);
@@ -127,7 +127,7 @@ fn of_what_lasts_one_client_never_has_all() {
 fn a_queue_that_one_client_fills_has_room_for_others() {
     run(async {
         let admission = Admission::new(1, 3, LONG);
-        let _seat = admission.enter(somebody(1), &progress()).await.unwrap();
+        let _permit = admission.enter(somebody(1), &progress()).await.unwrap();
         let mut waiting: Vec<_> = (0..3).map(|_| ask(&admission, somebody(1))).collect();
         let _other = ask(&admission, somebody(2));
         let last = waiting.pop().unwrap().await;
@@ -138,7 +138,7 @@ fn a_queue_that_one_client_fills_has_room_for_others() {
 }
 
 #[test]
-fn seats_of_clients_that_do_not_keep_up_go_to_those_who_wait() {
+fn permits_of_clients_that_do_not_keep_up_go_to_those_who_wait() {
     run(async {
         let admission = Admission::new(2, 10, LONG);
         let (keeps_up, stalls) = (progress(), progress());

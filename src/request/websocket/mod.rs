@@ -72,7 +72,7 @@ pub struct WebSocket {
     pub record: Record,
     pub settings: Settings,
     /// The permit is held for as long as it lasts.
-    _seat: Permit,
+    _permit: Permit,
 }
 
 /// `Refused` says why there is no WebSocket, and no answer of the guest's.
@@ -192,7 +192,7 @@ impl Requests {
             session,
             record: Record::begin(opened, &self.slot),
             settings: *settings,
-            _seat: permit,
+            _permit: permit,
         };
         Ok((answer, socket))
     }

@@ -85,7 +85,7 @@ pub fn instrument(binary: &[u8]) -> Result<Vec<u8>> {
             component.section(&RawSection { id, data });
         }
     }
-    scan.append_keeper(&mut component);
+    scan.append_state_module(&mut component);
     Ok(component.finish())
 }
 

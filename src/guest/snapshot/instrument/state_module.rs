@@ -47,10 +47,10 @@ enum Plain {
 
 impl StateScan {
     /// Appends the state module, an instance of it, and what it exports.
-    pub fn append_keeper(&self, component: &mut wasm_encoder::Component) {
+    pub fn append_state_module(&self, component: &mut wasm_encoder::Component) {
         let mut aliases = ComponentAliasSection::new();
         self.streams.append_aliases(&mut aliases);
-        // A resource of the keeper's own: its handles are in the table that the others' are in.
+        // A resource of the state module's own: its handles are in the table that the others' are in.
         let resource = self.counts.types + self.streams.count();
         let mut types = ComponentTypeSection::new();
         types.resource(ValType::I32, None);
@@ -59,21 +59,21 @@ impl StateScan {
         for number in 0..self.streams.count() {
             functions.resource_drop(self.counts.types + number);
         }
-        let keeper = RawSection {
+        let state_module = RawSection {
             id: COMPONENT_MODULE,
-            data: &self.keeper(),
+            data: &self.state_module(),
         };
         component
             .section(&aliases)
             .section(&types)
             .section(&functions)
-            .section(&keeper)
-            .section(&self.keeper_instance());
+            .section(&state_module)
+            .section(&self.state_module_instance());
         self.append_exports(component);
     }
 
     /// Gathers what the state module imports in instances of their own; the last instance is the state module's.
-    fn keeper_instance(&self) -> InstanceSection {
+    fn state_module_instance(&self) -> InstanceSection {
         let mut arguments: Vec<(String, ModuleArg)> = (0..)
             .zip(&self.instances)
             .filter(|(_, module)| module.is_some())
@@ -97,7 +97,7 @@ impl StateScan {
     }
 
     fn append_exports(&self, component: &mut wasm_encoder::Component) {
-        let keeper = self.instances.len() as u32 + 1 + u32::from(self.handle.is_some());
+        let state_module = self.instances.len() as u32 + 1 + u32::from(self.handle.is_some());
         let streams = self.streams.count();
         let first_function = self.counts.core_functions + 2 + streams;
         let first_type = self.counts.types + streams + 1;
@@ -138,7 +138,7 @@ impl StateScan {
         let mut exports = ComponentExportSection::new();
         for (number, (name, ty, options)) in (0..).zip(own.chain(handle)) {
             aliases.alias(wasm_encoder::Alias::CoreInstanceExport {
-                instance: keeper,
+                instance: state_module,
                 kind: ExportKind::Func,
                 name,
             });
@@ -156,7 +156,7 @@ impl StateScan {
 
     /// Builds a module that imports all the state there is, and copies it to and fro. Where it is clear which
     /// function answers requests, it also restores the state and answers a request in one call.
-    fn keeper(&self) -> Vec<u8> {
+    fn state_module(&self) -> Vec<u8> {
         let mut imports = ImportSection::new();
         imports.import(HANDLES, NEW, EntityType::Function(NUMBER_OF_NUMBER));
         imports.import(HANDLES, DROP, EntityType::Function(ONE));

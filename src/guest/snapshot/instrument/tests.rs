@@ -41,9 +41,15 @@ fn a_component_exports_how_its_state_is_kept_and_is_sound() {
     assert_eq!(text[0], "run");
     assert_eq!(text[1..], PLAIN);
     // What was kept is the state of three instances of two modules.
-    let keeper = last_module(&component);
-    assert_eq!((keeper.imported_globals, keeper.imported_memories), (5, 2));
-    assert_eq!(keeper.globals.len(), 5);
+    let state_module = last_module(&component);
+    assert_eq!(
+        (
+            state_module.imported_globals,
+            state_module.imported_memories
+        ),
+        (5, 2)
+    );
+    assert_eq!(state_module.globals.len(), 5);
 }
 
 fn last_module(component: &[u8]) -> ModuleState {

@@ -1,5 +1,6 @@
-//! A `Foreign` scoreboard was laid out by another executable in its own way. It is read until the workers that write
-//! it are gone, so that their signs of life are seen and nothing that they counted is lost.
+//! A `PredecessorScoreboard` is that of the executable before this one, which laid it out in its own way. It is read
+//! until the workers that write it are gone, so that their signs of life are seen and nothing that they counted is
+//! lost.
 
 use super::layout::Layout;
 use super::totals::Totals;
@@ -8,20 +9,20 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 #[derive(Debug)]
-pub struct Foreign {
+pub struct PredecessorScoreboard {
     memory: View,
     layout: Layout,
     /// So much of each slot's totals was taken over, in their order.
     taken: Vec<Vec<u64>>,
 }
 
-impl Foreign {
+impl PredecessorScoreboard {
     /// Maps the scoreboard in `memory`. Fails where that does not have what its layout says.
-    pub fn new(memory: &OwnedFd, layout: Layout) -> io::Result<Foreign> {
+    pub fn new(memory: &OwnedFd, layout: Layout) -> io::Result<PredecessorScoreboard> {
         let wrong = || io::Error::other("the layout of the scoreboard cannot be right");
         let bytes = layout.checked_bytes().ok_or_else(wrong)?;
         let count = layout.totals.iter().map(|total| total.count).sum();
-        Ok(Foreign {
+        Ok(PredecessorScoreboard {
             memory: View::of(memory, bytes)?,
             taken: vec![vec![0; count]; layout.slots + layout.others],
             layout,
@@ -102,27 +103,27 @@ mod tests {
             file.write_all_at(&value.to_ne_bytes(), 128 + 512 + place)
                 .unwrap();
         };
-        let mut foreign = Foreign::new(&memory, Layout::first(2)).unwrap();
+        let mut predecessor = PredecessorScoreboard::new(&memory, Layout::first(2)).unwrap();
         let scoreboard = Scoreboard::new(2).unwrap();
         let totals = scoreboard.carried();
         totals.add(REQUESTS, 0, 1);
         write(48, 7);
-        foreign.carry_over(1, totals);
+        predecessor.carry_over(1, totals);
         assert_eq!(scoreboard.total(REQUESTS, 0), 8);
         write(48, 9);
         write(24, 1234);
-        foreign.carry_over(1, totals);
+        predecessor.carry_over(1, totals);
         assert_eq!(
-            (scoreboard.total(REQUESTS, 0), foreign.heartbeat_ms(1)),
+            (scoreboard.total(REQUESTS, 0), predecessor.heartbeat_ms(1)),
             (10, 1234)
         );
         // A worker that was taken over may write anything.
         write(48, 3);
-        foreign.carry_over(1, totals);
+        predecessor.carry_over(1, totals);
         write(48, u64::MAX);
-        foreign.carry_over(1, totals);
+        predecessor.carry_over(1, totals);
         file.write_all_at(&[b'x'; 112], 128 + 512 + 368).unwrap();
-        assert_eq!(foreign.answered_last(1), "x".repeat(112));
+        assert_eq!(predecessor.answered_last(1), "x".repeat(112));
     }
 
     #[test]
@@ -131,15 +132,15 @@ mod tests {
         before.carried().add(REQUESTS, 0, 5);
         before.slot(1).totals().add(REQUESTS, 0, 6);
         let memory = before.descriptor().try_clone_to_owned().unwrap();
-        let mut foreign = Foreign::new(&memory, before.layout().clone()).unwrap();
+        let mut predecessor = PredecessorScoreboard::new(&memory, before.layout().clone()).unwrap();
         let scoreboard = Scoreboard::new(2).unwrap();
-        foreign.carry_over_rest(scoreboard.carried());
-        foreign.carry_over(1, scoreboard.carried());
+        predecessor.carry_over_rest(scoreboard.carried());
+        predecessor.carry_over(1, scoreboard.carried());
         assert_eq!(scoreboard.total(REQUESTS, 0), 11);
     }
 
     #[test]
     fn memory_that_is_too_short_is_refused() {
-        assert!(Foreign::new(&first(2), Layout::first(3)).is_err());
+        assert!(PredecessorScoreboard::new(&first(2), Layout::first(3)).is_err());
     }
 }

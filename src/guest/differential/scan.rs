@@ -11,14 +11,14 @@ use wasmparser::Validator;
 const CHANGES: usize = 4;
 
 /// Scans the bytes, and panics where the scan does, or where what is added to a component makes it invalid.
-pub fn survey_any_bytes(bytes: &[u8]) {
+pub fn scan_any_bytes(bytes: &[u8]) {
     if bytes.starts_with(b"\0asm") {
-        survey(bytes);
+        scan(bytes);
     } else if let Some(text) = text(bytes) {
         let binary = wat::parse_str(text);
-        let _ = binary.map(|binary| survey(&binary));
+        let _ = binary.map(|binary| scan(&binary));
     } else if let Ok(component) = damaged(&mut Unstructured::new(bytes)) {
-        survey(&component);
+        scan(&component);
     }
 }
 
@@ -36,7 +36,7 @@ fn damaged(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     Ok(component)
 }
 
-fn survey(binary: &[u8]) {
+fn scan(binary: &[u8]) {
     let _ = ComponentInfo::of(binary).map(|info| (info.world().is_ok(), info.concurrent()));
     let Ok(instrumented) = instrument(binary) else {
         return;
