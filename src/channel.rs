@@ -54,11 +54,11 @@ pub struct CodeReport {
 /// No child of ours sends more messages than this in its life. One that does is not ours any more.
 const MOST: u32 = 8;
 
-/// The child's end.
+/// A `Reporter` is the child's end of a channel.
 #[derive(Debug)]
 pub struct Reporter(OwnedFd);
 
-/// The supervisor's end.
+/// A `Receiver` is the supervisor's end of a channel.
 #[derive(Debug)]
 pub struct Receiver {
     fd: OwnedFd,

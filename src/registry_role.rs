@@ -23,7 +23,7 @@ pub fn pull(order: &Pull, sandbox: &Sandbox) -> Result<Option<Pulled>> {
     order.run(credentials, || sandbox.enter(Role::Registry).map(drop))
 }
 
-/// The same in a child of the supervisor.
+/// Pulls a component in a child of the supervisor.
 pub fn pull_for_server(order: &Pull, sandbox: &Sandbox) -> Result<()> {
     let credentials = Credentials::find(&order.reference.host)?;
     let sandbox = kept_to(sandbox, vec![order.store.directory().to_owned()]);

@@ -36,7 +36,7 @@ pub struct Tools<'a> {
     signals: SignalFd,
 }
 
-/// The executable of this name, or how to get it.
+/// Finds the executable of this name, or says how to get it.
 pub fn needed(name: &str, remedy: &str) -> Result<PathBuf> {
     on_path(name).with_context(|| format!("{name} is missing; install it with {remedy}"))
 }

@@ -180,11 +180,11 @@ impl Command {
     }
 }
 
-/// The admin process's end.
+/// A `CommandSender` is the admin process's end of the pipe.
 #[derive(Debug)]
 pub struct CommandSender(OwnedFd);
 
-/// The supervisor's end.
+/// A `CommandReceiver` is the supervisor's end of the pipe.
 #[derive(Debug)]
 pub struct CommandReceiver(OwnedFd);
 

@@ -9,7 +9,7 @@ use super::head::{self, Framing, is_for_a_url};
 use super::refusal::{HeadRefusal, refused};
 use http::{Request, StatusCode};
 
-/// The minor version's place in `HTTP/1.1`.
+/// The minor version stands at this place of `HTTP/1.1`.
 const MINOR: usize = 7;
 
 /// `HeadLimits` says how large a head may be.

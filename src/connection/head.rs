@@ -105,7 +105,7 @@ pub fn is_for_a_url(byte: u8) -> bool {
     !matches!(byte, b'"' | b'<' | b'>' | b'`' | 0x80..)
 }
 
-/// The four forms of RFC 9112 section 3.2.
+/// Says whether a target has one of the four forms of RFC 9112 section 3.2.
 fn is_target(method: &[u8], target: &[u8]) -> bool {
     let printable = |byte: &u8| matches!(byte, b'!'..=b'~' | 0x80..);
     let for_a_url = |target: &[u8]| target.iter().copied().all(is_for_a_url);

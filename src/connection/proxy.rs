@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
-/// The longest header of version 1 (section 2.1).
+/// A header of version 1 is no longer than this (section 2.1).
 const LONGEST_V1: usize = 107;
 
 /// So many bytes stand before the addresses in version 2 (section 2.2), the last two being their length.

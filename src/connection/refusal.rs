@@ -1,5 +1,5 @@
-//! A `HeadRefusal` answers what never became a request. It is the last answer on its connection: what comes after cannot
-//! be told apart.
+//! A `HeadRefusal` answers what never became a request. It is the last answer on its connection: what comes after
+//! cannot be told apart.
 
 use http::StatusCode;
 use std::time::SystemTime;

@@ -77,7 +77,7 @@ impl Socket {
         self.write_batcher.get_or_init(|| write_batcher.clone());
     }
 
-    /// The address that the client connected to.
+    /// Returns the address that the client connected to.
     pub fn server(&self) -> Option<SocketAddr> {
         match &self.wire.borrow().stream {
             Accepted::Tcp(stream) => stream.local_addr().ok(),

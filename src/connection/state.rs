@@ -1,5 +1,5 @@
-//! A connection's `ConnectionState` says what it is doing: it follows from what came, what was answered, and the time. It wakes
-//! nobody.
+//! A connection's `ConnectionState` says what it is doing: it follows from what came, what was answered, and the time.
+//! It wakes nobody.
 
 use super::eviction::{Evictable, Eviction};
 use super::frames::Frames;
@@ -22,7 +22,7 @@ pub enum ConnectionPhase {
     Rest,
 }
 
-/// The `ConnectionState` of one connection.
+/// A `ConnectionState` is what is known of one connection.
 pub struct ConnectionState {
     doing: HttpActivity,
     accepted: Instant,
@@ -273,8 +273,8 @@ impl ConnectionState {
         }
     }
 
-    /// Says whether the client makes work without wanting answers: it resets what it asks for (CVE-2023-44487), or sends
-    /// frames that bring nothing (CVE-2019-9512 and those beside it).
+    /// Says whether the client makes work without wanting answers: it resets what it asks for (CVE-2023-44487), or
+    /// sends frames that bring nothing (CVE-2019-9512 and those beside it).
     pub fn is_abused(&self, now: impl FnOnce() -> Instant) -> bool {
         /// A client that changes its mind has reason to, now and then.
         const CANCELLED: u64 = 200;

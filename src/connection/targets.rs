@@ -127,8 +127,8 @@ impl Targets {
             Verdict::Replace(_) if std::str::from_utf8(&target).is_ok() => return Some(()),
             Verdict::Replace(_) | Verdict::Refuse => " ".to_owned(),
         };
-        // What was encoded is not any more, and has as many bytes as its code had, which is shorter than itself: an entry
-        // of the table is no larger for us than for the client.
+        // What was encoded is not any more, and has as many bytes as its code had, which is shorter than itself: an
+        // entry of the table is no larger for us than for the client.
         head[value.kind] &= 0x7f;
         let room = &mut head[value.range.clone()];
         room.fill(FILLING);
@@ -209,7 +209,7 @@ fn integer(head: &[u8], at: &mut usize, prefix: u32) -> Option<usize> {
     None
 }
 
-/// The same rules as for HTTP/1.
+/// Judges a target by the rules of HTTP/1.
 fn judge(target: &[u8]) -> Verdict {
     let printable = |byte: &u8| matches!(byte, b'!'..=b'~' | 0x80..);
     if !target.iter().all(printable) || target.contains(&b'#') {

@@ -42,7 +42,7 @@ pub fn socket(asked: &Running) -> Result<PathBuf> {
     }
 }
 
-/// The sockets that somebody listens on.
+/// Finds the sockets that somebody listens on.
 fn running(directory: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(directory) else {
         return Vec::new();

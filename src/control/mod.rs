@@ -124,7 +124,7 @@ fn order(asked: &Running, target: &str) -> Result<Status> {
     told(&answer, true)
 }
 
-/// What came of an order.
+/// Prints what came of a command, and says how to end.
 fn told(answer: &Answer, aloud: bool) -> Result<Status> {
     let document = answer.document()?;
     let text = |name: &str| document[name].as_str().map(str::to_owned);

@@ -165,7 +165,7 @@ fn time(seconds: &Value) -> String {
     seconds.as_f64().map_or_else(|| "-".to_owned(), time_of)
 }
 
-/// The same of a number of seconds.
+/// Writes a number of seconds as a time.
 pub fn time_of(seconds: f64) -> String {
     let whole = seconds as u64;
     match whole {

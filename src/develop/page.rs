@@ -6,7 +6,7 @@ const COMPONENT: &str = include_str!("page.wat");
 const AT: usize = 1024;
 const ROOM: usize = 60 * 1024;
 
-/// The component, in text form, that shows what the toolchain said.
+/// Makes the component, in text form, that shows what the toolchain said.
 pub fn component(said: &str) -> String {
     let page = page(said);
     let escaped: String = page.bytes().map(|byte| format!("\\{byte:02x}")).collect();

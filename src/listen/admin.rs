@@ -61,7 +61,7 @@ fn is_ours(path: &Path) -> Result<()> {
     }
 }
 
-/// The socket of this process in the directory for them. Those of servers that are gone are removed.
+/// Binds the socket of this process in the directory for them. Those of servers that are gone are removed.
 fn for_commands(directory: &Path) -> Result<Listener> {
     let shown = directory.display();
     runtime::make_private(directory).with_context(|| format!("directory `{shown}`"))?;

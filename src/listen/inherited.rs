@@ -10,7 +10,7 @@ use crate::warning;
 use anyhow::{Result, anyhow};
 use std::os::fd::RawFd;
 
-/// The first descriptor that a service manager passes (SD_LISTEN_FDS_START).
+/// A service manager passes this descriptor first (SD_LISTEN_FDS_START).
 const FIRST: RawFd = 3;
 
 /// An `InheritedSocket` descriptor comes from a service manager.

@@ -26,8 +26,8 @@ pub enum Origin {
 }
 
 impl Listeners {
-    /// Repairs what was done to the sockets, and logs it. Says whether one is another now than before, or listens again,
-    /// so that whoever has it is to be replaced.
+    /// Repairs what was done to the sockets, and logs it. Says whether one is another now than before, or listens
+    /// again, so that whoever has it is to be replaced.
     pub fn repair(&mut self, addresses: &Addresses) -> bool {
         let mut renewed = false;
         for listener in &mut self.0 {

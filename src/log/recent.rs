@@ -1,6 +1,6 @@
-//! A process keeps its last lines for `wasmserve logs`, in a ring in shared memory where the newest overwrite the oldest.
-//! Whoever writes waits for nobody, and whoever reads believes nothing of what it finds: a line that is being overwritten
-//! is left out.
+//! A process keeps its last lines for `wasmserve logs`, in a ring in shared memory where the newest overwrite the
+//! oldest. Whoever writes waits for nobody, and whoever reads believes nothing of what it finds: a line that is being
+//! overwritten is left out.
 
 use super::Level;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};

@@ -60,7 +60,7 @@ pub struct Manifest {
     pub manifests: Vec<Descriptor>,
 }
 
-/// The component in a registry.
+/// A `Layer` is the component in a registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layer {
     pub digest: Digest,
@@ -105,7 +105,7 @@ async fn fetch(client: &Client, reference: &Reference) -> Result<bytes::Bytes, F
 }
 
 impl Manifest {
-    /// The manifest of WebAssembly in an index.
+    /// Finds the manifest of WebAssembly in an index.
     fn chosen(&self) -> Result<&Descriptor> {
         let is_wasm = |it: &&Descriptor| {
             let platform = it.platform.as_ref();

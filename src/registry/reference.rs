@@ -37,7 +37,7 @@ pub enum Version {
 }
 
 impl Reference {
-    /// The end of the path of its manifest.
+    /// Returns the end of the path of its manifest.
     pub fn version(&self) -> String {
         match &self.version {
             Version::Tag(tag) => tag.clone(),
@@ -45,7 +45,7 @@ impl Reference {
         }
     }
 
-    /// The same name by the digest of its manifest.
+    /// Returns the same name by the digest of its manifest.
     pub fn pinned(&self, digest: Digest) -> Reference {
         Reference {
             version: Version::Digest(digest),

@@ -44,8 +44,8 @@ fn is_port(text: &[u8]) -> bool {
     }
 }
 
-/// The absolute target. None where it cannot be told: no host, or several, or one that is none, or one
-/// that contradicts the target of an HTTP/2 request (RFC 9113 section 8.3.1).
+/// Makes the absolute target. None where it cannot be told: no host, or several, or one that is none, or one that
+/// contradicts the target of an HTTP/2 request (RFC 9113 section 8.3.1).
 pub fn target(
     parts: &Parts,
     origin: &Origin,

@@ -17,7 +17,7 @@ pub fn declared(headers: &HeaderMap) -> Result<Option<u64>, Malformed> {
     }
 }
 
-/// The value of the field.
+/// Reads the value of the field.
 pub fn number(value: &[u8]) -> Option<u64> {
     let digits = value.iter().all(u8::is_ascii_digit);
     let text = std::str::from_utf8(value).ok().filter(|_| digits)?;

@@ -299,7 +299,7 @@ impl Requests {
         }
     }
 
-    /// The request as guests get it.
+    /// Makes the request as guests get it.
     fn absolute(&self, request: Request<Incoming>, asked: &Asked<'_>) -> Option<guest::Request> {
         let (mut parts, body) = request.into_parts();
         let root = self.settings.header_policy.root_path.as_ref();

@@ -4,7 +4,7 @@ use http::uri::Scheme;
 use std::fmt;
 use std::net::SocketAddr;
 
-/// The other end of a connection.
+/// A `Peer` is the other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     Inet(SocketAddr),

@@ -37,7 +37,7 @@ impl Progress {
         })
     }
 
-    /// The same for another stream of the connection.
+    /// Makes the progress of another stream of the connection.
     pub fn of_stream(&self) -> Rc<Progress> {
         Progress::new(self.rate, &self.ended)
     }
@@ -53,7 +53,7 @@ impl Progress {
         self.download.borrow_mut().waits(Instant::now());
     }
 
-    /// The client took so many bytes.
+    /// Notes that the client took so many bytes.
     pub fn took(&self, bytes: usize) {
         let mut download = self.download.borrow_mut();
         // The clock matters only where it was waited for.
@@ -85,8 +85,8 @@ impl Progress {
         download.max(upload).max(ended)
     }
 
-    /// Says how long the client has taken nothing of its response although it is waited for: what tells apart those that
-    /// are not behind the least rate yet.
+    /// Says how long the client has taken nothing of its response although it is waited for: what tells apart those
+    /// that are not behind the least rate yet.
     pub fn stands_still(&self, now: Instant) -> Duration {
         self.download.borrow().stands_still(now)
     }

@@ -22,7 +22,7 @@ impl Proxies {
         }
     }
 
-    /// The same for an address that another trusted peer reports.
+    /// Says whether an address is trusted that another trusted peer reports.
     pub fn trust_address(&self, address: IpAddr) -> bool {
         // A socket for both families shows an IPv4 client as ::ffff:192.0.2.1 (ipv6(7)).
         let address = address.to_canonical();

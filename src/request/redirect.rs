@@ -5,7 +5,7 @@ use super::{Origin, host};
 use http::request::Parts;
 use http::{HeaderValue, Uri};
 
-/// The port of https, which its URLs leave out (RFC 9110 section 4.2.2).
+/// URLs of https leave this port out (RFC 9110 section 4.2.2).
 const HTTPS: u16 = 443;
 
 /// Finds where a request is sent to: the resource that it asks for, over https at this port. Returns none where it
@@ -19,7 +19,7 @@ pub fn location(
     secure(&host::target(parts, origin, arrival, None)?, port)
 }
 
-/// The same resource over https.
+/// Names the same resource over https.
 fn secure(target: &Uri, port: u16) -> Option<HeaderValue> {
     let host = target.authority()?.host();
     let path = match target.path_and_query().map(|path| path.as_str()) {

@@ -13,7 +13,7 @@ const STABLE: Duration = Duration::from_secs(20);
 /// A worker that lived this long has served: nobody takes longer than that to take its place.
 const SERVED: Duration = Duration::from_secs(1);
 
-/// The deaths of the workers of one index.
+/// A `Backoff` counts the deaths of the workers of one index.
 #[derive(Clone, Debug, Default)]
 pub struct Backoff {
     deaths: u32,

@@ -18,8 +18,8 @@ impl Clock {
         }
     }
 
-    /// The time now. Nothing that the supervisor waits for lasts longer than `longest`: if more than
-    /// twice that has passed since the last reading, it was not there to see it.
+    /// Returns the time now. Nothing that the supervisor waits for lasts longer than `longest`: if more than twice that
+    /// has passed since the last reading, it was not there to see it.
     pub fn now(&mut self, real: Instant, longest: Duration) -> Instant {
         let passed = real.saturating_duration_since(self.read);
         self.read = real;

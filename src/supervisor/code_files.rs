@@ -34,7 +34,7 @@ impl Code {
         primed.chain([self.file.as_raw_fd()])
     }
 
-    /// The plan, without which it cannot be loaded.
+    /// Returns the plan, without which the code cannot be loaded.
     pub fn known_plan(&self) -> Result<Plan> {
         let plan = self.plan;
         plan.context("an executable before this one has compiled it, in another way")
@@ -157,7 +157,7 @@ impl CodeFiles {
         }
     }
 
-    /// The code of all of them. The compiler has ended.
+    /// Returns the code of all of them. The compiler has ended.
     pub fn finish(self) -> Result<Vec<Code>> {
         let cache = self.cache.as_ref();
         let mut grew = false;

@@ -51,7 +51,7 @@ use std::time::Duration;
 
 /// `Roles` says what the children do, and what is known of the application.
 pub trait Roles: Sized {
-    /// The application, loaded.
+    /// A `Loaded` is the application, ready to be served.
     type Loaded;
     /// These are the sockets that are listened on.
     type Sockets: Sockets;
@@ -60,8 +60,9 @@ pub trait Roles: Sized {
     fn pulls(&self) -> Option<Duration>;
     /// Pulls the application, in a process of its own.
     fn pull(&self) -> anyhow::Result<()>;
-    /// Makes code of the application, of the steps before the start and of what is run every so often in these files, in
-    /// a process of its own, and tells of each. Gives the application, loaded, where it is to be shared and no thread was needed for all of this.
+    /// Makes code of the application, of the steps before the start and of what is run every so often in these files,
+    /// in a process of its own, and tells of each. Gives the application, loaded, where it is to be shared and no
+    /// thread was needed for all of this.
     fn prepare(&self, reporter: &Reporter, files: &[File]) -> anyhow::Result<Option<Self::Loaded>>;
     /// Takes the step before the start with this index, of which there is code, in a process of its own.
     fn take_step(&self, index: usize, code: &Code) -> anyhow::Result<()>;
@@ -71,8 +72,8 @@ pub trait Roles: Sized {
     fn primes(&self, plan: Plan) -> bool;
     /// Returns how many bytes a primed snapshot has at most.
     fn largest_snapshot(&self) -> u64;
-    /// Primes one in a process of its own, and writes down in this file what it is then; nothing where no other instance
-    /// can begin as it is.
+    /// Primes one in a process of its own, and writes down in this file what it is then; nothing where no other
+    /// instance can begin as it is.
     fn prime(&self, code: &Code, snapshot: &File) -> anyhow::Result<()>;
     /// Loads the code that was compiled, and the primed snapshot: as far as that may be carried over a fork.
     fn load(&self, code: &Code) -> anyhow::Result<Self::Loaded>;
@@ -101,9 +102,9 @@ pub trait Roles: Sized {
     /// Tells others by files that the server serves, where that is wanted.
     fn serving(&self);
 
-    /// The sockets that clients connect to.
+    /// Returns the sockets that clients connect to.
     fn sockets(&self) -> &RefCell<Self::Sockets>;
-    /// The sockets of the admin process.
+    /// Returns the sockets of the admin process.
     fn admin_sockets(&self) -> &RefCell<Self::Sockets>;
     /// Repairs what was done to the listening sockets, and says whether those who hold them are to be replaced.
     fn repair_sockets(&self) -> bool;

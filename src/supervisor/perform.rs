@@ -153,7 +153,7 @@ impl<R: Roles> Supervisor<R> {
         self.events.push_back(Event::Ended { id, death });
     }
 
-    /// The version that reloads begin with from here on.
+    /// Has reloads begin with this version from here on.
     fn adopt(&mut self, number: u32) {
         let mut generations = self.generations.iter();
         if let Some(generation) = generations.find(|generation| generation.number == number) {

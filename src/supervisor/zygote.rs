@@ -139,7 +139,7 @@ impl Zygote {
         matches!(self.state, ZygoteState::Ready)
     }
 
-    /// The name of what it found in the cache.
+    /// Returns the name of what it found in the cache.
     pub fn found(&self) -> Option<CodeName> {
         self.found
     }

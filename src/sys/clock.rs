@@ -8,7 +8,7 @@ pub fn now_ms() -> u64 {
     now_ns() / 1_000_000
 }
 
-/// The same in nanoseconds.
+/// Returns the time in nanoseconds.
 pub fn now_ns() -> u64 {
     nanoseconds(ClockId::CLOCK_MONOTONIC)
 }

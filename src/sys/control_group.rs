@@ -9,7 +9,7 @@ pub enum Version {
     Two,
 }
 
-/// The directories of the groups with this controller: the process's own, and every one above it.
+/// Finds the directories of the groups with this controller: the process's own, and every one above it.
 pub fn directories(controller: &str) -> Vec<(Version, PathBuf)> {
     let groups = read_to_string("/proc/self/cgroup").unwrap_or_default();
     groups

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 /// A `Payer` pays for a block, where anybody in particular does. Counters are never freed.
 pub type Payer = Option<&'static Counter>;
 
-/// The bytes of one account.
+/// A `Counter` counts the bytes of one account.
 pub struct Counter {
     /// So many bytes are allocated and not freed, but for what other threads have freed.
     live: AtomicUsize,

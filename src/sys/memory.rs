@@ -39,7 +39,7 @@ pub fn seal(file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// The same file, opened once more to be read.
+/// Opens the same file once more, to be read.
 pub fn read_only(file: &File) -> io::Result<File> {
     File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
@@ -68,7 +68,7 @@ pub fn length(fd: &OwnedFd) -> io::Result<u64> {
     u64::try_from(status.st_size).map_err(io::Error::other)
 }
 
-/// The same file by a descriptor that it cannot be written with.
+/// Opens the same file by a descriptor that it cannot be written with.
 pub fn reopened_to_read(fd: &OwnedFd) -> io::Result<OwnedFd> {
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
     Ok(File::open(path)?.into())
@@ -143,7 +143,7 @@ pub struct View {
 }
 
 impl View {
-    /// The first bytes behind `fd`. An error where there are fewer.
+    /// Maps the first bytes behind `fd`. An error where there are fewer.
     pub fn of(fd: &OwnedFd, length: usize) -> io::Result<View> {
         if self::length(fd)? < length as u64 {
             return Err(io::Error::other("the memory is too short"));
@@ -152,7 +152,7 @@ impl View {
         Ok(View { memory, length })
     }
 
-    /// The number of eight bytes at this place.
+    /// Reads the number of eight bytes at this place.
     pub fn number(&self, place: usize) -> u64 {
         assert!(place.is_multiple_of(8) && place + 8 <= self.length);
         // SAFETY: it is within the mapping, which is never unmapped, is aligned, and others may write an atomic.

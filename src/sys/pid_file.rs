@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// The file of this process.
+/// A `PidFile` is the file of this process.
 pub struct PidFile {
     path: PathBuf,
     file: Flock<File>,

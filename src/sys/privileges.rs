@@ -29,7 +29,7 @@ struct Sets {
     inheritable: u32,
 }
 
-/// The user that this process acts as.
+/// Returns the user that this process acts as.
 pub fn own_user() -> u32 {
     nix::unistd::geteuid().as_raw()
 }

@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// The directory for this user's servers: below $XDG_RUNTIME_DIR (XDG Base Directory Specification), or /run for
+/// Finds the directory for this user's servers: below $XDG_RUNTIME_DIR (XDG Base Directory Specification), or /run for
 /// root. None where neither is known.
 pub fn directory() -> Option<PathBuf> {
     let named = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);

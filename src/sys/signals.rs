@@ -43,7 +43,7 @@ pub fn block_for_supervision() -> io::Result<()> {
     Ok(())
 }
 
-/// The supervisor's signals, as they arrive.
+/// Opens a descriptor that gives the supervisor's signals, as they arrive.
 pub fn descriptor() -> io::Result<SignalFd> {
     let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
     Ok(SignalFd::with_flags(&set(&OF_THE_SUPERVISOR), flags)?)

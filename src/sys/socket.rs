@@ -139,7 +139,7 @@ impl Open {
     }
 }
 
-/// The sockets of this process.
+/// Finds the sockets of this process.
 pub fn open_sockets() -> io::Result<Vec<Open>> {
     let names = std::fs::read_dir("/proc/self/fd")?;
     let names = names.filter_map(|entry| entry.ok()?.file_name().into_string().ok());

@@ -64,7 +64,7 @@ impl CommandLine {
 /// `Credentials` are names, each with the file that it is read from.
 type Credentials = Vec<(String, PathBuf)>;
 
-/// The arguments, quoted, and the credentials among them.
+/// Quotes the arguments, and finds the credentials among them.
 fn arguments<'a>(given: impl Iterator<Item = &'a str>) -> Result<(Vec<String>, Credentials)> {
     let (mut kept, mut credentials) = (Vec::new(), Vec::new());
     let mut given = given.peekable();
@@ -94,7 +94,7 @@ fn arguments<'a>(given: impl Iterator<Item = &'a str>) -> Result<(Vec<String>, C
     Ok((kept, credentials))
 }
 
-/// The path from the root directory on.
+/// Returns the path from the root directory on.
 pub fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).with_context(|| format!("cannot resolve `{}`", path.display()))
 }

@@ -45,7 +45,7 @@ pub fn write(order: &Unit, origins: &[OptionOrigin], config: &Config) -> Result<
     Ok(())
 }
 
-/// The component's file without what follows its last dot, with a hyphen for what a unit cannot be called.
+/// Returns the component's file without what follows its last dot, with a hyphen for what a unit cannot be called.
 fn name_of(component: &Path) -> String {
     let stem = component.file_stem().unwrap_or_default().to_string_lossy();
     stem.chars()

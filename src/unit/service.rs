@@ -40,7 +40,7 @@ SystemCallFilter=~@chown @keyring @memlock @setuid
 SystemCallErrorNumber=EPERM
 ";
 
-/// The unit.
+/// Writes the unit of the service.
 pub fn text(name: &str, order: &Unit, config: &Config, command: &CommandLine) -> Result<String> {
     let here = std::env::current_dir().context("cannot tell the working directory")?;
     let mut text = format!(

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use std::fmt::Write;
 use std::net::SocketAddr;
 
-/// The first descriptor that systemd passes (SD_LISTEN_FDS_START).
+/// Systemd passes this descriptor first (SD_LISTEN_FDS_START).
 const FIRST: usize = 3;
 
 /// A `Socket` is one socket of the unit.
@@ -80,7 +80,7 @@ fn streams(address: &Address) -> Result<Vec<String>> {
     }
 }
 
-/// The unit.
+/// Writes the unit of the sockets.
 pub fn text(name: &str, sockets: &[Socket], config: &Config) -> String {
     let addresses = &config.addresses;
     let mut text = format!("[Unit]\nDescription=Sockets of {name}\n\n[Socket]\n");

@@ -30,7 +30,7 @@ const COURTESIES: u32 = 2;
 const WAIT: Duration = Duration::from_millis(1);
 const MOST_WAITS: u32 = 20;
 
-/// The same where siblings take others meanwhile, or say so.
+/// A worker waits so long where others take connections meanwhile, or say so.
 const LONGEST_MS: u64 = 200;
 
 /// Processes that take longer than this to let this worker run again are no workers that look for connections, and are
@@ -183,8 +183,8 @@ impl Acceptor {
         }
     }
 
-    /// Waits while a sibling has much less than this worker, but not for long, whatever siblings say. For each connection that came since this
-    /// worker was woken the kernel has woken a sibling, if one was waiting.
+    /// Waits while a sibling has much less than this worker, but not for long, whatever siblings say. For each
+    /// connection that came since this worker was woken the kernel has woken a sibling, if one was waiting.
     async fn wait_for_siblings(&self, freed: &Notify) {
         let mut taken = self.taken();
         let mut waits = 0;

@@ -33,7 +33,7 @@ pub enum ShutdownMode {
 /// worker leaves while others go on.
 const RETIRING: Duration = Duration::from_secs(1);
 
-/// The reasons to leave, as they arrive.
+/// `ShutdownSignals` gives the reasons to leave, as they arrive.
 pub struct ShutdownSignals {
     terminate: Signal,
     retire: Signal,

@@ -37,7 +37,7 @@ pub fn draw(frame: &mut Frame<'_>, view: &View, now: Duration) {
     frame.render_widget(Paragraph::new(help.dim()), keys);
 }
 
-/// The server in four lines.
+/// Sums the server up in four lines.
 fn summary<'a>(view: &View, latest: &Sample, now: Duration) -> Vec<Line<'a>> {
     let (ready, colour) = match latest.ready {
         true => ("ready", Color::Green),
@@ -104,7 +104,7 @@ fn resources<'a>(view: &View, latest: &Sample) -> Line<'a> {
     ])
 }
 
-/// What speaks against the server's being well.
+/// Says what speaks against the server's being well.
 fn trouble<'a>(view: &View, latest: &Sample, now: Duration) -> Line<'a> {
     if let Some((since, why)) = &view.silence {
         let silent = time_of(now.saturating_sub(*since).as_secs_f64());

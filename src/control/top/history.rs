@@ -25,7 +25,7 @@ const BAD_ENDS: [&str; 8] = [
     "exited",
 ];
 
-/// Something that went wrong.
+/// A `Failure` is something that went wrong.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
     /// When it did last, in seconds since 1970.
@@ -69,7 +69,7 @@ impl History {
         self.rates.iter().copied()
     }
 
-    /// What went wrong, the newest first.
+    /// Returns what went wrong, the newest first.
     pub fn failures(&self) -> &[Failure] {
         &self.failures
     }
@@ -79,7 +79,7 @@ impl History {
         self.per_second(|before, after| of(after).saturating_sub(of(before)) as f64)
     }
 
-    /// How many processors the workers took of late.
+    /// Returns how many processors the workers took of late.
     pub fn processors(&self) -> f64 {
         self.per_second(|before, after| (after.cpu_seconds - before.cpu_seconds).max(0.0))
     }

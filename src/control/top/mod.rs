@@ -31,7 +31,7 @@ const LEAST_INTERVAL: Duration = Duration::from_millis(100);
 /// A question that is not answered within this is asked again.
 const LONGEST_SILENCE: Duration = Duration::from_secs(5);
 
-/// What happens to the view.
+/// An `Input` is what happens to the view.
 enum Input {
     Terminal(Event),
     Answer(Box<Sample>),

@@ -100,7 +100,7 @@ pub struct Row<'a> {
     pub rate: f64,
 }
 
-/// The workers of the latest sample in this order. Those that are equal stand by their processes.
+/// Returns the workers of the latest sample in this order. Those that are equal stand by their processes.
 pub fn rows(history: &History, sorting: Sorting) -> Vec<Row<'_>> {
     let workers = history.latest().map_or(&[][..], |it| &it.workers);
     let mut rows: Vec<Row<'_>> = workers

@@ -110,7 +110,7 @@ pub struct WorkerEnd {
 }
 
 impl Sample {
-    /// When the server said this, in seconds since 1970 by its own clock.
+    /// Returns when the server said this, in seconds since 1970 by its own clock.
     pub fn at(&self) -> f64 {
         self.started_at + self.uptime_seconds
     }

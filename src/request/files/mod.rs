@@ -57,7 +57,7 @@ impl Files {
         })
     }
 
-    /// The answer to a request for a file that exists. Its path is without `root`.
+    /// Answers a request for a file that exists. Its path is without `root`.
     pub async fn answer(
         &self,
         request: &Parts,
@@ -194,7 +194,7 @@ fn range(part: Part) -> HttpRange {
     }
 }
 
-/// The fields of the representation itself.
+/// Adds the fields of the representation itself.
 fn describe(headers: &mut HeaderMap, file: &ResolvedFile<Identified>) {
     if let Some(kind) = &file.content_type {
         set(headers, header::CONTENT_TYPE, kind);

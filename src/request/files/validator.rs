@@ -36,7 +36,7 @@ impl Validator {
         }
     }
 
-    /// The fields that tell a client of it.
+    /// Adds the fields that tell a client of it.
     pub fn tell(&self, headers: &mut HeaderMap) {
         let modified = self.modified.map(httpdate::fmt_http_date);
         let fields = [

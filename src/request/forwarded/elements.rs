@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-/// The parts of `text` between `separator`s outside of quotes, the last one first.
+/// Returns the parts of `text` between `separator`s outside of quotes, the last one first.
 pub fn from_the_end(text: &str, separator: u8) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
@@ -67,7 +67,7 @@ impl Element<'_> {
     }
 }
 
-/// The value of a token or of a quoted string (RFC 9110 section 5.6.4).
+/// Reads the value of a token or of a quoted string (RFC 9110 section 5.6.4).
 fn unquoted(text: &str) -> Option<Cow<'_, str>> {
     let Some(inside) = text.strip_prefix('"') else {
         // Wider than a token: addresses are often left without the quotes that they need.

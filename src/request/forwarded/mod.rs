@@ -97,7 +97,7 @@ fn forwarded(headers: &HeaderMap, proxies: &Proxies) -> (Claims, Cut) {
     (claims, cut.into_iter().collect())
 }
 
-/// The items of a list, in however many fields it came, the nearest proxy's first.
+/// Returns the items of a list, in however many fields it came, the nearest proxy's first.
 fn items<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
     let fields = headers.get_all(name).iter().rev();
     fields
@@ -106,8 +106,8 @@ fn items<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
         .collect()
 }
 
-/// The items of one field. One that is not even text names nobody, and those before it are passed over; those after it
-/// were written by proxies that are nearer, and count whatever a stranger wrote there.
+/// Returns the items of one field. One that is not even text names nobody, and those before it are passed over; those
+/// after it were written by proxies that are nearer, and count whatever a stranger wrote there.
 fn items_of(value: &[u8]) -> Vec<&str> {
     let is_text = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~');
     let broken = value.iter().rposition(|byte| !is_text(byte));

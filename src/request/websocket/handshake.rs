@@ -65,13 +65,13 @@ pub fn validate<B: http_body::Body>(
     }
 }
 
-/// The subprotocols that a client offers, in its order.
+/// Returns the subprotocols that a client offers, in its order.
 pub fn subprotocols(headers: &HeaderMap) -> Vec<String> {
     let words = words(headers, &header::SEC_WEBSOCKET_PROTOCOL);
     words.map(str::to_owned).collect()
 }
 
-/// The words of a list.
+/// Returns the words of a list.
 fn words<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     let values = headers.get_all(name).into_iter();
     let words = values.flat_map(|value| value.to_str().unwrap_or_default().split(','));

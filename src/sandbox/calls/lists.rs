@@ -6,7 +6,7 @@ use libc::{
     TCP_KEEPINTVL, TCP_NODELAY, TCP_USER_TIMEOUT,
 };
 
-/// The C library, Rust's library, mimalloc and the engine, in every thread of every role.
+/// The C library, Rust's library, mimalloc and the engine need these, in every thread of every role.
 pub const RUNNING: &[i64] = &[
     // Memory: mimalloc takes and gives back its segments, the engine its stacks and the memories of instances. mmap
     // and mprotect are in `memory`, which looks at what they are asked for.

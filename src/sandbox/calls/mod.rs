@@ -200,7 +200,7 @@ fn unnamed() -> Cases {
 /// Demands that sending (sendto(2), sendmmsg(2)) does not connect as well: of that landlock asks nobody.
 const SLOWLY: rules::Condition = Cases::masked(3, MSG_FASTOPEN as u64, 0);
 
-/// The bits of a socket's type beside its flags (socket(2)).
+/// These bits of a socket's type are not its flags (socket(2)).
 const KIND: u64 = 0xf;
 
 /// The protocols by which others are reached, each with the type of its sockets.

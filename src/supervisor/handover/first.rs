@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use std::str::{FromStr, SplitWhitespace};
 use std::time::Duration;
 
-/// The first line.
+/// A handover of the first kind begins with this line.
 pub const TITLE: &str = "wasmserve handover 1";
 
 /// Parses everything that is left.

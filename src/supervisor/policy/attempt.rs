@@ -6,7 +6,7 @@ use crate::supervisor::settings::CompileLimits;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// What is being done about the next version.
+/// An `Attempt` says what is being done about the next version.
 #[derive(Debug, Default)]
 pub enum Attempt {
     #[default]
@@ -32,7 +32,7 @@ pub enum Attempt {
     Ending(GivenUp),
 }
 
-/// Why an attempt was ended.
+/// `GivenUp` says why an attempt was ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GivenUp {
     /// A newer one is to take its place.

@@ -2,7 +2,7 @@
 
 use super::{Mode, Policy, Worker};
 
-/// What the server is doing.
+/// A `Condition` says what the server is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
     /// Not every worker has been ready yet.

@@ -8,7 +8,7 @@ use crate::sys::process::End;
 use nix::sys::signal::Signal;
 use std::time::Instant;
 
-/// How a process ended, and whether the kernel took it for want of memory.
+/// A `Death` says how a process ended, and whether the kernel took it for want of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Death {
     pub end: End,

@@ -7,7 +7,7 @@ use crate::log::Level;
 use crate::supervisor::settings::{CompileLimits, Settings};
 use std::time::Duration;
 
-/// Something happened.
+/// An `Event` is something that has happened, which the policy is told of.
 #[derive(Debug)]
 pub enum Event {
     /// The compiler made the code of the version that was asked for last; its settings.

@@ -5,7 +5,7 @@ use super::{Mode, Policy};
 use crate::log::Level;
 use std::time::{Duration, Instant};
 
-/// What clients do, as it is seen with a beat.
+/// An `Activity` is what clients do, as it is seen with a beat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Activity {
     /// Connections that are open now.
@@ -14,7 +14,7 @@ pub struct Activity {
     pub total: u64,
 }
 
-/// Since when nobody has been connected.
+/// `Idle` knows since when nobody has been connected.
 #[derive(Debug, Default)]
 pub struct Idle {
     since: Option<Instant>,

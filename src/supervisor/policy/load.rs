@@ -32,7 +32,7 @@ const HIGH_FOR: Duration = Duration::from_secs(2);
 /// How long there is between one worker fewer and the next.
 const PACE: Duration = Duration::from_secs(5);
 
-/// Where the load is going.
+/// A `Trend` says where the load is going.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Trend {
     #[default]

@@ -58,7 +58,7 @@ pub struct Capacity {
     pub slots: usize,
 }
 
-/// The supervisor's state.
+/// A `Policy` is the supervisor's state.
 pub struct Policy {
     settings: Settings,
     mode: Mode,

@@ -75,8 +75,8 @@ impl Policy {
             .any(|worker| worker.is_ready() && worker.generation == generation)
     }
 
-    /// Gives the version that the worker at an index should have: while a canary runs, its own workers alone have the new
-    /// one.
+    /// Gives the version that the worker at an index should have: while a canary runs, its own workers alone have the
+    /// new one.
     fn generation_at(&self, index: usize) -> u32 {
         match self.reload.proven() {
             Some(proven) if self.canary().is_some() && !self.canary_indices().contains(&index) => {

@@ -10,7 +10,7 @@ use crate::scoreboard::Versions;
 use crate::supervisor::settings::Settings;
 use std::time::Instant;
 
-/// A version that is compiled, with its settings: one of which no worker has been ready yet, or one that has a canary.
+/// A `CandidateVersion` is compiled, with its settings: no worker of it has been ready yet, or it has a canary.
 #[derive(Debug)]
 pub struct CandidateVersion {
     pub generation: u32,
@@ -18,7 +18,7 @@ pub struct CandidateVersion {
     pub canary: Option<Canary>,
 }
 
-/// The versions that there are.
+/// A `Reload` knows the versions that there are.
 #[derive(Debug, Default)]
 pub struct Reload {
     /// The number of the version that was compiled last.

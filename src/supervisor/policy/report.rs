@@ -7,7 +7,7 @@ use super::{Mode, Policy};
 use crate::scoreboard::totals::EndReason;
 use crate::scoreboard::{ServerState, Versions, WorkerNumbers};
 
-/// The present.
+/// A `Report` says how the server is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     pub state: ServerState,
@@ -15,7 +15,7 @@ pub struct Report {
     pub workers: WorkerNumbers,
 }
 
-/// Something that has happened.
+/// An `Incident` is something that has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incident {
     Reloaded,

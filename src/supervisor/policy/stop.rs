@@ -5,7 +5,7 @@ use crate::exit::Status;
 use crate::log::Level;
 use std::time::{Duration, Instant};
 
-/// What the whole server is doing.
+/// A `Mode` says what the whole server is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Not every worker has been ready yet.

@@ -82,7 +82,7 @@ impl Policy {
         self.actions.push(Action::AskSuccessor);
     }
 
-    /// The new executable answered, or could not.
+    /// Notes that the new executable answered, or could not.
     pub(super) fn answered(&mut self, answer: Result<(), String>) {
         match answer {
             Ok(()) if self.mode == super::Mode::Serving => {

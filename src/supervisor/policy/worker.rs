@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 )]
 pub struct Id(pub u64);
 
-/// Where a worker is in its life.
+/// A `WorkerState` says where a worker is in its life.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WorkerState {
     Starting {
@@ -37,7 +37,7 @@ pub enum WorkerState {
     },
 }
 
-/// The last sign of life of a serving loop.
+/// A `LastBeat` is the last sign of life of a serving loop.
 #[derive(Clone, Copy, Debug)]
 pub struct LastBeat {
     /// What it wrote, whatever that means.

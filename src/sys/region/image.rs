@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::null_mut;
 
-/// The contents of a part of a file, to be mapped and to be copied.
+/// An `Image` has the contents of a part of a file, to be mapped and to be copied.
 pub struct Image {
     file: File,
     offset: u64,

@@ -1,8 +1,8 @@
 //! Whether a new version is worse than the old one, by what both have answered over the same time: a pure function.
 //!
 //! What is seen of a version is a sample of what it would do. Shares are therefore compared by the bounds within which
-//! they are with a chosen certainty (Wilson 1927), and the difference of two by those of both (Newcombe 1998, method 10):
-//! few requests give wide bounds, so that a verdict does not jump at small numbers.
+//! they are with a chosen certainty (Wilson 1927), and the difference of two by those of both (Newcombe 1998, method
+//! 10): few requests give wide bounds, so that a verdict does not jump at small numbers.
 
 use super::super::super::settings::CanarySettings;
 use crate::scoreboard::Answers;
@@ -16,7 +16,7 @@ const LEAST_TIMED: u64 = 100;
 /// Answers that take this much longer are not slower in a way that anybody would notice, in microseconds.
 const UNNOTICED: f64 = 5000.0;
 
-/// The times of so large a share of the answers do not count.
+/// The slowest answers do not count, which are so large a share of all.
 const SLOWEST: f64 = 0.01;
 
 /// `Certainty` is how sure a verdict has to be.
