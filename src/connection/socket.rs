@@ -45,7 +45,8 @@ pub enum Accepted {
     Unix(UnixStream),
 }
 
-/// Hands a call on to whichever it is.
+/// Hands a call on to whichever it is. `tokio_util::either` cannot: sockets are asked whether they are ready and
+/// written to without waiting, which is no part of `AsyncRead` and `AsyncWrite`.
 macro_rules! either {
     ($stream:expr, $inner:ident => $call:expr) => {
         match $stream {

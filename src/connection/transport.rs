@@ -22,7 +22,8 @@ impl Transport {
     }
 }
 
-/// Hands a call on to whichever it is.
+/// Hands a call on to whichever it is. `tokio_util::either` would do this alone, and whoever has a `Transport` also
+/// asks it for its socket.
 macro_rules! either {
     ($transport:expr, $inner:ident => $call:expr) => {
         match $transport.get_mut() {
