@@ -61,7 +61,9 @@ fn a_program_is_built_wherever_it_is_in_its_module() {
         let (status, said) = build(&at, path);
         assert_eq!(status, Some(0), "{path}: {said}");
     }
-    let server = Server::component(at.join("app.wasm").to_str().unwrap()).start();
+    let component = at.join("app.wasm").display().to_string();
+    Server::compile_with(&component, &[]);
+    let server = Server::component(&component).start();
     let answer = server.connect().get("/").response().unwrap();
     assert_eq!(answer.text(), "said");
 }
