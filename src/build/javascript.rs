@@ -1,6 +1,7 @@
 //! For JavaScript and TypeScript, esbuild makes one module of the application, and componentize-js a component of
 //! that. An application that exports something with a `fetch`, as Hono, Bun, Deno and Workers have it, is called by
-//! our bridge; one that brings its own handler, or listens for the `fetch` event, is left as it is.
+//! our bridge; one that brings its own handler, or listens for the `fetch` event, is left as it is. An application
+//! takes WebSockets if it opens one in the way of Workers.
 
 mod late;
 
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// These files are bundled with applications.
-const OURS: [files::Embedded; 9] = [
+const OURS: [files::Embedded; 12] = [
     ("bodies.js", include_str!("javascript/bodies.js")),
     ("bridge.js", include_str!("javascript/bridge.js")),
     ("development.js", include_str!("javascript/development.js")),
@@ -25,23 +26,14 @@ const OURS: [files::Embedded; 9] = [
     ("platform.js", include_str!("javascript/platform.js")),
     ("positions.js", include_str!("javascript/positions.js")),
     ("response.js", include_str!("javascript/response.js")),
+    ("sockets.js", include_str!("javascript/sockets.js")),
     ("standard.js", include_str!("javascript/standard.js")),
+    ("waiting.js", include_str!("javascript/waiting.js")),
+    ("websocket.js", include_str!("javascript/websocket.js")),
 ];
 
-/// The module of an application that our bridge calls.
-const CALLED: &str = "import { handlerOf } from \"./bridge.js\";
-import application from \"./application.js\";
-export const incomingHandler = handlerOf(application);
-export { bridge, lifecycle as application } from \"./bridge.js\";
-";
-
-/// The same for `wasmserve dev`.
-const CALLED_IN_DEVELOPMENT: &str = "import { handlerOf } from \"./bridge.js\";
-import { shown } from \"./development.js\";
-import application from \"./application.js\";
-export const incomingHandler = handlerOf(application, shown);
-export { bridge, lifecycle as application } from \"./bridge.js\";
-";
+/// An application for Workers makes one of these to open a WebSocket.
+const PAIR: &str = "WebSocketPair";
 
 /// The module of one that brings its own handler, or listens for events.
 const LEFT: &str = "import \"./platform.js\";
@@ -100,23 +92,57 @@ pub fn build(
     let called =
         made.exports.iter().any(|name| name == "default") && !brings_handler(&made.exports);
     files::write_all(tools.scratch(), OURS)?;
+    let application = tools.scratch().join("application.js");
+    let application = std::fs::read_to_string(application).context("esbuild left no module")?;
+    let sockets = takes_websockets(&application);
     if let Some(note) = &asked.late {
-        // What is evaluated when it is served imports nothing of the host.
-        if called && !made.asks_host {
+        // What is evaluated when it is served imports nothing of the host, and exports nothing more.
+        if called && !made.asks_host && !sockets {
             return late::build(tools, &place, &main, note, output);
         }
         late::leave_nothing_out(note)?;
     }
     let entry = tools.scratch().join("entry.js");
-    let text = match (called, asked.development) {
-        (true, false) => CALLED,
-        (true, true) => CALLED_IN_DEVELOPMENT,
-        (false, _) => LEFT,
+    let text = match called {
+        true => entry_of(&application, asked.development),
+        false => LEFT.to_owned(),
     };
     files::write(&entry, text.as_bytes())?;
     bundle(tools, &root, &entry, "bundle.js", &[])?;
-    let world = if called { wit::BRIDGED } else { wit::WORLD };
+    let world = match (called, sockets) {
+        (true, true) => wit::WITH_WEBSOCKETS,
+        (true, false) => wit::BRIDGED,
+        (false, _) => wit::WORLD,
+    };
     componentize(tools, &place, world, output)
+}
+
+/// Says whether an application, which is one module, takes WebSockets.
+fn takes_websockets(application: &str) -> bool {
+    application.contains(PAIR)
+}
+
+/// The module that has our bridge call an application. What comes first is there before the application is evaluated.
+fn entry_of(application: &str, development: bool) -> String {
+    let mut lines = vec!["import { handlerOf } from \"./bridge.js\";"];
+    let mut exports = vec![];
+    if development {
+        lines.push("import { shown } from \"./development.js\";");
+    }
+    let given = if development { ", shown" } else { "" };
+    exports.push(format!(
+        "export const incomingHandler = handlerOf(application{given});"
+    ));
+    if takes_websockets(application) {
+        lines.push("import { socketHandlerOf } from \"./websocket.js\";");
+        exports.push(format!(
+            "export const socketHandler = socketHandlerOf(application{given});"
+        ));
+    }
+    lines.push("import application from \"./application.js\";");
+    lines.extend(exports.iter().map(String::as_str));
+    lines.push("export { bridge, lifecycle as application } from \"./bridge.js\";\n");
+    lines.join("\n")
 }
 
 fn whole(path: &Path) -> Result<PathBuf> {
@@ -191,6 +217,7 @@ fn bundle(
         .args(["--bundle", "--format=esm", "--target=es2022"])
         .args(["--platform=neutral", "--main-fields=module,main"])
         .args(["--conditions=worker,import", "--external:wasi:*"])
+        .arg("--external:wasmserve:*")
         // The engine has no tables of Unicode: one such expression would be a syntax error of the whole module, where
         // it is now an error of whoever evaluates it.
         .arg("--supported:regexp-unicode-property-escapes=false")
@@ -273,5 +300,21 @@ fn installed(root: &Path, file: &str, program: &str, package: &str) -> Result<Pa
             "{program} is missing; install it with `npm install --save-dev {package}` in `{}`",
             root.display()
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_application_that_opens_no_websocket_takes_none() {
+        let entry = entry_of("export default { fetch() {} };", false);
+        assert!(!entry.contains("socket"), "{entry}");
+        let entry = entry_of("const pair = new WebSocketPair();", true);
+        let handler = "export const socketHandler = socketHandlerOf(application, shown);";
+        let place = |part: &str| entry.find(part).unwrap();
+        assert!(entry.contains(handler), "{entry}");
+        assert!(place("./websocket.js") < place("./application.js"));
     }
 }

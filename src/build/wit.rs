@@ -19,6 +19,9 @@ pub const BRIDGED: &str = "bridged";
 /// The name of the world of the bridge that reads an application from a file.
 pub const LATE: &str = "bridged-late";
 
+/// The same of those that take WebSockets.
+pub const WITH_WEBSOCKETS: &str = "bridged-with-websockets";
+
 macro_rules! wit {
     ($($path:literal),*) => {
         [$(($path, include_str!(concat!("../../wit/", $path)))),*]

@@ -14,7 +14,7 @@ import {
 
 const PIECE = 65536n;
 // What belongs to one connection, and is the host's (RFC 9110, section 7.6.1).
-const HOP_BY_HOP = new Set([
+export const HOP_BY_HOP = new Set([
   "connection",
   "host",
   "http2-settings",
@@ -68,24 +68,14 @@ async function handle(fetch, shown, incoming, out) {
 async function respond(fetch, shown, incoming, out, held) {
   begin();
   const later = [];
-  const context = {
-    waitUntil: (promise) => void later.push(promise),
-    passThroughOnException() {},
-  };
   const isHead = incoming.method().tag === "head";
   let response, head;
   try {
-    const env = Object.fromEntries(getEnvironment());
     const { request, client } = requestOf(incoming, held);
-    if (client) introduce(client, env);
-    response = await fetch(request, env, context);
-    if (!(response instanceof Response)) throw new TypeError("fetch gave no Response");
-    if (response.body?.locked) throw new TypeError("the body of the response was read already");
-    response = shown(response);
+    response = shown(await answerOf(fetch, request, client, later));
     head = headOf(response, isHead);
   } catch (error) {
-    console.error(error?.stack ? `${error}\n${error.stack}` : String(error));
-    response = shown(new Response("Internal Server Error\n", { status: 500 }), error);
+    response = shown(failed(error), error);
     head = headOf(response, isHead);
   }
   if (isBodiless(response, isHead)) {
@@ -102,6 +92,26 @@ async function respond(fetch, shown, incoming, out, held) {
   for (const outcome of await Promise.allSettled(later)) {
     if (outcome.status === "rejected") console.error(String(outcome.reason));
   }
+}
+
+// Asks the application, which leaves promises that are to be waited for after its response.
+export async function answerOf(fetch, request, client, later) {
+  const env = Object.fromEntries(getEnvironment());
+  if (client) introduce(client, env);
+  const context = {
+    waitUntil: (promise) => void later.push(promise),
+    passThroughOnException() {},
+  };
+  const response = await fetch(request, env, context);
+  if (!(response instanceof Response)) throw new TypeError("fetch gave no Response");
+  if (response.body?.locked) throw new TypeError("the body of the response was read already");
+  return response;
+}
+
+// The answer of an application that has failed, which the log tells.
+export function failed(error) {
+  console.error(error?.stack ? `${error}\n${error.stack}` : String(error));
+  return new Response("Internal Server Error\n", { status: 500 });
 }
 
 // What answers requests.
@@ -226,7 +236,7 @@ function requestOf(incoming, held) {
 }
 
 // Host and port of `192.0.2.1:50000` or `[2001:db8::1]:50000`.
-function addressOf(text) {
+export function addressOf(text) {
   const [, host, port] = /^(.*):([0-9]+)$/.exec(text);
   return { address: host.replace(/^\[|\]$/g, ""), port: Number(port) };
 }
@@ -283,13 +293,13 @@ function fieldsOf(headers) {
 }
 
 // Values of fields are byte strings, a byte a character (Fetch standard). Most are ASCII, which the engine does faster.
-function fromBytes(bytes) {
+export function fromBytes(bytes) {
   const text = decoder.decode(bytes);
   if (text.length === bytes.length && !text.includes("\ufffd")) return text;
   return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
 }
 
-function toBytes(text) {
+export function toBytes(text) {
   const bytes = encoder.encode(text);
   return bytes.length === text.length ? bytes : Uint8Array.from(text, (character) => character.charCodeAt(0));
 }

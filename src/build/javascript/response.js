@@ -12,9 +12,9 @@ export function lengthOf(response) {
 const Engine = Response;
 const json = Engine.json;
 
-globalThis.Response = new Proxy(Engine, {
+const Ours = new Proxy(Engine, {
   construct(target, [body, init], as) {
-    const made = Reflect.construct(target, [body, init], as === globalThis.Response ? target : as);
+    const made = Reflect.construct(target, [body, init], as === Ours ? target : as);
     return noted(made, body, init);
   },
   get(target, name, receiver) {
@@ -22,6 +22,7 @@ globalThis.Response = new Proxy(Engine, {
     return Reflect.get(target, name, receiver);
   },
 });
+globalThis.Response = Ours;
 
 function noted(made, body, init) {
   if (body == null) {

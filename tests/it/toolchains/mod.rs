@@ -12,6 +12,7 @@ mod protocols;
 mod python;
 mod rust;
 mod trials;
+mod websockets;
 
 use crate::harness::{
     RESTORED, Response, Server, eventually_within, finished, freshness, get, root, wasmserve,
