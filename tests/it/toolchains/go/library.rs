@@ -141,6 +141,19 @@ fn a_form_with_files_is_read_where_nothing_can_be_written() {
     assert!(limited.starts_with("HTTP/1.1 413 "), "{limited}");
 }
 
+/// A collection of garbage while the host had memory allocated for a piece of the body ended the instance.
+#[test]
+fn a_body_is_read_that_takes_many_collections_of_garbage() {
+    let server = trials::serve(&built(SERVER), &[]);
+    let body = vec![b'x'; 20_000_000];
+    let answer = trials::post(&mut server.connect(), "/request/", &body);
+    assert!(
+        answer.text().ends_with("body 20000000\n"),
+        "{}",
+        answer.text()
+    );
+}
+
 #[test]
 fn embedded_files_are_served_in_parts_and_by_their_heads() {
     let server = trials::serve(&built(SERVER), &[]);
