@@ -40,6 +40,7 @@ use listen::Listeners;
 use roles::Server;
 use scoreboard::Scoreboard;
 use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 #[global_allocator]
@@ -78,7 +79,7 @@ fn run() -> Result<Status> {
         Some(Command::Check(serve)) => check(serve, &origins),
         Some(Command::Compile(compile)) => {
             let component = registry_role::local(&compile.component)?;
-            let code = guest::precompile(&component, compile.is_portable());
+            let code = guest::precompile(&component, &compile.middleware, compile.is_portable());
             let code = code.exits(Status::Application)?;
             sys::file::write_whole(&compile.output, &code).exits(Status::Usage)?;
             Ok(Status::Stopped)
@@ -96,7 +97,10 @@ fn run() -> Result<Status> {
             unit::write(order, &origins, &config).exits(Status::Usage)?;
             Ok(Status::Stopped)
         }
-        Some(Command::Inspect(inspect)) => describe(&registry_role::local(&inspect.component)?),
+        Some(Command::Inspect(inspect)) => {
+            let component = registry_role::local(&inspect.component)?;
+            describe(&component, &inspect.middleware)
+        }
         Some(Command::Control(command)) => control::run(command),
     }
 }
@@ -125,7 +129,7 @@ fn parse() -> Result<(Cli, Vec<OptionOrigin>), Status> {
 fn build(order: &cli::Build) -> Result<Status> {
     let order = build::Order::new(order).exits(Status::Usage)?;
     let built = order.build().exits(Status::Application)?;
-    let report = guest::inspect(&built.file).exits(Status::Application)?;
+    let report = guest::inspect(&built.file, &[]).exits(Status::Application)?;
     if !report.servable {
         eprint!("{}", report.text);
         let error = anyhow::anyhow!("what was built cannot be served: see above");
@@ -154,7 +158,8 @@ fn check(serve: &Serve, origins: &[OptionOrigin]) -> Result<Status> {
     let config = resolved(serve, origins)?;
     registry_role::pull_served(&config)?;
     config.compile_request.steps().exits(Status::Application)?;
-    describe(&config.compile_request.path)
+    let request = &config.compile_request;
+    describe(&request.path, &request.middleware)
 }
 
 fn resolved(serve: &Serve, origins: &[OptionOrigin]) -> Result<Config> {
@@ -173,8 +178,8 @@ fn resolved(serve: &Serve, origins: &[OptionOrigin]) -> Result<Config> {
 }
 
 /// Says what the component is, and with its status whether it can be served.
-fn describe(component: &std::path::Path) -> Result<Status> {
-    let report = guest::inspect(component).exits(Status::Application)?;
+fn describe(component: &Path, middleware: &[PathBuf]) -> Result<Status> {
+    let report = guest::inspect(component, middleware).exits(Status::Application)?;
     print!("{}", report.text);
     Ok(if report.servable {
         Status::Stopped

@@ -70,6 +70,16 @@ pub struct Capabilities {
     )]
     pub keyvalue: Option<String>,
 
+    /// Put this component in front of the application: it imports and exports the handler of requests; can be
+    /// repeated, the outermost first
+    #[arg(
+        long,
+        value_name = "COMPONENT",
+        env = "WASMSERVE_MIDDLEWARE",
+        help_heading = "Guest"
+    )]
+    pub middleware: Vec<PathBuf>,
+
     /// Run this component of the command world, with what the guest may use, before the first worker starts and
     /// before a reload's new version
     #[arg(

@@ -9,6 +9,10 @@ pub struct Compile {
     #[arg(value_name = "COMPONENT")]
     pub component: PathBuf,
 
+    /// Compile it with this component in front of it; can be repeated, the outermost first
+    #[arg(long, value_name = "COMPONENT")]
+    pub middleware: Vec<PathBuf>,
+
     /// Where to write the native code
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
@@ -37,4 +41,8 @@ pub struct Inspect {
     /// The component: a file in binary or text form, or oci://registry/name:tag
     #[arg(value_name = "COMPONENT")]
     pub component: PathBuf,
+
+    /// Look at it with this component in front of it; can be repeated, the outermost first
+    #[arg(long, value_name = "COMPONENT")]
+    pub middleware: Vec<PathBuf>,
 }

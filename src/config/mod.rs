@@ -80,6 +80,7 @@ impl Config {
         let compile_request = CompileRequest {
             path,
             name: component.clone(),
+            middleware: serve.capabilities.middleware.clone(),
             steps: serve.capabilities.before_start.clone(),
             jobs: supervisor.jobs.iter().map(|job| job.path.clone()).collect(),
             cache,
@@ -117,7 +118,8 @@ impl Config {
         let pulls = |pull: &Pull| pull.when == When::Always;
         let component = component.filter(|_| !self.pull.as_ref().is_some_and(pulls));
         let request = &self.compile_request;
-        let files = component.into_iter().chain(&request.steps);
+        let files = component.into_iter().chain(&request.middleware);
+        let files = files.chain(&request.steps);
         files.chain(&request.jobs).cloned().collect()
     }
 }

@@ -107,6 +107,7 @@ fn relied_on(serve: &Serve, order: &CompileRequest) -> Vec<Relied> {
     let component = serve.component.iter().filter(|it| !is_reference(it));
     all.extend(component.map(|path| item("the component", path, Access::Published)));
     let steps = order.steps.iter().chain(&order.jobs);
+    let steps = steps.chain(&order.middleware);
     all.extend(steps.map(|path| item("the component", path, Access::Published)));
     let authorities = serve.outbound.outbound_ca.iter().chain(&tls.ssl_ca_certs);
     let logs = [&serve.logging.log_file, &serve.logging.access_logfile];
@@ -326,6 +327,11 @@ mod tests {
             ),
             (
                 "@/www/a.wasm --before-start @/data/link.wasm --dir-rw @/data",
+                "--dir-rw",
+                "component",
+            ),
+            (
+                "@/www/a.wasm --middleware @/data/link.wasm --dir-rw @/data",
                 "--dir-rw",
                 "component",
             ),

@@ -22,6 +22,7 @@ pub fn resolve(
         grants: grants(&order.capabilities, files),
         sources: [&order.path]
             .into_iter()
+            .chain(&order.middleware)
             .chain(&order.steps)
             .chain(&order.jobs)
             .cloned()

@@ -1,5 +1,6 @@
 //! `wasmserve inspect` says what a component is, and whether it could be served here.
 
+use crate::guest::component::chain::Chain;
 use crate::guest::component::info::{ComponentInfo, World};
 use crate::guest::component::source::Source;
 use crate::guest::component::target::Target;
@@ -9,7 +10,7 @@ use crate::guest::host::linker;
 use crate::guest::snapshot;
 use anyhow::{Context, Result};
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A `Report` describes a component to a person.
 pub struct Report {
@@ -18,10 +19,17 @@ pub struct Report {
     pub servable: bool,
 }
 
-/// Describes the component in a file without compiling it.
-pub fn inspect(path: &Path) -> Result<Report> {
+/// Describes the component in a file without compiling it, together with this middleware.
+pub fn inspect(path: &Path, middleware: &[PathBuf]) -> Result<Report> {
     let mut text = format!("{}\n", path.display());
-    let servable = match Source::read(path)? {
+    let source = match middleware {
+        [] => Source::read(path)?,
+        middleware => {
+            let composed = composed(&mut text, path, middleware);
+            composed.with_context(|| format!("component `{}`", path.display()))?
+        }
+    };
+    let servable = match source {
         Source::Precompiled(code) => {
             writeln!(
                 text,
@@ -42,6 +50,22 @@ pub fn inspect(path: &Path) -> Result<Report> {
         }
     };
     Ok(Report { text, servable })
+}
+
+/// Puts middleware in front of the component, and says so.
+fn composed(text: &mut String, path: &Path, middleware: &[PathBuf]) -> Result<Source> {
+    let chain = Chain::read(path, Source::parse(path)?, middleware)?;
+    for path in middleware {
+        writeln!(text, "  behind the middleware {}", path.display())?;
+    }
+    if let Some(path) = chain.without_websockets() {
+        writeln!(
+            text,
+            "  gets no WebSockets: {} does not take part in them",
+            path.display()
+        )?;
+    }
+    chain.compose()
 }
 
 fn describe(text: &mut String, info: &ComponentInfo) -> Result<bool> {

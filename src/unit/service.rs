@@ -135,7 +135,11 @@ fn protect(text: &mut String, order: &Unit, config: &Config, here: &Path) -> Res
         Some(_) => None,
         None => Some(absolute(&config.compile_request.path)?),
     };
-    let read: Vec<PathBuf> = component.into_iter().chain([here.to_owned()]).collect();
+    let middleware = config.compile_request.middleware.iter();
+    let mut read = middleware
+        .map(|path| absolute(path))
+        .collect::<Result<Vec<_>>>()?;
+    read.extend(component.into_iter().chain([here.to_owned()]));
     let home = match read.iter().any(|path| is_home(path)) {
         true => "read-only",
         false => "yes",

@@ -44,6 +44,7 @@ mod logs;
 mod logs_command;
 mod memory;
 mod metrics;
+mod middleware;
 mod opposites;
 mod outbound;
 mod pages;

@@ -1,5 +1,6 @@
 //! This room turns the operator's file into native code that can be served, and runs the steps before the start.
 
+mod application;
 mod lone;
 mod precompile;
 mod primer;

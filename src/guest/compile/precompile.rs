@@ -1,5 +1,6 @@
 //! `wasmserve compile` writes the native code of a component into a file of its own.
 
+use super::application;
 use super::spec::{CompileSpec, digest};
 use crate::cache::seal;
 use crate::guest::component::source::Source;
@@ -9,17 +10,18 @@ use crate::guest::host::linker;
 use crate::sys::memory;
 use anyhow::{Context, Result, bail};
 use std::io::{Read, Seek};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Compiles a component ahead of time, and gives the native code. Where it is to be portable, every processor of this
-/// architecture runs it.
-pub fn precompile(path: &Path, portable: bool) -> Result<Vec<u8>> {
+/// Compiles a component ahead of time, with this middleware, and gives the native code. Where it is to be portable,
+/// every processor of this architecture runs it.
+pub fn precompile(path: &Path, middleware: &[PathBuf], portable: bool) -> Result<Vec<u8>> {
     engine::compile_for(match portable {
         true => Processors::All,
         false => Processors::LikeThisOne,
     });
     let about = || format!("component `{}`", path.display());
-    let Source::Component { binary, info } = Source::read(path)? else {
+    let source = application::read(path, path, middleware).with_context(about)?;
+    let Source::Component { binary, info } = source else {
         bail!("{} is compiled already", about());
     };
     let target = target_of(&info).with_context(about)?;

@@ -1,6 +1,7 @@
 //! A `CompileRequest` turns the operator's file into checked native code, in a file that the supervisor has opened
 //! for it. Only the compiler process does this: compiling starts threads.
 
+use super::application;
 use super::lone::block_on_guest;
 use super::priming::Priming;
 use super::progress::{CompileProgress, ReportProgress, display_path, display_size};
@@ -33,6 +34,8 @@ pub struct CompileRequest {
     pub path: PathBuf,
     /// The operator calls it this.
     pub name: PathBuf,
+    /// These components are put in front of it, the outermost first.
+    pub middleware: Vec<PathBuf>,
     /// These components are run to their end, one after the other, before the application is served.
     pub steps: Vec<PathBuf>,
     /// These components are run every so often while it is served.
@@ -150,7 +153,7 @@ impl CompileRequest {
                 return self.compile_known(name, code, confine);
             }
             confine()?;
-            let source = Source::parse(&self.path)?;
+            let source = application::read(&self.path, &self.name, &self.middleware)?;
             if let Some((name, code)) = self.known_source(cache, &source) {
                 report(CompileProgress::Found(name));
                 let compiled = self.compile_known(name, code, confine)?;
@@ -191,9 +194,9 @@ impl CompileRequest {
     }
 
     /// Finds the code of this component in the cache. The component is hashed piece by piece, so that a large one
-    /// need not be held in memory.
+    /// need not be held in memory. What is composed with middleware has to be composed first.
     fn known(&self, cache: Option<&Cache>) -> Option<(CodeName, MappedCode)> {
-        let cache = cache?;
+        let cache = cache.filter(|_| self.middleware.is_empty())?;
         let (digest, size) = digest_of_file(&self.path).ok()?;
         Target::MADE.into_iter().find_map(|target| {
             let spec = CompileSpec::of_application(target, size);
@@ -202,7 +205,7 @@ impl CompileRequest {
         })
     }
 
-    /// Finds the code of a component that is written as text, under the name of its binary form.
+    /// Finds the code of a component that is written as text, or has middleware, under the name of its binary form.
     fn known_source(
         &self,
         cache: Option<&Cache>,

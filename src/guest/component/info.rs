@@ -4,7 +4,7 @@
 pub use crate::channel::World;
 use anyhow::{Context, Result, bail};
 use wasm_encoder::{RawSection, Section};
-use wasmparser::{Chunk, Encoding, Parser, Payload};
+use wasmparser::{Chunk, ComponentExternalKind, Encoding, Parser, Payload};
 
 impl World {
     /// Names the world as the documentation of toolchains does.
@@ -32,6 +32,8 @@ impl World {
 pub struct ComponentInfo {
     pub imports: Vec<String>,
     pub exports: Vec<String>,
+    /// These exports are interfaces.
+    pub interfaces: Vec<String>,
     /// These are the bytes of a component that has the same imports and does nothing with them.
     pub importer: Vec<u8>,
 }
@@ -89,7 +91,12 @@ impl ComponentInfo {
                 }
                 Payload::ComponentExportSection(section) => {
                     for export in section {
-                        self.exports.push(export?.name.name.to_owned());
+                        let export = export?;
+                        let name = export.name.name.to_owned();
+                        if export.kind == ComponentExternalKind::Instance {
+                            self.interfaces.push(name.clone());
+                        }
+                        self.exports.push(name);
                     }
                 }
                 Payload::ModuleSection {

@@ -10,7 +10,7 @@ use super::sockets;
 use super::state::HostState;
 use super::tls;
 use super::websocket;
-use crate::guest::component::info::ComponentInfo;
+use crate::guest::component::info::{ComponentInfo, World};
 use crate::guest::component::target::Target;
 use anyhow::{Result, bail};
 use std::fmt;
@@ -71,6 +71,11 @@ impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let package = self.name.split('/').next().unwrap_or_default();
         match self.versions {
+            _ if World::of_export(&self.name).is_some() => write!(
+                f,
+                "not offered; a component that hands requests on is middleware: name it with --middleware, and the \
+                 application that it is for"
+            ),
             Some(versions) => write!(
                 f,
                 "not offered; of `{package}` there are versions {versions}"
@@ -99,7 +104,15 @@ pub fn check(engine: &Engine, target: Target, info: &ComponentInfo) -> Result<()
 /// Finds the imports that are not offered. It asks the linker itself, with a component that has the same imports and
 /// nothing else, and gives it what it misses until it misses nothing.
 pub fn missing(engine: &Engine, target: Target, info: &ComponentInfo) -> Result<Vec<Missing>> {
-    let mut missing = Vec::new();
+    let handlers = info.imports.iter();
+    let mut missing: Vec<Missing> = handlers
+        .filter(|name| World::of_export(name).is_some())
+        .map(|name| missing_import(name))
+        .collect();
+    if !missing.is_empty() {
+        // The types that a handler takes are not those of a stand-in, so that the linker would have no more to say.
+        return Ok(missing);
+    }
     let Ok(importer) = Component::from_binary(engine, &info.importer) else {
         // Its imports are among its code: compiling it will tell.
         return Ok(missing);
