@@ -140,21 +140,34 @@ fn a_server_may_be_asked_by_another_name() {
 
 #[test]
 fn a_main_function_that_ends_before_it_serves_ends_the_server() {
-    let mut command = wasmserve();
-    command
-        .arg(built(SERVER))
-        .args(["--port", "0", "--workers", "2"]);
-    command.args(["--env", "DATABASE=gone", "--log-level", "error"]);
-    let output = finished(command);
-    let printed = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(3), "{printed}");
-    assert!(printed.contains("no database"), "{printed}");
-    assert!(printed.contains("Application startup failed"), "{printed}");
-    let last = printed.lines().last().unwrap();
-    assert!(
-        last.ends_with("startup failed: the guest exited with status 1"),
-        "{printed}"
-    );
+    for (variable, said, end) in [
+        (
+            "DATABASE=gone",
+            "no database",
+            "the guest exited with status 1",
+        ),
+        (
+            "DATABASE=none",
+            "",
+            "the main function has returned, and serves nothing",
+        ),
+    ] {
+        let mut command = wasmserve();
+        command
+            .arg(built(SERVER))
+            .args(["--port", "0", "--workers", "2"]);
+        command.args(["--env", variable, "--log-level", "error"]);
+        let output = finished(command);
+        let printed = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{printed}");
+        assert!(printed.contains(said), "{printed}");
+        assert!(printed.contains("Application startup failed"), "{printed}");
+        let last = printed.lines().last().unwrap();
+        assert!(
+            last.ends_with(&format!("startup failed: {end}")),
+            "{printed}"
+        );
+    }
 }
 
 /// `main` runs once for each version, and what it has printed with is there in each instance.

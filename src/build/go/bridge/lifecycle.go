@@ -15,17 +15,17 @@ import (
 // Whether this instance begins so, and has answered nothing since.
 var fresh bool
 
-// What the host reads: whether it is an error, and its text.
-var told struct {
-	failed uint32
-	text   *byte
-	length uint32
-}
+// What the host reads: whether it is an error, where its text is, and how long that is. A pointer of Go's has twice as
+// many bytes as the host reads.
+var told [3]uint32
 
-func tell(failure string) int32 {
-	told.failed, told.text, told.length = 0, nil, 0
-	if failure != "" {
-		told.failed, told.text, told.length = 1, unsafe.StringData(failure), uint32(len(failure))
+// Nobody frees the text before it is read.
+var failure string
+
+func tell(text string) int32 {
+	failure, told = text, [3]uint32{}
+	if text != "" {
+		told = [3]uint32{1, uint32(uintptr(unsafe.Pointer(unsafe.StringData(failure)))), uint32(len(failure))}
 	}
 	return int32(uintptr(unsafe.Pointer(&told)))
 }
