@@ -1,5 +1,6 @@
-//! This file gives the time for the heads of HTTP/2 responses (RFC 9110 section 6.6.1), which `httpdate` writes once a
-//! second. In HTTP/1 hyper does it.
+//! This file gives the time for the heads of responses (RFC 9110 section 6.6.1), which `httpdate` writes once a second.
+//! hyper gives HTTP/1 the time only where there is none, as after the machine's clock was set back it says the old time
+//! until that comes again.
 
 use http::HeaderValue;
 use std::cell::RefCell;
@@ -10,7 +11,10 @@ thread_local! {
 }
 
 pub fn now() -> HeaderValue {
-    let now = SystemTime::now();
+    at(SystemTime::now())
+}
+
+fn at(now: SystemTime) -> HeaderValue {
     let second = now
         .duration_since(UNIX_EPOCH)
         .map_or(0, |time| time.as_secs());
@@ -23,4 +27,19 @@ pub fn now() -> HeaderValue {
             value
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_clock_that_is_set_back_is_believed() {
+        let later = UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        assert_eq!(at(later), "Sun, 09 Sep 2001 01:46:40 GMT");
+        assert_eq!(at(later + Duration::from_millis(999)), at(later));
+        assert_eq!(at(UNIX_EPOCH), "Thu, 01 Jan 1970 00:00:00 GMT");
+        assert_eq!(at(later), "Sun, 09 Sep 2001 01:46:40 GMT");
+    }
 }

@@ -5,7 +5,7 @@ use super::settings::Settings;
 use super::stream::Stream;
 use super::timeouts::{LAST_BYTES, LINGER, LINGER_IDLE};
 use super::watch::{Manner, Stop, Watched};
-use super::{Busy, ClientConnection, asks_first, websocket};
+use super::{Busy, ClientConnection, asks_first, date, websocket};
 use crate::request::websocket::WebSocket;
 use crate::request::{Body, Incoming};
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
@@ -141,6 +141,10 @@ async fn answer(
     if !is_over && version <= Version::HTTP_11 && (is_leaving || is_unasked || ends_body) {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
+    }
+    if client.connections.settings.date_header {
+        let dated = response.headers_mut().entry(header::DATE);
+        dated.or_insert_with(date::now);
     }
     Ok(response)
 }
