@@ -1,7 +1,7 @@
 //! What compiling takes: memory that does not grow with all of the code, and next to nothing for an application whose
 //! interpreter was compiled before.
 
-use crate::harness::{HELLO, Server, files, folder, get, guest, pad, root, with_cache};
+use crate::harness::{Server, files, folder, get, guest, pad, with_cache, with_much_code};
 use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -11,15 +11,8 @@ use std::path::{Path, PathBuf};
 #[test]
 fn memory_that_compiling_takes_does_not_grow_with_all_that_is_compiled() {
     let folder = folder("compile-much");
-    let source = fs::read_to_string(root().join(HELLO)).unwrap();
-    let mark = "    ;; Results are written to address 256:";
-    let mut functions = String::new();
-    for number in 0..6000 {
-        let step = format!("(local.set 0 (i32.mul (local.get 0) (i32.const {number})))");
-        functions += &format!("(func (param i32) {})\n", step.repeat(32));
-    }
     let component = folder.join("app.wat");
-    fs::write(&component, source.replacen(mark, &(functions + mark), 1)).unwrap();
+    fs::write(&component, with_much_code(6000)).unwrap();
     // It took a GiB.
     let server = with_cache(&component, &folder.join("cache"))
         .arg("--limit-compile-memory=384MiB")

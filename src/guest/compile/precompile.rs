@@ -1,6 +1,7 @@
 //! `wasmserve compile` writes the native code of a component into a file of its own.
 
 use super::application;
+use super::progress;
 use super::spec::{CompileSpec, digest};
 use crate::cache::seal;
 use crate::guest::component::source::Source;
@@ -28,8 +29,10 @@ pub fn precompile(path: &Path, middleware: &[PathBuf], portable: bool) -> Result
     linker::check(&engine::compiling(target)?, target, &info).with_context(about)?;
     let spec = CompileSpec::of_application(target, binary.len());
     let mut file = memory::empty_file("wasmserve code")?;
-    spec.compile(&binary, u64::MAX, None, &mut file)
-        .with_context(about)?;
+    progress::shown(path, &binary, || {
+        spec.compile(&binary, u64::MAX, None, &mut file)
+    })
+    .with_context(about)?;
     seal::close(&mut file, spec.name(digest(&binary))?)?;
     let mut code = Vec::new();
     file.rewind()?;

@@ -4,7 +4,7 @@
 use super::application;
 use super::lone::block_on_guest;
 use super::priming::Priming;
-use super::progress::{CompileProgress, ReportProgress, display_path, display_size};
+use super::progress::{self, CompileProgress, ReportProgress, display_path};
 use super::spec::{CompileSpec, GoodFor, MappedCode, cached, digest, digest_of_file};
 use crate::cache::{self, Cache, CodeName, CodeOrigin, seal};
 use crate::guest::component::info::World;
@@ -17,7 +17,6 @@ use crate::guest::instance::handler::LinkedComponent;
 use crate::guest::instance::loaded::Loaded;
 use crate::guest::limits::Limits;
 use crate::guest::snapshot;
-use crate::log::Ticker;
 use crate::{info, warning};
 use anyhow::{Context, Result, bail};
 use std::fs::File;
@@ -25,7 +24,6 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 use wasmtime::component::Component;
 
 /// A `CompileRequest` says what to compile, and what it will be served with.
@@ -310,14 +308,12 @@ impl CompileRequest {
         cache: Option<&Cache>,
         mut file: File,
     ) -> Result<(MappedCode, Vec<CodeName>)> {
-        let (path, start) = (display_path(path), Instant::now());
-        info!("Compiling {path}, {} …", display_size(binary));
         let name = spec.name(digest(binary))?;
-        let written = Ticker::start(format!("Compiling {path}"))
-            .during(|| spec.compile(binary, self.limits.memory, cache, &mut file));
-        let sealed = written.and_then(|good| Ok((good, seal::close(&mut file, name)?)));
-        let (good, ()) = sealed.map_err(cache::about_room)?;
-        info!("Compiled {path} in {:.1} s", start.elapsed().as_secs_f32());
+        let good = progress::shown(path, binary, || {
+            let written = spec.compile(binary, self.limits.memory, cache, &mut file);
+            let sealed = written.and_then(|good| Ok((good, seal::close(&mut file, name)?)));
+            sealed.map(|(good, ())| good).map_err(cache::about_room)
+        })?;
         let code = spec.load(file, self.limits)?;
         let names = match good {
             GoodFor::EveryStart { shared } => [name].into_iter().chain(shared).collect(),

@@ -29,9 +29,22 @@ pub fn files(cache: &Path) -> Vec<PathBuf> {
 
 /// The greeting, with a start function, and a memory that grows.
 pub fn with_start(body: &str) -> String {
+    with_functions(&format!("(func $begin {body}) (start $begin)\n"))
+}
+
+/// The greeting, with so many functions that compiling them takes a while.
+pub fn with_much_code(functions: usize) -> String {
+    let mut text = String::new();
+    for number in 0..functions {
+        let step = format!("(local.set 0 (i32.mul (local.get 0) (i32.const {number})))");
+        text += &format!("(func (param i32) {})\n", step.repeat(32));
+    }
+    with_functions(&text)
+}
+
+fn with_functions(functions: &str) -> String {
     let source = fs::read_to_string(root().join(HELLO)).unwrap();
     let mark = "    ;; Results are written to address 256:";
     assert!(source.contains(mark));
-    let start = format!("(func $begin {body}) (start $begin)\n{mark}");
-    source.replacen(mark, &start, 1)
+    source.replacen(mark, &format!("{functions}{mark}"), 1)
 }

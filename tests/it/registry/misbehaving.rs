@@ -4,7 +4,7 @@
 use super::{at_home, failed, greets, run, serve, succeeded};
 use crate::harness::folder;
 use crate::harness::registry::{Bad, BadRegistry, Registry};
-use crate::harness::{eventually, finished, guest};
+use crate::harness::{eventually, finished, guest, on_terminal};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::fs;
@@ -108,6 +108,27 @@ fn what_breaks_off_is_gone_on_with_from_there() {
     let blobs: Vec<_> = asked.iter().filter(|it| it.contains("/blobs/")).collect();
     assert_eq!(blobs.len(), pieces, "{blobs:?}");
     assert!(blobs[1].contains(&format!("bytes={cut}-")), "{blobs:?}");
+}
+
+#[test]
+fn a_pull_that_takes_a_while_draws_a_bar_on_a_terminal() {
+    let home = folder("registry-bar");
+    // Before each piece but the first there is a pause.
+    let registry = BadRegistry::start(Bad {
+        cut: Some(50_000),
+        ..good()
+    });
+    let mut command = at_home(&home);
+    command.args(["pull", &registry.named("a:1")]);
+    let (status, written) = on_terminal(command);
+    assert!(status.success(), "{written}");
+    let bar = "\u{1b}[KPulling oci://";
+    assert!(
+        written.contains(bar) && written.contains("[###"),
+        "{written}"
+    );
+    let (_, last) = written.rsplit_once("\u{1b}[K").unwrap();
+    assert!(last.contains("Pulled oci://"), "{written}");
 }
 
 #[test]
