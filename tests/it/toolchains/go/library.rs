@@ -194,7 +194,7 @@ fn trailers_are_read_and_sent() {
 /// Nobody is there to be answered: the host ends the handler, and the next request is answered.
 #[test]
 fn a_client_that_leaves_ends_its_handler() {
-    let server = trials::serve(&built(SERVER), &["--workers", "1", "--reuse", "10"]);
+    let server = Server::component(built(SERVER)).arg("--reuse=10").start();
     let mut socket = std::net::TcpStream::connect(server.address).unwrap();
     socket
         .write_all(b"GET /slow HTTP/1.1\r\nHost: test\r\n\r\n")
