@@ -2,7 +2,7 @@
 //! with what is asked for and nothing else. Lines are looked for, not announced, so that whoever reads them slowly keeps
 //! nobody waiting.
 
-use super::server::Entered;
+use super::open_connections::OpenConnection;
 use crate::log::recent::{Line, Reader};
 use crate::log::{self, Level};
 use crate::scoreboard::Scoreboard;
@@ -134,7 +134,7 @@ pub struct Log {
     ends: Rc<Cell<bool>>,
     over: bool,
     /// Counts as one who follows, until this goes.
-    _follower: Option<Entered>,
+    _follower: Option<OpenConnection>,
 }
 
 impl Log {
@@ -143,7 +143,7 @@ impl Log {
         wanted: Wanted,
         progress: Rc<Cell<Instant>>,
         ends: &Rc<Cell<bool>>,
-        follower: Option<Entered>,
+        follower: Option<OpenConnection>,
     ) -> Log {
         let rings = scoreboard.length() + 2;
         let mut lines = Lines {

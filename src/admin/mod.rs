@@ -5,6 +5,7 @@ mod exposition;
 mod health;
 mod logs;
 mod metrics;
+mod open_connections;
 mod orders;
 mod page;
 mod profiles;
@@ -16,9 +17,10 @@ use crate::channel::CommandSender;
 use crate::scoreboard::Scoreboard;
 use crate::sys::socket::Listening;
 use anyhow::{Context, Result};
+use open_connections::OpenConnections;
 use orders::Orders;
 use page::Page;
-use server::{Open, Server};
+use server::Server;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::Interest;
@@ -54,7 +56,7 @@ impl Admin {
     }
 
     async fn serve(self, confine: impl FnOnce() -> Result<()>) -> Result<()> {
-        let open = Rc::new(Open::default());
+        let open = Rc::new(OpenConnections::default());
         let mut listening = Vec::new();
         for listener in self.listeners {
             listening.push(match listener {

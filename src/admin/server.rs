@@ -3,6 +3,7 @@
 
 use super::exposition::Format;
 use super::logs::{Log, Wanted};
+use super::open_connections::OpenConnections;
 use super::orders::{Orders, Outcome};
 use super::page::Page;
 use super::reading::Reading;
@@ -24,9 +25,8 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local, yield_now};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 /// There are so many connections at a time, for each address. A further one takes the place of the oldest, so that
 /// nobody keeps those who ask how the server is from asking; on a Unix socket, where only the owner connects, it waits
@@ -63,54 +63,16 @@ pub struct Server {
     pub scoreboard: Rc<Scoreboard>,
     pub page: Page,
     /// Those who follow the log.
-    pub followers: Rc<Open>,
+    pub followers: Rc<OpenConnections>,
     /// The server has ended.
     pub ends: Rc<Cell<bool>>,
 }
 
 type Answer = Response<Either<Full<Bytes>, Log>>;
 
-/// `Open` counts the connections that are open.
-#[derive(Default)]
-pub struct Open {
-    count: Cell<u32>,
-    changed: Notify,
-}
-
-impl Open {
-    /// Resolves when there was no connection for so long.
-    pub async fn rested(&self, time: Duration) {
-        loop {
-            let changed = self.changed.notified();
-            if self.count.get() == 0 {
-                match timeout(time, changed).await {
-                    Ok(()) => continue,
-                    Err(_) => return,
-                }
-            }
-            changed.await;
-        }
-    }
-
-    fn enter(self: &Rc<Self>) -> Entered {
-        self.count.set(self.count.get() + 1);
-        self.changed.notify_waiters();
-        Entered(self.clone())
-    }
-}
-
-pub struct Entered(Rc<Open>);
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        self.0.count.set(self.0.count.get() - 1);
-        self.0.changed.notify_waiters();
-    }
-}
-
 impl Server {
-    pub async fn accept_tcp(self: Rc<Self>, socket: &TcpListener, open: &Rc<Open>) {
-        let own = Rc::new(Open::default());
+    pub async fn accept_tcp(self: Rc<Self>, socket: &TcpListener, open: &Rc<OpenConnections>) {
+        let own = Rc::new(OpenConnections::default());
         let mut tasks = VecDeque::new();
         loop {
             match socket.accept().await {
@@ -125,10 +87,10 @@ impl Server {
         }
     }
 
-    pub async fn accept_unix(self: Rc<Self>, socket: &UnixListener, open: &Rc<Open>) {
-        let own = Rc::new(Open::default());
+    pub async fn accept_unix(self: Rc<Self>, socket: &UnixListener, open: &Rc<OpenConnections>) {
+        let own = Rc::new(OpenConnections::default());
         loop {
-            own.has_room().await;
+            own.has_room(MOST).await;
             match socket.accept().await {
                 Ok((stream, _)) => drop(self.spawn(stream, Rights::Order, [open, &own])),
                 Err(_) => sleep(PAUSE).await,
@@ -136,11 +98,16 @@ impl Server {
         }
     }
 
-    fn spawn<S>(self: &Rc<Self>, stream: S, rights: Rights, open: [&Rc<Open>; 2]) -> JoinHandle<()>
+    fn spawn<S>(
+        self: &Rc<Self>,
+        stream: S,
+        rights: Rights,
+        open: [&Rc<OpenConnections>; 2],
+    ) -> JoinHandle<()>
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let entered = open.map(Open::enter);
+        let entered = open.map(OpenConnections::enter);
         let server = self.clone();
         let most = match rights {
             Rights::Read => CONNECTION,
@@ -208,7 +175,7 @@ impl Server {
                 refused(StatusCode::FORBIDDEN, "logs are read on Unix sockets alone")
             }
             Err(mistake) => refused(StatusCode::BAD_REQUEST, mistake),
-            Ok(wanted) if wanted.follows && self.followers.count.get() >= FOLLOWERS => {
+            Ok(wanted) if wanted.follows && self.followers.count() >= FOLLOWERS => {
                 let why = format!("{FOLLOWERS} follow the log already: end one of them");
                 refused(StatusCode::SERVICE_UNAVAILABLE, &why)
             }
@@ -244,14 +211,6 @@ impl Server {
         match exposition::written(self.reading(), format) {
             Ok(text) => typed(StatusCode::OK, format.content_type(), text),
             Err(_) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "it cannot be written"),
-        }
-    }
-}
-
-impl Open {
-    async fn has_room(&self) {
-        while self.count.get() >= MOST {
-            self.changed.notified().await;
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A registry answers something that is no component: a text of bounded length, or why it refuses.
 
-use super::client::{Client, SILENCE};
+use super::client::{RegistryClient, SILENCE};
 use super::retry::Failure;
 use crate::log;
 use anyhow::anyhow;
@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-impl Client {
+impl RegistryClient {
     /// Says why an answer is no success.
     pub async fn refused(&self, response: Response<Incoming>) -> Failure {
         let (status, headers) = (response.status(), response.headers().clone());

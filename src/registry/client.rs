@@ -1,5 +1,5 @@
-//! A `Client` speaks to one registry: with TLS unless it is this machine or that was asked for, with the token or the
-//! password that it wants, and to where it sends us for content.
+//! A `RegistryClient` speaks to one registry: with TLS unless it is this machine or that was asked for, with the token
+//! or the password that it wants, and to where it sends us for content.
 
 use super::answer::causes;
 use super::credentials::Credentials;
@@ -66,7 +66,7 @@ enum Speech {
     Unknown,
 }
 
-pub struct Client {
+pub struct RegistryClient {
     http: HyperClient<HttpsConnector<HttpConnector>, Body>,
     pub(super) authority: Authority,
     /// These registries are spoken to in clear text.
@@ -76,9 +76,13 @@ pub struct Client {
     pub(super) authorization: RefCell<Option<HeaderValue>>,
 }
 
-impl Client {
+impl RegistryClient {
     /// Reads whom to believe.
-    pub fn new(host: &str, clear: &[String], credentials: Option<Credentials>) -> Result<Client> {
+    pub fn new(
+        host: &str,
+        clear: &[String],
+        credentials: Option<Credentials>,
+    ) -> Result<RegistryClient> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -99,7 +103,7 @@ impl Client {
             true => Speech::Unknown,
             false => Speech::Tls,
         };
-        Ok(Client {
+        Ok(RegistryClient {
             http: HyperClient::builder(TokioExecutor::new()).build(connector),
             authority,
             speech: Cell::new(speech),

@@ -2,7 +2,7 @@
 //! its digest is the one that the manifest has.
 
 use super::answer::causes;
-use super::client::{Call, Client, SILENCE};
+use super::client::{Call, RegistryClient, SILENCE};
 use super::manifest::Layer;
 use super::reference::Reference;
 use super::retry::{Attempts, Failure};
@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use tokio::time::timeout;
 
 pub async fn download(
-    client: &Client,
+    client: &RegistryClient,
     reference: &Reference,
     layer: &Layer,
     store: &Store,
@@ -44,7 +44,7 @@ pub async fn download(
 
 /// Goes on until there is as much as there is to be.
 async fn fill(
-    client: &Client,
+    client: &RegistryClient,
     reference: &Reference,
     layer: &Layer,
     partial: &mut Partial,
@@ -70,7 +70,7 @@ async fn fill(
 }
 
 async fn piece(
-    client: &Client,
+    client: &RegistryClient,
     reference: &Reference,
     layer: &Layer,
     partial: &mut Partial,

@@ -3,7 +3,7 @@
 
 use super::answer::text;
 use super::challenge::Challenge;
-use super::client::{Call, Client, LARGEST_ANSWER, is_loopback};
+use super::client::{Call, LARGEST_ANSWER, RegistryClient, is_loopback};
 use super::credentials::Credentials;
 use super::retry::Failure;
 use super::upload::Body;
@@ -14,7 +14,7 @@ use http::{HeaderValue, Method, Response, Uri};
 use hyper::body::Incoming;
 use serde::Deserialize;
 
-impl Client {
+impl RegistryClient {
     /// Gets what a registry wants to see.
     pub(super) async fn authorize(&self, response: &Response<Incoming>) -> Result<(), Failure> {
         let value = match (Challenge::of(response.headers()), &self.credentials) {
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn a_password_goes_where_nobody_listens() {
         let clear = ["registry.lan:5000".to_owned()];
-        let client = Client::new("registry.lan:5000", &clear, None).unwrap();
+        let client = RegistryClient::new("registry.lan:5000", &clear, None).unwrap();
         for (uri, may) in [
             ("https://auth.docker.io/token", true),
             ("http://auth.docker.io/token", false),

@@ -2,7 +2,7 @@
 //! spin have it).
 
 use super::answer::text;
-use super::client::{Call, Client, LARGEST_ANSWER};
+use super::client::{Call, LARGEST_ANSWER, RegistryClient};
 use super::digest::Digest;
 use super::reference::{Reference, Version};
 use super::retry::{Attempts, Failure};
@@ -68,7 +68,7 @@ pub struct Layer {
 }
 
 /// Asks a registry which component a reference means now. The first digest is that of the manifest.
-pub async fn resolve(client: &Client, reference: &Reference) -> Result<(Digest, Layer)> {
+pub async fn resolve(client: &RegistryClient, reference: &Reference) -> Result<(Digest, Layer)> {
     let (digest, manifest) = manifest(client, reference).await?;
     let chosen = match manifest.manifests.is_empty() {
         true => return Ok((digest, manifest.layer()?)),
@@ -79,7 +79,7 @@ pub async fn resolve(client: &Client, reference: &Reference) -> Result<(Digest, 
     Ok((digest, manifest.layer()?))
 }
 
-async fn manifest(client: &Client, reference: &Reference) -> Result<(Digest, Manifest)> {
+async fn manifest(client: &RegistryClient, reference: &Reference) -> Result<(Digest, Manifest)> {
     let mut attempts = Attempts::default();
     let body = loop {
         match fetch(client, reference).await {
@@ -97,7 +97,7 @@ async fn manifest(client: &Client, reference: &Reference) -> Result<(Digest, Man
     Ok((digest, manifest))
 }
 
-async fn fetch(client: &Client, reference: &Reference) -> Result<bytes::Bytes, Failure> {
+async fn fetch(client: &RegistryClient, reference: &Reference) -> Result<bytes::Bytes, Failure> {
     let path = format!("/v2/{}/manifests/{}", reference.name, reference.version());
     let call = Call::new(Method::GET, path).with(ACCEPT, ACCEPTED)?;
     let response = client.expect(call).await?;

@@ -17,7 +17,7 @@ mod retry;
 mod store;
 mod upload;
 
-pub use client::Client;
+pub use client::RegistryClient;
 pub use credentials::Credentials;
 pub use digest::Digest;
 pub use reference::{Reference, check_host, is_reference};
@@ -68,7 +68,7 @@ impl Pull {
         confine: impl FnOnce() -> Result<()>,
     ) -> Result<Option<Pulled>> {
         let work = async {
-            let client = Client::new(&self.reference.host, &self.clear, credentials)?;
+            let client = RegistryClient::new(&self.reference.host, &self.clear, credentials)?;
             self.store.make()?;
             confine()?;
             if self.when == When::Missing && self.store.holds(&self.reference) {
@@ -81,7 +81,7 @@ impl Pull {
         blocking(work)?.with_context(|| self.reference.to_string())
     }
 
-    async fn fetch(&self, client: &Client) -> Result<Pulled> {
+    async fn fetch(&self, client: &RegistryClient) -> Result<Pulled> {
         let (manifest, layer) = manifest::resolve(client, &self.reference).await?;
         match self.store.has(layer.digest) {
             true => info!("Found {} in the cache ({manifest})", self.reference),
@@ -92,7 +92,12 @@ impl Pull {
         Ok(Pulled { manifest })
     }
 
-    async fn download(&self, client: &Client, layer: &Layer, manifest: Digest) -> Result<()> {
+    async fn download(
+        &self,
+        client: &RegistryClient,
+        layer: &Layer,
+        manifest: Digest,
+    ) -> Result<()> {
         let begun = std::time::Instant::now();
         info!("Pulling {}, {} …", self.reference, size(layer.size));
         download::download(client, &self.reference, layer, &self.store).await?;
@@ -111,7 +116,7 @@ pub fn push(
     confine: impl FnOnce() -> Result<()>,
 ) -> Result<Digest> {
     let work = async {
-        let client = Client::new(&reference.host, clear, credentials)?;
+        let client = RegistryClient::new(&reference.host, clear, credentials)?;
         confine()?;
         upload::push(&client, reference, artifact).await
     };

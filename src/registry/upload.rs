@@ -1,6 +1,6 @@
 //! This file pushes a component: itself and its configuration first, then the manifest that names both.
 
-use super::client::{Call, Client};
+use super::client::{Call, RegistryClient};
 use super::digest::Digest;
 use super::manifest::{CONFIG, Descriptor, LAYER, MANIFEST, Manifest};
 use super::reference::{Reference, Version};
@@ -52,7 +52,11 @@ impl Artifact {
 }
 
 /// Pushes an artifact, and gives the digest of its manifest.
-pub async fn push(client: &Client, reference: &Reference, artifact: Artifact) -> Result<Digest> {
+pub async fn push(
+    client: &RegistryClient,
+    reference: &Reference,
+    artifact: Artifact,
+) -> Result<Digest> {
     let digest = Digest::of(&artifact.component);
     let configuration = Bytes::from(artifact.configuration(digest));
     let descriptor = |kind: &str, bytes: &Bytes| Descriptor {
@@ -98,7 +102,7 @@ pub async fn push(client: &Client, reference: &Reference, artifact: Artifact) ->
 }
 
 /// Pushes a part of an artifact, where the registry does not have it.
-async fn blob(client: &Client, reference: &Reference, body: Body) -> Result<()> {
+async fn blob(client: &RegistryClient, reference: &Reference, body: Body) -> Result<()> {
     let mut attempts = Attempts::default();
     loop {
         match try_blob(client, reference, &body).await {
@@ -108,7 +112,11 @@ async fn blob(client: &Client, reference: &Reference, body: Body) -> Result<()> 
     }
 }
 
-async fn try_blob(client: &Client, reference: &Reference, body: &Body) -> Result<(), Failure> {
+async fn try_blob(
+    client: &RegistryClient,
+    reference: &Reference,
+    body: &Body,
+) -> Result<(), Failure> {
     let (name, digest) = (&reference.name, Digest::of(&body.bytes));
     let path = format!("/v2/{name}/blobs/{digest}");
     let found = client.call(Call::new(Method::HEAD, path)).await?;

@@ -15,14 +15,17 @@ const AUTHORITIES: usize = 1 << 20;
 /// A certificate never has this name (RFC 6761 section 6.4); it is not sent.
 const NOBODY: &str = "nobody.invalid";
 
-/// A `Client` is what one session begins with.
-pub struct Client {
+/// A `SessionConfig` is what one session begins with.
+pub struct SessionConfig {
     pub config: Arc<ClientConfig>,
     pub server: ServerName<'static>,
 }
 
 /// Makes a configuration of a guest's settings, and of the authorities that the host believes.
-pub fn client(settings: Settings, host: Option<&Arc<RootCertStore>>) -> Result<Client, Error> {
+pub fn client(
+    settings: Settings,
+    host: Option<&Arc<RootCertStore>>,
+) -> Result<SessionConfig, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&versions(settings.lowest, settings.highest))
@@ -65,7 +68,7 @@ pub fn client(settings: Settings, host: Option<&Arc<RootCertStore>>) -> Result<C
         }
     };
     config.alpn_protocols = settings.protocols;
-    Ok(Client {
+    Ok(SessionConfig {
         config: Arc::new(config),
         server,
     })

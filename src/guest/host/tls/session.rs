@@ -1,6 +1,6 @@
 //! A `Session` is one client's end of TLS: bytes go in, bytes come out.
 
-use super::config::Client;
+use super::config::SessionConfig;
 use super::interface::wit::{Error, Negotiated, Received, Version};
 use rustls::{ClientConnection, Error as TlsError, ProtocolVersion};
 use std::io::{Read, Write};
@@ -11,7 +11,7 @@ const MOST: usize = 64 << 10;
 pub struct Session(ClientConnection);
 
 impl Session {
-    pub fn open(client: Client) -> Result<Session, Error> {
+    pub fn open(client: SessionConfig) -> Result<Session, Error> {
         let mut connection = ClientConnection::new(client.config, client.server).map_err(told)?;
         connection.set_buffer_limit(Some(MOST));
         Ok(Session(connection))
