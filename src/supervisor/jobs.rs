@@ -2,6 +2,7 @@
 
 use super::Roles;
 use super::code_files::Code;
+use super::perform::UNKILLABLE;
 use super::policy::{Death, Schedule};
 use super::run::Supervisor;
 use super::single_task::SingleTask;
@@ -91,6 +92,19 @@ impl<R: Roles> Supervisor<R> {
             false => self.roles.settings().graceful_shutdown,
         };
         self.jobs.finish_by(now + patience);
+    }
+
+    /// Waits no longer for what runs, although the workers have left before.
+    pub(super) fn end_jobs(&mut self) {
+        if self.jobs.is_idle() {
+            return;
+        }
+        warning!("Asked to stop again: not waiting for jobs");
+        let now = self.now();
+        self.jobs.finish_by(now);
+        if let Some((_, until)) = &mut self.exit {
+            *until = (*until).min(now + UNKILLABLE);
+        }
     }
 
     /// Runs what is due, and ends what has taken too long.

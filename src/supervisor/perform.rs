@@ -20,7 +20,7 @@ use std::time::Duration;
 
 /// The ends of compilers and zygotes that were killed are waited for so long before everything ends: they hold the
 /// listening sockets too. Killing takes no time worth speaking of, save where a device does not answer.
-const UNKILLABLE: Duration = Duration::from_secs(10);
+pub(super) const UNKILLABLE: Duration = Duration::from_secs(10);
 
 impl<R: Roles> Supervisor<R> {
     pub(super) fn perform(&mut self, actions: Vec<Action>) {
@@ -54,6 +54,7 @@ impl<R: Roles> Supervisor<R> {
                     self.executes = true;
                     self.finish_jobs();
                 }
+                Action::EndJobs => self.end_jobs(),
                 Action::Log { level, text } => log::write(level, format_args!("{text}")),
                 Action::Exit { failure } => {
                     self.attempt = None;

@@ -148,6 +148,25 @@ fn a_quick_end_does_not_wait_for_a_job() {
 }
 
 #[test]
+fn a_job_that_outlives_the_workers_is_ended_by_a_second_signal() {
+    for signal in [Signal::SIGTERM, Signal::SIGQUIT] {
+        let place = Place::new(signal.as_str());
+        place.set("wait");
+        let mut server = place
+            .serving()
+            .option("--timeout-graceful-shutdown", "600s")
+            .start();
+        let job = one_job(&server);
+        server.signal(Signal::SIGTERM);
+        eventually("only the job is left", || server.children() == [job]);
+        server.signal(signal);
+        assert_eq!(server.wait().code(), Some(0));
+        assert!(!lives(job));
+        server.wait_for("Asked to stop again: not waiting for jobs");
+    }
+}
+
+#[test]
 fn what_cannot_be_run_is_refused_at_the_start() {
     let (hello, step) = (guest("hello"), guest("behaviours-step"));
     let no_run = format!("5m={hello}");

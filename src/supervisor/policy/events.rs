@@ -151,6 +151,8 @@ pub enum Action {
         level: Level,
         text: String,
     },
+    /// Wait no longer for jobs that run.
+    EndJobs,
     /// Everything has ended; the reason, where it was not the operator's wish.
     Exit {
         failure: Option<(Status, String)>,

@@ -70,11 +70,16 @@ impl Policy {
                 self.log(Level::Warning, text.to_owned());
                 self.quit(now);
             }
-            Mode::Killing { .. } | Mode::Over => {}
+            Mode::Over => self.quit(now),
+            Mode::Killing { .. } => {}
         }
     }
 
     pub(super) fn quit(&mut self, now: Instant) {
+        // No worker is left, but jobs may run for as long as the first signal left them.
+        if self.mode == Mode::Over {
+            self.actions.push(Action::EndJobs);
+        }
         if !matches!(self.mode, Mode::Killing { .. } | Mode::Over) {
             self.mode = Mode::Killing { failure: None };
             self.actions.push(Action::CloseListeners);

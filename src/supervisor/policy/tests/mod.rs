@@ -118,6 +118,7 @@ pub struct World {
     pub announced: u32,
     pub closed: bool,
     pub withdrawn: bool,
+    pub ended_jobs: bool,
     pub executed: u32,
     pub ended: Option<Option<(Status, String)>>,
     beats: u64,
@@ -153,6 +154,7 @@ impl World {
             announced: 0,
             closed: false,
             withdrawn: false,
+            ended_jobs: false,
             executed: 0,
             ended: None,
             beats: 0,
@@ -219,6 +221,7 @@ impl World {
                 Action::KillSuccessor => assert!(self.asking),
                 Action::Execute => self.executed += 1,
                 Action::Adopt { .. } => {}
+                Action::EndJobs => self.ended_jobs = true,
                 Action::Log { level, text } => self.logged.push((level, text)),
                 Action::Exit { failure } => {
                     assert_eq!(self.ended.replace(failure), None, "it ends once");

@@ -45,6 +45,18 @@ fn quit_does_not_wait() {
 }
 
 #[test]
+fn jobs_that_outlive_the_workers_are_not_waited_for_once_more_is_asked() {
+    for again in [Event::Stop, Event::Quit] {
+        let mut world = World::serving(settings(2));
+        world.on(Event::Stop);
+        world.reap();
+        assert_eq!((world.ended.clone(), world.ended_jobs), (Some(None), false));
+        world.on(again);
+        assert!(world.ended_jobs);
+    }
+}
+
+#[test]
 fn during_the_shutdown_delay_everything_goes_on() {
     let mut delayed = settings(2);
     delayed.shutdown_delay = 10 * SECOND;
