@@ -20,7 +20,7 @@ from componentize_py_types import Err, Ok
 from wit_world import exports
 from wit_world.imports import types
 
-from . import files, frozen, immortal, missing, printing, sockets, temporary, threads
+from . import files, frozen, heap, immortal, missing, printing, sockets, temporary, threads
 from .body import BodyWriter
 from .event_loop import Policy, WasiEventLoop
 from .exchange import Exchange
@@ -91,6 +91,9 @@ def build(settings_path):
     # Requests leave little behind that only this finds.
     gc.set_threshold(20_000)
     immortal.note(settings["objects"])
+    # Once more for the objects that the interpreter keeps to use them again.
+    gc.collect()
+    heap.fill_gaps()
 
 
 def asgi(app):

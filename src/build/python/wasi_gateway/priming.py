@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 
-from . import tls
+from . import heap, tls
 from .while_building import handles
 
 # A guest seldom has more files open.
@@ -32,6 +32,9 @@ def settle():
     sys.stdout.flush()
     sys.stderr.flush()
     gc.freeze()
+    # Once more for the objects that the interpreter keeps to use them again.
+    gc.collect()
+    heap.fill_gaps()
     Snapshot.fresh = True
     return None
 
