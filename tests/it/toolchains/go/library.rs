@@ -145,13 +145,14 @@ fn a_form_with_files_is_read_where_nothing_can_be_written() {
 #[test]
 fn a_body_is_read_that_takes_many_collections_of_garbage() {
     let server = trials::serve(&built(SERVER), &[]);
-    let body = vec![b'x'; 20_000_000];
-    let answer = trials::post(&mut server.connect(), "/request/", &body);
-    assert!(
-        answer.text().ends_with("body 20000000\n"),
-        "{}",
-        answer.text()
+    let head = "POST /request/ HTTP/1.1\r\nHost: test\r\nConnection: close\r\n";
+    let head = format!("{head}Content-Length: 20000000\r\n\r\n");
+    // A field of the answer is not UTF-8.
+    let answer = send(
+        server.address,
+        [head.as_bytes(), &vec![b'x'; 20_000_000]].concat(),
     );
+    assert!(answer.ends_with("body 20000000\n"), "{answer}");
 }
 
 #[test]
