@@ -133,6 +133,7 @@ impl Forker {
         WorkerLoad {
             busy: slot.busy(),
             waiting: slot.waiting(),
+            in_flight: slot.in_flight(),
         }
     }
 

@@ -15,6 +15,8 @@ pub struct WorkerLoad {
     pub busy: f64,
     /// Requests that wait for their turn.
     pub waiting: u32,
+    /// Requests that have begun, and those that wait.
+    pub in_flight: u32,
 }
 
 /// The busy share of workers, on average, from which on there are too few of them.

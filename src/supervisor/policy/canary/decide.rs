@@ -52,6 +52,8 @@ impl Policy {
             old: Seen::default(),
             new: Seen::default(),
             known: BTreeMap::new(),
+            first: Id(self.next_id),
+            in_flight: 0,
         })
     }
 
@@ -102,12 +104,17 @@ impl Policy {
             Some((reading.id, generation, reading.answers.as_deref()?))
         });
         let generations: Vec<(Id, u32, &Answers)> = generations.collect();
+        let tried = self.canary().map(|canary| canary.generation);
+        let is_tried = |id: Id| self.workers.get(&id).map(|it| it.generation) == tried;
+        let in_flight = readings.iter().filter(|reading| is_tried(reading.id));
+        let in_flight = in_flight.map(|reading| reading.load.in_flight).sum();
         let Some(canary) = self.canary_mut() else {
             return;
         };
         for (id, generation, answers) in generations {
             canary.see(id, generation, answers);
         }
+        canary.in_flight = in_flight;
         let (generation, verdict) = (canary.generation, canary.verdict(now));
         let is_new = |worker: &Worker| worker.generation == generation && worker.serves();
         let serves = self.workers.values().any(is_new);

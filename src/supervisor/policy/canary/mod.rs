@@ -37,6 +37,10 @@ pub struct Canary {
     new: Seen,
     /// Each worker had answered this when it was looked at last.
     known: BTreeMap<Id, Answers>,
+    /// Workers from this one on were forked after it began: all that they have answered counts.
+    first: Id,
+    /// The new version has begun so many requests and not answered them yet.
+    in_flight: u32,
 }
 
 /// `Stage` is how far it has come.
@@ -96,7 +100,7 @@ impl Canary {
     fn see(&mut self, id: Id, generation: u32, answers: &Answers) {
         let is_new = generation == self.generation;
         let before = self.known.insert(id, answers.clone());
-        let before = match is_new {
+        let before = match is_new || id >= self.first {
             true => before.unwrap_or_default(),
             false => before.unwrap_or_else(|| answers.clone()),
         };
@@ -133,6 +137,13 @@ impl Canary {
     }
 
     fn without_traffic(&mut self, since: Instant) -> Verdict {
+        // Who answers nothing has answered few, too.
+        if self.new.answers.count == 0 && self.old.answers.count > 0 && self.in_flight > 0 {
+            let (begun, old) = (self.in_flight, self.old.answers.count);
+            return Verdict::RollBack(format!(
+                "it has answered none of the {begun} requests that it has begun, the old version {old}"
+            ));
+        }
         let why = format!(
             "too few requests have come to judge it: {}",
             self.compared()

@@ -69,6 +69,8 @@ fn canary(settings: CanarySettings, since: Instant) -> Canary {
         old: Seen::default(),
         new: Seen::default(),
         known: BTreeMap::new(),
+        first: Id(10),
+        in_flight: 0,
     }
 }
 
@@ -245,6 +247,41 @@ fn what_old_workers_did_before_the_canary_does_not_count() {
     canary.see(Id(2), 2, &answers);
     let seen = (canary.old.answers.count, canary.new.answers.count);
     assert_eq!(seen, (1, 101));
+}
+
+/// Guards against versions whose workers are replaced often, of which too little was seen.
+#[test]
+fn workers_that_were_forked_during_the_canary_count_from_their_beginning() {
+    let mut canary = canary(settings(), Instant::now());
+    let mut answers = Answers::default();
+    (0..100).for_each(|_| answers.note(1000, false));
+    canary.see(Id(10), 1, &answers);
+    assert_eq!(canary.old.answers.count, 100);
+}
+
+#[test]
+fn a_new_version_that_answers_nothing_is_not_taken_for_one_that_is_asked_nothing() {
+    for without_traffic in [WithoutTraffic::Promote, WithoutTraffic::Wait] {
+        let start = Instant::now();
+        let settings = CanarySettings {
+            without_traffic,
+            ..settings()
+        };
+        let time = settings.time;
+        let mut canary = canary(settings, start);
+        let mut answers = Answers::default();
+        canary.see(Id(1), 1, &answers);
+        (0..100).for_each(|_| answers.note(1000, false));
+        canary.see(Id(1), 1, &answers);
+        canary.see(Id(2), 2, &Answers::default());
+        canary.in_flight = 3;
+        let Verdict::RollBack(why) = canary.verdict(start + time) else {
+            panic!("it goes on");
+        };
+        let expected =
+            "it has answered none of the 3 requests that it has begun, the old version 100";
+        assert_eq!(why, expected);
+    }
 }
 
 #[test]

@@ -44,7 +44,11 @@ fn played(chosen: Settings, load: &[f64]) -> Outcome {
         outcome.mean_time += load * (queueing + backlog / workers);
         asked += load;
         let waiting = (backlog * 10.0 / workers) as u32;
-        world.load = WorkerLoad { busy, waiting };
+        world.load = WorkerLoad {
+            busy,
+            waiting,
+            in_flight: waiting,
+        };
         world.pass(SECOND);
         for id in world.doing(ProcessState::Starting) {
             let seconds = starting.entry(id).or_default();
@@ -142,6 +146,7 @@ fn requests_that_wait_bring_another_worker() {
     world.load = WorkerLoad {
         busy: 0.05,
         waiting: 2,
+        in_flight: 2,
     };
     world.pass(4 * SECOND);
     world.settle();
