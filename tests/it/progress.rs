@@ -30,9 +30,12 @@ fn compiling_shows_itself_on_a_terminal_and_in_lines_elsewhere() {
     let output = finished(compile(&component));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
-    for line in ["INFO:     Compiling ", "INFO:     Compiled "] {
-        assert_eq!(said.matches(line).count(), 1, "{said}");
-    }
+    // On a busy machine there are more lines in between.
+    let lines: Vec<&str> = said.lines().collect();
+    let is_first = lines[0].starts_with("INFO:     Compiling ") && lines[0].ends_with(" MB …");
+    assert!(is_first, "{said}");
+    let is_last = lines[lines.len() - 1].starts_with("INFO:     Compiled ");
+    assert!(is_last, "{said}");
     assert!(output.stdout.is_empty());
     assert!(!said.contains('\u{1b}') && !said.contains('\r'), "{said}");
 }
