@@ -43,6 +43,18 @@ fn kept() -> Vec<(OsString, u64)> {
     found
 }
 
+/// Waits for the change of this number, until both workers have gone that served what was before: until then either of
+/// the two answers.
+fn changes(
+    server: &Server,
+    number: usize,
+    wanted: impl Fn(&Response) -> bool,
+    meanwhile: impl Fn(&Response) -> bool,
+) {
+    becomes(server, wanted, meanwhile);
+    server.wait_for_count("ended: replaced by a reload", 2 * number);
+}
+
 #[test]
 fn a_change_takes_a_start_and_no_new_component() {
     let at = project("dev-javascript");
@@ -58,7 +70,7 @@ fn a_change_takes_a_start_and_no_new_component() {
     let (components, compiled) = (kept(), server.printed().matches("Compiling ").count());
     let is = |text: &'static str| move |response: &Response| response.text() == text;
     write("text.ts", &says("two"));
-    becomes(&server, is("two"), is("one"));
+    changes(&server, 1, is("two"), is("one"));
 
     // Where it comes from is told as it was written, to whoever asks and in the log.
     write(
@@ -72,7 +84,7 @@ fn a_change_takes_a_start_and_no_new_component() {
             && text.contains("oh &lt;dear&gt;")
             && places.iter().all(|place| text.contains(place))
     };
-    becomes(&server, thrown, is("two"));
+    changes(&server, 2, thrown, is("two"));
     server.wait_for("text@text.ts:3:");
 
     // So is what is thrown while the module is evaluated.
@@ -83,7 +95,7 @@ fn a_change_takes_a_start_and_no_new_component() {
             && text.contains("missing is not defined")
             && text.contains("@text.ts:1:")
     };
-    becomes(&server, missing, thrown);
+    changes(&server, 3, missing, thrown);
     server.wait_for("missing is not defined");
 
     // A module may wait at its top level, and reaches nobody meanwhile.
@@ -92,7 +104,7 @@ const fetched = await fetch('http://127.0.0.1:1/').catch((error) => `${error}`.i
 export const text = () => `${waited} ${fetched}`;
 ";
     write("text.ts", waiting);
-    becomes(&server, is("three true"), missing);
+    changes(&server, 4, is("three true"), missing);
     assert_eq!(kept(), components);
     let printed = server.printed();
     assert_eq!(printed.matches("Compiling ").count(), compiled, "{printed}");
@@ -102,9 +114,9 @@ export const text = () => `${waited} ${fetched}`;
     // What esbuild refuses is shown too.
     write("text.ts", "export const text = (;\n");
     let refused = |response: &Response| response.text().contains("text.ts:1:");
-    becomes(&server, refused, is("three true"));
+    changes(&server, 5, refused, is("three true"));
     write("text.ts", &says("four"));
-    becomes(&server, is("four"), refused);
+    changes(&server, 6, is("four"), refused);
 }
 
 /// What uses the host by itself, or brings its own handler, is in the component as ever.
