@@ -2,7 +2,8 @@
 //! hyper gives HTTP/1 the time only where there is none, as after the machine's clock was set back it says the old time
 //! until that comes again.
 
-use http::HeaderValue;
+use super::settings::Settings;
+use http::{HeaderMap, HeaderValue, header};
 use std::cell::RefCell;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,8 +11,12 @@ thread_local! {
     static WRITTEN: RefCell<Option<(u64, HeaderValue)>> = const { RefCell::new(None) };
 }
 
-pub fn now() -> HeaderValue {
-    at(SystemTime::now())
+/// Tells the time in a head, where the operator has it told and nobody else has told it.
+pub fn tell(settings: &Settings, headers: &mut HeaderMap) {
+    if settings.date_header {
+        let date = headers.entry(header::DATE);
+        date.or_insert_with(|| at(SystemTime::now()));
+    }
 }
 
 fn at(now: SystemTime) -> HeaderValue {

@@ -142,10 +142,7 @@ async fn answer(
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
     }
-    if client.connections.settings.date_header {
-        let dated = response.headers_mut().entry(header::DATE);
-        dated.or_insert_with(date::now);
-    }
+    date::tell(&client.connections.settings, response.headers_mut());
     Ok(response)
 }
 

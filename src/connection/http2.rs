@@ -195,9 +195,7 @@ async fn run(
         parts.headers.remove(header::CONTENT_LENGTH);
     }
     complete(&mut parts.headers, length.filter(|_| is_read && !is_empty));
-    if client.connections.settings.date_header {
-        parts.headers.entry(header::DATE).or_insert_with(date::now);
-    }
+    date::tell(&client.connections.settings, &mut parts.headers);
     let head = Response::from_parts(parts, ());
     let _early = (!is_read && announces_length).then(|| {
         let stream = respond.stream_id().as_u32();
@@ -269,9 +267,7 @@ async fn open_websocket(
     let (mut parts, body) = response.into_parts();
     let length = body.size_hint().exact().filter(|_| socket.is_none());
     complete(&mut parts.headers, length);
-    if client.connections.settings.date_header {
-        parts.headers.entry(header::DATE).or_insert_with(date::now);
-    }
+    date::tell(&client.connections.settings, &mut parts.headers);
     let head = Response::from_parts(parts, ());
     let Ok(sender) = respond.send_response(head, false) else {
         return respond.send_reset(Reason::INTERNAL_ERROR);
