@@ -2,6 +2,7 @@
 
 use super::name::{CodeName, SUFFIX};
 use super::prune::{Entry, superfluous};
+use crate::sys::directory;
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
 use nix::sys::stat::Mode;
@@ -182,15 +183,12 @@ fn ours(metadata: &Metadata, owners: &[Uid], refused: u32) -> Result<()> {
 /// Finds where the cache is unless the operator says otherwise: the place that systemd gives a service, or the user's
 /// (XDG base directory specification).
 pub fn default_directory() -> Option<PathBuf> {
-    let from = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
+    let of_service = std::env::var_os("CACHE_DIRECTORY").filter(|value| !value.is_empty());
+    let base = match of_service.map(PathBuf::from) {
+        Some(base) => base.is_absolute().then_some(base)?,
+        None => directory::of_user_caches()?,
     };
-    let base = from("CACHE_DIRECTORY")
-        .or_else(|| from("XDG_CACHE_HOME"))
-        .or_else(|| from("HOME").map(|home| home.join(".cache")))?;
-    base.is_absolute().then(|| base.join("wasmserve"))
+    Some(base.join("wasmserve"))
 }
 
 #[cfg(test)]

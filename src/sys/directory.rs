@@ -1,4 +1,5 @@
-//! The directory that this program was started in, by the name by which the shell knew it.
+//! Directories that the environment names: the one that this program was started in, by the name by which the shell knew
+//! it, and the one for caches of the user.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,14 @@ impl StartDirectory {
     pub fn path(&self) -> &Path {
         &self.0
     }
+}
+
+/// Returns where the caches of the user are (XDG base directory specification); none where nothing says so.
+pub fn of_user_caches() -> Option<PathBuf> {
+    let named = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+    let base = named("XDG_CACHE_HOME").map(PathBuf::from);
+    let base = base.or_else(|| Some(Path::new(&named("HOME")?).join(".cache")))?;
+    base.is_absolute().then_some(base)
 }
 
 fn is_current(path: &Path) -> bool {

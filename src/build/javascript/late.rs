@@ -6,7 +6,7 @@ use crate::build::files;
 use crate::build::project::nearest;
 use crate::build::tool::Tools;
 use crate::build::wit;
-use crate::sys::file;
+use crate::sys::{directory, file};
 use crate::warning;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -186,9 +186,5 @@ fn keep(component: &Path, kept: &Path) -> Result<()> {
 }
 
 fn cache() -> Option<PathBuf> {
-    let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let base = from("XDG_CACHE_HOME").map(PathBuf::from);
-    let base = base.or_else(|| Some(Path::new(&from("HOME")?).join(".cache")))?;
-    base.is_absolute()
-        .then(|| base.join("wasmserve/javascript"))
+    Some(directory::of_user_caches()?.join("wasmserve/javascript"))
 }
