@@ -17,12 +17,15 @@ _taken = []
 
 def fill_gaps():
     """Takes each gap that a small object would fit into. To be called after the last garbage was collected."""
-    end, ahead = _end()
-    for size in _sizes():
-        while id(it := bytes(size)) < end:
-            _taken.append(it)
-    # What was asked for at the end becomes one free stretch again.
-    del it, ahead
+    try:
+        # What was asked for at the end becomes one free stretch again.
+        end, ahead = _end()
+        for size in _sizes():
+            while id(it := bytes(size)) < end:
+                _taken.append(it)
+    except MemoryError:
+        # The instance may have no more: gaps stay, which costs time and nothing else.
+        pass
 
 
 def _end():
@@ -44,4 +47,5 @@ def _sizes():
     while size > 128:
         yield size - LEAST
         size //= 2
-    yield from range(128 - LEAST, -1, -8)
+    # Of those with one byte or none there is one object each, which takes no gap.
+    yield from range(128 - LEAST, 1, -8)
