@@ -4,87 +4,27 @@
 //     node tests/dashboard/check.mjs EXECUTABLE
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { Check } from "../browser.mjs";
 
-const LIMIT = 60_000;
 const [executable] = process.argv.slice(2);
 const pictures = "target/dashboard";
-const folder = mkdtempSync(join(tmpdir(), "wasmserve-dashboard-"));
-const started = [];
+const check = new Check("dashboard", 60_000);
 mkdirSync(pictures, { recursive: true });
-
-async function until(what, look) {
-  const deadline = Date.now() + LIMIT;
-  for (;;) {
-    const seen = await look();
-    if (seen) return seen;
-    assert.ok(Date.now() < deadline, `waited in vain: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
-function start(command, words, options) {
-  const child = spawn(command, words, options);
-  child.on("error", (error) => { console.error(`${command}: ${error.message}`); process.exit(1); });
-  started.push(child);
-  return child;
-}
 
 // Serves the greeting, and gives the addresses of clients and of the page.
 async function serve() {
   const words = ["guests/hello/hello.wat", "--workers", "2", "--port", "0", "--admin", "127.0.0.1:0", "--no-access-log"];
-  const env = { ...process.env, XDG_CACHE_HOME: join(folder, "cache") };
-  const server = start(executable, words, { stdio: ["ignore", "ignore", "pipe"], env });
+  const env = { ...process.env, XDG_CACHE_HOME: join(check.folder, "cache") };
+  const server = check.start(executable, words, { stdio: ["ignore", "ignore", "pipe"], env });
   const lines = [];
   createInterface({ input: server.stderr }).on("line", (line) => lines.push(line));
   const address = (text) => lines.map((line) => line.match(`${text} (http://[^ ]+)`)?.[1]).find(Boolean);
-  const page = await until("the admin address", () => address("is watched at"));
-  return { server, page: `${page}/`, url: await until("the address", () => address("running on")) };
-}
-
-// A page of a browser that is spoken to over two pipes (the Chrome DevTools Protocol).
-async function browse() {
-  const words = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--remote-debugging-pipe", `--user-data-dir=${folder}/browser`, "about:blank"];
-  const chromium = start(process.env.CHROMIUM ?? "chromium", words, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
-  const [waiting, complaints] = [new Map(), []];
-  let [received, last] = ["", 0];
-  chromium.stdio[4].setEncoding("utf8").on("data", (piece) => {
-    const messages = (received + piece).split("\0");
-    received = messages.pop();
-    for (const message of messages.map((text) => JSON.parse(text))) {
-      waiting.get(message.id)?.(message);
-      if (message.method === "Runtime.exceptionThrown") complaints.push(JSON.stringify(message.params.exceptionDetails));
-      if (message.method === "Log.entryAdded" && message.params.entry.level === "error") complaints.push(message.params.entry.text);
-    }
-  });
-  const send = (method, params = {}, sessionId) => new Promise((resolve, reject) => {
-    const id = ++last;
-    const late = setTimeout(() => reject(new Error(`${method} was not answered`)), LIMIT);
-    waiting.set(id, ({ error, result }) => {
-      clearTimeout(late);
-      return error ? reject(new Error(`${method}: ${error.message}`)) : resolve(result);
-    });
-    chromium.stdio[3].write(`${JSON.stringify({ id, method, params, sessionId })}\0`);
-  });
-  const { targetId } = await send("Target.createTarget", { url: "about:blank" });
-  const { sessionId } = await send("Target.attachToTarget", { targetId, flatten: true });
-  const tab = (method, params) => send(method, params, sessionId);
-  for (const domain of ["Page", "Runtime", "Log"]) await tab(`${domain}.enable`);
-  const evaluate = async (expression) => {
-    const { result, exceptionDetails } = await tab("Runtime.evaluate", { expression, awaitPromise: true, returnByValue: true });
-    assert.equal(exceptionDetails, undefined, exceptionDetails?.exception?.description);
-    return result.value;
-  };
-  const press = async (key, code = key, text) => {
-    await tab("Input.dispatchKeyEvent", { type: "keyDown", key, code, windowsVirtualKeyCode: { Tab: 9, Enter: 13 }[key], text });
-    await tab("Input.dispatchKeyEvent", { type: "keyUp", key, code, windowsVirtualKeyCode: { Tab: 9, Enter: 13 }[key] });
-  };
-  return { tab, evaluate, press, complaints };
+  const page = await check.until("the admin address", () => address("is watched at"));
+  return { server, page: `${page}/`, url: await check.until("the address", () => address("running on")) };
 }
 
 const text = (id) => `document.getElementById("${id}").innerText`;
@@ -109,11 +49,11 @@ async function focusable(browser) {
   return names;
 }
 
-async function check() {
+async function use() {
   const { server, page, url } = await serve();
   let seen = 0;
   const load = setInterval(() => fetch(url).then((answer) => answer.text()).then(() => { seen += 1; }, () => {}), 20);
-  const browser = await browse();
+  const browser = await check.browse();
   const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
   for (const [name, width, height, scheme] of [
     ["light", 1280, 1000, "light"], ["dark", 1280, 1000, "dark"], ["phone-light", 360, 740, "light"], ["phone-dark", 360, 740, "dark"],
@@ -121,8 +61,8 @@ async function check() {
     await browser.tab("Emulation.setDeviceMetricsOverride", { width, height, deviceScaleFactor: 1, mobile: width < 500 });
     await browser.tab("Emulation.setEmulatedMedia", { features: [{ name: "prefers-color-scheme", value: scheme }] });
     await browser.tab("Page.navigate", { url: page });
-    await until(`${name}: requests are drawn`, () => browser.evaluate(`!!document.querySelector("#latency-chart .curve") && /[1-9]/.test(${text("rate-words")})`));
-    await until(`${name}: both workers are ready`, () => browser.evaluate(`${text("worker-count")} === "2 of 2 are ready"`));
+    await check.until(`${name}: requests are drawn`, () => browser.evaluate(`!!document.querySelector("#latency-chart .curve") && /[1-9]/.test(${text("rate-words")})`));
+    await check.until(`${name}: both workers are ready`, () => browser.evaluate(`${text("worker-count")} === "2 of 2 are ready"`));
     await browser.evaluate(axe);
     await judge(browser, name);
   }
@@ -140,28 +80,18 @@ async function check() {
 
   const { workers } = await (await fetch(`${page}status`)).json();
   process.kill(workers[0].pid, "SIGKILL");
-  await until("the killed worker is told of", () => browser.evaluate(`${text("failures")}.includes("worker ${workers[0].pid} killed") && ${text("ends")}.includes("${workers[0].pid}")`));
-  await until("it is read aloud", () => browser.evaluate(`${text("news")}.includes("worker ${workers[0].pid} killed")`));
+  await check.until("the killed worker is told of", () => browser.evaluate(`${text("failures")}.includes("worker ${workers[0].pid} killed") && ${text("ends")}.includes("${workers[0].pid}")`));
+  await check.until("it is read aloud", () => browser.evaluate(`${text("news")}.includes("worker ${workers[0].pid} killed")`));
   server.kill("SIGHUP");
-  await until("the reload is told of", () => browser.evaluate(`${text("reloads")}.includes("success at")`));
+  await check.until("the reload is told of", () => browser.evaluate(`${text("reloads")}.includes("success at")`));
   await browser.evaluate(`document.querySelector("details").open = true`);
   await judge(browser, "after-a-failure");
   assert.deepEqual(browser.complaints, [], "the browser complains");
 
   clearInterval(load);
   server.kill("SIGTERM");
-  await until("the end is told of", () => browser.evaluate(`${text("news")}.includes("No answer")`));
+  await check.until("the end is told of", () => browser.evaluate(`${text("news")}.includes("No answer")`));
   await judge(browser, "without-a-server");
 }
 
-try {
-  await check();
-  console.log(`the page is what it should be: screenshots are in ${pictures}`);
-} finally {
-  for (const child of started) {
-    const ended = new Promise((resolve) => { child.once("exit", resolve); });
-    if (child.exitCode === null && child.kill("SIGKILL")) await ended;
-  }
-  rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
-}
-process.exit();
+await check.run(use, `the page is what it should be: screenshots are in ${pictures}`);
