@@ -11,6 +11,7 @@ mod capabilities;
 mod clients;
 mod code;
 mod component;
+mod databases;
 mod elsewhere;
 mod file;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -41,6 +42,7 @@ pub use capabilities::Capabilities;
 pub use clients::Clients;
 pub use code::CompileOptions;
 pub use component::{Compile, Inspect};
+pub use databases::Databases;
 pub use elsewhere::to_build;
 pub use headers::Headers;
 pub use instances::Instances;
@@ -167,6 +169,9 @@ pub struct Serve {
 
     #[command(flatten)]
     pub capabilities: Capabilities,
+
+    #[command(flatten)]
+    pub databases: Databases,
 
     #[command(flatten)]
     pub outbound: Outbound,

@@ -28,8 +28,10 @@ macro_rules! wit {
     };
 }
 
-static FILES: [Embedded; 17] = wit![
+static FILES: [Embedded; 19] = wit![
     "world.wit",
+    "deps/spin-postgres-4.0.0/postgres.wit",
+    "deps/spin-sqlite-3.0.0/sqlite.wit",
     "deps/wasi-cli-0.2.10/package.wit",
     "deps/wasi-clocks-0.2.10/package.wit",
     "deps/wasi-config-0.2.0-rc.1/store.wit",

@@ -225,10 +225,11 @@ fn origins(command: &Command, matches: &ArgMatches, file: &FileArguments) -> Vec
 /// Shows a value without what may be secret in it.
 fn shown(id: &str, value: &str) -> String {
     match (id, value.split_once('='), value.split_once(':')) {
-        ("env" | "config" | "header" | "request_header", Some((name, _)), _) => {
+        ("env" | "config" | "header" | "request_header" | "postgres", Some((name, _)), _) => {
             format!("{name}=…")
         }
         ("header" | "request_header" | "keyvalue", None, Some((name, _))) => format!("{name}:…"),
+        ("postgres", None, _) => "…".to_owned(),
         _ => value.to_owned(),
     }
 }

@@ -1,8 +1,10 @@
 //! This file resolves and checks what the guest may use: nothing that is not named here.
 
-use super::{dotenv, maybe, option, outbound, units};
+use super::{databases, dotenv, maybe, option, outbound, units};
 use crate::cli::{self, Serve};
-use crate::guest::{Capabilities, CoreDumps, Directory, ProfileSettings, StoreLocation};
+use crate::guest::{
+    Capabilities, CoreDumps, Directory, PostgresAddress, ProfileSettings, StoreLocation,
+};
 use crate::sys::regular::{self, LARGEST_TEXT};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -11,14 +13,19 @@ use std::sync::Arc;
 /// Resolves the options. Files and directories that they name must be there now, and not at the first request.
 pub fn resolve(serve: &Serve) -> Result<Capabilities> {
     let asked = &serve.capabilities;
+    let postgres = databases::postgres(&serve.databases)?;
+    let mut addresses = postgres.databases.iter().map(|(_, address)| address);
+    let secure = addresses.any(PostgresAddress::is_secure);
     Ok(Capabilities {
         environment: environment(asked)?,
         arguments: asked.arg.clone(),
         directories: directories(asked)?,
         settings: settings(asked)?,
         keyvalue: maybe("--keyvalue", asked.keyvalue.as_ref(), StoreLocation::parse)?,
+        postgres,
+        sqlite: databases::sqlite(&serve.databases)?,
         sockets: Arc::new(outbound::sockets(&serve.outbound)?),
-        outbound: outbound::resolve(&serve.outbound)?,
+        outbound: outbound::resolve(&serve.outbound, secure)?,
         core_dumps: core_dumps(&serve.instances)?,
         profile: profile(&serve.instances)?,
     })

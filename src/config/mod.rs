@@ -7,6 +7,7 @@ mod admin;
 mod canary;
 mod capabilities;
 mod clients;
+mod databases;
 mod dotenv;
 mod files;
 #[cfg(any(test, feature = "fuzzing"))]

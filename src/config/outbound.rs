@@ -6,7 +6,8 @@ use crate::guest::outbound::{Roots, Settings, Times};
 use crate::guest::{Rule, Rules};
 use anyhow::{Context, Result};
 
-pub fn resolve(asked: &cli::Outbound) -> Result<Settings> {
+/// Resolves the options; `secure` says that TLS is spoken beside what they allow.
+pub fn resolve(asked: &cli::Outbound, secure: bool) -> Result<Settings> {
     let rules = asked
         .allow_http
         .iter()
@@ -14,7 +15,9 @@ pub fn resolve(asked: &cli::Outbound) -> Result<Settings> {
         .collect::<Result<_>>()?;
     let roots = match &asked.outbound_ca {
         Some(path) => Roots::read(path).context("option --outbound-ca")?,
-        None if asked.allow_http.is_empty() && asked.allow_net.is_empty() => Roots::System,
+        None if asked.allow_http.is_empty() && asked.allow_net.is_empty() && !secure => {
+            Roots::System
+        }
         None => Roots::system()?,
     };
     let count = |text: &str| units::positive(text).map(|count| count as usize);

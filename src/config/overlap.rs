@@ -1,7 +1,7 @@
 //! What guests and clients are given must not hold what is executed, trusted or secret: a guest that can write the
 //! cache writes native code, and a directory whose files are served serves the key that lies in it.
 
-use super::{tls, tracing};
+use super::{databases, tls, tracing};
 use crate::cli::Serve;
 use crate::guest::{Capabilities, CompileRequest, StoreLocation};
 use crate::log::Destination;
@@ -78,10 +78,11 @@ pub fn check(serve: &Serve, order: &CompileRequest, files: &[files::Directory]) 
             given.spares(relied)?;
         }
     }
-    match (&order.capabilities.keyvalue, cache) {
-        (Some(StoreLocation::Sqlite(path)), Some(cache)) => database_spares(path, cache),
-        _ => Ok(()),
-    }
+    let mut files = database_files(&order.capabilities);
+    files.try_for_each(|(option, path)| match cache {
+        Some(cache) => database_spares(option, path, cache),
+        None => Ok(()),
+    })
 }
 
 fn relied_on(serve: &Serve, order: &CompileRequest) -> Vec<Relied> {
@@ -101,6 +102,8 @@ fn relied_on(serve: &Serve, order: &CompileRequest) -> Vec<Relied> {
     all.extend(pid.map(|path| item("the file of --pid", path, Access::Written)));
     let config = serve.config_file.iter();
     all.extend(config.map(|path| item("the configuration file", path, Access::Read)));
+    let urls = databases::url_files(&serve.databases);
+    all.extend(urls.map(|path| item("the URL of a database", path, Access::Read)));
     let variables = capabilities.env_file.iter();
     all.extend(variables.map(|path| item("the environment file", path, Access::Published)));
     // What is pulled lies in the cache.
@@ -141,14 +144,23 @@ fn given(capabilities: &Capabilities, files: &[files::Directory]) -> Vec<Given> 
         access: Access::Published,
     });
     let mut all: Vec<Given> = directories.chain(files).collect();
-    if let Some(StoreLocation::Sqlite(path)) = &capabilities.keyvalue {
-        all.push(Given {
-            option: "--keyvalue",
-            path: path.clone(),
-            access: Access::Written,
-        });
-    }
+    all.extend(database_files(capabilities).map(|(option, path)| Given {
+        option,
+        path: path.to_owned(),
+        access: Access::Written,
+    }));
     all
+}
+
+/// Lists the files that SQLite writes for guests.
+fn database_files(capabilities: &Capabilities) -> impl Iterator<Item = (&'static str, &Path)> {
+    let store = match &capabilities.keyvalue {
+        Some(StoreLocation::Sqlite(path)) => Some(("--keyvalue", path.as_path())),
+        _ => None,
+    };
+    let databases = capabilities.sqlite.databases.iter();
+    let databases = databases.map(|(_, path)| ("--sqlite", path.as_path()));
+    store.into_iter().chain(databases)
 }
 
 impl Given {
@@ -177,9 +189,9 @@ impl Given {
 
 /// Refuses a database that stands where the cache is: a worker may write in all of the directory that the database is
 /// in, for the sake of its journals.
-fn database_spares(database: &Path, cache: &Path) -> Result<()> {
+fn database_spares(option: &'static str, database: &Path, cache: &Path) -> Result<()> {
     let directory = Given {
-        option: "--keyvalue",
+        option,
         path: directory_of(database).to_owned(),
         access: Access::Written,
     };
@@ -314,8 +326,8 @@ mod tests {
             ("@/app/a.wasm --dir-rw @/app", "--dir-rw", "component"),
             ("@/app/a.wasm --static /=@/app", "--static", "component"),
             (
-                "@/app/a.wasm --keyvalue sqlite:@/app/a.wasm",
-                "--keyvalue",
+                "@/app/a.wasm --sqlite app=@/app/a.wasm",
+                "--sqlite",
                 "component",
             ),
             // Links that a guest could point elsewhere.

@@ -88,10 +88,18 @@ fn grants(capabilities: &Capabilities, files: &[files::Directory]) -> Grants {
             grants.database = true;
         }
         Some(StoreLocation::Redis(server)) => match server.addr() {
-            redis::ConnectionAddr::Unix(path) => grants.unix_socket = Some(path.clone()),
+            redis::ConnectionAddr::Unix(path) => grants.unix_sockets.push(path.clone()),
             _ => grants.connects = true,
         },
         None => {}
+    }
+    for (_, path) in &capabilities.sqlite.databases {
+        grants.writable.push(directory_of(path).to_owned());
+        grants.database = true;
+    }
+    for (_, address) in &capabilities.postgres.databases {
+        grants.unix_sockets.extend(address.unix_sockets());
+        grants.connects |= address.is_remote();
     }
     grants
 }

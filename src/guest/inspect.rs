@@ -7,6 +7,8 @@ use crate::guest::component::target::Target;
 use crate::guest::engine;
 use crate::guest::host::keyvalue;
 use crate::guest::host::linker;
+use crate::guest::host::postgres;
+use crate::guest::host::sqlite;
 use crate::guest::snapshot;
 use anyhow::{Context, Result};
 use std::fmt::Write;
@@ -93,6 +95,12 @@ fn describe(text: &mut String, info: &ComponentInfo) -> Result<bool> {
             Some(missing) => writeln!(text, "  {import:width$}  {missing}")?,
             None if keyvalue::is_needed_for(import) => {
                 writeln!(text, "  {import:width$}  offered with --keyvalue")?;
+            }
+            None if postgres::is_needed_for(import) => {
+                writeln!(text, "  {import:width$}  offered with --postgres")?;
+            }
+            None if sqlite::is_needed_for(import) => {
+                writeln!(text, "  {import:width$}  offered with --sqlite")?;
             }
             None => writeln!(text, "  {import:width$}  offered")?,
         }

@@ -32,6 +32,8 @@ pub use host::directories::Directory;
 pub use host::keyvalue::StoreLocation;
 pub use host::network::{Rule, Rules};
 pub use host::outbound;
+pub use host::postgres::{Address as PostgresAddress, PostgresSettings};
+pub use host::sqlite::SqliteSettings;
 pub use inspect::inspect;
 pub use instance::body::{GuestBody, is_bodiless};
 pub use instance::call::Request;

@@ -66,7 +66,7 @@ pub fn restrict(sandbox: &Sandbox, role: Role) -> Result<bool> {
         .add_rules(path_beneath_rules(readable(sandbox, role), read))?
         .add_rules(path_beneath_rules(&grants.writable, read | write))?
         .add_rules(path_beneath_rules(
-            grants.unix_socket.as_deref().map(directory_of),
+            grants.unix_sockets.iter().map(|path| directory_of(path)),
             AccessFs::ResolveUnix,
         ))?
         .restrict_self()?;

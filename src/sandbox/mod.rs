@@ -61,8 +61,8 @@ pub struct Grants {
     pub connects: bool,
     /// The only TCP port that is connected to, where there is only one, besides that of name servers.
     pub port: Option<u16>,
-    /// This Unix socket is connected to.
-    pub unix_socket: Option<PathBuf>,
+    /// These Unix sockets are connected to.
+    pub unix_sockets: Vec<PathBuf>,
 }
 
 /// A `Sandbox` says what the processes of one configuration are kept to.

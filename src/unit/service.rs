@@ -122,7 +122,7 @@ fn protect(text: &mut String, order: &Unit, config: &Config, here: &Path) -> Res
     let outbound = &order.serve.outbound;
     let talks = !outbound.allow_http.is_empty() || !outbound.allow_net.is_empty();
     let redis = order.serve.capabilities.keyvalue.as_deref();
-    let talks = talks || config.pull.is_some();
+    let talks = talks || config.pull.is_some() || !order.serve.databases.postgres.is_empty();
     let talks = talks || redis.is_some_and(|store| store.starts_with("redis"));
     // Names are resolved with the help of the interfaces that there are.
     let families = if talks { " AF_NETLINK" } else { "" };
@@ -191,6 +191,8 @@ fn written(order: &Unit) -> Result<Vec<PathBuf>> {
     let store = capabilities.keyvalue.as_deref();
     let store = store.and_then(|store| store.strip_prefix("sqlite:"));
     let store = store.and_then(|path| Path::new(path).parent());
+    let files = order.serve.databases.sqlite.iter();
+    let files = files.filter_map(|text| Path::new(text.split_once('=')?.1).parent());
     let cache = order.serve.code.cache_dir.as_deref();
     let logging = &order.serve.logging;
     let logs = [&logging.log_file, &logging.access_logfile]
@@ -198,6 +200,11 @@ fn written(order: &Unit) -> Result<Vec<PathBuf>> {
         .flatten();
     let logs = logs.filter_map(|log| Path::new(log).parent());
     let logs = logs.filter(|parent| !parent.as_os_str().is_empty());
-    let all = granted.map(Path::new).chain(store).chain(cache).chain(logs);
+    let all = granted
+        .map(Path::new)
+        .chain(store)
+        .chain(files)
+        .chain(cache)
+        .chain(logs);
     all.map(absolute).collect()
 }

@@ -31,6 +31,8 @@ fn what_toolchains_make_is_restored() {
         "hello",
         "behaviours",
         "behaviours-keyvalue",
+        "behaviours-postgres",
+        "behaviours-sqlite",
         "echo",
         "greeting",
     ] {

@@ -38,20 +38,30 @@ fn only_what_was_named_is_granted() {
     );
     assert_eq!(files.grants.writable, [Path::new("/tmp")]);
     for (store, directory) in [("sqlite:a.db", "."), ("sqlite:/tmp/a.db", "/tmp")] {
-        let store = sandbox(&["--keyvalue", store]);
-        assert_eq!(store.grants.writable, [Path::new(directory)]);
+        let file = store.replace("sqlite:", "app=");
+        for option in [["--keyvalue", store], ["--sqlite", &file]] {
+            let grants = &sandbox(&option).grants;
+            assert_eq!(grants.writable, [Path::new(directory)]);
+            assert!(grants.database);
+        }
     }
     for connects in [
         ["--allow-http", "*"],
         ["--allow-net", "10.0.0.0/8:53"],
         ["--keyvalue", "redis://localhost"],
+        ["--postgres", "app=postgres://u@localhost/app"],
     ] {
         assert!(sandbox(&connects).grants.connects, "{connects:?}");
     }
     let redis = sandbox(&["--keyvalue", "redis+unix:///run/redis.sock"]);
-    let socket = redis.grants.unix_socket.as_deref();
-    assert_eq!(socket, Some(Path::new("/run/redis.sock")));
+    assert_eq!(redis.grants.unix_sockets, [Path::new("/run/redis.sock")]);
     assert!(!redis.grants.connects);
+    let databases = sandbox(&["--postgres", "app=postgres://u@%2Frun/app"]);
+    assert_eq!(
+        databases.grants.unix_sockets,
+        [Path::new("/run/.s.PGSQL.5432")]
+    );
+    assert!(!databases.grants.connects);
 }
 
 #[test]

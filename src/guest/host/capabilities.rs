@@ -7,7 +7,9 @@ use super::drawn::Drawn;
 use super::keyvalue::{self, Store, StoreLocation};
 use super::network::Rules;
 use super::outbound::{self, Outbound, OutboundClient};
+use super::postgres::{self, Databases, PostgresSettings};
 use super::sockets::Peers;
+use super::sqlite::{self, Files, SqliteSettings};
 use super::standard_streams::StandardStreams;
 use crate::guest::core_dump::CoreDumps;
 use crate::guest::counts::Counts;
@@ -39,6 +41,8 @@ pub struct Capabilities {
     pub sockets: Arc<Rules>,
     /// The values of `wasi:keyvalue` are kept there, if anywhere.
     pub keyvalue: Option<StoreLocation>,
+    pub postgres: PostgresSettings,
+    pub sqlite: SqliteSettings,
     /// Core dumps of instances that trap are kept there, if anywhere.
     pub core_dumps: Option<Arc<CoreDumps>>,
     /// The time that guests spend is noted for so long, if it is.
@@ -47,15 +51,27 @@ pub struct Capabilities {
 
 impl Capabilities {
     /// Fails where a component with these imports has to be given more.
-    pub fn check<'a>(&self, mut imports: impl Iterator<Item = &'a str>) -> Result<()> {
-        let needy = imports.find(|name| keyvalue::is_needed_for(name));
-        match (needy, &self.keyvalue) {
-            (Some(name), None) => bail!(
-                "it imports `{name}`, and there is no store for it; give --keyvalue sqlite:PATH or \
-                 --keyvalue redis://HOST:PORT"
-            ),
-            _ => Ok(()),
+    pub fn check<'a>(&self, imports: impl Iterator<Item = &'a str>) -> Result<()> {
+        for name in imports {
+            if keyvalue::is_needed_for(name) && self.keyvalue.is_none() {
+                bail!(
+                    "it imports `{name}`, and there is no store for it; give --keyvalue sqlite:PATH or \
+                     --keyvalue redis://HOST:PORT"
+                );
+            }
+            if postgres::is_needed_for(name) && self.postgres.databases.is_empty() {
+                bail!(
+                    "it imports `{name}`, and there is no database for it; give --postgres \
+                     NAME=postgres://USER:PASSWORD@HOST/DATABASE"
+                );
+            }
+            if sqlite::is_needed_for(name) && self.sqlite.databases.is_empty() {
+                bail!(
+                    "it imports `{name}`, and there is no database for it; give --sqlite NAME=PATH"
+                );
+            }
         }
+        Ok(())
     }
 }
 
@@ -66,6 +82,8 @@ pub struct Granted {
     settings: WasiConfigVariables,
     client: Arc<OutboundClient>,
     keyvalue: Option<Store>,
+    postgres: Databases,
+    sqlite: Files,
     /// These authorities are believed where guests speak TLS over their sockets, if there are any.
     authorities: Option<Arc<RootCertStore>>,
     memory: Arc<WorkerMemory>,
@@ -77,6 +95,7 @@ impl Granted {
     /// Makes what processes open when they begin to serve, and says what cannot be had. Nothing stays open.
     pub fn prepare(capabilities: &Capabilities) -> Result<()> {
         directories::open(&capabilities.directories)?;
+        Files::prepare(&capabilities.sqlite)?;
         capabilities
             .keyvalue
             .as_ref()
@@ -114,6 +133,8 @@ impl Granted {
                 .as_ref()
                 .map(Store::open)
                 .transpose()?,
+            postgres: Databases::open(&capabilities.postgres, &capabilities.outbound.roots)?,
+            sqlite: Files::open(&capabilities.sqlite)?,
             settings: capabilities.settings.iter().cloned().collect(),
             authorities: (!capabilities.sockets.is_empty())
                 .then(|| Arc::new(capabilities.outbound.roots.store())),
@@ -139,6 +160,14 @@ impl Granted {
 
     pub fn keyvalue(&self) -> Option<&Store> {
         self.keyvalue.as_ref()
+    }
+
+    pub fn postgres(&self) -> &Databases {
+        &self.postgres
+    }
+
+    pub fn sqlite(&self) -> &Files {
+        &self.sqlite
     }
 
     pub fn authorities(&self) -> Option<&Arc<RootCertStore>> {

@@ -6,7 +6,9 @@ use super::http_imports;
 use super::keyvalue;
 use super::listings;
 use super::logging;
+use super::postgres;
 use super::sockets;
+use super::sqlite;
 use super::state::HostState;
 use super::tls;
 use super::websocket;
@@ -30,6 +32,8 @@ pub fn linker(engine: &Engine, target: Target) -> Result<Linker<HostState>> {
     wasmtime_wasi_config::add_to_linker(&mut linker, |state: &mut HostState| state.settings())?;
     logging::add_to_linker(&mut linker)?;
     keyvalue::add_to_linker(&mut linker)?;
+    postgres::add_to_linker(&mut linker)?;
+    sqlite::add_to_linker(&mut linker)?;
     websocket::add_to_linker(&mut linker)?;
     tls::add_to_linker(&mut linker)?;
     if target.concurrent {
@@ -44,7 +48,9 @@ pub fn linker(engine: &Engine, target: Target) -> Result<Linker<HostState>> {
 }
 
 /// The host offers these packages, in these versions: semantic versioning has `0.2.0` satisfied by a later `0.2.x`.
-const PACKAGES: [(&str, &str); 12] = [
+const PACKAGES: [(&str, &str); 14] = [
+    ("spin:postgres", "4.0.0"),
+    ("spin:sqlite", "3.0.0"),
     ("wasi:cli", "0.2.x and 0.3.0"),
     ("wasi:clocks", "0.2.x and 0.3.0"),
     ("wasi:config", "0.2.0-rc.1"),

@@ -7,8 +7,10 @@ use super::keyvalue::Store;
 use super::listings::Listings;
 use super::outbound::Outbound;
 use super::output::GuestOutput;
+use super::postgres::Databases;
 use super::request_name::RequestName;
 use super::sockets::Peers;
+use super::sqlite::Files;
 use super::standard_streams::{Left, StandardStreams};
 use crate::guest::core_dump::CoreDumps;
 use crate::guest::limits::Limits;
@@ -167,6 +169,16 @@ impl HostState {
     /// Returns the store for `wasi:keyvalue`, where there is one.
     pub fn keyvalue(&self) -> Option<&Store> {
         self.granted.keyvalue()
+    }
+
+    /// Returns the databases for `spin:postgres`.
+    pub fn postgres(&self) -> &Databases {
+        self.granted.postgres()
+    }
+
+    /// Returns the databases for `spin:sqlite`.
+    pub fn sqlite(&self) -> &Files {
+        self.granted.sqlite()
     }
 
     pub fn table(&self) -> &ResourceTable {

@@ -8,14 +8,15 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
-const PASSWORD: &str = "secret";
+pub const PASSWORD: &str = "secret";
 
 /// Debian's user without rights.
 const NOBODY: u32 = 65534;
 
 pub struct Postgres {
-    child: Child,
+    child: Option<Child>,
     home: PathBuf,
     pub port: u16,
 }
@@ -26,7 +27,9 @@ impl Postgres {
         // Nothing is left of the listener: the server takes its port.
         let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|free| free.local_addr());
         let port = port.unwrap().port();
-        let name = format!("wasmserve-postgres-{}", std::process::id());
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let nth = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("wasmserve-postgres-{}-{nth}", std::process::id());
         let home = std::env::temp_dir().join(name);
         let _ = std::fs::remove_dir_all(&home);
         std::fs::create_dir_all(&home).unwrap();
@@ -48,27 +51,56 @@ impl Postgres {
             .arg(home.join("data"));
         let made = finished(init);
         assert!(made.status.success(), "{made:?}");
-        let mut serve = program("postgres", &home);
+        let mut postgres = Postgres {
+            child: None,
+            home,
+            port,
+        };
+        postgres.begin();
+        postgres
+    }
+
+    /// Starts it, again where it was stopped, with what it had then.
+    pub fn begin(&mut self) {
+        let home = &self.home;
+        let mut serve = program("postgres", home);
         serve
             .arg("-D")
             .arg(home.join("data"))
-            .args(["-p", &port.to_string(), "-h", "127.0.0.1", "-k"])
-            .arg(&home)
+            .args(["-p", &self.port.to_string(), "-h", "127.0.0.1", "-k"])
+            .arg(home)
             .args(["-c", "ssl=on", "-c", "fsync=off", "-c"])
             .arg(format!("ssl_cert_file={}/server.pem", home.display()))
             .arg("-c")
             .arg(format!("ssl_key_file={}/server.key", home.display()))
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        let postgres = Postgres {
-            child: serve.spawn().unwrap(),
-            home,
-            port,
-        };
+        self.child = Some(serve.spawn().unwrap());
         eventually("PostgreSQL answers", || {
-            finished(postgres.psql("select 1")).status.success()
+            finished(self.psql("select 1")).status.success()
         });
-        postgres
+    }
+
+    /// SIGQUIT has the server end its own processes, too.
+    pub fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGQUIT);
+            let _ = child.wait();
+        }
+    }
+
+    /// For `--postgres`: how it is reached over the network.
+    pub fn url(&self) -> String {
+        let port = self.port;
+        format!("postgres://tester:{PASSWORD}@localhost:{port}/postgres")
+    }
+
+    /// How it is reached by its socket.
+    pub fn socket_url(&self) -> String {
+        let home = self.home.display().to_string().replace('/', "%2F");
+        let port = self.port;
+        format!("postgres://tester:{PASSWORD}@{home}:{port}/postgres")
     }
 
     fn psql(&self, statement: &str) -> Command {
@@ -104,10 +136,7 @@ fn program(name: &str, home: &Path) -> Command {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // SIGQUIT has the server end its own processes, too.
-        let pid = nix::unistd::Pid::from_raw(self.child.id().cast_signed());
-        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGQUIT);
-        let _ = self.child.wait();
+        self.stop();
         let _ = std::fs::remove_dir_all(&self.home);
     }
 }

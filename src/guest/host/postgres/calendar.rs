@@ -1,0 +1,103 @@
+//! Days are counted from 1970 and times in microseconds; people write years, months and days. The calendar is the
+//! Gregorian one, for all times, as PostgreSQL has it (section "History of Units" of its documentation).
+
+/// PostgreSQL counts from 2000.
+pub const DAYS_TO_2000: i64 = 10_957;
+
+const MICROS_OF_DAY: i64 = 86_400_000_000;
+
+/// Year, month, day.
+pub type Date = (i32, u8, u8);
+
+/// Hour, minute, second, nanosecond.
+pub type Time = (u8, u8, u8, u32);
+
+/// Finds the date of a day (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+pub fn date(days: i64) -> Date {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let of_era = shifted.rem_euclid(146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let shifted_month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
+    let year = year + era * 400 + i64::from(month <= 2);
+    (year as i32, month as u8, day as u8)
+}
+
+/// Splits microseconds since a midnight.
+pub fn time(micros: i64) -> Time {
+    let seconds = micros / 1_000_000;
+    let nanos = (micros % 1_000_000) * 1000;
+    (
+        (seconds / 3600) as u8,
+        (seconds / 60 % 60) as u8,
+        (seconds % 60) as u8,
+        nanos as u32,
+    )
+}
+
+/// Splits microseconds since 2000 into a date and a time.
+pub fn date_and_time(micros: i64) -> (Date, Time) {
+    let days = micros.div_euclid(MICROS_OF_DAY);
+    (
+        date(days + DAYS_TO_2000),
+        time(micros.rem_euclid(MICROS_OF_DAY)),
+    )
+}
+
+/// Writes a date as PostgreSQL reads it: there is no year 0 in it.
+pub fn written((year, month, day): Date) -> String {
+    match year {
+        1.. => format!("{year:04}-{month:02}-{day:02}"),
+        _ => format!("{:04}-{month:02}-{day:02} BC", 1 - i64::from(year)),
+    }
+}
+
+/// Writes a date and a time of UTC.
+pub fn written_with_time((year, month, day): Date, (hour, minute, second, nanos): Time) -> String {
+    let (year, era) = match year {
+        1.. => (i64::from(year), ""),
+        _ => (1 - i64::from(year), " BC"),
+    };
+    let micros = nanos / 1000;
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{micros:06}+00{era}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_dates() {
+        for (days, expected) in [
+            (0, (1970, 1, 1)),
+            (-1, (1969, 12, 31)),
+            (DAYS_TO_2000, (2000, 1, 1)),
+            (DAYS_TO_2000 + 59, (2000, 2, 29)),
+            (-719_528, (0, 1, 1)),
+            (20_000, (2024, 10, 4)),
+        ] {
+            assert_eq!(date(days), expected);
+        }
+        assert_eq!(
+            date_and_time(-1),
+            ((1999, 12, 31), (23, 59, 59, 999_999_000))
+        );
+    }
+
+    #[test]
+    fn dates_are_written_as_the_server_reads_them() {
+        assert_eq!(written((2024, 10, 4)), "2024-10-04");
+        assert_eq!(written((0, 1, 2)), "0001-01-02 BC");
+        assert_eq!(
+            written_with_time((2024, 10, 4), (1, 2, 3, 4_000)),
+            "2024-10-04 01:02:03.000004+00"
+        );
+    }
+}

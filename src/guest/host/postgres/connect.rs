@@ -1,0 +1,206 @@
+//! A connection is made to the first of the hosts that takes it, with TLS where the URL asks for it. What was made is
+//! closed when it is dropped.
+
+use super::address::{Address, port, socket};
+use super::bounded::{Bound, Bounded};
+use super::failure::{Failure, sentence};
+use crate::guest::host::outbound::{Roots, tls};
+use anyhow::Result;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+use tokio_postgres::config::Host;
+use tokio_postgres::tls::TlsConnect;
+use tokio_postgres::{Client, Config, Connection, Error, NoTls};
+use tokio_rustls::TlsConnector;
+
+/// A connection must be there by then, where the URL says nothing else (`connect_timeout`).
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A `Connector` makes connections to one database.
+pub struct Connector {
+    config: Config,
+    tls: Option<Arc<ClientConfig>>,
+}
+
+/// A `Session` is a connection that has been made.
+pub struct Session {
+    pub client: Client,
+    /// Messages of the server may be so large.
+    pub bound: Bound,
+    /// This is why the connection was lost.
+    lost: Arc<OnceLock<String>>,
+    task: AbortHandle,
+    /// It leads to this one of the hosts.
+    host: usize,
+}
+
+impl Session {
+    pub fn lost(&self) -> Option<&String> {
+        self.lost.get()
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Otherwise the rest of what was asked for would be waited for.
+        self.task.abort();
+    }
+}
+
+/// A `Stream` is a connection to a host, whatever it is made of.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+type BoxedStream = Box<dyn Stream>;
+
+impl Connector {
+    /// Reads whom to believe, where TLS is spoken.
+    pub fn new(address: &Address, roots: &Roots) -> Result<Connector> {
+        let tls = match address.is_secure() {
+            true => Some(Arc::new(tls(Some(roots))?)),
+            false => None,
+        };
+        Ok(Connector {
+            config: address.config.clone(),
+            tls,
+        })
+    }
+
+    /// How long making a connection may take, and waiting for one.
+    pub fn patience(&self) -> Duration {
+        let said = self.config.get_connect_timeout().copied();
+        said.filter(|said| !said.is_zero()).unwrap_or(PATIENCE)
+    }
+
+    pub async fn connect(&self) -> Result<Session, Failure> {
+        let mut why = String::new();
+        for host in 0..self.config.get_hosts().len() {
+            match timeout(self.patience(), self.connect_to(host)).await {
+                Ok(Ok(session)) => return Ok(session),
+                Ok(Err(error)) => why = error,
+                Err(_) => why = "it does not answer in time".to_owned(),
+            }
+        }
+        Err(Failure::Connection(format!(
+            "the database cannot be reached: {why}"
+        )))
+    }
+
+    async fn connect_to(&self, host: usize) -> Result<Session, String> {
+        let stream = self.dial(host).await.map_err(|error| error.to_string())?;
+        let bound = Bound::new();
+        match self.secured(host, &bound) {
+            Some(secured) => {
+                let made = self.config.connect_raw(stream, secured).await;
+                let (client, connection) = made.map_err(|error| sentence(&error))?;
+                Ok(session(client, connection, bound, host))
+            }
+            None => {
+                let stream = Bounded::new(stream, bound.clone());
+                let made = self.config.connect_raw(stream, NoTls).await;
+                let (client, connection) = made.map_err(|error| sentence(&error))?;
+                Ok(session(client, connection, bound, host))
+            }
+        }
+    }
+
+    /// Tells the server to give up on what it does for a session. Whether it has done so it does not say.
+    pub async fn cancel(&self, session: &Session) -> io::Result<()> {
+        let stream = self.dial(session.host).await?;
+        let token = session.client.cancel_token();
+        let told = match self.secured(session.host, &Bound::new()) {
+            Some(secured) => token.cancel_query_raw(stream, secured).await,
+            None => token.cancel_query_raw(stream, NoTls).await,
+        };
+        told.map_err(io::Error::other)
+    }
+
+    async fn dial(&self, host: usize) -> io::Result<BoxedStream> {
+        let port = port(&self.config, host);
+        Ok(match &self.config.get_hosts()[host] {
+            Host::Unix(directory) => Box::new(UnixStream::connect(socket(directory, port)).await?),
+            Host::Tcp(name) => {
+                let stream = TcpStream::connect((name.as_str(), port)).await?;
+                stream.set_nodelay(true)?;
+                Box::new(stream)
+            }
+        })
+    }
+
+    fn secured(&self, host: usize, bound: &Bound) -> Option<Secured> {
+        let config = self.tls.clone()?;
+        let name = match &self.config.get_hosts()[host] {
+            Host::Tcp(name) => name.clone(),
+            Host::Unix(_) => return None,
+        };
+        Some(Secured {
+            config,
+            name,
+            bound: bound.clone(),
+        })
+    }
+}
+
+/// Has a task of its own read and write for the client.
+fn session<S, T>(client: Client, connection: Connection<S, T>, bound: Bound, host: usize) -> Session
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let lost = Arc::new(OnceLock::new());
+    let told = lost.clone();
+    let task = tokio::spawn(async move {
+        let why = match connection.await {
+            Ok(()) => "the connection was closed".to_owned(),
+            Err(error) => reason(&error),
+        };
+        let _ = told.set(why);
+    });
+    Session {
+        client,
+        bound,
+        lost,
+        task: task.abort_handle(),
+        host,
+    }
+}
+
+fn reason(error: &Error) -> String {
+    let why = sentence(error);
+    match why.contains(super::bounded::TOO_LARGE) {
+        true => super::bounded::TOO_LARGE.to_owned(),
+        false => format!("the connection to the database was lost: {why}"),
+    }
+}
+
+/// `Secured` speaks TLS on a connection, and checks the server's certificate and name.
+struct Secured {
+    config: Arc<ClientConfig>,
+    name: String,
+    bound: Bound,
+}
+
+impl TlsConnect<BoxedStream> for Secured {
+    type Stream = Bounded<tokio_rustls::client::TlsStream<BoxedStream>>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Stream>> + Send>>;
+
+    fn connect(self, stream: BoxedStream) -> Self::Future {
+        Box::pin(async move {
+            let name = ServerName::try_from(self.name).map_err(io::Error::other)?;
+            let stream = TlsConnector::from(self.config)
+                .connect(name, stream)
+                .await?;
+            Ok(Bounded::new(stream, self.bound))
+        })
+    }
+}

@@ -1,0 +1,84 @@
+//! What goes wrong with a database is told to the guest, and what is the operator's to mend is told in the log. The
+//! connection URL is in none of it.
+
+use super::interface::wit::{self, DbError, QueryError};
+use std::error::Error as _;
+use tokio_postgres::Error;
+use tokio_postgres::error::DbError as Answer;
+
+/// A `Failure` says why something could not be done.
+#[derive(Debug)]
+pub enum Failure {
+    /// The database is not there, or not any more.
+    Connection(String),
+    Parameter(String),
+    /// The database has answered with an error.
+    Refused(Box<Answer>),
+    /// The statement was given up on.
+    GivenUp(String),
+    Value(String),
+}
+
+impl Failure {
+    /// Tells what happened to a connection that `lost` may say more about.
+    pub fn of(error: &Error, lost: Option<&String>) -> Failure {
+        match (error.as_db_error(), lost) {
+            (Some(answer), _) => Failure::Refused(Box::new(answer.clone())),
+            (None, Some(why)) => Failure::Connection(why.clone()),
+            (None, None) => Failure::Connection(sentence(error)),
+        }
+    }
+}
+
+/// Puts an error and what caused it in one sentence.
+pub fn sentence(error: &Error) -> String {
+    if let Some(answer) = error.as_db_error() {
+        return answer.message().to_owned();
+    }
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let why = error.to_string();
+        if !text.contains(&why) {
+            text.push_str(": ");
+            text.push_str(&why);
+        }
+        source = error.source();
+    }
+    text
+}
+
+impl From<Failure> for wit::Error {
+    fn from(failure: Failure) -> wit::Error {
+        match failure {
+            Failure::Connection(why) => wit::Error::ConnectionFailed(why),
+            Failure::Parameter(why) => wit::Error::BadParameter(why),
+            Failure::Refused(answer) => wit::Error::QueryFailed(QueryError::DbError(told(&answer))),
+            Failure::GivenUp(why) => wit::Error::QueryFailed(QueryError::Text(why)),
+            Failure::Value(why) => wit::Error::ValueConversionFailed(why),
+        }
+    }
+}
+
+fn told(answer: &Answer) -> DbError {
+    let extras = [
+        ("hint", answer.hint()),
+        ("where", answer.where_()),
+        ("schema", answer.schema()),
+        ("table", answer.table()),
+        ("column", answer.column()),
+        ("datatype", answer.datatype()),
+        ("constraint", answer.constraint()),
+    ];
+    let extras = extras
+        .iter()
+        .filter_map(|(name, value)| Some(((*name).to_owned(), (*value)?.to_owned())));
+    DbError {
+        as_text: answer.to_string(),
+        severity: answer.severity().to_owned(),
+        code: answer.code().code().to_owned(),
+        message: answer.message().to_owned(),
+        detail: answer.detail().map(str::to_owned),
+        extras: extras.collect(),
+    }
+}

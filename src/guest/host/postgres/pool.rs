@@ -1,0 +1,194 @@
+//! A worker keeps connections to a database, at most so many. Each is lent to one instance at a time, and is lent
+//! again only after everything that the instance has left in it is gone: an open transaction first of all.
+
+use super::PostgresSettings;
+use super::connect::{Connector, Session};
+use super::failure::Failure;
+use super::statement::{self, Wanted};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::timeout;
+use tokio_postgres::SimpleQueryMessage;
+
+/// A connection that nobody wanted for so long is closed rather than lent: whoever stands between may have forgotten
+/// it.
+const KEPT: Duration = Duration::from_secs(300);
+
+/// What an instance has left must be gone by then, or the connection is closed.
+const CLEANING: Duration = Duration::from_secs(5);
+
+/// What ends with a session ends here, as with DISCARD ALL, but for the statements that the client has prepared for
+/// itself. Then there is one row for each statement that a guest has prepared.
+const CLEAN: &str = "ROLLBACK; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; \
+                     SELECT 1 WHERE pg_advisory_unlock_all() IS NULL; \
+                     DISCARD PLANS; DISCARD TEMP; DISCARD SEQUENCES; \
+                     SELECT name FROM pg_prepared_statements WHERE from_sql";
+
+pub struct Pool {
+    pub name: String,
+    connector: Connector,
+    permits: Arc<Semaphore>,
+    connections: usize,
+    idle: Mutex<Vec<Idle>>,
+    pub answer: Duration,
+}
+
+struct Idle {
+    session: Session,
+    since: Instant,
+}
+
+impl Pool {
+    pub fn new(name: &str, connector: Connector, settings: &PostgresSettings) -> Pool {
+        Pool {
+            name: name.to_owned(),
+            connector,
+            permits: Arc::new(Semaphore::new(settings.connections)),
+            connections: settings.connections,
+            idle: Mutex::default(),
+            answer: settings.answer,
+        }
+    }
+
+    /// Lends a connection, and makes it where none is idle.
+    pub async fn lend(self: &Arc<Pool>) -> Result<Lent, Failure> {
+        let permit = self.permits.clone().acquire_owned();
+        let Ok(Ok(permit)) = timeout(self.connector.patience(), permit).await else {
+            return Err(Failure::Connection(format!(
+                "all {} connections of this worker are lent, and none came back in time \
+                 (--limit-sql-connections)",
+                self.connections
+            )));
+        };
+        if let Some(session) = self.idle() {
+            return Ok(Lent::new(self, session, permit));
+        }
+        // In a task of its own: the connection outlives the guest that waits for it, and is not the guest's memory.
+        let (send, made) = oneshot::channel();
+        let pool = self.clone();
+        tokio::spawn(async move {
+            let made = pool.connector.connect().await;
+            let _ = send.send(made.map(|session| Lent::new(&pool, session, permit)));
+        });
+        let gone = |_| Failure::Connection("the worker ends".to_owned());
+        made.await.map_err(gone)?
+    }
+
+    fn idle(&self) -> Option<Session> {
+        let mut idle = self.idle.lock().expect("nobody panics with it");
+        while let Some(Idle { session, since }) = idle.pop() {
+            if !session.client.is_closed() && since.elapsed() < KEPT {
+                return Some(session);
+            }
+        }
+        None
+    }
+
+    fn keep(&self, session: Session) {
+        let mut idle = self.idle.lock().expect("nobody panics with it");
+        idle.retain(|idle| idle.since.elapsed() < KEPT && !idle.session.client.is_closed());
+        if !session.client.is_closed() {
+            let since = Instant::now();
+            idle.push(Idle { session, since });
+        }
+    }
+}
+
+/// A `Lent` connection belongs to an instance until it is dropped.
+pub struct Lent {
+    pool: Arc<Pool>,
+    /// The connection is there until this is dropped.
+    held: Option<(Session, OwnedSemaphorePermit)>,
+    condition: Condition,
+}
+
+/// A `Condition` says what an instance may have left in a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Condition {
+    /// Nothing was asked.
+    Untouched,
+    /// Everything that was asked was answered.
+    Used,
+    /// Something is being answered, or would be.
+    Busy,
+}
+
+impl Lent {
+    fn new(pool: &Arc<Pool>, session: Session, permit: OwnedSemaphorePermit) -> Lent {
+        Lent {
+            pool: pool.clone(),
+            held: Some((session, permit)),
+            condition: Condition::Untouched,
+        }
+    }
+
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    /// Runs a statement.
+    pub async fn run(
+        &mut self,
+        statement: &str,
+        parameters: Vec<statement::Typed>,
+        wanted: Wanted,
+    ) -> Result<statement::Answer, Failure> {
+        let (session, _) = self.held.as_ref().expect("it is held until it is dropped");
+        if self.condition == Condition::Busy {
+            return Err(Failure::Connection(
+                "an earlier statement was given up on; open another connection".to_owned(),
+            ));
+        }
+        self.condition = Condition::Busy;
+        session.bound.set(wanted.most);
+        let answer = statement::run(session, statement, parameters, wanted);
+        let Ok(answer) = timeout(self.pool.answer, answer).await else {
+            return Err(Failure::GivenUp(format!(
+                "the statement took longer than {:?} (--timeout-sql)",
+                self.pool.answer
+            )));
+        };
+        // What was not read to its end still comes.
+        if !matches!(answer, Err(Failure::GivenUp(_))) {
+            self.condition = Condition::Used;
+        }
+        answer
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let Some((session, permit)) = self.held.take() else {
+            return;
+        };
+        let (pool, condition) = (self.pool.clone(), self.condition);
+        if condition == Condition::Untouched {
+            return pool.keep(session);
+        }
+        // Where the process ends, the connection ends with it, and the server rolls back.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move {
+                let cleaning = clean(&pool.connector, &session, condition);
+                if timeout(CLEANING, cleaning).await == Ok(true) {
+                    pool.keep(session);
+                }
+                drop(permit);
+            });
+        }
+    }
+}
+
+/// Has the server forget what an instance did, and says whether it has.
+async fn clean(connector: &Connector, session: &Session, condition: Condition) -> bool {
+    if condition == Condition::Busy && connector.cancel(session).await.is_err() {
+        return false;
+    }
+    match session.client.simple_query(CLEAN).await {
+        Ok(answers) => !answers
+            .iter()
+            .any(|answer| matches!(answer, SimpleQueryMessage::Row(_))),
+        Err(_) => false,
+    }
+}

@@ -1,0 +1,83 @@
+//! One statement is sent with its parameters, and its rows are read as they come, so many bytes of them at most.
+
+use super::bounded::TOO_LARGE;
+use super::connect::Session;
+use super::failure::Failure;
+use super::interface::wit::{Column, DbValue};
+use super::parameter::Parameter;
+use super::value::{data_type, values};
+use futures_util::StreamExt;
+use std::pin::pin;
+use tokio_postgres::types::Type;
+
+/// A parameter is sent with its type.
+pub type Typed = (Parameter, Type);
+
+/// `Wanted` says what is wanted of an answer.
+#[derive(Clone, Copy)]
+pub struct Wanted {
+    /// The rows may take so many bytes.
+    pub most: usize,
+    /// The columns are wanted, where there are no rows too.
+    pub columns: bool,
+}
+
+/// An `Answer` is all that a statement gave.
+pub struct Answer {
+    pub columns: Vec<Column>,
+    pub rows: Vec<Vec<DbValue>>,
+    /// So many rows were changed, or given.
+    pub affected: u64,
+}
+
+/// Runs a statement over a session. Where it fails with `GivenUp`, more is on its way over the session.
+pub async fn run(
+    session: &Session,
+    statement: &str,
+    parameters: Vec<Typed>,
+    wanted: Wanted,
+) -> Result<Answer, Failure> {
+    if statement.contains('\0') {
+        let why = "the statement has a byte 0, which no text of PostgreSQL's may have";
+        return Err(Failure::Parameter(why.to_owned()));
+    }
+    let types: Vec<Type> = parameters.iter().map(|(_, kind)| kind.clone()).collect();
+    let failed = |error| Failure::of(&error, session.lost());
+    let stream = session.client.query_typed_raw(statement, parameters).await;
+    let mut stream = pin!(stream.map_err(failed)?);
+    let mut answer = Answer {
+        columns: Vec::new(),
+        rows: Vec::new(),
+        affected: 0,
+    };
+    let mut left = wanted.most;
+    while let Some(row) = stream.next().await {
+        let row = row.map_err(failed)?;
+        if answer.rows.is_empty() {
+            answer.columns = columns(row.columns());
+        }
+        let taken = row.raw_size_bytes() + row.len() * size_of::<DbValue>() + size_of::<Vec<()>>();
+        left = match left.checked_sub(taken) {
+            Some(left) => left,
+            None => return Err(Failure::GivenUp(TOO_LARGE.to_owned())),
+        };
+        answer
+            .rows
+            .push(values(&row).map_err(|error| Failure::Value(error.to_string()))?);
+    }
+    answer.affected = stream.rows_affected().unwrap_or(0);
+    if wanted.columns && answer.rows.is_empty() {
+        // The client tells them with the first row only; the server describes the statement without running it.
+        let described = session.client.prepare_typed(statement, &types).await;
+        answer.columns = described.map_or(Vec::new(), |described| columns(described.columns()));
+    }
+    Ok(answer)
+}
+
+fn columns(all: &[tokio_postgres::Column]) -> Vec<Column> {
+    let all = all.iter().map(|column| Column {
+        name: column.name().to_owned(),
+        data_type: data_type(column.type_()),
+    });
+    all.collect()
+}

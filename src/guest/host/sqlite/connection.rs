@@ -1,0 +1,225 @@
+//! One connection of one guest. SQLite waits for disks and for other processes, so it is used in threads that may
+//! wait; a guest that is gone has what is running interrupted, and the rest rolled back.
+
+use super::File;
+use super::authority::judge;
+use super::interface::wit::{QueryResult, RowResult, Value};
+use rusqlite::config::DbConfig;
+use rusqlite::types::{ToSqlOutput, Value as Owned, ValueRef};
+use rusqlite::{Connection, ErrorCode, InterruptHandle, OpenFlags, ToSql};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+/// SQLite waits for so long while somebody else writes.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// A connection must be had by then.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// All of SQLite in one process may have so many bytes: what statements sort and put together is in memory.
+const HEAP: i64 = 256 << 20;
+
+/// A `Failure` says why something could not be done.
+#[derive(Debug)]
+pub enum Failure {
+    Full,
+    Denied,
+    /// SQLite's own words.
+    Other(String),
+    /// What the operator is to know of, too.
+    GivenUp(String),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Failure {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Failure::Full,
+            Some(ErrorCode::AuthorizationForStatementDenied) => Failure::Denied,
+            _ => Failure::Other(error.to_string()),
+        }
+    }
+}
+
+/// A `Guarded` connection belongs to a guest until it is dropped.
+pub struct Guarded {
+    file: Arc<File>,
+    /// The connection is elsewhere while a statement runs.
+    held: Option<Held>,
+    interrupt: InterruptHandle,
+}
+
+type Held = (Connection, OwnedSemaphorePermit);
+
+impl Guarded {
+    pub async fn open(file: &Arc<File>) -> Result<Guarded, Failure> {
+        let permit = timeout(PATIENCE, file.permits.clone().acquire_owned()).await;
+        let Ok(Ok(permit)) = permit else {
+            return Err(Failure::GivenUp(
+                "all connections of this worker are in use, and none was given back in time (--limit-sql-connections)"
+                    .to_owned(),
+            ));
+        };
+        let path = file.path.clone();
+        let opened = in_thread(move || guarded(&path)).await?;
+        Ok(Guarded {
+            file: file.clone(),
+            interrupt: opened.get_interrupt_handle(),
+            held: Some((opened, permit)),
+        })
+    }
+
+    pub fn name(&self) -> &str {
+        &self.file.name
+    }
+
+    /// Runs a statement, whose rows may take so many bytes.
+    pub async fn run(
+        &mut self,
+        statement: String,
+        parameters: Vec<Value>,
+        most: usize,
+    ) -> Result<QueryResult, Failure> {
+        let (connection, permit) = self.held()?;
+        let work = in_thread(move || {
+            let result = run(&connection, &statement, parameters, most);
+            Ok(((connection, permit), result))
+        });
+        match timeout(self.file.answer, work).await {
+            Ok(done) => {
+                let (held, result) = done?;
+                self.held = Some(held);
+                result
+            }
+            Err(_) => {
+                self.interrupt.interrupt();
+                Err(Failure::GivenUp(format!(
+                    "a statement took longer than {:?} (--timeout-sql)",
+                    self.file.answer
+                )))
+            }
+        }
+    }
+
+    fn held(&mut self) -> Result<Held, Failure> {
+        let gone = "an earlier statement was given up on; open another connection";
+        self.held.take().ok_or(Failure::Other(gone.to_owned()))
+    }
+
+    /// Asks the connection for what it knows without waiting.
+    pub fn known<T>(&self, ask: impl FnOnce(&Connection) -> T) -> Option<T> {
+        self.held.as_ref().map(|(connection, _)| ask(connection))
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        match self.held.take() {
+            // Closing it rolls back, which may wait for the disk.
+            Some(held) => match tokio::runtime::Handle::try_current() {
+                Ok(runtime) => drop(runtime.spawn_blocking(move || drop(held))),
+                Err(_) => drop(held),
+            },
+            None => self.interrupt.interrupt(),
+        }
+    }
+}
+
+async fn in_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let ended = |_| Failure::Other("the statement could not be run".to_owned());
+    spawn_blocking(work).await.map_err(ended)?
+}
+
+/// Connects to a file that is there. What is acknowledged is on disk.
+pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    // The sandbox has no place for files of its own.
+    connection.pragma_update(None, "temp_store", "memory")?;
+    connection.pragma_update_and_check(None, "hard_heap_limit", HEAP, |_| Ok(()))?;
+    Ok(connection)
+}
+
+/// Connects for a guest.
+fn guarded(path: &Path) -> Result<Connection, Failure> {
+    let mut connection = connect(path)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.authorizer(Some(judge))?;
+    Ok(connection)
+}
+
+fn run(
+    connection: &Connection,
+    statement: &str,
+    parameters: Vec<Value>,
+    most: usize,
+) -> Result<QueryResult, Failure> {
+    let mut prepared = connection.prepare(statement)?;
+    let columns = prepared.column_names();
+    let columns: Vec<String> = columns.into_iter().map(str::to_owned).collect();
+    let parameters: Vec<Parameter> = parameters.into_iter().map(Parameter).collect();
+    let mut rows = prepared.query(rusqlite::params_from_iter(parameters))?;
+    let mut found = Vec::new();
+    let mut left = most;
+    while let Some(row) = rows.next()? {
+        let mut values = Vec::with_capacity(columns.len());
+        for nth in 0..columns.len() {
+            let value = row.get_ref(nth)?;
+            let bytes = size_of::<Value>() + length(value);
+            left = left.checked_sub(bytes).ok_or_else(too_large)?;
+            values.push(told(value));
+        }
+        found.push(RowResult { values });
+    }
+    Ok(QueryResult {
+        columns,
+        rows: found,
+    })
+}
+
+fn too_large() -> Failure {
+    Failure::GivenUp("the result is more than the memory that is left (--max-memory)".to_owned())
+}
+
+fn length(value: ValueRef<'_>) -> usize {
+    match value {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
+        ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => 0,
+    }
+}
+
+fn told(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => Value::Integer(number),
+        ValueRef::Real(number) => Value::Real(number),
+        // SQLite takes any bytes for text.
+        ValueRef::Text(bytes) => Value::Text(String::from_utf8_lossy(bytes).into_owned()),
+        ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
+    }
+}
+
+/// A `Parameter` is a guest's value on its way into a statement.
+struct Parameter(Value);
+
+impl ToSql for Parameter {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match &self.0 {
+            Value::Integer(number) => ToSqlOutput::Owned(Owned::Integer(*number)),
+            Value::Real(number) => ToSqlOutput::Owned(Owned::Real(*number)),
+            Value::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+            Value::Blob(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
+            Value::Null => ToSqlOutput::Owned(Owned::Null),
+        })
+    }
+}

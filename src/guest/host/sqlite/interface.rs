@@ -1,0 +1,107 @@
+//! Guests call these functions of `spin:sqlite@3.0.0`.
+
+use super::connection::{Failure, Guarded};
+use crate::guest::host::state::HostState;
+use crate::{log, warning};
+use rusqlite::Connection as Native;
+use spin::sqlite::sqlite;
+pub use spin::sqlite::sqlite as wit;
+use wasmtime::component::{HasSelf, Linker, Resource, ResourceTableError};
+use wit::{QueryResult, Value};
+
+wasmtime::component::bindgen!({
+    path: "wit",
+    world: "wasmserve:guest/with-sqlite",
+    imports: { default: async | trappable },
+    with: { "spin:sqlite/sqlite.connection": Guarded },
+    trappable_error_type: { "spin:sqlite/sqlite.error" => Error },
+});
+
+pub enum Error {
+    NoSuchDatabase,
+    Failed(Failure),
+    /// The guest broke the rules of its resources.
+    Trap(ResourceTableError),
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Error {
+        Error::Failed(failure)
+    }
+}
+
+impl From<ResourceTableError> for Error {
+    fn from(error: ResourceTableError) -> Error {
+        Error::Trap(error)
+    }
+}
+
+pub fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    sqlite::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)
+}
+
+/// Logs a failure that is not the statement's, so that the operator hears of it too.
+fn told<T>(name: &str, result: Result<T, Failure>) -> Result<T, Error> {
+    let why = match &result {
+        Err(Failure::GivenUp(why)) => why.as_str(),
+        Err(Failure::Full) => "its disk is full",
+        _ => return Ok(result?),
+    };
+    let name = log::escape(name);
+    warning!("database `{name}` failed a guest: {}", log::escape(why));
+    Ok(result?)
+}
+
+impl sqlite::Host for HostState {
+    fn convert_error(&mut self, error: Error) -> wasmtime::Result<wit::Error> {
+        Ok(match error {
+            Error::NoSuchDatabase => wit::Error::NoSuchDatabase,
+            Error::Failed(Failure::Full) => wit::Error::DatabaseFull,
+            Error::Failed(Failure::Denied) => wit::Error::AccessDenied,
+            Error::Failed(Failure::Other(why) | Failure::GivenUp(why)) => wit::Error::Io(why),
+            Error::Trap(error) => return Err(error.into()),
+        })
+    }
+}
+
+impl sqlite::HostConnection for HostState {
+    async fn open(&mut self, database: String) -> Result<Resource<Guarded>, Error> {
+        let Some(file) = self.sqlite().file(&database).cloned() else {
+            warning!(
+                "a guest asks for a database that it was not granted: there is no database `{}`; --sqlite {0}=PATH \
+                 would grant it",
+                log::escape(&database)
+            );
+            return Err(Error::NoSuchDatabase);
+        };
+        let opened = told(&database, Guarded::open(&file).await)?;
+        Ok(self.table_mut().push(opened)?)
+    }
+
+    async fn execute(
+        &mut self,
+        connection: Resource<Guarded>,
+        statement: String,
+        parameters: Vec<Value>,
+    ) -> Result<QueryResult, Error> {
+        let most = self.memory().left();
+        let guarded = self.table_mut().get_mut(&connection)?;
+        let result = guarded.run(statement, parameters, most).await;
+        told(guarded.name(), result)
+    }
+
+    async fn last_insert_rowid(&mut self, connection: Resource<Guarded>) -> wasmtime::Result<i64> {
+        let guarded = self.table().get(&connection)?;
+        Ok(guarded.known(Native::last_insert_rowid).unwrap_or(0))
+    }
+
+    async fn changes(&mut self, connection: Resource<Guarded>) -> wasmtime::Result<u64> {
+        let guarded = self.table().get(&connection)?;
+        Ok(guarded.known(Native::changes).unwrap_or(0))
+    }
+
+    async fn drop(&mut self, connection: Resource<Guarded>) -> wasmtime::Result<()> {
+        self.table_mut().delete(connection)?;
+        Ok(())
+    }
+}

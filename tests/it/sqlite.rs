@@ -1,0 +1,278 @@
+//! Guests use databases of SQLite: each connection is the guest's own, and what is half done goes with it.
+
+use crate::harness::{Connection, Server, eventually, finished, get, guest, wasmserve};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+const GUEST: &str = "behaviours-sqlite";
+
+/// A place for a database that nobody else has.
+fn file(name: &str) -> PathBuf {
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("sqlite");
+    std::fs::create_dir_all(&directory).unwrap();
+    let file = directory.join(format!("{name}.db"));
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{suffix}", file.display()));
+    }
+    file
+}
+
+fn serve(file: &std::path::Path, options: &[&str]) -> Server {
+    Server::component(guest(GUEST))
+        .option("--sqlite", format!("app={}", file.display()))
+        .args(options)
+        .start()
+}
+
+/// Writes statements into the path of a request.
+fn path(behaviour: &str, statements: &[&str]) -> String {
+    let mut path = format!("/{behaviour}?db=app");
+    for statement in statements {
+        path.push_str("&sql=");
+        for byte in statement.bytes() {
+            match byte {
+                b'a'..=b'z' | b'0'..=b'9' => path.push(char::from(byte)),
+                _ => write!(path, "%{byte:02x}").unwrap(),
+            }
+        }
+    }
+    path
+}
+
+fn ask(server: &Server, behaviour: &str, statements: &[&str]) -> String {
+    get(server.address, &path(behaviour, statements)).text()
+}
+
+#[test]
+fn statements_do_what_they_say_and_what_is_open_is_rolled_back() {
+    let server = serve(&file("statements"), &["--workers", "2"]);
+    let ask = |behaviour, statements: &[&str]| ask(&server, behaviour, statements);
+    let types = get(server.address, "/types").text();
+    assert_eq!(
+        types,
+        "[Integer(-9223372036854775808), Real(0.1), Text(\"ä'\"), Blob([0, 255]), Null]"
+    );
+    assert_eq!(
+        ask(
+            "query",
+            &["create table t (n integer primary key, a text unique)"]
+        ),
+        ": "
+    );
+    assert_eq!(
+        ask("changes", &["insert into t (a) values ('x'), ('y')"]),
+        "2 2"
+    );
+    assert_eq!(
+        ask("query", &["select n, a from t order by n"]),
+        "n,a: 1,x; 2,y"
+    );
+    assert_eq!(ask("query", &["select n from t where false"]), "n: ");
+    let said = ask("query", &["insert into t (a) values ('x')"]);
+    assert!(said.contains("UNIQUE constraint failed: t.a"), "{said}");
+    for behaviour in ["query", "trap"] {
+        ask(behaviour, &["begin", "delete from t", "select 1"]);
+        assert_eq!(ask("query", &["select count(*) as c from t"]), "c: 2");
+    }
+    let left = [
+        "create temporary table mine (n)",
+        "pragma foreign_keys = off",
+        "select 1",
+    ];
+    assert!(ask("query", &left).ends_with(": 1"));
+    assert_eq!(
+        ask("query", &["select count(*) as c from sqlite_temp_master"]),
+        "c: 0"
+    );
+    assert_eq!(ask("query", &["pragma foreign_keys"]), "foreign_keys: 1");
+    assert_eq!(ask("query", &["pragma journal_mode"]), "journal_mode: wal");
+    // Whoever writes makes others wait, and not for ever.
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let said = ask(
+                    "query",
+                    &[
+                        "begin immediate",
+                        "insert into t (a) values (null)",
+                        "commit",
+                    ],
+                );
+                assert_eq!(said, ": ");
+            });
+        }
+    });
+    assert_eq!(ask("query", &["select count(*) as c from t"]), "c: 6");
+}
+
+#[test]
+fn no_statement_reaches_another_file_or_weakens_what_is_promised() {
+    let database = file("limits");
+    let other = file("other");
+    let server = serve(&database, &["--workers", "1"]);
+    let ask = |statement: &str| ask(&server, "query", &[statement]);
+    let attached = format!("attach '{}' as other", other.display());
+    let copied = format!("vacuum into '{}'", other.display());
+    for statement in [
+        attached.as_str(),
+        "attach ':memory:' as m",
+        &copied,
+        "pragma synchronous = off",
+        "pragma journal_mode = off",
+        "pragma writable_schema = on",
+        "pragma temp_store_directory = '/tmp'",
+        "pragma hard_heap_limit = 0",
+        "pragma database_list",
+    ] {
+        let said = ask(statement);
+        assert!(
+            said.starts_with("error Error::AccessDenied"),
+            "{statement}: {said}"
+        );
+    }
+    let said = ask("select load_extension('x')");
+    assert!(said.contains("not authorized"), "{said}");
+    assert!(!other.exists());
+    assert_eq!(ask("create table t (a)"), ": ");
+    for statement in ["vacuum", "pragma user_version = 7", "pragma optimize"] {
+        assert_eq!(ask(statement), ": ", "{statement}");
+    }
+    assert_eq!(ask("pragma user_version"), "user_version: 7");
+    assert!(ask("pragma table_info(t)").contains("0,a,,0,null,0"));
+    let said = get(server.address, "/query?db=other&sql=select").text();
+    assert_eq!(said, "error Error::NoSuchDatabase");
+    server.wait_for("there is no database `other`; --sqlite other=PATH would grant it");
+}
+
+/// Never ends.
+const LONG: &str =
+    "with recursive c(n) as (select 1 union all select n + 1 from c) select count(*) from c";
+
+#[test]
+fn a_statement_ends_with_its_time_and_its_request_and_takes_no_more_than_there_is() {
+    let options = [
+        "--workers",
+        "1",
+        "--limit-sql-connections",
+        "1",
+        "--max-memory",
+        "64MiB",
+    ];
+    let database = file("long");
+    let server = serve(&database, &options);
+    let mut client = Connection::open(server.address);
+    client.get(&path("query", &[LONG])).send().unwrap();
+    eventually("the statement runs", || {
+        let status = std::fs::read_dir(format!("/proc/{}/task", server.workers()[0])).unwrap();
+        status.count() > 1
+    });
+    drop(client);
+    // There is one connection: it is free when the statement has ended.
+    assert_eq!(ask(&server, "query", &["select 1 as a"]), "a: 1");
+    let rows = "select hex(zeroblob(50000)) as a from (with recursive c(n) as \
+                (select 1 union all select n + 1 from c where n < 5000) select n from c)";
+    for large in ["select hex(zeroblob(200000000)) as a", rows] {
+        let said = ask(&server, "query", &[large]);
+        assert!(said.starts_with("error Error::Io("), "{said}");
+        assert_eq!(ask(&server, "query", &["select 1 as a"]), "a: 1");
+    }
+    drop(server);
+    let server = serve(
+        &database,
+        &[&options[..], &["--timeout-sql", "1s"]].concat(),
+    );
+    let said = ask(&server, "query", &[LONG]);
+    assert!(
+        said.contains("took longer than 1s (--timeout-sql)"),
+        "{said}"
+    );
+    assert_eq!(ask(&server, "query", &["select 1 as a"]), "a: 1");
+}
+
+#[test]
+fn workers_that_are_killed_leave_no_half_transaction_in_the_file() {
+    let database = file("killed");
+    let server = serve(&database, &["--workers", "4"]);
+    assert_eq!(
+        ask(&server, "query", &["create table pairs (n, half)"]),
+        ": "
+    );
+    let (next, over) = (AtomicU32::new(0), AtomicBool::new(false));
+    let acknowledged = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut acknowledged = Vec::new();
+                    while !over.load(Ordering::Relaxed) {
+                        let n = next.fetch_add(1, Ordering::Relaxed);
+                        let [first, second] = ["first", "second"]
+                            .map(|half| format!("insert into pairs values ({n}, '{half}')"));
+                        let path = path("query", &["begin immediate", &first, &second, "commit"]);
+                        let Ok(mut connection) = Connection::try_open(server.address) else {
+                            continue;
+                        };
+                        match connection.get(&path).response() {
+                            Ok(response) if response.text() == ": " => acknowledged.push(n),
+                            _ => {}
+                        }
+                    }
+                    acknowledged
+                })
+            })
+            .collect();
+        for kills in 1..=6 {
+            eventually("more is acknowledged", || {
+                next.load(Ordering::Relaxed) > kills * 20
+            });
+            let workers = server.workers();
+            if let Some(worker) = workers.get(kills as usize % workers.len().max(1)) {
+                let _ = kill(Pid::from_raw(*worker), Signal::SIGKILL);
+            }
+        }
+        eventually("more is acknowledged", || {
+            next.load(Ordering::Relaxed) > 160
+        });
+        over.store(true, Ordering::Relaxed);
+        let all = clients
+            .into_iter()
+            .flat_map(|client| client.join().unwrap());
+        all.collect::<Vec<u32>>()
+    });
+    assert!(acknowledged.len() > 40, "{}", acknowledged.len());
+    let native = rusqlite::Connection::open(&database).unwrap();
+    let numbers = |query: &str| -> Vec<u32> {
+        let mut query = native.prepare(query).unwrap();
+        let rows = query.query_map([], |row| row.get(0)).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    let halves = numbers("select n from pairs group by n having count(*) <> 2");
+    assert!(halves.is_empty(), "{halves:?}");
+    let kept = numbers("select distinct n from pairs");
+    let lost: Vec<_> = acknowledged.iter().filter(|n| !kept.contains(n)).collect();
+    assert!(lost.is_empty(), "{lost:?}");
+}
+
+#[test]
+fn a_component_that_needs_a_file_is_told_how_to_get_one() {
+    let mut command = wasmserve();
+    command.args([&guest(GUEST), "--port", "0"]);
+    let output = finished(command);
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{printed}");
+    assert!(printed.contains("give --sqlite NAME=PATH"), "{printed}");
+    let none = file("none");
+    std::fs::write(&none, "not a database\n".repeat(100)).unwrap();
+    let mut command = wasmserve();
+    command.args([&guest(GUEST), "--port", "0", "--sqlite"]);
+    command.arg(format!("app={}", none.display()));
+    let output = finished(command);
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{printed}");
+    assert!(
+        printed.contains("it is a SQLite file that wasmserve may write"),
+        "{printed}"
+    );
+}
