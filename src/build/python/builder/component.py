@@ -39,6 +39,7 @@ def build(project, site, tools, cache, output, environment, flags):
         "attribute": project.attribute,
         "warm_up": not flags.no_warm_up,
         "development": flags.development,
+        "databases": project.databases,
         # What the application imports, where it is not there itself.
         "ahead": late.modules(project) if flags.late else None,
         "notes": "/0/notes.txt",
@@ -72,7 +73,7 @@ def _make(project, work, settings, folders, stdlib, site, tools):
     made = work / "app.wasm"
     paths = [word for folder in (begin, site) for word in ("-p", folder)]
     succeeded, printed = tools.componentize(
-        ["-d", WIT, "-w", "application", "componentize", "wasmserve_app", *paths, "-o", made]
+        ["-d", WIT, "-w", _world(project), "componentize", "wasmserve_app", *paths, "-o", made]
     )
     if not succeeded:
         raise Mistake(_failure(printed, project))
@@ -84,6 +85,17 @@ def _make(project, work, settings, folders, stdlib, site, tools):
         for line in notes.read_text().splitlines():
             progress(line)
     return made
+
+
+def _world(project):
+    """The world with what the application uses of the host, beside what each does."""
+    match project.databases:
+        case []:
+            return "application"
+        case [one]:
+            return f"application-{one}"
+        case _:
+            return "application-databases"
 
 
 def _place(made, output):

@@ -24,6 +24,13 @@ MISSING = {
 KINDS = {"FastAPI", "Starlette", "Flask", "Quart", "Litestar", "Sanic", "Falcon", "Bottle", "APIFlask"}
 
 
+# What names a driver of the host's: as a module, and in a URL of SQLAlchemy's.
+DATABASES = {
+    "postgres": ("wasmserve_postgres", "postgresql+wasmserve"),
+    "sqlite": ("wasmserve_sqlite", "sqlite+wasmserve"),
+}
+
+
 @dataclass
 class Project:
     # What the application is imported from; all of it comes along.
@@ -36,6 +43,8 @@ class Project:
     source: Path | None
     # The first words of what its modules import.
     imports: set
+    # The databases of the host's that its modules name.
+    databases: list
     # What the user should know.
     notes: list
 
@@ -59,7 +68,8 @@ def read(path, app):
     requirements, source = declared.read(path, folder)
     if path.is_dir() or attribute != ATTRIBUTES[0]:
         progress(f"the application is {module}:{attribute}")
-    return Project(folder.resolve(), module, attribute, requirements, source, _imports(folder), _notes(folder.resolve()))
+    imports, databases, notes = _imports(folder), _databases(folder), _notes(folder.resolve())
+    return Project(folder.resolve(), module, attribute, requirements, source, imports, databases, notes)
 
 
 def _entrypoint(path):
@@ -221,6 +231,12 @@ def _imports(folder):
                 if named := re.fullmatch(r"([a-z]\w*)(\.\w+)+", node.value):
                     found.add(named[1])
     return found
+
+
+def _databases(folder):
+    """Which drivers of the host's an application imports, or has SQLAlchemy use: only then has the host to have them."""
+    texts = [file.read_text(errors="replace") for file in sources(folder)]
+    return [name for name, words in DATABASES.items() if any(word in text for text in texts for word in words)]
 
 
 def _notes(folder):

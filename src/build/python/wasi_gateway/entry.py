@@ -52,10 +52,11 @@ def build(settings_path):
     imports.install()
     threads.install(loop)
     # These import what an application may bring along.
-    from . import outbound, priming
+    from . import databases, outbound, priming
     from .while_building import Watch, handles
 
     outbound.install(loop)
+    databases.install(settings["databases"])
     watch = Watch(settings["environment"])
     watch.begin(loop)
     if settings["ahead"] is not None:

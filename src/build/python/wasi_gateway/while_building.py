@@ -13,7 +13,7 @@ import sys
 import time
 import types
 
-from . import frozen, outbound, tls
+from . import databases, frozen, outbound, tls
 
 # How far to look for the application's line that led to something.
 DEPTH = 60
@@ -75,6 +75,10 @@ class Watch:
         refuse = self._refusal("a socket cannot be opened", OSError, 0)
         self._keep(socket.socket, "__init__", lambda self, *args, **kwargs: refuse())
         self._keep(tls, "opened", self._refusal("TLS cannot be spoken", OSError, 0))
+        for name in databases.DRIVERS.values():
+            if driver := sys.modules.get(name):
+                refuse = self._refusal("a database cannot be opened", driver.OperationalError, 0)
+                self._keep(driver.Connection, "__init__", refuse)
 
     def end(self):
         os.environ.__class__ = self._kept.pop("environ")

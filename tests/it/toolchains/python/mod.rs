@@ -1,6 +1,7 @@
 //! Python: FastAPI with Pydantic's native core, Starlette and Flask, each as it runs natively.
 
 mod ask;
+mod granted;
 mod priming;
 mod projects;
 mod schemathesis;

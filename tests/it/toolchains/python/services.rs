@@ -43,7 +43,7 @@ impl Drop for Application {
     }
 }
 
-fn posted(server: &Server, path: &str, body: &str) -> Option<Response> {
+pub(super) fn posted(server: &Server, path: &str, body: &str) -> Option<Response> {
     let mut connection = server.connect();
     let request = connection
         .post(path)
@@ -61,7 +61,7 @@ impl Drop for End<'_> {
 }
 
 /// Four clients write numbers, while workers are killed; gives what was acknowledged.
-fn written_through_kills(
+pub(super) fn written_through_kills(
     server: &Server,
     write: impl Fn(usize) -> Option<Response> + Sync,
 ) -> BTreeSet<usize> {

@@ -1,0 +1,130 @@
+"""Databases that the server grants by a name (`--postgres app=URL`, `--sqlite app=PATH`): by SQLModel, and by the
+drivers themselves.
+"""
+
+import datetime
+import decimal
+import uuid
+
+import wasmserve_postgres
+import wasmserve_sqlite
+from fastapi import FastAPI, HTTPException
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Field, Session, SQLModel, create_engine, select, text
+
+
+class Asked(SQLModel):
+    name: str = Field(index=True, unique=True)
+    age: int | None = None
+    born: datetime.datetime | None = None
+    worth: decimal.Decimal | None = Field(default=None, max_digits=10, decimal_places=2)
+    badge: uuid.UUID | None = None
+
+
+class Hero(Asked, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+
+
+class Pair(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    n: int
+    half: str
+
+
+ENGINES = {
+    "postgres": create_engine("postgresql+wasmserve://app"),
+    "sqlite": create_engine("sqlite+wasmserve://app"),
+}
+DRIVERS = {"postgres": wasmserve_postgres, "sqlite": wasmserve_sqlite}
+
+app = FastAPI()
+
+
+@app.post("/{kind}/tables")
+def create_tables(kind: str):
+    SQLModel.metadata.create_all(ENGINES[kind])
+    # Again: they are there.
+    SQLModel.metadata.create_all(ENGINES[kind])
+
+
+@app.post("/{kind}/heroes/")
+def create_hero(kind: str, asked: Asked) -> Hero:
+    hero = Hero.model_validate(asked)
+    with Session(ENGINES[kind]) as session:
+        session.add(hero)
+        try:
+            session.commit()
+        except IntegrityError:
+            raise HTTPException(status_code=409, detail="there is one of this name") from None
+        session.refresh(hero)
+        return hero
+
+
+@app.get("/{kind}/heroes/")
+def read_heroes(kind: str, least: int = 0) -> list[Hero]:
+    with Session(ENGINES[kind]) as session:
+        return session.exec(select(Hero).where(Hero.age >= least).order_by(Hero.age)).all()
+
+
+@app.delete("/{kind}/heroes/{number}")
+def delete_hero(kind: str, number: int):
+    with Session(ENGINES[kind]) as session:
+        hero = session.get(Hero, number)
+        if not hero:
+            raise HTTPException(status_code=404)
+        session.delete(hero)
+        session.commit()
+
+
+@app.post("/{kind}/pairs/{number}")
+def add_pair(kind: str, number: int):
+    with Session(ENGINES[kind]) as session:
+        session.add(Pair(n=number, half="first"))
+        session.flush()
+        session.add(Pair(n=number, half="second"))
+        session.commit()
+    return number
+
+
+@app.get("/postgres/values")
+def values():
+    """What a driver gives for values of many types, and what goes in for them."""
+    moment = datetime.datetime(2024, 2, 29, 12, 30, 1, 5, tzinfo=datetime.timezone(datetime.timedelta(hours=2)))
+    given = [
+        (True, "boolean"), (7, "smallint"), (1 << 40, "bigint"), (1 << 70, "numeric"), (0.1, "float8"), ("ä%s", "text"),
+        (b"\x00\xff", "bytea"), (moment, "timestamptz"), (moment.replace(tzinfo=None), "timestamp"),
+        (moment.date(), "date"), (datetime.time(1, 2, 3), "time"), (datetime.timedelta(-1, 5), "interval"),
+        (uuid.UUID(int=7), "uuid"), (decimal.Decimal("1.50"), "numeric"), ({"a": [1]}, "jsonb"), (["a", None, '"'], "text[]"),
+        ([1, None], "int[]"), (None, "int"),
+    ]  # fmt: skip
+    wrong = []
+    with wasmserve_postgres.connect("app") as connection:
+        cursor = connection.cursor()
+        for value, kind in given:
+            cursor.execute(f"select %s::{kind}, '%%'", [value])
+            (found, percent) = cursor.fetchone()
+            if (found, percent) != (value, "%"):
+                wrong.append(f"{kind}: {found!r} instead of {value!r}")
+    return wrong
+
+
+@app.get("/{kind}/errors")
+def errors(kind: str):
+    driver = DRIVERS[kind]
+    raised = []
+    for name, statement in [
+        ("app", "select * from none_of_this_name"),
+        ("app", "insert into hero (name) values ('x'), ('x')"),
+        ("other", "select 1"),
+    ]:
+        try:
+            driver.connect(name).cursor().execute(statement)
+        except driver.Error as error:
+            raised.append(type(error).__name__)
+    return raised
+
+
+@app.get("/{kind}/one")
+def one(kind: str):
+    with Session(ENGINES[kind]) as session:
+        return session.execute(text("select 1")).scalar()

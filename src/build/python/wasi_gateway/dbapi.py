@@ -1,0 +1,161 @@
+"""What the drivers of databases have in common: the exceptions, types and cursor of PEP 249."""
+
+import datetime
+import itertools
+
+apilevel = "2.0"
+# Threads run to their end here, one after the other.
+threadsafety = 1
+
+
+class Warning(Exception):
+    pass
+
+
+class Error(Exception):
+    sqlstate = None
+
+
+class InterfaceError(Error):
+    pass
+
+
+class DatabaseError(Error):
+    pass
+
+
+class DataError(DatabaseError):
+    pass
+
+
+class OperationalError(DatabaseError):
+    pass
+
+
+class IntegrityError(DatabaseError):
+    pass
+
+
+class InternalError(DatabaseError):
+    pass
+
+
+class ProgrammingError(DatabaseError):
+    pass
+
+
+class NotSupportedError(DatabaseError):
+    pass
+
+
+Date, Time, Timestamp = datetime.date, datetime.time, datetime.datetime
+DateFromTicks = datetime.date.fromtimestamp
+TimestampFromTicks = datetime.datetime.fromtimestamp
+Binary = bytes
+
+
+def TimeFromTicks(ticks):
+    return datetime.datetime.fromtimestamp(ticks).time()
+
+
+class Connection:
+    """One connection of the host's, which is given back when it is closed, or with the request."""
+
+    _handle = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if kind is None:
+            self.commit()
+        else:
+            self.rollback()
+
+    def __del__(self):
+        self.close()
+
+    @property
+    def closed(self):
+        return self._handle is None
+
+    def cursor(self, *args, **kwargs):
+        self._open()
+        return Cursor(self)
+
+    def execute(self, statement, parameters=None):
+        return self.cursor().execute(statement, parameters)
+
+    def close(self):
+        """The host rolls back what is open."""
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            handle.__exit__(None, None, None)
+
+    def _open(self):
+        if self._handle is None:
+            raise InterfaceError("the connection is closed")
+        return self._handle
+
+
+class Cursor:
+    arraysize = 1
+
+    def __init__(self, connection):
+        self.connection = connection
+        self.description = None
+        self.rowcount = -1
+        self.lastrowid = None
+        self._rows = iter(())
+        self._is_closed = False
+
+    def execute(self, statement, parameters=None):
+        if self._is_closed:
+            raise InterfaceError("the cursor is closed")
+        self.description, self.rowcount, self._rows = None, -1, iter(())
+        columns, rows, self.rowcount = self.connection._run(statement, parameters, self)
+        if columns:
+            self.description = [(name, kind, None, None, None, None, None) for name, kind in columns]
+            self._rows = iter(rows)
+        return self
+
+    def executemany(self, statement, sequence):
+        total = 0
+        for parameters in sequence:
+            self.execute(statement, parameters)
+            total += max(self.rowcount, 0)
+        self.rowcount = total
+        return self
+
+    def _fetched(self):
+        if self.description is None:
+            raise ProgrammingError("the last statement gave no rows")
+        return self._rows
+
+    def fetchone(self):
+        return next(self._fetched(), None)
+
+    def fetchmany(self, size=None):
+        return list(itertools.islice(self._fetched(), size or self.arraysize))
+
+    def fetchall(self):
+        return list(self._fetched())
+
+    def close(self):
+        self._is_closed = True
+        self._rows = iter(())
+
+    def setinputsizes(self, *sizes):
+        pass
+
+    def setoutputsize(self, *sizes):
+        pass
+
+    def __iter__(self):
+        return iter(self._fetched())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *raised):
+        self.close()
