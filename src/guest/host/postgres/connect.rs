@@ -11,8 +11,9 @@ use rustls::pki_types::ServerName;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -60,7 +61,36 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-type BoxedStream = Box<dyn Stream>;
+/// `Dialed` is a stream of its own type: what a trait is implemented for has no lifetime in its name then.
+struct Dialed(Box<dyn Stream>);
+
+impl AsyncRead for Dialed {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Dialed {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
 
 impl Connector {
     /// Reads whom to believe, where TLS is spoken.
@@ -124,16 +154,17 @@ impl Connector {
         told.map_err(io::Error::other)
     }
 
-    async fn dial(&self, host: usize) -> io::Result<BoxedStream> {
+    async fn dial(&self, host: usize) -> io::Result<Dialed> {
         let port = port(&self.config, host);
-        Ok(match &self.config.get_hosts()[host] {
+        let stream: Box<dyn Stream> = match &self.config.get_hosts()[host] {
             Host::Unix(directory) => Box::new(UnixStream::connect(socket(directory, port)).await?),
             Host::Tcp(name) => {
                 let stream = TcpStream::connect((name.as_str(), port)).await?;
                 stream.set_nodelay(true)?;
                 Box::new(stream)
             }
-        })
+        };
+        Ok(Dialed(stream))
     }
 
     fn secured(&self, host: usize, bound: &Bound) -> Option<Secured> {
@@ -189,12 +220,12 @@ struct Secured {
     bound: Bound,
 }
 
-impl TlsConnect<BoxedStream> for Secured {
-    type Stream = Bounded<tokio_rustls::client::TlsStream<BoxedStream>>;
+impl TlsConnect<Dialed> for Secured {
+    type Stream = Bounded<tokio_rustls::client::TlsStream<Dialed>>;
     type Error = io::Error;
     type Future = Pin<Box<dyn Future<Output = io::Result<Self::Stream>> + Send>>;
 
-    fn connect(self, stream: BoxedStream) -> Self::Future {
+    fn connect(self, stream: Dialed) -> Self::Future {
         Box::pin(async move {
             let name = ServerName::try_from(self.name).map_err(io::Error::other)?;
             let stream = TlsConnector::from(self.config)

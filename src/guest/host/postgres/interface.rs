@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::parameter::parameters;
-use super::pool::Lent;
+pub use super::pool::Lent;
 use super::statement::{Answer, Wanted};
 use crate::guest::host::state::HostState;
 use crate::{log, warning};

@@ -1,6 +1,7 @@
 //! Guests call these functions of `spin:sqlite@3.0.0`.
 
-use super::connection::{Failure, Guarded};
+use super::connection::Failure;
+pub use super::connection::Guarded;
 use crate::guest::host::state::HostState;
 use crate::{log, warning};
 use rusqlite::Connection as Native;
