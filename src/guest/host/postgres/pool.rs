@@ -180,9 +180,12 @@ impl Drop for Lent {
     }
 }
 
-/// Has the server forget what an instance did, and says whether it has.
+/// Has the server forget what an instance did, and says whether it has. After a statement that was given up on it is
+/// never known to have: the signal that ends it may come late, and would end another's.
 async fn clean(connector: &Connector, session: &Session, condition: Condition) -> bool {
-    if condition == Condition::Busy && connector.cancel(session).await.is_err() {
+    if condition == Condition::Busy {
+        // Where the server is not reached, it notices with its next word to the connection that is closed now.
+        let _ = connector.cancel(session).await;
         return false;
     }
     match session.client.simple_query(CLEAN).await {
