@@ -131,7 +131,7 @@ func main() {
 	library(mux)
 	server := server(mux)
 	if os.Getenv("SECURE") != "" {
-		go func() { log.Fatal(http.ListenAndServe("127.0.0.1:6060", nil)) }()
+		go func() { log.Fatal(http.ListenAndServe("localhost:6060", nil)) }()
 		log.Fatal(server.ListenAndServeTLS("none.pem", "none.pem"))
 	}
 	log.Fatal(server.ListenAndServe())

@@ -74,7 +74,7 @@ struct Place {
     declared: &'static str,
 }
 
-const PLACES: [Place; 4] = [
+const PLACES: [Place; 5] = [
     // `http2.ConfigureServer` calls Serve too, and has returned before this line.
     Place {
         file: "net/http/server.go",
@@ -95,6 +95,14 @@ const PLACES: [Place; 4] = [
         added: "\tif WasmserveRoundTrip != nil && req.URL != nil && (req.URL.Scheme == \"http\" || req.URL.Scheme == \
                 \"https\") {\n\t\treturn WasmserveRoundTrip(req)\n\t}\n",
         declared: "\nvar WasmserveRoundTrip func(*Request) (*Response, error)\n",
+    },
+    // A guest has no /etc/hosts, and this name is nobody's to answer but the host's itself (RFC 6761, section 6.3).
+    Place {
+        file: "net/hosts.go",
+        before: "\treturn nil, \"\"\n",
+        added: "\tif wasmserveIsLocalhost(host) {\n\t\treturn []string{\"127.0.0.1\"}, \"localhost.\"\n\t}\n",
+        declared: "\nfunc wasmserveIsLocalhost(host string) bool {\n\tname := []byte(host)\n\tlowerASCIIBytes(name)\n\
+                   \treturn string(name) == \"localhost\" || string(name) == \"localhost.\"\n}\n",
     },
     // A file of a form that is larger than the application wants to hold in memory has no other place where nothing can
     // be written.
