@@ -9,6 +9,7 @@ import uuid
 import wasmserve_postgres
 import wasmserve_sqlite
 from fastapi import FastAPI, HTTPException
+from pydantic import NaiveDatetime
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Field, Session, SQLModel, create_engine, select, text
 
@@ -16,7 +17,7 @@ from sqlmodel import Field, Session, SQLModel, create_engine, select, text
 class Asked(SQLModel):
     name: str = Field(index=True, unique=True)
     age: int | None = None
-    born: datetime.datetime | None = None
+    born: NaiveDatetime | None = None
     worth: decimal.Decimal | None = Field(default=None, max_digits=10, decimal_places=2)
     badge: uuid.UUID | None = None
 

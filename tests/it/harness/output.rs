@@ -1,7 +1,7 @@
 //! What a server prints, line by line.
 
 use std::io::{BufRead, BufReader, Read};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,13 +11,29 @@ pub struct Printed {
     lines: Mutex<Vec<String>>,
     grown: Condvar,
     closed: AtomicBool,
+    /// So many pipes may still say something.
+    open: AtomicUsize,
+}
+
+/// A pipe that is read, until it is at its end.
+struct Reading(Arc<Printed>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        // Whoever looks holds the lines, and has seen the last of them.
+        let _lines = self.0.lines();
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.0.grown.notify_all();
+    }
 }
 
 impl Printed {
     /// Reads this pipe from now on.
     pub fn drain(self: &Arc<Self>, pipe: impl Read + Send + 'static) {
-        let printed = self.clone();
+        self.open.fetch_add(1, Ordering::Relaxed);
+        let reading = Reading(self.clone());
         std::thread::spawn(move || {
+            let printed = &reading.0;
             for line in BufReader::new(pipe).lines() {
                 let Ok(line) = line else { return };
                 if printed.closed.load(Ordering::Relaxed) {
@@ -34,7 +50,7 @@ impl Printed {
         self.closed.store(true, Ordering::Relaxed);
     }
 
-    /// Waits until `count` lines contain `text`, and gives the last of them.
+    /// Waits until `count` lines contain `text`, and gives the last of them. It does not wait for a server that has ended.
     pub fn wait_for(&self, time: Duration, text: &str, count: usize) -> String {
         let deadline = Instant::now() + time;
         let mut lines = self.lines();
@@ -44,8 +60,9 @@ impl Printed {
                 return line.clone();
             }
             let left = deadline.saturating_duration_since(Instant::now());
+            let is_over = self.open.load(Ordering::Relaxed) == 0;
             assert!(
-                !left.is_zero(),
+                !left.is_zero() && !is_over,
                 "no line with `{text}` in:\n{}",
                 lines.join("\n")
             );

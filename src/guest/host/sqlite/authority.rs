@@ -4,7 +4,7 @@
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 
 /// What a guest may ask about its database by these pragmas. None of them changes anything.
-const READ: [&str; 24] = [
+const READ: [&str; 25] = [
     "application_id",
     "collation_list",
     "compile_options",
@@ -23,6 +23,7 @@ const READ: [&str; 24] = [
     "page_count",
     "page_size",
     "quick_check",
+    "read_uncommitted",
     "schema_version",
     "synchronous",
     "table_info",
@@ -83,8 +84,19 @@ fn may_pragma(name: &str, value: Option<&str>) -> bool {
     let among = |list: &[&str]| list.contains(&name.as_str());
     match value {
         None => among(&READ) || among(&SET),
-        Some(_) => among(&SET) || among(&WITH_SUBJECT),
+        Some(value) => among(&SET) || among(&WITH_SUBJECT) || is_so_already(&name, value),
     }
+}
+
+/// Says whether this is how a connection is anyway: applications set it where they open a database.
+fn is_so_already(name: &str, value: &str) -> bool {
+    let values: &[&str] = match name {
+        "journal_mode" => &["wal"],
+        "read_uncommitted" => &["0", "off", "false"],
+        "synchronous" => &["full", "2"],
+        _ => &[],
+    };
+    values.contains(&value.to_ascii_lowercase().as_str())
 }
 
 #[cfg(test)]
@@ -95,6 +107,7 @@ mod tests {
     fn what_is_asked_is_told_and_little_is_set() {
         assert!(may_pragma("TABLE_INFO", Some("t")) && may_pragma("foreign_keys", Some("ON")));
         assert!(may_pragma("journal_mode", None) && may_pragma("synchronous", None));
+        assert!(may_pragma("journal_mode", Some("WAL")) && may_pragma("synchronous", Some("FULL")));
         for (name, value) in [
             ("journal_mode", Some("delete")),
             ("synchronous", Some("off")),

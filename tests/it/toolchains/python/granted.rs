@@ -1,7 +1,7 @@
 //! An application in Python uses databases that the server grants it, by SQLModel and by the drivers themselves.
 
 use super::services::{posted, written_through_kills};
-use super::{built, trials};
+use super::{built_for, trials};
 use crate::harness::certificates::Authority;
 use crate::harness::{Postgres, Server, get};
 use std::collections::BTreeSet;
@@ -29,7 +29,7 @@ impl Granted {
             "--sqlite",
             &format!("app={}", file.display()),
         ];
-        let server = trials::serve(&built(GRANTED), &options);
+        let server = trials::serve(&built_for(GRANTED, &options), &options);
         Granted {
             server,
             postgres,
