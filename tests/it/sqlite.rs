@@ -115,11 +115,16 @@ fn no_statement_reaches_another_file_or_weakens_what_is_promised() {
     let server = serve(&database, &["--workers", "1"]);
     let ask = |statement: &str| ask(&server, "query", &[statement]);
     let attached = format!("attach '{}' as other", other.display());
+    let put_together = format!("attach ('{}' || '') as other", other.display());
     let copied = format!("vacuum into '{}'", other.display());
+    let copied_together = format!("vacuum into ('{}' || '')", other.display());
     for statement in [
         attached.as_str(),
         "attach ':memory:' as m",
+        &put_together,
+        "attach ? as other",
         &copied,
+        &copied_together,
         "pragma synchronous = off",
         "pragma journal_mode = off",
         "pragma writable_schema = on",

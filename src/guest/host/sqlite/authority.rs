@@ -71,6 +71,9 @@ pub fn judge(context: AuthContext<'_>) -> Authorization {
         AuthAction::Function { function_name } => {
             !["load_extension", "fts3_tokenizer"].contains(&function_name)
         }
+        // What is attached is not known before the statement runs where it is put together, or a parameter: ATTACH
+        // comes without a name then.
+        AuthAction::Unknown { .. } => false,
         _ => true,
     };
     match allowed {

@@ -7,8 +7,10 @@ use super::interface::wit::{QueryResult, RowResult, Value};
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, Value as Owned, ValueRef};
 use rusqlite::{Connection, ErrorCode, InterruptHandle, OpenFlags, ToSql};
+use std::ffi::c_int;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
@@ -22,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// All of SQLite in one process may have so many bytes: what statements sort and put together is in memory.
 const HEAP: i64 = 256 << 20;
+
+/// After so many of its own instructions, a statement looks whether it is still wanted.
+const LOOK: c_int = 10_000;
 
 /// A `Failure` says why something could not be done.
 #[derive(Debug)]
@@ -50,6 +55,8 @@ pub struct Guarded {
     /// The connection is elsewhere while a statement runs.
     held: Option<Held>,
     interrupt: InterruptHandle,
+    /// The guest is gone, or has given up.
+    gone: Arc<AtomicBool>,
 }
 
 type Held = (Connection, OwnedSemaphorePermit);
@@ -63,12 +70,14 @@ impl Guarded {
                     .to_owned(),
             ));
         };
-        let path = file.path.clone();
-        let opened = in_thread(move || guarded(&path)).await?;
+        let (path, gone) = (file.path.clone(), Arc::new(AtomicBool::new(false)));
+        let asked = gone.clone();
+        let opened = in_thread(move || guarded(&path, asked)).await?;
         Ok(Guarded {
             file: file.clone(),
             interrupt: opened.get_interrupt_handle(),
             held: Some((opened, permit)),
+            gone,
         })
     }
 
@@ -95,13 +104,20 @@ impl Guarded {
                 result
             }
             Err(_) => {
-                self.interrupt.interrupt();
+                self.give_up();
                 Err(Failure::GivenUp(format!(
                     "a statement took longer than {:?} (--timeout-sql)",
                     self.file.answer
                 )))
             }
         }
+    }
+
+    /// Ends what runs. SQLite forgets an interrupt that comes before a statement has begun, so the statement looks for
+    /// itself, too.
+    fn give_up(&self) {
+        self.gone.store(true, Relaxed);
+        self.interrupt.interrupt();
     }
 
     fn held(&mut self) -> Result<Held, Failure> {
@@ -123,7 +139,7 @@ impl Drop for Guarded {
                 Ok(runtime) => drop(runtime.spawn_blocking(move || drop(held))),
                 Err(_) => drop(held),
             },
-            None => self.interrupt.interrupt(),
+            None => self.give_up(),
         }
     }
 }
@@ -150,11 +166,12 @@ pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// Connects for a guest.
-fn guarded(path: &Path) -> Result<Connection, Failure> {
+fn guarded(path: &Path, gone: Arc<AtomicBool>) -> Result<Connection, Failure> {
     let mut connection = connect(path)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.authorizer(Some(judge))?;
+    connection.progress_handler(LOOK, Some(move || gone.load(Relaxed)))?;
     Ok(connection)
 }
 
@@ -221,5 +238,47 @@ impl ToSql for Parameter {
             Value::Blob(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
             Value::Null => ToSqlOutput::Owned(Owned::Null),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Files, SqliteSettings};
+    use super::*;
+    use tokio::runtime::Builder;
+
+    #[test]
+    fn a_statement_whose_guest_is_gone_before_it_begins_ends_too() {
+        let name = format!("wasmserve-gone-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        let settings = SqliteSettings {
+            databases: vec![("app".to_owned(), directory.join("app.db"))],
+            connections: 1,
+            answer: Duration::from_secs(60),
+        };
+        let files = Files::open(&settings).unwrap();
+        let file = files.file("app").unwrap();
+        let mut runtime = Builder::new_current_thread();
+        let runtime = runtime.enable_time().max_blocking_threads(1).build();
+        let runtime = runtime.unwrap();
+        let again = runtime.block_on(async {
+            let mut guarded = Guarded::open(file).await.unwrap();
+            let (release, released) = std::sync::mpsc::channel::<()>();
+            let busy = spawn_blocking(move || released.recv());
+            let endless = "with recursive c(n) as (select 1 union all select n + 1 from c) \
+                           select count(*) from c";
+            let asked = guarded.run(endless.to_owned(), Vec::new(), 1 << 20);
+            assert!(timeout(Duration::ZERO, asked).await.is_err());
+            drop(guarded);
+            release.send(()).unwrap();
+            busy.await.unwrap().unwrap();
+            // There is one thread and one connection: both are free when the statement has ended.
+            Guarded::open(file).await.map(drop)
+        });
+        // It does not wait for a statement that has not ended.
+        runtime.shutdown_background();
+        std::fs::remove_dir_all(&directory).unwrap();
+        again.unwrap();
     }
 }
