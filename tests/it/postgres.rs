@@ -130,6 +130,32 @@ fn nothing_of_a_request_is_left_in_its_connection() {
     assert_ne!(ask(&server, "query", &[process]), first);
 }
 
+/// Guards against a connection that fails everybody after somebody's DISCARD ALL.
+#[test]
+fn statements_of_the_client_that_a_guest_takes_away_are_missed_by_nobody_else() {
+    let postgres = postgres();
+    for kind in ["one", "two", "three"] {
+        postgres.ask(&format!("create type {kind} as enum ('a')"));
+    }
+    let server = serve(&postgres.url(), &ONE);
+    for away in ["discard all", "deallocate all"] {
+        let said = ask(
+            &server,
+            "query",
+            &["select 'a'::one", away, "select 1 as a"],
+        );
+        assert_eq!(said, "a: 1");
+        assert_eq!(ask(&server, "query", &["select 'a'::two as a"]), "a: a");
+        assert_eq!(ask(&server, "query", &["select 'a'::three as a"]), "a: a");
+    }
+    // What comes of random() was nobody's to choose.
+    let seeded = ["select setseed(0.5)", "select random()::text as a"];
+    let chosen = ask(&server, "query", &seeded);
+    assert_eq!(ask(&server, "query", &seeded), chosen);
+    ask(&server, "query", &seeded[..1]);
+    assert_ne!(ask(&server, "query", &seeded[1..]), chosen);
+}
+
 #[test]
 fn a_statement_ends_with_its_request_and_its_time() {
     let postgres = postgres();
@@ -196,7 +222,11 @@ fn a_result_is_no_larger_than_the_guest_has_memory_for() {
     );
     let before = crate::harness::peak(server.workers()[0]);
     let rows = "select repeat('x', 100000) as a from generate_series(1, 5000)";
-    for statement in [large(500_000_000).as_str(), rows] {
+    // Of few bytes, until they are texts.
+    let numbers = "select 1e131071::numeric from generate_series(1, 5000)";
+    let many = "select array_agg(1e131071::numeric) from generate_series(1, 5000)";
+    let nulls = "select array_fill(null::text, array[9000000])";
+    for statement in [large(500_000_000).as_str(), rows, numbers, many, nulls] {
         let said = ask(&server, "query", &[statement]);
         assert!(said.contains("more than the memory that is left"), "{said}");
         assert_eq!(ask(&server, "query", &["select 1 as a"]), "a: 1");

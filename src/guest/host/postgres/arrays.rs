@@ -2,6 +2,7 @@
 //! and are given to the server as text.
 
 use super::interface::wit::RangeBoundKind;
+use super::room::Room;
 
 /// Takes whole numbers off the front of what a server sent.
 fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
@@ -24,8 +25,12 @@ fn part<'a>(bytes: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
     Some(Some(part))
 }
 
-/// Reads an array of one dimension; none where it has more, or is not whole.
-pub fn array<T>(mut bytes: &[u8], read: impl Fn(&[u8]) -> Option<T>) -> Option<Vec<Option<T>>> {
+/// Reads an array of one dimension; none where it has more, is not whole, or has no room.
+pub fn array<T>(
+    mut bytes: &[u8],
+    room: &Room,
+    read: impl Fn(&[u8]) -> Option<T>,
+) -> Option<Vec<Option<T>>> {
     let bytes = &mut bytes;
     let dimensions = integer(bytes)?;
     let (_has_nulls, _kind) = (integer(bytes)?, integer(bytes)?);
@@ -37,6 +42,8 @@ pub fn array<T>(mut bytes: &[u8], read: impl Fn(&[u8]) -> Option<T>) -> Option<V
     let (count, _first) = (integer(bytes)?, integer(bytes)?);
     let mut all = Vec::new();
     for _ in 0..count {
+        // It may be null, which the server says in less.
+        room.take(size_of::<Option<T>>())?;
         all.push(match part(bytes)? {
             Some(part) => Some(read(part)?),
             None => None,
@@ -130,14 +137,30 @@ mod tests {
     #[test]
     fn arrays_are_read_and_written() {
         let bytes = sent(&[1, 1, 23, 3, 1, 4, 7, -1, 4, -8]);
-        let all = array(&bytes, number).unwrap();
+        let all = array(&bytes, &Room::new(1000), number).unwrap();
         assert_eq!(all, [Some(7), None, Some(-8)]);
         assert_eq!(written_array(&all), "{7,NULL,-8}");
-        assert_eq!(array(&sent(&[0, 0, 23]), number), Some(Vec::new()));
-        assert_eq!(array(&sent(&[2, 0, 23, 1, 1, 1, 1, 4, 7]), number), None);
-        assert_eq!(array(&bytes[..bytes.len() - 1], number), None);
+        assert_eq!(
+            array(&sent(&[0, 0, 23]), &Room::new(1000), number),
+            Some(Vec::new())
+        );
+        assert_eq!(
+            array(
+                &sent(&[2, 0, 23, 1, 1, 1, 1, 4, 7]),
+                &Room::new(1000),
+                number
+            ),
+            None
+        );
+        assert_eq!(
+            array(&bytes[..bytes.len() - 1], &Room::new(1000), number),
+            None
+        );
         // Nothing is set aside for what only a number announces.
-        assert_eq!(array(&sent(&[1, 0, 23, i32::MAX, 1]), number), None);
+        assert_eq!(
+            array(&sent(&[1, 0, 23, i32::MAX, 1]), &Room::new(1000), number),
+            None
+        );
         let texts = [Some("a\"b\\c".to_owned()), None, Some("NULL".to_owned())];
         assert_eq!(written_texts(&texts), r#"{"a\"b\\c",NULL,"NULL"}"#);
     }

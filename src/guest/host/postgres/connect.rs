@@ -19,7 +19,7 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_postgres::config::Host;
 use tokio_postgres::tls::TlsConnect;
-use tokio_postgres::{Client, Config, Connection, Error, NoTls};
+use tokio_postgres::{Client, Config, Connection, Error, NoTls, Statement};
 use tokio_rustls::TlsConnector;
 
 /// A connection must be there by then, where the URL says nothing else (`connect_timeout`).
@@ -41,6 +41,8 @@ pub struct Session {
     task: AbortHandle,
     /// It leads to this one of the hosts.
     host: usize,
+    /// It is there as long as the statements that the client has prepared for itself are.
+    marker: OnceLock<Statement>,
 }
 
 impl Session {
@@ -126,6 +128,15 @@ impl Connector {
     }
 
     async fn connect_to(&self, host: usize) -> Result<Session, String> {
+        let session = self.made(host).await?;
+        let marker = session.client.prepare("SELECT").await;
+        let _ = session
+            .marker
+            .set(marker.map_err(|error| sentence(&error))?);
+        Ok(session)
+    }
+
+    async fn made(&self, host: usize) -> Result<Session, String> {
         let stream = self.dial(host).await.map_err(|error| error.to_string())?;
         let bound = Bound::new();
         match self.secured(host, &bound) {
@@ -202,6 +213,7 @@ where
         lost,
         task: task.abort_handle(),
         host,
+        marker: OnceLock::new(),
     }
 }
 

@@ -11,6 +11,7 @@ mod interface;
 mod numeric;
 mod parameter;
 mod pool;
+mod room;
 mod statement;
 mod value;
 

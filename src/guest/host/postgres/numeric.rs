@@ -1,14 +1,19 @@
 //! Numbers of any precision come as digits of base 10,000 (PostgreSQL's src/backend/utils/adt/numeric.c,
 //! `numeric_send`), and are given to guests in decimal notation.
 
+use super::room::Room;
+
 /// The sign of a number, and what stands there for those that are none.
 const NEGATIVE: u16 = 0x4000;
 const NAN: u16 = 0xc000;
 const INFINITE: u16 = 0xd000;
 const NEGATIVE_INFINITE: u16 = 0xf000;
 
-/// Reads a number; none where it is not whole.
-pub fn decimal(bytes: &[u8]) -> Option<String> {
+/// A digit of base 10,000 has so many of base ten.
+const DIGITS: usize = 4;
+
+/// Reads a number; none where it is not whole, or has no room.
+pub fn decimal(bytes: &[u8], room: &Room) -> Option<String> {
     let mut shorts = bytes
         .chunks(2)
         .map(|pair| <[u8; 2]>::try_from(pair).ok().map(u16::from_be_bytes));
@@ -29,7 +34,10 @@ pub fn decimal(bytes: &[u8]) -> Option<String> {
             .copied()
             .unwrap_or(0)
     };
-    let mut text = String::new();
+    let before = usize::try_from(weight).map_or(1, |weight| DIGITS * (weight + 1));
+    let length = "-.".len() + before + scale + DIGITS;
+    room.take(length)?;
+    let mut text = String::with_capacity(length);
     if sign == NEGATIVE {
         text.push('-');
     }
@@ -38,7 +46,7 @@ pub fn decimal(bytes: &[u8]) -> Option<String> {
             text.push_str(&digit(weight).to_string());
             (0..weight)
                 .rev()
-                .for_each(|place| text.push_str(&format!("{:04}", digit(place))));
+                .for_each(|place| push(&mut text, digit(place)));
         }
         _ => text.push('0'),
     }
@@ -47,12 +55,19 @@ pub fn decimal(bytes: &[u8]) -> Option<String> {
         let end = text.len() + scale;
         let mut place = -1;
         while text.len() < end {
-            text.push_str(&format!("{:04}", digit(place)));
+            push(&mut text, digit(place));
             place -= 1;
         }
         text.truncate(end);
     }
     Some(text)
+}
+
+/// Writes a digit of base 10,000 in four of base ten.
+fn push(text: &mut String, digit: u16) {
+    for power in [1000, 100, 10, 1] {
+        text.push(char::from(b'0' + (digit / power % 10) as u8));
+    }
 }
 
 #[cfg(test)]
@@ -64,7 +79,23 @@ mod tests {
             .iter()
             .flat_map(|short| short.to_be_bytes())
             .collect();
-        decimal(&bytes)
+        decimal(&bytes, &Room::new(1000))
+    }
+
+    #[test]
+    fn a_number_that_is_a_long_text_needs_room_for_it() {
+        // 1e131071, and as many digits after the point.
+        for shorts in [[1, 32767, 0, 0, 1000], [1, 0, 0, 16383, 1]] {
+            assert_eq!(read(&shorts), None);
+            let bytes: Vec<u8> = shorts
+                .iter()
+                .flat_map(|short: &u16| short.to_be_bytes())
+                .collect();
+            let room = Room::new(200_000);
+            let text = decimal(&bytes, &room).unwrap();
+            assert!(text.len() > 16_000 && text.len() <= 200_000 - room.left());
+            assert!(!room.is_exceeded());
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::error::SqlState;
 
 /// A connection that nobody wanted for so long is closed rather than lent: whoever stands between may have forgotten
 /// it.
@@ -20,11 +21,12 @@ const KEPT: Duration = Duration::from_secs(300);
 const CLEANING: Duration = Duration::from_secs(5);
 
 /// What ends with a session ends here, as with DISCARD ALL, but for the statements that the client has prepared for
-/// itself. Then there is one row for each statement that a guest has prepared.
+/// itself. Then there is one row for each statement that a guest has prepared, and one where the client's are gone.
 const CLEAN: &str = "ROLLBACK; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; \
                      SELECT 1 WHERE pg_advisory_unlock_all() IS NULL; \
                      DISCARD PLANS; DISCARD TEMP; DISCARD SEQUENCES; \
-                     SELECT name FROM pg_prepared_statements WHERE from_sql";
+                     SELECT name FROM pg_prepared_statements WHERE from_sql; \
+                     SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_prepared_statements WHERE NOT from_sql)";
 
 pub struct Pool {
     pub name: String,
@@ -150,9 +152,12 @@ impl Lent {
                 self.pool.answer
             )));
         };
-        // What was not read to its end still comes.
-        if !matches!(answer, Err(Failure::GivenUp(_))) {
-            self.condition = Condition::Used;
+        match &answer {
+            // What was not read to its end still comes.
+            Err(Failure::GivenUp(_)) => {}
+            // Somebody has taken one of the client's own statements away (DEALLOCATE).
+            Err(Failure::Refused(why)) if *why.code() == SqlState::INVALID_SQL_STATEMENT_NAME => {}
+            _ => self.condition = Condition::Used,
         }
         answer
     }
@@ -188,7 +193,10 @@ async fn clean(connector: &Connector, session: &Session, condition: Condition) -
         let _ = connector.cancel(session).await;
         return false;
     }
-    match session.client.simple_query(CLEAN).await {
+    // What comes of random() is nobody's to choose for others.
+    let seed = 2.0 * rand::random::<f64>() - 1.0;
+    let clean = format!("{CLEAN}; SELECT 1 WHERE setseed({seed:.17})::text IS NULL");
+    match session.client.simple_query(&clean).await {
         Ok(answers) => !answers
             .iter()
             .any(|answer| matches!(answer, SimpleQueryMessage::Row(_))),

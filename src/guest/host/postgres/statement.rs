@@ -5,10 +5,14 @@ use super::connect::Session;
 use super::failure::Failure;
 use super::interface::wit::{Column, DbValue};
 use super::parameter::Parameter;
+use super::room::Room;
 use super::value::{data_type, values};
 use futures_util::StreamExt;
 use std::pin::pin;
 use tokio_postgres::types::Type;
+
+/// After so many bytes of rows the worker does something else first.
+const AT_A_TIME: usize = 1 << 20;
 
 /// A parameter is sent with its type.
 pub type Typed = (Parameter, Type);
@@ -50,20 +54,27 @@ pub async fn run(
         rows: Vec::new(),
         affected: 0,
     };
-    let mut left = wanted.most;
+    let room = Room::new(wanted.most);
+    let mut told = room.left();
     while let Some(row) = stream.next().await {
         let row = row.map_err(failed)?;
         if answer.rows.is_empty() {
             answer.columns = columns(row.columns());
         }
         let taken = row.raw_size_bytes() + row.len() * size_of::<DbValue>() + size_of::<Vec<()>>();
-        left = match left.checked_sub(taken) {
-            Some(left) => left,
-            None => return Err(Failure::GivenUp(TOO_LARGE.to_owned())),
+        let values = match room.take(taken) {
+            Some(()) => values(&row, &room).map_err(|error| Failure::Value(error.to_string()))?,
+            None => Vec::new(),
         };
-        answer
-            .rows
-            .push(values(&row).map_err(|error| Failure::Value(error.to_string()))?);
+        if room.is_exceeded() {
+            return Err(Failure::GivenUp(TOO_LARGE.to_owned()));
+        }
+        answer.rows.push(values);
+        // Rows that are there already would be read on and on, and others wait.
+        if told - room.left() > AT_A_TIME {
+            told = room.left();
+            tokio::task::yield_now().await;
+        }
     }
     answer.affected = stream.rows_affected().unwrap_or(0);
     if wanted.columns && answer.rows.is_empty() {

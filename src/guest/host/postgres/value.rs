@@ -3,7 +3,8 @@
 use super::arrays::{array, range};
 use super::calendar;
 use super::interface::wit::{DbDataType, DbValue, Interval};
-use super::numeric::decimal;
+use super::numeric;
+use super::room::Room;
 use std::error::Error;
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Kind, Type};
@@ -41,14 +42,14 @@ pub fn data_type(kind: &Type) -> DbDataType {
     }
 }
 
-/// Reads a row.
-pub fn values(row: &Row) -> Result<Vec<DbValue>, tokio_postgres::Error> {
+/// Reads a row. What there is no room for is not read, and the room is exceeded then.
+pub fn values(row: &Row, room: &Room) -> Result<Vec<DbValue>, tokio_postgres::Error> {
     let columns = row.columns().iter().enumerate();
     let values = columns.map(|(nth, column)| {
         let Some(Raw(bytes)) = row.try_get::<_, Option<Raw>>(nth)? else {
             return Ok(DbValue::DbNull);
         };
-        let value = value(column.type_(), bytes);
+        let value = value(column.type_(), bytes, room);
         Ok(value.unwrap_or_else(|| DbValue::Unsupported(bytes.to_vec())))
     });
     values.collect()
@@ -68,7 +69,8 @@ impl<'a> FromSql<'a> for Raw<'a> {
 }
 
 /// Reads a value; none where the interface has no place for it.
-fn value(kind: &Type, bytes: &[u8]) -> Option<DbValue> {
+fn value(kind: &Type, bytes: &[u8], room: &Room) -> Option<DbValue> {
+    let decimal = |bytes: &[u8]| numeric::decimal(bytes, room);
     Some(match *kind {
         Type::BOOL => DbValue::Boolean(bytes != [0]),
         Type::CHAR => DbValue::Int8(i8::from_be_bytes(bytes.try_into().ok()?)),
@@ -101,11 +103,11 @@ fn value(kind: &Type, bytes: &[u8]) -> Option<DbValue> {
         Type::INT4_RANGE => DbValue::RangeInt32(range(bytes, int4)?),
         Type::INT8_RANGE => DbValue::RangeInt64(range(bytes, int8)?),
         Type::NUM_RANGE => DbValue::RangeDecimal(range(bytes, decimal)?),
-        Type::INT4_ARRAY => DbValue::ArrayInt32(array(bytes, int4)?),
-        Type::INT8_ARRAY => DbValue::ArrayInt64(array(bytes, int8)?),
-        Type::NUMERIC_ARRAY => DbValue::ArrayDecimal(array(bytes, decimal)?),
+        Type::INT4_ARRAY => DbValue::ArrayInt32(array(bytes, room, int4)?),
+        Type::INT8_ARRAY => DbValue::ArrayInt64(array(bytes, room, int8)?),
+        Type::NUMERIC_ARRAY => DbValue::ArrayDecimal(array(bytes, room, decimal)?),
         Type::TEXT_ARRAY | Type::VARCHAR_ARRAY | Type::BPCHAR_ARRAY | Type::NAME_ARRAY => {
-            DbValue::ArrayStr(array(bytes, text)?)
+            DbValue::ArrayStr(array(bytes, room, text)?)
         }
         Type::INTERVAL => DbValue::Interval(interval(bytes)?),
         _ if is_text(kind) => DbValue::Str(text(bytes)?),
