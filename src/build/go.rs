@@ -1,6 +1,7 @@
 //! For Go, the standard toolchain builds for wasip1, and what comes of it is made a component here. An application
 //! that serves with net/http is built as it is: our bridge is laid over its module, over some lines of net/http, and
-//! beside Go's runtime, without a file of any being changed (`go help build`, -overlay).
+//! beside Go's runtime, without a file of any being changed (`go help build`, -overlay). An application takes WebSockets
+//! if it imports a package for them.
 
 mod overlay;
 mod package;
@@ -47,7 +48,11 @@ pub fn build(tools: &mut Tools<'_>, directory: &Path, output: &Path) -> Result<(
     tools.say("making a component of it");
     let packages = tools.scratch().join("wit");
     wit::write(&packages)?;
-    wit::component(&core, &packages, wit::BRIDGED, output)
+    let world = match package.takes_websockets {
+        true => wit::WITH_WEBSOCKETS,
+        false => wit::BRIDGED,
+    };
+    wit::component(&core, &packages, world, output)
 }
 
 /// Says where Go is, if this one can make what is needed. Debian 12 has one that cannot, and says so in words that

@@ -47,6 +47,17 @@ const PACKAGES: [Embedded; 14] = [
     ("wit/types/types.go", include_str!("bindings/wit_types.go")),
 ];
 
+/// These files of the bridge are for applications that take WebSockets.
+const WEBSOCKETS: [Embedded; 4] = [
+    (
+        "bridge/connections.go",
+        include_str!("bridge/connections.go"),
+    ),
+    ("bridge/socket.go", include_str!("bridge/socket.go")),
+    ("bridge/waiting.go", include_str!("bridge/waiting.go")),
+    ("bridge/websocket.go", include_str!("bridge/websocket.go")),
+];
+
 /// Those packages call each other so, before they have a place.
 const NAMED: [&str; 2] = ["\"wit_component/", "\"go.bytecodealliance.org/pkg/"];
 
@@ -56,13 +67,34 @@ const ALLOCATES: &str = "\t\tpointer := Allocate(&pinner, newSize, align)\n";
 const HOLDS: &str = "\t\truntime.WasmserveHold(true)\n\t\tpointer := Allocate(&pinner, newSize, align)\n\
                      \t\truntime.WasmserveHold(false)\n";
 
-/// This is added to Go's runtime, and relies on these lines of it.
-const RESEED: &str = include_str!("bridge/reseed.go");
-const RELIED_ON: [&str; 3] = [
-    "\nvar globalRand struct {",
-    "\nfunc randinit() {",
-    "\nfunc mrandinit(mp *m) {",
-];
+/// `Added` is a file that is added to Go's runtime, and relies on these lines of a file of it.
+struct Added {
+    name: &'static str,
+    text: &'static str,
+    file: &'static str,
+    relies_on: &'static [&'static str],
+}
+
+const RESEED: Added = Added {
+    name: "wasmserve_reseed.go",
+    text: include_str!("bridge/reseed.go"),
+    file: "rand.go",
+    relies_on: &[
+        "\nvar globalRand struct {",
+        "\nfunc randinit() {",
+        "\nfunc mrandinit(mp *m) {",
+    ],
+};
+
+const IDLE: Added = Added {
+    name: "wasmserve_idle.go",
+    text: include_str!("bridge/idle.go"),
+    file: "proc.go",
+    relies_on: &[
+        "\nfunc runqempty(pp *p) bool {",
+        "\nfunc (q *gQueue) empty() bool {",
+    ],
+};
 
 /// A place in a file of Go's where something else comes first.
 struct Place {
@@ -131,10 +163,16 @@ pub fn write(scratch: &Path, goroot: &Path, package: &Package) -> Result<PathBuf
         Ok(())
     };
     let within = format!("\"{}/{WITHIN}/", package.module);
-    for (name, text) in PACKAGES {
+    let (websockets, added): (&[Embedded], &[Added]) = match package.takes_websockets {
+        true => (&WEBSOCKETS, &[RESEED, IDLE]),
+        false => (&[], &[RESEED]),
+    };
+    for (name, text) in PACKAGES.iter().chain(websockets) {
         let placed = NAMED
             .iter()
-            .fold(text.to_owned(), |text, named| text.replace(named, &within))
+            .fold((*text).to_owned(), |text, named| {
+                text.replace(named, &within)
+            })
             .replace(ALLOCATES, HOLDS);
         let over = package.module_directory.join(WITHIN).join(name);
         lay(name, over, placed)?;
@@ -150,17 +188,20 @@ pub fn write(scratch: &Path, goroot: &Path, package: &Package) -> Result<PathBuf
         let text = asking_first(file, read(&over)?)?;
         lay(&format!("go/{file}"), over, text)?;
     }
-    check_runtime(&read(&source.join("runtime/rand.go"))?)?;
-    let over = source.join("runtime/wasmserve_reseed.go");
-    lay("reseed.go", over, RESEED.to_owned())?;
+    let runtime = source.join("runtime");
+    for file in added {
+        check_runtime(file, &read(&runtime.join(file.file))?)?;
+        lay(file.name, runtime.join(file.name), file.text.to_owned())?;
+    }
     let table = scratch.join("overlay.json");
     files::write(&table, json!({ "Replace": replace }).to_string().as_bytes())?;
     Ok(table)
 }
 
-/// Says whether the runtime draws its seeds in the way that is known here.
-fn check_runtime(text: &str) -> Result<()> {
-    if RELIED_ON.iter().any(|relied_on| !text.contains(relied_on)) {
+/// Says whether the runtime has what the file that is added relies on.
+fn check_runtime(added: &Added, text: &str) -> Result<()> {
+    let mut relied_on = added.relies_on.iter();
+    if relied_on.any(|relied_on| !text.contains(relied_on)) {
         bail!(
             "this version of Go has another runtime than is known here; use Go 1.{OLDEST} to 1.{NEWEST}"
         );
@@ -206,8 +247,9 @@ mod tests {
 
     #[test]
     fn a_runtime_that_is_not_known_is_refused() {
-        let text = format!("package runtime\n{}", RELIED_ON.join("}\n"));
-        assert!(check_runtime(&text).is_ok());
-        assert!(check_runtime("package runtime\nfunc randinit() {").is_err());
+        let text = format!("package runtime\n{}", RESEED.relies_on.join("}\n"));
+        assert!(check_runtime(&RESEED, &text).is_ok());
+        assert!(check_runtime(&RESEED, "package runtime\nfunc randinit() {").is_err());
+        assert!(check_runtime(&IDLE, "package runtime\n").is_err());
     }
 }

@@ -9,7 +9,10 @@ use std::process::Command;
 
 /// What `go list` tells of a package, in this order.
 const FORMAT: &str = "{{.Name}}\t{{.Dir}}\t{{with .Module}}{{.Path}}{{end}}\t{{with .Module}}{{.Dir}}{{end}}\t\
-                      {{range .Deps}}{{if eq . \"net/http\"}}serves{{end}}{{end}}\t{{with .Error}}{{.Err}}{{end}}";
+                      {{join .Deps \" \"}}\t{{with .Error}}{{.Err}}{{end}}";
+
+/// A package for WebSockets has one of these elements in its path.
+const FOR_WEBSOCKETS: [&str; 3] = ["websocket", "ws", "gws"];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Package {
@@ -20,6 +23,8 @@ pub struct Package {
     is_main: bool,
     /// It uses net/http, itself or through others.
     serves: bool,
+    /// It uses a package for WebSockets.
+    pub takes_websockets: bool,
     /// Why Go cannot read it.
     error: String,
 }
@@ -92,14 +97,22 @@ fn list(
 fn read(line: &str) -> Option<Package> {
     let mut fields = line.splitn(6, '\t');
     let mut next = || fields.next();
+    let (name, directory, module, module_directory) = (next()?, next()?, next()?, next()?);
+    let mut used = next()?.split(' ');
     Some(Package {
-        is_main: next()? == "main",
-        directory: next()?.into(),
-        module: next()?.to_owned(),
-        module_directory: next()?.into(),
-        serves: !next()?.is_empty(),
+        is_main: name == "main",
+        directory: directory.into(),
+        module: module.to_owned(),
+        module_directory: module_directory.into(),
+        serves: used.clone().any(|package| package == "net/http"),
+        takes_websockets: used.any(is_for_websockets),
         error: next()?.to_owned(),
     })
+}
+
+fn is_for_websockets(package: &str) -> bool {
+    let mut elements = package.split('/');
+    elements.any(|element| FOR_WEBSOCKETS.contains(&element))
 }
 
 /// Of several programs the only one that uses net/http is meant.
@@ -144,10 +157,10 @@ mod tests {
 
     #[test]
     fn the_only_program_that_serves_is_meant() {
-        let library = package("lib|/m/lib|m|/m|serves|");
+        let library = package("lib|/m/lib|m|/m|fmt net/http|");
         let tool = package("main|/m/cmd/tool|m|/m||");
-        let server = package("main|/m/cmd/server|m|/m|serves|");
-        let admin = package("main|/m/cmd/admin|m|/m|serves|");
+        let server = package("main|/m/cmd/server|m|/m|fmt net/http|");
+        let admin = package("main|/m/cmd/admin|m|/m|fmt net/http|");
         let chosen = |packages: &[&Package]| {
             let packages = packages.iter().copied().cloned().collect();
             choose(Path::new("/m"), packages).map_err(|error| error.to_string())
@@ -161,6 +174,20 @@ mod tests {
         );
         let none = chosen(&[&library]).unwrap_err();
         assert!(none.contains("has no `package main`"), "{none}");
+    }
+
+    #[test]
+    fn a_package_for_websockets_is_known_by_its_path() {
+        for used in [
+            "net/http github.com/coder/websocket",
+            "github.com/gorilla/websocket",
+            "nhooyr.io/websocket net/http",
+            "github.com/gobwas/ws/wsutil",
+            "github.com/lxzan/gws",
+        ] {
+            assert!(package(&format!("main|/m|m|/m|{used}|")).takes_websockets);
+        }
+        assert!(!package("main|/m|m|/m|net/http example.com/news|").takes_websockets);
     }
 
     #[test]

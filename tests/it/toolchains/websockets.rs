@@ -1,14 +1,16 @@
 //! WebSockets of applications whose toolchains know none: what their bridges make of wasmserve:websocket.
 
-use super::{built, trials};
+use super::{built, directory_that, kept, place, trials, with_toolchains};
 use crate::harness::websocket::{Socket, closed, next, open, refused, request, try_open};
-use crate::harness::{Server, Upstream};
+use crate::harness::{Server, Upstream, root};
 use nix::sys::signal::Signal;
+use std::process::Command;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 const HONO: &str = "guests/javascript/src/websocket.ts";
 const SOCKETS: &str = "guests/javascript/tests/websockets.ts";
+const GO: &str = "guests/go/websocket";
 
 fn comes_back(socket: &mut Socket, message: Message) {
     socket.send(message.clone()).unwrap();
@@ -180,4 +182,168 @@ fn a_reload_closes_a_websocket_of_hono_with_1012() {
 fn an_application_in_javascript_without_websockets_has_no_handler_for_them() {
     let server: Server = trials::serve(&built("guests/javascript"), &[]);
     assert_eq!(refused(&server, "/").0, 200);
+}
+
+/// Its libraries are those that Debian packages.
+fn built_with_libraries() -> String {
+    kept(GO, &[], |file| -> Command {
+        let copy = place("go-websocket");
+        let libraries = directory_that("guests/go/libraries");
+        let original = root().join(GO);
+        std::fs::copy(original.join("main.go"), copy.join("main.go")).unwrap();
+        let mut module = std::fs::read_to_string(original.join("go.mod")).unwrap();
+        for path in [
+            "github.com/gorilla/websocket",
+            "github.com/klauspost/compress",
+            "nhooyr.io/websocket",
+        ] {
+            let here = libraries.join(path);
+            module += &format!("\nreplace {path} => {}\n", here.display());
+        }
+        std::fs::write(copy.join("go.mod"), module).unwrap();
+        let mut command = with_toolchains();
+        command.arg("build").arg(&copy).arg("-o").arg(file);
+        command
+    })
+}
+
+#[test]
+fn libraries_of_go_send_back_what_comes() {
+    let server = trials::serve(&built_with_libraries(), &[]);
+    for path in ["/gorilla", "/coder"] {
+        let mut socket = open(&server, path);
+        for text in ["", "hello", "\u{1f600} \u{e9}"] {
+            comes_back(&mut socket, Message::text(text));
+        }
+        for size in [1, 125, 126, 65_535, 65_536, 1 << 20] {
+            comes_back(&mut socket, Message::binary(vec![7; size]));
+        }
+        for number in 0..50 {
+            socket.send(Message::text(number.to_string())).unwrap();
+        }
+        for number in 0..50 {
+            assert_eq!(next(&mut socket), Message::text(number.to_string()));
+        }
+        close_with(&mut socket, 4002, "I am done");
+        assert_eq!(closed(&mut socket), (4002, "I am done".to_owned()));
+    }
+    server.wait_for("gorilla: websocket: close 4002: I am done");
+    server.wait_for("status = StatusCode(4002) and reason = \"I am done\"");
+    let response = server.connect().get("/").response().unwrap();
+    assert_eq!(response.text(), "Hello, world!\n");
+}
+
+#[test]
+fn libraries_of_go_choose_subprotocols_and_see_the_request() {
+    let server = trials::serve(&built_with_libraries(), &[]);
+    for (path, who) in [
+        ("/gorilla", r#""second" "value" true"#),
+        ("/coder", r#""second""#),
+    ] {
+        let mut asked = request(&server, path);
+        let headers = asked.headers_mut();
+        headers.insert("sec-websocket-protocol", "first, second".parse().unwrap());
+        headers.insert("x-own", "value".parse().unwrap());
+        let extensions = "permessage-deflate; client_max_window_bits";
+        headers.insert("sec-websocket-extensions", extensions.parse().unwrap());
+        let (mut socket, response) = try_open(&server, asked).unwrap();
+        assert_eq!(response.headers()["sec-websocket-protocol"], "second");
+        assert!(!response.headers().contains_key("sec-websocket-extensions"));
+        if path == "/gorilla" {
+            assert_eq!(response.headers()["x-greeting"], "hello");
+            assert_eq!(response.headers()["set-cookie"], "a=b");
+        }
+        socket.send(Message::text("who")).unwrap();
+        assert_eq!(next(&mut socket), Message::text(who));
+    }
+}
+
+#[test]
+fn libraries_of_go_close_with_a_code_after_what_they_have_sent() {
+    let server = trials::serve(&built_with_libraries(), &[]);
+    for path in ["/gorilla", "/coder"] {
+        let mut socket = open(&server, path);
+        socket.send(Message::text("first")).unwrap();
+        socket.send(Message::text("close")).unwrap();
+        assert_eq!(next(&mut socket), Message::text("first"));
+        assert_eq!(closed(&mut socket), (4001, "enough".to_owned()));
+    }
+    server.wait_for("its end: <nil>");
+    let mut socket = open(&server, "/flood");
+    for number in 0..1000 {
+        let text = next(&mut socket).into_text().unwrap();
+        assert!(text.starts_with(&format!("{number} 0")));
+    }
+    assert_eq!(closed(&mut socket), (4000, "all".to_owned()));
+    // A message that a library does not take, for its size.
+    let mut socket = open(&server, "/coder");
+    socket
+        .send(Message::binary(vec![0; (4 << 20) + 1]))
+        .unwrap();
+    assert_eq!(closed(&mut socket).0, 1009);
+}
+
+#[test]
+fn a_handler_in_go_that_panics_closes_with_1011_or_is_answered_500() {
+    let server = trials::serve(&built_with_libraries(), &[]);
+    let mut socket = open(&server, "/gorilla");
+    socket.send(Message::text("panic")).unwrap();
+    assert_eq!(closed(&mut socket).0, 1011);
+    server.wait_for("http: panic serving /gorilla: as asked");
+    assert_eq!(refused(&server, "/panic").0, 500);
+    server.wait_for("http: panic serving /panic: before");
+    assert_eq!(refused(&server, "/forever").0, 500);
+    server.wait_for("the handler of /forever waits for what never comes");
+    let printed = server.printed();
+    assert!(!printed.contains("trapped"), "{printed}");
+}
+
+#[test]
+fn a_handler_in_go_answers_a_handshake_as_any_request_where_it_opens_no_websocket() {
+    let server = trials::serve(&built_with_libraries(), &[]);
+    assert_eq!(refused(&server, "/denied"), (403, "not today\n".to_owned()));
+    assert_eq!(refused(&server, "/nowhere").0, 404);
+    // gorilla refuses an ordinary request, which is none.
+    let response = server.connect().get("/gorilla").response().unwrap();
+    assert_eq!(response.status, 400);
+}
+
+#[test]
+fn goroutines_go_on_beside_a_websocket_and_a_client_that_leaves_is_noticed() {
+    let server = trials::serve(&built_with_libraries(), &[]);
+    let mut socket = open(&server, "/chat");
+    let (mut ticks, mut said) = (0, 0);
+    // Longer than a client may be silent that answers no pings.
+    while ticks < 15 || said < 3 {
+        if said == ticks / 5 {
+            socket.send(Message::text(format!("say {said}"))).unwrap();
+        }
+        let text = next(&mut socket).into_text().unwrap();
+        match text.strip_prefix("tick ") {
+            Some(number) => {
+                assert_eq!(number, ticks.to_string());
+                ticks += 1;
+            }
+            None => said += 1,
+        }
+    }
+    drop(socket);
+    server.wait_for("chat: websocket: close 1006 (abnormal closure)");
+    server.wait_for("chat: over");
+    let mut socket = open(&server, "/coder");
+    socket.send(Message::text("ping")).unwrap();
+    server.wait_for("its ping: <nil>");
+    comes_back(&mut socket, Message::text("still there"));
+}
+
+#[test]
+fn a_reload_closes_a_websocket_of_go_with_1012() {
+    let options = ["--timeout-graceful-shutdown", "2s"];
+    let server = trials::serve(&built_with_libraries(), &options);
+    let mut socket = open(&server, "/gorilla");
+    comes_back(&mut socket, Message::text("here"));
+    server.signal(Signal::SIGHUP);
+    assert_eq!(closed(&mut socket).0, 1012);
+    server.wait_for("gorilla: websocket: close 1012");
+    comes_back(&mut open(&server, "/gorilla"), Message::text("new"));
 }
