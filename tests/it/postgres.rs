@@ -1,6 +1,8 @@
 //! Guests use databases of PostgreSQL over connections of their worker: nothing of one request is left for the next,
 //! and nothing half done stays.
 
+mod ungranted;
+
 use crate::harness::certificates::Authority;
 use crate::harness::{Connection, Postgres, Server, eventually, finished, get, guest, wasmserve};
 use nix::sys::signal::{Signal, kill};
@@ -124,7 +126,7 @@ fn nothing_of_a_request_is_left_in_its_connection() {
     );
     assert_eq!(ask(&server, "query", &[process]), first);
     // What a guest has prepared cannot be told from the host's own by its name: the connection is closed.
-    ask(&server, "query", &["prepare s0 as select 2", "select 1"]);
+    ask(&server, "query", &["prepare s9 as select 2", "select 1"]);
     let prepared = ["select count(*) as n from pg_prepared_statements where from_sql"];
     assert_eq!(ask(&server, "query", &prepared), "n: 0");
     assert_ne!(ask(&server, "query", &[process]), first);
@@ -387,23 +389,4 @@ fn workers_that_are_killed_leave_no_half_transaction_and_lose_nothing_acknowledg
     let kept: Vec<u32> = kept.lines().map(|line| line.parse().unwrap()).collect();
     let lost: Vec<_> = acknowledged.iter().filter(|n| !kept.contains(n)).collect();
     assert!(lost.is_empty(), "{lost:?}");
-}
-
-#[test]
-fn a_component_that_needs_a_database_is_told_how_to_get_one() {
-    let mut command = wasmserve();
-    command.args([&guest(GUEST), "--port", "0"]);
-    let output = finished(command);
-    let printed = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(3), "{printed}");
-    assert!(
-        printed.contains("give --postgres NAME=postgres://"),
-        "{printed}"
-    );
-    let mut command = wasmserve();
-    command.args(["inspect", &guest(GUEST)]);
-    let output = finished(command);
-    let printed = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{printed}");
-    assert!(printed.contains("offered with --postgres"), "{printed}");
 }
