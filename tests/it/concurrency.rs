@@ -23,10 +23,13 @@ fn ask(connection: &mut Connection, method: &str, target: &str) {
 /// Two requests that an instance has taken, and will not answer for a while.
 fn two_that_wait(server: &Server) -> [Connection; 2] {
     assert_eq!(count(server), "1");
-    let slow = [(); 2].map(|()| begin(server, "/sleep?ms=4000"));
-    // Each is in the instance before the next is asked.
-    server.answers_now(2);
-    slow
+    // Each is in the instance before the next is asked: one that comes while the instance has had no time to look for
+    // the other goes elsewhere.
+    [1, 2].map(|nth| {
+        let slow = begin(server, "/sleep?ms=4000");
+        server.answers_now(nth);
+        slow
+    })
 }
 
 fn have_slept(slow: [Connection; 2]) {
