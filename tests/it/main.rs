@@ -16,6 +16,7 @@ mod canary;
 mod capabilities;
 mod certificates;
 mod chaos;
+mod clock;
 mod compile_cost;
 mod compiled_code;
 mod compression;
