@@ -142,24 +142,41 @@ fn build(order: &cli::Build) -> Result<Status> {
 
 /// Says what an option comes to and where that was said, and what the component is.
 fn check(serve: &Serve, origins: &[OptionOrigin]) -> Result<Status> {
+    let config = resolved(serve, origins);
     for option in origins {
-        let source = match option.source {
-            Source::CommandLine => "command line",
-            Source::Environment => "environment",
-            Source::File => "file",
-            Source::Default => "default",
-        };
-        let values = match option.name.ends_with("-password") {
-            true => "(not shown)".to_owned(),
-            false => option.values.join(", "),
-        };
-        println!("{} = {values} ({source})", option.name);
+        println!("{}", shown(option, config.as_ref().ok()));
     }
-    let config = resolved(serve, origins)?;
+    let config = config?;
     registry_role::pull_served(&config)?;
     config.compile_request.steps().exits(Status::Application)?;
     let request = &config.compile_request;
     describe(&request.path, &request.middleware)
+}
+
+/// Writes an option, what it comes to, and where that was said: `workers = auto, which is 4 (command line)`.
+fn shown(option: &OptionOrigin, config: Option<&Config>) -> String {
+    let mut source = match option.source {
+        Source::CommandLine => "command line",
+        Source::Environment => "environment",
+        Source::File => "file",
+        Source::Default => "default",
+    };
+    let said = match option.name.ends_with("-password") && !option.values.is_empty() {
+        true => "(not shown)".to_owned(),
+        false => option.values.join(", "),
+    };
+    let values = match config.and_then(|config| config.used(&option.name)) {
+        Some(used) if said.is_empty() => {
+            if used.variable.is_some() {
+                source = "environment";
+            }
+            used.value
+        }
+        Some(used) if used.value != said => format!("{said}, which is {}", used.value),
+        _ if said.is_empty() => "not set".to_owned(),
+        _ => said,
+    };
+    format!("{} = {values} ({source})", option.name)
 }
 
 fn resolved(serve: &Serve, origins: &[OptionOrigin]) -> Result<Config> {

@@ -24,6 +24,7 @@ mod sandbox;
 mod tls;
 mod tracing;
 mod units;
+mod used;
 mod websockets;
 
 pub use address::{Address, Endpoint, Host};

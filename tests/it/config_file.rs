@@ -150,3 +150,51 @@ fn variables_say_yes_and_no_as_elsewhere_and_empty_ones_say_nothing() {
         assert_eq!(answer.header("server").is_none(), flag, "{value:?}");
     }
 }
+
+#[test]
+fn check_says_what_is_used_where_nothing_was_given() {
+    let behaviours = guest("behaviours");
+    let checked = |variables: &[(&str, &str)], arguments: &[&str]| {
+        let mut command = wasmserve();
+        command.args(["check", &behaviours]).args(arguments);
+        command.envs(variables.iter().copied());
+        let output = finished(command);
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let has = |said: &str, lines: &[&str]| {
+        for line in lines {
+            assert!(
+                said.lines().any(|known| known == *line),
+                "{line} in:\n{said}"
+            );
+        }
+    };
+    has(
+        &checked(&[], &[]),
+        &[
+            "workers = 1 (default)",
+            "host = 127.0.0.1 (default)",
+            "port = 8000 (default)",
+            "pid = not set (default)",
+        ],
+    );
+    has(
+        &checked(&[("WEB_CONCURRENCY", "3"), ("PORT", "81")], &["--uds", "x"]),
+        &["workers = 3 (environment)", "port = not set (default)"],
+    );
+    let said = checked(&[("PORT", "81")], &["--workers", "auto"]);
+    has(&said, &["port = 81 (environment)"]);
+    let only_port = checked(&[], &["--port", "82"]);
+    has(
+        &only_port,
+        &["host = 127.0.0.1 (default)", "port = 82 (command line)"],
+    );
+    let workers = said
+        .lines()
+        .find_map(|line| line.strip_prefix("workers = auto, which is "));
+    let count = workers.and_then(|line| line.strip_suffix(" (command line)"));
+    assert!(
+        count.is_some_and(|count| count.parse::<u16>().is_ok_and(|count| count > 0)),
+        "{said}"
+    );
+}
