@@ -78,11 +78,19 @@ pub fn check(serve: &Serve, order: &CompileRequest, files: &[files::Directory]) 
             given.spares(relied)?;
         }
     }
-    let mut files = database_files(&order.capabilities);
-    files.try_for_each(|(option, path)| match cache {
-        Some(cache) => database_spares(option, path, cache),
-        None => Ok(()),
-    })
+    for (option, path) in database_files(&order.capabilities) {
+        let database = Relied {
+            what: "the database",
+            path: path.to_owned(),
+            harm: Access::Published,
+        };
+        let mut published = given.iter().filter(|it| it.access == Access::Published);
+        published.try_for_each(|given| given.spares(&database))?;
+        if let Some(cache) = cache {
+            database_spares(option, path, cache)?;
+        }
+    }
+    Ok(())
 }
 
 fn relied_on(serve: &Serve, order: &CompileRequest) -> Vec<Relied> {

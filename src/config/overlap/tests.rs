@@ -83,6 +83,17 @@ fn what_is_given_holds_nothing_that_is_relied_on() {
             "--sqlite",
             "component",
         ),
+        // Every client could have all of it.
+        (
+            "@/app/a.wasm --sqlite app=@/data/deep/s.db --static /=@/data",
+            "--static",
+            "database",
+        ),
+        (
+            "@/app/a.wasm --keyvalue sqlite:@/www/s.db --static /=@/www",
+            "--static",
+            "database",
+        ),
         // Links that a guest could point elsewhere.
         ("@/data/link.wasm --dir-rw @/data", "--dir-rw", "component"),
         (
@@ -146,7 +157,7 @@ fn what_harms_nobody_is_allowed() {
         "@/app/a.wasm --cache-dir @/cache --dir @/app",
         "@/app/a.wasm --cache-dir @/cache --dir-rw @/data",
         "@/app/a.wasm --cache-dir @/cache --static /=@/www --dir-rw @/data/deep",
-        "@/app/a.wasm --cache-dir @/cache --keyvalue sqlite:@/data/s.db",
+        "@/app/a.wasm --cache-dir @/cache --keyvalue sqlite:@/data/s.db --static /=@/www",
         "@/app/a.wasm --cache-dir @/cache-not --dir-rw @/cache",
         // No files of these names.
         "@/app/a.wasm --cache-dir @/cache --static /=. --log-file - --access-logfile syslog",
