@@ -225,11 +225,14 @@ fn origins(command: &Command, matches: &ArgMatches, file: &FileArguments) -> Vec
 /// Shows a value without what may be secret in it.
 fn shown(id: &str, value: &str) -> String {
     match (id, value.split_once('='), value.split_once(':')) {
+        // A URL whose name was forgotten has a password before its first equals sign.
+        ("postgres", named, _) if named.is_none_or(|(name, _)| name.contains([':', '/', '@'])) => {
+            "…".to_owned()
+        }
         ("env" | "config" | "header" | "request_header" | "postgres", Some((name, _)), _) => {
             format!("{name}=…")
         }
         ("header" | "request_header" | "keyvalue", None, Some((name, _))) => format!("{name}:…"),
-        ("postgres", None, _) => "…".to_owned(),
         _ => value.to_owned(),
     }
 }
@@ -266,6 +269,19 @@ mod tests {
                 true => assert!(said.starts_with(expected), "{said}"),
                 false => assert_eq!(said, expected),
             }
+        }
+    }
+
+    #[test]
+    fn of_a_database_only_the_name_is_shown() {
+        for (value, expected) in [
+            ("app=postgres://u:pw@db/app?sslmode=require", "app=…"),
+            ("app=env:URL", "app=…"),
+            ("postgres://u:pw@db/app?sslmode=require", "…"),
+            ("u:pw@db=app", "…"),
+            ("pw", "…"),
+        ] {
+            assert_eq!(shown("postgres", value), expected);
         }
     }
 

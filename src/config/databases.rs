@@ -10,37 +10,41 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub fn postgres(asked: &cli::Databases) -> Result<PostgresSettings> {
-    let mut databases: Vec<(String, PostgresAddress)> = Vec::new();
-    for text in &asked.postgres {
-        let (name, address) = option("--postgres", text, database)?;
-        if databases.iter().any(|(known, _)| *known == name) {
-            bail!("option --postgres: there are two databases `{name}`; name each once");
-        }
-        databases.push((name, address));
-    }
     let (connections, answer) = limits(asked)?;
     Ok(PostgresSettings {
-        databases,
+        databases: named("--postgres", &asked.postgres, database)?,
         connections,
         answer,
     })
 }
 
 pub fn sqlite(asked: &cli::Databases) -> Result<SqliteSettings> {
-    let mut databases: Vec<(String, PathBuf)> = Vec::new();
-    for text in &asked.sqlite {
-        let (name, path) = option("--sqlite", text, file)?;
-        if databases.iter().any(|(known, _)| *known == name) {
-            bail!("option --sqlite: there are two databases `{name}`; name each once");
-        }
-        databases.push((name, path));
-    }
     let (connections, answer) = limits(asked)?;
     Ok(SqliteSettings {
-        databases,
+        databases: named("--sqlite", &asked.sqlite, file)?,
         connections,
         answer,
     })
+}
+
+/// Resolves the databases of one option, each of which has a name of its own.
+fn named<T>(
+    name: &str,
+    asked: &[String],
+    resolve: fn(&str) -> Result<(String, T)>,
+) -> Result<Vec<(String, T)>> {
+    let mut databases: Vec<(String, T)> = Vec::new();
+    for text in asked {
+        let database = option(name, text, resolve)?;
+        if databases.iter().any(|(known, _)| *known == database.0) {
+            bail!(
+                "option {name}: there are two databases `{}`; name each once",
+                database.0
+            );
+        }
+        databases.push(database);
+    }
+    Ok(databases)
 }
 
 /// Resolves what holds for each database: connections of a worker, and the time of a statement.

@@ -79,6 +79,11 @@ fn what_is_given_holds_nothing_that_is_relied_on() {
         ("@/app/a.wasm --dir-rw @/app", "--dir-rw", "component"),
         ("@/app/a.wasm --static /=@/app", "--static", "component"),
         (
+            "@/app/a.wasm --keyvalue sqlite:@/app/a.wasm",
+            "--keyvalue",
+            "component",
+        ),
+        (
             "@/app/a.wasm --sqlite app=@/app/a.wasm",
             "--sqlite",
             "component",
