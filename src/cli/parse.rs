@@ -222,19 +222,20 @@ fn origins(command: &Command, matches: &ArgMatches, file: &FileArguments) -> Vec
     all.collect()
 }
 
-/// Shows a value without what may be secret in it.
+/// Shows a value without what may be secret in it: what comes after its name, or after the scheme of a URL.
 fn shown(id: &str, value: &str) -> String {
-    match (id, value.split_once('='), value.split_once(':')) {
+    let name = |separators: &[char]| value.find(separators).map(|end| &value[..=end]);
+    let name = match id {
+        "env" | "config" => name(&['=']),
+        "header" | "keyvalue" | "request_header" => name(&['=', ':']),
         // A URL whose name was forgotten has a password before its first equals sign.
-        ("postgres", named, _) if named.is_none_or(|(name, _)| name.contains([':', '/', '@'])) => {
-            "…".to_owned()
+        "postgres" => {
+            let name = name(&['=', ':', '/', '@']);
+            Some(name.filter(|name| name.ends_with('=')).unwrap_or(""))
         }
-        ("env" | "config" | "header" | "request_header" | "postgres", Some((name, _)), _) => {
-            format!("{name}=…")
-        }
-        ("header" | "request_header" | "keyvalue", None, Some((name, _))) => format!("{name}:…"),
-        _ => value.to_owned(),
-    }
+        _ => None,
+    };
+    name.map_or(value.to_owned(), |name| format!("{name}…"))
 }
 
 #[cfg(test)]
@@ -273,15 +274,26 @@ mod tests {
     }
 
     #[test]
-    fn of_a_database_only_the_name_is_shown() {
-        for (value, expected) in [
-            ("app=postgres://u:pw@db/app?sslmode=require", "app=…"),
-            ("app=env:URL", "app=…"),
-            ("postgres://u:pw@db/app?sslmode=require", "…"),
-            ("u:pw@db=app", "…"),
-            ("pw", "…"),
+    fn of_what_may_be_secret_only_the_name_is_shown() {
+        for (id, value, expected) in [
+            (
+                "postgres",
+                "app=postgres://u:pw@db/app?sslmode=require",
+                "app=…",
+            ),
+            ("postgres", "app=env:URL", "app=…"),
+            ("postgres", "postgres://u:pw@db/app?sslmode=require", "…"),
+            ("postgres", "u:pw@db=app", "…"),
+            ("postgres", "pw", "…"),
+            ("keyvalue", "redis://u:p=w@db", "redis:…"),
+            ("keyvalue", "sqlite:a.db", "sqlite:…"),
+            ("header", "Authorization: Basic cHc=", "Authorization:…"),
+            ("request_header", "X-Key=a:b", "X-Key=…"),
+            ("env", "NAME=a:b", "NAME=…"),
+            ("env", "NAME", "NAME"),
+            ("port", "80", "80"),
         ] {
-            assert_eq!(shown("postgres", value), expected);
+            assert_eq!(shown(id, value), expected);
         }
     }
 
