@@ -72,7 +72,7 @@ fn in_force(shown: &str, pair: &Pair) -> (bool, bool) {
         let said = lines.find(|(named, _)| *named == name);
         let (_, said) = said.unwrap_or_else(|| panic!("{name} is shown: {shown}"));
         let said = said.trim_start();
-        !said.starts_with('(') && !said.starts_with("false")
+        !said.starts_with("not set") && !said.starts_with("false")
     };
     (is_set(&pair.name), is_set(&format!("no-{}", pair.name)))
 }
