@@ -3,7 +3,7 @@
 
 use crate::Server;
 use crate::admin::Admin;
-use crate::channel::Plan;
+use crate::channel::CodeInfo;
 use crate::config::Config;
 use crate::sandbox::{Grants, Role, Sandbox};
 use crate::supervisor::{AdminContext, Roles, Served};
@@ -49,10 +49,10 @@ pub fn keep_addresses(config: &mut Config, served: &Config) {
 
 /// Describes the version that is served, as JSON.
 pub fn describe(server: &Server, served: &Served) -> String {
-    let (plan, order) = (served.plan, &server.config.compile_request);
-    let instances = match (plan, order.limits.reuse.requests) {
+    let (info, order) = (served.info, &server.config.compile_request);
+    let instances = match (info, order.limits.reuse.requests) {
         (_, 2..) => "reused",
-        (Some(plan), _) if plan.restores() => "restored",
+        (Some(info), _) if info.restores() => "restored",
         _ => "made anew",
     };
     let path = match &server.config.pull {
@@ -65,7 +65,7 @@ pub fn describe(server: &Server, served: &Served) -> String {
         "component": {
             "path": path,
             "digest": served.name.map(|name| name.component_digest()),
-            "world": plan.map(Plan::world),
+            "world": info.map(CodeInfo::world),
             "generation": served.number,
             "from_cache": served.found,
             "instances": instances,

@@ -2,18 +2,18 @@
 //! is one record of a fixed size over a pipe: a pipe carries no descriptors, and reading it waits for nobody. What the
 //! supervisor tells others, and one executable the next, is JSON.
 
+mod code_info;
 mod command;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod listener;
-mod plan;
 mod record;
 
+pub use code_info::{CodeInfo, Needs, Restore, Target, World};
 pub use command::{
     Command, CommandReceiver, CommandSender, ProfileRequest, WorkerRange, command_channel,
 };
 pub use listener::{FileIdentity, LeftListener, ListenerKind, SocketMaker};
-pub use plan::{Needs, Plan, Restore, Target, World};
 pub use record::Garbage;
 
 use crate::cache::{CodeName, CodeOrigin};
@@ -47,8 +47,8 @@ pub struct CodeReport {
     /// The application is the first, the steps before the start follow.
     pub index: u32,
     pub origin: CodeOrigin,
-    /// The plan is what has to be known to load the code.
-    pub plan: Plan,
+    /// This is what has to be known to load the code.
+    pub info: CodeInfo,
 }
 
 /// No child of ours sends more messages than this in its life. One that does is not ours any more.
@@ -210,8 +210,8 @@ mod tests {
         assert!(receiver.open_descriptor().is_none());
     }
 
-    fn plan() -> Plan {
-        Plan {
+    fn info() -> CodeInfo {
+        CodeInfo {
             target: Target {
                 world: World::P2,
                 concurrent: false,
@@ -244,7 +244,7 @@ mod tests {
             let report = CodeReport {
                 index: 3,
                 origin,
-                plan: plan(),
+                info: info(),
             };
             reporter.code(report.clone());
             assert_eq!(receiver.receive(), Some(Ok(Message::Code(report))));

@@ -11,9 +11,9 @@ mod capabilities;
 mod clients;
 mod code;
 mod component;
+mod config_file;
 mod databases;
 mod elsewhere;
-mod file;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod headers;

@@ -49,7 +49,7 @@ static ALLOCATOR: sys::allocator::Mimalloc = sys::allocator::Mimalloc;
 /// Does what the command line says, and gives the exit status for it.
 pub fn run_command_line() -> i32 {
     let ended = run();
-    log::files::finish();
+    log::pipes::finish();
     let status = match ended {
         Ok(status) => status,
         Err(error) => {
@@ -127,8 +127,8 @@ fn parse() -> Result<(Cli, Vec<OptionOrigin>), Status> {
 
 /// Builds a component, and writes it where it can be served.
 fn build(order: &cli::Build) -> Result<Status> {
-    let order = build::Order::new(order).exits(Status::Usage)?;
-    let built = order.build().exits(Status::Application)?;
+    let request = build::BuildRequest::new(order).exits(Status::Usage)?;
+    let built = request.build().exits(Status::Application)?;
     let report = guest::inspect(&built.file, &[]).exits(Status::Application)?;
     if !report.servable {
         eprint!("{}", report.text);
@@ -136,7 +136,7 @@ fn build(order: &cli::Build) -> Result<Status> {
         return Err(error).exits(Status::Application);
     }
     let component = std::fs::read(&built.file).context("cannot read what was built")?;
-    sys::file::write_whole(&order.output, &component).exits(Status::Usage)?;
+    sys::file::write_whole(&request.output, &component).exits(Status::Usage)?;
     Ok(Status::Stopped)
 }
 

@@ -7,31 +7,31 @@
 mod access;
 mod bar;
 mod destination;
+mod encode;
 mod failed;
-pub mod files;
 mod format;
 mod guest;
-mod output;
+mod line_writer;
+pub mod pipes;
 pub mod recent;
 mod service;
-mod text;
 pub mod writer;
 
 pub use access::Access;
 pub use bar::{Bar, Ticker};
 pub use destination::Destination;
+pub use encode::{escape, push_target, timestamp};
 pub use failed::{Failed, failed};
 pub use format::{AccessFormat, Captured};
 pub use guest::{GuestLine, GuestStream, guest};
-pub use text::{escape, push_target, timestamp};
 
 use crate::trace::Trace;
 use anyhow::{Context, Result};
-use output::Output;
+use encode::{Json, Lines, Timestamp};
+use line_writer::LineWriter;
 use std::fmt::{self, Write as _};
 use std::sync::OnceLock;
 use std::time::SystemTime;
-use text::{Json, Lines, Timestamp};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -65,8 +65,8 @@ pub struct Settings {
 
 static SETTINGS: OnceLock<Settings> = OnceLock::new();
 
-static STDOUT: Output = Output::new(1);
-static STDERR: Output = Output::new(2);
+static STDOUT: LineWriter = LineWriter::new(1);
+static STDERR: LineWriter = LineWriter::new(2);
 
 const DEFAULT: Settings = Settings {
     level: Level::Info,
@@ -104,7 +104,7 @@ pub fn reopen() {
 /// Lists the descriptors that a child which logs must keep.
 pub fn descriptors() -> impl Iterator<Item = i32> {
     let outputs = [&STDOUT, &STDERR].into_iter();
-    outputs.flat_map(Output::descriptors)
+    outputs.flat_map(LineWriter::descriptors)
 }
 
 /// Says how events of this level are written; returns `None` where they are not.
@@ -217,11 +217,11 @@ pub fn last_words(text: &str) {
     let (line, file) = (format!("{}\n", escape(text)), &settings().file);
     emit(&STDERR, file, Level::Critical, &line);
     if *file != Destination::Standard {
-        Output::new(2).emit(&line, |_| String::new());
+        LineWriter::new(2).emit(&line, |_| String::new());
     }
 }
 
-fn emit(output: &Output, destination: &Destination, level: Level, line: &str) {
+fn emit(output: &LineWriter, destination: &Destination, level: Level, line: &str) {
     recent::keep(std::ptr::eq(output, &raw const STDOUT), level, line);
     let marked = |level, line: String| match destination.is_service() {
         true => service::marked(level, &line),

@@ -1,7 +1,7 @@
 //! This file says what the children of the supervisor do: compile, take steps, fork workers, serve, administer. It is
 //! part of the crate's root, since it names rooms that do not know each other.
 
-use crate::channel::{CodeReport, LeftListener, Plan, Reporter};
+use crate::channel::{CodeInfo, CodeReport, LeftListener, Reporter};
 use crate::config::Config;
 use crate::exporter;
 use crate::guest::{CompileProgress, Guest, Loaded, Occasion};
@@ -57,11 +57,11 @@ impl Roles for Server {
             CompileProgress::Made {
                 index,
                 origin,
-                plan,
+                info,
             } => reporter.code(CodeReport {
                 index,
                 origin,
-                plan,
+                info,
             }),
         };
         let confine = self.confined(Role::Compiler);
@@ -76,8 +76,8 @@ impl Roles for Server {
         self.run_command(Occasion::Periodic, index, code)
     }
 
-    fn primes(&self, plan: Plan) -> bool {
-        self.config.compile_request.primes(plan)
+    fn primes(&self, info: CodeInfo) -> bool {
+        self.config.compile_request.primes(info)
     }
 
     fn largest_snapshot(&self) -> u64 {

@@ -12,9 +12,9 @@ mod guests;
 mod layout;
 mod predecessor;
 mod ring;
+mod shared_text;
 mod slot;
 mod table;
-mod text;
 pub mod totals;
 
 pub use answers::{Answers, STEPS};

@@ -1,12 +1,12 @@
 //! The admin process: it answers questions about the server from what stands in the scoreboard, so that it answers
-//! however busy the workers are, and passes orders on to the supervisor. It serves nobody else's requests.
+//! however busy the workers are, and passes commands on to the supervisor. It serves nobody else's requests.
 
+mod commands;
 mod exposition;
 mod health;
 mod logs;
 mod metrics;
 mod open_connections;
-mod orders;
 mod page;
 mod profiles;
 mod reading;
@@ -17,8 +17,8 @@ use crate::channel::CommandSender;
 use crate::scoreboard::Scoreboard;
 use crate::sys::socket::Listening;
 use anyhow::{Context, Result};
+use commands::Commands;
 use open_connections::OpenConnections;
-use orders::Orders;
 use page::Page;
 use server::Server;
 use std::rc::Rc;
@@ -70,7 +70,7 @@ impl Admin {
             pipe::Sender::from_owned_fd(supervisor).context("cannot watch the supervisor")?;
         confine()?;
         let server = Rc::new(Server {
-            orders: Orders::new(self.scoreboard.clone(), self.commands),
+            commands: Commands::new(self.scoreboard.clone(), self.commands),
             scoreboard: self.scoreboard,
             page: Page::new(),
             followers: Rc::default(),
@@ -87,7 +87,7 @@ impl Admin {
             });
         }
         tokio::select! {
-            // It reads no more orders: the server ends.
+            // It reads no more commands: the server ends.
             _ = supervisor.ready(Interest::ERROR) => {
                 ends.set(true);
                 let _ = timeout(LAST, open.rested(Duration::ZERO)).await;

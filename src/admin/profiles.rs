@@ -1,7 +1,7 @@
 //! The admin process knows whether profiles can be made by command, and when those of all workers that are meant are
 //! written.
 
-use super::orders::{Orders, Outcome, within};
+use super::commands::{Commands, Outcome, within};
 use crate::channel::ProfileRequest;
 use crate::scoreboard::WorkerPhase;
 use std::cell::Cell;
@@ -25,7 +25,7 @@ impl Drop for Profiling<'_> {
     }
 }
 
-impl Orders {
+impl Commands {
     /// Keeps others from asking for profiles, until what it returns is dropped.
     pub(super) fn begin_profiles(&self) -> Profiling<'_> {
         self.profiling.set(true);

@@ -1,10 +1,10 @@
 //! The admin process speaks HTTP: on few connections, each for a short time. This file says what may be asked of which
 //! address.
 
+use super::commands::{Commands, Outcome};
 use super::exposition::Format;
 use super::logs::{Log, Wanted};
 use super::open_connections::OpenConnections;
-use super::orders::{Orders, Outcome};
 use super::page::Page;
 use super::reading::Reading;
 use super::{exposition, health, status};
@@ -36,15 +36,15 @@ const MOST: u32 = 64;
 /// A head may take so long to come.
 const HEAD: Duration = Duration::from_secs(5);
 
-/// So many may follow the log at a time: room is left for those who give orders.
+/// So many may follow the log at a time: room is left for those who give commands.
 const FOLLOWERS: u32 = MOST / 2;
 
 /// One connection may last so long: scrapers come back, and one that reads nothing must not stay.
 const CONNECTION: Duration = Duration::from_secs(60);
 
-/// A connection may last so long where orders are given, some of which take their time. Whoever follows the log and
+/// A connection may last so long where commands are given, some of which take their time. Whoever follows the log and
 /// reads may stay.
-const ORDERS: Duration = Duration::from_secs(900);
+const COMMAND_CONNECTION: Duration = Duration::from_secs(900);
 
 /// Accepting pauses for so long where it fails.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -54,12 +54,12 @@ const PAUSE: Duration = Duration::from_millis(100);
 enum Rights {
     /// Whoever connects may ask how the server is.
     Read,
-    /// Whoever connects may also give orders: nobody but the owner can connect there.
-    Order,
+    /// Whoever connects may also give commands: nobody but the owner can connect there.
+    Command,
 }
 
 pub struct Server {
-    pub orders: Orders,
+    pub commands: Commands,
     pub scoreboard: Rc<Scoreboard>,
     pub page: Page,
     /// Those who follow the log.
@@ -92,7 +92,7 @@ impl Server {
         loop {
             own.has_room(MOST).await;
             match socket.accept().await {
-                Ok((stream, _)) => drop(self.spawn(stream, Rights::Order, [open, &own])),
+                Ok((stream, _)) => drop(self.spawn(stream, Rights::Command, [open, &own])),
                 Err(_) => sleep(PAUSE).await,
             }
         }
@@ -111,7 +111,7 @@ impl Server {
         let server = self.clone();
         let most = match rights {
             Rights::Read => CONNECTION,
-            Rights::Order => ORDERS,
+            Rights::Command => COMMAND_CONNECTION,
         };
         spawn_local(async move {
             let progress = Rc::new(Cell::new(Instant::now()));
@@ -153,15 +153,16 @@ impl Server {
             }
             path => match command(path, uri) {
                 None => refuse(StatusCode::NOT_FOUND, "there is nothing of that name"),
-                Some(_) if method != Method::POST => {
-                    refuse(StatusCode::METHOD_NOT_ALLOWED, "orders are given with POST")
-                }
+                Some(_) if method != Method::POST => refuse(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "commands are given with POST",
+                ),
                 Some(_) if rights == Rights::Read => refuse(
                     StatusCode::FORBIDDEN,
-                    "orders are taken on Unix sockets alone",
+                    "commands are taken on Unix sockets only",
                 ),
                 Some(Err(mistake)) => refuse(StatusCode::BAD_REQUEST, mistake),
-                Some(Ok(command)) => told(&self.orders.give(command).await),
+                Some(Ok(command)) => told(&self.commands.give(command).await),
             },
         };
         Ok(response.map(Either::Left))
@@ -227,7 +228,7 @@ fn make_room(tasks: &mut VecDeque<JoinHandle<()>>) {
     }
 }
 
-/// Reads which order a path and a query ask for; a mistake where it lacks what it needs.
+/// Reads which command a path and a query ask for; a mistake where it lacks what it needs.
 fn command(path: &str, uri: &Uri) -> Option<Result<Command, &'static str>> {
     let value = |name: &str| {
         let pairs = uri.query().unwrap_or_default().split('&');
@@ -331,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn orders_are_understood_and_mistakes_are_told() {
+    fn commands_are_understood_and_mistakes_are_told() {
         for (target, command) in [
             ("/reload", Command::Reload),
             ("/reload?canary=no", Command::Reload),

@@ -4,7 +4,7 @@
 
 use super::tool::{Tools, needed};
 use super::wit;
-use super::{advice, files};
+use super::{advice, embedded};
 use crate::sys::exec::on_path;
 use anyhow::{Result, bail};
 use std::ffi::OsStr;
@@ -26,7 +26,7 @@ pub fn build(tools: &mut Tools<'_>, path: &Path, output: &Path) -> Result<()> {
     wit::write(&packages)?;
     let bindings = tools.scratch().join("bindings");
     wit::write_c_bindings(&packages, &bindings)?;
-    files::write_all(&bindings, [TYPES])?;
+    embedded::write_all(&bindings, [TYPES])?;
     let module = tools.scratch().join("module.wasm");
     command
         .args([

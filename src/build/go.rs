@@ -7,7 +7,7 @@ mod overlay;
 mod package;
 
 use super::tool::{Tools, needed};
-use super::{advice, files, wit};
+use super::{advice, embedded, wit};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;

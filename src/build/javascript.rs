@@ -8,7 +8,7 @@ mod late;
 use super::project::{JavaScript, nearest};
 use super::tool::{Tools, needed};
 use super::wit;
-use super::{advice, files};
+use super::{advice, embedded};
 use crate::cli;
 use crate::sys::exec::on_path;
 use anyhow::{Context, Result, bail};
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// These files are bundled with applications.
-const OURS: [files::Embedded; 12] = [
+const OURS: [embedded::Embedded; 12] = [
     ("bodies.js", include_str!("javascript/bodies.js")),
     ("bridge.js", include_str!("javascript/bridge.js")),
     ("development.js", include_str!("javascript/development.js")),
@@ -58,8 +58,8 @@ const MAINS: [&str; 10] = [
 ];
 const EXTENSIONS: [&str; 6] = ["ts", "tsx", "mts", "js", "jsx", "mjs"];
 
-/// A `Place` is where a project is, and what it is built with.
-struct Place<'a> {
+/// A `NodeProject` is where a project is, and the Node.js that it is built with.
+struct NodeProject<'a> {
     root: &'a Path,
     node: &'a Path,
 }
@@ -84,21 +84,21 @@ pub fn build(
         Some(main) => whole(main)?,
         None => main_of(&root)?,
     };
-    let place = Place {
+    let node_project = NodeProject {
         root: &root,
         node: &node,
     };
     let made = bundle(tools, &root, &main, "application.js", &[])?;
     let called =
         made.exports.iter().any(|name| name == "default") && !brings_handler(&made.exports);
-    files::write_all(tools.scratch(), OURS)?;
+    embedded::write_all(tools.scratch(), OURS)?;
     let application = tools.scratch().join("application.js");
     let application = std::fs::read_to_string(application).context("esbuild left no module")?;
     let sockets = takes_websockets(&application);
     if let Some(note) = &asked.late {
         // What is evaluated when it is served imports nothing of the host, and exports nothing more.
         if called && !made.asks_host && !sockets {
-            return late::build(tools, &place, &main, note, output);
+            return late::build(tools, &node_project, &main, note, output);
         }
         late::leave_nothing_out(note)?;
     }
@@ -107,14 +107,14 @@ pub fn build(
         true => entry_of(&application, asked.development),
         false => LEFT.to_owned(),
     };
-    files::write(&entry, text.as_bytes())?;
+    embedded::write(&entry, text.as_bytes())?;
     bundle(tools, &root, &entry, "bundle.js", &[])?;
     let world = match (called, sockets) {
         (true, true) => wit::WITH_WEBSOCKETS,
         (true, false) => wit::BRIDGED,
         (false, _) => wit::WORLD,
     };
-    componentize(tools, &place, world, output)
+    componentize(tools, &node_project, world, output)
 }
 
 /// Says whether an application, which is one module, takes WebSockets.
@@ -258,17 +258,17 @@ fn option(name: &str, path: &Path) -> std::ffi::OsString {
 /// Makes a component of the module `bundle.js`.
 fn componentize(
     tools: &mut Tools<'_>,
-    place: &Place<'_>,
+    project: &NodeProject<'_>,
     world: &str,
     output: &Path,
 ) -> Result<()> {
     let packages = tools.scratch().join("wit");
     wit::write(&packages)?;
-    let script = componentizer(place.root)?;
+    let script = componentizer(project.root)?;
     let mut command = match script.extension() {
         None => Command::new(script),
         Some(_) => {
-            let mut command = Command::new(place.node);
+            let mut command = Command::new(project.node);
             command.arg(script);
             command
         }

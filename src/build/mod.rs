@@ -6,7 +6,7 @@
 
 mod advice;
 mod c;
-mod files;
+mod embedded;
 mod go;
 mod javascript;
 mod progress;
@@ -28,8 +28,8 @@ use project::Project;
 use std::path::{Path, PathBuf};
 use tool::Tools;
 
-/// An `Order` is a project that was recognised, with the place where its component shall be.
-pub struct Order<'a> {
+/// A `BuildRequest` is a project that was recognised, with the place where its component shall be.
+pub struct BuildRequest<'a> {
     asked: &'a cli::Build,
     project: Project,
     pub output: PathBuf,
@@ -41,9 +41,9 @@ pub struct Built {
     _scratch: Scratch,
 }
 
-impl<'a> Order<'a> {
+impl<'a> BuildRequest<'a> {
     /// Recognises the project. An error says what the path should have been.
-    pub fn new(build: &'a cli::Build) -> Result<Order<'a>> {
+    pub fn new(build: &'a cli::Build) -> Result<BuildRequest<'a>> {
         let project = Project::recognise(&build.path, build.python.app.as_deref())?;
         let is_for_python = build.python.is_given() || !build.env.is_empty() || build.no_warm_up;
         if is_for_python && !matches!(project, Project::Python(_)) {
@@ -57,7 +57,7 @@ impl<'a> Order<'a> {
             Some(output) => output.clone(),
             None => PathBuf::from(named_after(&build.path)?),
         };
-        Ok(Order {
+        Ok(BuildRequest {
             asked: build,
             project,
             output,

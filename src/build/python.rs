@@ -2,7 +2,7 @@
 //! what it fetches and makes on the way it keeps in a cache of its own.
 
 use super::tool::{Tools, needed};
-use super::{advice, files};
+use super::{advice, embedded};
 use crate::cli;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ fn prebuilt() -> Option<PathBuf> {
 pub fn build(tools: &mut Tools<'_>, path: &Path, asked: &cli::Build, output: &Path) -> Result<()> {
     let python = needed("python3", &advice::packages(&["python3", "python3-venv"]))?;
     let bridge = tools.scratch().join("python");
-    files::write_all(&bridge, FILES)?;
+    embedded::write_all(&bridge, FILES)?;
     let mut command = Command::new(python);
     command
         .arg(bridge.join("build.py"))

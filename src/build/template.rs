@@ -1,6 +1,6 @@
 //! `wasmserve new`: small projects to begin with, which build and serve at once.
 
-use super::files::{self, Embedded};
+use super::embedded::{self, Embedded};
 use crate::cli::{Language, New};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
@@ -57,7 +57,7 @@ pub fn write(new: &New) -> Result<()> {
         Language::Go => GO,
     };
     let named = files.map(|(path, text)| (path, text.replace("{name}", &name)));
-    files::write_all(directory, named)?;
+    embedded::write_all(directory, named)?;
     println!(
         "wrote a project into {0}; `wasmserve dev {0}` builds and serves it, again whenever it changes",
         directory.display()

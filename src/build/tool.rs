@@ -71,7 +71,7 @@ impl<'a> Tools<'a> {
             self.show_said();
             let _ = std::io::stderr().write_all(&self.answered());
         }
-        judge(what, end, &command)
+        check_exit(what, end, &command)
     }
 
     /// Runs a command to its end that tells of its progress, and why it fails.
@@ -93,7 +93,7 @@ impl<'a> Tools<'a> {
         if end != End::Exited(0) {
             self.show_said();
         }
-        judge(what, end, &command)
+        check_exit(what, end, &command)
     }
 
     /// Runs a command to its end, and gives what it wrote to standard output, which is for programs. Where it fails,
@@ -103,7 +103,7 @@ impl<'a> Tools<'a> {
         if end != End::Exited(0) {
             self.show_said();
         }
-        judge(what, end, &command)?;
+        check_exit(what, end, &command)?;
         Ok(self.answered())
     }
 
@@ -228,7 +228,7 @@ impl<'a> Tools<'a> {
     }
 }
 
-fn judge(what: &str, end: End, command: &Command) -> Result<()> {
+fn check_exit(what: &str, end: End, command: &Command) -> Result<()> {
     let command = shown(command);
     match end {
         End::Exited(0) => Ok(()),

@@ -1,7 +1,7 @@
 //! The world that applications are built for where their toolchain brings none, and how a core module
 //! becomes a component of it.
 
-use super::files::{self, Embedded};
+use super::embedded::{self, Embedded};
 use anyhow::{Context, Result, anyhow};
 use std::path::Path;
 use wasi_preview1_component_adapter_provider::{
@@ -57,7 +57,7 @@ pub fn files() -> &'static [Embedded] {
 
 /// Writes the packages of `wit/` to a directory.
 pub fn write(directory: &Path) -> Result<()> {
-    files::write_all(directory, FILES)
+    embedded::write_all(directory, FILES)
 }
 
 /// Makes a component of a core module for `wasm32-wasip1`, a reactor, whose bindings are those of the
@@ -67,7 +67,7 @@ pub fn component(module: &Path, wit: &Path, world: &str, output: &Path) -> Resul
         std::fs::read(module).with_context(|| format!("cannot read `{}`", module.display()))?;
     let component =
         encode(&mut module, wit, world).context("cannot make a component of what was built")?;
-    files::write(output, &component)
+    embedded::write(output, &component)
 }
 
 /// Writes the bindings for C to a directory.
@@ -76,7 +76,7 @@ pub fn write_c_bindings(wit: &Path, directory: &Path) -> Result<()> {
     let mut files = wit_bindgen_core::Files::default();
     let mut generator = wit_bindgen_c::Opts::default().build();
     generator.generate(&mut resolve, world, &mut files)?;
-    files::write_all(directory, files.iter())
+    embedded::write_all(directory, files.iter())
 }
 
 fn resolved(wit: &Path, world: &str) -> Result<(Resolve, WorldId)> {

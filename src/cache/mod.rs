@@ -4,13 +4,13 @@
 
 mod directory;
 mod name;
-mod output;
+mod pending_code;
 mod prune;
 pub mod seal;
 
 pub use directory::{Cache, default_directory};
 pub use name::CodeName;
-pub use output::{NoRoom, Output, about_room};
+pub use pending_code::{NoRoom, PendingCode, about_room};
 pub use prune::{Entry, superfluous};
 
 use std::path::PathBuf;

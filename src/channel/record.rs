@@ -4,7 +4,7 @@
 //! It is our own, as a process that was taken over may send one: a fixed form cannot be wrong in interesting ways, and
 //! a general decoder would be something to attack.
 
-use super::plan::{self, Plan};
+use super::code_info::{self, CodeInfo};
 use super::{CodeReport, Message};
 use crate::cache::{CodeName, CodeOrigin};
 use crate::exit::Status;
@@ -75,7 +75,7 @@ impl Record {
         };
         let mut text = vec![names.len() as u8];
         names.iter().for_each(|name| text.extend(name.to_bytes()));
-        text.extend(report.plan.encode());
+        text.extend(report.info.encode());
         Record::new(kind, report.index.cast_signed(), &text)
     }
 
@@ -124,15 +124,15 @@ impl Record {
     }
 }
 
-/// Reads what was said about code: which it is, its names, and its plan.
+/// Reads what was said about code: which it is, its names, and its `CodeInfo`.
 fn code(kind: u32, number: i32, text: &[u8]) -> Result<Message, Garbage> {
     let (count, rest) = text.split_first().ok_or(Garbage)?;
     let count = usize::from(*count);
     if count > MOST_NAMES {
         return Err(Garbage);
     }
-    let (names, plan) = rest.split_at_checked(count * NAME).ok_or(Garbage)?;
-    let plan: &[u8; plan::SIZE] = plan.try_into().map_err(|_| Garbage)?;
+    let (names, info) = rest.split_at_checked(count * NAME).ok_or(Garbage)?;
+    let info: &[u8; code_info::SIZE] = info.try_into().map_err(|_| Garbage)?;
     let (names, _) = names.as_chunks::<NAME>();
     let names: Vec<CodeName> = names.iter().map(CodeName::of_bytes).collect();
     let origin = match (kind, &names[..]) {
@@ -143,6 +143,6 @@ fn code(kind: u32, number: i32, text: &[u8]) -> Result<Message, Garbage> {
     Ok(Message::Code(CodeReport {
         index: u32::try_from(number).map_err(|_| Garbage)?,
         origin,
-        plan: Plan::decode(plan)?,
+        info: CodeInfo::decode(info)?,
     }))
 }

@@ -1,6 +1,6 @@
 //! This file says, for fuzzing, what must hold for any configuration file.
 
-use super::{Cli, file};
+use super::{Cli, config_file};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory};
@@ -19,7 +19,7 @@ pub fn config_file(bytes: &[u8]) {
         return;
     };
     COMMAND.with(|(command, matches)| {
-        let translated = file::translate(command, matches, Path::new("w.toml"), text);
+        let translated = config_file::translate(command, matches, Path::new("w.toml"), text);
         let Ok(found) = translated else {
             return;
         };

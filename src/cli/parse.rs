@@ -3,7 +3,7 @@
 
 mod short;
 
-use super::file::{self, FileArguments};
+use super::config_file::{self, FileArguments};
 use super::{Cli, Source, elsewhere, opposites};
 use clap::builder::{BoolishValueParser, Resettable};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -171,9 +171,9 @@ fn with_file(
         return Ok((given, FileArguments::default()));
     };
     let (file, after) = match matches.subcommand() {
-        None => (file::read(command, &matches)?, 1),
+        None => (config_file::read(command, &matches)?, 1),
         Some((name, serving)) if SERVING.contains(&name) => {
-            (file::read(named(command, name), serving)?, 2)
+            (config_file::read(named(command, name), serving)?, 2)
         }
         Some(_) => return Ok((given, FileArguments::default())),
     };

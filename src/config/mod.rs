@@ -9,7 +9,6 @@ mod capabilities;
 mod clients;
 mod databases;
 mod dotenv;
-mod files;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod headers;
@@ -21,6 +20,7 @@ mod priming;
 mod processes;
 pub mod registry;
 mod sandbox;
+mod static_files;
 mod tls;
 mod tracing;
 mod units;
@@ -33,7 +33,7 @@ pub use admin::Admin;
 
 use crate::cache;
 use crate::cli::Serve;
-use crate::guest::{self, CompileRequest, Limits};
+use crate::guest::{self, CompileRequest, GuestLimits};
 use crate::registry::{Pull, When};
 use crate::{exporter, log, request, supervisor, worker};
 use anyhow::{Context, Result, bail};
@@ -130,8 +130,8 @@ fn name_of<'a>(pull: Option<&'a Pull>, component: &'a Path) -> &'a Path {
     pull.map_or(component, |pull| Path::new(&pull.reference.name))
 }
 
-fn limits(serve: &Serve, workers: usize) -> Result<Limits> {
-    Ok(Limits {
+fn limits(serve: &Serve, workers: usize) -> Result<GuestLimits> {
+    Ok(GuestLimits {
         instances: option(
             "--limit-concurrency",
             &serve.requests.limit_concurrency,
@@ -145,7 +145,7 @@ fn limits(serve: &Serve, workers: usize) -> Result<Limits> {
             |text| worker_memory(text, workers),
         )?,
         sharers: NonZeroUsize::new(workers).filter(|_| serve.instances.max_worker_memory == "auto"),
-        patience: option(
+        memory_timeout: option(
             "--timeout-queue",
             &serve.requests.timeout_queue,
             units::duration,
@@ -226,7 +226,7 @@ fn worker_settings(
     compile_request: &CompileRequest,
 ) -> Result<worker::Settings> {
     let header_policy = headers::resolve(&serve.headers)?;
-    let files = files::directories(&serve.requests.files)?;
+    let files = static_files::directories(&serve.requests.files)?;
     let connection = clients::settings(serve, &header_policy)?;
     let idle_body = &serve.requests.timeout_idle_body;
     let idle_body = option("--timeout-idle-body", idle_body, units::duration)?;

@@ -120,7 +120,7 @@ impl Targets {
 
     fn path(&mut self, head: &mut [u8], value: &Text) -> Option<()> {
         let target = value.decoded(head)?;
-        let placeholder = match judge(&target) {
+        let placeholder = match check(&target) {
             Verdict::Leave => return Some(()),
             Verdict::Replace(target) if value.range.len() >= SHORTEST => self.keep(target),
             // What is too short to be replaced is taken as it is, or costs its stream, unless it is no text.
@@ -210,7 +210,7 @@ fn integer(head: &[u8], at: &mut usize, prefix: u32) -> Option<usize> {
 }
 
 /// Judges a target by the rules of HTTP/1.
-fn judge(target: &[u8]) -> Verdict {
+fn check(target: &[u8]) -> Verdict {
     let printable = |byte: &u8| matches!(byte, b'!'..=b'~' | 0x80..);
     if !target.iter().all(printable) || target.contains(&b'#') {
         return Verdict::Refuse;

@@ -2,7 +2,7 @@
 //! this executable too. The server reloads by itself when the component's file is replaced, so that the old
 //! version serves until the new one is ready.
 
-mod late;
+mod app_folder;
 mod page;
 mod tree;
 mod wanted;
@@ -14,7 +14,7 @@ use crate::sys::process::{self, End};
 use crate::sys::{exec, signals};
 use crate::{error, info};
 use anyhow::{Context, Result, anyhow};
-use late::Late;
+use app_folder::AppFolder;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::signalfd::SignalFd;
@@ -47,9 +47,9 @@ struct Develop<'a> {
     server: Option<Pid>,
     reading: Reading,
     /// Builds leave the application out, which is read when it is served.
-    reads_late: bool,
+    reads_folder: bool,
     /// The build of the component that is served has left this out.
-    late: Option<Late>,
+    app: Option<AppFolder>,
     /// The operator has asked for a stop.
     stopping: bool,
 }
@@ -69,8 +69,8 @@ pub fn run(dev: &Dev) -> Result<Status> {
         shown: None,
         server: None,
         reading: build::reading(&dev.path, dev.python.app.as_deref()),
-        reads_late: false,
-        late: None,
+        reads_folder: false,
+        app: None,
         stopping: false,
     };
     let ended = develop.check(&root).and_then(|()| develop.work());
@@ -82,30 +82,31 @@ pub fn run(dev: &Dev) -> Result<Status> {
 }
 
 impl Develop<'_> {
-    /// Has the options judged before anything is built, and finds out whether the application can be read when it is
+    /// Has the options checked before anything is built, and finds out whether the application can be read when it is
     /// served.
     fn check(&mut self, root: &Path) -> Result<()> {
         std::fs::write(self.component(), page::component(""))
             .context("cannot write a component")?;
-        self.judge(&[])?;
+        self.check_options(&[])?;
         let folder = match self.reading {
             Reading::Folder => Some(root),
             Reading::Bundle => Some(self.scratch.path()),
             Reading::Never => None,
         };
-        self.reads_late = folder.is_some_and(|folder| {
-            late::is_possible(&self.dev.options) && self.judge(&late::grant(folder)).is_ok()
+        self.reads_folder = folder.is_some_and(|folder| {
+            app_folder::is_possible(&self.dev.options)
+                && self.check_options(&app_folder::grant(folder)).is_ok()
         });
-        if self.reads_late {
+        if self.reads_folder {
             let nothing = self.scratch.path().join("nothing");
             std::fs::create_dir(&nothing).context("cannot make a temporary directory")?;
-            late::point(&self.link(), &nothing)?;
+            app_folder::point(&self.link(), &nothing)?;
         }
         Ok(())
     }
 
-    /// Has the server judge the options, and these before them.
-    fn judge(&self, more: &[OsString]) -> Result<()> {
+    /// Has the server check the options, and these before them.
+    fn check_options(&self, more: &[OsString]) -> Result<()> {
         let mut command = Command::new(&self.executable);
         command
             .arg("check")
@@ -152,8 +153,8 @@ impl Develop<'_> {
 
     /// Has what has changed served: by a new start where that is enough, or by a build.
     fn follow(&mut self, changed: &[PathBuf]) -> Result<()> {
-        let late = self.late.as_ref().filter(|_| self.builder.is_none());
-        let is_enough = late.is_some_and(|late| late.is_enough(changed));
+        let app = self.app.as_ref().filter(|_| self.builder.is_none());
+        let is_enough = app.is_some_and(|app| app.is_enough(changed));
         match self.server {
             Some(server) if is_enough || self.tree.names_all(changed) => {
                 process::signal(server, Signal::SIGHUP);
@@ -240,7 +241,7 @@ impl Develop<'_> {
         if self.reading == Reading::Folder {
             words.extend(variables(&self.dev.options));
         }
-        if self.reads_late {
+        if self.reads_folder {
             words.extend(["--late".into(), self.note().into()]);
         }
         words
@@ -270,8 +271,8 @@ impl Develop<'_> {
         if end == End::Exited(0) {
             let seconds = began.elapsed().as_secs_f32();
             info!("Built {} in {seconds:.1} s", self.dev.path.display());
-            if self.reads_late && !self.place()? {
-                self.reads_late = false;
+            if self.reads_folder && !self.place()? {
+                self.reads_folder = false;
                 return self.build();
             }
             return self.serve(&self.scratch.path().join("built.wasm"));
@@ -281,7 +282,7 @@ impl Develop<'_> {
         error!("The build has failed; a page says so until one succeeds");
         let page = self.scratch.path().join("page.wat");
         std::fs::write(&page, page::component(&said)).context("cannot write a component")?;
-        self.late = None;
+        self.app = None;
         self.serve(&page)
     }
 
@@ -294,8 +295,8 @@ impl Develop<'_> {
     /// Puts a component in the place of the one that is served, or begins to serve it.
     fn serve(&mut self, component: &Path) -> Result<()> {
         if let Some(server) = self.server
-            && self.late.is_some()
-            && late::is_same(component, &self.component())
+            && self.app.is_some()
+            && app_folder::is_same(component, &self.component())
         {
             // What it reads has changed, at most.
             process::signal(server, Signal::SIGHUP);
@@ -306,7 +307,7 @@ impl Develop<'_> {
         if self.server.is_some() {
             return Ok(());
         }
-        let grant = self.reads_late.then(|| late::grant(&self.link()));
+        let grant = self.reads_folder.then(|| app_folder::grant(&self.link()));
         let mut command = Command::new(&self.executable);
         command
             .arg(self.component())
@@ -324,16 +325,20 @@ impl Develop<'_> {
 
     /// Has the application's folder be where the component looks for it. False where the guest must not have that.
     fn place(&mut self) -> Result<bool> {
-        let late = Late::read(&self.note())?;
-        if let Some(late) = &late {
+        let app = AppFolder::read(&self.note())?;
+        if let Some(app) = &app {
             // The folder of a bundle is in the temporary directory, and has nothing else.
             let is_own = self.reading == Reading::Bundle;
-            if !is_own && self.judge(&late::grant(late.folder())).is_err() {
+            if !is_own
+                && self
+                    .check_options(&app_folder::grant(app.folder()))
+                    .is_err()
+            {
                 return Ok(false);
             }
-            late.place(&self.link())?;
+            app.place(&self.link())?;
         }
-        self.late = late;
+        self.app = app;
         Ok(true)
     }
 

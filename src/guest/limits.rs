@@ -4,9 +4,9 @@ use anyhow::{Result, ensure};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-/// `Limits` bounds what each instance takes, and what all of a worker take together.
+/// `GuestLimits` bounds what each instance takes, and what all of a worker take together.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct GuestLimits {
     /// So many instances may be alive at a time in one worker.
     pub instances: u32,
     /// So many more may serve WebSockets, where the component takes them.
@@ -18,7 +18,7 @@ pub struct Limits {
     /// The worker's memory is each one's share of what so many workers have; none where the operator named it.
     pub sharers: Option<NonZeroUsize>,
     /// A request waits for so long for memory.
-    pub patience: Duration,
+    pub memory_timeout: Duration,
     /// A request may use so much processor time.
     pub cpu: Duration,
     pub reuse: Reuse,
@@ -29,7 +29,7 @@ pub struct Limits {
 /// A guest with memory to spare may hand so many bytes to the host in one call.
 const CALL: u64 = 128 << 20;
 
-impl Limits {
+impl GuestLimits {
     /// Limits the bytes that a guest hands to the host in one call: the guest holds them as well, and both copies
     /// count.
     pub fn each_call(&self) -> usize {

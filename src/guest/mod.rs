@@ -38,7 +38,7 @@ pub use inspect::inspect;
 pub use instance::body::{GuestBody, is_bodiless};
 pub use instance::call::Request;
 pub use instance::loaded::Loaded;
-pub use limits::{Limits, Reuse};
+pub use limits::{GuestLimits, Reuse};
 pub use profile::ProfileSettings;
 pub use publish::published;
 pub use wasmtime_wasi_http::Error as BodyError;
@@ -52,7 +52,7 @@ use failure::NoRoom;
 use host::capabilities::Granted;
 use host::request_name::RequestName;
 use host::state::{self, HostState};
-use host::websocket::Open;
+use host::websocket::OpenWebSockets;
 use instance::body::{Producer, poll_head};
 use instance::call::{copy, is_repeatable};
 use instance::concurrent::ConcurrentInstances;
@@ -84,8 +84,8 @@ pub struct Guest {
     handler: LinkedComponent,
     exported: Exported,
     /// Instances serve these WebSockets now.
-    websockets: Open,
-    limits: Limits,
+    websockets: OpenWebSockets,
+    limits: GuestLimits,
     counts: Arc<Counts>,
     granted: Arc<Granted>,
     epoch_thread: Arc<EpochThread>,
@@ -121,10 +121,10 @@ impl Guest {
         let profiles = Profiles::new(capabilities.profile.clone(), handler.component())?;
         let epoch_thread = Arc::new(EpochThread::new(&engine));
         let scheduler = Scheduler::default();
-        let (most, each, patience) = (limits.worker_memory, limits.memory, limits.patience);
+        let (most, each, timeout) = (limits.worker_memory, limits.memory, limits.memory_timeout);
         let memory = match limits.sharers {
-            Some(workers) => WorkerMemory::shared(most, each, patience, workers),
-            None => WorkerMemory::bounded(most, each, patience),
+            Some(workers) => WorkerMemory::shared(most, each, timeout, workers),
+            None => WorkerMemory::bounded(most, each, timeout),
         };
         let counts = Arc::new(Counts::default());
         let guest = Guest {
@@ -135,7 +135,7 @@ impl Guest {
             engine,
             handler,
             exported,
-            websockets: Open::default(),
+            websockets: OpenWebSockets::default(),
             limits,
             epoch_thread,
             scheduler,

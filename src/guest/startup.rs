@@ -3,7 +3,7 @@
 //! snapshot was primed, each worker asks one instance.
 
 use super::Guest;
-use super::engine::Plan;
+use super::engine::CodeInfo;
 use super::failure::Failure;
 use crate::scoreboard::Made;
 use wasmtime::component::Component;
@@ -36,11 +36,11 @@ pub enum Startup {
 }
 
 impl Exported {
-    pub fn of(component: &Component, plan: Plan, is_primed: bool) -> Exported {
+    pub fn of(component: &Component, info: CodeInfo, is_primed: bool) -> Exported {
         Exported {
-            websockets: plan.websockets,
+            websockets: info.websockets,
             bridge: component.get_export_index(None, BRIDGE).is_some(),
-            startup: match (plan.lifecycle, is_primed) {
+            startup: match (info.lifecycle, is_primed) {
                 (false, _) => Startup::Unasked,
                 (true, true) => Startup::Primed,
                 (true, false) => Startup::Due,

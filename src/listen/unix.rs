@@ -113,13 +113,13 @@ fn identity(path: &Path) -> io::Result<FileIdentity> {
 }
 
 /// Another process that looks at the same directory is waited for so long at a time, so often.
-const PATIENCE: (Duration, u32) = (Duration::from_millis(5), 100);
+const LOCK_ATTEMPTS: (Duration, u32) = (Duration::from_millis(5), 100);
 
 /// Keeps other servers of ours from looking at a socket between its making and its listening, and from replacing it at
 /// the same time. Where that cannot be had, things go on without.
 fn lock(path: &Path) -> Option<Flock<File>> {
     let mut file = File::open(directory_of(path)).ok()?;
-    let (pause, times) = PATIENCE;
+    let (pause, times) = LOCK_ATTEMPTS;
     for _ in 0..times {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => return Some(lock),

@@ -1,7 +1,7 @@
 //! Each request has one line in the access log: as uvicorn writes it, or as a JSON object.
 
+use super::encode::{Json, Timestamp, push_target};
 use super::format::Captured;
-use super::text::{Json, Timestamp, push_target};
 use super::{Format, Level, Settings, begin, push_trace};
 use crate::trace::Trace;
 use std::fmt::{self, Write as _};

@@ -1,7 +1,7 @@
 //! A `Destination` is where lines go: to a standard stream, to a file, or to the system's log.
 
-use super::files;
-use super::output::Output;
+use super::line_writer::LineWriter;
+use super::pipes;
 use crate::sys::file::{self, LogTarget};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -46,14 +46,14 @@ impl Destination {
     }
 
     /// Opens the destination, and has the output write there.
-    pub(super) fn begin(&self, output: &'static Output) -> Result<()> {
+    pub(super) fn begin(&self, output: &'static LineWriter) -> Result<()> {
         if *self == Destination::Standard {
             return Ok(());
         }
         match self.open()? {
             // It has one reader, or takes everything at once.
             LogTarget::Other(fd) => output.redirect(fd),
-            LogTarget::Kept(fd) => files::add(self, fd, output).context("cannot make a pipe")?,
+            LogTarget::Kept(fd) => pipes::add(self, fd, output).context("cannot make a pipe")?,
         }
         Ok(())
     }

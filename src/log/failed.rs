@@ -1,7 +1,7 @@
 //! This file tells of a request that the guest has failed: in words, or as the members of a JSON object that tools
 //! find the request, the code and the place in the code by.
 
-use super::text::{Json, Timestamp};
+use super::encode::{Json, Timestamp};
 use super::{Format, Level, STDERR, component, emit, push_target, push_trace, settings};
 use crate::trace::Trace;
 use std::fmt::{self, Write as _};

@@ -1,16 +1,16 @@
 //! A line of the access log may have a format of the operator's own, in gunicorn's notation or in nginx's. It is read
 //! once, at the start: a field that is not known is refused there.
 
+mod line;
 mod names;
 #[cfg(test)]
 mod tests;
-mod text;
 
 use super::Access;
 use anyhow::{Result, bail};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use line::Line;
 use std::time::SystemTime;
-use text::Line;
 
 /// nginx predefines a format of this name (ngx_http_log_module).
 const COMBINED: &str = "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \
@@ -119,7 +119,7 @@ impl AccessFormat {
         } else {
             names::nginx(text, &mut format)?;
         }
-        format.room = text::room(text.len(), format.pieces.len());
+        format.room = line::room(text.len(), format.pieces.len());
         Ok(format)
     }
 

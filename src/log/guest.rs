@@ -1,6 +1,6 @@
 //! What a guest says is a line of the log: with a short mark in text, and with fields of its own in JSON.
 
-use super::text::{Json, Lines, Timestamp};
+use super::encode::{Json, Lines, Timestamp};
 use super::{Format, Level, STDERR, Settings, begin, emit, push_trace, settings};
 use crate::trace::Trace;
 use std::fmt::Write as _;

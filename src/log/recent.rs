@@ -23,7 +23,7 @@ const LONGEST: usize = 8 << 10;
 const HEAD: usize = 10;
 
 /// A cell that is not complete is waited for so many times, and then taken to be its writer's who was killed.
-const PATIENCE: u32 = 3;
+const MOST_MISSED: u32 = 3;
 
 const LEVELS: [Level; 6] = [
     Level::Critical,
@@ -161,7 +161,7 @@ impl Reader {
                     self.missed = 0;
                     self.take(head, &bytes, lines);
                 }
-                None if waits && self.missed < PATIENCE => {
+                None if waits && self.missed < MOST_MISSED => {
                     self.missed += 1;
                     return;
                 }

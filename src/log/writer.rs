@@ -2,7 +2,7 @@
 //! While a file takes nothing, lines wait in the pipe, and after that in the processes that write them.
 
 use super::destination::Destination;
-use super::files::{self, LogOrder};
+use super::pipes::{self, LogOrder};
 use super::service::{self, Service};
 use crate::sys::channel::{self, Piece, Received};
 use crate::sys::file;
@@ -21,7 +21,7 @@ const LONGEST: usize = 32 << 10;
 
 /// Writes until nobody is left who could have something to write, or until this is to end.
 pub fn run(orders: OwnedFd) {
-    let files = files::take().into_iter();
+    let files = pipes::take().into_iter();
     let mut streams: Vec<_> = files
         .map(|file| {
             (

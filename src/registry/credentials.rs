@@ -14,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Such a program may take so long.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PROGRAM_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Docker Hub is called so in the configuration.
 const HUB: &str = "https://index.docker.io/v1/";
@@ -213,7 +213,7 @@ fn asked(program: &str, key: &str) -> Result<Option<Credentials>> {
 
 /// Says whether the program succeeded, within its time. What it says is less than a pipe takes.
 fn ended(child: &mut Child) -> Result<bool> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + PROGRAM_TIMEOUT;
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(status.success());
@@ -221,7 +221,7 @@ fn ended(child: &mut Child) -> Result<bool> {
         if Instant::now() > deadline {
             let _ = child.kill();
             let _ = child.wait();
-            bail!("it did not answer within {} s", PATIENCE.as_secs());
+            bail!("it did not answer within {} s", PROGRAM_TIMEOUT.as_secs());
         }
         std::thread::sleep(Duration::from_millis(5));
     }

@@ -6,7 +6,7 @@ mod refused;
 use super::client::Client;
 use super::header_policy::Arrival;
 use super::spans::Spans;
-use super::startup::{self, Telling};
+use super::startup_failure::{self, Telling};
 use super::upload::UploadState;
 use crate::guest::Failure;
 use crate::log::{self, Access, Captured, Failed, Level};
@@ -150,7 +150,7 @@ impl Exchange {
             let kind = totals::GUEST_FAILURE_KINDS[kind as usize];
             spans.failed(kind, failure.to_string());
         }
-        match startup::note(failure) {
+        match startup_failure::note(failure) {
             Telling::Whole => {}
             Telling::Count(count) => {
                 let last = log::escape(&failure.last_word()).to_string();

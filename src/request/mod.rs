@@ -28,7 +28,7 @@ mod reply;
 mod root_path;
 mod share;
 mod spans;
-mod startup;
+mod startup_failure;
 mod timer;
 mod upload;
 mod waiting;

@@ -3,7 +3,7 @@
 //! open.
 
 mod calls;
-mod files;
+mod file_access;
 mod identity;
 mod reach;
 mod resolver;
@@ -147,7 +147,7 @@ impl Sandbox {
         privileges::drop_capabilities(kept).context("capabilities cannot be given up")?;
         privileges::set_dumpable(false);
         let mut missing = Missing::new();
-        if !files::restrict(self, role).context("landlock refuses")? {
+        if !file_access::restrict(self, role).context("landlock refuses")? {
             missing.push("landlock");
         }
         if !calls::restrict(&self.grants, role, &sockets).context("seccomp refuses")? {

@@ -1,7 +1,7 @@
 //! The `Table` is what the supervisor, which alone writes it, says about the server as a whole.
 
 use super::canary::{CanaryCell, CanaryFigures};
-use super::text::Text;
+use super::shared_text::SharedText;
 use super::totals::{CANARIES, Family, RELOADS, Totals, WORKER_ENDS};
 use std::mem::offset_of;
 use std::sync::atomic::Ordering::Relaxed;
@@ -58,7 +58,7 @@ struct EndCell {
     at_ms: AtomicU64,
     pid: AtomicI32,
     reason: AtomicU32,
-    detail: Text<240>,
+    detail: SharedText<240>,
 }
 
 /// `WorkerNumbers` says how many workers there should be.
@@ -107,9 +107,9 @@ pub struct Table {
     ended: AtomicU64,
     ends: [EndCell; ENDS],
     /// The last reload failed for this reason.
-    failure: Text<2048>,
+    failure: SharedText<2048>,
     /// A JSON document says what is served, and where.
-    about: Text<8192>,
+    about: SharedText<8192>,
     /// The supervisor itself has counted these, and workers of other executables had counted them.
     totals: Totals,
 }

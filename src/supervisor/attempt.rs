@@ -10,7 +10,7 @@ use super::single_task::SingleTask;
 use super::step::Step;
 use super::zygote::{Zygote, ZygoteTask};
 use crate::cache::CodeName;
-use crate::channel::Plan;
+use crate::channel::CodeInfo;
 use crate::exit::{Status, status_of};
 use crate::sys::process::End;
 use crate::{log, warning};
@@ -205,7 +205,7 @@ impl<R: Roles> Supervisor<R> {
             let limit = settings.step_time;
             let stage = Stage::Stepping { step, code, rest };
             (stage, Event::Stepping { limit })
-        } else if code.plan.is_some_and(|plan| roles.primes(plan)) {
+        } else if code.info.is_some_and(|info| roles.primes(info)) {
             let primer = self.forker.primer(&*roles, &code);
             let primer = primer.map_err(|error| cannot(&error, "start the application"))?;
             let limit = settings.startup;
@@ -219,7 +219,7 @@ impl<R: Roles> Supervisor<R> {
 
     /// Loads the application, as everything was done that comes before.
     fn load(&mut self, number: u32, roles: Rc<R>, code: Code) -> Result<(), Failed> {
-        if !code.plan.is_some_and(Plan::is_large) {
+        if !code.info.is_some_and(CodeInfo::is_large) {
             self.made(number, roles, code, None);
             return Ok(());
         }

@@ -2,8 +2,8 @@
 //! any, and no descriptor of its own comes up. What it says of them is checked; when it has ended they are kept.
 
 use super::settings::CodeSettings;
-use crate::cache::{Cache, CodeName, CodeOrigin, Output};
-use crate::channel::{CodeReport, Plan};
+use crate::cache::{Cache, CodeName, CodeOrigin, PendingCode};
+use crate::channel::{CodeInfo, CodeReport};
 use crate::exit::{Exit, Status};
 use crate::warning;
 use anyhow::{Context, Result, bail};
@@ -16,9 +16,9 @@ use std::path::PathBuf;
 /// `Code` is native code, and what its compiler said about it.
 pub struct Code {
     pub file: OwnedFd,
-    /// The plan is `None` where the executable before this one had the code made, and has a plan that this one does
-    /// not know.
-    pub plan: Option<Plan>,
+    /// This is `None` where the executable before this one had the code made, and describes it in a way that this one
+    /// does not know.
+    pub info: Option<CodeInfo>,
     /// The code has this name in the cache, where it was there before this start.
     pub found: Option<CodeName>,
     /// Instances begin as this snapshot has them, where that is another than when they are made.
@@ -34,16 +34,16 @@ impl Code {
         primed.chain([self.file.as_raw_fd()])
     }
 
-    /// Returns the plan, without which the code cannot be loaded.
-    pub fn known_plan(&self) -> Result<Plan> {
-        let plan = self.plan;
-        plan.context("an executable before this one has compiled it, in another way")
+    /// Returns the `CodeInfo`, without which the code cannot be loaded.
+    pub fn known_plan(&self) -> Result<CodeInfo> {
+        let info = self.info;
+        info.context("an executable before this one has compiled it, in another way")
     }
 
     pub fn try_clone(&self) -> io::Result<Code> {
         Ok(Code {
             file: self.file.try_clone()?,
-            plan: self.plan,
+            info: self.info,
             found: self.found,
             primed: self.primed.as_ref().map(OwnedFd::try_clone).transpose()?,
             jobs: self
@@ -65,7 +65,7 @@ pub struct CodeFiles {
 
 struct CodeFile {
     source: PathBuf,
-    output: Output,
+    output: PendingCode,
     made: CompilerOutput,
 }
 
@@ -76,7 +76,7 @@ enum CompilerOutput {
     Found(Code),
     Written {
         names: Vec<CodeName>,
-        plan: Plan,
+        info: CodeInfo,
     },
 }
 
@@ -90,7 +90,7 @@ impl CodeFiles {
         let files = sources.map(|source| {
             Ok(CodeFile {
                 source: source.clone(),
-                output: Output::open(kept)?,
+                output: PendingCode::open(kept)?,
                 made: CompilerOutput::Nothing,
             })
         });
@@ -128,9 +128,9 @@ impl CodeFiles {
         let file = usize::try_from(report.index).ok();
         let file = file.and_then(|index| self.files.get_mut(index));
         let file = file.context("the compiler has made what it was not asked for")?;
-        let plan = report.plan;
+        let info = report.info;
         file.made = match report.origin {
-            CodeOrigin::Written(names) => CompilerOutput::Written { names, plan },
+            CodeOrigin::Written(names) => CompilerOutput::Written { names, info },
             CodeOrigin::Cached(name) => {
                 let cache = self.cache.as_ref().context("there is no cache");
                 let found = cache.and_then(|cache| cache.lookup(name));
@@ -139,7 +139,7 @@ impl CodeFiles {
                 Cache::touch(&found);
                 CompilerOutput::Found(Code {
                     file: found.into(),
-                    plan: Some(plan),
+                    info: Some(info),
                     found: Some(name),
                     primed: None,
                     jobs: Vec::new(),
@@ -165,12 +165,12 @@ impl CodeFiles {
         let codes = files.map(|file| match file.made {
             CompilerOutput::Nothing => bail!("the compiler has ended too early"),
             CompilerOutput::Found(code) => Ok(code),
-            CompilerOutput::Written { names, plan } => {
+            CompilerOutput::Written { names, info } => {
                 grew |= !names.is_empty();
                 let written = file.output.finish(&names, cache, &file.source)?;
                 Ok(Code {
                     file: written.into(),
-                    plan: Some(plan),
+                    info: Some(info),
                     found: None,
                     primed: None,
                     jobs: Vec::new(),
@@ -193,8 +193,8 @@ mod tests {
     use crate::channel::{Needs, Restore, Target, World};
     use crate::exit::status_of;
 
-    fn plan() -> Plan {
-        Plan {
+    fn info() -> CodeInfo {
+        CodeInfo {
             target: Target {
                 world: World::P2,
                 concurrent: false,
@@ -231,7 +231,7 @@ mod tests {
         let report = CodeReport {
             index: 0,
             origin: CodeOrigin::Cached(name),
-            plan: plan(),
+            info: info(),
         };
         let error = files.note(report.clone()).unwrap_err();
         assert_eq!(status_of(&error), Status::DamagedCode);

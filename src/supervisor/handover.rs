@@ -6,7 +6,7 @@ mod first;
 mod second;
 
 use super::policy::Inherited;
-use crate::channel::{LeftListener, Plan};
+use crate::channel::{CodeInfo, LeftListener};
 use crate::scoreboard::Layout;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -28,11 +28,12 @@ pub struct Handover {
     /// The end of the lifeline that workers watch, and the one that is held.
     pub lifeline: (RawFd, RawFd),
     pub listeners: Vec<LeftListener>,
-    /// The version that is served: its number, its code, and what its compiler said of that. There is no plan where an
-    /// older executable has one that this one does not know.
+    /// The version that is served: its number, its code, and what its compiler said of that. There is no
+    /// `CodeInfo` where an older executable has one that this one does not know.
     pub served: u32,
     pub code: RawFd,
-    pub plan: Option<Plan>,
+    #[serde(rename = "plan")]
+    pub code_info: Option<CodeInfo>,
     /// There should be so many workers.
     pub wanted: usize,
     pub workers: Vec<LeftWorker>,
@@ -82,7 +83,7 @@ impl Handover {
             listeners: Vec::new(),
             served: 0,
             code: -1,
-            plan: None,
+            code_info: None,
             wanted: 0,
             workers: Vec::new(),
             admin: Vec::new(),
@@ -164,7 +165,7 @@ mod tests {
             ],
             served: 2,
             code: 9,
-            plan: second::plan("2 0 1 0 1 65536 1 10000 0"),
+            code_info: second::code_info("2 0 1 0 1 65536 1 10000 0"),
             admin: vec![listener(10, SocketMaker::Given)],
             admin_process: Some(4001),
             wanted: 2,

@@ -87,11 +87,11 @@ impl<R: Roles> Supervisor<R> {
     /// Begins nothing more: what runs has as long as requests in flight have.
     pub(super) fn finish_jobs(&mut self) {
         let now = self.now();
-        let patience = match self.policy.kills() {
+        let time = match self.policy.kills() {
             true => Duration::ZERO,
             false => self.roles.settings().graceful_shutdown,
         };
-        self.jobs.finish_by(now + patience);
+        self.jobs.finish_by(now + time);
     }
 
     /// Waits no longer for what runs, although the workers have left before.

@@ -7,7 +7,7 @@ use super::forker::fork_child;
 use super::handover::LeftLogWriter;
 use super::run::Supervisor;
 use crate::exit::Status;
-use crate::log::files;
+use crate::log::pipes;
 use crate::scoreboard::Scoreboard;
 use crate::sys::{channel, clock, process, signals};
 use crate::{error, warning};
@@ -84,7 +84,7 @@ impl LogWriter {
         if opened.is_empty() {
             return;
         }
-        let names = files::names();
+        let names = pipes::names();
         for (index, target) in opened {
             let sent = target.and_then(|target| self.send(names.get(index), &target));
             if let Err(why) = sent {
@@ -97,7 +97,7 @@ impl LogWriter {
         for writer in self.all() {
             let logs = writer.logs.iter().enumerate();
             for (index, _) in logs.filter(|(_, log)| Some(*log) == name) {
-                let sent = files::send(&writer.orders, index, target);
+                let sent = pipes::send(&writer.orders, index, target);
                 // Those before end by themselves, and need not be reaped yet.
                 if self.running.as_ref().is_some_and(|it| it.pid == writer.pid) {
                     sent?;
@@ -113,7 +113,7 @@ impl LogWriter {
             return;
         };
         let deadline = Instant::now() + LAST;
-        let told = files::send_end(&orders).is_ok();
+        let told = pipes::send_end(&orders).is_ok();
         while told && Instant::now() < deadline {
             if process::ended(pid).is_some() {
                 return;
@@ -128,7 +128,7 @@ impl LogWriter {
 impl<R: Roles> Supervisor<R> {
     /// Has a process write the logs where there are any, and hands it the system's log where that was opened anew.
     pub(super) fn look_after_log(&mut self) {
-        if !files::any() || self.exit.is_some() {
+        if !pipes::any() || self.exit.is_some() {
             return;
         }
         let now = clock::now_ms();
@@ -139,18 +139,18 @@ impl<R: Roles> Supervisor<R> {
                 Err(error) => warning!("cannot start the process that writes the log: {error}"),
             }
         }
-        self.log_writer.hand_over(files::reopened(false));
+        self.log_writer.hand_over(pipes::reopened(false));
     }
 
     /// Opens every log again: their files may have other names by now.
     pub(super) fn reopen_logs(&mut self) {
-        self.log_writer.hand_over(files::reopened(true));
+        self.log_writer.hand_over(pipes::reopened(true));
     }
 }
 
 fn fork<R: Roles>(roles: &R, scoreboard: &Scoreboard) -> io::Result<Running> {
     let (orders, taken) = channel::downward()?;
-    let mut kept: Vec<RawFd> = files::descriptors();
+    let mut kept: Vec<RawFd> = pipes::descriptors();
     kept.push(taken.as_raw_fd());
     let pid = fork_child(
         &kept,
@@ -167,6 +167,6 @@ fn fork<R: Roles>(roles: &R, scoreboard: &Scoreboard) -> io::Result<Running> {
             }
         },
     )?;
-    let logs = files::names();
+    let logs = pipes::names();
     Ok(Running { pid, orders, logs })
 }

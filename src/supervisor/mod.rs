@@ -40,7 +40,7 @@ pub use settings::{
 };
 pub use successor::predecessor;
 
-use crate::channel::{LeftListener, Plan, Reporter};
+use crate::channel::{CodeInfo, LeftListener, Reporter};
 use crate::scoreboard::Scoreboard;
 use std::cell::RefCell;
 use std::fs::File;
@@ -68,8 +68,8 @@ pub trait Roles: Sized {
     fn take_step(&self, index: usize, code: &Code) -> anyhow::Result<()>;
     /// Runs what is run every so often and has this index, of which there is code, in a process of its own.
     fn run_job(&self, index: usize, code: &Code) -> anyhow::Result<()>;
-    /// Says whether an instance of code with this plan is primed before there are workers.
-    fn primes(&self, plan: Plan) -> bool;
+    /// Says whether an instance of this code is primed before there are workers.
+    fn primes(&self, info: CodeInfo) -> bool;
     /// Returns how many bytes a primed snapshot has at most.
     fn largest_snapshot(&self) -> u64;
     /// Primes one in a process of its own, and writes down in this file what it is then; nothing where no other

@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 use std::time::{Duration, Instant};
 
 /// A zygote may take so long to fork a worker.
-const PATIENCE: Duration = Duration::from_secs(5);
+const FORK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A `PendingWorker` is one that a zygote was asked for.
 pub struct PendingWorker {
@@ -57,7 +57,7 @@ impl<R: Roles> Supervisor<R> {
             debug!("the zygote cannot be asked for a worker: {error}");
             return Err(new_worker);
         }
-        let deadline = self.now() + PATIENCE;
+        let deadline = self.now() + FORK_TIMEOUT;
         self.pending_workers.push(PendingWorker {
             id,
             generation: number,

@@ -245,7 +245,7 @@ impl<R: Roles> Supervisor<R> {
             log_writers: self.log_writer.left(),
             served,
             code: generation.code.file.as_raw_fd(),
-            plan: generation.code.plan,
+            code_info: generation.code.info,
             wanted,
             workers: workers.collect::<Result<_>>()?,
             ..Handover::nothing()

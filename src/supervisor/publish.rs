@@ -5,7 +5,7 @@ use super::policy::{Incident, Report};
 use super::run::Supervisor;
 use super::{Roles, Sockets};
 use crate::cache::{CodeName, seal};
-use crate::channel::Plan;
+use crate::channel::CodeInfo;
 use crate::log;
 use crate::scoreboard::WorkerEnd;
 use crate::sys::clock;
@@ -15,7 +15,7 @@ use std::fs::File;
 pub struct Served {
     pub number: u32,
     /// The version's compiler said this; none where that is not understood.
-    pub plan: Option<Plan>,
+    pub info: Option<CodeInfo>,
     /// The name of its code, where that has one.
     pub name: Option<CodeName>,
     /// The version's code was in the cache already.
@@ -83,7 +83,7 @@ impl<R: Roles> Supervisor<R> {
         let code = generation.code.file.try_clone().map(File::from);
         let served = Served {
             number: generation.number,
-            plan: generation.code.plan,
+            info: generation.code.info,
             name: code.ok().and_then(|file| seal::name(&file).ok().flatten()),
             found: generation.code.found.is_some(),
             since_ms: clock::unix_ms(),

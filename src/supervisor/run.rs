@@ -113,7 +113,7 @@ pub fn resume<R: Roles>(roles: R, predecessor: Predecessor) -> Result<()> {
         roles,
         code: Code {
             file: predecessor.code,
-            plan: handover.plan,
+            info: handover.code_info,
             found: None,
             primed: None,
             jobs: Vec::new(),

@@ -75,9 +75,9 @@ impl Way {
         }
     }
 
-    /// Says whether a write would not wait, at once or within `patience` (poll(2)). A descriptor that is broken is
+    /// Says whether a write would not wait, at once or within `timeout` (poll(2)). A descriptor that is broken is
     /// ready to say so.
-    pub fn takes(&self, patience: Duration) -> bool {
+    pub fn takes(&self, timeout: Duration) -> bool {
         let fd = match self {
             Way::Reopened(fd) => fd.as_fd(),
             // SAFETY: as in `prepare`.
@@ -85,9 +85,9 @@ impl Way {
                 BorrowedFd::borrow_raw(*fd)
             },
         };
-        let patience = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
+        let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
         !matches!(
-            poll(&mut [PollFd::new(fd, PollFlags::POLLOUT)], patience),
+            poll(&mut [PollFd::new(fd, PollFlags::POLLOUT)], timeout),
             Ok(0)
         )
     }

@@ -27,7 +27,7 @@ pub unsafe fn fork(child: impl FnOnce() -> i32) -> io::Result<Pid> {
 }
 
 /// The end of a process that has nothing more to do may take so long.
-const PATIENCE: Duration = Duration::from_secs(5);
+const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Forks a process that is not ours: one in between forks it and ends, so that it is left to the next process above
 /// that adopts orphans (PR_SET_CHILD_SUBREAPER(2const)). Returns true in the new process, once that is so. Fails where
@@ -50,7 +50,7 @@ pub fn fork_away() -> io::Result<bool> {
     let status = match unsafe { nix::unistd::fork() } {
         Ok(ForkResult::Child) => {
             // No signal tells of it, and it takes no time worth speaking of.
-            let deadline = Instant::now() + PATIENCE;
+            let deadline = Instant::now() + END_TIMEOUT;
             while getppid() == between && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_micros(50));
             }

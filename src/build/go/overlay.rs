@@ -2,8 +2,8 @@
 //! is changed: our bridge, and the places where Go asks it first.
 
 use super::package::Package;
-use super::{NEWEST, OLDEST, files, read};
-use crate::build::files::Embedded;
+use super::{NEWEST, OLDEST, embedded, read};
+use crate::build::embedded::Embedded;
 use anyhow::{Result, bail};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -96,8 +96,8 @@ const IDLE: Added = Added {
     ],
 };
 
-/// A place in a file of Go's where something else comes first.
-struct Place {
+/// A `Patch` puts something else before a line of a file of Go's.
+struct Patch {
     file: &'static str,
     /// Stands before this line, which is there once.
     before: &'static str,
@@ -106,22 +106,22 @@ struct Place {
     declared: &'static str,
 }
 
-const PLACES: [Place; 5] = [
+const PATCHES: [Patch; 5] = [
     // `http2.ConfigureServer` calls Serve too, and has returned before this line.
-    Place {
+    Patch {
         file: "net/http/server.go",
         before: "\torigListener := l\n",
         added: "\tif WasmserveServe != nil {\n\t\treturn WasmserveServe(s, l, false)\n\t}\n",
         declared: "\nvar WasmserveServe func(s *Server, l net.Listener, secure bool) error\n",
     },
-    Place {
+    Patch {
         file: "net/http/server.go",
         before: "\t// Setup HTTP/2 before s.Serve, to initialize s.TLSConfig\n",
         added: "\tif WasmserveServe != nil {\n\t\treturn WasmserveServe(s, l, true)\n\t}\n",
         declared: "",
     },
     // Whoever registers another protocol has it called; http2.ConfigureTransport does so for https.
-    Place {
+    Patch {
         file: "net/http/roundtrip.go",
         before: "\treturn t.roundTrip(req)\n",
         added: "\tif WasmserveRoundTrip != nil && req.URL != nil && (req.URL.Scheme == \"http\" || req.URL.Scheme == \
@@ -129,7 +129,7 @@ const PLACES: [Place; 5] = [
         declared: "\nvar WasmserveRoundTrip func(*Request) (*Response, error)\n",
     },
     // A guest has no /etc/hosts, and this name is nobody's to answer but the host's itself (RFC 6761, section 6.3).
-    Place {
+    Patch {
         file: "net/hosts.go",
         before: "\treturn nil, \"\"\n",
         added: "\tif wasmserveIsLocalhost(host) {\n\t\treturn []string{\"127.0.0.1\"}, \"localhost.\"\n\t}\n",
@@ -138,7 +138,7 @@ const PLACES: [Place; 5] = [
     },
     // A file of a form that is larger than the application wants to hold in memory has no other place where nothing can
     // be written.
-    Place {
+    Patch {
         file: "mime/multipart/formdata.go",
         before: "\t\tif n > maxFileMemoryBytes {\n",
         added: "\t\tif n > maxFileMemoryBytes && file == nil && !wasmserveSpills(r.tempDir) {\n\
@@ -157,7 +157,7 @@ pub fn write(scratch: &Path, goroot: &Path, package: &Package) -> Result<PathBuf
     let mut replace = Map::new();
     let mut lay = |name: &str, over: PathBuf, text: String| -> Result<()> {
         let file = laid.join(name);
-        files::write(&file, text.as_bytes())?;
+        embedded::write(&file, text.as_bytes())?;
         let (over, file) = (over.display().to_string(), file.display().to_string());
         replace.insert(over, Value::String(file));
         Ok(())
@@ -183,7 +183,7 @@ pub fn write(scratch: &Path, goroot: &Path, package: &Package) -> Result<PathBuf
     let over = package.directory.join("wasmserve_start.go");
     lay("start.go", over, start)?;
     let source = goroot.join("src");
-    for file in PLACES.map(|place| place.file) {
+    for file in PATCHES.map(|patch| patch.file) {
         let over = source.join(file);
         let text = asking_first(file, read(&over)?)?;
         lay(&format!("go/{file}"), over, text)?;
@@ -194,7 +194,7 @@ pub fn write(scratch: &Path, goroot: &Path, package: &Package) -> Result<PathBuf
         lay(file.name, runtime.join(file.name), file.text.to_owned())?;
     }
     let table = scratch.join("overlay.json");
-    files::write(&table, json!({ "Replace": replace }).to_string().as_bytes())?;
+    embedded::write(&table, json!({ "Replace": replace }).to_string().as_bytes())?;
     Ok(table)
 }
 
@@ -210,14 +210,14 @@ fn check_runtime(added: &Added, text: &str) -> Result<()> {
 }
 
 fn asking_first(file: &str, mut text: String) -> Result<String> {
-    for place in PLACES.iter().filter(|place| place.file == file) {
-        if text.matches(place.before).count() != 1 {
+    for patch in PATCHES.iter().filter(|patch| patch.file == file) {
+        if text.matches(patch.before).count() != 1 {
             bail!(
                 "this version of Go has another {file} than is known here; use Go 1.{OLDEST} to 1.{NEWEST}"
             );
         }
-        let added = format!("{}{}", place.added, place.before);
-        text = text.replace(place.before, &added) + place.declared;
+        let added = format!("{}{}", patch.added, patch.before);
+        text = text.replace(patch.before, &added) + patch.declared;
     }
     Ok(text)
 }
@@ -229,8 +229,8 @@ mod tests {
     #[test]
     fn net_http_asks_the_bridge_first() {
         let text =
-            |places: &[&Place]| -> String { places.iter().map(|place| place.before).collect() };
-        let [serve, secure, ..] = &PLACES;
+            |patches: &[&Patch]| -> String { patches.iter().map(|patch| patch.before).collect() };
+        let [serve, secure, ..] = &PATCHES;
         let asking = asking_first(serve.file, text(&[serve, secure])).unwrap();
         let expected = format!("{}{}{}", serve.added, serve.before, secure.added);
         assert!(asking.starts_with(&expected), "{asking}");

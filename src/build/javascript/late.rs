@@ -1,8 +1,8 @@
 //! For `wasmserve dev`: the component has the bridge alone, and reads the application from a file when it starts. It is
 //! made once for each version of the toolchain, and kept; a build makes the file, which takes a fraction of a second.
 
-use super::{Place, bundle, componentize, componentizer};
-use crate::build::files;
+use super::{NodeProject, bundle, componentize, componentizer};
+use crate::build::embedded;
 use crate::build::project::nearest;
 use crate::build::tool::Tools;
 use crate::build::wit;
@@ -33,19 +33,19 @@ const ENGINE: &str = "lib/starlingmonkey_embedding.wasm";
 /// Makes the file of an application, and gives the component that reads it; says in `note` which folder belongs there.
 pub fn build(
     tools: &mut Tools<'_>,
-    place: &Place<'_>,
+    project: &NodeProject<'_>,
     main: &Path,
     note: &Path,
     output: &Path,
 ) -> Result<()> {
     let folder = note.with_extension("files");
-    write_application(tools, place, main, &folder)?;
-    let kept = kept(place)?;
+    write_application(tools, project, main, &folder)?;
+    let kept = kept(project)?;
     let is_there = kept.as_deref().is_some_and(|kept| take(kept, output));
     if !is_there {
         let bridge = tools.scratch().join("late.js");
-        bundle(tools, place.root, &bridge, "bundle.js", &[])?;
-        componentize(tools, place, wit::LATE, output)?;
+        bundle(tools, project.root, &bridge, "bundle.js", &[])?;
+        componentize(tools, project, wit::LATE, output)?;
         if let Some(kept) = &kept
             && let Err(error) = keep(output, kept)
         {
@@ -64,13 +64,13 @@ pub fn leave_nothing_out(note: &Path) -> Result<()> {
 }
 
 fn write_note(note: &Path, said: &Value) -> Result<()> {
-    files::write(note, said.to_string().as_bytes())
+    embedded::write(note, said.to_string().as_bytes())
 }
 
 /// Has esbuild make one script of the application, which hands it over.
 fn write_application(
     tools: &mut Tools<'_>,
-    place: &Place<'_>,
+    project: &NodeProject<'_>,
     main: &Path,
     folder: &Path,
 ) -> Result<()> {
@@ -82,13 +82,13 @@ fn write_application(
         "import application from {};\nglobalThis[Symbol.for(\"wasmserve.application\")](application);\n",
         Value::from(main)
     );
-    files::write(&entry, text.as_bytes())?;
+    embedded::write(&entry, text.as_bytes())?;
     let more = ["--sourcemap=external", "--sources-content=false"];
-    bundle(tools, place.root, &entry, NAME, &more)?;
+    bundle(tools, project.root, &entry, NAME, &more)?;
     let made = tools.scratch();
     let map = std::fs::read(made.join(MAP)).context("esbuild left no source map")?;
     let mut map: Value = serde_json::from_slice(&map).context("esbuild's source map is no JSON")?;
-    name_sources(&mut map, &made.canonicalize()?, place.root);
+    name_sources(&mut map, &made.canonicalize()?, project.root);
     let script = std::fs::read(made.join(NAME)).context("esbuild left no module")?;
     std::fs::create_dir_all(folder)
         .with_context(|| format!("cannot make `{}`", folder.display()))?;
@@ -124,8 +124,8 @@ fn resolved(path: &Path) -> PathBuf {
 
 /// Finds where a component is kept that these tools make of this bridge; nowhere where the tools cannot be told from
 /// others.
-fn kept(place: &Place<'_>) -> Result<Option<PathBuf>> {
-    let script = componentizer(place.root)?.canonicalize()?;
+fn kept(project: &NodeProject<'_>) -> Result<Option<PathBuf>> {
+    let script = componentizer(project.root)?.canonicalize()?;
     let package = script.parent().and_then(Path::parent);
     let (Some(package), Some(cache)) = (package, cache()) else {
         return Ok(None);

@@ -37,7 +37,7 @@ pub struct Link<T> {
     wire: Wire<T>,
     context: WebSocketContext,
     socket: WebSocket,
-    state: State,
+    state: LinkState,
     keep_alive: KeepAlive,
     message_rate: MessageRate,
     began: Instant,
@@ -55,7 +55,7 @@ pub struct Link<T> {
 }
 
 #[derive(Clone, Copy)]
-enum State {
+enum LinkState {
     Open,
     /// One end has said that it closes.
     Closing {
@@ -76,8 +76,8 @@ pub enum End {
     Gone,
 }
 
-/// `Next` says what is due at a time.
-enum Next {
+/// `NextStep` says what is due at a time.
+enum NextStep {
     KeepAlive(Due),
     Leave,
     /// A message that has begun does not come.
@@ -101,7 +101,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             keep_alive: KeepAlive::new(settings.ping_interval, settings.ping_timeout, now),
             message_rate: MessageRate::new(settings.rate),
             socket,
-            state: State::Open,
+            state: LinkState::Open,
             began: now,
             control: 0,
             mark: 0,
@@ -167,7 +167,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             match read {
                 Ok(frame) => self.take(frame),
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.judge_pace();
+                    self.check_pace();
                     let received = self.wire.received();
                     self.message_rate.waits(received, Instant::now());
                     return Poll::Pending;
@@ -189,14 +189,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     /// Says whether what comes is read: of an open connection, as far as the guest takes it.
     fn is_readable(&self) -> bool {
         match self.state {
-            State::Open => self.socket.session.channel().has_room(),
-            State::Closing { .. } => true,
-            State::Failing { .. } => false,
+            LinkState::Open => self.socket.session.channel().has_room(),
+            LinkState::Closing { .. } => true,
+            LinkState::Failing { .. } => false,
         }
     }
 
     fn take(&mut self, frame: Frame) {
-        let is_open = matches!(self.state, State::Open);
+        let is_open = matches!(self.state, LinkState::Open);
         let message = match frame {
             Frame::Text(text) => Message::Text(text.as_str().to_owned()),
             Frame::Binary(bytes) => Message::Binary(bytes.into()),
@@ -208,7 +208,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 if is_open {
                     self.socket.session.channel().end(closed.clone());
                     self.socket.record.closed(closed);
-                    self.state = State::Closing {
+                    self.state = LinkState::Closing {
                         since: Instant::now(),
                     };
                 }
@@ -230,7 +230,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     }
 
     /// Closes the connection of a client that makes work and says nothing: pings without end, or fragments.
-    fn judge_pace(&mut self) {
+    fn check_pace(&mut self) {
         let seconds = self.began.elapsed().as_secs();
         if self.control > CONTROL + CONTROL_PER_SECOND * seconds {
             self.close(code::POLICY, "too many pings");
@@ -257,7 +257,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         if let Some(end) = ended(flushed) {
             return end;
         }
-        while let State::Open = self.state
+        while let LinkState::Open = self.state
             && let Some(frame) = self.next_frame()
         {
             let written = self.context.write(&mut self.wire.now(cx), frame);
@@ -268,7 +268,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         let flushed = self.context.flush(&mut self.wire.now(cx));
         match (ended(flushed), self.state) {
             (Some(end), _) => end,
-            (None, State::Failing { .. }) => Poll::Ready(End::Closed),
+            (None, LinkState::Failing { .. }) => Poll::Ready(End::Closed),
             (None, _) => Poll::Pending,
         }
     }
@@ -292,8 +292,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 self.socket.record.closed(closed);
                 let since = Instant::now();
                 self.state = match self.socket.session.channel().is_given_up() {
-                    true => State::Failing { since },
-                    false => State::Closing { since },
+                    true => LinkState::Failing { since },
+                    false => LinkState::Closing { since },
                 };
                 Frame::Close(Some(close))
             }
@@ -318,7 +318,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             .context
             .close(&mut self.wire.now(cx), Some(close_frame(&closed)));
         self.socket.record.closed(closed);
-        self.state = State::Failing {
+        self.state = LinkState::Failing {
             since: Instant::now(),
         };
     }
@@ -337,14 +337,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             let is_read = !self.is_paused;
             let slow = self.message_rate.deadline(self.socket.settings.idle);
             let next = || match state {
-                State::Closing { since } | State::Failing { since } => {
-                    Some((since + CLOSE_ANSWERED, Next::GiveUp))
+                LinkState::Closing { since } | LinkState::Failing { since } => {
+                    Some((since + CLOSE_ANSWERED, NextStep::GiveUp))
                 }
-                State::Open => {
+                LinkState::Open => {
                     let alive = keep_alive.next(is_read);
-                    let alive = alive.map(|(until, due)| (until, Next::KeepAlive(due)));
-                    let leave = leaves.map(|until| (until, Next::Leave));
-                    let slow = slow.map(|until| (until, Next::Slow));
+                    let alive = alive.map(|(until, due)| (until, NextStep::KeepAlive(due)));
+                    let leave = leaves.map(|until| (until, NextStep::Leave));
+                    let slow = slow.map(|until| (until, NextStep::Slow));
                     let all = [alive, leave, slow].into_iter().flatten();
                     all.min_by_key(|(until, _)| *until)
                 }
@@ -353,20 +353,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 return Poll::Pending;
             };
             match due {
-                Next::GiveUp => return Poll::Ready(End::Gone),
-                Next::Leave => {
+                NextStep::GiveUp => return Poll::Ready(End::Gone),
+                NextStep::Leave => {
                     self.leaves = None;
                     self.close(code::RESTART, "the worker is replaced");
                 }
-                Next::Slow => {
+                NextStep::Slow => {
                     self.message_rate.rests(Instant::now());
                     self.close(code::POLICY, "a message does not come to its end");
                 }
-                Next::KeepAlive(Due::GiveUp) => {
+                NextStep::KeepAlive(Due::GiveUp) => {
                     self.keep_alive.heard(Instant::now());
                     self.close(code::FAILED, "no answer to a ping");
                 }
-                Next::KeepAlive(Due::Ping) => {
+                NextStep::KeepAlive(Due::Ping) => {
                     self.keep_alive.asked(Instant::now());
                     let ping = Frame::Ping(Vec::new().into());
                     let written = self.context.write(&mut self.wire.now(cx), ping);

@@ -1,7 +1,7 @@
 //! This room turns the operator's file into native code that can be served, and runs the steps before the start.
 
 mod application;
-mod lone;
+mod one_off;
 mod precompile;
 mod primer;
 mod priming;

@@ -2,14 +2,14 @@
 //! requests that the operator has named, and writes down what is in it then. An instance that has something of the host
 //! open cannot be the beginning of others: they would not have it.
 
-use super::lone::block_on_guest;
+use super::one_off::block_on_guest;
 use super::priming::{PrimeRequest, Priming};
 use super::progress::display_path;
 use super::request::{CompileRequest, Confine};
 use crate::cache::seal;
-use crate::guest::engine::{self, Plan, code};
+use crate::guest::engine::{self, CodeInfo, code};
 use crate::guest::failure::Failure;
-use crate::guest::host::drawn::Drawn;
+use crate::guest::host::tracked_rng::TrackedRng;
 use crate::guest::instance::handler::LinkedComponent;
 use crate::guest::instance::prime::Moment;
 use crate::guest::instance::serial::Instance;
@@ -22,10 +22,10 @@ use std::time::Instant;
 
 impl CompileRequest {
     /// Says whether an instance is primed before anybody is served.
-    pub fn primes(&self, plan: Plan) -> bool {
+    pub fn primes(&self, info: CodeInfo) -> bool {
         let Priming { off, requests, .. } = &self.priming;
-        let wanted = plan.lifecycle || !requests.is_empty();
-        wanted && !off && plan.restores() && self.limits.reuse.requests == 1
+        let wanted = info.lifecycle || !requests.is_empty();
+        wanted && !off && info.restores() && self.limits.reuse.requests == 1
     }
 
     /// Computes how many bytes a primed snapshot has at most: the memories of one instance, and the note about them.
@@ -34,9 +34,9 @@ impl CompileRequest {
     }
 
     /// Says why requests that the operator has named are not asked.
-    pub(super) fn warn_unprimed(&self, plan: Plan) -> Result<()> {
+    pub(super) fn warn_unprimed(&self, info: CodeInfo) -> Result<()> {
         let Priming { off, requests, .. } = &self.priming;
-        if requests.is_empty() || *off || self.primes(plan) {
+        if requests.is_empty() || *off || self.primes(info) {
             return Ok(());
         }
         let why =
@@ -50,11 +50,11 @@ impl CompileRequest {
     pub fn prime(
         &self,
         code: &OwnedFd,
-        plan: Plan,
+        info: CodeInfo,
         file: &mut File,
         confine: Confine<'_>,
     ) -> Result<()> {
-        prime(self, code, plan, file, confine).with_context(|| self.about())
+        prime(self, code, info, file, confine).with_context(|| self.about())
     }
 }
 
@@ -72,22 +72,22 @@ const FAILED: &str = "Application startup failed. Exiting.";
 fn prime(
     request: &CompileRequest,
     code: &OwnedFd,
-    plan: Plan,
+    info: CodeInfo,
     file: &mut File,
     confine: Confine<'_>,
 ) -> Result<()> {
     seal::verify(&File::from(code.try_clone()?))?;
-    let component = code::component(&engine::serving(plan, request.limits)?, code)?;
+    let component = code::component(&engine::serving(info, request.limits)?, code)?;
     confine()?;
-    let handler = LinkedComponent::link(plan.target, &component)?;
+    let handler = LinkedComponent::link(info.target, &component)?;
     let restorer = Restorer::open(code, None)?.context("its instances are not put back")?;
-    let drawn = Drawn::default();
-    let store = request.lone_store(component.engine(), Some(drawn.clone()))?;
+    let rng = TrackedRng::default();
+    let store = request.one_off_store(component.engine(), Some(rng.clone()))?;
     let start = Instant::now();
     let primed = block_on_guest(async {
         let made = Instance::new(&handler, store, Some(&restorer)).await;
         let mut instance = made.map_err(|failure| anyhow::anyhow!("{failure}"))?;
-        primed(request, plan, &drawn, &mut instance, file).await
+        primed(request, info, &rng, &mut instance, file).await
     })?;
     let path = display_path(&request.name);
     match primed? {
@@ -108,14 +108,14 @@ fn prime(
 
 async fn primed(
     request: &CompileRequest,
-    plan: Plan,
-    drawn: &Drawn,
+    info: CodeInfo,
+    rng: &TrackedRng,
     instance: &mut Instance,
     file: &mut File,
 ) -> Result<Primed> {
     let before = instance.globals().await?;
     let started = match instance.begin().await {
-        Ok(()) if plan.lifecycle => instance.tell(Moment::Start).await,
+        Ok(()) if info.lifecycle => instance.tell(Moment::Start).await,
         begun => begun.map(Ok),
     };
     let failure = match started {
@@ -133,14 +133,14 @@ async fn primed(
             return Ok(Primed::No(why));
         }
     }
-    if plan.lifecycle {
+    if info.lifecycle {
         let settled = instance.tell(Moment::Settle).await;
         match settled {
             Ok(Ok(())) => {}
             Ok(Err(why)) => return Ok(Primed::No(why)),
             Err(failure) => return Ok(Primed::No(told(&failure))),
         }
-    } else if drawn.was_used() {
+    } else if rng.was_used() {
         let why = "it has drawn random numbers, which its instances would have in common; a component that draws them \
                    anew says so by `wasmserve:lifecycle`";
         return Ok(Primed::No(why.to_owned()));

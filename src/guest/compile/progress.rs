@@ -1,7 +1,7 @@
 //! The compiler tells the supervisor of its progress, and the log.
 
 use crate::cache::{CodeName, CodeOrigin};
-use crate::guest::engine::Plan;
+use crate::guest::engine::CodeInfo;
 use crate::info;
 use crate::log::{self, Ticker};
 use anyhow::Result;
@@ -17,7 +17,7 @@ pub enum CompileProgress {
     Made {
         index: u32,
         origin: CodeOrigin,
-        plan: Plan,
+        info: CodeInfo,
     },
 }
 

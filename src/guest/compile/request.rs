@@ -2,7 +2,7 @@
 //! for it. Only the compiler process does this: compiling starts threads.
 
 use super::application;
-use super::lone::block_on_guest;
+use super::one_off::block_on_guest;
 use super::priming::Priming;
 use super::progress::{self, CompileProgress, ReportProgress, display_path};
 use super::spec::{CompileSpec, GoodFor, MappedCode, cached, digest, digest_of_file};
@@ -10,12 +10,12 @@ use crate::cache::{self, Cache, CodeName, CodeOrigin, seal};
 use crate::guest::component::info::World;
 use crate::guest::component::source::Source;
 use crate::guest::component::target::{Target, target_of};
-use crate::guest::engine::{self, Plan, code};
+use crate::guest::engine::{self, CodeInfo, code};
 use crate::guest::host::capabilities::{Capabilities, Granted};
 use crate::guest::host::linker;
 use crate::guest::instance::handler::LinkedComponent;
 use crate::guest::instance::loaded::Loaded;
-use crate::guest::limits::Limits;
+use crate::guest::limits::GuestLimits;
 use crate::guest::snapshot;
 use crate::{info, warning};
 use anyhow::{Context, Result, bail};
@@ -41,7 +41,7 @@ pub struct CompileRequest {
     /// These settings say where code is kept between starts.
     pub cache: cache::Settings,
     pub allow_precompiled: bool,
-    pub limits: Limits,
+    pub limits: GuestLimits,
     pub capabilities: Arc<Capabilities>,
     pub priming: Priming,
 }
@@ -53,7 +53,7 @@ pub type Confine<'a> = &'a dyn Fn() -> Result<()>;
 /// `Compiled` is checked native code, ready to be mapped.
 pub struct Compiled {
     code: OwnedFd,
-    plan: Plan,
+    info: CodeInfo,
     origin: CodeOrigin,
     /// The code is mapped to be served already where it is large, was found in the cache, and nothing was run.
     servable: Option<Component>,
@@ -77,28 +77,28 @@ impl CompileRequest {
         }
         let steps = self.steps()?;
         let mut compiled = self.compile(confine, report, file)?;
-        self.warn_unprimed(compiled.plan)?;
+        self.warn_unprimed(compiled.info)?;
         let servable = compiled.servable.take();
-        let alone = steps.is_empty() && !self.primes(compiled.plan);
+        let alone = steps.is_empty() && !self.primes(compiled.info);
         let loaded = match (servable, steps.is_empty()) {
             (None, true) => None,
             (Some(_), true) if !alone => None,
-            (known, _) => Some(self.load(&compiled.code, None, compiled.plan, known)?),
+            (known, _) => Some(self.load(&compiled.code, None, compiled.info, known)?),
         };
-        let Compiled { origin, plan, .. } = compiled;
+        let Compiled { origin, info, .. } = compiled;
         let index = 0;
         report(CompileProgress::Made {
             index,
             origin,
-            plan,
+            info,
         });
         let cache = self.opened().ok();
         for (index, (step, file)) in (1..).zip(steps.iter().zip(of_steps)) {
-            let (origin, plan) = step.compile(self, cache.as_ref(), file)?;
+            let (origin, info) = step.compile(self, cache.as_ref(), file)?;
             report(CompileProgress::Made {
                 index,
                 origin,
-                plan,
+                info,
             });
         }
         Ok(loaded.filter(|_| alone))
@@ -109,7 +109,7 @@ impl CompileRequest {
         &self,
         code: &OwnedFd,
         primed: Option<&OwnedFd>,
-        plan: Plan,
+        info: CodeInfo,
         known: Option<Component>,
     ) -> Result<Loaded> {
         let load = || {
@@ -117,13 +117,13 @@ impl CompileRequest {
                 Some(component) => component,
                 None => {
                     seal::verify(&File::from(code.try_clone()?))?;
-                    code::component(&engine::serving(plan, self.limits)?, code)?
+                    code::component(&engine::serving(info, self.limits)?, code)?
                 }
             };
             Loaded::new(
                 code,
                 primed,
-                plan,
+                info,
                 component,
                 self.limits,
                 self.capabilities.clone(),
@@ -231,14 +231,14 @@ impl CompileRequest {
         let ty = code.component.component_type();
         let imports = ty.imports(code.component.engine());
         self.capabilities.check(imports.map(|(name, _)| name))?;
-        let plan = Plan::of(code.target, &code.component);
-        if !plan.is_large() {
+        let info = CodeInfo::of(code.target, &code.component);
+        if !info.is_large() {
             confine()?;
         }
-        let compiled = self.checked(code.file, plan)?;
+        let compiled = self.checked(code.file, info)?;
         Ok(Compiled {
             origin: CodeOrigin::Cached(name),
-            servable: plan.is_large().then_some(code.component),
+            servable: info.is_large().then_some(code.component),
             ..compiled
         })
     }
@@ -265,8 +265,8 @@ impl CompileRequest {
                 self.capabilities.check(imports)?;
                 let spec = CompileSpec::of_application(target, binary.len());
                 let (code, names) = self.make(&self.name, &spec, &binary, cache, file)?;
-                let plan = Plan::of(code.target, &code.component);
-                Ok((self.checked(code.file, plan)?, names))
+                let info = CodeInfo::of(code.target, &code.component);
+                Ok((self.checked(code.file, info)?, names))
             }
         }
     }
@@ -285,7 +285,7 @@ impl CompileRequest {
                     let ty = component.component_type();
                     let imports = ty.imports(component.engine());
                     self.capabilities.check(imports.map(|(name, _)| name))?;
-                    return self.checked(code, Plan::of(target, &component));
+                    return self.checked(code, CodeInfo::of(target, &component));
                 }
                 Ok(_) => {}
                 Err(error) => refusals.push(format!("{error:#}")),
@@ -341,31 +341,31 @@ impl CompileRequest {
     }
 
     /// Checks that instances can be made. A component whose instances can be restored is checked where it is loaded.
-    fn checked(&self, code: File, plan: Plan) -> Result<Compiled> {
-        if self.limits.reuse.concurrency > 1 && plan.target.world == World::P2 {
+    fn checked(&self, code: File, info: CodeInfo) -> Result<Compiled> {
+        if self.limits.reuse.concurrency > 1 && info.target.world == World::P2 {
             bail!(
                 "it is of WASI 0.2, whose instances answer one request at a time; leave out --reuse-concurrency"
             );
         }
         let compiled = Compiled {
             code: code.into(),
-            plan,
+            info,
             origin: CodeOrigin::Written(Vec::new()),
             servable: None,
         };
-        if plan.target.restores() {
+        if info.target.restores() {
             Granted::prepare(&self.capabilities)?;
             return Ok(compiled);
         }
-        let limits = Limits {
+        let limits = GuestLimits {
             instances: 1,
             websockets: 0,
             ..self.limits
         };
-        let engine = engine::serving(plan, limits)?;
+        let engine = engine::serving(info, limits)?;
         let component = code::component(&engine, &compiled.code)?;
-        let handler = LinkedComponent::link(plan.target, &component)?;
-        let store = self.lone_store(&engine, None)?;
+        let handler = LinkedComponent::link(info.target, &component)?;
+        let store = self.one_off_store(&engine, None)?;
         let memory = store.data().memory().clone();
         let made = block_on_guest(handler.try_instance(store))?;
         made.with_context(|| match memory.refused() {

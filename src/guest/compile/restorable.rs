@@ -2,7 +2,7 @@
 //! application has in common with others is compiled once: where memories begin with data, that is no part of the
 //! code.
 
-use super::lone::block_on_guest;
+use super::one_off::block_on_guest;
 use super::spec::{digest, engine_hash};
 use crate::cache::{Cache, CodeName, seal};
 use crate::guest::component::target::{Restore, Target};

@@ -6,7 +6,7 @@ use crate::cache::{Cache, CodeName, seal};
 use crate::guest::component::info::World;
 use crate::guest::component::target::Target;
 use crate::guest::engine::{self, code};
-use crate::guest::limits::Limits;
+use crate::guest::limits::GuestLimits;
 use crate::guest::snapshot;
 use crate::sys::regular::{self, LARGEST_COMPONENT};
 use crate::{debug, warning};
@@ -99,7 +99,7 @@ impl CompileSpec {
     }
 
     /// Maps code. If its instances can be restored, it is mapped as it will be served, with these limits.
-    pub fn load(&self, file: File, limits: Limits) -> Result<MappedCode> {
+    pub fn load(&self, file: File, limits: GuestLimits) -> Result<MappedCode> {
         let (target, engine) = match snapshot::Snapshot::beside(&file)? {
             Some(_) => {
                 let restorable = self.restorable;
@@ -156,7 +156,7 @@ pub fn cached(
     cache: &Cache,
     name: CodeName,
     spec: &CompileSpec,
-    limits: Limits,
+    limits: GuestLimits,
 ) -> Option<MappedCode> {
     let found = cache.lookup(name).and_then(|file| {
         let Some(file) = file else { return Ok(None) };

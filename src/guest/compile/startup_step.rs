@@ -1,7 +1,7 @@
 //! A step before the start, and what is run every so often, are components of the command world that are run to their
 //! end, with what the application may use. They know nothing of requests.
 
-use super::lone::block_on_guest;
+use super::one_off::block_on_guest;
 use super::progress::display_path;
 use super::request::{CompileRequest, Confine};
 use super::spec::CompileSpec;
@@ -9,7 +9,7 @@ use crate::cache::{Cache, CodeOrigin, seal};
 use crate::guest::component::info::{ComponentInfo, World};
 use crate::guest::component::source::Source;
 use crate::guest::component::target::Target;
-use crate::guest::engine::{self, Plan, code};
+use crate::guest::engine::{self, CodeInfo, code};
 use crate::guest::failure::cause;
 use crate::guest::host::capabilities::Capabilities;
 use crate::guest::host::linker;
@@ -100,12 +100,12 @@ impl StartupStep {
         request: &CompileRequest,
         cache: Option<&Cache>,
         file: &File,
-    ) -> Result<(CodeOrigin, Plan)> {
+    ) -> Result<(CodeOrigin, CodeInfo)> {
         let spec = CompileSpec::of_step(self.target, self.binary.len());
         let code = request.code(&self.path, &spec, &self.binary, cache, file);
         let about = || self.occasion.about(&self.path);
         let (code, origin) = code.with_context(about)?;
-        Ok((origin, Plan::of(code.target, &code.component)))
+        Ok((origin, CodeInfo::of(code.target, &code.component)))
     }
 }
 
@@ -126,7 +126,7 @@ impl CompileRequest {
         occasion: Occasion,
         index: usize,
         code: &OwnedFd,
-        plan: Plan,
+        info: CodeInfo,
         confine: Confine<'_>,
     ) -> Result<()> {
         let paths = match occasion {
@@ -134,7 +134,7 @@ impl CompileRequest {
             Occasion::Periodic => &self.jobs,
         };
         let path = paths.get(index).context("there is no such component")?;
-        let taken = take(self, occasion, path, code, plan, confine);
+        let taken = take(self, occasion, path, code, info, confine);
         taken.with_context(|| occasion.about(path))
     }
 }
@@ -145,22 +145,22 @@ fn take(
     occasion: Occasion,
     path: &Path,
     code: &OwnedFd,
-    plan: Plan,
+    info: CodeInfo,
     confine: Confine<'_>,
 ) -> Result<()> {
     seal::verify(&File::from(code.try_clone()?))?;
-    let component = code::component(&engine::compiling(plan.target)?, code)?;
+    let component = code::component(&engine::compiling(info.target)?, code)?;
     confine()?;
-    let linker = linker::linker(component.engine(), plan.target)?;
+    let linker = linker::linker(component.engine(), info.target)?;
     let pre = linker.instantiate_pre(&component)?;
-    let store = request.lone_store(component.engine(), None)?;
+    let store = request.one_off_store(component.engine(), None)?;
     let path = display_path(path);
     match occasion {
         Occasion::BeforeStart => info!("Running `{path}` before the start"),
         Occasion::Periodic => info!("Running `{path}`"),
     }
     let start = Instant::now();
-    let ended = block_on_guest(run(plan.target.world, pre, store))?;
+    let ended = block_on_guest(run(info.target.world, pre, store))?;
     succeeded(ended)?;
     info!(
         "`{path}` is done, after {:.1} s",

@@ -1,10 +1,10 @@
 //! This file configures the engine: how code is compiled, and how large the pool is that instances come from. It
 //! knows nothing of requests.
 
-use super::plan::Plan;
+use super::code_info::CodeInfo;
 use crate::channel::Needs;
 use crate::guest::component::target::{Restore, Target};
-use crate::guest::limits::Limits;
+use crate::guest::limits::GuestLimits;
 use crate::guest::snapshot::{FEATURES, Memories};
 use crate::sys::memory;
 use anyhow::{Context, Result};
@@ -112,17 +112,17 @@ pub fn compile(target: Target, binary: &[u8]) -> Result<Vec<u8>> {
     Ok(code?)
 }
 
-/// Makes an engine that serves: instances come from a pool whose size the plan decides, or are restored again and
+/// Makes an engine that serves: instances come from a pool whose size the `CodeInfo` decides, or are restored again and
 /// again.
-pub fn serving(plan: Plan, limits: Limits) -> Result<Engine> {
-    let needs = plan.needs;
+pub fn serving(info: CodeInfo, limits: GuestLimits) -> Result<Engine> {
+    let needs = info.needs;
     limits.admit(needs.initial_memory)?;
-    if plan.target.restores() {
-        return restorable(plan.target, limits);
+    if info.target.restores() {
+        return restorable(info.target, limits);
     }
-    let mut config = base(plan.target)?;
+    let mut config = base(info.target)?;
     config.coredump_on_trap(limits.core_dumps);
-    let pool = pool(needs, plan.instances(limits), limits)?;
+    let pool = pool(needs, info.instances(limits), limits)?;
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Engine::new(&config)
         .map_err(anyhow::Error::from)
@@ -130,13 +130,13 @@ pub fn serving(plan: Plan, limits: Limits) -> Result<Engine> {
             format!(
                 "cannot reserve address space for {} instances; lower --limit-concurrency or raise \
              `ulimit -v`",
-                plan.instances(limits)
+                info.instances(limits)
             )
         })
 }
 
 /// Makes an engine that serves code whose instances are restored.
-pub fn restorable(target: Target, limits: Limits) -> Result<Engine> {
+pub fn restorable(target: Target, limits: GuestLimits) -> Result<Engine> {
     let most = usize::try_from(limits.memory).unwrap_or(usize::MAX >> 1);
     let mut config = base(target)?;
     config
@@ -145,7 +145,7 @@ pub fn restorable(target: Target, limits: Limits) -> Result<Engine> {
     Ok(Engine::new(&config)?)
 }
 
-fn pool(needs: Needs, instances: u32, limits: Limits) -> Result<PoolingAllocationConfig> {
+fn pool(needs: Needs, instances: u32, limits: GuestLimits) -> Result<PoolingAllocationConfig> {
     // The engine takes pages that were swapped out for clean: looking for dirty ones would leave them as they are.
     let scan = match memory::may_swap() {
         true => Enabled::No,

@@ -1,8 +1,8 @@
 //! This room configures the engine, plans the pool for a component, and maps native code.
 
 pub mod code;
+mod code_info;
 mod config;
-mod plan;
 
+pub use code_info::{CodeInfo, LIFECYCLE};
 pub use config::{Processors, compile, compile_for, compiling, restorable, serving};
-pub use plan::{LIFECYCLE, Plan};

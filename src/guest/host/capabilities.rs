@@ -3,7 +3,6 @@
 
 use super::clock::MachineClock;
 use super::directories::{self, Directory};
-use super::drawn::Drawn;
 use super::keyvalue::{self, Store, StoreLocation};
 use super::network::Rules;
 use super::outbound::{self, Outbound, OutboundClient};
@@ -11,6 +10,7 @@ use super::postgres::{self, Databases, PostgresSettings};
 use super::sockets::Peers;
 use super::sqlite::{self, Files, SqliteSettings};
 use super::standard_streams::StandardStreams;
+use super::tracked_rng::TrackedRng;
 use crate::guest::core_dump::CoreDumps;
 use crate::guest::counts::Counts;
 use crate::guest::memory::worker::WorkerMemory;
@@ -88,7 +88,7 @@ pub struct Granted {
     authorities: Option<Arc<RootCertStore>>,
     memory: Arc<WorkerMemory>,
     /// Notes whether a guest has asked for random bytes, where that is of interest.
-    drawn: Option<Drawn>,
+    rng: Option<TrackedRng>,
 }
 
 impl Granted {
@@ -115,15 +115,15 @@ impl Granted {
     pub fn open_watched(
         capabilities: Arc<Capabilities>,
         memory: Arc<WorkerMemory>,
-        drawn: Option<Drawn>,
+        rng: Option<TrackedRng>,
     ) -> Result<Arc<Granted>> {
-        Granted::with(capabilities, memory, drawn, &Arc::default())
+        Granted::with(capabilities, memory, rng, &Arc::default())
     }
 
     fn with(
         capabilities: Arc<Capabilities>,
         memory: Arc<WorkerMemory>,
-        drawn: Option<Drawn>,
+        rng: Option<TrackedRng>,
         counts: &Arc<Counts>,
     ) -> Result<Arc<Granted>> {
         Ok(Arc::new(Granted {
@@ -141,7 +141,7 @@ impl Granted {
             client: Arc::new(OutboundClient::new(capabilities.outbound.clone(), counts)?),
             capabilities,
             memory,
-            drawn,
+            rng,
         }))
     }
 
@@ -196,8 +196,8 @@ impl Granted {
             .stdout(stdout)
             .stderr(stderr)
             .monotonic_clock(MachineClock);
-        if let Some(drawn) = &self.drawn {
-            wasi.secure_random(drawn.clone());
+        if let Some(rng) = &self.rng {
+            wasi.secure_random(rng.clone());
         }
         peers.guard(&mut wasi);
         let mut wasi = wasi.build();

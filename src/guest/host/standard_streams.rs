@@ -2,7 +2,7 @@
 //! The pool closes what a request has left open of them, and opens anew what an instance began with.
 
 use super::guest_logger::GuestLogger;
-use super::output::GuestOutput;
+use super::guest_output::GuestOutput;
 use crate::guest::snapshot::{OpenStream, StandardStream};
 use crate::log::GuestStream;
 use std::any::Any;

@@ -3,17 +3,17 @@
 use super::capabilities::Granted;
 use super::database_lock::DatabaseLocks;
 use super::guest_logger::GuestLogger;
+use super::guest_output::GuestOutput;
 use super::keyvalue::Store;
 use super::listings::Listings;
 use super::outbound::Outbound;
-use super::output::GuestOutput;
 use super::postgres::Databases;
 use super::request_name::RequestName;
 use super::sockets::Peers;
 use super::sqlite::Files;
 use super::standard_streams::{Left, StandardStreams};
 use crate::guest::core_dump::CoreDumps;
-use crate::guest::limits::Limits;
+use crate::guest::limits::GuestLimits;
 use crate::guest::memory::instance::{InstanceMemory, Limiter};
 use crate::guest::schedule::cpu_share::CpuShare;
 use crate::guest::schedule::task_budget::{TaskBudget, TaskBudgets};
@@ -62,7 +62,7 @@ pub struct HostState {
 impl HostState {
     pub fn new(
         granted: &Arc<Granted>,
-        limits: Limits,
+        limits: GuestLimits,
         share: Arc<CpuShare>,
         name: Option<RequestName>,
     ) -> HostState {

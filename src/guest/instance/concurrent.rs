@@ -8,7 +8,7 @@ use crate::guest::counts::Counts;
 use crate::guest::failure::Failure;
 use crate::guest::host::request_name::RequestName;
 use crate::guest::host::state::HostState;
-use crate::guest::limits::{Limits, Reuse};
+use crate::guest::limits::{GuestLimits, Reuse};
 use crate::guest::schedule::cpu_share::CpuShare;
 use crate::guest::schedule::epoch::EpochThread;
 use crate::guest::schedule::scheduler::Scheduler;
@@ -34,7 +34,7 @@ pub type MakeStore<'a> = &'a dyn Fn(Arc<CpuShare>) -> (LinkedComponent, Store<Ho
 
 /// `ConcurrentInstances` holds the concurrent instances of one worker.
 pub struct ConcurrentInstances {
-    limits: Limits,
+    limits: GuestLimits,
     epoch_thread: Arc<EpochThread>,
     scheduler: Scheduler,
     counts: Arc<Counts>,
@@ -90,7 +90,7 @@ pub struct Lease {
 impl ConcurrentInstances {
     /// Returns `None` where an instance answers one request at a time.
     pub fn new(
-        limits: Limits,
+        limits: GuestLimits,
         epoch_thread: &Arc<EpochThread>,
         scheduler: &Scheduler,
         counts: &Arc<Counts>,

@@ -4,10 +4,10 @@
 use super::handler::LinkedComponent;
 use super::serial::Instance;
 use crate::cache::seal;
-use crate::guest::engine::Plan;
+use crate::guest::engine::CodeInfo;
 use crate::guest::host::capabilities::{Capabilities, Granted};
 use crate::guest::host::state::HostState;
-use crate::guest::limits::Limits;
+use crate::guest::limits::GuestLimits;
 use crate::guest::memory::worker::WorkerMemory;
 use crate::guest::schedule::cpu_share::CpuShare;
 use crate::guest::snapshot::Restorer;
@@ -28,7 +28,7 @@ pub struct Loaded {
     pub(in crate::guest) engine: Engine,
     pub(in crate::guest) handler: LinkedComponent,
     pub(in crate::guest) exported: Exported,
-    pub(in crate::guest) limits: Limits,
+    pub(in crate::guest) limits: GuestLimits,
     pub(in crate::guest) capabilities: Arc<Capabilities>,
     /// The restorer puts instances back between two requests, where the component allows it.
     pub(in crate::guest) restorer: Option<Arc<Restorer>>,
@@ -48,14 +48,14 @@ impl Loaded {
     pub fn new(
         code: &OwnedFd,
         primed: Option<&OwnedFd>,
-        plan: Plan,
+        info: CodeInfo,
         component: Component,
-        limits: Limits,
+        limits: GuestLimits,
         capabilities: Arc<Capabilities>,
     ) -> Result<Loaded> {
         let mut loaded = Loaded {
-            exported: Exported::of(&component, plan, primed.is_some()),
-            handler: LinkedComponent::link(plan.target, &component)?,
+            exported: Exported::of(&component, info, primed.is_some()),
+            handler: LinkedComponent::link(info.target, &component)?,
             restorer: Restorer::open(code, primed)?,
             first: None,
             engine: component.engine().clone(),

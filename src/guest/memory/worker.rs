@@ -33,7 +33,7 @@ pub struct WorkerMemory {
     /// All workers may have so many bytes together, where each is to have its share.
     shared: Option<usize>,
     /// A request waits for so long for memory.
-    patience: Duration,
+    timeout: Duration,
     /// The counter is `None` where there is no bound.
     resident: Option<Resident>,
     /// The process had so many bytes before there was any instance.
@@ -55,11 +55,11 @@ type Relief = Box<dyn Fn() + Send + Sync>;
 impl WorkerMemory {
     /// Bounds the worker to `most` bytes, of which one instance may have `each`; a request that needs more waits for
     /// so long.
-    pub fn bounded(most: u64, each: u64, patience: Duration) -> Arc<WorkerMemory> {
+    pub fn bounded(most: u64, each: u64, timeout: Duration) -> Arc<WorkerMemory> {
         let [most, each] = [most, each].map(|size| usize::try_from(size).unwrap_or(usize::MAX));
         let mut memory = WorkerMemory {
             each,
-            patience,
+            timeout,
             resident: Resident::open().ok(),
             ..WorkerMemory::without_bound()
         };
@@ -72,10 +72,10 @@ impl WorkerMemory {
     pub fn shared(
         most: u64,
         each: u64,
-        patience: Duration,
+        timeout: Duration,
         workers: NonZeroUsize,
     ) -> Arc<WorkerMemory> {
-        let mut memory = WorkerMemory::bounded(most, each, patience);
+        let mut memory = WorkerMemory::bounded(most, each, timeout);
         if let Some(memory) = Arc::get_mut(&mut memory) {
             memory.shared = Some(memory.most().saturating_mul(workers.get()));
         }
@@ -106,7 +106,7 @@ impl WorkerMemory {
             full: AtomicUsize::new(usize::MAX),
             each: 0,
             shared: None,
-            patience: Duration::ZERO,
+            timeout: Duration::ZERO,
             resident: None,
             base: 0,
             last: AtomicUsize::new(0),
@@ -229,7 +229,7 @@ impl WorkerMemory {
         lacks: impl Fn() -> bool,
         is_lost: impl Fn() -> bool,
     ) -> Result<(), NoRoom> {
-        let deadline = Instant::now() + self.patience;
+        let deadline = Instant::now() + self.timeout;
         while lacks() {
             self.relieve();
             if !lacks() {

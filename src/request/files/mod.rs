@@ -1,7 +1,7 @@
 //! Files below the paths that the operator names are served without asking the guest. What does not exist there is the
 //! guest's to answer.
 
-mod beneath;
+mod confined_directory;
 mod ranges;
 mod validator;
 
@@ -9,7 +9,7 @@ use super::RootPath;
 use super::compress::Coding;
 use super::ids::Ids;
 use anyhow::{Context, Result};
-use beneath::{ConfinedDirectory, Identified};
+use confined_directory::{ConfinedDirectory, Identified};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header};
 use http_range::HttpRange;
@@ -43,10 +43,10 @@ impl Files {
     pub fn open(directories: &[Directory]) -> Result<Files> {
         let mut open = Vec::new();
         for directory in directories {
-            let beneath = ConfinedDirectory::open(&directory.path).with_context(|| {
+            let confined = ConfinedDirectory::open(&directory.path).with_context(|| {
                 format!("cannot open the directory `{}`", directory.path.display())
             })?;
-            let mut resolver = Resolver::with_opener(beneath);
+            let mut resolver = Resolver::with_opener(confined);
             resolver.allowed_encodings = AcceptEncoding::all();
             open.push((directory.prefix.clone(), resolver));
         }

@@ -42,7 +42,7 @@ fn read(handover: &mut Handover, line: &str) -> Result<()> {
             let mut word = || words.next().context("a word is missing");
             handover.served = word()?.parse()?;
             handover.code = word()?.parse()?;
-            handover.plan = second::plan(word()?);
+            handover.code_info = second::code_info(word()?);
         }
         Some("worker") => handover.workers.push(worker(&mut words)?),
         _ => bail!("unknown"),
@@ -100,7 +100,7 @@ mod tests {
             [second::listener(7, "https 2049:7").unwrap()]
         );
         assert_eq!((handover.wanted, handover.served, handover.code), (2, 2, 9));
-        assert_eq!(handover.plan, None);
+        assert_eq!(handover.code_info, None);
         let standings: Vec<InheritedState> =
             handover.workers.iter().map(|it| it.worker.state).collect();
         let (age, left) = (Duration::from_millis(1234), Duration::ZERO);

@@ -2,7 +2,7 @@
 
 use super::VERSION;
 use crate::channel::{
-    FileIdentity, LeftListener, ListenerKind, Needs, Plan, Restore, SocketMaker, Target, World,
+    CodeInfo, FileIdentity, LeftListener, ListenerKind, Needs, Restore, SocketMaker, Target, World,
 };
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -20,8 +20,8 @@ pub fn translate(mut document: Value) -> Result<Value> {
         }
     }
     let note = members.remove("note").context("there is no note")?;
-    let plan = plan(note.as_str().context("the note is no text")?);
-    members.insert("plan".to_owned(), serde_json::to_value(plan)?);
+    let info = code_info(note.as_str().context("the note is no text")?);
+    members.insert("plan".to_owned(), serde_json::to_value(info)?);
     members.insert("version".to_owned(), VERSION.into());
     Ok(document)
 }
@@ -55,7 +55,7 @@ pub fn listener(fd: RawFd, note: &str) -> Result<LeftListener> {
 
 /// Reads ten numbers, the last of which may be missing. None where it is something else, which was written before that:
 /// the code has to be made anew then.
-pub fn plan(note: &str) -> Option<Plan> {
+pub fn code_info(note: &str) -> Option<CodeInfo> {
     let numbers = note.split(' ').map(|word| word.parse().ok());
     let numbers: Vec<u64> = numbers.collect::<Option<_>>()?;
     let (numbers, lifecycle) = match numbers.len() {
@@ -77,7 +77,7 @@ pub fn plan(note: &str) -> Option<Plan> {
     else {
         return None;
     };
-    Some(Plan {
+    Some(CodeInfo {
         target: Target {
             world: match world {
                 3 => World::P3,
@@ -121,9 +121,9 @@ mod tests {
         assert_eq!(listeners, [(kind, file), (kind, bound)]);
         assert_eq!(handover.workers.len(), 2);
         assert!(handover.workers.iter().all(|it| it.receiver.is_some()));
-        let plan = handover.plan.unwrap();
-        assert_eq!(plan.target.world, World::P2);
-        assert_eq!(plan.needs.initial_memory, 1 << 16);
+        let info = handover.code_info.unwrap();
+        assert_eq!(info.target.world, World::P2);
+        assert_eq!(info.needs.initial_memory, 1 << 16);
         assert_eq!(handover.version, VERSION);
         assert!(!handover.is_first);
     }
@@ -148,8 +148,8 @@ mod tests {
         for note in ["", "gopher", "http 12", "redirect:x", "http 1:x"] {
             assert!(left(note).is_err(), "{note}");
         }
-        assert!(!plan("2 0 1 0 1 65536 1 10000 0").unwrap().lifecycle);
-        assert!(plan("3 1 0 1 1 65536 1 10000 1 1").unwrap().lifecycle);
+        assert!(!code_info("2 0 1 0 1 65536 1 10000 0").unwrap().lifecycle);
+        assert!(code_info("3 1 0 1 1 65536 1 10000 1 1").unwrap().lifecycle);
         for note in [
             "",
             "0.2 memories=1",
@@ -157,7 +157,7 @@ mod tests {
             "2 0 1 0 1 65536 1 10000 0 1 1",
             "2 0 1 0 -1 1 1 1 1",
         ] {
-            assert_eq!(plan(note), None, "{note}");
+            assert_eq!(code_info(note), None, "{note}");
         }
     }
 }

@@ -13,8 +13,8 @@ mod handover;
 mod health;
 mod idle;
 mod load;
-mod plan;
 mod reason;
+mod reconcile;
 mod reload;
 mod report;
 mod schedule;
@@ -166,7 +166,7 @@ impl Policy {
             Event::Activity(activity) => self.activity(activity, now),
             Event::Time => {}
         }
-        self.plan(now);
+        self.reconcile(now);
         self.advance(now);
         std::mem::take(&mut self.actions)
     }

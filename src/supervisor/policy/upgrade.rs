@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// How long the new executable may take to answer: longer than the compiler needs for the largest
 /// component that was seen (40 MB, 15 s on two processors).
-const PATIENCE: Duration = Duration::from_secs(120);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Upgrade {
@@ -77,7 +77,7 @@ impl Policy {
     fn ask(&mut self, now: Instant) {
         let text = "Replacing the executable: asking the new one whether it can";
         self.log(Level::Info, text.to_owned());
-        let deadline = now + PATIENCE;
+        let deadline = now + ANSWER_TIMEOUT;
         self.upgrade = Upgrade::Asking { deadline };
         self.actions.push(Action::AskSuccessor);
     }
@@ -97,7 +97,7 @@ impl Policy {
                     return;
                 }
                 let why = if given_up {
-                    format!("it gave no answer within {} s", PATIENCE.as_secs())
+                    format!("it gave no answer within {} s", ANSWER_TIMEOUT.as_secs())
                 } else {
                     why
                 };

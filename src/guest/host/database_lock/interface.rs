@@ -2,7 +2,7 @@
 //! generations. For every other path they do what they did.
 
 use super::beneath::{Beneath, Obstacle};
-use super::file::{FileLock, Kind, Mode};
+use super::file_lock::{FileLock, Kind, Mode};
 use super::{DatabaseLocks, LockDirectory, has_open};
 use crate::guest::host::state::HostState;
 use crate::{log, warning};

@@ -7,12 +7,12 @@
 //! It is our own, as nobody else has answered for what WASI lacks.
 
 mod beneath;
-mod file;
+mod file_lock;
 mod interface;
 
 pub use interface::add_to_linker;
 
-use file::FileLock;
+use file_lock::FileLock;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;

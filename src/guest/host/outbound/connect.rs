@@ -35,7 +35,7 @@ pub fn connectors(settings: &Settings) -> Result<[Connector; 2]> {
     let tls = roots::tls(needed.then_some::<&Roots>(&settings.roots))?;
     let checked = Checked {
         rules: Arc::new(settings.rules.clone()),
-        patience: settings.times.connect,
+        timeout: settings.times.connect,
     };
     let builder = |tls| {
         HttpsConnectorBuilder::new()
@@ -64,7 +64,7 @@ pub fn destination(uri: &Uri) -> Option<(PeerScheme, &str, u16)> {
 #[derive(Clone)]
 pub struct Checked {
     rules: Arc<Rules>,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Service<Uri> for Checked {
@@ -77,7 +77,7 @@ impl Service<Uri> for Checked {
     }
 
     fn call(&mut self, uri: Uri) -> Future<Tcp> {
-        let Checked { rules, patience } = self.clone();
+        let Checked { rules, timeout } = self.clone();
         Box::pin(async move {
             let (scheme, host, port) = destination(&uri).ok_or("it is no http:// URL")?;
             let permit = rules.permit(scheme, host, port)?;
@@ -88,7 +88,7 @@ impl Service<Uri> for Checked {
             tcp.enforce_http(false);
             tcp.set_nodelay(true);
             tcp.set_keepalive(Some(KEEP_ALIVE));
-            tcp.set_connect_timeout(Some(patience));
+            tcp.set_connect_timeout(Some(timeout));
             let stream = tcp.call(uri).await?;
             Ok(Tcp {
                 stream,

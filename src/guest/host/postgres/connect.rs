@@ -23,7 +23,7 @@ use tokio_postgres::{Client, Config, Connection, Error, NoTls, Statement};
 use tokio_rustls::TlsConnector;
 
 /// A connection must be there by then, where the URL says nothing else (`connect_timeout`).
-const PATIENCE: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A `Connector` makes connections to one database.
 pub struct Connector {
@@ -108,15 +108,16 @@ impl Connector {
     }
 
     /// How long making a connection may take, and waiting for one.
-    pub fn patience(&self) -> Duration {
+    pub fn timeout(&self) -> Duration {
         let said = self.config.get_connect_timeout().copied();
-        said.filter(|said| !said.is_zero()).unwrap_or(PATIENCE)
+        said.filter(|said| !said.is_zero())
+            .unwrap_or(CONNECT_TIMEOUT)
     }
 
     pub async fn connect(&self) -> Result<Session, Failure> {
         let mut why = String::new();
         for host in 0..self.config.get_hosts().len() {
-            match timeout(self.patience(), self.connect_to(host)).await {
+            match timeout(self.timeout(), self.connect_to(host)).await {
                 Ok(Ok(session)) => return Ok(session),
                 Ok(Err(error)) => why = error,
                 Err(_) => why = "it does not answer in time".to_owned(),

@@ -57,7 +57,7 @@ impl Pool {
     /// Lends a connection, and makes it where none is idle.
     pub async fn lend(self: &Arc<Pool>) -> Result<Lent, Failure> {
         let permit = self.permits.clone().acquire_owned();
-        let Ok(Ok(permit)) = timeout(self.connector.patience(), permit).await else {
+        let Ok(Ok(permit)) = timeout(self.connector.timeout(), permit).await else {
             return Err(Failure::Connection(format!(
                 "all {} connections of this worker are lent, and none came back in time \
                  (--limit-sql-connections)",

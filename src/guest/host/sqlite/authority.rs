@@ -59,8 +59,8 @@ const SET: [&str; 9] = [
     "user_version",
 ];
 
-/// Judges one thing that a statement would do.
-pub fn judge(context: AuthContext<'_>) -> Authorization {
+/// Allows or denies one thing that a statement would do.
+pub fn authorize(context: AuthContext<'_>) -> Authorization {
     let allowed = match context.action {
         // VACUUM attaches a file without a name, for itself. VACUUM INTO attaches one that has a name.
         AuthAction::Attach { filename } => filename.is_empty(),

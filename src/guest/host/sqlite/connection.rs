@@ -2,7 +2,7 @@
 //! wait; a guest that is gone has what is running interrupted, and the rest rolled back.
 
 use super::File;
-use super::authority::judge;
+use super::authority::authorize;
 use super::interface::wit::{QueryResult, RowResult, Value};
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, Value as Owned, ValueRef};
@@ -170,7 +170,7 @@ fn guarded(path: &Path, gone: Arc<AtomicBool>) -> Result<Connection, Failure> {
     let mut connection = connect(path)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-    connection.authorizer(Some(judge))?;
+    connection.authorizer(Some(authorize))?;
     connection.progress_handler(LOOK, Some(move || gone.load(Relaxed)))?;
     Ok(connection)
 }

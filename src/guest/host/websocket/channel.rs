@@ -74,7 +74,7 @@ pub struct Bounds {
 
 pub struct Channel {
     bounds: Bounds,
-    state: Mutex<State>,
+    state: Mutex<ChannelState>,
     changed: Notify,
 }
 
@@ -87,7 +87,7 @@ enum Handshake {
     Answered,
 }
 
-struct State {
+struct ChannelState {
     handshake: Handshake,
     received: Queue<Message>,
     sent: Queue<Outgoing>,
@@ -101,7 +101,7 @@ struct State {
     is_given_up: bool,
 }
 
-impl State {
+impl ChannelState {
     fn received_fit(&self, bounds: Bounds) -> bool {
         self.received.has_room(bounds.messages, bounds.received)
     }
@@ -139,7 +139,7 @@ impl Channel {
     pub fn new(bounds: Bounds) -> Channel {
         Channel {
             bounds,
-            state: Mutex::new(State {
+            state: Mutex::new(ChannelState {
                 handshake: Handshake::Undecided,
                 received: Queue::new(),
                 sent: Queue::new(),
@@ -152,7 +152,7 @@ impl Channel {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ChannelState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -276,7 +276,8 @@ impl Channel {
 
     /// Resolves when `receive` has something to say.
     pub async fn receivable(&self) {
-        let is_ready = |state: &State| !state.received.items.is_empty() || state.closed.is_some();
+        let is_ready =
+            |state: &ChannelState| !state.received.items.is_empty() || state.closed.is_some();
         self.wait(is_ready).await;
     }
 
@@ -302,11 +303,11 @@ impl Channel {
 
     /// Resolves when `send` has room, or nothing can be sent any more.
     pub async fn sendable(&self) {
-        let is_ready = |state: &State| state.sent_fit(self.bounds) || state.closed.is_some();
+        let is_ready = |state: &ChannelState| state.sent_fit(self.bounds) || state.closed.is_some();
         self.wait(is_ready).await;
     }
 
-    async fn wait(&self, is_ready: impl Fn(&State) -> bool) {
+    async fn wait(&self, is_ready: impl Fn(&ChannelState) -> bool) {
         loop {
             let changed = self.changed.notified();
             if is_ready(&self.state()) {

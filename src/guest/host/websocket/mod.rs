@@ -2,9 +2,9 @@
 //! are framed is the connection's business.
 
 mod channel;
-mod idlest;
 mod interface;
+mod open_websockets;
 
 pub use channel::{Answer, Bounds, Channel, Closed, Message, Outgoing};
-pub use idlest::Open;
 pub use interface::{Connection, Opening, add_to_linker, serve};
+pub use open_websockets::OpenWebSockets;

@@ -1,12 +1,12 @@
-//! A `Plan` is found in compiled code, and says what an engine that maps this code has to be like.
+//! A `CodeInfo` is found in compiled code, and says what an engine that maps this code has to be like.
 
-pub use crate::channel::Plan;
+pub use crate::channel::CodeInfo;
 
 use crate::channel::Needs;
 use crate::guest::component::info::World;
 use crate::guest::component::target::{Restore, Target};
 use crate::guest::component::websocket;
-use crate::guest::limits::Limits;
+use crate::guest::limits::GuestLimits;
 use wasmtime::component::Component;
 
 const WASM_PAGE: u64 = 64 << 10;
@@ -17,9 +17,9 @@ pub const LIFECYCLE: &str = "wasmserve:lifecycle/application@0.1.0";
 /// Tables may grow to so many elements at least: dynamic linking inside a guest does that.
 const TABLE_ELEMENTS: u64 = 10_000;
 
-impl Plan {
+impl CodeInfo {
     /// Plans for `component`, whatever engine it was made for.
-    pub fn of(target: Target, component: &Component) -> Plan {
+    pub fn of(target: Target, component: &Component) -> CodeInfo {
         let required = component.resources_required();
         let required = required.as_ref();
         let pages = required
@@ -28,7 +28,7 @@ impl Plan {
         let elements = required.and_then(|r| r.max_initial_table_size).unwrap_or(0);
         let ty = component.component_type();
         let mut exports = ty.exports(component.engine());
-        Plan {
+        CodeInfo {
             target,
             websockets: websocket::is_taken_by(component),
             lifecycle: exports.any(|(name, _)| name == LIFECYCLE),
@@ -55,7 +55,7 @@ impl Plan {
     }
 
     /// Computes how many instances there may be at a time in one worker.
-    pub(super) fn instances(self, limits: Limits) -> u32 {
+    pub(super) fn instances(self, limits: GuestLimits) -> u32 {
         match self.websockets {
             true => limits.instances.saturating_add(limits.websockets),
             false => limits.instances,

@@ -3,7 +3,7 @@
 //! waits in the pipe. This file is what the supervisor keeps of them.
 
 use super::destination::Destination;
-use super::output::Output;
+use super::line_writer::LineWriter;
 use crate::error;
 use crate::sys::channel::{self, Piece};
 use crate::sys::file::{self, Identity, LogTarget};
@@ -15,32 +15,32 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Lines wait in a pipe of so many bytes, where the kernel allows it (F_SETPIPE_SZ, fcntl(2)).
 const PIPE: usize = 1 << 20;
 
-/// A `LogFile` is one log that has a pipe.
-pub struct LogFile {
+/// A `PipedLog` is one log that has a pipe.
+pub struct PipedLog {
     pub destination: Destination,
     pub reader: OwnedFd,
     pub target: OwnedFd,
-    output: &'static Output,
+    output: &'static LineWriter,
     /// The file of the socket that was connected to, where it is one.
     socket: Option<Identity>,
 }
 
-static FILES: Mutex<Vec<LogFile>> = Mutex::new(Vec::new());
+static LOGS: Mutex<Vec<PipedLog>> = Mutex::new(Vec::new());
 
-fn files() -> MutexGuard<'static, Vec<LogFile>> {
-    FILES.lock().unwrap_or_else(PoisonError::into_inner)
+fn logs() -> MutexGuard<'static, Vec<PipedLog>> {
+    LOGS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Adds a log, which is open, and has the output write to its pipe.
 pub(super) fn add(
     destination: &Destination,
     target: OwnedFd,
-    output: &'static Output,
+    output: &'static LineWriter,
 ) -> io::Result<()> {
     let (reader, writer) = channel::one_way()?;
     channel::widen(&writer, PIPE);
     output.redirect(writer);
-    files().push(LogFile {
+    logs().push(PipedLog {
         destination: destination.clone(),
         reader,
         target,
@@ -57,12 +57,12 @@ fn socket(destination: &Destination) -> Option<Identity> {
 
 /// Says whether there is something to write for a process of its own.
 pub fn any() -> bool {
-    !files().is_empty()
+    !logs().is_empty()
 }
 
 /// Lists the descriptors that the process which writes must keep.
 pub fn descriptors() -> Vec<RawFd> {
-    let files = files();
+    let files = logs();
     let both = files
         .iter()
         .map(|file| [file.reader.as_raw_fd(), file.target.as_raw_fd()]);
@@ -71,7 +71,7 @@ pub fn descriptors() -> Vec<RawFd> {
 
 /// Names the logs, in the order of the list.
 pub fn names() -> Vec<String> {
-    let files = files();
+    let files = logs();
     let places = files.iter().filter_map(|file| file.destination.path());
     places
         .map(|place| place.to_string_lossy().into_owned())
@@ -83,7 +83,7 @@ pub fn names() -> Vec<String> {
 pub fn reopened(all: bool) -> Vec<(usize, io::Result<OwnedFd>)> {
     let mut failed = Vec::new();
     let mut opened = Vec::new();
-    for (index, file) in files().iter_mut().enumerate() {
+    for (index, file) in logs().iter_mut().enumerate() {
         let socket = socket(&file.destination);
         let is_another = socket.is_some() && socket != file.socket;
         if !all && !is_another {
@@ -106,8 +106,8 @@ pub fn reopened(all: bool) -> Vec<(usize, io::Result<OwnedFd>)> {
 }
 
 /// Takes the list for the process that writes. Its own lines go where they went before.
-pub(super) fn take() -> Vec<LogFile> {
-    let files = std::mem::take(&mut *files());
+pub(super) fn take() -> Vec<PipedLog> {
+    let files = std::mem::take(&mut *logs());
     files.iter().for_each(|file| file.output.restore());
     files
 }
@@ -115,7 +115,7 @@ pub(super) fn take() -> Vec<LogFile> {
 /// Writes what is still in the pipes, and has this process write without them. For one that is the last.
 pub fn finish() {
     let mut buffer = vec![0; 64 << 10];
-    for file in std::mem::take(&mut *files()) {
+    for file in std::mem::take(&mut *logs()) {
         let mut stream = super::writer::Stream::new(&file.destination, file.target);
         while let Ok(Piece::Bytes(length)) = channel::read(&file.reader, &mut buffer) {
             stream.push(&buffer[..length]);

@@ -1,12 +1,12 @@
-//! A `Plan` says what has to be known of code before it can be mapped to serve. The compiler tells it to the supervisor
-//! in numbers of a fixed size, each of which is checked when it is read.
+//! A `CodeInfo` says what has to be known of code before it can be mapped to serve. The compiler tells it to the
+//! supervisor in numbers of a fixed size, each of which is checked when it is read.
 
 use super::Garbage;
 use serde::{Deserialize, Serialize};
 
-/// A `Plan` tells a worker how to map the code. The compiler finds it, once.
+/// A `CodeInfo` tells a worker how to map the code. The compiler finds it, once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Plan {
+pub struct CodeInfo {
     pub target: Target,
     /// The component takes WebSockets.
     pub websockets: bool,
@@ -59,17 +59,17 @@ pub struct Needs {
     pub table_elements: u64,
 }
 
-/// A plan takes so many bytes of a record.
+/// A `CodeInfo` takes so many bytes of a record.
 pub(super) const SIZE: usize = 30;
 
-impl Plan {
+impl CodeInfo {
     /// Says whether the code is large, so that the processes that serve had better share what was loaded.
     pub fn is_large(self) -> bool {
         self.target.restore == Restore::Fenced
     }
 
     pub(super) fn encode(self) -> Vec<u8> {
-        let Plan {
+        let CodeInfo {
             target,
             websockets,
             lifecycle,
@@ -94,7 +94,7 @@ impl Plan {
         bytes
     }
 
-    pub(super) fn decode(bytes: &[u8; SIZE]) -> Result<Plan, Garbage> {
+    pub(super) fn decode(bytes: &[u8; SIZE]) -> Result<CodeInfo, Garbage> {
         let mut rest = &bytes[..];
         let [world, restore, concurrent, inlining, websockets, lifecycle] = next(&mut rest)?;
         let flag = |byte| match byte {
@@ -117,7 +117,7 @@ impl Plan {
             },
             inlining: flag(inlining)?,
         };
-        Ok(Plan {
+        Ok(CodeInfo {
             target,
             websockets: flag(websockets)?,
             lifecycle: flag(lifecycle)?,
@@ -141,13 +141,13 @@ fn next<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Garbage> {
 mod tests {
     use super::*;
 
-    fn plans() -> Vec<Plan> {
+    fn plans() -> Vec<CodeInfo> {
         let mut plans = Vec::new();
         for world in [World::P2, World::P3] {
             for restore in [Restore::No, Restore::Checked, Restore::Fenced] {
                 for flags in 0..16 {
                     let flag = |bit| flags & (1 << bit) != 0;
-                    plans.push(Plan {
+                    plans.push(CodeInfo {
                         target: Target {
                             world,
                             concurrent: flag(0),
@@ -171,9 +171,9 @@ mod tests {
 
     #[test]
     fn a_plan_survives_the_way_through_the_supervisor() {
-        for plan in plans() {
-            let bytes = plan.encode().try_into().unwrap();
-            assert_eq!(Plan::decode(&bytes), Ok(plan));
+        for info in plans() {
+            let bytes = info.encode().try_into().unwrap();
+            assert_eq!(CodeInfo::decode(&bytes), Ok(info));
         }
     }
 
@@ -184,7 +184,7 @@ mod tests {
             for byte in [4, 0xff] {
                 let mut garbled = bytes;
                 garbled[place] = byte;
-                assert_eq!(Plan::decode(&garbled), Err(Garbage), "{place}");
+                assert_eq!(CodeInfo::decode(&garbled), Err(Garbage), "{place}");
             }
         }
     }

@@ -1,13 +1,13 @@
-//! A `Text` stands in shared memory. It has one writer, and readers that see one of its versions, or a mixture where
-//! the writer dies while it writes.
+//! A `SharedText` stands in shared memory. It has one writer, and readers that see one of its versions, or a mixture
+//! where the writer dies while it writes.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU8, AtomicU32, fence};
 
-/// A `Text` has up to `N` bytes.
+/// A `SharedText` has up to `N` bytes.
 #[derive(Debug)]
 #[repr(C)]
-pub struct Text<const N: usize> {
+pub struct SharedText<const N: usize> {
     /// The version is odd while the text is being written.
     version: AtomicU32,
     length: AtomicU32,
@@ -17,7 +17,7 @@ pub struct Text<const N: usize> {
 /// A reader begins again so often.
 const ATTEMPTS: u32 = 100;
 
-impl<const N: usize> Text<N> {
+impl<const N: usize> SharedText<N> {
     /// Writes as much of a text as there is room for.
     pub(super) fn write(&self, text: &str) {
         let text = &text[..text.floor_char_boundary(N)];
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn a_text_is_read_as_it_was_written_and_cut_where_it_is_too_long() {
-        let text: Text<5> = Text {
+        let text: SharedText<5> = SharedText {
             version: AtomicU32::new(0),
             length: AtomicU32::new(0),
             bytes: [const { AtomicU8::new(0) }; 5],

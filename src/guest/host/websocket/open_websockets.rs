@@ -1,5 +1,5 @@
-//! A worker closes a WebSocket when its memory is short: the one whose guest leaves most of its messages untaken, or the
-//! one that has been idle for longest.
+//! A worker closes one of its open WebSockets when its memory is short: the one whose guest leaves most of its messages
+//! untaken, or the one that has been idle for longest.
 
 use super::channel::{Channel, Closed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -11,17 +11,17 @@ const TRY_AGAIN: u16 = 1013;
 /// A WebSocket that was closed has so much time to give back what it holds, before the next is closed.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// `Open` holds the WebSockets that are open. One thread uses it, but the engine requires a lock.
+/// `OpenWebSockets` knows which WebSockets are open. One thread uses it, but the engine requires a lock.
 #[derive(Default)]
-pub struct Open(Mutex<State>);
+pub struct OpenWebSockets(Mutex<Inner>);
 
 #[derive(Default)]
-struct State {
+struct Inner {
     channels: Vec<Weak<Channel>>,
     relieved: Option<Instant>,
 }
 
-impl Open {
+impl OpenWebSockets {
     /// Notes that this one is open, until it is dropped.
     pub fn add(&self, channel: &Arc<Channel>) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);

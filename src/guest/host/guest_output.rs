@@ -1,7 +1,7 @@
 //! What a guest writes to stdout and stderr becomes lines of the log, whole and recognisable.
 
 use super::guest_logger::GuestLogger;
-use super::spoken_level;
+use super::log_level;
 use super::standard_streams::{HandedOut, Origin};
 use crate::guest::snapshot::StandardStream;
 use crate::log::{GuestStream, Level};
@@ -99,7 +99,7 @@ impl LineBuffer {
         let text = text.trim_end_matches(['\n', '\r']);
         // What is indented goes on with what was said before.
         if !text.starts_with([' ', '\t']) {
-            self.level = spoken_level::of(text).unwrap_or(unnamed(self.stream));
+            self.level = log_level::detect(text).unwrap_or(unnamed(self.stream));
         }
         self.logger.say(self.level, self.stream, "", text);
     }

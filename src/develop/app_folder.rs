@@ -14,8 +14,8 @@ const GUEST_PATH: &str = "/app";
 /// These files say what an application requires, wherever they are.
 const REQUIREMENTS: [&str; 2] = ["requirements.txt", "pyproject.toml"];
 
-/// `Late` is what a build has left out of the component.
-pub struct Late {
+/// An `AppFolder` has the application that a build has left out of the component.
+pub struct AppFolder {
     /// The application's folder.
     folder: PathBuf,
     /// The files that the component was made from.
@@ -24,9 +24,9 @@ pub struct Late {
     is_built: bool,
 }
 
-impl Late {
+impl AppFolder {
     /// Reads what the build has said; returns `None` where it has left out nothing.
-    pub fn read(note: &Path) -> Result<Option<Late>> {
+    pub fn read(note: &Path) -> Result<Option<AppFolder>> {
         let text = std::fs::read(note).context("the build does not say what it has left out")?;
         let note: Value = serde_json::from_slice(&text)?;
         let Some(folder) = note["folder"].as_str().map(PathBuf::from) else {
@@ -34,7 +34,7 @@ impl Late {
         };
         let inputs = note["inputs"].as_array().context("no inputs")?;
         let inputs = inputs.iter().filter_map(Value::as_str).map(PathBuf::from);
-        Ok(Some(Late {
+        Ok(Some(AppFolder {
             folder,
             inputs: inputs.collect(),
             is_built: note["built"] == true,
@@ -106,22 +106,22 @@ mod tests {
         let note = at.join("note");
         let text = serde_json::json!({"folder": &at, "inputs": [&listing]});
         std::fs::write(&note, text.to_string()).unwrap();
-        let late = Late::read(&note).unwrap().unwrap();
-        assert!(late.is_enough(&[main.clone(), more]));
-        assert!(!late.is_enough(&[main, listing]));
+        let app = AppFolder::read(&note).unwrap().unwrap();
+        assert!(app.is_enough(&[main.clone(), more]));
+        assert!(!app.is_enough(&[main, listing]));
         assert!(
-            !late.is_enough(&[at.join("requirements.txt")]),
+            !app.is_enough(&[at.join("requirements.txt")]),
             "it is new, or gone"
         );
         let text = serde_json::json!({"folder": &at, "inputs": [], "built": true});
         std::fs::write(&note, text.to_string()).unwrap();
-        let built = Late::read(&note).unwrap().unwrap();
+        let built = AppFolder::read(&note).unwrap().unwrap();
         assert!(!built.is_enough(&[at.join("index.js")]));
         std::fs::write(&note, r#"{"folder": null}"#).unwrap();
-        assert!(Late::read(&note).unwrap().is_none());
+        assert!(AppFolder::read(&note).unwrap().is_none());
         let link = at.join("link");
         point(&link, Path::new("/")).unwrap();
-        late.place(&link).unwrap();
+        app.place(&link).unwrap();
         assert_eq!(std::fs::read_link(&link).unwrap(), at);
     }
 

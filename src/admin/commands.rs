@@ -1,4 +1,4 @@
-//! An order to the supervisor is given by a record, and is over when the scoreboard shows what came of it.
+//! A command to the supervisor is given by a record, and is over when the scoreboard shows what came of it.
 
 use crate::channel::{Command, CommandSender};
 use crate::scoreboard::{Scoreboard, ServerState, WorkerPhase};
@@ -10,36 +10,36 @@ use tokio::time::{Instant, sleep};
 /// The scoreboard is looked at so often.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// The supervisor may take so long to hear of an order.
+/// The supervisor may take so long to hear of a command.
 const HEARD: Duration = Duration::from_secs(30);
 
-/// An order may take so long to be carried out.
+/// A command may take so long to be carried out.
 const DONE: Duration = Duration::from_secs(800);
 
-/// An `Outcome` says in words what came of an order.
+/// An `Outcome` says in words what came of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Done(String),
-    /// The order was tried.
+    /// The command was tried.
     Failed(String),
-    /// The order makes no sense now.
+    /// The command makes no sense now.
     Refused(String),
     /// The supervisor did not answer, or did not finish.
     Unheard(String),
 }
 
-pub struct Orders {
+pub struct Commands {
     pub(super) scoreboard: Rc<Scoreboard>,
     commands: CommandSender,
-    /// So many orders will have been carried out when the last that was given is.
+    /// So many commands will have been carried out when the last that was given is.
     expected: Cell<u64>,
     /// Profiles are being made.
     pub(super) profiling: Cell<bool>,
 }
 
-impl Orders {
-    pub fn new(scoreboard: Rc<Scoreboard>, commands: CommandSender) -> Orders {
-        Orders {
+impl Commands {
+    pub fn new(scoreboard: Rc<Scoreboard>, commands: CommandSender) -> Commands {
+        Commands {
             expected: Cell::new(scoreboard.table().orders()),
             scoreboard,
             commands,
@@ -47,7 +47,7 @@ impl Orders {
         }
     }
 
-    /// Gives an order, and waits until it is carried out.
+    /// Gives a command, and waits until it is carried out.
     pub async fn give(&self, command: Command) -> Outcome {
         let table = self.scoreboard.table();
         if !matches!(table.state(), ServerState::Starting | ServerState::Serving)
@@ -63,7 +63,7 @@ impl Orders {
         let attempted = table.versions().attempted;
         let canary = table.canary().map_or(0, |canary| canary.generation);
         if self.commands.send(command).is_err() {
-            return Outcome::Unheard("the supervisor takes no orders at present".to_owned());
+            return Outcome::Unheard("the supervisor takes no commands at present".to_owned());
         }
         let expected = self.expected.get() + 1;
         self.expected.set(expected);
@@ -89,7 +89,7 @@ impl Orders {
         done.unwrap_or_else(unfinished)
     }
 
-    /// Finds what speaks against an order before it is given.
+    /// Finds what speaks against a command before it is given.
     fn objection(&self, command: Command) -> Option<String> {
         match command {
             Command::Scale(range) => {

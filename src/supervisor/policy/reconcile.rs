@@ -13,7 +13,7 @@ const DESERTED: Duration = Duration::from_secs(1);
 
 impl Policy {
     /// Brings the workers one step closer to what is wanted.
-    pub(super) fn plan(&mut self, now: Instant) {
+    pub(super) fn reconcile(&mut self, now: Instant) {
         if !self.mode.serves() || self.reload.has_no_code() {
             return;
         }

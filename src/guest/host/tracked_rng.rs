@@ -1,16 +1,16 @@
-//! `Drawn` notes whether a guest has asked for random bytes: what it has drawn before a snapshot, every instance would
-//! have in common.
+//! `TrackedRng` notes whether a guest has asked for random bytes: what it has drawn before a snapshot, every instance
+//! would have in common.
 
 use rand::TryRng;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// `Drawn` is a source of randomness, the same as guests have elsewhere, that remembers whether it was used.
+/// `TrackedRng` is a source of randomness, the same as guests have elsewhere, that remembers whether it was used.
 #[derive(Clone, Default)]
-pub struct Drawn(Arc<AtomicBool>);
+pub struct TrackedRng(Arc<AtomicBool>);
 
-impl Drawn {
+impl TrackedRng {
     pub fn was_used(&self) -> bool {
         self.0.load(Relaxed)
     }
@@ -20,7 +20,7 @@ impl Drawn {
     }
 }
 
-impl TryRng for Drawn {
+impl TryRng for TrackedRng {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {

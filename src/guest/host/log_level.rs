@@ -7,7 +7,7 @@ const WORDS: usize = 5;
 
 /// Finds the level that a line names, as Python's `logging`, Flask, Go's `slog` and Rust's `tracing` and `env_logger`
 /// write it. A level counts only before anything else that is said.
-pub fn of(line: &str) -> Option<Level> {
+pub fn detect(line: &str) -> Option<Level> {
     for word in line.split_ascii_whitespace().take(WORDS) {
         let (named, rest) = match word.strip_prefix("level=") {
             Some(value) => (value, ""),
@@ -66,7 +66,7 @@ mod tests {
                 Level::Info,
             ),
         ] {
-            assert_eq!(of(line), Some(wanted), "{line}");
+            assert_eq!(detect(line), Some(wanted), "{line}");
         }
     }
 
@@ -82,7 +82,7 @@ mod tests {
             "info: not in capitals",
             "ValueError: INFO",
         ] {
-            assert_eq!(of(line), None, "{line}");
+            assert_eq!(detect(line), None, "{line}");
         }
     }
 }

@@ -10,22 +10,22 @@ use std::time::Duration;
 
 /// Lines wait so long for a reader that is behind, all together, before they are lost. That is longer than any reader
 /// that works needs, and short against the silence for which a worker is taken to hang.
-const PATIENCE: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
 /// One part in so many of the time that passes may be spent with waiting.
 const SHARE: u64 = 10;
 
-/// An `Output` is standard output or standard error, or what is open in the place of it.
-pub struct Output {
+/// A `LineWriter` is standard output or standard error, or what is open in the place of it.
+pub struct LineWriter {
     standard: i32,
-    state: Mutex<OutputState>,
+    state: Mutex<WriterState>,
 }
 
-struct OutputState {
+struct WriterState {
     way: Way,
     /// This is open in the place of the standard stream.
     opened: Option<OwnedFd>,
-    /// So many milliseconds of patience are used up, as of `at_ms`.
+    /// So many milliseconds of `LONGEST_WAIT` are used up, as of `at_ms`.
     waited_ms: u64,
     at_ms: u64,
     /// So many lines were lost since the last that was written.
@@ -34,9 +34,9 @@ struct OutputState {
     torn: bool,
 }
 
-impl Output {
-    pub const fn new(standard: i32) -> Output {
-        let state = Mutex::new(OutputState {
+impl LineWriter {
+    pub const fn new(standard: i32) -> LineWriter {
+        let state = Mutex::new(WriterState {
             way: Way::plain(standard),
             opened: None,
             waited_ms: 0,
@@ -44,7 +44,7 @@ impl Output {
             lost: 0,
             torn: false,
         });
-        Output { standard, state }
+        LineWriter { standard, state }
     }
 
     /// Finds out how to write without waiting, and closes what was opened for that before.
@@ -74,7 +74,7 @@ impl Output {
         state.torn = false;
     }
 
-    fn lock(&self) -> MutexGuard<'_, OutputState> {
+    fn lock(&self) -> MutexGuard<'_, WriterState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -111,7 +111,7 @@ impl Output {
     }
 }
 
-impl OutputState {
+impl WriterState {
     /// Writes a line, or counts it among those that were lost.
     fn write(&mut self, line: &str) -> bool {
         let mut rest = line.as_bytes();
@@ -132,11 +132,11 @@ impl OutputState {
         rest.is_empty()
     }
 
-    /// Waits for room within the patience that is left, and says whether there is any.
+    /// Waits for room for as long as is left of `LONGEST_WAIT`, and says whether there is any.
     fn wait(&mut self) -> bool {
         let start = clock::now_ms();
         let waited = recovered(self.waited_ms, start - self.at_ms);
-        let left = (PATIENCE.as_millis() as u64).saturating_sub(waited);
+        let left = (LONGEST_WAIT.as_millis() as u64).saturating_sub(waited);
         let room = self.way.takes(Duration::from_millis(left));
         self.at_ms = clock::now_ms();
         self.waited_ms = waited + (self.at_ms - start);
@@ -144,7 +144,7 @@ impl OutputState {
     }
 }
 
-/// Computes how much of the patience is used up after this time.
+/// Computes how much of `LONGEST_WAIT` is used up after this time.
 fn recovered(waited_ms: u64, passed_ms: u64) -> u64 {
     waited_ms.saturating_sub(passed_ms / SHARE)
 }
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patience_comes_back_slowly() {
+    fn the_time_to_wait_comes_back_slowly() {
         assert_eq!(recovered(500, 0), 500);
         assert_eq!(recovered(500, 1000), 400);
         assert_eq!(recovered(500, 60_000), 0);

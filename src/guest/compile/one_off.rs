@@ -2,8 +2,8 @@
 
 use super::request::CompileRequest;
 use crate::guest::host::capabilities::Granted;
-use crate::guest::host::drawn::Drawn;
 use crate::guest::host::state::HostState;
+use crate::guest::host::tracked_rng::TrackedRng;
 use crate::guest::memory::worker::WorkerMemory;
 use crate::guest::schedule::cpu_share::CpuShare;
 use anyhow::{Context, Result};
@@ -21,13 +21,13 @@ pub fn block_on_guest<T>(guest: impl Future<Output = T>) -> Result<T> {
 impl CompileRequest {
     /// Makes a store without limits on time, for a guest that has no neighbours. It may note whether the guest draws
     /// random numbers.
-    pub(super) fn lone_store(
+    pub(super) fn one_off_store(
         &self,
         engine: &Engine,
-        drawn: Option<Drawn>,
+        rng: Option<TrackedRng>,
     ) -> Result<Store<HostState>> {
         let (capabilities, memory) = (self.capabilities.clone(), WorkerMemory::unbounded());
-        let granted = Granted::open_watched(capabilities, memory, drawn)?;
+        let granted = Granted::open_watched(capabilities, memory, rng)?;
         let state = HostState::new(&granted, self.limits, CpuShare::unlimited(), None);
         let mut store = Store::new(engine, state);
         store.limiter_async(HostState::limiter);

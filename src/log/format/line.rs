@@ -2,7 +2,7 @@
 
 use super::Field;
 use crate::log::Access;
-use crate::log::text::{Dated, Timestamp};
+use crate::log::encode::{Dated, Timestamp};
 use http::HeaderValue;
 use std::fmt::{self, Write as _};
 use std::time::SystemTime;

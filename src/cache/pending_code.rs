@@ -11,8 +11,8 @@ use std::fs::File;
 use std::path::Path;
 use std::{fmt, io};
 
-/// An `Output` is a file for the code of one component.
-pub struct Output {
+/// A `PendingCode` is the file of one component's code for as long as the compiler writes it.
+pub struct PendingCode {
     file: File,
     place: CodeStorage,
 }
@@ -46,15 +46,15 @@ enum CodeStorage {
     Memory(Option<anyhow::Error>),
 }
 
-impl Output {
+impl PendingCode {
     /// Opens a file in the cache, or in memory where there is none.
-    pub fn open(cache: Option<&Cache>) -> Result<Output> {
+    pub fn open(cache: Option<&Cache>) -> Result<PendingCode> {
         let (file, place) = match cache.map(Cache::nameless) {
             Some(Ok(file)) => (file, CodeStorage::Cache),
             Some(Err(error)) => (memory_file()?, CodeStorage::Memory(Some(error))),
             None => (memory_file()?, CodeStorage::Memory(None)),
         };
-        Ok(Output { file, place })
+        Ok(PendingCode { file, place })
     }
 
     pub fn file(&self) -> &File {
