@@ -174,17 +174,23 @@ pub fn port_number(text: &str) -> Result<u16> {
         .with_context(|| format!("`{text}` is not a port; it is a number from 0 to 65535"))
 }
 
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Host::Address(address) => address.fmt(f),
+            Host::Name(name) => name.fmt(f),
+        }
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls { "https" } else { "http" };
         match &self.place {
-            Endpoint::Inet { host, port } => match host {
-                Host::Address(IpAddr::V6(address)) => write!(f, "{scheme}://[{address}]:{port}"),
-                Host::Address(address) => write!(f, "{scheme}://{address}:{port}"),
-                Host::Name(zoned) if zoned.contains(':') => {
-                    write!(f, "{scheme}://[{zoned}]:{port}")
-                }
-                Host::Name(name) => write!(f, "{scheme}://{name}:{port}"),
+            Endpoint::Inet { host, port } => match host.to_string() {
+                // An address of IPv6, perhaps with a zone.
+                host if host.contains(':') => write!(f, "{scheme}://[{host}]:{port}"),
+                host => write!(f, "{scheme}://{host}:{port}"),
             },
             Endpoint::Unix(path) => write!(f, "unix socket {}", path.display()),
             Endpoint::Descriptor(number) => write!(f, "descriptor {number}"),

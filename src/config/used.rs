@@ -1,7 +1,7 @@
 //! This file says what an option comes to on this machine, and which variable of other servers says it, where neither
 //! stands in what was given: for `wasmserve check`.
 
-use super::{Config, Endpoint, Host, variable};
+use super::{Config, Endpoint, variable};
 
 /// `Used` is what an option comes to.
 pub struct Used {
@@ -18,18 +18,11 @@ impl Config {
         let tcp = named.is_empty() || named.iter().any(|address| address.option == "--host");
         let (value, known) = match (option, &self.addresses.fallback.place) {
             ("workers", _) => (self.supervisor.workers.to_string(), Some("WEB_CONCURRENCY")),
-            ("host", Endpoint::Inet { host, .. }) if tcp => (written(host), None),
+            ("host", Endpoint::Inet { host, .. }) if tcp => (host.to_string(), None),
             ("port", Endpoint::Inet { port, .. }) if tcp => (port.to_string(), Some("PORT")),
             _ => return None,
         };
         let variable = known.filter(|name| variable(name).is_some());
         Some(Used { value, variable })
-    }
-}
-
-fn written(host: &Host) -> String {
-    match host {
-        Host::Address(address) => address.to_string(),
-        Host::Name(name) => name.clone(),
     }
 }
