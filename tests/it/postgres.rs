@@ -4,11 +4,8 @@
 mod ungranted;
 
 use crate::harness::certificates::Authority;
+use crate::harness::databases::{ask, assert_whole, path, write_while_workers_are_killed};
 use crate::harness::{Connection, Postgres, Server, eventually, finished, get, guest, wasmserve};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use std::fmt::Write;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 const GUEST: &str = "behaviours-postgres";
 
@@ -26,25 +23,6 @@ fn serve(url: &str, options: &[&str]) -> Server {
 
 /// One worker with one connection: each request has the one of the last.
 const ONE: [&str; 4] = ["--workers", "1", "--limit-sql-connections", "1"];
-
-/// Writes statements into the path of a request.
-fn path(behaviour: &str, statements: &[&str]) -> String {
-    let mut path = format!("/{behaviour}?db=app");
-    for statement in statements {
-        path.push_str("&sql=");
-        for byte in statement.bytes() {
-            match byte {
-                b'a'..=b'z' | b'0'..=b'9' => path.push(char::from(byte)),
-                _ => write!(path, "%{byte:02x}").unwrap(),
-            }
-        }
-    }
-    path
-}
-
-fn ask(server: &Server, behaviour: &str, statements: &[&str]) -> String {
-    get(server.address, &path(behaviour, statements)).text()
-}
 
 #[test]
 fn values_of_all_types_come_back_as_they_went() {
@@ -341,52 +319,12 @@ fn workers_that_are_killed_leave_no_half_transaction_and_lose_nothing_acknowledg
     let postgres = postgres();
     postgres.ask("create table pairs (n int, half text)");
     let server = serve(&postgres.url(), &["--workers", "4"]);
-    let (next, over) = (AtomicU32::new(0), AtomicBool::new(false));
-    let acknowledged = std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..4)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut acknowledged = Vec::new();
-                    while !over.load(Ordering::Relaxed) {
-                        let n = next.fetch_add(1, Ordering::Relaxed);
-                        let [first, second] = ["first", "second"]
-                            .map(|half| format!("insert into pairs values ({n}, '{half}')"));
-                        let path = path("execute", &["begin", &first, &second, "commit"]);
-                        let Ok(mut connection) = Connection::try_open(server.address) else {
-                            continue;
-                        };
-                        match connection.get(&path).response() {
-                            Ok(response) if response.text() == "0" => acknowledged.push(n),
-                            _ => {}
-                        }
-                    }
-                    acknowledged
-                })
-            })
-            .collect();
-        for kills in 1..=6 {
-            eventually("more is acknowledged", || {
-                next.load(Ordering::Relaxed) > kills * 40
-            });
-            let workers = server.workers();
-            if let Some(worker) = workers.get(kills as usize % workers.len().max(1)) {
-                let _ = kill(Pid::from_raw(*worker), Signal::SIGKILL);
-            }
-        }
-        eventually("more is acknowledged", || {
-            next.load(Ordering::Relaxed) > 300
-        });
-        over.store(true, Ordering::Relaxed);
-        let all = clients
-            .into_iter()
-            .flat_map(|client| client.join().unwrap());
-        all.collect::<Vec<u32>>()
-    });
-    assert!(acknowledged.len() > 100, "{}", acknowledged.len());
-    let halves = postgres.ask("select n from pairs group by n having count(*) <> 2");
-    assert_eq!(halves, "");
-    let kept = postgres.ask("select distinct n from pairs");
-    let kept: Vec<u32> = kept.lines().map(|line| line.parse().unwrap()).collect();
-    let lost: Vec<_> = acknowledged.iter().filter(|n| !kept.contains(n)).collect();
-    assert!(lost.is_empty(), "{lost:?}");
+    let acknowledged = write_while_workers_are_killed(&server, "execute", "begin", "0");
+    let numbers = |query: &str| -> Vec<u32> {
+        let lines = postgres.ask(query);
+        lines.lines().map(|line| line.parse().unwrap()).collect()
+    };
+    let halves = numbers("select n from pairs group by n having count(*) <> 2");
+    let kept = numbers("select distinct n from pairs");
+    assert_whole(&acknowledged, &halves, &kept);
 }

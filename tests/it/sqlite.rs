@@ -1,11 +1,8 @@
 //! Guests use databases of SQLite: each connection is the guest's own, and what is half done goes with it.
 
+use crate::harness::databases::{ask, assert_whole, path, write_while_workers_are_killed};
 use crate::harness::{Connection, Server, eventually, finished, get, guest, wasmserve};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use std::fmt::Write;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 const GUEST: &str = "behaviours-sqlite";
 
@@ -25,25 +22,6 @@ fn serve(file: &std::path::Path, options: &[&str]) -> Server {
         .option("--sqlite", format!("app={}", file.display()))
         .args(options)
         .start()
-}
-
-/// Writes statements into the path of a request.
-fn path(behaviour: &str, statements: &[&str]) -> String {
-    let mut path = format!("/{behaviour}?db=app");
-    for statement in statements {
-        path.push_str("&sql=");
-        for byte in statement.bytes() {
-            match byte {
-                b'a'..=b'z' | b'0'..=b'9' => path.push(char::from(byte)),
-                _ => write!(path, "%{byte:02x}").unwrap(),
-            }
-        }
-    }
-    path
-}
-
-fn ask(server: &Server, behaviour: &str, statements: &[&str]) -> String {
-    get(server.address, &path(behaviour, statements)).text()
 }
 
 #[test]
@@ -206,48 +184,7 @@ fn workers_that_are_killed_leave_no_half_transaction_in_the_file() {
         ask(&server, "query", &["create table pairs (n, half)"]),
         ": "
     );
-    let (next, over) = (AtomicU32::new(0), AtomicBool::new(false));
-    let acknowledged = std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..4)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut acknowledged = Vec::new();
-                    while !over.load(Ordering::Relaxed) {
-                        let n = next.fetch_add(1, Ordering::Relaxed);
-                        let [first, second] = ["first", "second"]
-                            .map(|half| format!("insert into pairs values ({n}, '{half}')"));
-                        let path = path("query", &["begin immediate", &first, &second, "commit"]);
-                        let Ok(mut connection) = Connection::try_open(server.address) else {
-                            continue;
-                        };
-                        match connection.get(&path).response() {
-                            Ok(response) if response.text() == ": " => acknowledged.push(n),
-                            _ => {}
-                        }
-                    }
-                    acknowledged
-                })
-            })
-            .collect();
-        for kills in 1..=6 {
-            eventually("more is acknowledged", || {
-                next.load(Ordering::Relaxed) > kills * 20
-            });
-            let workers = server.workers();
-            if let Some(worker) = workers.get(kills as usize % workers.len().max(1)) {
-                let _ = kill(Pid::from_raw(*worker), Signal::SIGKILL);
-            }
-        }
-        eventually("more is acknowledged", || {
-            next.load(Ordering::Relaxed) > 160
-        });
-        over.store(true, Ordering::Relaxed);
-        let all = clients
-            .into_iter()
-            .flat_map(|client| client.join().unwrap());
-        all.collect::<Vec<u32>>()
-    });
-    assert!(acknowledged.len() > 40, "{}", acknowledged.len());
+    let acknowledged = write_while_workers_are_killed(&server, "query", "begin immediate", ": ");
     let native = rusqlite::Connection::open(&database).unwrap();
     let numbers = |query: &str| -> Vec<u32> {
         let mut query = native.prepare(query).unwrap();
@@ -255,10 +192,8 @@ fn workers_that_are_killed_leave_no_half_transaction_in_the_file() {
         rows.map(Result::unwrap).collect()
     };
     let halves = numbers("select n from pairs group by n having count(*) <> 2");
-    assert!(halves.is_empty(), "{halves:?}");
     let kept = numbers("select distinct n from pairs");
-    let lost: Vec<_> = acknowledged.iter().filter(|n| !kept.contains(n)).collect();
-    assert!(lost.is_empty(), "{lost:?}");
+    assert_whole(&acknowledged, &halves, &kept);
 }
 
 #[test]

@@ -6,6 +6,7 @@ pub mod certificates;
 mod client;
 pub mod collector;
 mod command;
+pub mod databases;
 mod folder;
 pub mod http2;
 mod large;
