@@ -4,13 +4,11 @@ use crate::harness::databases::kill_workers_while;
 use crate::harness::{
     Connection, Redis, Server, eventually, finished, get, guest, peak, wasmserve,
 };
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A place for a store that nobody else has.
 fn file(name: &str) -> String {

@@ -199,11 +199,6 @@ impl Connection {
         Ok(Some(chunk))
     }
 
-    /// Takes so many bytes of a body.
-    pub fn take(&mut self, length: usize) -> io::Result<()> {
-        self.reader.read_exact(&mut vec![0; length])
-    }
-
     /// Whether nothing comes for so long.
     pub fn is_silent_for(&mut self, time: Duration) -> bool {
         self.reader.get_mut().wait_for(time);

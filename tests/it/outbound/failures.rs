@@ -138,6 +138,10 @@ fn requests_at_a_time_are_limited_for_a_request_and_for_a_worker() {
         let upstream = Upstream::start(move |_, stream| {
             let count = now.fetch_add(1, Ordering::SeqCst) + 1;
             high.fetch_max(count, Ordering::SeqCst);
+            // One too many has some time to come, once there are as many as there may be.
+            eventually("there are as many as there may be", || {
+                high.load(Ordering::SeqCst) >= at_most
+            });
             std::thread::sleep(Duration::from_millis(100));
             now.fetch_sub(1, Ordering::SeqCst);
             stream.write_all(GREETING).unwrap();
