@@ -2,6 +2,7 @@
 
 pub mod capabilities;
 mod clock;
+mod database_error;
 mod database_lock;
 pub mod directories;
 mod guest_logger;

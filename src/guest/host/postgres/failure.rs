@@ -2,6 +2,7 @@
 //! connection URL is in none of it.
 
 use super::interface::wit::{self, DbError, QueryError};
+use crate::guest::host::database_error;
 use std::error::Error as _;
 use tokio_postgres::Error;
 use tokio_postgres::error::DbError as Answer;
@@ -46,6 +47,15 @@ pub fn sentence(error: &Error) -> String {
         source = error.source();
     }
     text
+}
+
+impl database_error::Failure for Failure {
+    fn for_operator(&self) -> Option<&str> {
+        match self {
+            Failure::Connection(why) | Failure::GivenUp(why) => Some(why),
+            Failure::Parameter(_) | Failure::Refused(_) | Failure::Value(_) => None,
+        }
+    }
 }
 
 impl From<Failure> for wit::Error {

@@ -4,11 +4,12 @@ use super::failure::Failure;
 use super::parameter::parameters;
 pub use super::pool::Lent;
 use super::statement::{Answer, Wanted};
+use crate::guest::host::database_error::{DatabaseError, log_ungranted, logged};
 use crate::guest::host::state::HostState;
-use crate::{log, warning};
+use crate::log;
 use spin::postgres::postgres;
 pub use spin::postgres::postgres as wit;
-use wasmtime::component::{HasSelf, Linker, Resource, ResourceTableError};
+use wasmtime::component::{HasSelf, Linker, Resource};
 use wit::{ParameterValue, RowSet};
 
 wasmtime::component::bindgen!({
@@ -19,21 +20,11 @@ wasmtime::component::bindgen!({
     trappable_error_type: { "spin:postgres/postgres.error" => Error },
 });
 
-pub enum Error {
-    Failed(Failure),
-    /// The guest broke the rules of its resources.
-    Trap(ResourceTableError),
-}
+pub type Error = DatabaseError<Failure>;
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Error {
         Error::Failed(failure)
-    }
-}
-
-impl From<ResourceTableError> for Error {
-    fn from(error: ResourceTableError) -> Error {
-        Error::Trap(error)
     }
 }
 
@@ -54,20 +45,8 @@ impl HostState {
         let lent = self.table_mut().get_mut(connection)?;
         let typed = parameters(given).map_err(Failure::Parameter)?;
         let answer = lent.run(statement, typed, Wanted { most, columns }).await;
-        if let Err(Failure::Connection(why) | Failure::GivenUp(why)) = &answer {
-            told(&lent.pool().name, why);
-        }
-        Ok(answer?)
+        logged(&lent.pool().name, answer)
     }
-}
-
-/// Logs a failure that is not the statement's, so that the operator hears of it too.
-fn told(name: &str, why: &str) {
-    warning!(
-        "database `{}` failed a guest: {}",
-        log::escape(name),
-        log::escape(why)
-    );
 }
 
 /// Says why a guest has no such database. What it asks for may be a URL with a password, and is not repeated then.
@@ -97,14 +76,11 @@ impl postgres::HostConnection for HostState {
         let pool = self.postgres().pool(&address).cloned();
         let Some(pool) = pool else {
             let why = unknown(&address);
-            warning!("a guest asks for a database that it was not granted: {why}");
+            log_ungranted(&why);
             return Err(Failure::Connection(why).into());
         };
-        let lent = pool.lend().await;
-        if let Err(Failure::Connection(why)) = &lent {
-            told(&pool.name, why);
-        }
-        Ok(self.table_mut().push(lent?)?)
+        let lent = logged(&pool.name, pool.lend().await)?;
+        Ok(self.table_mut().push(lent)?)
     }
 
     async fn query(

@@ -4,6 +4,7 @@
 use super::File;
 use super::authority::authorize;
 use super::interface::wit::{QueryResult, RowResult, Value};
+use crate::guest::host::database_error;
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, Value as Owned, ValueRef};
 use rusqlite::{Connection, ErrorCode, InterruptHandle, OpenFlags, ToSql};
@@ -20,7 +21,7 @@ use tokio::time::timeout;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// A connection must be had by then.
-const PATIENCE: Duration = Duration::from_secs(10);
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// All of SQLite in one process may have so many bytes: what statements sort and put together is in memory.
 const HEAP: i64 = 256 << 20;
@@ -31,12 +32,24 @@ const LOOK: c_int = 10_000;
 /// A `Failure` says why something could not be done.
 #[derive(Debug)]
 pub enum Failure {
+    /// The operator has granted none of this name.
+    NoSuchDatabase,
     Full,
     Denied,
     /// SQLite's own words.
     Other(String),
     /// What the operator is to know of, too.
     GivenUp(String),
+}
+
+impl database_error::Failure for Failure {
+    fn for_operator(&self) -> Option<&str> {
+        match self {
+            Failure::GivenUp(why) => Some(why),
+            Failure::Full => Some("its disk is full"),
+            Failure::NoSuchDatabase | Failure::Denied | Failure::Other(_) => None,
+        }
+    }
 }
 
 impl From<rusqlite::Error> for Failure {
@@ -63,7 +76,7 @@ type Held = (Connection, OwnedSemaphorePermit);
 
 impl Guarded {
     pub async fn open(file: &Arc<File>) -> Result<Guarded, Failure> {
-        let permit = timeout(PATIENCE, file.permits.clone().acquire_owned()).await;
+        let permit = timeout(OPEN_TIMEOUT, file.permits.clone().acquire_owned()).await;
         let Ok(Ok(permit)) = permit else {
             return Err(Failure::GivenUp(
                 "all connections of this worker are in use, and none was given back in time (--limit-sql-connections)"

@@ -2,12 +2,13 @@
 
 use super::connection::Failure;
 pub use super::connection::Guarded;
+use crate::guest::host::database_error::{DatabaseError, log_ungranted, logged};
 use crate::guest::host::state::HostState;
-use crate::{log, warning};
+use crate::log;
 use rusqlite::Connection as Native;
 use spin::sqlite::sqlite;
 pub use spin::sqlite::sqlite as wit;
-use wasmtime::component::{HasSelf, Linker, Resource, ResourceTableError};
+use wasmtime::component::{HasSelf, Linker, Resource};
 use wit::{QueryResult, Value};
 
 wasmtime::component::bindgen!({
@@ -18,12 +19,7 @@ wasmtime::component::bindgen!({
     trappable_error_type: { "spin:sqlite/sqlite.error" => Error },
 });
 
-pub enum Error {
-    NoSuchDatabase,
-    Failed(Failure),
-    /// The guest broke the rules of its resources.
-    Trap(ResourceTableError),
-}
+pub type Error = DatabaseError<Failure>;
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Error {
@@ -31,32 +27,14 @@ impl From<Failure> for Error {
     }
 }
 
-impl From<ResourceTableError> for Error {
-    fn from(error: ResourceTableError) -> Error {
-        Error::Trap(error)
-    }
-}
-
 pub fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     sqlite::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)
-}
-
-/// Logs a failure that is not the statement's, so that the operator hears of it too.
-fn told<T>(name: &str, result: Result<T, Failure>) -> Result<T, Error> {
-    let why = match &result {
-        Err(Failure::GivenUp(why)) => why.as_str(),
-        Err(Failure::Full) => "its disk is full",
-        _ => return Ok(result?),
-    };
-    let name = log::escape(name);
-    warning!("database `{name}` failed a guest: {}", log::escape(why));
-    Ok(result?)
 }
 
 impl sqlite::Host for HostState {
     fn convert_error(&mut self, error: Error) -> wasmtime::Result<wit::Error> {
         Ok(match error {
-            Error::NoSuchDatabase => wit::Error::NoSuchDatabase,
+            Error::Failed(Failure::NoSuchDatabase) => wit::Error::NoSuchDatabase,
             Error::Failed(Failure::Full) => wit::Error::DatabaseFull,
             Error::Failed(Failure::Denied) => wit::Error::AccessDenied,
             Error::Failed(Failure::Other(why) | Failure::GivenUp(why)) => wit::Error::Io(why),
@@ -68,14 +46,13 @@ impl sqlite::Host for HostState {
 impl sqlite::HostConnection for HostState {
     async fn open(&mut self, database: String) -> Result<Resource<Guarded>, Error> {
         let Some(file) = self.sqlite().file(&database).cloned() else {
-            warning!(
-                "a guest asks for a database that it was not granted: there is no database `{}`; --sqlite {0}=PATH \
-                 would grant it",
+            log_ungranted(&format!(
+                "there is no database `{}`; --sqlite {0}=PATH would grant it",
                 log::escape(&database)
-            );
-            return Err(Error::NoSuchDatabase);
+            ));
+            return Err(Failure::NoSuchDatabase.into());
         };
-        let opened = told(&database, Guarded::open(&file).await)?;
+        let opened = logged(&database, Guarded::open(&file).await)?;
         Ok(self.table_mut().push(opened)?)
     }
 
@@ -89,7 +66,7 @@ impl sqlite::HostConnection for HostState {
         let most = self.memory().left() / 2;
         let guarded = self.table_mut().get_mut(&connection)?;
         let result = guarded.run(statement, parameters, most).await;
-        told(guarded.name(), result)
+        logged(guarded.name(), result)
     }
 
     async fn last_insert_rowid(&mut self, connection: Resource<Guarded>) -> wasmtime::Result<i64> {
