@@ -95,19 +95,19 @@ pub enum Source {
 pub enum Command {
     /// Make a component of a project, with the toolchain of its language
     Build(Build),
-    /// Read everything, say what it comes to, and serve nothing
+    /// Check the options and the component, print the settings that would be used, and serve nothing
     Check(Box<Serve>),
-    /// Print what a shell needs to complete command lines of wasmserve
+    /// Print a script that makes a shell complete command lines of wasmserve
     Completions(Completions),
     /// Compile a component to native code, to be served with --allow-precompiled
     Compile(Compile),
     /// Build a project, serve it, and do so again whenever it changes
     Dev(Dev),
-    /// Say what a component is, what it imports, and whether it can be served
+    /// Show what a component is, what it imports, and whether it can be served
     Inspect(Inspect),
     /// Print the manual page
     Man(Manual),
-    /// Write a small project to begin with
+    /// Write a small example project to start from
     New(New),
     /// Pull a component from a registry into the cache
     Pull(Pull),

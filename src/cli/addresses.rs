@@ -27,7 +27,7 @@ pub struct Addresses {
     )]
     pub uds_permissions: String,
 
-    /// Listen on this descriptor, which whoever starts us has left open
+    /// Listen on this file descriptor, which the parent process has opened
     #[arg(long, value_name = "NUMBER", env = "WASMSERVE_FD")]
     pub fd: Option<String>,
 

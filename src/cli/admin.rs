@@ -15,7 +15,7 @@ pub struct Admin {
     )]
     pub admin: Option<String>,
 
-    /// Have no socket by which `wasmserve status`, `reload` and the like find this server
+    /// Open no socket by which `wasmserve status`, `reload` and the like find this server
     #[arg(long, env = "WASMSERVE_NO_ADMIN", help_heading = "Processes")]
     pub no_admin: bool,
 }
@@ -23,7 +23,7 @@ pub struct Admin {
 /// Commands to a server that runs.
 #[derive(Debug, Subcommand)]
 pub enum Control {
-    /// Print the last lines of a running server's log, and those that come
+    /// Print the last lines of a running server's log; --follow prints new ones as they come
     Logs(Logs),
     /// Have a running server write profiles of what its guests run
     Profile(MakeProfile),
@@ -37,7 +37,7 @@ pub enum Control {
     Rollback(Running),
     /// Change how many workers a running server has
     Scale(Scale),
-    /// Say how a running server is
+    /// Show the state of a running server
     Status(StatusOf),
     /// Have a running server stop, and wait until it has
     Stop(Running),
@@ -91,7 +91,7 @@ pub struct Logs {
     #[arg(long, short)]
     pub follow: bool,
 
-    /// So many of the last lines, at most
+    /// How many of the last lines to print, at most
     #[arg(long, short = 'n', default_value = "50", value_name = "COUNT")]
     pub lines: usize,
 
@@ -99,7 +99,7 @@ pub struct Logs {
     #[arg(long)]
     pub access: bool,
 
-    /// Only lines that are as important as this: critical, error, warning, info, debug or trace
+    /// Only lines of this level, or of a more important one: critical, error, warning, info, debug or trace
     #[arg(long, default_value = "trace", value_name = "LEVEL")]
     pub level: String,
 }
@@ -110,7 +110,7 @@ pub struct MakeProfile {
     #[arg(value_name = "SECONDS")]
     pub seconds: u16,
 
-    /// The worker that is this process, and no other
+    /// Profile the worker with this process number, and no other
     #[arg(long, value_name = "WORKER_PID")]
     pub worker: Option<i32>,
 
@@ -127,7 +127,7 @@ pub struct Top {
     #[command(flatten)]
     pub server: Running,
 
-    /// Time from one look at the server to the next
+    /// Time between two readings of the server's state
     #[arg(long, default_value = "1s", value_name = "DURATION")]
     pub interval: String,
 }

@@ -78,7 +78,7 @@ pub struct Clients {
     )]
     pub limit_body: String,
 
-    /// Connections that one worker holds; for a further one the idlest is closed, or it waits in the backlog
+    /// Connections that one worker holds; for a further one, that which has been idle for longest is closed, or the new one waits in the backlog
     #[arg(
         long,
         default_value = "10000",

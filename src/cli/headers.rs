@@ -72,7 +72,7 @@ pub struct Headers {
     )]
     pub client_header: Option<String>,
 
-    /// Name each request in X-Request-Id, to guest, client and log [default]
+    /// Give each request an identifier, in X-Request-Id and in the log [default]
     #[arg(
         long,
         env = "WASMSERVE_REQUEST_ID",
@@ -81,7 +81,7 @@ pub struct Headers {
     )]
     pub request_id: bool,
 
-    /// Do not name requests
+    /// Give requests no identifier
     #[arg(
         long,
         env = "WASMSERVE_NO_REQUEST_ID",
@@ -90,7 +90,7 @@ pub struct Headers {
     )]
     pub no_request_id: bool,
 
-    /// Say `server: wasmserve` where the guest says nothing [default]
+    /// Add `server: wasmserve` to responses without a Server header [default]
     #[arg(
         long,
         env = "WASMSERVE_SERVER_HEADER",
@@ -108,7 +108,7 @@ pub struct Headers {
     )]
     pub no_server_header: bool,
 
-    /// Say when a response was made [default]
+    /// Add a Date header to responses without one [default]
     #[arg(
         long,
         env = "WASMSERVE_DATE_HEADER",

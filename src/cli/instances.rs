@@ -16,7 +16,7 @@ pub struct Instances {
     )]
     pub max_memory: String,
 
-    /// Memory of one worker's instances together, or `auto`: its share of 80 % of all; more waits, then 503
+    /// Memory of one worker's instances together, or `auto`: an equal share of 80 % of the machine's; a request that needs more waits, and is then answered 503
     #[arg(
         long,
         default_value = "auto",
@@ -26,7 +26,7 @@ pub struct Instances {
     )]
     pub max_worker_memory: String,
 
-    /// Processor time that the guest may burn for one request; then 504
+    /// Processor time that the guest may use for one request; then 504
     #[arg(
         long,
         default_value = "30s",
@@ -55,7 +55,7 @@ pub struct Instances {
     )]
     pub coredump_count: String,
 
-    /// Note for this time where guests spend it, and write what the Firefox profiler shows, for each worker
+    /// Record for this long where guests spend their time, and write a profile for the Firefox Profiler, one for each worker
     #[arg(
         long,
         value_name = "DURATION",
@@ -111,11 +111,11 @@ pub struct Instances {
     )]
     pub prime_header: Vec<String>,
 
-    /// Do not start where instances cannot begin after the application's start, instead of a warning
+    /// Refuse to start where the application cannot be primed, instead of only warning of it
     #[arg(long, env = "WASMSERVE_PRIME_STRICT", help_heading = "Guest")]
     pub prime_strict: bool,
 
-    /// Have the application start anew in each instance
+    /// Do not prime: the application starts anew in each instance
     #[arg(long, env = "WASMSERVE_NO_PRIME", help_heading = "Guest")]
     pub no_prime: bool,
 

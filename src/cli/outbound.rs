@@ -26,7 +26,7 @@ pub struct Outbound {
     )]
     pub allow_net: Vec<String>,
 
-    /// Believe servers that these certificate authorities vouch for, instead of the system's
+    /// Trust these certificate authorities (PEM) where guests connect to servers, instead of the system's
     #[arg(
         long,
         value_name = "FILE",

@@ -55,7 +55,7 @@ pub struct Processes {
     )]
     pub shutdown_delay: String,
 
-    /// Silence after which a worker is replaced
+    /// Replace a worker that has given no sign of life for this long
     #[arg(
         long,
         default_value = "5s",

@@ -35,7 +35,7 @@ pub struct Registry {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Registry")]
 pub struct ClearRegistries {
-    /// Speak to this registry in clear text, which is done otherwise on this machine alone; repeat it for others
+    /// Use HTTP without TLS for this registry; without it, only a registry on this machine is reached so. Can be repeated
     #[arg(
         long,
         value_name = "HOST[:PORT]",

@@ -14,7 +14,7 @@ pub struct Tls {
     #[arg(long, value_name = "FILE", env = "WASMSERVE_SSL_KEYFILE")]
     pub ssl_keyfile: Vec<PathBuf>,
 
-    /// The password of private keys that are encrypted; everybody on this machine can see it here
+    /// The password of private keys that are encrypted; everybody on this machine can read it in the list of processes
     #[arg(
         long,
         value_name = "PASSWORD",
@@ -23,7 +23,7 @@ pub struct Tls {
     )]
     pub ssl_keyfile_password: Option<String>,
 
-    /// The same in the first line of a file
+    /// Read that password from the first line of this file
     #[arg(long, value_name = "FILE", env = "WASMSERVE_SSL_KEYFILE_PASSWORD_FILE")]
     pub ssl_keyfile_password_file: Option<PathBuf>,
 

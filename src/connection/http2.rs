@@ -91,7 +91,7 @@ pub async fn serve(client: Rc<ClientConnection>, mut stream: Stream) {
             }
             Err(Stop::Abused) => {
                 let peer = client.origin.peer;
-                info!("{peer} - closed: it makes work and asks for nothing");
+                info!("{peer} - closed: too many HTTP/2 frames that serve no request");
                 return serving.abort(Reason::ENHANCE_YOUR_CALM).await;
             }
             // What has not come whole may be asked for again elsewhere.

@@ -304,7 +304,7 @@ impl Guest {
         }
         if let Err(error) = instance.reset() {
             instance.would_end(Dropped::RestoreFailed);
-            warning!("an instance cannot be put back, and another is made: {error}");
+            warning!("an instance cannot be restored, and another is made: {error}");
             return self.fresh(share, name);
         }
         if !instance.is_new() {

@@ -33,7 +33,9 @@ impl Listeners {
         for listener in &mut self.0 {
             let name = described(listener.kind, &listener.place);
             if listener.socket.unblock() {
-                warning!("{name} had been made to wait for clients: set back");
+                warning!(
+                    "{name} was switched to blocking mode by one of its processes: it is non-blocking again"
+                );
             }
             if listener.socket.listens() {
                 continue;

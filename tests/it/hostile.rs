@@ -156,7 +156,9 @@ fn a_listener_that_was_made_to_wait_keeps_no_worker() {
     while start.elapsed() < Duration::from_secs(3) {
         assert_eq!(get(server.address, "/").status, 200);
     }
-    server.wait_for("had been made to wait for clients: set back");
+    server.wait_for(
+        "was switched to blocking mode by one of its processes: it is non-blocking again",
+    );
     assert_eq!(server.workers(), before);
 }
 

@@ -11,7 +11,7 @@ Serves a WASI HTTP component from several worker processes
 
 Usage: wasmserve [OPTIONS] <COMPONENT>
        wasmserve build main.py -o app.wasm    make a component of a project
-       wasmserve dev .                        build, serve, and do so on change
+       wasmserve dev .                        build and serve, again on change
        wasmserve inspect|check|compile        look before serving
        wasmserve status|reload|scale|stop     steer a server that is running
 
@@ -33,7 +33,7 @@ Usage: wasmserve [OPTIONS] <COMPONENT>
 
 /// This is the short help of the commands that have all options of serving.
 const CHECK: &str = "\
-Read everything, say what it comes to, and serve nothing
+Check the options and the component, say what would be used, and serve nothing
 
 Usage: wasmserve check [OPTIONS] <COMPONENT>
 

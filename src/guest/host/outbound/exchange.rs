@@ -158,7 +158,7 @@ impl OutboundClient {
             Ok(Some(permits)) => Ok(permits),
             _ => {
                 warning!(
-                    "an outbound request of the guest waited in vain: {} of one request or {} of the \
+                    "an outbound request of the guest waited too long for others to end: {} of one request or {} of the \
                      worker are under way (--limit-outbound-per-request, --limit-outbound)",
                     self.settings.of_one,
                     self.settings.of_all
