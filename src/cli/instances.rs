@@ -16,7 +16,7 @@ pub struct Instances {
     )]
     pub max_memory: String,
 
-    /// Memory of one worker's instances together, or `auto`: an equal share of 80 % of the machine's; a request that needs more waits, and is then answered 503
+    /// Memory of one worker's instances together, or `auto`: an equal share of 80 % of all that there is; a request that needs more waits, and is then answered 503
     #[arg(
         long,
         default_value = "auto",

@@ -38,7 +38,7 @@ pub struct Logging {
     #[arg(long, env = "WASMSERVE_NO_USE_COLORS", help_heading = "Log")]
     pub no_use_colors: bool,
 
-    /// Log each request
+    /// Log each request [default]
     #[arg(
         long,
         env = "WASMSERVE_ACCESS_LOG",
