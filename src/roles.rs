@@ -89,13 +89,13 @@ impl Roles for Server {
         let confine = self.confined(Role::Step);
         let mut snapshot = snapshot.try_clone()?;
         let request = &self.config.compile_request;
-        request.prime(&code.file, code.known_plan()?, &mut snapshot, &confine)
+        request.prime(&code.file, code.known_info()?, &mut snapshot, &confine)
     }
 
     fn load(&self, code: &Code) -> Result<Loaded> {
         self.sandbox().begin()?;
         let request = &self.config.compile_request;
-        request.load(&code.file, code.primed.as_ref(), code.known_plan()?, None)
+        request.load(&code.file, code.primed.as_ref(), code.known_info()?, None)
     }
 
     fn confine_zygote(&self) -> Result<()> {
@@ -240,7 +240,7 @@ impl Server {
     fn run_command(&self, occasion: Occasion, index: usize, code: &Code) -> Result<()> {
         self.sandbox().begin()?;
         let (request, confine) = (&self.config.compile_request, self.confined(Role::Step));
-        request.take_step(occasion, index, &code.file, code.known_plan()?, &confine)
+        request.take_step(occasion, index, &code.file, code.known_info()?, &confine)
     }
 
     /// Returns what confines a process to its role, once.

@@ -141,13 +141,13 @@ fn next<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Garbage> {
 mod tests {
     use super::*;
 
-    fn plans() -> Vec<CodeInfo> {
-        let mut plans = Vec::new();
+    fn samples() -> Vec<CodeInfo> {
+        let mut samples = Vec::new();
         for world in [World::P2, World::P3] {
             for restore in [Restore::No, Restore::Checked, Restore::Fenced] {
                 for flags in 0..16 {
                     let flag = |bit| flags & (1 << bit) != 0;
-                    plans.push(CodeInfo {
+                    samples.push(CodeInfo {
                         target: Target {
                             world,
                             concurrent: flag(0),
@@ -166,12 +166,12 @@ mod tests {
                 }
             }
         }
-        plans
+        samples
     }
 
     #[test]
-    fn a_plan_survives_the_way_through_the_supervisor() {
-        for info in plans() {
+    fn what_is_said_of_code_survives_the_way_through_the_supervisor() {
+        for info in samples() {
             let bytes = info.encode().try_into().unwrap();
             assert_eq!(CodeInfo::decode(&bytes), Ok(info));
         }
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn what_is_out_of_range_is_garbage() {
-        let bytes: [u8; SIZE] = plans()[0].encode().try_into().unwrap();
+        let bytes: [u8; SIZE] = samples()[0].encode().try_into().unwrap();
         for place in 0..6 {
             for byte in [4, 0xff] {
                 let mut garbled = bytes;

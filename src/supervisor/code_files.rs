@@ -35,7 +35,7 @@ impl Code {
     }
 
     /// Returns the `CodeInfo`, without which the code cannot be loaded.
-    pub fn known_plan(&self) -> Result<CodeInfo> {
+    pub fn known_info(&self) -> Result<CodeInfo> {
         let info = self.info;
         info.context("an executable before this one has compiled it, in another way")
     }

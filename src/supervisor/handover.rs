@@ -136,6 +136,7 @@ mod tests {
     use super::*;
     use crate::channel::{FileIdentity, ListenerKind, SocketMaker};
     use crate::supervisor::policy::{Id, InheritedState};
+    use serde_json::json;
     use std::time::Duration;
 
     fn handover() -> Handover {
@@ -189,6 +190,52 @@ mod tests {
             let written = handover.write().unwrap();
             assert_eq!(Handover::read(&written).unwrap(), handover);
         }
+    }
+
+    /// An executable of another day wrote this: what things are called in it must not change with their names here.
+    #[test]
+    fn a_document_that_was_written_under_other_names_is_understood() {
+        let listener = |fd, maker| {
+            let kind = json!({"Redirect": {"port": 443}});
+            json!({"fd": fd, "kind": kind, "maker": maker})
+        };
+        let worker = |id, state| {
+            let worker = json!({"id": id, "pid": 4000, "seat": 1, "generation": 2, "state": state});
+            json!({"worker": worker, "slot": 5, "receiver": 17})
+        };
+        let time = json!({"secs": 1, "nanos": 234_000_000});
+        let document = json!({
+            "version": 3,
+            "scoreboard": 4,
+            "layout": Layout::own(64),
+            "lifeline": [5, 6],
+            "listeners": [
+                listener(7, json!("Bound")),
+                listener(8, json!({"File": {"device": 2049, "inode": 7}})),
+            ],
+            "served": 2,
+            "code": 9,
+            "plan": {
+                "target":
+                    {"world": "P2", "concurrent": false, "restore": "Checked", "inlining": false},
+                "websockets": false,
+                "lifecycle": false,
+                "needs":
+                    {"memories": 1, "initial_memory": 65536, "tables": 1, "table_elements": 10000},
+            },
+            "wanted": 2,
+            "workers": [
+                worker(3, json!({"Ready": {"age": time}})),
+                worker(4, json!({"Starting": {"age": time}})),
+                worker(5, json!({"Leaving": {"left": time}})),
+            ],
+            "admin": [listener(10, json!("Given"))],
+            "admin_process": 4001,
+            "exporter_process": null,
+            "log_writers": [{"process": 4002, "orders": 18, "logs": ["/log"]}],
+        });
+        let read = Handover::read(document.to_string().as_bytes()).unwrap();
+        assert_eq!(read, handover());
     }
 
     #[test]
