@@ -147,7 +147,7 @@ fn a_statement_ends_with_its_request_and_its_time() {
     let mut client = Connection::open(server.address);
     client.get(&sleeps).send().unwrap();
     eventually("the statement runs", || postgres.ask(name) == "1");
-    drop(client);
+    client.reset();
     eventually("the statement is cancelled", || postgres.ask(name) == "0");
     assert_eq!(ask(&server, "query", &["select 1 as a"]), "a: 1");
     drop(server);
@@ -299,7 +299,7 @@ fn tls_is_spoken_where_the_url_asks_for_it_and_the_certificate_is_checked() {
         .unwrap();
     eventually("the statement runs", || postgres.ask(name) == "1");
     // What is told to stop is told over TLS, too.
-    drop(client);
+    client.reset();
     eventually("the statement is cancelled", || postgres.ask(name) == "0");
     let other = Authority::new();
     let server = serve(

@@ -1,6 +1,7 @@
 //! A small HTTP/1.1 client that hides nothing: what came, and whether it came whole.
 
 use super::DEADLINE;
+use nix::sys::socket::{setsockopt, sockopt};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::os::fd::AsRawFd;
@@ -143,6 +144,11 @@ impl Connection {
         self.reader.get_ref().second()
     }
 
+    /// Leaves by a reset, which the server sees at once. One that only stops sending may still want its answer.
+    pub fn reset(self) {
+        reset_when_closed(&self.second());
+    }
+
     /// The next response to a request that was not HEAD. An error where it does not come whole.
     pub fn response(&mut self) -> io::Result<Response> {
         let mut response = self.head()?;
@@ -274,4 +280,13 @@ pub fn upload(
     let mut answer = [0; 1000];
     let count = socket.read(&mut answer)?;
     Ok(String::from_utf8_lossy(&answer[..count]).into_owned())
+}
+
+/// Has the connection be reset, and not ended, when its last handle is closed.
+pub fn reset_when_closed(socket: &TcpStream) {
+    let at_once = nix::libc::linger {
+        l_onoff: 1,
+        l_linger: 0,
+    };
+    setsockopt(socket, sockopt::Linger, &at_once).unwrap();
 }

@@ -1,6 +1,7 @@
 //! A server that guests ask: every connection in a thread, every head kept, each answer decided by the
 //! test.
 
+use super::client::reset_when_closed;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -90,12 +91,7 @@ fn converse(
             After::Keep => {}
             After::Close => return,
             After::Reset => {
-                let linger = nix::libc::linger {
-                    l_onoff: 1,
-                    l_linger: 0,
-                };
-                nix::sys::socket::setsockopt(&stream, nix::sys::socket::sockopt::Linger, &linger)
-                    .unwrap();
+                reset_when_closed(&stream);
                 return;
             }
         }
