@@ -9,13 +9,13 @@ mod c;
 mod embedded;
 mod go;
 mod javascript;
-mod progress;
 mod project;
 mod python;
 mod rust;
 mod scratch;
 mod template;
 mod tool;
+mod tool_progress;
 mod wit;
 
 pub use scratch::Scratch;

@@ -1,8 +1,8 @@
 //! The tools of a toolchain: where they are, and how they are run. What they say is shown as it comes where
 //! that was asked for, and else only where they fail; on a terminal one line tells what is going on.
 
-use super::progress::Progress;
 use super::scratch::Scratch;
+use super::tool_progress::ToolProgress;
 use crate::sys::exec::on_path;
 use crate::sys::process::{self, End};
 use crate::sys::signals;
@@ -79,7 +79,7 @@ impl<'a> Tools<'a> {
         let pid = self.start(&mut command)?;
         let mut progress = match self.verbose {
             true => None,
-            false => Some(Progress::of(&self.said()).context("cannot read what a tool says")?),
+            false => Some(ToolProgress::of(&self.said()).context("cannot read what a tool says")?),
         };
         let end = self.wait(what, pid, progress.as_mut())?;
         if let (End::Exited(1), Some(reason)) = (end, progress.and_then(|mut it| it.reason())) {
@@ -191,7 +191,7 @@ impl<'a> Tools<'a> {
     }
 
     /// Waits for the end of a tool, and shows `what` until it tells something itself.
-    fn wait(&self, what: &str, pid: Pid, mut progress: Option<&mut Progress>) -> Result<End> {
+    fn wait(&self, what: &str, pid: Pid, mut progress: Option<&mut ToolProgress>) -> Result<End> {
         let mut doing = what.to_owned();
         let end = loop {
             let ended = process::ended(pid);

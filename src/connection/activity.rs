@@ -5,7 +5,7 @@ use super::eviction::Evictable;
 use super::refusal::HeadRefusal;
 use super::socket::Probe;
 use super::state::{ConnectionPhase, ConnectionState};
-use crate::request::{Progress, Reading};
+use crate::request::{ClientProgress, Reading};
 use http::{Uri, Version};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::future::poll_fn;
@@ -22,7 +22,7 @@ pub struct Activity {
     rested: Notify,
     /// The client takes what is written to the connection like this. Of HTTP/1, whose requests come one by one, it also
     /// says how the client sends them.
-    progress: Rc<Progress>,
+    progress: Rc<ClientProgress>,
     /// The client sends no more since then; it may have left.
     ended: Rc<Cell<Option<Instant>>>,
     /// The runner of this connection is woken by this.
@@ -37,7 +37,7 @@ impl Activity {
         Activity {
             state: RefCell::new(ConnectionState::new(now)),
             rested: Notify::new(),
-            progress: Progress::new(rate, &ended),
+            progress: ClientProgress::new(rate, &ended),
             ended,
             runner: RefCell::new(None),
             probe: OnceCell::new(),
@@ -62,7 +62,7 @@ impl Activity {
         self.state.borrow().is_busy_with(requests)
     }
 
-    pub fn progress(&self) -> &Rc<Progress> {
+    pub fn progress(&self) -> &Rc<ClientProgress> {
         &self.progress
     }
 

@@ -9,7 +9,7 @@ use super::watch::{Manner, Stop, Watched};
 use super::{Busy, ClientConnection, asks_first, date, targets, websocket};
 use crate::info;
 use crate::request::websocket::Asked;
-use crate::request::{Incoming, Progress, Reading, Streamed, length};
+use crate::request::{ClientProgress, Incoming, Reading, Streamed, length};
 use bytes::Bytes;
 use h2::server::{Builder, Connection, Handshake, SendResponse};
 use h2::{Reason, RecvStream};
@@ -308,7 +308,7 @@ fn encode(target: &mut Uri) {
 /// The response; none where the client resets the stream before there is one.
 async fn answered<T>(
     answer: impl Future<Output = T>,
-    progress: &Progress,
+    progress: &ClientProgress,
     reading: &Reading,
     respond: &mut SendResponse<Bytes>,
 ) -> Option<T> {

@@ -47,7 +47,7 @@ pub use write_batcher::WriteBatcher;
 
 use crate::info;
 use crate::request::websocket::{Asked, asked};
-use crate::request::{Body, Incoming, Origin, Peer, Progress, Requests};
+use crate::request::{Body, ClientProgress, Incoming, Origin, Peer, Requests};
 use crate::scoreboard::Protocol;
 use activity::Activity;
 use http::uri::Scheme;
@@ -269,7 +269,11 @@ impl ClientConnection {
         asked(request).filter(|_| may && !redirects)
     }
 
-    async fn answer(&self, request: Request<Incoming>, progress: &Rc<Progress>) -> Response<Body> {
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        progress: &Rc<ClientProgress>,
+    ) -> Response<Body> {
         let redirect = match self.kind {
             ListenerKind::Redirect { port } => Some(port),
             ListenerKind::Plain | ListenerKind::Tls => None,

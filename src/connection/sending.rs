@@ -2,7 +2,7 @@
 
 use super::ClientConnection;
 use super::unsent::HeldBytes;
-use crate::request::{Body, Progress, Reading, Timer};
+use crate::request::{Body, ClientProgress, Reading, Timer};
 use bytes::Bytes;
 use h2::SendStream;
 use http_body::Body as _;
@@ -24,7 +24,7 @@ pub enum Stopped {
 /// Sends a body.
 pub async fn send(
     client: &ClientConnection,
-    progress: &Rc<Progress>,
+    progress: &Rc<ClientProgress>,
     reading: &Reading,
     body: Body,
     sender: SendStream<Bytes>,
@@ -53,7 +53,7 @@ pub async fn send(
 
 struct Sending<'a> {
     client: &'a ClientConnection,
-    progress: &'a Rc<Progress>,
+    progress: &'a Rc<ClientProgress>,
     /// The request's body is read like this.
     reading: &'a Reading,
     /// The body is `None` once all of it is in `piece` or beyond.

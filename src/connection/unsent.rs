@@ -1,7 +1,7 @@
 //! One worker keeps what its clients do not take of their answers, whatever they speak: it is bounded, and those that
 //! stand still for longest have to go first.
 
-use crate::request::Progress;
+use crate::request::ClientProgress;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -17,19 +17,19 @@ pub struct Unsent(RefCell<Answers>);
 #[derive(Default)]
 struct Answers {
     bytes: usize,
-    each: HashMap<*const Progress, (Rc<Progress>, usize)>,
+    each: HashMap<*const ClientProgress, (Rc<ClientProgress>, usize)>,
 }
 
 /// `HeldBytes` is an answer, or a part of one, that is kept until this is dropped.
 pub struct HeldBytes {
     unsent: Rc<Unsent>,
-    progress: Rc<Progress>,
+    progress: Rc<ClientProgress>,
     bytes: usize,
 }
 
 impl Unsent {
     /// Keeps so many bytes of the one answer that its client makes progress with.
-    pub fn keep(self: &Rc<Self>, progress: &Rc<Progress>, bytes: usize) -> HeldBytes {
+    pub fn keep(self: &Rc<Self>, progress: &Rc<ClientProgress>, bytes: usize) -> HeldBytes {
         let mut answers = self.0.borrow_mut();
         answers.add(progress, bytes);
         if answers.bytes > MOST {
@@ -50,13 +50,13 @@ impl HeldBytes {
 }
 
 impl Answers {
-    fn add(&mut self, progress: &Rc<Progress>, bytes: usize) {
+    fn add(&mut self, progress: &Rc<ClientProgress>, bytes: usize) {
         self.bytes += bytes;
         let new = || (progress.clone(), 0);
         self.each.entry(Rc::as_ptr(progress)).or_insert_with(new).1 += bytes;
     }
 
-    fn remove(&mut self, progress: &Rc<Progress>, bytes: usize) {
+    fn remove(&mut self, progress: &Rc<ClientProgress>, bytes: usize) {
         self.bytes -= bytes;
         if let Some((_, left)) = self.each.get_mut(&Rc::as_ptr(progress)) {
             *left -= bytes;
@@ -95,8 +95,8 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    fn progress() -> Rc<Progress> {
-        Progress::new(0, &Rc::default())
+    fn progress() -> Rc<ClientProgress> {
+        ClientProgress::new(0, &Rc::default())
     }
 
     #[test]
@@ -126,7 +126,7 @@ mod tests {
     fn credit_of_earlier_keeps_no_answer_in_the_place_of_one_that_is_taken() {
         let unsent = Rc::new(Unsent::default());
         let all: Vec<_> = (0..40)
-            .map(|_| Progress::new(1000, &Rc::default()))
+            .map(|_| ClientProgress::new(1000, &Rc::default()))
             .collect();
         let mut kept = Vec::new();
         for progress in &all {

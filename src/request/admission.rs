@@ -3,7 +3,7 @@
 //!
 //! It is our own, as a semaphore has no clients: it does not know who waits, who has too much, and who is put out.
 
-use super::progress::Progress;
+use super::client_progress::ClientProgress;
 use super::share::{ClientKey, Share};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -49,12 +49,12 @@ struct Inner {
 }
 
 /// An `Occupant` is an exchange, and the share that its permit is of.
-type Occupant = (Rc<Progress>, Rc<Share>);
+type Occupant = (Rc<ClientProgress>, Rc<Share>);
 
 /// A `Waiter` has a place in the queue.
 pub struct Waiter {
     number: u64,
-    progress: Rc<Progress>,
+    progress: Rc<ClientProgress>,
     outcome: oneshot::Sender<Result<Permit, Rejected>>,
 }
 
@@ -107,7 +107,7 @@ impl Admission {
     pub async fn enter(
         &self,
         who: Option<ClientKey>,
-        progress: &Rc<Progress>,
+        progress: &Rc<ClientProgress>,
     ) -> Result<Permit, Rejected> {
         let inner = &self.0;
         let share = inner.share(who);
@@ -168,7 +168,7 @@ impl Inner {
         others.any(|other| other.is_present(now))
     }
 
-    fn grant(self: &Rc<Self>, share: Rc<Share>, progress: Rc<Progress>) -> Permit {
+    fn grant(self: &Rc<Self>, share: Rc<Share>, progress: Rc<ClientProgress>) -> Permit {
         self.held.set(self.held.get() + 1);
         share.take();
         let occupant = Some((progress, share.clone()));
@@ -193,7 +193,7 @@ impl Inner {
     fn queue(
         self: &Rc<Self>,
         share: &Rc<Share>,
-        progress: &Rc<Progress>,
+        progress: &Rc<ClientProgress>,
         outcome: oneshot::Sender<Result<Permit, Rejected>>,
     ) -> QueueEntry {
         let number = self.tickets.get();
@@ -277,7 +277,7 @@ impl Inner {
 
     /// Ends as many exchanges as others wait for, those first whose clients have the most, and are furthest behind.
     fn evict(&self, now: Instant) {
-        let mut slow: Vec<(usize, Duration, Rc<Progress>)> = Vec::new();
+        let mut slow: Vec<(usize, Duration, Rc<ClientProgress>)> = Vec::new();
         let mut ending = 0;
         for (progress, share) in self.occupied.borrow().iter().flatten() {
             let behind = progress.behind(now);

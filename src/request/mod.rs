@@ -4,6 +4,7 @@
 mod admission;
 mod body;
 mod client;
+mod client_progress;
 pub mod client_rate;
 pub mod compress;
 mod compressed;
@@ -21,7 +22,6 @@ pub mod length;
 mod names;
 mod octets;
 mod origin;
-mod progress;
 mod proxies;
 mod redirect;
 mod reply;
@@ -35,13 +35,13 @@ mod waiting;
 pub mod websocket;
 
 pub use body::Body;
+pub use client_progress::ClientProgress;
 pub use drain::{LINGER, LINGER_IDLE};
 pub use header_policy::HeaderPolicy;
 pub use host::{host, is_host};
 pub use incoming::{Incoming, Reading, Streamed};
 pub use octets::Octets;
 pub use origin::{Origin, Peer};
-pub use progress::Progress;
 pub use proxies::Proxies;
 pub use root_path::RootPath;
 pub use timer::Timer;
@@ -154,7 +154,7 @@ impl Requests {
         origin: &Origin,
         mut request: Request<Incoming>,
         redirect: Option<u16>,
-        progress: &Rc<Progress>,
+        progress: &Rc<ClientProgress>,
     ) -> Response<Body> {
         let valid = self.validate(&request);
         let compress = self.settings.compress.map(|settings| {
@@ -336,7 +336,7 @@ struct Asked<'a> {
     origin: &'a Origin,
     arrival: &'a Arrival,
     exchange: &'a Exchange,
-    progress: &'a Rc<Progress>,
+    progress: &'a Rc<ClientProgress>,
 }
 
 /// An `Answer` says who answers.

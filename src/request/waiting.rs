@@ -1,7 +1,7 @@
 //! This file counts requests that wait for a permit, and those that are turned away.
 
 use super::admission::{Admission, Permit, Rejected};
-use super::progress::Progress;
+use super::client_progress::ClientProgress;
 use super::share::ClientKey;
 use crate::scoreboard::{Shed, SlotRef};
 use crate::sys::clock;
@@ -15,7 +15,7 @@ use std::time::Instant;
 pub async fn permit(
     admission: &Admission,
     who: Option<ClientKey>,
-    progress: &Rc<Progress>,
+    progress: &Rc<ClientProgress>,
     slot: &SlotRef,
 ) -> Result<Permit, Rejected> {
     let mut entering = pin!(admission.enter(who, progress));

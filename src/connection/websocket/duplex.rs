@@ -1,7 +1,7 @@
 //! A stream of HTTP/2 is the transport of a WebSocket here (RFC 8441): what comes and what leaves are its data.
 
 use crate::connection::activity::Activity;
-use crate::request::Progress;
+use crate::request::ClientProgress;
 use bytes::{Buf, Bytes};
 use h2::{RecvStream, SendStream};
 use std::io;
@@ -17,7 +17,7 @@ pub struct Duplex {
     piece: Bytes,
     /// This was written, and is not sent yet: the client has no room for it.
     unsent: Bytes,
-    progress: Rc<Progress>,
+    progress: Rc<ClientProgress>,
     activity: Rc<Activity>,
 }
 
@@ -25,7 +25,7 @@ impl Duplex {
     pub fn new(
         receiver: RecvStream,
         sender: SendStream<Bytes>,
-        progress: &Rc<Progress>,
+        progress: &Rc<ClientProgress>,
         activity: &Rc<Activity>,
     ) -> Duplex {
         Duplex {

@@ -11,7 +11,7 @@ mod wire;
 use super::watch::{Manner, Watched};
 use super::{Busy, ClientConnection};
 use crate::request::websocket::{self, WebSocket};
-use crate::request::{Progress, Timer};
+use crate::request::{ClientProgress, Timer};
 use bytes::Bytes;
 use duplex::Duplex;
 use h2::{RecvStream, SendStream};
@@ -46,7 +46,7 @@ pub async fn serve(
 /// The same for one stream of a connection that has others.
 pub async fn serve_stream(
     client: &Rc<ClientConnection>,
-    progress: &Rc<Progress>,
+    progress: &Rc<ClientProgress>,
     (receiver, sender): (RecvStream, SendStream<Bytes>),
     socket: WebSocket,
 ) {

@@ -13,8 +13,8 @@ fn run<T>(future: impl Future<Output = T>) -> T {
     runtime.unwrap().block_on(future)
 }
 
-fn progress() -> Rc<Progress> {
-    Progress::new(0, &Rc::default())
+fn progress() -> Rc<ClientProgress> {
+    ClientProgress::new(0, &Rc::default())
 }
 
 fn somebody(last: u8) -> Option<ClientKey> {

@@ -11,7 +11,7 @@ pub use record::Record;
 use super::admission::{Admission, Permit};
 use super::exchange::Exchange;
 use super::header_policy::Arrival;
-use super::{Body, Origin, Progress, Requests, host, reply, share};
+use super::{Body, ClientProgress, Origin, Requests, host, reply, share};
 use crate::guest::Failure;
 use crate::guest::websocket::{Answer, Bounds, Opening, RequestName, Session};
 use crate::scoreboard::Shed;
@@ -95,7 +95,7 @@ impl Requests {
         asked: Asked,
         origin: &Origin,
         mut request: Request<impl http_body::Body>,
-        progress: &Rc<Progress>,
+        progress: &Rc<ClientProgress>,
     ) -> (Response<Body>, Option<WebSocket>) {
         let proof = handshake::validate(asked, &request);
         let header_policy = &self.settings.header_policy;
@@ -146,7 +146,7 @@ impl Requests {
         origin: &Origin,
         arrival: &Arrival,
         request: Request<impl http_body::Body>,
-        progress: &Rc<Progress>,
+        progress: &Rc<ClientProgress>,
         exchange: &Exchange,
     ) -> Result<(Answer, WebSocket), Refused> {
         let name = RequestName::of(&request);

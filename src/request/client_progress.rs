@@ -1,5 +1,5 @@
-//! `Progress` says how the client of one exchange keeps up with it, for those who decide whether it may go on: its
-//! connection, and whoever gives permits away.
+//! `ClientProgress` says how the client of one exchange keeps up with it, for those who decide whether it may go
+//! on: its connection, and whoever gives permits away.
 
 use super::client_rate::ClientRate;
 use super::timer::Timer;
@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-/// A `Progress` is shared by a connection, or one stream of it, and the permit of its request.
-pub struct Progress {
+/// A `ClientProgress` is shared by a connection, or one stream of it, and the permit of its request.
+pub struct ClientProgress {
     rate: u64,
     /// The client taking its response.
     download: RefCell<ClientRate>,
@@ -23,11 +23,11 @@ pub struct Progress {
     waker: RefCell<Option<Waker>>,
 }
 
-impl Progress {
+impl ClientProgress {
     /// Demands of a client that it moves so many bytes per second while it is waited for; `ended` is known of its
     /// connection.
-    pub fn new(rate: u64, ended: &Rc<Cell<Option<Instant>>>) -> Rc<Progress> {
-        Rc::new(Progress {
+    pub fn new(rate: u64, ended: &Rc<Cell<Option<Instant>>>) -> Rc<ClientProgress> {
+        Rc::new(ClientProgress {
             rate,
             download: RefCell::new(ClientRate::new(rate)),
             upload: RefCell::default(),
@@ -38,8 +38,8 @@ impl Progress {
     }
 
     /// Makes the progress of another stream of the connection.
-    pub fn of_stream(&self) -> Rc<Progress> {
-        Progress::new(self.rate, &self.ended)
+    pub fn of_stream(&self) -> Rc<ClientProgress> {
+        ClientProgress::new(self.rate, &self.ended)
     }
 
     /// The next request has this body, or none.

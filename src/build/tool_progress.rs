@@ -10,16 +10,16 @@ const MARK: &str = "build: ";
 /// The last message of a tool that knows what was wrong begins so.
 const REASON: &str = "error: ";
 
-pub struct Progress {
+pub struct ToolProgress {
     file: File,
     /// This has come of a line that is not complete.
     rest: Vec<u8>,
 }
 
-impl Progress {
+impl ToolProgress {
     /// Follows a tool that writes into this file.
-    pub fn of(path: &Path) -> std::io::Result<Progress> {
-        Ok(Progress {
+    pub fn of(path: &Path) -> std::io::Result<ToolProgress> {
+        Ok(ToolProgress {
             file: File::open(path)?,
             rest: Vec::new(),
         })
