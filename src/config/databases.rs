@@ -94,6 +94,9 @@ fn database(text: &str) -> Result<(String, PostgresAddress)> {
         );
     };
     let address = match url.split_once(':') {
+        Some(("file" | "env", more)) if more.contains("://") => {
+            bail!("`{name}` is followed by a URL; give each database by itself")
+        }
         Some(("file", path)) => {
             let about = || format!("the URL of `{name}` cannot be read from `{path}`");
             let text = regular::read_text(Path::new(path), LARGEST_TEXT).with_context(about)?;
@@ -158,6 +161,18 @@ mod tests {
             (
                 &["app=file:/not/there"],
                 "`app` cannot be read from `/not/there`",
+            ),
+            (
+                &["app=postgres://u:p@a/b other=postgres://u:pw@a/c"],
+                "database `app`: it is more than one URL",
+            ),
+            (
+                &["app=file:/not/there other=postgres://u:pw@a/c"],
+                "`app` is followed by a URL",
+            ),
+            (
+                &["app=env:NOT_SET,other=postgres://u:pw@a/c"],
+                "`app` is followed by a URL",
             ),
             (
                 &["app=postgres://u:pw@a/b", "app=postgres://u:pw@a/c"],

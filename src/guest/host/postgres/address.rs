@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use std::fmt;
 use std::path::PathBuf;
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::config::{Host, SslMode, SslNegotiation};
 
 /// An `Address` is a connection URL that was understood.
 #[derive(Clone)]
@@ -24,7 +24,7 @@ impl Address {
         {
             bail!("it is not the URL of a PostgreSQL server; {FORM}");
         }
-        let (url, secure) = split_sslmode(url)?;
+        let (url, secure) = checked(url)?;
         let Ok(mut config) = url.parse::<Config>() else {
             bail!("it is not the URL of a PostgreSQL server; {FORM}");
         };
@@ -34,13 +34,13 @@ impl Address {
         if config.get_hosts().is_empty() {
             bail!("it names no host; {FORM}");
         }
-        if !config.get_hostaddrs().is_empty()
-            || config.get_target_session_attrs() != TargetSessionAttrs::Any
-        {
-            bail!("hostaddr and target_session_attrs are not offered; leave them out");
-        }
         if secure && config.get_hosts().iter().any(is_unix) {
             bail!("a Unix socket does not speak TLS; leave sslmode out");
+        }
+        if !secure && config.get_ssl_negotiation() == SslNegotiation::Direct {
+            bail!(
+                "its sslnegotiation is direct, and nothing is encrypted; give sslmode=require, too"
+            );
         }
         config.ssl_mode(match secure {
             true => SslMode::Require,
@@ -89,31 +89,86 @@ pub(super) fn port(config: &Config, nth: usize) -> u16 {
     *one.or_else(|| ports.get(nth)).unwrap_or(&5432)
 }
 
-/// Takes `sslmode` out of a URL, and says whether it asks for TLS. A mode that lets whoever stands between decide is
-/// none that an operator can mean, so TLS is either checked in full or not spoken.
-fn split_sslmode(url: &str) -> Result<(String, bool)> {
-    let Some((base, query)) = url.split_once('?') else {
-        return Ok((url.to_owned(), false));
-    };
-    let mut secure = false;
+/// Sees that a URL can be read in one way only, and takes `sslmode` out of it; the second value says whether it asks
+/// for TLS.
+fn checked(url: &str) -> Result<(String, bool)> {
+    let (scheme, all) = url.split_once("://").unwrap_or_default();
+    if all.contains("://") || all.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        bail!(
+            "it is more than one URL, or has a space in it; give each database by itself; {FORM}"
+        );
+    }
+    // The first `@` ends user and password wherever it is; what others end them with must not come before.
+    let (who, place) = all.split_once('@').unwrap_or(("", all));
+    let (place, query) = place.split_once('?').unwrap_or((place, ""));
+    if who.contains(['/', '?']) || place.contains('@') {
+        bail!(
+            "its user or password has a `/`, `?` or `@` that is not escaped (%2F, %3F, %40); {FORM}"
+        );
+    }
+    let (rest, secure) = parameters(query)?;
+    let at = if all.contains('@') { "@" } else { "" };
+    let mark = if rest.is_empty() { "" } else { "?" };
+    Ok((format!("{scheme}://{who}{at}{place}{mark}{rest}"), secure))
+}
+
+/// These parameters of a URL mean what they mean to libpq.
+const OFFERED: [&str; 14] = [
+    "user",
+    "password",
+    "dbname",
+    "host",
+    "port",
+    "options",
+    "application_name",
+    "connect_timeout",
+    "sslnegotiation",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_retries",
+    "tcp_user_timeout",
+];
+
+/// Takes `sslmode` out of the parameters, and says whether it asks for TLS. A mode that lets whoever stands between
+/// decide is none that an operator can mean, so TLS is either checked in full or not spoken.
+fn parameters(query: &str) -> Result<(String, bool)> {
+    let mut secure = None;
     let mut rest = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        match pair.split_once('=') {
-            Some(("sslmode", "disable")) => secure = false,
-            Some(("sslmode", "require" | "verify-ca" | "verify-full")) => secure = true,
-            Some(("sslmode", _)) => {
-                bail!("its sslmode is none of disable, require and verify-full")
-            }
-            Some(("sslrootcert", _)) => {
+        let Some((name, value)) = pair.split_once('=') else {
+            bail!("one of its parameters has no value; {FORM}");
+        };
+        match (name, value) {
+            ("sslmode", _) if secure.is_some() => bail!("it has two sslmode; leave one out"),
+            ("sslmode", "disable") => secure = Some(false),
+            ("sslmode", "require" | "verify-ca" | "verify-full") => secure = Some(true),
+            ("sslmode", _) => bail!("its sslmode is none of disable, require and verify-full"),
+            ("sslrootcert", _) => {
                 bail!("certificate authorities are named with --outbound-ca, not with sslrootcert")
             }
-            _ => rest.push(pair),
+            // The certificate and the name are checked, so whoever stands between has nothing to pass on.
+            ("channel_binding", "require") => bail!(
+                "channel_binding=require is not offered; sslmode=require checks the server's certificate and name here, \
+                 so leave channel_binding out"
+            ),
+            ("channel_binding", "prefer" | "disable") => {}
+            _ if OFFERED.contains(&name) => rest.push(pair),
+            _ => bail!(
+                "its parameter `{}` is not offered; leave it out",
+                known(name)
+            ),
         }
     }
-    let rest = rest.join("&");
-    match rest.is_empty() {
-        true => Ok((base.to_owned(), secure)),
-        false => Ok((format!("{base}?{rest}"), secure)),
+    Ok((rest.join("&"), secure.unwrap_or(false)))
+}
+
+/// What is named like a parameter is repeated, and nothing else: it may be of a password.
+fn known(name: &str) -> &str {
+    let plain = |c: char| c.is_ascii_lowercase() || c == '_';
+    match name.len() < 40 && name.chars().all(plain) {
+        true => name,
+        false => "…",
     }
 }
 
@@ -142,6 +197,11 @@ mod tests {
                 false,
             ),
             ("postgres:///app?host=/run/postgresql&user=u", false, false),
+            (
+                "postgres://u:p%3fw%2f@db/app?sslmode=require&sslnegotiation=direct&options=a@b",
+                true,
+                true,
+            ),
         ] {
             let address = Address::parse(url).unwrap();
             assert_eq!(
@@ -175,8 +235,50 @@ mod tests {
             ),
             (
                 "postgres://u:pw@db/app?target_session_attrs=read-write",
-                "are not offered",
+                "`target_session_attrs` is not offered",
             ),
+            ("postgres://u:p?pw@db/app?sslmode=require", "is not escaped"),
+            ("postgres://u:p/pw@db/app?sslmode=require", "is not escaped"),
+            ("postgres://u:p@pw@db/app?sslmode=require", "is not escaped"),
+            ("postgres://db/app?user=u&password=p@pw", "is not escaped"),
+            (
+                "postgres://u:pw@db/app?ssl%6dode=require",
+                "`…` is not offered",
+            ),
+            (
+                "postgres://u:pw@db/app?SSLMODE=require",
+                "`…` is not offered",
+            ),
+            (
+                "postgres://u:pw@db/app?sslmode=%72equire",
+                "sslmode is none of",
+            ),
+            ("postgres://u:pw@db/app?sslmode", "has no value"),
+            (
+                "postgres://u:pw@db/app?sslmode=require&sslmode=disable",
+                "two sslmode",
+            ),
+            (
+                "postgres://u:pw@db/app?gssencmode=disable",
+                "`gssencmode` is not offered",
+            ),
+            (
+                "postgres://u:pw@db/app?sslmode=require&channel_binding=require",
+                "leave channel_binding out",
+            ),
+            (
+                "postgres://u:pw@db/app?sslnegotiation=direct",
+                "give sslmode=require, too",
+            ),
+            (
+                "postgres://u:pw@db/app other=postgres://u:pw@db/app",
+                "more than one URL",
+            ),
+            (
+                "postgres://u:pw@db/app,other=postgres://u:pw@db/app",
+                "more than one URL",
+            ),
+            ("postgres://u:pw@db/app other=file:pw", "more than one URL"),
         ] {
             let error = format!("{:#}", Address::parse(url).unwrap_err());
             assert!(error.contains(said), "{url}: {error}");

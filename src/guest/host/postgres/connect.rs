@@ -6,6 +6,7 @@ use super::bounded::{Bound, Bounded};
 use super::failure::{Failure, sentence};
 use crate::guest::host::outbound::{Roots, tls};
 use anyhow::Result;
+use nix::sys::socket::{setsockopt, sockopt};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::io;
@@ -17,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
-use tokio_postgres::config::Host;
+use tokio_postgres::config::{Host, SslNegotiation};
 use tokio_postgres::tls::TlsConnect;
 use tokio_postgres::{Client, Config, Connection, Error, NoTls, Statement};
 use tokio_rustls::TlsConnector;
@@ -34,7 +35,7 @@ pub struct Connector {
 /// A `Session` is a connection that has been made.
 pub struct Session {
     pub client: Client,
-    /// Messages of the server may be so large.
+    /// What the server may send, and what it has said of itself.
     pub bound: Bound,
     /// This is why the connection was lost.
     lost: Arc<OnceLock<String>>,
@@ -98,7 +99,7 @@ impl Connector {
     /// Reads whom to believe, where TLS is spoken.
     pub fn new(address: &Address, roots: &Roots) -> Result<Connector> {
         let tls = match address.is_secure() {
-            true => Some(Arc::new(tls(Some(roots))?)),
+            true => Some(Arc::new(spoken(address, tls(Some(roots))?))),
             false => None,
         };
         Ok(Connector {
@@ -173,10 +174,37 @@ impl Connector {
             Host::Tcp(name) => {
                 let stream = TcpStream::connect((name.as_str(), port)).await?;
                 stream.set_nodelay(true)?;
+                self.keep_alive(&stream)?;
                 Box::new(stream)
             }
         };
         Ok(Dialed(stream))
+    }
+
+    /// Has the system notice a host that is gone without a word, as the URL says.
+    fn keep_alive(&self, stream: &TcpStream) -> io::Result<()> {
+        let config = &self.config;
+        if let Some(time) = config.get_tcp_user_timeout() {
+            let milliseconds = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+            setsockopt(stream, sockopt::TcpUserTimeout, &milliseconds)?;
+        }
+        if !config.get_keepalives() {
+            return Ok(());
+        }
+        let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+        setsockopt(stream, sockopt::KeepAlive, &true)?;
+        setsockopt(
+            stream,
+            sockopt::TcpKeepIdle,
+            &seconds(config.get_keepalives_idle()),
+        )?;
+        if let Some(interval) = config.get_keepalives_interval() {
+            setsockopt(stream, sockopt::TcpKeepInterval, &seconds(interval))?;
+        }
+        if let Some(retries) = config.get_keepalives_retries() {
+            setsockopt(stream, sockopt::TcpKeepCount, &retries)?;
+        }
+        Ok(())
     }
 
     fn secured(&self, host: usize, bound: &Bound) -> Option<Secured> {
@@ -191,6 +219,14 @@ impl Connector {
             bound: bound.clone(),
         })
     }
+}
+
+/// A server that TLS is spoken with at once is told what is spoken inside.
+fn spoken(address: &Address, mut config: ClientConfig) -> ClientConfig {
+    if address.config.get_ssl_negotiation() == SslNegotiation::Direct {
+        config.alpn_protocols = vec![b"postgresql".to_vec()];
+    }
+    config
 }
 
 /// Has a task of its own read and write for the client.
