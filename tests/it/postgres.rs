@@ -1,6 +1,7 @@
 //! Guests use databases of PostgreSQL over connections of their worker: nothing of one request is left for the next,
 //! and nothing half done stays.
 
+mod hostile;
 mod ungranted;
 
 use crate::harness::certificates::Authority;
@@ -82,6 +83,9 @@ fn nothing_of_a_request_is_left_in_its_connection() {
     // A transaction that has failed, too.
     ask(&server, "query", &["begin", "select 1/0"]);
     assert_eq!(ask(&server, "query", &[process]), first);
+    // The server is not bothered with the end of a transaction that is none.
+    let log = postgres.log();
+    assert!(!log.contains("no transaction in progress"), "{log}");
     let left = [
         "set search_path to pg_catalog",
         "set my.secret = 'theirs'",

@@ -3,6 +3,7 @@
 use super::certificates::Pair;
 use super::{eventually, finished};
 use nix::unistd::geteuid;
+use std::fs::File;
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -74,7 +75,7 @@ impl Postgres {
             .arg("-c")
             .arg(format!("ssl_key_file={}/server.key", home.display()))
             .stdout(Stdio::null())
-            .stderr(Stdio::null());
+            .stderr(File::create(home.join("log")).unwrap());
         self.child = Some(serve.spawn().unwrap());
         eventually("PostgreSQL answers", || {
             finished(self.psql("select 1")).status.success()
@@ -101,6 +102,11 @@ impl Postgres {
         let home = self.home.display().to_string().replace('/', "%2F");
         let port = self.port;
         format!("postgres://tester:{PASSWORD}@{home}:{port}/postgres")
+    }
+
+    /// What it has written into its log since it was started.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.home.join("log")).unwrap()
     }
 
     fn psql(&self, statement: &str) -> Command {

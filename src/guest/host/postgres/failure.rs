@@ -34,7 +34,7 @@ impl Failure {
 /// Puts an error and what caused it in one sentence.
 pub fn sentence(error: &Error) -> String {
     if let Some(answer) = error.as_db_error() {
-        return answer.message().to_owned();
+        return cut(answer.message());
     }
     let mut text = error.to_string();
     let mut source = error.source();
@@ -70,6 +70,16 @@ impl From<Failure> for wit::Error {
     }
 }
 
+/// The guest is told so many bytes of each text of an error: what a statement holds may be in several of them.
+const TOLD: usize = 16 << 10;
+
+fn cut(text: &str) -> String {
+    match text.len() > TOLD {
+        true => format!("{}…", &text[..text.floor_char_boundary(TOLD)]),
+        false => text.to_owned(),
+    }
+}
+
 fn told(answer: &Answer) -> DbError {
     let extras = [
         ("hint", answer.hint()),
@@ -82,13 +92,13 @@ fn told(answer: &Answer) -> DbError {
     ];
     let extras = extras
         .iter()
-        .filter_map(|(name, value)| Some(((*name).to_owned(), (*value)?.to_owned())));
+        .filter_map(|(name, value)| Some(((*name).to_owned(), cut((*value)?))));
     DbError {
-        as_text: answer.to_string(),
-        severity: answer.severity().to_owned(),
-        code: answer.code().code().to_owned(),
-        message: answer.message().to_owned(),
-        detail: answer.detail().map(str::to_owned),
+        as_text: cut(&answer.to_string()),
+        severity: cut(answer.severity()),
+        code: cut(answer.code().code()),
+        message: cut(answer.message()),
+        detail: answer.detail().map(cut),
         extras: extras.collect(),
     }
 }

@@ -22,7 +22,7 @@ const CLEANING: Duration = Duration::from_secs(5);
 
 /// What ends with a session ends here, as with DISCARD ALL, but for the statements that the client has prepared for
 /// itself. Then there is one row for each statement that a guest has prepared, and one where the client's are gone.
-const CLEAN: &str = "ROLLBACK; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; \
+const CLEAN: &str = "SET SESSION AUTHORIZATION DEFAULT; RESET ALL; CLOSE ALL; UNLISTEN *; \
                      SELECT 1 WHERE pg_advisory_unlock_all() IS NULL; \
                      DISCARD PLANS; DISCARD TEMP; DISCARD SEQUENCES; \
                      SELECT name FROM pg_prepared_statements WHERE from_sql; \
@@ -144,7 +144,7 @@ impl Lent {
             ));
         }
         self.condition = Condition::Busy;
-        session.bound.set(wanted.most);
+        session.bound.begin(wanted.most);
         let answer = statement::run(session, statement, parameters, wanted);
         let Ok(answer) = timeout(self.pool.answer, answer).await else {
             return Err(Failure::GivenUp(format!(
@@ -195,11 +195,19 @@ async fn clean(connector: &Connector, session: &Session, condition: Condition) -
     }
     // What comes of random() is nobody's to choose for others.
     let seed = 2.0 * rand::random::<f64>() - 1.0;
-    let clean = format!("{CLEAN}; SELECT 1 WHERE setseed({seed:.17})::text IS NULL");
-    match session.client.simple_query(&clean).await {
-        Ok(answers) => !answers
-            .iter()
-            .any(|answer| matches!(answer, SimpleQueryMessage::Row(_))),
-        Err(_) => false,
-    }
+    // The server would log a warning of each that ends nothing.
+    let rollback = match session.bound.is_outside_transaction() {
+        true => "",
+        false => "ROLLBACK; ",
+    };
+    session.bound.begin(0);
+    let clean = format!("{rollback}{CLEAN}; SELECT 1 WHERE setseed({seed:.17})::text IS NULL");
+    let answers = session.client.simple_query(&clean).await;
+    let has_rows = |answers: &[SimpleQueryMessage]| {
+        let mut answers = answers.iter();
+        answers.any(|answer| matches!(answer, SimpleQueryMessage::Row(_)))
+    };
+    answers.is_ok_and(|answers| !has_rows(&answers))
+        && session.bound.is_outside_transaction()
+        && !session.bound.is_worn()
 }
