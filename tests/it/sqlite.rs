@@ -51,6 +51,10 @@ fn statements_do_what_they_say_and_what_is_open_is_rolled_back() {
     assert_eq!(ask("query", &["select n from t where false"]), "n: ");
     let said = ask("query", &["insert into t (a) values ('x')"]);
     assert!(said.contains("UNIQUE constraint failed: t.a"), "{said}");
+    for nothing in ["", " -- nothing", "/* nothing */;", ";"] {
+        assert_eq!(ask("query", &[nothing]), ": ", "{nothing}");
+        assert_eq!(ask("query", &[nothing, "select 1 as a"]), "a: 1");
+    }
     for behaviour in ["query", "trap"] {
         ask(behaviour, &["begin", "delete from t", "select 1"]);
         assert_eq!(ask("query", &["select count(*) as c from t"]), "c: 2");

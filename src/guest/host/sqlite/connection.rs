@@ -7,7 +7,7 @@ use super::interface::wit::{QueryResult, RowResult, Value};
 use crate::guest::host::database_error;
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, Value as Owned, ValueRef};
-use rusqlite::{Connection, ErrorCode, InterruptHandle, OpenFlags, ToSql};
+use rusqlite::{Connection, ErrorCode, InterruptHandle, OpenFlags, Row, Rows, ToSql};
 use std::ffi::c_int;
 use std::path::Path;
 use std::sync::Arc;
@@ -201,7 +201,7 @@ fn run(
     let mut rows = prepared.query(rusqlite::params_from_iter(parameters))?;
     let mut found = Vec::new();
     let mut left = most;
-    while let Some(row) = rows.next()? {
+    while let Some(row) = next(&mut rows)? {
         let mut values = Vec::with_capacity(columns.len());
         for nth in 0..columns.len() {
             let value = row.get_ref(nth)?;
@@ -215,6 +215,14 @@ fn run(
         columns,
         rows: found,
     })
+}
+
+/// A statement of nothing but spaces and comments gives nothing; SQLite would call running it a misuse.
+fn next<'a, 'b>(rows: &'a mut Rows<'b>) -> rusqlite::Result<Option<&'a Row<'b>>> {
+    match rows.next() {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ApiMisuse) => Ok(None),
+        next => next,
+    }
 }
 
 fn too_large() -> Failure {
