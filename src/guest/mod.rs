@@ -157,6 +157,11 @@ impl Guest {
         self.epoch_thread.start(self.granted.memory().clone())
     }
 
+    /// Waits until what requests have left in databases is gone, and closes the connections.
+    pub async fn end(&self) {
+        self.granted.postgres().end().await;
+    }
+
     /// Takes what was counted of instances and of requests that guests sent over into the slot of this worker.
     pub fn publish_counts(&self, slot: &Slot) {
         self.counts.publish(slot);

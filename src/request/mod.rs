@@ -60,7 +60,6 @@ use http_body::Body as _;
 use http_body_util::{BodyExt, Empty};
 use ids::Ids;
 use std::future::poll_fn;
-use std::num::NonZeroUsize;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
@@ -137,14 +136,11 @@ impl Requests {
         self.guest.start_clock()
     }
 
-    /// Notes that there are so many workers now.
-    pub fn share_memory(&self, workers: NonZeroUsize) {
-        self.guest.share_memory(workers);
-    }
-
-    /// Resolves when no request is being answered, not even after its response was complete.
-    pub async fn idle(&self) {
+    /// Resolves when no request is being answered, not even after its response was complete, and nothing of one is
+    /// left in a database.
+    pub async fn end(&self) {
         self.admission.idle().await;
+        self.guest.end().await;
     }
 
     /// Answers one request, or redirects it to https at this port. There is always a response; what goes

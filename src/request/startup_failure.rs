@@ -4,6 +4,7 @@ use super::Requests;
 use crate::error;
 use crate::guest::Failure;
 use anyhow::{Result, bail};
+use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,11 @@ impl Requests {
     /// Makes a profile of the guests by the command of this number.
     pub fn make_profile(&self, number: u32, time: Duration) {
         self.guest.make_profile(number, time);
+    }
+
+    /// Notes that there are so many workers now.
+    pub fn share_memory(&self, workers: NonZeroUsize) {
+        self.guest.share_memory(workers);
     }
 
     /// Has one instance start the application; what it says where it cannot is in the log.

@@ -128,7 +128,7 @@ impl Worker {
             connections.shutdown.begin(idle, deadline.into());
             let done = async {
                 open.none().await;
-                requests.idle().await;
+                requests.end().await;
             };
             tokio::select! {
                 _ = timeout_at(deadline, done) => {}

@@ -2,9 +2,15 @@
 
 use super::{ONE, ask, postgres, serve};
 use crate::harness::peak;
+use nix::sys::signal::Signal;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{JoinHandle, spawn};
+use std::time::Duration;
+
+/// Whoever is waited for must come by then.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Guards against errors of any length: this one took a gigabyte, whatever `--max-memory` said.
 #[test]
@@ -79,6 +85,65 @@ fn what_a_server_says_before_it_is_ready_is_bounded() {
     assert!(said.contains("the database says more than"), "{said}");
     let sent = serving.join().unwrap();
     assert!(sent < MANY, "{sent} bytes");
+}
+
+/// Answers as a server does which refuses every statement. What is asked beside them it answers when `told` says so;
+/// returns whether the client says that it goes.
+fn refuse_all(mut stream: TcpStream, asked: &Sender<()>, told: &Receiver<()>) -> bool {
+    const READY: &[u8] = b"Z\0\0\0\x05I";
+    const REFUSED: &[u8] = b"E\0\0\0\x17SERROR\0C42000\0Mno\0\0Z\0\0\0\x05I";
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).unwrap();
+    take(&mut stream, length);
+    stream.write_all(b"R\0\0\0\x08\0\0\0\0").unwrap();
+    stream.write_all(READY).unwrap();
+    let (mut kind, mut has_bound) = ([0], false);
+    while stream.read_exact(&mut kind).is_ok() {
+        if kind == *b"X" {
+            return true;
+        }
+        stream.read_exact(&mut length).unwrap();
+        take(&mut stream, length);
+        match &kind {
+            b"B" => has_bound = true,
+            b"S" if std::mem::take(&mut has_bound) => stream.write_all(REFUSED).unwrap(),
+            b"S" => {
+                let prepared = b"1\0\0\0\x04t\0\0\0\x06\0\0n\0\0\0\x04";
+                stream.write_all(prepared).unwrap();
+                stream.write_all(READY).unwrap();
+            }
+            b"Q" => {
+                asked.send(()).unwrap();
+                told.recv().unwrap();
+                let _ = stream.write_all(b"C\0\0\0\x0aRESET\0");
+                let _ = stream.write_all(READY);
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Reads the rest of a message.
+fn take(stream: &mut TcpStream, length: [u8; 4]) {
+    let mut rest = vec![0; u32::from_be_bytes(length) as usize - 4];
+    stream.read_exact(&mut rest).unwrap();
+}
+
+/// Guards against connections that are broken off while they are being cleaned, which the database logs as errors.
+#[test]
+fn a_worker_that_leaves_waits_until_its_connections_are_clean_and_says_that_it_goes() {
+    let ((ask_sender, asked), (tell, told)) = (channel(), channel());
+    let (url, serving) = stranger(move |stream| refuse_all(stream, &ask_sender, &told));
+    let mut server = serve(&url, &ONE);
+    let said = ask(&server, "query", &["select 1"]);
+    assert!(said.starts_with("error 42000 no"), "{said}");
+    asked.recv_timeout(PATIENCE).unwrap();
+    server.signal(Signal::SIGTERM);
+    server.wait_for("Shutting down");
+    tell.send(()).unwrap();
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(serving.join().unwrap(), "the client says that it goes");
 }
 
 /// What stands between is told what is spoken inside of TLS (`sslnegotiation=direct`, of PostgreSQL 17).

@@ -16,7 +16,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::config::{Host, SslNegotiation};
 use tokio_postgres::tls::TlsConnect;
@@ -25,6 +25,9 @@ use tokio_rustls::TlsConnector;
 
 /// A connection must be there by then, where the URL says nothing else (`connect_timeout`).
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A server may take so long to read that a connection ends.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A `Connector` makes connections to one database.
 pub struct Connector {
@@ -39,7 +42,7 @@ pub struct Session {
     pub bound: Bound,
     /// This is why the connection was lost.
     lost: Arc<OnceLock<String>>,
-    task: AbortHandle,
+    task: Task,
     /// It leads to this one of the hosts.
     host: usize,
     /// It is there as long as the statements that the client has prepared for itself are.
@@ -50,12 +53,24 @@ impl Session {
     pub fn lost(&self) -> Option<&String> {
         self.lost.get()
     }
+
+    /// Tells the server that nothing more is asked, and closes the connection.
+    pub async fn end(self) {
+        let Session { client, task, .. } = self;
+        // The task says so when the client is gone.
+        drop(client);
+        let mut task = task;
+        let _ = timeout(GOODBYE, &mut task.0).await;
+    }
 }
 
-impl Drop for Session {
+/// A `Task` reads and writes for the client, until it is dropped.
+struct Task(JoinHandle<()>);
+
+impl Drop for Task {
     fn drop(&mut self) {
         // Otherwise the rest of what was asked for would be waited for.
-        self.task.abort();
+        self.0.abort();
     }
 }
 
@@ -248,7 +263,7 @@ where
         client,
         bound,
         lost,
-        task: task.abort_handle(),
+        task: Task(task),
         host,
         marker: OnceLock::new(),
     }

@@ -21,6 +21,7 @@ pub use interface::add_to_linker;
 use super::outbound::Roots;
 use anyhow::Result;
 use connect::Connector;
+use futures_util::future::join_all;
 use pool::Pool;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -54,6 +55,11 @@ impl Databases {
             Ok((name.clone(), Arc::new(pool)))
         });
         Ok(Databases(pools.collect::<Result<_>>()?))
+    }
+
+    /// Closes the connections that nobody uses, and those that are being cleaned, when they are clean.
+    pub async fn end(&self) {
+        join_all(self.0.values().map(|pool| pool.end())).await;
     }
 
     fn pool(&self, name: &str) -> Option<&Arc<Pool>> {

@@ -5,10 +5,11 @@ use super::PostgresSettings;
 use super::connect::{Connector, Session};
 use super::failure::Failure;
 use super::statement::{self, Wanted};
+use futures_util::future::join_all;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore, oneshot};
 use tokio::time::timeout;
 use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::error::SqlState;
@@ -34,6 +35,8 @@ pub struct Pool {
     permits: Arc<Semaphore>,
     connections: usize,
     idle: Mutex<Vec<Idle>>,
+    /// Whoever cleans a connection has this for reading.
+    cleaning: Arc<RwLock<()>>,
     pub answer: Duration,
 }
 
@@ -50,6 +53,7 @@ impl Pool {
             permits: Arc::new(Semaphore::new(settings.connections)),
             connections: settings.connections,
             idle: Mutex::default(),
+            cleaning: Arc::default(),
             answer: settings.answer,
         }
     }
@@ -86,6 +90,13 @@ impl Pool {
             }
         }
         None
+    }
+
+    /// Waits until no connection is being cleaned, and closes those that nobody uses.
+    pub async fn end(&self) {
+        let _ = timeout(CLEANING, self.cleaning.write()).await;
+        let idle = std::mem::take(&mut *self.idle.lock().expect("nobody panics with it"));
+        join_all(idle.into_iter().map(|idle| idle.session.end())).await;
     }
 
     fn keep(&self, session: Session) {
@@ -174,7 +185,9 @@ impl Drop for Lent {
         }
         // Where the process ends, the connection ends with it, and the server rolls back.
         if let Ok(runtime) = Handle::try_current() {
+            let guard = pool.cleaning.clone().try_read_owned();
             runtime.spawn(async move {
+                let _guard = guard;
                 let cleaning = clean(&pool.connector, &session, condition);
                 if timeout(CLEANING, cleaning).await == Ok(true) {
                     pool.keep(session);
