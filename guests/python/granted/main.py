@@ -87,6 +87,43 @@ def add_pair(kind: str, number: int):
     return number
 
 
+@app.post("/{kind}/rolled-back")
+def rolled_back(kind: str):
+    """What is left of rows that were written and rolled back, after statements that begin or end a transaction."""
+    insert = "insert into pair (n, half) values (-1, 'it')"
+    with DRIVERS[kind].connect("app") as connection:
+        cursor = connection.cursor()
+        for before, statement in [
+            ("select 1", insert), ("commit", insert), ("/* c */ rollback", insert), ("begin", insert),
+            ("select 1", f"-- c\n{insert}"), ("select 1", f"/* c */ {insert}"), ("savepoint a", insert),
+        ]:  # fmt: skip
+            cursor.execute(before)
+            cursor.execute(statement)
+            connection.rollback()
+        cursor.execute("savepoint b")
+        cursor.execute(insert.replace("-1", "-2"))
+        cursor.execute("release savepoint b")
+        connection.commit()
+        cursor.execute("select n from pair where n < 0")
+        left = cursor.fetchall()
+        cursor.execute("delete from pair where n < 0")
+    return left
+
+
+@app.get("/{kind}/mistakes")
+def mistakes(kind: str):
+    """What statements raise whose parameters do not fit."""
+    place = {"postgres": "%s", "sqlite": "?"}[kind]
+    raised = []
+    with DRIVERS[kind].connect("app") as connection:
+        for parameters in ({"a": 1}, [], [1, 2]):
+            try:
+                connection.execute(f"select {place}", parameters)
+            except DRIVERS[kind].Error as error:
+                raised.append(type(error).__name__)
+    return raised
+
+
 @app.get("/postgres/values")
 def values():
     """What a driver gives for values of many types, and what goes in for them."""

@@ -2,10 +2,20 @@
 
 import datetime
 import itertools
+import re
 
 apilevel = "2.0"
 # Threads run to their end here, one after the other.
 threadsafety = 1
+
+
+# What may stand before the first word of a statement.
+BEFORE = r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*+"
+
+
+def beginning_with(words):
+    """The pattern of statements whose first words are these, whatever comments stand before them."""
+    return re.compile(BEFORE + words, re.IGNORECASE | re.DOTALL)
 
 
 class Warning(Exception):

@@ -5,6 +5,7 @@
 
 import datetime
 import decimal
+import itertools
 import json
 import re
 import uuid
@@ -18,7 +19,17 @@ from .dbapi import *  # noqa: F403 (what PEP 249 has in the module)
 paramstyle = "format"
 UTC = datetime.timezone.utc
 # These give a count, and no rows.
-COUNTED = re.compile(r"\s*(?:insert|update|delete|merge)\b(?!.*\breturning\b)", re.IGNORECASE | re.DOTALL)
+COUNTED = dbapi.beginning_with(r"(?:insert|update|delete|merge)\b(?!.*\breturning\b)")
+# Texts and names in quotes, in which a word is none of the statement.
+QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
+# Where these stand, quotes may be none.
+UNSURE = re.compile(r"\\|\$(?:[A-Za-z_]\w*)?\$|--|/\*")
+# These begin a transaction or end one, as statements that anybody may send.
+BEGINS = dbapi.beginning_with(r"(?:begin|start\s+transaction)\b")
+ENDS = dbapi.beginning_with(
+    r"(?:(?:commit|rollback)(?!\s+prepared\b|\s+(?:(?:work|transaction)\s+)?to\b)|end|abort|prepare\s+transaction)\b"
+    r"(?!.*\band\s+chain\b)"
+)
 # A placeholder, and what is none: a doubled percent sign.
 PLACES = re.compile(r"%(s|%)")
 KINDS = {
@@ -80,19 +91,34 @@ class Connection(dbapi.Connection):
         handle = self._open()
         values = []
         if parameters is not None:
+            if isinstance(parameters, dict):
+                raise dbapi.ProgrammingError("parameters are a sequence here, for %s in the statement (paramstyle format)")
             values = [_given(value) for value in parameters]
-            numbers = iter(range(1, len(values) + 1))
-            statement = PLACES.sub(lambda place: "%" if place[1] == "%" else f"${next(numbers, 0)}", statement)
+            numbers = itertools.count(1)
+            statement = PLACES.sub(lambda place: "%" if place[1] == "%" else f"${next(numbers)}", statement)
+            if (places := next(numbers) - 1) != len(values):
+                raise dbapi.ProgrammingError(f"the statement has {places} of %s, and {len(values)} parameters were given")
+        if BEGINS.match(statement):
+            return self._begun_or_ended(statement, is_begun=True)
+        if ENDS.match(statement):
+            return self._begun_or_ended(statement, is_begun=False)
         if not self._is_begun and not self._autocommit:
             _asked(handle.execute, "BEGIN", [])
             self._is_begun = True
-        if COUNTED.match(statement):
+        if COUNTED.match(statement if UNSURE.search(statement) else QUOTED.sub("''", statement)):
             return None, (), _asked(handle.execute, statement, values)
         found = _asked(handle.query, statement, values)
         kinds = [_kind(column.data_type) for column in found.columns]
         columns = [(column.name, OIDS.get(kind, kind)) for column, kind in zip(found.columns, kinds)]
         rows = [tuple(map(_got, row, kinds)) for row in found.rows]
         return columns, rows, len(rows) if columns else -1
+
+    def _begun_or_ended(self, statement, is_begun):
+        """Runs what somebody sends who begins and ends transactions by statements: what is done next is none of this one."""
+        if self._is_begun or is_begun:
+            _asked(self._handle.execute, statement, [])
+        self._is_begun = is_begun
+        return None, (), -1
 
 
 def _asked(function, *arguments):

@@ -4,7 +4,6 @@
 """
 
 import datetime
-import re
 
 from componentize_py_types import Err
 from wit_world.imports import sqlite as host
@@ -18,9 +17,13 @@ sqlite_version_info = (3, 45, 0)
 sqlite_version = "3.45.0"
 PARSE_DECLTYPES, PARSE_COLNAMES = 1, 2
 # Before these a transaction begins, as in Python's own module.
-WRITES = re.compile(r"\s*(?:with\b.*?\b)?(?:insert|update|delete|replace)\b", re.IGNORECASE | re.DOTALL)
-COUNTED = re.compile(r"\s*(?:insert|update|delete|replace)\b", re.IGNORECASE)
-ENDS = re.compile(r"\s*(commit|end|rollback(?!\s+(?:transaction\s+)?to\b)|begin)\b", re.IGNORECASE)
+WRITES = dbapi.beginning_with(r"(?:with\b.*?\b)?(?:insert|update|delete|replace)\b")
+COUNTED = dbapi.beginning_with(r"(?:insert|update|delete|replace)\b")
+ENDS = dbapi.beginning_with(r"(commit|end|rollback(?!\s+(?:transaction\s+)?to\b)|begin)\b")
+
+# Outside of a transaction the first begins one, which ends when the same is released.
+SAVEPOINT = dbapi.beginning_with(r"savepoint\s+(\S+?)\s*;?\s*$")
+RELEASE = dbapi.beginning_with(r"release\s+(?:savepoint\s+)?(\S+?)\s*;?\s*$")
 
 
 def connect(name):
@@ -33,6 +36,7 @@ class Connection(dbapi.Connection):
         # None is autocommit, as in Python's own module.
         self.isolation_level = ""
         self.in_transaction = False
+        self._outermost = None
         self._handle = _asked(host.Connection.open, name)
 
     def commit(self):
@@ -47,17 +51,23 @@ class Connection(dbapi.Connection):
         if self.in_transaction:
             # A transaction whose COMMIT fails, as the database is busy, goes on.
             _asked(handle.execute, statement, [])
-            self.in_transaction = False
+            self.in_transaction, self._outermost = False, None
 
     def _run(self, statement, parameters, cursor):
         handle = self._open()
+        if isinstance(parameters, dict):
+            raise dbapi.ProgrammingError("parameters are a sequence here, for ? in the statement (paramstyle qmark)")
         values = [_given(value) for value in parameters or ()]
         if not self.in_transaction and self.isolation_level is not None and WRITES.match(statement):
             _asked(handle.execute, "BEGIN IMMEDIATE", [])
             self.in_transaction = True
         found = _asked(handle.execute, statement, values)
         if ended := ENDS.match(statement):
-            self.in_transaction = ended[1].lower() == "begin"
+            self.in_transaction, self._outermost = ended[1].lower() == "begin", None
+        elif not self.in_transaction and (named := SAVEPOINT.match(statement)):
+            self.in_transaction, self._outermost = True, named[1].lower()
+        elif self._outermost and (named := RELEASE.match(statement)) and named[1].lower() == self._outermost:
+            self.in_transaction, self._outermost = False, None
         count = -1
         if COUNTED.match(statement):
             count, cursor.lastrowid = handle.changes(), handle.last_insert_rowid()

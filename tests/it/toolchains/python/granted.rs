@@ -77,6 +77,14 @@ fn sqlmodel_and_the_drivers_work_and_nothing_is_lost_or_half_done_though_workers
         assert_eq!(granted.get(&path("heroes/?least=37")), "200 []");
         let again = granted.post(&path("heroes/"), &hero);
         assert!(again.starts_with("409 "), "{kind}: {again}");
+        let rolled_back = granted.post(&path("rolled-back"), "");
+        assert_eq!(rolled_back, "200 [[-2]]", "{kind}");
+        let mistakes = granted.get(&path("mistakes"));
+        let nothing_fits = match kind {
+            "postgres" => r#"200 ["ProgrammingError","ProgrammingError","ProgrammingError"]"#,
+            _ => r#"200 ["ProgrammingError","OperationalError","OperationalError"]"#,
+        };
+        assert_eq!(mistakes, nothing_fits, "{kind}");
         let errors = granted.get(&path("errors"));
         let first = match kind {
             "postgres" => "ProgrammingError",
