@@ -92,8 +92,9 @@ impl Store {
             let file = File::open(&path)?;
             let mut digester = Digester::new();
             digester.read(&file)?;
-            let now = FileTimes::new().set_modified(SystemTime::now());
-            // It goes earlier than it could.
+            // When it was written stays as it is: `--reload` looks at that.
+            let now = FileTimes::new().set_accessed(SystemTime::now());
+            // Where this fails it is pruned earlier than it could be.
             let _ = file.set_times(now);
             std::io::Result::Ok(digester.finish())
         };
@@ -178,11 +179,11 @@ impl Store {
             let Ok(found) = fs::symlink_metadata(entry.path()) else {
                 continue;
             };
-            let (name, used) = (entry.file_name().into_string(), found.modified());
+            let (name, used) = (entry.file_name().into_string(), found.accessed());
             let (Ok(name), Ok(used)) = (name, used) else {
                 continue;
             };
-            let is_left = name.ends_with(PARTIAL) && Some(used) < old;
+            let is_left = name.ends_with(PARTIAL) && found.modified().ok() < old;
             let leads_nowhere = found.is_symlink() && !entry.path().exists();
             if is_left || leads_nowhere {
                 let _ = fs::remove_file(entry.path());

@@ -238,3 +238,28 @@ fn a_unit_is_called_after_the_artifact_and_may_reach_the_registry() {
         "{said}"
     );
 }
+
+/// Looking at what was pulled, at each start and reload and by others, once counted as a change of it.
+#[test]
+fn what_is_looked_at_has_not_changed() {
+    let home = folder("registry-looked-at");
+    let registry = Registry::start(&home, false);
+    let tag = registry.named("hello:1");
+    succeeded(&run(&home, &["push", crate::harness::HELLO, &tag]));
+    let server = serve(&home, &[&tag, "--reload"]);
+    for _ in 0..3 {
+        succeeded(&run(&home, &["pull", &tag]));
+    }
+    let before = server.workers();
+    server.signal(Signal::SIGHUP);
+    crate::harness::eventually("the worker is replaced", || {
+        let now = server.workers();
+        !now.is_empty() && now.iter().all(|pid| !before.contains(pid))
+    });
+    let other = serve(&home, &[&tag]);
+    // The files are looked at every quarter of a second.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    drop(other);
+    let said = server.printed();
+    assert_eq!(said.matches("Reloading").count(), 1, "{said}");
+}
