@@ -4,7 +4,7 @@ use super::quote;
 use super::socket::Socket;
 use crate::cli::{OptionOrigin, Source};
 use crate::sys::exec;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 
 /// A `CommandLine` is what the service runs, and with what.
@@ -31,6 +31,9 @@ const REPLACED: [&str; 8] = [
 
 /// Files of this option belong to root alone as a rule.
 const SECRET: &str = "--ssl-keyfile";
+
+/// The URL of a database has a password.
+const DATABASE: &str = "--postgres";
 
 /// Other servers honour these variables too.
 const HONOURED: [&str; 2] = ["WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS"];
@@ -87,6 +90,22 @@ fn arguments<'a>(given: impl Iterator<Item = &'a str>) -> Result<(Vec<String>, C
             // The directory of the service's credentials (systemd.unit(5), specifiers).
             kept.push(format!("{SECRET}=%d/{name}"));
             credentials.push((name, absolute(Path::new(path))?));
+        } else if option == DATABASE {
+            let named = value.or_else(|| given.next()).unwrap_or_default();
+            match named.split_once('=') {
+                Some((name, url)) if url.starts_with("file:") => {
+                    let path = absolute(Path::new(&url["file:".len()..]))?;
+                    let credential = format!("postgres{}.url", credentials.len() + 1);
+                    let name = quote::argument(name);
+                    kept.push(format!("{DATABASE}={name}=file:%d/{credential}"));
+                    credentials.push((credential, path));
+                }
+                Some((name, url)) if url.starts_with("env:") => bail!(
+                    "option {DATABASE}: the service does not have this shell's environment; write the URL of `{name}` \
+                     to a file that only root may read, and name it: {name}=file:PATH"
+                ),
+                _ => kept.push(quote::argument(&format!("{DATABASE}={named}"))),
+            }
         } else {
             kept.push(quote::argument(argument));
         }

@@ -198,13 +198,21 @@ fn written(order: &Unit) -> Result<Vec<PathBuf>> {
     let logs = [&logging.log_file, &logging.access_logfile]
         .into_iter()
         .flatten();
+    let logs = logs.filter(|log| !["-", "syslog", "journald"].contains(&log.as_str()));
     let logs = logs.filter_map(|log| Path::new(log).parent());
-    let logs = logs.filter(|parent| !parent.as_os_str().is_empty());
     let all = granted
         .map(Path::new)
         .chain(store)
         .chain(files)
         .chain(cache)
         .chain(logs);
-    all.map(absolute).collect()
+    // A file without a directory is in the working directory.
+    let named = all.map(|path| match path.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => path,
+    });
+    let mut all = named.map(absolute).collect::<Result<Vec<_>>>()?;
+    all.sort();
+    all.dedup();
+    Ok(all)
 }

@@ -145,3 +145,37 @@ fn what_no_socket_unit_can_do_is_said() {
         assert!(text.contains(said), "{text}");
     }
 }
+
+#[test]
+fn what_a_database_needs_is_in_the_unit() {
+    let folder = Folder::new("unit-databases");
+    let url = folder.path().join("url");
+    fs::write(&url, "postgres://app:secret@localhost/app").unwrap();
+    let postgres = format!("--postgres=app=file:{}", url.display());
+    let arguments = [
+        HELLO,
+        "--port=8000",
+        "--sqlite=app=unit.db",
+        "--log-file=unit.log",
+        &postgres,
+    ];
+    let (_, [service, _]) = units(&folder, &arguments);
+    let exec = values(&service, "ExecStart")[0];
+    assert!(
+        exec.contains("--postgres=app=file:%d/postgres1.url"),
+        "{exec}"
+    );
+    let credential = format!("postgres1.url:{}", url.display());
+    assert_eq!(values(&service, "LoadCredential"), [credential]);
+    // Both files are in the working directory.
+    let here = root().display().to_string();
+    let writable = values(&service, "ReadWritePaths");
+    assert_eq!(writable, [here.as_str()]);
+    let mut command = wasmserve();
+    command.args(["unit", HELLO, "--port=8000", "--postgres", "app=env:URL"]);
+    command.env("URL", "postgres://app:secret@localhost/app");
+    let output = finished(command);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("app=file:PATH"), "{text}");
+}
