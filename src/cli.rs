@@ -47,6 +47,7 @@ pub use elsewhere::to_build;
 pub use headers::Headers;
 pub use instances::Instances;
 pub use logging::Logging;
+pub use opposites::holds_anyway;
 pub use outbound::Outbound;
 pub use pages::{Completions, Manual, print_completions, write_manual};
 pub use parse::{OptionOrigin, parse, told};

@@ -144,7 +144,8 @@ fn build(order: &cli::Build) -> Result<Status> {
 fn check(serve: &Serve, origins: &[OptionOrigin]) -> Result<Status> {
     let config = resolved(serve, origins);
     for option in origins {
-        println!("{}", shown(option, config.as_ref().ok()));
+        let anyway = cli::holds_anyway(&option.name, origins);
+        println!("{}", shown(option, anyway, config.as_ref().ok()));
     }
     let config = config?;
     registry_role::pull_served(&config)?;
@@ -154,18 +155,21 @@ fn check(serve: &Serve, origins: &[OptionOrigin]) -> Result<Status> {
 }
 
 /// Writes an option, what it comes to, and where that was said: `workers = auto, which is 4 (command line)`.
-fn shown(option: &OptionOrigin, config: Option<&Config>) -> String {
+fn shown(option: &OptionOrigin, anyway: Option<&str>, config: Option<&Config>) -> String {
     let mut source = match option.source {
         Source::CommandLine => "command line",
         Source::Environment => "environment",
         Source::File => "file",
         Source::Default => "default",
     };
-    let said = match option.name.ends_with("-password") && !option.values.is_empty() {
-        true => "(not shown)".to_owned(),
-        false => option.values.join(", "),
+    let said = match anyway {
+        Some(value) => value.to_owned(),
+        None if option.name.ends_with("-password") && !option.values.is_empty() => {
+            "(not shown)".to_owned()
+        }
+        None => option.values.join(", "),
     };
-    let values = match config.and_then(|config| config.used(&option.name)) {
+    let values = match config.and_then(|config| config.used(&option.name, !said.is_empty())) {
         Some(used) if said.is_empty() => {
             if used.variable.is_some() {
                 source = "environment";

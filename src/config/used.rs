@@ -12,7 +12,7 @@ pub struct Used {
 
 impl Config {
     /// Says what the option of this name comes to; none where what was given says all of it.
-    pub fn used(&self, option: &str) -> Option<Used> {
+    pub fn used(&self, option: &str, is_given: bool) -> Option<Used> {
         // Where only others are named, this one is none.
         let named = &self.addresses.named;
         let tcp = named.is_empty() || named.iter().any(|address| address.option == "--host");
@@ -20,6 +20,11 @@ impl Config {
             ("workers", _) => (self.supervisor.workers.to_string(), Some("WEB_CONCURRENCY")),
             ("host", Endpoint::Inet { host, .. }) if tcp => (host.to_string(), None),
             ("port", Endpoint::Inet { port, .. }) if tcp => (port.to_string(), Some("PORT")),
+            ("forwarded-allow-ips", _) if !is_given => {
+                let name = "FORWARDED_ALLOW_IPS";
+                let list = variable(name).unwrap_or_else(|| "127.0.0.1".to_owned());
+                (list, Some(name))
+            }
             _ => return None,
         };
         let variable = known.filter(|name| variable(name).is_some());

@@ -37,8 +37,12 @@ impl Server {
             Ok(0) => bail!("the server ended before it answered"),
             Ok(_) => understood(&received),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => bail!(
-                "there was no answer within {} s (--timeout)",
-                self.timeout.as_secs_f64()
+                "there was no answer within {} s (--timeout){}",
+                self.timeout.as_secs_f64(),
+                match method {
+                    "POST" => "; what was asked for goes on: see `wasmserve status`",
+                    _ => "",
+                }
             ),
             Err(error) => Err(error).context("the server cannot be asked"),
         }

@@ -176,6 +176,11 @@ fn check_says_what_is_used_where_nothing_was_given() {
             "host = 127.0.0.1 (default)",
             "port = 8000 (default)",
             "pid = not set (default)",
+            "access-log = true (default)",
+            "proxy-headers = true (default)",
+            "date-header = true (default)",
+            "sandbox = auto (default)",
+            "forwarded-allow-ips = 127.0.0.1 (default)",
         ],
     );
     has(
@@ -184,6 +189,14 @@ fn check_says_what_is_used_where_nothing_was_given() {
     );
     let said = checked(&[("PORT", "81")], &["--workers", "auto"]);
     has(&said, &["port = 81 (environment)"]);
+    has(
+        &checked(&[("FORWARDED_ALLOW_IPS", "*")], &["--no-access-log"]),
+        &[
+            "access-log = false (default)",
+            "no-access-log = true (command line)",
+            "forwarded-allow-ips = * (environment)",
+        ],
+    );
     let only_port = checked(&[], &["--port", "82"]);
     has(
         &only_port,
