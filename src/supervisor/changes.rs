@@ -25,11 +25,13 @@ impl Changes {
     }
 
     /// Takes note of how the files are now. Tells once of each change, when it has settled: nobody
-    /// writes any more, and no file is missing or empty.
+    /// writes any more, and no file is missing or empty. A file that was not there at the start is one that the start
+    /// itself has pulled: that it comes is no change.
     pub fn seen(&mut self, signatures: Vec<Signature>, now: Instant) -> bool {
         let is_whole = |it: &Signature| it.is_some_and(|(_, _, length, _)| length > 0);
         let all = |signatures: &Vec<Signature>| signatures.iter().all(is_whole);
-        self.signatures.seen(signatures, now, all).is_some()
+        let before = self.signatures.seen(signatures, now, all);
+        before.is_some_and(|before| before.iter().all(Option::is_some))
     }
 
     /// Says when to look again, where something is going on.
@@ -54,7 +56,11 @@ mod tests {
 
     /// Says which of these observations, one a tick, told of a change.
     fn told(observations: &[Vec<Signature>]) -> Vec<usize> {
-        let mut changes = Changes::new(vec![PathBuf::from("app.wasm")], file(1, 10));
+        told_after(file(1, 10), observations)
+    }
+
+    fn told_after(known: Vec<Signature>, observations: &[Vec<Signature>]) -> Vec<usize> {
+        let mut changes = Changes::new(vec![PathBuf::from("app.wasm")], known);
         let start = Instant::now();
         let mut told = Vec::new();
         for (tick, observed) in observations.iter().enumerate() {
@@ -88,6 +94,13 @@ mod tests {
         observed.extend(std::iter::repeat_n(file(3, 0), 10));
         observed.extend(std::iter::repeat_n(file(3, 10), 5));
         assert_eq!(told(&observed), [23]);
+    }
+
+    #[test]
+    fn a_file_that_the_start_has_pulled_has_not_changed_until_it_does() {
+        let mut observed = vec![file(1, 10); 10];
+        observed.extend(std::iter::repeat_n(file(2, 11), 10));
+        assert_eq!(told_after(vec![None], &observed), [13]);
     }
 
     #[test]

@@ -152,14 +152,17 @@ fn what_a_database_needs_is_in_the_unit() {
     let url = folder.path().join("url");
     fs::write(&url, "postgres://app:secret@localhost/app").unwrap();
     let postgres = format!("--postgres=app=file:{}", url.display());
-    let arguments = [
-        HELLO,
-        "--port=8000",
-        "--sqlite=app=unit.db",
-        "--log-file=unit.log",
-        &postgres,
-    ];
-    let (_, [service, _]) = units(&folder, &arguments);
+    let hello = root().join(HELLO);
+    let mut command = wasmserve();
+    command
+        .current_dir(folder.path())
+        .arg("unit")
+        .arg(&hello)
+        .args(["--name=app", "--output=.", "--port=8000"])
+        .args(["--sqlite=app=unit.db", "--log-file=unit.log", &postgres]);
+    let output = finished(command);
+    assert!(output.status.success(), "{output:?}");
+    let service = fs::read_to_string(folder.path().join("app.service")).unwrap();
     let exec = values(&service, "ExecStart")[0];
     assert!(
         exec.contains("--postgres=app=file:%d/postgres1.url"),
@@ -168,7 +171,7 @@ fn what_a_database_needs_is_in_the_unit() {
     let credential = format!("postgres1.url:{}", url.display());
     assert_eq!(values(&service, "LoadCredential"), [credential]);
     // Both files are in the working directory.
-    let here = root().display().to_string();
+    let here = folder.path().display().to_string();
     let writable = values(&service, "ReadWritePaths");
     assert_eq!(writable, [here.as_str()]);
     let mut command = wasmserve();
