@@ -94,10 +94,11 @@ def rolled_back(kind: str):
     with DRIVERS[kind].connect("app") as connection:
         cursor = connection.cursor()
         for before, statement in [
-            ("select 1", insert), ("commit", insert), ("/* c */ rollback", insert), ("begin", insert),
-            ("select 1", f"-- c\n{insert}"), ("select 1", f"/* c */ {insert}"), ("savepoint a", insert),
+            (["select 1"], insert), (["begin", "commit"], insert), (["begin", "/* c */ rollback"], insert),
+            (["begin"], insert), ([], f"-- c\n{insert}"), ([], f"/* c */ {insert}"), (["savepoint a"], insert),
         ]:  # fmt: skip
-            cursor.execute(before)
+            for earlier in before:
+                cursor.execute(earlier)
             cursor.execute(statement)
             connection.rollback()
         cursor.execute("savepoint b")
