@@ -1,10 +1,11 @@
 //! Takes connections from the shared listeners: no more than this worker's share, and none while
 //! there are no descriptors for them.
 
-use super::balance::{self, Load};
+use super::balance;
+use super::open::Open;
+use super::siblings::Siblings;
 use crate::connection::Accepted;
 use crate::request::Peer;
-use crate::scoreboard::{Scoreboard, Slot, WorkerPhase};
 use crate::sys::clock;
 use crate::sys::epoll::Exclusive;
 use crate::sys::socket::{self, Listening, moved_up};
@@ -19,7 +20,6 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::Notify;
 use tokio::task::yield_now;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
@@ -38,8 +38,8 @@ const LONGEST_MS: u64 = 200;
 const LONG_NS: u64 = 1_000_000;
 const HURRY_MS: u64 = 250;
 
-/// A sibling that has been silent for this long is not expected to take anything.
-const SILENT_MS: u64 = 2500;
+/// A worker that others suffice for looks again after so long whether they do.
+const RESERVE: Duration = Duration::from_millis(2);
 
 /// A worker looks so often for connections that nobody has told it of: who was told may have been killed or stopped
 /// before it could take them.
@@ -56,8 +56,8 @@ pub struct Acceptor {
     queue: Exclusive<UnixStream>,
     _peer: StdUnixStream,
     look: Interval,
-    scoreboard: Rc<Scoreboard>,
-    slot: usize,
+    siblings: Siblings,
+    open: Rc<Open>,
     /// The next connection is one that the kernel wakes this worker for.
     was_woken: Cell<bool>,
     /// The processor is not left to others until the first time, and nobody is waited for until the second.
@@ -68,7 +68,7 @@ pub struct Acceptor {
 
 impl Acceptor {
     /// Makes an acceptor, before anything else is done with the serving loop.
-    pub fn new(listener: &Listening, scoreboard: Rc<Scoreboard>, slot: usize) -> Result<Acceptor> {
+    pub fn new(listener: &Listening, siblings: Siblings, open: Rc<Open>) -> Result<Acceptor> {
         let listener = listener.moved_up()?;
         let shared = moved_up(listener.as_fd())?;
         let (stand_in, mut peer) = StdUnixStream::pair()?;
@@ -83,8 +83,8 @@ impl Acceptor {
             queue,
             _peer: peer,
             look,
-            scoreboard,
-            slot,
+            siblings,
+            open,
             was_woken: Cell::new(true),
             keeps_processor_until_ms: Cell::new(0),
             hurried_until_ms: Cell::new(0),
@@ -109,10 +109,10 @@ impl Acceptor {
         }
     }
 
-    /// The next connection that is this worker's to serve. `freed` is told when one of its connections ends.
-    pub async fn next(&mut self, freed: &Notify) -> (Accepted, Peer) {
+    /// The next connection that is this worker's to serve.
+    pub async fn next(&mut self) -> (Accepted, Peer) {
         loop {
-            match self.try_next(freed).await {
+            match self.try_next().await {
                 Ok(accepted) => {
                     self.paused = false;
                     return accepted;
@@ -129,14 +129,14 @@ impl Acceptor {
         self.queue.leave();
     }
 
-    async fn try_next(&mut self, freed: &Notify) -> io::Result<(Accepted, Peer)> {
+    async fn try_next(&mut self) -> io::Result<(Accepted, Peer)> {
         self.queue.join()?;
         let was_told = tokio::select! {
             biased;
             told = self.queue.stand_in().readable() => told.is_ok(),
             _ = self.look.tick() => false,
         };
-        self.let_others_first(freed).await;
+        self.let_others_first().await;
         self.queue.join()?;
         let accept = || accept(&self.listener);
         let accepted = match was_told {
@@ -145,7 +145,10 @@ impl Acceptor {
         };
         if accepted.as_ref().is_err_and(would_block) {
             self.was_woken.set(true);
-            if self.has_more_than_its_share() {
+            if self.open.are_short() && self.siblings.are_enough() {
+                self.queue.leave();
+                sleep(RESERVE).await;
+            } else if self.has_more_than_its_share() {
                 self.queue.step_back()?;
             }
         }
@@ -154,8 +157,8 @@ impl Acceptor {
 
     /// Lets others go first where this worker has more than its share: its own requests, which may end some, and then
     /// siblings that were woken and wait for this processor. A connection that nobody took meanwhile is taken.
-    async fn let_others_first(&self, freed: &Notify) {
-        let taken = self.taken();
+    async fn let_others_first(&self) {
+        let taken = self.siblings.taken();
         for _ in 0..COURTESIES {
             if !self.has_more_than_its_share() {
                 self.was_woken.set(false);
@@ -164,7 +167,7 @@ impl Acceptor {
             yield_now().await;
             // Short connections make small differences all the time: a switch of processes for each costs more than
             // they do.
-            if !self.any_sibling(balance::waits_for) {
+            if !self.has_much_more_than_its_share() {
                 break;
             }
             let now = clock::now_ns();
@@ -173,35 +176,35 @@ impl Acceptor {
             }
             std::thread::yield_now();
             let back = clock::now_ns();
-            if back - now > LONG_NS && self.taken() == taken {
+            if back - now > LONG_NS && self.siblings.taken() == taken {
                 let until = back / 1_000_000 + HURRY_MS;
                 self.keeps_processor_until_ms.set(until);
             }
         }
         if !self.was_woken.replace(false) {
-            self.wait_for_siblings(freed).await;
+            self.wait_for_siblings().await;
         }
     }
 
     /// Waits while a sibling has much less than this worker, but not for long, whatever siblings say. For each
     /// connection that came since this worker was woken the kernel has woken a sibling, if one was waiting.
-    async fn wait_for_siblings(&self, freed: &Notify) {
-        let mut taken = self.taken();
+    async fn wait_for_siblings(&self) {
+        let mut taken = self.siblings.taken();
         let mut waits = 0;
         let start = clock::now_ms();
         while waits < MOST_WAITS
             && clock::now_ms() < start + LONGEST_MS
             && clock::now_ms() >= self.hurried_until_ms.get()
-            && self.any_sibling(balance::waits_for)
+            && self.has_much_more_than_its_share()
         {
             // What waits in the backlog would keep this worker awake, and the processor from them.
             self.queue.leave();
             tokio::select! {
                 () = sleep(WAIT) => waits += 1,
-                () = freed.notified() => {}
+                () = self.open.freed() => {}
             }
-            if self.taken() != taken {
-                taken = self.taken();
+            if self.siblings.taken() != taken {
+                taken = self.siblings.taken();
                 waits = 0;
             }
         }
@@ -213,26 +216,12 @@ impl Acceptor {
 
     /// Says whether a sibling should take the next connection rather than this worker.
     fn has_more_than_its_share(&self) -> bool {
-        self.any_sibling(balance::leaves)
+        self.siblings.any(self.open.are_short(), balance::leaves)
     }
 
-    /// Says whether this is so of a sibling that takes connections, given the loads of both.
-    fn any_sibling(&self, is: impl Fn(Load, Load) -> bool) -> bool {
-        let now = clock::now_ms();
-        let mine = load(self.scoreboard.slot(self.slot));
-        let mut siblings = (0..self.scoreboard.length()).filter(|index| *index != self.slot);
-        siblings.any(|index| {
-            let slot = self.scoreboard.slot(index);
-            self.scoreboard.entry(index).phase() == WorkerPhase::Ready
-                && now.abs_diff(slot.heartbeat_ms()) < SILENT_MS
-                && is(mine, load(slot))
-        })
-    }
-
-    /// Says how many connections all workers have taken so far.
-    fn taken(&self) -> u64 {
-        let slots = (0..self.scoreboard.length()).map(|index| self.scoreboard.slot(index));
-        slots.fold(0, |sum, slot| sum.wrapping_add(slot.connections_total()))
+    /// Says whether this worker waits for a sibling to take the next connection.
+    fn has_much_more_than_its_share(&self) -> bool {
+        self.siblings.any(self.open.are_short(), balance::waits_for)
     }
 
     /// Pauses where descriptors or memory ran out (EMFILE, ENFILE, ENOBUFS, ENOMEM): what is open goes on, and what
@@ -270,13 +259,6 @@ fn accept(listener: &Listening) -> io::Result<(Accepted, Peer)> {
             socket.set_nonblocking(true)?;
             Ok((Accepted::Unix(UnixStream::from_std(socket)?), Peer::Unix))
         }
-    }
-}
-
-fn load(slot: &Slot) -> Load {
-    Load {
-        connections: slot.connections(),
-        in_flight: slot.in_flight(),
     }
 }
 

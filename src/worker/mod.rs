@@ -4,6 +4,8 @@
 mod accept;
 mod balance;
 mod leave;
+mod open;
+mod siblings;
 mod usage;
 
 use crate::channel::ProfileRequest;
@@ -21,7 +23,8 @@ use crate::{trace, warning};
 use accept::Acceptor;
 use anyhow::{Context, Result};
 use leave::{ShutdownMode, ShutdownSignals};
-use std::cell::Cell;
+use open::Open;
+use siblings::Siblings;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -76,12 +79,14 @@ impl Worker {
 
     /// Opens what is shared with others before the sandbox is entered, where it cannot be duplicated, and serves.
     async fn serve(mut self) -> Result<()> {
+        let slot = SlotRef::new(self.scoreboard.clone(), self.slot);
+        let open = Rc::new(Open::new(slot.clone()));
+        let siblings = Siblings::new(self.scoreboard.clone(), self.slot);
         let mut acceptors = Vec::new();
         for (listener, kind) in std::mem::take(&mut self.listeners) {
-            let acceptor = Acceptor::new(&listener, self.scoreboard.clone(), self.slot)?;
+            let acceptor = Acceptor::new(&listener, siblings.clone(), open.clone())?;
             acceptors.push((acceptor, kind));
         }
-        let slot = SlotRef::new(self.scoreboard.clone(), self.slot);
         if self.settings.request.tracing.is_some_and(|it| it.exports) {
             trace::begin_recording(slot.clone());
         }
@@ -107,7 +112,6 @@ impl Worker {
             list: ConnectionList::default(),
             unsent: Rc::new(Unsent::default()),
         });
-        let open = Rc::new(Open::new(slot.clone()));
         let accepting = acceptors
             .into_iter()
             .map(|(acceptor, kind)| accept(acceptor, kind, connections.clone(), open.clone()));
@@ -160,7 +164,7 @@ async fn accept(
 ) {
     loop {
         make_room(&acceptor, &connections, &open).await;
-        let (accepted, peer) = acceptor.next(&open.freed).await;
+        let (accepted, peer) = acceptor.next().await;
         let guard = open.enter();
         let connections = connections.clone();
         spawn_local(async move {
@@ -226,59 +230,4 @@ async fn watch_limit(slot: SlotRef, limit: u64, spent: Box<dyn FnOnce()>) {
         ticks.tick().await;
     }
     spent();
-}
-
-/// The connections that are open now, for the drain and for the scoreboard.
-struct Open {
-    count: Cell<u32>,
-    closed: tokio::sync::Notify,
-    /// The same for who takes connections.
-    freed: tokio::sync::Notify,
-    slot: SlotRef,
-}
-
-impl Open {
-    fn new(slot: SlotRef) -> Open {
-        Open {
-            count: Cell::new(0),
-            closed: tokio::sync::Notify::new(),
-            freed: tokio::sync::Notify::new(),
-            slot,
-        }
-    }
-
-    fn enter(self: &Rc<Self>) -> Entered {
-        self.count.set(self.count.get() + 1);
-        self.slot.connection_opened();
-        Entered(self.clone())
-    }
-
-    fn is_full(&self, most: u32) -> bool {
-        self.count.get() >= most
-    }
-
-    /// Resolves when there are fewer than so many.
-    async fn room(&self, most: u32) {
-        while self.is_full(most) {
-            self.closed.notified().await;
-        }
-    }
-
-    async fn none(&self) {
-        while self.count.get() > 0 {
-            self.closed.notified().await;
-        }
-    }
-}
-
-struct Entered(Rc<Open>);
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        let open = &self.0;
-        open.count.set(open.count.get() - 1);
-        open.slot.connection_closed();
-        open.closed.notify_one();
-        open.freed.notify_waiters();
-    }
 }

@@ -34,6 +34,35 @@ fn a_burst_of_connections_is_spread_over_the_workers() {
     std::fs::remove_file(path).unwrap();
 }
 
+/// Clients that connect for each request are left to as many workers as there are processors, and those who stay are
+/// not: what was learnt of the former does not hold for the latter.
+#[test]
+fn a_burst_is_spread_also_after_many_short_connections() {
+    let path = std::env::temp_dir().join(format!("wasmserve-{}-short.sock", std::process::id()));
+    let server = Server::component(HELLO)
+        .workers(4)
+        .arg("--no-access-log")
+        .option("--uds", &path)
+        .under(["taskset", "-c", "0"])
+        .start();
+    std::thread::scope(|scope| {
+        for client in 0..8 {
+            let target: Target = match client % 2 {
+                0 => server.address.into(),
+                _ => path.as_path().into(),
+            };
+            scope.spawn(move || {
+                for _ in 0..100 {
+                    assert_eq!(get(target.clone(), "/").text(), "Hello, world!\n");
+                }
+            });
+        }
+    });
+    is_spread(&server, &server.address.into());
+    is_spread(&server, &path.as_path().into());
+    std::fs::remove_file(path).unwrap();
+}
+
 fn is_spread(server: &Server, target: &Target) {
     let workers = server.workers();
     let before: Vec<usize> = workers.iter().map(|worker| sockets(*worker)).collect();
