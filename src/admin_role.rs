@@ -1,5 +1,5 @@
-//! The admin process as one of the supervisor's children, and what the supervisor says about the version that is
-//! served. Part of the crate's root, since it names rooms that do not know each other.
+//! This file runs the admin process as one of the supervisor's children, and says what it is told about the version
+//! that is served. It stands in the crate's root, since it names rooms that do not know each other.
 
 use crate::Server;
 use crate::admin::Admin;

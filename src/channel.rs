@@ -37,7 +37,7 @@ pub enum Message {
     Found(CodeName),
     /// The compiler has the code of one of the components that it was given.
     Code(CodeReport),
-    /// The child's last words, in one line that is safe to be logged, and the status that they call for.
+    /// The child says its last words, in one line that is safe to be logged, and the status that they call for.
     Failed { status: Status, text: String },
 }
 
@@ -62,7 +62,7 @@ pub struct Reporter(OwnedFd);
 #[derive(Debug)]
 pub struct Receiver {
     fd: OwnedFd,
-    /// So many messages may still come.
+    /// This many messages may still come.
     left: Cell<u32>,
     /// The child closed its end: a descriptor at its end would wake the supervisor for ever.
     closed: Cell<bool>,
@@ -136,12 +136,12 @@ impl From<OwnedFd> for Receiver {
 }
 
 impl Receiver {
-    /// So many messages more may come than usual.
+    /// This many messages more may come than usual.
     pub fn expect(&self, further: u32) {
         self.left.set(self.left.get().saturating_add(further));
     }
 
-    /// The next message, if one is there. After garbage nothing more is read.
+    /// Receives the next message, if one is there. After garbage nothing more is read.
     pub fn receive(&self) -> Option<Result<Message, Garbage>> {
         if self.closed.get() {
             return None;

@@ -1,4 +1,4 @@
-//! The statuses that wasmserve ends with, and how an error carries its own.
+//! wasmserve ends with one of these statuses, and an error carries its own.
 
 use std::fmt;
 
@@ -26,7 +26,7 @@ impl Status {
         self as i32
     }
 
-    /// The status of this code; an internal error where there is none.
+    /// Finds the status of this code; an internal error where there is none.
     pub fn of_code(code: i32) -> Status {
         match code {
             0 => Status::Stopped,
@@ -69,7 +69,7 @@ impl<T, E: Into<anyhow::Error>> Exit<T> for Result<T, E> {
     }
 }
 
-/// The status that an error ends the process with.
+/// Finds the status that an error ends the process with.
 pub fn status_of(error: &anyhow::Error) -> Status {
     error
         .downcast_ref::<Marked>()

@@ -1,5 +1,5 @@
-//! The exporter as one of the supervisor's children. Part of the crate's root, since it names rooms that do not know
-//! each other.
+//! This file runs the exporter as one of the supervisor's children. It stands in the crate's root, since it names rooms
+//! that do not know each other.
 
 use crate::exporter::Exporter;
 use crate::roles::Server;

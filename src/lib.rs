@@ -1,5 +1,5 @@
-//! `wasmserve`: parses, resolves, binds, supervises. The only file that names both the supervisor and
-//! its workers. A library for the sake of fuzzing: the executable is `main.rs`, and nothing else is public.
+//! `wasmserve` parses, resolves, binds and supervises. This is the only file that names both the supervisor and its
+//! workers. It is a library for the sake of fuzzing: the executable is `main.rs`, and nothing else is public.
 
 mod admin;
 mod admin_role;
@@ -105,8 +105,8 @@ fn run() -> Result<Status> {
     }
 }
 
-/// The command line, or the status to end with: help and version are answers, the rest are mistakes,
-/// told in one line.
+/// Reads the command line, or gives the status to end with: help and version are answers, the rest are mistakes, told
+/// in one line.
 fn parse() -> Result<(Cli, Vec<OptionOrigin>), Status> {
     cli::parse().map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {

@@ -48,7 +48,7 @@ fn kept_to(sandbox: &Sandbox, writable: Vec<PathBuf>) -> Sandbox {
     }
 }
 
-/// `wasmserve pull`: prints the name by which the same is always pulled.
+/// Does what `wasmserve pull` is for, and prints the name by which the same is always pulled.
 pub fn pull_command(order: &cli::Pull) -> Result<Status> {
     let pull = config::registry::of_command(order).exits(Status::Usage)?;
     let pulled = in_child(&pull, &Sandbox::default(), |pulled| {
@@ -67,7 +67,7 @@ pub fn pull_command(order: &cli::Pull) -> Result<Status> {
     Ok(Status::Stopped)
 }
 
-/// `wasmserve push`: prints the name by which this is pulled, whatever the tag means later.
+/// Does what `wasmserve push` is for, and prints the name by which this is pulled, whatever the tag means later.
 pub fn push_command(order: &cli::Push) -> Result<Status> {
     let named = order.reference.parse::<Reference>();
     let named = named.with_context(|| format!("`{}`", order.reference.escape_default()));
@@ -108,7 +108,7 @@ pub fn pull_served(config: &Config) -> Result<()> {
     in_child(pull, &config.worker.sandbox, drop).exits(Status::Application)
 }
 
-/// The file of a component, which is pulled before where it is in a registry.
+/// Gives the file of a component, which is pulled before where it is in a registry.
 pub fn local(component: &Path) -> Result<PathBuf> {
     let Some(pull) = config::registry::of_component(component).exits(Status::Usage)? else {
         return Ok(component.to_owned());

@@ -7,13 +7,13 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// The scoreboard is looked at so often.
+/// The scoreboard is looked at this often.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// The supervisor may take so long to hear of a command.
+/// The supervisor may take this long to hear of a command.
 const HEARD: Duration = Duration::from_secs(30);
 
-/// A command may take so long to be carried out.
+/// A command may take this long to be carried out.
 const DONE: Duration = Duration::from_secs(800);
 
 /// An `Outcome` says in words what came of a command.
@@ -31,7 +31,7 @@ pub enum Outcome {
 pub struct Commands {
     pub(super) scoreboard: Rc<Scoreboard>,
     commands: CommandSender,
-    /// So many commands will have been carried out when the last that was given is.
+    /// This many commands will have been carried out when the last that was given is.
     expected: Cell<u64>,
     /// Profiles are being made.
     pub(super) profiling: Cell<bool>,

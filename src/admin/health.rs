@@ -12,7 +12,7 @@ const SUPERVISOR_SILENCE: Duration = Duration::from_secs(10);
 /// The serving loop says twice a second that it is alive.
 const LEAST_SILENCE: Duration = Duration::from_millis(1500);
 
-/// A worker that has refused a request for want of room is taken to be full for so long.
+/// A worker that has refused a request for want of room is taken to be full for this long.
 const SHEDDING: Duration = Duration::from_secs(2);
 
 /// `Health` answers one of the questions.

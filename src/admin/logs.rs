@@ -17,15 +17,15 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
-/// New lines are looked for so often.
+/// New lines are looked for this often.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// `Wanted` says which lines are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// So many of the last ones are wanted.
+    /// This many of the last ones are wanted.
     most: usize,
-    /// Those that come are wanted, too.
+    /// Lines that come later are wanted, too.
     pub follows: bool,
     /// Only lines of requests are wanted.
     access: bool,

@@ -1,5 +1,5 @@
-//! The admin process: it answers questions about the server from what stands in the scoreboard, so that it answers
-//! however busy the workers are, and passes commands on to the supervisor. It serves nobody else's requests.
+//! The admin process answers questions about the server from what stands in the scoreboard, so that it answers however
+//! busy the workers are, and passes commands on to the supervisor. It serves nobody else's requests.
 
 mod commands;
 mod exposition;
@@ -30,10 +30,10 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
-/// The process ends after so long without a question, where it is there only while somebody asks.
+/// The process ends after this long without a question, where it is there only while somebody asks.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// Whoever reads the log may take so long for its last lines.
+/// Whoever reads the log may take this long for its last lines.
 const LAST: Duration = Duration::from_millis(400);
 
 /// `Admin` is what the process is given.

@@ -15,7 +15,7 @@ pub struct OpenConnections {
 }
 
 impl OpenConnections {
-    /// Resolves when there was no connection for so long.
+    /// Resolves when there was no connection for this long.
     pub async fn rested(&self, time: Duration) {
         loop {
             let changed = self.changed.notified();
@@ -39,7 +39,7 @@ impl OpenConnections {
         self.count.get()
     }
 
-    /// Waits until there are fewer than so many.
+    /// Waits until there are fewer than this many.
     pub async fn has_room(&self, most: u32) {
         while self.count() >= most {
             self.changed.notified().await;

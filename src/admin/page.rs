@@ -1,5 +1,5 @@
-//! The page that draws how the server is: one document with everything in it, which asks for `/status` and for nothing
-//! else. Browsers are told to run this very script and no other.
+//! This page draws how the server is: it is one document with everything in it, which asks for `/status` and for
+//! nothing else. Browsers are told to run this very script and no other.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -7,10 +7,10 @@ use crate::scoreboard::WorkerPhase;
 use std::cell::Cell;
 use std::time::Duration;
 
-/// Writing a profile whose time is over may take so long.
+/// Writing a profile whose time is over may take this long.
 const WRITTEN: Duration = Duration::from_secs(120);
 
-/// A worker that is to make a profile.
+/// A `Profiled` worker is to make a profile.
 struct Profiled {
     slot: usize,
     pid: i32,

@@ -16,12 +16,12 @@ pub struct Reading {
     pub state: ServerState,
     pub withdrawn: bool,
     pub versions: Versions,
-    /// None where no canary runs.
+    /// A canary has these figures; none where no canary runs.
     pub canary: Option<CanaryFigures>,
     pub numbers: WorkerNumbers,
-    /// A worker that is silent for so long is taken to hang.
+    /// A worker that is silent for this long is taken to hang.
     pub silence: Duration,
-    /// The supervisor's loop went round so long ago.
+    /// The supervisor's loop went round this long ago.
     pub beat_age: Duration,
     /// The reading was made at this time, in milliseconds since 1970.
     pub now_at_ms: u64,
@@ -31,7 +31,7 @@ pub struct Reading {
     pub failure: String,
     /// The supervisor says this of the application and the addresses, in JSON.
     pub about: String,
-    /// So many connections wait at each address, where that is known.
+    /// This many connections wait at each address, where that is known.
     pub backlogs: Vec<Option<u32>>,
     pub workers: Vec<Worker>,
     pub ends: Vec<WorkerEnd>,
@@ -57,11 +57,11 @@ pub struct Worker {
     /// The memory is 0 where it is not known yet.
     pub memory: u64,
     pub cpu_micros: u64,
-    /// There are so many instances, and so many of them wait for a request.
+    /// The first is how many instances there are, the second how many of them wait for a request.
     pub instances: (u32, u32),
-    /// The worker last refused a request for want of room so long ago, if it ever did.
+    /// The worker last refused a request for want of room this long ago, if it ever did.
     pub shed_age: Option<Duration>,
-    /// The worker's guest was asked this last, so long ago.
+    /// The worker's guest was asked this last, this long ago.
     pub asked: String,
     pub asked_age: Duration,
 }

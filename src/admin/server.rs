@@ -28,25 +28,25 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::task::{JoinHandle, spawn_local, yield_now};
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// There are so many connections at a time, for each address. A further one takes the place of the oldest, so that
+/// There are this many connections at a time, for each address. A further one takes the place of the oldest, so that
 /// nobody keeps those who ask how the server is from asking; on a Unix socket, where only the owner connects, it waits
 /// in the backlog.
 const MOST: u32 = 64;
 
-/// A head may take so long to come.
+/// A head may take this long to come.
 const HEAD: Duration = Duration::from_secs(5);
 
-/// So many may follow the log at a time: room is left for those who give commands.
+/// This many may follow the log at a time: room is left for those who give commands.
 const FOLLOWERS: u32 = MOST / 2;
 
-/// One connection may last so long: scrapers come back, and one that reads nothing must not stay.
+/// One connection may last this long: scrapers come back, and one that reads nothing must not stay.
 const CONNECTION: Duration = Duration::from_secs(60);
 
-/// A connection may last so long where commands are given, some of which take their time. Whoever follows the log and
+/// A connection may last this long where commands are given, some of which take their time. Whoever follows the log and
 /// reads may stay.
 const COMMAND_CONNECTION: Duration = Duration::from_secs(900);
 
-/// Accepting pauses for so long where it fails.
+/// Accepting pauses for this long where it fails.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// `Rights` says what may be asked of an address.
@@ -62,7 +62,7 @@ pub struct Server {
     pub commands: Commands,
     pub scoreboard: Rc<Scoreboard>,
     pub page: Page,
-    /// Those who follow the log.
+    /// These connections follow the log.
     pub followers: Rc<OpenConnections>,
     /// The server has ended.
     pub ends: Rc<Cell<bool>>,
@@ -168,7 +168,7 @@ impl Server {
         Ok(response.map(Either::Left))
     }
 
-    /// Lines of the log, which say who asked for what: for the owner alone.
+    /// Answers with lines of the log, which say who asked for what: for the owner alone.
     fn log(&self, uri: &Uri, rights: Rights, progress: Rc<Cell<Instant>>) -> Answer {
         let refused = |status, why: &str| refuse(status, why).map(Either::Left);
         match Wanted::of(uri) {
@@ -265,7 +265,7 @@ fn command(path: &str, uri: &Uri) -> Option<Result<Command, &'static str>> {
     })
 }
 
-/// A profile for 1 to 600 seconds, of the worker that is this process or of all.
+/// Reads a request for a profile: for 1 to 600 seconds, of the worker that is this process or of all.
 fn profile(seconds: Option<&str>, worker: Option<&str>) -> Option<ProfileRequest> {
     let worker = worker.map(str::parse).transpose().ok()?;
     ProfileRequest::new(seconds?.parse().ok()?, worker)

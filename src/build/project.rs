@@ -8,20 +8,20 @@ use std::path::{Path, PathBuf};
 pub enum Project {
     /// The project is one source, or a directory of them.
     C(PathBuf),
-    /// The directory of its program, or one above that.
+    /// A project in Go has the directory of its program, or one above that.
     Go(PathBuf),
     JavaScript(JavaScript),
-    /// The main file, or the directory of the project.
+    /// A project in Python has its main file, or its directory.
     Python(PathBuf),
-    /// The directory of its Cargo.toml.
+    /// A project in Rust has the directory of its Cargo.toml.
     Rust(PathBuf),
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct JavaScript {
-    /// The directory of its package.json, or of its main file where there is none.
+    /// The root is the directory of its package.json, or of its main file where there is none.
     pub root: PathBuf,
-    /// The main file, where it was named.
+    /// The main file is there where it was named.
     pub main: Option<PathBuf>,
 }
 
@@ -149,7 +149,7 @@ impl Project {
 /// Go's own commands take all packages of a directory so.
 const PATTERN: &str = "...";
 
-/// The directory that such a pattern names, and else the path as it is.
+/// Finds the directory that such a pattern names, and else gives the path as it is.
 pub fn without_pattern(path: &Path) -> &Path {
     match path.ends_with(PATTERN) {
         true => directory_of(path),
@@ -157,7 +157,7 @@ pub fn without_pattern(path: &Path) -> &Path {
     }
 }
 
-/// The nearest directory, from this one upwards, that has such a file.
+/// Finds the nearest directory, from this one upwards, that has such a file.
 pub fn nearest(directory: &Path, name: &str) -> Option<PathBuf> {
     let whole = directory.canonicalize().ok()?;
     let mut ancestors = whole.ancestors();

@@ -88,7 +88,7 @@ fn by_cargo_component(tools: &mut Tools<'_>, cargo: &Path, directory: &Path) -> 
     Ok(Path::new(target).join(format!("{ITS_TARGET}/release/{name}.wasm")))
 }
 
-/// The name of a package's library that becomes a module, as its file has it.
+/// Gives the name of a package's library that becomes a module, as its file has it.
 fn library(facts: &serde_json::Value, manifest: &Path) -> Option<String> {
     let manifest = manifest.canonicalize().ok()?;
     let packages = facts["packages"].as_array()?.iter();
@@ -131,7 +131,7 @@ fn has_target(tools: &mut Tools<'_>, directory: &Path, target: &str) -> Result<(
     }
 }
 
-/// The one component among what cargo says that it has made.
+/// Finds the one component among what cargo says that it has made.
 fn component(messages: &str) -> Result<PathBuf> {
     let mut made: Vec<PathBuf> = messages.lines().flat_map(files_of).collect();
     made.retain(|file| {

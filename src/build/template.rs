@@ -1,4 +1,4 @@
-//! `wasmserve new`: small projects to begin with, which build and serve at once.
+//! `wasmserve new` writes small projects to begin with, which build and serve at once.
 
 use super::embedded::{self, Embedded};
 use crate::cli::{Language, New};

@@ -1,5 +1,5 @@
-//! The tools of a toolchain: where they are, and how they are run. What they say is shown as it comes where
-//! that was asked for, and else only where they fail; on a terminal one line tells what is going on.
+//! This file finds the tools of a toolchain, and runs them. What they say is shown as it comes where that was asked
+//! for, and else only where they fail; on a terminal one line tells what is going on.
 
 use super::scratch::Scratch;
 use super::tool_progress::ToolProgress;
@@ -19,13 +19,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The time that a tool takes is shown so often.
+/// The time that a tool takes is shown this often.
 const TICK: u16 = 500;
 
-/// So much of a line is shown: a terminal has 80 columns, and the time needs some.
+/// This much of a line is shown: a terminal has 80 columns, and the time needs some.
 const SHOWN: usize = 68;
 
-/// A tool may take so long to end when it was told to.
+/// A tool may take this long to end when it was told to.
 const GRACE: Duration = Duration::from_secs(5);
 
 pub struct Tools<'a> {

@@ -1,5 +1,5 @@
-//! A tool tells of its progress in lines of its standard error that begin so, as it writes them. What they leave is
-//! why it fails.
+//! A tool tells of its progress in lines of its standard error that begin so, as it writes them. What they leave is why
+//! it fails.
 
 use std::fs::File;
 use std::io::{Read, Seek};

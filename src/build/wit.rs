@@ -1,5 +1,5 @@
-//! The world that applications are built for where their toolchain brings none, and how a core module
-//! becomes a component of it.
+//! This file has the world that applications are built for where their toolchain brings none, and makes a core module a
+//! component of it.
 
 use super::embedded::{self, Embedded};
 use anyhow::{Context, Result, anyhow};
@@ -13,13 +13,13 @@ use wit_parser::{Resolve, WorldId};
 /// The world has this name in `world.wit`.
 pub const WORLD: &str = "application";
 
-/// The name of the world of applications that have a bridge of ours beside them.
+/// Applications that have a bridge of ours beside them are built for this world.
 pub const BRIDGED: &str = "bridged";
 
-/// The name of the world of the bridge that reads an application from a file.
+/// The bridge that reads an application from a file is built for this world.
 pub const LATE: &str = "bridged-late";
 
-/// The same of those that take WebSockets.
+/// Applications with a bridge that take WebSockets are built for this world.
 pub const WITH_WEBSOCKETS: &str = "bridged-with-websockets";
 
 macro_rules! wit {

@@ -18,7 +18,7 @@ use std::time::SystemTime;
 pub struct Cache {
     directory: File,
     path: PathBuf,
-    /// The user that the compiler runs as.
+    /// The compiler runs as this user.
     owner: Uid,
 }
 

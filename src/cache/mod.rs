@@ -30,6 +30,6 @@ pub enum CodeOrigin {
 pub struct Settings {
     /// The directory is `None` where no place for it is known.
     pub directory: Option<PathBuf>,
-    /// All of the cache may take so many bytes.
+    /// All of the cache may take this many bytes.
     pub most: u64,
 }

@@ -11,7 +11,7 @@ pub struct CodeName {
     pub engine: u64,
 }
 
-/// A name takes so many bytes in a file and in a message.
+/// A name takes this many bytes in a file and in a message.
 pub const LENGTH: usize = 40;
 
 impl CodeName {

@@ -14,10 +14,10 @@ pub const FORMAT: u32 = 1;
 /// A sealed file ends with these bytes.
 const MARK: [u8; 8] = *b"wscode01";
 
-/// A seal has so many bytes: the name, the digest of what is before it, the mark.
+/// A seal has this many bytes: the name, the digest of what is before it, the mark.
 const LENGTH: usize = name::LENGTH + 32 + MARK.len();
 
-/// So many bytes are read at a time: enough for the digest to use all of the processor, and not all of its cache.
+/// This many bytes are read at a time: enough for the digest to use all of the processor, and not all of its cache.
 const PIECE: usize = 256 << 10;
 
 /// The content of a file is not what was sealed.

@@ -53,13 +53,13 @@ pub enum Restore {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Needs {
     pub memories: u32,
-    /// The largest memory starts with so many bytes.
+    /// The largest memory starts with this many bytes.
     pub initial_memory: u64,
     pub tables: u32,
     pub table_elements: u64,
 }
 
-/// A `CodeInfo` takes so many bytes of a record.
+/// A `CodeInfo` takes this many bytes of a record.
 pub(super) const SIZE: usize = 30;
 
 impl CodeInfo {

@@ -18,16 +18,17 @@ pub enum Command {
     Promote,
     /// The canary is to end.
     RollBack,
-    /// So many workers are wanted.
+    /// This many workers are wanted.
     Scale(WorkerRange),
     /// The worker that is this process is to be replaced.
     Restart(i32),
     Stop,
-    /// A profile of what guests run is to be made, for so many seconds: of the worker that is this process, or of all.
+    /// A profile of what guests run is to be made, for some seconds: of the worker that is this process, or of all.
     Profile(ProfileRequest),
 }
 
-/// For how long a profile is made, and of whom. It has 32 bits in all: process ids have 22 (proc_pid_max(5)).
+/// A `ProfileRequest` says for how long a profile is made, and of whom. It has 32 bits in all: process ids have 22
+/// (proc_pid_max(5)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProfileRequest {
     seconds: u16,
@@ -35,10 +36,11 @@ pub struct ProfileRequest {
 }
 
 impl ProfileRequest {
-    /// Seconds, at most.
+    /// A profile takes no more seconds than this.
     pub const LONGEST: u16 = 600;
 
-    /// None where it is for too long or for no process. All workers are meant where there is no process.
+    /// Makes the request; none where it is for too long or for no process. All workers are meant where there is no
+    /// process.
     pub fn new(seconds: u16, pid: Option<i32>) -> Option<ProfileRequest> {
         let pid = pid.map_or(Some(0), |pid| (1 < pid && pid < 1 << 22).then_some(pid))?;
         let right = (1..=ProfileRequest::LONGEST).contains(&seconds);
@@ -104,7 +106,7 @@ impl WorkerRange {
         (most < self.most).then_some(WorkerRange { most, ..self })
     }
 
-    /// Gives the bounds that are so many workers further up, or further down; at least one, and at most `limit`.
+    /// Gives the bounds that are this many workers further up, or further down; at least one, and at most `limit`.
     pub fn moved(self, by: i16, limit: usize) -> WorkerRange {
         let limit = u16::try_from(limit).unwrap_or(u16::MAX).max(1);
         let moved = |bound: u16| bound.saturating_add_signed(by).clamp(1, limit);
@@ -205,14 +207,15 @@ impl CommandSender {
         self.0.as_raw_fd()
     }
 
-    /// Another descriptor of the same, which has an error once nobody reads orders any more (poll(2), POLLERR).
+    /// Opens another descriptor of the same pipe, which has an error once nobody reads orders any more (poll(2),
+    /// POLLERR).
     pub fn watched(&self) -> io::Result<OwnedFd> {
         self.0.try_clone()
     }
 }
 
 impl CommandReceiver {
-    /// The next command, if one is there.
+    /// Receives the next command, if one is there.
     pub fn receive(&self) -> Option<Result<Command, Garbage>> {
         let mut bytes = [0; SIZE];
         match channel::read(&self.0, &mut bytes) {

@@ -10,7 +10,7 @@ use crate::cache::{CodeName, CodeOrigin};
 use crate::exit::Status;
 use crate::log;
 
-/// As many bytes as a pipe takes and gives as one (PIPE_BUF, pipe(7)).
+/// A record has as many bytes as a pipe takes and gives as one (PIPE_BUF, pipe(7)).
 const SIZE: usize = 4096;
 
 /// The text begins here: after the kind of the message, a number, and the length of the text.
@@ -24,7 +24,7 @@ const FOUND: u32 = 5;
 const CACHED: u32 = 6;
 const WRITTEN: u32 = 7;
 
-/// Code may have so many names, each of so many bytes.
+/// Code may have this many names, each of this many bytes.
 const MOST_NAMES: usize = 2;
 const NAME: usize = 40;
 
@@ -93,7 +93,7 @@ impl Record {
         word
     }
 
-    /// The message, if `length` bytes of it have come and each part is in its range.
+    /// Reads the message, if `length` bytes of it have come and each part is in its range.
     pub(super) fn message(&self, length: usize) -> Result<Message, Garbage> {
         if length != SIZE {
             return Err(Garbage);

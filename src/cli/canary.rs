@@ -1,4 +1,4 @@
-//! The options about canaries: reloads that judge the new version before all workers have it.
+//! These options are about canaries: reloads that judge the new version before all workers have it.
 
 use clap::{Args, ValueEnum};
 

@@ -1,5 +1,5 @@
-//! The configuration file: options by their long names, which count where neither the command line nor
-//! the environment says anything. It is read by making arguments of it.
+//! The configuration file has options by their long names, which count where neither the command line nor the
+//! environment says anything. It is read by making arguments of it.
 
 use super::elsewhere;
 use super::opposites::opposite;

@@ -19,7 +19,7 @@ pub struct Addresses {
     pub tls: bool,
     /// The files of Unix sockets have these permissions.
     pub permissions: u32,
-    /// The kernel holds so many connections until they are accepted.
+    /// The kernel holds this many connections until they are accepted.
     pub backlog: i32,
 }
 

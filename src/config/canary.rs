@@ -1,4 +1,4 @@
-//! How a new version is judged, resolved and checked.
+//! This file resolves and checks how a new version is judged.
 
 use super::{maybe, option, units};
 use crate::cli;
@@ -44,7 +44,7 @@ fn share_of_requests(text: &str) -> Result<f64> {
     }
 }
 
-/// `10%`, as a part of one.
+/// Reads `10%` as a part of one.
 fn percent(text: &str) -> Result<f64> {
     let wrong = || format!("`{text}` is not a share; write it like 10%");
     let number: f64 = text
@@ -54,7 +54,7 @@ fn percent(text: &str) -> Result<f64> {
     Ok(number / 100.0)
 }
 
-/// `1.5x`, or `1.5`.
+/// Reads `1.5x`, or `1.5`.
 fn times(text: &str) -> Result<f64> {
     let number = text.strip_suffix('x').unwrap_or(text);
     match number.parse::<f64>() {

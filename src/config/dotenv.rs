@@ -5,7 +5,7 @@
 use crate::sys::regular::LARGEST_TEXT;
 use anyhow::{Context, Result, bail};
 
-/// The values of a file may have so many bytes together, which is what a file is read of. What stands in braces could
+/// The values of a file may have this many bytes together, which is what a file is read of. What stands in braces could
 /// be doubled with each line.
 const LARGEST: usize = LARGEST_TEXT as usize;
 

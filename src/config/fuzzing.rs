@@ -5,7 +5,7 @@ use super::{dotenv, units};
 use crate::guest::{Rule, Rules};
 use crate::sys::regular::LARGEST_TEXT;
 
-/// What stands in braces may make values longer than their file by so much.
+/// What stands in braces may make values longer than their file by this much.
 const GROWTH: usize = LARGEST_TEXT as usize;
 
 pub fn env_file(bytes: &[u8]) {

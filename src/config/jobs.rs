@@ -1,4 +1,4 @@
-//! Which components are run every so often.
+//! This file resolves and checks which components are run as periodic jobs.
 
 use super::{option, units};
 use crate::cli::Capabilities;

@@ -119,7 +119,7 @@ fn worker_range(text: &str) -> Result<WorkerRange> {
     })
 }
 
-/// Bounds the workers by the memory that there is, where their number follows the load and each may take so much of
+/// Bounds the workers by the memory that there is, where their number follows the load and each may take this much of
 /// it.
 pub fn within_memory(workers: WorkerRange, each: u64) -> WorkerRange {
     let room = u16::try_from(shared_memory() / each.max(1)).unwrap_or(u16::MAX);

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use std::path::Path;
 use std::time::Duration;
 
-/// `wasmserve pull` keeps so much, as serving does by itself.
+/// `wasmserve pull` keeps this much, as serving does by itself.
 const MOST: u64 = 2 << 30;
 
 /// Resolves how the component is pulled, if it is in a registry.

@@ -31,7 +31,7 @@ pub struct Activity {
 }
 
 impl Activity {
-    /// Begins with an idle connection. Its client must take so many bytes per second while it is waited for.
+    /// Begins with an idle connection. Its client must take this many bytes per second while it is waited for.
     pub fn new(now: Instant, rate: u64) -> Activity {
         let ended = Rc::default();
         Activity {
@@ -57,7 +57,7 @@ impl Activity {
         self.state.borrow().is_busy()
     }
 
-    /// Says whether the connection is busy where so many requests have come.
+    /// Says whether the connection is busy where this many requests have come.
     pub fn is_busy_with(&self, requests: u64) -> bool {
         self.state.borrow().is_busy_with(requests)
     }
@@ -80,7 +80,7 @@ impl Activity {
         self.state.borrow().has_answered()
     }
 
-    /// Refuses what came after so many requests of HTTP/1.
+    /// Refuses what came after this many requests of HTTP/1.
     pub fn refuse(&self, refusal: HeadRefusal, requests: u64) {
         self.state.borrow_mut().refuse(refusal, requests);
     }
@@ -95,7 +95,7 @@ impl Activity {
         self.state.borrow().is_abused(Instant::now)
     }
 
-    /// Notes that the client has reason to send so many further frames.
+    /// Notes that the client has reason to send this many further frames.
     pub fn earn(&self, frames: u64) {
         self.state.borrow_mut().earn(frames);
     }
@@ -133,7 +133,7 @@ impl Activity {
         state.received(in_body, begins, Instant::now);
     }
 
-    /// Notes that bytes of HTTP/2 came; some of them are changed, and so many of them may be passed on.
+    /// Notes that bytes of HTTP/2 came; some of them are changed; returns how many of them may be passed on.
     pub fn received_frames(&self, bytes: &mut [u8]) -> usize {
         self.state.borrow_mut().received_frames(bytes)
     }

@@ -9,7 +9,7 @@ use http::StatusCode;
 #[derive(Default)]
 pub struct Codings {
     fields: usize,
-    /// The body is chunked so often.
+    /// The body is chunked this often.
     chunked: usize,
     chunked_last: bool,
     others: usize,

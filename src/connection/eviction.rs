@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// A client has so long to finish what it has begun before it may be closed for that: an honest one that is slow has a
-/// chance on a full server too.
+/// A client has this long to finish what it has begun before it may be closed for that: an honest one that is slow has
+/// a chance on a full server too.
 pub const GRACE: Duration = Duration::from_secs(1);
 
 /// `Evictable` says why nobody loses an answer where a connection is closed.
@@ -39,9 +39,9 @@ impl Evictable {
 pub enum Eviction {
     #[default]
     None,
-    /// It is, if that still holds when it is looked at.
+    /// The connection is to be closed, if that still holds when it is looked at.
     Asked(Evictable),
-    /// It ends, in its own time, for being idle.
+    /// The connection ends, in its own time, for being idle.
     Told,
 }
 

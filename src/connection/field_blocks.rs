@@ -17,18 +17,18 @@ const LONGEST_FRAME: usize = 16 << 10;
 /// `FieldBlock` says what is known of a block from the bytes that begin with its first frame.
 #[derive(Debug, PartialEq, Eq)]
 pub enum FieldBlock {
-    /// All of it is here, in one piece.
+    /// All of the block is here, in one piece.
     One(Range<usize>),
-    /// All of it is here, in the payloads of several frames.
+    /// All of the block is here, in the payloads of several frames.
     Several(Vec<Range<usize>>),
-    /// More of it is to come.
+    /// More of the block is to come.
     Unfinished,
-    /// It breaks the rules, or is larger than what is waited for.
+    /// The block breaks the rules, or is larger than what is waited for.
     Unfollowed,
 }
 
 impl FieldBlock {
-    /// Looks for the block in what has come of it, as far as so many bytes.
+    /// Looks for the block in what has come of it, as far as this many bytes.
     pub fn find(bytes: &[u8], most: usize) -> FieldBlock {
         let (mut at, mut pieces) = (0, Vec::new());
         loop {
@@ -90,7 +90,7 @@ impl FieldBlock {
     }
 }
 
-/// Where in the payload of a HEADERS frame (RFC 9113 section 6.2) the block is.
+/// Finds where in the payload of a HEADERS frame (RFC 9113 section 6.2) the block is.
 fn unpadded(flags: u8, payload: &[u8]) -> Option<Range<usize>> {
     let (mut from, mut to) = (0, payload.len());
     if flags & PADDED != 0 {

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub const HEADER: usize = 9;
-/// Where in it the flags are.
+/// The flags are here in a frame's header.
 const FLAGS: usize = 4;
 
-/// Padding and the beginnings of frames take so much at most, which does not count as a head.
+/// Padding and the beginnings of frames take this much at most, which does not count as a head.
 const AROUND_HEAD: usize = 1 << 10;
 
 const DATA: u8 = 0;
@@ -28,24 +28,24 @@ pub struct Frames {
     state: FrameState,
     /// Frames that brought nothing.
     idle: u64,
-    /// Since when a head is unfinished, or what may be one.
+    /// A head, or what may be one, is unfinished since then.
     head: Option<Instant>,
     /// A head has begun that further frames are to end.
     continues: bool,
     /// Streams that are answered before all of their request has come.
     early: HashMap<u32, Arc<Reading>>,
     pub targets: Targets,
-    /// A head is held back until so many bytes of it have come.
+    /// A head is held back until this many bytes of it have come.
     held: usize,
 }
 
 #[derive(Clone, Copy)]
 enum FrameState {
-    /// So many bytes of the preface have come.
+    /// This many bytes of the preface have come.
     Preface(usize),
     /// The next byte begins a frame.
     Between,
-    /// So much of a frame is still to come.
+    /// This much of a frame is still to come.
     Payload { left: usize, kind: u8 },
 }
 
@@ -71,7 +71,7 @@ impl Header {
 }
 
 impl Frames {
-    /// Heads may have so many bytes: what is longer is not held back, and whoever reads it refuses it.
+    /// Heads may have this many bytes: what is longer is not held back, and whoever reads it refuses it.
     pub fn new(longest_head: usize) -> Frames {
         Frames {
             state: FrameState::Preface(0),
@@ -88,7 +88,7 @@ impl Frames {
         self.idle
     }
 
-    /// Since when a head is unfinished.
+    /// Says since when a head is unfinished.
     pub fn head_since(&self) -> Option<Instant> {
         self.head
     }
@@ -174,7 +174,7 @@ impl Frames {
         FrameState::Payload { left, kind }
     }
 
-    /// Whether this ends a request that is answered early: its reader is told.
+    /// Says whether this ends a request that is answered early: its reader is told.
     fn ends_early(&mut self, header: &Header) -> bool {
         if header.kind != DATA || header.flags & END_STREAM == 0 {
             return false;
@@ -206,7 +206,7 @@ mod tests {
         [&head[..], payload].concat()
     }
 
-    /// What becomes of these bytes in pieces of this size.
+    /// Follows these bytes in pieces of this size.
     fn followed(bytes: &[u8], piece: usize) -> Frames {
         let mut frames = Frames::new(MOST_BYTES);
         let sent = [PREFACE, bytes].concat();
@@ -214,7 +214,7 @@ mod tests {
         frames
     }
 
-    /// What is passed on of these bytes when they come in pieces of this size.
+    /// Gives what is passed on of these bytes when they come in pieces of this size.
     fn passed(frames: &mut Frames, bytes: &[u8], piece: usize) -> Vec<u8> {
         let (mut held, mut passed) = (Vec::new(), Vec::new());
         for piece in bytes.chunks(piece) {

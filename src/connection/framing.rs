@@ -15,9 +15,9 @@ const MINOR: usize = 7;
 /// `HeadLimits` says how large a head may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadLimits {
-    /// Request line and header fields may have so many bytes together.
+    /// Request line and header fields may have this many bytes together.
     pub head: usize,
-    /// There may be so many header fields.
+    /// There may be this many header fields.
     pub fields: usize,
 }
 
@@ -44,9 +44,9 @@ pub struct Follower {
     line: Line,
     edits: Vec<Edit>,
     limits: HeadLimits,
-    /// The head so far, where it does not come in one piece.
+    /// The head so far is kept here where it does not come in one piece.
     partial: Vec<u8>,
-    /// So many heads were valid.
+    /// This many heads were valid.
     requests: u64,
 }
 
@@ -65,7 +65,7 @@ enum Line {
 
 enum Expected {
     Head,
-    /// So much of a body is still to come.
+    /// This much of a body is still to come.
     Length(u64),
     Chunked(Chunks),
     /// Nothing more is read.

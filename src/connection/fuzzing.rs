@@ -28,7 +28,7 @@ const LIMITS: HeadLimits = HeadLimits {
 struct Followed {
     /// The parser behind is given these bytes.
     passed: Vec<u8>,
-    /// The status of a head that is refused; none for a body that is broken.
+    /// A head is refused with this status; a body that is broken has none.
     fault: Option<Option<u16>>,
     requests: u64,
     is_between_requests: bool,
@@ -94,7 +94,7 @@ fn followed(bytes: &[u8], piece: usize) -> Followed {
     }
 }
 
-/// The method of each request whose head is valid.
+/// Gives the method of each request whose head is valid.
 fn methods(bytes: &[u8]) -> Vec<String> {
     let mut follower = Follower::new(LIMITS);
     let (mut methods, mut start) = (Vec::new(), 0);
@@ -114,7 +114,7 @@ fn methods(bytes: &[u8]) -> Vec<String> {
     methods
 }
 
-/// The methods of the requests that hyper sees, and whether it would go on reading.
+/// Gives the methods of the requests that hyper sees, and whether it would go on reading.
 fn seen_by_hyper(bytes: &[u8], piece: usize) -> (Vec<String>, bool) {
     let seen = RefCell::new(Vec::new());
     let service = service_fn(async |request: Request<hyper::body::Incoming>| {

@@ -131,7 +131,7 @@ fn is_version(word: &[u8]) -> bool {
         if major.is_ascii_digit() && minor.is_ascii_digit())
 }
 
-/// The fields that decide who is asked, and where the request ends.
+/// `Fields` are those that decide who is asked, and where the request ends.
 #[derive(Default)]
 struct Fields {
     host: Option<()>,
@@ -169,7 +169,7 @@ impl Fields {
         }
     }
 
-    /// An empty one is there, and names no host (RFC 9110 section 7.2).
+    /// Notes the field Host: an empty one is there, and names no host (RFC 9110 section 7.2).
     fn host(&mut self, value: &[u8]) -> Result<(), HeadRefusal> {
         match self.host.replace(()) {
             None if value.is_empty() || is_host(value) => Ok(()),

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-/// The parser has room for so many header fields unless it is told otherwise.
+/// The parser has room for this many header fields unless it is told otherwise.
 const DEFAULT_FIELDS: usize = 100;
 
 /// The parser reads no more than this ahead.

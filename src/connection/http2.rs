@@ -1,4 +1,4 @@
-//! A connection that speaks HTTP/2: its streams are answered side by side.
+//! This file serves a connection that speaks HTTP/2, whose streams are answered side by side.
 
 use super::activity::Activity;
 use super::head::is_for_a_url;
@@ -26,13 +26,13 @@ use tokio::io::AsyncWriteExt;
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
-/// Bytes of requests' bodies that may be on their way: of one stream, and of all.
+/// This many bytes of requests' bodies may be on their way: of one stream, and of all.
 const WINDOW: u32 = 1 << 20;
 
-/// Bytes of a response that are gathered while the socket has no room.
+/// This many bytes of a response are gathered while the socket has no room.
 const GATHERED: usize = 128 << 10;
 
-/// How many streams a client may have us reset by its own mistakes.
+/// A client may have us reset this many streams by its own mistakes.
 const MISTAKES: usize = 1024;
 
 /// Settings of ours that say nothing, and GOAWAY for a PROTOCOL_ERROR before any stream (RFC 9113 sections 6.5, 6.8).
@@ -188,7 +188,7 @@ async fn run(
     let (mut parts, body) = response.into_parts();
     let length = body.size_hint().exact();
     let is_empty = body.is_end_stream();
-    // Some clients stop to look at the connection once they have so many bytes, and send no more of a request that
+    // Some clients stop to look at the connection once they have this many bytes, and send no more of a request that
     // is being read (curl 7.88).
     let is_read = poll_fn(|cx| Poll::Ready(reading.is_over(cx))).await;
     if !is_read && !is_empty {
@@ -222,8 +222,8 @@ fn reset_unfinished(sent: Result<(), Stopped>, respond: &mut SendResponse<Bytes>
     }
 }
 
-/// An answer that began before all of its request had come. A client that stops sending at an error (curl) may end such
-/// a stream short of the length that it announced: the rest of the answer would be lost over that.
+/// An `EarlyAnswer` began before all of its request had come. A client that stops sending at an error (curl) may end
+/// such a stream short of the length that it announced: the rest of the answer would be lost over that.
 struct EarlyAnswer {
     activity: Rc<Activity>,
     stream: u32,
@@ -279,10 +279,10 @@ async fn open_websocket(
     reset_unfinished(sent, &mut respond);
 }
 
-/// How many frames that bring nothing a request gives its client reason for.
+/// A request gives its client reason for this many frames that bring nothing.
 const FRAMES_PER_REQUEST: u64 = 20;
 
-/// The request with its body as it comes.
+/// Makes the request, with its body as it comes.
 fn with_body(request: Request<RecvStream>, reading: &Arc<Reading>) -> Request<Incoming> {
     let (mut parts, stream) = request.into_parts();
     encode(&mut parts.uri);
@@ -305,7 +305,7 @@ fn encode(target: &mut Uri) {
     *target = Uri::from_parts(parts).unwrap_or_default();
 }
 
-/// The response; none where the client resets the stream before there is one.
+/// Resolves to the response; to none where the client resets the stream before there is one.
 async fn answered<T>(
     answer: impl Future<Output = T>,
     progress: &ClientProgress,

@@ -5,7 +5,7 @@
 
 const LONGEST: usize = 30;
 
-/// The code of each byte has so many bits.
+/// The code of each byte has this many bits.
 #[rustfmt::skip]
 const LENGTHS: [u8; 256] = [
     13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28,
@@ -25,7 +25,7 @@ const LENGTHS: [u8; 256] = [
 struct Codes {
     first: u32,
     count: u32,
-    /// Their bytes begin here among all bytes in the order of their codes.
+    /// The bytes of these codes begin here among all bytes in the order of their codes.
     from: usize,
 }
 
@@ -115,7 +115,7 @@ mod tests {
         encoded
     }
 
-    /// RFC 7541 appendix C.4 and C.6.
+    /// The examples are those of RFC 7541 appendix C.4 and C.6.
     #[test]
     fn what_the_standard_has_encoded_is_decoded() {
         for (encoded, decoded) in [

@@ -142,7 +142,7 @@ impl Connections {
     }
 }
 
-/// The connection of one client, with what is known of it before a request.
+/// A `ClientConnection` is one client's, with what is known of it before a request.
 struct ClientConnection {
     connections: Rc<Connections>,
     activity: Rc<Activity>,

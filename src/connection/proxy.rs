@@ -15,10 +15,10 @@ use tokio::time::timeout;
 /// A header of version 1 is no longer than this (section 2.1).
 const LONGEST_V1: usize = 107;
 
-/// So many bytes stand before the addresses in version 2 (section 2.2), the last two being their length.
+/// This many bytes stand before the addresses in version 2 (section 2.2), the last two being their length.
 const FIXED_V2: usize = 16;
 
-/// The byte of version 2 that says that the proxy speaks for itself.
+/// This byte of version 2 says that the proxy speaks for itself.
 const LOCAL: (usize, u8) = (12, 0x20);
 
 /// A `ProxyHeader` has what is known of the client before it says anything itself.
@@ -84,7 +84,7 @@ async fn read(socket: &mut Socket, peer: Peer) -> io::Result<Option<ProxyHeader>
     }
 }
 
-/// The length of the header that begins like this, once that can be told.
+/// Gives the length of the header that begins like this, once that can be told.
 pub(super) fn length(begun: &[u8]) -> io::Result<Option<usize>> {
     let is = |prefix: &[u8]| {
         let length = prefix.len().min(begun.len());

@@ -31,7 +31,7 @@ impl HeadRefusal {
         self.reason().len() as u64 + 1
     }
 
-    /// The whole message; `fields` are lines of its head.
+    /// Writes the whole message; `fields` are lines of its head.
     pub fn message(&self, dated: bool, fields: &str) -> Vec<u8> {
         let reason = self.reason();
         let date = match dated {

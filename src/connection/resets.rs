@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 const HEADER: usize = 9;
-/// RST_STREAM has so many bytes, with its reason, which is all of its payload.
+/// RST_STREAM has this many bytes, with its reason, which is all of its payload.
 const RESET: usize = HEADER + 4;
 
 const HEADERS: u8 = 1;
@@ -15,11 +15,11 @@ const END_STREAM: u8 = 1;
 /// The reason has this code (RFC 9113 section 7).
 const PROTOCOL_ERROR: [u8; 4] = [0, 0, 0, 1];
 
-/// The head of a 400 without a body, from the static table alone (RFC 7541 appendix A): `:status 400`,
+/// This is the head of a 400 without a body, from the static table alone (RFC 7541 appendix A): `:status 400`,
 /// `content-length: 0`.
 const BAD_REQUEST: [u8; 5] = [0x8c, 0x0f, 0x0d, 0x01, b'0'];
 
-/// So many streams that had an answer are remembered: more than are open at a time, as a rule.
+/// This many streams that had an answer are remembered: more than are open at a time, as a rule.
 const REMEMBERED: usize = 256;
 
 /// `Resets` follows one connection.
@@ -35,7 +35,7 @@ pub struct Resets {
 struct FramePosition {
     header: [u8; RESET],
     known: usize,
-    /// So much of the payload is left.
+    /// This much of the payload is left.
     left: usize,
 }
 
@@ -51,7 +51,7 @@ struct Frame {
 pub enum Next {
     /// These bytes may be sent as they are.
     Go,
-    /// Only so many bytes are to be sent at first.
+    /// Only this many bytes are to be sent at first.
     UpTo(usize),
     /// An answer to this stream is to be sent.
     Answer(u32),
@@ -145,7 +145,7 @@ impl Resets {
         frame
     }
 
-    /// Notes that so many of these bytes were sent.
+    /// Notes that this many of these bytes were sent.
     pub fn sent<'a>(&mut self, slices: impl Iterator<Item = &'a [u8]>, mut count: usize) {
         for bytes in slices {
             let mut bytes = &bytes[..bytes.len().min(count)];

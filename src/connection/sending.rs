@@ -1,4 +1,5 @@
-//! The body of an HTTP/2 response on its way: no faster than the client makes room for it, and no longer than it does.
+//! This file sends the body of an HTTP/2 response, no faster than the client makes room for it, and no longer than it
+//! does.
 
 use super::ClientConnection;
 use super::unsent::HeldBytes;

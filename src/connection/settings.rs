@@ -10,15 +10,15 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub protocols: Protocols,
-    /// A TLS handshake may take so long.
+    /// A TLS handshake may take this long.
     pub handshake: Duration,
-    /// So much time may pass between two requests.
+    /// This much time may pass between two requests.
     pub keep_alive: Duration,
-    /// So much time may pass from the first byte of a request's head to its last.
+    /// This much time may pass from the first byte of a request's head to its last.
     pub header: Duration,
-    /// A client may take so long to take some of what is written to it.
+    /// A client may take this long to take some of what is written to it.
     pub write: Duration,
-    /// A client must take or send so many bytes per second while it is waited for.
+    /// A client must take or send this many bytes per second while it is waited for.
     pub rate: u64,
     /// These peers must say whose connection it is before anything else, where that is spoken.
     pub proxy_protocol: Option<Proxies>,
@@ -27,13 +27,13 @@ pub struct Settings {
     /// The head of every response has these lines, for answers to what never became a request.
     pub fields: String,
     pub head: HeadLimits,
-    /// So many requests of one HTTP/2 connection are answered at a time.
+    /// This many requests of one HTTP/2 connection are answered at a time.
     pub streams: u32,
-    /// One worker has so many connections.
+    /// One worker has this many connections.
     pub connections: u32,
 }
 
-/// The versions of HTTP that are spoken.
+/// `Protocols` are the versions of HTTP that are spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocols {
     Both,

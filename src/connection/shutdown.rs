@@ -22,8 +22,8 @@ struct ShutdownPlan {
 }
 
 impl WorkerShutdown {
-    /// Begins to close connections, each once it has been idle for so long. Until then each answer says that it is the
-    /// last.
+    /// Begins to close connections, each once it has been idle for this long. Until then each answer says that it is
+    /// the last.
     pub fn begin(&self, idle: Duration, until: Instant) {
         let since = Instant::now();
         let leaving = Leaving { since, idle };

@@ -1,4 +1,4 @@
-//! The stream sockets that clients connect to.
+//! A `Socket` is the stream socket of one client.
 
 use super::write_batcher::WriteBatcher;
 use crate::sys::socket;

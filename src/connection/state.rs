@@ -27,7 +27,7 @@ pub struct ConnectionState {
     doing: HttpActivity,
     accepted: Instant,
     eviction: Eviction,
-    /// So many requests began.
+    /// This many requests began.
     begun: u64,
     protocol: Protocol,
 }
@@ -51,18 +51,18 @@ enum Protocol {
 struct Http1 {
     /// The last request was of this version.
     version: Version,
-    /// What comes belongs to a request that began before.
+    /// The bytes that come belong to a request that began before.
     is_in_body: bool,
-    /// What came after so many requests cannot be answered but by this.
+    /// What came after this many requests cannot be answered but by this.
     refused: Option<(HeadRefusal, u64)>,
 }
 
 struct Http2 {
     since: Instant,
     frames: Frames,
-    /// The client has reason to send so many further frames.
+    /// The client has reason to send this many further frames.
     earned: u64,
-    /// The client went away from so many requests before there was an answer.
+    /// The client went away from this many requests before there was an answer.
     cancelled: u64,
 }
 
@@ -106,7 +106,7 @@ impl ConnectionState {
         matches!(self.doing, HttpActivity::Busy { .. })
     }
 
-    /// Says whether the connection is busy where so many requests have come.
+    /// Says whether the connection is busy where this many requests have come.
     pub fn is_busy_with(&self, requests: u64) -> bool {
         self.is_busy() || self.begun < requests
     }
@@ -182,7 +182,7 @@ impl ConnectionState {
     }
 }
 
-/// What only HTTP/1 knows.
+/// These functions are for HTTP/1 alone.
 impl ConnectionState {
     /// Notes the version of the client's last request.
     pub fn speaks(&mut self, version: Version) {
@@ -213,7 +213,7 @@ impl ConnectionState {
         matches!(&self.protocol, Protocol::Http1(http1) if http1.is_in_body)
     }
 
-    /// Refuses what came after so many requests.
+    /// Refuses what came after this many requests.
     pub fn refuse(&mut self, refusal: HeadRefusal, requests: u64) {
         if let Protocol::Http1(http1) = &mut self.protocol {
             http1.refused = Some((refusal, requests));
@@ -230,7 +230,7 @@ impl ConnectionState {
     }
 }
 
-/// What only HTTP/2 knows.
+/// These functions are for HTTP/2 alone.
 impl ConnectionState {
     /// Follows frames from here on.
     pub fn follow_frames(&mut self, longest_head: usize, now: Instant) {
@@ -243,7 +243,7 @@ impl ConnectionState {
         });
     }
 
-    /// Notes that bytes came; some of them are changed, and so many of them may be passed on.
+    /// Notes that bytes came, changes some of them, and returns how many of them may be passed on.
     pub fn received_frames(&mut self, bytes: &mut [u8]) -> usize {
         match &mut self.protocol {
             Protocol::Http1(_) => bytes.len(),
@@ -266,7 +266,7 @@ impl ConnectionState {
         }
     }
 
-    /// Notes that the client has reason to send so many further frames.
+    /// Notes that the client has reason to send this many further frames.
     pub fn earn(&mut self, frames: u64) {
         if let Protocol::Http2(http2) = &mut self.protocol {
             http2.earned += frames;
@@ -278,7 +278,7 @@ impl ConnectionState {
     pub fn is_abused(&self, now: impl FnOnce() -> Instant) -> bool {
         /// A client that changes its mind has reason to, now and then.
         const CANCELLED: u64 = 200;
-        /// Anybody may send so many frames, at once and per second.
+        /// Anybody may send this many frames, at once and per second.
         const FRAMES: u64 = 1000;
         const FRAMES_PER_SECOND: u64 = 50;
         let Protocol::Http2(http2) = &self.protocol else {

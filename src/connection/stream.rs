@@ -1,5 +1,5 @@
-//! A client's stream: it notes when bytes arrive and when they do not leave, and lets nothing of an
-//! unsound HTTP/1 request pass, nor half a head of HTTP/2. A client that sends no more gets what it asked for.
+//! A `Stream` is a client's: it notes when bytes arrive and when they do not leave, and lets nothing of an invalid
+//! HTTP/1 request pass, nor half a head of HTTP/2. A client that sends no more gets what it asked for.
 
 use super::ClientConnection;
 use super::activity::Activity;
@@ -17,10 +17,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-/// What an HTTP/2 client sends first (RFC 9113 section 3.4).
+/// An HTTP/2 client sends this first (RFC 9113 section 3.4).
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// What a body holds ready beside what is to be written: a piece of a file, or of what a guest wrote.
+/// A body holds this many bytes ready beside what is to be written: a piece of a file, or of what a guest wrote.
 const BESIDE: usize = 64 << 10;
 
 pub struct Stream {
@@ -32,21 +32,22 @@ pub struct Stream {
     follower: Option<Follower>,
     /// Sound, and longer than it came, so that there was no room for it.
     overflow: BytesMut,
-    /// Of HTTP/2, and not to be passed on before more of it has come.
+    /// These bytes of HTTP/2 are not passed on before more of them have come.
     held: BytesMut,
     end: Option<End>,
-    /// What of HTTP/1's answers the client does not take. Of HTTP/2, streams know that themselves.
+    /// The worker keeps what the client does not take of HTTP/1's answers here. Of HTTP/2, streams know that
+    /// themselves.
     unsent: Option<Rc<Unsent>>,
     unsent_now: Option<HeldBytes>,
-    /// Who reads, once the client has ended; and whether all that was written since then has left.
+    /// The client has ended: this wakes the reader, and says whether all that was written since then has left.
     ended: Option<(Waker, bool)>,
     /// Follows HTTP/2's answers.
     resets: Option<(Resets, Rc<ClientConnection>)>,
-    /// What leaves before anything else.
+    /// These bytes leave before anything else.
     first: BytesMut,
 }
 
-/// Why nothing more is read.
+/// An `End` says why nothing more is read.
 #[derive(Clone, Copy)]
 enum End {
     /// A head was refused: whoever runs this connection sees that, and ends it.
@@ -91,7 +92,7 @@ impl Stream {
         }
     }
 
-    /// From here on this is HTTP/1, whose answers leave with those of others.
+    /// Follows HTTP/1 from here on, whose answers leave with those of others.
     pub fn follow(
         &mut self,
         limits: HeadLimits,
@@ -118,14 +119,14 @@ impl Stream {
         self.transport
     }
 
-    /// From here on this is HTTP/2.
+    /// Follows HTTP/2 from here on.
     pub fn follow_frames(&mut self, client: &Rc<ClientConnection>) {
         let settings = &client.connections.settings;
         self.activity.follow_frames(settings.head.head);
         self.resets = Some((Resets::default(), client.clone()));
     }
 
-    /// Answers what is to be reset without an answer; how many of these bytes may leave now.
+    /// Answers what is to be reset without an answer, and says how many of these bytes may leave now.
     fn poll_answer<'a>(
         &mut self,
         cx: &mut Context<'_>,
@@ -236,7 +237,7 @@ impl Stream {
         Poll::Pending
     }
 
-    /// Notes what became of so many bytes that were to be written.
+    /// Notes what became of this many bytes that were to be written.
     fn note(&mut self, length: usize, written: &Poll<io::Result<usize>>) {
         match written {
             Poll::Ready(Ok(bytes)) => {
@@ -260,7 +261,7 @@ impl Stream {
         }
     }
 
-    /// Everything that was written has left.
+    /// Notes that everything that was written has left.
     fn note_flushed(&mut self) {
         if let Some((reader, left)) = &mut self.ended
             && !*left

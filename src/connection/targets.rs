@@ -10,11 +10,11 @@ use http::Uri;
 use std::collections::VecDeque;
 use std::ops::Range;
 
-/// What stands for a target begins with it, and no other target has it; two digits follow, and as much as is to be
+/// This mark begins what stands for a target, and no other target has it; two digits follow, and as much as is to be
 /// filled.
 const MARK: char = '\u{80}';
 const FILLING: u8 = b'_';
-/// A `/`, the mark, and the digits.
+/// The shortest that can stand for a target has a `/`, the mark, and the digits.
 const SHORTEST: usize = 5;
 
 /// No more targets than have two digits are remembered, nor more bytes of them. A client's table has room for fewer
@@ -32,14 +32,14 @@ pub struct Targets {
     is_blind: bool,
 }
 
-/// A text in a head, behind the byte that says how it is encoded.
+/// A `Text` in a head stands behind the byte that says how it is encoded.
 struct Text {
     kind: usize,
     range: Range<usize>,
     is_encoded: bool,
 }
 
-/// What is to become of a target.
+/// A `Verdict` says what is to become of a target.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Leave,
@@ -144,7 +144,7 @@ impl Targets {
         let mark = MARK.len_utf8();
         let has_mark = |bytes: &[u8]| bytes.windows(mark).any(|two| two == "\u{80}".as_bytes());
         self.is_blind |= match value.is_encoded {
-            // Both bytes of the mark have long codes, which begin with so many ones.
+            // Both bytes of the mark have long codes, which begin with this many ones.
             true => {
                 bytes.contains(&0xff) && huffman::decode(bytes).is_none_or(|bytes| has_mark(&bytes))
             }
@@ -190,7 +190,7 @@ impl Text {
     }
 }
 
-/// RFC 7541 section 5.1.
+/// Reads an integer (RFC 7541 section 5.1).
 fn integer(head: &[u8], at: &mut usize, prefix: u32) -> Option<usize> {
     let most = (1 << prefix) - 1;
     let mut value = usize::from(*head.get(*at)?) & most;
@@ -221,7 +221,7 @@ fn check(target: &[u8]) -> Verdict {
     Verdict::Replace(encoded(target))
 }
 
-/// A target with what no URL has percent-encoded.
+/// Percent-encodes in a target what no URL has.
 pub fn encoded(target: &[u8]) -> String {
     let mut encoded = String::with_capacity(target.len() + 16);
     for byte in target {

@@ -1,4 +1,4 @@
-//! Every time-out of a connection: when it runs, what ends it, and what comes of it.
+//! This file has every time-out of a connection: when it runs, what ends it, and what comes of it.
 //!
 //! | time-out | runs from, or while | until | then |
 //! | --- | --- | --- | --- |
@@ -26,29 +26,29 @@ use super::watch::{Manner, Stop};
 pub use crate::request::{LINGER, LINGER_IDLE};
 use std::time::{Duration, Instant};
 
-/// A client that sends no more is answered for so long: most such have left.
+/// A client that sends no more is answered for this long: most such have left.
 pub const CLIENT_ENDED: Duration = Duration::from_secs(10);
 
-/// A client of HTTP/2 that was told that its connection ends may begin a stream for so long, which was on its way.
+/// A client of HTTP/2 that was told that its connection ends may begin a stream for this long, which was on its way.
 pub const GOAWAY_HEARD: Duration = Duration::from_secs(1);
 
-/// The last answer may take so long to leave when its connection is closed.
+/// The last answer may take this long to leave when its connection is closed.
 pub const LAST_BYTES: Duration = Duration::from_secs(5);
 
-/// The last frame of HTTP/2 may take so long to leave.
+/// The last frame of HTTP/2 may take this long to leave.
 pub const LAST_FRAME: Duration = Duration::from_secs(1);
 
-/// The other end of a WebSocket's close may take so long to come.
+/// The other end of a WebSocket's close may take this long to come.
 pub const CLOSE_ANSWERED: Duration = Duration::from_secs(10);
 
-/// Clients of WebSockets are told to come again so long before the worker ends.
+/// Clients of WebSockets are told to come again this long before the worker ends.
 pub const BEFORE_THE_END: Duration = Duration::from_secs(1);
 
 /// `Leaving` says that a connection is to be closed when it is idle, since others take over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leaving {
     pub since: Instant,
-    /// The connection must have been idle for so long: a request may be on its way.
+    /// The connection must have been idle for this long: a request may be on its way.
     pub idle: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! The TLS handshake, beside the accept loop and within its time.
+//! This file makes the TLS handshake, beside the accept loop and within its time.
 
 use super::refusal::{HeadRefusal, refused};
 use super::socket::Socket;

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Instant;
 
-/// Beyond so many bytes, those answers are cut short that stand still for longest.
+/// Beyond this many bytes, those answers are cut short that stand still for longest.
 const MOST: usize = 64 << 20;
 
 /// The answers that are kept, by the address of whoever knows how their clients keep up.
@@ -28,7 +28,7 @@ pub struct HeldBytes {
 }
 
 impl Unsent {
-    /// Keeps so many bytes of the one answer that its client makes progress with.
+    /// Keeps this many bytes of the one answer that its client makes progress with.
     pub fn keep(self: &Rc<Self>, progress: &Rc<ClientProgress>, bytes: usize) -> HeldBytes {
         let mut answers = self.0.borrow_mut();
         answers.add(progress, bytes);

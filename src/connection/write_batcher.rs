@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 /// quick as it was.
 const THICK: Duration = Duration::from_micros(50);
 
-/// So many wait at most.
+/// This many wait at most.
 const MOST: usize = 32;
 
 /// A `WriteBatcher` belongs to one worker.

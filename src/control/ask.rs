@@ -1,5 +1,5 @@
-//! One question to the admin process. HTTP/1.0 without a library: whoever answers is our own, closes the connection
-//! after its answer, and sends it in one piece.
+//! This file asks the admin process one question, in HTTP/1.0 without a library: whoever answers is our own, closes the
+//! connection after its answer, and sends it in one piece.
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -14,7 +14,7 @@ const LONGEST: u64 = 16 << 20;
 #[derive(Debug)]
 pub struct Server {
     pub path: PathBuf,
-    /// How long an answer may take.
+    /// An answer may take this long.
     pub timeout: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! Which server is meant: the one that was named, or the only one that runs.
+//! This file finds which server is meant: the one that was named, or the only one that runs.
 
 use crate::cli::Running;
 use crate::sys::runtime;
@@ -6,7 +6,7 @@ use crate::sys::socket::is_listened_on;
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 
-/// The socket of the server that is meant.
+/// Finds the socket of the server that is meant.
 pub fn socket(asked: &Running) -> Result<PathBuf> {
     if let Some(path) = &asked.socket {
         return Ok(path.clone());

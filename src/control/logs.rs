@@ -12,7 +12,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-/// The server is asked again after so long.
+/// The server is asked again after this long.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// No line of the server's is longer, by far.

@@ -16,7 +16,7 @@ use ask::{Answer, Server};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
-/// How often it is looked whether a server has ended.
+/// It is looked this often whether a server has ended.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Carries a command out.
@@ -145,7 +145,7 @@ fn told(answer: &Answer, aloud: bool) -> Result<Status> {
     }
 }
 
-/// Nobody who reads is no failure. Whoever answers may be somebody else's server.
+/// Prints text; that nobody reads it is no failure. Whoever answers may be somebody else's server.
 fn print(text: &str) {
     use std::io::Write;
     let lines = text.split_inclusive('\n');
@@ -156,7 +156,7 @@ fn print(text: &str) {
     let _ = std::io::stdout().write_all(escaped.collect::<String>().as_bytes());
 }
 
-/// A text of the document, or nothing.
+/// Gives a text of the document, or nothing.
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_default()
 }

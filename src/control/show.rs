@@ -1,4 +1,4 @@
-//! How the server is, in words and a table for people.
+//! This file shows how the server is, in words and a table for people.
 
 use super::text;
 use crate::log;
@@ -160,7 +160,7 @@ fn array(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-/// A time in the units that people use; a dash where there is none.
+/// Writes a time in the units that people use; a dash where there is none.
 fn time(seconds: &Value) -> String {
     seconds.as_f64().map_or_else(|| "-".to_owned(), time_of)
 }

@@ -16,11 +16,11 @@ const REQUIREMENTS: [&str; 2] = ["requirements.txt", "pyproject.toml"];
 
 /// An `AppFolder` has the application that a build has left out of the component.
 pub struct AppFolder {
-    /// The application's folder.
+    /// The application is in this folder.
     folder: PathBuf,
-    /// The files that the component was made from.
+    /// The component was made from these files.
     inputs: Vec<PathBuf>,
-    /// What is in the folder was made by the build.
+    /// The build made what is in the folder.
     is_built: bool,
 }
 
@@ -73,7 +73,7 @@ pub fn point(link: &Path, directory: &Path) -> Result<()> {
     pointed.with_context(|| format!("cannot make `{}`", link.display()))
 }
 
-/// The option that gives the guest a directory for the application.
+/// Makes the option that gives the guest a directory for the application.
 pub fn grant(directory: &Path) -> [OsString; 2] {
     let mut grant = directory.as_os_str().to_owned();
     grant.push("::");

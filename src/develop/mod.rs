@@ -1,6 +1,6 @@
-//! `wasmserve dev`: one process that has a project built, and the result served, by two others, which are
-//! this executable too. The server reloads by itself when the component's file is replaced, so that the old
-//! version serves until the new one is ready.
+//! `wasmserve dev` is one process that has a project built, and the result served, by two others, which are this
+//! executable too. The server reloads by itself when the component's file is replaced, so that the old version serves
+//! until the new one is ready.
 
 mod app_folder;
 mod page;
@@ -28,10 +28,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tree::Tree;
 
-/// The files are looked at so often where the kernel tells nothing of them.
+/// The files are looked at this often where the kernel tells nothing of them.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// A build may take so long to end when it is not wanted any more.
+/// A build may take this long to end when it is not wanted any more.
 const GRACE: Duration = Duration::from_secs(10);
 
 struct Develop<'a> {
@@ -42,7 +42,7 @@ struct Develop<'a> {
     tree: Tree,
     /// The build runs in this process, since then.
     builder: Option<(Pid, Instant)>,
-    /// The build writes here, and so much of that was shown.
+    /// The build writes here, and this much of that was shown.
     shown: Option<File>,
     server: Option<Pid>,
     reading: Reading,
@@ -342,7 +342,7 @@ impl Develop<'_> {
         Ok(true)
     }
 
-    /// The name that leads to the application's folder, once it is known.
+    /// Gives the name that leads to the application's folder, once it is known.
     fn link(&self) -> PathBuf {
         self.scratch.path().join("project")
     }
@@ -356,7 +356,7 @@ impl Develop<'_> {
     }
 }
 
-/// `--env NAME=VALUE` among the options to serve with, in whatever form, for the build.
+/// Finds `--env NAME=VALUE` among the options to serve with, in whatever form, for the build.
 fn variables(options: &[OsString]) -> Vec<OsString> {
     let mut found = Vec::new();
     let mut words = options.iter();

@@ -1,4 +1,4 @@
-//! The page that is served while the last build has failed: a component that answers everything with it.
+//! This page is served while the last build has failed, by a component that answers everything with it.
 
 const COMPONENT: &str = include_str!("page.wat");
 

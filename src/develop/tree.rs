@@ -44,7 +44,7 @@ pub struct Wanted {
     pub excluded: Vec<String>,
     /// These count whatever they are called; they are part of no build.
     pub named: Vec<PathBuf>,
-    /// A project must be left alone for so long before it is built again.
+    /// A project must be left alone for this long before it is built again.
     pub delay: Duration,
 }
 

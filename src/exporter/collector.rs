@@ -25,19 +25,19 @@ use tokio::time::{Instant, timeout};
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// A batch that was not accepted for so long makes room for those behind it.
+/// A batch that was not accepted for this long makes room for those behind it.
 const GIVE_UP: Duration = Duration::from_secs(120);
 
-/// So much of an answer is read.
+/// This much of an answer is read.
 const ANSWER: usize = 64 << 10;
 
-/// A connection that carried nothing for so long is closed.
+/// A connection that carried nothing for this long is closed.
 const KEPT: Duration = Duration::from_secs(30);
 
 /// An `Outcome` says what came of an attempt.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The collector has taken all spans but so many.
+    /// The collector has taken all spans but this many.
     Accepted { rejected: u64 },
     /// The collector may accept them later, not before this time where it says so.
     Again {

@@ -1,5 +1,5 @@
-//! The exporter: it takes the spans that workers leave in their slots, and sends them to a collector (OTLP over HTTP).
-//! A collector that is slow or away costs spans, which are counted, and no request anything.
+//! The exporter takes the spans that workers leave in their slots, and sends them to a collector (OTLP over HTTP). A
+//! collector that is slow or away costs spans, which are counted, and no request anything.
 
 mod collector;
 mod message;
@@ -20,11 +20,11 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// Workers' spans are looked for so often, while there are some and while there are none.
+/// Workers' spans are looked for this often, while there are some and while there are none.
 const BUSY: Duration = Duration::from_millis(20);
 const IDLE: Duration = Duration::from_millis(100);
 
-/// What is left at the end may take so long to be sent.
+/// What is left at the end may take this long to be sent.
 const FLUSH: Duration = Duration::from_secs(5);
 
 /// `Exporter` is what the process is given.

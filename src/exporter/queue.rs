@@ -1,5 +1,5 @@
-//! The spans that wait to be sent: so many, and further ones are counted and lost. What comes of each is counted in the
-//! exporter's own slot of the scoreboard.
+//! A `Queue` has the spans that wait to be sent; further ones are counted and lost. What comes of each is counted in
+//! the exporter's own slot of the scoreboard.
 
 use super::Settings;
 use super::collector::Outcome;
@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use tokio::time::Instant;
 
-/// So many records are taken from one worker before the next worker's.
+/// This many records are taken from one worker before the next worker's.
 const TURN: usize = 256;
 
 pub struct Queue {

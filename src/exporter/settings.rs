@@ -15,17 +15,18 @@ pub struct Settings {
     pub roots: Roots,
     /// All spans have these in common, by OpenTelemetry's names.
     pub resource: Vec<(String, String)>,
-    /// The collector may take so long to answer.
+    /// The collector may take this long to answer.
     pub timeout: Duration,
     /// A span waits for others no longer than this.
     pub delay: Duration,
-    /// So many spans are sent together, and so many wait to be sent.
+    /// This many spans are sent together.
     pub batch: usize,
+    /// This many spans wait to be sent.
     pub queue: usize,
 }
 
 impl Settings {
-    /// The one TCP port that is connected to.
+    /// Gives the one TCP port that is connected to.
     pub fn port(&self) -> u16 {
         let default = match self.is_secure() {
             true => 443,

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long each target is given changed inputs. `WASMSERVE_FUZZ_SECONDS` makes it longer.
+/// Each target is given changed inputs for this long. `WASMSERVE_FUZZ_SECONDS` makes it longer.
 const TIME: Duration = Duration::from_secs(2);
 
 /// As many changed inputs are enough where nobody asks for more.
@@ -107,7 +107,7 @@ fn every_target_holds_for_inputs_that_are_like_its_corpus() {
     assert!(findings.is_empty(), "see above: {findings:?}");
 }
 
-/// Bytes that can matter in one format or another.
+/// These bytes can matter in one format or another.
 const TELLING: [&[u8]; 24] = [
     b"\r\n",
     b"\n",
@@ -135,7 +135,7 @@ const TELLING: [&[u8]; 24] = [
     b"\r\n\r\n",
 ];
 
-/// One input of the corpus with some changes, or two that are put together.
+/// Makes one input of the corpus with some changes, or two that are put together.
 fn changed(corpus: &[Vec<u8>], random: &mut StdRng) -> Vec<u8> {
     let mut bytes = pick(corpus, random).clone();
     for _ in 0..random.random_range(1..6) {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// So many families are counted here: a number, since a length that is computed from them has the compiler go in circles
-/// where it asks which types may be sent to other threads.
+/// This many families are counted here: a number, since a length that is computed from them has the compiler go in
+/// circles where it asks which types may be sent to other threads.
 const FAMILIES: usize = 5;
 
 /// These families are counted here, each at its place.

@@ -7,26 +7,26 @@ use std::time::Duration;
 /// `GuestLimits` bounds what each instance takes, and what all of a worker take together.
 #[derive(Clone, Copy, Debug)]
 pub struct GuestLimits {
-    /// So many instances may be alive at a time in one worker.
+    /// This many instances may be alive at a time in one worker.
     pub instances: u32,
-    /// So many more may serve WebSockets, where the component takes them.
+    /// This many more may serve WebSockets, where the component takes them.
     pub websockets: u32,
-    /// One instance may have so many bytes: its memories, its tables, and what the host holds for it.
+    /// One instance may have this many bytes: its memories, its tables, and what the host holds for it.
     pub memory: u64,
-    /// All instances of one worker may have so many bytes together.
+    /// All instances of one worker may have this many bytes together.
     pub worker_memory: u64,
-    /// The worker's memory is each one's share of what so many workers have; none where the operator named it.
+    /// The worker's memory is each one's share of what this many workers have; none where the operator named it.
     pub sharers: Option<NonZeroUsize>,
-    /// A request waits for so long for memory.
+    /// A request waits for this long for memory.
     pub memory_timeout: Duration,
-    /// A request may use so much processor time.
+    /// A request may use this much processor time.
     pub cpu: Duration,
     pub reuse: Reuse,
     /// Instances that trap are looked at, for core dumps of them.
     pub core_dumps: bool,
 }
 
-/// A guest with memory to spare may hand so many bytes to the host in one call.
+/// A guest with memory to spare may hand this many bytes to the host in one call.
 const CALL: u64 = 128 << 20;
 
 impl GuestLimits {
@@ -50,10 +50,10 @@ impl GuestLimits {
 /// `Reuse` says how long an instance is used.
 #[derive(Clone, Copy, Debug)]
 pub struct Reuse {
-    /// One instance answers so many requests; with one, every request has an instance of its own.
+    /// One instance answers this many requests; with one, every request has an instance of its own.
     pub requests: u64,
-    /// An instance waits for so long for its next request.
+    /// An instance waits for this long for its next request.
     pub idle: Duration,
-    /// An instance answers so many requests at a time.
+    /// An instance answers this many requests at a time.
     pub concurrency: usize,
 }

@@ -170,7 +170,7 @@ impl Guest {
         }
     }
 
-    /// Makes a profile by the command of this number, for so long.
+    /// Makes a profile by the command of this number, for this long.
     pub fn make_profile(&self, number: u32, time: Duration) {
         self.profiles.make(number, time);
     }

@@ -12,14 +12,14 @@ use std::time::Duration;
 use wasmtime::component::Component;
 use wasmtime::{AsContext, GuestProfiler};
 
-/// A guest is interrupted so often, at most: a function that runs for less is seen now and then.
+/// A guest is interrupted this often, at most: a function that runs for less is seen now and then.
 const INTERVAL: Duration = Duration::from_micros(500);
 
 /// `ProfileSettings` says for how long guests are looked at from the start of a worker, and where the profile of each
 /// is kept.
 #[derive(Clone, Debug)]
 pub struct ProfileSettings {
-    /// None where profiles are made by command alone.
+    /// Profiles are made for this long; none where they are made by command alone.
     pub time: Option<Duration>,
     pub directory: PathBuf,
     /// The operator has named the directory: workers may write there for as long as they serve.
@@ -36,7 +36,7 @@ pub struct Profiles {
     settings: Option<ProfileSettings>,
     component: Component,
     unwritten: Mutex<Option<Unwritten>>,
-    /// The one that was made by command last: the number of the command, and whether it went well.
+    /// This profile was made by command last: the number of the command, and whether it went well.
     made: Arc<Mutex<Option<(u32, bool)>>>,
 }
 
@@ -67,7 +67,7 @@ impl Profiles {
         unwritten.map_or(Ok(()), |it| it.finish_in_time(|_| ()))
     }
 
-    /// Makes one by the command of this number, for so long.
+    /// Makes a profile by the command of this number, for this long.
     pub fn make(&self, number: u32, time: Duration) {
         let settings = self.settings.as_ref().filter(|it| it.by_command);
         let made = self.made.clone();
@@ -155,7 +155,7 @@ impl Unwritten {
     }
 }
 
-/// Without a file that is open, one appears whole, and until then there is the one that was there.
+/// Writes a profile: without a file that is open, one appears whole, and until then there is the one that was there.
 fn write(file: Option<File>, path: &Path, text: &[u8]) -> io::Result<()> {
     match file {
         Some(mut file) => file.write_all(text),

@@ -31,7 +31,7 @@ pub enum Startup {
     Unasked,
     /// The instances begin as the primer's was when the application had started.
     Primed,
-    /// Nobody has asked yet.
+    /// Nobody has asked the application yet.
     Due,
 }
 

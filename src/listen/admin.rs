@@ -1,4 +1,5 @@
-//! The sockets of the admin process: where it was asked for, and the one by which commands find this server.
+//! This file binds the sockets of the admin process: where it was asked for, and the one by which commands find this
+//! server.
 
 use super::unix;
 use super::{Listener, Listeners, Origin};
@@ -12,7 +13,7 @@ use std::path::Path;
 /// Nobody but the owner may connect.
 const PRIVATE: u32 = 0o600;
 
-/// So many questions wait.
+/// This many questions wait.
 const BACKLOG: i32 = 64;
 
 impl Listeners {

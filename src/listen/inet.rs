@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
-/// A port that is free on every address of a name is looked for so often.
+/// A port that is free on every address of a name is looked for this often.
 const ATTEMPTS: usize = 16;
 
 pub fn bind(

@@ -1,5 +1,5 @@
-//! The listening sockets, from the first version of the configuration to the last: bound or taken
-//! over, named, and closed. What is spoken on them is decided elsewhere.
+//! This room keeps the listening sockets, from the first version of the configuration to the last: they are bound or
+//! taken over, named, and closed. What is spoken on them is decided elsewhere.
 
 mod admin;
 mod inet;
@@ -17,7 +17,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use unix::SocketFile;
 
-/// The port that https has where none is named.
+/// https has this port where none is named.
 const HTTPS: u16 = 443;
 
 /// `Listeners` are all that are open. Files of sockets stay behind where they are dropped rather than closed.
@@ -111,7 +111,7 @@ impl Listeners {
         Ok(())
     }
 
-    /// The first port at which TLS is spoken.
+    /// Finds the first port at which TLS is spoken.
     fn tls_port(&self) -> Option<u16> {
         let mut tls = self
             .0

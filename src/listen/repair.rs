@@ -87,7 +87,7 @@ impl Listener {
     }
 }
 
-/// The place of a socket as long as it has one: one that is shut down may lose its port.
+/// Gives the place of a socket as long as it has one: one that is shut down may lose its port.
 pub fn place(socket: &Listening) -> LocalAddress {
     socket.place().unwrap_or(LocalAddress::Unix(None))
 }

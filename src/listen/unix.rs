@@ -14,7 +14,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The file of a socket that was bound here.
+/// A `SocketFile` is the file of a socket that was bound here.
 #[derive(Debug)]
 pub struct SocketFile {
     pub path: PathBuf,
@@ -96,7 +96,7 @@ impl SocketFile {
     }
 }
 
-/// The path that a Unix socket was bound to.
+/// Gives the path that a Unix socket was bound to.
 pub fn path(socket: &Listening) -> Option<PathBuf> {
     match socket.place() {
         Ok(LocalAddress::Unix(path)) => path,
@@ -112,7 +112,7 @@ fn identity(path: &Path) -> io::Result<FileIdentity> {
     })
 }
 
-/// Another process that looks at the same directory is waited for so long at a time, so often.
+/// Another process that looks at the same directory is waited for this long at a time, this often.
 const LOCK_ATTEMPTS: (Duration, u32) = (Duration::from_millis(5), 100);
 
 /// Keeps other servers of ours from looking at a socket between its making and its listening, and from replacing it at

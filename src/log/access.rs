@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 /// An `Access` is what is told of one request, once it is over.
 pub struct Access<'a> {
     pub client: &'a dyn fmt::Display,
-    /// The same without its port, which is 0 where none is known.
+    /// The client's address is given without its port, which is 0 where none is known.
     pub address: &'a dyn fmt::Display,
     pub port: u16,
     pub method: &'a str,
@@ -21,12 +21,12 @@ pub struct Access<'a> {
     pub status: u16,
     /// These words go with the status, where there are any.
     pub reason: &'static str,
-    /// The bodies had so many bytes.
+    /// The bodies had this many bytes.
     pub received: u64,
     pub sent: u64,
-    /// So much time passed from the head of the request to the end of the response.
+    /// This much time passed from the head of the request to the end of the response.
     pub took: Duration,
-    /// The guest was running for so much of that.
+    /// The guest was running for this much of that.
     pub guest: Duration,
     /// The worker that answered has this slot.
     pub worker: usize,
@@ -36,7 +36,7 @@ pub struct Access<'a> {
     pub captured: &'a Captured,
 }
 
-/// So much of a method is told. Lines of up to 4096 bytes never mix with those of other processes (pipe(7)).
+/// This much of a method is told. Lines of up to 4096 bytes never mix with those of other processes (pipe(7)).
 const LONGEST_METHOD: usize = 32;
 
 impl Access<'_> {

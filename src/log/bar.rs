@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 /// What is over sooner needs no bar.
 const FIRST: Duration = Duration::from_millis(300);
 
-/// A bar is drawn anew so often, and a line is written so often where there is none.
+/// A bar is drawn anew this often, and a line is written this often where there is none.
 const DRAWN: Duration = Duration::from_millis(100);
 const WRITTEN: Duration = Duration::from_secs(10);
 
-/// The bar itself has so many columns, and what is said before it so many.
+/// The bar itself has this many columns, and what is said before it this many.
 const WIDTH: u64 = 30;
 const LONGEST: usize = 40;
 
@@ -34,7 +34,7 @@ enum BarOutput {
 }
 
 impl Bar {
-    /// Begins to show this, of which there is so much, where that is known.
+    /// Begins to show this, of which there is this much, where that is known.
     pub fn new(what: String, total: Option<u64>) -> Bar {
         let begun = Instant::now();
         let place = match draws() {
@@ -55,7 +55,7 @@ impl Bar {
         }
     }
 
-    /// Notes that so much is done now.
+    /// Notes that this much is done now.
     pub fn advance(&mut self, done: u64) {
         let now = Instant::now();
         if now < self.next {

@@ -15,7 +15,7 @@ const JOURNAL: &str = "/run/systemd/journal/socket";
 /// A `Destination` is where one of the two logs goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Destination {
-    /// The standard stream that is meant for it.
+    /// Lines go to the standard stream that is meant for them.
     #[default]
     Standard,
     File(PathBuf),

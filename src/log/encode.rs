@@ -22,7 +22,7 @@ fn acts(c: char) -> bool {
     c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// So much of a target is told.
+/// This much of a target is told.
 const LONGEST_TARGET: usize = 3000;
 
 /// Writes the target so that it cannot end the line or what quotes it: what has no place in a URL is percent-encoded,

@@ -38,7 +38,7 @@ pub fn failed(failed: &Failed<'_>) {
     }
 }
 
-/// The words.
+/// Writes the words.
 impl fmt::Display for Failed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut target = String::new();

@@ -16,7 +16,7 @@ use std::time::SystemTime;
 const COMBINED: &str = "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \
                         \"$http_referer\" \"$http_user_agent\"";
 
-/// Apache calls the same without the last two fields so.
+/// Apache predefines this format, which is nginx's without the last two fields.
 const COMMON: &str =
     "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent";
 
@@ -32,7 +32,7 @@ pub struct AccessFormat {
     response_fields: Vec<HeaderName>,
     /// The format is that of a JSON object, and what stands in it is escaped accordingly.
     json: bool,
-    /// The clients' own words have so much room in a line, so that it leaves in one write.
+    /// The clients' own words have this much room in a line, so that it leaves in one write.
     room: usize,
 }
 
@@ -41,10 +41,11 @@ pub struct AccessFormat {
 enum Piece {
     Text(String),
     Known(Field),
-    /// A field of the request's or of the response's head, by its place in the list of those that are taken.
+    /// This field of the request's head is written, by its place in the list of those that are taken.
     OfRequest(usize),
+    /// This field of the response's head is written, by its place in that list.
     OfResponse(usize),
-    /// The name in the credentials, which are taken from this place (RFC 7617).
+    /// The user's name is written, from the credentials that are taken at this place of the list (RFC 7617).
     User(usize),
 }
 

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 pub enum GuestStream {
     Stdout,
     Stderr,
-    /// `wasi:logging`
+    /// The guest has logged the line by `wasi:logging`.
     Log,
 }
 
@@ -26,7 +26,7 @@ pub struct GuestLine<'a> {
     pub message: &'a str,
 }
 
-/// So many characters of an identifier tell requests apart in text. JSON has all of it.
+/// This many characters of an identifier tell requests apart in text. JSON has all of it.
 const SHORT_ID: usize = 8;
 
 /// Writes a line of a guest's, if its level is wanted.

@@ -8,11 +8,11 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Lines wait so long for a reader that is behind, all together, before they are lost. That is longer than any reader
+/// Lines wait this long for a reader that is behind, all together, before they are lost. That is longer than any reader
 /// that works needs, and short against the silence for which a worker is taken to hang.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
-/// One part in so many of the time that passes may be spent with waiting.
+/// One part in this many of the time that passes may be spent with waiting.
 const SHARE: u64 = 10;
 
 /// A `LineWriter` is standard output or standard error, or what is open in the place of it.
@@ -25,10 +25,10 @@ struct WriterState {
     way: Way,
     /// This is open in the place of the standard stream.
     opened: Option<OwnedFd>,
-    /// So many milliseconds of `LONGEST_WAIT` are used up, as of `at_ms`.
+    /// This many milliseconds of `LONGEST_WAIT` are used up, as of `at_ms`.
     waited_ms: u64,
     at_ms: u64,
-    /// So many lines were lost since the last that was written.
+    /// This many lines were lost since the last that was written.
     lost: u64,
     /// The last line was cut short, so that the next must not follow it immediately.
     torn: bool,

@@ -12,7 +12,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Lines wait in a pipe of so many bytes, where the kernel allows it (F_SETPIPE_SZ, fcntl(2)).
+/// Lines wait in a pipe of this many bytes, where the kernel allows it (F_SETPIPE_SZ, fcntl(2)).
 const PIPE: usize = 1 << 20;
 
 /// A `PipedLog` is one log that has a pipe.
@@ -135,7 +135,7 @@ pub fn finish() {
 pub(super) enum LogOrder {
     /// The log with this place in the list was opened again, and comes with the order.
     Reopened(usize),
-    /// What there is is to be written, and then the process is to end.
+    /// The process is to write what there is, and to end then.
     End,
 }
 

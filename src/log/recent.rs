@@ -8,21 +8,21 @@ use std::sync::atomic::{AtomicU64, fence};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-/// A line takes whole cells, of which a ring has so many.
+/// A line takes whole cells, of which a ring has this many.
 const CELLS: u64 = 512;
 
-/// A cell has so many words of eight bytes beside its head.
+/// A cell has this many words of eight bytes beside its head.
 const WORDS: usize = 15;
 
 const ROOM: usize = WORDS * 8;
 
-/// So many bytes of a line are kept.
+/// This many bytes of a line are kept.
 const LONGEST: usize = 8 << 10;
 
-/// So many bytes stand before the text of a line: the time, whether it is a request's, and the level.
+/// This many bytes stand before the text of a line: the time, whether it is a request's, and the level.
 const HEAD: usize = 10;
 
-/// A cell that is not complete is waited for so many times, and then taken to be its writer's who was killed.
+/// A cell that is not complete is waited for this many times, and then taken to be its writer's who was killed.
 const MOST_MISSED: u32 = 3;
 
 const LEVELS: [Level; 6] = [
@@ -38,7 +38,7 @@ const LEVELS: [Level; 6] = [
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub struct Recent {
-    /// So many cells were ever given to a line, by all processes that had this ring.
+    /// This many cells were ever given to a line, by all processes that had this ring.
     claimed: AtomicU64,
     cells: [Cell; CELLS as usize],
 }
@@ -116,9 +116,9 @@ impl Recent {
 /// A `Line` is one line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// It was written at this time, in microseconds since 1970.
+    /// The line was written at this time, in microseconds since 1970.
     pub time_us: u64,
-    /// It tells of a request, in the access log.
+    /// The line tells of a request, in the access log.
     pub is_access: bool,
     pub level: Level,
     pub text: String,
@@ -195,7 +195,7 @@ enum LineStore {
     Nowhere,
 }
 
-/// So many lines are kept for a ring that there is not yet.
+/// This many lines are kept for a ring that there is not yet.
 const EARLY: usize = 64;
 
 static OWN: Mutex<LineStore> = Mutex::new(LineStore::Early(Vec::new()));

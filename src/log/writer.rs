@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// What could not be written is tried again after this time.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// At the end, what cannot be written is tried for so long.
+/// At the end, what cannot be written is tried for this long.
 const LAST: Duration = Duration::from_secs(3);
 
 /// A line that is longer leaves in pieces where the system's log takes it.

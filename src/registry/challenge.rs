@@ -18,7 +18,7 @@ pub enum Challenge {
 }
 
 impl Challenge {
-    /// The one that is understood, a token before a password; none where there is none.
+    /// Chooses the challenge that is understood, a token before a password; none where there is none.
     pub fn of(headers: &HeaderMap) -> Option<Challenge> {
         let all = headers.get_all(WWW_AUTHENTICATE).iter();
         let mut known: Vec<Challenge> = all.filter_map(|it| parse(it.to_str().ok()?)).collect();

@@ -20,15 +20,15 @@ use std::net::IpAddr;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// Connecting, the head of an answer, and each piece of it may take so long.
+/// Connecting, the head of an answer, and each piece of it may take this long.
 const CONNECT: Duration = Duration::from_secs(10);
 const HELLO: Duration = Duration::from_secs(5);
 pub const SILENCE: Duration = Duration::from_secs(30);
 
-/// So much of an answer is read that is no component.
+/// This much of an answer is read that is no component.
 pub const LARGEST_ANSWER: usize = 4 << 20;
 
-/// Content may be somewhere else so often.
+/// Content may be somewhere else this often.
 const REDIRECTS: usize = 5;
 
 /// A `Call` is what is asked.
@@ -138,7 +138,7 @@ impl RegistryClient {
         Err(anyhow!("the registry leads from one place to the next").into())
     }
 
-    /// The same for what must succeed.
+    /// Makes a call that must succeed.
     pub async fn expect(&self, call: Call) -> Result<Response<Incoming>, Failure> {
         let response = self.call(call).await?;
         match response.status().is_success() {
@@ -233,7 +233,7 @@ impl RegistryClient {
         Uri::from_parts(parts).context("the registry leads to what is no URL")
     }
 
-    /// The URL of what was asked for last at the registry.
+    /// Gives the registry's URL, after which the paths of its content stand.
     pub fn base(&self) -> Result<Uri> {
         self.uri("/")
     }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Such a program may take so long.
+/// A program that keeps credentials may take this long.
 const PROGRAM_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Docker Hub is called so in the configuration.
@@ -77,7 +77,7 @@ impl Credentials {
         known.of(host).with_context(|| about(&path))
     }
 
-    /// The value of the Authorization field that says name and password.
+    /// Gives the value of the Authorization field that says name and password.
     pub fn basic(&self) -> Option<String> {
         match self {
             Credentials::Password { user, password } => {
@@ -89,7 +89,7 @@ impl Credentials {
     }
 }
 
-/// `config.json` of the directory that DOCKER_CONFIG names, or of ~/.docker.
+/// Finds `config.json` of the directory that DOCKER_CONFIG names, or of ~/.docker.
 fn configuration() -> Option<PathBuf> {
     let named = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let directory = named("DOCKER_CONFIG").map(PathBuf::from);

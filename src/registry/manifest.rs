@@ -1,5 +1,5 @@
-//! The manifest of an artifact: which of its layers is the component (CNCF, "Wasm OCI Artifact layout"; and as wash and
-//! spin have it).
+//! A `Manifest` says of an artifact which of its layers is the component (CNCF, "Wasm OCI Artifact layout"; and as wash
+//! and spin have it).
 
 use super::answer::text;
 use super::client::{Call, LARGEST_ANSWER, RegistryClient};
@@ -117,7 +117,7 @@ impl Manifest {
         found.context("it is an index of images, and none of them is for WebAssembly")
     }
 
-    /// The layer that is the component.
+    /// Finds the layer that is the component.
     fn layer(&self) -> Result<Layer> {
         let kind = self.media_type.as_deref();
         if kind == Some(INDEX) {

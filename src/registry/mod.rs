@@ -47,16 +47,16 @@ pub struct Pull {
     pub when: When,
     /// These registries are spoken to without TLS, beside those of this machine.
     pub clear: Vec<String>,
-    /// The pull may take so long.
+    /// The pull may take this long.
     pub limit: Duration,
-    /// All that was pulled may take so many bytes.
+    /// All that was pulled may take this many bytes.
     pub most: u64,
 }
 
 /// `Pulled` says what was pulled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pulled {
-    /// The digest of the manifest, by which the same is pulled whatever a tag means then.
+    /// This digest of the manifest names what was pulled, whatever a tag means later.
     pub manifest: Digest,
 }
 

@@ -10,8 +10,9 @@ use std::str::FromStr;
 
 const SCHEME: &str = "oci://";
 
-/// The longest name and tag that the specification knows.
+/// The specification knows no longer name than this.
 const LONGEST_NAME: usize = 255;
+/// The specification knows no longer tag than this.
 const LONGEST_TAG: usize = 128;
 
 /// Says whether somebody has named an artifact of a registry, and not a file.

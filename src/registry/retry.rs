@@ -4,11 +4,12 @@ use http::{HeaderMap, StatusCode};
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// Something that may work later is tried so often.
+/// Something that may work later is tried this often.
 const ATTEMPTS: u32 = 5;
 
-/// The first pause, which doubles, and the longest that a registry is granted.
+/// This is the first pause, which doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// A registry is granted no longer pause than this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// A `Failure` says why something failed.

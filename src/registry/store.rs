@@ -1,5 +1,5 @@
-//! The directory of what was pulled: each component under its digest, and for each reference a link to the component
-//! that it meant when the registry was asked last. Nothing is used whose digest is not its name.
+//! A `Store` is the directory of what was pulled: each component under its digest, and for each reference a link to the
+//! component that it meant when the registry was asked last. Nothing is used whose digest is not its name.
 
 use super::digest::{Digest, Digester};
 use super::reference::{Reference, Version};
@@ -40,7 +40,7 @@ impl Store {
         &self.directory
     }
 
-    /// The path that a component has once it was pulled: a link, by which people find which it is.
+    /// Gives the path that a component has once it was pulled: a link, by which people find which it is.
     pub fn path(&self, reference: &Reference) -> PathBuf {
         let name = reference.name.replace('/', "+");
         let version = match &reference.version {
@@ -167,7 +167,7 @@ impl Store {
         pointed.with_context(|| format!("`{}`", path.display()))
     }
 
-    /// Removes what was not used for the longest time, beyond so many bytes, and what nobody is at any more; but not
+    /// Removes what was not used for the longest time, beyond this many bytes, and what nobody is at any more; but not
     /// this component.
     pub fn prune(&self, most: u64, kept: Digest) {
         let (kept, mut entries) = (self.component(kept), Vec::new());

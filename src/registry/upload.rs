@@ -19,13 +19,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, SystemTime};
 
-/// So much is handed on at a time.
+/// This much is handed on at a time.
 const PIECE: usize = 64 << 10;
 
 /// An `Artifact` is what is pushed.
 pub struct Artifact {
     pub component: Bytes,
-    /// `wasip2` or `wasip3`.
+    /// The system is `wasip2` or `wasip3`.
     pub system: &'static str,
     pub exports: Vec<String>,
     pub imports: Vec<String>,

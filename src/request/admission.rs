@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::spawn_local;
 
-/// Where others wait for a permit, it is taken from clients that are behind by so much.
+/// Where others wait for a permit, it is taken from clients that are behind by this much.
 const BEHIND: Duration = Duration::from_secs(2);
 
-/// Permits of such clients are looked for so often.
+/// Permits of such clients are looked for this often.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// So many clients are remembered before those that are gone are forgotten.
+/// This many clients are remembered before those that are gone are forgotten.
 const CLIENTS: usize = 4096;
 
 /// `Admission` is a bounded number of permits with a bounded queue before them.
@@ -36,9 +36,9 @@ struct Inner {
     /// Tells tickets apart, and which came first.
     tickets: Cell<u64>,
     clients: RefCell<HashMap<ClientKey, Rc<Share>>>,
-    /// All who are nobody in particular have this share.
+    /// All clients that cannot be told apart have this share.
     nobody: Rc<Share>,
-    /// Somebody waits of each of these clients.
+    /// Each of these clients has a request that waits.
     queues: RefCell<Vec<Rc<Share>>>,
     /// Each permit is held by one of these, or free.
     occupied: RefCell<Vec<Option<Occupant>>>,
@@ -68,7 +68,7 @@ pub struct Permit {
 /// `Rejected` says why a request was turned away.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Rejected {
-    /// As many wait already as may, or as its client may have waiting.
+    /// As many requests wait already as may, or as the client may have waiting.
     Queue,
     /// The request waited as long as it may.
     Wait,

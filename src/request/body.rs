@@ -1,5 +1,5 @@
-//! The body of a response on its way to the client: watched for pauses, counted, and seen to its end
-//! even where the client does not need the end.
+//! A `Body` is a response's on its way to the client: it is watched for pauses, counted, and seen to its end even where
+//! the client does not need the end.
 
 use super::admission::Permit;
 use super::compress::Encoder;
@@ -40,7 +40,7 @@ enum Kind {
 /// `Written` is a guest's body, with what it holds until it is over.
 pub struct Written {
     body: Option<GuestBody>,
-    /// The length that the guest's head promises.
+    /// The guest's head promises this length.
     declared: Option<u64>,
     sent: u64,
     /// The client gets no body, but the guest may finish writing it.
@@ -52,7 +52,7 @@ pub struct Written {
     permit: Option<Permit>,
 }
 
-/// The body could not be finished: the connection must not look as if it had been.
+/// `Aborted` says that the body could not be finished: the connection must not look as if it had been.
 #[derive(Debug)]
 pub struct Aborted;
 

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Client {
-    /// The other end of the connection.
+    /// The client is the other end of the connection.
     Peer(Peer),
     /// A trusted proxy names this address; its port is 0 where the proxy names none, as in uvicorn's log.
     Forwarded(SocketAddr),

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 /// A `ClientProgress` is shared by a connection, or one stream of it, and the permit of its request.
 pub struct ClientProgress {
     rate: u64,
-    /// The client taking its response.
+    /// The client takes its response at this rate.
     download: RefCell<ClientRate>,
-    /// The client sending its request.
+    /// The client sends this body of its request.
     upload: RefCell<Option<Arc<UploadState>>>,
     /// Nothing more can come since then from the client, which may have left.
     ended: Rc<Cell<Option<Instant>>>,
@@ -24,7 +24,7 @@ pub struct ClientProgress {
 }
 
 impl ClientProgress {
-    /// Demands of a client that it moves so many bytes per second while it is waited for; `ended` is known of its
+    /// Demands of a client that it moves this many bytes per second while it is waited for; `ended` is known of its
     /// connection.
     pub fn new(rate: u64, ended: &Rc<Cell<Option<Instant>>>) -> Rc<ClientProgress> {
         Rc::new(ClientProgress {
@@ -53,7 +53,7 @@ impl ClientProgress {
         self.download.borrow_mut().waits(Instant::now());
     }
 
-    /// Notes that the client took so many bytes.
+    /// Notes that the client took this many bytes.
     pub fn took(&self, bytes: usize) {
         let mut download = self.download.borrow_mut();
         // The clock matters only where it was waited for.

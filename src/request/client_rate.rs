@@ -3,20 +3,20 @@
 
 use std::time::{Duration, Instant};
 
-/// A client may fall behind the least rate by so much before it is given up.
+/// A client may fall behind the least rate by this much before it is given up.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// So much of what a client moved faster than it must counts for later.
+/// This much of what a client moved faster than it must counts for later.
 const CREDIT: Duration = Duration::from_secs(20);
 
 /// A `ClientRate` is about one direction of one exchange.
 #[derive(Clone, Debug)]
 pub struct ClientRate {
-    /// A client must move so many bytes per second; 0 where any rate will do.
+    /// A client must move this many bytes per second; 0 where any rate will do.
     rate: u64,
     /// The server waits for the client since then.
     waits: Option<Instant>,
-    /// So many bytes are missing so far; less than none where the client was faster.
+    /// This many bytes are missing so far; less than none where the client was faster.
     behind: i64,
 }
 
@@ -38,7 +38,7 @@ impl ClientRate {
         self.waits.is_some()
     }
 
-    /// The client moved so many bytes, and is not waited for.
+    /// Notes that the client moved this many bytes, and is not waited for any more.
     pub fn moved(&mut self, bytes: u64, now: Instant) {
         if let Some(since) = self.waits.take() {
             self.behind = self.behind.saturating_add(self.owed(since, now));
@@ -46,7 +46,7 @@ impl ClientRate {
         self.add(bytes);
     }
 
-    /// The same where it was not waited for.
+    /// Notes that the client moved this many bytes while it was not waited for.
     pub fn add(&mut self, bytes: u64) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         let credit = self.bytes_in(CREDIT);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body::Frame;
 use std::task::{Context, Poll};
 
-/// So much of what is compressed is gathered before it is handed on, while the guest goes on writing.
+/// This much of what is compressed is gathered before it is handed on, while the guest goes on writing.
 const GATHERED: usize = 16 << 10;
 
 /// A `Source` is what is compressed.

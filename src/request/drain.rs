@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
-/// A body is thrown away for so long altogether, and for so long while nothing comes (as nginx lingers).
+/// A body is thrown away for this long altogether, and for this long while nothing comes (as nginx lingers).
 pub const LINGER: Duration = Duration::from_secs(30);
 pub const LINGER_IDLE: Duration = Duration::from_secs(5);
 

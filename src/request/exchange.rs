@@ -34,7 +34,7 @@ pub struct Exchange {
     sent: Cell<u64>,
     upload: OnceCell<Arc<UploadState>>,
     logged: bool,
-    /// The guest was running for so long; none where it was not asked.
+    /// The guest was running for this long; none where it was not asked.
     guest: Cell<Option<Duration>>,
     failed: Cell<bool>,
     slot: SlotRef,

@@ -153,7 +153,7 @@ fn claims(name: &str) -> bool {
         || ["forwarded", "x-real-ip", "x-request-id"].contains(&name.as_str())
 }
 
-/// The elements of a list that are not empty (RFC 9110 section 5.6.1).
+/// Lists the elements of a list that are not empty (RFC 9110 section 5.6.1).
 fn elements(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
     let values = all(headers, name.as_str()).join(",");
     let elements = values.split(',').map(|element| element.trim().to_owned());

@@ -194,7 +194,7 @@ fn address(client: Client) -> Option<HeaderValue> {
     HeaderValue::try_from(inet(client)?.ip().to_canonical().to_string()).ok()
 }
 
-/// The address of a client that has one.
+/// Gives the address of a client that has one.
 fn inet(client: Client) -> Option<SocketAddr> {
     match client {
         Client::Peer(Peer::Inet(address)) | Client::Forwarded(address) => Some(address),

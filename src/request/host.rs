@@ -91,7 +91,7 @@ fn authority(headers: &HeaderMap, version: Version, origin: &Origin) -> Option<A
     }
 }
 
-/// The address that was connected to, where a request names no host.
+/// Gives the address that was connected to, where a request names no host.
 fn own(origin: &Origin) -> Option<Authority> {
     match origin.server {
         Some(server) => Authority::try_from(server.to_string()).ok(),

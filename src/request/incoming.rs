@@ -1,4 +1,4 @@
-//! The body of a request as it comes from the client's connection.
+//! An `Incoming` is the body of a request as it comes from the client's connection.
 
 use super::length;
 use bytes::Bytes;
@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
-/// A body by the protocol that brings it.
+/// An `Incoming` body differs by the protocol that brings it.
 pub enum Incoming {
     Http1 {
         body: hyper::body::Incoming,
-        /// Whether the client was told to send it, where it waits for that (RFC 9110 section 10.1.1).
+        /// The client waits to be told to send the body (RFC 9110 section 10.1.1), and this says whether it was.
         asked: Option<Arc<AtomicBool>>,
     },
     Http2(Streamed),

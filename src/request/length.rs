@@ -3,11 +3,11 @@
 
 use http::{HeaderMap, header};
 
-/// The field is there more than once, or is no number.
+/// `Malformed` says that the field is there more than once, or is no number.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Malformed;
 
-/// The length that a head declares, if it does.
+/// Reads the length that a head declares, if it does.
 pub fn declared(headers: &HeaderMap) -> Result<Option<u64>, Malformed> {
     let mut fields = headers.get_all(header::CONTENT_LENGTH).iter();
     match (fields.next(), fields.next()) {

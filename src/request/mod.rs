@@ -70,21 +70,21 @@ use websocket::WebSockets;
 /// `Settings` has the limits of one exchange, and says what is done with it.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// So many requests are answered at a time.
+    /// This many requests are answered at a time.
     pub concurrency: usize,
-    /// So many requests may wait for a permit.
+    /// This many requests may wait for a permit.
     pub queue: usize,
-    /// Requests may wait for so long.
+    /// Requests may wait for this long.
     pub queue_wait: Duration,
-    /// The guest may take so long until the head of its response.
+    /// The guest may take this long until the head of its response.
     pub head: Duration,
-    /// A body may pause for so long, in either direction.
+    /// A body may pause for this long, in either direction.
     pub idle_body: Duration,
-    /// A request's body may have so many bytes.
+    /// A request's body may have this many bytes.
     pub body: u64,
-    /// A client must send or take so many bytes per second while it is waited for.
+    /// A client must send or take this many bytes per second while it is waited for.
     pub rate: u64,
-    /// A request may have so many header fields.
+    /// A request may have this many header fields.
     pub fields: usize,
     pub access_log: bool,
     /// Requests belong to traces in this way, where they do.

@@ -25,7 +25,7 @@ impl fmt::Display for Peer {
 #[derive(Clone, Debug)]
 pub struct Origin {
     pub peer: Peer,
-    /// The address that the client connected to, where there is one.
+    /// The client connected to this address, where there is one.
     pub server: Option<SocketAddr>,
     pub scheme: Scheme,
 }

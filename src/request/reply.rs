@@ -1,4 +1,4 @@
-//! The heads of responses: what is added to a guest's, and those that we answer ourselves.
+//! This file finishes the heads of guests' responses, and writes those that we answer ourselves.
 
 use super::Body;
 use super::{compress, length};
@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, hea
 use http_body::Body as _;
 use hyper::ext::ReasonPhrase;
 
-/// A client that found no room may come again after so many seconds.
+/// A client that found no room may come again after this many seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
 /// A guest may be asked these methods (RFC 9110 section 10.2.1 wants a 405 to say so).

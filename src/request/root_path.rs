@@ -1,4 +1,4 @@
-//! The prefix under which a proxy has mounted the application. Guests see paths without it, whether the
+//! A `RootPath` is the prefix under which a proxy has mounted the application. Guests see paths without it, whether the
 //! proxy leaves it there or takes it off.
 
 use anyhow::{Result, bail};
@@ -38,7 +38,7 @@ impl RootPath {
         &self.value
     }
 
-    /// The target without the prefix; none where it does not have it.
+    /// Gives the target without the prefix; none where it does not have it.
     pub fn strip(&self, target: &PathAndQuery) -> Option<PathAndQuery> {
         let rest = target.as_str().strip_prefix(&self.text)?;
         match rest.as_bytes().first() {

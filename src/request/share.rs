@@ -38,7 +38,7 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// A client that asked for something counts for so long.
+/// A client that asked for something counts for this long.
 const PRESENT: Duration = Duration::from_secs(10);
 
 /// A `Share` is what one client holds, and waits for.

@@ -20,7 +20,7 @@ pub struct Spans {
     started: SystemTime,
     /// The guest began at this time, counted from the start.
     guest: Cell<Option<Duration>>,
-    /// The kind of the failure, and what is said about it.
+    /// The failure was of this kind, and this is said about it.
     failure: RefCell<Option<(&'static str, String)>>,
 }
 
@@ -67,7 +67,7 @@ impl Spans {
         }))
     }
 
-    /// The guest begins, so long after the start.
+    /// Notes that the guest begins, this long after the start.
     pub fn enter_guest(&self, after: Duration) {
         self.guest.set(Some(after));
     }
@@ -76,7 +76,7 @@ impl Spans {
         self.failure.replace(Some((kind, message)));
     }
 
-    /// The request is over.
+    /// Ends the spans, as the request is over.
     pub fn end(self, ended: &Ended) {
         let Spans {
             trace,

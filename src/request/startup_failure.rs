@@ -19,7 +19,7 @@ impl Requests {
         self.guest.make_profile(number, time);
     }
 
-    /// Notes that there are so many workers now.
+    /// Notes that there are this many workers now.
     pub fn share_memory(&self, workers: NonZeroUsize) {
         self.guest.share_memory(workers);
     }
@@ -35,10 +35,10 @@ impl Requests {
     }
 }
 
-/// Failures are counted for so long before the count is told.
+/// Failures are counted for this long before the count is told.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// The failures of one process.
+/// The failures of one process are counted here.
 static TOLD: Mutex<Told> = Mutex::new(Told {
     last: None,
     untold: 0,
@@ -54,7 +54,7 @@ struct Told {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Telling {
     Whole,
-    /// So many failures like the last.
+    /// Write that there were this many failures like the last.
     Count(u64),
     Nothing,
 }

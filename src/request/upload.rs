@@ -1,5 +1,5 @@
-//! The body of a request on its way to the guest: counted, bounded, and watched for pauses. What is
-//! wrong with it is noted, because the client is to be told whatever the guest makes of it.
+//! An `Upload` is the body of a request on its way to the guest: it is counted, bounded, and watched for pauses. What
+//! is wrong with it is noted, because the client is to be told whatever the guest makes of it.
 
 use super::client_rate::ClientRate;
 use super::drain::drain;
@@ -32,7 +32,7 @@ pub struct UploadState {
     /// The body is `None` once all of it was read, or nobody is to read the rest.
     body: Mutex<Option<Incoming>>,
     client_rate: Mutex<ClientRate>,
-    /// The guest, where it waits for more.
+    /// The guest is woken by this where it waits for more.
     reader: Mutex<Option<Waker>>,
 }
 
@@ -102,11 +102,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// `UploadLimits` says what a client may send, and how fast it must.
 #[derive(Clone, Copy, Debug)]
 pub struct UploadLimits {
-    /// A body may have so many bytes, all together.
+    /// A body may have this many bytes, all together.
     pub most: u64,
-    /// Nothing may come for so long.
+    /// Nothing may come for this long.
     pub idle: Duration,
-    /// So many bytes must come per second.
+    /// This many bytes must come per second.
     pub rate: u64,
 }
 

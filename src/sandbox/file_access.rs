@@ -10,7 +10,7 @@ use landlock::{
 };
 use std::path::PathBuf;
 
-/// The newest that is asked for (Linux 7.1): who may be connected to by a path.
+/// This is the newest version of landlock that is asked for (Linux 7.1): who may be connected to by a path.
 const NEWEST: ABI = ABI::V9;
 
 /// These directories say how names are looked up (nsswitch.conf(5), resolv.conf(5)): directories, since others replace

@@ -1,4 +1,4 @@
-//! The user that everything beneath the supervisor runs as.
+//! An `Identity` is the user that everything beneath the supervisor runs as.
 
 use crate::sys::privileges::drop_regainable_capabilities;
 use anyhow::{Context, Result, bail};

@@ -59,7 +59,7 @@ pub struct Grants {
     pub database: bool,
     /// Names are looked up, and anybody is connected to.
     pub connects: bool,
-    /// The only TCP port that is connected to, where there is only one, besides that of name servers.
+    /// This is the only TCP port that is connected to, where there is only one, besides that of name servers.
     pub port: Option<u16>,
     /// These Unix sockets are connected to.
     pub unix_sockets: Vec<PathBuf>,
@@ -69,19 +69,19 @@ pub struct Grants {
 #[derive(Clone, Debug, Default)]
 pub struct Sandbox {
     pub mode: Mode,
-    /// The user that they run as, where that is another.
+    /// The processes run as this user, where that is another.
     pub identity: Option<Identity>,
     pub grants: Grants,
     /// The compiler reads these files.
     pub sources: Vec<PathBuf>,
-    /// The directory that it finds code in.
+    /// The compiler finds code in this directory.
     pub cache: Option<PathBuf>,
 }
 
 /// `Missing` lists what this kernel cannot enforce.
 pub type Missing = Vec<&'static str>;
 
-/// The least version of landlock that has all that is promised: signals are kept in since Linux 6.12.
+/// This is the least version of landlock that has all that is promised: signals are kept in since Linux 6.12.
 const COMPLETE: u32 = 6;
 
 impl Sandbox {

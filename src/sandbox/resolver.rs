@@ -25,7 +25,7 @@ pub fn ask_one_by_one() {
     set_variable("RES_OPTIONS", format!("{options} single-request").trim());
 }
 
-/// The services on the line for hosts (nsswitch.conf(5)), without what is to be done after each.
+/// Lists the services on the line for hosts (nsswitch.conf(5)), without what is to be done after each.
 fn services(text: &str) -> Vec<&str> {
     let lines = text.lines().filter_map(|line| {
         let line = line.split('#').next()?;

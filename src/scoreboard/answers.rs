@@ -1,8 +1,8 @@
-//! What one version of the application has answered, as far as two of them are compared by it.
+//! `Answers` are what one version of the application has answered, as far as two of them are compared by it.
 
 use super::totals::{ANSWER_TIMES, ANSWERS, Totals};
 
-/// Times are counted in so many steps: four to each doubling.
+/// Times are counted in this many steps: four to each doubling.
 pub const STEPS: usize = 128;
 
 /// `Answers` counts the requests that guests were asked, those of them that they failed, and how long all of them took:
@@ -65,7 +65,7 @@ impl Answers {
             .fold(0, |sum: u64, count| sum.saturating_add(*count))
     }
 
-    /// Gives what so large a part took no longer than, in microseconds; none where there is nothing. Within a step
+    /// Gives the time that this part took no longer than, in microseconds; none where there is nothing. Within a step
     /// times are taken to be spread evenly.
     pub fn quantile(&self, part: f64) -> Option<f64> {
         let wanted = self.timed() as f64 * part.clamp(0.0, 1.0);

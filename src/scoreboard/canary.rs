@@ -1,4 +1,5 @@
-//! What the supervisor says about a canary: which version is compared with the one that is served, and by what.
+//! A `CanaryCell` has what the supervisor says about a canary: which version is compared with the one that is served,
+//! and by what.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
@@ -7,12 +8,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CanaryFigures {
     pub generation: u32,
-    /// There are so many workers for it.
+    /// There are this many workers for it.
     pub workers: u32,
-    /// Its time is over, and there was too little to judge it by.
+    /// The canary's time is over, and there was too little to judge it by.
     pub is_waiting: bool,
-    /// It has run for the first time, and is to run for the second.
+    /// The canary has run for this long.
     pub elapsed_ms: u64,
+    /// The canary is to run for this long.
     pub time_ms: u64,
     pub old: VersionFigures,
     pub new: VersionFigures,
@@ -27,7 +29,7 @@ pub struct VersionFigures {
     pub p99_us: u64,
 }
 
-/// `CanaryCell` is where the same stands in shared memory.
+/// A `CanaryCell` has `CanaryFigures` in shared memory.
 #[derive(Debug)]
 #[repr(C)]
 pub struct CanaryCell {

@@ -44,7 +44,7 @@ impl Entry {
         self.phase.store(phase as u8, Relaxed);
     }
 
-    /// Makes the entry a new worker's, in a slot that has counted so many requests and failures.
+    /// Makes the entry a new worker's, in a slot that has counted this many requests and failures.
     pub(super) fn begin(&self, generation: u32, now_ms: u64, requests: u64, failures: u64) {
         self.pid.store(0, Relaxed);
         self.generation.store(generation, Relaxed);

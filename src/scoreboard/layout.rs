@@ -17,7 +17,7 @@ const FORM: u32 = 6;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
     form: u32,
-    /// There are so many slots.
+    /// There are this many slots.
     pub slots: usize,
     /// The first slot begins here, and it is so far from one to the next.
     first: usize,
@@ -30,7 +30,7 @@ pub struct Layout {
     /// The totals of no worker in particular stand here, in the same order as those of a slot.
     #[serde(default)]
     pub(super) carried: Option<usize>,
-    /// So many slots of other processes stand behind those of the workers.
+    /// This many slots of other processes stand behind those of the workers.
     #[serde(default)]
     pub(super) others: usize,
     /// Behind all slots there are the last lines of the log, of each of these processes and of the supervisor.

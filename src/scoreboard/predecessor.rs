@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 pub struct PredecessorScoreboard {
     memory: View,
     layout: Layout,
-    /// So much of each slot's totals was taken over, in their order.
+    /// This much of each slot's totals was taken over, in their order.
     taken: Vec<Vec<u64>>,
 }
 

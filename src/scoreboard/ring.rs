@@ -4,8 +4,8 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-/// The ring has so many words of eight bytes: room for some hundred records. Pages that nothing was written to take no
-/// memory.
+/// The ring has this many words of eight bytes: room for some hundred records. Pages that nothing was written to take
+/// no memory.
 const WORDS: usize = 32 << 10;
 
 /// A record has no more bytes than this.
@@ -14,7 +14,7 @@ pub const LONGEST: usize = 8 << 10;
 #[derive(Debug)]
 #[repr(C)]
 pub struct Ring {
-    /// So many words were ever written, by all workers that had this slot.
+    /// This many words were ever written, by all workers that had this slot.
     written: AtomicU64,
     words: [AtomicU64; WORDS],
 }
@@ -29,7 +29,7 @@ pub enum Next {
 }
 
 impl Ring {
-    /// Writes a record into a ring of which so many words were read, and says whether it had room.
+    /// Writes a record into a ring of which this many words were read, and says whether it had room.
     pub(super) fn write(&self, read: u64, record: &[u8]) -> bool {
         let written = self.written.load(Relaxed);
         let (used, needed) = (written.wrapping_sub(read), words(record.len()));
@@ -47,7 +47,7 @@ impl Ring {
         true
     }
 
-    /// Reads the record behind so many words into `record`.
+    /// Reads the record behind this many words into `record`.
     pub(super) fn read(&self, read: u64, record: &mut Vec<u8>) -> Next {
         record.clear();
         let written = self.written.load(Acquire);

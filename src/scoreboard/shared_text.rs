@@ -14,7 +14,7 @@ pub struct SharedText<const N: usize> {
     bytes: [AtomicU8; N],
 }
 
-/// A reader begins again so often.
+/// A reader begins again this often.
 const ATTEMPTS: u32 = 100;
 
 impl<const N: usize> SharedText<N> {

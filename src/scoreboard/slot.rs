@@ -16,13 +16,13 @@ pub struct Slot {
     pub(super) heartbeat_ms: AtomicU64,
     connections: AtomicU32,
     in_flight: AtomicU32,
-    /// So many requests wait for a permit.
+    /// This many requests wait for a permit.
     waiting: AtomicU32,
-    /// The serving thread was running for so much of the time lately, in thousandths.
+    /// The serving thread was running for this much of the time lately, in thousandths.
     busy: AtomicU32,
     websockets: AtomicU32,
-    /// There are so many instances, and so many of them wait for a request.
     instances: AtomicU32,
+    /// This many of the instances wait for a request.
     pooled: AtomicU32,
     /// The worker has this proportional share of memory, in bytes.
     memory: AtomicU64,
@@ -46,11 +46,11 @@ pub struct Ended {
     pub method: usize,
     /// There is no status where the client left before there was one.
     pub status: Option<u16>,
-    /// The bodies had so many bytes.
+    /// The bodies had this many bytes.
     pub received: u64,
     pub sent: u64,
     pub took: Duration,
-    /// The guest was running for so long; there is no time where it was not asked.
+    /// The guest was running for this long; there is no time where it was not asked.
     pub guest: Option<Duration>,
     /// The guest failed it.
     pub failed: bool,

@@ -45,10 +45,10 @@ pub struct WorkerEnd {
     pub detail: String,
 }
 
-/// The table tells of so many addresses.
+/// The table tells of this many addresses.
 const ADDRESSES: usize = 16;
 
-/// The table remembers so many ends.
+/// The table remembers this many ends.
 const ENDS: usize = 10;
 
 /// An `EndCell` holds an end; the newest stands behind the one before it.
@@ -64,7 +64,7 @@ struct EndCell {
 /// `WorkerNumbers` says how many workers there should be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WorkerNumbers {
-    /// So many workers are wanted now.
+    /// This many workers are wanted now.
     pub wanted: u32,
     /// The number follows the load between these bounds.
     pub least: u32,
@@ -89,7 +89,7 @@ pub struct Table {
     most: AtomicU32,
     limit: AtomicU32,
     supervisor: AtomicI32,
-    /// A worker that is silent for so long is taken to hang.
+    /// A worker that is silent for this long is taken to hang.
     silence_ms: AtomicU64,
     /// The supervisor's loop went round last at this time.
     beat_ms: AtomicU64,
@@ -97,12 +97,12 @@ pub struct Table {
     /// 1970.
     started_at_ms: AtomicU64,
     reloaded_at_ms: AtomicU64,
-    /// So many orders of the admin process were carried out.
+    /// This many orders of the admin process were carried out.
     orders: AtomicU64,
     canary: CanaryCell,
     /// This profile was asked for last: the number of the request, and what `ProfileRequest` makes of the rest.
     profile: AtomicU64,
-    /// So many connections wait at each address, plus one; 0 where that is not known.
+    /// This many connections wait at each address, plus one; 0 where that is not known.
     backlogs: [AtomicU32; ADDRESSES],
     ended: AtomicU64,
     ends: [EndCell; ENDS],

@@ -40,7 +40,7 @@ impl Family {
     }
 }
 
-/// A histogram has so many buckets: bucket `n` counts what took less than 2^n microseconds.
+/// A histogram has this many buckets: bucket `n` counts what took less than 2^n microseconds.
 pub const BUCKETS: usize = 32;
 
 /// These methods are told apart; the last stands for all others.
@@ -218,7 +218,7 @@ impl Totals {
         }
     }
 
-    /// Notes in a histogram, and in its sum, that something took so long.
+    /// Notes in a histogram, and in its sum, that something took this long.
     pub(super) fn observe(&self, histogram: Family, sum: Family, micros: u64) {
         let bucket = (u64::BITS - micros.leading_zeros()) as usize;
         self.add(histogram, bucket.min(BUCKETS - 1), 1);

@@ -1,5 +1,5 @@
-//! The admin process: forked when somebody connects to its sockets, or at once where it is to be there always,
-//! replaced when it has ended, and obeyed within bounds.
+//! The supervisor keeps the admin process here: it is forked when somebody connects to its sockets, or at once where it is to
+//! be there always, replaced when it has ended, and obeyed within bounds.
 
 use super::forker::{fork_child, told};
 use super::policy::Event;
@@ -18,14 +18,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// Another process may be forked so long after one was.
+/// Another process may be forked this long after one was.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
 
-/// The process may take so long to end with the server, which is looked for so often, in milliseconds.
+/// The process may take this long to end with the server, which is looked for this often, in milliseconds.
 const LAST: Duration = Duration::from_millis(600);
 const GLANCE: u8 = 2;
 
-/// So many commands are carried out at a time.
+/// This many commands are carried out at a time.
 const MOST: usize = 16;
 
 /// An `AdminContext` is what the admin process is given.
@@ -39,9 +39,9 @@ pub struct Admin {
     /// These are its sockets, by descriptors of the supervisor's own.
     sockets: Vec<OwnedFd>,
     process: Option<Running>,
-    /// Another may be forked at this time, in milliseconds of `sys::clock`.
+    /// Another process may be forked at this time, in milliseconds of `sys::clock`.
     next_ms: u64,
-    /// So many commands were carried out that the policy has heard of.
+    /// This many commands were carried out that the policy has heard of.
     obeyed: u32,
 }
 

@@ -68,7 +68,7 @@ impl<R: Roles> Supervisor<R> {
         self.events.push_back(Event::Compiled { settings, found });
     }
 
-    /// The process of an attempt has ended: the next one follows, or an event where there cannot be one.
+    /// Goes on after the process of an attempt has ended: the next one follows, or an event where there cannot be one.
     pub(super) fn goes_on(&mut self, attempt: Attempt<R>, death: Death) -> Option<Event> {
         let Attempt {
             number,
@@ -189,7 +189,7 @@ impl<R: Roles> Supervisor<R> {
         self.step_or_load(number, roles, code, rest, ended? + 1)
     }
 
-    /// The next step, or what comes after the last.
+    /// Takes the next step before the start, or goes on to what comes after the last.
     fn step_or_load(
         &mut self,
         number: u32,

@@ -4,7 +4,7 @@ use crate::sys::watch::{Settling, Signature};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// A changed file must be left alone for so long before it counts as written.
+/// A changed file must be left alone for this long before it counts as written.
 const SETTLED: Duration = Duration::from_millis(150);
 
 pub struct Changes {

@@ -1,12 +1,12 @@
-//! The supervisor's clock. Time that passes while the supervisor is suspended, stopped or starved of CPU does not
-//! count, for it does not count for its workers either.
+//! A `Clock` is the supervisor's. Time that passes while the supervisor is suspended, stopped or starved of CPU does
+//! not count, for it does not count for its workers either.
 
 use std::time::{Duration, Instant};
 
 /// A `Clock` does not jump.
 pub struct Clock {
     now: Instant,
-    /// The real time of the last reading.
+    /// This was the real time of the last reading.
     read: Instant,
 }
 

@@ -1,4 +1,4 @@
-//! The files that a compiler writes code into. They are opened before it is forked, so that it needs no right to make
+//! A compiler writes code into `CodeFiles`, which are opened before it is forked, so that it needs no right to make
 //! any, and no descriptor of its own comes up. What it says of them is checked; when it has ended they are kept.
 
 use super::settings::CodeSettings;
@@ -23,12 +23,12 @@ pub struct Code {
     pub found: Option<CodeName>,
     /// Instances begin as this snapshot has them, where that is another than when they are made.
     pub primed: Option<OwnedFd>,
-    /// There is this code of what is run every so often beside it.
+    /// The periodic jobs have this code.
     pub jobs: Vec<Code>,
 }
 
 impl Code {
-    /// The descriptors that whoever loads it needs.
+    /// Lists the descriptors that whoever loads the code needs.
     pub fn descriptors(&self) -> impl Iterator<Item = RawFd> {
         let primed = self.primed.iter().map(AsRawFd::as_raw_fd);
         primed.chain([self.file.as_raw_fd()])
@@ -58,7 +58,7 @@ impl Code {
 /// `CodeFiles` has one file for the application, and one for each step before the start.
 pub struct CodeFiles {
     cache: Option<Cache>,
-    /// All of the cache may take so many bytes.
+    /// All of the cache may take this many bytes.
     most: u64,
     files: Vec<CodeFile>,
 }
@@ -69,7 +69,7 @@ struct CodeFile {
     made: CompilerOutput,
 }
 
-/// A `CompilerOutput` is what the compiler said about one of them.
+/// A `CompilerOutput` is what the compiler said about one of the files.
 enum CompilerOutput {
     Nothing,
     /// The code was in the cache already.
@@ -117,7 +117,7 @@ impl CodeFiles {
         files.map(|file| file.output.file().as_raw_fd())
     }
 
-    /// The files, as the compiler has them.
+    /// Opens the files once more, as the compiler has them.
     pub fn try_clone(&self) -> io::Result<Vec<File>> {
         let files = self.files.iter();
         files.map(|file| file.output.file().try_clone()).collect()
@@ -149,7 +149,7 @@ impl CodeFiles {
         Ok(())
     }
 
-    /// The application's code, where it was in the cache, so that nobody can write to it.
+    /// Gives the application's code where it was in the cache, so that nobody can write to it.
     pub fn found(&self) -> io::Result<Option<Code>> {
         match self.files.first().map(|file| &file.made) {
             Some(CompilerOutput::Found(code)) => code.try_clone().map(Some),

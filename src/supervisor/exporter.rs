@@ -1,5 +1,6 @@
-//! The exporter: a process that is there as long as the version that is served wants spans exported, replaced when it
-//! has ended or when another version wants it otherwise. It ends when it is let go of, and may take a moment for that.
+//! The supervisor keeps the exporter here: it is there as long as the version that is served wants spans
+//! exported, replaced when it has ended or when another version wants it otherwise. It ends when it is let go of, and
+//! may take a moment for that.
 
 use super::Roles;
 use super::admin::PAUSE;
@@ -21,11 +22,11 @@ pub struct ExporterContext {
     pub lifeline: OwnedFd,
 }
 
-/// An `Exporter` is what the supervisor keeps of it.
+/// An `Exporter` is what the supervisor keeps of that process.
 #[derive(Default)]
 pub struct Exporter {
     process: Option<Running>,
-    /// Another may be forked at this time, in milliseconds of `sys::clock`.
+    /// Another process may be forked at this time, in milliseconds of `sys::clock`.
     next_ms: u64,
 }
 
@@ -36,7 +37,7 @@ struct Running {
 }
 
 struct ExporterTask {
-    /// Another version that wants something else has another number.
+    /// Versions of the configuration that want something else have another number.
     settings: u64,
     /// The exporter ends when this is closed.
     _held: OwnedFd,

@@ -28,14 +28,14 @@ use std::rc::Rc;
 pub struct Forker {
     pub scoreboard: Rc<Scoreboard>,
     pub slots: Slots,
-    /// The one of the executable before, where it was laid out in another way.
+    /// The scoreboard of the executable before this one is there where it was laid out in another way.
     predecessor: Option<RefCell<PredecessorScoreboard>>,
-    /// The end that workers watch, and the one that only the supervisor holds.
+    /// The lifeline has an end that workers watch, and one that only the supervisor holds.
     watched: OwnedFd,
     held: OwnedFd,
     /// These compilers, steps before the start and zygotes have not been reaped.
     helpers: RefCell<Vec<Pid>>,
-    /// A listening socket was bound anew so often.
+    /// A listening socket was bound anew this often.
     sockets: Cell<u32>,
     /// The last compiler found no room in the cache.
     lacks_room: Cell<bool>,
@@ -87,7 +87,7 @@ impl Forker {
         }
     }
 
-    /// The slot of a worker that was left to us.
+    /// Finds the slot of a worker that was left to us.
     pub fn left_slot(&self, index: usize) -> Result<WorkerSlot> {
         let slot = match &self.predecessor {
             Some(predecessor) if index < predecessor.borrow().length() => {
@@ -106,7 +106,7 @@ impl Forker {
         }
     }
 
-    /// The last sign of life of the worker that has this slot, and what it asked a guest last.
+    /// Reads the last sign of life of the worker that has this slot, and what it asked a guest last.
     pub fn signs_of_life(&self, slot: &WorkerSlot) -> (u64, String) {
         match (slot, &self.predecessor) {
             (WorkerSlot::Predecessor(index), Some(predecessor)) => {
@@ -188,7 +188,7 @@ impl Forker {
         Ok(step)
     }
 
-    /// Forks a process that runs what is run every so often, and of which this is the code.
+    /// Forks a process that runs a periodic job, of which this is the code.
     pub fn job<R: Roles>(&self, roles: &R, index: usize, code: &Code) -> io::Result<SingleTask> {
         let run = || roles.run_job(index, code);
         let kept = [code.file.as_raw_fd()];

@@ -13,10 +13,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::os::fd::RawFd;
 
-/// Another number is another language. What is added to it later is not known to executables before that.
+/// A document with another number is written in another way. What is added to it later is not known to executables
+/// before that.
 const VERSION: u32 = 3;
 
-/// The one before that, which is understood.
+/// Documents of this number, the one before, are understood.
 const SECOND: u32 = 2;
 
 /// A `Handover` is everything that is left.
@@ -25,27 +26,27 @@ pub struct Handover {
     pub version: u32,
     pub scoreboard: RawFd,
     pub layout: Layout,
-    /// The end of the lifeline that workers watch, and the one that is held.
+    /// The lifeline has an end that workers watch, and one that the supervisor holds.
     pub lifeline: (RawFd, RawFd),
     pub listeners: Vec<LeftListener>,
-    /// The version that is served: its number, its code, and what its compiler said of that. There is no
-    /// `CodeInfo` where an older executable has one that this one does not know.
+    /// The version that is served has this number.
     pub served: u32,
     pub code: RawFd,
+    /// The compiler said this of the code; none where an older executable left what this one does not know.
     #[serde(rename = "plan")]
     pub code_info: Option<CodeInfo>,
-    /// There should be so many workers.
+    /// There should be this many workers.
     pub wanted: usize,
     pub workers: Vec<LeftWorker>,
-    /// The sockets of the admin process, and the process.
+    /// The admin process has these sockets.
     #[serde(default)]
     pub admin: Vec<LeftListener>,
     #[serde(default)]
     pub admin_process: Option<i32>,
-    /// The process that exports spans: it ends when its lifeline does, which is not handed over.
+    /// This process exports spans; it ends when its lifeline does, which is not handed over.
     #[serde(default)]
     pub exporter_process: Option<i32>,
-    /// The processes that write the logs of workers: this executable's, and those of executables before it.
+    /// These processes write the logs of workers: this executable's, and those of executables before it.
     #[serde(default)]
     pub log_writers: Vec<LeftLogWriter>,
     /// The document comes from an executable of the first kind, which hears another answer.
@@ -66,9 +67,9 @@ pub struct LeftWorker {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftLogWriter {
     pub process: i32,
-    /// It takes orders from this descriptor.
+    /// The process takes orders from this descriptor.
     pub orders: RawFd,
-    /// It writes these logs, in this order.
+    /// The process writes these logs, in this order.
     pub logs: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The processes of what is run every so often: which of them are due is the schedule's to say (`policy/schedule.rs`).
+//! `Jobs` has the processes of periodic jobs; the schedule says which of them are due (`policy/schedule.rs`).
 
 use super::Roles;
 use super::code_files::Code;

@@ -1,5 +1,5 @@
-//! The process that writes logs to files and to the system's log: forked where there are any, replaced when it has
-//! ended, handed what was opened again, and waited for at the end.
+//! The supervisor keeps the process that writes logs to files and to the system's log: it is forked where there are any,
+//! replaced when it has ended, handed what was opened again, and waited for at the end.
 
 use super::Roles;
 use super::admin::PAUSE;
@@ -17,10 +17,10 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
-/// What is left at the end may take so long to be written.
+/// What is left at the end may take this long to be written.
 const LAST: Duration = Duration::from_secs(5);
 
-/// It is looked so often whether the log process has ended.
+/// The supervisor looks this often whether the log process has ended.
 const GLANCE: u16 = 5;
 
 /// A `LogWriter` is what the supervisor keeps of the log process.
@@ -29,14 +29,14 @@ pub struct LogWriter {
     running: Option<Running>,
     /// These write what workers of the executables before this one log, until those have ended.
     before: Vec<Running>,
-    /// Another may be forked at this time, in milliseconds of `sys::clock`.
+    /// Another process may be forked at this time, in milliseconds of `sys::clock`.
     next_ms: u64,
 }
 
 struct Running {
     pid: Pid,
     orders: OwnedFd,
-    /// It writes these logs, in this order.
+    /// The process writes these logs, in this order.
     logs: Vec<String>,
 }
 

@@ -60,13 +60,13 @@ pub trait Roles: Sized {
     fn pulls(&self) -> Option<Duration>;
     /// Pulls the application, in a process of its own.
     fn pull(&self) -> anyhow::Result<()>;
-    /// Makes code of the application, of the steps before the start and of what is run every so often in these files,
-    /// in a process of its own, and tells of each. Gives the application, loaded, where it is to be shared and no
-    /// thread was needed for all of this.
+    /// Makes code of the application, of the steps before the start and of the periodic jobs in these files, in a
+    /// process of its own, and tells of each. Gives the application, loaded, where it is to be shared and no thread was
+    /// needed for all of this.
     fn prepare(&self, reporter: &Reporter, files: &[File]) -> anyhow::Result<Option<Self::Loaded>>;
     /// Takes the step before the start with this index, of which there is code, in a process of its own.
     fn take_step(&self, index: usize, code: &Code) -> anyhow::Result<()>;
-    /// Runs what is run every so often and has this index, of which there is code, in a process of its own.
+    /// Runs the periodic job with this index from its code, in a process of its own.
     fn run_job(&self, index: usize, code: &Code) -> anyhow::Result<()>;
     /// Says whether an instance of this code is primed before there are workers.
     fn primes(&self, info: CodeInfo) -> bool;
@@ -123,7 +123,7 @@ pub trait Sockets {
     /// Takes no more connections.
     fn close(&mut self);
 
-    /// The descriptors that whoever listens must keep.
+    /// Lists the descriptors that whoever listens must keep.
     fn descriptors(&self) -> Vec<RawFd> {
         self.left().iter().map(|left| left.fd).collect()
     }
@@ -137,7 +137,7 @@ pub struct WorkerContext {
     /// The lifeline comes to its end when the supervisor does.
     pub lifeline: OwnedFd,
     pub scoreboard: Rc<Scoreboard>,
-    /// The worker reports after so many requests that it is spent.
+    /// The worker reports after this many requests that it is spent.
     pub max_requests: Option<u64>,
 }
 

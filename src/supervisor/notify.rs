@@ -10,10 +10,10 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::{Duration, Instant};
 
-/// A start or a stop that goes on asks for more time so often.
+/// A start or a stop that goes on asks for more time this often.
 const EXTENSION_PERIOD: Duration = Duration::from_secs(5);
 
-/// The time that is asked for. What a start or a stop may take in all is limited elsewhere.
+/// The server asks for this much more time. What a start or a stop may take in all is limited elsewhere.
 const EXTENSION: Duration = Duration::from_secs(30);
 
 /// A `Notifier` tells a service manager; nobody where none waits for it.
@@ -23,7 +23,8 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// The service manager that the environment names. The variables stay, for the executable that replaces this one.
+    /// Finds the service manager that the environment names. The variables stay, for the executable that replaces this
+    /// one.
     pub fn from_environment(now: Instant) -> Notifier {
         let variable = |name| std::env::var(name).ok();
         let address = variable("NOTIFY_SOCKET").and_then(|name| address(&name).ok());
@@ -55,7 +56,7 @@ impl Notifier {
     }
 }
 
-/// The address of a path, or of an abstract name, which begins with an @.
+/// Makes the address of a path, or of an abstract name, which begins with an @.
 fn address(name: &str) -> io::Result<SocketAddr> {
     match name.strip_prefix('@') {
         Some(name) => SocketAddr::from_abstract_name(name),
@@ -73,7 +74,7 @@ fn send(address: &SocketAddr, text: &str) -> io::Result<()> {
 #[derive(Debug)]
 struct NotifyState {
     told: Option<Condition>,
-    /// A sign of life is due so often, where it is waited for, and next at this time.
+    /// A sign of life is due this often, where it is waited for, and next at this time.
     alive: Option<(Duration, Instant)>,
     extension: Option<Instant>,
 }

@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::time::{Duration, Instant};
 
-/// A zygote may take so long to fork a worker.
+/// A zygote may take this long to fork a worker.
 const FORK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A `PendingWorker` is one that a zygote was asked for.
@@ -102,7 +102,7 @@ impl<R: Roles> Supervisor<R> {
         }
     }
 
-    /// The process, if it is a child of ours and nobody that is known already.
+    /// Finds the process, if it is a child of ours and nobody that is known already.
     fn unknown_child(&self, pid: i32) -> Option<Pid> {
         let pid = Pid::from_raw(pid);
         let known = self.children.iter().any(|child| child.pid == pid)
@@ -113,7 +113,7 @@ impl<R: Roles> Supervisor<R> {
         (!known && process::is_child(pid)).then_some(pid)
     }
 
-    /// The zygote is of no more use, and its worker is forked directly.
+    /// Gives up a zygote that is of no more use, and forks its worker directly.
     fn replace_pending(&mut self, pending: PendingWorker, why: &str) {
         debug!("the zygote forks no worker, and another takes its place: {why}");
         let mut generations = self.generations.iter_mut();
@@ -131,7 +131,7 @@ impl<R: Roles> Supervisor<R> {
         }
     }
 
-    /// The worker is not wanted any more, whether there is a process or not. False where it was not asked.
+    /// Gives up a worker that is not wanted any more, whether there is a process or not. False where it was not asked.
     pub(super) fn cancel_pending(&mut self, id: Id) -> bool {
         let Some(place) = self
             .pending_workers

@@ -18,7 +18,7 @@ use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// The ends of compilers and zygotes that were killed are waited for so long before everything ends: they hold the
+/// The ends of compilers and zygotes that were killed are waited for this long before everything ends: they hold the
 /// listening sockets too. Killing takes no time worth speaking of, save where a device does not answer.
 pub(super) const UNKILLABLE: Duration = Duration::from_secs(10);
 

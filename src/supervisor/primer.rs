@@ -1,5 +1,5 @@
-//! The process that has the application start, in one instance, before there are workers: what is in that instance then
-//! is written into a file in memory, which this process opens before and closes to every change afterwards.
+//! The primer's process has the application start, in one instance, before there are workers: what is in that instance
+//! then is written into a file in memory, which this process opens before and closes to every change afterwards.
 
 use super::Roles;
 use super::code_files::Code;
@@ -16,7 +16,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 pub struct Primer {
     pub process: SingleTask,
     snapshot: File,
-    /// The snapshot may have so many bytes.
+    /// The snapshot may have this many bytes.
     most: u64,
 }
 
@@ -44,8 +44,8 @@ impl Primer {
     }
 }
 
-/// The snapshot, to be read only; none where nothing was written. Who wrote it ran a guest, and could have written
-/// without end: the memory would be taken for as long as the version is served.
+/// Gives the snapshot, to be read only; none where nothing was written. Who wrote it ran a guest, and could have
+/// written without end: the memory would be taken for as long as the version is served.
 fn sealed(snapshot: &File, most: u64) -> io::Result<Option<OwnedFd>> {
     memory::seal(snapshot)?;
     match snapshot.metadata()?.len() {

@@ -16,7 +16,7 @@ pub struct Served {
     pub number: u32,
     /// The version's compiler said this; none where that is not understood.
     pub info: Option<CodeInfo>,
-    /// The name of its code, where that has one.
+    /// Its code has this name, where it has one.
     pub name: Option<CodeName>,
     /// The version's code was in the cache already.
     pub found: bool,

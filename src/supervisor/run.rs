@@ -1,5 +1,5 @@
-//! The supervisor's loop: it turns what the system says into events, asks the policy, and has done
-//! what the policy says (`perform`). Every system call of the supervisor is made from these two.
+//! This file is the supervisor's loop: it turns what the system says into events, asks the policy, and has done what
+//! the policy says (`perform`). Every system call of the supervisor is made from these two.
 
 use super::admin::Admin;
 use super::changes::Changes;
@@ -55,14 +55,14 @@ pub struct Supervisor<R> {
     /// Zygotes were asked for these workers, some of which nobody waits for any more.
     pub(super) pending_workers: Vec<PendingWorker>,
     pub(super) abandoned_workers: Vec<AbandonedWorker>,
-    /// The version that is being compiled and loaded.
+    /// This version is being compiled and loaded.
     pub(super) attempt: Option<Attempt<R>>,
-    /// The new executable, while it is asked whether it can take over.
+    /// The new executable is asked whether it can take over.
     pub(super) successor: Option<Successor>,
     pub(super) executes: bool,
     /// This executable was started from here.
     pub(super) executable: PathBuf,
-    /// The versions that are served or tried.
+    /// These versions are served or tried.
     pub(super) generations: Vec<Generation<R>>,
     pub(super) memory_kills: u64,
     /// The notifier tells the service manager what the server is doing.
@@ -256,7 +256,7 @@ impl<R: Roles> Supervisor<R> {
         self.notifier.tell(condition, Instant::now());
     }
 
-    /// The time, as policy has it.
+    /// Gives the time, as the policy has it.
     pub(super) fn now(&mut self) -> Instant {
         let longest = self.policy.beat_period();
         self.clock.now(Instant::now(), longest)

@@ -11,17 +11,17 @@ use std::time::Duration;
 pub struct Settings {
     /// The number of workers follows the load between these bounds.
     pub workers: WorkerRange,
-    /// Workers must have had little to do for so long until there is one fewer.
+    /// Workers must have had little to do for this long until there is one fewer.
     pub scale_down: Duration,
-    /// Requests in flight may go on for so long before their worker is killed.
+    /// Requests in flight may go on for this long before their worker is killed.
     pub graceful_shutdown: Duration,
-    /// Everything goes on for so long after a stop was asked for.
+    /// Everything goes on for this long after a stop was asked for.
     pub shutdown_delay: Duration,
-    /// A worker may be silent for so long.
+    /// A worker may be silent for this long.
     pub healthcheck: Duration,
-    /// A worker may take so long to get ready.
+    /// A worker may take this long to get ready.
     pub startup: Duration,
-    /// A worker is replaced after so many requests.
+    /// A worker is replaced after this many requests.
     pub limit_max_requests: Option<u64>,
     /// No more than this is added to that, at random.
     pub limit_max_requests_jitter: u64,
@@ -31,15 +31,15 @@ pub struct Settings {
     pub max_worker_lifetime: Option<Duration>,
     /// Changed files cause a reload.
     pub reload: bool,
-    /// The server ends when nobody was connected for so long.
+    /// The server ends when nobody was connected for this long.
     pub exit_idle: Option<Duration>,
     pub compile: CompileLimits,
-    /// A step before the start may take so long.
+    /// A step before the start may take this long.
     pub step_time: Duration,
     pub canary: CanarySettings,
-    /// These are run every so often while the application is served.
+    /// These periodic jobs are run while the application is served.
     pub jobs: Vec<JobSettings>,
-    /// Each of them may take so long.
+    /// Each run of a job may take this long.
     pub job_time: Duration,
     pub code: CodeSettings,
 }
@@ -47,13 +47,13 @@ pub struct Settings {
 /// `CanarySettings` says how a new version is compared with the one that is served.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CanarySettings {
-    /// So large a share of all workers has the new version meanwhile. Where there is none, reloads have no canary unless
-    /// that is asked for.
+    /// This share of all workers has the new version meanwhile. Where there is none, reloads have no canary unless that
+    /// is asked for.
     pub share: Option<f64>,
     pub time: Duration,
-    /// The new version may fail a share of its requests that is larger by so much.
+    /// The new version may fail a share of its requests that is larger by this much.
     pub max_failures: f64,
-    /// The slowest of 100 requests may take so many times as long.
+    /// The slowest of 100 requests may take this many times as long.
     pub max_latency: f64,
     pub without_traffic: WithoutTraffic,
 }
@@ -76,18 +76,19 @@ pub struct JobSettings {
 /// `CodeSettings` says what code is made of, and where it is kept.
 #[derive(Clone, Debug, Default)]
 pub struct CodeSettings {
-    /// The application's component, those of the steps before the start, and those that are run every so often.
+    /// The code is made of the application's component, those of the steps before the start, and those of the periodic
+    /// jobs.
     pub sources: Vec<PathBuf>,
-    /// The directory of the cache; none where no place for it is known.
+    /// The cache is in this directory; none where no place for it is known.
     pub directory: Option<PathBuf>,
-    /// All code may take so many bytes.
+    /// All code may take this many bytes.
     pub most: u64,
-    /// The user that the compiler runs as, where that is another.
+    /// The compiler runs as this user, where that is another.
     pub owner: Option<u32>,
 }
 
 impl CodeSettings {
-    /// The cache, which is made where it is missing.
+    /// Opens the cache, which is made where it is missing.
     pub fn open_cache(&self) -> Result<Cache> {
         let directory = self.directory.as_deref();
         Cache::make(
@@ -101,6 +102,6 @@ impl CodeSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CompileLimits {
     pub time: Duration,
-    /// The compiler may have so many resident bytes.
+    /// The compiler may have this many resident bytes.
     pub memory: u64,
 }

@@ -1,4 +1,4 @@
-//! The process that takes one step before the start: it is kept to what workers are kept to.
+//! A `Step` is the process that takes one step before the start: it is kept to what workers are kept to.
 
 use super::Roles;
 use super::code_files::Code;

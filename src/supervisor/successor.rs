@@ -1,5 +1,5 @@
-//! The two sides of replacing the executable: the one that runs asks the new one and becomes it, the
-//! new one says whether it can and takes over.
+//! Replacing the executable has two sides: the one that runs asks the new one and becomes it, the new one says whether
+//! it can and takes over.
 
 use super::Roles;
 use super::children::Child;
@@ -22,7 +22,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// The descriptor that what is handed over can be read from.
+/// This variable names the descriptor that the handover can be read from.
 const HANDOVER: &str = "WASMSERVE_HANDOVER";
 
 /// This variable names the descriptor that an answer goes to, when the executable is only asked.
@@ -30,7 +30,7 @@ const QUESTION: &str = "WASMSERVE_QUESTION";
 
 /// `Predecessor` is what an executable finds that is to take over from another.
 pub struct Predecessor {
-    /// The sockets that are open, in the order in which they were bound.
+    /// These sockets are open, in the order in which they were bound.
     pub listeners: Vec<(OwnedFd, LeftListener)>,
     /// The admin process has these sockets; none where the executable before this one had none.
     pub admin: Vec<(OwnedFd, LeftListener)>,
@@ -147,7 +147,7 @@ pub fn answer<R: Roles>(roles: &R, forker: &Forker, question: &Question) -> Resu
     }
 }
 
-/// A compiler that has said everything is looked at so often.
+/// A compiler that has said everything is looked at this often.
 const GLANCE: Duration = Duration::from_millis(10);
 
 /// Has the application compiled, as it is at a start. Steps before the start are not taken.
@@ -185,7 +185,7 @@ fn compiled<R: Roles>(roles: &R, forker: &Forker) -> Result<Code> {
     }
 }
 
-/// The process that is the new executable, while it is asked.
+/// A `Successor` is the process that is the new executable, while it is asked.
 pub struct Successor {
     pub pid: Pid,
     pub receiver: Receiver,

@@ -1,6 +1,6 @@
-//! The process that the workers of a version are forked from: it has loaded the application once, so that they
-//! share the memory which that takes, and can serve at once. The supervisor asks it for each of them and becomes
-//! their parent. Where code is found that needs no compiling, the compiler goes on as the zygote of it.
+//! The workers of a version are forked from a zygote: it has loaded the application once, so that they share the memory
+//! which that takes, and can serve at once. The supervisor asks it for each of them and becomes their parent. Where
+//! code is found that needs no compiling, the compiler goes on as the zygote of it.
 
 use super::code_files::{Code, CodeFiles};
 use super::forker::{NewWorker, ended, fork_child, serve};
@@ -20,7 +20,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
 
-/// The compiler of a version, or what its workers are forked from. It is killed with this handle.
+/// A `Zygote` is the compiler of a version, or what its workers are forked from. It is killed with this handle.
 pub struct Zygote {
     pub pid: Pid,
     receiver: Receiver,
@@ -28,7 +28,7 @@ pub struct Zygote {
     state: ZygoteState,
     /// This was in the cache, and is loaded.
     found: Option<CodeName>,
-    /// A listening socket had been bound anew so often when the zygote was forked.
+    /// A listening socket had been bound anew this often when the zygote was forked.
     pub sockets: u32,
 }
 
@@ -46,7 +46,7 @@ enum ZygoteState {
 pub enum ZygoteTask {
     /// The zygote is to compile into these files, and to load what it finds instead, where that is large.
     Compile(CodeFiles),
-    /// The zygote is to load this.
+    /// The zygote is to load this code.
     Load(Code),
 }
 

@@ -15,7 +15,7 @@ pub struct Mimalloc;
 /// Every block that is at least as large is aligned so (mimalloc's MI_MAX_ALIGN_SIZE).
 const NATURAL: usize = 16;
 
-/// The word that says who pays has so many bytes.
+/// The word that says who pays has this many bytes.
 const WORD: usize = size_of::<Payer>();
 
 /// Computes the bytes before a block: the word comes last of them, and what follows is aligned as it was asked for.

@@ -31,7 +31,7 @@ pub fn never_wait(writer: &OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Has a pipe take so many bytes, where the kernel allows it (F_SETPIPE_SZ, fcntl(2)).
+/// Has a pipe take this many bytes, where the kernel allows it (F_SETPIPE_SZ, fcntl(2)).
 pub fn widen(writer: &OwnedFd, bytes: usize) {
     let bytes = bytes.try_into().unwrap_or(i32::MAX);
     let _ = fcntl(writer, FcntlArg::F_SETPIPE_SZ(bytes));
@@ -40,7 +40,7 @@ pub fn widen(writer: &OwnedFd, bytes: usize) {
 /// A `Piece` is what a pipe has to offer.
 #[derive(Debug)]
 pub enum Piece {
-    /// So many bytes, which are in the buffer.
+    /// The pipe had this many bytes, which are in the buffer.
     Bytes(usize),
     Nothing,
     /// Nobody can write any more.
@@ -88,7 +88,7 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(ends)
 }
 
-/// The same for one direction, from the first end to the second: nothing can be sent back, and so nothing can lie
+/// Makes a channel of one direction, from the first end to the second: nothing can be sent back, and so nothing can lie
 /// in the first end's queue, descriptors included, when it is closed (shutdown(2)).
 pub fn downward() -> io::Result<(OwnedFd, OwnedFd)> {
     let (sender, receiver) = pair()?;
@@ -110,7 +110,7 @@ pub fn send(fd: &OwnedFd, bytes: &[u8], carried: &[BorrowedFd<'_>]) -> io::Resul
 /// `Received` is what a channel has to offer.
 #[derive(Debug)]
 pub enum Received {
-    /// One message: its length in the buffer, and what it carried.
+    /// There was one message, which has this length in the buffer and carried these descriptors.
     Message(usize, Vec<OwnedFd>),
     Nothing,
     /// Nobody can send any more.

@@ -1,4 +1,4 @@
-//! The clocks that processes compare notes by.
+//! This file reads the clocks that processes share, so that they can compare times.
 
 use nix::time::{ClockId, clock_gettime};
 

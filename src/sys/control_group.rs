@@ -18,7 +18,7 @@ pub fn directories(controller: &str) -> Vec<(Version, PathBuf)> {
         .collect()
 }
 
-/// The same, for a line of /proc/self/cgroup: `ID:CONTROLLERS:PATH`, without controllers in version 2.
+/// Finds the directories for a line of /proc/self/cgroup: `ID:CONTROLLERS:PATH`, without controllers in version 2.
 fn directories_of(line: &str, controller: &str) -> Vec<(Version, PathBuf)> {
     let fields: Vec<&str> = line.splitn(3, ':').collect();
     let [_, controllers, path] = fields[..] else {

@@ -5,8 +5,8 @@ use nix::sched::{CpuSet, sched_getaffinity};
 use nix::unistd::Pid;
 use std::fs::read_to_string;
 
-/// The processors of the affinity mask (sched_getaffinity(2)), or the control group's quota rounded
-/// up where that is less. At least one.
+/// Counts the processors of the affinity mask (sched_getaffinity(2)), or gives the control group's quota rounded up
+/// where that is less. At least one.
 pub fn available() -> usize {
     let affinity = sched_getaffinity(Pid::from_raw(0)).map_or(1, |set| {
         let is_set = |cpu: &usize| set.is_set(*cpu).unwrap_or(false);
@@ -15,7 +15,7 @@ pub fn available() -> usize {
     quota().map_or(affinity, |quota| affinity.min(quota)).max(1)
 }
 
-/// The least quota of the control groups that this process is in.
+/// Finds the least quota of the control groups that this process is in.
 fn quota() -> Option<usize> {
     let quotas = directories("cpu").into_iter();
     let quotas = quotas.filter_map(|(version, directory)| {
@@ -32,7 +32,7 @@ fn quota() -> Option<usize> {
     quotas.min()
 }
 
-/// `$MAX $PERIOD` in microseconds, or `max $PERIOD`.
+/// Reads `$MAX $PERIOD` in microseconds, or `max $PERIOD`.
 fn cpu_max(text: &str) -> Option<usize> {
     let mut numbers = text.split_whitespace();
     let quota: u64 = numbers.next()?.parse().ok()?;

@@ -11,7 +11,7 @@ use std::{env, fs, io};
 pub struct StartDirectory(PathBuf);
 
 impl StartDirectory {
-    /// The current directory: as the shell names it (PWD, which may lead over symbolic links) where that is it.
+    /// Finds the current directory: as the shell names it (PWD, which may lead over symbolic links) where that is it.
     pub fn current() -> StartDirectory {
         let named = env::var_os("PWD").map(PathBuf::from);
         let named = named.filter(|path| path.is_absolute() && is_current(path));
@@ -25,7 +25,7 @@ impl StartDirectory {
         env::set_current_dir(&self.0)
     }
 
-    /// The full name of a file that was named from here.
+    /// Gives the full name of a file that was named from here.
     pub fn file(&self, path: &Path) -> PathBuf {
         self.0.join(path)
     }

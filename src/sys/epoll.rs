@@ -98,7 +98,7 @@ impl<S> Drop for Exclusive<S> {
     }
 }
 
-/// The set that `fd` is in. Adding it once more is refused there, and nowhere else in this way.
+/// Finds the set that `fd` is in. Adding it once more is refused there, and nowhere else in this way.
 fn holder(fd: RawFd) -> io::Result<OwnedFd> {
     for candidate in 0..HIGHEST {
         match control(candidate, libc::EPOLL_CTL_ADD, fd, 0, 0) {
@@ -120,7 +120,7 @@ fn holder(fd: RawFd) -> io::Result<OwnedFd> {
     Err(io::Error::other("the event loop's epoll set is not found"))
 }
 
-/// The token of the one event that has happened.
+/// Gives the token of the one event that has happened.
 fn first_token(epoll: &OwnedFd) -> io::Result<u64> {
     let mut events = [libc::epoll_event { events: 0, u64: 0 }; 8];
     let room = i32::try_from(events.len()).expect("eight is few");

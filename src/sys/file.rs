@@ -1,4 +1,4 @@
-//! Writing to standard output and standard error, without waiting where that can be had.
+//! This file writes to standard output and standard error, without waiting where that can be had.
 
 use anyhow::Context as _;
 use nix::fcntl::{AT_FDCWD, OFlag, open};
@@ -20,7 +20,7 @@ pub enum Way {
     Plain(RawFd),
     /// The descriptor is a file, which takes everything at once.
     File(RawFd),
-    /// The same pipe or terminal, opened once more and in our own mode.
+    /// The descriptor's pipe or terminal was opened once more, in our own mode.
     Reopened(OwnedFd),
     /// The descriptor is a socket, which can be told with each message not to wait.
     Socket(RawFd),
@@ -53,7 +53,7 @@ impl Way {
         }
     }
 
-    /// The descriptor that was opened for this.
+    /// Gives the descriptor that was opened for this.
     pub fn descriptor(&self) -> Option<RawFd> {
         match self {
             Way::Reopened(fd) => Some(fd.as_raw_fd()),
@@ -191,7 +191,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write `{}`", path.display()))
 }
 
-/// The mode of a file that everybody may read whom the umask lets.
+/// Everybody may read a file of this mode whom the umask lets.
 pub const READ_BY_ALL: u32 = 0o666;
 
 /// Has a new file filled, and puts it in the place of what is there: whole, or not at all. Until then it stands beside

@@ -26,7 +26,7 @@ pub unsafe fn fork(child: impl FnOnce() -> i32) -> io::Result<Pid> {
     }
 }
 
-/// The end of a process that has nothing more to do may take so long.
+/// The end of a process that has nothing more to do may take this long.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Forks a process that is not ours: one in between forks it and ends, so that it is left to the next process above

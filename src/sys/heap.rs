@@ -14,12 +14,12 @@ pub type Payer = Option<&'static Counter>;
 
 /// A `Counter` counts the bytes of one account.
 pub struct Counter {
-    /// So many bytes are allocated and not freed, but for what other threads have freed.
+    /// This many bytes are allocated and not freed, but for what other threads have freed.
     live: AtomicUsize,
     freed_elsewhere: AtomicUsize,
-    /// There may be so many bytes before somebody is told.
+    /// There may be this many bytes before somebody is told.
     most: AtomicUsize,
-    /// The same, until somebody was told.
+    /// The threshold is `most` until somebody was told.
     threshold: AtomicUsize,
     is_noticed: AtomicBool,
 }
@@ -33,7 +33,7 @@ thread_local! {
     static SPARE: RefCell<VecDeque<&'static Counter>> = const { RefCell::new(VecDeque::new()) };
 }
 
-/// So many of them are looked at before a new one is made.
+/// This many of them are looked at before a new one is made.
 const LOOKS: usize = 4;
 
 /// This is called when an account first has more than it may, from within an allocation: it must not allocate.
@@ -61,7 +61,7 @@ impl Counter {
         }
     }
 
-    /// So many bytes more were allocated, by whichever thread.
+    /// Notes that this many bytes more were allocated, by whichever thread.
     pub fn add(&self, bytes: usize) {
         match RUNS.get() {
             true => self.add_here(bytes),
@@ -72,7 +72,7 @@ impl Counter {
         }
     }
 
-    /// The same, by the thread that runs for accounts.
+    /// Notes that the thread that runs for accounts allocated this many bytes more.
     pub fn add_here(&self, bytes: usize) {
         let live = self.live.load(Relaxed).wrapping_add(bytes);
         self.live.store(live, Relaxed);
@@ -81,7 +81,7 @@ impl Counter {
         }
     }
 
-    /// So many bytes were freed.
+    /// Notes that this many bytes were freed.
     pub fn remove(&self, bytes: usize) {
         if RUNS.get() {
             let live = self.live.load(Relaxed).wrapping_sub(bytes);

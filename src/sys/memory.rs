@@ -52,7 +52,7 @@ pub fn inheritable_file(name: &str, content: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-/// Makes a file in memory of so many zeroes, which forked processes share. Its length stays as it is: nobody can take
+/// Makes a file in memory of this many zeroes, which forked processes share. Its length stays as it is: nobody can take
 /// away what somebody has mapped (F_SEAL_SHRINK, F_GET_SEALS(2const)).
 pub fn shared_file(name: &str, length: usize) -> io::Result<OwnedFd> {
     let fd = memfd_create(name, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
@@ -159,7 +159,7 @@ impl View {
         unsafe { self.memory.add(place).cast::<AtomicU64>().as_ref() }.load(Relaxed)
     }
 
-    /// So many bytes from this place on.
+    /// Reads this many bytes from this place on.
     pub fn bytes(&self, place: usize, length: usize) -> impl Iterator<Item = u8> {
         assert!(place + length <= self.length);
         // SAFETY: the same.
@@ -229,7 +229,7 @@ impl Resident {
     }
 }
 
-/// This process's share of the memory that it has, of which others may have a part too (proc(5),
+/// A `Proportional` tells this process's share of the memory that it has, of which others may have a part too (proc(5),
 /// /proc/pid/smaps_rollup).
 pub struct Proportional(File);
 

@@ -10,10 +10,10 @@ pub const CAP_DAC_READ_SEARCH: u32 = 2;
 /// The kernel knows fewer, and says so (PR_CAPBSET_DROP(2const)).
 const CAPABILITIES: u32 = 64;
 
-/// `_LINUX_CAPABILITY_VERSION_3` of linux/capability.h.
+/// This is `_LINUX_CAPABILITY_VERSION_3` of linux/capability.h.
 const VERSION: u32 = 0x2008_0522;
 
-/// `struct __user_cap_header_struct`.
+/// This is `struct __user_cap_header_struct`.
 #[repr(C)]
 struct Header {
     version: u32,
@@ -99,7 +99,7 @@ pub fn leave_session() {
     let _ = nix::unistd::setsid();
 }
 
-/// The version of landlock that this kernel has; none where it has it not, or not switched on (landlock(7)).
+/// Asks which version of landlock this kernel has; none where it has it not, or not switched on (landlock(7)).
 pub fn landlock_version() -> Option<u32> {
     let (attributes, size, ask_version) = (std::ptr::null::<u8>(), 0_usize, 1_u32);
     // SAFETY: with this flag it reads nothing.

@@ -7,10 +7,10 @@ use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// The largest certificate, key, configuration or environment file that is read.
+/// No larger certificate, key, configuration or environment file is read.
 pub const LARGEST_TEXT: u64 = 1 << 20;
 
-/// The largest component that is read.
+/// No larger component is read.
 pub const LARGEST_COMPONENT: u64 = 1 << 30;
 
 /// Opens a regular file of at most `most` bytes, without waiting for whoever may be at its other end.

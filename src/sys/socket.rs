@@ -49,7 +49,7 @@ impl Listening {
 const MOMENT_US: i64 = 10_000;
 
 impl Listening {
-    /// The same under a number that nothing else gets ([`moved_up`]).
+    /// Duplicates the socket under a number that nothing else gets ([`moved_up`]).
     pub fn moved_up(&self) -> io::Result<Listening> {
         let socket = moved_up(self.as_fd())?;
         Ok(match self {
@@ -113,7 +113,7 @@ impl AsRawFd for Listening {
 /// that is free is what others get.
 const HIGH: RawFd = 960;
 
-/// The same socket under a number that nothing else gets, for as long as most numbers are free.
+/// Duplicates a socket under a number that nothing else gets, for as long as most numbers are free.
 pub fn moved_up(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let duplicate = |from| fcntl(socket, FcntlArg::F_DUPFD_CLOEXEC(from));
     let number = match duplicate(HIGH) {

@@ -7,17 +7,20 @@ use nix::sys::stat::fstat;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// The type of a question and of its answer, and the flag of a question (netlink(7)).
+/// A question and its answer are of this type (netlink(7)).
 const BY_FAMILY: u16 = 20;
+/// A question has this flag (netlink(7)).
 const REQUEST: u16 = 1;
 
-/// What is asked for, and the attribute that has it: two numbers of four bytes, the first of which is the number of
-/// connections that wait.
+/// A question asks for the queue by this flag.
 const SHOW_QUEUE: u32 = 0x10;
+/// The answer has the queue in this attribute: two numbers of four bytes, the first of which is the number of
+/// connections that wait.
 const QUEUE: u16 = 4;
 
-/// A header and what is asked of Unix sockets take so many bytes, and so do a header and what is always answered.
+/// A header and what is asked of Unix sockets take this many bytes.
 const QUESTION: usize = 40;
+/// A header and what is always answered take this many bytes.
 const ANSWER: usize = 32;
 
 /// Returns how many connections wait at this socket.

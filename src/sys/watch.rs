@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-/// The directory that a file is in, as it can be opened.
+/// Gives the directory that a file is in, as it can be opened.
 pub fn directory_of(file: &Path) -> &Path {
     let directory = file.parent().filter(|path| !path.as_os_str().is_empty());
     directory.unwrap_or(Path::new("."))

@@ -20,9 +20,9 @@ use std::sync::Arc;
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// The flag that says that the caller records the trace, and the one that says that its id is random (level 2 of the
-/// standard).
+/// This flag says that the caller records the trace.
 const SAMPLED: u8 = 1;
+/// This flag says that the trace's id is random (level 2 of the standard).
 const RANDOM: u8 = 2;
 
 /// `Tracing` says how the traces of requests are continued or begun.
@@ -38,13 +38,13 @@ pub struct Tracing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
     pub id: TraceId,
-    /// The server's span.
+    /// The server's span has this id.
     pub span: SpanId,
-    /// The client's span, where the client named one.
+    /// The client's span has this id, where the client named one.
     pub parent: Option<SpanId>,
     flags: u8,
     exports: bool,
-    /// What systems before this one noted, which is passed on as it is.
+    /// Systems before this one noted this, which is passed on as it is.
     pub state: Option<HeaderValue>,
 }
 

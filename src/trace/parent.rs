@@ -14,7 +14,7 @@ pub struct Parent {
     pub flags: u8,
 }
 
-/// Version, id, span and flags have so many characters with their hyphens.
+/// Version, id, span and flags have this many characters with their hyphens.
 const LENGTH: usize = 55;
 
 impl Parent {

@@ -7,7 +7,7 @@ use prost::Message;
 use std::cell::RefCell;
 
 thread_local! {
-    /// The slot of this worker. One thread serves, and it alone measures spans.
+    /// This worker records into this slot. One thread serves, and it alone measures spans.
     static RECORDER: RefCell<Option<(SlotRef, Vec<u8>)>> = const { RefCell::new(None) };
 }
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 pub struct Sampler {
     /// The sampler keeps a client's decision.
     follows_parent: bool,
-    /// So much of all traces is recorded, from nought to one.
+    /// This much of all traces is recorded, from nought to one.
     ratio: f64,
 }
 

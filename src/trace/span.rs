@@ -5,7 +5,7 @@ use super::{SpanId, TraceId};
 use prost::Message;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// So many letters of each text are kept.
+/// This many letters of each text are kept.
 const LONGEST: usize = 1024;
 const SHORT: usize = 256;
 
@@ -55,11 +55,12 @@ pub struct Span {
     pub path: String,
     #[prost(string, tag = "14")]
     pub query: String,
-    /// This client asked, as far as trusted proxies tell, and this one was connected.
+    /// This client asked, as far as trusted proxies tell.
     #[prost(string, tag = "15")]
     pub client: String,
     #[prost(uint32, tag = "16")]
     pub client_port: u32,
+    /// This peer was connected.
     #[prost(string, tag = "17")]
     pub peer: String,
     #[prost(uint32, tag = "18")]
@@ -70,12 +71,12 @@ pub struct Span {
     pub user_agent: String,
     #[prost(uint32, tag = "21")]
     pub status: u32,
-    /// The bodies had so many bytes.
+    /// The bodies had this many bytes.
     #[prost(uint64, tag = "22")]
     pub received: u64,
     #[prost(uint64, tag = "23")]
     pub sent: u64,
-    /// The kind of the failure, and what is said about it.
+    /// The failure was of this kind, and this is said about it.
     #[prost(string, tag = "24")]
     pub error: String,
     #[prost(string, tag = "25")]
@@ -84,7 +85,7 @@ pub struct Span {
     pub request_id: String,
     #[prost(uint32, tag = "27")]
     pub process: u32,
-    /// The guest was running for so many nanoseconds.
+    /// The guest was running for this many nanoseconds.
     #[prost(uint64, tag = "28")]
     pub running: u64,
     /// A WebSocket was closed with this code; what was received and sent are messages.

@@ -1,13 +1,13 @@
-//! The field `tracestate` (Trace Context section 3.3): what other systems noted about the trace. It is joined, checked
-//! and passed on; a broken one is left out whole, and the trace goes on without it.
+//! This file reads the field `tracestate` (Trace Context section 3.3): what other systems noted about the trace. It is
+//! joined, checked and passed on; a broken one is left out whole, and the trace goes on without it.
 
 use super::TRACESTATE;
 use http::{HeaderMap, HeaderValue};
 
-/// So many systems may have noted something.
+/// This many systems may have noted something.
 const MEMBERS: usize = 32;
 
-/// So much is passed on; where there is more, long members go first, and then the last ones (section 3.3.1.5).
+/// This much is passed on; where there is more, long members go first, and then the last ones (section 3.3.1.5).
 const LENGTH: usize = 512;
 const LONG: usize = 128;
 

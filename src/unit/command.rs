@@ -1,4 +1,4 @@
-//! The command line of the service: the one that was given, less what its sockets say already.
+//! This file makes the command line of the service: the one that was given, less what its sockets say already.
 
 use super::quote;
 use super::socket::Socket;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// A `CommandLine` is what the service runs, and with what.
 pub struct CommandLine {
-    /// The executable and its arguments, as a unit has them.
+    /// The unit has this for the executable and its arguments.
     pub exec: String,
     /// These variables say options now, with their values.
     pub variables: Vec<(String, String)>,

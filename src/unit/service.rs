@@ -1,4 +1,4 @@
-//! The service: how it is started, watched and stopped, and what it may do.
+//! This file writes the service: how it is started, watched and stopped, and what it may do.
 
 use super::command::{CommandLine, absolute};
 use super::quote;
@@ -9,7 +9,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Ends take so long beyond the time that requests in flight get.
+/// Ends take this long beyond the time that requests in flight get.
 const SLACK: Duration = Duration::from_secs(15);
 
 /// These protections hold for every command line. The kernel's interfaces that workers confine themselves by

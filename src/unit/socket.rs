@@ -1,4 +1,4 @@
-//! The sockets that systemd keeps open for the service.
+//! A `Socket` is one that systemd keeps open for the service.
 
 use super::quote;
 use crate::config::{Address, Config, Endpoint, Host};
@@ -12,20 +12,20 @@ const FIRST: usize = 3;
 /// A `Socket` is one socket of the unit.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Socket {
-    /// The value of ListenStream=.
+    /// ListenStream= has this value.
     pub listen: String,
     /// The service is told this of the socket, where that is not what it would do by itself.
     argument: Option<[String; 2]>,
 }
 
 impl Socket {
-    /// The argument that names this socket to the service, and its value.
+    /// Gives the argument that names this socket to the service, and its value.
     pub fn argument(&self) -> Option<[String; 2]> {
         self.argument.clone()
     }
 }
 
-/// The sockets of the addresses that were asked for.
+/// Lists the sockets of the addresses that were asked for.
 pub fn sockets(config: &Config) -> Result<Vec<Socket>> {
     let addresses = &config.addresses;
     let named = match addresses.named.as_slice() {

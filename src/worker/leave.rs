@@ -25,7 +25,7 @@ pub fn never_outlive(lifeline: OwnedFd, grace: Duration) -> Result<()> {
 pub enum ShutdownMode {
     /// The worker leaves without finishing anything.
     AtOnce,
-    /// The worker leaves when what is in flight is done. Connections are closed after being idle for so long.
+    /// The worker leaves when what is in flight is done. Connections are closed after being idle for this long.
     After { idle: Duration },
 }
 

@@ -5,7 +5,7 @@ use crate::sys::clock;
 use crate::sys::memory::Proportional;
 use std::time::Duration;
 
-/// Memory is measured so often: the kernel looks at every page for that.
+/// Memory is measured this often: the kernel looks at every page for that.
 const MEMORY: Duration = Duration::from_secs(5);
 
 /// `Usage` is what was read last.

@@ -1,4 +1,4 @@
-//! What is run every so often: beside the application, with what it may use, and never two of one.
+//! These tests show that periodic jobs run beside the application, with what it may use, and never two of one.
 
 use crate::harness::{Server, Start, eventually, finished, get, guest, lives, wasmserve};
 use nix::sys::signal::Signal;

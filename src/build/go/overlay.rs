@@ -1,5 +1,5 @@
-//! What is laid over an application's module and over Go's own packages while it is built, so that no file of either
-//! is changed: our bridge, and the places where Go asks it first.
+//! An overlay replaces files of an application's module and of Go's own packages while it is built, so that no file of
+//! either is changed: our bridge, and the places where Go asks it first.
 
 use super::package::Package;
 use super::{NEWEST, OLDEST, embedded, read};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// The bridge is here within the application's module.
 const WITHIN: &str = "internal/wasmserve";
 
-/// The packages of the bridge: the bindings are as wit-bindgen writes them (`guests/go/bindings`).
+/// These are the packages of the bridge: the bindings are as wit-bindgen writes them (`guests/go/bindings`).
 const PACKAGES: [Embedded; 14] = [
     ("bridge/body.go", include_str!("bridge/body.go")),
     ("bridge/lifecycle.go", include_str!("bridge/lifecycle.go")),
@@ -58,7 +58,7 @@ const WEBSOCKETS: [Embedded; 4] = [
     ("bridge/websocket.go", include_str!("bridge/websocket.go")),
 ];
 
-/// Those packages call each other so, before they have a place.
+/// The packages of the bridge name each other in this way, before they have a place.
 const NAMED: [&str; 2] = ["\"wit_component/", "\"go.bytecodealliance.org/pkg/"];
 
 /// The host has memory allocated by this line of theirs, and a collection of garbage in it would ask the host for the

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What `go list` tells of a package, in this order.
+/// `go list` tells this of a package, in this order.
 const FORMAT: &str = "{{.Name}}\t{{.Dir}}\t{{with .Module}}{{.Path}}{{end}}\t{{with .Module}}{{.Dir}}{{end}}\t\
                       {{join .Deps \" \"}}\t{{with .Error}}{{.Err}}{{end}}";
 
@@ -17,15 +17,15 @@ const FOR_WEBSOCKETS: [&str; 3] = ["websocket", "ws", "gws"];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Package {
     pub directory: PathBuf,
-    /// The path that packages of its module are imported by.
+    /// The packages of its module are imported by this path.
     pub module: String,
     pub module_directory: PathBuf,
     is_main: bool,
-    /// It uses net/http, itself or through others.
+    /// The package uses net/http, itself or through others.
     serves: bool,
-    /// It uses a package for WebSockets.
+    /// The package uses one for WebSockets.
     pub takes_websockets: bool,
-    /// Why Go cannot read it.
+    /// Go cannot read the package for this reason.
     error: String,
 }
 
@@ -58,7 +58,7 @@ fn whole(package: Package) -> Result<Package> {
     Ok(package)
 }
 
-/// Every package of the workspace's modules that are in this directory.
+/// Lists every package of the workspace's modules that are in this directory.
 fn of_workspace(tools: &mut Tools<'_>, go: &Path, directory: &Path) -> Result<Vec<String>> {
     let mut command = Command::new(go);
     command.args(["list", "-m", "-f", "{{.Dir}}"]);
@@ -115,7 +115,7 @@ fn is_for_websockets(package: &str) -> bool {
     elements.any(|element| FOR_WEBSOCKETS.contains(&element))
 }
 
-/// Of several programs the only one that uses net/http is meant.
+/// Chooses the package that is meant: of several programs the only one that uses net/http.
 fn choose(directory: &Path, below: Vec<Package>) -> Result<Package> {
     let mut programs: Vec<Package> = below
         .into_iter()

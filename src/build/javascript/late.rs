@@ -1,4 +1,4 @@
-//! For `wasmserve dev`: the component has the bridge alone, and reads the application from a file when it starts. It is
+//! Under `wasmserve dev` the component has the bridge alone, and reads the application from a file when it starts. It is
 //! made once for each version of the toolchain, and kept; a build makes the file, which takes a fraction of a second.
 
 use super::{NodeProject, bundle, componentize, componentizer};
@@ -22,7 +22,7 @@ const MAP: &str = "application.js.map";
 /// Some components stay, of earlier versions of the toolchain too; each has 13 MB.
 const KEPT: usize = 4;
 
-/// The packages that take part in making a component.
+/// These packages take part in making a component.
 const PARTS: [&str; 3] = [
     "@bytecodealliance/componentize-js",
     "@bytecodealliance/jco",

@@ -1,4 +1,4 @@
-//! What `wasmserve -h` prints: what most people need, on one screen of 24 lines and 80 columns.
+//! `wasmserve -h` prints what most people need, on one screen of 24 lines and 80 columns.
 
 use crate::cli::Cli;
 use clap::CommandFactory;

@@ -1,4 +1,5 @@
-//! What is granted, and what a process that has entered the sandbox can do then: real processes, the real kernel.
+//! These tests show what a process that has entered the sandbox can do, and what it cannot, with real processes and the
+//! real kernel.
 
 mod attempts;
 
@@ -101,7 +102,7 @@ fn grants() -> Vec<Vec<String>> {
     ]
 }
 
-/// One attempt: with these grants, in this role, as root or as somebody else.
+/// This variable describes one attempt: with these grants, in this role, as root or as somebody else.
 const ATTEMPT: &str = "WASMSERVE_TEST_ATTEMPT";
 
 /// Makes an attempt in processes of its own, with all combinations of grants, with and without root.
@@ -148,7 +149,7 @@ fn attempt(name: &str, role: &str) {
     std::fs::remove_dir_all(home).unwrap();
 }
 
-/// What the others run in a process of its own.
+/// The other tests run this one in a process of its own.
 #[test]
 #[ignore = "it is an attempt that other tests make"]
 fn one_attempt() {
@@ -198,7 +199,7 @@ fn one_attempt() {
     attempts::make(name, &sandbox, role, home);
 }
 
-/// A sentence of the README's table, tried in a worker.
+/// Each test tries one sentence of the table in docs/sandbox.md in a worker.
 macro_rules! sentences {
     ($($name:ident)*) => {$(
         #[test]
@@ -237,7 +238,7 @@ fn steps_are_kept_to_the_same() {
     }
 }
 
-/// It answers whoever can reach its address.
+/// The admin process answers whoever can reach its address.
 #[test]
 fn the_admin_process_has_less_than_a_worker() {
     for name in [
@@ -253,7 +254,7 @@ fn the_admin_process_has_less_than_a_worker() {
     }
 }
 
-/// It reads what workers write.
+/// The process that writes logs reads what workers write.
 #[test]
 fn the_process_that_writes_logs_has_less_than_a_worker() {
     for name in [

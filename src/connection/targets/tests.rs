@@ -1,4 +1,4 @@
-//! What is replaced in heads of HTTP/2, and put back.
+//! These tests show what is replaced in heads of HTTP/2, and put back.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn head(first: &[u8], path: &[u8], is_encoded: bool) -> Vec<u8> {
     [b"\x82", first, &[kind], path, b"\x86"].concat()
 }
 
-/// What the library beneath sees of a path, and what it stands for.
+/// Gives what the library beneath sees of a path, and what it stands for.
 fn seen(
     targets: &mut Targets,
     first: &[u8],

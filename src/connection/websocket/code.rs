@@ -1,4 +1,5 @@
-//! The codes that a connection is closed with (RFC 6455 section 7.4.1, and the registry that it founds), and for what.
+//! A connection is closed with one of these codes (RFC 6455 section 7.4.1, and the registry that it founds), which say
+//! for what.
 
 use crate::request::websocket::Closed;
 use tokio_tungstenite::tungstenite::Error;

@@ -19,18 +19,18 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tokio_tungstenite::tungstenite::{Error, Message as Frame};
 
-/// So much is read ahead at a time, and gathered before it is written.
+/// This much is read ahead at a time, and gathered before it is written.
 const BUFFER: usize = 16 << 10;
 const GATHERED: usize = 16 << 10;
 
 /// A longer message is sent in parts, so that what waits to be written is short.
 const PART: usize = 1 << 20;
 
-/// Any client may send so many pings and pongs, at once and per second.
+/// Any client may send this many pings and pongs, at once and per second.
 const CONTROL: u64 = 1000;
 const CONTROL_PER_SECOND: u64 = 50;
 
-/// A connection is looked at so often before others are.
+/// A connection is looked at this often before others are.
 const ROUNDS: usize = 32;
 
 pub struct Link<T> {
@@ -41,9 +41,9 @@ pub struct Link<T> {
     keep_alive: KeepAlive,
     message_rate: MessageRate,
     began: Instant,
-    /// So many pings and pongs came.
+    /// This many pings and pongs came.
     control: u64,
-    /// So many bytes had come when a message was last whole.
+    /// This many bytes had come when a message was last whole.
     mark: u64,
     /// This is left of a message of the guest's.
     rest: Option<(Data, Bytes)>,
@@ -112,7 +112,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         }
     }
 
-    /// The guest, which may not have ended, and what the connection ran over.
+    /// Takes the link apart: the guest, which may not have ended, and what the connection ran over.
     pub fn into_parts(self) -> (WebSocket, T) {
         let gone = Closed::new(code::ABNORMAL, "");
         self.socket.session.channel().end(gone);
@@ -300,7 +300,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         })
     }
 
-    /// The first part of a message, which may be all of it; the rest is kept.
+    /// Takes the first part of a message, which may be all of it; the rest is kept.
     fn part(&mut self, opcode: Data, mut bytes: Bytes) -> Frame {
         let part = bytes.split_to(bytes.len().min(PART));
         let is_last = bytes.is_empty();

@@ -7,19 +7,19 @@ use std::time::{Duration, Instant};
 
 pub struct MessageRate {
     rate: ClientRate,
-    /// Pings and pongs had so many bytes.
+    /// Pings and pongs had this many bytes.
     control: u64,
-    /// The rate knows of so many bytes of messages.
+    /// The rate knows of this many bytes of messages.
     counted: u64,
-    /// So many bytes of messages had come when the last one was whole.
+    /// This many bytes of messages had come when the last one was whole.
     whole: u64,
 }
 
-/// A client's ping or pong has so many bytes that are not its payload (RFC 6455 section 5.5): two, and the mask.
+/// A client's ping or pong has this many bytes that are not its payload (RFC 6455 section 5.5): two, and the mask.
 const CONTROL_HEAD: u64 = 6;
 
 impl MessageRate {
-    /// Demands so many bytes a second of a client, on average.
+    /// Demands this many bytes a second of a client, on average.
     pub fn new(rate: u64) -> MessageRate {
         MessageRate {
             rate: ClientRate::new(rate),
@@ -34,7 +34,7 @@ impl MessageRate {
         self.control += CONTROL_HEAD + payload.len() as u64;
     }
 
-    /// Notes that a message is whole; so many bytes have come until now.
+    /// Notes that a message is whole; this many bytes have come until now.
     pub fn whole(&mut self, received: u64) {
         self.whole = received.saturating_sub(self.control);
     }
@@ -58,7 +58,7 @@ impl MessageRate {
         self.rate.moved(0, now);
     }
 
-    /// Says when the client's time is up if nothing comes, which it may do for so long.
+    /// Says when the client's time is up if nothing comes, which it may do for this long.
     pub fn deadline(&self, idle: Duration) -> Option<Instant> {
         self.rate.deadline(idle)
     }

@@ -43,7 +43,7 @@ pub async fn serve(
     finish(client, link, end.unwrap_or(End::Gone)).await;
 }
 
-/// The same for one stream of a connection that has others.
+/// Serves a WebSocket on one stream of a connection that has others.
 pub async fn serve_stream(
     client: &Rc<ClientConnection>,
     progress: &Rc<ClientProgress>,

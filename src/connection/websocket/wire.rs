@@ -1,4 +1,4 @@
-//! The bytes of a WebSocket, for a reader and writer that is told to come again where others wait.
+//! A `Wire` has the bytes of a WebSocket, for a reader and writer that is told to come again where others wait.
 
 use crate::connection::activity::Activity;
 use std::io::{self, Read, Write};

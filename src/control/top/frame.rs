@@ -1,5 +1,5 @@
-//! The view as it is drawn: from its state to the cells of the terminal, readable from 80 columns and 24 lines on. What
-//! colours say stands there in words too.
+//! This file draws the view: from its state to the cells of the terminal, readable from 80 columns and 24 lines on.
+//! What colours say stands there in words too.
 
 use super::super::show::time_of;
 use super::rows::{Column, Row as WorkerRow, rows};
@@ -238,7 +238,7 @@ fn cell<'a>(column: Column, row: &WorkerRow<'_>) -> Cell<'a> {
     aligned(column, text).into()
 }
 
-/// How busy a worker is, as a bar and a number.
+/// Shows how busy a worker is, as a bar and a number.
 fn load<'a>(busy: f64) -> Line<'a> {
     let busy = busy.clamp(0.0, 1.0);
     let full = (busy * 8.0).round() as usize;
@@ -285,7 +285,7 @@ fn failure_lines<'a>(view: &View, latest: &Sample) -> Vec<Line<'a>> {
     lines
 }
 
-/// A number in up to seven characters.
+/// Writes a number in up to seven characters.
 fn count(number: f64) -> String {
     match number {
         ..0.05 => "0".to_owned(),

@@ -1,4 +1,5 @@
-//! What the server said lately, and what follows from the differences: rates, percentiles, and failures that happened.
+//! A `History` has what the server said lately, and what follows from the differences: rates, percentiles, and failures
+//! that happened.
 
 use super::sample::{Sample, Worker, WorkerEnd, plain};
 use std::collections::{BTreeMap, VecDeque};
@@ -28,10 +29,10 @@ const BAD_ENDS: [&str; 8] = [
 /// A `Failure` is something that went wrong.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
-    /// When it did last, in seconds since 1970.
+    /// The failure happened last at this time, in seconds since 1970.
     pub at: f64,
     pub what: String,
-    /// How often it did while this was watched; failures of the same kind share a line.
+    /// The failure happened this often while the server was watched; failures of the same kind share a line.
     pub count: u64,
 }
 
@@ -74,7 +75,7 @@ impl History {
         &self.failures
     }
 
-    /// By how much a counter grew in a second, of late.
+    /// Computes by how much a counter grew in a second, of late.
     pub fn rate(&self, of: impl Fn(&Sample) -> u64) -> f64 {
         self.per_second(|before, after| of(after).saturating_sub(of(before)) as f64)
     }
@@ -103,7 +104,7 @@ impl History {
         difference(before, after) / time
     }
 
-    /// What so large a part of the last requests took less than, in seconds; none where there were none.
+    /// Gives the time that this part of the last requests took less than, in seconds; none where there were none.
     pub fn percentile(&self, part: f64) -> Option<f64> {
         let ((_, before), (_, after)) = (self.samples.front()?, self.samples.back()?);
         let before = before.requests.duration_counts.iter().copied();
@@ -115,7 +116,7 @@ impl History {
         percentile(&counts, part)
     }
 
-    /// One line for each kind of failure, the newest first.
+    /// Makes one line for each kind of failure, the newest first.
     fn merge_failures(&mut self) {
         let mut merged: Vec<Failure> = Vec::new();
         for failure in self.failures.drain(..) {
@@ -187,8 +188,8 @@ fn told(before: Option<&Sample>, after: &Sample) -> Vec<Failure> {
         .collect()
 }
 
-/// The same of these counts, where number `n` counts what took from 2^(n-1) to 2^n microseconds. Within a bucket
-/// values are taken to be spread evenly on a logarithmic scale.
+/// Computes a percentile of these counts, where number `n` counts what took from 2^(n-1) to 2^n microseconds. Within a
+/// bucket values are taken to be spread evenly on a logarithmic scale.
 fn percentile(counts: &[u64], part: f64) -> Option<f64> {
     let all: f64 = counts.iter().map(|count| *count as f64).sum();
     let wanted = all * part;

@@ -1,5 +1,5 @@
-//! `wasmserve top`: a server that is watched live. Keys, signals and answers come from a thread each; one loop takes
-//! them in turn, and draws.
+//! `wasmserve top` watches a server live. Keys, signals and answers come from a thread each; one loop takes them in
+//! turn, and draws.
 
 mod frame;
 mod history;
@@ -66,7 +66,7 @@ pub fn run(asked: &Top) -> Result<Status> {
     }
 }
 
-/// Why the view is over.
+/// An `End` says why the view is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Asked,
@@ -112,7 +112,7 @@ fn watch(server: Server, interval: Duration, first: Sample) -> Result<End> {
     }
 }
 
-/// What runs in a thread of its own, until nobody takes what it sends.
+/// A `Source` runs in a thread of its own, until nobody takes what it sends.
 type Source = Box<dyn FnOnce(&Sender<Input>) + Send>;
 
 fn signal_inputs(sender: &Sender<Input>) {

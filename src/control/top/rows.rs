@@ -1,4 +1,4 @@
-//! The workers as rows: which columns there are, and in which order the rows stand.
+//! This file shows the workers as rows: which columns there are, and in which order the rows stand.
 
 use super::history::History;
 use super::sample::Worker;
@@ -20,7 +20,7 @@ pub enum Column {
 }
 
 impl Column {
-    /// From left to right; the first nine are as wide as a terminal of 80 columns.
+    /// The columns stand in this order from left to right; the first nine are as wide as a terminal of 80 columns.
     pub const ALL: [Column; 10] = [
         Column::Pid,
         Column::State,
@@ -79,7 +79,7 @@ impl Column {
     }
 }
 
-/// By what the rows are sorted.
+/// `Sorting` says by what the rows are sorted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sorting {
     pub column: Column,
@@ -92,7 +92,7 @@ impl Sorting {
     }
 }
 
-/// One worker.
+/// A `Row` is one worker.
 #[derive(Clone, Debug)]
 pub struct Row<'a> {
     pub worker: &'a Worker,

@@ -1,5 +1,5 @@
-//! What a server said about itself at one moment: as much of its status document as the live view shows. What is
-//! missing is nought or empty, so that a server of another version can be watched.
+//! A `Sample` is what a server said about itself at one moment: as much of its status document as the live view shows.
+//! What is missing is nought or empty, so that a server of another version can be watched.
 
 use crate::log;
 use serde::Deserialize;
@@ -115,7 +115,7 @@ impl Sample {
         self.started_at + self.uptime_seconds
     }
 
-    /// Requests that the guest failed.
+    /// Counts the requests that the guest failed.
     pub fn failures(&self) -> u64 {
         sum(self.requests.guest_failures.values().copied())
     }
@@ -136,7 +136,7 @@ fn sum(numbers: impl Iterator<Item = u64>) -> u64 {
     numbers.fold(0, u64::saturating_add)
 }
 
-/// Text from outside, in one line and without a way to talk to the terminal.
+/// Makes text from outside plain: one line, without a way to talk to the terminal.
 pub fn plain(text: &str) -> String {
     log::escape(text).to_string().replace('\t', " ")
 }

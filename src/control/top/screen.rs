@@ -1,15 +1,15 @@
-//! The terminal: taken for the view, and given back as it was, whatever ends the view.
+//! A `Screen` takes the terminal for the view, and gives it back as it was, whatever ends the view.
 
 use anyhow::{Context, Result};
 use ratatui::{DefaultTerminal, Frame};
 use std::io::{IsTerminal, stdin, stdout};
 
-/// Whether there is a terminal to draw on and to read keys from.
+/// Says whether there is a terminal to draw on and to read keys from.
 pub fn is_there() -> bool {
     stdin().is_terminal() && stdout().is_terminal()
 }
 
-/// The terminal while it is ours: another page of it, without echo and without a cursor.
+/// A `Screen` is the terminal while it is ours: another page of it, without echo and without a cursor.
 #[derive(Debug)]
 pub struct Screen(DefaultTerminal);
 

@@ -1,4 +1,4 @@
-//! The view as it is drawn, on a terminal that is none.
+//! These tests draw the view on a terminal in memory.
 
 use super::frame::draw;
 use super::rows::{Column, Sorting};
@@ -8,7 +8,7 @@ use ratatui::backend::TestBackend;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// What a terminal of this size shows, line by line.
+/// Gives what a terminal of this size shows, line by line.
 fn drawn(view: &View, width: u16, height: u16) -> Vec<String> {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     let now = Duration::from_secs(60);

@@ -1,4 +1,5 @@
-//! The state of the view: what is known, what is chosen, and what keys and answers make of it. It knows no terminal.
+//! A `View` is the state of what is shown: what is known, what is chosen, and what keys and answers make of it. It
+//! knows no terminal.
 
 use super::history::History;
 use super::rows::Sorting;
@@ -10,20 +11,20 @@ use std::time::Duration;
 pub struct View {
     pub history: History,
     pub sorting: Sorting,
-    /// Rows above the first that is shown.
+    /// This many rows stand above the first that is shown.
     pub scrolled: usize,
-    /// Since when the server has not answered, and why.
+    /// The server has not answered for this long, for this reason.
     pub silence: Option<(Duration, String)>,
 }
 
-/// Whether the view goes on.
+/// `Next` says whether the view goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     Stay,
     Quit,
 }
 
-/// Rows that a page key goes by.
+/// A page key goes by this many rows.
 const PAGE: usize = 10;
 
 impl View {

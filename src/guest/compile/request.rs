@@ -36,7 +36,7 @@ pub struct CompileRequest {
     pub middleware: Vec<PathBuf>,
     /// These components are run to their end, one after the other, before the application is served.
     pub steps: Vec<PathBuf>,
-    /// These components are run every so often while it is served.
+    /// These components are the periodic jobs, which are run while the application is served.
     pub jobs: Vec<PathBuf>,
     /// These settings say where code is kept between starts.
     pub cache: cache::Settings,
@@ -60,8 +60,8 @@ pub struct Compiled {
 }
 
 impl CompileRequest {
-    /// Makes the code of the application, of the steps before the start and of what is run every so often, each in its
-    /// file, and tells of each.
+    /// Makes the code of the application, of the steps before the start and of the periodic jobs, each in its file, and
+    /// tells of each.
     ///
     /// Loads the application too, where there is much to load and nothing has run until then: a process that has
     /// compiled, or run a guest, must not fork.

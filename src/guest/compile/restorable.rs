@@ -17,7 +17,7 @@ use wasmtime::component::Linker;
 use wasmtime::{ResourceLimiter, Store};
 
 /// Writes code whose instances can be restored into an empty file; an error says why there cannot be any. An instance
-/// may have so much memory. It gives the name under which other applications of the same interpreter find the code,
+/// may have this much memory. It gives the name under which other applications of the same interpreter find the code,
 /// where that is possible, and looks for that name in the cache first.
 pub fn compile(
     target: Target,

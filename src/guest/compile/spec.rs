@@ -70,7 +70,7 @@ impl CompileSpec {
         Ok(CodeName { component, engine })
     }
 
-    /// Writes the code of a component into an empty file. An instance may have so much memory while it is made.
+    /// Writes the code of a component into an empty file. An instance may have this much memory while it is made.
     pub fn compile(
         &self,
         binary: &[u8],

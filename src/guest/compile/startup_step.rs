@@ -1,5 +1,5 @@
-//! A step before the start, and what is run every so often, are components of the command world that are run to their
-//! end, with what the application may use. They know nothing of requests.
+//! Steps before the start and periodic jobs are components of the command world that are run to their end, with what
+//! the application may use. They know nothing of requests.
 
 use super::one_off::block_on_guest;
 use super::progress::display_path;
@@ -28,9 +28,9 @@ use wasmtime_wasi::{p2, p3};
 /// An `Occasion` is when a component of the command world is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Occasion {
-    /// It is run once, before the application is served.
+    /// The step is run once, before the application is served.
     BeforeStart,
-    /// It is run again and again, beside the application.
+    /// The job is run again and again, beside the application.
     Periodic,
 }
 
@@ -110,8 +110,8 @@ impl StartupStep {
 }
 
 impl CompileRequest {
-    /// Reads the steps before the start, and then what is run every so often, and says what can be known to be wrong
-    /// without running them.
+    /// Reads the steps before the start, and then the periodic jobs, and says what can be known to be wrong without
+    /// running them.
     pub fn steps(&self) -> Result<Vec<StartupStep>> {
         let steps = self.steps.iter().map(|path| (path, Occasion::BeforeStart));
         let jobs = self.jobs.iter().map(|path| (path, Occasion::Periodic));
@@ -120,7 +120,7 @@ impl CompileRequest {
             .collect()
     }
 
-    /// Runs a step before the start, or what is run every so often, whose code was made, to its end.
+    /// Runs a step before the start, or a periodic job, whose code was made, to its end.
     pub fn take_step(
         &self,
         occasion: Occasion,

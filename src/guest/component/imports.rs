@@ -1,4 +1,5 @@
-//! The interfaces that a component imports, as their types have them: what each exports, and which others it uses.
+//! `Imports` are the interfaces that a component imports, as their types have them: what each exports, and which others
+//! it uses.
 
 use anyhow::{Result, bail, ensure};
 use wasmparser::{

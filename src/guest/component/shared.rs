@@ -1,6 +1,6 @@
-//! The imports that the components of a chain share. Where several import the same interface, or versions of it that
-//! semantic versioning has satisfied by the newest, they share one import, which has what each of them asks for: so a
-//! request is the same thing to all of them.
+//! This file writes the imports that the components of a chain share. Where several import the same interface, or
+//! versions of it that semantic versioning has satisfied by the newest, they share one import, which has what each of
+//! them asks for: so a request is the same thing to all of them.
 
 use super::imports::{Imports, track, version};
 use super::writer::Writer;
@@ -27,7 +27,7 @@ enum State {
     Due,
     /// What it uses is imported first.
     Begun,
-    /// It is the instance of this number.
+    /// The interface is the instance of this number.
     Imported(u32),
 }
 
@@ -129,7 +129,7 @@ impl<'a> Importer<'a> {
 #[derive(Default)]
 struct Merged<'a> {
     ty: InstanceType,
-    /// Its types have these numbers by the names that it exports them by.
+    /// The interface's types have these numbers by the names that it exports them by.
     types: HashMap<&'a str, u32>,
     functions: HashSet<&'a str>,
 }

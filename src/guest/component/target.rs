@@ -35,7 +35,7 @@ impl Target {
         }
     }
 
-    /// Adjusts the target to a component of so many bytes.
+    /// Adjusts the target to a component of this many bytes.
     pub const fn of_size(self, size: usize) -> Target {
         Target {
             inlining: size < INLINED,
@@ -43,7 +43,7 @@ impl Target {
         }
     }
 
-    /// Adjusts the target to a component of so many bytes whose instances are to be restored.
+    /// Adjusts the target to a component of this many bytes whose instances are to be restored.
     pub const fn restorable(self, size: usize) -> Target {
         let restore = match size < LARGE {
             true => Restore::Checked,
@@ -60,10 +60,10 @@ impl Target {
     }
 }
 
-/// A component of so many bytes or more is large: it has an interpreter inside.
+/// A component of this many bytes or more is large: it has an interpreter inside.
 pub const LARGE: usize = 4 << 20;
 
-/// The compiler inlines nothing between the modules of a component of so many bytes or more. Inlining keeps every
+/// The compiler inlines nothing between the modules of a component of this many bytes or more. Inlining keeps every
 /// function in memory until the last of them is translated, which takes some 500 bytes for each byte of code: 6 GiB
 /// for an application of FastAPI, where compiling one function after the other takes a tenth of that.
 const INLINED: usize = 1 << 20;

@@ -46,11 +46,11 @@ enum Shape {
 enum Step {
     Base,
     Shim,
-    /// It takes and drops a handle to a resource of the component's own.
+    /// A module that takes and drops a handle to a resource of the component's own answers.
     Resource,
-    /// It is a module that has handles to the host's resources.
+    /// A module that has handles to the host's resources answers.
     Host,
-    /// It is a module that makes garbage-collected objects.
+    /// A module that makes garbage-collected objects answers.
     Objects,
 }
 

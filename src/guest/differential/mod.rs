@@ -41,7 +41,7 @@ pub enum Verdict {
     Nothing,
     /// The component's instances are made anew, for this reason.
     MadeAnew(String),
-    /// The component's instances are restored; so many requests found the same as with a fresh one.
+    /// The component's instances are restored; this many requests found the same as with a fresh one.
     Restored(usize),
 }
 
@@ -200,7 +200,7 @@ struct Kept {
     store: Store<Host>,
     instance: Instance,
     reset_handle: ResetHandle,
-    /// The last request had so many handles at a time.
+    /// The last request had this many handles at a time.
     handles: u32,
 }
 

@@ -72,7 +72,7 @@ pub const FILLER: &str = r#"(module
     (import "" "$imports" (table 1 funcref))
     (elem (i32.const 0) func $step))"#;
 
-/// An instance has so many calls and turns of loops left before it traps.
+/// An instance has this many calls and turns of loops left before it traps.
 const FUEL: u32 = 500;
 
 /// `Made` is a module, and all that it exports, which is all that it has.

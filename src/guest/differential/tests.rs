@@ -1,4 +1,4 @@
-//! The comparison on components made up from fixed seeds: what it finds, it finds each time. With
+//! These tests compare components made up from fixed seeds: what they find, they find each time. With
 //! `WASMSERVE_FUZZ_SECONDS` it goes on for longer, with other seeds.
 
 use super::*;

@@ -14,7 +14,7 @@ const WASM_PAGE: u64 = 64 << 10;
 /// A component exports this interface where its language takes part in its start: wit/lifecycle has it.
 pub const LIFECYCLE: &str = "wasmserve:lifecycle/application@0.1.0";
 
-/// Tables may grow to so many elements at least: dynamic linking inside a guest does that.
+/// Tables may grow to this many elements at least: dynamic linking inside a guest does that.
 const TABLE_ELEMENTS: u64 = 10_000;
 
 impl CodeInfo {

@@ -14,15 +14,15 @@ use wasmtime::{
     WasmFeatures,
 };
 
-/// A guest task has so much native stack, of which Wasm may use [`WASM_STACK`].
+/// A guest task has this much native stack, of which Wasm may use [`WASM_STACK`].
 const ASYNC_STACK: usize = 2 << 20;
 const WASM_STACK: usize = 1 << 20;
 
-/// So many bytes of each memory, table and stack stay mapped between two instances: resetting them by hand is cheaper
+/// This many bytes of each memory, table and stack stay mapped between two instances: resetting them by hand is cheaper
 /// than giving the pages back and faulting them in again. A worker with little memory keeps fewer.
 const KEEP_RESIDENT: usize = 1 << 20;
 
-/// The engine keeps the pages of so many memories and tables that are not in use.
+/// The engine keeps the pages of this many memories and tables that are not in use.
 const KEPT: u64 = 200;
 const STACK_KEEP_RESIDENT: usize = 64 << 10;
 
@@ -30,7 +30,7 @@ const STACK_KEEP_RESIDENT: usize = 64 << 10;
 /// does not count. Only addresses are reserved for it.
 const GC_HEAPS: u32 = 1;
 
-/// A 0.3 instance may run so many guest tasks side by side, each on a stack of its own.
+/// A 0.3 instance may run this many guest tasks side by side, each on a stack of its own.
 const STACKS_PER_INSTANCE: u32 = 4;
 
 /// `Processors` says which processors the code runs on.
@@ -97,7 +97,7 @@ pub fn compiling(target: Target) -> Result<Engine> {
     Ok(Engine::new(&config)?)
 }
 
-/// So many processors compile at a time, at most: each of them takes some 10 MiB.
+/// This many processors compile at a time, at most: each of them takes some 10 MiB.
 const COMPILING: usize = 8;
 
 /// Compiles a component. It starts threads: a process that has done it must not fork.

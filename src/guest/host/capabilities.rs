@@ -23,7 +23,7 @@ use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi_config::WasiConfigVariables;
 
-/// A guest gets so many random bytes at a time: a few milliseconds' work, which nothing interrupts.
+/// A guest gets this many random bytes at a time: a few milliseconds' work, which nothing interrupts.
 const RANDOM: u64 = 4 << 20;
 
 /// `Capabilities` is what the operator named; nothing of it is open.
@@ -45,7 +45,7 @@ pub struct Capabilities {
     pub sqlite: SqliteSettings,
     /// Core dumps of instances that trap are kept there, if anywhere.
     pub core_dumps: Option<Arc<CoreDumps>>,
-    /// The time that guests spend is noted for so long, if it is.
+    /// The time that guests spend is noted for this long, if it is.
     pub profile: Option<ProfileSettings>,
 }
 
@@ -174,7 +174,7 @@ impl Granted {
         self.authorities.as_ref()
     }
 
-    /// Makes the way out for one instance that answers so many requests at a time, the first of which belongs to this
+    /// Makes the way out for one instance that answers this many requests at a time, the first of which belongs to this
     /// trace.
     pub fn outbound(&self, concurrency: usize, trace: Option<Arc<Trace>>) -> Outbound {
         Outbound::new(&self.client, concurrency, trace)

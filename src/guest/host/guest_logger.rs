@@ -5,7 +5,7 @@ use crate::log::{self, GuestLine, GuestStream, Level};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// One request may write so many lines in a second. Further ones are counted, and the count is told.
+/// One request may write this many lines in a second. Further ones are counted, and the count is told.
 const LINES: u32 = 200;
 const SECOND: Duration = Duration::from_secs(1);
 

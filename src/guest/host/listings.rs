@@ -14,7 +14,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{ErrorCode, Host, HostDescri
 /// The engine defines the interface in this version.
 const TYPES: &str = "wasi:filesystem/types@0.2.12";
 
-/// An entry takes so much beside its name.
+/// An entry takes this much beside its name.
 const ENTRY: usize = 96;
 
 /// `Listings` counts the bytes of the listings that one instance has been given.

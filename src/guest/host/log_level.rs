@@ -2,7 +2,7 @@
 
 use crate::log::Level;
 
-/// The level stands among so many words at the beginning, after a time perhaps.
+/// The level stands among this many words at the beginning, after a time perhaps.
 const WORDS: usize = 5;
 
 /// Finds the level that a line names, as Python's `logging`, Flask, Go's `slog` and Rust's `tracing` and `env_logger`

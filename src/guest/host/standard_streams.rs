@@ -66,7 +66,7 @@ fn address<T>(handle: &T) -> usize {
 /// No more streams than these are looked at, at the end of a table.
 const MOST: usize = 16;
 
-/// Streams are looked for at so many places.
+/// Streams are looked for at this many places.
 const PLACES: u32 = 1000;
 
 impl StandardStreams {

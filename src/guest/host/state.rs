@@ -28,15 +28,15 @@ use wasmtime_wasi_config::WasiConfig;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use wasmtime_wasi_io::IoView;
 
-/// One instance may hold so many resources of the host at a time, open files among them: so many that a buffer for
+/// One instance may hold this many resources of the host at a time, open files among them: so many that a buffer for
 /// each is no more than the instance's memory, and never more than this. A guest that holds more has lost count of
 /// them.
 const RESOURCES: usize = 10_000;
 
-/// An instance may hold so many resources however little memory it has.
+/// An instance may hold this many resources however little memory it has.
 const FEW_RESOURCES: usize = 1000;
 
-/// The host reads ahead so much for a stream, at most, in a thread whose allocations are not counted.
+/// The host reads ahead this much for a stream, at most, in a thread whose allocations are not counted.
 const BUFFER: usize = 64 << 10;
 
 /// `HostState` is the data of one store.

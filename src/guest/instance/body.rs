@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::WasiBody;
 
-/// So many bytes of a body are awaited before the head is sent, while the guest writes without a pause: a shorter
+/// This many bytes of a body are awaited before the head is sent, while the guest writes without a pause: a shorter
 /// body goes out in one piece, with its length.
 const COLLECT: usize = 64 << 10;
 

@@ -45,7 +45,7 @@ pub struct ConcurrentInstances {
 struct ConcurrentInstance {
     reuse: Reuse,
     waiting: RefCell<VecDeque<Job>>,
-    /// The instance was given so many requests, and has not finished so many of them.
+    /// The instance was given this many requests.
     taken: Cell<u64>,
     open: Cell<usize>,
     /// The instance has had no request since then.

@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::{spawn_local, yield_now};
 
-/// An instance is restored so often, at most: what the engine keeps of its past would add up.
+/// An instance is restored this often, at most: what the engine keeps of its past would add up.
 const MOST_RESETS: u64 = 100_000;
 
-/// An instance waits for so long to be used again: a burst of requests leaves many, which take memory.
+/// An instance waits for this long to be used again: a burst of requests leaves many, which take memory.
 const REST: Duration = Duration::from_secs(2);
 
 /// An `InstancePool` belongs to one worker.

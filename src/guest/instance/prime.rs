@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use wasmtime::component::TypedFunc;
 use wasmtime_wasi_http::WasiBody;
 
-/// So many bytes of an answer are kept, for whoever wants to know why it is an error.
+/// This many bytes of an answer are kept, for whoever wants to know why it is an error.
 const KEPT: usize = 4 << 10;
 
 /// `Moment` says what an application is told.

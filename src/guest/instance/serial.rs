@@ -28,14 +28,14 @@ pub struct Instance {
     exports: Exports,
     /// The engine knows the instance by this, with what else it exports.
     pub(super) component: component::Instance,
-    /// The memories and tables begin with so many bytes.
+    /// The memories and tables begin with this many bytes.
     pub(super) initial_memory: usize,
-    /// The instance has answered so many requests.
+    /// The instance has answered this many requests.
     answered: u64,
     /// The handle restores the instance, where that is possible.
     pub(super) reset_handle: Option<ResetHandle>,
     pub(super) condition: RestoreState,
-    /// The last request had so many handles to the host's resources at a time, at most.
+    /// The last request had this many handles to the host's resources at a time, at most.
     pub(super) handles: u32,
     /// The instance is counted, where it belongs to a worker.
     life: Option<Life>,

@@ -9,16 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use wasmtime::{ResourceLimiterAsync, Result};
 
-/// An element of a table takes so many bytes.
+/// An element of a table takes this many bytes.
 const TABLE_ELEMENT: usize = size_of::<usize>();
 
 /// `InstanceMemory` counts the bytes of one instance. One thread uses it, but the engine requires that it is `Sync`.
 pub struct InstanceMemory {
     limit: usize,
-    /// The memories and tables have so many bytes.
+    /// The memories and tables have this many bytes.
     used: AtomicUsize,
     host: heap::Account,
-    /// The worker has granted so many of them since the instance was made.
+    /// The worker has granted this many of them since the instance was made.
     granted: AtomicUsize,
     /// The guest that runs in the instance has this age.
     age: AtomicU64,
@@ -121,7 +121,7 @@ impl InstanceMemory {
         self.refused.store(true, Relaxed);
     }
 
-    /// Takes so many bytes more where the limit allows it.
+    /// Takes this many bytes more where the limit allows it.
     fn grow(&self, bytes: usize) -> bool {
         let fits = bytes <= self.left();
         match fits {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-/// The worker keeps one part in so many of the bound, at most, for what guests touch between two looks.
+/// The worker keeps one part in this many of the bound, at most, for what guests touch between two looks.
 const MARGIN: usize = 4;
 
 /// A smaller growth does not cause a look of its own.
@@ -24,22 +24,22 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// `WorkerMemory` counts the bytes of one worker.
 pub struct WorkerMemory {
-    /// The process may have so many bytes.
+    /// The process may have this many bytes.
     most: AtomicUsize,
-    /// Above so many bytes no request begins, unless it is the only one.
+    /// Above this many bytes no request begins, unless it is the only one.
     full: AtomicUsize,
-    /// One instance may have so many of these bytes.
+    /// One instance may have this many of these bytes.
     each: usize,
-    /// All workers may have so many bytes together, where each is to have its share.
+    /// All workers may have this many bytes together, where each is to have its share.
     shared: Option<usize>,
-    /// A request waits for so long for memory.
+    /// A request waits for this long for memory.
     timeout: Duration,
     /// The counter is `None` where there is no bound.
     resident: Option<Resident>,
-    /// The process had so many bytes before there was any instance.
+    /// The process had this many bytes before there was any instance.
     base: usize,
     last: AtomicUsize,
-    /// Instances have grown by so many bytes since they were made.
+    /// Instances have grown by this many bytes since they were made.
     granted: AtomicUsize,
     running: AtomicUsize,
     begun: AtomicU64,
@@ -54,7 +54,7 @@ type Relief = Box<dyn Fn() + Send + Sync>;
 
 impl WorkerMemory {
     /// Bounds the worker to `most` bytes, of which one instance may have `each`; a request that needs more waits for
-    /// so long.
+    /// this long.
     pub fn bounded(most: u64, each: u64, timeout: Duration) -> Arc<WorkerMemory> {
         let [most, each] = [most, each].map(|size| usize::try_from(size).unwrap_or(usize::MAX));
         let mut memory = WorkerMemory {
@@ -68,7 +68,7 @@ impl WorkerMemory {
         Arc::new(memory)
     }
 
-    /// Bounds the worker to the share that each of so many workers has.
+    /// Bounds the worker to the share that each of this many workers has.
     pub fn shared(
         most: u64,
         each: u64,
@@ -82,7 +82,7 @@ impl WorkerMemory {
         memory
     }
 
-    /// Notes that there are so many workers now.
+    /// Notes that there are this many workers now.
     pub fn share_among(&self, workers: NonZeroUsize) {
         if let Some(all) = self.shared {
             self.set_most(all / workers);
@@ -176,7 +176,7 @@ impl WorkerMemory {
         self.wait_by_age(age, lacks).await
     }
 
-    /// Resolves when the guest of this age may have so many bytes more, which it has until it gives them back.
+    /// Resolves when the guest of this age may have this many bytes more, which it has until it gives them back.
     pub async fn grant(&self, age: Age, bytes: usize) -> Result<(), NoRoom> {
         let lacks = || {
             if bytes >= SMALL {

@@ -5,7 +5,7 @@ use crate::sys::clock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// A guest that has used so much is measured by the thread's own clock, which costs a system call but does not count
+/// A guest that has used this much is measured by the thread's own clock, which costs a system call but does not count
 /// other processes on the same processor. Most requests never get here.
 const EXACT: Duration = Duration::from_millis(5);
 
@@ -13,7 +13,7 @@ const EXACT: Duration = Duration::from_millis(5);
 /// engine requires atomics.
 pub struct CpuBudget {
     limit: Duration,
-    /// The guest had used so many nanoseconds when it was last entered.
+    /// The guest had used this many nanoseconds when it was last entered.
     spent: AtomicU64,
     /// The guest was last entered at this time, by whichever clock is read.
     entered: AtomicU64,

@@ -9,16 +9,16 @@ use std::thread::{Builder, Thread};
 use std::time::Duration;
 use wasmtime::{Engine, EngineWeak};
 
-/// A guest may run for so long before others get a time slice.
+/// A guest may run for this long before others get a time slice.
 const TICK: Duration = Duration::from_millis(5);
 
 /// The ticks are so short while some guest needs more than one time slice, so that its neighbours hardly notice.
 const SHORT_TICK: Duration = Duration::from_micros(500);
 
-/// So many ticks stay short after the last time that a guest needed it.
+/// This many ticks stay short after the last time that a guest needed it.
 const SHORT_TICKS: u32 = 20;
 
-/// The thread goes to sleep when there was no request for so long.
+/// The thread goes to sleep when there was no request for this long.
 const IDLE: Duration = Duration::from_secs(1);
 
 /// `EpochThread` is a handle to the thread.

@@ -12,14 +12,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
-/// A guest may use so much before others begin beside it.
+/// A guest may use this much before others begin beside it.
 const SHORT: Duration = Duration::from_millis(10);
 
-/// Making an instance may use so much before others begin: each of them would make an instance too, and the first
+/// Making an instance may use this much before others begin: each of them would make an instance too, and the first
 /// that is made can answer them all.
 const MAKING: Duration = Duration::from_secs(1);
 
-/// A guest waits for so long for its time slice where the guest that holds it is not polled, because its client reads
+/// A guest waits for this long for its time slice where the guest that holds it is not polled, because its client reads
 /// nothing of its body.
 const STALLED: Duration = Duration::from_millis(50);
 
@@ -49,7 +49,7 @@ pub struct TimeSlice {
     yields: AtomicBool,
     /// The guest's instance is being made.
     making: AtomicBool,
-    /// Making the instance has used so many nanoseconds.
+    /// Making the instance has used this many nanoseconds.
     made: AtomicU64,
 }
 
@@ -100,7 +100,7 @@ impl TimeSlice {
         self.hold(None);
     }
 
-    /// Says whether the guest, which has used so much time, goes on before others begin.
+    /// Says whether the guest, which has used this much time, goes on before others begin.
     pub fn may_continue(&self, burned: Duration) -> bool {
         let may = match self.making.load(Relaxed) {
             true => MAKING,

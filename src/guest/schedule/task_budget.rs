@@ -14,7 +14,7 @@ pub struct TaskBudget {
     limit: Duration,
     /// The request belongs to this trace, if any.
     trace: Option<Arc<Trace>>,
-    /// The request has used so many nanoseconds.
+    /// The request has used this many nanoseconds.
     spent: AtomicU64,
     closed: AtomicBool,
 }

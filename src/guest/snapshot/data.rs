@@ -77,7 +77,7 @@ fn placed<'a>(modules: &[Memories<'a>], instances: &[u32]) -> Result<Vec<Segment
 #[derive(Default)]
 struct Memories<'a> {
     imported: u32,
-    /// The memories begin with so many bytes.
+    /// The memories begin with this many bytes.
     sizes: Vec<u64>,
     /// Each piece of data is for a memory, counted from the module's first, and for a place in it.
     data: Vec<(usize, usize, &'a [u8])>,
@@ -152,7 +152,7 @@ fn number(expression: &ConstExpr<'_>) -> Result<u32> {
 mod tests {
     use super::*;
 
-    /// A segment: index of its memory, offset in it, and content.
+    /// A `Piece` is a segment: index of its memory, offset in it, and content.
     type Piece = (usize, usize, Vec<u8>);
 
     fn taken(modules: &str) -> Result<(Vec<u8>, Vec<Piece>)> {

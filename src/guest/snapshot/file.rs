@@ -13,7 +13,7 @@ use std::os::unix::fs::FileExt;
 /// A file that has a snapshot ends with these bytes, before its seal.
 const MARK: [u8; 8] = *b"wssnap02";
 
-/// A note has so many bytes however many memories there are: the digest of what the code was made of where others can
+/// A note has this many bytes however many memories there are: the digest of what the code was made of where others can
 /// use it too, or zeros; where the images begin; how many there are; the mark.
 const NOTE: usize = 32 + 8 + 8 + MARK.len();
 

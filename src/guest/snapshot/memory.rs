@@ -22,7 +22,7 @@ const LARGEST: usize = 1 << 32;
 
 /// `Memories` makes memories for an engine.
 pub struct Memories {
-    /// A memory may come to have so many bytes.
+    /// A memory may come to have this many bytes.
     most: usize,
 }
 
@@ -35,7 +35,7 @@ impl Memories {
 
 struct Memory {
     region: Arc<Region>,
-    /// The memory may grow to so many bytes where it is.
+    /// The memory may grow to this many bytes where it is.
     capacity: usize,
 }
 

@@ -54,7 +54,7 @@ pub struct Restorer {
     primed: Option<Vec<Global>>,
     /// These streams are open in the snapshot.
     open: Vec<OpenStream>,
-    /// The snapshot has so many bytes of memory more than an instance that was just made.
+    /// The snapshot has this many bytes of memory more than an instance that was just made.
     grown: usize,
     dirty_pages: DirtyPages,
 }

@@ -15,14 +15,14 @@ use std::os::unix::fs::FileExt;
 /// A file with a primed snapshot ends with these bytes.
 const MARK: [u8; 8] = *b"wsprime2";
 
-/// The note at the end has so many bytes however much there is: how many memories, how many globals, how many streams
+/// The note at the end has this many bytes however much there is: how many memories, how many globals, how many streams
 /// are open, the mark.
 const NOTE: usize = 8 + 8 + 8 + MARK.len();
 
 /// No component has more globals.
 const MOST_GLOBALS: u64 = 1 << 20;
 
-/// The note with all before it that is not memory has so many bytes at most.
+/// The note with all before it that is not memory has this many bytes at most.
 pub const LONGEST_NOTE: u64 =
     NOTE as u64 + 16 * (MOST as u64 + MOST_GLOBALS + streams::MOST as u64);
 

@@ -26,7 +26,7 @@ pub struct OpenStream {
 /// No handle of an open stream has a higher number: the numbers are the bits of a number.
 const HIGHEST: u32 = 63;
 
-/// A snapshot has so many open streams, at most: C libraries, adapters and Rust open each once.
+/// A snapshot has this many open streams, at most: C libraries, adapters and Rust open each once.
 pub const MOST: usize = 8;
 
 impl StandardStream {

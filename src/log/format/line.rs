@@ -10,13 +10,13 @@ use std::time::SystemTime;
 /// Lines of up to 4096 bytes never mix with those of other processes (pipe(7)).
 const LONGEST_LINE: usize = 4096;
 
-/// A field that is ours takes so much, at most.
+/// A field that is ours takes this much, at most.
 const LONGEST_OWN: usize = 48;
 
-/// One value of a client takes so much of the room, at most.
+/// One value of a client takes this much of the room, at most.
 const LONGEST_VALUE: usize = 1024;
 
-/// Computes how much room there is for what clients say, beside so much text and so many fields.
+/// Computes how much room there is for what clients say, beside this much text and so many fields.
 pub fn room(text: usize, fields: usize) -> usize {
     LONGEST_LINE
         .saturating_sub(text + LONGEST_OWN * fields + 64)

@@ -15,13 +15,14 @@ pub enum Coding {
 impl Coding {
     const ALL: [Coding; 3] = [Coding::Gzip, Coding::Zstd, Coding::Brotli];
 
-    /// The one that a client wants most, if any.
+    /// Finds the coding that a client wants most, if any.
     pub fn wanted(headers: &HeaderMap) -> Option<Coding> {
         let best = Coding::wanted_equally(headers).into_iter().next()?;
         best.into_iter().max()
     }
 
-    /// Those that a client wants, by how much it wants them: most first, and together where it says the same of them.
+    /// Finds the codings that a client wants, by how much it wants them: most first, and together where it says the
+    /// same of them.
     pub fn wanted_equally(headers: &HeaderMap) -> Vec<Vec<Coding>> {
         let values = headers.get_all(header::ACCEPT_ENCODING).iter();
         let values: Vec<&str> = values.filter_map(|value| value.to_str().ok()).collect();

@@ -10,7 +10,7 @@ const GZIP: u32 = 5;
 const BROTLI: u32 = 4;
 const ZSTD: i32 = 3;
 
-/// Windows have 2^18 bytes: a response under way may hold so much in memory.
+/// Windows have 2^18 bytes: a response under way may hold as much in memory.
 const BROTLI_WINDOW: u32 = 18;
 
 pub enum Encoder {

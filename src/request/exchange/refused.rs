@@ -19,8 +19,8 @@ impl Requests {
         unread
     }
 
-    /// Records what was refused with this status and a body of so many bytes. Its head began to come at `since`; of its
-    /// fields none is believed.
+    /// Records what was refused with this status and a body of this many bytes. Its head began to come at `since`; of
+    /// its fields none is believed.
     pub fn record_refused(
         &self,
         origin: &Origin,

@@ -31,9 +31,9 @@ pub struct Directory {
     pub path: PathBuf,
 }
 
-/// `Files` are all of them.
+/// `Files` are those of all directories that the operator names.
 pub struct Files {
-    /// The longest prefix first.
+    /// The directory with the longest prefix comes first.
     directories: Vec<(String, Resolver<ConfinedDirectory>)>,
     /// These separate the parts of a response.
     boundaries: Ids,
@@ -162,8 +162,8 @@ impl Files {
     }
 }
 
-/// What was compressed before in the codings that the client wants, those that it wants most first, and the file itself
-/// at last.
+/// Lists what may stand compressed beside a file, by the codings that the client wants most, and the file itself at
+/// last.
 fn siblings(headers: &HeaderMap) -> impl Iterator<Item = AcceptEncoding> {
     let wanted = Coding::wanted_equally(headers).into_iter();
     let wanted = wanted.map(|equal| AcceptEncoding {

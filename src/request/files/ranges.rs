@@ -6,7 +6,7 @@ use http::{HeaderMap, header};
 /// One response has no more parts. Players and readers of archives ask for a few.
 const MOST: usize = 16;
 
-/// So many bytes from `start` on, at least one.
+/// A `Part` is this many bytes from `start` on, at least one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
     pub start: u64,
@@ -55,8 +55,8 @@ pub fn wanted(request: &HeaderMap, size: u64) -> SelectedRanges {
     }
 }
 
-/// The first byte of a range and the one after its last: `Some(None)` where the file does not have them,
-/// and none where it is not a range.
+/// Reads the first byte of a range and the one after its last: `Some(None)` where the file does not have them, and none
+/// where it is not a range.
 fn range(text: &str, size: u64) -> Option<Option<(u64, u64)>> {
     let (first, last) = text.split_once('-')?;
     let range = match (first, last) {

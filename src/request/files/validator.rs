@@ -6,7 +6,7 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
-/// The state that a file is in.
+/// A `Validator` is the state that a file is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Validator {
     /// The tag is strong: no change leaves all of this as it was, not even one that sets back the time of the last.

@@ -1,4 +1,4 @@
-//! The `Forwarded` field (RFC 7239 section 4), read from its end: what stands at the end was written by
+//! This file reads the `Forwarded` field (RFC 7239 section 4) from its end: what stands at the end was written by
 //! whoever is nearest, and nothing that strangers wrote before it may change how it is read.
 
 use std::borrow::Cow;

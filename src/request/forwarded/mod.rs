@@ -133,7 +133,7 @@ fn first_stranger(
     nodes.position(|node| !trusted(node)).unwrap_or(last)
 }
 
-/// The field as it is without what stands before `place`, if anything does.
+/// Gives the field without what stands before `place`, if anything does.
 fn without_strangers(
     name: HeaderName,
     items: &[&str],

@@ -1,13 +1,14 @@
-//! The request that asks for a WebSocket, and what of it must be right (RFC 6455 section 4.2.1, RFC 8441 section 5).
+//! This file reads the request that asks for a WebSocket, and checks what of it must be right (RFC 6455 section 4.2.1,
+//! RFC 8441 section 5).
 
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Request, Version};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-/// The version of the protocol that there is (RFC 6455 section 4.1).
+/// The protocol has this version (RFC 6455 section 4.1).
 pub const VERSION: HeaderValue = HeaderValue::from_static("13");
 
-/// A key is the Base64 of so many bytes.
+/// A key is the Base64 of this many bytes.
 const KEY: usize = 16;
 
 /// `Asked` says how a request asks for a WebSocket.
@@ -82,7 +83,7 @@ fn has(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
     words(headers, name).any(|other| other.eq_ignore_ascii_case(word))
 }
 
-/// The value of a field that is there once.
+/// Gives the value of a field that is there once.
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     let mut values = headers.get_all(name).iter();
     values.next().filter(|_| values.next().is_none())

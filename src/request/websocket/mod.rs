@@ -30,28 +30,27 @@ use tokio::time::{sleep, timeout};
 /// `Settings` says what WebSockets may cost, and how they are kept alive.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// One worker has so many WebSockets.
+    /// One worker has this many WebSockets.
     pub most: usize,
-    /// One message of the client's may have so many bytes.
+    /// One message of the client's may have this many bytes.
     pub size: usize,
-    /// So many messages may wait in each direction.
+    /// This many messages may wait in each direction.
     pub queue: usize,
-    /// The client is sent a ping when nothing came for so long; 0 where it is sent none.
+    /// The client is sent a ping when nothing came for this long; 0 where it is sent none.
     pub ping_interval: Duration,
-    /// The client may take so long to answer; 0 where it may take for ever.
+    /// The client may take this long to answer; 0 where it may take for ever.
     pub ping_timeout: Duration,
-    /// Nothing may come for so long of a message that has begun, and so many bytes a second must come of it on
-    /// average.
+    /// Nothing may come for this long of a message that has begun, and the client's least rate holds for it on average.
     pub idle: Duration,
     pub rate: u64,
-    /// A guest may go on for so long once its client is gone.
+    /// A guest may go on for this long once its client is gone.
     pub rest: Duration,
 }
 
-/// A guest's messages wait until so many bytes do.
+/// A guest's messages wait until this many bytes do.
 const SENT: usize = 1 << 20;
 
-/// The WebSockets of one worker.
+/// `WebSockets` are those of one worker.
 pub struct WebSockets {
     admission: Admission,
     settings: Settings,
@@ -208,7 +207,7 @@ impl Requests {
     }
 }
 
-/// A guest may go on for so long where others need the memory that it has.
+/// A guest may go on for this long where others need the memory that it has.
 const GIVEN_UP: Duration = Duration::from_secs(1);
 
 /// Lets a guest come to its end that has no client any more.
@@ -229,7 +228,7 @@ pub async fn finish(mut socket: WebSocket) {
     }
 }
 
-/// The opening request as guests get it.
+/// Makes the opening request as guests get it.
 fn opening(parts: Parts, target: &http::Uri, origin: &Origin, arrival: &Arrival) -> Opening {
     let subprotocols = handshake::subprotocols(&parts.headers);
     let fields = parts.headers.iter();
@@ -258,7 +257,7 @@ fn opening(parts: Parts, target: &http::Uri, origin: &Origin, arrival: &Arrival)
     }
 }
 
-/// The head that opens a WebSocket: in HTTP/1.1 it proves that the request was understood.
+/// Makes the head that opens a WebSocket: in HTTP/1.1 it proves that the request was understood.
 fn accepted(
     proof: Option<HeaderValue>,
     subprotocol: Option<String>,
@@ -279,7 +278,7 @@ fn accepted(
     response
 }
 
-/// The guest's own answer.
+/// Makes the response of a guest that has not accepted.
 fn rejected(status: u16, headers: HeaderMap, body: Vec<u8>) -> Response<Body> {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
     let is_bodiless = crate::guest::is_bodiless(status);

@@ -18,7 +18,7 @@ pub struct Opened {
     pub client: Client,
     /// The target is path and query.
     pub target: String,
-    /// The id of the opening request.
+    /// The opening request has this id.
     pub id: Option<HeaderValue>,
     pub trace: Option<Arc<Trace>>,
     /// The guest has accepted, so that there is a WebSocket and not only a session.
@@ -66,12 +66,12 @@ impl Record {
         self.sent.set(self.sent.get() + 1);
     }
 
-    /// The connection is closed; only the first reason counts.
+    /// Notes that the connection is closed; only the first reason counts.
     pub fn closed(&self, closed: Closed) {
         self.closed.borrow_mut().get_or_insert(closed);
     }
 
-    /// The guest failed; says so in the log.
+    /// Notes that the guest failed, and says so in the log.
     pub fn failed(&self, failure: &Failure) {
         let kind = kind(failure);
         self.slot.guest_failed(kind);

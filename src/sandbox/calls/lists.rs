@@ -55,8 +55,8 @@ pub const RUNNING: &[i64] = &[
     libc::SYS_getrandom,
 ];
 
-/// The serving loop (tokio, rustls, hyper) and the log. What names a peer, passes descriptors on or changes a socket
-/// for others is not here: the parent module looks at the arguments of those calls.
+/// The serving loop (tokio, rustls, hyper) and the log need these. What names a peer, passes descriptors on or changes
+/// a socket for others is not here: the parent module looks at the arguments of those calls.
 pub const SERVING: &[i64] = &[
     // Connections are accepted from the listeners that the supervisor has bound; accept(2) without flags is not used.
     libc::SYS_accept4,
@@ -148,8 +148,8 @@ pub const CHANGING: [i64; 6] = [
     libc::SYS_pwritev2,
 ];
 
-/// The same as `FILES` by their older names, which the C library still uses on x86-64. SQLite calls several of them
-/// itself.
+/// These are the calls of `FILES` by their older names, which the C library still uses on x86-64. SQLite calls several
+/// of them itself.
 #[cfg(target_arch = "x86_64")]
 pub const OLDER: &[i64] = &[
     libc::SYS_access,
@@ -170,8 +170,8 @@ pub const OLDER: &[i64] = &[libc::SYS_renameat];
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub const OLDER: &[i64] = &[];
 
-/// The zygote, and the workers that it forks until they have entered a sandbox of their own. A filter is inherited and
-/// can only become narrower, so the zygote must have what its workers need to set theirs up.
+/// The zygote needs these, and the workers that it forks until they have entered a sandbox of their own. A filter is
+/// inherited and can only become narrower, so the zygote must have what its workers need to set theirs up.
 pub const FORKING: &[i64] = &[
     // It is told to fork by messages that carry the worker's pipe and the scoreboard.
     libc::SYS_recvmsg,
@@ -191,7 +191,7 @@ pub const FORKING: &[i64] = &[
     libc::SYS_setsid,
 ];
 
-/// The process that writes logs.
+/// The process that writes logs needs these.
 pub const WRITING_LOGS: &[i64] = &[
     // Files that the supervisor has opened again are received.
     libc::SYS_recvmsg,

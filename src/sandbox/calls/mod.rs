@@ -40,7 +40,7 @@ pub fn restrict(grants: &Grants, role: Role, sockets: &[Open]) -> Result<bool> {
 struct Shared {
     /// Sockets that listen, and the standard streams, have these numbers: whoever changes them changes them for all.
     fixed: Vec<RawFd>,
-    /// The same and Unix sockets: descriptors could be passed on by them.
+    /// These and Unix sockets could pass descriptors on.
     passing: Vec<RawFd>,
     /// What is accepted may be a Unix socket too, of which nobody knows the number yet.
     accepts_unix: bool,
@@ -203,7 +203,7 @@ const SLOWLY: rules::Condition = Cases::masked(3, MSG_FASTOPEN as u64, 0);
 /// These bits of a socket's type are not its flags (socket(2)).
 const KIND: u64 = 0xf;
 
-/// The protocols by which others are reached, each with the type of its sockets.
+/// Others are reached by these protocols, each with the type of its sockets.
 const PROTOCOLS: [(i32, i32); 2] = [(SOCK_STREAM, IPPROTO_TCP), (SOCK_DGRAM, IPPROTO_UDP)];
 
 /// Allows what it takes to reach others. Unix sockets could lead to whoever runs this machine.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::os::fd::RawFd;
 
-/// The document as it is written now.
+/// Translates the document into the one that is written now.
 pub fn translate(mut document: Value) -> Result<Value> {
     let members = document.as_object_mut().context("it has no members")?;
     for name in ["listeners", "admin"] {
@@ -107,7 +107,7 @@ mod tests {
     use super::super::Handover;
     use super::*;
 
-    /// As an executable of the second kind has written it, in front of two workers and a Unix socket.
+    /// An executable of the second kind has written this document, with two workers and a Unix socket.
     const WRITTEN: &str = include_str!("second.json");
 
     #[test]

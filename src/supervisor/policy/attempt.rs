@@ -1,4 +1,5 @@
-//! The process that makes the next version ready to be tried: how long it may be at it, and what ends it before.
+//! An `Attempt` makes the next version ready to be tried: this file decides how long its processes may take, and what
+//! ends them before.
 
 use super::{Action, Policy};
 use crate::log::Level;
@@ -28,7 +29,7 @@ pub enum Attempt {
         until: Instant,
         limits: CompileLimits,
     },
-    /// Its process was killed, and has not ended yet.
+    /// The attempt's process was killed, and has not ended yet.
     Ending(GivenUp),
 }
 
@@ -87,7 +88,7 @@ impl fmt::Display for GivenUp {
     }
 }
 
-/// How often the compiler's memory is looked at.
+/// The compiler's memory is looked at this often.
 const GLANCE: Duration = Duration::from_millis(100);
 
 impl Attempt {
@@ -117,7 +118,7 @@ impl Attempt {
 }
 
 impl Policy {
-    /// The component is pulled now.
+    /// Notes that the component is pulled now.
     pub(super) fn pulling(&mut self, limit: Duration, now: Instant) {
         let until = now + limit;
         if matches!(self.reload.attempt, Attempt::Asked) {
@@ -125,7 +126,7 @@ impl Policy {
         }
     }
 
-    /// The compiler was forked, and may take this.
+    /// Notes that the compiler was forked, which may take this.
     pub(super) fn compiling(&mut self, limits: CompileLimits, now: Instant) {
         let until = now + limits.time;
         match self.reload.attempt {
@@ -141,7 +142,7 @@ impl Policy {
         }
     }
 
-    /// A step before the start is taken now.
+    /// Notes that a step before the start is taken now.
     pub(super) fn stepping(&mut self, limit: Duration, now: Instant) {
         let until = now + limit;
         match self.reload.attempt {
@@ -152,7 +153,7 @@ impl Policy {
         }
     }
 
-    /// An instance is primed now.
+    /// Notes that an instance is primed now.
     pub(super) fn priming(&mut self, limit: Duration, now: Instant) {
         let until = now + limit;
         match self.reload.attempt {
@@ -162,7 +163,7 @@ impl Policy {
         }
     }
 
-    /// What was compiled is loaded now, within the same limits.
+    /// Notes that what was compiled is loaded now, within the same limits.
     pub(super) fn loading(&mut self, limits: CompileLimits, now: Instant) {
         let until = now + limits.time;
         if !matches!(self.reload.attempt, Attempt::Ending(_)) {
@@ -170,7 +171,7 @@ impl Policy {
         }
     }
 
-    /// The compiler has so much memory.
+    /// Ends a compiler that has more memory than it may have.
     pub(super) fn compiler_size(&mut self, resident: u64) {
         if let Some((_, limits)) = self.reload.attempt.bounds()
             && resident > limits.memory
@@ -207,7 +208,7 @@ impl Policy {
         self.actions.push(Action::KillCompiler);
     }
 
-    /// Another reload was asked for while one is under way: it takes the place of the older one. Steps that are
+    /// Answers a reload that was asked for while one is under way: it takes the place of the older one. Steps that are
     /// being taken may change data, and are ended only where that is asked for twice.
     pub(super) fn supersede(&mut self) {
         let asked_before = self.reload.ask_again();

@@ -1,4 +1,4 @@
-//! What the server as a whole is doing, for whoever manages it.
+//! A `Condition` says what the server as a whole is doing, for whoever manages it.
 
 use super::{Mode, Policy, Worker};
 

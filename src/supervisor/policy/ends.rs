@@ -1,4 +1,4 @@
-//! What the end of a worker means. Each is one record of the log, with its true reason.
+//! This file decides what the end of a worker means. Each is one record of the log, with its true reason.
 
 use super::{Id, Policy, Reason, Worker, WorkerState};
 use crate::exit::Status;
@@ -42,7 +42,7 @@ impl Death {
         }
     }
 
-    /// Nobody kills itself in this way.
+    /// Says whether somebody else killed the process: nobody kills itself in this way.
     pub(super) fn is_by_others(self) -> bool {
         self.end == End::Killed(Signal::SIGKILL) && !self.memory
     }
@@ -74,7 +74,7 @@ impl Policy {
         }
     }
 
-    /// A worker that was told to leave did so, or died of it.
+    /// Notes that a worker that was told to leave did so, or died of it.
     fn left(&mut self, worker: &Worker, reason: &Reason, death: Death) {
         let pid = worker.pid;
         if death.end == End::Exited(0) {
@@ -133,14 +133,14 @@ impl Policy {
         }
     }
 
-    /// A worker that nobody told to leave is gone.
+    /// Notes that a worker that nobody told to leave is gone.
     fn died(&mut self, worker: &Worker, loss: &LostWorker, now: Instant) {
         self.note_end(worker, loss.death.counted_as(), &loss.how);
         self.lost(worker, loss, now);
         self.lost_in_canary(worker.generation, loss.death, &loss.how, now);
     }
 
-    /// The same, once it is counted.
+    /// Logs the loss of a worker that is counted already, and has it replaced.
     fn lost(&mut self, worker: &Worker, loss: &LostWorker, now: Instant) {
         let mut text = format!("Child process [{}] died: {}", worker.pid, loss.how);
         let lived = now.saturating_duration_since(loss.since);
@@ -167,11 +167,11 @@ impl Policy {
     }
 }
 
-/// The end of a worker that was wanted.
+/// A `LostWorker` was wanted, and has ended.
 struct LostWorker {
     how: String,
     death: Death,
-    /// Since when it served.
+    /// The worker served since then.
     since: Instant,
 }
 

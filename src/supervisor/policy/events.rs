@@ -1,4 +1,4 @@
-//! What can happen, and what can be done about it.
+//! An `Event` is what can happen, and an `Action` what can be done about it.
 
 use super::{Activity, Death, HealthReading, Id};
 use crate::channel::WorkerRange;
@@ -10,87 +10,65 @@ use std::time::Duration;
 /// An `Event` is something that has happened, which the policy is told of.
 #[derive(Debug)]
 pub enum Event {
-    /// The compiler made the code of the version that was asked for last; its settings.
+    /// The compiler made the code of the version that was asked for last, which has these settings.
     Compiled {
         settings: Box<Settings>,
-        /// Its code was in the cache.
+        /// The version's code was in the cache.
         found: bool,
     },
-    /// The component is being pulled, which may take so long.
-    Pulling {
-        limit: Duration,
-    },
+    /// The component is being pulled, which may take this long.
+    Pulling { limit: Duration },
     /// The compiler was forked, and may take this.
-    Compiling {
-        limits: CompileLimits,
-    },
-    /// The compiler has so many bytes of memory, or has written as many.
-    CompilerSize {
-        resident: u64,
-    },
-    /// A step before the start is taken, and may take so long.
-    Stepping {
-        limit: Duration,
-    },
-    /// An instance of the application is primed, which may take so long.
-    Priming {
-        limit: Duration,
-    },
+    Compiling { limits: CompileLimits },
+    /// The compiler has this many bytes of memory, or has written as many.
+    CompilerSize { resident: u64 },
+    /// A step before the start is taken, and may take this long.
+    Stepping { limit: Duration },
+    /// An instance of the application is primed, which may take this long.
+    Priming { limit: Duration },
     /// What was compiled is being loaded, and may take this.
-    Loading {
-        limits: CompileLimits,
-    },
-    /// Code from the cache ended the process that loaded it, and was dropped, or has left the cache; how.
-    CodeDied {
-        why: String,
-    },
-    /// There is no room in the cache for what is compiled; how that was found out.
-    NoRoom {
-        why: String,
-    },
-    /// It did not; the status and the reason.
-    CompileFailed {
-        status: Status,
-        reason: String,
-    },
+    Loading { limits: CompileLimits },
+    /// Code from the cache ended the process that loaded it, and was dropped, or has left the cache; `why` says which.
+    CodeDied { why: String },
+    /// There is no room in the cache for what is compiled; `why` says how that was found out.
+    NoRoom { why: String },
+    /// The compiler could not make the code of that version, for this reason.
+    CompileFailed { status: Status, reason: String },
     /// A worker can serve.
     Ready(Id),
     /// A worker reached its limit of requests.
     Spent(Id),
-    /// A worker's last words.
+    /// A worker says in its last words why it ends.
     LastWords {
         id: Id,
         status: Status,
         text: String,
     },
     /// A worker is gone.
-    Ended {
-        id: Id,
-        death: Death,
-    },
+    Ended { id: Id, death: Death },
     /// The operator asks to stop (TERM or INT).
     Stop,
     /// The operator asks to stop at once (QUIT).
     Quit,
-    /// The same as `Stop`, unless it was asked for already.
+    /// The operator asks for a stop, which counts unless one was asked for already.
     StopOnce,
-    /// The operator asks for so many workers.
+    /// The operator asks for this many workers.
     Scale(WorkerRange),
     /// The operator asks for the worker that is this process to be replaced.
-    Restart {
-        pid: i32,
-    },
+    Restart { pid: i32 },
     /// The operator asks for a reload (HUP).
     Reload,
-    /// The same, where the new version is compared with the old one first.
+    /// The operator asks for a reload in which the new version is compared with the old one first.
     ReloadCanary,
-    /// The operator asks for the canary's version to be given to all workers, or to be given up.
+    /// The operator asks for the canary's version to be given to all workers.
     Promote,
+    /// The operator asks for the canary's version to be given up.
     RollBack,
     /// A watched file changed.
     Changed,
-    /// One worker more, one fewer (TTIN, TTOU): both bounds move.
+    /// The operator asks for one worker more (TTIN): both bounds move.
     More,
+    /// The operator asks for one worker fewer (TTOU): both bounds move.
     Fewer,
     /// The operator asks for the executable to be replaced (USR2).
     Upgrade,
@@ -98,9 +76,9 @@ pub enum Event {
     Answered(Result<(), String>),
     /// A listening socket was bound anew, and the workers that there are have the old one.
     SocketsRenewed,
-    /// The readings of a health check.
+    /// A health check has read these numbers.
     Beat(Vec<HealthReading>),
-    /// What clients do, where the server is to end when they do nothing.
+    /// Clients do this, where the server is to end when they do nothing.
     Activity(Activity),
     /// Nothing but time has passed.
     Time,

@@ -1,4 +1,4 @@
-//! What of the state goes over to the executable that replaces this one.
+//! This file says what of the state goes over to the executable that replaces this one.
 
 use super::idle::Idle;
 use super::load::Trend;
@@ -13,23 +13,23 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// Where an inherited worker stands, in times that mean the same in another process.
+/// An `InheritedState` says where an inherited worker stands, in times that mean the same in another process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum InheritedState {
     Starting {
         age: Duration,
     },
-    /// It serves.
+    /// The worker serves.
     Ready {
         age: Duration,
     },
-    /// It has been told to leave, and has so much time left.
+    /// The worker has been told to leave, and has this much time left.
     Leaving {
         left: Duration,
     },
 }
 
-/// A worker that the executable before this one forked.
+/// The executable before this one forked an `Inherited` worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inherited {
     pub id: Id,
@@ -41,7 +41,7 @@ pub struct Inherited {
 }
 
 impl Policy {
-    /// The version that is served, how many workers there should be, and all that there are.
+    /// Gives the version that is served, how many workers there should be, and all that there are.
     pub fn handover(&self, now: Instant) -> (u32, usize, Vec<Inherited>) {
         let workers = self.workers.iter().map(|(id, worker)| Inherited {
             id: *id,
@@ -55,8 +55,8 @@ impl Policy {
         (served, self.wanted, workers.collect())
     }
 
-    /// The state of an executable that takes over, and the first thing to do: a new version of
-    /// everything is made ready, as for a reload.
+    /// Makes the state of an executable that takes over, and the first thing to do: a new version of everything is made
+    /// ready, as for a reload.
     pub fn inherit(
         settings: Settings,
         room: Capacity,

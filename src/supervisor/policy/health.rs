@@ -1,22 +1,22 @@
-//! Whether workers are well.
+//! This file judges whether workers are well.
 
 use super::{Id, Policy, Reason, WorkerLoad, WorkerState};
 use crate::scoreboard::Answers;
 use std::time::{Duration, Instant};
 
-/// What was read of one worker.
+/// A `HealthReading` is what was read of one worker.
 #[derive(Clone, Debug)]
 pub struct HealthReading {
     pub id: Id,
-    /// What its serving loop wrote as its last sign of life.
+    /// The serving loop wrote this as its last sign of life.
     pub beat: u64,
-    /// Resident memory in bytes; zero where it is not watched.
+    /// The worker has this many resident bytes; zero where they are not watched.
     pub resident: u64,
-    /// What it was answering last.
+    /// The worker was answering this last.
     pub answering: String,
-    /// What it has to do.
+    /// The worker has this to do.
     pub load: WorkerLoad,
-    /// It has answered this since it was forked, where that is asked for.
+    /// The worker has answered this since it was forked, where that is asked for.
     pub answers: Option<Box<Answers>>,
 }
 
@@ -83,9 +83,9 @@ impl Policy {
         None
     }
 
-    /// A worker that hangs is killed at once where it has nothing to do but to finish: it will not.
-    /// Where it serves, its replacement comes first; but one that does not come is not waited for
-    /// longer than a start may take, for clients hang with the worker.
+    /// Says whether a worker that hangs is killed at once, as it has nothing to do but to finish: it will not. Where it
+    /// serves, its replacement comes first; but one that does not come is not waited for longer than a start may take,
+    /// for clients hang with the worker.
     fn is_beyond_waiting(&self, id: Id, reason: &Reason) -> bool {
         let Reason::Hung { silent, .. } = reason else {
             return false;
@@ -113,7 +113,7 @@ impl Policy {
         }
     }
 
-    /// The worker that is this process is to be replaced when its turn comes.
+    /// Has the worker that is this process replaced when its turn comes.
     pub(super) fn restart(&mut self, pid: i32) {
         let mut workers = self.workers.iter();
         let id = workers
@@ -124,7 +124,7 @@ impl Policy {
         }
     }
 
-    /// Every worker that there is now is to be replaced, also one that is still starting.
+    /// Has every worker replaced that there is now, also one that is still starting.
     pub(super) fn sockets_renewed(&mut self) {
         for worker in self.workers.values_mut() {
             if matches!(

@@ -1,5 +1,5 @@
-//! When a server that nobody uses ends, so that whoever passed it its sockets starts it again for the next
-//! connection.
+//! `Idle` decides when a server that nobody uses ends, so that whoever passed it its sockets starts it again for the
+//! next connection.
 
 use super::{Mode, Policy};
 use crate::log::Level;
@@ -22,7 +22,7 @@ pub struct Idle {
 }
 
 impl Idle {
-    /// For how long nobody has been connected. A connection that came and went between two beats counts.
+    /// Says for how long nobody has been connected. A connection that came and went between two beats counts.
     fn lasts(&mut self, activity: Activity, now: Instant) -> Duration {
         let before = std::mem::replace(&mut self.total, activity.total);
         if activity.open > 0 || activity.total != before {

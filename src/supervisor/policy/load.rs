@@ -1,4 +1,5 @@
-//! How many workers the load takes, where the operator has set bounds for their number and not the number itself.
+//! This file decides how many workers the load takes, where the operator has set bounds for their number and not the
+//! number itself.
 //!
 //! One more comes where workers have been busy, or requests have waited for a worker's instances, for a while; as many
 //! more as would bring them back to what is comfortable. One fewer comes where one fewer would have had little to do
@@ -8,30 +9,30 @@ use super::{HealthReading, Mode, Policy};
 use std::fmt::{self, Display, Formatter};
 use std::time::{Duration, Instant};
 
-/// What a worker has to do.
+/// A `WorkerLoad` is what a worker has to do.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WorkerLoad {
-    /// How much of the time its serving thread was running lately, from nought to one.
+    /// The serving thread was running for this share of the time lately, from nought to one.
     pub busy: f64,
-    /// Requests that wait for their turn.
+    /// This many requests wait for their turn.
     pub waiting: u32,
-    /// Requests that have begun, and those that wait.
+    /// This many requests have begun or wait.
     pub in_flight: u32,
 }
 
-/// The busy share of workers, on average, from which on there are too few of them.
+/// There are too few workers from this busy share on, on average.
 const HIGH: f64 = 0.75;
 
-/// The busy share that is aimed at where there are too few.
+/// Where there are too few, this busy share is aimed at.
 const COMFORTABLE: f64 = 0.6;
 
-/// The busy share that one fewer would have had, below which there are too many.
+/// There are too many where one fewer would have had a busy share below this.
 const LOW: f64 = 0.5;
 
-/// How long there must be too few before there are more.
+/// There must be too few for this long before there are more.
 const HIGH_FOR: Duration = Duration::from_secs(2);
 
-/// How long there is between one worker fewer and the next.
+/// One worker fewer and the next are this far apart.
 const PACE: Duration = Duration::from_secs(5);
 
 /// A `Trend` says where the load is going.
@@ -45,7 +46,7 @@ pub enum Trend {
     TooMany { until: Instant },
 }
 
-/// What all workers that serve have to do.
+/// A `TotalLoad` is what all workers that serve have to do.
 struct TotalLoad {
     workers: usize,
     busy: f64,
@@ -125,7 +126,7 @@ impl Policy {
         };
     }
 
-    /// None where not as many workers serve as there should be.
+    /// Adds up the load; none where not as many workers serve as there should be.
     fn total_load(&self, readings: &[HealthReading]) -> Option<TotalLoad> {
         let serves = |id| self.workers.get(id).is_some_and(super::Worker::is_ready);
         let loads: Vec<WorkerLoad> = readings

@@ -49,12 +49,12 @@ use stop::Mode;
 use upgrade::Upgrade;
 use worker::{Worker, WorkerState};
 
-/// What there is room for.
+/// A `Capacity` says what there is room for.
 #[derive(Clone, Copy, Debug)]
 pub struct Capacity {
-    /// Workers that may be asked for.
+    /// This many workers may be asked for.
     pub most: usize,
-    /// Worker processes that there may be, those that are leaving included.
+    /// There may be this many worker processes, those that are leaving included.
     pub slots: usize,
 }
 
@@ -62,30 +62,30 @@ pub struct Capacity {
 pub struct Policy {
     settings: Settings,
     mode: Mode,
-    /// How many workers there should be: always within `bounds`.
+    /// There should be this many workers: always within `bounds`.
     wanted: usize,
     bounds: WorkerRange,
     trend: Trend,
     most: usize,
     slots: usize,
     workers: BTreeMap<Id, Worker>,
-    /// The deaths of each worker that there should be, by its index.
+    /// The deaths of each worker that there should be are counted here, by its index.
     backoffs: Vec<Backoff>,
     last_death: Option<Instant>,
     next_id: u64,
     reload: Reload,
     upgrade: Upgrade,
     idle: Idle,
-    /// Whether any worker was ever ready.
+    /// Some worker was ready once.
     served: bool,
     random: Box<dyn FnMut() -> u64>,
     actions: Vec<Action>,
-    /// What has happened since it was told last.
+    /// This has happened since it was told last.
     incidents: Vec<Incident>,
 }
 
 impl Policy {
-    /// The state before anything was compiled, and the first thing to do.
+    /// Makes the state before anything was compiled, and the first thing to do.
     pub fn new(
         settings: Settings,
         room: Capacity,
@@ -171,7 +171,7 @@ impl Policy {
         std::mem::take(&mut self.actions)
     }
 
-    /// The worker that was asked for by `Fork` is this process.
+    /// Notes that the worker that was asked for by `Fork` is this process.
     pub fn forked(&mut self, id: Id, pid: i32) {
         if let Some(worker) = self.workers.get_mut(&id) {
             worker.pid = pid;

@@ -1,22 +1,22 @@
-//! Why a worker is ended by us, and how the log says so.
+//! A `Reason` says why the supervisor ends a worker, and how the log says so.
 
 use crate::log::Level;
 use crate::scoreboard::totals::EndReason;
 use std::fmt;
 use std::time::Duration;
 
-/// Why a worker is replaced or ended.
+/// A `Reason` says why a worker is replaced or ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// It reached its limit of requests.
+    /// The worker reached its limit of requests.
     Requests,
-    /// It reached its limit of memory, in bytes.
+    /// The worker reached its limit of memory, in bytes.
     Memory(u64),
-    /// It reached its age.
+    /// The worker reached the age at which it is replaced.
     Age,
-    /// The operator asked for it.
+    /// The operator asked for the worker to be replaced.
     Asked,
-    /// Its serving loop was silent for so long; what it was answering.
+    /// The worker's serving loop was silent for this long, while it was answering this.
     Hung {
         silent: Duration,
         answering: String,
@@ -24,15 +24,15 @@ pub enum Reason {
     /// A listening socket was bound anew, and it has the old one.
     Sockets,
     Reload,
-    /// Its version was not given to all workers.
+    /// The worker's version was a canary that was not given to all workers.
     Canary,
     ScaleDown,
     Shutdown,
-    /// It did not get ready in time.
+    /// The worker did not get ready in time.
     Startup(Duration),
-    /// It was still busy when its time to drain was over; why it had to leave.
+    /// The worker was still busy when its time to drain was over; it had to leave for this reason.
     Drain(Box<Reason>),
-    /// Room was needed for one that serves; why it had to leave.
+    /// Room was needed for a worker that serves; this one had to leave for this reason.
     Capacity(Box<Reason>),
 }
 

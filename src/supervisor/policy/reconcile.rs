@@ -1,4 +1,4 @@
-//! Who is forked and who has to leave, so that there are as many workers as there should be, of the
+//! This file decides who is forked and who has to leave, so that there are as many workers as there should be, of the
 //! version that there should be, and never fewer than before by our own doing.
 
 use super::{Action, Id, Mode, Policy, Reason, Trend, Worker, WorkerRange, WorkerState};
@@ -128,8 +128,8 @@ impl Policy {
         (until > now).then_some(until)
     }
 
-    /// A version that is not proven yet is tried where another goes on serving; an index that nobody
-    /// serves gets what is known to work, once somebody else is trying.
+    /// Chooses the version for an index: one that is not proven yet is tried where another goes on serving; an index
+    /// that nobody serves gets what is known to work, once somebody else is trying.
     fn version_for(&self, index: usize, serves: bool) -> u32 {
         if self.canary().is_some() {
             return self.generation_at(index);

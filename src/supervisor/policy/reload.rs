@@ -21,22 +21,22 @@ pub struct CandidateVersion {
 /// A `Reload` knows the versions that there are.
 #[derive(Debug, Default)]
 pub struct Reload {
-    /// The number of the version that was compiled last.
+    /// The version that was compiled last has this number.
     last: u32,
-    /// What is being done about version `last`.
+    /// This is being done about version `last`.
     pub attempt: Attempt,
     /// Another reload was asked for meanwhile.
     again: bool,
     /// The reload that was asked for last is to have a canary, whatever the settings say.
     asks_canary: bool,
-    /// The version that is served; none before the first was ready.
+    /// This version is served; none before the first was ready.
     served: Option<u32>,
-    /// The last version that could not be served; nought where there was none.
+    /// This was the last version that could not be served; nought where there was none.
     failed: u32,
     trying: Option<CandidateVersion>,
     /// A version whose code was in the cache already, as long as nobody has found fault with it.
     found: Option<u32>,
-    /// The version that this executable began with when it took over from another, which is no reload.
+    /// This executable began with this version when it took over from another, which is no reload.
     taken_over: Option<u32>,
     /// The version that is served, or tried, was compiled because another one's code was found to be damaged.
     remade: bool,
@@ -53,7 +53,7 @@ impl Reload {
         }
     }
 
-    /// The version that is being tried.
+    /// Gives the version that is being tried.
     pub fn tried(&self) -> Option<u32> {
         self.trying.as_ref().map(|candidate| candidate.generation)
     }
@@ -80,12 +80,12 @@ impl Reload {
         self.failed = self.failed.max(generation);
     }
 
-    /// The version that workers should have.
+    /// Gives the version that workers should have.
     pub fn wanted_generation(&self) -> u32 {
         self.tried().or(self.served).unwrap_or(0)
     }
 
-    /// The version that is known to work while another is being tried.
+    /// Gives the version that is known to work while another is being tried.
     pub fn proven(&self) -> Option<u32> {
         self.trying.as_ref().and(self.served)
     }
@@ -214,8 +214,8 @@ impl Policy {
         }
     }
 
-    /// Code that was found in the cache does not bear to be executed: it is dropped, and compiled again, once.
-    /// False where that is no remedy.
+    /// Drops code that was found in the cache and does not bear to be executed, and has it compiled again, once; false
+    /// where that is no remedy.
     pub(super) fn remake(&mut self, generation: u32, why: &str, now: Instant) -> bool {
         let was_found = self.reload.found == Some(generation);
         if !was_found || self.reload.remade || !self.mode.changes() {
@@ -270,8 +270,8 @@ impl Policy {
         }
     }
 
-    /// A version that was tried can serve: from here on it is the one. How many
-    /// workers were asked for by signal goes on to count, unless the new settings want another number.
+    /// Adopts a version that was tried and can serve: from here on it is the one. How many workers were asked for by
+    /// signal goes on to count, unless the new settings want another number.
     pub(super) fn adopt(&mut self, generation: u32) {
         let Some(CandidateVersion { settings, .. }) = self.reload.trying.take() else {
             return;
@@ -287,7 +287,7 @@ impl Policy {
         self.actions.push(Action::Adopt { generation });
     }
 
-    /// The version that is being tried does not start: what served before goes on.
+    /// Gives up the version that is being tried and does not start: what served before goes on.
     pub(super) fn trial_failed(&mut self, why: &str, now: Instant) {
         match self.canary() {
             Some(_) => self.roll_back(why, now),

@@ -1,5 +1,5 @@
-//! What the policy says of its state to whoever looks after the server: the present, and what has happened since it
-//! was asked last.
+//! A `Report` is what the policy says of its state to whoever looks after the server: the present, and what has
+//! happened since it was asked last.
 
 use super::upgrade::Upgrade;
 use super::worker::Worker;
@@ -19,7 +19,7 @@ pub struct Report {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incident {
     Reloaded,
-    /// The reason.
+    /// The last reload failed for this reason.
     ReloadFailed(String),
     CanaryOver {
         promoted: bool,

@@ -1,5 +1,5 @@
-//! When what is run every so often is due: a run that was missed is not made up for, and none begins before the one
-//! before it has ended.
+//! A `Schedule` says when periodic jobs are due: a run that was missed is not made up for, and none begins before the
+//! one before it has ended.
 
 use crate::supervisor::settings::JobSettings;
 use std::path::{Path, PathBuf};
@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Default)]
 pub struct Schedule {
     jobs: Vec<Job>,
-    /// What runs may go on until then, and nothing else begins.
+    /// The jobs that run may go on until then, and no other begins.
     finish_by: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct Job {
     path: PathBuf,
-    /// The version that is served wants it, this often.
+    /// The version that is served wants the job run this often.
     period: Option<Duration>,
     due: Instant,
     limit: Duration,
@@ -41,7 +41,7 @@ enum Lateness {
 #[derive(Debug, PartialEq, Eq)]
 pub struct DueJob {
     pub path: PathBuf,
-    /// It runs still, and is left out this time.
+    /// The job runs still, and is left out this time.
     pub is_running: bool,
 }
 

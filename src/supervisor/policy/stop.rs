@@ -1,4 +1,4 @@
-//! How everything ends.
+//! This file decides how everything ends.
 
 use super::{Action, Id, Policy, Reason, Worker, WorkerState};
 use crate::exit::Status;
@@ -15,7 +15,7 @@ pub enum Mode {
     Delaying {
         until: Instant,
     },
-    /// What is in flight is being finished.
+    /// Requests in flight are being finished.
     Draining,
     /// Nothing is waited for but the ends of the processes.
     Killing {
@@ -25,8 +25,8 @@ pub enum Mode {
     Over,
 }
 
-/// How long the kernel may take to end what was killed. A process that waits for a device that does
-/// not answer cannot be ended at all, and does not keep everything else from ending.
+/// The kernel may take this long to end what was killed. A process that waits for a device that does not answer cannot
+/// be ended at all, and does not keep everything else from ending.
 const UNKILLABLE: Duration = Duration::from_secs(10);
 
 impl Mode {

@@ -1,4 +1,4 @@
-//! Another executable in place of this one: it is asked first whether it can, and only then takes
+//! An `Upgrade` puts another executable in place of this one: it is asked first whether it can, and only then takes
 //! over.
 
 use super::attempt::{Attempt, GivenUp};
@@ -6,21 +6,21 @@ use super::{Action, Policy};
 use crate::log::Level;
 use std::time::{Duration, Instant};
 
-/// How long the new executable may take to answer: longer than the compiler needs for the largest
-/// component that was seen (40 MB, 15 s on two processors).
+/// The new executable may take this long to answer: longer than the compiler needs for the largest component that was
+/// seen (40 MB, 15 s on two processors).
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Upgrade {
     #[default]
     None,
-    /// To be begun when the compiler has ended.
+    /// The upgrade begins when the compiler has ended.
     Asked,
     /// The new executable is being asked.
     Asking { deadline: Instant },
-    /// It did not answer, and was killed.
+    /// The new executable did not answer, and was killed.
     GivenUp,
-    /// It is to take over.
+    /// The new executable is to take over.
     Executing,
 }
 
@@ -67,7 +67,7 @@ impl Policy {
         }
     }
 
-    /// The compiler has ended: nothing is in the way of what was asked for meanwhile.
+    /// Begins the upgrade that was asked for while the compiler ran, which has ended.
     pub(super) fn begin_upgrade_that_waited(&mut self, now: Instant) {
         if self.upgrade == Upgrade::Asked {
             self.ask(now);

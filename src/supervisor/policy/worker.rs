@@ -1,10 +1,10 @@
-//! One worker, as the policy sees it.
+//! A `Worker` is one, as the policy sees it.
 
 use super::Reason;
 use crate::exit::Status;
 use std::time::{Duration, Instant};
 
-/// A worker's name, never used twice.
+/// An `Id` is a worker's name, never used twice.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
@@ -16,21 +16,21 @@ pub enum WorkerState {
     Starting {
         since: Instant,
     },
-    /// It serves.
+    /// The worker serves.
     Ready {
         since: Instant,
     },
-    /// It serves, and leaves when its replacement is ready.
+    /// The worker serves, and leaves when its replacement is ready.
     Stale {
         since: Instant,
         reason: Reason,
     },
-    /// It was told to leave.
+    /// The worker was told to leave.
     Leaving {
         deadline: Instant,
         reason: Reason,
     },
-    /// It was killed, and is not reaped yet.
+    /// The worker was killed, and is not reaped yet.
     Killed {
         since: Instant,
         reason: Reason,
@@ -40,9 +40,9 @@ pub enum WorkerState {
 /// A `LastBeat` is the last sign of life of a serving loop.
 #[derive(Clone, Copy, Debug)]
 pub struct LastBeat {
-    /// What it wrote, whatever that means.
+    /// The serving loop wrote this, whatever it means.
     beat: u64,
-    /// When that was first seen here.
+    /// The supervisor saw it first at this time.
     seen: Instant,
 }
 
@@ -62,20 +62,20 @@ impl LastBeat {
 
 #[derive(Debug)]
 pub struct Worker {
-    /// The process; 0 until it is forked.
+    /// The worker is this process; 0 until it is forked.
     pub pid: i32,
-    /// Which of the wanted workers it is.
+    /// The worker is this one of those that there should be.
     pub index: usize,
     pub generation: u32,
     pub state: WorkerState,
     pub last_beat: LastBeat,
-    /// It should be replaced when its turn comes.
+    /// The worker should be replaced when its turn comes.
     pub due: Option<Reason>,
     pub last_words: Option<(Status, String)>,
 }
 
 impl Worker {
-    /// A worker that is to be forked.
+    /// Makes a worker that is to be forked.
     pub fn new(index: usize, generation: u32, now: Instant) -> Worker {
         Worker {
             pid: 0,

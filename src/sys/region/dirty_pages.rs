@@ -15,7 +15,7 @@ const BY_HAND: usize = 16 << 20;
 #[derive(Default)]
 pub struct DirtyPages(OnceLock<Option<File>>);
 
-/// `struct pm_scan_arg` and `struct page_region` of linux/fs.h.
+/// This is `struct pm_scan_arg` of linux/fs.h.
 #[repr(C)]
 #[derive(Default)]
 struct Scan {
@@ -33,6 +33,7 @@ struct Scan {
     return_mask: u64,
 }
 
+/// This is `struct page_region` of linux/fs.h.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 struct Found {

@@ -9,7 +9,7 @@ use std::ptr::null_mut;
 pub struct Image {
     file: File,
     offset: u64,
-    /// The same, only to be read.
+    /// The view maps the image's bytes only to be read.
     pub(super) view: *const u8,
     pub(super) length: usize,
 }
@@ -20,7 +20,7 @@ unsafe impl Send for Image {}
 unsafe impl Sync for Image {}
 
 impl Image {
-    /// So many bytes of a file that nobody changes, from this offset on: both multiples of a page.
+    /// Opens this many bytes of a file that nobody changes, from this offset on: both multiples of a page.
     pub fn open(file: BorrowedFd<'_>, offset: u64, length: usize) -> io::Result<Image> {
         let mut image = Image {
             file: file.try_clone_to_owned()?.into(),

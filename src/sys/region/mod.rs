@@ -18,7 +18,7 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// So much more becomes accessible at a time where that may be more than is needed.
+/// This much more becomes accessible at a time where that may be more than is needed.
 const STEP: usize = 1 << 20;
 
 /// A `Region` is a range of addresses that are reserved, of which the first are accessible.
@@ -41,7 +41,7 @@ struct Written {
     faults: Option<i64>,
     accessible: usize,
     pieces: Vec<Range<usize>>,
-    /// What was not looked at begins here.
+    /// The pages that were not looked at begin here.
     end: usize,
 }
 
@@ -51,7 +51,7 @@ unsafe impl Send for Region {}
 unsafe impl Sync for Region {}
 
 impl Region {
-    /// Reserves so many bytes of addresses; none of them is accessible.
+    /// Reserves this many bytes of addresses; none of them is accessible.
     pub fn reserve(bytes: usize, fenced: bool) -> io::Result<Region> {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         // SAFETY: the kernel chooses addresses that nobody uses.
@@ -81,7 +81,7 @@ impl Region {
         self.size.load(Relaxed)
     }
 
-    /// Has it be so many bytes, if it has fewer: whole pages.
+    /// Grows the region to this many bytes, if it has fewer: whole pages.
     pub fn grow_to(&self, bytes: usize) -> io::Result<()> {
         if bytes > self.reserved || !bytes.is_multiple_of(page_size()) {
             return Err(io::ErrorKind::InvalidInput.into());

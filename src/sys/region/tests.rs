@@ -1,4 +1,4 @@
-//! What is written to is put back, whether the kernel tells what that is or not.
+//! These tests show that what is written to is put back, whether the kernel tells what that is or not.
 
 use super::*;
 use crate::sys::memory::sealed_file;
@@ -10,7 +10,7 @@ fn page(number: usize) -> usize {
     number * page_size()
 }
 
-/// A region of eight pages, of which the first four begin as an image.
+/// Makes a region of eight pages, of which the first four begin as an image.
 fn region(fenced: bool) -> (Region, Image) {
     let content: Vec<u8> = (0..page(5)).map(|at| (at / page_size()) as u8).collect();
     let file = sealed_file("test", &content).unwrap();

@@ -1,4 +1,5 @@
-//! What is tried behind the wall: each fails where a process is kept from it, and succeeds where it was granted.
+//! These attempts are made inside the sandbox: each fails where a process is kept from it, and succeeds where it was
+//! granted.
 
 mod files;
 mod network;
@@ -36,7 +37,7 @@ pub fn furnish(home: &Path) {
     open(&home.join("app.wasm"), 0o644);
 }
 
-/// What was there before the sandbox was entered.
+/// `Before` has what was there before the sandbox was entered.
 struct Before {
     home: PathBuf,
     listener: TcpListener,
@@ -48,7 +49,7 @@ struct Before {
 
 type Order = Box<dyn FnOnce() -> String + Send>;
 
-/// A thread that is not confined, and does what it is told.
+/// An `Outside` thread is not confined, and does what it is told.
 struct Outside {
     orders: Sender<Order>,
     answers: Receiver<String>,
@@ -71,7 +72,7 @@ impl Outside {
         self.answers.recv().unwrap()
     }
 
-    /// A line of what the kernel tells of the thread that asks (proc_pid_status(5)).
+    /// Finds a line of what the kernel tells of the thread that asks (proc_pid_status(5)).
     fn status(&self, name: &'static str) -> String {
         let thread = nix::unistd::gettid();
         self.does(move || {

@@ -15,7 +15,7 @@ fn part(name: &str, text: &str) -> Part {
     }
 }
 
-/// A component that imports and exports these interfaces, which have nothing in them.
+/// Makes a component that imports and exports these interfaces, which have nothing in them.
 fn passing(name: &str, imports: &[&str], exports: &[&str]) -> Part {
     let imports = imports
         .iter()

@@ -16,7 +16,7 @@ use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::p2::bindings::filesystem::types as p2;
 use wasmtime_wasi::p3::bindings::filesystem::types as p3;
 
-/// A guest waits for so long for a lock before it is told that somebody has it. SQLite in a guest then sleeps for as
+/// A guest waits for this long for a lock before it is told that somebody has it. SQLite in a guest then sleeps for as
 /// long as its build knows how to, which may be a second at a time, until its own time is over.
 const WAIT: Duration = Duration::from_millis(200);
 

@@ -23,10 +23,10 @@ use wasmtime_wasi::filesystem::{Descriptor, Dir};
 /// SQLite appends this to the path of a database (DOTLOCK_SUFFIX).
 const SUFFIX: &str = ".lock";
 
-/// One instance may hold so many locks at a time. Each is an open file.
+/// One instance may hold this many locks at a time. Each is an open file.
 const MOST: usize = 64;
 
-/// The host looks so often whether what an ended instance was writing is written.
+/// The host looks this often whether what an ended instance was writing is written.
 const LOOK: Duration = Duration::from_millis(1);
 
 /// A `FileId` is the device and the inode of a file.

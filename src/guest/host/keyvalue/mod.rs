@@ -92,7 +92,7 @@ impl Failed {
     }
 }
 
-/// A key has so many bytes at most: one answer to `list-keys` has many keys.
+/// A key has this many bytes at most: one answer to `list-keys` has many keys.
 const LONGEST_KEY: usize = 64 << 10;
 
 /// Refuses a key that is too long.
@@ -124,7 +124,7 @@ impl Store {
         })
     }
 
-    /// Gets values of at most so many bytes together.
+    /// Gets values of at most this many bytes together.
     async fn get(
         &self,
         bucket: &str,
@@ -158,7 +158,7 @@ impl Store {
         })
     }
 
-    /// Lists keys of at most so many bytes together.
+    /// Lists keys of at most this many bytes together.
     async fn keys(&self, bucket: &str, cursor: Option<u64>, most: usize) -> Result<Page, Failed> {
         told(match self {
             Store::Sqlite(store) => store.keys(bucket, cursor, most).await,

@@ -20,10 +20,10 @@ pub struct Redis {
 const CONNECT: Duration = Duration::from_secs(2);
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// The client tries to connect again so often before what waits for it fails.
+/// The client tries to connect again this often before what waits for it fails.
 const RETRIES: usize = 2;
 
-/// Redis looks at so many keys for one answer to `list-keys`.
+/// Redis looks at this many keys for one answer to `list-keys`.
 const PAGE: u64 = 1000;
 
 /// Redis looks at so few where the values come with the keys.

@@ -21,13 +21,13 @@ type Job = Box<dyn FnOnce(&Connection) -> Finish + Send>;
 
 type Finish = Box<dyn FnOnce(Result<(), Failed>) + Send>;
 
-/// SQLite waits for so long while another process writes.
+/// SQLite waits for this long while another process writes.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// So many writes are committed together, at most.
+/// This many writes are committed together, at most.
 const TOGETHER: usize = 256;
 
-/// One answer to `list-keys` has so many keys.
+/// One answer to `list-keys` has this many keys.
 const PAGE: i64 = 1000;
 
 const SCHEMA: &str = "

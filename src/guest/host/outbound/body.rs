@@ -1,5 +1,5 @@
 //! The bodies of a guest's requests note when they last made progress, and the bodies of responses may pause only for
-//! so long.
+//! this long.
 
 use super::failure::{self, Why};
 use super::observed::{Observed, Observer};
@@ -34,7 +34,7 @@ impl LastProgress {
     }
 }
 
-/// A request waits for so long for its guest to begin the body, or to say that there is none.
+/// A request waits for this long for its guest to begin the body, or to say that there is none.
 const BEGIN: Duration = Duration::from_millis(20);
 
 /// Waits for the first piece of a body, which may turn out to be none at all, as the head has to tell: 0.3 guests say

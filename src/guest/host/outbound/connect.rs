@@ -98,7 +98,7 @@ impl Service<Uri> for Checked {
     }
 }
 
-/// The kernel asks whether the server is still there after so much silence.
+/// The kernel asks whether the server is still there after this much silence.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 fn bare(host: &str) -> &str {

@@ -37,13 +37,13 @@ pub struct OutboundClient {
     all: Arc<Semaphore>,
 }
 
-/// A connection is kept idle for so long: servers close theirs after 5 seconds (Node, uvicorn) to 75 (nginx).
+/// A connection is kept idle for this long: servers close theirs after 5 seconds (Node, uvicorn) to 75 (nginx).
 const IDLE: Duration = Duration::from_secs(30);
 
-/// So many connections are kept for each server.
+/// This many connections are kept for each server.
 const IDLE_PER_HOST: usize = 32;
 
-/// A request that meets with nothing but dead connections is sent so often.
+/// A request that meets with nothing but dead connections is sent this often.
 const ATTEMPTS: u32 = 3;
 
 /// `Broken` is a request that failed.

@@ -32,9 +32,9 @@ pub struct Settings {
     pub rules: Rules,
     pub roots: Roots,
     pub times: Times,
-    /// One request that is answered may cause so many at a time.
+    /// One request that is answered may cause this many at a time.
     pub of_one: usize,
-    /// All instances of one worker may send so many requests at a time.
+    /// All instances of one worker may send this many requests at a time.
     pub of_all: usize,
 }
 
@@ -72,7 +72,7 @@ pub struct Outbound {
 }
 
 impl Outbound {
-    /// Makes the way out for an instance that answers so many requests at a time.
+    /// Makes the way out for an instance that answers this many requests at a time.
     pub fn new(
         client: &Arc<OutboundClient>,
         concurrency: usize,

@@ -10,7 +10,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The largest file of all the authorities of a system that is read.
+/// A file of all the authorities of a system is read up to this size.
 const LARGEST_BUNDLE: u64 = 64 << 20;
 
 /// `Roots` holds certificate authorities.

@@ -163,7 +163,7 @@ fn parameters(query: &str) -> Result<(String, bool)> {
     Ok((rest.join("&"), secure.unwrap_or(false)))
 }
 
-/// What is named like a parameter is repeated, and nothing else: it may be of a password.
+/// Gives the name as it may be repeated, which is only what is named like a parameter: it may be of a password.
 fn known(name: &str) -> &str {
     let plain = |c: char| c.is_ascii_lowercase() || c == '_';
     match name.len() < 40 && name.chars().all(plain) {

@@ -9,19 +9,20 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsStream};
 
-/// A row may always have so many bytes: what is asked beside a guest's statements has rows, too.
+/// A row may always have this many bytes: what is asked beside a guest's statements has rows, too.
 const ALWAYS: usize = 64 << 10;
 
-/// A message that is no row may have so many bytes: errors, notices and the names of columns.
+/// A message that is no row may have this many bytes: errors, notices and the names of columns.
 const BESIDE: usize = 1 << 20;
 
-/// Everything that comes before the server is ready may have so many bytes together. The client keeps notices of then.
+/// Everything that comes before the server is ready may have this many bytes together. The client keeps notices of
+/// then.
 const BEFORE: usize = 64 << 10;
 
-/// What the server says of its parameters may have so many bytes together. The client keeps their names and values.
+/// What the server says of its parameters may have this many bytes together. The client keeps their names and values.
 const PARAMETERS: usize = 1 << 20;
 
-/// A connection with so many of them is not used for long any more.
+/// A connection with this many of them is not used for long any more.
 const WORN: usize = PARAMETERS / 4;
 
 /// A `Bound` is shared by a connection and whoever asks over it.
@@ -29,9 +30,9 @@ const WORN: usize = PARAMETERS / 4;
 pub struct Bound(Arc<Known>);
 
 struct Known {
-    /// Rows may have so many bytes.
+    /// Rows may have this many bytes.
     most: AtomicUsize,
-    /// The server has said so much of its parameters.
+    /// The server has said this much of its parameters.
     parameters: AtomicUsize,
     /// What the server said last of its transaction: `I` where there is none.
     transaction: AtomicU8,
@@ -49,7 +50,7 @@ impl Bound {
         }))
     }
 
-    /// Lets rows have so many bytes from now on, as a statement is sent.
+    /// Lets rows have this many bytes from now on, as a statement is sent.
     pub fn begin(&self, bytes: usize) {
         self.0.most.store(bytes.max(ALWAYS), Relaxed);
         self.0.transaction.store(UNKNOWN, Relaxed);
@@ -84,11 +85,11 @@ pub struct Bounded<S> {
     stream: S,
     bound: Bound,
     head: [u8; HEAD],
-    /// So much of the head was read.
+    /// This much of the head was read.
     known: usize,
-    /// So much of the message follows.
+    /// This much of the message follows.
     rest: usize,
-    /// So much came until now, where the server has not been ready yet.
+    /// This much came until now, where the server has not been ready yet.
     before: Option<usize>,
 }
 
@@ -132,7 +133,7 @@ impl<S> Bounded<S> {
         Ok(())
     }
 
-    /// Returns the length of a message that begins, where it may be so long.
+    /// Returns the length of a message that begins, where it may be this long.
     fn judged(&mut self) -> io::Result<usize> {
         let [kind, length @ ..] = self.head;
         let length = u32::from_be_bytes(length) as usize;

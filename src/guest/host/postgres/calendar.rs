@@ -6,10 +6,10 @@ pub const DAYS_TO_2000: i64 = 10_957;
 
 const MICROS_OF_DAY: i64 = 86_400_000_000;
 
-/// Year, month, day.
+/// A `Date` has year, month and day.
 pub type Date = (i32, u8, u8);
 
-/// Hour, minute, second, nanosecond.
+/// A `Time` has hour, minute, second and nanosecond.
 pub type Time = (u8, u8, u8, u32);
 
 /// Finds the date of a day (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").

@@ -26,7 +26,7 @@ use tokio_rustls::TlsConnector;
 /// A connection must be there by then, where the URL says nothing else (`connect_timeout`).
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A server may take so long to read that a connection ends.
+/// A server may take this long to read that a connection ends.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A `Connector` makes connections to one database.
@@ -38,14 +38,14 @@ pub struct Connector {
 /// A `Session` is a connection that has been made.
 pub struct Session {
     pub client: Client,
-    /// What the server may send, and what it has said of itself.
+    /// The bound knows what the server may send, and what it has said of itself.
     pub bound: Bound,
     /// This is why the connection was lost.
     lost: Arc<OnceLock<String>>,
     task: Task,
-    /// It leads to this one of the hosts.
+    /// The session leads to this one of the hosts.
     host: usize,
-    /// It is there as long as the statements that the client has prepared for itself are.
+    /// The marker is there as long as the statements that the client has prepared for itself are.
     marker: OnceLock<Statement>,
 }
 
@@ -123,7 +123,7 @@ impl Connector {
         })
     }
 
-    /// How long making a connection may take, and waiting for one.
+    /// Says how long making a connection may take, and waiting for one.
     pub fn timeout(&self) -> Duration {
         let said = self.config.get_connect_timeout().copied();
         said.filter(|said| !said.is_zero())

@@ -70,7 +70,7 @@ impl From<Failure> for wit::Error {
     }
 }
 
-/// The guest is told so many bytes of each text of an error: what a statement holds may be in several of them.
+/// The guest is told this many bytes of each text of an error: what a statement holds may be in several of them.
 const TOLD: usize = 16 << 10;
 
 fn cut(text: &str) -> String {

@@ -32,7 +32,7 @@ use std::time::Duration;
 pub struct PostgresSettings {
     /// Guests open them by these names.
     pub databases: Vec<(String, Address)>,
-    /// One worker has so many connections to each of them at a time.
+    /// One worker has this many connections to each database at a time.
     pub connections: usize,
     /// A statement must be answered within this time.
     pub answer: Duration,

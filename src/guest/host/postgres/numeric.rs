@@ -3,13 +3,13 @@
 
 use super::room::Room;
 
-/// The sign of a number, and what stands there for those that are none.
+/// The sign of a number is this; the others stand in its place where there is no number.
 const NEGATIVE: u16 = 0x4000;
 const NAN: u16 = 0xc000;
 const INFINITE: u16 = 0xd000;
 const NEGATIVE_INFINITE: u16 = 0xf000;
 
-/// A digit of base 10,000 has so many of base ten.
+/// A digit of base 10,000 has this many of base ten.
 const DIGITS: usize = 4;
 
 /// Reads a number; none where it is not whole, or has no room.

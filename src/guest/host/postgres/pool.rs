@@ -1,4 +1,4 @@
-//! A worker keeps connections to a database, at most so many. Each is lent to one instance at a time, and is lent
+//! A worker keeps connections to a database, at most this many. Each is lent to one instance at a time, and is lent
 //! again only after everything that the instance has left in it is gone: an open transaction first of all.
 
 use super::PostgresSettings;
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::error::SqlState;
 
-/// A connection that nobody wanted for so long is closed rather than lent: whoever stands between may have forgotten
+/// A connection that nobody wanted for this long is closed rather than lent: whoever stands between may have forgotten
 /// it.
 const KEPT: Duration = Duration::from_secs(300);
 

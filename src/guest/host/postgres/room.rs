@@ -16,7 +16,7 @@ impl Room {
         }
     }
 
-    /// Takes so many bytes; none where so many are not left.
+    /// Takes this many bytes; none where this many are not left.
     pub fn take(&self, bytes: usize) -> Option<()> {
         let left = self.left.get().checked_sub(bytes);
         match left {

@@ -1,4 +1,4 @@
-//! One statement is sent with its parameters, and its rows are read as they come, so many bytes of them at most.
+//! One statement is sent with its parameters, and its rows are read as they come, this many bytes of them at most.
 
 use super::bounded::TOO_LARGE;
 use super::connect::Session;
@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use std::pin::pin;
 use tokio_postgres::types::Type;
 
-/// After so many bytes of rows the worker does something else first.
+/// After this many bytes of rows the worker does something else first.
 const AT_A_TIME: usize = 1 << 20;
 
 /// A parameter is sent with its type.
@@ -20,7 +20,7 @@ pub type Typed = (Parameter, Type);
 /// `Wanted` says what is wanted of an answer.
 #[derive(Clone, Copy)]
 pub struct Wanted {
-    /// The rows may take so many bytes.
+    /// The rows may take this many bytes.
     pub most: usize,
     /// The columns are wanted, where there are no rows too.
     pub columns: bool,
@@ -30,7 +30,7 @@ pub struct Wanted {
 pub struct Answer {
     pub columns: Vec<Column>,
     pub rows: Vec<Vec<DbValue>>,
-    /// So many rows were changed, or given.
+    /// This many rows were changed, or given.
     pub affected: u64,
 }
 

@@ -3,7 +3,7 @@
 
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 
-/// What a guest may ask about its database by these pragmas. None of them changes anything.
+/// A guest may ask about its database by these pragmas. None of them changes anything.
 const READ: [&str; 25] = [
     "application_id",
     "collation_list",

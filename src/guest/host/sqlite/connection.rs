@@ -1,5 +1,5 @@
-//! One connection of one guest. SQLite waits for disks and for other processes, so it is used in threads that may
-//! wait; a guest that is gone has what is running interrupted, and the rest rolled back.
+//! A `Guarded` connection is one guest's. SQLite waits for disks and for other processes, so it is used in threads that
+//! may wait; a guest that is gone has what is running interrupted, and the rest rolled back.
 
 use super::File;
 use super::authority::authorize;
@@ -17,16 +17,16 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-/// SQLite waits for so long while somebody else writes.
+/// SQLite waits for this long while somebody else writes.
 const BUSY: Duration = Duration::from_secs(5);
 
 /// A connection must be had by then.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// All of SQLite in one process may have so many bytes: what statements sort and put together is in memory.
+/// All of SQLite in one process may have this many bytes: what statements sort and put together is in memory.
 const HEAP: i64 = 256 << 20;
 
-/// After so many of its own instructions, a statement looks whether it is still wanted.
+/// After this many of its own instructions, a statement looks whether it is still wanted.
 const LOOK: c_int = 10_000;
 
 /// A `Failure` says why something could not be done.
@@ -36,9 +36,9 @@ pub enum Failure {
     NoSuchDatabase,
     Full,
     Denied,
-    /// SQLite's own words.
+    /// SQLite says this in its own words.
     Other(String),
-    /// What the operator is to know of, too.
+    /// The operator is to know of this, too.
     GivenUp(String),
 }
 
@@ -98,7 +98,7 @@ impl Guarded {
         &self.file.name
     }
 
-    /// Runs a statement, whose rows may take so many bytes.
+    /// Runs a statement, whose rows may take this many bytes.
     pub async fn run(
         &mut self,
         statement: String,

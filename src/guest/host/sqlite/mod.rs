@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 pub struct SqliteSettings {
     /// Guests open them by these names.
     pub databases: Vec<(String, PathBuf)>,
-    /// One worker has so many connections to each of them at a time.
+    /// One worker has this many connections to each file at a time.
     pub connections: usize,
     /// A statement must be done within this time.
     pub answer: Duration,

@@ -9,7 +9,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use std::sync::Arc;
 
-/// A guest may name authorities in so many bytes of PEM; all of the Internet's are a quarter of it.
+/// A guest may name authorities in this many bytes of PEM; all of the Internet's are a quarter of it.
 const AUTHORITIES: usize = 1 << 20;
 
 /// A certificate never has this name (RFC 6761 section 6.4); it is not sent.

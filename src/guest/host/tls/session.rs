@@ -5,7 +5,7 @@ use super::interface::wit::{Error, Negotiated, Received, Version};
 use rustls::{ClientConnection, Error as TlsError, ProtocolVersion};
 use std::io::{Read, Write};
 
-/// The host takes so much of what a guest gives at a time, and so much waits until the guest takes it.
+/// The host takes this much of what a guest gives at a time, and as much waits until the guest takes it.
 const MOST: usize = 64 << 10;
 
 pub struct Session(ClientConnection);

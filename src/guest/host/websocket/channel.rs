@@ -64,11 +64,11 @@ pub enum Answer {
 /// `Bounds` limits what waits in each direction.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// So many messages wait, at most.
+    /// This many messages wait, at most.
     pub messages: usize,
-    /// The client's messages are taken until so many bytes of them wait.
+    /// The client's messages are taken until this many bytes of them wait.
     pub received: usize,
-    /// The guest's messages are taken until so many bytes of them wait.
+    /// The guest's messages are taken until this many bytes of them wait.
     pub sent: usize,
 }
 
@@ -329,7 +329,7 @@ impl Channel {
     }
 }
 
-/// A guest that takes none of its messages for so long does not keep up.
+/// A guest that takes none of its messages for this long does not keep up.
 const STUCK: Duration = Duration::from_secs(1);
 
 /// This code stands for a connection that ended without being closed: there is none, or none yet.

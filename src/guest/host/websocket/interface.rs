@@ -44,7 +44,7 @@ impl Connection {
 /// The purpose of the connection was fulfilled (RFC 6455 section 7.4.1).
 const NORMAL: u16 = 1000;
 
-/// A control frame holds so many bytes (RFC 6455 section 5.5), two of which are the code of a close.
+/// A control frame holds this many bytes (RFC 6455 section 5.5), two of which are the code of a close.
 const CONTROL: usize = 125;
 const REASON: usize = CONTROL - 2;
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// The client is told to try again later (the registry that RFC 6455 section 11.7 founds).
 const TRY_AGAIN: u16 = 1013;
 
-/// A WebSocket that was closed has so much time to give back what it holds, before the next is closed.
+/// A WebSocket that was closed has this much time to give back what it holds, before the next is closed.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// `OpenWebSockets` knows which WebSockets are open. One thread uses it, but the engine requires a lock.

@@ -11,7 +11,7 @@ fn refusal(text: &str) -> String {
     format!("{:#}", instrumented(text).unwrap_err())
 }
 
-/// What is exported of every component.
+/// Every component exports these.
 const PLAIN: [&str; 8] = [SAVE, RESTORE, ORDER, READ, WRITE, RELEASE, TAKE, GIVE];
 
 #[test]
@@ -191,7 +191,7 @@ fn what_asks_the_host_when_it_begins_is_run_when_the_instance_is_whole() {
     }
 }
 
-/// An import of a version of the interface of streams, and one of what gives one of them.
+/// Writes an import of a version of the interface of streams, and one of what gives one of them.
 fn stream_import(version: u32, giver: Option<(&str, &str)>) -> String {
     let types = "(export \"output-stream\" (type (sub resource))) (export \"input-stream\" (type (sub resource)))";
     let import =

@@ -1,4 +1,4 @@
-//! Whether a new version is worse than the old one, by what both have answered over the same time: a pure function.
+//! A pure function says whether a new version is worse than the old one, by what both have answered over the same time.
 //!
 //! What is seen of a version is a sample of what it would do. Shares are therefore compared by the bounds within which
 //! they are with a chosen certainty (Wilson 1927), and the difference of two by those of both (Newcombe 1998, method
@@ -16,15 +16,15 @@ const LEAST_TIMED: u64 = 100;
 /// Answers that take this much longer are not slower in a way that anybody would notice, in microseconds.
 const UNNOTICED: f64 = 5000.0;
 
-/// The slowest answers do not count, which are so large a share of all.
+/// This share of all answers, the slowest, does not count.
 const SLOWEST: f64 = 0.01;
 
 /// `Certainty` is how sure a verdict has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Certainty {
-    /// It is one of many looks: one in two thousand is wrong.
+    /// The look is one of many: one in two thousand is wrong.
     Early,
-    /// It is the last look: one in a hundred is wrong.
+    /// The look is the last: one in a hundred is wrong.
     Last,
 }
 
@@ -69,7 +69,7 @@ pub fn compare(
     }
 }
 
-/// Nothing is known of the old version: only what is plain is said of the new one.
+/// Judges a new version where nothing is known of the old one: only what is plain is said of it.
 fn alone(new: &Answers, deviations: f64) -> Finding {
     let (least, _) = bounds(new.failed as f64, new.count as f64, deviations);
     match new.failed {

@@ -1,4 +1,4 @@
-//! What is done about a canary: it is begun, promoted or rolled back, and shown.
+//! This file decides what is done about a canary: it is begun, promoted or rolled back, and shown.
 
 use super::super::reload::CandidateVersion;
 use super::super::{Death, HealthReading, Id, Incident, Policy, Reason, Worker, WorkerState};
@@ -62,7 +62,7 @@ impl Policy {
         self.canary().map_or(0..0, |canary| canary.indices.clone())
     }
 
-    /// A worker of the version that is being tried is ready. This is false where that has no canary.
+    /// Notes that a worker of the version that is being tried is ready; false where that has no canary.
     pub(in super::super) fn canary_ready(&mut self, now: Instant) -> bool {
         let others = self.wanted;
         let Some(canary) = self.canary_mut() else {
@@ -133,7 +133,7 @@ impl Policy {
         }
     }
 
-    /// The operator has decided.
+    /// Promotes the canary, as the operator has decided.
     pub(in super::super) fn promote_by_hand(&mut self) {
         match self.canary_mut() {
             Some(canary) if canary.stage == Stage::Starting => canary.hurries = true,
@@ -141,7 +141,7 @@ impl Policy {
         }
     }
 
-    /// The new version is given to all workers. Those that have it take the indices of others.
+    /// Gives the new version to all workers. Those that have it take the indices of others.
     fn promote(&mut self, why: &str) {
         let indices = self.canary_indices();
         if indices.is_empty() || !self.mode.changes() {
@@ -158,8 +158,8 @@ impl Policy {
         self.adopt(generation);
     }
 
-    /// The canary's workers take the indices of others: first those that nobody serves at, so that nobody leaves who is
-    /// needed.
+    /// Has the canary's workers take the indices of others: first those that nobody serves at, so that nobody leaves
+    /// who is needed.
     fn take_indices(&mut self, indices: Range<usize>) {
         let served = |index: &usize| self.at(*index).any(Worker::serves);
         let mut from: Vec<usize> = indices.collect();
@@ -174,7 +174,7 @@ impl Policy {
         }
     }
 
-    /// The new version is given up, and the old one goes on.
+    /// Gives up the new version, and the old one goes on.
     pub(in super::super) fn roll_back(&mut self, why: &str, now: Instant) {
         let Some(canary) = self.canary() else {
             return;
@@ -193,7 +193,7 @@ impl Policy {
         self.abandon_trial(now);
     }
 
-    /// Workers of a version that is not tried any more leave.
+    /// Has workers of a version leave that is not tried any more.
     pub(in super::super) fn dismiss_canary(&mut self, candidate: &CandidateVersion, now: Instant) {
         if candidate.canary.is_none() {
             return;
@@ -210,7 +210,7 @@ impl Policy {
         }
     }
 
-    /// A worker hangs: one of the canary is no better than one that has died.
+    /// Judges a worker that hangs: one of the canary is no better than one that has died.
     pub(in super::super) fn hangs_in_canary(&mut self, id: Id, reason: &Reason, now: Instant) {
         let generation = self.workers.get(&id).map(|worker| worker.generation);
         let is_new = self

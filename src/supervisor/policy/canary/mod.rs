@@ -1,4 +1,5 @@
-//! A new version beside the old one: it has workers of its own, both are compared, and what comes of it is decided.
+//! A canary is a new version beside the old one: it has workers of its own, both are compared, and what comes of it is
+//! decided.
 
 mod compare;
 mod decide;
@@ -20,18 +21,18 @@ const SHARE: f64 = 0.1;
 const WARMING: u32 = 10;
 const LONGEST_WARMING: Duration = Duration::from_secs(5);
 
-/// So many workers of the new version have to die before that is compared with the deaths of the old one.
+/// This many workers of the new version have to die before that is compared with the deaths of the old one.
 const DEATHS: u32 = 3;
 
 /// `Canary` is all that is known of one.
 #[derive(Debug)]
 pub struct Canary {
     generation: u32,
-    /// Its workers have these indices, which are behind all that other workers can have.
+    /// The canary's workers have these indices, which are behind all that other workers can have.
     indices: Range<usize>,
     settings: CanarySettings,
     stage: Stage,
-    /// It is to be promoted as soon as one of its workers is ready.
+    /// The canary is to be promoted as soon as one of its workers is ready.
     hurries: bool,
     old: Seen,
     new: Seen,
@@ -39,14 +40,14 @@ pub struct Canary {
     known: BTreeMap<Id, Answers>,
     /// Workers from this one on were forked after it began: all that they have answered counts.
     first: Id,
-    /// The new version has begun so many requests and not answered them yet.
+    /// The new version has begun this many requests and not answered them yet.
     in_flight: u32,
 }
 
 /// `Stage` is how far it has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// None of its workers has been ready yet.
+    /// None of the canary's workers has been ready yet.
     Starting,
     Warming {
         since: Instant,
@@ -54,7 +55,7 @@ enum Stage {
     Comparing {
         since: Instant,
     },
-    /// Its time is over, and too few requests have come.
+    /// The canary's time is over, and too few requests have come.
     Waiting {
         since: Instant,
     },
@@ -67,18 +68,19 @@ struct Seen {
     deaths: u32,
 }
 
-/// `Verdict` says what is to be done about it.
+/// A `Verdict` says what is to be done about the canary.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     GoOn,
     /// There is nothing to compare by, which is said once.
     Wait,
-    /// It says why.
+    /// The new version is to be given to all workers, for this reason.
     Promote(String),
+    /// The new version is to be given up, for this reason.
     RollBack(String),
 }
 
-/// Says how many workers have so large a share of all, where they come to these.
+/// Says how many workers make this share of all, where they come to these.
 fn workers(share: f64, others: usize) -> usize {
     // What is a whole number but for the rounding of fractions is one.
     let count = (share * others as f64 / (1.0 - share) - 1e-9).ceil() as usize;

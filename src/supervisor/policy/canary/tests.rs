@@ -1,4 +1,4 @@
-//! Two versions that are only numbers, and what is found of them.
+//! These tests compare two versions that are only numbers.
 
 use super::compare::{Certainty, Finding, compare};
 use super::{Canary, Seen, Stage, Verdict, workers};
@@ -36,10 +36,10 @@ impl Dice {
 /// `Version` is how one version behaves.
 #[derive(Clone, Copy)]
 struct Version {
-    /// It is asked so often a second.
+    /// The version is asked this often a second.
     rate: u32,
     fails: f64,
-    /// An answer takes so many microseconds; one of twenty takes three times as long.
+    /// An answer takes this many microseconds; one of twenty takes three times as long.
     takes: f64,
 }
 

@@ -1,4 +1,4 @@
-//! What making the next version may take, and what ends it.
+//! These tests show what making the next version may take, and what ends it.
 
 use super::*;
 
@@ -9,7 +9,7 @@ const LIMITS: CompileLimits = CompileLimits {
 
 const STEP: Duration = Duration::from_secs(3600);
 
-/// A reload under way, in a world that serves.
+/// Makes a world that serves, with a reload under way.
 fn reloading() -> World {
     let mut world = World::serving(settings(2));
     world.on(Event::Reload);

@@ -1,4 +1,4 @@
-//! From nothing to serving, or not.
+//! These tests go from nothing to serving, or to a start that fails.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! New versions that are compared with the old one.
+//! These tests compare new versions with the old one.
 
 use super::super::{Condition, Incident, Inherited, InheritedState};
 use super::*;
@@ -9,7 +9,7 @@ fn with_canary(workers: usize) -> Settings {
     settings
 }
 
-/// A world with clients in which a canary of version 2 runs.
+/// Makes a world with clients in which a canary of version 2 runs.
 fn running(workers: usize, new: Behaviour) -> World {
     let mut world = World::serving(with_canary(workers));
     world.behaviours = BTreeMap::from([(1, GOOD), (2, new)]);
@@ -19,7 +19,7 @@ fn running(workers: usize, new: Behaviour) -> World {
     world
 }
 
-/// How many workers of each version serve.
+/// Counts the workers of each version that serve.
 fn versions(world: &World) -> BTreeMap<u32, usize> {
     let mut versions = BTreeMap::new();
     for id in world.doing(ProcessState::Serving) {

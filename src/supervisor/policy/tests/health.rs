@@ -1,4 +1,4 @@
-//! Silence.
+//! These tests are about workers that give no sign of life.
 
 use super::*;
 

@@ -2,13 +2,13 @@
 
 use super::*;
 
-/// What a curve came to.
+/// An `Outcome` is what a curve came to.
 struct Outcome {
-    /// Seconds that workers served, all together.
+    /// Workers served for this many seconds, all together.
     worker_seconds: f64,
-    /// What a request took on average, in what it takes where nobody else is there.
+    /// A request took this on average, in what it takes where nobody else is there.
     mean_time: f64,
-    /// How often the number of workers changed.
+    /// The number of workers changed this often.
     changes: usize,
     most: usize,
     last: usize,
@@ -71,7 +71,7 @@ fn steady(load: f64, seconds: usize) -> Vec<f64> {
     vec![load; seconds]
 }
 
-/// A day in an hour: little at night, most at noon, and a bit of noise.
+/// Gives a day in an hour: little at night, most at noon, and a bit of noise.
 fn day() -> Vec<f64> {
     let curve = |second: usize| {
         let angle = second as f64 / 3600.0 * std::f64::consts::TAU;

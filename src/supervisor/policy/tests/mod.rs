@@ -1,4 +1,4 @@
-//! A worker's life in microseconds: the policy plays against processes that exist only here.
+//! These tests play a worker's life in microseconds: the policy plays against processes that exist only here.
 
 mod attempt;
 mod boot;
@@ -71,7 +71,7 @@ pub fn settings(workers: usize) -> Settings {
 /// `Behaviour` is what a version does with the requests that come.
 #[derive(Clone, Copy, Debug)]
 pub struct Behaviour {
-    /// Each of its workers is asked so often a second.
+    /// Each of its workers is asked this often a second.
     pub rate: u32,
     /// Of this many requests one fails; nought where none does.
     pub one_fails_of: u64,
@@ -84,7 +84,7 @@ pub const GOOD: Behaviour = Behaviour {
     micros: 20_000,
 };
 
-/// What a process does that the policy asked for.
+/// A `ProcessState` says what a process does that the policy asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcessState {
     Starting,
@@ -96,19 +96,19 @@ pub enum ProcessState {
 pub struct Process {
     pub generation: u32,
     pub doing: ProcessState,
-    /// It was killed, and is not reaped yet.
+    /// The process was killed, and is not reaped yet.
     pub killed: bool,
     pub hangs: bool,
 }
 
-/// The policy, and the processes that it thinks there are.
+/// A `World` is the policy, and the processes that it thinks there are.
 pub struct World {
     pub policy: Policy,
     pub now: Instant,
     pub processes: BTreeMap<Id, Process>,
-    /// The version that is being compiled.
+    /// This version is being compiled.
     pub compiling: Option<u32>,
-    /// It was killed, and has not ended.
+    /// The compiler was killed, and has not ended.
     pub killed_compiler: bool,
     /// Versions whose code was removed from the cache.
     pub dropped: Vec<u32>,
@@ -122,7 +122,7 @@ pub struct World {
     pub executed: u32,
     pub ended: Option<Option<(Status, String)>>,
     beats: u64,
-    /// What each worker has to do.
+    /// Each worker has this to do.
     pub load: WorkerLoad,
     /// Each version behaves like this; those that are not named here are asked nothing.
     pub behaviours: BTreeMap<u32, Behaviour>,
@@ -167,7 +167,7 @@ impl World {
         world
     }
 
-    /// A world in which everybody serves.
+    /// Makes a world in which everybody serves.
     pub fn serving(settings: Settings) -> World {
         let mut world = World::new(settings);
         world.compiled();
@@ -236,7 +236,7 @@ impl World {
             .expect("a process that was forked and is not reaped")
     }
 
-    /// The processes that do this, oldest first.
+    /// Lists the processes that do this, oldest first.
     pub fn doing(&self, doing: ProcessState) -> Vec<Id> {
         let is = |process: &Process| process.doing == doing && !process.killed;
         let found = self.processes.iter().filter(|(_, process)| is(process));
@@ -257,7 +257,7 @@ impl World {
         self.made(false);
     }
 
-    /// The code was in the cache.
+    /// Has the code found in the cache.
     pub fn found(&mut self) {
         self.made(true);
     }
@@ -286,13 +286,13 @@ impl World {
         self.on(Event::Ready(id));
     }
 
-    /// The first that is starting gets ready.
+    /// Has the first worker get ready that is starting.
     pub fn one_ready(&mut self) {
         let id = self.doing(ProcessState::Starting)[0];
         self.ready(id);
     }
 
-    /// A process is gone, and reaped.
+    /// Ends a process, which is reaped.
     pub fn ends(&mut self, id: Id, end: End) {
         self.processes.remove(&id).expect("a process");
         let death = Death { end, memory: false };
@@ -320,7 +320,7 @@ impl World {
         }
     }
 
-    /// Everything that would happen by itself happens.
+    /// Lets everything happen that would happen by itself.
     pub fn settle(&mut self) {
         for _ in 0..1000 {
             let starting = self.doing(ProcessState::Starting);
@@ -336,7 +336,7 @@ impl World {
         panic!("it does not come to rest");
     }
 
-    /// Time passes, beat by beat; processes that do not hang show that they live.
+    /// Lets time pass, beat by beat; processes that do not hang show that they live.
     pub fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         while self.now < end && self.ended.is_none() {
@@ -356,7 +356,7 @@ impl World {
         }
     }
 
-    /// Clients ask for the length of a beat.
+    /// Has clients ask for the length of a beat.
     fn ask(&mut self) {
         let period = self.policy.beat_period();
         for (id, process) in &self.processes {
@@ -382,7 +382,7 @@ impl World {
         self.process(id).hangs = true;
     }
 
-    /// The lines of this level and worse.
+    /// Lists the lines of this level and worse.
     pub fn said(&self, level: Level) -> Vec<&str> {
         let lines = self.logged.iter().filter(|(of, _)| *of <= level);
         lines.map(|(_, text)| text.as_str()).collect()

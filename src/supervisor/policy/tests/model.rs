@@ -6,7 +6,7 @@
 use super::*;
 use std::collections::BTreeSet;
 
-/// A generator of numbers that always come in the same order (xorshift, Marsaglia 2003).
+/// A `XorShift` generates numbers that always come in the same order (xorshift, Marsaglia 2003).
 pub struct XorShift(pub u64);
 
 impl XorShift {
@@ -25,11 +25,11 @@ impl XorShift {
 struct Game {
     world: World,
     dice: XorShift,
-    /// How many workers the operator wants.
+    /// The operator wants this many workers.
     wanted: usize,
-    /// Whether workers that served die, and hang.
+    /// Workers that served may die, and hang.
     crashes: bool,
-    /// What was done, for the message of a failure.
+    /// These moves were made, for the message of a failure.
     moves: Vec<usize>,
 }
 
@@ -70,7 +70,7 @@ impl Game {
         }
     }
 
-    /// One thing happens that can happen.
+    /// Lets one thing happen that can happen.
     fn play(&mut self) {
         let kind = self.dice.roll(if self.crashes { 22 } else { 19 });
         self.moves.push(kind);
@@ -163,7 +163,7 @@ impl Game {
         }
     }
 
-    /// A new version is broken: its workers die while the old ones serve.
+    /// Has a new version that is broken: its workers die while the old ones serve.
     fn fails_to_start(&mut self) {
         let starting = self.world.doing(ProcessState::Starting);
         if let Some(id) = self.dice.pick(&starting) {
@@ -178,8 +178,8 @@ impl Game {
         }
     }
 
-    /// Who serves, and at which index. Workers of a canary are there besides those that there should be, and may leave
-    /// at any time.
+    /// Lists who serves, and at which index. Workers of a canary are there besides those that there should be, and may
+    /// leave at any time.
     fn indices_served(&self) -> Vec<(Id, usize)> {
         let serving = self.world.doing(ProcessState::Serving).into_iter();
         let index = |id: Id| (id, self.world.policy.workers[&id].index);
@@ -212,7 +212,7 @@ impl Game {
         );
     }
 
-    /// Nothing more happens from outside. Everything must come to rest as it should be.
+    /// Lets nothing more happen from outside. Everything must come to rest as it should be.
     fn rest(&mut self) {
         for generation in 1..200 {
             let fails = if generation % 3 == 0 { 20 } else { 0 };

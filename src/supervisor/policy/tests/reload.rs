@@ -1,4 +1,4 @@
-//! New versions.
+//! These tests are about new versions.
 
 use super::*;
 

@@ -218,7 +218,7 @@ fn workers_that_take_their_time_to_leave_do_not_keep_others_from_starting() {
     assert_eq!(world.serving_now(), 2);
 }
 
-/// What it has said is heard later than it begins to serve.
+/// The supervisor hears later that a worker is ready than the worker begins to serve.
 #[test]
 fn a_worker_that_starts_when_one_fewer_is_wanted_may_serve_already_and_is_not_killed() {
     let mut world = World::serving(settings(2));

@@ -1,4 +1,4 @@
-//! Ends.
+//! These tests are about how everything ends.
 
 use super::*;
 

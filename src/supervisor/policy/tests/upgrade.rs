@@ -1,4 +1,4 @@
-//! Another executable.
+//! These tests are about another executable in place of this one.
 
 use super::super::{Inherited, InheritedState};
 use super::*;

@@ -1,4 +1,4 @@
-//! Opening, reading and writing files.
+//! These attempts open, read and write files.
 
 use super::{Before, absent, denied, raw};
 use crate::sandbox::{Role, Sandbox};

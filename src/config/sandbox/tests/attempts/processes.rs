@@ -1,4 +1,4 @@
-//! Signalling, starting and forking processes, and making code.
+//! These attempts signal, start and fork processes, and make code.
 
 use super::{Before, absent, raw};
 use crate::sandbox::{Role, Sandbox};

@@ -1,4 +1,4 @@
-//! What a process may ask of the kernel at all, and what it is to others.
+//! These attempts ask the kernel for rights, and for what a process is to others.
 
 use super::{Before, absent, denied};
 use crate::sandbox::{Role, Sandbox};

@@ -1,4 +1,4 @@
-//! What a channel gives to whom, and when it is closed.
+//! These tests show what a channel gives to whom, and when it is closed.
 
 use super::*;
 
