@@ -17,6 +17,7 @@ mod elsewhere;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod headers;
+pub mod honoured;
 mod instances;
 mod logging;
 mod opposites;
@@ -47,7 +48,6 @@ pub use elsewhere::to_build;
 pub use headers::Headers;
 pub use instances::Instances;
 pub use logging::Logging;
-pub use opposites::holds_anyway;
 pub use outbound::Outbound;
 pub use pages::{Completions, Manual, print_completions, write_manual};
 pub use parse::{OptionOrigin, parse, told};

@@ -144,8 +144,8 @@ fn build(order: &cli::Build) -> Result<Status> {
 fn check(serve: &Serve, origins: &[OptionOrigin]) -> Result<Status> {
     let config = resolved(serve, origins);
     for option in origins {
-        let anyway = cli::holds_anyway(&option.name, origins);
-        println!("{}", shown(option, anyway, config.as_ref().ok()));
+        let holds = serve.holds(&option.name);
+        println!("{}", shown(option, holds, config.as_ref().ok()));
     }
     let config = config?;
     registry_role::pull_served(&config)?;
@@ -155,15 +155,15 @@ fn check(serve: &Serve, origins: &[OptionOrigin]) -> Result<Status> {
 }
 
 /// Writes an option, what it comes to, and where that was said: `workers = auto, which is 4 (command line)`.
-fn shown(option: &OptionOrigin, anyway: Option<&str>, config: Option<&Config>) -> String {
+fn shown(option: &OptionOrigin, holds: Option<String>, config: Option<&Config>) -> String {
     let mut source = match option.source {
         Source::CommandLine => "command line",
         Source::Environment => "environment",
         Source::File => "file",
         Source::Default => "default",
     };
-    let said = match anyway {
-        Some(value) => value.to_owned(),
+    let said = match holds {
+        Some(value) => value,
         None if option.name.ends_with("-password") && !option.values.is_empty() => {
             "(not shown)".to_owned()
         }

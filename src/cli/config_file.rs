@@ -2,6 +2,7 @@
 //! environment says anything. It is read by making arguments of it.
 
 use super::elsewhere;
+use super::honoured;
 use super::opposites::opposite;
 use crate::sys::regular::{self, LARGEST_TEXT};
 use clap::error::ErrorKind;
@@ -29,8 +30,8 @@ impl FileArguments {
     }
 }
 
-/// Other servers honour these variables too; they count more than the file.
-const HONOURED: [(&str, &str); 2] = [("workers", "WEB_CONCURRENCY"), ("port", "PORT")];
+/// These variables, which other servers honour too, count more than the file.
+const HONOURED: [(&str, &str); 2] = [("workers", honoured::WORKERS), ("port", honoured::PORT)];
 
 /// Reads the file that `matches` names, if it names one.
 pub fn read(command: &Command, matches: &ArgMatches) -> Result<FileArguments, Error> {

@@ -126,3 +126,25 @@ pub struct Headers {
     )]
     pub no_date_header: bool,
 }
+
+impl Headers {
+    /// Says whether proxies are believed.
+    pub fn believes_proxies(&self) -> bool {
+        self.proxy_headers || !self.no_proxy_headers
+    }
+
+    /// Says whether each request gets an identifier.
+    pub fn gives_ids(&self) -> bool {
+        self.request_id || !self.no_request_id
+    }
+
+    /// Says whether responses name the server.
+    pub fn adds_server(&self) -> bool {
+        self.server_header || !self.no_server_header
+    }
+
+    /// Says whether responses tell when they were made.
+    pub fn adds_date(&self) -> bool {
+        self.date_header || !self.no_date_header
+    }
+}

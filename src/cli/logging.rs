@@ -88,3 +88,10 @@ pub struct Logging {
     #[arg(long, env = "WASMSERVE_LOG_TIME", help_heading = "Log")]
     pub log_time: bool,
 }
+
+impl Logging {
+    /// Says whether each request is logged.
+    pub fn logs_requests(&self) -> bool {
+        self.access_log || !self.no_access_log
+    }
+}

@@ -1,8 +1,8 @@
 //! Of two options one may take back what the other says, `--access-log` and `--no-access-log`: what was said nearer
 //! counts, on the command line before the environment.
 
-use super::Source;
-use super::parse::{OptionOrigin, SERVING};
+use super::Serve;
+use super::parse::SERVING;
 use clap::builder::Resettable;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -14,24 +14,20 @@ pub fn opposite(id: &str) -> String {
     positive.unwrap_or_else(|| format!("no_{id}"))
 }
 
-/// These hold where neither they nor their opposites are given.
-const HOLD_ANYWAY: [(&str, &str); 6] = [
-    ("access-log", "true"),
-    ("proxy-headers", "true"),
-    ("server-header", "true"),
-    ("date-header", "true"),
-    ("request-id", "true"),
-    ("sandbox", "auto"),
-];
-
-/// Returns what holds of an option that is not given.
-pub fn holds_anyway(name: &str, origins: &[OptionOrigin]) -> Option<&'static str> {
-    let (_, value) = HOLD_ANYWAY.iter().find(|(held, _)| *held == name)?;
-    let opposite = format!("no-{name}");
-    let both = [name, opposite.as_str()];
-    let mut both = origins.iter().filter(|it| both.contains(&it.name.as_str()));
-    both.all(|it| it.source == Source::Default)
-        .then_some(*value)
+impl Serve {
+    /// Returns what an option comes to by itself and its opposite, of those that hold where neither is given.
+    pub fn holds(&self, option: &str) -> Option<String> {
+        let holds = match option {
+            "access-log" => self.logging.logs_requests(),
+            "proxy-headers" => self.headers.believes_proxies(),
+            "server-header" => self.headers.adds_server(),
+            "date-header" => self.headers.adds_date(),
+            "request-id" => self.headers.gives_ids(),
+            "sandbox" => return Some(self.sandbox.mode().to_owned()),
+            _ => return None,
+        };
+        Some(holds.to_string())
+    }
 }
 
 /// Leaves out what variables say of an option whose opposite stands on the command line. A flag that a variable

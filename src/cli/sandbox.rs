@@ -36,3 +36,14 @@ pub struct Sandbox {
     )]
     pub group: Option<String>,
 }
+
+impl Sandbox {
+    /// Gives the mode that was asked for, or the one that holds where neither option is given.
+    pub fn mode(&self) -> &str {
+        match (&self.sandbox, self.no_sandbox) {
+            (Some(mode), _) => mode,
+            (None, true) => "off",
+            (None, false) => "auto",
+        }
+    }
+}

@@ -100,7 +100,7 @@ impl Addresses {
 fn tcp(options: &cli::Addresses) -> Result<Endpoint> {
     let port = match &options.port {
         Some(port) => option("--port", port, address::port_number)?,
-        None => honoured("PORT", address::port_number)?.unwrap_or(8000),
+        None => honoured(cli::honoured::PORT, address::port_number)?.unwrap_or(8000),
     };
     let host = match &options.host {
         Some(host) => option("--host", host, |text| {

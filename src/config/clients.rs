@@ -22,7 +22,7 @@ pub fn settings(serve: &Serve, header_policy: &HeaderPolicy) -> Result<Settings>
         write: option("--timeout-write", &clients.timeout_write, duration)?,
         rate: option("--min-rate", &clients.min_rate, units::size)?,
         proxy_protocol: headers::introducers(&serve.headers, serve.addresses.proxy_protocol)?,
-        date_header: headers::date_header(&serve.headers),
+        date_header: serve.headers.adds_date(),
         fields: header_policy.response_lines(),
         head: HeadLimits {
             head: option("--limit-head", &clients.limit_head, head)?,

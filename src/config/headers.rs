@@ -1,7 +1,8 @@
 //! This file resolves and checks who is believed, and what is added to heads.
 
-use super::{honoured, maybe, option};
+use super::{honoured, maybe, option, variable};
 use crate::cli;
+use crate::cli::honoured::PROXIES;
 use crate::request::{HeaderPolicy, Proxies, RootPath};
 use anyhow::{Context, Result, bail};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -12,26 +13,22 @@ pub fn resolve(asked: &cli::Headers) -> Result<HeaderPolicy> {
     Ok(HeaderPolicy {
         proxies: proxies(asked)?,
         root_path: option("--root-path", &asked.root_path, RootPath::parse)?,
-        request_id: asked.request_id || !asked.no_request_id,
+        request_id: asked.gives_ids(),
         client_header: maybe("--client-header", asked.client_header.as_ref(), name)?,
         request_headers: fields("--request-header", &asked.request_header)?,
-        server: (asked.server_header || !asked.no_server_header)
+        server: asked
+            .adds_server()
             .then_some(HeaderValue::from_static("wasmserve")),
         response_headers: fields("--header", &asked.header)?,
     })
 }
 
-/// Says whether responses tell when they were made.
-pub fn date_header(asked: &cli::Headers) -> bool {
-    asked.date_header || !asked.no_date_header
-}
-
 /// Resolves whose statements in heads are believed.
 fn proxies(asked: &cli::Headers) -> Result<Proxies> {
     let trusted = trusted(asked)?;
-    match asked.no_proxy_headers && !asked.proxy_headers {
-        true => Ok(Proxies::default()),
-        false => Ok(trusted),
+    match asked.believes_proxies() {
+        true => Ok(trusted),
+        false => Ok(Proxies::default()),
     }
 }
 
@@ -50,10 +47,18 @@ fn trusted(asked: &cli::Headers) -> Result<Proxies> {
     if let Some(items) = &asked.forwarded_allow_ips {
         return option("--forwarded-allow-ips", &items.join(","), listed);
     }
-    match honoured("FORWARDED_ALLOW_IPS", listed)? {
+    match honoured(PROXIES, listed)? {
         Some(proxies) => Ok(proxies),
-        None => listed("127.0.0.1"),
+        None => listed(THIS_MACHINE),
     }
+}
+
+/// Proxies on this machine are believed where nobody says whom to believe.
+const THIS_MACHINE: &str = "127.0.0.1";
+
+/// Gives the list of those who are trusted where no option says whom to trust.
+pub fn trusted_anyway() -> String {
+    variable(PROXIES).unwrap_or_else(|| THIS_MACHINE.to_owned())
 }
 
 /// Reads a list of those who are trusted.

@@ -257,7 +257,7 @@ fn worker_settings(
             body: option("--limit-body", &serve.clients.limit_body, units::size)?,
             rate: connection.rate,
             fields: connection.head.fields,
-            access_log: serve.logging.access_log || !serve.logging.no_access_log,
+            access_log: serve.logging.logs_requests(),
             tracing: tracing::resolve(&serve.tracing)?,
             compress: compression(serve)?,
             files,

@@ -101,7 +101,7 @@ fn workers(serve: &Serve) -> Result<WorkerRange> {
     if let Some(text) = &serve.processes.workers {
         return option("--workers", text, worker_range);
     }
-    match honoured("WEB_CONCURRENCY", worker_range)? {
+    match honoured(cli::honoured::WORKERS, worker_range)? {
         Some(workers) => Ok(workers),
         None => worker_range("1"),
     }

@@ -34,21 +34,16 @@ pub fn resolve(
 }
 
 fn mode(asked: &cli::Sandbox) -> Result<Mode> {
-    let mode = asked.sandbox.as_ref().map(|text| {
-        option("--sandbox", text, |text| match text {
-            "auto" => Ok(Mode::Auto),
-            "strict" => Ok(Mode::Strict),
-            "off" => Ok(Mode::Off),
-            _ => bail!("`{text}` is none of auto, strict and off"),
-        })
-    });
-    match (mode.transpose()?, asked.no_sandbox) {
-        (None | Some(Mode::Off), true) => Ok(Mode::Off),
-        (Some(_), true) => {
-            bail!("option --no-sandbox: --sandbox says otherwise; leave one of them out")
-        }
-        (mode, false) => Ok(mode.unwrap_or_default()),
+    let mode = option("--sandbox", asked.mode(), |text| match text {
+        "auto" => Ok(Mode::Auto),
+        "strict" => Ok(Mode::Strict),
+        "off" => Ok(Mode::Off),
+        _ => bail!("`{text}` is none of auto, strict and off"),
+    })?;
+    if asked.no_sandbox && mode != Mode::Off {
+        bail!("option --no-sandbox: --sandbox says otherwise; leave one of them out");
     }
+    Ok(mode)
 }
 
 pub fn identity(asked: &cli::Sandbox) -> Result<Option<Identity>> {

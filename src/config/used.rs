@@ -1,7 +1,8 @@
 //! This file says what an option comes to on this machine, and which variable of other servers says it, where neither
 //! stands in what was given: for `wasmserve check`.
 
-use super::{Config, Endpoint, variable};
+use super::{Config, Endpoint, headers, variable};
+use crate::cli::honoured::{PORT, PROXIES, WORKERS};
 
 /// `Used` is what an option comes to.
 pub struct Used {
@@ -17,14 +18,10 @@ impl Config {
         let named = &self.addresses.named;
         let tcp = named.is_empty() || named.iter().any(|address| address.option == "--host");
         let (value, known) = match (option, &self.addresses.fallback.place) {
-            ("workers", _) => (self.supervisor.workers.to_string(), Some("WEB_CONCURRENCY")),
+            ("workers", _) => (self.supervisor.workers.to_string(), Some(WORKERS)),
             ("host", Endpoint::Inet { host, .. }) if tcp => (host.to_string(), None),
-            ("port", Endpoint::Inet { port, .. }) if tcp => (port.to_string(), Some("PORT")),
-            ("forwarded-allow-ips", _) if !is_given => {
-                let name = "FORWARDED_ALLOW_IPS";
-                let list = variable(name).unwrap_or_else(|| "127.0.0.1".to_owned());
-                (list, Some(name))
-            }
+            ("port", Endpoint::Inet { port, .. }) if tcp => (port.to_string(), Some(PORT)),
+            ("forwarded-allow-ips", _) if !is_given => (headers::trusted_anyway(), Some(PROXIES)),
             _ => return None,
         };
         let variable = known.filter(|name| variable(name).is_some());

@@ -133,7 +133,7 @@ impl Activity {
         state.received(in_body, begins, Instant::now);
     }
 
-    /// Notes that bytes of HTTP/2 came; some of them are changed; returns how many of them may be passed on.
+    /// Notes that bytes of HTTP/2 came, changes some of them, and returns how many of them may be passed on.
     pub fn received_frames(&self, bytes: &mut [u8]) -> usize {
         self.state.borrow_mut().received_frames(bytes)
     }

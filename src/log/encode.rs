@@ -2,6 +2,7 @@
 //!
 //! The time is our own sixty lines and not a crate's: only UTC is written, and no time is read.
 
+use crate::sys::clock;
 use std::fmt::{self, Write as _};
 use std::time::SystemTime;
 
@@ -104,7 +105,7 @@ impl fmt::Display for Timestamp {
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
         let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-        let (year, month, day) = civil(days);
+        let (year, month, day) = clock::date(days.cast_signed());
         let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
         let millis = since.subsec_millis();
         write!(
@@ -129,30 +130,12 @@ impl fmt::Display for Dated {
         ];
         let since = self.0.duration_since(SystemTime::UNIX_EPOCH);
         let seconds = since.unwrap_or_default().as_secs();
-        let (year, month, day) = civil(seconds / 86_400);
+        let (year, month, day) = clock::date((seconds / 86_400).cast_signed());
         let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-        let month = MONTHS[month as usize - 1];
+        let month = MONTHS[usize::from(month) - 1];
         write!(
             f,
             "{day:02}/{month}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000"
         )
     }
-}
-
-/// Computes year, month and day of a number of days since 1970-01-01 (Hinnant, "chrono-compatible low-level date
-/// algorithms", days_from_civil inverted).
-fn civil(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }

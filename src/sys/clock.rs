@@ -1,4 +1,4 @@
-//! This file reads the clocks that processes share, so that they can compare times.
+//! This file reads the clocks that processes share, so that they can compare times, and knows the calendar.
 
 use nix::time::{ClockId, clock_gettime};
 
@@ -31,4 +31,44 @@ pub fn unix_ms() -> u64 {
 fn nanoseconds(clock: ClockId) -> u64 {
     let now = clock_gettime(clock).expect("Linux has this clock");
     now.tv_sec().cast_unsigned() * 1_000_000_000 + now.tv_nsec().cast_unsigned()
+}
+
+/// A `Date` has year, month and day.
+pub type Date = (i32, u8, u8);
+
+/// Finds the date of a day, which is counted from 1970, by the Gregorian calendar for all times (Howard Hinnant,
+/// "chrono-Compatible Low-Level Date Algorithms").
+pub fn date(days: i64) -> Date {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let of_era = shifted.rem_euclid(146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let shifted_month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
+    let year = year + era * 400 + i64::from(month <= 2);
+    (year as i32, month as u8, day as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_dates() {
+        for (days, expected) in [
+            (0, (1970, 1, 1)),
+            (-1, (1969, 12, 31)),
+            (10_957 + 59, (2000, 2, 29)),
+            (-719_528, (0, 1, 1)),
+            (20_000, (2024, 10, 4)),
+        ] {
+            assert_eq!(date(days), expected);
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::quote;
 use super::socket::Socket;
-use crate::cli::{OptionOrigin, Source};
+use crate::cli::{OptionOrigin, Source, honoured};
 use crate::sys::exec;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -35,8 +35,8 @@ const SECRET: &str = "--ssl-keyfile";
 /// The URL of a database has a password.
 const DATABASE: &str = "--postgres";
 
-/// Other servers honour these variables too.
-const HONOURED: [&str; 2] = ["WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS"];
+/// The service gets these variables too, which other servers honour.
+const HONOURED: [&str; 2] = [honoured::WORKERS, honoured::PROXIES];
 
 impl CommandLine {
     /// Takes what this process was given, for the service.

@@ -1,34 +1,15 @@
 //! Days are counted from 1970 and times in microseconds; people write years, months and days. The calendar is the
 //! Gregorian one, for all times, as PostgreSQL has it (section "History of Units" of its documentation).
 
+pub use crate::sys::clock::{Date, date};
+
 /// PostgreSQL counts from 2000.
 pub const DAYS_TO_2000: i64 = 10_957;
 
 const MICROS_OF_DAY: i64 = 86_400_000_000;
 
-/// A `Date` has year, month and day.
-pub type Date = (i32, u8, u8);
-
 /// A `Time` has hour, minute, second and nanosecond.
 pub type Time = (u8, u8, u8, u32);
-
-/// Finds the date of a day (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
-pub fn date(days: i64) -> Date {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let shifted_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    let year = year + era * 400 + i64::from(month <= 2);
-    (year as i32, month as u8, day as u8)
-}
 
 /// Splits microseconds since a midnight.
 pub fn time(micros: i64) -> Time {
@@ -74,17 +55,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_are_dates() {
-        for (days, expected) in [
-            (0, (1970, 1, 1)),
-            (-1, (1969, 12, 31)),
-            (DAYS_TO_2000, (2000, 1, 1)),
-            (DAYS_TO_2000 + 59, (2000, 2, 29)),
-            (-719_528, (0, 1, 1)),
-            (20_000, (2024, 10, 4)),
-        ] {
-            assert_eq!(date(days), expected);
-        }
+    fn microseconds_are_dates_and_times() {
+        assert_eq!(date(DAYS_TO_2000), (2000, 1, 1));
         assert_eq!(
             date_and_time(-1),
             ((1999, 12, 31), (23, 59, 59, 999_999_000))
