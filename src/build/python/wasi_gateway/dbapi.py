@@ -4,6 +4,8 @@ import datetime
 import itertools
 import re
 
+from componentize_py_types import Err
+
 apilevel = "2.0"
 # Threads run to their end here, one after the other.
 threadsafety = 1
@@ -68,6 +70,18 @@ def TimeFromTicks(ticks):
     return datetime.datetime.fromtimestamp(ticks).time()
 
 
+def asking(raised):
+    """A function that calls the host; `raised` makes an exception of the host's error."""
+
+    def asked(function, *arguments):
+        try:
+            return function(*arguments)
+        except Err as error:
+            raise raised(error.value) from None
+
+    return asked
+
+
 class Connection:
     """One connection of the host's, which is given back when it is closed, or with the request."""
 
@@ -95,6 +109,13 @@ class Connection:
 
     def execute(self, statement, parameters=None):
         return self.cursor().execute(statement, parameters)
+
+    def commit(self):
+        self._end("COMMIT")
+
+    def rollback(self):
+        if self._handle is not None:
+            self._end("ROLLBACK")
 
     def close(self):
         """The host rolls back what is open."""

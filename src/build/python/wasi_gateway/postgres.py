@@ -10,7 +10,6 @@ import json
 import re
 import uuid
 
-from componentize_py_types import Err
 from wit_world.imports import postgres as host
 
 from . import dbapi
@@ -74,13 +73,6 @@ class Connection(dbapi.Connection):
             self.rollback()
         self._autocommit = bool(value)
 
-    def commit(self):
-        self._end("COMMIT")
-
-    def rollback(self):
-        if self._handle is not None:
-            self._end("ROLLBACK")
-
     def _end(self, statement):
         handle = self._open()
         if self._is_begun:
@@ -121,13 +113,6 @@ class Connection(dbapi.Connection):
         return None, (), -1
 
 
-def _asked(function, *arguments):
-    try:
-        return function(*arguments)
-    except Err as error:
-        raise _raised(error.value) from None
-
-
 def _raised(error):
     value = getattr(error, "value", None)
     if isinstance(error, host.Error_ConnectionFailed):
@@ -145,6 +130,9 @@ def _raised(error):
     raised.sqlstate = raised.pgcode = found.code
     raised.diag = {"severity": found.severity, "message": found.message, "detail": found.detail, **dict(found.extras)}
     return raised
+
+
+_asked = dbapi.asking(_raised)
 
 
 def _given(value):

@@ -5,7 +5,6 @@
 
 import datetime
 
-from componentize_py_types import Err
 from wit_world.imports import sqlite as host
 
 from . import dbapi
@@ -39,13 +38,6 @@ class Connection(dbapi.Connection):
         self._outermost = None
         self._handle = _asked(host.Connection.open, name)
 
-    def commit(self):
-        self._end("COMMIT")
-
-    def rollback(self):
-        if self._handle is not None:
-            self._end("ROLLBACK")
-
     def _end(self, statement):
         handle = self._open()
         if self.in_transaction:
@@ -75,13 +67,6 @@ class Connection(dbapi.Connection):
         return [(name, None) for name in found.columns], rows, count
 
 
-def _asked(function, *arguments):
-    try:
-        return function(*arguments)
-    except Err as error:
-        raise _raised(error.value) from None
-
-
 def _raised(error):
     if isinstance(error, host.Error_NoSuchDatabase):
         return dbapi.OperationalError("there is no database of this name; --sqlite NAME=PATH would grant it")
@@ -92,6 +77,9 @@ def _raised(error):
     text = str(getattr(error, "value", "the connection cannot be used"))
     kind = dbapi.IntegrityError if "constraint failed" in text else dbapi.OperationalError
     return kind(text)
+
+
+_asked = dbapi.asking(_raised)
 
 
 def _given(value):
