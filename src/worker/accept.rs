@@ -1,5 +1,5 @@
-//! Takes connections from the shared listeners: no more than this worker's share, and none while
-//! there are no descriptors for them.
+//! An `Acceptor` takes connections from the shared listeners: no more than this worker's share, and none while there
+//! are no descriptors for them.
 
 use super::balance;
 use super::open::Open;
@@ -23,14 +23,15 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::task::yield_now;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
-/// A worker that has more than its share lets others go first so often before it takes a connection.
+/// A worker that has more than its share lets others go first this often before it takes a connection.
 const COURTESIES: u32 = 2;
 
-/// The worker waits so long at a time, so often without anybody taking anything, for a sibling that has much less.
+/// The worker waits this long at a time for a sibling that has much less.
 const WAIT: Duration = Duration::from_millis(1);
+/// The worker waits this often without anybody taking anything.
 const MOST_WAITS: u32 = 20;
 
-/// A worker waits so long where others take connections meanwhile, or say so.
+/// A worker waits for no longer than this where others take connections meanwhile, or say so.
 const LONGEST_MS: u64 = 200;
 
 /// Processes that take longer than this to let this worker run again are no workers that look for connections, and are
@@ -38,14 +39,14 @@ const LONGEST_MS: u64 = 200;
 const LONG_NS: u64 = 1_000_000;
 const HURRY_MS: u64 = 250;
 
-/// A worker that others suffice for looks again after so long whether they do.
+/// A worker that others suffice for looks again after this long whether they do.
 const RESERVE: Duration = Duration::from_millis(2);
 
-/// A worker looks so often for connections that nobody has told it of: who was told may have been killed or stopped
+/// A worker looks this often for connections that nobody has told it of: who was told may have been killed or stopped
 /// before it could take them.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Accepting pauses for so long when there are no descriptors or no memory for a connection.
+/// Accepting pauses for this long when there are no descriptors or no memory for a connection.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// An `Acceptor` is one listener, as this worker sees it. A connection wakes one worker of those that wait: the one
@@ -109,7 +110,7 @@ impl Acceptor {
         }
     }
 
-    /// The next connection that is this worker's to serve.
+    /// Resolves to the next connection that is this worker's to serve.
     pub async fn next(&mut self) -> (Accepted, Peer) {
         loop {
             match self.try_next().await {

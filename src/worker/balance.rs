@@ -5,9 +5,9 @@ use std::time::Duration;
 /// A `Load` has what counts of a worker's load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
-    /// So many connections are open now.
+    /// This many connections are open now.
     pub connections: u32,
-    /// So many requests are being answered now.
+    /// This many requests are being answered now.
     pub in_flight: u32,
 }
 
@@ -30,10 +30,10 @@ pub fn waits_for(mine: Load, sibling: Load) -> bool {
 /// A connection that was open for no longer than this is a short one.
 const SHORT: Duration = Duration::from_millis(50);
 
-/// So many short connections in a row are needed before the next one is expected to be short too.
+/// This many short connections in a row are needed before the next one is expected to be short too.
 const EXPECTED_AFTER: u32 = 32;
 
-/// So many connections may be opened without one being closed before that expectation is given up: a burst of
+/// This many connections may be opened without one being closed before that expectation is given up: a burst of
 /// connections that stay is spread over all workers.
 const MOST_UNCLOSED: u32 = 24;
 
@@ -41,9 +41,9 @@ const MOST_UNCLOSED: u32 = 24;
 /// request from clients that stay.
 #[derive(Debug, Default)]
 pub struct Lifetimes {
-    /// So many were short, one after the other.
+    /// This many connections were short, one after the other.
     short: u32,
-    /// So many were opened since one was closed.
+    /// This many connections were opened since one was closed.
     unclosed: u32,
 }
 

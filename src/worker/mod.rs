@@ -37,9 +37,9 @@ use usage::Usage;
 /// `Settings` says how a worker serves.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Requests in flight may go on for so long when the worker is to leave.
+    /// Requests in flight may go on for this long when the worker is to leave.
     pub graceful_shutdown: Duration,
-    /// The serving loop says so often that it is alive.
+    /// The serving loop says this often that it is alive.
     pub heartbeat: Duration,
     /// The worker is kept to this.
     pub sandbox: Arc<Sandbox>,
@@ -176,7 +176,7 @@ async fn accept(
 
 /// Resolves when there is room for another connection: for one that waits, the one that has been idle for longest goes.
 async fn make_room(acceptor: &Acceptor, connections: &Connections, open: &Open) {
-    /// An idle worker is looked for so often where there was none.
+    /// An idle worker is looked for this often where there was none.
     const LOOK: Duration = Duration::from_millis(100);
     let most = connections.settings.connections;
     while open.is_full(most) {

@@ -1,4 +1,4 @@
-//! Counts the connections that are open now, for the drain, for the limit and for the scoreboard.
+//! `Open` counts the connections that are open now, for the drain, for the limit and for the scoreboard.
 
 use super::balance::Lifetimes;
 use crate::scoreboard::SlotRef;
@@ -12,7 +12,7 @@ pub struct Open {
     count: Cell<u32>,
     lifetimes: RefCell<Lifetimes>,
     closed: Notify,
-    /// The same for who takes connections.
+    /// Those who take connections are told when one is closed.
     freed: Notify,
     slot: SlotRef,
 }
@@ -48,7 +48,7 @@ impl Open {
         self.lifetimes.borrow().are_short()
     }
 
-    /// Resolves when there are fewer than so many.
+    /// Resolves when there are fewer than `most`.
     pub async fn room(&self, most: u32) {
         while self.is_full(most) {
             self.closed.notified().await;

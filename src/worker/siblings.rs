@@ -1,4 +1,4 @@
-//! What a worker sees of its siblings in the scoreboard: who takes connections, and how many each has.
+//! `Siblings` are what a worker sees of the others in the scoreboard: who takes connections, and how many each has.
 
 use super::balance::{self, Load};
 use crate::scoreboard::{Scoreboard, WorkerPhase};
@@ -27,7 +27,7 @@ impl Siblings {
         }
     }
 
-    /// Says whether this is so of a sibling that takes connections, given the loads of both.
+    /// Says whether `is` holds of a sibling that takes connections, given the loads of both.
     pub fn any(&self, are_short: bool, is: impl Fn(Load, Load) -> bool) -> bool {
         let mine = self.load(self.slot);
         let most = match are_short && !self.has_canary() {
@@ -55,7 +55,7 @@ impl Siblings {
         slots.fold(0, |sum, slot| sum.wrapping_add(slot.connections_total()))
     }
 
-    /// The slots of workers that take connections, this one's too.
+    /// Lists the slots of workers that take connections, this one's too.
     fn taking(&self) -> impl Iterator<Item = usize> {
         let now = clock::now_ms();
         (0..self.scoreboard.length()).filter(move |index| {

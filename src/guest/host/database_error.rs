@@ -22,6 +22,12 @@ impl<F> From<ResourceTableError> for DatabaseError<F> {
     }
 }
 
+impl<F: Failure> From<F> for DatabaseError<F> {
+    fn from(failure: F) -> DatabaseError<F> {
+        DatabaseError::Failed(failure)
+    }
+}
+
 /// Logs a failure of the database of this name, where the operator is to hear of it.
 pub fn logged<T, F: Failure>(name: &str, result: Result<T, F>) -> Result<T, DatabaseError<F>> {
     if let Err(failure) = &result

@@ -21,12 +21,6 @@ wasmtime::component::bindgen!({
 
 pub type Error = DatabaseError<Failure>;
 
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Error {
-        Error::Failed(failure)
-    }
-}
-
 pub fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     sqlite::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)
 }
