@@ -11,7 +11,7 @@ use super::wit;
 use super::{advice, embedded};
 use crate::cli;
 use crate::sys::exec::on_path;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -42,6 +42,11 @@ export * from \"./application.js\";
 
 const NODE: [&str; 2] = ["nodejs", "npm"];
 const COMPONENTIZE: &str = "@bytecodealliance/componentize-js";
+
+/// componentize-js takes this package from where its dependency jco has it, and asks for no version of jco: newer ones
+/// have it where it is not found.
+const SHIM: &str = "@bytecodealliance/preview2-shim";
+const JCO: &str = "@bytecodealliance/jco@1.15.4";
 
 /// A main file is looked for under these names, in this order, with each of the extensions.
 const MAINS: [&str; 10] = [
@@ -80,6 +85,9 @@ pub fn build(
     let node = needed("node", &advice::packages(&NODE))?;
     let root = whole(&project.root)?;
     install(tools, &root)?;
+    // Both are looked for before either works.
+    esbuild(&root)?;
+    componentizer(&root)?;
     let main = match &project.main {
         Some(main) => whole(main)?,
         None => main_of(&root)?,
@@ -211,7 +219,7 @@ fn bundle(
     more: &[&str],
 ) -> Result<Bundle> {
     let facts = tools.scratch().join("facts.json");
-    let mut command = Command::new(installed(root, ".bin/esbuild", "esbuild", "esbuild")?);
+    let mut command = Command::new(esbuild(root)?);
     command
         .current_dir(root)
         .arg(main)
@@ -284,21 +292,43 @@ fn componentize(
     tools.run("componentize-js", command)
 }
 
+fn esbuild(root: &Path) -> Result<PathBuf> {
+    installed(root, ".bin/esbuild", "esbuild", "esbuild")
+}
+
 /// Finds componentize-js: its script, or the program of that name.
 fn componentizer(root: &Path) -> Result<PathBuf> {
     let script = format!("{COMPONENTIZE}/src/cli.js");
-    let package = format!("{COMPONENTIZE}@0.23");
-    installed(root, &script, "componentize-js", &package)
+    let packages = format!("{COMPONENTIZE}@0.23 {JCO}");
+    let script = installed(root, &script, "componentize-js", &packages)?;
+    if script.extension().is_some() {
+        has_shim(&script, root)?;
+    }
+    Ok(script)
+}
+
+/// Fails where Node would not find what componentize-js imports.
+fn has_shim(script: &Path, root: &Path) -> Result<()> {
+    let real = script.canonicalize();
+    let real = real.with_context(|| format!("`{}` cannot be read", script.display()))?;
+    let found = nearest(&real, &format!("node_modules/{SHIM}"));
+    ensure!(
+        found.is_some(),
+        "componentize-js does not find {SHIM}, because the jco that is installed is too new for it; \
+         run `npm install --save-dev {JCO}` in `{}`",
+        root.display()
+    );
+    Ok(())
 }
 
 /// Finds a tool that the project has, or one on the path.
-fn installed(root: &Path, file: &str, program: &str, package: &str) -> Result<PathBuf> {
+fn installed(root: &Path, file: &str, program: &str, packages: &str) -> Result<PathBuf> {
     let local = Path::new("node_modules").join(file);
     let here = nearest(root, &local.to_string_lossy()).map(|directory| directory.join(local));
     match here.or_else(|| on_path(program)) {
         Some(found) => Ok(found),
         None => bail!(
-            "{program} is missing; install it with `npm install --save-dev {package}` in `{}`",
+            "{program} is missing; install it with `npm install --save-dev {packages}` in `{}`",
             root.display()
         ),
     }

@@ -93,6 +93,28 @@ fn a_missing_tool_is_named_with_what_installs_it() {
     assert!(said(&output).contains(missing), "{}", said(&output));
 }
 
+/// Newer versions of jco, which componentize-js takes without being asked for one, hide what it imports.
+#[test]
+fn a_componentizer_that_cannot_run_is_told_before_anything_is_built() {
+    let at = place("build-hidden");
+    let file = |name: &str, text: &str| {
+        let file = at.join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    };
+    file("index.js", "export default {};");
+    file("node_modules/.bin/esbuild", "");
+    let scope = "node_modules/@bytecodealliance";
+    file(&format!("{scope}/componentize-js/src/cli.js"), "");
+    let shim = "preview2-shim/package.json";
+    file(&format!("{scope}/jco/{scope}/{shim}"), "{}");
+    let script = at.join("index.js");
+    let output = build(&[script.to_str().unwrap(), "-o", "out.wasm"]);
+    assert_eq!(output.status.code(), Some(3));
+    let remedy = "run `npm install --save-dev @bytecodealliance/jco@1.15.4` in";
+    assert!(said(&output).contains(remedy), "{}", said(&output));
+}
+
 /// A tool that prints a line, and whose status is 0 where that has something to say.
 fn tool(at: &Path, name: &str, prints: &str) -> std::path::PathBuf {
     use std::os::unix::fs::PermissionsExt;
