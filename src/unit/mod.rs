@@ -2,6 +2,7 @@
 //! needs, and the socket that is kept open while the service is away.
 
 mod command;
+mod paths;
 mod quote;
 mod service;
 mod socket;

@@ -1,12 +1,12 @@
 //! This file writes the service: how it is started, watched and stopped, and what it may do.
 
-use super::command::{CommandLine, absolute};
-use super::quote;
+use super::command::CommandLine;
+use super::{paths, quote};
 use crate::cli::Unit;
 use crate::config::{Address, Config, Endpoint};
 use anyhow::{Context, Result};
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// Ends take this long beyond the time that requests in flight get.
@@ -130,36 +130,7 @@ fn protect(text: &mut String, order: &Unit, config: &Config, here: &Path) -> Res
         text,
         "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6{families}"
     );
-    // What is pulled lies in the service's own cache.
-    let component = match &config.pull {
-        Some(_) => None,
-        None => Some(absolute(&config.compile_request.path)?),
-    };
-    let middleware = config.compile_request.middleware.iter();
-    let mut read = middleware
-        .map(|path| absolute(path))
-        .collect::<Result<Vec<_>>>()?;
-    read.extend(component.into_iter().chain([here.to_owned()]));
-    let home = match read.iter().any(|path| is_home(path)) {
-        true => "read-only",
-        false => "yes",
-    };
-    let _ = writeln!(text, "ProtectHome={home}");
-    for path in read.iter().filter(|path| is_temporary(path)) {
-        let path = quote::item(&path.display().to_string());
-        let _ = writeln!(text, "BindReadOnlyPaths={path}");
-    }
-    let written = written(order)?;
-    if !written.is_empty() {
-        text.push_str(
-            "# The guest writes here. To keep the same user for these files, set User=.\n",
-        );
-    }
-    for path in written {
-        let path = quote::item(&path.display().to_string());
-        let _ = writeln!(text, "ReadWritePaths={path}");
-    }
-    Ok(())
+    paths::write(text, order, config, here)
 }
 
 /// Says whether an address stays with the service that needs a privilege.
@@ -168,51 +139,4 @@ fn binds_privileged_port(config: &Config) -> bool {
     redirect.is_some_and(|Address { place, .. }| {
         matches!(place, Endpoint::Inet { port, .. } if (1..1024).contains(port))
     })
-}
-
-fn is_home(path: &Path) -> bool {
-    ["/home", "/root", "/run/user"]
-        .iter()
-        .any(|home| path.starts_with(home))
-}
-
-/// The service has directories of its own in these places.
-fn is_temporary(path: &Path) -> bool {
-    ["/tmp", "/var/tmp"]
-        .iter()
-        .any(|temporary| path.starts_with(temporary))
-}
-
-/// Lists directories that the operator lets the guest, or the server for it, write to.
-fn written(order: &Unit) -> Result<Vec<PathBuf>> {
-    let capabilities = &order.serve.capabilities;
-    let granted = capabilities.dir_rw.iter();
-    let granted = granted.map(|grant| grant.split("::").next().unwrap_or(grant));
-    let store = capabilities.keyvalue.as_deref();
-    let store = store.and_then(|store| store.strip_prefix("sqlite:"));
-    let store = store.and_then(|path| Path::new(path).parent());
-    let files = order.serve.databases.sqlite.iter();
-    let files = files.filter_map(|text| Path::new(text.split_once('=')?.1).parent());
-    let cache = order.serve.code.cache_dir.as_deref();
-    let logging = &order.serve.logging;
-    let logs = [&logging.log_file, &logging.access_logfile]
-        .into_iter()
-        .flatten();
-    let logs = logs.filter(|log| !["-", "syslog", "journald"].contains(&log.as_str()));
-    let logs = logs.filter_map(|log| Path::new(log).parent());
-    let all = granted
-        .map(Path::new)
-        .chain(store)
-        .chain(files)
-        .chain(cache)
-        .chain(logs);
-    // A file without a directory is in the working directory.
-    let named = all.map(|path| match path.as_os_str().is_empty() {
-        true => Path::new("."),
-        false => path,
-    });
-    let mut all = named.map(absolute).collect::<Result<Vec<_>>>()?;
-    all.sort();
-    all.dedup();
-    Ok(all)
 }

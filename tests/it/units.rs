@@ -182,3 +182,39 @@ fn what_a_database_needs_is_in_the_unit() {
     assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(text.contains("app=file:PATH"), "{text}");
 }
+
+/// The service has a /tmp and homes of its own, and sees of the others what its command line names.
+#[test]
+fn what_the_command_line_names_is_seen_where_services_see_nothing() {
+    let folder = std::env::temp_dir().join(format!("wasmserve unit:{}", std::process::id()));
+    for directory in ["files", "data", "kept"] {
+        fs::create_dir_all(folder.join(directory)).unwrap();
+    }
+    fs::copy(root().join(HELLO), folder.join("app.wat")).unwrap();
+    fs::write(folder.join("settings"), "A=1\n").unwrap();
+    let mut command = wasmserve();
+    command
+        .current_dir(&folder)
+        .args(["unit", "app.wat", "--output=.", "--port=8000"])
+        .args(["--env-file=settings", "--static=/assets=files"])
+        .args(["--dir=data::/data", "--dir=/home::/homes"])
+        .args(["--dir-rw=kept", "--every=1h=app.wat"]);
+    let output = finished(command);
+    assert!(output.status.success(), "{output:?}");
+    let unit = folder.join("app.service");
+    let service = fs::read_to_string(&unit).unwrap();
+    if let Some(verified) = analyze(&["verify", "--man=no", unit.to_str().unwrap()]) {
+        let said = String::from_utf8_lossy(&verified.stderr).into_owned();
+        assert!(!said.contains("Paths"), "{said}");
+    }
+    fs::remove_dir_all(&folder).unwrap();
+    let here = folder.display().to_string().replace(':', "\\\\:");
+    let bound = |name: &str| format!("\"{here}{name}\"");
+    let read = ["", "/app.wat", "/data", "/files", "/settings"].map(bound);
+    let seen = values(&service, "BindReadOnlyPaths");
+    for path in read.iter().map(String::as_str).chain(["/home"]) {
+        assert!(seen.contains(&path), "{path} is missing in {service}");
+    }
+    assert_eq!(values(&service, "BindPaths"), [bound("/kept")]);
+    assert_eq!(values(&service, "ProtectHome"), ["tmpfs"]);
+}
