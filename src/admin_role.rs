@@ -1,7 +1,7 @@
 //! This file runs the admin process as one of the supervisor's children, and says what it is told about the version
 //! that is served. It stands in the crate's root, since it names rooms that do not know each other.
 
-use crate::Server;
+use crate::ServerRoles;
 use crate::admin::Admin;
 use crate::channel::CodeInfo;
 use crate::config::Config;
@@ -12,7 +12,7 @@ use crate::warning;
 use anyhow::Result;
 
 /// Answers questions about the server, in a process of its own.
-pub fn run(server: &Server, context: AdminContext) -> Result<()> {
+pub fn run(server: &ServerRoles, context: AdminContext) -> Result<()> {
     let sandbox = Sandbox {
         // Nothing of what guests were given.
         grants: Grants::default(),
@@ -48,7 +48,7 @@ pub fn keep_addresses(config: &mut Config, served: &Config) {
 }
 
 /// Describes the version that is served, as JSON.
-pub fn describe(server: &Server, served: &Served) -> String {
+pub fn describe(server: &ServerRoles, served: &Served) -> String {
     let (info, order) = (served.info, &server.config.compile_request);
     let instances = match (info, order.limits.reuse.requests) {
         (_, 2..) => "reused",

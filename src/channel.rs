@@ -11,7 +11,7 @@ mod record;
 
 pub use code_info::{CodeInfo, Needs, Restore, Target, World};
 pub use command::{
-    Command, CommandReceiver, CommandSender, ProfileRequest, WorkerRange, command_channel,
+    AdminCommand, CommandReceiver, CommandSender, ProfileRequest, WorkerRange, command_channel,
 };
 pub use listener::{FileIdentity, LeftListener, ListenerKind, SocketMaker};
 pub use record::Garbage;
@@ -24,9 +24,9 @@ use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-/// A `Message` is one message of a child.
+/// A `ChildMessage` is one message of a child.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Message {
+pub enum ChildMessage {
     /// A zygote has forked a process, which says that it is this one.
     Forked { pid: i32 },
     /// The process can do what it was forked for.
@@ -83,28 +83,28 @@ impl From<OwnedFd> for Reporter {
 impl Reporter {
     /// Says which process this is. An error where nobody is there to be told.
     pub fn forked(&self, pid: i32) -> io::Result<()> {
-        self.send(&Message::Forked { pid })
+        self.send(&ChildMessage::Forked { pid })
     }
 
     pub fn ready(&self) {
-        self.say(&Message::Ready);
+        self.say(&ChildMessage::Ready);
     }
 
     pub fn spent(&self) {
-        self.say(&Message::Spent);
+        self.say(&ChildMessage::Spent);
     }
 
     pub fn found(&self, name: CodeName) {
-        self.say(&Message::Found(name));
+        self.say(&ChildMessage::Found(name));
     }
 
     pub fn code(&self, report: CodeReport) {
-        self.say(&Message::Code(report));
+        self.say(&ChildMessage::Code(report));
     }
 
     pub fn failed(&self, status: Status, text: &str) {
         let text = text.to_owned();
-        self.say(&Message::Failed { status, text });
+        self.say(&ChildMessage::Failed { status, text });
     }
 
     pub fn descriptor(&self) -> RawFd {
@@ -116,11 +116,11 @@ impl Reporter {
     }
 
     /// Sends a message. A supervisor that is gone needs none.
-    fn say(&self, message: &Message) {
+    fn say(&self, message: &ChildMessage) {
         let _ = self.send(message);
     }
 
-    fn send(&self, message: &Message) -> io::Result<()> {
+    fn send(&self, message: &ChildMessage) -> io::Result<()> {
         channel::write(&self.0, Record::from(message).bytes())
     }
 }
@@ -142,7 +142,7 @@ impl Receiver {
     }
 
     /// Receives the next message, if one is there. After garbage nothing more is read.
-    pub fn receive(&self) -> Option<Result<Message, Garbage>> {
+    pub fn receive(&self) -> Option<Result<ChildMessage, Garbage>> {
         if self.closed.get() {
             return None;
         }
@@ -199,11 +199,11 @@ mod tests {
         reporter.spent();
         reporter.failed(Status::Application, "no such file");
         let next = || receiver.receive().unwrap().unwrap();
-        assert_eq!(next(), Message::Forked { pid: 17 });
-        assert_eq!(next(), Message::Ready);
-        assert_eq!(next(), Message::Spent);
+        assert_eq!(next(), ChildMessage::Forked { pid: 17 });
+        assert_eq!(next(), ChildMessage::Ready);
+        assert_eq!(next(), ChildMessage::Spent);
         let (status, text) = (Status::Application, "no such file".to_owned());
-        assert_eq!(next(), Message::Failed { status, text });
+        assert_eq!(next(), ChildMessage::Failed { status, text });
         assert!(receiver.open_descriptor().is_some());
         drop(reporter);
         assert_eq!(receiver.receive(), None);
@@ -247,7 +247,7 @@ mod tests {
                 info: info(),
             };
             reporter.code(report.clone());
-            assert_eq!(receiver.receive(), Some(Ok(Message::Code(report))));
+            assert_eq!(receiver.receive(), Some(Ok(ChildMessage::Code(report))));
         }
     }
 
@@ -256,7 +256,7 @@ mod tests {
         let (receiver, reporter) = channel().unwrap();
         let words = format!("a\nERROR: b\x1b[2J\u{202e}{}", "\u{e4}".repeat(10_000));
         reporter.failed(Status::Internal, &words);
-        let Some(Ok(Message::Failed { text, .. })) = receiver.receive() else {
+        let Some(Ok(ChildMessage::Failed { text, .. })) = receiver.receive() else {
             panic!("no last words");
         };
         assert!(

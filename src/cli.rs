@@ -83,9 +83,9 @@ pub struct Cli {
     pub serve: Serve,
 }
 
-/// A `Source` says where the value of an option comes from.
+/// An `OptionSource` says where the value of an option comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum OptionSource {
     CommandLine,
     Environment,
     File,

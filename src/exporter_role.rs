@@ -2,14 +2,14 @@
 //! that do not know each other.
 
 use crate::exporter::Exporter;
-use crate::roles::Server;
+use crate::roles::ServerRoles;
 use crate::sandbox::{Grants, Role, Sandbox};
 use crate::supervisor::ExporterContext;
 use crate::sys::process;
 use anyhow::Result;
 
 /// Sends the spans of requests to a collector, in a process of its own.
-pub fn run(server: &Server, context: ExporterContext) -> Result<()> {
+pub fn run(server: &ServerRoles, context: ExporterContext) -> Result<()> {
     let Some(settings) = server.config.exporter.clone() else {
         return Ok(());
     };

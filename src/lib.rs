@@ -33,11 +33,11 @@ mod worker;
 
 use anyhow::{Context, Result};
 use clap::error::ErrorKind;
-use cli::{Cli, Command, OptionOrigin, Serve, Source};
+use cli::{Cli, Command, OptionOrigin, OptionSource, Serve};
 use config::Config;
 use exit::{Exit, Status};
 use listen::Listeners;
-use roles::Server;
+use roles::ServerRoles;
 use scoreboard::Scoreboard;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -157,10 +157,10 @@ fn check(serve: &Serve, origins: &[OptionOrigin]) -> Result<Status> {
 /// Writes an option, what it comes to, and where that was said: `workers = auto, which is 4 (command line)`.
 fn shown(option: &OptionOrigin, holds: Option<String>, config: Option<&Config>) -> String {
     let mut source = match option.source {
-        Source::CommandLine => "command line",
-        Source::Environment => "environment",
-        Source::File => "file",
-        Source::Default => "default",
+        OptionSource::CommandLine => "command line",
+        OptionSource::Environment => "environment",
+        OptionSource::File => "file",
+        OptionSource::Default => "default",
     };
     let said = match holds {
         Some(value) => value,
@@ -228,7 +228,8 @@ fn serve(serve: &Serve, origins: &[OptionOrigin]) -> Result<Status> {
                 false => Listeners::adopt(left)?,
             };
             let admin = shared(admin);
-            let ended = supervisor::resume(Server::new(config, &listeners, &admin), predecessor);
+            let ended =
+                supervisor::resume(ServerRoles::new(config, &listeners, &admin), predecessor);
             ([listeners, admin], meant, ended)
         }
         None => {
@@ -242,7 +243,7 @@ fn serve(serve: &Serve, origins: &[OptionOrigin]) -> Result<Status> {
             let listeners = shared(listeners);
             let admin = Listeners::bind_admin(&config.admin).exits(Status::Address);
             let admin = shared(admin.inspect_err(|_| listeners.borrow_mut().close())?);
-            let server = Server::new(config, &listeners, &admin);
+            let server = ServerRoles::new(config, &listeners, &admin);
             let ended = supervisor::run(server, scoreboard);
             ([listeners, admin], true, ended)
         }

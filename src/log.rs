@@ -14,11 +14,11 @@ mod guest;
 mod line_writer;
 pub mod pipes;
 pub mod recent;
-mod service;
+mod system_log;
 pub mod writer;
 
-pub use access::Access;
-pub use bar::{Bar, Ticker};
+pub use access::AccessRecord;
+pub use bar::{Bar, Spinner};
 pub use destination::Destination;
 pub use encode::{escape, push_target, timestamp};
 pub use failed::{Failed, failed};
@@ -204,7 +204,7 @@ fn push_trace(line: &mut String, trace: Option<&Trace>) {
 }
 
 /// Writes one line of the access log.
-pub fn access(access: &Access<'_>) {
+pub fn access(access: &AccessRecord<'_>) {
     let settings = settings();
     if Level::Info <= settings.level {
         let line = access.line(settings, SystemTime::now());
@@ -224,7 +224,7 @@ pub fn last_words(text: &str) {
 fn emit(output: &LineWriter, destination: &Destination, level: Level, line: &str) {
     recent::keep(std::ptr::eq(output, &raw const STDOUT), level, line);
     let marked = |level, line: String| match destination.is_service() {
-        true => service::marked(level, &line),
+        true => system_log::marked(level, &line),
         false => line,
     };
     let about_lost = |lost| {
@@ -233,7 +233,7 @@ fn emit(output: &LineWriter, destination: &Destination, level: Level, line: &str
         marked(level, self::line(settings(), level, None, now, message))
     };
     match destination.is_service() {
-        true => output.emit(&service::marked(level, line), about_lost),
+        true => output.emit(&system_log::marked(level, line), about_lost),
         false => output.emit(line, about_lost),
     }
 }

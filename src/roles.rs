@@ -22,8 +22,8 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// A `Server` says what the supervisor's children do.
-pub struct Server {
+/// A `ServerRoles` says what the supervisor's children do.
+pub struct ServerRoles {
     pub config: Config,
     /// The versions of the configuration share the sockets, which stay open from the first to the last.
     pub listeners: Rc<RefCell<Listeners>>,
@@ -34,7 +34,7 @@ pub struct Server {
     pid_file: Rc<RefCell<Option<PidFile>>>,
 }
 
-impl Roles for Server {
+impl Roles for ServerRoles {
     type Loaded = Loaded;
     type Sockets = Listeners;
 
@@ -110,7 +110,7 @@ impl Roles for Server {
         self.worker(loaded, context)?.run()
     }
 
-    fn reload(&self) -> Result<Server> {
+    fn reload(&self) -> Result<ServerRoles> {
         // What was given on the command line stays; what it refers to is read again, from the directory that now
         // has the name of the one that it was given in.
         let directory = self.start.path().display();
@@ -119,7 +119,7 @@ impl Roles for Server {
         let (cli, said) = cli::parse().map_err(|error| anyhow::anyhow!(cli::told(&error)))?;
         let mut config = resolved(&cli.serve, &said)?;
         admin_role::keep_addresses(&mut config, &self.config);
-        Ok(Server {
+        Ok(ServerRoles {
             config,
             listeners: self.listeners.clone(),
             admin: self.admin.clone(),
@@ -216,13 +216,13 @@ impl Sockets for Listeners {
     }
 }
 
-impl Server {
+impl ServerRoles {
     pub fn new(
         config: Config,
         listeners: &Rc<RefCell<Listeners>>,
         admin: &Rc<RefCell<Listeners>>,
-    ) -> Server {
-        Server {
+    ) -> ServerRoles {
+        ServerRoles {
             config,
             listeners: listeners.clone(),
             admin: admin.clone(),

@@ -31,7 +31,7 @@ pub use totals::{GuestFailure, Protocol, Shed};
 
 use crate::log::recent::{self, Recent};
 use crate::sys::memory::{self, Access};
-use ring::Next;
+use ring::RecordRead;
 use std::io;
 use std::num::NonZeroUsize;
 use std::ops::Deref;
@@ -147,8 +147,8 @@ impl Scoreboard {
     pub fn take_record(&self, index: usize, record: &mut Vec<u8>) -> bool {
         let position = self.exporter().ring().word(index as u64);
         match self.slot(index).ring().read(position.load(Acquire), record) {
-            Next::Nothing => false,
-            Next::Record(next) | Next::Garbage(next) => {
+            RecordRead::Nothing => false,
+            RecordRead::Record(next) | RecordRead::Garbage(next) => {
                 position.store(next, Release);
                 true
             }

@@ -1,6 +1,6 @@
 //! A command to the supervisor is given by a record, and is over when the scoreboard shows what came of it.
 
-use crate::channel::{Command, CommandSender};
+use crate::channel::{AdminCommand, CommandSender};
 use crate::scoreboard::{Scoreboard, ServerState, WorkerPhase};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -16,9 +16,9 @@ const HEARD: Duration = Duration::from_secs(30);
 /// A command may take this long to be carried out.
 const DONE: Duration = Duration::from_secs(800);
 
-/// An `Outcome` says in words what came of a command.
+/// A `CommandOutcome` says in words what came of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CommandOutcome {
     Done(String),
     /// The command was tried.
     Failed(String),
@@ -40,7 +40,7 @@ pub struct Commands {
 impl Commands {
     pub fn new(scoreboard: Rc<Scoreboard>, commands: CommandSender) -> Commands {
         Commands {
-            expected: Cell::new(scoreboard.table().orders()),
+            expected: Cell::new(scoreboard.table().commands()),
             scoreboard,
             commands,
             profiling: Cell::new(false),
@@ -48,68 +48,70 @@ impl Commands {
     }
 
     /// Gives a command, and waits until it is carried out.
-    pub async fn give(&self, command: Command) -> Outcome {
+    pub async fn give(&self, command: AdminCommand) -> CommandOutcome {
         let table = self.scoreboard.table();
         if !matches!(table.state(), ServerState::Starting | ServerState::Serving)
-            && command != Command::Stop
+            && command != AdminCommand::Stop
         {
-            return Outcome::Refused("the server is stopping".to_owned());
+            return CommandOutcome::Refused("the server is stopping".to_owned());
         }
         if let Some(objection) = self.objection(command) {
-            return Outcome::Refused(objection);
+            return CommandOutcome::Refused(objection);
         }
         // From here on, so that nobody else is told that there are none.
-        let _profiling = matches!(command, Command::Profile(_)).then(|| self.begin_profiles());
+        let _profiling = matches!(command, AdminCommand::Profile(_)).then(|| self.begin_profiles());
         let attempted = table.versions().attempted;
         let canary = table.canary().map_or(0, |canary| canary.generation);
         if self.commands.send(command).is_err() {
-            return Outcome::Unheard("the supervisor takes no commands at present".to_owned());
+            return CommandOutcome::Unheard(
+                "the supervisor takes no commands at present".to_owned(),
+            );
         }
         let expected = self.expected.get() + 1;
         self.expected.set(expected);
-        if command == Command::Stop {
-            return Outcome::Done("the server is stopping".to_owned());
+        if command == AdminCommand::Stop {
+            return CommandOutcome::Done("the server is stopping".to_owned());
         }
-        let heard = || (table.orders() >= expected).then_some(());
+        let heard = || (table.commands() >= expected).then_some(());
         if within(HEARD, heard).await.is_none() {
-            return Outcome::Unheard("the supervisor does not answer".to_owned());
+            return CommandOutcome::Unheard("the supervisor does not answer".to_owned());
         }
         let done = match command {
-            Command::Reload | Command::ReloadCanary => {
+            AdminCommand::Reload | AdminCommand::ReloadCanary => {
                 within(DONE, || self.reloaded(attempted)).await
             }
-            Command::Promote => within(DONE, || self.promoted(canary)).await,
-            Command::RollBack => within(DONE, || self.rolled_back(canary)).await,
-            Command::Scale(_) => within(DONE, || self.has_all_workers()).await,
-            Command::Restart(pid) => within(DONE, || self.is_replaced(pid)).await,
-            Command::Profile(request) => return self.profiles(request).await,
-            Command::Stop => None,
+            AdminCommand::Promote => within(DONE, || self.promoted(canary)).await,
+            AdminCommand::RollBack => within(DONE, || self.rolled_back(canary)).await,
+            AdminCommand::Scale(_) => within(DONE, || self.has_all_workers()).await,
+            AdminCommand::Restart(pid) => within(DONE, || self.is_replaced(pid)).await,
+            AdminCommand::Profile(request) => return self.profiles(request).await,
+            AdminCommand::Stop => None,
         };
-        let unfinished = || Outcome::Unheard("it is not finished yet".to_owned());
+        let unfinished = || CommandOutcome::Unheard("it is not finished yet".to_owned());
         done.unwrap_or_else(unfinished)
     }
 
     /// Finds what speaks against a command before it is given.
-    fn objection(&self, command: Command) -> Option<String> {
+    fn objection(&self, command: AdminCommand) -> Option<String> {
         match command {
-            Command::Scale(range) => {
+            AdminCommand::Scale(range) => {
                 let limit = self.scoreboard.table().workers().limit;
                 let most = range.most();
                 let too_many = most > limit as usize;
                 too_many.then(|| format!("there may be 1 to {limit} workers, not {most}"))
             }
-            Command::Restart(pid) => {
+            AdminCommand::Restart(pid) => {
                 let serves = self.workers().any(|(worker, phase, _)| {
                     worker == pid && matches!(phase, WorkerPhase::Ready | WorkerPhase::Starting)
                 });
                 (!serves).then(|| format!("no worker that serves is process {pid}"))
             }
-            Command::Promote | Command::RollBack => {
+            AdminCommand::Promote | AdminCommand::RollBack => {
                 let runs = self.scoreboard.table().canary().is_some();
                 (!runs).then(|| "no canary runs".to_owned())
             }
-            Command::Profile(request) => self.objection_to_profile(request),
-            Command::Reload | Command::ReloadCanary | Command::Stop => None,
+            AdminCommand::Profile(request) => self.objection_to_profile(request),
+            AdminCommand::Reload | AdminCommand::ReloadCanary | AdminCommand::Stop => None,
         }
     }
 
@@ -122,17 +124,17 @@ impl Commands {
     }
 
     /// Says what came of a reload that was asked for when the version of this number was the newest.
-    fn reloaded(&self, attempted: u32) -> Option<Outcome> {
+    fn reloaded(&self, attempted: u32) -> Option<CommandOutcome> {
         let table = self.scoreboard.table();
         if !matches!(table.state(), ServerState::Starting | ServerState::Serving) {
-            return Some(Outcome::Failed("the server is stopping".to_owned()));
+            return Some(CommandOutcome::Failed("the server is stopping".to_owned()));
         }
         let versions = table.versions();
         if versions.changing {
             return None;
         }
         if versions.failed > attempted && versions.failed > versions.served {
-            return Some(Outcome::Failed(table.last_reload().1));
+            return Some(CommandOutcome::Failed(table.last_reload().1));
         }
         if versions.served <= attempted {
             return None;
@@ -142,34 +144,34 @@ impl Commands {
         let old = self
             .workers()
             .any(|(_, phase, version)| phase != WorkerPhase::Draining && version != served);
-        (!old).then(|| Outcome::Done(format!("version {served} is served")))
+        (!old).then(|| CommandOutcome::Done(format!("version {served} is served")))
     }
 
     /// Says what came of promoting this version.
-    fn promoted(&self, canary: u32) -> Option<Outcome> {
+    fn promoted(&self, canary: u32) -> Option<CommandOutcome> {
         let versions = self.scoreboard.table().versions();
         if self.runs(canary) {
             return None;
         }
         match versions.served == canary {
             true => self.reloaded(canary.saturating_sub(1)),
-            false => Some(Outcome::Refused(format!(
+            false => Some(CommandOutcome::Refused(format!(
                 "version {canary} was rolled back before"
             ))),
         }
     }
 
     /// Says what came of rolling this version back.
-    fn rolled_back(&self, canary: u32) -> Option<Outcome> {
+    fn rolled_back(&self, canary: u32) -> Option<CommandOutcome> {
         let served = self.scoreboard.table().versions().served;
         if self.runs(canary) {
             return None;
         }
         match served == canary {
-            true => Some(Outcome::Refused(format!(
+            true => Some(CommandOutcome::Refused(format!(
                 "version {canary} was promoted before"
             ))),
-            false => Some(Outcome::Done(format!(
+            false => Some(CommandOutcome::Done(format!(
                 "version {canary} is rolled back, and version {served} is served"
             ))),
         }
@@ -181,7 +183,7 @@ impl Commands {
     }
 
     /// Says whether as many workers as there should be are ready, and no others are there.
-    fn has_all_workers(&self) -> Option<Outcome> {
+    fn has_all_workers(&self) -> Option<CommandOutcome> {
         let table = self.scoreboard.table();
         let canary = table.canary().map_or(0, |canary| canary.workers);
         let wanted = table.workers().wanted.saturating_add(canary);
@@ -192,16 +194,16 @@ impl Commands {
         };
         let (ready, starting) = (count(WorkerPhase::Ready), count(WorkerPhase::Starting));
         let settled = ready == wanted as usize && starting == 0;
-        settled.then(|| Outcome::Done(format!("{wanted} workers serve")))
+        settled.then(|| CommandOutcome::Done(format!("{wanted} workers serve")))
     }
 
     /// Says whether another worker serves in the place of this one.
-    fn is_replaced(&self, pid: i32) -> Option<Outcome> {
+    fn is_replaced(&self, pid: i32) -> Option<CommandOutcome> {
         self.has_all_workers()?;
         let stays = self
             .workers()
             .any(|(worker, phase, _)| worker == pid && phase != WorkerPhase::Draining);
-        (!stays).then(|| Outcome::Done(format!("process {pid} is replaced")))
+        (!stays).then(|| CommandOutcome::Done(format!("process {pid} is replaced")))
     }
 }
 

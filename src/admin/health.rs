@@ -1,7 +1,7 @@
 //! Two questions about the server's health have two answers, each with its reasons: whether it lives, and whether it
 //! should be sent requests. They are pure rules over a reading.
 
-use super::reading::{Reading, Worker};
+use super::reading::{Reading, WorkerReading};
 use crate::scoreboard::{ServerState, WorkerPhase};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -65,7 +65,7 @@ pub fn ready(reading: &Reading) -> Health {
             .iter()
             .filter(|it| it.phase == WorkerPhase::Ready)
     };
-    let sheds = |worker: &Worker| worker.shed_age.is_some_and(|age| age < SHEDDING);
+    let sheds = |worker: &WorkerReading| worker.shed_age.is_some_and(|age| age < SHEDDING);
     let hanging = ready().filter(|worker| worker.hangs(silence)).count();
     let shedding = ready()
         .filter(|worker| !worker.hangs(silence) && sheds(worker))
@@ -107,8 +107,8 @@ pub mod tests {
     use super::*;
     use crate::scoreboard::WorkerNumbers;
 
-    pub fn worker(phase: WorkerPhase) -> Worker {
-        Worker {
+    pub fn worker(phase: WorkerPhase) -> WorkerReading {
+        WorkerReading {
             slot: 0,
             pid: 4711,
             phase,
@@ -131,7 +131,7 @@ pub mod tests {
         }
     }
 
-    pub fn reading(workers: Vec<Worker>) -> Reading {
+    pub fn reading(workers: Vec<WorkerReading>) -> Reading {
         Reading {
             state: ServerState::Serving,
             numbers: WorkerNumbers {

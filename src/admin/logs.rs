@@ -3,7 +3,7 @@
 //! nobody waiting.
 
 use super::open_connections::OpenConnection;
-use crate::log::recent::{Line, Reader};
+use crate::log::recent::{RecentLine, RecentReader};
 use crate::log::{self, Level};
 use crate::scoreboard::Scoreboard;
 use http::Uri;
@@ -20,9 +20,9 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 /// New lines are looked for this often.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// `Wanted` says which lines are asked for.
+/// `LogQuery` says which lines are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct LogQuery {
     /// This many of the last ones are wanted.
     most: usize,
     /// Lines that come later are wanted, too.
@@ -35,10 +35,10 @@ pub struct Wanted {
     after_us: u64,
 }
 
-impl Wanted {
+impl LogQuery {
     /// Reads the query of `/logs`.
-    pub fn of(uri: &Uri) -> Result<Wanted, &'static str> {
-        let mut wanted = Wanted {
+    pub fn of(uri: &Uri) -> Result<LogQuery, &'static str> {
+        let mut wanted = LogQuery {
             most: usize::MAX,
             follows: false,
             access: false,
@@ -61,7 +61,7 @@ impl Wanted {
         Ok(wanted)
     }
 
-    fn has(&self, line: &Line) -> bool {
+    fn has(&self, line: &RecentLine) -> bool {
         line.time_us > self.after_us && line.level <= self.level && (line.is_access || !self.access)
     }
 }
@@ -69,13 +69,13 @@ impl Wanted {
 /// `Lines` knows how far the lines of all processes were read.
 struct Lines {
     scoreboard: Rc<Scoreboard>,
-    wanted: Wanted,
-    readers: Vec<Reader>,
+    wanted: LogQuery,
+    readers: Vec<RecentReader>,
 }
 
 impl Lines {
     /// Takes the lines that are new, by their time.
-    fn take(&mut self, waits: bool) -> Vec<Line> {
+    fn take(&mut self, waits: bool) -> Vec<RecentLine> {
         let (mut lines, length) = (Vec::new(), self.scoreboard.length());
         for (index, reader) in self.readers.iter_mut().enumerate() {
             // A slot that was never a worker's takes no memory as long as nobody looks.
@@ -97,7 +97,7 @@ impl Lines {
 
 /// Writes each line after its time. What a worker that was taken over has put into a line acts on no terminal, and
 /// begins with the time of the line wherever it goes on.
-fn text(lines: &[Line]) -> String {
+fn text(lines: &[RecentLine]) -> String {
     let mut text = String::new();
     for line in lines {
         for part in line.text.split('\n') {
@@ -140,7 +140,7 @@ pub struct Log {
 impl Log {
     pub fn new(
         scoreboard: &Rc<Scoreboard>,
-        wanted: Wanted,
+        wanted: LogQuery,
         progress: Rc<Cell<Instant>>,
         ends: &Rc<Cell<bool>>,
         follower: Option<OpenConnection>,
@@ -149,7 +149,7 @@ impl Log {
         let mut lines = Lines {
             scoreboard: scoreboard.clone(),
             wanted,
-            readers: vec![Reader::default(); rings],
+            readers: vec![RecentReader::default(); rings],
         };
         let last = lines.take(false);
         let last = &last[last.len().saturating_sub(wanted.most)..];
@@ -197,8 +197,8 @@ impl Body for Log {
 mod tests {
     use super::*;
 
-    fn asked(query: &str) -> Result<Wanted, &'static str> {
-        Wanted::of(&format!("/logs?{query}").parse().unwrap())
+    fn asked(query: &str) -> Result<LogQuery, &'static str> {
+        LogQuery::of(&format!("/logs?{query}").parse().unwrap())
     }
 
     #[test]
@@ -211,7 +211,7 @@ mod tests {
     /// A worker that was taken over writes into its ring whatever it wants.
     #[test]
     fn no_line_acts_on_a_terminal_or_forges_a_time() {
-        let line = Line {
+        let line = RecentLine {
             time_us: 5,
             is_access: false,
             level: Level::Info,
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_is_understood_or_refused() {
-        let line = |level, is_access| Line {
+        let line = |level, is_access| RecentLine {
             time_us: 5,
             is_access,
             level,

@@ -3,28 +3,28 @@
 
 mod canary;
 mod guests;
-mod writer;
+mod lines;
 
 use super::health;
-use super::reading::{Reading, Worker};
+use super::reading::{Reading, WorkerReading};
 use crate::log::escape;
 use crate::scoreboard::WorkerPhase;
 use crate::scoreboard::totals::{self, CLASSES, METHODS};
 use canary::canary;
 use guests::guests;
+use lines::{MetricsPage, NONE};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Unit;
 use serde_json::Value;
 use std::fmt::Error;
-use writer::{NONE, Page};
 
 #[derive(Debug)]
 pub struct Metrics(pub Reading);
 
 impl Collector for Metrics {
     fn encode(&self, encoder: DescriptorEncoder) -> Result<(), Error> {
-        let mut page = Page(encoder);
+        let mut page = MetricsPage(encoder);
         requests(&mut page, &self.0)?;
         guests(&mut page, &self.0)?;
         connections(&mut page, &self.0)?;
@@ -35,7 +35,7 @@ impl Collector for Metrics {
     }
 }
 
-fn requests(page: &mut Page<'_>, reading: &Reading) -> Result<(), Error> {
+fn requests(page: &mut MetricsPage<'_>, reading: &Reading) -> Result<(), Error> {
     let totals = &reading.totals;
     let classes = CLASSES.len();
     let counted = totals.family(totals::RESPONSES).iter().enumerate();
@@ -64,7 +64,8 @@ fn requests(page: &mut Page<'_>, reading: &Reading) -> Result<(), Error> {
         reading,
         (totals::WAIT, totals::WAIT_SUM),
     )?;
-    let sum = |of: fn(&Worker) -> u32| reading.workers.iter().map(|it| u64::from(of(it))).sum();
+    let sum =
+        |of: fn(&WorkerReading) -> u32| reading.workers.iter().map(|it| u64::from(of(it))).sum();
     page.gauge(
         "requests_in_flight",
         "Requests being answered",
@@ -104,7 +105,7 @@ fn requests(page: &mut Page<'_>, reading: &Reading) -> Result<(), Error> {
     )
 }
 
-fn connections(page: &mut Page<'_>, reading: &Reading) -> Result<(), Error> {
+fn connections(page: &mut MetricsPage<'_>, reading: &Reading) -> Result<(), Error> {
     let totals = &reading.totals;
     let accepted = [(NONE, totals.one(totals::CONNECTIONS))].into_iter();
     page.counters(
@@ -131,7 +132,7 @@ fn connections(page: &mut Page<'_>, reading: &Reading) -> Result<(), Error> {
     )
 }
 
-fn backlogs(page: &mut Page<'_>, reading: &Reading) -> Result<(), Error> {
+fn backlogs(page: &mut MetricsPage<'_>, reading: &Reading) -> Result<(), Error> {
     let about: Value = serde_json::from_str(&reading.about).unwrap_or_default();
     let addresses = about["listeners"].as_array().into_iter().flatten();
     let known = addresses.zip(&reading.backlogs);
@@ -143,7 +144,7 @@ fn backlogs(page: &mut Page<'_>, reading: &Reading) -> Result<(), Error> {
     page.gauges("listener_backlog", help, None, waiting)
 }
 
-fn processes(page: &mut Page<'_>, reading: &Reading) -> Result<(), Error> {
+fn processes(page: &mut MetricsPage<'_>, reading: &Reading) -> Result<(), Error> {
     let totals = &reading.totals;
     page.family(
         "worker_ends",
@@ -226,8 +227,8 @@ fn processes(page: &mut Page<'_>, reading: &Reading) -> Result<(), Error> {
     )
 }
 
-fn workers(page: &mut Page<'_>, reading: &Reading) -> Result<(), Error> {
-    let each = |of: fn(&Worker) -> f64| {
+fn workers(page: &mut MetricsPage<'_>, reading: &Reading) -> Result<(), Error> {
+    let each = |of: fn(&WorkerReading) -> f64| {
         let workers = reading.workers.iter();
         workers.map(move |it| (vec![("worker", it.slot.to_string())], of(it)))
     };
@@ -278,7 +279,7 @@ fn workers(page: &mut Page<'_>, reading: &Reading) -> Result<(), Error> {
     page.gauges("worker_heartbeat_age", help, Some(seconds), silent)
 }
 
-fn about(page: &mut Page<'_>, reading: &Reading) -> Result<(), Error> {
+fn about(page: &mut MetricsPage<'_>, reading: &Reading) -> Result<(), Error> {
     let version = vec![("version", env!("CARGO_PKG_VERSION"))];
     let help = "The version of wasmserve";
     page.gauges("build_info", help, None, [(version, 1.0)].into_iter())?;

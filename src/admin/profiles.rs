@@ -1,7 +1,7 @@
 //! The admin process knows whether profiles can be made by command, and when those of all workers that are meant are
 //! written.
 
-use super::commands::{Commands, Outcome, within};
+use super::commands::{CommandOutcome, Commands, within};
 use crate::channel::ProfileRequest;
 use crate::scoreboard::WorkerPhase;
 use std::cell::Cell;
@@ -69,7 +69,7 @@ impl Commands {
     }
 
     /// Waits until the profiles are written that were asked for last.
-    pub(super) async fn profiles(&self, request: ProfileRequest) -> Outcome {
+    pub(super) async fn profiles(&self, request: ProfileRequest) -> CommandOutcome {
         let (number, _) = self.scoreboard.table().profile();
         let profiled = self.profiled(request);
         let most = Duration::from_secs(request.seconds()) + WRITTEN;
@@ -78,7 +78,7 @@ impl Commands {
             profiled.iter().all(over).then_some(())
         });
         if done.await.is_none() {
-            return Outcome::Unheard("the profiles are not written yet".to_owned());
+            return CommandOutcome::Unheard("the profiles are not written yet".to_owned());
         }
         let made = |it: &&Profiled| self.is_made(it, number) == Some(true);
         let pids: Vec<i32> = profiled.iter().filter(made).map(|it| it.pid).collect();
@@ -88,11 +88,11 @@ impl Commands {
             .map(|pid| format!("{directory}/profile-{pid}.json"));
         let files = files.collect::<Vec<String>>().join("\n");
         match pids.len() == profiled.len() && !pids.is_empty() {
-            true => Outcome::Done(files),
+            true => CommandOutcome::Done(files),
             false => {
                 let missing = profiled.len() - pids.len();
                 let why = "the log says why, or the worker has ended";
-                Outcome::Unheard(format!("{missing} profiles are missing: {why}; {files}"))
+                CommandOutcome::Unheard(format!("{missing} profiles are missing: {why}; {files}"))
             }
         }
     }

@@ -33,14 +33,14 @@ pub struct Reading {
     pub about: String,
     /// This many connections wait at each address, where that is known.
     pub backlogs: Vec<Option<u32>>,
-    pub workers: Vec<Worker>,
+    pub workers: Vec<WorkerReading>,
     pub ends: Vec<WorkerEnd>,
     pub totals: Totals,
 }
 
-/// A `Worker` has what is known of one worker.
+/// A `WorkerReading` has what is known of one worker.
 #[derive(Clone, Debug)]
-pub struct Worker {
+pub struct WorkerReading {
     pub slot: usize,
     pub pid: i32,
     pub phase: WorkerPhase,
@@ -113,7 +113,7 @@ impl Reading {
             about: table.about(),
             backlogs: table.backlogs().to_vec(),
             workers: taken
-                .map(|slot| Worker::of(scoreboard, slot, now_ms))
+                .map(|slot| WorkerReading::of(scoreboard, slot, now_ms))
                 .collect(),
             ends: table.ends(),
             totals: Totals::of(scoreboard),
@@ -121,11 +121,11 @@ impl Reading {
     }
 }
 
-impl Worker {
-    fn of(scoreboard: &Scoreboard, index: usize, now_ms: u64) -> Worker {
+impl WorkerReading {
+    fn of(scoreboard: &Scoreboard, index: usize, now_ms: u64) -> WorkerReading {
         let (entry, slot) = (scoreboard.entry(index), scoreboard.slot(index));
         let shed_ms = slot.shed_ms();
-        Worker {
+        WorkerReading {
             slot: index,
             pid: entry.pid(),
             phase: entry.phase(),

@@ -1,14 +1,14 @@
 //! The admin process speaks HTTP: on few connections, each for a short time. This file says what may be asked of which
 //! address.
 
-use super::commands::{Commands, Outcome};
+use super::commands::{CommandOutcome, Commands};
 use super::exposition::Format;
-use super::logs::{Log, Wanted};
+use super::logs::{Log, LogQuery};
 use super::open_connections::OpenConnections;
 use super::page::Page;
 use super::reading::Reading;
 use super::{exposition, health, status};
-use crate::channel::{Command, ProfileRequest};
+use crate::channel::{AdminCommand, ProfileRequest};
 use crate::scoreboard::Scoreboard;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{Either, Full};
@@ -55,7 +55,7 @@ enum Rights {
     /// Whoever connects may ask how the server is.
     Read,
     /// Whoever connects may also give commands: nobody but the owner can connect there.
-    Command,
+    AdminCommand,
 }
 
 pub struct Server {
@@ -92,7 +92,7 @@ impl Server {
         loop {
             own.has_room(MOST).await;
             match socket.accept().await {
-                Ok((stream, _)) => drop(self.spawn(stream, Rights::Command, [open, &own])),
+                Ok((stream, _)) => drop(self.spawn(stream, Rights::AdminCommand, [open, &own])),
                 Err(_) => sleep(PAUSE).await,
             }
         }
@@ -111,7 +111,7 @@ impl Server {
         let server = self.clone();
         let most = match rights {
             Rights::Read => CONNECTION,
-            Rights::Command => COMMAND_CONNECTION,
+            Rights::AdminCommand => COMMAND_CONNECTION,
         };
         spawn_local(async move {
             let progress = Rc::new(Cell::new(Instant::now()));
@@ -171,7 +171,7 @@ impl Server {
     /// Answers with lines of the log, which say who asked for what: for the owner alone.
     fn log(&self, uri: &Uri, rights: Rights, progress: Rc<Cell<Instant>>) -> Answer {
         let refused = |status, why: &str| refuse(status, why).map(Either::Left);
-        match Wanted::of(uri) {
+        match LogQuery::of(uri) {
             _ if rights == Rights::Read => {
                 refused(StatusCode::FORBIDDEN, "logs are read on Unix sockets alone")
             }
@@ -229,7 +229,7 @@ fn make_room(tasks: &mut VecDeque<JoinHandle<()>>) {
 }
 
 /// Reads which command a path and a query ask for; a mistake where it lacks what it needs.
-fn command(path: &str, uri: &Uri) -> Option<Result<Command, &'static str>> {
+fn command(path: &str, uri: &Uri) -> Option<Result<AdminCommand, &'static str>> {
     let value = |name: &str| {
         let pairs = uri.query().unwrap_or_default().split('&');
         let mut pairs = pairs.filter_map(|pair| pair.split_once('='));
@@ -237,24 +237,24 @@ fn command(path: &str, uri: &Uri) -> Option<Result<Command, &'static str>> {
     };
     Some(match path {
         "/reload" => match value("canary") {
-            None | Some("no") => Ok(Command::Reload),
-            Some("yes") => Ok(Command::ReloadCanary),
+            None | Some("no") => Ok(AdminCommand::Reload),
+            Some("yes") => Ok(AdminCommand::ReloadCanary),
             Some(_) => Err("say whether it has a canary: ?canary=yes, or ?canary=no"),
         },
-        "/promote" => Ok(Command::Promote),
-        "/rollback" => Ok(Command::RollBack),
-        "/stop" => Ok(Command::Stop),
+        "/promote" => Ok(AdminCommand::Promote),
+        "/rollback" => Ok(AdminCommand::RollBack),
+        "/stop" => Ok(AdminCommand::Stop),
         "/scale" => match value("workers").map(str::parse) {
-            Some(Ok(range)) => Ok(Command::Scale(range)),
+            Some(Ok(range)) => Ok(AdminCommand::Scale(range)),
             Some(Err(why)) => Err(why),
             None => Err("say how many: ?workers=4, or ?workers=2..8"),
         },
         "/restart-worker" => match value("pid").map(str::parse) {
-            Some(Ok(pid)) => Ok(Command::Restart(pid)),
+            Some(Ok(pid)) => Ok(AdminCommand::Restart(pid)),
             _ => Err("say which process: ?pid=1234"),
         },
         "/profile" => Ok(match profile(value("seconds"), value("worker")) {
-            Some(request) => Command::Profile(request),
+            Some(request) => AdminCommand::Profile(request),
             None => {
                 return Some(Err(
                     "say for how long, and of whom: ?seconds=10&worker=1234",
@@ -271,18 +271,24 @@ fn profile(seconds: Option<&str>, worker: Option<&str>) -> Option<ProfileRequest
     ProfileRequest::new(seconds?.parse().ok()?, worker)
 }
 
-fn told(outcome: &Outcome) -> Response<Full<Bytes>> {
+fn told(outcome: &CommandOutcome) -> Response<Full<Bytes>> {
     let status = match outcome {
-        Outcome::Done(_) => StatusCode::OK,
-        Outcome::Failed(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        Outcome::Refused(_) => StatusCode::CONFLICT,
-        Outcome::Unheard(_) => StatusCode::SERVICE_UNAVAILABLE,
+        CommandOutcome::Done(_) => StatusCode::OK,
+        CommandOutcome::Failed(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        CommandOutcome::Refused(_) => StatusCode::CONFLICT,
+        CommandOutcome::Unheard(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
     match outcome {
-        Outcome::Done(text) => reply(status, &json!({"outcome": "done", "detail": text})),
-        Outcome::Failed(text) => reply(status, &json!({"outcome": "failed", "detail": text})),
-        Outcome::Refused(text) => reply(status, &json!({"outcome": "refused", "detail": text})),
-        Outcome::Unheard(text) => reply(status, &json!({"outcome": "unheard", "detail": text})),
+        CommandOutcome::Done(text) => reply(status, &json!({"outcome": "done", "detail": text})),
+        CommandOutcome::Failed(text) => {
+            reply(status, &json!({"outcome": "failed", "detail": text}))
+        }
+        CommandOutcome::Refused(text) => {
+            reply(status, &json!({"outcome": "refused", "detail": text}))
+        }
+        CommandOutcome::Unheard(text) => {
+            reply(status, &json!({"outcome": "unheard", "detail": text}))
+        }
     }
 }
 
@@ -326,7 +332,7 @@ fn typed(status: StatusCode, content_type: &'static str, text: String) -> Respon
 mod tests {
     use super::*;
 
-    fn asked(target: &str) -> Option<Result<Command, &'static str>> {
+    fn asked(target: &str) -> Option<Result<AdminCommand, &'static str>> {
         let uri: Uri = target.parse().unwrap();
         command(uri.path(), &uri)
     }
@@ -334,20 +340,20 @@ mod tests {
     #[test]
     fn commands_are_understood_and_mistakes_are_told() {
         for (target, command) in [
-            ("/reload", Command::Reload),
-            ("/reload?canary=no", Command::Reload),
-            ("/reload?canary=yes", Command::ReloadCanary),
-            ("/promote", Command::Promote),
-            ("/rollback", Command::RollBack),
+            ("/reload", AdminCommand::Reload),
+            ("/reload?canary=no", AdminCommand::Reload),
+            ("/reload?canary=yes", AdminCommand::ReloadCanary),
+            ("/promote", AdminCommand::Promote),
+            ("/rollback", AdminCommand::RollBack),
         ] {
             assert_eq!(asked(target), Some(Ok(command)));
         }
-        let scale = |text: &str| Some(Ok(Command::Scale(text.parse().unwrap())));
+        let scale = |text: &str| Some(Ok(AdminCommand::Scale(text.parse().unwrap())));
         assert_eq!(asked("/scale?workers=3"), scale("3"));
         assert_eq!(asked("/scale?workers=2..8"), scale("2..8"));
         assert_eq!(
             asked("/restart-worker?a=b&pid=7"),
-            Some(Ok(Command::Restart(7)))
+            Some(Ok(AdminCommand::Restart(7)))
         );
         for target in [
             "/scale",

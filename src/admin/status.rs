@@ -2,7 +2,7 @@
 
 use super::health;
 use super::metrics::phase_name;
-use super::reading::{Reading, Worker};
+use super::reading::{Reading, WorkerReading};
 use crate::scoreboard::totals::{self, END_REASONS, Family};
 use crate::scoreboard::{ServerState, VersionFigures, WorkerPhase};
 use serde_json::{Value, json};
@@ -37,7 +37,7 @@ pub fn document(reading: &Reading) -> Value {
 
 fn requests(reading: &Reading) -> Value {
     let totals = &reading.totals;
-    let sum = |of: fn(&Worker) -> u32| -> u64 {
+    let sum = |of: fn(&WorkerReading) -> u32| -> u64 {
         reading.workers.iter().map(|it| u64::from(of(it))).sum()
     };
     let by_class = (0..totals::CLASSES.len()).map(|class| {
@@ -150,7 +150,7 @@ fn ended(reading: &Reading) -> Vec<Value> {
     ends.collect()
 }
 
-fn worker(reading: &Reading, it: &Worker) -> Value {
+fn worker(reading: &Reading, it: &WorkerReading) -> Value {
     // What was asked last is being answered as long as something is.
     let answering = (it.in_flight > 0 && !it.asked.is_empty()).then(|| {
         json!({

@@ -85,9 +85,9 @@ impl<'a> BuildRequest<'a> {
     }
 }
 
-/// A `Reading` says how an application can be read when it is served, rather than when it is built.
+/// A `ReadWhenServed` says how an application can be read when it is served, rather than when it is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reading {
+pub enum ReadWhenServed {
     /// In Python it is read as it stands in the project's folder.
     Folder,
     /// In JavaScript it is read from one file, which a build makes of the project's.
@@ -97,11 +97,11 @@ pub enum Reading {
 }
 
 /// Says how the project at a path can be read, as far as that can be told.
-pub fn reading(path: &Path, app: Option<&str>) -> Reading {
+pub fn reading(path: &Path, app: Option<&str>) -> ReadWhenServed {
     match Project::recognise(path, app) {
-        Ok(Project::Python(_)) => Reading::Folder,
-        Ok(Project::JavaScript(_)) => Reading::Bundle,
-        _ => Reading::Never,
+        Ok(Project::Python(_)) => ReadWhenServed::Folder,
+        Ok(Project::JavaScript(_)) => ReadWhenServed::Bundle,
+        _ => ReadWhenServed::Never,
     }
 }
 

@@ -1,7 +1,7 @@
 //! A `Cache` is a directory of code. It decides which files may be trusted, and opens and names them.
 
 use super::name::{CodeName, SUFFIX};
-use super::prune::{Entry, superfluous};
+use super::prune::{CachedFile, superfluous};
 use crate::sys::directory;
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
@@ -134,7 +134,7 @@ impl Cache {
                 continue;
             };
             if name.ends_with(SUFFIX) && metadata.is_file() {
-                entries.push(Entry {
+                entries.push(CachedFile {
                     name,
                     // It may have two names.
                     length: metadata.blocks() * 512 / metadata.nlink().max(1),

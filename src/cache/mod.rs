@@ -11,7 +11,7 @@ pub mod seal;
 pub use directory::{Cache, default_directory};
 pub use name::CodeName;
 pub use pending_code::{NoRoom, PendingCode, about_room};
-pub use prune::{Entry, superfluous};
+pub use prune::{CachedFile, superfluous};
 
 use std::path::PathBuf;
 

@@ -2,9 +2,9 @@
 
 use std::time::SystemTime;
 
-/// An `Entry` is a file of the cache.
+/// A `CachedFile` is a file of the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct CachedFile {
     pub name: String,
     pub length: u64,
     /// A start used it last at this time.
@@ -13,7 +13,7 @@ pub struct Entry {
 
 /// Chooses the files to remove, so that the rest takes at most `most` bytes. The one that was used last stays,
 /// however large it is.
-pub fn superfluous(mut entries: Vec<Entry>, most: u64) -> Vec<String> {
+pub fn superfluous(mut entries: Vec<CachedFile>, most: u64) -> Vec<String> {
     entries.sort_by_key(|entry| std::cmp::Reverse(entry.used));
     let mut sum: u64 = 0;
     let old = entries.into_iter().enumerate().filter(|(index, entry)| {
@@ -30,7 +30,7 @@ mod tests {
 
     #[test]
     fn the_least_recently_used_go_first_and_the_last_used_stays() {
-        let entry = |name: &str, length, age: u64| Entry {
+        let entry = |name: &str, length, age: u64| CachedFile {
             name: name.to_owned(),
             length,
             used: SystemTime::UNIX_EPOCH + Duration::from_secs(1000 - age),

@@ -8,9 +8,9 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::str::FromStr;
 
-/// A `Command` is one order.
+/// An `AdminCommand` is one order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command {
+pub enum AdminCommand {
     Reload,
     /// A reload whose version is compared with the one that is served first.
     ReloadCanary,
@@ -143,17 +143,17 @@ impl FromStr for WorkerRange {
 /// A command is a number for its kind, and one that belongs to it.
 const SIZE: usize = 8;
 
-impl Command {
+impl AdminCommand {
     pub(super) fn encode(self) -> [u8; SIZE] {
         let (kind, number) = match self {
-            Command::Reload => (1_u32, 0),
-            Command::Scale(range) => (2, u32::from(range.least) << 16 | u32::from(range.most)),
-            Command::Restart(pid) => (3, pid.cast_unsigned()),
-            Command::Stop => (4, 0),
-            Command::ReloadCanary => (5, 0),
-            Command::Promote => (6, 0),
-            Command::RollBack => (7, 0),
-            Command::Profile(request) => (8, request.to_number()),
+            AdminCommand::Reload => (1_u32, 0),
+            AdminCommand::Scale(range) => (2, u32::from(range.least) << 16 | u32::from(range.most)),
+            AdminCommand::Restart(pid) => (3, pid.cast_unsigned()),
+            AdminCommand::Stop => (4, 0),
+            AdminCommand::ReloadCanary => (5, 0),
+            AdminCommand::Promote => (6, 0),
+            AdminCommand::RollBack => (7, 0),
+            AdminCommand::Profile(request) => (8, request.to_number()),
         };
         let mut bytes = [0; SIZE];
         bytes[..4].copy_from_slice(&kind.to_ne_bytes());
@@ -161,21 +161,21 @@ impl Command {
         bytes
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Result<Command, Garbage> {
+    pub(super) fn decode(bytes: &[u8]) -> Result<AdminCommand, Garbage> {
         let (kind, number) = bytes.split_first_chunk().ok_or(Garbage)?;
         let number = u32::from_ne_bytes(number.try_into().map_err(|_| Garbage)?);
         match u32::from_ne_bytes(*kind) {
-            1 if number == 0 => Ok(Command::Reload),
+            1 if number == 0 => Ok(AdminCommand::Reload),
             2 => WorkerRange::new((number >> 16) as u16, number as u16)
-                .map(Command::Scale)
+                .map(AdminCommand::Scale)
                 .ok_or(Garbage),
-            3 if number.cast_signed() > 1 => Ok(Command::Restart(number.cast_signed())),
-            4 if number == 0 => Ok(Command::Stop),
-            5 if number == 0 => Ok(Command::ReloadCanary),
-            6 if number == 0 => Ok(Command::Promote),
-            7 if number == 0 => Ok(Command::RollBack),
+            3 if number.cast_signed() > 1 => Ok(AdminCommand::Restart(number.cast_signed())),
+            4 if number == 0 => Ok(AdminCommand::Stop),
+            5 if number == 0 => Ok(AdminCommand::ReloadCanary),
+            6 if number == 0 => Ok(AdminCommand::Promote),
+            7 if number == 0 => Ok(AdminCommand::RollBack),
             8 => ProfileRequest::from_number(number)
-                .map(Command::Profile)
+                .map(AdminCommand::Profile)
                 .ok_or(Garbage),
             _ => Err(Garbage),
         }
@@ -199,7 +199,7 @@ pub fn command_channel() -> io::Result<(CommandReceiver, CommandSender)> {
 
 impl CommandSender {
     /// Sends a command. Fails where nobody reads, or nobody has read for long.
-    pub fn send(&self, command: Command) -> io::Result<()> {
+    pub fn send(&self, command: AdminCommand) -> io::Result<()> {
         channel::write(&self.0, &command.encode())
     }
 
@@ -216,10 +216,10 @@ impl CommandSender {
 
 impl CommandReceiver {
     /// Receives the next command, if one is there.
-    pub fn receive(&self) -> Option<Result<Command, Garbage>> {
+    pub fn receive(&self) -> Option<Result<AdminCommand, Garbage>> {
         let mut bytes = [0; SIZE];
         match channel::read(&self.0, &mut bytes) {
-            Ok(Piece::Bytes(length)) => Some(Command::decode(&bytes[..length])),
+            Ok(Piece::Bytes(length)) => Some(AdminCommand::decode(&bytes[..length])),
             Ok(Piece::Nothing | Piece::End) | Err(_) => None,
         }
     }
@@ -237,15 +237,15 @@ mod tests {
     fn commands_arrive() {
         let (receiver, sender) = command_channel().unwrap();
         let commands = [
-            Command::Reload,
-            Command::Scale(WorkerRange::new(7, 300).unwrap()),
-            Command::Restart(4711),
-            Command::Stop,
-            Command::ReloadCanary,
-            Command::Promote,
-            Command::RollBack,
-            Command::Profile(ProfileRequest::new(600, Some(4_194_303)).unwrap()),
-            Command::Profile(ProfileRequest::new(1, None).unwrap()),
+            AdminCommand::Reload,
+            AdminCommand::Scale(WorkerRange::new(7, 300).unwrap()),
+            AdminCommand::Restart(4711),
+            AdminCommand::Stop,
+            AdminCommand::ReloadCanary,
+            AdminCommand::Promote,
+            AdminCommand::RollBack,
+            AdminCommand::Profile(ProfileRequest::new(600, Some(4_194_303)).unwrap()),
+            AdminCommand::Profile(ProfileRequest::new(1, None).unwrap()),
         ];
         for command in commands {
             sender.send(command).unwrap();
@@ -280,16 +280,20 @@ mod tests {
             (9, 0),
         ] {
             let bytes = [kind.to_ne_bytes(), number.to_ne_bytes()].concat();
-            assert_eq!(Command::decode(&bytes), Err(Garbage), "{kind} {number}");
+            assert_eq!(
+                AdminCommand::decode(&bytes),
+                Err(Garbage),
+                "{kind} {number}"
+            );
         }
-        assert_eq!(Command::decode(&[1, 0, 0, 0]), Err(Garbage));
-        assert_eq!(Command::decode(&[]), Err(Garbage));
+        assert_eq!(AdminCommand::decode(&[1, 0, 0, 0]), Err(Garbage));
+        assert_eq!(AdminCommand::decode(&[]), Err(Garbage));
     }
 
     #[test]
     fn nobody_waits_for_a_supervisor_that_does_not_read() {
         let (_receiver, sender) = command_channel().unwrap();
-        let error = (0..1_000_000).find_map(|_| sender.send(Command::Reload).err());
+        let error = (0..1_000_000).find_map(|_| sender.send(AdminCommand::Reload).err());
         assert_eq!(error.unwrap().kind(), io::ErrorKind::WouldBlock);
     }
 }

@@ -1,7 +1,7 @@
 //! This file says, for fuzzing, what must hold for any bytes that a child sends.
 
-use super::Message;
-use super::command::Command;
+use super::ChildMessage;
+use super::command::AdminCommand;
 use super::record::Record;
 use crate::exit::Status;
 
@@ -12,12 +12,12 @@ pub fn records(bytes: &[u8]) {
 
 /// Checks bytes as the admin process's.
 fn command(bytes: &[u8]) {
-    let whole = Command::decode(bytes);
+    let whole = AdminCommand::decode(bytes);
     if let Ok(command) = whole {
         assert_eq!(command.encode(), bytes);
     }
     if let Some((begun, _)) = bytes.split_first_chunk::<8>()
-        && let Ok(command) = Command::decode(begun)
+        && let Ok(command) = AdminCommand::decode(begun)
     {
         assert_eq!(command.encode(), *begun);
         assert_eq!(whole.is_ok(), bytes.len() == begun.len());
@@ -34,7 +34,7 @@ fn message(bytes: &[u8]) {
         assert!(record.message(length).is_err(), "it has not come whole");
     }
     match record.message(size) {
-        Ok(Message::Failed { status, text }) => {
+        Ok(ChildMessage::Failed { status, text }) => {
             assert_ne!(status, Status::Stopped);
             assert!(
                 !text.contains(|c: char| c.is_control() && c != '\t'),

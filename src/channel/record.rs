@@ -5,7 +5,7 @@
 //! a general decoder would be something to attack.
 
 use super::code_info::{self, CodeInfo};
-use super::{CodeReport, Message};
+use super::{ChildMessage, CodeReport};
 use crate::cache::{CodeName, CodeOrigin};
 use crate::exit::Status;
 use crate::log;
@@ -42,15 +42,15 @@ impl Default for Record {
     }
 }
 
-impl From<&Message> for Record {
-    fn from(message: &Message) -> Record {
+impl From<&ChildMessage> for Record {
+    fn from(message: &ChildMessage) -> Record {
         match message {
-            Message::Forked { pid } => Record::new(FORKED, *pid, b""),
-            Message::Ready => Record::new(READY, 0, b""),
-            Message::Spent => Record::new(SPENT, 0, b""),
-            Message::Found(name) => Record::new(FOUND, 0, &name.to_bytes()),
-            Message::Code(report) => Record::of_code(report),
-            Message::Failed { status, text } => {
+            ChildMessage::Forked { pid } => Record::new(FORKED, *pid, b""),
+            ChildMessage::Ready => Record::new(READY, 0, b""),
+            ChildMessage::Spent => Record::new(SPENT, 0, b""),
+            ChildMessage::Found(name) => Record::new(FOUND, 0, &name.to_bytes()),
+            ChildMessage::Code(report) => Record::of_code(report),
+            ChildMessage::Failed { status, text } => {
                 let text = &text[..text.floor_char_boundary(SIZE - TEXT)];
                 Record::new(FAILED, status.code(), text.as_bytes())
             }
@@ -94,7 +94,7 @@ impl Record {
     }
 
     /// Reads the message, if `length` bytes of it have come and each part is in its range.
-    pub(super) fn message(&self, length: usize) -> Result<Message, Garbage> {
+    pub(super) fn message(&self, length: usize) -> Result<ChildMessage, Garbage> {
         if length != SIZE {
             return Err(Garbage);
         }
@@ -102,12 +102,12 @@ impl Record {
         let text = u32::from_ne_bytes(self.word(8)) as usize;
         let text = self.0[TEXT..].get(..text).ok_or(Garbage)?;
         match u32::from_ne_bytes(self.word(0)) {
-            FORKED if number > 1 => Ok(Message::Forked { pid: number }),
-            READY => Ok(Message::Ready),
-            SPENT => Ok(Message::Spent),
+            FORKED if number > 1 => Ok(ChildMessage::Forked { pid: number }),
+            READY => Ok(ChildMessage::Ready),
+            SPENT => Ok(ChildMessage::Spent),
             FOUND => {
                 let name = text.try_into().map_err(|_| Garbage)?;
-                Ok(Message::Found(CodeName::of_bytes(name)))
+                Ok(ChildMessage::Found(CodeName::of_bytes(name)))
             }
             kind @ (CACHED | WRITTEN) => code(kind, number, text),
             FAILED => {
@@ -116,7 +116,7 @@ impl Record {
                 let text = String::from_utf8_lossy(text).replace(['\n', '\r'], " ");
                 let text = log::escape(&text).to_string();
                 in_range
-                    .then_some(Message::Failed { status, text })
+                    .then_some(ChildMessage::Failed { status, text })
                     .ok_or(Garbage)
             }
             _ => Err(Garbage),
@@ -125,7 +125,7 @@ impl Record {
 }
 
 /// Reads what was said about code: which it is, its names, and its `CodeInfo`.
-fn code(kind: u32, number: i32, text: &[u8]) -> Result<Message, Garbage> {
+fn code(kind: u32, number: i32, text: &[u8]) -> Result<ChildMessage, Garbage> {
     let (count, rest) = text.split_first().ok_or(Garbage)?;
     let count = usize::from(*count);
     if count > MOST_NAMES {
@@ -140,7 +140,7 @@ fn code(kind: u32, number: i32, text: &[u8]) -> Result<Message, Garbage> {
         (WRITTEN, _) => CodeOrigin::Written(names),
         _ => return Err(Garbage),
     };
-    Ok(Message::Code(CodeReport {
+    Ok(ChildMessage::Code(CodeReport {
         index: u32::try_from(number).map_err(|_| Garbage)?,
         origin,
         info: CodeInfo::decode(info)?,

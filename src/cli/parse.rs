@@ -4,7 +4,7 @@
 mod short;
 
 use super::config_file::{self, FileArguments};
-use super::{Cli, Source, elsewhere, opposites};
+use super::{Cli, OptionSource, elsewhere, opposites};
 use clap::builder::{BoolishValueParser, Resettable};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
@@ -16,7 +16,7 @@ use std::ffi::OsString;
 pub struct OptionOrigin {
     pub name: String,
     pub values: Vec<String>,
-    pub source: Source,
+    pub source: OptionSource,
     /// This variable, or this line of the file, says it.
     pub place: Option<String>,
 }
@@ -198,17 +198,17 @@ fn origins(command: &Command, matches: &ArgMatches, file: &FileArguments) -> Vec
         let id = argument.get_id().as_str();
         let from_file = file.place(id).is_some();
         let source = match matches.value_source(id) {
-            _ if from_file => Source::File,
-            Some(ValueSource::CommandLine) => Source::CommandLine,
-            Some(ValueSource::EnvVariable) => Source::Environment,
-            _ => Source::Default,
+            _ if from_file => OptionSource::File,
+            Some(ValueSource::CommandLine) => OptionSource::CommandLine,
+            Some(ValueSource::EnvVariable) => OptionSource::Environment,
+            _ => OptionSource::Default,
         };
         let place = match source {
-            Source::Environment => argument
+            OptionSource::Environment => argument
                 .get_env()
                 .map(|variable| format!("variable {}", variable.to_string_lossy())),
-            Source::File => file.place(id),
-            Source::CommandLine | Source::Default => None,
+            OptionSource::File => file.place(id),
+            OptionSource::CommandLine | OptionSource::Default => None,
         };
         let raw = matches.get_raw(id).into_iter().flatten();
         let values = raw.map(|value| shown(id, &value.to_string_lossy()));

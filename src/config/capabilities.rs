@@ -3,7 +3,7 @@
 use super::{databases, dotenv, maybe, option, outbound, units};
 use crate::cli::{self, Serve};
 use crate::guest::{
-    Capabilities, CoreDumps, Directory, PostgresAddress, ProfileSettings, StoreLocation,
+    Capabilities, CoreDumps, DatabaseUrl, Directory, ProfileSettings, StoreLocation,
 };
 use crate::sys::regular::{self, LARGEST_TEXT};
 use anyhow::{Context, Result, bail};
@@ -15,7 +15,7 @@ pub fn resolve(serve: &Serve) -> Result<Capabilities> {
     let asked = &serve.capabilities;
     let postgres = databases::postgres(&serve.databases)?;
     let mut addresses = postgres.databases.iter().map(|(_, address)| address);
-    let secure = addresses.any(PostgresAddress::is_secure);
+    let secure = addresses.any(DatabaseUrl::is_secure);
     Ok(Capabilities {
         environment: environment(asked)?,
         arguments: asked.arg.clone(),

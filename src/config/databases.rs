@@ -2,7 +2,7 @@
 
 use super::{option, units};
 use crate::cli;
-use crate::guest::{PostgresAddress, PostgresSettings, SqliteSettings};
+use crate::guest::{DatabaseUrl, PostgresSettings, SqliteSettings};
 use crate::sys::regular::{self, LARGEST_TEXT};
 use crate::sys::watch::directory_of;
 use anyhow::{Context, Result, bail};
@@ -85,7 +85,7 @@ pub fn url_files(asked: &cli::Databases) -> impl Iterator<Item = &Path> {
     urls.map(Path::new)
 }
 
-fn database(text: &str) -> Result<(String, PostgresAddress)> {
+fn database(text: &str) -> Result<(String, DatabaseUrl)> {
     let named = text.split_once('=').filter(|(name, _)| is_name(name));
     let Some((name, url)) = named else {
         bail!(
@@ -100,13 +100,13 @@ fn database(text: &str) -> Result<(String, PostgresAddress)> {
         Some(("file", path)) => {
             let about = || format!("the URL of `{name}` cannot be read from `{path}`");
             let text = regular::read_text(Path::new(path), LARGEST_TEXT).with_context(about)?;
-            PostgresAddress::parse(text.trim())
+            DatabaseUrl::parse(text.trim())
         }
         Some(("env", variable)) => match std::env::var(variable) {
-            Ok(url) => PostgresAddress::parse(&url),
+            Ok(url) => DatabaseUrl::parse(&url),
             Err(_) => bail!("`{variable}` is not set in the environment"),
         },
-        _ => PostgresAddress::parse(url),
+        _ => DatabaseUrl::parse(url),
     };
     Ok((
         name.to_owned(),

@@ -166,7 +166,7 @@ fn code_settings(serve: &Serve) -> Result<supervisor::CodeSettings> {
             .collect(),
         directory: cache.directory,
         most: cache.most,
-        owner: sandbox::identity(&serve.sandbox)?.map(|identity| identity.uid()),
+        owner: sandbox::run_as(&serve.sandbox)?.map(|run_as| run_as.uid()),
     })
 }
 

@@ -4,7 +4,7 @@ use super::option;
 use crate::cli;
 use crate::guest::{Capabilities, CompileRequest, StoreLocation};
 use crate::request::files;
-use crate::sandbox::{Grants, Identity, Mode, Sandbox};
+use crate::sandbox::{Grants, Mode, RunAs, Sandbox};
 use crate::sys::watch::directory_of;
 use anyhow::{Context, Result, bail};
 
@@ -18,7 +18,7 @@ pub fn resolve(
 ) -> Result<Sandbox> {
     let sandbox = Sandbox {
         mode: mode(asked)?,
-        identity: identity(asked)?,
+        run_as: run_as(asked)?,
         grants: grants(&order.capabilities, files),
         sources: [&order.path]
             .into_iter()
@@ -46,13 +46,13 @@ fn mode(asked: &cli::Sandbox) -> Result<Mode> {
     Ok(mode)
 }
 
-pub fn identity(asked: &cli::Sandbox) -> Result<Option<Identity>> {
+pub fn run_as(asked: &cli::Sandbox) -> Result<Option<RunAs>> {
     let name = match (&asked.user, &asked.group) {
         (None, _) => "option --group",
         (Some(_), None) => "option --user",
         (Some(_), Some(_)) => "options --user and --group",
     };
-    Identity::resolve(asked.user.as_deref(), asked.group.as_deref()).context(name)
+    RunAs::resolve(asked.user.as_deref(), asked.group.as_deref()).context(name)
 }
 
 fn grants(capabilities: &Capabilities, files: &[files::Directory]) -> Grants {

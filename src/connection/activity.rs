@@ -5,7 +5,7 @@ use super::eviction::Evictable;
 use super::refusal::HeadRefusal;
 use super::socket::Probe;
 use super::state::{ConnectionPhase, ConnectionState};
-use crate::request::{ClientProgress, Reading};
+use crate::request::{BodyReading, ClientProgress};
 use http::{Uri, Version};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::future::poll_fn;
@@ -140,7 +140,7 @@ impl Activity {
 
     /// Notes that the answer to a request of HTTP/2 begins before all of its body has come; with none, that it has
     /// ended.
-    pub fn answers_early(&self, stream: u32, reading: Option<&Arc<Reading>>) {
+    pub fn answers_early(&self, stream: u32, reading: Option<&Arc<BodyReading>>) {
         self.state.borrow_mut().answers_early(stream, reading);
     }
 

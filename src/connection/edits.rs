@@ -1,4 +1,4 @@
-//! Makes the changes in a head of HTTP/1 that the follower asks for.
+//! This file makes the changes in a head of HTTP/1 that the follower asks for.
 
 use super::framing::{Edit, EditKind};
 use bytes::BytesMut;

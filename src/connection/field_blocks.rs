@@ -1,5 +1,5 @@
-//! Finds the field blocks that an HTTP/2 client sends (RFC 9113 section 4.3): a HEADERS frame and the CONTINUATION
-//! frames that follow it.
+//! This file finds the field blocks that an HTTP/2 client sends (RFC 9113 section 4.3): a HEADERS frame and the
+//! CONTINUATION frames that follow it.
 
 use super::frames::{CONTINUATION, END_HEADERS, HEADER, HEADERS, Header};
 use super::targets::Targets;

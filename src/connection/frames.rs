@@ -1,11 +1,11 @@
-//! Follows the frames that an HTTP/2 client sends (RFC 9113 section 4.1): which cost work and bring nothing, and since
-//! when the head of a request is unfinished. Looks into none of them but for targets, and holds heads back for that
-//! until they are whole.
+//! `Frames` follows the frames that an HTTP/2 client sends (RFC 9113 section 4.1): which cost work and bring nothing,
+//! and since when the head of a request is unfinished. Looks into none of them but for targets, and holds heads back
+//! for that until they are whole.
 
 use super::field_blocks::{FieldBlock, MOST_BYTES};
 use super::stream::PREFACE;
 use super::targets::Targets;
-use crate::request::Reading;
+use crate::request::BodyReading;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -33,7 +33,7 @@ pub struct Frames {
     /// A head has begun that further frames are to end.
     continues: bool,
     /// Streams that are answered before all of their request has come.
-    early: HashMap<u32, Arc<Reading>>,
+    early: HashMap<u32, Arc<BodyReading>>,
     pub targets: Targets,
     /// A head is held back until this many bytes of it have come.
     held: usize,
@@ -94,7 +94,7 @@ impl Frames {
     }
 
     /// This stream has an answer that goes on while its request comes; without `reading` that is over.
-    pub fn answers_early(&mut self, stream: u32, reading: Option<&Arc<Reading>>) {
+    pub fn answers_early(&mut self, stream: u32, reading: Option<&Arc<BodyReading>>) {
         match reading {
             Some(reading) => self.early.insert(stream, reading.clone()),
             None => self.early.remove(&stream),

@@ -4,7 +4,7 @@ use super::refusal::HeadRefusal;
 use super::settings::Settings;
 use super::stream::Stream;
 use super::timeouts::{LAST_BYTES, LINGER, LINGER_IDLE};
-use super::watch::{Manner, Stop, Watched};
+use super::watchdog::{Manner, Stop, Watched};
 use super::{Busy, ClientConnection, asks_first, date, websocket};
 use crate::request::websocket::WebSocket;
 use crate::request::{Body, Incoming};

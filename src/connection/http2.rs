@@ -5,11 +5,11 @@ use super::head::is_for_a_url;
 use super::sending::{self, Stopped};
 use super::stream::Stream;
 use super::timeouts::LAST_FRAME;
-use super::watch::{Manner, Stop, Watched};
+use super::watchdog::{Manner, Stop, Watched};
 use super::{Busy, ClientConnection, asks_first, date, targets, websocket};
 use crate::info;
 use crate::request::websocket::Asked;
-use crate::request::{ClientProgress, Incoming, Reading, Streamed, length};
+use crate::request::{BodyReading, ClientProgress, Incoming, Streamed, length};
 use bytes::Bytes;
 use h2::server::{Builder, Connection, Handshake, SendResponse};
 use h2::{Reason, RecvStream};
@@ -176,7 +176,7 @@ async fn run(
         return open_websocket(client, busy, asked, request, respond).await;
     }
     let asks = asks_first(request.headers()) && !request.body().is_end_stream();
-    let reading = Arc::new(Reading::new(asks));
+    let reading = Arc::new(BodyReading::new(asks));
     let announces_length = request.headers().contains_key(header::CONTENT_LENGTH);
     let request = with_body(request, &reading);
     let answer = client.answer(request, &progress);
@@ -230,7 +230,7 @@ struct EarlyAnswer {
 }
 
 impl EarlyAnswer {
-    fn begin(activity: &Rc<Activity>, stream: u32, reading: &Arc<Reading>) -> EarlyAnswer {
+    fn begin(activity: &Rc<Activity>, stream: u32, reading: &Arc<BodyReading>) -> EarlyAnswer {
         activity.answers_early(stream, Some(reading));
         EarlyAnswer {
             activity: activity.clone(),
@@ -258,7 +258,7 @@ async fn open_websocket(
     let request = Request::from_parts(parts, Empty::<Bytes>::new());
     let requests = &client.connections.requests;
     let answer = requests.open_websocket(asked, &client.origin, request, &progress);
-    let nothing = Reading::of_nothing();
+    let nothing = BodyReading::of_nothing();
     let Some((response, socket)) = answered(answer, &progress, &nothing, &mut respond).await else {
         return;
     };
@@ -283,7 +283,7 @@ async fn open_websocket(
 const FRAMES_PER_REQUEST: u64 = 20;
 
 /// Makes the request, with its body as it comes.
-fn with_body(request: Request<RecvStream>, reading: &Arc<Reading>) -> Request<Incoming> {
+fn with_body(request: Request<RecvStream>, reading: &Arc<BodyReading>) -> Request<Incoming> {
     let (mut parts, stream) = request.into_parts();
     encode(&mut parts.uri);
     let length = length::declared(&parts.headers).ok().flatten();
@@ -309,7 +309,7 @@ fn encode(target: &mut Uri) {
 async fn answered<T>(
     answer: impl Future<Output = T>,
     progress: &ClientProgress,
-    reading: &Reading,
+    reading: &BodyReading,
     respond: &mut SendResponse<Bytes>,
 ) -> Option<T> {
     let mut answer = pin!(answer);

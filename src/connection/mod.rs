@@ -33,7 +33,7 @@ mod tls;
 mod tls_sniffer;
 mod transport;
 mod unsent;
-mod watch;
+mod watchdog;
 mod websocket;
 mod write_batcher;
 
@@ -65,7 +65,7 @@ use stream::Stream;
 use tls::{Chosen, Handshake};
 use tokio::io::{AsyncRead, AsyncWrite};
 use transport::Transport;
-use watch::{Manner, Stop, Watched};
+use watchdog::{Manner, Stop, Watched};
 
 /// `Connections` has what all connections of one worker share.
 pub struct Connections {

@@ -46,9 +46,9 @@ struct Frame {
     reason: [u8; 4],
 }
 
-/// `Next` says what is to be sent before what comes next.
+/// `Release` says what is to be sent before what comes next.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum Release {
     /// These bytes may be sent as they are.
     Go,
     /// Only this many bytes are to be sent at first.
@@ -102,7 +102,7 @@ impl FramePosition {
 
 impl Resets {
     /// Says what is to be sent before these bytes, which come next.
-    pub fn next<'a>(&self, slices: impl Iterator<Item = &'a [u8]>) -> Next {
+    pub fn next<'a>(&self, slices: impl Iterator<Item = &'a [u8]>) -> Release {
         let mut position = self.position;
         // A frame whose beginning has left cannot have anything before it.
         let (mut at, mut start) = (0, (position.known == 0).then_some(0));
@@ -114,13 +114,13 @@ impl Resets {
                 let (taken, frame) = position.step(bytes);
                 (at, bytes) = (at + taken, &bytes[taken..]);
                 match (frame.filter(|frame| self.is_unanswered(frame)), start) {
-                    (Some(frame), Some(0)) => return Next::Answer(frame.stream),
-                    (Some(_), Some(start)) => return Next::UpTo(start),
+                    (Some(frame), Some(0)) => return Release::Answer(frame.stream),
+                    (Some(_), Some(start)) => return Release::UpTo(start),
                     _ => {}
                 }
             }
         }
-        Next::Go
+        Release::Go
     }
 
     fn is_unanswered(&self, frame: &Frame) -> bool {
@@ -188,9 +188,9 @@ mod tests {
         let (mut resets, mut left, mut told) = (Resets::default(), frames, Vec::new());
         while !left.is_empty() {
             let length = match resets.next([left].into_iter()) {
-                Next::Go => left.len().min(piece),
-                Next::UpTo(length) => length.min(piece),
-                Next::Answer(stream) => {
+                Release::Go => left.len().min(piece),
+                Release::UpTo(length) => length.min(piece),
+                Release::Answer(stream) => {
                     told.extend(resets.answer(stream));
                     continue;
                 }

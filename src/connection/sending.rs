@@ -3,7 +3,7 @@
 
 use super::ClientConnection;
 use super::unsent::HeldBytes;
-use crate::request::{Body, ClientProgress, Reading, Timer};
+use crate::request::{Body, BodyReading, ClientProgress, Timer};
 use bytes::Bytes;
 use h2::SendStream;
 use http_body::Body as _;
@@ -26,7 +26,7 @@ pub enum Stopped {
 pub async fn send(
     client: &ClientConnection,
     progress: &Rc<ClientProgress>,
-    reading: &Reading,
+    reading: &BodyReading,
     body: Body,
     sender: SendStream<Bytes>,
 ) -> Result<(), Stopped> {
@@ -56,7 +56,7 @@ struct Sending<'a> {
     client: &'a ClientConnection,
     progress: &'a Rc<ClientProgress>,
     /// The request's body is read like this.
-    reading: &'a Reading,
+    reading: &'a BodyReading,
     /// The body is `None` once all of it is in `piece` or beyond.
     body: Option<Body>,
     sender: SendStream<Bytes>,

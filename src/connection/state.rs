@@ -4,7 +4,7 @@
 use super::eviction::{Evictable, Eviction};
 use super::frames::Frames;
 use super::refusal::HeadRefusal;
-use crate::request::Reading;
+use crate::request::BodyReading;
 use http::{Uri, Version};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -252,7 +252,7 @@ impl ConnectionState {
     }
 
     /// Notes that the answer to a request begins before all of its body has come; with none, that it has ended.
-    pub fn answers_early(&mut self, stream: u32, reading: Option<&Arc<Reading>>) {
+    pub fn answers_early(&mut self, stream: u32, reading: Option<&Arc<BodyReading>>) {
         if let Protocol::Http2(http2) = &mut self.protocol {
             http2.frames.answers_early(stream, reading);
         }

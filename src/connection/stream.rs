@@ -5,7 +5,7 @@ use super::ClientConnection;
 use super::activity::Activity;
 use super::edits::edit;
 use super::framing::{Follower, FramingError, HeadLimits};
-use super::resets::{Next, Resets};
+use super::resets::{Release, Resets};
 use super::transport::Transport;
 use super::unsent::{HeldBytes, Unsent};
 use super::write_batcher::WriteBatcher;
@@ -142,9 +142,9 @@ impl Stream {
                 return Poll::Ready(Ok(None));
             };
             match resets.next(slices.clone()) {
-                Next::Go => return Poll::Ready(Ok(None)),
-                Next::UpTo(length) => return Poll::Ready(Ok(Some(length))),
-                Next::Answer(stream) => {
+                Release::Go => return Poll::Ready(Ok(None)),
+                Release::UpTo(length) => return Poll::Ready(Ok(Some(length))),
+                Release::Answer(stream) => {
                     self.first.extend_from_slice(&resets.answer(stream));
                     client.note_malformed();
                 }

@@ -1,8 +1,8 @@
-//! Targets of HTTP/2 requests that the library beneath does not take, although other servers do: with bytes that are
-//! no UTF-8, or with `"`, `<`, `>` and `` ` ``. One would end the whole connection, or its stream. They are replaced in
-//! the head before it is read, by as many bytes, so that the tables of header compression stay as their client has
-//! them; and put back afterwards, percent-encoded as in HTTP/1. What is no target at all becomes one that is malformed
-//! for that library too, which costs one stream.
+//! This file has targets of HTTP/2 requests pass that the library beneath does not take, although other servers do:
+//! with bytes that are no UTF-8, or with `"`, `<`, `>` and `` ` ``. One would end the whole connection, or its stream.
+//! They are replaced in the head before it is read, by as many bytes, so that the tables of header compression stay as
+//! their client has them; and put back afterwards, percent-encoded as in HTTP/1. What is no target at all becomes one
+//! that is malformed for that library too, which costs one stream.
 
 use super::head::is_for_a_url;
 use super::huffman;

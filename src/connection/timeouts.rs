@@ -22,7 +22,7 @@ use super::refusal::TOO_SLOW;
 use super::settings::Settings;
 use super::shutdown::WorkerShutdown;
 use super::state::ConnectionPhase;
-use super::watch::{Manner, Stop};
+use super::watchdog::{Manner, Stop};
 pub use crate::request::{LINGER, LINGER_IDLE};
 use std::time::{Duration, Instant};
 

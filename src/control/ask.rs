@@ -12,25 +12,25 @@ use std::time::Duration;
 const LONGEST: u64 = 16 << 20;
 
 #[derive(Debug)]
-pub struct Server {
+pub struct AdminSocket {
     pub path: PathBuf,
     /// An answer may take this long.
     pub timeout: Duration,
 }
 
-pub struct Answer {
+pub struct AdminAnswer {
     pub status: u16,
     pub text: String,
 }
 
-impl Answer {
+impl AdminAnswer {
     pub fn document(&self) -> Result<Value> {
         serde_json::from_str(&self.text).context("the server's answer cannot be understood")
     }
 }
 
-impl Server {
-    pub fn ask(&self, method: &str, target: &str) -> Result<Answer> {
+impl AdminSocket {
+    pub fn ask(&self, method: &str, target: &str) -> Result<AdminAnswer> {
         let socket = self.send(method, target)?;
         let mut received = Vec::new();
         match socket.take(LONGEST).read_to_end(&mut received) {
@@ -63,14 +63,14 @@ impl Server {
     }
 }
 
-pub fn understood(received: &[u8]) -> Result<Answer> {
+pub fn understood(received: &[u8]) -> Result<AdminAnswer> {
     let text = String::from_utf8_lossy(received);
     let parts = text.split_once("\r\n\r\n").and_then(|(head, body)| {
         let status = head.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok()?;
         Some((status, body.to_owned()))
     });
     let (status, text) = parts.context("the server's answer cannot be understood")?;
-    Ok(Answer { status, text })
+    Ok(AdminAnswer { status, text })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `wasmserve logs` prints the last lines of a server's log, and those that come. Whoever answers ends with the server, or
 //! is replaced; then it is asked for what was written since.
 
-use super::ask::{Server, understood};
+use super::ask::{AdminSocket, understood};
 use super::{found, told};
 use crate::cli::Logs;
 use crate::exit::{Exit, Status};
@@ -61,12 +61,12 @@ pub fn run(asked: &Logs) -> Result<Status> {
     }
 }
 
-fn runs(server: &Server) -> bool {
+fn runs(server: &AdminSocket) -> bool {
     is_listened_on(&server.path).unwrap_or(false)
 }
 
 /// Asks, and reads the head of the answer.
-fn open(server: &Server, target: &str) -> Result<BufReader<UnixStream>> {
+fn open(server: &AdminSocket, target: &str) -> Result<BufReader<UnixStream>> {
     let mut answer = BufReader::new(server.send("GET", target)?);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {

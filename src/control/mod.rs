@@ -1,5 +1,5 @@
-//! Commands to a server that runs: found by its socket, asked in HTTP, and told about in words. Blocking, and in a
-//! process of its own.
+//! This room has the commands to a server that runs: it is found by its socket, asked in HTTP, and told about in words.
+//! They block, and run in a process of its own.
 
 mod ask;
 mod find;
@@ -12,7 +12,7 @@ use crate::exit::{Exit, Status};
 use crate::log;
 use crate::sys::process;
 use anyhow::{Context, Result, anyhow, bail};
-use ask::{Answer, Server};
+use ask::{AdminAnswer, AdminSocket};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
@@ -113,10 +113,10 @@ fn stop(asked: &Running) -> Result<Status> {
     Ok(Status::Stopped)
 }
 
-fn found(asked: &Running) -> Result<Server> {
+fn found(asked: &Running) -> Result<AdminSocket> {
     let timeout = crate::config::duration("--timeout", &asked.timeout).exits(Status::Usage)?;
     let path = find::socket(asked)?;
-    Ok(Server { path, timeout })
+    Ok(AdminSocket { path, timeout })
 }
 
 fn order(asked: &Running, target: &str) -> Result<Status> {
@@ -125,7 +125,7 @@ fn order(asked: &Running, target: &str) -> Result<Status> {
 }
 
 /// Prints what came of a command, and says how to end.
-fn told(answer: &Answer, aloud: bool) -> Result<Status> {
+fn told(answer: &AdminAnswer, aloud: bool) -> Result<Status> {
     let document = answer.document()?;
     let text = |name: &str| document[name].as_str().map(str::to_owned);
     let detail = text("detail").or_else(|| text("error"));

@@ -3,11 +3,11 @@
 //! until the new one is ready.
 
 mod app_folder;
-mod page;
+mod failure_page;
 mod tree;
 mod wanted;
 
-use crate::build::{self, Reading, Scratch};
+use crate::build::{self, ReadWhenServed, Scratch};
 use crate::cli::Dev;
 use crate::exit::{Exit, Status};
 use crate::sys::process::{self, End};
@@ -45,7 +45,7 @@ struct Develop<'a> {
     /// The build writes here, and this much of that was shown.
     shown: Option<File>,
     server: Option<Pid>,
-    reading: Reading,
+    reading: ReadWhenServed,
     /// Builds leave the application out, which is read when it is served.
     reads_folder: bool,
     /// The build of the component that is served has left this out.
@@ -85,13 +85,13 @@ impl Develop<'_> {
     /// Has the options checked before anything is built, and finds out whether the application can be read when it is
     /// served.
     fn check(&mut self, root: &Path) -> Result<()> {
-        std::fs::write(self.component(), page::component(""))
+        std::fs::write(self.component(), failure_page::component(""))
             .context("cannot write a component")?;
         self.check_options(&[])?;
         let folder = match self.reading {
-            Reading::Folder => Some(root),
-            Reading::Bundle => Some(self.scratch.path()),
-            Reading::Never => None,
+            ReadWhenServed::Folder => Some(root),
+            ReadWhenServed::Bundle => Some(self.scratch.path()),
+            ReadWhenServed::Never => None,
         };
         self.reads_folder = folder.is_some_and(|folder| {
             app_folder::is_possible(&self.dev.options)
@@ -238,7 +238,7 @@ impl Develop<'_> {
         let links = asked.find_links.iter();
         let links = links.flat_map(|links| ["--find-links".into(), links.clone().into_os_string()]);
         let mut words: Vec<OsString> = app.chain(links).collect();
-        if self.reading == Reading::Folder {
+        if self.reading == ReadWhenServed::Folder {
             words.extend(variables(&self.dev.options));
         }
         if self.reads_folder {
@@ -281,7 +281,8 @@ impl Develop<'_> {
         let said = String::from_utf8_lossy(&said);
         error!("The build has failed; a page says so until one succeeds");
         let page = self.scratch.path().join("page.wat");
-        std::fs::write(&page, page::component(&said)).context("cannot write a component")?;
+        std::fs::write(&page, failure_page::component(&said))
+            .context("cannot write a component")?;
         self.app = None;
         self.serve(&page)
     }
@@ -328,7 +329,7 @@ impl Develop<'_> {
         let app = AppFolder::read(&self.note())?;
         if let Some(app) = &app {
             // The folder of a bundle is in the temporary directory, and has nothing else.
-            let is_own = self.reading == Reading::Bundle;
+            let is_own = self.reading == ReadWhenServed::Bundle;
             if !is_own
                 && self
                     .check_options(&app_folder::grant(app.folder()))

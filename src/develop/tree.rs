@@ -34,9 +34,9 @@ const MOST: usize = 20_000;
 
 type Files = BTreeMap<PathBuf, Signature>;
 
-/// `Wanted` says which files count, and when.
+/// `WatchedFiles` says which files count, and when.
 #[derive(Debug, Default)]
-pub struct Wanted {
+pub struct WatchedFiles {
     pub roots: Vec<PathBuf>,
     /// Names, or paths beneath a root, of these patterns count although tools write them.
     pub included: Vec<String>,
@@ -57,13 +57,13 @@ pub struct Changed {
 }
 
 pub struct Tree {
-    wanted: Wanted,
+    wanted: WatchedFiles,
     watch: Option<Watch>,
     files: Settling<Files>,
 }
 
 impl Tree {
-    pub fn new(wanted: Wanted) -> Tree {
+    pub fn new(wanted: WatchedFiles) -> Tree {
         let watch = Watch::new().ok();
         let known = look(&wanted, watch.as_ref());
         Tree {
@@ -113,7 +113,7 @@ impl Tree {
     }
 }
 
-fn look(wanted: &Wanted, watch: Option<&Watch>) -> Files {
+fn look(wanted: &WatchedFiles, watch: Option<&Watch>) -> Files {
     let mut files = Files::new();
     for root in &wanted.roots {
         wanted.collect(root, root, &mut files);
@@ -130,7 +130,7 @@ fn look(wanted: &Wanted, watch: Option<&Watch>) -> Files {
     files
 }
 
-impl Wanted {
+impl WatchedFiles {
     fn collect(&self, root: &Path, directory: &Path, files: &mut Files) {
         let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
         for entry in entries {
@@ -196,10 +196,10 @@ mod tests {
         std::fs::create_dir(scratch.path().join("target")).unwrap();
         std::fs::write(scratch.path().join("main.rs"), "1").unwrap();
         let settled = Duration::from_millis(150);
-        let mut tree = Tree::new(Wanted {
+        let mut tree = Tree::new(WatchedFiles {
             roots: vec![scratch.path().to_owned()],
             delay: settled,
-            ..Wanted::default()
+            ..WatchedFiles::default()
         });
         let start = Instant::now();
         assert_eq!(tree.changed(start), None);
@@ -222,10 +222,10 @@ mod tests {
         let scratch = Scratch::new().unwrap();
         let variables = scratch.path().join(".env");
         std::fs::write(&variables, "A=1").unwrap();
-        let mut tree = Tree::new(Wanted {
+        let mut tree = Tree::new(WatchedFiles {
             roots: vec![scratch.path().to_owned()],
             named: vec![variables.clone()],
-            ..Wanted::default()
+            ..WatchedFiles::default()
         });
         let start = Instant::now();
         std::fs::write(&variables, "A=12").unwrap();
@@ -248,11 +248,11 @@ mod tests {
         ] {
             std::fs::write(scratch.path().join(file), "1").unwrap();
         }
-        let tree = Tree::new(Wanted {
+        let tree = Tree::new(WatchedFiles {
             roots: vec![scratch.path().to_owned()],
             included: vec!["test.*".into()],
             excluded: vec!["*.md".into(), "frontend/".into()],
-            ..Wanted::default()
+            ..WatchedFiles::default()
         });
         let names = tree
             .files

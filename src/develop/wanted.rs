@@ -1,7 +1,7 @@
 //! This file decides which files `wasmserve dev` follows: those of the project, and those that the options to serve
 //! with name.
 
-use super::tree::Wanted;
+use super::tree::WatchedFiles;
 use crate::cli::Dev;
 use crate::config::duration;
 use crate::exit::{Exit, Status};
@@ -11,7 +11,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 /// Finds the files that a change of counts.
-pub fn wanted(dev: &Dev, root: PathBuf) -> Result<Wanted> {
+pub fn wanted(dev: &Dev, root: PathBuf) -> Result<WatchedFiles> {
     let watch = &dev.watch;
     if let Some(missing) = watch.reload_dir.iter().find(|path| !path.is_dir()) {
         let error = anyhow!(
@@ -21,7 +21,7 @@ pub fn wanted(dev: &Dev, root: PathBuf) -> Result<Wanted> {
         return Err(error).exits(Status::Usage);
     }
     let delay = duration("--reload-delay", &watch.reload_delay);
-    Ok(Wanted {
+    Ok(WatchedFiles {
         roots: match watch.reload_dir.is_empty() {
             true => vec![root],
             false => watch.reload_dir.clone(),

@@ -34,9 +34,9 @@ const ANSWER: usize = 64 << 10;
 /// A connection that carried nothing for this long is closed.
 const KEPT: Duration = Duration::from_secs(30);
 
-/// An `Outcome` says what came of an attempt.
+/// A `PostOutcome` says what came of an attempt.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum PostOutcome {
     /// The collector has taken all spans but this many.
     Accepted { rejected: u64 },
     /// The collector may accept them later, not before this time where it says so.
@@ -48,7 +48,7 @@ pub enum Outcome {
     Refused { why: String },
 }
 
-pub type Attempt = Pin<Box<dyn Future<Output = Outcome>>>;
+pub type Posting = Pin<Box<dyn Future<Output = PostOutcome>>>;
 
 /// A `Delivery` is a batch on its way.
 pub struct Delivery {
@@ -124,7 +124,7 @@ impl Collector {
     }
 
     /// Sends a batch once.
-    pub fn send(&self, delivery: &Delivery) -> Attempt {
+    pub fn send(&self, delivery: &Delivery) -> Posting {
         let mut request = Request::new(Full::new(delivery.body.clone()));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.settings.endpoint.clone();
@@ -143,11 +143,11 @@ impl Collector {
     }
 }
 
-fn again(why: String) -> Outcome {
-    Outcome::Again { why, after: None }
+fn again(why: String) -> PostOutcome {
+    PostOutcome::Again { why, after: None }
 }
 
-async fn read(response: Response<Incoming>) -> Outcome {
+async fn read(response: Response<Incoming>) -> PostOutcome {
     let (head, body) = response.into_parts();
     let body = Limited::new(body, ANSWER).collect().await;
     let body = body.map(|body| body.to_bytes()).unwrap_or_default();
@@ -155,18 +155,18 @@ async fn read(response: Response<Incoming>) -> Outcome {
         let said = ExportTraceServiceResponse::decode(body).unwrap_or_default();
         let rejected = said.partial_success.map_or(0, |it| it.rejected_spans);
         let rejected = u64::try_from(rejected).unwrap_or(0);
-        return Outcome::Accepted { rejected };
+        return PostOutcome::Accepted { rejected };
     }
     let why = format!("it answered {}", head.status);
     match head.status {
         StatusCode::TOO_MANY_REQUESTS
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
-        | StatusCode::GATEWAY_TIMEOUT => Outcome::Again {
+        | StatusCode::GATEWAY_TIMEOUT => PostOutcome::Again {
             why,
             after: retry_after(&head.headers, SystemTime::now()),
         },
-        _ => Outcome::Refused { why },
+        _ => PostOutcome::Refused { why },
     }
 }
 

@@ -1,7 +1,7 @@
 //! This file writes spans as OpenTelemetry has them: OTLP's messages, with the names of its conventions for HTTP.
 
 use super::Settings;
-use crate::trace::{Kind, Span};
+use crate::trace::{self, Span};
 use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -51,21 +51,21 @@ fn told(span: Span) -> otlp::Span {
     let kind = span.kind();
     let method = known_method(&span);
     let name = match kind {
-        Kind::Guest => "guest",
-        Kind::WebSocket => "websocket",
-        Kind::Server | Kind::Client if method == OTHER => "HTTP",
-        Kind::Server | Kind::Client => method,
+        trace::SpanKind::Guest => "guest",
+        trace::SpanKind::WebSocket => "websocket",
+        trace::SpanKind::Server | trace::SpanKind::Client if method == OTHER => "HTTP",
+        trace::SpanKind::Server | trace::SpanKind::Client => method,
     };
     let remote = match kind {
-        Kind::Server if !span.parent.is_empty() => HAS_REMOTE_PARENT,
+        trace::SpanKind::Server if !span.parent.is_empty() => HAS_REMOTE_PARENT,
         _ => 0,
     };
     otlp::Span {
         name: name.to_owned(),
         kind: match kind {
-            Kind::Server => SpanKind::Server,
-            Kind::Guest | Kind::WebSocket => SpanKind::Internal,
-            Kind::Client => SpanKind::Client,
+            trace::SpanKind::Server => SpanKind::Server,
+            trace::SpanKind::Guest | trace::SpanKind::WebSocket => SpanKind::Internal,
+            trace::SpanKind::Client => SpanKind::Client,
         }
         .into(),
         attributes: attributes(&span),
@@ -93,11 +93,11 @@ fn attributes(span: &Span) -> Vec<KeyValue> {
     let mut all = Attributes::default();
     all.text("error.type", &span.error);
     all.number("process.pid", span.process.into());
-    if span.kind() == Kind::Guest {
+    if span.kind() == trace::SpanKind::Guest {
         all.number("wasmserve.guest.running_ns", span.running);
         return all.0;
     }
-    if span.kind() == Kind::WebSocket {
+    if span.kind() == trace::SpanKind::WebSocket {
         all.text("network.protocol.name", "websocket");
         all.number("wasmserve.websocket.close_code", span.code.into());
         all.number("wasmserve.websocket.messages_received", span.received);
@@ -111,7 +111,7 @@ fn attributes(span: &Span) -> Vec<KeyValue> {
     all.number("http.response.status_code", span.status.into());
     all.text("server.address", bare(&span.host));
     all.number("server.port", port(span).into());
-    if span.kind() == Kind::Client {
+    if span.kind() == trace::SpanKind::Client {
         all.text("url.full", &url(span));
         all.number("http.response.body.size", span.received);
         return all.0;
@@ -192,7 +192,7 @@ mod tests {
     use super::*;
     use crate::trace::{SpanId, TraceId};
 
-    fn span(kind: Kind) -> Span {
+    fn span(kind: trace::SpanKind) -> Span {
         Span {
             method: "GET".to_owned(),
             scheme: "http".to_owned(),
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn spans_are_told_by_the_conventions_for_http() {
-        let server = told(span(Kind::Server));
+        let server = told(span(trace::SpanKind::Server));
         assert_eq!(
             (server.name.as_str(), server.kind()),
             ("GET", SpanKind::Server)
@@ -233,12 +233,12 @@ mod tests {
         let client = told(Span {
             port: 8080,
             error: "404".to_owned(),
-            ..span(Kind::Client)
+            ..span(trace::SpanKind::Client)
         });
         let url = value(&client, "url.full").unwrap();
         assert_eq!(url, "http://[::1]:8080/a?b=c");
         assert_eq!(client.status.unwrap().code(), StatusCode::Error);
-        let guest = told(span(Kind::Guest));
+        let guest = told(span(trace::SpanKind::Guest));
         assert_eq!(
             (guest.name.as_str(), guest.kind()),
             ("guest", SpanKind::Internal)
@@ -250,7 +250,7 @@ mod tests {
     fn a_method_that_is_not_known_is_no_name_of_a_span() {
         let odd = told(Span {
             method: "BREW".to_owned(),
-            ..span(Kind::Server)
+            ..span(trace::SpanKind::Server)
         });
         assert_eq!(odd.name, "HTTP");
         assert_eq!(value(&odd, "http.request.method").unwrap(), "_OTHER");

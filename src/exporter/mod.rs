@@ -10,7 +10,7 @@ pub use settings::Settings;
 
 use crate::scoreboard::Scoreboard;
 use anyhow::{Context, Result};
-use collector::{Collector, Delivery, Outcome};
+use collector::{Collector, Delivery, PostOutcome};
 use queue::Queue;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -72,8 +72,8 @@ impl Exporter {
         queue.collect_all();
         while work.begin(&collector, &mut queue) {
             match timeout_at(deadline, work.attempt()).await {
-                Ok(Outcome::Accepted { rejected }) => {
-                    work.note(Outcome::Accepted { rejected }, &mut queue)
+                Ok(PostOutcome::Accepted { rejected }) => {
+                    work.note(PostOutcome::Accepted { rejected }, &mut queue)
                 }
                 _ => break,
             }
@@ -88,7 +88,7 @@ impl Exporter {
 #[derive(Default)]
 struct Work {
     delivery: Option<Delivery>,
-    attempt: Option<collector::Attempt>,
+    attempt: Option<collector::Posting>,
 }
 
 impl Work {
@@ -116,14 +116,14 @@ impl Work {
     }
 
     /// Waits for the answer; for ever where nothing was sent.
-    async fn attempt(&mut self) -> Outcome {
+    async fn attempt(&mut self) -> PostOutcome {
         match &mut self.attempt {
             Some(attempt) => attempt.await,
             None => std::future::pending().await,
         }
     }
 
-    fn note(&mut self, outcome: Outcome, queue: &mut Queue) {
+    fn note(&mut self, outcome: PostOutcome, queue: &mut Queue) {
         self.attempt = None;
         let Some(delivery) = &mut self.delivery else {
             return;
@@ -131,13 +131,13 @@ impl Work {
         queue.tell(&outcome);
         let count = delivery.count;
         match outcome {
-            Outcome::Accepted { rejected } => {
+            PostOutcome::Accepted { rejected } => {
                 let rejected = rejected.min(count);
                 queue.exported(count - rejected);
                 queue.lose(rejected);
             }
-            Outcome::Again { after, .. } if delivery.waits(after) => return,
-            Outcome::Again { .. } | Outcome::Refused { .. } => queue.lose(count),
+            PostOutcome::Again { after, .. } if delivery.waits(after) => return,
+            PostOutcome::Again { .. } | PostOutcome::Refused { .. } => queue.lose(count),
         }
         self.delivery = None;
     }

@@ -2,7 +2,7 @@
 //! the exporter's own slot of the scoreboard.
 
 use super::Settings;
-use super::collector::Outcome;
+use super::collector::PostOutcome;
 use super::message;
 use crate::scoreboard::{Scoreboard, totals};
 use crate::trace::Span;
@@ -112,15 +112,15 @@ impl Queue {
     }
 
     /// Says once that the collector does not accept spans, and once that it does again.
-    pub fn tell(&mut self, outcome: &Outcome) {
+    pub fn tell(&mut self, outcome: &PostOutcome) {
         let endpoint = &self.settings.endpoint;
         let why = match outcome {
-            Outcome::Accepted { .. } if self.is_down => {
+            PostOutcome::Accepted { .. } if self.is_down => {
                 self.is_down = false;
                 return info!("Spans are exported to {endpoint} again");
             }
-            Outcome::Accepted { .. } => return,
-            Outcome::Again { why, .. } | Outcome::Refused { why } => why,
+            PostOutcome::Accepted { .. } => return,
+            PostOutcome::Again { why, .. } | PostOutcome::Refused { why } => why,
         };
         if !self.is_down {
             self.is_down = true;

@@ -2,7 +2,7 @@
 
 use crate::guest::component::chain::Chain;
 use crate::guest::component::info::{ComponentInfo, World};
-use crate::guest::component::source::Source;
+use crate::guest::component::source::ComponentFile;
 use crate::guest::component::target::Target;
 use crate::guest::engine;
 use crate::guest::host::keyvalue;
@@ -14,25 +14,25 @@ use anyhow::{Context, Result};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-/// A `Report` describes a component to a person.
-pub struct Report {
+/// An `Inspection` describes a component to a person.
+pub struct Inspection {
     pub text: String,
     /// The component could be served.
     pub servable: bool,
 }
 
 /// Describes the component in a file without compiling it, together with this middleware.
-pub fn inspect(path: &Path, middleware: &[PathBuf]) -> Result<Report> {
+pub fn inspect(path: &Path, middleware: &[PathBuf]) -> Result<Inspection> {
     let mut text = format!("{}\n", path.display());
     let source = match middleware {
-        [] => Source::read(path)?,
+        [] => ComponentFile::read(path)?,
         middleware => {
             let composed = composed(&mut text, path, middleware);
             composed.with_context(|| format!("component `{}`", path.display()))?
         }
     };
     let servable = match source {
-        Source::Precompiled(code) => {
+        ComponentFile::Precompiled(code) => {
             writeln!(
                 text,
                 "  native code of {} bytes, made by `wasmserve compile`",
@@ -41,7 +41,7 @@ pub fn inspect(path: &Path, middleware: &[PathBuf]) -> Result<Report> {
             writeln!(text, "  served only with --allow-precompiled")?;
             true
         }
-        Source::Component { binary, info } => {
+        ComponentFile::Component { binary, info } => {
             writeln!(text, "  component of {} bytes", binary.len())?;
             let servable = describe(&mut text, &info);
             let servable = servable.with_context(|| format!("component `{}`", path.display()))?;
@@ -51,12 +51,12 @@ pub fn inspect(path: &Path, middleware: &[PathBuf]) -> Result<Report> {
             servable
         }
     };
-    Ok(Report { text, servable })
+    Ok(Inspection { text, servable })
 }
 
 /// Puts middleware in front of the component, and says so.
-fn composed(text: &mut String, path: &Path, middleware: &[PathBuf]) -> Result<Source> {
-    let chain = Chain::read(path, Source::parse(path)?, middleware)?;
+fn composed(text: &mut String, path: &Path, middleware: &[PathBuf]) -> Result<ComponentFile> {
+    let chain = Chain::read(path, ComponentFile::parse(path)?, middleware)?;
     for path in middleware {
         writeln!(text, "  behind the middleware {}", path.display())?;
     }

@@ -32,7 +32,7 @@ pub use host::directories::Directory;
 pub use host::keyvalue::StoreLocation;
 pub use host::network::{Rule, Rules};
 pub use host::outbound;
-pub use host::postgres::{Address as PostgresAddress, PostgresSettings};
+pub use host::postgres::{DatabaseUrl, PostgresSettings};
 pub use host::sqlite::SqliteSettings;
 pub use inspect::inspect;
 pub use instance::body::{GuestBody, is_bodiless};

@@ -1,7 +1,7 @@
 //! `Published` says of a component that is pushed what registries tell of it before anybody has it.
 
 use crate::guest::component::info::World;
-use crate::guest::component::source::Source;
+use crate::guest::component::source::ComponentFile;
 use crate::guest::component::target::target_of;
 use anyhow::{Context, Result, bail};
 use std::path::Path;
@@ -18,7 +18,7 @@ pub struct Published {
 /// Reads a component that could be served by somebody.
 pub fn published(path: &Path) -> Result<Published> {
     let about = || format!("component `{}`", path.display());
-    let Source::Component { binary, info } = Source::read(path)? else {
+    let ComponentFile::Component { binary, info } = ComponentFile::read(path)? else {
         bail!(
             "{}: it is native code; push the .wasm that it was made from",
             about()

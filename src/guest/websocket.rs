@@ -3,7 +3,7 @@
 
 pub use super::host::request_name::RequestName;
 pub use super::host::websocket::{Answer, Bounds, Closed, Message, Opening, Outgoing};
-pub use super::instance::websocket::Session;
+pub use super::instance::websocket::WebSocketSession;
 
 use super::Guest;
 use super::failure::Failure;
@@ -23,7 +23,7 @@ impl Guest {
         opening: Opening,
         bounds: Bounds,
         name: Option<RequestName>,
-    ) -> Result<Session, Failure> {
+    ) -> Result<WebSocketSession, Failure> {
         if self.granted.memory().is_full() {
             // Requests come first: they end by themselves.
             return Err(Failure::NoRoom);
@@ -43,6 +43,6 @@ impl Guest {
             instance.serve_websocket(opening, connection).await
         };
         let guest = RunningGuest::new(call, self.epoch_thread.clone(), share, memory.clone());
-        Ok(Session::new(guest, channel, memory))
+        Ok(WebSocketSession::new(guest, channel, memory))
     }
 }

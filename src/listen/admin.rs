@@ -2,7 +2,7 @@
 //! server.
 
 use super::unix;
-use super::{Listener, Listeners, Origin};
+use super::{Listener, Listeners, SocketOrigin};
 use crate::config::{Address, Addresses, Admin, Endpoint};
 use crate::connection::ListenerKind;
 use crate::sys::runtime;
@@ -79,7 +79,7 @@ fn for_commands(directory: &Path) -> Result<Listener> {
     Ok(Listener::new(
         socket,
         ListenerKind::Plain,
-        Origin::File(file),
+        SocketOrigin::File(file),
     ))
 }
 

@@ -1,4 +1,4 @@
-//! Binds TCP addresses: a name binds all that it stands for, on one port.
+//! This file binds TCP addresses: a name binds all that it stands for, on one port.
 
 use super::leaves_v4;
 use crate::config::{Address, Addresses, Host};

@@ -12,7 +12,7 @@ use crate::config::{Address, Addresses, Endpoint, Host};
 use crate::connection::ListenerKind;
 use crate::sys::socket::{self, Listening};
 use anyhow::{Context, Result};
-use repair::{Origin, SocketCondition};
+use repair::{SocketCondition, SocketOrigin};
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use unix::SocketFile;
@@ -30,12 +30,12 @@ struct Listener {
     /// The socket listens here, or did.
     place: socket::LocalAddress,
     kind: ListenerKind,
-    origin: Origin,
+    origin: SocketOrigin,
     condition: SocketCondition,
 }
 
 impl Listener {
-    fn new(socket: Listening, kind: ListenerKind, origin: Origin) -> Listener {
+    fn new(socket: Listening, kind: ListenerKind, origin: SocketOrigin) -> Listener {
         Listener {
             place: repair::place(&socket),
             socket,
@@ -73,7 +73,11 @@ impl Listeners {
         if named.is_empty() && !passed.is_empty() {
             for socket in passed {
                 let listening = inherited::take_passed(&socket)?;
-                self.add(listening, ListenerKind::of(addresses.tls), Origin::Given);
+                self.add(
+                    listening,
+                    ListenerKind::of(addresses.tls),
+                    SocketOrigin::Given,
+                );
             }
         } else {
             inherited::warn_of_unused(&passed, named);
@@ -85,16 +89,16 @@ impl Listeners {
             match &address.place {
                 Endpoint::Inet { host, port } => {
                     for socket in inet::bind(address, host, *port, addresses)? {
-                        self.add(socket, kind, Origin::Bound);
+                        self.add(socket, kind, SocketOrigin::Bound);
                     }
                 }
                 Endpoint::Unix(path) => {
                     let (socket, file) = unix::bind(path, addresses, address.option)?;
-                    self.add(socket, kind, Origin::File(file));
+                    self.add(socket, kind, SocketOrigin::File(file));
                 }
                 Endpoint::Descriptor(_) => {
                     let (_, socket) = given.next().context("a descriptor is missing")?;
-                    self.add(socket, kind, Origin::Given);
+                    self.add(socket, kind, SocketOrigin::Given);
                 }
             }
         }
@@ -105,7 +109,7 @@ impl Listeners {
                 port: self.tls_port().unwrap_or(HTTPS),
             };
             for socket in inet::bind(address, host, *port, addresses)? {
-                self.add(socket, kind, Origin::Bound);
+                self.add(socket, kind, SocketOrigin::Bound);
             }
         }
         Ok(())
@@ -123,7 +127,7 @@ impl Listeners {
         })
     }
 
-    fn add(&mut self, socket: Listening, kind: ListenerKind, origin: Origin) {
+    fn add(&mut self, socket: Listening, kind: ListenerKind, origin: SocketOrigin) {
         self.0.push(Listener::new(socket, kind, origin));
     }
 
@@ -133,10 +137,10 @@ impl Listeners {
             let socket = socket::listening(fd).context("a socket that was handed over")?;
             let origin = match (left.maker, unix::path(&socket)) {
                 (SocketMaker::File(identity), Some(path)) => {
-                    Origin::File(SocketFile { path, identity })
+                    SocketOrigin::File(SocketFile { path, identity })
                 }
-                (SocketMaker::Given, _) => Origin::Given,
-                (SocketMaker::File(_) | SocketMaker::Bound, _) => Origin::Bound,
+                (SocketMaker::Given, _) => SocketOrigin::Given,
+                (SocketMaker::File(_) | SocketMaker::Bound, _) => SocketOrigin::Bound,
             };
             Ok(Listener::new(socket, left.kind, origin))
         };
@@ -153,9 +157,9 @@ impl Listeners {
             fd: listener.socket.as_raw_fd(),
             kind: listener.kind,
             maker: match &listener.origin {
-                Origin::Bound => SocketMaker::Bound,
-                Origin::File(file) => SocketMaker::File(file.identity),
-                Origin::Given => SocketMaker::Given,
+                SocketOrigin::Bound => SocketMaker::Bound,
+                SocketOrigin::File(file) => SocketMaker::File(file.identity),
+                SocketOrigin::Given => SocketMaker::Given,
             },
         });
         left.collect()
@@ -195,7 +199,7 @@ impl Listeners {
     /// Takes no more connections, and removes the files that are ours.
     pub fn close(&mut self) {
         for listener in self.0.drain(..) {
-            if let Origin::File(file) = listener.origin {
+            if let SocketOrigin::File(file) = listener.origin {
                 file.remove();
             }
         }

@@ -15,9 +15,9 @@ pub enum SocketCondition {
     Lost,
 }
 
-/// An `Origin` says who made a socket, and so how it can be made again.
+/// A `SocketOrigin` says who made a socket, and so how it can be made again.
 #[derive(Debug)]
-pub enum Origin {
+pub enum SocketOrigin {
     Bound,
     /// The socket was bound to a path, where this file was made for it.
     File(unix::SocketFile),
@@ -63,13 +63,13 @@ impl Listeners {
 impl Listener {
     fn renew(&mut self, addresses: &Addresses) -> Result<()> {
         match (&self.origin, &self.place) {
-            (Origin::Bound, LocalAddress::Inet(place)) => {
+            (SocketOrigin::Bound, LocalAddress::Inet(place)) => {
                 let only_v6 = place.ip().is_unspecified() && leaves_v4(addresses, place.port());
                 self.socket = socket::listen_tcp(*place, only_v6, addresses.backlog)?;
             }
-            (Origin::File(file), _) => {
+            (SocketOrigin::File(file), _) => {
                 let (socket, file) = unix::bind(&file.path, addresses, "--uds")?;
-                (self.socket, self.origin) = (socket, Origin::File(file));
+                (self.socket, self.origin) = (socket, SocketOrigin::File(file));
             }
             _ => self.listen_again(addresses.backlog)?,
         }
@@ -122,7 +122,7 @@ mod tests {
     fn given(socket: impl Into<OwnedFd>) -> Listeners {
         let mut listeners = Listeners::default();
         let socket = socket::listening(socket.into()).unwrap();
-        listeners.add(socket, ListenerKind::Plain, Origin::Given);
+        listeners.add(socket, ListenerKind::Plain, SocketOrigin::Given);
         listeners
     }
 

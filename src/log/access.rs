@@ -7,8 +7,8 @@ use crate::trace::Trace;
 use std::fmt::{self, Write as _};
 use std::time::{Duration, SystemTime};
 
-/// An `Access` is what is told of one request, once it is over.
-pub struct Access<'a> {
+/// An `AccessRecord` is what is told of one request, once it is over.
+pub struct AccessRecord<'a> {
     pub client: &'a dyn fmt::Display,
     /// The client's address is given without its port, which is 0 where none is known.
     pub address: &'a dyn fmt::Display,
@@ -39,7 +39,7 @@ pub struct Access<'a> {
 /// This much of a method is told. Lines of up to 4096 bytes never mix with those of other processes (pipe(7)).
 const LONGEST_METHOD: usize = 32;
 
-impl Access<'_> {
+impl AccessRecord<'_> {
     pub(super) fn line(&self, settings: &Settings, now: SystemTime) -> String {
         let mut line = String::with_capacity(512);
         match (&settings.access_format, settings.format) {
@@ -125,7 +125,7 @@ pub mod tests {
     use super::super::DEFAULT;
     use super::*;
 
-    pub const ACCESS: Access<'_> = Access {
+    pub const ACCESS: AccessRecord<'_> = AccessRecord {
         client: &"127.0.0.1:52000",
         address: &"127.0.0.1",
         port: 52000,
@@ -148,7 +148,7 @@ pub mod tests {
         },
     };
 
-    fn written(format: Format, access: &Access<'_>) -> String {
+    fn written(format: Format, access: &AccessRecord<'_>) -> String {
         let settings = Settings { format, ..DEFAULT };
         let now = SystemTime::UNIX_EPOCH + Duration::from_millis(951_827_696_789);
         access.line(&settings, now)
@@ -161,7 +161,7 @@ pub mod tests {
             line,
             "INFO:     127.0.0.1:52000 - \"GET /a?b=c HTTP/1.1\" 200 OK\n"
         );
-        let unknown = Access {
+        let unknown = AccessRecord {
             status: 299,
             reason: "",
             ..ACCESS
@@ -171,7 +171,7 @@ pub mod tests {
 
     #[test]
     fn what_could_not_be_read_is_a_dash() {
-        let unread = Access {
+        let unread = AccessRecord {
             method: "-",
             target: "-",
             status: 400,
@@ -198,7 +198,7 @@ pub mod tests {
     #[test]
     fn a_target_cannot_forge_a_line() {
         let target = "/\" 200 OK\n\r\u{1b}[2J\u{9b}31m\u{202e}\\\",\"x\":\"%0A";
-        let access = Access { target, ..ACCESS };
+        let access = AccessRecord { target, ..ACCESS };
         for format in [Format::Text, Format::Json] {
             let line = written(format, &access);
             let shown = "/%22%20200%20OK%0A%0D%1B[2J%C2%9B31m%E2%80%AE%5C%22,%22x%22:%22%0A";
@@ -214,7 +214,7 @@ pub mod tests {
     fn a_line_stays_short_enough_to_be_written_at_once() {
         for letter in ["x", "\u{e4}"] {
             let target = format!("/{}", letter.repeat(100_000));
-            let access = Access {
+            let access = AccessRecord {
                 target: &target,
                 method: &"M".repeat(100_000),
                 ..ACCESS

@@ -125,15 +125,15 @@ fn drawn(what: &str, done: u64, total: Option<u64>, seconds: u64) -> String {
     )
 }
 
-/// A `Ticker` shows that something goes on which does not tell how far it has come.
-pub struct Ticker {
+/// A `Spinner` shows that something goes on which does not tell how far it has come.
+pub struct Spinner {
     end: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Ticker {
+impl Spinner {
     /// Begins a thread that shows it. Where there can be none, nothing is shown.
-    pub fn start(what: String) -> Ticker {
+    pub fn start(what: String) -> Spinner {
         let (end, ended) = channel();
         let thread = std::thread::Builder::new().name("progress".to_owned());
         let thread = thread.spawn(move || {
@@ -142,21 +142,21 @@ impl Ticker {
                 bar.advance(0);
             }
         });
-        Ticker {
+        Spinner {
             end: Some(end),
             thread: thread.ok(),
         }
     }
 }
 
-impl Ticker {
+impl Spinner {
     /// Shows it for as long as this work takes.
     pub fn during<T>(self, work: impl FnOnce() -> T) -> T {
         work()
     }
 }
 
-impl Drop for Ticker {
+impl Drop for Spinner {
     fn drop(&mut self) {
         drop(self.end.take());
         if let Some(thread) = self.thread.take() {

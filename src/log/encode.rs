@@ -1,6 +1,6 @@
 //! Text, times and strings are written into a log line in this way.
 //!
-//! The time is our own sixty lines and not a crate's: only UTC is written, and no time is read.
+//! The time is our own and not a crate's: only UTC is written, and no time is read.
 
 use crate::sys::clock;
 use std::fmt::{self, Write as _};

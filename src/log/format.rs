@@ -6,7 +6,7 @@ mod names;
 #[cfg(test)]
 mod tests;
 
-use super::Access;
+use super::AccessRecord;
 use anyhow::{Result, bail};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use line::Line;
@@ -158,7 +158,7 @@ impl AccessFormat {
     }
 
     /// Returns the line for a request, without its end.
-    pub(super) fn line(&self, access: &Access<'_>, now: SystemTime) -> String {
+    pub(super) fn line(&self, access: &AccessRecord<'_>, now: SystemTime) -> String {
         let mut line = Line::new(self.json, self.room);
         let value = |values: &[Option<HeaderValue>], place: usize| -> Option<HeaderValue> {
             values.get(place).cloned().flatten()

@@ -116,7 +116,7 @@ pub(super) fn take() -> Vec<PipedLog> {
 pub fn finish() {
     let mut buffer = vec![0; 64 << 10];
     for file in std::mem::take(&mut *logs()) {
-        let mut stream = super::writer::Stream::new(&file.destination, file.target);
+        let mut stream = super::writer::LogStream::new(&file.destination, file.target);
         while let Ok(Piece::Bytes(length)) = channel::read(&file.reader, &mut buffer) {
             stream.push(&buffer[..length]);
             if !stream.flush() {

@@ -95,7 +95,7 @@ impl Recent {
         &self.cells[(index % CELLS) as usize]
     }
 
-    fn write(&self, line: &Line) {
+    fn write(&self, line: &RecentLine) {
         let mut bytes = Vec::with_capacity(HEAD + line.text.len());
         bytes.extend(line.time_us.to_ne_bytes());
         bytes.extend([u8::from(line.is_access), line.level as u8]);
@@ -113,9 +113,9 @@ impl Recent {
     }
 }
 
-/// A `Line` is one line of the log.
+/// A `RecentLine` is one line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct RecentLine {
     /// The line was written at this time, in microseconds since 1970.
     pub time_us: u64,
     /// The line tells of a request, in the access log.
@@ -124,11 +124,11 @@ pub struct Line {
     pub text: String,
 }
 
-impl Line {
-    fn understood(bytes: &[u8]) -> Option<Line> {
+impl RecentLine {
+    fn understood(bytes: &[u8]) -> Option<RecentLine> {
         let (time, rest) = bytes.split_first_chunk()?;
         let ([is_access, level], text) = rest.split_first_chunk()?;
-        Some(Line {
+        Some(RecentLine {
             time_us: u64::from_ne_bytes(*time),
             is_access: *is_access != 0,
             level: *LEVELS.get(usize::from(*level))?,
@@ -137,18 +137,18 @@ impl Line {
     }
 }
 
-/// A `Reader` knows how far it has read a ring.
+/// A `RecentReader` knows how far it has read a ring.
 #[derive(Clone, Debug, Default)]
-pub struct Reader {
+pub struct RecentReader {
     next: u64,
     /// This is the beginning of a line, where its first cell was there.
     begun: Option<Vec<u8>>,
     missed: u32,
 }
 
-impl Reader {
+impl RecentReader {
     /// Adds the lines that are new. Where it `waits`, lines that are being written are taken the next time.
-    pub fn read(&mut self, ring: &Recent, waits: bool, lines: &mut Vec<Line>) {
+    pub fn read(&mut self, ring: &Recent, waits: bool, lines: &mut Vec<RecentLine>) {
         let claimed = ring.claimed.load(Acquire);
         if claimed.wrapping_sub(self.next) > CELLS {
             self.next = claimed.wrapping_sub(CELLS);
@@ -172,7 +172,7 @@ impl Reader {
         }
     }
 
-    fn take(&mut self, head: u64, bytes: &[u8], lines: &mut Vec<Line>) {
+    fn take(&mut self, head: u64, bytes: &[u8], lines: &mut Vec<RecentLine>) {
         if head & FIRST != 0 {
             self.begun = Some(Vec::new());
         }
@@ -181,7 +181,7 @@ impl Reader {
         if begun.len() > LONGEST + ROOM {
             self.begun = None;
         } else if head & LAST != 0 {
-            lines.extend(Line::understood(begun));
+            lines.extend(RecentLine::understood(begun));
             self.begun = None;
         }
     }
@@ -190,7 +190,7 @@ impl Reader {
 /// A `LineStore` is where this process keeps its lines.
 enum LineStore {
     /// The process has no ring yet; the first lines go into it when it has one.
-    Early(Vec<Line>),
+    Early(Vec<RecentLine>),
     Ring(&'static Recent),
     Nowhere,
 }
@@ -226,7 +226,7 @@ pub(super) fn keep(is_access: bool, level: Level, text: &str) {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let mut text = text.strip_suffix('\n').unwrap_or(text);
     text = &text[..text.floor_char_boundary(LONGEST)];
-    let line = Line {
+    let line = RecentLine {
         time_us: since.map_or(0, |time| time.as_micros() as u64),
         is_access,
         level,
@@ -244,8 +244,8 @@ mod tests {
     use super::*;
     use crate::scoreboard::Scoreboard;
 
-    fn line(number: u64, text: &str) -> Line {
-        Line {
+    fn line(number: u64, text: &str) -> RecentLine {
+        RecentLine {
             time_us: number,
             is_access: number.is_multiple_of(2),
             level: LEVELS[number as usize % LEVELS.len()],
@@ -253,7 +253,7 @@ mod tests {
         }
     }
 
-    fn read(reader: &mut Reader, ring: &Recent) -> Vec<Line> {
+    fn read(reader: &mut RecentReader, ring: &Recent) -> Vec<RecentLine> {
         let mut lines = Vec::new();
         reader.read(ring, true, &mut lines);
         lines
@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn lines_of_any_length_come_out_as_they_went_in_round_after_round() {
         let scoreboard = Scoreboard::new(1).unwrap();
-        let (ring, mut reader) = (scoreboard.recent(0), Reader::default());
+        let (ring, mut reader) = (scoreboard.recent(0), RecentReader::default());
         for round in 0..3000_u64 {
             let text = "\u{e4}x".repeat(round as usize % 2700);
             ring.write(&line(round, &text));
@@ -278,7 +278,7 @@ mod tests {
     #[test]
     fn a_reader_that_is_behind_has_the_newest_lines_and_none_in_part() {
         let scoreboard = Scoreboard::new(1).unwrap();
-        let (ring, mut reader) = (scoreboard.recent(0), Reader::default());
+        let (ring, mut reader) = (scoreboard.recent(0), RecentReader::default());
         let text = "0123456789".repeat(50);
         (0..10_000).for_each(|number| ring.write(&line(number, &text)));
         let lines = read(&mut reader, ring);
@@ -293,12 +293,12 @@ mod tests {
     #[test]
     fn garbage_and_holes_are_passed_over() {
         let scoreboard = Scoreboard::new(1).unwrap();
-        let (ring, mut reader) = (scoreboard.recent(0), Reader::default());
+        let (ring, mut reader) = (scoreboard.recent(0), RecentReader::default());
         ring.write(&line(1, "one"));
         ring.claimed.fetch_add(3, AcqRel);
         ring.write(&line(2, "two"));
         assert_eq!(read(&mut reader, ring), [line(1, "one")]);
-        let found: Vec<Line> = (0..20).flat_map(|_| read(&mut reader, ring)).collect();
+        let found: Vec<RecentLine> = (0..20).flat_map(|_| read(&mut reader, ring)).collect();
         assert_eq!(found, [line(2, "two")]);
         for claimed in [0, 7, u64::MAX, 1 << 50] {
             ring.claimed.store(claimed, Release);
@@ -309,7 +309,7 @@ mod tests {
             }
             (0..2000).for_each(|_| drop(read(&mut reader, ring)));
             ring.write(&line(3, "three"));
-            let found: Vec<Line> = (0..20).flat_map(|_| read(&mut reader, ring)).collect();
+            let found: Vec<RecentLine> = (0..20).flat_map(|_| read(&mut reader, ring)).collect();
             assert_eq!(found, [line(3, "three")]);
         }
     }
@@ -321,7 +321,7 @@ mod tests {
         let text = |number: u64| format!("{number}-").repeat(1 + number as usize % 90);
         std::thread::scope(|scope| {
             scope.spawn(|| (0..20_000).for_each(|number| ring.write(&line(number, &text(number)))));
-            let (mut reader, mut seen) = (Reader::default(), 0);
+            let (mut reader, mut seen) = (RecentReader::default(), 0);
             while seen < 19_999 {
                 for found in read(&mut reader, ring) {
                     assert_eq!(found, line(found.time_us, &text(found.time_us)));

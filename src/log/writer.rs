@@ -3,7 +3,7 @@
 
 use super::destination::Destination;
 use super::pipes::{self, LogOrder};
-use super::service::{self, Service};
+use super::system_log::{self, SystemLog};
 use crate::sys::channel::{self, Piece, Received};
 use crate::sys::file;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -26,7 +26,7 @@ pub fn run(orders: OwnedFd) {
         .map(|file| {
             (
                 Some(file.reader),
-                Stream::new(&file.destination, file.target),
+                LogStream::new(&file.destination, file.target),
             )
         })
         .collect();
@@ -63,7 +63,7 @@ enum Obeyed {
     Closed,
 }
 
-fn obey(orders: &OwnedFd, streams: &mut [(Option<OwnedFd>, Stream)]) -> Obeyed {
+fn obey(orders: &OwnedFd, streams: &mut [(Option<OwnedFd>, LogStream)]) -> Obeyed {
     let mut bytes = [0; LogOrder::SIZE];
     loop {
         let (length, carried) = match channel::receive(orders, &mut bytes) {
@@ -85,7 +85,7 @@ fn obey(orders: &OwnedFd, streams: &mut [(Option<OwnedFd>, Stream)]) -> Obeyed {
 }
 
 /// Writes what is in the pipe, and says whether the file takes more.
-fn pass_on(reader: &mut Option<OwnedFd>, stream: &mut Stream, buffer: &mut [u8]) -> bool {
+fn pass_on(reader: &mut Option<OwnedFd>, stream: &mut LogStream, buffer: &mut [u8]) -> bool {
     while stream.flush() {
         let Some(pipe) = reader else { return true };
         match channel::read(pipe, buffer) {
@@ -100,7 +100,7 @@ fn pass_on(reader: &mut Option<OwnedFd>, stream: &mut Stream, buffer: &mut [u8])
     false
 }
 
-fn wait(streams: &[(Option<OwnedFd>, Stream)], orders: Option<&OwnedFd>) {
+fn wait(streams: &[(Option<OwnedFd>, LogStream)], orders: Option<&OwnedFd>) {
     // Who has something in hand that cannot be written takes no more.
     let waiting = streams.iter().any(|(_, stream)| stream.is_behind());
     let ready = streams.iter().filter(|(_, stream)| !stream.is_behind());
@@ -116,9 +116,9 @@ fn wait(streams: &[(Option<OwnedFd>, Stream)], orders: Option<&OwnedFd>) {
     let _ = poll(&mut polled, pause);
 }
 
-/// A `Stream` is one log on its way to where it is kept.
-pub struct Stream {
-    service: Option<Service>,
+/// A `LogStream` is one log on its way to where it is kept.
+pub struct LogStream {
+    service: Option<SystemLog>,
     target: OwnedFd,
     /// The file is to be written to from the next line on.
     next: Option<OwnedFd>,
@@ -129,10 +129,10 @@ pub struct Stream {
     behind: bool,
 }
 
-impl Stream {
-    pub fn new(destination: &Destination, target: OwnedFd) -> Stream {
-        Stream {
-            service: Service::of(destination),
+impl LogStream {
+    pub fn new(destination: &Destination, target: OwnedFd) -> LogStream {
+        LogStream {
+            service: SystemLog::of(destination),
             target,
             next: None,
             held: Vec::new(),
@@ -192,9 +192,11 @@ impl Stream {
                 }
                 Some(service) => match (end, self.ended || rest.len() >= LONGEST) {
                     (Some(end), _) => {
-                        service::send(service, &self.target, &rest[..end]).map(|()| end + 1)
+                        system_log::send(service, &self.target, &rest[..end]).map(|()| end + 1)
                     }
-                    (None, true) => service::send(service, &self.target, rest).map(|()| rest.len()),
+                    (None, true) => {
+                        system_log::send(service, &self.target, rest).map(|()| rest.len())
+                    }
                     (None, false) => break,
                 },
             };
@@ -229,7 +231,7 @@ mod tests {
         let directory = std::env::temp_dir();
         let path = |name| directory.join(format!("wasmserve-turn-{name}-{}", std::process::id()));
         let open = |name| std::fs::File::create(path(name)).unwrap().into();
-        let mut stream = Stream::new(&Destination::File(path("one")), open("one"));
+        let mut stream = LogStream::new(&Destination::File(path("one")), open("one"));
         stream.push(b"first\nsec");
         assert!(stream.flush());
         stream.turn(open("two"));
@@ -246,7 +248,7 @@ mod tests {
     fn what_cannot_be_written_is_kept() {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
         let destination = Destination::File("/dev/full".into());
-        let mut stream = Stream::new(&destination, full.unwrap().into());
+        let mut stream = LogStream::new(&destination, full.unwrap().into());
         stream.push(b"first\n");
         assert!(!stream.flush() && stream.is_behind());
         let null = std::fs::OpenOptions::new().write(true).open("/dev/null");

@@ -1,7 +1,7 @@
 //! A registry answers something that is no component: a text of bounded length, or why it refuses.
 
 use super::client::{RegistryClient, SILENCE};
-use super::retry::Failure;
+use super::retry::CallError;
 use crate::log;
 use anyhow::anyhow;
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 impl RegistryClient {
     /// Says why an answer is no success.
-    pub async fn refused(&self, response: Response<Incoming>) -> Failure {
+    pub async fn refused(&self, response: Response<Incoming>) -> CallError {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = text(response, 64 << 10).await.unwrap_or_default();
         let said = reason(&body);
@@ -34,20 +34,20 @@ impl RegistryClient {
             (StatusCode::NOT_FOUND, _) => anyhow!("the registry has no such artifact (404){said}"),
             (status, _) => anyhow!("the registry answered {status}{said}"),
         };
-        Failure::of_status(status, &headers, why)
+        CallError::of_status(status, &headers, why)
     }
 }
 
 /// Reads an answer that is no component.
-pub async fn text(response: Response<Incoming>, most: usize) -> Result<Bytes, Failure> {
+pub async fn text(response: Response<Incoming>, most: usize) -> Result<Bytes, CallError> {
     let read = Limited::new(response.into_body(), most).collect();
     match timeout(SILENCE, read).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
             Err(anyhow!("the registry's answer is larger than {most} bytes").into())
         }
-        Ok(Err(error)) => Err(Failure::passing(anyhow!("the answer broke off: {error}"))),
-        Err(_) => Err(Failure::passing(anyhow!("the answer did not end"))),
+        Ok(Err(error)) => Err(CallError::passing(anyhow!("the answer broke off: {error}"))),
+        Err(_) => Err(CallError::passing(anyhow!("the answer did not end"))),
     }
 }
 

@@ -3,8 +3,8 @@
 
 use super::answer::causes;
 use super::credentials::Credentials;
-use super::retry::Failure;
-use super::upload::Body;
+use super::push::Body;
+use super::retry::CallError;
 use crate::guest::outbound::{Roots, tls};
 use anyhow::{Context, Result, anyhow};
 use http::header::{AUTHORIZATION, LOCATION, USER_AGENT};
@@ -114,7 +114,7 @@ impl RegistryClient {
     }
 
     /// Asks, shows who we are where that is wanted, and follows to where content is.
-    pub async fn call(&self, call: Call) -> Result<Response<Incoming>, Failure> {
+    pub async fn call(&self, call: Call) -> Result<Response<Incoming>, CallError> {
         let mut call = call;
         for _ in 0..=REDIRECTS {
             let (uri, mut response) = self.exchange(&call).await?;
@@ -139,7 +139,7 @@ impl RegistryClient {
     }
 
     /// Makes a call that must succeed.
-    pub async fn expect(&self, call: Call) -> Result<Response<Incoming>, Failure> {
+    pub async fn expect(&self, call: Call) -> Result<Response<Incoming>, CallError> {
         let response = self.call(call).await?;
         match response.status().is_success() {
             true => Ok(response),
@@ -148,7 +148,7 @@ impl RegistryClient {
     }
 
     /// Makes one request, and returns the head of its answer, with the place that it came from.
-    async fn exchange(&self, call: &Call) -> Result<(Uri, Response<Incoming>), Failure> {
+    async fn exchange(&self, call: &Call) -> Result<(Uri, Response<Incoming>), CallError> {
         if self.speech.get() == Speech::Unknown {
             let hello = Call::new(Method::GET, "/v2/".to_owned());
             let uri = self.uri(&hello.target)?;
@@ -163,7 +163,11 @@ impl RegistryClient {
         Ok((uri, response))
     }
 
-    pub(super) async fn send(&self, call: &Call, uri: Uri) -> Result<Response<Incoming>, Failure> {
+    pub(super) async fn send(
+        &self,
+        call: &Call,
+        uri: Uri,
+    ) -> Result<Response<Incoming>, CallError> {
         let is_registry = self.is_registry(&uri);
         let mut request = Request::new(call.body.again());
         *request.method_mut() = call.method.clone();
@@ -184,11 +188,11 @@ impl RegistryClient {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => {
                 let why = anyhow!("cannot reach `{host}`: {}", causes(&error));
-                Err(Failure::passing(why))
+                Err(CallError::passing(why))
             }
             Err(_) => {
                 let why = anyhow!("`{host}` did not answer within {} s", limit.as_secs());
-                Err(Failure::passing(why))
+                Err(CallError::passing(why))
             }
         }
     }

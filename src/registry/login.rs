@@ -5,8 +5,8 @@ use super::answer::text;
 use super::challenge::Challenge;
 use super::client::{Call, LARGEST_ANSWER, RegistryClient, is_loopback};
 use super::credentials::Credentials;
-use super::retry::Failure;
-use super::upload::Body;
+use super::push::Body;
+use super::retry::CallError;
 use anyhow::Context;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::uri::Scheme;
@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 impl RegistryClient {
     /// Gets what a registry wants to see.
-    pub(super) async fn authorize(&self, response: &Response<Incoming>) -> Result<(), Failure> {
+    pub(super) async fn authorize(&self, response: &Response<Incoming>) -> Result<(), CallError> {
         let value = match (Challenge::of(response.headers()), &self.credentials) {
             (Some(Challenge::Basic), Some(credentials)) => credentials.basic(),
             (
@@ -49,7 +49,7 @@ impl RegistryClient {
         realm: &str,
         service: Option<&str>,
         scope: Option<&str>,
-    ) -> Result<String, Failure> {
+    ) -> Result<String, CallError> {
         let mut query = String::new();
         for (name, value) in [("service", service), ("scope", scope)] {
             if let Some(value) = value {

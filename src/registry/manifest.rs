@@ -5,7 +5,7 @@ use super::answer::text;
 use super::client::{Call, LARGEST_ANSWER, RegistryClient};
 use super::digest::Digest;
 use super::reference::{Reference, Version};
-use super::retry::{Attempts, Failure};
+use super::retry::{Attempts, CallError};
 use crate::log;
 use crate::sys::regular::LARGEST_COMPONENT;
 use anyhow::{Context, Result, anyhow, bail};
@@ -97,7 +97,7 @@ async fn manifest(client: &RegistryClient, reference: &Reference) -> Result<(Dig
     Ok((digest, manifest))
 }
 
-async fn fetch(client: &RegistryClient, reference: &Reference) -> Result<bytes::Bytes, Failure> {
+async fn fetch(client: &RegistryClient, reference: &Reference) -> Result<bytes::Bytes, CallError> {
     let path = format!("/v2/{}/manifests/{}", reference.name, reference.version());
     let call = Call::new(Method::GET, path).with(ACCEPT, ACCEPTED)?;
     let response = client.expect(call).await?;

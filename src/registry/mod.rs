@@ -9,20 +9,20 @@ mod challenge;
 mod client;
 mod credentials;
 mod digest;
-mod download;
 mod login;
 mod manifest;
+mod pull;
+mod push;
 mod reference;
 mod retry;
 mod store;
-mod upload;
 
 pub use client::RegistryClient;
 pub use credentials::Credentials;
 pub use digest::Digest;
+pub use push::Artifact;
 pub use reference::{Reference, check_host, is_reference};
 pub use store::Store;
-pub use upload::Artifact;
 
 use crate::info;
 use anyhow::{Context, Result};
@@ -100,7 +100,7 @@ impl Pull {
     ) -> Result<()> {
         let begun = std::time::Instant::now();
         info!("Pulling {}, {} …", self.reference, size(layer.size));
-        download::download(client, &self.reference, layer, &self.store).await?;
+        pull::download(client, &self.reference, layer, &self.store).await?;
         let took = begun.elapsed().as_secs_f32();
         info!("Pulled {} in {took:.1} s ({manifest})", self.reference);
         Ok(())
@@ -118,7 +118,7 @@ pub fn push(
     let work = async {
         let client = RegistryClient::new(&reference.host, clear, credentials)?;
         confine()?;
-        upload::push(&client, reference, artifact).await
+        push::push(&client, reference, artifact).await
     };
     blocking(work)?.with_context(|| reference.to_string())
 }

@@ -12,9 +12,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// A registry is granted no longer pause than this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// A `Failure` says why something failed.
+/// A `CallError` says why something failed.
 #[derive(Debug)]
-pub enum Failure {
+pub enum CallError {
     /// Another attempt may work, not before this time where somebody said so.
     Passing {
         why: anyhow::Error,
@@ -24,28 +24,28 @@ pub enum Failure {
     Final(anyhow::Error),
 }
 
-impl Failure {
-    pub fn passing(why: anyhow::Error) -> Failure {
-        Failure::Passing { why, after: None }
+impl CallError {
+    pub fn passing(why: anyhow::Error) -> CallError {
+        CallError::Passing { why, after: None }
     }
 
     /// Judges an answer with this status: those that are tried again say so.
-    pub fn of_status(status: StatusCode, headers: &HeaderMap, why: anyhow::Error) -> Failure {
+    pub fn of_status(status: StatusCode, headers: &HeaderMap, why: anyhow::Error) -> CallError {
         match status {
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {}
             status if status.is_server_error() => {}
-            _ => return Failure::Final(why),
+            _ => return CallError::Final(why),
         }
         let after = headers.get(http::header::RETRY_AFTER);
         let seconds = after.and_then(|it| it.to_str().ok()?.trim().parse().ok());
         let after = seconds.map(Duration::from_secs);
-        Failure::Passing { why, after }
+        CallError::Passing { why, after }
     }
 }
 
-impl<E: Into<anyhow::Error>> From<E> for Failure {
-    fn from(why: E) -> Failure {
-        Failure::Final(why.into())
+impl<E: Into<anyhow::Error>> From<E> for CallError {
+    fn from(why: E) -> CallError {
+        CallError::Final(why.into())
     }
 }
 
@@ -61,10 +61,10 @@ impl Attempts {
     }
 
     /// Waits until the next attempt; an error where there is none.
-    pub async fn next(&mut self, failure: Failure) -> anyhow::Result<()> {
+    pub async fn next(&mut self, failure: CallError) -> anyhow::Result<()> {
         let (why, after) = match failure {
-            Failure::Passing { why, after } => (why, after),
-            Failure::Final(why) => return Err(why),
+            CallError::Passing { why, after } => (why, after),
+            CallError::Final(why) => return Err(why),
         };
         self.made += 1;
         if self.made >= ATTEMPTS {
@@ -92,9 +92,9 @@ mod tests {
             headers.insert(http::header::RETRY_AFTER, after.parse().unwrap());
         }
         let status = StatusCode::from_u16(status).unwrap();
-        match Failure::of_status(status, &headers, anyhow!("no")) {
-            Failure::Passing { after, .. } => Some(after),
-            Failure::Final(_) => None,
+        match CallError::of_status(status, &headers, anyhow!("no")) {
+            CallError::Passing { after, .. } => Some(after),
+            CallError::Final(_) => None,
         }
     }
 

@@ -3,7 +3,7 @@
 
 use super::digest::{Digest, Digester};
 use super::reference::{Reference, Version};
-use crate::cache::{Entry, superfluous};
+use crate::cache::{CachedFile, superfluous};
 use crate::sys::file;
 use crate::warning;
 use anyhow::{Context, Result, bail};
@@ -189,7 +189,7 @@ impl Store {
                 let _ = fs::remove_file(entry.path());
             } else if found.is_file() && name.ends_with(COMPONENT) && entry.path() != kept {
                 let length = found.len();
-                entries.push(Entry { name, length, used });
+                entries.push(CachedFile { name, length, used });
             }
         }
         for name in superfluous(entries, most) {

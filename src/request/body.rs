@@ -3,7 +3,7 @@
 
 use super::admission::Permit;
 use super::compress::Encoder;
-use super::compressed::{Compressed, Source};
+use super::compressed::{Compressed, Uncompressed};
 use super::exchange::Exchange;
 use super::files::FileBody;
 use super::reply;
@@ -129,8 +129,8 @@ impl Body {
     /// Compresses what a guest writes, or a file.
     pub fn compress(&mut self, encoder: Encoder) {
         let source = match std::mem::replace(&mut self.kind, Kind::Text(None)) {
-            Kind::Guest(written) => Source::Guest(written),
-            Kind::File(file) => Source::File(file),
+            Kind::Guest(written) => Uncompressed::Guest(written),
+            Kind::File(file) => Uncompressed::File(file),
             other => {
                 self.kind = other;
                 return;

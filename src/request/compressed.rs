@@ -11,35 +11,35 @@ use std::task::{Context, Poll};
 /// This much of what is compressed is gathered before it is handed on, while the guest goes on writing.
 const GATHERED: usize = 16 << 10;
 
-/// A `Source` is what is compressed.
-pub enum Source {
+/// An `Uncompressed` is what is compressed.
+pub enum Uncompressed {
     Guest(Box<Written>),
     File(Box<FileBody>),
 }
 
-impl Source {
+impl Uncompressed {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         match self {
-            Source::Guest(written) => written.poll(cx),
-            Source::File(file) => poll_file(file, cx),
+            Uncompressed::Guest(written) => written.poll(cx),
+            Uncompressed::File(file) => poll_file(file, cx),
         }
     }
 
     fn poll_ahead(&mut self, cx: &mut Context<'_>) {
         match self {
-            Source::Guest(written) => written.poll_ahead(cx),
-            Source::File(_) => {}
+            Uncompressed::Guest(written) => written.poll_ahead(cx),
+            Uncompressed::File(_) => {}
         }
     }
 
     /// Says whether somebody waits for the beginning of what comes next. A file is read on as fast as it goes.
     fn is_written_piece_by_piece(&self) -> bool {
-        matches!(self, Source::Guest(_))
+        matches!(self, Uncompressed::Guest(_))
     }
 }
 
 pub struct Compressed {
-    source: Source,
+    source: Uncompressed,
     /// The encoder is `None` once all of it was handed on.
     encoder: Option<Encoder>,
     gathered: Vec<u8>,
@@ -49,7 +49,7 @@ pub struct Compressed {
 }
 
 impl Compressed {
-    pub fn new(source: Source, encoder: Encoder) -> Compressed {
+    pub fn new(source: Uncompressed, encoder: Encoder) -> Compressed {
         Compressed {
             source,
             encoder: Some(encoder),

@@ -9,7 +9,7 @@ use super::spans::Spans;
 use super::startup_failure::{self, Telling};
 use super::upload::UploadState;
 use crate::guest::Failure;
-use crate::log::{self, Access, Captured, Failed, Level};
+use crate::log::{self, AccessRecord, Captured, Failed, Level};
 use crate::scoreboard::{Ended, GuestFailure, SlotRef, totals};
 use crate::sys::clock;
 use crate::trace::Trace;
@@ -210,7 +210,7 @@ impl Exchange {
     fn record(&self, status: StatusCode) {
         let address = self.client.address();
         let ip = address.map(|address| address.ip().to_canonical());
-        log::access(&Access {
+        log::access(&AccessRecord {
             client: &self.client,
             address: match &ip {
                 Some(ip) => ip,

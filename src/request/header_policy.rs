@@ -1,10 +1,10 @@
 //! A `HeaderPolicy` says what is done to the head of every request before a guest sees it, and to the head of every
 //! response after: identity, and the fields that the operator adds.
 
+use super::ambiguous_names;
 use super::client::Client;
 use super::forwarded::{self, Claims};
 use super::ids::{self, Ids};
-use super::names;
 use super::proxies::Proxies;
 use super::{Origin, Peer, RootPath};
 use crate::trace::{Trace, Tracing};
@@ -73,7 +73,7 @@ impl HeaderPolicy {
             headers.insert(X_REQUEST_ID, id.clone());
         }
         let ours = self.client_header.iter().chain(self.request_headers.keys());
-        names::remove_ambiguous(headers, ours);
+        ambiguous_names::remove_ambiguous(headers, ours);
         join_cookies(headers);
         let client = claims.client.unwrap_or(Client::Peer(origin.peer));
         self.add(headers, client);

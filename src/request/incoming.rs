@@ -101,12 +101,12 @@ pub struct Streamed {
     data_is_over: bool,
     /// The client is never asked for the body.
     is_forgone: bool,
-    reading: Arc<Reading>,
+    reading: Arc<BodyReading>,
 }
 
 impl Streamed {
     /// `reading` is told how it is read.
-    pub fn new(stream: h2::RecvStream, length: Option<u64>, reading: Arc<Reading>) -> Streamed {
+    pub fn new(stream: h2::RecvStream, length: Option<u64>, reading: Arc<BodyReading>) -> Streamed {
         Streamed {
             stream,
             length,
@@ -163,10 +163,10 @@ impl Drop for Streamed {
     }
 }
 
-/// `Reading` says how the body of a request is read, for whoever answers it. The guest's host demands atomics where
+/// `BodyReading` says how the body of a request is read, for whoever answers it. The guest's host demands atomics where
 /// one thread would do.
 #[derive(Default)]
-pub struct Reading {
+pub struct BodyReading {
     /// The client waits to be told to send it.
     is_to_ask: bool,
     asked: AtomicBool,
@@ -178,19 +178,19 @@ pub struct Reading {
     reader: Mutex<Option<Waker>>,
 }
 
-impl Reading {
-    pub fn new(is_to_ask: bool) -> Reading {
-        Reading {
+impl BodyReading {
+    pub fn new(is_to_ask: bool) -> BodyReading {
+        BodyReading {
             is_to_ask,
-            ..Reading::default()
+            ..BodyReading::default()
         }
     }
 
     /// Makes the reading of a body that is none.
-    pub fn of_nothing() -> Reading {
-        Reading {
+    pub fn of_nothing() -> BodyReading {
+        BodyReading {
             over: AtomicBool::new(true),
-            ..Reading::default()
+            ..BodyReading::default()
         }
     }
 

@@ -2,6 +2,7 @@
 //! answered, what a failure looks like to the client, and what is recorded of it. It knows nothing of sockets.
 
 mod admission;
+mod ambiguous_names;
 mod body;
 mod client;
 mod client_progress;
@@ -19,7 +20,6 @@ mod host;
 mod ids;
 mod incoming;
 pub mod length;
-mod names;
 mod octets;
 mod origin;
 mod proxies;
@@ -39,7 +39,7 @@ pub use client_progress::ClientProgress;
 pub use drain::{LINGER, LINGER_IDLE};
 pub use header_policy::HeaderPolicy;
 pub use host::{host, is_host};
-pub use incoming::{Incoming, Reading, Streamed};
+pub use incoming::{BodyReading, Incoming, Streamed};
 pub use octets::Octets;
 pub use origin::{Origin, Peer};
 pub use proxies::Proxies;

@@ -1,4 +1,4 @@
-//! Sets of octets, of which grammars speak.
+//! `Octets` are sets of octets, of which grammars speak.
 
 pub struct Octets([bool; 256]);
 

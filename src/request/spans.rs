@@ -5,7 +5,7 @@ use super::Peer;
 use super::client::Client;
 use super::header_policy::Arrival;
 use crate::scoreboard::Ended;
-use crate::trace::{self, Kind, Span, SpanId, Trace};
+use crate::trace::{self, Span, SpanId, SpanKind, Trace};
 use http::header::{HOST, USER_AGENT};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, Request, Version};
@@ -32,7 +32,7 @@ impl Spans {
         started: Instant,
     ) -> Option<Box<Spans>> {
         let trace = arrival.trace.as_ref()?;
-        let mut server = trace.span(Kind::Server, trace.span)?;
+        let mut server = trace.span(SpanKind::Server, trace.span)?;
         request.method().as_str().clone_into(&mut server.method);
         request.uri().path().clone_into(&mut server.path);
         let query = request.uri().query().unwrap_or_default();
@@ -91,7 +91,7 @@ impl Spans {
         (server.received, server.sent) = (ended.received, ended.sent);
         let failure = failure.into_inner();
         let guest = guest.get().and_then(|after| {
-            let mut guest = trace.span(Kind::Guest, SpanId::random())?;
+            let mut guest = trace.span(SpanKind::Guest, SpanId::random())?;
             let left = ended.took.saturating_sub(after);
             guest.lasts(started + after, left);
             let running = ended.guest.unwrap_or_default().as_nanos();

@@ -1,5 +1,5 @@
-//! Waits for a deadline that is put off again and again: the clock is set anew only when the deadline was reached, or
-//! when the next one is earlier.
+//! A `Timer` waits for a deadline that is put off again and again: the clock is set anew only when the deadline was
+//! reached, or when the next one is earlier.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -4,11 +4,11 @@
 
 mod calls;
 mod file_access;
-mod identity;
 mod reach;
 mod resolver;
+mod run_as;
 
-pub use identity::Identity;
+pub use run_as::RunAs;
 
 use crate::sys::privileges::{self, CAP_DAC_READ_SEARCH};
 use crate::sys::socket::{self, Open};
@@ -70,7 +70,7 @@ pub struct Grants {
 pub struct Sandbox {
     pub mode: Mode,
     /// The processes run as this user, where that is another.
-    pub identity: Option<Identity>,
+    pub run_as: Option<RunAs>,
     pub grants: Grants,
     /// The compiler reads these files.
     pub sources: Vec<PathBuf>,
@@ -102,8 +102,8 @@ impl Sandbox {
 
     /// Does what a process does first. It may be done again.
     pub fn begin(&self) -> Result<()> {
-        if let Some(identity) = &self.identity {
-            identity.assume()?;
+        if let Some(run_as) = &self.run_as {
+            run_as.assume()?;
         }
         if self.mode != Mode::Off {
             // Another user's process, or a fork of one that is not dumpable, cannot open its own /proc/self/pagemap.

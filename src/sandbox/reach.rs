@@ -1,5 +1,5 @@
-//! Says at the start which directories were granted that the user whom guests run as cannot use: root's workers have
-//! no capabilities, and are everybody else's where a directory does not belong to root.
+//! This file says at the start which directories were granted that the user whom guests run as cannot use: root's
+//! workers have no capabilities, and are everybody else's where a directory does not belong to root.
 
 use super::{Mode, Sandbox};
 use crate::{log, warning};
@@ -13,8 +13,8 @@ const WRITE: u32 = 0o7;
 
 impl Sandbox {
     pub fn warn_of_directories(&self) {
-        let (user, groups) = match &self.identity {
-            Some(identity) => (identity.user(), identity.groups().to_vec()),
+        let (user, groups) = match &self.run_as {
+            Some(run_as) => (run_as.user(), run_as.groups().to_vec()),
             None => {
                 let mut groups = getgroups().unwrap_or_default();
                 groups.push(getegid());

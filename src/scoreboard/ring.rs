@@ -19,9 +19,9 @@ pub struct Ring {
     words: [AtomicU64; WORDS],
 }
 
-/// `Next` is what a reader finds, with the place where it reads on.
+/// `RecordRead` is what a reader finds, with the place where it reads on.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum RecordRead {
     Nothing,
     Record(u64),
     /// No writer of ours would have written this. All of it is passed over.
@@ -48,17 +48,17 @@ impl Ring {
     }
 
     /// Reads the record behind this many words into `record`.
-    pub(super) fn read(&self, read: u64, record: &mut Vec<u8>) -> Next {
+    pub(super) fn read(&self, read: u64, record: &mut Vec<u8>) -> RecordRead {
         record.clear();
         let written = self.written.load(Acquire);
         let there = written.wrapping_sub(read);
         if there == 0 {
-            return Next::Nothing;
+            return RecordRead::Nothing;
         }
         let length = self.word(read).load(Relaxed);
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         if there > WORDS as u64 || length > LONGEST || words(length) > there {
-            return Next::Garbage(written);
+            return RecordRead::Garbage(written);
         }
         let end = read.wrapping_add(words(length));
         for index in 1..words(length) {
@@ -66,7 +66,7 @@ impl Ring {
             record.extend(word.to_ne_bytes());
         }
         record.truncate(length);
-        Next::Record(end)
+        RecordRead::Record(end)
     }
 
     /// Returns the word that a count of words leads to. In the exporter's own ring, which nobody writes records to,
@@ -93,12 +93,12 @@ mod tests {
     fn read(ring: &Ring, from: &mut u64) -> Option<Vec<u8>> {
         let mut record = Vec::new();
         match ring.read(*from, &mut record) {
-            Next::Nothing => None,
-            Next::Record(next) => {
+            RecordRead::Nothing => None,
+            RecordRead::Record(next) => {
                 *from = next;
                 Some(record)
             }
-            Next::Garbage(_) => panic!("garbage"),
+            RecordRead::Garbage(_) => panic!("garbage"),
         }
     }
 
@@ -147,11 +147,14 @@ mod tests {
         ] {
             ring.written.store(written, Relaxed);
             ring.word(0).store(length, Relaxed);
-            assert_eq!(ring.read(0, &mut record), Next::Garbage(written));
+            assert_eq!(ring.read(0, &mut record), RecordRead::Garbage(written));
             assert!(record.is_empty());
             // The next worker in this slot goes on from there.
             assert!(ring.write(written, b"next"));
-            assert!(matches!(ring.read(written, &mut record), Next::Record(_)));
+            assert!(matches!(
+                ring.read(written, &mut record),
+                RecordRead::Record(_)
+            ));
             assert_eq!(record, b"next");
         }
     }

@@ -97,8 +97,8 @@ pub struct Table {
     /// 1970.
     started_at_ms: AtomicU64,
     reloaded_at_ms: AtomicU64,
-    /// This many orders of the admin process were carried out.
-    orders: AtomicU64,
+    /// This many commands of the admin process were carried out.
+    commands: AtomicU64,
     canary: CanaryCell,
     /// This profile was asked for last: the number of the request, and what `ProfileRequest` makes of the rest.
     profile: AtomicU64,
@@ -249,7 +249,8 @@ impl Table {
 
     /// Notes that one more order of the admin process was carried out.
     pub fn obeyed(&self) {
-        self.orders.store(self.orders().wrapping_add(1), Relaxed);
+        self.commands
+            .store(self.commands().wrapping_add(1), Relaxed);
     }
 
     /// Has workers make a profile.
@@ -265,8 +266,8 @@ impl Table {
         ((both >> 32) as u32, both as u32)
     }
 
-    pub fn orders(&self) -> u64 {
-        self.orders.load(Relaxed)
+    pub fn commands(&self) -> u64 {
+        self.commands.load(Relaxed)
     }
 
     pub fn worker_ended(&self, end: &WorkerEnd) {

@@ -1,11 +1,11 @@
 //! The supervisor keeps the admin process here: it is forked when somebody connects to its sockets, or at once where it is to
 //! be there always, replaced when it has ended, and obeyed within bounds.
 
+use super::event_loop::Supervisor;
 use super::forker::{fork_child, told};
 use super::policy::Event;
-use super::run::Supervisor;
 use super::{Roles, Sockets};
-use crate::channel::{Command, CommandReceiver, CommandSender, Garbage, command_channel};
+use crate::channel::{AdminCommand, CommandReceiver, CommandSender, Garbage, command_channel};
 use crate::scoreboard::Scoreboard;
 use crate::sys::socket::has_arrivals;
 use crate::sys::{clock, process};
@@ -137,7 +137,7 @@ impl<R: Roles> Supervisor<R> {
                 None => return,
                 Some(Ok(command)) => {
                     debug!("the admin process asks for {command:?}");
-                    if let Command::Profile(request) = command {
+                    if let AdminCommand::Profile(request) = command {
                         let table = self.forker.scoreboard.table();
                         table.ask_profile(request.to_number());
                     }
@@ -154,16 +154,16 @@ impl<R: Roles> Supervisor<R> {
 }
 
 /// Says what the policy hears of a command; nothing where it has no say.
-fn event(command: Command) -> Option<Event> {
+fn event(command: AdminCommand) -> Option<Event> {
     Some(match command {
-        Command::Reload => Event::Reload,
-        Command::ReloadCanary => Event::ReloadCanary,
-        Command::Promote => Event::Promote,
-        Command::RollBack => Event::RollBack,
-        Command::Scale(range) => Event::Scale(range),
-        Command::Restart(pid) => Event::Restart { pid },
-        Command::Stop => Event::StopOnce,
-        Command::Profile(_) => return None,
+        AdminCommand::Reload => Event::Reload,
+        AdminCommand::ReloadCanary => Event::ReloadCanary,
+        AdminCommand::Promote => Event::Promote,
+        AdminCommand::RollBack => Event::RollBack,
+        AdminCommand::Scale(range) => Event::Scale(range),
+        AdminCommand::Restart(pid) => Event::Restart { pid },
+        AdminCommand::Stop => Event::StopOnce,
+        AdminCommand::Profile(_) => return None,
     })
 }
 

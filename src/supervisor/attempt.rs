@@ -4,8 +4,8 @@
 use super::Roles;
 use super::children::{Attempt, Generation, Stage};
 use super::code_files::Code;
+use super::event_loop::Supervisor;
 use super::policy::{Death, Event};
-use super::run::Supervisor;
 use super::single_task::SingleTask;
 use super::step::Step;
 use super::zygote::{Zygote, ZygoteTask};

@@ -2,11 +2,11 @@
 
 use super::Roles;
 use super::children::{Child, WorkerSlot};
+use super::event_loop::Supervisor;
 use super::policy::{Activity, Death, Event, HealthReading, Id};
-use super::run::Supervisor;
 use super::successor::Successor;
 use super::zygote::Zygote;
-use crate::channel::{Garbage, Message, Receiver};
+use crate::channel::{ChildMessage, Garbage, Receiver};
 use crate::exit::Status;
 use crate::scoreboard::WorkerPhase;
 use crate::sys::process::{self, End};
@@ -23,12 +23,12 @@ impl<R: Roles> Supervisor<R> {
             while let Some(message) = next() {
                 let message = message.unwrap_or_else(|Garbage| {
                     process::signal(child.pid, Signal::SIGKILL);
-                    Message::Failed {
+                    ChildMessage::Failed {
                         status: Status::Internal,
                         text: "it sent what no worker sends".to_owned(),
                     }
                 });
-                if matches!(message, Message::Ready) {
+                if matches!(message, ChildMessage::Ready) {
                     self.forker.enters(&child.slot, WorkerPhase::Ready);
                 }
                 self.events.extend(of_worker(child.id, message));
@@ -219,12 +219,12 @@ impl<R: Roles> Supervisor<R> {
     }
 }
 
-fn of_worker(id: Id, message: Message) -> Option<Event> {
+fn of_worker(id: Id, message: ChildMessage) -> Option<Event> {
     match message {
-        Message::Ready => Some(Event::Ready(id)),
-        Message::Spent => Some(Event::Spent(id)),
-        Message::Failed { status, text } => Some(Event::LastWords { id, status, text }),
+        ChildMessage::Ready => Some(Event::Ready(id)),
+        ChildMessage::Spent => Some(Event::Spent(id)),
+        ChildMessage::Failed { status, text } => Some(Event::LastWords { id, status, text }),
         // It is known already who it is, and it compiles nothing.
-        Message::Forked { .. } | Message::Found(_) | Message::Code(_) => None,
+        ChildMessage::Forked { .. } | ChildMessage::Found(_) | ChildMessage::Code(_) => None,
     }
 }

@@ -4,8 +4,8 @@
 
 use super::Roles;
 use super::admin::PAUSE;
+use super::event_loop::Supervisor;
 use super::forker::{fork_child, told};
-use super::run::Supervisor;
 use crate::scoreboard::Scoreboard;
 use crate::sys::channel::pipe;
 use crate::sys::{clock, process};

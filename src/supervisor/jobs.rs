@@ -2,9 +2,9 @@
 
 use super::Roles;
 use super::code_files::Code;
+use super::event_loop::Supervisor;
 use super::perform::UNKILLABLE;
 use super::policy::{Death, Schedule};
-use super::run::Supervisor;
 use super::single_task::SingleTask;
 use crate::sys::process;
 use crate::{error, info, log, warning};
@@ -110,7 +110,7 @@ impl<R: Roles> Supervisor<R> {
     /// Runs what is due, and ends what has taken too long.
     pub(super) fn look_after_jobs(&mut self) {
         let now = self.now();
-        for path in self.jobs.schedule.late(now) {
+        for path in self.jobs.schedule.overdue(now) {
             let running = self.jobs.running.iter();
             for running in running.filter(|running| running.path == path) {
                 process::signal(running.task.pid, Signal::SIGKILL);

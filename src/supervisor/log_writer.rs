@@ -3,9 +3,9 @@
 
 use super::Roles;
 use super::admin::PAUSE;
+use super::event_loop::Supervisor;
 use super::forker::fork_child;
 use super::handover::LeftLogWriter;
-use super::run::Supervisor;
 use crate::exit::Status;
 use crate::log::pipes;
 use crate::scoreboard::Scoreboard;

@@ -1,4 +1,4 @@
-//! Keeps the workers: forks them, replaces them, ends them. One thread, no runtime, no HTTP, no
+//! The supervisor keeps the workers: it forks, replaces and ends them. It has one thread, no runtime, no HTTP, no
 //! engine; what its children do is unknown to it.
 
 mod admin;
@@ -8,6 +8,7 @@ mod changes;
 mod children;
 mod clock;
 mod code_files;
+mod event_loop;
 mod event_sources;
 mod exporter;
 mod forker;
@@ -21,23 +22,22 @@ mod pending_workers;
 mod perform;
 mod policy;
 mod primer;
-mod publish;
-mod run;
 mod settings;
 mod single_task;
 mod slots;
+mod status_report;
 mod step;
 mod successor;
 mod zygote;
 
 pub use admin::AdminContext;
 pub use code_files::Code;
+pub use event_loop::{resume, run};
 pub use exporter::ExporterContext;
-pub use publish::Served;
-pub use run::{resume, run};
 pub use settings::{
     CanarySettings, CodeSettings, CompileLimits, JobSettings, Settings, WithoutTraffic,
 };
+pub use status_report::Served;
 pub use successor::predecessor;
 
 use crate::channel::{CodeInfo, LeftListener, Reporter};

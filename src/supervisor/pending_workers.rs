@@ -2,11 +2,11 @@
 //! nobody hears of is replaced, and its slot stays taken until it is certain that nobody has it.
 
 use super::Roles;
+use super::event_loop::Supervisor;
 use super::forker::NewWorker;
 use super::policy::{Death, Event, Id};
-use super::run::Supervisor;
 use super::slots::ReservedSlot;
-use crate::channel::{Message, Receiver};
+use crate::channel::{ChildMessage, Receiver};
 use crate::debug;
 use crate::sys::process::{self, End};
 use nix::sys::signal::Signal;
@@ -88,11 +88,11 @@ impl<R: Roles> Supervisor<R> {
 
     fn outcome(&mut self, pending: &PendingWorker) -> ForkOutcome {
         match pending.receiver.receive() {
-            Some(Ok(Message::Forked { pid })) => match self.unknown_child(pid) {
+            Some(Ok(ChildMessage::Forked { pid })) => match self.unknown_child(pid) {
                 Some(pid) => ForkOutcome::Forked(pid),
                 None => ForkOutcome::Failed(format!("it named the process {pid}")),
             },
-            Some(Ok(Message::Failed { text, .. })) => ForkOutcome::Failed(text),
+            Some(Ok(ChildMessage::Failed { text, .. })) => ForkOutcome::Failed(text),
             Some(_) => ForkOutcome::Failed("it sent what no zygote sends".to_owned()),
             None if pending.receiver.has_ended() => ForkOutcome::Failed("it ended".to_owned()),
             None if pending.deadline <= self.now() => {
@@ -158,7 +158,7 @@ impl<R: Roles> Supervisor<R> {
     /// Kills whoever turns up late, and frees the slots that nobody can have any more.
     fn look_after_abandoned(&mut self) {
         for late in &self.abandoned_workers {
-            if let Some(Ok(Message::Forked { pid })) = late.receiver.receive()
+            if let Some(Ok(ChildMessage::Forked { pid })) = late.receiver.receive()
                 && let Some(pid) = self.unknown_child(pid)
             {
                 process::signal(pid, Signal::SIGKILL);

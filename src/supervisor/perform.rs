@@ -1,10 +1,10 @@
 //! This file does what the policy says, and decides nothing.
 
 use super::children::{Child, Generation, Stage, WorkerSlot};
+use super::event_loop::Supervisor;
 use super::forker::NewWorker;
 use super::handover::{Handover, LeftWorker};
 use super::policy::{Action, Death, Event, Id};
-use super::run::Supervisor;
 use super::successor;
 use super::{Roles, Sockets};
 use crate::exit::{Status, status_of};

@@ -3,7 +3,7 @@
 
 use super::forker::{ended, fork_child};
 use super::policy::Death;
-use crate::channel::{Message, Receiver, channel};
+use crate::channel::{ChildMessage, Receiver, channel};
 use crate::exit::Status;
 use crate::scoreboard::Scoreboard;
 use crate::sys::process::{self, End};
@@ -60,7 +60,7 @@ impl SingleTask {
     pub fn listen(&mut self) {
         while let Some(message) = self.receiver.receive() {
             match (message, &self.state) {
-                (Ok(Message::Failed { status, text }), TaskState::Running) => {
+                (Ok(ChildMessage::Failed { status, text }), TaskState::Running) => {
                     self.state = TaskState::Failed(status, text);
                 }
                 (Ok(_), _) => {}

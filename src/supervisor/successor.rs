@@ -7,7 +7,7 @@ use super::code_files::Code;
 use super::forker::{Forker, ended, fork_child};
 use super::handover::{Handover, LeftLogWriter};
 use super::policy::Death;
-use crate::channel::{LeftListener, Message, Receiver, Reporter, channel};
+use crate::channel::{ChildMessage, LeftListener, Receiver, Reporter, channel};
 use crate::exit::{Exit, Status};
 use crate::scoreboard::{Layout, PredecessorScoreboard, Scoreboard};
 use crate::sys::channel::send;
@@ -204,8 +204,8 @@ impl Successor {
     pub fn listen(&mut self) {
         while let Some(message) = self.receiver.receive() {
             match (message, &self.answer) {
-                (Ok(Message::Ready), Answer::Nothing) => self.answer = Answer::Can,
-                (Ok(Message::Failed { text, .. }), _) => self.answer = Answer::Cannot(text),
+                (Ok(ChildMessage::Ready), Answer::Nothing) => self.answer = Answer::Can,
+                (Ok(ChildMessage::Failed { text, .. }), _) => self.answer = Answer::Cannot(text),
                 (Ok(_), _) => {}
                 (Err(_), _) => {
                     let why = "it sent what cannot be understood".to_owned();

@@ -6,7 +6,7 @@ use super::code_files::{Code, CodeFiles};
 use super::forker::{NewWorker, ended, fork_child, serve};
 use super::{Roles, Sockets, WorkerContext};
 use crate::cache::CodeName;
-use crate::channel::{Message, Receiver, Reporter, channel};
+use crate::channel::{ChildMessage, Receiver, Reporter, channel};
 use crate::exit::{Status, status_of};
 use crate::log;
 use crate::scoreboard::Scoreboard;
@@ -160,7 +160,7 @@ impl Zygote {
                 continue;
             };
             let understood = match (message, work) {
-                (Ok(Message::Ready), work) => match work.servable() {
+                (Ok(ChildMessage::Ready), work) => match work.servable() {
                     Ok(Some(code)) => {
                         made = Some(code);
                         self.state = ZygoteState::Ready;
@@ -169,18 +169,21 @@ impl Zygote {
                     Ok(None) => Err(internal("the compiler is ready for nothing")),
                     Err(error) => Err(internal(&error.to_string())),
                 },
-                (Ok(Message::Failed { status, text }), _) => {
+                (Ok(ChildMessage::Failed { status, text }), _) => {
                     self.state = ZygoteState::Failed(status, text);
                     Ok(())
                 }
-                (Ok(Message::Found(name)), _) => {
+                (Ok(ChildMessage::Found(name)), _) => {
                     self.found = Some(name);
                     Ok(())
                 }
-                (Ok(Message::Code(report)), ZygoteTask::Compile(files)) => files
+                (Ok(ChildMessage::Code(report)), ZygoteTask::Compile(files)) => files
                     .note(report)
                     .map_err(|error| (status_of(&error), format!("{error:#}"))),
-                (Ok(Message::Code(_) | Message::Forked { .. } | Message::Spent), _) => Ok(()),
+                (
+                    Ok(ChildMessage::Code(_) | ChildMessage::Forked { .. } | ChildMessage::Spent),
+                    _,
+                ) => Ok(()),
                 (Err(_), _) => Err(internal("the compiler sent what cannot be understood")),
             };
             if let Err((status, why)) = understood {

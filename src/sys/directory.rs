@@ -1,5 +1,5 @@
-//! Directories that the environment names: the one that this program was started in, by the name by which the shell knew
-//! it, and the one for caches of the user.
+//! This file finds directories that the environment names: the one that this program was started in, by the name by
+//! which the shell knew it, and the one for caches of the user.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,6 @@
 //! This file finds executables, and has this one become another, with what is kept across that.
+//!
+//! Looking through PATH is five lines over `std::env::split_paths`: the crate `which` is for other systems too.
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use std::ffi::{CString, OsStr, OsString};

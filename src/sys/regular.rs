@@ -1,5 +1,5 @@
-//! Reads files that an operator named. A FIFO, a device or an endless file in the place of a file is an error at
-//! once: it makes nobody wait, and fills nobody's memory.
+//! This file reads files that an operator named. A FIFO, a device or an endless file in the place of a file is an error
+//! at once: it makes nobody wait, and fills nobody's memory.
 
 use nix::fcntl::OFlag;
 use std::fs::{File, Metadata, OpenOptions};

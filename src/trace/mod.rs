@@ -6,12 +6,12 @@ mod parent;
 mod recorder;
 mod sampler;
 mod span;
-mod state;
+mod tracestate;
 
 pub use ids::{SpanId, TraceId};
 pub use recorder::{begin_recording, record};
 pub use sampler::Sampler;
-pub use span::{Kind, Span};
+pub use span::{Span, SpanKind};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use parent::Parent;
@@ -54,7 +54,7 @@ impl Tracing {
     /// claim that. Neither does a stranger's choice of an id decide.
     pub fn begin(self, headers: &mut HeaderMap, is_trusted: bool) -> Arc<Trace> {
         let parent = Parent::read(headers);
-        let state = parent.as_ref().and_then(|_| state::read(headers));
+        let state = parent.as_ref().and_then(|_| tracestate::read(headers));
         let trace = match parent {
             Some(parent) => {
                 let sampled = match is_trusted {
@@ -93,13 +93,13 @@ impl Trace {
     }
 
     /// Begins a span of this trace, where its spans are taken.
-    pub fn span(&self, kind: Kind, id: SpanId) -> Option<Span> {
+    pub fn span(&self, kind: SpanKind, id: SpanId) -> Option<Span> {
         if !self.exports || !self.is_sampled() {
             return None;
         }
         let parent = match kind {
-            Kind::Server => self.parent,
-            Kind::Guest | Kind::Client | Kind::WebSocket => Some(self.span),
+            SpanKind::Server => self.parent,
+            SpanKind::Guest | SpanKind::Client | SpanKind::WebSocket => Some(self.span),
         };
         let mut span = Span::new(kind, self.id, id, parent);
         span.flags = self.flags.into();

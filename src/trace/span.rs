@@ -9,10 +9,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const LONGEST: usize = 1024;
 const SHORT: usize = 256;
 
-/// A `Kind` says what a span is about.
+/// A `SpanKind` says what a span is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, prost::Enumeration)]
 #[repr(i32)]
-pub enum Kind {
+pub enum SpanKind {
     /// The server answers a request.
     Server = 0,
     /// The guest runs for it.
@@ -26,7 +26,7 @@ pub enum Kind {
 /// A `Span` has empty texts, and zeros, for what is not known.
 #[derive(Clone, PartialEq, Message)]
 pub struct Span {
-    #[prost(enumeration = "Kind", tag = "1")]
+    #[prost(enumeration = "SpanKind", tag = "1")]
     pub kind: i32,
     #[prost(bytes = "vec", tag = "2")]
     pub trace: Vec<u8>,
@@ -94,7 +94,7 @@ pub struct Span {
 }
 
 impl Span {
-    pub fn new(kind: Kind, trace: TraceId, span: SpanId, parent: Option<SpanId>) -> Span {
+    pub fn new(kind: SpanKind, trace: TraceId, span: SpanId, parent: Option<SpanId>) -> Span {
         Span {
             kind: kind.into(),
             trace: trace.0.to_vec(),
@@ -142,7 +142,7 @@ impl Span {
         let is_valid = is_id(&span.trace, 16)
             && is_id(&span.span, 8)
             && (span.parent.is_empty() || is_id(&span.parent, 8))
-            && Kind::try_from(span.kind).is_ok()
+            && SpanKind::try_from(span.kind).is_ok()
             && span.start <= span.end
             && span.status < 1000
             && span.code < 5000
@@ -173,7 +173,12 @@ mod tests {
 
     fn span() -> Span {
         let parent = Some(SpanId::random());
-        let mut span = Span::new(Kind::Server, TraceId::random(), SpanId::random(), parent);
+        let mut span = Span::new(
+            SpanKind::Server,
+            TraceId::random(),
+            SpanId::random(),
+            parent,
+        );
         span.lasts(SystemTime::now(), Duration::from_millis(5));
         span
     }

@@ -1,7 +1,7 @@
 //! This room writes units for systemd: a service that runs one command line of wasmserve with as few rights as that
 //! needs, and the socket that is kept open while the service is away.
 
-mod command;
+mod command_line;
 mod paths;
 mod quote;
 mod service;
@@ -10,7 +10,7 @@ mod socket;
 use crate::cli::{OptionOrigin, Unit};
 use crate::config::Config;
 use anyhow::{Context, Result, bail};
-use command::CommandLine;
+use command_line::CommandLine;
 use std::path::Path;
 
 /// Prints both units, or writes them where the operator wants them.

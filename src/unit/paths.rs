@@ -1,6 +1,6 @@
 //! This file finds the files that a command line reads and writes, for a service that sees few of them.
 
-use super::command::absolute;
+use super::command_line::absolute;
 use super::quote;
 use crate::cli::Unit;
 use crate::config::Config;

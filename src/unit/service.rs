@@ -1,6 +1,6 @@
 //! This file writes the service: how it is started, watched and stopped, and what it may do.
 
-use super::command::CommandLine;
+use super::command_line::CommandLine;
 use super::{paths, quote};
 use crate::cli::Unit;
 use crate::config::{Address, Config, Endpoint};

@@ -149,7 +149,7 @@ fn enter_sandbox(sandbox: &Sandbox, slot: usize) -> Result<()> {
     let missing = sandbox.enter(Role::Worker)?;
     if slot == 0 && !missing.is_empty() {
         warning!(
-            "the kernel has no {}: workers are confined by less",
+            "the kernel has no {}: workers are less confined than they could be",
             missing.join(" and no ")
         );
     }

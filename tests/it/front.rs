@@ -15,9 +15,8 @@ fn seen(server: &Server, fields: &str) -> String {
 
 fn ask(server: &Server, path: &str, fields: &str) -> Response {
     let mut connection = server.connect();
-    let head = format!("GET {path} HTTP/1.1\r\nHost: direct\r\n{fields}\r\n");
-    connection.write(head).unwrap();
-    connection.response().unwrap()
+    let request = connection.get(path).host("direct").lines(fields);
+    request.response().unwrap()
 }
 
 #[track_caller]

@@ -133,10 +133,9 @@ fn sixty(name: &str) {
         .arg("--timeout-queue=20s")
         .start();
     let before = server.workers();
-    let ask = "GET /fill?bytes=28000000&ms=200 HTTP/1.1\r\nHost: a\r\n\r\n";
     let mut clients: Vec<Connection> = (0..60).map(|_| server.connect()).collect();
     for client in &mut clients {
-        client.write(ask).unwrap();
+        client.get("/fill?bytes=28000000&ms=200").send().unwrap();
     }
     let mut filled = 0;
     for client in &mut clients {

@@ -1,13 +1,13 @@
 //! Canaries as metrics: what came of those before, and how the one that runs is.
 
-use super::writer::Page;
+use super::lines::MetricsPage;
 use crate::admin::reading::Reading;
 use crate::scoreboard::VersionFigures;
 use crate::scoreboard::totals::{CANARIES, CANARY_OUTCOMES};
 use prometheus_client::registry::Unit;
 use std::fmt::Error;
 
-pub fn canary(page: &mut Page<'_>, reading: &Reading) -> Result<(), Error> {
+pub fn canary(page: &mut MetricsPage<'_>, reading: &Reading) -> Result<(), Error> {
     page.family(
         "canaries",
         "Canaries that are over, by outcome",

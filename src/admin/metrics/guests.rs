@@ -2,11 +2,11 @@
 //! they sent.
 
 use super::super::reading::Reading;
-use super::writer::{NONE, Page};
+use super::lines::{MetricsPage, NONE};
 use crate::scoreboard::totals;
 use std::fmt::Error;
 
-pub fn guests(page: &mut Page<'_>, reading: &Reading) -> Result<(), Error> {
+pub fn guests(page: &mut MetricsPage<'_>, reading: &Reading) -> Result<(), Error> {
     let totals = &reading.totals;
     page.family(
         "instances_made",

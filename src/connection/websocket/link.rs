@@ -1,7 +1,7 @@
 //! A link carries messages between the client of a WebSocket and its guest, and ends the connection as RFC 6455
 //! section 7 wants it.
 
-use super::code::{self, close_frame, fault};
+use super::close_code::{self, close_frame, fault};
 use super::keep_alive::{Due, KeepAlive};
 use super::message_rate::MessageRate;
 use super::wire::Wire;
@@ -114,7 +114,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
 
     /// Takes the link apart: the guest, which may not have ended, and what the connection ran over.
     pub fn into_parts(self) -> (WebSocket, T) {
-        let gone = Closed::new(code::ABNORMAL, "");
+        let gone = Closed::new(close_code::ABNORMAL, "");
         self.socket.session.channel().end(gone);
         (self.socket, self.wire.into_transport())
     }
@@ -127,7 +127,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     /// The worker goes at this time; at once where all go.
     pub fn leave(&mut self, until: Option<Instant>) {
         match until {
-            None => self.close(code::AWAY, "the server stops"),
+            None => self.close(close_code::AWAY, "the server stops"),
             Some(until) => self.leaves = Some(until.checked_sub(BEFORE_THE_END).unwrap_or(until)),
         }
     }
@@ -203,7 +203,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             Frame::Close(close) => {
                 let closed = match close {
                     Some(close) => Closed::new(close.code.into(), &close.reason),
-                    None => Closed::new(code::NO_CODE, ""),
+                    None => Closed::new(close_code::NO_CODE, ""),
                 };
                 if is_open {
                     self.socket.session.channel().end(closed.clone());
@@ -233,12 +233,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
     fn check_pace(&mut self) {
         let seconds = self.began.elapsed().as_secs();
         if self.control > CONTROL + CONTROL_PER_SECOND * seconds {
-            self.close(code::POLICY, "too many pings");
+            self.close(close_code::POLICY, "too many pings");
         }
         // Of a message and its frames, where they are not very small.
         let most = 2 * self.socket.settings.size as u64 + (1 << 20);
         if self.wire.received() - self.mark > most + 131 * self.control {
-            self.close(code::TOO_BIG, "too many fragments");
+            self.close(close_code::TOO_BIG, "too many fragments");
         }
     }
 
@@ -356,15 +356,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 NextStep::GiveUp => return Poll::Ready(End::Gone),
                 NextStep::Leave => {
                     self.leaves = None;
-                    self.close(code::RESTART, "the worker is replaced");
+                    self.close(close_code::RESTART, "the worker is replaced");
                 }
                 NextStep::Slow => {
                     self.message_rate.rests(Instant::now());
-                    self.close(code::POLICY, "a message does not come to its end");
+                    self.close(close_code::POLICY, "a message does not come to its end");
                 }
                 NextStep::KeepAlive(Due::GiveUp) => {
                     self.keep_alive.heard(Instant::now());
-                    self.close(code::FAILED, "no answer to a ping");
+                    self.close(close_code::FAILED, "no answer to a ping");
                 }
                 NextStep::KeepAlive(Due::Ping) => {
                     self.keep_alive.asked(Instant::now());

@@ -1,14 +1,14 @@
 //! A connection, or a stream of HTTP/2, has become a WebSocket here: it lasts until one end closes it, or the worker
 //! goes.
 
-mod code;
+mod close_code;
 mod duplex;
 mod keep_alive;
 mod link;
 mod message_rate;
 mod wire;
 
-use super::watch::{Manner, Watched};
+use super::watchdog::{Manner, Watched};
 use super::{Busy, ClientConnection};
 use crate::request::websocket::{self, WebSocket};
 use crate::request::{ClientProgress, Timer};

@@ -1,7 +1,7 @@
 //! A `History` has what the server said lately, and what follows from the differences: rates, percentiles, and failures
 //! that happened.
 
-use super::sample::{Sample, Worker, WorkerEnd, plain};
+use super::sample::{Sample, WorkerEnd, WorkerSample, plain};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -26,9 +26,9 @@ const BAD_ENDS: [&str; 8] = [
     "exited",
 ];
 
-/// A `Failure` is something that went wrong.
+/// A `RecentFailure` is something that went wrong.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Failure {
+pub struct RecentFailure {
     /// The failure happened last at this time, in seconds since 1970.
     pub at: f64,
     pub what: String,
@@ -42,7 +42,7 @@ pub struct History {
     samples: VecDeque<(Duration, Sample)>,
     /// Requests a second, the newest first.
     rates: VecDeque<u64>,
-    failures: Vec<Failure>,
+    failures: Vec<RecentFailure>,
 }
 
 impl History {
@@ -71,7 +71,7 @@ impl History {
     }
 
     /// Returns what went wrong, the newest first.
-    pub fn failures(&self) -> &[Failure] {
+    pub fn failures(&self) -> &[RecentFailure] {
         &self.failures
     }
 
@@ -86,7 +86,7 @@ impl History {
     }
 
     /// Requests a second of one worker.
-    pub fn rate_of(&self, worker: &Worker) -> f64 {
+    pub fn rate_of(&self, worker: &WorkerSample) -> f64 {
         self.per_second(|before, _| {
             let mut workers = before.workers.iter();
             let before = workers.find(|it| it.pid == worker.pid);
@@ -118,7 +118,7 @@ impl History {
 
     /// Makes one line for each kind of failure, the newest first.
     fn merge_failures(&mut self) {
-        let mut merged: Vec<Failure> = Vec::new();
+        let mut merged: Vec<RecentFailure> = Vec::new();
         for failure in self.failures.drain(..) {
             match merged.iter_mut().find(|it| it.what == failure.what) {
                 Some(same) => {
@@ -135,7 +135,7 @@ impl History {
 }
 
 /// Failures that show as counters that have grown.
-fn counted(before: &Sample, after: &Sample) -> Vec<Failure> {
+fn counted(before: &Sample, after: &Sample) -> Vec<RecentFailure> {
     let grown = |before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>, what: &str| {
         let mut found = Vec::new();
         for (kind, count) in after {
@@ -153,12 +153,12 @@ fn counted(before: &Sample, after: &Sample) -> Vec<Failure> {
     let at = after.at();
     let failures = failed.into_iter().chain(refused);
     failures
-        .map(|(what, count)| Failure { at, what, count })
+        .map(|(what, count)| RecentFailure { at, what, count })
         .collect()
 }
 
 /// Failures that the server names one by one, and had not named before.
-fn told(before: Option<&Sample>, after: &Sample) -> Vec<Failure> {
+fn told(before: Option<&Sample>, after: &Sample) -> Vec<RecentFailure> {
     let known = |end: &WorkerEnd| {
         let mut ends = before.iter().flat_map(|it| &it.ended_workers);
         ends.any(|it| it.pid == end.pid && it.at == end.at)
@@ -184,7 +184,7 @@ fn told(before: Option<&Sample>, after: &Sample) -> Vec<Failure> {
     let failures = ends.chain(reloads);
     let count = 1;
     failures
-        .map(|(at, what)| Failure { at, what, count })
+        .map(|(at, what)| RecentFailure { at, what, count })
         .collect()
 }
 

@@ -10,7 +10,7 @@ mod screen;
 mod tests;
 mod view;
 
-use super::ask::Server;
+use super::ask::AdminSocket;
 use super::found;
 use crate::cli::Top;
 use crate::exit::{Exit, Status};
@@ -23,7 +23,7 @@ use screen::Screen;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
-use view::{Next, View};
+use view::{Flow, View};
 
 /// Whoever looks more often changes what is looked at.
 const LEAST_INTERVAL: Duration = Duration::from_millis(100);
@@ -73,13 +73,13 @@ enum End {
     OfServer,
 }
 
-fn watch(server: Server, interval: Duration, first: Sample) -> Result<End> {
+fn watch(server: AdminSocket, interval: Duration, first: Sample) -> Result<End> {
     // Before there is a thread that could be sent them.
     signals::block_for_view()?;
     let mut screen = Screen::take()?;
     let (sender, inputs) = channel();
     for (name, source) in [
-        ("signals", Box::new(signal_inputs) as Source),
+        ("signals", Box::new(signal_inputs) as InputSource),
         ("keys", Box::new(terminal_inputs)),
         (
             "answers",
@@ -99,8 +99,8 @@ fn watch(server: Server, interval: Duration, first: Sample) -> Result<End> {
         screen.draw(|frame| frame::draw(frame, &view, begin.elapsed()))?;
         match inputs.recv() {
             Ok(Input::Terminal(Event::Key(key))) => match view.key(key) {
-                Next::Stay => {}
-                Next::Quit => return Ok(End::Asked),
+                Flow::Stay => {}
+                Flow::Quit => return Ok(End::Asked),
             },
             // A terminal of another size is drawn anew.
             Ok(Input::Terminal(_)) => {}
@@ -112,8 +112,8 @@ fn watch(server: Server, interval: Duration, first: Sample) -> Result<End> {
     }
 }
 
-/// A `Source` runs in a thread of its own, until nobody takes what it sends.
-type Source = Box<dyn FnOnce(&Sender<Input>) + Send>;
+/// An `InputSource` runs in a thread of its own, until nobody takes what it sends.
+type InputSource = Box<dyn FnOnce(&Sender<Input>) + Send>;
 
 fn signal_inputs(sender: &Sender<Input>) {
     let _ = signals::wait_for_the_end();
@@ -129,7 +129,7 @@ fn terminal_inputs(sender: &Sender<Input>) {
     let _ = sender.send(Input::End);
 }
 
-fn answer_inputs(server: &Server, interval: Duration, sender: &Sender<Input>) {
+fn answer_inputs(server: &AdminSocket, interval: Duration, sender: &Sender<Input>) {
     loop {
         thread::sleep(interval);
         let input = match ask(server) {
@@ -143,7 +143,7 @@ fn answer_inputs(server: &Server, interval: Duration, sender: &Sender<Input>) {
     }
 }
 
-fn ask(server: &Server) -> Result<Sample> {
+fn ask(server: &AdminSocket) -> Result<Sample> {
     let answer = server.ask("GET", "/status")?;
     serde_json::from_str(&answer.text).context("the server's answer cannot be understood")
 }

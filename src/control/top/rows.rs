@@ -1,7 +1,7 @@
 //! This file shows the workers as rows: which columns there are, and in which order the rows stand.
 
 use super::history::History;
-use super::sample::Worker;
+use super::sample::WorkerSample;
 use std::cmp::Ordering;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl Sorting {
 /// A `Row` is one worker.
 #[derive(Clone, Debug)]
 pub struct Row<'a> {
-    pub worker: &'a Worker,
+    pub worker: &'a WorkerSample,
     /// Requests a second.
     pub rate: f64,
 }

@@ -18,7 +18,7 @@ pub struct Sample {
     pub cpu_seconds: f64,
     pub component: Option<Component>,
     pub workers_wanted: u64,
-    pub workers: Vec<Worker>,
+    pub workers: Vec<WorkerSample>,
     pub requests: Requests,
     pub reloads: Reloads,
     pub ended_workers: Vec<WorkerEnd>,
@@ -33,7 +33,7 @@ pub struct Component {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Worker {
+pub struct WorkerSample {
     pub pid: i64,
     pub state: String,
     pub age_seconds: f64,

@@ -17,9 +17,9 @@ pub struct View {
     pub silence: Option<(Duration, String)>,
 }
 
-/// `Next` says whether the view goes on.
+/// `Flow` says whether the view goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum Flow {
     Stay,
     Quit,
 }
@@ -39,14 +39,14 @@ impl View {
         self.silence = Some((since, why));
     }
 
-    pub fn key(&mut self, key: KeyEvent) -> Next {
+    pub fn key(&mut self, key: KeyEvent) -> Flow {
         if key.kind == KeyEventKind::Release {
-            return Next::Stay;
+            return Flow::Stay;
         }
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
-            KeyCode::Char('c' | 'd') if control => return Next::Quit,
-            KeyCode::Char('q' | 'Q') | KeyCode::Esc => return Next::Quit,
+            KeyCode::Char('c' | 'd') if control => return Flow::Quit,
+            KeyCode::Char('q' | 'Q') | KeyCode::Esc => return Flow::Quit,
             KeyCode::Right | KeyCode::Tab => self.sorting.column = self.sorting.column.next(),
             KeyCode::Left | KeyCode::BackTab => {
                 self.sorting.column = self.sorting.column.previous();
@@ -61,7 +61,7 @@ impl View {
             _ => {}
         }
         self.scrolled = self.scrolled.min(self.last_row());
-        Next::Stay
+        Flow::Stay
     }
 
     fn last_row(&self) -> usize {
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn press(view: &mut View, code: KeyCode) -> Next {
+    fn press(view: &mut View, code: KeyCode) -> Flow {
         view.key(KeyEvent::new(code, KeyModifiers::NONE))
     }
 
@@ -84,12 +84,12 @@ mod tests {
     fn the_view_is_left_by_q_and_escape_and_control_c() {
         let mut view = View::default();
         for code in [KeyCode::Char('q'), KeyCode::Esc] {
-            assert_eq!(press(&mut view, code), Next::Quit);
+            assert_eq!(press(&mut view, code), Flow::Quit);
         }
         let control = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
-        assert_eq!(view.key(control), Next::Quit);
+        assert_eq!(view.key(control), Flow::Quit);
         for code in [KeyCode::Char('c'), KeyCode::Enter, KeyCode::Char('x')] {
-            assert_eq!(press(&mut view, code), Next::Stay);
+            assert_eq!(press(&mut view, code), Flow::Stay);
         }
     }
 

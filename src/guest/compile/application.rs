@@ -2,15 +2,15 @@
 
 use super::progress::display_path;
 use crate::guest::component::chain::Chain;
-use crate::guest::component::source::Source;
+use crate::guest::component::source::ComponentFile;
 use crate::warning;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 
 /// Reads an application and its middleware, the outermost first, and makes one component of them. Each mistake names
 /// the middleware that it is in, and leaves the application to the caller.
-pub fn read(path: &Path, name: &Path, middleware: &[PathBuf]) -> Result<Source> {
-    let source = Source::parse(path)?;
+pub fn read(path: &Path, name: &Path, middleware: &[PathBuf]) -> Result<ComponentFile> {
+    let source = ComponentFile::parse(path)?;
     if middleware.is_empty() {
         return Ok(source);
     }

@@ -4,7 +4,7 @@ use super::application;
 use super::progress;
 use super::spec::{CompileSpec, digest};
 use crate::cache::seal;
-use crate::guest::component::source::Source;
+use crate::guest::component::source::ComponentFile;
 use crate::guest::component::target::target_of;
 use crate::guest::engine::{self, Processors};
 use crate::guest::host::linker;
@@ -22,7 +22,7 @@ pub fn precompile(path: &Path, middleware: &[PathBuf], portable: bool) -> Result
     });
     let about = || format!("component `{}`", path.display());
     let source = application::read(path, path, middleware).with_context(about)?;
-    let Source::Component { binary, info } = source else {
+    let ComponentFile::Component { binary, info } = source else {
         bail!("{} is compiled already", about());
     };
     let target = target_of(&info).with_context(about)?;

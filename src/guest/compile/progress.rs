@@ -3,7 +3,7 @@
 use crate::cache::{CodeName, CodeOrigin};
 use crate::guest::engine::CodeInfo;
 use crate::info;
-use crate::log::{self, Ticker};
+use crate::log::{self, Spinner};
 use anyhow::Result;
 use std::path::Path;
 use std::time::Instant;
@@ -28,7 +28,7 @@ pub type ReportProgress<'a> = &'a dyn Fn(CompileProgress);
 pub fn shown<T>(path: &Path, binary: &[u8], work: impl FnOnce() -> Result<T>) -> Result<T> {
     let (path, start) = (display_path(path), Instant::now());
     info!("Compiling {path}, {} …", display_size(binary));
-    let made = Ticker::start(format!("Compiling {path}")).during(work)?;
+    let made = Spinner::start(format!("Compiling {path}")).during(work)?;
     info!("Compiled {path} in {:.1} s", start.elapsed().as_secs_f32());
     Ok(made)
 }

@@ -8,7 +8,7 @@ use super::progress::{self, CompileProgress, ReportProgress, display_path};
 use super::spec::{CompileSpec, GoodFor, MappedCode, cached, digest, digest_of_file};
 use crate::cache::{self, Cache, CodeName, CodeOrigin, seal};
 use crate::guest::component::info::World;
-use crate::guest::component::source::Source;
+use crate::guest::component::source::ComponentFile;
 use crate::guest::component::target::{Target, target_of};
 use crate::guest::engine::{self, CodeInfo, code};
 use crate::guest::host::capabilities::{Capabilities, Granted};
@@ -207,9 +207,9 @@ impl CompileRequest {
     fn known_source(
         &self,
         cache: Option<&Cache>,
-        source: &Source,
+        source: &ComponentFile,
     ) -> Option<(CodeName, MappedCode)> {
-        let (Source::Component { binary, info }, Some(cache)) = (source, cache) else {
+        let (ComponentFile::Component { binary, info }, Some(cache)) = (source, cache) else {
             return None;
         };
         let spec = CompileSpec::of_application(target_of(info).ok()?, binary.len());
@@ -246,19 +246,19 @@ impl CompileRequest {
     /// Writes the code into a file, and gives its names where other starts can use it too.
     fn compile_source(
         &self,
-        source: Source,
+        source: ComponentFile,
         cache: Option<&Cache>,
         file: File,
     ) -> Result<(Compiled, Vec<CodeName>)> {
         match source {
-            Source::Precompiled(code) if self.allow_precompiled => {
+            ComponentFile::Precompiled(code) if self.allow_precompiled => {
                 Ok((self.adopt(&code, file)?, Vec::new()))
             }
-            Source::Precompiled(_) => bail!(
+            ComponentFile::Precompiled(_) => bail!(
                 "it is native code, which runs unchecked; serve the .wasm it was made from, or give \
                  --allow-precompiled if you made it yourself"
             ),
-            Source::Component { binary, info } => {
+            ComponentFile::Component { binary, info } => {
                 let target = target_of(&info)?;
                 linker::check(&engine::compiling(target)?, target, &info)?;
                 let imports = info.imports.iter().map(String::as_str);

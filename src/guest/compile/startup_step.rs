@@ -7,7 +7,7 @@ use super::request::{CompileRequest, Confine};
 use super::spec::CompileSpec;
 use crate::cache::{Cache, CodeOrigin, seal};
 use crate::guest::component::info::{ComponentInfo, World};
-use crate::guest::component::source::Source;
+use crate::guest::component::source::ComponentFile;
 use crate::guest::component::target::Target;
 use crate::guest::engine::{self, CodeInfo, code};
 use crate::guest::failure::cause;
@@ -63,12 +63,12 @@ pub struct StartupStep {
 impl StartupStep {
     /// Reads a component, and says what is wrong with it or missing for it.
     fn read(path: &Path, occasion: Occasion, capabilities: &Capabilities) -> Result<StartupStep> {
-        let step = || match Source::read(path)? {
-            Source::Component { binary, info } => {
+        let step = || match ComponentFile::read(path)? {
+            ComponentFile::Component { binary, info } => {
                 let step = Self::validate(path, occasion, binary, &info, capabilities);
                 step.with_context(|| format!("component `{}`", path.display()))
             }
-            Source::Precompiled(_) => bail!(
+            ComponentFile::Precompiled(_) => bail!(
                 "component `{}`: it is native code; name the .wasm that it was made from",
                 path.display()
             ),

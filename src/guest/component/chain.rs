@@ -7,10 +7,10 @@
 
 use super::imports::{Imports, Member, track};
 use super::info::{ComponentInfo, World};
+use super::sections::SectionWriter;
 use super::shared::Importer;
-use super::source::Source;
+use super::source::ComponentFile;
 use super::websocket;
-use super::writer::Writer;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -33,8 +33,8 @@ struct Part {
 
 impl Chain {
     /// Reads the middleware for this application, the outermost first.
-    pub fn read(name: &Path, application: Source, middleware: &[PathBuf]) -> Result<Chain> {
-        let Source::Component { binary, info } = application else {
+    pub fn read(name: &Path, application: ComponentFile, middleware: &[PathBuf]) -> Result<Chain> {
+        let ComponentFile::Component { binary, info } = application else {
             bail!(
                 "it is native code, in front of which nothing can be put; serve the .wasm that it was made from, or \
                  give --middleware to `wasmserve compile`"
@@ -63,7 +63,7 @@ impl Chain {
     }
 
     /// Makes one component of them.
-    pub fn compose(self) -> Result<Source> {
+    pub fn compose(self) -> Result<ComponentFile> {
         let parts: Vec<&Part> = [&self.application]
             .into_iter()
             .chain(self.middleware.iter().rev())
@@ -81,7 +81,7 @@ impl Chain {
         let imports: Vec<Imports<'_>> = imports.collect::<Result<_>>()?;
         let is_met = |number: usize, name: &str| met[number].contains_key(name);
         let mut composition = Composition {
-            writer: Writer::default(),
+            writer: SectionWriter::default(),
             importer: Importer::new(&imports, is_met),
             imports: &imports,
         };
@@ -103,7 +103,7 @@ impl Chain {
         let binary = composition.writer.finish();
         validate(&binary)?;
         let info = ComponentInfo::of(&binary)?;
-        Ok(Source::Component { binary, info })
+        Ok(ComponentFile::Component { binary, info })
     }
 }
 
@@ -126,13 +126,13 @@ fn connect(parts: &[&Part]) -> Result<(Vec<Met>, BTreeSet<String>)> {
 
 impl Part {
     fn read(path: &Path) -> Result<Part> {
-        match Source::parse(path)? {
-            Source::Component { binary, info } => Ok(Part {
+        match ComponentFile::parse(path)? {
+            ComponentFile::Component { binary, info } => Ok(Part {
                 name: path.to_owned(),
                 binary,
                 info,
             }),
-            Source::Precompiled(_) => {
+            ComponentFile::Precompiled(_) => {
                 bail!("it is native code; name the .wasm that it was made from")
             }
         }
@@ -253,7 +253,7 @@ type Met = BTreeMap<String, String>;
 
 /// A `Composition` writes a component that has others inside.
 struct Composition<'a> {
-    writer: Writer,
+    writer: SectionWriter,
     importer: Importer<'a>,
     imports: &'a [Imports<'a>],
 }

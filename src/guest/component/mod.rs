@@ -3,8 +3,8 @@
 pub mod chain;
 mod imports;
 pub mod info;
+mod sections;
 mod shared;
 pub mod source;
 pub mod target;
 pub mod websocket;
-mod writer;

@@ -3,7 +3,7 @@
 //! them asks for: so a request is the same thing to all of them.
 
 use super::imports::{Imports, track, version};
-use super::writer::Writer;
+use super::sections::SectionWriter;
 use anyhow::{Context, Result, bail};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use wasm_encoder::reencode::{Reencode, ReencodeComponent};
@@ -64,7 +64,7 @@ impl<'a> Importer<'a> {
     }
 
     /// Writes all imports.
-    pub fn write(&mut self, writer: &mut Writer) -> Result<()> {
+    pub fn write(&mut self, writer: &mut SectionWriter) -> Result<()> {
         let tracks: Vec<String> = self.shared.keys().cloned().collect();
         for track in tracks {
             self.import(&track, writer)?;
@@ -86,7 +86,7 @@ impl<'a> Importer<'a> {
         component: usize,
         interface: usize,
         name: &'a str,
-        writer: &mut Writer,
+        writer: &mut SectionWriter,
     ) -> Result<u32> {
         let interface = &self.components[component].interfaces[interface];
         let instance = self.instance(interface.name)?;
@@ -97,7 +97,7 @@ impl<'a> Importer<'a> {
     }
 
     /// Imports what is on this track, after what it uses.
-    fn import(&mut self, track_name: &str, writer: &mut Writer) -> Result<u32> {
+    fn import(&mut self, track_name: &str, writer: &mut SectionWriter) -> Result<u32> {
         let shared = self.shared.get_mut(track_name);
         let shared = shared.with_context(|| format!("`{track_name}` is used, and not imported"))?;
         let (name, by) = match shared.state {
@@ -141,7 +141,7 @@ impl<'a> Merged<'a> {
         importer: &mut Importer<'a>,
         component: usize,
         interface: usize,
-        writer: &mut Writer,
+        writer: &mut SectionWriter,
     ) -> Result<()> {
         let imports = &importer.components[component];
         let mut renumbered = Renumbered::default();

@@ -1,5 +1,5 @@
-//! Reads the file that the operator named and says what it holds. Every mistake about that file is
-//! found here, before anything is compiled.
+//! A `ComponentFile` is read from the file that the operator named, and says what it holds. Every mistake about that
+//! file is found here, before anything is compiled.
 
 use super::info::ComponentInfo;
 use crate::sys::regular::{self, LARGEST_COMPONENT};
@@ -7,8 +7,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use std::path::Path;
 use wasmtime::{Engine, Precompiled};
 
-/// A `Source` is what a file turned out to hold.
-pub enum Source {
+/// A `ComponentFile` is what a file turned out to hold.
+pub enum ComponentFile {
     /// The file holds a component, which is given in binary form.
     Component {
         binary: Vec<u8>,
@@ -18,16 +18,16 @@ pub enum Source {
     Precompiled(Vec<u8>),
 }
 
-impl Source {
-    pub fn read(path: &Path) -> Result<Source> {
+impl ComponentFile {
+    pub fn read(path: &Path) -> Result<ComponentFile> {
         Self::parse(path).with_context(|| format!("component `{}`", path.display()))
     }
 
     /// Reads a file for a caller that names the component in each mistake itself.
-    pub fn parse(path: &Path) -> Result<Source> {
+    pub fn parse(path: &Path) -> Result<ComponentFile> {
         let bytes = bytes_of(path)?;
         match Engine::detect_precompiled(&bytes) {
-            Some(Precompiled::Component) => return Ok(Source::Precompiled(bytes)),
+            Some(Precompiled::Component) => return Ok(ComponentFile::Precompiled(bytes)),
             Some(Precompiled::Module) => bail!("it is a precompiled core module, not a component"),
             None => {}
         }
@@ -39,7 +39,7 @@ impl Source {
             bytes
         };
         let info = ComponentInfo::of(&binary)?;
-        Ok(Source::Component { binary, info })
+        Ok(ComponentFile::Component { binary, info })
     }
 }
 

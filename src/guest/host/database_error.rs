@@ -3,8 +3,8 @@
 use crate::{log, warning};
 use wasmtime::component::ResourceTableError;
 
-/// A `Failure` of a kind of database says whether the operator is to hear of it.
-pub trait Failure {
+/// A `DriverError` of a kind of database says whether the operator is to hear of it.
+pub trait DriverError {
     /// Returns what the operator is told; `None` where the statement itself was wrong.
     fn for_operator(&self) -> Option<&str>;
 }
@@ -22,14 +22,14 @@ impl<F> From<ResourceTableError> for DatabaseError<F> {
     }
 }
 
-impl<F: Failure> From<F> for DatabaseError<F> {
+impl<F: DriverError> From<F> for DatabaseError<F> {
     fn from(failure: F) -> DatabaseError<F> {
         DatabaseError::Failed(failure)
     }
 }
 
 /// Logs a failure of the database of this name, where the operator is to hear of it.
-pub fn logged<T, F: Failure>(name: &str, result: Result<T, F>) -> Result<T, DatabaseError<F>> {
+pub fn logged<T, F: DriverError>(name: &str, result: Result<T, F>) -> Result<T, DatabaseError<F>> {
     if let Err(failure) = &result
         && let Some(why) = failure.for_operator()
     {

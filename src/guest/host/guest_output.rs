@@ -2,7 +2,7 @@
 
 use super::guest_logger::GuestLogger;
 use super::log_level;
-use super::standard_streams::{HandedOut, Origin};
+use super::standard_streams::{HandedOut, StreamOrigin};
 use crate::guest::snapshot::StandardStream;
 use crate::log::{GuestStream, Level};
 use std::io;
@@ -57,7 +57,7 @@ impl GuestOutput {
     }
 
     /// Makes a stream that a guest may write to.
-    pub fn handle(&self, origin: Origin) -> DynOutputStream {
+    pub fn handle(&self, origin: StreamOrigin) -> DynOutputStream {
         let handle = Box::new(OutputHandle(self.clone()));
         self.handed_out.note(&*handle, self.stream, origin);
         handle
@@ -133,7 +133,7 @@ impl StdoutStream for GuestOutput {
     }
 
     fn p2_stream(&self) -> Box<dyn OutputStream> {
-        self.handle(Origin::Request)
+        self.handle(StreamOrigin::Request)
     }
 }
 

@@ -23,11 +23,11 @@ pub struct StandardStreams {
 
 /// `HandedOut` has the streams that a guest has, by the addresses that they have in the meantime.
 #[derive(Clone, Default)]
-pub struct HandedOut(Arc<Mutex<HashMap<usize, (StandardStream, Origin)>>>);
+pub struct HandedOut(Arc<Mutex<HashMap<usize, (StandardStream, StreamOrigin)>>>);
 
-/// An `Origin` says since when a stream is open.
+/// A `StreamOrigin` says since when a stream is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum StreamOrigin {
     /// The instance has begun with it.
     Snapshot,
     Request,
@@ -38,11 +38,11 @@ pub enum Origin {
 pub struct Left {
     pub place: u32,
     pub stream: StandardStream,
-    pub origin: Origin,
+    pub origin: StreamOrigin,
 }
 
 impl HandedOut {
-    pub fn note<T>(&self, handle: &T, stream: StandardStream, origin: Origin) {
+    pub fn note<T>(&self, handle: &T, stream: StandardStream, origin: StreamOrigin) {
         self.known().insert(address(handle), (stream, origin));
     }
 
@@ -50,11 +50,11 @@ impl HandedOut {
         self.known().remove(&address(handle));
     }
 
-    fn find(&self, address: usize) -> Option<(StandardStream, Origin)> {
+    fn find(&self, address: usize) -> Option<(StandardStream, StreamOrigin)> {
         self.known().get(&address).copied()
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<usize, (StandardStream, Origin)>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<usize, (StandardStream, StreamOrigin)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -84,13 +84,15 @@ impl StandardStreams {
     pub fn open(&self, open: &[OpenStream], table: &mut ResourceTable) -> wasmtime::Result<()> {
         for (place, open) in (0..).zip(open) {
             let put = match open.stream {
-                StandardStream::Output => {
-                    table.push(self.outputs[0].handle(Origin::Snapshot))?.rep()
+                StandardStream::Output => table
+                    .push(self.outputs[0].handle(StreamOrigin::Snapshot))?
+                    .rep(),
+                StandardStream::Error => table
+                    .push(self.outputs[1].handle(StreamOrigin::Snapshot))?
+                    .rep(),
+                StandardStream::Input => {
+                    table.push(self.input.handle(StreamOrigin::Snapshot))?.rep()
                 }
-                StandardStream::Error => {
-                    table.push(self.outputs[1].handle(Origin::Snapshot))?.rep()
-                }
-                StandardStream::Input => table.push(self.input.handle(Origin::Snapshot))?.rep(),
             };
             wasmtime::ensure!(put == place, "the table of an instance is not empty");
         }
@@ -137,7 +139,7 @@ pub struct NoInput(HandedOut);
 struct InputHandle(HandedOut);
 
 impl NoInput {
-    fn handle(&self, origin: Origin) -> DynInputStream {
+    fn handle(&self, origin: StreamOrigin) -> DynInputStream {
         let handle = Box::new(InputHandle(self.0.clone()));
         self.0.note(&*handle, StandardStream::Input, origin);
         handle
@@ -156,7 +158,7 @@ impl StdinStream for NoInput {
     }
 
     fn p2_stream(&self) -> Box<dyn InputStream> {
-        self.handle(Origin::Request)
+        self.handle(StreamOrigin::Request)
     }
 }
 

@@ -7,7 +7,7 @@ use super::serial::{Instance, trapped};
 use crate::guest::engine::LIFECYCLE;
 use crate::guest::failure::Failure;
 use crate::guest::host::open;
-use crate::guest::host::standard_streams::Origin;
+use crate::guest::host::standard_streams::StreamOrigin;
 use crate::guest::snapshot::OpenStream;
 use anyhow::{Context as _, Result};
 use http_body::Body as _;
@@ -122,7 +122,7 @@ impl Instance {
 
     /// Closes the standard streams, which each instance gets anew, and says which they were.
     pub fn close_standard_streams(&mut self) -> Vec<OpenStream> {
-        let closed = self.close_streams(Origin::Request);
+        let closed = self.close_streams(StreamOrigin::Request);
         let mut closed = closed.unwrap_or_default();
         closed.sort_by_key(|open| open.handle);
         closed

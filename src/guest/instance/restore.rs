@@ -4,7 +4,7 @@
 use super::serial::{Instance, trapped};
 use crate::debug;
 use crate::guest::failure::Failure;
-use crate::guest::host::standard_streams::{Left, Origin};
+use crate::guest::host::standard_streams::{Left, StreamOrigin};
 use crate::guest::host::state::HostState;
 use crate::guest::snapshot::{OpenStream, handles_in_use};
 use anyhow::{Context as _, Result, ensure};
@@ -26,7 +26,7 @@ impl Instance {
             return false;
         };
         let begun_with = handle.open_streams().len();
-        let closed = self.close_streams(Origin::Request);
+        let closed = self.close_streams(StreamOrigin::Request);
         let handles = closed.and_then(|_| {
             let left = self.store.data_mut().left_streams().unwrap_or_default();
             ensure!(left.len() == begun_with, "it has closed what it began with");
@@ -87,7 +87,7 @@ impl Instance {
 
     /// Closes the standard streams that are open since then, and gives them in the order of their places. Fails where
     /// anything else is open.
-    pub(super) fn close_streams(&mut self, since: Origin) -> Result<Vec<OpenStream>> {
+    pub(super) fn close_streams(&mut self, since: StreamOrigin) -> Result<Vec<OpenStream>> {
         let left = self.store.data_mut().left_streams();
         let left = left.context("the guest has not given up its handles")?;
         let mut closed = Vec::new();

@@ -1,4 +1,4 @@
-//! A `Session` is a guest that serves one WebSocket: it runs while it is polled, and is gone when it is dropped.
+//! A `WebSocketSession` is a guest that serves one WebSocket: it runs while it is polled, and is gone when it is dropped.
 
 use super::call::RunningGuest;
 use crate::guest::failure::Failure;
@@ -15,7 +15,7 @@ const FAILED: u16 = 1011;
 /// The guest has returned.
 const NORMAL: u16 = 1000;
 
-pub struct Session {
+pub struct WebSocketSession {
     /// The guest is `None` once it has ended.
     guest: Option<RunningGuest>,
     /// The guest failed for this reason as soon as it had answered.
@@ -24,9 +24,13 @@ pub struct Session {
     memory: Arc<InstanceMemory>,
 }
 
-impl Session {
-    pub fn new(guest: RunningGuest, channel: Arc<Channel>, memory: Arc<InstanceMemory>) -> Session {
-        Session {
+impl WebSocketSession {
+    pub fn new(
+        guest: RunningGuest,
+        channel: Arc<Channel>,
+        memory: Arc<InstanceMemory>,
+    ) -> WebSocketSession {
+        WebSocketSession {
             guest: Some(guest),
             failure: None,
             channel,

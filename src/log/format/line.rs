@@ -1,7 +1,7 @@
 //! This file puts one line together: what clients say is escaped, and takes no more room than there is.
 
 use super::Field;
-use crate::log::Access;
+use crate::log::AccessRecord;
 use crate::log::encode::{Dated, Timestamp};
 use http::HeaderValue;
 use std::fmt::{self, Write as _};
@@ -43,7 +43,7 @@ impl Line {
         let _ = write!(self.text, "{text}");
     }
 
-    pub fn push_field(&mut self, field: Field, access: &Access<'_>, now: SystemTime) {
+    pub fn push_field(&mut self, field: Field, access: &AccessRecord<'_>, now: SystemTime) {
         let (path, query) = split(access.target);
         match field {
             Field::Address => self.push_own(access.address),

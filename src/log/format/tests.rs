@@ -1,7 +1,7 @@
-//! Formats of the access log, as gunicorn and nginx would write them.
+//! These tests write lines in formats of the access log, as gunicorn and nginx would write them.
 
 use super::AccessFormat;
-use crate::log::Access;
+use crate::log::AccessRecord;
 use crate::log::access::tests::ACCESS;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::time::{Duration, SystemTime};
@@ -14,13 +14,13 @@ fn headers(fields: &[(&'static str, &[u8])]) -> HeaderMap {
     fields.collect()
 }
 
-fn written(format: &str, access: &Access<'_>, request: &[(&'static str, &[u8])]) -> String {
+fn written(format: &str, access: &AccessRecord<'_>, request: &[(&'static str, &[u8])]) -> String {
     let format = AccessFormat::parse(format).unwrap();
     let captured = super::Captured {
         request: format.capture_request(&headers(request)),
         response: format.capture_response(&headers(&[("x-out", b"there")])),
     };
-    let access = Access {
+    let access = AccessRecord {
         captured: &captured,
         ..*access
     };
@@ -48,7 +48,7 @@ fn gunicorns_notation_reads_as_gunicorn_writes_it() {
     ] {
         assert_eq!(written(format, &ACCESS, &request), line, "{format}");
     }
-    let empty = Access { sent: 0, ..ACCESS };
+    let empty = AccessRecord { sent: 0, ..ACCESS };
     assert_eq!(written("%(b)s %(B)s", &empty, &[]), "- 0");
 }
 
@@ -105,7 +105,7 @@ fn what_is_no_field_is_refused() {
 fn no_value_can_forge_a_line() {
     let nasty = "\" 200 OK\\ \t\u{e4}\u{202e}\u{9b}31m".as_bytes();
     let forged: [(&str, &[u8]); 2] = [("user-agent", nasty), ("authorization", b"Basic IgphXDpi")];
-    let access = Access {
+    let access = AccessRecord {
         target: "/\"a\nINFO: \u{1b}[2J?\\",
         method: "GET",
         id: Some("i\"d"),
@@ -139,7 +139,7 @@ fn a_line_stays_short_enough_to_be_written_at_once() {
     for value in [&long[..], &wild] {
         let request: [(&str, &[u8]); 2] = [("user-agent", value), ("referer", value)];
         let target = format!("/{}", "\u{e4}".repeat(30_000));
-        let access = Access {
+        let access = AccessRecord {
             target: &target,
             ..ACCESS
         };

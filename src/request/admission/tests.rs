@@ -1,4 +1,4 @@
-//! Seats under pressure: order, shares, and those that are taken back.
+//! These tests put permits under pressure: in which order they are given, to whom, and from whom they are taken back.
 
 use super::*;
 use std::net::IpAddr;

@@ -1,5 +1,5 @@
-//! Opens files below a directory, and nothing else: the kernel follows no path and no symbolic link out
-//! of it (openat2(2), RESOLVE_BENEATH).
+//! A `ConfinedDirectory` opens files below a directory, and nothing else: the kernel follows no path and no symbolic
+//! link out of it (openat2(2), RESOLVE_BENEATH).
 
 use super::validator::Validator;
 use hyper_staticfile::vfs::{FileOpener, FileWithMetadata, IntoFileAccess, TokioFileAccess};

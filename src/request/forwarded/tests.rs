@@ -1,4 +1,4 @@
-//! Chains of proxies, honest and forged.
+//! These tests read chains of proxies, honest and forged.
 
 use super::*;
 

@@ -2,18 +2,18 @@
 //! the connection's business.
 
 mod handshake;
-mod record;
+mod session_record;
 
 pub use crate::guest::websocket::{Closed, Message, Outgoing};
 pub use handshake::{Asked, asked};
-pub use record::Record;
+pub use session_record::SessionRecord;
 
 use super::admission::{Admission, Permit};
 use super::exchange::Exchange;
 use super::header_policy::Arrival;
 use super::{Body, ClientProgress, Origin, Requests, host, reply, share};
 use crate::guest::Failure;
-use crate::guest::websocket::{Answer, Bounds, Opening, RequestName, Session};
+use crate::guest::websocket::{Answer, Bounds, Opening, RequestName, WebSocketSession};
 use crate::scoreboard::Shed;
 use crate::sys::clock;
 use crate::{info, log};
@@ -21,7 +21,7 @@ use bytes::Bytes;
 use handshake::Unsound;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
-use record::Opened;
+use session_record::Opened;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::task::spawn_local;
@@ -67,8 +67,8 @@ impl WebSockets {
 
 /// A `WebSocket` is one that its guest has accepted.
 pub struct WebSocket {
-    pub session: Session,
-    pub record: Record,
+    pub session: WebSocketSession,
+    pub record: SessionRecord,
     pub settings: Settings,
     /// The permit is held for as long as it lasts.
     _permit: Permit,
@@ -189,7 +189,7 @@ impl Requests {
         };
         let socket = WebSocket {
             session,
-            record: Record::begin(opened, &self.slot),
+            record: SessionRecord::begin(opened, &self.slot),
             settings: *settings,
             _permit: permit,
         };

@@ -198,7 +198,7 @@ fn unnamed() -> Cases {
 }
 
 /// Demands that sending (sendto(2), sendmmsg(2)) does not connect as well: of that landlock asks nobody.
-const SLOWLY: rules::Condition = Cases::masked(3, MSG_FASTOPEN as u64, 0);
+const SLOWLY: rules::ArgumentCondition = Cases::masked(3, MSG_FASTOPEN as u64, 0);
 
 /// These bits of a socket's type are not its flags (socket(2)).
 const KIND: u64 = 0xf;

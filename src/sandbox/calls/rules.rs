@@ -10,19 +10,19 @@ use std::os::fd::RawFd;
 /// `Allowed` has the calls, each with what must hold of its arguments where that is not nothing.
 pub type Allowed = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// A `Condition` must hold of one argument.
+/// An `ArgumentCondition` must hold of one argument.
 #[derive(Clone)]
-pub struct Condition {
+pub struct ArgumentCondition {
     argument: u8,
     length: SeccompCmpArgLen,
     operation: SeccompCmpOp,
     value: u64,
 }
 
-impl Condition {
+impl ArgumentCondition {
     /// The kernel looks at the lower half of what is no pointer.
-    const fn new(argument: u8, operation: SeccompCmpOp, value: u64) -> Condition {
-        Condition {
+    const fn new(argument: u8, operation: SeccompCmpOp, value: u64) -> ArgumentCondition {
+        ArgumentCondition {
             argument,
             length: Dword,
             operation,
@@ -33,12 +33,12 @@ impl Condition {
 
 /// Of `Cases` one must hold, and of that every condition. Without a case everything is right, as seccompiler has it.
 #[derive(Clone, Default)]
-pub struct Cases(Vec<Vec<Condition>>);
+pub struct Cases(Vec<Vec<ArgumentCondition>>);
 
 impl Cases {
     /// Demands that an argument is one of these.
     pub fn one_of(argument: u8, values: &[u64]) -> Cases {
-        let case = |value: &u64| vec![Condition::new(argument, Eq, *value)];
+        let case = |value: &u64| vec![ArgumentCondition::new(argument, Eq, *value)];
         Cases(values.iter().map(case).collect())
     }
 
@@ -46,28 +46,28 @@ impl Cases {
     pub fn pairs((first, second): (u8, u8), values: &[(i32, i32)]) -> Cases {
         let case = |(one, other): &(i32, i32)| {
             vec![
-                Condition::new(first, Eq, u64::from(one.cast_unsigned())),
-                Condition::new(second, Eq, u64::from(other.cast_unsigned())),
+                ArgumentCondition::new(first, Eq, u64::from(one.cast_unsigned())),
+                ArgumentCondition::new(second, Eq, u64::from(other.cast_unsigned())),
             ]
         };
         Cases(values.iter().map(case).collect())
     }
 
     /// Demands that all of these conditions hold.
-    pub fn all(conditions: &[Condition]) -> Cases {
+    pub fn all(conditions: &[ArgumentCondition]) -> Cases {
         Cases(vec![conditions.to_vec()])
     }
 
     /// Demands that of the bits of an argument that are in the mask, these are set.
-    pub const fn masked(argument: u8, mask: u64, value: u64) -> Condition {
-        Condition::new(argument, MaskedEq(mask), value)
+    pub const fn masked(argument: u8, mask: u64, value: u64) -> ArgumentCondition {
+        ArgumentCondition::new(argument, MaskedEq(mask), value)
     }
 
     /// Demands that a pointer leads nowhere.
-    pub fn null(argument: u8) -> Condition {
-        Condition {
+    pub fn null(argument: u8) -> ArgumentCondition {
+        ArgumentCondition {
             length: Qword,
-            ..Condition::new(argument, Eq, 0)
+            ..ArgumentCondition::new(argument, Eq, 0)
         }
     }
 
@@ -84,14 +84,14 @@ impl Cases {
         for number in &numbers {
             let begins = after.map_or(0, |after| after + 1);
             if begins < *number {
-                let above = after.map(|after| Condition::new(argument, Gt, after));
-                let below = Condition::new(argument, Lt, *number);
+                let above = after.map(|after| ArgumentCondition::new(argument, Gt, after));
+                let below = ArgumentCondition::new(argument, Lt, *number);
                 cases.push(above.into_iter().chain([below]).collect());
             }
             after = Some(*number);
         }
         if let Some(after) = after {
-            cases.push(vec![Condition::new(argument, Gt, after)]);
+            cases.push(vec![ArgumentCondition::new(argument, Gt, after)]);
         }
         Cases(cases)
     }
@@ -113,7 +113,7 @@ impl Cases {
         if other.0.is_empty() {
             return self;
         }
-        let both = |one: &Vec<Condition>| {
+        let both = |one: &Vec<ArgumentCondition>| {
             let one = one.clone();
             let others = other.0.iter();
             others.map(move |other| one.iter().chain(other).cloned().collect())
@@ -143,9 +143,9 @@ impl Rules {
     }
 }
 
-fn rule(conditions: Vec<Condition>) -> Result<SeccompRule> {
+fn rule(conditions: Vec<ArgumentCondition>) -> Result<SeccompRule> {
     let conditions = conditions.into_iter().map(|condition| {
-        let Condition {
+        let ArgumentCondition {
             argument,
             length,
             operation,
@@ -162,7 +162,7 @@ mod tests {
 
     /// Says whether a descriptor of this number is let through.
     fn holds(cases: &Cases, number: u64) -> bool {
-        let holds = |condition: &Condition| match condition.operation {
+        let holds = |condition: &ArgumentCondition| match condition.operation {
             Gt => number > condition.value,
             Lt => number < condition.value,
             _ => panic!("not compared"),

@@ -1,4 +1,4 @@
-//! An `Attempt` makes the next version ready to be tried: this file decides how long its processes may take, and what
+//! An `AttemptState` makes the next version ready to be tried: this file decides how long its processes may take, and what
 //! ends them before.
 
 use super::{Action, Policy};
@@ -7,9 +7,9 @@ use crate::supervisor::settings::CompileLimits;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// An `Attempt` says what is being done about the next version.
+/// An `AttemptState` says what is being done about the next version.
 #[derive(Debug, Default)]
-pub enum Attempt {
+pub enum AttemptState {
     #[default]
     None,
     /// A compiler is to be forked.
@@ -41,7 +41,7 @@ pub enum GivenUp {
     /// The new executable makes its own.
     Upgrade,
     LatePull(Duration),
-    Late(Duration),
+    TimedOut(Duration),
     LateStep(Duration),
     LateStart(Duration),
     Large(u64),
@@ -64,7 +64,7 @@ impl fmt::Display for GivenUp {
                 "pulling the component took longer than --timeout-pull ({} s)",
                 limit.as_secs_f64()
             ),
-            GivenUp::Late(limit) => write!(
+            GivenUp::TimedOut(limit) => write!(
                 f,
                 "compiling the component took longer than --limit-compile-time ({} s)",
                 limit.as_secs_f64()
@@ -91,15 +91,15 @@ impl fmt::Display for GivenUp {
 /// The compiler's memory is looked at this often.
 const GLANCE: Duration = Duration::from_millis(100);
 
-impl Attempt {
+impl AttemptState {
     /// Says whether there is a process, or is to be one.
     pub fn is_under_way(&self) -> bool {
-        !matches!(self, Attempt::None)
+        !matches!(self, AttemptState::None)
     }
 
     fn bounds(&self) -> Option<(Instant, CompileLimits)> {
         match self {
-            Attempt::Compiling { until, limits } | Attempt::Loading { until, limits } => {
+            AttemptState::Compiling { until, limits } | AttemptState::Loading { until, limits } => {
                 Some((*until, *limits))
             }
             _ => None,
@@ -109,9 +109,9 @@ impl Attempt {
     /// Says when to look at it again.
     pub fn wakes_at(&self, now: Instant) -> Option<Instant> {
         match self {
-            Attempt::Pulling { until, .. }
-            | Attempt::Stepping { until, .. }
-            | Attempt::Priming { until, .. } => Some(*until),
+            AttemptState::Pulling { until, .. }
+            | AttemptState::Stepping { until, .. }
+            | AttemptState::Priming { until, .. } => Some(*until),
             _ => self.bounds().map(|(until, _)| until.min(now + GLANCE)),
         }
     }
@@ -121,8 +121,8 @@ impl Policy {
     /// Notes that the component is pulled now.
     pub(super) fn pulling(&mut self, limit: Duration, now: Instant) {
         let until = now + limit;
-        if matches!(self.reload.attempt, Attempt::Asked) {
-            self.reload.attempt = Attempt::Pulling { until, limit };
+        if matches!(self.reload.attempt, AttemptState::Asked) {
+            self.reload.attempt = AttemptState::Pulling { until, limit };
         }
     }
 
@@ -130,12 +130,12 @@ impl Policy {
     pub(super) fn compiling(&mut self, limits: CompileLimits, now: Instant) {
         let until = now + limits.time;
         match self.reload.attempt {
-            Attempt::Asked => self.reload.attempt = Attempt::Compiling { until, limits },
-            Attempt::Pulling { .. } if self.mode.changes() => {
-                self.reload.attempt = Attempt::Compiling { until, limits };
+            AttemptState::Asked => self.reload.attempt = AttemptState::Compiling { until, limits },
+            AttemptState::Pulling { .. } if self.mode.changes() => {
+                self.reload.attempt = AttemptState::Compiling { until, limits };
             }
             // It began when its attempt was ended already, or everything.
-            Attempt::Pulling { .. } | Attempt::Ending(_) => {
+            AttemptState::Pulling { .. } | AttemptState::Ending(_) => {
                 self.actions.push(Action::KillCompiler);
             }
             _ => {}
@@ -147,9 +147,9 @@ impl Policy {
         let until = now + limit;
         match self.reload.attempt {
             // It began when its attempt was ended already, or everything.
-            Attempt::Ending(_) => self.actions.push(Action::KillCompiler),
+            AttemptState::Ending(_) => self.actions.push(Action::KillCompiler),
             _ if !self.mode.changes() => self.actions.push(Action::KillCompiler),
-            _ => self.reload.attempt = Attempt::Stepping { until, limit },
+            _ => self.reload.attempt = AttemptState::Stepping { until, limit },
         }
     }
 
@@ -157,17 +157,17 @@ impl Policy {
     pub(super) fn priming(&mut self, limit: Duration, now: Instant) {
         let until = now + limit;
         match self.reload.attempt {
-            Attempt::Ending(_) => self.actions.push(Action::KillCompiler),
+            AttemptState::Ending(_) => self.actions.push(Action::KillCompiler),
             _ if !self.mode.changes() => self.actions.push(Action::KillCompiler),
-            _ => self.reload.attempt = Attempt::Priming { until, limit },
+            _ => self.reload.attempt = AttemptState::Priming { until, limit },
         }
     }
 
     /// Notes that what was compiled is loaded now, within the same limits.
     pub(super) fn loading(&mut self, limits: CompileLimits, now: Instant) {
         let until = now + limits.time;
-        if !matches!(self.reload.attempt, Attempt::Ending(_)) {
-            self.reload.attempt = Attempt::Loading { until, limits };
+        if !matches!(self.reload.attempt, AttemptState::Ending(_)) {
+            self.reload.attempt = AttemptState::Loading { until, limits };
         }
     }
 
@@ -184,19 +184,19 @@ impl Policy {
         if let Some((until, limits)) = self.reload.attempt.bounds()
             && until <= now
         {
-            self.give_up(GivenUp::Late(limits.time));
+            self.give_up(GivenUp::TimedOut(limits.time));
         }
-        if let Attempt::Pulling { until, limit } = self.reload.attempt
+        if let AttemptState::Pulling { until, limit } = self.reload.attempt
             && until <= now
         {
             self.give_up(GivenUp::LatePull(limit));
         }
-        if let Attempt::Stepping { until, limit } = self.reload.attempt
+        if let AttemptState::Stepping { until, limit } = self.reload.attempt
             && until <= now
         {
             self.give_up(GivenUp::LateStep(limit));
         }
-        if let Attempt::Priming { until, limit } = self.reload.attempt
+        if let AttemptState::Priming { until, limit } = self.reload.attempt
             && until <= now
         {
             self.give_up(GivenUp::LateStart(limit));
@@ -204,7 +204,7 @@ impl Policy {
     }
 
     pub(super) fn give_up(&mut self, why: GivenUp) {
-        self.reload.attempt = Attempt::Ending(why);
+        self.reload.attempt = AttemptState::Ending(why);
         self.actions.push(Action::KillCompiler);
     }
 
@@ -213,20 +213,20 @@ impl Policy {
     pub(super) fn supersede(&mut self) {
         let asked_before = self.reload.ask_again();
         match self.reload.attempt {
-            Attempt::Asked
-            | Attempt::Pulling { .. }
-            | Attempt::Compiling { .. }
-            | Attempt::Priming { .. }
-            | Attempt::Loading { .. } => {
+            AttemptState::Asked
+            | AttemptState::Pulling { .. }
+            | AttemptState::Compiling { .. }
+            | AttemptState::Priming { .. }
+            | AttemptState::Loading { .. } => {
                 self.give_up(GivenUp::Newer);
             }
-            Attempt::Stepping { .. } if asked_before => self.give_up(GivenUp::Newer),
-            Attempt::Stepping { .. } => {
+            AttemptState::Stepping { .. } if asked_before => self.give_up(GivenUp::Newer),
+            AttemptState::Stepping { .. } => {
                 let text = "A reload follows when the steps before the start have ended; ask for it once more to \
                             end them now";
                 self.log(Level::Warning, text.to_owned());
             }
-            Attempt::None | Attempt::Ending(_) => {}
+            AttemptState::None | AttemptState::Ending(_) => {}
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Versions of the application: which one is served, and which one is being tried.
 
-use super::attempt::Attempt;
+use super::attempt::AttemptState;
 use super::canary::Canary;
 use super::upgrade::Upgrade;
 use super::{Action, Id, Incident, Policy, Reason, Worker, WorkerState};
@@ -24,7 +24,7 @@ pub struct Reload {
     /// The version that was compiled last has this number.
     last: u32,
     /// This is being done about version `last`.
-    pub attempt: Attempt,
+    pub attempt: AttemptState,
     /// Another reload was asked for meanwhile.
     again: bool,
     /// The reload that was asked for last is to have a canary, whatever the settings say.
@@ -135,7 +135,7 @@ impl Policy {
     /// Compiles the next version.
     pub(super) fn compile(&mut self) {
         self.reload.last += 1;
-        self.reload.attempt = Attempt::Asked;
+        self.reload.attempt = AttemptState::Asked;
         self.reload.again = false;
         let number = self.reload.last;
         self.actions.push(Action::Compile { number });
@@ -158,7 +158,7 @@ impl Policy {
 
     /// A version can be tried. Its code may have been found in the cache.
     pub(super) fn compiled(&mut self, settings: Box<Settings>, found: bool, now: Instant) {
-        self.reload.attempt = Attempt::None;
+        self.reload.attempt = AttemptState::None;
         if !self.mode.changes() {
             return;
         }
@@ -194,8 +194,8 @@ impl Policy {
             return;
         }
         let (status, reason, asked) = match attempt {
-            Attempt::Ending(why) if why.was_asked_for() => (status, reason, true),
-            Attempt::Ending(why) => (Status::Application, why.to_string(), false),
+            AttemptState::Ending(why) if why.was_asked_for() => (status, reason, true),
+            AttemptState::Ending(why) => (Status::Application, why.to_string(), false),
             _ => (status, reason, false),
         };
         if self.upgrade == Upgrade::Asked || self.reload.again {
@@ -240,7 +240,7 @@ impl Policy {
     /// An attempt has failed for the sake of the cache. There is another, once, which does without that.
     pub(super) fn compile_again(&mut self, remedy: &str, why: String, now: Instant) {
         let again = !std::mem::replace(&mut self.reload.remade, true);
-        let killed = matches!(self.reload.attempt, Attempt::Ending(_));
+        let killed = matches!(self.reload.attempt, AttemptState::Ending(_));
         if !again || killed || !self.mode.changes() {
             self.compile_failed(Status::Application, why, now);
             return;

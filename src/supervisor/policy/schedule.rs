@@ -101,8 +101,8 @@ impl Schedule {
         }
     }
 
-    /// Gives those that have run for too long, each once.
-    pub fn late(&mut self, now: Instant) -> Vec<PathBuf> {
+    /// Gives the jobs that have run for too long, each once.
+    pub fn overdue(&mut self, now: Instant) -> Vec<PathBuf> {
         let finish_by = self.finish_by;
         let mut all = Vec::new();
         for job in &mut self.jobs {
@@ -170,13 +170,13 @@ impl Schedule {
         let wakes = self.jobs.iter().flat_map(|job| {
             let due = job.period.filter(|_| self.finish_by.is_none());
             let due = due.map(|_| job.due);
-            let late = match job.state {
+            let overdue = match job.state {
                 JobState::Running { deadline } => {
                     Some(self.finish_by.map_or(deadline, |until| until.min(deadline)))
                 }
                 JobState::Waiting | JobState::Killed(_) => None,
             };
-            [due, late].into_iter().flatten()
+            [due, overdue].into_iter().flatten()
         });
         wakes.min()
     }
@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(all, [("a".into(), false)]);
         assert_eq!(due(&mut schedule, later + 20 * SECOND).len(), 2);
         // What is wanted no more ends in its time.
-        assert_eq!(schedule.late(now + 100 * SECOND), [PathBuf::from("c")]);
+        assert_eq!(schedule.overdue(now + 100 * SECOND), [PathBuf::from("c")]);
         assert!(schedule.ended("c".as_ref()).is_some());
         assert_eq!(schedule.jobs.len(), 2);
     }
@@ -277,9 +277,9 @@ mod tests {
         let mut schedule = schedule(&[job("a", 1000)], now);
         schedule.started("a".as_ref(), now);
         assert_eq!(schedule.wakes_at(), Some(now + 100 * SECOND));
-        assert!(schedule.late(now + 99 * SECOND).is_empty());
-        assert_eq!(schedule.late(now + 100 * SECOND), [PathBuf::from("a")]);
-        assert!(schedule.late(now + 101 * SECOND).is_empty());
+        assert!(schedule.overdue(now + 99 * SECOND).is_empty());
+        assert_eq!(schedule.overdue(now + 100 * SECOND), [PathBuf::from("a")]);
+        assert!(schedule.overdue(now + 101 * SECOND).is_empty());
         let why = schedule.ended("a".as_ref()).unwrap();
         assert!(why.contains("--timeout-every (100 s)"), "{why}");
     }
@@ -294,7 +294,7 @@ mod tests {
         assert_eq!(schedule.deadline(), Some(now + 30 * SECOND));
         assert!(due(&mut schedule, now + 20 * SECOND).is_empty());
         assert_eq!(schedule.wakes_at(), Some(now + 30 * SECOND));
-        assert_eq!(schedule.late(now + 30 * SECOND).len(), 1);
+        assert_eq!(schedule.overdue(now + 30 * SECOND).len(), 1);
         assert_eq!(schedule.deadline(), None);
         schedule.ended("a".as_ref());
         // The server goes on after all.

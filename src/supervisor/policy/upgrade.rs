@@ -1,7 +1,7 @@
 //! An `Upgrade` puts another executable in place of this one: it is asked first whether it can, and only then takes
 //! over.
 
-use super::attempt::{Attempt, GivenUp};
+use super::attempt::{AttemptState, GivenUp};
 use super::{Action, Policy};
 use crate::log::Level;
 use std::time::{Duration, Instant};
@@ -57,7 +57,7 @@ impl Policy {
             // The new executable compiles for itself. Steps may change data, and are waited for.
             if !matches!(
                 self.reload.attempt,
-                Attempt::Stepping { .. } | Attempt::Ending(_)
+                AttemptState::Stepping { .. } | AttemptState::Ending(_)
             ) {
                 self.reload.ask_again();
                 self.give_up(GivenUp::Upgrade);

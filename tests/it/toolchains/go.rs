@@ -49,35 +49,30 @@ fn heads_and_bodies_are_those_of_net_http() {
     let allowed = format!("http://{}", upstream.address);
     let server = trials::serve(&built(SERVER), &["--allow-http", &allowed]);
     let mut connection = server.connect();
-    let mut ask = |text: &str| {
-        connection.write(text).unwrap();
-        connection.response().unwrap()
-    };
-    let request = |method, more| format!("{method} /length HTTP/1.1\r\nHost: test\r\n{more}");
-    let longer = ask("GET /longer HTTP/1.1\r\nHost: test\r\n\r\n");
+    let longer = connection.get("/longer").response().unwrap();
     assert_eq!((longer.status, longer.text().as_str()), (200, "hello"));
-    let whole = ask("OPTIONS * HTTP/1.1\r\nHost: test\r\n\r\n");
+    let whole = connection.request("OPTIONS", "*").response().unwrap();
     assert_eq!(
         (whole.status, whole.header("content-length")),
         (200, Some("0"))
     );
-    let bodiless = ask(&request("DELETE", "\r\n"));
+    let bodiless = connection.request("DELETE", "/length").response().unwrap();
     assert_eq!(bodiless.text(), "0 true 0\n");
-    let chunked = ask(&request(
-        "GET",
-        "Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
-    ));
+    let head = "GET /length HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n";
+    connection
+        .write(format!("{head}2\r\nab\r\n0\r\n\r\n"))
+        .unwrap();
+    let chunked = connection.response().unwrap();
     assert_eq!(chunked.text(), "-1 false 2\n");
-    let counted = ask(&request("POST", "Content-Length: 2\r\n\r\nab"));
+    let counted = connection.post("/length").body("ab").response().unwrap();
     assert_eq!(counted.text(), "2 false 2\n");
-    let late = ask("GET /late HTTP/1.1\r\nHost: test\r\n\r\n");
+    let late = connection.get("/late").response().unwrap();
     assert_eq!(late.header("x-early"), Some("a b"));
     assert_eq!(late.header("x-late"), None);
-    let coded = ask("GET /coded HTTP/1.1\r\nHost: test\r\n\r\n");
+    let coded = connection.get("/coded").response().unwrap();
     assert_eq!(coded.header("content-type"), None);
-    ask(&format!(
-        "GET /fetch?url={allowed}/ HTTP/1.1\r\nHost: test\r\n\r\n"
-    ));
+    let fetch = format!("/fetch?url={allowed}/");
+    connection.get(&fetch).response().unwrap();
     let seen = format!("{:?}", upstream.seen());
     assert!(seen.contains("Go-http-client/1.1"), "{seen}");
 }

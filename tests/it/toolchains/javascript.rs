@@ -215,8 +215,8 @@ fn responses_are_cloned_and_tagged_and_redirects_followed() {
     let tagged = server.connect().get("/tagged").response().unwrap();
     let tag = tagged.header("etag").unwrap();
     let mut connection = server.connect();
-    let head = format!("GET /tagged HTTP/1.1\r\nHost: test\r\nIf-None-Match: {tag}\r\n\r\n");
-    connection.write(head).unwrap();
+    let conditional = connection.get("/tagged").header("If-None-Match", tag);
+    conditional.send().unwrap();
     assert_eq!(connection.head().unwrap().status, 304);
     let fetched = answer(&server, &format!("/fetch?url={allowed}/"));
     assert_eq!(fetched, (200, r#"[200,false,"hello"]"#.to_owned()));

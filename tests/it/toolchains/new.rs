@@ -66,12 +66,10 @@ fn a_project_in_python_is_served() {
     let mut connection = server.connect();
     let greeting = connection.get("/").response().unwrap().text();
     assert_eq!(greeting, r#"{"message":"Hello, world!"}"#);
-    let head = "POST /echo HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n";
     let body = r#"{"text":"the same"}"#;
-    let length = body.len();
-    let request = format!("{head}Content-Length: {length}\r\n\r\n{body}");
-    connection.write(request).unwrap();
-    assert_eq!(connection.response().unwrap().text(), body);
+    let echo = connection.post("/echo");
+    let echo = echo.header("Content-Type", "application/json").body(body);
+    assert_eq!(echo.response().unwrap().text(), body);
     assert_eq!(connection.get("/nowhere").response().unwrap().status, 404);
 }
 

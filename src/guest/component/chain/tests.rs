@@ -1,4 +1,4 @@
-//! Chains of components that have nothing in them but what is to be seen of them.
+//! These tests chain components that have nothing in them but what is to be seen of them.
 
 use super::*;
 
@@ -36,8 +36,8 @@ fn composed(application: Part, middleware: Vec<Part>) -> Result<ComponentInfo> {
         middleware,
     };
     match chain.compose()? {
-        Source::Component { info, .. } => Ok(info),
-        Source::Precompiled(_) => unreachable!("nothing was compiled"),
+        ComponentFile::Component { info, .. } => Ok(info),
+        ComponentFile::Precompiled(_) => unreachable!("nothing was compiled"),
     }
 }
 
@@ -80,7 +80,7 @@ fn websockets_pass_where_all_middleware_takes_part_in_them() {
             middleware,
         };
         let by = chain.without_websockets().map(Path::to_owned);
-        let Ok(Source::Component { info, .. }) = chain.compose() else {
+        let Ok(ComponentFile::Component { info, .. }) = chain.compose() else {
             panic!("it cannot be composed");
         };
         let taken = info.exports.iter().any(|it| it == websocket::HANDLER);

@@ -22,29 +22,29 @@ const EVERYTHING: (i64, i64) = (PENDING, 512);
 /// A database begins with these bytes (the database file format, section 1.3).
 const HEADER: &[u8; 16] = b"SQLite format 3\0";
 
-/// `Kind` says what a file is, as its beginning shows.
+/// `FileKind` says what a file is, as its beginning shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FileKind {
     Database,
     /// SQLite leaves an empty file where nothing was written to a database yet.
     Empty,
     Other,
 }
 
-impl Kind {
-    pub fn of(file: &File) -> io::Result<Kind> {
+impl FileKind {
+    pub fn of(file: &File) -> io::Result<FileKind> {
         let metadata = file.metadata()?;
         if !metadata.is_file() {
-            return Ok(Kind::Other);
+            return Ok(FileKind::Other);
         }
         if metadata.len() == 0 {
-            return Ok(Kind::Empty);
+            return Ok(FileKind::Empty);
         }
         let mut beginning = [0; HEADER.len()];
         let read = file.read_at(&mut beginning, 0)?;
         Ok(match read == HEADER.len() && beginning == *HEADER {
-            true => Kind::Database,
-            false => Kind::Other,
+            true => FileKind::Database,
+            false => FileKind::Other,
         })
     }
 }
@@ -136,12 +136,15 @@ mod tests {
     #[test]
     fn a_database_is_told_by_its_beginning() {
         let path = database("kind");
-        assert_eq!(Kind::of(&open(&path)).unwrap(), Kind::Empty);
+        assert_eq!(FileKind::of(&open(&path)).unwrap(), FileKind::Empty);
         native(&path).execute("create table t (x)", []).unwrap();
-        assert_eq!(Kind::of(&open(&path)).unwrap(), Kind::Database);
+        assert_eq!(FileKind::of(&open(&path)).unwrap(), FileKind::Database);
         std::fs::write(&path, "SQLite format 4 and more").unwrap();
-        assert_eq!(Kind::of(&open(&path)).unwrap(), Kind::Other);
-        assert_eq!(Kind::of(&File::open("/").unwrap()).unwrap(), Kind::Other);
+        assert_eq!(FileKind::of(&open(&path)).unwrap(), FileKind::Other);
+        assert_eq!(
+            FileKind::of(&File::open("/").unwrap()).unwrap(),
+            FileKind::Other
+        );
         std::fs::remove_file(path).unwrap();
     }
 

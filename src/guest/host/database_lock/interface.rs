@@ -2,7 +2,7 @@
 //! generations. For every other path they do what they did.
 
 use super::beneath::{Beneath, Obstacle};
-use super::file_lock::{FileLock, Kind, Mode};
+use super::file_lock::{FileKind, FileLock, Mode};
 use super::{DatabaseLocks, LockDirectory, has_open};
 use crate::guest::host::state::HostState;
 use crate::{log, warning};
@@ -64,10 +64,10 @@ async fn lock(mut state: impl Stateful, fd: &Fd, path: &str) -> Outcome {
     let Some((file, mode)) = open(&mut beneath, &place).await else {
         return Outcome::None;
     };
-    let concerned = match Kind::of(&file) {
-        Ok(Kind::Database) => true,
-        Ok(Kind::Empty) => state.with(|state| has_open(state.table_mut(), &file)),
-        Ok(Kind::Other) | Err(_) => false,
+    let concerned = match FileKind::of(&file) {
+        Ok(FileKind::Database) => true,
+        Ok(FileKind::Empty) => state.with(|state| has_open(state.table_mut(), &file)),
+        Ok(FileKind::Other) | Err(_) => false,
     };
     if !concerned {
         return Outcome::None;

@@ -105,8 +105,8 @@ fn check_key(key: &str) -> Result<(), Failed> {
     }
 }
 
-/// A `Page` holds keys, and the place where the next page begins.
-pub type Page = (Vec<String>, Option<u64>);
+/// A `KeyPage` holds keys, and the place where the next page begins.
+pub type KeyPage = (Vec<String>, Option<u64>);
 
 impl Store {
     /// Makes the store where there is none yet.
@@ -159,7 +159,12 @@ impl Store {
     }
 
     /// Lists keys of at most this many bytes together.
-    async fn keys(&self, bucket: &str, cursor: Option<u64>, most: usize) -> Result<Page, Failed> {
+    async fn keys(
+        &self,
+        bucket: &str,
+        cursor: Option<u64>,
+        most: usize,
+    ) -> Result<KeyPage, Failed> {
         told(match self {
             Store::Sqlite(store) => store.keys(bucket, cursor, most).await,
             Store::Redis(store) => store.keys(bucket, cursor).await,

@@ -1,7 +1,7 @@
 //! In Redis each bucket is a hash, so that its keys can be listed and nothing else of the server's is touched. A
 //! request is never sent twice: nobody knows whether the first arrived.
 
-use super::{Failed, Page};
+use super::{Failed, KeyPage};
 use anyhow::{Context, Result};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{
@@ -82,7 +82,7 @@ impl Redis {
         self.ask(hash("HDEL", bucket).arg(keys)).await
     }
 
-    pub async fn keys(&self, bucket: &str, cursor: Option<u64>) -> Result<Page, Failed> {
+    pub async fn keys(&self, bucket: &str, cursor: Option<u64>) -> Result<KeyPage, Failed> {
         let cursor = cursor.unwrap_or(0);
         let (next, keys) = match self.scan_keys(bucket, cursor).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError) => {

@@ -1,7 +1,7 @@
 //! In SQLite the store is a file. SQLite waits for disks and for other processes, so it has threads of its own here:
 //! one that writes, one that reads. The writes that are waiting are committed together.
 
-use super::{Failed, Page};
+use super::{Failed, KeyPage};
 use crate::warning;
 use anyhow::{Context, Result, bail};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
@@ -123,7 +123,7 @@ impl Sqlite {
         bucket: &str,
         cursor: Option<u64>,
         most: usize,
-    ) -> Result<Page, Failed> {
+    ) -> Result<KeyPage, Failed> {
         let bucket = bucket.to_owned();
         let after = i64::try_from(cursor.unwrap_or(0)).unwrap_or(i64::MAX);
         run(&self.reads, move |connection| {

@@ -1,7 +1,7 @@
 //! A rule such as `https://api.example.com`, `*.example.com:443`, `10.0.0.0/8` or `*` lets a guest talk to peers. It
 //! lets a name through first, and then each of its addresses.
 
-use super::address::{Kind, kind};
+use super::address::{AddressKind, kind};
 use anyhow::{Context, Result, bail};
 use ipnet::IpNet;
 use std::fmt;
@@ -157,14 +157,14 @@ fn name(text: &str) -> Result<String> {
 
 /// Says whether a network in a rule lets an address of this kind through. A network that reaches beyond addresses of
 /// the kind is a wildcard, which does not name what is inside; a metadata service stands in no network but its own.
-fn names(network: &IpNet, address: IpAddr, its: Kind) -> bool {
+fn names(network: &IpNet, address: IpAddr, its: AddressKind) -> bool {
     let is_address = network.prefix_len() == network.max_prefix_len();
     let is_of_kind = || [network.network(), network.broadcast()].map(kind) == [its; 2];
     network.contains(&address)
         && match its {
-            Kind::Public => true,
-            Kind::Private | Kind::Loopback => is_address || is_of_kind(),
-            Kind::Special => is_address,
+            AddressKind::Public => true,
+            AddressKind::Private | AddressKind::Loopback => is_address || is_of_kind(),
+            AddressKind::Special => is_address,
         }
 }
 
@@ -297,15 +297,16 @@ impl Permit {
             return Ok(());
         }
         let allowed = match kind {
-            Kind::Public => self.by_name,
-            Kind::Private => self.named,
-            Kind::Loopback => self.named && self.is_local(),
-            Kind::Special => false,
+            AddressKind::Public => self.by_name,
+            AddressKind::Private => self.named,
+            AddressKind::Loopback => self.named && self.is_local(),
+            AddressKind::Special => false,
         };
         if allowed {
             return Ok(());
         }
-        let nameable = kind == Kind::Private || (kind == Kind::Loopback && self.is_local());
+        let nameable =
+            kind == AddressKind::Private || (kind == AddressKind::Loopback && self.is_local());
         let rule = if nameable {
             self.target.to_string()
         } else {
@@ -317,7 +318,7 @@ impl Permit {
             .to_string()
         };
         let reason = match kind {
-            Kind::Public => "no rule allows it".to_owned(),
+            AddressKind::Public => "no rule allows it".to_owned(),
             kind => format!("{address} is {kind}, and no rule names it"),
         };
         Err(self.target.denied(reason, Some(rule)))

@@ -1,7 +1,7 @@
 //! The bodies of a guest's requests note when they last made progress, and the bodies of responses may pause only for
 //! this long.
 
-use super::failure::{self, Why};
+use super::error_code::{self, Why};
 use super::observed::{Observed, Observer};
 use bytes::Bytes;
 use http::Request;
@@ -147,7 +147,7 @@ impl Body for Receiving {
 }
 
 fn unfinished(error: &hyper::Error) -> Error {
-    match failure::why(error) {
+    match error_code::why(error) {
         Why::Failed(Error::ConnectionTerminated | Error::HttpProtocolError) | Why::Denied(_) => {
             Error::HttpResponseIncomplete
         }

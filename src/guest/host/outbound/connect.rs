@@ -1,6 +1,6 @@
 //! Every address is checked when it is connected to, so that what a name resolves to the second time does not matter.
 
-use super::failure::NoAddress;
+use super::error_code::NoAddress;
 use super::roots;
 use super::{Roots, Settings};
 use crate::guest::host::network::{PeerScheme, Permit, Rules};

@@ -3,17 +3,17 @@
 
 mod body;
 mod connect;
-mod exchange;
-mod failure;
+mod error_code;
 mod headers;
 mod named_host;
 mod observed;
 mod roots;
+mod send;
 mod span;
 pub mod transmission;
 
-pub use exchange::OutboundClient;
 pub use roots::{Roots, tls};
+pub use send::OutboundClient;
 
 use super::network::Rules;
 use crate::trace::{SpanId, Trace};

@@ -2,7 +2,7 @@
 //! taken, or given up.
 
 use super::observed::{Observed, Observer};
-use crate::trace::{self, Kind, Span, SpanId, Trace};
+use crate::trace::{self, Span, SpanId, SpanKind, Trace};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Frame;
@@ -20,7 +20,7 @@ pub struct ClientSpan {
 impl ClientSpan {
     /// Returns `None` where nobody takes the spans of this trace.
     pub fn begin<B>(trace: &Trace, id: SpanId, request: &Request<B>) -> Option<ClientSpan> {
-        let mut span = trace.span(Kind::Client, id)?;
+        let mut span = trace.span(SpanKind::Client, id)?;
         let uri = request.uri();
         request.method().as_str().clone_into(&mut span.method);
         uri.path().clone_into(&mut span.path);

@@ -8,20 +8,20 @@ use std::cell::Cell;
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::{Error, WasiBody};
 
-/// A `Report` tells how the transmission went.
-pub struct Report {
+/// A `Transmission` tells how the transmission went.
+pub struct Transmission {
     failure: Cell<Option<oneshot::Sender<Option<Error>>>>,
     body: Cell<Option<oneshot::Sender<Result<(), Error>>>>,
 }
 
 /// Makes a report, and the future that resolves with its result.
 pub fn channel() -> (
-    Report,
+    Transmission,
     impl Future<Output = Result<(), Error>> + Send + 'static,
 ) {
     let (failure, failed) = oneshot::channel();
     let (body, taken) = oneshot::channel();
-    let report = Report {
+    let report = Transmission {
         failure: Cell::new(Some(failure)),
         body: Cell::new(Some(body)),
     };
@@ -36,7 +36,7 @@ pub fn channel() -> (
     (report, outcome)
 }
 
-impl Report {
+impl Transmission {
     /// Wraps a body so that it tells when it has been taken.
     pub fn watch(&self, body: WasiBody) -> Observed<Taken> {
         Observed::new(body, Taken(self.body.take()))

@@ -1,9 +1,9 @@
 //! A connection is made to the first of the hosts that takes it, with TLS where the URL asks for it. What was made is
 //! closed when it is dropped.
 
-use super::address::{Address, port, socket};
 use super::bounded::{Bound, Bounded};
-use super::failure::{Failure, sentence};
+use super::error::{PostgresError, sentence};
+use super::url::{DatabaseUrl, port, socket};
 use crate::guest::host::outbound::{Roots, tls};
 use anyhow::Result;
 use nix::sys::socket::{setsockopt, sockopt};
@@ -35,8 +35,8 @@ pub struct Connector {
     tls: Option<Arc<ClientConfig>>,
 }
 
-/// A `Session` is a connection that has been made.
-pub struct Session {
+/// A `PostgresSession` is a connection that has been made.
+pub struct PostgresSession {
     pub client: Client,
     /// The bound knows what the server may send, and what it has said of itself.
     pub bound: Bound,
@@ -49,14 +49,14 @@ pub struct Session {
     marker: OnceLock<Statement>,
 }
 
-impl Session {
+impl PostgresSession {
     pub fn lost(&self) -> Option<&String> {
         self.lost.get()
     }
 
     /// Tells the server that nothing more is asked, and closes the connection.
     pub async fn end(self) {
-        let Session { client, task, .. } = self;
+        let PostgresSession { client, task, .. } = self;
         // The task says so when the client is gone.
         drop(client);
         let mut task = task;
@@ -112,7 +112,7 @@ impl AsyncWrite for Dialed {
 
 impl Connector {
     /// Reads whom to believe, where TLS is spoken.
-    pub fn new(address: &Address, roots: &Roots) -> Result<Connector> {
+    pub fn new(address: &DatabaseUrl, roots: &Roots) -> Result<Connector> {
         let tls = match address.is_secure() {
             true => Some(Arc::new(spoken(address, tls(Some(roots))?))),
             false => None,
@@ -130,7 +130,7 @@ impl Connector {
             .unwrap_or(CONNECT_TIMEOUT)
     }
 
-    pub async fn connect(&self) -> Result<Session, Failure> {
+    pub async fn connect(&self) -> Result<PostgresSession, PostgresError> {
         let mut why = String::new();
         for host in 0..self.config.get_hosts().len() {
             match timeout(self.timeout(), self.connect_to(host)).await {
@@ -139,12 +139,12 @@ impl Connector {
                 Err(_) => why = "it does not answer in time".to_owned(),
             }
         }
-        Err(Failure::Connection(format!(
+        Err(PostgresError::Connection(format!(
             "the database cannot be reached: {why}"
         )))
     }
 
-    async fn connect_to(&self, host: usize) -> Result<Session, String> {
+    async fn connect_to(&self, host: usize) -> Result<PostgresSession, String> {
         let session = self.made(host).await?;
         let marker = session.client.prepare("SELECT").await;
         let _ = session
@@ -153,7 +153,7 @@ impl Connector {
         Ok(session)
     }
 
-    async fn made(&self, host: usize) -> Result<Session, String> {
+    async fn made(&self, host: usize) -> Result<PostgresSession, String> {
         let stream = self.dial(host).await.map_err(|error| error.to_string())?;
         let bound = Bound::new();
         match self.secured(host, &bound) {
@@ -172,7 +172,7 @@ impl Connector {
     }
 
     /// Tells the server to give up on what it does for a session. Whether it has done so it does not say.
-    pub async fn cancel(&self, session: &Session) -> io::Result<()> {
+    pub async fn cancel(&self, session: &PostgresSession) -> io::Result<()> {
         let stream = self.dial(session.host).await?;
         let token = session.client.cancel_token();
         let told = match self.secured(session.host, &Bound::new()) {
@@ -237,7 +237,7 @@ impl Connector {
 }
 
 /// A server that TLS is spoken with at once is told what is spoken inside.
-fn spoken(address: &Address, mut config: ClientConfig) -> ClientConfig {
+fn spoken(address: &DatabaseUrl, mut config: ClientConfig) -> ClientConfig {
     if address.config.get_ssl_negotiation() == SslNegotiation::Direct {
         config.alpn_protocols = vec![b"postgresql".to_vec()];
     }
@@ -245,7 +245,12 @@ fn spoken(address: &Address, mut config: ClientConfig) -> ClientConfig {
 }
 
 /// Has a task of its own read and write for the client.
-fn session<S, T>(client: Client, connection: Connection<S, T>, bound: Bound, host: usize) -> Session
+fn session<S, T>(
+    client: Client,
+    connection: Connection<S, T>,
+    bound: Bound,
+    host: usize,
+) -> PostgresSession
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -259,7 +264,7 @@ where
         };
         let _ = told.set(why);
     });
-    Session {
+    PostgresSession {
         client,
         bound,
         lost,

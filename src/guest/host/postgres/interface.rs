@@ -1,9 +1,9 @@
 //! Guests call these functions of `spin:postgres@4.0.0`.
 
-use super::failure::Failure;
+use super::error::PostgresError;
 use super::parameter::parameters;
 pub use super::pool::Lent;
-use super::statement::{Answer, Wanted};
+use super::statement::{RowsWanted, StatementResult};
 use crate::guest::host::database_error::{DatabaseError, log_ungranted, logged};
 use crate::guest::host::state::HostState;
 use crate::log;
@@ -20,7 +20,7 @@ wasmtime::component::bindgen!({
     trappable_error_type: { "spin:postgres/postgres.error" => Error },
 });
 
-pub type Error = DatabaseError<Failure>;
+pub type Error = DatabaseError<PostgresError>;
 
 pub fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     postgres::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)
@@ -33,12 +33,14 @@ impl HostState {
         statement: &str,
         given: Vec<ParameterValue>,
         columns: bool,
-    ) -> Result<Answer, Error> {
+    ) -> Result<StatementResult, Error> {
         // The guest has a copy of them beside the host's.
         let most = self.memory().left() / 2;
         let lent = self.table_mut().get_mut(connection)?;
-        let typed = parameters(given).map_err(Failure::Parameter)?;
-        let answer = lent.run(statement, typed, Wanted { most, columns }).await;
+        let typed = parameters(given).map_err(PostgresError::Parameter)?;
+        let answer = lent
+            .run(statement, typed, RowsWanted { most, columns })
+            .await;
         logged(&lent.pool().name, answer)
     }
 }
@@ -71,7 +73,7 @@ impl postgres::HostConnection for HostState {
         let Some(pool) = pool else {
             let why = unknown(&address);
             log_ungranted(&why);
-            return Err(Failure::Connection(why).into());
+            return Err(PostgresError::Connection(why).into());
         };
         let lent = logged(&pool.name, pool.lend().await)?;
         Ok(self.table_mut().push(lent)?)
@@ -84,7 +86,7 @@ impl postgres::HostConnection for HostState {
         params: Vec<ParameterValue>,
     ) -> Result<RowSet, Error> {
         let answer = self.run(&connection, &statement, params, true).await?;
-        let Answer { columns, rows, .. } = answer;
+        let StatementResult { columns, rows, .. } = answer;
         Ok(RowSet { columns, rows })
     }
 

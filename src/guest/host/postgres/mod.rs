@@ -1,22 +1,22 @@
 //! The operator grants databases by names, and guests open them by these (`spin:postgres`). A worker has a pool of
 //! connections to each; an instance borrows one, and gives it back as nobody has used it.
 
-mod address;
 mod arrays;
 mod bounded;
 mod calendar;
 mod connect;
-mod failure;
+mod error;
 mod interface;
 mod numeric;
 mod parameter;
 mod pool;
 mod room;
 mod statement;
+mod url;
 mod value;
 
-pub use address::Address;
 pub use interface::add_to_linker;
+pub use url::DatabaseUrl;
 
 use super::outbound::Roots;
 use anyhow::Result;
@@ -31,7 +31,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default)]
 pub struct PostgresSettings {
     /// Guests open them by these names.
-    pub databases: Vec<(String, Address)>,
+    pub databases: Vec<(String, DatabaseUrl)>,
     /// One worker has this many connections to each database at a time.
     pub connections: usize,
     /// A statement must be answered within this time.

@@ -2,9 +2,9 @@
 //! again only after everything that the instance has left in it is gone: an open transaction first of all.
 
 use super::PostgresSettings;
-use super::connect::{Connector, Session};
-use super::failure::Failure;
-use super::statement::{self, Wanted};
+use super::connect::{Connector, PostgresSession};
+use super::error::PostgresError;
+use super::statement::{self, RowsWanted};
 use futures_util::future::join_all;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -41,7 +41,7 @@ pub struct Pool {
 }
 
 struct Idle {
-    session: Session,
+    session: PostgresSession,
     since: Instant,
 }
 
@@ -59,10 +59,10 @@ impl Pool {
     }
 
     /// Lends a connection, and makes it where none is idle.
-    pub async fn lend(self: &Arc<Pool>) -> Result<Lent, Failure> {
+    pub async fn lend(self: &Arc<Pool>) -> Result<Lent, PostgresError> {
         let permit = self.permits.clone().acquire_owned();
         let Ok(Ok(permit)) = timeout(self.connector.timeout(), permit).await else {
-            return Err(Failure::Connection(format!(
+            return Err(PostgresError::Connection(format!(
                 "all {} connections of this worker are lent, and none came back in time \
                  (--limit-sql-connections)",
                 self.connections
@@ -78,11 +78,11 @@ impl Pool {
             let made = pool.connector.connect().await;
             let _ = send.send(made.map(|session| Lent::new(&pool, session, permit)));
         });
-        let gone = |_| Failure::Connection("the worker ends".to_owned());
+        let gone = |_| PostgresError::Connection("the worker ends".to_owned());
         made.await.map_err(gone)?
     }
 
-    fn idle(&self) -> Option<Session> {
+    fn idle(&self) -> Option<PostgresSession> {
         let mut idle = self.idle.lock().expect("nobody panics with it");
         while let Some(Idle { session, since }) = idle.pop() {
             if !session.client.is_closed() && since.elapsed() < KEPT {
@@ -99,7 +99,7 @@ impl Pool {
         join_all(idle.into_iter().map(|idle| idle.session.end())).await;
     }
 
-    fn keep(&self, session: Session) {
+    fn keep(&self, session: PostgresSession) {
         let mut idle = self.idle.lock().expect("nobody panics with it");
         idle.retain(|idle| idle.since.elapsed() < KEPT && !idle.session.client.is_closed());
         if !session.client.is_closed() {
@@ -113,13 +113,13 @@ impl Pool {
 pub struct Lent {
     pool: Arc<Pool>,
     /// The connection is there until this is dropped.
-    held: Option<(Session, OwnedSemaphorePermit)>,
-    condition: Condition,
+    held: Option<(PostgresSession, OwnedSemaphorePermit)>,
+    condition: SessionCondition,
 }
 
-/// A `Condition` says what an instance may have left in a connection.
+/// A `SessionCondition` says what an instance may have left in a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Condition {
+enum SessionCondition {
     /// Nothing was asked.
     Untouched,
     /// Everything that was asked was answered.
@@ -129,11 +129,11 @@ enum Condition {
 }
 
 impl Lent {
-    fn new(pool: &Arc<Pool>, session: Session, permit: OwnedSemaphorePermit) -> Lent {
+    fn new(pool: &Arc<Pool>, session: PostgresSession, permit: OwnedSemaphorePermit) -> Lent {
         Lent {
             pool: pool.clone(),
             held: Some((session, permit)),
-            condition: Condition::Untouched,
+            condition: SessionCondition::Untouched,
         }
     }
 
@@ -146,29 +146,30 @@ impl Lent {
         &mut self,
         statement: &str,
         parameters: Vec<statement::Typed>,
-        wanted: Wanted,
-    ) -> Result<statement::Answer, Failure> {
+        wanted: RowsWanted,
+    ) -> Result<statement::StatementResult, PostgresError> {
         let (session, _) = self.held.as_ref().expect("it is held until it is dropped");
-        if self.condition == Condition::Busy {
-            return Err(Failure::Connection(
+        if self.condition == SessionCondition::Busy {
+            return Err(PostgresError::Connection(
                 "an earlier statement was given up on; open another connection".to_owned(),
             ));
         }
-        self.condition = Condition::Busy;
+        self.condition = SessionCondition::Busy;
         session.bound.begin(wanted.most);
         let answer = statement::run(session, statement, parameters, wanted);
         let Ok(answer) = timeout(self.pool.answer, answer).await else {
-            return Err(Failure::GivenUp(format!(
+            return Err(PostgresError::GivenUp(format!(
                 "the statement took longer than {:?} (--timeout-sql)",
                 self.pool.answer
             )));
         };
         match &answer {
             // What was not read to its end still comes.
-            Err(Failure::GivenUp(_)) => {}
+            Err(PostgresError::GivenUp(_)) => {}
             // Somebody has taken one of the client's own statements away (DEALLOCATE).
-            Err(Failure::Refused(why)) if *why.code() == SqlState::INVALID_SQL_STATEMENT_NAME => {}
-            _ => self.condition = Condition::Used,
+            Err(PostgresError::Refused(why))
+                if *why.code() == SqlState::INVALID_SQL_STATEMENT_NAME => {}
+            _ => self.condition = SessionCondition::Used,
         }
         answer
     }
@@ -180,7 +181,7 @@ impl Drop for Lent {
             return;
         };
         let (pool, condition) = (self.pool.clone(), self.condition);
-        if condition == Condition::Untouched {
+        if condition == SessionCondition::Untouched {
             return pool.keep(session);
         }
         // Where the process ends, the connection ends with it, and the server rolls back.
@@ -200,8 +201,12 @@ impl Drop for Lent {
 
 /// Has the server forget what an instance did, and says whether it has. After a statement that was given up on it is
 /// never known to have: the signal that ends it may come late, and would end another's.
-async fn clean(connector: &Connector, session: &Session, condition: Condition) -> bool {
-    if condition == Condition::Busy {
+async fn clean(
+    connector: &Connector,
+    session: &PostgresSession,
+    condition: SessionCondition,
+) -> bool {
+    if condition == SessionCondition::Busy {
         // Where the server is not reached, it notices with its next word to the connection that is closed now.
         let _ = connector.cancel(session).await;
         return false;

@@ -1,8 +1,8 @@
 //! One statement is sent with its parameters, and its rows are read as they come, this many bytes of them at most.
 
 use super::bounded::TOO_LARGE;
-use super::connect::Session;
-use super::failure::Failure;
+use super::connect::PostgresSession;
+use super::error::PostgresError;
 use super::interface::wit::{Column, DbValue};
 use super::parameter::Parameter;
 use super::room::Room;
@@ -17,17 +17,17 @@ const AT_A_TIME: usize = 1 << 20;
 /// A parameter is sent with its type.
 pub type Typed = (Parameter, Type);
 
-/// `Wanted` says what is wanted of an answer.
+/// `RowsWanted` says what is wanted of an answer.
 #[derive(Clone, Copy)]
-pub struct Wanted {
+pub struct RowsWanted {
     /// The rows may take this many bytes.
     pub most: usize,
     /// The columns are wanted, where there are no rows too.
     pub columns: bool,
 }
 
-/// An `Answer` is all that a statement gave.
-pub struct Answer {
+/// A `StatementResult` is all that a statement gave.
+pub struct StatementResult {
     pub columns: Vec<Column>,
     pub rows: Vec<Vec<DbValue>>,
     /// This many rows were changed, or given.
@@ -36,20 +36,20 @@ pub struct Answer {
 
 /// Runs a statement over a session. Where it fails with `GivenUp`, more is on its way over the session.
 pub async fn run(
-    session: &Session,
+    session: &PostgresSession,
     statement: &str,
     parameters: Vec<Typed>,
-    wanted: Wanted,
-) -> Result<Answer, Failure> {
+    wanted: RowsWanted,
+) -> Result<StatementResult, PostgresError> {
     if statement.contains('\0') {
         let why = "the statement has a byte 0, which no text of PostgreSQL's may have";
-        return Err(Failure::Parameter(why.to_owned()));
+        return Err(PostgresError::Parameter(why.to_owned()));
     }
     let types: Vec<Type> = parameters.iter().map(|(_, kind)| kind.clone()).collect();
-    let failed = |error| Failure::of(&error, session.lost());
+    let failed = |error| PostgresError::of(&error, session.lost());
     let stream = session.client.query_typed_raw(statement, parameters).await;
     let mut stream = pin!(stream.map_err(failed)?);
-    let mut answer = Answer {
+    let mut answer = StatementResult {
         columns: Vec::new(),
         rows: Vec::new(),
         affected: 0,
@@ -63,11 +63,13 @@ pub async fn run(
         }
         let taken = row.raw_size_bytes() + row.len() * size_of::<DbValue>() + size_of::<Vec<()>>();
         let values = match room.take(taken) {
-            Some(()) => values(&row, &room).map_err(|error| Failure::Value(error.to_string()))?,
+            Some(()) => {
+                values(&row, &room).map_err(|error| PostgresError::Value(error.to_string()))?
+            }
             None => Vec::new(),
         };
         if room.is_exceeded() {
-            return Err(Failure::GivenUp(TOO_LARGE.to_owned()));
+            return Err(PostgresError::GivenUp(TOO_LARGE.to_owned()));
         }
         answer.rows.push(values);
         // Rows that are there already would be read on and on, and others wait.

@@ -29,9 +29,9 @@ const HEAP: i64 = 256 << 20;
 /// After this many of its own instructions, a statement looks whether it is still wanted.
 const LOOK: c_int = 10_000;
 
-/// A `Failure` says why something could not be done.
+/// A `SqliteError` says why something could not be done.
 #[derive(Debug)]
-pub enum Failure {
+pub enum SqliteError {
     /// The operator has granted none of this name.
     NoSuchDatabase,
     Full,
@@ -42,22 +42,22 @@ pub enum Failure {
     GivenUp(String),
 }
 
-impl database_error::Failure for Failure {
+impl database_error::DriverError for SqliteError {
     fn for_operator(&self) -> Option<&str> {
         match self {
-            Failure::GivenUp(why) => Some(why),
-            Failure::Full => Some("its disk is full"),
-            Failure::NoSuchDatabase | Failure::Denied | Failure::Other(_) => None,
+            SqliteError::GivenUp(why) => Some(why),
+            SqliteError::Full => Some("its disk is full"),
+            SqliteError::NoSuchDatabase | SqliteError::Denied | SqliteError::Other(_) => None,
         }
     }
 }
 
-impl From<rusqlite::Error> for Failure {
-    fn from(error: rusqlite::Error) -> Failure {
+impl From<rusqlite::Error> for SqliteError {
+    fn from(error: rusqlite::Error) -> SqliteError {
         match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Failure::Full,
-            Some(ErrorCode::AuthorizationForStatementDenied) => Failure::Denied,
-            _ => Failure::Other(error.to_string()),
+            Some(ErrorCode::DiskFull) => SqliteError::Full,
+            Some(ErrorCode::AuthorizationForStatementDenied) => SqliteError::Denied,
+            _ => SqliteError::Other(error.to_string()),
         }
     }
 }
@@ -75,10 +75,10 @@ pub struct Guarded {
 type Held = (Connection, OwnedSemaphorePermit);
 
 impl Guarded {
-    pub async fn open(file: &Arc<File>) -> Result<Guarded, Failure> {
+    pub async fn open(file: &Arc<File>) -> Result<Guarded, SqliteError> {
         let permit = timeout(OPEN_TIMEOUT, file.permits.clone().acquire_owned()).await;
         let Ok(Ok(permit)) = permit else {
-            return Err(Failure::GivenUp(
+            return Err(SqliteError::GivenUp(
                 "all connections of this worker are in use, and none was given back in time (--limit-sql-connections)"
                     .to_owned(),
             ));
@@ -104,7 +104,7 @@ impl Guarded {
         statement: String,
         parameters: Vec<Value>,
         most: usize,
-    ) -> Result<QueryResult, Failure> {
+    ) -> Result<QueryResult, SqliteError> {
         let (connection, permit) = self.held()?;
         let work = in_thread(move || {
             let result = run(&connection, &statement, parameters, most);
@@ -118,7 +118,7 @@ impl Guarded {
             }
             Err(_) => {
                 self.give_up();
-                Err(Failure::GivenUp(format!(
+                Err(SqliteError::GivenUp(format!(
                     "a statement took longer than {:?} (--timeout-sql)",
                     self.file.answer
                 )))
@@ -133,9 +133,9 @@ impl Guarded {
         self.interrupt.interrupt();
     }
 
-    fn held(&mut self) -> Result<Held, Failure> {
+    fn held(&mut self) -> Result<Held, SqliteError> {
         let gone = "an earlier statement was given up on; open another connection";
-        self.held.take().ok_or(Failure::Other(gone.to_owned()))
+        self.held.take().ok_or(SqliteError::Other(gone.to_owned()))
     }
 
     /// Asks the connection for what it knows without waiting.
@@ -158,9 +158,9 @@ impl Drop for Guarded {
 }
 
 async fn in_thread<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    let ended = |_| Failure::Other("the statement could not be run".to_owned());
+    work: impl FnOnce() -> Result<T, SqliteError> + Send + 'static,
+) -> Result<T, SqliteError> {
+    let ended = |_| SqliteError::Other("the statement could not be run".to_owned());
     spawn_blocking(work).await.map_err(ended)?
 }
 
@@ -179,7 +179,7 @@ pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// Connects for a guest.
-fn guarded(path: &Path, gone: Arc<AtomicBool>) -> Result<Connection, Failure> {
+fn guarded(path: &Path, gone: Arc<AtomicBool>) -> Result<Connection, SqliteError> {
     let mut connection = connect(path)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
@@ -193,7 +193,7 @@ fn run(
     statement: &str,
     parameters: Vec<Value>,
     most: usize,
-) -> Result<QueryResult, Failure> {
+) -> Result<QueryResult, SqliteError> {
     let mut prepared = connection.prepare(statement)?;
     let columns = prepared.column_names();
     let columns: Vec<String> = columns.into_iter().map(str::to_owned).collect();
@@ -225,8 +225,10 @@ fn next<'a, 'b>(rows: &'a mut Rows<'b>) -> rusqlite::Result<Option<&'a Row<'b>>>
     }
 }
 
-fn too_large() -> Failure {
-    Failure::GivenUp("the result is more than the memory that is left (--max-memory)".to_owned())
+fn too_large() -> SqliteError {
+    SqliteError::GivenUp(
+        "the result is more than the memory that is left (--max-memory)".to_owned(),
+    )
 }
 
 fn length(value: ValueRef<'_>) -> usize {

@@ -1,7 +1,7 @@
 //! Guests call these functions of `spin:sqlite@3.0.0`.
 
-use super::connection::Failure;
 pub use super::connection::Guarded;
+use super::connection::SqliteError;
 use crate::guest::host::database_error::{DatabaseError, log_ungranted, logged};
 use crate::guest::host::state::HostState;
 use crate::log;
@@ -19,7 +19,7 @@ wasmtime::component::bindgen!({
     trappable_error_type: { "spin:sqlite/sqlite.error" => Error },
 });
 
-pub type Error = DatabaseError<Failure>;
+pub type Error = DatabaseError<SqliteError>;
 
 pub fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     sqlite::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)
@@ -28,10 +28,12 @@ pub fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
 impl sqlite::Host for HostState {
     fn convert_error(&mut self, error: Error) -> wasmtime::Result<wit::Error> {
         Ok(match error {
-            Error::Failed(Failure::NoSuchDatabase) => wit::Error::NoSuchDatabase,
-            Error::Failed(Failure::Full) => wit::Error::DatabaseFull,
-            Error::Failed(Failure::Denied) => wit::Error::AccessDenied,
-            Error::Failed(Failure::Other(why) | Failure::GivenUp(why)) => wit::Error::Io(why),
+            Error::Failed(SqliteError::NoSuchDatabase) => wit::Error::NoSuchDatabase,
+            Error::Failed(SqliteError::Full) => wit::Error::DatabaseFull,
+            Error::Failed(SqliteError::Denied) => wit::Error::AccessDenied,
+            Error::Failed(SqliteError::Other(why) | SqliteError::GivenUp(why)) => {
+                wit::Error::Io(why)
+            }
             Error::Trap(error) => return Err(error.into()),
         })
     }
@@ -44,7 +46,7 @@ impl sqlite::HostConnection for HostState {
                 "there is no database `{}`; --sqlite {0}=PATH would grant it",
                 log::escape(&database)
             ));
-            return Err(Failure::NoSuchDatabase.into());
+            return Err(SqliteError::NoSuchDatabase.into());
         };
         let opened = logged(&database, Guarded::open(&file).await)?;
         Ok(self.table_mut().push(opened)?)

@@ -1,4 +1,4 @@
-//! A `Session` is one client's end of TLS: bytes go in, bytes come out.
+//! A `TlsSession` is one client's end of TLS: bytes go in, bytes come out.
 
 use super::config::SessionConfig;
 use super::interface::wit::{Error, Negotiated, Received, Version};
@@ -8,13 +8,13 @@ use std::io::{Read, Write};
 /// The host takes this much of what a guest gives at a time, and as much waits until the guest takes it.
 const MOST: usize = 64 << 10;
 
-pub struct Session(ClientConnection);
+pub struct TlsSession(ClientConnection);
 
-impl Session {
-    pub fn open(client: SessionConfig) -> Result<Session, Error> {
+impl TlsSession {
+    pub fn open(client: SessionConfig) -> Result<TlsSession, Error> {
         let mut connection = ClientConnection::new(client.config, client.server).map_err(told)?;
         connection.set_buffer_limit(Some(MOST));
-        Ok(Session(connection))
+        Ok(TlsSession(connection))
     }
 
     pub fn receive(&mut self, ciphertext: &[u8]) -> Result<Received, Error> {

@@ -1,8 +1,8 @@
-//! Sessions against a server of rustls, without a socket between them.
+//! These tests run sessions against a server of rustls, without a socket between them.
 
 use super::config::client;
 use super::interface::wit::{Error, Settings, Verification, Version};
-use super::session::Session;
+use super::session::TlsSession;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection};
@@ -46,7 +46,7 @@ fn settings(name: Option<&str>, verification: Verification, authorities: &[u8]) 
 }
 
 /// Passes bytes on until the handshake is done.
-fn shake(session: &mut Session, server: &mut Server) -> Result<(), Error> {
+fn shake(session: &mut TlsSession, server: &mut Server) -> Result<(), Error> {
     for _ in 0..10 {
         let mut sent = &session.take()[..];
         while !sent.is_empty() && server.connection.read_tls(&mut sent).unwrap() > 0 {
@@ -57,7 +57,7 @@ fn shake(session: &mut Session, server: &mut Server) -> Result<(), Error> {
     Ok(())
 }
 
-fn receive(session: &mut Session, server: &mut Server) -> Result<Vec<u8>, Error> {
+fn receive(session: &mut TlsSession, server: &mut Server) -> Result<Vec<u8>, Error> {
     let mut said = Vec::new();
     while server.connection.wants_write() {
         server.connection.write_tls(&mut said).unwrap();
@@ -80,7 +80,7 @@ fn verified(name: Option<&str>, verification: Verification, believes: bool) -> R
         server_authority()
     };
     let client = client(settings(name, verification, &authority), None)?;
-    let mut session = Session::open(client)?;
+    let mut session = TlsSession::open(client)?;
     shake(&mut session, &mut server)?;
     assert!(session.negotiated().is_some());
     Ok(())
@@ -124,7 +124,7 @@ fn bytes_go_both_ways_in_pieces_and_the_end_is_told() {
         Verification::Full,
         &server.authority,
     );
-    let mut session = Session::open(client(asked, None).unwrap()).unwrap();
+    let mut session = TlsSession::open(client(asked, None).unwrap()).unwrap();
     shake(&mut session, &mut server).unwrap();
     let agreed = session.negotiated().unwrap();
     assert_eq!(agreed.protocol.as_deref(), Some(&b"postgresql"[..]));
@@ -164,7 +164,7 @@ fn bytes_go_both_ways_in_pieces_and_the_end_is_told() {
 fn who_does_not_speak_tls_is_an_error() {
     let authority = server_authority();
     let asked = settings(Some("db.example.com"), Verification::Full, &authority);
-    let mut session = Session::open(client(asked, None).unwrap()).unwrap();
+    let mut session = TlsSession::open(client(asked, None).unwrap()).unwrap();
     assert!(
         session
             .receive(b"HTTP/1.1 400 Bad Request\r\n\r\n")

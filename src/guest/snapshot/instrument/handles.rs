@@ -1,5 +1,5 @@
-//! Functions of the state module that concern handles. The engine gives out first the number that was given up last, and
-//! where none was given up the next one.
+//! This file writes the functions of the state module that concern handles. The engine gives out first the number that
+//! was given up last, and where none was given up the next one.
 
 use wasm_encoder::{BlockType, Function, ValType};
 

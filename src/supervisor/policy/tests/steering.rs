@@ -1,4 +1,4 @@
-//! Orders of the admin process, and what is said of what came of them.
+//! These tests give commands as the admin process does, and look at what is said of what came of them.
 
 use super::*;
 use crate::scoreboard::ServerState;

@@ -39,12 +39,9 @@ impl Database {
     }
 
     /// An instance is in the middle of a transaction, of which pages are in the file already; what keeps it there.
-    fn held(&self) -> std::net::TcpStream {
-        use std::io::Write;
-        let mut client = std::net::TcpStream::connect(self.server.address).unwrap();
-        client
-            .write_all(b"GET /hold HTTP/1.1\r\nhost: a\r\n\r\n")
-            .unwrap();
+    fn held(&self) -> Connection {
+        let mut client = self.server.connect();
+        client.get("/hold").send().unwrap();
         self.server.wait_for("holds the lock");
         client
     }

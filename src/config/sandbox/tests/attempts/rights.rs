@@ -91,13 +91,13 @@ pub fn has(sandbox: &Sandbox, role: Role, before: &Before) {
 pub fn gains(sandbox: &Sandbox, _: Role, before: &Before) {
     let status = |name| before.outside.status(name);
     assert_eq!((&*status("NoNewPrivs:"), &*status("Seccomp:")), ("1", "2"));
-    if nix::unistd::geteuid().is_root() || sandbox.identity.is_some() {
+    if nix::unistd::geteuid().is_root() || sandbox.run_as.is_some() {
         assert_eq!(status("CapBnd:"), "0".repeat(16));
     }
     // Nothing but reading what lies with others (CAP_DAC_READ_SEARCH).
     let effective = u64::from_str_radix(&status("CapEff:"), 16).unwrap();
     assert_eq!(effective & !(1 << 2), 0, "{effective:x}");
-    let Some(identity) = &sandbox.identity else {
+    let Some(run_as) = &sandbox.run_as else {
         return;
     };
     let numbers = |name| -> Vec<u32> {
@@ -105,9 +105,9 @@ pub fn gains(sandbox: &Sandbox, _: Role, before: &Before) {
         let numbers = numbers.split_whitespace();
         numbers.map(|number| number.parse().unwrap()).collect()
     };
-    assert_eq!(numbers("Uid:"), [identity.uid(); 4]);
-    assert_eq!(numbers("Gid:"), [identity.gid(); 4]);
-    assert!(numbers("Groups:").contains(&identity.gid()));
+    assert_eq!(numbers("Uid:"), [run_as.uid(); 4]);
+    assert_eq!(numbers("Gid:"), [run_as.gid(); 4]);
+    assert!(numbers("Groups:").contains(&run_as.gid()));
     assert!(!numbers("Groups:").contains(&0));
     assert!(call(libc::SYS_setresuid, &[0, 0, 0]).is_err());
 }

@@ -1,4 +1,4 @@
-//! A `Record` is what is recorded of WebSockets: how many there are, a line when one ends, and the reason where its
+//! A `SessionRecord` is what is recorded of WebSockets: how many there are, a line when one ends, and the reason where its
 //! guest failed.
 
 use crate::guest::Failure;
@@ -7,7 +7,7 @@ use crate::log::{self, Level};
 use crate::request::client::Client;
 use crate::request::exchange::kind;
 use crate::scoreboard::{SlotRef, totals};
-use crate::trace::{self, Kind, Span, SpanId, Trace};
+use crate::trace::{self, Span, SpanId, SpanKind, Trace};
 use http::HeaderValue;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -27,8 +27,8 @@ pub struct Opened {
     pub is_logged: bool,
 }
 
-/// A `Record` is a WebSocket on its way; it is over when it is dropped.
-pub struct Record {
+/// A `SessionRecord` is a WebSocket on its way; it is over when it is dropped.
+pub struct SessionRecord {
     opened: Opened,
     slot: SlotRef,
     began: Instant,
@@ -39,13 +39,13 @@ pub struct Record {
     span: RefCell<Option<(Span, SystemTime)>>,
 }
 
-impl Record {
+impl SessionRecord {
     /// Begins once the opening request was answered, which has a line of its own.
-    pub fn begin(opened: Opened, slot: &SlotRef) -> Record {
+    pub fn begin(opened: Opened, slot: &SlotRef) -> SessionRecord {
         slot.websocket_opened();
         let trace = opened.trace.as_ref().filter(|_| opened.is_open);
-        let span = trace.and_then(|trace| trace.span(Kind::WebSocket, SpanId::random()));
-        Record {
+        let span = trace.and_then(|trace| trace.span(SpanKind::WebSocket, SpanId::random()));
+        SessionRecord {
             opened,
             slot: slot.clone(),
             began: Instant::now(),
@@ -98,7 +98,7 @@ impl Record {
     }
 }
 
-impl Drop for Record {
+impl Drop for SessionRecord {
     fn drop(&mut self) {
         self.slot.websocket_closed();
         let closed = self.closed.take().unwrap_or(Closed::new(ABNORMAL, ""));

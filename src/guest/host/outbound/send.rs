@@ -3,7 +3,7 @@
 
 use super::body::{LastProgress, Permits, Receiving, Sending, begun, empty};
 use super::connect::{Connector, Used, connectors, destination};
-use super::failure::{self, Why};
+use super::error_code::{self, Why};
 use super::headers::remove_hop_by_hop;
 use super::named_host;
 use super::{Settings, Times};
@@ -84,7 +84,7 @@ impl OutboundClient {
     ) -> Result<Response<WasiBody>, Error> {
         let sending = self.counts.sends();
         let answered = self.exchange(own, request, options).await;
-        sending.ended(failure::outcome(&answered));
+        sending.ended(error_code::outcome(&answered));
         answered
     }
 
@@ -220,7 +220,7 @@ impl Broken {
 }
 
 fn broken(error: &legacy::Error, captured: &CaptureConnection) -> Broken {
-    let why = failure::why(error);
+    let why = error_code::why(error);
     let ended = matches!(why, Why::Failed(Error::ConnectionTerminated));
     if let Why::Failed(failed) = &why {
         let said = format!("{:#}", Causes(error));

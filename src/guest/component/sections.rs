@@ -1,4 +1,4 @@
-//! A `Writer` writes a component that consists of others, and counts what there is in it. Each thing has a section of
+//! A `SectionWriter` writes a component that consists of others, and counts what there is in it. Each thing has a section of
 //! its own, so that each may use what came before.
 
 use wasm_encoder::{
@@ -8,7 +8,7 @@ use wasm_encoder::{
 };
 
 #[derive(Default)]
-pub struct Writer {
+pub struct SectionWriter {
     component: Component,
     components: u32,
     functions: u32,
@@ -16,7 +16,7 @@ pub struct Writer {
     types: u32,
 }
 
-impl Writer {
+impl SectionWriter {
     /// Imports an interface of this type, as an instance of the number that is returned.
     pub fn import(&mut self, name: &str, ty: &InstanceType) -> u32 {
         let mut types = ComponentTypeSection::new();

@@ -5,7 +5,7 @@ use super::answer::causes;
 use super::client::{Call, RegistryClient, SILENCE};
 use super::manifest::Layer;
 use super::reference::Reference;
-use super::retry::{Attempts, Failure};
+use super::retry::{Attempts, CallError};
 use super::store::{Partial, Store};
 use crate::log::Bar;
 use anyhow::{Result, anyhow, bail};
@@ -75,7 +75,7 @@ async fn piece(
     layer: &Layer,
     partial: &mut Partial,
     bar: &mut Bar,
-) -> Result<(), Failure> {
+) -> Result<(), CallError> {
     let path = format!("/v2/{}/blobs/{}", reference.name, layer.digest);
     let mut call = Call::new(Method::GET, path);
     if partial.length > 0 {
@@ -88,7 +88,7 @@ async fn piece(
         StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {
             partial.clear()?;
             let why = anyhow!("the registry does not go on from where it broke off");
-            return Err(Failure::passing(why));
+            return Err(CallError::passing(why));
         }
         _ => return Err(client.refused(response).await),
     }
@@ -99,11 +99,11 @@ async fn piece(
             Ok(None) => break,
             Ok(Some(Err(error))) => {
                 let why = anyhow!("the component broke off: {}", causes(&error));
-                return Err(Failure::passing(why));
+                return Err(CallError::passing(why));
             }
             Err(_) => {
                 let why = anyhow!("nothing came for {} s", SILENCE.as_secs());
-                return Err(Failure::passing(why));
+                return Err(CallError::passing(why));
             }
         };
         if let Ok(bytes) = frame.into_data() {
@@ -117,7 +117,7 @@ async fn piece(
         }
     }
     match partial.length < layer.size {
-        true => Err(Failure::passing(anyhow!("the component broke off"))),
+        true => Err(CallError::passing(anyhow!("the component broke off"))),
         false => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! An `Identity` is the user that everything beneath the supervisor runs as.
+//! `RunAs` is the user that everything beneath the supervisor runs as.
 
 use crate::sys::privileges::drop_regainable_capabilities;
 use anyhow::{Context, Result, bail};
@@ -9,35 +9,35 @@ use nix::unistd::{
 };
 use std::ffi::CString;
 
-/// An `Identity` is a user with his groups.
+/// `RunAs` is a user with his groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
+pub struct RunAs {
     uid: Uid,
     gid: Gid,
     groups: Vec<Gid>,
 }
 
-impl Identity {
+impl RunAs {
     /// Looks a user and a group up, by their names or numbers; none where neither is named.
-    pub fn resolve(user: Option<&str>, group: Option<&str>) -> Result<Option<Identity>> {
+    pub fn resolve(user: Option<&str>, group: Option<&str>) -> Result<Option<RunAs>> {
         if user.is_none() && group.is_none() {
             return Ok(None);
         }
         let group = group.map(find_group).transpose()?;
-        let identity = match user {
-            Some(user) => Identity::of_user(user, group)?,
-            None => Identity::new(getuid(), group.unwrap_or_else(getgid), Vec::new()),
+        let run_as = match user {
+            Some(user) => RunAs::of_user(user, group)?,
+            None => RunAs::new(getuid(), group.unwrap_or_else(getgid), Vec::new()),
         };
-        if !identity.is_ours() && !geteuid().is_root() {
+        if !run_as.is_ours() && !geteuid().is_root() {
             bail!(
                 "only root can run workers as somebody else; start wasmserve as root, or as that user and without \
                  the option"
             );
         }
-        Ok(Some(identity))
+        Ok(Some(run_as))
     }
 
-    fn of_user(name: &str, group: Option<Gid>) -> Result<Identity> {
+    fn of_user(name: &str, group: Option<Gid>) -> Result<RunAs> {
         let known = match name.parse() {
             Ok(number) => User::from_uid(Uid::from_raw(number)),
             Err(_) => User::from_name(name),
@@ -47,10 +47,10 @@ impl Identity {
             (Some(user), _, group) => {
                 let gid = group.unwrap_or(user.gid);
                 let name = CString::new(user.name)?;
-                Ok(Identity::new(user.uid, gid, getgrouplist(&name, gid)?))
+                Ok(RunAs::new(user.uid, gid, getgrouplist(&name, gid)?))
             }
             (None, Ok(number), Some(group)) => {
-                Ok(Identity::new(Uid::from_raw(number), group, Vec::new()))
+                Ok(RunAs::new(Uid::from_raw(number), group, Vec::new()))
             }
             (None, Ok(_), None) => {
                 bail!("user {name} has no entry in the user database; name a group too (--group)")
@@ -59,11 +59,11 @@ impl Identity {
         }
     }
 
-    fn new(uid: Uid, gid: Gid, mut groups: Vec<Gid>) -> Identity {
+    fn new(uid: Uid, gid: Gid, mut groups: Vec<Gid>) -> RunAs {
         if !groups.contains(&gid) {
             groups.push(gid);
         }
-        Identity { uid, gid, groups }
+        RunAs { uid, gid, groups }
     }
 
     pub fn uid(&self) -> u32 {
@@ -92,7 +92,7 @@ impl Identity {
         if self.is_ours() {
             return Ok(());
         }
-        let Identity { uid, gid, groups } = self;
+        let RunAs { uid, gid, groups } = self;
         // Who becomes somebody else forgets it (PR_SET_PDEATHSIG(2const)).
         let dies_with_parent = prctl::get_pdeathsig().ok().flatten();
         // Later it may not.
@@ -126,16 +126,16 @@ mod tests {
 
     #[test]
     fn users_and_groups_are_found_by_name_and_number() {
-        assert_eq!(Identity::resolve(None, None).unwrap(), None);
+        assert_eq!(RunAs::resolve(None, None).unwrap(), None);
         let own = getuid().as_raw().to_string();
-        let own = Identity::resolve(Some(&own), Some(&getgid().as_raw().to_string()));
+        let own = RunAs::resolve(Some(&own), Some(&getgid().as_raw().to_string()));
         assert_eq!(own.unwrap().unwrap().uid(), getuid().as_raw());
-        let mistake = |user, group| format!("{:#}", Identity::resolve(user, group).unwrap_err());
+        let mistake = |user, group| format!("{:#}", RunAs::resolve(user, group).unwrap_err());
         assert!(mistake(Some("no such user"), None).contains("there is no user"));
         assert!(mistake(None, Some("no such group")).contains("there is no group"));
         if geteuid().is_root() {
             assert!(mistake(Some("3999999"), None).contains("--group"));
-            let alone = Identity::resolve(Some("3999999"), Some("3999998"));
+            let alone = RunAs::resolve(Some("3999999"), Some("3999998"));
             let alone = alone.unwrap().unwrap();
             assert_eq!((alone.uid(), alone.gid()), (3_999_999, 3_999_998));
         } else {

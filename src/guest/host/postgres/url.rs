@@ -7,17 +7,17 @@ use std::path::PathBuf;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, SslNegotiation};
 
-/// An `Address` is a connection URL that was understood.
+/// A `DatabaseUrl` is a connection URL that was understood.
 #[derive(Clone)]
-pub struct Address {
+pub struct DatabaseUrl {
     pub(super) config: Config,
 }
 
 const FORM: &str = "write postgres://USER:PASSWORD@HOST:PORT/DATABASE, with %-escapes for what is \
                     special in the password";
 
-impl Address {
-    pub fn parse(url: &str) -> Result<Address> {
+impl DatabaseUrl {
+    pub fn parse(url: &str) -> Result<DatabaseUrl> {
         if !["postgres://", "postgresql://"]
             .iter()
             .any(|scheme| url.starts_with(scheme))
@@ -49,7 +49,7 @@ impl Address {
         if config.get_application_name().is_none() {
             config.application_name("wasmserve");
         }
-        Ok(Address { config })
+        Ok(DatabaseUrl { config })
     }
 
     /// Says whether TLS is spoken.
@@ -172,7 +172,7 @@ fn known(name: &str) -> &str {
     }
 }
 
-impl fmt::Debug for Address {
+impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "postgres")
     }
@@ -203,7 +203,7 @@ mod tests {
                 true,
             ),
         ] {
-            let address = Address::parse(url).unwrap();
+            let address = DatabaseUrl::parse(url).unwrap();
             assert_eq!(
                 (address.is_secure(), address.is_remote()),
                 (secure, remote),
@@ -211,7 +211,7 @@ mod tests {
             );
             assert_eq!(format!("{address:?}"), "postgres");
         }
-        let sockets = Address::parse("postgres://u@%2Frun/app")
+        let sockets = DatabaseUrl::parse("postgres://u@%2Frun/app")
             .unwrap()
             .unix_sockets();
         assert_eq!(sockets, [PathBuf::from("/run/.s.PGSQL.5432")]);
@@ -280,7 +280,7 @@ mod tests {
             ),
             ("postgres://u:pw@db/app other=file:pw", "more than one URL"),
         ] {
-            let error = format!("{:#}", Address::parse(url).unwrap_err());
+            let error = format!("{:#}", DatabaseUrl::parse(url).unwrap_err());
             assert!(error.contains(said), "{url}: {error}");
             assert!(!error.contains("pw"), "{error}");
         }

@@ -13,7 +13,7 @@ use super::log_writer::LogWriter;
 use super::notify::Notifier;
 use super::pending_workers::{AbandonedWorker, PendingWorker};
 use super::policy::{Capacity, Event, Policy};
-use super::publish::Published;
+use super::status_report::Published;
 use super::successor::{self, Predecessor, Successor};
 use super::zygote::Zygote;
 use super::{Roles, most_workers};
@@ -33,8 +33,8 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// A `Failure` says why the server could not go on, where it was not asked to stop.
-pub type Failure = Option<(Status, String)>;
+/// An `ExitReason` says why the server could not go on, where it was not asked to stop.
+pub type ExitReason = Option<(Status, String)>;
 
 pub struct Supervisor<R> {
     /// A reload begins with these.
@@ -70,7 +70,7 @@ pub struct Supervisor<R> {
     clock: Clock,
     pub(super) next_beat: Instant,
     /// The server ends for this reason, and waits until then for the ends of what was killed.
-    pub(super) exit: Option<(Failure, Instant)>,
+    pub(super) exit: Option<(ExitReason, Instant)>,
 }
 
 /// Serves until it is told to stop. An error is the reason why the server could not go on.
@@ -205,7 +205,7 @@ impl<R: Roles> Supervisor<R> {
         }
     }
 
-    fn serve(&mut self) -> Result<Failure> {
+    fn serve(&mut self) -> Result<ExitReason> {
         loop {
             let mut acted = false;
             while let Some(event) = self.events.pop_front() {
@@ -222,7 +222,7 @@ impl<R: Roles> Supervisor<R> {
                 memory::forget_code();
             }
             let now = self.now();
-            let over = |(_, until): &mut (Failure, Instant)| {
+            let over = |(_, until): &mut (ExitReason, Instant)| {
                 let is_alone = self.forker.is_alone() && self.exporter.is_gone();
                 is_alone || *until <= now
             };

@@ -4,7 +4,7 @@ use super::client::{Call, RegistryClient};
 use super::digest::Digest;
 use super::manifest::{CONFIG, Descriptor, LAYER, MANIFEST, Manifest};
 use super::reference::{Reference, Version};
-use super::retry::{Attempts, Failure};
+use super::retry::{Attempts, CallError};
 use super::size;
 use crate::info;
 use crate::log::Bar;
@@ -116,7 +116,7 @@ async fn try_blob(
     client: &RegistryClient,
     reference: &Reference,
     body: &Body,
-) -> Result<(), Failure> {
+) -> Result<(), CallError> {
     let (name, digest) = (&reference.name, Digest::of(&body.bytes));
     let path = format!("/v2/{name}/blobs/{digest}");
     let found = client.call(Call::new(Method::HEAD, path)).await?;

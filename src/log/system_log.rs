@@ -14,18 +14,18 @@ const DAEMON: u8 = 3;
 /// Lines are found by this name.
 const NAME: &str = "wasmserve";
 
-/// A `Service` is a way of keeping the system's log.
+/// A `SystemLog` is a way of keeping the system's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Service {
+pub enum SystemLog {
     Syslog,
     Journal,
 }
 
-impl Service {
-    pub fn of(destination: &Destination) -> Option<Service> {
+impl SystemLog {
+    pub fn of(destination: &Destination) -> Option<SystemLog> {
         match destination {
-            Destination::Syslog(_) => Some(Service::Syslog),
-            Destination::Journal(_) => Some(Service::Journal),
+            Destination::Syslog(_) => Some(SystemLog::Syslog),
+            Destination::Journal(_) => Some(SystemLog::Journal),
             Destination::Standard | Destination::File(_) => None,
         }
     }
@@ -67,7 +67,7 @@ fn parted(line: &[u8]) -> (u8, &[u8], &[u8]) {
 }
 
 /// Sends one line. Fails where it cannot be sent now.
-pub fn send(service: Service, target: &OwnedFd, line: &[u8]) -> io::Result<()> {
+pub fn send(service: SystemLog, target: &OwnedFd, line: &[u8]) -> io::Result<()> {
     let message = message(service, line);
     match file::send_datagram(target, &message) {
         // What is too long for whoever keeps the log is told in part.
@@ -78,19 +78,19 @@ pub fn send(service: Service, target: &OwnedFd, line: &[u8]) -> io::Result<()> {
     }
 }
 
-fn message(service: Service, line: &[u8]) -> Vec<u8> {
+fn message(service: SystemLog, line: &[u8]) -> Vec<u8> {
     let (severity, pid, text) = parted(line);
     let pid = String::from_utf8_lossy(pid);
     let mut message = match service {
         // Whoever receives it knows the time.
-        Service::Syslog => format!("<{}>{NAME}[{pid}]: ", DAEMON << 3 | severity).into_bytes(),
-        Service::Journal => format!(
+        SystemLog::Syslog => format!("<{}>{NAME}[{pid}]: ", DAEMON << 3 | severity).into_bytes(),
+        SystemLog::Journal => format!(
             "PRIORITY={severity}\nSYSLOG_FACILITY={DAEMON}\nSYSLOG_IDENTIFIER={NAME}\nSYSLOG_PID={pid}\nMESSAGE="
         )
         .into_bytes(),
     };
     message.extend_from_slice(text);
-    if service == Service::Journal {
+    if service == SystemLog::Journal {
         message.push(b'\n');
     }
     message
@@ -106,9 +106,9 @@ mod tests {
         let marked = marked(Level::Warning, "one\n    two\n");
         let lines: Vec<&str> = marked.lines().collect();
         assert_eq!(lines, [format!("4{pid} one"), format!("4{pid}     two")]);
-        let syslog = message(Service::Syslog, lines[0].as_bytes());
+        let syslog = message(SystemLog::Syslog, lines[0].as_bytes());
         assert_eq!(syslog, format!("<28>wasmserve[{pid}]: one").into_bytes());
-        let journal = message(Service::Journal, lines[1].as_bytes());
+        let journal = message(SystemLog::Journal, lines[1].as_bytes());
         let expected = format!(
             "PRIORITY=4\nSYSLOG_FACILITY=3\nSYSLOG_IDENTIFIER=wasmserve\nSYSLOG_PID={pid}\nMESSAGE=    two\n"
         );

@@ -13,10 +13,10 @@ const SHOWN: std::ops::RangeInclusive<usize> = 6..=26;
 /// A metric without labels has these.
 pub const NONE: Vec<(&str, &str)> = Vec::new();
 
-/// A `Page` is what metrics are written to.
-pub struct Page<'a>(pub DescriptorEncoder<'a>);
+/// A `MetricsPage` is what metrics are written to.
+pub struct MetricsPage<'a>(pub DescriptorEncoder<'a>);
 
-impl Page<'_> {
+impl MetricsPage<'_> {
     /// Writes one counter for each set of labels.
     pub fn counters<V: prometheus_client::encoding::EncodeLabelValue>(
         &mut self,

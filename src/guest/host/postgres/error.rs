@@ -5,28 +5,28 @@ use super::interface::wit::{self, DbError, QueryError};
 use crate::guest::host::database_error;
 use std::error::Error as _;
 use tokio_postgres::Error;
-use tokio_postgres::error::DbError as Answer;
+use tokio_postgres::error::DbError as StatementResult;
 
-/// A `Failure` says why something could not be done.
+/// A `PostgresError` says why something could not be done.
 #[derive(Debug)]
-pub enum Failure {
+pub enum PostgresError {
     /// The database is not there, or not any more.
     Connection(String),
     Parameter(String),
     /// The database has answered with an error.
-    Refused(Box<Answer>),
+    Refused(Box<StatementResult>),
     /// The statement was given up on.
     GivenUp(String),
     Value(String),
 }
 
-impl Failure {
+impl PostgresError {
     /// Tells what happened to a connection that `lost` may say more about.
-    pub fn of(error: &Error, lost: Option<&String>) -> Failure {
+    pub fn of(error: &Error, lost: Option<&String>) -> PostgresError {
         match (error.as_db_error(), lost) {
-            (Some(answer), _) => Failure::Refused(Box::new(answer.clone())),
-            (None, Some(why)) => Failure::Connection(why.clone()),
-            (None, None) => Failure::Connection(sentence(error)),
+            (Some(answer), _) => PostgresError::Refused(Box::new(answer.clone())),
+            (None, Some(why)) => PostgresError::Connection(why.clone()),
+            (None, None) => PostgresError::Connection(sentence(error)),
         }
     }
 }
@@ -49,23 +49,27 @@ pub fn sentence(error: &Error) -> String {
     text
 }
 
-impl database_error::Failure for Failure {
+impl database_error::DriverError for PostgresError {
     fn for_operator(&self) -> Option<&str> {
         match self {
-            Failure::Connection(why) | Failure::GivenUp(why) => Some(why),
-            Failure::Parameter(_) | Failure::Refused(_) | Failure::Value(_) => None,
+            PostgresError::Connection(why) | PostgresError::GivenUp(why) => Some(why),
+            PostgresError::Parameter(_) | PostgresError::Refused(_) | PostgresError::Value(_) => {
+                None
+            }
         }
     }
 }
 
-impl From<Failure> for wit::Error {
-    fn from(failure: Failure) -> wit::Error {
+impl From<PostgresError> for wit::Error {
+    fn from(failure: PostgresError) -> wit::Error {
         match failure {
-            Failure::Connection(why) => wit::Error::ConnectionFailed(why),
-            Failure::Parameter(why) => wit::Error::BadParameter(why),
-            Failure::Refused(answer) => wit::Error::QueryFailed(QueryError::DbError(told(&answer))),
-            Failure::GivenUp(why) => wit::Error::QueryFailed(QueryError::Text(why)),
-            Failure::Value(why) => wit::Error::ValueConversionFailed(why),
+            PostgresError::Connection(why) => wit::Error::ConnectionFailed(why),
+            PostgresError::Parameter(why) => wit::Error::BadParameter(why),
+            PostgresError::Refused(answer) => {
+                wit::Error::QueryFailed(QueryError::DbError(told(&answer)))
+            }
+            PostgresError::GivenUp(why) => wit::Error::QueryFailed(QueryError::Text(why)),
+            PostgresError::Value(why) => wit::Error::ValueConversionFailed(why),
         }
     }
 }
@@ -80,7 +84,7 @@ fn cut(text: &str) -> String {
     }
 }
 
-fn told(answer: &Answer) -> DbError {
+fn told(answer: &StatementResult) -> DbError {
     let extras = [
         ("hint", answer.hint()),
         ("where", answer.where_()),

@@ -2,7 +2,7 @@
 
 use super::quote;
 use super::socket::Socket;
-use crate::cli::{OptionOrigin, Source, honoured};
+use crate::cli::{OptionOrigin, OptionSource, honoured};
 use crate::sys::exec;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -121,7 +121,7 @@ pub fn absolute(path: &Path) -> Result<PathBuf> {
 /// Lists what the environment says of options that the units do not stand for.
 fn variables(origins: &[OptionOrigin]) -> Vec<(String, String)> {
     let from_variables = origins.iter().filter(|origin| {
-        origin.source == Source::Environment
+        origin.source == OptionSource::Environment
             && !REPLACED.contains(&format!("--{}", origin.name).as_str())
     });
     let named =

@@ -1,8 +1,8 @@
 //! The supervisor says this about itself in the scoreboard, each time that its loop goes round.
 
 use super::children::Generation;
+use super::event_loop::Supervisor;
 use super::policy::{Incident, Report};
-use super::run::Supervisor;
 use super::{Roles, Sockets};
 use crate::cache::{CodeName, seal};
 use crate::channel::CodeInfo;
