@@ -7,9 +7,7 @@ use crate::exporter;
 use crate::guest::{CompileProgress, Guest, Loaded, Occasion};
 use crate::listen::Listeners;
 use crate::sandbox::{Grants, Role, Sandbox};
-use crate::supervisor::{
-    self, AdminContext, Code, ExporterContext, Roles, Served, Sockets, WorkerContext,
-};
+use crate::supervisor::{self, ChildTask, Code, Roles, Served, Sockets, WorkerContext};
 use crate::sys::directory::StartDirectory;
 use crate::sys::pid_file::PidFile;
 use crate::worker::Worker;
@@ -42,13 +40,6 @@ impl Roles for ServerRoles {
         self.config.pull.as_ref().map(|pull| pull.limit)
     }
 
-    fn pull(&self) -> Result<()> {
-        let pull = self.config.pull.as_ref();
-        pull.map_or(Ok(()), |pull| {
-            registry_role::pull_for_server(pull, self.sandbox())
-        })
-    }
-
     fn prepare(&self, reporter: &Reporter, files: &[File]) -> Result<Option<Loaded>> {
         self.sandbox().begin()?;
         self.sandbox().warn_of_directories();
@@ -68,12 +59,16 @@ impl Roles for ServerRoles {
         self.config.compile_request.prepare(&confine, &told, files)
     }
 
-    fn take_step(&self, index: usize, code: &Code) -> Result<()> {
-        self.run_command(Occasion::BeforeStart, index, code)
-    }
-
-    fn run_job(&self, index: usize, code: &Code) -> Result<()> {
-        self.run_command(Occasion::Periodic, index, code)
+    fn run(&self, task: ChildTask<'_>) -> Result<()> {
+        match task {
+            ChildTask::Pull => self.pull(),
+            ChildTask::Step { index, code } => self.run_command(Occasion::BeforeStart, index, code),
+            ChildTask::Job { index, code } => self.run_command(Occasion::Periodic, index, code),
+            ChildTask::Prime { code, snapshot } => self.prime(code, snapshot),
+            ChildTask::Administer(context) => admin_role::run(self, context),
+            ChildTask::Export(context) => exporter_role::run(self, context),
+            ChildTask::WriteLogs(orders) => self.write_logs(orders),
+        }
     }
 
     fn primes(&self, info: CodeInfo) -> bool {
@@ -82,14 +77,6 @@ impl Roles for ServerRoles {
 
     fn largest_snapshot(&self) -> u64 {
         self.config.compile_request.largest_snapshot()
-    }
-
-    fn prime(&self, code: &Code, snapshot: &File) -> Result<()> {
-        self.sandbox().begin()?;
-        let confine = self.confined(Role::Step);
-        let mut snapshot = snapshot.try_clone()?;
-        let request = &self.config.compile_request;
-        request.prime(&code.file, code.known_info()?, &mut snapshot, &confine)
     }
 
     fn load(&self, code: &Code) -> Result<Loaded> {
@@ -164,33 +151,13 @@ impl Roles for ServerRoles {
         self.config.admin.address.is_some()
     }
 
-    fn administer(&self, context: AdminContext) -> Result<()> {
-        admin_role::run(self, context)
-    }
-
     fn exporter(&self) -> Option<u64> {
         let exporter = self.config.exporter.as_ref();
         exporter.map(exporter::Settings::fingerprint)
     }
 
-    fn export(&self, context: ExporterContext) -> Result<()> {
-        exporter_role::run(self, context)
-    }
-
     fn describe(&self, served: &Served) -> String {
         admin_role::describe(self, served)
-    }
-
-    fn write_logs(&self, orders: OwnedFd) -> Result<()> {
-        // What guests were given is not for it.
-        let sandbox = Sandbox {
-            grants: Grants::default(),
-            ..self.sandbox().clone()
-        };
-        sandbox.begin()?;
-        sandbox.enter(Role::Log)?;
-        log::writer::run(orders);
-        Ok(())
     }
 }
 
@@ -234,6 +201,35 @@ impl ServerRoles {
     /// Returns what the server's children are kept to.
     pub fn sandbox(&self) -> &Sandbox {
         &self.config.worker.sandbox
+    }
+
+    /// Pulls the component, where it is in a registry.
+    fn pull(&self) -> Result<()> {
+        let pull = self.config.pull.as_ref();
+        pull.map_or(Ok(()), |pull| {
+            registry_role::pull_for_server(pull, self.sandbox())
+        })
+    }
+
+    /// Primes an instance, confined as a step is.
+    fn prime(&self, code: &Code, snapshot: &File) -> Result<()> {
+        self.sandbox().begin()?;
+        let confine = self.confined(Role::Step);
+        let mut snapshot = snapshot.try_clone()?;
+        let request = &self.config.compile_request;
+        request.prime(&code.file, code.known_info()?, &mut snapshot, &confine)
+    }
+
+    /// Writes the logs. What guests were given is not for the process that does it.
+    fn write_logs(&self, orders: OwnedFd) -> Result<()> {
+        let sandbox = Sandbox {
+            grants: Grants::default(),
+            ..self.sandbox().clone()
+        };
+        sandbox.begin()?;
+        sandbox.enter(Role::Log)?;
+        log::writer::run(orders);
+        Ok(())
     }
 
     /// Runs a component of the command world to its end.

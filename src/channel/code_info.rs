@@ -28,7 +28,7 @@ pub struct Target {
     pub inlining: bool,
 }
 
-/// A `World` is the generation of WASI HTTP that a component exports a handler for.
+/// A `World` is the version of WASI HTTP that a component exports a handler for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum World {
     /// The component exports `wasi:http/incoming-handler@0.2.x`, as the `proxy` world has it.

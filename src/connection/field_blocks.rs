@@ -106,12 +106,7 @@ fn unpadded(flags: u8, payload: &[u8]) -> Option<Range<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
-        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-        let head = [length[1], length[2], length[3], kind, flags, 0, 0, 0, 1];
-        [&head[..], payload].concat()
-    }
+    use crate::connection::frames::tests::frame;
 
     #[test]
     fn a_block_is_found_whole_or_waited_for() {

@@ -197,10 +197,10 @@ impl Frames {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+    pub fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
         let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
         let head = [length[1], length[2], length[3], kind, flags, 0, 0, 0, 1];
         [&head[..], payload].concat()

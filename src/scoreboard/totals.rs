@@ -130,6 +130,9 @@ pub const END_REASONS: [&str; 15] = [
     "exited",
 ];
 
+/// Somebody should look into these ends of workers.
+pub const BAD_ENDS: &[&str] = END_REASONS.split_at(EndReason::Sockets as usize).1;
+
 pub const RELOAD_OUTCOMES: [&str; 2] = ["success", "failure"];
 
 pub const CANARY_OUTCOMES: [&str; 2] = ["promoted", "rolled_back"];

@@ -4,7 +4,7 @@
 use super::event_loop::Supervisor;
 use super::forker::{fork_child, told};
 use super::policy::Event;
-use super::{Roles, Sockets};
+use super::{ChildTask, Roles, Sockets};
 use crate::channel::{AdminCommand, CommandReceiver, CommandSender, Garbage, command_channel};
 use crate::scoreboard::Scoreboard;
 use crate::sys::socket::has_arrivals;
@@ -179,7 +179,7 @@ fn fork<R: Roles>(roles: &R, scoreboard: &Rc<Scoreboard>) -> io::Result<Running>
             scoreboard: scoreboard.clone(),
             commands: sender,
         };
-        told(roles.administer(context), "admin process")
+        told(roles.run(ChildTask::Administer(context)), "admin process")
     })?;
     Ok(Running { pid, commands })
 }

@@ -2,10 +2,10 @@
 //! exported, replaced when it has ended or when another version wants it otherwise. It ends when it is let go of, and
 //! may take a moment for that.
 
-use super::Roles;
 use super::admin::PAUSE;
 use super::event_loop::Supervisor;
 use super::forker::{fork_child, told};
+use super::{ChildTask, Roles};
 use crate::scoreboard::Scoreboard;
 use crate::sys::channel::pipe;
 use crate::sys::{clock, process};
@@ -117,7 +117,7 @@ fn fork<R: Roles>(roles: &R, settings: u64, scoreboard: &Rc<Scoreboard>) -> io::
             scoreboard: scoreboard.clone(),
             lifeline,
         };
-        told(roles.export(context), "exporter")
+        told(roles.run(ChildTask::Export(context)), "exporter")
     })?;
     let work = ExporterTask {
         settings,

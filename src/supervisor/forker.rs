@@ -8,7 +8,7 @@ use super::single_task::SingleTask;
 use super::slots::{ReservedSlot, Slots};
 use super::step::Step;
 use super::zygote::{Shared, Zygote, ZygoteTask};
-use super::{Roles, Sockets, WorkerContext};
+use super::{ChildTask, Roles, Sockets, WorkerContext};
 use crate::cache::NoRoom;
 use crate::cache::seal::Damaged;
 use crate::channel::{Receiver, Reporter, channel};
@@ -158,7 +158,9 @@ impl Forker {
 
     /// Forks a process that pulls the component of a version.
     pub fn puller<R: Roles>(&self, roles: &R) -> io::Result<SingleTask> {
-        let puller = SingleTask::start(c"puller", &self.scoreboard, &[], || roles.pull())?;
+        let puller = SingleTask::start(c"puller", &self.scoreboard, &[], || {
+            roles.run(ChildTask::Pull)
+        })?;
         self.helpers.borrow_mut().push(puller.pid);
         Ok(puller)
     }
@@ -190,7 +192,7 @@ impl Forker {
 
     /// Forks a process that runs a periodic job, of which this is the code.
     pub fn job<R: Roles>(&self, roles: &R, index: usize, code: &Code) -> io::Result<SingleTask> {
-        let run = || roles.run_job(index, code);
+        let run = || roles.run(ChildTask::Job { index, code });
         let kept = [code.file.as_raw_fd()];
         let job = SingleTask::start(c"job", &self.scoreboard, &kept, run)?;
         self.helpers.borrow_mut().push(job.pid);

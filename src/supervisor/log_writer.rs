@@ -1,11 +1,11 @@
 //! The supervisor keeps the process that writes logs to files and to the system's log: it is forked where there are any,
 //! replaced when it has ended, handed what was opened again, and waited for at the end.
 
-use super::Roles;
 use super::admin::PAUSE;
 use super::event_loop::Supervisor;
 use super::forker::fork_child;
 use super::handover::LeftLogWriter;
+use super::{ChildTask, Roles};
 use crate::exit::Status;
 use crate::log::pipes;
 use crate::scoreboard::Scoreboard;
@@ -158,7 +158,7 @@ fn fork<R: Roles>(roles: &R, scoreboard: &Scoreboard) -> io::Result<Running> {
         || {
             process::call(c"log");
             signals::ignore_reopening();
-            match roles.write_logs(taken) {
+            match roles.run(ChildTask::WriteLogs(taken)) {
                 Ok(()) => Status::Stopped,
                 Err(why) => {
                     error!("the logs cannot be written: {why:#}");

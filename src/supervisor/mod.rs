@@ -56,38 +56,25 @@ pub trait Roles: Sized {
     /// These are the sockets that are listened on.
     type Sockets: Sockets;
 
-    /// Returns how long pulling the application may take, where it is to be pulled before it is compiled.
-    fn pulls(&self) -> Option<Duration>;
-    /// Pulls the application, in a process of its own.
-    fn pull(&self) -> anyhow::Result<()>;
+    /// Does this, in a process of its own.
+    fn run(&self, task: ChildTask<'_>) -> anyhow::Result<()>;
     /// Makes code of the application, of the steps before the start and of the periodic jobs in these files, in a
     /// process of its own, and tells of each. Gives the application, loaded, where it is to be shared and no thread was
     /// needed for all of this.
     fn prepare(&self, reporter: &Reporter, files: &[File]) -> anyhow::Result<Option<Self::Loaded>>;
-    /// Takes the step before the start with this index, of which there is code, in a process of its own.
-    fn take_step(&self, index: usize, code: &Code) -> anyhow::Result<()>;
-    /// Runs the periodic job with this index from its code, in a process of its own.
-    fn run_job(&self, index: usize, code: &Code) -> anyhow::Result<()>;
-    /// Says whether an instance of this code is primed before there are workers.
-    fn primes(&self, info: CodeInfo) -> bool;
-    /// Returns how many bytes a primed snapshot has at most.
-    fn largest_snapshot(&self) -> u64;
-    /// Primes one in a process of its own, and writes down in this file what it is then; nothing where no other
-    /// instance can begin as it is.
-    fn prime(&self, code: &Code, snapshot: &File) -> anyhow::Result<()>;
     /// Loads the code that was compiled, and the primed snapshot: as far as that may be carried over a fork.
     fn load(&self, code: &Code) -> anyhow::Result<Self::Loaded>;
     /// Keeps the process that workers are forked from, once it has loaded the code, to forking them.
     fn confine_zygote(&self) -> anyhow::Result<()>;
     /// Serves, in a process of its own.
     fn serve(&self, loaded: Self::Loaded, context: WorkerContext) -> anyhow::Result<()>;
-    /// Answers questions about the server, in a process of its own.
-    fn administer(&self, context: AdminContext) -> anyhow::Result<()>;
-    /// Exports spans, in a process of its own.
-    fn export(&self, context: ExporterContext) -> anyhow::Result<()>;
-    /// Writes the logs, in a process of its own, until it is told by this to end.
-    fn write_logs(&self, orders: OwnedFd) -> anyhow::Result<()>;
 
+    /// Returns how long pulling the application may take, where it is to be pulled before it is compiled.
+    fn pulls(&self) -> Option<Duration>;
+    /// Says whether an instance of this code is primed before there are workers.
+    fn primes(&self, info: CodeInfo) -> bool;
+    /// Returns how many bytes a primed snapshot has at most.
+    fn largest_snapshot(&self) -> u64;
     /// Reads the configuration again.
     fn reload(&self) -> anyhow::Result<Self>;
     fn settings(&self) -> &Settings;
@@ -108,6 +95,25 @@ pub trait Roles: Sized {
     fn admin_sockets(&self) -> &RefCell<Self::Sockets>;
     /// Repairs what was done to the listening sockets, and says whether those who hold them are to be replaced.
     fn repair_sockets(&self) -> bool;
+}
+
+/// A `ChildTask` is what a process is forked for that neither makes code nor serves.
+pub enum ChildTask<'a> {
+    /// Pull the application.
+    Pull,
+    /// Take the step before the start with this index, which has this code.
+    Step { index: usize, code: &'a Code },
+    /// Run the periodic job with this index, which has this code.
+    Job { index: usize, code: &'a Code },
+    /// Prime an instance of this code, and write into the snapshot what it is then; nothing where no other instance
+    /// can begin as it is.
+    Prime { code: &'a Code, snapshot: &'a File },
+    /// Answer questions about the server.
+    Administer(AdminContext),
+    /// Export spans.
+    Export(ExporterContext),
+    /// Write the logs, until these orders end.
+    WriteLogs(OwnedFd),
 }
 
 /// `Sockets` are those that one kind of process listens on, from the first version of the configuration to the last.

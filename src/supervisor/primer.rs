@@ -1,10 +1,10 @@
 //! The primer's process has the application start, in one instance, before there are workers: what is in that instance
 //! then is written into a file in memory, which this process opens before and closes to every change afterwards.
 
-use super::Roles;
 use super::code_files::Code;
 use super::policy::Death;
 use super::single_task::SingleTask;
+use super::{ChildTask, Roles};
 use crate::exit::Status;
 use crate::scoreboard::Scoreboard;
 use crate::sys::memory;
@@ -25,7 +25,10 @@ impl Primer {
     pub fn start<R: Roles>(roles: &R, scoreboard: &Scoreboard, code: &Code) -> io::Result<Primer> {
         let snapshot = memory::empty_file("wasmserve snapshot")?;
         let kept = [code.file.as_raw_fd(), snapshot.as_raw_fd()];
-        let prime = || roles.prime(code, &snapshot);
+        let prime = || {
+            let snapshot = &snapshot;
+            roles.run(ChildTask::Prime { code, snapshot })
+        };
         let process = SingleTask::start(c"primer", scoreboard, &kept, prime)?;
         Ok(Primer {
             process,

@@ -1,9 +1,9 @@
 //! A `Step` is the process that takes one step before the start: it is kept to what workers are kept to.
 
-use super::Roles;
 use super::code_files::Code;
 use super::policy::Death;
 use super::single_task::SingleTask;
+use super::{ChildTask, Roles};
 use crate::exit::Status;
 use crate::scoreboard::Scoreboard;
 use std::io;
@@ -24,7 +24,7 @@ impl Step {
         index: usize,
         code: &Code,
     ) -> io::Result<Step> {
-        let take = || roles.take_step(index, code);
+        let take = || roles.run(ChildTask::Step { index, code });
         let process = SingleTask::start(c"step", scoreboard, &[code.file.as_raw_fd()], take)?;
         Ok(Step { process, index })
     }

@@ -1,4 +1,4 @@
-//! What a guest may ask of others, over the real network of this machine and in both generations of
+//! What a guest may ask of others, over the real network of this machine and in both versions of
 //! WASI HTTP.
 
 mod connections;

@@ -5,7 +5,7 @@ use crate::harness::http2::{self, Http2};
 use crate::harness::{Server, finished, get, guest, send};
 use std::process::Command;
 
-/// Both generations of WASI HTTP, with nothing in the head that the tests do not ask for.
+/// Both versions of WASI HTTP, with nothing in the head that the tests do not ask for.
 fn both() -> [Server; 2] {
     ["behaviours", "behaviours-p3"].map(|name| {
         Server::component(guest(name))

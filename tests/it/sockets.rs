@@ -54,7 +54,7 @@ fn ask(server: &Server, query: &str) -> String {
     get(server.address, &format!("/sockets?{query}")).text()
 }
 
-/// As the two generations of WASI put it.
+/// As the two versions of WASI put it.
 fn denied(said: &str) -> bool {
     said.contains("access-denied") || said.contains("AccessDenied")
 }

@@ -1,4 +1,4 @@
-//! Both generations of WASI HTTP are served.
+//! Both versions of WASI HTTP are served.
 
 use crate::harness::{Server, get, guest};
 

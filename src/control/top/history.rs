@@ -2,6 +2,7 @@
 //! that happened.
 
 use super::sample::{Sample, WorkerEnd, WorkerSample, plain};
+use crate::scoreboard::totals::BAD_ENDS;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -13,18 +14,6 @@ const RATES: usize = 400;
 
 /// Failures that are remembered.
 const FAILURES: usize = 100;
-
-/// The ends of workers that somebody should look into.
-const BAD_ENDS: [&str; 8] = [
-    "sockets",
-    "hung",
-    "startup_timeout",
-    "drain_timeout",
-    "crashed",
-    "killed",
-    "out_of_memory",
-    "exited",
-];
 
 /// A `RecentFailure` is something that went wrong.
 #[derive(Clone, Debug, PartialEq)]

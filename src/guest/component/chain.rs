@@ -146,7 +146,7 @@ impl Part {
         self.info.interfaces.iter().any(|export| export == name)
     }
 
-    /// Lists the generations of WASI whose handler is among these names.
+    /// Lists the versions of WASI whose handler is among these names.
     fn worlds<'a>(names: impl IntoIterator<Item = &'a String>) -> Vec<World> {
         let names: Vec<&String> = names.into_iter().collect();
         let worlds = [World::P2, World::P3].into_iter();
@@ -154,7 +154,7 @@ impl Part {
         worlds.filter(|world| among(*world)).collect()
     }
 
-    /// Finds the generations in which this middleware can stand before what is behind it.
+    /// Finds the versions of WASI in which this middleware can stand before what is behind it.
     fn fits(&self, behind: &BTreeSet<String>, next: &Part) -> Result<Vec<World>> {
         const REMEDY: &str = "middleware imports wasi:http/incoming-handler and exports it (0.2), or wasi:http/handler \
                               (0.3): build it for such a world";
@@ -173,8 +173,8 @@ impl Part {
         ensure!(
             own.peek().is_some(),
             "it takes requests of WASI {} and hands on those of WASI {}, which cannot become each other; {REMEDY}",
-            generations(&exports),
-            generations(&imports)
+            wasi_versions(&exports),
+            wasi_versions(&imports)
         );
         let offered = Part::worlds(behind);
         ensure!(
@@ -188,9 +188,9 @@ impl Part {
         ensure!(
             !common.is_empty(),
             "it is of WASI {}, and `{}` behind it of WASI {}; build both for the same",
-            generations(&own),
+            wasi_versions(&own),
             next.name.display(),
-            generations(&offered)
+            wasi_versions(&offered)
         );
         Ok(common)
     }
@@ -237,7 +237,7 @@ impl Part {
     }
 }
 
-fn generations(worlds: &[World]) -> String {
+fn wasi_versions(worlds: &[World]) -> String {
     let names = worlds.iter().map(|world| match world {
         World::P2 => "0.2",
         World::P3 => "0.3",

@@ -135,7 +135,7 @@ impl ComponentInfo {
         }
     }
 
-    /// Chooses the generation of `wasi:cli/run` that a command is run with: 0.3 where it exports both.
+    /// Chooses the version of `wasi:cli/run` that a command is run with: 0.3 where it exports both.
     pub fn command(&self) -> Result<World> {
         let exports = |start: &str| {
             let mut exports = self.exports.iter();

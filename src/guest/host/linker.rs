@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn both_generations_of_wasi_are_offered() {
+    fn both_versions_of_wasi_are_offered() {
         let function = |name: &str, function: &str| {
             format!(r#"(import "{name}" (instance (export "{function}" (func (result u64)))))"#)
         };

@@ -1,4 +1,4 @@
-//! A `LinkedComponent` is a component that is linked to the host, in either generation of WASI HTTP. It is linked
+//! A `LinkedComponent` is a component that is linked to the host, in either version of WASI HTTP. It is linked
 //! once, so that an instance costs little.
 
 use crate::guest::component::info::World;

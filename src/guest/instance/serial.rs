@@ -1,4 +1,4 @@
-//! An instance of the component answers requests one after the other, in either generation of WASI HTTP.
+//! An instance of the component answers requests one after the other, in either version of WASI HTTP.
 
 use super::call::{Head, Request};
 use super::concurrent::{Job, Reply};

@@ -1,5 +1,5 @@
 //! SQLite handles its lock directory through five functions of `wasi:filesystem`, which are replaced here in both
-//! generations. For every other path they do what they did.
+//! versions of WASI. For every other path they do what they did.
 
 use super::beneath::{Beneath, Obstacle};
 use super::file_lock::{FileKind, FileLock, Mode};
