@@ -26,6 +26,7 @@ mod pages;
 mod parse;
 mod processes;
 mod registry;
+mod replay;
 mod requests;
 mod sandbox;
 mod tls;
@@ -53,6 +54,7 @@ pub use pages::{Completions, Manual, print_completions, write_manual};
 pub use parse::{OptionOrigin, parse, told};
 pub use processes::Processes;
 pub use registry::{ClearRegistries, Pull, PullWhen, Push, Registry};
+pub use replay::Replay;
 pub use requests::Requests;
 pub use sandbox::Sandbox;
 pub use tls::Tls;
@@ -114,6 +116,8 @@ pub enum Command {
     Pull(Pull),
     /// Push a component to a registry
     Push(Push),
+    /// Replay a request that has failed, from a recording of --record-failures
+    Replay(Box<Replay>),
     #[command(flatten)]
     Control(Control),
     /// Print a hardened service and its socket for systemd, for this command line of wasmserve

@@ -21,6 +21,7 @@ mod listen;
 mod log;
 mod registry;
 mod registry_role;
+mod replay_role;
 mod request;
 mod roles;
 mod sandbox;
@@ -101,6 +102,7 @@ fn run() -> Result<Status> {
             let component = registry_role::local(&inspect.component)?;
             describe(&component, &inspect.middleware)
         }
+        Some(Command::Replay(order)) => replay_role::run(order),
         Some(Command::Control(command)) => control::run(command),
     }
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 use std::path::PathBuf;
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Capabilities {
     /// Set an environment variable for the guest, or pass ours on
     #[arg(

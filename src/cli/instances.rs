@@ -55,6 +55,29 @@ pub struct Instances {
     )]
     pub coredump_count: String,
 
+    /// Record what each distinct failing request was given in this directory, to be replayed by `wasmserve replay`; bodies are kept as they are
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "WASMSERVE_RECORD_FAILURES",
+        help_heading = "Guest"
+    )]
+    pub record_failures: Option<PathBuf>,
+
+    /// Keep no more recordings than this, of a few megabytes each at most
+    #[arg(
+        long,
+        default_value = "20",
+        value_name = "COUNT",
+        env = "WASMSERVE_RECORD_COUNT",
+        help_heading = "Guest"
+    )]
+    pub record_count: String,
+
+    /// Keep credentials and cookies in recordings too, instead of asterisks
+    #[arg(long, env = "WASMSERVE_RECORD_SECRETS", help_heading = "Guest")]
+    pub record_secrets: bool,
+
     /// Record for this long where guests spend their time, and write a profile for the Firefox Profiler, one for each worker
     #[arg(
         long,

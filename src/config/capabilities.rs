@@ -3,7 +3,8 @@
 use super::{databases, dotenv, maybe, option, outbound, units};
 use crate::cli::{self, Serve};
 use crate::guest::{
-    Capabilities, CoreDumps, DatabaseUrl, Directory, ProfileSettings, StoreLocation,
+    Capabilities, CoreDumps, DatabaseUrl, Directory, ProfileSettings, RecordingSettings,
+    StoreLocation,
 };
 use crate::sys::regular::{self, LARGEST_TEXT};
 use anyhow::{Context, Result, bail};
@@ -27,6 +28,7 @@ pub fn resolve(serve: &Serve) -> Result<Capabilities> {
         sockets: Arc::new(outbound::sockets(&serve.outbound)?),
         outbound: outbound::resolve(&serve.outbound, secure)?,
         core_dumps: core_dumps(&serve.instances)?,
+        recordings: recordings(serve)?,
         profile: profile(&serve.instances)?,
     })
 }
@@ -75,6 +77,35 @@ fn core_dumps(instances: &cli::Instances) -> Result<Option<Arc<CoreDumps>>> {
         directory: std::path::absolute(directory).context("option --coredump-dir")?,
         most: count as usize,
     })))
+}
+
+fn recordings(serve: &Serve) -> Result<Option<RecordingSettings>> {
+    let asked = &serve.instances;
+    let count = option("--record-count", &asked.record_count, units::positive)?;
+    let Some(directory) = &asked.record_failures else {
+        if asked.record_secrets {
+            bail!("option --record-secrets: nothing is recorded; give --record-failures too");
+        }
+        return Ok(None);
+    };
+    if !directory.is_dir() {
+        bail!(
+            "option --record-failures: there is no directory `{}`",
+            directory.display()
+        );
+    }
+    if asked.reuse != "1" {
+        bail!(
+            "option --record-failures: an instance that has answered other requests holds what they left, which no \
+             recording has; leave out --reuse"
+        );
+    }
+    Ok(Some(RecordingSettings {
+        directory: std::path::absolute(directory).context("option --record-failures")?,
+        most: count as usize,
+        secrets: asked.record_secrets,
+        component: serve.component.clone().unwrap_or_default(),
+    }))
 }
 
 /// Puts the variables of the files together in their order, and then those of the command line: later ones win.

@@ -68,6 +68,20 @@ pub fn check(serve: &Serve, order: &CompileRequest, files: &[files::Directory]) 
             access: Access::Written,
         });
     }
+    if let Some(settings) = &order.capabilities.recordings {
+        let recordings = Relied {
+            what: "the recordings",
+            path: settings.directory.clone(),
+            harm: Access::Published,
+        };
+        let mut others = given.iter().filter(|it| it.option != "--coredump-dir");
+        others.try_for_each(|given| given.spares(&recordings))?;
+        given.push(Given {
+            option: "--record-failures",
+            path: settings.directory.clone(),
+            access: Access::Written,
+        });
+    }
     given.extend(profiles.filter(|it| it.by_command).map(|profiles| Given {
         option: "--profile-dir",
         path: profiles.directory.clone(),

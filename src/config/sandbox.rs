@@ -72,6 +72,10 @@ fn grants(capabilities: &Capabilities, files: &[files::Directory]) -> Grants {
     grants
         .writable
         .extend(core_dumps.map(|it| it.directory.clone()));
+    let recordings = capabilities.recordings.iter();
+    grants
+        .writable
+        .extend(recordings.map(|it| it.directory.clone()));
     let profiles = capabilities.profile.iter().filter(|it| it.by_command);
     grants
         .writable

@@ -87,7 +87,7 @@ impl CoreDumps {
 
 /// Tells one failure from another: by its cause, and by the functions that were running. How an instance is entered is
 /// no part of it: that differs between one that was restored and one that is new.
-fn distinguished(error: &wasmtime::Error, cause: &str) -> String {
+pub fn distinguished(error: &wasmtime::Error, cause: &str) -> String {
     let backtrace = error.downcast_ref::<WasmBacktrace>();
     let frames = backtrace.map_or(&[][..], WasmBacktrace::frames);
     let is_entry = |frame: &FrameInfo| {

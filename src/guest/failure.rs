@@ -1,5 +1,6 @@
 //! A guest can fail a request in these ways, and each reads like this in the log.
 
+use super::core_dump;
 use crate::log;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -55,6 +56,20 @@ impl Failure {
             Failure::Trapped { core_dump, .. } => core_dump.as_deref(),
             _ => None,
         }
+    }
+
+    /// Tells this failure from others: by its cause, and by the functions that were running.
+    pub fn signature(&self) -> String {
+        match self {
+            Failure::Trapped { error, .. } => core_dump::distinguished(error, &cause(error)),
+            other => blake3::hash(other.to_string().as_bytes()).to_hex()[..16].to_owned(),
+        }
+    }
+
+    /// Says what has failed, without the functions that were running.
+    pub fn in_one_line(&self) -> String {
+        let all = self.to_string();
+        all.lines().next().unwrap_or_default().to_owned()
     }
 
     /// Returns the last line of what an application has said, which is the error itself in a traceback.

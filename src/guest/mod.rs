@@ -16,6 +16,8 @@ mod limits;
 mod memory;
 mod profile;
 mod publish;
+mod recording;
+mod replay;
 mod run;
 mod schedule;
 mod snapshot;
@@ -41,6 +43,8 @@ pub use instance::loaded::Loaded;
 pub use limits::{GuestLimits, Reuse};
 pub use profile::ProfileSettings;
 pub use publish::published;
+pub use recording::{Recording, Settings as RecordingSettings};
+pub use replay::{Replayed, replay};
 pub use wasmtime_wasi_http::Error as BodyError;
 
 use crate::scoreboard::{Dropped, Made, Slot};
@@ -61,6 +65,7 @@ use instance::pool::InstancePool;
 use instance::serial::{Instance, InstanceSource};
 use memory::worker::WorkerMemory;
 use profile::Profiles;
+use recording::{Recorder, Recordings};
 use schedule::cpu_share::CpuShare;
 use schedule::epoch::EpochThread;
 use schedule::scheduler::Scheduler;
@@ -96,6 +101,8 @@ pub struct Guest {
     pool: Option<Arc<InstancePool>>,
     /// The set is `None` where an instance answers one request at a time.
     concurrent: Option<ConcurrentInstances>,
+    /// Requests that fail are recorded, where the operator wants that.
+    recordings: Option<Arc<Recordings>>,
     /// Where guests spend their time is noted there, while the operator wants that.
     profiles: Profiles,
 }
@@ -111,13 +118,15 @@ impl Guest {
             capabilities,
             restorer,
             first,
-            ..
+            component,
         } = loaded;
         // What it was seeded with before a fork, others have too.
         rand::rng().reseed().context("there is no randomness")?;
         if let Some(restorer) = &restorer {
             restorer.settle();
         }
+        let given = replay::given(component, &capabilities, limits, restorer.as_deref());
+        let recordings = Recordings::open(capabilities.recordings.clone(), given);
         let profiles = Profiles::new(capabilities.profile.clone(), handler.component())?;
         let epoch_thread = Arc::new(EpochThread::new(&engine));
         let scheduler = Scheduler::default();
@@ -140,6 +149,7 @@ impl Guest {
             epoch_thread,
             scheduler,
             restorer,
+            recordings,
             profiles,
         };
         if let (Some(pool), Some(mut first)) = (&guest.pool, first) {
@@ -277,12 +287,18 @@ impl Guest {
         &self,
         instance: Option<Instance>,
         share: Arc<CpuShare>,
-        request: Request,
+        mut request: Request,
     ) -> Result<Response, Failure> {
+        let recordings = self.recordings.as_ref();
+        let recorder = recordings.map(|recordings| Recorder::begin(recordings, &mut request));
         let bodiless = request.method() == http::Method::HEAD;
         let (sender, mut head) = oneshot::channel();
         let mut running = Some(self.start(instance, share, request, sender));
-        poll_fn(|cx| poll_head(&mut running, &mut head, bodiless, cx)).await
+        let answered = poll_fn(|cx| poll_head(&mut running, &mut head, bodiless, cx)).await;
+        if let (Some(recorder), Err(failure)) = (recorder, &answered) {
+            recorder.keep(failure);
+        }
+        answered
     }
 
     fn fresh(&self, share: Arc<CpuShare>, name: Option<RequestName>) -> InstanceSource {

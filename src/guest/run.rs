@@ -49,6 +49,9 @@ impl Guest {
                 instance.live(counts.made(made));
             }
             if let Err(failure) = work(&mut instance).await {
+                if let Some(recorder) = instance.store_mut().data().recorder() {
+                    recorder.keep(&failure);
+                }
                 instance.would_end(Dropped::Failed);
                 return own.fail(failure).await;
             }

@@ -181,12 +181,13 @@ fn imports_run_forward() {
 }
 
 /// The rooms of `guest`, each of which may import those before it and no other.
-const GUEST_ROOMS: [&str; 8] = [
+const GUEST_ROOMS: [&str; 9] = [
     "component",
     "memory",
     "schedule",
     "snapshot",
     "engine",
+    "recording",
     "host",
     "instance",
     "compile",

@@ -59,6 +59,7 @@ mod progress;
 mod prometheus;
 mod proxy_protocol;
 mod readme;
+mod recording;
 mod redirect;
 mod refusals;
 mod registry;

@@ -84,6 +84,7 @@ fn every_option_of_the_pages_exists() {
         "man",
         "pull",
         "push",
+        "replay",
         "unit",
         "status",
         "scale",

@@ -5,10 +5,12 @@ use query::Query;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use wasip2::clocks::{monotonic_clock, wall_clock};
 use wasip2::filesystem::preopens::get_directories;
 use wasip2::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
-use wasip2::http::types::{ErrorCode, Fields, ResponseOutparam};
-use wasip2::random::random::get_random_bytes;
+use wasip2::http::types::{ErrorCode, Fields, IncomingRequest, ResponseOutparam};
+use wasip2::random::insecure::get_insecure_random_u64;
+use wasip2::random::random::{get_random_bytes, get_random_u64};
 
 /// Long enough for what was written to be sent.
 const SENT: Duration = Duration::from_millis(50);
@@ -28,6 +30,58 @@ pub fn trap_after_answer(out: ResponseOutparam, query: &Query) {
         sleep(pause);
     }
     panic!("trapped after the answer");
+}
+
+/// Traps in functions that depend on the body, on random numbers and on the clocks, after `ms`.
+pub fn trap_by_chance(request: IncomingRequest, query: &Query) {
+    let body = request.consume().expect("the only body");
+    let stream = body.stream().expect("the only stream");
+    let mut sum = 0_u64;
+    while let Ok(bytes) = stream.blocking_read(65536) {
+        // How the body came counts, too.
+        let read = bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>();
+        sum = sum.wrapping_mul(31).wrapping_add(read);
+    }
+    sleep(Duration::from_millis(query.number("ms", 0)));
+    let random = get_random_u64() ^ get_insecure_random_u64();
+    let wall = wall_clock::now();
+    let time = u64::from(wall.nanoseconds).wrapping_add(monotonic_clock::now());
+    let digits = [sum % 4, random % 4, (time >> 3) % 4];
+    eprintln!("fell by {digits:?} of {sum} {random} {time}");
+    match digits[0] {
+        0 => by_random::<0>(digits),
+        1 => by_random::<1>(digits),
+        2 => by_random::<2>(digits),
+        _ => by_random::<3>(digits),
+    }
+}
+
+#[inline(never)]
+fn by_random<const SUM: u8>(digits: [u64; 3]) {
+    match digits[1] {
+        0 => by_time::<0>(digits),
+        1 => by_time::<1>(digits),
+        2 => by_time::<2>(digits),
+        _ => by_time::<3>(digits),
+    }
+    black_box(SUM);
+}
+
+#[inline(never)]
+fn by_time<const RANDOM: u8>(digits: [u64; 3]) {
+    match digits[2] {
+        0 => fall::<0>(),
+        1 => fall::<1>(),
+        2 => fall::<2>(),
+        _ => fall::<3>(),
+    }
+    black_box(RANDOM);
+}
+
+#[inline(never)]
+fn fall<const TIME: u8>() {
+    black_box(TIME);
+    std::process::abort();
 }
 
 pub fn error_code(out: ResponseOutparam, query: &Query) {

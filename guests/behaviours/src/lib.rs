@@ -22,6 +22,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Behaviours {
         match behaviour {
             "trap-before-head" => panic!("trapped before the head"),
             "trap-after-head" => failures::trap_after_head(out),
+            "trap-by-chance" => failures::trap_by_chance(request, &query),
             "no-response" => {}
             "error-code" => failures::error_code(out, &query),
             "spin" => failures::spin(),

@@ -17,6 +17,7 @@ use crate::guest::instance::handler::LinkedComponent;
 use crate::guest::instance::loaded::Loaded;
 use crate::guest::limits::GuestLimits;
 use crate::guest::snapshot;
+use crate::sys::memory;
 use crate::{info, warning};
 use anyhow::{Context, Result, bail};
 use std::fs::File;
@@ -130,6 +131,13 @@ impl CompileRequest {
             )
         };
         load().with_context(|| self.about())
+    }
+
+    /// Makes the code in this process, or finds it in the cache, for a guest that is run here.
+    pub fn code_here(&self) -> Result<(OwnedFd, CodeInfo)> {
+        let file = memory::empty_file("wasmserve code")?;
+        let Compiled { code, info, .. } = self.compile(&|| Ok(()), &|_| (), &file)?;
+        Ok((code, info))
     }
 
     pub(super) fn about(&self) -> String {

@@ -15,12 +15,15 @@ use crate::guest::core_dump::CoreDumps;
 use crate::guest::counts::Counts;
 use crate::guest::memory::worker::WorkerMemory;
 use crate::guest::profile::ProfileSettings;
+use crate::guest::recording::{
+    self, Calendar, Purpose, RecordedClock, RecordedRng, Recorder, Used,
+};
 use crate::trace::Trace;
 use anyhow::{Result, bail};
 use rustls::RootCertStore;
 use std::sync::Arc;
-use wasmtime_wasi::WasiCtx;
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 use wasmtime_wasi_config::WasiConfigVariables;
 
 /// A guest gets this many random bytes at a time: a few milliseconds' work, which nothing interrupts.
@@ -45,6 +48,8 @@ pub struct Capabilities {
     pub sqlite: SqliteSettings,
     /// Core dumps of instances that trap are kept there, if anywhere.
     pub core_dumps: Option<Arc<CoreDumps>>,
+    /// Requests that fail are recorded there, if anywhere.
+    pub recordings: Option<recording::Settings>,
     /// The time that guests spend is noted for this long, if it is.
     pub profile: Option<ProfileSettings>,
 }
@@ -185,8 +190,13 @@ impl Granted {
         Peers::new(&self.capabilities.sockets)
     }
 
-    /// Makes the WASI context of one instance.
-    pub fn wasi(&self, peers: &Arc<Peers>, streams: &StandardStreams) -> WasiCtx {
+    /// Makes the WASI context of one instance, whose request may be recorded.
+    pub fn wasi(
+        &self,
+        peers: &Arc<Peers>,
+        streams: &StandardStreams,
+        recorder: Option<&Arc<Recorder>>,
+    ) -> WasiCtx {
         let [stdout, stderr] = streams.outputs.clone();
         let mut wasi = WasiCtx::builder();
         wasi.envs(&self.capabilities.environment)
@@ -199,9 +209,27 @@ impl Granted {
         if let Some(rng) = &self.rng {
             wasi.secure_random(rng.clone());
         }
+        if let Some(recorder) = recorder {
+            self.record(&mut wasi, recorder);
+        }
         peers.guard(&mut wasi);
         let mut wasi = wasi.build();
         wasi.filesystem().clone_from(&self.files);
         wasi
+    }
+
+    /// Has a recorder answer what differs from run to run.
+    fn record(&self, wasi: &mut WasiCtxBuilder, recorder: &Arc<Recorder>) {
+        wasi.monotonic_clock(RecordedClock::new(recorder, MachineClock))
+            .wall_clock(RecordedClock::new(recorder, Calendar))
+            .secure_random(RecordedRng::new(recorder, Purpose::Secure))
+            .insecure_random(RecordedRng::new(recorder, Purpose::Insecure))
+            .insecure_random_seed(recorder.insecure_seed());
+        if !self.capabilities.directories.is_empty() {
+            recorder.used(Used::Directories);
+        }
+        if !self.capabilities.sockets.is_empty() {
+            recorder.used(Used::Sockets);
+        }
     }
 }

@@ -15,6 +15,7 @@ use super::standard_streams::{Left, StandardStreams};
 use crate::guest::core_dump::CoreDumps;
 use crate::guest::limits::GuestLimits;
 use crate::guest::memory::instance::{InstanceMemory, Limiter};
+use crate::guest::recording::{Recorder, Used};
 use crate::guest::schedule::cpu_share::CpuShare;
 use crate::guest::schedule::task_budget::{TaskBudget, TaskBudgets};
 use crate::guest::snapshot::OpenStream;
@@ -57,6 +58,8 @@ pub struct HostState {
     /// Each of the requests that are answered at the same time has a budget here.
     task_budgets: TaskBudgets,
     logger: Arc<GuestLogger>,
+    /// The request is recorded by it, if it is.
+    recorder: Option<Arc<Recorder>>,
 }
 
 impl HostState {
@@ -70,11 +73,14 @@ impl HostState {
         let mut table = ResourceTable::new();
         let memory = InstanceMemory::new(limits.memory, granted.memory());
         table.set_max_capacity((memory.left() / BUFFER).clamp(FEW_RESOURCES, RESOURCES));
+        let recorder = name.as_ref().and_then(|name| name.recorder.clone());
+        let mut outbound = granted.outbound(limits.reuse.concurrency, trace(name.as_ref()));
+        outbound.set_recorder(recorder.clone());
         HostState {
             wasi: None,
             streams: None,
             http: WasiHttpCtx::new(),
-            outbound: granted.outbound(limits.reuse.concurrency, trace(name.as_ref())),
+            outbound,
             peers,
             granted: granted.clone(),
             table,
@@ -83,6 +89,7 @@ impl HostState {
             database_locks: DatabaseLocks::default(),
             share,
             task_budgets: TaskBudgets::default(),
+            recorder,
             logger: Arc::new(GuestLogger::new(name)),
         }
     }
@@ -166,18 +173,33 @@ impl HostState {
         self.granted.authorities()
     }
 
+    /// Returns what records the request, if it is recorded.
+    pub fn recorder(&self) -> Option<&Arc<Recorder>> {
+        self.recorder.as_ref()
+    }
+
+    /// Notes that the guest uses something whose answers are not recorded.
+    pub fn uses(&self, used: Used) {
+        if let Some(recorder) = &self.recorder {
+            recorder.used(used);
+        }
+    }
+
     /// Returns the store for `wasi:keyvalue`, where there is one.
     pub fn keyvalue(&self) -> Option<&Store> {
+        self.uses(Used::KeyValue);
         self.granted.keyvalue()
     }
 
     /// Returns the databases for `spin:postgres`.
     pub fn postgres(&self) -> &Databases {
+        self.uses(Used::Databases);
         self.granted.postgres()
     }
 
     /// Returns the databases for `spin:sqlite`.
     pub fn sqlite(&self) -> &Files {
+        self.uses(Used::Databases);
         self.granted.sqlite()
     }
 
@@ -235,7 +257,8 @@ impl WasiView for HostState {
         let wasi = self.wasi.get_or_insert_with(|| {
             let streams = || Box::new(StandardStreams::new(&self.logger));
             let streams = self.streams.get_or_insert_with(streams);
-            Box::new(self.granted.wasi(&self.peers, streams))
+            let recorder = self.recorder.as_ref();
+            Box::new(self.granted.wasi(&self.peers, streams, recorder))
         });
         WasiCtxView {
             ctx: wasi,

@@ -108,7 +108,8 @@ impl Restorer {
         Ok(Some(Arc::new(restorer)))
     }
 
-    fn is_primed(&self) -> bool {
+    /// Says whether instances begin after the application's start.
+    pub fn is_primed(&self) -> bool {
         self.primed.is_some()
     }
 

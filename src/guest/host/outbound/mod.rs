@@ -16,6 +16,7 @@ pub use roots::{Roots, tls};
 pub use send::OutboundClient;
 
 use super::network::Rules;
+use crate::guest::recording::{Recorder, Used};
 use crate::trace::{SpanId, Trace};
 use http::HeaderName;
 use span::ClientSpan;
@@ -69,6 +70,8 @@ pub struct Outbound {
     own: Arc<Semaphore>,
     /// The request that is being answered belongs to this trace.
     trace: Option<Arc<Trace>>,
+    /// The request that is being answered is recorded by it, if it is.
+    recorder: Option<Arc<Recorder>>,
 }
 
 impl Outbound {
@@ -83,7 +86,13 @@ impl Outbound {
             own: Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS))),
             client: client.clone(),
             trace,
+            recorder: None,
         }
+    }
+
+    /// Notes who records the request that is being answered.
+    pub fn set_recorder(&mut self, recorder: Option<Arc<Recorder>>) {
+        self.recorder = recorder;
     }
 
     /// Notes for which of several requests the guest asks next.
@@ -114,6 +123,9 @@ impl WasiHttpHooks for Outbound {
         options: Option<RequestOptions>,
         _done: Rest,
     ) -> Box<dyn Future<Output = Sent> + Send> {
+        if let Some(recorder) = &self.recorder {
+            recorder.used(Used::OutboundHttp);
+        }
         let span = self.trace.as_ref().and_then(|trace| {
             let id = SpanId::random();
             trace.announce_child(id, request.headers_mut());

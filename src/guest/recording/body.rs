@@ -1,0 +1,219 @@
+//! The body of a request is recorded frame by frame, as the guest reads it, and replayed in the same frames.
+
+use super::request::{fields, header_map};
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use wasmtime_wasi_http::{Error, WasiBody};
+
+/// More of a body is not kept: it would be held in memory for as long as the request runs.
+const MOST: usize = 4 << 20;
+
+/// There are no more frames than these, however small.
+const MOST_FRAMES: usize = 100_000;
+
+/// A `Piece` is what reading a body gave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Piece {
+    /// So many bytes.
+    Data(usize),
+    /// Nothing was there, for a guest that does not wait.
+    NotYet,
+    Trailers(Vec<(String, String)>),
+    /// The client went away, or the like.
+    Failed(String),
+    End,
+}
+
+/// `Frames` are what was read of a body, or is to be read again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Frames {
+    pub pieces: VecDeque<Piece>,
+    pub data: VecDeque<Bytes>,
+    kept: usize,
+    /// There was more than is kept.
+    pub overflown: bool,
+}
+
+impl Frames {
+    /// Puts pieces and the bytes of all of them together again; `None` where they are not of the same length.
+    pub fn of(pieces: Vec<Piece>, mut bytes: Bytes) -> Option<Frames> {
+        let mut frames = Frames::default();
+        for piece in &pieces {
+            if let Piece::Data(length) = piece {
+                let whole = *length <= bytes.len();
+                frames
+                    .data
+                    .push_back(whole.then(|| bytes.split_to(*length))?);
+            }
+        }
+        frames.pieces = pieces.into();
+        bytes.is_empty().then_some(frames)
+    }
+
+    fn note(&mut self, piece: Piece, data: Option<&Bytes>) {
+        let length = data.map_or(0, Bytes::len);
+        if self.overflown || self.kept + length > MOST || self.pieces.len() >= MOST_FRAMES {
+            *self = Frames {
+                overflown: true,
+                ..Frames::default()
+            };
+            return;
+        }
+        self.kept += length;
+        self.pieces.push_back(piece);
+        self.data.extend(data.cloned());
+    }
+}
+
+/// One thread reads the body, but the engine requires a lock.
+pub type Shared = Arc<Mutex<Frames>>;
+
+/// Has what is read of a body noted.
+pub fn watched(body: WasiBody, frames: Shared) -> WasiBody {
+    match body.is_end_stream() {
+        // There is nothing to note.
+        true => body,
+        false => Watched { body, frames }.boxed_unsync(),
+    }
+}
+
+/// `Watched` is a body whose frames are noted.
+struct Watched {
+    body: WasiBody,
+    frames: Shared,
+}
+
+fn is_noop(cx: &Context<'_>) -> bool {
+    cx.waker().will_wake(Waker::noop())
+}
+
+impl Body for Watched {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        let (piece, data) = match &polled {
+            // Whoever waits is woken again, however often it takes.
+            Poll::Pending if !is_noop(cx) => return polled,
+            Poll::Pending => (Piece::NotYet, None),
+            Poll::Ready(None) => (Piece::End, None),
+            Poll::Ready(Some(Err(error))) => (Piece::Failed(format!("{error:?}")), None),
+            Poll::Ready(Some(Ok(frame))) => match (frame.data_ref(), frame.trailers_ref()) {
+                (Some(data), _) => (Piece::Data(data.len()), Some(data)),
+                (None, trailers) => {
+                    let trailers = trailers.map(fields).unwrap_or_default();
+                    (Piece::Trailers(trailers), None)
+                }
+            },
+        };
+        let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
+        frames.note(piece, data);
+        drop(frames);
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Makes a body that gives these frames again.
+pub fn replayed(frames: Shared) -> WasiBody {
+    Replayed(frames).boxed_unsync()
+}
+
+struct Replayed(Shared);
+
+impl Body for Replayed {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let mut frames = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let frame = match frames.pieces.pop_front() {
+                Some(Piece::NotYet) if is_noop(cx) => return Poll::Pending,
+                // Who waits now has not waited then: it went another way, and is not held up.
+                Some(Piece::NotYet) => continue,
+                Some(Piece::Data(_)) => {
+                    Ok(Frame::data(frames.data.pop_front().unwrap_or_default()))
+                }
+                Some(Piece::Trailers(fields)) => {
+                    let trailers = header_map(&fields).unwrap_or_else(|_| HeaderMap::new());
+                    Ok(Frame::trailers(trailers))
+                }
+                Some(Piece::Failed(why)) => Err(Error::InternalError(Some(why))),
+                Some(Piece::End) | None => return Poll::Ready(None),
+            };
+            return Poll::Ready(Some(frame));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::Full;
+
+    fn polled(body: &mut WasiBody) -> Option<Bytes> {
+        let mut cx = Context::from_waker(Waker::noop());
+        match Pin::new(body).poll_frame(&mut cx) {
+            Poll::Ready(Some(frame)) => frame.unwrap().into_data().ok(),
+            Poll::Ready(None) | Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn a_body_is_read_again_as_it_was_read() {
+        let frames = Shared::default();
+        let full = Full::new(Bytes::from("hello")).map_err(|never| match never {});
+        let mut body = watched(full.boxed_unsync(), frames.clone());
+        assert_eq!(polled(&mut body), Some(Bytes::from("hello")));
+        assert_eq!(polled(&mut body), None);
+        let read = frames.lock().unwrap().clone();
+        assert_eq!(read.pieces, [Piece::Data(5), Piece::End]);
+        let mut again = replayed(frames);
+        assert_eq!(polled(&mut again), Some(Bytes::from("hello")));
+        assert_eq!(polled(&mut again), None);
+    }
+
+    #[test]
+    fn what_was_not_there_yet_is_not_there_yet_again() {
+        let pieces = vec![Piece::NotYet, Piece::Data(2), Piece::Data(1)];
+        let frames = Frames::of(pieces.clone(), Bytes::from("abc")).unwrap();
+        let mut body = replayed(Arc::new(Mutex::new(frames)));
+        assert_eq!(polled(&mut body), None);
+        assert_eq!(polled(&mut body), Some(Bytes::from("ab")));
+        assert_eq!(polled(&mut body), Some(Bytes::from("c")));
+        assert_eq!(Frames::of(pieces.clone(), Bytes::from("ab")), None);
+        assert_eq!(Frames::of(pieces, Bytes::from("abcd")), None);
+    }
+
+    #[test]
+    fn a_long_body_is_not_kept() {
+        let mut frames = Frames::default();
+        let data = Bytes::from(vec![0; MOST / 2 + 1]);
+        frames.note(Piece::Data(data.len()), Some(&data));
+        frames.note(Piece::Data(data.len()), Some(&data));
+        assert!(frames.overflown && frames.data.is_empty());
+    }
+}

@@ -1,0 +1,167 @@
+//! A recording in a file: a line that says what it is, a line of JSON, the bytes of the body, and a digest of all that.
+
+use super::body::{Frames, Piece};
+use super::given::Given;
+use super::journal::Event;
+use super::request::WrittenHead;
+use anyhow::{Context, Result, bail, ensure};
+use blake3::OUT_LEN;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// A file begins with this line, whose number is that of the form.
+const BEGIN: &str = "wasmserve recording ";
+const VERSION: &str = "1";
+
+/// Nothing that is larger is a recording.
+const LARGEST: u64 = 64 << 20;
+
+/// A `Recording` has what a request was given that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recording {
+    /// The version of this program.
+    pub wasmserve: String,
+    /// The digest of the component.
+    pub component: String,
+    /// The operator called the component this.
+    pub name: String,
+    pub given: Given,
+    pub failure: String,
+    /// Failures with the same signature are the same.
+    pub signature: String,
+    pub backtrace: Option<String>,
+    pub request: WrittenHead,
+    pub bodiless: bool,
+    pub seed: String,
+    /// The guest has used this, whose answers are not in the recording.
+    pub used: Vec<String>,
+    pub events: Vec<Event>,
+    pub pieces: Vec<Piece>,
+    #[serde(skip)]
+    pub body: Bytes,
+}
+
+impl Recording {
+    /// Writes the whole file.
+    pub fn bytes(&self) -> Result<Vec<u8>> {
+        let mut bytes = format!("{BEGIN}{VERSION}\n").into_bytes();
+        serde_json::to_writer(&mut bytes, self)?;
+        bytes.push(b'\n');
+        bytes.extend_from_slice(&self.body);
+        let digest = blake3::hash(&bytes);
+        bytes.extend_from_slice(digest.as_bytes());
+        Ok(bytes)
+    }
+
+    /// Reads a file.
+    pub fn read(path: &Path) -> Result<Recording> {
+        let read = || {
+            let size = std::fs::metadata(path)?.len();
+            ensure!(size <= LARGEST, "it is no recording: it is too large");
+            Recording::parse(std::fs::read(path)?)
+        };
+        read().with_context(|| format!("recording `{}`", path.display()))
+    }
+
+    fn parse(bytes: Vec<u8>) -> Result<Recording> {
+        const DAMAGED: &str = "it is damaged, or was cut off; copy it again";
+        let mut bytes = Bytes::from(bytes);
+        let Some(version) = bytes.strip_prefix(BEGIN.as_bytes()) else {
+            bail!("it is no recording; name a file that --record-failures has written");
+        };
+        let end = version.iter().position(|byte| *byte == b'\n');
+        let version = &version[..end.context(DAMAGED)?];
+        if version != VERSION.as_bytes() {
+            bail!(
+                "it is of form {}, and this wasmserve reads form {VERSION}; replay it with the one that wrote it",
+                String::from_utf8_lossy(version)
+            );
+        }
+        let covered = bytes.len().checked_sub(OUT_LEN).context(DAMAGED)?;
+        let digest = bytes.split_off(covered);
+        ensure!(blake3::hash(&bytes).as_bytes()[..] == digest[..], DAMAGED);
+        let _ = bytes.split_to(BEGIN.len() + VERSION.len() + 1);
+        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let json = bytes.split_to(end.context(DAMAGED)?);
+        let recording: Recording = serde_json::from_slice(&json).context(DAMAGED)?;
+        Ok(Recording {
+            body: bytes.slice(1..),
+            ..recording
+        })
+    }
+
+    /// Returns the body in its frames.
+    pub fn frames(&self) -> Result<Frames> {
+        let frames = Frames::of(self.pieces.clone(), self.body.clone());
+        frames.context("the frames of its body are not as long as the body")
+    }
+
+    /// Returns the seed of the random numbers.
+    pub fn seed(&self) -> Result<[u8; 32]> {
+        let hash = blake3::Hash::from_hex(&self.seed)
+            .ok()
+            .context("its seed is none")?;
+        Ok(*hash.as_bytes())
+    }
+
+    /// Writes a seed down.
+    pub fn hex(seed: &[u8; 32]) -> String {
+        blake3::Hash::from_bytes(*seed).to_hex().to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recording() -> Recording {
+        Recording {
+            wasmserve: "1.2.3".to_owned(),
+            component: "c".repeat(64),
+            name: "app.wasm".to_owned(),
+            given: Given::default(),
+            failure: "it trapped".to_owned(),
+            signature: "5".repeat(16),
+            backtrace: Some("0: f\n1: g".to_owned()),
+            request: WrittenHead {
+                method: "GET".to_owned(),
+                target: "http://localhost/".to_owned(),
+                http2: false,
+                fields: vec![("a".to_owned(), "\u{e9}\n".to_owned())],
+                masked: Vec::new(),
+            },
+            bodiless: false,
+            seed: Recording::hex(&[7; 32]),
+            used: Vec::new(),
+            events: vec![Event::MonotonicNow(1), Event::Poll(vec![0, 3])],
+            pieces: vec![Piece::Data(3), Piece::End],
+            body: Bytes::from_static(b"a\nb"),
+        }
+    }
+
+    #[test]
+    fn a_recording_is_read_as_it_was_written() {
+        let recording = recording();
+        let read = Recording::parse(recording.bytes().unwrap()).unwrap();
+        assert_eq!(read, recording);
+        assert_eq!(read.seed().unwrap(), [7; 32]);
+        assert_eq!(read.frames().unwrap().data, [Bytes::from_static(b"a\nb")]);
+    }
+
+    #[test]
+    fn a_recording_that_is_cut_or_changed_anywhere_is_refused() {
+        let bytes = recording().bytes().unwrap();
+        for length in 0..bytes.len() {
+            assert!(Recording::parse(bytes[..length].to_vec()).is_err());
+        }
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1;
+            assert!(Recording::parse(changed).is_err(), "byte {at}");
+        }
+        let other = String::from_utf8_lossy(&bytes[..22]).replace('1', "2");
+        let error = Recording::parse(other.into_bytes()).unwrap_err();
+        assert!(error.to_string().contains("form 2"), "{error}");
+    }
+}

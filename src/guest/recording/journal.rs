@@ -1,0 +1,196 @@
+//! The `Journal` has what the host answered, call by call. While a request is recorded the journal grows; when it is
+//! replayed the same answers are given, and the first call that is another one is noted.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A request that asks the host more often than this is not recorded: so many answers take a few megabytes.
+const MOST: usize = 100_000;
+
+/// A `Call` is one of those whose answers differ from run to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    MonotonicNow,
+    WallNow,
+    Random(u64),
+    Poll,
+    Ready,
+}
+
+/// An `Event` is a call with its answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    /// The monotonic clock said so many nanoseconds.
+    MonotonicNow(u64),
+    /// The wall clock said so many seconds and nanoseconds.
+    WallNow(u64, u32),
+    /// So many random bytes were drawn, which follow from the seed.
+    Random(u64),
+    /// These were ready, of what the guest waited for.
+    Poll(Vec<u32>),
+    /// Whether it was ready.
+    Ready(bool),
+}
+
+impl Event {
+    fn call(&self) -> Call {
+        match self {
+            Event::MonotonicNow(_) => Call::MonotonicNow,
+            Event::WallNow(..) => Call::WallNow,
+            Event::Random(count) => Call::Random(*count),
+            Event::Poll(_) => Call::Poll,
+            Event::Ready(_) => Call::Ready,
+        }
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Call::MonotonicNow => write!(f, "wasi:clocks/monotonic-clock now"),
+            Call::WallNow => write!(f, "wasi:clocks/wall-clock now"),
+            Call::Random(count) => write!(f, "wasi:random, {count} bytes"),
+            Call::Poll => write!(f, "wasi:io/poll poll"),
+            Call::Ready => write!(f, "wasi:io/poll ready"),
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.call().fmt(f)?;
+        match self {
+            Event::MonotonicNow(nanoseconds) => write!(f, " -> {nanoseconds}"),
+            Event::WallNow(seconds, nanoseconds) => write!(f, " -> {seconds}.{nanoseconds:09}"),
+            Event::Random(_) => Ok(()),
+            Event::Poll(ready) => write!(f, " -> {ready:?}"),
+            Event::Ready(ready) => write!(f, " -> {ready}"),
+        }
+    }
+}
+
+/// A replay went `OtherWay` than what was recorded, with this call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherWay {
+    /// The call has this number, from 1.
+    pub number: usize,
+    pub recorded: Option<Event>,
+    pub now: Call,
+}
+
+impl fmt::Display for OtherWay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at host call {}: recorded was ", self.number)?;
+        match &self.recorded {
+            Some(event) => write!(f, "`{event}`")?,
+            None => write!(f, "no further call")?,
+        }
+        write!(f, ", and now it is `{}`", self.now)
+    }
+}
+
+/// A `Journal` is written, or read.
+#[derive(Debug)]
+pub enum Journal {
+    Written(Vec<Event>),
+    /// There were more answers than are kept.
+    Overflown,
+    Read {
+        events: Vec<Event>,
+        next: usize,
+        other_way: Option<OtherWay>,
+        /// Each call is printed.
+        traced: bool,
+    },
+}
+
+impl Journal {
+    /// Begins to give these answers again.
+    pub fn read(events: Vec<Event>, traced: bool) -> Journal {
+        Journal::Read {
+            events,
+            next: 0,
+            other_way: None,
+            traced,
+        }
+    }
+
+    /// Gives the recorded answer to this call; `None` where the host is to answer, and to tell by `note`.
+    pub fn recorded(&mut self, call: Call) -> Option<Event> {
+        let Journal::Read {
+            events,
+            next,
+            other_way,
+            traced,
+        } = self
+        else {
+            return None;
+        };
+        if other_way.is_some() {
+            return None;
+        }
+        let event = events.get(*next).cloned();
+        match event {
+            Some(event) if event.call() == call => {
+                *next += 1;
+                if *traced {
+                    eprintln!("{:>6}  {event}", *next);
+                }
+                Some(event)
+            }
+            recorded => {
+                *other_way = Some(OtherWay {
+                    number: *next + 1,
+                    recorded,
+                    now: call,
+                });
+                None
+            }
+        }
+    }
+
+    /// Notes what the host has answered, where there was no recorded answer.
+    pub fn note(&mut self, event: Event) {
+        match self {
+            Journal::Written(events) if events.len() < MOST => events.push(event),
+            Journal::Written(_) => *self = Journal::Overflown,
+            Journal::Read { traced: true, .. } => eprintln!("     -  {event} (not recorded)"),
+            Journal::Overflown | Journal::Read { .. } => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_given_again_until_another_call_is_made() {
+        let events = vec![Event::MonotonicNow(5), Event::Random(8), Event::Ready(true)];
+        let mut journal = Journal::read(events, false);
+        let first = journal.recorded(Call::MonotonicNow);
+        assert_eq!(first, Some(Event::MonotonicNow(5)));
+        assert_eq!(journal.recorded(Call::Random(4)), None);
+        assert_eq!(journal.recorded(Call::Ready), None, "it has left the way");
+        let Journal::Read {
+            other_way: Some(other_way),
+            ..
+        } = journal
+        else {
+            panic!("{journal:?}");
+        };
+        assert_eq!(
+            other_way.to_string(),
+            "at host call 2: recorded was `wasi:random, 8 bytes`, and now it is `wasi:random, 4 bytes`"
+        );
+    }
+
+    #[test]
+    fn a_journal_that_is_too_long_is_given_up() {
+        let mut journal = Journal::Written(Vec::new());
+        (0..=MOST).for_each(|_| journal.note(Event::Ready(false)));
+        assert!(matches!(journal, Journal::Overflown));
+        assert_eq!(journal.recorded(Call::Ready), None);
+    }
+}

@@ -1,0 +1,92 @@
+//! Recordings are kept in a directory: one for each failure that differs, and no more than the operator wants.
+
+use super::file::Recording;
+use super::given::Given;
+use crate::guest::failure::Failure;
+use crate::sys::locked_directory::LockedDirectory;
+use crate::{error, warning};
+use anyhow::{Context, Result};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Recordings are found by these ends of their names.
+const BEGIN: &str = "failure-";
+const END: &str = ".recording";
+
+/// `Settings` say where recordings are kept, how many, and with what.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub directory: PathBuf,
+    pub most: usize,
+    /// The values of fields that are secret are kept too.
+    pub secrets: bool,
+    /// The operator calls the component this.
+    pub component: PathBuf,
+}
+
+/// `Recordings` belongs to one process.
+#[derive(Debug)]
+pub struct Recordings {
+    pub settings: Settings,
+    pub given: Given,
+}
+
+impl Recordings {
+    /// Prepares to record what instances are given that begin with this, if the operator wants it.
+    pub fn open(settings: Option<Settings>, given: Given) -> Option<Arc<Recordings>> {
+        settings.map(|settings| Arc::new(Recordings { settings, given }))
+    }
+
+    /// Keeps a recording of this failure, unless there is one already.
+    pub fn keep(&self, failure: &Failure, recording: impl FnOnce() -> Option<Recording>) {
+        let component = &self.given.component;
+        let name = format!(
+            "{BEGIN}{}-{}{END}",
+            &component[..component.len().min(12)],
+            failure.signature()
+        );
+        let path = self.settings.directory.join(&name);
+        match self.write(&name, recording) {
+            Ok(Written::Yes) => {
+                let path = path.display();
+                error!("a failing request is recorded in {path}; see `wasmserve replay`");
+            }
+            Ok(Written::TooLong) => warning!(
+                "a failing request is not recorded: its body has more than 4 MiB, or it has asked the host more than \
+                 100000 times"
+            ),
+            Ok(Written::No) => {}
+            Err(why) => warning!("a failing request cannot be recorded: {why:#}"),
+        }
+    }
+
+    fn write(&self, name: &str, recording: impl FnOnce() -> Option<Recording>) -> Result<Written> {
+        let place = &self.settings.directory;
+        let about = || format!("`{}`", place.display());
+        // Workers do so one after the other, and who comes second finds what the first has written.
+        let Some(directory) = LockedDirectory::lock(place).with_context(about)? else {
+            return Ok(Written::No);
+        };
+        let kept = directory.names().with_context(about)?;
+        let recordings = kept
+            .iter()
+            .filter(|name| name.starts_with(BEGIN) && name.ends_with(END));
+        if kept.iter().any(|kept| kept == name) || recordings.count() >= self.settings.most {
+            return Ok(Written::No);
+        }
+        let Some(recording) = recording() else {
+            return Ok(Written::TooLong);
+        };
+        let written = directory.write_new(name, &recording.bytes()?);
+        written.with_context(about)?;
+        Ok(Written::Yes)
+    }
+}
+
+/// `Written` says what has come of keeping a recording.
+enum Written {
+    Yes,
+    /// There is one of this failure, or enough of them.
+    No,
+    TooLong,
+}

@@ -1,0 +1,221 @@
+//! A `Recorder` belongs to one request in one instance. While guests serve it notes what they are given; where a
+//! recording is replayed it gives the same again.
+
+use super::body::{self, Frames, Shared};
+use super::file::Recording;
+use super::journal::{Call, Event, Journal, OtherWay};
+use super::keep::Recordings;
+use super::request::Head;
+use crate::guest::failure::Failure;
+use anyhow::Result;
+use http_body::Body as _;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use wasmtime_wasi_http::WasiBody;
+
+/// A guest has `Used` something whose answers are not recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Used {
+    Directories = 1,
+    OutboundHttp = 2,
+    Sockets = 4,
+    KeyValue = 8,
+    Databases = 16,
+}
+
+/// Random numbers are drawn for one of these purposes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    Secure = 0,
+    Insecure = 1,
+    InsecureSeed = 2,
+}
+
+impl Used {
+    const ALL: [(Used, &str); 5] = [
+        (Used::Directories, "directories"),
+        (Used::OutboundHttp, "outbound HTTP"),
+        (Used::Sockets, "sockets"),
+        (Used::KeyValue, "the key-value store"),
+        (Used::Databases, "databases"),
+    ];
+}
+
+/// A `Recorder` is used by one thread, but the engine requires locks.
+pub struct Recorder {
+    seed: OnceLock<[u8; 32]>,
+    journal: Mutex<Journal>,
+    frames: Shared,
+    used: AtomicU8,
+    /// What is to be kept should the request fail; none where it is replayed.
+    records: Option<Records>,
+}
+
+struct Records {
+    recordings: Arc<Recordings>,
+    head: Head,
+    bodiless: bool,
+    kept: AtomicBool,
+}
+
+impl Recorder {
+    /// Begins to record a request.
+    pub fn begin(
+        recordings: &Arc<Recordings>,
+        request: &mut http::Request<WasiBody>,
+    ) -> Arc<Recorder> {
+        let frames = Shared::default();
+        let bodiless = request.body().is_end_stream();
+        if !bodiless {
+            let body = std::mem::take(request.body_mut());
+            *request.body_mut() = body::watched(body, frames.clone());
+        }
+        let recorder = Arc::new(Recorder {
+            seed: OnceLock::new(),
+            journal: Mutex::new(Journal::Written(Vec::new())),
+            frames,
+            used: AtomicU8::new(0),
+            records: Some(Records {
+                recordings: recordings.clone(),
+                head: Head::of(request),
+                bodiless,
+                kept: AtomicBool::new(false),
+            }),
+        });
+        request.extensions_mut().insert(recorder.clone());
+        recorder
+    }
+
+    /// Begins to replay a request, and makes it.
+    pub fn replay(
+        recording: &Recording,
+        traced: bool,
+    ) -> Result<(Arc<Recorder>, http::Request<WasiBody>)> {
+        let frames = Arc::new(Mutex::new(recording.frames()?));
+        let mut request = recording.request.request(frames.clone())?;
+        if recording.bodiless {
+            *request.body_mut() = WasiBody::default();
+        }
+        let recorder = Recorder {
+            seed: OnceLock::from(recording.seed()?),
+            journal: Mutex::new(Journal::read(recording.events.clone(), traced)),
+            frames,
+            used: AtomicU8::new(0),
+            records: None,
+        };
+        let recorder = Arc::new(recorder);
+        request.extensions_mut().insert(recorder.clone());
+        Ok((recorder, request))
+    }
+
+    /// Derives the seed for one purpose, which says nothing of the others.
+    pub fn derived(&self, purpose: Purpose) -> [u8; 32] {
+        let seed = self.seed.get_or_init(rand::random);
+        *blake3::keyed_hash(seed, &[purpose as u8]).as_bytes()
+    }
+
+    /// Returns what `wasi:random/insecure-seed` says.
+    pub fn insecure_seed(&self) -> u128 {
+        let seed = self.derived(Purpose::InsecureSeed);
+        let half = seed.iter().take(16);
+        half.fold(0, |all, byte| all << 8 | u128::from(*byte))
+    }
+
+    /// Gives the recorded answer to a call, or has it made and notes it.
+    pub fn answer(&self, call: Call, make: impl FnOnce() -> Event) -> Event {
+        if let Some(event) = self.recorded(call) {
+            return event;
+        }
+        let event = make();
+        self.note(event.clone());
+        event
+    }
+
+    /// Gives the recorded answer to a call, where there is one.
+    pub fn recorded(&self, call: Call) -> Option<Event> {
+        self.journal().recorded(call)
+    }
+
+    /// Notes an answer that was not recorded.
+    pub fn note(&self, event: Event) {
+        self.journal().note(event);
+    }
+
+    /// Notes that the guest has used something whose answers are not recorded.
+    pub fn used(&self, used: Used) {
+        self.used.fetch_or(used as u8, Relaxed);
+    }
+
+    /// Says where the replay has gone another way, and how many calls were answered as recorded, of how many.
+    pub fn replayed(&self) -> (Option<OtherWay>, usize, usize) {
+        match &*self.journal() {
+            Journal::Read {
+                events,
+                next,
+                other_way,
+                ..
+            } => (other_way.clone(), *next, events.len()),
+            Journal::Written(_) | Journal::Overflown => (None, 0, 0),
+        }
+    }
+
+    /// Keeps what the request was given, as it has failed in this way.
+    pub fn keep(&self, failure: &Failure) {
+        let Some(records) = &self.records else {
+            return;
+        };
+        // What comes from outside of the guest does not come again.
+        let outside = matches!(
+            failure,
+            Failure::NoRoom | Failure::TimedOut | Failure::OutOfTime | Failure::Lost(_)
+        );
+        if outside || records.kept.swap(true, Relaxed) {
+            return;
+        }
+        let written = || self.recording(records, failure);
+        records.recordings.keep(failure, written);
+    }
+
+    /// Puts a recording together; `None` where there is too much of it.
+    fn recording(&self, records: &Records, failure: &Failure) -> Option<Recording> {
+        let frames: MutexGuard<'_, Frames> =
+            self.frames.lock().unwrap_or_else(PoisonError::into_inner);
+        let journal = self.journal();
+        let Journal::Written(events) = &*journal else {
+            return None;
+        };
+        if frames.overflown {
+            return None;
+        }
+        let used = self.used.load(Relaxed);
+        let names = Used::ALL.iter();
+        let names = names.filter(|(bit, _)| used & *bit as u8 != 0);
+        let Recordings { settings, given } = &*records.recordings;
+        Some(Recording {
+            wasmserve: env!("CARGO_PKG_VERSION").to_owned(),
+            component: given.component.clone(),
+            name: settings.component.display().to_string(),
+            given: given.clone(),
+            failure: failure.in_one_line(),
+            signature: failure.signature(),
+            backtrace: failure.backtrace(),
+            request: records.head.written(settings.secrets),
+            bodiless: records.bodiless,
+            seed: Recording::hex(self.seed.get().unwrap_or(&[0; 32])),
+            used: names.map(|(_, name)| (*name).to_owned()).collect(),
+            events: events.clone(),
+            pieces: frames.pieces.iter().cloned().collect(),
+            body: frames
+                .data
+                .iter()
+                .flatten()
+                .copied()
+                .collect::<Vec<u8>>()
+                .into(),
+        })
+    }
+
+    fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

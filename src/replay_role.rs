@@ -1,0 +1,99 @@
+//! `wasmserve replay` gives a recorded request to the component again, and says whether it fails alike. It is part of
+//! the crate's root, since it reads options and runs a guest.
+
+use crate::cli::Replay;
+use crate::config::Config;
+use crate::exit::{Exit, Status};
+use crate::guest::{self, Failure, Recording, Replayed};
+use anyhow::{Result, ensure};
+use std::path::PathBuf;
+
+/// Replays a recording. The status is 0 where the same failure came of it, and 1 where another end did.
+pub fn run(order: &Replay) -> Result<Status> {
+    let recording = Recording::read(&order.file).exits(Status::Usage)?;
+    let named = order.component.clone();
+    let component = named.unwrap_or_else(|| PathBuf::from(&recording.name));
+    let (traced, is_named) = (order.trace_calls, order.component.is_some());
+    if !is_named {
+        let there = component.is_file();
+        let name = component.display();
+        let missing = format!("there is no component `{name}` here; name it with --component");
+        ensure(there, missing).exits(Status::Usage)?;
+    }
+    let config = Config::resolve(&order.serve(&component)).exits(Status::Usage)?;
+    let replayed = guest::replay(&config.compile_request, &recording, traced);
+    let replayed = replayed.exits(Status::Application)?;
+    let is_other = replayed.component != recording.component;
+    if is_other && !is_named {
+        let name = component.display();
+        let text = format!(
+            "`{name}` is not the component of this recording, whose digest is {}; name that with --component, or name \
+             this one so to replay with it all the same",
+            recording.component
+        );
+        ensure(false, text).exits(Status::Usage)?;
+    }
+    Ok(match told(&recording, &replayed, is_other) {
+        true => Status::Stopped,
+        false => Status::Internal,
+    })
+}
+
+fn ensure(holds: bool, text: String) -> Result<()> {
+    ensure!(holds, text);
+    Ok(())
+}
+
+/// Prints what came of a replay, and says whether it was the same failure.
+fn told(recording: &Recording, replayed: &Replayed, is_other: bool) -> bool {
+    let head = &recording.request;
+    println!(
+        "Request:   {} {}",
+        head.method,
+        crate::log::escape(&head.target)
+    );
+    println!("Recorded:  {}", recording.failure);
+    if is_other {
+        println!("Component: another one, {}", replayed.component);
+    }
+    for difference in &replayed.differences {
+        println!("Given otherwise: {}", crate::log::escape(difference));
+    }
+    let is_same = replayed.is_same(recording);
+    let now = match (&replayed.failure, replayed.status) {
+        (Some(failure), _) => failure.in_one_line(),
+        (None, Some(status)) => format!("the guest answered {}", status.as_u16()),
+        (None, None) => "nothing".to_owned(),
+    };
+    let (answered, all) = replayed.calls;
+    println!("Replayed:  {now}");
+    println!("Host calls answered as recorded: {answered} of {all}");
+    if let Some(other_way) = &replayed.other_way {
+        println!("It went another way {other_way}");
+    }
+    if let Some(backtrace) = replayed.failure.as_ref().and_then(Failure::backtrace) {
+        println!("{backtrace}");
+    }
+    match is_same {
+        true => println!("It is the same failure, with the same backtrace."),
+        false => differs(recording),
+    }
+    is_same
+}
+
+/// Says what may be to blame where a replay ends otherwise.
+fn differs(recording: &Recording) {
+    println!("It is not the failure that was recorded.");
+    if let Some(backtrace) = &recording.backtrace {
+        println!("Recorded was this backtrace:\n{backtrace}");
+    }
+    if !recording.used.is_empty() {
+        let used = recording.used.join(", ");
+        println!("A recording has no answers of {used}, which the guest could use then.");
+    }
+    let masked = &recording.request.masked;
+    if !masked.is_empty() {
+        let masked = masked.join(", ");
+        println!("The values of these fields are not in the recording: {masked}.");
+    }
+}

@@ -1,0 +1,170 @@
+//! A request that fails is recorded, and fails alike when it is replayed.
+
+use crate::harness::{Folder, HELLO, Server, finished, get, guest, refused, root, text, wasmserve};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+fn recording(folder: &Folder, arguments: &[&str]) -> Server {
+    Server::component(guest("behaviours"))
+        .option("--record-failures", folder.path())
+        .args(arguments)
+        .start()
+}
+
+/// The recordings, the oldest first.
+fn recordings(folder: &Folder) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder.path()).unwrap();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|it| it == "recording"));
+    paths.sort_by_key(|path| fs::metadata(path).unwrap().modified().unwrap());
+    paths
+}
+
+fn replayed(file: &Path, arguments: &[&str]) -> (Output, String) {
+    let mut command = wasmserve();
+    command.arg("replay").arg(file).args(arguments);
+    let output = finished(command);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output, said)
+}
+
+const SAME: &str = "It is the same failure, with the same backtrace.";
+
+/// Where it traps depends on the body and its pieces, on both kinds of random numbers, and on both clocks.
+#[test]
+fn a_trap_by_chance_is_replayed_to_the_same_backtrace_wherever_the_component_is() {
+    let folder = Folder::new("recorded");
+    let server = recording(&folder, &["--workers", "1"]);
+    for turn in 0..6 {
+        let mut connection = server.connect();
+        let head = "POST /trap-by-chance?ms=3 HTTP/1.1\r\nhost: a\r\ncontent-length: 8\r\n\r\n";
+        connection.write(head).unwrap();
+        for piece in ["abc", "de", "fg"] {
+            connection.write(piece).unwrap();
+            std::thread::yield_now();
+        }
+        connection.write([b'0' + turn]).unwrap();
+        assert_eq!(connection.response().unwrap().status, 500);
+    }
+    server.wait_for_count("the guest trapped", 6);
+    let elsewhere = folder.path().join("moved.wasm");
+    fs::copy(guest("behaviours"), &elsewhere).unwrap();
+    let kept = recordings(&folder);
+    assert!(!kept.is_empty());
+    for file in kept {
+        for _ in 0..2 {
+            let (output, said) = replayed(&file, &["--component", text(&elsewhere)]);
+            assert!(said.contains(SAME), "{said}");
+            assert_eq!(output.status.code(), Some(0));
+            // Who reads it sees what the guest has printed then.
+            let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+            let fell = printed.split("fell by ").nth(1).unwrap().lines().next();
+            assert!(server.printed().contains(fell.unwrap()), "{printed}");
+        }
+    }
+}
+
+#[test]
+fn each_distinct_failure_is_recorded_once_and_there_are_no_more_than_wanted() {
+    let folder = Folder::new("bounded");
+    let server = recording(&folder, &["--workers", "2", "--record-count", "3"]);
+    for _ in 0..4 {
+        for path in ["/trap-before-head", "/no-response"] {
+            assert_eq!(get(server.address, path).status, 500);
+        }
+    }
+    assert_eq!(recordings(&folder).len(), 2);
+    let _ = server.connect().get("/trap-after-head").response();
+    let _ = server.connect().get("/trap-after-answer").response();
+    server.wait_for_count("the guest trapped", 6);
+    let kept = recordings(&folder);
+    assert_eq!(kept.len(), 3, "{kept:?}");
+    assert_eq!(get(server.address, "/ok").status, 200);
+    for file in kept {
+        let mode = fs::metadata(&file).unwrap().permissions();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o077, 0);
+        let (output, said) = replayed(&file, &[]);
+        assert!(said.contains(SAME), "{said}");
+        assert_eq!(output.status.code(), Some(0));
+    }
+}
+
+#[test]
+fn credentials_are_not_recorded_unless_they_are_wanted() {
+    for (option, secret) in [(None, false), (Some("--record-secrets"), true)] {
+        let folder = Folder::new("secrets");
+        let server = Server::component(guest("behaviours"))
+            .option("--record-failures", folder.path())
+            .args(["--env", "KEY=hush-variable", "--config", "key=hush-setting"])
+            .args(option)
+            .start();
+        let mut connection = server.connect();
+        let request = connection.get("/trap-before-head");
+        let request = request.header("Authorization", "Bearer hush-token");
+        let request = request.header("Cookie", "id=hush-cookie");
+        assert_eq!(request.response().unwrap().status, 500);
+        let file = recordings(&folder).remove(0);
+        let bytes = fs::read(&file).unwrap();
+        let content = String::from_utf8_lossy(&bytes).into_owned();
+        for word in ["hush-token", "hush-cookie"] {
+            assert_eq!(content.contains(word), secret, "{word} in {content}");
+        }
+        assert!(!content.contains("hush-variable"), "{content}");
+        assert!(!content.contains("hush-setting"), "{content}");
+        let (_, said) = replayed(&file, &["--env", "KEY=another"]);
+        assert!(said.contains("--env KEY has another value"), "{said}");
+        assert!(said.contains("--config key is missing"), "{said}");
+        assert!(said.contains(SAME), "it has not asked for them: {said}");
+    }
+}
+
+#[test]
+fn a_changed_component_is_told_where_it_goes_another_way() {
+    let folder = Folder::new("changed");
+    let server = recording(&folder, &[]);
+    assert_eq!(get(server.address, "/trap-by-chance").status, 500);
+    let file = recordings(&folder).remove(0);
+    let hello = root().join(HELLO);
+    let (output, said) = replayed(&file, &["--component", text(&hello)]);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("Component: another one"), "{said}");
+    assert!(said.contains("the guest answered 200"), "{said}");
+    assert!(said.contains("It is not the failure"), "{said}");
+    let (_, said) = replayed(&file, &[]);
+    assert!(said.contains(SAME), "{said}");
+    let (output, said) = replayed(&file, &["--trace-calls"]);
+    assert!(said.contains(SAME), "{said}");
+    let traced = String::from_utf8_lossy(&output.stderr).into_owned();
+    for call in ["wasi:random, 8 bytes", "wall-clock now -> "] {
+        assert!(traced.contains(call), "{traced}");
+    }
+}
+
+#[test]
+fn what_is_no_recording_or_of_no_use_is_refused_with_the_remedy() {
+    let folder = Folder::new("refused");
+    let server = recording(&folder, &[]);
+    assert_eq!(get(server.address, "/no-response").status, 500);
+    let file = recordings(&folder).remove(0);
+    let mut bytes = fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    let damaged = folder.file("damaged");
+    fs::write(&damaged, &bytes).unwrap();
+    refused(&["replay", &damaged], 2, &["damaged`: it is damaged"]);
+    fs::write(&damaged, &bytes[..middle]).unwrap();
+    refused(&["replay", &damaged], 2, &["it is damaged, or was cut off"]);
+    let hello = text(&root().join(HELLO)).to_owned();
+    let remedy = "name a file that --record-failures has written";
+    refused(&["replay", &hello], 2, &["it is no recording", remedy]);
+    let missing = folder.file("missing");
+    refused(&["replay", &missing], 2, &["missing`"]);
+    let not_there = ["--record-failures", &missing];
+    refused(&[&[&*hello], &not_there[..]].concat(), 2, &not_there[..1]);
+    let here = text(folder.path());
+    let reused = [&hello, "--reuse", "5", "--record-failures", here];
+    refused(&reused, 2, &["leave out --reuse"]);
+    let alone = [&*hello, "--record-secrets"];
+    refused(&alone, 2, &["give --record-failures too"]);
+}
