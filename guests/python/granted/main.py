@@ -4,6 +4,8 @@ drivers themselves.
 
 import datetime
 import decimal
+import enum
+import ipaddress
 import uuid
 
 import wasmserve_postgres
@@ -12,6 +14,11 @@ from fastapi import FastAPI, HTTPException
 from pydantic import NaiveDatetime
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Field, Session, SQLModel, create_engine, select, text
+from wasmserve_postgres import Range
+
+
+class Answer(str, enum.Enum):
+    YES = "yes"
 
 
 class Asked(SQLModel):
@@ -134,7 +141,15 @@ def values():
         (b"\x00\xff", "bytea"), (moment, "timestamptz"), (moment.replace(tzinfo=None), "timestamp"),
         (moment.date(), "date"), (datetime.time(1, 2, 3), "time"), (datetime.timedelta(-1, 5), "interval"),
         (uuid.UUID(int=7), "uuid"), (decimal.Decimal("1.50"), "numeric"), ({"a": [1]}, "jsonb"), (["a", None, '"'], "text[]"),
-        ([1, None], "int[]"), (None, "int"),
+        ([1, None], "int[]"), (None, "int"), ([1.5, None], "float8[]"), ([[1, 2], [3, 4]], "int[]"), ([True], "bool[]"),
+        ([uuid.UUID(int=7)], "uuid[]"), ([moment], "timestamptz[]"), ([decimal.Decimal("-10000.050")], "numeric[]"),
+        ([b"\\"], "bytea[]"), ([{"a": '"'}], "jsonb[]"), ([], "text[]"), (moment.timetz(), "timetz"),
+        (ipaddress.ip_address("10.0.0.1"), "inet"), (ipaddress.ip_interface("2001:db8::1/64"), "inet"),
+        (ipaddress.ip_network("10.0.0.0/8"), "cidr"), ("infinity", "timestamp"), ("-infinity", "timestamptz"),
+        ("infinity", "date"), ("08:00:2b:01:02:03", "macaddr"), ("101", "bit(3)"), (Range(1, 5), "int4range"),
+        (Range(is_empty=True), "int8range"), (Range(None, moment, "()"), "tstzrange"),
+        (Range(decimal.Decimal("1.5"), None, "[)"), "numrange"), (Range(moment.date(), datetime.date(2024, 3, 1)), "daterange"),
+        ([Range(1, 2), Range(5, 7)], "int4multirange"), (Answer.YES, "text"),
     ]  # fmt: skip
     wrong = []
     with wasmserve_postgres.connect("app") as connection:
@@ -144,6 +159,16 @@ def values():
             (found, percent) = cursor.fetchone()
             if (found, percent) != (value, "%"):
                 wrong.append(f"{kind}: {found!r} instead of {value!r}")
+        # Of these the parameter says the type, and not the statement.
+        day = datetime.timedelta(days=1)
+        for value in (moment, moment.replace(tzinfo=None)):
+            cursor.execute("select %s + interval '1 day', pg_typeof(%s)::text", [value, value])
+            found, kind = cursor.fetchone()
+            if found != value + day:
+                wrong.append(f"{kind}: {found!r} instead of {value + day!r}")
+        cursor.execute("select %s - %s", [moment.date(), moment.date() - day])
+        if (found := cursor.fetchone()) != (1,):
+            wrong.append(f"dates: {found!r}")
     return wrong
 
 
