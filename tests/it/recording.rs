@@ -1,6 +1,8 @@
 //! A request that fails is recorded, and fails alike when it is replayed.
 
-use crate::harness::{Folder, HELLO, Server, finished, get, guest, refused, root, text, wasmserve};
+use crate::harness::{
+    Folder, HELLO, Server, Upstream, finished, get, guest, refused, root, text, wasmserve,
+};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -116,6 +118,35 @@ fn credentials_are_not_recorded_unless_they_are_wanted() {
         assert!(said.contains("--env KEY has another value"), "{said}");
         assert!(said.contains("--config key is missing"), "{said}");
         assert!(said.contains(SAME), "it has not asked for them: {said}");
+    }
+}
+
+/// The guest sends a body with one of its requests, and another server is not there.
+#[test]
+fn other_servers_answer_as_they_did_and_are_not_asked() {
+    let folder = Folder::new("asked");
+    let upstream = Upstream::friendly();
+    let authority = upstream.address.to_string();
+    let server = recording(&folder, &["--allow-http", "127.0.0.1"]);
+    let there = format!("/outbound?authority={authority}&times=2&send=10000&method=PUT&trap=yes");
+    let nobody = "/outbound?authority=127.0.0.1:9&trap=yes";
+    for (target, heard) in [(&*there, "status 200"), (nobody, "error ")] {
+        recordings(&folder)
+            .iter()
+            .for_each(|file| fs::remove_file(file).unwrap());
+        assert_eq!(get(server.address, target).status, 500);
+        let asked = upstream.seen().len();
+        let file = recordings(&folder).remove(0);
+        let (output, said) = replayed(&file, &[]);
+        assert!(said.contains(SAME), "{said}");
+        let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(printed.contains(&format!("heard {heard}")), "{printed}");
+        let first = printed.split("heard ").nth(1).unwrap().lines().next();
+        assert!(
+            server.printed().contains(first.unwrap()),
+            "{first:?} is new"
+        );
+        assert_eq!(upstream.seen().len(), asked, "nobody is asked");
     }
 }
 

@@ -12,7 +12,7 @@ use wasip2::io::streams::StreamError;
 
 /// Asks `authority` for `path` by `scheme` and `method`, with `header=NAME:VALUE` again and again and a
 /// body of `send` bytes, `times` times at once; gives up after `connect`, `first` or `between`
-/// milliseconds. Says what came of each.
+/// milliseconds. Says what came of each, or traps then if it is to `trap`.
 pub fn ask(out: ResponseOutparam, query: &Query) {
     let times = query.number("times", 1);
     let asked: Vec<_> = (0..times).map(|_| start(query)).collect();
@@ -22,6 +22,9 @@ pub fn ask(out: ResponseOutparam, query: &Query) {
             Ok(said) => text += &said,
             Err(error) => writeln!(text, "error {error:?}").unwrap(),
         }
+    }
+    if query.text("trap").is_some() {
+        panic!("heard {text}");
     }
     reply::text(out, &text);
 }

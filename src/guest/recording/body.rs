@@ -8,11 +8,12 @@ use http_body_util::BodyExt;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use wasmtime_wasi_http::{Error, WasiBody};
 
-/// More of a body is not kept: it would be held in memory for as long as the request runs.
+/// More of the bodies is not kept: it would be held in memory for as long as the request runs.
 const MOST: usize = 4 << 20;
 
 /// There are no more frames than these, however small.
@@ -32,12 +33,29 @@ pub enum Piece {
     End,
 }
 
+/// A `Budget` bounds what is kept of all bodies of one request together.
+#[derive(Clone, Debug)]
+pub struct Budget(Arc<AtomicUsize>);
+
+impl Default for Budget {
+    fn default() -> Budget {
+        Budget(Arc::new(AtomicUsize::new(MOST)))
+    }
+}
+
+impl Budget {
+    fn take(&self, bytes: usize) -> bool {
+        let left = |left: usize| left.checked_sub(bytes);
+        self.0.fetch_update(Relaxed, Relaxed, left).is_ok()
+    }
+}
+
 /// `Frames` are what was read of a body, or is to be read again.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Frames {
     pub pieces: VecDeque<Piece>,
     pub data: VecDeque<Bytes>,
-    kept: usize,
+    budget: Budget,
     /// There was more than is kept.
     pub overflown: bool,
 }
@@ -58,16 +76,37 @@ impl Frames {
         bytes.is_empty().then_some(frames)
     }
 
+    /// Counts the bytes that these pieces have.
+    pub fn length(pieces: &[Piece]) -> usize {
+        let lengths = pieces.iter().map(|piece| match piece {
+            Piece::Data(length) => *length,
+            _ => 0,
+        });
+        lengths.fold(0, usize::saturating_add)
+    }
+
+    /// Begins to keep a body of a request that has other bodies, too.
+    pub fn within(budget: &Budget) -> Frames {
+        Frames {
+            budget: budget.clone(),
+            ..Frames::default()
+        }
+    }
+
+    /// Puts the bytes of all frames together.
+    pub fn bytes(&self) -> Bytes {
+        self.data.iter().flatten().copied().collect()
+    }
+
     fn note(&mut self, piece: Piece, data: Option<&Bytes>) {
         let length = data.map_or(0, Bytes::len);
-        if self.overflown || self.kept + length > MOST || self.pieces.len() >= MOST_FRAMES {
+        if self.overflown || self.pieces.len() >= MOST_FRAMES || !self.budget.take(length) {
             *self = Frames {
                 overflown: true,
                 ..Frames::default()
             };
             return;
         }
-        self.kept += length;
         self.pieces.push_back(piece);
         self.data.extend(data.cloned());
     }
@@ -204,8 +243,8 @@ mod tests {
         assert_eq!(polled(&mut body), None);
         assert_eq!(polled(&mut body), Some(Bytes::from("ab")));
         assert_eq!(polled(&mut body), Some(Bytes::from("c")));
-        assert_eq!(Frames::of(pieces.clone(), Bytes::from("ab")), None);
-        assert_eq!(Frames::of(pieces, Bytes::from("abcd")), None);
+        assert!(Frames::of(pieces.clone(), Bytes::from("ab")).is_none());
+        assert!(Frames::of(pieces, Bytes::from("abcd")).is_none());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A recording in a file: a line that says what it is, a line of JSON, the bytes of the body, and a digest of all that.
 
+use super::asked::WrittenAnswer;
 use super::body::{Frames, Piece};
 use super::given::Given;
 use super::journal::Event;
@@ -8,6 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use blake3::OUT_LEN;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use std::iter;
 use std::path::Path;
 
 /// A file begins with this line, whose number is that of the form.
@@ -38,6 +40,8 @@ pub struct Recording {
     pub used: Vec<String>,
     pub events: Vec<Event>,
     pub pieces: Vec<Piece>,
+    /// Other servers have answered this, in the order in which they were asked.
+    pub answers: Vec<WrittenAnswer>,
     #[serde(skip)]
     pub body: Bytes,
 }
@@ -49,6 +53,9 @@ impl Recording {
         serde_json::to_writer(&mut bytes, self)?;
         bytes.push(b'\n');
         bytes.extend_from_slice(&self.body);
+        for answer in &self.answers {
+            bytes.extend_from_slice(&answer.body);
+        }
         let digest = blake3::hash(&bytes);
         bytes.extend_from_slice(digest.as_bytes());
         Ok(bytes)
@@ -84,11 +91,17 @@ impl Recording {
         let _ = bytes.split_to(BEGIN.len() + VERSION.len() + 1);
         let end = bytes.iter().position(|byte| *byte == b'\n');
         let json = bytes.split_to(end.context(DAMAGED)?);
-        let recording: Recording = serde_json::from_slice(&json).context(DAMAGED)?;
-        Ok(Recording {
-            body: bytes.slice(1..),
-            ..recording
-        })
+        let mut recording: Recording = serde_json::from_slice(&json).context(DAMAGED)?;
+        let mut rest = bytes.slice(1..);
+        let answers = recording.answers.iter_mut();
+        let answers = answers.map(|answer| (&answer.pieces, &mut answer.body));
+        for (pieces, body) in iter::once((&recording.pieces, &mut recording.body)).chain(answers) {
+            let length = Frames::length(pieces);
+            ensure!(length <= rest.len(), DAMAGED);
+            *body = rest.split_to(length);
+        }
+        ensure!(rest.is_empty(), DAMAGED);
+        Ok(recording)
     }
 
     /// Returns the body in its frames.
@@ -116,6 +129,13 @@ mod tests {
     use super::*;
 
     fn recording() -> Recording {
+        let answer = WrittenAnswer {
+            status: Some(200),
+            fields: Vec::new(),
+            error: None,
+            pieces: vec![Piece::Data(2)],
+            body: Bytes::from_static(b"cd"),
+        };
         Recording {
             wasmserve: "1.2.3".to_owned(),
             component: "c".repeat(64),
@@ -136,6 +156,7 @@ mod tests {
             used: Vec::new(),
             events: vec![Event::MonotonicNow(1), Event::Poll(vec![0, 3])],
             pieces: vec![Piece::Data(3), Piece::End],
+            answers: vec![answer],
             body: Bytes::from_static(b"a\nb"),
         }
     }

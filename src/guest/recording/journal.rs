@@ -1,6 +1,7 @@
 //! The `Journal` has what the host answered, call by call. While a request is recorded the journal grows; when it is
 //! replayed the same answers are given, and the first call that is another one is noted.
 
+use crate::log;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -8,13 +9,15 @@ use std::fmt;
 const MOST: usize = 100_000;
 
 /// A `Call` is one of those whose answers differ from run to run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
     MonotonicNow,
     WallNow,
     Random(u64),
     Poll,
     Ready,
+    /// A request is sent: its method and target.
+    Ask(String),
 }
 
 /// An `Event` is a call with its answer.
@@ -31,6 +34,8 @@ pub enum Event {
     Poll(Vec<u32>),
     /// Whether it was ready.
     Ready(bool),
+    /// This was asked of another server; what it answered stands elsewhere.
+    Ask(String),
 }
 
 impl Event {
@@ -41,6 +46,7 @@ impl Event {
             Event::Random(count) => Call::Random(*count),
             Event::Poll(_) => Call::Poll,
             Event::Ready(_) => Call::Ready,
+            Event::Ask(asked) => Call::Ask(asked.clone()),
         }
     }
 }
@@ -53,6 +59,7 @@ impl fmt::Display for Call {
             Call::Random(count) => write!(f, "wasi:random, {count} bytes"),
             Call::Poll => write!(f, "wasi:io/poll poll"),
             Call::Ready => write!(f, "wasi:io/poll ready"),
+            Call::Ask(asked) => write!(f, "wasi:http {}", log::escape(asked)),
         }
     }
 }
@@ -63,7 +70,7 @@ impl fmt::Display for Event {
         match self {
             Event::MonotonicNow(nanoseconds) => write!(f, " -> {nanoseconds}"),
             Event::WallNow(seconds, nanoseconds) => write!(f, " -> {seconds}.{nanoseconds:09}"),
-            Event::Random(_) => Ok(()),
+            Event::Random(_) | Event::Ask(_) => Ok(()),
             Event::Poll(ready) => write!(f, " -> {ready:?}"),
             Event::Ready(ready) => write!(f, " -> {ready}"),
         }

@@ -1,6 +1,7 @@
 //! This room keeps what a failing request was given, so that it can be given again: its head and body, the seed of its
 //! random numbers, and the answers of the host that differ from one run to the next. It knows nothing of instances.
 
+mod asked;
 mod body;
 mod file;
 mod given;
@@ -11,9 +12,10 @@ mod recorder;
 mod request;
 mod sources;
 
+pub use asked::swallow;
 pub use file::Recording;
 pub use given::Given;
 pub use journal::{Call, Event, OtherWay};
 pub use keep::{Recordings, Settings};
-pub use recorder::{Purpose, Recorder, Used};
+pub use recorder::{Asked, Purpose, Recorder, Used};
 pub use sources::{Calendar, RecordedClock, RecordedRng};

@@ -1,7 +1,8 @@
 //! A `Recorder` belongs to one request in one instance. While guests serve it notes what they are given; where a
 //! recording is replayed it gives the same again.
 
-use super::body::{self, Frames, Shared};
+use super::asked::{Answer, WrittenAnswer};
+use super::body::{self, Budget, Frames, Shared};
 use super::file::Recording;
 use super::journal::{Call, Event, Journal, OtherWay};
 use super::keep::Recordings;
@@ -9,18 +10,26 @@ use super::request::Head;
 use crate::guest::failure::Failure;
 use anyhow::Result;
 use http_body::Body as _;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use wasmtime_wasi_http::WasiBody;
+use wasmtime_wasi_http::{Error, WasiBody};
 
 /// A guest has `Used` something whose answers are not recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Used {
     Directories = 1,
-    OutboundHttp = 2,
     Sockets = 4,
     KeyValue = 8,
     Databases = 16,
+}
+
+/// `Asked` says who answers a request that the guest sends.
+pub enum Asked {
+    /// The server answers now, which is noted under this number.
+    Now(usize),
+    /// The server has answered this when the request was recorded, or nothing.
+    Then(Option<Result<http::Response<WasiBody>, Error>>),
 }
 
 /// Random numbers are drawn for one of these purposes.
@@ -32,9 +41,8 @@ pub enum Purpose {
 }
 
 impl Used {
-    const ALL: [(Used, &str); 5] = [
+    const ALL: [(Used, &str); 4] = [
         (Used::Directories, "directories"),
-        (Used::OutboundHttp, "outbound HTTP"),
         (Used::Sockets, "sockets"),
         (Used::KeyValue, "the key-value store"),
         (Used::Databases, "databases"),
@@ -47,6 +55,11 @@ pub struct Recorder {
     journal: Mutex<Journal>,
     frames: Shared,
     used: AtomicU8,
+    /// What other servers have answered; none where the request is replayed.
+    answers: Mutex<Vec<Answer>>,
+    /// What other servers answer again, in the order in which they are asked.
+    again: Mutex<VecDeque<WrittenAnswer>>,
+    budget: Budget,
     /// What is to be kept should the request fail; none where it is replayed.
     records: Option<Records>,
 }
@@ -64,7 +77,8 @@ impl Recorder {
         recordings: &Arc<Recordings>,
         request: &mut http::Request<WasiBody>,
     ) -> Arc<Recorder> {
-        let frames = Shared::default();
+        let budget = Budget::default();
+        let frames = Arc::new(Mutex::new(Frames::within(&budget)));
         let bodiless = request.body().is_end_stream();
         if !bodiless {
             let body = std::mem::take(request.body_mut());
@@ -75,6 +89,9 @@ impl Recorder {
             journal: Mutex::new(Journal::Written(Vec::new())),
             frames,
             used: AtomicU8::new(0),
+            answers: Mutex::default(),
+            again: Mutex::default(),
+            budget,
             records: Some(Records {
                 recordings: recordings.clone(),
                 head: Head::of(request),
@@ -101,6 +118,9 @@ impl Recorder {
             journal: Mutex::new(Journal::read(recording.events.clone(), traced)),
             frames,
             used: AtomicU8::new(0),
+            answers: Mutex::default(),
+            again: Mutex::new(recording.answers.clone().into()),
+            budget: Budget::default(),
             records: None,
         };
         let recorder = Arc::new(recorder);
@@ -146,6 +166,33 @@ impl Recorder {
         self.used.fetch_or(used as u8, Relaxed);
     }
 
+    /// Says who answers a request that the guest sends, which is called this.
+    pub fn ask(&self, asked: String) -> Asked {
+        if self.records.is_some() {
+            self.note(Event::Ask(asked));
+            let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+            answers.push(Answer::default());
+            return Asked::Now(answers.len() - 1);
+        }
+        let recorded = self.recorded(Call::Ask(asked));
+        let mut again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = recorded.and_then(|_| again.pop_front());
+        match answer.map(|answer| answer.again()) {
+            Some(Ok(answer)) => Asked::Then(answer),
+            // Nobody is asked while a request is replayed.
+            Some(Err(_)) | None => Asked::Then(Some(Err(Error::HttpRequestDenied))),
+        }
+    }
+
+    /// Notes what another server has answered.
+    pub fn answered(&self, index: usize, answer: &mut Result<http::Response<WasiBody>, Error>) {
+        let noted = Answer::noted(answer, &self.budget);
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = answers.get_mut(index) {
+            *answer = noted;
+        }
+    }
+
     /// Says where the replay has gone another way, and how many calls were answered as recorded, of how many.
     pub fn replayed(&self) -> (Option<OtherWay>, usize, usize) {
         match &*self.journal() {
@@ -187,6 +234,10 @@ impl Recorder {
         if frames.overflown {
             return None;
         }
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let answers = answers.iter();
+        let answers = answers.map(|answer| answer.written(records.recordings.settings.secrets));
+        let answers = answers.collect::<Option<Vec<WrittenAnswer>>>()?;
         let used = self.used.load(Relaxed);
         let names = Used::ALL.iter();
         let names = names.filter(|(bit, _)| used & *bit as u8 != 0);
@@ -205,13 +256,8 @@ impl Recorder {
             used: names.map(|(_, name)| (*name).to_owned()).collect(),
             events: events.clone(),
             pieces: frames.pieces.iter().cloned().collect(),
-            body: frames
-                .data
-                .iter()
-                .flatten()
-                .copied()
-                .collect::<Vec<u8>>()
-                .into(),
+            answers,
+            body: frames.bytes(),
         })
     }
 

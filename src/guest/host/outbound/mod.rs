@@ -16,7 +16,7 @@ pub use roots::{Roots, tls};
 pub use send::OutboundClient;
 
 use super::network::Rules;
-use crate::guest::recording::{Recorder, Used};
+use crate::guest::recording::{Asked, Recorder, swallow};
 use crate::trace::{SpanId, Trace};
 use http::HeaderName;
 use span::ClientSpan;
@@ -123,9 +123,16 @@ impl WasiHttpHooks for Outbound {
         options: Option<RequestOptions>,
         _done: Rest,
     ) -> Box<dyn Future<Output = Sent> + Send> {
-        if let Some(recorder) = &self.recorder {
-            recorder.used(Used::OutboundHttp);
-        }
+        let recorder = self.recorder.clone();
+        let asked = recorder.map(|recorder| {
+            let called = format!("{} {}", request.method(), request.uri());
+            (recorder.ask(called), recorder)
+        });
+        let note = match asked {
+            Some((Asked::Then(answer), _)) => return again(answer, request.into_body()),
+            Some((Asked::Now(index), recorder)) => Some((index, recorder)),
+            None => None,
+        };
         let span = self.trace.as_ref().and_then(|trace| {
             let id = SpanId::random();
             trace.announce_child(id, request.headers_mut());
@@ -134,7 +141,10 @@ impl WasiHttpHooks for Outbound {
         let client = self.client.clone();
         let own = self.own.clone();
         Box::new(async move {
-            let answer = client.send(own, request, options).await;
+            let mut answer = client.send(own, request, options).await;
+            if let Some((index, recorder)) = note {
+                recorder.answered(index, &mut answer);
+            }
             let response = match span {
                 Some(span) => span.answered(answer)?,
                 None => answer?,
@@ -143,6 +153,22 @@ impl WasiHttpHooks for Outbound {
             Ok((response, rest))
         })
     }
+}
+
+/// Gives an answer that was recorded, or none ever.
+fn again(
+    answer: Option<Result<http::Response<WasiBody>, Error>>,
+    body: WasiBody,
+) -> Box<dyn Future<Output = Sent> + Send> {
+    Box::new(async move {
+        tokio::spawn(swallow(body));
+        let response = match answer {
+            Some(answer) => answer?,
+            None => std::future::pending().await,
+        };
+        let rest: Rest = Box::new(std::future::ready(Ok(())));
+        Ok((response, rest))
+    })
 }
 
 #[cfg(test)]
