@@ -22,7 +22,7 @@ pub use bar::{Bar, Spinner};
 pub use destination::Destination;
 pub use encode::{escape, push_target, timestamp};
 pub use failed::{Failed, failed};
-pub use format::{AccessFormat, Captured};
+pub use format::{AccessFormat, CapturedFields};
 pub use guest::{GuestLine, GuestStream, guest};
 
 use crate::trace::Trace;

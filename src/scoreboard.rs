@@ -20,7 +20,7 @@ pub mod totals;
 pub use answers::{Answers, STEPS};
 pub use canary::{CanaryFigures, VersionFigures};
 pub use entry::{Entry, WorkerPhase};
-pub use guests::{Dropped, Made, Outbound};
+pub use guests::{DropReason, MadeReason, Outbound};
 pub use layout::Layout;
 pub use predecessor::PredecessorScoreboard;
 #[cfg(test)]

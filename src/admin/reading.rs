@@ -35,7 +35,7 @@ pub struct Reading {
     pub backlogs: Vec<Option<u32>>,
     pub workers: Vec<WorkerReading>,
     pub ends: Vec<WorkerEnd>,
-    pub totals: Totals,
+    pub totals: TotalsReading,
 }
 
 /// A `WorkerReading` has what is known of one worker.
@@ -66,16 +66,16 @@ pub struct WorkerReading {
     pub asked_age: Duration,
 }
 
-/// `Totals` has the counters of all workers that there ever were, family by family.
+/// `TotalsReading` has the counters of all workers that there ever were, family by family.
 #[derive(Clone, Debug, Default)]
-pub struct Totals(Vec<u64>);
+pub struct TotalsReading(Vec<u64>);
 
-impl Totals {
-    fn of(scoreboard: &Scoreboard) -> Totals {
+impl TotalsReading {
+    fn of(scoreboard: &Scoreboard) -> TotalsReading {
         let families = FAMILIES.iter();
         let numbers = families
             .flat_map(|family| (0..family.count).map(|index| scoreboard.total(*family, index)));
-        Totals(numbers.collect())
+        TotalsReading(numbers.collect())
     }
 
     /// Returns the counters of one family.
@@ -116,7 +116,7 @@ impl Reading {
                 .map(|slot| WorkerReading::of(scoreboard, slot, now_ms))
                 .collect(),
             ends: table.ends(),
-            totals: Totals::of(scoreboard),
+            totals: TotalsReading::of(scoreboard),
         }
     }
 }

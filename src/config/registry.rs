@@ -3,7 +3,7 @@
 use super::{cache_settings, option, units};
 use crate::cache;
 use crate::cli::{self, ClearRegistries, PullWhen, Serve};
-use crate::registry::{Pull, Store, When, check_host, is_reference};
+use crate::registry::{ComponentStore, Pull, When, check_host, is_reference};
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::time::Duration;
@@ -61,7 +61,7 @@ fn plain(component: &Path, cache: Option<&Path>) -> Result<Pull> {
     )?;
     Ok(Pull {
         reference,
-        store: Store::within(cache),
+        store: ComponentStore::within(cache),
         when: When::Missing,
         clear: Vec::new(),
         limit: Duration::from_secs(600),

@@ -4,7 +4,7 @@ use super::option;
 use crate::cli;
 use crate::guest::{Capabilities, CompileRequest, StoreLocation};
 use crate::request::files;
-use crate::sandbox::{Grants, Mode, RunAs, Sandbox};
+use crate::sandbox::{Grants, RunAs, Sandbox, SandboxMode};
 use crate::sys::watch::directory_of;
 use anyhow::{Context, Result, bail};
 
@@ -33,14 +33,14 @@ pub fn resolve(
     Ok(sandbox)
 }
 
-fn mode(asked: &cli::Sandbox) -> Result<Mode> {
+fn mode(asked: &cli::Sandbox) -> Result<SandboxMode> {
     let mode = option("--sandbox", asked.mode(), |text| match text {
-        "auto" => Ok(Mode::Auto),
-        "strict" => Ok(Mode::Strict),
-        "off" => Ok(Mode::Off),
+        "auto" => Ok(SandboxMode::Auto),
+        "strict" => Ok(SandboxMode::Strict),
+        "off" => Ok(SandboxMode::Off),
         _ => bail!("`{text}` is none of auto, strict and off"),
     })?;
-    if asked.no_sandbox && mode != Mode::Off {
+    if asked.no_sandbox && mode != SandboxMode::Off {
         bail!("option --no-sandbox: --sandbox says otherwise; leave one of them out");
     }
     Ok(mode)

@@ -4,8 +4,8 @@
 use super::{Config, Endpoint, headers, variable};
 use crate::cli::honoured::{PORT, PROXIES, WORKERS};
 
-/// `Used` is what an option comes to.
-pub struct Used {
+/// `EffectiveValue` is what an option comes to.
+pub struct EffectiveValue {
     pub value: String,
     /// This variable says so, which is none of ours.
     pub variable: Option<&'static str>,
@@ -13,7 +13,7 @@ pub struct Used {
 
 impl Config {
     /// Says what the option of this name comes to; none where what was given says all of it.
-    pub fn used(&self, option: &str, is_given: bool) -> Option<Used> {
+    pub fn used(&self, option: &str, is_given: bool) -> Option<EffectiveValue> {
         // Where only others are named, this one is none.
         let named = &self.addresses.named;
         let tcp = named.is_empty() || named.iter().any(|address| address.option == "--host");
@@ -25,6 +25,6 @@ impl Config {
             _ => return None,
         };
         let variable = known.filter(|name| variable(name).is_some());
-        Some(Used { value, variable })
+        Some(EffectiveValue { value, variable })
     }
 }

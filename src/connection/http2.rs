@@ -8,7 +8,7 @@ use super::timeouts::LAST_FRAME;
 use super::watchdog::{Manner, Stop, Watched};
 use super::{Busy, ClientConnection, asks_first, date, targets, websocket};
 use crate::info;
-use crate::request::websocket::Asked;
+use crate::request::websocket::OpeningMethod;
 use crate::request::{BodyReading, ClientProgress, Incoming, Streamed, length};
 use bytes::Bytes;
 use h2::server::{Builder, Connection, Handshake, SendResponse};
@@ -249,7 +249,7 @@ impl Drop for EarlyAnswer {
 async fn open_websocket(
     client: Rc<ClientConnection>,
     busy: Busy,
-    asked: Asked,
+    asked: OpeningMethod,
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
 ) {

@@ -46,7 +46,7 @@ pub use unsent::Unsent;
 pub use write_batcher::WriteBatcher;
 
 use crate::info;
-use crate::request::websocket::{Asked, asked};
+use crate::request::websocket::{OpeningMethod, asked};
 use crate::request::{Body, ClientProgress, Incoming, Origin, Peer, Requests};
 use crate::scoreboard::Protocol;
 use activity::Activity;
@@ -263,7 +263,7 @@ impl ClientConnection {
     }
 
     /// Finds how a request asks for a WebSocket, where it is to get one.
-    fn asks_for_websocket<B>(&self, request: &Request<B>) -> Option<Asked> {
+    fn asks_for_websocket<B>(&self, request: &Request<B>) -> Option<OpeningMethod> {
         let may = self.connections.requests.takes_websockets();
         let redirects = matches!(self.kind, ListenerKind::Redirect { .. });
         asked(request).filter(|_| may && !redirects)

@@ -48,9 +48,9 @@ pub struct WatchedFiles {
     pub delay: Duration,
 }
 
-/// `Changed` says what has changed.
+/// `ChangedFiles` says what has changed.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Changed {
+pub struct ChangedFiles {
     /// People call one of the files so.
     pub shown: PathBuf,
     pub files: Vec<PathBuf>,
@@ -79,7 +79,7 @@ impl Tree {
     }
 
     /// Tells once of each change, when it has settled: the files that changed.
-    pub fn changed(&mut self, now: Instant) -> Option<Changed> {
+    pub fn changed(&mut self, now: Instant) -> Option<ChangedFiles> {
         if let Some(watch) = &self.watch {
             watch.drain();
         }
@@ -94,7 +94,7 @@ impl Tree {
         let first = files.first()?;
         let beneath = |root: &PathBuf| first.strip_prefix(root).ok();
         let shown = self.wanted.roots.iter().find_map(beneath);
-        Some(Changed {
+        Some(ChangedFiles {
             shown: shown.unwrap_or(first).to_owned(),
             files,
         })

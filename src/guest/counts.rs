@@ -4,7 +4,7 @@
 use crate::scoreboard::totals::{
     Family, INSTANCES_DROPPED, INSTANCES_MADE, INSTANCES_RESTORED, INSTANCES_REUSED, OUTBOUND,
 };
-use crate::scoreboard::{Dropped, Made, Outbound, Slot};
+use crate::scoreboard::{DropReason, MadeReason, Outbound, Slot};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -46,12 +46,12 @@ impl Counts {
     }
 
     /// Counts an instance that was made, and lives as long as what this returns.
-    pub fn made(self: &Arc<Self>, why: Made) -> Life {
+    pub fn made(self: &Arc<Self>, why: MadeReason) -> Life {
         self.add(MADE, why as usize);
         self.alive.fetch_add(1, Relaxed);
         Life {
             counts: self.clone(),
-            ends: Dropped::Abandoned,
+            ends: DropReason::Abandoned,
         }
     }
 
@@ -96,12 +96,12 @@ impl Counts {
 #[derive(Debug)]
 pub struct Life {
     counts: Arc<Counts>,
-    ends: Dropped,
+    ends: DropReason,
 }
 
 impl Life {
     /// Notes why the instance is gone, should it be dropped from here on.
-    pub fn would_end(&mut self, why: Dropped) {
+    pub fn would_end(&mut self, why: DropReason) {
         self.ends = why;
     }
 }
@@ -149,9 +149,9 @@ mod tests {
     fn what_is_counted_is_taken_over_once() {
         let scoreboard = Scoreboard::new(1).unwrap();
         let (slot, counts) = (scoreboard.slot(0), Arc::new(Counts::default()));
-        let mut first = counts.made(Made::PoolEmpty);
-        let second = counts.made(Made::EachRequest);
-        first.would_end(Dropped::Failed);
+        let mut first = counts.made(MadeReason::PoolEmpty);
+        let second = counts.made(MadeReason::EachRequest);
+        first.would_end(DropReason::Failed);
         drop(first);
         counts.sends().ended(Outbound::Denied);
         drop(counts.sends());
@@ -159,10 +159,10 @@ mod tests {
         for _ in 0..2 {
             counts.publish(slot);
             for (family, index, count) in [
-                (INSTANCES_MADE, Made::PoolEmpty as usize, 1),
-                (INSTANCES_MADE, Made::EachRequest as usize, 1),
-                (INSTANCES_DROPPED, Dropped::Failed as usize, 1),
-                (INSTANCES_DROPPED, Dropped::Abandoned as usize, 0),
+                (INSTANCES_MADE, MadeReason::PoolEmpty as usize, 1),
+                (INSTANCES_MADE, MadeReason::EachRequest as usize, 1),
+                (INSTANCES_DROPPED, DropReason::Failed as usize, 1),
+                (INSTANCES_DROPPED, DropReason::Abandoned as usize, 0),
                 (OUTBOUND, Outbound::Denied as usize, 1),
                 (OUTBOUND, Outbound::Cancelled as usize, 1),
             ] {

@@ -47,7 +47,7 @@ pub use recording::{Recording, Settings as RecordingSettings};
 pub use replay::{Replayed, replay};
 pub use wasmtime_wasi_http::Error as BodyError;
 
-use crate::scoreboard::{Dropped, Made, Slot};
+use crate::scoreboard::{DropReason, MadeReason, Slot};
 use crate::sys::heap;
 use crate::warning;
 use anyhow::{Context as _, Result};
@@ -154,7 +154,7 @@ impl Guest {
         };
         if let (Some(pool), Some(mut first)) = (&guest.pool, first) {
             guest.own(&mut first);
-            first.live(guest.counts.made(Made::Start));
+            first.live(guest.counts.made(MadeReason::Start));
             pool.put(first);
         }
         guest.watch_memory();
@@ -202,7 +202,7 @@ impl Guest {
             let pool = Arc::downgrade(pool);
             self.granted.memory().on_need(move || {
                 if let Some(pool) = pool.upgrade() {
-                    pool.clear(Dropped::Memory);
+                    pool.clear(DropReason::Memory);
                 }
             });
         }
@@ -319,19 +319,19 @@ impl Guest {
             if !instance.is_new() {
                 self.counts.reused();
             }
-            instance.would_end(Dropped::Abandoned);
+            instance.would_end(DropReason::Abandoned);
             instance.renew(share, name);
             return InstanceSource::Kept(instance);
         }
         if let Err(error) = instance.reset() {
-            instance.would_end(Dropped::RestoreFailed);
+            instance.would_end(DropReason::RestoreFailed);
             warning!("an instance cannot be restored, and another is made: {error}");
             return self.fresh(share, name);
         }
         if !instance.is_new() {
             self.counts.restored();
         }
-        instance.would_end(Dropped::Abandoned);
+        instance.would_end(DropReason::Abandoned);
         instance.begin_anew(self.state(share, name));
         InstanceSource::Kept(instance)
     }

@@ -1,4 +1,4 @@
-//! `Published` says of a component that is pushed what registries tell of it before anybody has it.
+//! `PublishedComponent` says of a component that is pushed what registries tell of it before anybody has it.
 
 use crate::guest::component::info::World;
 use crate::guest::component::source::ComponentFile;
@@ -6,8 +6,8 @@ use crate::guest::component::target::target_of;
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 
-/// `Published` is a component in binary form, with what it needs and gives.
-pub struct Published {
+/// `PublishedComponent` is a component in binary form, with what it needs and gives.
+pub struct PublishedComponent {
     pub component: Vec<u8>,
     /// Registries have this name for the system that the component is for.
     pub system: &'static str,
@@ -16,7 +16,7 @@ pub struct Published {
 }
 
 /// Reads a component that could be served by somebody.
-pub fn published(path: &Path) -> Result<Published> {
+pub fn published(path: &Path) -> Result<PublishedComponent> {
     let about = || format!("component `{}`", path.display());
     let ComponentFile::Component { binary, info } = ComponentFile::read(path)? else {
         bail!(
@@ -28,7 +28,7 @@ pub fn published(path: &Path) -> Result<Published> {
         World::P2 => "wasip2",
         World::P3 => "wasip3",
     };
-    Ok(Published {
+    Ok(PublishedComponent {
         component: binary,
         system,
         exports: info.exports,

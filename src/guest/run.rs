@@ -7,7 +7,7 @@ use super::host::request_name::RequestName;
 use super::instance::call::{Head, Request, RunningGuest};
 use super::instance::serial::{Instance, InstanceSource};
 use super::schedule::cpu_share::CpuShare;
-use crate::scoreboard::{Dropped, Made};
+use crate::scoreboard::{DropReason, MadeReason};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -22,9 +22,9 @@ impl Guest {
     ) -> RunningGuest {
         let name = RequestName::of(&request);
         let made = match (&instance, &self.pool) {
-            (Some(_), _) => Made::RestoreFailed,
-            (None, Some(_)) => Made::PoolEmpty,
-            (None, None) => Made::EachRequest,
+            (Some(_), _) => MadeReason::RestoreFailed,
+            (None, Some(_)) => MadeReason::PoolEmpty,
+            (None, None) => MadeReason::EachRequest,
         };
         let source = self.source(instance, &share, name);
         self.run(source, share, made, async |instance| {
@@ -37,7 +37,7 @@ impl Guest {
         &self,
         source: InstanceSource,
         share: Arc<CpuShare>,
-        made: Made,
+        made: MadeReason,
         work: impl AsyncFnOnce(&mut Instance) -> Result<(), Failure> + 'static,
     ) -> RunningGuest {
         let (own, memory) = (share.clone(), source.memory().clone());
@@ -52,10 +52,10 @@ impl Guest {
                 if let Some(recorder) = instance.store_mut().data().recorder() {
                     recorder.keep(&failure);
                 }
-                instance.would_end(Dropped::Failed);
+                instance.would_end(DropReason::Failed);
                 return own.fail(failure).await;
             }
-            instance.would_end(Dropped::Finished);
+            instance.would_end(DropReason::Finished);
             if let Some(pool) = pool {
                 pool.keep(instance);
             }

@@ -5,7 +5,7 @@
 use super::Guest;
 use super::engine::CodeInfo;
 use super::failure::Failure;
-use crate::scoreboard::Made;
+use crate::scoreboard::MadeReason;
 use wasmtime::component::Component;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 
@@ -75,7 +75,7 @@ impl Guest {
         let share = self.begin().await;
         let kept = self.pool.as_ref().and_then(|pool| pool.take(true));
         let source = self.source(kept, &share, None);
-        let starting = self.run(source, share, Made::Start, async |instance| {
+        let starting = self.run(source, share, MadeReason::Start, async |instance| {
             instance.start_application().await
         });
         starting.await

@@ -1,7 +1,7 @@
 //! Each request has one line in the access log: as uvicorn writes it, or as a JSON object.
 
 use super::encode::{Json, Timestamp, push_target};
-use super::format::Captured;
+use super::format::CapturedFields;
 use super::{Format, Level, Settings, begin, push_trace};
 use crate::trace::Trace;
 use std::fmt::{self, Write as _};
@@ -33,7 +33,7 @@ pub struct AccessRecord<'a> {
     pub id: Option<&'a str>,
     pub trace: Option<&'a Trace>,
     /// The header fields that the operator's format has.
-    pub captured: &'a Captured,
+    pub captured: &'a CapturedFields,
 }
 
 /// This much of a method is told. Lines of up to 4096 bytes never mix with those of other processes (pipe(7)).
@@ -142,7 +142,7 @@ pub mod tests {
         worker: 3,
         id: Some("abc"),
         trace: None,
-        captured: &Captured {
+        captured: &CapturedFields {
             request: Vec::new(),
             response: Vec::new(),
         },

@@ -84,9 +84,9 @@ enum Field {
     SpanId,
 }
 
-/// `Captured` has the values of the header fields that a format has, of one request.
+/// `CapturedFields` has the values of the header fields that a format has, of one request.
 #[derive(Debug, Default)]
-pub struct Captured {
+pub struct CapturedFields {
     pub request: Vec<Option<HeaderValue>>,
     pub response: Vec<Option<HeaderValue>>,
 }

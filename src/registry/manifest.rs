@@ -4,7 +4,7 @@
 use super::answer::text;
 use super::client::{Call, LARGEST_ANSWER, RegistryClient};
 use super::digest::Digest;
-use super::reference::{Reference, Version};
+use super::reference::{Reference, TagOrDigest};
 use super::retry::{Attempts, CallError};
 use crate::log;
 use crate::sys::regular::LARGEST_COMPONENT;
@@ -88,7 +88,7 @@ async fn manifest(client: &RegistryClient, reference: &Reference) -> Result<(Dig
         }
     };
     let digest = Digest::of(&body);
-    if let Version::Digest(wanted) = reference.version
+    if let TagOrDigest::Digest(wanted) = reference.version
         && wanted != digest
     {
         bail!("the registry gave a manifest of another digest: {digest}");

@@ -22,7 +22,7 @@ pub use credentials::Credentials;
 pub use digest::Digest;
 pub use push::Artifact;
 pub use reference::{Reference, check_host, is_reference};
-pub use store::Store;
+pub use store::ComponentStore;
 
 use crate::info;
 use anyhow::{Context, Result};
@@ -43,7 +43,7 @@ pub enum When {
 #[derive(Clone, Debug)]
 pub struct Pull {
     pub reference: Reference,
-    pub store: Store,
+    pub store: ComponentStore,
     pub when: When,
     /// These registries are spoken to without TLS, beside those of this machine.
     pub clear: Vec<String>,

@@ -6,7 +6,7 @@ use super::client::{Call, RegistryClient, SILENCE};
 use super::manifest::Layer;
 use super::reference::Reference;
 use super::retry::{Attempts, CallError};
-use super::store::{Partial, Store};
+use super::store::{ComponentStore, Partial};
 use crate::log::Bar;
 use anyhow::{Result, anyhow, bail};
 use http::header::{CONTENT_RANGE, RANGE};
@@ -19,7 +19,7 @@ pub async fn download(
     client: &RegistryClient,
     reference: &Reference,
     layer: &Layer,
-    store: &Store,
+    store: &ComponentStore,
 ) -> Result<()> {
     let mut partial = store.partial(layer.digest)?;
     let mut bar = Bar::new(format!("Pulling {reference}"), Some(layer.size));

@@ -3,7 +3,7 @@
 use super::client::{Call, RegistryClient};
 use super::digest::Digest;
 use super::manifest::{CONFIG, Descriptor, LAYER, MANIFEST, Manifest};
-use super::reference::{Reference, Version};
+use super::reference::{Reference, TagOrDigest};
 use super::retry::{Attempts, CallError};
 use super::size;
 use crate::info;
@@ -74,7 +74,7 @@ pub async fn push(
     };
     let manifest = Bytes::from(serde_json::to_vec(&manifest)?);
     let digest = Digest::of(&manifest);
-    if let Version::Digest(wanted) = reference.version
+    if let TagOrDigest::Digest(wanted) = reference.version
         && wanted != digest
     {
         bail!("the digest of its manifest is {digest}; push it by a tag, or by that digest");

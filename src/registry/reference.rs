@@ -25,12 +25,12 @@ pub struct Reference {
     /// The host has its port, where one was given.
     pub host: String,
     pub name: String,
-    pub version: Version,
+    pub version: TagOrDigest,
 }
 
-/// A `Version` says which of the artifacts of a name is meant.
+/// A `TagOrDigest` says which of the artifacts of a name is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Version {
+pub enum TagOrDigest {
     /// The artifact is whichever has this tag now.
     Tag(String),
     /// The one whose manifest has this digest.
@@ -41,15 +41,15 @@ impl Reference {
     /// Returns the end of the path of its manifest.
     pub fn version(&self) -> String {
         match &self.version {
-            Version::Tag(tag) => tag.clone(),
-            Version::Digest(digest) => digest.to_string(),
+            TagOrDigest::Tag(tag) => tag.clone(),
+            TagOrDigest::Digest(digest) => digest.to_string(),
         }
     }
 
     /// Returns the same name by the digest of its manifest.
     pub fn pinned(&self, digest: Digest) -> Reference {
         Reference {
-            version: Version::Digest(digest),
+            version: TagOrDigest::Digest(digest),
             ..self.clone()
         }
     }
@@ -78,8 +78,8 @@ impl FromStr for Reference {
         tag.map_or(Ok(()), check_tag)?;
         let version = match digest {
             // It says more than the tag.
-            Some(digest) => Version::Digest(digest),
-            None => Version::Tag(tag.unwrap_or("latest").to_owned()),
+            Some(digest) => TagOrDigest::Digest(digest),
+            None => TagOrDigest::Tag(tag.unwrap_or("latest").to_owned()),
         };
         Ok(Reference {
             host: host.to_owned(),
@@ -136,8 +136,8 @@ impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Reference { host, name, .. } = self;
         match &self.version {
-            Version::Tag(tag) => write!(f, "{SCHEME}{host}/{name}:{tag}"),
-            Version::Digest(digest) => write!(f, "{SCHEME}{host}/{name}@{digest}"),
+            TagOrDigest::Tag(tag) => write!(f, "{SCHEME}{host}/{name}:{tag}"),
+            TagOrDigest::Digest(digest) => write!(f, "{SCHEME}{host}/{name}@{digest}"),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! A `Store` is the directory of what was pulled: each component under its digest, and for each reference a link to the
+//! A `ComponentStore` is the directory of what was pulled: each component under its digest, and for each reference a link to the
 //! component that it meant when the registry was asked last. Nothing is used whose digest is not its name.
 
 use super::digest::{Digest, Digester};
-use super::reference::{Reference, Version};
+use super::reference::{Reference, TagOrDigest};
 use crate::cache::{CachedFile, superfluous};
 use crate::sys::file;
 use crate::warning;
@@ -24,14 +24,14 @@ const PARTIAL: &str = ".part";
 const LONGEST: usize = 200;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Store {
+pub struct ComponentStore {
     directory: PathBuf,
 }
 
-impl Store {
+impl ComponentStore {
     /// Makes the store that is in this cache.
-    pub fn within(cache: &Path) -> Store {
-        Store {
+    pub fn within(cache: &Path) -> ComponentStore {
+        ComponentStore {
             directory: cache.join("registry"),
         }
     }
@@ -44,8 +44,8 @@ impl Store {
     pub fn path(&self, reference: &Reference) -> PathBuf {
         let name = reference.name.replace('/', "+");
         let version = match &reference.version {
-            Version::Tag(tag) => format!(":{tag}"),
-            Version::Digest(digest) => format!("@{digest}"),
+            TagOrDigest::Tag(tag) => format!(":{tag}"),
+            TagOrDigest::Digest(digest) => format!("@{digest}"),
         };
         let name = format!("{}+{name}{version}", reference.host);
         let name = match name.len() > LONGEST {
@@ -259,19 +259,19 @@ impl Partial {
 mod tests {
     use super::*;
 
-    fn store(name: &str) -> Store {
+    fn store(name: &str) -> ComponentStore {
         let cache = std::env::temp_dir().join(format!("wasmserve-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&cache);
-        let store = Store::within(&cache);
+        let store = ComponentStore::within(&cache);
         store.make().unwrap();
         store
     }
 
-    fn end(store: &Store) {
+    fn end(store: &ComponentStore) {
         fs::remove_dir_all(store.directory.parent().unwrap()).unwrap();
     }
 
-    fn put(store: &Store, bytes: &[u8]) -> Digest {
+    fn put(store: &ComponentStore, bytes: &[u8]) -> Digest {
         let digest = Digest::of(bytes);
         let mut partial = store.partial(digest).unwrap();
         partial.write(bytes).unwrap();

@@ -32,13 +32,13 @@ pub struct Body {
 
 enum Kind {
     Text(Option<Bytes>),
-    Guest(Box<Written>),
+    Guest(Box<WatchedBody>),
     Compressed(Box<Compressed>),
     File(Box<FileBody>),
 }
 
-/// `Written` is a guest's body, with what it holds until it is over.
-pub struct Written {
+/// `WatchedBody` is a guest's body, with what it holds until it is over.
+pub struct WatchedBody {
     body: Option<GuestBody>,
     /// The guest's head promises this length.
     declared: Option<u64>,
@@ -114,7 +114,7 @@ impl Body {
     }
 
     fn written(body: GuestBody, declared: Option<u64>, unsent: bool) -> Body {
-        Body::of(Kind::Guest(Box::new(Written {
+        Body::of(Kind::Guest(Box::new(WatchedBody {
             body: Some(body),
             declared,
             sent: 0,
@@ -170,7 +170,7 @@ fn wrong_length(declared: u64) -> Failure {
     ))
 }
 
-impl Written {
+impl WatchedBody {
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         let Some(body) = self.body.as_mut().filter(|_| !self.unsent) else {
             return Poll::Ready(None);
@@ -250,7 +250,7 @@ impl Written {
     }
 }
 
-impl Drop for Written {
+impl Drop for WatchedBody {
     /// Lets a guest that is not done go on where its client was served: what it does after its
     /// response is complete is its own, and so is writing a body that the client does not get.
     fn drop(&mut self) {

@@ -1,6 +1,6 @@
 //! A `Compressed` body is compressed on its way: what a guest has written leaves as soon as it pauses.
 
-use super::body::{Aborted, Written, poll_file};
+use super::body::{Aborted, WatchedBody, poll_file};
 use super::compress::{self, Encoder};
 use super::files::FileBody;
 use crate::error;
@@ -13,7 +13,7 @@ const GATHERED: usize = 16 << 10;
 
 /// An `Uncompressed` is what is compressed.
 pub enum Uncompressed {
-    Guest(Box<Written>),
+    Guest(Box<WatchedBody>),
     File(Box<FileBody>),
 }
 

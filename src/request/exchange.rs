@@ -9,7 +9,7 @@ use super::spans::Spans;
 use super::startup_failure::{self, Telling};
 use super::upload::UploadState;
 use crate::guest::Failure;
-use crate::log::{self, AccessRecord, Captured, Failed, Level};
+use crate::log::{self, AccessRecord, CapturedFields, Failed, Level};
 use crate::scoreboard::{Ended, GuestFailure, SlotRef, totals};
 use crate::sys::clock;
 use crate::trace::Trace;
@@ -40,7 +40,7 @@ pub struct Exchange {
     slot: SlotRef,
     scheme: Scheme,
     /// The operator's format of the log has these fields of both heads.
-    captured: RefCell<Captured>,
+    captured: RefCell<CapturedFields>,
 }
 
 impl Exchange {
@@ -64,9 +64,9 @@ impl Exchange {
         slot.request_began();
         let logged = logged && log::format(Level::Info).is_some();
         let format = log::access_format().filter(|_| logged);
-        let captured = format.map(|format| Captured {
+        let captured = format.map(|format| CapturedFields {
             request: format.capture_request(request.headers()),
-            ..Captured::default()
+            ..CapturedFields::default()
         });
         Rc::new(Exchange {
             client: arrival.client,

@@ -176,7 +176,7 @@ impl Requests {
                     .ok_or(Refusal::BadRequest)
             }
             (Ok(()), None) => {
-                let asked = Asked {
+                let asked = RequestContext {
                     origin,
                     arrival: &arrival,
                     exchange: &exchange,
@@ -236,9 +236,9 @@ impl Requests {
     async fn try_answer(
         &self,
         request: Request<Incoming>,
-        asked: &Asked<'_>,
+        asked: &RequestContext<'_>,
     ) -> Result<Answer, Refusal> {
-        let Asked {
+        let RequestContext {
             exchange, progress, ..
         } = asked;
         let request = self.absolute(request, asked).ok_or(Refusal::BadRequest)?;
@@ -296,7 +296,11 @@ impl Requests {
     }
 
     /// Makes the request as guests get it.
-    fn absolute(&self, request: Request<Incoming>, asked: &Asked<'_>) -> Option<guest::Request> {
+    fn absolute(
+        &self,
+        request: Request<Incoming>,
+        asked: &RequestContext<'_>,
+    ) -> Option<guest::Request> {
         let (mut parts, body) = request.into_parts();
         let root = self.settings.header_policy.root_path.as_ref();
         match host::target(&parts, asked.origin, asked.arrival, root) {
@@ -327,8 +331,8 @@ impl Requests {
     }
 }
 
-/// `Asked` is what is known of a request beside itself.
-struct Asked<'a> {
+/// `RequestContext` is what is known of a request beside itself.
+struct RequestContext<'a> {
     origin: &'a Origin,
     arrival: &'a Arrival,
     exchange: &'a Exchange,

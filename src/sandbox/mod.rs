@@ -11,14 +11,14 @@ mod run_as;
 pub use run_as::RunAs;
 
 use crate::sys::privileges::{self, CAP_DAC_READ_SEARCH};
-use crate::sys::socket::{self, Open};
+use crate::sys::socket::{self, OpenSocket};
 use anyhow::{Context, Result, bail};
 use nix::sys::prctl;
 use std::path::PathBuf;
 
-/// A `Mode` says what is done where the kernel cannot enforce all of it.
+/// A `SandboxMode` says what is done where the kernel cannot enforce all of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
+pub enum SandboxMode {
     /// What the kernel can enforce is enforced, and the log says what is missing.
     #[default]
     Auto,
@@ -68,7 +68,7 @@ pub struct Grants {
 /// A `Sandbox` says what the processes of one configuration are kept to.
 #[derive(Clone, Debug, Default)]
 pub struct Sandbox {
-    pub mode: Mode,
+    pub mode: SandboxMode,
     /// The processes run as this user, where that is another.
     pub run_as: Option<RunAs>,
     pub grants: Grants,
@@ -87,7 +87,7 @@ const COMPLETE: u32 = 6;
 impl Sandbox {
     /// Checks that this kernel can do what is demanded of it.
     pub fn check(&self) -> Result<()> {
-        if self.mode != Mode::Strict {
+        if self.mode != SandboxMode::Strict {
             return Ok(());
         }
         match privileges::landlock_version() {
@@ -105,7 +105,7 @@ impl Sandbox {
         if let Some(run_as) = &self.run_as {
             run_as.assume()?;
         }
-        if self.mode != Mode::Off {
+        if self.mode != SandboxMode::Off {
             // Another user's process, or a fork of one that is not dumpable, cannot open its own /proc/self/pagemap.
             privileges::set_dumpable(true);
             privileges::leave_no_core_file();
@@ -117,7 +117,7 @@ impl Sandbox {
     /// Keeps this thread, and those that it starts, to what the role needs from here on. Returns what this kernel
     /// cannot enforce.
     pub fn enter(&self, role: Role) -> Result<Missing> {
-        if self.mode == Mode::Off {
+        if self.mode == SandboxMode::Off {
             return Ok(Vec::new());
         }
         self.confine(role)
@@ -129,7 +129,7 @@ impl Sandbox {
             resolver::load();
         }
         let sockets = socket::open_sockets().context("its sockets cannot be listed")?;
-        if self.grants.connects && sockets.iter().any(Open::accepts_unix) {
+        if self.grants.connects && sockets.iter().any(OpenSocket::accepts_unix) {
             resolver::ask_one_by_one();
         }
         prctl::set_no_new_privs().context("privileges cannot be given up")?;
@@ -153,7 +153,7 @@ impl Sandbox {
         if !calls::restrict(&self.grants, role, &sockets).context("seccomp refuses")? {
             missing.push("seccomp");
         }
-        if self.mode == Mode::Strict && !missing.is_empty() {
+        if self.mode == SandboxMode::Strict && !missing.is_empty() {
             bail!("the kernel has no {}", missing.join(" and no "));
         }
         Ok(missing)

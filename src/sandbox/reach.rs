@@ -1,7 +1,7 @@
 //! This file says at the start which directories were granted that the user whom guests run as cannot use: root's
 //! workers have no capabilities, and are everybody else's where a directory does not belong to root.
 
-use super::{Mode, Sandbox};
+use super::{Sandbox, SandboxMode};
 use crate::{log, warning};
 use nix::unistd::{Gid, Uid, getegid, geteuid, getgroups};
 use std::fs::Metadata;
@@ -22,7 +22,7 @@ impl Sandbox {
             }
         };
         // Root keeps its capabilities.
-        if self.mode == Mode::Off && user.is_root() {
+        if self.mode == SandboxMode::Off && user.is_root() {
             return;
         }
         let grants = &self.grants;

@@ -1,9 +1,9 @@
 //! A worker counts these things of its guests: where instances come from and why they go, and how the requests ended
 //! that guests sent. The names are the labels in the metrics.
 
-/// `Made` says why an instance was made.
+/// `MadeReason` says why an instance was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Made {
+pub enum MadeReason {
     /// The instance was there before the first request.
     Start,
     /// No instance waited in the pool.
@@ -24,9 +24,9 @@ pub const MADE_REASONS: [&str; 5] = [
     "concurrent",
 ];
 
-/// `Dropped` says why an instance is gone.
+/// `DropReason` says why an instance is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dropped {
+pub enum DropReason {
     /// The instance has answered all that it was for.
     Finished,
     /// The instance failed a request.
@@ -82,8 +82,8 @@ mod tests {
 
     #[test]
     fn every_label_has_its_name() {
-        assert_eq!(Made::Concurrent as usize + 1, MADE_REASONS.len());
-        assert_eq!(Dropped::Memory as usize + 1, DROP_REASONS.len());
+        assert_eq!(MadeReason::Concurrent as usize + 1, MADE_REASONS.len());
+        assert_eq!(DropReason::Memory as usize + 1, DROP_REASONS.len());
         assert_eq!(Outbound::Error as usize + 1, OUTBOUND_OUTCOMES.len());
     }
 }

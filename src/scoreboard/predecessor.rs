@@ -4,13 +4,13 @@
 
 use super::layout::Layout;
 use super::totals::Totals;
-use crate::sys::memory::View;
+use crate::sys::memory::MemoryView;
 use std::io;
 use std::os::fd::OwnedFd;
 
 #[derive(Debug)]
 pub struct PredecessorScoreboard {
-    memory: View,
+    memory: MemoryView,
     layout: Layout,
     /// This much of each slot's totals was taken over, in their order.
     taken: Vec<Vec<u64>>,
@@ -23,7 +23,7 @@ impl PredecessorScoreboard {
         let bytes = layout.checked_bytes().ok_or_else(wrong)?;
         let count = layout.totals.iter().map(|total| total.count).sum();
         Ok(PredecessorScoreboard {
-            memory: View::of(memory, bytes)?,
+            memory: MemoryView::of(memory, bytes)?,
             taken: vec![vec![0; count]; layout.slots + layout.others],
             layout,
         })

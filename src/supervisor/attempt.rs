@@ -2,7 +2,7 @@
 //! process that makes it.
 
 use super::Roles;
-use super::children::{Attempt, Generation, Stage};
+use super::children::{Attempt, AttemptStage, Generation};
 use super::code_files::Code;
 use super::event_loop::Supervisor;
 use super::policy::{Death, Event};
@@ -28,23 +28,23 @@ impl<R: Roles> Supervisor<R> {
             return;
         };
         let made = match &mut attempt.stage {
-            Stage::Pulling(task) => {
+            AttemptStage::Pulling(task) => {
                 task.listen();
                 None
             }
-            Stage::Compiling(zygote) | Stage::Loading(zygote) => zygote.listen(),
-            Stage::Stepping { step, .. } => {
+            AttemptStage::Compiling(zygote) | AttemptStage::Loading(zygote) => zygote.listen(),
+            AttemptStage::Stepping { step, .. } => {
                 step.process.listen();
                 None
             }
-            Stage::Priming { primer, .. } => {
+            AttemptStage::Priming { primer, .. } => {
                 primer.process.listen();
                 None
             }
         };
         if let Some(code) = made
             && let Some(attempt) = self.attempt.take()
-            && let Stage::Compiling(zygote) | Stage::Loading(zygote) = attempt.stage
+            && let AttemptStage::Compiling(zygote) | AttemptStage::Loading(zygote) = attempt.stage
         {
             self.made(attempt.number, attempt.roles, code, Some(zygote));
         }
@@ -77,32 +77,32 @@ impl<R: Roles> Supervisor<R> {
         } = attempt;
         let of_code = roles.clone();
         let found = match &stage {
-            Stage::Compiling(zygote) | Stage::Loading(zygote) => zygote.found(),
-            Stage::Stepping { rest, .. } => rest.front().and_then(|code| code.found),
-            Stage::Priming { code, .. } => code.found,
-            Stage::Pulling(_) => None,
+            AttemptStage::Compiling(zygote) | AttemptStage::Loading(zygote) => zygote.found(),
+            AttemptStage::Stepping { rest, .. } => rest.front().and_then(|code| code.found),
+            AttemptStage::Priming { code, .. } => code.found,
+            AttemptStage::Pulling(_) => None,
         };
         let next = match stage {
-            Stage::Compiling(zygote) | Stage::Loading(zygote)
+            AttemptStage::Compiling(zygote) | AttemptStage::Loading(zygote)
                 if death.is_crash() && found.is_some() =>
             {
                 let _ = zygote.ended();
                 let why = format!("it could not be loaded: {death}");
                 Err((Status::DamagedCode, why))
             }
-            Stage::Pulling(task) => self.pulled(number, roles, task, &death),
-            Stage::Compiling(zygote) => self.compiled(number, roles, zygote, &death),
-            Stage::Stepping { step, code, rest } => {
+            AttemptStage::Pulling(task) => self.pulled(number, roles, task, &death),
+            AttemptStage::Compiling(zygote) => self.compiled(number, roles, zygote, &death),
+            AttemptStage::Stepping { step, code, rest } => {
                 self.stepped(number, roles, step, code, rest, &death)
             }
-            Stage::Priming { primer, code } => match primer.ended(&death) {
+            AttemptStage::Priming { primer, code } => match primer.ended(&death) {
                 Ok(primed) => self.load(number, roles, Code { primed, ..code }),
                 Err((_, why)) if found.is_some() && death.is_crash() => {
                     Err((Status::DamagedCode, why))
                 }
                 Err(failed) => Err(failed),
             },
-            Stage::Loading(zygote) => Err(zygote.ended().err().unwrap_or_else(|| {
+            AttemptStage::Loading(zygote) => Err(zygote.ended().err().unwrap_or_else(|| {
                 let reason = format!("what was compiled could not be loaded: {death}");
                 (Status::Application, reason)
             })),
@@ -203,13 +203,16 @@ impl<R: Roles> Supervisor<R> {
             let step = self.forker.step(&*roles, index, next);
             let step = step.map_err(|error| cannot(&error, "run a step before the start"))?;
             let limit = settings.step_time;
-            let stage = Stage::Stepping { step, code, rest };
+            let stage = AttemptStage::Stepping { step, code, rest };
             (stage, Event::Stepping { limit })
         } else if code.info.is_some_and(|info| roles.primes(info)) {
             let primer = self.forker.primer(&*roles, &code);
             let primer = primer.map_err(|error| cannot(&error, "start the application"))?;
             let limit = settings.startup;
-            (Stage::Priming { primer, code }, Event::Priming { limit })
+            (
+                AttemptStage::Priming { primer, code },
+                Event::Priming { limit },
+            )
         } else {
             return self.load(number, roles, code);
         };
@@ -227,11 +230,17 @@ impl<R: Roles> Supervisor<R> {
         let zygote = self.forker.zygote(&*roles, ZygoteTask::Load(code));
         let zygote = zygote.map_err(|error| cannot(&error, "load it"))?;
         let event = Event::Loading { limits };
-        self.goes_on_with(number, roles, Stage::Loading(zygote), event);
+        self.goes_on_with(number, roles, AttemptStage::Loading(zygote), event);
         Ok(())
     }
 
-    pub(super) fn goes_on_with(&mut self, number: u32, roles: Rc<R>, stage: Stage, event: Event) {
+    pub(super) fn goes_on_with(
+        &mut self,
+        number: u32,
+        roles: Rc<R>,
+        stage: AttemptStage,
+        event: Event,
+    ) {
         self.attempt = Some(Attempt {
             number,
             roles,

@@ -27,11 +27,11 @@ pub struct Generation<R> {
 pub struct Attempt<R> {
     pub number: u32,
     pub roles: Rc<R>,
-    pub stage: Stage,
+    pub stage: AttemptStage,
 }
 
-/// A `Stage` says how far an attempt has come, and which process is at it.
-pub enum Stage {
+/// An `AttemptStage` says how far an attempt has come, and which process is at it.
+pub enum AttemptStage {
     /// The component is pulled.
     Pulling(SingleTask),
     Compiling(Zygote),
@@ -50,31 +50,33 @@ pub enum Stage {
     Loading(Zygote),
 }
 
-impl Stage {
+impl AttemptStage {
     pub fn pid(&self) -> Pid {
         match self {
-            Stage::Pulling(task) => task.pid,
-            Stage::Compiling(zygote) | Stage::Loading(zygote) => zygote.pid,
-            Stage::Stepping { step, .. } => step.process.pid,
-            Stage::Priming { primer, .. } => primer.process.pid,
+            AttemptStage::Pulling(task) => task.pid,
+            AttemptStage::Compiling(zygote) | AttemptStage::Loading(zygote) => zygote.pid,
+            AttemptStage::Stepping { step, .. } => step.process.pid,
+            AttemptStage::Priming { primer, .. } => primer.process.pid,
         }
     }
 
     /// Says how many bytes of code were written so far.
     pub fn written(&self) -> u64 {
         match self {
-            Stage::Compiling(zygote) | Stage::Loading(zygote) => zygote.written(),
-            Stage::Pulling(_) | Stage::Stepping { .. } | Stage::Priming { .. } => 0,
+            AttemptStage::Compiling(zygote) | AttemptStage::Loading(zygote) => zygote.written(),
+            AttemptStage::Pulling(_)
+            | AttemptStage::Stepping { .. }
+            | AttemptStage::Priming { .. } => 0,
         }
     }
 
     /// Gives what to wait for.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
-            Stage::Pulling(task) => task.receiver.open_descriptor(),
-            Stage::Compiling(zygote) | Stage::Loading(zygote) => zygote.descriptor(),
-            Stage::Stepping { step, .. } => step.process.receiver.open_descriptor(),
-            Stage::Priming { primer, .. } => primer.process.receiver.open_descriptor(),
+            AttemptStage::Pulling(task) => task.receiver.open_descriptor(),
+            AttemptStage::Compiling(zygote) | AttemptStage::Loading(zygote) => zygote.descriptor(),
+            AttemptStage::Stepping { step, .. } => step.process.receiver.open_descriptor(),
+            AttemptStage::Priming { primer, .. } => primer.process.receiver.open_descriptor(),
         }
     }
 }

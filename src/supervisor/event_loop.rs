@@ -13,7 +13,7 @@ use super::log_writer::LogWriter;
 use super::notify::Notifier;
 use super::pending_workers::{AbandonedWorker, PendingWorker};
 use super::policy::{Capacity, Event, Policy};
-use super::status_report::Published;
+use super::status_report::LastReport;
 use super::successor::{self, Predecessor, Successor};
 use super::zygote::Zygote;
 use super::{Roles, most_workers};
@@ -50,7 +50,7 @@ pub struct Supervisor<R> {
     pub(super) log_writer: LogWriter,
     pub(super) exporter: Exporter,
     pub(super) jobs: Jobs,
-    pub(super) published: Published,
+    pub(super) published: LastReport,
     pub(super) children: Vec<Child>,
     /// Zygotes were asked for these workers, some of which nobody waits for any more.
     pub(super) pending_workers: Vec<PendingWorker>,

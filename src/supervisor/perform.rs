@@ -1,6 +1,6 @@
 //! This file does what the policy says, and decides nothing.
 
-use super::children::{Child, Generation, Stage, WorkerSlot};
+use super::children::{AttemptStage, Child, Generation, WorkerSlot};
 use super::event_loop::Supervisor;
 use super::forker::NewWorker;
 use super::handover::{Handover, LeftWorker};
@@ -81,7 +81,7 @@ impl<R: Roles> Supervisor<R> {
                 Some(limit) => {
                     let puller = self.forker.puller(&*roles);
                     let puller = puller.context("cannot start pulling the component")?;
-                    (Stage::Pulling(puller), Event::Pulling { limit })
+                    (AttemptStage::Pulling(puller), Event::Pulling { limit })
                 }
                 None => self.compiling(&*roles)?,
             };
@@ -97,11 +97,14 @@ impl<R: Roles> Supervisor<R> {
     }
 
     /// Forks the compiler of a version.
-    pub(super) fn compiling(&self, roles: &R) -> Result<(Stage, Event)> {
+    pub(super) fn compiling(&self, roles: &R) -> Result<(AttemptStage, Event)> {
         let compiler = self.forker.compiler(roles);
         let compiler = compiler.context("cannot start the compiler")?;
         let limits = roles.settings().compile;
-        Ok((Stage::Compiling(compiler), Event::Compiling { limits }))
+        Ok((
+            AttemptStage::Compiling(compiler),
+            Event::Compiling { limits },
+        ))
     }
 
     fn fork(&mut self, id: Id, number: u32) {

@@ -93,5 +93,5 @@ impl<R: Roles> Supervisor<R> {
     }
 }
 
-/// `Published` is what was said last.
-pub type Published = Option<Report>;
+/// `LastReport` is what was said last.
+pub type LastReport = Option<Report>;

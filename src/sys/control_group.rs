@@ -4,13 +4,13 @@ use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
+pub enum CgroupVersion {
     One,
     Two,
 }
 
 /// Finds the directories of the groups with this controller: the process's own, and every one above it.
-pub fn directories(controller: &str) -> Vec<(Version, PathBuf)> {
+pub fn directories(controller: &str) -> Vec<(CgroupVersion, PathBuf)> {
     let groups = read_to_string("/proc/self/cgroup").unwrap_or_default();
     groups
         .lines()
@@ -19,16 +19,16 @@ pub fn directories(controller: &str) -> Vec<(Version, PathBuf)> {
 }
 
 /// Finds the directories for a line of /proc/self/cgroup: `ID:CONTROLLERS:PATH`, without controllers in version 2.
-fn directories_of(line: &str, controller: &str) -> Vec<(Version, PathBuf)> {
+fn directories_of(line: &str, controller: &str) -> Vec<(CgroupVersion, PathBuf)> {
     let fields: Vec<&str> = line.splitn(3, ':').collect();
     let [_, controllers, path] = fields[..] else {
         return Vec::new();
     };
     let root = Path::new("/sys/fs/cgroup");
     let (version, root) = match controllers {
-        "" => (Version::Two, root.to_owned()),
+        "" => (CgroupVersion::Two, root.to_owned()),
         names if names.split(',').any(|name| name == controller) => {
-            (Version::One, root.join(controller))
+            (CgroupVersion::One, root.join(controller))
         }
         _ => return Vec::new(),
     };

@@ -1,6 +1,6 @@
 //! This file counts the processors that this process may use.
 
-use super::control_group::{Version, directories};
+use super::control_group::{CgroupVersion, directories};
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::unistd::Pid;
 use std::fs::read_to_string;
@@ -21,8 +21,8 @@ fn quota() -> Option<usize> {
     let quotas = quotas.filter_map(|(version, directory)| {
         let read = |name| read_to_string(directory.join(name)).ok();
         match version {
-            Version::Two => cpu_max(&read("cpu.max")?),
-            Version::One => cpu_max(&format!(
+            CgroupVersion::Two => cpu_max(&read("cpu.max")?),
+            CgroupVersion::One => cpu_max(&format!(
                 "{} {}",
                 read("cpu.cfs_quota_us")?,
                 read("cpu.cfs_period_us")?

@@ -1,6 +1,6 @@
 //! This file has memory behind descriptors, and gives memory back.
 
-use super::control_group::{Version, directories};
+use super::control_group::{CgroupVersion, directories};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous};
@@ -135,21 +135,21 @@ pub unsafe fn hide(place: NonNull<u8>, length: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// A `View` is memory that others write, and that is only read here.
+/// A `MemoryView` is memory that others write, and that is only read here.
 #[derive(Debug)]
-pub struct View {
+pub struct MemoryView {
     memory: NonNull<u8>,
     length: usize,
 }
 
-impl View {
+impl MemoryView {
     /// Maps the first bytes behind `fd`. An error where there are fewer.
-    pub fn of(fd: &OwnedFd, length: usize) -> io::Result<View> {
+    pub fn of(fd: &OwnedFd, length: usize) -> io::Result<MemoryView> {
         if self::length(fd)? < length as u64 {
             return Err(io::Error::other("the memory is too short"));
         }
         let memory = map(fd, length, Access::Read)?;
-        Ok(View { memory, length })
+        Ok(MemoryView { memory, length })
     }
 
     /// Reads the number of eight bytes at this place.
@@ -189,8 +189,8 @@ pub fn available() -> Option<u64> {
     let groups = directories("memory").into_iter();
     let groups = groups.filter_map(|(version, directory)| {
         let name = match version {
-            Version::Two => "memory.max",
-            Version::One => "memory.limit_in_bytes",
+            CgroupVersion::Two => "memory.max",
+            CgroupVersion::One => "memory.limit_in_bytes",
         };
         let limit = std::fs::read_to_string(directory.join(name)).ok()?;
         limit.trim().parse::<u64>().ok()

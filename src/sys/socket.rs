@@ -125,33 +125,33 @@ pub fn moved_up(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// `Open` has what is known of a socket that is open.
+/// `OpenSocket` has what is known of a socket that is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Open {
+pub struct OpenSocket {
     pub number: RawFd,
     pub listens: bool,
     pub is_unix: bool,
 }
 
-impl Open {
+impl OpenSocket {
     pub fn accepts_unix(&self) -> bool {
         self.listens && self.is_unix
     }
 }
 
 /// Finds the sockets of this process.
-pub fn open_sockets() -> io::Result<Vec<Open>> {
+pub fn open_sockets() -> io::Result<Vec<OpenSocket>> {
     let names = std::fs::read_dir("/proc/self/fd")?;
     let names = names.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let numbers = names.filter_map(|name| name.parse().ok());
     Ok(numbers.filter_map(open_socket).collect())
 }
 
-fn open_socket(number: RawFd) -> Option<Open> {
+fn open_socket(number: RawFd) -> Option<OpenSocket> {
     // SAFETY: the descriptor is only borrowed for these calls; should it be closed, they fail.
     let fd = unsafe { BorrowedFd::borrow_raw(number) };
     let listens = getsockopt(&fd, sockopt::AcceptConn).ok()?;
-    Some(Open {
+    Some(OpenSocket {
         number,
         listens,
         is_unix: family(fd) == Some(AddressFamily::Unix),

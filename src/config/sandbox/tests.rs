@@ -68,11 +68,11 @@ fn only_what_was_named_is_granted() {
 #[test]
 fn a_mode_is_said_once() {
     for (arguments, mode) in [
-        (&[][..], Mode::Auto),
-        (&["--sandbox", "auto"], Mode::Auto),
-        (&["--sandbox", "off"], Mode::Off),
-        (&["--no-sandbox"], Mode::Off),
-        (&["--no-sandbox", "--sandbox", "off"], Mode::Off),
+        (&[][..], SandboxMode::Auto),
+        (&["--sandbox", "auto"], SandboxMode::Auto),
+        (&["--sandbox", "off"], SandboxMode::Off),
+        (&["--no-sandbox"], SandboxMode::Off),
+        (&["--no-sandbox", "--sandbox", "off"], SandboxMode::Off),
     ] {
         assert_eq!(sandbox(arguments).mode, mode, "{arguments:?}");
     }

@@ -67,15 +67,15 @@ const PACKAGES: [(&str, &str); 14] = [
     ("wasmserve:websocket", "0.1.0"),
 ];
 
-/// A `Missing` import cannot be satisfied.
+/// A `MissingImport` import cannot be satisfied.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Missing {
+pub struct MissingImport {
     pub name: String,
     /// The host offers these versions of its package, if any.
     versions: Option<&'static str>,
 }
 
-impl fmt::Display for Missing {
+impl fmt::Display for MissingImport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let package = self.name.split('/').next().unwrap_or_default();
         match self.versions {
@@ -111,9 +111,13 @@ pub fn check(engine: &Engine, target: Target, info: &ComponentInfo) -> Result<()
 
 /// Finds the imports that are not offered. It asks the linker itself, with a component that has the same imports and
 /// nothing else, and gives it what it misses until it misses nothing.
-pub fn missing(engine: &Engine, target: Target, info: &ComponentInfo) -> Result<Vec<Missing>> {
+pub fn missing(
+    engine: &Engine,
+    target: Target,
+    info: &ComponentInfo,
+) -> Result<Vec<MissingImport>> {
     let handlers = info.imports.iter();
-    let mut missing: Vec<Missing> = handlers
+    let mut missing: Vec<MissingImport> = handlers
         .filter(|name| World::of_export(name).is_some())
         .map(|name| missing_import(name))
         .collect();
@@ -131,7 +135,9 @@ pub fn missing(engine: &Engine, target: Target, info: &ComponentInfo) -> Result<
         let text = error.to_string();
         let blamed = info.imports.iter().find(|name| {
             text.contains(&format!("`{name}`"))
-                && !missing.iter().any(|known: &Missing| known.name == **name)
+                && !missing
+                    .iter()
+                    .any(|known: &MissingImport| known.name == **name)
         });
         let Some(name) = blamed else {
             bail!("{error:?}");
@@ -150,8 +156,8 @@ pub fn missing(engine: &Engine, target: Target, info: &ComponentInfo) -> Result<
     Ok(missing)
 }
 
-fn missing_import(name: &str) -> Missing {
-    Missing {
+fn missing_import(name: &str) -> MissingImport {
+    MissingImport {
         name: name.to_owned(),
         versions: versions(name),
     }

@@ -1,7 +1,7 @@
 //! A guest may use `wasi:sockets` to reach the peers that a rule names. Names are looked up only if a rule names
 //! them, and the addresses that they resolve to are checked when the guest connects. A guest cannot listen.
 
-use super::network::{Denial, PeerScheme, Permit, Rules};
+use super::network::{Denial, PeerGrant, PeerScheme, Rules};
 use super::state::HostState;
 use crate::{log, warning};
 use std::collections::HashMap;
@@ -87,7 +87,7 @@ impl Peers {
         let itself = permit(&ip.to_string()).map(|_| ());
         let names = self.found().names.get(&ip).cloned().unwrap_or_default();
         names.iter().fold(itself, |before, name| {
-            before.or_else(|_| permit(name).and_then(|permit: Permit| permit.check(ip)))
+            before.or_else(|_| permit(name).and_then(|permit: PeerGrant| permit.check(ip)))
         })
     }
 

@@ -13,7 +13,7 @@ use crate::guest::schedule::cpu_share::CpuShare;
 use crate::guest::schedule::epoch::EpochThread;
 use crate::guest::schedule::scheduler::Scheduler;
 use crate::guest::schedule::task_budget::TaskBudget;
-use crate::scoreboard::{Dropped, Made};
+use crate::scoreboard::{DropReason, MadeReason};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -347,16 +347,16 @@ async fn answer_all(
     counts: Arc<Counts>,
 ) -> Result<(), Failure> {
     let (service, mut store) = Instance::service(&handler, store).await?;
-    let mut life = counts.made(Made::Concurrent);
+    let mut life = counts.made(MadeReason::Concurrent);
     // What runs until it is of no more use is dropped when it is idle.
-    life.would_end(Dropped::Idle);
+    life.would_end(DropReason::Idle);
     let answers = async |accessor: &Accessor<HostState>| {
         poll_fn(|cx| poll_answers(&instance, &service, accessor, cx)).await
     };
     let ended = store.run_concurrent(answers).await.flatten();
     life.would_end(match ended {
-        Ok(()) => Dropped::Finished,
-        Err(_) => Dropped::Failed,
+        Ok(()) => DropReason::Finished,
+        Err(_) => DropReason::Failed,
     });
     ended.map_err(|error| serial::trapped(error, &mut store))
 }

@@ -4,7 +4,7 @@
 use super::serial::Instance;
 use crate::guest::counts::Counts;
 use crate::guest::limits::Reuse;
-use crate::scoreboard::Dropped;
+use crate::scoreboard::DropReason;
 use crate::sys::memory;
 use crate::warning;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,15 +20,15 @@ const REST: Duration = Duration::from_secs(2);
 /// An `InstancePool` belongs to one worker.
 pub struct InstancePool {
     reuse: Reuse,
-    mode: Mode,
+    mode: ReuseMode,
     counts: Arc<Counts>,
     /// One thread uses the pool, but the engine requires a lock.
     state: Mutex<PoolState>,
 }
 
-/// A `Mode` says what an instance is when it answers again.
+/// A `ReuseMode` says what an instance is when it answers again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
+enum ReuseMode {
     /// Each request finds an instance that is as it was when it was made.
     Restored,
     /// The next request finds an instance as the last one left it, as the operator wants it.
@@ -75,10 +75,10 @@ impl InstancePool {
                     idle: REST,
                     ..reuse
                 };
-                (Mode::Restored, reuse)
+                (ReuseMode::Restored, reuse)
             }
             1 => return None,
-            _ => (Mode::AsLeft, reuse),
+            _ => (ReuseMode::AsLeft, reuse),
         };
         let state = PoolState {
             kept: Vec::new(),
@@ -96,7 +96,7 @@ impl InstancePool {
 
     /// Says whether instances are restored before they answer again.
     pub fn restores(&self) -> bool {
-        self.mode == Mode::Restored
+        self.mode == ReuseMode::Restored
     }
 
     /// Takes an instance for a request. Until one instance has answered a second request, only requests that can be
@@ -132,7 +132,7 @@ impl InstancePool {
         }
         if self.restores() {
             if !instance.can_reset() {
-                instance.would_end(Dropped::KeptResources);
+                instance.would_end(DropReason::KeptResources);
                 return;
             }
             instance.release_locks();
@@ -157,11 +157,11 @@ impl InstancePool {
                  makes instances for one request each, and --reuse is left alone from here on"
             );
         }
-        self.clear(Dropped::Finished);
+        self.clear(DropReason::Finished);
     }
 
     /// Drops all instances in the pool, for this reason.
-    pub fn clear(&self, why: Dropped) {
+    pub fn clear(&self, why: DropReason) {
         let mut kept = std::mem::take(&mut self.state().kept);
         let instances = kept.iter_mut().map(|(instance, _)| instance);
         instances.for_each(|instance| instance.would_end(why));
@@ -179,7 +179,7 @@ async fn restore(pool: Arc<InstancePool>) {
     let mut state = pool.state();
     state.restoring = Upkeep::None;
     state.kept.retain_mut(|(instance, _)| {
-        is_kept(instance, Dropped::RestoreFailed, |it| it.reset().is_ok())
+        is_kept(instance, DropReason::RestoreFailed, |it| it.reset().is_ok())
     });
     pool.counts.pooled(state.kept.len());
 }
@@ -192,12 +192,12 @@ async fn sweep(pool: Arc<InstancePool>) {
         let mut state = pool.state();
         let last = state.kept.pop();
         state.kept.retain_mut(|(instance, since)| {
-            is_kept(instance, Dropped::Idle, |_| {
+            is_kept(instance, DropReason::Idle, |_| {
                 since.elapsed() < pool.reuse.idle
             })
         });
         if let Some((mut instance, since)) = last {
-            instance.would_end(Dropped::Idle);
+            instance.would_end(DropReason::Idle);
             let waits = since.elapsed() < pool.reuse.idle;
             if waits || (pool.restores() && instance.release_memory().is_ok()) {
                 state.kept.push((instance, since));
@@ -218,7 +218,7 @@ async fn sweep(pool: Arc<InstancePool>) {
 /// Judges an instance in the pool, and notes why it is gone where it is not kept.
 fn is_kept(
     instance: &mut Instance,
-    why: Dropped,
+    why: DropReason,
     is_good: impl FnOnce(&mut Instance) -> bool,
 ) -> bool {
     let good = is_good(instance);

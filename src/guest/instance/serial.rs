@@ -11,7 +11,7 @@ use crate::guest::memory::instance::InstanceMemory;
 use crate::guest::schedule::cpu_share::CpuShare;
 use crate::guest::snapshot::{Handle, ResetHandle, Restorer};
 use crate::guest::startup;
-use crate::scoreboard::Dropped;
+use crate::scoreboard::DropReason;
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -134,7 +134,7 @@ impl Instance {
     }
 
     /// Notes why the instance is gone, should it be dropped from here on.
-    pub fn would_end(&mut self, why: Dropped) {
+    pub fn would_end(&mut self, why: DropReason) {
         if let Some(life) = &mut self.life {
             life.would_end(why);
         }

@@ -16,7 +16,7 @@ fn headers(fields: &[(&'static str, &[u8])]) -> HeaderMap {
 
 fn written(format: &str, access: &AccessRecord<'_>, request: &[(&'static str, &[u8])]) -> String {
     let format = AccessFormat::parse(format).unwrap();
-    let captured = super::Captured {
+    let captured = super::CapturedFields {
         request: format.capture_request(&headers(request)),
         response: format.capture_response(&headers(&[("x-out", b"there")])),
     };

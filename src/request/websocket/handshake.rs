@@ -11,18 +11,18 @@ pub const VERSION: HeaderValue = HeaderValue::from_static("13");
 /// A key is the Base64 of this many bytes.
 const KEY: usize = 16;
 
-/// `Asked` says how a request asks for a WebSocket.
+/// `OpeningMethod` says how a request asks for a WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum OpeningMethod {
     /// The client asks by an upgrade of HTTP/1.1.
     Upgrade,
     /// The client asks by a CONNECT of HTTP/2 that names the protocol.
     Connect,
 }
 
-/// `Unsound` says why a request cannot be answered with a WebSocket.
+/// `InvalidOpening` says why a request cannot be answered with a WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unsound {
+pub enum InvalidOpening {
     /// The request asks for another version of the protocol.
     Version,
     /// The request's key is missing, or is none.
@@ -32,36 +32,36 @@ pub enum Unsound {
 }
 
 /// Says whether a request asks for a WebSocket.
-pub fn asked<B>(request: &Request<B>) -> Option<Asked> {
+pub fn asked<B>(request: &Request<B>) -> Option<OpeningMethod> {
     let protocol = request.extensions().get::<h2::ext::Protocol>();
     if *request.method() == Method::CONNECT {
         let named = protocol.is_some_and(|protocol| protocol.as_str() == "websocket");
-        return named.then_some(Asked::Connect);
+        return named.then_some(OpeningMethod::Connect);
     }
     let upgrades = request.version() == Version::HTTP_11
         && *request.method() == Method::GET
         && has(request.headers(), &header::CONNECTION, "upgrade")
         && has(request.headers(), &header::UPGRADE, "websocket");
-    upgrades.then_some(Asked::Upgrade)
+    upgrades.then_some(OpeningMethod::Upgrade)
 }
 
 /// Judges the request; gives the proof that it was understood, where there has to be one.
 pub fn validate<B: http_body::Body>(
-    asked: Asked,
+    asked: OpeningMethod,
     request: &Request<B>,
-) -> Result<Option<HeaderValue>, Unsound> {
+) -> Result<Option<HeaderValue>, InvalidOpening> {
     let headers = request.headers();
     if only(headers, &header::SEC_WEBSOCKET_VERSION) != Some(&VERSION) {
-        return Err(Unsound::Version);
+        return Err(InvalidOpening::Version);
     }
     match asked {
-        Asked::Connect => Ok(None),
-        Asked::Upgrade if !request.body().is_end_stream() => Err(Unsound::Body),
-        Asked::Upgrade => {
+        OpeningMethod::Connect => Ok(None),
+        OpeningMethod::Upgrade if !request.body().is_end_stream() => Err(InvalidOpening::Body),
+        OpeningMethod::Upgrade => {
             let key = only(headers, &header::SEC_WEBSOCKET_KEY).filter(|key| is_key(key));
             let proof = key.map(|key| derive_accept_key(key.as_bytes()));
             let proof = proof.and_then(|proof| HeaderValue::try_from(proof).ok());
-            proof.map(Some).ok_or(Unsound::Key)
+            proof.map(Some).ok_or(InvalidOpening::Key)
         }
     }
 }
@@ -132,8 +132,8 @@ mod tests {
     #[test]
     fn the_example_of_the_standard_is_proved() {
         let request = request(&[]);
-        assert_eq!(asked(&request), Some(Asked::Upgrade));
-        let proof = validate(Asked::Upgrade, &request).unwrap().unwrap();
+        assert_eq!(asked(&request), Some(OpeningMethod::Upgrade));
+        let proof = validate(OpeningMethod::Upgrade, &request).unwrap().unwrap();
         assert_eq!(proof, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 
@@ -153,22 +153,22 @@ mod tests {
     #[test]
     fn a_wrong_version_and_a_key_that_is_none_are_told_apart() {
         for (name, value, expected) in [
-            ("sec-websocket-version", "8", Unsound::Version),
-            ("sec-websocket-version", "13, 8", Unsound::Version),
-            ("sec-websocket-key", "", Unsound::Key),
-            ("sec-websocket-key", "dGhlIHNhbXBsZQ==", Unsound::Key),
+            ("sec-websocket-version", "8", InvalidOpening::Version),
+            ("sec-websocket-version", "13, 8", InvalidOpening::Version),
+            ("sec-websocket-key", "", InvalidOpening::Key),
+            ("sec-websocket-key", "dGhlIHNhbXBsZQ==", InvalidOpening::Key),
             (
                 "sec-websocket-key",
                 "dGhlIHNhbXBsZSBub25jZR==",
-                Unsound::Key,
+                InvalidOpening::Key,
             ),
             (
                 "sec-websocket-key",
                 "dGhlIHNhbXBsZSBub25jZ!==",
-                Unsound::Key,
+                InvalidOpening::Key,
             ),
         ] {
-            let judged = validate(Asked::Upgrade, &request(&[(name, value)]));
+            let judged = validate(OpeningMethod::Upgrade, &request(&[(name, value)]));
             assert_eq!(judged, Err(expected), "{name}: {value}");
         }
     }

@@ -5,7 +5,7 @@ mod handshake;
 mod session_record;
 
 pub use crate::guest::websocket::{Closed, Message, Outgoing};
-pub use handshake::{Asked, asked};
+pub use handshake::{OpeningMethod, asked};
 pub use session_record::SessionRecord;
 
 use super::admission::{Admission, Permit};
@@ -18,10 +18,10 @@ use crate::scoreboard::Shed;
 use crate::sys::clock;
 use crate::{info, log};
 use bytes::Bytes;
-use handshake::Unsound;
+use handshake::InvalidOpening;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
-use session_record::Opened;
+use session_record::Opener;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::task::spawn_local;
@@ -76,7 +76,7 @@ pub struct WebSocket {
 
 /// `Refused` says why there is no WebSocket, and no answer of the guest's.
 enum Refused {
-    Unsound(Unsound),
+    InvalidOpening(InvalidOpening),
     BadRequest,
     Full,
     Failed(Failure),
@@ -91,7 +91,7 @@ impl Requests {
     /// Answers a request that asks for a WebSocket, which is there where the guest has accepted.
     pub async fn open_websocket(
         &self,
-        asked: Asked,
+        asked: OpeningMethod,
         origin: &Origin,
         mut request: Request<impl http_body::Body>,
         progress: &Rc<ClientProgress>,
@@ -125,7 +125,7 @@ impl Requests {
                     }
                 })
             }
-            Err(unsound) => Err(Refused::Unsound(unsound)),
+            Err(unsound) => Err(Refused::InvalidOpening(unsound)),
         };
         let (mut response, socket) = match opened {
             Ok(opened) => opened,
@@ -177,7 +177,7 @@ impl Requests {
             Err(_) => return Err(Refused::Failed(Failure::TimedOut)),
         };
         let is_accepted = matches!(answer, Answer::Accepted { .. });
-        let opened = Opened {
+        let opened = Opener {
             client: arrival.client,
             target: path,
             id: arrival.id.clone(),
@@ -294,15 +294,15 @@ fn rejected(status: u16, headers: HeaderMap, body: Vec<u8>) -> Response<Body> {
 impl Refused {
     fn reply(self, exchange: &Exchange, arrival: &Arrival) -> Response<Body> {
         let (status, why) = match &self {
-            Refused::Unsound(Unsound::Version) => (
+            Refused::InvalidOpening(InvalidOpening::Version) => (
                 StatusCode::UPGRADE_REQUIRED,
                 Some("it asks for another version of WebSocket"),
             ),
-            Refused::Unsound(Unsound::Key) => (
+            Refused::InvalidOpening(InvalidOpening::Key) => (
                 StatusCode::BAD_REQUEST,
                 Some("its Sec-WebSocket-Key is missing or malformed"),
             ),
-            Refused::Unsound(Unsound::Body) => (
+            Refused::InvalidOpening(InvalidOpening::Body) => (
                 StatusCode::BAD_REQUEST,
                 Some("it asks for a WebSocket and has a body"),
             ),

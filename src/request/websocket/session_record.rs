@@ -13,8 +13,8 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-/// `Opened` says who opened the WebSocket, and how.
-pub struct Opened {
+/// `Opener` says who opened the WebSocket, and how.
+pub struct Opener {
     pub client: Client,
     /// The target is path and query.
     pub target: String,
@@ -29,7 +29,7 @@ pub struct Opened {
 
 /// A `SessionRecord` is a WebSocket on its way; it is over when it is dropped.
 pub struct SessionRecord {
-    opened: Opened,
+    opened: Opener,
     slot: SlotRef,
     began: Instant,
     received: Cell<u64>,
@@ -41,7 +41,7 @@ pub struct SessionRecord {
 
 impl SessionRecord {
     /// Begins once the opening request was answered, which has a line of its own.
-    pub fn begin(opened: Opened, slot: &SlotRef) -> SessionRecord {
+    pub fn begin(opened: Opener, slot: &SlotRef) -> SessionRecord {
         slot.websocket_opened();
         let trace = opened.trace.as_ref().filter(|_| opened.is_open);
         let span = trace.and_then(|trace| trace.span(SpanKind::WebSocket, SpanId::random()));

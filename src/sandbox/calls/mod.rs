@@ -6,13 +6,13 @@ mod rules;
 
 use super::{Grants, Role};
 use crate::log;
-use crate::sys::socket::Open;
+use crate::sys::socket::OpenSocket;
 use anyhow::Result;
 use libc::{
     AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, F_DUPFD, F_DUPFD_CLOEXEC, F_SETFL, IPPROTO_TCP,
     IPPROTO_UDP, MSG_FASTOPEN, NETLINK_ROUTE, PROT_EXEC, SHUT_WR, SOCK_DGRAM, SOCK_STREAM,
 };
-use rules::{Cases, Rules};
+use rules::{Cases, SeccompRules};
 use seccompiler::{BpfProgram, Error, SeccompAction, SeccompFilter, TargetArch, apply_filter};
 use std::os::fd::RawFd;
 
@@ -20,7 +20,7 @@ use std::os::fd::RawFd;
 const STREAMS: std::ops::RangeInclusive<RawFd> = 0..=2;
 
 /// Restricts this thread to the calls of its role, and says whether the kernel can enforce it.
-pub fn restrict(grants: &Grants, role: Role, sockets: &[Open]) -> Result<bool> {
+pub fn restrict(grants: &Grants, role: Role, sockets: &[OpenSocket]) -> Result<bool> {
     let Ok(machine) = TargetArch::try_from(std::env::consts::ARCH) else {
         return Ok(false);
     };
@@ -49,11 +49,11 @@ struct Shared {
 impl Shared {
     /// Finds what the role shares. In a zygote the numbers are not yet those of the workers, which have filters of
     /// their own.
-    fn of(role: Role, sockets: &[Open]) -> Shared {
+    fn of(role: Role, sockets: &[OpenSocket]) -> Shared {
         if role == Role::Zygote {
             return Shared::default();
         }
-        let numbers = |which: fn(&Open) -> bool| {
+        let numbers = |which: fn(&OpenSocket) -> bool| {
             let sockets = sockets.iter().filter(|socket| which(socket));
             let sockets = sockets.map(|socket| socket.number);
             STREAMS.chain(sockets).collect()
@@ -61,13 +61,13 @@ impl Shared {
         Shared {
             fixed: numbers(|socket| socket.listens),
             passing: numbers(|socket| socket.listens || socket.is_unix),
-            accepts_unix: sockets.iter().any(Open::accepts_unix),
+            accepts_unix: sockets.iter().any(OpenSocket::accepts_unix),
         }
     }
 }
 
 fn allowed(grants: &Grants, role: Role, shared: &Shared) -> Result<rules::Allowed> {
-    let mut rules = Rules::default();
+    let mut rules = SeccompRules::default();
     for list in [lists::RUNNING, lists::SERVING, lists::OLDER] {
         rules.allow(list);
     }
@@ -103,7 +103,7 @@ fn allowed(grants: &Grants, role: Role, shared: &Shared) -> Result<rules::Allowe
 }
 
 /// Allows threads, and processes where they are forked; nobody else is signalled.
-fn processes(rules: &mut Rules, role: Role) -> Result<()> {
+fn processes(rules: &mut SeccompRules, role: Role) -> Result<()> {
     let threads = Cases::one_of(0, &lists::OF_A_THREAD);
     let names = Cases::one_of(0, &lists::NAMES);
     // Its own limits.
@@ -124,7 +124,7 @@ fn processes(rules: &mut Rules, role: Role) -> Result<()> {
 }
 
 /// Allows memory, which becomes no code but where code is made.
-fn memory(rules: &mut Rules, role: Role) -> Result<()> {
+fn memory(rules: &mut SeccompRules, role: Role) -> Result<()> {
     if role == Role::Compiler {
         rules.allow(&[libc::SYS_mmap, libc::SYS_mprotect]);
         return Ok(());
@@ -141,7 +141,7 @@ fn log_numbers() -> Vec<RawFd> {
 }
 
 /// The log is written at its end, and neither cut nor written over.
-fn keep_log(rules: &mut Rules) -> Result<()> {
+fn keep_log(rules: &mut SeccompRules) -> Result<()> {
     let log = log_numbers();
     for call in lists::CHANGING {
         rules.only(call, Cases::outside(0, &log))?;
@@ -152,7 +152,7 @@ fn keep_log(rules: &mut Rules) -> Result<()> {
 /// Allows files to be made, but none that lends rights. What landlock does not look at, modes, owners and times, is
 /// changed only where guests write files: of what is open, and so by no path; modes and owners by SQLite alone, which
 /// gives its journals those of its database.
-fn modes(rules: &mut Rules, grants: &Grants) -> Result<()> {
+fn modes(rules: &mut SeccompRules, grants: &Grants) -> Result<()> {
     let ordinary = |argument| Cases::all(&[Cases::masked(argument, lists::LENDING, 0)]);
     for (call, mode) in lists::MAKING {
         rules.only(*call, ordinary(*mode))?;
@@ -169,7 +169,7 @@ fn modes(rules: &mut Rules, grants: &Grants) -> Result<()> {
 }
 
 /// Allows what is open to be used, and to be changed where nobody shares it.
-fn descriptors(rules: &mut Rules, grants: &Grants, shared: &Shared) -> Result<()> {
+fn descriptors(rules: &mut SeccompRules, grants: &Grants, shared: &Shared) -> Result<()> {
     let own = || Cases::outside(0, &shared.fixed);
     let commands = Cases::one_of(1, &lists::COMMANDS)
         .or(Cases::one_of(1, &[F_SETFL as u64]).and(own()))
@@ -207,7 +207,7 @@ const KIND: u64 = 0xf;
 const PROTOCOLS: [(i32, i32); 2] = [(SOCK_STREAM, IPPROTO_TCP), (SOCK_DGRAM, IPPROTO_UDP)];
 
 /// Allows what it takes to reach others. Unix sockets could lead to whoever runs this machine.
-fn connections(rules: &mut Rules, grants: &Grants, shared: &Shared) -> Result<()> {
+fn connections(rules: &mut SeccompRules, grants: &Grants, shared: &Shared) -> Result<()> {
     let own = || Cases::outside(0, &shared.fixed);
     // Landlock's rules about TCP do not reach protocols that are made of it, such as MPTCP.
     let of_kind = |family: i32, (kind, protocol): (i32, i32)| {

@@ -1,4 +1,4 @@
-//! Rules say what the arguments of calls must be like: there are cases, of which one must hold.
+//! SeccompRules say what the arguments of calls must be like: there are cases, of which one must hold.
 
 use anyhow::Result;
 use seccompiler::SeccompCmpArgLen::{self, Dword, Qword};
@@ -122,13 +122,13 @@ impl Cases {
     }
 }
 
-/// `Rules` are put together call by call.
+/// `SeccompRules` are put together call by call.
 #[derive(Default)]
-pub struct Rules {
+pub struct SeccompRules {
     pub allowed: Allowed,
 }
 
-impl Rules {
+impl SeccompRules {
     /// Allows these calls, with whatever arguments.
     pub fn allow(&mut self, calls: &[i64]) {
         let calls = calls.iter().map(|call| (*call, Vec::new()));

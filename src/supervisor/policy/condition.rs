@@ -1,6 +1,6 @@
 //! A `Condition` says what the server as a whole is doing, for whoever manages it.
 
-use super::{Mode, Policy, Worker};
+use super::{Policy, ServerMode, Worker};
 
 /// A `Condition` says what the server is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,12 +26,13 @@ impl Policy {
         let ready = self.workers.values().filter(|worker| worker.serves());
         let (ready, wanted) = (ready.count(), self.wanted);
         match self.mode {
-            Mode::Booting => Condition::Starting { ready, wanted },
-            Mode::Serving if self.is_reloading() => Condition::Reloading,
-            Mode::Serving => Condition::Serving { ready, wanted },
-            Mode::Delaying { .. } | Mode::Draining | Mode::Killing { .. } | Mode::Over => {
-                Condition::Stopping
-            }
+            ServerMode::Booting => Condition::Starting { ready, wanted },
+            ServerMode::Serving if self.is_reloading() => Condition::Reloading,
+            ServerMode::Serving => Condition::Serving { ready, wanted },
+            ServerMode::Delaying { .. }
+            | ServerMode::Draining
+            | ServerMode::Killing { .. }
+            | ServerMode::Over => Condition::Stopping,
         }
     }
 

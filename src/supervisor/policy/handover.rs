@@ -4,7 +4,7 @@ use super::idle::Idle;
 use super::load::Trend;
 use super::upgrade::Upgrade;
 use super::worker::LastBeat;
-use super::{Capacity, Id, Mode, Policy, Reason, Reload, Worker, WorkerState};
+use super::{Capacity, Id, Policy, Reason, Reload, ServerMode, Worker, WorkerState};
 use crate::channel::WorkerRange;
 use crate::log::Level;
 use crate::supervisor::policy::Action;
@@ -84,7 +84,7 @@ impl Policy {
             bounds,
             trend: Trend::default(),
             settings,
-            mode: Mode::Serving,
+            mode: ServerMode::Serving,
             most: room.most,
             slots: room.slots,
             workers,

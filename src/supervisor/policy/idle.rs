@@ -1,7 +1,7 @@
 //! `Idle` decides when a server that nobody uses ends, so that whoever passed it its sockets starts it again for the
 //! next connection.
 
-use super::{Mode, Policy};
+use super::{Policy, ServerMode};
 use crate::log::Level;
 use std::time::{Duration, Instant};
 
@@ -41,7 +41,7 @@ impl Policy {
             return;
         };
         // What is being changed is finished first.
-        let rests = self.mode == Mode::Serving && !self.is_reloading();
+        let rests = self.mode == ServerMode::Serving && !self.is_reloading();
         if !rests || self.upgrade.is_under_way() {
             self.idle.since = None;
         } else if lasts >= limit {

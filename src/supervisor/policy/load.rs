@@ -5,7 +5,7 @@
 //! more as would bring them back to what is comfortable. One fewer comes where one fewer would have had little to do
 //! for long. What is too much and what is too little are so far apart that the answer to one is never the other.
 
-use super::{HealthReading, Mode, Policy};
+use super::{HealthReading, Policy, ServerMode};
 use std::fmt::{self, Display, Formatter};
 use std::time::{Duration, Instant};
 
@@ -92,7 +92,10 @@ impl Policy {
     /// Changes the number of workers where what they have to do takes more of them, or fewer, and nothing else is being
     /// changed: while workers start, it is not known yet what they will change.
     pub(super) fn follow_load(&mut self, readings: &[HealthReading], now: Instant) {
-        if self.bounds.is_fixed() || self.mode != Mode::Serving || self.reload.proven().is_some() {
+        if self.bounds.is_fixed()
+            || self.mode != ServerMode::Serving
+            || self.reload.proven().is_some()
+        {
             return;
         }
         let Some(load) = self.total_load(readings) else {

@@ -45,7 +45,7 @@ use reason::Reason;
 use reload::Reload;
 use std::collections::BTreeMap;
 use std::time::Instant;
-use stop::Mode;
+use stop::ServerMode;
 use upgrade::Upgrade;
 use worker::{Worker, WorkerState};
 
@@ -61,7 +61,7 @@ pub struct Capacity {
 /// A `Policy` is the supervisor's state.
 pub struct Policy {
     settings: Settings,
-    mode: Mode,
+    mode: ServerMode,
     /// There should be this many workers: always within `bounds`.
     wanted: usize,
     bounds: WorkerRange,
@@ -98,7 +98,7 @@ impl Policy {
             most: room.most,
             slots: room.slots,
             settings,
-            mode: Mode::Booting,
+            mode: ServerMode::Booting,
             workers: BTreeMap::new(),
             backoffs: Vec::new(),
             last_death: None,

@@ -1,7 +1,7 @@
 //! This file decides who is forked and who has to leave, so that there are as many workers as there should be, of the
 //! version that there should be, and never fewer than before by our own doing.
 
-use super::{Action, Id, Mode, Policy, Reason, Trend, Worker, WorkerRange, WorkerState};
+use super::{Action, Id, Policy, Reason, ServerMode, Trend, Worker, WorkerRange, WorkerState};
 use crate::log::Level;
 use std::time::{Duration, Instant};
 
@@ -24,8 +24,8 @@ impl Policy {
         self.fork_missing(now);
         self.dismiss_replaced(now);
         let ready = self.workers.values().filter(|worker| worker.is_ready());
-        if self.mode == Mode::Booting && ready.count() >= self.wanted {
-            self.mode = Mode::Serving;
+        if self.mode == ServerMode::Booting && ready.count() >= self.wanted {
+            self.mode = ServerMode::Serving;
             self.actions.push(Action::Announce);
         }
     }

@@ -3,7 +3,7 @@
 
 use super::upgrade::Upgrade;
 use super::worker::Worker;
-use super::{Mode, Policy};
+use super::{Policy, ServerMode};
 use crate::scoreboard::totals::EndReason;
 use crate::scoreboard::{ServerState, Versions, WorkerNumbers};
 
@@ -36,11 +36,11 @@ impl Policy {
     pub fn report(&self) -> Report {
         Report {
             state: match &self.mode {
-                Mode::Booting => ServerState::Starting,
-                Mode::Serving => ServerState::Serving,
-                Mode::Delaying { .. } => ServerState::Delaying,
-                Mode::Draining => ServerState::Draining,
-                Mode::Killing { .. } | Mode::Over => ServerState::Ending,
+                ServerMode::Booting => ServerState::Starting,
+                ServerMode::Serving => ServerState::Serving,
+                ServerMode::Delaying { .. } => ServerState::Delaying,
+                ServerMode::Draining => ServerState::Draining,
+                ServerMode::Killing { .. } | ServerMode::Over => ServerState::Ending,
             },
             versions: self.reload.versions(self.upgrade != Upgrade::None),
             workers: WorkerNumbers {

@@ -5,9 +5,9 @@ use crate::exit::Status;
 use crate::log::Level;
 use std::time::{Duration, Instant};
 
-/// A `Mode` says what the whole server is doing.
+/// A `ServerMode` says what the whole server is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum ServerMode {
     /// Not every worker has been ready yet.
     Booting,
     Serving,
@@ -29,20 +29,20 @@ pub enum Mode {
 /// be ended at all, and does not keep everything else from ending.
 const UNKILLABLE: Duration = Duration::from_secs(10);
 
-impl Mode {
+impl ServerMode {
     /// Says whether workers that die are to be replaced.
     pub fn serves(&self) -> bool {
-        self.changes() || matches!(self, Mode::Delaying { .. })
+        self.changes() || matches!(self, ServerMode::Delaying { .. })
     }
 
     /// Says whether reloads and the like still make sense.
     pub fn changes(&self) -> bool {
-        matches!(self, Mode::Booting | Mode::Serving)
+        matches!(self, ServerMode::Booting | ServerMode::Serving)
     }
 
     pub fn until(&self) -> Option<Instant> {
         match self {
-            Mode::Delaying { until } => Some(*until),
+            ServerMode::Delaying { until } => Some(*until),
             _ => None,
         }
     }
@@ -51,37 +51,37 @@ impl Mode {
 impl Policy {
     /// Says whether nothing is waited for any more.
     pub fn kills(&self) -> bool {
-        matches!(self.mode, Mode::Killing { .. } | Mode::Over)
+        matches!(self.mode, ServerMode::Killing { .. } | ServerMode::Over)
     }
 
     pub(super) fn stop(&mut self, now: Instant) {
         match self.mode {
-            Mode::Serving if !self.settings.shutdown_delay.is_zero() => {
+            ServerMode::Serving if !self.settings.shutdown_delay.is_zero() => {
                 let delay = self.settings.shutdown_delay;
                 let text = format!("Shutting down in {} s", delay.as_secs_f64());
                 self.log(Level::Info, text);
-                self.mode = Mode::Delaying { until: now + delay };
+                self.mode = ServerMode::Delaying { until: now + delay };
                 self.actions.push(Action::Withdraw);
                 self.abandon_changes(now);
             }
-            Mode::Booting | Mode::Serving => self.drain(now),
-            Mode::Delaying { .. } | Mode::Draining => {
+            ServerMode::Booting | ServerMode::Serving => self.drain(now),
+            ServerMode::Delaying { .. } | ServerMode::Draining => {
                 let text = "Asked to stop again: not waiting for requests";
                 self.log(Level::Warning, text.to_owned());
                 self.quit(now);
             }
-            Mode::Over => self.quit(now),
-            Mode::Killing { .. } => {}
+            ServerMode::Over => self.quit(now),
+            ServerMode::Killing { .. } => {}
         }
     }
 
     pub(super) fn quit(&mut self, now: Instant) {
         // No worker is left, but jobs may run for as long as the first signal left them.
-        if self.mode == Mode::Over {
+        if self.mode == ServerMode::Over {
             self.actions.push(Action::EndJobs);
         }
-        if !matches!(self.mode, Mode::Killing { .. } | Mode::Over) {
-            self.mode = Mode::Killing { failure: None };
+        if !matches!(self.mode, ServerMode::Killing { .. } | ServerMode::Over) {
+            self.mode = ServerMode::Killing { failure: None };
             self.actions.push(Action::CloseListeners);
         }
         self.kill_all(now);
@@ -97,7 +97,7 @@ impl Policy {
             status => status,
         };
         let failure = Some((status, why));
-        self.mode = Mode::Killing { failure };
+        self.mode = ServerMode::Killing { failure };
         self.kill_all(now);
     }
 
@@ -121,7 +121,7 @@ impl Policy {
 
     pub(super) fn drain(&mut self, now: Instant) {
         self.log(Level::Info, "Shutting down".to_owned());
-        self.mode = Mode::Draining;
+        self.mode = ServerMode::Draining;
         self.actions.push(Action::Withdraw);
         self.actions.push(Action::CloseListeners);
         self.abandon_changes(now);
@@ -140,7 +140,7 @@ impl Policy {
         self.give_up_asking(now);
         self.give_up_late_compiler(now);
         self.kill_late_leavers(now);
-        if matches!(self.mode, Mode::Draining | Mode::Killing { .. }) {
+        if matches!(self.mode, ServerMode::Draining | ServerMode::Killing { .. }) {
             self.exit_when_over(now);
         }
     }
@@ -171,8 +171,8 @@ impl Policy {
             let text = format!("Child process [{}] cannot be killed: left", worker.pid);
             self.log(Level::Error, text);
         }
-        let failure = match std::mem::replace(&mut self.mode, Mode::Over) {
-            Mode::Killing { failure } => failure,
+        let failure = match std::mem::replace(&mut self.mode, ServerMode::Over) {
+            ServerMode::Killing { failure } => failure,
             _ => None,
         };
         self.actions.push(Action::Exit { failure });

@@ -45,7 +45,7 @@ impl Upgrade {
 
 impl Policy {
     pub(super) fn upgrade(&mut self, now: Instant) {
-        if self.mode != super::Mode::Serving || self.upgrade != Upgrade::None {
+        if self.mode != super::ServerMode::Serving || self.upgrade != Upgrade::None {
             let text = "Not replacing the executable: it can be done one at a time, while serving";
             self.log(Level::Warning, text.to_owned());
         } else if self.canary().is_some() {
@@ -85,7 +85,7 @@ impl Policy {
     /// Notes that the new executable answered, or could not.
     pub(super) fn answered(&mut self, answer: Result<(), String>) {
         match answer {
-            Ok(()) if self.mode == super::Mode::Serving => {
+            Ok(()) if self.mode == super::ServerMode::Serving => {
                 self.upgrade = Upgrade::Executing;
                 self.actions.push(Action::Execute);
             }

@@ -49,9 +49,9 @@ impl FileKind {
     }
 }
 
-/// A `Mode` says whom else a lock leaves in.
+/// A `LockMode` says whom else a lock leaves in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum LockMode {
     /// The lock leaves nobody in.
     Exclusive,
     /// The lock leaves readers in.
@@ -64,11 +64,11 @@ pub struct FileLock(Arc<File>);
 impl FileLock {
     /// Returns `None` where somebody else holds a lock that excludes this one. No other value of this type may lock
     /// the file.
-    pub fn attempt(file: Arc<File>, mode: Mode) -> io::Result<Option<FileLock>> {
+    pub fn attempt(file: Arc<File>, mode: LockMode) -> io::Result<Option<FileLock>> {
         let lock = FileLock(file);
         let locked = match mode {
-            Mode::Exclusive => lock.set(libc::F_WRLCK, EVERYTHING)?,
-            Mode::Shared => lock.share()?,
+            LockMode::Exclusive => lock.set(libc::F_WRLCK, EVERYTHING)?,
+            LockMode::Shared => lock.share()?,
         };
         Ok(locked.then_some(lock))
     }
@@ -156,25 +156,25 @@ mod tests {
         let count = || sqlite.query_row("select count(*) from t", [], |row| row.get::<_, i64>(0));
         let attempt = |mode| FileLock::attempt(open(&path), mode).unwrap();
 
-        let held = attempt(Mode::Exclusive);
+        let held = attempt(LockMode::Exclusive);
         assert!(held.is_some());
         assert!(count().is_err());
-        assert!(attempt(Mode::Exclusive).is_none() && attempt(Mode::Shared).is_none());
+        assert!(attempt(LockMode::Exclusive).is_none() && attempt(LockMode::Shared).is_none());
         drop(held);
 
-        let held = (attempt(Mode::Shared), attempt(Mode::Shared));
+        let held = (attempt(LockMode::Shared), attempt(LockMode::Shared));
         assert!(held.0.is_some() && held.1.is_some());
         assert_eq!(count(), Ok(0));
         assert!(sqlite.execute("insert into t values (1)", []).is_err());
-        assert!(attempt(Mode::Exclusive).is_none());
+        assert!(attempt(LockMode::Exclusive).is_none());
         drop(held);
 
         sqlite.execute_batch("begin immediate").unwrap();
-        assert!(attempt(Mode::Exclusive).is_none() && attempt(Mode::Shared).is_some());
+        assert!(attempt(LockMode::Exclusive).is_none() && attempt(LockMode::Shared).is_some());
         sqlite.execute_batch("commit; begin exclusive").unwrap();
-        assert!(attempt(Mode::Shared).is_none());
+        assert!(attempt(LockMode::Shared).is_none());
         sqlite.execute_batch("commit").unwrap();
-        assert!(attempt(Mode::Exclusive).is_some());
+        assert!(attempt(LockMode::Exclusive).is_some());
         std::fs::remove_file(path).unwrap();
     }
 }

@@ -2,7 +2,7 @@
 //! versions of WASI. For every other path they do what they did.
 
 use super::beneath::{Beneath, Obstacle};
-use super::file_lock::{FileKind, FileLock, Mode};
+use super::file_lock::{FileKind, FileLock, LockMode};
 use super::{DatabaseLocks, LockDirectory, has_open};
 use crate::guest::host::state::HostState;
 use crate::{log, warning};
@@ -76,7 +76,7 @@ async fn lock(mut state: impl Stateful, fd: &Fd, path: &str) -> Outcome {
         let (locks, table) = state.database_locks();
         locks.watch(table, fd);
         // Its other connection cannot give it back while this one waits.
-        let own = mode == Mode::Exclusive && locks.holds(&place);
+        let own = mode == LockMode::Exclusive && locks.holds(&place);
         own || locks.is_full()
     });
     if refused {
@@ -96,17 +96,17 @@ async fn lock(mut state: impl Stateful, fd: &Fd, path: &str) -> Outcome {
 }
 
 /// Opens the database of a lock directory. What may only be read is locked as readers lock it.
-async fn open(beneath: &mut Beneath, place: &LockDirectory) -> Option<(Arc<File>, Mode)> {
+async fn open(beneath: &mut Beneath, place: &LockDirectory) -> Option<(Arc<File>, LockMode)> {
     let read = p2::DescriptorFlags::READ;
     let both = read | p2::DescriptorFlags::WRITE;
     if let Some(file) = beneath.open(place.database(), both).await {
-        return Some((file, Mode::Exclusive));
+        return Some((file, LockMode::Exclusive));
     }
     let file = beneath.open(place.database(), read).await?;
-    Some((file, Mode::Shared))
+    Some((file, LockMode::Shared))
 }
 
-async fn wait(file: &Arc<File>, mode: Mode) -> std::io::Result<Option<FileLock>> {
+async fn wait(file: &Arc<File>, mode: LockMode) -> std::io::Result<Option<FileLock>> {
     let [mut pause, longest] = PAUSES;
     let end = Instant::now() + WAIT;
     loop {
@@ -120,7 +120,7 @@ async fn wait(file: &Arc<File>, mode: Mode) -> std::io::Result<Option<FileLock>>
 }
 
 /// Removes a lock directory that an earlier program left behind, and says whether the way is clear.
-async fn clear(beneath: &mut Beneath, place: &LockDirectory, mode: Mode) -> bool {
+async fn clear(beneath: &mut Beneath, place: &LockDirectory, mode: LockMode) -> bool {
     let made = match beneath.look(&place.path).await {
         Obstacle::Nothing => return true,
         Obstacle::Directory(made) => made,
@@ -130,7 +130,7 @@ async fn clear(beneath: &mut Beneath, place: &LockDirectory, mode: Mode) -> bool
     if age.is_some_and(|age| age < YOUNG) {
         return false;
     }
-    if mode == Mode::Shared {
+    if mode == LockMode::Shared {
         return true;
     }
     let cleared = beneath.remove(&place.path).await;

@@ -6,4 +6,4 @@
 mod address;
 mod rule;
 
-pub use rule::{Denial, PeerScheme, Permit, Rule, Rules};
+pub use rule::{Denial, PeerGrant, PeerScheme, Rule, Rules};

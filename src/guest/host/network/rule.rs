@@ -199,7 +199,7 @@ impl Rules {
 
     /// Says whether `host` may be spoken to, and at which of its addresses. A host that is not allowed is not looked
     /// up either.
-    pub fn permit(&self, scheme: PeerScheme, host: &str, port: u16) -> Result<Permit, Denial> {
+    pub fn permit(&self, scheme: PeerScheme, host: &str, port: u16) -> Result<PeerGrant, Denial> {
         let target = Peer {
             scheme,
             host: host.to_owned(),
@@ -210,7 +210,7 @@ impl Rules {
             .iter()
             .filter(|rule| rule.covers(scheme, port))
             .collect();
-        let mut permit = Permit {
+        let mut permit = PeerGrant {
             networks: covering
                 .iter()
                 .filter_map(|rule| match rule.host {
@@ -276,9 +276,9 @@ impl Peer {
     }
 }
 
-/// A `Permit` allows a host; each of its addresses is still to be checked.
+/// A `PeerGrant` allows a host; each of its addresses is still to be checked.
 #[derive(Clone, Debug)]
-pub struct Permit {
+pub struct PeerGrant {
     target: Peer,
     networks: Vec<IpNet>,
     /// A rule allows the name; one that ends in a wildcard perhaps.
@@ -287,7 +287,7 @@ pub struct Permit {
     named: bool,
 }
 
-impl Permit {
+impl PeerGrant {
     /// Checks whether this address may be connected to.
     pub fn check(&self, address: IpAddr) -> Result<(), Denial> {
         let address = address.to_canonical();

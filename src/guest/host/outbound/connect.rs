@@ -3,7 +3,7 @@
 use super::error_code::NoAddress;
 use super::roots;
 use super::{Roots, Settings};
-use crate::guest::host::network::{PeerScheme, Permit, Rules};
+use crate::guest::host::network::{PeerGrant, PeerScheme, Rules};
 use anyhow::Result;
 use http::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -107,7 +107,7 @@ fn bare(host: &str) -> &str {
 
 /// `Lookup` looks a name up, once, and gives the addresses that are allowed.
 #[derive(Clone)]
-struct Lookup(Permit);
+struct Lookup(PeerGrant);
 
 impl Service<Name> for Lookup {
     type Response = std::vec::IntoIter<SocketAddr>;

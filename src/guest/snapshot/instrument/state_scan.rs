@@ -27,12 +27,12 @@ pub struct StateScan {
     pub streams: StreamTypes,
     finder: Finder,
     lifts: Vec<Lift>,
-    pub counts: Counts,
+    pub counts: StateCounts,
 }
 
-/// `Counts` has the number of what is referred to by index.
+/// `StateCounts` has the number of what is referred to by index.
 #[derive(Default)]
-pub struct Counts {
+pub struct StateCounts {
     pub core_functions: u32,
     pub functions: u32,
     pub types: u32,
@@ -147,7 +147,7 @@ impl StateScan {
             modules == self.modules.len(),
             "it has modules from elsewhere"
         );
-        self.counts = Counts {
+        self.counts = StateCounts {
             core_functions: types.function_count(),
             functions: types.component_function_count(),
             types: types.component_type_count(),
