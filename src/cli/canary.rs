@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Canary")]
 pub struct Canary {
-    /// At a reload, first serve the new version by so large a share of the workers beside the old one, and compare the
+    /// At a reload, first serve the new version by this share of the workers beside the old one, and compare the
     /// two: `10%`, and `50%` at most
     #[arg(long, value_name = "SHARE", env = "WASMSERVE_CANARY")]
     pub canary: Option<String>,

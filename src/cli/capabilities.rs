@@ -100,7 +100,7 @@ pub struct Capabilities {
     )]
     pub timeout_before_start: String,
 
-    /// Run this component of the command world every so often, like 5m=job.wasm, with what the guest may use, in a
+    /// Run this component of the command world at this interval, like 5m=job.wasm, with what the guest may use, in a
     /// process of its own
     #[arg(
         long,

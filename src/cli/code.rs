@@ -15,7 +15,7 @@ pub struct CompileOptions {
     )]
     pub cache_dir: Option<PathBuf>,
 
-    /// Keep at most so much compiled code; what was not used for the longest time goes first
+    /// Keep at most this much compiled code; what was not used for the longest time goes first
     #[arg(
         long,
         default_value = "2GiB",

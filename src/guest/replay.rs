@@ -31,7 +31,7 @@ pub struct Replayed {
     /// The guest has answered with this status, whole or not.
     pub status: Option<http::StatusCode>,
     pub other_way: Option<OtherWay>,
-    /// So many calls were answered as recorded, of so many.
+    /// The first is how many calls were answered as recorded, the second of how many.
     pub calls: (usize, usize),
 }
 

@@ -23,12 +23,12 @@ const MOST_FRAMES: usize = 100_000;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Piece {
-    /// So many bytes.
+    /// This many bytes came.
     Data(usize),
     /// Nothing was there, for a guest that does not wait.
     NotYet,
     Trailers(Vec<(String, String)>),
-    /// The client went away, or the like.
+    /// The body failed, as the client went away or for another reason.
     Failed(String),
     End,
 }

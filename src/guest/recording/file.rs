@@ -1,4 +1,4 @@
-//! A recording in a file: a line that says what it is, a line of JSON, the bytes of the body, and a digest of all that.
+//! A recording is a file: a line that says what it is, a line of JSON, the bytes of the body, and a digest of all that.
 
 use super::asked::WrittenAnswer;
 use super::body::{Frames, Piece};
@@ -22,9 +22,9 @@ const LARGEST: u64 = 64 << 20;
 /// A `Recording` has what a request was given that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recording {
-    /// The version of this program.
+    /// This version of the program has recorded the request.
     pub wasmserve: String,
-    /// The digest of the component.
+    /// The component has this digest.
     pub component: String,
     /// The operator called the component this.
     pub name: String,

@@ -10,7 +10,7 @@ pub struct Given {
     pub component: String,
     /// Instances begin after the application's start.
     pub primed: bool,
-    /// An instance has so many bytes of memory at most.
+    /// An instance has this many bytes of memory at most.
     pub memory: u64,
     pub environment: Vec<(String, String)>,
     pub arguments: Vec<String>,
@@ -77,7 +77,7 @@ fn differing(option: &str, then: &[(String, String)], now: &[(String, String)]) 
     missing.chain(added).collect()
 }
 
-/// A short digest: it tells another value, and is too short to say which one it was.
+/// Computes a short digest: it tells another value, and is too short to say which one it was.
 fn digest(value: &str) -> String {
     blake3::hash(value.as_bytes()).to_hex()[..6].to_owned()
 }

@@ -24,15 +24,15 @@ pub enum Call {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Event {
-    /// The monotonic clock said so many nanoseconds.
+    /// The monotonic clock said this many nanoseconds.
     MonotonicNow(u64),
-    /// The wall clock said so many seconds and nanoseconds.
+    /// The wall clock said this many seconds and nanoseconds.
     WallNow(u64, u32),
-    /// So many random bytes were drawn, which follow from the seed.
+    /// This many random bytes were drawn, which follow from the seed.
     Random(u64),
     /// These were ready, of what the guest waited for.
     Poll(Vec<u32>),
-    /// Whether it was ready.
+    /// The pollable was ready, or not.
     Ready(bool),
     /// This was asked of another server; what it answered stands elsewhere.
     Ask(String),

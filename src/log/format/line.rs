@@ -16,7 +16,7 @@ const LONGEST_OWN: usize = 48;
 /// One value of a client takes this much of the room, at most.
 const LONGEST_VALUE: usize = 1024;
 
-/// Computes how much room there is for what clients say, beside this much text and so many fields.
+/// Computes how much room there is for what clients say, beside text of this length and this many fields.
 pub fn room(text: usize, fields: usize) -> usize {
     LONGEST_LINE
         .saturating_sub(text + LONGEST_OWN * fields + 64)

@@ -26,7 +26,7 @@ const RETRIES: usize = 2;
 /// Redis looks at this many keys for one answer to `list-keys`.
 const PAGE: u64 = 1000;
 
-/// Redis looks at so few where the values come with the keys.
+/// Redis looks at no more keys than this where the values come with the keys.
 const SHORT_PAGE: u64 = 10;
 
 /// `Scanned` holds where to go on, and the keys that were found.
