@@ -103,6 +103,7 @@ fn written(order: &Unit) -> Result<Vec<PathBuf>> {
         &serve.code.cache_dir,
         &serve.instances.coredump_dir,
         &serve.instances.profile_dir,
+        &serve.instances.record_failures,
     ];
     let directories = directories.into_iter().flatten().map(PathBuf::as_path);
     let granted = granted.dir_rw.iter().map(|grant| of_the_host(grant));
