@@ -72,8 +72,8 @@ struct NodeProject<'a> {
 /// A `Bundle` is one module, which esbuild has made of a file and all that it imports.
 struct Bundle {
     exports: Vec<String>,
-    /// The application imports something of the host.
-    asks_host: bool,
+    /// It imports these interfaces of the host.
+    imports: Vec<String>,
 }
 
 pub fn build(
@@ -105,7 +105,7 @@ pub fn build(
     let sockets = takes_websockets(&application);
     if let Some(note) = &asked.late {
         // What is evaluated when it is served imports nothing of the host, and exports nothing more.
-        if called && !made.asks_host && !sockets {
+        if called && made.imports.is_empty() && !sockets {
             return late::build(tools, &node_project, &main, note, output);
         }
         late::leave_nothing_out(note)?;
@@ -122,7 +122,7 @@ pub fn build(
         (true, false) => wit::BRIDGED,
         (false, _) => wit::WORLD,
     };
-    componentize(tools, &node_project, world, output)
+    componentize(tools, &node_project, world, &made.imports, output)
 }
 
 /// Says whether an application, which is one module, takes WebSockets.
@@ -226,7 +226,7 @@ fn bundle(
         .args(["--bundle", "--format=esm", "--target=es2022"])
         .args(["--platform=neutral", "--main-fields=module,main"])
         .args(["--conditions=worker,import", "--external:wasi:*"])
-        .arg("--external:wasmserve:*")
+        .args(["--external:wasmserve:*", "--external:spin:*"])
         // The engine has no tables of Unicode: one such expression would be a syntax error of the whole module, where
         // it is now an error of whoever evaluates it.
         .arg("--supported:regexp-unicode-property-escapes=false")
@@ -251,9 +251,11 @@ impl Bundle {
                 .flatten()
         };
         let exports = listed("exports").filter_map(|name| Some(name.as_str()?.to_owned()));
+        let imports = listed("imports").filter(|import| import["external"] == true);
+        let imports = imports.filter_map(|import| Some(import["path"].as_str()?.to_owned()));
         Bundle {
             exports: exports.collect(),
-            asks_host: listed("imports").any(|import| import["external"] == true),
+            imports: imports.collect(),
         }
     }
 }
@@ -264,15 +266,16 @@ fn option(name: &str, path: &Path) -> std::ffi::OsString {
     option
 }
 
-/// Makes a component of the module `bundle.js`.
+/// Makes a component of the module `bundle.js`, which imports these interfaces of the host beside what `world` has.
 fn componentize(
     tools: &mut Tools<'_>,
     project: &NodeProject<'_>,
     world: &str,
+    imports: &[String],
     output: &Path,
 ) -> Result<()> {
     let packages = tools.scratch().join("wit");
-    wit::write(&packages)?;
+    let world = wit::write_for(&packages, world, imports)?;
     let script = componentizer(project.root)?;
     let mut command = match script.extension() {
         None => Command::new(script),

@@ -22,6 +22,20 @@ pub const LATE: &str = "bridged-late";
 /// Applications with a bridge that take WebSockets are built for this world.
 pub const WITH_WEBSOCKETS: &str = "bridged-with-websockets";
 
+/// The world of one application, with what it imports, has this name.
+const OF_ONE: &str = "of-one-application";
+
+/// An application may import these beside what its world has; others are not offered where no capability is granted.
+const OFFERED: [&str; 7] = [
+    "spin:postgres/postgres@4.0.0",
+    "spin:sqlite/sqlite@3.0.0",
+    "wasi:config/store@0.2.0-rc.1",
+    "wasi:keyvalue/atomics@0.2.0-draft",
+    "wasi:keyvalue/batch@0.2.0-draft",
+    "wasi:keyvalue/store@0.2.0-draft",
+    "wasi:logging/logging@0.1.0-draft",
+];
+
 macro_rules! wit {
     ($($path:literal),*) => {
         [$(($path, include_str!(concat!("../../wit/", $path)))),*]
@@ -58,6 +72,29 @@ pub fn files() -> &'static [Embedded] {
 /// Writes the packages of `wit/` to a directory.
 pub fn write(directory: &Path) -> Result<()> {
     embedded::write_all(directory, FILES)
+}
+
+/// Writes the packages of `wit/` to a directory, with a world for an application that imports these interfaces beside
+/// what `world` has. Returns the name of the world to build for.
+pub fn write_for<'a>(directory: &Path, world: &'a str, imports: &[String]) -> Result<&'a str> {
+    write(directory)?;
+    let offered = imports
+        .iter()
+        .filter(|import| OFFERED.contains(&import.as_str()));
+    let offered: Vec<String> = offered
+        .map(|name| format!("    import {name};\n"))
+        .collect();
+    if offered.is_empty() {
+        return Ok(world);
+    }
+    let file = directory.join("world.wit");
+    let mut text = std::fs::read_to_string(&file).context("cannot read the world")?;
+    let imports = offered.concat();
+    text.push_str(&format!(
+        "\nworld {OF_ONE} {{\n    include {world};\n{imports}}}\n"
+    ));
+    embedded::write(&file, text.as_bytes())?;
+    Ok(OF_ONE)
 }
 
 /// Makes a component of a core module for `wasm32-wasip1`, a reactor, whose bindings are those of the
@@ -99,4 +136,26 @@ fn encode(module: &mut Vec<u8>, wit: &Path, world: &str) -> Result<Vec<u8>> {
         .validate(true)
         .adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, adapter)?
         .encode()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::Scratch;
+
+    #[test]
+    fn a_world_has_what_an_application_imports_beside_what_it_had() {
+        let scratch = Scratch::new().unwrap();
+        let directory = scratch.path();
+        assert_eq!(write_for(directory, BRIDGED, &[]).unwrap(), BRIDGED);
+        let unknown = "wasi:http/types@0.2.10".to_owned();
+        let imports = [&[unknown], &OFFERED.map(str::to_owned)[..]].concat();
+        let world = write_for(directory, WITH_WEBSOCKETS, &imports).unwrap();
+        let (resolve, world) = resolved(directory, world).unwrap();
+        let names = resolve.worlds[world].imports.keys();
+        let names: Vec<String> = names.map(|key| resolve.name_world_key(key)).collect();
+        for name in OFFERED.iter().copied().chain(["wasi:http/types@0.2.10"]) {
+            assert!(names.iter().any(|found| found == name), "{name}: {names:?}");
+        }
+    }
 }

@@ -45,7 +45,7 @@ pub fn build(
     if !is_there {
         let bridge = tools.scratch().join("late.js");
         bundle(tools, project.root, &bridge, "bundle.js", &[])?;
-        componentize(tools, project, wit::LATE, output)?;
+        componentize(tools, project, wit::LATE, &[], output)?;
         if let Some(kept) = &kept
             && let Err(error) = keep(output, kept)
         {

@@ -1,13 +1,15 @@
 //! JavaScript and TypeScript, built by esbuild and componentize-js.
 
-use super::{built, trials};
-use crate::harness::{After, Server, Upstream, eventually};
+use super::{built, built_for, place, trials};
+use crate::harness::certificates::Authority;
+use crate::harness::{After, Postgres, Server, Upstream, eventually};
 use std::io::Write;
 
 const HONO: &str = "guests/javascript";
 const PLATFORM: &str = "guests/javascript/tests/platform.ts";
 const PLAIN: &str = "guests/javascript/src/plain.js";
 const EVENTS: &str = "guests/javascript/src/events.js";
+const DATABASE: &str = "guests/javascript/src/database.js";
 
 fn answer(server: &Server, path: &str) -> (u16, String) {
     let response = server.connect().get(path).response().unwrap();
@@ -340,4 +342,27 @@ fn bodies_are_streamed() {
 fn signals_under_load_cost_no_more_than_they_must() {
     let server = trials::serve(&built(HONO), &["--reuse", "100"]);
     trials::signals_under_load_cost_no_more_than_they_must(&server);
+}
+
+#[test]
+fn an_application_asks_the_databases_that_it_is_granted() {
+    let postgres = Postgres::start(&Authority::new().issue("postgres", &["localhost"]));
+    let directory = place("javascript-database");
+    let file = directory.join("app.db");
+    let options = [
+        &format!("--postgres=app={}", postgres.url()),
+        &format!("--sqlite=app={}", file.display()),
+    ];
+    let options = options.map(String::as_str);
+    let server = trials::serve(&built_for(DATABASE, &options), &options);
+    for (path, answered) in [
+        ("/postgres?text=%C3%A4", r#"["1","ä"]"#),
+        ("/postgres?text=b", r#"["2","ä"]"#),
+        ("/sqlite?text=%C3%A4", r#"["1","ä"]"#),
+        ("/sqlite?text=b", r#"["2","ä"]"#),
+        // Division by zero (PostgreSQL's error codes).
+        ("/failing", "\"22012\""),
+    ] {
+        assert_eq!(answer(&server, path), (200, answered.to_owned()), "{path}");
+    }
 }
