@@ -75,6 +75,7 @@ fn told(recording: &Recording, replayed: &Replayed, is_other: bool) -> bool {
         println!("{backtrace}");
     }
     match is_same {
+        true if recording.backtrace.is_none() => println!("It is the same failure."),
         true => println!("It is the same failure, with the same backtrace."),
         false => differs(recording),
     }

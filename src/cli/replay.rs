@@ -36,6 +36,15 @@ pub struct Replay {
     )]
     pub max_memory: String,
 
+    /// Processor time that the guest may use, as the server was given it
+    #[arg(
+        long,
+        default_value = "30s",
+        value_name = "DURATION",
+        env = "WASMSERVE_LIMIT_CPU"
+    )]
+    pub limit_cpu: String,
+
     /// Keep compiled code in this directory [default: $XDG_CACHE_HOME/wasmserve]
     #[arg(long, value_name = "DIR", env = "WASMSERVE_CACHE_DIR")]
     pub cache_dir: Option<PathBuf>,
@@ -53,6 +62,7 @@ impl Replay {
         serve.instances.prime = self.prime.clone();
         serve.instances.prime_header = self.prime_header.clone();
         serve.instances.max_memory = self.max_memory.clone();
+        serve.instances.limit_cpu = self.limit_cpu.clone();
         serve.instances.record_failures = None;
         serve.instances.coredump_dir = None;
         serve.instances.profile_guest = None;

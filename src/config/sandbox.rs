@@ -90,7 +90,7 @@ fn grants(capabilities: &Capabilities, files: &[files::Directory]) -> Grants {
             redis::ConnectionAddr::Unix(path) => grants.unix_sockets.push(path.clone()),
             _ => grants.connects = true,
         },
-        None => {}
+        Some(StoreLocation::Recorded) | None => {}
     }
     for (_, path) in &capabilities.sqlite.databases {
         grants.writable.push(directory_of(path).to_owned());

@@ -3,6 +3,7 @@
 
 use super::failure::Failure;
 use super::host::capabilities::Capabilities;
+use super::host::keyvalue::StoreLocation;
 use super::instance::body::GuestBody;
 use super::instance::call::Request;
 use super::limits::GuestLimits;
@@ -14,6 +15,7 @@ use anyhow::{Context as _, Result};
 use std::future::poll_fn;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, LocalOptions};
 
@@ -67,6 +69,9 @@ pub fn given(
 
 /// Replays a recording with the component of this request, and prints each call if it is traced.
 pub fn replay(request: &CompileRequest, recording: &Recording, traced: bool) -> Result<Replayed> {
+    let mut request = request.clone();
+    // Nobody is asked but the recording.
+    Arc::make_mut(&mut request.capabilities).keyvalue = Some(StoreLocation::Recorded);
     let (code, info) = request.code_here()?;
     let mut primed = None;
     if recording.given.primed && request.primes(info) {

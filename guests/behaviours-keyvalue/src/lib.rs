@@ -25,6 +25,9 @@ impl wasip2::exports::http::incoming_handler::Guest for Behaviours {
         let target = request.path_with_query().unwrap_or_default();
         let (behaviour, query) = query::parse(&target);
         let said = ask(behaviour, &query).unwrap_or_else(|error| format!("error {error:?}"));
+        if query.text("trap").is_some() {
+            panic!("heard {said}");
+        }
         answer(out, &said);
     }
 }

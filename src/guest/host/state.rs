@@ -187,7 +187,6 @@ impl HostState {
 
     /// Returns the store for `wasi:keyvalue`, where there is one.
     pub fn keyvalue(&self) -> Option<&Store> {
-        self.uses(Used::KeyValue);
         self.granted.keyvalue()
     }
 

@@ -44,7 +44,7 @@ impl Default for Budget {
 }
 
 impl Budget {
-    fn take(&self, bytes: usize) -> bool {
+    pub fn take(&self, bytes: usize) -> bool {
         let left = |left: usize| left.checked_sub(bytes);
         self.0.fetch_update(Relaxed, Relaxed, left).is_ok()
     }

@@ -5,7 +5,7 @@ use crate::log;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A request that asks the host more often than this is not recorded: so many answers take a few megabytes.
+/// A request that asks the host more often than this is not recorded: that many answers take a few megabytes.
 const MOST: usize = 100_000;
 
 /// A `Call` is one of those whose answers differ from run to run.
@@ -18,6 +18,8 @@ pub enum Call {
     Ready,
     /// A request is sent: its method and target.
     Ask(String),
+    /// The key-value store is asked.
+    Store(String),
 }
 
 /// An `Event` is a call with its answer.
@@ -28,12 +30,14 @@ pub enum Event {
     MonotonicNow(u64),
     /// The wall clock said this many seconds and nanoseconds.
     WallNow(u64, u32),
-    /// This many random bytes were drawn, which follow from the seed.
+    /// This many random bytes were drawn one after the other, which follow from the seed.
     Random(u64),
     /// These were ready, of what the guest waited for.
     Poll(Vec<u32>),
     /// The pollable was ready, or not.
     Ready(bool),
+    /// This was asked of the key-value store, with its answer as JSON.
+    Store(String, String),
     /// This was asked of another server; what it answered stands elsewhere.
     Ask(String),
 }
@@ -47,6 +51,7 @@ impl Event {
             Event::Poll(_) => Call::Poll,
             Event::Ready(_) => Call::Ready,
             Event::Ask(asked) => Call::Ask(asked.clone()),
+            Event::Store(called, _) => Call::Store(called.clone()),
         }
     }
 }
@@ -59,6 +64,7 @@ impl fmt::Display for Call {
             Call::Random(count) => write!(f, "wasi:random, {count} bytes"),
             Call::Poll => write!(f, "wasi:io/poll poll"),
             Call::Ready => write!(f, "wasi:io/poll ready"),
+            Call::Store(called) => write!(f, "wasi:keyvalue {}", log::escape(called)),
             Call::Ask(asked) => write!(f, "wasi:http {}", log::escape(asked)),
         }
     }
@@ -70,6 +76,7 @@ impl fmt::Display for Event {
         match self {
             Event::MonotonicNow(nanoseconds) => write!(f, " -> {nanoseconds}"),
             Event::WallNow(seconds, nanoseconds) => write!(f, " -> {seconds}.{nanoseconds:09}"),
+            Event::Store(_, answer) => write!(f, " -> {}", log::escape(answer)),
             Event::Random(_) | Event::Ask(_) => Ok(()),
             Event::Poll(ready) => write!(f, " -> {ready:?}"),
             Event::Ready(ready) => write!(f, " -> {ready}"),
@@ -106,6 +113,8 @@ pub enum Journal {
     Read {
         events: Vec<Event>,
         next: usize,
+        /// The guest has drawn this many of the random bytes that it draws next.
+        drawn: u64,
         other_way: Option<OtherWay>,
         /// Each call is printed.
         traced: bool,
@@ -118,6 +127,7 @@ impl Journal {
         Journal::Read {
             events,
             next: 0,
+            drawn: 0,
             other_way: None,
             traced,
         }
@@ -128,6 +138,7 @@ impl Journal {
         let Journal::Read {
             events,
             next,
+            drawn,
             other_way,
             traced,
         } = self
@@ -139,11 +150,21 @@ impl Journal {
         }
         let event = events.get(*next).cloned();
         match event {
+            // The engine draws them in small pieces.
+            Some(Event::Random(all))
+                if let Call::Random(count) = call
+                    && count <= all - *drawn =>
+            {
+                *drawn += count;
+                if *drawn == all {
+                    (*next, *drawn) = (*next + 1, 0);
+                    trace(*traced, *next, &Event::Random(all));
+                }
+                Some(Event::Random(count))
+            }
             Some(event) if event.call() == call => {
                 *next += 1;
-                if *traced {
-                    eprintln!("{:>6}  {event}", *next);
-                }
+                trace(*traced, *next, &event);
                 Some(event)
             }
             recorded => {
@@ -160,11 +181,27 @@ impl Journal {
     /// Notes what the host has answered, where there was no recorded answer.
     pub fn note(&mut self, event: Event) {
         match self {
-            Journal::Written(events) if events.len() < MOST => events.push(event),
-            Journal::Written(_) => *self = Journal::Overflown,
+            Journal::Written(events) => {
+                if let (Some(Event::Random(all)), Event::Random(count)) =
+                    (events.last_mut(), &event)
+                {
+                    *all += count;
+                } else if events.len() < MOST {
+                    events.push(event);
+                } else {
+                    *self = Journal::Overflown;
+                }
+            }
             Journal::Read { traced: true, .. } => eprintln!("     -  {event} (not recorded)"),
             Journal::Overflown | Journal::Read { .. } => {}
         }
+    }
+}
+
+/// Prints a call that was answered as it was recorded, where that is wanted.
+fn trace(traced: bool, number: usize, event: &Event) {
+    if traced {
+        eprintln!("{number:>6}  {event}");
     }
 }
 
@@ -178,7 +215,7 @@ mod tests {
         let mut journal = Journal::read(events, false);
         let first = journal.recorded(Call::MonotonicNow);
         assert_eq!(first, Some(Event::MonotonicNow(5)));
-        assert_eq!(journal.recorded(Call::Random(4)), None);
+        assert_eq!(journal.recorded(Call::Random(9)), None);
         assert_eq!(journal.recorded(Call::Ready), None, "it has left the way");
         let Journal::Read {
             other_way: Some(other_way),
@@ -189,8 +226,28 @@ mod tests {
         };
         assert_eq!(
             other_way.to_string(),
-            "at host call 2: recorded was `wasi:random, 8 bytes`, and now it is `wasi:random, 4 bytes`"
+            "at host call 2: recorded was `wasi:random, 8 bytes`, and now it is `wasi:random, 9 bytes`"
         );
+    }
+
+    #[test]
+    fn random_bytes_may_be_drawn_in_pieces() {
+        let mut written = Journal::Written(Vec::new());
+        (0..3).for_each(|_| written.note(Event::Random(4)));
+        written.note(Event::Ready(true));
+        let Journal::Written(events) = written else {
+            panic!("{written:?}");
+        };
+        assert_eq!(events, [Event::Random(12), Event::Ready(true)]);
+        let mut journal = Journal::read(events.clone(), false);
+        for count in [8, 4] {
+            let drawn = journal.recorded(Call::Random(count));
+            assert_eq!(drawn, Some(Event::Random(count)));
+        }
+        assert!(journal.recorded(Call::Ready).is_some());
+        let mut fewer = Journal::read(events, false);
+        assert!(fewer.recorded(Call::Random(8)).is_some());
+        assert_eq!(fewer.recorded(Call::Ready), None, "four more were drawn");
     }
 
     #[test]

@@ -20,7 +20,6 @@ use wasmtime_wasi_http::{Error, WasiBody};
 pub enum Used {
     Directories = 1,
     Sockets = 4,
-    KeyValue = 8,
     Databases = 16,
 }
 
@@ -41,10 +40,9 @@ pub enum Purpose {
 }
 
 impl Used {
-    const ALL: [(Used, &str); 4] = [
+    const ALL: [(Used, &str); 3] = [
         (Used::Directories, "directories"),
         (Used::Sockets, "sockets"),
-        (Used::KeyValue, "the key-value store"),
         (Used::Databases, "databases"),
     ];
 }
@@ -184,6 +182,27 @@ impl Recorder {
         }
     }
 
+    /// Says whether the request is replayed.
+    pub fn is_replayed(&self) -> bool {
+        self.records.is_none()
+    }
+
+    /// Gives what the store answered to what is called this, if it was asked that.
+    pub fn stored(&self, called: &str) -> Option<String> {
+        match self.recorded(Call::Store(called.to_owned()))? {
+            Event::Store(_, answer) => Some(answer),
+            _ => None,
+        }
+    }
+
+    /// Notes what the store has answered, unless there is too much of it.
+    pub fn note_stored(&self, called: String, answer: String) {
+        match self.budget.take(called.len() + answer.len()) {
+            true => self.note(Event::Store(called, answer)),
+            false => *self.journal() = Journal::Overflown,
+        }
+    }
+
     /// Notes what another server has answered.
     pub fn answered(&self, index: usize, answer: &mut Result<http::Response<WasiBody>, Error>) {
         let noted = Answer::noted(answer, &self.budget);
@@ -214,7 +233,7 @@ impl Recorder {
         // What comes from outside of the guest does not come again.
         let outside = matches!(
             failure,
-            Failure::NoRoom | Failure::TimedOut | Failure::OutOfTime | Failure::Lost(_)
+            Failure::NoRoom | Failure::TimedOut | Failure::Lost(_)
         );
         if outside || records.kept.swap(true, Relaxed) {
             return;

@@ -1,6 +1,7 @@
 //! Guests call these functions of `wasi:keyvalue@0.2.0-draft`.
 
-use super::{Failed, Store, check_key};
+use super::asked::AskedStore;
+use super::{Failed, check_key};
 use crate::guest::host::state::HostState;
 use wasi::keyvalue::store::{self, KeyResponse};
 use wasi::keyvalue::{atomics, batch};
@@ -46,9 +47,10 @@ pub fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
 
 impl HostState {
     /// Finds the store, and the name of the bucket within it.
-    fn bucket(&self, bucket: &Resource<Bucket>) -> Result<(&Store, &str), Error> {
+    fn bucket(&self, bucket: &Resource<Bucket>) -> Result<(AskedStore<'_>, &str), Error> {
         let name = &self.table().get(bucket)?.name;
-        Ok((self.keyvalue().ok_or(Error::NoSuchStore)?, name))
+        let store = self.keyvalue().ok_or(Error::NoSuchStore)?;
+        Ok((AskedStore::new(store, self.recorder()), name))
     }
 }
 

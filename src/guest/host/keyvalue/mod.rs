@@ -1,5 +1,6 @@
 //! The store behind `wasi:keyvalue` keeps the guests' values. All workers share it, and it outlives them.
 
+mod asked;
 mod interface;
 mod redis;
 mod sqlite;
@@ -22,6 +23,8 @@ pub enum StoreLocation {
     Sqlite(PathBuf),
     /// The values are kept in a Redis server, which is reached in this way.
     Redis(Box<::redis::ConnectionInfo>),
+    /// There are no values but those of a recording.
+    Recorded,
 }
 
 impl StoreLocation {
@@ -66,6 +69,7 @@ impl fmt::Debug for StoreLocation {
         match self {
             StoreLocation::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
             StoreLocation::Redis(_) => write!(f, "redis"),
+            StoreLocation::Recorded => write!(f, "recorded"),
         }
     }
 }
@@ -79,6 +83,8 @@ pub fn is_needed_for(name: &str) -> bool {
 pub enum Store {
     Sqlite(Sqlite),
     Redis(Redis),
+    /// The store is that of a recording, which answers in its place.
+    Recorded,
 }
 
 /// `Failed` tells the guest why something could not be done.
@@ -86,6 +92,11 @@ pub enum Store {
 pub struct Failed(pub String);
 
 impl Failed {
+    /// Says that there is no store.
+    fn no_store() -> Failed {
+        Failed("there is no store".to_owned())
+    }
+
     /// Says that a guest has too little memory for what it asked for.
     fn too_large() -> Failed {
         Failed("it is more than the memory that is left (--max-memory)".to_owned())
@@ -114,6 +125,7 @@ impl Store {
         match place {
             StoreLocation::Sqlite(path) => Sqlite::prepare(path),
             StoreLocation::Redis(info) => Redis::new(info).map(drop),
+            StoreLocation::Recorded => Ok(()),
         }
     }
 
@@ -121,6 +133,7 @@ impl Store {
         Ok(match place {
             StoreLocation::Sqlite(path) => Store::Sqlite(Sqlite::open(path)?),
             StoreLocation::Redis(info) => Store::Redis(Redis::new(info)?),
+            StoreLocation::Recorded => Store::Recorded,
         })
     }
 
@@ -134,6 +147,7 @@ impl Store {
         told(match self {
             Store::Sqlite(store) => store.get(bucket, keys, most).await,
             Store::Redis(store) => store.get(bucket, keys, most).await,
+            Store::Recorded => Err(Failed::no_store()),
         })
     }
 
@@ -141,6 +155,7 @@ impl Store {
         told(match self {
             Store::Sqlite(store) => store.exists(bucket, key).await,
             Store::Redis(store) => store.exists(bucket, key).await,
+            Store::Recorded => Err(Failed::no_store()),
         })
     }
 
@@ -148,6 +163,7 @@ impl Store {
         told(match self {
             Store::Sqlite(store) => store.set(bucket, pairs).await,
             Store::Redis(store) => store.set(bucket, pairs).await,
+            Store::Recorded => Err(Failed::no_store()),
         })
     }
 
@@ -155,6 +171,7 @@ impl Store {
         told(match self {
             Store::Sqlite(store) => store.delete(bucket, keys).await,
             Store::Redis(store) => store.delete(bucket, keys).await,
+            Store::Recorded => Err(Failed::no_store()),
         })
     }
 
@@ -168,6 +185,7 @@ impl Store {
         told(match self {
             Store::Sqlite(store) => store.keys(bucket, cursor, most).await,
             Store::Redis(store) => store.keys(bucket, cursor).await,
+            Store::Recorded => Err(Failed::no_store()),
         })
     }
 
@@ -175,6 +193,7 @@ impl Store {
         told(match self {
             Store::Sqlite(store) => store.increment(bucket, key, delta).await,
             Store::Redis(store) => store.increment(bucket, key, delta).await,
+            Store::Recorded => Err(Failed::no_store()),
         })
     }
 }

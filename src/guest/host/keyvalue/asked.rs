@@ -1,0 +1,102 @@
+//! What the store has answered a guest is recorded with its request, and given again without a store.
+
+use super::{Failed, KeyPage, Store};
+use crate::guest::recording::Recorder;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+
+/// A guest that has gone another way is told this.
+const NOT_RECORDED: &str = "no store is asked while a request is replayed";
+
+/// An `AskedStore` is the store as one request asks it.
+pub struct AskedStore<'a> {
+    store: &'a Store,
+    recorder: Option<&'a Arc<Recorder>>,
+}
+
+impl AskedStore<'_> {
+    pub fn new<'a>(store: &'a Store, recorder: Option<&'a Arc<Recorder>>) -> AskedStore<'a> {
+        AskedStore { store, recorder }
+    }
+
+    /// Gets values of at most this many bytes together.
+    pub async fn get(
+        &self,
+        bucket: &str,
+        keys: Vec<String>,
+        most: usize,
+    ) -> Result<Vec<Option<Vec<u8>>>, Failed> {
+        let called = self.called(|| format!("get {bucket} {}", keys.join(" ")));
+        let ask = self.store.get(bucket, keys, most);
+        self.answer(called, ask).await
+    }
+
+    pub async fn exists(&self, bucket: &str, key: String) -> Result<bool, Failed> {
+        let called = self.called(|| format!("exists {bucket} {key}"));
+        self.answer(called, self.store.exists(bucket, key)).await
+    }
+
+    pub async fn set(&self, bucket: &str, pairs: Vec<(String, Vec<u8>)>) -> Result<(), Failed> {
+        let called = self.called(|| {
+            let pairs = pairs.iter().map(|(key, value)| {
+                let digest = blake3::hash(value).to_hex();
+                format!(" {key}={}", &digest[..8])
+            });
+            format!("set {bucket}{}", pairs.collect::<String>())
+        });
+        self.answer(called, self.store.set(bucket, pairs)).await
+    }
+
+    pub async fn delete(&self, bucket: &str, keys: Vec<String>) -> Result<(), Failed> {
+        let called = self.called(|| format!("delete {bucket} {}", keys.join(" ")));
+        self.answer(called, self.store.delete(bucket, keys)).await
+    }
+
+    /// Lists keys of at most this many bytes together.
+    pub async fn keys(
+        &self,
+        bucket: &str,
+        cursor: Option<u64>,
+        most: usize,
+    ) -> Result<KeyPage, Failed> {
+        let called = self.called(|| format!("list-keys {bucket} {cursor:?}"));
+        let ask = self.store.keys(bucket, cursor, most);
+        self.answer(called, ask).await
+    }
+
+    pub async fn increment(&self, bucket: &str, key: String, delta: i64) -> Result<i64, Failed> {
+        let called = self.called(|| format!("increment {bucket} {key} {delta}"));
+        let ask = self.store.increment(bucket, key, delta);
+        self.answer(called, ask).await
+    }
+
+    /// Says what a call is called, where it is recorded.
+    fn called(&self, name: impl FnOnce() -> String) -> Option<(&Recorder, String)> {
+        let recorder = self.recorder?;
+        Some((recorder, name()))
+    }
+
+    /// Gives the recorded answer to a call, or asks the store and notes its answer.
+    async fn answer<T: Serialize + DeserializeOwned>(
+        &self,
+        called: Option<(&Recorder, String)>,
+        ask: impl Future<Output = Result<T, Failed>>,
+    ) -> Result<T, Failed> {
+        let Some((recorder, called)) = called else {
+            return ask.await;
+        };
+        if recorder.is_replayed() {
+            let recorded = recorder.stored(&called);
+            let read = recorded.and_then(|text| serde_json::from_str(&text).ok());
+            let answer: Option<Result<T, String>> = read;
+            return answer
+                .unwrap_or(Err(NOT_RECORDED.to_owned()))
+                .map_err(Failed);
+        }
+        let answer = ask.await;
+        let told = answer.as_ref().map_err(|Failed(why)| why);
+        recorder.note_stored(called, serde_json::to_string(&told).unwrap_or_default());
+        answer
+    }
+}
