@@ -36,7 +36,7 @@ mod websockets;
 
 pub use addresses::Addresses;
 pub use admin::{
-    Admin, Control, Logs, MakeProfile, Reload, RestartWorker, Running, Scale, StatusOf, Top,
+    Admin, Control, Logs, MakeProfile, Reload, RestartWorker, RunningServer, Scale, StatusOf, Top,
 };
 pub use build::{Build, Dev, Language, New};
 pub use canary::{Canary, WithoutTraffic};

@@ -21,7 +21,7 @@ pub use access::AccessRecord;
 pub use bar::{Bar, Spinner};
 pub use destination::Destination;
 pub use encode::{escape, push_target, timestamp};
-pub use failed::{Failed, failed};
+pub use failed::{FailedRequest, failed};
 pub use format::{AccessFormat, CapturedFields};
 pub use guest::{GuestLine, GuestStream, guest};
 

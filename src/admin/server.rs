@@ -68,7 +68,7 @@ pub struct Server {
     pub ends: Rc<Cell<bool>>,
 }
 
-type Answer = Response<Either<Full<Bytes>, Log>>;
+type AdminResponse = Response<Either<Full<Bytes>, Log>>;
 
 impl Server {
     pub async fn accept_tcp(self: Rc<Self>, socket: &TcpListener, open: &Rc<OpenConnections>) {
@@ -136,7 +136,7 @@ impl Server {
         request: Request<Incoming>,
         rights: Rights,
         progress: Rc<Cell<Instant>>,
-    ) -> Result<Answer, Infallible> {
+    ) -> Result<AdminResponse, Infallible> {
         // Who asks many things at once waits for those who ask one.
         yield_now().await;
         let (method, uri) = (request.method(), request.uri());
@@ -169,7 +169,7 @@ impl Server {
     }
 
     /// Answers with lines of the log, which say who asked for what: for the owner alone.
-    fn log(&self, uri: &Uri, rights: Rights, progress: Rc<Cell<Instant>>) -> Answer {
+    fn log(&self, uri: &Uri, rights: Rights, progress: Rc<Cell<Instant>>) -> AdminResponse {
         let refused = |status, why: &str| refuse(status, why).map(Either::Left);
         match LogQuery::of(uri) {
             _ if rights == Rights::Read => {

@@ -28,26 +28,26 @@ pub enum Control {
     /// Have a running server write profiles of what its guests run
     Profile(MakeProfile),
     /// Have a running server give its canary's version to all workers, and wait until they have it
-    Promote(Running),
+    Promote(RunningServer),
     /// Have a running server reload, and wait until the new version is served
     Reload(Reload),
     /// Have a worker of a running server replaced
     RestartWorker(RestartWorker),
     /// Have a running server end its canary, and go on with the version that it serves
-    Rollback(Running),
+    Rollback(RunningServer),
     /// Change how many workers a running server has
     Scale(Scale),
     /// Show the state of a running server
     Status(StatusOf),
     /// Have a running server stop, and wait until it has
-    Stop(Running),
+    Stop(RunningServer),
     /// Watch a running server in the terminal
     Top(Top),
 }
 
-/// `Running` names one of the servers that run.
+/// A `RunningServer` names one of the servers that run.
 #[derive(Debug, Args)]
-pub struct Running {
+pub struct RunningServer {
     /// The server whose supervisor is this process, where several run
     #[arg(long, value_name = "PID")]
     pub pid: Option<i32>,
@@ -69,13 +69,13 @@ pub struct Reload {
     pub canary: bool,
 
     #[command(flatten)]
-    pub server: Running,
+    pub server: RunningServer,
 }
 
 #[derive(Debug, Args)]
 pub struct StatusOf {
     #[command(flatten)]
-    pub server: Running,
+    pub server: RunningServer,
 
     /// Print the whole document as JSON
     #[arg(long)]
@@ -85,7 +85,7 @@ pub struct StatusOf {
 #[derive(Debug, Args)]
 pub struct Logs {
     #[command(flatten)]
-    pub server: Running,
+    pub server: RunningServer,
 
     /// Go on until the server ends
     #[arg(long, short)]
@@ -119,13 +119,13 @@ pub struct MakeProfile {
     pub output: Option<PathBuf>,
 
     #[command(flatten)]
-    pub server: Running,
+    pub server: RunningServer,
 }
 
 #[derive(Debug, Args)]
 pub struct Top {
     #[command(flatten)]
-    pub server: Running,
+    pub server: RunningServer,
 
     /// Time between two readings of the server's state
     #[arg(long, default_value = "1s", value_name = "DURATION")]
@@ -139,7 +139,7 @@ pub struct Scale {
     pub workers: WorkerRange,
 
     #[command(flatten)]
-    pub server: Running,
+    pub server: RunningServer,
 }
 
 #[derive(Debug, Args)]
@@ -149,5 +149,5 @@ pub struct RestartWorker {
     pub worker: i32,
 
     #[command(flatten)]
-    pub server: Running,
+    pub server: RunningServer,
 }

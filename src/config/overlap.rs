@@ -32,8 +32,8 @@ struct Relied {
     harm: Access,
 }
 
-/// A `Given` is a file or directory that is given to guests or clients.
-struct Given {
+/// A `GrantedPath` is a file or directory that is given to guests or clients.
+struct GrantedPath {
     option: &'static str,
     path: PathBuf,
     access: Access,
@@ -62,7 +62,7 @@ pub fn check(serve: &Serve, order: &CompileRequest, files: &[files::Directory]) 
             harm: Access::Published,
         };
         given.iter().try_for_each(|given| given.spares(&dumps))?;
-        given.push(Given {
+        given.push(GrantedPath {
             option: "--coredump-dir",
             path: core_dumps.directory.clone(),
             access: Access::Written,
@@ -76,17 +76,21 @@ pub fn check(serve: &Serve, order: &CompileRequest, files: &[files::Directory]) 
         };
         let mut others = given.iter().filter(|it| it.option != "--coredump-dir");
         others.try_for_each(|given| given.spares(&recordings))?;
-        given.push(Given {
+        given.push(GrantedPath {
             option: "--record-failures",
             path: settings.directory.clone(),
             access: Access::Written,
         });
     }
-    given.extend(profiles.filter(|it| it.by_command).map(|profiles| Given {
-        option: "--profile-dir",
-        path: profiles.directory.clone(),
-        access: Access::Written,
-    }));
+    given.extend(
+        profiles
+            .filter(|it| it.by_command)
+            .map(|profiles| GrantedPath {
+                option: "--profile-dir",
+                path: profiles.directory.clone(),
+                access: Access::Written,
+            }),
+    );
     for given in &given {
         for relied in &relied {
             given.spares(relied)?;
@@ -148,29 +152,34 @@ fn relied_on(serve: &Serve, order: &CompileRequest) -> Vec<Relied> {
     all
 }
 
-fn given(capabilities: &Capabilities, files: &[files::Directory]) -> Vec<Given> {
-    let directories = capabilities.directories.iter().map(|directory| Given {
-        option: match directory.writable {
-            true => "--dir-rw",
-            false => "--dir",
-        },
-        path: directory.host.clone(),
-        access: match directory.writable {
-            true => Access::Written,
-            false => Access::Read,
-        },
-    });
-    let files = files.iter().map(|files| Given {
+fn given(capabilities: &Capabilities, files: &[files::Directory]) -> Vec<GrantedPath> {
+    let directories = capabilities
+        .directories
+        .iter()
+        .map(|directory| GrantedPath {
+            option: match directory.writable {
+                true => "--dir-rw",
+                false => "--dir",
+            },
+            path: directory.host.clone(),
+            access: match directory.writable {
+                true => Access::Written,
+                false => Access::Read,
+            },
+        });
+    let files = files.iter().map(|files| GrantedPath {
         option: "--static",
         path: files.path.clone(),
         access: Access::Published,
     });
-    let mut all: Vec<Given> = directories.chain(files).collect();
-    all.extend(database_files(capabilities).map(|(option, path)| Given {
-        option,
-        path: path.to_owned(),
-        access: Access::Written,
-    }));
+    let mut all: Vec<GrantedPath> = directories.chain(files).collect();
+    all.extend(
+        database_files(capabilities).map(|(option, path)| GrantedPath {
+            option,
+            path: path.to_owned(),
+            access: Access::Written,
+        }),
+    );
     all
 }
 
@@ -185,7 +194,7 @@ fn database_files(capabilities: &Capabilities) -> impl Iterator<Item = (&'static
     store.into_iter().chain(databases)
 }
 
-impl Given {
+impl GrantedPath {
     fn spares(&self, relied: &Relied) -> Result<()> {
         if self.access < relied.harm {
             return Ok(());
@@ -212,7 +221,7 @@ impl Given {
 /// Refuses a database that stands where the cache is: a worker may write in all of the directory that the database is
 /// in, for the sake of its journals.
 fn database_spares(option: &'static str, database: &Path, cache: &Path) -> Result<()> {
-    let directory = Given {
+    let directory = GrantedPath {
         option,
         path: directory_of(database).to_owned(),
         access: Access::Written,

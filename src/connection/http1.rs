@@ -4,7 +4,7 @@ use super::refusal::HeadRefusal;
 use super::settings::Settings;
 use super::stream::Stream;
 use super::timeouts::{LAST_BYTES, LINGER, LINGER_IDLE};
-use super::watchdog::{Manner, Stop, Watched};
+use super::watchdog::{Manner, Stop, WatchedConnection};
 use super::{Busy, ClientConnection, asks_first, date, websocket};
 use crate::request::websocket::WebSocket;
 use crate::request::{Body, Incoming};
@@ -48,7 +48,7 @@ pub async fn serve(client: Rc<ClientConnection>, mut stream: Stream) {
     }
     builder.max_buf_size(limits.head.max(BUFFER));
     let mut connection = builder.serve_connection(TokioIo::new(stream), service);
-    let watched = Watched {
+    let watched = WatchedConnection {
         connections: &client.connections,
         activity: &activity,
         manner: Manner::Http1,

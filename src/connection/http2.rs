@@ -5,7 +5,7 @@ use super::head::is_for_a_url;
 use super::sending::{self, Stopped};
 use super::stream::Stream;
 use super::timeouts::LAST_FRAME;
-use super::watchdog::{Manner, Stop, Watched};
+use super::watchdog::{Manner, Stop, WatchedConnection};
 use super::{Busy, ClientConnection, asks_first, date, targets, websocket};
 use crate::info;
 use crate::request::websocket::OpeningMethod;
@@ -69,7 +69,7 @@ pub async fn serve(client: Rc<ClientConnection>, mut stream: Stream) {
         state: ServingState::Begins(Box::new(builder.handshake(stream))),
         client: client.clone(),
     };
-    let mut watched = Watched {
+    let mut watched = WatchedConnection {
         connections: &client.connections,
         activity: &activity,
         manner: Manner::Http2 { told: None },

@@ -65,7 +65,7 @@ use stream::Stream;
 use tls::{Chosen, Handshake};
 use tokio::io::{AsyncRead, AsyncWrite};
 use transport::Transport;
-use watchdog::{Manner, Stop, Watched};
+use watchdog::{Manner, Stop, WatchedConnection};
 
 /// `Connections` has what all connections of one worker share.
 pub struct Connections {
@@ -199,7 +199,7 @@ impl ClientConnection {
 
     /// Waits for what comes before the first request.
     async fn watch<F: Future>(&self, first: Pin<&mut F>) -> Result<F::Output, Stop> {
-        let watched = Watched {
+        let watched = WatchedConnection {
             connections: &self.connections,
             activity: &self.activity,
             manner: Manner::Http1,

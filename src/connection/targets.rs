@@ -39,9 +39,9 @@ struct Text {
     is_encoded: bool,
 }
 
-/// A `Verdict` says what is to become of a target.
+/// A `TargetCheck` is what came of checking a target.
 #[derive(Debug, PartialEq, Eq)]
-enum Verdict {
+enum TargetCheck {
     Leave,
     Replace(String),
     Refuse,
@@ -121,11 +121,11 @@ impl Targets {
     fn path(&mut self, head: &mut [u8], value: &Text) -> Option<()> {
         let target = value.decoded(head)?;
         let placeholder = match check(&target) {
-            Verdict::Leave => return Some(()),
-            Verdict::Replace(target) if value.range.len() >= SHORTEST => self.keep(target),
+            TargetCheck::Leave => return Some(()),
+            TargetCheck::Replace(target) if value.range.len() >= SHORTEST => self.keep(target),
             // What is too short to be replaced is taken as it is, or costs its stream, unless it is no text.
-            Verdict::Replace(_) if std::str::from_utf8(&target).is_ok() => return Some(()),
-            Verdict::Replace(_) | Verdict::Refuse => " ".to_owned(),
+            TargetCheck::Replace(_) if std::str::from_utf8(&target).is_ok() => return Some(()),
+            TargetCheck::Replace(_) | TargetCheck::Refuse => " ".to_owned(),
         };
         // What was encoded is not any more, and has as many bytes as its code had, which is shorter than itself: an
         // entry of the table is no larger for us than for the client.
@@ -210,15 +210,15 @@ fn integer(head: &[u8], at: &mut usize, prefix: u32) -> Option<usize> {
 }
 
 /// Judges a target by the rules of HTTP/1.
-fn check(target: &[u8]) -> Verdict {
+fn check(target: &[u8]) -> TargetCheck {
     let printable = |byte: &u8| matches!(byte, b'!'..=b'~' | 0x80..);
     if !target.iter().all(printable) || target.contains(&b'#') {
-        return Verdict::Refuse;
+        return TargetCheck::Refuse;
     }
     if target.first() != Some(&b'/') || target.iter().copied().all(is_for_a_url) {
-        return Verdict::Leave;
+        return TargetCheck::Leave;
     }
-    Verdict::Replace(encoded(target))
+    TargetCheck::Replace(encoded(target))
 }
 
 /// Percent-encodes in a target what no URL has.

@@ -36,14 +36,14 @@ pub enum Manner {
     Http2 { told: Option<Instant> },
 }
 
-/// `Watched` is the connection that is watched.
-pub struct Watched<'a> {
+/// `WatchedConnection` is the connection that is watched.
+pub struct WatchedConnection<'a> {
     pub connections: &'a Connections,
     pub activity: &'a Activity,
     pub manner: Manner,
 }
 
-impl Watched<'_> {
+impl WatchedConnection<'_> {
     pub fn has_told(&self) -> bool {
         matches!(self.manner, Manner::Http2 { told: Some(_) })
     }

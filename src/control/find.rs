@@ -1,13 +1,13 @@
 //! This file finds which server is meant: the one that was named, or the only one that runs.
 
-use crate::cli::Running;
+use crate::cli::RunningServer;
 use crate::sys::runtime;
 use crate::sys::socket::is_listened_on;
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 
 /// Finds the socket of the server that is meant.
-pub fn socket(asked: &Running) -> Result<PathBuf> {
+pub fn socket(asked: &RunningServer) -> Result<PathBuf> {
     if let Some(path) = &asked.socket {
         return Ok(path.clone());
     }

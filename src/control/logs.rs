@@ -18,8 +18,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// No line of the server's is longer, by far.
 const LONGEST: u64 = 1 << 20;
 
-/// `Ended` says how the lines of one answer ended.
-enum Ended {
+/// `LogEnd` says how the lines of one answer ended.
+enum LogEnd {
     /// There are no more.
     All,
     /// Nobody reads what is printed.
@@ -49,7 +49,7 @@ pub fn run(asked: &Logs) -> Result<Status> {
             answer => Some(answer?),
         };
         let ended = answer.map(|answer| print(answer, &mut last_us));
-        if let Some(Ended::Unread) = ended.transpose()? {
+        if let Some(LogEnd::Unread) = ended.transpose()? {
             return Ok(Status::Stopped);
         }
         if !asked.follow || !runs(&server) {
@@ -86,7 +86,7 @@ fn open(server: &AdminSocket, target: &str) -> Result<BufReader<UnixStream>> {
 }
 
 /// Prints line after line, without the time that each begins with.
-fn print(mut answer: BufReader<UnixStream>, last_us: &mut u64) -> Result<Ended> {
+fn print(mut answer: BufReader<UnixStream>, last_us: &mut u64) -> Result<LogEnd> {
     let mut stdout = std::io::stdout().lock();
     let mut line = Vec::new();
     loop {
@@ -94,7 +94,7 @@ fn print(mut answer: BufReader<UnixStream>, last_us: &mut u64) -> Result<Ended> 
         let read = answer.by_ref().take(LONGEST).read_until(b'\n', &mut line);
         // A connection that breaks off is the end of the server, or of whoever answered.
         if !matches!(read, Ok(1..)) || !line.ends_with(b"\n") {
-            return Ok(Ended::All);
+            return Ok(LogEnd::All);
         }
         let text = String::from_utf8_lossy(&line[..line.len() - 1]);
         let text = match text.split_once(' ') {
@@ -105,7 +105,7 @@ fn print(mut answer: BufReader<UnixStream>, last_us: &mut u64) -> Result<Ended> 
             _ => &text,
         };
         if writeln!(stdout, "{}", log::escape(text)).is_err() || stdout.flush().is_err() {
-            return Ok(Ended::Unread);
+            return Ok(LogEnd::Unread);
         }
     }
 }

@@ -7,7 +7,7 @@ mod logs;
 mod show;
 mod top;
 
-use crate::cli::{Control, MakeProfile, Reload, RestartWorker, Running, Scale, StatusOf};
+use crate::cli::{Control, MakeProfile, Reload, RestartWorker, RunningServer, Scale, StatusOf};
 use crate::exit::{Exit, Status};
 use crate::log;
 use crate::sys::process;
@@ -89,7 +89,7 @@ fn restart_worker(asked: &RestartWorker) -> Result<Status> {
 }
 
 /// Has the server stop, and waits until it has.
-fn stop(asked: &Running) -> Result<Status> {
+fn stop(asked: &RunningServer) -> Result<Status> {
     let server = found(asked)?;
     let status = server.ask("GET", "/status")?.document()?;
     let pid = status["pid"]
@@ -113,13 +113,13 @@ fn stop(asked: &Running) -> Result<Status> {
     Ok(Status::Stopped)
 }
 
-fn found(asked: &Running) -> Result<AdminSocket> {
+fn found(asked: &RunningServer) -> Result<AdminSocket> {
     let timeout = crate::config::duration("--timeout", &asked.timeout).exits(Status::Usage)?;
     let path = find::socket(asked)?;
     Ok(AdminSocket { path, timeout })
 }
 
-fn order(asked: &Running, target: &str) -> Result<Status> {
+fn order(asked: &RunningServer, target: &str) -> Result<Status> {
     let answer = found(asked)?.ask("POST", target)?;
     told(&answer, true)
 }

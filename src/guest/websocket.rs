@@ -2,7 +2,7 @@
 //! dropped after that, whatever the component allows.
 
 pub use super::host::request_name::RequestName;
-pub use super::host::websocket::{Answer, Bounds, Closed, Message, Opening, Outgoing};
+pub use super::host::websocket::{Bounds, Closed, Message, Opening, OpeningAnswer, Outgoing};
 pub use super::instance::websocket::WebSocketSession;
 
 use super::Guest;

@@ -66,7 +66,7 @@ type Failure = (SocketAddr, io::Error);
 
 /// Binds all of them, on one port where that is possible, and says which this machine does not have
 /// as long as it has one.
-fn together<T: Bound>(
+fn together<T: BoundSocket>(
     places: &[SocketAddr],
     listen: impl Fn(SocketAddr) -> io::Result<T>,
 ) -> Result<(Vec<T>, Vec<SocketAddr>), Failure> {
@@ -80,7 +80,7 @@ fn together<T: Bound>(
     attempt(places, false, &listen)
 }
 
-fn attempt<T: Bound>(
+fn attempt<T: BoundSocket>(
     places: &[SocketAddr],
     same_port: bool,
     listen: impl Fn(SocketAddr) -> io::Result<T>,
@@ -89,7 +89,7 @@ fn attempt<T: Bound>(
     let mut last = None;
     for place in places {
         let first = bound.first().filter(|_| same_port);
-        let port = first.and_then(Bound::port).unwrap_or(place.port());
+        let port = first.and_then(BoundSocket::port).unwrap_or(place.port());
         let place = SocketAddr::new(place.ip(), port);
         match listen(place) {
             Ok(socket) => bound.push(socket),
@@ -106,12 +106,12 @@ fn attempt<T: Bound>(
     }
 }
 
-/// A `Bound` socket has a port, which is all that matters of it.
-trait Bound {
+/// A `BoundSocket` has a port, which is all that matters of it.
+trait BoundSocket {
     fn port(&self) -> Option<u16>;
 }
 
-impl Bound for Listening {
+impl BoundSocket for Listening {
     fn port(&self) -> Option<u16> {
         match self.place() {
             Ok(LocalAddress::Inet(address)) => Some(address.port()),
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
     use std::cell::RefCell;
 
-    impl Bound for SocketAddr {
+    impl BoundSocket for SocketAddr {
         fn port(&self) -> Option<u16> {
             Some(SocketAddr::port(self))
         }

@@ -8,8 +8,8 @@ use std::fmt::{self, Write as _};
 use std::path::Path;
 use std::time::SystemTime;
 
-/// A `Failed` is what is known of the failure.
-pub struct Failed<'a> {
+/// A `FailedRequest` is a request that failed, and why.
+pub struct FailedRequest<'a> {
     pub client: &'a dyn fmt::Display,
     pub method: &'a str,
     pub target: &'a str,
@@ -24,7 +24,7 @@ pub struct Failed<'a> {
 }
 
 /// Writes what is known of a failure.
-pub fn failed(failed: &Failed<'_>) {
+pub fn failed(failed: &FailedRequest<'_>) {
     let settings = settings();
     if Level::Error > settings.level {
         return;
@@ -39,7 +39,7 @@ pub fn failed(failed: &Failed<'_>) {
 }
 
 /// Writes the words.
-impl fmt::Display for Failed<'_> {
+impl fmt::Display for FailedRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut target = String::new();
         push_target(&mut target, self.target);
@@ -59,7 +59,7 @@ impl fmt::Display for Failed<'_> {
     }
 }
 
-impl Failed<'_> {
+impl FailedRequest<'_> {
     fn json(&self, now: SystemTime) -> String {
         let mut line = String::with_capacity(512);
         let mut target = String::new();

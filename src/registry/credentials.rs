@@ -54,10 +54,10 @@ struct Entry {
     identitytoken: Option<String>,
 }
 
-/// `Kept` is what a program answers.
+/// A `HelperAnswer` is what a credential helper answers.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Kept {
+struct HelperAnswer {
     username: String,
     secret: String,
 }
@@ -200,7 +200,7 @@ fn asked(program: &str, key: &str) -> Result<Option<Credentials>> {
         let said = String::from_utf8_lossy(&said);
         bail!("`{name}` failed: {}", said.trim().escape_default());
     }
-    let kept: Kept = serde_json::from_slice(&said)
+    let kept: HelperAnswer = serde_json::from_slice(&said)
         .map_err(|_| anyhow::anyhow!("`{name}` did not answer as such programs do"))?;
     Ok(Some(match kept.username.as_str() {
         "<token>" => Credentials::Identity(kept.secret),

@@ -86,12 +86,12 @@ impl RegistryClient {
             return Err(self.refused(response).await);
         }
         #[derive(Deserialize)]
-        struct Given {
+        struct TokenAnswer {
             token: Option<String>,
             access_token: Option<String>,
         }
         let body = text(response, LARGEST_ANSWER).await?;
-        let given: Given =
+        let given: TokenAnswer =
             serde_json::from_slice(&body).context("who gives out tokens has given none")?;
         let token = given.token.or(given.access_token);
         Ok(token.context("who gives out tokens has given none")?)

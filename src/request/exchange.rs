@@ -6,10 +6,10 @@ mod refused;
 use super::client::Client;
 use super::header_policy::Arrival;
 use super::spans::Spans;
-use super::startup_failure::{self, Telling};
+use super::startup_failure::{self, FailureReport};
 use super::upload::UploadState;
 use crate::guest::Failure;
-use crate::log::{self, AccessRecord, CapturedFields, Failed, Level};
+use crate::log::{self, AccessRecord, CapturedFields, FailedRequest, Level};
 use crate::scoreboard::{Ended, GuestFailure, SlotRef, totals};
 use crate::sys::clock;
 use crate::trace::Trace;
@@ -151,16 +151,16 @@ impl Exchange {
             spans.failed(kind, failure.to_string());
         }
         match startup_failure::note(failure) {
-            Telling::Whole => {}
-            Telling::Count(count) => {
+            FailureReport::Whole => {}
+            FailureReport::Count(count) => {
                 let last = log::escape(&failure.last_word()).to_string();
                 let message =
                     format_args!("the application did not start {count} times more: {last}");
                 return log::write_of(Level::Error, None, message);
             }
-            Telling::Nothing => return,
+            FailureReport::Nothing => return,
         }
-        log::failed(&Failed {
+        log::failed(&FailedRequest {
             client: &self.client,
             method: self.method.as_str(),
             target: self.shown_target(),

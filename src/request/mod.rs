@@ -172,7 +172,7 @@ impl Requests {
                 let (parts, body) = request.into_parts();
                 drain::drain(body);
                 redirect::location(&parts, origin, &arrival, port)
-                    .map(Answer::Redirect)
+                    .map(Answerer::Redirect)
                     .ok_or(Refusal::BadRequest)
             }
             (Ok(()), None) => {
@@ -185,15 +185,15 @@ impl Requests {
                 self.try_answer(request, &asked).await
             }
         };
-        let compressible = matches!(answered, Ok(Answer::File(_) | Answer::Guest(..)));
+        let compressible = matches!(answered, Ok(Answerer::File(_) | Answerer::Guest(..)));
         let mut response = match answered {
-            Ok(Answer::File(response)) => response.map(Body::file),
-            Ok(Answer::Guest(mut response, permit)) => {
+            Ok(Answerer::File(response)) => response.map(Body::file),
+            Ok(Answerer::Guest(mut response, permit)) => {
                 let body = response.body_mut();
                 body.occupy(permit, &exchange, self.settings.idle_body);
                 response
             }
-            Ok(Answer::Redirect(location)) => {
+            Ok(Answerer::Redirect(location)) => {
                 let mut response = reply::plain(StatusCode::PERMANENT_REDIRECT, exchange.method());
                 response.headers_mut().insert(header::LOCATION, location);
                 response
@@ -237,7 +237,7 @@ impl Requests {
         &self,
         request: Request<Incoming>,
         asked: &RequestContext<'_>,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Answerer, Refusal> {
         let RequestContext {
             exchange, progress, ..
         } = asked;
@@ -248,7 +248,7 @@ impl Requests {
                 let (parts, body) = request.into_parts();
                 let root = self.settings.header_policy.root_path.as_ref();
                 if let Some(response) = files.answer(&parts, root).await {
-                    return Ok(Answer::File(response));
+                    return Ok(Answerer::File(response));
                 }
                 Box::new(Request::from_parts(parts, body))
             }
@@ -283,7 +283,7 @@ impl Requests {
             return Err(Refusal::Body(fault));
         }
         match answer.and_then(|response| reply::finish(response, exchange.method())) {
-            Ok(response) => Ok(Answer::Guest(response, permit)),
+            Ok(response) => Ok(Answerer::Guest(response, permit)),
             Err(Failure::TimedOut) if upload.is_some_and(UploadState::is_waiting) => {
                 Err(Refusal::Body(UploadError::TooSlow))
             }
@@ -339,8 +339,8 @@ struct RequestContext<'a> {
     progress: &'a Rc<ClientProgress>,
 }
 
-/// An `Answer` says who answers.
-enum Answer {
+/// An `Answerer` says who answers.
+enum Answerer {
     File(Response<files::FileBody>),
     Guest(Response<Body>, admission::Permit),
     /// The request is to be made at this URL, for good and whatever its method (RFC 9110 section 15.4.9).

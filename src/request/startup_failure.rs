@@ -39,20 +39,20 @@ impl Requests {
 const QUIET: Duration = Duration::from_secs(10);
 
 /// The failures of one process are counted here.
-static TOLD: Mutex<Told> = Mutex::new(Told {
+static TOLD: Mutex<ReportHistory> = Mutex::new(ReportHistory {
     last: None,
     untold: 0,
 });
 
-struct Told {
+struct ReportHistory {
     /// This was told last, at this time.
     last: Option<(String, Instant)>,
     untold: u64,
 }
 
-/// `Telling` says what to write of one more failure.
+/// A `FailureReport` says what to write of one more failure.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Telling {
+pub enum FailureReport {
     Whole,
     /// Write that there were this many failures like the last.
     Count(u64),
@@ -60,32 +60,32 @@ pub enum Telling {
 }
 
 /// Notes a failure, and says what to write of it.
-pub fn note(failure: &Failure) -> Telling {
+pub fn note(failure: &Failure) -> FailureReport {
     let Failure::NotStarted(said) = failure else {
-        return Telling::Whole;
+        return FailureReport::Whole;
     };
     let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
     told.note(said, Instant::now())
 }
 
-impl Told {
-    fn note(&mut self, said: &str, now: Instant) -> Telling {
+impl ReportHistory {
+    fn note(&mut self, said: &str, now: Instant) -> FailureReport {
         self.untold += 1;
         let Some((text, since)) = &mut self.last else {
             self.last = Some((said.to_owned(), now));
             self.untold = 0;
-            return Telling::Whole;
+            return FailureReport::Whole;
         };
         if now.duration_since(*since) < QUIET {
-            return Telling::Nothing;
+            return FailureReport::Nothing;
         }
         *since = now;
         let count = std::mem::take(&mut self.untold);
         if text == said {
-            return Telling::Count(count);
+            return FailureReport::Count(count);
         }
         said.clone_into(text);
-        Telling::Whole
+        FailureReport::Whole
     }
 }
 
@@ -95,18 +95,18 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_whole_once_and_then_counted() {
-        let mut told = Told {
+        let mut told = ReportHistory {
             last: None,
             untold: 0,
         };
         let start = Instant::now();
-        assert_eq!(told.note("a", start), Telling::Whole);
+        assert_eq!(told.note("a", start), FailureReport::Whole);
         for _ in 0..3 {
-            assert_eq!(told.note("a", start), Telling::Nothing);
+            assert_eq!(told.note("a", start), FailureReport::Nothing);
         }
-        assert_eq!(told.note("b", start), Telling::Nothing);
-        assert_eq!(told.note("a", start + QUIET), Telling::Count(5));
-        assert_eq!(told.note("b", start + QUIET), Telling::Nothing);
-        assert_eq!(told.note("b", start + 2 * QUIET), Telling::Whole);
+        assert_eq!(told.note("b", start), FailureReport::Nothing);
+        assert_eq!(told.note("a", start + QUIET), FailureReport::Count(5));
+        assert_eq!(told.note("b", start + QUIET), FailureReport::Nothing);
+        assert_eq!(told.note("b", start + 2 * QUIET), FailureReport::Whole);
     }
 }

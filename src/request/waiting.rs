@@ -23,7 +23,7 @@ pub async fn permit(
     let entered = match first {
         Poll::Ready(entered) => entered,
         Poll::Pending => {
-            let _waiting = Waiting::begin(slot);
+            let _waiting = WaitingRequest::begin(slot);
             entering.await
         }
     };
@@ -42,23 +42,23 @@ pub fn no_memory(slot: &SlotRef) {
     slot.shed(Shed::Memory, clock::now_ms());
 }
 
-/// `Waiting` is one request that waits, until it does so no more, be it because its client has left.
-struct Waiting {
+/// `WaitingRequest` is one request that waits, until it does so no more, be it because its client has left.
+struct WaitingRequest {
     slot: SlotRef,
     since: Instant,
 }
 
-impl Waiting {
-    fn begin(slot: &SlotRef) -> Waiting {
+impl WaitingRequest {
+    fn begin(slot: &SlotRef) -> WaitingRequest {
         slot.wait_began();
-        Waiting {
+        WaitingRequest {
             slot: slot.clone(),
             since: Instant::now(),
         }
     }
 }
 
-impl Drop for Waiting {
+impl Drop for WaitingRequest {
     fn drop(&mut self) {
         self.slot.wait_ended(self.since.elapsed());
     }

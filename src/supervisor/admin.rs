@@ -38,14 +38,14 @@ pub struct AdminContext {
 pub struct Admin {
     /// These are its sockets, by descriptors of the supervisor's own.
     sockets: Vec<OwnedFd>,
-    process: Option<Running>,
+    process: Option<AdminProcess>,
     /// Another process may be forked at this time, in milliseconds of `sys::clock`.
     next_ms: u64,
     /// This many commands were carried out that the policy has heard of.
     obeyed: u32,
 }
 
-struct Running {
+struct AdminProcess {
     pid: Pid,
     commands: CommandReceiver,
 }
@@ -86,7 +86,7 @@ impl Admin {
     /// Ends the process, and reaps it: nothing is left of a server that has ended. Whoever follows the log has its
     /// last lines before.
     pub fn finish(&mut self) {
-        let Some(Running { pid, commands }) = self.process.take() else {
+        let Some(AdminProcess { pid, commands }) = self.process.take() else {
             return;
         };
         // This tells it that the server ends.
@@ -167,7 +167,7 @@ fn event(command: AdminCommand) -> Option<Event> {
     })
 }
 
-fn fork<R: Roles>(roles: &R, scoreboard: &Rc<Scoreboard>) -> io::Result<Running> {
+fn fork<R: Roles>(roles: &R, scoreboard: &Rc<Scoreboard>) -> io::Result<AdminProcess> {
     let (commands, sender) = command_channel()?;
     let mut kept = roles.admin_sockets().borrow().descriptors();
     kept.push(sender.descriptor());
@@ -181,5 +181,5 @@ fn fork<R: Roles>(roles: &R, scoreboard: &Rc<Scoreboard>) -> io::Result<Running>
         };
         told(roles.run(ChildTask::Administer(context)), "admin process")
     })?;
-    Ok(Running { pid, commands })
+    Ok(AdminProcess { pid, commands })
 }

@@ -18,8 +18,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 
-/// `Failed` says why a version cannot be made.
-type Failed = (Status, String);
+/// An `AttemptFailure` says why a version cannot be made.
+type AttemptFailure = (Status, String);
 
 impl<R: Roles> Supervisor<R> {
     /// Hears the process that makes the next version.
@@ -128,7 +128,7 @@ impl<R: Roles> Supervisor<R> {
         roles: Rc<R>,
         task: SingleTask,
         death: &Death,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), AttemptFailure> {
         task.ended(death, "pulling the component did not end")?;
         let compiling = self.compiling(&*roles);
         let (stage, event) =
@@ -144,7 +144,7 @@ impl<R: Roles> Supervisor<R> {
         roles: Rc<R>,
         zygote: Zygote,
         death: &Death,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), AttemptFailure> {
         let files = match (zygote.ended()?, death.end) {
             (Some(files), End::Exited(0)) => files,
             _ => {
@@ -172,7 +172,7 @@ impl<R: Roles> Supervisor<R> {
         code: Code,
         mut rest: VecDeque<Code>,
         death: &Death,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), AttemptFailure> {
         let sources = &roles.settings().code.sources;
         let name = sources.get(step.index() + 1);
         let name = name.map(|path| path.display().to_string());
@@ -197,7 +197,7 @@ impl<R: Roles> Supervisor<R> {
         code: Code,
         rest: VecDeque<Code>,
         index: usize,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), AttemptFailure> {
         let settings = roles.settings();
         let (stage, event) = if let Some(next) = rest.front() {
             let step = self.forker.step(&*roles, index, next);
@@ -221,7 +221,7 @@ impl<R: Roles> Supervisor<R> {
     }
 
     /// Loads the application, as everything was done that comes before.
-    fn load(&mut self, number: u32, roles: Rc<R>, code: Code) -> Result<(), Failed> {
+    fn load(&mut self, number: u32, roles: Rc<R>, code: Code) -> Result<(), AttemptFailure> {
         if !code.info.is_some_and(CodeInfo::is_large) {
             self.made(number, roles, code, None);
             return Ok(());
@@ -261,7 +261,7 @@ impl<R: Roles> Supervisor<R> {
     }
 }
 
-fn cannot(error: &io::Error, what: &str) -> Failed {
+fn cannot(error: &io::Error, what: &str) -> AttemptFailure {
     (Status::Internal, format!("cannot {what}: {error:#}"))
 }
 

@@ -3,7 +3,7 @@
 use super::Roles;
 use super::children::{Child, WorkerSlot};
 use super::event_loop::Supervisor;
-use super::policy::{Activity, Death, Event, HealthReading, Id};
+use super::policy::{ConnectionCounts, Death, Event, HealthReading, Id};
 use super::successor::Successor;
 use super::zygote::Zygote;
 use crate::channel::{ChildMessage, Garbage, Receiver};
@@ -166,7 +166,8 @@ impl<R: Roles> Supervisor<R> {
             self.publish_backlogs();
             let readings = self.readings();
             self.events.push_back(Event::Beat(readings));
-            self.events.extend(self.activity().map(Event::Activity));
+            self.events
+                .extend(self.activity().map(Event::ConnectionCounts));
         } else {
             self.events.push_back(Event::Time);
         }
@@ -184,7 +185,7 @@ impl<R: Roles> Supervisor<R> {
 
     /// Gives what clients do; none where nobody wants to know, or where a worker of another executable would have to be
     /// asked.
-    fn activity(&self) -> Option<Activity> {
+    fn activity(&self) -> Option<ConnectionCounts> {
         self.roles.settings().exit_idle?;
         let scoreboard = &self.forker.scoreboard;
         let slots = (0..scoreboard.length()).map(|index| scoreboard.slot(index));
@@ -196,7 +197,7 @@ impl<R: Roles> Supervisor<R> {
             WorkerSlot::Predecessor(_) => None,
         });
         let open = open.sum::<Option<u64>>()?;
-        Some(Activity { open, total })
+        Some(ConnectionCounts { open, total })
     }
 
     fn readings(&self) -> Vec<HealthReading> {

@@ -25,12 +25,12 @@ pub struct ExporterContext {
 /// An `Exporter` is what the supervisor keeps of that process.
 #[derive(Default)]
 pub struct Exporter {
-    process: Option<Running>,
+    process: Option<ExporterProcess>,
     /// Another process may be forked at this time, in milliseconds of `sys::clock`.
     next_ms: u64,
 }
 
-struct Running {
+struct ExporterProcess {
     pid: Pid,
     /// The exporter is to do this; none once it is to end.
     work: Option<ExporterTask>,
@@ -47,7 +47,7 @@ impl Exporter {
     /// Takes over the process that the executable before this one has let go of.
     pub fn inherit(pid: Option<Pid>) -> Exporter {
         Exporter {
-            process: pid.map(|pid| Running { pid, work: None }),
+            process: pid.map(|pid| ExporterProcess { pid, work: None }),
             next_ms: 0,
         }
     }
@@ -104,7 +104,11 @@ impl<R: Roles> Supervisor<R> {
     }
 }
 
-fn fork<R: Roles>(roles: &R, settings: u64, scoreboard: &Rc<Scoreboard>) -> io::Result<Running> {
+fn fork<R: Roles>(
+    roles: &R,
+    settings: u64,
+    scoreboard: &Rc<Scoreboard>,
+) -> io::Result<ExporterProcess> {
     let (lifeline, held) = pipe()?;
     let restrict = || {
         scoreboard.give_up()?;
@@ -123,7 +127,7 @@ fn fork<R: Roles>(roles: &R, settings: u64, scoreboard: &Rc<Scoreboard>) -> io::
         settings,
         _held: held,
     };
-    Ok(Running {
+    Ok(ExporterProcess {
         pid,
         work: Some(work),
     })

@@ -18,10 +18,10 @@ use std::time::{Duration, Instant};
 #[derive(Default)]
 pub struct Jobs {
     schedule: Schedule,
-    running: Vec<Running>,
+    running: Vec<JobProcess>,
 }
 
-struct Running {
+struct JobProcess {
     path: PathBuf,
     task: SingleTask,
 }
@@ -62,7 +62,7 @@ impl Jobs {
         let Some(index) = running.position(|running| running.task.pid == pid) else {
             return false;
         };
-        let Running { path, task } = self.running.swap_remove(index);
+        let JobProcess { path, task } = self.running.swap_remove(index);
         let what = format!("job `{}`: it did not finish", shown(&path));
         let ended = task.ended(death, &what);
         match (self.schedule.ended(&path), ended) {
@@ -130,7 +130,7 @@ impl<R: Roles> Supervisor<R> {
                 Ok(task) => {
                     self.jobs.schedule.started(&due.path, now);
                     let path = due.path;
-                    self.jobs.running.push(Running { path, task });
+                    self.jobs.running.push(JobProcess { path, task });
                 }
                 Err(error) => error!("job `{shown}` cannot be started: {error}"),
             }

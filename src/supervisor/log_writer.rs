@@ -26,14 +26,14 @@ const GLANCE: u16 = 5;
 /// A `LogWriter` is what the supervisor keeps of the log process.
 #[derive(Default)]
 pub struct LogWriter {
-    running: Option<Running>,
+    running: Option<LogWriterProcess>,
     /// These write what workers of the executables before this one log, until those have ended.
-    before: Vec<Running>,
+    before: Vec<LogWriterProcess>,
     /// Another process may be forked at this time, in milliseconds of `sys::clock`.
     next_ms: u64,
 }
 
-struct Running {
+struct LogWriterProcess {
     pid: Pid,
     orders: OwnedFd,
     /// The process writes these logs, in this order.
@@ -43,7 +43,7 @@ struct Running {
 impl LogWriter {
     /// Takes over the processes that an executable before this one has left.
     pub fn inherit(left: Vec<(OwnedFd, LeftLogWriter)>) -> LogWriter {
-        let left = left.into_iter().map(|(orders, left)| Running {
+        let left = left.into_iter().map(|(orders, left)| LogWriterProcess {
             pid: Pid::from_raw(left.process),
             orders,
             logs: left.logs,
@@ -64,7 +64,7 @@ impl LogWriter {
         all.collect()
     }
 
-    fn all(&self) -> impl Iterator<Item = &Running> {
+    fn all(&self) -> impl Iterator<Item = &LogWriterProcess> {
         self.running.iter().chain(&self.before)
     }
 
@@ -109,7 +109,7 @@ impl LogWriter {
 
     /// Has it write what there is, and end.
     pub fn finish(&mut self) {
-        let Some(Running { pid, orders, .. }) = self.running.take() else {
+        let Some(LogWriterProcess { pid, orders, .. }) = self.running.take() else {
             return;
         };
         let deadline = Instant::now() + LAST;
@@ -148,7 +148,7 @@ impl<R: Roles> Supervisor<R> {
     }
 }
 
-fn fork<R: Roles>(roles: &R, scoreboard: &Scoreboard) -> io::Result<Running> {
+fn fork<R: Roles>(roles: &R, scoreboard: &Scoreboard) -> io::Result<LogWriterProcess> {
     let (orders, taken) = channel::downward()?;
     let mut kept: Vec<RawFd> = pipes::descriptors();
     kept.push(taken.as_raw_fd());
@@ -168,5 +168,5 @@ fn fork<R: Roles>(roles: &R, scoreboard: &Scoreboard) -> io::Result<Running> {
         },
     )?;
     let logs = pipes::names();
-    Ok(Running { pid, orders, logs })
+    Ok(LogWriterProcess { pid, orders, logs })
 }

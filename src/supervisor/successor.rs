@@ -189,11 +189,11 @@ fn compiled<R: Roles>(roles: &R, forker: &Forker) -> Result<Code> {
 pub struct Successor {
     pub pid: Pid,
     pub receiver: Receiver,
-    answer: Answer,
+    answer: SuccessorAnswer,
 }
 
-/// An `Answer` is what the new executable has said so far.
-enum Answer {
+/// A `SuccessorAnswer` is what the new executable has said so far.
+enum SuccessorAnswer {
     Nothing,
     Can,
     Cannot(String),
@@ -204,12 +204,16 @@ impl Successor {
     pub fn listen(&mut self) {
         while let Some(message) = self.receiver.receive() {
             match (message, &self.answer) {
-                (Ok(ChildMessage::Ready), Answer::Nothing) => self.answer = Answer::Can,
-                (Ok(ChildMessage::Failed { text, .. }), _) => self.answer = Answer::Cannot(text),
+                (Ok(ChildMessage::Ready), SuccessorAnswer::Nothing) => {
+                    self.answer = SuccessorAnswer::Can
+                }
+                (Ok(ChildMessage::Failed { text, .. }), _) => {
+                    self.answer = SuccessorAnswer::Cannot(text)
+                }
                 (Ok(_), _) => {}
                 (Err(_), _) => {
                     let why = "it sent what cannot be understood".to_owned();
-                    self.answer = Answer::Cannot(why);
+                    self.answer = SuccessorAnswer::Cannot(why);
                 }
             }
         }
@@ -218,8 +222,8 @@ impl Successor {
     /// Says whether the new one can take over, or why not. It has ended.
     pub fn answer(self, death: Death) -> Result<(), String> {
         match (self.answer, death.end) {
-            (Answer::Cannot(why), _) => Err(why),
-            (Answer::Can, End::Exited(0)) => Ok(()),
+            (SuccessorAnswer::Cannot(why), _) => Err(why),
+            (SuccessorAnswer::Can, End::Exited(0)) => Ok(()),
             _ => Err(format!("the new one did not say that it can: {death}")),
         }
     }
@@ -251,7 +255,7 @@ pub fn ask(path: &Path, handover: &Handover) -> io::Result<Successor> {
     Ok(Successor {
         pid,
         receiver,
-        answer: Answer::Nothing,
+        answer: SuccessorAnswer::Nothing,
     })
 }
 

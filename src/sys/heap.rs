@@ -141,7 +141,7 @@ impl Account {
     /// Has this account pay for what `run` allocates.
     pub fn pay<T>(&self, run: impl FnOnce() -> T) -> T {
         RUNS.set(true);
-        let _before = Before(PAYER.replace(Some(self.0)));
+        let _before = PreviousPayer(PAYER.replace(Some(self.0)));
         run()
     }
 
@@ -176,10 +176,10 @@ impl Drop for Account {
     }
 }
 
-/// `Before` is who paid before.
-struct Before(Payer);
+/// `PreviousPayer` is who paid before.
+struct PreviousPayer(Payer);
 
-impl Drop for Before {
+impl Drop for PreviousPayer {
     fn drop(&mut self) {
         PAYER.set(self.0);
     }

@@ -2,7 +2,7 @@
 //! are no descriptors for them.
 
 use super::balance;
-use super::open::Open;
+use super::connection_count::ConnectionCount;
 use super::siblings::Siblings;
 use crate::connection::Accepted;
 use crate::request::Peer;
@@ -58,7 +58,7 @@ pub struct Acceptor {
     _peer: StdUnixStream,
     look: Interval,
     siblings: Siblings,
-    open: Rc<Open>,
+    open: Rc<ConnectionCount>,
     /// The next connection is one that the kernel wakes this worker for.
     was_woken: Cell<bool>,
     /// The processor is not left to others until the first time, and nobody is waited for until the second.
@@ -69,7 +69,11 @@ pub struct Acceptor {
 
 impl Acceptor {
     /// Makes an acceptor, before anything else is done with the serving loop.
-    pub fn new(listener: &Listening, siblings: Siblings, open: Rc<Open>) -> Result<Acceptor> {
+    pub fn new(
+        listener: &Listening,
+        siblings: Siblings,
+        open: Rc<ConnectionCount>,
+    ) -> Result<Acceptor> {
         let listener = listener.moved_up()?;
         let shared = moved_up(listener.as_fd())?;
         let (stand_in, mut peer) = StdUnixStream::pair()?;

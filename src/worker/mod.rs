@@ -3,8 +3,8 @@
 
 mod accept;
 mod balance;
+mod connection_count;
 mod leave;
-mod open;
 mod siblings;
 mod usage;
 
@@ -22,8 +22,8 @@ use crate::sys::{clock, memory, process};
 use crate::{trace, warning};
 use accept::Acceptor;
 use anyhow::{Context, Result};
+use connection_count::ConnectionCount;
 use leave::{ShutdownMode, ShutdownSignals};
-use open::Open;
 use siblings::Siblings;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -80,7 +80,7 @@ impl Worker {
     /// Opens what is shared with others before the sandbox is entered, where it cannot be duplicated, and serves.
     async fn serve(mut self) -> Result<()> {
         let slot = SlotRef::new(self.scoreboard.clone(), self.slot);
-        let open = Rc::new(Open::new(slot.clone()));
+        let open = Rc::new(ConnectionCount::new(slot.clone()));
         let siblings = Siblings::new(self.scoreboard.clone(), self.slot);
         let mut acceptors = Vec::new();
         for (listener, kind) in std::mem::take(&mut self.listeners) {
@@ -160,7 +160,7 @@ async fn accept(
     mut acceptor: Acceptor,
     kind: ListenerKind,
     connections: Rc<Connections>,
-    open: Rc<Open>,
+    open: Rc<ConnectionCount>,
 ) {
     loop {
         make_room(&acceptor, &connections, &open).await;
@@ -175,7 +175,7 @@ async fn accept(
 }
 
 /// Resolves when there is room for another connection: for one that waits, the one that has been idle for longest goes.
-async fn make_room(acceptor: &Acceptor, connections: &Connections, open: &Open) {
+async fn make_room(acceptor: &Acceptor, connections: &Connections, open: &ConnectionCount) {
     /// An idle worker is looked for this often where there was none.
     const LOOK: Duration = Duration::from_millis(100);
     let most = connections.settings.connections;

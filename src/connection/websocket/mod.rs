@@ -8,7 +8,7 @@ mod link;
 mod message_rate;
 mod wire;
 
-use super::watchdog::{Manner, Watched};
+use super::watchdog::{Manner, WatchedConnection};
 use super::{Busy, ClientConnection};
 use crate::request::websocket::{self, WebSocket};
 use crate::request::{ClientProgress, Timer};
@@ -21,7 +21,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncWrite};
-use wire::{Room, Wire};
+use wire::{Wire, WriteCapacity};
 
 /// Carries messages until the connection ends, and then lets the guest come to its end.
 pub async fn serve(
@@ -32,9 +32,9 @@ pub async fn serve(
     let activity = &client.activity;
     let busy = Busy::begin(activity);
     busy.answered();
-    let room = Room::OfConnection(activity.clone());
+    let room = WriteCapacity::OfConnection(activity.clone());
     let mut link = Link::new(Wire::new(transport, room), socket);
-    let watched = Watched {
+    let watched = WatchedConnection {
         connections: &client.connections,
         activity,
         manner: Manner::Http1,
@@ -51,7 +51,7 @@ pub async fn serve_stream(
     socket: WebSocket,
 ) {
     let transport = Duplex::new(receiver, sender, progress, &client.activity);
-    let mut link = Link::new(Wire::new(transport, Room::OfTransport), socket);
+    let mut link = Link::new(Wire::new(transport, WriteCapacity::OfTransport), socket);
     let write = client.connections.settings.write;
     let mut timer = Timer::default();
     let mut carrying = Box::pin(carry(client, &mut link));

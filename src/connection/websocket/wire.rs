@@ -10,28 +10,28 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// A `Wire` is a transport that notes what comes, and what does not leave.
 pub struct Wire<T> {
     transport: T,
-    room: Room,
+    room: WriteCapacity,
     received: u64,
 }
 
-/// A `Room` knows whether the client has room for what is written.
-pub enum Room {
+/// A `WriteCapacity` knows whether the client has room for what is written.
+pub enum WriteCapacity {
     OfConnection(Rc<Activity>),
     /// The transport itself.
     OfTransport,
 }
 
-impl Room {
+impl WriteCapacity {
     /// The client takes nothing of what is written, or some.
     fn wrote(&self, bytes: Option<usize>) {
-        if let Room::OfConnection(activity) = self {
+        if let WriteCapacity::OfConnection(activity) = self {
             activity.wrote(bytes);
         }
     }
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
-    pub fn new(transport: T, room: Room) -> Wire<T> {
+    pub fn new(transport: T, room: WriteCapacity) -> Wire<T> {
         Wire {
             transport,
             room,

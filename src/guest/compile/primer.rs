@@ -58,8 +58,8 @@ impl CompileRequest {
     }
 }
 
-/// `Primed` says what has come of priming.
-enum Primed {
+/// `PrimingOutcome` says what has come of priming.
+enum PrimingOutcome {
     Yes,
     /// Instances begin as they did before, for this reason.
     No(String),
@@ -91,15 +91,15 @@ fn prime(
     })?;
     let path = display_path(&request.name);
     match primed? {
-        Primed::Yes => {
+        PrimingOutcome::Yes => {
             let size = file.metadata()?.len() as f64 / 1e6;
             let time = start.elapsed().as_secs_f32();
             info!(
-                "Primed {path} in {time:.1} s: each request begins after its start ({size:.1} MB)"
+                "PrimingOutcome {path} in {time:.1} s: each request begins after its start ({size:.1} MB)"
             );
         }
-        Primed::No(why) if request.priming.strict => bail!("it cannot be primed: {why}"),
-        Primed::No(why) => {
+        PrimingOutcome::No(why) if request.priming.strict => bail!("it cannot be primed: {why}"),
+        PrimingOutcome::No(why) => {
             warning!("{path} is not primed, and starts anew for each request: {why}");
         }
     }
@@ -112,7 +112,7 @@ async fn primed(
     rng: &TrackedRng,
     instance: &mut Instance,
     file: &mut File,
-) -> Result<Primed> {
+) -> Result<PrimingOutcome> {
     let before = instance.globals().await?;
     let started = match instance.begin().await {
         Ok(()) if info.lifecycle => instance.tell(Moment::Start).await,
@@ -130,33 +130,33 @@ async fn primed(
     }
     for asked in &request.priming.requests {
         if let Some(why) = ask(request, asked, instance).await? {
-            return Ok(Primed::No(why));
+            return Ok(PrimingOutcome::No(why));
         }
     }
     if info.lifecycle {
         let settled = instance.tell(Moment::Settle).await;
         match settled {
             Ok(Ok(())) => {}
-            Ok(Err(why)) => return Ok(Primed::No(why)),
-            Err(failure) => return Ok(Primed::No(told(&failure))),
+            Ok(Err(why)) => return Ok(PrimingOutcome::No(why)),
+            Err(failure) => return Ok(PrimingOutcome::No(told(&failure))),
         }
     } else if rng.was_used() {
         let why = "it has drawn random numbers, which its instances would have in common; a component that draws them \
                    anew says so by `wasmserve:lifecycle`";
-        return Ok(Primed::No(why.to_owned()));
+        return Ok(PrimingOutcome::No(why.to_owned()));
     }
     instance.release_directories().await?;
     let streams = instance.close_standard_streams();
     let open = instance.open();
     if !open.is_empty() {
         let open = open.join(", ");
-        return Ok(Primed::No(format!("it has left open: {open}")));
+        return Ok(PrimingOutcome::No(format!("it has left open: {open}")));
     }
     if let Some(why) = objection(&streams) {
-        return Ok(Primed::No(why));
+        return Ok(PrimingOutcome::No(why));
     }
     instance.take_snapshot(&before, &streams, file).await?;
-    Ok(Primed::Yes)
+    Ok(PrimingOutcome::Yes)
 }
 
 /// Has the instance answer one request. Gives the reason where the instance is of no use afterwards.

@@ -170,10 +170,10 @@ fn take(
 }
 
 /// A guest's `run` ends as its WIT has it, or in a trap.
-type Ended = wasmtime::Result<Result<(), ()>>;
+type RunResult = wasmtime::Result<Result<(), ()>>;
 
 /// Calls `wasi:cli/run`, 0.2 or 0.3.
-async fn run(world: World, pre: InstancePre<HostState>, mut store: Store<HostState>) -> Ended {
+async fn run(world: World, pre: InstancePre<HostState>, mut store: Store<HostState>) -> RunResult {
     match world {
         World::P2 => {
             let pre = p2::bindings::CommandPre::new(pre)?;
@@ -190,7 +190,7 @@ async fn run(world: World, pre: InstancePre<HostState>, mut store: Store<HostSta
 }
 
 /// Says whether the guest succeeded: leaving by `wasi:cli/exit` is an end like any other.
-fn succeeded(ended: Ended) -> Result<()> {
+fn succeeded(ended: RunResult) -> Result<()> {
     let error = match ended {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(())) => bail!("it has failed"),

@@ -34,9 +34,9 @@ const NAME: CodeName = CodeName {
     engine: 0,
 };
 
-/// A `Verdict` says what came of a component.
+/// A `ComparisonResult` says what came of a component.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ComparisonResult {
     /// The bytes were too few, or of no use.
     Nothing,
     /// The component's instances are made anew, for this reason.
@@ -45,25 +45,25 @@ pub enum Verdict {
     Restored(usize),
 }
 
-/// `Seen` is what a request has seen: the result of each call, and of all state at the end.
+/// `CallResults` are what a request has seen: the result of each call, and of all state at the end.
 #[derive(Debug, PartialEq)]
-struct Seen(Vec<Result<Option<Val>, Trapped>>);
+struct CallResults(Vec<Result<Option<Val>, Trapped>>);
 
 /// `Trapped` says how a call trapped.
 #[derive(Debug, PartialEq)]
 struct Trapped(Option<Trap>);
 
-impl Seen {
+impl CallResults {
     fn has_trapped(&self) -> bool {
         self.0.iter().any(Result::is_err)
     }
 }
 
 /// Compares, and panics where a restored instance is not as a fresh one.
-pub fn compare(bytes: &[u8]) -> Verdict {
+pub fn compare(bytes: &[u8]) -> ComparisonResult {
     let mut u = Unstructured::new(bytes);
     let Ok(case) = Case::arbitrary(&mut u) else {
-        return Verdict::Nothing;
+        return ComparisonResult::Nothing;
     };
     // Both ways for memories to end.
     let size = if u.arbitrary().unwrap_or(false) {
@@ -74,7 +74,7 @@ pub fn compare(bytes: &[u8]) -> Verdict {
     let plain = Target::new(World::P2, false);
     let restored = match Restored::new(plain.restorable(size), &case.component) {
         Ok(restored) => restored,
-        Err(error) => return Verdict::MadeAnew(format!("{error:#}")),
+        Err(error) => return ComparisonResult::MadeAnew(format!("{error:#}")),
     };
     let fresh = Fresh::new(plain, &case.component);
     let mut kept = None;
@@ -95,7 +95,7 @@ pub fn compare(bytes: &[u8]) -> Verdict {
         instance.handles = handles.unwrap_or_default();
         kept = Some(instance).filter(|_| !seen.has_trapped() && handles.is_some());
     }
-    Verdict::Restored(case.requests.len())
+    ComparisonResult::Restored(case.requests.len())
 }
 
 /// Resolves a future at once. None waits for long: there is no host, and a collector of garbage only pauses.
@@ -140,7 +140,7 @@ fn store(engine: &Engine) -> Store<Host> {
     store
 }
 
-fn ask(store: &mut Store<Host>, instance: &Instance, calls: &[Call]) -> Seen {
+fn ask(store: &mut Store<Host>, instance: &Instance, calls: &[Call]) -> CallResults {
     let mut seen = Vec::new();
     for Call {
         function,
@@ -153,7 +153,7 @@ fn ask(store: &mut Store<Host>, instance: &Instance, calls: &[Call]) -> Seen {
     if seen.iter().all(Result::is_ok) {
         seen.push(call(store, instance, PROBE, &[], true));
     }
-    Seen(seen)
+    CallResults(seen)
 }
 
 fn call(
@@ -184,7 +184,7 @@ impl Fresh {
         Fresh(linked(&component).expect("it imports what there is"))
     }
 
-    fn ask(&self, calls: &[Call]) -> Seen {
+    fn ask(&self, calls: &[Call]) -> CallResults {
         let mut store = store(self.0.engine());
         let instance = now(self.0.instantiate_async(&mut store)).expect("a fresh instance");
         ask(&mut store, &instance, calls)
@@ -196,7 +196,7 @@ struct Restored {
     restorer: Arc<Restorer>,
 }
 
-struct Kept {
+struct ReusedInstance {
     store: Store<Host>,
     instance: Instance,
     reset_handle: ResetHandle,
@@ -217,11 +217,11 @@ impl Restored {
         Ok(Restored { pre, restorer })
     }
 
-    fn make(&self) -> Kept {
+    fn make(&self) -> ReusedInstance {
         let mut store = store(self.pre.engine());
         let made = now(self.restorer.instance(&self.pre, &mut store));
         let (instance, reset_handle) = made.expect("an instance as the snapshot has it");
-        Kept {
+        ReusedInstance {
             store,
             instance,
             reset_handle,
@@ -229,7 +229,7 @@ impl Restored {
         }
     }
 
-    fn restore(&self, mut kept: Kept, number: usize) -> Kept {
+    fn restore(&self, mut kept: ReusedInstance, number: usize) -> ReusedInstance {
         kept.reset_handle.overwrite(&mut kept.store);
         match number % 3 {
             0 => kept.reset_handle.release_memory(&mut kept.store),

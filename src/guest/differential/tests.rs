@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 const CASES: u64 = 2000;
 const TIME: Duration = Duration::from_secs(60);
 
-fn verdict(seed: u64) -> Verdict {
+fn verdict(seed: u64) -> ComparisonResult {
     let mut random = StdRng::seed_from_u64(seed);
     let mut bytes = vec![0; 8 << 10];
     random.fill_bytes(&mut bytes);
@@ -35,12 +35,12 @@ fn restored_instances_are_as_fresh_ones() {
         }
         let verdict = std::panic::catch_unwind(|| verdict(seed));
         match verdict.unwrap_or_else(|_| panic!("seed {seed}: see above")) {
-            Verdict::Restored(count) => {
+            ComparisonResult::Restored(count) => {
                 restored += 1;
                 requests += count;
             }
-            Verdict::MadeAnew(_) => made_anew += 1,
-            Verdict::Nothing => {}
+            ComparisonResult::MadeAnew(_) => made_anew += 1,
+            ComparisonResult::Nothing => {}
         }
     }
     println!(
@@ -56,7 +56,7 @@ fn restored_instances_are_as_fresh_ones() {
 fn components_that_are_not_restored_have_a_reason() {
     let mut reasons = std::collections::BTreeMap::new();
     for seed in 0..60 {
-        if let Verdict::MadeAnew(reason) = verdict(seed) {
+        if let ComparisonResult::MadeAnew(reason) = verdict(seed) {
             *reasons.entry(reason).or_insert(0) += 1;
         }
     }

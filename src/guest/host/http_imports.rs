@@ -233,7 +233,7 @@ fn exchanged<T: Send + 'static, U: Send + 'static>(
     Ok((table.push(one)?, table.push(other)?))
 }
 
-type Sent = Result<Resource<p3::Response>, p3::ErrorCode>;
+type SendResult = Result<Resource<p3::Response>, p3::ErrorCode>;
 
 /// Sends a request, and tells the guest how its transmission went, which the engine takes for a success whenever
 /// there is no response. The request is handed to the engine a second time, as one of the host's, whose body tells
@@ -241,7 +241,7 @@ type Sent = Result<Resource<p3::Response>, p3::ErrorCode>;
 async fn p3_send(
     accessor: &Accessor<HostState>,
     request: Resource<Request>,
-) -> wasmtime::Result<Sent> {
+) -> wasmtime::Result<SendResult> {
     let (report, outcome) = transmission::channel();
     let again = accessor.with(|mut access| {
         let mut request = access.data_mut().table_mut().delete(request)?;

@@ -27,13 +27,13 @@ pub struct RunningGuest {
     share: Arc<CpuShare>,
     memory: Arc<InstanceMemory>,
     /// The guest waits for this where the worker has no memory to go on with.
-    room: Option<Room>,
+    room: Option<MemoryWait>,
     /// The guard ends after the guest has given back what it took.
     running_guard: RunningGuard,
 }
 
-/// A `Room` resolves when there is memory.
-type Room = Pin<Box<dyn Future<Output = Result<(), NoRoom>>>>;
+/// A `MemoryWait` resolves when there is memory.
+type MemoryWait = Pin<Box<dyn Future<Output = Result<(), NoRoom>>>>;
 
 impl RunningGuest {
     pub fn new(

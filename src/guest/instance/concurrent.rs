@@ -3,7 +3,7 @@
 
 use super::call::{Request, RunningGuest, copy};
 use super::handler::LinkedComponent;
-use super::serial::{self, Answer, Instance, Service};
+use super::serial::{self, AnswerTask, Instance, Service};
 use crate::guest::counts::Counts;
 use crate::guest::failure::Failure;
 use crate::guest::host::request_name::RequestName;
@@ -369,7 +369,7 @@ fn poll_answers(
 ) -> Poll<wasmtime::Result<()>> {
     instance.looks.set(true);
     for job in instance.waiting.take() {
-        accessor.spawn(Answer::new(service.clone(), job))?;
+        accessor.spawn(AnswerTask::new(service.clone(), job))?;
     }
     if instance.is_retired() && instance.open.get() == 0 {
         return accessor.poll_no_interesting_tasks(cx).map(Ok);

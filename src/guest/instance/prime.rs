@@ -41,7 +41,7 @@ impl Moment {
 }
 
 /// An application is told by a function of this type.
-type Told = TypedFunc<(), (Result<(), String>,)>;
+type LifecycleFunction = TypedFunc<(), (Result<(), String>,)>;
 
 impl Instance {
     /// Has the application start, in an instance that then answers requests.
@@ -67,7 +67,7 @@ impl Instance {
     }
 
     /// Finds the function by which the application is told.
-    fn told(&mut self, moment: Moment) -> Result<Told> {
+    fn told(&mut self, moment: Moment) -> Result<LifecycleFunction> {
         let instance = self.component;
         let interface = instance.get_export_index(&mut self.store, None, LIFECYCLE);
         let function = interface.and_then(|interface| {

@@ -268,26 +268,26 @@ async fn p3(
     run.await?
 }
 
-type Sent = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+type RequestSending = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
-fn p3_request(state: &mut HostState, request: Request) -> (P3Request, Sent) {
+fn p3_request(state: &mut HostState, request: Request) -> (P3Request, RequestSending) {
     let (request, sent) = P3Request::from_http(state.http().hooks, *request);
     (request, Box::pin(sent))
 }
 
-/// An `Answer` task serves one of several requests that an instance answers at the same time.
-pub struct Answer {
+/// An `AnswerTask` serves one of several requests that an instance answers at the same time.
+pub struct AnswerTask {
     service: Arc<Service>,
     job: Job,
 }
 
-impl Answer {
-    pub fn new(service: Arc<Service>, job: Job) -> Answer {
-        Answer { service, job }
+impl AnswerTask {
+    pub fn new(service: Arc<Service>, job: Job) -> AnswerTask {
+        AnswerTask { service, job }
     }
 }
 
-impl AccessorTask<HostState> for Answer {
+impl AccessorTask<HostState> for AnswerTask {
     async fn run(self, accessor: &Accessor<HostState>) -> wasmtime::Result<()> {
         let Job {
             request,

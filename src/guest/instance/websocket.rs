@@ -2,7 +2,7 @@
 
 use super::call::RunningGuest;
 use crate::guest::failure::Failure;
-use crate::guest::host::websocket::{Answer, Channel, Closed};
+use crate::guest::host::websocket::{Channel, Closed, OpeningAnswer};
 use crate::guest::memory::instance::InstanceMemory;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -54,7 +54,7 @@ impl WebSocketSession {
     }
 
     /// Runs the guest until it has answered the opening request.
-    pub async fn answer(&mut self) -> Result<Answer, Failure> {
+    pub async fn answer(&mut self) -> Result<OpeningAnswer, Failure> {
         poll_fn(|cx| {
             let polled = self.poll(cx);
             if let Some(answer) = self.channel.take_answer() {

@@ -19,7 +19,7 @@ use hyper_staticfile::{AcceptEncoding, ResolveResult, ResolvedFile, Resolver};
 use ranges::{Part, SelectedRanges};
 use std::path::PathBuf;
 use std::time::SystemTime;
-use validator::Verdict;
+use validator::PreconditionResult;
 
 pub type FileBody = hyper_staticfile::Body;
 
@@ -96,12 +96,12 @@ impl Files {
         let validator = &file.handle.validator;
         validator.tell(headers);
         match validator.validate(&request.headers) {
-            Verdict::Met => {}
-            Verdict::NotModified => {
+            PreconditionResult::Met => {}
+            PreconditionResult::NotModified => {
                 *response.status_mut() = StatusCode::NOT_MODIFIED;
                 return response;
             }
-            Verdict::Failed => {
+            PreconditionResult::Failed => {
                 *response.status_mut() = StatusCode::PRECONDITION_FAILED;
                 return response;
             }

@@ -14,9 +14,9 @@ pub struct Validator {
     modified: Option<SystemTime>,
 }
 
-/// A `Verdict` is what the conditions of a request come to (section 13.2.2).
+/// A `PreconditionResult` is what the conditions of a request come to (section 13.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum PreconditionResult {
     Met,
     NotModified,
     Failed,
@@ -51,17 +51,17 @@ impl Validator {
     }
 
     /// Judges the conditions of a request that reads.
-    pub fn validate(&self, request: &HeaderMap) -> Verdict {
+    pub fn validate(&self, request: &HeaderMap) -> PreconditionResult {
         if request.contains_key(header::IF_MATCH) {
             if !self.is_listed(request, header::IF_MATCH, false) {
-                return Verdict::Failed;
+                return PreconditionResult::Failed;
             }
         } else if let Some(date) = date(request, header::IF_UNMODIFIED_SINCE)
             && self
                 .modified
                 .is_some_and(|modified| seconds(modified) > seconds(date))
         {
-            return Verdict::Failed;
+            return PreconditionResult::Failed;
         }
         let known = if request.contains_key(header::IF_NONE_MATCH) {
             self.is_listed(request, header::IF_NONE_MATCH, true)
@@ -71,8 +71,8 @@ impl Validator {
                 .is_some_and(|(date, modified)| seconds(modified) <= seconds(date))
         };
         match known {
-            true => Verdict::NotModified,
-            false => Verdict::Met,
+            true => PreconditionResult::NotModified,
+            false => PreconditionResult::Met,
         }
     }
 
@@ -154,7 +154,7 @@ mod tests {
         fields.collect()
     }
 
-    fn verdict(fields: &[(&'static str, &'static str)]) -> Verdict {
+    fn verdict(fields: &[(&'static str, &'static str)]) -> PreconditionResult {
         validator().validate(&headers(fields))
     }
 
@@ -162,32 +162,47 @@ mod tests {
     fn conditions_are_judged_in_their_order() {
         const EARLIER: &str = "Mon, 31 Dec 2029 23:59:59 GMT";
         for (fields, expected) in [
-            (vec![], Verdict::Met),
-            (vec![("if-match", "\"b\", \"a\"")], Verdict::Met),
-            (vec![("if-match", "*")], Verdict::Met),
-            (vec![("if-match", "W/\"a\"")], Verdict::Failed),
+            (vec![], PreconditionResult::Met),
+            (vec![("if-match", "\"b\", \"a\"")], PreconditionResult::Met),
+            (vec![("if-match", "*")], PreconditionResult::Met),
+            (vec![("if-match", "W/\"a\"")], PreconditionResult::Failed),
             (
                 vec![("if-match", "\"b\""), ("if-none-match", "\"a\"")],
-                Verdict::Failed,
+                PreconditionResult::Failed,
             ),
-            (vec![("if-unmodified-since", EARLIER)], Verdict::Failed),
-            (vec![("if-unmodified-since", DATE)], Verdict::Met),
-            (vec![("if-unmodified-since", "yesterday")], Verdict::Met),
+            (
+                vec![("if-unmodified-since", EARLIER)],
+                PreconditionResult::Failed,
+            ),
+            (vec![("if-unmodified-since", DATE)], PreconditionResult::Met),
+            (
+                vec![("if-unmodified-since", "yesterday")],
+                PreconditionResult::Met,
+            ),
             (
                 vec![("if-match", "\"a\""), ("if-unmodified-since", EARLIER)],
-                Verdict::Met,
+                PreconditionResult::Met,
             ),
             (
                 vec![("if-none-match", "\"x\", W/\"a\"")],
-                Verdict::NotModified,
+                PreconditionResult::NotModified,
             ),
-            (vec![("if-none-match", "*")], Verdict::NotModified),
+            (
+                vec![("if-none-match", "*")],
+                PreconditionResult::NotModified,
+            ),
             (
                 vec![("if-none-match", "\"b\""), ("if-modified-since", DATE)],
-                Verdict::Met,
+                PreconditionResult::Met,
             ),
-            (vec![("if-modified-since", DATE)], Verdict::NotModified),
-            (vec![("if-modified-since", EARLIER)], Verdict::Met),
+            (
+                vec![("if-modified-since", DATE)],
+                PreconditionResult::NotModified,
+            ),
+            (
+                vec![("if-modified-since", EARLIER)],
+                PreconditionResult::Met,
+            ),
         ] {
             assert_eq!(verdict(&fields), expected, "{fields:?}");
         }

@@ -13,7 +13,7 @@ use super::exchange::Exchange;
 use super::header_policy::Arrival;
 use super::{Body, ClientProgress, Origin, Requests, host, reply, share};
 use crate::guest::Failure;
-use crate::guest::websocket::{Answer, Bounds, Opening, RequestName, WebSocketSession};
+use crate::guest::websocket::{Bounds, Opening, OpeningAnswer, RequestName, WebSocketSession};
 use crate::scoreboard::Shed;
 use crate::sys::clock;
 use crate::{info, log};
@@ -111,11 +111,11 @@ impl Requests {
             Ok(proof) => {
                 let begun = self.begin(origin, &arrival, request, progress, &exchange);
                 begun.await.map(|(answer, socket)| match answer {
-                    Answer::Accepted {
+                    OpeningAnswer::Accepted {
                         subprotocol,
                         headers,
                     } => (accepted(proof, subprotocol, headers), Some(socket)),
-                    Answer::Rejected {
+                    OpeningAnswer::Rejected {
                         status,
                         headers,
                         body,
@@ -147,7 +147,7 @@ impl Requests {
         request: Request<impl http_body::Body>,
         progress: &Rc<ClientProgress>,
         exchange: &Exchange,
-    ) -> Result<(Answer, WebSocket), Refused> {
+    ) -> Result<(OpeningAnswer, WebSocket), Refused> {
         let name = RequestName::of(&request);
         let (parts, _) = request.into_parts();
         let root = self.settings.header_policy.root_path.as_ref();
@@ -176,7 +176,7 @@ impl Requests {
             Ok(answer) => answer.map_err(|failure| self.refused(failure))?,
             Err(_) => return Err(Refused::Failed(Failure::TimedOut)),
         };
-        let is_accepted = matches!(answer, Answer::Accepted { .. });
+        let is_accepted = matches!(answer, OpeningAnswer::Accepted { .. });
         let opened = Opener {
             client: arrival.client,
             target: path,

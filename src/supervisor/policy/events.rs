@@ -1,6 +1,6 @@
 //! An `Event` is what can happen, and an `Action` what can be done about it.
 
-use super::{Activity, Death, HealthReading, Id};
+use super::{ConnectionCounts, Death, HealthReading, Id};
 use crate::channel::WorkerRange;
 use crate::exit::Status;
 use crate::log::Level;
@@ -79,7 +79,7 @@ pub enum Event {
     /// A health check has read these numbers.
     Beat(Vec<HealthReading>),
     /// Clients do this, where the server is to end when they do nothing.
-    Activity(Activity),
+    ConnectionCounts(ConnectionCounts),
     /// Nothing but time has passed.
     Time,
 }

@@ -5,9 +5,9 @@ use super::{Policy, ServerMode};
 use crate::log::Level;
 use std::time::{Duration, Instant};
 
-/// An `Activity` is what clients do, as it is seen with a beat.
+/// `ConnectionCounts` say how many connections there are and were, as it is seen with a beat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Activity {
+pub struct ConnectionCounts {
     /// Connections that are open now.
     pub open: u64,
     /// Connections that were ever open.
@@ -23,7 +23,7 @@ pub struct Idle {
 
 impl Idle {
     /// Says for how long nobody has been connected. A connection that came and went between two beats counts.
-    fn lasts(&mut self, activity: Activity, now: Instant) -> Duration {
+    fn lasts(&mut self, activity: ConnectionCounts, now: Instant) -> Duration {
         let before = std::mem::replace(&mut self.total, activity.total);
         if activity.open > 0 || activity.total != before {
             self.since = None;
@@ -35,7 +35,7 @@ impl Idle {
 
 impl Policy {
     /// Ends the server where nobody has been connected for as long as the operator allows.
-    pub(super) fn activity(&mut self, activity: Activity, now: Instant) {
+    pub(super) fn activity(&mut self, activity: ConnectionCounts, now: Instant) {
         let lasts = self.idle.lasts(activity, now);
         let Some(limit) = self.settings.exit_idle else {
             return;
@@ -61,7 +61,7 @@ mod tests {
         let (mut idle, start) = (Idle::default(), Instant::now());
         let at = |second| start + Duration::from_secs(second);
         let mut lasts = |open, total, second| {
-            let activity = Activity { open, total };
+            let activity = ConnectionCounts { open, total };
             idle.lasts(activity, at(second)).as_secs()
         };
         assert_eq!(lasts(0, 0, 0), 0);

@@ -29,7 +29,7 @@ pub use ends::Death;
 pub use events::{Action, Event};
 pub use handover::{Inherited, InheritedState};
 pub use health::HealthReading;
-pub use idle::Activity;
+pub use idle::ConnectionCounts;
 pub use load::WorkerLoad;
 pub use report::{Incident, Report};
 pub use schedule::Schedule;
@@ -163,7 +163,7 @@ impl Policy {
             Event::Answered(answer) => self.answered(answer),
             Event::SocketsRenewed => self.sockets_renewed(),
             Event::Beat(readings) => self.beat(readings, now),
-            Event::Activity(activity) => self.activity(activity, now),
+            Event::ConnectionCounts(activity) => self.activity(activity, now),
             Event::Time => {}
         }
         self.reconcile(now);

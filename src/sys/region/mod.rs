@@ -31,13 +31,14 @@ pub struct Region {
     fenced: bool,
     size: AtomicUsize,
     accessible: AtomicUsize,
-    written: Mutex<Written>,
+    written: Mutex<WrittenPages>,
 }
 
-/// `Written` is what was found to be written to. Nothing else has been since, as long as there are no more page faults
-/// than there were then, and as much is accessible: other pages are written to with a fault, or become accessible.
+/// `WrittenPages` are those that were found to be written to. Nothing else has been since, as long as there are no more
+/// page faults than there were then, and as much is accessible: other pages are written to with a fault, or become
+/// accessible.
 #[derive(Default)]
-struct Written {
+struct WrittenPages {
     faults: Option<i64>,
     accessible: usize,
     pieces: Vec<Range<usize>>,
@@ -199,7 +200,7 @@ impl Region {
         Ok(())
     }
 
-    fn written(&self) -> MutexGuard<'_, Written> {
+    fn written(&self) -> MutexGuard<'_, WrittenPages> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

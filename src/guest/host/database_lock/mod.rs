@@ -72,13 +72,13 @@ impl LockDirectory {
 /// `DatabaseLocks` holds the locks of one instance.
 #[derive(Default)]
 pub struct DatabaseLocks {
-    held: Vec<Held>,
+    held: Vec<HeldLock>,
     /// Through these directories the instance changes what stands beside its databases, such as journals. No other
     /// instance has these handles.
     directories: Vec<Arc<File>>,
 }
 
-struct Held {
+struct HeldLock {
     directory: FileId,
     path: String,
     /// The lock is released when it is dropped.
@@ -101,7 +101,7 @@ impl DatabaseLocks {
     }
 
     fn add(&mut self, place: LockDirectory, lock: FileLock) {
-        self.held.push(Held {
+        self.held.push(HeldLock {
             directory: place.identity,
             path: place.path,
             _lock: lock,

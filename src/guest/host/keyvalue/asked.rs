@@ -1,6 +1,6 @@
 //! What the store has answered a guest is recorded with its request, and given again without a store.
 
-use super::{Failed, KeyPage, Store};
+use super::{KeyPage, Store, StoreFailure};
 use crate::guest::recording::Recorder;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -26,18 +26,22 @@ impl AskedStore<'_> {
         bucket: &str,
         keys: Vec<String>,
         most: usize,
-    ) -> Result<Vec<Option<Vec<u8>>>, Failed> {
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreFailure> {
         let called = self.called(|| format!("get {bucket} {}", keys.join(" ")));
         let ask = self.store.get(bucket, keys, most);
         self.answer(called, ask).await
     }
 
-    pub async fn exists(&self, bucket: &str, key: String) -> Result<bool, Failed> {
+    pub async fn exists(&self, bucket: &str, key: String) -> Result<bool, StoreFailure> {
         let called = self.called(|| format!("exists {bucket} {key}"));
         self.answer(called, self.store.exists(bucket, key)).await
     }
 
-    pub async fn set(&self, bucket: &str, pairs: Vec<(String, Vec<u8>)>) -> Result<(), Failed> {
+    pub async fn set(
+        &self,
+        bucket: &str,
+        pairs: Vec<(String, Vec<u8>)>,
+    ) -> Result<(), StoreFailure> {
         let called = self.called(|| {
             let pairs = pairs.iter().map(|(key, value)| {
                 let digest = blake3::hash(value).to_hex();
@@ -48,7 +52,7 @@ impl AskedStore<'_> {
         self.answer(called, self.store.set(bucket, pairs)).await
     }
 
-    pub async fn delete(&self, bucket: &str, keys: Vec<String>) -> Result<(), Failed> {
+    pub async fn delete(&self, bucket: &str, keys: Vec<String>) -> Result<(), StoreFailure> {
         let called = self.called(|| format!("delete {bucket} {}", keys.join(" ")));
         self.answer(called, self.store.delete(bucket, keys)).await
     }
@@ -59,13 +63,18 @@ impl AskedStore<'_> {
         bucket: &str,
         cursor: Option<u64>,
         most: usize,
-    ) -> Result<KeyPage, Failed> {
+    ) -> Result<KeyPage, StoreFailure> {
         let called = self.called(|| format!("list-keys {bucket} {cursor:?}"));
         let ask = self.store.keys(bucket, cursor, most);
         self.answer(called, ask).await
     }
 
-    pub async fn increment(&self, bucket: &str, key: String, delta: i64) -> Result<i64, Failed> {
+    pub async fn increment(
+        &self,
+        bucket: &str,
+        key: String,
+        delta: i64,
+    ) -> Result<i64, StoreFailure> {
         let called = self.called(|| format!("increment {bucket} {key} {delta}"));
         let ask = self.store.increment(bucket, key, delta);
         self.answer(called, ask).await
@@ -81,8 +90,8 @@ impl AskedStore<'_> {
     async fn answer<T: Serialize + DeserializeOwned>(
         &self,
         called: Option<(&Recorder, String)>,
-        ask: impl Future<Output = Result<T, Failed>>,
-    ) -> Result<T, Failed> {
+        ask: impl Future<Output = Result<T, StoreFailure>>,
+    ) -> Result<T, StoreFailure> {
         let Some((recorder, called)) = called else {
             return ask.await;
         };
@@ -92,10 +101,10 @@ impl AskedStore<'_> {
             let answer: Option<Result<T, String>> = read;
             return answer
                 .unwrap_or(Err(NOT_RECORDED.to_owned()))
-                .map_err(Failed);
+                .map_err(StoreFailure);
         }
         let answer = ask.await;
-        let told = answer.as_ref().map_err(|Failed(why)| why);
+        let told = answer.as_ref().map_err(|StoreFailure(why)| why);
         recorder.note_stored(called, serde_json::to_string(&told).unwrap_or_default());
         answer
     }

@@ -1,7 +1,7 @@
 //! Guests call these functions of `wasi:keyvalue@0.2.0-draft`.
 
 use super::asked::AskedStore;
-use super::{Failed, check_key};
+use super::{StoreFailure, check_key};
 use crate::guest::host::state::HostState;
 use wasi::keyvalue::store::{self, KeyResponse};
 use wasi::keyvalue::{atomics, batch};
@@ -22,13 +22,13 @@ pub struct Bucket {
 
 pub enum Error {
     NoSuchStore,
-    Failed(Failed),
+    Failed(StoreFailure),
     /// The guest broke the rules of its resources.
     Trap(ResourceTableError),
 }
 
-impl From<Failed> for Error {
-    fn from(failed: Failed) -> Error {
+impl From<StoreFailure> for Error {
+    fn from(failed: StoreFailure) -> Error {
         Error::Failed(failed)
     }
 }
@@ -65,7 +65,7 @@ impl store::Host for HostState {
     fn convert_error(&mut self, error: Error) -> wasmtime::Result<store::Error> {
         match error {
             Error::NoSuchStore => Ok(store::Error::NoSuchStore),
-            Error::Failed(Failed(why)) => Ok(store::Error::Other(why)),
+            Error::Failed(StoreFailure(why)) => Ok(store::Error::Other(why)),
             Error::Trap(error) => Err(error.into()),
         }
     }
@@ -128,10 +128,10 @@ impl atomics::Host for HostState {
     ) -> Result<u64, Error> {
         check_key(&key)?;
         let (store, name) = self.bucket(&bucket)?;
-        let too_large = |_| Failed("the number is too large".to_owned());
+        let too_large = |_| StoreFailure("the number is too large".to_owned());
         let delta = i64::try_from(delta).map_err(too_large)?;
         let after = store.increment(name, key, delta).await?;
-        let negative = |_| Failed("the number is negative".to_owned());
+        let negative = |_| StoreFailure("the number is negative".to_owned());
         Ok(u64::try_from(after).map_err(negative)?)
     }
 }

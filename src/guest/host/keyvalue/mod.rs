@@ -87,19 +87,19 @@ pub enum Store {
     Recorded,
 }
 
-/// `Failed` tells the guest why something could not be done.
+/// A `StoreFailure` tells the guest why something could not be done.
 #[derive(Debug)]
-pub struct Failed(pub String);
+pub struct StoreFailure(pub String);
 
-impl Failed {
+impl StoreFailure {
     /// Says that there is no store.
-    fn no_store() -> Failed {
-        Failed("there is no store".to_owned())
+    fn no_store() -> StoreFailure {
+        StoreFailure("there is no store".to_owned())
     }
 
     /// Says that a guest has too little memory for what it asked for.
-    fn too_large() -> Failed {
-        Failed("it is more than the memory that is left (--max-memory)".to_owned())
+    fn too_large() -> StoreFailure {
+        StoreFailure("it is more than the memory that is left (--max-memory)".to_owned())
     }
 }
 
@@ -107,10 +107,10 @@ impl Failed {
 const LONGEST_KEY: usize = 64 << 10;
 
 /// Refuses a key that is too long.
-fn check_key(key: &str) -> Result<(), Failed> {
+fn check_key(key: &str) -> Result<(), StoreFailure> {
     match key.len() <= LONGEST_KEY {
         true => Ok(()),
-        false => Err(Failed(format!(
+        false => Err(StoreFailure(format!(
             "the key is longer than {LONGEST_KEY} bytes"
         ))),
     }
@@ -143,35 +143,35 @@ impl Store {
         bucket: &str,
         keys: Vec<String>,
         most: usize,
-    ) -> Result<Vec<Option<Vec<u8>>>, Failed> {
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreFailure> {
         told(match self {
             Store::Sqlite(store) => store.get(bucket, keys, most).await,
             Store::Redis(store) => store.get(bucket, keys, most).await,
-            Store::Recorded => Err(Failed::no_store()),
+            Store::Recorded => Err(StoreFailure::no_store()),
         })
     }
 
-    async fn exists(&self, bucket: &str, key: String) -> Result<bool, Failed> {
+    async fn exists(&self, bucket: &str, key: String) -> Result<bool, StoreFailure> {
         told(match self {
             Store::Sqlite(store) => store.exists(bucket, key).await,
             Store::Redis(store) => store.exists(bucket, key).await,
-            Store::Recorded => Err(Failed::no_store()),
+            Store::Recorded => Err(StoreFailure::no_store()),
         })
     }
 
-    async fn set(&self, bucket: &str, pairs: Vec<(String, Vec<u8>)>) -> Result<(), Failed> {
+    async fn set(&self, bucket: &str, pairs: Vec<(String, Vec<u8>)>) -> Result<(), StoreFailure> {
         told(match self {
             Store::Sqlite(store) => store.set(bucket, pairs).await,
             Store::Redis(store) => store.set(bucket, pairs).await,
-            Store::Recorded => Err(Failed::no_store()),
+            Store::Recorded => Err(StoreFailure::no_store()),
         })
     }
 
-    async fn delete(&self, bucket: &str, keys: Vec<String>) -> Result<(), Failed> {
+    async fn delete(&self, bucket: &str, keys: Vec<String>) -> Result<(), StoreFailure> {
         told(match self {
             Store::Sqlite(store) => store.delete(bucket, keys).await,
             Store::Redis(store) => store.delete(bucket, keys).await,
-            Store::Recorded => Err(Failed::no_store()),
+            Store::Recorded => Err(StoreFailure::no_store()),
         })
     }
 
@@ -181,26 +181,26 @@ impl Store {
         bucket: &str,
         cursor: Option<u64>,
         most: usize,
-    ) -> Result<KeyPage, Failed> {
+    ) -> Result<KeyPage, StoreFailure> {
         told(match self {
             Store::Sqlite(store) => store.keys(bucket, cursor, most).await,
             Store::Redis(store) => store.keys(bucket, cursor).await,
-            Store::Recorded => Err(Failed::no_store()),
+            Store::Recorded => Err(StoreFailure::no_store()),
         })
     }
 
-    async fn increment(&self, bucket: &str, key: String, delta: i64) -> Result<i64, Failed> {
+    async fn increment(&self, bucket: &str, key: String, delta: i64) -> Result<i64, StoreFailure> {
         told(match self {
             Store::Sqlite(store) => store.increment(bucket, key, delta).await,
             Store::Redis(store) => store.increment(bucket, key, delta).await,
-            Store::Recorded => Err(Failed::no_store()),
+            Store::Recorded => Err(StoreFailure::no_store()),
         })
     }
 }
 
 /// Logs a failure, so that the operator hears of it too.
-fn told<T>(result: Result<T, Failed>) -> Result<T, Failed> {
-    if let Err(Failed(why)) = &result {
+fn told<T>(result: Result<T, StoreFailure>) -> Result<T, StoreFailure> {
+    if let Err(StoreFailure(why)) = &result {
         warning!("the key-value store failed a guest: {}", log::escape(why));
     }
     result

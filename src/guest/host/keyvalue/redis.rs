@@ -1,7 +1,7 @@
 //! In Redis each bucket is a hash, so that its keys can be listed and nothing else of the server's is touched. A
 //! request is never sent twice: nobody knows whether the first arrived.
 
-use super::{Failed, KeyPage};
+use super::{KeyPage, StoreFailure};
 use anyhow::{Context, Result};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{
@@ -45,7 +45,7 @@ impl Redis {
         bucket: &str,
         keys: Vec<String>,
         most: usize,
-    ) -> Result<Vec<Option<Vec<u8>>>, Failed> {
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreFailure> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
@@ -55,16 +55,20 @@ impl Redis {
         }
         let lengths: Vec<usize> = lengths.query_async(&mut self.connection()?).await?;
         if lengths.into_iter().fold(0, usize::saturating_add) > most {
-            return Err(Failed::too_large());
+            return Err(StoreFailure::too_large());
         }
         self.ask(hash("HMGET", bucket).arg(keys)).await
     }
 
-    pub async fn exists(&self, bucket: &str, key: String) -> Result<bool, Failed> {
+    pub async fn exists(&self, bucket: &str, key: String) -> Result<bool, StoreFailure> {
         self.ask(hash("HEXISTS", bucket).arg(key)).await
     }
 
-    pub async fn set(&self, bucket: &str, pairs: Vec<(String, Vec<u8>)>) -> Result<(), Failed> {
+    pub async fn set(
+        &self,
+        bucket: &str,
+        pairs: Vec<(String, Vec<u8>)>,
+    ) -> Result<(), StoreFailure> {
         if pairs.is_empty() {
             return Ok(());
         }
@@ -75,14 +79,14 @@ impl Redis {
         self.ask(&command).await
     }
 
-    pub async fn delete(&self, bucket: &str, keys: Vec<String>) -> Result<(), Failed> {
+    pub async fn delete(&self, bucket: &str, keys: Vec<String>) -> Result<(), StoreFailure> {
         if keys.is_empty() {
             return Ok(());
         }
         self.ask(hash("HDEL", bucket).arg(keys)).await
     }
 
-    pub async fn keys(&self, bucket: &str, cursor: Option<u64>) -> Result<KeyPage, Failed> {
+    pub async fn keys(&self, bucket: &str, cursor: Option<u64>) -> Result<KeyPage, StoreFailure> {
         let cursor = cursor.unwrap_or(0);
         let (next, keys) = match self.scan_keys(bucket, cursor).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError) => {
@@ -109,11 +113,16 @@ impl Redis {
         Ok((next, pairs.into_iter().map(|(key, _)| key).collect()))
     }
 
-    pub async fn increment(&self, bucket: &str, key: String, delta: i64) -> Result<i64, Failed> {
+    pub async fn increment(
+        &self,
+        bucket: &str,
+        key: String,
+        delta: i64,
+    ) -> Result<i64, StoreFailure> {
         self.ask(hash("HINCRBY", bucket).arg(key).arg(delta)).await
     }
 
-    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Failed> {
+    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreFailure> {
         let mut connection = self.connection()?;
         Ok(command.query_async(&mut connection).await?)
     }
@@ -132,9 +141,9 @@ impl Redis {
     }
 }
 
-impl From<RedisError> for Failed {
-    fn from(error: RedisError) -> Failed {
-        Failed(format!("Redis: {error}"))
+impl From<RedisError> for StoreFailure {
+    fn from(error: RedisError) -> StoreFailure {
+        StoreFailure(format!("Redis: {error}"))
     }
 }
 

@@ -1,7 +1,7 @@
 //! In SQLite the store is a file. SQLite waits for disks and for other processes, so it has threads of its own here:
 //! one that writes, one that reads. The writes that are waiting are committed together.
 
-use super::{Failed, KeyPage};
+use super::{KeyPage, StoreFailure};
 use crate::warning;
 use anyhow::{Context, Result, bail};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
@@ -19,7 +19,7 @@ pub struct Sqlite {
 /// A `Job` does its work within a transaction, and leaves what is to be done when that has ended.
 type Job = Box<dyn FnOnce(&Connection) -> Finish + Send>;
 
-type Finish = Box<dyn FnOnce(Result<(), Failed>) + Send>;
+type Finish = Box<dyn FnOnce(Result<(), StoreFailure>) + Send>;
 
 /// SQLite waits for this long while another process writes.
 const BUSY: Duration = Duration::from_secs(5);
@@ -60,7 +60,7 @@ impl Sqlite {
         bucket: &str,
         keys: Vec<String>,
         most: usize,
-    ) -> Result<Vec<Option<Vec<u8>>>, Failed> {
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreFailure> {
         let bucket = bucket.to_owned();
         run(&self.reads, move |connection| {
             // The length of a value is known without reading it.
@@ -75,7 +75,7 @@ impl Sqlite {
                 let Some(value) = value else {
                     return Ok(None);
                 };
-                let value = value.ok_or_else(Failed::too_large)?;
+                let value = value.ok_or_else(StoreFailure::too_large)?;
                 left -= value.len();
                 Ok(Some(value))
             };
@@ -84,7 +84,7 @@ impl Sqlite {
         .await
     }
 
-    pub async fn exists(&self, bucket: &str, key: String) -> Result<bool, Failed> {
+    pub async fn exists(&self, bucket: &str, key: String) -> Result<bool, StoreFailure> {
         let bucket = bucket.to_owned();
         run(&self.reads, move |connection| {
             let sql = "SELECT 1 FROM wasi_keyvalue WHERE bucket = ? AND key = ?";
@@ -93,7 +93,11 @@ impl Sqlite {
         .await
     }
 
-    pub async fn set(&self, bucket: &str, pairs: Vec<(String, Vec<u8>)>) -> Result<(), Failed> {
+    pub async fn set(
+        &self,
+        bucket: &str,
+        pairs: Vec<(String, Vec<u8>)>,
+    ) -> Result<(), StoreFailure> {
         let bucket = bucket.to_owned();
         run(&self.writes, move |connection| {
             for (key, value) in &pairs {
@@ -104,7 +108,7 @@ impl Sqlite {
         .await
     }
 
-    pub async fn delete(&self, bucket: &str, keys: Vec<String>) -> Result<(), Failed> {
+    pub async fn delete(&self, bucket: &str, keys: Vec<String>) -> Result<(), StoreFailure> {
         let bucket = bucket.to_owned();
         run(&self.writes, move |connection| {
             let sql = "DELETE FROM wasi_keyvalue WHERE bucket = ? AND key = ?";
@@ -123,7 +127,7 @@ impl Sqlite {
         bucket: &str,
         cursor: Option<u64>,
         most: usize,
-    ) -> Result<KeyPage, Failed> {
+    ) -> Result<KeyPage, StoreFailure> {
         let bucket = bucket.to_owned();
         let after = i64::try_from(cursor.unwrap_or(0)).unwrap_or(i64::MAX);
         run(&self.reads, move |connection| {
@@ -137,7 +141,7 @@ impl Sqlite {
                 if key.len() > left {
                     return match last {
                         Some(_) => Ok((keys, last)),
-                        None => Err(Failed::too_large()),
+                        None => Err(StoreFailure::too_large()),
                     };
                 }
                 left -= key.len();
@@ -150,7 +154,12 @@ impl Sqlite {
         .await
     }
 
-    pub async fn increment(&self, bucket: &str, key: String, delta: i64) -> Result<i64, Failed> {
+    pub async fn increment(
+        &self,
+        bucket: &str,
+        key: String,
+        delta: i64,
+    ) -> Result<i64, StoreFailure> {
         let bucket = bucket.to_owned();
         run(&self.writes, move |connection| {
             let sql = "SELECT value FROM wasi_keyvalue WHERE bucket = ? AND key = ?";
@@ -161,7 +170,7 @@ impl Sqlite {
             let before = value.map_or(Ok(0), |value| number(&value))?;
             let after = before
                 .checked_add(delta)
-                .ok_or_else(|| Failed("the number would be too large".to_owned()))?;
+                .ok_or_else(|| StoreFailure("the number would be too large".to_owned()))?;
             put(connection, &bucket, &key, after.to_string().as_bytes())?;
             Ok(after)
         })
@@ -187,13 +196,13 @@ fn about(path: &Path) -> String {
     )
 }
 
-fn number(value: &[u8]) -> Result<i64, Failed> {
+fn number(value: &[u8]) -> Result<i64, StoreFailure> {
     let text = std::str::from_utf8(value).ok();
     text.and_then(|text| text.parse().ok())
-        .ok_or_else(|| Failed("the value is not a whole number".to_owned()))
+        .ok_or_else(|| StoreFailure("the value is not a whole number".to_owned()))
 }
 
-fn put(connection: &Connection, bucket: &str, key: &str, value: &[u8]) -> Result<(), Failed> {
+fn put(connection: &Connection, bucket: &str, key: &str, value: &[u8]) -> Result<(), StoreFailure> {
     let sql = "INSERT INTO wasi_keyvalue (bucket, key, value) VALUES (?, ?, ?) \
                ON CONFLICT (bucket, key) DO UPDATE SET value = excluded.value";
     connection
@@ -202,9 +211,9 @@ fn put(connection: &Connection, bucket: &str, key: &str, value: &[u8]) -> Result
     Ok(())
 }
 
-impl From<rusqlite::Error> for Failed {
-    fn from(error: rusqlite::Error) -> Failed {
-        Failed(error.to_string())
+impl From<rusqlite::Error> for StoreFailure {
+    fn from(error: rusqlite::Error) -> StoreFailure {
+        StoreFailure(error.to_string())
     }
 }
 
@@ -241,8 +250,8 @@ fn start(
 /// Has a thread do `work`, and resolves when that is done and, if it writes, on disk.
 async fn run<T: Send + 'static>(
     lane: &Sender<Job>,
-    work: impl FnOnce(&Connection) -> Result<T, Failed> + Send + 'static,
-) -> Result<T, Failed> {
+    work: impl FnOnce(&Connection) -> Result<T, StoreFailure> + Send + 'static,
+) -> Result<T, StoreFailure> {
     let (answer, answered) = oneshot::channel();
     let job: Job = Box::new(move |connection| {
         let result = work(connection);
@@ -251,7 +260,7 @@ async fn run<T: Send + 'static>(
         })
     });
     let _ = lane.send(job);
-    let gone = |_| Failed("the store could not be written".to_owned());
+    let gone = |_| StoreFailure("the store could not be written".to_owned());
     answered.await.map_err(gone)?
 }
 
@@ -275,7 +284,7 @@ fn write_all(mut connection: Connection, jobs: &Receiver<Job>) {
                 ended
                     .as_ref()
                     .copied()
-                    .map_err(|error| Failed(error.to_string())),
+                    .map_err(|error| StoreFailure(error.to_string())),
             );
         }
     }

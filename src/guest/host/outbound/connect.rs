@@ -22,9 +22,9 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-type Failed = Box<dyn Error + Send + Sync>;
+type ConnectError = Box<dyn Error + Send + Sync>;
 
-type Future<T> = Pin<Box<dyn std::future::Future<Output = Result<T, Failed>> + Send>>;
+type Future<T> = Pin<Box<dyn std::future::Future<Output = Result<T, ConnectError>> + Send>>;
 
 /// A `Connector` speaks TLS where the URL asks for it, and HTTP/2 where the server chooses it.
 pub type Connector = HttpsConnector<Checked>;
@@ -69,10 +69,10 @@ pub struct Checked {
 
 impl Service<Uri> for Checked {
     type Response = Tcp;
-    type Error = Failed;
+    type Error = ConnectError;
     type Future = Future<Tcp>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failed>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
         Poll::Ready(Ok(()))
     }
 
@@ -92,7 +92,7 @@ impl Service<Uri> for Checked {
             let stream = tcp.call(uri).await?;
             Ok(Tcp {
                 stream,
-                used: Used::default(),
+                used: UseMark::default(),
             })
         })
     }
@@ -111,10 +111,10 @@ struct Lookup(PeerGrant);
 
 impl Service<Name> for Lookup {
     type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = Failed;
+    type Error = ConnectError;
     type Future = Future<Self::Response>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failed>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
         Poll::Ready(Ok(()))
     }
 
@@ -139,11 +139,11 @@ impl Service<Name> for Lookup {
     }
 }
 
-/// `Used` says whether a connection has carried a request before.
+/// `UseMark` says whether a connection has carried a request before.
 #[derive(Clone, Default)]
-pub struct Used(Arc<AtomicBool>);
+pub struct UseMark(Arc<AtomicBool>);
 
-impl Used {
+impl UseMark {
     /// Marks the connection as used, and says whether it was already.
     pub fn mark(&self) -> bool {
         self.0.swap(true, Ordering::Relaxed)
@@ -153,7 +153,7 @@ impl Used {
 /// `Tcp` is a connection that knows whether it is fresh.
 pub struct Tcp {
     stream: TokioIo<TcpStream>,
-    used: Used,
+    used: UseMark,
 }
 
 impl Tcp {

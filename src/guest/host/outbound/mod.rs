@@ -104,7 +104,7 @@ impl Outbound {
 /// `Rest` is what is left to do for a request once its head is there: nothing, the connection has a task.
 type Rest = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
-type Sent = Result<(http::Response<WasiBody>, Rest), Error>;
+type ResponseResult = Result<(http::Response<WasiBody>, Rest), Error>;
 
 impl WasiHttpHooks for Outbound {
     /// Decides as the engine does by default, without making a closure for each field.
@@ -122,7 +122,7 @@ impl WasiHttpHooks for Outbound {
         mut request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
         _done: Rest,
-    ) -> Box<dyn Future<Output = Sent> + Send> {
+    ) -> Box<dyn Future<Output = ResponseResult> + Send> {
         let recorder = self.recorder.clone();
         let asked = recorder.map(|recorder| {
             let called = format!("{} {}", request.method(), request.uri());
@@ -159,7 +159,7 @@ impl WasiHttpHooks for Outbound {
 fn again(
     answer: Option<Result<http::Response<WasiBody>, Error>>,
     body: WasiBody,
-) -> Box<dyn Future<Output = Sent> + Send> {
+) -> Box<dyn Future<Output = ResponseResult> + Send> {
     Box::new(async move {
         tokio::spawn(swallow(body));
         let response = match answer {

@@ -2,7 +2,7 @@
 //! pool turned out to be dead.
 
 use super::body::{LastProgress, Permits, Receiving, Sending, begun, empty};
-use super::connect::{Connector, Used, connectors, destination};
+use super::connect::{Connector, UseMark, connectors, destination};
 use super::error_code::{self, Why};
 use super::headers::remove_hop_by_hop;
 use super::named_host;
@@ -46,8 +46,8 @@ const IDLE_PER_HOST: usize = 32;
 /// A request that meets with nothing but dead connections is sent this often.
 const ATTEMPTS: u32 = 3;
 
-/// `Broken` is a request that failed.
-struct Broken {
+/// A `FailedAttempt` is an attempt at a request that failed.
+struct FailedAttempt {
     why: Why,
     /// The connection had been used before, and nothing came back.
     stale: bool,
@@ -107,11 +107,11 @@ impl OutboundClient {
             left -= 1;
             match self.attempt(request, deadline, times).await {
                 Ok(response) => break response,
-                Err(Broken {
+                Err(FailedAttempt {
                     why: Why::Denied(denial),
                     ..
                 }) => return Err(deny(&denial)),
-                Err(Broken {
+                Err(FailedAttempt {
                     why: Why::Failed(error),
                     stale,
                 }) => match &copy {
@@ -174,7 +174,7 @@ impl OutboundClient {
         request: Request<WasiBody>,
         deadline: Instant,
         times: Times,
-    ) -> Result<Response<Incoming>, Broken> {
+    ) -> Result<Response<Incoming>, FailedAttempt> {
         let progress = LastProgress::now();
         let mut request = request.map(|body| Sending::new(body, progress.clone()));
         let mut captured = capture_connection(&mut request);
@@ -187,7 +187,7 @@ impl OutboundClient {
             biased;
             result = &mut response => return result.map_err(|error| broken(&error, &captured)),
             () = connected(&mut captured) => {}
-            () = sleep_until(deadline) => return Err(Broken::late(Error::ConnectionTimeout)),
+            () = sleep_until(deadline) => return Err(FailedAttempt::late(Error::ConnectionTimeout)),
         }
         progress.note();
         // A connection is marked as used when its first response is there.
@@ -202,7 +202,7 @@ impl OutboundClient {
                 }
                 () = sleep_until(wait) => {
                     if progress.last() + times.first_byte <= Instant::now() {
-                        return Err(Broken::late(Error::ConnectionReadTimeout));
+                        return Err(FailedAttempt::late(Error::ConnectionReadTimeout));
                     }
                 }
             }
@@ -210,16 +210,16 @@ impl OutboundClient {
     }
 }
 
-impl Broken {
-    fn late(error: Error) -> Broken {
-        Broken {
+impl FailedAttempt {
+    fn late(error: Error) -> FailedAttempt {
+        FailedAttempt {
             why: Why::Failed(error),
             stale: false,
         }
     }
 }
 
-fn broken(error: &legacy::Error, captured: &CaptureConnection) -> Broken {
+fn broken(error: &legacy::Error, captured: &CaptureConnection) -> FailedAttempt {
     let why = error_code::why(error);
     let ended = matches!(why, Why::Failed(Error::ConnectionTerminated));
     if let Why::Failed(failed) = &why {
@@ -229,7 +229,7 @@ fn broken(error: &legacy::Error, captured: &CaptureConnection) -> Broken {
             log::escape(&said)
         );
     }
-    Broken {
+    FailedAttempt {
         stale: ended && was_used(captured),
         why,
     }
@@ -269,7 +269,7 @@ fn was_used(captured: &CaptureConnection) -> bool {
     if let Some(connected) = &*captured.connection_metadata() {
         connected.get_extras(&mut extras);
     }
-    extras.get::<Used>().is_some_and(Used::mark)
+    extras.get::<UseMark>().is_some_and(UseMark::mark)
 }
 
 /// Says whether a request does no harm when it is sent twice, and can be.

@@ -52,8 +52,8 @@ pub fn array<T>(
     Some(all)
 }
 
-/// A `Bound` of a range, if it has one on this side.
-pub type Bound<T> = Option<(T, RangeBoundKind)>;
+/// A `RangeBound` is where a range ends on this side, if it does.
+pub type RangeBound<T> = Option<(T, RangeBoundKind)>;
 
 const EMPTY: u8 = 0x01;
 const LOWER_INCLUSIVE: u8 = 0x02;
@@ -65,7 +65,7 @@ const UPPER_INFINITE: u8 = 0x10;
 pub fn range<T>(
     mut bytes: &[u8],
     read: impl Fn(&[u8]) -> Option<T>,
-) -> Option<(Bound<T>, Bound<T>)> {
+) -> Option<(RangeBound<T>, RangeBound<T>)> {
     let bytes = &mut bytes;
     let [flags] = take(bytes)?;
     if flags & EMPTY != 0 {
@@ -106,13 +106,13 @@ pub fn written_texts(all: &[Option<String>]) -> String {
 }
 
 /// Writes a range.
-pub fn written_range<T: ToString>((lower, upper): &(Bound<T>, Bound<T>)) -> String {
-    let text = |bound: &Bound<T>| {
+pub fn written_range<T: ToString>((lower, upper): &(RangeBound<T>, RangeBound<T>)) -> String {
+    let text = |bound: &RangeBound<T>| {
         bound
             .as_ref()
             .map_or(String::new(), |(it, _)| it.to_string())
     };
-    let inclusive = |bound: &Bound<T>| matches!(bound, Some((_, RangeBoundKind::Inclusive)));
+    let inclusive = |bound: &RangeBound<T>| matches!(bound, Some((_, RangeBoundKind::Inclusive)));
     format!(
         "{}{},{}{}",
         if inclusive(lower) { '[' } else { '(' },

@@ -25,11 +25,11 @@ const PARAMETERS: usize = 1 << 20;
 /// A connection with this many of them is not used for long any more.
 const WORN: usize = PARAMETERS / 4;
 
-/// A `Bound` is shared by a connection and whoever asks over it.
+/// A `SharedSession` is what is known of a session: it is shared by a connection and whoever asks over it.
 #[derive(Clone)]
-pub struct Bound(Arc<Known>);
+pub struct SharedSession(Arc<SessionState>);
 
-struct Known {
+struct SessionState {
     /// Rows may have this many bytes.
     most: AtomicUsize,
     /// The server has said this much of its parameters.
@@ -41,9 +41,9 @@ struct Known {
 /// Nothing was said of a transaction since the last statement.
 const UNKNOWN: u8 = 0;
 
-impl Bound {
-    pub fn new() -> Bound {
-        Bound(Arc::new(Known {
+impl SharedSession {
+    pub fn new() -> SharedSession {
+        SharedSession(Arc::new(SessionState {
             most: AtomicUsize::new(ALWAYS),
             parameters: AtomicUsize::new(0),
             transaction: AtomicU8::new(UNKNOWN),
@@ -83,7 +83,7 @@ const FIRST: [u8; 4] = [b'R', ERROR, b'N', b'v'];
 /// A `Bounded` stream fails where a message is too large.
 pub struct Bounded<S> {
     stream: S,
-    bound: Bound,
+    bound: SharedSession,
     head: [u8; HEAD],
     /// This much of the head was read.
     known: usize,
@@ -94,7 +94,7 @@ pub struct Bounded<S> {
 }
 
 impl<S> Bounded<S> {
-    pub fn new(stream: S, bound: Bound) -> Bounded<S> {
+    pub fn new(stream: S, bound: SharedSession) -> Bounded<S> {
         Bounded {
             stream,
             bound,
@@ -216,7 +216,7 @@ mod tests {
     }
 
     /// The server is ready.
-    fn ready(bound: &Bound) -> Bounded<()> {
+    fn ready(bound: &SharedSession) -> Bounded<()> {
         let mut bounded = Bounded::new((), bound.clone());
         bounded.follow(&message(b'R', 4)).unwrap();
         bounded.follow(&message(READY, 1)).unwrap();
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn messages_are_followed_however_they_come_and_a_large_one_is_refused() {
         for piece in [1, 2, 7, 4096] {
-            let mut bounded = ready(&Bound::new());
+            let mut bounded = ready(&SharedSession::new());
             let all = [0, 1, 300].into_iter().flat_map(|it| message(ROW, it));
             let all: Vec<u8> = all.collect();
             assert_eq!(refused(&mut bounded, &all, piece), None);
@@ -239,7 +239,7 @@ mod tests {
             let why = refused(&mut bounded, &message(ROW, ALWAYS), piece);
             assert_eq!(why.as_deref(), Some(TOO_LARGE));
         }
-        let bound = Bound::new();
+        let bound = SharedSession::new();
         let mut bounded = ready(&bound);
         bound.begin(4 << 20);
         bounded.follow(&message(ROW, 2 << 20)).unwrap();
@@ -252,13 +252,13 @@ mod tests {
     #[test]
     fn what_the_client_keeps_of_a_server_is_bounded_before_it_is_ready_and_afterwards() {
         for kind in [PARAMETER, b'N'] {
-            let mut bounded = Bounded::new((), Bound::new());
+            let mut bounded = Bounded::new((), SharedSession::new());
             bounded.follow(&message(b'R', 4)).unwrap();
             let many = message(kind, 10).repeat(BEFORE / 15);
             let why = refused(&mut bounded, &many, 4096);
             assert_eq!(why.as_deref(), Some(TALKATIVE));
         }
-        let bound = Bound::new();
+        let bound = SharedSession::new();
         let mut bounded = ready(&bound);
         bounded.follow(&message(PARAMETER, WORN - 4)).unwrap();
         assert!(!bound.is_worn());
@@ -277,7 +277,7 @@ mod tests {
             "RFB 003.008",
             "\u{ff}",
         ] {
-            let mut bounded = Bounded::new((), Bound::new());
+            let mut bounded = Bounded::new((), SharedSession::new());
             let why = refused(&mut bounded, first.as_bytes(), 1);
             assert_eq!(why.as_deref(), Some(STRANGER), "{first}");
         }
@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn whether_a_transaction_is_open_is_known_when_the_server_has_said_it() {
-        let bound = Bound::new();
+        let bound = SharedSession::new();
         let mut bounded = ready(&bound);
         assert!(bound.is_outside_transaction());
         bound.begin(0);

@@ -1,7 +1,7 @@
 //! A connection is made to the first of the hosts that takes it, with TLS where the URL asks for it. What was made is
 //! closed when it is dropped.
 
-use super::bounded::{Bound, Bounded};
+use super::bounded::{Bounded, SharedSession};
 use super::error::{PostgresError, sentence};
 use super::url::{DatabaseUrl, port, socket};
 use crate::guest::host::outbound::{Roots, tls};
@@ -39,7 +39,7 @@ pub struct Connector {
 pub struct PostgresSession {
     pub client: Client,
     /// The bound knows what the server may send, and what it has said of itself.
-    pub bound: Bound,
+    pub bound: SharedSession,
     /// This is why the connection was lost.
     lost: Arc<OnceLock<String>>,
     task: Task,
@@ -155,7 +155,7 @@ impl Connector {
 
     async fn made(&self, host: usize) -> Result<PostgresSession, String> {
         let stream = self.dial(host).await.map_err(|error| error.to_string())?;
-        let bound = Bound::new();
+        let bound = SharedSession::new();
         match self.secured(host, &bound) {
             Some(secured) => {
                 let made = self.config.connect_raw(stream, secured).await;
@@ -175,7 +175,7 @@ impl Connector {
     pub async fn cancel(&self, session: &PostgresSession) -> io::Result<()> {
         let stream = self.dial(session.host).await?;
         let token = session.client.cancel_token();
-        let told = match self.secured(session.host, &Bound::new()) {
+        let told = match self.secured(session.host, &SharedSession::new()) {
             Some(secured) => token.cancel_query_raw(stream, secured).await,
             None => token.cancel_query_raw(stream, NoTls).await,
         };
@@ -222,7 +222,7 @@ impl Connector {
         Ok(())
     }
 
-    fn secured(&self, host: usize, bound: &Bound) -> Option<Secured> {
+    fn secured(&self, host: usize, bound: &SharedSession) -> Option<Secured> {
         let config = self.tls.clone()?;
         let name = match &self.config.get_hosts()[host] {
             Host::Tcp(name) => name.clone(),
@@ -248,7 +248,7 @@ fn spoken(address: &DatabaseUrl, mut config: ClientConfig) -> ClientConfig {
 fn session<S, T>(
     client: Client,
     connection: Connection<S, T>,
-    bound: Bound,
+    bound: SharedSession,
     host: usize,
 ) -> PostgresSession
 where
@@ -286,7 +286,7 @@ fn reason(error: &Error) -> String {
 struct Secured {
     config: Arc<ClientConfig>,
     name: String,
-    bound: Bound,
+    bound: SharedSession,
 }
 
 impl TlsConnect<Dialed> for Secured {

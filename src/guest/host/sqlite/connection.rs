@@ -66,13 +66,13 @@ impl From<rusqlite::Error> for SqliteError {
 pub struct Guarded {
     file: Arc<File>,
     /// The connection is elsewhere while a statement runs.
-    held: Option<Held>,
+    held: Option<ConnectionWithPermit>,
     interrupt: InterruptHandle,
     /// The guest is gone, or has given up.
     gone: Arc<AtomicBool>,
 }
 
-type Held = (Connection, OwnedSemaphorePermit);
+type ConnectionWithPermit = (Connection, OwnedSemaphorePermit);
 
 impl Guarded {
     pub async fn open(file: &Arc<File>) -> Result<Guarded, SqliteError> {
@@ -133,7 +133,7 @@ impl Guarded {
         self.interrupt.interrupt();
     }
 
-    fn held(&mut self) -> Result<Held, SqliteError> {
+    fn held(&mut self) -> Result<ConnectionWithPermit, SqliteError> {
         let gone = "an earlier statement was given up on; open another connection";
         self.held.take().ok_or(SqliteError::Other(gone.to_owned()))
     }

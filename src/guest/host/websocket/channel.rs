@@ -47,9 +47,9 @@ pub enum Outgoing {
     Close(Closed),
 }
 
-/// An `Answer` is the guest's answer to the opening request.
+/// An `OpeningAnswer` is the guest's answer to the opening request.
 #[derive(Debug)]
-pub enum Answer {
+pub enum OpeningAnswer {
     Accepted {
         subprotocol: Option<String>,
         headers: HeaderMap,
@@ -82,7 +82,7 @@ pub struct Channel {
 enum Handshake {
     Undecided,
     /// The answer is there, and the client has not been given it yet.
-    Decided(Answer),
+    Decided(OpeningAnswer),
     /// The client has its answer; there is a WebSocket where the guest accepted.
     Answered,
 }
@@ -157,11 +157,11 @@ impl Channel {
     }
 
     /// Answers the opening request for the guest, and says whether that may be.
-    pub fn answer(&self, answer: Answer) -> bool {
+    pub fn answer(&self, answer: OpeningAnswer) -> bool {
         let mut state = self.state();
         let may = matches!(state.handshake, Handshake::Undecided) && state.closed.is_none();
         if may {
-            if let Answer::Rejected { status, .. } = &answer {
+            if let OpeningAnswer::Rejected { status, .. } = &answer {
                 let reason = format!("it was rejected with the status {status}");
                 state.closed = Some(Closed::new(NOT_OPENED, &reason));
             }
@@ -171,7 +171,7 @@ impl Channel {
     }
 
     /// Takes the guest's answer to the opening request, once.
-    pub fn take_answer(&self) -> Option<Answer> {
+    pub fn take_answer(&self) -> Option<OpeningAnswer> {
         let mut state = self.state();
         match std::mem::replace(&mut state.handshake, Handshake::Answered) {
             Handshake::Decided(answer) => Some(answer),

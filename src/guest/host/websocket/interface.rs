@@ -1,6 +1,6 @@
 //! Guests call these functions of `wasmserve:websocket@0.1.0`.
 
-use super::channel::{Answer, Channel, Closed, Message, Outgoing};
+use super::channel::{Channel, Closed, Message, OpeningAnswer, Outgoing};
 use crate::guest::host::state::HostState;
 use bindings::wasmserve::websocket::connections::{self as wit, HandshakeError};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -112,7 +112,7 @@ impl wit::HostConnection for HostState {
         };
         Ok(decide(
             connection,
-            Answer::Accepted {
+            OpeningAnswer::Accepted {
                 subprotocol,
                 headers,
             },
@@ -133,7 +133,7 @@ impl wit::HostConnection for HostState {
             Ok(headers) => headers,
             Err(name) => return Ok(Err(HandshakeError::IllegalHeader(name))),
         };
-        let answer = Answer::Rejected {
+        let answer = OpeningAnswer::Rejected {
             status,
             headers,
             body,
@@ -245,7 +245,7 @@ impl Pollable for Sendable {
     }
 }
 
-fn decide(connection: &Connection, answer: Answer) -> Result<(), HandshakeError> {
+fn decide(connection: &Connection, answer: OpeningAnswer) -> Result<(), HandshakeError> {
     match connection.channel.answer(answer) {
         true => Ok(()),
         false => Err(HandshakeError::Decided),

@@ -5,6 +5,6 @@ mod channel;
 mod interface;
 mod open_websockets;
 
-pub use channel::{Answer, Bounds, Channel, Closed, Message, Outgoing};
+pub use channel::{Bounds, Channel, Closed, Message, OpeningAnswer, Outgoing};
 pub use interface::{Connection, Opening, add_to_linker, serve};
 pub use open_websockets::OpenWebSockets;

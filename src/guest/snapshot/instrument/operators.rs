@@ -59,8 +59,8 @@ const fn has(list: &[&str], name: &str) -> bool {
     false
 }
 
-/// `Known` says what is known of an operator.
-struct Known {
+/// `OperatorInfo` says what is known of an operator.
+struct OperatorInfo {
     proposal: &'static str,
     name: &'static str,
     restored: bool,
@@ -68,16 +68,16 @@ struct Known {
 
 macro_rules! define_known {
     ($( @$proposal:ident $operator:ident $({ $($field:ident: $type:ty),* })? => $visit:ident ($($arity:tt)*) )*) => {
-        fn known(operator: &Operator<'_>) -> Known {
+        fn known(operator: &Operator<'_>) -> OperatorInfo {
             match operator {
                 $(
                     Operator::$operator { .. } => const {
                         let (proposal, name) = (stringify!($proposal), stringify!($operator));
                         let restored = has(&PROPOSALS, proposal) || has(&SINGLE, name);
-                        Known { proposal, name, restored }
+                        OperatorInfo { proposal, name, restored }
                     },
                 )*
-                _ => Known { proposal: "", name: "an operator", restored: false },
+                _ => OperatorInfo { proposal: "", name: "an operator", restored: false },
             }
         }
 

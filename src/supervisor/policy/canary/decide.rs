@@ -2,7 +2,7 @@
 
 use super::super::reload::CandidateVersion;
 use super::super::{Death, HealthReading, Id, Incident, Policy, Reason, Worker, WorkerState};
-use super::{Canary, SHARE, Seen, Stage, Verdict, workers};
+use super::{Canary, CanaryDecision, Observations, SHARE, Stage, workers};
 use crate::log::Level;
 use crate::scoreboard::{Answers, CanaryFigures};
 use crate::supervisor::settings::CanarySettings;
@@ -49,8 +49,8 @@ impl Policy {
             settings: settings.clone(),
             stage: Stage::Starting,
             hurries: false,
-            old: Seen::default(),
-            new: Seen::default(),
+            old: Observations::default(),
+            new: Observations::default(),
             known: BTreeMap::new(),
             first: Id(self.next_id),
             in_flight: 0,
@@ -119,11 +119,13 @@ impl Policy {
         let is_new = |worker: &Worker| worker.generation == generation && worker.serves();
         let serves = self.workers.values().any(is_new);
         match verdict {
-            Verdict::RollBack(why) => self.roll_back(&why, now),
+            CanaryDecision::RollBack(why) => self.roll_back(&why, now),
             // A newer version is on its way, which may be wanted because of what is wrong with this one.
-            Verdict::Promote(why) if serves && !self.reload.is_compiling() => self.promote(&why),
-            Verdict::GoOn | Verdict::Promote(_) => {}
-            Verdict::Wait => {
+            CanaryDecision::Promote(why) if serves && !self.reload.is_compiling() => {
+                self.promote(&why)
+            }
+            CanaryDecision::GoOn | CanaryDecision::Promote(_) => {}
+            CanaryDecision::Wait => {
                 let text = format!(
                     "Canary: its time is over, but too few requests have come to judge version {generation}; it goes on \
                      until enough have, or until `wasmserve promote` or `wasmserve rollback`"

@@ -34,8 +34,8 @@ pub struct Canary {
     stage: Stage,
     /// The canary is to be promoted as soon as one of its workers is ready.
     hurries: bool,
-    old: Seen,
-    new: Seen,
+    old: Observations,
+    new: Observations,
     /// Each worker had answered this when it was looked at last.
     known: BTreeMap<Id, Answers>,
     /// Workers from this one on were forked after it began: all that they have answered counts.
@@ -61,16 +61,16 @@ enum Stage {
     },
 }
 
-/// `Seen` is what was seen of one version.
+/// `Observations` are what was seen of one version.
 #[derive(Debug, Default)]
-struct Seen {
+struct Observations {
     answers: Answers,
     deaths: u32,
 }
 
-/// A `Verdict` says what is to be done about the canary.
+/// A `CanaryDecision` says what is to be done about the canary.
 #[derive(Debug, PartialEq, Eq)]
-enum Verdict {
+enum CanaryDecision {
     GoOn,
     /// There is nothing to compare by, which is said once.
     Wait,
@@ -110,9 +110,9 @@ impl Canary {
         seen.answers.add(&answers.since(&before));
     }
 
-    fn verdict(&mut self, now: Instant) -> Verdict {
+    fn verdict(&mut self, now: Instant) -> CanaryDecision {
         let Some(since) = self.since() else {
-            return Verdict::GoOn;
+            return CanaryDecision::GoOn;
         };
         let (elapsed, time) = (now.saturating_duration_since(since), self.settings.time);
         let warming = (time / WARMING).min(LONGEST_WARMING);
@@ -131,18 +131,18 @@ impl Canary {
             &self.settings,
             certainty,
         ) {
-            Finding::Worse(why) => Verdict::RollBack(why),
-            _ if certainty == Certainty::Early => Verdict::GoOn,
-            Finding::NotWorse => Verdict::Promote(self.compared()),
+            Finding::Worse(why) => CanaryDecision::RollBack(why),
+            _ if certainty == Certainty::Early => CanaryDecision::GoOn,
+            Finding::NotWorse => CanaryDecision::Promote(self.compared()),
             Finding::TooFew => self.without_traffic(since),
         }
     }
 
-    fn without_traffic(&mut self, since: Instant) -> Verdict {
+    fn without_traffic(&mut self, since: Instant) -> CanaryDecision {
         // Who answers nothing has answered few, too.
         if self.new.answers.count == 0 && self.old.answers.count > 0 && self.in_flight > 0 {
             let (begun, old) = (self.in_flight, self.old.answers.count);
-            return Verdict::RollBack(format!(
+            return CanaryDecision::RollBack(format!(
                 "it has answered none of the {begun} requests that it has begun, the old version {old}"
             ));
         }
@@ -151,12 +151,14 @@ impl Canary {
             self.compared()
         );
         match self.settings.without_traffic {
-            WithoutTraffic::Promote => Verdict::Promote(why),
-            WithoutTraffic::RollBack => Verdict::RollBack(why),
-            WithoutTraffic::Wait if matches!(self.stage, Stage::Waiting { .. }) => Verdict::GoOn,
+            WithoutTraffic::Promote => CanaryDecision::Promote(why),
+            WithoutTraffic::RollBack => CanaryDecision::RollBack(why),
+            WithoutTraffic::Wait if matches!(self.stage, Stage::Waiting { .. }) => {
+                CanaryDecision::GoOn
+            }
             WithoutTraffic::Wait => {
                 self.stage = Stage::Waiting { since };
-                Verdict::Wait
+                CanaryDecision::Wait
             }
         }
     }
@@ -170,7 +172,7 @@ impl Canary {
     fn figures(&self, now: Instant) -> CanaryFigures {
         let since = self.since().unwrap_or(now);
         let elapsed = now.saturating_duration_since(since);
-        let of = |seen: &Seen| VersionFigures {
+        let of = |seen: &Observations| VersionFigures {
             requests: seen.answers.count,
             failed: seen.answers.failed,
             p99_us: seen.answers.quantile(0.99).unwrap_or_default() as u64,

@@ -1,7 +1,7 @@
 //! These tests compare two versions that are only numbers.
 
 use super::compare::{Certainty, Finding, compare};
-use super::{Canary, Seen, Stage, Verdict, workers};
+use super::{Canary, CanaryDecision, Observations, Stage, workers};
 use crate::scoreboard::Answers;
 use crate::supervisor::policy::Id;
 use crate::supervisor::settings::{CanarySettings, WithoutTraffic};
@@ -66,8 +66,8 @@ fn canary(settings: CanarySettings, since: Instant) -> Canary {
         settings,
         stage: Stage::Warming { since },
         hurries: false,
-        old: Seen::default(),
-        new: Seen::default(),
+        old: Observations::default(),
+        new: Observations::default(),
         known: BTreeMap::new(),
         first: Id(10),
         in_flight: 0,
@@ -75,7 +75,7 @@ fn canary(settings: CanarySettings, since: Instant) -> Canary {
 }
 
 /// Plays a canary to its end, and says after how many seconds it was over and how.
-fn play(old: Version, new: Version, settings: CanarySettings, seed: u64) -> (u32, Verdict) {
+fn play(old: Version, new: Version, settings: CanarySettings, seed: u64) -> (u32, CanaryDecision) {
     let start = Instant::now();
     let mut canary = canary(settings, start);
     let mut dice = Dice(seed);
@@ -87,7 +87,7 @@ fn play(old: Version, new: Version, settings: CanarySettings, seed: u64) -> (u32
             canary.see(Id(index as u64), generation, &answers[index]);
         }
         let verdict = canary.verdict(start + second * SECOND);
-        if verdict != Verdict::GoOn {
+        if verdict != CanaryDecision::GoOn {
             return (second, verdict);
         }
     }
@@ -96,7 +96,12 @@ fn play(old: Version, new: Version, settings: CanarySettings, seed: u64) -> (u32
 
 fn rolled_back(old: Version, new: Version) -> usize {
     let rounds = 1..=300;
-    let back = |seed: &u64| matches!(play(old, new, settings(), *seed).1, Verdict::RollBack(_));
+    let back = |seed: &u64| {
+        matches!(
+            play(old, new, settings(), *seed).1,
+            CanaryDecision::RollBack(_)
+        )
+    };
     rounds.filter(back).count()
 }
 
@@ -181,14 +186,14 @@ fn without_traffic_it_does_what_it_was_told() {
         };
         play(idle, idle, settings, 1)
     };
-    assert_eq!(told(WithoutTraffic::Wait), (60, Verdict::Wait));
+    assert_eq!(told(WithoutTraffic::Wait), (60, CanaryDecision::Wait));
     assert!(matches!(
         told(WithoutTraffic::Promote),
-        (60, Verdict::Promote(_))
+        (60, CanaryDecision::Promote(_))
     ));
     assert!(matches!(
         told(WithoutTraffic::RollBack),
-        (60, Verdict::RollBack(_))
+        (60, CanaryDecision::RollBack(_))
     ));
 }
 
@@ -199,14 +204,17 @@ fn a_new_version_that_alone_is_asked_is_judged_by_what_is_plain() {
     let with = |fails| Version { fails, ..WELL };
     assert!(matches!(
         play(idle, with(0.0), settings(), 1).1,
-        Verdict::Promote(_)
+        CanaryDecision::Promote(_)
     ));
     assert!(matches!(
         play(idle, with(0.9), settings(), 1),
-        (1..10, Verdict::RollBack(_))
+        (1..10, CanaryDecision::RollBack(_))
     ));
     // Who knows how the old one would have done.
-    assert_eq!(play(idle, with(0.05), settings(), 1).1, Verdict::Wait);
+    assert_eq!(
+        play(idle, with(0.05), settings(), 1).1,
+        CanaryDecision::Wait
+    );
 }
 
 #[test]
@@ -275,7 +283,7 @@ fn a_new_version_that_answers_nothing_is_not_taken_for_one_that_is_asked_nothing
         canary.see(Id(1), 1, &answers);
         canary.see(Id(2), 2, &Answers::default());
         canary.in_flight = 3;
-        let Verdict::RollBack(why) = canary.verdict(start + time) else {
+        let CanaryDecision::RollBack(why) = canary.verdict(start + time) else {
             panic!("it goes on");
         };
         let expected =

@@ -86,7 +86,7 @@ fn only_numbers_are_incremented() {
         assert_eq!(increment(2).await.unwrap(), i64::MAX);
         let text = vec![("n".to_owned(), b"many".to_vec())];
         store.set("a", text).await.unwrap();
-        let Failed(why) = increment(1).await.unwrap_err();
+        let StoreFailure(why) = increment(1).await.unwrap_err();
         assert_eq!(why, "the value is not a whole number");
     });
 }

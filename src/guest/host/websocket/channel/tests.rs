@@ -8,7 +8,7 @@ fn channel() -> Channel {
         received: 10,
         sent: 10,
     });
-    assert!(channel.answer(Answer::Accepted {
+    assert!(channel.answer(OpeningAnswer::Accepted {
         subprotocol: None,
         headers: HeaderMap::new(),
     }));
@@ -70,7 +70,7 @@ fn an_opening_is_answered_once_and_nothing_is_sent_before() {
         sent: 10,
     });
     assert!(channel.send(Outgoing::Message(text("a"))).is_err());
-    let rejected = || Answer::Rejected {
+    let rejected = || OpeningAnswer::Rejected {
         status: 403,
         headers: HeaderMap::new(),
         body: Vec::new(),

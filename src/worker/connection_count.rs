@@ -1,4 +1,4 @@
-//! `Open` counts the connections that are open now, for the drain, for the limit and for the scoreboard.
+//! `ConnectionCount` counts the connections that are open now, for the drain, for the limit and for the scoreboard.
 
 use super::balance::Lifetimes;
 use crate::scoreboard::SlotRef;
@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::Notify;
 
-pub struct Open {
+pub struct ConnectionCount {
     count: Cell<u32>,
     lifetimes: RefCell<Lifetimes>,
     closed: Notify,
@@ -17,9 +17,9 @@ pub struct Open {
     slot: SlotRef,
 }
 
-impl Open {
-    pub fn new(slot: SlotRef) -> Open {
-        Open {
+impl ConnectionCount {
+    pub fn new(slot: SlotRef) -> ConnectionCount {
+        ConnectionCount {
             count: Cell::new(0),
             lifetimes: RefCell::default(),
             closed: Notify::new(),
@@ -68,7 +68,7 @@ impl Open {
 }
 
 pub struct Entered {
-    open: Rc<Open>,
+    open: Rc<ConnectionCount>,
     since_ms: u64,
 }
 
