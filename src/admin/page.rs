@@ -1,6 +1,7 @@
 //! This page draws how the server is: it is one document with everything in it, which asks for `/status` and for
 //! nothing else. Browsers are told to run this very script and no other.
 
+use crate::scoreboard::totals::BAD_ENDS;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA256, digest};
@@ -20,7 +21,7 @@ pub struct Page {
 
 impl Page {
     pub fn new() -> Page {
-        let script = format!("{MODEL}{VIEW}");
+        let script = script();
         let html = PAGE.replace("{{style}}", STYLE);
         // Inline parts are allowed by their digests (Content Security Policy Level 3, section 2.3.1).
         let policy = format!(
@@ -34,6 +35,13 @@ impl Page {
             policy,
         }
     }
+}
+
+/// Makes the script of what the model is to know of the scoreboard, the model and the view. A script is strict only
+/// where it says so first.
+fn script() -> String {
+    let bad_ends = serde_json::json!(BAD_ENDS);
+    format!("\"use strict\";\nconst BAD_ENDS = {bad_ends};\n{MODEL}{VIEW}")
 }
 
 fn source(text: &str) -> String {

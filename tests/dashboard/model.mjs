@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import vm from "node:vm";
 
 const source = readFileSync(new URL("../../src/admin/page/model.js", import.meta.url), "utf8");
-const model = vm.runInThisContext(`${source}\nmodel;`);
+const model = vm.runInThisContext(`"use strict"; const BAD_ENDS = ["crashed"];\n${source}\nmodel;`);
 
 function watched(...documents) {
   const state = model.create();

@@ -1,4 +1,5 @@
 // What the page knows: the last answers of the server, and what follows from their differences. It draws nothing.
+// The server writes BAD_ENDS before it: the ends of workers that somebody should look into.
 "use strict";
 
 const model = (() => {
@@ -6,8 +7,6 @@ const model = (() => {
   const POINTS = 120;
   const WINDOW = 10;
   const FAILURES = 50;
-  // Ends of workers that somebody should look into.
-  const BAD_ENDS = ["sockets", "hung", "startup_timeout", "drain_timeout", "crashed", "killed", "out_of_memory", "exited"];
 
   const number = (value) => (Number.isFinite(value) ? value : 0);
   const list = (value) => (Array.isArray(value) ? value : []);
