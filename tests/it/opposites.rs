@@ -72,7 +72,8 @@ fn in_force(shown: &str, pair: &Pair) -> (bool, bool) {
         let said = lines.find(|(named, _)| *named == name);
         let (_, said) = said.unwrap_or_else(|| panic!("{name} is shown: {shown}"));
         let said = said.trim_start();
-        !said.starts_with("not set") && !said.starts_with("false")
+        let is_off = |word: &&str| said.starts_with(*word);
+        !["not set", "false", "off"].iter().any(is_off)
     };
     (is_set(&pair.name), is_set(&format!("no-{}", pair.name)))
 }
