@@ -55,6 +55,12 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
+    /// Says whether requests are recorded, or replayed.
+    pub fn are_recorded(&self) -> bool {
+        let is_replayed = matches!(self.keyvalue, Some(StoreLocation::Recorded));
+        self.recordings.is_some() || is_replayed
+    }
+
     /// Fails where a component with these imports has to be given more.
     pub fn check<'a>(&self, imports: impl Iterator<Item = &'a str>) -> Result<()> {
         for name in imports {

@@ -11,7 +11,6 @@ use super::sockets;
 use super::sqlite;
 use super::state::HostState;
 use super::tls;
-use super::waiting;
 use super::websocket;
 use crate::guest::component::info::{ComponentInfo, World};
 use crate::guest::component::target::Target;
@@ -41,7 +40,6 @@ pub fn linker(engine: &Engine, target: Target) -> Result<Linker<HostState>> {
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     }
-    waiting::replace(&mut linker)?;
     listings::bound(&mut linker)?;
     http_imports::replace(&mut linker, target.concurrent)?;
     sockets::guard_lookup(&mut linker, target.concurrent)?;

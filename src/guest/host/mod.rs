@@ -24,5 +24,5 @@ pub mod standard_streams;
 pub mod state;
 mod tls;
 pub mod tracked_rng;
-mod waiting;
+pub(super) mod waiting;
 pub mod websocket;

@@ -5,6 +5,7 @@ use crate::guest::component::info::World;
 use crate::guest::component::target::Target;
 use crate::guest::host::linker;
 use crate::guest::host::state::HostState;
+use crate::guest::host::waiting;
 use anyhow::Result;
 use wasmtime::Store;
 use wasmtime::component::Component;
@@ -18,9 +19,18 @@ pub enum LinkedComponent {
 }
 
 impl LinkedComponent {
-    /// Finds the handler among the exports, and gives the component what it imports.
-    pub fn link(target: Target, component: &Component) -> Result<LinkedComponent> {
-        let pre = linker::linker(component.engine(), target)?.instantiate_pre(component)?;
+    /// Finds the handler among the exports, and gives the component what it imports. What answers differently from run
+    /// to run costs more where it is recorded or replayed.
+    pub fn link(
+        target: Target,
+        component: &Component,
+        is_recorded: bool,
+    ) -> Result<LinkedComponent> {
+        let mut linker = linker::linker(component.engine(), target)?;
+        if is_recorded {
+            waiting::replace(&mut linker)?;
+        }
+        let pre = linker.instantiate_pre(component)?;
         Ok(match target.world {
             World::P2 => LinkedComponent::P2(ProxyPre::new(pre)?),
             World::P3 => LinkedComponent::P3(ServicePre::new(pre)?),
