@@ -170,9 +170,10 @@ fn what_a_database_needs_is_in_the_unit() {
     );
     let credential = format!("postgres1.url:{}", url.display());
     assert_eq!(values(&service, "LoadCredential"), [credential]);
-    // Both files are in the working directory.
+    // Both files are in the working directory, which may be one that services do not see.
     let here = folder.path().display().to_string();
-    let writable = values(&service, "ReadWritePaths");
+    let mut writable = values(&service, "ReadWritePaths");
+    writable.extend(values(&service, "BindPaths"));
     assert_eq!(writable, [here.as_str()]);
     let mut command = wasmserve();
     command.args(["unit", HELLO, "--port=8000", "--postgres", "app=env:URL"]);
