@@ -95,7 +95,7 @@ fn prime(
             let size = file.metadata()?.len() as f64 / 1e6;
             let time = start.elapsed().as_secs_f32();
             info!(
-                "PrimingOutcome {path} in {time:.1} s: each request begins after its start ({size:.1} MB)"
+                "Primed {path} in {time:.1} s: each request begins after its start ({size:.1} MB)"
             );
         }
         PrimingOutcome::No(why) if request.priming.strict => bail!("it cannot be primed: {why}"),
