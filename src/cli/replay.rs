@@ -63,6 +63,8 @@ impl Replay {
         serve.instances.prime_header = self.prime_header.clone();
         serve.instances.max_memory = self.max_memory.clone();
         serve.instances.limit_cpu = self.limit_cpu.clone();
+        // What the environment grants servers is not for a replay, which asks nobody.
+        serve.outbound.allow_net.clear();
         serve.instances.record_failures = None;
         serve.instances.coredump_dir = None;
         serve.instances.profile_guest = None;
