@@ -17,11 +17,11 @@ mod websockets;
 use crate::harness::{
     RESTORED, Response, Server, eventually_within, finished, freshness, get, root, wasmserve,
 };
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// A directory of the project's own, made by what `./test` runs first.
@@ -103,9 +103,22 @@ fn built_for(application: &str, options: &[&str]) -> String {
 
 /// The same for whatever builds it.
 fn kept(application: &str, options: &[&str], build: impl FnOnce(&Path) -> Command) -> String {
-    // One at a time.
-    static COMPILED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
-    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    // Whoever else wants the same one waits for it; others are built meanwhile.
+    static MADE: Mutex<BTreeMap<String, Arc<OnceLock<String>>>> = Mutex::new(BTreeMap::new());
+    let mut all = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let made = all.entry(application.to_owned()).or_default().clone();
+    drop(all);
+    made.get_or_init(|| {
+        let path = built_where_it_changed(application, build);
+        Server::compile_with(&path, options);
+        is_as_it_should(application, &path);
+        path
+    })
+    .clone()
+}
+
+/// The component, by a name that changes with the application; the one before goes.
+fn built_where_it_changed(application: &str, build: impl FnOnce(&Path) -> Command) -> String {
     let directory = root().join("target/guests/built");
     std::fs::create_dir_all(&directory).unwrap();
     let name = application.replace(['/', '.'], "-");
@@ -122,12 +135,7 @@ fn kept(application: &str, options: &[&str], build: impl FnOnce(&Path) -> Comman
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{said}");
     }
-    let path = file.display().to_string();
-    if compiled.insert(file) {
-        Server::compile_with(&path, options);
-        is_as_it_should(application, &path);
-    }
-    path
+    file.display().to_string()
 }
 
 /// Instances are restored for what every toolchain makes, but for components of WASI 0.3: safety must not be had by

@@ -12,7 +12,7 @@ mod table;
 mod websocket;
 
 use super::{built, built_for, kept, place, trials, with_toolchains};
-use crate::harness::{Server, Upstream, finished, get, root};
+use crate::harness::{Server, Upstream, get, root};
 use ask::{Answer, Ask};
 use std::collections::HashSet;
 use std::process::Command;
@@ -228,35 +228,23 @@ fn a_flask_application_answers() {
     }
 }
 
-/// Says of objects whether they are immortal (PEP 683).
-const OBJECTS: &str = r#"
-import sys
-
-class Kind: pass
-kept = {"list": [Kind()]}
-
-async def app(scope, receive, send):
-    if scope["type"] == "http":
-        objects = [kept, kept["list"], kept["list"][0], Kind, app, [], Kind()]
-        body = " ".join(str(sys._is_immortal(it)) for it in objects).encode()
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": body})
-"#;
-
 #[test]
 fn references_to_what_an_instance_begins_with_are_not_counted() {
-    let at = place("python-immortal");
-    std::fs::write(at.join("main.py"), OBJECTS).unwrap();
-    let file = at.join("app.wasm").display().to_string();
-    let mut command = with_toolchains();
-    command.arg("build").arg(&at).args(["-o", &file]);
-    assert!(finished(command).status.success());
-    Server::compile(&file);
-    let server = trials::serve(&file, &[]);
+    let server = trials::serve(&of_tests(), &[]);
     for _ in 0..3 {
-        let answer = get(server.address, "/").text();
+        let answer = get(server.address, "/immortal").text();
         assert_eq!(answer, "True True True True True False False");
     }
+}
+
+/// The application of the tests, which is asked nothing while it is built: the first that it knows of is a start.
+fn of_tests() -> String {
+    kept("guests/python/tests", &["--no-prime"], |file| {
+        let mut command = with_toolchains();
+        command.args(["build", "--no-warm-up", "guests/python/tests", "-o"]);
+        command.arg(file);
+        command
+    })
 }
 
 /// The sample for WASI 0.3, by componentize-py alone.

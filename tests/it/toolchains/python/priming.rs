@@ -1,61 +1,11 @@
 //! The lifespan of a Python application runs once for each start, and each request finds what it left and nothing of
 //! another request's.
 
+use super::{of_tests, place};
 use crate::harness::{Server, finished, get, wasmserve};
-use crate::toolchains::{place, with_toolchains};
 use nix::sys::signal::Signal;
 use std::collections::HashSet;
 use std::process::Command;
-
-const APPLICATION: &str = r#"
-import asyncio, os, random, sqlite3, sys, time
-
-requests, kept = 0, {"starts": 0}
-
-async def start(state):
-    mode = os.environ.get("MODE", "")
-    if "fail" in mode:
-        raise RuntimeError("the database is away")
-    if "open" in mode:
-        kept["file"] = open("/data/open.txt", "w")
-    if "note" in mode:
-        with open("/data/starts.txt", "a") as file:
-            file.write("started\n")
-        connection = sqlite3.connect("/data/test.db")
-        with connection:
-            connection.execute("CREATE TABLE IF NOT EXISTS t (n)")
-        connection.close()
-    await asyncio.sleep(0.01)
-    kept["starts"] += 1
-    state["drawn"] = random.random()
-    kept["background"] = asyncio.create_task(asyncio.sleep(3600))
-    print("the model is loaded", file=sys.stderr)
-
-def answer(path, state):
-    if path == "/stored":
-        with sqlite3.connect("/data/test.db") as connection:
-            connection.execute("INSERT INTO t VALUES (1)")
-            return connection.execute("SELECT count(*) FROM t").fetchone()[0]
-    print("asked for", path)
-    return f"{requests} {kept['starts']} {state['drawn']} {random.random()} {time.monotonic()}"
-
-async def app(scope, receive, send):
-    global requests
-    if scope["type"] == "lifespan":
-        await receive()
-        try:
-            await start(scope["state"])
-        except Exception as error:
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
-            raise
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        return
-    requests += 1
-    body = str(answer(scope["path"], scope["state"])).encode()
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": body})
-"#;
 
 struct Application {
     component: String,
@@ -64,23 +14,9 @@ struct Application {
 
 impl Application {
     fn built() -> Application {
-        let at = place("python-priming");
-        std::fs::write(at.join("main.py"), APPLICATION).unwrap();
-        let mut command = with_toolchains();
-        command
-            .current_dir(&at)
-            .args(["build", "--no-warm-up", "main.py", "-o", "app.wasm"]);
-        let output = finished(command);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{said}");
-        let component = at.join("app.wasm").display().to_string();
-        // Compiled once, without a start.
-        let mut command = wasmserve();
-        command.args([&component, "--port", "0", "--no-prime"]);
-        drop(Server::command(command).compiles().start());
         let data = place("python-priming-data");
         Application {
-            component,
+            component: of_tests(),
             data: data.display().to_string(),
         }
     }
@@ -102,7 +38,7 @@ impl Application {
 
 /// Asks often: the answers without their last two numbers, and those numbers.
 fn asked(server: &Server) -> (HashSet<String>, Vec<String>, Vec<f64>) {
-    let answers = (0..30).map(|_| get(server.address, "/").text());
+    let answers = (0..30).map(|_| get(server.address, "/started").text());
     let mut same = HashSet::new();
     let (mut drawn, mut times) = (Vec::new(), Vec::new());
     for answer in answers {
@@ -124,7 +60,7 @@ fn the_lifespan_runs_once_and_each_request_begins_after_it() {
         "--env",
         "MODE=note",
         "--prime",
-        "/",
+        "/started",
     ]))
     .start();
     let (same, drawn, times) = asked(&server);
@@ -171,7 +107,7 @@ fn fails_and_leaves_open(application: &Application) {
         printed.contains("is not primed") && printed.contains(why),
         "{printed}"
     );
-    assert!(get(server.address, "/").text().starts_with("1 1 "));
+    assert!(get(server.address, "/started").text().starts_with("1 1 "));
     let strict = application.command(&["--env", "MODE=open", "--prime-strict"]);
     let output = finished(strict);
     assert_eq!(output.status.code(), Some(3));

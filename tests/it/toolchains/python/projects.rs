@@ -5,18 +5,27 @@ use crate::harness::{Server, finished, get};
 use crate::toolchains::{place, trials, with_toolchains};
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::LazyLock;
 
 /// "Bigger Applications" of FastAPI's tutorial, without FastAPI.
 const MAIN: &str = r#"
-import datetime, importlib.resources, os, pkgutil, sqlite3, zoneinfo
+import asyncio, datetime, importlib.resources, os, pkgutil, socket, sqlite3, zoneinfo
 from .internal.names import NAMES
-from app.settings import SECRET
+from app.settings import SECRET, TOLD
 
 try:
     import polluting
     polluted = True
 except ImportError:
     polluted = False
+
+def look_up():
+    try:
+        return str(socket.getaddrinfo("127.0.0.1", 80)[0][4])
+    except OSError as error:
+        return type(error).__name__
+
+FIRST = look_up()
 
 def zone():
     return datetime.datetime(2026, 7, 1, tzinfo=zoneinfo.ZoneInfo("Europe/Paris")).isoformat()
@@ -45,11 +54,16 @@ def write():
     except OSError as error:
         return str(error)
 
-ANSWERS = {"/": lambda: [os.getcwd(), polluted, NAMES, SECRET], "/zone": zone, "/resources": resources,
-           "/late": late, "/stored": stored, "/write": write}
+ANSWERS = {"/": lambda: [os.getcwd(), polluted, NAMES, SECRET, TOLD], "/zone": zone, "/resources": resources,
+           "/late": late, "/stored": stored, "/write": write, "/names": lambda: f"{FIRST} {look_up()}"}
 
 async def application(scope, receive, send):
-    if scope["type"] == "http":
+    if scope["type"] == "lifespan":
+        await receive()
+        # The host's clocks answer nobody yet when this is built.
+        await asyncio.sleep(0.01)
+        await send({"type": "lifespan.startup.complete"})
+    elif scope["type"] == "http":
         body = str(ANSWERS[scope["path"]]()).encode()
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": body})
@@ -62,7 +76,7 @@ const FILES: [(&str, &str); 8] = [
     ("app/internal/names.py", "NAMES = ['a']\n"),
     (
         "app/settings.py",
-        "import os\nSECRET = os.getenv('SECRET', 'none')\n",
+        "import os\nSECRET = os.getenv('SECRET', 'none')\nTOLD = os.getenv('TOLD')\n",
     ),
     ("app/late.py", ""),
     ("app/data/a.txt", "text"),
@@ -87,41 +101,46 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// The directory that is built, and the component.
-fn bigger(name: &str, arguments: &[&str]) -> (String, String) {
-    let at = place(name);
-    write(&at, &FILES);
-    // A virtual environment, and a path, with what nobody asked for.
-    write(&at, &[("venv/pyvenv.cfg", "")]);
-    write(&at, &[("venv/lib/site-packages/polluting.py", "")]);
-    let mut command = build(&at, arguments);
-    command
-        .env("VIRTUAL_ENV", at.join("venv"))
-        .env("PYTHONPATH", at.join("venv/lib/site-packages"));
-    let output = finished(command);
-    assert!(output.status.success(), "{}", said(&output));
-    let file = at.join("app.wasm").display().to_string();
-    Server::compile(&file);
-    (said(&output), file)
+/// What building the package says, and the component, which is made once.
+fn bigger() -> &'static (String, String) {
+    static MADE: LazyLock<(String, String)> = LazyLock::new(|| {
+        let at = place("python-bigger");
+        write(&at, &FILES);
+        // A virtual environment, and a path, with what nobody asked for.
+        write(&at, &[("venv/pyvenv.cfg", "")]);
+        write(&at, &[("venv/lib/site-packages/polluting.py", "")]);
+        // What is kept of an earlier test says nothing.
+        let requirements = format!("framework\nframework2\n# {}\n", std::process::id());
+        write(&at, &[("requirements.txt", &requirements)]);
+        write_wheels(&at, &SERVERS);
+        let mut command = build(&at, &["app/main.py", "--find-links", "wheels"]);
+        command
+            .args(["--env", "TOLD=told"])
+            .env_remove("PIP_CONSTRAINT")
+            .env("VIRTUAL_ENV", at.join("venv"))
+            .env("PYTHONPATH", at.join("venv/lib/site-packages"));
+        let output = finished(command);
+        assert!(output.status.success(), "{}", said(&output));
+        let file = at.join("app.wasm").display().to_string();
+        Server::compile(&file);
+        (said(&output), file)
+    });
+    &MADE
 }
 
-/// `wasmserve build .` of a package; what a component has comes from the project alone; its files, resources, time
-/// zones and late imports are there; its directory is the working directory, which can be a directory of the host's.
+/// What a component has comes from the project and from what the build is told alone; its files, resources, time zones
+/// and late imports are there; its directory is the working directory, which can be a directory of the host's.
 #[test]
 fn a_package_has_its_files_and_nothing_of_the_hosts() {
-    let (said, file) = bigger("python-bigger", &["."]);
-    assert!(
-        said.contains("the application is app.main:application"),
-        "{said}"
-    );
+    let (said, file) = bigger();
     let note = "note: app/settings.py:2 reads `SECRET` while the component is built";
     assert!(
-        said.contains(note) && said.contains(".env stays out"),
+        said.contains(note) && !said.contains("`TOLD`") && said.contains(".env stays out"),
         "{said}"
     );
-    let server = trials::serve(&file, &[]);
+    let server = trials::serve(file, &[]);
     let answer = |path: &str| get(server.address, path).text();
-    assert_eq!(answer("/"), "['/app', False, ['a'], 'none']");
+    assert_eq!(answer("/"), "['/app', False, ['a'], 'none', 'told']");
     assert_eq!(answer("/zone"), "2026-07-01T00:00:00+02:00");
     assert_eq!(
         answer("/resources"),
@@ -139,7 +158,7 @@ fn a_package_has_its_files_and_nothing_of_the_hosts() {
     );
     let data = place("python-bigger-data");
     let mapped = format!("{}::/app", data.display());
-    let server = trials::serve(&file, &["--dir-rw", &mapped]);
+    let server = trials::serve(file, &["--dir-rw", &mapped]);
     for count in ["1", "2"] {
         assert_eq!(get(server.address, "/stored").text(), count);
     }
@@ -148,30 +167,24 @@ fn a_package_has_its_files_and_nothing_of_the_hosts() {
 }
 
 #[test]
-fn a_package_is_named_by_its_file_or_by_the_application() {
-    let (_, file) = bigger(
-        "python-bigger-file",
-        &["app/main.py", "--env", "SECRET=told"],
-    );
-    let server = trials::serve(&file, &[]);
-    assert_eq!(
-        get(server.address, "/").text(),
-        "['/app', False, ['a'], 'told']"
-    );
-    let at = place("python-bigger-wrong");
+fn a_package_is_found_in_a_directory_or_named_by_the_application() {
+    let at = place("python-bigger-named");
     write(&at, &FILES);
+    // What ends the build before it takes long.
+    write(&at, &[("requirements.txt", "-r nowhere.txt\n")]);
     for (arguments, why) in [
+        (&["."][..], "the application is app.main:application"),
         (
-            ["--app", "app.main:nothing", "."],
+            &["--app", "app.main:nothing", "."],
             "main.py has no `nothing`: name the application with --app app.main:NAME",
         ),
         (
-            ["--app", "app.nowhere:app", "."],
+            &["--app", "app.nowhere:app", "."],
             "there is no module `app.nowhere`",
         ),
     ] {
-        let output = finished(build(&at, &arguments));
-        assert_eq!(output.status.code(), Some(3));
+        let output = finished(build(&at, arguments));
+        assert_eq!(output.status.code(), Some(3), "{}", said(&output));
         assert!(said(&output).contains(why), "{}", said(&output));
     }
     write(&at, &[("main.c", "")]);
@@ -188,43 +201,15 @@ fn a_package_is_named_by_its_file_or_by_the_application() {
 /// made every later look-up trap.
 #[test]
 fn no_handle_of_the_host_that_builds_is_kept() {
-    let at = place("python-handles");
-    let text = r#"
-import asyncio, socket
-
-def look_up():
-    try:
-        return str(socket.getaddrinfo("127.0.0.1", 80)[0][4])
-    except OSError as error:
-        return type(error).__name__
-
-FIRST = look_up()
-
-async def app(scope, receive, send):
-    if scope["type"] == "lifespan":
-        await receive()
-        # The host's clocks answer nobody yet when this is built.
-        await asyncio.sleep(0.01)
-        await send({"type": "lifespan.startup.complete"})
-    elif scope["type"] == "http":
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": f"{FIRST} {look_up()}".encode()})
-"#;
-    write(&at, &[("main.py", text)]);
-    let output = finished(build(&at, &["main.py"]));
-    let note = "a name cannot be looked up while the component is built, as main.py:6 does";
-    assert!(
-        output.status.success() && said(&output).contains(note),
-        "{}",
-        said(&output)
-    );
-    let file = at.join("app.wasm").display().to_string();
-    Server::compile(&file);
-    let server = trials::serve(&file, &["--allow-net", "127.0.0.1:80"]);
+    let (text, file) = bigger();
+    let note = "a name cannot be looked up while the component is built, as app/main.py:14 does";
+    assert!(text.contains(note), "{text}");
+    let server = trials::serve(file, &["--allow-net", "127.0.0.1:80"]);
     assert_eq!(
-        get(server.address, "/").text(),
+        get(server.address, "/names").text(),
         "gaierror ('127.0.0.1', 80)"
     );
+    let at = place("python-handles");
     let text = "kept = open('/0/settings.json')\napp = None\n";
     write(&at, &[("main.py", text)]);
     let output = finished(build(&at, &["main.py"]));
@@ -246,59 +231,50 @@ for word in sys.argv[2:]:
         wheel.writestr(f"{info}/RECORD", "")
 "#;
 
-fn project_with(name: &str, wheels: &[&str], requirements: &str) -> Output {
-    let at = place(name);
-    write(
-        &at,
-        &[("wheels/.keep", ""), ("requirements.txt", requirements)],
-    );
-    write(&at, &[("main.py", "app = None\n")]);
+fn write_wheels(at: &Path, wheels: &[&str]) {
+    write(at, &[("wheels/.keep", "")]);
     let mut python = Command::new("python3");
     python
         .args(["-c", WHEELS])
         .arg(at.join("wheels"))
         .args(wheels);
     assert!(finished(python).status.success());
-    let mut command = build(&at, &["main.py", "--find-links", "wheels"]);
-    command.env_remove("PIP_CONSTRAINT");
-    finished(command)
 }
 
-const ANY: &str = "py3-none-any";
-const LINUX: &str = "cp314-cp314-manylinux_2_17_x86_64";
+/// Packages of which only servers need some: `framework` asks for them as `fastapi[standard]` does.
+const SERVERS: [&str; 8] = [
+    "framework,py3-none-any,fastapi-cli,uvicorn",
+    "fastapi_cli,py3-none-any,between",
+    "between,py3-none-any,deep",
+    "deep,cp314-cp314-manylinux_2_17_x86_64",
+    "uvicorn,py3-none-any,both",
+    "framework2,py3-none-any,both",
+    "both,cp314-cp314-manylinux_2_17_x86_64",
+    "both,py3-none-any",
+];
 
 /// What only a server or its command line needs is left out, however deep it is (`fastapi[standard]` asks for a
 /// package with a native part by way of fastapi-cli); a package that has a form in Python is taken in that form.
 #[test]
 fn what_only_servers_need_is_left_out() {
-    let wheels = [
-        format!("framework,{ANY},fastapi-cli,uvicorn"),
-        format!("fastapi_cli,{ANY},between"),
-        format!("between,{ANY},deep"),
-        format!("deep,{LINUX}"),
-        format!("uvicorn,{ANY},both"),
-        format!("framework2,{ANY},both"),
-        format!("both,{LINUX}"),
-        format!("both,{ANY}"),
-    ];
-    let wheels: Vec<&str> = wheels.iter().map(String::as_str).collect();
-    // What is kept of an earlier test says nothing.
-    let requirements = format!("framework\nframework2\n# {}\n", std::process::id());
-    let output = project_with("python-servers", &wheels, &requirements);
-    let text = said(&output);
-    assert!(output.status.success(), "{text}");
+    let (text, _) = bigger();
     assert!(text.contains("fetching 3 packages\n"), "{text}");
 }
 
 #[test]
 fn a_package_that_cannot_be_built_says_so_at_once_and_who_asks_for_it() {
+    let at = place("python-native");
+    write(&at, &[("main.py", "app = None\n")]);
+    write(&at, &[("requirements.txt", "first\n")]);
     let wheels = [
-        format!("first,{ANY},second"),
-        format!("second,{ANY},asyncpg"),
-        format!("asyncpg,{LINUX}"),
+        "first,py3-none-any,second",
+        "second,py3-none-any,asyncpg",
+        "asyncpg,cp314-cp314-manylinux_2_17_x86_64",
     ];
-    let wheels: Vec<&str> = wheels.iter().map(String::as_str).collect();
-    let output = project_with("python-native", &wheels, "first\n");
+    write_wheels(&at, &wheels);
+    let mut command = build(&at, &["main.py", "--find-links", "wheels"]);
+    command.env_remove("PIP_CONSTRAINT");
+    let output = finished(command);
     assert_eq!(output.status.code(), Some(3));
     let why = "asyncpg 1.0, which second asks for (and first for that), has a native part that cannot be in a \
                component: use pg8000";

@@ -1,7 +1,7 @@
 //! SQLite in a guest, on a file that others use too: what locks it goes with whoever locked it. In a guest, SQLite
 //! locks by making a directory, which an instance that ended in the middle of a transaction left behind for ever.
 
-use super::{built, place, trials};
+use super::{of_tests, place, trials};
 use crate::harness::{Connection, Server, eventually};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -9,8 +9,6 @@ use rusqlite::Connection as Native;
 use std::path::{Path, PathBuf};
 use std::thread::scope;
 use std::time::Duration;
-
-const SQLITE: &str = "guests/python/sqlite";
 
 struct Database {
     directory: PathBuf,
@@ -23,7 +21,7 @@ impl Database {
         let data = format!("{}::/data", directory.display());
         let all = [&["--dir-rw", &data], options].concat();
         let database = Database {
-            server: trials::serve(&built(SQLITE), &all),
+            server: trials::serve(&of_tests(), &all),
             directory,
         };
         assert_eq!(database.ask("/insert"), (200, "inserted".into()));

@@ -1,110 +1,9 @@
 //! What an application says when something goes wrong reaches the operator: when it does not start, and later. It
 //! knows its clients.
 
-use super::trials;
+use super::{FLASK, built, of_tests, place, trials};
 use crate::harness::{Server, eventually, finished, get, send, wasmserve};
-use crate::toolchains::{place, with_toolchains};
 use nix::sys::signal::Signal;
-use std::sync::{Mutex, PoisonError};
-
-/// What happens is chosen by a variable, and later by a file.
-const ASGI: &str = r#"
-import asyncio, logging, os, traceback
-
-async def fails():
-    await asyncio.sleep(0.01)
-    raise LookupError("in the background")
-
-def speaks_below():
-    raise ValueError("beneath")
-
-async def lifespan(receive, send):
-    await receive()
-    how = os.environ.get("FAILS", "")
-    if os.path.exists("/state/broken"):
-        how = "raise"
-    if how == "raise":
-        raise RuntimeError("no database")
-    if how == "say":
-        return await send({"type": "lifespan.startup.failed", "message": "the queue is gone"})
-    if how == "leave":
-        return await send({"type": "lifespan.startup.failed"})
-    await send({"type": "lifespan.startup.complete"})
-    await receive()
-
-async def app(scope, receive, send):
-    if scope["type"] == "lifespan":
-        return await lifespan(receive, send)
-    path = scope["path"]
-    body = "ok"
-    if path == "/client":
-        body = f"{scope['client']} {[name for name, _ in scope['headers'] if name.startswith(b'wasmserve')]}"
-    elif path == "/boom":
-        speaks_below()
-    elif path == "/print":
-        try:
-            speaks_below()
-        except ValueError:
-            traceback.print_exc()
-    elif path == "/log":
-        logging.basicConfig(level=logging.INFO)
-        logging.info("a word by the way")
-        logging.getLogger("shop").warning("a warning")
-    elif path == "/task":
-        asyncio.create_task(fails())
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": body.encode()})
-"#;
-
-const WSGI: &str = r#"
-import traceback
-
-def speaks_below():
-    raise ValueError("beneath")
-
-def app(environ, start_response):
-    if environ["PATH_INFO"] == "/boom":
-        speaks_below()
-    if environ["PATH_INFO"] == "/errors":
-        print("to wsgi.errors", file=environ["wsgi.errors"])
-    if environ["PATH_INFO"] == "/longer":
-        write = start_response("200 OK", [("Content-Length", "5")])
-        write(b"ab")
-        return [b"cd", b"ef", b"gh"]
-    start_response("200 OK", [])
-    said = [environ.get("REMOTE_ADDR"), environ.get("REMOTE_PORT"), environ.get("HTTP_WASMSERVE_CLIENT")]
-    return [repr(said).encode()]
-"#;
-
-/// The component of an application, built once.
-fn component(name: &str, text: &str) -> String {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let at = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let file = at.join("app.wasm").display().to_string();
-    static BUILT: Mutex<Vec<String>> = Mutex::new(Vec::new());
-    let mut built = BUILT.lock().unwrap();
-    if !built.contains(&file) {
-        let at = place(name);
-        std::fs::write(at.join("main.py"), text).unwrap();
-        let mut command = with_toolchains();
-        command.arg("build").arg(&at).args(["-o", &file]);
-        let output = finished(command);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{said}");
-        Server::compile(&file);
-        built.push(file.clone());
-    }
-    file
-}
-
-fn asgi() -> String {
-    component("python-startup-asgi", ASGI)
-}
-
-fn wsgi() -> String {
-    component("python-startup-wsgi", WSGI)
-}
 
 /// It was told "startup complete", and then 500 for each request.
 #[test]
@@ -117,7 +16,7 @@ fn an_application_that_does_not_start_ends_the_server_with_its_own_words() {
         for workers in ["1", "4"] {
             let mut command = wasmserve();
             command
-                .arg(asgi())
+                .arg(of_tests())
                 .args(["--port", "0", "--workers", workers]);
             command.args(["--log-level", "error", "--env", &format!("FAILS={how}")]);
             let output = finished(command);
@@ -140,7 +39,7 @@ fn a_reload_to_an_application_that_does_not_start_leaves_the_old_one() {
     let at = place("python-startup-reload");
     let file = at.join("environment");
     std::fs::write(&file, "FAILS=\n").unwrap();
-    let server = trials::serve(&asgi(), &["--env-file", file.to_str().unwrap()]);
+    let server = trials::serve(&of_tests(), &["--env-file", file.to_str().unwrap()]);
     assert_eq!(get(server.address, "/").text(), "ok");
     std::fs::write(&file, "FAILS=raise\n").unwrap();
     server.signal(Signal::SIGHUP);
@@ -161,7 +60,7 @@ fn a_reload_to_an_application_that_does_not_start_leaves_the_old_one() {
 fn later_failures_to_start_are_told_once_and_counted() {
     let at = place("python-startup-later");
     let directory = format!("{}::/state", at.display());
-    let server = Server::component(asgi())
+    let server = Server::component(of_tests())
         .arg("--no-prime")
         .option("--dir", &directory)
         .start();
@@ -191,7 +90,7 @@ fn later_failures_to_start_are_told_once_and_counted() {
 /// With `--log-level warning` there was a 500, and nothing in the log.
 #[test]
 fn tracebacks_are_errors_and_show_the_source() {
-    let server = trials::serve(&asgi(), &[]);
+    let server = trials::serve(&of_tests(), &[]);
     for path in ["/boom", "/print"] {
         let before = server.printed().matches("ValueError: beneath").count();
         get(server.address, path);
@@ -204,10 +103,10 @@ fn tracebacks_are_errors_and_show_the_source() {
     let line = server.wait_for("LookupError: in the background");
     assert!(line.starts_with("ERROR:"), "{line}");
     server.wait_for("raise LookupError(\"in the background\")");
-    let server = trials::serve(&wsgi(), &[]);
-    assert_eq!(get(server.address, "/boom").status, 500);
-    server.wait_for("ValueError: beneath");
-    server.wait_for("]     raise ValueError(\"beneath\")");
+    let server = trials::serve(&built(FLASK), &[]);
+    assert_eq!(get(server.address, "/throw").status, 500);
+    server.wait_for("ValueError: outside of Flask");
+    server.wait_for("]     raise ValueError(\"outside of Flask\")");
     get(server.address, "/errors");
     let line = server.wait_for("] to wsgi.errors");
     assert!(line.starts_with("ERROR:    [guest "), "{line}");
@@ -218,13 +117,13 @@ fn tracebacks_are_errors_and_show_the_source() {
 
 #[test]
 fn lines_that_name_a_level_have_that() {
-    let server = trials::serve(&asgi(), &[]);
+    let server = trials::serve(&of_tests(), &[]);
     get(server.address, "/log");
     let line = server.wait_for("WARNING:shop:a warning");
     assert!(line.starts_with("WARNING:  [guest "), "{line}");
     let line = server.wait_for("INFO:root:a word by the way");
     assert!(line.starts_with("INFO:     [guest "), "{line}");
-    let server = trials::serve(&asgi(), &["--log-format", "json"]);
+    let server = trials::serve(&of_tests(), &["--log-format", "json"]);
     let answer = get(server.address, "/boom");
     let line = server.wait_for("ValueError: beneath");
     let told: serde_json::Value = serde_json::from_str(&line).unwrap();
@@ -244,7 +143,7 @@ fn clients_are_known_without_an_option_and_cannot_forge_themselves() {
     let forged = "Wasmserve-Client: 6.6.6.6:1\r\nWasmserve_Client: 6.6.6.6:1\r\n";
     let forwarded = "X-Forwarded-For: 1.2.3.4:1024\r\n";
     let of_v6 = "X-Forwarded-For: [2001:db8::1]:80\r\n";
-    let server = trials::serve(&asgi(), &[]);
+    let server = trials::serve(&of_tests(), &[]);
     let plain = ask(&server, forged);
     assert!(
         plain.contains("('127.0.0.1', ") && !plain.contains("6.6.6.6"),
@@ -252,9 +151,9 @@ fn clients_are_known_without_an_option_and_cannot_forge_themselves() {
     );
     assert!(ask(&server, forwarded).contains("('1.2.3.4', 1024)"));
     assert!(ask(&server, of_v6).contains("('2001:db8::1', 80)"));
-    let server = trials::serve(&asgi(), &["--forwarded-allow-ips", "192.0.2.1"]);
+    let server = trials::serve(&of_tests(), &["--forwarded-allow-ips", "192.0.2.1"]);
     assert!(ask(&server, forwarded).contains("('127.0.0.1', "));
-    let server = trials::serve(&wsgi(), &[]);
+    let server = trials::serve(&built(FLASK), &[]);
     let plain = ask(&server, forged);
     assert!(
         plain.contains("['127.0.0.1', '") && plain.contains("None]"),

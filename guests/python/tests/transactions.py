@@ -1,10 +1,9 @@
-"""An ASGI application on an SQLite database in /data: transactions that are ended, left, and interrupted."""
+"""An SQLite database in /data, for tests: transactions that are ended, left, and interrupted."""
 
 import asyncio
 import os
 import sqlite3
 import sys
-from urllib.parse import parse_qs
 
 
 def database(timeout=5.0):
@@ -20,6 +19,7 @@ def counts(connection):
 
 
 async def answer(path, query):
+    """Answers a path of its own, and is nothing for another."""
     if path == "/insert":
         with database() as connection:
             connection.execute("insert into t values (1, '')")
@@ -60,16 +60,4 @@ async def answer(path, query):
         except sqlite3.OperationalError as error:
             return str(error)
         return "both"
-    return "nothing"
-
-
-async def app(scope, receive, send):
-    if scope["type"] != "http":
-        return
-    try:
-        text, status = await answer(scope["path"], parse_qs(scope["query_string"].decode())), 200
-    except sqlite3.Error as error:
-        text, status = repr(error), 500
-    headers = [(b"content-type", b"text/plain")]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": text.encode()})
+    return None

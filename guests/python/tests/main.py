@@ -1,0 +1,47 @@
+"""An ASGI application for tests, with nothing that it requires: one component that is asked for many things, because each
+takes a minute to be built and compiled."""
+
+import sqlite3
+from urllib.parse import parse_qs
+
+import failures
+import objects
+import starts
+import transactions
+
+
+async def lifespan(scope, receive, send):
+    await receive()
+    if await failures.ends_the_start(send):
+        return
+    try:
+        await starts.start(scope["state"])
+    except Exception as error:
+        await send({"type": "lifespan.startup.failed", "message": str(error)})
+        raise
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+
+
+async def answer(scope):
+    path = scope["path"]
+    if (text := await transactions.answer(path, parse_qs(scope["query_string"].decode()))) is not None:
+        return text
+    if (text := starts.answer(path, scope["state"])) is not None:
+        return text
+    if path == "/immortal":
+        return objects.immortal()
+    return failures.answer(path, scope)
+
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        return await lifespan(scope, receive, send)
+    starts.requests += 1
+    try:
+        text, status = await answer(scope), 200
+    except sqlite3.Error as error:
+        text, status = repr(error), 500
+    headers = [(b"content-type", b"text/plain")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": text.encode()})
