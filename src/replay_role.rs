@@ -60,9 +60,9 @@ fn told(recording: &Recording, replayed: &Replayed, is_other: bool) -> bool {
         println!("Given otherwise: {}", crate::log::escape(difference));
     }
     let is_same = replayed.is_same(recording);
-    let now = match (&replayed.failure, replayed.status) {
+    let now = match (&replayed.failure, &replayed.answered) {
         (Some(failure), _) => failure.in_one_line(),
-        (None, Some(status)) => format!("the guest answered {}", status.as_u16()),
+        (None, Some(answered)) => answered.to_string(),
         (None, None) => "nothing".to_owned(),
     };
     let (answered, all) = replayed.calls;
@@ -74,17 +74,43 @@ fn told(recording: &Recording, replayed: &Replayed, is_other: bool) -> bool {
     if let Some(backtrace) = replayed.failure.as_ref().and_then(Failure::backtrace) {
         println!("{backtrace}");
     }
-    match is_same {
-        true if recording.backtrace.is_none() => println!("It is the same failure."),
-        true => println!("It is the same failure, with the same backtrace."),
-        false => differs(recording),
+    match &recording.answered {
+        _ if !is_same => differs(recording, replayed),
+        Some(answered) => {
+            show("The guest has written to standard error:", &replayed.said);
+            println!("It answered {} as recorded.", answered.status);
+        }
+        None if recording.time_out.is_some() => {
+            println!("It does not end in its time, as recorded.")
+        }
+        None if recording.backtrace.is_none() => println!("It is the same failure."),
+        None => println!("It is the same failure, with the same backtrace."),
     }
     is_same
 }
 
+/// Prints lines of the guest's under a title, if there are any.
+fn show(title: &str, lines: &[String]) {
+    if !lines.is_empty() {
+        println!("{title}");
+        for line in lines {
+            let line = line.replace('\t', "    ");
+            println!("    {}", crate::log::escape(&line));
+        }
+    }
+}
+
 /// Says what may be to blame where a replay ends otherwise.
-fn differs(recording: &Recording) {
-    println!("It is not the failure that was recorded.");
+fn differs(recording: &Recording, replayed: &Replayed) {
+    if replayed.answers_alike(recording) {
+        println!("It is the answer that was recorded, but the guest has written something else.");
+    } else {
+        println!("It is not the failure that was recorded.");
+    }
+    if replayed.said != recording.said {
+        show("The guest has written to standard error:", &replayed.said);
+        show("Recorded was this on standard error:", &recording.said);
+    }
     if let Some(backtrace) = &recording.backtrace {
         println!("Recorded was this backtrace:\n{backtrace}");
     }

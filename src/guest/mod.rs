@@ -43,7 +43,7 @@ pub use instance::loaded::Loaded;
 pub use limits::{GuestLimits, Reuse};
 pub use profile::ProfileSettings;
 pub use publish::published;
-pub use recording::{Recording, Settings as RecordingSettings};
+pub use recording::{Recorder, Recording, Settings as RecordingSettings};
 pub use replay::{Replayed, replay};
 pub use wasmtime_wasi_http::Error as BodyError;
 
@@ -65,7 +65,7 @@ use instance::pool::InstancePool;
 use instance::serial::{Instance, InstanceSource};
 use memory::worker::WorkerMemory;
 use profile::Profiles;
-use recording::{Recorder, Recordings};
+use recording::Recordings;
 use schedule::cpu_share::CpuShare;
 use schedule::epoch::EpochThread;
 use schedule::scheduler::Scheduler;
@@ -221,6 +221,13 @@ impl Guest {
         memory.admit().await.map_err(|NoRoom| Failure::NoRoom)
     }
 
+    /// Begins to record `request`, where the operator wants that. Whoever limits its time tells the recorder when it is
+    /// up.
+    pub fn record(&self, request: &mut Request) -> Option<Arc<Recorder>> {
+        let recordings = self.recordings.as_ref();
+        recordings.map(|recordings| Recorder::begin(recordings, request))
+    }
+
     /// Has an instance answer `request`, and resolves when that has given the head of its response.
     pub async fn answer(&self, request: Request) -> Result<Response, Failure> {
         self.admit().await?;
@@ -287,10 +294,9 @@ impl Guest {
         &self,
         instance: Option<Instance>,
         share: Arc<CpuShare>,
-        mut request: Request,
+        request: Request,
     ) -> Result<Response, Failure> {
-        let recordings = self.recordings.as_ref();
-        let recorder = recordings.map(|recordings| Recorder::begin(recordings, &mut request));
+        let recorder: Option<Arc<Recorder>> = request.extensions().get().cloned();
         let bodiless = request.method() == http::Method::HEAD;
         let (sender, mut head) = oneshot::channel();
         let mut running = Some(self.start(instance, share, request, sender));

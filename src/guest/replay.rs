@@ -7,7 +7,7 @@ use super::host::keyvalue::StoreLocation;
 use super::instance::body::GuestBody;
 use super::instance::call::Request;
 use super::limits::GuestLimits;
-use super::recording::{Given, OtherWay, Recorder, Recording};
+use super::recording::{Answered, Given, OtherWay, Recorder, Recording};
 use super::snapshot::Restorer;
 use super::{CompileRequest, Guest};
 use crate::sys::memory;
@@ -30,19 +30,43 @@ pub struct Replayed {
     pub differences: Vec<String>,
     /// The guest failed like this; none where it answered.
     pub failure: Option<Failure>,
-    /// The guest has answered with this status, whole or not.
-    pub status: Option<http::StatusCode>,
+    /// The guest has answered this, whole or not.
+    pub answered: Option<Answered>,
+    /// The guest has written these lines to standard error, the last ones at least.
+    pub said: Vec<String>,
     pub other_way: Option<OtherWay>,
     /// The first is how many calls were answered as recorded, the second of how many.
     pub calls: (usize, usize),
 }
 
 impl Replayed {
-    /// Says whether this is the failure that was recorded, with the same functions running.
+    /// Says whether the request has failed as it did when it was recorded: with the same functions running, with the same
+    /// answer and the same words, or without an end at the same place.
     pub fn is_same(&self, recording: &Recording) -> bool {
-        let signature = self.failure.as_ref().map(Failure::signature);
-        signature.as_deref() == Some(&recording.signature)
+        match (&self.failure, &recording.answered, recording.time_out) {
+            (None, Some(_), _) => self.answers_alike(recording) && self.said == recording.said,
+            (Some(Failure::TimedOut), None, Some(_)) => {
+                // What it did after that is not known.
+                let left = self.other_way.as_ref();
+                self.calls.0 == self.calls.1 && left.is_none_or(|way| way.recorded.is_none())
+            }
+            (Some(failure), None, None) => failure.signature() == recording.signature,
+            _ => false,
+        }
     }
+
+    /// Says whether the guest has given the answer that was recorded.
+    pub fn answers_alike(&self, recording: &Recording) -> bool {
+        let answers = self.answered.as_ref().zip(recording.answered.as_ref());
+        answers.is_some_and(|(now, then)| now.is_same(then))
+    }
+}
+
+/// Says how long a replay may take. One of a request whose time was up ends after as much again, on a machine that may
+/// be slower.
+fn time_of(recording: &Recording) -> Duration {
+    let took = recording.time_out.map(Duration::from_millis);
+    took.map_or(LONGEST, |took| took.saturating_mul(2).min(LONGEST))
 }
 
 /// Says what every instance begins with, for recordings.
@@ -101,13 +125,21 @@ pub fn replay(request: &CompileRequest, recording: &Recording, traced: bool) -> 
             restorer.as_deref(),
         );
         let (recorder, again) = Recorder::replay(recording, traced)?;
-        let (status, failure) = guest.answer_again(Box::new(again)).await;
+        let answering = guest.answer_again(Box::new(again));
+        let (over, time) = (recorder.waited_in_vain(), time_of(recording));
+        let failure = tokio::select! {
+            answered = tokio::time::timeout(time, answering) => {
+                answered.unwrap_or(Err(Failure::TimedOut)).err()
+            }
+            () = over => Some(Failure::TimedOut),
+        };
         let (other_way, answered, all) = recorder.replayed();
         Ok(Replayed {
             component,
             differences: recording.given.differences(&now),
             failure,
-            status,
+            answered: recorder.own_answer(),
+            said: recorder.said(),
             other_way,
             calls: (answered, all),
         })
@@ -115,17 +147,10 @@ pub fn replay(request: &CompileRequest, recording: &Recording, traced: bool) -> 
 }
 
 impl Guest {
-    /// Has an instance answer a request to its end, and gives the status and the failure.
-    async fn answer_again(&self, request: Request) -> (Option<http::StatusCode>, Option<Failure>) {
-        let mut status = None;
-        let answering = async {
-            let response = self.answer(request).await?;
-            status = Some(response.status());
-            read(response.into_body()).await
-        };
-        let answered = tokio::time::timeout(LONGEST, answering).await;
-        let failure = answered.unwrap_or(Err(Failure::TimedOut)).err();
-        (status, failure)
+    /// Has an instance answer a request to its end.
+    async fn answer_again(&self, request: Request) -> Result<(), Failure> {
+        let response = self.answer(request).await?;
+        read(response.into_body()).await
     }
 }
 

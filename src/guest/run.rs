@@ -55,6 +55,9 @@ impl Guest {
                 instance.would_end(DropReason::Failed);
                 return own.fail(failure).await;
             }
+            if let Some(recorder) = instance.store_mut().data().recorder() {
+                recorder.guest_ended();
+            }
             instance.would_end(DropReason::Finished);
             if let Some(pool) = pool {
                 pool.keep(instance);

@@ -8,7 +8,7 @@ use super::header_policy::Arrival;
 use super::spans::Spans;
 use super::startup_failure::{self, FailureReport};
 use super::upload::UploadState;
-use crate::guest::Failure;
+use crate::guest::{Failure, Recorder};
 use crate::log::{self, AccessRecord, CapturedFields, FailedRequest, Level};
 use crate::scoreboard::{Ended, GuestFailure, SlotRef, totals};
 use crate::sys::clock;
@@ -33,6 +33,8 @@ pub struct Exchange {
     status: Cell<Option<StatusCode>>,
     sent: Cell<u64>,
     upload: OnceCell<Arc<UploadState>>,
+    /// What the guest is given is recorded by it, where the operator wants that.
+    recorder: OnceCell<Arc<Recorder>>,
     logged: bool,
     /// The guest was running for this long; none where it was not asked.
     guest: Cell<Option<Duration>>,
@@ -80,6 +82,7 @@ impl Exchange {
             status: Cell::new(None),
             sent: Cell::new(0),
             upload: OnceCell::new(),
+            recorder: OnceCell::new(),
             logged,
             guest: Cell::new(None),
             failed: Cell::new(false),
@@ -93,8 +96,12 @@ impl Exchange {
         &self.method
     }
 
-    /// The guest is about to run: should it hang, this is what its worker was answering.
-    pub fn enter_guest(&self) {
+    /// The guest is about to run: should it hang, this is what its worker was answering. What it is given is recorded,
+    /// if it is.
+    pub fn enter_guest(&self, recorder: Option<Arc<Recorder>>) {
+        if let Some(recorder) = recorder {
+            let _ = self.recorder.set(recorder);
+        }
         let now = clock::now_ms();
         self.slot
             .answering(self.method.as_str(), self.target.path(), now);
@@ -145,6 +152,9 @@ impl Exchange {
     pub fn failed(&self, failure: &Failure) {
         let kind = kind(failure);
         self.failed.set(true);
+        if let (Failure::TimedOut, Some(recorder)) = (failure, self.recorder.get()) {
+            recorder.keep_time_out();
+        }
         self.slot.guest_failed(kind);
         if let Some(spans) = &self.spans {
             let kind = totals::GUEST_FAILURE_KINDS[kind as usize];

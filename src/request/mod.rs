@@ -242,7 +242,7 @@ impl Requests {
             exchange, progress, ..
         } = asked;
         let request = self.absolute(request, asked).ok_or(Refusal::BadRequest)?;
-        let request = match &self.files {
+        let mut request = match &self.files {
             None => request,
             Some(files) => {
                 let (parts, body) = request.into_parts();
@@ -256,7 +256,7 @@ impl Requests {
         let who = share::who(asked.arrival.client, &self.settings.header_policy.proxies);
         let permit = waiting::permit(&self.admission, who, progress, &self.slot).await;
         let permit = permit.map_err(|_| Refusal::Full)?;
-        exchange.enter_guest();
+        exchange.enter_guest(self.guest.record(&mut request));
         let upload = exchange.upload();
         let mut answer = pin!(self.guest.answer(request));
         let mut answer = pin!(poll_fn(|cx| {

@@ -1,7 +1,8 @@
 //! A request that fails is recorded, and fails alike when it is replayed.
 
 use crate::harness::{
-    Folder, HELLO, Server, Upstream, finished, get, guest, refused, root, text, wasmserve,
+    After, Folder, GREETING, HELLO, Server, Upstream, finished, get, guest, refused, root, text,
+    wasmserve,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -200,6 +201,139 @@ fn the_key_value_store_answers_as_it_did_and_is_not_asked() {
         "7",
         "nobody has asked"
     );
+}
+
+/// The guest tells of one in lines that differ from request to request, as tracebacks do.
+#[test]
+fn an_answer_of_500_is_recorded_once_for_each_cause_and_replayed_to_the_same_words() {
+    let folder = Folder::new("answered");
+    let server = recording(&folder, &["--workers", "1"]);
+    let ask = |status: u16, cause: &str, user: &str| {
+        let said = format!("say=user%20{user}&say=%20%20in%20{cause}&say=Error:%20'{user}'%207");
+        let path = format!("/respond?status={status}&body=failed-{user}&{said}");
+        let response = get(server.address, &path);
+        assert_eq!(
+            (response.status, response.text()),
+            (status, format!("failed-{user}"))
+        );
+    };
+    for user in ["ann", "bob"] {
+        ask(500, "read", user);
+        ask(502, "write", user);
+        ask(404, "look", user);
+        ask(503, "wait", user);
+    }
+    server.wait_for_count("a failing request is recorded in ", 2);
+    let kept = recordings(&folder);
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    let (output, said) = replayed(&kept[0], &[]);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(
+        said.contains("the guest answered 500 with 10 bytes"),
+        "{said}"
+    );
+    assert!(
+        said.contains("    user ann\n      in read\n    Error: 'ann' 7\n"),
+        "{said}"
+    );
+    assert!(said.contains("It answered 500 as recorded."), "{said}");
+    let (output, said) = replayed(&kept[0], &["--component", text(&root().join(HELLO))]);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("It is not the failure that was recorded."),
+        "{said}"
+    );
+    assert!(
+        said.contains("Recorded was this on standard error:\n    user ann"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_was_answered_500_and_trapped_after_that_is_recorded_as_a_trap() {
+    let folder = Folder::new("both");
+    let server = recording(&folder, &[]);
+    let _ = server
+        .connect()
+        .get("/respond?status=500&trap=yes")
+        .response();
+    server.wait_for("a failing request is recorded in ");
+    let (output, said) = replayed(&recordings(&folder)[0], &[]);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains(SAME), "{said}");
+}
+
+#[test]
+fn answers_and_time_outs_of_wasi_0_3_are_replayed_too() {
+    for (target, status, end) in [
+        (
+            "/respond?status=500&body=failed",
+            500,
+            "It answered 500 as recorded.",
+        ),
+        (
+            "/sleep?ms=60000",
+            504,
+            "It does not end in its time, as recorded.",
+        ),
+    ] {
+        let folder = Folder::new("newer");
+        let server = Server::component(guest("behaviours-p3"))
+            .option("--record-failures", folder.path())
+            .args(["--timeout-request", "1s"])
+            .start();
+        assert_eq!(get(server.address, target).status, status);
+        server.wait_for("a failing request is recorded in ");
+        let (output, said) = replayed(&recordings(&folder)[0], &[]);
+        assert_eq!(output.status.code(), Some(0), "{target}: {said}");
+        assert!(said.contains(end), "{said}");
+    }
+}
+
+/// Each waits for something else: for a timer, before its head and in its body, for another server's head, for its body,
+/// and for the end of what it computes.
+#[test]
+fn a_request_whose_time_is_up_is_recorded_and_waits_again() {
+    let upstream = Upstream::start(|seen, stream| {
+        let beginning = match seen.head.contains("/begin") {
+            true => &GREETING[..GREETING.len() - 2],
+            false => b"",
+        };
+        std::io::Write::write_all(stream, beginning).unwrap();
+        After::Keep
+    });
+    let authority = upstream.address.to_string();
+    let ask = |path: &str| format!("/outbound?authority={authority}&path={path}");
+    for (target, awaited) in [
+        ("/sleep?ms=60000".to_owned(), None),
+        ("/slow-stream?ms=60000".to_owned(), None),
+        (ask("/never"), Some("/never`")),
+        (ask("/begin"), None),
+        ("/spin".to_owned(), None),
+    ] {
+        let folder = Folder::new("time-out");
+        let times = ["--timeout-request", "1s", "--timeout-idle-body", "1s"];
+        let server = recording(
+            &folder,
+            &[&times[..], &["--allow-http", "127.0.0.1"]].concat(),
+        );
+        let answer = server.connect().get(&target).response();
+        assert!(answer.is_err() || answer.unwrap().status == 504, "{target}");
+        server.wait_for("a failing request is recorded in ");
+        let asked = upstream.seen().len();
+        let (output, said) = replayed(&recordings(&folder)[0], &[]);
+        assert_eq!(output.status.code(), Some(0), "{target}: {said}");
+        assert!(
+            said.contains("Recorded:  the guest ran past its time"),
+            "{said}"
+        );
+        assert!(said.contains(awaited.unwrap_or("")), "{target}: {said}");
+        assert!(
+            said.contains("It does not end in its time, as recorded."),
+            "{said}"
+        );
+        assert_eq!(upstream.seen().len(), asked, "nobody is asked");
+    }
 }
 
 #[test]

@@ -109,15 +109,24 @@ fn length(body: &IncomingBody) -> usize {
         .sum()
 }
 
-/// `status`, `header=NAME:VALUE` again and again, `body`, `trailer=NAME:VALUE`.
+/// `status`, `header=NAME:VALUE` again and again, `body`, `trailer=NAME:VALUE`; says what it is to `say` before, and
+/// traps afterwards if it is to `trap`.
 pub fn respond(out: ResponseOutparam, query: &Query) {
     let status = u16::try_from(query.number("status", 200)).expect("a status");
+    // With what is told of it, as frameworks do that catch what the application throws.
+    for line in query.all("say") {
+        let line = query::unescaped(line);
+        eprintln!("{}", String::from_utf8_lossy(&line));
+    }
     let body = head(out, status, &query.fields("header"));
     body.write(query.text("body").unwrap_or_default());
     let trailers = query.fields("trailer");
     let trailers =
         (!trailers.is_empty()).then(|| Fields::from_list(&trailers).expect("legal trailers"));
     body.finish(trailers);
+    if query.text("trap").is_some() {
+        panic!("trapped after its own answer");
+    }
 }
 
 /// Appends `length=LENGTH` again and again, and answers with `body`.

@@ -42,6 +42,7 @@ impl GuestLogger {
     /// Writes a line of the guest's.
     pub fn say(&self, level: Level, stream: GuestStream, context: &str, message: &str) {
         let mut request_log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        request_log.record(stream, context, message);
         if log::format(level).is_some() && request_log.may_write(Instant::now()) {
             request_log.say(level, stream, context, message);
         }
@@ -49,6 +50,19 @@ impl GuestLogger {
 }
 
 impl RequestLog {
+    /// Has the request's recording note what the guest says, but for its talk on standard output.
+    fn record(&self, stream: GuestStream, context: &str, message: &str) {
+        let request = self.request.as_ref();
+        let recorder = request.and_then(|request| request.recorder.as_ref());
+        let Some(recorder) = recorder.filter(|_| stream != GuestStream::Stdout) else {
+            return;
+        };
+        match context {
+            "" => recorder.hear(message),
+            context => recorder.hear(&format!("{context}: {message}")),
+        }
+    }
+
     fn may_write(&mut self, now: Instant) -> bool {
         let since = *self.since.get_or_insert(now);
         if now.duration_since(since) >= SECOND {

@@ -44,10 +44,16 @@ async fn polled(
     let Some(recorder) = recorder else {
         return table.poll(pollables).await;
     };
-    let Some(Event::Poll(ready)) = recorder.recorded(Call::Poll) else {
-        let ready = table.poll(pollables).await?;
-        recorder.note(Event::Poll(ready.clone()));
-        return Ok(ready);
+    let ready = match recorder.recorded(Call::Poll) {
+        Some(Event::Poll(ready)) => ready,
+        Some(Event::Waits) => recorder.wait_in_vain().await,
+        _ => {
+            recorder.waits(true);
+            let ready = table.poll(pollables).await?;
+            recorder.waits(false);
+            recorder.note(Event::Poll(ready.clone()));
+            return Ok(ready);
+        }
     };
     for index in &ready {
         // Another component may wait for less than the one that was recorded.

@@ -239,9 +239,13 @@ async fn p2(
         Some("https") => P2Scheme::Https,
         _ => P2Scheme::Http,
     };
+    let recorder = store.data().recorder().cloned();
     let mut http = store.data_mut().http();
     let request = http.new_incoming_request(scheme, *request)?;
-    let response = http.new_response_outparam_from_callback(move |response| {
+    let response = http.new_response_outparam_from_callback(move |mut response| {
+        if let (Some(recorder), Ok(response)) = (recorder, &mut response) {
+            recorder.answers(response);
+        }
         let _ = head.send(response.map_err(startup::failure_of));
     })?;
     Box::pin(handle.call_async(store, (request, response))).await
@@ -254,10 +258,17 @@ async fn p3(
     request: Request,
     head: oneshot::Sender<Head>,
 ) -> wasmtime::Result<()> {
+    let recorder = store.data().recorder().cloned();
     let run = store.run_concurrent(async |accessor| {
         let (request, sent) = accessor.with(|mut access| p3_request(access.data_mut(), request));
         let response = match service.handle(accessor, request).await? {
-            Ok(response) => Ok(accessor.with(|access| response.into_http(access, sent))?),
+            Ok(response) => {
+                let mut response = accessor.with(|access| response.into_http(access, sent))?;
+                if let Some(recorder) = &recorder {
+                    recorder.answers(&mut response);
+                }
+                Ok(response)
+            }
             Err(code) => Err(Failure::ErrorCode(code.to_string())),
         };
         // Nobody waits for it where the client has gone away.

@@ -58,8 +58,8 @@ impl Answer {
     }
 
     /// Writes the answer down, with or without the values of fields that are secret; `None` where there is too much
-    /// of it.
-    pub fn written(&self, secrets: bool) -> Option<WrittenAnswer> {
+    /// of it. What the guest waited for does not come where its time was up.
+    pub fn written(&self, secrets: bool, is_time_up: bool) -> Option<WrittenAnswer> {
         let mut written = WrittenAnswer {
             status: None,
             fields: Vec::new(),
@@ -87,7 +87,7 @@ impl Answer {
                         *value = masked::mask(value);
                     }
                 }
-                written.pieces = frames.pieces.iter().cloned().collect();
+                written.pieces = frames.pieces(is_time_up);
                 written.body = frames.bytes();
             }
         }
@@ -182,7 +182,7 @@ mod tests {
         let noted = Answer::noted(&mut answer, &Budget::default());
         let body = answer.unwrap().into_body().collect().await.unwrap();
         assert_eq!(body.to_bytes(), "hello");
-        let written = noted.written(false).unwrap();
+        let written = noted.written(false, false).unwrap();
         let again = written.again().unwrap().unwrap().unwrap();
         assert_eq!(again.status(), 418);
         assert_eq!(again.headers()["set-cookie"], "***");
@@ -195,9 +195,9 @@ mod tests {
     fn an_error_and_a_wait_are_given_again() {
         let mut answer = Err(Error::ConnectionRefused);
         let noted = Answer::noted(&mut answer, &Budget::default());
-        let again = noted.written(false).unwrap().again().unwrap();
+        let again = noted.written(false, false).unwrap().again().unwrap();
         assert!(matches!(again, Some(Err(Error::ConnectionRefused))));
-        let awaited = Answer::Awaited.written(false).unwrap();
+        let awaited = Answer::Awaited.written(false, true).unwrap();
         assert!(awaited.again().unwrap().is_none());
     }
 }

@@ -31,6 +31,8 @@ pub enum Piece {
     /// The body failed, as the client went away or for another reason.
     Failed(String),
     End,
+    /// The guest waited for more when its time was up.
+    Awaited,
 }
 
 /// A `Budget` bounds what is kept of all bodies of one request together.
@@ -58,6 +60,8 @@ pub struct Frames {
     budget: Budget,
     /// There was more than is kept.
     pub overflown: bool,
+    /// The guest waits for more.
+    awaited: bool,
 }
 
 impl Frames {
@@ -98,7 +102,14 @@ impl Frames {
         self.data.iter().flatten().copied().collect()
     }
 
+    /// Lists the pieces, and that a guest whose time is up has waited for more.
+    pub fn pieces(&self, is_time_up: bool) -> Vec<Piece> {
+        let awaited = (is_time_up && self.awaited).then_some(Piece::Awaited);
+        self.pieces.iter().cloned().chain(awaited).collect()
+    }
+
     fn note(&mut self, piece: Piece, data: Option<&Bytes>) {
+        self.awaited = false;
         let length = data.map_or(0, Bytes::len);
         if self.overflown || self.pieces.len() >= MOST_FRAMES || !self.budget.take(length) {
             *self = Frames {
@@ -145,7 +156,11 @@ impl Body for Watched {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         let (piece, data) = match &polled {
             // Whoever waits is woken again, however often it takes.
-            Poll::Pending if !is_noop(cx) => return polled,
+            Poll::Pending if !is_noop(cx) => {
+                let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
+                frames.awaited = true;
+                return polled;
+            }
             Poll::Pending => (Piece::NotYet, None),
             Poll::Ready(None) => (Piece::End, None),
             Poll::Ready(Some(Err(error))) => (Piece::Failed(format!("{error:?}")), None),
@@ -201,6 +216,10 @@ impl Body for Replayed {
                     Ok(Frame::trailers(trailers))
                 }
                 Some(Piece::Failed(why)) => Err(Error::InternalError(Some(why))),
+                Some(Piece::Awaited) => {
+                    frames.pieces.push_front(Piece::Awaited);
+                    return Poll::Pending;
+                }
                 Some(Piece::End) | None => return Poll::Ready(None),
             };
             return Poll::Ready(Some(frame));

@@ -1,5 +1,6 @@
 //! A recording is a file: a line that says what it is, a line of JSON, the bytes of the body, and a digest of all that.
 
+use super::answered::Answered;
 use super::asked::WrittenAnswer;
 use super::body::{Frames, Piece};
 use super::given::Given;
@@ -33,6 +34,12 @@ pub struct Recording {
     /// Failures with the same signature are the same.
     pub signature: String,
     pub backtrace: Option<String>,
+    /// The guest has failed by answering this.
+    pub answered: Option<Answered>,
+    /// The time of the request was up after so many milliseconds.
+    pub time_out: Option<u64>,
+    /// The guest has written these lines to standard error, the last ones at least.
+    pub said: Vec<String>,
     pub request: WrittenHead,
     pub bodiless: bool,
     pub seed: String,
@@ -127,6 +134,7 @@ impl Recording {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guest::recording::answered::BodyDigest;
 
     fn recording() -> Recording {
         let answer = WrittenAnswer {
@@ -144,6 +152,15 @@ mod tests {
             failure: "it trapped".to_owned(),
             signature: "5".repeat(16),
             backtrace: Some("0: f\n1: g".to_owned()),
+            answered: Some(Answered {
+                status: 500,
+                body: Some(BodyDigest {
+                    bytes: 4,
+                    digest: "6".repeat(16),
+                }),
+            }),
+            time_out: Some(1000),
+            said: vec!["ValueError: \u{e9}".to_owned()],
             request: WrittenHead {
                 method: "GET".to_owned(),
                 target: "http://localhost/".to_owned(),

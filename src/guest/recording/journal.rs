@@ -40,6 +40,8 @@ pub enum Event {
     Store(String, String),
     /// This was asked of another server; what it answered stands elsewhere.
     Ask(String),
+    /// The guest waited for several things when its time was up.
+    Waits,
 }
 
 impl Event {
@@ -48,7 +50,7 @@ impl Event {
             Event::MonotonicNow(_) => Call::MonotonicNow,
             Event::WallNow(..) => Call::WallNow,
             Event::Random(count) => Call::Random(*count),
-            Event::Poll(_) => Call::Poll,
+            Event::Poll(_) | Event::Waits => Call::Poll,
             Event::Ready(_) => Call::Ready,
             Event::Ask(asked) => Call::Ask(asked.clone()),
             Event::Store(called, _) => Call::Store(called.clone()),
@@ -78,6 +80,7 @@ impl fmt::Display for Event {
             Event::WallNow(seconds, nanoseconds) => write!(f, " -> {seconds}.{nanoseconds:09}"),
             Event::Store(_, answer) => write!(f, " -> {}", log::escape(answer)),
             Event::Random(_) | Event::Ask(_) => Ok(()),
+            Event::Waits => write!(f, " -> nothing until the time was up"),
             Event::Poll(ready) => write!(f, " -> {ready:?}"),
             Event::Ready(ready) => write!(f, " -> {ready}"),
         }

@@ -1,8 +1,8 @@
 //! Recordings are kept in a directory: one for each failure that differs, and no more than the operator wants.
 
+use super::cause::Cause;
 use super::file::Recording;
 use super::given::Given;
-use crate::guest::failure::Failure;
 use crate::sys::locked_directory::LockedDirectory;
 use crate::{error, warning};
 use anyhow::{Context, Result};
@@ -37,15 +37,19 @@ impl Recordings {
         settings.map(|settings| Arc::new(Recordings { settings, given }))
     }
 
-    /// Keeps a recording of this failure, unless there is one already.
-    pub fn keep(&self, failure: &Failure, recording: impl FnOnce() -> Option<Recording>) {
+    /// Keeps a recording of what has failed by this cause, unless there is one already.
+    pub fn keep(&self, cause: &Cause, recording: impl FnOnce() -> Option<Recording>) {
         let component = &self.given.component;
         let name = format!(
             "{BEGIN}{}-{}{END}",
             &component[..component.len().min(12)],
-            failure.signature()
+            cause.signature
         );
         let path = self.settings.directory.join(&name);
+        // Many requests may fail alike.
+        if path.exists() {
+            return;
+        }
         match self.write(&name, recording) {
             Ok(Written::Yes) => {
                 let path = path.display();

@@ -1,8 +1,11 @@
 //! This room keeps what a failing request was given, so that it can be given again: its head and body, the seed of its
 //! random numbers, and the answers of the host that differ from one run to the next. It knows nothing of instances.
 
+mod answered;
 mod asked;
 mod body;
+mod cause;
+mod ending;
 mod file;
 mod given;
 mod journal;
@@ -10,8 +13,10 @@ mod keep;
 mod masked;
 mod recorder;
 mod request;
+mod said;
 mod sources;
 
+pub use answered::Answered;
 pub use asked::swallow;
 pub use file::Recording;
 pub use given::Given;

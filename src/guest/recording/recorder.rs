@@ -1,18 +1,21 @@
 //! A `Recorder` belongs to one request in one instance. While guests serve it notes what they are given; where a
 //! recording is replayed it gives the same again.
 
+use super::answered::Progress;
 use super::asked::{Answer, WrittenAnswer};
 use super::body::{self, Budget, Frames, Shared};
 use super::file::Recording;
 use super::journal::{Call, Event, Journal, OtherWay};
 use super::keep::Recordings;
 use super::request::Head;
-use crate::guest::failure::Failure;
+use super::said::Said;
 use anyhow::Result;
 use http_body::Body as _;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
+use tokio::sync::Notify;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 /// A guest has `Used` something whose answers are not recorded.
@@ -40,7 +43,7 @@ pub enum Purpose {
 }
 
 impl Used {
-    const ALL: [(Used, &str); 3] = [
+    pub(super) const ALL: [(Used, &str); 3] = [
         (Used::Directories, "directories"),
         (Used::Sockets, "sockets"),
         (Used::Databases, "databases"),
@@ -49,24 +52,34 @@ impl Used {
 
 /// A `Recorder` is used by one thread, but the engine requires locks.
 pub struct Recorder {
-    seed: OnceLock<[u8; 32]>,
-    journal: Mutex<Journal>,
-    frames: Shared,
-    used: AtomicU8,
+    pub(super) seed: OnceLock<[u8; 32]>,
+    pub(super) journal: Mutex<Journal>,
+    pub(super) frames: Shared,
+    pub(super) used: AtomicU8,
     /// What other servers have answered; none where the request is replayed.
-    answers: Mutex<Vec<Answer>>,
+    pub(super) answers: Mutex<Vec<Answer>>,
     /// What other servers answer again, in the order in which they are asked.
-    again: Mutex<VecDeque<WrittenAnswer>>,
-    budget: Budget,
+    pub(super) again: Mutex<VecDeque<WrittenAnswer>>,
+    pub(super) budget: Budget,
+    /// What the guest writes to standard error.
+    pub(super) said: Mutex<Said>,
+    /// The guest's own answer, as far as it has come.
+    pub(super) progress: Mutex<Progress>,
+    /// The guest waits for several things now.
+    pub(super) waits: AtomicBool,
+    /// The guest waits in the replay for what has not come then.
+    pub(super) in_vain: Notify,
     /// What is to be kept should the request fail; none where it is replayed.
-    records: Option<Records>,
+    pub(super) records: Option<Records>,
 }
 
-struct Records {
-    recordings: Arc<Recordings>,
-    head: Head,
-    bodiless: bool,
-    kept: AtomicBool,
+/// `Records` is what a recording is made of, beside what the guest was given.
+pub(super) struct Records {
+    pub(super) recordings: Arc<Recordings>,
+    pub(super) head: Head,
+    pub(super) bodiless: bool,
+    pub(super) began: Instant,
+    pub(super) kept: AtomicBool,
 }
 
 impl Recorder {
@@ -90,10 +103,15 @@ impl Recorder {
             answers: Mutex::default(),
             again: Mutex::default(),
             budget,
+            said: Mutex::default(),
+            progress: Mutex::default(),
+            waits: AtomicBool::new(false),
+            in_vain: Notify::new(),
             records: Some(Records {
                 recordings: recordings.clone(),
                 head: Head::of(request),
                 bodiless,
+                began: Instant::now(),
                 kept: AtomicBool::new(false),
             }),
         });
@@ -119,6 +137,10 @@ impl Recorder {
             answers: Mutex::default(),
             again: Mutex::new(recording.answers.clone().into()),
             budget: Budget::default(),
+            said: Mutex::default(),
+            progress: Mutex::default(),
+            waits: AtomicBool::new(false),
+            in_vain: Notify::new(),
             records: None,
         };
         let recorder = Arc::new(recorder);
@@ -182,6 +204,22 @@ impl Recorder {
         }
     }
 
+    /// Notes whether the guest waits for several things now, which it still does when its time is up.
+    pub fn waits(&self, waits: bool) {
+        self.waits.store(waits, Relaxed);
+    }
+
+    /// Waits for what has not come when the request was recorded, and does not come now.
+    pub async fn wait_in_vain(&self) -> ! {
+        self.in_vain.notify_one();
+        std::future::pending().await
+    }
+
+    /// Resolves when the guest waits for what has not come when the request was recorded.
+    pub async fn waited_in_vain(&self) {
+        self.in_vain.notified().await;
+    }
+
     /// Says whether the request is replayed.
     pub fn is_replayed(&self) -> bool {
         self.records.is_none()
@@ -225,62 +263,7 @@ impl Recorder {
         }
     }
 
-    /// Keeps what the request was given, as it has failed in this way.
-    pub fn keep(&self, failure: &Failure) {
-        let Some(records) = &self.records else {
-            return;
-        };
-        // What comes from outside of the guest does not come again.
-        let outside = matches!(
-            failure,
-            Failure::NoRoom | Failure::TimedOut | Failure::Lost(_)
-        );
-        if outside || records.kept.swap(true, Relaxed) {
-            return;
-        }
-        let written = || self.recording(records, failure);
-        records.recordings.keep(failure, written);
-    }
-
-    /// Puts a recording together; `None` where there is too much of it.
-    fn recording(&self, records: &Records, failure: &Failure) -> Option<Recording> {
-        let frames: MutexGuard<'_, Frames> =
-            self.frames.lock().unwrap_or_else(PoisonError::into_inner);
-        let journal = self.journal();
-        let Journal::Written(events) = &*journal else {
-            return None;
-        };
-        if frames.overflown {
-            return None;
-        }
-        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let answers = answers.iter();
-        let answers = answers.map(|answer| answer.written(records.recordings.settings.secrets));
-        let answers = answers.collect::<Option<Vec<WrittenAnswer>>>()?;
-        let used = self.used.load(Relaxed);
-        let names = Used::ALL.iter();
-        let names = names.filter(|(bit, _)| used & *bit as u8 != 0);
-        let Recordings { settings, given } = &*records.recordings;
-        Some(Recording {
-            wasmserve: env!("CARGO_PKG_VERSION").to_owned(),
-            component: given.component.clone(),
-            name: settings.component.display().to_string(),
-            given: given.clone(),
-            failure: failure.in_one_line(),
-            signature: failure.signature(),
-            backtrace: failure.backtrace(),
-            request: records.head.written(settings.secrets),
-            bodiless: records.bodiless,
-            seed: Recording::hex(self.seed.get().unwrap_or(&[0; 32])),
-            used: names.map(|(_, name)| (*name).to_owned()).collect(),
-            events: events.clone(),
-            pieces: frames.pieces.iter().cloned().collect(),
-            answers,
-            body: frames.bytes(),
-        })
-    }
-
-    fn journal(&self) -> MutexGuard<'_, Journal> {
+    pub(super) fn journal(&self) -> MutexGuard<'_, Journal> {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -162,7 +162,7 @@ impl Requests {
             return Err(Refused::Full);
         };
         progress.uploads(None);
-        exchange.enter_guest();
+        exchange.enter_guest(None);
         let bounds = Bounds {
             messages: settings.queue,
             received: settings.size,
