@@ -155,6 +155,8 @@ void exports_wasi_http_incoming_handler_handle(
     uint64_t count = received(asked);
     to = begin(out, 200, &body);
     describe(asked, path, count, to);
+  } else if (gets && is(path, "/trap")) {
+    __builtin_trap();
   } else {
     to = begin(out, 404, &body);
     say(to, "not found\n");

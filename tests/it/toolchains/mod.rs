@@ -5,6 +5,7 @@ mod build;
 mod c;
 mod dev;
 mod dev_javascript;
+mod failures;
 mod go;
 mod javascript;
 mod new;
