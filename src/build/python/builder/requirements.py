@@ -7,7 +7,7 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from . import known, pydantic_core
+from . import known, pydantic_core, rust
 from .say import Mistake, progress
 from .tools import key, whole_or_not
 
@@ -35,7 +35,7 @@ def folder(project, tools, cache, find_links):
     # They count with what is in them.
     local = [path.read_bytes() if path.is_file() else b"" for path in named_files(project)]
     here = Path(__file__)
-    parts = ("requirements.py", "pip_for_wasi.py", "dependencies.py", "known.py", "pydantic_core.py")
+    parts = ("requirements.py", "pip_for_wasi.py", "dependencies.py", "known.py", "rust.py", "pydantic_core.py")
     code = [here.with_name(part).read_bytes() for part in parts]
     kept = sorted(known.SERVERS & project.imports)
     home = cache / ("site-" + key("\n".join(lines), *local, *code, *kept, *(str(link) for link in find_links)))
@@ -97,6 +97,8 @@ def _fill(home, lines, project, tools, cache, find_links):
     for item in native:
         if _name(item) == "pydantic-core":
             shutil.copy(pydantic_core.wheel(item["metadata"]["version"], tools, cache), wheels)
+        elif _name(item) in rust.PACKAGES:
+            shutil.copy(rust.wheel(_name(item), item["metadata"]["version"], tools, cache), wheels)
         else:
             progress(f"making {_title(item)} from source, without its native part")
             _from_source(f"{_name(item)}=={item['metadata']['version']}", wheels, tools, item, graph["asked"])

@@ -2,8 +2,11 @@
 
 import subprocess
 import sys
+import time
 
 verbose = False
+# How often a program that is followed is said to be at work, in seconds.
+OFTEN = 15
 
 
 class Mistake(Exception):
@@ -33,3 +36,23 @@ def run(command, what, **options):
         tail = "" if verbose else "\n" + "\n".join(done.stdout.splitlines()[-30:])
         raise Mistake(f"{what} failed: {' '.join(command)}{tail}")
     return done.stdout
+
+
+def follow(command, what, **options):
+    """Runs a program that takes minutes, and says now and then what it is at: the last line that it printed."""
+    command = [str(word) for word in command]
+    if verbose:
+        print("+ " + " ".join(command), file=sys.stderr, flush=True)
+    options.update(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    lines, said = [], time.monotonic()
+    with subprocess.Popen(command, **options) as program:
+        for line in program.stdout:
+            lines.append(line.rstrip())
+            if verbose:
+                print(lines[-1], file=sys.stderr, flush=True)
+            elif time.monotonic() > said + OFTEN:
+                said = time.monotonic()
+                progress(f"{what}: {lines[-1].strip()}")
+    if program.returncode != 0:
+        tail = "" if verbose else "\n" + "\n".join(lines[-30:])
+        raise Mistake(f"{what} failed: {' '.join(command)}{tail}")

@@ -16,6 +16,8 @@ PIP = "pip==25.3"
 ZSTANDARD = "zstandard==0.25.0"
 # The time zones of `zoneinfo`, which looks for this package where the system has none.
 TZDATA = "tzdata==2026.6"
+# A compiler for the parts in C of packages in Rust.
+ZIG = "ziglang==0.17.1"
 # What packages with a native part call when they are built from source.
 COMPILERS = "cc gcc g++ c++ clang clang++ cargo rustc cmake ninja meson go gfortran nvcc".split()
 
@@ -95,6 +97,17 @@ class Tools:
     def depend(self, report, left_out):
         script = Path(__file__).with_name("dependencies.py")
         return run([self.python, script, report, *sorted(left_out)], "asking who asks for what", env=_own())
+
+    def zig(self, cache):
+        """The one on the path, or else one in the cache."""
+        if found := shutil.which("zig"):
+            return Path(found)
+        home = cache / f"zig-{key(ZIG)}"
+        with whole_or_not(home) as unfinished:
+            if unfinished is not None:
+                progress(f"installing {ZIG}, a compiler for C")
+                run([self.python, "-m", "pip", "install", "-q", "--no-deps", "--target", unfinished, ZIG], "installing zig")
+        return home / "ziglang/zig"
 
     def without_compilers(self):
         """Variables with which nothing native is built, and nobody waits for it."""
