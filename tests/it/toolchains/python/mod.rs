@@ -2,6 +2,7 @@
 
 mod ask;
 mod granted;
+mod native;
 mod priming;
 mod projects;
 mod schemathesis;
@@ -35,9 +36,13 @@ const STEP: usize = 7;
 
 /// The FastAPI sample, natively.
 fn uvicorn() -> Server {
+    uvicorn_of(FASTAPI)
+}
+
+fn uvicorn_of(application: &str) -> Server {
     let mut command = Command::new(root().join("target/python/uvicorn/bin/uvicorn"));
     command
-        .current_dir(root().join(FASTAPI))
+        .current_dir(root().join(application))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .args(["main:app", "--port", "0", "--no-access-log"]);
     Server::command(command)

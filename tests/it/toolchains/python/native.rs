@@ -1,0 +1,59 @@
+//! Packages whose native part is built for WASI from their source answer as they do natively.
+
+use super::ask::{Answer, Ask, ask, get, json};
+use super::{REUSE, built, differences, trials, uvicorn_of};
+use std::collections::HashSet;
+
+const NATIVE: &str = "guests/python/native";
+
+/// The two lengths that bcrypt draws a line between: 72 bytes are the most that it takes.
+const LONGEST: [usize; 2] = [72, 73];
+
+fn asks() -> Vec<Ask> {
+    let bodies = [
+        r#"{"b":[1,-0.0,1e308,"ü🎉",null,true],"a":{"c":18446744073709551615}}"#,
+        r#"{"a":1"#,
+        r#"{"a":NaN}"#,
+        "\"\\ud800\"",
+        "",
+        "9007199254740993",
+        "0.1000000000000000055511151231257827",
+    ];
+    let mut asks: Vec<Ask> = bodies.iter().map(|body| json("/again", body)).collect();
+    asks.push(json("/again", "[".repeat(1025) + &"]".repeat(1025)));
+    asks.push(ask("POST", "/again").with("application/json", b"\"\xff\""));
+    asks.extend(["/item", "/item?name=%22%00%7F", "/refused", "/kdf"].map(get));
+    for password in ["", "secret", "grün 🎉", "a\0b"] {
+        asks.push(ask("POST", "/hash").with("text/plain", password));
+        asks.push(ask("POST", "/own").with("text/plain", password));
+    }
+    for length in LONGEST {
+        asks.push(ask("POST", "/hash").with("text/plain", vec![b'x'; length]));
+    }
+    asks.push(ask("POST", "/hash?rounds=3").with("text/plain", "secret"));
+    let hashed = "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW";
+    for hashed in [hashed, "nonsense", "$2b$04$short"] {
+        asks.push(ask("POST", format!("/check?hashed={hashed}")).with("text/plain", "secret"));
+    }
+    asks
+}
+
+#[test]
+#[ignore = "it has packages compiled for minutes: guests/python/toolchain native"]
+fn orjson_and_bcrypt_answer_as_they_do_under_uvicorn() {
+    let native = uvicorn_of(NATIVE);
+    let asked = |ask: Ask| {
+        let answer = ask.of(native.address);
+        (ask, answer)
+    };
+    let expected: Vec<(Ask, Answer)> = asks().into_iter().map(asked).collect();
+    let file = built(NATIVE);
+    for reuse in REUSE {
+        let options = ["--no-request-id", "--reuse", reuse];
+        let server = trials::serve(&file, &options);
+        let found = differences(&server, &expected);
+        assert!(found.is_empty(), "--reuse {reuse}:\n{}", found.join("\n"));
+        let salts = (0..4).map(|_| get("/salt").of(server.address).text());
+        assert_eq!(salts.collect::<HashSet<_>>().len(), 4, "--reuse {reuse}");
+    }
+}
