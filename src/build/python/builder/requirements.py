@@ -94,14 +94,16 @@ def _fill(home, lines, project, tools, cache, find_links):
         progress(f"making {sdist.name} from source")
         _from_source(sdist, wheels, tools)
         sdist.unlink()
+    target = home / "rust-target"
     for item in native:
         if _name(item) == "pydantic-core":
             shutil.copy(pydantic_core.wheel(item["metadata"]["version"], tools, cache), wheels)
         elif _name(item) in rust.PACKAGES:
-            shutil.copy(rust.wheel(_name(item), item["metadata"]["version"], tools, cache), wheels)
+            shutil.copy(rust.wheel(_name(item), item["metadata"]["version"], tools, cache, target), wheels)
         else:
             progress(f"making {_title(item)} from source, without its native part")
             _from_source(f"{_name(item)}=={item['metadata']['version']}", wheels, tools, item, graph["asked"])
+    shutil.rmtree(target, ignore_errors=True)
     for wheel in sorted(wheels.glob("*.whl")):
         _unpack(wheel, home)
     shutil.rmtree(wheels)
@@ -133,9 +135,14 @@ def _judge_names(lines, project, find_links):
 def _judge(item, asked, find_links):
     """Says at once what would be found out after minutes."""
     name = _name(item)
-    if (advice := known.NATIVE.get(name)) is None or _has_wheel(name, find_links):
+    if _has_wheel(name, find_links):
         return
-    raise Mistake(f"{_title(item)}{_askers(name, asked)} has a native part that cannot be in a component: {advice}")
+    if rust.is_too_old(name, item["metadata"]["version"]):
+        raise Mistake(
+            f"{_title(item)}{_askers(name, asked)} cannot be built for WASI: ask for `{name}>={rust.PACKAGES[name].since}`"
+        )
+    if (advice := known.NATIVE.get(name)) is not None:
+        raise Mistake(f"{_title(item)}{_askers(name, asked)} has a native part that cannot be in a component: {advice}")
 
 
 def _has_wheel(name, find_links):

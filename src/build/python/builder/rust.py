@@ -2,6 +2,7 @@
 a change, once for each version. Pydantic's core, which came first, is made by pydantic_core.py."""
 
 import os
+import re
 import shutil
 import tarfile
 import zipfile
@@ -10,11 +11,13 @@ from pathlib import Path
 
 from . import pydantic_core, toolchain
 from .say import Mistake, follow, progress, run
-from .tools import COMPONENTIZE, key, whole_or_not
+from .tools import COMPONENTIZE, ZIG, key, whole_or_not
 
 
 @dataclass(frozen=True)
 class Package:
+    # The first version that is known to build. Of the ones before, each was made with a PyO3 that knows no Python 3.14.
+    since: str
     # The folder of its source that has Cargo.toml.
     crate: str
     # What cargo makes there, and the module that it is imported as.
@@ -30,10 +33,10 @@ class Package:
 
 PACKAGES = {
     "bcrypt": Package(
-        "src/_bcrypt", "bcrypt_rust", "bcrypt/_bcrypt", "src",
+        "5.0.0", "src/_bcrypt", "bcrypt_rust", "bcrypt/_bcrypt", "src",
         checked=("bcrypt-rust", "bcrypt", "bcrypt-pbkdf", "blowfish", "base64"),
     ),
-    "orjson": Package(".", "orjson", "orjson/orjson", "pysrc", has_c=True),
+    "orjson": Package("3.13.0", ".", "orjson", "orjson/orjson", "pysrc", has_c=True),
 }  # fmt: skip
 # One for all packages, so that Rust's library is compiled once for them.
 PROFILE = {
@@ -54,38 +57,47 @@ exec {zig} cc -target wasm32-wasi -fPIC "$@"
 """
 
 
-def wheel(name, version, tools, cache):
-    rustc = _rustc(name, cache)
+def is_too_old(name, version):
+    return name in PACKAGES and _order(version) < _order(PACKAGES[name].since)
+
+
+def _order(version):
+    return [int(number) for number in re.findall(r"\d+", version)[:3]]
+
+
+def wheel(name, version, tools, cache, target):
+    """The path of the wheel. What cargo makes on the way is in the folder `target`, where packages that are built one after
+    another find Rust's library."""
+    rustc = toolchain.rustc(cache, name)
     mine = [Path(module).read_bytes() for module in (__file__, pydantic_core.__file__)]
-    mark = key(*mine, run([rustc, "-vV"], "asking rustc"), COMPONENTIZE)
+    mark = key(*mine, run([rustc, "-vV"], "asking rustc"), COMPONENTIZE, ZIG)
     home = cache / f"{name}-{version}-{mark}"
     with whole_or_not(home) as unfinished:
         if unfinished is not None:
             progress(f"building {name} {version} for WASI from its source in Rust, which takes some minutes and is done once")
-            _build(name, version, unfinished, rustc, tools, cache)
+            _build(name, version, unfinished, rustc, tools, cache, target)
     return next(home.glob("*.whl"))
 
 
-def _rustc(name, cache):
-    try:
-        return toolchain.rustc(cache)
-    except Mistake as mistake:
-        raise Mistake(str(mistake).replace("Pydantic's native core", name)) from None
-
-
-def _build(name, version, home, rustc, tools, cache):
+def _build(name, version, home, rustc, tools, cache, target):
     package = PACKAGES[name]
     source = _source(name, version, home, tools)
     # A copy of crates that lacks those of Rust's library; Cargo.lock has the same ones with their sums.
     shutil.rmtree(source / ".cargo", ignore_errors=True)
-    target = cache / ("rust-target-" + key(run([rustc, "-vV"], "asking rustc"), COMPONENTIZE))
     command = ["cargo", "build", "--release", "--locked", "--target", "wasm32-wasip1", "-Zbuild-std=std,panic_abort"]
+    # Without the features that Rust's library has otherwise: they are stack traces, and WASI has none.
+    command += ["-Zbuild-std-features="]
     for crate in package.checked:
         command += ["--config", f"profile.release.package.{crate}.overflow-checks=true"]
     environment = _environment(home, target, rustc, tools, cache)
     if package.has_c:
         environment.update(_compiler(home, tools, cache))
-    follow(command, f"building {name}", cwd=source / package.crate, env=environment)
+    try:
+        follow(command, f"building {name}", cwd=source / package.crate, env=environment)
+    except Mistake as mistake:
+        if version == package.since:
+            raise
+        raise Mistake(f"{mistake}\n{name} {package.since} is known to build for WASI: ask for `{name}=={package.since}`") from None
     module = target / f"wasm32-wasip1/release/{package.library}.wasm"
     if not module.is_file():
         raise Mistake(f"{name} {version} made no {module.name}")

@@ -17,15 +17,16 @@ REMEDY = "run 'rustup component add rust-src'"
 LIBRARY = "lib/rustlib/src/rust/library/Cargo.toml"
 
 
-def rustc(cache):
+def rustc(cache, what="Pydantic's native core"):
+    """`what` is said to need it, where it cannot be had."""
     for tool in ("cargo", "rustc"):
         if not shutil.which(tool):
-            raise Mistake(f"{tool} is missing, which Pydantic's native core is built with: install Rust, see https://rustup.rs")
+            raise Mistake(f"{tool} is missing, which {what} is built with: install Rust, see https://rustup.rs")
     given = os.environ.get("RUSTC") or shutil.which("rustc")
     if (_sysroot(given) / LIBRARY).is_file():
         return given
     if not shutil.which("apt-get") or not shutil.which("dpkg"):
-        raise Mistake(f"the source of Rust's library is missing, which Pydantic's native core is built with: {REMEDY}")
+        raise Mistake(f"the source of Rust's library is missing, which {what} is built with: {REMEDY}")
     home = cache / ("rust-" + key(Path(__file__).read_bytes(), given, _version(given)))
     with whole_or_not(home) as unfinished:
         if unfinished is not None:

@@ -39,7 +39,6 @@ fn asks() -> Vec<Ask> {
 }
 
 #[test]
-#[ignore = "it has packages compiled for minutes: guests/python/toolchain native"]
 fn orjson_and_bcrypt_answer_as_they_do_under_uvicorn() {
     let native = uvicorn_of(NATIVE);
     let asked = |ask: Ask| {
