@@ -41,7 +41,9 @@ PACKAGES = {
 # One for all packages, so that Rust's library is compiled once for them.
 PROFILE = {
     "LTO": "fat",
-    "CODEGEN_UNITS": "1",
+    # More than one, for Rust's library is half of the work, and most of it waits for the first of its crates; what is linked
+    # is optimized as a whole.
+    "CODEGEN_UNITS": "16",
     "PANIC": "abort",
     "STRIP": "true",
     "OVERFLOW_CHECKS": "false",
