@@ -16,6 +16,7 @@ $XDG_CACHE_HOME/wasmserve/python.
 """
 
 import argparse
+import signal
 import sys
 import time
 from pathlib import Path
@@ -66,7 +67,13 @@ def main():
     say.done(f"{asked.output} is ready: {size:.0f} MB, after {time.monotonic() - begin:.0f} s")
 
 
+def tidy_up_when_told_to_end():
+    """What is half done is removed then, as after a mistake."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+
+
 if __name__ == "__main__":
+    tidy_up_when_told_to_end()
     try:
         main()
     except say.Mistake as mistake:

@@ -46,13 +46,18 @@ def follow(command, what, **options):
     options.update(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
     lines, said = [], time.monotonic()
     with subprocess.Popen(command, **options) as program:
-        for line in program.stdout:
-            lines.append(line.rstrip())
-            if verbose:
-                print(lines[-1], file=sys.stderr, flush=True)
-            elif time.monotonic() > said + OFTEN:
-                said = time.monotonic()
-                progress(f"{what}: {lines[-1].strip()}")
+        try:
+            for line in program.stdout:
+                lines.append(line.rstrip())
+                if verbose:
+                    print(lines[-1], file=sys.stderr, flush=True)
+                elif time.monotonic() > said + OFTEN:
+                    said = time.monotonic()
+                    progress(f"{what}: {lines[-1].strip()}")
+        except BaseException:
+            # Otherwise it would be waited for.
+            program.terminate()
+            raise
     if program.returncode != 0:
         tail = "" if verbose else "\n" + "\n".join(lines[-30:])
         raise Mistake(f"{what} failed: {' '.join(command)}{tail}")

@@ -1,8 +1,11 @@
 //! Packages whose native part is built for WASI from their source answer as they do natively.
 
 use super::ask::{Answer, Ask, ask, get, json};
-use super::{REUSE, built, differences, trials, uvicorn_of};
+use super::{REUSE, built, differences, place, trials, uvicorn_of};
+use crate::harness::{Server, root};
+use nix::sys::signal::Signal;
 use std::collections::HashSet;
+use std::process::Command;
 
 const NATIVE: &str = "guests/python/native";
 
@@ -55,4 +58,31 @@ fn orjson_and_bcrypt_answer_as_they_do_under_uvicorn() {
         let salts = (0..4).map(|_| get("/salt").of(server.address).text());
         assert_eq!(salts.collect::<HashSet<_>>().len(), 4, "--reuse {reuse}");
     }
+}
+
+/// A program that never ends, as part of what is made whole or not at all.
+const ENDLESS: &str = r#"
+import pathlib, sys
+sys.path.insert(0, sys.argv[1])
+import build
+from builder import say, tools
+
+build.tidy_up_when_told_to_end()
+say.verbose = True
+with tools.whole_or_not(pathlib.Path(sys.argv[2]) / "made") as unfinished:
+    (unfinished / "half").touch()
+    say.follow(["sh", "-c", "echo it has begun; exec sleep infinity"], "waiting")
+"#;
+
+#[test]
+fn a_build_that_is_told_to_end_leaves_nothing_half_done() {
+    let at = place("python-ended");
+    let mut python = Command::new("python3");
+    python.args(["-B", "-c", ENDLESS]);
+    python.arg(root().join("src/build/python")).arg(&at);
+    let mut build = Server::command(python).until("it has begun").start();
+    assert_eq!(std::fs::read_dir(&at).unwrap().count(), 1);
+    build.signal(Signal::SIGTERM);
+    assert_eq!(build.wait().code(), Some(143));
+    assert_eq!(std::fs::read_dir(&at).unwrap().count(), 0);
 }
