@@ -139,7 +139,7 @@ def _judge(item, asked, find_links):
         return
     if rust.is_too_old(name, item["metadata"]["version"]):
         raise Mistake(
-            f"{_title(item)}{_askers(name, asked)} cannot be built for WASI: ask for `{name}>={rust.PACKAGES[name].since}`"
+            f"{_title(item)}{_askers(name, asked)} is not known to build for WASI: ask for `{name}>={rust.PACKAGES[name].since}`"
         )
     if (advice := known.NATIVE.get(name)) is not None:
         raise Mistake(f"{_title(item)}{_askers(name, asked)} has a native part that cannot be in a component: {advice}")

@@ -16,7 +16,7 @@ from .tools import COMPONENTIZE, ZIG, key, whole_or_not
 
 @dataclass(frozen=True)
 class Package:
-    # The first version that is known to build. Of the ones before, each was made with a PyO3 that knows no Python 3.14.
+    # The first version that is known to build; earlier ones are not tried.
     since: str
     # The folder of its source that has Cargo.toml.
     crate: str
