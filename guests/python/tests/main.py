@@ -1,10 +1,11 @@
-"""An ASGI application for tests, with nothing that it requires: one component that is asked for many things, because each
-takes a minute to be built and compiled."""
+"""An ASGI application for tests, without a framework: one component that is asked for many things, because each takes a
+minute to be built and compiled."""
 
 import sqlite3
 from urllib.parse import parse_qs
 
 import failures
+import native
 import objects
 import starts
 import transactions
@@ -23,9 +24,20 @@ async def lifespan(scope, receive, send):
     await receive()
 
 
-async def answer(scope):
-    path = scope["path"]
-    if (text := await transactions.answer(path, parse_qs(scope["query_string"].decode()))) is not None:
+async def read(receive):
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body
+
+
+async def answer(scope, receive):
+    path, query = scope["path"], parse_qs(scope["query_string"].decode())
+    if path in native.PATHS:
+        return native.answer(path, query, await read(receive))
+    if (text := await transactions.answer(path, query)) is not None:
         return text
     if (text := starts.answer(path, scope["state"])) is not None:
         return text
@@ -39,9 +51,10 @@ async def app(scope, receive, send):
         return await lifespan(scope, receive, send)
     starts.requests += 1
     try:
-        text, status = await answer(scope), 200
+        text, status = await answer(scope, receive), 200
     except sqlite3.Error as error:
         text, status = repr(error), 500
-    headers = [(b"content-type", b"text/plain")]
+    body = text.encode()
+    headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": text.encode()})
+    await send({"type": "http.response.body", "body": body})

@@ -24,6 +24,7 @@ const FASTAPI: &str = "guests/python/fastapi";
 const STARLETTE: &str = "guests/python/starlette";
 const FLASK: &str = "guests/python/flask";
 const SERVICE: &str = "guests/python/service";
+const OF_TESTS: &str = "guests/python/tests";
 
 /// How often an instance answers: once, and again and again.
 const REUSE: [&str; 2] = ["1", "100"];
@@ -244,9 +245,9 @@ fn references_to_what_an_instance_begins_with_are_not_counted() {
 
 /// The application of the tests, which is asked nothing while it is built: the first that it knows of is a start.
 fn of_tests() -> String {
-    kept("guests/python/tests", &["--no-prime"], |file| {
+    kept(OF_TESTS, &["--no-prime"], |file| {
         let mut command = with_toolchains();
-        command.args(["build", "--no-warm-up", "guests/python/tests", "-o"]);
+        command.args(["build", "--no-warm-up", OF_TESTS, "-o"]);
         command.arg(file);
         command
     })

@@ -1,13 +1,11 @@
 //! Packages whose native part is built for WASI from their source answer as they do natively.
 
 use super::ask::{Answer, Ask, ask, get, json};
-use super::{REUSE, built, differences, place, trials, uvicorn_of};
+use super::{OF_TESTS, REUSE, differences, of_tests, place, trials, uvicorn_of};
 use crate::harness::{Server, root};
 use nix::sys::signal::Signal;
 use std::collections::HashSet;
 use std::process::Command;
-
-const NATIVE: &str = "guests/python/native";
 
 /// The two lengths that bcrypt draws a line between: 72 bytes are the most that it takes.
 const LONGEST: [usize; 2] = [72, 73];
@@ -43,13 +41,13 @@ fn asks() -> Vec<Ask> {
 
 #[test]
 fn orjson_and_bcrypt_answer_as_they_do_under_uvicorn() {
-    let native = uvicorn_of(NATIVE);
+    let native = uvicorn_of(OF_TESTS);
     let asked = |ask: Ask| {
         let answer = ask.of(native.address);
         (ask, answer)
     };
     let expected: Vec<(Ask, Answer)> = asks().into_iter().map(asked).collect();
-    let file = built(NATIVE);
+    let file = of_tests();
     for reuse in REUSE {
         let options = ["--no-request-id", "--reuse", reuse];
         let server = trials::serve(&file, &options);

@@ -261,36 +261,43 @@ fn what_only_servers_need_is_left_out() {
     assert!(text.contains("fetching 3 packages\n"), "{text}");
 }
 
-#[test]
-fn a_package_that_cannot_be_built_says_so_at_once_and_who_asks_for_it() {
-    let at = place("python-native");
+/// What is said where the one requirement is `first`, and these wheels are to be had.
+fn refused_with(name: &str, wheels: &[&str]) -> String {
+    let at = place(name);
     write(&at, &[("main.py", "app = None\n")]);
     write(&at, &[("requirements.txt", "first\n")]);
+    write_wheels(&at, wheels);
+    let mut command = build(&at, &["main.py", "--find-links", "wheels"]);
+    command.env_remove("PIP_CONSTRAINT");
+    let output = finished(command);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(!text.contains("fetching"), "{text}");
+    text
+}
+
+#[test]
+fn a_package_that_cannot_be_built_says_so_at_once_and_who_asks_for_it() {
     let wheels = [
         "first,py3-none-any,second",
         "second,py3-none-any,asyncpg",
         "asyncpg,cp314-cp314-manylinux_2_17_x86_64",
     ];
-    write_wheels(&at, &wheels);
-    let mut command = build(&at, &["main.py", "--find-links", "wheels"]);
-    command.env_remove("PIP_CONSTRAINT");
-    let output = finished(command);
-    assert_eq!(output.status.code(), Some(3));
+    let text = refused_with("python-native", &wheels);
     let why = "asyncpg 1.0, which second asks for (and first for that), has a native part that cannot be in a \
                component: use pg8000";
-    assert!(said(&output).contains(why), "{}", said(&output));
-    assert!(!said(&output).contains("fetching"), "{}", said(&output));
+    assert!(text.contains(why), "{text}");
 }
 
 /// What is built from its source in Rust takes minutes, and versions before the ones that were tried may fail after them.
 #[test]
 fn a_version_that_is_older_than_what_is_known_to_build_is_refused_at_once() {
-    let wheels = [format!("first,{ANY},bcrypt"), format!("bcrypt,{LINUX}")];
-    let wheels: Vec<&str> = wheels.iter().map(String::as_str).collect();
-    let output = project_with("python-old", &wheels, "first\n");
-    assert_eq!(output.status.code(), Some(3));
+    let wheels = [
+        "first,py3-none-any,bcrypt",
+        "bcrypt,cp314-cp314-manylinux_2_17_x86_64",
+    ];
+    let text = refused_with("python-old", &wheels);
     let why =
         "bcrypt 1.0, which first asks for, is not known to build for WASI: ask for `bcrypt>=5.0.0`";
-    assert!(said(&output).contains(why), "{}", said(&output));
-    assert!(!said(&output).contains("fetching"), "{}", said(&output));
+    assert!(text.contains(why), "{text}");
 }
