@@ -2,14 +2,16 @@
 //! that is served. It stands in the crate's root, since it names rooms that do not know each other.
 
 use crate::ServerRoles;
-use crate::admin::Admin;
+use crate::admin::{Admin, MountedServer};
 use crate::channel::CodeInfo;
 use crate::config::Config;
 use crate::sandbox::{Grants, Role, Sandbox};
+use crate::scoreboard::Scoreboard;
 use crate::supervisor::{AdminContext, Roles, Served};
 use crate::sys::{process, signals};
 use crate::warning;
 use anyhow::Result;
+use std::rc::Rc;
 
 /// Answers questions about the server, in a process of its own.
 pub fn run(server: &ServerRoles, context: AdminContext) -> Result<()> {
@@ -28,11 +30,26 @@ pub fn run(server: &ServerRoles, context: AdminContext) -> Result<()> {
     let admin = Admin {
         listeners: sockets.into_iter().map(|(socket, _)| socket).collect(),
         scoreboard: context.scoreboard,
+        mounts: mounts(server, context.mounts),
         commands: context.commands,
         stays: server.has_admin_always(),
     };
     // What the kernel lacks the workers tell.
     admin.run(|| sandbox.enter(Role::Admin).map(drop))
+}
+
+/// Lists what is mounted, with the scoreboards of those that run.
+fn mounts(server: &ServerRoles, mut running: Vec<(String, Rc<Scoreboard>)>) -> Vec<MountedServer> {
+    let mounts = server.config.mounts.iter().map(|mount| {
+        let name = mount.route.name.clone();
+        let runs = running.iter().position(|(running, _)| *running == name);
+        MountedServer {
+            name,
+            component: mount.config.component_name().display().to_string(),
+            scoreboard: runs.map(|index| running.swap_remove(index).1),
+        }
+    });
+    mounts.collect()
 }
 
 /// Keeps the addresses that were bound at the start: what a reload wants otherwise is told, and left.
@@ -61,8 +78,8 @@ pub fn describe(server: &ServerRoles, served: &Served) -> String {
     };
     let profiles = order.capabilities.profile.as_ref();
     let profiles = profiles.filter(|it| it.by_command);
-    let about = serde_json::json!({
-        "component": {
+    let component = server.config.has_application.then(|| {
+        serde_json::json!({
             "path": path,
             "digest": served.name.map(|name| name.component_digest()),
             "world": info.map(CodeInfo::world),
@@ -71,8 +88,15 @@ pub fn describe(server: &ServerRoles, served: &Served) -> String {
             "instances": instances,
             "profile_dir": profiles.map(|it| server.start.file(&it.directory)),
             "served_since": served.since_ms as f64 / 1e3,
-        },
-        "listeners": server.listeners.borrow().addresses(),
+        })
+    });
+    let listeners = match server.mounted_at() {
+        None => server.listeners.borrow().addresses(),
+        Some(_) => Vec::new(),
+    };
+    let about = serde_json::json!({
+        "component": component,
+        "listeners": listeners,
     });
     about.to_string()
 }

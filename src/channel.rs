@@ -13,7 +13,7 @@ pub use code_info::{CodeInfo, Needs, Restore, Target, World};
 pub use command::{
     AdminCommand, CommandReceiver, CommandSender, ProfileRequest, WorkerRange, command_channel,
 };
-pub use listener::{FileIdentity, LeftListener, ListenerKind, SocketMaker};
+pub use listener::{FileIdentity, LeftListener, LeftMount, ListenerKind, SocketMaker};
 pub use record::Garbage;
 
 use crate::cache::{CodeName, CodeOrigin};

@@ -20,6 +20,7 @@ mod headers;
 pub mod honoured;
 mod instances;
 mod logging;
+mod mounts;
 mod opposites;
 mod outbound;
 mod pages;
@@ -49,6 +50,7 @@ pub use elsewhere::to_build;
 pub use headers::Headers;
 pub use instances::Instances;
 pub use logging::Logging;
+pub use mounts::{Mounted, Mounts};
 pub use outbound::Outbound;
 pub use pages::{Completions, Manual, print_completions, write_manual};
 pub use parse::{OptionOrigin, parse, told};
@@ -83,6 +85,18 @@ pub struct Cli {
 
     #[command(flatten)]
     pub serve: Serve,
+}
+
+impl Cli {
+    /// Returns the options of serving, where the command has them.
+    fn serving(&mut self) -> Option<&mut Serve> {
+        match &mut self.command {
+            None => Some(&mut self.serve),
+            Some(Command::Check(serve)) => Some(serve),
+            Some(Command::Unit(order)) => Some(&mut order.serve),
+            Some(_) => None,
+        }
+    }
 }
 
 /// An `OptionSource` says where the value of an option comes from.
@@ -124,10 +138,14 @@ pub enum Command {
     Unit(Box<Unit>),
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Serve {
     /// The component to serve: a file in binary or text form, or oci://registry/name:tag
-    #[arg(value_name = "COMPONENT", required = true, env = "WASMSERVE_COMPONENT")]
+    #[arg(
+        value_name = "COMPONENT",
+        required_unless_present = "mount",
+        env = "WASMSERVE_COMPONENT"
+    )]
     pub component: Option<PathBuf>,
 
     /// Read options from this file (TOML), by their long names
@@ -144,6 +162,9 @@ pub struct Serve {
 
     #[command(flatten)]
     pub processes: Processes,
+
+    #[command(flatten)]
+    pub mounts: Mounts,
 
     #[command(flatten)]
     pub canary: Canary,

@@ -19,6 +19,7 @@ pub mod fuzzing;
 mod guest;
 mod listen;
 mod log;
+mod mount_role;
 mod registry;
 mod registry_role;
 mod replay_role;
@@ -37,7 +38,7 @@ use clap::error::ErrorKind;
 use cli::{Cli, Command, OptionOrigin, OptionSource, Serve};
 use config::Config;
 use exit::{Exit, Status};
-use listen::Listeners;
+use listen::{Listeners, MountSockets};
 use roles::ServerRoles;
 use scoreboard::Scoreboard;
 use std::cell::RefCell;
@@ -150,7 +151,24 @@ fn check(serve: &Serve, origins: &[OptionOrigin]) -> Result<Status> {
         println!("{}", shown(option, holds, config.as_ref().ok()));
     }
     let config = config?;
-    registry_role::pull_served(&config)?;
+    let mut status = Status::Stopped;
+    if config.has_application {
+        status = check_component(&config)?;
+    }
+    for mount in &config.mounts {
+        println!("mount {}", mount.route.name);
+        let checked = check_component(&mount.config);
+        match checked.with_context(|| format!("mount `{}`", mount.route.name))? {
+            Status::Stopped => {}
+            refused => status = refused,
+        }
+    }
+    Ok(status)
+}
+
+/// Says what a component is that would be served, and with its status whether it can be.
+fn check_component(config: &Config) -> Result<Status> {
+    registry_role::pull_served(config)?;
     config.compile_request.steps().exits(Status::Application)?;
     let request = &config.compile_request;
     describe(&request.path, &request.middleware)
@@ -230,8 +248,9 @@ fn serve(serve: &Serve, origins: &[OptionOrigin]) -> Result<Status> {
                 false => Listeners::adopt(left)?,
             };
             let admin = shared(admin);
-            let ended =
-                supervisor::resume(ServerRoles::new(config, &listeners, &admin), predecessor);
+            let mounts = MountSockets::adopt(std::mem::take(&mut predecessor.mounts))?;
+            let server = ServerRoles::new(config, &listeners, &admin, mounts)?;
+            let ended = supervisor::resume(server, predecessor);
             ([listeners, admin], meant, ended)
         }
         None => {
@@ -245,7 +264,7 @@ fn serve(serve: &Serve, origins: &[OptionOrigin]) -> Result<Status> {
             let listeners = shared(listeners);
             let admin = Listeners::bind_admin(&config.admin).exits(Status::Address);
             let admin = shared(admin.inspect_err(|_| listeners.borrow_mut().close())?);
-            let server = ServerRoles::new(config, &listeners, &admin);
+            let server = ServerRoles::new(config, &listeners, &admin, MountSockets::default())?;
             let ended = supervisor::run(server, scoreboard);
             ([listeners, admin], true, ended)
         }

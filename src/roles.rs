@@ -5,7 +5,8 @@ use crate::channel::{CodeInfo, CodeReport, LeftListener, Reporter};
 use crate::config::Config;
 use crate::exporter;
 use crate::guest::{CompileProgress, Guest, Loaded, Occasion};
-use crate::listen::Listeners;
+use crate::listen::{Listeners, MountSockets};
+use crate::mount_role::MountedServer;
 use crate::sandbox::{Grants, Role, Sandbox};
 use crate::supervisor::{self, ChildTask, Code, Roles, Served, Sockets, WorkerContext};
 use crate::sys::directory::StartDirectory;
@@ -15,6 +16,7 @@ use crate::{admin_role, cli, error, exporter_role, info, log, registry_role, res
 use anyhow::{Context, Result};
 use std::cell::{Cell, RefCell};
 use std::fs::File;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -29,18 +31,24 @@ pub struct ServerRoles {
     pub admin: Rc<RefCell<Listeners>>,
     pub start: StartDirectory,
     /// Says which process this is, while it serves.
-    pid_file: Rc<RefCell<Option<PidFile>>>,
+    pub pid_file: Rc<RefCell<Option<PidFile>>>,
+    /// The servers of what is mounted have these sockets.
+    pub mounts: Rc<RefCell<MountSockets>>,
+    /// This server is mounted in another there.
+    pub mounted: Option<Rc<MountedServer>>,
 }
 
 impl Roles for ServerRoles {
-    type Loaded = Loaded;
+    /// There is none where no application stands beside what is mounted.
+    type Loaded = Option<Loaded>;
     type Sockets = Listeners;
+    type MountSockets = MountSockets;
 
     fn pulls(&self) -> Option<Duration> {
         self.config.pull.as_ref().map(|pull| pull.limit)
     }
 
-    fn prepare(&self, reporter: &Reporter, files: &[File]) -> Result<Option<Loaded>> {
+    fn prepare(&self, reporter: &Reporter, files: &[File]) -> Result<Option<Option<Loaded>>> {
         self.sandbox().begin()?;
         self.sandbox().warn_of_directories();
         let told = |progress| match progress {
@@ -56,7 +64,11 @@ impl Roles for ServerRoles {
             }),
         };
         let confine = self.confined(Role::Compiler);
-        self.config.compile_request.prepare(&confine, &told, files)
+        let loaded = self
+            .config
+            .compile_request
+            .prepare(&confine, &told, files)?;
+        Ok(loaded.map(Some))
     }
 
     fn run(&self, task: ChildTask<'_>) -> Result<()> {
@@ -68,6 +80,11 @@ impl Roles for ServerRoles {
             ChildTask::Administer(context) => admin_role::run(self, context),
             ChildTask::Export(context) => exporter_role::run(self, context),
             ChildTask::WriteLogs(orders) => self.write_logs(orders),
+            ChildTask::ServeMount {
+                name,
+                reporter,
+                scoreboard,
+            } => self.serve_mount(name, reporter, scoreboard),
         }
     }
 
@@ -79,10 +96,14 @@ impl Roles for ServerRoles {
         self.config.compile_request.largest_snapshot()
     }
 
-    fn load(&self, code: &Code) -> Result<Loaded> {
+    fn load(&self, code: &Code) -> Result<Option<Loaded>> {
         self.sandbox().begin()?;
+        if !self.config.has_application {
+            return Ok(None);
+        }
         let request = &self.config.compile_request;
-        request.load(&code.file, code.primed.as_ref(), code.known_info()?, None)
+        let loaded = request.load(&code.file, code.primed.as_ref(), code.known_info()?, None);
+        loaded.map(Some)
     }
 
     fn confine_zygote(&self) -> Result<()> {
@@ -90,7 +111,7 @@ impl Roles for ServerRoles {
         self.sandbox().enter(Role::Zygote).map(drop)
     }
 
-    fn serve(&self, loaded: Loaded, context: WorkerContext) -> Result<()> {
+    fn serve(&self, loaded: Option<Loaded>, context: WorkerContext) -> Result<()> {
         self.sandbox().begin()?;
         info!("Started server process [{}]", std::process::id());
         info!("Waiting for application startup.");
@@ -104,15 +125,23 @@ impl Roles for ServerRoles {
         let entered = self.start.enter();
         entered.with_context(|| format!("cannot enter `{directory}`, where this was started"))?;
         let (cli, said) = cli::parse().map_err(|error| anyhow::anyhow!(cli::told(&error)))?;
-        let mut config = resolved(&cli.serve, &said)?;
+        let config = resolved(&cli.serve, &said)?;
+        let mut config = match &self.mounted {
+            None => config,
+            Some(mounted) => mounted.of(config)?,
+        };
         admin_role::keep_addresses(&mut config, &self.config);
-        Ok(ServerRoles {
+        let mut roles = ServerRoles {
             config,
             listeners: self.listeners.clone(),
             admin: self.admin.clone(),
             start: self.start.clone(),
             pid_file: self.pid_file.clone(),
-        })
+            mounts: self.mounts.clone(),
+            mounted: self.mounted.clone(),
+        };
+        roles.prepare_mounts()?;
+        Ok(roles)
     }
 
     fn settings(&self) -> &supervisor::Settings {
@@ -125,6 +154,9 @@ impl Roles for ServerRoles {
     }
 
     fn serving(&self) {
+        if let Some(mounted) = &self.mounted {
+            mounted.serves();
+        }
         let mut pid_file = self.pid_file.borrow_mut();
         if let (Some(path), None) = (&self.config.pid_file, &*pid_file) {
             match PidFile::write(path) {
@@ -132,6 +164,41 @@ impl Roles for ServerRoles {
                 Err(why) => error!("cannot write `{}`: {why}", path.display()),
             }
         }
+    }
+
+    fn mounted_at(&self) -> Option<&str> {
+        self.mounted.as_ref().map(|mounted| mounted.name.as_str())
+    }
+
+    fn announcement(&self) -> Vec<String> {
+        if let Some(at) = self.mounted_at() {
+            let component =
+                log::escape(&self.config.component_name().display().to_string()).to_string();
+            return vec![format!("`{component}` is mounted at `{at}`")];
+        }
+        let addresses = self.listeners.borrow().addresses();
+        let addresses = addresses.iter();
+        addresses
+            .map(|address| format!("wasmserve running on {address} (Press CTRL+C to quit)"))
+            .collect()
+    }
+
+    fn has_application(&self) -> bool {
+        self.config.has_application
+    }
+
+    fn mounts(&self) -> Vec<String> {
+        let mounts = self.config.mounts.iter();
+        mounts.map(|mount| mount.route.name.clone()).collect()
+    }
+
+    fn mount_slots(&self, name: &str) -> usize {
+        let mount = self.config.mount(name);
+        mount.map_or(1, |config| supervisor::slots(&config.supervisor))
+    }
+
+    fn mount_sockets(&self) -> &RefCell<MountSockets> {
+        &self.mounts
     }
 
     fn sockets(&self) -> &RefCell<Listeners> {
@@ -162,10 +229,6 @@ impl Roles for ServerRoles {
 }
 
 impl Sockets for Listeners {
-    fn addresses(&self) -> Vec<String> {
-        Listeners::addresses(self)
-    }
-
     fn left(&self) -> Vec<LeftListener> {
         Listeners::left(self)
     }
@@ -184,18 +247,24 @@ impl Sockets for Listeners {
 }
 
 impl ServerRoles {
+    /// Returns the roles of a server whose mounts have these sockets, and further ones where they have none.
     pub fn new(
         config: Config,
         listeners: &Rc<RefCell<Listeners>>,
         admin: &Rc<RefCell<Listeners>>,
-    ) -> ServerRoles {
-        ServerRoles {
+        mounts: MountSockets,
+    ) -> Result<ServerRoles> {
+        let mut roles = ServerRoles {
             config,
             listeners: listeners.clone(),
             admin: admin.clone(),
             start: StartDirectory::current(),
             pid_file: Rc::default(),
-        }
+            mounts: Rc::new(RefCell::new(mounts)),
+            mounted: None,
+        };
+        roles.prepare_mounts()?;
+        Ok(roles)
     }
 
     /// Returns what the server's children are kept to.
@@ -249,11 +318,17 @@ impl ServerRoles {
         }
     }
 
-    fn worker(&self, loaded: Loaded, context: WorkerContext) -> Result<Worker> {
+    fn worker(&self, loaded: Option<Loaded>, context: WorkerContext) -> Result<Worker> {
         let (reporter, limit) = (context.reporter.clone(), context.reporter);
-        log::set_component(loaded.component.clone());
+        if let Some(loaded) = &loaded {
+            log::set_component(loaded.component.clone());
+        }
+        let mounts = self.mounts.borrow();
+        let names = self.config.mounts.iter().map(|mount| &mount.route.name);
+        let mounts = names.map(|name| mounts.file(name));
         Ok(Worker {
-            guest: Guest::new(loaded)?,
+            guest: loaded.map(Guest::new).transpose()?,
+            mounts: mounts.collect::<io::Result<_>>()?,
             settings: self.config.worker.clone(),
             tls: self.config.tls.clone(),
             listeners: self.listeners.take().into_sockets(),

@@ -56,8 +56,12 @@ impl Scoreboard {
     /// Makes a scoreboard of `length` free slots.
     pub fn new(length: usize) -> io::Result<Scoreboard> {
         let layout = Layout::own(length);
-        let memory = memory::shared_file("wasmserve scoreboard", layout.bytes())?;
-        Scoreboard::map(memory, layout)
+        Scoreboard::map(Scoreboard::blank(&layout)?, layout)
+    }
+
+    /// Makes the memory of a scoreboard with free slots, which another process is going to map.
+    pub fn blank(layout: &Layout) -> io::Result<OwnedFd> {
+        memory::shared_file("wasmserve scoreboard", layout.bytes())
     }
 
     /// Maps the scoreboard that another executable made in `memory`. Fails where that one had another layout.

@@ -4,6 +4,7 @@
 mod canary;
 mod guests;
 mod lines;
+mod mounts;
 
 use super::health;
 use super::reading::{Reading, WorkerReading};
@@ -13,6 +14,7 @@ use crate::scoreboard::totals::{self, CLASSES, METHODS};
 use canary::canary;
 use guests::guests;
 use lines::{MetricsPage, NONE};
+use mounts::mounts;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Unit;
@@ -31,6 +33,7 @@ impl Collector for Metrics {
         processes(&mut page, &self.0)?;
         canary(&mut page, &self.0)?;
         workers(&mut page, &self.0)?;
+        mounts(&mut page, &self.0)?;
         about(&mut page, &self.0)
     }
 }

@@ -40,9 +40,19 @@ const LAST: Duration = Duration::from_millis(400);
 pub struct Admin {
     pub listeners: Vec<Listening>,
     pub scoreboard: Rc<Scoreboard>,
+    pub mounts: Vec<MountedServer>,
     pub commands: CommandSender,
     /// The process stays when nobody asks anything.
     pub stays: bool,
+}
+
+/// A `MountedServer` is the server of a component that is mounted beside the application.
+pub struct MountedServer {
+    /// It is mounted there.
+    pub name: String,
+    pub component: String,
+    /// There is none while it does not run.
+    pub scoreboard: Option<Rc<Scoreboard>>,
 }
 
 impl Admin {
@@ -72,6 +82,7 @@ impl Admin {
         let server = Rc::new(Server {
             commands: Commands::new(self.scoreboard.clone(), self.commands),
             scoreboard: self.scoreboard,
+            mounts: self.mounts,
             page: Page::new(),
             followers: Rc::default(),
             ends: Rc::default(),

@@ -36,6 +36,16 @@ pub struct Reading {
     pub workers: Vec<WorkerReading>,
     pub ends: Vec<WorkerEnd>,
     pub totals: TotalsReading,
+    pub mounts: Vec<MountReading>,
+}
+
+/// A `MountReading` has what is known of a component that is mounted.
+#[derive(Clone, Debug)]
+pub struct MountReading {
+    pub name: String,
+    pub component: String,
+    /// Its server says this; nothing while it does not run.
+    pub server: Option<Reading>,
 }
 
 /// A `WorkerReading` has what is known of one worker.
@@ -117,6 +127,7 @@ impl Reading {
                 .collect(),
             ends: table.ends(),
             totals: TotalsReading::of(scoreboard),
+            mounts: Vec::new(),
         }
     }
 }

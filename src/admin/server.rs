@@ -6,8 +6,8 @@ use super::exposition::Format;
 use super::logs::{Log, LogQuery};
 use super::open_connections::OpenConnections;
 use super::page::Page;
-use super::reading::Reading;
-use super::{exposition, health, status};
+use super::reading::{MountReading, Reading};
+use super::{MountedServer, exposition, health, status};
 use crate::channel::{AdminCommand, ProfileRequest};
 use crate::scoreboard::Scoreboard;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
@@ -61,6 +61,7 @@ enum Rights {
 pub struct Server {
     pub commands: Commands,
     pub scoreboard: Rc<Scoreboard>,
+    pub mounts: Vec<MountedServer>,
     pub page: Page,
     /// These connections follow the log.
     pub followers: Rc<OpenConnections>,
@@ -190,7 +191,16 @@ impl Server {
     }
 
     fn reading(&self) -> Reading {
-        Reading::of(&self.scoreboard)
+        let mounts = self.mounts.iter();
+        let mounts = mounts.map(|mount| MountReading {
+            name: mount.name.clone(),
+            component: mount.component.clone(),
+            server: mount.scoreboard.as_deref().map(Reading::of),
+        });
+        Reading {
+            mounts: mounts.collect(),
+            ..Reading::of(&self.scoreboard)
+        }
     }
 
     fn page(&self) -> Response<Full<Bytes>> {

@@ -32,7 +32,21 @@ pub fn document(reading: &Reading) -> Value {
         "requests": requests(reading),
         "reloads": reloads(reading),
         "ended_workers": ended(reading),
+        "mounts": mounts(reading),
     })
+}
+
+/// Describes each mount as a server of its own; one that is idle has no more than its place.
+fn mounts(reading: &Reading) -> Vec<Value> {
+    let described = reading.mounts.iter().map(|mount| {
+        let mut described = match &mount.server {
+            Some(server) => document(server),
+            None => json!({"state": "idle", "component": {"path": mount.component}}),
+        };
+        described["at"] = json!(mount.name);
+        described
+    });
+    described.collect()
 }
 
 fn requests(reading: &Reading) -> Value {

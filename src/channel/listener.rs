@@ -39,3 +39,15 @@ pub struct FileIdentity {
     pub device: u64,
     pub inode: u64,
 }
+
+/// `LeftMount` is what one executable leaves to the next of a component that is mounted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftMount {
+    pub name: String,
+    /// Its server listens at this descriptor.
+    pub listening: RawFd,
+    /// The front connects by this descriptor of the socket's file.
+    pub file: RawFd,
+    /// This process is its server, where there is one.
+    pub process: Option<i32>,
+}

@@ -4,7 +4,7 @@ use crate::channel::WorkerRange;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Admin {
     /// Serve /livez, /readyz, /metrics and /status here: HOST:PORT, or unix:PATH for the owner alone
     #[arg(

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 /// A new version is compared with the one that is served.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Canary")]
 pub struct Canary {
     /// At a reload, first serve the new version by this share of the workers beside the old one, and compare the

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Clients")]
 pub struct Clients {
     /// HTTP versions that are spoken: auto, 1 or 2

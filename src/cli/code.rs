@@ -3,7 +3,7 @@
 use clap::Args;
 use std::path::PathBuf;
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Guest")]
 pub struct CompileOptions {
     /// Keep compiled code in this directory [default: $XDG_CACHE_HOME/wasmserve]

@@ -1,9 +1,12 @@
 //! The configuration file has options by their long names, which count where neither the command line nor the
 //! environment says anything. It is read by making arguments of it.
 
-use super::elsewhere;
-use super::honoured;
+mod mounts;
+
+pub use mounts::FileMount;
+
 use super::opposites::opposite;
+use super::{elsewhere, honoured};
 use crate::sys::regular::{self, LARGEST_TEXT};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
@@ -19,6 +22,8 @@ pub struct FileArguments {
     pub arguments: Vec<OsString>,
     /// The file sets these, each by what it is called among the arguments, with the file and the line.
     set: Vec<(String, String)>,
+    /// The file has tables of these mounts.
+    pub mounts: Vec<FileMount>,
 }
 
 impl FileArguments {
@@ -53,23 +58,56 @@ pub(super) fn translate(
         let line = error.span().map(|span| line_of(text, span.start));
         mistake(path, line, error.message())
     })?;
+    let file = Source { path, text };
     let mut found = FileArguments::default();
     for (key, value) in table.get_ref() {
-        let at = |why: &str| mistake(path, Some(line_of(text, key.span().start)), why);
-        let argument = argument(command, key.get_ref()).map_err(|why| at(&why))?;
+        if let (mounts::TABLES, DeValue::Table(tables)) = (key.get_ref().as_ref(), value.get_ref())
+        {
+            for (route, value) in tables {
+                found.mounts.push(file.mount(command, route, value)?);
+            }
+            continue;
+        }
+        let argument = argument(command, key.get_ref()).map_err(|why| file.mistake(key, &why))?;
         if is_said_elsewhere(matches, argument) {
             continue;
         }
-        let arguments = arguments(command, argument, value);
-        let arguments = arguments.map_err(|fault| match fault.at {
-            Some(start) => mistake(path, Some(line_of(text, start)), &fault.why),
-            None => at(&fault.why),
-        })?;
-        found.arguments.extend(arguments);
-        let place = place(path, Some(line_of(text, key.span().start)));
+        found
+            .arguments
+            .extend(file.option(command, argument, key, value)?);
+        let place = file.place(key);
         found.set.push((argument.get_id().to_string(), place));
     }
     Ok(found)
+}
+
+/// A `Source` is the file, by which mistakes are told.
+struct Source<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl Source<'_> {
+    fn place(&self, key: &Spanned<DeString<'_>>) -> String {
+        place(self.path, Some(line_of(self.text, key.span().start)))
+    }
+
+    fn mistake(&self, key: &Spanned<DeString<'_>>, why: &str) -> Error {
+        mistake(self.path, Some(line_of(self.text, key.span().start)), why)
+    }
+
+    fn option(
+        &self,
+        command: &Command,
+        argument: &Arg,
+        key: &Spanned<DeString<'_>>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<Vec<OsString>, Error> {
+        arguments(command, argument, value).map_err(|fault| match fault.at {
+            Some(start) => mistake(self.path, Some(line_of(self.text, start)), &fault.why),
+            None => self.mistake(key, &fault.why),
+        })
+    }
 }
 
 /// A `ValueError` is what is wrong with a value.
@@ -163,7 +201,7 @@ fn arguments(
 }
 
 /// Makes an argument of the component's path, also where a command or an option has that name.
-fn component(command: &Command, path: String) -> String {
+pub(super) fn component(command: &Command, path: String) -> String {
     let is_command = command.find_subcommand(&path).is_some() || path == "help";
     match is_command || path.starts_with('-') {
         true => format!("./{path}"),

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Databases {
     /// Let the guest open this database by the name (spin:postgres): app=postgres://USER:PASSWORD@HOST/DATABASE,
     /// or app=env:VARIABLE or app=file:PATH, which hold the URL

@@ -3,7 +3,7 @@
 
 use clap::Args;
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Headers {
     /// Believe what trusted proxies say of client, scheme and host (X-Forwarded-*, Forwarded,
     /// X-Request-Id) [default]

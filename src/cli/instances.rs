@@ -4,7 +4,7 @@ use clap::Args;
 use std::path::PathBuf;
 
 /// `Instances` says how many there are, what each may take, and how long it lives.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Instances {
     /// Memory of one instance: its linear memories, its tables, and what the host holds for it
     #[arg(

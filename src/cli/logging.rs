@@ -3,7 +3,7 @@
 use clap::Args;
 
 /// `Logging` says what is logged, and how.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Logging {
     /// critical, error, warning, info, debug or trace
     #[arg(

@@ -3,7 +3,7 @@
 use clap::Args;
 use std::path::PathBuf;
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Outbound {
     /// Let the guest send requests: https://api.example.com, *.example.com:443, 10.0.0.0/8, * (and no
     /// address of private networks by a wildcard)

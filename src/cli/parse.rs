@@ -4,7 +4,7 @@
 mod short;
 
 use super::config_file::{self, FileArguments};
-use super::{Cli, OptionSource, elsewhere, opposites};
+use super::{Cli, OptionSource, elsewhere, mounts, opposites};
 use clap::builder::{BoolishValueParser, Resettable};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
@@ -42,6 +42,10 @@ pub fn parse() -> Result<(Cli, Vec<OptionOrigin>), Error> {
     let given: Vec<OsString> = std::env::args_os().collect();
     let command = opposites::nearer_only(lenient_variables(Cli::command()), &given);
     let (arguments, file) = with_file(&command, given.clone())?;
+    let command = match file.mounts.is_empty() {
+        true => command,
+        false => mounts::without_application(command),
+    };
     let matches = command
         .clone()
         .try_get_matches_from(arguments)
@@ -53,7 +57,11 @@ pub fn parse() -> Result<(Cli, Vec<OptionOrigin>), Error> {
         None => origins(&command, &matches, &file),
         Some(_) => Vec::new(),
     };
-    Ok((Cli::from_arg_matches(&matches)?, origins))
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    if let Some(serve) = cli.serving() {
+        mounts::complete(&command, serve, file.mounts)?;
+    }
+    Ok((cli, origins))
 }
 
 /// Has an empty variable count as not set, and a flag set by what means yes elsewhere too.

@@ -4,7 +4,7 @@ use clap::Args;
 use std::path::PathBuf;
 
 /// `Processes` says how many workers there are, and when they start, stop and are replaced.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Processes {
     /// Worker processes, or `auto`: one for each processor this process may use; or `2..8`: as many as the load takes
     /// [default: $WEB_CONCURRENCY or 1]

@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 /// `Registry` says how a component that is named by `oci://…` is pulled.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Registry")]
 pub struct Registry {
     /// When a registry is asked what a tag means: where the component is not in the cache, or at each start and reload
@@ -32,7 +32,7 @@ pub struct Registry {
 }
 
 /// `ClearRegistries` names registries without TLS.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Registry")]
 pub struct ClearRegistries {
     /// Use HTTP without TLS for this registry; without it, only a registry on this machine is reached so. Can be repeated

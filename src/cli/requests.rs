@@ -3,7 +3,7 @@
 use clap::Args;
 
 /// `Requests` says how requests are queued, timed and answered.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Requests {
     /// Requests that one worker answers at a time; each has an instance
     #[arg(

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Sandbox {
     /// auto: confine processes as far as the kernel can; strict: serve nothing unless it can do all of it; off: confine nothing
     /// [default: auto]

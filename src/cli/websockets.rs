@@ -3,7 +3,7 @@
 use clap::Args;
 
 /// `WebSockets` says what they may cost, and how they are kept alive.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "WebSockets")]
 pub struct WebSockets {
     /// WebSockets that one worker holds; each has an instance. A further one is answered 503

@@ -14,6 +14,7 @@ pub mod fuzzing;
 mod headers;
 mod jobs;
 mod logging;
+mod mounts;
 mod outbound;
 mod overlap;
 mod priming;
@@ -30,6 +31,7 @@ mod websockets;
 pub use address::{Address, Endpoint, Host};
 pub use addresses::Addresses;
 pub use admin::Admin;
+pub use mounts::Mount;
 
 use crate::cache;
 use crate::cli::Serve;
@@ -50,6 +52,8 @@ pub struct Config {
     /// The component is pulled first in this way, where it is in a registry.
     pub pull: Option<Pull>,
     pub compile_request: CompileRequest,
+    /// An application is served, and not only what is mounted.
+    pub has_application: bool,
     pub supervisor: supervisor::Settings,
     pub worker: worker::Settings,
     /// TLS is spoken with this, where it is.
@@ -59,13 +63,28 @@ pub struct Config {
     pub exporter: Option<exporter::Settings>,
     /// This file says which process the server is.
     pub pid_file: Option<PathBuf>,
+    /// These components are served beside the application.
+    pub mounts: Vec<Mount>,
 }
 
 impl Config {
     /// Resolves what the command line and the environment say.
     pub fn resolve(serve: &Serve) -> Result<Config> {
-        let Some(component) = &serve.component else {
-            bail!("no component was named; give the path of a .wasm file");
+        match serve.mounts.tables.is_empty() {
+            true => Config::of_one(serve),
+            false => mounts::resolve(serve),
+        }
+    }
+
+    /// Resolves the options of one server, of which what is mounted beside it is another.
+    fn of_one(serve: &Serve) -> Result<Config> {
+        let none = PathBuf::new();
+        let component = match &serve.component {
+            Some(component) => component,
+            None if serve.mounts.tables.is_empty() => {
+                bail!("no component was named; give the path of a .wasm file")
+            }
+            None => &none,
         };
         let mut supervisor = processes::resolve(serve)?;
         let limits = limits(serve, supervisor.workers.most())?;
@@ -100,11 +119,13 @@ impl Config {
             exporter: tracing::exporter(&serve.tracing, name_of(pull.as_ref(), component))?,
             pull,
             compile_request,
+            has_application: serve.component.is_some(),
             supervisor,
             tls,
             worker,
             log: logging::resolve(&serve.logging)?,
             pid_file: processes::pid_file(&serve.processes)?,
+            mounts: Vec::new(),
         })
     }
 
@@ -113,12 +134,20 @@ impl Config {
         name_of(self.pull.as_ref(), &self.compile_request.path)
     }
 
+    /// Returns the configuration of what is mounted by this name.
+    pub fn mount(&self, name: &str) -> Option<&Config> {
+        let mut mounts = self.mounts.iter();
+        let mount = mounts.find(|mount| mount.route.name == name);
+        mount.map(|mount| &mount.config)
+    }
+
     /// Lists the files whose change `--reload` looks out for.
     pub fn watched(&self) -> Vec<PathBuf> {
         let component = Some(&self.compile_request.path);
         // What is pulled with each reload changes by that.
         let pulls = |pull: &Pull| pull.when == When::Always;
-        let component = component.filter(|_| !self.pull.as_ref().is_some_and(pulls));
+        let component =
+            component.filter(|_| self.has_application && !self.pull.as_ref().is_some_and(pulls));
         let request = &self.compile_request;
         let files = component.into_iter().chain(&request.middleware);
         let files = files.chain(&request.steps);
@@ -261,6 +290,7 @@ fn worker_settings(
             tracing: tracing::resolve(&serve.tracing)?,
             compress: compression(serve)?,
             files,
+            mounts: Vec::new(),
             header_policy,
         },
         connection,

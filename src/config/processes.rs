@@ -97,7 +97,8 @@ pub fn resolve(serve: &Serve) -> Result<supervisor::Settings> {
     })
 }
 
-fn workers(serve: &Serve) -> Result<WorkerRange> {
+/// Resolves how many workers there are.
+pub fn workers(serve: &Serve) -> Result<WorkerRange> {
     if let Some(text) = &serve.processes.workers {
         return option("--workers", text, worker_range);
     }

@@ -25,6 +25,7 @@ pub fn resolve(
             .chain(&order.middleware)
             .chain(&order.steps)
             .chain(&order.jobs)
+            .filter(|path| !path.as_os_str().is_empty())
             .cloned()
             .collect(),
         cache: order.cache.directory.clone(),

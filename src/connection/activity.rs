@@ -121,10 +121,10 @@ impl Activity {
         self.rested.notified().await;
     }
 
-    /// Follows the frames of HTTP/2 from here on.
-    pub fn follow_frames(&self, longest_head: usize) {
+    /// Follows the frames of HTTP/2 from here on; whoever is trusted makes no work for its own sake.
+    pub fn follow_frames(&self, longest_head: usize, is_trusted: bool) {
         let mut state = self.state.borrow_mut();
-        state.follow_frames(longest_head, Instant::now());
+        state.follow_frames(longest_head, is_trusted, Instant::now());
     }
 
     /// Notes that bytes of HTTP/1 came: whether a body goes on after them, and whether a request began with them.

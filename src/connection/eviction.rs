@@ -239,7 +239,7 @@ mod tests {
     fn half_a_header_block_and_the_rest_of_a_body_are_evicted() {
         let start = Instant::now();
         let mut state = ConnectionState::new(start);
-        state.follow_frames(usize::MAX, start);
+        state.follow_frames(usize::MAX, false, start);
         state.received_frames(&mut [super::super::stream::PREFACE, &[0]].concat());
         state.evict();
         let head = Evictable::Unfinished { since: start };

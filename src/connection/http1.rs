@@ -6,7 +6,7 @@ use super::stream::Stream;
 use super::timeouts::{LAST_BYTES, LINGER, LINGER_IDLE};
 use super::watchdog::{Manner, Stop, WatchedConnection};
 use super::{Busy, ClientConnection, asks_first, date, websocket};
-use crate::request::websocket::WebSocket;
+use crate::request::websocket::OpenedWebSocket;
 use crate::request::{Body, Incoming};
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body::Body as _;
@@ -103,7 +103,7 @@ fn reset(stream: TokioIo<Stream>) {
 async fn answer(
     client: Rc<ClientConnection>,
     request: Request<hyper::body::Incoming>,
-    opened: Rc<RefCell<Option<WebSocket>>>,
+    opened: Rc<RefCell<Option<OpenedWebSocket>>>,
 ) -> Result<Response<Body>, Infallible> {
     let busy = Busy::begin(&client.activity);
     let version = request.version();

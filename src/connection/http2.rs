@@ -29,6 +29,12 @@ use tokio::time::timeout;
 /// This many bytes of requests' bodies may be on their way: of one stream, and of all.
 const WINDOW: u32 = 1 << 20;
 
+/// A proxy may send this much for all of its clients, so that no body that nobody reads holds up others.
+const ALL_WINDOWS: u32 = 256 << 20;
+
+/// As many clients of a proxy as this may leave before anybody looks at their requests.
+const PENDING_RESETS: usize = 4096;
+
 /// This many bytes of a response are gathered while the socket has no room.
 const GATHERED: usize = 128 << 10;
 
@@ -52,19 +58,8 @@ pub async fn refuse(client: &ClientConnection, stream: Stream) {
 
 pub async fn serve(client: Rc<ClientConnection>, mut stream: Stream) {
     let activity = client.activity.clone();
-    let settings = &client.connections.settings;
     stream.follow_frames(&client);
-    let mut builder = Builder::new();
-    builder
-        .initial_window_size(WINDOW)
-        .initial_connection_window_size(WINDOW)
-        .max_concurrent_streams(settings.streams)
-        .max_local_error_reset_streams(Some(MISTAKES))
-        .max_header_list_size(u32::try_from(settings.head.head).unwrap_or(u32::MAX))
-        .max_send_buffer_size(GATHERED);
-    if client.connections.requests.takes_websockets() {
-        builder.enable_connect_protocol();
-    }
+    let builder = builder(&client);
     let mut serving = Serving {
         state: ServingState::Begins(Box::new(builder.handshake(stream))),
         client: client.clone(),
@@ -99,6 +94,30 @@ pub async fn serve(client: Rc<ClientConnection>, mut stream: Stream) {
             Err(Stop::Close | Stop::Stalled | Stop::Left) => return,
         }
     }
+}
+
+/// Says how a client may use its connection.
+fn builder(client: &ClientConnection) -> Builder {
+    let settings = &client.connections.settings;
+    let mut builder = Builder::new();
+    builder
+        .initial_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW)
+        .max_concurrent_streams(settings.streams)
+        .max_local_error_reset_streams(Some(MISTAKES))
+        .max_header_list_size(u32::try_from(client.longest_head()).unwrap_or(u32::MAX))
+        .max_send_buffer_size(GATHERED);
+    if client.speaks_for_many() {
+        let all = WINDOW.saturating_mul(settings.streams);
+        builder
+            .initial_connection_window_size(all.min(ALL_WINDOWS))
+            .max_pending_accept_reset_streams(PENDING_RESETS)
+            .max_local_error_reset_streams(None);
+    }
+    if client.connections.requests.takes_websockets() {
+        builder.enable_connect_protocol();
+    }
+    builder
 }
 
 /// Takes requests from a connection.
@@ -176,7 +195,12 @@ async fn run(
         return open_websocket(client, busy, asked, request, respond).await;
     }
     let asks = asks_first(request.headers()) && !request.body().is_end_stream();
-    let reading = Arc::new(BodyReading::new(asks));
+    let is_from_proxy = client.speaks_for_many();
+    let reading = match is_from_proxy {
+        true => BodyReading::new(asks).refusing(),
+        false => BodyReading::new(asks),
+    };
+    let reading = Arc::new(reading);
     let announces_length = request.headers().contains_key(header::CONTENT_LENGTH);
     let request = with_body(request, &reading);
     let answer = client.answer(request, &progress);
@@ -191,10 +215,14 @@ async fn run(
     // Some clients stop to look at the connection once they have this many bytes, and send no more of a request that
     // is being read (curl 7.88).
     let is_read = poll_fn(|cx| Poll::Ready(reading.is_over(cx))).await;
-    if !is_read && !is_empty {
+    let keeps_length = is_read || is_from_proxy;
+    if !keeps_length && !is_empty {
         parts.headers.remove(header::CONTENT_LENGTH);
     }
-    complete(&mut parts.headers, length.filter(|_| is_read && !is_empty));
+    complete(
+        &mut parts.headers,
+        length.filter(|_| keeps_length && !is_empty),
+    );
     date::tell(&client.connections.settings, &mut parts.headers);
     let head = Response::from_parts(parts, ());
     let _early = (!is_read && announces_length).then(|| {

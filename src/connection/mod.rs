@@ -142,6 +142,9 @@ impl Connections {
     }
 }
 
+/// A proxy may add this many bytes to a head, and as many again as that had.
+const ADDED: usize = 4 << 10;
+
 /// A `ClientConnection` is one client's, with what is known of it before a request.
 struct ClientConnection {
     connections: Rc<Connections>,
@@ -262,11 +265,25 @@ impl ClientConnection {
         }
     }
 
+    /// Says whether this is a proxy's on this machine, which has many clients.
+    fn speaks_for_many(&self) -> bool {
+        self.connections.requests.speaks_for_many(self.origin.peer)
+    }
+
+    /// Returns how many bytes the head of a request may have. A proxy adds to what it has judged.
+    fn longest_head(&self) -> usize {
+        let longest = self.connections.settings.head.head;
+        match self.speaks_for_many() {
+            true => longest.saturating_mul(2).saturating_add(ADDED),
+            false => longest,
+        }
+    }
+
     /// Finds how a request asks for a WebSocket, where it is to get one.
     fn asks_for_websocket<B>(&self, request: &Request<B>) -> Option<OpeningMethod> {
-        let may = self.connections.requests.takes_websockets();
         let redirects = matches!(self.kind, ListenerKind::Redirect { .. });
-        asked(request).filter(|_| may && !redirects)
+        let requests = &self.connections.requests;
+        asked(request).filter(|_| !redirects && requests.takes_websocket(&self.origin, request))
     }
 
     async fn answer(

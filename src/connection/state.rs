@@ -59,6 +59,8 @@ struct Http1 {
 
 struct Http2 {
     since: Instant,
+    /// The client has many clients of its own, and judges them.
+    is_trusted: bool,
     frames: Frames,
     /// The client has reason to send this many further frames.
     earned: u64,
@@ -233,10 +235,11 @@ impl ConnectionState {
 /// These functions are for HTTP/2 alone.
 impl ConnectionState {
     /// Follows frames from here on.
-    pub fn follow_frames(&mut self, longest_head: usize, now: Instant) {
+    pub fn follow_frames(&mut self, longest_head: usize, is_trusted: bool, now: Instant) {
         self.rest(now);
         self.protocol = Protocol::Http2(Http2 {
             since: now,
+            is_trusted,
             frames: Frames::new(longest_head),
             earned: 0,
             cancelled: 0,
@@ -284,6 +287,9 @@ impl ConnectionState {
         let Protocol::Http2(http2) = &self.protocol else {
             return false;
         };
+        if http2.is_trusted {
+            return false;
+        }
         if http2.cancelled > CANCELLED && http2.cancelled * 2 > self.begun {
             return true;
         }
@@ -364,7 +370,7 @@ mod tests {
         };
         let http2 = || {
             let mut state = ConnectionState::new(start);
-            state.follow_frames(usize::MAX, start);
+            state.follow_frames(usize::MAX, false, start);
             state
         };
         assert!(!cancelled(http2(), 300));

@@ -121,8 +121,9 @@ impl Stream {
 
     /// Follows HTTP/2 from here on.
     pub fn follow_frames(&mut self, client: &Rc<ClientConnection>) {
-        let settings = &client.connections.settings;
-        self.activity.follow_frames(settings.head.head);
+        let longest = client.longest_head();
+        self.activity
+            .follow_frames(longest, client.speaks_for_many());
         self.resets = Some((Resets::default(), client.clone()));
     }
 

@@ -78,7 +78,29 @@ pub fn status(document: &Value) -> String {
     }
     shown.push('\n');
     table(&mut shown, document);
+    mounts(&mut shown, &document["mounts"]);
     shown
+}
+
+/// Shows what is mounted, each with the processes that serve it.
+fn mounts(shown: &mut String, mounts: &Value) {
+    for mount in array(mounts) {
+        let component = log::escape(text(&mount["component"], "path")).to_string();
+        let at = log::escape(text(mount, "at")).to_string();
+        let state = text(mount, "state");
+        let requests = match &mount["requests"]["total"] {
+            Value::Null => String::new(),
+            total => format!(
+                "; {total} answered, {} in flight, 99 % within {}",
+                mount["requests"]["in_flight"],
+                time(&mount["requests"]["duration_seconds"]["p99"]),
+            ),
+        };
+        let _ = writeln!(shown, "\nmount      {at}, {component}: {state}{requests}");
+        if mount["workers"].is_array() {
+            table(shown, mount);
+        }
+    }
 }
 
 /// Shows the canary that runs, where one does.

@@ -4,8 +4,11 @@
 mod admin;
 mod inet;
 mod inherited;
+mod mounts;
 mod repair;
 mod unix;
+
+pub use mounts::MountSockets;
 
 use crate::channel::{LeftListener, SocketMaker};
 use crate::config::{Address, Addresses, Endpoint, Host};

@@ -6,6 +6,7 @@ use super::compress::Encoder;
 use super::compressed::{Compressed, Uncompressed};
 use super::exchange::Exchange;
 use super::files::FileBody;
+use super::mounts::Answer;
 use super::reply;
 use super::upload::UploadError;
 use crate::guest::{Failure, GuestBody};
@@ -21,7 +22,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Sleep, sleep};
 
-/// A `Body` is that of a response: our own text, or what a guest writes.
+/// A `Body` is that of a response: our own text, what a guest writes, or what a mounted server sends.
 pub struct Body {
     kind: Kind,
     /// This is dropped when the connection is done with the body.
@@ -35,6 +36,7 @@ enum Kind {
     Guest(Box<WatchedBody>),
     Compressed(Box<Compressed>),
     File(Box<FileBody>),
+    Mounted(Box<Answer>),
 }
 
 /// `WatchedBody` is a guest's body, with what it holds until it is over.
@@ -58,7 +60,7 @@ pub struct Aborted;
 
 impl fmt::Display for Aborted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the guest did not finish the response")
+        write!(f, "the response was not finished")
     }
 }
 
@@ -88,7 +90,7 @@ impl Body {
         match &mut self.kind {
             Kind::Guest(written) => written.poll_ahead(cx),
             Kind::Compressed(compressed) => compressed.poll_ahead(cx),
-            Kind::Text(_) | Kind::File(_) => {}
+            Kind::Text(_) | Kind::File(_) | Kind::Mounted(_) => {}
         }
     }
 
@@ -98,6 +100,10 @@ impl Body {
 
     pub fn file(body: FileBody) -> Body {
         Body::of(Kind::File(Box::new(body)))
+    }
+
+    pub fn answer(body: Answer) -> Body {
+        Body::of(Kind::Mounted(Box::new(body)))
     }
 
     pub fn empty() -> Body {
@@ -301,6 +307,7 @@ impl http_body::Body for Body {
             Kind::Guest(written) => written.poll(cx),
             Kind::Compressed(compressed) => compressed.poll(cx),
             Kind::File(file) => poll_file(file, cx),
+            Kind::Mounted(answer) => answer.poll(cx),
         };
         if let (Poll::Ready(Some(Ok(frame))), Some(exchange)) = (&polled, &self.recorded) {
             exchange.sent(frame.data_ref().map_or(0, Bytes::len) as u64);
@@ -315,6 +322,7 @@ impl http_body::Body for Body {
             Kind::Guest(written) => written.body.as_ref().is_none_or(GuestBody::is_end_stream),
             Kind::Compressed(compressed) => compressed.is_over(),
             Kind::File(file) => matches!(**file, FileBody::Empty),
+            Kind::Mounted(answer) => answer.is_end_stream(),
         }
     }
 
@@ -327,6 +335,7 @@ impl http_body::Body for Body {
                 .as_ref()
                 .map_or_else(SizeHint::default, GuestBody::size_hint),
             Kind::File(file) if matches!(**file, FileBody::Empty) => SizeHint::with_exact(0),
+            Kind::Mounted(answer) => answer.size_hint(),
             Kind::Compressed(_) | Kind::File(_) => SizeHint::default(),
         }
     }

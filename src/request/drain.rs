@@ -16,7 +16,7 @@ pub const LINGER_IDLE: Duration = Duration::from_secs(5);
 
 /// Throws a body away in the background.
 pub fn drain(mut body: Incoming) {
-    if body.is_end_stream() || Handle::try_current().is_err() {
+    if body.is_end_stream() || !body.is_thrown_away() || Handle::try_current().is_err() {
         return;
     }
     // Who waits to be asked for the body does not send it.

@@ -148,6 +148,24 @@ impl Exchange {
         }
     }
 
+    /// A mounted server failed; says so in the log, with the request.
+    pub fn mount_failed(&self, mount: &str, why: &str) {
+        if let Some(spans) = &self.spans {
+            spans.failed("mount", format!("mount {mount}: {why}"));
+        }
+        let trace = self.trace.as_deref();
+        let id = self.id.as_ref().and_then(|id| id.to_str().ok());
+        let name = match log::request_name(id, trace) {
+            name if name.is_empty() => name,
+            name => format!(" [{name}]"),
+        };
+        let mut target = String::new();
+        log::push_target(&mut target, self.shown_target());
+        let (client, method) = (&self.client, &self.method);
+        let message = format_args!("{client} \"{method} {target}\"{name}: mount {mount}: {why}");
+        log::write_of(Level::Error, trace, message);
+    }
+
     /// The guest failed; says so in the log, with the request.
     pub fn failed(&self, failure: &Failure) {
         let kind = kind(failure);

@@ -203,7 +203,7 @@ fn inet(client: Client) -> Option<SocketAddr> {
 }
 
 /// The bridges of `wasmserve build` read the client's address here (`wit/world.wit`).
-const CLIENT: HeaderName = HeaderName::from_static("wasmserve-client");
+pub const CLIENT: HeaderName = HeaderName::from_static("wasmserve-client");
 
 /// Tells a bridge of ours who asks, whatever the client has written there.
 pub fn tell_client(headers: &mut HeaderMap, client: Client) {

@@ -40,6 +40,14 @@ impl Incoming {
         }
     }
 
+    /// Says whether what nobody reads of it is thrown away as it comes, for the client to find its answer.
+    pub fn is_thrown_away(&self) -> bool {
+        match self {
+            Incoming::Http1 { .. } => true,
+            Incoming::Http2(streamed) => !streamed.reading.is_refused,
+        }
+    }
+
     /// Has a client that waits to be asked never be asked. Whether its stream is to be kept all the same until it has
     /// seen that: some lose the answer where a reset follows on its end (curl 7.88).
     pub fn forgo(&mut self) -> bool {
@@ -169,6 +177,8 @@ impl Drop for Streamed {
 pub struct BodyReading {
     /// The client waits to be told to send it.
     is_to_ask: bool,
+    /// The stream is reset where nobody reads the rest: the client knows that its answer is whole all the same.
+    is_refused: bool,
     asked: AtomicBool,
     over: AtomicBool,
     /// The client has ended it, which its stream does not know.
@@ -183,6 +193,14 @@ impl BodyReading {
         BodyReading {
             is_to_ask,
             ..BodyReading::default()
+        }
+    }
+
+    /// Has the client be told where nobody reads the rest.
+    pub fn refusing(self) -> BodyReading {
+        BodyReading {
+            is_refused: true,
+            ..self
         }
     }
 

@@ -20,10 +20,12 @@ mod host;
 mod ids;
 mod incoming;
 pub mod length;
+pub mod mounts;
 mod octets;
 mod origin;
 mod proxies;
 mod redirect;
+mod refusal;
 mod reply;
 mod root_path;
 mod share;
@@ -59,7 +61,10 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Empty};
 use ids::Ids;
+use mounts::{Mounts, Route};
+pub(crate) use refusal::Refusal;
 use std::future::poll_fn;
+use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
@@ -93,6 +98,8 @@ pub struct Settings {
     pub compress: Option<compress::Settings>,
     /// The files of these directories are served.
     pub files: Vec<files::Directory>,
+    /// Mounted servers answer requests of these routes.
+    pub mounts: Vec<Route>,
     pub header_policy: HeaderPolicy,
     pub websockets: websocket::Settings,
 }
@@ -100,24 +107,36 @@ pub struct Settings {
 /// No method that is registered has more than 17 letters.
 pub const LONGEST_METHOD: usize = 64;
 
+/// A proxy on this machine may add this many header fields to what it has judged.
+const ADDED: usize = 32;
+
 /// `Requests` answers the requests of one worker.
 pub struct Requests {
-    guest: Guest,
+    /// There is none where nobody but mounted servers answers.
+    guest: Option<Guest>,
     admission: Admission,
     websockets: WebSockets,
     settings: Settings,
     files: Option<Files>,
+    mounts: Option<Mounts>,
     ids: Ids,
     slot: SlotRef,
 }
 
 impl Requests {
-    pub fn new(guest: Guest, settings: Settings, slot: SlotRef) -> Result<Requests> {
+    /// Makes them; the sockets are those of the mounted servers, in the order of the settings.
+    pub fn new(
+        guest: Option<Guest>,
+        settings: Settings,
+        slot: SlotRef,
+        sockets: Vec<OwnedFd>,
+    ) -> Result<Requests> {
         let directories = Some(&settings.files).filter(|files| !files.is_empty());
         let files = directories.map(|files| Files::open(files)).transpose()?;
         Ok(Requests {
             guest,
             files,
+            mounts: Mounts::new(&settings, &slot, sockets)?,
             admission: Admission::new(settings.concurrency, settings.queue, settings.queue_wait),
             websockets: WebSockets::new(settings.websockets),
             settings,
@@ -133,14 +152,19 @@ impl Requests {
 
     /// Starts the clock that interrupts guests.
     pub fn start_clock(&self) -> Result<()> {
-        self.guest.start_clock()
+        self.guest.as_ref().map_or(Ok(()), Guest::start_clock)
     }
 
     /// Resolves when no request is being answered, not even after its response was complete, and nothing of one is
     /// left in a database.
     pub async fn end(&self) {
         self.admission.idle().await;
-        self.guest.end().await;
+        if let Some(mounts) = &self.mounts {
+            mounts.idle().await;
+        }
+        if let Some(guest) = &self.guest {
+            guest.end().await;
+        }
     }
 
     /// Answers one request, or redirects it to https at this port. There is always a response; what goes
@@ -152,7 +176,7 @@ impl Requests {
         redirect: Option<u16>,
         progress: &Rc<ClientProgress>,
     ) -> Response<Body> {
-        let valid = self.validate(&request);
+        let valid = self.validate(origin, &request);
         let compress = self.settings.compress.map(|settings| {
             let coding = compress::Coding::wanted(request.headers());
             (settings, coding, request.method().clone())
@@ -193,6 +217,7 @@ impl Requests {
                 body.occupy(permit, &exchange, self.settings.idle_body);
                 response
             }
+            Ok(Answerer::Mount(response)) => response,
             Ok(Answerer::Redirect(location)) => {
                 let mut response = reply::plain(StatusCode::PERMANENT_REDIRECT, exchange.method());
                 response.headers_mut().insert(header::LOCATION, location);
@@ -216,11 +241,15 @@ impl Requests {
     }
 
     /// Judges a head as the client sent it.
-    fn validate(&self, request: &Request<Incoming>) -> Result<(), Refusal> {
+    fn validate(&self, origin: &Origin, request: &Request<Incoming>) -> Result<(), Refusal> {
         if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
             return Err(Refusal::Method);
         }
-        if request.headers().len() > self.settings.fields {
+        let added = match self.speaks_for_many(origin.peer) {
+            true => ADDED,
+            false => 0,
+        };
+        if request.headers().len() > self.settings.fields.saturating_add(added) {
             return Err(Refusal::Head);
         }
         if request.method().as_str().len() > LONGEST_METHOD {
@@ -242,6 +271,12 @@ impl Requests {
             exchange, progress, ..
         } = asked;
         let request = self.absolute(request, asked).ok_or(Refusal::BadRequest)?;
+        if let Some(mounts) = &self.mounts
+            && let Some(mount) = mounts.find(request.uri())?
+        {
+            let forwarded = Box::pin(mount.forward(request, asked)).await;
+            return forwarded.map(Answerer::Mount);
+        }
         let mut request = match &self.files {
             None => request,
             Some(files) => {
@@ -253,12 +288,13 @@ impl Requests {
                 Box::new(Request::from_parts(parts, body))
             }
         };
+        let guest = self.guest.as_ref().ok_or(Refusal::NotFound)?;
         let who = share::who(asked.arrival.client, &self.settings.header_policy.proxies);
         let permit = waiting::permit(&self.admission, who, progress, &self.slot).await;
         let permit = permit.map_err(|_| Refusal::Full)?;
-        exchange.enter_guest(self.guest.record(&mut request));
+        exchange.enter_guest(guest.record(&mut request));
         let upload = exchange.upload();
-        let mut answer = pin!(self.guest.answer(request));
+        let mut answer = pin!(guest.answer(request));
         let mut answer = pin!(poll_fn(|cx| {
             let polled = exchange.in_guest(|| answer.as_mut().poll(cx));
             // A client that does not send what the guest waits for is told without asking the guest what it thinks.
@@ -310,7 +346,7 @@ impl Requests {
                 return None;
             }
         }
-        if self.guest.is_bridged() {
+        if self.guest.as_ref().is_some_and(Guest::is_bridged) {
             header_policy::tell_client(&mut parts.headers, asked.arrival.client);
         }
         asked.progress.uploads(None);
@@ -335,7 +371,7 @@ impl Requests {
 struct RequestContext<'a> {
     origin: &'a Origin,
     arrival: &'a Arrival,
-    exchange: &'a Exchange,
+    exchange: &'a Rc<Exchange>,
     progress: &'a Rc<ClientProgress>,
 }
 
@@ -343,58 +379,7 @@ struct RequestContext<'a> {
 enum Answerer {
     File(Response<files::FileBody>),
     Guest(Response<Body>, admission::Permit),
+    Mount(Response<Body>),
     /// The request is to be made at this URL, for good and whatever its method (RFC 9110 section 15.4.9).
     Redirect(HeaderValue),
-}
-
-/// A `Refusal` says why a request gets an answer from us and not from the guest.
-pub(crate) enum Refusal {
-    BadRequest,
-    /// No guest is asked to answer this method: CONNECT asks a proxy, TRACE shows what proxies added.
-    Method,
-    /// Nobody knows this method.
-    UnknownMethod,
-    Head,
-    Body(UploadError),
-    Full,
-    Failed(Failure),
-}
-
-impl Refusal {
-    fn status(&self) -> StatusCode {
-        match self {
-            Refusal::BadRequest | Refusal::Body(UploadError::Broken) => StatusCode::BAD_REQUEST,
-            Refusal::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Refusal::UnknownMethod => StatusCode::NOT_IMPLEMENTED,
-            Refusal::Head => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Refusal::Body(UploadError::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
-            Refusal::Body(UploadError::TooSlow) => StatusCode::REQUEST_TIMEOUT,
-            Refusal::Full => StatusCode::SERVICE_UNAVAILABLE,
-            Refusal::Failed(Failure::TimedOut | Failure::OutOfTime) => StatusCode::GATEWAY_TIMEOUT,
-            Refusal::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        }
-    }
-
-    /// Says what was wrong with the request, in the log's words. What our side lacked is told elsewhere.
-    fn why(&self) -> Option<&'static str> {
-        Some(match self {
-            Refusal::BadRequest => "it does not say clearly what it asks for",
-            Refusal::Method => "CONNECT and TRACE are not for guests",
-            Refusal::UnknownMethod => "its method is too long",
-            Refusal::Head => "it has too many header fields",
-            Refusal::Body(UploadError::TooLarge) => "its body is too large",
-            Refusal::Body(UploadError::TooSlow) => "its body did not come in time",
-            Refusal::Body(UploadError::Broken) => "its body is broken or unfinished",
-            Refusal::Full | Refusal::Failed(_) => return None,
-        })
-    }
-
-    fn reply(self, exchange: &Exchange) -> Response<Body> {
-        let response = reply::plain(self.status(), exchange.method());
-        if let Refusal::Failed(failure) = self {
-            exchange.failed(&failure);
-        }
-        exchange.abandon_upload();
-        response
-    }
 }

@@ -28,6 +28,12 @@ impl Requests {
     pub fn client_key(&self, peer: Peer) -> Option<ClientKey> {
         who(Client::Peer(peer), &self.settings.header_policy.proxies)
     }
+
+    /// Says whether a connection is that of a proxy on this machine, which sends the requests of many clients over it
+    /// and has judged them before.
+    pub fn speaks_for_many(&self, peer: Peer) -> bool {
+        peer == Peer::Unix && self.settings.header_policy.proxies.trust(peer)
+    }
 }
 
 /// Finds the network of an address: whoever has one address of IPv6 has the 2^64 beside it (RFC 4291 section 2.5.4).

@@ -11,22 +11,31 @@ use std::time::{Duration, Instant};
 impl Requests {
     /// Takes what the guests have counted over into the slot of this worker.
     pub fn publish_counts(&self) {
-        self.guest.publish_counts(&self.slot);
+        if let Some(guest) = &self.guest {
+            guest.publish_counts(&self.slot);
+        }
     }
 
     /// Makes a profile of the guests by the command of this number.
     pub fn make_profile(&self, number: u32, time: Duration) {
-        self.guest.make_profile(number, time);
+        if let Some(guest) = &self.guest {
+            guest.make_profile(number, time);
+        }
     }
 
     /// Notes that there are this many workers now.
     pub fn share_memory(&self, workers: NonZeroUsize) {
-        self.guest.share_memory(workers);
+        if let Some(guest) = &self.guest {
+            guest.share_memory(workers);
+        }
     }
 
     /// Has one instance start the application; what it says where it cannot is in the log.
     pub async fn start_application(&self) -> Result<()> {
-        let Err(failure) = self.guest.start_application().await else {
+        let Some(guest) = &self.guest else {
+            return Ok(());
+        };
+        let Err(failure) = guest.start_application().await else {
             return Ok(());
         };
         error!("{failure}");

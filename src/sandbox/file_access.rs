@@ -69,6 +69,7 @@ pub fn restrict(sandbox: &Sandbox, role: Role) -> Result<bool> {
             grants.unix_sockets.iter().map(|path| directory_of(path)),
             AccessFs::ResolveUnix,
         ))?
+        .add_rules(path_beneath_rules(&grants.mounts, AccessFs::ResolveUnix))?
         .restrict_self()?;
     Ok(status.ruleset != RulesetStatus::NotEnforced)
 }

@@ -15,6 +15,7 @@ use crate::sys::socket::{self, OpenSocket};
 use anyhow::{Context, Result, bail};
 use nix::sys::prctl;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A `SandboxMode` says what is done where the kernel cannot enforce all of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,6 +64,9 @@ pub struct Grants {
     pub port: Option<u16>,
     /// These Unix sockets are connected to.
     pub unix_sockets: Vec<PathBuf>,
+    /// These Unix sockets too, which have no name but that of a descriptor: behind them are the components that are
+    /// mounted.
+    pub mounts: Vec<PathBuf>,
 }
 
 /// A `Sandbox` says what the processes of one configuration are kept to.
@@ -84,7 +88,21 @@ pub type Missing = Vec<&'static str>;
 /// This is the least version of landlock that has all that is promised: signals are kept in since Linux 6.12.
 const COMPLETE: u32 = 6;
 
+impl Grants {
+    /// Says whether any Unix socket is connected to.
+    fn connects_unix(&self) -> bool {
+        !(self.unix_sockets.is_empty() && self.mounts.is_empty())
+    }
+}
+
 impl Sandbox {
+    /// Returns the same for a server that has components mounted beside its application, behind these sockets.
+    pub fn with_mounts(&self, sockets: Vec<PathBuf>) -> Arc<Sandbox> {
+        let mut sandbox = self.clone();
+        sandbox.grants.mounts = sockets;
+        Arc::new(sandbox)
+    }
+
     /// Checks that this kernel can do what is demanded of it.
     pub fn check(&self) -> Result<()> {
         if self.mode != SandboxMode::Strict {

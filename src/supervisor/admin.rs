@@ -3,6 +3,7 @@
 
 use super::event_loop::Supervisor;
 use super::forker::{fork_child, told};
+use super::mounts::Mounts;
 use super::policy::Event;
 use super::{ChildTask, Roles, Sockets};
 use crate::channel::{AdminCommand, CommandReceiver, CommandSender, Garbage, command_channel};
@@ -14,7 +15,7 @@ use nix::poll::{PollFd, poll};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,8 @@ const MOST: usize = 16;
 pub struct AdminContext {
     pub scoreboard: Rc<Scoreboard>,
     pub commands: CommandSender,
+    /// These are the scoreboards of what is mounted, by the names of the mounts.
+    pub mounts: Vec<(String, Rc<Scoreboard>)>,
 }
 
 /// An `Admin` is what the supervisor keeps of the admin process.
@@ -48,6 +51,8 @@ pub struct Admin {
 struct AdminProcess {
     pid: Pid,
     commands: CommandReceiver,
+    /// What is mounted had changed this often when the process was forked.
+    mounts: u32,
 }
 
 impl Admin {
@@ -86,7 +91,7 @@ impl Admin {
     /// Ends the process, and reaps it: nothing is left of a server that has ended. Whoever follows the log has its
     /// last lines before.
     pub fn finish(&mut self) {
-        let Some(AdminProcess { pid, commands }) = self.process.take() else {
+        let Some(AdminProcess { pid, commands, .. }) = self.process.take() else {
             return;
         };
         // This tells it that the server ends.
@@ -112,6 +117,7 @@ impl<R: Roles> Supervisor<R> {
     /// Has an admin process where one is needed, and does what it says.
     pub(super) fn look_after_admin(&mut self) {
         self.read_commands();
+        self.renew_admin();
         let (admin, now) = (&self.admin, clock::now_ms());
         let may = admin.process.is_none() && self.exit.is_none() && now >= admin.next_ms;
         let wanted = || {
@@ -122,9 +128,20 @@ impl<R: Roles> Supervisor<R> {
             return;
         }
         self.admin.next_ms = now + PAUSE.as_millis() as u64;
-        match fork(&*self.roles, &self.forker.scoreboard) {
+        match fork(&*self.roles, &self.forker.scoreboard, &self.mounts) {
             Ok(running) => self.admin.process = Some(running),
             Err(error) => warning!("cannot start the admin process: {error}"),
+        }
+    }
+
+    /// Lets the process come to its end where it does not know what is mounted now, once the command is answered that
+    /// has changed it.
+    fn renew_admin(&mut self) {
+        let (changes, changed_ms) = self.mounts.changes();
+        let is_stale = |it: &mut AdminProcess| it.mounts != changes;
+        let has_settled = clock::now_ms() >= changed_ms + PAUSE.as_millis() as u64;
+        if changes > 0 && has_settled && !self.policy.report().versions.changing {
+            self.admin.process.take_if(is_stale);
         }
     }
 
@@ -140,6 +157,9 @@ impl<R: Roles> Supervisor<R> {
                     if let AdminCommand::Profile(request) = command {
                         let table = self.forker.scoreboard.table();
                         table.ask_profile(request.to_number());
+                    }
+                    if command == AdminCommand::Reload {
+                        self.mounts.signal(Signal::SIGHUP);
                     }
                     self.events.extend(event(command));
                     self.admin.obeyed += 1;
@@ -167,19 +187,48 @@ fn event(command: AdminCommand) -> Option<Event> {
     })
 }
 
-fn fork<R: Roles>(roles: &R, scoreboard: &Rc<Scoreboard>) -> io::Result<AdminProcess> {
+fn fork<R: Roles>(
+    roles: &R,
+    scoreboard: &Rc<Scoreboard>,
+    mounts: &Mounts,
+) -> io::Result<AdminProcess> {
     let (commands, sender) = command_channel()?;
     let mut kept = roles.admin_sockets().borrow().descriptors();
     kept.push(sender.descriptor());
+    kept.extend(
+        mounts
+            .scoreboards()
+            .map(|(_, (memory, _))| memory.as_raw_fd()),
+    );
     let restrict = || scoreboard.give_up();
     let pid = fork_child(&kept, restrict, || {
         process::die_with_parent();
         process::call(c"admin");
+        let mounts = match of_mounts(mounts) {
+            Ok(mounts) => mounts,
+            Err(error) => return told(Err(error.into()), "admin process"),
+        };
         let context = AdminContext {
             scoreboard: scoreboard.clone(),
             commands: sender,
+            mounts,
         };
         told(roles.run(ChildTask::Administer(context)), "admin process")
     })?;
-    Ok(AdminProcess { pid, commands })
+    let (mounts, _) = mounts.changes();
+    Ok(AdminProcess {
+        pid,
+        commands,
+        mounts,
+    })
+}
+
+/// Maps the scoreboards of what is mounted, to be read.
+fn of_mounts(mounts: &Mounts) -> io::Result<Vec<(String, Rc<Scoreboard>)>> {
+    let mapped = mounts.scoreboards().map(|(name, (memory, layout))| {
+        let scoreboard = Scoreboard::adopt(memory.try_clone()?, layout)?;
+        scoreboard.give_up()?;
+        Ok((name.to_owned(), Rc::new(scoreboard)))
+    });
+    mapped.collect()
 }

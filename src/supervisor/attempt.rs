@@ -28,6 +28,7 @@ impl<R: Roles> Supervisor<R> {
             return;
         };
         let made = match &mut attempt.stage {
+            AttemptStage::Mounting => None,
             AttemptStage::Pulling(task) => {
                 task.listen();
                 None
@@ -51,7 +52,7 @@ impl<R: Roles> Supervisor<R> {
     }
 
     /// Notes that workers of the version that was asked for can be forked.
-    fn made(&mut self, number: u32, roles: Rc<R>, code: Code, zygote: Option<Zygote>) {
+    pub(super) fn made(&mut self, number: u32, roles: Rc<R>, code: Code, zygote: Option<Zygote>) {
         let settings = Box::new(roles.settings().clone());
         let found = code.found.is_some();
         let stale = zygote.as_ref().is_some_and(|it| self.forker.is_stale(it));
@@ -80,7 +81,7 @@ impl<R: Roles> Supervisor<R> {
             AttemptStage::Compiling(zygote) | AttemptStage::Loading(zygote) => zygote.found(),
             AttemptStage::Stepping { rest, .. } => rest.front().and_then(|code| code.found),
             AttemptStage::Priming { code, .. } => code.found,
-            AttemptStage::Pulling(_) => None,
+            AttemptStage::Mounting | AttemptStage::Pulling(_) => None,
         };
         let next = match stage {
             AttemptStage::Compiling(zygote) | AttemptStage::Loading(zygote)
@@ -90,6 +91,8 @@ impl<R: Roles> Supervisor<R> {
                 let why = format!("it could not be loaded: {death}");
                 Err((Status::DamagedCode, why))
             }
+            // No process is at it whose end this could be.
+            AttemptStage::Mounting => Ok(()),
             AttemptStage::Pulling(task) => self.pulled(number, roles, task, &death),
             AttemptStage::Compiling(zygote) => self.compiled(number, roles, zygote, &death),
             AttemptStage::Stepping { step, code, rest } => {

@@ -32,6 +32,8 @@ pub struct Attempt<R> {
 
 /// An `AttemptStage` says how far an attempt has come, and which process is at it.
 pub enum AttemptStage {
+    /// What is mounted beside the application is started first.
+    Mounting,
     /// The component is pulled.
     Pulling(SingleTask),
     Compiling(Zygote),
@@ -51,20 +53,23 @@ pub enum AttemptStage {
 }
 
 impl AttemptStage {
-    pub fn pid(&self) -> Pid {
-        match self {
+    /// Returns the process that is at it; none where there are several.
+    pub fn pid(&self) -> Option<Pid> {
+        Some(match self {
+            AttemptStage::Mounting => return None,
             AttemptStage::Pulling(task) => task.pid,
             AttemptStage::Compiling(zygote) | AttemptStage::Loading(zygote) => zygote.pid,
             AttemptStage::Stepping { step, .. } => step.process.pid,
             AttemptStage::Priming { primer, .. } => primer.process.pid,
-        }
+        })
     }
 
     /// Says how many bytes of code were written so far.
     pub fn written(&self) -> u64 {
         match self {
             AttemptStage::Compiling(zygote) | AttemptStage::Loading(zygote) => zygote.written(),
-            AttemptStage::Pulling(_)
+            AttemptStage::Mounting
+            | AttemptStage::Pulling(_)
             | AttemptStage::Stepping { .. }
             | AttemptStage::Priming { .. } => 0,
         }
@@ -73,6 +78,7 @@ impl AttemptStage {
     /// Gives what to wait for.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
+            AttemptStage::Mounting => None,
             AttemptStage::Pulling(task) => task.receiver.open_descriptor(),
             AttemptStage::Compiling(zygote) | AttemptStage::Loading(zygote) => zygote.descriptor(),
             AttemptStage::Stepping { step, .. } => step.process.receiver.open_descriptor(),

@@ -5,6 +5,7 @@ use super::settings::CodeSettings;
 use crate::cache::{Cache, CodeName, CodeOrigin, PendingCode};
 use crate::channel::{CodeInfo, CodeReport};
 use crate::exit::{Exit, Status};
+use crate::sys::memory;
 use crate::warning;
 use anyhow::{Context, Result, bail};
 use std::fs::File;
@@ -28,6 +29,17 @@ pub struct Code {
 }
 
 impl Code {
+    /// Returns what stands for the code of a server that has no application.
+    pub fn nothing() -> io::Result<Code> {
+        Ok(Code {
+            file: memory::empty_file("wasmserve code")?.into(),
+            info: None,
+            found: None,
+            primed: None,
+            jobs: Vec::new(),
+        })
+    }
+
     /// Lists the descriptors that whoever loads the code needs.
     pub fn descriptors(&self) -> impl Iterator<Item = RawFd> {
         let primed = self.primed.iter().map(AsRawFd::as_raw_fd);

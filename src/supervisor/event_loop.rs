@@ -10,6 +10,7 @@ use super::exporter::Exporter;
 use super::forker::Forker;
 use super::jobs::Jobs;
 use super::log_writer::LogWriter;
+use super::mounts::Mounts;
 use super::notify::Notifier;
 use super::pending_workers::{AbandonedWorker, PendingWorker};
 use super::policy::{Capacity, Event, Policy};
@@ -50,6 +51,7 @@ pub struct Supervisor<R> {
     pub(super) log_writer: LogWriter,
     pub(super) exporter: Exporter,
     pub(super) jobs: Jobs,
+    pub(super) mounts: Mounts,
     pub(super) published: LastReport,
     pub(super) children: Vec<Child>,
     /// Zygotes were asked for these workers, some of which nobody waits for any more.
@@ -75,7 +77,13 @@ pub struct Supervisor<R> {
 
 /// Serves until it is told to stop. An error is the reason why the server could not go on.
 pub fn run<R: Roles>(roles: R, scoreboard: Scoreboard) -> Result<()> {
-    info!("Started parent process [{}]", std::process::id());
+    match roles.mounted_at() {
+        None => info!("Started parent process [{}]", std::process::id()),
+        Some(at) => info!(
+            "Started parent process [{}] of mount `{at}`",
+            std::process::id()
+        ),
+    }
     let room = room(&roles, &scoreboard);
     let settings = roles.settings().clone();
     let (policy, actions) = Policy::new(settings, room, Box::new(process::random));
@@ -106,6 +114,7 @@ pub fn resume<R: Roles>(roles: R, predecessor: Predecessor) -> Result<()> {
     let exporter = handover.exporter_process.map(Pid::from_raw);
     supervisor.exporter = Exporter::inherit(exporter.filter(|pid| process::is_child(*pid)));
     supervisor.log_writer = LogWriter::inherit(predecessor.log_writers);
+    supervisor.mounts = Mounts::inherit(&handover.mounts);
     supervisor.roles.serving();
     supervisor.children = predecessor.children;
     supervisor.generations.push(Generation {
@@ -135,6 +144,10 @@ impl<R: Roles> Supervisor<R> {
     fn new(roles: Rc<R>, policy: Policy, forker: Forker) -> Result<Supervisor<R>> {
         process::adopt_orphans();
         let admin = Admin::new(&*roles);
+        let notifier = match roles.mounted_at() {
+            None => Notifier::from_environment(Instant::now()),
+            Some(_) => Notifier::of_nobody(Instant::now()),
+        };
         let mut supervisor = Supervisor {
             roles,
             policy,
@@ -146,6 +159,7 @@ impl<R: Roles> Supervisor<R> {
             log_writer: LogWriter::default(),
             exporter: Exporter::default(),
             jobs: Jobs::default(),
+            mounts: Mounts::default(),
             published: None,
             children: Vec::new(),
             pending_workers: Vec::new(),
@@ -156,7 +170,7 @@ impl<R: Roles> Supervisor<R> {
             executable: exec::own_path().unwrap_or_default(),
             generations: Vec::new(),
             memory_kills: process::memory_kills(),
-            notifier: Notifier::from_environment(Instant::now()),
+            notifier,
             clock: Clock::new(Instant::now()),
             next_beat: Instant::now(),
             exit: None,
@@ -194,7 +208,7 @@ impl<R: Roles> Supervisor<R> {
                 process::signal(child.pid, Signal::SIGKILL);
             }
         }
-        if matches!(ended, Ok(None)) {
+        if matches!(ended, Ok(None)) && self.roles.mounted_at().is_none() {
             info!("Stopping parent process [{}]", std::process::id());
         }
         self.admin.finish();
@@ -224,7 +238,7 @@ impl<R: Roles> Supervisor<R> {
             let now = self.now();
             let over = |(_, until): &mut (ExitReason, Instant)| {
                 let is_alone = self.forker.is_alone() && self.exporter.is_gone();
-                is_alone || *until <= now
+                is_alone && self.mounts.are_gone() || *until <= now
             };
             if let Some((failure, _)) = self.exit.take_if(over) {
                 self.exporter.finish();
@@ -242,6 +256,7 @@ impl<R: Roles> Supervisor<R> {
             self.look_after_log();
             self.look_after_exporter();
             self.look_after_jobs();
+            self.look_after_mounts();
             self.read_messages();
             self.read_pending_workers();
             self.read_signals()?;
@@ -303,6 +318,7 @@ impl<R: Roles> Supervisor<R> {
             .chain(attempt)
             .chain(watches)
             .chain(self.admin.descriptors())
+            .chain(self.mounts.descriptors())
             .chain([self.signals.as_fd()])
             .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
             .collect();

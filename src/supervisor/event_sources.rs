@@ -47,7 +47,10 @@ impl<R: Roles> Supervisor<R> {
             let event = match Signal::try_from(info.ssi_signo.cast_signed()) {
                 Ok(Signal::SIGTERM | Signal::SIGINT) => Event::Stop,
                 Ok(Signal::SIGQUIT) => Event::Quit,
-                Ok(Signal::SIGHUP) => Event::Reload,
+                Ok(Signal::SIGHUP) => {
+                    self.mounts.signal(Signal::SIGHUP);
+                    Event::Reload
+                }
                 Ok(Signal::SIGTTIN) => Event::More,
                 Ok(Signal::SIGTTOU) => Event::Fewer,
                 Ok(Signal::SIGUSR2) => Event::Upgrade,
@@ -86,7 +89,7 @@ impl<R: Roles> Supervisor<R> {
             }
             let memory = end == End::Killed(Signal::SIGKILL) && self.was_for_memory();
             let death = Death { end, memory };
-            if self.jobs.ended(pid, &death) {
+            if self.jobs.ended(pid, &death) || self.mounts.ended(pid, &death) {
                 continue;
             }
             if let Some(index) = self.children.iter().position(|child| child.pid == pid) {
@@ -96,7 +99,7 @@ impl<R: Roles> Supervisor<R> {
                     id: child.id,
                     death,
                 });
-            } else if let Some(attempt) = self.attempt.take_if(|it| it.stage.pid() == pid) {
+            } else if let Some(attempt) = self.attempt.take_if(|it| it.stage.pid() == Some(pid)) {
                 let failed = self.goes_on(attempt, death);
                 self.events.extend(failed);
             } else if let Some(successor) = self.successor.take_if(|it| it.pid == pid) {
@@ -152,8 +155,10 @@ impl<R: Roles> Supervisor<R> {
                 self.events.push_back(Event::Changed);
             }
         }
-        if let Some(attempt) = &self.attempt {
-            let resident = process::resident(attempt.stage.pid()).unwrap_or(0);
+        if let Some(attempt) = &self.attempt
+            && let Some(pid) = attempt.stage.pid()
+        {
+            let resident = process::resident(pid).unwrap_or(0);
             let resident = resident.max(attempt.stage.written());
             self.events.push_back(Event::CompilerSize { resident });
         }

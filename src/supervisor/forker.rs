@@ -8,7 +8,7 @@ use super::single_task::SingleTask;
 use super::slots::{ReservedSlot, Slots};
 use super::step::Step;
 use super::zygote::{Shared, Zygote, ZygoteTask};
-use super::{ChildTask, Roles, Sockets, WorkerContext};
+use super::{ChildTask, MountSockets as _, Roles, Sockets, WorkerContext};
 use crate::cache::NoRoom;
 use crate::cache::seal::Damaged;
 use crate::channel::{Receiver, Reporter, channel};
@@ -275,6 +275,7 @@ impl Forker {
             max_requests: new_worker.max_requests,
         };
         let mut kept = generation.roles.sockets().borrow().descriptors();
+        kept.extend(generation.roles.mount_sockets().borrow().files());
         kept.extend(generation.code.descriptors());
         kept.extend([context.reporter.descriptor(), context.lifeline.as_raw_fd()]);
         let (scoreboard, slot) = (&self.scoreboard, context.slot);

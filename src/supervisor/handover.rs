@@ -6,7 +6,7 @@ mod first;
 mod second;
 
 use super::policy::Inherited;
-use crate::channel::{CodeInfo, LeftListener};
+use crate::channel::{CodeInfo, LeftListener, LeftMount};
 use crate::scoreboard::Layout;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,9 @@ pub struct Handover {
     /// These processes write the logs of workers: this executable's, and those of executables before it.
     #[serde(default)]
     pub log_writers: Vec<LeftLogWriter>,
+    /// These components are mounted beside the application.
+    #[serde(default)]
+    pub mounts: Vec<LeftMount>,
     /// The document comes from an executable of the first kind, which hears another answer.
     #[serde(skip)]
     pub is_first: bool,
@@ -91,6 +94,7 @@ impl Handover {
             admin_process: None,
             exporter_process: None,
             log_writers: Vec::new(),
+            mounts: Vec::new(),
             is_first: false,
         }
     }
@@ -128,6 +132,11 @@ impl Handover {
             .chain(listeners)
             .chain(orders)
             .chain(workers)
+            .chain(
+                self.mounts
+                    .iter()
+                    .flat_map(|left| [left.listening, left.file]),
+            )
             .collect()
     }
 }
@@ -180,6 +189,12 @@ mod tests {
                 process: 4002,
                 orders: 18,
                 logs: vec!["/log".to_owned()],
+            }],
+            mounts: vec![LeftMount {
+                name: "/api".to_owned(),
+                listening: 19,
+                file: 20,
+                process: Some(4003),
             }],
             ..Handover::nothing()
         }
@@ -234,6 +249,7 @@ mod tests {
             "admin_process": 4001,
             "exporter_process": null,
             "log_writers": [{"process": 4002, "orders": 18, "logs": ["/log"]}],
+            "mounts": [{"name": "/api", "listening": 19, "file": 20, "process": 4003}],
         });
         let read = Handover::read(document.to_string().as_bytes()).unwrap();
         assert_eq!(read, handover());

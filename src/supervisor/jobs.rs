@@ -96,6 +96,7 @@ impl<R: Roles> Supervisor<R> {
 
     /// Waits no longer for what runs, although the workers have left before.
     pub(super) fn end_jobs(&mut self) {
+        self.mounts.quit();
         if self.jobs.is_idle() {
             return;
         }

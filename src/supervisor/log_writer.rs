@@ -128,7 +128,8 @@ impl LogWriter {
 impl<R: Roles> Supervisor<R> {
     /// Has a process write the logs where there are any, and hands it the system's log where that was opened anew.
     pub(super) fn look_after_log(&mut self) {
-        if !pipes::any() || self.exit.is_some() {
+        // Who is mounted writes to those of its parent.
+        if !pipes::any() || self.exit.is_some() || self.roles.mounted_at().is_some() {
             return;
         }
         let now = clock::now_ms();

@@ -17,6 +17,8 @@ pub mod fuzzing;
 mod handover;
 mod jobs;
 mod log_writer;
+mod mount_server;
+mod mounts;
 mod notify;
 mod pending_workers;
 mod perform;
@@ -40,10 +42,11 @@ pub use settings::{
 pub use status_report::Served;
 pub use successor::predecessor;
 
-use crate::channel::{CodeInfo, LeftListener, Reporter};
+use crate::channel::{CodeInfo, LeftListener, LeftMount, Reporter};
 use crate::scoreboard::Scoreboard;
 use std::cell::RefCell;
 use std::fs::File;
+use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -55,6 +58,8 @@ pub trait Roles: Sized {
     type Loaded;
     /// These are the sockets that are listened on.
     type Sockets: Sockets;
+    /// These are the sockets of what is mounted.
+    type MountSockets: MountSockets;
 
     /// Does this, in a process of its own.
     fn run(&self, task: ChildTask<'_>) -> anyhow::Result<()>;
@@ -89,6 +94,18 @@ pub trait Roles: Sized {
     /// Tells others by files that the server serves, where that is wanted.
     fn serving(&self);
 
+    /// Returns where this server itself is mounted in another, which is its parent; none where it stands for itself.
+    fn mounted_at(&self) -> Option<&str>;
+    /// Says in the log's words where the server is reached.
+    fn announcement(&self) -> Vec<String>;
+    /// Says whether there is an application, and not only what is mounted.
+    fn has_application(&self) -> bool;
+    /// Names what is mounted beside the application, each with a server of its own.
+    fn mounts(&self) -> Vec<String>;
+    /// Returns how many slots the scoreboard of that server needs.
+    fn mount_slots(&self, name: &str) -> usize;
+    /// Returns the sockets of those servers.
+    fn mount_sockets(&self) -> &RefCell<Self::MountSockets>;
     /// Returns the sockets that clients connect to.
     fn sockets(&self) -> &RefCell<Self::Sockets>;
     /// Returns the sockets of the admin process.
@@ -114,12 +131,28 @@ pub enum ChildTask<'a> {
     Export(ExporterContext),
     /// Write the logs, until these orders end.
     WriteLogs(OwnedFd),
+    /// Be the server of what is mounted by this name, and say so when it is ready.
+    ServeMount {
+        name: &'a str,
+        reporter: Rc<Reporter>,
+        scoreboard: Scoreboard,
+    },
+}
+
+/// `MountSockets` are those at which the servers listen of what is mounted, by the names of the mounts.
+pub trait MountSockets {
+    /// Returns the descriptor that the server of a mount listens at.
+    fn listening(&self, name: &str) -> io::Result<RawFd>;
+    /// Gives a further descriptor of it.
+    fn duplicate(&self, name: &str) -> io::Result<OwnedFd>;
+    /// Lists the descriptors that whoever connects to them must keep.
+    fn files(&self) -> Vec<RawFd>;
+    /// Says of each what the executable must know that it is left to, but for its process.
+    fn left(&self) -> Vec<LeftMount>;
 }
 
 /// `Sockets` are those that one kind of process listens on, from the first version of the configuration to the last.
 pub trait Sockets {
-    /// Says where they listen, one URL an address.
-    fn addresses(&self) -> Vec<String>;
     /// Says of each what the executable must know that it is left to.
     fn left(&self) -> Vec<LeftListener>;
     /// Says how many connections wait at each address, where that is known.

@@ -38,6 +38,14 @@ impl Notifier {
         }
     }
 
+    /// Tells nobody.
+    pub fn of_nobody(now: Instant) -> Notifier {
+        Notifier {
+            address: None,
+            state: NotifyState::new(None, now),
+        }
+    }
+
     /// Tells what there is to tell. A service manager that does not listen is not waited for.
     pub fn tell(&mut self, condition: Condition, now: Instant) {
         let Some(address) = &self.address else { return };

@@ -1,12 +1,14 @@
 //! This file does what the policy says, and decides nothing.
 
-use super::children::{AttemptStage, Child, Generation, WorkerSlot};
+use super::children::{Attempt, AttemptStage, Child, Generation, WorkerSlot};
+use super::code_files::Code;
 use super::event_loop::Supervisor;
 use super::forker::NewWorker;
 use super::handover::{Handover, LeftWorker};
 use super::policy::{Action, Death, Event, Id};
 use super::successor;
-use super::{Roles, Sockets};
+use super::{MountSockets, Roles, Sockets};
+use crate::channel::LeftMount;
 use crate::exit::{Status, status_of};
 use crate::scoreboard::WorkerPhase;
 use crate::sys::process::{self, End};
@@ -16,7 +18,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The ends of compilers and zygotes that were killed are waited for this long before everything ends: they hold the
 /// listening sockets too. Killing takes no time worth speaking of, save where a device does not answer.
@@ -27,7 +29,7 @@ impl<R: Roles> Supervisor<R> {
         for action in actions {
             match action {
                 Action::Compile { number } => self.compile(number),
-                Action::KillCompiler => kill(self.attempt.as_ref().map(|it| it.stage.pid())),
+                Action::KillCompiler => self.end_attempt(),
                 Action::DropCode { generation } => self.drop_code(generation),
                 Action::Fork { id, generation } => self.fork(id, generation),
                 Action::Adopt { generation } => self.adopt(generation),
@@ -35,8 +37,8 @@ impl<R: Roles> Supervisor<R> {
                 Action::Kill { id } => self.kill(id),
                 Action::Announce => {
                     self.roles.serving();
-                    for address in self.roles.sockets().borrow().addresses() {
-                        info!("wasmserve running on {address} (Press CTRL+C to quit)");
+                    for line in self.roles.announcement() {
+                        info!("{line}");
                     }
                 }
                 Action::Withdraw => self.forker.scoreboard.withdraw(),
@@ -64,8 +66,12 @@ impl<R: Roles> Supervisor<R> {
                     if failure.is_some() {
                         self.jobs.finish_by(now);
                     }
-                    let until = self.jobs.deadline().unwrap_or(now) + UNKILLABLE;
-                    self.exit = Some((failure, until));
+                    let until = self
+                        .jobs
+                        .deadline()
+                        .unwrap_or(now)
+                        .max(self.end_mounts(now));
+                    self.exit = Some((failure, until + UNKILLABLE));
                 }
             }
         }
@@ -76,23 +82,69 @@ impl<R: Roles> Supervisor<R> {
             1 => Ok(self.roles.clone()),
             _ => self.roles.reload().map(Rc::new),
         };
-        let attempt = roles.and_then(|roles| {
-            let (stage, event) = match roles.pulls() {
-                Some(limit) => {
-                    let puller = self.forker.puller(&*roles);
-                    let puller = puller.context("cannot start pulling the component")?;
-                    (AttemptStage::Pulling(puller), Event::Pulling { limit })
-                }
-                None => self.compiling(&*roles)?,
+        match roles {
+            Ok(roles) if roles.mounts().is_empty() => self.begin_attempt(number, roles),
+            Ok(roles) => {
+                let stage = AttemptStage::Mounting;
+                self.attempt = Some(Attempt {
+                    number,
+                    roles,
+                    stage,
+                });
+                self.look_after_mounts();
+            }
+            Err(error) => self.cannot_begin(&error),
+        }
+    }
+
+    /// Begins to make a version, whose mounts are there.
+    pub(super) fn begin_attempt(&mut self, number: u32, roles: Rc<R>) {
+        if !roles.has_application() {
+            return match Code::nothing() {
+                Ok(code) => self.made(number, roles, code, None),
+                Err(error) => self.cannot_begin(&error.into()),
             };
-            Ok((number, roles, stage, event))
+        }
+        let begun = match roles.pulls() {
+            Some(limit) => {
+                let puller = self.forker.puller(&*roles);
+                let puller = puller.context("cannot start pulling the component");
+                puller.map(|it| (AttemptStage::Pulling(it), Event::Pulling { limit }))
+            }
+            None => self.compiling(&*roles),
+        };
+        match begun {
+            Ok((stage, event)) => self.goes_on_with(number, roles, stage, event),
+            Err(error) => self.cannot_begin(&error),
+        }
+    }
+
+    fn cannot_begin(&mut self, error: &anyhow::Error) {
+        self.events.push_back(Event::CompileFailed {
+            status: status_of(error),
+            reason: format!("{error:#}"),
         });
-        match attempt {
-            Ok((number, roles, stage, event)) => self.goes_on_with(number, roles, stage, event),
-            Err(error) => self.events.push_back(Event::CompileFailed {
-                status: status_of(&error),
-                reason: format!("{error:#}"),
-            }),
+    }
+
+    /// Kills the process that makes the next version. Where it is only waited for what is mounted, that is over.
+    fn end_attempt(&mut self) {
+        let is_mounting = |it: &mut Attempt<R>| matches!(it.stage, AttemptStage::Mounting);
+        if self.attempt.take_if(is_mounting).is_some() {
+            self.events.push_back(Event::CompileFailed {
+                status: Status::Stopped,
+                reason: "it was not waited for what is mounted".to_owned(),
+            });
+        }
+        kill(self.attempt.as_ref().and_then(|it| it.stage.pid()));
+    }
+
+    /// Ends what is mounted, and says until when to wait for that: nobody asks it any more.
+    fn end_mounts(&mut self, now: Instant) -> Instant {
+        let is_over = self.mounts.are_gone();
+        self.mounts.end();
+        match is_over {
+            true => now,
+            false => now + self.roles.settings().graceful_shutdown,
         }
     }
 
@@ -246,6 +298,7 @@ impl<R: Roles> Supervisor<R> {
             admin_process: self.admin.pid().map(Pid::as_raw),
             exporter_process: self.exporter.pid().map(Pid::as_raw),
             log_writers: self.log_writer.left(),
+            mounts: self.left_mounts(),
             served,
             code: generation.code.file.as_raw_fd(),
             code_info: generation.code.info,
@@ -253,6 +306,17 @@ impl<R: Roles> Supervisor<R> {
             workers: workers.collect::<Result<_>>()?,
             ..Handover::nothing()
         })
+    }
+}
+
+impl<R: Roles> Supervisor<R> {
+    /// Lists what is mounted, with the processes that serve it.
+    fn left_mounts(&self) -> Vec<LeftMount> {
+        let mut left = self.roles.mount_sockets().borrow().left();
+        for mount in &mut left {
+            mount.process = self.mounts.process(&mount.name);
+        }
+        left
     }
 }
 

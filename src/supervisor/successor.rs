@@ -7,7 +7,7 @@ use super::code_files::Code;
 use super::forker::{Forker, ended, fork_child};
 use super::handover::{Handover, LeftLogWriter};
 use super::policy::Death;
-use crate::channel::{ChildMessage, LeftListener, Receiver, Reporter, channel};
+use crate::channel::{ChildMessage, LeftListener, LeftMount, Receiver, Reporter, channel};
 use crate::exit::{Exit, Status};
 use crate::scoreboard::{Layout, PredecessorScoreboard, Scoreboard};
 use crate::sys::channel::send;
@@ -34,6 +34,8 @@ pub struct Predecessor {
     pub listeners: Vec<(OwnedFd, LeftListener)>,
     /// The admin process has these sockets; none where the executable before this one had none.
     pub admin: Vec<(OwnedFd, LeftListener)>,
+    /// These components are mounted, each with the sockets that its server listens at and is reached by.
+    pub mounts: Vec<(LeftMount, [OwnedFd; 2])>,
     pub(super) handover: Handover,
     pub(super) forker: Forker,
     pub(super) code: OwnedFd,
@@ -95,6 +97,8 @@ fn accept(handover: Handover, question: Option<Question>) -> Result<Predecessor>
         let before = PredecessorScoreboard::new(&memory, layout.clone())?;
         Forker::inherit(Scoreboard::new(before.length())?, lifeline).with_predecessor(before)
     };
+    let mounts = handover.mounts.iter();
+    let mounts = mounts.map(|left| Ok((left.clone(), [own(left.listening)?, own(left.file)?])));
     let log_writers = handover.log_writers.iter();
     let log_writers = log_writers.map(|left| Ok((own(left.orders)?, left.clone())));
     // Who is only asked has no workers.
@@ -110,6 +114,7 @@ fn accept(handover: Handover, question: Option<Question>) -> Result<Predecessor>
     Ok(Predecessor {
         listeners,
         admin,
+        mounts: mounts.collect::<Result<_>>()?,
         code: own(handover.code)?,
         children: children.collect::<Result<_>>()?,
         log_writers: log_writers.collect::<Result<_>>()?,

@@ -4,7 +4,7 @@
 
 use super::code_files::{Code, CodeFiles};
 use super::forker::{NewWorker, ended, fork_child, serve};
-use super::{Roles, Sockets, WorkerContext};
+use super::{MountSockets as _, Roles, Sockets, WorkerContext};
 use crate::cache::CodeName;
 use crate::channel::{ChildMessage, Receiver, Reporter, channel};
 use crate::exit::{Status, status_of};
@@ -87,12 +87,17 @@ impl Zygote {
         }
         let (requests, taken) = downward()?;
         let listening = roles.sockets().borrow().descriptors().into_iter();
+        let mounts = roles.mount_sockets().borrow().files();
         let own = [
             shared.lifeline.as_raw_fd(),
             reporter.descriptor(),
             taken.as_raw_fd(),
         ];
-        let kept: Vec<RawFd> = listening.chain(work.descriptors()).chain(own).collect();
+        let kept: Vec<RawFd> = listening
+            .chain(mounts)
+            .chain(work.descriptors())
+            .chain(own)
+            .collect();
         let pid = fork_child(
             &kept,
             || shared.scoreboard.give_up(),

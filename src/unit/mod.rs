@@ -18,7 +18,8 @@ pub fn write(order: &Unit, origins: &[OptionOrigin], config: &Config) -> Result<
     let component = config.component_name();
     let name = match &order.name {
         Some(name) => name.clone(),
-        None => name_of(component),
+        None if config.has_application => name_of(component),
+        None => "wasmserve".to_owned(),
     };
     check_name(&name)?;
     let sockets = socket::sockets(config)?;

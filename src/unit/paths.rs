@@ -2,7 +2,7 @@
 
 use super::command_line::absolute;
 use super::quote;
-use crate::cli::Unit;
+use crate::cli::{Serve, Unit};
 use crate::config::Config;
 use crate::sys::exec;
 use anyhow::{Context, Result};
@@ -16,7 +16,15 @@ const TEMPORARY: [&str; 2] = ["/tmp", "/var/tmp"];
 
 /// Writes which files the service sees and may write to, beside those of the system.
 pub fn write(text: &mut String, order: &Unit, config: &Config, here: &Path) -> Result<()> {
-    let (read, written) = (read(order, config, here)?, written(order)?);
+    let mut servers = vec![(&order.serve, config)];
+    let tables = order.serve.mounts.tables.iter().map(|it| &*it.serve);
+    servers.extend(tables.zip(config.mounts.iter().map(|mount| &mount.config)));
+    let (mut read_by, mut written_by) = (Vec::new(), Vec::new());
+    for (serve, config) in servers {
+        read_by.extend(read(serve, config, here)?);
+        written_by.extend(written(serve)?);
+    }
+    let (read, written) = (once(read_by), once(written_by));
     let is_home = |path: &PathBuf| is_below(path, &HOMES);
     // Empty directories stand for the homes, so that the service comes to what is bound there.
     let home = match read.iter().chain(&written).any(is_home) {
@@ -47,14 +55,13 @@ pub fn write(text: &mut String, order: &Unit, config: &Config, here: &Path) -> R
 }
 
 /// Lists the files and directories that the server reads, for itself or for the guest.
-fn read(order: &Unit, config: &Config, here: &Path) -> Result<Vec<PathBuf>> {
-    let serve = &order.serve;
+fn read(serve: &Serve, config: &Config, here: &Path) -> Result<Vec<PathBuf>> {
     let granted = &serve.capabilities;
     let executable = exec::own_path().context("cannot find this executable")?;
     // What is pulled lies in the service's own cache.
     let component = match &config.pull {
         Some(_) => None,
-        None => Some(config.compile_request.path.as_path()),
+        None => Some(config.compile_request.path.as_path()).filter(|_| config.has_application),
     };
     let named = [
         &serve.config_file,
@@ -78,12 +85,11 @@ fn read(order: &Unit, config: &Config, here: &Path) -> Result<Vec<PathBuf>> {
     let files = serve.requests.files.iter().chain(&granted.every);
     all.extend(files.filter_map(|text| Some(Path::new(text.split_once('=')?.1))));
     all.extend(granted.dir.iter().map(|grant| of_the_host(grant)));
-    sorted(all.into_iter())
+    all.into_iter().map(absolute).collect()
 }
 
 /// Lists directories that the operator lets the guest, or the server for it, write to.
-fn written(order: &Unit) -> Result<Vec<PathBuf>> {
-    let serve = &order.serve;
+fn written(serve: &Serve) -> Result<Vec<PathBuf>> {
     let granted = &serve.capabilities;
     let store = granted.keyvalue.as_deref();
     let store = store.and_then(|store| store.strip_prefix("sqlite:"));
@@ -107,7 +113,8 @@ fn written(order: &Unit) -> Result<Vec<PathBuf>> {
     ];
     let directories = directories.into_iter().flatten().map(PathBuf::as_path);
     let granted = granted.dir_rw.iter().map(|grant| of_the_host(grant));
-    sorted(directories.chain(granted).chain(beside))
+    let all = directories.chain(granted).chain(beside);
+    all.map(absolute).collect()
 }
 
 /// Returns the host's part of `HOST::GUEST`.
@@ -115,11 +122,11 @@ fn of_the_host(grant: &str) -> &Path {
     Path::new(grant.split("::").next().unwrap_or(grant))
 }
 
-fn sorted<'a>(paths: impl Iterator<Item = &'a Path>) -> Result<Vec<PathBuf>> {
-    let mut all = paths.map(absolute).collect::<Result<Vec<_>>>()?;
-    all.sort();
-    all.dedup();
-    Ok(all)
+/// Lists each path once.
+fn once(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
+    paths.sort();
+    paths.dedup();
+    paths
 }
 
 fn is_hidden(path: &Path) -> bool {

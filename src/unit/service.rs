@@ -2,7 +2,7 @@
 
 use super::command_line::CommandLine;
 use super::{paths, quote};
-use crate::cli::Unit;
+use crate::cli::{Serve, Unit};
 use crate::config::{Address, Config, Endpoint};
 use anyhow::{Context, Result};
 use std::fmt::Write;
@@ -119,11 +119,10 @@ fn protect(text: &mut String, order: &Unit, config: &Config, here: &Path) -> Res
     if capability.is_empty() {
         text.push_str("PrivateUsers=yes\n");
     }
-    let outbound = &order.serve.outbound;
-    let talks = !outbound.allow_http.is_empty() || !outbound.allow_net.is_empty();
-    let redis = order.serve.capabilities.keyvalue.as_deref();
-    let talks = talks || config.pull.is_some() || !order.serve.databases.postgres.is_empty();
-    let talks = talks || redis.is_some_and(|store| store.starts_with("redis"));
+    let tables = order.serve.mounts.tables.iter().map(|it| &*it.serve);
+    let mounts = tables.zip(config.mounts.iter().map(|mount| &mount.config));
+    let mut servers = mounts.chain([(&order.serve, config)]);
+    let talks = servers.any(|(serve, config)| talks(serve, config));
     // Names are resolved with the help of the interfaces that there are.
     let families = if talks { " AF_NETLINK" } else { "" };
     let _ = writeln!(
@@ -131,6 +130,15 @@ fn protect(text: &mut String, order: &Unit, config: &Config, here: &Path) -> Res
         "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6{families}"
     );
     paths::write(text, order, config, here)
+}
+
+/// Says whether a server speaks to others on its own account, or its guests do.
+fn talks(serve: &Serve, config: &Config) -> bool {
+    let (outbound, databases) = (&serve.outbound, &serve.databases);
+    let redis = serve.capabilities.keyvalue.as_deref();
+    let asks = !outbound.allow_http.is_empty() || !outbound.allow_net.is_empty();
+    let stores = redis.is_some_and(|store| store.starts_with("redis"));
+    asks || stores || config.pull.is_some() || !databases.postgres.is_empty()
 }
 
 /// Says whether an address stays with the service that needs a privilege.

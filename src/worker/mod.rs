@@ -49,12 +49,15 @@ pub struct Settings {
 
 /// A `Worker` has everything that it is given.
 pub struct Worker {
-    pub guest: Guest,
+    /// There is none where only those answer who are mounted.
+    pub guest: Option<Guest>,
     pub settings: Settings,
     /// TLS is spoken with this, where it is.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// The worker accepts from these, and speaks on the connections of each like this.
     pub listeners: Vec<(Listening, ListenerKind)>,
+    /// The worker connects to the mounted servers by these, which are in the order of the settings' mounts.
+    pub mounts: Vec<OwnedFd>,
     pub scoreboard: Rc<Scoreboard>,
     /// The worker has the slot of the scoreboard with this index.
     pub slot: usize,
@@ -90,7 +93,7 @@ impl Worker {
         if self.settings.request.tracing.is_some_and(|it| it.exports) {
             trace::begin_recording(slot.clone());
         }
-        let requests = Requests::new(self.guest, self.settings.request, slot.clone())?;
+        let requests = Requests::new(self.guest, self.settings.request, slot.clone(), self.mounts)?;
         let usage = Usage::open();
         enter_sandbox(&self.settings.sandbox, self.slot)?;
         requests.start_clock()?;

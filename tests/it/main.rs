@@ -47,6 +47,7 @@ mod logs_command;
 mod memory;
 mod metrics;
 mod middleware;
+mod mounts;
 mod opposites;
 mod outbound;
 mod pages;

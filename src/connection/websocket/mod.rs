@@ -1,16 +1,19 @@
 //! A connection, or a stream of HTTP/2, has become a WebSocket here: it lasts until one end closes it, or the worker
 //! goes.
 
+mod boundary;
 mod close_code;
 mod duplex;
 mod keep_alive;
 mod link;
 mod message_rate;
+mod tunnel;
 mod wire;
 
+use super::timeouts::BEFORE_THE_END;
 use super::watchdog::{Manner, WatchedConnection};
 use super::{Busy, ClientConnection};
-use crate::request::websocket::{self, WebSocket};
+use crate::request::websocket::{self, OpenedWebSocket};
 use crate::request::{ClientProgress, Timer};
 use bytes::Bytes;
 use duplex::Duplex;
@@ -21,26 +24,38 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::sleep_until;
+use tunnel::Pipe;
 use wire::{Wire, WriteCapacity};
 
 /// Carries messages until the connection ends, and then lets the guest come to its end.
 pub async fn serve(
     client: &Rc<ClientConnection>,
     transport: impl AsyncRead + AsyncWrite + Unpin,
-    socket: WebSocket,
+    socket: OpenedWebSocket,
 ) {
     let activity = &client.activity;
     let busy = Busy::begin(activity);
     busy.answered();
     let room = WriteCapacity::OfConnection(activity.clone());
-    let mut link = Link::new(Wire::new(transport, room), socket);
     let watched = WatchedConnection {
         connections: &client.connections,
         activity,
         manner: Manner::Http1,
     };
-    let end = watched.run(pin!(carry(client, &mut link))).await;
-    finish(client, link, end.unwrap_or(End::Gone)).await;
+    let wire = Wire::new(transport, room);
+    match socket {
+        OpenedWebSocket::Guest(socket) => {
+            let mut link = Link::new(wire, *socket);
+            let end = watched.run(pin!(carry(client, &mut link))).await;
+            finish(client, link, end.unwrap_or(End::Gone)).await;
+        }
+        OpenedWebSocket::Mount(tunnel) => {
+            let mut pipe = Pipe::new(wire, tunnel);
+            let end = watched.run(pin!(pass(client, &mut pipe))).await;
+            end_pipe(client, pipe, end.unwrap_or(End::Gone)).await;
+        }
+    }
 }
 
 /// Serves a WebSocket on one stream of a connection that has others.
@@ -48,23 +63,77 @@ pub async fn serve_stream(
     client: &Rc<ClientConnection>,
     progress: &Rc<ClientProgress>,
     (receiver, sender): (RecvStream, SendStream<Bytes>),
-    socket: WebSocket,
+    socket: OpenedWebSocket,
 ) {
     let transport = Duplex::new(receiver, sender, progress, &client.activity);
-    let mut link = Link::new(Wire::new(transport, WriteCapacity::OfTransport), socket);
+    let wire = Wire::new(transport, WriteCapacity::OfTransport);
+    match socket {
+        OpenedWebSocket::Guest(socket) => {
+            let mut link = Link::new(wire, *socket);
+            let end = while_taken(client, progress, carry(client, &mut link)).await;
+            finish(client, link, end).await;
+        }
+        OpenedWebSocket::Mount(tunnel) => {
+            let mut pipe = Pipe::new(wire, tunnel);
+            let end = while_taken(client, progress, pass(client, &mut pipe)).await;
+            end_pipe(client, pipe, end).await;
+        }
+    }
+}
+
+/// Waits for the end, but not for longer than the client takes what is written.
+async fn while_taken(
+    client: &ClientConnection,
+    progress: &ClientProgress,
+    carrying: impl Future<Output = End>,
+) -> End {
     let write = client.connections.settings.write;
     let mut timer = Timer::default();
-    let mut carrying = Box::pin(carry(client, &mut link));
-    let end = poll_fn(|cx| {
+    let mut carrying = Box::pin(carrying);
+    poll_fn(|cx| {
         if let Poll::Ready(end) = carrying.as_mut().poll(cx) {
             return Poll::Ready(end);
         }
         let stalled = progress.poll_stalled(&mut timer, write, cx);
         stalled.map(|()| End::Gone)
-    });
-    let end = end.await;
-    drop(carrying);
-    finish(client, link, end).await;
+    })
+    .await
+}
+
+/// Passes bytes on until one end closes, and closes when the worker goes: at once where all go, as a WebSocket of the
+/// application is closed.
+async fn pass<T: AsyncRead + AsyncWrite + Unpin>(
+    client: &ClientConnection,
+    pipe: &mut Pipe<T>,
+) -> End {
+    let shutdown = &client.connections.shutdown;
+    let leaves = async {
+        shutdown.wait().await;
+        let Some(until) = shutdown.until() else {
+            return (close_code::AWAY, "the server stops");
+        };
+        sleep_until((until - BEFORE_THE_END).into()).await;
+        (close_code::RESTART, "the worker is replaced")
+    };
+    let (code, reason) = tokio::select! {
+        end = poll_fn(|cx| pipe.poll(cx)) => return end,
+        leaves = leaves => leaves,
+    };
+    pipe.close(code, reason);
+    poll_fn(|cx| pipe.poll(cx)).await
+}
+
+async fn end_pipe<T: AsyncRead + AsyncWrite + Unpin>(
+    client: &ClientConnection,
+    pipe: Pipe<T>,
+    end: End,
+) {
+    let transport = pipe.into_transport();
+    match end {
+        // Closing over what the client may still be sending would reset the connection.
+        End::Closed => client.linger(transport).await,
+        End::Gone => drop(transport),
+    }
 }
 
 /// Carries messages until one end closes, and closes when the worker goes.

@@ -2,6 +2,7 @@
 //! the connection's business.
 
 mod handshake;
+mod mounted;
 mod session_record;
 
 pub use crate::guest::websocket::{Closed, Message, Outgoing};
@@ -11,7 +12,8 @@ pub use session_record::SessionRecord;
 use super::admission::{Admission, Permit};
 use super::exchange::Exchange;
 use super::header_policy::Arrival;
-use super::{Body, ClientProgress, Origin, Requests, host, reply, share};
+use super::mounts::Tunnel;
+use super::{Body, ClientProgress, Origin, Refusal, RequestContext, Requests, host, reply, share};
 use crate::guest::Failure;
 use crate::guest::websocket::{Bounds, Opening, OpeningAnswer, RequestName, WebSocketSession};
 use crate::scoreboard::Shed;
@@ -20,7 +22,7 @@ use crate::{info, log};
 use bytes::Bytes;
 use handshake::InvalidOpening;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version, header};
 use session_record::Opener;
 use std::rc::Rc;
 use std::time::Duration;
@@ -74,8 +76,17 @@ pub struct WebSocket {
     _permit: Permit,
 }
 
+/// `OpenedWebSocket` says who is at the other end.
+pub enum OpenedWebSocket {
+    Guest(Box<WebSocket>),
+    /// A mounted server is.
+    Mount(Tunnel),
+}
+
 /// `Refused` says why there is no WebSocket, and no answer of the guest's.
 enum Refused {
+    /// The request is refused as others are.
+    Request(Refusal),
     InvalidOpening(InvalidOpening),
     BadRequest,
     Full,
@@ -83,11 +94,6 @@ enum Refused {
 }
 
 impl Requests {
-    /// Says whether a request that asks for a WebSocket is answered as such.
-    pub fn takes_websockets(&self) -> bool {
-        self.guest.takes_websockets()
-    }
-
     /// Answers a request that asks for a WebSocket, which is there where the guest has accepted.
     pub async fn open_websocket(
         &self,
@@ -95,7 +101,7 @@ impl Requests {
         origin: &Origin,
         mut request: Request<impl http_body::Body>,
         progress: &Rc<ClientProgress>,
-    ) -> (Response<Body>, Option<WebSocket>) {
+    ) -> (Response<Body>, Option<OpenedWebSocket>) {
         let proof = handshake::validate(asked, &request);
         let header_policy = &self.settings.header_policy;
         let mut arrival = header_policy.receive(origin, request.headers_mut(), &self.ids);
@@ -107,30 +113,18 @@ impl Requests {
             );
         }
         let exchange = Exchange::begin(&arrival, &request, &self.slot, self.settings.access_log);
+        let asked = RequestContext {
+            origin,
+            arrival: &arrival,
+            exchange: &exchange,
+            progress,
+        };
         let opened = match proof {
-            Ok(proof) => {
-                let begun = self.begin(origin, &arrival, request, progress, &exchange);
-                begun.await.map(|(answer, socket)| match answer {
-                    OpeningAnswer::Accepted {
-                        subprotocol,
-                        headers,
-                    } => (accepted(proof, subprotocol, headers), Some(socket)),
-                    OpeningAnswer::Rejected {
-                        status,
-                        headers,
-                        body,
-                    } => {
-                        spawn_local(finish(socket));
-                        (rejected(status, headers, body), None)
-                    }
-                })
-            }
+            Ok(proof) => self.open(request, proof, &asked).await,
             Err(unsound) => Err(Refused::InvalidOpening(unsound)),
         };
-        let (mut response, socket) = match opened {
-            Ok(opened) => opened,
-            Err(refused) => (refused.reply(&exchange, &arrival), None),
-        };
+        let (mut response, socket) =
+            opened.unwrap_or_else(|refused| (refused.reply(&exchange, &arrival), None));
         header_policy.send(response.headers_mut(), arrival.id.as_ref());
         exchange.head(&response);
         if socket.is_none() {
@@ -139,19 +133,60 @@ impl Requests {
         (response, socket)
     }
 
+    /// Has whoever it is for answer.
+    async fn open(
+        &self,
+        request: Request<impl http_body::Body>,
+        proof: Option<HeaderValue>,
+        asked: &RequestContext<'_>,
+    ) -> Result<Answered, Refused> {
+        let name = RequestName::of(&request);
+        let (mut parts, _) = request.into_parts();
+        let root = self.settings.header_policy.root_path.as_ref();
+        let target = host::target(&parts, asked.origin, asked.arrival, root);
+        let target = target.ok_or(Refused::BadRequest)?;
+        if let Some(mounts) = &self.mounts
+            && let Some(mount) = mounts.find(&target).map_err(Refused::Request)?
+        {
+            parts.uri = target;
+            let opened = Box::pin(mounted::open(mount, parts, proof, asked)).await;
+            return opened.map_err(Refused::Request);
+        }
+        let (answer, socket) = self.begin(parts, target, name, asked).await?;
+        let (response, socket) = match answer {
+            OpeningAnswer::Accepted {
+                subprotocol,
+                headers,
+            } => {
+                let socket = OpenedWebSocket::Guest(Box::new(socket));
+                (accepted(proof, subprotocol, headers), Some(socket))
+            }
+            OpeningAnswer::Rejected {
+                status,
+                headers,
+                body,
+            } => {
+                spawn_local(finish(socket));
+                (rejected(status, headers, body), None)
+            }
+        };
+        Ok((response, socket))
+    }
+
     /// Has a guest answer.
     async fn begin(
         &self,
-        origin: &Origin,
-        arrival: &Arrival,
-        request: Request<impl http_body::Body>,
-        progress: &Rc<ClientProgress>,
-        exchange: &Exchange,
+        parts: Parts,
+        target: Uri,
+        name: Option<RequestName>,
+        asked: &RequestContext<'_>,
     ) -> Result<(OpeningAnswer, WebSocket), Refused> {
-        let name = RequestName::of(&request);
-        let (parts, _) = request.into_parts();
-        let root = self.settings.header_policy.root_path.as_ref();
-        let target = host::target(&parts, origin, arrival, root).ok_or(Refused::BadRequest)?;
+        let RequestContext {
+            origin,
+            arrival,
+            exchange,
+            progress,
+        } = asked;
         let who = share::who(arrival.client, &self.settings.header_policy.proxies);
         let WebSockets {
             admission,
@@ -170,7 +205,8 @@ impl Requests {
         };
         let opening = opening(parts, &target, origin, arrival);
         let path = opening.path_with_query.clone();
-        let opened = self.guest.open_websocket(opening, bounds, name);
+        let guest = self.guest.as_ref().ok_or(Refused::BadRequest)?;
+        let opened = guest.open_websocket(opening, bounds, name);
         let mut session = opened.await.map_err(|failure| self.refused(failure))?;
         let answer = match timeout(self.settings.head, session.answer()).await {
             Ok(answer) => answer.map_err(|failure| self.refused(failure))?,
@@ -206,6 +242,9 @@ impl Requests {
         }
     }
 }
+
+/// `Answered` is what came of an opening request: a WebSocket where it was accepted.
+type Answered = (Response<Body>, Option<OpenedWebSocket>);
 
 /// A guest may go on for this long where others need the memory that it has.
 const GIVEN_UP: Duration = Duration::from_secs(1);
@@ -294,6 +333,7 @@ fn rejected(status: u16, headers: HeaderMap, body: Vec<u8>) -> Response<Body> {
 impl Refused {
     fn reply(self, exchange: &Exchange, arrival: &Arrival) -> Response<Body> {
         let (status, why) = match &self {
+            Refused::Request(refusal) => (refusal.status(), refusal.why()),
             Refused::InvalidOpening(InvalidOpening::Version) => (
                 StatusCode::UPGRADE_REQUIRED,
                 Some("it asks for another version of WebSocket"),

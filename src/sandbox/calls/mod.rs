@@ -96,7 +96,7 @@ fn allowed(grants: &Grants, role: Role, shared: &Shared) -> Result<rules::Allowe
         let stream = [Cases::masked(1, KIND, SOCK_STREAM as u64)];
         rules.only(libc::SYS_socketpair, Cases::all(&stream))?;
     }
-    if role != Role::Log && (grants.connects || !grants.unix_sockets.is_empty()) {
+    if role != Role::Log && (grants.connects || grants.connects_unix()) {
         connections(&mut rules, grants, shared)?;
     }
     Ok(rules.allowed)
@@ -218,7 +218,7 @@ fn connections(rules: &mut SeccompRules, grants: &Grants, shared: &Shared) -> Re
             .and(Cases::one_of(2, &[0, protocol as u64]))
     };
     let mut sockets = Vec::new();
-    if !grants.unix_sockets.is_empty() {
+    if grants.connects_unix() {
         sockets.push(of_kind(AF_UNIX, (SOCK_STREAM, 0)));
     }
     rules.only(libc::SYS_connect, own())?;

@@ -96,7 +96,7 @@ impl Server {
     /// The worker processes, in the order in which they were forked.
     pub fn workers(&self) -> Vec<i32> {
         let children = self.children().into_iter();
-        let others = ["zygote", "admin", "log", "exporter", "job"];
+        let others = ["zygote", "admin", "log", "exporter", "job", "mount"];
         let workers = children.filter(|child| !others.iter().any(|name| is_called(*child, name)));
         workers.collect()
     }

@@ -1,0 +1,172 @@
+//! These options say which components are served beside the application, and where. What one of them is given stands
+//! in a table of the configuration file.
+
+use super::config_file::FileMount;
+use super::parse::SERVING;
+use super::{
+    Addresses, Admin, Clients, Logging, Registry, Sandbox, Serve, Tls, Tracing, config_file,
+};
+use clap::builder::Resettable;
+use clap::{Args, Command, Error, FromArgMatches, Id};
+use std::ffi::OsString;
+
+#[derive(Clone, Debug, Args)]
+pub struct Mounts {
+    /// Serve this component too, in processes of its own, under this path, or for this host: /api=api.wasm or
+    /// admin.example.com/=admin.wasm; can be repeated
+    #[arg(
+        long,
+        value_name = "WHERE=COMPONENT",
+        env = "WASMSERVE_MOUNT",
+        help_heading = "Processes"
+    )]
+    pub mount: Vec<String>,
+
+    /// These are all that are mounted, once the command line and the file are known.
+    #[arg(skip)]
+    pub tables: Vec<Mounted>,
+}
+
+/// A `Mounted` component is served beside the application, with options of its own.
+#[derive(Clone, Debug)]
+pub struct Mounted {
+    /// The component answers there.
+    pub route: String,
+    pub serve: Box<Serve>,
+    /// This line of the file says so; none where the command line does.
+    pub place: Option<String>,
+}
+
+/// These options are about the whole server, and those of the groups in [`is_of_server`].
+const OF_THE_SERVER: [&str; 18] = [
+    "cache_dir",
+    "cache_size",
+    "date_header",
+    "forwarded_allow_ips",
+    "header",
+    "mount",
+    "no_date_header",
+    "no_proxy_headers",
+    "no_request_id",
+    "no_server_header",
+    "pid",
+    "proxy_headers",
+    "reload",
+    "request_id",
+    "root_path",
+    "server_header",
+    "shutdown_delay",
+    "timeout_graceful_shutdown",
+];
+
+/// Says whether the option with this id is none that a component has for itself.
+pub fn is_of_server(id: &str) -> bool {
+    let groups = [
+        Addresses::augment_args(Command::new("")),
+        Admin::augment_args(Command::new("")),
+        Clients::augment_args(Command::new("")),
+        Logging::augment_args(Command::new("")),
+        Registry::augment_args(Command::new("")),
+        Sandbox::augment_args(Command::new("")),
+        Tls::augment_args(Command::new("")),
+        Tracing::augment_args(Command::new("")),
+    ];
+    let mut options = groups.iter().flat_map(Command::get_arguments);
+    OF_THE_SERVER.contains(&id) || options.any(|option| option.get_id() == id)
+}
+
+/// Lets a command line name no application, as the file has what is to be served.
+pub fn without_application(command: Command) -> Command {
+    let optional = |command: Command| {
+        command.mut_arg("component", |component| {
+            component
+                .required(false)
+                .required_unless_present(Resettable::<Id>::Reset)
+        })
+    };
+    SERVING
+        .into_iter()
+        .fold(optional(command), |command, name| {
+            command.mut_subcommand(name, optional)
+        })
+}
+
+/// Puts together what the command line and the file say of each mount.
+pub fn complete(command: &Command, serve: &mut Serve, file: Vec<FileMount>) -> Result<(), Error> {
+    let mut tables: Vec<FileMount> = Vec::new();
+    for text in &serve.mounts.mount {
+        let Some((route, component)) = text.split_once('=') else {
+            let why = format!(
+                "option --mount: `{text}` says not what is mounted; write it like /api=api.wasm"
+            );
+            return Err(Error::raw(clap::error::ErrorKind::InvalidValue, why));
+        };
+        tables.push(FileMount {
+            route: route.to_owned(),
+            component: Some(component.into()),
+            ..FileMount::default()
+        });
+    }
+    for table in file {
+        match tables.iter_mut().find(|known| known.route == table.route) {
+            // The command line counts more.
+            Some(known) => {
+                known.arguments = table.arguments;
+                known.place = table.place;
+            }
+            None => tables.push(table),
+        }
+    }
+    let command = alone(command);
+    let tables = tables.into_iter().map(|table| table.mounted(&command));
+    serve.mounts.tables = tables.collect::<Result<_, _>>()?;
+    Ok(())
+}
+
+/// Leaves out what variables say, which is about the application.
+fn alone(command: &Command) -> Command {
+    let names: Vec<String> = command
+        .get_subcommands()
+        .map(|it| it.get_name().to_owned())
+        .collect();
+    let command = command
+        .clone()
+        .mut_args(|argument| argument.env(Resettable::Reset));
+    names.into_iter().fold(command, |command, name| {
+        command.mut_subcommand(name, |it| {
+            it.mut_args(|argument| argument.env(Resettable::Reset))
+        })
+    })
+}
+
+impl FileMount {
+    fn mounted(self, command: &Command) -> Result<Mounted, Error> {
+        let at = || match &self.place {
+            Some(place) => format!("{place}: "),
+            None => String::new(),
+        };
+        let Some(component) = &self.component else {
+            let why = format!(
+                "{}`mount.\"{}\"` names no component; give it one: component = \"FILE\"",
+                at(),
+                self.route
+            );
+            return Err(Error::raw(clap::error::ErrorKind::InvalidValue, why));
+        };
+        let component = config_file::component(command, component.display().to_string());
+        let given = [OsString::from("wasmserve"), component.into()];
+        let matches = command
+            .clone()
+            .try_get_matches_from(given.into_iter().chain(self.arguments.iter().cloned()));
+        let serve = matches.and_then(|matches| Serve::from_arg_matches(&matches));
+        let serve = serve.map_err(|error| {
+            let why = format!("{}mount `{}`: {}", at(), self.route, super::told(&error));
+            Error::raw(clap::error::ErrorKind::InvalidValue, why)
+        })?;
+        Ok(Mounted {
+            route: self.route,
+            serve: Box::new(serve),
+            place: self.place,
+        })
+    }
+}

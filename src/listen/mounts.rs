@@ -1,0 +1,143 @@
+//! Each component that is mounted has a server of its own, which listens here: at a Unix socket whose file is gone
+//! before anybody else could open it. Who has a descriptor of that file connects by the path of the descriptor
+//! (proc_pid_fd(5)).
+
+use super::{Listener, Listeners, SocketOrigin};
+use crate::channel::LeftMount;
+use crate::connection::ListenerKind;
+use crate::sys::runtime;
+use crate::sys::socket::{self, Listening};
+use anyhow::{Context, Result};
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use nix::unistd::mkdtemp;
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
+
+/// This many connections wait: the front has few, each with many requests.
+const BACKLOG: i32 = 1024;
+
+/// `MountSockets` are those of all mounts, by their names.
+#[derive(Debug, Default)]
+pub struct MountSockets(BTreeMap<String, MountSocket>);
+
+#[derive(Debug)]
+struct MountSocket {
+    listening: Listening,
+    /// This is the socket's file, which has no name.
+    file: OwnedFd,
+}
+
+impl MountSockets {
+    /// Makes sockets for these mounts where they have none.
+    pub fn prepare<'a>(&mut self, names: impl Iterator<Item = &'a str>) -> Result<()> {
+        for name in names {
+            if !self.0.contains_key(name) {
+                let made = make().with_context(|| format!("mount `{name}`"))?;
+                self.0.insert(name.to_owned(), made);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes those that another executable has left.
+    pub fn adopt(left: Vec<(LeftMount, [OwnedFd; 2])>) -> Result<MountSockets> {
+        let adopt = |(left, [listening, file]): (LeftMount, [OwnedFd; 2])| {
+            let listening =
+                socket::listening(listening).context("a socket that was handed over")?;
+            Ok((left.name, MountSocket { listening, file }))
+        };
+        let sockets = left.into_iter().map(adopt);
+        sockets.collect::<Result<_>>().map(MountSockets)
+    }
+
+    /// Gives a further descriptor of the file of a mount's socket, by which who holds it connects.
+    pub fn file(&self, name: &str) -> io::Result<OwnedFd> {
+        self.of(name)?.file.try_clone()
+    }
+
+    /// Lists the paths by which the sockets are connected to.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        let sockets = self.0.values();
+        sockets.map(|socket| path(&socket.file)).collect()
+    }
+
+    /// Returns the descriptor that the server of a mount listens at.
+    pub fn listening(&self, name: &str) -> io::Result<RawFd> {
+        Ok(self.of(name)?.listening.as_raw_fd())
+    }
+
+    /// Gives a further descriptor of it.
+    pub fn duplicate(&self, name: &str) -> io::Result<OwnedFd> {
+        self.of(name)?.listening.as_fd().try_clone_to_owned()
+    }
+
+    /// Lists the descriptors of the sockets' files.
+    pub fn files(&self) -> Vec<RawFd> {
+        let sockets = self.0.values();
+        sockets.map(|socket| socket.file.as_raw_fd()).collect()
+    }
+
+    /// Lists what the next executable must know, but for the processes.
+    pub fn left(&self) -> Vec<LeftMount> {
+        let left = self.0.iter().map(|(name, socket)| LeftMount {
+            name: name.clone(),
+            listening: socket.listening.as_raw_fd(),
+            file: socket.file.as_raw_fd(),
+            process: None,
+        });
+        left.collect()
+    }
+
+    fn of(&self, name: &str) -> io::Result<&MountSocket> {
+        let none = || io::Error::other(format!("mount `{name}` has no socket"));
+        self.0.get(name).ok_or_else(none)
+    }
+
+    /// Gives what the server of a mount listens at.
+    pub fn listeners(&self, name: &str) -> Result<Listeners> {
+        let listening = self.of(name)?.listening.as_fd();
+        let listening = socket::listening(listening.try_clone_to_owned()?)?;
+        let listener = Listener::new(listening, ListenerKind::Plain, SocketOrigin::Given);
+        Ok(Listeners(vec![listener]))
+    }
+}
+
+/// Returns the path by which who has a descriptor of a socket's file connects to it.
+fn path(file: &OwnedFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
+/// Makes a socket in a directory of its own, which is removed at once.
+fn make() -> Result<MountSocket> {
+    let places = [
+        Some(std::env::temp_dir()),
+        runtime::directory(),
+        Some("/dev/shm".into()),
+    ];
+    let mut failed = None;
+    for place in places.into_iter().flatten() {
+        match mkdtemp(&place.join("wasmserve-XXXXXX")) {
+            Ok(directory) => {
+                let made = make_in(&directory.join("s"));
+                let _ = std::fs::remove_dir(&directory);
+                return made;
+            }
+            Err(error) => failed = Some((place, error)),
+        }
+    }
+    let (place, error) = failed.context("no place for its socket is known")?;
+    Err(error).with_context(|| format!("its socket cannot be made in `{}`", place.display()))
+}
+
+fn make_in(path: &Path) -> Result<MountSocket> {
+    let listening = socket::listen_unix(path, 0o600, BACKLOG)?;
+    let file = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
+    std::fs::remove_file(path)?;
+    Ok(MountSocket {
+        listening,
+        file: file?,
+    })
+}

@@ -1,0 +1,351 @@
+//! Each component that is mounted beside the application is served by a supervisor of its own, with workers of its own,
+//! which is a child of this one: so that it has its own grants and limits, and that none of its troubles is another's.
+//! This file keeps those servers: they are started before the version that wants them is compiled, started again where
+//! they die, or when somebody asks after they have ended since nobody did, and ended last.
+
+use super::children::AttemptStage;
+use super::event_loop::Supervisor;
+use super::forker::{ended, fork_child};
+use super::mount_server::{MountServer, ServerState};
+use super::policy::{Death, Event};
+use super::{ChildTask, MountSockets as _, Roles};
+use crate::channel::{LeftMount, Receiver, channel};
+use crate::exit::Status;
+use crate::scoreboard::{Layout, Scoreboard, WorkerPhase};
+use crate::sys::process::{self, End};
+use crate::sys::{clock, cpus, socket};
+use crate::{debug, error, info};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// A server that has died is started again after this, and after twice the time where it dies again.
+const PAUSE: Duration = Duration::from_millis(250);
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// `Mounts` are the servers of what is mounted.
+#[derive(Default)]
+pub struct Mounts {
+    servers: Vec<MountServer>,
+    /// These have ended because nobody was connected; somebody who connects is seen here.
+    idle: BTreeMap<String, OwnedFd>,
+    /// These have just ended so.
+    rests: Vec<String>,
+    /// These could not start, which has not been told yet.
+    failed: BTreeMap<String, (Status, String)>,
+    /// These have died this often in a row, and are not started again before this time of `sys::clock`.
+    deaths: BTreeMap<String, (u32, u64)>,
+    /// These are their scoreboards, from the first server of a mount to the last.
+    scoreboards: BTreeMap<String, (Rc<OwnedFd>, Layout)>,
+    /// What is mounted has changed this often, the last time at this time of `sys::clock`.
+    changes: (u32, u64),
+}
+
+impl Mounts {
+    /// Takes over those that the executable before this one has left.
+    pub fn inherit(left: &[LeftMount]) -> Mounts {
+        let servers = left.iter().filter_map(|left| {
+            let pid = Pid::from_raw(left.process?);
+            process::is_child(pid).then(|| MountServer {
+                name: left.name.clone(),
+                pid,
+                receiver: None,
+                state: ServerState::Old,
+            })
+        });
+        Mounts {
+            servers: servers.collect(),
+            ..Mounts::default()
+        }
+    }
+
+    /// Gives the scoreboards of those that are running, or have been, by the names of the mounts.
+    pub fn scoreboards(&self) -> impl Iterator<Item = (&String, &(Rc<OwnedFd>, Layout))> {
+        self.scoreboards.iter()
+    }
+
+    /// Returns how often what is mounted has changed, and when it did last.
+    pub fn changes(&self) -> (u32, u64) {
+        self.changes
+    }
+
+    fn note_change(&mut self) {
+        self.changes = (self.changes.0 + 1, clock::now_ms());
+    }
+
+    /// Returns the scoreboard of a mount that has this many workers at most.
+    fn scoreboard(&mut self, name: &str, slots: usize) -> io::Result<(Rc<OwnedFd>, Layout)> {
+        let layout = Layout::own(slots);
+        match self.scoreboards.get(name) {
+            Some((memory, known)) if *known == layout => Ok((memory.clone(), layout)),
+            _ => {
+                let memory = Rc::new(Scoreboard::blank(&layout)?);
+                let made = (memory.clone(), layout.clone());
+                self.scoreboards.insert(name.to_owned(), made);
+                self.note_change();
+                Ok((memory, layout))
+            }
+        }
+    }
+
+    /// Says which process serves each, for the next executable.
+    pub fn process(&self, name: &str) -> Option<i32> {
+        let mut servers = self.servers.iter();
+        let server = servers.find(|it| it.name == name && it.is_current())?;
+        Some(server.pid.as_raw())
+    }
+
+    /// Says whether no process is left.
+    pub fn are_gone(&self) -> bool {
+        self.servers.is_empty()
+    }
+
+    /// Hears what they have to say.
+    pub fn listen(&mut self) {
+        self.servers.iter_mut().for_each(MountServer::listen);
+    }
+
+    /// Lists what to wait for.
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let receivers = self.servers.iter().filter_map(|it| it.receiver.as_ref());
+        let receivers = receivers.filter_map(Receiver::open_descriptor);
+        receivers.chain(self.idle.values().map(AsFd::as_fd))
+    }
+
+    /// Sends all of them a signal that the operator has sent the whole server.
+    pub fn signal(&self, signal: Signal) {
+        for server in self.servers.iter().filter(|it| it.is_current()) {
+            process::signal(server.pid, signal);
+        }
+    }
+
+    /// Has all of them end at once.
+    pub fn quit(&self) {
+        for server in &self.servers {
+            process::signal(server.pid, Signal::SIGQUIT);
+        }
+    }
+
+    /// Ends all of them.
+    pub fn end(&mut self) {
+        self.idle.clear();
+        self.servers.iter_mut().for_each(MountServer::end);
+    }
+
+    /// Notes that a process was reaped, and says whether it was one of these.
+    pub fn ended(&mut self, pid: Pid, death: &Death) -> bool {
+        let mut servers = self.servers.iter();
+        let Some(index) = servers.position(|server| server.pid == pid) else {
+            return false;
+        };
+        let MountServer { name, state, .. } = self.servers.swap_remove(index);
+        match state {
+            ServerState::Ending | ServerState::Old => {
+                debug!("the server of mount `{name}` [{pid}] has ended: {death}");
+            }
+            ServerState::Failed(status, why) => {
+                self.failed.insert(name, (status, why));
+            }
+            ServerState::Starting => {
+                let why = format!("its server did not start: {death}");
+                self.failed.insert(name, (Status::Application, why));
+            }
+            ServerState::Ready if death.end == End::Exited(0) => {
+                info!("Mount `{name}` is idle, and starts again when it is asked");
+                self.deaths.remove(&name);
+                self.rests.push(name);
+            }
+            ServerState::Ready => {
+                error!("The server of mount `{name}` has ended ({death}) and is started again");
+                self.note_death(name);
+            }
+        }
+        true
+    }
+
+    fn note_death(&mut self, name: String) {
+        let (deaths, next) = self.deaths.entry(name).or_default();
+        let pause = PAUSE.saturating_mul(1 << (*deaths).min(16)).min(LONGEST);
+        *deaths += 1;
+        *next = clock::now_ms() + pause.as_millis() as u64;
+    }
+
+    /// Says whether the requests of these mounts are answered, or will be when there are any.
+    fn answer(&self, names: &[String]) -> bool {
+        let is_ready = |it: &&MountServer| matches!(it.state, ServerState::Ready);
+        let ready = self.servers.iter().filter(is_ready);
+        let ready: BTreeSet<&String> = ready.map(|it| &it.name).chain(self.idle.keys()).collect();
+        names.iter().all(|name| ready.contains(name))
+    }
+
+    /// Ends the servers of the executable before this one where there are others.
+    fn relieve_old(&mut self) {
+        let is_ready = |it: &&MountServer| matches!(it.state, ServerState::Ready);
+        let ready = self.servers.iter().filter(is_ready);
+        let ready: BTreeSet<String> = ready.map(|it| it.name.clone()).collect();
+        let servers = self.servers.iter_mut();
+        let old =
+            servers.filter(|it| matches!(it.state, ServerState::Old) && ready.contains(&it.name));
+        old.for_each(MountServer::end);
+    }
+
+    /// Returns how many may be started now: as many are at a time as there are processors.
+    fn room(&self) -> usize {
+        let starting = |it: &&MountServer| matches!(it.state, ServerState::Starting);
+        let starting = self.servers.iter().filter(starting).count();
+        cpus::available().max(2).saturating_sub(starting)
+    }
+
+    /// Lists those of these mounts that are to be started now.
+    fn due<'a>(&self, wanted: impl Iterator<Item = &'a String>) -> Vec<String> {
+        let is_there = |it: &&MountServer| !matches!(it.state, ServerState::Old);
+        let there = self.servers.iter().filter(is_there);
+        let there: BTreeSet<&str> = there.map(|it| it.name.as_str()).collect();
+        let now = clock::now_ms();
+        let rests = |name: &String| {
+            let idle = self.idle.get(name);
+            let waits = self.deaths.get(name).is_some_and(|(_, next)| now < *next);
+            waits || idle.is_some_and(|it| !socket::has_arrivals(it.as_fd()))
+        };
+        let due = wanted.filter(|name| !there.contains(name.as_str()) && !rests(name));
+        due.take(self.room()).cloned().collect()
+    }
+}
+
+impl<R: Roles> Supervisor<R> {
+    /// Has a server for each mount that a version wants, and none that no version does.
+    pub(super) fn look_after_mounts(&mut self) {
+        self.mounts.listen();
+        self.tell_failed_mounts();
+        for name in std::mem::take(&mut self.mounts.rests) {
+            // Where it cannot be watched, it is started again at once.
+            if let Ok(listening) = self.roles.mount_sockets().borrow().duplicate(&name) {
+                self.mounts.idle.insert(name, listening);
+            }
+        }
+        let wanted = self.wanted_mounts();
+        if wanted.is_empty() && self.mounts.are_gone() {
+            return;
+        }
+        for server in &mut self.mounts.servers {
+            if !wanted.contains_key(&server.name) {
+                server.end();
+            }
+        }
+        self.mounts.idle.retain(|name, _| wanted.contains_key(name));
+        let before = self.mounts.scoreboards.len();
+        self.mounts
+            .scoreboards
+            .retain(|name, _| wanted.contains_key(name));
+        if before != self.mounts.scoreboards.len() {
+            self.mounts.note_change();
+        }
+        self.mounts.relieve_old();
+        for name in self.mounts.due(wanted.keys()) {
+            if let Some(roles) = wanted.get(&name) {
+                self.start_mount(name, roles);
+            }
+        }
+        self.go_on_when_mounted();
+    }
+
+    /// Lists what is to be mounted, each with the newest version that wants it.
+    fn wanted_mounts(&self) -> BTreeMap<String, Rc<R>> {
+        if self.exit.is_some() {
+            return BTreeMap::new();
+        }
+        let attempt = self.attempt.iter().map(|attempt| &attempt.roles);
+        let served = self.generations.iter().map(|generation| &generation.roles);
+        let mut wanted = BTreeMap::new();
+        for roles in attempt.chain([&self.roles]).chain(served) {
+            for name in roles.mounts() {
+                wanted.entry(name).or_insert_with(|| roles.clone());
+            }
+        }
+        wanted
+    }
+
+    fn start_mount(&mut self, name: String, roles: &R) {
+        self.mounts.idle.remove(&name);
+        match self.fork_mount(&name, roles) {
+            Ok(server) => self.mounts.servers.push(server),
+            Err(error) => {
+                let why = format!("its server cannot be forked: {error}");
+                self.mounts.failed.insert(name, (Status::Internal, why));
+            }
+        }
+    }
+
+    fn fork_mount(&mut self, name: &str, roles: &R) -> io::Result<MountServer> {
+        let (receiver, reporter) = channel()?;
+        let listening = roles.mount_sockets().borrow().listening(name)?;
+        let slots = roles.mount_slots(name);
+        let (memory, layout) = self.mounts.scoreboard(name, slots)?;
+        let kept = [listening, reporter.descriptor(), memory.as_raw_fd()];
+        let pid = fork_child(
+            &kept,
+            || self.forker.scoreboard.give_up(),
+            || {
+                process::die_with_parent();
+                process::call(c"mount");
+                let reporter = Rc::new(reporter);
+                let told = reporter.clone();
+                let run = || {
+                    let scoreboard = Scoreboard::adopt(memory.try_clone()?, &layout)?;
+                    // Whoever had them is gone, or has nobody any more who would look.
+                    (0..slots).for_each(|slot| scoreboard.entry(slot).enter(WorkerPhase::Free));
+                    roles.run(ChildTask::ServeMount {
+                        name,
+                        reporter,
+                        scoreboard,
+                    })
+                };
+                ended(run(), &told)
+            },
+        )?;
+        Ok(MountServer {
+            name: name.to_owned(),
+            pid,
+            receiver: Some(receiver),
+            state: ServerState::Starting,
+        })
+    }
+
+    /// Has the version that waits for a mount which cannot start fail; others try again.
+    fn tell_failed_mounts(&mut self) {
+        let failed = std::mem::take(&mut self.mounts.failed);
+        let attempt = self.attempt.take_if(|attempt| {
+            let mounts: BTreeSet<String> = attempt.roles.mounts().into_iter().collect();
+            let waits = matches!(attempt.stage, AttemptStage::Mounting);
+            waits && failed.keys().any(|name| mounts.contains(name))
+        });
+        let mut told = false;
+        for (name, (status, why)) in failed {
+            let reason = format!("mount `{name}`: {why}");
+            match (&attempt, told) {
+                (Some(attempt), false) if attempt.roles.mounts().contains(&name) => {
+                    self.events
+                        .push_back(Event::CompileFailed { status, reason });
+                    told = true;
+                }
+                _ => error!("{reason}"),
+            }
+            self.mounts.note_death(name);
+        }
+    }
+
+    /// Goes on with the version that waited for its mounts.
+    fn go_on_when_mounted(&mut self) {
+        let is_there = self.attempt.take_if(|attempt| {
+            matches!(attempt.stage, AttemptStage::Mounting)
+                && self.mounts.answer(&attempt.roles.mounts())
+        });
+        if let Some(attempt) = is_there {
+            self.begin_attempt(attempt.number, attempt.roles);
+        }
+    }
+}

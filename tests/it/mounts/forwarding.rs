@@ -1,0 +1,163 @@
+//! Which requests are a mount's, and what comes of them on their way.
+
+use super::{SITE, Site};
+use crate::harness::http2::{Http2, head};
+use crate::harness::websocket::{closed, next, open, refused};
+use crate::harness::{Connection, HELLO, Server, eventually, get, guest};
+use nix::sys::signal::Signal;
+use tokio_tungstenite::tungstenite::Message;
+
+fn ask(server: &Server, host: &str, target: &str) -> (u16, String) {
+    let mut connection = server.connect();
+    let response = connection.get(target).host(host).response().unwrap();
+    (response.status, response.text())
+}
+
+#[test]
+fn the_host_and_the_longest_path_say_who_answers_and_each_has_what_it_was_given() {
+    let site = Site::new(SITE);
+    let server = site.server().start();
+    for (host, target, expected) in [
+        ("a", "/", "Hello, world!\n"),
+        ("a", "/apix/environment", "Hello, world!\n"),
+        ("a", "/api/environment", "WHO=api\n"),
+        ("a:80", "/api/environment?x=/api/v2", "WHO=api\n"),
+        ("a", "/api/v2/environment", ""),
+        ("a", "/api/v23/environment", "ok\n"),
+        ("admin.example.com", "/environment", "WHO=admin\n"),
+        ("Admin.Example.com:8000", "/environment", "WHO=admin\n"),
+        ("admin.example.com", "/api/environment", "ok\n"),
+    ] {
+        assert_eq!(
+            ask(&server, host, target),
+            (200, expected.to_owned()),
+            "{host}{target}"
+        );
+    }
+    // Another reader would find another mount in these.
+    for target in [
+        "/%61pi/environment",
+        "/x/../api/environment",
+        "/api%2Fv2/environment",
+    ] {
+        assert_eq!(ask(&server, "a", target).0, 400, "{target}");
+    }
+}
+
+#[test]
+fn a_mount_sees_the_request_as_it_would_without_the_front() {
+    let site = Site::new(SITE);
+    let server = site.server().arg("--no-proxy-headers").start();
+    let described = |target: &str| {
+        let mut connection = server.connect();
+        let request = connection.request("PUT", target).host("a.example");
+        let request = request
+            .header("X-Mine", "caf\u{e9}")
+            .header("X-Forwarded-For", "192.0.2.9");
+        request.body("12345").response().unwrap().text()
+    };
+    let seen = described("/api/request?a=%20b");
+    for line in [
+        "method Method::Put",
+        "path /request?a=%20b",
+        "authority a.example",
+        "header x-mine: caf\u{e9}",
+        "header x-forwarded-prefix: /api",
+        "header content-length: 5",
+    ] {
+        assert!(seen.contains(line), "{line} in {seen}");
+    }
+    assert!(!seen.contains("192.0.2.9"), "{seen}");
+    assert!(
+        seen.contains("header x-forwarded-for: 127.0.0.1:"),
+        "{seen}"
+    );
+    let id = seen
+        .lines()
+        .find_map(|line| line.strip_prefix("header x-request-id: "));
+    assert!(id.is_some_and(|id| id.len() == 32), "{seen}");
+}
+
+#[test]
+fn bodies_heads_and_failures_arrive_over_both_protocols() {
+    let site = Site::new(SITE);
+    let server = site.server().start();
+    let big = get(server.address, "/api/big?bytes=3000000");
+    assert_eq!((big.status, big.body.len()), (200, 3_000_000));
+    let mut connection = server.connect();
+    let response = connection
+        .request("HEAD", "/api/big?bytes=3000000")
+        .response();
+    assert!(response.unwrap().body.is_empty());
+    // The connection goes on after each.
+    let failed = connection.get("/api/trap-before-head").response().unwrap();
+    assert_eq!(failed.status, 500);
+    assert_eq!(connection.get("/api/x").response().unwrap().text(), "ok\n");
+    let mut http2 = Http2::open(server.address).unwrap();
+    let stream = http2.get("/api/environment").unwrap();
+    assert_eq!(http2.answer(stream).unwrap(), b"WHO=api\n");
+    let stream = http2
+        .ask(5, &head("GET", "/api/big?bytes=60000", &[]))
+        .unwrap();
+    assert_eq!(http2.answer(stream).unwrap().len(), 60_000);
+    // What its guest breaks off is broken off here.
+    let mut broken = server.connect();
+    broken.get("/api/trap-after-head").send().unwrap();
+    assert!(broken.response().is_err());
+    server.wait_for("trapped after the head");
+}
+
+#[test]
+fn the_limits_of_one_mount_are_its_own() {
+    let site = Site::new(SITE);
+    let server = site.server().start();
+    let status = |target| get(server.address, target).status;
+    assert_eq!(status("/api/hog"), 500);
+    assert_eq!(status("/api/v2/counter"), 200);
+    let counted = get(server.address, "/api/v2/counter").text();
+    assert_eq!(counted.trim(), "2");
+}
+
+#[test]
+fn a_client_that_leaves_ends_what_a_mount_does_for_it() {
+    let site = Site::new(SITE);
+    let server = site.server().start();
+    let mut slow = Connection::open(server.address);
+    slow.write("GET /api/sleep?ms=30000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        .unwrap();
+    let in_flight = || server.status()["mounts"][0]["requests"]["in_flight"].as_u64();
+    eventually("it is asked", || in_flight() == Some(1));
+    drop(slow);
+    eventually("it is over", || in_flight() == Some(0));
+}
+
+#[test]
+fn without_an_application_what_nobody_mounted_is_not_found() {
+    let site = Site::new("[mount]\n\"/api\" = \"{behaviours}\"\n");
+    let server = site.server().start();
+    assert_eq!(get(server.address, "/api/x").text(), "ok\n");
+    let missing = get(server.address, "/x");
+    assert_eq!(
+        (missing.status, missing.header("server")),
+        (404, Some("wasmserve"))
+    );
+    server.stop();
+}
+
+#[test]
+fn websockets_of_a_mount_pass_and_are_closed_when_the_server_goes() {
+    let component = guest("behaviours-websocket");
+    let server = Server::component(HELLO)
+        .option("--mount", format!("/ws={component}"))
+        .start();
+    let mut socket = open(&server, "/ws/echo");
+    for message in [Message::text("h\u{e4}"), Message::binary(vec![7; 300_000])] {
+        socket.send(message.clone()).unwrap();
+        assert!(next(&mut socket) == message);
+    }
+    // The application has none, and says so in its own way.
+    assert_eq!(refused(&server, "/echo").0, 200);
+    server.signal(Signal::SIGTERM);
+    let (code, _) = closed(&mut socket);
+    assert_eq!(code, 1001);
+}

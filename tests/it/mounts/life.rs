@@ -1,0 +1,188 @@
+//! Mounts start, are reloaded, die, rest and end, each without the others.
+
+use super::{SITE, Site};
+use crate::harness::{HELLO, Server, eventually, get, guest, lives, order, strike};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use std::fs;
+
+/// What the status says of the mount at this place.
+fn mount(server: &Server, at: &str) -> Value {
+    let status = server.status();
+    let mounts = status["mounts"].as_array().unwrap();
+    let found = mounts.iter().find(|mount| mount["at"] == at);
+    found.unwrap_or_else(|| panic!("{at} in {status}")).clone()
+}
+
+fn pid(mount: &Value) -> i32 {
+    i32::try_from(mount["pid"].as_i64().unwrap()).unwrap()
+}
+
+fn counted(server: &Server, target: &str) -> String {
+    get(server.address, target).text().trim().to_owned()
+}
+
+/// A site whose first mount is a file that is replaced.
+fn replaceable() -> (Site, String) {
+    let site = Site::new("");
+    let file = site.folder.file("one.wasm");
+    fs::copy(guest("behaviours"), &file).unwrap();
+    site.write(&format!(
+        "component = \"{{hello}}\"\n[mount.\"/one\"]\ncomponent = \"{file}\"\n\
+         [mount.\"/two\"]\ncomponent = \"{{behaviours}}\"\nreuse = 1000\n"
+    ));
+    (site, file)
+}
+
+#[test]
+fn a_changed_component_is_reloaded_without_touching_instances_of_others() {
+    let (site, file) = replaceable();
+    let server = site.server().arg("--reload").start();
+    assert_eq!(counted(&server, "/two/counter"), "1");
+    fs::copy(HELLO, &file).unwrap();
+    eventually("the new version answers", || {
+        get(server.address, "/one/x").text() == "Hello, world!\n"
+    });
+    assert_eq!(counted(&server, "/two/counter"), "2");
+    // What cannot be served is told, and the version before goes on.
+    fs::write(&file, "no component").unwrap();
+    server.wait_for("one.wasm`: ");
+    assert_eq!(get(server.address, "/one/x").text(), "Hello, world!\n");
+    assert_eq!(counted(&server, "/two/counter"), "3");
+}
+
+#[test]
+fn a_reload_of_all_adds_and_removes_mounts() {
+    let site = Site::new(SITE);
+    let server = site.server().start();
+    let gone = pid(&mount(&server, "/api"));
+    site.write("component = \"{hello}\"\n[mount.\"/new\"]\ncomponent = \"{behaviours}\"\n");
+    let output = order(&server, &["reload"]);
+    assert!(output.status.success());
+    assert_eq!(get(server.address, "/new/x").text(), "ok\n");
+    assert_eq!(get(server.address, "/api/x").text(), "Hello, world!\n");
+    eventually("the server of what is not mounted any more ends", || {
+        !lives(gone)
+    });
+    eventually("the status has what is mounted", || {
+        let status = server.status();
+        let mounts = status["mounts"].as_array().unwrap();
+        mounts.len() == 1 && mounts[0]["state"] == "serving"
+    });
+    // Where one of them cannot start, everything stays.
+    site.write("component = \"{hello}\"\n[mount.\"/bad\"]\ncomponent = \"missing.wasm\"\n");
+    let output = order(&server, &["reload"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("mount `/bad`: "), "{said}");
+    assert_eq!(get(server.address, "/new/x").text(), "ok\n");
+}
+
+#[test]
+fn a_server_that_is_killed_is_started_again_and_its_requests_wait() {
+    let site = Site::new(SITE);
+    let server = site.server().start();
+    let killed = pid(&mount(&server, "/api"));
+    let workers = mount(&server, "/api")["workers"].clone();
+    strike(killed, Signal::SIGKILL);
+    for worker in workers.as_array().unwrap() {
+        strike(pid(worker), Signal::SIGKILL);
+    }
+    assert_eq!(get(server.address, "/").text(), "Hello, world!\n");
+    assert_eq!(get(server.address, "/api/environment").text(), "WHO=api\n");
+    server.wait_for("The server of mount `/api` has ended");
+    assert_ne!(pid(&mount(&server, "/api")), killed);
+}
+
+#[test]
+fn nothing_is_left_when_all_ends_and_requests_in_flight_are_answered() {
+    let site = Site::new(SITE);
+    let temporary = site.folder.path().join("temporary");
+    fs::create_dir(&temporary).unwrap();
+    let server = site.server().env("TMPDIR", &temporary).start();
+    // Their sockets have no names by which anybody else could come to them.
+    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0);
+    let status = server.status();
+    let mounts = status["mounts"].as_array().unwrap();
+    let workers = mounts
+        .iter()
+        .flat_map(|it| it["workers"].as_array().unwrap());
+    let processes: Vec<i32> = mounts.iter().chain(workers).map(pid).collect();
+    assert!(processes.len() >= 6);
+    let mut slow = server.connect();
+    slow.get("/api/sleep?ms=1500").send().unwrap();
+    eventually("it is asked", || {
+        mount(&server, "/api")["requests"]["in_flight"] == 1
+    });
+    server.signal(Signal::SIGTERM);
+    assert_eq!(slow.response().unwrap().text(), "slept\n");
+    let mut server = server;
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(processes.iter().all(|pid| !lives(*pid)));
+}
+
+#[test]
+fn when_the_supervisor_is_killed_nothing_is_left_either() {
+    let site = Site::new(SITE);
+    let mut server = site.server().start();
+    let process = pid(&mount(&server, "/api"));
+    let worker = pid(&mount(&server, "/api")["workers"][0]);
+    server.signal(Signal::SIGKILL);
+    server.wait();
+    eventually("its servers and their workers end", || {
+        !lives(process) && !lives(worker)
+    });
+}
+
+#[test]
+fn a_mount_that_rests_is_started_by_the_next_request() {
+    let site = Site::new(
+        "component = \"{hello}\"\n[mount.\"/api\"]\ncomponent = \"{behaviours}\"\nexit-idle = \"1s\"\n",
+    );
+    let server = site.server().start();
+    let first = pid(&mount(&server, "/api"));
+    server.wait_for("Mount `/api` is idle");
+    assert!(!lives(first));
+    assert_eq!(get(server.address, "/api/x").text(), "ok\n");
+    assert_ne!(pid(&mount(&server, "/api")), first);
+}
+
+#[test]
+fn a_replaced_executable_starts_them_anew_and_loses_nothing() {
+    let site = Site::new(SITE);
+    let server = site.server().start();
+    let first = pid(&mount(&server, "/api"));
+    let mut slow = server.connect();
+    slow.get("/api/sleep?ms=1500").send().unwrap();
+    server.signal(Signal::SIGUSR2);
+    server.wait_for("The executable was replaced");
+    for _ in 0..20 {
+        assert_eq!(get(server.address, "/api/environment").text(), "WHO=api\n");
+    }
+    assert_eq!(slow.response().unwrap().text(), "slept\n");
+    eventually("the server before has ended", || !lives(first));
+    assert_eq!(get(server.address, "/api/environment").text(), "WHO=api\n");
+}
+
+#[test]
+fn each_has_rows_of_its_own() {
+    let site = Site::new(SITE);
+    let server = site.server().watched();
+    get(server.server.address, "/api/x");
+    get(server.server.address, "/api/trap-before-head");
+    eventually("they are counted", || {
+        let count = |status| {
+            let labels = format!("mount=\"/api\",status=\"{status}\"");
+            server.metric(&format!("wasmserve_mount_requests_total{{{labels}}}"))
+        };
+        (count("2xx"), count("5xx")) == (1.0, 1.0)
+    });
+    let failed = "wasmserve_mount_guest_failures_total{mount=\"/api\",kind=\"trap\"}";
+    assert_eq!(server.metric(failed), 1.0);
+    assert_eq!(
+        server.metric("wasmserve_mount_workers{mount=\"/api/v2\"}"),
+        1.0
+    );
+    let shown = order(&server.server, &["status"]);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("mount      /api, "), "{shown}");
+}
