@@ -12,6 +12,7 @@ mod failed;
 mod format;
 mod guest;
 mod line_writer;
+pub mod mount;
 pub mod pipes;
 pub mod recent;
 mod system_log;
@@ -27,7 +28,7 @@ pub use guest::{GuestLine, GuestStream, guest};
 
 use crate::trace::Trace;
 use anyhow::{Context, Result};
-use encode::{Json, Lines, Timestamp};
+use encode::{Json, Lines, Timestamp, push_trace};
 use line_writer::LineWriter;
 use std::fmt::{self, Write as _};
 use std::sync::OnceLock;
@@ -196,13 +197,6 @@ pub fn request_name(id: Option<&str>, trace: Option<&Trace>) -> String {
     }
 }
 
-/// Adds the members by which tools find the trace that an object is about.
-fn push_trace(line: &mut String, trace: Option<&Trace>) {
-    if let Some(Trace { id, span, .. }) = trace {
-        let _ = write!(line, r#","trace_id":"{id}","span_id":"{span}""#);
-    }
-}
-
 /// Writes one line of the access log.
 pub fn access(access: &AccessRecord<'_>) {
     let settings = settings();
@@ -279,7 +273,7 @@ fn begin(
     now: SystemTime,
 ) {
     if destination.is_service() {
-        return;
+        return mount::push_text(line);
     }
     if settings.time {
         let _ = write!(line, "{} ", Timestamp(now));
@@ -293,6 +287,7 @@ fn begin(
         line.push_str(name);
     }
     line.push_str(&":         "[..10_usize.saturating_sub(name.len())]);
+    mount::push_text(line);
 }
 
 #[macro_export]

@@ -4,6 +4,7 @@
 use crate::channel::{LeftMount, Reporter};
 use crate::config::Config;
 use crate::listen::MountSockets;
+use crate::log;
 use crate::roles::ServerRoles;
 use crate::scoreboard::Scoreboard;
 use crate::supervisor;
@@ -78,6 +79,7 @@ impl ServerRoles {
         reporter: Rc<Reporter>,
         scoreboard: Scoreboard,
     ) -> Result<()> {
+        log::mount::set(name);
         // What a terminal sends to all is for the server that this one is mounted in.
         privileges::leave_session();
         let config = self

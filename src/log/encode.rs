@@ -2,7 +2,9 @@
 //!
 //! The time is our own and not a crate's: only UTC is written, and no time is read.
 
+use super::mount;
 use crate::sys::clock;
+use crate::trace::Trace;
 use std::fmt::{self, Write as _};
 use std::time::SystemTime;
 
@@ -47,6 +49,14 @@ pub fn push_target(line: &mut String, target: &str) {
     }
     if bytes.len() > 0 {
         line.push_str("...");
+    }
+}
+
+/// Adds the members by which tools find whose an object is: the mount, and the trace.
+pub fn push_trace(line: &mut String, trace: Option<&Trace>) {
+    mount::push_member(line);
+    if let Some(Trace { id, span, .. }) = trace {
+        let _ = write!(line, r#","trace_id":"{id}","span_id":"{span}""#);
     }
 }
 

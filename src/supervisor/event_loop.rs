@@ -77,13 +77,7 @@ pub struct Supervisor<R> {
 
 /// Serves until it is told to stop. An error is the reason why the server could not go on.
 pub fn run<R: Roles>(roles: R, scoreboard: Scoreboard) -> Result<()> {
-    match roles.mounted_at() {
-        None => info!("Started parent process [{}]", std::process::id()),
-        Some(at) => info!(
-            "Started parent process [{}] of mount `{at}`",
-            std::process::id()
-        ),
-    }
+    info!("Started parent process [{}]", std::process::id());
     let room = room(&roles, &scoreboard);
     let settings = roles.settings().clone();
     let (policy, actions) = Policy::new(settings, room, Box::new(process::random));
@@ -208,7 +202,7 @@ impl<R: Roles> Supervisor<R> {
                 process::signal(child.pid, Signal::SIGKILL);
             }
         }
-        if matches!(ended, Ok(None)) && self.roles.mounted_at().is_none() {
+        if matches!(ended, Ok(None)) {
             info!("Stopping parent process [{}]", std::process::id());
         }
         self.admin.finish();

@@ -5,6 +5,7 @@ use crate::exit::Status;
 use crate::sys::process;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use std::time::Instant;
 
 /// A `MountServer` is one such process.
 pub struct MountServer {
@@ -13,6 +14,7 @@ pub struct MountServer {
     /// None where the executable before this one has forked it.
     pub receiver: Option<Receiver>,
     pub state: ServerState,
+    pub started: Instant,
 }
 
 /// A `ServerState` says how far the server of a mount has come.

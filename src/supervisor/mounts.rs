@@ -3,6 +3,7 @@
 //! This file keeps those servers: they are started before the version that wants them is compiled, started again where
 //! they die, or when somebody asks after they have ended since nobody did, and ended last.
 
+use super::backoff::Backoff;
 use super::children::AttemptStage;
 use super::event_loop::Supervisor;
 use super::forker::{ended, fork_child};
@@ -21,11 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
-use std::time::Duration;
-
-/// A server that has died is started again after this, and after twice the time where it dies again.
-const PAUSE: Duration = Duration::from_millis(250);
-const LONGEST: Duration = Duration::from_secs(30);
+use std::time::{Duration, Instant};
 
 /// `Mounts` are the servers of what is mounted.
 #[derive(Default)]
@@ -37,8 +34,8 @@ pub struct Mounts {
     rests: Vec<String>,
     /// These could not start, which has not been told yet.
     failed: BTreeMap<String, (Status, String)>,
-    /// These have died this often in a row, and are not started again before this time of `sys::clock`.
-    deaths: BTreeMap<String, (u32, u64)>,
+    /// These have died, and are not started again before some time.
+    backoffs: BTreeMap<String, Backoff>,
     /// These are their scoreboards, from the first server of a mount to the last.
     scoreboards: BTreeMap<String, (Rc<OwnedFd>, Layout)>,
     /// What is mounted has changed this often, the last time at this time of `sys::clock`.
@@ -55,6 +52,7 @@ impl Mounts {
                 pid,
                 receiver: None,
                 state: ServerState::Old,
+                started: Instant::now(),
             })
         });
         Mounts {
@@ -116,6 +114,11 @@ impl Mounts {
         receivers.chain(self.idle.values().map(AsFd::as_fd))
     }
 
+    /// Lets those that have died start at once, as there is a new version.
+    pub fn forget_deaths(&mut self) {
+        self.backoffs.clear();
+    }
+
     /// Sends all of them a signal that the operator has sent the whole server.
     pub fn signal(&self, signal: Signal) {
         for server in self.servers.iter().filter(|it| it.is_current()) {
@@ -142,7 +145,17 @@ impl Mounts {
         let Some(index) = servers.position(|server| server.pid == pid) else {
             return false;
         };
-        let MountServer { name, state, .. } = self.servers.swap_remove(index);
+        let MountServer {
+            name,
+            state,
+            started,
+            ..
+        } = self.servers.swap_remove(index);
+        if !matches!(state, ServerState::Ending | ServerState::Old) {
+            let now = Instant::now();
+            let backoff = self.backoffs.entry(name.clone()).or_default();
+            backoff.died(now - started, now, process::random());
+        }
         match state {
             ServerState::Ending | ServerState::Old => {
                 debug!("the server of mount `{name}` [{pid}] has ended: {death}");
@@ -156,22 +169,14 @@ impl Mounts {
             }
             ServerState::Ready if death.end == End::Exited(0) => {
                 info!("Mount `{name}` is idle, and starts again when it is asked");
-                self.deaths.remove(&name);
+                self.backoffs.remove(&name);
                 self.rests.push(name);
             }
             ServerState::Ready => {
                 error!("The server of mount `{name}` has ended ({death}) and is started again");
-                self.note_death(name);
             }
         }
         true
-    }
-
-    fn note_death(&mut self, name: String) {
-        let (deaths, next) = self.deaths.entry(name).or_default();
-        let pause = PAUSE.saturating_mul(1 << (*deaths).min(16)).min(LONGEST);
-        *deaths += 1;
-        *next = clock::now_ms() + pause.as_millis() as u64;
     }
 
     /// Says whether the requests of these mounts are answered, or will be when there are any.
@@ -205,10 +210,11 @@ impl Mounts {
         let is_there = |it: &&MountServer| !matches!(it.state, ServerState::Old);
         let there = self.servers.iter().filter(is_there);
         let there: BTreeSet<&str> = there.map(|it| it.name.as_str()).collect();
-        let now = clock::now_ms();
+        let now = Instant::now();
         let rests = |name: &String| {
             let idle = self.idle.get(name);
-            let waits = self.deaths.get(name).is_some_and(|(_, next)| now < *next);
+            let backoff = self.backoffs.get(name);
+            let waits = backoff.and_then(|it| it.waits_until(now)).is_some();
             waits || idle.is_some_and(|it| !socket::has_arrivals(it.as_fd()))
         };
         let due = wanted.filter(|name| !there.contains(name.as_str()) && !rests(name));
@@ -275,6 +281,8 @@ impl<R: Roles> Supervisor<R> {
             Ok(server) => self.mounts.servers.push(server),
             Err(error) => {
                 let why = format!("its server cannot be forked: {error}");
+                let backoff = self.mounts.backoffs.entry(name.clone()).or_default();
+                backoff.died(Duration::ZERO, Instant::now(), process::random());
                 self.mounts.failed.insert(name, (Status::Internal, why));
             }
         }
@@ -312,6 +320,7 @@ impl<R: Roles> Supervisor<R> {
             pid,
             receiver: Some(receiver),
             state: ServerState::Starting,
+            started: Instant::now(),
         })
     }
 
@@ -334,7 +343,6 @@ impl<R: Roles> Supervisor<R> {
                 }
                 _ => error!("{reason}"),
             }
-            self.mounts.note_death(name);
         }
     }
 

@@ -85,6 +85,7 @@ impl<R: Roles> Supervisor<R> {
         match roles {
             Ok(roles) if roles.mounts().is_empty() => self.begin_attempt(number, roles),
             Ok(roles) => {
+                self.mounts.forget_deaths();
                 let stage = AttemptStage::Mounting;
                 self.attempt = Some(Attempt {
                     number,

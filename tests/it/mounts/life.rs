@@ -186,3 +186,27 @@ fn each_has_rows_of_its_own() {
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(shown.contains("mount      /api, "), "{shown}");
 }
+
+#[test]
+fn lines_of_the_log_say_which_mount_they_are_of() {
+    let site = Site::new(SITE);
+    let server = site.server().start();
+    get(server.address, "/api/trap-before-head");
+    server.wait_for("[/api] [guest");
+    server.wait_for("ERROR:    [/api] 127.0.0.1:");
+    server.wait_for("INFO:     [/api/v2] Started server process [");
+    assert!(
+        server
+            .printed()
+            .contains("INFO:     Started server process [")
+    );
+    server.stop();
+    let server = site.server().option("--log-format", "json").start();
+    get(server.address, "/api/trap-before-head");
+    server.wait_for("\"failure\":\"trap\"");
+    let printed = server.printed();
+    let failed = printed
+        .lines()
+        .find(|line| line.contains("\"failure\":\"trap\""));
+    assert!(failed.unwrap().contains("\"mount\":\"/api\""), "{failed:?}");
+}
