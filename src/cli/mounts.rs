@@ -95,7 +95,10 @@ pub fn without_application(command: Command) -> Command {
 pub fn complete(command: &Command, serve: &mut Serve, file: Vec<FileMount>) -> Result<(), Error> {
     let mut tables: Vec<FileMount> = Vec::new();
     for text in &serve.mounts.mount {
-        let Some((route, component)) = text.split_once('=') else {
+        let named = text
+            .split_once('=')
+            .filter(|(_, component)| !component.is_empty());
+        let Some((route, component)) = named else {
             let why = format!(
                 "option --mount: `{text}` says not what is mounted; write it like /api=api.wasm"
             );
@@ -108,7 +111,8 @@ pub fn complete(command: &Command, serve: &mut Serve, file: Vec<FileMount>) -> R
         });
     }
     for table in file {
-        match tables.iter_mut().find(|known| known.route == table.route) {
+        let same = |known: &&mut FileMount| canonical(&known.route) == canonical(&table.route);
+        match tables.iter_mut().find(same) {
             // The command line counts more.
             Some(known) => {
                 known.arguments = table.arguments;
@@ -121,6 +125,16 @@ pub fn complete(command: &Command, serve: &mut Serve, file: Vec<FileMount>) -> R
     let tables = tables.into_iter().map(|table| table.mounted(&command));
     serve.mounts.tables = tables.collect::<Result<_, _>>()?;
     Ok(())
+}
+
+/// Writes a route as others of the same meaning are written.
+fn canonical(route: &str) -> String {
+    let (host, path) = route.split_at(route.find('/').unwrap_or(route.len()));
+    format!(
+        "{}{}",
+        host.to_ascii_lowercase(),
+        path.trim_end_matches('/')
+    )
 }
 
 /// Leaves out what variables say, which is about the application.

@@ -24,7 +24,8 @@ pub fn resolve(serve: &Serve) -> Result<Config> {
     for mounted in tables {
         let route = route(mounted)?;
         if routes.contains(&route) {
-            bail!("option --mount: `{}` is named twice", route.name);
+            let place = mounted.place.as_deref().unwrap_or("option --mount");
+            bail!("{place}: `{}` is mounted twice", route.name);
         }
         routes.push(route);
     }
@@ -63,9 +64,10 @@ fn about(mounted: &Mounted) -> String {
 /// Computes the bytes that each worker may take where nobody says so: all workers of all servers share the memory.
 fn memory_of_one(serve: &Serve) -> Result<u64> {
     let mut workers = 0;
-    for one in serve.mounts.tables.iter().map(|mounted| &*mounted.serve) {
-        let own = one.processes.workers.is_some();
-        workers += processes::workers(if own { one } else { serve })?.most();
+    for mounted in &serve.mounts.tables {
+        let own = mounted.serve.processes.workers.is_some();
+        let counted = processes::workers(if own { &mounted.serve } else { serve });
+        workers += counted.with_context(|| about(mounted))?.most();
     }
     workers += match serve.component {
         Some(_) => processes::workers(serve)?.most(),

@@ -7,7 +7,7 @@ use crate::channel::LeftMount;
 use crate::connection::ListenerKind;
 use crate::sys::runtime;
 use crate::sys::socket::{self, Listening};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::mkdtemp;
@@ -110,7 +110,8 @@ fn path(file: &OwnedFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
-/// Makes a socket in a directory of its own, which is removed at once.
+/// Makes a socket in a directory of its own, which is removed at once, at the first of the usual places that has room
+/// for it.
 fn make() -> Result<MountSocket> {
     let places = [
         Some(std::env::temp_dir()),
@@ -119,21 +120,28 @@ fn make() -> Result<MountSocket> {
     ];
     let mut failed = None;
     for place in places.into_iter().flatten() {
-        match mkdtemp(&place.join("wasmserve-XXXXXX")) {
-            Ok(directory) => {
-                let made = make_in(&directory.join("s"));
-                let _ = std::fs::remove_dir(&directory);
-                return made;
-            }
-            Err(error) => failed = Some((place, error)),
-        }
+        let made = make_in(&place);
+        let about = || format!("its socket cannot be made in `{}`", place.display());
+        match made.with_context(about) {
+            Ok(made) => return Ok(made),
+            Err(error) => failed.get_or_insert(error),
+        };
     }
-    let (place, error) = failed.context("no place for its socket is known")?;
-    Err(error).with_context(|| format!("its socket cannot be made in `{}`", place.display()))
+    Err(failed.unwrap_or_else(|| anyhow!("no place for its socket is known")))
 }
 
-fn make_in(path: &Path) -> Result<MountSocket> {
-    let listening = socket::listen_unix(path, 0o600, BACKLOG)?;
+fn make_in(place: &Path) -> Result<MountSocket> {
+    let directory = mkdtemp(&place.join("wasmserve-XXXXXX"))?;
+    let made = bind(&directory.join("s"));
+    let _ = std::fs::remove_dir(&directory);
+    made
+}
+
+/// Workers may run as another user, and nobody else comes to the file, whose directory is ours alone and which is gone.
+const PERMISSIONS: u32 = 0o666;
+
+fn bind(path: &Path) -> Result<MountSocket> {
+    let listening = socket::listen_unix(path, PERMISSIONS, BACKLOG)?;
     let file = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
     std::fs::remove_file(path)?;
     Ok(MountSocket {

@@ -159,7 +159,7 @@ impl<R: Roles> Supervisor<R> {
                         table.ask_profile(request.to_number());
                     }
                     if command == AdminCommand::Reload {
-                        self.mounts.signal(Signal::SIGHUP);
+                        self.mounts.ask_reload();
                     }
                     self.events.extend(event(command));
                     self.admin.obeyed += 1;

@@ -236,6 +236,7 @@ impl<R: Roles> Supervisor<R> {
             };
             if let Some((failure, _)) = self.exit.take_if(over) {
                 self.exporter.finish();
+                self.mounts.kill();
                 return Ok(failure);
             }
             // The next executable is left workers, and none that are pending.

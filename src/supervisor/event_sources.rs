@@ -48,7 +48,7 @@ impl<R: Roles> Supervisor<R> {
                 Ok(Signal::SIGTERM | Signal::SIGINT) => Event::Stop,
                 Ok(Signal::SIGQUIT) => Event::Quit,
                 Ok(Signal::SIGHUP) => {
-                    self.mounts.signal(Signal::SIGHUP);
+                    self.mounts.ask_reload();
                     Event::Reload
                 }
                 Ok(Signal::SIGTTIN) => Event::More,

@@ -32,6 +32,8 @@ pub struct Mounts {
     idle: BTreeMap<String, OwnedFd>,
     /// These have just ended so.
     rests: Vec<String>,
+    /// All of them are to be reloaded, with the version that is made next.
+    is_reload_asked: bool,
     /// These could not start, which has not been told yet.
     failed: BTreeMap<String, (Status, String)>,
     /// These have died, and are not started again before some time.
@@ -119,10 +121,27 @@ impl Mounts {
         self.backoffs.clear();
     }
 
-    /// Sends all of them a signal that the operator has sent the whole server.
-    pub fn signal(&self, signal: Signal) {
-        for server in self.servers.iter().filter(|it| it.is_current()) {
-            process::signal(server.pid, signal);
+    /// Notes that the operator wants everything to be reloaded, and not only what has changed.
+    pub fn ask_reload(&mut self) {
+        self.is_reload_asked = true;
+    }
+
+    /// Has those of these reload that run, where the operator wants that: the others are not mounted any more.
+    pub fn reload(&mut self, names: &[String]) {
+        if !std::mem::take(&mut self.is_reload_asked) {
+            return;
+        }
+        let servers = self.servers.iter();
+        for server in servers.filter(|it| it.is_current() && names.contains(&it.name)) {
+            process::signal(server.pid, Signal::SIGHUP);
+        }
+    }
+
+    /// Kills those that have not ended in time.
+    pub fn kill(&self) {
+        for MountServer { name, pid, .. } in &self.servers {
+            error!("The server of mount `{name}` [{pid}] has not ended in time, and is killed");
+            process::signal(*pid, Signal::SIGKILL);
         }
     }
 

@@ -86,6 +86,7 @@ impl<R: Roles> Supervisor<R> {
             Ok(roles) if roles.mounts().is_empty() => self.begin_attempt(number, roles),
             Ok(roles) => {
                 self.mounts.forget_deaths();
+                self.mounts.reload(&roles.mounts());
                 let stage = AttemptStage::Mounting;
                 self.attempt = Some(Attempt {
                     number,

@@ -157,6 +157,9 @@ const GLANCE: Duration = Duration::from_millis(10);
 
 /// Has the application compiled, as it is at a start. Steps before the start are not taken.
 fn compiled<R: Roles>(roles: &R, forker: &Forker) -> Result<Code> {
+    if !roles.has_application() {
+        return Ok(Code::nothing()?);
+    }
     let mut compiler = forker.compiler(roles)?;
     let limit = roles.settings().compile.time;
     let deadline = Instant::now() + limit;

@@ -27,7 +27,7 @@ fn options_that_mount_nothing_are_named() {
         (&["--mount", "a:80/=x.wasm"], "has a port"),
         (
             &["--mount", "/a=x.wasm", "--mount", "/a/=y.wasm"],
-            "`/a` is named twice",
+            "`/a` is mounted twice",
         ),
         (
             &["--mount", "/a=x.wasm", "--env", "A=b"],

@@ -61,6 +61,7 @@ fn a_reload_of_all_adds_and_removes_mounts() {
     assert!(output.status.success());
     assert_eq!(get(server.address, "/new/x").text(), "ok\n");
     assert_eq!(get(server.address, "/api/x").text(), "Hello, world!\n");
+    assert!(!server.printed().contains("The reload failed"));
     eventually("the server of what is not mounted any more ends", || {
         !lives(gone)
     });
@@ -148,7 +149,14 @@ fn a_mount_that_rests_is_started_by_the_next_request() {
 
 #[test]
 fn a_replaced_executable_starts_them_anew_and_loses_nothing() {
-    let site = Site::new(SITE);
+    for application in ["component = \"{hello}\"\n", ""] {
+        is_replaced(application);
+    }
+}
+
+fn is_replaced(application: &str) {
+    let mounts = "[mount.\"/api\"]\ncomponent = \"{behaviours}\"\nenv = [\"WHO=api\"]\n";
+    let site = Site::new(&format!("{application}{mounts}"));
     let server = site.server().start();
     let first = pid(&mount(&server, "/api"));
     let mut slow = server.connect();
@@ -209,4 +217,16 @@ fn lines_of_the_log_say_which_mount_they_are_of() {
         .lines()
         .find(|line| line.contains("\"failure\":\"trap\""));
     assert!(failed.unwrap().contains("\"mount\":\"/api\""), "{failed:?}");
+}
+
+#[test]
+fn workers_of_another_user_reach_them() {
+    if !nix::unistd::geteuid().is_root() {
+        return println!("only root may run workers as another user");
+    }
+    let server = Server::component(HELLO)
+        .option("--mount", format!("/api={HELLO}"))
+        .args(["--user", "nobody"])
+        .start();
+    assert_eq!(get(server.address, "/api/").text(), "Hello, world!\n");
 }
