@@ -42,7 +42,8 @@ impl<const N: usize> SharedText<N> {
             if version.is_multiple_of(2) && version == self.version.load(Relaxed) {
                 break;
             }
-            std::hint::spin_loop();
+            // Its writer may have lost the processor.
+            std::thread::yield_now();
         }
         String::from_utf8_lossy(&bytes).into_owned()
     }
