@@ -95,6 +95,13 @@ impl TotalsReading {
         self.0.get(first..first + wanted.count).unwrap_or_default()
     }
 
+    /// Counts the responses of one class of status, by whatever method.
+    pub fn responses(&self, class: usize) -> u64 {
+        let counts = self.family(totals::RESPONSES).iter().skip(class);
+        let counts = counts.step_by(totals::CLASSES.len());
+        counts.fold(0, |sum: u64, count| sum.wrapping_add(*count))
+    }
+
     pub fn one(&self, wanted: Family) -> u64 {
         self.family(wanted).first().copied().unwrap_or_default()
     }

@@ -55,10 +55,7 @@ fn requests(reading: &Reading) -> Value {
         reading.workers.iter().map(|it| u64::from(of(it))).sum()
     };
     let by_class = (0..totals::CLASSES.len()).map(|class| {
-        let counts = totals.family(totals::RESPONSES).iter().skip(class);
-        let count = counts
-            .step_by(totals::CLASSES.len())
-            .fold(0, |sum: u64, count| sum.wrapping_add(*count));
+        let count = totals.responses(class);
         (totals::CLASSES[class].to_owned(), json!(count))
     });
     json!({

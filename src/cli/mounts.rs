@@ -137,20 +137,10 @@ fn canonical(route: &str) -> String {
     )
 }
 
-/// Leaves out what variables say, which is about the application.
+/// Leaves out what variables say, which is about the application. No command of a name is asked for.
 fn alone(command: &Command) -> Command {
-    let names: Vec<String> = command
-        .get_subcommands()
-        .map(|it| it.get_name().to_owned())
-        .collect();
-    let command = command
-        .clone()
-        .mut_args(|argument| argument.env(Resettable::Reset));
-    names.into_iter().fold(command, |command, name| {
-        command.mut_subcommand(name, |it| {
-            it.mut_args(|argument| argument.env(Resettable::Reset))
-        })
-    })
+    let command = command.clone();
+    command.mut_args(|argument| argument.env(Resettable::Reset))
 }
 
 impl FileMount {

@@ -51,7 +51,7 @@ use crate::request::{Body, ClientProgress, Incoming, Origin, Peer, Requests};
 use crate::scoreboard::Protocol;
 use activity::Activity;
 use http::uri::Scheme;
-use http::{HeaderMap, Request, Response, StatusCode, Version, header};
+use http::{Request, Response, StatusCode, Version};
 use refusal::HeadRefusal;
 use rustls::ServerConfig;
 use socket::Socket;
@@ -308,12 +308,6 @@ enum DetectedProtocol {
     Http2,
     /// The client does not speak what it must.
     Neither,
-}
-
-/// Says whether a client waits to be told to send its request's body (RFC 9110 section 10.1.1).
-fn asks_first(headers: &HeaderMap) -> bool {
-    let mut expected = headers.get_all(header::EXPECT).iter();
-    expected.any(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 /// Marks the connection busy until the response, or its lack, is over.

@@ -2,12 +2,18 @@
 
 use super::length;
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, header};
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
+
+/// Says whether a client waits to be told to send its request's body (RFC 9110 section 10.1.1).
+pub fn asks_first(headers: &HeaderMap) -> bool {
+    let mut expected = headers.get_all(header::EXPECT).iter();
+    expected.any(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
 
 /// An `Incoming` body differs by the protocol that brings it.
 pub enum Incoming {

@@ -41,7 +41,7 @@ pub use client_progress::ClientProgress;
 pub use drain::{LINGER, LINGER_IDLE};
 pub use header_policy::HeaderPolicy;
 pub use host::{host, is_host};
-pub use incoming::{BodyReading, Incoming, Streamed};
+pub use incoming::{BodyReading, Incoming, Streamed, asks_first};
 pub use octets::Octets;
 pub use origin::{Origin, Peer};
 pub use proxies::Proxies;

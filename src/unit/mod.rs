@@ -7,7 +7,7 @@ mod quote;
 mod service;
 mod socket;
 
-use crate::cli::{OptionOrigin, Unit};
+use crate::cli::{OptionOrigin, Serve, Unit};
 use crate::config::Config;
 use anyhow::{Context, Result, bail};
 use command_line::CommandLine;
@@ -45,6 +45,19 @@ pub fn write(order: &Unit, origins: &[OptionOrigin], config: &Config) -> Result<
         }
     }
     Ok(())
+}
+
+/// Lists the servers that the service has: the application's, and one for each mount, each with its options and what
+/// they come to.
+fn servers<'a>(
+    order: &'a Unit,
+    config: &'a Config,
+) -> impl Iterator<Item = (&'a Serve, &'a Config)> {
+    let tables = order.serve.mounts.tables.iter().map(|it| &*it.serve);
+    let mounts = config.mounts.iter().map(|mount| &mount.config);
+    [(&order.serve, config)]
+        .into_iter()
+        .chain(tables.zip(mounts))
 }
 
 /// Returns the component's file without what follows its last dot, with a hyphen for what a unit cannot be called.

@@ -1,7 +1,7 @@
 //! This file finds the files that a command line reads and writes, for a service that sees few of them.
 
 use super::command_line::absolute;
-use super::quote;
+use super::{quote, servers};
 use crate::cli::{Serve, Unit};
 use crate::config::Config;
 use crate::sys::exec;
@@ -16,11 +16,8 @@ const TEMPORARY: [&str; 2] = ["/tmp", "/var/tmp"];
 
 /// Writes which files the service sees and may write to, beside those of the system.
 pub fn write(text: &mut String, order: &Unit, config: &Config, here: &Path) -> Result<()> {
-    let mut servers = vec![(&order.serve, config)];
-    let tables = order.serve.mounts.tables.iter().map(|it| &*it.serve);
-    servers.extend(tables.zip(config.mounts.iter().map(|mount| &mount.config)));
     let (mut read_by, mut written_by) = (Vec::new(), Vec::new());
-    for (serve, config) in servers {
+    for (serve, config) in servers(order, config) {
         read_by.extend(read(serve, config, here)?);
         written_by.extend(written(serve)?);
     }

@@ -1,7 +1,7 @@
 //! This file writes the service: how it is started, watched and stopped, and what it may do.
 
 use super::command_line::CommandLine;
-use super::{paths, quote};
+use super::{paths, quote, servers};
 use crate::cli::{Serve, Unit};
 use crate::config::{Address, Config, Endpoint};
 use anyhow::{Context, Result};
@@ -119,10 +119,7 @@ fn protect(text: &mut String, order: &Unit, config: &Config, here: &Path) -> Res
     if capability.is_empty() {
         text.push_str("PrivateUsers=yes\n");
     }
-    let tables = order.serve.mounts.tables.iter().map(|it| &*it.serve);
-    let mounts = tables.zip(config.mounts.iter().map(|mount| &mount.config));
-    let mut servers = mounts.chain([(&order.serve, config)]);
-    let talks = servers.any(|(serve, config)| talks(serve, config));
+    let talks = servers(order, config).any(|(serve, config)| talks(serve, config));
     // Names are resolved with the help of the interfaces that there are.
     let families = if talks { " AF_NETLINK" } else { "" };
     let _ = writeln!(

@@ -20,13 +20,9 @@ pub fn mounts(page: &mut MetricsPage<'_>, reading: &Reading) -> Result<(), Error
     let answered = mounts().flat_map(|(labels, own)| {
         let classes = CLASSES.iter().enumerate();
         classes.map(move |(class, status)| {
-            let counts = own.totals.family(totals::RESPONSES).iter().skip(class);
-            let count = counts
-                .step_by(CLASSES.len())
-                .fold(0, |sum: u64, count| sum.wrapping_add(*count));
             let mut labels = labels.clone();
             labels.push(("status", (*status).to_owned()));
-            (labels, count)
+            (labels, own.totals.responses(class))
         })
     });
     let help = "Requests that a mount has answered, by class of status";

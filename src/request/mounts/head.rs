@@ -1,6 +1,8 @@
 //! This file makes the head of a request as a mounted server gets it: what belongs to the client's connection is left
 //! out, and what the server cannot see itself is told, which are the client, the scheme and the host.
 
+use crate::guest::outbound::named_by_connection;
+use crate::request::asks_first;
 use crate::request::client::Client;
 use crate::request::forwarded::{X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
 use crate::request::header_policy::{Arrival, CLIENT};
@@ -59,8 +61,7 @@ impl Head {
 
     /// Says whether the client waits to be told to send the body (RFC 9110 section 10.1.1).
     pub fn asks_first(&self) -> bool {
-        let mut expected = self.fields.get_all(header::EXPECT).iter();
-        expected.any(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+        asks_first(&self.fields)
     }
 
     pub fn request(&self) -> Request<()> {
@@ -77,13 +78,7 @@ impl Head {
 }
 
 fn remove_connection_fields(fields: &mut HeaderMap) {
-    let named: Vec<HeaderName> = fields
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|names| names.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
+    let named = named_by_connection(fields);
     // What says that the client takes trailers is named there as well.
     let takes_trailers = fields.get_all(header::TE).iter().any(|value| {
         let mut codings = value.as_bytes().split(|byte| *byte == b',');

@@ -14,15 +14,17 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     header::UPGRADE,
 ];
 
+/// Lists the fields that `Connection` names, which are for one connection (RFC 9110 section 7.6.1).
+pub fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(header::CONNECTION).iter();
+    let names = values.filter_map(|value| value.to_str().ok());
+    let names = names.flat_map(|value| value.split(','));
+    names.filter_map(|name| name.trim().parse().ok()).collect()
+}
+
 /// Removes these fields, and those that `Connection` names.
 pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
+    let named = named_by_connection(headers);
     // gRPC wants to be told that its trailers are welcome; that much of TE may pass, in HTTP/2 too.
     let trailers = headers.get(header::TE).is_some_and(|te| te == "trailers");
     for name in HOP_BY_HOP.iter().chain(&named) {

@@ -12,6 +12,7 @@ mod send;
 mod span;
 pub mod transmission;
 
+pub use headers::named_by_connection;
 pub use roots::{Roots, tls};
 pub use send::OutboundClient;
 
