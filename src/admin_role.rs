@@ -11,6 +11,7 @@ use crate::supervisor::{AdminContext, Roles, Served};
 use crate::sys::{process, signals};
 use crate::warning;
 use anyhow::Result;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// Answers questions about the server, in a process of its own.
@@ -39,14 +40,17 @@ pub fn run(server: &ServerRoles, context: AdminContext) -> Result<()> {
 }
 
 /// Lists what is mounted, with the scoreboards of those that run.
-fn mounts(server: &ServerRoles, mut running: Vec<(String, Rc<Scoreboard>)>) -> Vec<MountedServer> {
+fn mounts(server: &ServerRoles, running: Vec<(String, Rc<Scoreboard>)>) -> Vec<MountedServer> {
+    let running = running.into_iter().zip(0..);
+    let mut running: HashMap<String, (u16, Rc<Scoreboard>)> = running
+        .map(|((name, scoreboard), index)| (name, (index, scoreboard)))
+        .collect();
     let mounts = server.config.mounts.iter().map(|mount| {
         let name = mount.route.name.clone();
-        let runs = running.iter().position(|(running, _)| *running == name);
         MountedServer {
-            name,
             component: mount.config.component_name().display().to_string(),
-            scoreboard: runs.map(|index| running.swap_remove(index).1),
+            running: running.remove(&name),
+            name,
         }
     });
     mounts.collect()

@@ -11,7 +11,8 @@ mod record;
 
 pub use code_info::{CodeInfo, Needs, Restore, Target, World};
 pub use command::{
-    AdminCommand, CommandReceiver, CommandSender, ProfileRequest, WorkerRange, command_channel,
+    AdminCommand, AdminOrder, CommandReceiver, CommandSender, ProfileRequest, WorkerRange,
+    command_channel,
 };
 pub use listener::{FileIdentity, LeftListener, LeftMount, ListenerKind, SocketMaker};
 pub use record::Garbage;

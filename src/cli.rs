@@ -37,7 +37,8 @@ mod websockets;
 
 pub use addresses::Addresses;
 pub use admin::{
-    Admin, Control, Logs, MakeProfile, Reload, RestartWorker, RunningServer, Scale, StatusOf, Top,
+    Admin, Control, Logs, MakeProfile, Reload, RestartWorker, RunningServer, Scale, StatusOf,
+    SteeredServer, Top,
 };
 pub use build::{Build, Dev, Language, New};
 pub use canary::{Canary, WithoutTraffic};

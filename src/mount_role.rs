@@ -1,7 +1,7 @@
 //! This file runs the server of a component that is mounted beside the application as one of the supervisor's children:
 //! it is a supervisor itself. It stands in the crate's root, since it names rooms that do not know each other.
 
-use crate::channel::{LeftMount, Reporter};
+use crate::channel::{CommandReceiver, LeftMount, Reporter};
 use crate::config::Config;
 use crate::listen::MountSockets;
 use crate::log;
@@ -19,6 +19,8 @@ use std::rc::Rc;
 pub struct MountedServer {
     pub name: String,
     reporter: Cell<Option<Rc<Reporter>>>,
+    /// The one that it is mounted in passes these on.
+    pub orders: CommandReceiver,
 }
 
 impl supervisor::MountSockets for MountSockets {
@@ -77,6 +79,7 @@ impl ServerRoles {
         &self,
         name: &str,
         reporter: Rc<Reporter>,
+        orders: CommandReceiver,
         scoreboard: Scoreboard,
     ) -> Result<()> {
         log::mount::set(name);
@@ -97,6 +100,7 @@ impl ServerRoles {
             mounted: Some(Rc::new(MountedServer {
                 name: name.to_owned(),
                 reporter: Cell::new(Some(reporter)),
+                orders,
             })),
             config,
         };

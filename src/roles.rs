@@ -1,7 +1,7 @@
 //! This file says what the children of the supervisor do: compile, take steps, fork workers, serve, administer. It is
 //! part of the crate's root, since it names rooms that do not know each other.
 
-use crate::channel::{CodeInfo, CodeReport, LeftListener, Reporter};
+use crate::channel::{CodeInfo, CodeReport, CommandReceiver, LeftListener, Reporter};
 use crate::config::Config;
 use crate::exporter;
 use crate::guest::{CompileProgress, Guest, Loaded, Occasion};
@@ -83,8 +83,9 @@ impl Roles for ServerRoles {
             ChildTask::ServeMount {
                 name,
                 reporter,
+                orders,
                 scoreboard,
-            } => self.serve_mount(name, reporter, scoreboard),
+            } => self.serve_mount(name, reporter, orders, scoreboard),
         }
     }
 
@@ -168,6 +169,10 @@ impl Roles for ServerRoles {
 
     fn mounted_at(&self) -> Option<&str> {
         self.mounted.as_ref().map(|mounted| mounted.name.as_str())
+    }
+
+    fn orders(&self) -> Option<&CommandReceiver> {
+        self.mounted.as_ref().map(|mounted| &mounted.orders)
     }
 
     fn announcement(&self) -> Vec<String> {

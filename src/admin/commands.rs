@@ -1,6 +1,6 @@
 //! A command to the supervisor is given by a record, and is over when the scoreboard shows what came of it.
 
-use crate::channel::{AdminCommand, CommandSender};
+use crate::channel::{AdminCommand, AdminOrder, CommandSender};
 use crate::scoreboard::{Scoreboard, ServerState, WorkerPhase};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -16,6 +16,13 @@ const HEARD: Duration = Duration::from_secs(30);
 /// A command may take this long to be carried out.
 const DONE: Duration = Duration::from_secs(800);
 
+/// `BeforeReload` says what a server was before a reload.
+#[derive(Clone, Copy, Debug)]
+pub struct BeforeReload {
+    supervisor: i32,
+    attempted: u32,
+}
+
 /// A `CommandOutcome` says in words what came of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommandOutcome {
@@ -28,9 +35,25 @@ pub enum CommandOutcome {
     Unheard(String),
 }
 
+impl CommandOutcome {
+    /// Says that it is about the server of a mount.
+    pub fn about(self, name: &str) -> CommandOutcome {
+        let told = |text: String| format!("mount `{name}`: {text}");
+        match self {
+            CommandOutcome::Done(text) => CommandOutcome::Done(told(text)),
+            CommandOutcome::Failed(text) => CommandOutcome::Failed(told(text)),
+            CommandOutcome::Refused(text) => CommandOutcome::Refused(told(text)),
+            CommandOutcome::Unheard(text) => CommandOutcome::Unheard(told(text)),
+        }
+    }
+}
+
+/// `Commands` are those to one server, of which this scoreboard tells.
 pub struct Commands {
     pub(super) scoreboard: Rc<Scoreboard>,
-    commands: CommandSender,
+    commands: Rc<CommandSender>,
+    /// The supervisor passes them on to the server of this mount; it is meant itself where there is none.
+    mount: Option<u16>,
     /// This many commands will have been carried out when the last that was given is.
     expected: Cell<u64>,
     /// Profiles are being made.
@@ -38,11 +61,16 @@ pub struct Commands {
 }
 
 impl Commands {
-    pub fn new(scoreboard: Rc<Scoreboard>, commands: CommandSender) -> Commands {
+    pub fn new(
+        scoreboard: Rc<Scoreboard>,
+        commands: &Rc<CommandSender>,
+        mount: Option<u16>,
+    ) -> Commands {
         Commands {
             expected: Cell::new(scoreboard.table().commands()),
             scoreboard,
-            commands,
+            commands: commands.clone(),
+            mount,
             profiling: Cell::new(false),
         }
     }
@@ -50,10 +78,14 @@ impl Commands {
     /// Gives a command, and waits until it is carried out.
     pub async fn give(&self, command: AdminCommand) -> CommandOutcome {
         let table = self.scoreboard.table();
-        if !matches!(table.state(), ServerState::Starting | ServerState::Serving)
-            && command != AdminCommand::Stop
-        {
-            return CommandOutcome::Refused("the server is stopping".to_owned());
+        if !self.is_up() && command != AdminCommand::Stop {
+            let why = match self.mount {
+                None => "the server is stopping",
+                Some(_) => {
+                    "it does not run now; it starts with its newest version when it is asked"
+                }
+            };
+            return CommandOutcome::Refused(why.to_owned());
         }
         if let Some(objection) = self.objection(command) {
             return CommandOutcome::Refused(objection);
@@ -62,7 +94,8 @@ impl Commands {
         let _profiling = matches!(command, AdminCommand::Profile(_)).then(|| self.begin_profiles());
         let attempted = table.versions().attempted;
         let canary = table.canary().map_or(0, |canary| canary.generation);
-        if self.commands.send(command).is_err() {
+        let mount = self.mount;
+        if self.commands.send(AdminOrder { command, mount }).is_err() {
             return CommandOutcome::Unheard(
                 "the supervisor takes no commands at present".to_owned(),
             );
@@ -89,6 +122,32 @@ impl Commands {
         };
         let unfinished = || CommandOutcome::Unheard("it is not finished yet".to_owned());
         done.unwrap_or_else(unfinished)
+    }
+
+    /// Says whether the server has not begun to stop.
+    fn is_up(&self) -> bool {
+        let state = self.scoreboard.table().state();
+        matches!(state, ServerState::Starting | ServerState::Serving)
+    }
+
+    /// Notes how the server is before a reload of all.
+    pub fn before_reload(&self) -> BeforeReload {
+        let table = self.scoreboard.table();
+        BeforeReload {
+            supervisor: table.supervisor(),
+            attempted: table.versions().attempted,
+        }
+    }
+
+    /// Waits until the reload is over that all were told of; none where this server has ended meanwhile.
+    pub async fn reloaded_with_all(&self, before: BeforeReload) -> Option<CommandOutcome> {
+        let table = self.scoreboard.table();
+        let stays = || self.is_up() && table.supervisor() == before.supervisor;
+        let over = || match stays() {
+            true => self.reloaded(before.attempted).map(Some),
+            false => Some(None),
+        };
+        within(DONE, over).await.flatten()
     }
 
     /// Finds what speaks against a command before it is given.
@@ -126,7 +185,7 @@ impl Commands {
     /// Says what came of a reload that was asked for when the version of this number was the newest.
     fn reloaded(&self, attempted: u32) -> Option<CommandOutcome> {
         let table = self.scoreboard.table();
-        if !matches!(table.state(), ServerState::Starting | ServerState::Serving) {
+        if !self.is_up() {
             return Some(CommandOutcome::Failed("the server is stopping".to_owned()));
         }
         let versions = table.versions();

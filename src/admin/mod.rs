@@ -7,6 +7,7 @@ mod health;
 mod logs;
 mod metrics;
 mod open_connections;
+mod order;
 mod page;
 mod profiles;
 mod reading;
@@ -20,7 +21,7 @@ use anyhow::{Context, Result};
 use commands::Commands;
 use open_connections::OpenConnections;
 use page::Page;
-use server::Server;
+use server::{Mount, Server};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::Interest;
@@ -51,8 +52,8 @@ pub struct MountedServer {
     /// It is mounted there.
     pub name: String,
     pub component: String,
-    /// There is none while it does not run.
-    pub scoreboard: Option<Rc<Scoreboard>>,
+    /// The supervisor counts it so, and its scoreboard is this one; none where it has never run.
+    pub running: Option<(u16, Rc<Scoreboard>)>,
 }
 
 impl Admin {
@@ -79,10 +80,18 @@ impl Admin {
         let supervisor =
             pipe::Sender::from_owned_fd(supervisor).context("cannot watch the supervisor")?;
         confine()?;
+        let commands = Rc::new(self.commands);
+        let mounts = self.mounts.into_iter().map(|mount| Mount {
+            name: mount.name,
+            component: mount.component,
+            commands: mount
+                .running
+                .map(|(index, scoreboard)| Commands::new(scoreboard, &commands, Some(index))),
+        });
         let server = Rc::new(Server {
-            commands: Commands::new(self.scoreboard.clone(), self.commands),
+            mounts: mounts.collect(),
+            commands: Commands::new(self.scoreboard.clone(), &commands, None),
             scoreboard: self.scoreboard,
-            mounts: self.mounts,
             page: Page::new(),
             followers: Rc::default(),
             ends: Rc::default(),

@@ -5,10 +5,11 @@ use super::commands::{CommandOutcome, Commands};
 use super::exposition::Format;
 use super::logs::{Log, LogQuery};
 use super::open_connections::OpenConnections;
+use super::order::Order;
 use super::page::Page;
 use super::reading::{MountReading, Reading};
-use super::{MountedServer, exposition, health, status};
-use crate::channel::{AdminCommand, ProfileRequest};
+use super::{exposition, health, status};
+use crate::channel::AdminCommand;
 use crate::scoreboard::Scoreboard;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{Either, Full};
@@ -61,12 +62,35 @@ enum Rights {
 pub struct Server {
     pub commands: Commands,
     pub scoreboard: Rc<Scoreboard>,
-    pub mounts: Vec<MountedServer>,
+    pub mounts: Vec<Mount>,
     pub page: Page,
     /// These connections follow the log.
     pub followers: Rc<OpenConnections>,
     /// The server has ended.
     pub ends: Rc<Cell<bool>>,
+}
+
+/// A `Mount` is the server of a component that is mounted beside the application.
+pub struct Mount {
+    pub name: String,
+    pub component: String,
+    /// There are none where it has never run.
+    pub commands: Option<Commands>,
+}
+
+impl Mount {
+    /// Says whether an operator who writes this means it: hosts are compared without regard to case, and a slash at the
+    /// end says nothing.
+    fn is_at(&self, route: &str) -> bool {
+        let parts = |route: &str| {
+            let (host, path) = route.split_at(route.find('/').unwrap_or(route.len()));
+            (
+                host.to_ascii_lowercase(),
+                path.trim_end_matches('/').to_owned(),
+            )
+        };
+        parts(route) == parts(&self.name)
+    }
 }
 
 type AdminResponse = Response<Either<Full<Bytes>, Log>>;
@@ -152,7 +176,7 @@ impl Server {
             "/livez" | "/readyz" | "/status" | "/metrics" | "/logs" | "/" => {
                 refuse(StatusCode::METHOD_NOT_ALLOWED, "this is read with GET")
             }
-            path => match command(path, uri) {
+            _ => match Order::read(uri) {
                 None => refuse(StatusCode::NOT_FOUND, "there is nothing of that name"),
                 Some(_) if method != Method::POST => refuse(
                     StatusCode::METHOD_NOT_ALLOWED,
@@ -163,10 +187,55 @@ impl Server {
                     "commands are taken on Unix sockets only",
                 ),
                 Some(Err(mistake)) => refuse(StatusCode::BAD_REQUEST, mistake),
-                Some(Ok(command)) => told(&self.commands.give(command).await),
+                Some(Ok(order)) => told(&self.give(order).await),
             },
         };
         Ok(response.map(Either::Left))
+    }
+
+    async fn give(&self, Order { command, mount }: Order) -> CommandOutcome {
+        match mount {
+            None if command == AdminCommand::Reload => self.reload_all().await,
+            None => self.commands.give(command).await,
+            Some(name) => self.give_to_mount(&name, command).await,
+        }
+    }
+
+    async fn give_to_mount(&self, name: &str, command: AdminCommand) -> CommandOutcome {
+        let Some(mount) = self.mounts.iter().find(|mount| mount.is_at(name)) else {
+            let names = self.mounts.iter().map(|mount| mount.name.as_str());
+            let names = match names.collect::<Vec<_>>().join(", ") {
+                none if none.is_empty() => "nothing is".to_owned(),
+                names => format!("there are {names}"),
+            };
+            return CommandOutcome::Refused(format!("nothing is mounted at `{name}`: {names}"));
+        };
+        match &mount.commands {
+            Some(commands) => commands.give(command).await,
+            None => CommandOutcome::Refused("it has not started yet".to_owned()),
+        }
+        .about(&mount.name)
+    }
+
+    /// Has the application reload and all that is mounted, each for itself: it has failed where one of them has.
+    async fn reload_all(&self) -> CommandOutcome {
+        let mounts = self.mounts.iter();
+        let mounts = mounts.filter_map(|mount| {
+            let commands = mount.commands.as_ref()?;
+            Some((mount, commands, commands.before_reload()))
+        });
+        let mounts: Vec<_> = mounts.collect();
+        let own = self.commands.give(AdminCommand::Reload).await;
+        if !matches!(own, CommandOutcome::Done(_)) {
+            return own;
+        }
+        for (mount, commands, before) in mounts {
+            let outcome = commands.reloaded_with_all(before).await;
+            if let Some(failed @ CommandOutcome::Failed(_)) = outcome {
+                return failed.about(&mount.name);
+            }
+        }
+        own
     }
 
     /// Answers with lines of the log, which say who asked for what: for the owner alone.
@@ -195,7 +264,10 @@ impl Server {
         let mounts = mounts.map(|mount| MountReading {
             name: mount.name.clone(),
             component: mount.component.clone(),
-            server: mount.scoreboard.as_deref().map(Reading::of),
+            server: mount
+                .commands
+                .as_ref()
+                .map(|it| Reading::of(&it.scoreboard)),
         });
         Reading {
             mounts: mounts.collect(),
@@ -236,49 +308,6 @@ fn make_room(tasks: &mut VecDeque<JoinHandle<()>>) {
     {
         oldest.abort();
     }
-}
-
-/// Reads which command a path and a query ask for; a mistake where it lacks what it needs.
-fn command(path: &str, uri: &Uri) -> Option<Result<AdminCommand, &'static str>> {
-    let value = |name: &str| {
-        let pairs = uri.query().unwrap_or_default().split('&');
-        let mut pairs = pairs.filter_map(|pair| pair.split_once('='));
-        pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
-    };
-    Some(match path {
-        "/reload" => match value("canary") {
-            None | Some("no") => Ok(AdminCommand::Reload),
-            Some("yes") => Ok(AdminCommand::ReloadCanary),
-            Some(_) => Err("say whether it has a canary: ?canary=yes, or ?canary=no"),
-        },
-        "/promote" => Ok(AdminCommand::Promote),
-        "/rollback" => Ok(AdminCommand::RollBack),
-        "/stop" => Ok(AdminCommand::Stop),
-        "/scale" => match value("workers").map(str::parse) {
-            Some(Ok(range)) => Ok(AdminCommand::Scale(range)),
-            Some(Err(why)) => Err(why),
-            None => Err("say how many: ?workers=4, or ?workers=2..8"),
-        },
-        "/restart-worker" => match value("pid").map(str::parse) {
-            Some(Ok(pid)) => Ok(AdminCommand::Restart(pid)),
-            _ => Err("say which process: ?pid=1234"),
-        },
-        "/profile" => Ok(match profile(value("seconds"), value("worker")) {
-            Some(request) => AdminCommand::Profile(request),
-            None => {
-                return Some(Err(
-                    "say for how long, and of whom: ?seconds=10&worker=1234",
-                ));
-            }
-        }),
-        _ => return None,
-    })
-}
-
-/// Reads a request for a profile: for 1 to 600 seconds, of the worker that is this process or of all.
-fn profile(seconds: Option<&str>, worker: Option<&str>) -> Option<ProfileRequest> {
-    let worker = worker.map(str::parse).transpose().ok()?;
-    ProfileRequest::new(seconds?.parse().ok()?, worker)
 }
 
 fn told(outcome: &CommandOutcome) -> Response<Full<Bytes>> {
@@ -336,48 +365,4 @@ fn typed(status: StatusCode, content_type: &'static str, text: String) -> Respon
         header::HeaderValue::from_static("nosniff"),
     );
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn asked(target: &str) -> Option<Result<AdminCommand, &'static str>> {
-        let uri: Uri = target.parse().unwrap();
-        command(uri.path(), &uri)
-    }
-
-    #[test]
-    fn commands_are_understood_and_mistakes_are_told() {
-        for (target, command) in [
-            ("/reload", AdminCommand::Reload),
-            ("/reload?canary=no", AdminCommand::Reload),
-            ("/reload?canary=yes", AdminCommand::ReloadCanary),
-            ("/promote", AdminCommand::Promote),
-            ("/rollback", AdminCommand::RollBack),
-        ] {
-            assert_eq!(asked(target), Some(Ok(command)));
-        }
-        let scale = |text: &str| Some(Ok(AdminCommand::Scale(text.parse().unwrap())));
-        assert_eq!(asked("/scale?workers=3"), scale("3"));
-        assert_eq!(asked("/scale?workers=2..8"), scale("2..8"));
-        assert_eq!(
-            asked("/restart-worker?a=b&pid=7"),
-            Some(Ok(AdminCommand::Restart(7)))
-        );
-        for target in [
-            "/scale",
-            "/scale?workers=",
-            "/scale?workers=-1",
-            "/restart-worker?pid=x",
-            "/reload?canary=maybe",
-            "/profile",
-            "/profile?seconds=0",
-            "/profile?seconds=601",
-            "/profile?seconds=5&worker=1",
-        ] {
-            assert!(matches!(asked(target), Some(Err(_))), "{target}");
-        }
-        assert_eq!(asked("/etc/passwd"), None);
-    }
 }

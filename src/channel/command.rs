@@ -3,6 +3,7 @@
 
 use super::Garbage;
 use crate::sys::channel::{self, Piece};
+use std::cell::Cell;
 use std::fmt::{self, Display, Formatter};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -25,6 +26,15 @@ pub enum AdminCommand {
     Stop,
     /// A profile of what guests run is to be made, for some seconds: of the worker that is this process, or of all.
     Profile(ProfileRequest),
+}
+
+/// An `AdminOrder` is a command, and says whom it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AdminOrder {
+    pub command: AdminCommand,
+    /// The server of the mount with this index, of those that the admin process was told of, is to obey; none where the
+    /// server itself is.
+    pub mount: Option<u16>,
 }
 
 /// A `ProfileRequest` says for how long a profile is made, and of whom. It has 32 bits in all: process ids have 22
@@ -140,13 +150,13 @@ impl FromStr for WorkerRange {
     }
 }
 
-/// A command is a number for its kind, and one that belongs to it.
-const SIZE: usize = 8;
+/// An order is a number for the kind of the command, one that belongs to it, and one for whom it is for.
+const SIZE: usize = 12;
 
 impl AdminCommand {
-    pub(super) fn encode(self) -> [u8; SIZE] {
-        let (kind, number) = match self {
-            AdminCommand::Reload => (1_u32, 0),
+    fn encode(self) -> (u32, u32) {
+        match self {
+            AdminCommand::Reload => (1, 0),
             AdminCommand::Scale(range) => (2, u32::from(range.least) << 16 | u32::from(range.most)),
             AdminCommand::Restart(pid) => (3, pid.cast_unsigned()),
             AdminCommand::Stop => (4, 0),
@@ -154,17 +164,11 @@ impl AdminCommand {
             AdminCommand::Promote => (6, 0),
             AdminCommand::RollBack => (7, 0),
             AdminCommand::Profile(request) => (8, request.to_number()),
-        };
-        let mut bytes = [0; SIZE];
-        bytes[..4].copy_from_slice(&kind.to_ne_bytes());
-        bytes[4..].copy_from_slice(&number.to_ne_bytes());
-        bytes
+        }
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Result<AdminCommand, Garbage> {
-        let (kind, number) = bytes.split_first_chunk().ok_or(Garbage)?;
-        let number = u32::from_ne_bytes(number.try_into().map_err(|_| Garbage)?);
-        match u32::from_ne_bytes(*kind) {
+    fn decode(kind: u32, number: u32) -> Result<AdminCommand, Garbage> {
+        match kind {
             1 if number == 0 => Ok(AdminCommand::Reload),
             2 => WorkerRange::new((number >> 16) as u16, number as u16)
                 .map(AdminCommand::Scale)
@@ -182,25 +186,66 @@ impl AdminCommand {
     }
 }
 
+impl AdminOrder {
+    /// Gives an order for the server itself.
+    pub fn own(command: AdminCommand) -> AdminOrder {
+        AdminOrder {
+            command,
+            mount: None,
+        }
+    }
+
+    pub(super) fn encode(self) -> [u8; SIZE] {
+        let (kind, number) = self.command.encode();
+        let mount = self.mount.map_or(0, |index| u32::from(index) + 1);
+        let mut bytes = [0; SIZE];
+        bytes[..4].copy_from_slice(&kind.to_ne_bytes());
+        bytes[4..8].copy_from_slice(&number.to_ne_bytes());
+        bytes[8..].copy_from_slice(&mount.to_ne_bytes());
+        bytes
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<AdminOrder, Garbage> {
+        let (numbers, rest) = bytes.as_chunks::<4>();
+        let (&[kind, number, mount], []) = (numbers, rest) else {
+            return Err(Garbage);
+        };
+        let mount = match u32::from_ne_bytes(mount) {
+            0 => None,
+            beyond => Some(u16::try_from(beyond - 1).map_err(|_| Garbage)?),
+        };
+        let command = AdminCommand::decode(u32::from_ne_bytes(kind), u32::from_ne_bytes(number))?;
+        Ok(AdminOrder { command, mount })
+    }
+}
+
 /// A `CommandSender` is the admin process's end of the pipe.
 #[derive(Debug)]
 pub struct CommandSender(OwnedFd);
 
 /// A `CommandReceiver` is the supervisor's end of the pipe.
 #[derive(Debug)]
-pub struct CommandReceiver(OwnedFd);
+pub struct CommandReceiver {
+    fd: OwnedFd,
+    /// Nobody sends any more: a descriptor at its end would wake the supervisor for ever.
+    closed: Cell<bool>,
+}
 
 /// Makes a channel for commands, on which neither end waits.
 pub fn command_channel() -> io::Result<(CommandReceiver, CommandSender)> {
     let (receiver, sender) = channel::one_way()?;
     channel::never_wait(&sender)?;
-    Ok((CommandReceiver(receiver), CommandSender(sender)))
+    let receiver = CommandReceiver {
+        fd: receiver,
+        closed: Cell::new(false),
+    };
+    Ok((receiver, CommandSender(sender)))
 }
 
 impl CommandSender {
-    /// Sends a command. Fails where nobody reads, or nobody has read for long.
-    pub fn send(&self, command: AdminCommand) -> io::Result<()> {
-        channel::write(&self.0, &command.encode())
+    /// Sends an order. Fails where nobody reads, or nobody has read for long.
+    pub fn send(&self, order: AdminOrder) -> io::Result<()> {
+        channel::write(&self.0, &order.encode())
     }
 
     pub fn descriptor(&self) -> RawFd {
@@ -215,17 +260,26 @@ impl CommandSender {
 }
 
 impl CommandReceiver {
-    /// Receives the next command, if one is there.
-    pub fn receive(&self) -> Option<Result<AdminCommand, Garbage>> {
+    /// Receives the next order, if one is there.
+    pub fn receive(&self) -> Option<Result<AdminOrder, Garbage>> {
         let mut bytes = [0; SIZE];
-        match channel::read(&self.0, &mut bytes) {
-            Ok(Piece::Bytes(length)) => Some(AdminCommand::decode(&bytes[..length])),
-            Ok(Piece::Nothing | Piece::End) | Err(_) => None,
+        match channel::read(&self.fd, &mut bytes) {
+            Ok(Piece::Bytes(length)) => Some(AdminOrder::decode(&bytes[..length])),
+            Ok(Piece::Nothing) => None,
+            Ok(Piece::End) | Err(_) => {
+                self.closed.set(true);
+                None
+            }
         }
     }
 
-    pub fn descriptor(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+    pub fn descriptor(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+
+    /// Returns what to wait for, while somebody may send.
+    pub fn open_descriptor(&self) -> Option<BorrowedFd<'_>> {
+        (!self.closed.get()).then(|| self.fd.as_fd())
     }
 }
 
@@ -247,15 +301,22 @@ mod tests {
             AdminCommand::Profile(ProfileRequest::new(600, Some(4_194_303)).unwrap()),
             AdminCommand::Profile(ProfileRequest::new(1, None).unwrap()),
         ];
-        for command in commands {
-            sender.send(command).unwrap();
+        let mounts = [None, Some(0), Some(u16::MAX)];
+        let orders = commands
+            .into_iter()
+            .flat_map(|command| mounts.map(|mount| AdminOrder { command, mount }));
+        let orders: Vec<AdminOrder> = orders.collect();
+        for order in &orders {
+            sender.send(*order).unwrap();
         }
-        for command in commands {
-            assert_eq!(receiver.receive(), Some(Ok(command)));
+        for order in orders {
+            assert_eq!(receiver.receive(), Some(Ok(order)));
         }
         assert_eq!(receiver.receive(), None);
+        assert!(receiver.open_descriptor().is_some());
         drop(sender);
         assert_eq!(receiver.receive(), None);
+        assert!(receiver.open_descriptor().is_none());
     }
 
     /// A process that was taken over may write anything.
@@ -279,21 +340,20 @@ mod tests {
             (8, 1 << 10 | 5),
             (9, 0),
         ] {
-            let bytes = [kind.to_ne_bytes(), number.to_ne_bytes()].concat();
-            assert_eq!(
-                AdminCommand::decode(&bytes),
-                Err(Garbage),
-                "{kind} {number}"
-            );
+            let bytes = [kind, number, 0].map(u32::to_ne_bytes).concat();
+            assert_eq!(AdminOrder::decode(&bytes), Err(Garbage), "{kind} {number}");
         }
-        assert_eq!(AdminCommand::decode(&[1, 0, 0, 0]), Err(Garbage));
-        assert_eq!(AdminCommand::decode(&[]), Err(Garbage));
+        let nobody = [1, 0, 1 << 16 | 1].map(u32::to_ne_bytes).concat();
+        assert_eq!(AdminOrder::decode(&nobody), Err(Garbage));
+        assert_eq!(AdminOrder::decode(&[1, 0, 0, 0]), Err(Garbage));
+        assert_eq!(AdminOrder::decode(&[]), Err(Garbage));
     }
 
     #[test]
     fn nobody_waits_for_a_supervisor_that_does_not_read() {
         let (_receiver, sender) = command_channel().unwrap();
-        let error = (0..1_000_000).find_map(|_| sender.send(AdminCommand::Reload).err());
+        let order = AdminOrder::own(AdminCommand::Reload);
+        let error = (0..1_000_000).find_map(|_| sender.send(order).err());
         assert_eq!(error.unwrap().kind(), io::ErrorKind::WouldBlock);
     }
 }

@@ -1,7 +1,7 @@
 //! This file says, for fuzzing, what must hold for any bytes that a child sends.
 
 use super::ChildMessage;
-use super::command::AdminCommand;
+use super::command::AdminOrder;
 use super::record::Record;
 use crate::exit::Status;
 
@@ -12,12 +12,12 @@ pub fn records(bytes: &[u8]) {
 
 /// Checks bytes as the admin process's.
 fn command(bytes: &[u8]) {
-    let whole = AdminCommand::decode(bytes);
+    let whole = AdminOrder::decode(bytes);
     if let Ok(command) = whole {
         assert_eq!(command.encode(), bytes);
     }
-    if let Some((begun, _)) = bytes.split_first_chunk::<8>()
-        && let Ok(command) = AdminCommand::decode(begun)
+    if let Some((begun, _)) = bytes.split_first_chunk::<12>()
+        && let Ok(command) = AdminOrder::decode(begun)
     {
         assert_eq!(command.encode(), *begun);
         assert_eq!(whole.is_ok(), bytes.len() == begun.len());

@@ -28,13 +28,13 @@ pub enum Control {
     /// Have a running server write profiles of what its guests run
     Profile(MakeProfile),
     /// Have a running server give its canary's version to all workers, and wait until they have it
-    Promote(RunningServer),
+    Promote(SteeredServer),
     /// Have a running server reload, and wait until the new version is served
     Reload(Reload),
     /// Have a worker of a running server replaced
     RestartWorker(RestartWorker),
     /// Have a running server end its canary, and go on with the version that it serves
-    Rollback(RunningServer),
+    Rollback(SteeredServer),
     /// Change how many workers a running server has
     Scale(Scale),
     /// Show the state of a running server
@@ -61,6 +61,17 @@ pub struct RunningServer {
     pub timeout: String,
 }
 
+/// A `SteeredServer` is one of the servers that run, or what is mounted in it.
+#[derive(Debug, Args)]
+pub struct SteeredServer {
+    /// Steer what is mounted there, such as /api or admin.example.com/, and nothing else
+    #[arg(long, value_name = "WHERE")]
+    pub mount: Option<String>,
+
+    #[command(flatten)]
+    pub server: RunningServer,
+}
+
 #[derive(Debug, Args)]
 pub struct Reload {
     /// Compare the new version with the old one first, as the server's --canary options say, by 10% of its workers
@@ -69,7 +80,7 @@ pub struct Reload {
     pub canary: bool,
 
     #[command(flatten)]
-    pub server: RunningServer,
+    pub steered: SteeredServer,
 }
 
 #[derive(Debug, Args)]
@@ -119,7 +130,7 @@ pub struct MakeProfile {
     pub output: Option<PathBuf>,
 
     #[command(flatten)]
-    pub server: RunningServer,
+    pub steered: SteeredServer,
 }
 
 #[derive(Debug, Args)]
@@ -139,7 +150,7 @@ pub struct Scale {
     pub workers: WorkerRange,
 
     #[command(flatten)]
-    pub server: RunningServer,
+    pub steered: SteeredServer,
 }
 
 #[derive(Debug, Args)]
@@ -149,5 +160,5 @@ pub struct RestartWorker {
     pub worker: i32,
 
     #[command(flatten)]
-    pub server: RunningServer,
+    pub steered: SteeredServer,
 }

@@ -7,7 +7,9 @@ mod logs;
 mod show;
 mod top;
 
-use crate::cli::{Control, MakeProfile, Reload, RestartWorker, RunningServer, Scale, StatusOf};
+use crate::cli::{
+    Control, MakeProfile, Reload, RestartWorker, RunningServer, Scale, StatusOf, SteeredServer,
+};
 use crate::exit::{Exit, Status};
 use crate::log;
 use crate::sys::process;
@@ -24,10 +26,10 @@ pub fn run(command: &Control) -> Result<Status> {
     match command {
         Control::Logs(asked) => logs::run(asked),
         Control::Profile(asked) => profile(asked),
-        Control::Promote(asked) => order(asked, "/promote"),
+        Control::Promote(asked) => order(asked, "/promote", None),
         Control::Reload(asked) => reload(asked),
         Control::RestartWorker(asked) => restart_worker(asked),
-        Control::Rollback(asked) => order(asked, "/rollback"),
+        Control::Rollback(asked) => order(asked, "/rollback", None),
         Control::Scale(asked) => scale(asked),
         Control::Status(asked) => status(asked),
         Control::Stop(asked) => stop(asked),
@@ -48,25 +50,24 @@ fn status(asked: &StatusOf) -> Result<Status> {
 
 /// Has the server reload, and waits until the new version is served, or says why it is not.
 fn reload(asked: &Reload) -> Result<Status> {
-    let target = match asked.canary {
-        true => "/reload?canary=yes",
-        false => "/reload",
-    };
-    order(&asked.server, target)
+    let canary = asked.canary.then(|| ("canary", "yes".to_owned()));
+    order(&asked.steered, "/reload", canary)
 }
 
 /// Changes the number of workers, and waits until there are as many.
 fn scale(asked: &Scale) -> Result<Status> {
-    order(&asked.server, &format!("/scale?workers={}", asked.workers))
+    let workers = ("workers", asked.workers.to_string());
+    order(&asked.steered, "/scale", Some(workers))
 }
 
 /// Has workers write profiles, waits until they have, and copies the one that is wanted elsewhere.
 fn profile(asked: &MakeProfile) -> Result<Status> {
-    let mut server = found(&asked.server)?;
+    let mut server = found(&asked.steered.server)?;
     server.timeout += Duration::from_secs(asked.seconds.into());
-    let worker = asked.worker.map(|pid| format!("&worker={pid}"));
-    let (seconds, worker) = (asked.seconds, worker.unwrap_or_default());
-    let answer = server.ask("POST", &format!("/profile?seconds={seconds}{worker}"))?;
+    let worker = asked.worker.map(|pid| ("worker", pid.to_string()));
+    let seconds = ("seconds", asked.seconds.to_string());
+    let what = [seconds].into_iter().chain(worker);
+    let answer = server.ask("POST", &target(&asked.steered, "/profile", what))?;
     if answer.status == 400 {
         told(&answer, false).exits(Status::Usage)?;
     }
@@ -82,10 +83,8 @@ fn profile(asked: &MakeProfile) -> Result<Status> {
 
 /// Has one worker replaced, and waits until another serves in its place.
 fn restart_worker(asked: &RestartWorker) -> Result<Status> {
-    order(
-        &asked.server,
-        &format!("/restart-worker?pid={}", asked.worker),
-    )
+    let worker = ("pid", asked.worker.to_string());
+    order(&asked.steered, "/restart-worker", Some(worker))
 }
 
 /// Has the server stop, and waits until it has.
@@ -119,9 +118,27 @@ fn found(asked: &RunningServer) -> Result<AdminSocket> {
     Ok(AdminSocket { path, timeout })
 }
 
-fn order(asked: &RunningServer, target: &str) -> Result<Status> {
-    let answer = found(asked)?.ask("POST", target)?;
+fn order(
+    asked: &SteeredServer,
+    path: &str,
+    what: Option<(&'static str, String)>,
+) -> Result<Status> {
+    let target = target(asked, path, what);
+    let answer = found(&asked.server)?.ask("POST", &target)?;
     told(&answer, true)
+}
+
+/// Writes the target of an order, which says of whom it is asked.
+fn target(
+    asked: &SteeredServer,
+    path: &str,
+    what: impl IntoIterator<Item = (&'static str, String)>,
+) -> String {
+    let mount = asked.mount.clone().map(|mount| ("mount", mount));
+    let query = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(what.into_iter().chain(mount))
+        .finish();
+    format!("{path}?{query}")
 }
 
 /// Prints what came of a command, and says how to end.

@@ -6,7 +6,9 @@ use super::forker::{fork_child, told};
 use super::mounts::Mounts;
 use super::policy::Event;
 use super::{ChildTask, Roles, Sockets};
-use crate::channel::{AdminCommand, CommandReceiver, CommandSender, Garbage, command_channel};
+use crate::channel::{
+    AdminCommand, AdminOrder, CommandReceiver, CommandSender, Garbage, command_channel,
+};
 use crate::scoreboard::Scoreboard;
 use crate::sys::socket::has_arrivals;
 use crate::sys::{clock, process};
@@ -53,6 +55,8 @@ struct AdminProcess {
     commands: CommandReceiver,
     /// What is mounted had changed this often when the process was forked.
     mounts: u32,
+    /// The process was told of these mounts.
+    named: Vec<String>,
 }
 
 impl Admin {
@@ -71,7 +75,8 @@ impl Admin {
 
     /// Returns what to wait for: the process's commands, or, where there is no process, somebody who connects.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let commands = self.process.iter().map(|it| it.commands.descriptor());
+        let process = self.process.iter();
+        let commands = process.filter_map(|it| it.commands.open_descriptor());
         let waits = self.process.is_none() && clock::now_ms() >= self.next_ms;
         let sockets = self.sockets.iter().filter(move |_| waits);
         commands.chain(sockets.map(AsFd::as_fd))
@@ -146,30 +151,43 @@ impl<R: Roles> Supervisor<R> {
     }
 
     fn read_commands(&mut self) {
+        let roles = self.roles.clone();
+        let passed_on = || roles.orders().and_then(CommandReceiver::receive);
+        while let Some(Ok(order)) = passed_on() {
+            self.obey(order);
+        }
         for _ in 0..MOST {
-            let Some(running) = &self.admin.process else {
-                return;
-            };
-            match running.commands.receive() {
+            let process = self.admin.process.as_ref();
+            match process.and_then(|running| running.commands.receive()) {
                 None => return,
-                Some(Ok(command)) => {
-                    debug!("the admin process asks for {command:?}");
-                    if let AdminCommand::Profile(request) = command {
-                        let table = self.forker.scoreboard.table();
-                        table.ask_profile(request.to_number());
-                    }
-                    if command == AdminCommand::Reload {
-                        self.mounts.ask_reload();
-                    }
-                    self.events.extend(event(command));
-                    self.admin.obeyed += 1;
-                }
+                Some(Ok(order)) => self.obey(order),
                 Some(Err(Garbage)) => {
                     error!("the admin process sent what cannot be understood, and is replaced");
                     return self.admin.kill();
                 }
             }
         }
+    }
+
+    fn obey(&mut self, AdminOrder { command, mount }: AdminOrder) {
+        debug!("the admin process asks for {command:?}");
+        if let Some(index) = mount {
+            let process = self.admin.process.as_ref();
+            let name = process.and_then(|it| it.named.get(usize::from(index)));
+            return match name {
+                Some(name) => self.mounts.pass_on(name, command),
+                None => warning!("the admin process means a mount that it was not told of"),
+            };
+        }
+        if let AdminCommand::Profile(request) = command {
+            let table = self.forker.scoreboard.table();
+            table.ask_profile(request.to_number());
+        }
+        if command == AdminCommand::Reload {
+            self.mounts.ask_reload();
+        }
+        self.events.extend(event(command));
+        self.admin.obeyed += 1;
     }
 }
 
@@ -215,11 +233,13 @@ fn fork<R: Roles>(
         };
         told(roles.run(ChildTask::Administer(context)), "admin process")
     })?;
-    let (mounts, _) = mounts.changes();
+    let (changes, _) = mounts.changes();
+    let named = mounts.scoreboards().map(|(name, _)| name.clone());
     Ok(AdminProcess {
         pid,
         commands,
-        mounts,
+        mounts: changes,
+        named: named.collect(),
     })
 }
 

@@ -18,6 +18,7 @@ use super::status_report::LastReport;
 use super::successor::{self, Predecessor, Successor};
 use super::zygote::Zygote;
 use super::{Roles, most_workers};
+use crate::channel::CommandReceiver;
 use crate::exit::{Exit, Status};
 use crate::info;
 use crate::scoreboard::Scoreboard;
@@ -305,6 +306,8 @@ impl<R: Roles> Supervisor<R> {
             .chain(self.abandoned_workers.iter().map(|late| &late.receiver))
             .chain(self.successor.iter().map(|asked| &asked.receiver));
         let descriptors = receivers.filter_map(|receiver| receiver.open_descriptor());
+        let orders = self.roles.orders();
+        let orders = orders.and_then(CommandReceiver::open_descriptor);
         let watches = changes
             .iter()
             .filter_map(|(watch, _)| Some(watch.as_ref()?.descriptor()));
@@ -313,6 +316,7 @@ impl<R: Roles> Supervisor<R> {
             .chain(attempt)
             .chain(watches)
             .chain(self.admin.descriptors())
+            .chain(orders)
             .chain(self.mounts.descriptors())
             .chain([self.signals.as_fd()])
             .map(|fd| PollFd::new(fd, PollFlags::POLLIN))

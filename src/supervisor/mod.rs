@@ -42,7 +42,7 @@ pub use settings::{
 pub use status_report::Served;
 pub use successor::predecessor;
 
-use crate::channel::{CodeInfo, LeftListener, LeftMount, Reporter};
+use crate::channel::{CodeInfo, CommandReceiver, LeftListener, LeftMount, Reporter};
 use crate::scoreboard::Scoreboard;
 use std::cell::RefCell;
 use std::fs::File;
@@ -96,6 +96,8 @@ pub trait Roles: Sized {
 
     /// Returns where this server itself is mounted in another, which is its parent; none where it stands for itself.
     fn mounted_at(&self) -> Option<&str>;
+    /// Returns the channel by which that parent passes on what the operator orders; none where it stands for itself.
+    fn orders(&self) -> Option<&CommandReceiver>;
     /// Says in the log's words where the server is reached.
     fn announcement(&self) -> Vec<String>;
     /// Says whether there is an application, and not only what is mounted.
@@ -135,6 +137,7 @@ pub enum ChildTask<'a> {
     ServeMount {
         name: &'a str,
         reporter: Rc<Reporter>,
+        orders: CommandReceiver,
         scoreboard: Scoreboard,
     },
 }

@@ -1,6 +1,6 @@
 //! The server of a mount is a process that the supervisor hears, signals and reaps: this file has what is kept of it.
 
-use crate::channel::{ChildMessage, Receiver};
+use crate::channel::{AdminCommand, AdminOrder, ChildMessage, CommandSender, Receiver};
 use crate::exit::Status;
 use crate::sys::process;
 use nix::sys::signal::Signal;
@@ -13,6 +13,8 @@ pub struct MountServer {
     pub pid: Pid,
     /// None where the executable before this one has forked it.
     pub receiver: Option<Receiver>,
+    /// None where the executable before this one has forked it, too.
+    pub orders: Option<CommandSender>,
     pub state: ServerState,
     pub started: Instant,
 }
@@ -33,6 +35,14 @@ impl MountServer {
     /// Says whether it serves, or is about to.
     pub fn is_current(&self) -> bool {
         !matches!(self.state, ServerState::Ending | ServerState::Old)
+    }
+
+    /// Gives it an order, and says whether it can take one.
+    pub fn order(&self, command: AdminCommand) -> bool {
+        let order = AdminOrder::own(command);
+        self.orders
+            .as_ref()
+            .is_some_and(|it| it.send(order).is_ok())
     }
 
     /// Asks it to end, once.

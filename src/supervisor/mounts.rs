@@ -10,12 +10,12 @@ use super::forker::{ended, fork_child};
 use super::mount_server::{MountServer, ServerState};
 use super::policy::{Death, Event};
 use super::{ChildTask, MountSockets as _, Roles};
-use crate::channel::{LeftMount, Receiver, channel};
+use crate::channel::{AdminCommand, LeftMount, Receiver, channel, command_channel};
 use crate::exit::Status;
 use crate::scoreboard::{Layout, Scoreboard, WorkerPhase};
 use crate::sys::process::{self, End};
 use crate::sys::{clock, cpus, socket};
-use crate::{debug, error, info};
+use crate::{debug, error, info, warning};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,6 +53,7 @@ impl Mounts {
                 name: left.name.clone(),
                 pid,
                 receiver: None,
+                orders: None,
                 state: ServerState::Old,
                 started: Instant::now(),
             })
@@ -134,6 +135,15 @@ impl Mounts {
         let servers = self.servers.iter();
         for server in servers.filter(|it| it.is_current() && names.contains(&it.name)) {
             process::signal(server.pid, Signal::SIGHUP);
+        }
+    }
+
+    /// Passes on what the operator orders of the server of this mount.
+    pub fn pass_on(&self, name: &str, command: AdminCommand) {
+        let mut servers = self.servers.iter();
+        // Whoever gave the order sees that nothing comes of it.
+        if !servers.any(|it| it.name == name && it.is_current() && it.order(command)) {
+            warning!("The server of mount `{name}` takes no orders at present");
         }
     }
 
@@ -309,10 +319,16 @@ impl<R: Roles> Supervisor<R> {
 
     fn fork_mount(&mut self, name: &str, roles: &R) -> io::Result<MountServer> {
         let (receiver, reporter) = channel()?;
+        let (orders, sender) = command_channel()?;
         let listening = roles.mount_sockets().borrow().listening(name)?;
         let slots = roles.mount_slots(name);
         let (memory, layout) = self.mounts.scoreboard(name, slots)?;
-        let kept = [listening, reporter.descriptor(), memory.as_raw_fd()];
+        let kept = [
+            listening,
+            reporter.descriptor(),
+            orders.descriptor(),
+            memory.as_raw_fd(),
+        ];
         let pid = fork_child(
             &kept,
             || self.forker.scoreboard.give_up(),
@@ -328,6 +344,7 @@ impl<R: Roles> Supervisor<R> {
                     roles.run(ChildTask::ServeMount {
                         name,
                         reporter,
+                        orders,
                         scoreboard,
                     })
                 };
@@ -338,6 +355,7 @@ impl<R: Roles> Supervisor<R> {
             name: name.to_owned(),
             pid,
             receiver: Some(receiver),
+            orders: Some(sender),
             state: ServerState::Starting,
             started: Instant::now(),
         })

@@ -1,37 +1,12 @@
 //! Mounts start, are reloaded, die, rest and end, each without the others.
 
-use super::{SITE, Site};
-use crate::harness::{HELLO, Server, eventually, get, guest, lives, order, strike};
+use super::{SITE, Site, mount, pid, replaceable};
+use crate::harness::{HELLO, Server, eventually, get, lives, order, strike};
 use nix::sys::signal::Signal;
-use serde_json::Value;
 use std::fs;
-
-/// What the status says of the mount at this place.
-fn mount(server: &Server, at: &str) -> Value {
-    let status = server.status();
-    let mounts = status["mounts"].as_array().unwrap();
-    let found = mounts.iter().find(|mount| mount["at"] == at);
-    found.unwrap_or_else(|| panic!("{at} in {status}")).clone()
-}
-
-fn pid(mount: &Value) -> i32 {
-    i32::try_from(mount["pid"].as_i64().unwrap()).unwrap()
-}
 
 fn counted(server: &Server, target: &str) -> String {
     get(server.address, target).text().trim().to_owned()
-}
-
-/// A site whose first mount is a file that is replaced.
-fn replaceable() -> (Site, String) {
-    let site = Site::new("");
-    let file = site.folder.file("one.wasm");
-    fs::copy(guest("behaviours"), &file).unwrap();
-    site.write(&format!(
-        "component = \"{{hello}}\"\n[mount.\"/one\"]\ncomponent = \"{file}\"\n\
-         [mount.\"/two\"]\ncomponent = \"{{behaviours}}\"\nreuse = 1000\n"
-    ));
-    (site, file)
 }
 
 #[test]

@@ -3,8 +3,10 @@
 mod bad_input;
 mod forwarding;
 mod life;
+mod orders;
 
 use crate::harness::{Folder, HELLO, Server, Start, guest};
+use serde_json::Value;
 use std::fs;
 
 /// A configuration file that mounts what these tables say, and a folder for what else there is.
@@ -53,3 +55,27 @@ reuse = 100
 component = "{behaviours}"
 env = ["WHO=admin"]
 "#;
+
+/// What the status says of the mount at this place.
+fn mount(server: &Server, at: &str) -> Value {
+    let status = server.status();
+    let mounts = status["mounts"].as_array().unwrap();
+    let found = mounts.iter().find(|mount| mount["at"] == at);
+    found.unwrap_or_else(|| panic!("{at} in {status}")).clone()
+}
+
+fn pid(mount: &Value) -> i32 {
+    i32::try_from(mount["pid"].as_i64().unwrap()).unwrap()
+}
+
+/// A site whose first mount is a file that is replaced.
+fn replaceable() -> (Site, String) {
+    let site = Site::new("");
+    let file = site.folder.file("one.wasm");
+    fs::copy(guest("behaviours"), &file).unwrap();
+    site.write(&format!(
+        "component = \"{{hello}}\"\n[mount.\"/one\"]\ncomponent = \"{file}\"\n\
+         [mount.\"/two\"]\ncomponent = \"{{behaviours}}\"\nreuse = 1000\n"
+    ));
+    (site, file)
+}
