@@ -80,12 +80,15 @@ pub fn given(
         environment,
         arguments,
         settings,
+        directories,
         ..
     } = capabilities;
+    let directories = directories.iter();
     let given = Given {
         component,
         primed: restorer.is_some_and(Restorer::is_primed),
         memory: limits.memory,
+        directories: directories.map(|it| it.guest.clone()).collect(),
         ..Given::default()
     };
     given.with(environment, arguments, settings)

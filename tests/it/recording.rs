@@ -1,5 +1,7 @@
 //! A request that fails is recorded, and fails alike when it is replayed.
 
+mod files;
+
 use crate::harness::{
     After, Folder, GREETING, HELLO, Server, Upstream, finished, get, guest, refused, root, text,
     wasmserve,

@@ -48,6 +48,11 @@ pub fn trap_by_chance(request: IncomingRequest, query: &Query) {
     let time = u64::from(wall.nanoseconds).wrapping_add(monotonic_clock::now());
     let digits = [sum % 4, random % 4, (time >> 3) % 4];
     eprintln!("fell by {digits:?} of {sum} {random} {time}");
+    fall_by(digits);
+}
+
+/// Traps in functions that depend on these digits, from 0 to 3.
+pub fn fall_by(digits: [u64; 3]) {
     match digits[0] {
         0 => by_random::<0>(digits),
         1 => by_random::<1>(digits),

@@ -4,6 +4,7 @@
 mod answers;
 mod capabilities;
 mod failures;
+mod files;
 mod memory;
 mod outbound;
 mod reply;
@@ -23,6 +24,9 @@ impl wasip2::exports::http::incoming_handler::Guest for Behaviours {
             "trap-before-head" => panic!("trapped before the head"),
             "trap-after-head" => failures::trap_after_head(out),
             "trap-by-chance" => failures::trap_by_chance(request, &query),
+            "trap-by-file" => files::trap_by_file(&query),
+            "file-length" => reply::text(out, &format!("{}\n", files::length(&query))),
+            "trap-by-length" => panic!("it has {} bytes", files::length(&query)),
             "no-response" => {}
             "error-code" => failures::error_code(out, &query),
             "spin" => failures::spin(),

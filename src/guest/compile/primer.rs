@@ -79,7 +79,7 @@ fn prime(
     seal::verify(&File::from(code.try_clone()?))?;
     let component = code::component(&engine::serving(info, request.limits)?, code)?;
     confine()?;
-    let handler = LinkedComponent::link(info.target, &component, false)?;
+    let handler = LinkedComponent::link(info.target, &component, None)?;
     let restorer = Restorer::open(code, None)?.context("its instances are not put back")?;
     let rng = TrackedRng::default();
     let store = request.one_off_store(component.engine(), Some(rng.clone()))?;

@@ -372,7 +372,7 @@ impl CompileRequest {
         };
         let engine = engine::serving(info, limits)?;
         let component = code::component(&engine, &compiled.code)?;
-        let handler = LinkedComponent::link(info.target, &component, false)?;
+        let handler = LinkedComponent::link(info.target, &component, None)?;
         let store = self.one_off_store(&engine, None)?;
         let memory = store.data().memory().clone();
         let made = block_on_guest(handler.try_instance(store))?;

@@ -61,6 +61,13 @@ impl Capabilities {
         self.recordings.is_some() || is_replayed
     }
 
+    /// Says whether what guests read of their directories is recorded, or replayed. Where they have none, there is nothing
+    /// to record.
+    pub fn are_directories_recorded(&self) -> bool {
+        let is_replayed = self.recordings.is_none();
+        self.are_recorded() && (is_replayed || !self.directories.is_empty())
+    }
+
     /// Fails where a component with these imports has to be given more.
     pub fn check<'a>(&self, imports: impl Iterator<Item = &'a str>) -> Result<()> {
         for name in imports {
@@ -231,9 +238,6 @@ impl Granted {
             .secure_random(RecordedRng::new(recorder, Purpose::Secure))
             .insecure_random(RecordedRng::new(recorder, Purpose::Insecure))
             .insecure_random_seed(recorder.insecure_seed());
-        if !self.capabilities.directories.is_empty() {
-            recorder.used(Used::Directories);
-        }
         if !self.capabilities.sockets.is_empty() {
             recorder.used(Used::Sockets);
         }

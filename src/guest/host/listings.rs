@@ -8,8 +8,8 @@ use std::sync::Arc;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource, ResourceTable};
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemView};
-use wasmtime_wasi::p2::ReaddirIterator;
-use wasmtime_wasi::p2::bindings::filesystem::types::{ErrorCode, Host, HostDescriptor};
+use wasmtime_wasi::p2::bindings::filesystem::types::{ErrorCode, HostDescriptor};
+use wasmtime_wasi::p2::{FsResult, ReaddirIterator};
 
 /// The engine defines the interface in this version.
 const TYPES: &str = "wasi:filesystem/types@0.2.12";
@@ -36,19 +36,26 @@ pub fn bound(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     let mut types = linker.instance(TYPES)?;
     types.func_wrap_async(
         "[method]descriptor.read-directory",
-        |store, (directory,)| Box::new(async move { Ok((read(store, directory).await?,)) }),
+        |mut store: StoreContextMut<'_, HostState>, (directory,)| {
+            Box::new(async move {
+                match read_directory(store.data_mut(), directory).await {
+                    Ok(listing) => Ok((Ok(listing),)),
+                    Err(error) => Ok((Err(error.downcast()?),)),
+                }
+            })
+        },
     )?;
     linker.allow_shadowing(false);
     Ok(())
 }
 
-type Read = Result<Resource<ReaddirIterator>, ErrorCode>;
+type Listing = Resource<ReaddirIterator>;
 
-async fn read(
-    mut store: StoreContextMut<'_, HostState>,
+/// Lists a directory, unless the listing would take more memory than there is.
+pub async fn read_directory(
+    state: &mut HostState,
     directory: Resource<Descriptor>,
-) -> wasmtime::Result<Read> {
-    let state = store.data_mut();
+) -> FsResult<Listing> {
     let mut bytes = 0;
     if let Descriptor::Dir(open) = state.table().get(&directory)? {
         let open = open.dir.clone();
@@ -56,17 +63,12 @@ async fn read(
         bytes = size(open, left).await;
         if bytes > left {
             state.memory().refuse();
-            return Ok(Err(ErrorCode::InsufficientMemory));
+            return Err(ErrorCode::InsufficientMemory.into());
         }
     }
-    let mut files = state.filesystem();
-    match HostDescriptor::read_directory(&mut files, directory).await {
-        Ok(listing) => {
-            state.listings_mut().0.push((listing.rep(), bytes));
-            Ok(Ok(listing))
-        }
-        Err(error) => Host::convert_error_code(&mut files, error).map(Err),
-    }
+    let listing = state.filesystem().read_directory(directory).await?;
+    state.listings_mut().0.push((listing.rep(), bytes));
+    Ok(listing)
 }
 
 impl HostState {

@@ -17,6 +17,7 @@ pub mod network;
 pub mod open;
 pub mod outbound;
 pub mod postgres;
+pub(super) mod recorded_files;
 pub mod request_name;
 mod sockets;
 pub mod sqlite;

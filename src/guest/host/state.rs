@@ -8,6 +8,7 @@ use super::keyvalue::Store;
 use super::listings::Listings;
 use super::outbound::Outbound;
 use super::postgres::Databases;
+use super::recorded_files::FileNames;
 use super::request_name::RequestName;
 use super::sockets::Peers;
 use super::sqlite::Files;
@@ -53,6 +54,8 @@ pub struct HostState {
     table: ResourceTable,
     memory: Limiter,
     listings: Listings,
+    /// The files are named where they are recorded.
+    file_names: FileNames,
     database_locks: DatabaseLocks,
     share: Arc<CpuShare>,
     /// Each of the requests that are answered at the same time has a budget here.
@@ -86,6 +89,7 @@ impl HostState {
             table,
             memory: Limiter(memory),
             listings: Listings::default(),
+            file_names: FileNames::default(),
             database_locks: DatabaseLocks::default(),
             share,
             task_budgets: TaskBudgets::default(),
@@ -223,6 +227,11 @@ impl HostState {
     /// Gives back the locks of an instance that will not go on from where it is.
     pub fn release_locks(&mut self) {
         self.database_locks.end(&mut self.table);
+    }
+
+    /// Returns the names of what the guest has open.
+    pub fn file_names(&mut self) -> &mut FileNames {
+        &mut self.file_names
     }
 
     /// Returns the listings of directories.

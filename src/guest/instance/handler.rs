@@ -3,7 +3,9 @@
 
 use crate::guest::component::info::World;
 use crate::guest::component::target::Target;
+use crate::guest::host::capabilities::Capabilities;
 use crate::guest::host::linker;
+use crate::guest::host::recorded_files;
 use crate::guest::host::state::HostState;
 use crate::guest::host::waiting;
 use anyhow::Result;
@@ -24,11 +26,14 @@ impl LinkedComponent {
     pub fn link(
         target: Target,
         component: &Component,
-        is_recorded: bool,
+        recorded: Option<&Capabilities>,
     ) -> Result<LinkedComponent> {
         let mut linker = linker::linker(component.engine(), target)?;
-        if is_recorded {
+        if recorded.is_some_and(Capabilities::are_recorded) {
             waiting::replace(&mut linker)?;
+        }
+        if recorded.is_some_and(Capabilities::are_directories_recorded) {
+            recorded_files::replace(&mut linker, target.concurrent)?;
         }
         let pre = linker.instantiate_pre(component)?;
         Ok(match target.world {

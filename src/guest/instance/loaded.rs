@@ -55,7 +55,7 @@ impl Loaded {
     ) -> Result<Loaded> {
         let mut loaded = Loaded {
             exported: Exported::of(&component, info, primed.is_some()),
-            handler: LinkedComponent::link(info.target, &component, capabilities.are_recorded())?,
+            handler: LinkedComponent::link(info.target, &component, Some(&capabilities))?,
             restorer: Restorer::open(code, primed)?,
             first: None,
             engine: component.engine().clone(),

@@ -1,4 +1,5 @@
-//! A recording is a file: a line that says what it is, a line of JSON, the bytes of the body, and a digest of all that.
+//! A recording is a file: a line that says what it is, a line of JSON, the bytes of bodies and answers, and a digest of all
+//! that.
 
 use super::answered::Answered;
 use super::asked::WrittenAnswer;
@@ -15,7 +16,7 @@ use std::path::Path;
 
 /// A file begins with this line, whose number is that of the form.
 const BEGIN: &str = "wasmserve recording ";
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// Nothing that is larger is a recording.
 const LARGEST: u64 = 64 << 20;
@@ -63,6 +64,11 @@ impl Recording {
         for answer in &self.answers {
             bytes.extend_from_slice(&answer.body);
         }
+        for event in &self.events {
+            if let Event::Host(answer) = event {
+                bytes.extend_from_slice(&answer.bytes);
+            }
+        }
         let digest = blake3::hash(&bytes);
         bytes.extend_from_slice(digest.as_bytes());
         Ok(bytes)
@@ -107,6 +113,12 @@ impl Recording {
             ensure!(length <= rest.len(), DAMAGED);
             *body = rest.split_to(length);
         }
+        for event in &mut recording.events {
+            if let Event::Host(answer) = event {
+                ensure!(answer.length <= rest.len(), DAMAGED);
+                answer.bytes = rest.split_to(answer.length);
+            }
+        }
         ensure!(rest.is_empty(), DAMAGED);
         Ok(recording)
     }
@@ -135,6 +147,14 @@ impl Recording {
 mod tests {
     use super::*;
     use crate::guest::recording::answered::BodyDigest;
+    use crate::guest::recording::host_answer::HostAnswer;
+    use crate::guest::recording::recorder::Recorder;
+
+    fn host(called: &str, words: &str, bytes: &'static [u8]) -> Event {
+        let (called, words) = (called.to_owned(), words.to_owned());
+        let answer = HostAnswer::new(called, words, Bytes::from_static(bytes));
+        Event::Host(Box::new(answer))
+    }
 
     fn recording() -> Recording {
         let answer = WrittenAnswer {
@@ -171,7 +191,13 @@ mod tests {
             bodiless: false,
             seed: Recording::hex(&[7; 32]),
             used: Vec::new(),
-            events: vec![Event::MonotonicNow(1), Event::Poll(vec![0, 3])],
+            events: vec![
+                Event::MonotonicNow(1),
+                Event::Poll(vec![0, 3]),
+                host("read /a", "false", b"\xff\n"),
+                host("stat /a", r#"{"Ok":3}"#, b""),
+                host("read /b", "true", b"ab"),
+            ],
             pieces: vec![Piece::Data(3), Piece::End],
             answers: vec![answer],
             body: Bytes::from_static(b"a\nb"),
@@ -187,6 +213,43 @@ mod tests {
         assert_eq!(read.frames().unwrap().data, [Bytes::from_static(b"a\nb")]);
     }
 
+    /// Somebody may make a digest that fits.
+    #[test]
+    fn a_recording_whose_digest_fits_is_refused_or_replayed_whatever_it_says() {
+        let bytes = recording().bytes().unwrap();
+        let content = &bytes[..bytes.len() - OUT_LEN];
+        let begin = BEGIN.len() + VERSION.len() + 1;
+        let sealed = |mut content: Vec<u8>| {
+            let digest = blake3::hash(&content);
+            content.extend_from_slice(digest.as_bytes());
+            Recording::parse(content)
+        };
+        assert!(sealed(content.to_vec()).is_ok());
+        for length in begin..content.len() {
+            let error = sealed(content[..length].to_vec()).unwrap_err();
+            assert!(error.to_string().contains("damaged"), "{error}");
+        }
+        let mut accepted = 0;
+        for at in begin..content.len() {
+            for flip in [1, 4, 16, 128, 255] {
+                let mut changed = content.to_vec();
+                changed[at] ^= flip;
+                let Ok(read) = sealed(changed) else {
+                    continue;
+                };
+                accepted += 1;
+                let Ok((recorder, _)) = Recorder::replay(&read, false) else {
+                    continue;
+                };
+                for event in &read.events {
+                    let _ = (event.to_string(), recorder.recorded(event.call()));
+                }
+                assert!(recorder.host_answer("read /c").is_none());
+            }
+        }
+        assert!(accepted > 0, "the bytes of bodies may be any");
+    }
+
     #[test]
     fn a_recording_that_is_cut_or_changed_anywhere_is_refused() {
         let bytes = recording().bytes().unwrap();
@@ -198,8 +261,8 @@ mod tests {
             changed[at] ^= 1;
             assert!(Recording::parse(changed).is_err(), "byte {at}");
         }
-        let other = String::from_utf8_lossy(&bytes[..22]).replace('1', "2");
+        let other = String::from_utf8_lossy(&bytes[..22]).replace('2', "1");
         let error = Recording::parse(other.into_bytes()).unwrap_err();
-        assert!(error.to_string().contains("form 2"), "{error}");
+        assert!(error.to_string().contains("form 1"), "{error}");
     }
 }

@@ -15,6 +15,8 @@ pub struct Given {
     pub environment: Vec<(String, String)>,
     pub arguments: Vec<String>,
     pub settings: Vec<(String, String)>,
+    /// The guest has these directories, by its names.
+    pub directories: Vec<String>,
 }
 
 impl Given {

@@ -1,6 +1,7 @@
 //! The `Journal` has what the host answered, call by call. While a request is recorded the journal grows; when it is
 //! replayed the same answers are given, and the first call that is another one is noted.
 
+use super::host_answer::HostAnswer;
 use crate::log;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -18,8 +19,8 @@ pub enum Call {
     Ready,
     /// A request is sent: its method and target.
     Ask(String),
-    /// The key-value store is asked.
-    Store(String),
+    /// The host is asked this, by its interface.
+    Host(String),
 }
 
 /// An `Event` is a call with its answer.
@@ -36,8 +37,8 @@ pub enum Event {
     Poll(Vec<u32>),
     /// The pollable was ready, or not.
     Ready(bool),
-    /// This was asked of the key-value store, with its answer as JSON.
-    Store(String, String),
+    /// The host was asked this, and has answered it.
+    Host(Box<HostAnswer>),
     /// This was asked of another server; what it answered stands elsewhere.
     Ask(String),
     /// The guest waited for several things when its time was up.
@@ -45,7 +46,7 @@ pub enum Event {
 }
 
 impl Event {
-    fn call(&self) -> Call {
+    pub(super) fn call(&self) -> Call {
         match self {
             Event::MonotonicNow(_) => Call::MonotonicNow,
             Event::WallNow(..) => Call::WallNow,
@@ -53,7 +54,7 @@ impl Event {
             Event::Poll(_) | Event::Waits => Call::Poll,
             Event::Ready(_) => Call::Ready,
             Event::Ask(asked) => Call::Ask(asked.clone()),
-            Event::Store(called, _) => Call::Store(called.clone()),
+            Event::Host(answer) => Call::Host(answer.called.clone()),
         }
     }
 }
@@ -66,7 +67,7 @@ impl fmt::Display for Call {
             Call::Random(count) => write!(f, "wasi:random, {count} bytes"),
             Call::Poll => write!(f, "wasi:io/poll poll"),
             Call::Ready => write!(f, "wasi:io/poll ready"),
-            Call::Store(called) => write!(f, "wasi:keyvalue {}", log::escape(called)),
+            Call::Host(called) => write!(f, "{}", log::escape(called)),
             Call::Ask(asked) => write!(f, "wasi:http {}", log::escape(asked)),
         }
     }
@@ -74,12 +75,14 @@ impl fmt::Display for Call {
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Event::Host(answer) = self {
+            return answer.fmt(f);
+        }
         self.call().fmt(f)?;
         match self {
             Event::MonotonicNow(nanoseconds) => write!(f, " -> {nanoseconds}"),
             Event::WallNow(seconds, nanoseconds) => write!(f, " -> {seconds}.{nanoseconds:09}"),
-            Event::Store(_, answer) => write!(f, " -> {}", log::escape(answer)),
-            Event::Random(_) | Event::Ask(_) => Ok(()),
+            Event::Random(_) | Event::Ask(_) | Event::Host(_) => Ok(()),
             Event::Waits => write!(f, " -> nothing until the time was up"),
             Event::Poll(ready) => write!(f, " -> {ready:?}"),
             Event::Ready(ready) => write!(f, " -> {ready}"),

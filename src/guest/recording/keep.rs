@@ -56,8 +56,8 @@ impl Recordings {
                 error!("a failing request is recorded in {path}; see `wasmserve replay`");
             }
             Ok(Written::TooLong) => warning!(
-                "a failing request is not recorded: its body has more than 4 MiB, or it has asked the host more than \
-                 100000 times"
+                "a failing request is not recorded: its bodies, files and values have more than 4 MiB, or it has asked \
+                 the host more than 100000 times"
             ),
             Ok(Written::No) => {}
             Err(why) => warning!("a failing request cannot be recorded: {why:#}"),

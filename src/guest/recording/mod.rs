@@ -8,6 +8,7 @@ mod cause;
 mod ending;
 mod file;
 mod given;
+mod host_answer;
 mod journal;
 mod keep;
 mod masked;

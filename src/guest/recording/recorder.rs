@@ -5,11 +5,13 @@ use super::answered::Progress;
 use super::asked::{Answer, WrittenAnswer};
 use super::body::{self, Budget, Frames, Shared};
 use super::file::Recording;
+use super::host_answer::HostAnswer;
 use super::journal::{Call, Event, Journal, OtherWay};
 use super::keep::Recordings;
 use super::request::Head;
 use super::said::Said;
 use anyhow::Result;
+use bytes::Bytes;
 use http_body::Body as _;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
@@ -69,6 +71,8 @@ pub struct Recorder {
     pub(super) waits: AtomicBool,
     /// The guest waits in the replay for what has not come then.
     pub(super) in_vain: Notify,
+    /// The guest had these directories when the request was recorded that is replayed.
+    directories: Vec<String>,
     /// What is to be kept should the request fail; none where it is replayed.
     pub(super) records: Option<Records>,
 }
@@ -107,6 +111,7 @@ impl Recorder {
             progress: Mutex::default(),
             waits: AtomicBool::new(false),
             in_vain: Notify::new(),
+            directories: Vec::new(),
             records: Some(Records {
                 recordings: recordings.clone(),
                 head: Head::of(request),
@@ -141,6 +146,7 @@ impl Recorder {
             progress: Mutex::default(),
             waits: AtomicBool::new(false),
             in_vain: Notify::new(),
+            directories: recording.given.directories.clone(),
             records: None,
         };
         let recorder = Arc::new(recorder);
@@ -225,20 +231,34 @@ impl Recorder {
         self.records.is_none()
     }
 
-    /// Gives what the store answered to what is called this, if it was asked that.
-    pub fn stored(&self, called: &str) -> Option<String> {
-        match self.recorded(Call::Store(called.to_owned()))? {
-            Event::Store(_, answer) => Some(answer),
-            _ => None,
+    /// Gives what the host answered to what is called this, if it was asked that.
+    pub fn host_answer(&self, called: &str) -> Option<HostAnswer> {
+        match self.recorded(Call::Host(called.to_owned())) {
+            Some(Event::Host(answer)) => Some(*answer),
+            _ => {
+                let (called, words) = (called.to_owned(), "refused".to_owned());
+                let refused = HostAnswer::new(called, words, Bytes::new());
+                self.note(Event::Host(Box::new(refused)));
+                None
+            }
         }
     }
 
-    /// Notes what the store has answered, unless there is too much of it.
-    pub fn note_stored(&self, called: String, answer: String) {
-        match self.budget.take(called.len() + answer.len()) {
-            true => self.note(Event::Store(called, answer)),
+    /// Notes what the host has answered, unless there is too much of it.
+    pub fn note_host_answer(&self, called: String, words: String, bytes: &[u8]) {
+        match self.budget.take(called.len() + words.len() + bytes.len()) {
+            true => {
+                let bytes = Bytes::copy_from_slice(bytes);
+                let answer = HostAnswer::new(called, words, bytes);
+                self.note(Event::Host(Box::new(answer)));
+            }
             false => *self.journal() = Journal::Overflown,
         }
+    }
+
+    /// Lists the directories that the guest had when the request was recorded, by its names.
+    pub fn directories(&self) -> &[String] {
+        &self.directories
     }
 
     /// Notes what another server has answered.

@@ -1,9 +1,9 @@
-//! SQLite handles its lock directory through five functions of `wasi:filesystem`, which are replaced here in both
-//! versions of WASI. For every other path they do what they did.
+//! SQLite handles its lock directory through five functions of `wasi:filesystem`, which are replaced in both versions of
+//! WASI. This file says what they make of a lock directory.
 
 use super::beneath::{Beneath, Obstacle};
 use super::file_lock::{FileKind, FileLock, LockMode};
-use super::{DatabaseLocks, LockDirectory, has_open};
+use super::{DatabaseLocks, LockDirectory, has_open, p2 as older, p3 as newer};
 use crate::guest::host::state::HostState;
 use crate::{log, warning};
 use std::fs::File;
@@ -11,10 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use wasmtime::component::{Accessor, Linker, Resource, ResourceTable};
-use wasmtime::{AsContextMut, StoreContextMut};
-use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemView};
+use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::types as p2;
-use wasmtime_wasi::p3::bindings::filesystem::types as p3;
 
 /// A guest waits for this long for a lock before it is told that somebody has it. SQLite in a guest then sleeps for as
 /// long as its build knows how to, which may be a second at a time, until its own time is over.
@@ -27,7 +25,7 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(8
 const YOUNG: Duration = Duration::from_secs(1);
 
 /// An `Outcome` says what the wish for a lock directory leads to.
-enum Outcome {
+pub(super) enum Outcome {
     /// The directory has nothing to do with a database.
     None,
     Locked,
@@ -35,13 +33,13 @@ enum Outcome {
 }
 
 /// `Stateful` reaches the state of an instance, wherever it stands.
-trait Stateful {
+pub(super) trait Stateful {
     fn with<R>(&mut self, act: impl FnOnce(&mut HostState) -> R) -> R;
 }
 
-impl Stateful for StoreContextMut<'_, HostState> {
+impl Stateful for &mut HostState {
     fn with<R>(&mut self, act: impl FnOnce(&mut HostState) -> R) -> R {
-        act(self.data_mut())
+        act(self)
     }
 }
 
@@ -51,10 +49,10 @@ impl Stateful for &Accessor<HostState> {
     }
 }
 
-type Fd = Resource<Descriptor>;
+pub(super) type Fd = Resource<Descriptor>;
 
 /// Takes the lock that this directory stands for.
-async fn lock(mut state: impl Stateful, fd: &Fd, path: &str) -> Outcome {
+pub(super) async fn lock(mut state: impl Stateful, fd: &Fd, path: &str) -> Outcome {
     let Some(place) = state.with(|state| LockDirectory::of(state.table(), fd, path)) else {
         return Outcome::None;
     };
@@ -144,11 +142,11 @@ async fn clear(beneath: &mut Beneath, place: &LockDirectory, mode: LockMode) -> 
 }
 
 /// Says whether the instance holds the lock that this directory stands for.
-fn holds(mut state: impl Stateful, fd: &Fd, path: &str) -> bool {
+pub(super) fn holds(mut state: impl Stateful, fd: &Fd, path: &str) -> bool {
     on_place(&mut state, fd, path, |locks, place| locks.holds(place))
 }
 
-fn give_back(mut state: impl Stateful, fd: &Fd, path: &str) -> bool {
+pub(super) fn give_back(mut state: impl Stateful, fd: &Fd, path: &str) -> bool {
     on_place(&mut state, fd, path, DatabaseLocks::give_back)
 }
 
@@ -168,164 +166,10 @@ fn on_place(
 /// Puts these functions in the place of those that only know directories.
 pub fn add_to_linker(linker: &mut Linker<HostState>, concurrent: bool) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
-    add_p2(linker)?;
+    older::add_to_linker(linker)?;
     if concurrent {
-        add_p3(linker)?;
+        newer::add_to_linker(linker)?;
     }
     linker.allow_shadowing(false);
     Ok(())
-}
-
-type P2Result<T> = wasmtime::Result<(Result<T, p2::ErrorCode>,)>;
-
-/// Returns what the host says without a lock.
-fn p2_result<T>(result: wasmtime_wasi::p2::FsResult<T>) -> P2Result<T> {
-    match result {
-        Ok(value) => Ok((Ok(value),)),
-        Err(error) => Ok((Err(error.downcast()?),)),
-    }
-}
-
-fn add_p2(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
-    use p2::{ErrorCode, HostDescriptor, NewTimestamp, PathFlags};
-    let mut types = linker.instance("wasi:filesystem/types@0.2.12")?;
-    types.func_wrap_async(
-        "[method]descriptor.create-directory-at",
-        |mut store, (fd, path): (Fd, String)| {
-            Box::new(async move {
-                match lock(store.as_context_mut(), &fd, &path).await {
-                    Outcome::Locked => Ok((Ok(()),)),
-                    Outcome::Busy => Ok((Err(ErrorCode::Exist),)),
-                    Outcome::None => {
-                        let mut files = store.data_mut().filesystem();
-                        p2_result(files.create_directory_at(fd, path).await)
-                    }
-                }
-            })
-        },
-    )?;
-    types.func_wrap_async(
-        "[method]descriptor.remove-directory-at",
-        |mut store, (fd, path): (Fd, String)| {
-            Box::new(async move {
-                if give_back(store.as_context_mut(), &fd, &path) {
-                    return Ok((Ok(()),));
-                }
-                let mut files = store.data_mut().filesystem();
-                p2_result(files.remove_directory_at(fd, path).await)
-            })
-        },
-    )?;
-    types.func_wrap_async(
-        "[method]descriptor.stat-at",
-        |mut store, (fd, flags, path): (Fd, PathFlags, String)| {
-            Box::new(async move {
-                if holds(store.as_context_mut(), &fd, &path) {
-                    return Ok((Err(ErrorCode::NoEntry),));
-                }
-                let mut files = store.data_mut().filesystem();
-                p2_result(files.stat_at(fd, flags, path).await)
-            })
-        },
-    )?;
-    types.func_wrap_async(
-        "[method]descriptor.metadata-hash-at",
-        |mut store, (fd, flags, path): (Fd, PathFlags, String)| {
-            Box::new(async move {
-                if holds(store.as_context_mut(), &fd, &path) {
-                    return Ok((Err(ErrorCode::NoEntry),));
-                }
-                let mut files = store.data_mut().filesystem();
-                p2_result(files.metadata_hash_at(fd, flags, path).await)
-            })
-        },
-    )?;
-    types.func_wrap_async(
-        "[method]descriptor.set-times-at",
-        |mut store, (fd, flags, path, read, written): (Fd, PathFlags, String, NewTimestamp, NewTimestamp)| {
-            Box::new(async move {
-                if holds(store.as_context_mut(), &fd, &path) {
-                    return Ok((Ok(()),));
-                }
-                let mut files = store.data_mut().filesystem();
-                p2_result(files.set_times_at(fd, flags, path, read, written).await)
-            })
-        },
-    )
-}
-
-type P3Result<T> = wasmtime::Result<(Result<T, p3::ErrorCode>,)>;
-
-fn p3_result<T>(result: wasmtime_wasi::p3::filesystem::FilesystemResult<T>) -> P3Result<T> {
-    match result {
-        Ok(value) => Ok((Ok(value),)),
-        Err(error) => Ok((Err(error.downcast()?),)),
-    }
-}
-
-fn add_p3(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
-    use p3::{ErrorCode, HostDescriptorWithStore as Host, NewTimestamp, PathFlags};
-    type Files = WasiFilesystem;
-    fn files(store: &Accessor<HostState>) -> Accessor<HostState, Files> {
-        store.with_getter::<Files>(HostState::filesystem)
-    }
-    let mut types = linker.instance("wasi:filesystem/types@0.3.0")?;
-    types.func_wrap_concurrent(
-        "[method]descriptor.create-directory-at",
-        |store, (fd, path): (Fd, String)| {
-            Box::pin(async move {
-                match lock(store, &fd, &path).await {
-                    Outcome::Locked => Ok((Ok(()),)),
-                    Outcome::Busy => Ok((Err(ErrorCode::Exist),)),
-                    Outcome::None => {
-                        p3_result(Files::create_directory_at(&files(store), fd, path).await)
-                    }
-                }
-            })
-        },
-    )?;
-    types.func_wrap_concurrent(
-        "[method]descriptor.remove-directory-at",
-        |store, (fd, path): (Fd, String)| {
-            Box::pin(async move {
-                if give_back(store, &fd, &path) {
-                    return Ok((Ok(()),));
-                }
-                p3_result(Files::remove_directory_at(&files(store), fd, path).await)
-            })
-        },
-    )?;
-    types.func_wrap_concurrent(
-        "[method]descriptor.stat-at",
-        |store, (fd, flags, path): (Fd, PathFlags, String)| {
-            Box::pin(async move {
-                if holds(store, &fd, &path) {
-                    return Ok((Err(ErrorCode::NoEntry),));
-                }
-                p3_result(<Files as Host<HostState>>::stat_at(&files(store), fd, flags, path).await)
-            })
-        },
-    )?;
-    types.func_wrap_concurrent(
-        "[method]descriptor.metadata-hash-at",
-        |store, (fd, flags, path): (Fd, PathFlags, String)| {
-            Box::pin(async move {
-                if holds(store, &fd, &path) {
-                    return Ok((Err(ErrorCode::NoEntry),));
-                }
-                p3_result(Files::metadata_hash_at(&files(store), fd, flags, path).await)
-            })
-        },
-    )?;
-    types.func_wrap_concurrent(
-        "[method]descriptor.set-times-at",
-        |store, (fd, flags, path, read, written): (Fd, PathFlags, String, NewTimestamp, NewTimestamp)| {
-            Box::pin(async move {
-                if holds(store, &fd, &path) {
-                    return Ok((Ok(()),));
-                }
-                p3_result(Files::set_times_at(&files(store), fd, flags, path, read, written).await)
-            })
-        },
-    )
 }

@@ -9,6 +9,8 @@
 mod beneath;
 mod file_lock;
 mod interface;
+pub mod p2;
+mod p3;
 
 pub use interface::add_to_linker;
 

@@ -83,7 +83,7 @@ impl AskedStore<'_> {
     /// Says what a call is called, where it is recorded.
     fn called(&self, name: impl FnOnce() -> String) -> Option<(&Recorder, String)> {
         let recorder = self.recorder?;
-        Some((recorder, name()))
+        Some((recorder, format!("wasi:keyvalue {}", name())))
     }
 
     /// Gives the recorded answer to a call, or asks the store and notes its answer.
@@ -96,8 +96,8 @@ impl AskedStore<'_> {
             return ask.await;
         };
         if recorder.is_replayed() {
-            let recorded = recorder.stored(&called);
-            let read = recorded.and_then(|text| serde_json::from_str(&text).ok());
+            let recorded = recorder.host_answer(&called);
+            let read = recorded.and_then(|answer| serde_json::from_str(&answer.words).ok());
             let answer: Option<Result<T, String>> = read;
             return answer
                 .unwrap_or(Err(NOT_RECORDED.to_owned()))
@@ -105,7 +105,8 @@ impl AskedStore<'_> {
         }
         let answer = ask.await;
         let told = answer.as_ref().map_err(|StoreFailure(why)| why);
-        recorder.note_stored(called, serde_json::to_string(&told).unwrap_or_default());
+        let words = serde_json::to_string(&told).unwrap_or_default();
+        recorder.note_host_answer(called, words, &[]);
         answer
     }
 }
