@@ -38,14 +38,18 @@ impl fmt::Display for HostAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let HostAnswer { called, words, .. } = self;
         write!(f, "{} -> {}", log::escape(called), log::escape(words))?;
-        if self.length > 0 {
-            let beginning = &self.bytes[..self.bytes.len().min(PRINTED)];
-            let beginning = String::from_utf8_lossy(beginning);
-            let more = if self.length > PRINTED { "…" } else { "" };
-            let beginning = log::escape(&beginning);
-            write!(f, ", {} bytes: {beginning}{more}", self.length)?;
+        if self.length == 0 {
+            return Ok(());
         }
-        Ok(())
+        write!(f, ", {} bytes", self.length)?;
+        let beginning = &self.bytes[..self.bytes.len().min(PRINTED)];
+        let beginning = String::from_utf8_lossy(beginning);
+        let is_strange = |letter: char| letter.is_control() && !letter.is_ascii_whitespace();
+        if beginning.contains(is_strange) {
+            return Ok(());
+        }
+        let more = if self.length > PRINTED { "…" } else { "" };
+        write!(f, ": {}{more}", log::escape(&beginning))
     }
 }
 
@@ -54,13 +58,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_printed_with_the_beginning_of_its_bytes() {
+    fn an_answer_is_printed_with_the_beginning_of_its_bytes_where_they_are_text() {
         let answer = |bytes: &str| {
             let bytes = Bytes::copy_from_slice(bytes.as_bytes());
             HostAnswer::new("read /a\n".to_owned(), "true".to_owned(), bytes).to_string()
         };
         assert_eq!(answer(""), "read /a\\n -> true");
-        assert_eq!(answer("x\0y"), "read /a\\n -> true, 3 bytes: x\\x00y");
+        assert_eq!(answer("x\0y"), "read /a\\n -> true, 3 bytes");
+        assert_eq!(answer("x\ny"), "read /a\\n -> true, 3 bytes: x\\ny");
         assert!(answer(&"é".repeat(60)).ends_with("é…"));
     }
 }

@@ -88,12 +88,12 @@ fn a_guest_that_goes_another_way_reads_no_file() {
     fs::write(&file, &bytes).unwrap();
     let (output, said) = replayed(&file, &["--dir", &grant(&data)]);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    let way =
-        "It went another way at host call 1: recorded was `wasi:filesystem open-at /data/data.txt";
+    let way = ": recorded was `wasi:filesystem open-at /data/data.txt ";
+    assert!(said.contains("It went another way at host call "), "{said}");
     assert!(said.contains(way), "{said}");
     let printed = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        printed.contains("it can be opened: ErrorCode::NotPermitted"),
+        printed.contains("it can be opened: ErrorCode { code: 31, name: \"not-permitted\""),
         "{printed}"
     );
 }
