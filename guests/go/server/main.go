@@ -97,6 +97,14 @@ func main() {
 		fmt.Fprintln(w, os.Getenv("GREETING"))
 	})
 	mux.HandleFunc("GET /throw", func(w http.ResponseWriter, r *http.Request) { panic("as asked") })
+	mux.HandleFunc("GET /throw-file", func(w http.ResponseWriter, r *http.Request) {
+		said, err := os.ReadFile("/data/reason.txt")
+		if err != nil {
+			fmt.Fprintln(w, err)
+			return
+		}
+		panic("as read: " + string(said))
+	})
 	mux.HandleFunc("GET /throw-late", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, "partial")
 		w.(http.Flusher).Flush()

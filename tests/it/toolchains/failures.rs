@@ -11,15 +11,28 @@ const ANSWERED: &str = "It answered 500 as recorded.";
 /// A trap, with the functions that were running.
 const TRAPPED: &str = "It is the same failure, with the same backtrace.";
 
-/// Has a request fail, replays what was recorded of it, and looks for these words in what is said.
+/// Has a request fail, of a component that is given nothing, and replays it.
 fn fails_again(component: &str, path: &str, words: &[&str]) {
+    fails_again_with(component, &[], path, words, || ());
+}
+
+/// Has a request fail, replays what was recorded of it after something has happened, and looks for these words in what
+/// is said.
+fn fails_again_with(
+    component: &str,
+    options: &[&str],
+    path: &str,
+    words: &[&str],
+    between: impl FnOnce(),
+) {
     let folder = Folder::new("failures");
-    let options = ["--record-failures", text(folder.path())];
-    let server = trials::serve(component, &options);
+    let recording = ["--record-failures", text(folder.path())];
+    let server = trials::serve(component, &[options, &recording].concat());
     assert_eq!(get(server.address, path).status, 500, "{component}");
     server.wait_for("a failing request is recorded in ");
     let mut kept = fs::read_dir(folder.path()).unwrap().flatten();
     let recording = kept.find(|entry| entry.path().extension().is_some());
+    between();
     let mut command = wasmserve();
     command.arg("replay").arg(recording.unwrap().path());
     let output = finished(command);
@@ -42,6 +55,17 @@ fn an_exception_in_python_is_replayed_to_its_traceback() {
 fn a_panic_in_go_is_replayed_to_its_stack() {
     let words = ["panic serving /throw: as asked", "main.main.func", ANSWERED];
     fails_again(&built("guests/go/server"), "/throw", &words);
+}
+
+#[test]
+fn a_panic_in_go_by_what_a_file_held_is_replayed_without_the_file() {
+    let data = Folder::new("go-file");
+    fs::write(data.file("reason.txt"), "out of tea").unwrap();
+    let grant = format!("{}::/data", data.path().display());
+    let words = ["panic serving /throw-file: as read: out of tea", ANSWERED];
+    let component = built("guests/go/server");
+    let gone = || fs::remove_dir_all(data.path()).unwrap();
+    fails_again_with(&component, &["--dir", &grant], "/throw-file", &words, gone);
 }
 
 #[test]
