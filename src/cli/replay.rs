@@ -65,6 +65,8 @@ impl Replay {
         serve.instances.limit_cpu = self.limit_cpu.clone();
         // What the environment grants servers is not for a replay, which asks nobody.
         serve.outbound.allow_net.clear();
+        serve.databases.postgres.clear();
+        serve.databases.sqlite.clear();
         serve.instances.record_failures = None;
         serve.instances.coredump_dir = None;
         serve.instances.profile_guest = None;

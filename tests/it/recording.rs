@@ -1,5 +1,6 @@
 //! A request that fails is recorded, and fails alike when it is replayed.
 
+mod databases;
 mod files;
 
 use crate::harness::{

@@ -24,7 +24,10 @@ impl wasip2::exports::http::incoming_handler::Guest for Behaviours {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
         let target = request.path_with_query().unwrap_or_default();
         let (behaviour, query) = query::parse(&target);
-        let said = asked(behaviour, &query).unwrap_or_else(|error| told(&error));
+        let said = asked(behaviour, &query).unwrap_or_else(|error| match behaviour {
+            "trap" => panic!("trapped by {}", told(&error)),
+            _ => told(&error),
+        });
         answer(out, &said);
     }
 }

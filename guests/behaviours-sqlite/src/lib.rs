@@ -22,7 +22,10 @@ impl wasip2::exports::http::incoming_handler::Guest for Behaviours {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
         let target = request.path_with_query().unwrap_or_default();
         let (behaviour, query) = query::parse(&target);
-        let said = asked(behaviour, &query).unwrap_or_else(|error| format!("error {error:?}"));
+        let said = asked(behaviour, &query).unwrap_or_else(|error| match behaviour {
+            "trap" => panic!("trapped by {error:?}"),
+            _ => format!("error {error:?}"),
+        });
         answer(out, &said);
     }
 }
@@ -63,7 +66,11 @@ fn asked(behaviour: &str, query: &Query) -> Result<String, Error> {
             connection.changes(),
             connection.last_insert_rowid()
         )),
-        "trap" => panic!("trapped with an open transaction: {said}"),
+        "trap" => panic!(
+            "trapped with an open transaction: {said} {} {}",
+            connection.changes(),
+            connection.last_insert_rowid()
+        ),
         _ => Ok(said),
     }
 }

@@ -17,6 +17,7 @@ pub mod network;
 pub mod open;
 pub mod outbound;
 pub mod postgres;
+mod recorded_database;
 pub(super) mod recorded_files;
 pub mod request_name;
 mod sockets;

@@ -196,13 +196,11 @@ impl HostState {
 
     /// Returns the databases for `spin:postgres`.
     pub fn postgres(&self) -> &Databases {
-        self.uses(Used::Databases);
         self.granted.postgres()
     }
 
     /// Returns the databases for `spin:sqlite`.
     pub fn sqlite(&self) -> &Files {
-        self.uses(Used::Databases);
         self.granted.sqlite()
     }
 

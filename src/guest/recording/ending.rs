@@ -103,8 +103,12 @@ impl Recorder {
         records.recordings.keep(&cause, written);
     }
 
-    /// Names the request of the guest's whose answer it waits for.
+    /// Names the request or the call of the guest's whose answer it waits for.
     fn awaited(&self) -> Option<String> {
+        self.awaited_server().or_else(|| self.host_waits().clone())
+    }
+
+    fn awaited_server(&self) -> Option<String> {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let awaited = |answer: &Answer| matches!(answer, Answer::Awaited);
         let index = answers.iter().position(awaited)?;
@@ -148,6 +152,7 @@ impl Recorder {
         let names = Used::ALL.iter();
         let names = names.filter(|(bit, _)| used & *bit as u8 != 0);
         let waits = is_time_up && self.waits.load(Relaxed);
+        let host_waits = self.host_waits().clone().filter(|_| is_time_up);
         let took = || records.began.elapsed().as_millis();
         Some(Recording {
             wasmserve: env!("CARGO_PKG_VERSION").to_owned(),
@@ -171,6 +176,7 @@ impl Recorder {
                 .iter()
                 .cloned()
                 .chain(waits.then_some(Event::Waits))
+                .chain(host_waits.map(Event::HostWaits))
                 .collect(),
             pieces: frames.pieces(is_time_up),
             answers,

@@ -39,6 +39,8 @@ pub enum Event {
     Ready(bool),
     /// The host was asked this, and has answered it.
     Host(Box<HostAnswer>),
+    /// The host was asked this, and had not answered when the time was up.
+    HostWaits(String),
     /// This was asked of another server; what it answered stands elsewhere.
     Ask(String),
     /// The guest waited for several things when its time was up.
@@ -55,6 +57,7 @@ impl Event {
             Event::Ready(_) => Call::Ready,
             Event::Ask(asked) => Call::Ask(asked.clone()),
             Event::Host(answer) => Call::Host(answer.called.clone()),
+            Event::HostWaits(called) => Call::Host(called.clone()),
         }
     }
 }
@@ -83,7 +86,7 @@ impl fmt::Display for Event {
             Event::MonotonicNow(nanoseconds) => write!(f, " -> {nanoseconds}"),
             Event::WallNow(seconds, nanoseconds) => write!(f, " -> {seconds}.{nanoseconds:09}"),
             Event::Random(_) | Event::Ask(_) | Event::Host(_) => Ok(()),
-            Event::Waits => write!(f, " -> nothing until the time was up"),
+            Event::Waits | Event::HostWaits(_) => write!(f, " -> nothing until the time was up"),
             Event::Poll(ready) => write!(f, " -> {ready:?}"),
             Event::Ready(ready) => write!(f, " -> {ready}"),
         }
@@ -136,6 +139,14 @@ impl Journal {
             drawn: 0,
             other_way: None,
             traced,
+        }
+    }
+
+    /// Returns the answer that is given next.
+    pub fn next(&self) -> Option<&Event> {
+        match self {
+            Journal::Read { events, next, .. } => events.get(*next),
+            Journal::Written(_) | Journal::Overflown => None,
         }
     }
 

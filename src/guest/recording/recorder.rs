@@ -25,7 +25,6 @@ use wasmtime_wasi_http::{Error, WasiBody};
 pub enum Used {
     Directories = 1,
     Sockets = 4,
-    Databases = 16,
 }
 
 /// `Asked` says who answers a request that the guest sends.
@@ -45,10 +44,9 @@ pub enum Purpose {
 }
 
 impl Used {
-    pub(super) const ALL: [(Used, &str); 3] = [
+    pub(super) const ALL: [(Used, &str); 2] = [
         (Used::Directories, "directories"),
         (Used::Sockets, "sockets"),
-        (Used::Databases, "databases"),
     ];
 }
 
@@ -69,6 +67,8 @@ pub struct Recorder {
     pub(super) progress: Mutex<Progress>,
     /// The guest waits for several things now.
     pub(super) waits: AtomicBool,
+    /// The guest waits for the host's answer to this now.
+    pub(super) host_waits: Mutex<Option<String>>,
     /// The guest waits in the replay for what has not come then.
     pub(super) in_vain: Notify,
     /// The guest had these directories when the request was recorded that is replayed.
@@ -110,6 +110,7 @@ impl Recorder {
             said: Mutex::default(),
             progress: Mutex::default(),
             waits: AtomicBool::new(false),
+            host_waits: Mutex::default(),
             in_vain: Notify::new(),
             directories: Vec::new(),
             records: Some(Records {
@@ -145,6 +146,7 @@ impl Recorder {
             said: Mutex::default(),
             progress: Mutex::default(),
             waits: AtomicBool::new(false),
+            host_waits: Mutex::default(),
             in_vain: Notify::new(),
             directories: recording.given.directories.clone(),
             records: None,
@@ -231,11 +233,27 @@ impl Recorder {
         self.records.is_none()
     }
 
+    /// Notes that the host is asked this and may take its time.
+    pub fn ask_host(&self, called: &str) {
+        *self.host_waits() = Some(called.to_owned());
+    }
+
+    /// Gives what the host answered to what is called this, if it was asked that; waits in vain where the guest did.
+    pub async fn host_answer_in_time(&self, called: &str) -> Option<HostAnswer> {
+        let waits = matches!(self.journal().next(), Some(Event::HostWaits(it)) if it == called);
+        let answer = self.host_answer(called);
+        match waits {
+            true => self.wait_in_vain().await,
+            false => answer,
+        }
+    }
+
     /// Gives what the host answered to what is called this, if it was asked that.
     pub fn host_answer(&self, called: &str) -> Option<HostAnswer> {
         match self.recorded(Call::Host(called.to_owned())) {
             Some(Event::Host(answer)) => Some(*answer),
-            _ => {
+            Some(_) => None,
+            None => {
                 let (called, words) = (called.to_owned(), "refused".to_owned());
                 let refused = HostAnswer::new(called, words, Bytes::new());
                 self.note(Event::Host(Box::new(refused)));
@@ -246,6 +264,7 @@ impl Recorder {
 
     /// Notes what the host has answered, unless there is too much of it.
     pub fn note_host_answer(&self, called: String, words: String, bytes: &[u8]) {
+        self.host_waits().take();
         match self.budget.take(called.len() + words.len() + bytes.len()) {
             true => {
                 let bytes = Bytes::copy_from_slice(bytes);
@@ -281,6 +300,11 @@ impl Recorder {
             } => (other_way.clone(), *next, events.len()),
             Journal::Written(_) | Journal::Overflown => (None, 0, 0),
         }
+    }
+
+    pub(super) fn host_waits(&self) -> MutexGuard<'_, Option<String>> {
+        let waits = self.host_waits.lock();
+        waits.unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn journal(&self) -> MutexGuard<'_, Journal> {

@@ -96,13 +96,14 @@ impl AskedStore<'_> {
             return ask.await;
         };
         if recorder.is_replayed() {
-            let recorded = recorder.host_answer(&called);
+            let recorded = recorder.host_answer_in_time(&called).await;
             let read = recorded.and_then(|answer| serde_json::from_str(&answer.words).ok());
             let answer: Option<Result<T, String>> = read;
             return answer
                 .unwrap_or(Err(NOT_RECORDED.to_owned()))
                 .map_err(StoreFailure);
         }
+        recorder.ask_host(&called);
         let answer = ask.await;
         let told = answer.as_ref().map_err(|StoreFailure(why)| why);
         let words = serde_json::to_string(&told).unwrap_or_default();

@@ -18,6 +18,8 @@ pub enum PostgresError {
     /// The statement was given up on.
     GivenUp(String),
     Value(String),
+    /// The guest was told this, which is recorded.
+    Told(wit::Error),
 }
 
 impl PostgresError {
@@ -53,9 +55,10 @@ impl database_error::DriverError for PostgresError {
     fn for_operator(&self) -> Option<&str> {
         match self {
             PostgresError::Connection(why) | PostgresError::GivenUp(why) => Some(why),
-            PostgresError::Parameter(_) | PostgresError::Refused(_) | PostgresError::Value(_) => {
-                None
-            }
+            PostgresError::Parameter(_)
+            | PostgresError::Refused(_)
+            | PostgresError::Value(_)
+            | PostgresError::Told(_) => None,
         }
     }
 }
@@ -65,6 +68,7 @@ impl From<PostgresError> for wit::Error {
         match failure {
             PostgresError::Connection(why) => wit::Error::ConnectionFailed(why),
             PostgresError::Parameter(why) => wit::Error::BadParameter(why),
+            PostgresError::Told(told) => told,
             PostgresError::Refused(answer) => {
                 wit::Error::QueryFailed(QueryError::DbError(told(&answer)))
             }

@@ -5,6 +5,7 @@ use super::parameter::parameters;
 pub use super::pool::Lent;
 use super::statement::{RowsWanted, StatementResult};
 use crate::guest::host::database_error::{DatabaseError, log_ungranted, logged};
+use crate::guest::host::recorded_database::{NOT_RECORDED, RecordedError, again, called};
 use crate::guest::host::state::HostState;
 use crate::log;
 use spin::postgres::postgres;
@@ -18,6 +19,7 @@ wasmtime::component::bindgen!({
     imports: { default: async | trappable },
     with: { "spin:postgres/postgres.connection": Lent },
     trappable_error_type: { "spin:postgres/postgres.error" => Error },
+    additional_derives: [serde::Serialize, serde::Deserialize],
 });
 
 pub type Error = DatabaseError<PostgresError>;
@@ -26,7 +28,71 @@ pub fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     postgres::add_to_linker::<_, HasSelf<HostState>>(linker, |state| state)
 }
 
+impl RecordedError for PostgresError {
+    type Told = wit::Error;
+
+    fn told(self) -> wit::Error {
+        self.into()
+    }
+
+    fn again(told: wit::Error) -> PostgresError {
+        PostgresError::Told(told)
+    }
+
+    fn not_recorded() -> PostgresError {
+        PostgresError::Connection(NOT_RECORDED.to_owned())
+    }
+}
+
 impl HostState {
+    /// Lends the guest a connection to the database of this name.
+    async fn lent(&mut self, address: &str) -> Result<Resource<Lent>, Error> {
+        let pool = self.postgres().pool(address).cloned();
+        let Some(pool) = pool else {
+            let why = unknown(address);
+            log_ungranted(&why);
+            return Err(PostgresError::Connection(why).into());
+        };
+        let lent = logged(&pool.name, pool.lend().await)?;
+        Ok(self.table_mut().push(lent)?)
+    }
+
+    /// Says what a call is called, where it is recorded.
+    fn postgres_call(
+        &self,
+        call: &str,
+        connection: &Resource<Lent>,
+        statement: &str,
+        given: &[ParameterValue],
+    ) -> Option<String> {
+        self.recorder()?;
+        let known = || Some(self.table().get(connection).ok()?.pool().name.as_str());
+        let name = self.stood_in_for(connection).or_else(known)?;
+        let call = format!("spin:postgres {call}");
+        Some(called(&call, name, statement, given))
+    }
+
+    async fn queried(
+        &mut self,
+        connection: &Resource<Lent>,
+        statement: &str,
+        given: Vec<ParameterValue>,
+    ) -> Result<RowSet, Error> {
+        let answer = self.run(connection, statement, given, true).await?;
+        let StatementResult { columns, rows, .. } = answer;
+        Ok(RowSet { columns, rows })
+    }
+
+    async fn changed(
+        &mut self,
+        connection: &Resource<Lent>,
+        statement: &str,
+        given: Vec<ParameterValue>,
+    ) -> Result<u64, Error> {
+        let answer = self.run(connection, statement, given, false).await?;
+        Ok(answer.affected)
+    }
+
     async fn run(
         &mut self,
         connection: &Resource<Lent>,
@@ -45,9 +111,13 @@ impl HostState {
     }
 }
 
+fn is_url(asked: &str) -> bool {
+    asked.contains("://") || asked.contains('=')
+}
+
 /// Says why a guest has no such database. What it asks for may be a URL with a password, and is not repeated then.
 fn unknown(asked: &str) -> String {
-    match asked.contains("://") || asked.contains('=') {
+    match is_url(asked) {
         true => "a URL of the guest's own is not connected to; grant the database with --postgres NAME=URL, and open \
                  it by the name"
             .to_owned(),
@@ -67,16 +137,30 @@ impl postgres::Host for HostState {
     }
 }
 
+/// Names what a guest asks for, without a password.
+fn asked_for(address: &str) -> String {
+    match is_url(address) {
+        true => format!(
+            "a URL ({})",
+            &blake3::hash(address.as_bytes()).to_hex()[..8]
+        ),
+        false => address.to_owned(),
+    }
+}
+
 impl postgres::HostConnection for HostState {
     async fn open(&mut self, address: String) -> Result<Resource<Lent>, Error> {
-        let pool = self.postgres().pool(&address).cloned();
-        let Some(pool) = pool else {
-            let why = unknown(&address);
-            log_ungranted(&why);
-            return Err(PostgresError::Connection(why).into());
-        };
-        let lent = logged(&pool.name, pool.lend().await)?;
-        Ok(self.table_mut().push(lent)?)
+        if self.recorder().is_none() {
+            return self.lent(&address).await;
+        }
+        let name = asked_for(&address);
+        let called = format!("spin:postgres open {name}");
+        if let Some(answer) = again::<(), PostgresError>(self.recorder().cloned(), &called).await {
+            answer?;
+            return Ok(self.stand_in_for_database(name)?);
+        }
+        let opened = self.lent(&address).await;
+        self.note_opened(called, opened)
     }
 
     async fn query(
@@ -85,9 +169,15 @@ impl postgres::HostConnection for HostState {
         statement: String,
         params: Vec<ParameterValue>,
     ) -> Result<RowSet, Error> {
-        let answer = self.run(&connection, &statement, params, true).await?;
-        let StatementResult { columns, rows, .. } = answer;
-        Ok(RowSet { columns, rows })
+        let called = self.postgres_call("query", &connection, &statement, &params);
+        let Some(called) = called else {
+            return self.queried(&connection, &statement, params).await;
+        };
+        if let Some(answer) = again(self.recorder().cloned(), &called).await {
+            return answer;
+        }
+        let answer = self.queried(&connection, &statement, params).await;
+        self.note_database(called, answer)
     }
 
     async fn execute(
@@ -96,14 +186,18 @@ impl postgres::HostConnection for HostState {
         statement: String,
         params: Vec<ParameterValue>,
     ) -> Result<u64, Error> {
-        Ok(self
-            .run(&connection, &statement, params, false)
-            .await?
-            .affected)
+        let called = self.postgres_call("execute", &connection, &statement, &params);
+        let Some(called) = called else {
+            return self.changed(&connection, &statement, params).await;
+        };
+        if let Some(answer) = again(self.recorder().cloned(), &called).await {
+            return answer;
+        }
+        let answer = self.changed(&connection, &statement, params).await;
+        self.note_database(called, answer)
     }
 
     async fn drop(&mut self, connection: Resource<Lent>) -> wasmtime::Result<()> {
-        self.table_mut().delete(connection)?;
-        Ok(())
+        self.close_database(connection)
     }
 }

@@ -3,7 +3,7 @@
 
 use super::File;
 use super::authority::authorize;
-use super::interface::wit::{QueryResult, RowResult, Value};
+use super::interface::wit::{self, QueryResult, RowResult, Value};
 use crate::guest::host::database_error;
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, Value as Owned, ValueRef};
@@ -40,6 +40,8 @@ pub enum SqliteError {
     Other(String),
     /// The operator is to know of this, too.
     GivenUp(String),
+    /// The guest was told this, which is recorded.
+    Told(wit::Error),
 }
 
 impl database_error::DriverError for SqliteError {
@@ -47,7 +49,10 @@ impl database_error::DriverError for SqliteError {
         match self {
             SqliteError::GivenUp(why) => Some(why),
             SqliteError::Full => Some("its disk is full"),
-            SqliteError::NoSuchDatabase | SqliteError::Denied | SqliteError::Other(_) => None,
+            SqliteError::NoSuchDatabase
+            | SqliteError::Denied
+            | SqliteError::Other(_)
+            | SqliteError::Told(_) => None,
         }
     }
 }

@@ -3,11 +3,15 @@
 pub use super::connection::Guarded;
 use super::connection::SqliteError;
 use crate::guest::host::database_error::{DatabaseError, log_ungranted, logged};
+use crate::guest::host::recorded_database::{NOT_RECORDED, RecordedError, again, called};
 use crate::guest::host::state::HostState;
 use crate::log;
 use rusqlite::Connection as Native;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use spin::sqlite::sqlite;
 pub use spin::sqlite::sqlite as wit;
+use std::fmt::Debug;
 use wasmtime::component::{HasSelf, Linker, Resource};
 use wit::{QueryResult, Value};
 
@@ -17,6 +21,7 @@ wasmtime::component::bindgen!({
     imports: { default: async | trappable },
     with: { "spin:sqlite/sqlite.connection": Guarded },
     trappable_error_type: { "spin:sqlite/sqlite.error" => Error },
+    additional_derives: [serde::Serialize, serde::Deserialize],
 });
 
 pub type Error = DatabaseError<SqliteError>;
@@ -27,32 +32,49 @@ pub fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
 
 impl sqlite::Host for HostState {
     fn convert_error(&mut self, error: Error) -> wasmtime::Result<wit::Error> {
-        Ok(match error {
-            Error::Failed(SqliteError::NoSuchDatabase) => wit::Error::NoSuchDatabase,
-            Error::Failed(SqliteError::Full) => wit::Error::DatabaseFull,
-            Error::Failed(SqliteError::Denied) => wit::Error::AccessDenied,
-            Error::Failed(SqliteError::Other(why) | SqliteError::GivenUp(why)) => {
-                wit::Error::Io(why)
-            }
-            Error::Trap(error) => return Err(error.into()),
-        })
+        match error {
+            Error::Failed(failure) => Ok(failure.told()),
+            Error::Trap(error) => Err(error.into()),
+        }
     }
 }
 
-impl sqlite::HostConnection for HostState {
-    async fn open(&mut self, database: String) -> Result<Resource<Guarded>, Error> {
-        let Some(file) = self.sqlite().file(&database).cloned() else {
+impl RecordedError for SqliteError {
+    type Told = wit::Error;
+
+    fn told(self) -> wit::Error {
+        match self {
+            SqliteError::NoSuchDatabase => wit::Error::NoSuchDatabase,
+            SqliteError::Full => wit::Error::DatabaseFull,
+            SqliteError::Denied => wit::Error::AccessDenied,
+            SqliteError::Other(why) | SqliteError::GivenUp(why) => wit::Error::Io(why),
+            SqliteError::Told(told) => told,
+        }
+    }
+
+    fn again(told: wit::Error) -> SqliteError {
+        SqliteError::Told(told)
+    }
+
+    fn not_recorded() -> SqliteError {
+        SqliteError::Other(NOT_RECORDED.to_owned())
+    }
+}
+
+impl HostState {
+    async fn opened(&mut self, database: &str) -> Result<Resource<Guarded>, Error> {
+        let Some(file) = self.sqlite().file(database).cloned() else {
             log_ungranted(&format!(
                 "there is no database `{}`; --sqlite {0}=PATH would grant it",
-                log::escape(&database)
+                log::escape(database)
             ));
             return Err(SqliteError::NoSuchDatabase.into());
         };
-        let opened = logged(&database, Guarded::open(&file).await)?;
+        let opened = logged(database, Guarded::open(&file).await)?;
         Ok(self.table_mut().push(opened)?)
     }
 
-    async fn execute(
+    async fn executed(
         &mut self,
         connection: Resource<Guarded>,
         statement: String,
@@ -65,18 +87,96 @@ impl sqlite::HostConnection for HostState {
         logged(guarded.name(), result)
     }
 
+    /// Says what a call is called, where it is recorded.
+    fn sqlite_call(
+        &self,
+        call: &str,
+        connection: &Resource<Guarded>,
+        statement: &str,
+        parameters: &[Value],
+    ) -> Option<String> {
+        self.recorder()?;
+        let known = || Some(self.table().get(connection).ok()?.name());
+        let name = self.stood_in_for(connection).or_else(known)?;
+        let call = format!("spin:sqlite {call}");
+        Some(called(&call, name, statement, parameters))
+    }
+
+    fn known_now<T: Default>(
+        &self,
+        connection: &Resource<Guarded>,
+        ask: fn(&Native) -> T,
+    ) -> Result<T, Error> {
+        let guarded = self.table().get(connection)?;
+        Ok(guarded.known(ask).unwrap_or_default())
+    }
+
+    /// Asks a connection for what it knows without waiting.
+    async fn known<T: Default + Serialize + DeserializeOwned + Debug>(
+        &mut self,
+        call: &str,
+        connection: &Resource<Guarded>,
+        ask: fn(&Native) -> T,
+    ) -> wasmtime::Result<T> {
+        let answer = match self.sqlite_call(call, connection, "", &[]) {
+            None => self.known_now(connection, ask),
+            Some(called) => match again(self.recorder().cloned(), &called).await {
+                Some(answer) => answer,
+                None => {
+                    let known = self.known_now(connection, ask);
+                    self.note_database(called, known)
+                }
+            },
+        };
+        match answer {
+            Ok(answer) => Ok(answer),
+            Err(Error::Failed(_)) => Ok(T::default()),
+            Err(Error::Trap(error)) => Err(error.into()),
+        }
+    }
+}
+
+impl sqlite::HostConnection for HostState {
+    async fn open(&mut self, database: String) -> Result<Resource<Guarded>, Error> {
+        if self.recorder().is_none() {
+            return self.opened(&database).await;
+        }
+        let called = format!("spin:sqlite open {database}");
+        if let Some(answer) = again::<(), SqliteError>(self.recorder().cloned(), &called).await {
+            answer?;
+            return Ok(self.stand_in_for_database(database)?);
+        }
+        let opened = self.opened(&database).await;
+        self.note_opened(called, opened)
+    }
+
+    async fn execute(
+        &mut self,
+        connection: Resource<Guarded>,
+        statement: String,
+        parameters: Vec<Value>,
+    ) -> Result<QueryResult, Error> {
+        let called = self.sqlite_call("execute", &connection, &statement, &parameters);
+        let Some(called) = called else {
+            return self.executed(connection, statement, parameters).await;
+        };
+        if let Some(answer) = again(self.recorder().cloned(), &called).await {
+            return answer;
+        }
+        let answer = self.executed(connection, statement, parameters).await;
+        self.note_database(called, answer)
+    }
+
     async fn last_insert_rowid(&mut self, connection: Resource<Guarded>) -> wasmtime::Result<i64> {
-        let guarded = self.table().get(&connection)?;
-        Ok(guarded.known(Native::last_insert_rowid).unwrap_or(0))
+        self.known("last-insert-rowid", &connection, Native::last_insert_rowid)
+            .await
     }
 
     async fn changes(&mut self, connection: Resource<Guarded>) -> wasmtime::Result<u64> {
-        let guarded = self.table().get(&connection)?;
-        Ok(guarded.known(Native::changes).unwrap_or(0))
+        self.known("changes", &connection, Native::changes).await
     }
 
     async fn drop(&mut self, connection: Resource<Guarded>) -> wasmtime::Result<()> {
-        self.table_mut().delete(connection)?;
-        Ok(())
+        self.close_database(connection)
     }
 }

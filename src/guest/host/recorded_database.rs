@@ -1,0 +1,187 @@
+//! What a database has answered a guest is recorded with its request, and given again without a database.
+
+use super::database_error::{DatabaseError, DriverError};
+use super::state::HostState;
+use crate::guest::recording::Recorder;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt::{self, Debug, Write};
+use std::sync::Arc;
+use wasmtime::component::{Resource, ResourceTableError};
+
+/// So many letters of an answer are written for people to read.
+const SHOWN: usize = 160;
+
+/// A guest that has gone another way is told this.
+pub const NOT_RECORDED: &str = "no database is asked while a request is replayed";
+
+/// A `RecordedError` of a kind of database is told to guests, and recorded, as one of the interface.
+pub trait RecordedError: DriverError + Sized {
+    type Told: Serialize + DeserializeOwned + Debug;
+
+    fn told(self) -> Self::Told;
+
+    /// Makes the failure that is told like this.
+    fn again(told: Self::Told) -> Self;
+
+    /// Makes the failure of a guest that has gone another way.
+    fn not_recorded() -> Self;
+}
+
+/// A `StandIn` is in the table for a connection that is not there.
+struct StandIn {
+    /// The guest has opened the database by this name.
+    name: String,
+}
+
+/// Says what a call is called. The values of its parameters may be secrets, and are not told.
+pub fn called<P: Serialize>(call: &str, name: &str, statement: &str, parameters: &[P]) -> String {
+    let bytes = postcard::to_allocvec(parameters).unwrap_or_default();
+    let digest = blake3::hash(&bytes).to_hex();
+    let count = parameters.len();
+    match count {
+        0 => format!("{call} {name} {statement}"),
+        _ => format!(
+            "{call} {name} {statement} ({count} parameters, {})",
+            &digest[..8]
+        ),
+    }
+}
+
+/// Gives the recorded answer to a call, or waits in vain for it; `None` where the database is to answer.
+pub async fn again<T: DeserializeOwned, F: RecordedError>(
+    recorder: Option<Arc<Recorder>>,
+    called: &str,
+) -> Option<Result<T, DatabaseError<F>>> {
+    let recorder = recorder?;
+    if !recorder.is_replayed() {
+        recorder.ask_host(called);
+        return None;
+    }
+    let recorded = recorder.host_answer_in_time(called).await;
+    let read = recorded.and_then(|answer| postcard::from_bytes(&answer.bytes).ok());
+    let answer: Result<T, F> = match read {
+        Some(Ok(answer)) => Ok(answer),
+        Some(Err(told)) => Err(F::again(told)),
+        None => Err(F::not_recorded()),
+    };
+    Some(answer.map_err(DatabaseError::Failed))
+}
+
+impl HostState {
+    /// Notes what a database has answered, where the request is recorded.
+    pub fn note_database<T: Serialize + Debug, F: RecordedError>(
+        &self,
+        called: String,
+        answer: Result<T, DatabaseError<F>>,
+    ) -> Result<T, DatabaseError<F>> {
+        let Some(recorder) = self.recorder() else {
+            return answer;
+        };
+        match answer {
+            Ok(answer) => {
+                note(recorder, called, &Ok::<&T, &F::Told>(&answer));
+                Ok(answer)
+            }
+            Err(DatabaseError::Failed(failure)) => {
+                let told = failure.told();
+                note(recorder, called, &Err::<&T, &F::Told>(&told));
+                Err(DatabaseError::Failed(F::again(told)))
+            }
+            Err(trap) => Err(trap),
+        }
+    }
+
+    /// Notes whether a database could be opened, where the request is recorded.
+    pub fn note_opened<C: 'static, F: RecordedError>(
+        &self,
+        called: String,
+        opened: Result<Resource<C>, DatabaseError<F>>,
+    ) -> Result<Resource<C>, DatabaseError<F>> {
+        let mut connection = None;
+        let answer = opened.map(|opened| connection = Some(opened));
+        self.note_database(called, answer)?;
+        connection.ok_or_else(|| DatabaseError::Failed(F::not_recorded()))
+    }
+
+    /// Puts a connection into the table that has this name and is not there.
+    pub fn stand_in_for_database<C: 'static>(
+        &mut self,
+        name: String,
+    ) -> Result<Resource<C>, ResourceTableError> {
+        let stand_in = self.table_mut().push(StandIn { name })?;
+        Ok(Resource::new_own(stand_in.rep()))
+    }
+
+    /// Returns the name of a connection that is not there.
+    pub fn stood_in_for<C: 'static>(&self, connection: &Resource<C>) -> Option<&str> {
+        let stand_in = Resource::<StandIn>::new_borrow(connection.rep());
+        self.table().get(&stand_in).ok().map(|it| it.name.as_str())
+    }
+
+    /// Takes a connection from the table, whether it is there or not.
+    pub fn close_database<C: Send + 'static>(
+        &mut self,
+        connection: Resource<C>,
+    ) -> wasmtime::Result<()> {
+        if self.stood_in_for(&connection).is_some() {
+            let stand_in = Resource::<StandIn>::new_own(connection.rep());
+            self.table_mut().delete(stand_in)?;
+        } else {
+            self.table_mut().delete(connection)?;
+        }
+        Ok(())
+    }
+}
+
+fn note<A: Serialize + Debug>(recorder: &Recorder, called: String, answer: &A) {
+    let bytes = postcard::to_allocvec(answer).unwrap_or_default();
+    recorder.note_host_answer(called, shown(answer), &bytes);
+}
+
+/// Writes the beginning of an answer as people read it.
+fn shown(answer: &impl Debug) -> String {
+    let mut text = Beginning(String::new());
+    match write!(text, "{answer:?}") {
+        Ok(()) => text.0,
+        Err(_) => text.0 + "…",
+    }
+}
+
+/// A `Beginning` takes no more than is shown.
+struct Beginning(String);
+
+impl Write for Beginning {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for letter in text.chars() {
+            if self.0.len() >= SHOWN {
+                return Err(fmt::Error);
+            }
+            self.0.push(letter);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_answers_are_shown_by_their_beginning() {
+        assert_eq!(shown(&Some(1)), "Some(1)");
+        let long = shown(&"é".repeat(1000));
+        assert!(long.ends_with("é…") && long.len() < SHOWN + 8, "{long}");
+    }
+
+    #[test]
+    fn parameters_are_told_apart_and_not_told() {
+        let one = called("execute", "app", "select ?", &["secret".to_owned()]);
+        let other = called("execute", "app", "select ?", &["secrets".to_owned()]);
+        assert!(
+            one.starts_with("execute app select ? (1 parameters, "),
+            "{one}"
+        );
+        assert!(one != other && !one.contains("secret"), "{one}");
+    }
+}
