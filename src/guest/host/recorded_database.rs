@@ -12,6 +12,9 @@ use wasmtime::component::{Resource, ResourceTableError};
 /// So many letters of an answer are written for people to read.
 const SHOWN: usize = 160;
 
+/// An answer of more bytes is in no recording, and is not copied for one.
+const MOST: usize = 4 << 20;
+
 /// A guest that has gone another way is told this.
 pub const NOT_RECORDED: &str = "no database is asked while a request is replayed";
 
@@ -36,11 +39,10 @@ struct StandIn {
 
 /// Says what a call is called. The values of its parameters may be secrets, and are not told.
 pub fn called<P: Serialize>(call: &str, name: &str, statement: &str, parameters: &[P]) -> String {
-    let bytes = postcard::to_allocvec(parameters).unwrap_or_default();
-    let digest = blake3::hash(&bytes).to_hex();
+    let digest = blake3::hash(&encoded(parameters)).to_hex();
     let count = parameters.len();
     match count {
-        0 => format!("{call} {name} {statement}"),
+        0 => format!("{call} {name} {statement}").trim_end().to_owned(),
         _ => format!(
             "{call} {name} {statement} ({count} parameters, {})",
             &digest[..8]
@@ -135,8 +137,23 @@ impl HostState {
 }
 
 fn note<A: Serialize + Debug>(recorder: &Recorder, called: String, answer: &A) {
-    let bytes = postcard::to_allocvec(answer).unwrap_or_default();
-    recorder.note_host_answer(called, shown(answer), &bytes);
+    recorder.note_host_answer(called, shown(answer), &encoded(answer));
+}
+
+/// Encodes a value, or the beginning of one that has too many bytes for a recording.
+fn encoded<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    let bytes = postcard::to_extend(value, Bounded(Vec::new()));
+    bytes.map(|Bounded(bytes)| bytes).unwrap_or_default()
+}
+
+/// `Bounded` takes little more bytes than may be recorded, so that it is seen that there were more.
+struct Bounded(Vec<u8>);
+
+impl Extend<u8> for Bounded {
+    fn extend<I: IntoIterator<Item = u8>>(&mut self, bytes: I) {
+        let left = (MOST + 1).saturating_sub(self.0.len());
+        self.0.extend(bytes.into_iter().take(left));
+    }
 }
 
 /// Writes the beginning of an answer as people read it.
@@ -172,6 +189,37 @@ mod tests {
         assert_eq!(shown(&Some(1)), "Some(1)");
         let long = shown(&"é".repeat(1000));
         assert!(long.ends_with("é…") && long.len() < SHOWN + 8, "{long}");
+    }
+
+    #[test]
+    fn an_answer_that_is_too_long_is_not_copied_as_a_whole() {
+        let answer: Result<Vec<u8>, String> = Ok(vec![7; 100]);
+        let read = postcard::from_bytes(&encoded(&answer));
+        assert_eq!(read, Ok(answer));
+        let long = "x".repeat(2 * MOST);
+        assert_eq!(encoded(&(&long, &long)).len(), MOST + 1);
+    }
+
+    /// A recording may be damaged in a way that its digest does not show.
+    #[test]
+    fn answers_that_are_damaged_are_refused_or_read_and_nothing_worse() {
+        type Answer = Result<(Vec<String>, Vec<f64>), Option<String>>;
+        let texts = vec!["a".to_owned(), "\u{e9}".to_owned()];
+        let answer: Answer = Ok((texts, vec![0.1, f64::NAN]));
+        let bytes = encoded(&answer);
+        let (mut refused, mut read) = (0, 0);
+        for at in 0..bytes.len() {
+            assert!(postcard::from_bytes::<Answer>(&bytes[..at]).is_err());
+            for flip in [1, 4, 32, 128, 255] {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= flip;
+                match postcard::from_bytes::<Answer>(&damaged) {
+                    Ok(_) => read += 1,
+                    Err(_) => refused += 1,
+                }
+            }
+        }
+        assert!(refused > 0 && read > 0, "{refused} {read}");
     }
 
     #[test]
