@@ -36,6 +36,10 @@ impl supervisor::MountSockets for MountSockets {
         MountSockets::files(self)
     }
 
+    fn repair(&mut self) -> Vec<String> {
+        MountSockets::repair(self)
+    }
+
     fn left(&self) -> Vec<LeftMount> {
         MountSockets::left(self)
     }

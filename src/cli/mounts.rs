@@ -4,10 +4,12 @@
 use super::config_file::FileMount;
 use super::parse::SERVING;
 use super::{
-    Addresses, Admin, Clients, Logging, Registry, Sandbox, Serve, Tls, Tracing, config_file,
+    Addresses, Admin, Canary, Capabilities, Clients, Databases, Instances, Logging, OptionOrigin,
+    OptionSource, Outbound, Registry, Sandbox, Serve, Tls, Tracing, WebSockets, config_file,
 };
 use clap::builder::Resettable;
-use clap::{Args, Command, Error, FromArgMatches, Id};
+use clap::error::ErrorKind;
+use clap::{Arg, Args, Command, Error, FromArgMatches, Id};
 use std::ffi::OsString;
 
 #[derive(Clone, Debug, Args)]
@@ -75,6 +77,40 @@ pub fn is_of_server(id: &str) -> bool {
     OF_THE_SERVER.contains(&id) || options.any(|option| option.get_id() == id)
 }
 
+/// These options are about an application, and those of the groups in [`refuse_unowned`].
+const OF_AN_APPLICATION: [&str; 3] = ["limit-compile-time", "timeout-idle-body", "timeout-request"];
+
+/// Refuses what is given to nobody, as there is no application.
+pub fn refuse_unowned(given: &[OptionOrigin]) -> Result<(), Error> {
+    let groups = [
+        Canary::augment_args(Command::new("")),
+        Capabilities::augment_args(Command::new("")),
+        Databases::augment_args(Command::new("")),
+        Instances::augment_args(Command::new("")),
+        Outbound::augment_args(Command::new("")),
+        WebSockets::augment_args(Command::new("")),
+    ];
+    let of_groups = groups.iter().flat_map(Command::get_arguments);
+    let names = of_groups.filter_map(Arg::get_long);
+    let names: Vec<&str> = names.chain(OF_AN_APPLICATION).collect();
+    let is_unowned = |option: &&OptionOrigin| {
+        // The workers that have the addresses take memory, too.
+        let is_of_application =
+            option.name != "max-worker-memory" && names.contains(&&*option.name);
+        is_of_application && !matches!(option.source, OptionSource::Default)
+    };
+    let Some(OptionOrigin { name, place, .. }) = given.iter().find(is_unowned) else {
+        return Ok(());
+    };
+    let place = place.as_ref();
+    let place = place.map_or(String::new(), |place| format!("{place}: "));
+    let why = format!(
+        "{place}option --{name}: there is no application that it could be for, only what is mounted; write it into \
+         the table of a mount in the file of --config-file, or name an application"
+    );
+    Err(Error::raw(ErrorKind::InvalidValue, why))
+}
+
 /// Lets a command line name no application, as the file has what is to be served.
 pub fn without_application(command: Command) -> Command {
     let optional = |command: Command| {
@@ -102,7 +138,7 @@ pub fn complete(command: &Command, serve: &mut Serve, file: Vec<FileMount>) -> R
             let why = format!(
                 "option --mount: `{text}` says not what is mounted; write it like /api=api.wasm"
             );
-            return Err(Error::raw(clap::error::ErrorKind::InvalidValue, why));
+            return Err(Error::raw(ErrorKind::InvalidValue, why));
         };
         tables.push(FileMount {
             route: route.to_owned(),
@@ -155,7 +191,7 @@ impl FileMount {
                 at(),
                 self.route
             );
-            return Err(Error::raw(clap::error::ErrorKind::InvalidValue, why));
+            return Err(Error::raw(ErrorKind::InvalidValue, why));
         };
         let component = config_file::component(command, component.display().to_string());
         let given = [OsString::from("wasmserve"), component.into()];
@@ -165,7 +201,7 @@ impl FileMount {
         let serve = matches.and_then(|matches| Serve::from_arg_matches(&matches));
         let serve = serve.map_err(|error| {
             let why = format!("{}mount `{}`: {}", at(), self.route, super::told(&error));
-            Error::raw(clap::error::ErrorKind::InvalidValue, why)
+            Error::raw(ErrorKind::InvalidValue, why)
         })?;
         Ok(Mounted {
             route: self.route,

@@ -59,6 +59,9 @@ pub fn parse() -> Result<(Cli, Vec<OptionOrigin>), Error> {
     };
     let mut cli = Cli::from_arg_matches(&matches)?;
     if let Some(serve) = cli.serving() {
+        if serve.component.is_none() {
+            mounts::refuse_unowned(&origins)?;
+        }
         mounts::complete(&command, serve, file.mounts)?;
     }
     Ok((cli, origins))

@@ -29,9 +29,6 @@ pub fn resolve(serve: &Serve) -> Result<Config> {
         }
         routes.push(route);
     }
-    if serve.component.is_none() {
-        refuse_unowned(serve)?;
-    }
     let each = memory_of_one(serve)?;
     let mut main = serve.clone();
     share_memory(&mut main, each);
@@ -123,33 +120,4 @@ fn of_mount(serve: &Serve, mounted: &Mounted, route: &Route) -> Serve {
         headers.request_header.push(whole);
     }
     own
-}
-
-/// Refuses what is given to nobody, as there is no application.
-fn refuse_unowned(serve: &Serve) -> Result<()> {
-    let (granted, outbound) = (&serve.capabilities, &serve.outbound);
-    let given = [
-        ("--allow-http", outbound.allow_http.is_empty()),
-        ("--allow-net", outbound.allow_net.is_empty()),
-        ("--arg", granted.arg.is_empty()),
-        ("--before-start", granted.before_start.is_empty()),
-        ("--config", granted.config.is_empty()),
-        ("--dir", granted.dir.is_empty()),
-        ("--dir-rw", granted.dir_rw.is_empty()),
-        ("--env", granted.env.is_empty()),
-        ("--env-file", granted.env_file.is_empty()),
-        ("--every", granted.every.is_empty()),
-        ("--keyvalue", granted.keyvalue.is_none()),
-        ("--middleware", granted.middleware.is_empty()),
-        ("--postgres", serve.databases.postgres.is_empty()),
-        ("--prime", serve.instances.prime.is_empty()),
-        ("--sqlite", serve.databases.sqlite.is_empty()),
-    ];
-    match given.iter().find(|(_, is_empty)| !is_empty) {
-        Some((option, _)) => bail!(
-            "option {option}: there is no application that it could be for, only what is mounted; write it into the \
-             table of a mount in the file of --config-file, or name an application"
-        ),
-        None => Ok(()),
-    }
 }

@@ -5,12 +5,13 @@
 use super::{Listener, Listeners, SocketOrigin};
 use crate::channel::LeftMount;
 use crate::connection::ListenerKind;
+use crate::error;
 use crate::sys::runtime;
 use crate::sys::socket::{self, Listening};
 use anyhow::{Context, Result, anyhow};
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
-use nix::unistd::mkdtemp;
+use nix::unistd::{dup3, mkdtemp};
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -40,6 +41,29 @@ impl MountSockets {
             }
         }
         Ok(())
+    }
+
+    /// Makes those anew that one of the processes that listen there has shut down or switched to blocking mode, and names
+    /// them: whoever has the old one, or its file, is to be replaced.
+    pub fn repair(&mut self) -> Vec<String> {
+        let mut renewed = Vec::new();
+        for (name, socket) in &mut self.0 {
+            socket.listening.unblock();
+            if socket.listening.listens() {
+                continue;
+            }
+            match socket.renew() {
+                Ok(()) => {
+                    error!(
+                        "The socket of mount `{name}` was shut down by one of its processes: it is made anew"
+                    );
+                    renewed.push(name.clone());
+                }
+                // It is tried again with the next look.
+                Err(error) => error!("mount `{name}`: {error:#}"),
+            }
+        }
+        renewed
     }
 
     /// Takes those that another executable has left.
@@ -102,6 +126,16 @@ impl MountSockets {
         let listening = socket::listening(listening.try_clone_to_owned()?)?;
         let listener = Listener::new(listening, ListenerKind::Plain, SocketOrigin::Given);
         Ok(Listeners(vec![listener]))
+    }
+}
+
+impl MountSocket {
+    /// Makes the socket anew. Its file keeps the number of its descriptor, which those who are allowed to open it know.
+    fn renew(&mut self) -> Result<()> {
+        let made = make()?;
+        dup3(&made.file, &mut self.file, OFlag::O_CLOEXEC)?;
+        self.listening = made.listening;
+        Ok(())
     }
 }
 

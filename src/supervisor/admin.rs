@@ -142,7 +142,7 @@ impl<R: Roles> Supervisor<R> {
     /// Lets the process come to its end where it does not know what is mounted now, once the command is answered that
     /// has changed it.
     fn renew_admin(&mut self) {
-        let (changes, changed_ms) = self.mounts.changes();
+        let (changes, changed_ms) = self.mounts.scoreboards.changes();
         let is_stale = |it: &mut AdminProcess| it.mounts != changes;
         let has_settled = clock::now_ms() >= changed_ms + PAUSE.as_millis() as u64;
         if changes > 0 && has_settled && !self.policy.report().versions.changing {
@@ -215,7 +215,8 @@ fn fork<R: Roles>(
     kept.push(sender.descriptor());
     kept.extend(
         mounts
-            .scoreboards()
+            .scoreboards
+            .iter()
             .map(|(_, (memory, _))| memory.as_raw_fd()),
     );
     let restrict = || scoreboard.give_up();
@@ -233,8 +234,8 @@ fn fork<R: Roles>(
         };
         told(roles.run(ChildTask::Administer(context)), "admin process")
     })?;
-    let (changes, _) = mounts.changes();
-    let named = mounts.scoreboards().map(|(name, _)| name.clone());
+    let (changes, _) = mounts.scoreboards.changes();
+    let named = mounts.scoreboards.iter().map(|(name, _)| name.clone());
     Ok(AdminProcess {
         pid,
         commands,
@@ -245,7 +246,7 @@ fn fork<R: Roles>(
 
 /// Maps the scoreboards of what is mounted, to be read.
 fn of_mounts(mounts: &Mounts) -> io::Result<Vec<(String, Rc<Scoreboard>)>> {
-    let mapped = mounts.scoreboards().map(|(name, (memory, layout))| {
+    let mapped = mounts.scoreboards.iter().map(|(name, (memory, layout))| {
         let scoreboard = Scoreboard::adopt(memory.try_clone()?, layout)?;
         scoreboard.give_up()?;
         Ok((name.to_owned(), Rc::new(scoreboard)))

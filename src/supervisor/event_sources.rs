@@ -164,7 +164,8 @@ impl<R: Roles> Supervisor<R> {
         }
         if beats {
             self.next_beat = now + self.policy.beat_period();
-            if self.roles.repair_sockets() {
+            let are_renewed = self.repair_mounts();
+            if self.roles.repair_sockets() || are_renewed {
                 self.renew_zygotes();
                 self.events.push_back(Event::SocketsRenewed);
             }

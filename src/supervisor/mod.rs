@@ -17,6 +17,7 @@ pub mod fuzzing;
 mod handover;
 mod jobs;
 mod log_writer;
+mod mount_scoreboards;
 mod mount_server;
 mod mounts;
 mod notify;
@@ -150,6 +151,8 @@ pub trait MountSockets {
     fn duplicate(&self, name: &str) -> io::Result<OwnedFd>;
     /// Lists the descriptors that whoever connects to them must keep.
     fn files(&self) -> Vec<RawFd>;
+    /// Makes those anew that do not listen any more, and names them.
+    fn repair(&mut self) -> Vec<String>;
     /// Says of each what the executable must know that it is left to, but for its process.
     fn left(&self) -> Vec<LeftMount>;
 }

@@ -7,14 +7,15 @@ use super::backoff::Backoff;
 use super::children::AttemptStage;
 use super::event_loop::Supervisor;
 use super::forker::{ended, fork_child};
+use super::mount_scoreboards::MountScoreboards;
 use super::mount_server::{MountServer, ServerState};
 use super::policy::{Death, Event};
 use super::{ChildTask, MountSockets as _, Roles};
 use crate::channel::{AdminCommand, LeftMount, Receiver, channel, command_channel};
 use crate::exit::Status;
-use crate::scoreboard::{Layout, Scoreboard, WorkerPhase};
+use crate::scoreboard::{Scoreboard, WorkerPhase};
 use crate::sys::process::{self, End};
-use crate::sys::{clock, cpus, socket};
+use crate::sys::{cpus, socket};
 use crate::{debug, error, info, warning};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -38,10 +39,7 @@ pub struct Mounts {
     failed: BTreeMap<String, (Status, String)>,
     /// These have died, and are not started again before some time.
     backoffs: BTreeMap<String, Backoff>,
-    /// These are their scoreboards, from the first server of a mount to the last.
-    scoreboards: BTreeMap<String, (Rc<OwnedFd>, Layout)>,
-    /// What is mounted has changed this often, the last time at this time of `sys::clock`.
-    changes: (u32, u64),
+    pub scoreboards: MountScoreboards,
 }
 
 impl Mounts {
@@ -61,35 +59,6 @@ impl Mounts {
         Mounts {
             servers: servers.collect(),
             ..Mounts::default()
-        }
-    }
-
-    /// Gives the scoreboards of those that are running, or have been, by the names of the mounts.
-    pub fn scoreboards(&self) -> impl Iterator<Item = (&String, &(Rc<OwnedFd>, Layout))> {
-        self.scoreboards.iter()
-    }
-
-    /// Returns how often what is mounted has changed, and when it did last.
-    pub fn changes(&self) -> (u32, u64) {
-        self.changes
-    }
-
-    fn note_change(&mut self) {
-        self.changes = (self.changes.0 + 1, clock::now_ms());
-    }
-
-    /// Returns the scoreboard of a mount that has this many workers at most.
-    fn scoreboard(&mut self, name: &str, slots: usize) -> io::Result<(Rc<OwnedFd>, Layout)> {
-        let layout = Layout::own(slots);
-        match self.scoreboards.get(name) {
-            Some((memory, known)) if *known == layout => Ok((memory.clone(), layout)),
-            _ => {
-                let memory = Rc::new(Scoreboard::blank(&layout)?);
-                let made = (memory.clone(), layout.clone());
-                self.scoreboards.insert(name.to_owned(), made);
-                self.note_change();
-                Ok((memory, layout))
-            }
         }
     }
 
@@ -272,13 +241,8 @@ impl<R: Roles> Supervisor<R> {
             }
         }
         self.mounts.idle.retain(|name, _| wanted.contains_key(name));
-        let before = self.mounts.scoreboards.len();
-        self.mounts
-            .scoreboards
-            .retain(|name, _| wanted.contains_key(name));
-        if before != self.mounts.scoreboards.len() {
-            self.mounts.note_change();
-        }
+        let is_wanted = |name: &String| wanted.contains_key(name);
+        self.mounts.scoreboards.keep(is_wanted);
         self.mounts.relieve_old();
         for name in self.mounts.due(wanted.keys()) {
             if let Some(roles) = wanted.get(&name) {
@@ -286,6 +250,21 @@ impl<R: Roles> Supervisor<R> {
             }
         }
         self.go_on_when_mounted();
+    }
+
+    /// Repairs what was done to the sockets of mounts, and says whether there are others now, which workers do not know.
+    pub(super) fn repair_mounts(&mut self) -> bool {
+        let renewed = self.roles.mount_sockets().borrow_mut().repair();
+        for name in &renewed {
+            // Whoever comes is seen at the new one.
+            if self.mounts.idle.remove(name).is_some() {
+                self.mounts.rests.push(name.clone());
+            }
+            let servers = self.mounts.servers.iter_mut();
+            let servers = servers.filter(|it| it.name == *name);
+            servers.for_each(MountServer::end);
+        }
+        !renewed.is_empty()
     }
 
     /// Lists what is to be mounted, each with the newest version that wants it.
@@ -322,7 +301,7 @@ impl<R: Roles> Supervisor<R> {
         let (orders, sender) = command_channel()?;
         let listening = roles.mount_sockets().borrow().listening(name)?;
         let slots = roles.mount_slots(name);
-        let (memory, layout) = self.mounts.scoreboard(name, slots)?;
+        let (memory, layout) = self.mounts.scoreboards.of(name, slots)?;
         let kept = [
             listening,
             reporter.descriptor(),

@@ -1,7 +1,7 @@
 //! A worker that was taken over: it does with what it has been given whatever it likes. What it can reach are its
 //! descriptors and its memory, and the test takes hold of both.
 
-use crate::harness::{Folder, HELLO, Server, compiled, eventually, get, scoreboard, strike};
+use crate::harness::{Folder, HELLO, Server, compiled, eventually, get, guest, scoreboard, strike};
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -139,6 +139,27 @@ fn so_is_a_unix_socket_and_its_file_is_removed_at_the_end() {
     server.signal(Signal::SIGTERM);
     assert_eq!(server.wait().code(), Some(0));
     assert!(!path.exists());
+}
+
+#[test]
+fn so_is_the_socket_of_a_mount() {
+    let server = Server::component(HELLO)
+        .option("--mount", format!("/api={}", guest("behaviours")))
+        .start();
+    assert_eq!(get(server.address, "/api/x").text(), "ok\n");
+    let mount = &server.status()["mounts"][0];
+    let worker = mount["workers"][0]["pid"].as_i64().unwrap();
+    shut_down(listener(&server, i32::try_from(worker).unwrap()));
+    server.wait_for("The socket of mount `/api` was shut down by one of its processes");
+    server.wait_for("recycled for its listening socket");
+    eventually("the mount answers", || {
+        get(server.address, "/api/x").text() == "ok\n"
+    });
+    for worker in server.workers() {
+        strike(worker, Signal::SIGKILL);
+        server.wait_for(&format!("Child process [{worker}] died"));
+        assert_eq!(get(server.address, "/api/x").text(), "ok\n");
+    }
 }
 
 #[test]

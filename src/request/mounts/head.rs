@@ -10,7 +10,6 @@ use h2::ext::Protocol;
 use http::header::{self, HeaderName};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
-use std::net::SocketAddr;
 
 /// These fields are of one connection, beside those that `connection` names (RFC 9113 section 8.2.2).
 const OF_CONNECTIONS: [HeaderName; 6] = [
@@ -117,19 +116,14 @@ fn tell_origin(fields: &mut HeaderMap, target: &Uri, arrival: &Arrival) {
     }
 }
 
-/// Names the client, with its port where that is known; none where it is whoever may open our socket's file, as it is
-/// to the server too.
+/// Names the client, without its port, as applications expect it there; none where it is whoever may open our socket's
+/// file, as it is to the server too.
 fn node(client: Client) -> Option<HeaderValue> {
     let Some(address) = client.address() else {
         let is_hidden = client == Client::Hidden;
         return is_hidden.then(|| HeaderValue::from_static("unknown"));
     };
-    let canonical = SocketAddr::new(address.ip().to_canonical(), address.port());
-    let text = match canonical.port() {
-        0 => canonical.ip().to_string(),
-        _ => canonical.to_string(),
-    };
-    HeaderValue::try_from(text).ok()
+    HeaderValue::try_from(address.ip().to_canonical().to_string()).ok()
 }
 
 #[cfg(test)]
@@ -138,6 +132,7 @@ mod tests {
     use crate::request::forwarded::{Claims, read};
     use crate::request::{Peer, Proxies};
     use http::uri::Scheme;
+    use std::net::SocketAddr;
 
     fn arrival(client: Client) -> Arrival {
         Arrival {
@@ -190,14 +185,10 @@ mod tests {
     /// What is written here is read by the server behind.
     #[test]
     fn the_server_finds_the_client_that_we_have_found() {
-        for address in [
-            "192.0.2.1:4711",
-            "192.0.2.1:0",
-            "[2001:db8::1]:4711",
-            "[2001:db8::1]:0",
-            "10.0.0.1:5",
-        ] {
-            let client = Client::Forwarded(address.parse().unwrap());
+        for ip in ["192.0.2.1", "2001:db8::1", "10.0.0.1"] {
+            let ip = ip.parse().unwrap();
+            let client = Client::Forwarded(SocketAddr::new(ip, 4711));
+            let known = Client::Forwarded(SocketAddr::new(ip, 0));
             let before = [
                 ("x-forwarded-for", "6.6.6.6, 192.0.2.1, 10.0.0.7"),
                 ("x-forwarded-proto", "http, http, http"),
@@ -217,11 +208,11 @@ mod tests {
             ] {
                 let mut told = head(&before, client, false);
                 let expected = Claims {
-                    client: Some(client),
+                    client: Some(known),
                     scheme: Some(Scheme::HTTPS),
                     authority: Some("example.com:8443".parse().unwrap()),
                 };
-                assert_eq!(read(&mut told, &proxies), expected, "{address}");
+                assert_eq!(read(&mut told, &proxies), expected, "{ip}");
             }
         }
         let mut told = head(&[("x-forwarded-for", "6.6.6.6")], Client::Hidden, false);

@@ -33,6 +33,14 @@ fn options_that_mount_nothing_are_named() {
             &["--mount", "/a=x.wasm", "--env", "A=b"],
             "option --env: there is no application",
         ),
+        (
+            &["--mount", "/a=x.wasm", "--timeout-request", "5s"],
+            "option --timeout-request: there is no application",
+        ),
+        (
+            &["--mount", "/a=x.wasm", "--canary", "10%"],
+            "option --canary: there is no application",
+        ),
     ] {
         let (status, last) = refused(arguments);
         assert_eq!(status, Some(2), "{last}");
@@ -58,6 +66,10 @@ fn mistakes_in_a_table_name_the_line() {
         (
             "[mount.\"/a\"]\ncomponent = \"{hello}\"\nmax-memory = \"lots\"\n",
             "line 1: mount `/a`: option --max-memory: ",
+        ),
+        (
+            "max-memory = \"1GiB\"\n[mount]\n\"/a\" = \"{hello}\"\n",
+            "line 1: option --max-memory: there is no application",
         ),
         (
             "[mount]\n\"/a\" = 1\n",

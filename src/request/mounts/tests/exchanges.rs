@@ -55,7 +55,7 @@ fn a_request_arrives_as_it_was_with_what_tells_who_asks() {
             "PROPFIND https://example.com/api/x?y=z\n\
              content-length: 4\n\
              traceparent: 00-1-2-01\n\
-             x-forwarded-for: 192.0.2.1:4711\n\
+             x-forwarded-for: 192.0.2.1\n\
              x-forwarded-proto: https\n\
              x-request-id: abc\n\
              body"
