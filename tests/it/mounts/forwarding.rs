@@ -69,7 +69,7 @@ fn a_mount_sees_the_request_as_it_would_without_the_front() {
     }
     assert!(!seen.contains("192.0.2.9"), "{seen}");
     assert!(
-        seen.contains("header x-forwarded-for: 127.0.0.1:"),
+        seen.contains("header x-forwarded-for: 127.0.0.1\n"),
         "{seen}"
     );
     let id = seen
