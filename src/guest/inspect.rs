@@ -46,7 +46,7 @@ pub fn inspect(path: &Path, middleware: &[PathBuf]) -> Result<Inspection> {
             let servable = describe(&mut text, &info);
             let servable = servable.with_context(|| format!("component `{}`", path.display()))?;
             if servable {
-                text.push_str(&freshness(&binary, &info));
+                text.push_str(&freshness(&binary));
             }
             servable
         }
@@ -109,11 +109,8 @@ fn describe(text: &mut String, info: &ComponentInfo) -> Result<bool> {
 }
 
 /// Says whether each request gets a new instance or a restored one, and why.
-fn freshness(binary: &[u8], info: &ComponentInfo) -> String {
+fn freshness(binary: &[u8]) -> String {
     let made = "each request has an instance made for it";
-    if info.concurrent() {
-        return format!("{made}: it is of WASI 0.3\n");
-    }
     match snapshot::validate(binary) {
         Ok(()) => {
             "each request has an instance that is put back as it was when it was made\n".to_owned()

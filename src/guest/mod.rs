@@ -59,7 +59,7 @@ use host::state::{self, HostState};
 use host::websocket::OpenWebSockets;
 use instance::body::{Producer, poll_head};
 use instance::call::{copy, is_repeatable};
-use instance::concurrent::ConcurrentInstances;
+use instance::concurrent::{ConcurrentInstances, NewInstance};
 use instance::handler::LinkedComponent;
 use instance::pool::InstancePool;
 use instance::serial::{Instance, InstanceSource};
@@ -273,7 +273,11 @@ impl Guest {
         request: Request,
     ) -> Result<Response, Failure> {
         let bodiless = request.method() == http::Method::HEAD;
-        let make = |share| (self.handler.clone(), self.store(share, None));
+        let make = |share| NewInstance {
+            handler: self.handler.clone(),
+            store: self.store(share, None),
+            restorer: self.restorer.clone(),
+        };
         let (response, lease) = concurrent.answer(&make, request).await?;
         let mut begun = Some((response, Producer::Concurrent(lease)));
         let begin = |cx: &mut Context<'_>| match begun.take() {

@@ -3,7 +3,6 @@
 
 use super::restorable;
 use crate::cache::{Cache, CodeName, seal};
-use crate::guest::component::info::World;
 use crate::guest::component::target::Target;
 use crate::guest::engine::{self, code};
 use crate::guest::limits::GuestLimits;
@@ -49,10 +48,9 @@ pub struct MappedCode {
 impl CompileSpec {
     /// Compiles an application, which needs instances again and again.
     pub fn of_application(target: Target, size: usize) -> CompileSpec {
-        let can = target.world == World::P2 && !target.concurrent;
         CompileSpec {
             target: target.of_size(size),
-            restorable: can.then(|| target.restorable(size)),
+            restorable: Some(target.restorable(size)),
         }
     }
 

@@ -14,7 +14,7 @@ impl Target {
     ];
 
     /// These are all targets there are, in the order in which code of unknown target is tried.
-    pub const ALL: [Target; 9] = [
+    pub const ALL: [Target; 15] = [
         Target::new(World::P3, true),
         Target::new(World::P2, true),
         Target::new(World::P2, false),
@@ -24,6 +24,12 @@ impl Target {
         Target::new(World::P2, false).restorable(0),
         Target::new(World::P2, false).restorable(INLINED),
         Target::new(World::P2, false).restorable(LARGE),
+        Target::new(World::P2, true).restorable(0),
+        Target::new(World::P2, true).restorable(INLINED),
+        Target::new(World::P2, true).restorable(LARGE),
+        Target::new(World::P3, true).restorable(0),
+        Target::new(World::P3, true).restorable(INLINED),
+        Target::new(World::P3, true).restorable(LARGE),
     ];
 
     pub const fn new(world: World, concurrent: bool) -> Target {

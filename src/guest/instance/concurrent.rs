@@ -13,6 +13,7 @@ use crate::guest::schedule::cpu_share::CpuShare;
 use crate::guest::schedule::epoch::EpochThread;
 use crate::guest::schedule::scheduler::Scheduler;
 use crate::guest::schedule::task_budget::TaskBudget;
+use crate::guest::snapshot::Restorer;
 use crate::scoreboard::{DropReason, MadeReason};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -30,7 +31,15 @@ use wasmtime::component::Accessor;
 use wasmtime_wasi_http::WasiBody;
 
 /// `MakeStore` makes the store of a new instance.
-pub type MakeStore<'a> = &'a dyn Fn(Arc<CpuShare>) -> (LinkedComponent, Store<HostState>);
+pub type MakeStore<'a> = &'a dyn Fn(Arc<CpuShare>) -> NewInstance;
+
+/// A `NewInstance` is not made yet.
+pub struct NewInstance {
+    pub handler: LinkedComponent,
+    pub store: Store<HostState>,
+    /// Instances begin as this has them, where they can be restored.
+    pub restorer: Option<Arc<Restorer>>,
+}
 
 /// `ConcurrentInstances` holds the concurrent instances of one worker.
 pub struct ConcurrentInstances {
@@ -198,9 +207,9 @@ impl ConcurrentInstances {
         let instance = Rc::new(ConcurrentInstance::new(self.limits.reuse));
         // What its requests burn is on their accounts.
         let share = CpuShare::new(Duration::MAX, &self.scheduler);
-        let (handler, store) = make(share.clone());
-        let memory = store.data().memory().clone();
-        let guest = answer_all(handler, store, instance.clone(), self.counts.clone());
+        let new = make(share.clone());
+        let memory = new.store.data().memory().clone();
+        let guest = answer_all(new, instance.clone(), self.counts.clone());
         let running = RunningGuest::new(guest, self.epoch_thread.clone(), share, memory);
         let task = spawn_local(run(running, instance.clone()));
         self.instances.borrow_mut().push((instance.clone(), task));
@@ -341,12 +350,17 @@ async fn run(running: RunningGuest, instance: Rc<ConcurrentInstance>) {
 
 /// Answers requests until no more are to come.
 async fn answer_all(
-    handler: LinkedComponent,
-    store: Store<HostState>,
+    new: NewInstance,
     instance: Rc<ConcurrentInstance>,
     counts: Arc<Counts>,
 ) -> Result<(), Failure> {
-    let (service, mut store) = Instance::service(&handler, store).await?;
+    let NewInstance {
+        handler,
+        store,
+        restorer,
+    } = new;
+    let made = Instance::service(&handler, store, restorer.as_ref());
+    let (service, mut store) = Box::pin(made).await?;
     let mut life = counts.made(MadeReason::Concurrent);
     // What runs until it is of no more use is dropped when it is idle.
     life.would_end(DropReason::Idle);

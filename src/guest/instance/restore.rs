@@ -6,7 +6,7 @@ use crate::debug;
 use crate::guest::failure::Failure;
 use crate::guest::host::standard_streams::{Left, StreamOrigin};
 use crate::guest::host::state::HostState;
-use crate::guest::snapshot::{OpenStream, handles_in_use};
+use crate::guest::snapshot::{OpenStream, handles_in_use, order_places};
 use anyhow::{Context as _, Result, ensure};
 use std::io;
 
@@ -26,18 +26,25 @@ impl Instance {
             return false;
         };
         let begun_with = handle.open_streams().len();
-        let closed = self.close_streams(StreamOrigin::Request);
-        let handles = closed.and_then(|_| {
-            let left = self.store.data_mut().left_streams().unwrap_or_default();
-            ensure!(left.len() == begun_with, "it has closed what it began with");
-            let handles = handles_in_use(self.store.data_mut().table_mut(), begun_with);
-            handles.context("the guest has not given up its handles")
-        });
+        let handles = self.handles_in_use(begun_with);
         if let Err(error) = &handles {
             debug!("the next request has an instance made for it: {error:#}");
         }
         self.handles = *handles.as_ref().unwrap_or(&0);
         handles.is_ok()
+    }
+
+    /// Counts the handles that the last request has had at a time, at most. Fails where any is left but those that the
+    /// instance has begun with.
+    fn handles_in_use(&mut self, begun_with: usize) -> Result<u32> {
+        // Nothing may be called while a task could still run.
+        ensure!(self.is_idle, "something of the last request goes on");
+        self.close_streams(StreamOrigin::Request)?;
+        let left = self.store.data_mut().left_streams().unwrap_or_default();
+        ensure!(left.len() == begun_with, "it has closed what it began with");
+        let handles = handles_in_use(self.store.data_mut().table_mut(), begun_with);
+        let handles = handles.context("the guest has not given up its handles")?;
+        Ok(handles + order_places(&mut self.store)?)
     }
 
     /// Gives back the locks on databases that the last request has left. Nothing else of that request remains.

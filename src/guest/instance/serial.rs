@@ -9,7 +9,7 @@ use crate::guest::failure::{Exhausted, Failure, NoRoom, cause};
 use crate::guest::host::{request_name::RequestName, state::HostState, websocket};
 use crate::guest::memory::instance::InstanceMemory;
 use crate::guest::schedule::cpu_share::CpuShare;
-use crate::guest::snapshot::{Handle, ResetHandle, Restorer};
+use crate::guest::snapshot::{Handle, ResetHandle, Restorer, ServiceHandle, is_idle};
 use crate::guest::startup;
 use crate::scoreboard::DropReason;
 use std::pin::Pin;
@@ -35,8 +35,10 @@ pub struct Instance {
     /// The handle restores the instance, where that is possible.
     pub(super) reset_handle: Option<ResetHandle>,
     pub(super) condition: RestoreState,
-    /// The last request had this many handles to the host's resources at a time, at most.
+    /// The last request had this many handles at a time, at most.
     pub(super) handles: u32,
+    /// The host does nothing more for the last request, whose tasks have all ended.
+    pub(super) is_idle: bool,
     /// The instance is counted, where it belongs to a worker.
     life: Option<Life>,
 }
@@ -108,6 +110,7 @@ impl Instance {
                         false => RestoreState::Ready,
                     },
                     handles: 0,
+                    is_idle: true,
                     life: None,
                 })
             }
@@ -119,8 +122,11 @@ impl Instance {
     pub async fn service(
         handler: &LinkedComponent,
         store: Store<HostState>,
+        restorer: Option<&Arc<Restorer>>,
     ) -> Result<(Arc<Service>, Store<HostState>), Failure> {
-        let Instance { store, exports, .. } = Instance::new(handler, store, None).await?;
+        let mut instance = Instance::new(handler, store, restorer).await?;
+        instance.restore().await?;
+        let Instance { store, exports, .. } = instance;
         match exports {
             Exports::P3(service) => Ok((Arc::new(service), store)),
             // Judged by the compiler.
@@ -181,23 +187,31 @@ impl Instance {
         request: Request,
         head: oneshot::Sender<Head>,
     ) -> Result<(), Failure> {
-        let mut anew = None;
+        let (mut handle, mut service) = (None, None);
         if let (Some(reset_handle), RestoreState::MemoriesReset) =
             (&self.reset_handle, self.condition)
         {
-            anew = reset_handle.handle();
-            match anew {
-                Some(_) => self.condition = RestoreState::Ready,
-                None => self.restore().await?,
+            match self.exports {
+                Exports::P2(_) => handle = reset_handle.handle(),
+                Exports::P3(_) => service = reset_handle.service(),
+            }
+            match handle.is_some() || service.is_some() {
+                true => self.condition = RestoreState::Ready,
+                false => self.restore().await?,
             }
         }
         let answered = match &self.exports {
-            Exports::P2(handle) => {
-                p2(anew.unwrap_or(*handle), &mut self.store, request, head).await
+            Exports::P2(own) => p2(handle.unwrap_or(*own), &mut self.store, request, head).await,
+            Exports::P3(own) => {
+                let handle = service.unwrap_or_else(|| own.wasi_http_handler().func_handle());
+                Box::pin(p3(handle, &mut self.store, request, head)).await
             }
-            Exports::P3(service) => Box::pin(p3(service, &mut self.store, request, head)).await,
         };
         self.answered += 1;
+        if answered.is_ok() && self.reset_handle.is_some() {
+            // Here, as it may still run the guest.
+            self.is_idle = is_idle(&mut self.store);
+        }
         self.store.data().rest();
         answered.map_err(|error| trapped(error, &mut self.store))
     }
@@ -220,7 +234,13 @@ async fn made(
             let proxy = Proxy::new(store, &instance)?;
             (Exports::p2(&proxy), instance, None)
         }
-        (LinkedComponent::P3(pre), _) => {
+        (LinkedComponent::P3(pre), Some(restorer)) => {
+            store.data_mut().open_streams(restorer.open_streams())?;
+            let (instance, reset_handle) = restorer.instance(pre.instance_pre(), store).await?;
+            let service = Service::new(store, &instance)?;
+            (Exports::P3(service), instance, Some(reset_handle))
+        }
+        (LinkedComponent::P3(pre), None) => {
             let instance = pre.instance_pre().instantiate_async(&mut *store).await?;
             let service = Service::new(store, &instance)?;
             (Exports::P3(service), instance, None)
@@ -253,17 +273,24 @@ async fn p2(
 
 /// Calls `wasi:http/handler@0.3`, and waits until the last task of the instance has ended.
 async fn p3(
-    service: &Service,
+    handle: ServiceHandle,
     store: &mut Store<HostState>,
     request: Request,
     head: oneshot::Sender<Head>,
 ) -> wasmtime::Result<()> {
     let recorder = store.data().recorder().cloned();
     let run = store.run_concurrent(async |accessor| {
-        let (request, sent) = accessor.with(|mut access| p3_request(access.data_mut(), request));
-        let response = match service.handle(accessor, request).await? {
+        let (request, sent) = accessor.with(|mut access| {
+            let (request, sent) = p3_request(access.data_mut(), request);
+            wasmtime::error::Ok((access.data_mut().table_mut().push(request)?, sent))
+        })?;
+        let (answer,) = handle.call_concurrent(accessor, (request,)).await?;
+        let response = match answer {
             Ok(response) => {
-                let mut response = accessor.with(|access| response.into_http(access, sent))?;
+                let mut response = accessor.with(|mut access| {
+                    let response = access.data_mut().table_mut().delete(response)?;
+                    response.into_http(access, sent)
+                })?;
                 if let Some(recorder) = &recorder {
                     recorder.answers(&mut response);
                 }

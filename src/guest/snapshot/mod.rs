@@ -13,6 +13,7 @@
 mod data;
 mod file;
 mod instrument;
+mod leftovers;
 mod memory;
 mod primed;
 mod streams;
@@ -20,12 +21,13 @@ mod streams;
 pub use data::{Segment, take_out_data};
 pub use file::{Snapshot, append, shared_code};
 pub use instrument::{FEATURES, instrument};
+pub use leftovers::{is_idle, order_places};
 pub use memory::Memories;
 pub use primed::LONGEST_NOTE;
 pub use streams::{OpenStream, StandardStream, objection};
 
 use crate::sys::region::DirtyPages;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use memory::{Collected, Regions};
 use primed::Global;
 use std::fs::File;
@@ -37,10 +39,11 @@ use std::task::{self, Poll, Waker};
 use wasmtime::component::{Instance, InstancePre, Resource, ResourceTable, TypedFunc};
 use wasmtime::{AsContextMut, Store};
 use wasmtime_wasi_http::p2::types::{HostIncomingRequest, HostResponseOutparam};
+use wasmtime_wasi_http::p3::bindings::http::types::{ErrorCode, Request, Response};
 
 /// The format has this version, which changes with what is added to components and with the form of snapshots: code
 /// in a cache may be older.
-pub const FORMAT: u32 = 8;
+pub const FORMAT: u32 = 9;
 
 /// Says why instances of a component cannot be restored, as far as that can be told without making one.
 pub fn validate(binary: &[u8]) -> Result<()> {
@@ -67,7 +70,11 @@ pub struct ResetHandle {
     restore: TypedFunc<(), ()>,
     reset_numbers: TypedFunc<(u32, u64), ()>,
     handle: Option<Handle>,
+    service: Option<ServiceHandle>,
 }
+
+/// The component exports `handle` of `wasi:http/handler@0.3` with this type.
+pub type ServiceHandle = TypedFunc<(Resource<Request>,), (Result<Resource<Response>, ErrorCode>,)>;
 
 /// The component exports `handle` of `wasi:http/incoming-handler@0.2` with this type.
 pub type Handle = TypedFunc<
@@ -135,6 +142,7 @@ impl Restorer {
         let restore = instance.get_typed_func(&mut *store, instrument::RESTORE)?;
         let reset_numbers = instance.get_typed_func(&mut *store, instrument::ORDER)?;
         let handle = instance.get_typed_func(&mut *store, instrument::HANDLE);
+        let service = instance.get_typed_func(&mut *store, instrument::HANDLE);
         regions.lay(&mut *store, &self.snapshot, self.is_primed())?;
         if let Some(globals) = &self.primed {
             let write: TypedFunc<(u32, u64), ()> =
@@ -150,8 +158,10 @@ impl Restorer {
             restore,
             reset_numbers,
             handle: handle.ok(),
+            service: service.ok(),
         };
         reset_handle.take_over(store).await?;
+        order_places(store).map_err(wasmtime::Error::from_anyhow)?;
         Ok((instance, reset_handle))
     }
 }
@@ -200,22 +210,30 @@ impl ResetHandle {
     /// Has the engine give out handle numbers as it did at first. No more than `count` of them were in use at a time,
     /// and now none is but those of the streams that are open in the snapshot, whose numbers may be higher than that;
     /// otherwise it fails.
-    pub fn reset_handle_numbers(
-        &self,
-        store: &mut Store<impl Send>,
-        count: u32,
-    ) -> wasmtime::Result<()> {
+    pub fn reset_handle_numbers(&self, store: &mut Store<impl Send>, count: u32) -> Result<()> {
         // It is a short loop, and asks nobody for anything.
         store.set_epoch_deadline(u64::MAX >> 1);
         let open = &self.restorer.open;
         let standing = streams::bits(open);
         let highest = open.iter().map(|open| open.handle).max();
         let count = count.max(highest.unwrap_or_default());
-        let ordered = pin!(self.reset_numbers.call_async(store, (count, standing)));
-        match ordered.poll(&mut task::Context::from_waker(Waker::noop())) {
-            Poll::Ready(ordered) => ordered,
-            Poll::Pending => wasmtime::bail!("it waits for something"),
+        // A task has one more, for the call itself. Where any other is left, the last one is refused.
+        let tasks = usize::from(store.concurrent_resource_table().is_some());
+        let most = store.max_component_handles();
+        store.set_max_component_handles(count as usize + tasks);
+        {
+            let ordered = pin!(
+                self.reset_numbers
+                    .call_async(&mut *store, (count, standing))
+            );
+            match ordered.poll(&mut task::Context::from_waker(Waker::noop())) {
+                Poll::Ready(ordered) => ordered?,
+                Poll::Pending => bail!("it waits for something"),
+            }
         }
+        store.set_max_component_handles(most);
+        order_places(store)?;
+        Ok(())
     }
 
     /// Restores the memories, and gives the pages that were written to back to the kernel.
@@ -233,6 +251,11 @@ impl ResetHandle {
     /// Returns the function that does the same as `restore` and then answers a request, where there is one.
     pub fn handle(&self) -> Option<Handle> {
         self.handle
+    }
+
+    /// Returns the function that does so for a request of WASI 0.3.
+    pub fn service(&self) -> Option<ServiceHandle> {
+        self.service
     }
 
     /// Writes a primed snapshot of the instance as it is now, where its globals were these when it was made, and these

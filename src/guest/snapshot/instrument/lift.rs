@@ -1,5 +1,6 @@
 //! A component lifts functions of its core modules (canonical `lift`), and one of them answers requests.
 
+use crate::guest::component::info::World;
 use wasm_encoder::CanonicalOption;
 use wasmparser::component_types::{ComponentDefinedType, ComponentValType};
 use wasmparser::types::TypesRef;
@@ -11,7 +12,7 @@ pub struct Lift {
     pub options: Vec<CanonicalOption>,
 }
 
-/// Returns the options of the synchronous calling convention over linear memory, or `None` where another is used.
+/// Returns the options of a calling convention over linear memory, or `None` where another is used.
 pub fn known_options(options: &[wasmparser::CanonicalOption]) -> Option<Vec<CanonicalOption>> {
     use wasmparser::CanonicalOption as Read;
     let option = |option: &Read| {
@@ -22,24 +23,69 @@ pub fn known_options(options: &[wasmparser::CanonicalOption]) -> Option<Vec<Cano
             Read::Memory(index) => CanonicalOption::Memory(index),
             Read::Realloc(index) => CanonicalOption::Realloc(index),
             Read::PostReturn(index) => CanonicalOption::PostReturn(index),
-            Read::Async | Read::Callback(_) | Read::CoreType(_) | Read::Gc => return None,
+            Read::Async => CanonicalOption::Async,
+            Read::Callback(index) => CanonicalOption::Callback(index),
+            Read::CoreType(_) | Read::Gc => return None,
         })
     };
     options.iter().map(option).collect()
 }
 
 impl Lift {
-    /// Says whether the function has the type of `handle` in `wasi:http/incoming-handler@0.2`, which next to nothing
-    /// else has.
-    pub fn takes_two_handles(&self, types: TypesRef<'_>) -> bool {
+    /// Says which version of WASI HTTP has a handler of this type, which next to nothing else has: `handle` of
+    /// `wasi:http/incoming-handler@0.2` takes two handles, and that of `wasi:http/handler@0.3` takes one and gives one
+    /// or an error.
+    fn world(&self, types: TypesRef<'_>) -> Option<World> {
         let function = &types[types.component_any_type_at(self.ty).unwrap_func()];
-        let is_handle = |ty: &ComponentValType| match ty {
-            ComponentValType::Type(id) => matches!(types[*id], ComponentDefinedType::Own(_)),
-            ComponentValType::Primitive(_) => false,
-        };
-        let parameters = function.params.iter();
-        function.params.len() == 2
-            && function.result.is_none()
-            && parameters.map(|(_, ty)| ty).all(is_handle)
+        let mut parameters = function.params.iter().map(|(_, ty)| *ty);
+        if !parameters.all(|ty| is_handle(types, ty)) {
+            return None;
+        }
+        match (function.params.len(), function.result) {
+            (2, None) => Some(World::P2),
+            (1, Some(result)) if function.async_ && gives_handle(types, result) => Some(World::P3),
+            _ => None,
+        }
+    }
+}
+
+fn is_handle(types: TypesRef<'_>, ty: ComponentValType) -> bool {
+    match ty {
+        ComponentValType::Type(id) => matches!(types[id], ComponentDefinedType::Own(_)),
+        ComponentValType::Primitive(_) => false,
+    }
+}
+
+fn gives_handle(types: TypesRef<'_>, ty: ComponentValType) -> bool {
+    let ComponentValType::Type(id) = ty else {
+        return false;
+    };
+    match types[id] {
+        ComponentDefinedType::Result {
+            ok: Some(ok), err, ..
+        } => is_handle(types, ok) && err.is_some(),
+        _ => false,
+    }
+}
+
+/// A `Handler` is a function that answers requests of this version of WASI HTTP.
+pub struct Handler {
+    pub lift: Lift,
+    pub world: World,
+}
+
+impl Handler {
+    /// Finds the handler where it is clear which it is. A component that has one of each version is served in the later
+    /// one.
+    pub fn among(lifts: Vec<Lift>, types: TypesRef<'_>) -> Option<Handler> {
+        let lifts = lifts.into_iter();
+        let handlers = lifts.filter_map(|lift| {
+            let world = lift.world(types)?;
+            Some(Handler { lift, world })
+        });
+        let (later, earlier): (Vec<_>, Vec<_>) =
+            handlers.partition(|handler| handler.world == World::P3);
+        let mut handlers = [later, earlier].into_iter().find(|of| !of.is_empty())?;
+        handlers.pop().filter(|_| handlers.is_empty())
     }
 }

@@ -1,12 +1,14 @@
 //! The state module keeps the state of all other modules; this file builds it and makes it a part of their component.
 
 use super::handles::{give, order, same, take};
+use super::lift::Handler;
 use super::state_access::{call_all, read, write};
 use super::state_scan::StateScan;
 use super::{
     ADOPT, CLOSE, COMPONENT_MODULE, FORGET, GIVE, HANDLE, ORDER, READ, RELEASE, RESTORE, SAVE,
     START, TAKE, WRITE, global_name, memory_name,
 };
+use crate::guest::component::info::World;
 use std::ops::Range;
 use wasm_encoder::{
     BlockType, CanonicalFunctionSection, CodeSection, ComponentAliasSection, ComponentExportKind,
@@ -89,7 +91,7 @@ impl StateScan {
         let number = self.instances.len() as u32;
         arguments.push((HANDLES.to_owned(), ModuleArg::Instance(number)));
         if let Some(handle) = &self.handle {
-            instances.export_items([(HANDLE, ExportKind::Func, handle.core_function)]);
+            instances.export_items([(HANDLE, ExportKind::Func, handle.lift.core_function)]);
             arguments.push((HANDLE.to_owned(), ModuleArg::Instance(number + 1)));
         }
         instances.instantiate(self.modules.len() as u32, arguments);
@@ -131,8 +133,8 @@ impl StateScan {
             own.push((CLOSE[kind], first_type + 1));
         }
         let own = own.into_iter().map(|(name, ty)| (name, ty, &[][..]));
-        let handle = self.handle.as_ref();
-        let handle = handle.map(|handle| (HANDLE, handle.ty, &handle.options[..]));
+        let handle = self.handle.as_ref().map(|handle| &handle.lift);
+        let handle = handle.map(|lift| (HANDLE, lift.ty, &lift.options[..]));
         let mut aliases = ComponentAliasSection::new();
         let mut functions = CanonicalFunctionSection::new();
         let mut exports = ComponentExportSection::new();
@@ -185,15 +187,20 @@ impl StateScan {
             own_functions.push((ADOPT[kind], NUMBER_OF_NUMBER, same()));
             own_functions.push((CLOSE[kind], ONE, give(number)));
         }
-        if self.handle.is_some() {
-            imports.import(HANDLE, HANDLE, EntityType::Function(TWO));
+        if let Some(Handler { world, .. }) = &self.handle {
+            // What is asynchronous gives a number, by which the engine knows what it waits for: the component's own
+            // callback is called then.
+            let (ty, parameters) = match world {
+                World::P2 => (TWO, 0..2),
+                World::P3 => (NUMBER_OF_NUMBER, 0..1),
+            };
+            imports.import(HANDLE, HANDLE, EntityType::Function(ty));
             let mut handle = restore;
-            handle
-                .instructions()
-                .local_get(0)
-                .local_get(1)
-                .call(imported);
-            own_functions.push((HANDLE, TWO, ended(handle)));
+            for parameter in parameters {
+                handle.instructions().local_get(parameter);
+            }
+            handle.instructions().call(imported);
+            own_functions.push((HANDLE, ty, ended(handle)));
             imported += 1;
         }
         let mut exports = ExportSection::new();

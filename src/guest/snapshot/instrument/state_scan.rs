@@ -3,7 +3,7 @@
 //! on, and have no code, no instances of modules and no resources: state of theirs would be out of reach.
 
 use super::OWN;
-use super::lift::{Lift, known_options};
+use super::lift::{Handler, Lift, known_options};
 use super::module::ModuleState;
 use super::operators::FEATURES;
 use super::stream_types::{Finder, StreamTypes};
@@ -20,7 +20,7 @@ pub struct StateScan {
     /// Each core instance is made of this module, where it is made of one.
     pub instances: Vec<Option<u32>>,
     /// This function answers requests, where that is clear.
-    pub handle: Option<Lift>,
+    pub handle: Option<Handler>,
     /// What modules run when they are instantiated asks the host for something, and is run later.
     pub defers: bool,
     /// The component imports the types of streams.
@@ -113,10 +113,11 @@ impl StateScan {
         Ok(())
     }
 
-    /// Accepts built-in functions that leave nothing in an instance but handles to the host's resources, which are
-    /// new for each request.
+    /// Accepts built-in functions that leave nothing in an instance but handles: to the host's resources, which are new
+    /// for each request, and to tasks, streams, futures and sets of them, of which none is left where an instance is
+    /// used again (`leftovers`). What a task keeps by `context.set` ends with it.
     fn canonical(&mut self, function: CanonicalFunction) -> Result<()> {
-        const ASYNC: &str = "it has functions that are asynchronous, or whose values are objects";
+        const OBJECTS: &str = "it has functions whose values are objects";
         match function {
             CanonicalFunction::Lift {
                 core_func_index,
@@ -125,12 +126,38 @@ impl StateScan {
             } => self.lifts.push(Lift {
                 core_function: core_func_index,
                 ty: type_index,
-                options: known_options(&options).context(ASYNC)?,
+                options: known_options(&options).context(OBJECTS)?,
             }),
             CanonicalFunction::Lower { options, .. } => {
-                known_options(&options).context(ASYNC)?;
+                known_options(&options).context(OBJECTS)?;
             }
-            CanonicalFunction::ResourceDrop { .. } => {}
+            CanonicalFunction::ResourceDrop { .. }
+            | CanonicalFunction::TaskReturn { .. }
+            | CanonicalFunction::TaskCancel
+            | CanonicalFunction::ContextGet { .. }
+            | CanonicalFunction::ContextSet { .. }
+            | CanonicalFunction::ThreadYield { .. }
+            | CanonicalFunction::SubtaskDrop
+            | CanonicalFunction::SubtaskCancel { .. }
+            | CanonicalFunction::StreamNew { .. }
+            | CanonicalFunction::StreamRead { .. }
+            | CanonicalFunction::StreamWrite { .. }
+            | CanonicalFunction::StreamCancelRead { .. }
+            | CanonicalFunction::StreamCancelWrite { .. }
+            | CanonicalFunction::StreamDropReadable { .. }
+            | CanonicalFunction::StreamDropWritable { .. }
+            | CanonicalFunction::FutureNew { .. }
+            | CanonicalFunction::FutureRead { .. }
+            | CanonicalFunction::FutureWrite { .. }
+            | CanonicalFunction::FutureCancelRead { .. }
+            | CanonicalFunction::FutureCancelWrite { .. }
+            | CanonicalFunction::FutureDropReadable { .. }
+            | CanonicalFunction::FutureDropWritable { .. }
+            | CanonicalFunction::WaitableSetNew
+            | CanonicalFunction::WaitableSetWait { .. }
+            | CanonicalFunction::WaitableSetPoll { .. }
+            | CanonicalFunction::WaitableSetDrop
+            | CanonicalFunction::WaitableJoin => {}
             other => {
                 let name = format!("{other:?}");
                 let name = name.split([' ', '{']).next().unwrap_or_default();
@@ -157,9 +184,7 @@ impl StateScan {
             self.check_order()?;
         }
         self.streams = self.finder.found(types);
-        let lifts = std::mem::take(&mut self.lifts).into_iter();
-        let mut handles = lifts.filter(|lift| lift.takes_two_handles(types));
-        self.handle = handles.next().filter(|_| handles.next().is_none());
+        self.handle = Handler::among(std::mem::take(&mut self.lifts), types);
         Ok(())
     }
 }
