@@ -1,6 +1,6 @@
 //! Nothing of a request is left for the next, in whatever slot of the pool it comes to run.
 
-use crate::harness::{HELLO, Server, get, guest, root};
+use crate::harness::{HELLO, Server, eventually, get, guest, root};
 use std::fs;
 use std::path::Path;
 
@@ -140,6 +140,74 @@ fn what_a_guest_holds_on_to_is_not_there_for_the_next_request() {
         // More than what is forgotten about: its instance is not put back.
         assert_eq!(ask("/keep?n=2000"), "kept 2000\n");
         assert_eq!(ask("/counter"), "1\n");
+    }
+}
+
+/// Guests of WASI 0.3 are restored where nothing of the request is left, and otherwise another instance answers.
+#[test]
+fn what_a_concurrent_guest_leaves_behind_is_not_there_for_the_next_request() {
+    const KEPT: &str = "wasmserve_instances_dropped_total{reason=\"kept_resources\"}";
+    let watched = Server::component(guest("behaviours-p3"))
+        .arg("--no-access-log")
+        .watched();
+    let ask = |path: &str| get(watched.server.address, path).text();
+    let numbers = ask("/numbers");
+    let mut dropped = 0.0;
+    for (what, is_kept) in [
+        ("nothing", false),
+        ("task", false),
+        ("turns", false),
+        ("request", true),
+        ("fields", true),
+        ("stream", true),
+        ("reader", true),
+        ("writer", true),
+        ("future", true),
+        ("subtask", true),
+        // Its task waits for a reader.
+        ("write", false),
+    ] {
+        for _ in 0..4 {
+            assert_eq!(
+                ask(&format!("/leave?what={what}")),
+                format!("left {what}\n")
+            );
+            assert_eq!(ask("/counter"), "1\n", "{what}");
+            assert_eq!(ask("/numbers"), numbers, "{what}");
+            dropped += f64::from(u8::from(is_kept));
+        }
+        eventually(what, || watched.metric(KEPT) == dropped);
+    }
+    assert!(watched.metric("wasmserve_instances_restored_total") > 0.0);
+}
+
+#[test]
+fn what_a_concurrent_guest_does_not_end_is_not_there_for_the_next_request() {
+    let server = Server::component(guest("behaviours-p3"))
+        .arg("--limit-cpu=1s")
+        .start();
+    for path in [
+        "/trap-before-head",
+        "/trap-after-head",
+        "/trap-after-answer",
+        "/error-code",
+        "/spin-after-head",
+        "/slow-stream?n=3&ms=1",
+    ] {
+        let mut connection = server.connect();
+        connection.get(path).send().unwrap();
+        let _ = connection.response();
+        assert_eq!(get(server.address, "/counter").text(), "1\n", "{path}");
+    }
+    // The client leaves in the middle.
+    for path in ["/slow-stream?n=100&ms=20", "/sleep?ms=200", "/fill?ms=200"] {
+        for _ in 0..3 {
+            let mut connection = server.connect();
+            connection.get(path).send().unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(30));
+            drop(connection);
+            assert_eq!(get(server.address, "/counter").text(), "1\n", "{path}");
+        }
     }
 }
 

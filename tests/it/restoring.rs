@@ -35,10 +35,11 @@ fn what_toolchains_make_is_restored() {
         "behaviours-sqlite",
         "echo",
         "greeting",
+        "service",
+        "behaviours-p3",
     ] {
         assert_eq!(freshness(&guest(name)), RESTORED, "{name}");
     }
-    is_made_anew(&guest("service"), "it is of WASI 0.3");
 }
 
 #[test]

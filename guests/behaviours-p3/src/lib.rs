@@ -4,6 +4,7 @@
 mod answers;
 mod failures;
 mod files;
+mod left;
 mod memory;
 mod outbound;
 mod reply;
@@ -39,6 +40,8 @@ impl wasip3::exports::http::handler::Guest for Behaviours {
             "slow-stream" => answers::slow_stream(&query),
             "request" => answers::describe(request).await,
             "counter" => answers::counter(),
+            "numbers" => left::numbers(request),
+            "leave" => left::leave(&query, request).await,
             "respond" => answers::respond(&query),
             "content-length" => answers::content_length(&query),
             "many-headers" => answers::many_headers(&query),

@@ -20,6 +20,8 @@ pub const HOST: &str = "host";
 /// A `Case` is a component, and what it is asked for.
 pub struct Case {
     pub component: Vec<u8>,
+    /// The component is asynchronous.
+    pub concurrent: bool,
     /// Each request makes these calls.
     pub requests: Vec<Vec<Call>>,
 }
@@ -52,6 +54,8 @@ enum Step {
     Host,
     /// A module that makes garbage-collected objects answers.
     Objects,
+    /// A module that has streams, and sets of them, answers.
+    Tasks,
 }
 
 /// No more functions than these are called.
@@ -64,6 +68,7 @@ struct Shell {
     body: ComponentBuilder,
     /// These functions have such names, parameters and results.
     functions: Vec<(String, Vec<Primitive>, Option<Primitive>)>,
+    concurrent: bool,
 }
 
 impl Case {
@@ -78,9 +83,12 @@ impl Case {
             outer: ComponentBuilder::default(),
             body: ComponentBuilder::default(),
             functions: Vec::new(),
+            concurrent: false,
         };
         shell.fill(u)?;
         let functions = std::mem::take(&mut shell.functions);
+        // What is not asynchronous can be run either way.
+        let concurrent = shell.concurrent || u.ratio(1, 4)?;
         let component = shell.finish(&functions);
         let mut requests = Vec::new();
         for _ in 0..u.int_in_range(2..=6)? {
@@ -98,6 +106,7 @@ impl Case {
         }
         Ok(Case {
             component,
+            concurrent,
             requests,
         })
     }
@@ -121,11 +130,12 @@ fn broken() -> arbitrary::Error {
 
 impl Shell {
     fn fill(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
-        let step = match u.int_in_range(0..=7)? {
+        let step = match u.int_in_range(0..=9)? {
             0 => Step::Resource,
             7 => Step::Objects,
             1 | 2 => Step::Shim,
             3 if self.shape == Shape::Plain => Step::Host,
+            8 | 9 if self.shape == Shape::Plain => Step::Tasks,
             _ => Step::Base,
         };
         let base = Made::of_text(BASE).ok_or_else(broken)?;
@@ -209,6 +219,15 @@ impl Shell {
                 self.body.resource_new(ty)
             }
             Step::Host => self.handles()?,
+            Step::Tasks => {
+                self.concurrent = true;
+                // The memory comes first.
+                let memory = items.first().map(|(.., index)| *index).ok_or_else(broken)?;
+                let (instance, made) = super::tasks::instance(&mut self.body, memory)?;
+                self.lift(instance, &made);
+                self.body
+                    .core_alias_export(None, instance, "step", ExportKind::Func)
+            }
             Step::Objects => {
                 let made = Made::of_text(OBJECTS).ok_or_else(broken)?;
                 let module = self.module(&made.bytes);

@@ -6,6 +6,7 @@ mod case;
 mod modules;
 mod probe;
 mod scan;
+mod tasks;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +17,7 @@ use crate::guest::compile::compile_restorable as compile;
 use crate::guest::component::info::World;
 use crate::guest::component::target::Target;
 use crate::guest::engine::{self, code};
-use crate::guest::snapshot::{ResetHandle, Restorer, handles_in_use};
+use crate::guest::snapshot::{ResetHandle, Restorer, handles_in_use, is_idle, order_places};
 use crate::sys::memory::empty_file;
 use arbitrary::Unstructured;
 use case::{Call, Case, HOST, PROBE};
@@ -71,7 +72,12 @@ pub fn compare(bytes: &[u8]) -> ComparisonResult {
     } else {
         usize::MAX
     };
-    let plain = Target::new(World::P2, false);
+    let world = if case.concurrent {
+        World::P3
+    } else {
+        World::P2
+    };
+    let plain = Target::new(world, case.concurrent);
     let restored = match Restored::new(plain.restorable(size), &case.component) {
         Ok(restored) => restored,
         Err(error) => return ComparisonResult::MadeAnew(format!("{error:#}")),
@@ -85,7 +91,7 @@ pub fn compare(bytes: &[u8]) -> ComparisonResult {
             None => restored.make(),
         };
         let seen = ask(&mut instance.store, &instance.instance, calls);
-        let handles = handles_in_use(&mut instance.store.data_mut().0, 0);
+        let handles = handles(&mut instance.store);
         assert_eq!(
             expected, seen,
             "request {number} of {:?}, on the left by a fresh instance",
@@ -96,6 +102,14 @@ pub fn compare(bytes: &[u8]) -> ComparisonResult {
         kept = Some(instance).filter(|_| !seen.has_trapped() && handles.is_some());
     }
     ComparisonResult::Restored(case.requests.len())
+}
+
+/// Counts the handles that a request has had at a time, where nothing of it is left.
+fn handles(store: &mut Store<Host>) -> Option<u32> {
+    let idle = is_idle(store);
+    let handles = handles_in_use(&mut store.data_mut().0, 0);
+    let places = order_places(store).ok();
+    Some(handles? + places?).filter(|_| idle)
 }
 
 /// Resolves a future at once. None waits for long: there is no host, and a collector of garbage only pauses.

@@ -8,7 +8,7 @@ use crate::guest::engine::LIFECYCLE;
 use crate::guest::failure::Failure;
 use crate::guest::host::open;
 use crate::guest::host::standard_streams::StreamOrigin;
-use crate::guest::snapshot::OpenStream;
+use crate::guest::snapshot::{OpenStream, order_places};
 use anyhow::{Context as _, Result};
 use http_body::Body as _;
 use std::fs::File;
@@ -59,6 +59,9 @@ impl Instance {
             Ok(function) => function.call_async(&mut self.store, ()).await,
             Err(error) => return Err(Failure::NotStarted(format!("{error:#}"))),
         };
+        if told.is_ok() {
+            self.look_for_tasks();
+        }
         self.store.data().rest();
         match told {
             Ok((told,)) => Ok(told),
@@ -130,7 +133,11 @@ impl Instance {
 
     /// Names what of the host the instance has open.
     pub fn open(&mut self) -> Vec<&'static str> {
-        open::names(self.store.data_mut().table_mut())
+        let mut names = open::names(self.store.data_mut().table_mut());
+        if !self.is_idle || order_places(&mut self.store).is_err() {
+            names.push("a task, a stream or a future");
+        }
+        names
     }
 
     /// Reads the globals of an instance that was just made, for the snapshot.

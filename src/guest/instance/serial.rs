@@ -208,12 +208,21 @@ impl Instance {
             }
         };
         self.answered += 1;
-        if answered.is_ok() && self.reset_handle.is_some() {
-            // Here, as it may still run the guest.
-            self.is_idle = is_idle(&mut self.store);
+        if answered.is_ok() {
+            self.look_for_tasks();
         }
         self.store.data().rest();
         answered.map_err(|error| trapped(error, &mut self.store))
+    }
+}
+
+impl Instance {
+    /// Looks whether anything goes on in an instance that is to be restored. What can be done at once is done, at the
+    /// expense of the request: it may still be the guest's.
+    pub(super) fn look_for_tasks(&mut self) {
+        if self.reset_handle.is_some() {
+            self.is_idle = is_idle(&mut self.store);
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! uses anything that is not known here, or that asks the host for something while an instance is made, is not served
 //! in this way; of Go it is known that it asks, and it begins when the instance is whole. The host's resources are new
 //! for each request; an instance that still has handles to those of the last, other than standard streams (`streams`),
-//! is not used again.
+//! is not used again, and neither is one that still has tasks, streams or futures (`leftovers`).
 //!
 //! It is our own, as the engine makes instances quickly and never puts one back; Wizer and `component-init` freeze a
 //! component once, when it is built.

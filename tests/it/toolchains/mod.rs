@@ -139,13 +139,9 @@ fn built_where_it_changed(application: &str, build: impl FnOnce(&Path) -> Comman
     file.display().to_string()
 }
 
-/// Instances are restored for what every toolchain makes, but for components of WASI 0.3: safety must not be had by
-/// restoring nothing.
+/// Instances are restored for what every toolchain makes: safety must not be had by restoring nothing.
 fn is_as_it_should(application: &str, component: &str) {
-    let freshness = freshness(component);
-    if !freshness.ends_with("it is of WASI 0.3") {
-        assert_eq!(freshness, RESTORED, "{application}");
-    }
+    assert_eq!(freshness(component), RESTORED, "{application}");
 }
 
 /// A number that changes with an application, and with what builds it.

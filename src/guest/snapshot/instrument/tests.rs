@@ -129,11 +129,6 @@ fn state_that_cannot_be_put_back_is_a_refusal() {
     assert_eq!(resource, "it has resources of its own");
     let import = refusal(r#"(component (import "m" (core module)))"#);
     assert_eq!(import, "it imports code, or has components inside that do");
-    let builtin = refusal("(component (core func (canon context.get i32 0)))");
-    assert!(
-        builtin.starts_with("it uses the built-in function ContextGet"),
-        "{builtin}"
-    );
     let ours = r#"(core module (func (export "wasmserve-state:global:0")))"#;
     let ours = refusal(&format!("(component {ours})"));
     assert_eq!(ours, "it has exports of the names that are added here");
@@ -265,4 +260,67 @@ fn a_library_is_made_to_forget_its_directories_where_that_takes_nothing() {
     };
     assert!(module("").len() > module("(param i32)").len() - 1);
     assert!(StateScan::of(&wat::parse_str("(component)").unwrap()).is_ok());
+}
+
+#[test]
+fn of_what_is_asynchronous_only_what_ends_with_a_request_is_restored() {
+    for (function, name) in [
+        ("backpressure.inc", "BackpressureInc"),
+        ("backpressure.dec", "BackpressureDec"),
+        ("error-context.drop", "ErrorContextDrop"),
+        ("thread.index", "ThreadIndex"),
+        ("thread.resume-later", "ThreadResumeLater"),
+    ] {
+        let said = refusal(&format!("(component (core func (canon {function})))"));
+        let why = "which is not known to leave no state";
+        assert_eq!(said, format!("it uses the built-in function {name}, {why}"));
+    }
+    for function in [
+        "task.cancel",
+        "subtask.drop",
+        "waitable-set.new",
+        "waitable.join",
+        "context.get i32 0",
+        "context.set i32 0",
+        "thread.yield",
+    ] {
+        let text = format!("(component (core func (canon {function})))");
+        assert!(instrumented(&text).is_ok(), "{function}");
+    }
+}
+
+/// Guards against a handler of WASI 0.3 that is called by a further call for each request.
+#[test]
+fn a_handler_of_either_version_is_found() {
+    let component = |ty: &str, core: &str, options: &str| {
+        let component = instrumented(&format!(
+            r#"(component
+                 (import "in" (type $in (sub resource)))
+                 (import "out" (type $out (sub resource)))
+                 (core module $m
+                   (memory (export "m") 1)
+                   (func (export "called") (param i32 i32 i32) (result i32) (i32.const 0))
+                   (func (export "handle") {core}))
+                 (core instance $m (instantiate $m))
+                 (alias core export $m "m" (core memory $memory))
+                 (alias core export $m "called" (core func $called))
+                 (alias core export $m "handle" (core func $core))
+                 (type $answer (result (own $out) (error u32)))
+                 (func (export "f") {ty} (canon lift (core func $core) {options})))"#
+        ));
+        let component = component.unwrap();
+        Validator::new_with_features(WasmFeatures::all())
+            .validate_all(&component)
+            .unwrap();
+        exports(&component).contains(&HANDLE.to_owned())
+    };
+    let earlier = r#"(param "a" (own $in)) (param "b" (own $out))"#;
+    assert!(component(earlier, "(param i32 i32)", ""));
+    let later = r#"async (param "a" (own $in)) (result $answer)"#;
+    let core = "(param i32) (result i32) (i32.const 0)";
+    let options = "async (callback (core func $called)) (memory $memory)";
+    assert!(component(later, core, options));
+    assert!(component(later, core, "(memory $memory)"));
+    let other = r#"(param "a" (own $in)) (result $answer)"#;
+    assert!(!component(other, core, "(memory $memory)"));
 }
