@@ -1,6 +1,8 @@
 //! What is counted of guests: where their instances come from and why they go, and the requests that they send.
 
-use crate::harness::{Connection, Folder, HELLO, Server, Upstream, eventually, get, guest, order};
+use crate::harness::{
+    Connection, Folder, HELLO, Server, Upstream, eventually, get, guest, made_anew, order,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::os::unix::net::UnixStream;
@@ -16,8 +18,7 @@ fn dropped(reason: &str) -> String {
 /// What is counted now and then must be counted whole when a worker leaves.
 #[test]
 fn instances_are_counted_exactly_across_reloads_and_a_new_executable() {
-    // It is made anew for each request.
-    let behaviours = guest("behaviours-p3");
+    let behaviours = made_anew("behaviours-p3");
     let watched = Server::component(&behaviours)
         .workers(2)
         .arg("--no-access-log")

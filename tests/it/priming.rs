@@ -2,7 +2,7 @@
 //! before.
 
 use crate::harness::{
-    HELLO, Server, Variant, always_answers, finished, get, guest, root, wasmserve, write,
+    HELLO, Server, Variant, always_answers, finished, get, guest, made_anew, root, wasmserve, write,
 };
 use nix::sys::signal::Signal;
 use std::fs;
@@ -271,6 +271,23 @@ fn each_version_is_primed_anew() {
 }
 
 #[test]
+fn a_guest_of_wasi_0_3_begins_after_what_it_was_asked() {
+    let component = guest("behaviours-p3");
+    let server = Server::component(&component)
+        .args(["--prime", "/counter", "--prime-strict"])
+        .start();
+    for _ in 0..5 {
+        assert_eq!(get(server.address, "/counter").text(), "2\n");
+    }
+    // Nobody else has the stream.
+    let options = ["--prime", "/leave?what=stream", "--prime-strict"];
+    let (status, printed) = refused(&[&[component.as_str()], &options[..]].concat());
+    assert_eq!(status, Some(3), "{printed}");
+    let open = "it has left open: a task, a stream or a future";
+    assert!(printed.contains(open), "{printed}");
+}
+
+#[test]
 fn what_cannot_be_primed_is_a_mistake_or_told() {
     let hello = root().join(HELLO).display().to_string();
     for (options, option) in [
@@ -282,7 +299,7 @@ fn what_cannot_be_primed_is_a_mistake_or_told() {
         assert_eq!(status, Some(2), "{printed}");
         assert!(printed.contains(&format!("option {option}: ")), "{printed}");
     }
-    let service = guest("service");
+    let service = made_anew("service");
     let server = Server::component(&service).arg("--prime=/").start();
     let printed = server.printed();
     assert!(

@@ -43,7 +43,7 @@ pub use start::{Start, wasmserve};
 pub use terminal::on_terminal;
 pub use tls::{curl, s_client, secure};
 pub use upstream::{After, GREETING, Upstream};
-pub use variant::{RESTORED, Variant, always_answers, freshness, is_made_anew, write};
+pub use variant::{RESTORED, Variant, always_answers, freshness, is_made_anew, made_anew, write};
 pub use watched::{Watched, order, said};
 
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! The smallest guest with more in it, and how its requests come to their instances.
 
-use super::{HELLO, Server, finished, get, root, wasmserve};
+use super::{HELLO, Server, finished, get, guest, root, wasmserve};
 use std::fs;
 use std::path::Path;
 
@@ -72,6 +72,18 @@ pub fn freshness(path: &str) -> String {
 
 pub fn is_made_anew(path: &str, why: &str) {
     assert_eq!(freshness(path), format!("{MADE_ANEW}{why}"), "{path}");
+}
+
+/// A guest of WASI 0.3 with a built-in function more, which it never calls, and for which it is made anew for each
+/// request.
+pub fn made_anew(name: &str) -> String {
+    // A section of canonical functions has two bytes: there is one, `backpressure.inc` (component model, Binary.md).
+    const SECTION: [u8; 4] = [8, 2, 1, 0x24];
+    let mut component = fs::read(guest(name)).unwrap();
+    component.extend(SECTION);
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("anew-{name}.wasm"));
+    fs::write(&path, component).unwrap();
+    path.display().to_string()
 }
 
 /// Each request is answered with this number.
