@@ -4,13 +4,13 @@
 
 use anyhow::{Context as _, Result, ensure};
 use std::cell::Cell;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
-use wasmtime::component::{Accessor, Resource};
-use wasmtime::{AsContextMut, Store};
+use wasmtime::component::{Accessor, AccessorTask, Resource};
+use wasmtime::{AsContextMut, Engine, Store};
 
 /// No more places than these are put in order for each request: whoever has had more gets a new instance.
 const MOST: u32 = 500;
@@ -46,10 +46,40 @@ pub fn order_places<T>(store: &mut Store<T>) -> Result<u32> {
 /// polls once more what it was given, before it waits. So what it was given is polled twice at a time where nothing is
 /// left, and once where something is: provided that nothing can have got on since the time before, which would have
 /// woken the waker or be a task of the guest.
+///
+/// That is how the engine polls, and nothing that it promises: where it polls otherwise, nobody is idle.
 pub fn is_idle<T: Send + 'static>(store: &mut Store<T>) -> bool {
     if store.concurrent_resource_table().is_none() {
         return true;
     }
+    can_be_told(store.engine()) && looks_idle(store)
+}
+
+/// Tries, once in each process, whether the engine polls so that it can be told what is left.
+fn can_be_told(engine: &Engine) -> bool {
+    static CAN_BE_TOLD: OnceLock<bool> = OnceLock::new();
+    *CAN_BE_TOLD.get_or_init(|| {
+        let mut store = Store::new(engine, ());
+        let is_idle = looks_idle(&mut store);
+        let Ok(waiting) = store.spawn(Waits) else {
+            return false;
+        };
+        let is_busy = !looks_idle(&mut store) && !looks_idle(&mut store);
+        waiting.abort();
+        is_idle && is_busy && looks_idle(&mut store)
+    })
+}
+
+/// A task of the host that waits for ever.
+struct Waits;
+
+impl AccessorTask<()> for Waits {
+    async fn run(self, _: &Accessor<()>) -> wasmtime::Result<()> {
+        pending().await
+    }
+}
+
+fn looks_idle<T: Send + 'static>(store: &mut Store<T>) -> bool {
     let (polls, has_tasks) = (Cell::new(0), Cell::new(false));
     let woken = Arc::new(Woken::default());
     let waker = Waker::from(woken.clone());
@@ -101,18 +131,13 @@ impl Wake for Woken {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::future::pending;
-    use wasmtime::component::AccessorTask;
-    use wasmtime::{Config, Engine};
+    use wasmtime::Config;
 
-    /// A task of the host that waits for something, or for nothing.
-    struct Task(bool);
+    /// A task of the host that ends when it is looked at.
+    struct Ends;
 
-    impl AccessorTask<()> for Task {
+    impl AccessorTask<()> for Ends {
         async fn run(self, _: &Accessor<()>) -> wasmtime::Result<()> {
-            if self.0 {
-                pending::<()>().await;
-            }
             Ok(())
         }
     }
@@ -127,13 +152,13 @@ mod tests {
         let mut store = store();
         assert!(is_idle(&mut store) && is_idle(&mut store));
         for _ in 0..10 {
-            store.spawn(Task(false)).unwrap();
+            store.spawn(Ends).unwrap();
         }
         assert!(is_idle(&mut store) && is_idle(&mut store));
-        let waits = store.spawn(Task(true)).unwrap();
+        let waits = store.spawn(Waits).unwrap();
         assert!(!is_idle(&mut store) && !is_idle(&mut store));
         for _ in 0..100 {
-            store.spawn(Task(false)).unwrap();
+            store.spawn(Ends).unwrap();
             assert!(!is_idle(&mut store));
         }
         waits.abort();
