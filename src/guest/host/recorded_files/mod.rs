@@ -102,7 +102,9 @@ impl RecordedFiles<'_> {
         let table = self.0.table_mut();
         let stand_in = Resource::<StandIn>::new_own(opened.rep());
         match table.get(&stand_in) {
-            Ok(_) => drop(table.delete(stand_in)?),
+            Ok(_) => {
+                table.delete(stand_in)?;
+            }
             Err(_) => drop(table.delete(opened)?),
         }
         Ok(())
