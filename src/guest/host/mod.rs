@@ -22,6 +22,7 @@ pub(super) mod recorded_files;
 pub mod request_name;
 mod sockets;
 pub mod sqlite;
+mod stand_in;
 pub mod standard_streams;
 pub mod state;
 mod tls;

@@ -2,18 +2,15 @@
 
 use super::database_error::{DatabaseError, DriverError};
 use super::state::HostState;
-use crate::guest::recording::Recorder;
+use crate::guest::recording::{MOST_BYTES, Recorder, digest_of};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::{self, Debug, Write};
 use std::sync::Arc;
-use wasmtime::component::{Resource, ResourceTableError};
+use wasmtime::component::Resource;
 
 /// So many letters of an answer are written for people to read.
 const SHOWN: usize = 160;
-
-/// An answer of more bytes is in no recording, and is not copied for one.
-const MOST: usize = 4 << 20;
 
 /// A guest that has gone another way is told this.
 pub const NOT_RECORDED: &str = "no database is asked while a request is replayed";
@@ -31,22 +28,13 @@ pub trait RecordedError: DriverError + Sized {
     fn not_recorded() -> Self;
 }
 
-/// A `StandIn` is in the table for a connection that is not there.
-struct StandIn {
-    /// The guest has opened the database by this name.
-    name: String,
-}
-
 /// Says what a call is called. The values of its parameters may be secrets, and are not told.
 pub fn called<P: Serialize>(call: &str, name: &str, statement: &str, parameters: &[P]) -> String {
-    let digest = blake3::hash(&encoded(parameters)).to_hex();
+    let digest = digest_of(&encoded(parameters));
     let count = parameters.len();
     match count {
         0 => format!("{call} {name} {statement}").trim_end().to_owned(),
-        _ => format!(
-            "{call} {name} {statement} ({count} parameters, {})",
-            &digest[..8]
-        ),
+        _ => format!("{call} {name} {statement} ({count} parameters, {digest})"),
     }
 }
 
@@ -105,35 +93,6 @@ impl HostState {
         self.note_database(called, answer)?;
         connection.ok_or_else(|| DatabaseError::Failed(F::not_recorded()))
     }
-
-    /// Puts a connection into the table that has this name and is not there.
-    pub fn stand_in_for_database<C: 'static>(
-        &mut self,
-        name: String,
-    ) -> Result<Resource<C>, ResourceTableError> {
-        let stand_in = self.table_mut().push(StandIn { name })?;
-        Ok(Resource::new_own(stand_in.rep()))
-    }
-
-    /// Returns the name of a connection that is not there.
-    pub fn stood_in_for<C: 'static>(&self, connection: &Resource<C>) -> Option<&str> {
-        let stand_in = Resource::<StandIn>::new_borrow(connection.rep());
-        self.table().get(&stand_in).ok().map(|it| it.name.as_str())
-    }
-
-    /// Takes a connection from the table, whether it is there or not.
-    pub fn close_database<C: Send + 'static>(
-        &mut self,
-        connection: Resource<C>,
-    ) -> wasmtime::Result<()> {
-        if self.stood_in_for(&connection).is_some() {
-            let stand_in = Resource::<StandIn>::new_own(connection.rep());
-            self.table_mut().delete(stand_in)?;
-        } else {
-            self.table_mut().delete(connection)?;
-        }
-        Ok(())
-    }
 }
 
 fn note<A: Serialize + Debug>(recorder: &Recorder, called: String, answer: &A) {
@@ -146,12 +105,13 @@ fn encoded<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     bytes.map(|Bounded(bytes)| bytes).unwrap_or_default()
 }
 
-/// `Bounded` takes little more bytes than may be recorded, so that it is seen that there were more.
+/// `Bounded` takes little more bytes than may be recorded, so that it is seen that there were more: what is in no
+/// recording is not copied for one.
 struct Bounded(Vec<u8>);
 
 impl Extend<u8> for Bounded {
     fn extend<I: IntoIterator<Item = u8>>(&mut self, bytes: I) {
-        let left = (MOST + 1).saturating_sub(self.0.len());
+        let left = (MOST_BYTES + 1).saturating_sub(self.0.len());
         self.0.extend(bytes.into_iter().take(left));
     }
 }
@@ -196,8 +156,8 @@ mod tests {
         let answer: Result<Vec<u8>, String> = Ok(vec![7; 100]);
         let read = postcard::from_bytes(&encoded(&answer));
         assert_eq!(read, Ok(answer));
-        let long = "x".repeat(2 * MOST);
-        assert_eq!(encoded(&(&long, &long)).len(), MOST + 1);
+        let long = "x".repeat(2 * MOST_BYTES);
+        assert_eq!(encoded(&(&long, &long)).len(), MOST_BYTES + 1);
     }
 
     /// A recording may be damaged in a way that its digest does not show.

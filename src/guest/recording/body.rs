@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 /// More of the bodies is not kept: it would be held in memory for as long as the request runs.
-const MOST: usize = 4 << 20;
+pub const MOST: usize = 4 << 20;
 
 /// There are no more frames than these, however small.
 const MOST_FRAMES: usize = 100_000;

@@ -5,6 +5,7 @@ mod answered;
 mod asked;
 mod body;
 mod cause;
+mod digest;
 mod ending;
 mod file;
 mod given;
@@ -19,6 +20,8 @@ mod sources;
 
 pub use answered::Answered;
 pub use asked::swallow;
+pub use body::MOST as MOST_BYTES;
+pub use digest::{digest_of, written_as};
 pub use file::Recording;
 pub use given::Given;
 pub use journal::{Call, Event, OtherWay};

@@ -1,7 +1,7 @@
 //! What the store has answered a guest is recorded with its request, and given again without a store.
 
 use super::{KeyPage, Store, StoreFailure};
-use crate::guest::recording::Recorder;
+use crate::guest::recording::{Recorder, digest_of};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -43,10 +43,9 @@ impl AskedStore<'_> {
         pairs: Vec<(String, Vec<u8>)>,
     ) -> Result<(), StoreFailure> {
         let called = self.called(|| {
-            let pairs = pairs.iter().map(|(key, value)| {
-                let digest = blake3::hash(value).to_hex();
-                format!(" {key}={}", &digest[..8])
-            });
+            let pairs = pairs
+                .iter()
+                .map(|(key, value)| format!(" {key}={}", digest_of(value)));
             format!("set {bucket}{}", pairs.collect::<String>())
         });
         self.answer(called, self.store.set(bucket, pairs)).await

@@ -7,6 +7,7 @@ use super::statement::{RowsWanted, StatementResult};
 use crate::guest::host::database_error::{DatabaseError, log_ungranted, logged};
 use crate::guest::host::recorded_database::{NOT_RECORDED, RecordedError, again, called};
 use crate::guest::host::state::HostState;
+use crate::guest::recording::digest_of;
 use crate::log;
 use spin::postgres::postgres;
 pub use spin::postgres::postgres as wit;
@@ -140,10 +141,7 @@ impl postgres::Host for HostState {
 /// Names what a guest asks for, without a password.
 fn asked_for(address: &str) -> String {
     match is_url(address) {
-        true => format!(
-            "a URL ({})",
-            &blake3::hash(address.as_bytes()).to_hex()[..8]
-        ),
+        true => format!("a URL ({})", digest_of(address.as_bytes())),
         false => address.to_owned(),
     }
 }
@@ -157,7 +155,7 @@ impl postgres::HostConnection for HostState {
         let called = format!("spin:postgres open {name}");
         if let Some(answer) = again::<(), PostgresError>(self.recorder().cloned(), &called).await {
             answer?;
-            return Ok(self.stand_in_for_database(name)?);
+            return Ok(self.stand_in(name)?);
         }
         let opened = self.lent(&address).await;
         self.note_opened(called, opened)
@@ -198,6 +196,6 @@ impl postgres::HostConnection for HostState {
     }
 
     async fn drop(&mut self, connection: Resource<Lent>) -> wasmtime::Result<()> {
-        self.close_database(connection)
+        self.close(connection)
     }
 }

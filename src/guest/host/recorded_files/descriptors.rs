@@ -4,6 +4,7 @@ use super::RecordedFiles;
 use super::streams::RecordedStream;
 use crate::guest::host::database_lock::p2 as locks;
 use crate::guest::host::listings;
+use crate::guest::recording::written_as;
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     Advice, Descriptor, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry,
@@ -43,12 +44,6 @@ macro_rules! opened {
     }};
 }
 
-/// Says what is written, so that other bytes are another call.
-fn digest(bytes: &[u8]) -> String {
-    let digest = blake3::hash(bytes).to_hex();
-    format!("{} bytes ({})", bytes.len(), &digest[..8])
-}
-
 impl RecordedFiles<'_> {
     fn name<T>(&mut self, opened: &Resource<T>) -> String {
         self.0.file_names().of(opened.rep()).to_owned()
@@ -66,7 +61,7 @@ impl RecordedFiles<'_> {
     ) -> FsResult<Resource<T>> {
         let opened = match opened {
             Some(opened) => opened,
-            None => self.stand_in()?,
+            None => self.0.stand_in(name.clone())?,
         };
         self.0.file_names().name(opened.rep(), name);
         Ok(opened)
@@ -150,7 +145,11 @@ impl HostDescriptor for RecordedFiles<'_> {
     }
 
     async fn write(&mut self, fd: Fd, bytes: Vec<u8>, offset: Filesize) -> FsResult<Filesize> {
-        let called = format!("write {} {} at {offset}", self.name(&fd), digest(&bytes));
+        let called = format!(
+            "write {} {} at {offset}",
+            self.name(&fd),
+            written_as(&bytes)
+        );
         recorded!(self, called, self.files().write(fd, bytes, offset).await)
     }
 

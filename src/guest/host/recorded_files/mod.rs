@@ -28,9 +28,6 @@ impl HasData for HasRecordedFiles {
     type Data<'a> = RecordedFiles<'a>;
 }
 
-/// A `StandIn` is in the table for a file, a directory or a listing that is not there.
-struct StandIn;
-
 /// Puts these functions in the place of those that know nothing of recordings.
 pub fn replace(linker: &mut Linker<HostState>, concurrent: bool) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
@@ -90,24 +87,10 @@ impl RecordedFiles<'_> {
         answer
     }
 
-    /// Puts something in the table for what is not there.
-    fn stand_in<T: 'static>(&mut self) -> FsResult<Resource<T>> {
-        let rep = self.0.table_mut().push(StandIn)?.rep();
-        Ok(Resource::new_own(rep))
-    }
-
     /// Takes what was opened from the table.
     fn close<T: Send + 'static>(&mut self, opened: Resource<T>) -> wasmtime::Result<()> {
         self.0.file_names().forget(opened.rep());
-        let table = self.0.table_mut();
-        let stand_in = Resource::<StandIn>::new_own(opened.rep());
-        match table.get(&stand_in) {
-            Ok(_) => {
-                table.delete(stand_in)?;
-            }
-            Err(_) => drop(table.delete(opened)?),
-        }
-        Ok(())
+        self.0.close(opened)
     }
 }
 
@@ -119,9 +102,8 @@ impl preopens::Host for RecordedFiles<'_> {
             Some(recorder) => {
                 let names = recorder.directories().iter();
                 names
-                    .map(|name| Ok((self.stand_in()?, name.clone())))
-                    .collect::<FsResult<_>>()
-                    .map_err(|error| wasmtime::format_err!("{error:?}"))?
+                    .map(|name| Ok((self.0.stand_in(name.clone())?, name.clone())))
+                    .collect::<wasmtime::Result<_>>()?
             }
         };
         for (directory, name) in &directories {

@@ -2,7 +2,7 @@
 //! replay is answered as it was, and goes nowhere.
 
 use super::written::{self, Written, WrittenError};
-use crate::guest::recording::Recorder;
+use crate::guest::recording::{Recorder, written_as};
 use bytes::Bytes;
 use std::sync::Arc;
 use wasmtime_wasi::p2::{
@@ -58,12 +58,6 @@ fn note<T: Written>(recorder: &Recorder, called: String, answer: &StreamResult<T
     written::note(recorder, called, answer);
 }
 
-/// Says how much is written, and what.
-fn written_as(call: &str, bytes: &[u8]) -> String {
-    let digest = blake3::hash(bytes).to_hex();
-    format!("{call} {} bytes ({})", bytes.len(), &digest[..8])
-}
-
 /// A recorded answer is there at once: the guest waits for nothing.
 #[wasmtime_wasi::async_trait]
 impl<S: Pollable> Pollable for RecordedStream<S> {
@@ -95,11 +89,11 @@ impl InputStream for RecordedInput {
 #[wasmtime_wasi::async_trait]
 impl OutputStream for RecordedOutput {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        recorded!(self, written_as("write", &bytes), inner => inner.write(bytes))
+        recorded!(self, format!("write {}", written_as(&bytes)), inner => inner.write(bytes))
     }
 
     async fn blocking_write_and_flush(&mut self, bytes: Bytes) -> StreamResult<()> {
-        let called = written_as("blocking-write-and-flush", &bytes);
+        let called = format!("blocking-write-and-flush {}", written_as(&bytes));
         recorded!(self, called, inner => inner.blocking_write_and_flush(bytes).await)
     }
 

@@ -144,7 +144,7 @@ impl sqlite::HostConnection for HostState {
         let called = format!("spin:sqlite open {database}");
         if let Some(answer) = again::<(), SqliteError>(self.recorder().cloned(), &called).await {
             answer?;
-            return Ok(self.stand_in_for_database(database)?);
+            return Ok(self.stand_in(database)?);
         }
         let opened = self.opened(&database).await;
         self.note_opened(called, opened)
@@ -177,6 +177,6 @@ impl sqlite::HostConnection for HostState {
     }
 
     async fn drop(&mut self, connection: Resource<Guarded>) -> wasmtime::Result<()> {
-        self.close_database(connection)
+        self.close(connection)
     }
 }
