@@ -108,7 +108,7 @@ impl Config {
             allow_precompiled: serve.code.allow_precompiled,
             limits,
             capabilities: Arc::new(capabilities),
-            priming: priming::resolve(serve)?,
+            priming: priming::resolve(serve, supervisor.startup)?,
         };
         let worker = worker_settings(serve, &supervisor, &compile_request)?;
         let tls = tls::resolve(&serve.tls, worker.connection.protocols)?;

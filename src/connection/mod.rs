@@ -38,6 +38,7 @@ mod websocket;
 mod write_batcher;
 
 pub use certificates::Certificates;
+pub use head::asked as read_request_line;
 pub use list::ConnectionList;
 pub use settings::{HeadLimits, ListenerKind, Protocols, Settings};
 pub use shutdown::WorkerShutdown;

@@ -38,7 +38,23 @@ pub enum Failure {
     NoRoom,
 }
 
+/// This many bytes are kept of what a guest says of its failure.
+const MOST_WORDS: usize = 64 << 10;
+
 impl Failure {
+    /// The application has said this instead of starting. The last words are kept: a traceback ends with the error.
+    pub fn not_started(mut said: String) -> Failure {
+        let more = said.len().saturating_sub(MOST_WORDS);
+        Failure::NotStarted(said.split_off(said.ceil_char_boundary(more)))
+    }
+
+    /// The guest has answered with this error.
+    pub fn error_code(code: &impl fmt::Display) -> Failure {
+        let mut code = code.to_string();
+        code.truncate(code.floor_char_boundary(MOST_WORDS));
+        Failure::ErrorCode(code)
+    }
+
     /// Formats the functions that were running when the guest trapped, innermost first, where they are known.
     pub fn backtrace(&self) -> Option<String> {
         match self {
@@ -185,8 +201,19 @@ mod tests {
     #[test]
     fn the_last_word_is_the_error_itself() {
         let said = "Traceback (most recent call last):\n  File \"x\"\nValueError: boom\n\n";
-        let failure = Failure::NotStarted(said.to_owned());
+        let failure = Failure::not_started(said.to_owned());
         assert_eq!(failure.last_word(), "ValueError: boom");
         assert_eq!(Failure::TimedOut.last_word(), "the guest ran past its time");
+    }
+
+    #[test]
+    fn of_very_many_words_some_are_kept() {
+        let long = format!("{}ValueError: bööm", "é\n".repeat(MOST_WORDS));
+        let failure = Failure::not_started(long.clone());
+        assert_eq!(failure.last_word(), "ValueError: bööm");
+        for failure in [failure, Failure::error_code(&long)] {
+            let length = failure.to_string().len();
+            assert!((MOST_WORDS..2 * MOST_WORDS).contains(&length), "{length}");
+        }
     }
 }

@@ -54,9 +54,9 @@ pub fn failure_of(code: ErrorCode) -> Failure {
     if let ErrorCode::InternalError(Some(said)) = &code
         && let Some(said) = said.strip_prefix(FAILED)
     {
-        return Failure::NotStarted(said.to_owned());
+        return Failure::not_started(said.to_owned());
     }
-    Failure::ErrorCode(code.to_string())
+    Failure::error_code(&code)
 }
 
 impl Guest {

@@ -54,6 +54,7 @@ mod pages;
 mod periodic;
 mod portable_code;
 mod postgres;
+mod primed_requests;
 mod priming;
 mod processes;
 mod progress;

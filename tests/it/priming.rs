@@ -184,6 +184,22 @@ fn an_application_that_does_not_start_ends_the_server_with_its_own_words() {
     );
 }
 
+/// Words without end would be kept in memory, and written to the log, by each process on their way.
+#[test]
+fn very_long_last_words_are_cut() {
+    let (length, at) = (30 << 20, 1 << 16);
+    let start = format!(
+        "(drop (memory.grow (i32.const 500)))
+         (memory.fill (i32.const {at}) (i32.const 65) (i32.const {length}))
+         (i32.store (i32.const 516) (i32.const {at}))
+         (i32.store (i32.const 520) (i32.const {length})) {ERROR}"
+    );
+    let (status, printed) = refused(&[&told("says-much", &start, WELL)]);
+    assert_eq!(status, Some(3));
+    assert!(printed.contains("startup failed: AAAA"));
+    assert!(printed.len() < 1 << 20, "{}", printed.len());
+}
+
 #[test]
 fn an_instance_that_cannot_be_kept_is_not_and_the_log_says_why() {
     let handle = Variant {
@@ -227,10 +243,21 @@ fn an_instance_that_cannot_be_kept_is_not_and_the_log_says_why() {
 /// Tokens that an instance draws from what it knows since it was primed would be the same in all of them.
 #[test]
 fn what_was_drawn_at_random_is_in_no_snapshot() {
+    for (interface, function) in [
+        ("random", "get-random-u64"),
+        ("insecure", "get-insecure-random-u64"),
+    ] {
+        is_not_primed(&format!(
+            r#"(import "wasi:random/{interface}@0.2.0" (instance $random
+                 (export "{function}" (func (result u64)))))
+               (core func $draw (canon lower (func $random "{function}")))"#
+        ));
+    }
+}
+
+fn is_not_primed(component: &str) {
     let variant = Variant {
-        component: r#"(import "wasi:random/random@0.2.0" (instance $random
-                        (export "get-random-u64" (func (result u64)))))
-                      (core func $draw (canon lower (func $random "get-random-u64")))"#,
+        component,
         imports: r#"(import "host" "draw" (func $draw (result i64)))"#,
         exports: r#"(export "draw" (func $draw))"#,
         declarations: "(global $drawn (mut i64) (i64.const 0))",

@@ -31,6 +31,7 @@ impl CompileRequest {
         let state = HostState::new(&granted, self.limits, CpuShare::unlimited(), None);
         let mut store = Store::new(engine, state);
         store.limiter_async(HostState::limiter);
+        store.set_hostcall_fuel(self.limits.each_call());
         store.set_epoch_deadline(u64::MAX >> 1);
         Ok(store)
     }

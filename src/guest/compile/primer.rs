@@ -13,12 +13,15 @@ use crate::guest::host::tracked_rng::TrackedRng;
 use crate::guest::instance::handler::LinkedComponent;
 use crate::guest::instance::prime::Moment;
 use crate::guest::instance::serial::Instance;
+use crate::guest::schedule::alarm::Alarm;
 use crate::guest::snapshot::{self, Restorer, objection};
 use crate::{error, info, log, warning};
 use anyhow::{Context, Result, bail, ensure};
+use http::header::LOCATION;
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tokio::time::timeout_at;
 
 impl CompileRequest {
     /// Says whether an instance is primed before anybody is served.
@@ -65,6 +68,12 @@ enum PrimingOutcome {
     No(String),
 }
 
+/// Nobody waits longer than this.
+const LONG: Duration = Duration::from_hours(24);
+
+/// No guest is interrupted within so many epochs.
+const NEVER: u64 = u64::MAX >> 1;
+
 const FAILED: &str = "Application startup failed. Exiting.";
 
 /// Writes a primed snapshot of what was made of this code into an empty file; leaves it empty where there cannot be
@@ -87,7 +96,7 @@ fn prime(
     let primed = block_on_guest(async {
         let made = Instance::new(&handler, store, Some(&restorer)).await;
         let mut instance = made.map_err(|failure| anyhow::anyhow!("{failure}"))?;
-        primed(request, info, &rng, &mut instance, file).await
+        primed(request, info, &rng, start, &mut instance, file).await
     })?;
     let path = display_path(&request.name);
     match primed? {
@@ -110,6 +119,7 @@ async fn primed(
     request: &CompileRequest,
     info: CodeInfo,
     rng: &TrackedRng,
+    start: Instant,
     instance: &mut Instance,
     file: &mut File,
 ) -> Result<PrimingOutcome> {
@@ -120,7 +130,7 @@ async fn primed(
     };
     let failure = match started {
         Ok(Ok(())) => None,
-        Ok(Err(said)) => Some(Failure::NotStarted(said)),
+        Ok(Err(said)) => Some(Failure::not_started(said)),
         Err(failure) => Some(failure),
     };
     if let Some(failure) = failure {
@@ -128,8 +138,11 @@ async fn primed(
         error!("{FAILED}");
         bail!("the application's startup failed: {}", failure.last_word());
     }
+    // One that has no end is to be known by its name, before the supervisor loses patience.
+    let until = start.checked_add(request.priming.time / 4 * 3);
+    let until = until.unwrap_or(start + LONG);
     for asked in &request.priming.requests {
-        if let Some(why) = ask(request, asked, instance).await? {
+        if let Some(why) = ask(request, asked, until, instance).await? {
             return Ok(PrimingOutcome::No(why));
         }
     }
@@ -163,15 +176,31 @@ async fn primed(
 async fn ask(
     request: &CompileRequest,
     asked: &PrimeRequest,
+    until: Instant,
     instance: &mut Instance,
 ) -> Result<Option<String>> {
     let PrimeRequest { method, target } = asked;
     let name = log::escape(&format!("{method} {target}")).to_string();
-    let answer = match instance.ask(asked.request(&request.priming.fields)).await {
-        Ok(answer) => answer,
-        Err(failure) => return Ok(Some(format!("`{name}`: {}", told(&failure)))),
+    let store = instance.store_mut();
+    store.set_epoch_deadline(1);
+    let alarm = Alarm::set(store.engine(), until)?;
+    let asked = instance.ask(asked.request(&request.priming.fields));
+    let answered = timeout_at(until.into(), asked).await;
+    drop(alarm);
+    instance.store_mut().set_epoch_deadline(NEVER);
+    let answer = match answered {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(failure)) if Instant::now() < until => {
+            return Ok(Some(format!("`{name}`: {}", told(&failure))));
+        }
+        Ok(Err(_)) | Err(_) => return Ok(Some(late(&name, request.priming.time))),
     };
     let status = answer.status();
+    if let (true, Some(place)) = (status.is_redirection(), answer.headers().get(LOCATION)) {
+        let place = String::from_utf8_lossy(place.as_bytes());
+        let place = log::escape(&place);
+        warning!("--prime `{name}` answers {status}, and `{place}` is not asked for");
+    }
     if !status.is_client_error() && !status.is_server_error() {
         return Ok(None);
     }
@@ -182,6 +211,15 @@ async fn ask(
     }
     warning!("--prime `{name}` answers {status}: {said}");
     Ok(None)
+}
+
+/// Says that a request was given up.
+fn late(name: &str, time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    format!(
+        "`{name}` has no end: it and what came before it may take three quarters of --timeout-worker-startup \
+         ({seconds} s)"
+    )
 }
 
 /// Logs a failure, with the functions that were running, and gives it in one line.

@@ -5,6 +5,7 @@ use crate::guest::instance::call::Request;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
 use http_body_util::{BodyExt, Empty};
+use std::time::Duration;
 
 /// `Priming` is what the operator wants of it.
 #[derive(Clone, Debug, Default)]
@@ -15,11 +16,13 @@ pub struct Priming {
     pub requests: Vec<PrimeRequest>,
     /// Each of them has these fields.
     pub fields: HeaderMap,
+    /// The application's start and the requests may take this much time.
+    pub time: Duration,
     /// The server does not start where the instance cannot be the beginning of others.
     pub strict: bool,
 }
 
-/// A `PrimeRequest` is one that nobody has sent.
+/// A `PrimeRequest` is one that nobody has sent, and that a client could send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrimeRequest {
     pub method: Method,

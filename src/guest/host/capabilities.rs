@@ -227,6 +227,7 @@ impl Granted {
             .monotonic_clock(MachineClock);
         if let Some(rng) = &self.rng {
             wasi.secure_random(rng.clone());
+            wasi.insecure_random(rng.clone());
         }
         if let Some(recorder) = recorder {
             self.record(&mut wasi, recorder);

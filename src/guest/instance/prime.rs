@@ -1,6 +1,7 @@
 //! An instance has its application start, and answers requests that nobody has sent, before anybody is served: what is
 //! in its memory then is what each request's instance begins with.
 
+use super::body::is_bodiless;
 use super::call::Request;
 use super::restore::RestoreState;
 use super::serial::{Instance, trapped};
@@ -8,14 +9,16 @@ use crate::guest::engine::LIFECYCLE;
 use crate::guest::failure::Failure;
 use crate::guest::host::open;
 use crate::guest::host::standard_streams::StreamOrigin;
+use crate::guest::memory::instance::InstanceMemory;
 use crate::guest::snapshot::{OpenStream, order_places};
 use anyhow::{Context as _, Result};
 use http_body::Body as _;
 use std::fs::File;
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use tokio::sync::oneshot;
+use tokio::task::unconstrained;
 use wasmtime::component::TypedFunc;
 use wasmtime_wasi_http::WasiBody;
 
@@ -55,8 +58,12 @@ impl Instance {
 
     /// Tells the application that this moment has come. The inner error is its own.
     pub async fn tell(&mut self, moment: Moment) -> Result<Result<(), String>, Failure> {
+        let memory = self.store.data().memory().clone();
         let told = match self.told(moment) {
-            Ok(function) => function.call_async(&mut self.store, ()).await,
+            Ok(function) => {
+                let mut telling = pin!(function.call_async(&mut self.store, ()));
+                poll_fn(|cx| paid(&memory, || telling.as_mut().poll(cx))).await?
+            }
             Err(error) => return Err(Failure::NotStarted(format!("{error:#}"))),
         };
         if told.is_ok() {
@@ -82,39 +89,52 @@ impl Instance {
 
     /// Has the instance answer a request, and reads the answer to its end. Not all of its content is kept.
     pub async fn ask(&mut self, request: Request) -> Result<http::Response<Vec<u8>>, Failure> {
+        let memory = self.store.data().memory().clone();
+        let is_head = request.method() == http::Method::HEAD;
         let (sender, mut head) = oneshot::channel();
         let mut answering = Box::pin(self.answer(request, sender));
-        let (mut answered, mut reading, mut content) = (None, None, Content::default());
+        let (mut has_returned, mut reading, mut content) = (false, None, Content::default());
         let answer = poll_fn(|cx| {
-            loop {
-                if answered.is_none()
-                    && let Poll::Ready(ended) = answering.as_mut().poll(cx)
-                {
-                    answered = Some(ended);
+            if !has_returned
+                && let Poll::Ready(ended) = paid(&memory, || answering.as_mut().poll(cx))
+            {
+                // What it has written before a failure has no end.
+                ended??;
+                has_returned = true;
+            }
+            if reading.is_none() {
+                reading = head.try_recv().ok().transpose()?;
+            }
+            let before = content.length;
+            let read = match &mut reading {
+                Some(response) => content.poll_read(response, cx),
+                None => Poll::Ready(Ok(())),
+            };
+            let needs_content =
+                |response: &http::Response<_>| !is_head && !is_bodiless(response.status());
+            match (has_returned, read) {
+                (_, Poll::Ready(Err(why))) if reading.as_ref().is_some_and(needs_content) => {
+                    Poll::Ready(Err(Failure::Unfinished(why)))
                 }
-                if reading.is_none() {
-                    reading = head.try_recv().ok();
+                // Nobody writes on.
+                (true, Poll::Pending) if reading.as_ref().is_some_and(needs_content) => {
+                    Poll::Ready(Err(Failure::Unfinished(OPEN.to_owned())))
                 }
-                let before = content.length;
-                let read = match &mut reading {
-                    Some(Ok(response)) => content.poll_read(response, cx),
-                    Some(Err(_)) | None => Poll::Ready(()),
-                };
-                match (&answered, read) {
-                    (Some(_), Poll::Ready(())) => break,
-                    // There may be room for the guest to write on.
-                    (None, _) if content.length > before => {}
-                    _ => return Poll::Pending,
+                (true, _) => {
+                    let response = reading.take().ok_or(Failure::NoResponse)?;
+                    Poll::Ready(Ok(response.into_parts().0))
+                }
+                (false, _) => {
+                    if content.length > before {
+                        // There may be room for the guest to write on.
+                        cx.waker().wake_by_ref();
+                    }
+                    Poll::Pending
                 }
             }
-            let ended = answered.take().unwrap_or(Ok(()));
-            Poll::Ready(ended.and_then(|()| match reading.take() {
-                Some(Ok(response)) => Ok(response.into_parts().0),
-                Some(Err(failure)) => Err(failure),
-                None => Err(Failure::NoResponse),
-            }))
         });
-        let parts = answer.await?;
+        // What is there to be read is read, however much it is.
+        let parts = unconstrained(answer).await?;
         Ok(http::Response::from_parts(parts, content.kept))
     }
 
@@ -166,11 +186,22 @@ impl Instance {
 }
 
 const NO_HANDLE: &str = "its instances are not put back";
+const OPEN: &str = "the guest has returned without ending it";
+
+/// Runs the guest at the expense of its instance, which may take no more than it is allowed.
+fn paid<T>(memory: &InstanceMemory, run: impl FnOnce() -> Poll<T>) -> Poll<Result<T, Failure>> {
+    let polled = memory.pay(run);
+    match memory.check() {
+        Err(excess) if polled.is_pending() => Poll::Ready(Err(excess.into())),
+        _ => polled.map(Ok),
+    }
+}
 
 /// `Content` is what was read of an answer.
 #[derive(Default)]
 struct Content {
     length: usize,
+    is_over: bool,
     /// The answer begins like this.
     kept: Vec<u8>,
 }
@@ -181,8 +212,8 @@ impl Content {
         &mut self,
         response: &mut http::Response<WasiBody>,
         cx: &mut Context<'_>,
-    ) -> Poll<()> {
-        loop {
+    ) -> Poll<Result<(), String>> {
+        while !self.is_over {
             match Pin::new(response.body_mut()).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     let data = frame.into_data().unwrap_or_default();
@@ -190,9 +221,14 @@ impl Content {
                     self.kept.extend_from_slice(&data[..room.min(data.len())]);
                     self.length += data.len();
                 }
-                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Ready(Some(Err(error))) => {
+                    self.is_over = true;
+                    return Poll::Ready(Err(error.to_string()));
+                }
+                Poll::Ready(None) => self.is_over = true,
                 Poll::Pending => return Poll::Pending,
             }
         }
+        Poll::Ready(Ok(()))
     }
 }

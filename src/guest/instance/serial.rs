@@ -305,7 +305,7 @@ async fn p3(
                 }
                 Ok(response)
             }
-            Err(code) => Err(Failure::ErrorCode(code.to_string())),
+            Err(code) => Err(Failure::error_code(&code)),
         };
         // Nobody waits for it where the client has gone away.
         let _ = head.send(response);
@@ -356,7 +356,7 @@ impl AccessorTask<HostState> for AnswerTask {
                 let response = access.data_mut().table_mut().delete(response)?;
                 response.into_http(access, sent).map(Ok)
             })?,
-            Err(code) => Err(Failure::ErrorCode(code.to_string())),
+            Err(code) => Err(Failure::error_code(&code)),
         };
         // Nobody waits for it where the client has gone away.
         let _ = reply.send(Reply::Head(head));
