@@ -11,6 +11,7 @@ use crate::sandbox::{Grants, Role, Sandbox};
 use crate::sys::process::{self, End};
 use crate::sys::{self, fork};
 use anyhow::{Context, Result, anyhow, bail};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -53,7 +54,7 @@ pub fn pull_command(order: &cli::Pull) -> Result<Status> {
     let pull = config::registry::of_command(order).exits(Status::Usage)?;
     let pulled = in_child(&pull, &Sandbox::default(), |pulled| {
         if let Some(Pulled { manifest }) = pulled {
-            println!("{}", pull.reference.pinned(manifest));
+            print(&pull.reference.pinned(manifest));
         }
     });
     pulled.exits(Status::Application)?;
@@ -88,8 +89,15 @@ pub fn push_command(order: &cli::Push) -> Result<Status> {
     sandbox.begin()?;
     let confine = || sandbox.enter(Role::Registry).map(drop);
     let digest = push(&reference, &clear, credentials, artifact, confine);
-    println!("{}", reference.pinned(digest.exits(Status::Application)?));
+    print(&reference.pinned(digest.exits(Status::Application)?));
     Ok(Status::Stopped)
+}
+
+/// Prints the name of what was pulled or pushed. That it cannot be printed undoes nothing.
+fn print(name: &Reference) {
+    if let Err(error) = writeln!(std::io::stdout(), "{name}") {
+        error!("its name, {name}, cannot be printed: {error}");
+    }
 }
 
 /// Returns now, or what whoever builds the same twice says instead (reproducible-builds.org).

@@ -1,7 +1,5 @@
 //! This file answers people who know other servers: with options of gunicorn, uvicorn, hypercorn, granian and `wasmtime
-//! serve` that are called otherwise here or mean nothing here, and with applications that are no component yet.
-
-use std::path::Path;
+//! serve` that are called otherwise here or mean nothing here.
 
 /// These options are not ours, and something takes the place of each.
 const OPTIONS: &[(&[&str], &str)] = &[
@@ -19,6 +17,9 @@ const OPTIONS: &[(&[&str], &str)] = &[
             "--interface",
             "--lifespan",
             "--task-impl",
+            "--no-ws",
+            "--protocol",
+            "--http-parser",
         ],
         "workers are of one kind here: leave it out",
     ),
@@ -35,7 +36,10 @@ const OPTIONS: &[(&[&str], &str)] = &[
         "it stays in the foreground: let systemd, a container or `&` put it into the background, and \
          --pid tell its process",
     ),
-    (&["-p", "--pid-file"], "write --pid"),
+    (
+        &["-p", "--pid-file"],
+        "write --pid for the file of the process, and --port for a port",
+    ),
     (
         &["-n", "--name", "--proc-name", "--process-name"],
         "it has no meaning here: leave it out",
@@ -64,6 +68,7 @@ const OPTIONS: &[(&[&str], &str)] = &[
             "--h11-max-incomplete-event-size",
             "--http1-buffer-size",
             "--http2-max-headers-size",
+            "--http2-max-header-list-size",
         ],
         "write --limit-head",
     ),
@@ -73,7 +78,12 @@ const OPTIONS: &[(&[&str], &str)] = &[
     (&["--keyfile-password"], "write --ssl-keyfile-password"),
     (&["--ca-certs", "--ssl-ca"], "write --ssl-ca-certs"),
     (
-        &["--cert-reqs", "--verify-mode", "--ssl-client-verify"],
+        &[
+            "--cert-reqs",
+            "--verify-mode",
+            "--ssl-client-verify",
+            "--no-ssl-client-verify",
+        ],
         "write --ssl-client-auth",
     ),
     (&["--ssl-protocol-min"], "write --ssl-min-version"),
@@ -122,7 +132,40 @@ const OPTIONS: &[(&[&str], &str)] = &[
     (&["--error-log"], "write --log-file"),
     (&["--log", "--no-log"], "see --log-level"),
     (&["--debug"], "write --log-level debug"),
+    (&["-v"], "write --version, or --log-level debug"),
+    (
+        &["--no-default-headers"],
+        "write --no-server-header and --no-date-header",
+    ),
     (&["--http-protocols"], "write --http"),
+    (
+        &["--http2", "--http2-cleartext"],
+        "HTTP/2 is spoken without it, in clear text too: see --http",
+    ),
+    (&["--websocket-max-message-size"], "write --ws-max-size"),
+    (&["--access-log-format"], "write --access-logformat"),
+    (
+        &["--server-name", "--server-names"],
+        "hosts are told apart by --mount HOST/=COMPONENT",
+    ),
+    (
+        &[
+            "--dirty-app",
+            "--dirty-workers",
+            "--dirty-threads",
+            "--dirty-timeout",
+            "--dirty-graceful-timeout",
+        ],
+        "workers are of one kind here; for work beside the requests see --every",
+    ),
+    (
+        &[
+            "--asgi-lifespan",
+            "--asgi-loop",
+            "--asgi-disconnect-grace-period",
+        ],
+        "it has no meaning here: an application's lifespan always runs",
+    ),
     (
         &["--do-handshake-on-connect", "--suppress-ragged-eofs"],
         "it has no meaning here: see --timeout-handshake",
@@ -131,6 +174,7 @@ const OPTIONS: &[(&[&str], &str)] = &[
         &[
             "--log-config",
             "--log-config-json",
+            "--log-config-dict",
             "--logger-class",
             "--capture-output",
         ],
@@ -156,6 +200,7 @@ const OPTIONS: &[(&[&str], &str)] = &[
             "--metrics-address",
             "--metrics-port",
             "--metrics-scrape-interval",
+            "--no-metrics",
         ],
         "metrics are read at /metrics: see --admin",
     ),
@@ -164,10 +209,13 @@ const OPTIONS: &[(&[&str], &str)] = &[
         "use `wasmserve check`, which takes the same options",
     ),
     (
-        &["--control-socket"],
+        &["--control-socket", "--control-socket-mode"],
         "`wasmserve status` and its like use the socket of --admin",
     ),
-    (&["--proxy-allow-from"], "write --forwarded-allow-ips"),
+    (
+        &["--proxy-allow-from", "--uwsgi-allow-from"],
+        "write --forwarded-allow-ips",
+    ),
     (
         &[
             "--permit-obsolete-folding",
@@ -187,6 +235,8 @@ const OPTIONS: &[(&[&str], &str)] = &[
             "--app-dir",
             "--pythonpath",
             "--factory",
+            "--no-factory",
+            "--paste-global",
             "--preload",
             "--paste",
             "--paster",
@@ -211,7 +261,10 @@ const OPTIONS: &[(&[&str], &str)] = &[
             "--ws-per-message-deflate",
             "--reset-contextvars",
             "--http1-pipeline-flush",
+            "--no-http1-pipeline-flush",
             "--http2-adaptive-window",
+            "--no-http2-adaptive-window",
+            "--http2-initial-window-size",
             "--http2-initial-connection-window-size",
             "--http2-initial-stream-window-size",
             "--http2-max-frame-size",
@@ -236,7 +289,12 @@ const OPTIONS: &[(&[&str], &str)] = &[
          options to serve with",
     ),
     (
-        &["--reload-engine"],
+        &[
+            "--reload-engine",
+            "--no-reload",
+            "--reload-ignore-worker-failure",
+            "--no-reload-ignore-worker-failure",
+        ],
         "--reload watches the component, and `wasmserve dev` the project",
     ),
     (&["--forwarded-allow-ip"], "write --forwarded-allow-ips"),
@@ -275,46 +333,6 @@ pub fn advice(option: &str) -> Option<&'static str> {
     OPTIONS.iter().find(of).map(|(_, advice)| *advice)
 }
 
-/// Finds what to build first where something is named that is an application, and not a component.
-pub fn to_build(component: &Path) -> Option<String> {
-    /// A folder that has one of these can be built.
-    const PROJECTS: [&str; 10] = [
-        "main.py",
-        "app.py",
-        "app/main.py",
-        "pyproject.toml",
-        "package.json",
-        "Cargo.toml",
-        "go.mod",
-        "go.work",
-        "main.go",
-        "main.c",
-    ];
-    const SOURCES: [&str; 9] = ["py", "js", "mjs", "ts", "jsx", "tsx", "go", "rs", "c"];
-    let text = component.to_str()?;
-    if component.is_dir() {
-        let is_project = PROJECTS.iter().any(|file| component.join(file).is_file());
-        return is_project.then(|| text.to_owned());
-    }
-    if component.exists() {
-        let extension = component.extension()?.to_str()?;
-        return SOURCES.contains(&extension).then(|| text.to_owned());
-    }
-    let (module, object) = text.split_once(':')?;
-    // As hypercorn takes it.
-    if module.ends_with(".py") {
-        return Some(module.to_owned());
-    }
-    let is_name = |name: &str| {
-        let legal = |c: char| c.is_alphanumeric() || c == '_';
-        !name.is_empty()
-            && name
-                .split('.')
-                .all(|part| !part.is_empty() && part.chars().all(legal))
-    };
-    (is_name(module) && is_name(object)).then(|| format!("{}.py", module.replace('.', "/")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -342,20 +360,6 @@ mod tests {
             for name in names.iter().filter_map(|name| name.strip_prefix("--")) {
                 assert!(!known(name), "--{name} is an option of ours");
             }
-        }
-    }
-
-    #[test]
-    fn an_application_is_told_from_a_missing_file() {
-        assert_eq!(to_build(Path::new("main:app")).as_deref(), Some("main.py"));
-        assert_eq!(
-            to_build(Path::new("app.main:app")).as_deref(),
-            Some("app/main.py")
-        );
-        let by_file = to_build(Path::new("src/main.py:app"));
-        assert_eq!(by_file.as_deref(), Some("src/main.py"));
-        for other in ["no/such.wasm", "a/b:c", "/etc/passwd", "/tmp", ":", "a:"] {
-            assert_eq!(to_build(Path::new(other)), None, "{other}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Packages carry these beside the executable: completions for shells, and manual pages.
 
 use super::Cli;
+use crate::sys::file;
 use anyhow::{Context, Result};
 use clap::{Args, Command, CommandFactory};
 use clap_complete::Shell;
@@ -56,5 +57,5 @@ fn write_page(directory: &Path, command: &Command) -> Result<()> {
     Man::new(command.clone().name(&*name.leak()))
         .render(&mut page)
         .context("cannot make the page")?;
-    std::fs::write(&path, page).with_context(|| format!("cannot write `{}`", path.display()))
+    file::write_whole(&path, &page)
 }

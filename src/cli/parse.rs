@@ -4,7 +4,7 @@
 mod short;
 
 use super::config_file::{self, FileArguments};
-use super::{Cli, OptionSource, elsewhere, mounts, opposites};
+use super::{Cli, OptionSource, elsewhere, misplaced, mounts, opposites};
 use clap::builder::{BoolishValueParser, Resettable};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
@@ -102,6 +102,13 @@ pub fn told(error: &Error) -> String {
         && let Some(advice) = elsewhere::advice(named)
     {
         return format!("option {named} is another server's: {advice}");
+    }
+    let given: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|given| given.to_string_lossy().into_owned())
+        .collect();
+    if let Some(advice) = misplaced::advice(error, &given) {
+        return advice;
     }
     let text = error.to_string();
     let lines = text

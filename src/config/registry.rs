@@ -3,9 +3,9 @@
 use super::{cache_settings, option, units};
 use crate::cache;
 use crate::cli::{self, ClearRegistries, PullWhen, Serve};
-use crate::registry::{ComponentStore, Pull, When, check_host, is_reference};
+use crate::registry::{ComponentStore, Credentials, Pull, When, check_host, is_reference};
 use anyhow::{Context, Result};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// `wasmserve pull` keeps this much, as serving does by itself.
@@ -67,6 +67,11 @@ fn plain(component: &Path, cache: Option<&Path>) -> Result<Pull> {
         limit: Duration::from_secs(600),
         most: MOST,
     })
+}
+
+/// Finds the file with the login to the registry that is pulled from, where somebody has logged in.
+pub fn logins(pull: &Pull) -> Option<PathBuf> {
+    Credentials::file(&pull.reference.host)
 }
 
 /// Resolves the registries that are spoken to without TLS.

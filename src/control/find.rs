@@ -3,7 +3,7 @@
 use crate::cli::RunningServer;
 use crate::sys::runtime;
 use crate::sys::socket::is_listened_on;
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use std::path::{Path, PathBuf};
 
 /// Finds the socket of the server that is meant.
@@ -11,23 +11,27 @@ pub fn socket(asked: &RunningServer) -> Result<PathBuf> {
     if let Some(path) = &asked.socket {
         return Ok(path.clone());
     }
-    let Some(directory) = runtime::directory() else {
+    let directories = runtime::directories();
+    let Some(own) = directories.first() else {
         bail!("no server can be found: XDG_RUNTIME_DIR is not set; name its socket with --socket");
     };
-    let shown = directory.display();
     if let Some(pid) = asked.pid {
-        let path = directory.join(format!("{pid}.sock"));
-        return match is_listened_on(&path) {
-            Ok(true) => Ok(path),
-            _ => bail!(
+        let named = |directory: &PathBuf| directory.join(format!("{pid}.sock"));
+        let listens = |path: &PathBuf| is_listened_on(path).unwrap_or(false);
+        return directories.iter().map(named).find(listens).ok_or_else(|| {
+            let path = named(own);
+            anyhow!(
                 "no server is running as process {pid}: nobody listens on {}",
                 path.display()
-            ),
-        };
+            )
+        });
     }
-    let mut running = running(&directory);
+    let mut running: Vec<PathBuf> = directories.iter().flat_map(|it| running(it)).collect();
     match running.len() {
-        0 => bail!("no server is running: none has a socket in {shown}"),
+        0 => bail!(
+            "no server is running: none has a socket in {}",
+            own.display()
+        ),
         1 => Ok(running.remove(0)),
         _ => {
             let named: Vec<String> = running

@@ -77,6 +77,19 @@ impl Credentials {
         known.of(host).with_context(|| about(&path))
     }
 
+    /// Finds the file that holds the login to a registry itself, rather than naming a program that keeps it.
+    pub fn file(host: &str) -> Option<PathBuf> {
+        let path = configuration()?;
+        let text = regular::read(&path, LARGEST_TEXT).ok()?;
+        let known: Configuration = serde_json::from_slice(&text).ok()?;
+        let keys = keys(host);
+        let mut entries = known.auths.iter();
+        let holds = |entry: &Entry| matches!(entry.credentials(), Ok(Some(_)));
+        let found =
+            entries.any(|(key, entry)| keys.iter().any(|it| is_of(key, it)) && holds(entry));
+        found.then_some(path)
+    }
+
     /// Gives the value of the Authorization field that says name and password.
     pub fn basic(&self) -> Option<String> {
         match self {
@@ -103,10 +116,7 @@ fn about(path: &Path) -> String {
 
 impl Configuration {
     fn of(&self, host: &str) -> Result<Option<Credentials>> {
-        let keys = match host {
-            "docker.io" | "index.docker.io" | "registry-1.docker.io" => vec![HUB, "docker.io"],
-            host => vec![host],
-        };
+        let keys = keys(host);
         let helper = keys.iter().find_map(|key| self.cred_helpers.get(*key));
         for program in helper.into_iter().chain(&self.creds_store) {
             if let Some(found) = keep_asking(program, &keys)? {
@@ -118,6 +128,14 @@ impl Configuration {
         found.map_or(Ok(None), |(key, entry)| {
             entry.credentials().with_context(|| format!("`{key}`"))
         })
+    }
+}
+
+/// Lists the names by which a registry may stand in the configuration.
+fn keys(host: &str) -> Vec<&str> {
+    match host {
+        "docker.io" | "index.docker.io" | "registry-1.docker.io" => vec![HUB, "docker.io"],
+        host => vec![host],
     }
 }
 

@@ -80,7 +80,7 @@ pub async fn resolve(client: &RegistryClient, reference: &Reference) -> Result<(
 }
 
 async fn manifest(client: &RegistryClient, reference: &Reference) -> Result<(Digest, Manifest)> {
-    let mut attempts = Attempts::default();
+    let mut attempts = Attempts::at(reference);
     let body = loop {
         match fetch(client, reference).await {
             Ok(body) => break body,
@@ -130,6 +130,9 @@ impl Manifest {
         let layer = match found[..] {
             [layer] => layer,
             [] => {
+                if self.layers.is_empty() {
+                    bail!("it holds no component: nothing is in it");
+                }
                 let kinds: Vec<&str> = self.layers.iter().map(|it| &*it.media_type).collect();
                 let kinds: String = kinds.join(", ").chars().take(200).collect();
                 return Err(anyhow!(

@@ -16,6 +16,7 @@ mod push;
 mod reference;
 mod retry;
 mod store;
+mod waiting;
 
 pub use client::RegistryClient;
 pub use credentials::Credentials;
@@ -25,6 +26,7 @@ pub use reference::{Reference, check_host, is_reference};
 pub use store::ComponentStore;
 
 use crate::info;
+use crate::log::Bar;
 use anyhow::{Context, Result};
 use manifest::Layer;
 use std::time::Duration;
@@ -82,7 +84,10 @@ impl Pull {
     }
 
     async fn fetch(&self, client: &RegistryClient) -> Result<Pulled> {
-        let (manifest, layer) = manifest::resolve(client, &self.reference).await?;
+        let mut bar = Bar::new(format!("Asking for {}", self.reference), None);
+        let resolved = manifest::resolve(client, &self.reference);
+        let (manifest, layer) = waiting::shown(&mut bar, 0, resolved).await?;
+        drop(bar);
         match self.store.has(layer.digest) {
             true => info!("Found {} in the cache ({manifest})", self.reference),
             false => self.download(client, &layer, manifest).await?,

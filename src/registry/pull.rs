@@ -7,6 +7,7 @@ use super::manifest::Layer;
 use super::reference::Reference;
 use super::retry::{Attempts, CallError};
 use super::store::{ComponentStore, Partial};
+use super::waiting::shown;
 use crate::log::Bar;
 use anyhow::{Result, anyhow, bail};
 use http::header::{CONTENT_RANGE, RANGE};
@@ -50,7 +51,7 @@ async fn fill(
     partial: &mut Partial,
     bar: &mut Bar,
 ) -> Result<()> {
-    let mut attempts = Attempts::default();
+    let mut attempts = Attempts::at(reference);
     if partial.length > layer.size {
         partial.clear()?;
     }
@@ -81,7 +82,7 @@ async fn piece(
     if partial.length > 0 {
         call = call.with(RANGE, &format!("bytes={}-", partial.length))?;
     }
-    let response = client.call(call).await?;
+    let response = shown(bar, partial.length, client.call(call)).await?;
     match response.status() {
         StatusCode::PARTIAL_CONTENT if begins_at(&response, partial.length) => {}
         StatusCode::OK => partial.clear()?,
@@ -94,7 +95,7 @@ async fn piece(
     }
     let mut body = response.into_body();
     loop {
-        let frame = match timeout(SILENCE, body.frame()).await {
+        let frame = match shown(bar, partial.length, timeout(SILENCE, body.frame())).await {
             Ok(Some(Ok(frame))) => frame,
             Ok(None) => break,
             Ok(Some(Err(error))) => {

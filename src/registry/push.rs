@@ -92,7 +92,7 @@ pub async fn push(
     let path = format!("/v2/{}/manifests/{}", reference.name, reference.version());
     let mut call = Call::new(Method::PUT, path).with(CONTENT_TYPE, MANIFEST)?;
     call.body = Body::new(manifest);
-    let mut attempts = Attempts::default();
+    let mut attempts = Attempts::at(reference);
     loop {
         match client.expect(call.clone()).await {
             Ok(_) => return Ok(digest),
@@ -103,7 +103,7 @@ pub async fn push(
 
 /// Pushes a part of an artifact, where the registry does not have it.
 async fn blob(client: &RegistryClient, reference: &Reference, body: Body) -> Result<()> {
-    let mut attempts = Attempts::default();
+    let mut attempts = Attempts::at(reference);
     loop {
         match try_blob(client, reference, &body).await {
             Ok(()) => return Ok(()),

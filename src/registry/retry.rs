@@ -1,5 +1,7 @@
 //! This file says what is tried again and what is not, and how long is waited in between.
 
+use super::reference::Reference;
+use crate::warning;
 use http::{HeaderMap, StatusCode};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -50,17 +52,25 @@ impl<E: Into<anyhow::Error>> From<E> for CallError {
 }
 
 /// Counts attempts. What made progress has all of them before it.
-#[derive(Default)]
 pub struct Attempts {
+    /// This is asked for.
+    reference: String,
     made: u32,
 }
 
 impl Attempts {
+    pub fn at(reference: &Reference) -> Attempts {
+        Attempts {
+            reference: reference.to_string(),
+            made: 0,
+        }
+    }
+
     pub fn start_over(&mut self) {
         self.made = 0;
     }
 
-    /// Waits until the next attempt; an error where there is none.
+    /// Says what failed, and waits until the next attempt; an error where there is none.
     pub async fn next(&mut self, failure: CallError) -> anyhow::Result<()> {
         let (why, after) = match failure {
             CallError::Passing { why, after } => (why, after),
@@ -71,12 +81,12 @@ impl Attempts {
             return Err(why);
         }
         let pause = FIRST_PAUSE * 2_u32.pow(self.made - 1);
-        sleep(
-            after
-                .map_or(pause, |after| after.max(pause))
-                .min(LONGEST_PAUSE),
-        )
-        .await;
+        let pause = after
+            .map_or(pause, |after| after.max(pause))
+            .min(LONGEST_PAUSE);
+        let seconds = pause.as_secs_f32();
+        warning!("{}: {why:#}; asking again in {seconds} s", self.reference);
+        sleep(pause).await;
         Ok(())
     }
 }

@@ -50,7 +50,7 @@ impl Sandbox {
 
 /// Says whether a user without capabilities has these rights, by the permissions of the owner, the group or the
 /// others.
-fn may(metadata: &Metadata, user: Uid, groups: &[Gid], need: u32) -> bool {
+pub(super) fn may(metadata: &Metadata, user: Uid, groups: &[Gid], need: u32) -> bool {
     let mode = metadata.mode();
     let rights = if metadata.uid() == user.as_raw() {
         mode >> 6

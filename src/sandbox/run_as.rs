@@ -1,5 +1,6 @@
 //! `RunAs` is the user that everything beneath the supervisor runs as.
 
+use super::reach;
 use crate::sys::privileges::drop_regainable_capabilities;
 use anyhow::{Context, Result, bail};
 use nix::sys::prctl;
@@ -8,6 +9,7 @@ use nix::unistd::{
     setresuid,
 };
 use std::ffi::CString;
+use std::fs::Metadata;
 
 /// `RunAs` is a user with his groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +70,11 @@ impl RunAs {
 
     pub fn uid(&self) -> u32 {
         self.uid.as_raw()
+    }
+
+    /// Says whether this user may do this with a file or a directory, by its permissions (`READ` and the like).
+    pub fn may(&self, metadata: &Metadata, need: u32) -> bool {
+        reach::may(metadata, self.uid, &self.groups, need)
     }
 
     #[cfg(test)]

@@ -7,13 +7,39 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+/// Root's servers, and the services of systemd, have their directories here.
+const RUN: &str = "/run";
+
+/// A service's directory is called so, with the service's name after it.
+pub const SERVICE_PREFIX: &str = "wasmserve-";
+
 /// Finds the directory for this user's servers: below $XDG_RUNTIME_DIR (XDG Base Directory Specification), or /run for
-/// root. None where neither is known.
+/// root, or what a service was given for itself (RuntimeDirectory=, systemd.exec(5)). None where none is known.
 pub fn directory() -> Option<PathBuf> {
-    let named = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    let named = named.filter(|path| path.is_absolute());
-    let parent = named.or_else(|| geteuid().is_root().then(|| PathBuf::from("/run")));
-    parent.map(|parent| parent.join("wasmserve"))
+    let named = |name| env::var_os(name).map(PathBuf::from);
+    let absolute = |path: &PathBuf| path.is_absolute();
+    let user = named("XDG_RUNTIME_DIR").filter(absolute);
+    let parent = user.or_else(|| geteuid().is_root().then(|| PathBuf::from(RUN)));
+    parent.map(|parent| parent.join("wasmserve")).or_else(|| {
+        // There may be several.
+        let given = env::var("RUNTIME_DIRECTORY").ok()?;
+        let first = given.split(':').next().map(PathBuf::from);
+        first.filter(absolute)
+    })
+}
+
+/// Lists all directories where a server may be that this user can steer: his own, and for root those of services.
+/// Nobody else can make a directory in /run.
+pub fn directories() -> Vec<PathBuf> {
+    let services = geteuid().is_root().then(|| fs::read_dir(RUN));
+    let services = services.and_then(Result::ok).into_iter().flatten();
+    let services = services.filter_map(|entry| {
+        let entry = entry.ok()?;
+        let name = entry.file_name();
+        let is_service = name.to_str()?.starts_with(SERVICE_PREFIX);
+        is_service.then(|| entry.path())
+    });
+    directory().into_iter().chain(services).collect()
 }
 
 /// Makes a directory that nobody else can write to, or sees that it is one.

@@ -2,19 +2,23 @@
 
 use super::quote;
 use super::socket::Socket;
+use super::user::{FILE, ServiceUser};
 use crate::cli::{OptionOrigin, OptionSource, honoured};
+use crate::config::{Config, registry};
 use crate::sys::exec;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 
 /// A `CommandLine` is what the service runs, and with what.
 pub struct CommandLine {
+    /// The unit has this for the executable.
+    pub executable: String,
     /// The unit has this for the executable and its arguments.
     pub exec: String,
-    /// These variables say options now, with their values.
-    pub variables: Vec<(String, String)>,
+    /// The unit has these variables, with their values.
+    pub variables: Vec<String>,
     /// Only root may read these files, each with the name that the service finds it by.
-    pub credentials: Vec<(String, PathBuf)>,
+    pub credentials: Credentials,
 }
 
 /// These options take a value, and the units themselves stand for them.
@@ -29,8 +33,16 @@ const REPLACED: [&str; 8] = [
     "--backlog",
 ];
 
-/// Files of this option belong to root alone as a rule.
-const SECRET: &str = "--ssl-keyfile";
+/// Files of these options are root's alone as a rule, and one of the first kind is never used without that of the
+/// second: the service gets copies of both, of the same time.
+const SECRET: [(&str, &str); 2] = [("--ssl-keyfile", "key"), ("--ssl-certfile", "certificate")];
+
+/// Files of these options may: the service gets a copy of those that it cannot read itself.
+const PERHAPS_SECRET: [&str; 2] = ["--env-file", "--ssl-keyfile-password-file"];
+
+/// Logins to registries are in a file of this name, in the directory that the variable names.
+const LOGINS: &str = "config.json";
+const LOGINS_VARIABLE: &str = "DOCKER_CONFIG";
 
 /// The URL of a database has a password.
 const DATABASE: &str = "--postgres";
@@ -40,7 +52,12 @@ const HONOURED: [&str; 2] = [honoured::WORKERS, honoured::PROXIES];
 
 impl CommandLine {
     /// Takes what this process was given, for the service.
-    pub fn of_this_process(origins: &[OptionOrigin], sockets: &[Socket]) -> Result<CommandLine> {
+    pub fn of_this_process(
+        origins: &[OptionOrigin],
+        sockets: &[Socket],
+        config: &Config,
+        user: &ServiceUser,
+    ) -> Result<CommandLine> {
         let executable = exec::own_path().context("cannot find this executable")?;
         let mut given = std::env::args_os().skip(1).map(|argument| {
             let text = argument.into_string();
@@ -49,27 +66,40 @@ impl CommandLine {
         let given: Vec<String> = given.by_ref().collect::<Result<_>>()?;
         // The first `unit` is the command: no option may stand before it.
         let given = given.iter().skip(1).map(String::as_str);
-        let (arguments, credentials) = arguments(given)?;
+        let (arguments, mut credentials) = arguments(given, |path| user.reaches(path, FILE))?;
+        let mut variables = variables(origins);
+        if let Some(path) = config.pull.as_ref().and_then(registry::logins) {
+            credentials.push((LOGINS.to_owned(), absolute(&path)?));
+            variables.push(format!("{LOGINS_VARIABLE}={DIRECTORY}"));
+        }
         let named = sockets.iter().filter_map(Socket::argument);
-        let mut exec = quote::argument(&executable.display().to_string());
+        let executable = quote::argument(&executable.display().to_string());
+        let mut exec = executable.clone();
         for argument in arguments.into_iter().chain(named.flatten()) {
             exec.push(' ');
             exec.push_str(&argument);
         }
         Ok(CommandLine {
+            executable,
             exec,
-            variables: variables(origins),
+            variables,
             credentials,
         })
     }
 }
 
+/// The service has its credentials in this directory (systemd.unit(5), specifiers).
+const DIRECTORY: &str = "%d";
+
 /// `Credentials` are names, each with the file that it is read from.
-type Credentials = Vec<(String, PathBuf)>;
+pub type Credentials = Vec<(String, PathBuf)>;
 
 /// Quotes the arguments, and finds the credentials among them.
-fn arguments<'a>(given: impl Iterator<Item = &'a str>) -> Result<(Vec<String>, Credentials)> {
-    let (mut kept, mut credentials) = (Vec::new(), Vec::new());
+fn arguments<'a>(
+    given: impl Iterator<Item = &'a str>,
+    is_open: impl Fn(&Path) -> bool,
+) -> Result<(Vec<String>, Credentials)> {
+    let (mut kept, mut credentials) = (Vec::new(), Credentials::new());
     let mut given = given.peekable();
     while let Some(argument) = given.next() {
         let (option, value) = match argument.split_once('=') {
@@ -84,12 +114,24 @@ fn arguments<'a>(given: impl Iterator<Item = &'a str>) -> Result<(Vec<String>, C
             if value.is_none() {
                 given.next();
             }
-        } else if option == SECRET {
+        } else if let Some((_, stem)) = SECRET.iter().find(|(secret, _)| *secret == option) {
             let path = value.or_else(|| given.next()).unwrap_or_default();
-            let name = format!("key{}.pem", credentials.len() + 1);
-            // The directory of the service's credentials (systemd.unit(5), specifiers).
-            kept.push(format!("{SECRET}=%d/{name}"));
+            let before = credentials
+                .iter()
+                .filter(|(name, _)| name.starts_with(stem));
+            let name = format!("{stem}{}.pem", before.count() + 1);
+            kept.push(format!("{option}={DIRECTORY}/{name}"));
             credentials.push((name, absolute(Path::new(path))?));
+        } else if PERHAPS_SECRET.contains(&option) {
+            let named = value.or_else(|| given.next()).unwrap_or_default();
+            let path = absolute(Path::new(named))?;
+            if is_open(&path) {
+                kept.push(quote::argument(&format!("{option}={named}")));
+            } else {
+                let name = format!("file{}", credentials.len() + 1);
+                kept.push(format!("{option}={DIRECTORY}/{name}"));
+                credentials.push((name, path));
+            }
         } else if option == DATABASE {
             let named = value.or_else(|| given.next()).unwrap_or_default();
             match named.split_once('=') {
@@ -97,7 +139,7 @@ fn arguments<'a>(given: impl Iterator<Item = &'a str>) -> Result<(Vec<String>, C
                     let path = absolute(Path::new(&url["file:".len()..]))?;
                     let credential = format!("postgres{}.url", credentials.len() + 1);
                     let name = quote::argument(name);
-                    kept.push(format!("{DATABASE}={name}=file:%d/{credential}"));
+                    kept.push(format!("{DATABASE}={name}=file:{DIRECTORY}/{credential}"));
                     credentials.push((credential, path));
                 }
                 Some((name, url)) if url.starts_with("env:") => bail!(
@@ -119,7 +161,7 @@ pub fn absolute(path: &Path) -> Result<PathBuf> {
 }
 
 /// Lists what the environment says of options that the units do not stand for.
-fn variables(origins: &[OptionOrigin]) -> Vec<(String, String)> {
+fn variables(origins: &[OptionOrigin]) -> Vec<String> {
     let from_variables = origins.iter().filter(|origin| {
         origin.source == OptionSource::Environment
             && !REPLACED.contains(&format!("--{}", origin.name).as_str())
@@ -130,6 +172,7 @@ fn variables(origins: &[OptionOrigin]) -> Vec<(String, String)> {
     named
         .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
         .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| quote::item(&format!("{name}={value}")))
         .collect()
 }
 
@@ -150,19 +193,32 @@ mod tests {
             "4",
             "--name=app",
             "--env=A=b c",
+            "--ssl-certfile=/etc/certificate.pem",
             "--ssl-keyfile",
             "/etc/key.pem",
+            "--env-file=/etc/open",
+            "--env-file",
+            "/etc/closed",
         ];
-        let (kept, credentials) = arguments(given.into_iter()).unwrap();
+        let is_open = |path: &Path| path.ends_with("open");
+        let (kept, credentials) = arguments(given.into_iter(), is_open).unwrap();
         let expected = [
             "app.wasm",
             "--workers",
             "4",
             "\"--env=A=b c\"",
+            "--ssl-certfile=%d/certificate1.pem",
             "--ssl-keyfile=%d/key1.pem",
+            "--env-file=/etc/open",
+            "--env-file=%d/file3",
         ];
         assert_eq!(kept, expected);
-        let key = ("key1.pem".to_owned(), PathBuf::from("/etc/key.pem"));
-        assert_eq!(credentials, [key]);
+        let credential = |name: &str, path: &str| (name.to_owned(), PathBuf::from(path));
+        let expected = [
+            credential("certificate1.pem", "/etc/certificate.pem"),
+            credential("key1.pem", "/etc/key.pem"),
+            credential("file3", "/etc/closed"),
+        ];
+        assert_eq!(credentials, expected);
     }
 }

@@ -6,12 +6,16 @@ mod paths;
 mod quote;
 mod service;
 mod socket;
+mod user;
 
 use crate::cli::{OptionOrigin, Serve, Unit};
 use crate::config::Config;
+use crate::sys::file;
 use anyhow::{Context, Result, bail};
 use command_line::CommandLine;
+use std::io::{self, Write};
 use std::path::Path;
+use user::ServiceUser;
 
 /// Prints both units, or writes them where the operator wants them.
 pub fn write(order: &Unit, origins: &[OptionOrigin], config: &Config) -> Result<()> {
@@ -23,7 +27,8 @@ pub fn write(order: &Unit, origins: &[OptionOrigin], config: &Config) -> Result<
     };
     check_name(&name)?;
     let sockets = socket::sockets(config)?;
-    let command = CommandLine::of_this_process(origins, &sockets)?;
+    let user = ServiceUser::of(&order.serve, config);
+    let command = CommandLine::of_this_process(origins, &sockets, config, &user)?;
     let units = [
         (
             format!("{name}.service"),
@@ -34,13 +39,15 @@ pub fn write(order: &Unit, origins: &[OptionOrigin], config: &Config) -> Result<
             socket::text(&name, &sockets, config),
         ),
     ];
-    for (file, text) in units {
+    for (unit, text) in units {
         match &order.output {
-            None => print!("# /etc/systemd/system/{file}\n{text}\n"),
+            None => {
+                let printed = write!(io::stdout(), "# /etc/systemd/system/{unit}\n{text}\n");
+                printed.context("cannot print the units")?;
+            }
             Some(directory) => {
-                let path = directory.join(file);
-                let written = std::fs::write(&path, text);
-                written.with_context(|| format!("cannot write `{}`", path.display()))?;
+                let path = directory.join(unit);
+                file::write_whole(&path, text.as_bytes())?;
             }
         }
     }

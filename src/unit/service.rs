@@ -1,12 +1,13 @@
 //! This file writes the service: how it is started, watched and stopped, and what it may do.
 
 use super::command_line::CommandLine;
+use super::user::ServiceUser;
 use super::{paths, quote, servers};
 use crate::cli::{Serve, Unit};
 use crate::config::{Address, Config, Endpoint};
+use crate::sys::runtime::SERVICE_PREFIX;
 use anyhow::{Context, Result};
 use std::fmt::Write;
-use std::path::Path;
 use std::time::Duration;
 
 /// Ends take this long beyond the time that requests in flight get.
@@ -16,7 +17,6 @@ const SLACK: Duration = Duration::from_secs(15);
 /// (landlock, seccomp) are not among systemd's @system-service before version 254. Code is compiled while the service
 /// runs, so MemoryDenyWriteExecute= is left out.
 const PROTECTIONS: &str = "\
-DynamicUser=yes
 UMask=0077
 NoNewPrivileges=yes
 LockPersonality=yes
@@ -49,47 +49,49 @@ pub fn text(name: &str, order: &Unit, config: &Config, command: &CommandLine) ->
          Requires={name}.socket\n\
          After={name}.socket network-online.target\n\
          Wants=network-online.target\n\n\
-         [Service]\n"
+         [Service]\n\
+         Type=notify\n\
+         NotifyAccess=main\n\
+         WorkingDirectory={}\n",
+        quote::value(&here.display().to_string())
     );
-    run(&mut text, name, config, command, &here);
+    run(&mut text, name, order, config, command);
     text.push('\n');
-    protect(&mut text, order, config, &here)?;
+    ServiceUser::of(&order.serve, config).write(&mut text);
+    protect(&mut text, order, config);
+    paths::write(&mut text, order, config, command, &here)?;
     text.push_str("\n[Install]\nWantedBy=multi-user.target\n");
     Ok(text)
 }
 
 /// Writes how the service is started, watched, reloaded and stopped.
-fn run(text: &mut String, name: &str, config: &Config, command: &CommandLine, here: &Path) {
+fn run(text: &mut String, name: &str, order: &Unit, config: &Config, command: &CommandLine) {
     let settings = &config.supervisor;
     let pull = config
         .pull
         .as_ref()
         .map_or(Duration::ZERO, |pull| pull.limit);
-    let start = pull + settings.compile.time + settings.startup + SLACK;
+    let canary = match settings.canary.share {
+        Some(_) => settings.canary.time,
+        None => Duration::ZERO,
+    };
+    let start = pull + settings.compile.time + settings.startup + canary + SLACK;
     let stop = settings.shutdown_delay + settings.graceful_shutdown + SLACK;
-    let _ = write!(
-        text,
-        "Type=notify\n\
-         NotifyAccess=main\n\
-         WorkingDirectory={}\n",
-        quote::value(&here.display().to_string())
-    );
-    for (name, value) in &command.variables {
-        let variable = quote::item(&format!("{name}={value}"));
+    for variable in &command.variables {
         let _ = writeln!(text, "Environment={variable}");
     }
     for (name, path) in &command.credentials {
         let path = quote::value(&path.display().to_string());
         let _ = writeln!(
             text,
-            "# Read when the service is started: a new key needs a restart, not a reload.\n\
+            "# Read when the service is started: what is new there needs a restart, not a reload.\n\
              LoadCredential={name}:{path}"
         );
     }
     let _ = write!(
         text,
         "ExecStart={}\n\
-         ExecReload=/bin/kill -HUP $MAINPID\n\
+         ExecReload={}\n\
          WatchdogSec=30s\n\
          TimeoutStartSec={}s\n\
          TimeoutStopSec={}s\n\
@@ -100,15 +102,31 @@ fn run(text: &mut String, name: &str, config: &Config, command: &CommandLine, he
          RestartPreventExitStatus=2\n\
          # A worker that is killed for memory is replaced; the others go on.\n\
          OOMPolicy=continue\n\
-         CacheDirectory={name}\n",
+         CacheDirectory={name}\n\
+         # Commands such as `wasmserve status` find the service by its socket here.\n\
+         RuntimeDirectory={SERVICE_PREFIX}{name}\n\
+         RuntimeDirectoryMode=0700\n",
         command.exec,
+        reload(order, command, start),
         start.as_secs(),
         stop.as_secs(),
     );
 }
 
+/// Writes the command that reloads the service. It waits until the new version is served, and fails where it is not.
+fn reload(order: &Unit, command: &CommandLine, start: Duration) -> String {
+    match order.serve.admin.no_admin {
+        true => "/bin/kill -HUP $MAINPID".to_owned(),
+        false => format!(
+            "{} reload --pid $MAINPID --timeout {}s",
+            command.executable,
+            (start - SLACK).as_secs()
+        ),
+    }
+}
+
 /// Writes what the service may do.
-fn protect(text: &mut String, order: &Unit, config: &Config, here: &Path) -> Result<()> {
+fn protect(text: &mut String, order: &Unit, config: &Config) {
     text.push_str(PROTECTIONS);
     let capability = match binds_privileged_port(config) {
         true => "CAP_NET_BIND_SERVICE",
@@ -126,7 +144,6 @@ fn protect(text: &mut String, order: &Unit, config: &Config, here: &Path) -> Res
         text,
         "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6{families}"
     );
-    paths::write(text, order, config, here)
 }
 
 /// Says whether a server speaks to others on its own account, or its guests do.

@@ -51,10 +51,12 @@ pub fn sockets(config: &Config) -> Result<Vec<Socket>> {
 fn streams(address: &Address) -> Result<Vec<String>> {
     match &address.place {
         Endpoint::Inet { port: 0, .. } => {
-            bail!(
-                "option {}: a socket unit needs a port that stays",
-                address.option
-            )
+            // Both options make one address.
+            let option = match address.option {
+                "--host" => "--port",
+                option => option,
+            };
+            bail!("option {option}: a socket unit needs a port that stays")
         }
         Endpoint::Inet { host, port } => match host {
             Host::Address(host) => Ok(vec![SocketAddr::new(*host, *port).to_string()]),

@@ -14,7 +14,7 @@ const PAGES: [(&str, usize); 5] = [
     ("deployment", 3),
     ("coming-from", 0),
     ("troubleshooting", 0),
-    ("kubernetes", 4),
+    ("kubernetes", 5),
 ];
 
 const NOT_RUN: &str = "<!-- not run: ";

@@ -3,7 +3,8 @@
 
 use crate::harness::certificates::{Authority, Pair};
 use crate::harness::{
-    Server, curl, eventually, finished, get, guest, order, s_client, said, secure, wasmserve,
+    HELLO, Server, curl, eventually, finished, get, guest, order, root, s_client, said, secure,
+    wasmserve,
 };
 use nix::sys::signal::Signal;
 use std::fs;
@@ -269,6 +270,45 @@ fn what_has_no_meaning_says_what_takes_its_place() {
         .start();
     get(server.address, "/asked");
     server.wait_for("GET /asked");
+}
+
+/// Nobody who comes from one of these servers is left with an option that is merely unknown.
+#[test]
+fn every_option_of_the_other_servers_is_taken_or_answered() {
+    let lists = fs::read_to_string(root().join("tests/options_of_others")).unwrap();
+    let options = lists.lines().filter(|line| line.starts_with('-'));
+    let mut asked: Vec<&str> = options.collect();
+    asked.sort_unstable();
+    asked.dedup();
+    assert!(asked.len() > 200, "{} options", asked.len());
+    for option in asked {
+        let mut command = wasmserve();
+        command.current_dir(root()).args(["check", HELLO, option]);
+        let output = finished(command);
+        let said = said(&output);
+        let is_answered = output.status.success()
+            || said.contains(&format!("option {option} is another server's: "))
+            || said.contains("a value is required");
+        assert!(is_answered, "{option}: {said}");
+    }
+}
+
+/// A word in the wrong place is told where it belongs.
+#[test]
+fn what_stands_in_the_wrong_place_is_told_where_it_belongs() {
+    for (arguments, part) in [
+        (&["reload", "--canary", "10%"][..], "it takes no value here"),
+        (&["reload", "--admin", "127.0.0.1:9000"], "--socket PATH"),
+        (&["uvicorn", "main:app"], "write `wasmserve COMPONENT`"),
+        (&["restart"], "see `wasmserve reload`"),
+    ] {
+        let mut command = wasmserve();
+        command.args(arguments);
+        let output = finished(command);
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(part), "{arguments:?}: {said}");
+    }
 }
 
 /// What is slow is found on the server that is slow: one that had to be started anew would be another.

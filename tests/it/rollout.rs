@@ -1,11 +1,14 @@
 //! The rollout of deploy/kubernetes, played on one machine: servers behind a balancer that follows their readiness,
 //! and clients throughout.
 
-use crate::harness::{Connection, HELLO, Server, Watched, eventually, finished, root, wasmserve};
+use crate::harness::{
+    Connection, HELLO, Server, Unprivileged, Watched, eventually, finished, root, wasmserve,
+};
 use nix::sys::signal::Signal;
-use std::fs::read_to_string;
+use std::fs::{self, read_to_string};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -196,5 +199,33 @@ fn the_manifest_has_options_that_there_are_and_time_to_stop() {
     assert!(seconds(&manifest, "terminationGracePeriodSeconds: ") > stops);
     for path in ["path: /readyz", "path: /livez", "port: admin"] {
         assert!(manifest.contains(path), "{path}");
+    }
+}
+
+/// A volume for a pod belongs to root, and everybody may write to it; the pod's user keeps what is compiled in a
+/// directory of its own there.
+#[test]
+fn what_a_pod_compiles_is_kept_in_its_volume() {
+    let place = Unprivileged::new("pod-volume");
+    let volume = place.0.join("cache");
+    fs::create_dir(&volume).unwrap();
+    fs::set_permissions(&volume, fs::Permissions::from_mode(0o777)).unwrap();
+    let component = place.0.join("app.wasm");
+    fs::copy(root().join(HELLO), &component).unwrap();
+    for way in ["volume", "artifact"] {
+        let path = root().join(format!("deploy/kubernetes/{way}/deployment.yaml"));
+        let manifest = read_to_string(path).unwrap();
+        let (_, named) = manifest.split_once("--cache-dir=/cache").unwrap();
+        let named = named.split(['\n', ']']).next().unwrap();
+        let cache = format!("--cache-dir={}{named}", volume.display());
+        for said in ["Compiled ", "Found the compiled code"] {
+            let mut command = place.command();
+            command
+                .args(["--port=0", "--no-admin", &cache])
+                .arg(&component);
+            let server = Server::command(command).start();
+            server.wait_for(said);
+        }
+        fs::remove_dir_all(format!("{}{named}", volume.display())).unwrap();
     }
 }

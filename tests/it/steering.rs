@@ -1,7 +1,7 @@
 //! A server that runs is found and steered by commands, and by nobody else.
 
 use crate::harness::{
-    Connection, HELLO, Server, Target, finished, get, order, root, said, wasmserve,
+    Connection, HELLO, Server, Target, Unprivileged, finished, get, order, root, said, wasmserve,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -232,6 +232,36 @@ fn a_runtime_directory_that_cannot_be_had_is_told_of_and_nothing_else() {
         assert_eq!(get(server.address, "/").status, 200);
     }
     fs::remove_dir_all(&folder).unwrap();
+}
+
+/// A service of systemd that is another user's is found by root's commands, in the directory that it was given.
+#[test]
+fn root_steers_a_service_that_runs_as_somebody_else() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("only root has services of others");
+        return;
+    }
+    let place = Unprivileged::new("service");
+    let component = place.0.join("app.wasm");
+    fs::copy(root().join(HELLO), &component).unwrap();
+    let given = PathBuf::from(format!("/run/wasmserve-of-tests-{}", std::process::id()));
+    fs::create_dir(&given).unwrap();
+    fs::set_permissions(&given, fs::Permissions::from_mode(0o700)).unwrap();
+    std::os::unix::fs::chown(&given, Some(65534), Some(65534)).unwrap();
+    let mut command = place.command();
+    command.env_remove("XDG_RUNTIME_DIR");
+    command.env("RUNTIME_DIRECTORY", &given);
+    command.arg(&component).arg("--port=0");
+    let server = Server::command(command).start();
+    let pid = server.pid().to_string();
+    let mut status = wasmserve();
+    status.args(["status", "--pid", &pid]);
+    let output = finished(status);
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains(&format!("[{pid}]: serving")), "{said}");
+    drop(server);
+    fs::remove_dir_all(&given).unwrap();
 }
 
 #[test]

@@ -4,6 +4,7 @@ use crate::harness::certificates::Authority;
 use crate::harness::{Folder, HELLO, Server, activated, finished, get, root, wasmserve};
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -121,16 +122,23 @@ fn sockets_that_speak_differently_are_told_apart() {
     let exec = values(&service, "ExecStart")[0];
     let named = "--bind fd+https://3 --bind fd+https://4 --bind fd+http://5 --bind fd+http://6";
     assert!(exec.ends_with(named), "{exec}");
-    // The key is root's; the service gets a copy.
+    // The key is root's; the service gets a copy of it and of what goes with it.
     assert!(exec.contains("--ssl-keyfile=%d/key1.pem"), "{exec}");
-    let credential = format!("key1.pem:{}", pair.key);
-    assert_eq!(values(&service, "LoadCredential"), [credential]);
+    assert!(
+        exec.contains("--ssl-certfile=%d/certificate1.pem"),
+        "{exec}"
+    );
+    let credentials = [
+        format!("certificate1.pem:{}", pair.certificate),
+        format!("key1.pem:{}", pair.key),
+    ];
+    assert_eq!(values(&service, "LoadCredential"), credentials);
 }
 
 #[test]
 fn what_no_socket_unit_can_do_is_said() {
     for (arguments, said) in [
-        (["--port", "0"], "needs a port that stays"),
+        (["--port", "0"], "option --port: a socket unit needs a port"),
         (["--host", "example.com"], "takes addresses"),
         (["--uds", "app.sock"], "needs the whole path"),
         (["--fd", "3"], "name the address"),
@@ -211,11 +219,111 @@ fn what_the_command_line_names_is_seen_where_services_see_nothing() {
     fs::remove_dir_all(&folder).unwrap();
     let here = folder.display().to_string().replace(':', "\\\\:");
     let bound = |name: &str| format!("\"{here}{name}\"");
-    let read = ["", "/app.wat", "/data", "/files", "/settings"].map(bound);
+    // A file is seen through its directory, so that one that is put in its place is seen too.
+    let read = ["", "/data", "/files"].map(bound);
     let seen = values(&service, "BindReadOnlyPaths");
     for path in read.iter().map(String::as_str).chain(["/home"]) {
         assert!(seen.contains(&path), "{path} is missing in {service}");
     }
+    assert!(
+        !service.contains("app.wat\n"),
+        "a file of its own: {service}"
+    );
     assert_eq!(values(&service, "BindPaths"), [bound("/kept")]);
     assert_eq!(values(&service, "ProtectHome"), ["tmpfs"]);
+}
+
+/// Gives the service of a command line, and what was said about it.
+fn service(folder: &Folder, arguments: &[&str], variables: &[(&str, &str)]) -> (String, String) {
+    let mut command = wasmserve();
+    command.current_dir(folder.path()).arg("unit");
+    command.args(arguments).args(["--name=app", "--output=."]);
+    command.envs(variables.iter().copied());
+    let output = finished(command);
+    assert!(output.status.success(), "{output:?}");
+    let service = fs::read_to_string(folder.path().join("app.service")).unwrap();
+    (
+        service,
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
+}
+
+/// A reload that fails has `systemctl reload` fail, and the commands find the service.
+#[test]
+fn the_service_is_steered_by_the_commands() {
+    let folder = Folder::new("unit-steered");
+    let hello = root().join(HELLO);
+    let hello = hello.to_str().unwrap();
+    let (unit, _) = service(&folder, &[hello], &[]);
+    assert_eq!(values(&unit, "RuntimeDirectory"), ["wasmserve-app"]);
+    assert_eq!(values(&unit, "RuntimeDirectoryMode"), ["0700"]);
+    let executable = env!("CARGO_BIN_EXE_wasmserve");
+    let reload = format!("{executable} reload --pid $MAINPID --timeout 660s");
+    assert_eq!(values(&unit, "ExecReload"), [reload]);
+    let (unit, _) = service(&folder, &[hello, "--no-admin"], &[]);
+    assert_eq!(values(&unit, "ExecReload"), ["/bin/kill -HUP $MAINPID"]);
+}
+
+/// Systemd makes the service's user, or has the one who was named, and gives him what he is to write to.
+#[test]
+fn whom_the_service_runs_as_can_do_what_the_command_line_says_or_that_is_told() {
+    let folder = Folder::new("unit-user");
+    let hello = root().join(HELLO);
+    let hello = hello.to_str().unwrap();
+    let (unit, said) = service(
+        &folder,
+        &[
+            hello,
+            "--access-logfile=/var/log/unit-of-tests/access.log",
+            "--log-file=/run/unit-of-tests/log",
+            "--user=nobody",
+        ],
+        &[],
+    );
+    assert_eq!(values(&unit, "LogsDirectory"), ["unit-of-tests"]);
+    let runtime = values(&unit, "RuntimeDirectory");
+    assert_eq!(runtime, ["wasmserve-app", "unit-of-tests"]);
+    assert_eq!(values(&unit, "User"), ["nobody"]);
+    assert!(values(&unit, "DynamicUser").is_empty(), "{unit}");
+    assert!(!said.contains("cannot write"), "{said}");
+    // A directory of somebody else, a file that only its owner reads, and one that is not there.
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).unwrap();
+    let secrets = folder.path().join("secrets");
+    fs::write(&secrets, "A=1\n").unwrap();
+    fs::set_permissions(&secrets, fs::Permissions::from_mode(0o600)).unwrap();
+    let arguments = [
+        "no-such.wasm",
+        "--keyvalue=sqlite:data/app.db",
+        "--env-file=secrets",
+    ];
+    let (unit, said) = service(&folder, &arguments, &[]);
+    assert_eq!(values(&unit, "DynamicUser"), ["yes"]);
+    let credential = format!("file1:{}", secrets.display());
+    assert_eq!(values(&unit, "LoadCredential"), [credential]);
+    assert!(unit.contains("--env-file=%d/file1"), "{unit}");
+    assert!(said.contains("no-such.wasm` is not there"), "{said}");
+    let data = data.display();
+    assert!(
+        said.contains(&format!("`{data}` belongs to user")),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_login_to_a_registry_is_handed_to_the_service() {
+    let folder = Folder::new("unit-login");
+    let logins = r#"{"auths":{"registry.example":{"auth":"dTpwdw=="}}}"#;
+    fs::write(folder.path().join("config.json"), logins).unwrap();
+    let home = folder.path().display().to_string();
+    let variables = [("DOCKER_CONFIG", home.as_str())];
+    let reference = "oci://registry.example/team/app:1";
+    let (unit, _) = service(&folder, &[reference], &variables);
+    let credential = format!("config.json:{home}/config.json");
+    assert_eq!(values(&unit, "LoadCredential"), [credential]);
+    assert_eq!(values(&unit, "Environment"), ["DOCKER_CONFIG=%d"]);
+    // Nobody has logged in to another.
+    let (unit, _) = service(&folder, &["oci://other.example/team/app:1"], &variables);
+    assert!(values(&unit, "LoadCredential").is_empty(), "{unit}");
 }

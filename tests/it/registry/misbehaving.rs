@@ -222,6 +222,12 @@ fn a_registry_that_is_busy_is_asked_again_and_one_that_refuses_is_not() {
         let asked = registry.asked();
         let manifests = asked.iter().filter(|it| it.contains("/manifests/"));
         assert_eq!(manifests.count(), times, "{status}");
+        // Who waits is told of each attempt.
+        assert_eq!(
+            said.matches("; asking again in ").count(),
+            times - 1,
+            "{said}"
+        );
     }
 }
 

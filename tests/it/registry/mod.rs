@@ -164,6 +164,7 @@ fn without_its_registry_a_server_goes_on_and_a_new_one_says_why_it_cannot_begin(
     let server = serve(&home, &[&tag, "--pull", "always"]);
     registry.stop();
     server.signal(Signal::SIGHUP);
+    server.wait_for("; asking again in 0.25 s");
     let line = server.wait_for("The reload failed, and the old version goes on serving");
     assert!(line.contains("cannot reach"), "{line}");
     assert_eq!(greets(&server), "Hello, world!\n");
