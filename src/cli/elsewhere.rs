@@ -132,7 +132,7 @@ const OPTIONS: &[(&[&str], &str)] = &[
     (&["--error-log"], "write --log-file"),
     (&["--log", "--no-log"], "see --log-level"),
     (&["--debug"], "write --log-level debug"),
-    (&["-v"], "write --version, or --log-level debug"),
+    (&["-v"], "write -V, or --log-level debug"),
     (
         &["--no-default-headers"],
         "write --no-server-header and --no-date-header",
