@@ -5,7 +5,8 @@ use crate::cli::Replay;
 use crate::config::Config;
 use crate::exit::{Exit, Status};
 use crate::guest::{self, Failure, Recording, Replayed};
-use anyhow::{Result, ensure};
+use crate::log::escape;
+use anyhow::{Error, Result, ensure};
 use std::path::PathBuf;
 
 /// Replays a recording. The status is 0 where the same failure came of it, and 1 where another end did.
@@ -16,23 +17,27 @@ pub fn run(order: &Replay) -> Result<Status> {
     let (traced, is_named) = (order.trace_calls, order.component.is_some());
     if !is_named {
         let there = component.is_file();
-        let name = component.display();
+        let name = component.display().to_string();
+        let name = escape(&name);
         let missing = format!("there is no component `{name}` here; name it with --component");
         ensure(there, missing).exits(Status::Usage)?;
     }
-    let config = Config::resolve(&order.serve(&component)).exits(Status::Usage)?;
-    let replayed = guest::replay(&config.compile_request, &recording, traced);
-    let replayed = replayed.exits(Status::Application)?;
-    let is_other = replayed.component != recording.component;
-    if is_other && !is_named {
-        let name = component.display();
+    let serve = order.serve(&component, recording.given.primed);
+    let serve = serve.map_err(Error::from);
+    let config = Config::resolve(&serve.exits(Status::Usage)?).exits(Status::Usage)?;
+    let replayed = guest::replay(&config.compile_request, &recording, traced, !is_named);
+    let Some(replayed) = replayed.exits(Status::Application)? else {
+        let name = component.display().to_string();
+        let (name, digest) = (escape(&name), escape(&recording.component));
         let text = format!(
-            "`{name}` is not the component of this recording, whose digest is {}; name that with --component, or name \
-             this one so to replay with it all the same",
-            recording.component
+            "`{name}` is not the component of this recording, whose digest is {digest}; name that with --component, \
+             or name this one so to replay with it all the same"
         );
-        ensure(false, text).exits(Status::Usage)?;
-    }
+        return ensure(false, text)
+            .exits(Status::Usage)
+            .map(|()| Status::Usage);
+    };
+    let is_other = replayed.component != recording.component;
     Ok(match told(&recording, &replayed, is_other) {
         true => Status::Stopped,
         false => Status::Internal,
@@ -49,15 +54,15 @@ fn told(recording: &Recording, replayed: &Replayed, is_other: bool) -> bool {
     let head = &recording.request;
     println!(
         "Request:   {} {}",
-        head.method,
-        crate::log::escape(&head.target)
+        escape(&head.method),
+        escape(&head.target)
     );
-    println!("Recorded:  {}", recording.failure);
+    println!("Recorded:  {}", shown(&recording.failure));
     if is_other {
         println!("Component: another one, {}", replayed.component);
     }
     for difference in &replayed.differences {
-        println!("Given otherwise: {}", crate::log::escape(difference));
+        println!("Given otherwise: {}", escape(difference));
     }
     let is_same = replayed.is_same(recording);
     let now = match (&replayed.failure, &replayed.answered) {
@@ -66,13 +71,20 @@ fn told(recording: &Recording, replayed: &Replayed, is_other: bool) -> bool {
         (None, None) => "nothing".to_owned(),
     };
     let (answered, all) = replayed.calls;
-    println!("Replayed:  {now}");
+    println!("Replayed:  {}", shown(&now));
     println!("Host calls answered as recorded: {answered} of {all}");
+    if let Some((used, calls)) = &replayed.unanswered {
+        let used = used.join(" and ");
+        println!(
+            "The guest has used {used} after host call {calls}: no recording has answers of that, and a replay gives \
+             none, so it goes on otherwise from there"
+        );
+    }
     if let Some(other_way) = &replayed.other_way {
         println!("It went another way {other_way}");
     }
     if let Some(backtrace) = replayed.failure.as_ref().and_then(Failure::backtrace) {
-        println!("{backtrace}");
+        println!("{}", in_lines(&backtrace));
     }
     match &recording.answered {
         _ if !is_same => differs(recording, replayed),
@@ -89,14 +101,23 @@ fn told(recording: &Recording, replayed: &Replayed, is_other: bool) -> bool {
     is_same
 }
 
+/// Shows text of a recording, or of a component: whoever made it may not be trusted.
+fn shown(text: &str) -> String {
+    escape(&text.replace('\t', "    ")).to_string()
+}
+
+fn in_lines(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(shown).collect();
+    lines.join("\n")
+}
+
 /// Prints lines of the guest's under a title, if there are any.
 fn show(title: &str, lines: &[String]) {
     if !lines.is_empty() {
         println!("{title}");
-        for line in lines {
-            let line = line.replace('\t', "    ");
-            println!("    {}", crate::log::escape(&line));
-        }
+        lines
+            .iter()
+            .for_each(|line| println!("    {}", shown(line)));
     }
 }
 
@@ -112,15 +133,15 @@ fn differs(recording: &Recording, replayed: &Replayed) {
         show("Recorded was this on standard error:", &recording.said);
     }
     if let Some(backtrace) = &recording.backtrace {
-        println!("Recorded was this backtrace:\n{backtrace}");
+        println!("Recorded was this backtrace:\n{}", in_lines(backtrace));
     }
     if !recording.used.is_empty() {
-        let used = recording.used.join(", ");
-        println!("A recording has no answers of {used}, which the guest could use then.");
+        let used = shown(&recording.used.join(", "));
+        println!("A recording has no answers of {used}, which the guest has used then.");
     }
     let masked = &recording.request.masked;
     if !masked.is_empty() {
-        let masked = masked.join(", ");
+        let masked = shown(&masked.join(", "));
         println!("The values of these fields are not in the recording: {masked}.");
     }
 }

@@ -157,7 +157,7 @@ pub fn complete(command: &Command, serve: &mut Serve, file: Vec<FileMount>) -> R
             None => tables.push(table),
         }
     }
-    let command = alone(command);
+    let command = without_variables(command);
     let tables = tables.into_iter().map(|table| table.mounted(&command));
     serve.mounts.tables = tables.collect::<Result<_, _>>()?;
     Ok(())
@@ -174,7 +174,7 @@ fn canonical(route: &str) -> String {
 }
 
 /// Leaves out what variables say, which is about the application. No command of a name is asked for.
-fn alone(command: &Command) -> Command {
+pub fn without_variables(command: &Command) -> Command {
     let command = command.clone();
     command.mut_args(|argument| argument.env(Resettable::Reset))
 }

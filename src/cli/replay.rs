@@ -1,7 +1,8 @@
 //! This command replays a request that has failed.
 
+use super::mounts::without_variables;
 use super::{Capabilities, Cli, Serve};
-use clap::{Args, Parser};
+use clap::{Args, CommandFactory, FromArgMatches};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -54,24 +55,29 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Returns the options of a server that would serve this component alike.
-    pub fn serve(&self, component: &Path) -> Serve {
-        let mut serve = Cli::parse_from(["wasmserve".as_ref(), component.as_os_str()]).serve;
+    /// Returns the options of a server that would serve this component alike. Variables count where this command has
+    /// the option: what else they tell servers is not for a replay, which serves nobody and asks nobody.
+    /// Directories are for an application that was primed: it reads them again, and writes nothing.
+    pub fn serve(&self, component: &Path, primed: bool) -> Result<Serve, clap::Error> {
+        let command = without_variables(&Cli::command());
+        // A name may be that of a command, or begin with a hyphen.
+        let matches = command.try_get_matches_from(["wasmserve", "component.wasm"])?;
+        let mut serve = Cli::from_arg_matches(&matches)?.serve;
+        serve.component = Some(component.to_owned());
         serve.capabilities = self.capabilities.clone();
         serve.capabilities.before_start.clear();
+        serve.capabilities.every.clear();
+        serve.capabilities.keyvalue = None;
+        let writable = std::mem::take(&mut serve.capabilities.dir_rw);
+        serve.capabilities.dir.extend(writable);
+        if !primed {
+            serve.capabilities.dir.clear();
+        }
         serve.instances.prime = self.prime.clone();
         serve.instances.prime_header = self.prime_header.clone();
         serve.instances.max_memory = self.max_memory.clone();
         serve.instances.limit_cpu = self.limit_cpu.clone();
-        // What the environment grants servers is not for a replay, which asks nobody.
-        serve.outbound.allow_net.clear();
-        serve.databases.postgres.clear();
-        serve.databases.sqlite.clear();
-        serve.instances.record_failures = None;
-        serve.instances.coredump_dir = None;
-        serve.instances.profile_guest = None;
-        serve.instances.profile_dir = None;
         serve.code.cache_dir = self.cache_dir.clone();
-        serve
+        Ok(serve)
     }
 }

@@ -14,6 +14,7 @@ mod inspect;
 mod instance;
 mod limits;
 mod memory;
+mod observed;
 mod profile;
 mod publish;
 mod recording;
@@ -43,6 +44,8 @@ pub use instance::loaded::Loaded;
 pub use limits::{GuestLimits, Reuse};
 pub use profile::ProfileSettings;
 pub use publish::published;
+#[cfg(any(test, feature = "fuzzing"))]
+pub use recording::fuzzing::recording as read_any_recording;
 pub use recording::{Recorder, Recording, Settings as RecordingSettings};
 pub use replay::{Replayed, replay};
 pub use wasmtime_wasi_http::Error as BodyError;

@@ -6,6 +6,7 @@ use super::host::capabilities::Capabilities;
 use super::host::keyvalue::StoreLocation;
 use super::instance::body::GuestBody;
 use super::instance::call::Request;
+use super::instance::loaded;
 use super::limits::GuestLimits;
 use super::recording::{Answered, Given, OtherWay, Recorder, Recording};
 use super::snapshot::Restorer;
@@ -35,6 +36,8 @@ pub struct Replayed {
     /// The guest has written these lines to standard error, the last ones at least.
     pub said: Vec<String>,
     pub other_way: Option<OtherWay>,
+    /// The guest has used this, whose answers are in no recording, after so many calls.
+    pub unanswered: Option<(Vec<String>, usize)>,
     /// The first is how many calls were answered as recorded, the second of how many.
     pub calls: (usize, usize),
 }
@@ -94,12 +97,21 @@ pub fn given(
     given.with(environment, arguments, settings)
 }
 
-/// Replays a recording with the component of this request, and prints each call if it is traced.
-pub fn replay(request: &CompileRequest, recording: &Recording, traced: bool) -> Result<Replayed> {
+/// Replays a recording with the component of this request, and prints each call if it is traced. There is `None`, and
+/// nothing was run, where that must be the recorded component and is another one.
+pub fn replay(
+    request: &CompileRequest,
+    recording: &Recording,
+    traced: bool,
+    must_be_same: bool,
+) -> Result<Option<Replayed>> {
     let mut request = request.clone();
     // Nobody is asked but the recording.
     Arc::make_mut(&mut request.capabilities).keyvalue = Some(StoreLocation::Recorded);
     let (code, info) = request.code_here()?;
+    if must_be_same && loaded::digest(&code)? != recording.component {
+        return Ok(None);
+    }
     let mut primed = None;
     if recording.given.primed && request.primes(info) {
         let mut snapshot = memory::empty_file("wasmserve snapshot")?;
@@ -108,6 +120,8 @@ pub fn replay(request: &CompileRequest, recording: &Recording, traced: bool) -> 
         let written = snapshot.metadata()?.len() > 0;
         primed = written.then(|| OwnedFd::from(snapshot));
     }
+    // What the application reads when it starts is read again; what a request has read is in its recording.
+    Arc::make_mut(&mut request.capabilities).directories.clear();
     let loaded = request.load(&code, primed.as_ref(), info, None)?;
     let component = loaded.component.clone();
     let runtime = Builder::new_current_thread()
@@ -137,15 +151,16 @@ pub fn replay(request: &CompileRequest, recording: &Recording, traced: bool) -> 
             () = over => Some(Failure::TimedOut),
         };
         let (other_way, answered, all) = recorder.replayed();
-        Ok(Replayed {
+        Ok(Some(Replayed {
             component,
             differences: recording.given.differences(&now),
             failure,
             answered: recorder.own_answer(),
             said: recorder.said(),
             other_way,
+            unanswered: recorder.used_after().map(|calls| (recorder.used(), calls)),
             calls: (answered, all),
-        })
+        }))
     })
 }
 

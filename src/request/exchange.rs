@@ -170,8 +170,8 @@ impl Exchange {
     pub fn failed(&self, failure: &Failure) {
         let kind = kind(failure);
         self.failed.set(true);
-        if let (Failure::TimedOut, Some(recorder)) = (failure, self.recorder.get()) {
-            recorder.keep_time_out();
+        if let Some(recorder) = self.recorder.get() {
+            recorder.fails(failure);
         }
         self.slot.guest_failed(kind);
         if let Some(spans) = &self.spans {

@@ -2,10 +2,17 @@
 
 use super::file::put_in_place;
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg};
+use nix::unistd::{AccessFlags, faccessat};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+/// Fails where this process may not make files in a directory.
+pub fn check_writable(path: &Path) -> io::Result<()> {
+    let access = AccessFlags::W_OK | AccessFlags::X_OK;
+    Ok(faccessat(AT_FDCWD, path, access, AtFlags::AT_EACCESS)?)
+}
 
 /// A `LockedDirectory` belongs to this process: no other that asks has it meanwhile.
 pub struct LockedDirectory {

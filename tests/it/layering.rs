@@ -194,11 +194,12 @@ const GUEST_ROOMS: [&str; 9] = [
 ];
 
 /// What stands beneath the rooms of `guest`.
-const GUEST_PLAIN: [&str; 6] = [
+const GUEST_PLAIN: [&str; 7] = [
     "core_dump",
     "counts",
     "failure",
     "limits",
+    "observed",
     "profile",
     "startup",
 ];

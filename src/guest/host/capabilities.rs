@@ -15,9 +15,7 @@ use crate::guest::core_dump::CoreDumps;
 use crate::guest::counts::Counts;
 use crate::guest::memory::worker::WorkerMemory;
 use crate::guest::profile::ProfileSettings;
-use crate::guest::recording::{
-    self, Calendar, Purpose, RecordedClock, RecordedRng, Recorder, Used,
-};
+use crate::guest::recording::{self, Calendar, Purpose, RecordedClock, RecordedRng, Recorder};
 use crate::trace::Trace;
 use anyhow::{Result, bail};
 use rustls::RootCertStore;
@@ -232,7 +230,7 @@ impl Granted {
         if let Some(recorder) = recorder {
             self.record(&mut wasi, recorder);
         }
-        peers.guard(&mut wasi);
+        peers.guard(&mut wasi, recorder);
         let mut wasi = wasi.build();
         wasi.filesystem().clone_from(&self.files);
         wasi
@@ -245,8 +243,5 @@ impl Granted {
             .secure_random(RecordedRng::new(recorder, Purpose::Secure))
             .insecure_random(RecordedRng::new(recorder, Purpose::Insecure))
             .insecure_random_seed(recorder.insecure_seed());
-        if !self.capabilities.sockets.is_empty() {
-            recorder.used(Used::Sockets);
-        }
     }
 }

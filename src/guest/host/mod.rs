@@ -19,6 +19,7 @@ pub mod outbound;
 pub mod postgres;
 mod recorded_database;
 pub(super) mod recorded_files;
+mod recorded_values;
 pub mod request_name;
 mod sockets;
 pub mod sqlite;

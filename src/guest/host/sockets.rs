@@ -3,6 +3,7 @@
 
 use super::network::{Denial, PeerGrant, PeerScheme, Rules};
 use super::state::HostState;
+use crate::guest::recording::{Recorder, Used};
 use crate::{log, warning};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -41,17 +42,22 @@ impl Peers {
         })
     }
 
-    /// Has the sockets of a context ask here. Without rules they are denied already.
-    pub fn guard(self: &Arc<Peers>, wasi: &mut WasiCtxBuilder) {
-        if self.rules.is_empty() {
+    /// Has the sockets of a context ask here. Without rules they are denied already, but in a replay it is of interest
+    /// whether there would be any.
+    pub fn guard(self: &Arc<Peers>, wasi: &mut WasiCtxBuilder, recorder: Option<&Arc<Recorder>>) {
+        let is_replayed = recorder.is_some_and(|recorder| recorder.is_replayed());
+        if self.rules.is_empty() && !is_replayed {
             return;
         }
-        let peers = self.clone();
+        let (peers, recorder) = (self.clone(), recorder.cloned());
         wasi.allow_tcp(true)
             .allow_udp(true)
-            .allow_ip_name_lookup(true)
+            .allow_ip_name_lookup(!is_replayed)
             .socket_addr_check(move |address, purpose| {
-                let allowed = peers.allows(address, purpose);
+                if let Some(recorder) = &recorder {
+                    recorder.uses(Used::Sockets);
+                }
+                let allowed = !is_replayed && peers.allows(address, purpose);
                 Box::pin(std::future::ready(allowed))
             });
     }
@@ -141,6 +147,7 @@ pub struct NamesView<'a> {
 }
 
 fn names(state: &mut HostState) -> NamesView<'_> {
+    state.uses(Used::Sockets);
     NamesView {
         peers: state.peers().clone(),
         sockets: state.sockets(),

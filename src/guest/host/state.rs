@@ -185,7 +185,7 @@ impl HostState {
     /// Notes that the guest uses something whose answers are not recorded.
     pub fn uses(&self, used: Used) {
         if let Some(recorder) = &self.recorder {
-            recorder.used(used);
+            recorder.uses(used);
         }
     }
 

@@ -37,7 +37,7 @@ pub struct Loaded {
 }
 
 /// Reads which component code was made of.
-fn digest(code: &OwnedFd) -> Result<String> {
+pub(in crate::guest) fn digest(code: &OwnedFd) -> Result<String> {
     let name = seal::name(&File::from(code.try_clone()?))?;
     Ok(name.map(|name| name.component_digest()).unwrap_or_default())
 }

@@ -2,15 +2,14 @@
 //! which is not kept.
 
 use super::recorder::Recorder;
+use crate::guest::observed::{Observed, Observer};
 use bytes::Bytes;
 use http::StatusCode;
-use http_body::{Body, Frame, SizeHint};
+use http_body::Frame;
 use http_body_util::BodyExt;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 /// An `Answered` is what a guest has answered.
@@ -92,63 +91,48 @@ impl Progress {
 
 /// Has a digest made of a body as it is read, and the recorder told when it ends.
 pub fn digested(body: WasiBody, recorder: &Arc<Recorder>) -> WasiBody {
-    let digested = Digested {
-        body,
+    let digester = Digester {
         recorder: recorder.clone(),
-        hasher: Some(blake3::Hasher::new()),
+        hasher: blake3::Hasher::new(),
+        is_over: false,
     };
-    digested.boxed_unsync()
+    Observed::new(body, digester).boxed_unsync()
 }
 
-struct Digested {
-    body: WasiBody,
+/// A `Digester` makes a digest of a body that goes by.
+struct Digester {
     recorder: Arc<Recorder>,
-    /// None once the recorder has been told.
-    hasher: Option<blake3::Hasher>,
+    hasher: blake3::Hasher,
+    /// The recorder has been told.
+    is_over: bool,
 }
 
-impl Body for Digested {
-    type Data = Bytes;
-    type Error = Error;
+impl Digester {
+    fn end(&mut self, is_whole: bool) {
+        if !std::mem::replace(&mut self.is_over, true) {
+            self.recorder.body_ended(is_whole.then(|| BodyDigest {
+                bytes: self.hasher.count(),
+                digest: self.hasher.finalize().to_hex()[..16].to_owned(),
+            }));
+        }
+    }
+}
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        match &polled {
-            Poll::Ready(Some(Ok(frame))) => {
-                if let (Some(hasher), Some(data)) = (&mut self.hasher, frame.data_ref()) {
-                    hasher.update(data);
+impl Observer for Digester {
+    fn sees(&mut self, frame: Option<&Result<Frame<Bytes>, Error>>) {
+        match frame {
+            None => self.end(true),
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    self.hasher.update(data);
                 }
             }
-            Poll::Ready(None) => {
-                let whole = self.hasher.take().map(|hasher| BodyDigest {
-                    bytes: hasher.count(),
-                    digest: hasher.finalize().to_hex()[..16].to_owned(),
-                });
-                self.recorder.body_ended(whole);
-            }
-            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+            Some(Err(_)) => self.end(false),
         }
-        polled
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for Digested {
-    fn drop(&mut self) {
-        // Nobody has read all of it.
-        if self.hasher.take().is_some() {
-            self.recorder.body_ended(None);
-        }
+    fn ends(&mut self, is_whole: bool) {
+        self.end(is_whole);
     }
 }
 

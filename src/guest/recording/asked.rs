@@ -1,8 +1,10 @@
 //! What other servers answered a guest is recorded, and given again without asking anybody.
 
-use super::body::{self, Budget, Frames, Piece, Shared};
+use super::body::{self, Frames, Piece, Shared};
+use super::budget::Budget;
+use super::error::WrittenError;
 use super::masked;
-use super::request::{fields, header_map};
+use super::request::{fields, header_map, size};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -25,7 +27,7 @@ pub enum Answer {
         frames: Shared,
     },
     /// The request could not be sent, or was not answered, for this reason.
-    Failed(String),
+    Failed(WrittenError),
 }
 
 /// A `WrittenAnswer` is how an answer stands in a file; the bytes of its body stand behind those of others.
@@ -33,7 +35,7 @@ pub enum Answer {
 pub struct WrittenAnswer {
     pub status: Option<u16>,
     pub fields: Vec<(String, String)>,
-    pub error: Option<String>,
+    pub error: Option<WrittenError>,
     pub pieces: Vec<Piece>,
     #[serde(skip)]
     pub body: Bytes,
@@ -44,7 +46,11 @@ impl Answer {
     pub fn noted(answer: &mut Result<Response, Error>, budget: &Budget) -> Answer {
         match answer {
             Ok(response) => {
-                let frames = Arc::new(Mutex::new(Frames::within(budget)));
+                let mut frames = Frames::within(budget);
+                if !budget.take(size(response.headers())) {
+                    frames.overflow();
+                }
+                let frames = Arc::new(Mutex::new(frames));
                 let body = std::mem::take(response.body_mut());
                 *response.body_mut() = body::watched(body, frames.clone());
                 Answer::Given {
@@ -53,7 +59,7 @@ impl Answer {
                     frames,
                 }
             }
-            Err(error) => Answer::Failed(name(error)),
+            Err(error) => Answer::Failed(WrittenError::of(error)),
         }
     }
 
@@ -81,11 +87,8 @@ impl Answer {
                 }
                 written.status = Some(status.as_u16());
                 written.fields = fields(given);
-                let all = written.fields.iter_mut();
-                for (name, value) in all.filter(|_| !secrets) {
-                    if masked::is_secret(name) {
-                        *value = masked::mask(value);
-                    }
+                if !secrets {
+                    masked::fields(&mut written.fields);
                 }
                 written.pieces = frames.pieces(is_time_up);
                 written.body = frames.bytes();
@@ -99,7 +102,7 @@ impl WrittenAnswer {
     /// Gives the answer again; `None` where the guest has waited in vain.
     pub fn again(&self) -> Result<Option<Result<Response, Error>>> {
         if let Some(error) = &self.error {
-            return Ok(Some(Err(named(error))));
+            return Ok(Some(Err(error.again())));
         }
         let Some(status) = self.status else {
             return Ok(None);
@@ -122,47 +125,6 @@ impl WrittenAnswer {
 /// Takes what a guest sends to a server that is not there, so that it can go on sending.
 pub async fn swallow(mut body: WasiBody) {
     while let Some(Ok(_)) = body.frame().await {}
-}
-
-/// The name of an error, without what it holds.
-fn name(error: &Error) -> String {
-    let said = format!("{error:?}");
-    let end = said.find(|letter: char| !letter.is_ascii_alphanumeric());
-    said[..end.unwrap_or(said.len())].to_owned()
-}
-
-/// The error of this name, as far as it is one that sending a request can end with.
-fn named(wanted: &str) -> Error {
-    let (rcode, info_code) = (None, None);
-    let known = [
-        Error::DnsTimeout,
-        Error::DnsError { rcode, info_code },
-        Error::DestinationNotFound,
-        Error::DestinationUnavailable,
-        Error::DestinationIpProhibited,
-        Error::DestinationIpUnroutable,
-        Error::ConnectionRefused,
-        Error::ConnectionTerminated,
-        Error::ConnectionTimeout,
-        Error::ConnectionReadTimeout,
-        Error::ConnectionWriteTimeout,
-        Error::ConnectionLimitReached,
-        Error::TlsProtocolError,
-        Error::TlsCertificateError,
-        Error::HttpRequestDenied,
-        Error::HttpRequestLengthRequired,
-        Error::HttpRequestMethodInvalid,
-        Error::HttpRequestUriInvalid,
-        Error::HttpRequestUriTooLong,
-        Error::HttpResponseIncomplete,
-        Error::HttpResponseTimeout,
-        Error::HttpUpgradeFailed,
-        Error::HttpProtocolError,
-        Error::LoopDetected,
-        Error::ConfigurationError,
-    ];
-    let found = known.into_iter().find(|error| name(error) == wanted);
-    found.unwrap_or_else(|| Error::InternalError(Some(wanted.to_owned())))
 }
 
 #[cfg(test)]

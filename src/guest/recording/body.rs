@@ -1,23 +1,19 @@
 //! The body of a request is recorded frame by frame, as the guest reads it, and replayed in the same frames.
 
-use super::request::{fields, header_map};
+use super::budget::Budget;
+use super::error::WrittenError;
+use super::request::{fields, header_map, length};
+use crate::guest::observed::{Observed, Observer};
 use bytes::Bytes;
 use http::HeaderMap;
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use wasmtime_wasi_http::{Error, WasiBody};
-
-/// More of the bodies is not kept: it would be held in memory for as long as the request runs.
-pub const MOST: usize = 4 << 20;
-
-/// There are no more frames than these, however small.
-const MOST_FRAMES: usize = 100_000;
 
 /// A `Piece` is what reading a body gave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,27 +25,10 @@ pub enum Piece {
     NotYet,
     Trailers(Vec<(String, String)>),
     /// The body failed, as the client went away or for another reason.
-    Failed(String),
+    Failed(WrittenError),
     End,
     /// The guest waited for more when its time was up.
     Awaited,
-}
-
-/// A `Budget` bounds what is kept of all bodies of one request together.
-#[derive(Clone, Debug)]
-pub struct Budget(Arc<AtomicUsize>);
-
-impl Default for Budget {
-    fn default() -> Budget {
-        Budget(Arc::new(AtomicUsize::new(MOST)))
-    }
-}
-
-impl Budget {
-    pub fn take(&self, bytes: usize) -> bool {
-        let left = |left: usize| left.checked_sub(bytes);
-        self.0.fetch_update(Relaxed, Relaxed, left).is_ok()
-    }
 }
 
 /// `Frames` are what was read of a body, or is to be read again.
@@ -108,15 +87,23 @@ impl Frames {
         self.pieces.iter().cloned().chain(awaited).collect()
     }
 
+    /// Keeps no more, and nothing of what there was.
+    pub fn overflow(&mut self) {
+        *self = Frames {
+            overflown: true,
+            ..Frames::default()
+        };
+    }
+
     fn note(&mut self, piece: Piece, data: Option<&Bytes>) {
         self.awaited = false;
-        let length = data.map_or(0, Bytes::len);
-        if self.overflown || self.pieces.len() >= MOST_FRAMES || !self.budget.take(length) {
-            *self = Frames {
-                overflown: true,
-                ..Frames::default()
-            };
-            return;
+        let length = match &piece {
+            Piece::Trailers(fields) => length(fields),
+            Piece::Failed(why) => why.length(),
+            _ => data.map_or(0, Bytes::len),
+        };
+        if self.overflown || !self.budget.take_piece(length) {
+            return self.overflow();
         }
         self.pieces.push_back(piece);
         self.data.extend(data.cloned());
@@ -131,40 +118,29 @@ pub fn watched(body: WasiBody, frames: Shared) -> WasiBody {
     match body.is_end_stream() {
         // There is nothing to note.
         true => body,
-        false => Watched { body, frames }.boxed_unsync(),
+        false => Observed::new(body, Watcher(frames)).boxed_unsync(),
     }
 }
 
-/// `Watched` is a body whose frames are noted.
-struct Watched {
-    body: WasiBody,
-    frames: Shared,
-}
+/// A `Watcher` notes the frames of a body.
+struct Watcher(Shared);
 
 fn is_noop(cx: &Context<'_>) -> bool {
     cx.waker().will_wake(Waker::noop())
 }
 
-impl Body for Watched {
-    type Data = Bytes;
-    type Error = Error;
+impl Watcher {
+    fn frames(&self) -> MutexGuard<'_, Frames> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        let (piece, data) = match &polled {
-            // Whoever waits is woken again, however often it takes.
-            Poll::Pending if !is_noop(cx) => {
-                let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
-                frames.awaited = true;
-                return polled;
-            }
-            Poll::Pending => (Piece::NotYet, None),
-            Poll::Ready(None) => (Piece::End, None),
-            Poll::Ready(Some(Err(error))) => (Piece::Failed(format!("{error:?}")), None),
-            Poll::Ready(Some(Ok(frame))) => match (frame.data_ref(), frame.trailers_ref()) {
+impl Observer for Watcher {
+    fn sees(&mut self, frame: Option<&Result<Frame<Bytes>, Error>>) {
+        let (piece, data) = match frame {
+            None => (Piece::End, None),
+            Some(Err(error)) => (Piece::Failed(WrittenError::of(error)), None),
+            Some(Ok(frame)) => match (frame.data_ref(), frame.trailers_ref()) {
                 (Some(data), _) => (Piece::Data(data.len()), Some(data)),
                 (None, trailers) => {
                     let trailers = trailers.map(fields).unwrap_or_default();
@@ -172,18 +148,15 @@ impl Body for Watched {
                 }
             },
         };
-        let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
-        frames.note(piece, data);
-        drop(frames);
-        polled
+        self.frames().note(piece, data);
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+    fn misses(&mut self, cx: &Context<'_>) {
+        match is_noop(cx) {
+            true => self.frames().note(Piece::NotYet, None),
+            // Whoever waits is woken again, however often it takes.
+            false => self.frames().awaited = true,
+        }
     }
 }
 
@@ -215,7 +188,7 @@ impl Body for Replayed {
                     let trailers = header_map(&fields).unwrap_or_else(|_| HeaderMap::new());
                     Ok(Frame::trailers(trailers))
                 }
-                Some(Piece::Failed(why)) => Err(Error::InternalError(Some(why))),
+                Some(Piece::Failed(why)) => Err(why.again()),
                 Some(Piece::Awaited) => {
                     frames.pieces.push_front(Piece::Awaited);
                     return Poll::Pending;
@@ -230,6 +203,7 @@ impl Body for Replayed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guest::recording::budget::MOST;
     use http_body_util::Full;
 
     fn polled(body: &mut WasiBody) -> Option<Bytes> {

@@ -3,12 +3,12 @@
 
 use super::answered::{self, Answered, BodyDigest, Progress};
 use super::asked::{Answer, WrittenAnswer};
-use super::body::Frames;
+use super::body::{Frames, Shared};
 use super::cause::Cause;
 use super::file::Recording;
 use super::journal::{Event, Journal};
 use super::keep::Recordings;
-use super::recorder::{Recorder, Records, Used};
+use super::recorder::{Recorder, Records};
 use super::request::WrittenHead;
 use crate::guest::failure::Failure;
 use std::sync::atomic::Ordering::Relaxed;
@@ -74,9 +74,15 @@ impl Recorder {
         }
     }
 
-    /// Keeps what the request was given, as its time is up.
-    pub fn keep_time_out(&self) {
-        self.keep_ending(&Ending::TimedOut);
+    /// Keeps what the request was given, as whoever reads its answer says that it has failed: its time is up, or its
+    /// body does not end as it should.
+    pub fn fails(&self, failure: &Failure) {
+        match failure {
+            Failure::TimedOut => self.keep_ending(&Ending::TimedOut),
+            // A replay has nobody who would be sent the head.
+            Failure::IllegalHead(_) => {}
+            other => self.keep(other),
+        }
     }
 
     fn keep_answer(&self) {
@@ -133,8 +139,9 @@ impl Recorder {
         cause: &Cause,
         request: WrittenHead,
     ) -> Option<Recording> {
-        let frames: MutexGuard<'_, Frames> =
-            self.frames.lock().unwrap_or_else(PoisonError::into_inner);
+        let none = Shared::default();
+        let frames = self.frames.as_ref().unwrap_or(&none);
+        let frames: MutexGuard<'_, Frames> = frames.lock().unwrap_or_else(PoisonError::into_inner);
         let journal = self.journal();
         let Journal::Written(events) = &*journal else {
             return None;
@@ -142,15 +149,14 @@ impl Recorder {
         if frames.overflown {
             return None;
         }
-        let Recordings { settings, given } = &*records.recordings;
+        let Recordings {
+            settings, given, ..
+        } = &*records.recordings;
         let is_time_up = matches!(ending, Ending::TimedOut);
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let answers = answers.iter();
         let answers = answers.map(|answer| answer.written(settings.secrets, is_time_up));
         let answers = answers.collect::<Option<Vec<WrittenAnswer>>>()?;
-        let used = self.used.load(Relaxed);
-        let names = Used::ALL.iter();
-        let names = names.filter(|(bit, _)| used & *bit as u8 != 0);
         let waits = is_time_up && self.waits.load(Relaxed);
         let host_waits = self.host_waits().clone().filter(|_| is_time_up);
         let took = || records.began.elapsed().as_millis();
@@ -171,7 +177,7 @@ impl Recorder {
             request,
             bodiless: records.bodiless,
             seed: Recording::hex(self.seed.get().unwrap_or(&[0; 32])),
-            used: names.map(|(_, name)| (*name).to_owned()).collect(),
+            used: self.used(),
             events: events
                 .iter()
                 .cloned()

@@ -7,6 +7,7 @@ use super::body::{Frames, Piece};
 use super::given::Given;
 use super::journal::Event;
 use super::request::WrittenHead;
+use crate::sys::regular;
 use anyhow::{Context, Result, bail, ensure};
 use blake3::OUT_LEN;
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use std::path::Path;
 
 /// A file begins with this line, whose number is that of the form.
 const BEGIN: &str = "wasmserve recording ";
-const VERSION: &str = "2";
+const VERSION: &str = "3";
 
 /// Nothing that is larger is a recording.
 const LARGEST: u64 = 64 << 20;
@@ -76,15 +77,11 @@ impl Recording {
 
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Recording> {
-        let read = || {
-            let size = std::fs::metadata(path)?.len();
-            ensure!(size <= LARGEST, "it is no recording: it is too large");
-            Recording::parse(std::fs::read(path)?)
-        };
+        let read = || Recording::parse(regular::read(path, LARGEST)?);
         read().with_context(|| format!("recording `{}`", path.display()))
     }
 
-    fn parse(bytes: Vec<u8>) -> Result<Recording> {
+    pub(super) fn parse(bytes: Vec<u8>) -> Result<Recording> {
         const DAMAGED: &str = "it is damaged, or was cut off; copy it again";
         let mut bytes = Bytes::from(bytes);
         let Some(version) = bytes.strip_prefix(BEGIN.as_bytes()) else {
@@ -261,7 +258,7 @@ mod tests {
             changed[at] ^= 1;
             assert!(Recording::parse(changed).is_err(), "byte {at}");
         }
-        let other = String::from_utf8_lossy(&bytes[..22]).replace('2', "1");
+        let other = String::from_utf8_lossy(&bytes[..22]).replace(VERSION, "1");
         let error = Recording::parse(other.into_bytes()).unwrap_err();
         assert!(error.to_string().contains("form 1"), "{error}");
     }

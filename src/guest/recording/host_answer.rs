@@ -32,6 +32,11 @@ impl HostAnswer {
             bytes,
         }
     }
+
+    /// Counts the bytes that it holds.
+    pub fn length(&self) -> usize {
+        self.called.len() + self.words.len() + self.bytes.len()
+    }
 }
 
 impl fmt::Display for HostAnswer {

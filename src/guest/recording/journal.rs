@@ -1,13 +1,11 @@
 //! The `Journal` has what the host answered, call by call. While a request is recorded the journal grows; when it is
 //! replayed the same answers are given, and the first call that is another one is noted.
 
+use super::budget::{Budget, MOST_PIECES};
 use super::host_answer::HostAnswer;
 use crate::log;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-
-/// A request that asks the host more often than this is not recorded: that many answers take a few megabytes.
-const MOST: usize = 100_000;
 
 /// A `Call` is one of those whose answers differ from run to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +56,18 @@ impl Event {
             Event::Ask(asked) => Call::Ask(asked.clone()),
             Event::Host(answer) => Call::Host(answer.called.clone()),
             Event::HostWaits(called) => Call::Host(called.clone()),
+        }
+    }
+}
+
+impl Event {
+    /// Counts the bytes that it holds, beside a few.
+    fn length(&self) -> usize {
+        match self {
+            Event::Poll(ready) => size_of_val(&ready[..]),
+            Event::Host(answer) => answer.length(),
+            Event::HostWaits(called) | Event::Ask(called) => called.len(),
+            _ => 0,
         }
     }
 }
@@ -150,6 +160,15 @@ impl Journal {
         }
     }
 
+    /// Counts the answers that were given.
+    pub fn given(&self) -> usize {
+        match self {
+            Journal::Written(events) => events.len(),
+            Journal::Overflown => 0,
+            Journal::Read { next, .. } => *next,
+        }
+    }
+
     /// Gives the recorded answer to this call; `None` where the host is to answer, and to tell by `note`.
     pub fn recorded(&mut self, call: Call) -> Option<Event> {
         let Journal::Read {
@@ -195,15 +214,15 @@ impl Journal {
         }
     }
 
-    /// Notes what the host has answered, where there was no recorded answer.
-    pub fn note(&mut self, event: Event) {
+    /// Notes what the host has answered, where there was no recorded answer and as long as the budget has room for it.
+    pub fn note(&mut self, event: Event, budget: &Budget) {
         match self {
             Journal::Written(events) => {
                 if let (Some(Event::Random(all)), Event::Random(count)) =
                     (events.last_mut(), &event)
                 {
                     *all += count;
-                } else if events.len() < MOST {
+                } else if events.len() < MOST_PIECES && budget.take(event.length()) {
                     events.push(event);
                 } else {
                     *self = Journal::Overflown;
@@ -225,6 +244,8 @@ fn trace(traced: bool, number: usize, event: &Event) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guest::recording::budget::MOST;
+    use bytes::Bytes;
 
     #[test]
     fn answers_are_given_again_until_another_call_is_made() {
@@ -250,8 +271,9 @@ mod tests {
     #[test]
     fn random_bytes_may_be_drawn_in_pieces() {
         let mut written = Journal::Written(Vec::new());
-        (0..3).for_each(|_| written.note(Event::Random(4)));
-        written.note(Event::Ready(true));
+        let budget = Budget::default();
+        (0..3).for_each(|_| written.note(Event::Random(4), &budget));
+        written.note(Event::Ready(true), &budget);
         let Journal::Written(events) = written else {
             panic!("{written:?}");
         };
@@ -270,8 +292,26 @@ mod tests {
     #[test]
     fn a_journal_that_is_too_long_is_given_up() {
         let mut journal = Journal::Written(Vec::new());
-        (0..=MOST).for_each(|_| journal.note(Event::Ready(false)));
+        let budget = Budget::default();
+        (0..=MOST_PIECES).for_each(|_| journal.note(Event::Ready(false), &budget));
         assert!(matches!(journal, Journal::Overflown));
         assert_eq!(journal.recorded(Call::Ready), None);
+    }
+
+    /// A guest may ask in few calls for much.
+    #[test]
+    fn a_journal_whose_answers_are_too_long_is_given_up() {
+        let long = "x".repeat(100_000);
+        let ready: Vec<u32> = (0..10_000).collect();
+        let host = HostAnswer::new(long.clone(), String::new(), Bytes::new());
+        for event in [
+            Event::Ask(long),
+            Event::Poll(ready),
+            Event::Host(Box::new(host)),
+        ] {
+            let (mut journal, budget) = (Journal::Written(Vec::new()), Budget::default());
+            (0..=MOST / 40_000).for_each(|_| journal.note(event.clone(), &budget));
+            assert!(matches!(journal, Journal::Overflown), "{event}");
+        }
     }
 }

@@ -3,11 +3,12 @@
 use super::cause::Cause;
 use super::file::Recording;
 use super::given::Given;
-use crate::sys::locked_directory::LockedDirectory;
+use crate::sys::locked_directory::{self, LockedDirectory};
 use crate::{error, warning};
 use anyhow::{Context, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Recordings are found by these ends of their names.
 const BEGIN: &str = "failure-";
@@ -29,12 +30,26 @@ pub struct Settings {
 pub struct Recordings {
     pub settings: Settings,
     pub given: Given,
+    /// It was said that there are enough of them.
+    full: AtomicBool,
 }
 
 impl Recordings {
     /// Prepares to record what instances are given that begin with this, if the operator wants it.
     pub fn open(settings: Option<Settings>, given: Given) -> Option<Arc<Recordings>> {
-        settings.map(|settings| Arc::new(Recordings { settings, given }))
+        let settings = settings?;
+        let directory = &settings.directory;
+        if let Err(error) = locked_directory::check_writable(directory) {
+            let directory = directory.display();
+            warning!(
+                "failing requests cannot be recorded in `{directory}`: {error}; let the user of the workers write there"
+            );
+        }
+        Some(Arc::new(Recordings {
+            settings,
+            given,
+            full: AtomicBool::new(false),
+        }))
     }
 
     /// Keeps a recording of what has failed by this cause, unless there is one already.
@@ -51,15 +66,29 @@ impl Recordings {
             return;
         }
         match self.write(&name, recording) {
-            Ok(Written::Yes) => {
+            Ok(Written::Yes { without }) => {
                 let path = path.display();
-                error!("a failing request is recorded in {path}; see `wasmserve replay`");
+                let without = match &without[..] {
+                    [] => String::new(),
+                    names => format!(" (it has no answers of {})", names.join(" and ")),
+                };
+                error!("a failing request is recorded in {path}{without}; see `wasmserve replay`");
             }
             Ok(Written::TooLong) => warning!(
                 "a failing request is not recorded: its bodies, files and values have more than 4 MiB, or it has asked \
                  the host more than 100000 times"
             ),
-            Ok(Written::No) => {}
+            Ok(Written::Full) if !self.full.swap(true, Relaxed) => {
+                let Settings {
+                    directory, most, ..
+                } = &self.settings;
+                let directory = directory.display();
+                warning!(
+                    "a failing request is not recorded: there are {most} recordings in `{directory}`; remove some, or \
+                     give a larger --record-count"
+                );
+            }
+            Ok(Written::Full | Written::No) => {}
             Err(why) => warning!("a failing request cannot be recorded: {why:#}"),
         }
     }
@@ -75,22 +104,32 @@ impl Recordings {
         let recordings = kept
             .iter()
             .filter(|name| name.starts_with(BEGIN) && name.ends_with(END));
-        if kept.iter().any(|kept| kept == name) || recordings.count() >= self.settings.most {
+        if kept.iter().any(|kept| kept == name) {
             return Ok(Written::No);
         }
+        if recordings.count() >= self.settings.most {
+            return Ok(Written::Full);
+        }
+        self.full.store(false, Relaxed);
         let Some(recording) = recording() else {
             return Ok(Written::TooLong);
         };
         let written = directory.write_new(name, &recording.bytes()?);
         written.with_context(about)?;
-        Ok(Written::Yes)
+        let without = recording.used;
+        Ok(Written::Yes { without })
     }
 }
 
 /// `Written` says what has come of keeping a recording.
 enum Written {
-    Yes,
-    /// There is one of this failure, or enough of them.
+    /// The guest has used this, whose answers are not in it.
+    Yes {
+        without: Vec<String>,
+    },
+    /// There is one of this failure, or another process writes one now.
     No,
+    /// There are as many as the operator wants.
+    Full,
     TooLong,
 }

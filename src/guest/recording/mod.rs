@@ -4,10 +4,14 @@
 mod answered;
 mod asked;
 mod body;
+mod budget;
 mod cause;
 mod digest;
 mod ending;
+mod error;
 mod file;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod given;
 mod host_answer;
 mod journal;
@@ -20,10 +24,11 @@ mod sources;
 
 pub use answered::Answered;
 pub use asked::swallow;
-pub use body::MOST as MOST_BYTES;
+pub use budget::MOST as MOST_BYTES;
 pub use digest::{digest_of, written_as};
 pub use file::Recording;
 pub use given::Given;
+pub use host_answer::HostAnswer;
 pub use journal::{Call, Event, OtherWay};
 pub use keep::{Recordings, Settings};
 pub use recorder::{Asked, Purpose, Recorder, Used};

@@ -3,11 +3,13 @@
 
 use super::answered::Progress;
 use super::asked::{Answer, WrittenAnswer};
-use super::body::{self, Budget, Frames, Shared};
+use super::body::{self, Frames, Shared};
+use super::budget::Budget;
 use super::file::Recording;
 use super::host_answer::HostAnswer;
 use super::journal::{Call, Event, Journal, OtherWay};
 use super::keep::Recordings;
+use super::masked;
 use super::request::Head;
 use super::said::Said;
 use anyhow::Result;
@@ -29,8 +31,8 @@ pub enum Used {
 
 /// `Asked` says who answers a request that the guest sends.
 pub enum Asked {
-    /// The server answers now, which is noted under this number.
-    Now(usize),
+    /// The server answers now, which is noted under this number if there is one.
+    Now(Option<usize>),
     /// The server has answered this when the request was recorded, or nothing.
     Then(Option<Result<http::Response<WasiBody>, Error>>),
 }
@@ -44,8 +46,8 @@ pub enum Purpose {
 }
 
 impl Used {
-    pub(super) const ALL: [(Used, &str); 2] = [
-        (Used::Directories, "directories"),
+    const ALL: [(Used, &str); 2] = [
+        (Used::Directories, "directories by `wasi:filesystem` 0.3"),
         (Used::Sockets, "sockets"),
     ];
 }
@@ -54,13 +56,16 @@ impl Used {
 pub struct Recorder {
     pub(super) seed: OnceLock<[u8; 32]>,
     pub(super) journal: Mutex<Journal>,
-    pub(super) frames: Shared,
-    pub(super) used: AtomicU8,
+    /// None where the request has no body.
+    pub(super) frames: Option<Shared>,
+    used: AtomicU8,
+    used_after: OnceLock<usize>,
     /// What other servers have answered; none where the request is replayed.
     pub(super) answers: Mutex<Vec<Answer>>,
     /// What other servers answer again, in the order in which they are asked.
     pub(super) again: Mutex<VecDeque<WrittenAnswer>>,
-    pub(super) budget: Budget,
+    /// Many requests need none.
+    budget: OnceLock<Budget>,
     /// What the guest writes to standard error.
     pub(super) said: Mutex<Said>,
     /// The guest's own answer, as far as it has come.
@@ -92,18 +97,22 @@ impl Recorder {
         recordings: &Arc<Recordings>,
         request: &mut http::Request<WasiBody>,
     ) -> Arc<Recorder> {
-        let budget = Budget::default();
-        let frames = Arc::new(Mutex::new(Frames::within(&budget)));
+        let budget = OnceLock::new();
+        let mut frames = None;
         let bodiless = request.body().is_end_stream();
         if !bodiless {
+            let budget: &Budget = budget.get_or_init(Budget::default);
+            let watched = Arc::new(Mutex::new(Frames::within(budget)));
             let body = std::mem::take(request.body_mut());
-            *request.body_mut() = body::watched(body, frames.clone());
+            *request.body_mut() = body::watched(body, watched.clone());
+            frames = Some(watched);
         }
         let recorder = Arc::new(Recorder {
             seed: OnceLock::new(),
             journal: Mutex::new(Journal::Written(Vec::new())),
             frames,
             used: AtomicU8::new(0),
+            used_after: OnceLock::new(),
             answers: Mutex::default(),
             again: Mutex::default(),
             budget,
@@ -131,18 +140,19 @@ impl Recorder {
         traced: bool,
     ) -> Result<(Arc<Recorder>, http::Request<WasiBody>)> {
         let frames = Arc::new(Mutex::new(recording.frames()?));
-        let mut request = recording.request.request(frames.clone())?;
+        let mut request = recording.request.request(frames)?;
         if recording.bodiless {
             *request.body_mut() = WasiBody::default();
         }
         let recorder = Recorder {
             seed: OnceLock::from(recording.seed()?),
             journal: Mutex::new(Journal::read(recording.events.clone(), traced)),
-            frames,
+            frames: None,
             used: AtomicU8::new(0),
+            used_after: OnceLock::new(),
             answers: Mutex::default(),
             again: Mutex::new(recording.answers.clone().into()),
-            budget: Budget::default(),
+            budget: OnceLock::new(),
             said: Mutex::default(),
             progress: Mutex::default(),
             waits: AtomicBool::new(false),
@@ -186,21 +196,44 @@ impl Recorder {
 
     /// Notes an answer that was not recorded.
     pub fn note(&self, event: Event) {
-        self.journal().note(event);
+        self.journal().note(event, self.budget());
     }
 
-    /// Notes that the guest has used something whose answers are not recorded.
-    pub fn used(&self, used: Used) {
-        self.used.fetch_or(used as u8, Relaxed);
+    /// Notes that the guest uses something whose answers are not recorded.
+    pub fn uses(&self, used: Used) {
+        let before = self.used.fetch_or(used as u8, Relaxed);
+        if before == 0 {
+            let calls = self.journal().given();
+            let _ = self.used_after.set(calls);
+        }
+    }
+
+    /// Names what the guest has used whose answers are not recorded.
+    pub fn used(&self) -> Vec<String> {
+        let used = self.used.load(Relaxed);
+        let names = Used::ALL.iter();
+        let names = names.filter(|(bit, _)| used & *bit as u8 != 0);
+        names.map(|(_, name)| (*name).to_owned()).collect()
+    }
+
+    /// Returns how many calls had been answered when the guest first used something whose answers are not recorded.
+    pub fn used_after(&self) -> Option<usize> {
+        self.used_after.get().copied()
     }
 
     /// Says who answers a request that the guest sends, which is called this.
     pub fn ask(&self, asked: String) -> Asked {
+        let asked = self.named(asked);
         if self.records.is_some() {
             self.note(Event::Ask(asked));
+            let is_kept = matches!(*self.journal(), Journal::Written(_));
             let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-            answers.push(Answer::default());
-            return Asked::Now(answers.len() - 1);
+            if is_kept {
+                answers.push(Answer::default());
+            } else {
+                answers.clear();
+            }
+            return Asked::Now(answers.len().checked_sub(1));
         }
         let recorded = self.recorded(Call::Ask(asked));
         let mut again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
@@ -209,6 +242,21 @@ impl Recorder {
             Some(Ok(answer)) => Asked::Then(answer),
             // Nobody is asked while a request is replayed.
             Some(Err(_)) | None => Asked::Then(Some(Err(Error::HttpRequestDenied))),
+        }
+    }
+
+    /// Names a request as a recording does, which may leave out its secrets.
+    fn named(&self, asked: String) -> String {
+        let plain = match &self.records {
+            Some(records) => records.recordings.settings.secrets,
+            None => matches!(self.journal().next(), Some(Event::Ask(it)) if *it == asked),
+        };
+        if plain {
+            return asked;
+        }
+        match asked.split_once(' ') {
+            Some((method, target)) => format!("{method} {}", masked::target(target)),
+            None => asked,
         }
     }
 
@@ -265,14 +313,13 @@ impl Recorder {
     /// Notes what the host has answered, unless there is too much of it.
     pub fn note_host_answer(&self, called: String, words: String, bytes: &[u8]) {
         self.host_waits().take();
-        match self.budget.take(called.len() + words.len() + bytes.len()) {
-            true => {
-                let bytes = Bytes::copy_from_slice(bytes);
-                let answer = HostAnswer::new(called, words, bytes);
-                self.note(Event::Host(Box::new(answer)));
-            }
-            false => *self.journal() = Journal::Overflown,
+        if !self.budget().has(called.len() + words.len() + bytes.len()) {
+            *self.journal() = Journal::Overflown;
+            return;
         }
+        let bytes = Bytes::copy_from_slice(bytes);
+        let answer = HostAnswer::new(called, words, bytes);
+        self.note(Event::Host(Box::new(answer)));
     }
 
     /// Lists the directories that the guest had when the request was recorded, by its names.
@@ -282,10 +329,9 @@ impl Recorder {
 
     /// Notes what another server has answered.
     pub fn answered(&self, index: usize, answer: &mut Result<http::Response<WasiBody>, Error>) {
-        let noted = Answer::noted(answer, &self.budget);
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(answer) = answers.get_mut(index) {
-            *answer = noted;
+        if let Some(kept) = answers.get_mut(index) {
+            *kept = Answer::noted(answer, self.budget());
         }
     }
 
@@ -300,6 +346,10 @@ impl Recorder {
             } => (other_way.clone(), *next, events.len()),
             Journal::Written(_) | Journal::Overflown => (None, 0, 0),
         }
+    }
+
+    fn budget(&self) -> &Budget {
+        self.budget.get_or_init(Budget::default)
     }
 
     pub(super) fn host_waits(&self) -> MutexGuard<'_, Option<String>> {

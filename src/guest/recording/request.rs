@@ -5,6 +5,7 @@ use super::masked;
 use anyhow::{Context, Result};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use wasmtime_wasi_http::WasiBody;
 
 /// A `Head` is what a request began with.
@@ -47,13 +48,11 @@ impl Head {
             masked: Vec::new(),
         };
         if !secrets {
-            for (name, value) in &mut head.fields {
-                if masked::is_secret(name) {
-                    *value = masked::mask(value);
-                    head.masked.push(name.clone());
-                }
+            head.masked = masked::fields(&mut head.fields);
+            if let Cow::Owned(target) = masked::target(&head.target) {
+                head.target = target;
+                head.masked.push("parameters of the target".to_owned());
             }
-            head.masked.dedup();
         }
         head
     }
@@ -83,6 +82,20 @@ pub fn fields(fields: &HeaderMap) -> Vec<(String, String)> {
         .collect()
 }
 
+/// Counts the bytes of fields.
+pub fn size(fields: &HeaderMap) -> usize {
+    let sizes = fields.iter();
+    sizes
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum()
+}
+
+/// Counts the bytes of fields that were written as text.
+pub fn length(fields: &[(String, String)]) -> usize {
+    let lengths = fields.iter();
+    lengths.map(|(name, value)| name.len() + value.len()).sum()
+}
+
 /// Reads fields that were written as text.
 pub fn header_map(fields: &[(String, String)]) -> Result<HeaderMap> {
     let mut map = HeaderMap::new();
@@ -105,16 +118,16 @@ mod tests {
         let empty = Empty::new().map_err(|never| match never {}).boxed_unsync();
         let request = http::Request::builder()
             .method("PUT")
-            .uri("http://example.org/a?b=c")
+            .uri("http://example.org/a?b=c&token=t")
             .header("cookie", "id=1234")
             .header("x-bytes", HeaderValue::from_bytes(b"\xe9t\xe9").unwrap())
             .body(empty);
         let head = Head::of(&request.unwrap());
         let written = head.written(false);
-        assert_eq!(written.masked, ["cookie"]);
+        assert_eq!(written.masked, ["cookie", "parameters of the target"]);
         let again = written.request(Shared::default()).unwrap();
         assert_eq!(again.method(), "PUT");
-        assert_eq!(again.uri(), "http://example.org/a?b=c");
+        assert_eq!(again.uri(), "http://example.org/a?b=c&token=*");
         assert_eq!(again.headers()["cookie"], "*******");
         assert_eq!(again.headers()["x-bytes"].as_bytes(), b"\xe9t\xe9");
         assert!(head.written(true).masked.is_empty());

@@ -68,7 +68,9 @@ impl HostWallClock for RecordedClock<Calendar> {
 /// A `RecordedRng` is the engine's source of random numbers, from a seed that is kept.
 pub struct RecordedRng {
     recorder: Arc<Recorder>,
-    rng: StdRng,
+    purpose: Purpose,
+    /// The source is made when it is first asked: few requests ask it.
+    rng: Option<StdRng>,
 }
 
 impl RecordedRng {
@@ -76,14 +78,18 @@ impl RecordedRng {
     pub fn new(recorder: &Arc<Recorder>, purpose: Purpose) -> RecordedRng {
         RecordedRng {
             recorder: recorder.clone(),
-            rng: StdRng::from_seed(recorder.derived(purpose)),
+            purpose,
+            rng: None,
         }
     }
 
-    fn note(&self, bytes: usize) {
+    /// Notes how much is drawn from the source.
+    fn draw(&mut self, bytes: usize) -> &mut StdRng {
         let bytes = bytes as u64;
         let drawn = || Event::Random(bytes);
         self.recorder.answer(Call::Random(bytes), drawn);
+        let make = || StdRng::from_seed(self.recorder.derived(self.purpose));
+        self.rng.get_or_insert_with(make)
     }
 }
 
@@ -91,17 +97,14 @@ impl TryRng for RecordedRng {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        self.note(4);
-        self.rng.try_next_u32()
+        self.draw(4).try_next_u32()
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        self.note(8);
-        self.rng.try_next_u64()
+        self.draw(8).try_next_u64()
     }
 
     fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
-        self.note(bytes.len());
-        self.rng.try_fill_bytes(bytes)
+        self.draw(bytes.len()).try_fill_bytes(bytes)
     }
 }

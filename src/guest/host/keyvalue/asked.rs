@@ -1,9 +1,11 @@
 //! What the store has answered a guest is recorded with its request, and given again without a store.
 
 use super::{KeyPage, Store, StoreFailure};
+use crate::guest::host::recorded_values;
 use crate::guest::recording::{Recorder, digest_of};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::fmt::Debug;
 use std::sync::Arc;
 
 /// A guest that has gone another way is told this.
@@ -86,7 +88,7 @@ impl AskedStore<'_> {
     }
 
     /// Gives the recorded answer to a call, or asks the store and notes its answer.
-    async fn answer<T: Serialize + DeserializeOwned>(
+    async fn answer<T: Serialize + DeserializeOwned + Debug>(
         &self,
         called: Option<(&Recorder, String)>,
         ask: impl Future<Output = Result<T, StoreFailure>>,
@@ -95,18 +97,14 @@ impl AskedStore<'_> {
             return ask.await;
         };
         if recorder.is_replayed() {
-            let recorded = recorder.host_answer_in_time(&called).await;
-            let read = recorded.and_then(|answer| serde_json::from_str(&answer.words).ok());
-            let answer: Option<Result<T, String>> = read;
-            return answer
-                .unwrap_or(Err(NOT_RECORDED.to_owned()))
-                .map_err(StoreFailure);
+            let recorded = recorded_values::again(recorder, &called).await;
+            let answer: Result<T, String> = recorded.unwrap_or(Err(NOT_RECORDED.to_owned()));
+            return answer.map_err(StoreFailure);
         }
         recorder.ask_host(&called);
         let answer = ask.await;
         let told = answer.as_ref().map_err(|StoreFailure(why)| why);
-        let words = serde_json::to_string(&told).unwrap_or_default();
-        recorder.note_host_answer(called, words, &[]);
+        recorded_values::note(recorder, called, &told);
         answer
     }
 }

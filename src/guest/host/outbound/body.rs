@@ -2,7 +2,7 @@
 //! this long.
 
 use super::error_code::{self, Why};
-use super::observed::{Observed, Observer};
+use crate::guest::observed::{Observed, Observer};
 use bytes::Bytes;
 use http::Request;
 use http_body::{Body, Frame, SizeHint};

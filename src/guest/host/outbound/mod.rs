@@ -6,7 +6,6 @@ mod connect;
 mod error_code;
 mod headers;
 mod named_host;
-mod observed;
 mod roots;
 mod send;
 mod span;
@@ -131,7 +130,7 @@ impl WasiHttpHooks for Outbound {
         });
         let note = match asked {
             Some((Asked::Then(answer), _)) => return again(answer, request.into_body()),
-            Some((Asked::Now(index), recorder)) => Some((index, recorder)),
+            Some((Asked::Now(index), recorder)) => index.map(|index| (index, recorder)),
             None => None,
         };
         let span = self.trace.as_ref().and_then(|trace| {

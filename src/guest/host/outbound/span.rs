@@ -1,7 +1,7 @@
 //! A client span says of a guest's own request what came of it, from the moment that it is sent until its answer was
 //! taken, or given up.
 
-use super::observed::{Observed, Observer};
+use crate::guest::observed::{Observed, Observer};
 use crate::trace::{self, Span, SpanId, SpanKind, Trace};
 use bytes::Bytes;
 use http::{Request, Response};

@@ -1,7 +1,7 @@
 //! The guest that sent a request learns how its transmission went: a request is transmitted when its body has been
 //! taken to its end, and a response came.
 
-use super::observed::{Observed, Observer};
+use crate::guest::observed::{Observed, Observer};
 use bytes::Bytes;
 use http_body::Frame;
 use std::cell::Cell;

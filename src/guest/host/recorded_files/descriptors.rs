@@ -19,9 +19,10 @@ type Fd = Resource<Descriptor>;
 macro_rules! recorded {
     ($files:ident, $called:expr, $ask:expr) => {{
         let called = format!("wasi:filesystem {}", $called);
-        match $files.again(&called) {
+        match $files.again_in_time(&called).await {
             Some(answer) => answer,
             None => {
+                $files.begin(&called);
                 let answer = $ask;
                 $files.noted(called, answer)
             }
@@ -29,18 +30,31 @@ macro_rules! recorded {
     }};
 }
 
-/// Has the host open something and notes whether it could; there is `None` in a replay, where that could be opened.
+/// Has the host open something, and notes whether it could; there is `None` in a replay, where that could be opened.
 macro_rules! opened {
     ($files:ident, $called:expr, $ask:expr) => {{
         let called = format!("wasi:filesystem {}", $called);
-        match $files.again::<()>(&called) {
+        opened!($files, called, $files.again_in_time(&called).await, $ask)
+    }};
+    ($files:ident, $called:ident, $again:expr, $ask:expr) => {{
+        let again: Option<FsResult<()>> = $again;
+        match again {
             Some(answer) => answer.map(|()| None),
             None => {
+                $files.begin(&$called);
                 let answer = $ask;
-                $files.note(called, answer.as_ref().map(|_| &()));
+                $files.note($called, answer.as_ref().map(|_| &()));
                 answer.map(Some)
             }
         }
+    }};
+}
+
+/// Has the host open what is open at once.
+macro_rules! opened_at_once {
+    ($files:ident, $called:expr, $ask:expr) => {{
+        let called = format!("wasi:filesystem {}", $called);
+        opened!($files, called, $files.again(&called), $ask)
     }};
 }
 
@@ -317,7 +331,7 @@ impl HostDescriptor for RecordedFiles<'_> {
     fn read_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<DynInputStream>> {
         let name = self.name(&fd);
         let called = format!("read-via-stream {name} at {offset}");
-        let stream = opened!(self, called, self.files().read_via_stream(fd, offset));
+        let stream = opened_at_once!(self, called, self.files().read_via_stream(fd, offset));
         self.stream(stream?, name, |stream| Box::new(stream))
     }
 
@@ -328,14 +342,14 @@ impl HostDescriptor for RecordedFiles<'_> {
     ) -> FsResult<Resource<DynOutputStream>> {
         let name = self.name(&fd);
         let called = format!("write-via-stream {name} at {offset}");
-        let stream = opened!(self, called, self.files().write_via_stream(fd, offset));
+        let stream = opened_at_once!(self, called, self.files().write_via_stream(fd, offset));
         self.stream(stream?, name, |stream| Box::new(stream))
     }
 
     fn append_via_stream(&mut self, fd: Fd) -> FsResult<Resource<DynOutputStream>> {
         let name = self.name(&fd);
         let called = format!("append-via-stream {name}");
-        let stream = opened!(self, called, self.files().append_via_stream(fd));
+        let stream = opened_at_once!(self, called, self.files().append_via_stream(fd));
         self.stream(stream?, name, |stream| Box::new(stream))
     }
 

@@ -50,7 +50,10 @@ fn note_use(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     preopens.func_wrap("get-directories", |mut store, ()| {
         let store: &mut StoreContextMut<'_, HostState> = &mut store;
         let directories = newer::Host::get_directories(&mut store.data_mut().filesystem())?;
-        if !directories.is_empty() {
+        let recorder = store.data().recorder();
+        // A replay has none.
+        let had = recorder.is_some_and(|recorder| !recorder.directories().is_empty());
+        if had || !directories.is_empty() {
             store.data().uses(Used::Directories);
         }
         Ok((directories,))
@@ -65,13 +68,20 @@ impl RecordedFiles<'_> {
     /// Gives the recorded answer to a call; `None` where the host is to answer.
     fn again<T: Written>(&self, called: &str) -> Option<FsResult<T>> {
         let recorder = self.0.recorder().filter(|it| it.is_replayed())?;
-        let recorded = written::again(recorder, called);
-        Some(match recorded {
-            Some(Ok(answer)) => Ok(answer),
-            Some(Err(error)) => Err(error.again()),
-            // The guest has gone another way.
-            None => Err(ErrorCode::NotPermitted.into()),
-        })
+        Some(told(written::again(recorder, called)))
+    }
+
+    /// Gives the recorded answer to a call, or waits in vain for it; `None` where the host is to answer.
+    async fn again_in_time<T: Written>(&mut self, called: &str) -> Option<FsResult<T>> {
+        let recorder = self.0.recorder().filter(|it| it.is_replayed()).cloned()?;
+        Some(told(written::again_in_time(&recorder, called).await))
+    }
+
+    /// Notes that the host is asked this and may take its time.
+    fn begin(&self, called: &str) {
+        if let Some(recorder) = self.0.recorder() {
+            recorder.ask_host(called);
+        }
     }
 
     /// Notes what the host has answered to a call.
@@ -91,6 +101,16 @@ impl RecordedFiles<'_> {
     fn close<T: Send + 'static>(&mut self, opened: Resource<T>) -> wasmtime::Result<()> {
         self.0.file_names().forget(opened.rep());
         self.0.close(opened)
+    }
+}
+
+/// Gives an answer as the engine has it.
+fn told<T>(recorded: Option<Result<T, WrittenError>>) -> FsResult<T> {
+    match recorded {
+        Some(Ok(answer)) => Ok(answer),
+        Some(Err(error)) => Err(error.again()),
+        // The guest has gone another way.
+        None => Err(ErrorCode::NotPermitted.into()),
     }
 }
 

@@ -35,6 +35,22 @@ macro_rules! recorded {
     }};
 }
 
+/// Does so where the stream may take its time, in which that of the request may be up.
+macro_rules! recorded_in_time {
+    ($stream:expr, $called:expr, $inner:ident => $ask:expr) => {{
+        let called = format!("wasi:io/streams {} {}", $called, $stream.name);
+        match &mut $stream.inner {
+            None => again_in_time(&$stream.recorder, &called).await,
+            Some($inner) => {
+                $stream.recorder.ask_host(&called);
+                let answer = $ask;
+                note(&$stream.recorder, called, &answer);
+                answer
+            }
+        }
+    }};
+}
+
 impl<S> RecordedStream<S> {
     pub fn new(inner: Option<S>, recorder: Arc<Recorder>, name: String) -> RecordedStream<S> {
         RecordedStream {
@@ -46,7 +62,15 @@ impl<S> RecordedStream<S> {
 }
 
 fn again<T: Written>(recorder: &Recorder, called: &str) -> StreamResult<T> {
-    match written::again(recorder, called) {
+    told(written::again(recorder, called))
+}
+
+async fn again_in_time<T: Written>(recorder: &Recorder, called: &str) -> StreamResult<T> {
+    told(written::again_in_time(recorder, called).await)
+}
+
+fn told<T>(recorded: Option<Result<T, WrittenError>>) -> StreamResult<T> {
+    match recorded {
         Some(answer) => answer.map_err(WrittenError::stream_again),
         // The guest has gone another way.
         None => Err(StreamError::Closed),
@@ -76,7 +100,7 @@ impl InputStream for RecordedInput {
 
     async fn blocking_read(&mut self, size: usize) -> StreamResult<Bytes> {
         let called = format!("blocking-read {size}");
-        recorded!(self, called, inner => inner.blocking_read(size).await)
+        recorded_in_time!(self, called, inner => inner.blocking_read(size).await)
     }
 
     async fn cancel(&mut self) {
@@ -94,7 +118,7 @@ impl OutputStream for RecordedOutput {
 
     async fn blocking_write_and_flush(&mut self, bytes: Bytes) -> StreamResult<()> {
         let called = format!("blocking-write-and-flush {}", written_as(&bytes));
-        recorded!(self, called, inner => inner.blocking_write_and_flush(bytes).await)
+        recorded_in_time!(self, called, inner => inner.blocking_write_and_flush(bytes).await)
     }
 
     fn flush(&mut self) -> StreamResult<()> {

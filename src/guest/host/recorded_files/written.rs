@@ -1,6 +1,6 @@
 //! The answers of `wasi:filesystem` stand in a recording as words of JSON, and the bytes of files beside them.
 
-use crate::guest::recording::Recorder;
+use crate::guest::recording::{HostAnswer, Recorder};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -34,10 +34,21 @@ pub fn note<T: Written>(recorder: &Recorder, called: String, answer: Result<&T, 
 
 /// Gives the recorded answer; `None` where there is none, or where it is none of this kind.
 pub fn again<T: Written>(recorder: &Recorder, called: &str) -> Option<Result<T, WrittenError>> {
-    let answer = recorder.host_answer(called)?;
+    read(&recorder.host_answer(called)?)
+}
+
+/// Gives the recorded answer, or waits in vain where the guest did.
+pub async fn again_in_time<T: Written>(
+    recorder: &Recorder,
+    called: &str,
+) -> Option<Result<T, WrittenError>> {
+    read(&recorder.host_answer_in_time(called).await?)
+}
+
+fn read<T: Written>(answer: &HostAnswer) -> Option<Result<T, WrittenError>> {
     let words: Result<T::Words, WrittenError> = serde_json::from_str(&answer.words).ok()?;
     match words {
-        Ok(words) => T::read(words, answer.bytes).map(Ok),
+        Ok(words) => T::read(words, answer.bytes.clone()).map(Ok),
         Err(error) => Some(Err(error)),
     }
 }
