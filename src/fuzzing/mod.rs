@@ -10,7 +10,7 @@ use crate::{channel, cli, config, connection, guest, request, supervisor};
 pub type FuzzTarget = fn(&[u8]);
 
 /// All targets by their names, which their files and corpora under fuzz/ have too.
-pub const TARGETS: [(&str, FuzzTarget); 10] = [
+pub const TARGETS: [(&str, FuzzTarget); 11] = [
     ("config_file", config_file),
     ("env_file", env_file),
     ("handover", handover),
@@ -19,6 +19,7 @@ pub const TARGETS: [(&str, FuzzTarget); 10] = [
     ("http2", http2),
     ("option_values", option_values),
     ("proxy_header", proxy_header),
+    ("recording", recording),
     ("records", records),
     ("scan", scan),
 ];
@@ -32,6 +33,11 @@ pub fn snapshot(bytes: &[u8]) {
 /// What a component has is found out whatever its bytes are, and what is added to it leaves it valid.
 pub fn scan(bytes: &[u8]) {
     guest::scan_any_bytes(bytes);
+}
+
+/// A recording of a request is read or refused, and replayed whatever it says.
+pub fn recording(bytes: &[u8]) {
+    guest::read_any_recording(bytes);
 }
 
 /// HTTP/1 requests end where hyper sees them end, whatever the pieces that they come in.
