@@ -9,6 +9,7 @@ mod answers;
 mod canary;
 mod entry;
 mod guests;
+mod jobs;
 mod layout;
 mod predecessor;
 mod ring;
@@ -21,13 +22,14 @@ pub use answers::{Answers, STEPS};
 pub use canary::{CanaryFigures, VersionFigures};
 pub use entry::{Entry, WorkerPhase};
 pub use guests::{DropReason, MadeReason, Outbound};
+pub use jobs::JobFigures;
 pub use layout::Layout;
 pub use predecessor::PredecessorScoreboard;
 #[cfg(test)]
 pub use ring::LONGEST as LONGEST_RECORD;
 pub use slot::{Ended, Slot};
 pub use table::{ServerState, Table, Versions, WorkerEnd, WorkerNumbers};
-pub use totals::{GuestFailure, Protocol, Shed};
+pub use totals::{GuestFailure, JobOutcome, Protocol, Shed};
 
 use crate::log::recent::{self, Recent};
 use crate::sys::memory::{self, Access};

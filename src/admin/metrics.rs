@@ -3,6 +3,7 @@
 
 mod canary;
 mod guests;
+mod jobs;
 mod lines;
 mod mounts;
 
@@ -13,6 +14,7 @@ use crate::scoreboard::WorkerPhase;
 use crate::scoreboard::totals::{self, CLASSES, METHODS};
 use canary::canary;
 use guests::guests;
+use jobs::jobs;
 use lines::{MetricsPage, NONE};
 use mounts::mounts;
 use prometheus_client::collector::Collector;
@@ -32,6 +34,7 @@ impl Collector for Metrics {
         connections(&mut page, &self.0)?;
         processes(&mut page, &self.0)?;
         canary(&mut page, &self.0)?;
+        jobs(&mut page, &self.0)?;
         workers(&mut page, &self.0)?;
         mounts(&mut page, &self.0)?;
         about(&mut page, &self.0)

@@ -3,7 +3,8 @@
 
 use crate::scoreboard::totals::{self, FAMILIES, Family};
 use crate::scoreboard::{
-    CanaryFigures, Scoreboard, ServerState, Versions, WorkerEnd, WorkerNumbers, WorkerPhase,
+    CanaryFigures, JobFigures, Scoreboard, ServerState, Versions, WorkerEnd, WorkerNumbers,
+    WorkerPhase,
 };
 use crate::sys::clock;
 use std::time::Duration;
@@ -18,6 +19,7 @@ pub struct Reading {
     pub versions: Versions,
     /// A canary has these figures; none where no canary runs.
     pub canary: Option<CanaryFigures>,
+    pub jobs: Vec<JobFigures>,
     pub numbers: WorkerNumbers,
     /// A worker that is silent for this long is taken to hang.
     pub silence: Duration,
@@ -120,6 +122,7 @@ impl Reading {
             withdrawn: table.is_withdrawn(),
             versions: table.versions(),
             canary: table.canary(),
+            jobs: table.jobs(),
             numbers: table.workers(),
             silence: Duration::from_millis(table.silence_ms()),
             beat_age: since(table.beat_ms(), now_ms),

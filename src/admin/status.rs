@@ -4,7 +4,7 @@ use super::health;
 use super::metrics::phase_name;
 use super::reading::{Reading, WorkerReading};
 use crate::scoreboard::totals::{self, END_REASONS, Family};
-use crate::scoreboard::{ServerState, VersionFigures, WorkerPhase};
+use crate::scoreboard::{JobFigures, ServerState, VersionFigures, WorkerPhase};
 use serde_json::{Value, json};
 
 /// Makes the document.
@@ -32,6 +32,7 @@ pub fn document(reading: &Reading) -> Value {
         "requests": requests(reading),
         "reloads": reloads(reading),
         "ended_workers": ended(reading),
+        "jobs": reading.jobs.iter().map(job).collect::<Vec<Value>>(),
         "mounts": mounts(reading),
     })
 }
@@ -146,6 +147,28 @@ fn canary(reading: &Reading) -> Value {
         "time_seconds": seconds(canary.time_ms),
         "old": version(canary.old),
         "new": version(canary.new),
+    })
+}
+
+/// Describes a periodic job.
+fn job(it: &JobFigures) -> Value {
+    let last = (it.ended_at_ms > 0).then(|| {
+        json!({
+            "outcome": if it.failure.is_empty() { "success" } else { "failure" },
+            "at": seconds(it.ended_at_ms),
+            "duration_seconds": seconds(it.took_ms),
+            "reason": (!it.failure.is_empty()).then_some(&it.failure),
+        })
+    });
+    json!({
+        "component": it.component,
+        "every_seconds": seconds(it.period_ms),
+        "pid": (it.pid != 0).then_some(it.pid),
+        "running_since": (it.pid != 0).then(|| seconds(it.began_at_ms)),
+        "succeeded": it.runs - it.failures,
+        "failed": it.failures,
+        "left_out": it.left_out,
+        "last": last,
     })
 }
 

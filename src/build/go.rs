@@ -1,8 +1,9 @@
 //! For Go, the standard toolchain builds for wasip1, and what comes of it is made a component here. An application
 //! that serves with net/http is built as it is: our bridge is laid over its module, over some lines of net/http, and
 //! beside Go's runtime, without a file of any being changed (`go help build`, -overlay). An application takes WebSockets
-//! if it imports a package for them.
+//! if it imports a package for them, and opens databases of the host's if it names our drivers for `database/sql`.
 
+mod databases;
 mod overlay;
 mod package;
 
@@ -27,7 +28,8 @@ pub fn build(tools: &mut Tools<'_>, directory: &Path, output: &Path) -> Result<(
         .with_context(|| format!("cannot find `{}`", directory.display()))?;
     let goroot = known(tools, &go, &directory)?;
     let package = package::find(tools, &go, &directory)?;
-    let overlay = overlay::write(tools.scratch(), &goroot, &package)?;
+    let drivers = databases::find(tools, &go, &package)?;
+    let overlay = overlay::write(tools.scratch(), &goroot, &package, &drivers)?;
     let core = tools.scratch().join("module.wasm");
     let mut command = Command::new(&go);
     command
@@ -47,11 +49,12 @@ pub fn build(tools: &mut Tools<'_>, directory: &Path, output: &Path) -> Result<(
     tools.run("go build", command)?;
     tools.say("making a component of it");
     let packages = tools.scratch().join("wit");
-    wit::write(&packages)?;
     let world = match package.takes_websockets {
         true => wit::WITH_WEBSOCKETS,
         false => wit::BRIDGED,
     };
+    let imports: Vec<String> = drivers.iter().map(|it| it.interface.to_owned()).collect();
+    let world = wit::write_for(&packages, world, &imports)?;
     wit::component(&core, &packages, world, output)
 }
 

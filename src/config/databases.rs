@@ -64,6 +64,9 @@ fn file(text: &str) -> Result<(String, PathBuf)> {
             "`{text}` is not NAME=PATH; write it like app=data/app.db, with a name of letters, digits, `-`, `_` and `.`"
         );
     };
+    if let Some(other) = path.split([' ', ',', '\n']).skip(1).find(|it| is_named(it)) {
+        bail!("`{name}` is followed by `{other}`; give each database by itself");
+    }
     let path = PathBuf::from(path);
     if path.as_os_str().is_empty() || path.is_dir() {
         bail!(
@@ -112,6 +115,11 @@ fn database(text: &str) -> Result<(String, DatabaseUrl)> {
         name.to_owned(),
         address.with_context(|| format!("database `{name}`"))?,
     ))
+}
+
+/// Says whether this is NAME=…, as another database begins.
+fn is_named(text: &str) -> bool {
+    text.split_once('=').is_some_and(|(name, _)| is_name(name))
 }
 
 /// A name is never mistaken for a URL, nor a URL for a name.
@@ -196,7 +204,7 @@ mod tests {
             let arguments = ["wasmserve", "app.wasm"].into_iter().chain(options);
             sqlite(&Cli::parse_from(arguments).serve.databases)
         };
-        let settings = resolved(&["app=/tmp/a.db", "other=a.db"]).unwrap();
+        let settings = resolved(&["app=/tmp/a.db", "other=a.db", "c=/tmp/a b.db"]).unwrap();
         assert_eq!(
             settings.databases[0],
             ("app".to_owned(), PathBuf::from("/tmp/a.db"))
@@ -209,6 +217,11 @@ mod tests {
                 "there is no directory `/not/there`",
             ),
             (&["app=a.db", "app=b.db"], "two databases `app`"),
+            (
+                &["app=a.db other=b.db"],
+                "`app` is followed by `other=b.db`",
+            ),
+            (&["app=a.db,other=b.db"], "give each database by itself"),
         ] {
             let error = format!("{:#}", resolved(options).unwrap_err());
             assert!(

@@ -282,7 +282,7 @@ fn worker_settings(
                 units::duration,
             )?,
             idle_body,
-            websockets: websockets::settings(serve, idle_body, connection.rate)?,
+            websockets: websockets::settings(serve, idle_body, &connection)?,
             body: option("--limit-body", &serve.clients.limit_body, units::size)?,
             rate: connection.rate,
             fields: connection.head.fields,

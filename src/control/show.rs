@@ -72,6 +72,7 @@ pub fn status(document: &Value) -> String {
         time(&requests["duration_seconds"]["p99"]),
     );
     canary(&mut shown, &document["reloads"]["canary"]);
+    jobs(&mut shown, &document["jobs"]);
     let last = &document["reloads"]["last"];
     if last["outcome"] == "failure" {
         let _ = writeln!(shown, "the last reload failed: {}", text(last, "reason"));
@@ -100,6 +101,28 @@ fn mounts(shown: &mut String, mounts: &Value) {
         if mount["workers"].is_array() {
             table(shown, mount);
         }
+    }
+}
+
+/// Shows the periodic jobs, each with what came of it.
+fn jobs(shown: &mut String, jobs: &Value) {
+    for job in array(jobs) {
+        let last = &job["last"];
+        let came = match (text(last, "outcome"), job["pid"].as_i64()) {
+            (_, Some(pid)) => format!("runs now [{pid}]"),
+            ("success", None) => format!("the last took {}", time(&last["duration_seconds"])),
+            ("failure", None) => format!("the last failed: {}", text(last, "reason")),
+            _ => "not yet run".to_owned(),
+        };
+        let _ = writeln!(
+            shown,
+            "job        {} every {}: {} succeeded, {} failed, {} left out; {came}",
+            log::escape(text(job, "component")),
+            time(&job["every_seconds"]),
+            job["succeeded"],
+            job["failed"],
+            job["left_out"],
+        );
     }
 }
 

@@ -1,8 +1,9 @@
 //! The `Table` is what the supervisor, which alone writes it, says about the server as a whole.
 
 use super::canary::{CanaryCell, CanaryFigures};
+use super::jobs::{JobCells, JobFigures};
 use super::shared_text::SharedText;
-use super::totals::{CANARIES, Family, RELOADS, Totals, WORKER_ENDS};
+use super::totals::{CANARIES, Family, JOB_RUNS, JobOutcome, RELOADS, Totals, WORKER_ENDS};
 use std::mem::offset_of;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64};
@@ -100,6 +101,7 @@ pub struct Table {
     /// This many commands of the admin process were carried out.
     commands: AtomicU64,
     canary: CanaryCell,
+    jobs: JobCells,
     /// This profile was asked for last: the number of the request, and what `ProfileRequest` makes of the rest.
     profile: AtomicU64,
     /// This many connections wait at each address, plus one; 0 where that is not known.
@@ -224,6 +226,20 @@ impl Table {
     /// A canary was promoted, or rolled back.
     pub fn canary_over(&self, promoted: bool) {
         self.totals.add(CANARIES, usize::from(!promoted), 1);
+    }
+
+    /// Says how the periodic jobs are.
+    pub fn set_jobs(&self, jobs: &[JobFigures]) {
+        self.jobs.write(jobs);
+    }
+
+    pub fn jobs(&self) -> Vec<JobFigures> {
+        self.jobs.read()
+    }
+
+    /// A periodic job was run, or left out.
+    pub fn job_over(&self, outcome: JobOutcome) {
+        self.totals.add(JOB_RUNS, outcome as usize, 1);
     }
 
     pub fn describe(&self, about: &str) {

@@ -137,6 +137,17 @@ pub const RELOAD_OUTCOMES: [&str; 2] = ["success", "failure"];
 
 pub const CANARY_OUTCOMES: [&str; 2] = ["promoted", "rolled_back"];
 
+/// `JobOutcome` says what came of a time that a periodic job was due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobOutcome {
+    Success,
+    Failure,
+    /// It still ran.
+    LeftOut,
+}
+
+pub const JOB_OUTCOMES: [&str; 3] = ["success", "failure", "left_out"];
+
 pub const CONNECTIONS: Family = Family::first("connections", 1);
 pub const REQUESTS: Family = CONNECTIONS.then("requests", 1);
 /// There is a counter for each class of each method.
@@ -172,9 +183,10 @@ pub const ANSWERS: Family = OUTBOUND.then("answers", 2);
 /// These count how long the first took, in finer steps than `LATENCY` has.
 pub const ANSWER_TIMES: Family = ANSWERS.then("answer_times", STEPS);
 pub const CANARIES: Family = ANSWER_TIMES.then("canaries", CANARY_OUTCOMES.len());
+pub const JOB_RUNS: Family = CANARIES.then("job_runs", JOB_OUTCOMES.len());
 
 /// These are all families, in their order.
-pub const FAMILIES: [Family; 28] = [
+pub const FAMILIES: [Family; 29] = [
     CONNECTIONS,
     REQUESTS,
     RESPONSES,
@@ -203,9 +215,10 @@ pub const FAMILIES: [Family; 28] = [
     ANSWERS,
     ANSWER_TIMES,
     CANARIES,
+    JOB_RUNS,
 ];
 
-const LENGTH: usize = CANARIES.end();
+const LENGTH: usize = JOB_RUNS.end();
 
 /// `Totals` holds the counters of one process. It alone writes them, and so it needs no atomic addition.
 #[derive(Debug)]

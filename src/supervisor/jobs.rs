@@ -3,10 +3,12 @@
 use super::Roles;
 use super::code_files::Code;
 use super::event_loop::Supervisor;
+use super::job_history::JobHistory;
 use super::perform::UNKILLABLE;
 use super::policy::{Death, Schedule};
 use super::single_task::SingleTask;
-use crate::sys::process;
+use crate::scoreboard::Table;
+use crate::sys::{clock, process};
 use crate::{error, info, log, warning};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -19,6 +21,7 @@ use std::time::{Duration, Instant};
 pub struct Jobs {
     schedule: Schedule,
     running: Vec<JobProcess>,
+    history: JobHistory,
 }
 
 struct JobProcess {
@@ -65,12 +68,25 @@ impl Jobs {
         let JobProcess { path, task } = self.running.swap_remove(index);
         let what = format!("job `{}`: it did not finish", shown(&path));
         let ended = task.ended(death, &what);
-        match (self.schedule.ended(&path), ended) {
-            (Some(why), _) => error!("job `{}`: {why}", shown(&path)),
-            (None, Err((_, why))) => error!("{why}"),
-            (None, Ok(())) => {}
-        }
+        let failure = match (self.schedule.ended(&path), ended) {
+            (Some(why), _) => {
+                error!("job `{}`: {why}", shown(&path));
+                Some(why)
+            }
+            (None, Err((_, why))) => {
+                error!("{why}");
+                Some(why)
+            }
+            (None, Ok(())) => None,
+        };
+        self.history
+            .ended(&path, failure.as_deref(), clock::unix_ms());
         true
+    }
+
+    /// Tells the scoreboard how the jobs are.
+    pub fn publish(&mut self, table: &Table) {
+        self.history.publish(table);
     }
 }
 
@@ -82,6 +98,7 @@ impl<R: Roles> Supervisor<R> {
         self.jobs
             .schedule
             .adopt(&settings.jobs, settings.job_time, now);
+        self.jobs.history.adopt(&settings.jobs);
     }
 
     /// Begins nothing more: what runs has as long as requests in flight have.
@@ -121,19 +138,29 @@ impl<R: Roles> Supervisor<R> {
             let shown = shown(&due.path);
             if due.is_running {
                 info!("`{shown}` still runs: it is not run again meanwhile");
+                self.jobs.history.left_out(&due.path);
                 continue;
             }
+            let at_ms = clock::unix_ms();
             let Some((index, code)) = self.code_of_job(&due.path) else {
-                warning!("job `{shown}`: its code is not there; the next reload makes it");
+                let why = "its code is not there; the next reload makes it";
+                warning!("job `{shown}`: {why}");
+                self.jobs.history.ended(&due.path, Some(why), at_ms);
                 continue;
             };
             match self.forker.job(&*self.roles, index, &code) {
                 Ok(task) => {
                     self.jobs.schedule.started(&due.path, now);
+                    let pid = task.pid.as_raw();
+                    self.jobs.history.began(&due.path, pid, at_ms);
                     let path = due.path;
                     self.jobs.running.push(JobProcess { path, task });
                 }
-                Err(error) => error!("job `{shown}` cannot be started: {error}"),
+                Err(error) => {
+                    let why = format!("it cannot be started: {error}");
+                    error!("job `{shown}`: {why}");
+                    self.jobs.history.ended(&due.path, Some(&why), at_ms);
+                }
             }
         }
     }

@@ -15,6 +15,7 @@ mod forker;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod handover;
+mod job_history;
 mod jobs;
 mod log_writer;
 mod mount_scoreboards;

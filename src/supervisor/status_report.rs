@@ -64,6 +64,7 @@ impl<R: Roles> Supervisor<R> {
                 }),
             }
         }
+        self.jobs.publish(table);
         (0..self.admin.take_obeyed()).for_each(|_| table.obeyed());
     }
 

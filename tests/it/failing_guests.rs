@@ -350,6 +350,8 @@ fn a_parser_that_recurses_is_stopped_by_its_stack() {
 fn a_guest_that_talks_too_much_is_cut_short_and_its_neighbours_are_heard() {
     let server = behaviours(&[]);
     assert_eq!(get(server.address, "/chatter?n=20000").status, 200);
+    // A traceback says at its end what happened: the last lines are there, without another request.
+    server.wait_for("line 19999 of many");
     get(server.address, "/stdio?text=neighbour");
     let line = server.wait_for("] out: neighbour");
     let id = line.split(['[', ']', ' ']).find(|word| word.len() == 8);

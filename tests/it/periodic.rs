@@ -91,6 +91,45 @@ fn a_job_that_fails_is_told_and_run_again_and_the_application_is_served() {
     }
 }
 
+/// Runs the job, whose step is this, and waits until the status is as wanted.
+fn told_of(name: &str, step: &str, wanted: impl Fn(&serde_json::Value) -> bool) {
+    let place = Place::new(name);
+    place.set(step);
+    let watched = place.serving().watched();
+    eventually("the status tells of the job", || {
+        let status = watched.json("/status");
+        wanted(&status["jobs"][0])
+    });
+    let metrics = watched.ask("/metrics").text();
+    let job = place.job.display().to_string();
+    for metric in [
+        "job_running",
+        "job_last_success_time_seconds",
+        "job_last_duration_seconds",
+    ] {
+        let line = format!("wasmserve_{metric}{{job=\"{job}\"}}");
+        assert!(metrics.contains(&line), "{line} in {metrics}");
+    }
+    assert!(watched.json("/status")["jobs"][0]["component"] == job.as_str());
+}
+
+#[test]
+fn the_status_and_the_metrics_say_what_came_of_a_job() {
+    told_of("well", "", |job| {
+        job["succeeded"].as_u64() >= Some(2)
+            && job["failed"] == 0
+            && job["last"]["outcome"] == "success"
+            && job["every_seconds"] == 1.0
+    });
+    told_of("badly", "fail", |job| {
+        let reason = job["last"]["reason"].as_str().unwrap_or_default();
+        job["failed"].as_u64() >= Some(2) && reason.contains("it has failed with status 1")
+    });
+    told_of("long", "wait", |job| {
+        job["left_out"].as_u64() >= Some(1) && job["pid"].is_u64() && job["last"].is_null()
+    });
+}
+
 #[test]
 fn there_are_never_two_of_one_job_and_a_stop_waits_no_longer_than_for_requests() {
     let place = Place::new("two");

@@ -94,6 +94,25 @@ def add_pair(kind: str, number: int):
     return number
 
 
+@app.get("/{kind}/counts")
+def counts(kind: str) -> list[int]:
+    """How many rows statements say that they have changed, after WITH too."""
+    with DRIVERS[kind].connect("app") as connection:
+        counted = [
+            connection.execute(statement).rowcount
+            for statement in [
+                "insert into pair (n, half) values (-3, 'a'), (-3, 'b')",
+                "with x as (select -3 as n) update pair set half = 'with (' where n in (select n from x)",
+                "with x(n) as (select -3), y as (select n from x) delete from pair where n in (select n from y)",
+                "with x as (select 1) select * from x",
+                "-- nothing",
+                "",
+            ]
+        ]
+        connection.rollback()
+    return counted
+
+
 @app.post("/{kind}/rolled-back")
 def rolled_back(kind: str):
     """What is left of rows that were written and rolled back, after statements that begin or end a transaction."""

@@ -1,6 +1,7 @@
 //! An overlay replaces files of an application's module and of Go's own packages while it is built, so that no file of
 //! either is changed: our bridge, and the places where Go asks it first.
 
+use super::databases::{COMMON, Driver};
 use super::package::Package;
 use super::{NEWEST, OLDEST, embedded, read};
 use crate::build::embedded::Embedded;
@@ -46,6 +47,9 @@ const PACKAGES: [Embedded; 14] = [
     ),
     ("wit/types/types.go", include_str!("bindings/wit_types.go")),
 ];
+
+/// What the host writes is read by this where the bindings have no part in it.
+const SPANS: Embedded = ("bridge/spans.go", include_str!("bridge/spans.go"));
 
 /// These files of the bridge are for applications that take WebSockets.
 const WEBSOCKETS: [Embedded; 4] = [
@@ -152,7 +156,12 @@ const PATCHES: [Patch; 5] = [
 ];
 
 /// Writes the files that are laid over others into `scratch`, and a table of which they are laid over.
-pub fn write(scratch: &Path, goroot: &Path, package: &Package) -> Result<PathBuf> {
+pub fn write(
+    scratch: &Path,
+    goroot: &Path,
+    package: &Package,
+    drivers: &[&Driver],
+) -> Result<PathBuf> {
     let laid = scratch.join("overlay");
     let mut replace = Map::new();
     let mut lay = |name: &str, over: PathBuf, text: String| -> Result<()> {
@@ -167,7 +176,12 @@ pub fn write(scratch: &Path, goroot: &Path, package: &Package) -> Result<PathBuf
         true => (&WEBSOCKETS, &[RESEED, IDLE]),
         false => (&[], &[RESEED]),
     };
-    for (name, text) in PACKAGES.iter().chain(websockets) {
+    let is_with_spans = package.takes_websockets || !drivers.is_empty();
+    let spans = is_with_spans.then_some(&SPANS);
+    let common = (!drivers.is_empty()).then_some(&COMMON);
+    let databases = drivers.iter().flat_map(|driver| driver.files);
+    let further = websockets.iter().chain(spans).chain(common);
+    for (name, text) in PACKAGES.iter().chain(further).chain(databases) {
         let placed = NAMED
             .iter()
             .fold((*text).to_owned(), |text, named| {

@@ -25,6 +25,8 @@ pub struct Package {
     serves: bool,
     /// The package uses one for WebSockets.
     pub takes_websockets: bool,
+    /// The package uses `database/sql`, itself or through others.
+    pub uses_sql: bool,
     /// Go cannot read the package for this reason.
     error: String,
 }
@@ -105,6 +107,7 @@ fn read(line: &str) -> Option<Package> {
         module: module.to_owned(),
         module_directory: module_directory.into(),
         serves: used.clone().any(|package| package == "net/http"),
+        uses_sql: used.clone().any(|package| package == "database/sql"),
         takes_websockets: used.any(is_for_websockets),
         error: next()?.to_owned(),
     })

@@ -102,6 +102,7 @@ impl HostState {
     pub fn rest(&self) {
         let outputs = self.streams.iter().flat_map(|streams| &streams.outputs);
         outputs.for_each(GuestOutput::end_line);
+        self.logger.rest();
     }
 
     /// Opens the streams that an instance begins with; nothing else is open.

@@ -1,5 +1,6 @@
 //! Go, built by the standard toolchain: a server of net/http, as it is.
 
+mod databases;
 mod layouts;
 mod library;
 

@@ -1,7 +1,9 @@
 //! WebSockets of applications whose toolchains know none: what their bridges make of wasmserve:websocket.
 
 use super::{built, directory_that, kept, place, trials, with_toolchains};
-use crate::harness::websocket::{Socket, closed, next, open, refused, request, try_open};
+use crate::harness::websocket::{
+    Socket, closed, next, open, open_in_http2, refused, request, try_open,
+};
 use crate::harness::{Server, Upstream, root};
 use nix::sys::signal::Signal;
 use std::process::Command;
@@ -55,6 +57,38 @@ fn hono_sends_back_what_comes() {
     socket.close(None).unwrap();
     assert_eq!(closed(&mut socket).0, 1005);
     server.wait_for(r#"closed 1005 "" true in state 3"#);
+}
+
+/// What comes back over a stream of HTTP/2, and how that ends.
+fn talk_in_http2(server: &Server, path: &str) {
+    let mut socket = open_in_http2(server, path, &[("x-own", "value")]);
+    for text in ["hello", "\u{1f600} \u{e9}"] {
+        socket.send(Message::text(text)).unwrap();
+        assert_eq!(next(&mut socket), Message::text(text), "{path}");
+    }
+    let bytes = Message::binary(vec![7; 20_000]);
+    socket.send(bytes.clone()).unwrap();
+    assert_eq!(next(&mut socket), bytes, "{path}");
+    let close = CloseFrame {
+        code: 4002.into(),
+        reason: "I am done".into(),
+    };
+    socket.close(Some(close)).unwrap();
+    let answered = closed(&mut socket);
+    assert_eq!(answered, (4002, "I am done".to_owned()), "{path}");
+}
+
+#[test]
+fn hono_and_libraries_of_go_speak_over_http2() {
+    let server = trials::serve(&built(SOCKETS), &[]);
+    talk_in_http2(&server, "/echo");
+    server.wait_for(r#"closed 4002 "I am done" true in state 3"#);
+    let server = trials::serve(&built_with_libraries(), &[]);
+    for path in ["/gorilla", "/coder"] {
+        talk_in_http2(&server, path);
+    }
+    server.wait_for("gorilla: websocket: close 4002: I am done");
+    server.wait_for("status = StatusCode(4002) and reason = \"I am done\"");
 }
 
 #[test]

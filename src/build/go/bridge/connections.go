@@ -37,15 +37,6 @@ func importClose(self, given, code int32, reason uint32, length uint32)
 //go:wasmimport wasmserve:websocket/connections@0.1.0 [resource-drop]connection
 func importDrop(self int32)
 
-// A list or a string, as it is in memory: pointers of Go's are longer than those of the host's.
-type span struct{ data, length uint32 }
-
-func (s span) pointer() unsafe.Pointer { return unsafe.Pointer(uintptr(s.data)) }
-
-func (s span) text() string { return unsafe.String((*byte)(s.pointer()), s.length) }
-
-func (s span) bytes() []byte { return unsafe.Slice((*byte)(s.pointer()), s.length) }
-
 type field struct{ name, value span }
 
 type maybe struct {
@@ -79,14 +70,6 @@ type message struct {
 	data []byte
 }
 
-// Where the host writes what comes of a call.
-type area struct{ words [5]uint32 }
-
-func (a *area) pinned(pinner *runtime.Pinner) uint32 {
-	pinner.Pin(a)
-	return uint32(uintptr(unsafe.Pointer(a)))
-}
-
 // Of an error of the handshake, the words.
 func (a *area) refusal() string {
 	if uint8(a.words[0]) == 0 {
@@ -104,20 +87,8 @@ func (a *area) refusal() string {
 	}
 }
 
-func (a *area) span(at int) span {
-	return span{a.words[at], a.words[at+1]}
-}
-
 func (a *area) closed(at int) *closed {
 	return &closed{uint16(a.words[at]), a.span(at + 1).text()}
-}
-
-func of(pinner *runtime.Pinner, p []byte) span {
-	if len(p) == 0 {
-		return span{}
-	}
-	pinner.Pin(&p[0])
-	return span{uint32(uintptr(unsafe.Pointer(&p[0]))), uint32(len(p))}
 }
 
 func ofHeader(pinner *runtime.Pinner, header map[string][]string) span {

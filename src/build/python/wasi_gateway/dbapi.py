@@ -20,6 +20,46 @@ def beginning_with(words):
     return re.compile(BEFORE + words, re.IGNORECASE | re.DOTALL)
 
 
+# Texts, and names in quotes, in which a word is none of the statement.
+QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
+# Where these stand, quotes may be none.
+UNSURE = re.compile(r"\\|\$(?:[A-Za-z_]\w*)?\$|--|/\*")
+PARENTHESIS = re.compile(r"[()]")
+# What stands before the statement itself, where its parentheses were taken out.
+NAMED_QUERIES = re.compile(
+    r"\s*with\s+(?:recursive\s+)?[^\s,()]+\s+as\b(?:\s+(?:not\s+)?materialized\b)?\s*"
+    r"(?:,\s*[^\s,()]+\s+as\b(?:\s+(?:not\s+)?materialized\b)?\s*)*",
+    re.IGNORECASE,
+)
+
+
+def without_texts(statement):
+    """The statement with its texts and quoted names empty, as far as it is sure which those are."""
+    return statement if UNSURE.search(statement) else QUOTED.sub("''", statement)
+
+
+def without_named_queries(statement):
+    """The statement that follows WITH, as far as it is sure where that begins; otherwise all of it."""
+    if not WITH.match(statement) or UNSURE.search(statement):
+        return statement
+    outer = _outside_of_parentheses(QUOTED.sub("''", statement))
+    before = NAMED_QUERIES.match(outer)
+    return outer[before.end() :] if before else statement
+
+
+def _outside_of_parentheses(text):
+    kept, depth, begin = [], 0, 0
+    for found in PARENTHESIS.finditer(text):
+        if depth == 0:
+            kept.append(text[begin : found.start()])
+        depth += 1 if found[0] == "(" else -1
+        begin = found.end()
+    return " ".join([*kept, text[begin:]])
+
+
+WITH = beginning_with(r"with\b")
+
+
 class Warning(Exception):
     pass
 

@@ -15,10 +15,6 @@ from .postgres_values import OIDS, Range, given, got, kind_of  # noqa: F401 (SQL
 paramstyle = "format"
 # These give a count, and no rows.
 COUNTED = dbapi.beginning_with(r"(?:insert|update|delete|merge)\b(?!.*\breturning\b)")
-# Texts and names in quotes, in which a word is none of the statement.
-QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
-# Where these stand, quotes may be none.
-UNSURE = re.compile(r"\\|\$(?:[A-Za-z_]\w*)?\$|--|/\*")
 # These begin a transaction or end one, as statements that anybody may send.
 BEGINS = dbapi.beginning_with(r"(?:begin|start\s+transaction)\b")
 ENDS = dbapi.beginning_with(
@@ -80,7 +76,7 @@ class Connection(dbapi.Connection):
         if not self._is_begun and not self._autocommit:
             _asked(handle.execute, "BEGIN", [])
             self._is_begun = True
-        if COUNTED.match(statement if UNSURE.search(statement) else QUOTED.sub("''", statement)):
+        if COUNTED.match(dbapi.without_texts(dbapi.without_named_queries(statement))):
             return None, (), _asked(handle.execute, statement, values)
         found = _asked(handle.query, statement, values)
         kinds = [kind_of(column.data_type) for column in found.columns]

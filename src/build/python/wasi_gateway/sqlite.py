@@ -61,7 +61,7 @@ class Connection(dbapi.Connection):
         elif self._outermost and (named := RELEASE.match(statement)) and named[1].lower() == self._outermost:
             self.in_transaction, self._outermost = False, None
         count = -1
-        if COUNTED.match(statement):
+        if COUNTED.match(dbapi.without_named_queries(statement)):
             count, cursor.lastrowid = handle.changes(), handle.last_insert_rowid()
         rows = [tuple(None if type(it) is host.Value_Null else it.value for it in row.values) for row in found.rows]
         return [(name, None) for name in found.columns], rows, count

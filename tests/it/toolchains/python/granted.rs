@@ -79,6 +79,12 @@ fn sqlmodel_and_the_drivers_work_and_nothing_is_lost_or_half_done_though_workers
         assert!(again.starts_with("409 "), "{kind}: {again}");
         let rolled_back = granted.post(&path("rolled-back"), "");
         assert_eq!(rolled_back, "200 [[-2]]", "{kind}");
+        let counts = match kind {
+            "postgres" => "200 [2,2,2,1,-1,-1]",
+            // As Python's own module: what is read is not counted.
+            _ => "200 [2,2,2,-1,-1,-1]",
+        };
+        assert_eq!(granted.get(&path("counts")), counts, "{kind}");
         let mistakes = granted.get(&path("mistakes"));
         let nothing_fits = match kind {
             "postgres" => r#"200 ["ProgrammingError","ProgrammingError","ProgrammingError"]"#,

@@ -2,7 +2,7 @@
 
 use super::{FASTAPI, FLASK, STARLETTE};
 use crate::harness::Server;
-use crate::harness::websocket::{closed, next, open, refused, request, try_open};
+use crate::harness::websocket::{closed, next, open, open_in_http2, refused, request, try_open};
 use crate::toolchains::{built, trials};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -36,6 +36,18 @@ fn a_route_accepts_receives_sends_and_closes() {
     let mut socket = open(&server, "/talk/Grace");
     socket.close(None).unwrap();
     server.wait_for("Grace left with 1005");
+}
+
+#[test]
+fn a_route_is_served_over_http2() {
+    let server = trials::serve(&built(FASTAPI), &[]);
+    let offered = [("sec-websocket-protocol", "one, two")];
+    let mut socket = open_in_http2(&server, "/talk/Ada?tag=blue", &offered);
+    socket.send(Message::text(r#"{"a":[1,2]}"#)).unwrap();
+    let answer = next(&mut socket).into_text().unwrap();
+    assert!(answer.contains(r#""said":{"a":[1,2]}"#), "{answer}");
+    socket.send(Message::text(r#""leave""#)).unwrap();
+    assert_eq!(closed(&mut socket), (4000, "as you wish".to_owned()));
 }
 
 #[test]
