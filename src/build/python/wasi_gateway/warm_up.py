@@ -45,9 +45,7 @@ async def warm_up(app, notes):
     try:
         await lifespan.startup()
     except Exception as error:
-        # The last line of a traceback says what happened.
-        reason = str(error).strip().splitlines()[-1]
-        note(f"its startup failed, which may be well while building: {reason}")
+        note(f"its startup failed, which may be well while building: {_last_words(str(error))}")
     for path in ("/a-path-that-is-nowhere", "/openapi.json", "/docs"):
         try:
             await _ask(app, path, lifespan.state)
@@ -59,6 +57,12 @@ async def warm_up(app, notes):
         note(f"its shutdown failed: {error!r}")
     _remember_endpoints(app)
     _compile_templates(app)
+
+
+def _last_words(text):
+    """The last line of a traceback, which says what happened, but for where SQLAlchemy says more about it."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("(Background on this error at: ")]
+    return lines[-1].strip() if lines else "it does not say why"
 
 
 def _loop():
