@@ -243,6 +243,10 @@ fn serve(serve: &Serve, origins: &[OptionOrigin]) -> Result<Status> {
     let predecessor = supervisor::predecessor()?;
     let config = resolved(serve, origins)?;
     log::init(config.log.clone()).exits(Status::Usage)?;
+    let variables = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for said in cli::honoured::told(variables) {
+        warning!("{said}");
+    }
     sys::signals::block_for_supervision()?;
     let (listeners, meant, ended) = match predecessor {
         Some(mut predecessor) => {

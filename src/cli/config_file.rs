@@ -56,7 +56,11 @@ pub(super) fn translate(
 ) -> Result<FileArguments, Error> {
     let table = DeTable::parse(text).map_err(|error| {
         let line = error.span().map(|span| line_of(text, span.start));
-        mistake(path, line, error.message())
+        let why = match path.extension().is_some_and(|it| it == "py") {
+            true => "it is a program, and the file is in TOML here: write each setting by the long name of its option",
+            false => error.message(),
+        };
+        mistake(path, line, why)
     })?;
     let file = Source { path, text };
     let mut found = FileArguments::default();
@@ -130,7 +134,8 @@ fn argument<'a>(command: &'a Command, key: &str) -> Result<&'a Arg, String> {
     if let Some(argument) = options().find(|argument| name(argument) == Some(key)) {
         return Ok(argument);
     }
-    if let Some(advice) = elsewhere::advice(&format!("--{key}")) {
+    // A configuration of gunicorn's is a program, whose names have underscores.
+    if let Some(advice) = elsewhere::advice(&format!("--{}", key.replace('_', "-"))) {
         return Err(format!("`{key}` is another server's: {advice}"));
     }
     let near = options()
@@ -351,6 +356,7 @@ mod tests {
             ),
             ("bind = [\n\"a\",\n[]]", "line 3: `bind` takes a text"),
             ("keyfile = \"x\"", "another server's: write --ssl-keyfile"),
+            ("worker_class = \"x\"", "`worker_class` is another server's"),
             (
                 "blocking = 1",
                 "is not an option; `wasmserve --help` lists them",
