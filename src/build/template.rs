@@ -3,6 +3,7 @@
 use super::embedded::{self, Embedded};
 use crate::cli::{Language, New};
 use anyhow::{Context, Result, bail};
+use std::io::Write;
 use std::path::Path;
 
 const RUST: [Embedded; 3] = [
@@ -58,7 +59,9 @@ pub fn write(new: &New) -> Result<()> {
     };
     let named = files.map(|(path, text)| (path, text.replace("{name}", &name)));
     embedded::write_all(directory, named)?;
-    println!(
+    // That nobody reads it is no failure.
+    let _ = writeln!(
+        std::io::stdout(),
         "wrote a project into {0}; `wasmserve dev {0}` builds and serves it, again whenever it changes",
         directory.display()
     );

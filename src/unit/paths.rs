@@ -129,7 +129,7 @@ fn to_bind(path: PathBuf, user: &ServiceUser) -> PathBuf {
 /// Says whether a directory is neither one of all homes or all temporary files, nor the home of somebody.
 fn is_narrow(directory: &Path) -> bool {
     let all = HOMES.iter().chain(&TEMPORARY);
-    let mut depths = all.filter_map(|parent| Some(directory.strip_prefix(parent).ok()?));
+    let mut depths = all.filter_map(|parent| directory.strip_prefix(parent).ok());
     let least = match directory.starts_with("/home") || directory.starts_with("/run/user") {
         true => 2,
         false => 1,

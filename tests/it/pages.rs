@@ -1,7 +1,8 @@
-//! What packages carry beside the executable.
+//! What packages carry beside the executable, and what commands print.
 
-use crate::harness::{finished, wasmserve};
-use std::fs;
+use crate::harness::{Folder, HELLO, finished, root, wasmserve};
+use std::fs::{self, File};
+use std::process::Stdio;
 
 fn printed(arguments: &[&str]) -> String {
     let mut command = wasmserve();
@@ -42,6 +43,37 @@ fn every_command_has_a_manual_page() {
         assert!(
             text.contains(&format!(".TH {page} 1")),
             "{page}: {text:.200}"
+        );
+    }
+}
+
+/// A disk that is full, or a reader that has gone, is an error or none, and no crash.
+#[test]
+fn what_cannot_be_printed_is_no_crash() {
+    let folder = Folder::new("pages-full");
+    let project = folder.path().join("project");
+    let project = project.to_str().unwrap();
+    for arguments in [
+        &["unit", HELLO][..],
+        &["check", HELLO],
+        &["inspect", HELLO],
+        &["completions", "bash"],
+        &["man"],
+        &["new", "--lang", "python", project],
+        &["--help"],
+        &["--version"],
+    ] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let mut command = wasmserve();
+        command.current_dir(root()).args(arguments).stdout(full);
+        let ended = command.stderr(Stdio::piped()).spawn().unwrap();
+        let output = ended.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!said.contains("panicked"), "{arguments:?}: {said}");
+        assert!(
+            matches!(output.status.code(), Some(0..=4)),
+            "{arguments:?}: {:?} {said}",
+            output.status
         );
     }
 }
