@@ -4,7 +4,6 @@ import dataclasses
 import datetime
 import uuid
 
-import bcrypt
 import orjson
 
 OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
@@ -32,6 +31,18 @@ def again(query, body):
 
 def refused(query, body):
     return orjson.dumps({"a": {1, 2}})
+
+
+class Late:
+    """bcrypt, which is imported by the first request that needs it."""
+
+    def __getattr__(self, name):
+        import bcrypt
+
+        return getattr(bcrypt, name)
+
+
+bcrypt = Late()
 
 
 def hash(query, body):

@@ -9,6 +9,7 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import json
+import os
 import sys
 import zlib
 
@@ -55,11 +56,19 @@ def place_of(path):
 
 class Imports:
     """The path hook. While the component is built, native modules and what is compiled already are in `native`, a
-    folder that has the same files as SITE."""
+    folder that has the same files as SITE. The component holds the native modules, and knows them by the names that
+    they have there, so that they can be imported later, too."""
 
     def __init__(self, archive, native):
         self.archive = archive
         self.native = native
+        # What each is imported from (as in SITE, without its suffix), and its name in the component.
+        self.modules = {}
+        for folder, _, names in os.walk(native):
+            for name in names:
+                if suffix := next((it for it in importlib.machinery.EXTENSION_SUFFIXES if name.endswith(it)), None):
+                    path = f"{SITE}{folder[len(native) :]}/{name.removesuffix(suffix)}"
+                    self.modules[path] = f"{folder}/{name}"
 
     def install(self):
         sys.path_hooks.insert(0, self._finder)
@@ -98,14 +107,9 @@ class Finder(importlib.abc.PathEntryFinder):
         path, place = f"{self._path}/{tail}", f"{self._place}/{tail}"
         if f"{place}/__init__.py" in self._archive.entries:
             return self._spec(fullname, f"{path}/__init__.py", [path])
-        if (native := self._imports.real(path)) is not None:
-            for suffix in importlib.machinery.EXTENSION_SUFFIXES:
-                loader = importlib.machinery.ExtensionFileLoader(fullname, native + suffix)
-                try:
-                    open(native + suffix, "rb").close()
-                except OSError:
-                    continue
-                return importlib.util.spec_from_file_location(fullname, native + suffix, loader=loader)
+        if (native := self._imports.modules.get(path)) is not None:
+            loader = importlib.machinery.ExtensionFileLoader(fullname, native)
+            return importlib.util.spec_from_file_location(fullname, native, loader=loader)
         if f"{place}.py" in self._archive.entries:
             return self._spec(fullname, f"{path}.py", None)
         if place in self._archive.folders:
