@@ -1,5 +1,6 @@
-"""Requests to other servers through the host: httpx, whose transports are replaced by these."""
+"""Requests to other servers through the host: httpx and httpx2, whose transports are replaced by these."""
 
+import importlib
 import importlib.util
 
 from componentize_py_types import Err
@@ -17,6 +18,8 @@ METHODS = {
     "OPTIONS": types.Method_Options,
     "PATCH": types.Method_Patch,
 }
+# httpx2 is what the clients of OpenAI and Anthropic use.
+LIKE_HTTPX = ("httpx", "httpx2")
 SCHEMES = {"http": types.Scheme_Http, "https": types.Scheme_Https}
 
 
@@ -84,7 +87,8 @@ def _options(timeouts):
 
 
 def install(loop):
-    if importlib.util.find_spec("httpx") is not None:
-        from . import outbound_httpx
+    for name in LIKE_HTTPX:
+        if importlib.util.find_spec(name) is not None:
+            from . import outbound_httpx
 
-        outbound_httpx.install(loop, Call, Refused, Disconnected)
+            outbound_httpx.install(importlib.import_module(name), loop, Call, Refused, Disconnected)

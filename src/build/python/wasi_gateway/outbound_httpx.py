@@ -1,9 +1,7 @@
-"""httpx's transports over WASI HTTP: the application's clients stay as they are."""
-
-import httpx
+"""httpx's transports over WASI HTTP, and those of httpx2, which is like it: the application's clients stay as they are."""
 
 
-def install(loop, Call, Refused, Disconnected):
+def install(httpx, loop, Call, Refused, Disconnected):
     def begun(request):
         waits = request.extensions.get("timeout", {})
         timeouts = {"connect": waits.get("connect"), "first_byte": waits.get("read"), "between_bytes": waits.get("read")}
