@@ -128,6 +128,11 @@ def _failure(printed, project):
         return f"{said[1]}: name the application with --app MODULE:NAME"
     if said := re.search(r"open: (.*)", printed):
         return said[1]
+    if "fuel allocated for hostcalls has been exhausted" in printed:
+        return (
+            "the application takes more than 128 MiB of memory while it is imported, which is the most that componentize-py "
+            "can put into a component: import what is large where it is needed, and let the lifespan make what is large"
+        )
     text = re.sub(r"\n\s*Stack backtrace:.*", "", printed, flags=re.DOTALL)
     text = text.split("\nCaused by:")[0]
     text = text.replace("AssertionError: ", "", 1) if "AssertionError: " in text else text

@@ -289,15 +289,31 @@ fn a_package_that_cannot_be_built_says_so_at_once_and_who_asks_for_it() {
     assert!(text.contains(why), "{text}");
 }
 
-/// What is built from its source in Rust takes minutes, and versions before the ones that were tried may fail after them.
+/// What is built from its source takes minutes, and versions before the ones that were tried may fail after them.
 #[test]
 fn a_version_that_is_older_than_what_is_known_to_build_is_refused_at_once() {
-    let wheels = [
-        "first,py3-none-any,bcrypt",
-        "bcrypt,cp314-cp314-manylinux_2_17_x86_64",
-    ];
-    let text = refused_with("python-old", &wheels);
-    let why =
-        "bcrypt 1.0, which first asks for, is not known to build for WASI: ask for `bcrypt>=5.0.0`";
-    assert!(text.contains(why), "{text}");
+    for (package, since) in [("bcrypt", "5.0.0"), ("cffi", "2.1.1")] {
+        let wheels = [
+            format!("first,py3-none-any,{package}"),
+            format!("{package},cp314-cp314-manylinux_2_17_x86_64"),
+        ];
+        let text = refused_with("python-old", &wheels.each_ref().map(String::as_str));
+        let why = format!(
+            "{package} 1.0, which first asks for, is not known to build for WASI: ask for `{package}>={since}`"
+        );
+        assert!(text.contains(&why), "{text}");
+    }
+}
+
+/// What is read out of the memory of a component has a limit, which says itself that some fuel is exhausted.
+#[test]
+fn an_application_that_takes_too_much_memory_while_it_is_imported_is_told_the_limit() {
+    let at = place("python-memory");
+    write(
+        &at,
+        &[("main.py", "held = bytearray(140 << 20)\napp = print\n")],
+    );
+    let output = finished(build(&at, &["main.py"]));
+    let why = "the application takes more than 128 MiB of memory while it is imported";
+    assert!(said(&output).contains(why), "{}", said(&output));
 }
