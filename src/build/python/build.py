@@ -10,8 +10,8 @@ requirements.txt or pyproject.toml beside it or above. FILE appears whole or not
 Progress goes to standard error, a line each that begins with `build: `. A line without that is last. The exit status is 0, or 1 with one last
 message that begins with `error: ` and says what to do, or 2 where the command line is wrong.
 
-It needs Python 3.11 or later with venv and pip, and the folders beside it; an application that uses Pydantic 2,
-bcrypt or orjson needs cargo, too. What it fetches and makes on the way is kept in --cache, else in
+It needs Python 3.11 or later with venv and pip, and the folders beside it; an application that uses Pydantic 2, or
+another package whose native part is in Rust, needs cargo, too. What it fetches and makes on the way is kept in --cache, else in
 $XDG_CACHE_HOME/wasmserve/python.
 """
 

@@ -7,7 +7,7 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from . import known, pydantic_core, rust
+from . import c, known, pydantic_core, rust
 from .say import Mistake, progress
 from .tools import key, whole_or_not
 
@@ -35,8 +35,9 @@ def folder(project, tools, cache, find_links):
     # They count with what is in them.
     local = [path.read_bytes() if path.is_file() else b"" for path in named_files(project)]
     here = Path(__file__)
-    parts = ("requirements.py", "pip_for_wasi.py", "dependencies.py", "known.py", "rust.py", "pydantic_core.py")
-    code = [here.with_name(part).read_bytes() for part in parts]
+    parts = ("requirements.py", "pip_for_wasi.py", "dependencies.py", "known.py", "pydantic_core.py")
+    parts += ("rust.py", "rust_packages.py", "c.py", "native_source.py")
+    code = [path.read_bytes() for path in (*map(here.with_name, parts), *c.ours())]
     kept = sorted(known.SERVERS & project.imports)
     home = cache / ("site-" + key("\n".join(lines), *local, *code, *kept, *(str(link) for link in find_links)))
     with whole_or_not(home) as unfinished:
@@ -100,6 +101,8 @@ def _fill(home, lines, project, tools, cache, find_links):
             shutil.copy(pydantic_core.wheel(item["metadata"]["version"], tools, cache), wheels)
         elif _name(item) in rust.PACKAGES:
             shutil.copy(rust.wheel(_name(item), item["metadata"]["version"], tools, cache, target), wheels)
+        elif _name(item) in c.PACKAGES:
+            shutil.copy(c.wheel(_name(item), item["metadata"]["version"], tools, cache), wheels)
         else:
             progress(f"making {_title(item)} from source, without its native part")
             _from_source(f"{_name(item)}=={item['metadata']['version']}", wheels, tools, item, graph["asked"])
@@ -137,12 +140,15 @@ def _judge(item, asked, find_links):
     name = _name(item)
     if _has_wheel(name, find_links):
         return
-    if rust.is_too_old(name, item["metadata"]["version"]):
-        raise Mistake(
-            f"{_title(item)}{_askers(name, asked)} is not known to build for WASI: ask for `{name}>={rust.PACKAGES[name].since}`"
-        )
+    made = rust.PACKAGES.get(name) or c.PACKAGES.get(name)
+    if made and _order(item["metadata"]["version"]) < _order(made.since):
+        raise Mistake(f"{_title(item)}{_askers(name, asked)} is not known to build for WASI: ask for `{name}>={made.since}`")
     if (advice := known.NATIVE.get(name)) is not None:
         raise Mistake(f"{_title(item)}{_askers(name, asked)} has a native part that cannot be in a component: {advice}")
+
+
+def _order(version):
+    return [int(number) for number in re.findall(r"\d+", version)[:3]]
 
 
 def _has_wheel(name, find_links):

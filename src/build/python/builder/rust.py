@@ -2,42 +2,14 @@
 a change, once for each version. Pydantic's core, which came first, is made by pydantic_core.py."""
 
 import os
-import re
 import shutil
-import tarfile
-import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
-from . import pydantic_core, toolchain
+from . import native_source, pydantic_core, toolchain
+from .rust_packages import PACKAGES
 from .say import Mistake, follow, progress, run
 from .tools import COMPONENTIZE, ZIG, key, whole_or_not
 
-
-@dataclass(frozen=True)
-class Package:
-    # The first version that is known to build; earlier ones are not tried.
-    since: str
-    # The folder of its source that has Cargo.toml.
-    crate: str
-    # What cargo makes there, and the module that it is imported as.
-    library: str
-    module: str
-    # The folder of its source that has its modules in Python.
-    python: str
-    has_c: bool = False
-    # The crates whose sums are checked, as the package's own profile says of all: one of its own for Rust's library would
-    # have that compiled again.
-    checked: tuple = ()
-
-
-PACKAGES = {
-    "bcrypt": Package(
-        "5.0.0", "src/_bcrypt", "bcrypt_rust", "bcrypt/_bcrypt", "src",
-        checked=("bcrypt-rust", "bcrypt", "bcrypt-pbkdf", "blowfish", "base64"),
-    ),
-    "orjson": Package("3.13.0", ".", "orjson", "orjson/orjson", "pysrc", has_c=True),
-}  # fmt: skip
 # One for all packages, so that Rust's library is compiled once for them.
 PROFILE = {
     "LTO": "fat",
@@ -49,6 +21,13 @@ PROFILE = {
     "OVERFLOW_CHECKS": "false",
     "BUILD_OVERRIDE_OPT_LEVEL": "0",
 }
+# What maturin puts around a module where a package has nothing in Python.
+ALL_NATIVE = """from .{0} import *
+
+__doc__ = {0}.__doc__
+if hasattr({0}, "__all__"):
+    __all__ = {0}.__all__
+"""
 # What cc of the crates would add means another system to zig.
 COMPILER = """#!/bin/sh
 for word; do
@@ -59,20 +38,13 @@ exec {zig} cc -target wasm32-wasi -fPIC "$@"
 """
 
 
-def is_too_old(name, version):
-    return name in PACKAGES and _order(version) < _order(PACKAGES[name].since)
-
-
-def _order(version):
-    return [int(number) for number in re.findall(r"\d+", version)[:3]]
-
-
 def wheel(name, version, tools, cache, target):
     """The path of the wheel. What cargo makes on the way is in the folder `target`, where packages that are built one after
     another find Rust's library."""
     rustc = toolchain.rustc(cache, name)
-    mine = [Path(module).read_bytes() for module in (__file__, pydantic_core.__file__)]
-    mark = key(*mine, run([rustc, "-vV"], "asking rustc"), COMPONENTIZE, ZIG)
+    mine = [Path(module).read_bytes() for module in (__file__, native_source.__file__, pydantic_core.__file__)]
+    # Of the packages only this one, so that another that becomes known has none of them built again.
+    mark = key(*mine, PACKAGES[name], run([rustc, "-vV"], "asking rustc"), COMPONENTIZE, ZIG)
     home = cache / f"{name}-{version}-{mark}"
     with whole_or_not(home) as unfinished:
         if unfinished is not None:
@@ -83,10 +55,12 @@ def wheel(name, version, tools, cache, target):
 
 def _build(name, version, home, rustc, tools, cache, target):
     package = PACKAGES[name]
-    source = _source(name, version, home, tools)
+    source = native_source.fetch(name, version, home, tools)
     # A copy of crates that lacks those of Rust's library; Cargo.lock has the same ones with their sums.
     shutil.rmtree(source / ".cargo", ignore_errors=True)
-    command = ["cargo", "build", "--release", "--locked", "--target", "wasm32-wasip1", "-Zbuild-std=std,panic_abort"]
+    command = ["cargo", "rustc", "--lib", "--release", "--locked", "--target", "wasm32-wasip1"]
+    # Alone: where a package makes a library for Rust as well, Rust's own library would be compiled another time for that.
+    command += ["--crate-type", "cdylib", "-Zbuild-std=std,panic_abort"]
     # Without the features that Rust's library has otherwise: they are stack traces, and WASI has none.
     command += ["-Zbuild-std-features="]
     for crate in package.checked:
@@ -97,14 +71,11 @@ def _build(name, version, home, rustc, tools, cache, target):
     try:
         follow(command, f"building {name}", cwd=source / package.crate, env=environment)
     except Mistake as mistake:
-        if version == package.since:
-            raise
-        raise Mistake(f"{mistake}\n{name} {package.since} is known to build for WASI: ask for `{name}=={package.since}`") from None
+        native_source.name_what_builds(mistake, name, version, package.since)
     module = target / f"wasm32-wasip1/release/{package.library}.wasm"
     if not module.is_file():
         raise Mistake(f"{name} {version} made no {module.name}")
-    _pack(package, name, version, source, module, home)
-    shutil.rmtree(source)
+    native_source.pack(name, version, source, package.module, module, _python(package, source), home)
 
 
 def _environment(home, target, rustc, tools, cache):
@@ -133,29 +104,9 @@ def _compiler(home, tools, cache):
     return {"CC_wasm32_wasip1": str(home / "cc"), "AR_wasm32_wasip1": str(home / "ar")}
 
 
-def _source(name, version, home, tools):
-    tools.pip(
-        "download", "--as-host", "-q", "--no-deps", "--no-binary", name, "--dest", home, f"{name}=={version}",
-        what=f"fetching {name}'s source",
-    )  # fmt: skip
-    archive = next(home.glob("*.tar.gz"))
-    with tarfile.open(archive) as tar:
-        tar.extractall(home, filter="data")
-    archive.unlink()
-    return home / archive.name.removesuffix(".tar.gz")
-
-
-def _pack(package, name, version, source, module, home):
-    tag = "cp314-cp314-wasi_wasm32"
-    begin = f"{name.replace('-', '_')}-{version}"
-    with zipfile.ZipFile(home / f"{begin}-{tag}.whl", "w", zipfile.ZIP_DEFLATED) as archive:
-        python = source / package.python
-        for path in sorted(python.glob(f"{package.module.split('/')[0]}/**/*")):
-            if path.suffix in (".py", ".pyi", ".typed"):
-                archive.write(path, path.relative_to(python).as_posix())
-        archive.write(module, f"{package.module}.cpython-314-wasm32-wasi.so")
-        archive.write(source / "PKG-INFO", f"{begin}.dist-info/METADATA")
-        archive.writestr(
-            f"{begin}.dist-info/WHEEL", f"Wheel-Version: 1.0\nGenerator: wasmserve\nRoot-Is-Purelib: false\nTag: {tag}\n"
-        )
-        archive.writestr(f"{begin}.dist-info/RECORD", "")
+def _python(package, source):
+    """The package's modules in Python, each with its place in the wheel."""
+    top, name = package.module.split("/")
+    if package.python is None:
+        return [(ALL_NATIVE.format(name), f"{top}/__init__.py")]
+    return native_source.python(source / package.python, top)

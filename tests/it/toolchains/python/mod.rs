@@ -3,6 +3,7 @@
 mod ask;
 mod granted;
 mod native;
+mod packages;
 mod priming;
 mod projects;
 mod schemathesis;

@@ -1,0 +1,129 @@
+"""Packages whose native part is built for WASI, as people use them: the clients of OpenAI and of Anthropic (jiter),
+jsonschema (rpds), and argon2-cffi (cffi). orjson and bcrypt are asked by ../tests.
+"""
+
+import argon2
+from anthropic import Anthropic, APIError, AsyncAnthropic
+from argon2.exceptions import Argon2Error
+from argon2.low_level import Type, hash_secret, verify_secret
+from fastapi import Body, FastAPI
+from fastapi.responses import StreamingResponse
+from jsonschema import Draft202012Validator
+from openai import AsyncOpenAI, OpenAI, OpenAIError
+from pydantic import BaseModel
+
+app = FastAPI()
+
+MESSAGES = [{"role": "user", "content": "Say hello."}]
+
+
+# The clients of OpenAI and of Anthropic, with an API elsewhere.
+class Pet(BaseModel):
+    name: str
+    age: int
+
+
+@app.get("/openai")
+def ask_openai(url: str):
+    client = OpenAI(api_key="key", base_url=url, max_retries=0)
+    try:
+        answer = client.chat.completions.create(model="gpt", messages=MESSAGES)
+    except OpenAIError as error:
+        return {"error": type(error).__name__}
+    return {"said": answer.choices[0].message.content, "tokens": answer.usage.total_tokens}
+
+
+@app.get("/openai/parsed")
+async def parse(url: str):
+    client = AsyncOpenAI(api_key="key", base_url=url, max_retries=0)
+    async with client.chat.completions.stream(model="gpt", messages=MESSAGES, response_format=Pet) as stream:
+        async for event in stream:
+            pass
+        answer = await stream.get_final_completion()
+    return answer.choices[0].message.parsed
+
+
+@app.get("/openai/stream")
+async def stream_openai(url: str):
+    client = AsyncOpenAI(api_key="key", base_url=url, max_retries=0)
+    stream = await client.chat.completions.create(model="gpt", messages=MESSAGES, stream=True)
+
+    async def pieces():
+        async for chunk in stream:
+            yield chunk.choices[0].delta.content or "|"
+
+    return StreamingResponse(pieces(), media_type="text/plain")
+
+
+@app.get("/anthropic")
+def ask_anthropic(url: str):
+    client = Anthropic(api_key="key", base_url=url, max_retries=0)
+    try:
+        answer = client.messages.create(model="claude", max_tokens=10, messages=MESSAGES)
+    except APIError as error:
+        return {"error": type(error).__name__}
+    return {"said": answer.content[0].text, "tokens": answer.usage.output_tokens}
+
+
+@app.get("/anthropic/stream")
+async def stream_anthropic(url: str):
+    client = AsyncAnthropic(api_key="key", base_url=url, max_retries=0)
+    async with client.messages.stream(model="claude", max_tokens=10, messages=MESSAGES) as stream:
+        texts = [text async for text in stream.text_stream]
+        return {"texts": texts, "input": (await stream.get_final_message()).content[-1].input}
+
+
+# What the clients read answers with; imported by the request that needs it.
+@app.post("/jiter")
+async def jiter(data: bytes = Body(media_type="text/plain"), partial: str = "off"):
+    import jiter
+
+    try:
+        return repr(jiter.from_json(data, partial_mode=partial))
+    except ValueError as error:
+        return f"{type(error).__name__}: {error}"
+
+
+# Schemas, of which some refer to others, and to themselves.
+SCHEMA = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "$ref": "#/$defs/tree",
+    "$defs": {
+        "tree": {
+            "type": "object",
+            "properties": {"name": {"type": "string", "minLength": 1}, "children": {"$ref": "#/$defs/trees"}},
+            "required": ["name"],
+            "unevaluatedProperties": False,
+        },
+        "trees": {"type": "array", "items": {"$ref": "#/$defs/tree"}, "uniqueItems": True},
+    },
+}
+
+
+@app.post("/schema")
+def judge(value: object = Body()):
+    errors = Draft202012Validator(SCHEMA).iter_errors(value)
+    return [f"{error.json_path}: {error.message}" for error in sorted(errors, key=str)]
+
+
+# Hashes, with a salt that is said, so that they are the same everywhere.
+@app.post("/argon2")
+def hash(secret: str = Body(), kind: str = "ID", lanes: int = 1, memory: int = 64):
+    try:
+        return hash_secret(secret.encode(), b"a salt that is said", 2, memory, lanes, 24, Type[kind])
+    except Argon2Error as error:
+        return f"{type(error).__name__}: {error}"
+
+
+@app.post("/argon2/verify")
+def verify(hashed: str = Body(), secret: str = Body()):
+    try:
+        return verify_secret(hashed.encode(), secret.encode(), Type.ID)
+    except Argon2Error as error:
+        return f"{type(error).__name__}: {error}"
+
+
+@app.get("/argon2/own")
+def own(secret: str):
+    hashed = argon2.PasswordHasher().hash(secret)
+    return {"hashed": hashed, "is_right": argon2.PasswordHasher().verify(hashed, secret)}

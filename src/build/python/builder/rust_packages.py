@@ -1,0 +1,33 @@
+"""Packages whose native part is written in Rust and known to build for WASI: what rust.py has to know of each."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Package:
+    # The first version that is known to build; earlier ones are not tried.
+    since: str
+    # The folder of its source that has Cargo.toml.
+    crate: str
+    # What cargo makes there, and the module that it is imported as.
+    library: str
+    module: str
+    # The folder of its source that has its modules in Python; None where it has none, and all of it is native.
+    python: str | None
+    has_c: bool = False
+    # The crates whose sums are checked, as the package's own profile says of all: one of its own for Rust's library would
+    # have that compiled again.
+    checked: tuple = ()
+
+
+PACKAGES = {
+    "bcrypt": Package(
+        "5.0.0", "src/_bcrypt", "bcrypt_rust", "bcrypt/_bcrypt", "src",
+        checked=("bcrypt-rust", "bcrypt", "bcrypt-pbkdf", "blowfish", "base64"),
+    ),
+    # What `openai` and `anthropic` ask for.
+    "jiter": Package("0.19.0", "crates/jiter-python", "jiter_python", "jiter/jiter", None),
+    "orjson": Package("3.13.0", ".", "orjson", "orjson/orjson", "pysrc", has_c=True),
+    # What `referencing` asks for, and with it `jsonschema`.
+    "rpds-py": Package("2026.9.1", ".", "rpds", "rpds/rpds", None),
+}  # fmt: skip

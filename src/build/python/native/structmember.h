@@ -1,0 +1,2 @@
+/* See Python.h. */
+#include "Python.h"
