@@ -37,6 +37,9 @@ pub fn build(tools: &mut Tools<'_>, directory: &Path, output: &Path) -> Result<(
         .args([
             "build",
             "-buildmode=c-shared",
+            // What a repository says of itself would change the component with each commit, and git refuses to say it
+            // where the folder is somebody else's, as in containers.
+            "-buildvcs=false",
             "-trimpath",
             "-ldflags=-s -w -checklinkname=0",
         ])

@@ -315,6 +315,29 @@ fn a_guest_of_wasi_0_3_begins_after_what_it_was_asked() {
 }
 
 #[test]
+fn an_application_is_primed_behind_its_middleware() {
+    let token = "Authorization: Bearer open";
+    // In 0.2 it may have opened its standard streams.
+    for (application, middleware, first) in [
+        ("behaviours", "gate", "/stdio"),
+        ("behaviours-p3", "middleware", "/"),
+    ] {
+        let server = Server::component(guest(application))
+            .option("--middleware", guest(middleware))
+            .args(["--env", "TOKEN=open", "--prime-header", token])
+            .args(["--prime", first, "--prime", "/counter", "--prime-strict"])
+            .start();
+        for _ in 0..5 {
+            assert_eq!(get(server.address, "/counter").status, 401);
+            let mut connection = server.connect();
+            let request = connection.get("/counter");
+            let request = request.header("Authorization", "Bearer open");
+            assert_eq!(request.response().unwrap().text(), "2\n", "{application}");
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_primed_is_a_mistake_or_told() {
     let hello = root().join(HELLO).display().to_string();
     for (options, option) in [

@@ -128,7 +128,17 @@ fn state_in_components_inside_does_not_survive() {
         always_answers(&path, &[], 1);
     };
     let own = parts.outer(&parts.inner(modules), "", HANDLER);
-    is_fresh("inner", &own, "it has components with modules inside");
+    let path = write("inner", &format!("(component {own})"));
+    assert_eq!(freshness(&path), RESTORED);
+    always_answers(&path, &[], 1);
+    always_answers(&path, &["--prime", "/"], 2);
+
+    let again = r#"(instance (instantiate $Inner
+      (with "wasi:io/error@0.2.0" (instance $error))
+      (with "wasi:io/streams@0.2.0" (instance $streams))
+      (with "wasi:http/types@0.2.0" (instance $http))))"#;
+    let why = "it has components inside of which there is not one instance each";
+    is_fresh("inner-twice", &[&own, again].concat(), why);
 
     let deeper = format!("(component $Inner {own})");
     let deeper = parts.outer(&deeper, "", HANDLER);

@@ -113,7 +113,7 @@ fn append_snapshot(
     store.set_epoch_deadline(u64::MAX >> 1);
     let made = block_on_guest(snapshot::make(&pre, &mut store))?;
     ensure!(!store.data().refused, MemoryRefused);
-    let (_, regions) = made?;
+    let regions = made?;
     regions.write(&mut store, data)?;
     snapshot::append(&regions.contents(&mut store), shared, file)
 }

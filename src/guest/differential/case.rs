@@ -1,7 +1,7 @@
 //! A `Case` is a component that is made up, in one of the shapes that there are: modules in the component itself or in
 //! one inside it, instances that share memories, tables and globals, the shims of toolchains, and resources.
 
-use super::modules::{BASE, Export, FILLER, HANDLES, Made, OBJECTS, SHIM};
+use super::modules::{BASE, Export, FILLER, HANDLES, Made, OBJECTS, SHIM, broken, primitive};
 use super::probe::probe;
 use arbitrary::{Result, Unstructured};
 use wasm_encoder::{
@@ -11,8 +11,9 @@ use wasm_encoder::{
 };
 use wasmtime::component::Val;
 
-/// A component exports a function of this name, which gives the number of all state.
-pub const PROBE: &str = "probe";
+/// A component exports a function of this name, which gives the number of all state; one that is composed has another
+/// for each part.
+const PROBE: &str = "probe";
 
 /// A component imports an instance of this name from the host, where it has a host.
 pub const HOST: &str = "host";
@@ -22,6 +23,8 @@ pub struct Case {
     pub component: Vec<u8>,
     /// The component is asynchronous.
     pub concurrent: bool,
+    /// These functions give the number of all state.
+    pub probes: Vec<String>,
     /// Each request makes these calls.
     pub requests: Vec<Vec<Call>>,
 }
@@ -61,11 +64,22 @@ enum Step {
 /// No more functions than these are called.
 const FUNCTIONS: usize = 12;
 
+/// A `Part` is a component inside that stands by itself, with the names of what it exports.
+struct Part {
+    body: ComponentBuilder,
+    names: Vec<String>,
+    probe: String,
+}
+
 struct Shell {
     shape: Shape,
     outer: ComponentBuilder,
     /// Instances stand here, and modules too unless they come from outside.
     body: ComponentBuilder,
+    /// These stand beside it.
+    others: Vec<Part>,
+    /// The first functions are of the parts before.
+    first: usize,
     /// These functions have such names, parameters and results.
     functions: Vec<(String, Vec<Primitive>, Option<Primitive>)>,
     concurrent: bool,
@@ -82,14 +96,23 @@ impl Case {
             shape,
             outer: ComponentBuilder::default(),
             body: ComponentBuilder::default(),
+            others: Vec::new(),
+            first: 0,
             functions: Vec::new(),
             concurrent: false,
         };
         shell.fill(u)?;
+        while shape == Shape::Inner && shell.others.len() < 2 && u.arbitrary()? {
+            shell.part();
+            shell.fill(u)?;
+        }
+        shell.part();
         let functions = std::mem::take(&mut shell.functions);
+        let parts = std::mem::take(&mut shell.others);
+        let probes = parts.iter().map(|part| part.probe.clone()).collect();
         // What is not asynchronous can be run either way.
         let concurrent = shell.concurrent || u.ratio(1, 4)?;
-        let component = shell.finish(&functions);
+        let component = shell.finish(parts);
         let mut requests = Vec::new();
         for _ in 0..u.int_in_range(2..=6)? {
             let mut calls = Vec::new();
@@ -107,6 +130,7 @@ impl Case {
         Ok(Case {
             component,
             concurrent,
+            probes,
             requests,
         })
     }
@@ -122,10 +146,6 @@ fn value(ty: Primitive, u: &mut Unstructured<'_>) -> Result<Val> {
         Primitive::F32 => Val::Float32(u.arbitrary::<i16>()?.into()),
         _ => Val::Float64(u.arbitrary::<i32>()?.into()),
     })
-}
-
-fn broken() -> arbitrary::Error {
-    arbitrary::Error::IncorrectFormat
 }
 
 impl Shell {
@@ -169,8 +189,25 @@ impl Shell {
             .map(|(name, of)| (name.as_str(), ModuleArg::Instance(*of)));
         let arguments: Vec<_> = arguments.collect();
         let instance = self.body.core_instantiate(None, module, arguments);
-        self.lift_one(instance, PROBE, PROBE, vec![], Some(Primitive::U64));
+        let probe = self.probe();
+        self.lift_one(instance, PROBE, &probe, vec![], Some(Primitive::U64));
         Ok(())
+    }
+
+    fn probe(&self) -> String {
+        format!("{PROBE}{}", self.others.len())
+    }
+
+    /// Ends a part, and begins another.
+    fn part(&mut self) {
+        let (probe, functions) = (self.probe(), &self.functions[self.first..]);
+        let names = functions.iter().map(|(name, ..)| name.clone());
+        self.others.push(Part {
+            names: names.chain([probe.clone()]).collect(),
+            probe,
+            body: std::mem::take(&mut self.body),
+        });
+        self.first = self.functions.len();
     }
 
     fn module(&mut self, bytes: &[u8]) -> u32 {
@@ -301,7 +338,7 @@ impl Shell {
             let (Some(parameters), Some(results)) = (parameters, results) else {
                 continue;
             };
-            let room = self.functions.len() < FUNCTIONS;
+            let room = self.functions.len() - self.first < FUNCTIONS;
             if room && parameters.len() <= 16 && results.len() <= 1 {
                 let own = format!("f{}", self.functions.len());
                 self.lift_one(
@@ -341,29 +378,20 @@ impl Shell {
             .export(own, ComponentExportKind::Func, lifted, None);
     }
 
-    fn finish(mut self, functions: &[(String, Vec<Primitive>, Option<Primitive>)]) -> Vec<u8> {
-        if self.shape == Shape::Plain {
-            return self.body.finish();
-        }
-        let inner = self.outer.component(None, self.body);
-        let none: [(&str, ComponentExportKind, u32); 0] = [];
-        let instance = self.outer.instantiate(None, inner, none);
-        let names = functions.iter().map(|(name, ..)| name.as_str());
-        for name in names.chain([PROBE]) {
-            let kind = ComponentExportKind::Func;
-            let function = self.outer.alias_export(instance, name, kind);
-            self.outer.export(name, kind, function, None);
+    fn finish(mut self, parts: Vec<Part>) -> Vec<u8> {
+        for Part { names, body, .. } in parts {
+            if self.shape == Shape::Plain {
+                return body.finish();
+            }
+            let inner = self.outer.component(None, body);
+            let none: [(&str, ComponentExportKind, u32); 0] = [];
+            let instance = self.outer.instantiate(None, inner, none);
+            for name in &names {
+                let kind = ComponentExportKind::Func;
+                let function = self.outer.alias_export(instance, name, kind);
+                self.outer.export(name, kind, function, None);
+            }
         }
         self.outer.finish()
     }
-}
-
-fn primitive(ty: &wasmparser::ValType) -> Option<Primitive> {
-    Some(match ty {
-        wasmparser::ValType::I32 => Primitive::U32,
-        wasmparser::ValType::I64 => Primitive::U64,
-        wasmparser::ValType::F32 => Primitive::F32,
-        wasmparser::ValType::F64 => Primitive::F64,
-        _ => return None,
-    })
 }

@@ -20,7 +20,8 @@ use crate::guest::engine::{self, code};
 use crate::guest::snapshot::{ResetHandle, Restorer, handles_in_use, is_idle, order_places};
 use crate::sys::memory::empty_file;
 use arbitrary::Unstructured;
-use case::{Call, Case, HOST, PROBE};
+use case::{Call, Case, HOST};
+use std::fs::File;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -78,30 +79,97 @@ pub fn compare(bytes: &[u8]) -> ComparisonResult {
         World::P2
     };
     let plain = Target::new(world, case.concurrent);
-    let restored = match Restored::new(plain.restorable(size), &case.component) {
+    let restored = match Restored::new(plain.restorable(size), &case) {
         Ok(restored) => restored,
         Err(error) => return ComparisonResult::MadeAnew(format!("{error:#}")),
     };
-    let fresh = Fresh::new(plain, &case.component);
-    let mut kept = None;
-    for (number, calls) in case.requests.iter().enumerate() {
-        let expected = fresh.ask(calls);
-        let mut instance = match kept.take() {
-            Some(instance) => restored.restore(instance, number),
-            None => restored.make(),
-        };
-        let seen = ask(&mut instance.store, &instance.instance, calls);
-        let handles = handles(&mut instance.store);
-        assert_eq!(
-            expected, seen,
-            "request {number} of {:?}, on the left by a fresh instance",
-            case.requests
-        );
-        // As the server has it: one that trapped is dropped, and one that still has handles.
-        instance.handles = handles.unwrap_or_default();
-        kept = Some(instance).filter(|_| !seen.has_trapped() && handles.is_some());
+    let fresh = Fresh::new(plain, &case);
+    restored.compare(&case, &case.requests, |calls| fresh.ask(calls));
+    let mut count = case.requests.len();
+    if let Some((first, others)) = case.requests.split_first()
+        && let Some(primed) = restored.primed(first)
+    {
+        primed.compare(&case, others, |calls| restored.ask_after(first, calls));
+        count += others.len();
     }
-    ComparisonResult::Restored(case.requests.len())
+    ComparisonResult::Restored(count)
+}
+
+impl Restored {
+    /// Compares instances that are restored between these requests with what is expected of each.
+    fn compare(
+        &self,
+        case: &Case,
+        requests: &[Vec<Call>],
+        expect: impl Fn(&[Call]) -> CallResults,
+    ) {
+        let mut kept = None;
+        for (number, calls) in requests.iter().enumerate() {
+            let expected = expect(calls);
+            let mut instance = match kept.take() {
+                Some(instance) => self.restore(instance, number),
+                None => self.make(),
+            };
+            let seen = self.ask(&mut instance, calls);
+            let handles = handles(&mut instance.store);
+            assert_eq!(
+                expected, seen,
+                "request {number} of {:?}, on the left by a fresh instance",
+                case.requests
+            );
+            // As the server has it: one that trapped is dropped, and one that still has handles.
+            instance.handles = handles.unwrap_or_default();
+            kept = Some(instance).filter(|_| !seen.has_trapped() && handles.is_some());
+        }
+    }
+
+    fn ask(&self, instance: &mut ReusedInstance, calls: &[Call]) -> CallResults {
+        ask(&mut instance.store, &instance.instance, calls, &self.probes)
+    }
+
+    /// Has one instance answer a request, and begins all others with what is in it then; `None` where it is not kept.
+    fn primed(&self, calls: &[Call]) -> Option<Restored> {
+        let mut instance = self.make();
+        let before = now(instance.reset_handle.globals(&mut instance.store));
+        let before = before.expect("globals can be read");
+        if self.ask(&mut instance, calls).has_trapped() {
+            return None;
+        }
+        handles(&mut instance.store)?;
+        let mut snapshot = empty_file("wasmserve snapshot").expect("a file in memory");
+        let ReusedInstance {
+            store,
+            reset_handle,
+            ..
+        } = &mut instance;
+        now(reset_handle.prime(store, &before, &[], &mut snapshot)).expect("a snapshot");
+        let restorer = Restorer::open(&self.code, Some(&snapshot.into()));
+        let restorer = restorer.expect("a snapshot").expect("what is restored");
+        restorer.settle();
+        Some(Restored {
+            pre: self.pre.clone(),
+            restorer,
+            code: self.code.try_clone().expect("a descriptor"),
+            probes: self.probes.clone(),
+        })
+    }
+
+    /// Asks one instance for these calls after those, which nothing else happens between than that the numbers of
+    /// handles are put in order.
+    fn ask_after(&self, first: &[Call], calls: &[Call]) -> CallResults {
+        let mut instance = self.make();
+        self.ask(&mut instance, first);
+        let handles = handles(&mut instance.store).expect("none is left, as before");
+        let ReusedInstance {
+            store,
+            reset_handle,
+            ..
+        } = &mut instance;
+        let ordered = reset_handle.reset_handle_numbers(store, handles);
+        ordered.expect("handles are put in order");
+        *store.data_mut() = Host::default();
+        self.ask(&mut instance, calls)
+    }
 }
 
 /// Counts the handles that a request has had at a time, where nothing of it is left.
@@ -154,7 +222,12 @@ fn store(engine: &Engine) -> Store<Host> {
     store
 }
 
-fn ask(store: &mut Store<Host>, instance: &Instance, calls: &[Call]) -> CallResults {
+fn ask(
+    store: &mut Store<Host>,
+    instance: &Instance,
+    calls: &[Call],
+    probes: &[String],
+) -> CallResults {
     let mut seen = Vec::new();
     for Call {
         function,
@@ -164,8 +237,10 @@ fn ask(store: &mut Store<Host>, instance: &Instance, calls: &[Call]) -> CallResu
     {
         seen.push(call(store, instance, function, arguments, *returns));
     }
-    if seen.iter().all(Result::is_ok) {
-        seen.push(call(store, instance, PROBE, &[], true));
+    for probe in probes {
+        if seen.iter().all(Result::is_ok) {
+            seen.push(call(store, instance, probe, &[], true));
+        }
     }
     CallResults(seen)
 }
@@ -189,25 +264,28 @@ fn call(
     }))
 }
 
-struct Fresh(InstancePre<Host>);
+struct Fresh<'a>(InstancePre<Host>, &'a Case);
 
-impl Fresh {
-    fn new(target: Target, component: &[u8]) -> Fresh {
+impl Fresh<'_> {
+    fn new(target: Target, case: &Case) -> Fresh<'_> {
         let engine = engine::compiling(target).expect("an engine");
-        let component = Component::new(&engine, component).expect("what is restored compiles");
-        Fresh(linked(&component).expect("it imports what there is"))
+        let component = Component::new(&engine, &case.component);
+        let component = component.expect("what is restored compiles");
+        Fresh(linked(&component).expect("it imports what there is"), case)
     }
 
     fn ask(&self, calls: &[Call]) -> CallResults {
         let mut store = store(self.0.engine());
         let instance = now(self.0.instantiate_async(&mut store)).expect("a fresh instance");
-        ask(&mut store, &instance, calls)
+        ask(&mut store, &instance, calls, &self.1.probes)
     }
 }
 
 struct Restored {
     pre: InstancePre<Host>,
     restorer: Arc<Restorer>,
+    code: File,
+    probes: Vec<String>,
 }
 
 struct ReusedInstance {
@@ -219,22 +297,28 @@ struct ReusedInstance {
 }
 
 impl Restored {
-    fn new(target: Target, component: &[u8]) -> anyhow::Result<Restored> {
+    fn new(target: Target, case: &Case) -> anyhow::Result<Restored> {
         let mut code = empty_file("wasmserve code")?;
-        compile(target, component, u64::MAX, None, &mut code)?;
+        compile(target, &case.component, u64::MAX, None, &mut code)?;
         seal::close(&mut code, NAME)?;
         let engine = engine::compiling(target)?;
         let component = code::component(&engine, &code)?;
         let restorer = Restorer::open(&code, None)?.expect("a snapshot beside the code");
         restorer.settle();
         let pre = linked(&component)?;
-        Ok(Restored { pre, restorer })
+        Ok(Restored {
+            pre,
+            restorer,
+            code,
+            probes: case.probes.clone(),
+        })
     }
 
     fn make(&self) -> ReusedInstance {
         let mut store = store(self.pre.engine());
         let made = now(self.restorer.instance(&self.pre, &mut store));
         let (instance, reset_handle) = made.expect("an instance as the snapshot has it");
+        now(reset_handle.restore(&mut store)).expect("globals are those of the snapshot");
         ReusedInstance {
             store,
             instance,

@@ -2,6 +2,7 @@
 //! makes, and one that sees what there is from outside.
 
 use arbitrary::{Result, Unstructured};
+use wasm_encoder::PrimitiveValType as Primitive;
 use wasm_smith::{Config, InstructionKind, InstructionKinds, Module};
 use wasmparser::types::EntityType;
 use wasmparser::{FuncType, RefType, Validator};
@@ -174,4 +175,19 @@ fn config(u: &mut Unstructured<'_>) -> Result<Config> {
 /// Says whether values of this type are the same in each instance, or tell nothing.
 pub fn is_null_or_function(ty: RefType) -> bool {
     ty == RefType::FUNCREF || ty == RefType::EXTERNREF
+}
+
+pub fn broken() -> arbitrary::Error {
+    arbitrary::Error::IncorrectFormat
+}
+
+/// Finds the type of the component's that a number of a module has.
+pub fn primitive(ty: &wasmparser::ValType) -> Option<Primitive> {
+    Some(match ty {
+        wasmparser::ValType::I32 => Primitive::U32,
+        wasmparser::ValType::I64 => Primitive::U64,
+        wasmparser::ValType::F32 => Primitive::F32,
+        wasmparser::ValType::F64 => Primitive::F64,
+        _ => return None,
+    })
 }

@@ -196,7 +196,11 @@ impl Instance {
                 Exports::P3(_) => service = reset_handle.service(),
             }
             match handle.is_some() || service.is_some() {
-                true => self.condition = RestoreState::Ready,
+                true => {
+                    let restored = reset_handle.restore_others(&mut self.store).await;
+                    restored.map_err(|error| trapped(error, &mut self.store))?;
+                    self.condition = RestoreState::Ready;
+                }
                 false => self.restore().await?,
             }
         }

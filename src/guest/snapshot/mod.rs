@@ -15,6 +15,7 @@ mod file;
 mod instrument;
 mod leftovers;
 mod memory;
+mod parts;
 mod primed;
 mod streams;
 
@@ -29,6 +30,7 @@ pub use streams::{OpenStream, StandardStream, objection};
 use crate::sys::region::DirtyPages;
 use anyhow::{Context, Result, bail};
 use memory::{Collected, Regions};
+use parts::Parts;
 use primed::Global;
 use std::fs::File;
 use std::io;
@@ -43,7 +45,7 @@ use wasmtime_wasi_http::p3::bindings::http::types::{ErrorCode, Request, Response
 
 /// The format has this version, which changes with what is added to components and with the form of snapshots: code
 /// in a cache may be older.
-pub const FORMAT: u32 = 9;
+pub const FORMAT: u32 = 10;
 
 /// Says why instances of a component cannot be restored, as far as that can be told without making one.
 pub fn validate(binary: &[u8]) -> Result<()> {
@@ -65,12 +67,8 @@ pub struct Restorer {
 /// A `ResetHandle` restores one instance.
 pub struct ResetHandle {
     restorer: Arc<Restorer>,
-    instance: Instance,
+    parts: Parts,
     regions: Regions,
-    restore: TypedFunc<(), ()>,
-    reset_numbers: TypedFunc<(u32, u64), ()>,
-    handle: Option<Handle>,
-    service: Option<ServiceHandle>,
 }
 
 /// The component exports `handle` of `wasi:http/handler@0.3` with this type.
@@ -138,27 +136,15 @@ impl Restorer {
         pre: &InstancePre<T>,
         store: &mut Store<T>,
     ) -> wasmtime::Result<(Instance, ResetHandle)> {
-        let (instance, regions) = make(pre, store).await?;
-        let restore = instance.get_typed_func(&mut *store, instrument::RESTORE)?;
-        let reset_numbers = instance.get_typed_func(&mut *store, instrument::ORDER)?;
-        let handle = instance.get_typed_func(&mut *store, instrument::HANDLE);
-        let service = instance.get_typed_func(&mut *store, instrument::HANDLE);
+        let (instance, parts, regions) = made(pre, store).await?;
         regions.lay(&mut *store, &self.snapshot, self.is_primed())?;
         if let Some(globals) = &self.primed {
-            let write: TypedFunc<(u32, u64), ()> =
-                instance.get_typed_func(&mut *store, instrument::WRITE)?;
-            for global in globals {
-                write.call_async(&mut *store, *global).await?;
-            }
+            parts.set_globals(store, globals).await?;
         }
         let reset_handle = ResetHandle {
             restorer: self.clone(),
-            instance,
+            parts,
             regions,
-            restore,
-            reset_numbers,
-            handle: handle.ok(),
-            service: service.ok(),
         };
         reset_handle.take_over(store).await?;
         order_places(store).map_err(wasmtime::Error::from_anyhow)?;
@@ -183,16 +169,24 @@ pub fn handles_in_use(table: &mut ResourceTable, left: usize) -> Option<u32> {
     Some(count).filter(|count| *count < MANY_HANDLES)
 }
 
-/// Makes an instance and has it save its state.
+/// Makes an instance, has it save its state, and gives its memories.
 pub async fn make<T: Send + 'static>(
     pre: &InstancePre<T>,
     store: &mut Store<T>,
-) -> wasmtime::Result<(Instance, Regions)> {
+) -> wasmtime::Result<Regions> {
+    let (_, _, regions) = made(pre, store).await?;
+    Ok(regions)
+}
+
+async fn made<T: Send + 'static>(
+    pre: &InstancePre<T>,
+    store: &mut Store<T>,
+) -> wasmtime::Result<(Instance, Parts, Regions)> {
     let (instance, regions) = Collected::new(pre.instantiate_async(&mut *store)).await;
     let instance = instance?;
-    let save: TypedFunc<(), ()> = instance.get_typed_func(&mut *store, instrument::SAVE)?;
-    save.call_async(store, ()).await?;
-    Ok((instance, regions))
+    let parts = Parts::of(instance, store)?;
+    parts.save(store).await?;
+    Ok((instance, parts, regions))
 }
 
 impl ResetHandle {
@@ -217,15 +211,17 @@ impl ResetHandle {
         let standing = streams::bits(open);
         let highest = open.iter().map(|open| open.handle).max();
         let count = count.max(highest.unwrap_or_default());
-        // A task has one more, for the call itself. Where any other is left, the last one is refused.
         let tasks = usize::from(store.concurrent_resource_table().is_some());
         let most = store.max_component_handles();
-        store.set_max_component_handles(count as usize + tasks);
-        {
-            let ordered = pin!(
-                self.reset_numbers
-                    .call_async(&mut *store, (count, standing))
-            );
+        for part in 0..self.parts.count() {
+            // The streams are the application's, which comes first; they are in use while the others are put in order.
+            let (standing, elsewhere) = match part {
+                0 => (standing, 0),
+                _ => (0, open.len()),
+            };
+            // A task has one more, for the call itself. Where any other is left, the last one is refused.
+            store.set_max_component_handles(count as usize + elsewhere + tasks);
+            let ordered = pin!(self.parts.order(part, store, count, standing));
             match ordered.poll(&mut task::Context::from_waker(Waker::noop())) {
                 Poll::Ready(ordered) => ordered?,
                 Poll::Pending => bail!("it waits for something"),
@@ -250,12 +246,12 @@ impl ResetHandle {
 
     /// Returns the function that does the same as `restore` and then answers a request, where there is one.
     pub fn handle(&self) -> Option<Handle> {
-        self.handle
+        self.parts.handle()
     }
 
     /// Returns the function that does so for a request of WASI 0.3.
     pub fn service(&self) -> Option<ServiceHandle> {
-        self.service
+        self.parts.service()
     }
 
     /// Writes a primed snapshot of the instance as it is now, where its globals were these when it was made, and these
@@ -276,8 +272,13 @@ impl ResetHandle {
         primed::write(&self.regions.contents(store), &changed, open, file)
     }
 
-    pub async fn restore(&self, store: impl AsContextMut<Data: Send>) -> wasmtime::Result<()> {
-        self.restore.call_async(store, ()).await
+    pub async fn restore(&self, store: &mut Store<impl Send>) -> wasmtime::Result<()> {
+        self.parts.restore(store).await
+    }
+
+    /// Restores all parts but the one that does so itself when it answers a request.
+    pub async fn restore_others(&self, store: &mut Store<impl Send>) -> wasmtime::Result<()> {
+        self.parts.restore_others(store).await
     }
 
     /// Says whether instances are restored to what they were after their application was started, and how many bytes
@@ -289,22 +290,11 @@ impl ResetHandle {
 
     /// Reads the globals of the instance, in the order of their numbers.
     pub async fn globals(&self, store: &mut Store<impl Send>) -> wasmtime::Result<Vec<u64>> {
-        let read: TypedFunc<(u32,), (u64,)> = self
-            .instance
-            .get_typed_func(&mut *store, instrument::READ)?;
-        let (count,) = read.call_async(&mut *store, (instrument::COUNT,)).await?;
-        let mut globals = Vec::new();
-        for number in 0..u32::try_from(count)? {
-            globals.push(read.call_async(&mut *store, (number,)).await?.0);
-        }
-        Ok(globals)
+        self.parts.globals(store).await
     }
 
     /// Has the instance's C library forget the directories that it was given.
     pub async fn release_directories(&self, store: &mut Store<impl Send>) -> wasmtime::Result<()> {
-        let release: TypedFunc<(), ()> = self
-            .instance
-            .get_typed_func(&mut *store, instrument::RELEASE)?;
-        release.call_async(store, ()).await
+        self.parts.release_directories(store).await
     }
 }

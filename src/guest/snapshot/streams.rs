@@ -156,13 +156,13 @@ impl ResetHandle {
     fn function<P, R>(
         &self,
         store: &mut Store<impl Send>,
-        name: &str,
+        name: &'static str,
     ) -> wasmtime::Result<TypedFunc<P, R>>
     where
         P: wasmtime::component::ComponentNamedList + wasmtime::component::Lower,
         R: wasmtime::component::ComponentNamedList + wasmtime::component::Lift,
     {
-        self.instance.get_typed_func(store, name)
+        self.parts.of_application(store, name)
     }
 }
 

@@ -5,6 +5,7 @@
 //! Sections are copied as they are, and not through wasm-encoder's `reencode`: nothing but exports is added, so that
 //! no index changes, and code that is not touched cannot be changed by mistake.
 
+mod composed;
 mod handles;
 mod lift;
 mod module;
@@ -16,6 +17,7 @@ mod stream_types;
 #[cfg(test)]
 mod tests;
 
+pub use composed::MOST_PARTS;
 pub use operators::FEATURES;
 
 use anyhow::{Context, Result, bail};
@@ -70,8 +72,21 @@ const MODULE_START: u8 = 8;
 const AFTER_EXPORTS: [u8; 5] = [8, 9, 12, 10, 11];
 pub const COMPONENT_MODULE: u8 = 1;
 
+/// Names what is exported of a part of a composed component.
+pub fn part_name(own: &str, part: usize) -> String {
+    format!("{own}-p{part}")
+}
+
 /// Adds to a component what restores its instances; an error says why that cannot be.
 pub fn instrument(binary: &[u8]) -> Result<Vec<u8>> {
+    match composed::instrument(binary)? {
+        Some(composed) => Ok(composed),
+        None => instrument_part(binary),
+    }
+}
+
+/// Adds it to a component that has no others with code inside.
+fn instrument_part(binary: &[u8]) -> Result<Vec<u8>> {
     let scan = StateScan::of(binary)?;
     let mut component = wasm_encoder::Component::new();
     let mut modules = scan.modules.iter();

@@ -14,8 +14,8 @@ use wasm_encoder::{
     BlockType, CanonicalFunctionSection, CodeSection, ComponentAliasSection, ComponentExportKind,
     ComponentExportSection, ComponentTypeSection, ComponentValType, ConstExpr, EntityType,
     ExportKind, ExportSection, Function, FunctionSection, GlobalSection, GlobalType, ImportSection,
-    InstanceSection, MemoryType, Module, ModuleArg, PrimitiveValType, RawSection, TypeSection,
-    ValType,
+    InstanceSection, MemoryType, Module, ModuleArg, NameMap, NameSection, PrimitiveValType,
+    RawSection, TypeSection, ValType,
 };
 
 /// The state module imports the functions that make and drop a handle from an instance of this name, and those that
@@ -217,7 +217,11 @@ impl StateScan {
             .section(&functions)
             .section(&own)
             .section(&exports)
-            .section(&code);
+            .section(&code)
+            .section(&names(
+                imported,
+                own_functions.iter().map(|(name, ..)| *name),
+            ));
         module.finish()
     }
 
@@ -313,6 +317,19 @@ impl StateScan {
         }
         (save, restore, globals)
     }
+}
+
+/// Names the module, and its functions from this one on: a short handler is compiled into the function that calls it, and
+/// traps there.
+fn names(first: u32, functions: impl Iterator<Item = &'static str>) -> NameSection {
+    let mut named = NameMap::new();
+    for (number, name) in (first..).zip(functions) {
+        named.append(number, name);
+    }
+    let mut names = NameSection::new();
+    names.module("wasmserve");
+    names.functions(&named);
+    names
 }
 
 fn ended(mut function: Function) -> Function {

@@ -40,7 +40,7 @@ pub struct StateCounts {
 
 /// The scan reads one of these.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Level {
+pub enum Level {
     Outermost,
     /// The scan reads a component in a component.
     Inner,
@@ -210,7 +210,7 @@ impl StateScan {
 }
 
 /// Accepts what a component inside another may have.
-fn inner(payload: &Payload<'_>) -> Result<()> {
+pub fn inner(payload: &Payload<'_>) -> Result<()> {
     match payload {
         Payload::ModuleSection { .. } => bail!("it has components with modules inside"),
         Payload::InstanceSection(_) => bail!("it has components with instances of modules inside"),
@@ -223,7 +223,7 @@ fn inner(payload: &Payload<'_>) -> Result<()> {
 }
 
 /// Accepts what a component may have wherever it stands.
-fn anywhere(payload: &Payload<'_>) -> Result<()> {
+pub fn anywhere(payload: &Payload<'_>) -> Result<()> {
     match payload {
         Payload::Version { .. }
         | Payload::CoreTypeSection(_)

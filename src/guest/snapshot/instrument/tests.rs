@@ -3,7 +3,7 @@
 use super::*;
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 
-fn instrumented(text: &str) -> Result<Vec<u8>> {
+pub fn instrumented(text: &str) -> Result<Vec<u8>> {
     instrument(&wat::parse_str(text).unwrap())
 }
 
@@ -12,7 +12,7 @@ fn refusal(text: &str) -> String {
 }
 
 /// Every component exports these.
-const PLAIN: [&str; 8] = [SAVE, RESTORE, ORDER, READ, WRITE, RELEASE, TAKE, GIVE];
+pub const PLAIN: [&str; 8] = [SAVE, RESTORE, ORDER, READ, WRITE, RELEASE, TAKE, GIVE];
 
 #[test]
 fn a_component_exports_how_its_state_is_kept_and_is_sound() {
@@ -66,7 +66,7 @@ fn last_module(component: &[u8]) -> ModuleState {
     module
 }
 
-fn exports(component: &[u8]) -> Vec<String> {
+pub fn exports(component: &[u8]) -> Vec<String> {
     let payloads = Parser::new(0).parse_all(component);
     let exports = payloads.filter_map(|payload| match payload.unwrap() {
         Payload::ComponentExportSection(exports) => Some(exports),
@@ -123,7 +123,8 @@ fn state_that_cannot_be_put_back_is_a_refusal() {
     let global = "(global (mut funcref) (ref.null func))";
     assert_eq!(module(global), "it has globals that are no numbers");
     assert_eq!(module("(memory 1 1 shared)"), "it shares memory");
-    let inside = refusal("(component (component (core module)))");
+    let inside =
+        refusal("(component (component (component (core module))) (instance (instantiate 0)))");
     assert_eq!(inside, "it has components with modules inside");
     let resource = refusal("(component (type (resource (rep i32))))");
     assert_eq!(resource, "it has resources of its own");
