@@ -1,7 +1,7 @@
 //! A command to the supervisor is given by a record, and is over when the scoreboard shows what came of it.
 
 use crate::channel::{AdminCommand, AdminOrder, CommandSender};
-use crate::scoreboard::{Scoreboard, ServerState, WorkerPhase};
+use crate::scoreboard::{Scoreboard, ServerState, Versions, WorkerPhase};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -182,21 +182,19 @@ impl Commands {
         taken.map(|entry| (entry.pid(), entry.phase(), entry.generation()))
     }
 
-    /// Says what came of a reload that was asked for when the version of this number was the newest.
+    /// Says what came of a reload that was asked for when the version of this number was the newest. Others may have
+    /// been asked for since, and have failed.
     fn reloaded(&self, attempted: u32) -> Option<CommandOutcome> {
         let table = self.scoreboard.table();
         if !self.is_up() {
             return Some(CommandOutcome::Failed("the server is stopping".to_owned()));
         }
         let versions = table.versions();
-        if versions.changing {
-            return None;
-        }
-        if versions.failed > attempted && versions.failed > versions.served {
-            return Some(CommandOutcome::Failed(table.last_reload().1));
-        }
-        if versions.served <= attempted {
-            return None;
+        let tried = table.canary().map(|canary| canary.generation);
+        match outlook(versions, tried, attempted) {
+            Outlook::Open => return None,
+            Outlook::Failed => return Some(CommandOutcome::Failed(table.last_failure())),
+            Outlook::Served => {}
         }
         let served = versions.served;
         self.has_all_workers()?;
@@ -253,7 +251,14 @@ impl Commands {
         };
         let (ready, starting) = (count(WorkerPhase::Ready), count(WorkerPhase::Starting));
         let settled = ready == wanted as usize && starting == 0;
-        settled.then(|| CommandOutcome::Done(format!("{wanted} workers serve")))
+        let text = match canary {
+            0 => format!("{wanted} workers serve"),
+            _ => format!(
+                "{} workers serve, and {canary} of the canary",
+                wanted - canary
+            ),
+        };
+        settled.then(|| CommandOutcome::Done(text))
     }
 
     /// Says whether another worker serves in the place of this one.
@@ -263,6 +268,33 @@ impl Commands {
             .workers()
             .any(|(worker, phase, _)| worker == pid && phase != WorkerPhase::Draining);
         (!stays).then(|| CommandOutcome::Done(format!("process {pid} is replaced")))
+    }
+}
+
+/// An `Outlook` says what has become of the versions that came after a reload was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outlook {
+    /// One is being made or tried.
+    Open,
+    /// None can be served.
+    Failed,
+    /// One is served.
+    Served,
+}
+
+/// Judges the versions that come after the one that was the newest; `tried` has a canary.
+fn outlook(versions: Versions, tried: Option<u32>, newest: u32) -> Outlook {
+    let has_failed = versions.failed > newest;
+    // What is tried was begun before.
+    let is_older = tried.is_some_and(|tried| tried <= newest);
+    if has_failed && is_older && versions.failed == versions.attempted {
+        return Outlook::Failed;
+    }
+    match versions.changing {
+        true => Outlook::Open,
+        false if versions.served > newest => Outlook::Served,
+        false if has_failed => Outlook::Failed,
+        false => Outlook::Open,
     }
 }
 
@@ -277,5 +309,45 @@ pub(super) async fn within<T>(time: Duration, mut look: impl FnMut() -> Option<T
             return None;
         }
         sleep(LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outlook_of(numbers: [u32; 3], changing: bool, tried: Option<u32>, newest: u32) -> Outlook {
+        let [attempted, failed, served] = numbers;
+        let versions = Versions {
+            served,
+            attempted,
+            failed,
+            changing,
+        };
+        outlook(versions, tried, newest)
+    }
+
+    /// What another reload comes to is no answer to this one.
+    #[test]
+    fn a_reload_is_told_of_its_own_version_or_a_later_one() {
+        for (numbers, changing, tried, newest, expected) in [
+            ([2, 0, 1], true, None, 1, Outlook::Open),
+            ([2, 0, 1], true, Some(2), 1, Outlook::Open),
+            ([2, 0, 2], false, None, 1, Outlook::Served),
+            ([2, 2, 1], false, None, 1, Outlook::Failed),
+            // It has not been heard of.
+            ([1, 0, 1], false, None, 1, Outlook::Open),
+            // The third has failed while the second is tried: who asked for that waits, and who asked later knows.
+            ([3, 3, 1], true, Some(2), 1, Outlook::Open),
+            ([3, 3, 1], true, Some(2), 2, Outlook::Failed),
+            ([4, 3, 1], true, Some(2), 2, Outlook::Open),
+            ([3, 3, 2], false, None, 1, Outlook::Served),
+            ([3, 3, 2], false, None, 2, Outlook::Failed),
+            ([3, 3, 1], false, None, 1, Outlook::Failed),
+            ([4, 3, 4], false, None, 2, Outlook::Served),
+        ] {
+            let found = outlook_of(numbers, changing, tried, newest);
+            assert_eq!(found, expected, "{numbers:?} {tried:?} {newest}");
+        }
     }
 }
