@@ -18,6 +18,11 @@ pub fn resolve(serve: &Serve) -> Result<supervisor::Settings> {
     let positive = |text: &str| units::positive(text).map(u64::from);
     Ok(supervisor::Settings {
         workers: workers(serve)?,
+        concurrency: option(
+            "--limit-concurrency",
+            &serve.requests.limit_concurrency,
+            units::positive,
+        )? as usize,
         scale_down: option(
             "--scale-down-after",
             &serve.processes.scale_down_after,

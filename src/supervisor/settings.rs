@@ -11,6 +11,8 @@ use std::time::Duration;
 pub struct Settings {
     /// The number of workers follows the load between these bounds.
     pub workers: WorkerRange,
+    /// A worker answers this many requests at a time.
+    pub concurrency: usize,
     /// Workers must have had little to do for this long until there is one fewer.
     pub scale_down: Duration,
     /// Requests in flight may go on for this long before their worker is killed.

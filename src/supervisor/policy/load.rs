@@ -88,6 +88,16 @@ impl Display for TotalLoad {
     }
 }
 
+impl WorkerLoad {
+    /// Says which share of a worker is taken: of the time of its serving thread, or of the requests that it answers at
+    /// a time, where it has fewer of these left.
+    fn taken(&self, concurrency: usize) -> f64 {
+        let answered = self.in_flight.saturating_sub(self.waiting);
+        let requests = f64::from(answered) / concurrency.max(1) as f64;
+        self.busy.max(requests).clamp(0.0, 1.0)
+    }
+}
+
 impl Policy {
     /// Changes the number of workers where what they have to do takes more of them, or fewer, and nothing else is being
     /// changed: while workers start, it is not known yet what they will change.
@@ -137,9 +147,10 @@ impl Policy {
             .filter(|reading| serves(&reading.id))
             .map(|reading| reading.load)
             .collect();
+        let taken = |load: &WorkerLoad| load.taken(self.settings.concurrency);
         (loads.len() == self.wanted).then(|| TotalLoad {
             workers: self.wanted,
-            busy: loads.iter().map(|load| load.busy.clamp(0.0, 1.0)).sum(),
+            busy: loads.iter().map(taken).sum(),
             waiting: loads.iter().map(|load| u64::from(load.waiting)).sum(),
         })
     }

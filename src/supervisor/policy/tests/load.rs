@@ -111,6 +111,31 @@ fn a_ramp_is_followed_without_turning_back() {
     assert!(outcome.changes < 12, "{} changes", outcome.changes);
 }
 
+/// Requests that wait for others take no processor: a worker that has as many as it may is busy all the same.
+#[test]
+fn workers_that_have_all_the_requests_that_they_may_are_busy() {
+    let mut chosen = between(1, 8);
+    chosen.concurrency = 10;
+    let mut world = World::serving(chosen);
+    let mut play = |in_flight, seconds| {
+        world.load = WorkerLoad {
+            busy: 0.02,
+            waiting: 0,
+            in_flight,
+        };
+        for _ in 0..seconds {
+            world.pass(SECOND);
+            world.settle();
+        }
+        world.policy.report().workers.wanted
+    };
+    assert_eq!(play(6, 120), 1);
+    assert_eq!(play(9, 5), 2);
+    // One fewer would have had too many again.
+    assert_eq!(play(5, 120), 2);
+    assert_eq!(play(2, 120), 1);
+}
+
 /// A moment is no load, and what was added for a minute stays for another.
 #[test]
 fn a_spike_of_a_second_changes_nothing_and_one_of_a_minute_does_not_flap() {

@@ -39,6 +39,7 @@ pub fn range(least: usize, most: usize) -> WorkerRange {
 pub fn settings(workers: usize) -> Settings {
     Settings {
         workers: fixed(workers),
+        concurrency: 1000,
         scale_down: 60 * SECOND,
         graceful_shutdown: 30 * SECOND,
         shutdown_delay: Duration::ZERO,
