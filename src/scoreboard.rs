@@ -41,6 +41,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::{Acquire, Release};
+use std::time::Duration;
 use totals::Family;
 
 /// A `Scoreboard` is the table and all slots, mapped once before the first fork.
@@ -250,6 +251,11 @@ impl SlotRef {
         let canary = table.canary().map_or(0, |canary| canary.workers);
         let all = table.workers().wanted.saturating_add(canary);
         NonZeroUsize::new(all as usize)
+    }
+
+    /// Says how long the canary is to run that runs now; none where none does.
+    pub fn canary_time(&self) -> Option<Duration> {
+        self.scoreboard.table().canary_time()
     }
 
     /// Returns the number of the profile that was asked for last, and the request.

@@ -113,6 +113,7 @@ mod tests {
                 received: 0,
                 sent: 7,
                 took: Duration::from_micros(micros),
+                client: Duration::ZERO,
                 guest: None,
                 failed: false,
             });

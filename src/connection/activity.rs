@@ -12,7 +12,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// An `Activity` is shared by the stream, which sees bytes arrive and not leave, and the service, which sees requests
@@ -51,6 +51,11 @@ impl Activity {
     /// Says since when a head of HTTP/2 is unfinished, beside whatever else goes on.
     pub fn head_since(&self) -> Option<Instant> {
         self.state.borrow().head_since()
+    }
+
+    /// Says for how long there has been this connection.
+    pub fn age(&self) -> Duration {
+        self.state.borrow().age(Instant::now())
     }
 
     pub fn is_busy(&self) -> bool {

@@ -130,7 +130,7 @@ async fn answer(
     let is_over = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     busy.answered();
     response.body_mut().attach(Box::new(busy));
-    let is_leaving = client.connections.shutdown.leaving().is_some();
+    let is_leaving = client.connections.shutdown.leaving().is_some() || client.moves_on();
     // Who was not asked for a body does not send it, so that nobody knows what comes next (RFC 9110 section 10.1.1).
     let is_unasked = asked.is_some_and(|asked| !asked.load(Relaxed));
     let ends_body = version <= Version::HTTP_10 && is_endless(&response);

@@ -152,27 +152,31 @@ impl Future for Serving {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Serving { state, client } = &mut *self;
         loop {
-            match &mut self.state {
+            match state {
                 ServingState::Begins(handshake) => match ready!(Pin::new(handshake).poll(cx)) {
-                    Ok(connection) => self.state = ServingState::Open(Box::new(connection)),
+                    Ok(connection) => *state = ServingState::Open(Box::new(connection)),
                     Err(_) => return Poll::Ready(()),
                 },
                 ServingState::Open(connection) => match ready!(connection.poll_accept(cx)) {
                     Some(Ok((mut request, mut respond))) => {
                         // Whoever sees this leave answers first, with a 400.
-                        if !self.client.activity.restore_target(request.uri_mut()) {
+                        if !client.activity.restore_target(request.uri_mut()) {
                             respond.send_reset(Reason::PROTOCOL_ERROR);
                             continue;
                         }
+                        if client.moves_on() {
+                            connection.graceful_shutdown();
+                        }
                         // From here on, so that the end of what the client sends does not come before.
-                        let busy = Busy::begin(&self.client.activity);
-                        spawn_local(run(self.client.clone(), busy, request, respond));
+                        let busy = Busy::begin(&client.activity);
+                        spawn_local(run(client.clone(), busy, request, respond));
                     }
                     Some(Err(error)) => {
                         // A client that has gone without a word is no news.
                         if !error.is_io() {
-                            info!("{} - closed: {error}", self.client.origin.peer);
+                            info!("{} - closed: {error}", client.origin.peer);
                         }
                         return Poll::Ready(());
                     }
@@ -207,6 +211,7 @@ async fn run(
     let Some(response) = answered(answer, &progress, &reading, &mut respond).await else {
         return;
     };
+    reading.answer();
     busy.answered();
     client.activity.earn(FRAMES_PER_REQUEST);
     let (mut parts, body) = response.into_parts();

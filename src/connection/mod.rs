@@ -61,7 +61,7 @@ use std::cell::Cell;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use stream::Stream;
 use tls::{Chosen, Handshake};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -142,6 +142,12 @@ impl Connections {
         }
     }
 }
+
+/// While two versions are compared, a client that stays has this many connections one after the other, each of which
+/// lasts no less and no longer than this.
+const STAYS: u32 = 20;
+const SHORTEST_STAY: Duration = Duration::from_millis(250);
+const LONGEST_STAY: Duration = Duration::from_secs(3);
 
 /// A proxy may add this many bytes to a head, and as many again as that had.
 const ADDED: usize = 4 << 10;
@@ -278,6 +284,16 @@ impl ClientConnection {
             true => longest.saturating_mul(2).saturating_add(ADDED),
             false => longest,
         }
+    }
+
+    /// Says whether the client is to come again over another connection. While two versions are compared, each is to
+    /// get its share of the requests of those who stay, too.
+    fn moves_on(&self) -> bool {
+        let canary = self.connections.requests.slot().canary_time();
+        canary.is_some_and(|time| {
+            let stay = (time / STAYS).clamp(SHORTEST_STAY, LONGEST_STAY);
+            self.activity.age() >= stay
+        })
     }
 
     /// Finds how a request asks for a WebSocket, where it is to get one.

@@ -104,6 +104,11 @@ impl ConnectionState {
         }
     }
 
+    /// Says for how long there has been this connection.
+    pub fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.accepted)
+    }
+
     pub fn is_busy(&self) -> bool {
         matches!(self.doing, HttpActivity::Busy { .. })
     }

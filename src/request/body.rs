@@ -302,6 +302,9 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        if let Some(exchange) = &self.recorded {
+            exchange.asked_for_more();
+        }
         let polled = match &mut self.kind {
             Kind::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Kind::Guest(written) => written.poll(cx),

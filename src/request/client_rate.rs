@@ -16,6 +16,8 @@ pub struct ClientRate {
     rate: u64,
     /// The server waits for the client since then.
     waits: Option<Instant>,
+    /// The server has waited for the client for this long before.
+    waited: Duration,
     /// This many bytes are missing so far; less than none where the client was faster.
     behind: i64,
 }
@@ -25,6 +27,7 @@ impl ClientRate {
         ClientRate {
             rate,
             waits: None,
+            waited: Duration::ZERO,
             behind: 0,
         }
     }
@@ -38,9 +41,15 @@ impl ClientRate {
         self.waits.is_some()
     }
 
+    /// Says for how long the client was waited for, until it moved last.
+    pub fn waited(&self) -> Duration {
+        self.waited
+    }
+
     /// Notes that the client moved this many bytes, and is not waited for any more.
     pub fn moved(&mut self, bytes: u64, now: Instant) {
         if let Some(since) = self.waits.take() {
+            self.waited += now.saturating_duration_since(since);
             self.behind = self.behind.saturating_add(self.owed(since, now));
         }
         self.add(bytes);

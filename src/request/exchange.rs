@@ -32,6 +32,9 @@ pub struct Exchange {
     started: Instant,
     status: Cell<Option<StatusCode>>,
     sent: Cell<u64>,
+    /// Since then the client has not asked for more of the body, and had not for so long before.
+    offered: Cell<Option<Instant>>,
+    client_time: Cell<Duration>,
     upload: OnceCell<Arc<UploadState>>,
     /// What the guest is given is recorded by it, where the operator wants that.
     recorder: OnceCell<Arc<Recorder>>,
@@ -81,6 +84,8 @@ impl Exchange {
             started,
             status: Cell::new(None),
             sent: Cell::new(0),
+            offered: Cell::new(None),
+            client_time: Cell::default(),
             upload: OnceCell::new(),
             recorder: OnceCell::new(),
             logged,
@@ -121,6 +126,15 @@ impl Exchange {
     /// Notes that bytes of the response body were handed to the connection.
     pub fn sent(&self, bytes: u64) {
         self.sent.set(self.sent.get() + bytes);
+        self.offered.set(Some(Instant::now()));
+    }
+
+    /// Notes that the connection asks for more of the response body, as the client has taken what there was.
+    pub fn asked_for_more(&self) {
+        if let Some(since) = self.offered.take() {
+            self.client_time
+                .set(self.client_time.get() + since.elapsed());
+        }
     }
 
     /// Runs some of the guest, and notes how long it takes.
@@ -205,12 +219,15 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         self.abandon_upload();
+        self.asked_for_more();
+        let upload = self.upload().map_or(Duration::ZERO, UploadState::waited);
         let ended = Ended {
             method: method_index(&self.method),
             status: self.status.get().map(|status| status.as_u16()),
             received: self.upload().map_or(0, UploadState::received),
             sent: self.sent.get(),
             took: self.started.elapsed(),
+            client: self.client_time.get() + upload,
             guest: self.guest.get(),
             failed: self.failed.get(),
         };

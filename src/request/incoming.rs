@@ -135,7 +135,8 @@ impl Streamed {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        if self.is_unasked() && !self.is_forgone {
+        let is_too_late = self.is_forgone || self.reading.answered.load(Relaxed);
+        if self.is_unasked() && !is_too_late {
             self.reading.note(&self.reading.asked);
         }
         if !self.data_is_over {
@@ -186,6 +187,8 @@ pub struct BodyReading {
     /// The stream is reset where nobody reads the rest: the client knows that its answer is whole all the same.
     is_refused: bool,
     asked: AtomicBool,
+    /// The client has the head of its answer, and cannot be asked any more.
+    answered: AtomicBool,
     over: AtomicBool,
     /// The client has ended it, which its stream does not know.
     left: AtomicBool,
@@ -221,6 +224,11 @@ impl BodyReading {
     /// Says whether the client is to be told to send the body; who asks here is woken when it is.
     pub fn is_asked(&self, cx: &Context<'_>) -> bool {
         self.is_to_ask && self.is(&self.asked, cx)
+    }
+
+    /// Notes that the client is given the head of its answer.
+    pub fn answer(&self) {
+        self.answered.store(true, Relaxed);
     }
 
     /// Says whether nobody reads the body any more, or all of it was read; who asks here is woken when that is so.

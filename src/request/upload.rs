@@ -56,6 +56,11 @@ impl UploadState {
         lock(&self.client_rate).is_waiting()
     }
 
+    /// Says for how long the guest has waited for the client.
+    pub fn waited(&self) -> Duration {
+        lock(&self.client_rate).waited()
+    }
+
     /// Says how far behind the client is.
     pub fn behind(&self, now: Instant) -> Duration {
         lock(&self.client_rate).behind(now)

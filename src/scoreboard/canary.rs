@@ -3,6 +3,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use std::time::Duration;
 
 /// `CanaryFigures` says how the canary is that runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +56,12 @@ impl CanaryCell {
             }
         }
         self.generation.store(figures.generation, Relaxed);
+    }
+
+    /// Says how long the canary is to run; none where no canary runs.
+    pub fn time(&self) -> Option<Duration> {
+        let runs = self.generation.load(Relaxed) > 0;
+        runs.then(|| Duration::from_millis(self.time_ms.load(Relaxed)))
     }
 
     /// Returns none where no canary runs.

@@ -7,6 +7,7 @@ use super::totals::{CANARIES, Family, JOB_RUNS, JobOutcome, RELOADS, Totals, WOR
 use std::mem::offset_of;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64};
+use std::time::Duration;
 
 /// A `ServerState` says what the server is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -108,7 +109,8 @@ pub struct Table {
     backlogs: [AtomicU32; ADDRESSES],
     ended: AtomicU64,
     ends: [EndCell; ENDS],
-    /// The last reload failed for this reason.
+    /// The last reload failed; the last that did failed for this reason.
+    has_failed: AtomicBool,
     failure: SharedText<2048>,
     /// A JSON document says what is served, and where.
     about: SharedText<8192>,
@@ -205,13 +207,23 @@ impl Table {
     /// Notes that a reload is over, and the reason where it failed.
     pub fn reloaded(&self, failure: Option<&str>, at_ms: u64) {
         self.totals.add(RELOADS, usize::from(failure.is_some()), 1);
-        self.failure.write(failure.unwrap_or_default());
+        if let Some(why) = failure {
+            self.failure.write(why);
+        }
+        self.has_failed.store(failure.is_some(), Relaxed);
         self.reloaded_at_ms.store(at_ms, Relaxed);
     }
 
     /// Returns when the last reload was over (0 where there was none), and why it failed where it did.
     pub fn last_reload(&self) -> (u64, String) {
-        (self.reloaded_at_ms.load(Relaxed), self.failure.read())
+        let failure = self.has_failed.load(Relaxed).then(|| self.last_failure());
+        let at_ms = self.reloaded_at_ms.load(Relaxed);
+        (at_ms, failure.unwrap_or_default())
+    }
+
+    /// Returns why the last reload failed that did.
+    pub fn last_failure(&self) -> String {
+        self.failure.read()
     }
 
     /// Says how the canary is; none where no canary runs.
@@ -221,6 +233,11 @@ impl Table {
 
     pub fn canary(&self) -> Option<CanaryFigures> {
         self.canary.read()
+    }
+
+    /// Says how long the canary is to run that runs now; none where none does.
+    pub fn canary_time(&self) -> Option<Duration> {
+        self.canary.time()
     }
 
     /// A canary was promoted, or rolled back.

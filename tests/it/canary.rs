@@ -1,10 +1,12 @@
 //! Reloads that compare the new version with the old one before all workers have it.
 
 use crate::harness::{
-    Connection, Folder, HELLO, Server, Start, Variant, eventually, get, order, refused, root, said,
+    Connection, Folder, HELLO, Response, Server, Start, Variant, eventually, get, order, refused,
+    root, said,
 };
 use nix::sys::signal::Signal;
 use std::fs;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -77,12 +79,32 @@ struct Clients {
 
 impl Clients {
     fn ask(address: SocketAddr) -> Clients {
+        Clients::begin(8, move |seen| seen.take(address))
+    }
+
+    /// Each stays with its connection until it is told that an answer was the last.
+    fn stay(address: SocketAddr, path: &'static str) -> Clients {
+        Clients::begin(3, move |seen| {
+            let mut connection = Connection::open(address);
+            while !seen.done.load(SeqCst) {
+                let answer = connection.get(path).response();
+                let closes = |answer: &Response| answer.header("connection") == Some("close");
+                let is_last = answer.as_ref().is_ok_and(closes);
+                seen.count(answer);
+                if is_last {
+                    break;
+                }
+            }
+        })
+    }
+
+    fn begin(count: usize, ask: impl Fn(&Seen) + Copy + Send + 'static) -> Clients {
         let seen = Arc::new(Seen::default());
-        let threads = (0..8).map(|_| {
+        let threads = (0..count).map(|_| {
             let seen = seen.clone();
             std::thread::spawn(move || {
                 while !seen.done.load(SeqCst) {
-                    seen.take(address);
+                    ask(&seen);
                 }
             })
         });
@@ -102,7 +124,10 @@ impl Clients {
 impl Seen {
     fn take(&self, address: SocketAddr) {
         let asked = Connection::try_open(address);
-        let answer = asked.and_then(|mut connection| connection.get("/").response());
+        self.count(asked.and_then(|mut connection| connection.get("/").response()));
+    }
+
+    fn count(&self, answer: io::Result<Response>) {
         let counter = match answer {
             Ok(answer) if answer.status == 500 => &self.failed,
             Ok(answer) if answer.text() == OLD => &self.old,
@@ -189,6 +214,76 @@ fn a_good_version_is_promoted_and_nothing_is_lost() {
     }
 }
 
+/// A proxy keeps its connections open for hours: the new version would have no request of it.
+#[test]
+fn clients_that_stay_meet_the_new_version_too_and_lose_nothing() {
+    let application = Application::new("stay", 20);
+    let server = application
+        .serve(4)
+        .args(["--canary", "10%", "--canary-time", "40s"])
+        .start();
+    let clients = Clients::stay(server.address, "/");
+    eventually("they are there", || clients.seen.counts()[0] > 100);
+    application.deploy();
+    let reloaded = order(&server, &["reload"]);
+    assert_eq!(reloaded.status.code(), Some(3), "{}", said(&reloaded));
+    let why = "the canary of version 2 was rolled back: it fails";
+    assert!(said(&reloaded).contains(why), "{}", said(&reloaded));
+    let [_, new, failed, lost] = clients.end().counts();
+    assert_eq!(lost, 0);
+    assert!(new > 0 && failed > 0, "{new} {failed}");
+}
+
+/// The front asks what is mounted over few connections, each with many requests.
+#[test]
+fn the_canary_of_a_mount_has_its_share_of_the_requests() {
+    let application = Application::new("mounted", 20);
+    let file = application.folder.file("site.toml");
+    let text = format!(
+        "[mount.\"/app\"]\ncomponent = \"{}\"\nworkers = 2\ncanary = \"50%\"\n\
+         canary-time = \"40s\"\n",
+        application.path().display()
+    );
+    fs::write(&file, text).unwrap();
+    let server = Server::configured().option("--config-file", file);
+    let server = server.arg("--no-access-log").start();
+    let clients = Clients::stay(server.address, "/app");
+    eventually("they are there", || clients.seen.counts()[0] > 100);
+    application.deploy();
+    let reloaded = order(&server, &["reload", "--mount", "/app"]);
+    assert_eq!(reloaded.status.code(), Some(3), "{}", said(&reloaded));
+    let why = "the canary of version 2 was rolled back: it fails";
+    assert!(said(&reloaded).contains(why), "{}", said(&reloaded));
+    let [_, new, failed, lost] = clients.end().counts();
+    assert_eq!(lost, 0);
+    assert!(new > 0 && failed > 0, "{new} {failed}");
+}
+
+/// Whoever asked for the second reload was told nothing, and whoever asked for the first that it had failed.
+#[test]
+fn each_reload_is_told_what_came_of_its_own_version() {
+    let application = Application::new("each", 0);
+    let server = application
+        .serve(1)
+        .args(["--canary", "10%", "--canary-time", "1h"])
+        .start();
+    application.deploy();
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| order(&server, &["reload"]));
+        server.wait_for("Canary: version 2 is compared");
+        fs::write(application.path(), "(component)").unwrap();
+        let second = order(&server, &["reload"]);
+        assert_eq!(second.status.code(), Some(3), "{}", said(&second));
+        assert!(said(&second).contains("it exports no wasi:http handler"));
+        let promoted = order(&server, &["promote"]);
+        assert_eq!(promoted.status.code(), Some(0), "{}", said(&promoted));
+        let first = first.join().unwrap();
+        assert_eq!(first.status.code(), Some(0), "{}", said(&first));
+        assert!(said(&first).contains("version 2 is served"));
+    });
+    assert!(server.status()["reloads"]["last"]["reason"].is_null());
+}
+
 /// Whoever deploys may know more than figures say.
 #[test]
 fn a_canary_is_shown_and_decided_by_hand() {
@@ -226,6 +321,7 @@ fn a_canary_is_shown_and_decided_by_hand() {
     // The number of workers is the operator's meanwhile, too.
     let scaled = order(server, &["scale", "3"]);
     assert_eq!(scaled.status.code(), Some(0), "{}", said(&scaled));
+    assert!(said(&scaled).contains("3 workers serve, and 1 of the canary"));
     assert_eq!(server.workers().len(), 4);
     server.signal(Signal::SIGUSR2);
     server.wait_for("Not replacing the executable: a canary runs");

@@ -13,6 +13,7 @@ mod bad_input;
 mod balance;
 mod before_start;
 mod canary;
+mod canary_figures;
 mod capabilities;
 mod certificates;
 mod chaos;

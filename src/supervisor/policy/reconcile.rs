@@ -233,6 +233,7 @@ impl Policy {
         let text = format!("Changing the number of workers from {before} to {wanted}{why}");
         self.actions.push(Action::Log { level, text });
         self.wanted = wanted;
+        self.resize_canary();
         for index in wanted..before {
             let empty = (0..wanted).find(|index| !self.at(*index).any(Worker::serves));
             if let Some(empty) = empty.filter(|_| self.at(index).any(Worker::serves)) {

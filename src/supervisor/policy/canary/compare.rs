@@ -7,8 +7,12 @@
 use super::super::super::settings::CanarySettings;
 use crate::scoreboard::Answers;
 
-/// No verdict is given on fewer requests of a version.
+/// No verdict is given on fewer requests of a version, unless it is plain.
 pub const LEAST: u64 = 20;
+
+/// A last verdict is given on so few only where the difference is this plain.
+const FEWEST: u64 = 5;
+const PLAIN: f64 = 0.25;
 
 /// Times are not compared by fewer.
 const LEAST_TIMED: u64 = 100;
@@ -53,10 +57,15 @@ pub fn compare(
     settings: &CanarySettings,
     certainty: Certainty,
 ) -> Finding {
-    if new.count < LEAST {
-        return Finding::TooFew;
-    }
     let deviations = certainty.deviations();
+    if new.count < LEAST {
+        let is_enough = new.count >= FEWEST && old.count >= LEAST && certainty == Certainty::Last;
+        let allowed = settings.max_failures.max(PLAIN);
+        return match is_enough && least_difference(old, new, deviations) > allowed {
+            true => Finding::Worse(failures(old, new)),
+            false => Finding::TooFew,
+        };
+    }
     if old.count < LEAST {
         return alone(new, deviations);
     }

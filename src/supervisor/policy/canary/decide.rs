@@ -46,6 +46,7 @@ impl Policy {
         Some(Canary {
             generation,
             indices: self.most..self.most + workers,
+            share,
             settings: settings.clone(),
             stage: Stage::Starting,
             hurries: false,
@@ -132,6 +133,14 @@ impl Policy {
                 );
                 self.log(Level::Warning, text);
             }
+        }
+    }
+
+    /// Keeps the canary's share where there are more workers now, or fewer.
+    pub(in super::super) fn resize_canary(&mut self) {
+        let others = self.wanted;
+        if let Some(canary) = self.canary_mut() {
+            canary.resize(others);
         }
     }
 

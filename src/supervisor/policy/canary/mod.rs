@@ -30,6 +30,8 @@ pub struct Canary {
     generation: u32,
     /// The canary's workers have these indices, which are behind all that other workers can have.
     indices: Range<usize>,
+    /// They are this share of all workers.
+    share: f64,
     settings: CanarySettings,
     stage: Stage,
     /// The canary is to be promoted as soon as one of its workers is ready.
@@ -88,6 +90,11 @@ fn workers(share: f64, others: usize) -> usize {
 }
 
 impl Canary {
+    /// Has as many workers as make the share beside this many others.
+    fn resize(&mut self, others: usize) {
+        self.indices.end = self.indices.start + workers(self.share, others);
+    }
+
     fn since(&self) -> Option<Instant> {
         match self.stage {
             Stage::Starting => None,

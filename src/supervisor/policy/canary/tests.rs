@@ -63,6 +63,7 @@ fn canary(settings: CanarySettings, since: Instant) -> Canary {
     Canary {
         generation: 2,
         indices: 32..33,
+        share: 0.1,
         settings,
         stage: Stage::Warming { since },
         hurries: false,
@@ -148,6 +149,29 @@ fn one_that_fails_always_is_given_up_as_soon_as_anything_is_known() {
         1,
     );
     assert_eq!(second, 4, "not before there are twenty requests");
+}
+
+/// Where few requests come, one that always fails would go on to fail them until twenty have come.
+#[test]
+fn a_few_requests_are_enough_at_the_end_where_most_of_them_fail() {
+    let start = Instant::now();
+    for (requests, failed, is_rolled_back) in [
+        (4, 4, false),
+        (5, 5, true),
+        (8, 7, true),
+        (8, 3, false),
+        (12, 1, false),
+        (19, 0, false),
+    ] {
+        let mut canary = canary(settings(), start);
+        (0..200).for_each(|_| canary.old.answers.note(1000, false));
+        (0..requests).for_each(|index| canary.new.answers.note(1000, index < failed));
+        let early = canary.verdict(start + 59 * SECOND);
+        assert_eq!(early, CanaryDecision::GoOn, "{failed} of {requests}");
+        let last = canary.verdict(start + 60 * SECOND);
+        let expected = matches!(last, CanaryDecision::RollBack(_));
+        assert_eq!(is_rolled_back, expected, "{failed} of {requests}: {last:?}");
+    }
 }
 
 #[test]

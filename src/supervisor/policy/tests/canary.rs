@@ -97,6 +97,22 @@ fn a_version_that_fails_one_request_in_twenty_is_rolled_back_and_nobody_else_is_
 }
 
 #[test]
+fn a_canary_keeps_its_share_when_the_number_of_workers_changes() {
+    let mut world = running(4, GOOD);
+    for (workers, beside) in [(20, 3), (12, 2), (1, 1), (4, 1)] {
+        world.on(Event::Scale(workers.to_string().parse().unwrap()));
+        world.settle();
+        assert_eq!(
+            versions(&world),
+            BTreeMap::from([(1, workers), (2, beside)])
+        );
+    }
+    world.pass(61 * SECOND);
+    world.settle();
+    assert_eq!(versions(&world), BTreeMap::from([(2, 4)]));
+}
+
+#[test]
 fn a_worker_of_the_canary_that_crashes_ends_it() {
     let mut world = running(3, GOOD);
     let id = new_worker(&world, 2);
