@@ -7,6 +7,7 @@ mod command;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod listener;
+mod mount_name;
 mod record;
 
 pub use code_info::{CodeInfo, Needs, Restore, Target, World};
@@ -15,6 +16,7 @@ pub use command::{
     command_channel,
 };
 pub use listener::{FileIdentity, LeftListener, LeftMount, ListenerKind, SocketMaker};
+pub use mount_name::{canonical_host, canonical_mount};
 pub use record::Garbage;
 
 use crate::cache::{CodeName, CodeOrigin};

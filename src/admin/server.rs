@@ -9,7 +9,7 @@ use super::order::Order;
 use super::page::Page;
 use super::reading::{MountReading, Reading};
 use super::{exposition, health, status};
-use crate::channel::AdminCommand;
+use crate::channel::{AdminCommand, canonical_mount};
 use crate::scoreboard::Scoreboard;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{Either, Full};
@@ -79,17 +79,9 @@ pub struct Mount {
 }
 
 impl Mount {
-    /// Says whether an operator who writes this means it: hosts are compared without regard to case, and a slash at the
-    /// end says nothing.
+    /// Says whether an operator who writes this means it.
     fn is_at(&self, route: &str) -> bool {
-        let parts = |route: &str| {
-            let (host, path) = route.split_at(route.find('/').unwrap_or(route.len()));
-            (
-                host.to_ascii_lowercase(),
-                path.trim_end_matches('/').to_owned(),
-            )
-        };
-        parts(route) == parts(&self.name)
+        canonical_mount(route) == self.name
     }
 }
 

@@ -7,6 +7,7 @@ use super::{
     Addresses, Admin, Canary, Capabilities, Clients, Databases, Instances, Logging, OptionOrigin,
     OptionSource, Outbound, Registry, Sandbox, Serve, Tls, Tracing, WebSockets, config_file,
 };
+use crate::channel::canonical_mount;
 use clap::builder::Resettable;
 use clap::error::ErrorKind;
 use clap::{Arg, Args, Command, Error, FromArgMatches, Id};
@@ -78,7 +79,16 @@ pub fn is_of_server(id: &str) -> bool {
 }
 
 /// These options are about an application, and those of the groups in [`refuse_unowned`].
-const OF_AN_APPLICATION: [&str; 3] = ["limit-compile-time", "timeout-idle-body", "timeout-request"];
+const OF_AN_APPLICATION: [&str; 5] = [
+    "client-header",
+    "limit-compile-time",
+    "request-header",
+    "timeout-idle-body",
+    "timeout-request",
+];
+
+/// These options are about what is compressed: answers of an application, or files.
+const OF_CONTENT: [&str; 2] = ["compress", "compress-min-size"];
 
 /// Refuses what is given to nobody, as there is no application.
 pub fn refuse_unowned(given: &[OptionOrigin]) -> Result<(), Error> {
@@ -92,12 +102,19 @@ pub fn refuse_unowned(given: &[OptionOrigin]) -> Result<(), Error> {
     ];
     let of_groups = groups.iter().flat_map(Command::get_arguments);
     let names = of_groups.filter_map(Arg::get_long);
-    let names: Vec<&str> = names.chain(OF_AN_APPLICATION).collect();
+    let is_given = |option: &OptionOrigin| !matches!(option.source, OptionSource::Default);
+    let has_files = |option: &OptionOrigin| option.name == "static" && is_given(option);
+    let of_content = match given.iter().any(has_files) {
+        true => &[][..],
+        false => &OF_CONTENT,
+    };
+    let of_content = of_content.iter().copied();
+    let names: Vec<&str> = names.chain(OF_AN_APPLICATION).chain(of_content).collect();
     let is_unowned = |option: &&OptionOrigin| {
         // The workers that have the addresses take memory, too.
         let is_of_application =
             option.name != "max-worker-memory" && names.contains(&&*option.name);
-        is_of_application && !matches!(option.source, OptionSource::Default)
+        is_of_application && is_given(option)
     };
     let Some(OptionOrigin { name, place, .. }) = given.iter().find(is_unowned) else {
         return Ok(());
@@ -147,7 +164,8 @@ pub fn complete(command: &Command, serve: &mut Serve, file: Vec<FileMount>) -> R
         });
     }
     for table in file {
-        let same = |known: &&mut FileMount| canonical(&known.route) == canonical(&table.route);
+        let place = canonical_mount(&table.route);
+        let same = |known: &&mut FileMount| canonical_mount(&known.route) == place;
         match tables.iter_mut().find(same) {
             // The command line counts more.
             Some(known) => {
@@ -161,16 +179,6 @@ pub fn complete(command: &Command, serve: &mut Serve, file: Vec<FileMount>) -> R
     let tables = tables.into_iter().map(|table| table.mounted(&command));
     serve.mounts.tables = tables.collect::<Result<_, _>>()?;
     Ok(())
-}
-
-/// Writes a route as others of the same meaning are written.
-fn canonical(route: &str) -> String {
-    let (host, path) = route.split_at(route.find('/').unwrap_or(route.len()));
-    format!(
-        "{}{}",
-        host.to_ascii_lowercase(),
-        path.trim_end_matches('/')
-    )
 }
 
 /// Leaves out what variables say, which is about the application. No command of a name is asked for.

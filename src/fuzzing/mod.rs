@@ -10,13 +10,14 @@ use crate::{channel, cli, config, connection, guest, request, supervisor};
 pub type FuzzTarget = fn(&[u8]);
 
 /// All targets by their names, which their files and corpora under fuzz/ have too.
-pub const TARGETS: [(&str, FuzzTarget); 11] = [
+pub const TARGETS: [(&str, FuzzTarget); 12] = [
     ("config_file", config_file),
     ("env_file", env_file),
     ("handover", handover),
     ("header_policy", header_policy),
     ("http1", http1),
     ("http2", http2),
+    ("mount_choice", mount_choice),
     ("option_values", option_values),
     ("proxy_header", proxy_header),
     ("recording", recording),
@@ -58,6 +59,11 @@ pub fn proxy_header(bytes: &[u8]) {
 /// A stranger's fields never change what is believed of a request, nor take the place of ours.
 pub fn header_policy(bytes: &[u8]) {
     request::fuzzing::header_policy(bytes);
+}
+
+/// A request goes to the mount where other readers of its target would have it go, or is refused.
+pub fn mount_choice(bytes: &[u8]) {
+    request::mounts::fuzzing::choice(bytes);
 }
 
 /// Whatever a child sends is a valid message or command, or garbage.

@@ -14,15 +14,24 @@ use nix::sys::stat::Mode;
 use nix::unistd::{dup3, mkdtemp};
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Bound;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
 /// This many connections wait: the front has few, each with many requests.
 const BACKLOG: i32 = 1024;
 
+/// With each look, this many are switched back to non-blocking mode, should somebody have switched it off: until then
+/// accepting there waits for moments.
+const UNBLOCKED: usize = 16;
+
 /// `MountSockets` are those of all mounts, by their names.
 #[derive(Debug, Default)]
-pub struct MountSockets(BTreeMap<String, MountSocket>);
+pub struct MountSockets {
+    by_name: BTreeMap<String, MountSocket>,
+    /// With the next look, those behind this one are switched back to non-blocking mode.
+    unblocked: String,
+}
 
 #[derive(Debug)]
 struct MountSocket {
@@ -35,9 +44,9 @@ impl MountSockets {
     /// Makes sockets for these mounts where they have none.
     pub fn prepare<'a>(&mut self, names: impl Iterator<Item = &'a str>) -> Result<()> {
         for name in names {
-            if !self.0.contains_key(name) {
+            if !self.by_name.contains_key(name) {
                 let made = make().with_context(|| format!("mount `{name}`"))?;
-                self.0.insert(name.to_owned(), made);
+                self.by_name.insert(name.to_owned(), made);
             }
         }
         Ok(())
@@ -46,10 +55,12 @@ impl MountSockets {
     /// Makes those anew that one of the processes that listen there has shut down or switched to blocking mode, and names
     /// them: whoever has the old one, or its file, is to be replaced.
     pub fn repair(&mut self) -> Vec<String> {
+        self.unblock_some();
+        let sockets = self.by_name.values();
+        let shut_down = socket::are_shut_down(sockets.map(|it| it.listening.as_fd()));
         let mut renewed = Vec::new();
-        for (name, socket) in &mut self.0 {
-            socket.listening.unblock();
-            if socket.listening.listens() {
+        for ((name, socket), is_shut_down) in self.by_name.iter_mut().zip(shut_down) {
+            if !is_shut_down {
                 continue;
             }
             match socket.renew() {
@@ -66,6 +77,21 @@ impl MountSockets {
         renewed
     }
 
+    fn unblock_some(&mut self) {
+        let behind = (Bound::Excluded(&*self.unblocked), Bound::Unbounded);
+        let mut last = String::new();
+        for (count, (name, socket)) in self.by_name.range::<str, _>(behind).enumerate() {
+            if count == UNBLOCKED {
+                self.unblocked = last;
+                return;
+            }
+            socket.listening.unblock();
+            last.clone_from(name);
+        }
+        // The next look begins anew.
+        self.unblocked = String::new();
+    }
+
     /// Takes those that another executable has left.
     pub fn adopt(left: Vec<(LeftMount, [OwnedFd; 2])>) -> Result<MountSockets> {
         let adopt = |(left, [listening, file]): (LeftMount, [OwnedFd; 2])| {
@@ -74,7 +100,10 @@ impl MountSockets {
             Ok((left.name, MountSocket { listening, file }))
         };
         let sockets = left.into_iter().map(adopt);
-        sockets.collect::<Result<_>>().map(MountSockets)
+        Ok(MountSockets {
+            by_name: sockets.collect::<Result<_>>()?,
+            unblocked: String::new(),
+        })
     }
 
     /// Gives a further descriptor of the file of a mount's socket, by which who holds it connects.
@@ -84,7 +113,7 @@ impl MountSockets {
 
     /// Lists the paths by which the sockets are connected to.
     pub fn paths(&self) -> Vec<PathBuf> {
-        let sockets = self.0.values();
+        let sockets = self.by_name.values();
         sockets.map(|socket| path(&socket.file)).collect()
     }
 
@@ -100,13 +129,13 @@ impl MountSockets {
 
     /// Lists the descriptors of the sockets' files.
     pub fn files(&self) -> Vec<RawFd> {
-        let sockets = self.0.values();
+        let sockets = self.by_name.values();
         sockets.map(|socket| socket.file.as_raw_fd()).collect()
     }
 
     /// Lists what the next executable must know, but for the processes.
     pub fn left(&self) -> Vec<LeftMount> {
-        let left = self.0.iter().map(|(name, socket)| LeftMount {
+        let left = self.by_name.iter().map(|(name, socket)| LeftMount {
             name: name.clone(),
             listening: socket.listening.as_raw_fd(),
             file: socket.file.as_raw_fd(),
@@ -117,7 +146,7 @@ impl MountSockets {
 
     fn of(&self, name: &str) -> io::Result<&MountSocket> {
         let none = || io::Error::other(format!("mount `{name}` has no socket"));
-        self.0.get(name).ok_or_else(none)
+        self.by_name.get(name).ok_or_else(none)
     }
 
     /// Gives what the server of a mount listens at.

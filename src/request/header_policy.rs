@@ -55,8 +55,15 @@ impl Arrival {
 }
 
 impl HeaderPolicy {
-    /// Decides who asks, and leaves in the head only what guests may believe.
+    /// Decides who asks, leaves in the head only what guests may believe, and adds what the operator has them see.
     pub fn receive(&self, origin: &Origin, headers: &mut HeaderMap, ids: &Ids) -> Arrival {
+        let arrival = self.identify(origin, headers, ids);
+        self.add(headers, arrival.client);
+        arrival
+    }
+
+    /// Decides who asks, and leaves in the head only what guests may believe.
+    pub fn identify(&self, origin: &Origin, headers: &mut HeaderMap, ids: &Ids) -> Arrival {
         let mut claims = Claims::default();
         let mut id = None;
         if headers.keys().any(|name| is_claim(name.as_str())) {
@@ -75,10 +82,8 @@ impl HeaderPolicy {
         let ours = self.client_header.iter().chain(self.request_headers.keys());
         ambiguous_names::remove_ambiguous(headers, ours);
         join_cookies(headers);
-        let client = claims.client.unwrap_or(Client::Peer(origin.peer));
-        self.add(headers, client);
         Arrival {
-            client,
+            client: claims.client.unwrap_or(Client::Peer(origin.peer)),
             scheme: claims.scheme.unwrap_or_else(|| origin.scheme.clone()),
             authority: claims.authority,
             id,
@@ -87,7 +92,8 @@ impl HeaderPolicy {
         }
     }
 
-    fn add(&self, headers: &mut HeaderMap, client: Client) {
+    /// Adds what the operator has guests see.
+    pub fn add(&self, headers: &mut HeaderMap, client: Client) {
         if let Some(root) = &self.root_path {
             headers.insert(X_FORWARDED_PREFIX, root.value().clone());
         }

@@ -22,6 +22,7 @@ mod incoming;
 pub mod length;
 pub mod mounts;
 mod octets;
+mod operator_fields;
 mod origin;
 mod proxies;
 mod redirect;
@@ -182,7 +183,7 @@ impl Requests {
             (settings, coding, request.method().clone())
         });
         let policy = &self.settings.header_policy;
-        let mut arrival = policy.receive(origin, request.headers_mut(), &self.ids);
+        let mut arrival = self.receive(origin, request.headers_mut());
         if let Some(tracing) = self.settings.tracing {
             arrival.trace(tracing, policy.proxies.trust(origin.peer), &mut request);
         }
@@ -277,6 +278,8 @@ impl Requests {
             let forwarded = Box::pin(mount.forward(request, asked)).await;
             return forwarded.map(Answerer::Mount);
         }
+        let mut request = request;
+        self.add_fields_late(request.headers_mut(), asked.arrival);
         let mut request = match &self.files {
             None => request,
             Some(files) => {

@@ -209,11 +209,14 @@ impl Mounts {
         let there = self.servers.iter().filter(is_there);
         let there: BTreeSet<&str> = there.map(|it| it.name.as_str()).collect();
         let now = Instant::now();
+        let arrivals = socket::have_arrivals(self.idle.values().map(AsFd::as_fd));
+        let idle = self.idle.keys().zip(arrivals);
+        let idle = idle.filter(|(_, has_arrivals)| !has_arrivals);
+        let idle: BTreeSet<&String> = idle.map(|(name, _)| name).collect();
         let rests = |name: &String| {
-            let idle = self.idle.get(name);
             let backoff = self.backoffs.get(name);
             let waits = backoff.and_then(|it| it.waits_until(now)).is_some();
-            waits || idle.is_some_and(|it| !socket::has_arrivals(it.as_fd()))
+            waits || idle.contains(name)
         };
         let due = wanted.filter(|name| !there.contains(name.as_str()) && !rests(name));
         due.take(self.room()).cloned().collect()

@@ -61,11 +61,8 @@ impl Listening {
     /// Says whether clients can still connect: neither was it shut down, nor taken apart in another way. A TCP socket
     /// that was shut down does not accept any more (SO_ACCEPTCONN, socket(7)), a Unix one hangs up (poll(2)).
     pub fn listens(&self) -> bool {
-        let hangs_up = PollFlags::from_bits_retain(libc::POLLRDHUP | libc::POLLHUP);
-        let mut polled = [PollFd::new(self.as_fd(), hangs_up)];
-        let known = poll(&mut polled, PollTimeout::ZERO).is_ok();
         let accepts = getsockopt(self, sockopt::AcceptConn).unwrap_or(false);
-        accepts && !(known && polled[0].any() != Some(false))
+        accepts && which([self.as_fd()].into_iter(), hangs_up()) == [false]
     }
 
     /// Has accepting not wait, and says whether it would have.
@@ -288,6 +285,28 @@ fn family(fd: BorrowedFd<'_>) -> Option<AddressFamily> {
 pub fn has_arrivals(listener: BorrowedFd<'_>) -> bool {
     let mut waits = [PollFd::new(listener, PollFlags::POLLIN)];
     poll(&mut waits, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+}
+
+/// Says at which of these sockets connections wait to be accepted.
+pub fn have_arrivals<'a>(listeners: impl Iterator<Item = BorrowedFd<'a>>) -> Vec<bool> {
+    which(listeners, PollFlags::POLLIN)
+}
+
+/// Says which of these Unix sockets were shut down.
+pub fn are_shut_down<'a>(listeners: impl Iterator<Item = BorrowedFd<'a>>) -> Vec<bool> {
+    which(listeners, hangs_up())
+}
+
+fn hangs_up() -> PollFlags {
+    PollFlags::from_bits_retain(libc::POLLRDHUP | libc::POLLHUP)
+}
+
+/// Says to which of these descriptors this has happened, by one call for all (poll(2)).
+fn which<'a>(fds: impl Iterator<Item = BorrowedFd<'a>>, events: PollFlags) -> Vec<bool> {
+    let mut polled: Vec<PollFd<'_>> = fds.map(|fd| PollFd::new(fd, events)).collect();
+    let happened = poll(&mut polled, PollTimeout::ZERO).is_ok_and(|count| count > 0);
+    let any = |fd: &PollFd<'_>| happened && fd.any() != Some(false);
+    polled.iter().map(any).collect()
 }
 
 /// Reads what waits, without taking it (MSG_PEEK, recv(2)).

@@ -5,7 +5,8 @@
 //! theirs would cover what goes elsewhere here. So a path that would go to another component once it is read like that
 //! is refused. Browsers and libraries of clients write none: they resolve such paths before they ask.
 
-use super::route::{Route, canonical};
+use super::route::Route;
+use crate::channel::canonical_host;
 use http::Uri;
 
 /// A `Choice` says who answers.
@@ -21,7 +22,7 @@ pub enum Choice {
 
 /// Chooses among the routes for an absolute target.
 pub fn choose(routes: &[Route], target: &Uri) -> Choice {
-    let host = canonical(target.host().unwrap_or_default());
+    let host = canonical_host(target.host().unwrap_or_default());
     let path = target.path();
     let chosen = best(routes, &host, path);
     if is_plain(path) {

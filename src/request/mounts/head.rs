@@ -48,14 +48,28 @@ impl Head {
         }
     }
 
-    /// Makes the head of a request for a WebSocket. How a client of HTTP/1.1 proves that it is one is between it and us
-    /// (RFC 8441 section 5).
+    /// Makes the head of a request for a WebSocket (RFC 8441 section 5). A client of HTTP/1.1 has sent a key, by which
+    /// the server knows that it has asked in that way.
     pub fn websocket(parts: Parts, arrival: &Arrival) -> Head {
+        let is_upgrade = parts.version < Version::HTTP_2;
         let mut head = Head::new(parts, arrival, false);
         head.method = Method::CONNECT;
-        head.fields.remove(header::SEC_WEBSOCKET_KEY);
+        if !is_upgrade {
+            head.fields.remove(header::SEC_WEBSOCKET_KEY);
+        }
         head.protocol = Some(Protocol::from_static("websocket"));
         head
+    }
+
+    /// Says whether a stream is asked for that carries something else than a body.
+    pub fn opens_tunnel(&self) -> bool {
+        self.protocol.is_some()
+    }
+
+    /// Says whether asking twice does no more than asking once (RFC 9110 section 9.2.2). A WebSocket has not been told
+    /// anything before it is open.
+    pub fn is_idempotent(&self) -> bool {
+        self.opens_tunnel() || self.method.is_idempotent()
     }
 
     /// Says whether the client waits to be told to send the body (RFC 9110 section 10.1.1).

@@ -3,6 +3,8 @@
 
 mod answer;
 mod choice;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod head;
 mod link;
 mod route;
@@ -188,16 +190,21 @@ impl Mount {
 struct Begun {
     response: Response<RecvStream>,
     upload: Option<Sending>,
+    /// What the client sends through a tunnel goes this way.
+    sender: Option<SendStream<Bytes>>,
     lease: Lease,
 }
 
 impl Mount {
-    /// Sends a request until a server has begun it, and resolves when that gives the head of its response.
+    /// Sends a request until a server has begun it, and resolves when that gives the head of its response. One that
+    /// was lost with its server is sent once more, where that does what sending it once would have done.
     async fn ask(&self, head: &Head, outgoing: Option<Outgoing>) -> Result<Begun, MountFailure> {
+        let ends = outgoing.is_none() && !head.opens_tunnel();
         let mut attempts = 0;
+        let mut was_lost = false;
         loop {
             attempts += 1;
-            let error = match self.server.send(head.request(), outgoing.is_none()).await {
+            let error = match self.server.send(head.request(), ends).await {
                 Ok(sent) => match begin(sent, head, outgoing.as_ref()).await {
                     Ok(begun) => return Ok(begun),
                     Err(error) => error,
@@ -205,7 +212,10 @@ impl Mount {
                 Err(SendError::Refused(error)) => error,
                 Err(SendError::Unreachable) => return Err(MountFailure::Unreachable),
             };
-            let is_repeatable = is_unbegun(&error) && attempts < ATTEMPTS;
+            // What ends one server could end them all.
+            let is_lost = !was_lost && is_lost(&error) && head.is_idempotent();
+            was_lost |= is_lost;
+            let is_repeatable = (is_unbegun(&error) || is_lost) && attempts < ATTEMPTS;
             if !is_repeatable || !outgoing.as_ref().is_none_or(Outgoing::rewind) {
                 let why = format!("its server gave no response: {error}");
                 return Err(MountFailure::Lost(why));
@@ -221,12 +231,17 @@ fn is_unbegun(error: &h2::Error) -> bool {
     error.is_remote() && error.is_go_away() || is_refused
 }
 
+/// Says whether the connection was lost, so that nobody knows how far the server had come.
+fn is_lost(error: &h2::Error) -> bool {
+    error.is_io()
+}
+
 /// Sends the body of a request whose head was sent, and waits for the response.
 async fn begin(sent: Sent, head: &Head, outgoing: Option<&Outgoing>) -> Result<Begun, h2::Error> {
     let mut asked = Asked {
         response: sent.response,
         outgoing,
-        unasked: outgoing.is_some().then_some(sent.body),
+        unasked: (outgoing.is_some() || head.opens_tunnel()).then_some(sent.body),
         sending: None,
     };
     if !head.asks_first() {
@@ -241,6 +256,7 @@ async fn begin(sent: Sent, head: &Head, outgoing: Option<&Outgoing>) -> Result<B
     Ok(Begun {
         response,
         upload: asked.sending,
+        sender: asked.unasked,
         lease: sent.lease,
     })
 }
@@ -249,20 +265,22 @@ async fn begin(sent: Sent, head: &Head, outgoing: Option<&Outgoing>) -> Result<B
 struct Asked<'a> {
     response: ResponseFuture,
     outgoing: Option<&'a Outgoing>,
-    /// The body is to be sent by this when the server asks for it.
+    /// The body is to be sent by this when the server asks for it. Where there is none, a tunnel is asked for.
     unasked: Option<SendStream<Bytes>>,
     sending: Option<Sending>,
 }
 
 impl Asked<'_> {
     fn send_body(&mut self) {
-        if let (Some(outgoing), Some(sender)) = (self.outgoing, self.unasked.take()) {
+        if let Some(outgoing) = self.outgoing
+            && let Some(sender) = self.unasked.take()
+        {
             self.sending = Some(Sending::begin(outgoing.clone(), sender));
         }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<RecvStream>, h2::Error>> {
-        while self.unasked.is_some() {
+        while self.unasked.is_some() && self.outgoing.is_some() {
             match self.response.poll_informational(cx) {
                 Poll::Ready(Some(Ok(told))) if told.status() == StatusCode::CONTINUE => {
                     self.send_body();

@@ -1,10 +1,10 @@
 //! A `Route` says which requests a mounted component answers: those of a path and what is under it, and perhaps those
 //! of one host alone.
 
+use crate::channel::canonical_host;
 use crate::request::{RootPath, is_host};
 use anyhow::{Context, Result, bail};
 use http::uri::Authority;
-use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ fn parse_host(text: &str) -> Result<String> {
     if authority.host() != text {
         bail!("`{text}` has a port, and the route is for all of them; leave it out");
     }
-    let host = canonical(text);
+    let host = canonical_host(text);
     if host.contains('%') || host.is_empty() || text.starts_with('[') && !host.contains(':') {
         bail!("`{text}` is no host; write it like admin.example.com");
     }
@@ -84,20 +84,6 @@ fn parse_host(text: &str) -> Result<String> {
         bail!("`{text}` is no IPv6 address; write it like [2001:db8::1]");
     }
     Ok(host.into_owned())
-}
-
-/// Writes a host without a port as routes have it: the case of letters says nothing, and neither does the dot at the
-/// end of a name (RFC 9110 section 4.2.3, RFC 3986 section 3.2.2), or how an IPv6 address is shortened.
-pub fn canonical(host: &str) -> Cow<'_, str> {
-    let address = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
-    if let Some(Ok(address)) = address.map(str::parse::<Ipv6Addr>) {
-        return Cow::Owned(format!("[{address}]"));
-    }
-    let host = host.strip_suffix('.').unwrap_or(host);
-    match host.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        true => Cow::Owned(host.to_ascii_lowercase()),
-        false => Cow::Borrowed(host),
-    }
 }
 
 #[cfg(test)]
@@ -161,19 +147,6 @@ mod tests {
         ] {
             let error = format!("{:#}", Route::parse(text).unwrap_err());
             assert!(error.contains(reason), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn hosts_are_compared_as_names_and_addresses() {
-        for (host, expected) in [
-            ("Example.COM", "example.com"),
-            ("example.com.", "example.com"),
-            ("[0:0::1]", "[::1]"),
-            ("[::1]", "[::1]"),
-            ("127.0.0.1", "127.0.0.1"),
-        ] {
-            assert_eq!(canonical(host), expected);
         }
     }
 }

@@ -2,9 +2,7 @@
 //! WebSocket, which pass as they are. What they mean is between the client and the server.
 
 use super::head::Head;
-use super::link::{Lease, Sent};
-use super::server::SendError;
-use super::{ATTEMPTS, Begun, Mount, MountFailure, is_unbegun};
+use super::{Begun, Mount, MountFailure};
 use crate::request::{Body, Refusal, RequestContext, share, waiting};
 use crate::scoreboard::SlotRef;
 use bytes::Bytes;
@@ -78,58 +76,30 @@ impl Mount {
         let who = share::who(arrival.client, &self.proxies);
         let permit = waiting::permit(&self.websockets, who, progress, &self.slot).await;
         let permit = permit.map_err(|_| Refusal::Full)?;
-        let sent = self.send_opening(&Head::websocket(parts, arrival)).await;
-        let (head, sent) = sent.map_err(|failure| {
+        let head = Head::websocket(parts, arrival);
+        let begun = self.ask(&head, None).await.map_err(|failure| {
             if let MountFailure::Lost(why) = &failure {
                 exchange.mount_failed(self.server.name(), why);
             }
             Refusal::Mount(failure)
         })?;
-        if head.status() != StatusCode::OK {
-            let begun = Begun {
-                response: head,
-                upload: None,
-                lease: sent.lease,
-            };
+        if begun.response.status() != StatusCode::OK {
             return Ok(TunnelAnswer::Response(self.answer(begun, permit, exchange)));
         }
-        let (mut head, receiver) = head.into_parts();
+        let Begun {
+            response,
+            sender: Some(sender),
+            lease,
+            ..
+        } = begun
+        else {
+            let why = "its server has opened what was not asked for".to_owned();
+            return Err(Refusal::Mount(MountFailure::Lost(why)));
+        };
+        let (mut head, receiver) = response.into_parts();
         head.headers.remove(header::CONTENT_LENGTH);
-        let held = (Counted::begin(&self.slot), permit, sent.lease);
-        let tunnel = Tunnel::new(receiver, sent.body, held);
+        let held = (Counted::begin(&self.slot), permit, lease);
+        let tunnel = Tunnel::new(receiver, sender, held);
         Ok(TunnelAnswer::Open(Response::from_parts(head, ()), tunnel))
     }
-
-    /// Sends the request until a server has begun it, and waits for its answer.
-    async fn send_opening(
-        &self,
-        head: &Head,
-    ) -> Result<(Response<RecvStream>, AskedTunnel), MountFailure> {
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let error = match self.server.send(head.request(), false).await {
-                Ok(Sent {
-                    response,
-                    body,
-                    lease,
-                }) => match response.await {
-                    Ok(response) => return Ok((response, AskedTunnel { body, lease })),
-                    Err(error) => error,
-                },
-                Err(SendError::Refused(error)) => error,
-                Err(SendError::Unreachable) => return Err(MountFailure::Unreachable),
-            };
-            if !is_unbegun(&error) || attempts == ATTEMPTS {
-                let why = format!("its server gave no response: {error}");
-                return Err(MountFailure::Lost(why));
-            }
-        }
-    }
-}
-
-/// An `AskedTunnel` has what else there is of a stream that was asked for.
-struct AskedTunnel {
-    body: SendStream<Bytes>,
-    lease: Lease,
 }

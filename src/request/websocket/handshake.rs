@@ -66,6 +66,20 @@ pub fn validate<B: http_body::Body>(
     }
 }
 
+/// Has a request be again what the client of a trusted proxy has sent. One that had asked by an upgrade of HTTP/1.1 has
+/// sent a key, which no client of HTTP/2 does (RFC 8441 section 5).
+pub fn undo_translation<B>(asked: OpeningMethod, request: &mut Request<B>) {
+    let key = only(request.headers(), &header::SEC_WEBSOCKET_KEY);
+    if asked != OpeningMethod::Connect || !key.is_some_and(is_key) {
+        return;
+    }
+    *request.method_mut() = Method::GET;
+    *request.version_mut() = Version::HTTP_11;
+    let headers = request.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+}
+
 /// Returns the subprotocols that a client offers, in its order.
 pub fn subprotocols(headers: &HeaderMap) -> Vec<String> {
     let words = words(headers, &header::SEC_WEBSOCKET_PROTOCOL);
@@ -170,6 +184,30 @@ mod tests {
         ] {
             let judged = validate(OpeningMethod::Upgrade, &request(&[(name, value)]));
             assert_eq!(judged, Err(expected), "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn what_a_proxy_has_translated_is_an_upgrade_again_and_nothing_else_is() {
+        let connect = |fields: &[(&str, &str)]| {
+            let mut request = request(fields);
+            *request.method_mut() = Method::CONNECT;
+            *request.version_mut() = Version::HTTP_2;
+            request.headers_mut().remove(header::CONNECTION);
+            request.headers_mut().remove(header::UPGRADE);
+            request
+        };
+        let mut translated = connect(&[]);
+        undo_translation(OpeningMethod::Connect, &mut translated);
+        assert_eq!(asked(&translated), Some(OpeningMethod::Upgrade));
+        for mut other in [connect(&[("sec-websocket-key", "none")]), {
+            let mut other = connect(&[]);
+            other.headers_mut().remove(header::SEC_WEBSOCKET_KEY);
+            other
+        }] {
+            undo_translation(OpeningMethod::Connect, &mut other);
+            assert_eq!(other.method(), Method::CONNECT);
+            assert_eq!(other.version(), Version::HTTP_2);
         }
     }
 

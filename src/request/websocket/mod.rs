@@ -104,7 +104,10 @@ impl Requests {
     ) -> (Response<Body>, Option<OpenedWebSocket>) {
         let proof = handshake::validate(asked, &request);
         let header_policy = &self.settings.header_policy;
-        let mut arrival = header_policy.receive(origin, request.headers_mut(), &self.ids);
+        if header_policy.proxies.trust(origin.peer) {
+            handshake::undo_translation(asked, &mut request);
+        }
+        let mut arrival = self.receive(origin, request.headers_mut());
         if let Some(tracing) = self.settings.tracing {
             arrival.trace(
                 tracing,
@@ -152,6 +155,7 @@ impl Requests {
             let opened = Box::pin(mounted::open(mount, parts, proof, asked)).await;
             return opened.map_err(Refused::Request);
         }
+        self.add_fields_late(&mut parts.headers, asked.arrival);
         let (answer, socket) = self.begin(parts, target, name, asked).await?;
         let (response, socket) = match answer {
             OpeningAnswer::Accepted {

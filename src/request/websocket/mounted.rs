@@ -27,7 +27,7 @@ impl Requests {
         parts.version = request.version();
         parts.headers = request.headers().clone();
         let policy = &self.settings.header_policy;
-        let arrival = policy.receive(origin, &mut parts.headers, &self.ids);
+        let arrival = policy.identify(origin, &mut parts.headers, &self.ids);
         let target = host::target(&parts, origin, &arrival, policy.root_path.as_ref());
         match target.map(|target| mounts.find(&target)) {
             Some(Ok(Some(_))) => true,

@@ -41,6 +41,14 @@ fn options_that_mount_nothing_are_named() {
             &["--mount", "/a=x.wasm", "--canary", "10%"],
             "option --canary: there is no application",
         ),
+        (
+            &["--mount", "/a=x.wasm", "--compress"],
+            "option --compress: there is no application",
+        ),
+        (
+            &["--mount", "/a=x.wasm", "--request-header", "A: b"],
+            "option --request-header: there is no application",
+        ),
     ] {
         let (status, last) = refused(arguments);
         assert_eq!(status, Some(2), "{last}");

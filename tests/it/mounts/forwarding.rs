@@ -1,10 +1,11 @@
 //! Which requests are a mount's, and what comes of them on their way.
 
 use super::{SITE, Site};
-use crate::harness::http2::{Http2, head};
+use crate::harness::http2::{END_HEADERS, Http2, head};
 use crate::harness::websocket::{closed, next, open, refused};
 use crate::harness::{Connection, HELLO, Server, eventually, get, guest};
 use nix::sys::signal::Signal;
+use std::time::{Duration, Instant};
 use tokio_tungstenite::tungstenite::Message;
 
 fn ask(server: &Server, host: &str, target: &str) -> (u16, String) {
@@ -160,4 +161,84 @@ fn websockets_of_a_mount_pass_and_are_closed_when_the_server_goes() {
     server.signal(Signal::SIGTERM);
     let (code, _) = closed(&mut socket);
     assert_eq!(code, 1001);
+}
+
+/// Between the front and its server it is HTTP/2, which is nobody else's business.
+#[test]
+fn a_mount_is_asked_for_a_websocket_as_its_client_has_asked() {
+    let component = guest("behaviours-websocket");
+    let server = Server::component(HELLO)
+        .option("--mount", format!("/ws={component}"))
+        .start();
+    let mut socket = open(&server, "/ws/opening");
+    let mut awaited = vec![
+        "method GET",
+        "path /opening",
+        "version 1.1",
+        "header upgrade: websocket",
+        "header connection: Upgrade",
+        "header sec-websocket-key: ",
+    ];
+    while !awaited.is_empty() {
+        let Message::Text(line) = next(&mut socket) else {
+            panic!("there is no {awaited:?}");
+        };
+        awaited.retain(|begins| !line.starts_with(begins));
+    }
+    let mut trapped = open(&server, "/ws/trap");
+    trapped.send(Message::text("now")).unwrap();
+    assert_eq!(closed(&mut trapped).0, 1011);
+    server.wait_for("GET /ws/trap");
+}
+
+/// What the application is given is nothing for what is mounted beside it.
+#[test]
+fn fields_that_guests_are_given_are_those_of_their_own_table() {
+    let site = Site::new(
+        "component = \"{behaviours}\"\nrequest-header = [\"X-Who: application\", \"Via: 1.1 a\"]\n\
+         client-header = \"X-Client\"\n[mount.\"/api\"]\ncomponent = \"{behaviours}\"\n\
+         request-header = [\"Via: 1.1 b\"]\n",
+    );
+    let server = site.server().start();
+    let seen = |target| {
+        let mut connection = server.connect();
+        let request = connection.get(target).header("X-Who", "client");
+        request.response().unwrap().text()
+    };
+    let application = seen("/request");
+    for line in [
+        "header x-who: application\n",
+        "header via: 1.1 a\n",
+        "header x-client: 127.0.0.1\n",
+    ] {
+        assert!(application.contains(line), "{line} in {application}");
+    }
+    let mounted = seen("/api/request");
+    for line in ["header x-who: client\n", "header via: 1.1 b\n"] {
+        assert!(mounted.contains(line), "{line} in {mounted}");
+    }
+    for line in ["1.1 a", "x-client"] {
+        assert!(!mounted.contains(line), "{line} in {mounted}");
+    }
+}
+
+/// Whoever read the body late, and gave it up then, had the end of the answer wait for a client that sends nothing.
+#[test]
+fn an_answer_of_a_mount_ends_without_the_body_that_its_client_was_not_asked_for() {
+    let site = Site::new(SITE);
+    let server = site.server().start();
+    for target in ["/api/ignore-body", "/ignore-body"] {
+        let mut http2 = Http2::open(server.address).unwrap();
+        let fields = [("expect", "100-continue"), ("content-length", "100000")];
+        let start = Instant::now();
+        let stream = http2.ask(END_HEADERS, &head("POST", target, &fields));
+        let body = http2.answer(stream.unwrap()).unwrap();
+        let expected: &[u8] = match target.starts_with("/api") {
+            true => b"ignored\n",
+            false => b"Hello, world!\n",
+        };
+        assert_eq!(body, expected, "{target}");
+        // What nobody wants is thrown away for as long as this.
+        assert!(start.elapsed() < Duration::from_secs(5), "{target}");
+    }
 }

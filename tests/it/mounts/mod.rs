@@ -3,6 +3,7 @@
 mod bad_input;
 mod forwarding;
 mod life;
+mod lost;
 mod orders;
 
 use crate::harness::{Folder, HELLO, Server, Start, guest};

@@ -200,7 +200,8 @@ fn a_stream_or_a_connection_that_ends_without_an_answer_is_a_failure() {
         });
         let mount = mount(socket);
         for _ in 0..2 {
-            let Err(Refusal::Mount(MountFailure::Lost(why))) = get(&mount).await else {
+            let outcome = forward(&mount, request("POST", empty())).await;
+            let Err(Refusal::Mount(MountFailure::Lost(why))) = outcome else {
                 panic!("there was an answer");
             };
             assert!(why.starts_with("its server gave no response: "), "{why}");

@@ -94,6 +94,57 @@ fn a_refused_stream_is_asked_for_again() {
     });
 }
 
+/// Has a server that dies begin this many requests, one on each connection, and another answer what comes then.
+fn dies(listener: UnixListener, begins: usize) {
+    spawn_local(async move {
+        for _ in 0..begins {
+            let mut connection = by_hand(&listener).await;
+            connection.accept().await.unwrap().unwrap();
+        }
+        serve(listener, |request| async {
+            let body = request.into_body().collect().await.unwrap();
+            Response::new(full(body.to_bytes()))
+        });
+    });
+}
+
+/// Nobody knows how far a server had come that died: only what may be done twice is asked again.
+#[test]
+fn what_is_lost_with_its_server_is_asked_once_more_where_that_does_no_harm() {
+    for (method, begins, is_answered) in [
+        ("GET", 1, true),
+        ("PUT", 1, true),
+        ("DELETE", 1, true),
+        // What ends one server could end them all.
+        ("GET", 2, false),
+        ("POST", 1, false),
+        ("PATCH", 1, false),
+    ] {
+        run(async {
+            let (socket, listener) = listener();
+            dies(listener, begins);
+            let mount = mount(socket);
+            let body = if method == "GET" {
+                empty()
+            } else {
+                full("body")
+            };
+            let outcome = forward(&mount, request(method, body)).await;
+            match outcome {
+                Ok(response) => {
+                    assert!(is_answered, "{method} {begins}");
+                    let expected = if method == "GET" { "" } else { "body" };
+                    assert_eq!(text(response).await, expected);
+                }
+                Err(Refusal::Mount(MountFailure::Lost(why))) => {
+                    assert!(!is_answered, "{method} {begins}: {why}");
+                }
+                Err(other) => panic!("{method} {begins}: {:?}", other.why()),
+            }
+        });
+    }
+}
+
 #[test]
 fn a_request_that_has_sent_much_is_not_sent_again() {
     run(async {

@@ -44,6 +44,7 @@ fn a_websocket_is_a_stream_of_bytes_to_the_server() {
             names.sort_unstable();
             let expected = [
                 "sec-websocket-extensions",
+                "sec-websocket-key",
                 "sec-websocket-protocol",
                 "sec-websocket-version",
                 "x-forwarded-for",
