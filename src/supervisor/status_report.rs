@@ -40,13 +40,7 @@ impl<R: Roles> Supervisor<R> {
         let report = self.policy.report();
         let table = self.forker.scoreboard.table();
         table.beat(clock::now_ms());
-        table.set_canary(canary);
-        if self.published.as_ref() != Some(&report) {
-            table.set_workers(report.workers);
-            table.set_versions(report.versions);
-            table.enter(report.state);
-            self.published = Some(report);
-        }
+        // Why a version has failed is there when it is seen that it has.
         for incident in self.policy.take_incidents() {
             let at_ms = clock::unix_ms();
             match incident {
@@ -63,6 +57,13 @@ impl<R: Roles> Supervisor<R> {
                     detail: log::escape(&why).to_string(),
                 }),
             }
+        }
+        table.set_canary(canary);
+        if self.published.as_ref() != Some(&report) {
+            table.set_workers(report.workers);
+            table.set_versions(report.versions);
+            table.enter(report.state);
+            self.published = Some(report);
         }
         self.jobs.publish(table);
         (0..self.admin.take_obeyed()).for_each(|_| table.obeyed());
