@@ -110,6 +110,22 @@ fn answers_of_wasi_0_3_are_read_to_their_end_or_told() {
     }
 }
 
+/// Guards against operators who name `/items` where the application answers at `/items/`.
+#[test]
+fn a_redirection_is_told_and_not_followed() {
+    let path = "/respond?status=307&header=location:/x";
+    let server = Server::component(guest("behaviours"))
+        .args(["--prime", path, "--prime-strict"])
+        .start();
+    let printed = server.printed();
+    let line = printed.lines().find(|line| line.contains("answers 307"));
+    assert!(
+        line.is_some_and(|line| line.contains("is not asked for")),
+        "{printed}"
+    );
+    assert!(printed.contains("Primed "), "{printed}");
+}
+
 #[test]
 fn what_no_client_can_send_is_a_mistake() {
     let hello = root().join(HELLO).display().to_string();
