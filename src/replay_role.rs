@@ -22,7 +22,8 @@ pub fn run(order: &Replay) -> Result<Status> {
         let missing = format!("there is no component `{name}` here; name it with --component");
         ensure(there, missing).exits(Status::Usage)?;
     }
-    let serve = order.serve(&component, recording.given.primed);
+    let reads_again = recording.given.primed && recording.start.is_none();
+    let serve = order.serve(&component, reads_again);
     let serve = serve.map_err(Error::from);
     let config = Config::resolve(&serve.exits(Status::Usage)?).exits(Status::Usage)?;
     let replayed = guest::replay(&config.compile_request, &recording, traced, !is_named);
@@ -73,6 +74,9 @@ fn told(recording: &Recording, replayed: &Replayed, is_other: bool) -> bool {
     let (answered, all) = replayed.calls;
     println!("Replayed:  {}", shown(&now));
     println!("Host calls answered as recorded: {answered} of {all}");
+    if let Some(other_way) = &replayed.started_otherwise {
+        println!("Its start went another way {other_way}");
+    }
     if let Some((used, calls)) = &replayed.unanswered {
         let used = used.join(" and ");
         println!(

@@ -57,8 +57,8 @@ pub struct Replay {
 impl Replay {
     /// Returns the options of a server that would serve this component alike. Variables count where this command has
     /// the option: what else they tell servers is not for a replay, which serves nobody and asks nobody.
-    /// Directories are for an application that was primed: it reads them again, and writes nothing.
-    pub fn serve(&self, component: &Path, primed: bool) -> Result<Serve, clap::Error> {
+    /// Directories are for an application that is primed and reads them again; it writes nothing.
+    pub fn serve(&self, component: &Path, reads_again: bool) -> Result<Serve, clap::Error> {
         let command = without_variables(&Cli::command());
         // A name may be that of a command, or begin with a hyphen.
         let matches = command.try_get_matches_from(["wasmserve", "component.wasm"])?;
@@ -70,7 +70,7 @@ impl Replay {
         serve.capabilities.keyvalue = None;
         let writable = std::mem::take(&mut serve.capabilities.dir_rw);
         serve.capabilities.dir.extend(writable);
-        if !primed {
+        if !reads_again {
             serve.capabilities.dir.clear();
         }
         serve.instances.prime = self.prime.clone();

@@ -68,7 +68,7 @@ use instance::pool::InstancePool;
 use instance::serial::{Instance, InstanceSource};
 use memory::worker::WorkerMemory;
 use profile::Profiles;
-use recording::Recordings;
+use recording::{Recordings, Start};
 use schedule::cpu_share::CpuShare;
 use schedule::epoch::EpochThread;
 use schedule::scheduler::Scheduler;
@@ -129,7 +129,8 @@ impl Guest {
             restorer.settle();
         }
         let given = replay::given(component, &capabilities, limits, restorer.as_deref());
-        let recordings = Recordings::open(capabilities.recordings.clone(), given);
+        let start = restorer.as_ref().and_then(|it| Start::parse(it.start()));
+        let recordings = Recordings::open(capabilities.recordings.clone(), given, start);
         let profiles = Profiles::new(capabilities.profile.clone(), handler.component())?;
         let epoch_thread = Arc::new(EpochThread::new(&engine));
         let scheduler = Scheduler::default();

@@ -36,6 +36,8 @@ pub struct Replayed {
     /// The guest has written these lines to standard error, the last ones at least.
     pub said: Vec<String>,
     pub other_way: Option<OtherWay>,
+    /// The application went this other way already when it started.
+    pub started_otherwise: Option<OtherWay>,
     /// The guest has used this, whose answers are in no recording, after so many calls.
     pub unanswered: Option<(Vec<String>, usize)>,
     /// The first is how many calls were answered as recorded, the second of how many.
@@ -112,15 +114,24 @@ pub fn replay(
     if must_be_same && loaded::digest(&code)? != recording.component {
         return Ok(None);
     }
+    // What the application was given when it started is given again where it is in the recording.
+    let starter = match &recording.start {
+        Some(start) => {
+            Arc::make_mut(&mut request.capabilities).directories.clear();
+            let directories = &recording.given.directories;
+            Some(Recorder::start_again(start, directories, traced)?)
+        }
+        None => None,
+    };
     let mut primed = None;
     if recording.given.primed && request.primes(info) {
         let mut snapshot = memory::empty_file("wasmserve snapshot")?;
-        request.prime(&code, info, &mut snapshot, &|| Ok(()))?;
+        request.prime_again(&code, info, starter.clone(), &mut snapshot)?;
         memory::seal(&snapshot)?;
         let written = snapshot.metadata()?.len() > 0;
         primed = written.then(|| OwnedFd::from(snapshot));
     }
-    // What the application reads when it starts is read again; what a request has read is in its recording.
+    // What a request has read is in its recording.
     Arc::make_mut(&mut request.capabilities).directories.clear();
     let loaded = request.load(&code, primed.as_ref(), info, None)?;
     let component = loaded.component.clone();
@@ -158,6 +169,7 @@ pub fn replay(
             answered: recorder.own_answer(),
             said: recorder.said(),
             other_way,
+            started_otherwise: starter.and_then(|starter| starter.replayed().0),
             unanswered: recorder.used_after().map(|calls| (recorder.used(), calls)),
             calls: (answered, all),
         }))

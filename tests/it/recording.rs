@@ -4,6 +4,7 @@ mod bounds;
 mod databases;
 mod files;
 mod secrets;
+mod starts;
 mod strangers;
 
 use crate::harness::{

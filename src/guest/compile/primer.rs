@@ -2,7 +2,7 @@
 //! requests that the operator has named, and writes down what is in it then. An instance that has something of the host
 //! open cannot be the beginning of others: they would not have it.
 
-use super::one_off::block_on_guest;
+use super::one_off::{Watch, block_on_guest};
 use super::priming::{PrimeRequest, Priming};
 use super::progress::display_path;
 use super::request::{CompileRequest, Confine};
@@ -13,13 +13,15 @@ use crate::guest::host::tracked_rng::TrackedRng;
 use crate::guest::instance::handler::LinkedComponent;
 use crate::guest::instance::prime::Moment;
 use crate::guest::instance::serial::Instance;
+use crate::guest::recording::Recorder;
 use crate::guest::schedule::alarm::Alarm;
-use crate::guest::snapshot::{self, Restorer, objection};
+use crate::guest::snapshot::{self, Rest, Restorer, objection};
 use crate::{error, info, log, warning};
 use anyhow::{Context, Result, bail, ensure};
 use http::header::LOCATION;
 use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::timeout_at;
 
@@ -57,7 +59,20 @@ impl CompileRequest {
         file: &mut File,
         confine: Confine<'_>,
     ) -> Result<()> {
-        prime(self, code, info, file, confine).with_context(|| self.about())
+        let recordings = self.capabilities.recordings.as_ref();
+        let recorder = recordings.map(|settings| Recorder::start(settings.secrets));
+        prime(self, code, info, recorder, file, confine).with_context(|| self.about())
+    }
+
+    /// Writes such a snapshot of an application that is given what it was given when it was recorded, if it was.
+    pub fn prime_again(
+        &self,
+        code: &OwnedFd,
+        info: CodeInfo,
+        recorder: Option<Arc<Recorder>>,
+        file: &mut File,
+    ) -> Result<()> {
+        prime(self, code, info, recorder, file, &|| Ok(())).with_context(|| self.about())
     }
 }
 
@@ -82,21 +97,26 @@ fn prime(
     request: &CompileRequest,
     code: &OwnedFd,
     info: CodeInfo,
+    recorder: Option<Arc<Recorder>>,
     file: &mut File,
     confine: Confine<'_>,
 ) -> Result<()> {
     seal::verify(&File::from(code.try_clone()?))?;
     let component = code::component(&engine::serving(info, request.limits)?, code)?;
     confine()?;
-    let handler = LinkedComponent::link(info.target, &component, None)?;
+    let recorded = recorder.as_ref().map(|_| &*request.capabilities);
+    let handler = LinkedComponent::link(info.target, &component, recorded)?;
     let restorer = Restorer::open(code, None)?.context("its instances are not put back")?;
-    let rng = TrackedRng::default();
-    let store = request.one_off_store(component.engine(), Some(rng.clone()))?;
+    let watch = Watch {
+        rng: TrackedRng::default(),
+        recorder,
+    };
+    let store = request.one_off_store(component.engine(), Some(&watch))?;
     let start = Instant::now();
     let primed = block_on_guest(async {
         let made = Instance::new(&handler, store, Some(&restorer)).await;
         let mut instance = made.map_err(|failure| anyhow::anyhow!("{failure}"))?;
-        primed(request, info, &rng, start, &mut instance, file).await
+        primed(request, info, &watch, start, &mut instance, file).await
     })?;
     let path = display_path(&request.name);
     match primed? {
@@ -118,7 +138,7 @@ fn prime(
 async fn primed(
     request: &CompileRequest,
     info: CodeInfo,
-    rng: &TrackedRng,
+    watch: &Watch,
     start: Instant,
     instance: &mut Instance,
     file: &mut File,
@@ -153,7 +173,7 @@ async fn primed(
             Ok(Err(why)) => return Ok(PrimingOutcome::No(why)),
             Err(failure) => return Ok(PrimingOutcome::No(told(&failure))),
         }
-    } else if rng.was_used() {
+    } else if watch.has_drawn() {
         let why = "it has drawn random numbers, which its instances would have in common; a component that draws them \
                    anew says so by `wasmserve:lifecycle`";
         return Ok(PrimingOutcome::No(why.to_owned()));
@@ -168,7 +188,10 @@ async fn primed(
     if let Some(why) = objection(&streams) {
         return Ok(PrimingOutcome::No(why));
     }
-    instance.take_snapshot(&before, &streams, file).await?;
+    let open = &streams;
+    let start = &watch.start()?;
+    let rest = Rest { open, start };
+    instance.take_snapshot(&before, rest, file).await?;
     Ok(PrimingOutcome::Yes)
 }
 

@@ -10,7 +10,7 @@ use crate::guest::failure::Failure;
 use crate::guest::host::open;
 use crate::guest::host::standard_streams::StreamOrigin;
 use crate::guest::memory::instance::InstanceMemory;
-use crate::guest::snapshot::{OpenStream, order_places};
+use crate::guest::snapshot::{OpenStream, Rest, order_places};
 use anyhow::{Context as _, Result};
 use http_body::Body as _;
 use std::fs::File;
@@ -172,16 +172,16 @@ impl Instance {
         Ok(handle.release_directories(&mut self.store).await?)
     }
 
-    /// Writes what is in the instance into a file. Its globals were these when it was made, and these streams were open
+    /// Writes what is in the instance into a file. Its globals were these when it was made, and the streams were open
     /// until now.
     pub async fn take_snapshot(
         &mut self,
         before: &[u64],
-        open: &[OpenStream],
+        rest: Rest<'_>,
         file: &mut File,
     ) -> Result<()> {
         let handle = self.reset_handle.as_ref().context(NO_HANDLE)?;
-        handle.prime(&mut self.store, before, open, file).await
+        handle.prime(&mut self.store, before, rest, file).await
     }
 }
 

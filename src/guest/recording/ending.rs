@@ -150,7 +150,10 @@ impl Recorder {
             return None;
         }
         let Recordings {
-            settings, given, ..
+            settings,
+            given,
+            start,
+            ..
         } = &*records.recordings;
         let is_time_up = matches!(ending, Ending::TimedOut);
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -165,6 +168,7 @@ impl Recorder {
             component: given.component.clone(),
             name: settings.component.display().to_string(),
             given: given.clone(),
+            start: start.clone(),
             failure: cause.failure.clone(),
             signature: cause.signature.clone(),
             backtrace: cause.backtrace.clone(),
@@ -176,7 +180,7 @@ impl Recorder {
             said: self.said(),
             request,
             bodiless: records.bodiless,
-            seed: Recording::hex(self.seed.get().unwrap_or(&[0; 32])),
+            seed: self.seed_in_words(),
             used: self.used(),
             events: events
                 .iter()

@@ -7,12 +7,12 @@ use super::body::{Frames, Piece};
 use super::given::Given;
 use super::journal::Event;
 use super::request::WrittenHead;
+use super::start::Start;
 use crate::sys::regular;
 use anyhow::{Context, Result, bail, ensure};
 use blake3::OUT_LEN;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::iter;
 use std::path::Path;
 
 /// A file begins with this line, whose number is that of the form.
@@ -32,6 +32,8 @@ pub struct Recording {
     /// The operator called the component this.
     pub name: String,
     pub given: Given,
+    /// The application was given this when it was primed.
+    pub start: Option<Start>,
     pub failure: String,
     /// Failures with the same signature are the same.
     pub signature: String,
@@ -55,6 +57,36 @@ pub struct Recording {
     pub body: Bytes,
 }
 
+/// Writes the bytes of answers, of other servers and of the host.
+pub(super) fn append(bytes: &mut Vec<u8>, answers: &[WrittenAnswer], events: &[Event]) {
+    for answer in answers {
+        bytes.extend_from_slice(&answer.body);
+    }
+    for event in events {
+        if let Event::Host(answer) = event {
+            bytes.extend_from_slice(&answer.bytes);
+        }
+    }
+}
+
+/// Takes the bytes of answers from what stands behind them; `None` where there are too few.
+pub(super) fn attach(
+    rest: &mut Bytes,
+    answers: &mut [WrittenAnswer],
+    events: &mut [Event],
+) -> Option<()> {
+    let mut take = |length: usize| (length <= rest.len()).then(|| rest.split_to(length));
+    for answer in answers {
+        answer.body = take(Frames::length(&answer.pieces))?;
+    }
+    for event in events {
+        if let Event::Host(answer) = event {
+            answer.bytes = take(answer.length)?;
+        }
+    }
+    Some(())
+}
+
 impl Recording {
     /// Writes the whole file.
     pub fn bytes(&self) -> Result<Vec<u8>> {
@@ -62,13 +94,9 @@ impl Recording {
         serde_json::to_writer(&mut bytes, self)?;
         bytes.push(b'\n');
         bytes.extend_from_slice(&self.body);
-        for answer in &self.answers {
-            bytes.extend_from_slice(&answer.body);
-        }
-        for event in &self.events {
-            if let Event::Host(answer) = event {
-                bytes.extend_from_slice(&answer.bytes);
-            }
+        append(&mut bytes, &self.answers, &self.events);
+        if let Some(start) = &self.start {
+            append(&mut bytes, &start.answers, &start.events);
         }
         let digest = blake3::hash(&bytes);
         bytes.extend_from_slice(digest.as_bytes());
@@ -103,18 +131,21 @@ impl Recording {
         let json = bytes.split_to(end.context(DAMAGED)?);
         let mut recording: Recording = serde_json::from_slice(&json).context(DAMAGED)?;
         let mut rest = bytes.slice(1..);
-        let answers = recording.answers.iter_mut();
-        let answers = answers.map(|answer| (&answer.pieces, &mut answer.body));
-        for (pieces, body) in iter::once((&recording.pieces, &mut recording.body)).chain(answers) {
-            let length = Frames::length(pieces);
-            ensure!(length <= rest.len(), DAMAGED);
-            *body = rest.split_to(length);
-        }
-        for event in &mut recording.events {
-            if let Event::Host(answer) = event {
-                ensure!(answer.length <= rest.len(), DAMAGED);
-                answer.bytes = rest.split_to(answer.length);
-            }
+        let length = Frames::length(&recording.pieces);
+        ensure!(length <= rest.len(), DAMAGED);
+        recording.body = rest.split_to(length);
+        let Recording {
+            answers,
+            events,
+            start,
+            ..
+        } = &mut recording;
+        attach(&mut rest, answers, events).context(DAMAGED)?;
+        if let Some(Start {
+            answers, events, ..
+        }) = start
+        {
+            attach(&mut rest, answers, events).context(DAMAGED)?;
         }
         ensure!(rest.is_empty(), DAMAGED);
         Ok(recording)
@@ -166,6 +197,11 @@ mod tests {
             component: "c".repeat(64),
             name: "app.wasm".to_owned(),
             given: Given::default(),
+            start: Some(Start {
+                seed: Recording::hex(&[8; 32]),
+                events: vec![host("get k", "", b"start")],
+                answers: Vec::new(),
+            }),
             failure: "it trapped".to_owned(),
             signature: "5".repeat(16),
             backtrace: Some("0: f\n1: g".to_owned()),

@@ -3,6 +3,7 @@
 use super::cause::Cause;
 use super::file::Recording;
 use super::given::Given;
+use super::start::Start;
 use crate::sys::locked_directory::{self, LockedDirectory};
 use crate::{error, warning};
 use anyhow::{Context, Result};
@@ -30,13 +31,19 @@ pub struct Settings {
 pub struct Recordings {
     pub settings: Settings,
     pub given: Given,
+    /// The application was given this when it was primed.
+    pub start: Option<Start>,
     /// It was said that there are enough of them.
     full: AtomicBool,
 }
 
 impl Recordings {
     /// Prepares to record what instances are given that begin with this, if the operator wants it.
-    pub fn open(settings: Option<Settings>, given: Given) -> Option<Arc<Recordings>> {
+    pub fn open(
+        settings: Option<Settings>,
+        given: Given,
+        start: Option<Start>,
+    ) -> Option<Arc<Recordings>> {
         let settings = settings?;
         let directory = &settings.directory;
         if let Err(error) = locked_directory::check_writable(directory) {
@@ -48,6 +55,7 @@ impl Recordings {
         Some(Arc::new(Recordings {
             settings,
             given,
+            start,
             full: AtomicBool::new(false),
         }))
     }

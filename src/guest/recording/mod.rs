@@ -21,6 +21,7 @@ mod recorder;
 mod request;
 mod said;
 mod sources;
+mod start;
 
 pub use answered::Answered;
 pub use asked::swallow;
@@ -33,3 +34,4 @@ pub use journal::{Call, Event, OtherWay};
 pub use keep::{Recordings, Settings};
 pub use recorder::{Asked, Purpose, Recorder, Used};
 pub use sources::{Calendar, RecordedClock, RecordedRng};
+pub use start::Start;

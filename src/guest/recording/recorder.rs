@@ -55,17 +55,19 @@ impl Used {
 /// A `Recorder` is used by one thread, but the engine requires locks.
 pub struct Recorder {
     pub(super) seed: OnceLock<[u8; 32]>,
+    /// Random numbers were drawn that are to be secure.
+    pub(super) has_drawn: AtomicBool,
     pub(super) journal: Mutex<Journal>,
     /// None where the request has no body.
     pub(super) frames: Option<Shared>,
-    used: AtomicU8,
-    used_after: OnceLock<usize>,
+    pub(super) used: AtomicU8,
+    pub(super) used_after: OnceLock<usize>,
     /// What other servers have answered; none where the request is replayed.
     pub(super) answers: Mutex<Vec<Answer>>,
     /// What other servers answer again, in the order in which they are asked.
     pub(super) again: Mutex<VecDeque<WrittenAnswer>>,
     /// Many requests need none.
-    budget: OnceLock<Budget>,
+    pub(super) budget: OnceLock<Budget>,
     /// What the guest writes to standard error.
     pub(super) said: Mutex<Said>,
     /// The guest's own answer, as far as it has come.
@@ -77,8 +79,11 @@ pub struct Recorder {
     /// The guest waits in the replay for what has not come then.
     pub(super) in_vain: Notify,
     /// The guest had these directories when the request was recorded that is replayed.
-    directories: Vec<String>,
-    /// What is to be kept should the request fail; none where it is replayed.
+    pub(super) directories: Vec<String>,
+    /// The values of fields that are secret are kept too.
+    pub(super) secrets: bool,
+    pub(super) is_replayed: bool,
+    /// What is to be kept should the request fail; none where it is replayed, or no request.
     pub(super) records: Option<Records>,
 }
 
@@ -108,20 +113,9 @@ impl Recorder {
             frames = Some(watched);
         }
         let recorder = Arc::new(Recorder {
-            seed: OnceLock::new(),
-            journal: Mutex::new(Journal::Written(Vec::new())),
             frames,
-            used: AtomicU8::new(0),
-            used_after: OnceLock::new(),
-            answers: Mutex::default(),
-            again: Mutex::default(),
             budget,
-            said: Mutex::default(),
-            progress: Mutex::default(),
-            waits: AtomicBool::new(false),
-            host_waits: Mutex::default(),
-            in_vain: Notify::new(),
-            directories: Vec::new(),
+            secrets: recordings.settings.secrets,
             records: Some(Records {
                 recordings: recordings.clone(),
                 head: Head::of(request),
@@ -129,6 +123,7 @@ impl Recorder {
                 began: Instant::now(),
                 kept: AtomicBool::new(false),
             }),
+            ..Recorder::with(Journal::Written(Vec::new()))
         });
         request.extensions_mut().insert(recorder.clone());
         recorder
@@ -146,30 +141,61 @@ impl Recorder {
         }
         let recorder = Recorder {
             seed: OnceLock::from(recording.seed()?),
-            journal: Mutex::new(Journal::read(recording.events.clone(), traced)),
-            frames: None,
-            used: AtomicU8::new(0),
-            used_after: OnceLock::new(),
-            answers: Mutex::default(),
             again: Mutex::new(recording.answers.clone().into()),
-            budget: OnceLock::new(),
-            said: Mutex::default(),
-            progress: Mutex::default(),
-            waits: AtomicBool::new(false),
-            host_waits: Mutex::default(),
-            in_vain: Notify::new(),
             directories: recording.given.directories.clone(),
-            records: None,
+            is_replayed: true,
+            ..Recorder::with(Journal::read(recording.events.clone(), traced))
         };
         let recorder = Arc::new(recorder);
         request.extensions_mut().insert(recorder.clone());
         Ok((recorder, request))
     }
 
+    /// Makes a recorder that has noted nothing but this.
+    pub(super) fn with(journal: Journal) -> Recorder {
+        Recorder {
+            seed: OnceLock::new(),
+            has_drawn: AtomicBool::new(false),
+            journal: Mutex::new(journal),
+            frames: None,
+            used: AtomicU8::new(0),
+            used_after: OnceLock::new(),
+            answers: Mutex::default(),
+            again: Mutex::default(),
+            budget: OnceLock::new(),
+            said: Mutex::default(),
+            progress: Mutex::default(),
+            waits: AtomicBool::new(false),
+            host_waits: Mutex::default(),
+            in_vain: Notify::new(),
+            directories: Vec::new(),
+            secrets: false,
+            is_replayed: false,
+            records: None,
+        }
+    }
+
     /// Derives the seed for one purpose, which says nothing of the others.
     pub fn derived(&self, purpose: Purpose) -> [u8; 32] {
         let seed = self.seed.get_or_init(rand::random);
         *blake3::keyed_hash(seed, &[purpose as u8]).as_bytes()
+    }
+
+    /// Notes that random numbers are drawn for this purpose.
+    pub fn draws(&self, purpose: Purpose) {
+        if purpose == Purpose::Secure {
+            self.has_drawn.store(true, Relaxed);
+        }
+    }
+
+    /// Says whether random numbers were drawn that are to be secure.
+    pub fn has_drawn(&self) -> bool {
+        self.has_drawn.load(Relaxed)
+    }
+
+    /// Writes the seed down.
+    pub(super) fn seed_in_words(&self) -> String {
+        Recording::hex(self.seed.get().unwrap_or(&[0; 32]))
     }
 
     /// Returns what `wasi:random/insecure-seed` says.
@@ -224,7 +250,7 @@ impl Recorder {
     /// Says who answers a request that the guest sends, which is called this.
     pub fn ask(&self, asked: String) -> Asked {
         let asked = self.named(asked);
-        if self.records.is_some() {
+        if !self.is_replayed {
             self.note(Event::Ask(asked));
             let is_kept = matches!(*self.journal(), Journal::Written(_));
             let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -247,9 +273,9 @@ impl Recorder {
 
     /// Names a request as a recording does, which may leave out its secrets.
     fn named(&self, asked: String) -> String {
-        let plain = match &self.records {
-            Some(records) => records.recordings.settings.secrets,
-            None => matches!(self.journal().next(), Some(Event::Ask(it)) if *it == asked),
+        let plain = match self.is_replayed {
+            false => self.secrets,
+            true => matches!(self.journal().next(), Some(Event::Ask(it)) if *it == asked),
         };
         if plain {
             return asked;
@@ -278,7 +304,7 @@ impl Recorder {
 
     /// Says whether the request is replayed.
     pub fn is_replayed(&self) -> bool {
-        self.records.is_none()
+        self.is_replayed
     }
 
     /// Notes that the host is asked this and may take its time.

@@ -88,6 +88,7 @@ impl RecordedRng {
         let bytes = bytes as u64;
         let drawn = || Event::Random(bytes);
         self.recorder.answer(Call::Random(bytes), drawn);
+        self.recorder.draws(self.purpose);
         let make = || StdRng::from_seed(self.recorder.derived(self.purpose));
         self.rng.get_or_insert_with(make)
     }

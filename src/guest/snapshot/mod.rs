@@ -24,7 +24,7 @@ pub use file::{Snapshot, append, shared_code};
 pub use instrument::{FEATURES, instrument};
 pub use leftovers::{is_idle, order_places};
 pub use memory::Memories;
-pub use primed::LONGEST_NOTE;
+pub use primed::{LONGEST_NOTE, Rest};
 pub use streams::{OpenStream, StandardStream, objection};
 
 use crate::sys::region::DirtyPages;
@@ -59,6 +59,8 @@ pub struct Restorer {
     primed: Option<Vec<Global>>,
     /// These streams are open in the snapshot.
     open: Vec<OpenStream>,
+    /// Recordings say by this how the application started.
+    start: Vec<u8>,
     /// The snapshot has this many bytes of memory more than an instance that was just made.
     grown: usize,
     dirty_pages: DirtyPages,
@@ -95,6 +97,7 @@ impl Restorer {
             snapshot,
             primed: None,
             open: Vec::new(),
+            start: Vec::new(),
             grown: 0,
             dirty_pages: DirtyPages::default(),
         };
@@ -104,10 +107,12 @@ impl Restorer {
                 snapshot,
                 globals,
                 open,
+                start,
             } = primed::open(primed)?;
             restorer.snapshot = snapshot;
             restorer.primed = Some(globals);
             restorer.open = open;
+            restorer.start = start;
             restorer.grown = restorer.memory().saturating_sub(before);
         }
         Ok(Some(Arc::new(restorer)))
@@ -116,6 +121,11 @@ impl Restorer {
     /// Says whether instances begin after the application's start.
     pub fn is_primed(&self) -> bool {
         self.primed.is_some()
+    }
+
+    /// Returns what a recording says of the application's start, if anything is recorded.
+    pub fn start(&self) -> &[u8] {
+        &self.start
     }
 
     /// Binds the restorer to this process, after a fork.
@@ -254,13 +264,12 @@ impl ResetHandle {
         self.parts.service()
     }
 
-    /// Writes a primed snapshot of the instance as it is now, where its globals were these when it was made, and these
-    /// streams are open.
+    /// Writes a primed snapshot of the instance as it is now, where its globals were these when it was made.
     pub async fn prime(
         &self,
         store: &mut Store<impl Send>,
         before: &[u64],
-        open: &[OpenStream],
+        rest: Rest<'_>,
         file: &mut File,
     ) -> Result<()> {
         let now = self.globals(store).await?;
@@ -269,7 +278,7 @@ impl ResetHandle {
             .filter(|(_, (before, now))| before != now)
             .map(|(number, (_, now))| (number, *now))
             .collect();
-        primed::write(&self.regions.contents(store), &changed, open, file)
+        primed::write(&self.regions.contents(store), &changed, rest, file)
     }
 
     pub async fn restore(&self, store: &mut Store<impl Send>) -> wasmtime::Result<()> {

@@ -13,18 +13,21 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
 /// A file with a primed snapshot ends with these bytes.
-const MARK: [u8; 8] = *b"wsprime2";
+const MARK: [u8; 8] = *b"wsprime3";
 
 /// The note at the end has this many bytes however much there is: how many memories, how many globals, how many streams
-/// are open, the mark.
-const NOTE: usize = 8 + 8 + 8 + MARK.len();
+/// are open, how many bytes the start has, the mark.
+const NOTE: usize = 8 + 8 + 8 + 8 + MARK.len();
 
 /// No component has more globals.
 const MOST_GLOBALS: u64 = 1 << 20;
 
+/// No more than this is kept of what the application was given when it started.
+pub const LONGEST_START: usize = 32 << 20;
+
 /// The note with all before it that is not memory has this many bytes at most.
 pub const LONGEST_NOTE: u64 =
-    NOTE as u64 + 16 * (MOST as u64 + MOST_GLOBALS + streams::MOST as u64);
+    NOTE as u64 + 16 * (MOST as u64 + MOST_GLOBALS + streams::MOST as u64) + LONGEST_START as u64;
 
 const WASM_PAGE: u64 = 64 << 10;
 
@@ -36,15 +39,31 @@ pub struct Primed {
     pub snapshot: Snapshot,
     pub globals: Vec<Global>,
     pub open: Vec<OpenStream>,
+    /// Recordings say by this how the application started; empty where nothing is recorded.
+    pub start: Vec<u8>,
 }
 
-/// Writes a snapshot of memories with these contents, of globals, and of streams that are open, into an empty file.
+/// A `Rest` is what a snapshot has beside memories and globals.
+#[derive(Clone, Copy)]
+pub struct Rest<'a> {
+    /// These streams are open.
+    pub open: &'a [OpenStream],
+    pub start: &'a [u8],
+}
+
+/// Writes a snapshot of memories with these contents, of globals, and of the rest, into an empty file.
 pub fn write(
     memories: &[&[u8]],
     globals: &[Global],
-    open: &[OpenStream],
+    rest: Rest<'_>,
     file: &mut File,
 ) -> Result<()> {
+    let Rest { open, start } = rest;
+    let start = if start.len() > LONGEST_START {
+        &start[..0]
+    } else {
+        start
+    };
     let mut entries = Vec::new();
     for bytes in memories {
         let used = bytes.iter().rposition(|byte| *byte != 0);
@@ -54,12 +73,14 @@ pub fn write(
             .context("cannot keep the snapshot in memory")?;
         entries.extend([bytes.len() as u64, used as u64]);
     }
+    file.write_all(start)?;
     let globals_of = globals.iter();
     entries.extend(globals_of.flat_map(|(number, value)| [u64::from(*number), *value]));
     for OpenStream { stream, handle } in open {
         entries.extend([stream.number(), u64::from(*handle)]);
     }
-    entries.extend([memories.len(), globals.len(), open.len()].map(|count| count as u64));
+    let counts = [memories.len(), globals.len(), open.len(), start.len()];
+    entries.extend(counts.map(|count| count as u64));
     let note = entries.iter().flat_map(|number| number.to_le_bytes());
     file.write_all(&note.chain(MARK).collect::<Vec<u8>>())?;
     Ok(())
@@ -73,15 +94,20 @@ pub fn open(file: &OwnedFd) -> Result<Primed> {
     let end = length.checked_sub(NOTE as u64).context(DAMAGED)?;
     let mut note = [0; NOTE];
     reader.read_exact_at(&mut note, end)?;
-    ensure!(note[24..] == MARK, DAMAGED);
+    ensure!(note[32..] == MARK, DAMAGED);
     let (count, _) = note.as_chunks::<8>();
-    let [memories, globals, open] = [count[0], count[1], count[2]].map(u64::from_le_bytes);
+    let [memories, globals, open, start] =
+        [count[0], count[1], count[2], count[3]].map(u64::from_le_bytes);
     ensure!(memories <= MOST as u64 && globals <= MOST_GLOBALS, DAMAGED);
     ensure!(open <= streams::MOST as u64, DAMAGED);
     let count = memories + globals + open;
-    let at = end.checked_sub(16 * count);
+    let at = end.checked_sub(16 * count).context(DAMAGED)?;
     let mut entries = vec![0; 16 * usize::try_from(count)?];
-    reader.read_exact_at(&mut entries, at.context(DAMAGED)?)?;
+    reader.read_exact_at(&mut entries, at)?;
+    ensure!(start <= LONGEST_START as u64, DAMAGED);
+    let before = at.checked_sub(start).context(DAMAGED)?;
+    let mut start = vec![0; usize::try_from(start)?];
+    reader.read_exact_at(&mut start, before)?;
     let (numbers, _) = entries.as_chunks::<8>();
     let numbers: Vec<u64> = numbers
         .iter()
@@ -111,6 +137,7 @@ pub fn open(file: &OwnedFd) -> Result<Primed> {
         snapshot: Snapshot::of(images),
         globals: globals.collect::<Result<_>>()?,
         open,
+        start,
     })
 }
 
@@ -129,7 +156,11 @@ mod tests {
         let mut file = empty_file("test").unwrap();
         let memory = [vec![7; 3], vec![0; 65533]].concat();
         let memories: [&[u8]; 2] = [&memory, &[0; 65536]];
-        write(&memories, &[(3, u64::MAX), (9, 1)], &OPEN, &mut file).unwrap();
+        let rest = Rest {
+            open: &OPEN,
+            start: b"begun",
+        };
+        write(&memories, &[(3, u64::MAX), (9, 1)], rest, &mut file).unwrap();
         file.rewind().unwrap();
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).unwrap();
@@ -144,6 +175,7 @@ mod tests {
         assert_eq!(sizes, [65536, 65536]);
         assert_eq!(read.globals, [(3, u64::MAX), (9, 1)]);
         assert_eq!(read.open, OPEN);
+        assert_eq!(read.start, b"begun");
     }
 
     #[test]
@@ -159,7 +191,7 @@ mod tests {
         ] {
             let mut entries: Vec<u64> = Vec::new();
             entries.extend(memories.iter().flat_map(|(size, length)| [*size, *length]));
-            entries.extend([memories.len() as u64, 0, 0]);
+            entries.extend([memories.len() as u64, 0, 0, 0]);
             let note = entries.iter().flat_map(|number| number.to_le_bytes());
             let bytes: Vec<u8> = [0; 4096].into_iter().chain(note).chain(MARK).collect();
             let file = sealed_file("test", &bytes).unwrap();

@@ -1,6 +1,6 @@
 //! How many recordings there are, what is too much for one, and what is said of that.
 
-use super::{recording, recordings, replayed};
+use super::{SAME, recording, recordings, replayed};
 use crate::harness::{Folder, Server, get, guest};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -48,4 +48,33 @@ fn a_body_that_does_not_end_as_it_should_is_recorded_as_a_failure() {
     let (output, said) = replayed(&recordings(&folder)[0], &[]);
     assert!(said.contains("It is the same failure."), "{said}");
     assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn values_of_the_store_are_recorded_as_long_as_they_are_and_no_longer() {
+    let (folder, data) = (Folder::new("values"), Folder::new("values-store"));
+    let server = Server::component(guest("behaviours-keyvalue"))
+        .option("--keyvalue", format!("sqlite:{}", data.file("store.db")))
+        .option("--record-failures", folder.path())
+        .start();
+    for (bytes, said) in [
+        (3_000_000, "a failing request is recorded in "),
+        (
+            5_000_000,
+            "a failing request is not recorded: its bodies, files and values have more",
+        ),
+    ] {
+        let set = format!("/set-large?bytes={bytes}");
+        assert_eq!(get(server.address, &set).status, 200);
+        let path = format!("/get-large?trap={bytes}");
+        assert_eq!(get(server.address, &path).status, 500);
+        server.wait_for(said);
+        // The next one is another failure only where there is no recording of this one.
+        for file in recordings(&folder) {
+            let (output, said) = replayed(&file, &[]);
+            assert!(said.contains(SAME), "{said}");
+            assert_eq!(output.status.code(), Some(0));
+            fs::remove_file(file).unwrap();
+        }
+    }
 }
