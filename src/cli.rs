@@ -52,7 +52,7 @@ pub use databases::Databases;
 pub use headers::Headers;
 pub use instances::Instances;
 pub use logging::Logging;
-pub use misplaced::{command as command_elsewhere, to_build};
+pub use misplaced::{no_component, to_build};
 pub use mounts::{Mounted, Mounts};
 pub use outbound::Outbound;
 pub use pages::{Completions, Manual, print_completions, write_manual};

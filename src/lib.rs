@@ -210,9 +210,6 @@ fn shown(option: &OptionOrigin, holds: Option<String>, config: Option<&Config>) 
 }
 
 fn resolved(serve: &Serve, origins: &[OptionOrigin]) -> Result<Config> {
-    if let Some(said) = serve.component.as_deref().and_then(cli::command_elsewhere) {
-        return Err(anyhow::anyhow!(said)).exits(Status::Usage);
-    }
     if let Some(project) = serve.component.as_deref().and_then(cli::to_build) {
         let named = serve.component.as_deref().unwrap_or_else(|| "".as_ref());
         let error = anyhow::anyhow!(
@@ -220,6 +217,9 @@ fn resolved(serve: &Serve, origins: &[OptionOrigin]) -> Result<Config> {
             named.display()
         );
         return Err(error).exits(Status::Application);
+    }
+    if let Some(said) = serve.component.as_deref().and_then(cli::no_component) {
+        return Err(anyhow::anyhow!(said)).exits(Status::Usage);
     }
     let config = Config::resolve(serve);
     config

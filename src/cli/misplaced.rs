@@ -31,13 +31,33 @@ const COMMANDS: [(&[&str], &str); 6] = [
     (&["version"], "see `wasmserve --version`"),
 ];
 
-/// Says what to write where a word is no component, and a command of others.
-pub fn command(component: &Path) -> Option<String> {
+/// Says what to write where a word is no component, but a command of others, or a place in a registry.
+pub fn no_component(component: &Path) -> Option<String> {
     let word = component.to_str()?;
     if component.exists() {
         return None;
     }
-    of_others(word).map(|advice| format!("`{word}` is no command and no file: {advice}"))
+    let command =
+        of_others(word).map(|advice| format!("`{word}` is no command and no file: {advice}"));
+    command.or_else(|| {
+        let place = in_registry(word)?;
+        Some(format!(
+            "`{word}` is no file: a component in a registry is written oci://{place}"
+        ))
+    })
+}
+
+/// Finds what is meant to be in a registry: a URL, or what docker takes, such as `ghcr.io/team/app:1`.
+fn in_registry(word: &str) -> Option<&str> {
+    if word.starts_with("oci://") {
+        return None;
+    }
+    if let Some((_, place)) = word.split_once("://") {
+        return Some(place);
+    }
+    let (host, name) = word.split_once('/')?;
+    let is_host = host.contains('.') && !host.starts_with('.');
+    (is_host && name.contains([':', '@'])).then_some(word)
 }
 
 fn of_others(word: &str) -> Option<&'static str> {
@@ -200,9 +220,25 @@ mod tests {
 
     #[test]
     fn a_word_that_is_a_command_elsewhere_is_no_missing_file() {
-        let said = command(Path::new("restart")).unwrap();
+        let said = no_component(Path::new("restart")).unwrap();
         assert!(said.contains("wasmserve reload"), "{said}");
-        assert_eq!(command(Path::new("app.wasm")), None);
+        for (word, place) in [
+            ("ghcr.io/team/app:1", "oci://ghcr.io/team/app:1"),
+            ("docker://ghcr.io/team/app:1", "oci://ghcr.io/team/app:1"),
+            ("OCI://a.b/c@sha256:0", "oci://a.b/c@sha256:0"),
+        ] {
+            let said = no_component(Path::new(word));
+            assert!(said.is_some_and(|said| said.ends_with(place)), "{word}");
+        }
+        for file in [
+            "app.wasm",
+            "./a/b:1",
+            "../a:1",
+            "a.b/app.wasm",
+            "oci://a.b/c:1",
+        ] {
+            assert_eq!(no_component(Path::new(file)), None, "{file}");
+        }
         let known = Cli::command();
         for word in COMMANDS.iter().flat_map(|(words, _)| *words) {
             assert!(known.find_subcommand(word).is_none(), "{word} is a command");
