@@ -17,7 +17,7 @@ use crate::guest::compile::compile_restorable as compile;
 use crate::guest::component::info::World;
 use crate::guest::component::target::Target;
 use crate::guest::engine::{self, code};
-use crate::guest::snapshot::{ResetHandle, Restorer, handles_in_use, is_idle, order_places};
+use crate::guest::snapshot::{ResetHandle, Rest, Restorer, handles_in_use, is_idle, order_places};
 use crate::sys::memory::empty_file;
 use arbitrary::Unstructured;
 use case::{Call, Case, HOST};
@@ -142,7 +142,11 @@ impl Restored {
             reset_handle,
             ..
         } = &mut instance;
-        now(reset_handle.prime(store, &before, &[], &mut snapshot)).expect("a snapshot");
+        let rest = Rest {
+            open: &[],
+            start: &[],
+        };
+        now(reset_handle.prime(store, &before, rest, &mut snapshot)).expect("a snapshot");
         let restorer = Restorer::open(&self.code, Some(&snapshot.into()));
         let restorer = restorer.expect("a snapshot").expect("what is restored");
         restorer.settle();
