@@ -39,11 +39,18 @@ def folder(project, tools, cache, find_links):
     parts += ("rust.py", "rust_packages.py", "c.py", "native_source.py")
     code = [path.read_bytes() for path in (*map(here.with_name, parts), *c.ours())]
     kept = sorted(known.SERVERS & project.imports)
-    home = cache / ("site-" + key("\n".join(lines), *local, *code, *kept, *(str(link) for link in find_links)))
+    home = cache / ("site-" + key("\n".join(lines), *local, *code, *kept, *_wheels(find_links)))
     with whole_or_not(home) as unfinished:
         if unfinished is not None:
             _fill(unfinished, lines, project, tools, cache, find_links)
     return home
+
+
+def _wheels(find_links):
+    """What is in these folders, as words that change with it."""
+    for wheel in (wheel for link in find_links for wheel in sorted(Path(link).glob("*.whl"))):
+        about = wheel.stat()
+        yield f"{wheel} {about.st_size} {about.st_mtime_ns}"
 
 
 def named_files(project):

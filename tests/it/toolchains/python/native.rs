@@ -2,7 +2,7 @@
 
 use super::ask::{Answer, Ask, ask, get, json};
 use super::{OF_TESTS, REUSE, differences, of_tests, place, trials, uvicorn_of};
-use crate::harness::{Server, root};
+use crate::harness::{Server, finished, root};
 use nix::sys::signal::Signal;
 use std::collections::HashSet;
 use std::process::Command;
@@ -83,4 +83,38 @@ fn a_build_that_is_told_to_end_leaves_nothing_half_done() {
     build.signal(Signal::SIGTERM);
     assert_eq!(build.wait().code(), Some(143));
     assert_eq!(std::fs::read_dir(&at).unwrap().count(), 0);
+}
+
+/// What is made of requirements, with nothing made: only where it would be is said.
+const PLACES: &str = r#"
+import pathlib, sys, types
+sys.path.insert(0, sys.argv[1])
+from builder import requirements
+
+requirements._fill = lambda *arguments: None
+links, cache = pathlib.Path(sys.argv[2], "links"), pathlib.Path(sys.argv[2], "cache")
+project = types.SimpleNamespace(requirements=["a"], imports=set())
+place = lambda: print(requirements.folder(project, None, cache, [links]).name)
+links.mkdir(parents=True)
+place()
+(links / "a-1.0-cp314-cp314-wasi_wasm32.whl").write_text("one")
+place()
+place()
+(links / "a-1.0-cp314-cp314-wasi_wasm32.whl").write_text("another")
+place()
+"#;
+
+/// Guards against a wheel that was built again, in the same place, and an application that goes on with the one before.
+#[test]
+fn another_wheel_in_a_folder_of_find_links_is_taken() {
+    let at = place("python-links");
+    let mut python = Command::new("python3");
+    python.args(["-B", "-c", PLACES]);
+    python.arg(root().join("src/build/python")).arg(&at);
+    let output = finished(python);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let places: Vec<&str> = text.lines().collect();
+    assert_eq!(places.len(), 4, "{output:?}");
+    assert_eq!(places[1], places[2]);
+    assert_eq!(places.iter().collect::<HashSet<_>>().len(), 3, "{text}");
 }
