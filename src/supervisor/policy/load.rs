@@ -29,6 +29,10 @@ const COMFORTABLE: f64 = 0.6;
 /// There are too many where one fewer would have had a busy share below this.
 const LOW: f64 = 0.5;
 
+/// A worker that answers as many requests as it may at a time counts as this busy, whatever its thread does: requests
+/// that wait for something else take nothing from each other, so that it may be fuller than a busy one.
+const FULL: f64 = 0.8;
+
 /// There must be too few for this long before there are more.
 const HIGH_FOR: Duration = Duration::from_secs(2);
 
@@ -94,7 +98,7 @@ impl WorkerLoad {
     fn taken(&self, concurrency: usize) -> f64 {
         let answered = self.in_flight.saturating_sub(self.waiting);
         let requests = f64::from(answered) / concurrency.max(1) as f64;
-        self.busy.max(requests).clamp(0.0, 1.0)
+        self.busy.max(requests * FULL).clamp(0.0, 1.0)
     }
 }
 

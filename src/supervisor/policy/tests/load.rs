@@ -129,10 +129,10 @@ fn workers_that_have_all_the_requests_that_they_may_are_busy() {
         }
         world.policy.report().workers.wanted
     };
-    assert_eq!(play(6, 120), 1);
-    assert_eq!(play(9, 5), 2);
+    assert_eq!(play(9, 120), 1);
+    assert_eq!(play(10, 5), 2);
     // One fewer would have had too many again.
-    assert_eq!(play(5, 120), 2);
+    assert_eq!(play(4, 120), 2);
     assert_eq!(play(2, 120), 1);
 }
 
