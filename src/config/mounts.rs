@@ -42,7 +42,28 @@ pub fn resolve(serve: &Serve) -> Result<Config> {
     config.mounts = mounts.collect::<Result<_>>()?;
     let routes = config.mounts.iter().map(|mount| mount.route.clone());
     config.worker.request.mounts = routes.collect();
+    check_priming(&config)?;
     Ok(config)
+}
+
+/// Refuses to ask the application before anybody does what somebody else answers.
+fn check_priming(config: &Config) -> Result<()> {
+    let priming = &config.compile_request.priming;
+    let host = priming.fields.get(http::header::HOST);
+    let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host = host.split(':').next().unwrap_or_default().to_lowercase();
+    for asked in &priming.requests {
+        let path = asked.target.path();
+        let mut routes = config.mounts.iter().map(|mount| &mount.route);
+        if let Some(route) = routes.find(|route| route.matches(&host, path)) {
+            let name = &route.name;
+            bail!(
+                "option --prime: `{path}` is answered by what is mounted at `{name}`, and never by the application; write \
+                 it into the table of that mount in the file of --config-file, or leave it out"
+            );
+        }
+    }
+    Ok(())
 }
 
 fn route(mounted: &Mounted) -> Result<Route> {

@@ -143,6 +143,10 @@ fn what_no_client_can_send_is_a_mistake() {
         let told = format!("option {option}: ");
         assert!(printed.contains(&told), "{text}: {printed}");
     }
+    let mount = format!("/api={hello}");
+    let printed = refused(&[&hello, "--mount", &mount, "--prime", "/api/x?y"], 2);
+    let told = "`/api/x` is answered by what is mounted at `/api`";
+    assert!(printed.contains(told), "{printed}");
     let options = [
         "--prime",
         "//a/%2e%2e?b=\"ü\"",
