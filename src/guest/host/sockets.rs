@@ -8,16 +8,28 @@ use crate::{log, warning};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
-use wasmtime::component::{Accessor, HasData, Linker, Resource};
+use wasmtime::component::{Accessor, HasData, Linker, Resource, ResourceTable};
 use wasmtime_wasi::p2::bindings::sockets::{
+    instance_network::Host as _,
     ip_name_lookup::{self as p2, ResolveAddressStream},
     network,
 };
 
 use wasmtime_wasi::p2::{DynPollable, SocketError};
 use wasmtime_wasi::p3::bindings::sockets::{ip_name_lookup as p3, types};
-use wasmtime_wasi::sockets::{SocketAddrUse, WasiSockets, WasiSocketsCtxView, WasiSocketsView};
+use wasmtime_wasi::sockets::{
+    SocketAddrUse, WasiSockets, WasiSocketsCtx, WasiSocketsCtxView, WasiSocketsView,
+};
 use wasmtime_wasi::{WasiCtxBuilder, p2 as wasi_p2};
+
+/// Puts the network into a table, and gives its place. It is the same for everybody: whom a guest may talk to is asked
+/// elsewhere.
+pub fn open_network(table: &mut ResourceTable) -> wasmtime::Result<u32> {
+    let mut ctx = WasiSocketsCtx::default();
+    let ctx = &mut ctx;
+    let mut sockets = WasiSocketsCtxView { ctx, table };
+    Ok(sockets.instance_network()?.rep())
+}
 
 /// `Peers` says whom one instance may talk to.
 pub struct Peers {

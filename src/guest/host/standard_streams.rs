@@ -1,5 +1,6 @@
 //! `StandardStreams` knows which standard streams an instance has open, and where they are in its table of resources.
-//! The pool closes what a request has left open of them, and opens anew what an instance began with.
+//! The pool closes what a request has left open of them, and opens anew what an instance began with. The network is
+//! one of them here.
 
 use super::guest_logger::GuestLogger;
 use super::guest_output::GuestOutput;
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::cli::{IsTerminal, StdinStream};
 use wasmtime_wasi::p2::{
-    DynInputStream, DynOutputStream, InputStream, Pollable, StreamError, StreamResult,
+    DynInputStream, DynOutputStream, InputStream, Network, Pollable, StreamError, StreamResult,
 };
 
 /// `StandardStreams` belongs to one instance.
@@ -19,6 +20,8 @@ pub struct StandardStreams {
     pub outputs: [GuestOutput; 2],
     pub input: NoInput,
     handed_out: HandedOut,
+    /// The instance has begun with the network at this place.
+    network: Option<u32>,
 }
 
 /// `HandedOut` has the streams that a guest has, by the addresses that they have in the meantime.
@@ -77,11 +80,18 @@ impl StandardStreams {
             outputs: [GuestStream::Stdout, GuestStream::Stderr].map(output),
             input: NoInput(handed_out.clone()),
             handed_out,
+            network: None,
         }
     }
 
-    /// Puts the streams that an instance begins with into its table, which is empty.
-    pub fn open(&self, open: &[OpenStream], table: &mut ResourceTable) -> wasmtime::Result<()> {
+    /// Puts the streams that an instance begins with into its table, which is empty. Where they have none of it, the
+    /// network is what `network` puts there.
+    pub fn open(
+        &mut self,
+        open: &[OpenStream],
+        table: &mut ResourceTable,
+        network: impl Fn(&mut ResourceTable) -> wasmtime::Result<u32>,
+    ) -> wasmtime::Result<()> {
         for (place, open) in (0..).zip(open) {
             let put = match open.stream {
                 StandardStream::Output => table
@@ -92,6 +102,10 @@ impl StandardStreams {
                     .rep(),
                 StandardStream::Input => {
                     table.push(self.input.handle(StreamOrigin::Snapshot))?.rep()
+                }
+                StandardStream::Network => {
+                    self.network = Some(place);
+                    network(table)?
                 }
             };
             wasmtime::ensure!(put == place, "the table of an instance is not empty");
@@ -111,7 +125,14 @@ impl StandardStreams {
                 return Some(left);
             }
             if let Ok(resource) = table.get_any_mut(place) {
-                let (stream, origin) = self.handed_out.find(address_of(resource)?)?;
+                let (stream, origin) = match resource.is::<Network>() {
+                    // One is like another, so that its place says enough.
+                    true if self.network == Some(place) => {
+                        (StandardStream::Network, StreamOrigin::Snapshot)
+                    }
+                    true => (StandardStream::Network, StreamOrigin::Request),
+                    false => self.handed_out.find(address_of(resource)?)?,
+                };
                 left.push(Left {
                     place,
                     stream,

@@ -10,7 +10,7 @@ use super::outbound::Outbound;
 use super::postgres::Databases;
 use super::recorded_files::FileNames;
 use super::request_name::RequestName;
-use super::sockets::Peers;
+use super::sockets::{self, Peers};
 use super::sqlite::Files;
 use super::standard_streams::{Left, StandardStreams};
 use crate::guest::core_dump::CoreDumps;
@@ -112,7 +112,7 @@ impl HostState {
         }
         let streams = || Box::new(StandardStreams::new(&self.logger));
         let streams = self.streams.get_or_insert_with(streams);
-        streams.open(open, &mut self.table)
+        streams.open(open, &mut self.table, sockets::open_network)
     }
 
     /// Lists what is open, where that is nothing but standard streams.

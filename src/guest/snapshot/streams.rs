@@ -1,19 +1,21 @@
 //! Standard streams may be open in a snapshot: a program opens them when it first prints, and keeps them. They are the
-//! same for every instance but for where their lines go, so that an instance gets them anew under the same numbers.
+//! same for every instance but for where their lines go, so that an instance gets them anew under the same numbers. So
+//! is the network, which a C library opens with the first socket or name, and keeps: the handle alone allows nothing.
 
 use super::{ResetHandle, Restorer, instrument};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use wasmtime::Store;
 use wasmtime::component::{Resource, TypedFunc};
-use wasmtime_wasi::p2::{DynInputStream, DynOutputStream};
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, Network};
 
-/// A `StandardStream` is one that every program has.
+/// A `StandardStream` is one that every program has, or the network, which is kept in the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StandardStream {
     Output,
     Error,
     Input,
+    Network,
 }
 
 /// An `OpenStream` is open in a snapshot, and its handle has this number there.
@@ -30,10 +32,11 @@ const HIGHEST: u32 = 63;
 pub const MOST: usize = 8;
 
 impl StandardStream {
-    const ALL: [StandardStream; 3] = [
+    const ALL: [StandardStream; 4] = [
         StandardStream::Output,
         StandardStream::Error,
         StandardStream::Input,
+        StandardStream::Network,
     ];
 
     pub(super) fn number(self) -> u64 {
@@ -122,6 +125,12 @@ impl ResetHandle {
                         self.function(store, name)?;
                     let stream = Resource::new_own(place);
                     adopt.call_async(&mut *store, (stream,)).await?
+                }
+                StandardStream::Network => {
+                    let adopt: TypedFunc<(Resource<Network>,), (u32,)> =
+                        self.function(store, name)?;
+                    let network = Resource::new_own(place);
+                    adopt.call_async(&mut *store, (network,)).await?
                 }
             };
             wasmtime::ensure!(number == open.handle, OTHER);

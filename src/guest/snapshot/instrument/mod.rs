@@ -35,16 +35,19 @@ pub const ORDER: &str = "wasmserve-order";
 /// The component exports a function that takes the next handle number, and one that gives one up.
 pub const TAKE: &str = "wasmserve-take";
 pub const GIVE: &str = "wasmserve-give";
-/// The component exports functions that take over a standard stream, and keep it open, and that close one.
-pub const ADOPT: [&str; 3] = [
+/// The component exports functions that take over a standard stream or the network, and keep it open, and that
+/// close one.
+pub const ADOPT: [&str; 4] = [
     "wasmserve-adopt-stdout",
     "wasmserve-adopt-stderr",
     "wasmserve-adopt-stdin",
+    "wasmserve-adopt-network",
 ];
-pub const CLOSE: [&str; 3] = [
+pub const CLOSE: [&str; 4] = [
     "wasmserve-close-stdout",
     "wasmserve-close-stderr",
     "wasmserve-close-stdin",
+    "wasmserve-close-network",
 ];
 /// The component exports a function that restores the state and answers a request.
 pub const HANDLE: &str = "wasmserve-handle";
@@ -57,9 +60,9 @@ pub const COUNT: u32 = u32::MAX;
 /// anew when it needs them.
 pub const RELEASE: &str = "wasmserve-release";
 /// These are all the names.
-pub const OWN: [&str; 15] = [
+pub const OWN: [&str; 17] = [
     SAVE, RESTORE, ORDER, HANDLE, READ, WRITE, RELEASE, TAKE, GIVE, ADOPT[0], ADOPT[1], ADOPT[2],
-    CLOSE[0], CLOSE[1], CLOSE[2],
+    ADOPT[3], CLOSE[0], CLOSE[1], CLOSE[2], CLOSE[3],
 ];
 
 /// wasi-libc exports this function where it is a module of its own (libc-bottom-half/sources/preopens.c).

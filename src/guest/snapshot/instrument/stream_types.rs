@@ -1,6 +1,6 @@
 //! This file finds the types of the standard streams among what a component imports: what `get-stdout` and the like
 //! give has a type of its own for each, where the component imports several versions of the interfaces. With them the
-//! state module can take over a standard stream, and close one.
+//! state module can take over a standard stream, and close one. The network is one of them here.
 
 use anyhow::Result;
 use wasm_encoder::{Alias, ComponentAliasSection, ComponentExportKind, ComponentTypeSection};
@@ -10,8 +10,8 @@ use wasmparser::component_types::{
 use wasmparser::types::TypesRef;
 use wasmparser::{ComponentAlias, ComponentExternalKind, ComponentTypeRef, Payload};
 
-/// The interface that has the types has this name, whatever its last number.
-const TYPES: &str = "wasi:io/streams@0.2.";
+/// The interfaces that have the types have these names, whatever their last number.
+const TYPES: [&str; 2] = ["wasi:io/streams@0.2.", "wasi:sockets/network@0.2."];
 
 /// The interfaces that give the streams have these names, whatever their last number, and their functions these: in
 /// the order of [`StandardStream`](super::super::StandardStream).
@@ -19,9 +19,10 @@ const GIVERS: [(&str, &str); KINDS] = [
     ("wasi:cli/stdout@0.2.", "get-stdout"),
     ("wasi:cli/stderr@0.2.", "get-stderr"),
     ("wasi:cli/stdin@0.2.", "get-stdin"),
+    ("wasi:sockets/instance-network@0.2.", "instance-network"),
 ];
 
-const KINDS: usize = 3;
+const KINDS: usize = 4;
 
 /// `StreamTypes` says where a component has the type of each standard stream.
 #[derive(Clone, Default)]
@@ -122,7 +123,7 @@ impl Finder {
         if let Some(kind) = given {
             self.givers[kind].push(self.count);
         }
-        if given.is_some() || interface.starts_with(TYPES) {
+        if given.is_some() || TYPES.iter().any(|it| interface.starts_with(it)) {
             self.types.push(self.count);
         }
     }
