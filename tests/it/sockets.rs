@@ -1,6 +1,6 @@
 //! Sockets of guests reach those whom the command line names, and nobody else.
 
-use crate::harness::{Server, finished, get, guest, wasmserve};
+use crate::harness::{Server, eventually, finished, get, guest, wasmserve};
 use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::sync::Arc;
@@ -127,6 +127,25 @@ fn only_names_that_are_named_are_looked_up() {
         // What one request has looked up, another has not.
         assert!(denied(&ask(&server, "tcp=127.0.0.1&port=5432")));
     }
+}
+
+/// A C library opens the network with the first socket, and keeps it.
+#[test]
+fn instances_that_have_had_sockets_are_restored() {
+    let (port, _) = peer();
+    let rule = format!("127.0.0.1:{port}");
+    let watched = Server::component(guest("behaviours"))
+        .option("--allow-net", &rule)
+        .watched();
+    for _ in 0..4 {
+        let said = ask(&watched.server, &format!("keep=yes&tcp=127.0.0.1&port={port}"));
+        assert_eq!(said, "pong");
+    }
+    eventually("instances were restored", || {
+        watched.metric("wasmserve_instances_restored_total") >= 3.0
+    });
+    let kept = r#"wasmserve_instances_dropped_total{reason="kept_resources"}"#;
+    assert_eq!(watched.metric(kept), 0.0);
 }
 
 #[test]

@@ -10,9 +10,12 @@ use wasip2::sockets::udp::OutgoingDatagram;
 use wasip2::sockets::{instance_network, ip_name_lookup, tcp_create_socket, udp_create_socket};
 
 /// `tcp=HOST`, `udp=HOST` at `port`: sends `ping` and says what came back; `lookup=HOST` gives its
-/// addresses; `listen` tries to listen.
+/// addresses; `listen` tries to listen. With `keep` the network is kept, as C libraries keep it.
 pub fn talk(out: ResponseOutparam, query: &Query) {
     let port = u16::try_from(query.number("port", 0)).expect("a port");
+    if query.text("keep").is_some() {
+        std::mem::forget(instance_network::instance_network());
+    }
     let said = if let Some(host) = query.text("tcp") {
         resolve(host).and_then(|found| tcp(at(found[0], port)))
     } else if let Some(host) = query.text("udp") {

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import socket
 import sqlite3
 import sys
 import time
@@ -16,6 +17,8 @@ async def start(state):
         raise RuntimeError("the database is away")
     if mode == "open":
         kept["file"] = open("/data/open.txt", "w")
+    if mode == "connect":
+        connect()
     if mode == "note":
         with open("/data/starts.txt", "a") as file:
             file.write("started\n")
@@ -30,12 +33,22 @@ async def start(state):
     print("the model is loaded", file=sys.stderr)
 
 
+def connect():
+    """Asks a server over a socket, and leaves none open."""
+    host, port = os.environ["PEER"].split(":")
+    with socket.create_connection((host, int(port))) as peer:
+        peer.sendall(b"ping")
+        return peer.recv(4).decode()
+
+
 def answer(path, state):
     """Answers a path of its own, and is nothing for another."""
     if path == "/stored":
         with sqlite3.connect("/data/test.db") as connection:
             connection.execute("INSERT INTO t VALUES (1)")
             return str(connection.execute("SELECT count(*) FROM t").fetchone()[0])
+    if path == "/connected":
+        return connect()
     if path == "/started":
         print("asked for", path)
         return f"{requests} {kept['starts']} {state['drawn']} {random.random()} {time.monotonic()}"

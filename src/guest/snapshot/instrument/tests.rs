@@ -229,6 +229,12 @@ fn streams_are_taken_over_and_closed_where_it_is_clear_which_type_they_have() {
         [ADOPT[2], CLOSE[2]]
     );
     assert!(stream_exports(&[stream_import(6, None)]).is_empty());
+    let network = "(import \"wasi:sockets/network@0.2.3\" (instance $n (export \"network\" (type (sub resource)))))
+        (alias export $n \"network\" (type $network))
+        (import \"wasi:sockets/instance-network@0.2.3\" (instance (alias outer 1 $network (type $t))
+          (export \"instance-network\" (func (result (own $t))))))";
+    let with_network = stream_exports(&[stream_import(6, OUT), network.to_owned()]);
+    assert_eq!(with_network, [ADOPT[0], CLOSE[0], ADOPT[3], CLOSE[3]]);
     // What else imports the interface of streams in another version does not matter.
     let bodies = stream_import(0, None);
     let one = stream_exports(&[bodies, stream_import(6, OUT)]);

@@ -2,9 +2,11 @@
 //! another request's.
 
 use super::{of_tests, place};
-use crate::harness::{Server, finished, get, wasmserve};
+use crate::harness::{Server, Watched, eventually, finished, get, wasmserve};
 use nix::sys::signal::Signal;
 use std::collections::HashSet;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::process::Command;
 
 struct Application {
@@ -89,6 +91,36 @@ fn the_lifespan_runs_once_and_each_request_begins_after_it() {
     let (again, ..) = asked(&server);
     assert!(again.is_disjoint(&same), "what a start draws is its own");
     fails_and_leaves_open(&application);
+    asks_over_a_socket(&application);
+}
+
+/// The C library opens the network with the first socket, and keeps it: it is the same in the instance of each request.
+fn asks_over_a_socket(application: &Application) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let peer = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut ping = [0; 4];
+            if stream.read_exact(&mut ping).is_ok() {
+                let _ = stream.write_all(b"pong");
+            }
+            let _ = stream.read(&mut ping);
+        }
+    });
+    let (mode, named) = ("MODE=connect", format!("PEER={peer}"));
+    let options = ["--env", mode, "--env", &named, "--allow-net", &peer];
+    let options = [&options[..], &["--admin", "127.0.0.1:0"]].concat();
+    let watched = Watched::over(Server::command(application.command(&options)).start());
+    watched.server.wait_for("Primed ");
+    for _ in 0..4 {
+        assert_eq!(get(watched.server.address, "/connected").text(), "pong");
+    }
+    eventually("instances were restored", || {
+        watched.metric("wasmserve_instances_restored_total") >= 3.0
+    });
+    let kept = r#"wasmserve_instances_dropped_total{reason="kept_resources"}"#;
+    assert_eq!(watched.metric(kept), 0.0);
 }
 
 fn fails_and_leaves_open(application: &Application) {
