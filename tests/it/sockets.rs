@@ -138,7 +138,10 @@ fn instances_that_have_had_sockets_are_restored() {
         .option("--allow-net", &rule)
         .watched();
     for _ in 0..4 {
-        let said = ask(&watched.server, &format!("keep=yes&tcp=127.0.0.1&port={port}"));
+        let said = ask(
+            &watched.server,
+            &format!("keep=yes&tcp=127.0.0.1&port={port}"),
+        );
         assert_eq!(said, "pong");
     }
     eventually("instances were restored", || {
