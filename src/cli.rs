@@ -48,7 +48,6 @@ pub use clients::Clients;
 pub use code::CompileOptions;
 pub use component::{Compile, Inspect};
 pub use databases::Databases;
-
 pub use headers::Headers;
 pub use instances::Instances;
 pub use logging::Logging;

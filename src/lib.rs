@@ -1,6 +1,9 @@
 //! `wasmserve` parses, resolves, binds and supervises. This is the only file that names both the supervisor and its
 //! workers. It is a library for the sake of fuzzing: the executable is `main.rs`, and nothing else is public.
 
+// They panic where nobody reads: see `sys::print`.
+#![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
+
 mod admin;
 mod admin_role;
 mod build;
@@ -135,7 +138,7 @@ fn build(order: &cli::Build) -> Result<Status> {
     let built = request.build().exits(Status::Application)?;
     let report = guest::inspect(&built.file, &[]).exits(Status::Application)?;
     if !report.servable {
-        eprint!("{}", report.text);
+        err!("{}", report.text);
         let error = anyhow::anyhow!("what was built cannot be served: see above");
         return Err(error).exits(Status::Application);
     }

@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::exit::{Exit, Status};
 use crate::guest::{self, Failure, Recording, Replayed};
 use crate::log::escape;
+use crate::outln;
 use anyhow::{Error, Result, ensure};
 use std::path::PathBuf;
 
@@ -53,17 +54,17 @@ fn ensure(holds: bool, text: String) -> Result<()> {
 /// Prints what came of a replay, and says whether it was the same failure.
 fn told(recording: &Recording, replayed: &Replayed, is_other: bool) -> bool {
     let head = &recording.request;
-    println!(
+    outln!(
         "Request:   {} {}",
         escape(&head.method),
         escape(&head.target)
     );
-    println!("Recorded:  {}", shown(&recording.failure));
+    outln!("Recorded:  {}", shown(&recording.failure));
     if is_other {
-        println!("Component: another one, {}", replayed.component);
+        outln!("Component: another one, {}", replayed.component);
     }
     for difference in &replayed.differences {
-        println!("Given otherwise: {}", escape(difference));
+        outln!("Given otherwise: {}", escape(difference));
     }
     let is_same = replayed.is_same(recording);
     let now = match (&replayed.failure, &replayed.answered) {
@@ -72,35 +73,35 @@ fn told(recording: &Recording, replayed: &Replayed, is_other: bool) -> bool {
         (None, None) => "nothing".to_owned(),
     };
     let (answered, all) = replayed.calls;
-    println!("Replayed:  {}", shown(&now));
-    println!("Host calls answered as recorded: {answered} of {all}");
+    outln!("Replayed:  {}", shown(&now));
+    outln!("Host calls answered as recorded: {answered} of {all}");
     if let Some(other_way) = &replayed.started_otherwise {
-        println!("Its start went another way {other_way}");
+        outln!("Its start went another way {other_way}");
     }
     if let Some((used, calls)) = &replayed.unanswered {
         let used = used.join(" and ");
-        println!(
+        outln!(
             "The guest has used {used} after host call {calls}: no recording has answers of that, and a replay gives \
              none, so it goes on otherwise from there"
         );
     }
     if let Some(other_way) = &replayed.other_way {
-        println!("It went another way {other_way}");
+        outln!("It went another way {other_way}");
     }
     if let Some(backtrace) = replayed.failure.as_ref().and_then(Failure::backtrace) {
-        println!("{}", in_lines(&backtrace));
+        outln!("{}", in_lines(&backtrace));
     }
     match &recording.answered {
         _ if !is_same => differs(recording, replayed),
         Some(answered) => {
             show("The guest has written to standard error:", &replayed.said);
-            println!("It answered {} as recorded.", answered.status);
+            outln!("It answered {} as recorded.", answered.status);
         }
         None if recording.time_out.is_some() => {
-            println!("It does not end in its time, as recorded.")
+            outln!("It does not end in its time, as recorded.")
         }
-        None if recording.backtrace.is_none() => println!("It is the same failure."),
-        None => println!("It is the same failure, with the same backtrace."),
+        None if recording.backtrace.is_none() => outln!("It is the same failure."),
+        None => outln!("It is the same failure, with the same backtrace."),
     }
     is_same
 }
@@ -118,34 +119,32 @@ fn in_lines(text: &str) -> String {
 /// Prints lines of the guest's under a title, if there are any.
 fn show(title: &str, lines: &[String]) {
     if !lines.is_empty() {
-        println!("{title}");
-        lines
-            .iter()
-            .for_each(|line| println!("    {}", shown(line)));
+        outln!("{title}");
+        lines.iter().for_each(|line| outln!("    {}", shown(line)));
     }
 }
 
 /// Says what may be to blame where a replay ends otherwise.
 fn differs(recording: &Recording, replayed: &Replayed) {
     if replayed.answers_alike(recording) {
-        println!("It is the answer that was recorded, but the guest has written something else.");
+        outln!("It is the answer that was recorded, but the guest has written something else.");
     } else {
-        println!("It is not the failure that was recorded.");
+        outln!("It is not the failure that was recorded.");
     }
     if replayed.said != recording.said {
         show("The guest has written to standard error:", &replayed.said);
         show("Recorded was this on standard error:", &recording.said);
     }
     if let Some(backtrace) = &recording.backtrace {
-        println!("Recorded was this backtrace:\n{}", in_lines(backtrace));
+        outln!("Recorded was this backtrace:\n{}", in_lines(backtrace));
     }
     if !recording.used.is_empty() {
         let used = shown(&recording.used.join(", "));
-        println!("A recording has no answers of {used}, which the guest has used then.");
+        outln!("A recording has no answers of {used}, which the guest has used then.");
     }
     let masked = &recording.request.masked;
     if !masked.is_empty() {
         let masked = shown(&masked.join(", "));
-        println!("The values of these fields are not in the recording: {masked}.");
+        outln!("The values of these fields are not in the recording: {masked}.");
     }
 }

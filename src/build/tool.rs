@@ -6,6 +6,7 @@ use super::tool_progress::ToolProgress;
 use crate::sys::exec::on_path;
 use crate::sys::process::{self, End};
 use crate::sys::signals;
+use crate::{err, errln};
 use anyhow::{Context, Result, bail};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
@@ -86,7 +87,7 @@ impl<'a> Tools<'a> {
             // What is wrong stands in one line, as every error; what shows it has lines of its own.
             let (what, shown) = reason.split_once('\n').unwrap_or((&reason, ""));
             if !shown.is_empty() {
-                eprintln!("{shown}");
+                errln!("{shown}");
             }
             bail!("{}", what.trim_end_matches(':'));
         }
@@ -117,7 +118,7 @@ impl<'a> Tools<'a> {
     fn finish(&mut self, what: &str, command: &mut Command) -> Result<End> {
         let pid = self.start(command)?;
         if !self.terminal && !self.verbose {
-            eprintln!("{what}");
+            errln!("{what}");
         }
         self.wait(what, pid, None)
     }
@@ -136,7 +137,7 @@ impl<'a> Tools<'a> {
         };
         command.stdin(Stdio::null()).stdout(create(&self.answer())?);
         if self.verbose {
-            eprintln!("{}", shown(command));
+            errln!("{}", shown(command));
         } else {
             command.stderr(create(&self.said())?);
         }
@@ -159,7 +160,7 @@ impl<'a> Tools<'a> {
     /// Says what is done without a tool.
     pub fn say(&self, text: &str) {
         if self.verbose {
-            eprintln!("# {text}");
+            errln!("# {text}");
         }
         self.show(text);
     }
@@ -168,16 +169,16 @@ impl<'a> Tools<'a> {
     pub fn done(&self, output: &Path) {
         let seconds = self.started.elapsed().as_secs_f32();
         if self.terminal {
-            eprint!("\r\x1b[K");
+            err!("\r\x1b[K");
         }
-        eprintln!("built {} in {seconds:.1} s", output.display());
+        errln!("built {} in {seconds:.1} s", output.display());
     }
 
     /// Writes a line that stays, where none that goes is shown, or where it is more than progress.
     fn tell(&self, line: &str) {
         if !self.terminal || line.starts_with("note: ") {
             self.clear();
-            eprintln!("{line}");
+            errln!("{line}");
         }
     }
 
@@ -186,7 +187,7 @@ impl<'a> Tools<'a> {
             let seconds = self.started.elapsed().as_secs();
             // A line that wraps could not be taken back.
             let what: String = what.chars().take(SHOWN).collect();
-            eprint!("\r\x1b[K{what} … {seconds} s");
+            err!("\r\x1b[K{what} … {seconds} s");
         }
     }
 
@@ -223,7 +224,7 @@ impl<'a> Tools<'a> {
 
     fn clear(&self) {
         if self.terminal && !self.verbose {
-            eprint!("\r\x1b[K");
+            err!("\r\x1b[K");
         }
     }
 }

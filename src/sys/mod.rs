@@ -15,6 +15,7 @@ pub mod heap;
 pub mod locked_directory;
 pub mod memory;
 pub mod pid_file;
+pub mod print;
 pub mod privileges;
 pub mod process;
 #[cfg(test)]

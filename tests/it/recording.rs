@@ -88,6 +88,19 @@ fn a_trap_by_chance_is_replayed_to_the_same_backtrace_wherever_the_component_is(
 }
 
 #[test]
+fn where_nobody_reads_the_status_still_tells() {
+    let folder = Folder::new("unread");
+    let server = recording(&folder, &["--workers", "1"]);
+    assert_eq!(get(server.address, "/trap-before-head").status, 500);
+    let kept = recordings(&folder);
+    let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = wasmserve();
+    command.arg("replay").arg(&kept[0]).arg("--trace-calls");
+    let status = command.stdout(full()).stderr(full()).status().unwrap();
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
 fn each_distinct_failure_is_recorded_once_and_there_are_no_more_than_wanted() {
     let folder = Folder::new("bounded");
     let server = recording(&folder, &["--workers", "2", "--record-count", "3"]);

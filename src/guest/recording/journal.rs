@@ -3,7 +3,7 @@
 
 use super::budget::{Budget, MOST_PIECES};
 use super::host_answer::HostAnswer;
-use crate::log;
+use crate::{errln, log};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -228,7 +228,7 @@ impl Journal {
                     *self = Journal::Overflown;
                 }
             }
-            Journal::Read { traced: true, .. } => eprintln!("     -  {event} (not recorded)"),
+            Journal::Read { traced: true, .. } => errln!("     -  {event} (not recorded)"),
             Journal::Overflown | Journal::Read { .. } => {}
         }
     }
@@ -237,7 +237,7 @@ impl Journal {
 /// Prints a call that was answered as it was recorded, where that is wanted.
 fn trace(traced: bool, number: usize, event: &Event) {
     if traced {
-        eprintln!("{number:>6}  {event}");
+        errln!("{number:>6}  {event}");
     }
 }
 
