@@ -48,13 +48,16 @@ const ROOMS: [(&str, &[&str]); 22] = [
     ("registry", &["cache", "guest", "sys"]),
 ];
 
-/// Plain data that any room may use, and the macros of `log`.
-const PLAIN: [&str; 9] = [
+/// Plain data that any room may use, and the macros of `log` and of `sys::print`.
+const PLAIN: [&str; 12] = [
     "channel",
+    "err",
+    "errln",
     "error",
     "exit",
     "info",
     "log",
+    "outln",
     "scoreboard",
     "trace",
     "warning",
