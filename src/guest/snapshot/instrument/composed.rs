@@ -2,8 +2,9 @@
 //! gets a state module of its own, and what those export the whole exports too, by a name that says which part it is of.
 //!
 //! It has an allow-list, too: each part stands by itself and is instantiated once, and beside it there is nothing that
-//! has state: what the engine puts between parts has neither memories nor globals of its own. Parts pass each other resources of the host, and lend each other none: so a part never has more handles
-//! than the host has resources, which is how it is known how many numbers are to be put in order.
+//! has state: what the engine puts between parts has neither memories nor globals of its own. Parts pass each other
+//! resources of the host, and lend each other none: so a part never has more handles than the host has resources, which
+//! is how it is known how many numbers are to be put in order.
 
 use super::state_scan::{Level, anywhere, inner};
 use super::{HANDLE, OWN, instrument_part, part_name, sections};
