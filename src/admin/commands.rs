@@ -251,14 +251,15 @@ impl Commands {
         };
         let (ready, starting) = (count(WorkerPhase::Ready), count(WorkerPhase::Starting));
         let settled = ready == wanted as usize && starting == 0;
-        let text = match canary {
-            0 => format!("{wanted} workers serve"),
-            _ => format!(
-                "{} workers serve, and {canary} of the canary",
-                wanted - canary
-            ),
+        let serve = match wanted - canary {
+            1 => "1 worker serves".to_owned(),
+            number => format!("{number} workers serve"),
         };
-        settled.then(|| CommandOutcome::Done(text))
+        let text = match canary {
+            0 => serve,
+            _ => format!("{serve}, and {canary} of the canary"),
+        };
+        settled.then_some(CommandOutcome::Done(text))
     }
 
     /// Says whether another worker serves in the place of this one.

@@ -49,8 +49,19 @@ const SPOILER: &str = r#"
 
     (func (export "handle")"#;
 
-/// The smallest guest, with memory that is partly an image, which checks, answers and spoils.
-fn spoiler() -> String {
+/// The smallest guest, with memory that is partly an image, which checks, answers and spoils. Its file has a name of
+/// each test's own, as tests run side by side.
+fn spoiler(name: &str) -> String {
+    written(name, &spoiling())
+}
+
+fn written(name: &str, text: &str) -> String {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+fn spoiling() -> String {
     let mut text = fs::read_to_string(root().join(HELLO)).unwrap();
     let mut replace = |what: &str, with: &str| {
         assert_eq!(text.matches(what).count(), 1, "{what}");
@@ -65,9 +76,7 @@ fn spoiler() -> String {
     replace(first, &format!("(call $check) {first}"));
     let last = "(call $finish (local.get $body) (i32.const 0) (i32.const 0) (i32.const 256))";
     replace(last, &format!("{last} (call $spoil)"));
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("spoiler.wat");
-    fs::write(&path, text).unwrap();
-    path.display().to_string()
+    text
 }
 
 /// A guest that checks as much, and spoils as much, of what can be put back.
@@ -77,20 +86,18 @@ const NOT_REWINDABLE: [&str; 3] = [
     "(data.drop $seed)",
 ];
 
-fn rewindable() -> String {
-    let mut text = fs::read_to_string(spoiler()).unwrap();
+fn rewindable(name: &str) -> String {
+    let mut text = spoiling();
     for what in NOT_REWINDABLE {
         assert_eq!(text.matches(what).count(), 1, "{what}");
         text = text.replace(what, "");
     }
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rewindable.wat");
-    fs::write(&path, text).unwrap();
-    path.display().to_string()
+    written(name, &text)
 }
 
 /// Begins with no code in the cache, and tells of what becomes of it.
 fn start(guest: &str, options: &[&str]) -> Server {
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("isolation-cache");
+    let cache = format!("{guest}-cache");
     let _ = fs::remove_dir_all(&cache);
     Server::component(guest)
         .option("--cache-dir", &cache)
@@ -117,7 +124,7 @@ const MADE_ANEW: &str = "each request has an instance made for it";
 
 #[test]
 fn an_instance_that_is_put_back_is_as_it_was_when_it_was_made() {
-    let server = start(&rewindable(), &["--limit-concurrency", "2"]);
+    let server = start(&rewindable("rewindable.wat"), &["--limit-concurrency", "2"]);
     is_always_fresh(&server);
     let printed = server.printed();
     assert!(!printed.contains(MADE_ANEW), "{printed}");
@@ -125,7 +132,7 @@ fn an_instance_that_is_put_back_is_as_it_was_when_it_was_made() {
 
 #[test]
 fn what_cannot_be_put_back_is_made_anew() {
-    let server = start(&spoiler(), &["--limit-concurrency", "2"]);
+    let server = start(&spoiler("spoiler.wat"), &["--limit-concurrency", "2"]);
     is_always_fresh(&server);
     server.wait_for(MADE_ANEW);
 }
@@ -213,7 +220,7 @@ fn what_a_concurrent_guest_does_not_end_is_not_there_for_the_next_request() {
 
 #[test]
 fn an_instance_finds_nothing_of_those_before_it() {
-    let guest = spoiler();
+    let guest = spoiler("spoiled.wat");
     // Two slots, so that each is used again and again.
     let server = Server::component(&guest)
         .arg("--limit-concurrency=2")
@@ -276,7 +283,7 @@ fn neither_an_application_nor_its_middleware_finds_anything_of_a_request_before(
     let two_pages = COUNTING.replace("(memory 1)", "(memory 2)");
     fs::write(&path, two_pages).unwrap();
     let middleware = path.display().to_string();
-    for application in [guest("behaviours"), rewindable()] {
+    for application in [guest("behaviours"), rewindable("composed.wat")] {
         let watched = Server::component(&application)
             .option("--middleware", &middleware)
             .option("--middleware", &middleware)
