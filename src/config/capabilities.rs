@@ -37,7 +37,7 @@ fn profile(instances: &cli::Instances) -> Result<Option<ProfileSettings>> {
     let time = maybe(
         "--profile-guest",
         instances.profile_guest.as_ref(),
-        units::duration,
+        units::some_time,
     )?;
     // What was named is where profiles are made by command, too.
     let named = instances.profile_dir.as_ref();

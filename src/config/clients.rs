@@ -8,18 +8,18 @@ use anyhow::{Result, bail};
 
 pub fn settings(serve: &Serve, header_policy: &HeaderPolicy) -> Result<Settings> {
     let (clients, tls) = (&serve.clients, &serve.tls);
-    let duration = units::duration;
+    let (duration, some_time) = (units::duration, units::some_time);
     let positive = units::positive;
     Ok(Settings {
         protocols: option("--http", &clients.http, protocols)?,
-        handshake: option("--timeout-handshake", &tls.timeout_handshake, duration)?,
+        handshake: option("--timeout-handshake", &tls.timeout_handshake, some_time)?,
         keep_alive: option(
             "--timeout-keep-alive",
             &clients.timeout_keep_alive,
             duration,
         )?,
-        header: option("--timeout-header", &clients.timeout_header, duration)?,
-        write: option("--timeout-write", &clients.timeout_write, duration)?,
+        header: option("--timeout-header", &clients.timeout_header, some_time)?,
+        write: option("--timeout-write", &clients.timeout_write, some_time)?,
         rate: option("--min-rate", &clients.min_rate, units::size)?,
         proxy_protocol: headers::introducers(&serve.headers, serve.addresses.proxy_protocol)?,
         date_header: serve.headers.adds_date(),

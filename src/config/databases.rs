@@ -53,7 +53,7 @@ fn limits(asked: &cli::Databases) -> Result<(usize, Duration)> {
     let most = &asked.limit_sql_connections;
     Ok((
         option("--limit-sql-connections", most, count)?,
-        option("--timeout-sql", &asked.timeout_sql, units::duration)?,
+        option("--timeout-sql", &asked.timeout_sql, units::some_time)?,
     ))
 }
 

@@ -167,7 +167,11 @@ fn limits(serve: &Serve, workers: usize) -> Result<GuestLimits> {
             units::positive,
         )?,
         websockets: websockets::most(serve)?,
-        memory: option("--max-memory", &serve.instances.max_memory, units::size)?,
+        memory: option(
+            "--max-memory",
+            &serve.instances.max_memory,
+            units::some_size,
+        )?,
         worker_memory: option(
             "--max-worker-memory",
             &serve.instances.max_worker_memory,
@@ -179,7 +183,7 @@ fn limits(serve: &Serve, workers: usize) -> Result<GuestLimits> {
             &serve.requests.timeout_queue,
             units::duration,
         )?,
-        cpu: option("--limit-cpu", &serve.instances.limit_cpu, units::duration)?,
+        cpu: option("--limit-cpu", &serve.instances.limit_cpu, units::some_time)?,
         reuse: reuse(serve)?,
         core_dumps: serve.instances.coredump_dir.is_some(),
     })
@@ -187,7 +191,7 @@ fn limits(serve: &Serve, workers: usize) -> Result<GuestLimits> {
 
 fn worker_memory(text: &str, workers: usize) -> Result<u64> {
     if text != "auto" {
-        return units::size(text);
+        return units::some_size(text);
     }
     Ok(processes::shared_memory() / workers as u64)
 }
@@ -258,7 +262,7 @@ fn worker_settings(
     let files = static_files::directories(&serve.requests.files)?;
     let connection = clients::settings(serve, &header_policy)?;
     let idle_body = &serve.requests.timeout_idle_body;
-    let idle_body = option("--timeout-idle-body", idle_body, units::duration)?;
+    let idle_body = option("--timeout-idle-body", idle_body, units::some_time)?;
     Ok(worker::Settings {
         // Several beats within what counts as silence.
         heartbeat: (supervisor.healthcheck / 5)
@@ -279,7 +283,7 @@ fn worker_settings(
             head: option(
                 "--timeout-request",
                 &serve.requests.timeout_request,
-                units::duration,
+                units::some_time,
             )?,
             idle_body,
             websockets: websockets::settings(serve, idle_body, &connection)?,

@@ -28,17 +28,17 @@ pub fn resolve(asked: &cli::Outbound, secure: bool) -> Result<Settings> {
             connect: option(
                 "--timeout-outbound-connect",
                 &asked.timeout_outbound_connect,
-                units::duration,
+                units::some_time,
             )?,
             first_byte: option(
                 "--timeout-outbound-first-byte",
                 &asked.timeout_outbound_first_byte,
-                units::duration,
+                units::some_time,
             )?,
             between_bytes: option(
                 "--timeout-outbound-between-bytes",
                 &asked.timeout_outbound_between_bytes,
-                units::duration,
+                units::some_time,
             )?,
         },
         of_one: option(

@@ -8,6 +8,7 @@ use crate::sys::{cpus, memory};
 use crate::warning;
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Resolves the options about the processes.
 pub fn resolve(serve: &Serve) -> Result<supervisor::Settings> {
@@ -15,7 +16,8 @@ pub fn resolve(serve: &Serve) -> Result<supervisor::Settings> {
         text.parse::<u64>()
             .with_context(|| format!("`{text}` is not a whole number"))
     };
-    let positive = |text: &str| units::positive(text).map(u64::from);
+    let positive = |number: &u64| *number > 0;
+    let lasting = |time: &Duration| !time.is_zero();
     Ok(supervisor::Settings {
         workers: workers(serve)?,
         concurrency: option(
@@ -41,18 +43,19 @@ pub fn resolve(serve: &Serve) -> Result<supervisor::Settings> {
         healthcheck: option(
             "--timeout-worker-healthcheck",
             &serve.processes.timeout_worker_healthcheck,
-            units::duration,
+            units::some_time,
         )?,
         startup: option(
             "--timeout-worker-startup",
             &serve.processes.timeout_worker_startup,
-            units::duration,
+            units::some_time,
         )?,
         limit_max_requests: maybe(
             "--limit-max-requests",
             serve.processes.limit_max_requests.as_ref(),
-            positive,
-        )?,
+            number,
+        )?
+        .filter(positive),
         limit_max_requests_jitter: option(
             "--limit-max-requests-jitter",
             &serve.processes.limit_max_requests_jitter,
@@ -62,41 +65,44 @@ pub fn resolve(serve: &Serve) -> Result<supervisor::Settings> {
             "--max-worker-rss",
             serve.processes.max_worker_rss.as_ref(),
             units::size,
-        )?,
+        )?
+        .filter(positive),
         max_worker_lifetime: maybe(
             "--max-worker-lifetime",
             serve.processes.max_worker_lifetime.as_ref(),
             units::duration,
-        )?,
+        )?
+        .filter(lasting),
         reload: serve.processes.reload,
         exit_idle: maybe(
             "--exit-idle",
             serve.processes.exit_idle.as_ref(),
             units::duration,
-        )?,
+        )?
+        .filter(lasting),
         compile: supervisor::CompileLimits {
             time: option(
                 "--limit-compile-time",
                 &serve.code.limit_compile_time,
-                units::duration,
+                units::some_time,
             )?,
             memory: option(
                 "--limit-compile-memory",
                 &serve.code.limit_compile_memory,
-                units::size,
+                units::some_size,
             )?,
         },
         step_time: option(
             "--timeout-before-start",
             &serve.capabilities.timeout_before_start,
-            units::duration,
+            units::some_time,
         )?,
         canary: canary::resolve(&serve.canary)?,
         jobs: jobs::resolve(&serve.capabilities)?,
         job_time: option(
             "--timeout-every",
             &serve.capabilities.timeout_every,
-            units::duration,
+            units::some_time,
         )?,
         code: code_settings(serve)?,
     })

@@ -14,7 +14,7 @@ const MOST: u64 = 2 << 30;
 /// Resolves how the component is pulled, if it is in a registry.
 pub fn resolve(serve: &Serve) -> Result<Option<Pull>> {
     let asked = &serve.registry;
-    let limit = option("--timeout-pull", &asked.timeout_pull, units::duration)?;
+    let limit = option("--timeout-pull", &asked.timeout_pull, units::some_time)?;
     let clear = clear(&asked.clear)?;
     let Some(component) = serve.component.as_deref().filter(|it| is_reference(it)) else {
         return Ok(None);

@@ -3,7 +3,7 @@
 //! It is our own, as a bare number means seconds or bytes, as in the servers that people come from; humantime refuses
 //! those, and bytesize takes `64K` for 64,000 bytes.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use std::time::Duration;
 
 /// Parses `300ms`, `5s`, `2m`, `1h`; a bare number is seconds.
@@ -51,6 +51,26 @@ pub fn positive(text: &str) -> Result<u32> {
         Ok(number) => Ok(number),
         Err(_) => bail!("`{text}` is not a whole number"),
     }
+}
+
+/// Parses a duration in which something can happen.
+pub fn some_time(text: &str) -> Result<Duration> {
+    let time = duration(text)?;
+    ensure!(
+        !time.is_zero(),
+        "it is 0, in which nothing can be done; write how long, or what is never reached, like 30d"
+    );
+    Ok(time)
+}
+
+/// Parses a size of which there is something.
+pub fn some_size(text: &str) -> Result<u64> {
+    let size = size(text)?;
+    ensure!(
+        size > 0,
+        "it is 0, with which nothing can be done; write it like 64MiB"
+    );
+    Ok(size)
 }
 
 /// Parses `660`: permission bits in octal, as chmod has them.

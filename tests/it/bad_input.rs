@@ -199,6 +199,34 @@ fn precompiled_code_that_nobody_vouched_for() {
 }
 
 #[test]
+fn a_limit_within_which_nothing_can_be_done_is_refused() {
+    for option in [
+        "--limit-compile-memory",
+        "--limit-compile-time",
+        "--limit-cpu",
+        "--max-memory",
+        "--max-worker-memory",
+        "--timeout-before-start",
+        "--timeout-every",
+        "--timeout-handshake",
+        "--timeout-header",
+        "--timeout-idle-body",
+        "--timeout-outbound-between-bytes",
+        "--timeout-outbound-connect",
+        "--timeout-outbound-first-byte",
+        "--timeout-pull",
+        "--timeout-request",
+        "--timeout-sql",
+        "--timeout-worker-healthcheck",
+        "--timeout-worker-startup",
+        "--timeout-write",
+    ] {
+        let expected = format!("option {option}: it is 0");
+        refused(&[&hello(), option, "0"], 2, &[&expected]);
+    }
+}
+
+#[test]
 fn an_option_of_another_server_is_told_what_it_is_called_here() {
     for (option, advice) in [
         ("-b", "write --bind"),

@@ -5,6 +5,7 @@ use nix::sys::signal::Signal;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// A copy of the greeting that says something else, in a folder of the test's own.
@@ -71,6 +72,21 @@ fn a_worker_that_grows_old_or_large_is_recycled() {
         assert_eq!(get(server.address, "/").status, 200);
         assert!(!server.printed().contains("died"), "{}", server.printed());
     }
+}
+
+#[test]
+fn zero_switches_off_what_replaces_workers_and_ends_servers() {
+    let server = Server::component(HELLO)
+        .arg("--limit-max-requests=0")
+        .arg("--max-worker-rss=0")
+        .arg("--max-worker-lifetime=0")
+        .arg("--exit-idle=0")
+        .start();
+    let workers = server.workers();
+    // Longer than the beats at which the supervisor looks at them.
+    thread::sleep(Duration::from_secs(2));
+    assert_eq!(get(server.address, "/").status, 200);
+    assert_eq!(server.workers(), workers, "{}", server.printed());
 }
 
 #[test]
