@@ -4,7 +4,7 @@ change, once for each version. What they use of Python's C API is declared in ..
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import native_source, pydantic_core
+from . import libraries, native_source
 from .say import Mistake, progress, run
 from .tools import COMPONENTIZE, ZIG, key, whole_or_not
 
@@ -43,7 +43,7 @@ PACKAGES = {
     ),
 }  # fmt: skip
 COMPILER = ["cc", "-target", "wasm32-wasi", "-fPIC", "-O2", "-DNDEBUG", "-fvisibility=hidden", f"-I{NATIVE}"]
-# A shared library in the sense of WebAssembly's tool conventions, as in pydantic_core.py.
+# A shared library in the sense of WebAssembly's tool conventions, as in rust.py.
 LINKER = ["wasm-ld", "--experimental-pic", "-shared", "--unresolved-symbols=import-dynamic", "--strip-all"]
 
 
@@ -88,8 +88,8 @@ def _module(name, source, tools, cache):
     nothing.touch()
     command = [zig, "build-lib", "-target", "wasm32-wasi", "-fPIC", "-fcompiler-rt", "-O", "ReleaseSmall"]
     run([*command, "--name", "runtime", nothing], f"building {name}", cwd=objects)
-    libraries = [f"-L{pydantic_core._libraries(cache, tools)}", "-lpython3.14", "-lc"]
-    libraries += [f"-l{library}" for library in package.libraries]
+    linked = [f"-L{libraries.folder(cache, tools)}", "-lpython3.14", "-lc"]
+    linked += [f"-l{library}" for library in package.libraries]
     module = objects / "module.wasm"
-    run([zig, *LINKER, *sorted(objects.glob("*.o")), objects / "libruntime.a", *libraries, "-o", module], f"linking {name}")
+    run([zig, *LINKER, *sorted(objects.glob("*.o")), objects / "libruntime.a", *linked, "-o", module], f"linking {name}")
     return module

@@ -26,7 +26,7 @@ def fetch(name, version, home, tools):
 
 def name_what_builds(mistake, name, version, since):
     """Raises the mistake, with the version that is known to build where this is another."""
-    if version == since:
+    if since in (None, version):
         raise mistake
     raise Mistake(f"{mistake}\n{name} {since} is known to build for WASI: ask for `{name}=={since}`") from None
 

@@ -7,7 +7,7 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from . import c, known, pydantic_core, rust
+from . import c, known, rust
 from .say import Mistake, progress
 from .tools import key, whole_or_not
 
@@ -35,7 +35,7 @@ def folder(project, tools, cache, find_links):
     # They count with what is in them.
     local = [path.read_bytes() if path.is_file() else b"" for path in named_files(project)]
     here = Path(__file__)
-    parts = ("requirements.py", "pip_for_wasi.py", "dependencies.py", "known.py", "pydantic_core.py")
+    parts = ("requirements.py", "pip_for_wasi.py", "dependencies.py", "known.py", "libraries.py")
     parts += ("rust.py", "rust_packages.py", "c.py", "native_source.py")
     code = [path.read_bytes() for path in (*map(here.with_name, parts), *c.ours())]
     kept = sorted(known.SERVERS & project.imports)
@@ -104,9 +104,7 @@ def _fill(home, lines, project, tools, cache, find_links):
         sdist.unlink()
     target = home / "rust-target"
     for item in native:
-        if _name(item) == "pydantic-core":
-            shutil.copy(pydantic_core.wheel(item["metadata"]["version"], tools, cache), wheels)
-        elif _name(item) in rust.PACKAGES:
+        if _name(item) in rust.PACKAGES:
             shutil.copy(rust.wheel(_name(item), item["metadata"]["version"], tools, cache, target), wheels)
         elif _name(item) in c.PACKAGES:
             shutil.copy(c.wheel(_name(item), item["metadata"]["version"], tools, cache), wheels)
@@ -148,7 +146,7 @@ def _judge(item, asked, find_links):
     if _has_wheel(name, find_links):
         return
     made = rust.PACKAGES.get(name) or c.PACKAGES.get(name)
-    if made and _order(item["metadata"]["version"]) < _order(made.since):
+    if made and made.since and _order(item["metadata"]["version"]) < _order(made.since):
         raise Mistake(f"{_title(item)}{_askers(name, asked)} is not known to build for WASI: ask for `{name}>={made.since}`")
     if (advice := known.NATIVE.get(name)) is not None:
         raise Mistake(f"{_title(item)}{_askers(name, asked)} has a native part that cannot be in a component: {advice}")

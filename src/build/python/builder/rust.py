@@ -1,15 +1,35 @@
 """Packages whose native part is written in Rust and known to build for WASI: how each is made from its own source, without
-a change, once for each version. Pydantic's core, which came first, is made by pydantic_core.py."""
+a change, once for each version."""
 
 import os
 import shutil
 from pathlib import Path
 
-from . import native_source, pydantic_core, toolchain
+from . import libraries, native_source, toolchain
 from .rust_packages import PACKAGES
 from .say import Mistake, follow, progress, run
 from .tools import COMPONENTIZE, ZIG, key, whole_or_not
 
+CONFIGURATION = """implementation=CPython
+version=3.14
+shared=true
+abi3=false
+pointer_width=32
+build_flags=
+suppress_build_script_link_lines=true
+"""
+# A shared library in the sense of WebAssembly's tool conventions (DynamicLinking.md): what it does not
+# define is found in libpython and libc when componentize-py links them.
+FLAGS = [
+    "-Crelocation-model=pic",
+    "-Clink-self-contained=no",
+    "-Ctarget-feature=-crt-static",
+    "-Clink-arg=--experimental-pic",
+    "-Clink-arg=-shared",
+    "-Clink-arg=--unresolved-symbols=import-dynamic",
+    "-Clink-arg=-lpython3.14",
+    "-Clink-arg=-lc",
+]
 # One for all packages, so that Rust's library is compiled once for them.
 PROFILE = {
     "LTO": "fat",
@@ -42,7 +62,7 @@ def wheel(name, version, tools, cache, target):
     """The path of the wheel. What cargo makes on the way is in the folder `target`, where packages that are built one after
     another find Rust's library."""
     rustc = toolchain.rustc(cache, name)
-    mine = [Path(module).read_bytes() for module in (__file__, native_source.__file__, pydantic_core.__file__)]
+    mine = [Path(module).read_bytes() for module in (__file__, native_source.__file__, libraries.__file__)]
     # Of the packages only this one, so that another that becomes known has none of them built again.
     mark = key(*mine, PACKAGES[name], run([rustc, "-vV"], "asking rustc"), COMPONENTIZE, ZIG)
     home = cache / f"{name}-{version}-{mark}"
@@ -80,8 +100,7 @@ def _build(name, version, home, rustc, tools, cache, target):
 
 def _environment(home, target, rustc, tools, cache):
     configuration = home / "pyo3.cfg"
-    configuration.write_text(pydantic_core.CONFIGURATION)
-    libraries = pydantic_core._libraries(cache, tools)
+    configuration.write_text(CONFIGURATION)
     unwanted = ("CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER")
     return {
         **{name: value for name, value in os.environ.items() if name not in unwanted},
@@ -89,7 +108,7 @@ def _environment(home, target, rustc, tools, cache):
         "RUSTC": str(rustc),
         # -Zbuild-std is unstable, and this compiler stable.
         "RUSTC_BOOTSTRAP": "1",
-        "RUSTFLAGS": " ".join([*pydantic_core.FLAGS, f"-Clink-arg=-L{libraries}"]),
+        "RUSTFLAGS": " ".join([*FLAGS, f"-Clink-arg=-L{libraries.folder(cache, tools)}"]),
         "PYO3_CONFIG_FILE": str(configuration),
         "CARGO_TARGET_DIR": str(target),
     }

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Package:
-    # The first version that is known to build; earlier ones are not tried.
-    since: str
+    # The first version that is known to build; earlier ones are not tried, but where this is None.
+    since: str | None
     # The folder of its source that has Cargo.toml.
     crate: str
     # What cargo makes there, and the module that it is imported as.
@@ -28,6 +28,8 @@ PACKAGES = {
     # What `openai` and `anthropic` ask for.
     "jiter": Package("0.19.0", "crates/jiter-python", "jiter_python", "jiter/jiter", None),
     "orjson": Package("3.13.0", ".", "orjson", "orjson/orjson", "pysrc", has_c=True),
+    # Its versions belong to Pydantic's, and what an application asks for is what it needs.
+    "pydantic-core": Package(None, ".", "_pydantic_core", "pydantic_core/_pydantic_core", "python"),
     # What `referencing` asks for, and with it `jsonschema`.
     "rpds-py": Package("2026.9.1", ".", "rpds", "rpds/rpds", None),
 }  # fmt: skip

@@ -17,7 +17,7 @@ REMEDY = "run 'rustup component add rust-src'"
 LIBRARY = "lib/rustlib/src/rust/library/Cargo.toml"
 
 
-def rustc(cache, what="Pydantic's native core"):
+def rustc(cache, what):
     """`what` is said to need it, where it cannot be had."""
     for tool in ("cargo", "rustc"):
         if not shutil.which(tool):
