@@ -34,7 +34,7 @@ mod sandbox;
 mod tls;
 mod tracing;
 mod unit;
-mod websockets;
+pub mod websockets;
 
 pub use addresses::Addresses;
 pub use admin::{

@@ -45,7 +45,6 @@ use listen::{Listeners, MountSockets};
 use roles::ServerRoles;
 use scoreboard::Scoreboard;
 use std::cell::RefCell;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -152,7 +151,7 @@ fn check(serve: &Serve, origins: &[OptionOrigin]) -> Result<Status> {
     let config = resolved(serve, origins);
     for option in origins {
         let holds = serve.holds(&option.name);
-        show(&format!("{}\n", shown(option, holds, config.as_ref().ok())));
+        outln!("{}", shown(option, holds, config.as_ref().ok()));
     }
     let config = config?;
     let mut status = Status::Stopped;
@@ -160,7 +159,7 @@ fn check(serve: &Serve, origins: &[OptionOrigin]) -> Result<Status> {
         status = check_component(&config)?;
     }
     for mount in &config.mounts {
-        show(&format!("mount {}\n", mount.route.name));
+        outln!("mount {}", mount.route.name);
         let checked = check_component(&mount.config);
         match checked.with_context(|| format!("mount `{}`", mount.route.name))? {
             Status::Stopped => {}
@@ -176,11 +175,6 @@ fn check_component(config: &Config) -> Result<Status> {
     config.compile_request.steps().exits(Status::Application)?;
     let request = &config.compile_request;
     describe(&request.path, &request.middleware)
-}
-
-/// Prints a text. Whoever has read enough of it need not read on.
-fn show(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// Writes an option, what it comes to, and where that was said: `workers = auto, which is 4 (command line)`.
@@ -233,7 +227,7 @@ fn resolved(serve: &Serve, origins: &[OptionOrigin]) -> Result<Config> {
 /// Says what the component is, and with its status whether it can be served.
 fn describe(component: &Path, middleware: &[PathBuf]) -> Result<Status> {
     let report = guest::inspect(component, middleware).exits(Status::Application)?;
-    show(&report.text);
+    out!("{}", report.text);
     Ok(if report.servable {
         Status::Stopped
     } else {

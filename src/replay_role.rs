@@ -7,7 +7,7 @@ use crate::exit::{Exit, Status};
 use crate::guest::{self, Failure, Recording, Replayed};
 use crate::log::escape;
 use crate::outln;
-use anyhow::{Error, Result, ensure};
+use anyhow::{Result, anyhow};
 use std::path::PathBuf;
 
 /// Replays a recording. The status is 0 where the same failure came of it, and 1 where another end did.
@@ -16,39 +16,29 @@ pub fn run(order: &Replay) -> Result<Status> {
     let named = order.component.clone();
     let component = named.unwrap_or_else(|| PathBuf::from(&recording.name));
     let (traced, is_named) = (order.trace_calls, order.component.is_some());
-    if !is_named {
-        let there = component.is_file();
-        let name = component.display().to_string();
-        let name = escape(&name);
-        let missing = format!("there is no component `{name}` here; name it with --component");
-        ensure(there, missing).exits(Status::Usage)?;
+    let name = component.display().to_string();
+    let name = escape(&name);
+    if !is_named && !component.is_file() {
+        let missing = anyhow!("there is no component `{name}` here; name it with --component");
+        return Err(missing).exits(Status::Usage);
     }
     let reads_again = recording.given.primed && recording.start.is_none();
-    let serve = order.serve(&component, reads_again);
-    let serve = serve.map_err(Error::from);
-    let config = Config::resolve(&serve.exits(Status::Usage)?).exits(Status::Usage)?;
+    let serve = order.serve(&component, reads_again).exits(Status::Usage)?;
+    let config = Config::resolve(&serve).exits(Status::Usage)?;
     let replayed = guest::replay(&config.compile_request, &recording, traced, !is_named);
     let Some(replayed) = replayed.exits(Status::Application)? else {
-        let name = component.display().to_string();
-        let (name, digest) = (escape(&name), escape(&recording.component));
-        let text = format!(
+        let digest = escape(&recording.component);
+        let other = anyhow!(
             "`{name}` is not the component of this recording, whose digest is {digest}; name that with --component, \
              or name this one so to replay with it all the same"
         );
-        return ensure(false, text)
-            .exits(Status::Usage)
-            .map(|()| Status::Usage);
+        return Err(other).exits(Status::Usage);
     };
     let is_other = replayed.component != recording.component;
     Ok(match told(&recording, &replayed, is_other) {
         true => Status::Stopped,
         false => Status::Internal,
     })
-}
-
-fn ensure(holds: bool, text: String) -> Result<()> {
-    ensure!(holds, text);
-    Ok(())
 }
 
 /// Prints what came of a replay, and says whether it was the same failure.

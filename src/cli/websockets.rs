@@ -2,6 +2,9 @@
 
 use clap::Args;
 
+/// A worker holds this many where nothing else is said.
+pub const MOST: &str = "1000";
+
 /// `WebSockets` says what they may cost, and how they are kept alive.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "WebSockets")]
@@ -9,7 +12,7 @@ pub struct WebSockets {
     /// WebSockets that one worker holds; each has an instance. A further one is answered 503
     #[arg(
         long,
-        default_value = "1000",
+        default_value = MOST,
         value_name = "COUNT",
         env = "WASMSERVE_LIMIT_WEBSOCKETS"
     )]

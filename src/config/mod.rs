@@ -161,11 +161,7 @@ fn name_of<'a>(pull: Option<&'a Pull>, component: &'a Path) -> &'a Path {
 
 fn limits(serve: &Serve, workers: usize) -> Result<GuestLimits> {
     Ok(GuestLimits {
-        instances: option(
-            "--limit-concurrency",
-            &serve.requests.limit_concurrency,
-            units::positive,
-        )?,
+        instances: processes::concurrency(serve)?,
         websockets: websockets::most(serve)?,
         memory: option(
             "--max-memory",

@@ -4,7 +4,7 @@
 
 use super::{Config, processes};
 use crate::cli::{Mounted, Serve};
-use crate::request::mounts::Route;
+use crate::request::mounts::{Choice, Route, choose};
 use anyhow::{Context, Result, bail};
 
 /// A `Mount` is a component that answers at a place of its own.
@@ -49,14 +49,10 @@ pub fn resolve(serve: &Serve) -> Result<Config> {
 /// Refuses to ask the application before anybody does what somebody else answers.
 fn check_priming(config: &Config) -> Result<()> {
     let priming = &config.compile_request.priming;
-    let host = priming.fields.get(http::header::HOST);
-    let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let host = host.split(':').next().unwrap_or_default().to_lowercase();
+    let routes = &config.worker.request.mounts;
     for asked in &priming.requests {
-        let path = asked.target.path();
-        let mut routes = config.mounts.iter().map(|mount| &mount.route);
-        if let Some(route) = routes.find(|route| route.matches(&host, path)) {
-            let name = &route.name;
+        if let Choice::Mount(index) = choose(routes, asked.request(&priming.fields).uri()) {
+            let (path, name) = (asked.target.path(), &routes[index].name);
             bail!(
                 "option --prime: `{path}` is answered by what is mounted at `{name}`, and never by the application; write \
                  it into the table of that mount in the file of --config-file, or leave it out"

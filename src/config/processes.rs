@@ -20,11 +20,7 @@ pub fn resolve(serve: &Serve) -> Result<supervisor::Settings> {
     let lasting = |time: &Duration| !time.is_zero();
     Ok(supervisor::Settings {
         workers: workers(serve)?,
-        concurrency: option(
-            "--limit-concurrency",
-            &serve.requests.limit_concurrency,
-            units::positive,
-        )? as usize,
+        concurrency: concurrency(serve)? as usize,
         scale_down: option(
             "--scale-down-after",
             &serve.processes.scale_down_after,
@@ -106,6 +102,12 @@ pub fn resolve(serve: &Serve) -> Result<supervisor::Settings> {
         )?,
         code: code_settings(serve)?,
     })
+}
+
+/// Resolves how many requests a worker answers at a time.
+pub fn concurrency(serve: &Serve) -> Result<u32> {
+    let text = &serve.requests.limit_concurrency;
+    option("--limit-concurrency", text, units::positive)
 }
 
 /// Resolves how many workers there are.

@@ -1,7 +1,7 @@
 //! This file resolves what WebSockets may cost, and how they are kept alive.
 
 use super::{option, units};
-use crate::cli::Serve;
+use crate::cli::{self, Serve};
 use crate::connection;
 use crate::request::websocket::Settings;
 use crate::warning;
@@ -48,9 +48,8 @@ pub fn most(serve: &Serve) -> Result<u32> {
 
 /// Says what is wrong where somebody asks for so many WebSockets that they may take all connections.
 fn crowded(asked: &str, most: u32, connections: u32) -> Option<String> {
-    /// Whoever has asked for nothing may have none.
-    const DEFAULT: &str = "1000";
-    (asked != DEFAULT && most >= connections).then(|| {
+    // Whoever has asked for nothing may have none.
+    (asked != cli::websockets::MOST && most >= connections).then(|| {
         format!(
             "--limit-websockets ({most}) is not less than --limit-connections ({connections}): WebSockets over HTTP/1.1 \
              can take every connection of a worker, and requests wait then; raise --limit-connections"

@@ -11,8 +11,8 @@ use crate::cli::{
     Control, MakeProfile, Reload, RestartWorker, RunningServer, Scale, StatusOf, SteeredServer,
 };
 use crate::exit::{Exit, Status};
-use crate::log;
 use crate::sys::process;
+use crate::{log, out};
 use anyhow::{Context, Result, anyhow, bail};
 use ask::{AdminAnswer, AdminSocket};
 use serde_json::Value;
@@ -164,13 +164,12 @@ fn told(answer: &AdminAnswer, aloud: bool) -> Result<Status> {
 
 /// Prints text; that nobody reads it is no failure. Whoever answers may be somebody else's server.
 fn print(text: &str) {
-    use std::io::Write;
     let lines = text.split_inclusive('\n');
     let escaped = lines.map(|line| match line.strip_suffix('\n') {
         Some(line) => format!("{}\n", log::escape(line)),
         None => log::escape(line).to_string(),
     });
-    let _ = std::io::stdout().write_all(escaped.collect::<String>().as_bytes());
+    out!("{}", escaped.collect::<String>());
 }
 
 /// Gives a text of the document, or nothing.

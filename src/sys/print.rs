@@ -1,4 +1,4 @@
-//! `outln!`, `errln!` and `err!` print for people, as `println!` and its like do. Whoever has read enough need not read
+//! `out!`, `outln!`, `err!` and `errln!` print for people, as `println!` and its like do. Whoever has read enough need not read
 //! on, and a disk may be full: neither ends what is being done.
 
 use std::fmt::Arguments;
@@ -10,6 +10,11 @@ pub fn out(text: Arguments<'_>) {
 
 pub fn err(text: Arguments<'_>) {
     let _ = stderr().write_fmt(text);
+}
+
+#[macro_export]
+macro_rules! out {
+    ($($text:tt)*) => { $crate::sys::print::out(format_args!($($text)*)) };
 }
 
 #[macro_export]

@@ -214,6 +214,25 @@ fn a_good_version_is_promoted_and_nothing_is_lost() {
     }
 }
 
+/// Deploys a version that fails some requests, to clients that keep their connections open.
+fn is_rolled_back_for_those_who_stay(
+    application: &Application,
+    server: &Server,
+    path: &'static str,
+    reload: &[&str],
+) {
+    let clients = Clients::stay(server.address, path);
+    eventually("they are there", || clients.seen.counts()[0] > 100);
+    application.deploy();
+    let reloaded = order(server, reload);
+    assert_eq!(reloaded.status.code(), Some(3), "{}", said(&reloaded));
+    let why = "the canary of version 2 was rolled back: it fails";
+    assert!(said(&reloaded).contains(why), "{}", said(&reloaded));
+    let [_, new, failed, lost] = clients.end().counts();
+    assert_eq!(lost, 0);
+    assert!(new > 0 && failed > 0, "{new} {failed}");
+}
+
 /// A proxy keeps its connections open for hours: the new version would have no request of it.
 #[test]
 fn clients_that_stay_meet_the_new_version_too_and_lose_nothing() {
@@ -222,16 +241,7 @@ fn clients_that_stay_meet_the_new_version_too_and_lose_nothing() {
         .serve(4)
         .args(["--canary", "10%", "--canary-time", "40s"])
         .start();
-    let clients = Clients::stay(server.address, "/");
-    eventually("they are there", || clients.seen.counts()[0] > 100);
-    application.deploy();
-    let reloaded = order(&server, &["reload"]);
-    assert_eq!(reloaded.status.code(), Some(3), "{}", said(&reloaded));
-    let why = "the canary of version 2 was rolled back: it fails";
-    assert!(said(&reloaded).contains(why), "{}", said(&reloaded));
-    let [_, new, failed, lost] = clients.end().counts();
-    assert_eq!(lost, 0);
-    assert!(new > 0 && failed > 0, "{new} {failed}");
+    is_rolled_back_for_those_who_stay(&application, &server, "/", &["reload"]);
 }
 
 /// The front asks what is mounted over few connections, each with many requests.
@@ -247,16 +257,8 @@ fn the_canary_of_a_mount_has_its_share_of_the_requests() {
     fs::write(&file, text).unwrap();
     let server = Server::configured().option("--config-file", file);
     let server = server.arg("--no-access-log").start();
-    let clients = Clients::stay(server.address, "/app");
-    eventually("they are there", || clients.seen.counts()[0] > 100);
-    application.deploy();
-    let reloaded = order(&server, &["reload", "--mount", "/app"]);
-    assert_eq!(reloaded.status.code(), Some(3), "{}", said(&reloaded));
-    let why = "the canary of version 2 was rolled back: it fails";
-    assert!(said(&reloaded).contains(why), "{}", said(&reloaded));
-    let [_, new, failed, lost] = clients.end().counts();
-    assert_eq!(lost, 0);
-    assert!(new > 0 && failed > 0, "{new} {failed}");
+    let reload = ["reload", "--mount", "/app"];
+    is_rolled_back_for_those_who_stay(&application, &server, "/app", &reload);
 }
 
 /// Whoever asked for the second reload was told nothing, and whoever asked for the first that it had failed.

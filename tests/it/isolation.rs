@@ -1,6 +1,6 @@
 //! Nothing of a request is left for the next, in whatever slot of the pool it comes to run.
 
-use crate::harness::{HELLO, Server, eventually, get, guest, root};
+use crate::harness::{HELLO, Server, eventually, get, guest, middleware, root};
 use std::fs;
 use std::path::Path;
 
@@ -240,49 +240,28 @@ fn an_instance_finds_nothing_of_those_before_it() {
     );
 }
 
-/// Middleware that answers 204 itself, and not the application, where it finds anything of a request before: it counts in
-/// its globals, and writes over its memory.
-const COUNTING: &str = r#"(component
-  (import "wasi:http/types@0.2.0" (instance $types
-    (export "incoming-request" (type (sub resource)))
-    (export "response-outparam" (type (sub resource)))))
-  (alias export $types "incoming-request" (type $request))
-  (alias export $types "response-outparam" (type $out))
-  (import "wasi:http/incoming-handler@0.2.0" (instance $next
-    (alias outer 1 $request (type $request'))
-    (export "incoming-request" (type $request (eq $request')))
-    (alias outer 1 $out (type $out'))
-    (export "response-outparam" (type $out (eq $out')))
-    (export "handle" (func (param "request" (own $request)) (param "response-out" (own $out))))))
-  (alias export $next "handle" (func $next-handle))
-  (core func $next-core (canon lower (func $next-handle)))
-  (core module $m
-    (import "next" "handle" (func $next (param i32 i32)))
-    (memory 1)
-    (global $count (mut i32) (i32.const 0))
-    (func (export "handle") (param i32 i32)
-      (if (i32.or (global.get $count) (i32.load (i32.const 70000))) (then unreachable))
-      (if (i32.ne (memory.size) (i32.const 2)) (then unreachable))
-      ;; The numbers of its handles are the same each time.
-      (if (i32.ne (i32.add (local.get 0) (local.get 1)) (i32.const 3)) (then unreachable))
-      (global.set $count (i32.const 1))
-      (i32.store (i32.const 70000) (i32.const 1))
-      (drop (memory.grow (i32.const 1)))
-      (call $next (local.get 0) (local.get 1))))
-  (core instance $i (instantiate $m
-    (with "next" (instance (export "handle" (func $next-core))))))
-  (func $handle (param "request" (own $request)) (param "response-out" (own $out))
-    (canon lift (core func $i "handle")))
-  (instance $handler (export "handle" (func $handle)))
-  (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))"#;
+/// Middleware that traps where it finds anything of a request before: it counts in its globals, and writes over its
+/// memory.
+const COUNTING: &str = r#"(memory 1)
+(global $count (mut i32) (i32.const 0))
+(func (export "handle") (param i32 i32)
+  (if (i32.or (global.get $count) (i32.load (i32.const 70000))) (then unreachable))
+  (if (i32.ne (memory.size) (i32.const 2)) (then unreachable))
+  ;; The numbers of its handles are the same each time.
+  (if (i32.ne (i32.add (local.get 0) (local.get 1)) (i32.const 3)) (then unreachable))
+  (global.set $count (i32.const 1))
+  (i32.store (i32.const 70000) (i32.const 1))
+  (drop (memory.grow (i32.const 1)))
+  (call $next (local.get 0) (local.get 1)))"#;
 
 #[test]
 fn neither_an_application_nor_its_middleware_finds_anything_of_a_request_before() {
     const RESTORED: &str = "wasmserve_instances_restored_total";
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("counting-middleware.wat");
     let two_pages = COUNTING.replace("(memory 1)", "(memory 2)");
-    fs::write(&path, two_pages).unwrap();
-    let middleware = path.display().to_string();
+    let middleware = written(
+        "counting-middleware.wat",
+        &middleware::component(&two_pages),
+    );
     for application in [guest("behaviours"), rewindable("composed.wat")] {
         let watched = Server::component(&application)
             .option("--middleware", &middleware)

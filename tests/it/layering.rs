@@ -49,7 +49,7 @@ const ROOMS: [(&str, &[&str]); 22] = [
 ];
 
 /// Plain data that any room may use, and the macros of `log` and of `sys::print`.
-const PLAIN: [&str; 12] = [
+const PLAIN: [&str; 13] = [
     "channel",
     "err",
     "errln",
@@ -57,6 +57,7 @@ const PLAIN: [&str; 12] = [
     "exit",
     "info",
     "log",
+    "out",
     "outln",
     "scoreboard",
     "trace",

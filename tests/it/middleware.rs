@@ -1,5 +1,6 @@
 //! Middleware: components in front of the application, which are composed with it when it is compiled.
 
+use crate::harness::middleware::component;
 use crate::harness::websocket;
 use crate::harness::{Folder, Server, Start, eventually, finished, get, guest, root, wasmserve};
 use nix::sys::signal::Signal;
@@ -15,36 +16,14 @@ fn hello() -> String {
 
 /// Middleware of WASI 0.2.0 that does this with each request.
 fn middleware(code: &str) -> String {
-    format!(
-        r#"(component
-          (import "wasi:http/types@0.2.0" (instance $types
-            (export "incoming-request" (type (sub resource)))
-            (export "response-outparam" (type (sub resource)))))
-          (alias export $types "incoming-request" (type $request))
-          (alias export $types "response-outparam" (type $out))
-          (import "wasi:http/incoming-handler@0.2.0" (instance $next
-            (alias outer 1 $request (type $request'))
-            (export "incoming-request" (type $request (eq $request')))
-            (alias outer 1 $out (type $out'))
-            (export "response-outparam" (type $out (eq $out')))
-            (export "handle" (func (param "request" (own $request)) (param "response-out" (own $out))))))
-          (alias export $next "handle" (func $next-handle))
-          (core func $next-core (canon lower (func $next-handle)))
-          (core module $m
-            (import "next" "handle" (func $next (param i32 i32)))
-            ;; What is called directly and short may be compiled into what calls it.
-            (table 1 funcref)
-            (elem (i32.const 0) $of_the_middleware)
-            (func $of_the_middleware (param i32 i32) {code})
-            (func (export "handle") (param i32 i32)
-              (call_indirect (param i32 i32) (local.get 0) (local.get 1) (i32.const 0))))
-          (core instance $i (instantiate $m
-            (with "next" (instance (export "handle" (func $next-core))))))
-          (func $handle (param "request" (own $request)) (param "response-out" (own $out))
-            (canon lift (core func $i "handle")))
-          (instance $handler (export "handle" (func $handle)))
-          (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))"#
-    )
+    component(&format!(
+        r#";; What is called directly and short may be compiled into what calls it.
+        (table 1 funcref)
+        (elem (i32.const 0) $of_the_middleware)
+        (func $of_the_middleware (param i32 i32) {code})
+        (func (export "handle") (param i32 i32)
+          (call_indirect (param i32 i32) (local.get 0) (local.get 1) (i32.const 0)))"#
+    ))
 }
 
 const PASSES: &str = "local.get 0 local.get 1 call $next";

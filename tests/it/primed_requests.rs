@@ -147,6 +147,27 @@ fn what_no_client_can_send_is_a_mistake() {
     let printed = refused(&[&hello, "--mount", &mount, "--prime", "/api/x?y"], 2);
     let told = "`/api/x` is answered by what is mounted at `/api`";
     assert!(printed.contains(told), "{printed}");
+    // The host is looked at as a request's is.
+    for (place, host) in [
+        ("localhost/", None),
+        ("[::1]/", Some("[0:0::1]:8000")),
+        ("example.com/", Some("Example.COM.")),
+    ] {
+        let mount = format!("{place}={hello}");
+        let host = host.map_or("x: y".to_owned(), |host| format!("Host: {host}"));
+        let arguments = [
+            &hello,
+            "--mount",
+            &mount,
+            "--prime",
+            "/",
+            "--prime-header",
+            &host,
+        ];
+        let printed = refused(&arguments, 2);
+        let told = format!("`/` is answered by what is mounted at `{place}`");
+        assert!(printed.contains(&told), "{printed}");
+    }
     let options = [
         "--prime",
         "//a/%2e%2e?b=\"ü\"",

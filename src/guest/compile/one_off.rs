@@ -21,6 +21,9 @@ pub fn block_on_guest<T>(guest: impl Future<Output = T>) -> Result<T> {
         .block_on(guest))
 }
 
+/// No guest is interrupted within so many epochs.
+pub const NEVER: u64 = u64::MAX >> 1;
+
 /// A `Watch` looks at what a guest is given that many others begin as.
 pub struct Watch {
     pub rng: TrackedRng,
@@ -63,7 +66,7 @@ impl CompileRequest {
         let mut store = Store::new(engine, state);
         store.limiter_async(HostState::limiter);
         store.set_hostcall_fuel(self.limits.each_call());
-        store.set_epoch_deadline(u64::MAX >> 1);
+        store.set_epoch_deadline(NEVER);
         Ok(store)
     }
 }

@@ -2,7 +2,7 @@
 //! requests that the operator has named, and writes down what is in it then. An instance that has something of the host
 //! open cannot be the beginning of others: they would not have it.
 
-use super::one_off::{Watch, block_on_guest};
+use super::one_off::{NEVER, Watch, block_on_guest};
 use super::priming::{PrimeRequest, Priming};
 use super::progress::display_path;
 use super::request::{CompileRequest, Confine};
@@ -85,9 +85,6 @@ enum PrimingOutcome {
 
 /// Nobody waits longer than this.
 const LONG: Duration = Duration::from_hours(24);
-
-/// No guest is interrupted within so many epochs.
-const NEVER: u64 = u64::MAX >> 1;
 
 const FAILED: &str = "Application startup failed. Exiting.";
 

@@ -13,6 +13,7 @@ mod tunnel;
 mod upload;
 
 pub use answer::Answer;
+pub use choice::{Choice, choose};
 pub use route::Route;
 pub use tunnel::{Tunnel, TunnelAnswer};
 
@@ -25,7 +26,6 @@ use crate::scoreboard::SlotRef;
 use answer::Held;
 use anyhow::{Result, ensure};
 use bytes::Bytes;
-use choice::{Choice, choose};
 use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream, SendStream};
 use head::Head;

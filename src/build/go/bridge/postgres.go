@@ -120,16 +120,9 @@ func (l postgresLent) run(statement string, parameters []driver.Value, wanted bo
 	var pinner runtime.Pinner
 	defer pinner.Unpin()
 	var answer postgresArea
-	values := make([]postgresValue, len(parameters))
-	for at, parameter := range parameters {
-		if err := values[at].set(&pinner, parameter); err != nil {
-			return nil, sqlResult{}, err
-		}
-	}
-	list := span{length: uint32(len(values))}
-	if len(values) > 0 {
-		pinner.Pin(&values[0])
-		list.data = uint32(uintptr(unsafe.Pointer(&values[0])))
+	list, err := listed(&pinner, parameters, (*postgresValue).set)
+	if err != nil {
+		return nil, sqlResult{}, err
 	}
 	text := of(&pinner, []byte(statement))
 	to := answer.pinned(&pinner)
@@ -146,7 +139,6 @@ func (l postgresLent) run(statement string, parameters []driver.Value, wanted bo
 	}
 	defer witRuntime.Unpin()
 	found := &sqlRows{}
-	var err error
 	readingOf(func() {
 		for _, column := range listOf[postgresColumn](*at[span](unsafe.Pointer(&answer), 4)) {
 			found.columns = append(found.columns, string(column.name.bytes()))

@@ -8,6 +8,7 @@ import (
 	"io"
 	"runtime"
 	"strings"
+	"unsafe"
 )
 
 // What the drivers of database/sql have in common that stand on the host's databases (`wasmserve-postgres`,
@@ -191,6 +192,23 @@ func (r *sqlRows) ColumnTypeDatabaseTypeName(column int) string {
 		return ""
 	}
 	return strings.ToUpper(r.kinds[column])
+}
+
+// The parameters of a statement, as a list of the host's: `set` writes each of them.
+func listed[V any](
+	pinner *runtime.Pinner, parameters []driver.Value, set func(*V, *runtime.Pinner, driver.Value) error,
+) (span, error) {
+	values := make([]V, len(parameters))
+	for at, parameter := range parameters {
+		if err := set(&values[at], pinner, parameter); err != nil {
+			return span{}, err
+		}
+	}
+	if len(values) == 0 {
+		return span{}, nil
+	}
+	pinner.Pin(&values[0])
+	return span{uint32(uintptr(unsafe.Pointer(&values[0]))), uint32(len(values))}, nil
 }
 
 func unknown(value driver.Value) error {

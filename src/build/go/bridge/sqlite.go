@@ -100,16 +100,9 @@ func (l sqliteLent) run(statement string, parameters []driver.Value, wanted bool
 	var pinner runtime.Pinner
 	defer pinner.Unpin()
 	var answer area
-	values := make([]sqliteValue, len(parameters))
-	for at, parameter := range parameters {
-		if err := values[at].set(&pinner, parameter); err != nil {
-			return nil, sqlResult{}, err
-		}
-	}
-	list := span{length: uint32(len(values))}
-	if len(values) > 0 {
-		pinner.Pin(&values[0])
-		list.data = uint32(uintptr(unsafe.Pointer(&values[0])))
+	list, err := listed(&pinner, parameters, (*sqliteValue).set)
+	if err != nil {
+		return nil, sqlResult{}, err
 	}
 	text := of(&pinner, []byte(statement))
 	importSqliteExecute(l.handle, text.data, text.length, list.data, list.length, answer.pinned(&pinner))
