@@ -5,7 +5,7 @@
 
 use crate::harness::asker::{Asker, Speaks};
 use crate::harness::certificates::Authority;
-use crate::harness::{HELLO, Server, Target};
+use crate::harness::{HELLO, Server, SetAtEnd, Target};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -58,6 +58,7 @@ fn under_load_of(
     let toll = Toll::default();
     let stop = AtomicBool::new(false);
     scope(|threads| {
+        let _end = SetAtEnd(&stop);
         for number in 0..CLIENTS {
             let (toll, stop) = (&toll, &stop);
             let asker = speaks(number).asker(target, authority);
@@ -67,7 +68,6 @@ fn under_load_of(
         while Instant::now() < end {
             disturb();
         }
-        stop.store(true, Ordering::Relaxed);
     });
     let (answered, lost) = (toll.answered.into_inner(), toll.lost.into_inner());
     println!("{answered} answered, {lost} lost");

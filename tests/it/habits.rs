@@ -3,8 +3,8 @@
 
 use crate::harness::certificates::{Authority, Pair};
 use crate::harness::{
-    HELLO, Server, curl, eventually, finished, get, guest, order, root, s_client, said, secure,
-    wasmserve,
+    HELLO, Server, SetAtEnd, curl, eventually, finished, get, guest, order, root, s_client, said,
+    secure, wasmserve,
 };
 use nix::sys::signal::Signal;
 use std::fs;
@@ -334,6 +334,7 @@ fn a_running_server_makes_profiles_by_command() {
     assert_eq!(get(server.address, "/").status, 200);
     let (address, done) = (server.address, AtomicBool::new(false));
     std::thread::scope(|scope| {
+        let end = SetAtEnd(&done);
         for _ in 0..4 {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
@@ -346,7 +347,7 @@ fn a_running_server_makes_profiles_by_command() {
         let copied = copy.to_str().unwrap();
         let one = ["profile", "2", "--worker", &worker, "--output", copied];
         let all = [order(&server, &one), order(&server, &["profile", "3"])];
-        done.store(true, Ordering::Relaxed);
+        drop(end);
         for made in &all {
             assert_eq!(made.status.code(), Some(0), "{}", said(made));
         }

@@ -2,7 +2,7 @@
 
 use crate::harness::databases::kill_workers_while;
 use crate::harness::{
-    Connection, Redis, Server, eventually, finished, get, guest, peak, wasmserve,
+    Connection, Redis, Server, SetAtEnd, eventually, finished, get, guest, peak, wasmserve,
 };
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -141,6 +141,7 @@ fn a_write_that_was_acknowledged_outlives_its_worker() {
         let over = AtomicBool::new(false);
         let mut values: HashMap<usize, u64> = HashMap::new();
         std::thread::scope(|scope| {
+            let end = SetAtEnd(&over);
             let clients: Vec<_> = (0..8)
                 .map(|client| {
                     let (server, acknowledged, attempted, broken_off, over) =
@@ -178,7 +179,7 @@ fn a_write_that_was_acknowledged_outlives_its_worker() {
             kill_workers_while(&server, &acknowledged, || {
                 broken_off.load(Ordering::Relaxed) > 0
             });
-            over.store(true, Ordering::Relaxed);
+            drop(end);
             for (client, handle) in clients.into_iter().enumerate() {
                 values.insert(client, handle.join().unwrap());
             }

@@ -4,7 +4,9 @@
 use super::{built_for, place, trials};
 use crate::harness::certificates::Authority;
 use crate::harness::peers::{echo, mail};
-use crate::harness::{COMPILING, Postgres, Redis, Response, Server, eventually_within, get, guest};
+use crate::harness::{
+    COMPILING, Postgres, Redis, Response, Server, SetAtEnd, eventually_within, get, guest,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::BTreeSet;
@@ -51,15 +53,6 @@ pub(super) fn posted(server: &Server, path: &str, body: &str) -> Option<Response
     request.body(body).response().ok()
 }
 
-/// Has clients end, even where the test fails.
-struct End<'a>(&'a AtomicBool);
-
-impl Drop for End<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 /// Four clients write numbers, while workers are killed; gives what was acknowledged.
 pub(super) fn written_through_kills(
     server: &Server,
@@ -69,7 +62,7 @@ pub(super) fn written_through_kills(
     let (next, acknowledged) = (AtomicUsize::new(0), Mutex::new(BTreeSet::new()));
     let stop = AtomicBool::new(false);
     scope(|scope| {
-        let _end = End(&stop);
+        let _end = SetAtEnd(&stop);
         for _ in 0..WORKERS {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
