@@ -45,7 +45,7 @@ pub use build::{Build, Dev, Language, New};
 pub use canary::{Canary, WithoutTraffic};
 pub use capabilities::Capabilities;
 pub use clients::Clients;
-pub use code::CompileOptions;
+pub use code::{CompileOptions, OptLevel};
 pub use component::{Compile, Inspect};
 pub use databases::Databases;
 pub use headers::Headers;

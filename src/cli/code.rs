@@ -1,6 +1,6 @@
 //! These options say where compiled code is kept, and what making it may take.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 #[derive(Clone, Debug, Args)]
@@ -29,6 +29,16 @@ pub struct CompileOptions {
     #[arg(long, env = "WASMSERVE_ALLOW_PRECOMPILED", help_heading = "Guest")]
     pub allow_precompiled: bool,
 
+    /// Have the application's code be fast (2), or be there in half the time (0)
+    #[arg(
+        long,
+        default_value = "2",
+        value_name = "LEVEL",
+        env = "WASMSERVE_OPT_LEVEL",
+        help_heading = "Guest"
+    )]
+    pub opt_level: OptLevel,
+
     /// Time that compiling a component may take
     #[arg(
         long,
@@ -46,4 +56,13 @@ pub struct CompileOptions {
         env = "WASMSERVE_LIMIT_COMPILE_MEMORY"
     )]
     pub limit_compile_memory: String,
+}
+
+/// The levels have the names that compilers give them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OptLevel {
+    #[value(name = "0")]
+    None,
+    #[value(name = "2")]
+    Speed,
 }

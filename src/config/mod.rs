@@ -34,8 +34,8 @@ pub use admin::Admin;
 pub use mounts::Mount;
 
 use crate::cache;
-use crate::cli::Serve;
-use crate::guest::{self, CompileRequest, GuestLimits};
+use crate::cli::{OptLevel, Serve};
+use crate::guest::{self, CompileRequest, Effort, GuestLimits};
 use crate::registry::{Pull, When};
 use crate::{exporter, log, request, supervisor, worker};
 use anyhow::{Context, Result, bail};
@@ -106,6 +106,10 @@ impl Config {
             jobs: supervisor.jobs.iter().map(|job| job.path.clone()).collect(),
             cache,
             allow_precompiled: serve.code.allow_precompiled,
+            effort: match serve.code.opt_level {
+                OptLevel::None => Effort::Little,
+                OptLevel::Speed => Effort::Full,
+            },
             limits,
             capabilities: Arc::new(capabilities),
             priming: priming::resolve(serve, supervisor.startup)?,

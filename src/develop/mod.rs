@@ -4,6 +4,7 @@
 
 mod app_folder;
 mod failure_page;
+mod options;
 mod tree;
 mod wanted;
 
@@ -19,7 +20,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::signalfd::SignalFd;
 use nix::unistd::Pid;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
@@ -239,7 +240,7 @@ impl Develop<'_> {
         let links = links.flat_map(|links| ["--find-links".into(), links.clone().into_os_string()]);
         let mut words: Vec<OsString> = app.chain(links).collect();
         if self.reading == ReadWhenServed::Folder {
-            words.extend(variables(&self.dev.options));
+            words.extend(options::variables(&self.dev.options));
         }
         if self.reads_folder {
             words.extend(["--late".into(), self.note().into()]);
@@ -314,6 +315,7 @@ impl Develop<'_> {
             .arg(self.component())
             .arg("--reload")
             .args(grant.into_iter().flatten())
+            .args(options::compiling(&self.dev.options))
             .args(&self.dev.options)
             .stdin(Stdio::null());
         self.server = Some(process::start(&mut command).context("cannot run this executable")?);
@@ -354,40 +356,5 @@ impl Develop<'_> {
 
     fn said(&self) -> PathBuf {
         self.scratch.path().join("said")
-    }
-}
-
-/// Finds `--env NAME=VALUE` among the options to serve with, in whatever form, for the build.
-fn variables(options: &[OsString]) -> Vec<OsString> {
-    let mut found = Vec::new();
-    let mut words = options.iter();
-    while let Some(word) = words.next() {
-        if word == OsStr::new("--env") {
-            found.extend(words.next().map(|value| [word.clone(), value.clone()]));
-        } else if word.to_string_lossy().starts_with("--env=") {
-            found.push([word.clone(), OsString::new()]);
-        }
-    }
-    let words = found.into_iter().flatten();
-    words.filter(|word| !word.is_empty()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn variables_are_found_among_options() {
-        let options = [
-            "--port",
-            "1",
-            "--env",
-            "A=1",
-            "--env=B=2",
-            "--env-file",
-            "x",
-        ];
-        let found = variables(&options.map(OsString::from));
-        assert_eq!(found, ["--env", "A=1", "--env=B=2"]);
     }
 }

@@ -29,6 +29,7 @@ pub use compile::{CompileProgress, CompileRequest, Occasion, PrimeRequest, Primi
 pub use core_dump::CoreDumps;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use differential::{compare as compare_restored_with_fresh, scan_any_bytes};
+pub use engine::Effort;
 pub use failure::Failure;
 pub use host::capabilities::Capabilities;
 pub use host::directories::Directory;

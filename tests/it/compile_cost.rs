@@ -1,7 +1,9 @@
 //! What compiling takes: memory that does not grow with all of the code, and next to nothing for an application whose
 //! interpreter was compiled before.
 
-use crate::harness::{Server, files, folder, get, guest, pad, with_cache, with_much_code};
+use crate::harness::{
+    Server, files, finished, folder, get, guest, pad, wasmserve, with_cache, with_much_code,
+};
 use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -79,4 +81,43 @@ fn shared_code_that_was_changed_is_compiled_again() {
     server.wait_for("compiled code in the cache is not used, and made again");
     assert!(!server.printed().contains(KNOWN));
     assert_eq!(get(server.address, "/").text(), "Hello, again!\n");
+}
+
+/// `wasmserve dev` has its code made with less effort: nobody else is served that, and it takes what is better.
+#[test]
+fn code_that_was_made_soon_is_for_those_who_ask_for_it() {
+    let folder = folder("opt-level");
+    let component = large(&folder, "Hello, first!");
+    let (cache, other) = (folder.join("cache"), large(&folder, "Hello, again!"));
+    let is_compiled = |component: &Path, level: &str| {
+        let server = with_cache(component, &cache)
+            .arg("--log-level=debug")
+            .args(["--opt-level", level])
+            .start();
+        for _ in 0..3 {
+            assert_eq!(get(server.address, "/").status, 200);
+        }
+        let printed = server.printed();
+        !printed.contains("Found the compiled code") && !printed.contains(KNOWN)
+    };
+    assert!(is_compiled(&component, "0"));
+    assert!(!is_compiled(&component, "0"));
+    assert!(!is_compiled(&other, "0"));
+    assert!(is_compiled(&component, "2"));
+    let before = files(&cache).len();
+    fs::remove_file(&other).unwrap();
+    assert!(!is_compiled(&large(&folder, "Hello, third!"), "0"));
+    assert!(!is_compiled(&component, "2"));
+    assert!(files(&cache).len() > before);
+    for wrong in ["1", "fast"] {
+        let mut command = wasmserve();
+        command.arg(&component).args(["--opt-level", wrong]);
+        let output = finished(command);
+        assert_eq!(output.status.code(), Some(2));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            said.contains("--opt-level") && said.contains("[possible values: 0, 2]"),
+            "{said}"
+        );
+    }
 }

@@ -6,7 +6,7 @@ use super::spec::{CompileSpec, digest};
 use crate::cache::seal;
 use crate::guest::component::source::ComponentFile;
 use crate::guest::component::target::target_of;
-use crate::guest::engine::{self, Processors};
+use crate::guest::engine::{self, Effort, Processors};
 use crate::guest::host::linker;
 use crate::sys::memory;
 use anyhow::{Context, Result, bail};
@@ -27,7 +27,7 @@ pub fn precompile(path: &Path, middleware: &[PathBuf], portable: bool) -> Result
     };
     let target = target_of(&info).with_context(about)?;
     linker::check(&engine::compiling(target)?, target, &info).with_context(about)?;
-    let spec = CompileSpec::of_application(target, binary.len());
+    let spec = CompileSpec::of_application(target, binary.len(), Effort::Full);
     let mut file = memory::empty_file("wasmserve code")?;
     progress::shown(path, &binary, || {
         spec.compile(&binary, u64::MAX, None, &mut file)

@@ -5,12 +5,12 @@ use super::application;
 use super::one_off::block_on_guest;
 use super::priming::Priming;
 use super::progress::{self, CompileProgress, ReportProgress, display_path};
-use super::spec::{CompileSpec, GoodFor, MappedCode, cached, digest, digest_of_file};
+use super::spec::{CompileSpec, Digest, GoodFor, MappedCode, cached, digest, digest_of_file};
 use crate::cache::{self, Cache, CodeName, CodeOrigin, seal};
 use crate::guest::component::info::World;
 use crate::guest::component::source::ComponentFile;
 use crate::guest::component::target::{Target, target_of};
-use crate::guest::engine::{self, CodeInfo, code};
+use crate::guest::engine::{self, CodeInfo, Effort, code};
 use crate::guest::host::capabilities::{Capabilities, Granted};
 use crate::guest::host::linker;
 use crate::guest::instance::handler::LinkedComponent;
@@ -42,6 +42,8 @@ pub struct CompileRequest {
     /// These settings say where code is kept between starts.
     pub cache: cache::Settings,
     pub allow_precompiled: bool,
+    /// This much is done for the application's code. What it runs beside it is compiled with full effort.
+    pub effort: Effort,
     pub limits: GuestLimits,
     pub capabilities: Arc<Capabilities>,
     pub priming: Priming,
@@ -204,11 +206,9 @@ impl CompileRequest {
     fn known(&self, cache: Option<&Cache>) -> Option<(CodeName, MappedCode)> {
         let cache = cache.filter(|_| self.middleware.is_empty())?;
         let (digest, size) = digest_of_file(&self.path).ok()?;
-        Target::MADE.into_iter().find_map(|target| {
-            let spec = CompileSpec::of_application(target, size);
-            let name = spec.name(digest).ok()?;
-            Some((name, cached(cache, name, &spec, self.limits)?))
-        })
+        Target::MADE
+            .into_iter()
+            .find_map(|target| self.known_as(cache, target, digest, size))
     }
 
     /// Finds the code of a component that is written as text, or has middleware, under the name of its binary form.
@@ -220,9 +220,22 @@ impl CompileRequest {
         let (ComponentFile::Component { binary, info }, Some(cache)) = (source, cache) else {
             return None;
         };
-        let spec = CompileSpec::of_application(target_of(info).ok()?, binary.len());
-        let name = spec.name(digest(binary)).ok()?;
-        Some((name, cached(cache, name, &spec, self.limits)?))
+        self.known_as(cache, target_of(info).ok()?, digest(binary), binary.len())
+    }
+
+    /// Finds code of a component that was made for this target, with the effort that is asked for or a better one.
+    fn known_as(
+        &self,
+        cache: &Cache,
+        target: Target,
+        digest: Digest,
+        size: usize,
+    ) -> Option<(CodeName, MappedCode)> {
+        self.effort.or_better().iter().find_map(|effort| {
+            let spec = CompileSpec::of_application(target, size, *effort);
+            let name = spec.name(digest).ok()?;
+            Some((name, cached(cache, name, &spec, self.limits)?))
+        })
     }
 
     /// Checks code from the cache. What is wrong with the component itself was told when it was compiled.
@@ -271,7 +284,7 @@ impl CompileRequest {
                 linker::check(&engine::compiling(target)?, target, &info)?;
                 let imports = info.imports.iter().map(String::as_str);
                 self.capabilities.check(imports)?;
-                let spec = CompileSpec::of_application(target, binary.len());
+                let spec = CompileSpec::of_application(target, binary.len(), self.effort);
                 let (code, names) = self.make(&self.name, &spec, &binary, cache, file)?;
                 let info = CodeInfo::of(code.target, &code.component);
                 Ok((self.checked(code.file, info)?, names))

@@ -6,7 +6,7 @@ use super::one_off::block_on_guest;
 use super::spec::{digest, engine_hash};
 use crate::cache::{Cache, CodeName, seal};
 use crate::guest::component::target::{Restore, Target};
-use crate::guest::engine::{self, code};
+use crate::guest::engine::{self, Effort, code};
 use crate::guest::snapshot::{self, Segment};
 use crate::{debug, warning};
 use anyhow::{Result, anyhow, ensure};
@@ -18,9 +18,10 @@ use wasmtime::{ResourceLimiter, Store};
 
 /// Writes code whose instances can be restored into an empty file; an error says why there cannot be any. An instance
 /// may have this much memory. It gives the name under which other applications of the same interpreter find the code,
-/// where that is possible, and looks for that name in the cache first.
+/// where that is possible, and looks in the cache first for what was made with this effort or a better one.
 pub fn compile(
     target: Target,
+    effort: Effort,
     binary: &[u8],
     memory: u64,
     cache: Option<&Cache>,
@@ -33,11 +34,14 @@ pub fn compile(
         _ => Err(anyhow!("it is small")),
     };
     let taken = taken.and_then(|(without, data)| {
-        let name = shared_name(target, &without)?;
-        if !cache.is_some_and(|cache| copy_shared(cache, name, file)) {
-            write_code(target, &without, file)?;
+        for known in effort.or_better() {
+            let name = shared_name(target, *known, &without)?;
+            if cache.is_some_and(|cache| copy_shared(cache, name, file)) {
+                return Ok((name, data));
+            }
         }
-        Ok((name, data))
+        write_code(target, effort, &without, file)?;
+        Ok((shared_name(target, effort, &without)?, data))
     });
     match taken {
         Ok((name, data)) => {
@@ -46,16 +50,16 @@ pub fn compile(
         }
         Err(error) => {
             debug!("its code is compiled together with its data: {error:#}");
-            write_code(target, &binary, file)?;
+            write_code(target, effort, &binary, file)?;
             append_snapshot(target, memory, &[], None, file)?;
             Ok(None)
         }
     }
 }
 
-fn write_code(target: Target, binary: &[u8], file: &mut File) -> Result<()> {
+fn write_code(target: Target, effort: Effort, binary: &[u8], file: &mut File) -> Result<()> {
     empty(file)?;
-    Ok(file.write_all(&engine::compile(target, binary)?)?)
+    Ok(file.write_all(&engine::compile(target, effort, binary)?)?)
 }
 
 fn empty(file: &mut File) -> io::Result<()> {
@@ -64,8 +68,8 @@ fn empty(file: &mut File) -> io::Result<()> {
 }
 
 /// Names code in the cache that was made of a component without data.
-fn shared_name(target: Target, without: &[u8]) -> Result<CodeName> {
-    let engine = engine_hash(target, "without data")?;
+fn shared_name(target: Target, effort: Effort, without: &[u8]) -> Result<CodeName> {
+    let engine = engine_hash(target, effort, "without data")?;
     let component = digest(without);
     Ok(CodeName { component, engine })
 }

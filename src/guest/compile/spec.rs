@@ -4,7 +4,7 @@
 use super::restorable;
 use crate::cache::{Cache, CodeName, seal};
 use crate::guest::component::target::Target;
-use crate::guest::engine::{self, code};
+use crate::guest::engine::{self, Effort, code};
 use crate::guest::limits::GuestLimits;
 use crate::guest::snapshot;
 use crate::sys::regular::{self, LARGEST_COMPONENT};
@@ -25,6 +25,7 @@ pub struct CompileSpec {
     target: Target,
     /// The code is made for this target where its instances can be restored, and that is wanted.
     restorable: Option<Target>,
+    effort: Effort,
 }
 
 /// `GoodFor` says which starts may use code.
@@ -47,10 +48,11 @@ pub struct MappedCode {
 
 impl CompileSpec {
     /// Compiles an application, which needs instances again and again.
-    pub fn of_application(target: Target, size: usize) -> CompileSpec {
+    pub fn of_application(target: Target, size: usize, effort: Effort) -> CompileSpec {
         CompileSpec {
             target: target.of_size(size),
             restorable: Some(target.restorable(size)),
+            effort,
         }
     }
 
@@ -59,12 +61,13 @@ impl CompileSpec {
         CompileSpec {
             target: target.of_size(size),
             restorable: None,
+            effort: Effort::Full,
         }
     }
 
     /// Names code by the digest of the component and the engine's compatibility hash.
     pub fn name(&self, component: Digest) -> Result<CodeName> {
-        let engine = engine_hash(self.target, self.restorable.is_some())?;
+        let engine = engine_hash(self.target, self.effort, self.restorable.is_some())?;
         Ok(CodeName { component, engine })
     }
 
@@ -78,7 +81,8 @@ impl CompileSpec {
     ) -> Result<GoodFor> {
         let mut good = GoodFor::EveryStart { shared: None };
         if let Some(target) = self.restorable {
-            let error = match restorable::compile(target, binary, memory, cache, file) {
+            let error = match restorable::compile(target, self.effort, binary, memory, cache, file)
+            {
                 Ok(shared) => return Ok(GoodFor::EveryStart { shared }),
                 Err(error) => error,
             };
@@ -91,7 +95,7 @@ impl CompileSpec {
             file.set_len(0)?;
             file.rewind()?;
         }
-        let code = engine::compile(self.target, binary).map_err(readable)?;
+        let code = engine::compile(self.target, self.effort, binary).map_err(readable)?;
         file.write_all(&code)?;
         Ok(good)
     }
@@ -116,8 +120,8 @@ impl CompileSpec {
 }
 
 /// Hashes everything but the component that code depends on, and what else it is to be told apart by.
-pub fn engine_hash(target: Target, kind: impl Hash) -> Result<u64> {
-    let engine = engine::compiling(target)?;
+pub fn engine_hash(target: Target, effort: Effort, kind: impl Hash) -> Result<u64> {
+    let engine = engine::compiling_with(target, effort)?;
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
     (kind, VERSION).hash(&mut hasher);

@@ -3,6 +3,7 @@
 
 use super::modules::{BASE, Export, FILLER, HANDLES, Made, OBJECTS, SHIM, broken, primitive};
 use super::probe::probe;
+use crate::guest::Effort;
 use arbitrary::{Result, Unstructured};
 use wasm_encoder::{
     Alias, ComponentBuilder, ComponentExportKind, ComponentOuterAliasKind, ComponentTypeRef,
@@ -21,6 +22,7 @@ pub const HOST: &str = "host";
 /// A `Case` is a component, and what it is asked for.
 pub struct Case {
     pub component: Vec<u8>,
+    pub effort: Effort,
     /// The component is asynchronous.
     pub concurrent: bool,
     /// These functions give the number of all state.
@@ -129,6 +131,7 @@ impl Case {
         }
         Ok(Case {
             component,
+            effort: *u.choose(Effort::Little.or_better())?,
             concurrent,
             probes,
             requests,

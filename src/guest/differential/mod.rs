@@ -303,7 +303,14 @@ struct ReusedInstance {
 impl Restored {
     fn new(target: Target, case: &Case) -> anyhow::Result<Restored> {
         let mut code = empty_file("wasmserve code")?;
-        compile(target, &case.component, u64::MAX, None, &mut code)?;
+        compile(
+            target,
+            case.effort,
+            &case.component,
+            u64::MAX,
+            None,
+            &mut code,
+        )?;
         seal::close(&mut code, NAME)?;
         let engine = engine::compiling(target)?;
         let component = code::component(&engine, &code)?;

@@ -10,8 +10,8 @@ use crate::sys::memory;
 use anyhow::{Context, Result};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use wasmtime::{
-    Config, Enabled, Engine, Inlining, InstanceAllocationStrategy, PoolingAllocationConfig,
-    WasmFeatures,
+    Config, Enabled, Engine, Inlining, InstanceAllocationStrategy, OptLevel,
+    PoolingAllocationConfig, RegallocAlgorithm, WasmFeatures,
 };
 
 /// A guest task has this much native stack, of which Wasm may use [`WASM_STACK`].
@@ -41,6 +41,24 @@ pub enum Processors {
     All,
 }
 
+/// `Effort` says how much is done for code that is fast. Code of either kind is mapped by the same engines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    Full,
+    /// The code is there in half the time. It is twice as large, and slower.
+    Little,
+}
+
+impl Effort {
+    /// Code that was made with one of these efforts is as good as what this one makes, the best first.
+    pub fn or_better(self) -> &'static [Effort] {
+        match self {
+            Effort::Full => &[Effort::Full],
+            Effort::Little => &[Effort::Full, Effort::Little],
+        }
+    }
+}
+
 /// Says whether code is made for every processor of this architecture.
 static FOR_ALL: AtomicBool = AtomicBool::new(false);
 
@@ -55,7 +73,7 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 #[cfg(target_arch = "aarch64")]
 const TARGET: &str = "aarch64-unknown-linux-gnu";
 
-/// Sets everything that changes the generated code; nothing else may set any of it.
+/// Sets everything that changes the generated code but for the effort; nothing else may set any of it.
 fn base(target: Target) -> Result<Config> {
     let mut config = Config::new();
     if FOR_ALL.load(Relaxed) {
@@ -90,10 +108,20 @@ fn base(target: Target) -> Result<Config> {
     Ok(config)
 }
 
-/// Makes an engine that compiles, and that instantiates only to check.
+/// Makes an engine that maps code to look at it, and that instantiates only to check.
 pub fn compiling(target: Target) -> Result<Engine> {
+    compiling_with(target, Effort::Full)
+}
+
+/// Makes an engine that compiles with this effort.
+pub fn compiling_with(target: Target, effort: Effort) -> Result<Engine> {
     let mut config = base(target)?;
     config.parallel_compilation(true);
+    if effort == Effort::Little {
+        config
+            .cranelift_opt_level(OptLevel::None)
+            .cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
+    }
     Ok(Engine::new(&config)?)
 }
 
@@ -101,10 +129,10 @@ pub fn compiling(target: Target) -> Result<Engine> {
 const COMPILING: usize = 8;
 
 /// Compiles a component. It starts threads: a process that has done it must not fork.
-pub fn compile(target: Target, binary: &[u8]) -> Result<Vec<u8>> {
+pub fn compile(target: Target, effort: Effort, binary: &[u8]) -> Result<Vec<u8>> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = rayon::ThreadPoolBuilder::new().num_threads(processors.min(COMPILING));
-    let engine = compiling(target)?;
+    let engine = compiling_with(target, effort)?;
     let code = threads
         .build()
         .context("cannot start the threads that compile")?

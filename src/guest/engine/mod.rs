@@ -5,4 +5,6 @@ mod code_info;
 mod config;
 
 pub use code_info::{CodeInfo, LIFECYCLE};
-pub use config::{Processors, compile, compile_for, compiling, restorable, serving};
+pub use config::{
+    Effort, Processors, compile, compile_for, compiling, compiling_with, restorable, serving,
+};

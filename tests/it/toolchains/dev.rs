@@ -80,6 +80,10 @@ fn group(leader: i32) -> Vec<i32> {
     numbers.filter(descends).collect()
 }
 
+fn command(pid: i32) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default()
+}
+
 fn are_gone(processes: &[i32]) -> bool {
     processes
         .iter()
@@ -114,6 +118,8 @@ fn a_change_is_built_and_served_while_the_old_version_serves() {
     becomes(&server, says("one"), failed);
     let processes = group(server.pid());
     assert!(processes.len() >= 4, "{processes:?}");
+    let mut commands = processes.iter().map(|pid| command(*pid));
+    assert!(commands.any(|it| it.contains("--opt-level=0")));
     server.signal(Signal::SIGINT);
     assert_eq!(server.wait().code(), Some(0));
     assert!(are_gone(&processes));
