@@ -75,7 +75,9 @@ impl<'a> BuildRequest<'a> {
                 javascript::build(&mut tools, project, self.asked, &file)
             }
             Project::Python(path) => python::build(&mut tools, path, self.asked, &file),
-            Project::Rust(directory) => rust::build(&mut tools, directory, &file),
+            Project::Rust(directory) => {
+                rust::build(&mut tools, directory, self.asked.development, &file)
+            }
         }?;
         tools.done(&self.output);
         Ok(Built {

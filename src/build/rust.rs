@@ -14,8 +14,25 @@ const TARGET: &str = "wasm32-wasip2";
 /// cargo-component builds for this target: it makes the component itself.
 const ITS_TARGET: &str = "wasm32-wasip1";
 
-pub fn build(tools: &mut Tools<'_>, directory: &Path, output: &Path) -> Result<()> {
+/// For `wasmserve dev`, a build of the profile `release` without what takes long at each change: optimisation across all
+/// crates, and the package as a whole.
+const DEVELOPMENT: [(&str, &str); 2] = [
+    ("CARGO_PROFILE_RELEASE_LTO", "off"),
+    ("CARGO_PROFILE_RELEASE_INCREMENTAL", "true"),
+];
+
+pub fn build(
+    tools: &mut Tools<'_>,
+    directory: &Path,
+    is_development: bool,
+    output: &Path,
+) -> Result<()> {
     let cargo = needed("cargo", advice::RUST)?;
+    let cargo = || {
+        let mut command = cargo_in(&cargo, directory);
+        command.envs(is_development.then_some(DEVELOPMENT).into_iter().flatten());
+        command
+    };
     let component = match is_for_cargo_component(directory)? {
         true => by_cargo_component(tools, &cargo, directory)?,
         false => by_cargo(tools, &cargo, directory)?,
@@ -25,9 +42,13 @@ pub fn build(tools: &mut Tools<'_>, directory: &Path, output: &Path) -> Result<(
     Ok(())
 }
 
-fn by_cargo(tools: &mut Tools<'_>, cargo: &Path, directory: &Path) -> Result<PathBuf> {
+fn by_cargo(
+    tools: &mut Tools<'_>,
+    cargo: &dyn Fn() -> Command,
+    directory: &Path,
+) -> Result<PathBuf> {
     has_target(tools, directory, TARGET)?;
-    let mut command = cargo_in(cargo, directory);
+    let mut command = cargo();
     command
         .args(["build", "--release", "--target", TARGET])
         .arg("--message-format=json-render-diagnostics");
@@ -62,7 +83,11 @@ fn is_for_cargo_component(directory: &Path) -> Result<bool> {
 }
 
 /// Builds with cargo-component, which writes its bindings into the project, as `cargo component build` does there.
-fn by_cargo_component(tools: &mut Tools<'_>, cargo: &Path, directory: &Path) -> Result<PathBuf> {
+fn by_cargo_component(
+    tools: &mut Tools<'_>,
+    cargo: &dyn Fn() -> Command,
+    directory: &Path,
+) -> Result<PathBuf> {
     if on_path("cargo-component").is_none() {
         let source = std::fs::read_to_string(directory.join("src/lib.rs")).unwrap_or_default();
         if source.contains("mod bindings;") && !directory.join("src/bindings.rs").is_file() {
@@ -75,10 +100,10 @@ fn by_cargo_component(tools: &mut Tools<'_>, cargo: &Path, directory: &Path) -> 
     }
     // It would have rustup fetch the target without asking.
     has_target(tools, directory, ITS_TARGET)?;
-    let mut command = cargo_in(cargo, directory);
+    let mut command = cargo();
     command.args(["component", "build", "--release", "--target", ITS_TARGET]);
     tools.run("cargo component build", command)?;
-    let mut command = cargo_in(cargo, directory);
+    let mut command = cargo();
     command.args(["metadata", "--no-deps", "--format-version", "1"]);
     let facts = tools.read("cargo metadata", command)?;
     let facts = serde_json::from_slice(&facts).context("cargo's metadata is no JSON")?;

@@ -116,13 +116,11 @@ impl Clients {
 
     fn end(mut self) -> Arc<Seen> {
         self.seen.done.store(true, SeqCst);
-        let threads = std::mem::take(&mut self.threads);
-        threads.into_iter().for_each(|it| it.join().unwrap());
+        self.threads.drain(..).for_each(|it| it.join().unwrap());
         self.seen.clone()
     }
 }
 
-/// A test that fails leaves nobody who asks on.
 impl Drop for Clients {
     fn drop(&mut self) {
         self.seen.done.store(true, SeqCst);

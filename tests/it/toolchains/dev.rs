@@ -1,7 +1,7 @@
 //! `wasmserve dev`: builds, serves and watches; nothing is left behind.
 
 use super::{becomes, place, with_toolchains};
-use crate::harness::{Response, Server, eventually, finished, get};
+use crate::harness::{Response, Server, eventually, finished, get, root};
 use nix::sys::signal::Signal;
 use std::path::{Path, PathBuf};
 
@@ -282,4 +282,29 @@ fn wrong_options_are_told_before_anything_is_built() {
         assert!(said.contains(why), "{said}");
     }
     assert!(is_empty(&project.scratch));
+}
+
+/// A change is compiled without what has no use for it: all crates are not optimised together again.
+#[test]
+fn a_change_in_rust_is_compiled_and_no_more() {
+    let at = place("dev-rust");
+    let project = at.join("changed_often");
+    let mut command = with_toolchains();
+    command.args(["new", "--lang", "rust"]).arg(&project);
+    assert!(finished(command).status.success());
+    // The versions that are here already.
+    std::fs::copy(root().join("guests/Cargo.lock"), project.join("Cargo.lock")).unwrap();
+    let mut command = with_toolchains();
+    command.arg("dev").arg(&project).args(["--port", "0"]);
+    let server = Server::command(command).compiles().start();
+    assert_eq!(get(server.address, "/").text(), "Hello, world!\n");
+    let main = project.join("src/lib.rs");
+    let text = std::fs::read_to_string(&main).unwrap();
+    std::fs::write(&main, text.replace("Hello, world!", "Good morning.")).unwrap();
+    let says = |text: &'static str| move |response: &Response| response.text() == text;
+    becomes(&server, says("Good morning.\n"), says("Hello, world!\n"));
+    let kept = root().join("target/guests-build/wasm32-wasip2/release/incremental");
+    let kept = std::fs::read_dir(kept).unwrap().flatten();
+    let mut names = kept.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    assert!(names.any(|name| name.starts_with("changed_often-")));
 }
