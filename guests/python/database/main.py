@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, FastAPI, HTTPException, Query
 from sqlmodel import Field, Session, SQLModel, create_engine, select
 
+import asynchronous
 import services
 
 
@@ -80,3 +81,4 @@ def delete_hero(hero_id: int, session: SessionDep):
 
 
 app.include_router(services.router)
+app.include_router(asynchronous.router)

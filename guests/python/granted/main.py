@@ -2,6 +2,7 @@
 drivers themselves.
 """
 
+import asyncio
 import datetime
 import decimal
 import enum
@@ -12,8 +13,10 @@ import wasmserve_postgres
 import wasmserve_sqlite
 from fastapi import FastAPI, HTTPException
 from pydantic import NaiveDatetime
-from sqlalchemy.exc import IntegrityError
-from sqlmodel import Field, Session, SQLModel, create_engine, select, text
+from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel import Field, Session, SQLModel, create_engine, literal, select, text
+from sqlmodel.ext.asyncio.session import AsyncSession
 from wasmserve_postgres import Range
 
 
@@ -211,3 +214,65 @@ def errors(kind: str):
 def one(kind: str):
     with Session(ENGINES[kind]) as session:
         return session.execute(text("select 1")).scalar()
+
+
+# The same by SQLAlchemy's asyncio: the same URL.
+ASYNC = {kind: create_async_engine(engine.url) for kind, engine in ENGINES.items()}
+
+
+@app.post("/{kind}/async/pairs/{number}")
+async def add_pair_by_asyncio(kind: str, number: int):
+    async with AsyncSession(ASYNC[kind]) as session:
+        session.add(Pair(n=number, half="first"))
+        await session.flush()
+        session.add(Pair(n=number, half="second"))
+        await session.commit()
+    return number
+
+
+@app.get("/{kind}/async/gathered")
+async def gathered(kind: str, n: int = 50, ms: int = 0) -> int:
+    """Many sessions in one request, each of which keeps its connection for a while."""
+
+    async def one(number):
+        async with AsyncSession(ASYNC[kind]) as session:
+            twice = (await session.exec(select(2 * literal(number)))).one()
+            await asyncio.sleep(ms / 1000)
+            return twice + (await session.exec(select(literal(1)))).one()
+
+    return sum(await asyncio.gather(*(one(number) for number in range(n))))
+
+
+@app.get("/{kind}/async/said")
+async def said(kind: str) -> list[str | int]:
+    """What goes wrong and what is rolled back, what is read as it comes, and what cannot be without an await."""
+    found = []
+    async with AsyncSession(ASYNC[kind]) as session:
+        session.add(Hero(name="Once"))
+        await session.flush()
+        session.add(Hero(name="Once"))
+        try:
+            await session.flush()
+        except IntegrityError as error:
+            found.append(type(error).__name__)
+        await session.rollback()
+        found.append(len((await session.exec(select(Hero).where(Hero.name == "Once"))).all()))
+        rows = await session.stream(text("SELECT 1 UNION SELECT 2 ORDER BY 1"))
+        found += [number async for (number,) in rows]
+        hero = Hero(name="Late")
+        session.add(hero)
+        await session.commit()
+        try:
+            found.append(hero.name)
+        except StatementError as error:
+            found.append(str(error).split(";")[0])
+        await session.refresh(hero)
+        found.append(hero.name)
+        await session.delete(hero)
+        await session.commit()
+    try:
+        async with create_async_engine(ASYNC[kind].url.set(host="other")).connect():
+            pass
+    except OperationalError as error:
+        found.append(type(error).__name__)
+    return found

@@ -40,6 +40,8 @@ def build(project, site, tools, cache, output, environment, flags):
         "warm_up": not flags.no_warm_up,
         "development": flags.development,
         "databases": project.databases,
+        # SQLAlchemy asks for greenlets by itself on machines that have them.
+        "greenlets": (site / "sqlalchemy").is_dir() or any(site.glob("greenlet-*.dist-info")),
         # What the application imports, where it is not there itself.
         "ahead": late.modules(project) if flags.late else None,
         "notes": "/0/notes.txt",

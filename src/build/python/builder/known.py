@@ -8,11 +8,15 @@ SERVERS = {
 # What servers use where it is there, which is nowhere in a component.
 OF_SERVERS = {"uvloop", "httptools", "watchfiles", "rignore", "fastar"}
 
+# What the bridge has something for that takes its place.
+STAND_INS = {"greenlet"}
+
 DRIVER = "use pg8000 (`postgresql+pg8000://…` in SQLAlchemy), which is Python throughout"
 # Python throughout, and of no use without a library of the system's.
 CALLS_NATIVE = {"psycopg"}
 NATIVE = {
-    "asyncpg": DRIVER,
+    "asyncpg": "in SQLAlchemy use `create_async_engine(\"postgresql+pg8000://…\")` with pg8000, which is Python throughout, or "
+    "`create_async_engine(\"postgresql+wasmserve://NAME\")` for a database that the server grants by --postgres NAME=URL",
     "psycopg": DRIVER,
     "psycopg2": DRIVER,
     "psycopg2-binary": DRIVER,
@@ -21,7 +25,6 @@ NATIVE = {
     "mysqlclient": "use PyMySQL (`mysql+pymysql://…` in SQLAlchemy), which is Python throughout",
     "asyncmy": "use PyMySQL (`mysql+pymysql://…` in SQLAlchemy), which is Python throughout",
     "cryptography": "PyJWT, python-jose and itsdangerous sign with HMAC (HS256) without it: take the extra that asks for it out",
-    "greenlet": "it switches stacks, which WebAssembly cannot; use SQLAlchemy's Session, not its AsyncSession",
     "gevent": "it switches stacks, which WebAssembly cannot; use asyncio",
     "eventlet": "it switches stacks, which WebAssembly cannot; use asyncio",
     "ormsgpack": "use msgpack, which has a form in Python",

@@ -92,7 +92,10 @@ def _fill(home, lines, project, tools, cache, find_links):
     listing.unlink()
     wheels = home / "wheels"
     wheels.mkdir()
-    pure, native = _sorted(item for item in found if _name(item) in graph["kept"])
+    wanted = [item for item in found if _name(item) in graph["kept"]]
+    for item in (item for item in wanted if _name(item) in known.STAND_INS):
+        _note_stand_in(item, home)
+    pure, native = _sorted(item for item in wanted if _name(item) not in known.STAND_INS)
     for item in [*native, *(item for item in pure if _name(item) in known.CALLS_NATIVE)]:
         _judge(item, graph["asked"], find_links)
     progress(f"fetching {len(pure)} packages" + (f", and making {', '.join(_name(item) for item in native)}" if native else ""))
@@ -115,6 +118,14 @@ def _fill(home, lines, project, tools, cache, find_links):
     for wheel in sorted(wheels.glob("*.whl")):
         _unpack(wheel, home)
     shutil.rmtree(wheels)
+
+
+def _note_stand_in(item, home):
+    """Has the application find that it is there, in this version."""
+    about = home / f"{_name(item)}-{item['metadata']['version']}.dist-info"
+    about.mkdir()
+    text = f"Metadata-Version: 2.1\nName: {_name(item)}\nVersion: {item['metadata']['version']}\n"
+    (about / "METADATA").write_text(text)
 
 
 def _sorted(found):

@@ -50,6 +50,10 @@ def build(settings_path):
     imports = frozen.Imports(archive, settings["native"])
     files.install(archive)
     imports.install()
+    if settings["greenlets"]:
+        from . import greenlets
+
+        greenlets.install()
     threads.install(loop)
     # These import what an application may bring along.
     from . import databases, outbound, priming
@@ -117,7 +121,7 @@ begun = contextvars.ContextVar("begun", default=None)
 
 
 def _task(loop, coroutine, **options):
-    task = asyncio.Task(coroutine, loop=loop, **options)
+    task = loop.Task(coroutine, loop=loop, **options)
     tasks = begun.get()
     if tasks is not None:
         tasks.add(task)
@@ -140,7 +144,7 @@ class Application(exports.Application):
             raise Err(failure)
 
     def settle(self):
-        if problem := priming.settle():
+        if problem := priming.settle(loop):
             raise Err(problem)
 
 

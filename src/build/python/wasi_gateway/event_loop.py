@@ -9,6 +9,7 @@ from asyncio import selector_events
 from wit_world.imports import monotonic_clock, poll
 
 from .sockets import LISTENS
+from .within import Within
 
 # Nothing can wake the loop, as where an application waits for something that never comes. It waits then
 # as it would anywhere, until the host has had enough.
@@ -71,11 +72,9 @@ class Pollables(selectors._BaseSelectorImpl):
         return [futures[index] for index in poll.poll(pollables) if index < len(futures)]
 
 
-class WasiEventLoop(selector_events.BaseSelectorEventLoop):
+class WasiEventLoop(Within, selector_events.BaseSelectorEventLoop):
     def __init__(self):
         super().__init__(Pollables())
-        # Who else may run while a function that "has a thread" waits.
-        self._nested = 0
 
     async def ready(self, pollable):
         """Waits for a pollable, and gives it back to the host."""
@@ -95,7 +94,7 @@ class WasiEventLoop(selector_events.BaseSelectorEventLoop):
     def run_request(self, coroutine):
         """As `run_until_complete`, without what that does and undoes each time. Begins at once: an application
         that waits for nothing is never scheduled."""
-        task = asyncio.Task(coroutine, loop=self, eager_start=True)
+        task = self.Task(coroutine, loop=self, eager_start=True)
         while not task.done():
             self._run_once()
         return task.result()
@@ -124,14 +123,11 @@ class WasiEventLoop(selector_events.BaseSelectorEventLoop):
         aside = asyncio._get_running_loop()
         asyncio._set_running_loop(self)
         outer = asyncio.tasks._swap_current_task(self, None)
-        self._nested += 1
         try:
             task = self.create_task(coroutine)
-            while not task.done():
-                self._run_once()
+            self.go_on(task)
             return task.result()
         finally:
-            self._nested -= 1
             asyncio.tasks._swap_current_task(self, outer)
             asyncio._set_running_loop(aside)
 

@@ -2,8 +2,9 @@
 
 from sqlalchemy.dialects.postgresql.pg8000 import PGDialect_pg8000
 
-from . import postgres
+from . import async_dialect, postgres
 from .host_dialect import HostDialect
+from .pg8000_dialect import Context
 
 
 class Dialect(HostDialect, PGDialect_pg8000):
@@ -17,5 +18,18 @@ class Dialect(HostDialect, PGDialect_pg8000):
     def import_dbapi(cls):
         return postgres
 
+    @classmethod
+    def get_async_dialect_cls(cls, url):
+        return AsyncDialect
+
     def is_disconnect(self, e, connection, cursor):
         return isinstance(e, postgres.OperationalError) and e.sqlstate in (None, "57P01", "57P02", "57P03")
+
+
+class AsyncDialect(async_dialect.Asynchronous, Dialect):
+    supports_statement_cache = True
+    execution_ctx_cls = Context
+
+    @classmethod
+    def import_dbapi(cls):
+        return async_dialect.Module(postgres)

@@ -19,11 +19,11 @@ class Snapshot:
     fresh = False
 
 
-def settle():
+def settle(loop):
     """Gives back what is open. Returns what cannot be given back, in words, or None."""
     # What the application has made since it was built, and what it had then.
     gc.unfreeze()
-    _close_pools()
+    _close_pools(loop)
     gc.collect()
     for what, holder in handles():
         return f"{f'`{holder}`' if holder else 'something'} holds {what}, which no other instance can have: close it"
@@ -54,14 +54,17 @@ def leave():
     os.closerange(3, MOST)
 
 
-def _close_pools():
+def _close_pools(loop):
     """SQLAlchemy's, which are opened again when somebody asks for a connection."""
     sqlalchemy = sys.modules.get("sqlalchemy.engine.base")
     if sqlalchemy is None:
         return
     for engine in [it for it in gc.get_objects() if issubclass(type(it), sqlalchemy.Engine)]:
         try:
-            engine.dispose()
+            if engine.dialect.is_async:
+                loop.run_request(sys.modules["sqlalchemy.util"].greenlet_spawn(engine.dispose))
+            else:
+                engine.dispose()
         except Exception:
             # What stays open is found.
             pass

@@ -23,6 +23,7 @@ def install(loop):
     concurrent.futures.ThreadPoolExecutor.submit = _submit
     asyncio.run_coroutine_threadsafe = _threadsafe
     asyncio.tasks.run_coroutine_threadsafe = _threadsafe
+    _install_aiosqlite()
     try:
         from anyio._backends import _asyncio as backend
     except ImportError:
@@ -68,6 +69,63 @@ def _install_anyio(backend, loop):
     kind.run_sync_in_worker_thread = classmethod(run_sync_in_worker_thread)
     kind.run_async_from_thread = classmethod(run_async_from_thread)
     kind.run_sync_from_thread = classmethod(run_sync_from_thread)
+
+
+def _install_aiosqlite():
+    """Its statements, each of which it hands to a thread that it begins for a connection and that ends with that."""
+    try:
+        from aiosqlite import core
+    except ImportError:
+        return
+    for name in ("SimpleQueue", "Queue"):
+        if hasattr(core, name):
+            setattr(core, name, InPlace)
+    if issubclass(core.Connection, threading.Thread):
+        # As it was before 0.22.
+        core.Connection.start = lambda self: None
+    else:
+        core.Thread = NoThread
+
+
+class InPlace:
+    """In place of the queue of a thread that calls functions: calls each when it is put, so that nobody waits for it."""
+
+    def __class_getitem__(cls, item):
+        return cls
+
+    def put_nowait(self, item):
+        if not isinstance(item, tuple):
+            # It tells the thread to end.
+            return
+        future, function = item
+        try:
+            result = function()
+        except BaseException as error:
+            if future is not None and not future.done():
+                future.set_exception(error)
+        else:
+            if future is not None and not future.done():
+                future.set_result(result)
+
+    put = put_nowait
+
+
+class NoThread:
+    """In place of that thread."""
+
+    daemon = False
+
+    def __init__(self, *args, **kwargs):
+        pass
+
+    def start(self):
+        pass
+
+    def is_alive(self):
+        return False
+
+    def join(self, timeout=None):
+        pass
 
 
 def _submit(self, function, /, *args, **kwargs):

@@ -98,9 +98,20 @@ fn sqlmodel_and_the_drivers_work_and_nothing_is_lost_or_half_done_though_workers
         };
         let expected = format!(r#"200 ["{first}","IntegrityError","OperationalError"]"#);
         assert_eq!(errors, expected, "{kind}");
+        let said = granted.get(&path("async/said"));
+        let expected = concat!(
+            r#"200 ["IntegrityError",0,1,2,"(sqlalchemy.exc.MissingGreenlet) greenlet_spawn has not been called","#,
+            r#""Late","OperationalError"]"#
+        );
+        assert_eq!(said, expected, "{kind}");
+        for ms in [0, 20] {
+            let gathered = granted.get(&path(&format!("async/gathered?n=50&ms={ms}")));
+            assert_eq!(gathered, "200 2500", "{kind}");
+        }
         let server = &granted.server;
         let acknowledged = written_through_kills(server, |number| {
-            posted(server, &format!("/{kind}/pairs/{number}"), "")
+            let how = ["", "async/"][number % 2];
+            posted(server, &format!("/{kind}/{how}pairs/{number}"), "")
         });
         let kept: BTreeSet<usize> = granted.pairs(kind, "= 2").into_iter().collect();
         let lost: Vec<_> = acknowledged.difference(&kept).collect();

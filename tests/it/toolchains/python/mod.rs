@@ -1,6 +1,7 @@
 //! Python: FastAPI with Pydantic's native core, Starlette and Flask, each as it runs natively.
 
 mod ask;
+mod asynchronous;
 mod granted;
 mod native;
 mod packages;
@@ -17,6 +18,7 @@ use super::{built, built_for, kept, place, trials, with_toolchains};
 use crate::harness::{Server, Upstream, get, root};
 use ask::{Answer, Ask};
 use std::collections::HashSet;
+use std::path::Path;
 use std::process::Command;
 use std::thread::scope;
 use std::time::{Duration, Instant};
@@ -42,11 +44,17 @@ fn uvicorn() -> Server {
 }
 
 fn uvicorn_of(application: &str) -> Server {
+    uvicorn_in(application, &root().join(application))
+}
+
+/// The same with this working directory.
+fn uvicorn_in(application: &str, directory: &Path) -> Server {
     let mut command = Command::new(root().join("target/python/uvicorn/bin/uvicorn"));
     command
-        .current_dir(root().join(application))
+        .current_dir(directory)
         .env("PYTHONDONTWRITEBYTECODE", "1")
-        .args(["main:app", "--port", "0", "--no-access-log"]);
+        .args(["main:app", "--port", "0", "--no-access-log", "--app-dir"])
+        .arg(root().join(application));
     Server::command(command)
         .until("Uvicorn running on ")
         .start()

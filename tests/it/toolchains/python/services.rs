@@ -18,13 +18,13 @@ const DATABASE: &str = "guests/python/database";
 const WORKERS: usize = 4;
 
 /// The application, whose working directory is one of the host's.
-struct Application {
-    server: Server,
-    directory: std::path::PathBuf,
+pub(super) struct Application {
+    pub(super) server: Server,
+    pub(super) directory: std::path::PathBuf,
 }
 
 impl Application {
-    fn served(name: &str, options: &[&str]) -> Application {
+    pub(super) fn served(name: &str, options: &[&str]) -> Application {
         let directory = place(name);
         let files = format!("{}::/app", directory.display());
         let all = [&["--dir-rw", &files], options].concat();
@@ -33,7 +33,7 @@ impl Application {
         Application { server, directory }
     }
 
-    fn ask(&self, path: &str) -> String {
+    pub(super) fn ask(&self, path: &str) -> String {
         let response = get(self.server.address, path);
         format!("{} {}", response.status, response.text())
     }
