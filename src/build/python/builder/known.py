@@ -15,8 +15,8 @@ DRIVER = "use pg8000 (`postgresql+pg8000://…` in SQLAlchemy), which is Python 
 # Python throughout, and of no use without a library of the system's.
 CALLS_NATIVE = {"psycopg"}
 NATIVE = {
-    "asyncpg": "in SQLAlchemy use `create_async_engine(\"postgresql+pg8000://…\")` with pg8000, which is Python throughout, or "
-    "`create_async_engine(\"postgresql+wasmserve://NAME\")` for a database that the server grants by --postgres NAME=URL",
+    "asyncpg": "use pg8000, which is Python throughout (`create_async_engine(\"postgresql+pg8000://…\")` in SQLAlchemy), or a "
+    "database that the server grants by --postgres NAME=URL (`create_async_engine(\"postgresql+wasmserve://NAME\")`)",
     "psycopg": DRIVER,
     "psycopg2": DRIVER,
     "psycopg2-binary": DRIVER,
