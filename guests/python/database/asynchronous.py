@@ -172,7 +172,7 @@ here = contextvars.ContextVar("here", default="nowhere")
 
 
 @router.get("/waiting")
-async def waiting(session: SessionDep):
+async def waiting(kind: str, session: SessionDep):
     """Functions that wait for what is not the database's: other tasks go on meanwhile, time-outs and cancellation reach
     them, and what is of the task is as it was."""
     here.set("the request")
@@ -181,7 +181,8 @@ async def waiting(session: SessionDep):
     async def other():
         here.set("another task")
         await asyncio.sleep(0.01)
-        found.append(await session_free.scalar(text("SELECT 7")))
+        async with maker(kind)() as another:
+            found.append(await another.scalar(text("SELECT 7")))
         event.set()
 
     async def event_in_context():
@@ -196,6 +197,11 @@ async def waiting(session: SessionDep):
         async with asyncio.TaskGroup() as group:
             group.create_task(other())
             found.append(await session.run_sync(function))
+        # The other one asks first, and this function has asked nothing yet.
+        event.clear()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(other())
+            found.append(await session_free.run_sync(lambda plain: await_only(event.wait())))
     try:
         async with asyncio.timeout(0.05):
             await session.run_sync(lambda plain: await_only(asyncio.sleep(20)))

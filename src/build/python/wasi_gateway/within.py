@@ -153,26 +153,29 @@ class Within:
     def go_on(self, future, raises=True):
         """Runs what there is until a future is done, from inside of something that the loop itself has called."""
         begun = len(self._ready)
-        while not future.done():
-            if self._is_stuck():
-                if self._parked:
+        try:
+            while not future.done():
+                if self._is_stuck():
+                    if self._parked:
+                        # It can only be better.
+                        _turned(self._parked.pop(0), goes_on=True)
+                        continue
+                    if raises:
+                        raise RuntimeError(STUCK)
+                    break
+                if self._parked and not self._is_crowded():
                     _turned(self._parked.pop(0))
-                    continue
-                if raises:
-                    raise RuntimeError(STUCK)
-                break
-            if self._parked and not self._is_crowded():
-                _turned(self._parked.pop(0))
-            elif self._parked and not self._ready:
-                # It is looked again.
-                self.call_later(PATIENCE, int)
-            self._run_once()
-            self._looked = self.time()
-        # Who has called this goes through as many as there were.
-        for _ in range(begun - len(self._ready)):
-            nothing = asyncio.Handle(_turned, (), self)
-            nothing.cancel()
-            self._ready.append(nothing)
+                elif self._parked and not self._ready:
+                    # It is looked again.
+                    self.call_later(PATIENCE, int)
+                self._run_once()
+                self._looked = self.time()
+        finally:
+            # Who has called this goes through as many as there were.
+            for _ in range(begun - len(self._ready)):
+                nothing = asyncio.Handle(_turned, (), self)
+                nothing.cancel()
+                self._ready.append(nothing)
 
     def _is_stuck(self):
         """Whether nothing is left that could happen."""
@@ -190,7 +193,8 @@ class Within:
             future = self.create_future()
             self._parked.append(future)
             try:
-                yield from future
+                if (yield from future):
+                    break
             finally:
                 if future in self._parked:
                     self._parked.remove(future)
@@ -218,6 +222,6 @@ async def _awaiting(awaitable):
     return await awaitable
 
 
-def _turned(future):
+def _turned(future, goes_on=False):
     if not future.done():
-        future.set_result(None)
+        future.set_result(goes_on)
