@@ -13,8 +13,8 @@ STUCK = (
 # So long others may be ready by what comes from outside, before they are asked, in seconds.
 TURN = 0.005
 # So many functions wait, one within the other, before the next is called only where the last of them has waited for a while,
-# in seconds.
-DEEPEST = 8
+# in seconds; and so many at most. Python calls a thousand functions deep, and each of these has some twenty.
+DEEP, DEEPEST = 8, 24
 PATIENCE = 0.1
 
 
@@ -206,8 +206,10 @@ class Within:
 
     def _is_crowded(self):
         """Whether one more might wait for one that waits itself: for its connection, or for what comes before it has that."""
-        is_deep = len(self._waiting) >= DEEPEST and self.time() - self._waiting[DEEPEST - 1][1] < PATIENCE
-        return is_deep or not all(task.holds for task, _ in self._waiting) or self.is_a_pool_empty()
+        depth = len(self._waiting)
+        is_deep = depth >= DEEP and self.time() - self._waiting[DEEP - 1][1] < PATIENCE
+        is_full = depth >= DEEPEST or not all(task.holds for task, _ in self._waiting)
+        return is_deep or is_full or self.is_a_pool_empty()
 
     def _are_others_ready(self):
         if self._ready:
