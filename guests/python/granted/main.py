@@ -13,7 +13,7 @@ import wasmserve_postgres
 import wasmserve_sqlite
 from fastapi import FastAPI, HTTPException
 from pydantic import NaiveDatetime
-from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
+from sqlalchemy.exc import IntegrityError, MissingGreenlet, OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import Field, Session, SQLModel, create_engine, literal, select, text
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -264,7 +264,7 @@ async def said(kind: str) -> list[str | int]:
         await session.commit()
         try:
             found.append(hero.name)
-        except StatementError as error:
+        except MissingGreenlet as error:
             found.append(str(error).split(";")[0])
         await session.refresh(hero)
         found.append(hero.name)

@@ -2,7 +2,7 @@
 //! PostgreSQL. Guards against a stack that cannot be switched, which has functions wait for each other for ever.
 
 use super::services::{Application, posted, written_through_kills};
-use super::{REUSE, place, uvicorn_in};
+use super::{place, uvicorn_in};
 use crate::harness::certificates::Authority;
 use crate::harness::{Postgres, Server, get};
 use std::collections::BTreeSet;
@@ -55,19 +55,33 @@ fn sessions_of_sqlalchemys_asyncio_are_answered_as_under_uvicorn() {
     let postgres = Postgres::start(&Authority::new().issue("postgres", &["localhost"]));
     let peer = format!("localhost:{}", postgres.port);
     let url = format!("POSTGRES_URL=postgresql+pg8000://tester:secret@{peer}/postgres");
-    for reuse in REUSE {
+    let ([fresh, reused], files) = (
+        ["1", "100"].map(|reuse| place(&format!("asyncio-{reuse}"))),
+        ["asynchronous.db", "database.db"],
+    );
+    for (reuse, directory) in [("1", fresh), ("100", reused.clone())] {
         let options = ["--reuse", reuse, "--env", &url, "--allow-net", &peer];
-        let application = Application::served(&format!("asyncio-{reuse}"), &options);
+        let application = Application::served_in(directory, &options);
         for kind in ["sqlite", "postgres"] {
             let found = conversation(&application.server, kind);
             assert_eq!(found, expected, "{kind}, --reuse {reuse}");
         }
-        postgres.ask("drop table book, author, asked");
         let never = |what: &str| application.ask(&format!("/async/sqlite/never/{what}"));
         assert!(never("comes").contains("goes on after this one"));
         assert!(never("switches").contains("greenlets cannot be switched between"));
         let printed = application.server.printed();
         assert!(!printed.contains("never awaited"), "{printed}");
+        if reuse == "1" {
+            // Each worker begins with what one has made: they would all make it at once.
+            for file in files {
+                std::fs::copy(application.directory.join(file), reused.join(file)).unwrap();
+            }
+            let emptied = rusqlite::Connection::open(reused.join(files[0])).unwrap();
+            emptied
+                .execute_batch("delete from book; delete from author")
+                .unwrap();
+            postgres.ask("truncate author cascade");
+        }
     }
 }
 

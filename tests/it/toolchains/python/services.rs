@@ -25,7 +25,10 @@ pub(super) struct Application {
 
 impl Application {
     pub(super) fn served(name: &str, options: &[&str]) -> Application {
-        let directory = place(name);
+        Application::served_in(place(name), options)
+    }
+
+    pub(super) fn served_in(directory: std::path::PathBuf, options: &[&str]) -> Application {
         let files = format!("{}::/app", directory.display());
         let all = [&["--dir-rw", &files], options].concat();
         let component = built_for(DATABASE, &["--dir-rw", &files]);
