@@ -9,6 +9,7 @@ import os
 from typing import Annotated
 
 import greenlet
+from anyio import from_thread, to_thread
 from fastapi import APIRouter, Depends, FastAPI, HTTPException
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict
@@ -209,6 +210,9 @@ async def waiting(kind: str, session: SessionDep):
         found.append(["late", asyncio.current_task().cancelling()])
     found.append(await cancelled(session))
     found.append(await raised(session))
+    # And those that have a thread elsewhere.
+    asked = (to_thread.run_sync(from_thread.run, asyncio.sleep, 0.01, number) for number in range(3))
+    found.append(await asyncio.gather(*asked))
     await asyncio.sleep(0)
     found.append(await session.scalar(text("SELECT 3")))
     return found
