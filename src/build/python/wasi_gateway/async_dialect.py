@@ -114,11 +114,11 @@ class Module(AsyncAdapt_dbapi_module):
     """A driver's module."""
 
     def __init__(self, driver):
-        super().__init__(driver)
-        self._driver = driver
+        # What SQLAlchemy sets in this class itself, in versions that do.
+        self.driver, self.dbapi_module = driver, None
 
     def __getattr__(self, name):
-        return getattr(self._driver, name)
+        return getattr(self.driver, name)
 
     def connect(self, *asked, async_creator_fn=None, **named):
         if async_creator_fn is not None:
@@ -127,7 +127,7 @@ class Module(AsyncAdapt_dbapi_module):
 
     async def _opened(self, *asked, **named):
         # Awaited like what would take its time, so that it can be asked for where that can, and nowhere else.
-        return DriverConnection(self._driver.connect(*asked, **named))
+        return DriverConnection(self.driver.connect(*asked, **named))
 
 
 class Asynchronous:

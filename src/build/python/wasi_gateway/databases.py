@@ -6,6 +6,7 @@ import sys
 
 DRIVERS = {"postgres": "wasmserve_postgres", "sqlite": "wasmserve_sqlite"}
 DIALECTS = {"postgres": "postgresql.wasmserve", "sqlite": "sqlite.wasmserve"}
+PG8000 = f"{__package__}.pg8000_async_dialect"
 
 
 def install(names):
@@ -17,13 +18,11 @@ def install(names):
     except ImportError:
         return
     for name in names:
-        _register(register, DIALECTS[name], f"{name}_dialect")
+        dialect = f"{__package__}.{name}_dialect"
+        importlib.import_module(dialect)
+        register(DIALECTS[name], dialect, "Dialect")
+        register(f"{DIALECTS[name]}_async", f"{__package__}.{name}_async_dialect", "AsyncDialect")
     if importlib.util.find_spec("pg8000"):
-        register("postgresql.pg8000_async", f"{__package__}.pg8000_dialect", "AsyncDialect")
-        importlib.import_module(f"{__package__}.pg8000_dialect").install()
-
-
-def _register(register, name, module):
-    dialect = importlib.import_module(f"{__package__}.{module}")
-    register(name, dialect.__name__, "Dialect")
-    register(f"{name}_async", dialect.__name__, "AsyncDialect")
+        register("postgresql.pg8000_async", PG8000, "AsyncDialect")
+        known = importlib.import_module("sqlalchemy.dialects.postgresql.pg8000").PGDialect_pg8000
+        known.get_async_dialect_cls = classmethod(lambda cls, url: importlib.import_module(PG8000).AsyncDialect)

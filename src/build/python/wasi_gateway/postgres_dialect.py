@@ -2,9 +2,8 @@
 
 from sqlalchemy.dialects.postgresql.pg8000 import PGDialect_pg8000
 
-from . import async_dialect, postgres
+from . import postgres
 from .host_dialect import HostDialect
-from .pg8000_dialect import Context
 
 
 class Dialect(HostDialect, PGDialect_pg8000):
@@ -20,16 +19,9 @@ class Dialect(HostDialect, PGDialect_pg8000):
 
     @classmethod
     def get_async_dialect_cls(cls, url):
+        from .postgres_async_dialect import AsyncDialect
+
         return AsyncDialect
 
     def is_disconnect(self, e, connection, cursor):
         return isinstance(e, postgres.OperationalError) and e.sqlstate in (None, "57P01", "57P02", "57P03")
-
-
-class AsyncDialect(async_dialect.Asynchronous, Dialect):
-    supports_statement_cache = True
-    execution_ctx_cls = Context
-
-    @classmethod
-    def import_dbapi(cls):
-        return async_dialect.Module(postgres)

@@ -17,7 +17,3 @@ class AsyncDialect(async_dialect.Asynchronous, PGDialect_pg8000):
     @classmethod
     def import_dbapi(cls):
         return async_dialect.Module(PGDialect_pg8000.import_dbapi())
-
-
-def install():
-    PGDialect_pg8000.get_async_dialect_cls = classmethod(lambda cls, url: AsyncDialect)
