@@ -6,7 +6,7 @@ import sys
 
 DRIVERS = {"postgres": "wasmserve_postgres", "sqlite": "wasmserve_sqlite"}
 DIALECTS = {"postgres": "postgresql.wasmserve", "sqlite": "sqlite.wasmserve"}
-PG8000 = f"{__package__}.pg8000_async_dialect"
+PG8000 = "pg8000_async_dialect"
 
 
 def install(names):
@@ -18,11 +18,20 @@ def install(names):
     except ImportError:
         return
     for name in names:
-        dialect = f"{__package__}.{name}_dialect"
-        importlib.import_module(dialect)
-        register(DIALECTS[name], dialect, "Dialect")
-        register(f"{DIALECTS[name]}_async", f"{__package__}.{name}_async_dialect", "AsyncDialect")
-    if importlib.util.find_spec("pg8000"):
-        register("postgresql.pg8000_async", PG8000, "AsyncDialect")
-        known = importlib.import_module("sqlalchemy.dialects.postgresql.pg8000").PGDialect_pg8000
-        known.get_async_dialect_cls = classmethod(lambda cls, url: importlib.import_module(PG8000).AsyncDialect)
+        _register(register, DIALECTS[name], f"{name}_dialect", "Dialect")
+        _register(register, f"{DIALECTS[name]}_async", f"{name}_async_dialect", "AsyncDialect")
+    if importlib.util.find_spec("pg8000") and (found := _register(register, "postgresql.pg8000_async", PG8000, "AsyncDialect")):
+        found.PGDialect_pg8000.get_async_dialect_cls = classmethod(lambda cls, url: found.AsyncDialect)
+
+
+def _register(register, name, module, attribute):
+    """Imports it now, as it can be imported only while the component is built."""
+    try:
+        found = importlib.import_module(f"{__package__}.{module}")
+    except ImportError:
+        # SQLAlchemy before 2.0 has less of asyncio's.
+        if attribute == "AsyncDialect":
+            return None
+        raise
+    register(name, found.__name__, attribute)
+    return found
