@@ -9,7 +9,6 @@ from . import tls
 tls.install()
 
 import asyncio
-import contextvars
 import gc
 import importlib
 import json
@@ -20,7 +19,7 @@ from componentize_py_types import Err, Ok
 from wit_world import exports
 from wit_world.imports import types
 
-from . import files, frozen, heap, immortal, missing, printing, sockets, temporary, threads
+from . import background, files, frozen, heap, immortal, missing, printing, sockets, temporary, threads
 from .body import BodyWriter
 from .event_loop import Policy, WasiEventLoop
 from .exchange import Exchange
@@ -55,6 +54,7 @@ def build(settings_path):
 
         greenlets.install()
     threads.install(loop)
+    imports.after = background.LIBRARIES
     # These import what an application may bring along.
     from . import databases, outbound, priming
     from .while_building import Watch, handles
@@ -116,13 +116,9 @@ def find(module, attribute):
     return found() if called else found
 
 
-# Tasks that requests have begun, and that may outlive the coroutine that answers.
-begun = contextvars.ContextVar("begun", default=None)
-
-
 def _task(loop, coroutine, **options):
     task = loop.Task(coroutine, loop=loop, **options)
-    tasks = begun.get()
+    tasks = background.begun.get()
     if tasks is not None:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
@@ -138,6 +134,7 @@ class Application(exports.Application):
     """The host tells when the application is to start, and when the snapshot is taken that each request begins with."""
 
     def start(self):
+        priming.renew()
         _read_late()
         # A developer is shown by each answer why it does not start.
         if (failure := loop.run_request(_started())) is not None and not is_development:
@@ -161,7 +158,7 @@ class SocketHandler(exports.SocketHandler):
 def _in_turn(coroutine):
     """Runs what answers. An instance that begins as the snapshot is put back afterwards."""
     is_copy = priming.Snapshot.fresh
-    if is_copy:
+    if is_copy or not priming.Snapshot.drawn:
         priming.renew()
     _read_late()
     loop.run_request(coroutine)
@@ -201,7 +198,7 @@ async def _serve(opening, connection):
 
 async def _run(exchange):
     tasks = set()
-    begun.set(tasks)
+    background.begun.set(tasks)
     await exchange.run(app)
     # The instance may go when this returns, so it stays for what the request has left running.
     while tasks:

@@ -11,6 +11,8 @@ import os
 import stat
 import sys
 
+import _io
+
 from . import frozen
 
 # No file of a component is older or younger.
@@ -102,6 +104,8 @@ def install(archive):
         files.home = whole
 
     builtins.open = io.open = open
+    # What importlib loads a file with that somebody names, as a migration of Alembic's. It has it by the other name.
+    io.open_code = _io.open_code = lambda path: open(path, "rb")
     if "tokenize" in sys.modules:
         # It keeps what it has found when it was imported, and shows the lines of tracebacks.
         sys.modules["tokenize"]._builtin_open = open

@@ -62,6 +62,8 @@ class Imports:
     def __init__(self, archive, native):
         self.archive = archive
         self.native = native
+        # Modules, and what is done with each once it has been imported.
+        self.after = {}
         # What each is imported from (as in SITE, without its suffix), and its name in the component.
         self.modules = {}
         for folder, _, names in os.walk(native):
@@ -139,6 +141,11 @@ class Loader(importlib.abc.SourceLoader):
 
     def get_filename(self, name=None):
         return self.path
+
+    def exec_module(self, module):
+        super().exec_module(module)
+        if (adapt := self._imports.after.get(module.__name__)) is not None:
+            adapt(module)
 
     def get_data(self, path):
         place = place_of(str(path))

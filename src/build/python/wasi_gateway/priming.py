@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 
-from . import heap, tls
+from . import background, heap, tls
 from .while_building import handles
 
 # A guest seldom has more files open.
@@ -14,9 +14,9 @@ MOST = 128
 
 
 class Snapshot:
-    """Whether this instance begins as one, and has answered nothing since."""
+    """Whether this instance begins as one, and has answered nothing since; and whether it has drawn something at random."""
 
-    fresh = False
+    fresh = drawn = False
 
 
 def settle(loop):
@@ -40,11 +40,17 @@ def settle(loop):
 
 
 def renew():
-    """To be called when a request begins in an instance that begins as the snapshot."""
-    Snapshot.fresh = False
-    random = sys.modules.get("random")
+    """To be called when an instance begins to do something, whether it begins as the snapshot or as it was built: what
+    programs draw once for a process is drawn again."""
+    Snapshot.fresh, Snapshot.drawn = False, True
+    random, tempfile = sys.modules.get("random"), sys.modules.get("tempfile")
     if random is not None:
         random.seed()
+    if tempfile is not None:
+        # The names of files that it makes; it begins anew.
+        tempfile._name_sequence = None
+    for draw in background.DRAWN:
+        draw()
 
 
 def leave():

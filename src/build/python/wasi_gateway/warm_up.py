@@ -1,13 +1,17 @@
 """Has an application do at build time what it would otherwise do first at run time: import, cache, compile.
 
 Its lifespan is begun and ended, its schema made where it is FastAPI's, a path asked for that it does not have, and its
-templates compiled. No endpoint runs.
+templates compiled. No endpoint runs. What the lifespan has left belongs to the build, and is forgotten: it begins again
+where the component is served.
 """
 
+import functools
 import gc
 import importlib
 import sys
+import types
 
+from . import frozen
 from .lifespan import Lifespan
 from .wsgi import WsgiApp
 
@@ -42,6 +46,7 @@ async def warm_up(app, notes):
             file.write(f"note: while warming up the application, {text}\n")
 
     lifespan = Lifespan(_loop(), app)
+    begun = Begun()
     try:
         await lifespan.startup()
     except Exception as error:
@@ -55,8 +60,32 @@ async def warm_up(app, notes):
         await lifespan.shutdown()
     except Exception as error:
         note(f"its shutdown failed: {error!r}")
+    begun.put_back()
     _remember_endpoints(app)
     _compile_templates(app)
+
+
+class Begun:
+    """What the application's modules had when they had been imported: their variables, and its functions' caches that
+    had nothing yet. `get_settings()` as FastAPI's tutorial has it would remember the settings of the build otherwise."""
+
+    def __init__(self):
+        files = ((module, getattr(module, "__file__", None)) for module in list(sys.modules.values()))
+        modules = [module for module, file in files if file and file.startswith(frozen.APPLICATION + "/")]
+        self._variables = [(vars(module), dict(vars(module))) for module in modules]
+        names = {module.__name__ for module in modules}
+        caches = [it for it in gc.get_objects() if type(it) is functools._lru_cache_wrapper]
+        self._caches = [it for it in caches if it.__module__ in names and it.cache_info().currsize == 0]
+
+    def put_back(self):
+        for variables, before in self._variables:
+            # What was imported since is there all the same.
+            new = [name for name, it in variables.items() if name not in before and not isinstance(it, types.ModuleType)]
+            for name in new:
+                del variables[name]
+            variables.update((name, it) for name, it in before.items() if variables.get(name) is not it)
+        for cache in self._caches:
+            cache.cache_clear()
 
 
 def _last_words(text):
