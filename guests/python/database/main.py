@@ -8,6 +8,8 @@ from fastapi import Depends, FastAPI, HTTPException, Query
 from sqlmodel import Field, Session, SQLModel, create_engine, select
 
 import asynchronous
+import mongo
+import mysql
 import services
 
 
@@ -82,3 +84,5 @@ def delete_hero(hero_id: int, session: SessionDep):
 
 app.include_router(services.router)
 app.include_router(asynchronous.router)
+app.include_router(mysql.router)
+app.include_router(mongo.router)

@@ -111,11 +111,12 @@ impl Ask {
 impl From<Response> for Answer {
     fn from(response: Response) -> Answer {
         let mut body = response.body;
+        let length = body.len().to_string();
         let mut headers = Vec::new();
         for (name, mut value) in response.headers {
-            // Where nothing follows, one server says so in the head, and another as a last chunk.
-            let is_nothing = name == "content-length" && value == "0";
-            if is_nothing || NOT_THE_APPLICATIONS.contains(&name.as_str()) {
+            // Where an application does not say how much follows, one server finds out, and another sends chunks.
+            let is_length = name == "content-length" && value == length;
+            if is_length || NOT_THE_APPLICATIONS.contains(&name.as_str()) {
                 continue;
             }
             if OF_FILES.contains(&name.as_str()) {

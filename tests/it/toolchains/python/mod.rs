@@ -2,11 +2,13 @@
 
 mod ask;
 mod asynchronous;
+mod databases;
 mod granted;
 mod native;
 mod packages;
 mod priming;
 mod projects;
+mod pure;
 mod schemathesis;
 mod services;
 mod sqlite;
@@ -44,11 +46,11 @@ fn uvicorn() -> Server {
 }
 
 fn uvicorn_of(application: &str) -> Server {
-    uvicorn_in(application, &root().join(application))
+    uvicorn_in(application, &root().join(application), &[])
 }
 
-/// The same with this working directory.
-fn uvicorn_in(application: &str, directory: &Path) -> Server {
+/// An application natively, in a working directory, with these variables in its environment.
+fn uvicorn_in(application: &str, directory: &Path, environment: &[(&str, &str)]) -> Server {
     let mut command = Command::new(root().join("target/python/uvicorn/bin/uvicorn"));
     command
         .current_dir(directory)
@@ -56,6 +58,7 @@ fn uvicorn_in(application: &str, directory: &Path) -> Server {
         .args(["main:app", "--port", "0", "--no-access-log", "--app-dir"])
         .arg(root().join(application));
     Server::command(command)
+        .envs(environment)
         .until("Uvicorn running on ")
         .start()
 }

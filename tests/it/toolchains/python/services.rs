@@ -14,7 +14,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::scope;
 
-const DATABASE: &str = "guests/python/database";
+pub(super) const DATABASE: &str = "guests/python/database";
 const WORKERS: usize = 4;
 
 /// The application, whose working directory is one of the host's.
