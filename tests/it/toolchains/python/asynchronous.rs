@@ -42,7 +42,10 @@ fn conversation(server: &Server, kind: &str) -> Vec<String> {
 
 #[test]
 fn sessions_of_sqlalchemys_asyncio_are_answered_as_under_uvicorn() {
-    let expected = conversation(&uvicorn_in(DATABASE, &place("asyncio-natively"), &[]), "sqlite");
+    let expected = conversation(
+        &uvicorn_in(DATABASE, &place("asyncio-natively"), &[]),
+        "sqlite",
+    );
     for text in [
         "gathered?n=50: 200 2500",
         "MissingGreenlet",
