@@ -285,9 +285,10 @@ impl Drop for WatchedBody {
             };
             let mut outlived = pin!(outlived);
             let outlived = poll_fn(|cx| exchange.in_guest(|| outlived.as_mut().poll(cx)));
-            let result = tokio::time::timeout(idle, outlived).await;
-            if let Ok(Err(failure)) = result {
-                exchange.failed(&failure);
+            match tokio::time::timeout(idle, outlived).await {
+                Ok(Ok(())) => {}
+                Ok(Err(failure)) => exchange.failed(&failure),
+                Err(_) => exchange.outlived(idle),
             }
             drop(permit);
         });

@@ -16,6 +16,7 @@ use crate::trace::Trace;
 use http::uri::Scheme;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use std::cell::{Cell, OnceCell, RefCell};
+use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -167,6 +168,19 @@ impl Exchange {
         if let Some(spans) = &self.spans {
             spans.failed("mount", format!("mount {mount}: {why}"));
         }
+        self.tell(Level::Error, format_args!("mount {mount}: {why}"));
+    }
+
+    /// The guest went on after its response for as long as it may, and is ended; says so in the log, with the request.
+    pub fn outlived(&self, time: Duration) {
+        let seconds = time.as_secs_f64();
+        let what = format_args!(
+            "the guest was ended, as it still ran {seconds} s after its response (--timeout-idle-body)"
+        );
+        self.tell(Level::Warning, what);
+    }
+
+    fn tell(&self, level: Level, what: fmt::Arguments) {
         let trace = self.trace.as_deref();
         let id = self.id.as_ref().and_then(|id| id.to_str().ok());
         let name = match log::request_name(id, trace) {
@@ -176,8 +190,8 @@ impl Exchange {
         let mut target = String::new();
         log::push_target(&mut target, self.shown_target());
         let (client, method) = (&self.client, &self.method);
-        let message = format_args!("{client} \"{method} {target}\"{name}: mount {mount}: {why}");
-        log::write_of(Level::Error, trace, message);
+        let message = format_args!("{client} \"{method} {target}\"{name}: {what}");
+        log::write_of(level, trace, message);
     }
 
     /// The guest failed; says so in the log, with the request.

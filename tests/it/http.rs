@@ -268,6 +268,20 @@ fn what_a_guest_does_after_its_response_is_finished() {
     server.wait_for("] afterwork done");
 }
 
+/// It was ended without a word, and its place was taken until then.
+#[test]
+fn a_guest_that_goes_on_for_too_long_after_its_response_is_ended_and_told() {
+    let server = Server::component(guest("behaviours"))
+        .option("--timeout-idle-body", "300ms")
+        .start();
+    let answer = get(server.address, "/afterwork?ms=600000");
+    assert_eq!(answer.text(), "answered\n");
+    let line = server.wait_for("the guest was ended, as it still ran 0.3 s after its response");
+    assert!(line.starts_with("WARNING:"), "{line}");
+    assert!(line.contains(" \"GET /afterwork?ms=600000\" ["), "{line}");
+    assert_eq!(get(server.address, "/").status, 200);
+}
+
 #[test]
 fn a_client_that_leaves_takes_its_instance_with_it() {
     let server = Server::component(guest("behaviours"))
