@@ -1,5 +1,5 @@
 """Packages whose native part is built for WASI, as people use them: the clients of OpenAI and of Anthropic (jiter),
-jsonschema (rpds), and argon2-cffi (cffi). orjson and bcrypt are asked by ../tests.
+jsonschema (rpds), argon2-cffi (cffi), and in tokens.py cryptography. orjson and bcrypt are asked by ../tests.
 """
 
 import argon2
@@ -11,8 +11,10 @@ from fastapi.responses import StreamingResponse
 from jsonschema import Draft202012Validator
 from openai import AsyncOpenAI, OpenAI, OpenAIError
 from pydantic import BaseModel
+from tokens import router
 
 app = FastAPI()
+app.include_router(router)
 
 MESSAGES = [{"role": "user", "content": "Say hello."}]
 

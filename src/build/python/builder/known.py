@@ -24,7 +24,6 @@ NATIVE = {
     "psycopg-c": DRIVER,
     "mysqlclient": "use PyMySQL (`mysql+pymysql://…` in SQLAlchemy), which is Python throughout",
     "asyncmy": "use PyMySQL (`mysql+pymysql://…` in SQLAlchemy), which is Python throughout",
-    "cryptography": "PyJWT, python-jose and itsdangerous sign with HMAC (HS256) without it: take the extra that asks for it out",
     "gevent": "it switches stacks, which WebAssembly cannot; use asyncio",
     "eventlet": "it switches stacks, which WebAssembly cannot; use asyncio",
     "ormsgpack": "use msgpack, which has a form in Python",

@@ -7,7 +7,7 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from . import c, known, rust
+from . import c, known, openssl, rust
 from .say import Mistake, progress
 from .tools import key, whole_or_not
 
@@ -37,7 +37,7 @@ def folder(project, tools, cache, find_links):
     here = Path(__file__)
     parts = ("requirements.py", "pip_for_wasi.py", "dependencies.py", "known.py", "libraries.py")
     parts += ("rust.py", "rust_packages.py", "c.py", "native_source.py")
-    code = [path.read_bytes() for path in (*map(here.with_name, parts), *c.ours())]
+    code = [openssl.mark(), *(path.read_bytes() for path in (*map(here.with_name, parts), *c.ours()))]
     kept = sorted(known.SERVERS & project.imports)
     home = cache / ("site-" + key("\n".join(lines), *local, *code, *kept, *_wheels(find_links)))
     with whole_or_not(home) as unfinished:
@@ -98,6 +98,9 @@ def _fill(home, lines, project, tools, cache, find_links):
     pure, native = _sorted(item for item in wanted if _name(item) not in known.STAND_INS)
     for item in [*native, *(item for item in pure if _name(item) in known.CALLS_NATIVE)]:
         _judge(item, graph["asked"], find_links)
+    for item in native:
+        if _name(item) in rust.PACKAGES and rust.PACKAGES[_name(item)].has_openssl:
+            openssl.check(cache, _title(item))
     progress(f"fetching {len(pure)} packages" + (f", and making {', '.join(_name(item) for item in native)}" if native else ""))
     if pure:
         tools.pip("download", "-q", "--no-deps", "--dest", wheels, *(_pin(item) for item in pure), *links, what="fetching")

@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
-from . import libraries, native_source, toolchain
+from . import libraries, native_source, openssl, toolchain
 from .rust_packages import PACKAGES
 from .say import Mistake, follow, progress, run
 from .tools import COMPONENTIZE, ZIG, key, whole_or_not
@@ -64,6 +64,7 @@ def wheel(name, version, tools, cache, target):
     rustc = toolchain.rustc(cache, name)
     mine = [Path(module).read_bytes() for module in (__file__, native_source.__file__, libraries.__file__)]
     # Of the packages only this one, so that another that becomes known has none of them built again.
+    mine += [openssl.mark()] if PACKAGES[name].has_openssl else []
     mark = key(*mine, PACKAGES[name], run([rustc, "-vV"], "asking rustc"), COMPONENTIZE, ZIG)
     home = cache / f"{name}-{version}-{mark}"
     with whole_or_not(home) as unfinished:
@@ -76,6 +77,8 @@ def wheel(name, version, tools, cache, target):
 def _build(name, version, home, rustc, tools, cache, target):
     package = PACKAGES[name]
     source = native_source.fetch(name, version, home, tools)
+    for file, ours in package.replaced:
+        shutil.copy(Path(__file__).resolve().parent.parent / ours, source / file)
     # A copy of crates that lacks those of Rust's library; Cargo.lock has the same ones with their sums.
     shutil.rmtree(source / ".cargo", ignore_errors=True)
     command = ["cargo", "rustc", "--lib", "--release", "--locked", "--target", "wasm32-wasip1"]
@@ -85,9 +88,13 @@ def _build(name, version, home, rustc, tools, cache, target):
     command += ["-Zbuild-std-features="]
     for crate in package.checked:
         command += ["--config", f"profile.release.package.{crate}.overflow-checks=true"]
+    for crate in package.small:
+        command += ["--config", f'profile.release.package.{crate}.opt-level="s"']
     environment = _environment(home, target, rustc, tools, cache)
     if package.has_c:
         environment.update(_compiler(home, tools, cache))
+    if package.has_openssl:
+        environment.update(openssl.variables(home, cache, tools))
     try:
         follow(command, f"building {name}", cwd=source / package.crate, env=environment)
     except Mistake as mistake:
@@ -125,7 +132,7 @@ def _compiler(home, tools, cache):
 
 def _python(package, source):
     """The package's modules in Python, each with its place in the wheel."""
-    top, name = package.module.split("/")
+    top, *_, name = package.module.split("/")
     if package.python is None:
         return [(ALL_NATIVE.format(name), f"{top}/__init__.py")]
     return native_source.python(source / package.python, top)

@@ -14,6 +14,7 @@ mod services;
 mod sqlite;
 mod startup;
 mod table;
+mod tokens;
 mod websocket;
 
 use super::{built, built_for, kept, place, trials, with_toolchains};

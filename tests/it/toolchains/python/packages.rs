@@ -8,7 +8,7 @@ use crate::harness::{After, Server, Upstream};
 use std::io::Write;
 use std::net::SocketAddr;
 
-const NATIVE: &str = "guests/python/native";
+pub const NATIVE: &str = "guests/python/native";
 const SECURITY: &str = "guests/python/security";
 
 fn chunk(delta: &str, finished: &str) -> String {
@@ -141,7 +141,7 @@ fn asks(api: SocketAddr) -> Vec<Ask> {
     asks
 }
 
-fn answers(asks: Vec<Ask>, server: &Server) -> Vec<(Ask, Answer)> {
+pub fn answers(asks: Vec<Ask>, server: &Server) -> Vec<(Ask, Answer)> {
     let asked = |ask: Ask| {
         let answer = ask.of(server.address);
         (ask, answer)
