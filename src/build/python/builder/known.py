@@ -12,8 +12,8 @@ OF_SERVERS = {"uvloop", "httptools", "watchfiles", "rignore", "fastar"}
 STAND_INS = {"greenlet"}
 
 DRIVER = "use pg8000 (`postgresql+pg8000://…` in SQLAlchemy), which is Python throughout"
-# Python throughout, and of no use without a library of the system's.
-CALLS_NATIVE = {"psycopg"}
+# Python throughout, and of no use without a library of the system's, or what is native and not here of another package.
+CALLS_NATIVE = {"psycopg", "pyopenssl"}
 NATIVE = {
     "asyncpg": "use pg8000, which is Python throughout (`create_async_engine(\"postgresql+pg8000://…\")` in SQLAlchemy), or a "
     "database that the server grants by --postgres NAME=URL (`create_async_engine(\"postgresql+wasmserve://NAME\")`)",
@@ -46,5 +46,6 @@ NATIVE = {
     "tokenizers": "it has no build for WASI",
     "pycryptodome": "it has no build for WASI",
     "pynacl": "it has no build for WASI",
+    "pyopenssl": "the host speaks TLS: use Python's `ssl`, httpx, requests or urllib3; keys and certificates are cryptography's",
     "playwright": "it starts a browser, and WASI starts no processes",
 }

@@ -34,21 +34,22 @@ for word; do last=$word; done
 case $last in *.c) echo "compiling $last" >&2 ;; esac
 exec "{zig}" cc -target wasm32-wasi -fPIC -fvisibility=hidden "$@"
 """
-# Perl's own library, which Debian has in a package of its own.
-PERL = "use FindBin; use IPC::Cmd; use File::Compare; use Time::Piece;"
+# What it asks of Perl's own library, most of which Debian has in a package of its own.
+PERL = "use FindBin; use IPC::Cmd; use File::Compare; use File::Copy; use Pod::Usage; use Encode;"
 
 
 def check(cache, what):
-    """Says at once what OpenSSL could not be made without. `what` is said to need it."""
+    """Says at once what OpenSSL cannot be made without. `what` is said to need it."""
     if _home(cache).exists():
         return
-    for tool in ("perl", "make"):
-        if not shutil.which(tool):
-            raise Mistake(f"{tool} is missing, which OpenSSL is built with, and {what} needs that: install it, as with "
-                          f"`apt-get install {tool}`")  # fmt: skip
-    if subprocess.run(["perl", "-e", PERL], capture_output=True).returncode != 0:
-        raise Mistake(f"perl lacks its library, which OpenSSL is built with, and {what} needs that: install it, as with "
-                      "`apt-get install perl`")  # fmt: skip
+    missing = [tool for tool in ("perl", "make") if not shutil.which(tool)]
+    if not missing and subprocess.run(["perl", "-e", PERL], capture_output=True).returncode != 0:
+        missing = ["perl"]
+    if missing:
+        raise Mistake(
+            f"{what} is built with OpenSSL, and that with perl and make: install what is missing with "
+            f"`apt-get install {' '.join(missing)}`, or with what takes its place on your system"
+        )
 
 
 def mark():
@@ -56,14 +57,14 @@ def mark():
     return key(Path(__file__).read_bytes(), *(path.read_bytes() for path in sorted(OURS.iterdir()) if path.is_file()), ZIG)
 
 
-def variables(home, cache, tools):
-    """What tells cargo where it is, for a package that is built in the folder `home`."""
+def variables(work, cache, tools):
+    """What tells cargo where it is, for a package whose source is in the folder `work`."""
     made = _folder(cache, tools)
-    host = home / "host"
+    host = work / "wasmserve/host"
     run([tools.python, "-m", "pip", "install", "-q", "--target", host, CFFI], f"installing {CFFI}")
     # As if Python were installed there.
-    (home / "python/include").mkdir(parents=True)
-    (home / "python/include/python3.14").symlink_to(OURS.parent / "native")
+    python = work / "wasmserve/python"
+    shutil.copytree(OURS.parent / "native", python / "include/python3.14")
     return {
         "OPENSSL_LIB_DIR": str(made),
         "OPENSSL_INCLUDE_DIR": str(made / "include"),
@@ -72,7 +73,7 @@ def variables(home, cache, tools):
         "OPENSSL_NO_VENDOR": "1",
         "CRYPTOGRAPHY_BUILD_OPENSSL_NO_LEGACY": "1",
         "PYO3_PYTHON": str(tools.python),
-        "PYO3_CROSS_LIB_DIR": str(home / "python/lib/python3.14"),
+        "PYO3_CROSS_LIB_DIR": str(python / "lib/python3.14"),
         "PYTHONPATH": str(host),
     }
 

@@ -94,7 +94,7 @@ def _build(name, version, home, rustc, tools, cache, target):
     if package.has_c:
         environment.update(_compiler(home, tools, cache))
     if package.has_openssl:
-        environment.update(openssl.variables(home, cache, tools))
+        environment.update(openssl.variables(source, cache, tools))
     try:
         follow(command, f"building {name}", cwd=source / package.crate, env=environment)
     except Mistake as mistake:
