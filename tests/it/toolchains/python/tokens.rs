@@ -4,9 +4,10 @@
 
 use super::ask::{Ask, get, json};
 use super::packages::{NATIVE, answers};
-use super::{REUSE, built, differences, trials, uvicorn_of};
-use crate::harness::Server;
+use super::{REUSE, built, differences, place, trials, uvicorn_of};
+use crate::harness::{Server, finished, root};
 use std::collections::{BTreeMap, HashSet};
+use std::process::Command;
 
 const CLAIMS: &str = r#"{"sub":"grün","exp":4102444800,"roles":["a","b"]}"#;
 
@@ -20,6 +21,9 @@ const SIGNED: [(&str, &[&str]); 4] = [
 
 /// How many requests are asked for what is random.
 const DRAWS: usize = 4;
+
+/// How many kinds of keys, nonces and salts each of them draws.
+const KINDS: usize = 12;
 
 fn asks(native: &Server) -> Vec<Ask> {
     let mut asks: Vec<Ask> = [
@@ -111,12 +115,12 @@ fn tokens_ciphers_and_certificates_answer_as_under_uvicorn() {
     }
 }
 
+/// Each request begins in a copy of an instance in which keys were made and used: by the lifespan and by a request, or
+/// not at all, and then in the memory of the component.
 #[test]
 fn nothing_that_is_random_is_in_the_snapshot() {
-    for reuse in REUSE {
-        let options = ["--reuse", reuse, "--prime", "/tokens/drawn"];
-        let server = trials::serve(&built(NATIVE), &options);
-        server.wait_for("Primed ");
+    for options in [&["--prime", "/tokens/drawn"][..], &["--no-prime"]] {
+        let server = trials::serve(&built(NATIVE), options);
         let started = || get("/tokens/started").of(server.address).text();
         let first = started();
         assert!(first.contains(r#""signs":true"#), "{first}");
@@ -127,12 +131,44 @@ fn nothing_that_is_random_is_in_the_snapshot() {
             for (what, value) in found {
                 drawn.entry(what).or_default().insert(value);
             }
-            // The key that was made before the first request is the same in all of them.
-            assert_eq!(started(), first, "--reuse {reuse}");
         }
-        assert!(drawn.len() > 10, "{drawn:?}");
+        assert_eq!(drawn.len(), KINDS, "{drawn:?}");
         for (what, values) in &drawn {
-            assert_eq!(values.len(), DRAWS, "--reuse {reuse}: {what}: {values:?}");
+            assert_eq!(values.len(), DRAWS, "{options:?}: {what}: {values:?}");
         }
+        // Otherwise there is no snapshot to be compared with.
+        let is_primed = options.len() > 1;
+        assert_eq!(started() == first, is_primed, "{}", server.printed());
     }
+}
+
+/// What OpenSSL is built with is asked for before anything is compiled.
+const CHECK: &str = r#"
+import pathlib, sys
+sys.path.insert(0, sys.argv[1])
+from builder import openssl, say
+
+try:
+    openssl.check(pathlib.Path(sys.argv[2]), "cryptography 1.0")
+except say.Mistake as mistake:
+    print(mistake)
+"#;
+
+#[test]
+fn a_missing_perl_is_named_at_once() {
+    let at = place("python-without-perl");
+    let python =
+        finished(Command::new("python3").args(["-c", "import sys; print(sys.executable)"]));
+    let mut check = Command::new(String::from_utf8_lossy(&python.stdout).trim());
+    check
+        .args(["-B", "-c", CHECK])
+        .arg(root().join("src/build/python"))
+        .arg(&at);
+    let output = finished(check.env("PATH", &at));
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        said.starts_with("cryptography 1.0 is built with OpenSSL"),
+        "{output:?}"
+    );
+    assert!(said.contains("`apt-get install perl make`"), "{said}");
 }
