@@ -52,7 +52,13 @@ fn uvicorn_of(application: &str) -> Server {
 
 /// An application natively, in a working directory, with these variables in its environment.
 fn uvicorn_in(application: &str, directory: &Path, environment: &[(&str, &str)]) -> Server {
-    let mut command = Command::new(root().join("target/python/uvicorn/bin/uvicorn"));
+    // With cryptography there, other packages do what they do not do without it.
+    let environment_of = match application {
+        packages::NATIVE => "native",
+        _ => "uvicorn",
+    };
+    let python = root().join("target/python").join(environment_of);
+    let mut command = Command::new(python.join("bin/uvicorn"));
     command
         .current_dir(directory)
         .env("PYTHONDONTWRITEBYTECODE", "1")

@@ -157,14 +157,14 @@ except say.Mistake as mistake:
 #[test]
 fn a_missing_perl_is_named_at_once() {
     let at = place("python-without-perl");
-    let python =
-        finished(Command::new("python3").args(["-c", "import sys; print(sys.executable)"]));
+    let mut python = Command::new("python3");
+    python.args(["-c", "import sys; print(sys.executable)"]);
+    let python = finished(python);
     let mut check = Command::new(String::from_utf8_lossy(&python.stdout).trim());
-    check
-        .args(["-B", "-c", CHECK])
-        .arg(root().join("src/build/python"))
-        .arg(&at);
-    let output = finished(check.env("PATH", &at));
+    check.args(["-B", "-c", CHECK]);
+    check.arg(root().join("src/build/python")).arg(&at);
+    check.env("PATH", &at);
+    let output = finished(check);
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(
         said.starts_with("cryptography 1.0 is built with OpenSSL"),
