@@ -14,7 +14,7 @@ from pymongo.errors import PyMongoError
 
 router = APIRouter(prefix="/mongo")
 
-SOON = {"serverSelectionTimeoutMS": 3000}
+SOON = {"serverSelectionTimeoutMS": 20_000}
 
 
 @cache
