@@ -69,7 +69,7 @@ pub fn run_command_line() -> i32 {
 }
 
 fn run() -> Result<Status> {
-    sys::signals::ignore_broken_pipes();
+    sys::signals::ignore_failed_writes();
     let (cli, origins) = match parse() {
         Ok(parsed) => parsed,
         Err(status) => return Ok(status),

@@ -31,10 +31,13 @@ fn set(signals: &[Signal]) -> SigSet {
     signals.iter().copied().collect()
 }
 
-/// Has writing to a reader that is gone be an error of that write, and not the end of the process.
-pub fn ignore_broken_pipes() {
-    // SAFETY: ignoring a signal installs no handler.
-    let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) };
+/// Has writing to a reader that is gone, or beyond what a file may have (RLIMIT_FSIZE), be an error of that write, and
+/// not the end of the process.
+pub fn ignore_failed_writes() {
+    for failed in [Signal::SIGPIPE, Signal::SIGXFSZ] {
+        // SAFETY: ignoring a signal installs no handler.
+        let _ = unsafe { signal(failed, SigHandler::SigIgn) };
+    }
 }
 
 /// Blocks everything that is read from a descriptor, here and in every child.

@@ -1,6 +1,7 @@
 //! What a guest stores is there for the next request, whichever worker answers it, and stays.
 
 use crate::harness::databases::kill_workers_while;
+use crate::harness::limits::limit_files;
 use crate::harness::{
     Connection, Redis, Server, SetAtEnd, eventually, finished, get, guest, peak, wasmserve,
 };
@@ -276,4 +277,39 @@ fn a_store_that_cannot_be_is_a_mistake() {
         assert_eq!(output.status.code(), Some(status), "{printed}");
         assert!(printed.contains(said), "{printed}");
     }
+}
+
+/// The guest is told why, and what others write meanwhile is not lost with it.
+#[test]
+fn a_store_whose_file_fails_says_so_and_goes_on() {
+    let store = file("faults");
+    let path = PathBuf::from(store.strip_prefix("sqlite:").unwrap());
+    let server = serve(&store, "1");
+    let ask = |query: &str| get(server.address, query).text();
+    assert_eq!(ask("/set?key=a&value=one"), "()");
+    let workers = server.workers();
+    limit_files(workers[0], Some(200_000));
+    let said = ask("/set-large?key=b&bytes=1000000");
+    assert!(
+        said.contains("its file cannot be read or written: "),
+        "{said}"
+    );
+    assert_eq!(ask("/get?key=a"), "Some(\"one\")");
+    limit_files(workers[0], None);
+    assert_eq!(ask("/set-large?key=b&bytes=1000000"), "()");
+    let aside = path.with_extension("aside");
+    std::fs::rename(&path, &aside).unwrap();
+    std::fs::copy(&aside, &path).unwrap();
+    for query in ["/set?key=a&value=two", "/get?key=a", "/increment?key=n"] {
+        let said = ask(query);
+        assert!(
+            said.contains("its file was replaced while it is served"),
+            "{said}"
+        );
+    }
+    server.wait_for("the key-value store failed a guest: its file was replaced");
+    std::fs::rename(&aside, &path).unwrap();
+    assert_eq!(ask("/set?key=a&value=three"), "()");
+    assert_eq!(ask("/get?key=a"), "Some(\"three\")");
+    assert_eq!(server.workers(), workers, "no worker has ended");
 }

@@ -2,6 +2,7 @@
 //! and nothing half done stays.
 
 mod hostile;
+mod resets;
 mod ungranted;
 
 use crate::harness::certificates::Authority;

@@ -1,5 +1,7 @@
 //! Guests use databases of SQLite: each connection is the guest's own, and what is half done goes with it.
 
+mod faults;
+
 use crate::harness::databases::{ask, assert_whole, path, write_while_workers_are_killed};
 use crate::harness::{Connection, Server, eventually, finished, get, guest, wasmserve};
 use std::path::PathBuf;

@@ -3,6 +3,7 @@
 pub mod capabilities;
 mod clock;
 mod database_error;
+mod database_file;
 mod database_lock;
 pub mod directories;
 mod guest_logger;
@@ -16,6 +17,7 @@ mod logging;
 pub mod network;
 pub mod open;
 pub mod outbound;
+mod pipes;
 pub mod postgres;
 mod recorded_database;
 pub(super) mod recorded_files;

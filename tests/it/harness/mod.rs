@@ -10,6 +10,7 @@ pub mod databases;
 mod folder;
 pub mod http2;
 mod large;
+pub mod limits;
 mod mariadb;
 pub mod middleware;
 mod mongo;

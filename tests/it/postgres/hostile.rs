@@ -87,14 +87,16 @@ fn what_a_server_says_before_it_is_ready_is_bounded() {
     assert!(sent < MANY, "{sent} bytes");
 }
 
+/// The server is ready for a statement, and no transaction is open.
+pub const READY: &[u8] = b"Z\0\0\0\x05I";
+
 /// Answers as a server does which refuses every statement. What is asked beside them it answers when `told` says so;
 /// returns whether the client says that it goes.
 fn refuse_all(mut stream: TcpStream, asked: &Sender<()>, told: &Receiver<()>) -> bool {
-    const READY: &[u8] = b"Z\0\0\0\x05I";
     const REFUSED: &[u8] = b"E\0\0\0\x17SERROR\0C42000\0Mno\0\0Z\0\0\0\x05I";
     let mut length = [0; 4];
     stream.read_exact(&mut length).unwrap();
-    take(&mut stream, length);
+    take(&mut stream, length).unwrap();
     stream.write_all(b"R\0\0\0\x08\0\0\0\0").unwrap();
     stream.write_all(READY).unwrap();
     let (mut kind, mut has_bound) = ([0], false);
@@ -103,7 +105,7 @@ fn refuse_all(mut stream: TcpStream, asked: &Sender<()>, told: &Receiver<()>) ->
             return true;
         }
         stream.read_exact(&mut length).unwrap();
-        take(&mut stream, length);
+        take(&mut stream, length).unwrap();
         match &kind {
             b"B" => has_bound = true,
             b"S" if std::mem::take(&mut has_bound) => stream.write_all(REFUSED).unwrap(),
@@ -125,9 +127,9 @@ fn refuse_all(mut stream: TcpStream, asked: &Sender<()>, told: &Receiver<()>) ->
 }
 
 /// Reads the rest of a message.
-fn take(stream: &mut TcpStream, length: [u8; 4]) {
+pub fn take(stream: &mut TcpStream, length: [u8; 4]) -> std::io::Result<Vec<u8>> {
     let mut rest = vec![0; u32::from_be_bytes(length) as usize - 4];
-    stream.read_exact(&mut rest).unwrap();
+    stream.read_exact(&mut rest).map(|()| rest)
 }
 
 /// Guards against connections that are broken off while they are being cleaned, which the database logs as errors.

@@ -88,7 +88,7 @@ pub enum Store {
 }
 
 /// A `StoreFailure` tells the guest why something could not be done.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct StoreFailure(pub String);
 
 impl StoreFailure {

@@ -2,10 +2,12 @@
 //! one that writes, one that reads. The writes that are waiting are committed together.
 
 use super::{KeyPage, StoreFailure};
+use crate::guest::host::database_file::{DatabaseFile, fault};
 use crate::warning;
 use anyhow::{Context, Result, bail};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::Builder;
 use std::time::Duration;
@@ -16,8 +18,9 @@ pub struct Sqlite {
     reads: Sender<Job>,
 }
 
-/// A `Job` does its work within a transaction, and leaves what is to be done when that has ended.
-type Job = Box<dyn FnOnce(&Connection) -> Finish + Send>;
+/// A `Job` does its work within a transaction, where there can be one, and leaves what is to be done when that has
+/// ended.
+type Job = Box<dyn FnOnce(Result<&Connection, StoreFailure>) -> Finish + Send>;
 
 type Finish = Box<dyn FnOnce(Result<(), StoreFailure>) + Send>;
 
@@ -44,9 +47,13 @@ impl Sqlite {
     pub fn open(path: &Path) -> Result<Sqlite> {
         let writer = made(path)?;
         let reader = connect(path).with_context(|| about(path))?;
+        let file = Arc::new(DatabaseFile::of(path).with_context(|| about(path))?);
+        let checked = file.clone();
         Ok(Sqlite {
-            writes: start("keyvalue-write", writer, write_all)?,
-            reads: start("keyvalue-read", reader, read_all)?,
+            writes: start("keyvalue-write", move |jobs| write_all(writer, &file, jobs))?,
+            reads: start("keyvalue-read", move |jobs| {
+                read_all(&reader, &checked, jobs)
+            })?,
         })
     }
 
@@ -213,7 +220,7 @@ fn put(connection: &Connection, bucket: &str, key: &str, value: &[u8]) -> Result
 
 impl From<rusqlite::Error> for StoreFailure {
     fn from(error: rusqlite::Error) -> StoreFailure {
-        StoreFailure(error.to_string())
+        StoreFailure(fault(&error).unwrap_or_else(|| error.to_string()))
     }
 }
 
@@ -234,15 +241,11 @@ fn connect(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-fn start(
-    name: &str,
-    connection: Connection,
-    work: fn(Connection, &Receiver<Job>),
-) -> Result<Sender<Job>> {
+fn start(name: &str, work: impl FnOnce(&Receiver<Job>) + Send + 'static) -> Result<Sender<Job>> {
     let (jobs, received) = channel();
     Builder::new()
         .name(name.to_owned())
-        .spawn(move || work(connection, &received))
+        .spawn(move || work(&received))
         .context("cannot start a thread for the key-value store")?;
     Ok(jobs)
 }
@@ -254,9 +257,9 @@ async fn run<T: Send + 'static>(
 ) -> Result<T, StoreFailure> {
     let (answer, answered) = oneshot::channel();
     let job: Job = Box::new(move |connection| {
-        let result = work(connection);
+        let result = connection.and_then(work);
         Box::new(move |ended| {
-            let _ = answer.send(ended.and(result));
+            let _ = answer.send(result.and_then(|done| ended.map(|()| done)));
         })
     });
     let _ = lane.send(job);
@@ -264,47 +267,58 @@ async fn run<T: Send + 'static>(
     answered.await.map_err(gone)?
 }
 
-fn read_all(connection: Connection, jobs: &Receiver<Job>) {
+fn read_all(connection: &Connection, file: &DatabaseFile, jobs: &Receiver<Job>) {
     for job in jobs {
-        job(&connection)(Ok(()));
+        let checked = file.check().map_err(StoreFailure);
+        job(checked.map(|()| connection))(Ok(()));
     }
 }
 
-fn write_all(mut connection: Connection, jobs: &Receiver<Job>) {
+fn write_all(mut connection: Connection, file: &DatabaseFile, jobs: &Receiver<Job>) {
     while let Ok(first) = jobs.recv() {
         let waiting = jobs.try_iter().take(TOGETHER - 1);
         let batch: Vec<Job> = std::iter::once(first).chain(waiting).collect();
         let mut finishes = Vec::with_capacity(batch.len());
-        let ended = commit(&mut connection, batch, &mut finishes);
-        if let Err(error) = &ended {
-            warning!("the key-value store could not be written: {error}");
+        let ended = commit(&mut connection, file, batch, &mut finishes);
+        if let Err(StoreFailure(why)) = &ended {
+            warning!("the key-value store could not be written: {why}");
         }
         for finish in finishes {
-            finish(
-                ended
-                    .as_ref()
-                    .copied()
-                    .map_err(|error| StoreFailure(error.to_string())),
-            );
+            finish(ended.clone());
         }
     }
 }
 
-/// Commits the jobs. Those that are not begun are dropped, which fails them.
+/// Commits the jobs, all of them or none.
 fn commit(
     connection: &mut Connection,
+    file: &DatabaseFile,
     batch: Vec<Job>,
     finishes: &mut Vec<Finish>,
-) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for job in batch {
-        finishes.push(job(&transaction));
-        // A full disk, among others, rolls the transaction back on its own.
-        if transaction.is_autocommit() {
-            break;
+) -> Result<(), StoreFailure> {
+    // What is written to a file that nobody finds any more is lost.
+    let checked = file.check().map_err(StoreFailure);
+    let begun = checked
+        .and_then(|()| Ok(connection.transaction_with_behavior(TransactionBehavior::Immediate)?));
+    let transaction = match begun {
+        Ok(transaction) => transaction,
+        Err(why) => {
+            finishes.extend(batch.into_iter().map(|job| job(Err(why.clone()))));
+            return Err(why);
         }
+    };
+    // A full disk, among others, rolls the transaction back on its own.
+    let rolled_back = || StoreFailure("another write failed that it was done with".to_owned());
+    for job in batch {
+        finishes.push(match transaction.is_autocommit() {
+            true => job(Err(rolled_back())),
+            false => job(Ok(&transaction)),
+        });
     }
-    transaction.commit()
+    match transaction.is_autocommit() {
+        true => Err(rolled_back()),
+        false => Ok(transaction.commit()?),
+    }
 }
 
 #[cfg(test)]

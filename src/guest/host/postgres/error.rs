@@ -5,7 +5,7 @@ use super::interface::wit::{self, DbError, QueryError};
 use crate::guest::host::database_error;
 use std::error::Error as _;
 use tokio_postgres::Error;
-use tokio_postgres::error::DbError as StatementResult;
+use tokio_postgres::error::{DbError as StatementResult, Severity};
 
 /// A `PostgresError` says why something could not be done.
 #[derive(Debug)]
@@ -55,12 +55,22 @@ impl database_error::DriverError for PostgresError {
     fn for_operator(&self) -> Option<&str> {
         match self {
             PostgresError::Connection(why) | PostgresError::GivenUp(why) => Some(why),
+            // The statement is not to blame: the server ends the connection (PostgreSQL's documentation, table
+            // "Message Severity Levels").
+            PostgresError::Refused(answer) if ends_connection(answer) => Some(answer.message()),
             PostgresError::Parameter(_)
             | PostgresError::Refused(_)
             | PostgresError::Value(_)
             | PostgresError::Told(_) => None,
         }
     }
+}
+
+fn ends_connection(answer: &StatementResult) -> bool {
+    matches!(
+        answer.parsed_severity(),
+        Some(Severity::Fatal | Severity::Panic)
+    )
 }
 
 impl From<PostgresError> for wit::Error {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore, oneshot};
+use tokio::task::yield_now;
 use tokio::time::timeout;
 use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::error::SqlState;
@@ -68,7 +69,7 @@ impl Pool {
                 self.connections
             )));
         };
-        if let Some(session) = self.idle() {
+        if let Some(session) = self.idle().await {
             return Ok(Lent::new(self, session, permit));
         }
         // In a task of its own: the connection outlives the guest that waits for it, and is not the guest's memory.
@@ -82,14 +83,17 @@ impl Pool {
         made.await.map_err(gone)?
     }
 
-    fn idle(&self) -> Option<PostgresSession> {
-        let mut idle = self.idle.lock().expect("nobody panics with it");
-        while let Some(Idle { session, since }) = idle.pop() {
+    async fn idle(&self) -> Option<PostgresSession> {
+        loop {
+            let last = self.idle.lock().expect("nobody panics with it").pop();
+            let Idle { session, since } = last?;
+            // What the server has said meanwhile, such as that it goes, is heard first: the event loop looks at its
+            // sockets before whoever yields goes on.
+            yield_now().await;
             if !session.client.is_closed() && since.elapsed() < KEPT {
                 return Some(session);
             }
         }
-        None
     }
 
     /// Waits until no connection is being cleaned, and closes those that nobody uses.
@@ -112,7 +116,7 @@ impl Pool {
 /// A `Lent` connection belongs to an instance until it is dropped.
 pub struct Lent {
     pool: Arc<Pool>,
-    /// The connection is there until this is dropped.
+    /// The connection is there until this is dropped, or a statement is given up on.
     held: Option<(PostgresSession, OwnedSemaphorePermit)>,
     condition: SessionCondition,
 }
@@ -148,24 +152,25 @@ impl Lent {
         parameters: Vec<statement::Typed>,
         wanted: RowsWanted,
     ) -> Result<statement::StatementResult, PostgresError> {
-        let (session, _) = self.held.as_ref().expect("it is held until it is dropped");
-        if self.condition == SessionCondition::Busy {
-            return Err(PostgresError::Connection(
-                "an earlier statement was given up on; open another connection".to_owned(),
-            ));
-        }
+        let given_up = "an earlier statement was given up on; open another connection";
+        let (session, _) = self
+            .held
+            .as_ref()
+            .filter(|_| self.condition != SessionCondition::Busy)
+            .ok_or_else(|| PostgresError::Connection(given_up.to_owned()))?;
         self.condition = SessionCondition::Busy;
         session.bound.begin(wanted.most);
         let answer = statement::run(session, statement, parameters, wanted);
-        let Ok(answer) = timeout(self.pool.answer, answer).await else {
-            return Err(PostgresError::GivenUp(format!(
+        let answer = timeout(self.pool.answer, answer).await;
+        let answer = answer.unwrap_or_else(|_| {
+            Err(PostgresError::GivenUp(format!(
                 "the statement took longer than {:?} (--timeout-sql)",
                 self.pool.answer
-            )));
-        };
+            )))
+        });
         match &answer {
-            // What was not read to its end still comes.
-            Err(PostgresError::GivenUp(_)) => {}
+            // What was not read to its end still comes. The guest may live on for long: the server is told at once.
+            Err(PostgresError::GivenUp(_)) => self.give_back(),
             // Somebody has taken one of the client's own statements away (DEALLOCATE).
             Err(PostgresError::Refused(why))
                 if *why.code() == SqlState::INVALID_SQL_STATEMENT_NAME => {}
@@ -173,10 +178,9 @@ impl Lent {
         }
         answer
     }
-}
 
-impl Drop for Lent {
-    fn drop(&mut self) {
+    /// Has the connection cleaned, or closed, for others.
+    fn give_back(&mut self) {
         let Some((session, permit)) = self.held.take() else {
             return;
         };
@@ -196,6 +200,12 @@ impl Drop for Lent {
                 drop(permit);
             });
         }
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.give_back();
     }
 }
 

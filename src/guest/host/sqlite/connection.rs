@@ -5,6 +5,7 @@ use super::File;
 use super::authority::authorize;
 use super::interface::wit::{self, QueryResult, RowResult, Value};
 use crate::guest::host::database_error;
+use crate::guest::host::database_file::{self, DatabaseFile};
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, Value as Owned, ValueRef};
 use rusqlite::{Connection, ErrorCode, InterruptHandle, OpenFlags, Row, Rows, ToSql};
@@ -36,6 +37,10 @@ pub enum SqliteError {
     NoSuchDatabase,
     Full,
     Denied,
+    /// The file, or its disk, is not as it has to be. The operator is to know of this.
+    Damaged(String),
+    /// Nothing can be written.
+    ReadOnly(String),
     /// SQLite says this in its own words.
     Other(String),
     /// The operator is to know of this, too.
@@ -47,10 +52,11 @@ pub enum SqliteError {
 impl database_error::DriverError for SqliteError {
     fn for_operator(&self) -> Option<&str> {
         match self {
-            SqliteError::GivenUp(why) => Some(why),
+            SqliteError::GivenUp(why) | SqliteError::Damaged(why) => Some(why),
             SqliteError::Full => Some("its disk is full"),
             SqliteError::NoSuchDatabase
             | SqliteError::Denied
+            | SqliteError::ReadOnly(_)
             | SqliteError::Other(_)
             | SqliteError::Told(_) => None,
         }
@@ -62,7 +68,28 @@ impl From<rusqlite::Error> for SqliteError {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => SqliteError::Full,
             Some(ErrorCode::AuthorizationForStatementDenied) => SqliteError::Denied,
-            _ => SqliteError::Other(error.to_string()),
+            Some(ErrorCode::ReadOnly) => SqliteError::ReadOnly(error.to_string()),
+            _ => match database_file::fault(&error) {
+                Some(fault) => SqliteError::Damaged(fault),
+                None => SqliteError::Other(error.to_string()),
+            },
+        }
+    }
+}
+
+impl SqliteError {
+    /// Says whose doing it is that nothing can be written. A guest may have made its connection so, or the file may not
+    /// be written, or what SQLite keeps beside it.
+    fn of(self, connection: &Connection) -> SqliteError {
+        let is_own_doing = || {
+            let asked = connection.pragma_query_value(None, "query_only", |row| row.get(0));
+            asked == Ok(true)
+        };
+        match self {
+            SqliteError::ReadOnly(why) if !is_own_doing() => {
+                SqliteError::Damaged(format!("its file cannot be written: {why}"))
+            }
+            other => other,
         }
     }
 }
@@ -88,9 +115,9 @@ impl Guarded {
                     .to_owned(),
             ));
         };
-        let (path, gone) = (file.path.clone(), Arc::new(AtomicBool::new(false)));
-        let asked = gone.clone();
-        let opened = in_thread(move || guarded(&path, asked)).await?;
+        let gone = Arc::new(AtomicBool::new(false));
+        let (opening, asked) = (file.clone(), gone.clone());
+        let opened = in_thread(move || guarded(&opening.file, asked)).await?;
         Ok(Guarded {
             file: file.clone(),
             interrupt: opened.get_interrupt_handle(),
@@ -113,6 +140,7 @@ impl Guarded {
         let (connection, permit) = self.held()?;
         let work = in_thread(move || {
             let result = run(&connection, &statement, parameters, most);
+            let result = result.map_err(|error| error.of(&connection));
             Ok(((connection, permit), result))
         });
         match timeout(self.file.answer, work).await {
@@ -169,11 +197,10 @@ async fn in_thread<T: Send + 'static>(
     spawn_blocking(work).await.map_err(ended)?
 }
 
-/// Connects to a file that is there. What is acknowledged is on disk.
-pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+/// Connects to a file, which is made where it may be. What is acknowledged is on disk.
+pub fn connect(path: &Path, may_make: bool) -> rusqlite::Result<Connection> {
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    flags.set(OpenFlags::SQLITE_OPEN_CREATE, may_make);
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "synchronous", "full")?;
@@ -183,9 +210,12 @@ pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Connects for a guest.
-fn guarded(path: &Path, gone: Arc<AtomicBool>) -> Result<Connection, SqliteError> {
-    let mut connection = connect(path)?;
+/// Connects for a guest, to the file that was there from the beginning.
+fn guarded(file: &DatabaseFile, gone: Arc<AtomicBool>) -> Result<Connection, SqliteError> {
+    // Connecting reads what is beside the file, and there may be another one when that is done.
+    file.check().map_err(SqliteError::Damaged)?;
+    let mut connection = connect(file.path(), false)?;
+    file.check().map_err(SqliteError::Damaged)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.authorizer(Some(authorize))?;

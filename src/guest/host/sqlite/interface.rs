@@ -47,7 +47,10 @@ impl RecordedError for SqliteError {
             SqliteError::NoSuchDatabase => wit::Error::NoSuchDatabase,
             SqliteError::Full => wit::Error::DatabaseFull,
             SqliteError::Denied => wit::Error::AccessDenied,
-            SqliteError::Other(why) | SqliteError::GivenUp(why) => wit::Error::Io(why),
+            SqliteError::Other(why)
+            | SqliteError::ReadOnly(why)
+            | SqliteError::Damaged(why)
+            | SqliteError::GivenUp(why) => wit::Error::Io(why),
             SqliteError::Told(told) => told,
         }
     }

@@ -7,6 +7,7 @@ mod interface;
 
 pub use interface::add_to_linker;
 
+use super::database_file::DatabaseFile;
 use anyhow::{Context, Result, bail};
 use connection::connect;
 use std::collections::HashMap;
@@ -37,7 +38,7 @@ pub struct Files(HashMap<String, Arc<File>>);
 /// A `File` is one database.
 pub struct File {
     name: String,
-    path: PathBuf,
+    file: DatabaseFile,
     permits: Arc<Semaphore>,
     answer: Duration,
     /// Whoever closes the last connection folds the write-ahead log into the database: with this one it is nobody who
@@ -54,12 +55,14 @@ impl Files {
 
     pub fn open(settings: &SqliteSettings) -> Result<Files> {
         let files = settings.databases.iter().map(|(name, path)| {
+            let open = Mutex::new(made(path)?);
+            let about = || format!("database `{}` cannot be looked at", path.display());
             let file = File {
                 name: name.clone(),
-                path: path.clone(),
+                file: DatabaseFile::of(path).with_context(about)?,
                 permits: Arc::new(Semaphore::new(settings.connections)),
                 answer: settings.answer,
-                _open: Mutex::new(made(path)?),
+                _open: open,
             };
             Ok((name.clone(), Arc::new(file)))
         });
@@ -75,7 +78,7 @@ impl Files {
 /// side; the file remembers it.
 fn made(path: &Path) -> Result<rusqlite::Connection> {
     let made = || {
-        let connection = connect(path)?;
+        let connection = connect(path, true)?;
         let mode: String =
             connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
         if mode != "wal" {

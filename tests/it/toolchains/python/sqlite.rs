@@ -2,6 +2,7 @@
 //! locks by making a directory, which an instance that ended in the middle of a transaction left behind for ever.
 
 use super::{of_tests, place, trials};
+use crate::harness::limits::limit_files;
 use crate::harness::{Connection, Server, eventually};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -102,6 +103,22 @@ fn a_transaction_is_rolled_back_however_its_instance_ends() {
         eventually(how, || database.native() == Ok(1));
         database.is_unlocked();
     }
+}
+
+/// A write beyond what a file may have ended the worker, by a signal.
+#[test]
+fn a_disk_that_takes_no_more_is_an_error_of_the_statement() {
+    let database = Database::served("sqlite-full", &[]);
+    let workers = database.server.workers();
+    let limit = |bytes| workers.iter().for_each(|pid| limit_files(*pid, bytes));
+    limit(Some(20_000));
+    let (status, said) = database.ask("/hold?how=held");
+    assert_eq!(status, 500);
+    assert!(said.starts_with("OperationalError("), "{said}");
+    limit(None);
+    eventually("it is rolled back", || database.native() == Ok(1));
+    database.is_unlocked();
+    assert_eq!(database.server.workers(), workers, "no worker has ended");
 }
 
 #[test]

@@ -1,0 +1,212 @@
+//! Files of SQLite that are not as they have to be: the guest and the operator are told, no worker ends over it, and what
+//! is mended is used again.
+
+use super::{file, serve};
+use crate::harness::databases::ask;
+use crate::harness::limits::{SmallDisk, limit_files};
+use crate::harness::{Server, eventually};
+use rusqlite::Connection as Native;
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+const COUNT: [&str; 1] = ["select count(*) as n from t where b is not null"];
+
+/// Makes a database of many pages, which has no files beside it.
+fn made(path: &Path, rows: u32) {
+    let native = Native::open(path).unwrap();
+    let rows = format!(
+        "pragma journal_mode = wal; create table t (a, b); \
+         with recursive c(n) as (select 1 union all select n + 1 from c where n < {rows}) \
+         insert into t select n, hex(zeroblob(500)) from c"
+    );
+    native.execute_batch(&rows).unwrap();
+    native.close().unwrap();
+}
+
+/// A server with one worker, and what it says of the statements.
+fn served(path: &Path) -> Server {
+    serve(path, &["--workers", "1"])
+}
+
+fn query(server: &Server, statements: &[&str]) -> String {
+    ask(server, "query", statements)
+}
+
+#[test]
+fn a_file_that_may_not_grow_is_an_error_and_the_end_of_no_worker() {
+    let database = file("limited");
+    made(&database, 100);
+    let server = served(&database);
+    let workers = server.workers();
+    let insert = ["insert into t values (0, zeroblob(1000000))"];
+    limit_files(workers[0], Some(100_000));
+    let said = query(&server, &insert);
+    assert!(
+        said.starts_with("error Error::Io(\"its file cannot be read or written: "),
+        "{said}"
+    );
+    server.wait_for("WARNING:  database `app` failed a guest: its file cannot be read or written");
+    assert_eq!(query(&server, &COUNT), "n: 100");
+    limit_files(workers[0], None);
+    assert_eq!(query(&server, &insert), ": ");
+    assert_eq!(query(&server, &COUNT), "n: 101");
+    assert_eq!(server.workers(), workers, "no worker has ended");
+}
+
+#[test]
+fn a_full_disk_is_told_and_has_room_again() {
+    let Some(disk) = SmallDisk::new("sqlite", 1024) else {
+        return;
+    };
+    let database = disk.path().join("app.db");
+    made(&database, 100);
+    let server = served(&database);
+    let workers = server.workers();
+    let transaction = [
+        "begin",
+        "insert into t values (0, 'x')",
+        "insert into t values (0, zeroblob(2000000))",
+        "commit",
+    ];
+    for _ in 0..3 {
+        assert_eq!(query(&server, &transaction), "error Error::DatabaseFull");
+        assert_eq!(query(&server, &COUNT), "n: 100");
+    }
+    server.wait_for("WARNING:  database `app` failed a guest: its disk is full");
+    assert_eq!(query(&server, &["insert into t values (0, 'x')"]), ": ");
+    assert_eq!(query(&server, &COUNT), "n: 101");
+    assert_eq!(server.workers(), workers, "no worker has ended");
+}
+
+#[test]
+fn a_file_that_may_not_be_written_is_read() {
+    let database = file("closed");
+    made(&database, 10);
+    let server = served(&database);
+    let set = |mode| fs::set_permissions(&database, Permissions::from_mode(mode)).unwrap();
+    set(0o444);
+    let said = query(&server, &["insert into t values (0, 'x')"]);
+    assert!(
+        said.starts_with("error Error::Io(\"its file cannot be written: "),
+        "{said}"
+    );
+    server.wait_for("WARNING:  database `app` failed a guest: its file cannot be written");
+    assert_eq!(query(&server, &COUNT), "n: 10");
+    // SQLite gives an empty file beside it the same rights.
+    set(0o644);
+    let said = query(&server, &["insert into t values (0, 'x')"]);
+    assert!(
+        said == ": " || said.contains("its file cannot be written: "),
+        "{said}"
+    );
+    for beside in ["-wal", "-shm"] {
+        let path = format!("{}{beside}", database.display());
+        fs::set_permissions(path, Permissions::from_mode(0o644)).unwrap();
+    }
+    assert_eq!(query(&server, &["delete from t where a = 0"]), ": ");
+    // That is a guest's own doing, and no news.
+    let own = ["pragma query_only = 1", "delete from t"];
+    let said = query(&server, &own);
+    assert!(said.contains("readonly database"), "{said}");
+    assert!(!said.contains("cannot be written"), "{said}");
+}
+
+#[test]
+fn what_is_damaged_is_said_and_used_again_when_it_is_whole() {
+    let database = file("damaged");
+    made(&database, 1000);
+    let whole = fs::read(&database).unwrap();
+    let server = served(&database);
+    let workers = server.workers();
+    let open = || File::options().write(true).open(&database).unwrap();
+    let page = 4096;
+    let write = |at: usize, bytes: &[u8]| open().write_all_at(bytes, at as u64).unwrap();
+    let damages: [(&str, Box<dyn Fn()>); 4] = [
+        (
+            "its file is damaged: ",
+            Box::new(|| write(20 * page, &[0xff; 8192])),
+        ),
+        (
+            "its file is damaged: ",
+            Box::new(|| open().set_len(3 * page as u64 + 7).unwrap()),
+        ),
+        (
+            "its file is no database of SQLite: ",
+            Box::new(|| write(0, &[b'x'; 100])),
+        ),
+        ("its file is ", Box::new(|| write(100, &[0xff; 3000]))),
+    ];
+    for (said, damage) in damages {
+        damage();
+        let answer = query(&server, &COUNT);
+        assert!(
+            answer.starts_with(&format!("error Error::Io(\"{said}")),
+            "{said}: {answer}"
+        );
+        server.wait_for(&format!("WARNING:  database `app` failed a guest: {said}"));
+        write(0, &whole);
+        assert_eq!(query(&server, &COUNT), "n: 1000", "{said}");
+    }
+    assert_eq!(server.workers(), workers, "no worker has ended");
+}
+
+/// What SQLite keeps beside a file would be taken for that of another in its place.
+#[test]
+fn a_file_in_the_place_of_another_is_not_touched_until_it_is_served() {
+    let (database, other, aside) = (file("replaced"), file("new"), file("aside"));
+    made(&database, 10);
+    made(&other, 1000);
+    let server = served(&database);
+    assert_eq!(query(&server, &["insert into t values (0, 'x')"]), ": ");
+    fs::rename(&database, &aside).unwrap();
+    let said = query(&server, &COUNT);
+    assert!(
+        said.starts_with("error Error::Io(\"its file cannot be found: "),
+        "{said}"
+    );
+    assert!(!database.exists(), "nobody makes it anew");
+    let before = fs::read(&other).unwrap();
+    fs::rename(&other, &database).unwrap();
+    for statements in [&COUNT[..], &["insert into t values (0, 'x')"]] {
+        let said = query(&server, statements);
+        assert!(
+            said.starts_with("error Error::Io(\"its file was replaced while it is served; "),
+            "{said}"
+        );
+    }
+    server.wait_for("WARNING:  database `app` failed a guest: its file was replaced");
+    assert!(fs::read(&database).unwrap() == before, "it was written to");
+    fs::rename(&aside, &database).unwrap();
+    assert_eq!(query(&server, &COUNT), "n: 11");
+}
+
+/// Nobody can tell that it is another's: whatever it says, it is an answer.
+#[test]
+fn the_write_ahead_log_of_another_database_ends_no_worker() {
+    let (database, other) = (file("own-log"), file("other-log"));
+    made(&database, 50);
+    made(&other, 500);
+    let native = Native::open(&other).unwrap();
+    native
+        .execute_batch("update t set a = a + 1; insert into t values (0, hex(zeroblob(50000)))")
+        .unwrap();
+    let beside = |path: &Path| PathBuf::from(format!("{}-wal", path.display()));
+    fs::copy(beside(&other), beside(&database)).unwrap();
+    drop(native);
+    let server = served(&database);
+    let workers = server.workers();
+    for statement in [
+        "pragma integrity_check",
+        COUNT[0],
+        "insert into t values (0, 'x')",
+        "delete from t",
+    ] {
+        let said = query(&server, &[statement]);
+        assert!(!said.is_empty(), "{statement}");
+    }
+    eventually("the worker answers", || {
+        query(&server, &["select 1 as a"]) == "a: 1"
+    });
+    assert_eq!(server.workers(), workers, "no worker has ended");
+}
