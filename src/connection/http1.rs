@@ -3,7 +3,7 @@
 use super::refusal::HeadRefusal;
 use super::settings::Settings;
 use super::stream::Stream;
-use super::timeouts::{LAST_BYTES, LINGER, LINGER_IDLE};
+use super::timeouts::{LAST_BYTES, Lingering, UNREAD_REQUEST};
 use super::watchdog::{Manner, Stop, WatchedConnection};
 use super::{Busy, ClientConnection, date, websocket};
 use crate::request::websocket::OpenedWebSocket;
@@ -15,6 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::cell::RefCell;
 use std::convert::Infallible;
+use std::future::pending;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -72,7 +73,7 @@ pub async fn serve(client: Rc<ClientConnection>, mut stream: Stream) {
         // with it the answer.
         Ok(Ok(())) if activity.is_cut_short() => {
             let stream = connection.into_parts().io.into_inner();
-            client.linger(stream.into_transport()).await;
+            client.linger(stream.into_transport(), UNREAD_REQUEST).await;
         }
         // What was found valid here, and not by the parser behind: it has answered already.
         Ok(Err(error)) if error.is_parse() => client.note_refused(&error),
@@ -162,17 +163,24 @@ pub async fn refuse(
     let message = refusal.message(settings.date_header, &settings.fields);
     let told = async { client.write_all(&message).await };
     if let Ok(Ok(())) = timeout(LAST_BYTES, told).await {
-        linger(client).await;
+        linger(client, UNREAD_REQUEST).await;
     }
 }
 
 /// Ends a connection whose client may still be sending: closing over that would reset it before the client has read
 /// what it was told (RFC 9112 section 9.6).
-pub async fn linger(mut client: impl AsyncRead + AsyncWrite + Unpin) {
+pub async fn linger(mut client: impl AsyncRead + AsyncWrite + Unpin, lingering: Lingering) {
+    let Lingering { all, idle, bytes } = lingering;
     let rest = async {
-        let _ = timeout(LINGER_IDLE, client.shutdown()).await;
-        let mut ignored = [0; 16 << 10];
-        while let Ok(Ok(1..)) = timeout(LINGER_IDLE, client.read(&mut ignored)).await {}
+        let _ = timeout(idle, client.shutdown()).await;
+        let (mut ignored, mut left) = ([0; 16 << 10], bytes);
+        while let Ok(Ok(length @ 1..)) = timeout(idle, client.read(&mut ignored)).await {
+            left = left.saturating_sub(length);
+            if left == 0 {
+                // What it sends waits, while it may still read what it was told.
+                pending::<()>().await;
+            }
+        }
     };
-    let _ = timeout(LINGER, rest).await;
+    let _ = timeout(all, rest).await;
 }

@@ -63,6 +63,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use stream::Stream;
+use timeouts::Lingering;
 use tls::{Chosen, Handshake};
 use tokio::io::{AsyncRead, AsyncWrite};
 use transport::Transport;
@@ -264,9 +265,9 @@ impl ClientConnection {
     }
 
     /// Lets a client that may still be sending read what it was told, but holds nobody up who leaves or comes.
-    async fn linger(&self, transport: impl AsyncRead + AsyncWrite + Unpin) {
+    async fn linger(&self, transport: impl AsyncRead + AsyncWrite + Unpin, lingering: Lingering) {
         tokio::select! {
-            () = http1::linger(transport) => {}
+            () = http1::linger(transport, lingering) => {}
             () = self.activity.evicted() => {}
             () = self.connections.shutdown.ends_idling() => {}
         }

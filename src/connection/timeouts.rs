@@ -13,7 +13,8 @@
 //! | [`GOAWAY_HEARD`] | a client of HTTP/2 was told that its connection ends, and has no stream | a stream begins | closed |
 //! | [`LAST_BYTES`] | a connection of HTTP/1 is to be closed over an answer or a refusal | that has left | closed |
 //! | [`LAST_FRAME`] | the same of HTTP/2 | the frame has left | closed |
-//! | [`LINGER`], and [`LINGER_IDLE`] while nothing comes | an answer came before the request was whole | the request is whole | closed |
+//! | [`UNREAD_REQUEST`] | an answer came before the request was whole | the request is whole | closed |
+//! | [`CLOSED_WEBSOCKET`] | a WebSocket was closed, and the client may still send | it has ended | closed |
 //! | ping interval, ping time-out (`websocket::keep_alive`) | a WebSocket is silent | anything comes | a ping; given up |
 //! | [`CLOSE_ANSWERED`] | a WebSocket was closed by us | the client has answered | dropped |
 //! | [`BEFORE_THE_END`] | this time before the worker ends | | WebSockets are closed with 1012 |
@@ -23,7 +24,7 @@ use super::settings::Settings;
 use super::shutdown::WorkerShutdown;
 use super::state::ConnectionPhase;
 use super::watchdog::{Manner, Stop};
-pub use crate::request::{LINGER, LINGER_IDLE};
+use crate::request::{LINGER, LINGER_IDLE};
 use std::time::{Duration, Instant};
 
 /// A client that sends no more is answered for this long: most such have left.
@@ -37,6 +38,30 @@ pub const LAST_BYTES: Duration = Duration::from_secs(5);
 
 /// The last frame of HTTP/2 may take this long to leave.
 pub const LAST_FRAME: Duration = Duration::from_secs(1);
+
+/// `Lingering` says how much is thrown away of what a client sends on that was told all: for this long altogether, for
+/// this long while nothing comes, and this many bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Lingering {
+    pub all: Duration,
+    pub idle: Duration,
+    pub bytes: usize,
+}
+
+/// A client of HTTP may read its answer only when it has sent all of its request.
+pub const UNREAD_REQUEST: Lingering = Lingering {
+    all: LINGER,
+    idle: LINGER_IDLE,
+    bytes: usize::MAX,
+};
+
+/// A client of a WebSocket sends nothing more once it has read that it is closed (RFC 6455 section 7.1.1). What was on
+/// its way is no more than its system keeps of what it writes: four mebibytes (tcp(7), tcp_wmem). More is not read.
+pub const CLOSED_WEBSOCKET: Lingering = Lingering {
+    all: Duration::from_secs(5),
+    idle: Duration::from_secs(1),
+    bytes: 4 << 20,
+};
 
 /// The other end of a WebSocket's close may take this long to come.
 pub const CLOSE_ANSWERED: Duration = Duration::from_secs(10);
@@ -91,7 +116,7 @@ pub fn deadline(
     let header = |since| (since + settings.header, Stop::Refuse(TOO_SLOW));
     let by_phase = match waits.phase {
         ConnectionPhase::Busy { .. } => waits.ended.map(|since| (since + CLIENT_ENDED, Stop::Left)),
-        // LINGER runs where the rest is thrown away.
+        // UNREAD_REQUEST runs where the rest is thrown away.
         ConnectionPhase::Rest => None,
         // Where everybody leaves, nobody waits for the rest of a head.
         ConnectionPhase::Head { since } if leaving.is_some_and(Leaving::is_hurried) => {

@@ -4,6 +4,10 @@
 /// The head of a frame has this many bytes at most: flags, the length in eight bytes, and the mask.
 const LONGEST_HEAD: usize = 14;
 
+/// This opcode closes, with a payload of this many bytes at most (RFC 6455 section 5.5).
+const CLOSE: u8 = 0x8;
+const LONGEST_CONTROL: u8 = 125;
+
 #[derive(Clone, Copy, Default)]
 pub struct Boundary {
     head: [u8; LONGEST_HEAD],
@@ -39,8 +43,16 @@ impl Boundary {
         }
     }
 
+    /// Says whether what comes next is payload of a close, and by what it is masked.
+    pub fn close_mask(&self) -> Option<[u8; 4]> {
+        let [first, second, mask @ ..] = self.head;
+        let mask = [mask[0], mask[1], mask[2], mask[3]];
+        let is_close = first & 0x0f == CLOSE && second > 0x80 && second <= 0x80 | LONGEST_CONTROL;
+        (self.missing > 0 && is_close).then_some(mask)
+    }
+
     /// Follows some of these bytes, which are not none, and says how many: one of a head, or what there is of a payload.
-    fn step(&mut self, bytes: &[u8]) -> usize {
+    pub fn step(&mut self, bytes: &[u8]) -> usize {
         if self.missing > 0 {
             let passed = self.missing.min(bytes.len() as u64);
             self.missing -= passed;

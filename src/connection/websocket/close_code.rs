@@ -15,6 +15,7 @@ pub const POLICY: u16 = 1008;
 pub const TOO_BIG: u16 = 1009;
 pub const FAILED: u16 = 1011;
 pub const RESTART: u16 = 1012;
+pub const GATEWAY: u16 = 1014;
 
 /// Gives what a client is told that has broken the protocol.
 pub fn fault(error: &Error) -> (u16, &'static str) {

@@ -4,6 +4,7 @@
 use super::close_code::{self, close_frame, fault};
 use super::keep_alive::{Due, KeepAlive};
 use super::message_rate::MessageRate;
+use super::pace::Pace;
 use super::wire::Wire;
 use crate::connection::timeouts::{BEFORE_THE_END, CLOSE_ANSWERED};
 use crate::request::Timer;
@@ -26,10 +27,6 @@ const GATHERED: usize = 16 << 10;
 /// A longer message is sent in parts, so that what waits to be written is short.
 const PART: usize = 1 << 20;
 
-/// Any client may send this many pings and pongs, at once and per second.
-const CONTROL: u64 = 1000;
-const CONTROL_PER_SECOND: u64 = 50;
-
 /// A connection is looked at this often before others are.
 const ROUNDS: usize = 32;
 
@@ -40,11 +37,7 @@ pub struct Link<T> {
     state: LinkState,
     keep_alive: KeepAlive,
     message_rate: MessageRate,
-    began: Instant,
-    /// This many pings and pongs came.
-    control: u64,
-    /// This many bytes had come when a message was last whole.
-    mark: u64,
+    pace: Pace,
     /// This is left of a message of the guest's.
     rest: Option<(Data, Bytes)>,
     /// Nothing more is read until the guest has taken what came.
@@ -57,9 +50,10 @@ pub struct Link<T> {
 #[derive(Clone, Copy)]
 enum LinkState {
     Open,
-    /// One end has said that it closes.
+    /// One end has said that it closes, when this many bytes had come.
     Closing {
         since: Instant,
+        received: u64,
     },
     /// What comes is not understood any more, or has no room. The client is told, and nothing more is read.
     Failing {
@@ -100,11 +94,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             context: WebSocketContext::new(Role::Server, Some(config)),
             keep_alive: KeepAlive::new(settings.ping_interval, settings.ping_timeout, now),
             message_rate: MessageRate::new(settings.rate),
+            pace: Pace::new(settings.size, now),
             socket,
             state: LinkState::Open,
-            began: now,
-            control: 0,
-            mark: 0,
             rest: None,
             is_paused: false,
             leaves: None,
@@ -165,9 +157,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 self.keep_alive.heard(Instant::now());
             }
             match read {
-                Ok(frame) => self.take(frame),
+                Ok(frame) => self.take(cx, frame),
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.check_pace();
+                    self.check_pace(cx);
                     let received = self.wire.received();
                     self.message_rate.waits(received, Instant::now());
                     return Poll::Pending;
@@ -195,50 +187,64 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
         }
     }
 
-    fn take(&mut self, frame: Frame) {
+    fn take(&mut self, cx: &mut Context<'_>, frame: Frame) {
         let is_open = matches!(self.state, LinkState::Open);
         let message = match frame {
             Frame::Text(text) => Message::Text(text.as_str().to_owned()),
             Frame::Binary(bytes) => Message::Binary(bytes.into()),
             Frame::Close(close) => {
-                let closed = match close {
-                    Some(close) => Closed::new(close.code.into(), &close.reason),
-                    None => Closed::new(close_code::NO_CODE, ""),
-                };
                 if is_open {
+                    let closed = match close {
+                        Some(close) => self.wire.closed_with(close),
+                        None => Closed::new(close_code::NO_CODE, ""),
+                    };
                     self.socket.session.channel().end(closed.clone());
                     self.socket.record.closed(closed);
-                    self.state = LinkState::Closing {
-                        since: Instant::now(),
-                    };
+                    self.state = self.closing();
                 }
                 return;
             }
             Frame::Ping(data) | Frame::Pong(data) => {
-                self.control += 1;
                 self.message_rate.control(&data);
+                // Each is answered, and as many may have come as there was room for.
+                if self.pace.control() {
+                    self.check_pace(cx);
+                }
                 return;
             }
             Frame::Frame(_) => return,
         };
-        self.mark = self.wire.received();
-        self.message_rate.whole(self.mark);
+        self.pace.whole(self.wire.received());
+        self.message_rate.whole(self.wire.received());
         if is_open {
             self.socket.record.received();
             self.socket.session.channel().deliver(message);
         }
     }
 
-    /// Closes the connection of a client that makes work and says nothing: pings without end, or fragments.
-    fn check_pace(&mut self) {
-        let seconds = self.began.elapsed().as_secs();
-        if self.control > CONTROL + CONTROL_PER_SECOND * seconds {
-            self.close(close_code::POLICY, "too many pings");
+    fn closing(&self) -> LinkState {
+        LinkState::Closing {
+            since: Instant::now(),
+            received: self.wire.received(),
         }
-        // Of a message and its frames, where they are not very small.
-        let most = 2 * self.socket.settings.size as u64 + (1 << 20);
-        if self.wire.received() - self.mark > most + 131 * self.control {
-            self.close(close_code::TOO_BIG, "too many fragments");
+    }
+
+    /// Fails the connection of a client that makes work and says nothing.
+    fn check_pace(&mut self, cx: &mut Context<'_>) {
+        let received = self.wire.received();
+        let fault = self.pace.fault(received, Instant::now());
+        match (self.state, fault) {
+            (LinkState::Open, Some((code, reason))) => self.fail(cx, code, reason),
+            (
+                LinkState::Closing {
+                    since,
+                    received: before,
+                },
+                fault,
+            ) if fault.is_some() || self.pace.is_too_much(received - before) => {
+                self.state = LinkState::Failing { since };
+            }
+            _ => {}
         }
     }
 
@@ -290,10 +296,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             Outgoing::Close(closed) => {
                 let close = close_frame(&closed);
                 self.socket.record.closed(closed);
-                let since = Instant::now();
                 self.state = match self.socket.session.channel().is_given_up() {
-                    true => LinkState::Failing { since },
-                    false => LinkState::Closing { since },
+                    true => LinkState::Failing {
+                        since: Instant::now(),
+                    },
+                    false => self.closing(),
                 };
                 Frame::Close(Some(close))
             }
@@ -337,7 +344,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
             let is_read = !self.is_paused;
             let slow = self.message_rate.deadline(self.socket.settings.idle);
             let next = || match state {
-                LinkState::Closing { since } | LinkState::Failing { since } => {
+                LinkState::Closing { since, .. } | LinkState::Failing { since } => {
                     Some((since + CLOSE_ANSWERED, NextStep::GiveUp))
                 }
                 LinkState::Open => {
@@ -360,7 +367,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Link<T> {
                 }
                 NextStep::Slow => {
                     self.message_rate.rests(Instant::now());
-                    self.close(close_code::POLICY, "a message does not come to its end");
+                    self.fail(cx, close_code::POLICY, "a message does not come to its end");
                 }
                 NextStep::KeepAlive(Due::GiveUp) => {
                     self.keep_alive.heard(Instant::now());

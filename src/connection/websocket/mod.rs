@@ -2,15 +2,17 @@
 //! goes.
 
 mod boundary;
+mod client_close;
 mod close_code;
 mod duplex;
 mod keep_alive;
 mod link;
 mod message_rate;
+mod pace;
 mod tunnel;
 mod wire;
 
-use super::timeouts::BEFORE_THE_END;
+use super::timeouts::{BEFORE_THE_END, CLOSED_WEBSOCKET};
 use super::watchdog::{Manner, WatchedConnection};
 use super::{Busy, ClientConnection};
 use crate::request::websocket::{self, OpenedWebSocket};
@@ -130,8 +132,8 @@ async fn end_pipe<T: AsyncRead + AsyncWrite + Unpin>(
 ) {
     let transport = pipe.into_transport();
     match end {
-        // Closing over what the client may still be sending would reset the connection.
-        End::Closed => client.linger(transport).await,
+        // Closing over what the client may still be sending would reset the connection before it has read the close.
+        End::Closed => client.linger(transport, CLOSED_WEBSOCKET).await,
         End::Gone => drop(transport),
     }
 }
@@ -165,9 +167,9 @@ async fn finish<T: AsyncRead + AsyncWrite + Unpin>(
     let (socket, transport) = link.into_parts();
     let finished = websocket::finish(socket);
     match end {
-        // Closing over what the client may still be sending would reset the connection.
+        // Closing over what the client may still be sending would reset the connection before it has read the close.
         End::Closed => {
-            tokio::join!(client.linger(transport), finished);
+            tokio::join!(client.linger(transport, CLOSED_WEBSOCKET), finished);
         }
         End::Gone => {
             drop(transport);

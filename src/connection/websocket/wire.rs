@@ -1,17 +1,23 @@
 //! A `Wire` has the bytes of a WebSocket, for a reader and writer that is told to come again where others wait.
 
+use super::client_close::{Answer, ClientClose};
 use crate::connection::activity::Activity;
+use crate::request::websocket::Closed;
+use bytes::Buf;
 use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 /// A `Wire` is a transport that notes what comes, and what does not leave.
 pub struct Wire<T> {
     transport: T,
     room: WriteCapacity,
     received: u64,
+    client_close: ClientClose,
+    answer: Option<Answer>,
 }
 
 /// A `WriteCapacity` knows whether the client has room for what is written.
@@ -36,7 +42,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Wire<T> {
             transport,
             room,
             received: 0,
+            client_close: ClientClose::default(),
+            answer: None,
         }
+    }
+
+    /// Gives what the client has closed with, where the parser says this of it. It is answered with the same.
+    pub fn closed_with(&mut self, parsed: CloseFrame) -> Closed {
+        let (closed, answer) = self.client_close.read(parsed);
+        self.answer = answer;
+        closed
     }
 
     pub fn into_transport(self) -> T {
@@ -66,6 +81,7 @@ impl<T: AsyncRead + Unpin> Read for Now<'_, '_, T> {
             Poll::Ready(Ok(())) => {
                 let length = buffer.filled().len();
                 self.wire.received += length as u64;
+                self.wire.client_close.pass(buffer.filled());
                 Ok(length)
             }
             Poll::Ready(Err(error)) => Err(error),
@@ -74,8 +90,8 @@ impl<T: AsyncRead + Unpin> Read for Now<'_, '_, T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> Write for Now<'_, '_, T> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+impl<T: AsyncWrite + Unpin> Now<'_, '_, T> {
+    fn put(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match Pin::new(&mut self.wire.transport).poll_write(self.cx, bytes) {
             Poll::Ready(Ok(length)) => {
                 self.wire.room.wrote(Some(length));
@@ -86,6 +102,35 @@ impl<T: AsyncWrite + Unpin> Write for Now<'_, '_, T> {
                 self.wire.room.wrote(None);
                 Err(io::ErrorKind::WouldBlock.into())
             }
+        }
+    }
+
+    /// Writes an answer of our own in the place of the parser's, once nothing else is before it.
+    fn put_instead(&mut self, mut answer: Answer, bytes: &[u8]) -> io::Result<usize> {
+        let before = bytes.strip_suffix(&answer.parsed[..]).unwrap_or(bytes);
+        if !before.is_empty() {
+            self.wire.answer = Some(answer);
+            return self.put(before);
+        }
+        while answer.own.has_remaining() {
+            match self.put(&answer.own) {
+                Ok(0) => return Ok(0),
+                Ok(length) => answer.own.advance(length),
+                Err(error) => {
+                    self.wire.answer = Some(answer);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(bytes.len())
+    }
+}
+
+impl<T: AsyncWrite + Unpin> Write for Now<'_, '_, T> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.wire.answer.take() {
+            Some(answer) => self.put_instead(answer, bytes),
+            None => self.put(bytes),
         }
     }
 

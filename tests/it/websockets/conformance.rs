@@ -264,7 +264,8 @@ fn text_that_is_not_utf8_ends_the_connection_wherever_it_is_cut() {
 fn closes_are_answered_with_their_code_and_nothing_is_read_after_them() {
     let server = start(&[]);
     for code in [
-        1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999,
+        1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000,
+        4999,
     ] {
         for reason in ["", "because", &"x".repeat(123)] {
             let mut raw = Raw::open(&server, "/echo");

@@ -58,10 +58,9 @@ pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-#[test]
-fn frames_that_break_the_protocol_end_the_connection_with_the_code_for_it() {
-    let server = start(&["--ws-max-size", "1KiB"]);
-    let cases: [(&str, Vec<u8>, u16); 19] = [
+/// Frames that break the protocol, or are too big where a message has 1 KiB, each with its code.
+pub fn broken() -> Vec<(&'static str, Vec<u8>, u16)> {
+    vec![
         ("no mask", vec![0x81, 0x02, b'h', b'i'], 1002),
         ("a reserved bit", frame(0xc1, b"hi"), 1002),
         ("reserved data", frame(0x83, b"hi"), 1002),
@@ -109,8 +108,37 @@ fn frames_that_break_the_protocol_end_the_connection_with_the_code_for_it() {
             [frame(0x02, &[0; 600]), frame(0x80, &[0; 600])].concat(),
             1009,
         ),
-    ];
-    for (name, bytes, expected) in cases {
+        ("a length of 2^63 - 1", long(u64::MAX >> 1), 1009),
+        // The highest bit is none of the length (RFC 6455 section 5.2).
+        ("a length of 2^63", long(1 << 63), 1009),
+        (
+            "a ping of 2^63 bytes",
+            [&[0x89], &long(1 << 63)[1..]].concat(),
+            1009,
+        ),
+        (
+            "a character in two parts that is none",
+            [frame(0x01, &[0xf0, 0x9f]), frame(0x80, &[0x41])].concat(),
+            1007,
+        ),
+        (
+            "a text that ends in the middle of a character",
+            [frame(0x01, &[0xf0, 0x9f]), frame(0x80, &[0xa6])].concat(),
+            1007,
+        ),
+    ]
+}
+
+/// The head of a frame of so many bytes, and some of them.
+fn long(length: u64) -> Vec<u8> {
+    let head = [&[0x82, 0xff][..], &length.to_be_bytes(), &[0; 4]].concat();
+    [&head[..], &[7; 100]].concat()
+}
+
+#[test]
+fn frames_that_break_the_protocol_end_the_connection_with_the_code_for_it() {
+    let server = start(&["--ws-max-size", "1KiB"]);
+    for (name, bytes, expected) in broken() {
         let mut raw = Raw::open(&server, "/echo");
         raw.0.write_all(&bytes).unwrap();
         assert_eq!(raw.code(), expected, "{name}");

@@ -1,5 +1,6 @@
 //! WebSockets: the handshake, messages, and how a connection ends.
 
+mod attacks;
 mod conformance;
 mod frames;
 mod http2;
