@@ -69,7 +69,7 @@ pub struct Supervisor<R> {
     pub(super) generations: Vec<Generation<R>>,
     pub(super) memory_kills: u64,
     /// The notifier tells the service manager what the server is doing.
-    notifier: Notifier,
+    pub(super) notifier: Notifier,
     clock: Clock,
     pub(super) next_beat: Instant,
     /// The server ends for this reason, and waits until then for the ends of what was killed.

@@ -4,6 +4,7 @@
 //! It is our own, as it is one datagram, and the watchdog must come from the supervisor's own loop.
 
 use super::policy::Condition;
+use crate::log;
 use crate::sys::clock;
 use std::io;
 use std::os::linux::net::SocketAddrExt;
@@ -15,6 +16,9 @@ const EXTENSION_PERIOD: Duration = Duration::from_secs(5);
 
 /// The server asks for this much more time. What a start or a stop may take in all is limited elsewhere.
 const EXTENSION: Duration = Duration::from_secs(30);
+
+/// Whoever asks for the status sees one line, which has this much of a reason. The log has all of it.
+const LONGEST_REASON: usize = 200;
 
 /// A `Notifier` tells a service manager; nobody where none waits for it.
 pub struct Notifier {
@@ -44,6 +48,11 @@ impl Notifier {
             address: None,
             state: NotifyState::new(None, now),
         }
+    }
+
+    /// Notes how the last reload has ended: why, where it has failed.
+    pub fn reloaded(&mut self, failed: Option<String>) {
+        self.state.failed = failed;
     }
 
     /// Tells what there is to tell. A service manager that does not listen is not waited for.
@@ -82,6 +91,10 @@ fn send(address: &SocketAddr, text: &str) -> io::Result<()> {
 #[derive(Debug)]
 struct NotifyState {
     told: Option<Condition>,
+    /// What is served is not what was last asked for, for this reason.
+    failed: Option<String>,
+    /// This was told of that.
+    told_failed: Option<String>,
     /// A sign of life is due this often, where it is waited for, and next at this time.
     alive: Option<(Duration, Instant)>,
     extension: Option<Instant>,
@@ -92,6 +105,8 @@ impl NotifyState {
     fn new(limit: Option<Duration>, now: Instant) -> NotifyState {
         NotifyState {
             told: None,
+            failed: None,
+            told_failed: None,
             alive: limit.map(|limit| (limit / 2, now)),
             extension: None,
         }
@@ -108,7 +123,10 @@ impl NotifyState {
         let mut lines = Vec::new();
         if before != Some(condition) {
             lines.extend(transition(before, condition));
-            lines.push(format!("STATUS={}", status(condition)));
+        }
+        if before != Some(condition) || self.told_failed != self.failed {
+            lines.push(format!("STATUS={}", self.status(condition)));
+            self.told_failed.clone_from(&self.failed);
         }
         self.extension = match condition {
             Condition::Starting { .. } | Condition::Stopping => {
@@ -128,6 +146,19 @@ impl NotifyState {
             lines.push("WATCHDOG=1".to_owned());
         }
         (!lines.is_empty()).then(|| lines.join("\n"))
+    }
+
+    /// Says what the server is doing and, as long as that is not what was asked for, why.
+    fn status(&self, condition: Condition) -> String {
+        let status = status(condition);
+        match (&self.failed, condition) {
+            (Some(why), Condition::Serving { .. }) => {
+                let why = log::escape(why).to_string();
+                let end = why.floor_char_boundary(LONGEST_REASON);
+                format!("{status}; the last reload failed: {}", &why[..end])
+            }
+            _ => status,
+        }
     }
 }
 
@@ -190,6 +221,28 @@ mod tests {
         assert!(told(Condition::Reloading).starts_with("RELOADING=1\nMONOTONIC_USEC="));
         assert!(told(SERVING).starts_with("READY=1\n"));
         assert!(told(Condition::Stopping).starts_with("STOPPING=1\nSTATUS="));
+    }
+
+    #[test]
+    fn a_reload_that_failed_is_told_until_one_succeeds() {
+        let now = Instant::now();
+        let mut state = NotifyState::new(None, now);
+        state.message(SERVING, now);
+        state.message(Condition::Reloading, now);
+        state.failed = Some("no component\nat all".to_owned());
+        let failed = "STATUS=Serving with 2 workers; the last reload failed: no component\\nat all";
+        let told = state.message(SERVING, now).unwrap();
+        assert_eq!(told, format!("READY=1\n{failed}"));
+        assert_eq!(state.message(SERVING, now), None);
+        let again = state.message(Condition::Reloading, now).unwrap();
+        assert!(!again.contains("failed"), "{again}");
+        state.failed = None;
+        let told = state.message(SERVING, now).unwrap();
+        assert_eq!(told, "READY=1\nSTATUS=Serving with 2 workers");
+        // One that fails before it has begun is told, too.
+        state.failed = Some("x".repeat(1000));
+        let told = state.message(SERVING, now).unwrap();
+        assert!(told.len() < 300 && told.contains("failed: xxx"), "{told}");
     }
 
     #[test]

@@ -44,10 +44,13 @@ impl<R: Roles> Supervisor<R> {
         for incident in self.policy.take_incidents() {
             let at_ms = clock::unix_ms();
             match incident {
-                Incident::Reloaded => table.reloaded(None, at_ms),
+                Incident::Reloaded => {
+                    table.reloaded(None, at_ms);
+                    self.notifier.reloaded(None);
+                }
                 Incident::ReloadFailed(why) => {
-                    let why = log::escape(&why).to_string();
-                    table.reloaded(Some(&why), at_ms);
+                    table.reloaded(Some(&log::escape(&why).to_string()), at_ms);
+                    self.notifier.reloaded(Some(why));
                 }
                 Incident::CanaryOver { promoted } => table.canary_over(promoted),
                 Incident::Ended { pid, reason, why } => table.worker_ended(&WorkerEnd {

@@ -3,7 +3,7 @@
 use super::quote;
 use super::socket::Socket;
 use super::user::{FILE, ServiceUser};
-use crate::cli::{OptionOrigin, OptionSource, honoured};
+use crate::cli::{OptionOrigin, OptionSource, Serve, Unit, honoured};
 use crate::config::{Config, registry};
 use crate::sys::exec;
 use anyhow::{Context, Result, bail};
@@ -38,7 +38,7 @@ const REPLACED: [&str; 8] = [
 const SECRET: [(&str, &str); 2] = [("--ssl-keyfile", "key"), ("--ssl-certfile", "certificate")];
 
 /// Files of these options may: the service gets a copy of those that it cannot read itself.
-const PERHAPS_SECRET: [&str; 2] = ["--env-file", "--ssl-keyfile-password-file"];
+const PERHAPS_SECRET: [&str; 3] = ["--env-file", "--ssl-keyfile-password-file", "--config-file"];
 
 /// Logins to registries are in a file of this name, in the directory that the variable names.
 const LOGINS: &str = "config.json";
@@ -53,11 +53,12 @@ const HONOURED: [&str; 2] = [honoured::WORKERS, honoured::PROXIES];
 impl CommandLine {
     /// Takes what this process was given, for the service.
     pub fn of_this_process(
+        order: &Unit,
         origins: &[OptionOrigin],
         sockets: &[Socket],
         config: &Config,
-        user: &ServiceUser,
     ) -> Result<CommandLine> {
+        let user = ServiceUser::of(&order.serve, config);
         let executable = exec::own_path().context("cannot find this executable")?;
         let mut given = std::env::args_os().skip(1).map(|argument| {
             let text = argument.into_string();
@@ -66,8 +67,12 @@ impl CommandLine {
         let given: Vec<String> = given.by_ref().collect::<Result<_>>()?;
         // The first `unit` is the command: no option may stand before it.
         let given = given.iter().skip(1).map(String::as_str);
-        let (arguments, mut credentials) = arguments(given, |path| user.reaches(path, FILE))?;
-        let mut variables = variables(origins);
+        let is_open = |path: &Path| user.reaches(path, FILE);
+        let moved = named_elsewhere(&order.serve, origins, is_open)?;
+        let given = moved.iter().map(|(_, it)| it.as_str()).chain(given);
+        let (arguments, mut credentials) = arguments(given, is_open)?;
+        let is_moved = |name: &str| moved.iter().any(|(moved, _)| moved == &name);
+        let mut variables = variables(origins.iter().filter(|origin| !is_moved(&origin.name)));
         if let Some(path) = config.pull.as_ref().and_then(registry::logins) {
             credentials.push((LOGINS.to_owned(), absolute(&path)?));
             variables.push(format!("{LOGINS_VARIABLE}={DIRECTORY}"));
@@ -93,6 +98,57 @@ const DIRECTORY: &str = "%d";
 
 /// `Credentials` are names, each with the file that it is read from.
 pub type Credentials = Vec<(String, PathBuf)>;
+
+/// Lists options whose files are handed over as credentials, and that the environment or the configuration file sets:
+/// the service has them on its command line, which counts more. Each comes with its name.
+fn named_elsewhere(
+    serve: &Serve,
+    origins: &[OptionOrigin],
+    is_open: impl Fn(&Path) -> bool,
+) -> Result<Vec<(&'static str, String)>> {
+    let is_elsewhere = |name: &str| {
+        let sources = [OptionSource::Environment, OptionSource::File];
+        let mut named = origins.iter().filter(|origin| origin.name == name);
+        named.any(|origin| sources.contains(&origin.source))
+    };
+    let tls = &serve.tls;
+    let one = |path: &Option<PathBuf>| path.iter().cloned().collect::<Vec<_>>();
+    let files = [
+        ("ssl-certfile", tls.ssl_certfile.clone()),
+        ("ssl-keyfile", tls.ssl_keyfile.clone()),
+        ("env-file", serve.capabilities.env_file.clone()),
+        (
+            "ssl-keyfile-password-file",
+            one(&tls.ssl_keyfile_password_file),
+        ),
+        ("config-file", one(&serve.config_file)),
+    ];
+    let mut moved = Vec::new();
+    for (name, paths) in files.into_iter().filter(|(name, _)| is_elsewhere(name)) {
+        let is_secret = SECRET.iter().any(|(secret, _)| secret[2..] == *name);
+        let paths: Vec<PathBuf> = paths
+            .iter()
+            .map(|path| absolute(path))
+            .collect::<Result<_>>()?;
+        if is_secret || !paths.iter().all(|path| is_open(path)) {
+            let options = paths
+                .iter()
+                .map(|path| format!("--{name}={}", path.display()));
+            moved.extend(options.map(|option| (name, option)));
+        }
+    }
+    let databases = &serve.databases.postgres;
+    let is_plain = |named: &String| {
+        named
+            .split_once('=')
+            .is_none_or(|(_, url)| url.contains("://"))
+    };
+    if is_elsewhere(&DATABASE[2..]) && !databases.iter().any(is_plain) {
+        let options = databases.iter().map(|named| format!("{DATABASE}={named}"));
+        moved.extend(options.map(|option| (&DATABASE[2..], option)));
+    }
+    Ok(moved)
+}
 
 /// Quotes the arguments, and finds the credentials among them.
 fn arguments<'a>(
@@ -161,8 +217,8 @@ pub fn absolute(path: &Path) -> Result<PathBuf> {
 }
 
 /// Lists what the environment says of options that the units do not stand for.
-fn variables(origins: &[OptionOrigin]) -> Vec<String> {
-    let from_variables = origins.iter().filter(|origin| {
+fn variables<'a>(origins: impl Iterator<Item = &'a OptionOrigin>) -> Vec<String> {
+    let from_variables = origins.filter(|origin| {
         origin.source == OptionSource::Environment
             && !REPLACED.contains(&format!("--{}", origin.name).as_str())
     });

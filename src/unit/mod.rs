@@ -15,7 +15,6 @@ use anyhow::{Context, Result, bail};
 use command_line::CommandLine;
 use std::io::{self, Write};
 use std::path::Path;
-use user::ServiceUser;
 
 /// Prints both units, or writes them where the operator wants them.
 pub fn write(order: &Unit, origins: &[OptionOrigin], config: &Config) -> Result<()> {
@@ -27,8 +26,7 @@ pub fn write(order: &Unit, origins: &[OptionOrigin], config: &Config) -> Result<
     };
     check_name(&name)?;
     let sockets = socket::sockets(config)?;
-    let user = ServiceUser::of(&order.serve, config);
-    let command = CommandLine::of_this_process(origins, &sockets, config, &user)?;
+    let command = CommandLine::of_this_process(order, origins, &sockets, config)?;
     let units = [
         (
             format!("{name}.service"),

@@ -59,6 +59,17 @@ fn a_reload_that_fails_is_told_to_be_over() {
     manager.wait_for("READY=1");
     assert_eq!(get(server.address, "/").status, 200);
     server.wait_for("The reload failed");
+    // It is still so when somebody looks, and until another version is served.
+    manager.wait_for("STATUS=Serving with 1 worker; the last reload failed: ");
+    server.signal(Signal::SIGTTIN);
+    manager.wait_for("STATUS=Serving with 2 workers; the last reload failed: ");
+    fs::copy(root().join(HELLO), &component).unwrap();
+    server.signal(Signal::SIGHUP);
+    manager.wait_for("RELOADING=1");
+    manager.wait_for("READY=1");
+    let told = manager.lines.iter().rev();
+    let status = told.clone().find(|line| line.starts_with("STATUS=Serving"));
+    assert_eq!(status.unwrap(), "STATUS=Serving with 2 workers");
 }
 
 #[test]

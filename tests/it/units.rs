@@ -192,6 +192,61 @@ fn what_a_database_needs_is_in_the_unit() {
     assert!(text.contains("app=file:PATH"), "{text}");
 }
 
+/// What the command line names was handed over, and what stood elsewhere was not.
+#[test]
+fn secret_files_are_handed_over_wherever_they_are_named() {
+    let folder = Folder::new("unit-elsewhere");
+    let authority = Authority::new();
+    let pair = authority.issue("localhost", &["localhost"]);
+    let (certificate, key) = (&pair.certificate, &pair.key);
+    let secret = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        path.display().to_string()
+    };
+    let url = secret("url", "postgres://app:secret@localhost/app");
+    let values_file = secret("values", "A=1\n");
+    let lines = format!(
+        "ssl-certfile = [\"{certificate}\"]\nssl-keyfile = [\"{key}\"]\nworkers = 2\n\
+         postgres = [\"app=file:{url}\"]\nenv-file = [\"{values_file}\"]\n"
+    );
+    let config = secret("wasmserve.toml", &lines);
+    let hello = root().join(HELLO);
+    let hello = hello.to_str().unwrap();
+    let expected = |credentials: &[(&str, &String)]| -> Vec<String> {
+        let named = credentials
+            .iter()
+            .map(|(name, path)| format!("{name}:{path}"));
+        named.collect()
+    };
+    let (unit, _) = service(&folder, &[hello, "--config-file", &config], &[]);
+    let options = "--ssl-certfile=%d/certificate1.pem --ssl-keyfile=%d/key1.pem --env-file=%d/file3 \
+                   --postgres=app=file:%d/postgres4.url";
+    let exec = values(&unit, "ExecStart")[0];
+    assert!(exec.contains(options), "{exec}");
+    assert!(exec.contains("--config-file=%d/file5"), "{exec}");
+    assert!(!exec.contains("--workers"), "{exec}");
+    let credentials = [
+        ("certificate1.pem", certificate),
+        ("key1.pem", key),
+        ("file3", &values_file),
+        ("postgres4.url", &url),
+        ("file5", &config),
+    ];
+    assert_eq!(values(&unit, "LoadCredential"), expected(&credentials));
+    let variables = [
+        ("WASMSERVE_SSL_CERTFILE", certificate.as_str()),
+        ("WASMSERVE_SSL_KEYFILE", key),
+        ("WASMSERVE_WORKERS", "3"),
+    ];
+    let (unit, _) = service(&folder, &[hello], &variables);
+    assert_eq!(values(&unit, "Environment"), ["WASMSERVE_WORKERS=3"]);
+    let exec = values(&unit, "ExecStart")[0];
+    assert!(exec.contains("--ssl-keyfile=%d/key1.pem"), "{exec}");
+    assert_eq!(values(&unit, "LoadCredential"), expected(&credentials[..2]));
+}
+
 /// The service has a /tmp and homes of its own, and sees of the others what its command line names.
 #[test]
 fn what_the_command_line_names_is_seen_where_services_see_nothing() {
