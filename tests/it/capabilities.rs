@@ -1,6 +1,7 @@
 //! What a guest may use is what the command line names, and nothing else.
 
 use crate::harness::{Server, finished, get, guest, wasmserve};
+use nix::sys::signal::Signal;
 use std::fs;
 use std::path::PathBuf;
 
@@ -46,6 +47,56 @@ fn directories_are_seen_read_only_or_writable_and_not_left() {
         assert!(said.starts_with("error"), "{denied}: {said}");
     }
     assert!(!home.join("read/new").exists());
+}
+
+/// Opening a named pipe waits for its other end, in a thread that nothing stops: neither the time of the request ended it
+/// nor the end of the worker, which was killed as one that hangs.
+#[test]
+fn a_named_pipe_is_not_opened_and_holds_up_nobody() {
+    let home = directory("pipes");
+    let all = nix::sys::stat::Mode::S_IRWXU;
+    for name in ["pipe", "a.db"] {
+        nix::unistd::mkfifo(&home.join(name), all).unwrap();
+    }
+    std::os::unix::fs::symlink("pipe", home.join("link")).unwrap();
+    fs::write(home.join("file"), "text\n").unwrap();
+    let data = format!("{}::/data", home.display());
+    for (option, paths) in [
+        ("--dir", &["read=/data/pipe", "read=/data/link"][..]),
+        (
+            "--dir-rw",
+            &[
+                "read=/data/pipe",
+                "write=/data/pipe&text=1",
+                "write=/data/link",
+            ],
+        ),
+    ] {
+        let mut server = Server::component(guest("behaviours"))
+            .option(option, &data)
+            .start();
+        let ask = |query: &str| get(server.address, &format!("/files?{query}")).text();
+        for path in paths {
+            let said = ask(path);
+            assert!(
+                said.starts_with("error") && said.contains("Unsupported"),
+                "{said}"
+            );
+        }
+        assert_eq!(ask("read=/data/file"), "text\n");
+        server.wait_for("denied the guest to open `pipe`: it is a named pipe, or");
+        server.signal(Signal::SIGTERM);
+        assert_eq!(server.wait().code(), Some(0));
+        assert!(!server.printed().contains("killed"), "{}", server.printed());
+    }
+    // What looks like the lock of a database has the host open that.
+    let mut server = Server::component(guest("behaviours-p3"))
+        .option("--dir", &data)
+        .start();
+    let said = get(server.address, "/lock?path=a.db.lock").text();
+    assert!(said.starts_with("not made"), "{said}");
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.wait().code(), Some(0));
 }
 
 #[test]

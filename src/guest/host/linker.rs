@@ -6,6 +6,7 @@ use super::http_imports;
 use super::keyvalue;
 use super::listings;
 use super::logging;
+use super::pipes;
 use super::postgres;
 use super::sockets;
 use super::sqlite;
@@ -41,6 +42,7 @@ pub fn linker(engine: &Engine, target: Target) -> Result<Linker<HostState>> {
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     }
     listings::bound(&mut linker)?;
+    pipes::add_to_linker(&mut linker, target.concurrent)?;
     http_imports::replace(&mut linker, target.concurrent)?;
     sockets::guard_lookup(&mut linker, target.concurrent)?;
     database_lock::add_to_linker(&mut linker, target.concurrent)?;

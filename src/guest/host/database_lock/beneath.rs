@@ -49,8 +49,14 @@ impl Beneath {
 
     /// Opens a file; returns `None` where there is none, or where it may not be used in this way.
     pub async fn open(&mut self, path: &str, flags: DescriptorFlags) -> Option<Arc<File>> {
-        let (mut view, fd) = self.view();
         let (follow, options) = (PathFlags::SYMLINK_FOLLOW, OpenFlags::empty());
+        let (mut view, fd) = self.view();
+        let found = view.stat_at(fd, follow, path.to_owned()).await;
+        // Opening a named pipe would wait for its other end.
+        if found.ok()?.type_ != DescriptorType::RegularFile {
+            return None;
+        }
+        let (mut view, fd) = self.view();
         let opened = view
             .open_at(fd, follow, path.to_owned(), options, flags)
             .await;

@@ -4,6 +4,7 @@ use super::RecordedFiles;
 use super::streams::RecordedStream;
 use crate::guest::host::database_lock::p2 as locks;
 use crate::guest::host::listings;
+use crate::guest::host::pipes::{self, Wish};
 use crate::guest::recording::written_as;
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
@@ -318,9 +319,13 @@ impl HostDescriptor for RecordedFiles<'_> {
     ) -> FsResult<Fd> {
         let name = self.beneath(&fd, &path);
         let called = format!("open-at {name} {path_flags:?} {how:?} {flags:?}");
-        let opened = opened!(self, called, {
-            self.files().open_at(fd, path_flags, path, how, flags).await
-        });
+        let wish = Wish {
+            path_flags,
+            path,
+            how,
+            flags,
+        };
+        let opened = opened!(self, called, pipes::open_at(self.0, fd, wish).await);
         self.named(opened?, name)
     }
 
