@@ -4,7 +4,7 @@ use super::activity::Activity;
 use super::head::is_for_a_url;
 use super::sending::{self, Stopped};
 use super::stream::Stream;
-use super::timeouts::LAST_FRAME;
+use super::timeouts::{LAST_FRAME, UNREAD_REQUEST};
 use super::watchdog::{Manner, Stop, WatchedConnection};
 use super::{Busy, ClientConnection, date, targets, websocket};
 use crate::info;
@@ -52,7 +52,7 @@ pub async fn refuse(client: &ClientConnection, stream: Stream) {
     info!("{} - closed: it does not speak HTTP/2", client.origin.peer);
     let mut transport = stream.into_transport();
     if let Ok(Ok(())) = timeout(LAST_FRAME, transport.write_all(&NOT_HTTP2)).await {
-        client.linger(transport).await;
+        client.linger(transport, UNREAD_REQUEST).await;
     }
 }
 
@@ -220,7 +220,8 @@ async fn run(
     // Some clients stop to look at the connection once they have this many bytes, and send no more of a request that
     // is being read (curl 7.88).
     let is_read = poll_fn(|cx| Poll::Ready(reading.is_over(cx))).await;
-    let keeps_length = is_read || is_from_proxy;
+    // Who waits to be asked and is answered instead sends none, and looks at how long the answer is.
+    let keeps_length = is_read || is_from_proxy || reading.is_unasked();
     if !keeps_length && !is_empty {
         parts.headers.remove(header::CONTENT_LENGTH);
     }

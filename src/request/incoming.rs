@@ -131,7 +131,7 @@ impl Streamed {
     }
 
     fn is_unasked(&self) -> bool {
-        self.reading.is_to_ask && !self.reading.asked.load(Relaxed)
+        self.reading.is_unasked()
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
@@ -224,6 +224,11 @@ impl BodyReading {
     /// Says whether the client is to be told to send the body; who asks here is woken when it is.
     pub fn is_asked(&self, cx: &Context<'_>) -> bool {
         self.is_to_ask && self.is(&self.asked, cx)
+    }
+
+    /// Says whether the client waits to be told to send the body, and was not.
+    pub fn is_unasked(&self) -> bool {
+        self.is_to_ask && !self.asked.load(Relaxed)
     }
 
     /// Notes that the client is given the head of its answer.
