@@ -51,7 +51,9 @@ fn check_priming(config: &Config) -> Result<()> {
     let priming = &config.compile_request.priming;
     let routes = &config.worker.request.mounts;
     for asked in &priming.requests {
-        if let Choice::Mount(index) = choose(routes, asked.request(&priming.fields).uri()) {
+        let request = asked.request(&priming.fields);
+        let host = request.uri().host().unwrap_or_default();
+        if let Choice::Mount(index) = choose(routes, host, request.uri().path()) {
             let (path, name) = (asked.target.path(), &routes[index].name);
             bail!(
                 "option --prime: `{path}` is answered by what is mounted at `{name}`, and never by the application; write \

@@ -44,6 +44,14 @@ fn is_port(text: &[u8]) -> bool {
     }
 }
 
+/// A `Target` is what a request asks for.
+pub struct Target {
+    /// The target is absolute, as guests get it: a trusted proxy may say of which host it was asked.
+    pub uri: Uri,
+    /// The request itself names this host, which decides whose it is.
+    pub named: Authority,
+}
+
 /// Makes the absolute target. None where it cannot be told: no host, or several, or one that is none, or one that
 /// contradicts the target of an HTTP/2 request (RFC 9113 section 8.3.1).
 pub fn target(
@@ -51,8 +59,8 @@ pub fn target(
     origin: &Origin,
     arrival: &Arrival,
     root: Option<&RootPath>,
-) -> Option<Uri> {
-    let authority = match parts.uri.authority() {
+) -> Option<Target> {
+    let named = match parts.uri.authority() {
         Some(authority) => {
             let agrees = |host: &[u8]| host.eq_ignore_ascii_case(authority.as_str().as_bytes());
             let mut hosts = parts.headers.get_all(header::HOST).iter();
@@ -75,9 +83,10 @@ pub fn target(
     };
     let mut uri = http::uri::Parts::default();
     uri.scheme = Some(arrival.scheme.clone());
-    uri.authority = Some(arrival.authority.clone().unwrap_or(authority));
+    uri.authority = Some(arrival.authority.clone().unwrap_or_else(|| named.clone()));
     uri.path_and_query = Some(path);
-    Uri::from_parts(uri).ok()
+    let uri = Uri::from_parts(uri).ok()?;
+    Some(Target { uri, named })
 }
 
 fn authority(headers: &HeaderMap, version: Version, origin: &Origin) -> Option<Authority> {

@@ -58,6 +58,7 @@ use anyhow::Result;
 use exchange::Exchange;
 use files::Files;
 use header_policy::Arrival;
+use http::uri::Authority;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Empty};
@@ -271,9 +272,10 @@ impl Requests {
         let RequestContext {
             exchange, progress, ..
         } = asked;
-        let request = self.absolute(request, asked).ok_or(Refusal::BadRequest)?;
+        let absolute = self.absolute(request, asked);
+        let (request, named) = absolute.ok_or(Refusal::BadRequest)?;
         if let Some(mounts) = &self.mounts
-            && let Some(mount) = mounts.find(request.uri())?
+            && let Some(mount) = mounts.find(&named, request.uri())?
         {
             let forwarded = Box::pin(mount.forward(request, asked)).await;
             return forwarded.map(Answerer::Mount);
@@ -334,21 +336,19 @@ impl Requests {
         }
     }
 
-    /// Makes the request as guests get it.
+    /// Makes the request as guests get it; and the host that it names.
     fn absolute(
         &self,
         request: Request<Incoming>,
         asked: &RequestContext<'_>,
-    ) -> Option<guest::Request> {
+    ) -> Option<(guest::Request, Authority)> {
         let (mut parts, body) = request.into_parts();
         let root = self.settings.header_policy.root_path.as_ref();
-        match host::target(&parts, asked.origin, asked.arrival, root) {
-            Some(target) => parts.uri = target,
-            None => {
-                drain::drain(body);
-                return None;
-            }
-        }
+        let Some(target) = host::target(&parts, asked.origin, asked.arrival, root) else {
+            drain::drain(body);
+            return None;
+        };
+        parts.uri = target.uri;
         if self.guest.as_ref().is_some_and(Guest::is_bridged) {
             header_policy::tell_client(&mut parts.headers, asked.arrival.client);
         }
@@ -366,7 +366,8 @@ impl Requests {
             asked.progress.uploads(Some(upload.upload_state()));
             upload.boxed_unsync()
         };
-        Some(Box::new(Request::from_parts(parts, body)))
+        let request = Box::new(Request::from_parts(parts, body));
+        Some((request, target.named))
     }
 }
 

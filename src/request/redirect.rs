@@ -16,7 +16,7 @@ pub fn location(
     arrival: &Arrival,
     port: u16,
 ) -> Option<HeaderValue> {
-    secure(&host::target(parts, origin, arrival, None)?, port)
+    secure(&host::target(parts, origin, arrival, None)?.uri, port)
 }
 
 /// Names the same resource over https.

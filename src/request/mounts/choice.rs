@@ -7,7 +7,6 @@
 
 use super::route::Route;
 use crate::channel::canonical_host;
-use http::Uri;
 
 /// A `Choice` says who answers.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,10 +19,9 @@ pub enum Choice {
     Unclear,
 }
 
-/// Chooses among the routes for an absolute target.
-pub fn choose(routes: &[Route], target: &Uri) -> Choice {
-    let host = canonical_host(target.host().unwrap_or_default());
-    let path = target.path();
+/// Chooses among the routes for a host and a path.
+pub fn choose(routes: &[Route], host: &str, path: &str) -> Choice {
+    let host = canonical_host(host);
     let chosen = best(routes, &host, path);
     if is_plain(path) {
         return chosen.map_or(Choice::None, Choice::Mount);
@@ -143,6 +141,7 @@ fn hex(digits: &[u8]) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::Uri;
 
     fn routes() -> Vec<Route> {
         let texts = [
@@ -155,8 +154,12 @@ mod tests {
         texts.map(|text| Route::parse(text).unwrap()).to_vec()
     }
 
+    fn choose_for(routes: &[Route], target: &Uri) -> Choice {
+        choose(routes, target.host().unwrap(), target.path())
+    }
+
     fn chosen(routes: &[Route], target: &str) -> String {
-        match choose(routes, &target.parse().unwrap()) {
+        match choose_for(routes, &target.parse().unwrap()) {
             Choice::Mount(index) => routes[index].name.clone(),
             Choice::None => "none".to_owned(),
             Choice::Unclear => "unclear".to_owned(),
@@ -203,8 +206,8 @@ mod tests {
         asterisk.authority = Some("a".parse().unwrap());
         asterisk.path_and_query = Some("*".parse().unwrap());
         let asterisk = Uri::from_parts(asterisk).unwrap();
-        assert_eq!(choose(&whole, &asterisk), Choice::Mount(0));
-        assert_eq!(choose(&routes, &asterisk), Choice::None);
+        assert_eq!(choose_for(&whole, &asterisk), Choice::Mount(0));
+        assert_eq!(choose_for(&routes, &asterisk), Choice::None);
     }
 
     #[test]

@@ -29,7 +29,8 @@ use bytes::Bytes;
 use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream, SendStream};
 use head::Head;
-use http::{Method, Response, StatusCode};
+use http::uri::Authority;
+use http::{Method, Response, StatusCode, Uri};
 use http_body::Body as _;
 use hyper::ext::ReasonPhrase;
 use link::{Lease, Sent};
@@ -101,9 +102,10 @@ impl Mounts {
         }))
     }
 
-    /// Finds who answers a request with this absolute target; nobody of these where it is none.
-    pub fn find(&self, target: &http::Uri) -> Result<Option<&Mount>, Refusal> {
-        match choose(&self.routes, target) {
+    /// Finds who answers a request that names this host, and has this target; nobody of these where it is none. What a
+    /// proxy says of the host counts for guests, and not here.
+    pub fn find(&self, host: &Authority, target: &Uri) -> Result<Option<&Mount>, Refusal> {
+        match choose(&self.routes, host.host(), target.path()) {
             Choice::Mount(index) => Ok(self.mounts.get(index)),
             Choice::None => Ok(None),
             Choice::Unclear => Err(Refusal::BadRequest),

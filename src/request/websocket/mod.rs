@@ -149,14 +149,16 @@ impl Requests {
         let target = host::target(&parts, asked.origin, asked.arrival, root);
         let target = target.ok_or(Refused::BadRequest)?;
         if let Some(mounts) = &self.mounts
-            && let Some(mount) = mounts.find(&target).map_err(Refused::Request)?
+            && let Some(mount) = mounts
+                .find(&target.named, &target.uri)
+                .map_err(Refused::Request)?
         {
-            parts.uri = target;
+            parts.uri = target.uri;
             let opened = Box::pin(mounted::open(mount, parts, proof, asked)).await;
             return opened.map_err(Refused::Request);
         }
         self.add_fields_late(&mut parts.headers, asked.arrival);
-        let (answer, socket) = self.begin(parts, target, name, asked).await?;
+        let (answer, socket) = self.begin(parts, target.uri, name, asked).await?;
         let (response, socket) = match answer {
             OpeningAnswer::Accepted {
                 subprotocol,

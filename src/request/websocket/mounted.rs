@@ -20,7 +20,7 @@ impl Requests {
         let Some(mounts) = &self.mounts else {
             return guest;
         };
-        // Whose it is depends on whom it is for, which others may tell.
+        // Whose it is depends on its target.
         let mut parts = Request::new(()).into_parts().0;
         parts.method = request.method().clone();
         parts.uri = request.uri().clone();
@@ -29,7 +29,7 @@ impl Requests {
         let policy = &self.settings.header_policy;
         let arrival = policy.identify(origin, &mut parts.headers, &self.ids);
         let target = host::target(&parts, origin, &arrival, policy.root_path.as_ref());
-        match target.map(|target| mounts.find(&target)) {
+        match target.map(|target| mounts.find(&target.named, &target.uri)) {
             Some(Ok(Some(_))) => true,
             Some(Ok(None)) => guest,
             Some(Err(_)) | None => false,

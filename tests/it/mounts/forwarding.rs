@@ -45,6 +45,32 @@ fn the_host_and_the_longest_path_say_who_answers_and_each_has_what_it_was_given(
     }
 }
 
+/// Guards against clients on this machine, which are trusted proxies unless somebody says otherwise: what they say of
+/// the host chose who answers.
+#[test]
+fn what_a_proxy_says_of_the_host_is_told_and_chooses_nobody() {
+    let site = Site::new(SITE);
+    let server = site.server().start();
+    let asked = |host: &str, target: &str, field: (&str, &str)| {
+        let mut connection = server.connect();
+        let request = connection.get(target).host(host).header(field.0, field.1);
+        request.response().unwrap().text()
+    };
+    for field in [
+        ("X-Forwarded-Host", "admin.example.com"),
+        ("Forwarded", "for=192.0.2.1;host=admin.example.com"),
+    ] {
+        assert_eq!(asked("a", "/environment", field), "Hello, world!\n");
+        let seen = asked("a", "/api/request", field);
+        assert!(seen.contains("authority admin.example.com\n"), "{seen}");
+    }
+    let away = ("X-Forwarded-Host", "a");
+    let said = asked("admin.example.com", "/environment", away);
+    assert_eq!(said, "WHO=admin\n");
+    let seen = asked("admin.example.com", "/request", away);
+    assert!(seen.contains("authority a\n"), "{seen}");
+}
+
 #[test]
 fn a_mount_sees_the_request_as_it_would_without_the_front() {
     let site = Site::new(SITE);
@@ -240,5 +266,37 @@ fn an_answer_of_a_mount_ends_without_the_body_that_its_client_was_not_asked_for(
         assert_eq!(body, expected, "{target}");
         // What nobody wants is thrown away for as long as this.
         assert!(start.elapsed() < Duration::from_secs(5), "{target}");
+    }
+}
+
+/// curl (7.88) with HTTP/2 that waits to be asked for its body knows the end of an answer by its length alone. Answers
+/// of mounted components lost that.
+#[test]
+fn curl_that_is_not_asked_for_its_body_has_its_answer_at_once_whoever_answers() {
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("not-asked-for");
+    std::fs::write(&file, vec![b'x'; 100_000]).unwrap();
+    let mount = format!("/x={}", guest("behaviours"));
+    let server = Server::component(guest("behaviours"))
+        .option("--mount", mount)
+        .start();
+    for protocol in ["--http1.1", "--http2-prior-knowledge"] {
+        for (target, said) in [
+            ("/ignore-body", "ignored\n200"),
+            ("/respond?status=404&body=x", "x404"),
+            ("/x/ignore-body", "ignored\n200"),
+            ("/x/respond?status=404&body=x", "x404"),
+        ] {
+            let output = std::process::Command::new("curl")
+                .args(["--silent", protocol, "--max-time", "60"])
+                .args(["--header", "expect: 100-continue", "--data-binary"])
+                .arg(format!("@{}", file.display()))
+                .args(["--write-out", "%{http_code}"])
+                .arg(format!("http://{}{target}", server.address))
+                .output()
+                .expect("curl is there");
+            let answer = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success(), "{protocol} {target}: {answer}");
+            assert_eq!(answer, said, "{protocol} {target}");
+        }
     }
 }
