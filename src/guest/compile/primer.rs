@@ -176,16 +176,16 @@ async fn primed(
         return Ok(PrimingOutcome::No(why.to_owned()));
     }
     instance.release_directories().await?;
-    let streams = instance.close_standard_streams();
+    let standing = instance.close_standing();
     let open = instance.open();
     if !open.is_empty() {
         let open = open.join(", ");
         return Ok(PrimingOutcome::No(format!("it has left open: {open}")));
     }
-    if let Some(why) = objection(&streams) {
+    if let Some(why) = objection(&standing) {
         return Ok(PrimingOutcome::No(why));
     }
-    let open = &streams;
+    let open = &standing;
     let start = &watch.start()?;
     let rest = Rest { open, start };
     instance.take_snapshot(&before, rest, file).await?;

@@ -9,7 +9,7 @@ use super::outbound::{self, Outbound, OutboundClient};
 use super::postgres::{self, Databases, PostgresSettings};
 use super::sockets::Peers;
 use super::sqlite::{self, Files, SqliteSettings};
-use super::standard_streams::StandardStreams;
+use super::standing_resources::StandingResources;
 use super::tracked_rng::TrackedRng;
 use crate::guest::core_dump::CoreDumps;
 use crate::guest::counts::Counts;
@@ -211,15 +211,15 @@ impl Granted {
     pub fn wasi(
         &self,
         peers: &Arc<Peers>,
-        streams: &StandardStreams,
+        standing: &StandingResources,
         recorder: Option<&Arc<Recorder>>,
     ) -> WasiCtx {
-        let [stdout, stderr] = streams.outputs.clone();
+        let [stdout, stderr] = standing.outputs.clone();
         let mut wasi = WasiCtx::builder();
         wasi.envs(&self.capabilities.environment)
             .args(&self.capabilities.arguments)
             .max_random_size(RANDOM)
-            .stdin(streams.input.clone())
+            .stdin(standing.input.clone())
             .stdout(stdout)
             .stderr(stderr)
             .monotonic_clock(MachineClock);

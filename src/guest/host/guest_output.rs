@@ -2,8 +2,8 @@
 
 use super::guest_logger::GuestLogger;
 use super::log_level;
-use super::standard_streams::{HandedOut, StreamOrigin};
-use crate::guest::snapshot::StandardStream;
+use super::standing_resources::{HandedOut, ResourceOrigin};
+use crate::guest::snapshot::StandingResource;
 use crate::log::{GuestStream, Level};
 use std::io;
 use std::pin::Pin;
@@ -21,7 +21,7 @@ const LONGEST_LINE: usize = 8 << 10;
 pub struct GuestOutput {
     lines: Arc<Mutex<LineBuffer>>,
     handed_out: HandedOut,
-    stream: StandardStream,
+    stream: StandingResource,
 }
 
 /// An `OutputHandle` is what a guest has of an output.
@@ -50,14 +50,14 @@ impl GuestOutput {
             })),
             handed_out,
             stream: match stream {
-                GuestStream::Stderr => StandardStream::Error,
-                GuestStream::Stdout | GuestStream::Log => StandardStream::Output,
+                GuestStream::Stderr => StandingResource::Error,
+                GuestStream::Stdout | GuestStream::Log => StandingResource::Output,
             },
         }
     }
 
     /// Makes a stream that a guest may write to.
-    pub fn handle(&self, origin: StreamOrigin) -> DynOutputStream {
+    pub fn handle(&self, origin: ResourceOrigin) -> DynOutputStream {
         let handle = Box::new(OutputHandle(self.clone()));
         self.handed_out.note(&*handle, self.stream, origin);
         handle
@@ -133,7 +133,7 @@ impl StdoutStream for GuestOutput {
     }
 
     fn p2_stream(&self) -> Box<dyn OutputStream> {
-        self.handle(StreamOrigin::Request)
+        self.handle(ResourceOrigin::Request)
     }
 }
 

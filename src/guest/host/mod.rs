@@ -26,7 +26,7 @@ pub mod request_name;
 mod sockets;
 pub mod sqlite;
 mod stand_in;
-pub mod standard_streams;
+pub mod standing_resources;
 pub mod state;
 mod tls;
 pub mod tracked_rng;

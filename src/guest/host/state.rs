@@ -12,14 +12,14 @@ use super::recorded_files::FileNames;
 use super::request_name::RequestName;
 use super::sockets::{self, Peers};
 use super::sqlite::Files;
-use super::standard_streams::{Left, StandardStreams};
+use super::standing_resources::{Left, StandingResources};
 use crate::guest::core_dump::CoreDumps;
 use crate::guest::limits::GuestLimits;
 use crate::guest::memory::instance::{InstanceMemory, Limiter};
 use crate::guest::recording::{Recorder, Used};
 use crate::guest::schedule::cpu_share::CpuShare;
 use crate::guest::schedule::task_budget::{TaskBudget, TaskBudgets};
-use crate::guest::snapshot::OpenStream;
+use crate::guest::snapshot::StandingHandle;
 use crate::trace::Trace;
 use rustls::RootCertStore;
 use std::sync::Arc;
@@ -45,8 +45,8 @@ const BUFFER: usize = 64 << 10;
 pub struct HostState {
     /// The context is made when it is first asked for: many requests need nothing of it.
     wasi: Option<Box<WasiCtx>>,
-    /// The streams are made when they are first asked for, too.
-    streams: Option<Box<StandardStreams>>,
+    /// These are made when they are first asked for, too.
+    standing: Option<Box<StandingResources>>,
     http: WasiHttpCtx,
     outbound: Outbound,
     peers: Arc<Peers>,
@@ -81,7 +81,7 @@ impl HostState {
         outbound.set_recorder(recorder.clone());
         HostState {
             wasi: None,
-            streams: None,
+            standing: None,
             http: WasiHttpCtx::new(),
             outbound,
             peers,
@@ -100,25 +100,25 @@ impl HostState {
 
     /// Ends the lines of the request that was answered.
     pub fn rest(&self) {
-        let outputs = self.streams.iter().flat_map(|streams| &streams.outputs);
+        let outputs = self.standing.iter().flat_map(|standing| &standing.outputs);
         outputs.for_each(GuestOutput::end_line);
         self.logger.rest();
     }
 
-    /// Opens the streams that an instance begins with; nothing else is open.
-    pub fn open_streams(&mut self, open: &[OpenStream]) -> wasmtime::Result<()> {
+    /// Opens the resources that an instance begins with; nothing else is open.
+    pub fn open_standing(&mut self, open: &[StandingHandle]) -> wasmtime::Result<()> {
         if open.is_empty() {
             return Ok(());
         }
-        let streams = || Box::new(StandardStreams::new(&self.logger));
-        let streams = self.streams.get_or_insert_with(streams);
-        streams.open(open, &mut self.table, sockets::open_network)
+        let standing = || Box::new(StandingResources::new(&self.logger));
+        let standing = self.standing.get_or_insert_with(standing);
+        standing.open(open, &mut self.table, sockets::open_network)
     }
 
-    /// Lists what is open, where that is nothing but standard streams.
-    pub fn left_streams(&mut self) -> Option<Vec<Left>> {
-        match &self.streams {
-            Some(streams) => streams.left(&mut self.table),
+    /// Lists what is open, where that is nothing but standing resources.
+    pub fn left_standing(&mut self) -> Option<Vec<Left>> {
+        match &self.standing {
+            Some(standing) => standing.left(&mut self.table),
             None => self.table.is_empty().then(Vec::new),
         }
     }
@@ -262,10 +262,10 @@ impl Drop for HostState {
 impl WasiView for HostState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         let wasi = self.wasi.get_or_insert_with(|| {
-            let streams = || Box::new(StandardStreams::new(&self.logger));
-            let streams = self.streams.get_or_insert_with(streams);
+            let standing = || Box::new(StandingResources::new(&self.logger));
+            let standing = self.standing.get_or_insert_with(standing);
             let recorder = self.recorder.as_ref();
-            Box::new(self.granted.wasi(&self.peers, streams, recorder))
+            Box::new(self.granted.wasi(&self.peers, standing, recorder))
         });
         WasiCtxView {
             ctx: wasi,

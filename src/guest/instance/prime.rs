@@ -8,9 +8,9 @@ use super::serial::{Instance, trapped};
 use crate::guest::engine::LIFECYCLE;
 use crate::guest::failure::Failure;
 use crate::guest::host::open;
-use crate::guest::host::standard_streams::StreamOrigin;
+use crate::guest::host::standing_resources::ResourceOrigin;
 use crate::guest::memory::instance::InstanceMemory;
-use crate::guest::snapshot::{OpenStream, Rest, order_places};
+use crate::guest::snapshot::{Rest, StandingHandle, order_places};
 use anyhow::{Context as _, Result};
 use http_body::Body as _;
 use std::fs::File;
@@ -143,9 +143,9 @@ impl Instance {
         self.restore().await
     }
 
-    /// Closes the standard streams, which each instance gets anew, and says which they were.
-    pub fn close_standard_streams(&mut self) -> Vec<OpenStream> {
-        let closed = self.close_streams(StreamOrigin::Request);
+    /// Closes the standing resources, which each instance gets anew, and says which they were.
+    pub fn close_standing(&mut self) -> Vec<StandingHandle> {
+        let closed = self.close_standing_since(ResourceOrigin::Request);
         let mut closed = closed.unwrap_or_default();
         closed.sort_by_key(|open| open.handle);
         closed

@@ -4,9 +4,9 @@
 use super::serial::{Instance, trapped};
 use crate::debug;
 use crate::guest::failure::Failure;
-use crate::guest::host::standard_streams::{Left, StreamOrigin};
+use crate::guest::host::standing_resources::{Left, ResourceOrigin};
 use crate::guest::host::state::HostState;
-use crate::guest::snapshot::{OpenStream, handles_in_use, order_places};
+use crate::guest::snapshot::{StandingHandle, handles_in_use, order_places};
 use anyhow::{Context as _, Result, ensure};
 use std::io;
 
@@ -25,7 +25,7 @@ impl Instance {
         let Some(handle) = &self.reset_handle else {
             return false;
         };
-        let begun_with = handle.open_streams().len();
+        let begun_with = handle.standing_handles().len();
         let handles = self.handles_in_use(begun_with);
         if let Err(error) = &handles {
             debug!("the next request has an instance made for it: {error:#}");
@@ -39,8 +39,8 @@ impl Instance {
     fn handles_in_use(&mut self, begun_with: usize) -> Result<u32> {
         // Nothing may be called while a task could still run.
         ensure!(self.is_idle, "something of the last request goes on");
-        self.close_streams(StreamOrigin::Request)?;
-        let left = self.store.data_mut().left_streams().unwrap_or_default();
+        self.close_standing_since(ResourceOrigin::Request)?;
+        let left = self.store.data_mut().left_standing().unwrap_or_default();
         ensure!(left.len() == begun_with, "it has closed what it began with");
         let handles = handles_in_use(self.store.data_mut().table_mut(), begun_with);
         let handles = handles.context("the guest has not given up its handles")?;
@@ -85,34 +85,41 @@ impl Instance {
     pub fn begin_anew(&mut self, state: HostState) {
         state.memory().set_used(self.initial_memory);
         let open = self.reset_handle.as_ref();
-        let open = open.map(|handle| handle.open_streams()).unwrap_or_default();
+        let open = open
+            .map(|handle| handle.standing_handles())
+            .unwrap_or_default();
         *self.store.data_mut() = state;
         self.store.set_epoch_deadline(1);
-        // A stream that has no place is one that the guest cannot write to.
-        let _ = self.store.data_mut().open_streams(open);
+        // A resource that has no place is one that the guest cannot use.
+        let _ = self.store.data_mut().open_standing(open);
     }
 
-    /// Closes the standard streams that are open since then, and gives them in the order of their places. Fails where
+    /// Closes the standing resources that are open since then, and gives them in the order of their places. Fails where
     /// anything else is open.
-    pub(super) fn close_streams(&mut self, since: StreamOrigin) -> Result<Vec<OpenStream>> {
-        let left = self.store.data_mut().left_streams();
+    pub(super) fn close_standing_since(
+        &mut self,
+        since: ResourceOrigin,
+    ) -> Result<Vec<StandingHandle>> {
+        let left = self.store.data_mut().left_standing();
         let left = left.context("the guest has not given up its handles")?;
         let mut closed = Vec::new();
-        for stream in left.iter().filter(|left| left.origin == since) {
-            closed.push(self.close_stream(*stream)?);
+        for resource in left.iter().filter(|left| left.origin == since) {
+            closed.push(self.close_one(*resource)?);
         }
         Ok(closed)
     }
 
-    /// Closes a stream. Which handle is that of a stream is a guess, until it is seen that this one has gone.
-    fn close_stream(&mut self, left: Left) -> Result<OpenStream> {
-        let Left { place, stream, .. } = left;
+    /// Closes a resource. Which handle is its own is a guess, until it is seen that this one has gone.
+    fn close_one(&mut self, left: Left) -> Result<StandingHandle> {
+        let Left {
+            place, resource, ..
+        } = left;
         let handle = self.reset_handle.as_ref();
         let handle = handle.context("its instances are not restored")?;
-        let handle = handle.close(&mut self.store, place, stream)?;
-        let now = self.store.data_mut().left_streams().unwrap_or_default();
-        ensure!(!now.contains(&left), "another stream was closed");
-        Ok(OpenStream { stream, handle })
+        let handle = handle.close(&mut self.store, place, resource)?;
+        let now = self.store.data_mut().left_standing().unwrap_or_default();
+        ensure!(!now.contains(&left), "another resource was closed");
+        Ok(StandingHandle { resource, handle })
     }
 
     /// Restores the rest of an instance whose memories are restored.

@@ -237,7 +237,9 @@ async fn made(
 ) -> wasmtime::Result<(Exports, component::Instance, Option<ResetHandle>)> {
     Ok(match (handler, restorer) {
         (LinkedComponent::P2(pre), Some(restorer)) => {
-            store.data_mut().open_streams(restorer.open_streams())?;
+            store
+                .data_mut()
+                .open_standing(restorer.standing_handles())?;
             let (instance, reset_handle) = restorer.instance(pre.instance_pre(), store).await?;
             let proxy = Proxy::new(store, &instance)?;
             (Exports::p2(&proxy), instance, Some(reset_handle))
@@ -248,7 +250,9 @@ async fn made(
             (Exports::p2(&proxy), instance, None)
         }
         (LinkedComponent::P3(pre), Some(restorer)) => {
-            store.data_mut().open_streams(restorer.open_streams())?;
+            store
+                .data_mut()
+                .open_standing(restorer.standing_handles())?;
             let (instance, reset_handle) = restorer.instance(pre.instance_pre(), store).await?;
             let service = Service::new(store, &instance)?;
             (Exports::P3(service), instance, Some(reset_handle))

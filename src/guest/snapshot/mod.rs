@@ -17,7 +17,7 @@ mod leftovers;
 mod memory;
 mod parts;
 mod primed;
-mod streams;
+mod standing;
 
 pub use data::{Segment, take_out_data};
 pub use file::{Snapshot, append, shared_code};
@@ -25,7 +25,7 @@ pub use instrument::{FEATURES, instrument};
 pub use leftovers::{is_idle, order_places};
 pub use memory::Memories;
 pub use primed::{LONGEST_NOTE, Rest};
-pub use streams::{OpenStream, StandardStream, objection};
+pub use standing::{StandingHandle, StandingResource, objection};
 
 use crate::sys::region::DirtyPages;
 use anyhow::{Context, Result, bail};
@@ -58,7 +58,7 @@ pub struct Restorer {
     /// These globals are not what they are in an instance that was just made; none where the snapshot is of one.
     primed: Option<Vec<Global>>,
     /// These streams are open in the snapshot.
-    open: Vec<OpenStream>,
+    open: Vec<StandingHandle>,
     /// Recordings say by this how the application started.
     start: Vec<u8>,
     /// The snapshot has this many bytes of memory more than an instance that was just made.
@@ -218,7 +218,7 @@ impl ResetHandle {
         // It is a short loop, and asks nobody for anything.
         store.set_epoch_deadline(u64::MAX >> 1);
         let open = &self.restorer.open;
-        let standing = streams::bits(open);
+        let standing = standing::bits(open);
         let highest = open.iter().map(|open| open.handle).max();
         let count = count.max(highest.unwrap_or_default());
         let tasks = usize::from(store.concurrent_resource_table().is_some());

@@ -3,7 +3,7 @@
 //! never reaches a disk.
 
 use super::file::{MOST, Snapshot};
-use super::streams::{self, OpenStream, StandardStream};
+use super::standing::{self, StandingHandle, StandingResource};
 use crate::sys::memory::page_size;
 use crate::sys::region::Image;
 use anyhow::{Context, Result, ensure};
@@ -27,7 +27,7 @@ pub const LONGEST_START: usize = 32 << 20;
 
 /// The note with all before it that is not memory has this many bytes at most.
 pub const LONGEST_NOTE: u64 =
-    NOTE as u64 + 16 * (MOST as u64 + MOST_GLOBALS + streams::MOST as u64) + LONGEST_START as u64;
+    NOTE as u64 + 16 * (MOST as u64 + MOST_GLOBALS + standing::MOST as u64) + LONGEST_START as u64;
 
 const WASM_PAGE: u64 = 64 << 10;
 
@@ -38,7 +38,7 @@ pub type Global = (u32, u64);
 pub struct Primed {
     pub snapshot: Snapshot,
     pub globals: Vec<Global>,
-    pub open: Vec<OpenStream>,
+    pub open: Vec<StandingHandle>,
     /// Recordings say by this how the application started; empty where nothing is recorded.
     pub start: Vec<u8>,
 }
@@ -47,7 +47,7 @@ pub struct Primed {
 #[derive(Clone, Copy)]
 pub struct Rest<'a> {
     /// These streams are open.
-    pub open: &'a [OpenStream],
+    pub open: &'a [StandingHandle],
     pub start: &'a [u8],
 }
 
@@ -76,8 +76,8 @@ pub fn write(
     file.write_all(start)?;
     let globals_of = globals.iter();
     entries.extend(globals_of.flat_map(|(number, value)| [u64::from(*number), *value]));
-    for OpenStream { stream, handle } in open {
-        entries.extend([stream.number(), u64::from(*handle)]);
+    for StandingHandle { resource, handle } in open {
+        entries.extend([resource.number(), u64::from(*handle)]);
     }
     let counts = [memories.len(), globals.len(), open.len(), start.len()];
     entries.extend(counts.map(|count| count as u64));
@@ -99,7 +99,7 @@ pub fn open(file: &OwnedFd) -> Result<Primed> {
     let [memories, globals, open, start] =
         [count[0], count[1], count[2], count[3]].map(u64::from_le_bytes);
     ensure!(memories <= MOST as u64 && globals <= MOST_GLOBALS, DAMAGED);
-    ensure!(open <= streams::MOST as u64, DAMAGED);
+    ensure!(open <= standing::MOST as u64, DAMAGED);
     let count = memories + globals + open;
     let at = end.checked_sub(16 * count).context(DAMAGED)?;
     let mut entries = vec![0; 16 * usize::try_from(count)?];
@@ -115,7 +115,7 @@ pub fn open(file: &OwnedFd) -> Result<Primed> {
         .collect();
     let (pairs, _) = numbers.as_chunks::<2>();
     let (of_memories, others) = pairs.split_at(usize::try_from(memories)?);
-    let (of_globals, of_streams) = others.split_at(usize::try_from(globals)?);
+    let (of_globals, of_standing) = others.split_at(usize::try_from(globals)?);
     let mut offset = 0;
     let mut images = Vec::new();
     for [size, length] in of_memories {
@@ -126,13 +126,13 @@ pub fn open(file: &OwnedFd) -> Result<Primed> {
     }
     let globals = of_globals.iter();
     let globals = globals.map(|[number, value]| Ok((u32::try_from(*number)?, *value)));
-    let open = of_streams.iter().map(|[stream, handle]| {
-        let stream = StandardStream::of(*stream).context(DAMAGED)?;
+    let open = of_standing.iter().map(|[resource, handle]| {
+        let resource = StandingResource::of(*resource).context(DAMAGED)?;
         let handle = u32::try_from(*handle)?;
-        Ok(OpenStream { stream, handle })
+        Ok(StandingHandle { resource, handle })
     });
     let open = open.collect::<Result<Vec<_>>>()?;
-    ensure!(streams::objection(&open).is_none(), DAMAGED);
+    ensure!(standing::objection(&open).is_none(), DAMAGED);
     Ok(Primed {
         snapshot: Snapshot::of(images),
         globals: globals.collect::<Result<_>>()?,
@@ -147,8 +147,8 @@ mod tests {
     use crate::sys::memory::{empty_file, sealed_file};
     use std::io::{Read, Seek};
 
-    const OPEN: [OpenStream; 1] = [OpenStream {
-        stream: StandardStream::Error,
+    const OPEN: [StandingHandle; 1] = [StandingHandle {
+        resource: StandingResource::Error,
         handle: 4,
     }];
 

@@ -10,10 +10,10 @@ mod handles;
 mod lift;
 mod module;
 mod operators;
+mod standing_types;
 mod state_access;
 mod state_module;
 mod state_scan;
-mod stream_types;
 #[cfg(test)]
 mod tests;
 

@@ -6,7 +6,7 @@ use super::OWN;
 use super::lift::{Handler, Lift, known_options};
 use super::module::ModuleState;
 use super::operators::FEATURES;
-use super::stream_types::{Finder, StreamTypes};
+use super::standing_types::{Finder, StandingTypes};
 use anyhow::{Context, Result, bail, ensure};
 use wasmparser::{
     CanonicalFunction, ComponentAlias, ComponentExternalKind, ComponentOuterAliasKind,
@@ -24,7 +24,7 @@ pub struct StateScan {
     /// What modules run when they are instantiated asks the host for something, and is run later.
     pub defers: bool,
     /// The component imports the types of streams.
-    pub streams: StreamTypes,
+    pub streams: StandingTypes,
     finder: Finder,
     lifts: Vec<Lift>,
     pub counts: StateCounts,

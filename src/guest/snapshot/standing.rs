@@ -9,49 +9,50 @@ use wasmtime::Store;
 use wasmtime::component::{Resource, TypedFunc};
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, Network};
 
-/// A `StandardStream` is one that every program has, or the network, which is kept in the same way.
+/// A `StandingResource` is one of the host's that stays open from request to request: a standard stream, which every
+/// program has, or the network, which is kept in the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StandardStream {
+pub enum StandingResource {
     Output,
     Error,
     Input,
     Network,
 }
 
-/// An `OpenStream` is open in a snapshot, and its handle has this number there.
+/// A `StandingHandle` is that of a resource that is open in a snapshot, and has this number there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OpenStream {
-    pub stream: StandardStream,
+pub struct StandingHandle {
+    pub resource: StandingResource,
     pub handle: u32,
 }
 
-/// No handle of an open stream has a higher number: the numbers are the bits of a number.
+/// No handle of a standing resource has a higher number: the numbers are the bits of a number.
 const HIGHEST: u32 = 63;
 
-/// A snapshot has this many open streams, at most: C libraries, adapters and Rust open each once.
+/// A snapshot has this many of them open, at most: C libraries, adapters and Rust open each once.
 pub const MOST: usize = 8;
 
-impl StandardStream {
-    const ALL: [StandardStream; 4] = [
-        StandardStream::Output,
-        StandardStream::Error,
-        StandardStream::Input,
-        StandardStream::Network,
+impl StandingResource {
+    const ALL: [StandingResource; 4] = [
+        StandingResource::Output,
+        StandingResource::Error,
+        StandingResource::Input,
+        StandingResource::Network,
     ];
 
     pub(super) fn number(self) -> u64 {
         self as u64
     }
 
-    pub(super) fn of(number: u64) -> Option<StandardStream> {
-        StandardStream::ALL
+    pub(super) fn of(number: u64) -> Option<StandingResource> {
+        StandingResource::ALL
             .get(usize::try_from(number).ok()?)
             .copied()
     }
 }
 
-/// Says why a snapshot cannot have these streams open, if it cannot: their numbers ascend.
-pub fn objection(open: &[OpenStream]) -> Option<String> {
+/// Says why a snapshot cannot have these resources open, if it cannot: their numbers ascend.
+pub fn objection(open: &[StandingHandle]) -> Option<String> {
     let numbers = || open.iter().map(|open| open.handle);
     if open.len() > MOST {
         let count = open.len();
@@ -68,34 +69,34 @@ pub fn objection(open: &[OpenStream]) -> Option<String> {
     })
 }
 
-/// Gives the numbers of open streams as the bits of a number.
-pub(super) fn bits(open: &[OpenStream]) -> u64 {
+/// Gives the numbers of handles as the bits of a number.
+pub(super) fn bits(open: &[StandingHandle]) -> u64 {
     open.iter().fold(0, |bits, open| bits | 1 << open.handle)
 }
 
-/// Expects a number of a handle to what is in the host's table at this place, where the first places are those of open
-/// streams, and where places and numbers were given out and given back alike.
-fn expected(place: u32, open: &[OpenStream]) -> u32 {
+/// Expects a number of a handle to what is in the host's table at this place, where the first places are those of
+/// standing resources, and where places and numbers were given out and given back alike.
+fn expected(place: u32, open: &[StandingHandle]) -> u32 {
     let is_free = |number: &u32| open.iter().all(|open| open.handle != *number);
     let further = (place as usize).saturating_sub(open.len());
     (1..).filter(is_free).nth(further).unwrap_or(u32::MAX)
 }
 
 impl Restorer {
-    /// Returns the streams that are open in the snapshot; the host has the first places of its table for them, in this
+    /// Returns what is open in the snapshot; the host has the first places of its table for them, in this
     /// order.
-    pub fn open_streams(&self) -> &[OpenStream] {
+    pub fn standing_handles(&self) -> &[StandingHandle] {
         &self.open
     }
 }
 
 impl ResetHandle {
-    /// Returns the streams that are open in the snapshot.
-    pub fn open_streams(&self) -> &[OpenStream] {
+    /// Returns what is open in the snapshot.
+    pub fn standing_handles(&self) -> &[StandingHandle] {
         &self.restorer.open
     }
 
-    /// Has an instance that was just made take over the streams that are open in its snapshot, from the first places of
+    /// Has an instance that was just made take over what is open in its snapshot, from the first places of
     /// the host's table.
     pub(super) async fn take_over(&self, store: &mut Store<impl Send>) -> wasmtime::Result<()> {
         let open = &self.restorer.open;
@@ -112,21 +113,21 @@ impl ResetHandle {
                 taken.push(number);
                 next += 1;
             }
-            let name = instrument::ADOPT[open.stream as usize];
-            let (number,) = match open.stream {
-                StandardStream::Output | StandardStream::Error => {
+            let name = instrument::ADOPT[open.resource as usize];
+            let (number,) = match open.resource {
+                StandingResource::Output | StandingResource::Error => {
                     let adopt: TypedFunc<(Resource<DynOutputStream>,), (u32,)> =
                         self.function(store, name)?;
                     let stream = Resource::new_own(place);
                     adopt.call_async(&mut *store, (stream,)).await?
                 }
-                StandardStream::Input => {
+                StandingResource::Input => {
                     let adopt: TypedFunc<(Resource<DynInputStream>,), (u32,)> =
                         self.function(store, name)?;
                     let stream = Resource::new_own(place);
                     adopt.call_async(&mut *store, (stream,)).await?
                 }
-                StandardStream::Network => {
+                StandingResource::Network => {
                     let adopt: TypedFunc<(Resource<Network>,), (u32,)> =
                         self.function(store, name)?;
                     let network = Resource::new_own(place);
@@ -142,16 +143,16 @@ impl ResetHandle {
         Ok(())
     }
 
-    /// Closes the stream at this place of the host's table, and gives the number of its handle. The caller sees to it
+    /// Closes the resource at this place of the host's table, and gives the number of its handle. The caller sees to it
     /// that nothing else has gone.
     pub fn close(
         &self,
         store: &mut Store<impl Send>,
         place: u32,
-        stream: StandardStream,
+        resource: StandingResource,
     ) -> wasmtime::Result<u32> {
         let number = expected(place, &self.restorer.open);
-        let name = instrument::CLOSE[stream as usize];
+        let name = instrument::CLOSE[resource as usize];
         let close: TypedFunc<(u32,), ()> = self.function(store, name)?;
         // It is short, and asks nobody for anything but to close the stream.
         store.set_epoch_deadline(u64::MAX >> 1);
@@ -181,12 +182,12 @@ const OTHER: &str = "the engine gives out other handle numbers than the snapshot
 mod tests {
     use super::*;
 
-    fn open(handles: &[u32]) -> Vec<OpenStream> {
-        let stream = StandardStream::Error;
+    fn open(handles: &[u32]) -> Vec<StandingHandle> {
+        let resource = StandingResource::Error;
         let handles = handles.iter();
         handles
-            .map(|handle| OpenStream {
-                stream,
+            .map(|handle| StandingHandle {
+                resource,
                 handle: *handle,
             })
             .collect()

@@ -1,10 +1,10 @@
-//! `StandardStreams` knows which standard streams an instance has open, and where they are in its table of resources.
-//! The pool closes what a request has left open of them, and opens anew what an instance began with. The network is
-//! one of them here.
+//! `StandingResources` knows which standard streams an instance has open, and whether the network, and where they are in
+//! its table of resources. The pool closes what a request has left open of them, and opens anew what an instance began
+//! with.
 
 use super::guest_logger::GuestLogger;
 use super::guest_output::GuestOutput;
-use crate::guest::snapshot::{OpenStream, StandardStream};
+use crate::guest::snapshot::{StandingHandle, StandingResource};
 use crate::log::GuestStream;
 use std::any::Any;
 use std::collections::HashMap;
@@ -15,8 +15,8 @@ use wasmtime_wasi::p2::{
     DynInputStream, DynOutputStream, InputStream, Network, Pollable, StreamError, StreamResult,
 };
 
-/// `StandardStreams` belongs to one instance.
-pub struct StandardStreams {
+/// `StandingResources` belongs to one instance.
+pub struct StandingResources {
     pub outputs: [GuestOutput; 2],
     pub input: NoInput,
     handed_out: HandedOut,
@@ -24,28 +24,28 @@ pub struct StandardStreams {
     network: Option<u32>,
 }
 
-/// `HandedOut` has the streams that a guest has, by the addresses that they have in the meantime.
+/// `HandedOut` has the standard streams that a guest has, by the addresses that they have in the meantime.
 #[derive(Clone, Default)]
-pub struct HandedOut(Arc<Mutex<HashMap<usize, (StandardStream, StreamOrigin)>>>);
+pub struct HandedOut(Arc<Mutex<HashMap<usize, (StandingResource, ResourceOrigin)>>>);
 
-/// A `StreamOrigin` says since when a stream is open.
+/// A `ResourceOrigin` says since when a resource is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StreamOrigin {
+pub enum ResourceOrigin {
     /// The instance has begun with it.
     Snapshot,
     Request,
 }
 
-/// A `Left` stream is open, at this place of the table.
+/// A `Left` resource is open, at this place of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Left {
     pub place: u32,
-    pub stream: StandardStream,
-    pub origin: StreamOrigin,
+    pub resource: StandingResource,
+    pub origin: ResourceOrigin,
 }
 
 impl HandedOut {
-    pub fn note<T>(&self, handle: &T, stream: StandardStream, origin: StreamOrigin) {
+    pub fn note<T>(&self, handle: &T, stream: StandingResource, origin: ResourceOrigin) {
         self.known().insert(address(handle), (stream, origin));
     }
 
@@ -53,11 +53,11 @@ impl HandedOut {
         self.known().remove(&address(handle));
     }
 
-    fn find(&self, address: usize) -> Option<(StandardStream, StreamOrigin)> {
+    fn find(&self, address: usize) -> Option<(StandingResource, ResourceOrigin)> {
         self.known().get(&address).copied()
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<usize, (StandardStream, StreamOrigin)>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<usize, (StandingResource, ResourceOrigin)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -66,17 +66,17 @@ fn address<T>(handle: &T) -> usize {
     std::ptr::from_ref(handle).addr()
 }
 
-/// No more streams than these are looked at, at the end of a table.
+/// No more than these are looked at, at the end of a table.
 const MOST: usize = 16;
 
-/// Streams are looked for at this many places.
+/// They are looked for at this many places.
 const PLACES: u32 = 1000;
 
-impl StandardStreams {
-    pub fn new(logger: &Arc<GuestLogger>) -> StandardStreams {
+impl StandingResources {
+    pub fn new(logger: &Arc<GuestLogger>) -> StandingResources {
         let handed_out = HandedOut::default();
         let output = |stream| GuestOutput::new(stream, logger.clone(), handed_out.clone());
-        StandardStreams {
+        StandingResources {
             outputs: [GuestStream::Stdout, GuestStream::Stderr].map(output),
             input: NoInput(handed_out.clone()),
             handed_out,
@@ -84,26 +84,26 @@ impl StandardStreams {
         }
     }
 
-    /// Puts the streams that an instance begins with into its table, which is empty. Where they have none of it, the
+    /// Puts what an instance begins with into its table, which is empty. Where it has none of it yet, the
     /// network is what `network` puts there.
     pub fn open(
         &mut self,
-        open: &[OpenStream],
+        open: &[StandingHandle],
         table: &mut ResourceTable,
         network: impl Fn(&mut ResourceTable) -> wasmtime::Result<u32>,
     ) -> wasmtime::Result<()> {
         for (place, open) in (0..).zip(open) {
-            let put = match open.stream {
-                StandardStream::Output => table
-                    .push(self.outputs[0].handle(StreamOrigin::Snapshot))?
+            let put = match open.resource {
+                StandingResource::Output => table
+                    .push(self.outputs[0].handle(ResourceOrigin::Snapshot))?
                     .rep(),
-                StandardStream::Error => table
-                    .push(self.outputs[1].handle(StreamOrigin::Snapshot))?
+                StandingResource::Error => table
+                    .push(self.outputs[1].handle(ResourceOrigin::Snapshot))?
                     .rep(),
-                StandardStream::Input => {
-                    table.push(self.input.handle(StreamOrigin::Snapshot))?.rep()
-                }
-                StandardStream::Network => {
+                StandingResource::Input => table
+                    .push(self.input.handle(ResourceOrigin::Snapshot))?
+                    .rep(),
+                StandingResource::Network => {
                     self.network = Some(place);
                     network(table)?
                 }
@@ -113,7 +113,7 @@ impl StandardStreams {
         Ok(())
     }
 
-    /// Lists what a table has, where that is nothing but these streams.
+    /// Lists what a table has, where that is nothing but these resources.
     pub fn left(&self, table: &mut ResourceTable) -> Option<Vec<Left>> {
         let count = table.iter_mut().take(MOST + 1).count();
         if count > MOST {
@@ -125,17 +125,17 @@ impl StandardStreams {
                 return Some(left);
             }
             if let Ok(resource) = table.get_any_mut(place) {
-                let (stream, origin) = match resource.is::<Network>() {
+                let (known, origin) = match resource.is::<Network>() {
                     // One is like another, so that its place says enough.
                     true if self.network == Some(place) => {
-                        (StandardStream::Network, StreamOrigin::Snapshot)
+                        (StandingResource::Network, ResourceOrigin::Snapshot)
                     }
-                    true => (StandardStream::Network, StreamOrigin::Request),
+                    true => (StandingResource::Network, ResourceOrigin::Request),
                     false => self.handed_out.find(address_of(resource)?)?,
                 };
                 left.push(Left {
                     place,
-                    stream,
+                    resource: known,
                     origin,
                 });
             }
@@ -160,9 +160,9 @@ pub struct NoInput(HandedOut);
 struct InputHandle(HandedOut);
 
 impl NoInput {
-    fn handle(&self, origin: StreamOrigin) -> DynInputStream {
+    fn handle(&self, origin: ResourceOrigin) -> DynInputStream {
         let handle = Box::new(InputHandle(self.0.clone()));
-        self.0.note(&*handle, StandardStream::Input, origin);
+        self.0.note(&*handle, StandingResource::Input, origin);
         handle
     }
 }
@@ -179,7 +179,7 @@ impl StdinStream for NoInput {
     }
 
     fn p2_stream(&self) -> Box<dyn InputStream> {
-        self.handle(StreamOrigin::Request)
+        self.handle(ResourceOrigin::Request)
     }
 }
 

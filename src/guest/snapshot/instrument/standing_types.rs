@@ -14,7 +14,7 @@ use wasmparser::{ComponentAlias, ComponentExternalKind, ComponentTypeRef, Payloa
 const TYPES: [&str; 2] = ["wasi:io/streams@0.2.", "wasi:sockets/network@0.2."];
 
 /// The interfaces that give the streams have these names, whatever their last number, and their functions these: in
-/// the order of [`StandardStream`](super::super::StandardStream).
+/// the order of [`StandingResource`](super::super::StandingResource).
 const GIVERS: [(&str, &str); KINDS] = [
     ("wasi:cli/stdout@0.2.", "get-stdout"),
     ("wasi:cli/stderr@0.2.", "get-stderr"),
@@ -24,9 +24,9 @@ const GIVERS: [(&str, &str); KINDS] = [
 
 const KINDS: usize = 4;
 
-/// `StreamTypes` says where a component has the type of each standard stream.
+/// `StandingTypes` says where a component has the type of each standard stream.
 #[derive(Clone, Default)]
-pub struct StreamTypes([Option<TypePlace>; KINDS]);
+pub struct StandingTypes([Option<TypePlace>; KINDS]);
 
 /// A type is what this instance exports under this name.
 #[derive(Clone)]
@@ -35,7 +35,7 @@ struct TypePlace {
     name: String,
 }
 
-impl StreamTypes {
+impl StandingTypes {
     /// Lists the streams whose types there are, by their numbers.
     pub fn each(&self) -> impl Iterator<Item = usize> {
         (0..KINDS).filter(|kind| self.0[*kind].is_some())
@@ -129,9 +129,9 @@ impl Finder {
     }
 
     /// Gives the types, where it is clear which they are.
-    pub fn found(&self, types: TypesRef<'_>) -> StreamTypes {
+    pub fn found(&self, types: TypesRef<'_>) -> StandingTypes {
         let kinds: [usize; KINDS] = std::array::from_fn(|kind| kind);
-        StreamTypes(kinds.map(|kind| {
+        StandingTypes(kinds.map(|kind| {
             let given = |instance: &u32| given(types, *instance, GIVERS[kind].1);
             let mut all = self.givers[kind].iter().map(given);
             let first = all.next()??;
