@@ -1,5 +1,6 @@
 //! What a guest may use is what the command line names, and nothing else.
 
+use crate::harness::limits::limit_files;
 use crate::harness::{Server, finished, get, guest, wasmserve};
 use nix::sys::signal::Signal;
 use std::fs;
@@ -97,6 +98,29 @@ fn a_named_pipe_is_not_opened_and_holds_up_nobody() {
     assert!(said.starts_with("not made"), "{said}");
     server.signal(Signal::SIGTERM);
     assert_eq!(server.wait().code(), Some(0));
+}
+
+/// An open file goes on after its end, and after a write that had no room: SQLite took a database that others had filled
+/// meanwhile for no database.
+#[test]
+fn an_open_file_goes_on_where_it_grows_and_where_there_is_room_again() {
+    let home = directory("going-on");
+    let record = directory("going-on-recordings");
+    for recorded in [false, true] {
+        let mut server = Server::component(guest("behaviours"))
+            .workers(1)
+            .option("--dir-rw", format!("{}::/data", home.display()));
+        if recorded {
+            server = server.option("--record-failures", &record);
+        }
+        let server = server.start();
+        limit_files(server.workers()[0], Some(64 << 10));
+        let ask = |path: &str| get(server.address, path).text();
+        fs::write(home.join("text"), "begun").unwrap();
+        assert_eq!(ask("/grow?path=text"), "begun grown");
+        let said = ask("/files?overfill=/data/much");
+        assert_eq!(said, "[true, true] written appended\n");
+    }
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use crate::reply;
 use query::Query;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Seek, Write};
 use wasi::config::store;
 use wasi::logging::logging::{Level, log};
 use wasip2::http::types::ResponseOutparam;
@@ -13,13 +14,15 @@ wit_bindgen::generate!({
     generate_all,
 });
 
-/// `read=PATH`, `write=PATH` with `text`, `list=PATH`.
+/// `read=PATH`, `write=PATH` with `text`, `list=PATH`, `overfill=PATH`.
 pub fn files(out: ResponseOutparam, query: &Query) {
     let result = if let Some(path) = query.text("read") {
         fs::read_to_string(path)
     } else if let Some(path) = query.text("write") {
         let text = query.text("text").unwrap_or_default();
         fs::write(path, text).map(|()| "written\n".to_owned())
+    } else if let Some(path) = query.text("overfill") {
+        overfill(path)
     } else {
         let path = query.text("list").unwrap_or("/");
         fs::read_dir(path).map(|entries| {
@@ -33,6 +36,19 @@ pub fn files(out: ResponseOutparam, query: &Query) {
         out,
         &result.unwrap_or_else(|error| format!("error {error:?}\n")),
     );
+}
+
+/// Writes more to a file than there is room for, in both ways, and on when there is room again.
+fn overfill(path: &str) -> io::Result<String> {
+    let mut appended = File::options().append(true).create(true).open(path)?;
+    let mut written = File::options().write(true).open(path)?;
+    let much = vec![b'x'; 1 << 20];
+    let failed = [appended.write_all(&much), written.write_all(&much)].map(|it| it.is_err());
+    appended.set_len(0)?;
+    written.rewind()?;
+    written.write_all(b"written")?;
+    appended.write_all(b" appended")?;
+    Ok(format!("{failed:?} {}\n", fs::read_to_string(path)?))
 }
 
 /// The value of `name`, or all there are.

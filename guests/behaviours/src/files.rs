@@ -44,6 +44,24 @@ pub fn length(query: &Query) -> usize {
     read(&file).len()
 }
 
+/// Reads the file `path` of the first directory to its end by one stream, and on when it has grown.
+pub fn grow(query: &Query) -> String {
+    let (directory, _) = &get_directories()[0];
+    let path = query.text("path").unwrap_or("data.txt");
+    let flags = DescriptorFlags::READ | DescriptorFlags::WRITE;
+    let file = open(directory, path, OpenFlags::empty(), flags);
+    let stream = file.read_via_stream(0).expect("it can be read");
+    let mut text = String::new();
+    for _ in 0..2 {
+        while let Ok(bytes) = stream.blocking_read(3) {
+            text += &String::from_utf8(bytes).expect("text");
+        }
+        let end = file.append_via_stream().expect("it can be written");
+        end.blocking_write_and_flush(b" grown").expect("room");
+    }
+    text
+}
+
 fn open(directory: &Descriptor, path: &str, how: OpenFlags, flags: DescriptorFlags) -> Descriptor {
     let opened = directory.open_at(PathFlags::SYMLINK_FOLLOW, path, how, flags);
     opened.expect("it can be opened")

@@ -26,6 +26,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Behaviours {
             "trap-by-chance" => failures::trap_by_chance(request, &query),
             "trap-by-file" => files::trap_by_file(&query),
             "file-length" => reply::text(out, &format!("{}\n", files::length(&query))),
+            "grow" => reply::text(out, &files::grow(&query)),
             "trap-by-length" => panic!("it has {} bytes", files::length(&query)),
             "no-response" => {}
             "error-code" => failures::error_code(out, &query),

@@ -2,6 +2,7 @@
 //! those of wit/. The capabilities of an instance decide what it may do with them, not this file.
 
 use super::database_lock;
+use super::file_streams;
 use super::http_imports;
 use super::keyvalue;
 use super::listings;
@@ -43,6 +44,7 @@ pub fn linker(engine: &Engine, target: Target) -> Result<Linker<HostState>> {
     }
     listings::bound(&mut linker)?;
     pipes::add_to_linker(&mut linker, target.concurrent)?;
+    file_streams::add_to_linker(&mut linker)?;
     http_imports::replace(&mut linker, target.concurrent)?;
     sockets::guard_lookup(&mut linker, target.concurrent)?;
     database_lock::add_to_linker(&mut linker, target.concurrent)?;

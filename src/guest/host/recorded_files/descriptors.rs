@@ -3,6 +3,7 @@
 use super::RecordedFiles;
 use super::streams::RecordedStream;
 use crate::guest::host::database_lock::p2 as locks;
+use crate::guest::host::file_streams;
 use crate::guest::host::listings;
 use crate::guest::host::pipes::{self, Wish};
 use crate::guest::recording::written_as;
@@ -336,7 +337,7 @@ impl HostDescriptor for RecordedFiles<'_> {
     fn read_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<DynInputStream>> {
         let name = self.name(&fd);
         let called = format!("read-via-stream {name} at {offset}");
-        let stream = opened_at_once!(self, called, self.files().read_via_stream(fd, offset));
+        let stream = opened_at_once!(self, called, file_streams::read(self.files(), fd, offset));
         self.stream(stream?, name, |stream| Box::new(stream))
     }
 
@@ -347,14 +348,18 @@ impl HostDescriptor for RecordedFiles<'_> {
     ) -> FsResult<Resource<DynOutputStream>> {
         let name = self.name(&fd);
         let called = format!("write-via-stream {name} at {offset}");
-        let stream = opened_at_once!(self, called, self.files().write_via_stream(fd, offset));
+        let stream = opened_at_once!(
+            self,
+            called,
+            file_streams::write(self.files(), fd, Some(offset))
+        );
         self.stream(stream?, name, |stream| Box::new(stream))
     }
 
     fn append_via_stream(&mut self, fd: Fd) -> FsResult<Resource<DynOutputStream>> {
         let name = self.name(&fd);
         let called = format!("append-via-stream {name}");
-        let stream = opened_at_once!(self, called, self.files().append_via_stream(fd));
+        let stream = opened_at_once!(self, called, file_streams::write(self.files(), fd, None));
         self.stream(stream?, name, |stream| Box::new(stream))
     }
 
