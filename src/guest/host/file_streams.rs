@@ -77,15 +77,12 @@ fn begin_to_write(
 }
 
 /// Puts a stream of ours in the place of the engine's.
-fn replace<S: 'static>(
+fn replace<S: Send + 'static>(
     files: &mut Files<'_>,
     opened: Resource<S>,
     file: Option<File>,
     ours: impl FnOnce(S, File) -> S,
-) -> FsResult<Resource<S>>
-where
-    S: Send,
-{
+) -> FsResult<Resource<S>> {
     let Some(file) = file else {
         return Ok(opened);
     };

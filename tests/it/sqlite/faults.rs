@@ -122,7 +122,8 @@ fn what_is_damaged_is_said_and_used_again_when_it_is_whole() {
     let open = || File::options().write(true).open(&database).unwrap();
     let page = 4096;
     let write = |at: usize, bytes: &[u8]| open().write_all_at(bytes, at as u64).unwrap();
-    let damages: [(&str, Box<dyn Fn()>); 4] = [
+    type Damage<'a> = Box<dyn Fn() + 'a>;
+    let damages: [(&str, Damage<'_>); 4] = [
         (
             "its file is damaged: ",
             Box::new(|| write(20 * page, &[0xff; 8192])),

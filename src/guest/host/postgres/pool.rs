@@ -161,13 +161,13 @@ impl Lent {
         self.condition = SessionCondition::Busy;
         session.bound.begin(wanted.most);
         let answer = statement::run(session, statement, parameters, wanted);
-        let answer = timeout(self.pool.answer, answer).await;
-        let answer = answer.unwrap_or_else(|_| {
-            Err(PostgresError::GivenUp(format!(
+        let answer = match timeout(self.pool.answer, answer).await {
+            Ok(answer) => answer,
+            Err(_) => Err(PostgresError::GivenUp(format!(
                 "the statement took longer than {:?} (--timeout-sql)",
                 self.pool.answer
-            )))
-        });
+            ))),
+        };
         match &answer {
             // What was not read to its end still comes. The guest may live on for long: the server is told at once.
             Err(PostgresError::GivenUp(_)) => self.give_back(),

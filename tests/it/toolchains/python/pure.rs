@@ -343,7 +343,8 @@ fn limited(server: &Server) -> Vec<(u16, String, String)> {
 fn slowapi_limits_what_all_workers_answer_where_it_counts_in_redis() {
     let authority = Authority::new();
     let pair = authority.issue("redis", &["localhost"]);
-    let answers = |storage: &str, server: &dyn Fn(&[(&str, &str)]) -> Server| {
+    type Serve<'a> = &'a dyn Fn(&[(&str, &str)]) -> Server;
+    let answers = |storage: &str, server: Serve<'_>| {
         let environment = [
             ("PACKAGES_LIMITS__STORAGE", storage),
             ("PACKAGES_LIMITS__REQUESTS", "3/hour"),
