@@ -106,10 +106,7 @@ impl Config {
             jobs: supervisor.jobs.iter().map(|job| job.path.clone()).collect(),
             cache,
             allow_precompiled: serve.code.allow_precompiled,
-            effort: match serve.code.opt_level {
-                OptLevel::None => Effort::Little,
-                OptLevel::Speed => Effort::Full,
-            },
+            effort: effort(serve),
             limits,
             capabilities: Arc::new(capabilities),
             priming: priming::resolve(serve, supervisor.startup)?,
@@ -172,6 +169,7 @@ fn limits(serve: &Serve, workers: usize) -> Result<GuestLimits> {
             &serve.instances.max_memory,
             units::some_size,
         )?,
+        stack: effort(serve).stack(),
         worker_memory: option(
             "--max-worker-memory",
             &serve.instances.max_worker_memory,
@@ -187,6 +185,13 @@ fn limits(serve: &Serve, workers: usize) -> Result<GuestLimits> {
         reuse: reuse(serve)?,
         core_dumps: serve.instances.coredump_dir.is_some(),
     })
+}
+
+fn effort(serve: &Serve) -> Effort {
+    match serve.code.opt_level {
+        OptLevel::None => Effort::Little,
+        OptLevel::Speed => Effort::Full,
+    }
 }
 
 fn worker_memory(text: &str, workers: usize) -> Result<u64> {

@@ -13,6 +13,8 @@ pub struct GuestLimits {
     pub websockets: u32,
     /// One instance may have this many bytes: its memories, its tables, and what the host holds for it.
     pub memory: u64,
+    /// The code of a request may use this many bytes of native stack.
+    pub stack: usize,
     /// All instances of one worker may have this many bytes together.
     pub worker_memory: u64,
     /// The worker's memory is each one's share of what this many workers have; none where the operator named it.

@@ -2,7 +2,8 @@
 //! interpreter was compiled before.
 
 use crate::harness::{
-    Server, files, finished, folder, get, guest, pad, wasmserve, with_cache, with_much_code,
+    HELLO, Server, files, finished, folder, get, guest, pad, root, wasmserve, with_cache,
+    with_much_code,
 };
 use std::collections::HashSet;
 use std::fs;
@@ -118,6 +119,42 @@ fn code_that_was_made_soon_is_for_those_who_ask_for_it() {
         assert!(
             said.contains("--opt-level") && said.contains("[possible values: 0, 2]"),
             "{said}"
+        );
+    }
+}
+
+/// Code of little effort keeps on the stack what it has no more use for. An application in Python that started otherwise
+/// had not enough of it.
+#[test]
+fn code_that_was_made_soon_has_the_stack_that_it_takes() {
+    let folder = folder("opt-level-stack");
+    let component = folder.join("app.wat");
+    let source = fs::read_to_string(root().join(HELLO)).unwrap();
+    // Each call has a value of its own to outlive it, and none outlives two.
+    let step = "(local.set 1 (i32.add (local.get 1) (call $same (local.get 1))))";
+    let deep = format!(
+        "(func $same (param i32) (result i32) (local.get 0))
+         (func $deep (param i32) (result i32) (local i32)
+           (if (i32.eqz (local.get 0)) (then (return (i32.const 0))))
+           {}
+           (i32.add (local.get 1) (call $deep (i32.sub (local.get 0) (i32.const 1)))))\n",
+        step.repeat(60)
+    );
+    let (handle, first) = ("(func (export \"handle\")", "(call $drop-request");
+    assert!(source.contains(handle) && source.contains(first));
+    let source = source.replacen(handle, &format!("{deep}{handle}"), 1);
+    let (before, after) = source.split_once(handle).unwrap();
+    let call = format!("(drop (call $deep (i32.const 4000))) {first}");
+    let source = format!("{before}{handle}{}", after.replacen(first, &call, 1));
+    fs::write(&component, source).unwrap();
+    for level in ["2", "0"] {
+        let server = with_cache(&component, &folder.join(level))
+            .args(["--opt-level", level])
+            .start();
+        assert_eq!(
+            get(server.address, "/").text(),
+            "Hello, world!\n",
+            "{level}"
         );
     }
 }

@@ -45,13 +45,13 @@ pub fn compile(
     });
     match taken {
         Ok((name, data)) => {
-            append_snapshot(target, memory, &data, Some(name.component), file)?;
+            append_snapshot((target, effort), memory, &data, Some(name.component), file)?;
             Ok(Some(name))
         }
         Err(error) => {
             debug!("its code is compiled together with its data: {error:#}");
             write_code(target, effort, &binary, file)?;
-            append_snapshot(target, memory, &[], None, file)?;
+            append_snapshot((target, effort), memory, &[], None, file)?;
             Ok(None)
         }
     }
@@ -97,13 +97,13 @@ fn copy_shared(cache: &Cache, name: CodeName, file: &mut File) -> bool {
 /// while it is made is not the same each time. Its memories begin with this data, as far as that was taken out of the
 /// component.
 fn append_snapshot(
-    target: Target,
+    (target, effort): (Target, Effort),
     memory: u64,
     data: &[Segment<'_>],
     shared: Option<[u8; 32]>,
     file: &mut File,
 ) -> Result<()> {
-    let engine = engine::compiling(target)?;
+    let engine = engine::compiling_with(target, effort)?;
     let component = code::component(&engine, file)?;
     let mut linker = Linker::<Allowance>::new(&engine);
     linker.define_unknown_imports_as_traps(&component)?;

@@ -14,9 +14,8 @@ use wasmtime::{
     PoolingAllocationConfig, RegallocAlgorithm, WasmFeatures,
 };
 
-/// A guest task has this much native stack, of which Wasm may use [`WASM_STACK`].
-const ASYNC_STACK: usize = 2 << 20;
-const WASM_STACK: usize = 1 << 20;
+/// A guest task has this much native stack beside what its code may use: the host's functions run there.
+const HOST_STACK: usize = 1 << 20;
 
 /// This many bytes of each memory, table and stack stay mapped between two instances: resetting them by hand is cheaper
 /// than giving the pages back and faulting them in again. A worker with little memory keeps fewer.
@@ -50,6 +49,15 @@ pub enum Effort {
 }
 
 impl Effort {
+    /// Code may use this many bytes of native stack. What was made with little effort keeps more there: an application
+    /// in Python that starts in one MiB otherwise took more than that.
+    pub fn stack(self) -> usize {
+        match self {
+            Effort::Full => 1 << 20,
+            Effort::Little => 8 << 20,
+        }
+    }
+
     /// Code that was made with one of these efforts is as good as what this one makes, the best first.
     pub fn or_better(self) -> &'static [Effort] {
         match self {
@@ -87,8 +95,6 @@ fn base(target: Target) -> Result<Config> {
             true => Inlining::InterModule,
             false => Inlining::No,
         })
-        .async_stack_size(ASYNC_STACK)
-        .max_wasm_stack(WASM_STACK)
         .wasm_backtrace_max_frames(std::num::NonZero::new(32));
     if target.restores() {
         // What the scan does not know cannot be compiled either. Without garbage collection no heap of its
@@ -116,6 +122,7 @@ pub fn compiling(target: Target) -> Result<Engine> {
 /// Makes an engine that compiles with this effort.
 pub fn compiling_with(target: Target, effort: Effort) -> Result<Engine> {
     let mut config = base(target)?;
+    stack(&mut config, effort.stack());
     config.parallel_compilation(true);
     if effort == Effort::Little {
         config
@@ -123,6 +130,12 @@ pub fn compiling_with(target: Target, effort: Effort) -> Result<Engine> {
             .cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
     }
     Ok(Engine::new(&config)?)
+}
+
+fn stack(config: &mut Config, bytes: usize) {
+    config
+        .max_wasm_stack(bytes)
+        .async_stack_size(bytes + HOST_STACK);
 }
 
 /// This many processors compile at a time, at most: each of them takes some 10 MiB.
@@ -150,6 +163,7 @@ pub fn serving(info: CodeInfo, limits: GuestLimits) -> Result<Engine> {
     }
     let mut config = base(info.target)?;
     config.coredump_on_trap(limits.core_dumps);
+    stack(&mut config, limits.stack);
     let pool = pool(needs, info.instances(limits), limits)?;
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Engine::new(&config)
@@ -167,6 +181,7 @@ pub fn serving(info: CodeInfo, limits: GuestLimits) -> Result<Engine> {
 pub fn restorable(target: Target, limits: GuestLimits) -> Result<Engine> {
     let most = usize::try_from(limits.memory).unwrap_or(usize::MAX >> 1);
     let mut config = base(target)?;
+    stack(&mut config, limits.stack);
     config
         .with_host_memory(Memories::new(most))
         .coredump_on_trap(limits.core_dumps);
