@@ -39,6 +39,15 @@ const PYTHON: [Embedded; 3] = [
     (".gitignore", "__pycache__/\n.venv/\n*.wasm\n"),
 ];
 
+/// No project can have one of these names: they are those of Go's and Rust's own libraries, of what the projects are made
+/// with, or words of Rust.
+const TAKEN: &str = "
+    cmd go internal main std toolchain vendor alloc core proc-macro test hono wstd
+    abstract as async await become box break const continue crate do dyn else enum extern false final fn for gen if impl
+    in let loop macro match mod move mut override priv pub ref return self static struct super trait true try type typeof
+    unsized use virtual where while yield
+";
+
 /// Writes a project, and says what to do with it.
 pub fn write(new: &New) -> Result<()> {
     let directory = &new.directory;
@@ -81,15 +90,42 @@ fn name(directory: &Path) -> Result<String> {
     let whole = directory
         .canonicalize()
         .context("cannot find the directory")?;
-    let called = whole.file_name().unwrap_or_default().to_string_lossy();
+    Ok(name_of(
+        &whole.file_name().unwrap_or_default().to_string_lossy(),
+    ))
+}
+
+fn name_of(called: &str) -> String {
     let allowed = |c: char| match c.to_ascii_lowercase() {
         c @ ('a'..='z' | '0'..='9') => c,
         _ => '-',
     };
     let name: String = called.chars().map(allowed).collect();
     let name = name.trim_matches('-');
-    Ok(match name.chars().next() {
-        Some('a'..='z') => name.to_owned(),
+    let is_taken = TAKEN.split_whitespace().any(|taken| taken == name);
+    match name.chars().next() {
+        Some('a'..='z') if !is_taken => name.to_owned(),
         _ => format!("app-{name}").trim_end_matches('-').to_owned(),
-    })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_project_is_called_as_its_directory_where_every_language_allows_that() {
+        for (called, name) in [
+            ("My_App.v2", "my-app-v2"),
+            ("2048", "app-2048"),
+            ("---", "app"),
+            ("go", "app-go"),
+            ("std", "app-std"),
+            ("wstd", "app-wstd"),
+            ("fn", "app-fn"),
+            ("going", "going"),
+        ] {
+            assert_eq!(name_of(called), name);
+        }
+    }
 }
