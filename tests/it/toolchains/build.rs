@@ -216,6 +216,20 @@ wasmserve: the application cannot be imported in the component
 "
     );
     assert_eq!(said(&output), expected);
+
+    // Giving so many lists back takes more stack than there is, which Python does not notice.
+    let text = "nested = []
+for _ in range(100_000):
+    nested = [nested]
+nested = None
+
+async def app(scope, receive, send):
+    pass
+";
+    let output = finished(python(&at, text));
+    assert_eq!(output.status.code(), Some(3));
+    let why = "it trapped there, or when it was asked to warm up: call stack exhausted\n";
+    assert!(said(&output).contains(why), "{}", said(&output));
 }
 
 #[test]

@@ -141,6 +141,9 @@ def _failure(printed, project):
     if text.startswith("Traceback") and "componentize-py" in text.split("\n")[1]:
         text = text.split("sys.exit(script())", 1)[-1].lstrip(" ^\n")
     text = _from_the_application_on(text)
+    if not text.strip() and (trap := re.search(r"wasm trap: (.*)", printed)):
+        # Python had no say in it.
+        text = f"it trapped there, or when it was asked to warm up: {trap[1]}"
     # As the user knows them.
     text = text.replace('File "/app/', f'File "{project.folder}/').replace('File "/site-packages/', 'File "')
     missing = re.search(r"ModuleNotFoundError: No module named '([^']+)'", text)
