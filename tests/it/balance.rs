@@ -65,7 +65,13 @@ fn a_burst_is_spread_also_after_many_short_connections() {
 
 fn is_spread(server: &Server, target: &Target) {
     let workers = server.workers();
-    let before: Vec<usize> = workers.iter().map(|worker| sockets(*worker)).collect();
+    let all = || -> Vec<usize> { workers.iter().map(|worker| sockets(*worker)).collect() };
+    let mut before = all();
+    eventually("the clients before are gone", || {
+        std::thread::sleep(Duration::from_millis(200));
+        let earlier = std::mem::replace(&mut before, all());
+        before == earlier
+    });
     let connections: Vec<Connection> = (0..200).map(|_| Connection::open(target)).collect();
     let counts = || -> Vec<usize> {
         let now = workers.iter().map(|worker| sockets(*worker));
