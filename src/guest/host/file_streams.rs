@@ -206,6 +206,9 @@ impl OutputStream for Writing {
     }
 
     async fn blocking_write_and_flush(&mut self, bytes: Bytes) -> StreamResult<()> {
+        // What was written before is settled first: where this fails, that is not written once more.
+        self.inner.ready().await;
+        self.check_write()?;
         self.accepted = bytes.len();
         let answer = self.inner.blocking_write_and_flush(bytes).await;
         self.after(answer)
