@@ -3,7 +3,7 @@
 //! code.
 
 use super::one_off::block_on_guest;
-use super::spec::{digest, engine_hash};
+use super::spec::{Digest, digest, engine_hash};
 use crate::cache::{Cache, CodeName, seal};
 use crate::guest::component::target::{Restore, Target};
 use crate::guest::engine::{self, Effort, code};
@@ -34,14 +34,15 @@ pub fn compile(
         _ => Err(anyhow!("it is small")),
     };
     let taken = taken.and_then(|(without, data)| {
+        let component = digest(&without);
         for known in effort.or_better() {
-            let name = shared_name(target, *known, &without)?;
+            let name = shared_name(target, *known, component)?;
             if cache.is_some_and(|cache| copy_shared(cache, name, file)) {
                 return Ok((name, data));
             }
         }
         write_code(target, effort, &without, file)?;
-        Ok((shared_name(target, effort, &without)?, data))
+        Ok((shared_name(target, effort, component)?, data))
     });
     match taken {
         Ok((name, data)) => {
@@ -67,10 +68,9 @@ fn empty(file: &mut File) -> io::Result<()> {
     file.rewind()
 }
 
-/// Names code in the cache that was made of a component without data.
-fn shared_name(target: Target, effort: Effort, without: &[u8]) -> Result<CodeName> {
+/// Names code in the cache that was made of a component without data, which has this digest.
+fn shared_name(target: Target, effort: Effort, component: Digest) -> Result<CodeName> {
     let engine = engine_hash(target, effort, "without data")?;
-    let component = digest(without);
     Ok(CodeName { component, engine })
 }
 
