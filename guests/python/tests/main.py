@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 import failures
 import native
 import objects
+import resources
 import starts
 import transactions
 
@@ -43,6 +44,8 @@ async def answer(scope, receive):
         return text
     if path == "/immortal":
         return objects.immortal()
+    if path == "/resources":
+        return resources.answer()
     return failures.answer(path, scope)
 
 

@@ -19,7 +19,7 @@ from componentize_py_types import Err, Ok
 from wit_world import exports
 from wit_world.imports import types
 
-from . import background, files, frozen, heap, immortal, missing, printing, sockets, temporary, threads
+from . import background, files, frozen, heap, immortal, missing, printing, resources, sockets, temporary, threads
 from .body import BodyWriter
 from .event_loop import Policy, WasiEventLoop
 from .exchange import Exchange
@@ -91,6 +91,7 @@ def build(settings_path):
         os.environ.pop(name, None)
     loop.serve()
     printing.serve()
+    resources.install()
     gc.collect()
     gc.freeze()
     # Requests leave little behind that only this finds.

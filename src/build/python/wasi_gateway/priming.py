@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 
-from . import background, heap, tls
+from . import background, heap, resources, tls
 from .while_building import handles
 
 # A guest seldom has more files open.
@@ -43,6 +43,7 @@ def renew():
     """To be called when an instance begins to do something, whether it begins as the snapshot or as it was built: what
     programs draw once for a process is drawn again."""
     Snapshot.fresh, Snapshot.drawn = False, True
+    resources.put_back()
     random, tempfile = sys.modules.get("random"), sys.modules.get("tempfile")
     if random is not None:
         random.seed()

@@ -262,6 +262,17 @@ fn references_to_what_an_instance_begins_with_are_not_counted() {
     }
 }
 
+#[test]
+fn what_nobody_holds_is_given_back_and_finalizers_are_those_of_python() {
+    for reuse in REUSE {
+        let server = trials::serve(&of_tests(), &["--reuse", reuse]);
+        for _ in 0..3 {
+            let answer = get(server.address, "/resources").text();
+            assert_eq!(answer, "as it should be");
+        }
+    }
+}
+
 /// The application of the tests, which is asked nothing while it is built: the first that it knows of is a start.
 fn of_tests() -> String {
     kept(OF_TESTS, &["--no-prime"], |file| {
