@@ -65,30 +65,34 @@ class BodyWriter:
         self._stream = body.write()
 
     async def write(self, data):
-        start, end = 0, len(data)
-        while start < end:
-            room = await self._room()
-            self._call(self._stream.write, data[start : start + room] if end - start > room else data[start:])
-            start += room
+        start = self.write_some(data)
+        while start < len(data):
+            await self._loop.ready(self._stream.subscribe())
+            start = self.write_some(data, start)
+
+    def write_some(self, data, start=0):
+        """Writes from a place on as much as there is room for. Returns how far that went."""
+        stream, end = self._stream, len(data)
+        try:
+            while start < end and (room := stream.check_write()):
+                stream.write(data[start : start + room])
+                start += room
+        except Err as error:
+            raise Disconnected("the client is gone") from error
+        return start
 
     async def flush(self):
         """Resolves when what was written is on its way."""
         self._call(self._stream.flush)
-        await self._room()
-
-    async def _room(self):
-        while not (room := self._call(self._stream.check_write)):
+        while not self._call(self._stream.check_write):
             await self._loop.ready(self._stream.subscribe())
-        return room
 
     def write_blocking(self, data):
-        start, end = 0, len(data)
-        while start < end:
-            while not (room := self._call(self._stream.check_write)):
-                with self._stream.subscribe() as pollable:
-                    pollable.block()
-            self._call(self._stream.write, data[start : start + room])
-            start += room
+        start = self.write_some(data)
+        while start < len(data):
+            with self._stream.subscribe() as pollable:
+                pollable.block()
+            start = self.write_some(data, start)
 
     def finish(self):
         """Only a body that is finished is whole."""

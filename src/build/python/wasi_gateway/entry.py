@@ -181,8 +181,7 @@ def _read_late():
 
 
 async def _answer(request, outparam):
-    failure = await _started()
-    if failure is not None:
+    if not lifespan.begun and (failure := await _started()) is not None:
         _refuse(request, outparam, failure)
         return
     await _run(Exchange(loop, request, outparam, lifespan.state))

@@ -20,13 +20,15 @@ class Exchange:
         self.scope = scope.of(request, state)
         self._request = request
         self._outparam = outparam
-        self._body = RequestBody(loop, request)
+        self._body = None
         self._left = _content_length(self.scope["headers"])
         self._asked = False
         self._start = None
         self._writer = None
         self._written = 0
         self._expected = None
+        self._is_over = False
+        # Done when it is over; there where somebody waits for that.
         self._over = None
         self._gone = False
 
@@ -44,11 +46,13 @@ class Exchange:
             await self._end()
 
     async def receive(self):
-        if self._gone or self._is_over():
+        if self._gone or self._is_over:
             return {"type": "http.disconnect"}
         if self._asked:
             await self._ended()
             return {"type": "http.disconnect"}
+        if self._body is None:
+            self._body = RequestBody(self.loop, self._request)
         try:
             piece = b"" if self._left == 0 else await self._body.read()
         except Disconnected:
@@ -67,11 +71,11 @@ class Exchange:
         if kind == "http.response.start":
             if self._start is not None:
                 raise RuntimeError(f"Unexpected ASGI message '{kind}' sent, after response already started.")
-            await self._send_head(message)
+            self._send_head(message["status"], message.get("headers", ()))
         elif kind == "http.response.body":
             if self._start is None:
                 raise RuntimeError(f"Expected ASGI message 'http.response.start', but got '{kind}'.")
-            if self._is_over():
+            if self._is_over:
                 raise RuntimeError(f"Unexpected ASGI message '{kind}' sent, after response already completed.")
             try:
                 await self._send_body(bytes(message.get("body", b"")), message.get("more_body", False))
@@ -82,15 +86,16 @@ class Exchange:
         else:
             raise RuntimeError(f"Unexpected ASGI message '{kind}'.")
 
-    async def _send_head(self, message):
-        status = message["status"]
-        fields = headers.for_host(message.get("headers", ()))
+    def _send_head(self, status, fields):
+        fields = headers.for_host(fields)
         response = OutgoingResponse(Fields.from_list(fields))
-        response.set_status_code(status)
+        # A response begins with this one.
+        if status != 200:
+            response.set_status_code(status)
         self._start = status
         # Without a body of its own the response may announce a length that it does not have.
         if self.scope["method"] != "HEAD" and status not in BODILESS:
-            self._expected = _content_length(message.get("headers", ()))
+            self._expected = _content_length(fields, "content-length")
             self._writer = BodyWriter(self.loop, response.body())
         ResponseOutparam.set(self._outparam, Ok(response))
         self._outparam = None
@@ -100,8 +105,8 @@ class Exchange:
             self._written += len(data)
             if self._expected is not None and self._written > self._expected:
                 raise RuntimeError("Response content longer than Content-Length")
-            if data:
-                await self._writer.write(data)
+            if data and (start := self._writer.write_some(data)) < len(data):
+                await self._writer.write(data[start:])
             if more:
                 await self._writer.flush()
         if not more:
@@ -111,18 +116,14 @@ class Exchange:
                 self._writer.finish()
             self._finished()
 
-    def _is_over(self):
-        return self._over is not None and self._over.done()
-
     def _ended(self):
         if self._over is None:
             self._over = self.loop.create_future()
         return asyncio.shield(self._over)
 
     def _finished(self):
-        if self._over is None:
-            self._over = self.loop.create_future()
-        if not self._over.done():
+        self._is_over = True
+        if self._over is not None and not self._over.done():
             self._over.set_result(None)
 
     async def _end(self):
@@ -131,20 +132,22 @@ class Exchange:
             text = b"Internal Server Error"
             fields = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(text)).encode())]
             try:
-                await self._send_head({"status": 500, "headers": fields})
+                self._send_head(500, fields)
                 await self._send_body(text, False)
             except Disconnected:
                 pass
         if self._writer is not None:
             self._writer.abandon()
         self._finished()
-        self._body.close()
+        if self._body is not None:
+            self._body.close()
         self._request.__exit__(None, None, None)
 
 
-def _content_length(fields):
+def _content_length(fields, called=b"content-length"):
+    """As the host has fields, in lower case."""
     for name, value in fields:
-        if name.lower() == b"content-length":
+        if name == called:
             try:
                 return int(value)
             except ValueError:

@@ -46,7 +46,8 @@ def renew():
     resources.put_back()
     random, tempfile = sys.modules.get("random"), sys.modules.get("tempfile")
     if random is not None:
-        random.seed()
+        # As unforeseeable as with the 2,500 bytes that it would take itself, which the host gives by and by.
+        random.seed(int.from_bytes(os.urandom(32)))
     if tempfile is not None:
         # The names of files that it makes; it begins anew.
         tempfile._name_sequence = None

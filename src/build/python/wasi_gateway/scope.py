@@ -15,30 +15,29 @@ METHODS = {
     types.Method_Trace: "TRACE",
     types.Method_Patch: "PATCH",
 }
+SCHEMES = {types.Scheme_Http: "http", types.Scheme_Https: "https", type(None): "http"}
 CLIENT = b"wasmserve-client"
 PORTS = {"http": 80, "https": 443}
 
 
 def of(request, state):
     method = request.method()
-    with request.headers() as fields:
-        headers = [(name.encode("latin-1"), value) for name, value in fields.entries()]
-    client = _told(headers)
-    scheme, authority, target = _scheme(request.scheme()), request.authority() or "", request.path_with_query() or "/"
-    return {
-        "type": "http",
-        "method": METHODS.get(type(method)) or method.value,
-        **_common(scheme, authority, target, headers, client, state),
-    }
+    headers = [(name.encode("latin-1"), value) for name, value in request.headers().entries()]
+    scheme, authority, target = request.scheme(), request.authority() or "", request.path_with_query() or "/"
+    scope = _common(SCHEMES.get(type(scheme)) or scheme.value, authority, target, headers, state)
+    scope["type"] = "http"
+    scope["method"] = METHODS.get(type(method)) or method.value
+    return scope
 
 
 def of_websocket(opening, state):
     headers = [(name.encode("latin-1"), bytes(value)) for name, value in opening.headers]
-    _told(headers)
-    client = _node(opening.client) if opening.client else None
+    common = _common(opening.scheme, opening.authority, opening.path_with_query, headers, state)
+    if opening.client:
+        common["client"] = _node(opening.client)
     return {
+        **common,
         "type": "websocket",
-        **_common(opening.scheme, opening.authority, opening.path_with_query, headers, client, state),
         "http_version": opening.http_version,
         "scheme": "wss" if opening.scheme == "https" else "ws",
         "subprotocols": list(opening.subprotocols),
@@ -46,8 +45,13 @@ def of_websocket(opening, state):
     }
 
 
-def _common(scheme, authority, target, headers, client, state):
+def _common(scheme, authority, target, headers, state):
     known = dict(reversed(headers))
+    # The client as the host knows it. Nobody else can write this field.
+    client = known.get(CLIENT)
+    if client is not None:
+        headers.remove((CLIENT, client))
+        client = _node(client.decode("latin-1"))
     if b"host" not in known and authority:
         headers.insert(0, (b"host", authority.encode("latin-1")))
     target = target.encode("latin-1", "replace")
@@ -69,21 +73,6 @@ def _common(scheme, authority, target, headers, client, state):
         "server": _server(authority, scheme),
         "state": state.copy(),
     }
-
-
-def _scheme(scheme):
-    if isinstance(scheme, types.Scheme_Other):
-        return scheme.value
-    return "https" if isinstance(scheme, types.Scheme_Https) else "http"
-
-
-def _told(headers):
-    """The client as the host knows it. Nobody else can write this field."""
-    for index, (name, value) in enumerate(headers):
-        if name == CLIENT:
-            del headers[index]
-            return _node(value.decode("latin-1"))
-    return None
 
 
 def _client(known):
