@@ -3,6 +3,7 @@
 //! our bridge; one that brings its own handler, or listens for the `fetch` event, is left as it is. An application
 //! takes WebSockets if it opens one in the way of Workers.
 
+mod componentize;
 mod late;
 
 use super::project::{JavaScript, nearest};
@@ -11,16 +12,19 @@ use super::wit;
 use super::{advice, embedded};
 use crate::cli;
 use crate::sys::exec::on_path;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
+use componentize::{componentize, componentizer};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// These files are bundled with applications.
-const OURS: [embedded::Embedded; 12] = [
+const OURS: [embedded::Embedded; 14] = [
+    ("bindings.mjs", include_str!("javascript/bindings.mjs")),
     ("bodies.js", include_str!("javascript/bodies.js")),
     ("bridge.js", include_str!("javascript/bridge.js")),
     ("development.js", include_str!("javascript/development.js")),
+    ("host.js", include_str!("javascript/host.js")),
     ("late.js", include_str!("javascript/late.js")),
     ("normalize.js", include_str!("javascript/normalize.js")),
     ("platform.js", include_str!("javascript/platform.js")),
@@ -41,13 +45,6 @@ export * from \"./application.js\";
 ";
 
 const NODE: [&str; 2] = ["nodejs", "npm"];
-const COMPONENTIZE: &str = "@bytecodealliance/componentize-js";
-
-/// componentize-js takes this package from where its dependency jco has it, and asks for no version of jco: newer ones
-/// have it where it is not found.
-const SHIM: &str = "@bytecodealliance/preview2-shim";
-const JCO: &str = "@bytecodealliance/jco@1.15.4";
-
 /// A main file is looked for under these names, in this order, with each of the extensions.
 const MAINS: [&str; 10] = [
     "src/index",
@@ -266,62 +263,8 @@ fn option(name: &str, path: &Path) -> std::ffi::OsString {
     option
 }
 
-/// Makes a component of the module `bundle.js`, which imports these interfaces of the host beside what `world` has.
-fn componentize(
-    tools: &mut Tools<'_>,
-    project: &NodeProject<'_>,
-    world: &str,
-    imports: &[String],
-    output: &Path,
-) -> Result<()> {
-    let packages = tools.scratch().join("wit");
-    let world = wit::write_for(&packages, world, imports)?;
-    let script = componentizer(project.root)?;
-    let mut command = match script.extension() {
-        None => Command::new(script),
-        Some(_) => {
-            let mut command = Command::new(project.node);
-            command.arg(script);
-            command
-        }
-    };
-    command
-        .current_dir(tools.scratch())
-        .arg("bundle.js")
-        .arg("--wit")
-        .arg(packages)
-        .args(["--world-name", world, "--out"])
-        .arg(output);
-    tools.run("componentize-js", command)
-}
-
 fn esbuild(root: &Path) -> Result<PathBuf> {
     installed(root, ".bin/esbuild", "esbuild", "esbuild")
-}
-
-/// Finds componentize-js: its script, or the program of that name.
-fn componentizer(root: &Path) -> Result<PathBuf> {
-    let script = format!("{COMPONENTIZE}/src/cli.js");
-    let packages = format!("{COMPONENTIZE}@0.23 {JCO}");
-    let script = installed(root, &script, "componentize-js", &packages)?;
-    if script.extension().is_some() {
-        has_shim(&script, root)?;
-    }
-    Ok(script)
-}
-
-/// Fails where Node would not find what componentize-js imports.
-fn has_shim(script: &Path, root: &Path) -> Result<()> {
-    let real = script.canonicalize();
-    let real = real.with_context(|| format!("`{}` cannot be read", script.display()))?;
-    let found = nearest(&real, &format!("node_modules/{SHIM}"));
-    ensure!(
-        found.is_some(),
-        "componentize-js does not find {SHIM}, because the jco that is installed is too new for it; \
-         run `npm install --save-dev {JCO}` in `{}`",
-        root.display()
-    );
-    Ok(())
 }
 
 /// Finds a tool that the project has, or one on the path.

@@ -117,6 +117,48 @@ app.get("/parts", async (c) => {
   }
   return c.json(results);
 });
+// Responses whose body is a text: as they were made, looked at, read, taken over by others, and large.
+const texts: Record<string, () => Response | Promise<Response>> = {
+  plain: () => new Response("h\u00e9llo"),
+  lone: () => new Response("a\ud800b"),
+  empty: () => new Response(""),
+  "looked-at": () => {
+    const response = new Response("looked at");
+    return response.body!.locked ? new Response("locked") : response;
+  },
+  read: async () => {
+    const response = new Response("read");
+    await response.text();
+    return response;
+  },
+  halved: () => new Response(new Response("halved").body!.tee()[1]),
+  "taken-over": () => {
+    const response = new Response("inner", { headers: { "x-inner": "1" } });
+    return new Response(response.body, response);
+  },
+  "as-another": () => new Response("longer than the other", new Response("other", { headers: { "x-other": "1" } })),
+  "seen-fields": () => {
+    const response = new Response("seen", { headers: { "set-cookie": "a=1" } });
+    response.headers.append("set-cookie", "b=2");
+    return response;
+  },
+  announced: () => new Response("four", { headers: { "Content-Length": "4" } }),
+  large: () => new Response("\u00e9".repeat(100_000), { headers: { "x-large": "v".repeat(20_000) } }),
+  problem: () => Response.json({ a: 1 }, { status: 422, headers: { "content-type": "application/problem+json" } }),
+  "json-as-another": () => Response.json([1], new Response(null, { status: 201 })),
+  "no-json": () => {
+    try {
+      return Response.json(undefined);
+    } catch (error) {
+      return new Response(String(error instanceof TypeError));
+    }
+  },
+  redirect: () => {
+    const asked = new Request("http://a.test/", { redirect: "manual" });
+    return new Response([new Request("http://a.test/").redirect, new Request(asked).redirect].join());
+  },
+};
+app.get("/text/:of", (c) => texts[c.req.param("of")]());
 // What it was asked, a line for each thing.
 app.all("/request/*", async (c) => {
   const { pathname, search } = new URL(c.req.url);

@@ -1,16 +1,9 @@
 // Between wasi:http and an application that has a `fetch`: requests and responses of the web platform on one
 // side, WASI's resources on the other. `wasmserve build` bundles it with the application.
 
+import { Head, Incoming, leaveDesk, takeDesk, variables } from "./host.js";
 import { begin, renew, silence } from "./platform.js";
-import { lengthOf } from "./response.js";
-import { getEnvironment } from "wasi:cli/environment@0.2.10";
-import {
-  Fields,
-  IncomingBody,
-  OutgoingBody,
-  OutgoingResponse,
-  ResponseOutparam,
-} from "wasi:http/types@0.2.10";
+import { fieldsToSend, lengthOf, textOf } from "./response.js";
 
 const PIECE = 65536n;
 // What belongs to one connection, and is the host's (RFC 9110, section 7.6.1).
@@ -29,8 +22,6 @@ export const HOP_BY_HOP = new Set([
 ]);
 // The host writes the client's address here, and nobody else can.
 const CLIENT = "wasmserve-client";
-const decoder = new TextDecoder();
-const encoder = new TextEncoder();
 
 // See `wit/world.wit`.
 export const bridge = { version: () => 1 };
@@ -52,43 +43,51 @@ export function fetchOf(application) {
 export function handlerOf(application, shown = (response) => response) {
   const fetch = fetchOf(application);
   called = fetch;
-  return { handle: (incoming, out) => handle(fetch, shown, incoming, out) };
+  return { handle: (request, out) => handle(fetch, shown, request, out) };
 }
 
-async function handle(fetch, shown, incoming, out) {
-  // Handles that are left when this ends would belong to the next request: another instance has to be made for it then.
-  const held = [() => incoming[Symbol.dispose]()];
-  try {
-    await respond(fetch, shown, incoming, out, held);
-  } finally {
-    for (const release of held.reverse()) release();
-  }
-}
-
-async function respond(fetch, shown, incoming, out, held) {
+// The request and what takes the response are handles here. What is left open when this ends would belong to the next
+// request: another instance has to be made for it then.
+async function handle(fetch, shown, request, out) {
   begin();
+  takeDesk();
   const later = [];
-  const isHead = incoming.method().tag === "head";
-  let response, head;
+  const incoming = new Incoming(request);
+  let head, body;
   try {
-    const { request, client } = requestOf(incoming, held);
-    response = shown(await answerOf(fetch, request, client, later));
-    head = headOf(response, isHead);
-  } catch (error) {
-    response = shown(failed(error), error);
-    head = headOf(response, isHead);
+    const method = incoming.method();
+    const isHead = method === "HEAD";
+    let response;
+    try {
+      const { request, client } = requestOf(incoming, method);
+      response = shown(await answerOf(fetch, request, client, later));
+      head = headOf(response, isHead);
+    } catch (error) {
+      response = shown(failed(error), error);
+      head = headOf(response, isHead);
+    }
+    const text = textOf(response);
+    if (isBodiless(response, isHead)) {
+      // A head may announce a length that no body has (RFC 9110, sections 9.3.2 and 15.4.5).
+      head.send(out, false);
+      if (text === undefined) await response.body?.cancel().catch(() => {});
+    } else {
+      body = head.send(out, true);
+      if (text !== undefined) body.writeText(text);
+      else if (response.body) await send(response.body, body);
+      // A body that broke off is never finished, so that the client sees that it did.
+      body.finish();
+    }
+    if (later.length > 0) await ended(later);
+  } finally {
+    head?.close();
+    body?.close();
+    incoming.close();
+    leaveDesk();
   }
-  if (isBodiless(response, isHead)) {
-    // A head may announce a length that no body has (RFC 9110, sections 9.3.2 and 15.4.5).
-    ResponseOutparam.set(out, { tag: "ok", val: head });
-    await response.body?.cancel().catch(() => {});
-  } else {
-    const outgoing = head.body();
-    ResponseOutparam.set(out, { tag: "ok", val: head });
-    if (response.body) await send(response.body, outgoing);
-    // A body that broke off is never finished, so that the client sees that it did.
-    OutgoingBody.finish(outgoing, undefined);
-  }
+}
+
+async function ended(later) {
   for (const outcome of await Promise.allSettled(later)) {
     if (outcome.status === "rejected") console.error(String(outcome.reason));
   }
@@ -96,7 +95,7 @@ async function respond(fetch, shown, incoming, out, held) {
 
 // Asks the application, which leaves promises that are to be waited for after its response.
 export async function answerOf(fetch, request, client, later) {
-  const env = Object.fromEntries(getEnvironment());
+  const env = variables();
   if (client) introduce(client, env);
   const context = {
     waitUntil: (promise) => void later.push(promise),
@@ -104,7 +103,7 @@ export async function answerOf(fetch, request, client, later) {
   };
   const response = await fetch(request, env, context);
   if (!(response instanceof Response)) throw new TypeError("fetch gave no Response");
-  if (response.body?.locked) throw new TypeError("the body of the response was read already");
+  if (textOf(response) === undefined && response.body?.locked) throw new TypeError("the body of the response was read already");
   return response;
 }
 
@@ -134,7 +133,7 @@ async function warmUp() {
 }
 
 async function askNowhere() {
-  const env = Object.fromEntries(getEnvironment());
+  const env = variables();
   introduce({ address: "127.0.0.1", port: 1 }, env);
   const later = [];
   const context = { waitUntil: (promise) => void later.push(promise), passThroughOnException() {} };
@@ -148,7 +147,12 @@ let problem;
 
 // The snapshot is taken: what is warm now is warm in each instance.
 async function settle() {
-  await warmUp();
+  takeDesk();
+  try {
+    await warmUp();
+  } finally {
+    leaveDesk();
+  }
   if (problem) throw problem;
   renew();
 }
@@ -175,13 +179,13 @@ async function warmUpBridge() {
     const { searchParams, pathname } = new URL(request.url);
     const asked = `${request.method} ${pathname} ${searchParams.get("a")} ${request.headers.get("accept")}`;
     const shown = new Response(asked, { headers: { "content-type": "text/plain" } });
-    headOf(shown, false)[Symbol.dispose]();
+    headOf(shown, false).close();
     const reader = shown.body.getReader();
     while (!(await reader.read()).done);
     const told = Response.json({ asked });
-    headOf(told, false)[Symbol.dispose]();
+    headOf(told, false).close();
     await told.text();
-    Object.fromEntries(getEnvironment());
+    variables();
     addressOf("127.0.0.1:1");
     Math.random();
   }
@@ -195,50 +199,68 @@ function isBodiless(response, isHead) {
 }
 
 function headOf(response, isHead) {
-  const fields = fieldsOf(response.headers);
-  const length = lengthOf(response);
-  const announced = response.headers.has("content-length");
-  if (isBodiless(response, isHead)) {
-    if (length !== undefined && !announced && response.status !== 204) {
-      fields.append("content-length", encoder.encode(length));
+  const { status } = response;
+  const hasText = textOf(response) !== undefined;
+  const isWhole = hasText && !isBodiless(response, isHead);
+  const head = new Head();
+  try {
+    const fields = isWhole ? fieldsToSend(response) : undefined;
+    if (fields !== undefined) {
+      appendAll(head, fields);
+    } else {
+      const length = lengthToSend(response, isHead, hasText);
+      appendAll(head, response.headers, length !== undefined);
+      if (length !== undefined) head.append("content-length", length);
     }
-  } else if (!response.body) {
-    // Whatever it announces, nothing follows.
-    if (announced) fields.set("content-length", [encoder.encode("0")]);
-  } else if (length !== undefined) {
-    fields.set("content-length", [encoder.encode(length)]);
+    head.setStatus(status);
+  } catch (error) {
+    head.close();
+    throw error;
   }
-  const head = new OutgoingResponse(fields);
-  head.setStatusCode(response.status);
   return head;
 }
 
-function requestOf(incoming, held) {
-  const { tag, val } = incoming.method();
-  const method = tag === "other" ? val : tag.toUpperCase();
-  const scheme = incoming.scheme()?.tag === "HTTPS" ? "https" : "http";
-  const authority = incoming.authority() ?? "localhost";
-  const headers = new Headers();
-  let client;
-  const fields = incoming.headers();
-  for (const [name, value] of fields.entries()) {
-    if (name === CLIENT) client = addressOf(fromBytes(value));
-    else headers.append(name, fromBytes(value));
+function appendAll(head, fields, withoutLength = false) {
+  for (const [name, value] of fields) {
+    if (name === "set-cookie" || HOP_BY_HOP.has(name)) continue;
+    if (!withoutLength || name !== "content-length") head.append(name, value);
   }
-  fields[Symbol.dispose]();
+  for (const value of fields.getSetCookie()) head.append("set-cookie", value);
+}
+
+// The length that a response announces in place of what its fields say, if any.
+function lengthToSend(response, isHead, hasText) {
+  const length = lengthOf(response);
+  const announced = response.headers.has("content-length");
+  if (isBodiless(response, isHead)) return announced || response.status === 204 ? undefined : length;
+  if (hasText || response.body) return length;
+  // Whatever it announces, nothing follows.
+  return announced ? "0" : undefined;
+}
+
+function requestOf(incoming, method) {
+  const headers = [];
+  let client;
+  incoming.eachField((name, value) => {
+    if (name === CLIENT) client = addressOf(value);
+    else headers.push([name, value]);
+  });
   const init = { method, headers };
   if (method !== "GET" && method !== "HEAD") {
-    init.body = bodyOf(incoming, held);
+    init.body = bodyOf(incoming);
     init.duplex = "half";
   }
-  const request = new Request(`${scheme}://${authority}${incoming.pathWithQuery() ?? "/"}`, init);
+  const authority = incoming.authority() ?? "localhost";
+  const request = new Request(`${incoming.scheme()}://${authority}${incoming.pathWithQuery() ?? "/"}`, init);
   return { request, client };
 }
 
 // Host and port of `192.0.2.1:50000` or `[2001:db8::1]:50000`.
 export function addressOf(text) {
-  const [, host, port] = /^(.*):([0-9]+)$/.exec(text);
-  return { address: host.replace(/^\[|\]$/g, ""), port: Number(port) };
+  const colon = text.lastIndexOf(":");
+  const isBracketed = text[0] === "[";
+  const address = isBracketed ? text.slice(1, colon - 1) : text.slice(0, colon);
+  return { address, port: Number(text.slice(colon + 1)) };
 }
 
 // Tells who asks as Deno, Bun and Node.js do, where `getConnInfo` of Hono looks for it. It is not among the variables of
@@ -246,93 +268,45 @@ export function addressOf(text) {
 function introduce({ address, port }, env) {
   const family = address.includes(":") ? "IPv6" : "IPv4";
   const incoming = { socket: { remoteAddress: address, remotePort: port, remoteFamily: family } };
-  const server = { incoming, requestIP: () => ({ address, port, family }) };
-  const told = { remoteAddr: { transport: "tcp", hostname: address, port }, incoming, server };
-  for (const [name, value] of Object.entries(told)) {
-    if (!(name in env)) Object.defineProperty(env, name, { value, configurable: true, writable: true });
-  }
+  hide(env, "remoteAddr", { transport: "tcp", hostname: address, port });
+  hide(env, "incoming", incoming);
+  hide(env, "server", { incoming, requestIP: () => ({ address, port, family }) });
 }
 
-function bodyOf(incoming, held) {
-  const body = incoming.consume();
-  let stream = body.stream();
-  const end = () => {
-    stream?.[Symbol.dispose]();
-    // What comes of it is trailers, which nobody asks for.
-    if (stream) IncomingBody.finish(body)[Symbol.dispose]();
-    stream = undefined;
-  };
-  held.push(end);
+function hide(env, name, value) {
+  if (!(name in env)) Object.defineProperty(env, name, { value, configurable: true, writable: true });
+}
+
+function bodyOf(incoming) {
+  incoming.open();
   return new ReadableStream({
     pull(controller) {
-      for (;;) {
-        let piece;
-        try {
-          piece = stream.blockingRead(PIECE);
-        } catch (error) {
-          end();
-          if ((error?.payload ?? error)?.tag === "closed") controller.close();
-          else controller.error(new TypeError("the body of the request broke off"));
-          return;
-        }
-        if (piece.length > 0) return controller.enqueue(piece);
+      try {
+        const piece = incoming.read(PIECE);
+        if (piece === undefined) controller.close();
+        else controller.enqueue(piece);
+      } catch (error) {
+        controller.error(error);
       }
     },
   });
 }
 
-function fieldsOf(headers) {
-  const fields = new Fields();
-  for (const [name, value] of headers) {
-    if (name !== "set-cookie" && !HOP_BY_HOP.has(name)) fields.append(name, toBytes(value));
-  }
-  for (const value of headers.getSetCookie()) {
-    fields.append("set-cookie", toBytes(value));
-  }
-  return fields;
-}
-
-// Values of fields are byte strings, a byte a character (Fetch standard). Most are ASCII, which the engine does faster.
-export function fromBytes(bytes) {
-  const text = decoder.decode(bytes);
-  if (text.length === bytes.length && !text.includes("\ufffd")) return text;
-  return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
-}
-
-export function toBytes(text) {
-  const bytes = encoder.encode(text);
-  return bytes.length === text.length ? bytes : Uint8Array.from(text, (character) => character.charCodeAt(0));
-}
-
-function waitFor(stream) {
-  const ready = stream.subscribe();
-  ready.block();
-  ready[Symbol.dispose]();
-}
+const encoder = new TextEncoder();
 
 // Each piece is flushed: what an application writes now its client reads now.
 async function send(body, outgoing) {
-  const stream = outgoing.write();
   const reader = body.getReader();
   try {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
-      const piece = typeof value === "string" ? encoder.encode(value) : value;
-      for (let sent = 0; sent < piece.length; ) {
-        const room = Number(stream.checkWrite());
-        const end = Math.min(sent + room, piece.length);
-        if (room > 0) stream.write(piece.subarray(sent, end));
-        else waitFor(stream);
-        sent = end;
-      }
-      stream.flush();
+      outgoing.write(typeof value === "string" ? encoder.encode(value) : value);
+      outgoing.flush();
     }
   } catch (error) {
     // Also where the client has gone.
     await reader.cancel(error).catch(() => {});
     throw error;
-  } finally {
-    stream[Symbol.dispose]();
   }
 }

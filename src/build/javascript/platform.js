@@ -153,13 +153,18 @@ globalThis.Request = new Proxy(EngineRequest, {
     const request = Reflect.construct(target, [input, init], as === globalThis.Request ? target : as);
     const before = asked.get(input);
     const redirect = init?.redirect ?? before?.redirect ?? "follow";
-    asked.set(request, { redirect, body: init?.body });
-    if (request.redirect == null) {
-      Object.defineProperty(request, "redirect", { value: redirect, configurable: true });
-    }
+    const body = init?.body;
+    if (body != null || redirect !== "follow") asked.set(request, { redirect, body });
     return request;
   },
 });
+if (!("redirect" in EngineRequest.prototype)) {
+  Object.defineProperty(EngineRequest.prototype, "redirect", {
+    get() { return asked.get(this)?.redirect ?? "follow"; },
+    configurable: true,
+    enumerable: true,
+  });
+}
 
 const REDIRECTS = [301, 302, 303, 307, 308];
 const MOST = 20;

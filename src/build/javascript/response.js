@@ -4,52 +4,98 @@
 // Of responses, and of the streams that are the bodies of such: how many bytes the body has.
 const lengths = new WeakMap();
 
+// Of these nobody has seen the fields yet: the length among them is the engine's.
+const unseen = new WeakSet();
+
 // How long the body of a response is, where that is known.
 export function lengthOf(response) {
+  // The length is found when the fields are asked for.
+  if (unseen.has(response)) void response.headers;
   return lengths.get(response);
 }
 
+// Of responses whose body is a text that nobody has looked at: that text. It is sent as it is, where the engine would make
+// a stream of it and read that.
+const texts = new WeakMap();
+
+// The text that the body of a response is, where that is known.
+export function textOf(response) {
+  return response.bodyUsed ? undefined : texts.get(response);
+}
+
 const Engine = Response;
-const json = Engine.json;
 
 const Ours = new Proxy(Engine, {
   construct(target, [body, init], as) {
     const made = Reflect.construct(target, [body, init], as === Ours ? target : as);
-    return noted(made, body, init);
+    if (typeof body === "string") texts.set(made, body);
+    if (body == null) {
+      // The answer to HEAD is made in this way of the one to GET.
+      carry(init, made);
+    } else if (body instanceof ReadableStream) {
+      carry(body, made);
+    } else if (!announcesLength(init?.headers)) {
+      unseen.add(made);
+    }
+    return made;
   },
   get(target, name, receiver) {
-    if (name === "json" && json) return (data, init) => noted(json.call(target, data, init), "", init);
+    if (name === "json" && Engine.json) return asJson;
     return Reflect.get(target, name, receiver);
   },
 });
 globalThis.Response = Ours;
 
-function noted(made, body, init) {
-  if (body == null) {
-    // The answer to HEAD is made in this way of the one to GET.
-    carry(init, made);
-  } else if (body instanceof ReadableStream) {
-    carry(body, made);
-  } else if (made.headers.has("content-length") && !announces(init?.headers)) {
-    lengths.set(made, made.headers.get("content-length"));
-    made.headers.delete("content-length");
-  }
+const { get: headers } = Object.getOwnPropertyDescriptor(Engine.prototype, "headers");
+Object.defineProperty(Engine.prototype, "headers", {
+  get() {
+    const fields = headers.call(this);
+    if (unseen.delete(this) && fields.has("content-length")) {
+      lengths.set(this, fields.get("content-length"));
+      fields.delete("content-length");
+    }
+    return fields;
+  },
+  configurable: true,
+  enumerable: true,
+});
+
+// The fields of a response as they are sent, where its length is among them: nobody else has them.
+export function fieldsToSend(response) {
+  return unseen.has(response) ? headers.call(response) : undefined;
+}
+
+// Fetch standard, section 5.5, "json". The engine's own would leave unknown here what it has written.
+function asJson(data, init) {
+  const text = JSON.stringify(data);
+  if (text === undefined) throw new TypeError("the data cannot be written as JSON");
+  const made = new Ours(text, init);
+  if (!hasType(init?.headers)) made.headers.set("content-type", "application/json");
   return made;
+}
+
+const hasType = (headers) => headers != null && new Headers(headers).has("content-type");
+
+// A record is looked through by itself: making fields of it takes longer.
+function announcesLength(headers) {
+  if (headers == null) return false;
+  if (Object.getPrototypeOf(headers) !== Object.prototype) return new Headers(headers).has("content-length");
+  for (const name in headers) {
+    if (name.length === 14 && name.toLowerCase() === "content-length") return true;
+  }
+  return false;
 }
 
 function carry(from, to) {
   if (typeof from === "object" && lengths.has(from)) lengths.set(to, lengths.get(from));
 }
 
-function announces(headers) {
-  return headers != null && new Headers(headers).has("content-length");
-}
-
-const { get } = Object.getOwnPropertyDescriptor(Engine.prototype, "body");
+const { get: body } = Object.getOwnPropertyDescriptor(Engine.prototype, "body");
 Object.defineProperty(Engine.prototype, "body", {
   get() {
-    const stream = get.call(this);
-    if (stream) carry(this, stream);
+    const stream = body.call(this);
+    texts.delete(this);
+    if (stream && lengthOf(this) !== undefined) carry(this, stream);
     return stream;
   },
   configurable: true,

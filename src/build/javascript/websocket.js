@@ -2,7 +2,8 @@
 // that use one.
 
 import { begin } from "./platform.js";
-import { HOP_BY_HOP, addressOf, answerOf, failed, fetchOf, fromBytes, toBytes } from "./bridge.js";
+import { HOP_BY_HOP, addressOf, answerOf, failed, fetchOf } from "./bridge.js";
+import { fromBytes, toBytes } from "./host.js";
 import { isBusy, pause, untilNextTimer } from "./waiting.js";
 import { inside, socketOf } from "./sockets.js";
 import { subscribeDuration } from "wasi:clocks/monotonic-clock@0.2.10";
