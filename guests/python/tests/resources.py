@@ -64,7 +64,7 @@ def finalized():
     from wasi_gateway import resources
 
     done = []
-    for begin in (lambda: None, resources.install):
+    for begin in (lambda: None, resources.offer):
         begin()
         if weakref.finalize is not FINALIZE:
             yield f"it is {weakref.finalize}"

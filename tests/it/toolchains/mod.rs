@@ -135,6 +135,7 @@ fn built_where_it_changed(application: &str, build: impl FnOnce(&Path) -> Comman
         let output = finished(build(&file));
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{said}");
+        assert!(!said.contains("could not be rehearsed"), "{said}");
     }
     file.display().to_string()
 }

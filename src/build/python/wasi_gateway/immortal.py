@@ -17,8 +17,8 @@ PASSING = (
     types.GeneratorType,
     types.AsyncGeneratorType,
 )
-
-
+# Of code, which the garbage collector does not look into: among the constants is the code of functions within functions.
+PARTS = "co_consts co_names co_filename co_name co_qualname co_linetable co_exceptiontable".split()
 # Objects begin at multiples of this.
 ALIGNED = 8
 
@@ -38,4 +38,6 @@ def note(path):
             seen[place] |= 1 << bit
             file.write(struct.pack("<LL", id(it), id(type(it))))
             left += gc.get_referents(it)
+            if type(it) is types.CodeType:
+                left += [getattr(it, name) for name in PARTS]
     seen[:] = bytes(len(seen))

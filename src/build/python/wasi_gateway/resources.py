@@ -63,10 +63,13 @@ class Asked(types.ModuleType):
 
 
 def install():
-    """To be called last: from here on componentize-py alone is given this, and once."""
     for name, module in list(sys.modules.items()):
         if name.startswith("wit_world.") and vars(module).get("weakref") is weakref:
             module.weakref = Module()
+
+
+def offer():
+    """To be called last: from here on componentize-py alone is given this, and once."""
     weakref.__class__ = Asked
 
 

@@ -1,0 +1,181 @@
+"""Answers requests at build time that nobody has sent, for applications that are nobody's.
+
+An instance begins with what CPython had found out about code that ran before: which types come by, where attributes are.
+What it has not found out it finds out in each request, and writes it to memory that has to be put back. So the way of a
+request through the bridge and through the framework is gone beforehand, with endpoints of our own: the application's may
+do anything.
+"""
+
+import functools
+import json
+import sys
+
+from componentize_py_types import Err, Ok
+from wit_world.imports import streams, types
+
+from . import resources
+from .wsgi import WsgiApp
+
+# CPython looks at the last 16 times that a condition was met, or not.
+OFTEN = 20
+ASKED = (("GET", "/", None), ("GET", "/items/1?q=2", None), ("POST", "/items", {"name": "it"}))
+ROOM = 1 << 20
+NOTHING = functools.partial(lambda kind, handle: None)
+
+
+def rehearse(answer):
+    """`answer` is called with an application, a request, and what takes the response. Returns what went wrong, in words."""
+    runtime = types.componentize_py_runtime
+    kept = runtime.call_import, resources.drop_resource
+    resources.drop_resource = NOTHING
+    wrong = []
+    try:
+        for name, make in FRAMEWORKS.items():
+            if name not in sys.modules:
+                continue
+            try:
+                app = make(sys.modules[name])
+                for host in (Host(*asked) for asked in ASKED for _ in range(OFTEN)):
+                    # Of a kind that the code which calls it takes for the same as what comes in its place.
+                    runtime.call_import = functools.partial(host.call)
+                    answer(app, lent(types.IncomingRequest), lent(types.ResponseOutparam))
+                    if not host.is_content:
+                        raise RuntimeError("the answer is not as it should be")
+            except Exception as error:
+                # A version that is asked in another way.
+                wrong.append(f"{name}: {error!r}")
+    finally:
+        runtime.call_import, resources.drop_resource = kept
+    return wrong
+
+
+def lent(kind):
+    """What stands for a resource of the host, as componentize-py makes it."""
+    it = kind.__new__(kind)
+    it.handle = 0
+    it.finalizer = resources.Lent((None, NOTHING, (0, 0), {}))
+    return it
+
+
+def taken(it):
+    it.finalizer.detach()
+    del it.handle
+
+
+class Host:
+    """Answers what a request asks of the host, by the name of the function that asks."""
+
+    def __init__(self, method, path, document):
+        # Whether the response was whole, and of status 200.
+        self.is_content = False
+        self._body = None if document is None else json.dumps(document).encode()
+        fields = [("host", b"localhost:8000"), ("accept", b"*/*"), ("user-agent", b"none")]
+        if document is not None:
+            fields += [("content-type", b"application/json"), ("content-length", str(len(self._body)).encode())]
+        fields.append(("wasmserve-client", b"127.0.0.1:50000"))
+        self._answers = {
+            "IncomingRequest.method": types.Method_Get() if method == "GET" else types.Method_Post(),
+            "IncomingRequest.scheme": types.Scheme_Http(),
+            "IncomingRequest.authority": "localhost:8000",
+            "IncomingRequest.path_with_query": path,
+            "Fields.entries": fields,
+            "OutputStream.check_write": Ok(ROOM),
+            "OutputStream.write": Ok(None),
+            "OutputStream.flush": Ok(None),
+        }
+
+    def call(self, number, given):
+        match name := sys._getframe(1).f_code.co_qualname:
+            case "IncomingRequest.headers":
+                return lent(types.Fields)
+            case "IncomingRequest.consume":
+                return Ok(lent(types.IncomingBody))
+            case "IncomingBody.stream":
+                return Ok(lent(streams.InputStream))
+            case "InputStream.read":
+                piece, self._body = self._body, None
+                return Ok(piece) if piece else Err(streams.StreamError_Closed())
+            case "IncomingBody.finish":
+                taken(given[0])
+                return lent(types.FutureTrailers)
+            case "Fields.from_list":
+                return Ok(lent(types.Fields))
+            case "OutgoingResponse.__init__":
+                taken(given[0])
+                return lent(types.OutgoingResponse)
+            case "OutgoingResponse.body":
+                return Ok(lent(types.OutgoingBody))
+            case "OutgoingBody.write":
+                return Ok(lent(streams.OutputStream))
+            case "OutgoingBody.finish":
+                taken(given[0])
+                self.is_content = True
+                return Ok(None)
+            case "ResponseOutparam.set":
+                taken(given[0])
+                taken(given[1].value)
+                return None
+            case _:
+                return self._answers[name]
+
+
+class Plain:
+    async def __call__(self, scope, receive, send):
+        message = await receive()
+        headers = [(b"content-type", b"text/plain"), (b"content-length", b"2")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"it" if message else b""})
+
+
+def _fastapi(fastapi):
+    from pydantic import BaseModel
+
+    class Item(BaseModel):
+        name: str
+        price: float | None = None
+
+    app = fastapi.FastAPI(openapi_url=None)
+
+    @app.get("/")
+    async def root():
+        return {"message": "it"}
+
+    @app.get("/items/{number}")
+    def read(number: int, q: str | None = None):
+        return {"number": number, "q": q}
+
+    @app.post("/items")
+    async def create(item: Item) -> Item:
+        return item
+
+    return app
+
+
+def _starlette(starlette):
+    from starlette.applications import Starlette
+    from starlette.responses import JSONResponse, PlainTextResponse
+    from starlette.routing import Route
+
+    async def root(request):
+        return PlainTextResponse("it")
+
+    def read(request):
+        return JSONResponse({"number": request.path_params["number"], "q": request.query_params.get("q")})
+
+    async def create(request):
+        return JSONResponse(await request.json())
+
+    routes = [Route("/", root), Route("/items/{number:int}", read), Route("/items", create, methods=["POST"])]
+    return Starlette(routes=routes)
+
+
+def _flask(flask):
+    app = flask.Flask(__name__, static_folder=None)
+    app.add_url_rule("/", "root", lambda: "it")
+    app.add_url_rule("/items/<int:number>", "read", lambda number: {"number": number, "q": flask.request.args.get("q")})
+    app.add_url_rule("/items", "create", lambda: flask.request.get_json(), methods=["POST"])
+    return WsgiApp(app)
+
+
+# Modules, and what makes an application of each.
+FRAMEWORKS = {"asyncio": lambda _: Plain(), "starlette": _starlette, "fastapi": _fastapi, "flask": _flask}
