@@ -128,11 +128,8 @@ class Plain:
 
 
 def _fastapi(fastapi):
-    from pydantic import BaseModel
-
-    class Item(BaseModel):
-        name: str
-        price: float | None = None
+    # One of FastAPI's own, so that the application sees no class that it does not expect.
+    from fastapi.openapi.models import Tag
 
     app = fastapi.FastAPI(openapi_url=None)
 
@@ -145,8 +142,8 @@ def _fastapi(fastapi):
         return {"number": number, "q": q}
 
     @app.post("/items")
-    async def create(item: Item) -> Item:
-        return item
+    async def create(tag: Tag) -> Tag:
+        return tag
 
     return app
 
