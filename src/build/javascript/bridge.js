@@ -2,7 +2,7 @@
 // side, WASI's resources on the other. `wasmserve build` bundles it with the application.
 
 import { Head, Incoming, leaveDesk, takeDesk, variables } from "./host.js";
-import { begin, renew, silence } from "./platform.js";
+import { begin, renew, requestOf, silence } from "./platform.js";
 import { fieldsToSend, lengthOf, textOf } from "./response.js";
 
 const PIECE = 65536n;
@@ -59,7 +59,7 @@ async function handle(fetch, shown, request, out) {
     const isHead = method === "HEAD";
     let response;
     try {
-      const { request, client } = requestOf(incoming, method);
+      const { request, client } = received(incoming, method);
       response = shown(await answerOf(fetch, request, client, later));
       head = headOf(response, isHead);
     } catch (error) {
@@ -174,8 +174,8 @@ async function inTime(promise) {
 
 async function warmUpBridge() {
   for (let round = 0; round < ROUNDS; round++) {
-    const headers = new Headers({ accept: "*/*", host: "localhost" });
-    const request = new Request("http://localhost/?a=b", { method: "GET", headers });
+    const headers = [["accept", "*/*"], ["host", "localhost"]];
+    const request = requestOf("http://localhost/?a=b", { method: "GET", headers });
     const { searchParams, pathname } = new URL(request.url);
     const asked = `${request.method} ${pathname} ${searchParams.get("a")} ${request.headers.get("accept")}`;
     const shown = new Response(asked, { headers: { "content-type": "text/plain" } });
@@ -238,7 +238,7 @@ function lengthToSend(response, isHead, hasText) {
   return announced ? "0" : undefined;
 }
 
-function requestOf(incoming, method) {
+function received(incoming, method) {
   const headers = [];
   let client;
   incoming.eachField((name, value) => {
@@ -251,7 +251,7 @@ function requestOf(incoming, method) {
     init.duplex = "half";
   }
   const authority = incoming.authority() ?? "localhost";
-  const request = new Request(`${incoming.scheme()}://${authority}${incoming.pathWithQuery() ?? "/"}`, init);
+  const request = requestOf(`${incoming.scheme()}://${authority}${incoming.pathWithQuery() ?? "/"}`, init);
   return { request, client };
 }
 

@@ -70,7 +70,8 @@ export function leaveDesk() {
   desk = 0;
 }
 
-// A memory that grows has another buffer, and it may grow with whatever is made: so this is looked at again after that.
+// A memory that grows has another buffer. It does not move: what a call has left is found in the buffer that there was
+// after it.
 let bytes = new Uint8Array(memory.buffer);
 let words = new DataView(memory.buffer);
 
@@ -85,7 +86,6 @@ const word = (at) => words.getUint32(at, true);
 
 // The text of a `string`, which is given back to the memory.
 function takeText(at) {
-  look();
   const begin = word(at);
   const length = word(at + 4);
   if (length === 0) return "";
@@ -96,7 +96,6 @@ function takeText(at) {
 
 // The value of a field. Values are byte strings, a byte a character (Fetch standard); most are ASCII.
 function takeValue(at) {
-  look();
   const begin = word(at);
   const length = word(at + 4);
   if (length === 0) return "";

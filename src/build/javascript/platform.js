@@ -158,6 +158,13 @@ globalThis.Request = new Proxy(EngineRequest, {
     return request;
   },
 });
+// The request of a client: it has a body, or none, and follows redirects as others do.
+export function requestOf(url, init) {
+  const request = new EngineRequest(url, init);
+  if (init.body !== undefined) asked.set(request, { redirect: "follow", body: init.body });
+  return request;
+}
+
 if (!("redirect" in EngineRequest.prototype)) {
   Object.defineProperty(EngineRequest.prototype, "redirect", {
     get() { return asked.get(this)?.redirect ?? "follow"; },
