@@ -169,7 +169,7 @@ fn limits(serve: &Serve, workers: usize) -> Result<GuestLimits> {
             &serve.instances.max_memory,
             units::some_size,
         )?,
-        stack: effort(serve).stack(),
+        effort: effort(serve),
         worker_memory: option(
             "--max-worker-memory",
             &serve.instances.max_worker_memory,

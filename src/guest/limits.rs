@@ -1,5 +1,6 @@
 //! The operator limits what instances take: memory, processor time, and requests.
 
+use super::engine::Effort;
 use anyhow::{Result, ensure};
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -13,8 +14,8 @@ pub struct GuestLimits {
     pub websockets: u32,
     /// One instance may have this many bytes: its memories, its tables, and what the host holds for it.
     pub memory: u64,
-    /// The code of a request may use this many bytes of native stack.
-    pub stack: usize,
+    /// The code was made with this effort, which decides how much native stack it may use.
+    pub effort: Effort,
     /// All instances of one worker may have this many bytes together.
     pub worker_memory: u64,
     /// The worker's memory is each one's share of what this many workers have; none where the operator named it.

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 import failures
 import native
 import objects
+import recursion
 import resources
 import starts
 import transactions
@@ -41,6 +42,8 @@ async def answer(scope, receive):
     if (text := await transactions.answer(path, query)) is not None:
         return text
     if (text := starts.answer(path, scope["state"])) is not None:
+        return text
+    if (text := recursion.answer(path)) is not None:
         return text
     if path == "/immortal":
         return objects.immortal()

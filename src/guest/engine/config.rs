@@ -49,12 +49,14 @@ pub enum Effort {
 }
 
 impl Effort {
-    /// Code may use this many bytes of native stack. What was made with little effort keeps more there: an application
-    /// in Python that starts in one MiB otherwise took more than that.
-    pub fn stack(self) -> usize {
-        match self {
-            Effort::Full => 1 << 20,
-            Effort::Little => 8 << 20,
+    /// The code of a component for this target may use so many bytes of native stack. A thousand calls one in the other,
+    /// which is as many as CPython lets a program make, take over one MiB where they go through functions in C, and
+    /// three through such in Rust; what is small has no interpreter. What was made with little effort keeps more there.
+    fn stack(self, target: Target) -> usize {
+        match (self, target.inlining) {
+            (Effort::Full, true) => 1 << 20,
+            (Effort::Full, false) => 4 << 20,
+            (Effort::Little, _) => 8 << 20,
         }
     }
 
@@ -122,7 +124,7 @@ pub fn compiling(target: Target) -> Result<Engine> {
 /// Makes an engine that compiles with this effort.
 pub fn compiling_with(target: Target, effort: Effort) -> Result<Engine> {
     let mut config = base(target)?;
-    stack(&mut config, effort.stack());
+    stack(&mut config, effort.stack(target));
     config.parallel_compilation(true);
     if effort == Effort::Little {
         config
@@ -163,7 +165,7 @@ pub fn serving(info: CodeInfo, limits: GuestLimits) -> Result<Engine> {
     }
     let mut config = base(info.target)?;
     config.coredump_on_trap(limits.core_dumps);
-    stack(&mut config, limits.stack);
+    stack(&mut config, limits.effort.stack(info.target));
     let pool = pool(needs, info.instances(limits), limits)?;
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Engine::new(&config)
@@ -181,7 +183,7 @@ pub fn serving(info: CodeInfo, limits: GuestLimits) -> Result<Engine> {
 pub fn restorable(target: Target, limits: GuestLimits) -> Result<Engine> {
     let most = usize::try_from(limits.memory).unwrap_or(usize::MAX >> 1);
     let mut config = base(target)?;
-    stack(&mut config, limits.stack);
+    stack(&mut config, limits.effort.stack(target));
     config
         .with_host_memory(Memories::new(most))
         .coredump_on_trap(limits.core_dumps);

@@ -19,7 +19,7 @@ from componentize_py_types import Err, Ok
 from wit_world import exports
 from wit_world.imports import types
 
-from . import background, files, frozen, heap, immortal, missing, printing, resources, sockets, temporary, threads
+from . import background, files, frozen, heap, immortal, missing, nesting, printing, resources, sockets, temporary, threads
 from .body import BodyWriter
 from .event_loop import Policy, WasiEventLoop
 from .exchange import Exchange
@@ -33,6 +33,7 @@ sockets.install()
 missing.install()
 printing.install()
 temporary.install()
+nesting.install()
 loop = WasiEventLoop()
 asyncio.events._set_event_loop_policy(Policy(loop))
 app = lifespan = priming = late = None

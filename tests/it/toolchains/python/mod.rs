@@ -9,6 +9,7 @@ mod packages;
 mod priming;
 mod projects;
 mod pure;
+mod recursion;
 mod schemathesis;
 mod services;
 mod sqlite;
