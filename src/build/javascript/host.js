@@ -130,7 +130,7 @@ function ask() {
   look();
   const list = word(answer);
   const length = word(answer + 4);
-  const found = {};
+  const found = Object.create(null);
   for (let at = list; at < list + length * 16; at += 16) {
     const name = takeText(at);
     found[name] = takeText(at + 8);
