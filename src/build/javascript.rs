@@ -18,7 +18,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// These files are bundled with applications.
+/// These files are bundled with applications, or take part in that.
 const OURS: [embedded::Embedded; 14] = [
     ("bindings.mjs", include_str!("javascript/bindings.mjs")),
     ("bodies.js", include_str!("javascript/bodies.js")),
@@ -45,6 +45,7 @@ export * from \"./application.js\";
 ";
 
 const NODE: [&str; 2] = ["nodejs", "npm"];
+
 /// A main file is looked for under these names, in this order, with each of the extensions.
 const MAINS: [&str; 10] = [
     "src/index",

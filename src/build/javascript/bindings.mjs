@@ -16,13 +16,25 @@ const folder = given.find((word) => word.startsWith(FOLDER))?.slice(FOLDER.lengt
 const file = join(folder ?? "", "initializer.js");
 let text = readFileSync(file, "utf8");
 
+function fail(reason) {
+  console.error(reason);
+  process.exit(1);
+}
+
 // Replaces what has to be there, all of it.
 function replace(what, pattern, by) {
   const before = text;
   text = text.replace(pattern, by);
-  if (text !== before) return;
-  console.error(`the bindings of this componentize-js have no ${what} that wasmserve knows; install version 0.23`);
-  process.exit(1);
+  if (text === before) fail(`the bindings of this componentize-js have no ${what} that wasmserve knows; install version 0.23`);
+}
+
+// The program that componentize-js would have run: a package of its own, beside it.
+function wizerOf(script) {
+  try {
+    return createRequire(script).resolve("@bytecodealliance/wizer");
+  } catch {
+    fail(`${script} has no @bytecodealliance/wizer beside it; install componentize-js in the project`);
+  }
 }
 
 const LOG = /^ *_debugLog\('[^']*'(?:, \{[^{}]*\})?\);\n/gm;
@@ -49,8 +61,7 @@ if (kind === "bridged") {
 }
 writeFileSync(file, text);
 
-const wizer = createRequire(script).resolve("@bytecodealliance/wizer");
-const { default: program } = await import(pathToFileURL(wizer));
+const { default: program } = await import(pathToFileURL(wizerOf(script)));
 const { status, error } = spawnSync(program, given, { stdio: "inherit" });
-if (error) console.error(`cannot run ${program}: ${error.message}`);
+if (error) fail(`cannot run ${program}: ${error.message}`);
 process.exit(status ?? 1);

@@ -1,13 +1,13 @@
 // Between wasi:http and an application that has a `fetch`: requests and responses of the web platform on one
 // side, WASI's resources on the other. `wasmserve build` bundles it with the application.
 
-import { Head, Incoming, leaveDesk, takeDesk, variables } from "./host.js";
+import { Head, Incoming, allocateScratch, freeScratch, variables } from "./host.js";
 import { begin, renew, requestOf, silence } from "./platform.js";
 import { fieldsToSend, lengthOf, textOf } from "./response.js";
 
 const PIECE = 65536n;
 // What belongs to one connection, and is the host's (RFC 9110, section 7.6.1).
-export const HOP_BY_HOP = new Set([
+const HOP_BY_HOP = new Set([
   "connection",
   "host",
   "http2-settings",
@@ -50,7 +50,7 @@ export function handlerOf(application, shown = (response) => response) {
 // request: another instance has to be made for it then.
 async function handle(fetch, shown, request, out) {
   begin();
-  takeDesk();
+  allocateScratch();
   const later = [];
   const incoming = new Incoming(request);
   let head, body;
@@ -83,7 +83,7 @@ async function handle(fetch, shown, request, out) {
     head?.close();
     body?.close();
     incoming.close();
-    leaveDesk();
+    freeScratch();
   }
 }
 
@@ -133,11 +133,9 @@ async function warmUp() {
 }
 
 async function askNowhere() {
-  const env = variables();
-  introduce({ address: "127.0.0.1", port: 1 }, env);
   const later = [];
-  const context = { waitUntil: (promise) => void later.push(promise), passThroughOnException() {} };
-  const response = await called(new Request(NOWHERE, { method: "GET" }), env, context);
+  const request = new Request(NOWHERE, { method: "GET" });
+  const response = await answerOf(called, request, { address: "127.0.0.1", port: 1 }, later);
   await response.text();
   await Promise.allSettled(later);
 }
@@ -147,11 +145,11 @@ let problem;
 
 // The snapshot is taken: what is warm now is warm in each instance.
 async function settle() {
-  takeDesk();
+  allocateScratch();
   try {
     await warmUp();
   } finally {
-    leaveDesk();
+    freeScratch();
   }
   if (problem) throw problem;
   renew();
@@ -221,11 +219,17 @@ function headOf(response, isHead) {
 }
 
 function appendAll(head, fields, withoutLength = false) {
-  for (const [name, value] of fields) {
-    if (name === "set-cookie" || HOP_BY_HOP.has(name)) continue;
+  eachFieldToSend(fields, (name, value) => {
     if (!withoutLength || name !== "content-length") head.append(name, value);
+  });
+}
+
+// Calls `visit` with the name and the value of each field but those that are the host's.
+export function eachFieldToSend(headers, visit) {
+  for (const [name, value] of headers) {
+    if (name !== "set-cookie" && !HOP_BY_HOP.has(name)) visit(name, value);
   }
-  for (const value of fields.getSetCookie()) head.append("set-cookie", value);
+  for (const value of headers.getSetCookie()) visit("set-cookie", value);
 }
 
 // The length that a response announces in place of what its fields say, if any.

@@ -56,18 +56,18 @@ const dropPollable = drops("poll_0_2_10$drop$pollable");
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 
-// What is given to the host is written here, unless it is larger. The engine takes back at the end of each call what was
-// allocated in it.
+// What is given to the host is written to this buffer, unless it is larger. The engine takes back at the end of each call
+// what was allocated in it.
 const ROOM = 16384;
-let desk = 0;
+let scratch = 0;
 
 // To be called where a call of the host's begins, and where it ends.
-export function takeDesk() {
-  desk = allocate(0, 0, 1, ROOM);
+export function allocateScratch() {
+  scratch = allocate(0, 0, 1, ROOM);
 }
-export function leaveDesk() {
-  free(desk, ROOM, 1);
-  desk = 0;
+export function freeScratch() {
+  free(scratch, ROOM, 1);
+  scratch = 0;
 }
 
 // A memory that grows has another buffer. It does not move: what a call has left is found in the buffer that there was
@@ -75,7 +75,7 @@ export function leaveDesk() {
 let bytes = new Uint8Array(memory.buffer);
 let words = new DataView(memory.buffer);
 
-function look() {
+function refreshViews() {
   const { buffer } = memory;
   if (bytes.buffer === buffer) return;
   bytes = new Uint8Array(buffer);
@@ -84,26 +84,33 @@ function look() {
 
 const word = (at) => words.getUint32(at, true);
 
-// The text of a `string`, which is given back to the memory.
-function takeText(at) {
+// What `read` makes of the bytes of a `string` or a `list<u8>`, which are given back to the memory.
+function take(at, read) {
   const begin = word(at);
   const length = word(at + 4);
   if (length === 0) return "";
-  const text = decoder.decode(bytes.subarray(begin, begin + length));
+  const text = read(bytes.subarray(begin, begin + length));
   free(begin, length, 1);
   return text;
 }
 
-// The value of a field. Values are byte strings, a byte a character (Fetch standard); most are ASCII.
-function takeValue(at) {
-  const begin = word(at);
-  const length = word(at + 4);
-  if (length === 0) return "";
-  const value = fromBytes(bytes.subarray(begin, begin + length));
-  free(begin, length, 1);
-  return value;
+const decode = (encoded) => decoder.decode(encoded);
+const takeText = (at) => take(at, decode);
+
+// Calls `visit` with each pair of a list that a call has left: a text, and what `read` makes of the bytes beside it.
+function eachPair(left, read, visit) {
+  refreshViews();
+  const list = word(left);
+  const length = word(left + 4);
+  for (let at = list; at < list + length * 16; at += 16) {
+    const name = takeText(at);
+    visit(name, take(at + 8, read));
+  }
+  if (length > 0) free(list, length * 16, 4);
+  free(left);
 }
 
+// Values of fields are byte strings, a byte a character (Fetch standard). Most are ASCII, which the engine does faster.
 export function fromBytes(value) {
   const text = decoder.decode(value);
   if (text.length === value.length && !text.includes("\ufffd")) return text;
@@ -120,25 +127,14 @@ export function toBytes(text) {
 // The variables of the environment, in an object that is the caller's. They stay as they are for as long as a server runs
 // which has this instance or another that begins as it is.
 export function variables() {
-  return { ...(told ??= ask()) };
-}
-
-let told;
-
-function ask() {
-  const answer = environment();
-  look();
-  const list = word(answer);
-  const length = word(answer + 4);
-  const found = Object.create(null);
-  for (let at = list; at < list + length * 16; at += 16) {
-    const name = takeText(at);
-    found[name] = takeText(at + 8);
+  if (known === undefined) {
+    known = Object.create(null);
+    eachPair(environment(), decode, (name, value) => void (known[name] = value));
   }
-  if (length > 0) free(list, length * 16, 4);
-  free(answer);
-  return found;
+  return { ...known };
 }
+
+let known;
 
 const METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
@@ -154,7 +150,7 @@ export class Incoming {
 
   method() {
     const told = method(this.#handle);
-    look();
+    refreshViews();
     const text = METHODS[bytes[told]] ?? takeText(told + 4);
     free(told);
     return text;
@@ -162,7 +158,7 @@ export class Incoming {
 
   scheme() {
     const told = scheme(this.#handle);
-    look();
+    refreshViews();
     const isKnown = bytes[told];
     const kind = bytes[told + 4];
     if (isKnown && kind === 2) takeText(told + 8);
@@ -181,16 +177,7 @@ export class Incoming {
   // Calls a function with the name and the value of each field.
   eachField(visit) {
     const fields = headersOf(this.#handle);
-    const told = entries(fields);
-    look();
-    const list = word(told);
-  const length = word(told + 4);
-    for (let at = list; at < list + length * 16; at += 16) {
-      const name = takeText(at);
-      visit(name, takeValue(at + 8));
-    }
-    if (length > 0) free(list, length * 16, 4);
-    free(told);
+    eachPair(entries(fields), fromBytes, visit);
     dropFields(fields);
   }
 
@@ -204,7 +191,7 @@ export class Incoming {
   read(most) {
     for (;;) {
       const told = blockingRead(this.#stream, most);
-      look();
+      refreshViews();
       if (bytes[told]) {
         const isEnd = closed(told, 4);
         this.#end();
@@ -237,7 +224,7 @@ export class Incoming {
 }
 
 function optional(told) {
-  look();
+  refreshViews();
   const text = bytes[told] ? takeText(told + 4) : undefined;
   free(told);
   return text;
@@ -245,7 +232,7 @@ function optional(told) {
 
 // The handle of a result that has no other error.
 function handleIn(told, problem) {
-  look();
+  refreshViews();
   const isError = bytes[told];
   const handle = word(told + 4);
   free(told);
@@ -269,15 +256,15 @@ export class Head {
 
   append(name, value) {
     const length = name.length + value.length;
-    const place = length > ROOM ? allocate(0, 0, 1, length) : desk;
-    look();
+    const place = length > ROOM ? allocate(0, 0, 1, length) : scratch;
+    refreshViews();
     put(name + value, place);
     const told = append(this.#fields, place, name.length, place + name.length, value.length);
-    look();
+    refreshViews();
     const isError = bytes[told];
     const kind = bytes[told + 1];
     free(told);
-    if (place !== desk) free(place, length, 1);
+    if (place !== scratch) free(place, length, 1);
     if (isError) {
       const reason = ["its name or its value has characters that none may have", "the host writes it"][kind];
       throw new TypeError(`the field ${name} of the response cannot be sent: ${reason ?? "it is too late for it"}`);
@@ -327,9 +314,9 @@ export class Outgoing {
 
   // Writes text whole.
   writeText(text) {
-    look();
-    const { read, written } = encoder.encodeInto(text, bytes.subarray(desk, desk + ROOM));
-    if (read === text.length) this.#writeFrom(desk, written);
+    refreshViews();
+    const { read, written } = encoder.encodeInto(text, bytes.subarray(scratch, scratch + ROOM));
+    if (read === text.length) this.#writeFrom(scratch, written);
     else this.write(encoder.encode(text));
   }
 
@@ -337,9 +324,9 @@ export class Outgoing {
   write(piece) {
     for (let at = 0; at < piece.length; at += ROOM) {
       const part = piece.subarray(at, at + ROOM);
-      look();
-      bytes.set(part, desk);
-      this.#writeFrom(desk, part.length);
+      refreshViews();
+      bytes.set(part, scratch);
+      this.#writeFrom(scratch, part.length);
     }
   }
 
@@ -351,7 +338,7 @@ export class Outgoing {
   #writeFrom(place, length) {
     for (let at = 0; at < length; ) {
       const told = checkWrite(this.#stream);
-      look();
+      refreshViews();
       const isError = bytes[told];
       if (isError) done(told, 8);
       const room = Number(words.getBigUint64(told + 8, true));
@@ -374,7 +361,7 @@ export class Outgoing {
     const body = this.#body;
     this.#stream = this.#body = undefined;
     const told = finishOutgoing(body, 0, 0);
-    look();
+    refreshViews();
     const isError = bytes[told];
     free(told);
     if (isError) throw new TypeError("the body of the response is not as long as its content-length says");
@@ -390,7 +377,7 @@ export class Outgoing {
 
 // Fails where the result of a call says so.
 function done(told, at) {
-  look();
+  refreshViews();
   if (!bytes[told]) return void free(told);
   throw new TypeError(closed(told, at) ? "the client has gone" : "the response could not be written");
 }

@@ -158,6 +158,7 @@ globalThis.Request = new Proxy(EngineRequest, {
     return request;
   },
 });
+
 // The request of a client: it has a body, or none, and follows redirects as others do.
 export function requestOf(url, init) {
   const request = new EngineRequest(url, init);

@@ -34,7 +34,7 @@ const Ours = new Proxy(Engine, {
       carry(init, made);
     } else if (body instanceof ReadableStream) {
       carry(body, made);
-    } else if (!announcesLength(init?.headers)) {
+    } else if (!announces(init?.headers, "content-length")) {
       unseen.add(made);
     }
     return made;
@@ -70,18 +70,17 @@ function asJson(data, init) {
   const text = JSON.stringify(data);
   if (text === undefined) throw new TypeError("the data cannot be written as JSON");
   const made = new Ours(text, init);
-  if (!hasType(init?.headers)) made.headers.set("content-type", "application/json");
+  if (!announces(init?.headers, "content-type")) made.headers.set("content-type", "application/json");
   return made;
 }
 
-const hasType = (headers) => headers != null && new Headers(headers).has("content-type");
-
-// A record is looked through by itself: making fields of it takes longer.
-function announcesLength(headers) {
+// Whether an application gives a response this field. A record is looked through by itself: making fields of it takes
+// longer.
+function announces(headers, name) {
   if (headers == null) return false;
-  if (Object.getPrototypeOf(headers) !== Object.prototype) return new Headers(headers).has("content-length");
-  for (const name in headers) {
-    if (name.length === 14 && name.toLowerCase() === "content-length") return true;
+  if (Object.getPrototypeOf(headers) !== Object.prototype) return new Headers(headers).has(name);
+  for (const given in headers) {
+    if (given.length === name.length && given.toLowerCase() === name) return true;
   }
   return false;
 }

@@ -2,7 +2,7 @@
 // that use one.
 
 import { begin } from "./platform.js";
-import { HOP_BY_HOP, addressOf, answerOf, failed, fetchOf } from "./bridge.js";
+import { addressOf, answerOf, eachFieldToSend, failed, fetchOf } from "./bridge.js";
 import { fromBytes, toBytes } from "./host.js";
 import { isBusy, pause, untilNextTimer } from "./waiting.js";
 import { inside, socketOf } from "./sockets.js";
@@ -55,11 +55,9 @@ function requestOf({ scheme, authority, pathWithQuery, headers: fields }) {
 // The host writes the fields of the handshake itself.
 function fieldsOf(response) {
   const fields = [];
-  const isOurs = (name) => !HOP_BY_HOP.has(name) && name !== "content-length" && !name.startsWith("sec-websocket-");
-  for (const [name, value] of response.headers) {
-    if (isOurs(name) && name !== "set-cookie") fields.push([name, toBytes(value)]);
-  }
-  for (const value of response.headers.getSetCookie()) fields.push(["set-cookie", toBytes(value)]);
+  eachFieldToSend(response.headers, (name, value) => {
+    if (name !== "content-length" && !name.startsWith("sec-websocket-")) fields.push([name, toBytes(value)]);
+  });
   return fields;
 }
 
