@@ -88,5 +88,6 @@ mod traces;
 mod units;
 mod wasi_http;
 mod websockets;
+mod whole_responses;
 mod worlds;
 mod zygote;

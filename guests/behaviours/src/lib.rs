@@ -9,6 +9,7 @@ mod memory;
 mod outbound;
 mod reply;
 mod sockets;
+mod whole;
 
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
@@ -53,6 +54,8 @@ impl wasip2::exports::http::incoming_handler::Guest for Behaviours {
             "chatter" => answers::chatter(out, &query),
             "environment" => answers::environment(out),
             "request" => answers::describe(request, out),
+            "head" => whole::head(&request, out),
+            "respond-whole" => whole::respond(out, &query),
             "respond" => answers::respond(out, &query),
             "many-headers" => answers::many_headers(out, &query),
             "settable" => answers::settable(out, &query),

@@ -9,6 +9,7 @@ import native
 import objects
 import recursion
 import resources
+import responses
 import starts
 import transactions
 
@@ -56,6 +57,8 @@ async def app(scope, receive, send):
     if scope["type"] == "lifespan":
         return await lifespan(scope, receive, send)
     starts.requests += 1
+    if scope["path"] in responses.PATHS:
+        return await responses.PATHS[scope["path"]](send)
     try:
         text, status = await answer(scope, receive), 200
     except sqlite3.Error as error:

@@ -17,7 +17,9 @@ use wasmtime_wasi_http::p2::types::{
 use wasmtime_wasi_http::p3::Request;
 use wasmtime_wasi_http::p3::bindings::http::client::HostWithStore;
 use wasmtime_wasi_http::p3::bindings::http::types as p3;
-use wasmtime_wasi_http::{Error, FieldMap, RequestOptions, WasiHttp, WasiHttpView};
+use wasmtime_wasi_http::{
+    Error, FieldMap, RequestOptions, WasiHttp, WasiHttpCtxView, WasiHttpView,
+};
 
 /// The engine defines the interfaces in these versions.
 const P2_TYPES: &str = "wasi:http/types@0.2.12";
@@ -93,12 +95,18 @@ fn p2_from_list(
     mut store: StoreContextMut<'_, HostState>,
     (entries,): (Entries,),
 ) -> NewFields<p2::HeaderError> {
-    let mut http = store.data_mut().http();
-    let made = match p2::HostFields::from_list(&mut http, with_one_length(entries)) {
-        Ok(fields) => Ok(fields),
-        Err(error) => Err(p2::Host::convert_header_error(&mut http, error)?),
-    };
-    Ok((made,))
+    Ok((new_fields(&mut store.data_mut().http(), entries)?,))
+}
+
+/// Makes fields of a list, as this host does: with one length at most.
+pub fn new_fields(
+    http: &mut WasiHttpCtxView<'_>,
+    entries: Entries,
+) -> wasmtime::Result<Result<Resource<FieldMap>, p2::HeaderError>> {
+    match p2::HostFields::from_list(http, with_one_length(entries)) {
+        Ok(fields) => Ok(Ok(fields)),
+        Err(error) => Ok(Err(p2::Host::convert_header_error(http, error)?)),
+    }
 }
 
 fn p3_from_list(

@@ -2,6 +2,7 @@
 //! those of wit/. The capabilities of an instance decide what it may do with them, not this file.
 
 use super::database_lock;
+use super::exchange;
 use super::file_streams;
 use super::http_imports;
 use super::keyvalue;
@@ -37,6 +38,7 @@ pub fn linker(engine: &Engine, target: Target) -> Result<Linker<HostState>> {
     postgres::add_to_linker(&mut linker)?;
     sqlite::add_to_linker(&mut linker)?;
     websocket::add_to_linker(&mut linker)?;
+    exchange::add_to_linker(&mut linker)?;
     tls::add_to_linker(&mut linker)?;
     if target.concurrent {
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
@@ -52,7 +54,7 @@ pub fn linker(engine: &Engine, target: Target) -> Result<Linker<HostState>> {
 }
 
 /// The host offers these packages, in these versions: semantic versioning has `0.2.0` satisfied by a later `0.2.x`.
-const PACKAGES: [(&str, &str); 14] = [
+const PACKAGES: [(&str, &str); 15] = [
     ("spin:postgres", "4.0.0"),
     ("spin:sqlite", "3.0.0"),
     ("wasi:cli", "0.2.x and 0.3.0"),
@@ -65,6 +67,7 @@ const PACKAGES: [(&str, &str); 14] = [
     ("wasi:logging", "0.1.0-draft"),
     ("wasi:random", "0.2.x and 0.3.0"),
     ("wasi:sockets", "0.2.x and 0.3.0"),
+    ("wasmserve:http", "0.1.0"),
     ("wasmserve:tls", "0.1.0"),
     ("wasmserve:websocket", "0.1.0"),
 ];

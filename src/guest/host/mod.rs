@@ -6,6 +6,7 @@ mod database_error;
 mod database_file;
 mod database_lock;
 pub mod directories;
+mod exchange;
 mod file_streams;
 mod guest_logger;
 mod guest_output;

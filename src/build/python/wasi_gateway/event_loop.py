@@ -24,8 +24,12 @@ class Pollables(selectors._BaseSelectorImpl):
     def __init__(self):
         super().__init__()
         self.waiting = {}
+        # To be called before anything is waited for.
+        self.first = None
 
     def select(self, timeout=None):
+        if self.first is not None and timeout != 0:
+            self.first()
         if not self._fd_to_key:
             return self._pollables(timeout)
         if not self.waiting:
@@ -75,6 +79,10 @@ class Pollables(selectors._BaseSelectorImpl):
 class WasiEventLoop(Within, selector_events.BaseSelectorEventLoop):
     def __init__(self):
         super().__init__(Pollables())
+
+    def before_waiting(self, call):
+        """`call`, or nothing, is called before anything is waited for."""
+        self._selector.first = call
 
     async def ready(self, pollable):
         """Waits for a pollable, and gives it back to the host."""

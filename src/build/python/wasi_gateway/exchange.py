@@ -4,7 +4,8 @@ import asyncio
 import sys
 import traceback
 
-from componentize_py_types import Ok
+from componentize_py_types import Err, Ok
+from wit_world.imports import exchange as at_once
 from wit_world.imports.types import Fields, OutgoingResponse, ResponseOutparam
 
 from . import headers, scope
@@ -12,18 +13,23 @@ from .body import BodyWriter, Disconnected, RequestBody
 
 # Neither has a body, whatever its head says (RFC 9110, section 6.4.1).
 BODILESS = (204, 304)
+# The host takes a response whole that has a body of so many bytes at most.
+WHOLE = 64 * 1024
 
 
 class Exchange:
     def __init__(self, loop, request, outparam, state):
         self.loop = loop
-        self.scope = scope.of(request, state)
+        self.scope, known = scope.of(at_once.head_of(request), state)
         self._request = request
         self._outparam = outparam
         self._body = None
-        self._left = _content_length(self.scope["headers"])
+        self._left = _length(known.get(b"content-length"))
         self._asked = False
+        # The status, once the application has said it.
         self._start = None
+        # The fields, where they are not sent yet, and why they could not be.
+        self._fields = self._unsendable = None
         self._writer = None
         self._written = 0
         self._expected = None
@@ -36,8 +42,12 @@ class Exchange:
         kind = getattr(app, "INTERFACE", "ASGI")
         try:
             await app(self.scope, self.receive, self.send)
+            if self._unsendable is not None:
+                raise self._unsendable
             if self._start is None:
                 print(f"{kind} callable returned without starting response.", file=sys.stderr)
+            elif not self._is_over and not self._gone:
+                print(f"{kind} callable returned without completing response.", file=sys.stderr)
         except Disconnected:
             pass
         except Exception:
@@ -68,10 +78,13 @@ class Exchange:
         kind = message["type"]
         if self._gone:
             raise Disconnected("the client is gone")
+        if self._unsendable is not None:
+            error, self._unsendable = self._unsendable, None
+            raise error
         if kind == "http.response.start":
             if self._start is not None:
                 raise RuntimeError(f"Unexpected ASGI message '{kind}' sent, after response already started.")
-            self._send_head(message["status"], message.get("headers", ()))
+            self._begin(message["status"], message.get("headers", ()))
         elif kind == "http.response.body":
             if self._start is None:
                 raise RuntimeError(f"Expected ASGI message 'http.response.start', but got '{kind}'.")
@@ -86,21 +99,64 @@ class Exchange:
         else:
             raise RuntimeError(f"Unexpected ASGI message '{kind}'.")
 
-    def _send_head(self, status, fields):
-        fields = headers.for_host(fields)
-        response = OutgoingResponse(Fields.from_list(fields))
-        # A response begins with this one.
-        if status != 200:
-            response.set_status_code(status)
+    def _begin(self, status, fields):
+        """Keeps the head until there is a body to send with it, or something is waited for."""
+        self._fields = headers.end_to_end(fields)
+        self._start = status
+        self.loop.before_waiting(self._send_head_first)
+
+    def _has_body(self):
+        return self.scope["method"] != "HEAD" and self._start not in BODILESS
+
+    def _respond(self, data):
+        """Sends a whole response, in one call of the host."""
+        fields = self._take_fields()
+        try:
+            at_once.respond(self._outparam, self._start, fields, data if self._has_body() else None)
+        except Err as error:
+            self._outparam = error.value.response_out
+            status, self._start = self._start, None
+            raise _error(error.value.problem, status, fields) from None
+        self._outparam = None
+        self._finished()
+
+    def _take_fields(self):
+        fields, self._fields = self._fields, None
+        self.loop.before_waiting(None)
+        return fields
+
+    def _send_head_first(self):
+        try:
+            self._send_head()
+        except Exception as error:
+            self._unsendable = error
+
+    def _send_head(self):
+        """Sends the head of a response whose body is still to come."""
+        status, self._start = self._start, None
+        given = self._take_fields()
+        fields = [(name.decode("latin-1"), value) for name, value in given]
+        try:
+            response = OutgoingResponse(Fields.from_list(fields))
+            # A response begins with this one.
+            if status != 200:
+                response.set_status_code(status)
+        except Err as error:
+            raise _error(error.value and at_once.Problem_Header(error.value), status, given) from None
         self._start = status
         # Without a body of its own the response may announce a length that it does not have.
-        if self.scope["method"] != "HEAD" and status not in BODILESS:
-            self._expected = _content_length(fields, "content-length")
+        if self._has_body():
+            self._expected = _content_length(fields)
             self._writer = BodyWriter(self.loop, response.body())
         ResponseOutparam.set(self._outparam, Ok(response))
         self._outparam = None
 
     async def _send_body(self, data, more):
+        if self._fields is not None:
+            if not more and len(data) <= WHOLE:
+                self._respond(data)
+                return
+            self._send_head()
         if self._writer is not None:
             self._written += len(data)
             if self._expected is not None and self._written > self._expected:
@@ -128,14 +184,11 @@ class Exchange:
 
     async def _end(self):
         """Whatever happened: the client gets an answer, or sees that there is none."""
-        if self._start is None and not self._gone:
+        if self._outparam is not None and not self._gone:
             text = b"Internal Server Error"
-            fields = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(text)).encode())]
-            try:
-                self._send_head(500, fields)
-                await self._send_body(text, False)
-            except Disconnected:
-                pass
+            self._begin(500, [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(text))])
+            self._respond(text)
+        self.loop.before_waiting(None)
         if self._writer is not None:
             self._writer.abandon()
         self._finished()
@@ -144,12 +197,34 @@ class Exchange:
         self._request.__exit__(None, None, None)
 
 
-def _content_length(fields, called=b"content-length"):
+def _content_length(fields):
     """As the host has fields, in lower case."""
-    for name, value in fields:
-        if name == called:
-            try:
-                return int(value)
-            except ValueError:
-                return None
-    return None
+    return next((_length(value) for name, value in fields if name == "content-length"), None)
+
+
+def _length(value):
+    try:
+        return None if value is None else int(value)
+    except ValueError:
+        return None
+
+
+def _error(problem, status, fields):
+    match problem:
+        case at_once.Problem_Header():
+            illegal = b", ".join(name for name, value in fields if not _is_legal(name, value))
+            return RuntimeError(f"a field of the response cannot be sent: {illegal.decode('latin-1')!r}")
+        case at_once.Problem_Longer():
+            return RuntimeError("Response content longer than Content-Length")
+        case at_once.Problem_Shorter():
+            return RuntimeError("Response content shorter than Content-Length")
+        case _:
+            return RuntimeError(f"a response cannot have the status {status}")
+
+
+def _is_legal(name, value):
+    try:
+        Fields.from_list([(name.decode("latin-1"), value)])
+    except Err:
+        return False
+    return True

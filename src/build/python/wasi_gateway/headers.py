@@ -27,10 +27,15 @@ def for_websocket(headers):
 
 
 def for_host(headers):
-    """The fields of an ASGI message as WASI takes them."""
+    """The fields of an ASGI message as `wasi:http/types` takes them."""
+    return [(name.decode("latin-1"), value) for name, value in end_to_end(headers)]
+
+
+def end_to_end(headers):
+    """Those that are not the host's, in lower case."""
     fields = []
     for name, value in headers:
         name = bytes(name).lower()
         if name not in HOP_BY_HOP:
-            fields.append((name.decode("latin-1"), bytes(value)))
+            fields.append((name, bytes(value)))
     return fields

@@ -2,37 +2,21 @@
 
 from urllib.parse import unquote_to_bytes
 
-from wit_world.imports import types
-
-METHODS = {
-    types.Method_Get: "GET",
-    types.Method_Head: "HEAD",
-    types.Method_Post: "POST",
-    types.Method_Put: "PUT",
-    types.Method_Delete: "DELETE",
-    types.Method_Connect: "CONNECT",
-    types.Method_Options: "OPTIONS",
-    types.Method_Trace: "TRACE",
-    types.Method_Patch: "PATCH",
-}
-SCHEMES = {types.Scheme_Http: "http", types.Scheme_Https: "https", type(None): "http"}
 CLIENT = b"wasmserve-client"
 PORTS = {"http": 80, "https": 443}
 
 
-def of(request, state):
-    method = request.method()
-    headers = [(name.encode("latin-1"), value) for name, value in request.headers().entries()]
-    scheme, authority, target = request.scheme(), request.authority() or "", request.path_with_query() or "/"
-    scope = _common(SCHEMES.get(type(scheme)) or scheme.value, authority, target, headers, state)
-    scope["type"] = "http"
-    scope["method"] = METHODS.get(type(method)) or method.value
-    return scope
+def of(head, state):
+    """The scope, and the first field of each name."""
+    common, known = _common(head.scheme, head.authority, head.path_with_query or "/", head.headers, state)
+    common["type"] = "http"
+    common["method"] = head.method
+    return common, known
 
 
 def of_websocket(opening, state):
     headers = [(name.encode("latin-1"), bytes(value)) for name, value in opening.headers]
-    common = _common(opening.scheme, opening.authority, opening.path_with_query, headers, state)
+    common, _ = _common(opening.scheme, opening.authority, opening.path_with_query, headers, state)
     if opening.client:
         common["client"] = _node(opening.client)
     return {
@@ -60,7 +44,7 @@ def _common(scheme, authority, target, headers, state):
     prefix = known.get(b"x-forwarded-prefix", b"").rstrip(b"/")
     raw_path = prefix + raw_path
     path = unquote_to_bytes(raw_path) if b"%" in raw_path else raw_path
-    return {
+    scope = {
         "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": "1.1",
         "scheme": scheme,
@@ -73,6 +57,7 @@ def _common(scheme, authority, target, headers, state):
         "server": _server(authority, scheme),
         "state": state.copy(),
     }
+    return scope, known
 
 
 def _client(known):

@@ -47,7 +47,7 @@ class WsgiApp:
             head[:] = [int(status.split(" ", 1)[0]), fields]
             return written.append
 
-        written, started = [], False
+        written, started, over = [], False, False
         pieces = self.app(_environ(scope, bytes(body)), start_response)
         try:
             for piece in pieces:
@@ -61,11 +61,13 @@ class WsgiApp:
                 if left is not None:
                     left -= len(piece)
                 if piece:
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                    over = left == 0
+                    await send({"type": "http.response.body", "body": piece, "more_body": not over})
             if not started:
                 await send(_head(head))
                 left = _announced(head)
-            await send({"type": "http.response.body", "body": b"".join(written)[:left]})
+            if not over:
+                await send({"type": "http.response.body", "body": b"".join(written)[:left]})
         finally:
             close = getattr(pieces, "close", None)
             if close is not None:
