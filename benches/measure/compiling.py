@@ -9,22 +9,37 @@ import sys
 import time
 
 from .languages import SAMPLES
-from .peers import HOME, WASMTIME, say, wasmserve
+from .peers import HOME, ROOT, WASMTIME, built_once, say, wasmserve
 from .requests import fastapi_component
 from .turns import Served, table
 
 CACHE = HOME / "compile-cache"
-WORD, CHANGED = b"Hello, world!", b"Hallo, world!"
+WORD, CHANGED = b"Hello, world!", b"Amber, world!"
 
 
 def components():
     sample = {sample.name: sample.component for sample in SAMPLES if sample.built}
     return {
         "Rust, `hello`, wstd": sample["Rust, `hello`, wstd"](),
-        "Go, `server`, net/http": sample["Go, `server`, net/http"](),
+        "Go, net/http": sample["Go, net/http, a text"](),
         "JavaScript, Hono": sample["JavaScript, Hono"](),
         "Python, FastAPI with one route": fastapi_component(),
     }
+
+
+def with_changed_word(component, name):
+    """The same application with another word. The code of Go's moves with its words, so that is built anew; that of others
+    does not know them."""
+    if name.startswith("Go"):
+        project = HOME / "changed"
+        shutil.rmtree(project, ignore_errors=True)
+        shutil.copytree(ROOT / "guests/go/server", project)
+        source = project / "main.go"
+        source.write_text(source.read_text().replace(WORD.decode(), CHANGED.decode()))
+        return built_once(project, "changed")
+    changed = HOME / "changed.wasm"
+    changed.write_bytes(component.read_bytes().replace(WORD, CHANGED))
+    return changed
 
 
 def usage(process):
@@ -65,11 +80,9 @@ def compile(bench):
     found = {}
     for name, component in components().items():
         shutil.rmtree(CACHE, ignore_errors=True)
-        changed = HOME / "changed.wasm"
-        code = component.read_bytes()
-        changed.write_bytes(code.replace(WORD, CHANGED))
+        changed = with_changed_word(component, name)
         found[name] = {
-            "size": len(code),
+            "size": component.stat().st_size,
             "wasmserve": served(bench, component, WORD),
             "wasmtime": compiled_elsewhere(component),
             "changed": served(bench, changed, CHANGED),
@@ -86,8 +99,8 @@ def tell_compile(rows):
 
     return [
         "Compiling: wall time, processor time, and resident memory of the largest process at its peak. For wasmserve from "
-        "the command to the first answer, with an empty cache, and then for the same component with a word of the same "
-        "length in place of one that it answers with; beside `wasmtime compile`. Once each:", "",
+        "the command to the first answer, with an empty cache, and then with another word of the same length in what it "
+        "answers; beside `wasmtime compile`. Once each:", "",
         *table(["component", "size", "wasmserve", "`wasmtime compile`", "wasmserve, a changed word"], [
             [name, f"{row['size'] / 1e6:.1f} MB", *(shown(*row[kind]) for kind in ("wasmserve", "wasmtime", "changed"))]
             for name, row in rows.items()]),

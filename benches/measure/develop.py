@@ -1,11 +1,13 @@
 """What a developer waits for: from a word that is written into a project to the answer that has it, under `wasmserve dev`
-and under `uvicorn --reload`. The projects are those of `wasmserve new`, and each change is of another word, so that
-nothing of it was there before."""
+and under `uvicorn --reload`. The projects are those of `wasmserve new`, and each change is of a word that no earlier one
+had, in this run or another, so that nothing of it was there before."""
 
 import os
 import pathlib
+import random
 import shutil
 import signal
+import string
 import subprocess
 import sys
 import tempfile
@@ -20,13 +22,13 @@ FILES = {"python": "main.py", "javascript": "src/index.js", "rust": "src/lib.rs"
 # What each needs besides what ./test fetches.
 PROGRAMS = {"python": "python3", "javascript": "npm", "rust": "cargo", "go": "go"}
 NAMES = {"python": "Python, FastAPI", "javascript": "JavaScript, Hono", "rust": "Rust, wstd", "go": "Go, net/http"}
-WORDS = ["Hello", "amber", "birch", "cedar", "daisy", "elder"]
+FIRST_WORD, CHANGES = "Hello", 3
 # How long a first build, with all that it fetches, and a later one may take.
 FIRST, LATER = 900, 300
 
 
 def develop(bench):
-    changes = min(bench.rounds, len(WORDS) - 1)
+    changes = min(bench.rounds, CHANGES)
     env = toolchains()
     found = {}
     with tempfile.TemporaryDirectory(prefix="wasmserve-develop-") as place:
@@ -43,8 +45,6 @@ def develop(bench):
             dev = [WASMSERVE, "dev", project, "--port", port, "--no-access-log"]
             found[f"{NAMES[language]}, `wasmserve dev`"] = changed(dev, project, project / file, port, changes, env)
             if language == "python":
-                text = (project / file).read_text().replace(WORDS[changes], WORDS[0])
-                (project / file).write_text(text)
                 port = next(bench.ports)
                 reload = [BINARY / "uvicorn", "main:app", "--reload", "--port", port]
                 found["the same, `uvicorn --reload`"] = changed(reload, project, project / file, port, changes, env)
@@ -57,13 +57,15 @@ def changed(argv, project, file, port, changes, env):
         server = subprocess.Popen([str(word) for word in argv], cwd=project, stdout=log, stderr=log,
                                   start_new_session=True, env=env)
     waited, used = [], []
+    original = file.read_text()
     try:
-        first = until(server, port, WORDS[0], FIRST)
-        for before, after in zip(WORDS, WORDS[1 : changes + 1]):
+        first = until(server, port, FIRST_WORD, FIRST)
+        for _ in range(changes):
+            after = "".join(random.choices(string.ascii_lowercase, k=7))
             # What the change before has left running is not of this one.
             time.sleep(2)
             had = processor_time(server.pid)
-            file.write_text(file.read_text().replace(before, after))
+            file.write_text(original.replace(FIRST_WORD, after))
             waited.append(until(server, port, after, LATER))
             time.sleep(1)
             used.append(processor_time(server.pid) - had)
@@ -74,6 +76,7 @@ def changed(argv, project, file, port, changes, env):
             server.wait(60)
         except subprocess.TimeoutExpired:
             os.killpg(server.pid, signal.SIGKILL)
+        file.write_text(original)
     return {"first": first, "time": median(waited), "longest": max(waited), "cpu": median(used)}
 
 

@@ -59,7 +59,8 @@ SAMPLES = [
     Sample("Rust, `service` behind `middleware`", "service.wasm", "/", wasmtime=False,
            options=("--middleware", GUESTS / "middleware.wasm")),
     Sample("C, `server`", "built/guests-c-server*", "/", "c"),
-    Sample("Go, `server`, net/http", "built/guests-go-server*", "/items/7", "go"),
+    Sample("Go, net/http, a text", "built/guests-go-server*", "/"),
+    Sample("Go, `server`, net/http, JSON", "built/guests-go-server*", "/items/7", "go"),
     Sample("JavaScript, plain handler", "built/guests-javascript-src-plain*", "/", "javascript"),
     Sample("JavaScript, Hono", "built/guests-javascript-????????????????.wasm", "/items/7", "javascript"),
     Sample("Python, FastAPI with one route", None, "/", None, ("uvicorn", FASTAPI), wasmtime=False),
@@ -125,6 +126,7 @@ def pages(rows):
     for page in dict.fromkeys(sample.page for sample in SAMPLES if sample.page):
         of = [(sample, rows[sample.name]) for sample in SAMPLES if sample.page == page]
         lines = table(head, [
+            # What is before the comma is the page's own subject.
             [sample.name.partition(", ")[2], f"`GET {sample.path}`", f"{row['size'] / 1e6:.1f} MB",
              *(f"{row[kind]:,.0f} us" for kind in ("fresh", "primed", "reused")),
              f"{row['memory'] >> 20} MiB", f"{row['memory, reused'] >> 20} MiB"] for sample, row in of])

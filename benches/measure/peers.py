@@ -85,11 +85,11 @@ def toolchains():
 
 
 @functools.cache
-def built_once(application, name):
+def built_once(application, name, *options):
     """The application as a component, as `wasmserve build` makes it, once in a run."""
     say(f"building {application}")
     output = HOME / f"{name}.wasm"
-    run(WASMSERVE, "build", application, "-o", output, env=toolchains())
+    run(WASMSERVE, "build", application, "-o", output, *options, env=toolchains())
     return output
 
 

@@ -59,14 +59,15 @@ def tls(bench):
         "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", KEY, "-out", CERTIFICATE,
         capture_output=True)
     found = {}
+    rounds, bench.seconds = bench.few()
     for name, load in LOADS.items():
         asked = servers(clear="clear" in name)
         if "HTTP/2" not in name:
             del asked["nghttpd, a file"]
         elif "uvicorn" in asked:
             del asked["uvicorn"]
-        rounds = bench.by_turns(asked, load, bench.few()[0])
-        found[name] = {server: [median(each) for each in zip(*each_round)] for server, each_round in rounds.items()}
+        costs = bench.by_turns(asked, load, rounds)
+        found[name] = {server: [median(each) for each in zip(*times)] for server, times in costs.items()}
     return found
 
 

@@ -83,7 +83,7 @@ def against(found, limit):
 
 def table(head, rows):
     """A table in Markdown; the first column is text, others are figures."""
-    lines = [f"| {' | '.join(head)} |", "| --- |" + " ---: |" * (len(head) - 1)]
+    lines = [f"| {' | '.join(map(str, head))} |", "| --- |" + " ---: |" * (len(head) - 1)]
     return lines + [f"| {' | '.join(map(str, row))} |" for row in rows]
 
 
